@@ -1,0 +1,68 @@
+"""Every error that bci_m2s raises on purpose.
+
+    BciM2sError
+    ├── UsageError          the command line asks for something impossible
+    ├── ConfigurationError  a YAML file: names file, line, key, got, expected
+    ├── ModelError          a model file cannot be read or trusted
+    ├── ContractError       stream or configuration disagrees with the model: field, got, expected
+    ├── StreamError         a live stream: not found, ambiguous, malformed, lost for good
+    ├── RecordingError      a recorded file cannot be read
+    └── OutputError         results cannot be written
+
+Catch ``BciM2sError`` to catch all. A command line run prints the message on one line and ends with
+status 2; anything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BciM2sError(Exception):
+    """Base of every error that bci_m2s raises on purpose."""
+
+
+class UsageError(BciM2sError):
+    """The command line asks for something impossible."""
+
+
+class ConfigurationError(BciM2sError):
+    """A configuration file is wrong; the message names file, line, key, got and expected."""
+
+
+class ModelError(BciM2sError):
+    """A model file is truncated, damaged, unsafe, or not one of ours."""
+
+
+class ContractError(BciM2sError):
+    """A stream or configuration disagrees with the model's contract."""
+
+    def __init__(self, where: str, field: str, got: object, expected: object) -> None:
+        self.field = field
+        self.got = got
+        self.expected = expected
+        super().__init__(f"{where}: {field}: got {got}, expected {expected}")
+
+
+class StreamError(BciM2sError):
+    """A live stream was not found, is ambiguous, is malformed, or is lost for good."""
+
+
+class RecordingError(BciM2sError):
+    """A recorded file is empty, damaged or of an unknown kind."""
+
+
+class OutputError(BciM2sError):
+    """Results cannot be written where they were asked for."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return "; nearest: 'x'" for the valid name most like `name`, else "; valid: a, b, c"."""
+    options = [str(option) for option in valid]
+    folded = {option.casefold(): option for option in options}
+    found = difflib.get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=0.5)
+    if found:
+        return f"; nearest: {folded[found[0]]!r}"
+    shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
+    return f"; valid: {shown}" if options else ""

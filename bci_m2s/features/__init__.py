@@ -1,0 +1,38 @@
+"""Raw samples to step features. Adding a feature: one file here and one line in ``EXTRACTORS``."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bci_m2s.types import BoolArray, FloatArray, Step
+
+
+class Extractor(Protocol):
+    """Features of one modality, computed block by block.
+
+    The pipeline cuts an unbroken segment into blocks of one hop (0.25 s, say) and pushes them in
+    order; every ``step_s / hop_s`` blocks make a step, and steps overlap by all but one block. The
+    blocks are cut by sample count, so results never depend on how a stream was chunked.
+    """
+
+    names: tuple[str, ...]  # F feature names, in the order of Step.values
+    settle_s: float  # how long a fresh segment's values answer to its start and must not be used
+
+    def reset(self) -> None:
+        """Begin a new segment: forget samples and filter states."""
+
+    def push(self, samples: FloatArray, missing: BoolArray) -> Step | None:
+        """Take one block; return the step that ends with it, None until a whole step has come.
+
+        samples : (n, channels) float64 in the contract's units and channel order
+        missing : (n, channels) bool, true where the sample is NaN or the device's loss sentinel
+        """
+
+
+# What a contract may name as `feature`, and the class ("module:class", loaded on use). Each is built
+# as Class(params: dict, labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float) and
+# raises ContractError for parameters that do not fit the stream.
+EXTRACTORS = {
+    "de": "bci_m2s.features.de:DifferentialEntropy",
+    "eye": "bci_m2s.features.eye:EyeMovements",
+}

@@ -1,0 +1,134 @@
+"""Differential entropy of EEG bands, one value a channel and band.
+
+For a Gaussian signal of variance σ² the differential entropy is ½ ln(2πe σ²) (Shi, Jiao & Lu 2013,
+"Differential entropy feature for EEG-based vigilance estimation"; Duan, Zhu & Lu 2013). The signal in
+microvolts is filtered causally into bands; σ² is the variance within the step. Each block of one hop is
+filtered and summed once, and a step adds up the sums of its blocks, so overlapping steps share the work.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bci_m2s.errors import ContractError, nearest
+from bci_m2s.filters import FilterBank
+from bci_m2s.types import BoolArray, FloatArray, Step
+
+SEED_BANDS_HZ = {
+    "delta": (1.0, 4.0),
+    "theta": (4.0, 8.0),
+    "alpha": (8.0, 14.0),
+    "beta": (14.0, 31.0),
+    "gamma": (31.0, 50.0),
+}
+SMALLEST_VARIANCE = (
+    1e-6  # µV²; keeps the logarithm finite for a flat line (a nanovolt is real noise's floor)
+)
+DEFAULTS: dict[str, Any] = {"bands_hz": SEED_BANDS_HZ, "order": 3, "notch_hz": []}
+
+
+class _Sums(NamedTuple):
+    n: int
+    first: FloatArray  # Σx, (bands, channels)
+    second: FloatArray  # Σx², (bands, channels)
+    flat: BoolArray  # (channels,) the raw signal did not move
+    missing: BoolArray  # (channels,) a sample is missing here or so shortly before that it still echoes
+
+
+class DifferentialEntropy:
+    """Extractor of DE features, channel-major: (channels × bands) flattened, band fastest.
+
+    Parameters
+    ----------
+    params : `bands_hz` {name: [low, high]}, `order` (Butterworth), `notch_hz` [line frequencies]
+    labels : channel names
+    rate_hz, step_s, hop_s : sampling rate, length of a step, distance between steps
+
+    Raises
+    ------
+    ContractError
+        For unknown parameters and for a cut-off at or above the Nyquist frequency.
+    """
+
+    def __init__(
+        self, params: dict[str, Any], labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float
+    ) -> None:
+        for key in params:
+            if key not in DEFAULTS:
+                raise ContractError(
+                    "feature de", key, params[key], f"a known parameter{nearest(key, DEFAULTS)}"
+                )
+        chosen = {**DEFAULTS, **params}
+        try:
+            bands = {str(name): (float(low), float(high)) for name, (low, high) in chosen["bands_hz"].items()}
+            self._bank = FilterBank(list(bands.values()), rate_hz, int(chosen["order"]), chosen["notch_hz"])
+        except (TypeError, ValueError, AttributeError) as problem:
+            expected = "{name: [low, high]} with cut-offs below the Nyquist frequency"
+            raise ContractError("feature de", "bands_hz or notch_hz", problem, expected) from None
+        self.names = tuple(f"{label}.{band}" for label in labels for band in bands)
+        self.settle_s = self._bank.settle_s
+        self._labels = labels
+        self._blocks_per_step = round(step_s / hop_s)
+        self._settle_n = int(np.ceil(self.settle_s * rate_hz))
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        self._bank.reset()
+        self._recent: deque[_Sums] = deque(maxlen=self._blocks_per_step)
+        self._held = np.zeros(len(self._labels))  # last good value of each channel
+        self._echo_n = np.zeros(len(self._labels), dtype=np.int64)  # samples for which a loss still echoes
+
+    def push(self, samples: FloatArray, missing: BoolArray) -> Step | None:
+        """Take one block in microvolts; see ``Extractor.push``."""
+        echoing = self._echo_n > 0
+        if missing.any():
+            samples = self._hold(samples, missing)
+        else:
+            self._echo_n = np.maximum(self._echo_n - len(samples), 0)
+            self._held = samples[-1]
+        bands = self._bank.apply(np.ascontiguousarray(samples.T))
+        flat = (samples == samples[0]).all(axis=0)
+        second = np.einsum("bcn,bcn->bc", bands, bands)
+        lost = echoing | missing.any(axis=0)
+        self._recent.append(_Sums(len(samples), bands.sum(axis=-1), second, flat, lost))
+        return self._step() if len(self._recent) == self._blocks_per_step else None
+
+    def _hold(self, samples: FloatArray, missing: BoolArray) -> FloatArray:
+        """Replace missing samples by the last good one, so that NaN never enters a filter's state."""
+        n = len(samples)
+        places = np.where(missing, -1, np.arange(n)[:, None])
+        last_good = np.maximum.accumulate(places, axis=0)  # (n, channels), -1 before the first good one
+        columns = np.arange(samples.shape[1])
+        filled = np.where(last_good >= 0, samples[np.maximum(last_good, 0), columns], self._held)
+        self._held = filled[-1]
+        last_lost = np.where(missing, np.arange(n)[:, None], -1).max(axis=0)
+        fresh_echo = np.where(last_lost >= 0, self._settle_n - (n - 1 - last_lost), 0)
+        self._echo_n = np.maximum(np.maximum(self._echo_n - n, fresh_echo), 0)
+        return filled
+
+    def _step(self) -> Step:
+        n = sum(block.n for block in self._recent)
+        first = sum((block.first for block in self._recent), np.zeros(()))
+        second = sum((block.second for block in self._recent), np.zeros(()))
+        variance = np.maximum(second / n - (first / n) ** 2, SMALLEST_VARIANCE)
+        entropy = 0.5 * np.log(2 * np.pi * np.e * variance)  # (bands, channels)
+        flat = np.logical_and.reduce([block.flat for block in self._recent])
+        lost = np.logical_or.reduce([block.missing for block in self._recent])
+        bad = flat | lost
+        if not bad.any():
+            return Step(entropy.T.ravel())
+        entropy[:, bad] = np.nan
+        return Step(entropy.T.ravel(), self._say(flat, lost))
+
+    def _say(self, flat: BoolArray, lost: BoolArray) -> str:
+        parts = []
+        for word, mask in (("no samples", lost), ("flat", flat & ~lost)):
+            names = [label for label, is_bad in zip(self._labels, mask, strict=True) if is_bad]
+            if names:
+                shown = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+                parts.append(f"{word}: {shown}")
+        return f"{int((flat | lost).sum())} of {len(self._labels)} channels bad ({'; '.join(parts)})"

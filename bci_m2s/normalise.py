@@ -1,0 +1,213 @@
+"""Normalisation per person: what "zero" and "one" mean for this participant.
+
+People differ in skull, cap and temperament by far more than feelings move a signal, so features are
+expressed relative to the person. Three ways, named in the model's contract because a model is trained
+with the one that it runs with:
+
+baseline
+    mean and standard deviation of the first `duration_s` of usable steps (or of those after a
+    marker); until then there is no estimate.
+rolling
+    the same of the last `duration_s`, always moving, from `ready_s` on.
+training
+    nothing per person: only the training scaler applies.
+
+A short baseline knows a standard deviation badly. Its variance is therefore pooled with the typical
+one of the training people (`prior_std`, worth `prior_s` seconds of data), an empirical-Bayes shrinkage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from bci_m2s.types import FloatArray
+
+SMALLEST_STD = 1e-6
+
+
+class Normaliser(Protocol):
+    """Sees every usable step of a person in order; expresses windows relative to it."""
+
+    def observe(self, values: FloatArray) -> None:
+        """Take a usable step. values : (F,), NaN where unknown."""
+
+    def restart(self) -> None:
+        """Forget the person and begin a new baseline with the next step."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds of usable signal still needed before ``apply`` may be used; 0.0 when ready."""
+
+    def apply(self, values: FloatArray) -> FloatArray:
+        """values : (T, F) → (T, F)."""
+
+    def statistics(self) -> tuple[FloatArray, FloatArray] | None:
+        """Mean and standard deviation (F,) in use, None while not ready or not per person."""
+
+    def adopt(self, mean: FloatArray, std: FloatArray) -> None:
+        """Use statistics recorded earlier from the same person."""
+
+
+class Baseline:
+    """Statistics of the first `duration_s` of usable signal, then fixed."""
+
+    def __init__(
+        self,
+        prior_std: FloatArray,
+        step_s: float,
+        hop_s: float,
+        duration_s: float = 60.0,
+        prior_s: float = 10.0,
+    ) -> None:
+        self._prior_std, self._step_s, self._hop_s = prior_std, step_s, hop_s
+        self._duration_s, self._prior_s = duration_s, prior_s
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new baseline."""
+        self._steps: list[FloatArray] = []
+        self._statistics: tuple[FloatArray, FloatArray] | None = None
+
+    def observe(self, values: FloatArray) -> None:
+        """Collect a step until the baseline is complete."""
+        if self._statistics is not None:
+            return
+        self._steps.append(values)
+        if self.seconds_left == 0.0:
+            self._statistics = pooled(np.array(self._steps), self._prior_std, self._hop_s, self._prior_s)
+            self._steps = []
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds of usable signal still needed."""
+        if self._statistics is not None:
+            return 0.0
+        covered = self._step_s + (len(self._steps) - 1) * self._hop_s if self._steps else 0.0
+        left = self._duration_s - covered
+        return left if left > 1e-9 else 0.0
+
+    def apply(self, values: FloatArray) -> FloatArray:
+        """values : (T, F) → (T, F), in the person's own standard deviations."""
+        assert self._statistics is not None, "apply() before the baseline was complete"
+        mean, std = self._statistics
+        return (values - mean) / std
+
+    def statistics(self) -> tuple[FloatArray, FloatArray] | None:
+        """Mean and standard deviation in use."""
+        return self._statistics
+
+    def adopt(self, mean: FloatArray, std: FloatArray) -> None:
+        """Use recorded statistics at once."""
+        self._steps = []
+        self._statistics = (mean.copy(), np.maximum(std, SMALLEST_STD))
+
+
+class Rolling:
+    """Statistics of the last `duration_s` of usable signal, moving with it."""
+
+    def __init__(
+        self,
+        prior_std: FloatArray,
+        step_s: float,
+        hop_s: float,
+        duration_s: float = 120.0,
+        ready_s: float = 20.0,
+        prior_s: float = 10.0,
+    ) -> None:
+        self._prior_std, self._step_s, self._hop_s = prior_std, step_s, hop_s
+        self._ready_s, self._prior_s = ready_s, prior_s
+        self._steps: deque[FloatArray] = deque(maxlen=max(1, round((duration_s - step_s) / hop_s) + 1))
+        self._adopted: tuple[FloatArray, FloatArray] | None = None
+
+    def restart(self) -> None:
+        """Forget the person."""
+        self._steps.clear()
+        self._adopted = None
+
+    def observe(self, values: FloatArray) -> None:
+        """Take a step; the oldest leaves when `duration_s` is covered."""
+        self._steps.append(values)
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds of usable signal still needed."""
+        if self._adopted is not None:
+            return 0.0
+        covered = self._step_s + (len(self._steps) - 1) * self._hop_s if self._steps else 0.0
+        left = self._ready_s - covered
+        return left if left > 1e-9 else 0.0
+
+    def apply(self, values: FloatArray) -> FloatArray:
+        """values : (T, F) → (T, F)."""
+        statistics = self.statistics()
+        assert statistics is not None, "apply() before enough signal was seen"
+        mean, std = statistics
+        return (values - mean) / std
+
+    def statistics(self) -> tuple[FloatArray, FloatArray] | None:
+        """Mean and standard deviation in use: recorded ones until this session's own suffice."""
+        covered = self._step_s + (len(self._steps) - 1) * self._hop_s if self._steps else 0.0
+        if covered + 1e-9 >= self._ready_s:
+            return pooled(np.array(self._steps), self._prior_std, self._hop_s, self._prior_s)
+        return self._adopted
+
+    def adopt(self, mean: FloatArray, std: FloatArray) -> None:
+        """Use recorded statistics until this session's own suffice."""
+        self._adopted = (mean.copy(), np.maximum(std, SMALLEST_STD))
+
+
+class Training:
+    """No normalisation per person: the training scaler is all there is."""
+
+    def __init__(self, prior_std: FloatArray, step_s: float, hop_s: float) -> None:
+        del prior_std, step_s, hop_s  # same signature for every entry of NORMALISERS
+
+    seconds_left = 0.0
+
+    def observe(self, values: FloatArray) -> None:
+        """Nothing to learn."""
+
+    def restart(self) -> None:
+        """Nothing to forget."""
+
+    def apply(self, values: FloatArray) -> FloatArray:
+        """values : (T, F), unchanged."""
+        return values
+
+    def statistics(self) -> None:
+        """There are none."""
+        return
+
+    def adopt(self, mean: FloatArray, std: FloatArray) -> None:
+        """Nothing to adopt."""
+
+
+def pooled(
+    steps: FloatArray, prior_std: FloatArray, hop_s: float, prior_s: float
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and shrunken standard deviation of steps (n, F) with NaN where unknown.
+
+    The variance is (n·hop_s·s² + prior_s·prior_std²) / (n·hop_s + prior_s). A feature that was never
+    known has mean NaN and stays unknown in every window.
+    """
+    known = ~np.isnan(steps)
+    n = known.sum(axis=0)
+    filled = np.where(known, steps, 0.0)
+    mean = np.where(n > 0, filled.sum(axis=0) / np.maximum(n, 1), math.nan)
+    spread = np.where(known, steps - mean, 0.0)
+    seen = (spread**2).sum(axis=0) * hop_s  # n · hop_s · s²
+    variance = (seen + prior_s * prior_std**2) / (n * hop_s + prior_s)
+    return mean, np.maximum(np.sqrt(variance), SMALLEST_STD)
+
+
+# What a contract may name as `normaliser`.
+NORMALISERS: dict[str, Callable[..., Any]] = {
+    "baseline": Baseline,
+    "rolling": Rolling,
+    "training": Training,
+}

@@ -1,0 +1,259 @@
+"""Chunks in, estimates out. No threads, no clock of its own, no files.
+
+Live sessions, replays and evaluations all run this code. What comes out depends on the samples and
+stamps alone, never on how they were chunked or how fast they came; the only times that it reads are
+the stage stamps of an estimate, from the clock that it is given.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.contract import ModalityContract, WindowContract, channel_order
+from bci_m2s.features import EXTRACTORS
+from bci_m2s.loading import load_class
+from bci_m2s.normalise import NORMALISERS
+from bci_m2s.predictor import Predictor
+from bci_m2s.smoothing import PhasedSmoother
+from bci_m2s.types import (
+    Chunk,
+    Estimate,
+    Features,
+    FloatArray,
+    Stamps,
+    Status,
+    Step,
+    StreamInfo,
+    Window,
+)
+from bci_m2s.windows import Block, BlockCutter, WindowAssembler, WindowShape
+
+LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something the pipeline noticed, for the log; `at_index` counts the stream's samples."""
+
+    kind: str
+    modality: str
+    at_index: int
+    message: str
+    fields: dict[str, Any]
+
+
+class StepStage:
+    """Raw samples of one modality to step features, block by block.
+
+    Training uses this stage alone, so a model learns from exactly what it will be given.
+
+    Parameters
+    ----------
+    spec : the modality's part of the contract
+    shape : steps and hop
+    info : the stream; its channels are picked and reordered by name
+    gap_s : tolerance of the stamps, see ``BlockCutter``
+    """
+
+    def __init__(
+        self, spec: ModalityContract, shape: WindowShape, info: StreamInfo, gap_s: float = 0.1
+    ) -> None:
+        self._order = channel_order(spec, info)
+        extractor = load_class(EXTRACTORS, spec.feature.name)
+        self.extractor = extractor(
+            dict(spec.feature.params), tuple(spec.channels), info.rate_hz, shape.step_s, shape.hop_s
+        )
+        self._smoother = PhasedSmoother(
+            spec.smoothing.name, dict(spec.smoothing.params), shape.blocks_per_step
+        )
+        self.cutter = BlockCutter(len(spec.channels), info.rate_hz, shape.hop_s, gap_s)
+
+    def push(self, chunk: Chunk) -> Iterable[tuple[Block, Step | None]]:
+        """Yield each completed block with the step that ends there (None while the first one fills)."""
+        picked = replace(chunk, samples=chunk.samples[:, self._order])
+        for block in self.cutter.push(picked):
+            if block.number == 0:
+                self.extractor.reset()
+                self._smoother.reset()
+            with np.errstate(invalid="ignore"):
+                missing = ~(
+                    np.abs(block.samples) <= LOSS_LIMIT
+                )  # NaN compares false, so it counts as missing
+            step = self.extractor.push(block.samples, missing)
+            if step is not None:
+                step = Step(self._smoother.push(step.values), step.problem)
+            yield block, step
+
+
+class ModalityStage:
+    """One stream's samples to due windows with standardised features.
+
+    Parameters
+    ----------
+    modality : name in the contract
+    scaler_mean, scaler_std, prior_std : (F,) of the training rows, from the model file
+    wait_for_marker : the baseline begins when ``start_baseline`` is called, not with the stream
+    """
+
+    def __init__(
+        self,
+        modality: str,
+        spec: ModalityContract,
+        window: WindowContract,
+        info: StreamInfo,
+        tensors: Mapping[str, FloatArray],
+        *,
+        gap_s: float = 0.1,
+        wait_for_marker: bool = False,
+    ) -> None:
+        shape = WindowShape(window.steps, window.step_s, window.hop_s)
+        self.modality, self.info = modality, info
+        self._steps = StepStage(spec, shape, info, gap_s)
+        self._windows = WindowAssembler(modality, shape, self._steps.extractor.settle_s, spec.max_missing)
+        self._mean, self._std = tensors["scaler.mean"], tensors["scaler.std"]
+        self.normaliser = NORMALISERS[spec.normaliser.name](
+            tensors["baseline.std"], shape.step_s, shape.hop_s, **spec.normaliser.params
+        )
+        self._max_missing = spec.max_missing
+        self._collecting = not wait_for_marker
+        self._was_ready = self.normaliser.seconds_left == 0.0
+        self.feature_names: tuple[str, ...] = self._steps.extractor.names
+        self.happenings: list[Happening] = []
+        self.samples = 0
+
+    def push(self, chunk: Chunk) -> Iterable[Window]:
+        """Yield every window that the chunk completes, in order."""
+        self.samples += len(chunk)
+        for block, step in self._steps.push(chunk):
+            self._note_gaps(block)
+            if step is not None and self._collecting and self._windows.usable(step, block):
+                self.normaliser.observe(step.values)
+                self._note_baseline(block)
+            yield self._standardise(self._windows.push(step, block))
+
+    def start_baseline(self) -> None:
+        """Begin a new baseline with the next block."""
+        self.normaliser.restart()
+        self._collecting, self._was_ready = True, False
+        self._say("baseline_started", self.samples, "baseline started", {})
+
+    def adopt_baseline(self, mean: FloatArray, std: FloatArray) -> None:
+        """Use statistics recorded earlier from the same person. mean, std : (F,)."""
+        self.normaliser.adopt(mean, std)
+        self._was_ready = True
+
+    def _standardise(self, window: Window) -> Window:
+        if window.features is None:
+            return window
+        if not self._was_ready:
+            return replace(window, status=Status.BASELINE, reason=self._baseline_reason(), features=None)
+        with np.errstate(invalid="ignore"):
+            values = (self.normaliser.apply(window.features.values) - self._mean) / self._std
+        unknown = np.isnan(values)
+        if unknown.mean(axis=1).max() > self._max_missing:
+            reason = "too many features were bad during the baseline"
+            return replace(window, status=Status.BAD_SIGNAL, reason=reason, features=None)
+        filled = np.where(unknown, 0.0, values)  # 0 is the training mean
+        return replace(window, features=Features(self.modality, filled))
+
+    def _baseline_reason(self) -> str:
+        if not self._collecting:
+            return "baseline waits for its marker"
+        return f"baseline, {math.ceil(self.normaliser.seconds_left)} s left"
+
+    def _note_baseline(self, block: Block) -> None:
+        if not self._was_ready and self.normaliser.seconds_left == 0.0:
+            self._was_ready = True
+            self._say("baseline_complete", block.last_index, "baseline complete", {})
+
+    def _note_gaps(self, block: Block) -> None:
+        for gap in self._steps.cutter.gaps:
+            fields = {"after_s": gap.after_s, "step_s": gap.step_s, "lost_samples": gap.lost}
+            self._say("gap", block.first_index, gap.describe(), fields)
+        self._steps.cutter.gaps.clear()
+
+    def _say(self, kind: str, at_index: int, message: str, fields: dict[str, Any]) -> None:
+        self.happenings.append(Happening(kind, self.modality, at_index, message, fields))
+
+
+class Pipeline:
+    """All modalities of a session and the model that judges their windows.
+
+    Parameters
+    ----------
+    stages : one for each modality in use
+    predictor : the model
+    clock : local clock in seconds, for the stage stamps only
+    """
+
+    def __init__(
+        self,
+        stages: Mapping[str, ModalityStage],
+        predictor: Predictor,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stages = dict(stages)
+        self.classes = tuple(predictor.contract.classes)
+        self._predictor, self._clock = predictor, clock
+        self.clock_offset_s = dict.fromkeys(self.stages, math.nan)  # sender to local; set by the engine
+        self.skipped = dict.fromkeys(self.stages, 0)
+
+    def push(self, modality: str, chunk: Chunk, newest_only: bool = False) -> list[Estimate]:
+        """Take the next samples of a stream, return the estimates that they complete.
+
+        With `newest_only` (inference fell behind) the network judges the last due window alone; the
+        others are counted in ``skipped``. Which windows are judged then depends on speed; what a
+        judged window gets does not.
+        """
+        windows = []
+        for window in self.stages[modality].push(chunk):
+            windows.append((window, self._clock()))
+        if newest_only and len(windows) > 1:
+            self.skipped[modality] += len(windows) - 1
+            windows = windows[-1:]
+        return [self._judge(window, features_s) for window, features_s in windows]
+
+    def no_estimate(self, modality: str, status: Status, reason: str) -> Estimate:
+        """An answer for a modality that has no window to judge, a stale stream for instance."""
+        nothing, never = np.full(len(self.classes), math.nan), math.nan
+        last = self.stages[modality].samples - 1
+        return Estimate(modality, last, last, never, never, status, reason, nothing, never)
+
+    def happenings(self) -> list[Happening]:
+        """What was noticed since the last call, in order within each modality."""
+        found = [happening for stage in self.stages.values() for happening in stage.happenings]
+        for stage in self.stages.values():
+            stage.happenings.clear()
+        return found
+
+    def _judge(self, window: Window, features_s: float) -> Estimate:
+        probabilities = np.full(len(self.classes), math.nan)
+        confidence = inferred_s = math.nan
+        if window.features is not None:
+            probabilities = self._predictor.predict(window.modality, window.features.values[None])[0]
+            confidence = float(probabilities.max())
+            inferred_s = self._clock()
+        stamps = Stamps(
+            last_sample_s=window.end_s + self.clock_offset_s[window.modality],
+            received_s=window.received_s,
+            features_s=features_s,
+            inferred_s=inferred_s,
+        )
+        return Estimate(
+            modality=window.modality,
+            first_index=window.first_index,
+            last_index=window.last_index,
+            start_s=window.start_s,
+            end_s=window.end_s,
+            status=window.status,
+            reason=window.reason,
+            probabilities=probabilities,
+            confidence=confidence,
+            stamps=stamps,
+        )

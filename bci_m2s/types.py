@@ -1,0 +1,185 @@
+"""The data that moves through bci_m2s, as plain frozen records.
+
+Shapes are written (n, channels): n samples in time order, one column a channel. Times are float64
+seconds. Two clocks occur: the *sender's* (the stamps of a stream, as sent) and the *local* one (the
+LSL clock of this machine); ``clock_offset_s`` added to a sender stamp gives local time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What a sender says of its stream.
+
+    ``rate_hz`` 0.0 means irregular (markers). ``labels`` and ``units`` have one entry a channel; an
+    entry is "" where the sender did not say. ``uid`` is new at each start of a sender, ``source_id``
+    stays. ``channel_format`` is LSL's word: float32, double64, int8, int16, int32, int64, string.
+    """
+
+    name: str
+    type: str
+    source_id: str = ""
+    uid: str = ""
+    host: str = ""
+    rate_hz: float = 0.0
+    labels: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    channel_format: str = "float32"
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return len(self.labels)
+
+    def describe(self) -> str:
+        """One line for people: name, type, rate and channel count."""
+        rate = f"{self.rate_hz:g} Hz" if self.rate_hz else "irregular"
+        return f"{self.name!r} ({self.type}, {rate}, {self.n_channels} channels)"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive samples of one stream, as received.
+
+    times : (n,) float64, the sender's clock, s
+    samples : (n, channels), the stream's own number type; object (str) for a string stream
+    received_s : (n,) float64, local clock when the sample was handed over; NaN when not live
+    """
+
+    times: FloatArray
+    samples: NDArray[Any]
+    received_s: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @staticmethod
+    def of(times: Any, samples: Any, received_s: float = float("nan")) -> Chunk:
+        """Build a chunk from arrays and one moment of reception."""
+        stamps = np.asarray(times, dtype=np.float64)
+        return Chunk(stamps, np.asarray(samples), np.full(len(stamps), received_s))
+
+    @staticmethod
+    def empty(n_channels: int, dtype: Any = np.float32) -> Chunk:
+        """A chunk without samples."""
+        return Chunk(np.empty(0), np.empty((0, n_channels), dtype), np.empty(0))
+
+
+class Status(IntEnum):
+    """Why there is an estimate or none. The number is what the LSL outlet carries."""
+
+    OK = 0
+    FILLING = 1  # the window is not full yet
+    SETTLING = 2  # a filter still answers to its start
+    BASELINE = 3  # the person's baseline is not complete
+    GAP = 4  # samples are missing or stamps jumped inside the window
+    BAD_SIGNAL = 5  # too many features are missing: bad channels, track loss
+    STALE = 6  # the newest sample is too old, or none ever came
+    MISMATCH = 7  # the stream no longer is what the model's contract asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Features of one step of raw samples.
+
+    values : (F,) float64, NaN where a feature cannot be known (bad channel, track loss)
+    problem : says in words why values are NaN; "" when none is
+    """
+
+    values: FloatArray
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Step features of one window. values : (T, F) float64."""
+
+    modality: str
+    values: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window that is due, with its features when it is valid.
+
+    ``first_index`` and ``last_index`` count the samples of the stream since the pipeline began (both
+    inclusive); ``start_s`` and ``end_s`` are their stamps in the sender's clock. ``features`` is None
+    when ``status`` is not OK.
+    """
+
+    modality: str
+    first_index: int
+    last_index: int
+    start_s: float
+    end_s: float
+    received_s: float
+    status: Status
+    reason: str = ""
+    features: Features | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """When an estimate passed each stage: local clock, s; NaN where a stage was not passed."""
+
+    last_sample_s: float = float("nan")
+    received_s: float = float("nan")
+    features_s: float = float("nan")
+    inferred_s: float = float("nan")
+    published_s: float = float("nan")
+
+    @property
+    def age_s(self) -> float:
+        """Age of the newest sample when the estimate was published."""
+        return self.published_s - self.last_sample_s
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One answer of the model, or the reason why there is none.
+
+    probabilities : (classes,) float64, sums to 1; all NaN unless ``status`` is OK
+    confidence : the largest probability; NaN unless ``status`` is OK
+    end_s : stamp of the window's last sample in the sender's clock
+    """
+
+    modality: str
+    first_index: int
+    last_index: int
+    start_s: float
+    end_s: float
+    status: Status
+    reason: str
+    probabilities: FloatArray
+    confidence: float
+    stamps: Stamps = field(default_factory=Stamps)
+
+    @property
+    def class_index(self) -> int:
+        """Index of the most probable class, -1 when there is no estimate."""
+        return int(np.argmax(self.probabilities)) if self.status is Status.OK else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: connected, gap, baseline complete, marker ...
+
+    local_s : local LSL clock, s (NaN when not live); wall_s : POSIX time, s
+    """
+
+    kind: str
+    message: str
+    local_s: float
+    wall_s: float
+    fields: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,223 @@
+"""Cutting a stream into segments and blocks, and deciding which windows are due and valid.
+
+A *segment* is an unbroken run of samples of a regular stream. A *block* is one hop of a segment, cut by
+sample count: block k holds the samples ⌊k·hop·rate⌋ to ⌊(k+1)·hop·rate⌋ of its segment. A *step* is
+``step_s / hop_s`` blocks, and a *window* is T steps end to end. A window is due at the end of every
+block; nothing depends on how the samples were chunked.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bci_m2s.types import Chunk, Features, FloatArray, Status, Step, Window
+
+
+@dataclass(frozen=True, slots=True)
+class WindowShape:
+    """T steps of `step_s`, one window every `hop_s`; `step_s` is a whole number of hops."""
+
+    steps: int
+    step_s: float
+    hop_s: float
+
+    def __post_init__(self) -> None:
+        ratio = self.step_s / self.hop_s
+        if self.steps < 1 or self.hop_s <= 0 or ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
+            raise ValueError(
+                f"window of {self.steps} steps of {self.step_s:g} s every {self.hop_s:g} s: "
+                "expected at least one step, and a step of a whole number of hops"
+            )
+
+    @property
+    def blocks_per_step(self) -> int:
+        """How many hops make a step."""
+        return round(self.step_s / self.hop_s)
+
+    @property
+    def blocks(self) -> int:
+        """How many hops make a window."""
+        return self.steps * self.blocks_per_step
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A break between two samples: `step_s` from stamp to stamp, `lost` samples by the nominal rate."""
+
+    after_s: float
+    step_s: float
+    lost: int
+
+    def describe(self) -> str:
+        """In words."""
+        if np.isnan(self.step_s):
+            return "stamp is not a number"
+        if self.step_s < 0:
+            return f"stamps jumped back {-self.step_s:.3g} s"
+        return f"gap of {self.step_s:.3g} s ({self.lost} samples)"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One hop of samples. samples : (n, channels) float64, a view that the next block overwrites."""
+
+    samples: FloatArray
+    first_index: int
+    last_index: int
+    start_s: float
+    end_s: float
+    received_s: float
+    number: int  # in its segment, from 0
+    segment: int  # from 0
+    gap: Gap | None  # what broke the stream just before this segment, None in the first
+
+
+class BlockCutter:
+    """Turns chunks into blocks, segment by segment.
+
+    Parameters
+    ----------
+    n_channels, rate_hz : of the stream, rate_hz > 0
+    hop_s : length of a block
+    gap_s : stamps that step further than this from the nominal sampling interval break the segment
+    """
+
+    def __init__(self, n_channels: int, rate_hz: float, hop_s: float, gap_s: float) -> None:
+        self._rate_hz, self._hop_n, self._gap_s = rate_hz, hop_s * rate_hz, gap_s
+        self._samples = np.empty((int(np.ceil(self._hop_n)) + 1, n_channels))
+        self._last_stamp = float("nan")
+        self._index = 0  # of the next sample, in the stream
+        self._segment = 0
+        self._gap: Gap | None = None  # what began this segment
+        self._number = 0  # of the block being filled, in its segment
+        self._filled = 0  # samples in it
+        self._start_s = 0.0
+        self.gaps: list[Gap] = []  # every gap found since the caller last emptied this list
+
+    def push(self, chunk: Chunk) -> Iterator[Block]:
+        """Take the next samples, yield every block that they complete, in order."""
+        if not len(chunk):
+            return
+        before = self._last_stamp if self._index else chunk.times[0] - 1 / self._rate_hz
+        steps = np.diff(chunk.times, prepend=before)
+        broken = np.flatnonzero(~(np.abs(steps - 1 / self._rate_hz) <= self._gap_s))  # NaN breaks too
+        self._last_stamp = float(chunk.times[-1])
+        start = 0
+        for place in broken:
+            yield from self._fill(chunk, start, int(place))
+            self._break(chunk.times[place] - steps[place], float(steps[place]))
+            start = int(place)
+        yield from self._fill(chunk, start, len(chunk))
+
+    def _break(self, after_s: float, step_s: float) -> None:
+        lost = max(0, round(step_s * self._rate_hz) - 1) if np.isfinite(step_s) else 0
+        self._gap = Gap(after_s, step_s, lost)
+        self.gaps.append(self._gap)
+        self._segment += 1
+        self._number, self._filled = 0, 0
+
+    def _fill(self, chunk: Chunk, start: int, stop: int) -> Iterator[Block]:
+        """Copy chunk[start:stop] into the block being filled, yielding each time it is full."""
+        while start < stop:
+            size = self._edge(self._number + 1) - self._edge(self._number)
+            take = min(stop - start, size - self._filled)
+            self._samples[self._filled : self._filled + take] = chunk.samples[start : start + take]
+            if self._filled == 0:
+                self._start_s = float(chunk.times[start])
+            start += take
+            self._filled += take
+            self._index += take
+            if self._filled == size:
+                yield self._block(size, float(chunk.times[start - 1]), float(chunk.received_s[start - 1]))
+                self._number += 1
+                self._filled = 0
+
+    def _edge(self, number: int) -> int:
+        """Sample of the segment at which a block begins; the addend absorbs the error of hop × rate."""
+        return int(number * self._hop_n + 1e-6)
+
+    def _block(self, size: int, end_s: float, received_s: float) -> Block:
+        last = self._index - 1
+        return Block(
+            samples=self._samples[:size],
+            first_index=last - size + 1,
+            last_index=last,
+            start_s=self._start_s,
+            end_s=end_s,
+            received_s=received_s,
+            number=self._number,
+            segment=self._segment,
+            gap=self._gap,
+        )
+
+
+class WindowAssembler:
+    """Keeps the last steps of a segment and says, at each block, what its window is worth.
+
+    Parameters
+    ----------
+    modality : name written into the windows
+    shape : the window
+    settle_s : beginning of a segment that filters still answer to; steps must begin after it
+    max_missing : largest share of NaN in any step of a valid window
+    """
+
+    def __init__(self, modality: str, shape: WindowShape, settle_s: float, max_missing: float) -> None:
+        self._modality, self._shape, self._max_missing = modality, shape, max_missing
+        self._settle_blocks = int(np.ceil(round(settle_s / shape.hop_s, 9)))
+        self._recent: deque[tuple[Step | None, int, float]] = deque(maxlen=shape.blocks)
+
+    def usable(self, step: Step | None, block: Block) -> bool:
+        """Whether this step alone may be used, for a baseline for instance."""
+        begun_after = block.number + 1 - self._shape.blocks_per_step >= self._settle_blocks
+        return step is not None and begun_after and missing_share(step.values) <= self._max_missing
+
+    def push(self, step: Step | None, block: Block) -> Window:
+        """Take the step that ends with `block`; return the window that is due now."""
+        if block.number == 0:
+            self._recent.clear()
+        self._recent.append((step, block.first_index, block.start_s))
+        status, reason = self._judge_time(block)
+        values = None
+        if status is Status.OK:
+            status, reason, values = self._judge_steps()
+        return Window(
+            modality=self._modality,
+            first_index=self._recent[0][1],
+            last_index=block.last_index,
+            start_s=self._recent[0][2],
+            end_s=block.end_s,
+            received_s=block.received_s,
+            status=status,
+            reason=reason,
+            features=None if values is None else Features(self._modality, values),
+        )
+
+    def _judge_steps(self) -> tuple[Status, str, FloatArray | None]:
+        ends = range(self._shape.blocks_per_step - 1, self._shape.blocks, self._shape.blocks_per_step)
+        steps = [step for step in (self._recent[end][0] for end in ends) if step is not None]
+        worst = max(steps, key=lambda step: missing_share(step.values))
+        if missing_share(worst.values) > self._max_missing:
+            return Status.BAD_SIGNAL, worst.problem or "too many features are missing", None
+        return Status.OK, "", np.array([step.values for step in steps])
+
+    def _judge_time(self, block: Block) -> tuple[Status, str]:
+        done = block.number + 1
+        left_s = (self._settle_blocks + self._shape.blocks - done) * self._shape.hop_s
+        if left_s <= 0:
+            return Status.OK, ""
+        if block.gap is not None:
+            return Status.GAP, f"{block.gap.describe()}, {left_s:.3g} s until the next whole window"
+        if done < self._settle_blocks:
+            settle_left_s = (self._settle_blocks - done) * self._shape.hop_s
+            return Status.SETTLING, f"filters settle, {settle_left_s:.3g} s left"
+        return Status.FILLING, f"window fills, {left_s:.3g} s left"
+
+
+def missing_share(values: FloatArray) -> float:
+    """Share of NaN in (F,) values."""
+    return float(np.isnan(values).mean())
