@@ -27,7 +27,7 @@ def band_sections(low_hz: float, high_hz: float, rate_hz: float, order: int) -> 
     """
     if not 0 <= low_hz < high_hz < rate_hz / 2:
         raise ValueError(
-            f"{low_hz:g}–{high_hz:g} Hz at {rate_hz:g} Hz, where 0 <= low < high < {rate_hz / 2:g} Hz is possible"
+            f"{low_hz:g}–{high_hz:g} Hz at {rate_hz:g} Hz (possible: 0 <= low < high < {rate_hz / 2:g} Hz)"
         )
     if low_hz == 0:
         return signal.butter(order, high_hz, "lowpass", fs=rate_hz, output="sos")

@@ -126,6 +126,7 @@ class ModalityStage:
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
         self.happenings: list[Happening] = []
         self.samples = 0
+        self.lost_samples = 0  # by the gaps' stamps and the nominal rate
 
     def push(self, chunk: Chunk) -> Iterable[Window]:
         """Yield every window that the chunk completes, in order."""
@@ -175,6 +176,7 @@ class ModalityStage:
     def _note_gaps(self, block: Block) -> None:
         for gap in self._steps.cutter.gaps:
             fields = {"after_s": gap.after_s, "step_s": gap.step_s, "lost_samples": gap.lost}
+            self.lost_samples += gap.lost
             self._say("gap", block.first_index, gap.describe(), fields)
         self._steps.cutter.gaps.clear()
 

@@ -26,8 +26,8 @@ class WindowShape:
     hop_s: float
 
     def __post_init__(self) -> None:
-        ratio = self.step_s / self.hop_s
-        if self.steps < 1 or self.hop_s <= 0 or ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
+        ratio = self.step_s / self.hop_s if self.hop_s > 0 else 0.0
+        if self.steps < 1 or ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
             raise ValueError(
                 f"window of {self.steps} steps of {self.step_s:g} s every {self.hop_s:g} s: "
                 "expected at least one step, and a step of a whole number of hops"

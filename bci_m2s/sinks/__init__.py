@@ -1,0 +1,33 @@
+"""Where results go. Adding a sink: one file here and one line in ``SINKS``."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from bci_m2s.types import Estimate, Event
+
+
+class Sink(Protocol):
+    """Takes results. The engine's writer thread alone opens, feeds and closes it.
+
+    Built as Class(folder: Path | None, session: Mapping) with what ``session.yaml`` holds.
+    """
+
+    def open(self) -> None:
+        """Create files or outlets. Raises OutputError; never overwrites."""
+
+    def estimate(self, estimate: Estimate, wall_s: float) -> None:
+        """Take one estimate; `wall_s` is the POSIX time of its publication."""
+
+    def event(self, event: Event) -> None:
+        """Take one event."""
+
+    def close(self) -> None:
+        """Finish. Harmless when called twice or before ``open``."""
+
+
+SINKS: dict[str, Any] = {
+    "outlet": "bci_m2s.sinks.outlet:OutletSink",
+    "table": "bci_m2s.sinks.table:TableSink",
+    "events": "bci_m2s.sinks.events:EventSink",
+}

@@ -1,0 +1,97 @@
+"""``estimates.csv``: one row an estimate, one column a fact, empty where there is none (NA)."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from bci_m2s.errors import OutputError
+from bci_m2s.types import Estimate, Event
+
+COLUMNS = (
+    "index",
+    "modality",
+    "status",
+    "reason",
+    "label",
+    "confidence",
+    "window_start_s",
+    "window_end_s",
+    "first_sample",
+    "last_sample",
+    "local_s",
+    "wall_s",
+    "age_ms",
+    "transport_ms",
+    "features_ms",
+    "inference_ms",
+    "publish_ms",
+)
+
+
+class TableSink:
+    """Writes the table. Window times are in the sender's clock, `local_s` in the LSL clock."""
+
+    def __init__(self, folder: Path, session: Mapping[str, Any]) -> None:
+        self.path = folder / "estimates.csv"
+        self._classes = list(session["classes"])
+        self._file: TextIO | None = None
+        self._rows = 0
+
+    def open(self) -> None:
+        """Create the file with its header."""
+        try:
+            self._file = self.path.open("x", newline="", encoding="utf-8")
+        except OSError as problem:
+            raise OutputError(f"{self.path}: cannot be created: {problem.strerror}") from None
+        self._writer = csv.writer(self._file)
+        self._writer.writerow([*COLUMNS[:6], *(f"p_{name}" for name in self._classes), *COLUMNS[6:]])
+
+    def estimate(self, estimate: Estimate, wall_s: float) -> None:
+        """Append a row and hand it to the operating system."""
+        assert self._file is not None
+        stamps = estimate.stamps
+        label = self._classes[estimate.class_index] if estimate.class_index >= 0 else ""
+        self._writer.writerow(
+            [
+                self._rows,
+                estimate.modality,
+                estimate.status.name.lower(),
+                estimate.reason,
+                label,
+                _number(estimate.confidence),
+                *(_number(float(probability)) for probability in estimate.probabilities),
+                _number(estimate.start_s),
+                _number(estimate.end_s),
+                estimate.first_index,
+                estimate.last_index,
+                _number(stamps.published_s),
+                _number(wall_s),
+                _number(1e3 * stamps.age_s, 3),
+                _number(1e3 * (stamps.received_s - stamps.last_sample_s), 3),
+                _number(1e3 * (stamps.features_s - stamps.received_s), 3),
+                _number(1e3 * (stamps.inferred_s - stamps.features_s), 3),
+                _number(1e3 * (stamps.published_s - stamps.inferred_s), 3),
+            ]
+        )
+        self._rows += 1
+        self._file.flush()
+
+    def event(self, event: Event) -> None:
+        """Events have a file of their own."""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _number(value: float, digits: int | None = None) -> str:
+    """Shortest text that reads back to the same float, or rounded; "" for NaN."""
+    if math.isnan(value):
+        return ""
+    return repr(value) if digits is None else f"{value:.{digits}f}"

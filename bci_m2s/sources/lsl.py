@@ -1,0 +1,269 @@
+"""LSL inlets as sources, and what is on the network.
+
+liblsl runs without its post-processing (one NaN stamp poisons its dejitter for good, and its clock
+synchronisation can block a pull for seconds), with recovery on, and every call has a time limit.
+Text that comes from the network is data: it is matched in Python, never put into a query.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pylsl
+
+from bci_m2s.errors import StreamError
+from bci_m2s.types import Chunk, StreamInfo
+
+HIGHEST_RATE_HZ = 200_000.0  # liblsl allocates its buffers from the nominal rate that a sender claims
+MOST_CHANNELS = 4096
+TWIN_WAIT_S = 0.7  # how much longer to look, once a stream matches, for another that matches too
+LONGEST_CALL_S = 0.2
+FORMATS = {
+    pylsl.cf_float32: "float32",
+    pylsl.cf_double64: "double64",
+    pylsl.cf_string: "string",
+    pylsl.cf_int32: "int32",
+    pylsl.cf_int16: "int16",
+    pylsl.cf_int8: "int8",
+    pylsl.cf_int64: "int64",
+}
+MOST_SAMPLES = 1024  # pull_chunk's own limit
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which stream is meant: every field that is not "" must be equal."""
+
+    name: str = ""
+    type: str = ""
+    source_id: str = ""
+    host: str = ""
+
+    def matches(self, info: StreamInfo) -> bool:
+        """Whether a stream is meant."""
+        return all(not want or want == getattr(info, field) for field, want in self._fields())
+
+    def describe(self) -> str:
+        """For messages: name 'x', type 'EEG'."""
+        said = [f"{field} {want!r}" for field, want in self._fields() if want]
+        return ", ".join(said) or "any stream"
+
+    def _fields(self) -> Iterable[tuple[str, str]]:
+        return ((field, getattr(self, field)) for field in ("name", "type", "source_id", "host"))
+
+
+def local_clock() -> float:
+    """The LSL clock of this machine, s."""
+    return pylsl.local_clock()
+
+
+def brief_info(raw: Any) -> StreamInfo:
+    """What a resolver knows of a stream; labels are numbers until ``full_info`` asks the sender."""
+    return StreamInfo(
+        name=raw.name(),
+        type=raw.type(),
+        source_id=raw.source_id(),
+        uid=raw.uid(),
+        host=raw.hostname(),
+        rate_hz=float(raw.nominal_srate()),
+        labels=tuple(str(number + 1) for number in range(min(raw.channel_count(), MOST_CHANNELS))),
+        units=("",) * min(raw.channel_count(), MOST_CHANNELS),
+        channel_format=FORMATS.get(raw.channel_format(), "undefined"),
+    )
+
+
+def refuse_absurd(info: StreamInfo) -> None:
+    """Refuse what must not even be opened. Raises StreamError."""
+    if not 0 <= info.rate_hz <= HIGHEST_RATE_HZ:
+        raise StreamError(
+            f"stream {info.name!r}: rate: got {info.rate_hz:g} Hz, expected 0 to {HIGHEST_RATE_HZ:g} Hz"
+        )
+    if not 1 <= info.n_channels < MOST_CHANNELS:
+        raise StreamError(
+            f"stream {info.name!r}: channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS - 1}"
+        )
+    if info.channel_format == "undefined":
+        raise StreamError(
+            f"stream {info.name!r}: channel format: got undefined, expected a number or string"
+        )
+
+
+def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> StreamInfo:
+    """Ask the sender for labels and units. Raises StreamError when it does not answer in time."""
+    try:
+        raw = inlet.info(timeout=timeout_s)
+    except (TimeoutError, pylsl.util.LostError) as problem:
+        raise StreamError(
+            f"stream {brief.name!r}: the sender did not describe it within {timeout_s:g} s ({problem})"
+        ) from None
+    said: list[tuple[str, str]] = []
+    channel = raw.desc().child("channels").child("channel")
+    while not channel.empty() and len(said) < MOST_CHANNELS:
+        said.append((channel.child_value("label").strip(), channel.child_value("unit").strip()))
+        channel = channel.next_sibling("channel")
+    if (
+        len(said) != brief.n_channels
+    ):  # nothing said, or nonsense: no label at all is better than a wrong one
+        said = [("", "")] * brief.n_channels
+    return StreamInfo(
+        brief.name,
+        brief.type,
+        brief.source_id,
+        brief.uid,
+        brief.host,
+        brief.rate_hz,
+        tuple(label for label, _ in said),
+        tuple(unit for _, unit in said),
+        brief.channel_format,
+    )
+
+
+def list_streams(wait_s: float = 1.5, describe: bool = False) -> list[StreamInfo]:
+    """Everything on the network, sorted by type and name; with labels and units when `describe`."""
+    found = {raw.uid(): raw for raw in pylsl.resolve_streams(wait_s)}
+    infos = []
+    for raw in found.values():
+        info = brief_info(raw)
+        if describe:
+            try:
+                refuse_absurd(info)
+                info = full_info(pylsl.StreamInlet(raw, recover=False), info, timeout_s=2.0)
+            except StreamError:
+                info = StreamInfo(**{**_fields(info), "labels": ("",) * info.n_channels})
+        infos.append(info)
+    return sorted(infos, key=lambda info: (info.type, info.name, info.uid))
+
+
+def _fields(info: StreamInfo) -> dict[str, Any]:
+    return {field: getattr(info, field) for field in StreamInfo.__dataclass_fields__}
+
+
+def resolve(
+    selector: Selector,
+    wait_s: float,
+    say: Callable[[str], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Any:
+    """Wait for the one stream that is meant.
+
+    Raises
+    ------
+    StreamError
+        When none came within `wait_s` (the message lists what is there), when several match (they are
+        listed), or when `stopped` turned true.
+    """
+    resolver = pylsl.ContinuousResolver()
+    begun, first_match, told = time.monotonic(), None, False
+    while True:
+        now = time.monotonic()
+        seen = {raw.uid(): raw for raw in resolver.results()}
+        matching = [raw for raw in seen.values() if selector.matches(brief_info(raw))]
+        if matching:
+            first_match = first_match or now
+            if len(matching) > 1:
+                listed = "; ".join(
+                    f"{info.describe()} source_id {info.source_id!r} on {info.host!r}"
+                    for info in map(brief_info, matching)
+                )
+                raise StreamError(
+                    f"{len(matching)} streams match {selector.describe()}: {listed}; name one"
+                )
+            if now - first_match >= TWIN_WAIT_S:
+                return matching[0]
+        else:
+            first_match = None
+        if stopped():
+            raise StreamError(f"stopped while waiting for {selector.describe()}")
+        if now - begun > wait_s and not matching:
+            there = "; ".join(brief_info(raw).describe() for raw in seen.values()) or "no stream at all"
+            raise StreamError(
+                f"no stream with {selector.describe()} came within {wait_s:g} s; on the network: {there}"
+            )
+        if not told and now - begun > 1.0:
+            say(f"waiting for a stream with {selector.describe()}, up to {wait_s:g} s")
+            told = True
+        time.sleep(0.05)
+
+
+class LslSource:
+    """A live stream. ``pull`` blocks in liblsl until the first sample is there, then takes all.
+
+    Parameters
+    ----------
+    name, type, source_id, host : which stream, see ``Selector``
+    wait_s : how long ``open`` waits for it
+    say : told what is waited for
+    stopped : asked while waiting whether to give up
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        type: str = "",
+        source_id: str = "",
+        host: str = "",
+        wait_s: float = 10.0,
+        say: Callable[[str], None] = lambda _: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._selector = Selector(name, type, source_id, host)
+        self._wait_s, self._say, self._stopped = wait_s, say, stopped
+        self._inlet: Any = None
+        self.info = StreamInfo(name, type, source_id)
+        self.finished = False
+
+    def open(self) -> None:
+        """Find the stream, learn its description and subscribe."""
+        raw = resolve(self._selector, self._wait_s, self._say, self._stopped)
+        brief = brief_info(raw)
+        refuse_absurd(brief)
+        self._inlet = pylsl.StreamInlet(raw, max_buflen=60, recover=True, processing_flags=0)
+        self.info = full_info(self._inlet, brief, timeout_s=5.0)
+        self._is_text = self.info.channel_format == "string"
+        # liblsl writes straight into this array; a chunk is a view of it until the next pull
+        self._buffer = (
+            None if self._is_text else np.empty((MOST_SAMPLES, brief.n_channels), self._inlet.np_dtype)
+        )
+        try:
+            self._inlet.open_stream(timeout=5.0)
+        except (TimeoutError, pylsl.util.LostError) as problem:
+            raise StreamError(
+                f"stream {brief.name!r}: found, but it does not connect ({problem})"
+            ) from None
+
+    def pull(self, timeout_s: float) -> Chunk:
+        """The next samples; the chunk's samples are a view that the next pull overwrites."""
+        try:
+            samples, times = self._inlet.pull_chunk(
+                timeout=min(timeout_s, LONGEST_CALL_S),
+                max_samples=MOST_SAMPLES,
+                min_samples=1,
+                dest_obj=self._buffer,
+                as_numpy=True,
+            )
+        except pylsl.util.LostError:
+            raise StreamError(
+                f"stream {self.info.name!r}: lost, and without a source id it cannot be found again"
+            ) from None
+        if self._is_text and len(times):
+            samples = np.array(
+                [[text.decode("utf-8", "replace") for text in row] for row in samples], object
+            )
+        return Chunk.of(times, samples, pylsl.local_clock())
+
+    def clock_offset_s(self, timeout_s: float) -> float:
+        """Add to a stamp for local time; NaN when the sender does not answer in time."""
+        try:
+            return float(self._inlet.time_correction(timeout=timeout_s))
+        except (TimeoutError, pylsl.util.LostError):
+            return float("nan")
+
+    def close(self) -> None:
+        """Unsubscribe. The reader must have ended: destroying an inlet during a pull crashes."""
+        if self._inlet is not None:
+            self._inlet.close_stream()
+            self._inlet = None

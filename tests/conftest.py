@@ -1,0 +1,48 @@
+"""Shared by all tests: LSL confined to this machine and this run, and the real recordings."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from pathlib import Path
+
+import pytest
+
+
+def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
+    """Point liblsl, here and in every child process, at a configuration of this run's own.
+
+    liblsl reads its configuration once, at its first call, so this runs before any test module is
+    imported. Machine scope keeps multicast on this host, and streams of another SessionID are
+    invisible: neither a second test run nor a real headset on the network can be seen or disturbed.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="bci_m2s-lsl-", ignore_cleanup_errors=True)
+    file = Path(folder.name) / "lsl_api.cfg"
+    file.write_text(
+        "[multicast]\nResolveScope = machine\n"
+        "[ports]\nIPv6 = disable\n"
+        f"[lab]\nSessionID = bci-m2s-test-{os.getpid()}-{uuid.uuid4().hex}\n"
+        "[log]\nlevel = -3\n",  # fatal only: inlets report every sender that a test closes
+        encoding="utf-8",
+    )
+    os.environ["LSLAPICFG"] = str(file)
+    return folder
+
+
+_LSL_FOLDER = _isolate_lsl()  # kept until the interpreter ends
+
+
+def pytest_unconfigure() -> None:
+    """Remove the LSL configuration; a TemporaryDirectory left to the collector warns."""
+    _LSL_FOLDER.cleanup()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real recordings: BCI_M2S_DATA, else ``shared/data`` beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("BCI_M2S_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no real recordings at {folder} (set BCI_M2S_DATA)")
+    return folder

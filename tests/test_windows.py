@@ -1,0 +1,144 @@
+"""Segments, blocks and windows: the same whatever the chunks, and invalid when they should be."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bci_m2s.types import Chunk, Status, Step
+from bci_m2s.windows import BlockCutter, WindowAssembler, WindowShape
+
+SHAPE = WindowShape(steps=3, step_s=1.0, hop_s=0.25)
+
+
+def stream(n, rate_hz=100.0, jumps=()):
+    """Stamps with jitter; `jumps` is (sample, seconds) added from that sample on."""
+    rng = np.random.default_rng(n)
+    times = np.arange(n) / rate_hz + rng.uniform(-0.01, 0.01, n)
+    for sample, seconds in jumps:
+        times[sample:] += seconds
+    return times, np.arange(n, dtype=float)[:, None]
+
+
+def blocks_of(times, samples, cuts=(), rate_hz=100.0, hop_s=0.25):
+    cutter = BlockCutter(1, rate_hz, hop_s, gap_s=0.1)
+    edges = [0, *sorted(cuts), len(times)]
+    found = []
+    for a, b in itertools.pairwise(edges):
+        for block in cutter.push(Chunk.of(times[a:b], samples[a:b], received_s=1.0)):
+            found.append(
+                (block.samples.copy(), *(getattr(block, f) for f in block.__slots__ if f != "samples"))
+            )
+    return found, cutter.gaps
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 700), max_size=30),
+    jumps=st.lists(
+        st.tuples(st.integers(1, 699), st.sampled_from([0.5, -0.7, 30.0, float("nan")])), max_size=4
+    ),
+    rate_hz=st.sampled_from([100.0, 128.0, 33.3, 250.0]),
+)
+def test_blocks_do_not_depend_on_chunks(cuts, jumps, rate_hz):
+    times, samples = stream(700, rate_hz, jumps)
+    whole, whole_gaps = blocks_of(times, samples, rate_hz=rate_hz)
+    parts, part_gaps = blocks_of(times, samples, cuts, rate_hz=rate_hz)
+    assert len(whole) == len(parts)
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        assert repr(a[1:]) == repr(b[1:])  # repr, so that NaN equals NaN
+    assert repr(whole_gaps) == repr(part_gaps)
+
+
+def test_blocks_hold_every_sample_once_and_in_order():
+    times, samples = stream(1000)
+    found, gaps = blocks_of(times, samples, cuts=range(0, 1000, 7))
+    np.testing.assert_array_equal(np.concatenate([block[0] for block in found])[:, 0], np.arange(1000))
+    assert gaps == []
+
+
+def test_a_rate_that_does_not_divide_keeps_its_mean_length():
+    times, samples = stream(2500, 62.5)
+    found, _ = blocks_of(times, samples, rate_hz=62.5, hop_s=0.1)
+    lengths = [len(block[0]) for block in found]
+    assert set(lengths) == {6, 7}
+    assert len(found) == 400
+
+
+def test_a_gap_is_measured_and_begins_a_new_segment():
+    times, samples = stream(400, jumps=[(150, 2.0)])
+    found, gaps = blocks_of(times, samples)
+    assert len(gaps) == 1
+    assert gaps[0].lost == pytest.approx(200, abs=2)
+    assert gaps[0].step_s == pytest.approx(2.01, abs=0.03)
+    segments = [block[8 - 1] for block in found]
+    assert segments == sorted(segments)
+    first_of_second = next(block for block in found if block[7] == 1)
+    assert first_of_second[0][0, 0] == 150
+    assert first_of_second[6] == 0
+
+
+def test_jitter_within_the_tolerance_is_no_gap():
+    times, samples = stream(500)
+    times[200] += 0.08
+    assert blocks_of(times, samples)[1] == []
+
+
+def drive(times, samples, settle_s=0.0, bad=(), max_missing=0.3):
+    """Windows over a stream whose step values are the block numbers; `bad` block numbers have NaN."""
+    cutter = BlockCutter(1, 100.0, SHAPE.hop_s, 0.1)
+    assembler = WindowAssembler("eeg", SHAPE, settle_s, max_missing)
+    windows = []
+    for number, block in enumerate(cutter.push(Chunk.of(times, samples))):
+        step = None
+        if block.number + 1 >= SHAPE.blocks_per_step:
+            step = Step(np.full(2, np.nan if number in bad else number), "bad" if number in bad else "")
+        windows.append((assembler.push(step, block), assembler.usable(step, block)))
+    return windows
+
+
+def test_windows_are_steps_end_to_end_and_due_every_hop():
+    windows = [window for window, _ in drive(*stream(1000))]
+    assert len(windows) == 40
+    assert [window.status for window in windows[:11]] == [Status.FILLING] * 11
+    assert all(window.status is Status.OK for window in windows[11:])
+    np.testing.assert_array_equal(windows[11].features.values[:, 0], [3, 7, 11])
+    np.testing.assert_array_equal(windows[20].features.values[:, 0], [12, 16, 20])
+    assert (windows[11].first_index, windows[11].last_index) == (0, 299)
+    assert (windows[12].first_index, windows[12].last_index) == (25, 324)
+    assert windows[0].reason == "window fills, 2.75 s left"
+
+
+def test_settling_delays_the_first_window_and_usable_step():
+    found = drive(*stream(1000), settle_s=1.1)  # five hops
+    statuses = [window.status for window, _ in found]
+    assert statuses[:4] == [Status.SETTLING] * 4
+    assert statuses.index(Status.OK) == 5 + 11
+    assert [usable for _, usable in found].index(True) == 5 + 3
+
+
+def test_windows_after_a_gap_say_so_until_they_are_whole():
+    times, samples = stream(1000, jumps=[(500, 1.0)])
+    windows = [window for window, _ in drive(times, samples)]
+    after = windows[20:]
+    assert [window.status for window in after[:11]] == [Status.GAP] * 11
+    assert after[11].status is Status.OK
+    assert "gap of 1.0" in after[0].reason
+    assert "2.75 s until the next whole window" in after[0].reason
+
+
+def test_a_bad_step_spoils_every_window_that_holds_it():
+    windows = [window for window, _ in drive(*stream(1000), bad={20})]
+    spoilt = [number for number, window in enumerate(windows) if window.status is Status.BAD_SIGNAL]
+    assert spoilt == [20, 24, 28]
+    assert windows[20].reason == "bad"
+    assert windows[20].features is None
+
+
+@pytest.mark.parametrize(("steps", "step_s", "hop_s"), [(0, 1, 0.25), (5, 1, 0.3), (5, 1, 0), (5, 0.5, 1)])
+def test_impossible_shapes_are_refused(steps, step_s, hop_s):
+    with pytest.raises(ValueError, match="whole number of hops"):
+        WindowShape(steps, step_s, hop_s)
