@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bci_m2s.pipeline import Happening, Pipeline
+from bci_m2s.pipeline import Pipeline
 from bci_m2s.ring import Cursor, Ring
 from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
@@ -85,8 +85,6 @@ class Engine:
     sinks : opened by the writer thread
     markers : an opened source of text markers, if there is one
     clock : local clock, the same that stamps ``Chunk.received_s``
-    baseline_marker : this marker text begins a new baseline in every modality
-    on_marker : called with each marker's (local time, text), in the inference thread
     """
 
     def __init__(
@@ -96,12 +94,10 @@ class Engine:
         sinks: Sequence[Sink],
         clock: Callable[[], float],
         markers: Source | None = None,
-        baseline_marker: str = "",
     ) -> None:
         self.pipeline, self._sinks, self._clock = pipeline, list(sinks), clock
         self._feeds = {modality: _Feed(source) for modality, source in sources.items()}
         self._marker_feed = _Feed(markers) if markers is not None else None
-        self._baseline_marker = baseline_marker
         self._stop = threading.Event()
         self._readers_done = threading.Event()
         self._inference_done = threading.Event()
@@ -188,7 +184,7 @@ class Engine:
     def _ask_clocks(self) -> None:
         while not self._stop.is_set():
             for modality, feed in self._feeds.items():
-                offset_s = feed.source.clock_offset_s(1.0)
+                offset_s = feed.source.clock_offset_s(0.2)
                 if not math.isnan(offset_s):
                     self.pipeline.clock_offset_s[modality] = offset_s
             self._stop.wait(CLOCK_EVERY_S)
@@ -222,13 +218,11 @@ class Engine:
         for estimate in self.pipeline.push(modality, chunk, newest_only=behind):
             self._latest[modality] = estimate
             self._out.put(estimate)
-        for happening in self.pipeline.happenings():
-            self._report(happening)
+        self._forward_events()
 
-    def _report(self, happening: Happening) -> None:
-        message = f"{happening.modality}: {happening.message}"
-        fields = {"modality": happening.modality, "at_sample": happening.at_index, **happening.fields}
-        self.event(happening.kind, message, fields)
+    def _forward_events(self) -> None:
+        for event in self.pipeline.events():
+            self._out.put(replace(event, local_s=self._clock(), wall_s=time.time()))
 
     def _tell_stale(self, modality: str, feed: _Feed) -> None:
         """Once a second, say that a stream is silent: an estimate row of its own, never an old answer."""
@@ -253,14 +247,10 @@ class Engine:
         chunk = feed.cursor.read()
         offset_s = feed.source.clock_offset_s(0.0) if len(chunk) else 0.0
         for stamp, row in zip(chunk.times, chunk.samples, strict=True):
-            self._marker(float(stamp) + (0.0 if math.isnan(offset_s) else offset_s), str(row[0]))
-
-    def _marker(self, local_s: float, text: str) -> None:
-        self.markers.append((local_s, text))
-        self.event("marker", text[:1000], {"marker_local_s": local_s})
-        if self._baseline_marker and text == self._baseline_marker:
-            for stage in self.pipeline.stages.values():
-                stage.start_baseline()
+            local_s = float(stamp) + (0.0 if math.isnan(offset_s) else offset_s)
+            self.markers.append((local_s, str(row[0])))
+            self.pipeline.take_marker(local_s, str(row[0]))
+        self._forward_events()
 
     # ---- writer ----
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from bci_m2s.smoothing import PhasedSmoother
 from bci_m2s.types import (
     Chunk,
     Estimate,
+    Event,
     Features,
     FloatArray,
     Stamps,
@@ -34,18 +35,8 @@ from bci_m2s.types import (
 )
 from bci_m2s.windows import Block, BlockCutter, WindowAssembler, WindowShape
 
+LONGEST_MARKER = 1000  # characters kept; markers come from the network
 LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something the pipeline noticed, for the log; `at_index` counts the stream's samples."""
-
-    kind: str
-    modality: str
-    at_index: int
-    message: str
-    fields: dict[str, Any]
 
 
 class StepStage:
@@ -124,7 +115,7 @@ class ModalityStage:
         self._collecting = not wait_for_marker
         self._was_ready = self.normaliser.seconds_left == 0.0
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
-        self.happenings: list[Happening] = []
+        self.events: list[Event] = []  # noticed since the caller last emptied this list; unstamped
         self.samples = 0
         self.lost_samples = 0  # by the gaps' stamps and the nominal rate
 
@@ -180,8 +171,9 @@ class ModalityStage:
             self._say("gap", block.first_index, gap.describe(), fields)
         self._steps.cutter.gaps.clear()
 
-    def _say(self, kind: str, at_index: int, message: str, fields: dict[str, Any]) -> None:
-        self.happenings.append(Happening(kind, self.modality, at_index, message, fields))
+    def _say(self, kind: str, at_sample: int, message: str, fields: dict[str, Any]) -> None:
+        fields = {"modality": self.modality, "at_sample": at_sample, **fields}
+        self.events.append(Event(kind, f"{self.modality}: {message}", math.nan, math.nan, fields))
 
 
 class Pipeline:
@@ -192,6 +184,7 @@ class Pipeline:
     stages : one for each modality in use
     predictor : the model
     clock : local clock in seconds, for the stage stamps only
+    baseline_marker : the marker text that begins a new baseline; "" for none
     """
 
     def __init__(
@@ -199,12 +192,19 @@ class Pipeline:
         stages: Mapping[str, ModalityStage],
         predictor: Predictor,
         clock: Callable[[], float] = time.monotonic,
+        baseline_marker: str = "",
     ) -> None:
         self.stages = dict(stages)
         self.classes = tuple(predictor.contract.classes)
-        self._predictor, self._clock = predictor, clock
+        self._predictor, self._clock, self._baseline_marker = predictor, clock, baseline_marker
+        self._events: list[Event] = []
         self.clock_offset_s = dict.fromkeys(self.stages, math.nan)  # sender to local; set by the engine
         self.skipped = dict.fromkeys(self.stages, 0)
+
+    @property
+    def device(self) -> str:
+        """Where the network runs."""
+        return str(self._predictor.device)
 
     def push(self, modality: str, chunk: Chunk, newest_only: bool = False) -> list[Estimate]:
         """Take the next samples of a stream, return the estimates that they complete.
@@ -227,11 +227,21 @@ class Pipeline:
         last = self.stages[modality].samples - 1
         return Estimate(modality, last, last, never, never, status, reason, nothing, never)
 
-    def happenings(self) -> list[Happening]:
-        """What was noticed since the last call, in order within each modality."""
-        found = [happening for stage in self.stages.values() for happening in stage.happenings]
+    def take_marker(self, stamp_s: float, text: str) -> None:
+        """Take a text marker; the baseline's marker begins a new baseline with the next block."""
+        fields = {"marker_s": stamp_s}
+        self._events.append(Event("marker", text[:LONGEST_MARKER], math.nan, math.nan, fields))
+        if self._baseline_marker and text == self._baseline_marker:
+            for stage in self.stages.values():
+                stage.start_baseline()
+
+    def events(self) -> list[Event]:
+        """What was noticed since the last call; the clocks of these events are still NaN."""
+        found = self._events
+        self._events = []
         for stage in self.stages.values():
-            stage.happenings.clear()
+            found += stage.events
+            stage.events = []
         return found
 
     def _judge(self, window: Window, features_s: float) -> Estimate:

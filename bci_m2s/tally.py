@@ -19,6 +19,7 @@ class Tally:
         self.classes = tuple(classes)
         self.made: Counter[str] = Counter()  # by modality
         self.refused: Counter[tuple[str, Status]] = Counter()
+        self.last_reason: dict[str, str] = {}  # by modality, why the newest window gave none
         self.labels: Counter[tuple[str, str]] = Counter()  # (modality, class)
         self._durations_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
         # (modality, start, end in local time, class) of each estimate made, for comparison with a truth
@@ -28,12 +29,16 @@ class Tally:
         """Count one published estimate."""
         if estimate.status is not Status.OK:
             self.refused[estimate.modality, estimate.status] += 1
+            self.last_reason[estimate.modality] = estimate.reason
             return
         label = self.classes[estimate.class_index]
         self.made[estimate.modality] += 1
         self.labels[estimate.modality, label] += 1
         stamps = estimate.stamps
-        offset_s = stamps.last_sample_s - estimate.end_s
+        # without a clock offset (a replay) spans stay in the sender's clock, as the markers do
+        offset_s = (
+            0.0 if stamps.last_sample_s != stamps.last_sample_s else stamps.last_sample_s - estimate.end_s
+        )
         span = (estimate.start_s + offset_s, estimate.end_s + offset_s)
         self.answers.append((estimate.modality, *span, label))
         durations = (

@@ -63,7 +63,8 @@ class DifferentialEntropy:
                 )
         chosen = {**DEFAULTS, **params}
         try:
-            bands = {str(name): (float(low), float(high)) for name, (low, high) in chosen["bands_hz"].items()}
+            limits = chosen["bands_hz"].items()
+            bands = {str(name): (float(low), float(high)) for name, (low, high) in limits}
             self._bank = FilterBank(list(bands.values()), rate_hz, int(chosen["order"]), chosen["notch_hz"])
         except (TypeError, ValueError, AttributeError) as problem:
             expected = "{name: [low, high]} with cut-offs below the Nyquist frequency"

@@ -1,0 +1,171 @@
+"""The command line. Thin: every command reads its options and calls what does the work.
+
+Heavy packages (torch, mne, liblsl) are imported inside the commands that need them, so that help and
+mistakes in the options answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bci_m2s import __version__
+from bci_m2s.errors import BciM2sError
+
+app = typer.Typer(
+    name="bci-m2s",
+    help="Live emotion estimates from EEG or eye tracking over LSL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Pipeline = Annotated[
+    str, typer.Argument(metavar="PIPELINE.yaml", help="Pipeline file, or a shipped one's name.")
+]
+Duration = Annotated[float, typer.Option(help="Seconds to run; 0 until Ctrl-C.", min=0)]
+Output = Annotated[
+    Path | None, typer.Option(help="New folder for estimates.csv, events.jsonl, session.yaml.")
+]
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", help="baseline.json of an earlier session of the same person.")
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; replaces the pipeline's.")]
+Headless = Annotated[bool, typer.Option("--headless", help="Terminal only; never needs a display.")]
+
+
+def main() -> None:
+    """Entry point: one line and status 2 for errors of ours."""
+    try:
+        app()
+    except BciM2sError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"bci_m2s {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def demo(
+    duration: Duration = 60.0,
+    headless: Headless = False,
+    output: Output = None,
+    subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 1000,
+) -> None:
+    """Simulated EEG headset and eye tracker on LSL, live estimates from both. No hardware needed."""
+    del headless  # there is nothing but the terminal yet
+    from bci_m2s.demo import run_demo
+
+    run_demo(duration, output, subject)
+
+
+@app.command()
+def run(
+    pipeline: Pipeline,
+    duration: Duration = 0.0,
+    headless: Headless = False,
+    output: Output = None,
+    baseline: BaselineFile = None,
+    device: Device = None,
+) -> None:
+    """Estimates from the streams that a pipeline names, until Ctrl-C."""
+    del headless
+    from bci_m2s.session import run_session
+
+    run_session(pipeline, duration, output, baseline, device)
+
+
+@app.command()
+def replay(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="XDF, EDF, BDF, FIF or BrainVision (.vhdr).")
+    ],
+    pipeline: Annotated[
+        str | None, typer.Option(help="Pipeline file or name; else the shipped one that fits.")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="1 plays as it was; not given: as fast as it can.")
+    ] = None,
+    loop: Annotated[int, typer.Option(help="Play it so many times.", min=1)] = 1,
+    as_lsl: Annotated[
+        bool, typer.Option("--as-lsl", help="Play it as LSL streams for any other program.")
+    ] = False,
+    output: Output = None,
+    baseline: BaselineFile = None,
+    device: Device = None,
+) -> None:
+    """Play a recorded file through a pipeline, or as LSL streams."""
+    from bci_m2s.playback import replay_as_lsl, replay_file
+
+    if as_lsl:
+        replay_as_lsl(file, 1.0 if speed is None else speed, loop)
+    else:
+        replay_file(file, pipeline, speed, loop, output, baseline, device)
+
+
+@app.command()
+def simulate(
+    montage: Annotated[str, typer.Option(help="seed-62, muse, or a montage that mne knows.")] = "seed-62",
+    subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 0,
+    session: Annotated[int, typer.Option(help="Which of the person's sessions.", min=0)] = 0,
+    rate_hz: Annotated[float, typer.Option("--rate-hz", help="EEG sampling rate.")] = 1000.0,
+    eye_rate_hz: Annotated[
+        float, typer.Option("--eye-rate-hz", help="Eye tracker's sampling rate.")
+    ] = 120.0,
+    classes: Annotated[
+        str, typer.Option(help="Emotions, separated by commas.")
+    ] = "negative,neutral,positive",
+    rest: Annotated[float, typer.Option(help="Seconds of rest before the first trial.")] = 16.0,
+    trial: Annotated[float, typer.Option(help="Seconds a trial.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Which population the person belongs to.", min=0)] = 0,
+    duration: Duration = 0.0,
+) -> None:
+    """A simulated EEG headset, eye tracker and trial markers as LSL streams."""
+    from bci_m2s.playback import simulate_as_lsl
+    from bci_m2s.simulator.settings import SimulatorSettings
+
+    names = tuple(name.strip() for name in classes.split(","))
+    settings = SimulatorSettings(
+        montage, rate_hz, eye_rate_hz, classes=names, rest_s=rest, trial_s=trial, seed=seed
+    )
+    simulate_as_lsl(settings, subject, session, duration)
+
+
+@app.command()
+def streams(
+    model: Annotated[str | None, typer.Option(help="Model file or name: say which streams fit it.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to look.", min=0.2, max=60)] = 1.5,
+) -> None:
+    """List the LSL streams on the network."""
+    from bci_m2s.session import list_network
+
+    list_network(model, wait)
+
+
+@app.command()
+def check(pipeline: Pipeline) -> None:
+    """Validate a pipeline and its model without touching any stream."""
+    from bci_m2s.session import check_pipeline
+
+    check_pipeline(pipeline)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""``bci-m2s demo``: a simulated headset and eye tracker in another process, live estimates in this one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+REST_S = 20.0  # of the simulated person, long enough for the model's baseline
+TRIAL_S = 10.0
+
+
+def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
+    """Run the demo for `duration_s` (0: until Ctrl-C). Raises what ``run_session`` raises."""
+    console = Console()
+    console.print(
+        "[bold]bci_m2s demo[/bold] – [yellow]signals are simulated, and the model learnt from simulated "
+        "ones[/yellow]: a 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz), sent as real LSL "
+        "streams by another process"
+    )
+    with lsl_on_this_machine():
+        from bci_m2s.sender_process import SenderProcess, SenderSpec
+        from bci_m2s.session import run_session
+
+        simulated = {"rest_s": REST_S, "trial_s": TRIAL_S}
+        spec = SenderSpec(simulated=simulated, subject=subject, wait_s=30.0)
+        console.print("starting the simulator …")
+        with SenderProcess(spec):
+            run_session("demo", duration_s, output, None, None, console, truth=trial_spans)
+
+
+@contextmanager
+def lsl_on_this_machine() -> Iterator[None]:
+    """Keep LSL to this machine, for this process and its children, unless LSLAPICFG says otherwise.
+
+    liblsl reads its configuration once, at its first call, so this comes before any.
+    """
+    if os.environ.get("LSLAPICFG"):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="bci_m2s-") as folder:
+        path = Path(folder) / "lsl_api.cfg"
+        path.write_text("[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n", encoding="utf-8")
+        os.environ["LSLAPICFG"] = str(path)
+        try:
+            yield
+        finally:
+            del os.environ["LSLAPICFG"]
+
+
+def trial_spans(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
+    """Trials as (start, end, class) from markers "trial/start/CLASS" and "trial/stop/CLASS"."""
+    spans = []
+    begun: dict[str, float] = {}
+    for when_s, text in markers:
+        part, _, label = text.partition("trial/start/")
+        if not part and label:
+            begun[label] = when_s
+        part, _, label = text.partition("trial/stop/")
+        if not part and label in begun:
+            spans.append((begun.pop(label), when_s, label))
+    # the trial that was under way when the session ended
+    spans += [(start_s, float("inf"), label) for label, start_s in begun.items()]
+    return spans

@@ -1,0 +1,77 @@
+"""Running an engine from a terminal: signals, live lines, duration, the way out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.live import Live
+
+from bci_m2s.engine import Engine
+from bci_m2s.terminal import live_view, plain_line
+
+REDRAW_S = 0.25
+PLAIN_LINE_S = 2.0
+FORCED_STATUS = 130
+
+
+@contextmanager
+def stop_on_signals(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set `stop`; a second one ends the process at once with status 130."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if stop.is_set():
+            os._exit(FORCED_STATUS)
+        stop.set()
+
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(kind, handle) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, old in zip(kinds, before, strict=True):
+            signal.signal(kind, old)
+
+
+def run_engine(
+    engine: Engine,
+    console: Console,
+    stop: threading.Event,
+    duration_s: float,
+    classes: Sequence[str],
+    title: str,
+) -> None:
+    """Start an engine, show it until `duration_s` has passed (0: no limit) or `stop` is set, finish it.
+
+    Raises what an engine thread raised, after everything was closed.
+    """
+    engine.start()
+    end = time.monotonic() + duration_s if duration_s else float("inf")
+    try:
+        if console.is_terminal:
+            with Live(console=console, auto_refresh=False, transient=True) as live:
+                while not _over(engine, stop, end, REDRAW_S):
+                    live.update(live_view(engine.snapshot(), classes, title), refresh=True)
+        else:
+            while not _over(engine, stop, end, PLAIN_LINE_S):
+                console.print(plain_line(engine.snapshot(), classes), highlight=False, soft_wrap=True)
+    finally:
+        engine.finish()
+    if engine.failure is not None:
+        raise engine.failure
+
+
+def _over(engine: Engine, stop: threading.Event, end: float, wait_s: float) -> bool:
+    """Wait a moment; true when the session ends. Looks at the signal's flag ten times a second."""
+    until = min(time.monotonic() + wait_s, end)
+    while time.monotonic() < until:
+        if stop.is_set() or engine.wait(min(0.1, max(0.0, until - time.monotonic()))):
+            return True
+    return stop.is_set() or time.monotonic() >= end

@@ -1,0 +1,129 @@
+"""Torch modules that turn step features into class scores.
+
+Adding a network: one file here and one line in ``NETWORKS``. Torch is loaded when one is built, so a
+model's contract can be read and checked without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bci_m2s.errors import ContractError, nearest
+from bci_m2s.loading import load_class
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Network(Protocol):
+    """What every entry of ``NETWORKS`` builds: a ``torch.nn.Module`` with these two methods."""
+
+    def embed(self, features: torch.Tensor) -> torch.Tensor:
+        """features : (B, T, F) → (B, T, embedding), one vector a step."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """features : (B, T, F) → (B, classes) logits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One number that a model file may set. The default fixes the type; low and high are inclusive."""
+
+    default: int | float | bool
+    low: float = 0
+    high: float = 1
+
+    def expected(self) -> str:
+        """The valid values in words."""
+        if isinstance(self.default, bool):
+            return "true or false"
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        return f"{kind} from {self.low:g} to {self.high:g}"
+
+    def accepts(self, value: object) -> bool:
+        """Whether `value` has the right type and lies inside the range."""
+        if isinstance(self.default, bool) or isinstance(value, bool):
+            return isinstance(self.default, bool) and isinstance(value, bool)
+        if not isinstance(value, int if isinstance(self.default, int) else (int, float)):
+            return False
+        return math.isfinite(value) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkKind:
+    """Where a network is built ("module:function", loaded on use) and what may be set."""
+
+    build: str
+    settings: Mapping[str, Setting]
+
+
+# The defaults are the released sizes (62 channels × 5 bands, 33 eye features); few channels need less.
+_SIZES = {
+    "depth": Setting(4, 1, 16),
+    "heads": Setting(4, 1, 16),
+    "ffn": Setting(1024, 1, 8192),
+    "dropout": Setting(0.1, 0.0, 0.9),
+    "embedding": Setting(128, 1, 1024),
+    "projection": Setting(32, 1, 1024),
+    "hidden": Setting(128, 1, 4096),
+}
+
+# What a contract may name as `network`. Each function is called with every setting as a keyword and
+# with n_features, n_channels and n_classes.
+NETWORKS: dict[str, NetworkKind] = {
+    "m2s-electrode": NetworkKind(
+        "bci_m2s.networks.m2s:electrode_network", {**_SIZES, "head_width": Setting(64, 1, 256)}
+    ),
+    "m2s-sequence": NetworkKind(
+        "bci_m2s.networks.m2s:sequence_network", {**_SIZES, "causal": Setting(False)}
+    ),
+}
+
+
+def complete_params(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every setting of network `name`: those of `params`, defaults for the rest.
+
+    Raises
+    ------
+    ContractError
+        For an unknown network, an unknown setting, or a value of the wrong type or range.
+    """
+    if name not in NETWORKS:
+        raise ContractError("network", "name", repr(name), f"a known network{nearest(name, NETWORKS)}")
+    settings = NETWORKS[name].settings
+    for key, value in params.items():
+        if key not in settings:
+            known = f"a setting of this network{nearest(key, settings)}"
+            raise ContractError(f"network {name}", "params", repr(key), known)
+        if not settings[key].accepts(value):
+            raise ContractError(f"network {name}", key, repr(value), settings[key].expected())
+    return {key: params.get(key, setting.default) for key, setting in settings.items()}
+
+
+def build_network(
+    name: str, params: Mapping[str, Any], *, n_features: int, n_channels: int, n_classes: int
+) -> torch.nn.Module:
+    """Build a network with fresh random weights (torch's global generator).
+
+    Parameters
+    ----------
+    name : key of ``NETWORKS``
+    params : settings that differ from their defaults
+    n_features : F, features of a step
+    n_channels : C, channels that the features come from; F must be a multiple of it for electrodes
+    n_classes : length of the logits
+
+    Raises
+    ------
+    ContractError
+        As ``complete_params``, and for sizes that do not fit each other.
+    """
+    settings = complete_params(name, params)
+    build = load_class({name: NETWORKS[name].build}, name)
+    network: torch.nn.Module = build(
+        n_features=n_features, n_channels=n_channels, n_classes=n_classes, **settings
+    )
+    return network

@@ -1,0 +1,234 @@
+"""The M2S networks for one modality: encoder, projection, classifier.
+
+Shapes: B windows in a batch, T steps, F features a step, C channels, K = F / C bands; electrode features
+are channel-major, (C, K) flattened. Two encoders share what follows them:
+
+electrode   STS attention between channels at the full width C·K, then a linear map to the embedding
+sequence    a linear map to the embedding, then transformer layers over the T steps; no positional code
+
+Layers are post-norm and initialised independently of each other.
+
+Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bci_m2s.errors import ContractError
+from bci_m2s.networks.sts import STSAttention
+
+
+class ElectrodeLayer(nn.Module):
+    """x = LN(x + Drop(STS(x))); x = LN(x + FFN(x)), at width C·K."""
+
+    def __init__(
+        self, n_channels: int, n_bands: int, heads: int, head_width: int, ffn: int, dropout: float
+    ) -> None:
+        super().__init__()
+        width = n_channels * n_bands
+        self.tokens = (n_channels, n_bands)
+        self.attention = STSAttention(n_bands, heads, head_width)
+        self.drop = nn.Dropout(dropout)
+        self.norm1 = nn.LayerNorm(width)
+        self.ffn = nn.Sequential(
+            nn.Linear(width, ffn),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(ffn, width),
+            nn.Dropout(dropout),
+        )
+        self.norm2 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x : (B, T, C·K) → (B, T, C·K)."""
+        attended = self.attention(x.unflatten(-1, self.tokens)).flatten(-2)
+        x = self.norm1(x + self.drop(attended))
+        return self.norm2(x + self.ffn(x))
+
+
+class ElectrodeEncoder(nn.Module):
+    """Encoder of features that belong to electrodes: (B, T, C·K) → (B, T, embedding).
+
+    Causal in time: the embedding of a step does not depend on later steps.
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        n_bands: int,
+        *,
+        depth: int = 4,
+        heads: int = 4,
+        head_width: int = 64,
+        ffn: int = 1024,
+        dropout: float = 0.1,
+        embedding: int = 128,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            ElectrodeLayer(n_channels, n_bands, heads, head_width, ffn, dropout) for _ in range(depth)
+        )
+        self.affine = nn.Linear(n_channels * n_bands, embedding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x : (B, T, C·K) → (B, T, embedding)."""
+        for layer in self.layers:
+            x = layer(x)
+        return self.affine(x)
+
+
+class SequenceEncoder(nn.Module):
+    """Encoder of any other features: (B, T, F) → (B, T, embedding).
+
+    With `causal` a step attends to itself and earlier steps only; without, to the whole window.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        *,
+        depth: int = 4,
+        heads: int = 4,
+        ffn: int = 1024,
+        dropout: float = 0.1,
+        embedding: int = 128,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.causal = causal
+        self.affine = nn.Linear(n_features, embedding)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(embedding, heads, ffn, dropout, activation="relu", batch_first=True)
+            for _ in range(depth)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x : (B, T, F) → (B, T, embedding)."""
+        steps = x.shape[1]
+        future = None
+        if self.causal:  # true where a step must not look
+            future = torch.ones(steps, steps, dtype=torch.bool, device=x.device).triu(1)
+        x = self.affine(x)
+        for layer in self.layers:
+            x = layer(x, src_mask=future, is_causal=self.causal)
+        return x
+
+
+class Projection(nn.Module):
+    """Mean over the steps, linear, ReLU: (B, T, embedding) → (B, projection)."""
+
+    def __init__(self, embedding: int = 128, projection: int = 32) -> None:
+        super().__init__()
+        self.linear = nn.Linear(embedding, projection)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z : (B, T, embedding) → (B, projection)."""
+        return torch.relu(self.linear(z.mean(dim=1)))
+
+
+class Classifier(nn.Module):
+    """Linear, ReLU, BatchNorm, linear: (B, projection) → (B, classes) logits.
+
+    BatchNorm needs more than one window in training mode; in eval mode one is enough.
+    """
+
+    def __init__(self, projection: int, hidden: int, n_classes: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(projection, hidden)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.out = nn.Linear(hidden, n_classes)
+
+    def forward(self, p: Tensor) -> Tensor:
+        """p : (B, projection) → (B, classes)."""
+        return self.out(self.norm(torch.relu(self.hidden(p))))
+
+
+class SingleModality(nn.Module):
+    """Encoder, projection and classifier of one modality: (B, T, F) → (B, classes) logits."""
+
+    def __init__(self, encoder: nn.Module, projection: Projection, classifier: Classifier) -> None:
+        super().__init__()
+        self.encoder, self.projection, self.classifier = encoder, projection, classifier
+
+    def embed(self, features: Tensor) -> Tensor:
+        """features : (B, T, F) → (B, T, embedding)."""
+        return self.encoder(features)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """features : (B, T, F) → (B, classes) logits."""
+        return self.classifier(self.projection(self.embed(features)))
+
+
+def electrode_network(
+    *,
+    n_features: int,
+    n_channels: int,
+    n_classes: int,
+    depth: int,
+    heads: int,
+    head_width: int,
+    ffn: int,
+    dropout: float,
+    embedding: int,
+    projection: int,
+    hidden: int,
+) -> SingleModality:
+    """Build "m2s-electrode"; K is n_features / n_channels.
+
+    Raises
+    ------
+    ContractError
+        When n_features is not a multiple of n_channels.
+    """
+    if n_features % n_channels:
+        expected = f"a multiple of the {n_channels} channels"
+        raise ContractError("network m2s-electrode", "n_features", n_features, expected)
+    encoder = ElectrodeEncoder(
+        n_channels,
+        n_features // n_channels,
+        depth=depth,
+        heads=heads,
+        head_width=head_width,
+        ffn=ffn,
+        dropout=dropout,
+        embedding=embedding,
+    )
+    return SingleModality(
+        encoder, Projection(embedding, projection), Classifier(projection, hidden, n_classes)
+    )
+
+
+def sequence_network(
+    *,
+    n_features: int,
+    n_channels: int,
+    n_classes: int,
+    depth: int,
+    heads: int,
+    ffn: int,
+    dropout: float,
+    embedding: int,
+    projection: int,
+    hidden: int,
+    causal: bool,
+) -> SingleModality:
+    """Build "m2s-sequence"; the channels behind the features do not matter to it.
+
+    Raises
+    ------
+    ContractError
+        When embedding is not a multiple of heads.
+    """
+    del n_channels  # every entry of NETWORKS is built alike
+    if embedding % heads:
+        raise ContractError(
+            "network m2s-sequence", "embedding", embedding, f"a multiple of the {heads} heads"
+        )
+    encoder = SequenceEncoder(
+        n_features, depth=depth, heads=heads, ffn=ffn, dropout=dropout, embedding=embedding, causal=causal
+    )
+    return SingleModality(
+        encoder, Projection(embedding, projection), Classifier(projection, hidden, n_classes)
+    )

@@ -1,0 +1,197 @@
+"""Inference: standardised windows in, class probabilities out.
+
+    model = load_model("models/demo.safetensors")
+    model.predict_proba("eeg", windows)          # (B, T, F) → (B, classes)
+
+On the CPU one window gives the same bits at every call, on the same machine and versions. On CUDA the
+input passes through pinned memory and nothing waits for the device but the reading of the result.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from bci_m2s.contract import Contract, load_model_file, modality_network, unpack_modality
+from bci_m2s.errors import ContractError, ModelError, UsageError
+from bci_m2s.types import FloatArray
+
+MAX_ROWS = 256  # windows in one pass of the network; 62 channels then take some 0.4 GB
+_log = logging.getLogger(__name__)
+
+
+def load_model(path: str | Path, device: str = "auto", threads: int | None = 1) -> Predictor:
+    """Read a model file and make it ready. Parameters and errors: ``Predictor``, ``load_model_file``."""
+    contract, tensors = load_model_file(path)
+    return Predictor(contract, tensors, device, threads)
+
+
+class Predictor:
+    """A loaded model. Used by one thread at a time.
+
+    Parameters
+    ----------
+    contract, tensors : as ``load_model_file`` returns them
+    device : "auto" (CUDA where there is one, else the CPU), "cpu", "cuda" or "cuda:N"
+    threads : intra-op threads of torch on the CPU, a setting of the whole process; None leaves it alone
+
+    Attributes
+    ----------
+    contract : what the model was made for
+    tensors : its arrays; ``unpack_modality(tensors, "eeg")`` gives the scaler of one modality
+    device : where it runs; turns to the CPU when CUDA memory runs out twice in a row
+
+    Raises
+    ------
+    UsageError
+        The device is not there.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        tensors: Mapping[str, NDArray[Any]],
+        device: str = "auto",
+        threads: int | None = 1,
+    ) -> None:
+        self.contract, self.tensors = contract, dict(tensors)
+        self.device = resolve_device(device)
+        if threads is not None:
+            if threads < 1:
+                raise UsageError(f"threads: got {threads}, expected at least 1")
+            torch.set_num_threads(threads)
+        self._networks = {
+            name: _build(contract, tensors, name).to(self.device) for name in contract.modalities
+        }
+        self._pinned: dict[str, torch.Tensor] = {}
+
+    def predict(self, modality: str, features: ArrayLike) -> FloatArray:
+        """Class probabilities, (B, classes) float64, each row summing to 1.
+
+        Parameters
+        ----------
+        modality : name in the contract
+        features : (B, T, F), normalised per person and scaled as in training
+
+        Raises
+        ------
+        ContractError
+            Unknown modality, wrong shape, or a value that is not finite.
+        ModelError
+            The network's answer is not finite: its weights cannot be trusted.
+        """
+        logits = self.logits(modality, features).astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    predict_proba = predict  # the name that scikit-learn's users look for
+
+    def logits(self, modality: str, features: ArrayLike) -> NDArray[np.float32]:
+        """Logits, (B, classes) float32. Parameters and errors as in ``predict``."""
+        windows = self._checked(modality, features)
+        parts = [self._run(modality, windows[i : i + MAX_ROWS]) for i in range(0, len(windows), MAX_ROWS)]
+        answer = np.concatenate(parts) if parts else np.empty((0, len(self.contract.classes)), np.float32)
+        if not np.isfinite(answer).all():
+            raise ModelError(f"model {self.contract.name!r}: the answer for {modality!r} is not finite")
+        return answer
+
+    def warm_up(self) -> None:
+        """Run every network once, so that the first live window does not pay for start-up."""
+        for modality, spec in self.contract.modalities.items():
+            self.logits(modality, np.zeros((1, self.contract.window.steps, spec.feature.n_features)))
+
+    def _checked(self, modality: str, features: ArrayLike) -> NDArray[np.float32]:
+        """A float32 copy of the input."""
+        where = f"model {self.contract.name!r}"
+        if modality not in self._networks:
+            raise ContractError(where, "modality", repr(modality), f"one of {', '.join(self._networks)}")
+        with np.errstate(over="ignore"):  # beyond float32 becomes infinite and is refused below
+            windows = np.array(features, dtype=np.float32, order="C")
+        spec = self.contract.modalities[modality]
+        shape = (self.contract.window.steps, spec.feature.n_features)
+        if windows.ndim != 3 or windows.shape[1:] != shape:
+            expected = f"(B, {shape[0]}, {shape[1]})"
+            raise ContractError(where, f"shape of {modality} features", windows.shape, expected)
+        if not np.isfinite(windows).all():
+            raise ContractError(where, f"{modality} features", "NaN or infinity", "finite float32 numbers")
+        return windows
+
+    def _run(self, modality: str, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One pass; when CUDA memory runs out once more with an empty cache, then for good on the CPU."""
+        for _ in range(2):
+            try:
+                return self._pass(modality, windows)
+            except torch.cuda.OutOfMemoryError:
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+        _log.warning("%s: out of memory; inference goes on on the CPU", self.device)
+        self.device = torch.device("cpu")
+        self._networks = {name: network.to(self.device) for name, network in self._networks.items()}
+        return self._pass(modality, windows)
+
+    def _pass(self, modality: str, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            logits = self._networks[modality](self._on_device(modality, torch.from_numpy(windows)))
+            return logits.cpu().numpy()
+
+    def _on_device(self, modality: str, windows: torch.Tensor) -> torch.Tensor:
+        if self.device.type == "cpu":
+            return windows
+        pinned = self._pinned.get(modality)
+        if pinned is None or len(pinned) < len(windows):
+            pinned = self._pinned[modality] = torch.empty(windows.shape, pin_memory=True)
+        # The buffer is free: the last pass ended with reading its result, which came after its copy.
+        part = pinned[: len(windows)]
+        part.copy_(windows)
+        return part.to(self.device, non_blocking=True)
+
+
+def _build(contract: Contract, tensors: Mapping[str, NDArray[Any]], modality: str) -> torch.nn.Module:
+    """The modality's network with its weights, ready for inference.
+
+    Built without storage and then given the arrays, so no random number is drawn.
+    """
+    start = "network."
+    state = {
+        name.removeprefix(start): torch.tensor(array)
+        for name, array in unpack_modality(tensors, modality).items()
+        if name.startswith(start)
+    }
+    with torch.device("meta"):
+        network = modality_network(contract, modality)
+    network.load_state_dict(state, assign=True)
+    return network.requires_grad_(False).eval()
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device that `name` asks for.
+
+    Raises
+    ------
+    UsageError
+        The name is not "auto", "cpu", "cuda" or "cuda:N", or there is no such CUDA device.
+    """
+    kind, colon, number = name.partition(":")
+    valid = (
+        kind == "cuda" and number.isdecimal() and number.isascii()
+        if colon
+        else kind in ("auto", "cpu", "cuda")
+    )
+    if not valid:
+        raise UsageError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count() if kind != "cpu" and torch.cuda.is_available() else 0
+    if kind == "cpu" or (kind == "auto" and count == 0):
+        return torch.device("cpu")
+    index = int(number) if number else 0
+    if index >= count:
+        there = ", ".join(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(count))
+        raise UsageError(
+            f"device: got {name!r}, but torch {torch.__version__} sees {there or 'no CUDA device'}"
+        )
+    return torch.device("cuda", index)

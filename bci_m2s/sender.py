@@ -1,0 +1,163 @@
+"""Any sources as LSL outlets: recorded files and simulated people for every program on the network.
+
+Names, types, rates, formats, labels and units go out as the sources have them; uid and host are liblsl's.
+The source id is the original one with a tag behind it, new for each sender unless given: inlets find a
+lost stream again by its source id, and must neither take a replay for the headset that it was recorded
+from nor mistake one player for another.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pylsl
+
+from bci_m2s.errors import StreamError
+from bci_m2s.sources import Source
+from bci_m2s.types import Chunk, StreamInfo
+
+CHUNK_S = 0.02  # how often due samples are pushed
+LINGER_S = 1.0  # outlets outlive the last sample by this much at most: what is in flight dies with them
+BUFFERED_S = 60  # liblsl keeps this much for a slow consumer
+FORMATS = ("float32", "double64", "string", "int8", "int16", "int32", "int64")
+HIGHEST_RATE_HZ = 200_000.0  # liblsl allocates buffers from the nominal rate
+MOST_CHANNELS = 4095
+
+
+class Sender:
+    """Pushes paced sources as LSL outlets until they end. One thread calls ``run``.
+
+    Parameters
+    ----------
+    sources : opened, run and closed by the sender. They must be paced with the LSL clock (``speed`` a
+        number, ``clock`` pylsl.local_clock); their stamps go out as they are.
+    tag : goes behind each source id; None: a new random one; "": the ids stay as they are
+    chunk_s : how often due samples are pushed, s
+    linger_s : how long, at most, consumers may take to fetch the last samples, s
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        tag: str | None = None,
+        chunk_s: float = CHUNK_S,
+        linger_s: float = LINGER_S,
+    ) -> None:
+        self._sources = list(sources)
+        self._tag = uuid.uuid4().hex[:12] if tag is None else tag
+        self._chunk_s, self._linger_s = chunk_s, linger_s
+        self._outlets: list[Any] = []
+        self.infos: tuple[StreamInfo, ...] = ()  # as sent, once open
+
+    def __enter__(self) -> Sender:
+        self.open()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Open the sources and offer their streams. Raises StreamError for one that LSL cannot carry."""
+        try:
+            for source in self._sources:
+                source.open()
+            infos = [self._sent_info(number, source.info) for number, source in enumerate(self._sources)]
+            for info in infos:
+                _refuse_unsendable(info)
+            self._outlets = [_outlet(info) for info in infos]
+            self.infos = tuple(infos)
+        except BaseException:
+            self.close()
+            raise
+
+    def wait_for_consumers(self, timeout_s: float, stop: threading.Event | None = None) -> bool:
+        """Wait until every outlet has a consumer; false when the time was up first.
+
+        LSL delivers nothing that was pushed before a consumer connected.
+        """
+        stop, until = stop or threading.Event(), pylsl.local_clock() + timeout_s
+        for outlet in self._outlets:
+            while not outlet.have_consumers():
+                if stop.is_set() or pylsl.local_clock() >= until:
+                    return False
+                outlet.wait_for_consumers(0.1)
+        return True
+
+    def run(self, duration_s: float | None = None, stop: threading.Event | None = None) -> tuple[int, ...]:
+        """Send until all sources end, `duration_s` is over or `stop` is set; return samples per source."""
+        stop = stop or threading.Event()
+        counts = [0] * len(self._sources)
+        tick = begun = pylsl.local_clock()
+        while not stop.is_set() and not all(source.finished for source in self._sources):
+            if duration_s is not None and tick - begun >= duration_s:
+                break
+            for number, (source, outlet) in enumerate(zip(self._sources, self._outlets, strict=True)):
+                counts[number] += _push_due(source, outlet, stop)
+            tick = max(tick + self._chunk_s, pylsl.local_clock())
+            stop.wait(tick - pylsl.local_clock())
+        until = pylsl.local_clock() + self._linger_s
+        while any(outlet.have_consumers() for outlet in self._outlets) and pylsl.local_clock() < until:
+            if stop.wait(self._chunk_s):
+                break
+        return tuple(counts)
+
+    def close(self) -> None:
+        """Withdraw the streams. Harmless when called twice."""
+        self._outlets.clear()
+        for source in self._sources:
+            source.close()
+
+    def _sent_info(self, number: int, info: StreamInfo) -> StreamInfo:
+        source_id = info.source_id
+        if self._tag:
+            source_id = f"{source_id or f'{info.name}-{info.type}'}/{self._tag}-{number}"
+        return replace(info, name=info.name or info.type or "unnamed", source_id=source_id, uid="", host="")
+
+
+def _refuse_unsendable(info: StreamInfo) -> None:
+    wrong = ""
+    if not 0 <= info.rate_hz <= HIGHEST_RATE_HZ:
+        wrong = f"rate: got {info.rate_hz:g} Hz, expected 0 to {HIGHEST_RATE_HZ:g} Hz"
+    elif not 1 <= info.n_channels <= MOST_CHANNELS:
+        wrong = f"channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS}"
+    elif info.channel_format not in FORMATS:
+        wrong = f"channel format: got {info.channel_format!r}, expected one of {', '.join(FORMATS)}"
+    if wrong:
+        raise StreamError(f"stream {info.name!r} cannot be sent over LSL: {wrong}")
+
+
+def _outlet(info: StreamInfo) -> Any:
+    raw = pylsl.StreamInfo(
+        info.name, info.type, info.n_channels, info.rate_hz, info.channel_format, info.source_id
+    )
+    channels = raw.desc().append_child("channels")
+    for label, unit in zip(info.labels, info.units, strict=True):
+        channel = channels.append_child("channel")
+        channel.append_child_value("label", label)
+        channel.append_child_value("unit", unit)
+        channel.append_child_value("type", info.type)
+    return pylsl.StreamOutlet(raw, max_buffered=BUFFERED_S)
+
+
+def _push_due(source: Source, outlet: Any, stop: threading.Event) -> int:
+    """Push all that is due without waiting; return the number of samples."""
+    count = 0
+    while not stop.is_set():
+        chunk = source.pull(0.0)
+        if not len(chunk):
+            break
+        _push(outlet, chunk)
+        count += len(chunk)
+    return count
+
+
+def _push(outlet: Any, chunk: Chunk) -> None:
+    if chunk.samples.dtype == object:
+        outlet.push_chunk(chunk.samples.ravel().tolist(), chunk.times.tolist())
+    else:
+        outlet.push_chunk(chunk.samples, chunk.times.tolist())

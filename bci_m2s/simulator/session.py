@@ -1,0 +1,160 @@
+"""One recording session: paired EEG and eye tracking, with markers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.simulator.eeg import Electroencephalogram
+from bci_m2s.simulator.eye import LABELS, UNITS, EyeTracker
+from bci_m2s.simulator.gaze import Blink, Eyes
+from bci_m2s.simulator.montage import electrodes
+from bci_m2s.simulator.noise import Float32Array, Seeds
+from bci_m2s.simulator.settings import SimulatorSettings
+from bci_m2s.simulator.state import Schedule, Trial
+from bci_m2s.types import FloatArray, StreamInfo
+
+
+class SimulatedSession:
+    """Raw EEG, gaze and pupil of one subject in one session, at any time of it.
+
+    subject : which person of the population, from 0; session : which visit, from 0
+
+    Samples are numbered from 0; sample i is taken i / rate seconds after the session began. Asking
+    twice, in other pieces or in another order gives the same bits. Raises ConfigurationError for a
+    montage that is not known.
+    """
+
+    def __init__(self, settings: SimulatorSettings, subject: int = 0, session: int = 0) -> None:
+        self.settings = settings
+        labels, places = electrodes(settings.montage)
+        seeds = Seeds(settings.seed, subject, session)
+        self._schedule = Schedule(settings, seeds)
+        self._eyes = Eyes(self._schedule, seeds)
+        self._eeg = Electroencephalogram(self._schedule, self._eyes, seeds, places, settings.eeg_rate_hz)
+        self._tracker = EyeTracker(self._schedule, self._eyes, seeds, settings.eye_rate_hz)
+        name = f"s{subject:02d}-{session:02d}"
+        self.eeg_info = StreamInfo(
+            name="Simulated EEG",
+            type="EEG",
+            source_id=f"bci_m2s-simulated-eeg-{settings.seed}-{name}",
+            rate_hz=settings.eeg_rate_hz,
+            labels=labels,
+            units=("microvolts",) * len(labels),
+        )
+        self.eye_info = StreamInfo(
+            name="Simulated eye tracker",
+            type="Gaze",
+            source_id=f"bci_m2s-simulated-eye-{settings.seed}-{name}",
+            rate_hz=settings.eye_rate_hz,
+            labels=LABELS,
+            units=UNITS,
+        )
+        self.marker_info = StreamInfo(
+            name="Simulated markers",
+            type="Markers",
+            source_id=f"bci_m2s-simulated-markers-{settings.seed}-{name}",
+            labels=("marker",),
+            units=("",),
+            channel_format="string",
+        )
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the session, s; infinite when endless."""
+        return self.settings.duration_s
+
+    @property
+    def alpha_hz(self) -> float:
+        """This subject's alpha frequency, Hz."""
+        return self._eeg.cortex.alpha_hz
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials. Raises ValueError for an endless session: ask ``trial`` there."""
+        if not self.settings.n_trials:
+            raise ValueError("an endless session has no last trial")
+        return [self.trial(index) for index in range(self.settings.n_trials)]
+
+    def trial(self, index: int) -> Trial:
+        """Return trial `index` from 0. Raises IndexError past the last one."""
+        return self._schedule.trial(index)
+
+    def state(self, times: FloatArray) -> NDArray[np.int64]:
+        """Return the class index at each time (s), -1 outside trials: (n,)."""
+        return self._schedule.classes_at(np.asarray(times, dtype=np.float64))
+
+    def latent(self, times: FloatArray) -> FloatArray:
+        """Return valence and arousal at each time (s), about -1 to 1: (n, 2)."""
+        return self._schedule.latent(np.asarray(times, dtype=np.float64))
+
+    def blinks(self, start_s: float, stop_s: float) -> list[Blink]:
+        """Return the blinks that begin in the interval (s)."""
+        return self._eyes.blinks(start_s, stop_s)
+
+    def eeg(self, start: int, stop: int) -> Float32Array:
+        """Return EEG samples start to stop - 1, fewer at the session's end: (n, channels), µV."""
+        stop = self._clipped(stop, self.settings.eeg_rate_hz)
+        return _read(self._eeg.make_block, self._eeg.block, start, stop, self.eeg_info.n_channels)
+
+    def eye(self, start: int, stop: int) -> Float32Array:
+        """Return eye samples start to stop - 1, fewer at the session's end: (n, 5).
+
+        Columns: gaze x and y (screen units), pupil left and right (mm), confidence; NaN on loss.
+        """
+        stop = self._clipped(stop, self.settings.eye_rate_hz)
+        return _read(self._tracker.make_block, self._tracker.block, start, stop, len(LABELS))
+
+    def marker(self, index: int) -> tuple[float, str]:
+        """Return time (s) and text of marker `index` from 0. Raises IndexError past the last one."""
+        if index < 0:
+            raise IndexError(f"marker {index}")
+        if self.settings.rest_s > 0.0:
+            if index < 2:
+                return (0.0, "rest/start") if index == 0 else (self.settings.rest_s, "rest/stop")
+            index -= 2
+        trial = self.trial(index // 2)
+        if index % 2 == 0:
+            return trial.start_s, f"trial/start/{trial.label}"
+        return trial.stop_s, f"trial/stop/{trial.label}"
+
+    def markers(self, start_s: float, stop_s: float) -> list[tuple[float, str]]:
+        """Return time (s) and text of the markers in [start_s, stop_s), in order of time.
+
+        Texts are "rest/start", "rest/stop", "trial/start/LABEL" and "trial/stop/LABEL".
+        """
+        found: list[tuple[float, str]] = []
+        slot_s = self.settings.trial_s + self.settings.pause_s
+        index = max(0, 2 * int((start_s - self.settings.rest_s) // slot_s))
+        while True:
+            try:
+                time_s, text = self.marker(index)
+            except IndexError:
+                return found
+            if time_s >= stop_s:
+                return found
+            if time_s >= start_s:
+                found.append((time_s, text))
+            index += 1
+
+    def _clipped(self, stop: int, rate_hz: float) -> int:
+        return stop if math.isinf(self.duration_s) else min(stop, math.floor(self.duration_s * rate_hz))
+
+
+def _read(
+    make_block: Callable[[int], Float32Array], block: int, start: int, stop: int, n_channels: int
+) -> Float32Array:
+    """Put the wanted samples of consecutive blocks together: (n, channels)."""
+    if start < 0:
+        raise IndexError(f"sample {start}")
+    out = np.empty((max(0, stop - start), n_channels), dtype=np.float32)
+    at = start
+    while at < stop:
+        index, first = divmod(at, block)
+        piece = make_block(index)[first : first + stop - at]
+        out[at - start : at - start + len(piece)] = piece
+        at += len(piece)
+    return out

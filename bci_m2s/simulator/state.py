@@ -1,0 +1,155 @@
+"""Trials and the emotional state: what both signals have in common.
+
+A session is a rest and then trials with pauses, in slots of equal length. Classes come in random
+order, balanced: every run of as many trials as there are classes holds each class once.
+
+The state is a point in the plane of valence and arousal (Russell 1980). Each class has a centre
+there: words for emotions take about their place in the circumplex (Russell 1980; Posner, Russell &
+Peterson 2005), other labels are spread evenly on a circle. A trial pulls the state to its own target:
+the centre times an intensity, plus what this person made of this clip (both random, so that some
+trials do not work, as in every film study; Gross & Levenson 1995). The pull sets in over 2 s and
+fades over 1.5 s after the trial. Spontaneous mood moves the state within a few seconds, also at rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.simulator.noise import Seeds, SlowNoise, Use
+from bci_m2s.simulator.settings import SimulatorSettings
+from bci_m2s.types import FloatArray
+
+ONSET_S = 2.0  # a state builds up this long
+FADE_S = 1.5  # and is gone this long after its trial
+MOOD_SPACING_S = 4.0
+
+# Intensity is lognormal; appraisal and mood are in units of valence and arousal (-1 to 1).
+INTENSITY_SPREAD = 0.15
+APPRAISAL_SPREAD = 0.22
+MOOD_SPREAD = 0.12
+
+Target = Callable[[int], FloatArray]
+
+CENTRES = {
+    "negative": (-0.75, 0.45),
+    "neutral": (0.0, -0.45),
+    "positive": (0.75, 0.45),
+    "happy": (0.75, 0.45),
+    "sad": (-0.65, -0.40),
+    "fear": (-0.55, 0.75),
+    "disgust": (-0.80, 0.30),
+    "anger": (-0.55, 0.65),
+    "calm": (0.60, -0.50),
+    "low": (0.0, -0.60),
+    "high": (0.0, 0.60),
+}
+CIRCLE_RADIUS = 0.8  # where labels without a known place stand
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial: its number, times from the start of the session (s), and class."""
+
+    index: int
+    start_s: float
+    stop_s: float
+    label: str
+    class_index: int
+
+
+def class_centres(classes: tuple[str, ...]) -> FloatArray:
+    """Return valence and arousal of each class: (classes, 2).
+
+    If any label has no known place, all are spread evenly on a circle, so that no two classes meet.
+    """
+    known = [CENTRES.get(label.casefold()) for label in classes]
+    if all(place is not None for place in known) and len(set(known)) == len(known):
+        return np.array(known, dtype=np.float64)
+    angle = 2.0 * np.pi * np.arange(len(classes)) / len(classes) + 0.25 * np.pi
+    return CIRCLE_RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+class Schedule:
+    """Trials, classes and latent state of one session, at any time."""
+
+    def __init__(self, settings: SimulatorSettings, seeds: Seeds) -> None:
+        self.settings = settings
+        self._seeds = seeds
+        self._slot_s = settings.trial_s + settings.pause_s
+        self._centres = class_centres(settings.classes)
+        self._mood = SlowNoise(seeds, Use.MOOD, MOOD_SPACING_S, (2,))
+        self._order = lru_cache(maxsize=64)(self._draw_order)
+        self._target = lru_cache(maxsize=64)(self._draw_target)
+
+    def trial(self, index: int) -> Trial:
+        """Return trial `index`, counted from 0. Raises IndexError past the session's last one."""
+        if index < 0 or index >= (self.settings.n_trials or index + 1):
+            raise IndexError(f"trial {index} of {self.settings.n_trials}")
+        start_s = self.settings.rest_s + index * self._slot_s
+        n = len(self.settings.classes)
+        chosen = self._order(index // n)[index % n]
+        return Trial(index, start_s, start_s + self.settings.trial_s, self.settings.classes[chosen], chosen)
+
+    def index_at(self, times: FloatArray) -> NDArray[np.int64]:
+        """Return the trial that each time falls in, -1 in rest, pauses and after the end: (n,)."""
+        slot, offset_s = self._slots(times)
+        inside = (slot >= 0) & (offset_s < self.settings.trial_s) & self._exists(slot)
+        return np.where(inside, slot, -1)
+
+    def classes_at(self, times: FloatArray) -> NDArray[np.int64]:
+        """Return the class at each time, -1 outside trials: (n,)."""
+        trials, place = np.unique(self.index_at(times), return_inverse=True)
+        return np.array([-1 if i < 0 else self.trial(int(i)).class_index for i in trials])[place]
+
+    def latent(self, times: FloatArray) -> FloatArray:
+        """Return valence and arousal at each time: (n, 2)."""
+        times = np.asarray(times, dtype=np.float64)
+        return MOOD_SPREAD * self._mood(times) + self.pull(times, self._target, 2)
+
+    def pull(self, times: FloatArray, target: Target, width: int) -> FloatArray:
+        """Return values that follow the trials: (n, width).
+
+        target : callable that returns the value (width,) of trial `index`; 0 holds outside trials
+        """
+        slot, offset_s = self._slots(times)
+        past_s = offset_s + self._slot_s  # since the trial before began
+        here = np.minimum(_ramp(offset_s / ONSET_S), _fade(offset_s, self.settings.trial_s))
+        before = _fade(past_s, self.settings.trial_s)
+        now = here[:, None] * self._values(slot, target, width)
+        return now + before[:, None] * self._values(slot - 1, target, width)
+
+    def _values(self, slot: NDArray[np.int64], target: Target, width: int) -> FloatArray:
+        indices, place = np.unique(np.where(self._exists(slot), slot, -1), return_inverse=True)
+        return np.array([np.zeros(width) if i < 0 else target(int(i)) for i in indices])[place]
+
+    def _slots(self, times: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+        since_s = np.asarray(times, dtype=np.float64) - self.settings.rest_s
+        slot = np.floor(since_s / self._slot_s).astype(np.int64)
+        return slot, since_s - slot * self._slot_s
+
+    def _exists(self, slot: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return (slot >= 0) & (slot < (self.settings.n_trials or np.iinfo(np.int64).max))
+
+    def _draw_order(self, run: int) -> list[int]:
+        order = self._seeds.rng(Use.CLASS_ORDER, run).permutation(len(self.settings.classes))
+        return [int(c) for c in order]
+
+    def _draw_target(self, index: int) -> FloatArray:
+        rng = self._seeds.rng(Use.TRIAL, index)
+        intensity = np.exp(INTENSITY_SPREAD * rng.standard_normal())
+        appraisal = APPRAISAL_SPREAD * rng.standard_normal(2)
+        return intensity * self._centres[self.trial(index).class_index] + appraisal
+
+
+def _ramp(x: FloatArray) -> FloatArray:
+    """Rise smoothly from 0 at x = 0 to 1 at x = 1."""
+    return 0.5 - 0.5 * np.cos(np.pi * np.clip(x, 0.0, 1.0))
+
+
+def _fade(since_start_s: FloatArray, trial_s: float) -> FloatArray:
+    return 1.0 - _ramp((since_start_s - trial_s) / FADE_S)

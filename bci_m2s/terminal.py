@@ -1,0 +1,134 @@
+"""What a session shows on a terminal: live lines, and a summary at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bci_m2s.engine import Snapshot, StreamHealth
+from bci_m2s.tally import STAGES, Tally
+from bci_m2s.types import Estimate, Status
+
+BAR = 24  # characters
+# Okabe–Ito colours, safe for colour-blind eyes; the words beside them say the same
+CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+
+
+def live_view(snapshot: Snapshot, classes: Sequence[str], title: str) -> RenderableType:
+    """The whole picture of this moment: one row a modality, one line a stream."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
+    for health in snapshot.health:
+        table.add_row(*_row(health.modality, snapshot.latest.get(health.modality), classes))
+    streams = [Text(health_line(health), style=_health_style(health)) for health in snapshot.health]
+    return Group(table, *streams, Text(f"{snapshot.elapsed_s:6.1f} s   Ctrl-C ends", style="dim"))
+
+
+def _row(modality: str, estimate: Estimate | None, classes: Sequence[str]) -> tuple[Text, ...]:
+    if estimate is None:
+        return (Text(modality), Text("waiting for the first window", style="dim"), Text(""), Text(""))
+    if estimate.status is not Status.OK:
+        return (
+            Text(modality),
+            Text("no estimate", style="yellow"),
+            Text(estimate.reason, style="yellow"),
+            Text(""),
+        )
+    number = estimate.class_index
+    bars = Text()
+    for place, (name, share) in enumerate(zip(classes, estimate.probabilities, strict=True)):
+        colour = CLASS_COLOURS[place % len(CLASS_COLOURS)]
+        bars.append(f"{name} ", style="bold" if place == number else "dim")
+        bars.append("█" * round(BAR * share / 2), style=colour)
+        bars.append(f" {share:.2f}  ", style="bold" if place == number else "dim")
+    label = Text(f"{classes[number].upper():<10} {estimate.confidence:.2f}", style="bold")
+    return (Text(modality), label, bars, Text(f"age {_ms(estimate.stamps.age_s)}", style="dim"))
+
+
+def plain_line(snapshot: Snapshot, classes: Sequence[str]) -> str:
+    """The same moment as one line, for logs and pipes."""
+    parts = []
+    for health in snapshot.health:
+        estimate = snapshot.latest.get(health.modality)
+        if estimate is None:
+            said = "waiting for the first window"
+        elif estimate.status is Status.OK:
+            label = classes[estimate.class_index]
+            said = f"{label} {estimate.confidence:.2f} (age {_ms(estimate.stamps.age_s)})"
+        else:
+            said = f"no estimate: {estimate.reason}"
+        parts.append(f"{health.modality}: {said} [{_rate(health)}, lost {health.lost}]")
+    return f"{snapshot.elapsed_s:6.1f} s  " + "  |  ".join(parts)
+
+
+def health_line(health: StreamHealth) -> str:
+    """Rate, samples, loss and silence of a stream."""
+    age = "nothing yet" if math.isnan(health.age_s) else f"last {_ms(health.age_s)} ago"
+    counts = f"{health.samples} samples, lost {health.lost}"
+    return f"{health.modality:<5} {health.name!r}: {_rate(health)}, {counts}, {age}"
+
+
+def _rate(health: StreamHealth) -> str:
+    measured = "–" if math.isnan(health.measured_hz) else f"{health.measured_hz:.1f}"
+    return f"{measured} of {health.rate_hz:g} Hz"
+
+
+def _health_style(health: StreamHealth) -> str:
+    if health.age_s > 1:
+        return "bold red"
+    return "yellow" if health.lost else "dim"
+
+
+def _ms(seconds: float) -> str:
+    return "–" if math.isnan(seconds) else f"{1e3 * seconds:.1f} ms"
+
+
+def print_summary(
+    console: Console,
+    tally: Tally,
+    health: Sequence[StreamHealth],
+    skipped: int,
+    truth: Sequence[tuple[float, float, str]] = (),
+) -> None:
+    """The end of a session in figures. `truth`: spans (start, end, class) where the class is known."""
+    modalities = list(dict.fromkeys([one.modality for one in health] + list(tally.made)))
+    console.print("\n[bold]Summary[/bold]")
+    for modality in modalities:
+        shares = ", ".join(f"{name} {tally.labels[modality, name]}" for name in tally.classes)
+        console.print(f"{modality}: {tally.made[modality]} estimates ({shares})", highlight=False)
+        for (name, status), count in tally.refused.items():
+            if name == modality:
+                console.print(f"  no estimate {count} times: {status.name.lower()}", highlight=False)
+        if truth:
+            right, judged = tally.agreement(truth, modality)
+            share = f"{right / judged:.2f}" if judged else "–"
+            console.print(
+                f"  agreement with the simulator's state: {share} "
+                f"({right} of {judged} windows inside a trial; chance {1 / len(tally.classes):.2f})",
+                highlight=False,
+            )
+    for one in health:
+        console.print(
+            f"samples from {one.name!r}: {one.samples} received, {one.lost} lost", highlight=False
+        )
+    if skipped:
+        console.print(f"windows skipped because inference fell behind: {skipped}", highlight=False)
+    _print_durations(console, tally)
+
+
+def _print_durations(console: Console, tally: Tally) -> None:
+    rows = [(stage, tally.percentiles_ms(stage)) for stage in STAGES]
+    rows = [(stage, points) for stage, points in rows if not math.isnan(points[0])]
+    if not rows:
+        return
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), title="milliseconds", title_justify="left", title_style=""
+    )
+    for heading in ("stage", "p50", "p95", "p99"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage, points in rows:
+        table.add_row(stage, *(f"{value:.2f}" for value in points))
+    console.print(table)

@@ -1,0 +1,1 @@
+"""Data sets in one form: sessions of step features with labelled trials."""

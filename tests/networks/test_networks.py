@@ -1,0 +1,167 @@
+"""Every entry of NETWORKS, and what the two M2S networks are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from bci_m2s.errors import ContractError
+from bci_m2s.networks import NETWORKS, build_network, complete_params
+
+SMALL = {"depth": 2, "heads": 2, "ffn": 32, "embedding": 16, "projection": 8, "hidden": 12}
+CHANNELS, BANDS, CLASSES = 4, 5, 3
+FEATURES = CHANNELS * BANDS
+
+
+def small(name: str, **params: Any) -> Any:
+    torch.manual_seed(5)
+    return build_network(name, SMALL | params, n_features=FEATURES, n_channels=CHANNELS, n_classes=CLASSES)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+class TestEveryNetwork:
+    def test_shapes(self, name: str) -> None:
+        network = small(name)
+        x = torch.randn(6, 5, FEATURES)
+        assert network(x).shape == (6, CLASSES)
+        assert network.embed(x).shape == (6, 5, SMALL["embedding"])
+
+    @pytest.mark.parametrize("steps", [1, 2, 9])
+    def test_any_number_of_steps(self, name: str, steps: int) -> None:
+        assert small(name)(torch.randn(3, steps, FEATURES)).shape == (3, CLASSES)
+
+    def test_eval_is_deterministic_and_training_is_not(self, name: str) -> None:
+        network = small(name, dropout=0.5)
+        x = torch.randn(6, 5, FEATURES)
+        assert not torch.equal(network.train()(x), network(x))
+        network.eval()
+        assert torch.equal(network(x), network(x))
+        with torch.inference_mode():
+            assert torch.allclose(network(x), network(x), atol=0, rtol=0)
+
+    def test_inference_equals_eval_with_gradients(self, name: str) -> None:
+        network = small(name).eval()
+        x = torch.randn(6, 5, FEATURES)
+        expected = network(x)
+        with torch.inference_mode():
+            assert (network(x) - expected).abs().max() < 1e-5
+
+    def test_batch_of_one_equals_its_row_in_eval(self, name: str) -> None:
+        network = small(name).eval()
+        x = torch.randn(6, 5, FEATURES)
+        with torch.inference_mode():
+            assert (network(x[2:3]) - network(x)[2:3]).abs().max() < 1e-5
+
+    def test_every_weight_gets_a_gradient(self, name: str) -> None:
+        network = small(name, dropout=0.0)
+        x, y = torch.randn(16, 5, FEATURES), torch.arange(16) % CLASSES
+        torch.nn.functional.cross_entropy(network(x), y).backward()
+        silent = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+        assert silent == []
+
+    def test_learns_what_can_be_learnt(self, name: str) -> None:
+        network = small(name, dropout=0.0)
+        generator = torch.Generator().manual_seed(3)
+        y = torch.arange(48) % CLASSES
+        x = torch.randn(48, 5, FEATURES, generator=generator)
+        x[torch.arange(48), :, y] += 2.0
+        optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+        for _ in range(40):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(network(x), y).backward()
+            optimiser.step()
+        accuracy = (network.eval()(x).argmax(1) == y).float().mean()
+        assert accuracy > 0.9
+
+    def test_layers_start_different(self, name: str) -> None:
+        first, second = small(name).encoder.layers
+        same = [
+            key
+            for (key, a), b in zip(first.named_parameters(), second.parameters(), strict=True)
+            if a.ndim == 2 and torch.equal(a, b)
+        ]
+        assert same == []
+
+    def test_default_sizes_are_the_published_ones(self, name: str) -> None:
+        network: Any = build_network(name, {}, n_features=310, n_channels=62, n_classes=3)
+        assert len(network.encoder.layers) == 4
+        assert network.projection.linear.weight.shape == (32, 128)
+        assert network.classifier.hidden.weight.shape == (128, 32)
+        assert network.classifier.out.weight.shape == (3, 128)
+        assert network.embed(torch.randn(1, 5, 310)).shape == (1, 5, 128)
+
+    def test_unknown_setting_names_the_nearest(self, name: str) -> None:
+        with pytest.raises(ContractError, match=r"params: got 'dept', .*nearest: 'depth'"):
+            complete_params(name, {"dept": 3})
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"depth": 0}, {"depth": 10**9}, {"depth": 2.0}, {"depth": True}, {"depth": "4"}, {"depth": None},
+         {"dropout": -0.1}, {"dropout": float("nan")}, {"dropout": 1.0}, {"ffn": []}],
+    )  # fmt: skip
+    def test_wrong_setting_is_refused(self, name: str, wrong: dict[str, Any]) -> None:
+        key = next(iter(wrong))
+        with pytest.raises(ContractError, match=f"network {name}: {key}: got .* expected a"):
+            complete_params(name, wrong)
+
+
+def test_unknown_network_names_the_nearest() -> None:
+    with pytest.raises(ContractError, match="nearest: 'm2s-electrode'"):
+        complete_params("m2s_electrod", {})
+
+
+def test_causal_takes_only_true_or_false() -> None:
+    assert complete_params("m2s-sequence", {"causal": True})["causal"] is True
+    with pytest.raises(ContractError, match="expected true or false"):
+        complete_params("m2s-sequence", {"causal": 1})
+
+
+def test_features_that_are_not_channels_times_bands_are_refused() -> None:
+    with pytest.raises(ContractError, match="n_features: got 21, expected a multiple of the 4 channels"):
+        build_network("m2s-electrode", SMALL, n_features=21, n_channels=4, n_classes=3)
+
+
+def test_embedding_that_heads_cannot_share_is_refused() -> None:
+    with pytest.raises(ContractError, match="embedding: got 128, expected a multiple of the 3 heads"):
+        build_network("m2s-sequence", {"heads": 3}, n_features=33, n_channels=5, n_classes=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "causal"),
+    [("m2s-electrode", {}, True), ("m2s-sequence", {"causal": True}, True), ("m2s-sequence", {}, False)],
+)
+def test_causality_of_the_embedding(name: str, params: dict[str, Any], causal: bool) -> None:
+    network = small(name, **params).eval()
+    x = torch.randn(2, 5, FEATURES)
+    changed = x.clone()
+    changed[:, 3:] += 5.0
+    for context in (torch.enable_grad(), torch.inference_mode()):
+        with context:
+            difference = (network.embed(x) - network.embed(changed)).abs().amax(dim=(0, 2))
+        assert bool((difference[:3] < 1e-6).all()) is causal
+        assert (difference[3:] > 1e-3).all()
+
+
+def test_electrode_features_are_channel_major() -> None:
+    """Moving whole channels moves the attention's output with them: a token is (channel, all bands)."""
+    attention = small("m2s-electrode").encoder.layers[0].attention
+    x = torch.randn(2, 5, CHANNELS, BANDS)
+    order = [2, 0, 3, 1]
+    assert torch.allclose(attention(x)[:, :, order], attention(x[:, :, order]), atol=1e-6)
+    layer = small("m2s-electrode").encoder.layers[0]
+    assert layer.tokens == (CHANNELS, BANDS)
+
+
+def test_encoder_layer_is_post_norm() -> None:
+    """Each layer's output is normalised: zero mean and unit variance over its width."""
+    layer = small("m2s-electrode").encoder.layers[0].eval()
+    out = layer(3.0 + 7.0 * torch.randn(2, 5, FEATURES))
+    assert out.mean(-1).abs().max() < 1e-5
+    assert (out.var(-1, unbiased=False) - 1).abs().max() < 1e-3
+
+
+def test_building_is_seeded_by_torch_alone() -> None:
+    a, b = small("m2s-electrode").state_dict(), small("m2s-electrode").state_dict()
+    assert all(torch.equal(a[key], b[key]) for key in a)

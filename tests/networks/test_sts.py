@@ -1,0 +1,226 @@
+"""STS attention against the same layer written out in full."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from bci_m2s.networks.sts import STSAttention, mix_steps
+
+
+def written_out(layer: STSAttention, x: Tensor) -> Tensor:
+    """The definition, step by step: queries, keys and values of every head at their full width."""
+    heads, width = layer.heads, layer.head_width
+    batch, steps, channels, _ = x.shape
+    q, k, v = (
+        (x @ lin.weight.T).view(batch, steps, channels, heads, width)
+        for lin in (layer.to_q, layer.to_k, layer.to_v)
+    )
+    keys, values = [], []
+    for t in range(steps):
+        earlier = max(t - 1, 0)
+        keys.append((k[:, t] + k[:, earlier] + k[:, 0]) / 3)
+        values.append((v[:, t] + v[:, earlier] + v[:, 0]) / 3)
+    key, value = torch.stack(keys, 1), torch.stack(values, 1)
+    scores = torch.einsum("btchd,btjhd->bthcj", q, key) / width**0.5
+    mixed = torch.einsum("bthcj,btjhd->btchd", scores.softmax(-1), value)
+    return mixed.reshape(batch, steps, channels, heads * width) @ layer.to_out.weight.T + layer.to_out.bias
+
+
+def largest_difference(a: Tensor, b: Tensor) -> float:
+    return (a - b).abs().max().item()
+
+
+@pytest.fixture
+def layer() -> STSAttention:
+    torch.manual_seed(11)
+    return STSAttention(5)
+
+
+@pytest.mark.parametrize(
+    ("channels", "bands", "heads", "width"), [(62, 5, 4, 64), (4, 5, 2, 16), (1, 3, 1, 8), (7, 1, 3, 4)]
+)
+def test_equals_the_layer_written_out(channels: int, bands: int, heads: int, width: int) -> None:
+    torch.manual_seed(1)
+    layer = STSAttention(bands, heads, width)
+    x = torch.randn(3, 5, channels, bands, requires_grad=True)
+    weights = torch.randn(3, 5, channels, bands)
+    parameters = [x, *layer.parameters()]
+    got, expected = layer(x), written_out(layer, x)
+    assert largest_difference(got, expected) < 1e-5
+    got_gradients = torch.autograd.grad((got * weights).sum(), parameters)
+    expected_gradients = torch.autograd.grad((expected * weights).sum(), parameters)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        assert a.abs().max() > 0 or channels == 1  # one channel: scores do not matter
+        assert largest_difference(a, b) < 1e-4 * max(1.0, b.abs().max().item())
+
+
+def test_equals_in_double_precision() -> None:
+    torch.manual_seed(2)
+    layer = STSAttention(5).double()
+    x = torch.randn(2, 5, 62, 5, dtype=torch.float64)
+    assert largest_difference(layer(x), written_out(layer, x)) < 1e-13
+
+
+def test_mix_steps_of_known_numbers() -> None:
+    x = torch.tensor([3.0, 6.0, 0.0, 9.0]).view(1, 4, 1, 1)
+    assert mix_steps(x).flatten().tolist() == [3.0, 4.0, 3.0, 4.0]
+
+
+def test_one_step_is_enough(layer: STSAttention) -> None:
+    x = torch.randn(2, 1, 6, 5)
+    assert largest_difference(layer(x), written_out(layer, x)) < 1e-5
+
+
+def test_later_steps_do_not_matter(layer: STSAttention) -> None:
+    x = torch.randn(2, 5, 8, 5)
+    changed = x.clone()
+    changed[:, 3:] += 10.0
+    before, after = layer(x), layer(changed)
+    assert torch.equal(before[:, :3], after[:, :3])
+    assert largest_difference(before[:, 3:], after[:, 3:]) > 1e-3
+
+
+def test_first_step_reaches_every_step(layer: STSAttention) -> None:
+    x = torch.randn(1, 5, 8, 5)
+    changed = x.clone()
+    changed[:, 0] += 10.0
+    difference = (layer(x) - layer(changed)).abs().amax(dim=(0, 2, 3))
+    assert (difference > 1e-4).all()
+
+
+def test_fold_is_kept_only_for_inference(layer: STSAttention) -> None:
+    x = torch.randn(1, 5, 8, 5)
+    layer.eval()
+    layer(x)
+    assert layer._kept is None  # gradients are on
+    with torch.inference_mode():
+        layer(x)
+        kept = layer._kept
+        layer(x)
+    assert kept is not None
+    assert layer._kept is kept
+
+
+def _by_loading(layer: STSAttention) -> None:
+    layer.load_state_dict(STSAttention(5).state_dict())
+
+
+def _by_assigning(layer: STSAttention) -> None:
+    layer.load_state_dict(STSAttention(5).state_dict(), assign=True)
+
+
+def _by_training(layer: STSAttention) -> None:
+    layer.train()
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.1)
+    layer(torch.randn(2, 5, 8, 5)).square().sum().backward()
+    optimiser.step()
+    layer.eval()
+
+
+def _by_an_optimiser_in_eval_mode(layer: STSAttention) -> None:
+    optimiser = torch.optim.SGD(layer.parameters(), lr=0.5)
+    layer(torch.randn(2, 5, 8, 5)).square().sum().backward()
+    optimiser.step()
+
+
+def _by_editing_one_weight(layer: STSAttention) -> None:
+    with torch.no_grad():
+        layer.to_k.weight.mul_(-1.0)
+
+
+def _by_replacing_data(layer: STSAttention) -> None:
+    layer.to_v.weight.data = torch.randn_like(layer.to_v.weight)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _by_loading,
+        _by_assigning,
+        _by_training,
+        _by_an_optimiser_in_eval_mode,
+        _by_editing_one_weight,
+        _by_replacing_data,
+    ],
+)
+def test_new_weights_make_a_new_fold(layer: STSAttention, change: Callable[[STSAttention], None]) -> None:
+    x = torch.randn(1, 5, 8, 5)
+    layer.eval()
+    with torch.inference_mode():
+        before = layer(x).clone()
+    change(layer)
+    with torch.inference_mode():
+        after = layer(x)
+        assert largest_difference(before, after) > 1e-3
+        assert largest_difference(after, written_out(layer, x)) < 1e-5
+
+
+def test_other_precision_makes_a_new_fold(layer: STSAttention) -> None:
+    x = torch.randn(1, 5, 8, 5)
+    layer.eval()
+    with torch.inference_mode():
+        layer(x)
+    layer.double()
+    with torch.inference_mode():
+        assert layer(x.double()).dtype == torch.float64
+
+
+def test_copy_and_state_leave_the_fold_out(layer: STSAttention) -> None:
+    x = torch.randn(1, 5, 8, 5)
+    names = set(layer.state_dict())
+    layer.eval()
+    with torch.inference_mode():
+        expected = layer(x)
+        assert torch.equal(copy.deepcopy(layer)(x), expected)
+    assert (
+        set(layer.state_dict())
+        == names
+        == {
+            "to_q.weight",
+            "to_k.weight",
+            "to_v.weight",
+            "to_out.weight",
+            "to_out.bias",
+        }
+    )
+
+
+def test_weights_made_in_inference_mode_are_never_kept() -> None:
+    with torch.inference_mode():
+        layer = STSAttention(5).eval()
+        x = torch.randn(1, 5, 8, 5)
+        layer(x)
+        layer.to_v.weight.mul_(2.0)
+        assert largest_difference(layer(x), written_out(layer, x)) < 1e-5
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def test_faster_than_written_out(layer: STSAttention, capsys: pytest.CaptureFixture[str]) -> None:
+    x = torch.randn(16, 5, 62, 5)
+    runs: dict[str, Callable[[Callable[[], Tensor]], object]] = {
+        "forward": lambda forward: forward(),
+        "forward and backward": lambda forward: forward().sum().backward(),
+    }
+    folded, full = partial(layer, x), partial(written_out, layer, x)
+    ratios = {}
+    for name, run in runs.items():
+        # Alternating, so that a busy machine slows both; the first pair is warm-up.
+        times = [(seconds(partial(run, folded)), seconds(partial(run, full))) for _ in range(6)][1:]
+        fast, slow = (statistics.median(column) for column in zip(*times, strict=True))
+        ratios[name] = slow / fast
+    with capsys.disabled():
+        print("\nSTS folded against written out:", ", ".join(f"{n} {r:.1f}x" for n, r in ratios.items()))
+    assert min(ratios.values()) > 1.5
