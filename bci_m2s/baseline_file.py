@@ -96,12 +96,20 @@ def _statistics(
         )
     arrays = []
     for key in ("mean", "std"):
-        values = part.get(key)
-        good = isinstance(values, list) and len(values) == len(feature_names)
-        if not good or not all(value is None or isinstance(value, int | float) for value in values):
+        values: Any = part.get(key)
+        if not _are_numbers(values, len(feature_names)):
             raise ConfigurationError(f"{path}: {modality}.{key}: expected {len(feature_names)} numbers")
         arrays.append(np.array([math.nan if value is None else float(value) for value in values]))
     mean, std = arrays
     if np.isinf(mean).any() or not (np.isfinite(std) & (std > 0)).all():
         raise ConfigurationError(f"{path}: {modality}: expected finite means and positive deviations")
     return mean, std
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    """Whether this is a list of `count` numbers or nulls."""
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(value is None or type(value) in (int, float) for value in values)
+    )

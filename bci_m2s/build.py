@@ -17,7 +17,7 @@ import yaml
 
 import bci_m2s
 from bci_m2s.config import LslStream, PipelineSettings, ReplayStream, SimulatedStream, load_pipeline
-from bci_m2s.contract import Contract, check_stream, load_model_file
+from bci_m2s.contract import Contract, check_stream, load_model_file, stream_doubts
 from bci_m2s.errors import ConfigurationError, OutputError, StreamError, nearest
 from bci_m2s.loading import load_class
 from bci_m2s.pipeline import ModalityStage, Pipeline
@@ -65,13 +65,26 @@ def make_plan(pipeline: str) -> Plan:
     return Plan(path, settings, model_path, contract, tensors)
 
 
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Opened and checked sources: one for each modality, markers if there are any, and their clock."""
+
+    sources: Mapping[str, Source]
+    markers: Source | None
+    clock: Callable[[], float]
+
+    def close(self) -> None:
+        """Let go of them, where no engine has taken them over."""
+        for source in (*self.sources.values(), *([self.markers] if self.markers else [])):
+            source.close()
+
+
 def open_sources(
     plan: Plan, clock: Callable[[], float], say: Say, stopped: Callable[[], bool]
-) -> tuple[dict[str, Source], Source | None]:
+) -> Connected:
     """Connect every stream of a plan and check it against the contract.
 
-    Returns the sources of the modalities and that of the markers. When one fails, those opened before
-    are closed again.
+    When one fails, those opened before are closed again.
     """
     opened: list[Source] = []
     sources: dict[str, Source] = {}
@@ -87,6 +100,8 @@ def open_sources(
             check(plan, modality, source.info)
             sources[modality] = source
             say(f"{modality}: {source.info.describe()} connected")
+            for doubt in stream_doubts(plan.contract.modalities[modality], source.info):
+                say(f"note: {doubt}")
         if plan.settings.markers is not None:
             markers = make_source(plan, plan.settings.markers, "Markers", clock, say, stopped)
             opened.append(markers)
@@ -101,7 +116,7 @@ def open_sources(
         for source in opened:
             source.close()
         raise
-    return sources, markers
+    return Connected(sources, markers, clock)
 
 
 def make_source(
@@ -184,13 +199,20 @@ def check(plan: Plan, modality: str, info: StreamInfo) -> None:
         raise StreamError("; ".join(str(problem) for problem in problems))
 
 
+def make_predictor(plan: Plan, device: str | None = None) -> Predictor:
+    """The plan's model, ready; before any stream is connected, because it takes a second."""
+    predictor = Predictor(
+        plan.contract, plan.tensors, device or plan.settings.device, plan.settings.threads
+    )
+    predictor.warm_up()
+    return predictor
+
+
 def make_pipeline(
-    plan: Plan, infos: Mapping[str, StreamInfo], clock: Callable[[], float], device: str | None = None
+    plan: Plan, predictor: Predictor, infos: Mapping[str, StreamInfo], clock: Callable[[], float]
 ) -> Pipeline:
     """The pipeline for streams that were checked. infos : by modality."""
     settings = plan.settings
-    predictor = Predictor(plan.contract, plan.tensors, device or settings.device, settings.threads)
-    predictor.warm_up()
     stages = {}
     for modality, info in infos.items():
         stages[modality] = ModalityStage(
@@ -290,9 +312,3 @@ def fits(contract: Contract, info: StreamInfo) -> list[str]:
         problems = check_stream(spec, info, modality)
         verdicts.append(f"fits {modality}" if not problems else "; ".join(map(str, problems)))
     return verdicts or [f"type {info.type!r} is none of the model's"]
-
-
-def close_all(sources: Mapping[str, Source], markers: Source | None) -> None:
-    """Close sources that no engine has taken over."""
-    for source in (*sources.values(), *([markers] if markers else [])):
-        source.close()

@@ -87,9 +87,9 @@ def run(
 ) -> None:
     """Estimates from the streams that a pipeline names, until Ctrl-C."""
     del headless
-    from bci_m2s.session import run_session
+    from bci_m2s.session import Options, run_session
 
-    run_session(pipeline, duration, output, baseline, device)
+    run_session(pipeline, Options(duration, output, baseline, device))
 
 
 @app.command()
@@ -113,11 +113,12 @@ def replay(
 ) -> None:
     """Play a recorded file through a pipeline, or as LSL streams."""
     from bci_m2s.playback import replay_as_lsl, replay_file
+    from bci_m2s.session import Options
 
     if as_lsl:
         replay_as_lsl(file, 1.0 if speed is None else speed, loop)
     else:
-        replay_file(file, pipeline, speed, loop, output, baseline, device)
+        replay_file(file, pipeline, speed, loop, Options(0.0, output, baseline, device))
 
 
 @app.command()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bci_m2s.contract_schema import (
     Component,
@@ -128,12 +128,28 @@ def _parse_contract(path: Path, texts: Mapping[str, str]) -> Contract:
     except ContractError as problem:
         raise ModelError(f"{path}: {one_line(problem, 400)}") from None
     except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "contract"
-        got = "nothing" if first["type"] == "missing" else shown(first["input"])
-        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        detail = f"{one_line(field)}: got {got}, expected {one_line(expected)}"
-        raise ModelError(f"{path}: contract: {detail}") from None
+        raise ModelError(f"{path}: contract: {_first_problem(problem)}") from None
+
+
+def _first_problem(problem: ValidationError) -> str:
+    """Field, got and expected of the first thing that pydantic found."""
+    first = problem.errors(include_url=False)[0]
+    place = first["loc"]
+    field = one_line(".".join(str(part) for part in place)) or "as a whole"
+    if first["type"] == "extra_forbidden":
+        known = nearest(str(place[-1]), _fields_at(place[:-1]))
+        return f"{field}: got an unknown field, expected a known one{known}"
+    got = "nothing" if first["type"] == "missing" else shown(first["input"])
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{field}: got {got}, expected {one_line(expected)}"
+
+
+def _fields_at(place: tuple[int | str, ...]) -> Sequence[str]:
+    """Names of the fields that a contract has at a place like ("modalities", "eeg", "feature")."""
+    part: type[BaseModel] = FeatureContract if place[-1:] == ("feature",) else Component
+    if len(place) < 3:
+        part = (Contract, WindowContract, ModalityContract)[len(place)]
+    return list(part.model_fields)
 
 
 def modality_network(contract: Contract, modality: str) -> torch.nn.Module:

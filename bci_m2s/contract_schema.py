@@ -72,15 +72,6 @@ Affect = Annotated[float, Field(ge=-1, le=1)]
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _known_fields_only(cls, data: Any) -> Any:
-        for key in data if isinstance(data, dict) else ():
-            if key not in cls.model_fields:
-                known = f"a field of {cls.__name__}{nearest(key, cls.model_fields)}"
-                raise ContractError("contract", shown(key), "an unknown field", known)
-        return data
-
 
 class Component(_Part):
     """A named choice and its parameters; parameters that are left out have their defaults."""

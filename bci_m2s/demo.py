@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from bci_m2s.terminal import make_console
 
 REST_S = 20.0  # of the simulated person, long enough for the model's baseline
 TRIAL_S = 10.0
@@ -16,7 +16,7 @@ TRIAL_S = 10.0
 
 def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
     """Run the demo for `duration_s` (0: until Ctrl-C). Raises what ``run_session`` raises."""
-    console = Console()
+    console = make_console()
     console.print(
         "[bold]bci_m2s demo[/bold] – [yellow]signals are simulated, and the model learnt from simulated "
         "ones[/yellow]: a 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz), sent as real LSL "
@@ -24,13 +24,13 @@ def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
     )
     with lsl_on_this_machine():
         from bci_m2s.sender_process import SenderProcess, SenderSpec
-        from bci_m2s.session import run_session
+        from bci_m2s.session import Options, run_session
 
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S}
         spec = SenderSpec(simulated=simulated, subject=subject, wait_s=30.0)
         console.print("starting the simulator …")
         with SenderProcess(spec):
-            run_session("demo", duration_s, output, None, None, console, truth=trial_spans)
+            run_session("demo", Options(duration_s, output, truth=trial_spans), console)
 
 
 @contextmanager

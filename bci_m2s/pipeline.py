@@ -213,13 +213,12 @@ class Pipeline:
         others are counted in ``skipped``. Which windows are judged then depends on speed; what a
         judged window gets does not.
         """
-        windows = []
-        for window in self.stages[modality].push(chunk):
-            windows.append((window, self._clock()))
-        if newest_only and len(windows) > 1:
-            self.skipped[modality] += len(windows) - 1
-            windows = windows[-1:]
-        return [self._judge(window, features_s) for window, features_s in windows]
+        due = self.stages[modality].push(chunk)
+        if not newest_only:
+            return [self._judge(window, self._clock()) for window in due]
+        windows = list(due)
+        self.skipped[modality] += max(0, len(windows) - 1)
+        return [self._judge(window, self._clock()) for window in windows[-1:]]
 
     def no_estimate(self, modality: str, status: Status, reason: str) -> Estimate:
         """An answer for a modality that has no window to judge, a stale stream for instance."""

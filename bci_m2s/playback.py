@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ from bci_m2s.engine import StreamHealth
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.evaluate import run_offline
 from bci_m2s.live import stop_on_signals
-from bci_m2s.session import finish_folder, play, say_model
+from bci_m2s.session import Options, finish_folder, play, say_model
 from bci_m2s.shipped import names
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
 from bci_m2s.sources.recorded import RecordedStream, Recording
 from bci_m2s.sources.replay import open_recording, replay_sources
 from bci_m2s.tally import Tally
-from bci_m2s.terminal import print_summary
+from bci_m2s.terminal import make_console, print_summary
 from bci_m2s.types import Estimate, Event
 
 
@@ -40,16 +40,10 @@ class Match:
 
 
 def replay_file(
-    file: Path,
-    pipeline: str | None,
-    speed: float | None,
-    loops: int,
-    output: Path | None,
-    baseline: Path | None,
-    device: str | None,
+    file: Path, pipeline: str | None, speed: float | None, loops: int, options: Options
 ) -> None:
     """``bci-m2s replay FILE``: as fast as it can without `speed`, in the live engine with it."""
-    console = Console()
+    console = make_console()
     recording = open_recording(file)
     for warning in recording.warnings:
         console.print(f"[yellow]{file.name}: {warning}[/yellow]", highlight=False)
@@ -58,11 +52,12 @@ def replay_file(
     for modality, stream in match.streams.items():
         length_s = stream.last_s - stream.first_s if stream.n_samples else 0.0
         console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s", highlight=False)
-    folder = build.make_folder(output) if output else None
+    folder = build.make_folder(options.output) if options.output else None
+    predictor = build.make_predictor(match.plan, options.device)
     if speed is None:
-        _replay_fast(match, loops, folder, baseline, device, console)
+        _replay_fast(match, predictor, loops, options, folder, console)
     else:
-        _replay_paced(match, speed, loops, folder, baseline, device, console)
+        _replay_paced(match, predictor, speed, loops, options, folder, console)
 
 
 def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
@@ -101,28 +96,28 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
     return Match(plan, streams, texts[0] if len(texts) == 1 else None)
 
 
-def _make_sources(match: Match, **options: Any) -> tuple[dict[str, Source], Source | None]:
+def _connect(match: Match, clock: Callable[[], float], **options: Any) -> build.Connected:
     streams = [*match.streams.values(), *([match.markers] if match.markers else [])]
-    made = replay_sources(streams, **options)
+    made = replay_sources(streams, clock=clock, **options)
     for source in made:
         source.open()
     sources: dict[str, Source] = dict(zip(match.streams, made, strict=False))
-    return sources, made[-1] if match.markers else None
+    return build.Connected(sources, made[-1] if match.markers else None, clock)
 
 
 def _replay_fast(
     match: Match,
+    predictor: build.Predictor,
     loops: int,
+    options: Options,
     folder: Path | None,
-    baseline: Path | None,
-    device: str | None,
     console: Console,
 ) -> None:
-    sources, markers = _make_sources(match, loops=loops)
-    infos = {modality: source.info for modality, source in sources.items()}
-    pipeline = build.make_pipeline(match.plan, infos, time.perf_counter, device)
-    if baseline is not None:
-        adopt_baseline(baseline, pipeline)
+    connected = _connect(match, time.perf_counter, loops=loops)
+    infos = {modality: source.info for modality, source in connected.sources.items()}
+    pipeline = build.make_pipeline(match.plan, predictor, infos, connected.clock)
+    if options.baseline is not None:
+        adopt_baseline(options.baseline, pipeline)
     session = build.describe_session(match.plan, infos, pipeline.device, "replay")
     if folder is not None:
         build.write_session(folder, session)
@@ -137,7 +132,7 @@ def _replay_fast(
             sink.open()
         with stop_on_signals(stop), _progress(console) as progress:
             task = progress.add_task("replay", total=total)
-            for item in run_offline(pipeline, sources, markers):
+            for item in run_offline(pipeline, connected.sources, connected.markers):
                 if isinstance(item, Event):
                     if item.kind == "marker":
                         seen.append((float(item.fields["marker_s"]), item.message))
@@ -200,31 +195,19 @@ def _progress(console: Console) -> Progress:
 
 def _replay_paced(
     match: Match,
+    predictor: build.Predictor,
     speed: float,
     loops: int,
+    options: Options,
     folder: Path | None,
-    baseline: Path | None,
-    device: str | None,
     console: Console,
 ) -> None:
     from bci_m2s.sources.lsl import local_clock
 
     stop = threading.Event()
-    sources, markers = _make_sources(match, speed=speed, loops=loops, clock=local_clock)
+    connected = _connect(match, local_clock, speed=speed, loops=loops)
     with stop_on_signals(stop):
-        play(
-            match.plan,
-            sources,
-            markers,
-            local_clock,
-            0.0,
-            folder,
-            baseline,
-            device,
-            console,
-            stop,
-            trial_spans,
-        )
+        play(match.plan, predictor, connected, replace(options, truth=trial_spans), folder, console, stop)
 
 
 def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
@@ -233,7 +216,7 @@ def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
 
     recording = open_recording(file)
     for warning in recording.warnings:
-        Console().print(f"[yellow]{file.name}: {warning}[/yellow]", highlight=False)
+        make_console().print(f"[yellow]{file.name}: {warning}[/yellow]", highlight=False)
     streams = [stream for stream in recording.streams if stream.n_samples]
     if not streams:
         raise StreamError(f"{file}: no stream of it holds a sample")

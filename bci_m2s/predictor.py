@@ -142,7 +142,9 @@ class Predictor:
 
     def _on_device(self, modality: str, windows: torch.Tensor) -> torch.Tensor:
         if self.device.type == "cpu":
-            return windows
+            return (
+                windows.clone()
+            )  # torch's own memory is aligned alike each time, and BLAS may round by it
         pinned = self._pinned.get(modality)
         if pinned is None or len(pinned) < len(windows):
             pinned = self._pinned[modality] = torch.empty(windows.shape, pin_memory=True)

@@ -115,7 +115,7 @@ class SenderProcess:
 
     def start(self) -> None:
         """Start it and wait until its streams are offered. Raises StreamError when they never are."""
-        command = [sys.executable, "-m", "bci_m2s.sender", json.dumps(asdict(self._spec))]
+        command = [sys.executable, "-m", "bci_m2s.sender_process", json.dumps(asdict(self._spec))]
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )

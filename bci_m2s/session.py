@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,73 +16,77 @@ from bci_m2s.contract import load_model_file
 from bci_m2s.engine import Engine
 from bci_m2s.live import run_engine, stop_on_signals
 from bci_m2s.shipped import find_model
-from bci_m2s.sources import Source
-from bci_m2s.terminal import print_summary
+from bci_m2s.terminal import make_console, print_summary
 
 Truth = Callable[[Sequence[tuple[float, str]]], list[tuple[float, float, str]]]
 
 
-def run_session(
-    pipeline: str,
-    duration_s: float,
-    output: Path | None,
-    baseline: Path | None,
-    device: str | None,
-    console: Console | None = None,
-    truth: Truth = lambda markers: [],  # noqa: ARG005
-) -> None:
-    """``bci-m2s run``. `truth` turns the session's markers into spans of known class (simulator only).
+def no_truth(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
+    """Nobody knows how a real person feels."""
+    del markers
+    return []
 
-    Raises BciM2sError before anything starts, or what an engine thread raised.
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a command may ask of a session.
+
+    duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session;
+    device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only)
     """
+
+    duration_s: float = 0.0
+    output: Path | None = None
+    baseline: Path | None = None
+    device: str | None = None
+    truth: Truth = no_truth
+
+
+def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
+    """``bci-m2s run``. Raises BciM2sError before anything starts, or what an engine thread raised."""
     from bci_m2s.sources.lsl import local_clock
 
-    console = console or Console()
+    console = console or make_console()
     stop = threading.Event()
     with stop_on_signals(stop):
         plan = build.make_plan(pipeline)
         say_model(console, plan)
-        folder = build.make_folder(output) if output else None
-        sources, markers = build.open_sources(plan, local_clock, console.print, stop.is_set)
-        play(
-            plan, sources, markers, local_clock, duration_s, folder, baseline, device, console, stop, truth
-        )
+        folder = build.make_folder(options.output) if options.output else None
+        predictor = build.make_predictor(plan, options.device)
+        connected = build.open_sources(plan, local_clock, console.print, stop.is_set)
+        play(plan, predictor, connected, options, folder, console, stop)
 
 
 def play(
     plan: build.Plan,
-    sources: Mapping[str, Source],
-    markers: Source | None,
-    clock: Callable[[], float],
-    duration_s: float,
+    predictor: build.Predictor,
+    connected: build.Connected,
+    options: Options,
     folder: Path | None,
-    baseline: Path | None,
-    device: str | None,
     console: Console,
     stop: threading.Event,
-    truth: Truth,
 ) -> None:
     """Run opened sources through a plan's pipeline in an engine; close them at the end."""
     try:
-        infos = {modality: source.info for modality, source in sources.items()}
-        pipeline = build.make_pipeline(plan, infos, clock, device)
-        if baseline is not None:
-            taken = adopt_baseline(baseline, pipeline)
-            console.print(f"baseline of {', '.join(taken)} taken from {baseline}", highlight=False)
+        infos = {modality: source.info for modality, source in connected.sources.items()}
+        pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
+        if options.baseline is not None:
+            taken = adopt_baseline(options.baseline, pipeline)
+            console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}", highlight=False)
         session = build.describe_session(plan, infos, pipeline.device, "live")
         if folder is not None:
             build.write_session(folder, session)
-        engine = Engine(
-            pipeline, sources, build.make_sinks(plan, folder, session, outlet=True), clock, markers
-        )
+        sinks = build.make_sinks(plan, folder, session, outlet=True)
+        engine = Engine(pipeline, connected.sources, sinks, connected.clock, connected.markers)
     except BaseException:
-        build.close_all(sources, markers)
+        connected.close()
         raise
     try:
-        run_engine(engine, console, stop, duration_s, pipeline.classes, title=plan.contract.name)
+        run_engine(engine, console, stop, options.duration_s, pipeline.classes, title=plan.contract.name)
     finally:
         skipped = sum(pipeline.skipped.values())
-        print_summary(console, engine.tally, engine.snapshot().health, skipped, truth(engine.markers))
+        truth = options.truth(engine.markers)
+        print_summary(console, engine.tally, engine.snapshot().health, skipped, truth)
         if folder is not None:
             finish_folder(console, folder, plan, pipeline)
 
@@ -106,15 +111,16 @@ def say_model(console: Console, plan: build.Plan) -> None:
 
 def check_pipeline(pipeline: str) -> None:
     """``bci-m2s check``: everything that can be known without streams."""
-    console = Console()
+    console = make_console()
     plan = build.make_plan(pipeline)
     say_model(console, plan)
     window = plan.contract.window
     for modality, settings in plan.settings.streams.items():
         spec = plan.contract.modalities[modality]
         console.print(
-            f"{modality}: from {settings.source}, type {spec.stream_type!r}, {len(spec.channels)} channels in "
-            f"{', '.join(sorted(set(spec.units)))}, {spec.rate_min_hz:g}–{spec.rate_max_hz:g} Hz, "
+            f"{modality}: from {settings.source}, type {spec.stream_type!r}, "
+            f"{len(spec.channels)} channels in {', '.join(sorted(set(spec.units)))}, "
+            f"{spec.rate_min_hz:g}–{spec.rate_max_hz:g} Hz, "
             f"feature {spec.feature.name!r}, normaliser {spec.normaliser.name!r}",
             highlight=False,
         )
@@ -130,7 +136,7 @@ def list_network(model: str | None, wait_s: float) -> None:
     """``bci-m2s streams``."""
     from bci_m2s.sources.lsl import list_streams
 
-    console = Console()
+    console = make_console()
     contract = load_model_file(find_model(model))[0] if model else None
     with console.status(f"looking for LSL streams, {wait_s:g} s"):
         found = list_streams(wait_s, describe=contract is not None)

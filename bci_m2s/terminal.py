@@ -18,6 +18,12 @@ BAR = 24  # characters
 CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
 
+def make_console() -> Console:
+    """The terminal; where the output goes to a file or pipe, lines are not broken."""
+    console = Console()
+    return console if console.is_terminal else Console(width=240)
+
+
 def live_view(snapshot: Snapshot, classes: Sequence[str], title: str) -> RenderableType:
     """The whole picture of this moment: one row a modality, one line a stream."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)

@@ -23,8 +23,8 @@ A value of which the step has no event is 0.
 *Pupil.* Blinks and 50 ms around them, where the lid covers the pupil (Kret & Sjak-Shie 2019), are bridged
 by the last valid value: a straight line would need the value after the blink. Pupil values therefore lag
 50 ms. Published features remove a luminance component common to all viewers of a clip. No live viewer has
-that, so a slow trend is removed instead: the lowest band is high-passed at `pupil_trend_hz` (the other
-bands reject slow changes anyway). Mean and std keep the trend; what of it is the person's or the room's
+that, so a slow trend is removed instead: the lowest band begins at `pupil_trend_hz`, 0.05 Hz, and the
+others reject slow changes anyway. Mean and std keep the trend; what of it is the person's or the room's
 own is left to the normalisation per person. The band filters start from the first valid value, and again
 after a loss of more than `pupil_hold_s` (seen at the end of a block); entropies are NaN until they settle.
 """
@@ -64,7 +64,7 @@ NUMBERS: dict[str, tuple[float, float, float]] = {
     "merge_gap_s": (_LIMITS.merge_gap_s, 0.0, 0.5),
     "blink_min_s": (_LIMITS.blink_min_s, 0.0, 0.5),
     "blink_max_s": (_LIMITS.blink_max_s, 0.0, 1.0),
-    "pupil_trend_hz": (0.08, 0.01, 1.0),
+    "pupil_trend_hz": (0.05, 0.01, 1.0),
     "pupil_hold_s": (1.0, 0.0, 10.0),
     "pupil_margin_s": (0.05, 0.0, 1.0),
 }
@@ -103,10 +103,7 @@ class EyeMovements:
                 raise ContractError(WHERE, key, params[key], f"a known parameter{nearest(key, PARAMETERS)}")
         number = {name: _number(name, params.get(name, row[0]), *row[1:]) for name, row in NUMBERS.items()}
         _check_timing(rate_hz, step_s, hop_s, number["pupil_margin_s"])
-        self._limits = EventLimits(**{name: number[name] for name in asdict(_LIMITS)})
-        if not self._limits.blink_min_s < self._limits.blink_max_s:
-            expected = f"more than blink_min_s ({self._limits.blink_min_s:g})"
-            raise ContractError(WHERE, "blink_max_s", self._limits.blink_max_s, expected)
+        self._limits = _event_limits(number)
         self._rate_hz, self._step_s = rate_hz, step_s
         self._columns, self._confidence = _columns(params.get("columns"), labels)
         self._degrees_per_unit = _degrees_per_unit(params)
@@ -117,11 +114,7 @@ class EyeMovements:
             raise ContractError(WHERE, "blink_duration", repr(self._with_blinks), "true or false")
 
         bands_hz = _bands(params.get("pupil_bands_hz", BANDS_HZ))
-        try:
-            bands = SlowBands(bands_hz, number["pupil_trend_hz"], hop_s)
-        except ValueError as problem:
-            expected = "four [low, high] in order, up to 2 Hz and above pupil_trend_hz"
-            raise ContractError(WHERE, "pupil_bands_hz", problem, expected) from None
+        bands = _slow_bands(bands_hz, number["pupil_trend_hz"], hop_s)
         margin_n = round(number["pupil_margin_s"] * rate_hz)
         blocks = round(step_s / hop_s)
         history = math.ceil(round(number["history_s"] / hop_s, 9))
@@ -252,23 +245,21 @@ def _columns(mapping: Any, labels: tuple[str, ...]) -> tuple[list[int], int | No
         raise ContractError(WHERE, "columns", repr(mapping), f"a channel for each of {', '.join(COLUMNS)}")
     for name in mapping:
         if name not in COLUMNS:
-            raise ContractError(WHERE, f"columns.{name}", repr(mapping[name]), _one_of(name, COLUMNS))
+            expected = f"a column that this feature knows{nearest(name, COLUMNS)}"
+            raise ContractError(WHERE, f"columns.{name}", repr(mapping[name]), expected)
     places: dict[str, int] = {}
     for name in COLUMNS:
         label = mapping.get(name)
         if label is None and name == "confidence":
             continue
         if labels.count(label) != 1:
-            raise ContractError(WHERE, f"columns.{name}", repr(label), _one_of(label, labels))
+            expected = f"one channel of the stream{nearest(str(label), labels)}"
+            raise ContractError(WHERE, f"columns.{name}", repr(label), expected)
         places[name] = labels.index(label)
     gaze = {places["gaze_x"], places["gaze_y"]}
     if len(gaze) < 2 or gaze & {place for name, place in places.items() if not name.startswith("gaze")}:
         raise ContractError(WHERE, "columns", mapping, "gaze_x and gaze_y in channels of their own")
     return [places[name] for name in COLUMNS[:4]], places.get("confidence")
-
-
-def _one_of(name: object, valid: tuple[str, ...]) -> str:
-    return f"one channel of that name{nearest(str(name), valid)}"
 
 
 def _degrees_per_unit(params: dict[str, Any]) -> FloatArray:
@@ -299,7 +290,21 @@ def _bands(bands: Any) -> list[tuple[float, float]]:
     except (TypeError, ValueError):
         pairs = []
     if len(pairs) != len(BANDS_HZ):
-        raise ContractError(
-            WHERE, "pupil_bands_hz", repr(bands), f"{len(BANDS_HZ)} pairs [low, high] in Hz"
-        )
+        raise ContractError(WHERE, "pupil_bands_hz", repr(bands), "four pairs [low, high] in Hz")
     return pairs
+
+
+def _slow_bands(bands_hz: list[tuple[float, float]], trend_hz: float, hop_s: float) -> SlowBands:
+    try:
+        return SlowBands(bands_hz, trend_hz, hop_s)
+    except ValueError as problem:
+        expected = "four pairs [low, high], above pupil_trend_hz and up to 2 Hz"
+        raise ContractError(WHERE, "pupil_bands_hz", problem, expected) from None
+
+
+def _event_limits(number: dict[str, float]) -> EventLimits:
+    limits = EventLimits(**{name: number[name] for name in asdict(_LIMITS)})
+    if not limits.blink_min_s < limits.blink_max_s:
+        expected = f"more than blink_min_s ({limits.blink_min_s:g})"
+        raise ContractError(WHERE, "blink_max_s", f"{limits.blink_max_s:g}", expected)
+    return limits

@@ -16,13 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import signal
 
-from bci_m2s.filters import band_sections
 from bci_m2s.types import BoolArray, FloatArray
 
 BINS_PER_S = 16.0
 HIGHEST_HZ = 2.0  # averaging over a bin leaves 0.97 of it
-ORDER = 2  # Butterworth; the pupil's spectrum falls so steeply that order 1 would let slow changes through
-SETTLED_ENERGY = 0.01  # share of an impulse response's energy still to come: 0.2-Hz bands cannot be quicker
+SECTIONS = 2  # second-order, in each band
+SETTLED_ENERGY = 0.005  # share of an impulse response's energy still to come; 0.2-Hz bands are slow
 LONGEST_RESPONSE_S = 100.0
 FLAT_POWER = 1e-12  # smallest mean square that is a signal: a micrometre, squared, when the unit is mm
 
@@ -32,14 +31,14 @@ class SlowBands:
 
     Parameters
     ----------
-    bands_hz : (low, high) of each; one that begins at 0 Hz loses the trend below `trend_hz`
-    trend_hz : cut-off of the first-order high-pass
+    bands_hz : (low, high) of each, at most 2 Hz
+    trend_hz : where a band begins that would begin at 0 Hz
     hop_s : length of a block; it becomes ``bins`` bins
 
     Raises
     ------
     ValueError
-        When a cut-off is not in order, above 2 Hz or not above the trend.
+        When the cut-offs of a band are not in order or too high.
     """
 
     def __init__(self, bands_hz: Sequence[tuple[float, float]], trend_hz: float, hop_s: float) -> None:
@@ -49,7 +48,7 @@ class SlowBands:
         self.settle_bins = max(_settling(band, int(LONGEST_RESPONSE_S * rate_hz)) for band in sections)
         self.settle_s = self.settle_bins / rate_hz
         self._matrix = np.stack([_block_matrix(band, self.bins) for band in sections])
-        self._state = np.zeros((len(sections), 2 * sections[0].shape[0], 2))  # bands, state, diameters
+        self._state = np.zeros((len(sections), 2 * SECTIONS, 2))  # bands, state, diameters
 
     def reset(self, columns: BoolArray) -> None:
         """Empty the state of the chosen diameters (2,): as if their input had always been 0."""
@@ -64,16 +63,22 @@ class SlowBands:
 
 
 def _sections(low_hz: float, high_hz: float, trend_hz: float, rate_hz: float) -> FloatArray:
-    """Bessel filters: of a given width they ring least, so they settle first."""
-    order = ORDER if low_hz > 0 else 1
+    """Bessel band-pass: of its width it rings least, so it settles first.
+
+    The pupil's spectrum falls steeply, so a band above others needs order 2 to keep slow changes out.
+    The lowest has none below it but the trend; order 1 settles sooner.
+    """
+    order = SECTIONS if low_hz > 0 else 1
     low_hz = low_hz if low_hz > 0 else trend_hz
     if not 0 < low_hz < high_hz <= HIGHEST_HZ:
         raise ValueError(f"{low_hz:g}–{high_hz:g} Hz (possible: 0 < low < high <= {HIGHEST_HZ:g} Hz)")
-    return signal.bessel(order, (low_hz, high_hz), "bandpass", fs=rate_hz, norm="mag", output="sos")
+    sections = signal.bessel(order, (low_hz, high_hz), "bandpass", fs=rate_hz, norm="mag", output="sos")
+    unchanged = np.tile([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], (SECTIONS - order, 1))
+    return np.vstack([sections, unchanged])
 
 
 def _settling(sections: FloatArray, longest: int) -> int:
-    """Samples until 99 % of the energy of the impulse response has passed."""
+    """Samples until all but ``SETTLED_ENERGY`` of the impulse response's energy has passed."""
     impulse = np.zeros(longest)
     impulse[0] = 1.0
     energy = np.cumsum(signal.sosfilt(sections, impulse) ** 2)

@@ -71,8 +71,8 @@ FINDINGS = (
     (AROUSAL, BETA, CENTRE, 0.6),
 )
 FINDING_WIDTH = 0.6
-STATE_GAIN = 0.12  # change of log amplitude by a finding of weight 1
-OWN_SHARE = 0.5  # of the state's variance over patches that is the person's own
+STATE_GAIN = 0.28  # change of log amplitude by a finding of weight 1
+OWN_SHARE = 0.4  # of the state's variance over patches that is the person's own
 N_NUISANCE = 5
 NUISANCE_GAIN = 0.10
 SESSION_GAIN = 0.12
@@ -143,7 +143,7 @@ def _kernel(places: FloatArray, others: FloatArray, width: float) -> FloatArray:
 def _smoother(patches: FloatArray) -> FloatArray:
     """Return a matrix that turns independent normal numbers into a smooth map of unit variance."""
     covariance = _kernel(patches, patches, MAP_WIDTH) + 1e-6 * np.eye(len(patches))
-    return np.linalg.cholesky(covariance)
+    return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
 
 
 def _random_maps(smooth: FloatArray, rng: np.random.Generator, n: int) -> FloatArray:

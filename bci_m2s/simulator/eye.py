@@ -3,7 +3,7 @@
 Columns: ``gaze_x`` from 0 (left) to 1 (right) and ``gaze_y`` from 0 (top) to 1 (bottom) of a screen
 that is ``gaze.SCREEN_DEG`` wide and high, so 1.0 in x is 35 degrees and 1.0 in y is 20 degrees;
 ``pupil_left`` and ``pupil_right``, mm; ``confidence`` from 0 to 1. Gaze and pupil are NaN when the
-track is lost: in blinks, and about twice a minute for 0.45 to 1.2 s for other reasons (Holmqvist et
+track is lost: in blinks, and about once a minute for 0.45 to 0.9 s for other reasons (Holmqvist et
 al. 2011 on data quality). Confidence sinks at the edges of a loss.
 
 *Gaze* is the scan path of ``gaze.py``, with ocular drift, an error of calibration that differs
@@ -11,8 +11,8 @@ between sessions (0.5°) and the tracker's noise (about 0.12° from sample to sa
 
 *Pupil* is a sum of a person's own diameter; the answer to light, one level a trial and a slow change
 within it (the clip's brightness; Watson & Yellott 2012 for its size); arousal, which dilates by about
-0.25 mm, half a second to two seconds late, whatever the valence (Bradley, Miccoli, Escrig & Lang 2008;
-Partala & Surakka 2003); and hippus, 1/f unrest below 1 Hz (Stark, Campbell & Atwood 1958).
+0.28 mm for each unit, half a second to two seconds late, whatever the valence (Bradley, Miccoli, Escrig
+& Lang 2008; Partala & Surakka 2003); and hippus, unrest below 1 Hz (Stark, Campbell & Atwood 1958).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CALIBRATION_DEG = 0.5
 DRIFT_DEG = 0.10  # of the eye within fixations
 NOISE_DEG = 0.12
 NOISE_MM = 0.015
-AROUSAL_MM = 0.25
+AROUSAL_MM = 0.28
 AROUSAL_SPREAD_MM = 0.05
 AROUSAL_DELAYS_S = (0.5, 1.0, 1.5, 2.0)
 LIGHT_TRIAL_MM = 0.20
@@ -41,8 +41,9 @@ LIGHT_WITHIN_MM = 0.10
 HIPPUS_MM = {0.5: 0.03, 1.2: 0.04, 4.0: 0.06, 12.0: 0.07}  # knot spacing (s): spread
 PUPIL_MM = (2.0, 8.0)
 
-LOSS_SLOT_S = 15.0
+LOSS_SLOT_S = 30.0
 LOSS_CHANCE = 0.5
+LOSS_S = (0.45, 0.9)
 EDGE_S = 0.03
 
 
@@ -52,7 +53,7 @@ class EyeTracker:
     def __init__(self, schedule: Schedule, eyes: Eyes, seeds: Seeds, rate_hz: float) -> None:
         self.rate_hz = rate_hz
         self.block = round(rate_hz)  # samples made at a time
-        person, session = seeds.person(Use.PERSON_AFFECT), seeds.rng(Use.SESSION_EYES)
+        person, session = seeds.person(Use.PERSON_PUPIL), seeds.rng(Use.SESSION_EYES)
         self._pupil_mm = person.uniform(3.2, 4.6) + 0.15 * session.standard_normal()
         self._arousal_mm = AROUSAL_MM + AROUSAL_SPREAD_MM * person.standard_normal()
         self._arousal_mm *= schedule.settings.effect
@@ -90,9 +91,10 @@ class EyeTracker:
         """Return the mean diameter of both pupils, mm: (n,)."""
         light = LIGHT_TRIAL_MM * self._schedule.pull(times, self._clip_light, 1)[:, 0]
         light += LIGHT_WITHIN_MM * self._light(times)
-        late = [self._schedule.latent(np.maximum(times - delay, 0.0))[:, 1] for delay in AROUSAL_DELAYS_S]
+        past = np.maximum(times - np.array(AROUSAL_DELAYS_S)[:, None], 0.0)
+        late = self._schedule.latent(past.ravel())[:, 1].reshape(past.shape).mean(axis=0)
         unrest = sum(mm * noise(times) for mm, noise in self._hippus)
-        pupil = self._pupil_mm - light + self._arousal_mm * np.mean(late, axis=0) + unrest
+        pupil = self._pupil_mm - light + self._arousal_mm * late + unrest
         return np.clip(pupil, *PUPIL_MM)
 
     def _clip_light(self, trial: int) -> FloatArray:
@@ -113,5 +115,5 @@ class EyeTracker:
             rng = self._seeds.rng(Use.TRACK_LOSS, slot)
             begin_s = LOSS_SLOT_S * slot + rng.uniform(0.0, LOSS_SLOT_S)
             if rng.random() < LOSS_CHANCE:
-                found.append((begin_s, begin_s + rng.uniform(0.45, 1.2)))
+                found.append((begin_s, begin_s + rng.uniform(*LOSS_S)))
         return found

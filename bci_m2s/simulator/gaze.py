@@ -40,11 +40,11 @@ BLINK_MARGIN_S = 0.25
 
 # Change of the logarithm for each unit of valence and arousal, and its spread between people.
 FIXATION_EFFECT = (0.0, -0.22)
-WIDTH_EFFECT = (0.30, 0.16)
+WIDTH_EFFECT = (0.36, 0.18)
 BLINK_EFFECT = (0.0, -0.25)
-EFFECT_SPREAD = 0.10
+EFFECT_SPREAD = 0.08
 # Spread of the clip's own pace and width.
-CLIP_SPREAD = (0.12, 0.14)
+CLIP_SPREAD = (0.10, 0.12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Eyes:
     def _draw_piece(self, index: int) -> Movements:
         rng = self._seeds.rng(Use.SCAN_PATH, index)
         start_s, stop_s = PIECE_S * index, PIECE_S * (index + 1)
-        grid: FloatArray = start_s + STATE_STEP_S * np.arange(int(PIECE_S / STATE_STEP_S))
+        grid = np.arange(start_s, stop_s, STATE_STEP_S, dtype=np.float64)
         median_s, width_deg = self._statistics(grid)
         here, goal = self._start_deg(index), self._start_deg(index + 1)
         now = start_s
@@ -144,7 +144,7 @@ class Eyes:
 
     def _clip(self, trial: int) -> FloatArray:
         """Return how one clip paces and widens the scan, in logarithms: (2,)."""
-        return np.array(CLIP_SPREAD) * self._seeds.rng(Use.SCAN_START, trial, part=1).standard_normal(2)
+        return np.array(CLIP_SPREAD) * self._seeds.rng(Use.CLIP, trial).standard_normal(2)
 
     def _start_deg(self, piece: int) -> FloatArray:
         draw = self._seeds.rng(Use.SCAN_START, piece).standard_normal(2)

@@ -31,7 +31,7 @@ Float32Array = NDArray[np.float32]
 class Use(IntEnum):
     """What random numbers are for: one independent family of generators each."""
 
-    PERSON_AFFECT = 1
+    PERSON_PUPIL = 1
     PERSON_BRAIN = 2
     PERSON_EYES = 3
     SESSION_BRAIN = 4
@@ -55,6 +55,7 @@ class Use(IntEnum):
     TRACKER = 22
     TRACK_LOSS = 23
     GAZE_DRIFT = 24
+    CLIP = 25
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator.eeg import Electroencephalogram
 from bci_m2s.simulator.eye import LABELS, UNITS, EyeTracker
 from bci_m2s.simulator.gaze import Blink, Eyes
@@ -25,10 +26,13 @@ class SimulatedSession:
 
     Samples are numbered from 0; sample i is taken i / rate seconds after the session began. Asking
     twice, in other pieces or in another order gives the same bits. Raises ConfigurationError for a
-    montage that is not known.
+    montage that is not known and for negative numbers.
     """
 
     def __init__(self, settings: SimulatorSettings, subject: int = 0, session: int = 0) -> None:
+        for name, number in (("subject", subject), ("session", session)):
+            if number < 0:
+                raise ConfigurationError(f"simulator: {name}: got {number}, expected 0 or more")
         self.settings = settings
         labels, places = electrodes(settings.montage)
         seeds = Seeds(settings.seed, subject, session)
@@ -36,11 +40,11 @@ class SimulatedSession:
         self._eyes = Eyes(self._schedule, seeds)
         self._eeg = Electroencephalogram(self._schedule, self._eyes, seeds, places, settings.eeg_rate_hz)
         self._tracker = EyeTracker(self._schedule, self._eyes, seeds, settings.eye_rate_hz)
-        name = f"s{subject:02d}-{session:02d}"
+        origin = f"{settings.seed}-{subject}-{session}"
         self.eeg_info = StreamInfo(
             name="Simulated EEG",
             type="EEG",
-            source_id=f"bci_m2s-simulated-eeg-{settings.seed}-{name}",
+            source_id=f"bci_m2s-simulated-eeg-{origin}",
             rate_hz=settings.eeg_rate_hz,
             labels=labels,
             units=("microvolts",) * len(labels),
@@ -48,7 +52,7 @@ class SimulatedSession:
         self.eye_info = StreamInfo(
             name="Simulated eye tracker",
             type="Gaze",
-            source_id=f"bci_m2s-simulated-eye-{settings.seed}-{name}",
+            source_id=f"bci_m2s-simulated-eye-{origin}",
             rate_hz=settings.eye_rate_hz,
             labels=LABELS,
             units=UNITS,
@@ -56,7 +60,7 @@ class SimulatedSession:
         self.marker_info = StreamInfo(
             name="Simulated markers",
             type="Markers",
-            source_id=f"bci_m2s-simulated-markers-{settings.seed}-{name}",
+            source_id=f"bci_m2s-simulated-markers-{origin}",
             labels=("marker",),
             units=("",),
             channel_format="string",
@@ -125,7 +129,10 @@ class SimulatedSession:
         """Return time (s) and text of the markers in [start_s, stop_s), in order of time.
 
         Texts are "rest/start", "rest/stop", "trial/start/LABEL" and "trial/stop/LABEL".
+        Raises ValueError when asked for all markers of an endless session.
         """
+        if math.isinf(stop_s) and math.isinf(self.duration_s):
+            raise ValueError("an endless session has no last marker")
         found: list[tuple[float, str]] = []
         slot_s = self.settings.trial_s + self.settings.pause_s
         index = max(0, 2 * int((start_s - self.settings.rest_s) // slot_s))

@@ -31,6 +31,7 @@ FORMATS = {
     pylsl.cf_int8: "int8",
     pylsl.cf_int64: "int64",
 }
+NO_ANSWER = (pylsl.util.TimeoutError, pylsl.util.LostError)  # pylsl's own, not the built-in one
 MOST_SAMPLES = 1024  # pull_chunk's own limit
 
 
@@ -96,7 +97,7 @@ def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> StreamInfo:
     """Ask the sender for labels and units. Raises StreamError when it does not answer in time."""
     try:
         raw = inlet.info(timeout=timeout_s)
-    except (TimeoutError, pylsl.util.LostError) as problem:
+    except NO_ANSWER as problem:
         raise StreamError(
             f"stream {brief.name!r}: the sender did not describe it within {timeout_s:g} s ({problem})"
         ) from None
@@ -230,7 +231,7 @@ class LslSource:
         )
         try:
             self._inlet.open_stream(timeout=5.0)
-        except (TimeoutError, pylsl.util.LostError) as problem:
+        except NO_ANSWER as problem:
             raise StreamError(
                 f"stream {brief.name!r}: found, but it does not connect ({problem})"
             ) from None
@@ -259,7 +260,7 @@ class LslSource:
         """Add to a stamp for local time; NaN when the sender does not answer in time."""
         try:
             return float(self._inlet.time_correction(timeout=timeout_s))
-        except (TimeoutError, pylsl.util.LostError):
+        except NO_ANSWER:
             return float("nan")
 
     def close(self) -> None:

@@ -130,7 +130,8 @@ def _piecewise(
                     values = raw.get_data(picks=picks, start=start, stop=until, verbose="error")
                 except Exception as problem:  # the file changed or breaks off since it was opened
                     raise RecordingError(f"{raw.filenames[0]}: {one_line(problem)}") from None
-                kept = np.ascontiguousarray((values * factors[:, None]).T, dtype=np.float32)
+                with np.errstate(over="ignore"):  # beyond float32 is no signal: infinite, so missing
+                    kept = np.ascontiguousarray((values * factors[:, None]).T, dtype=np.float32)
                 kept.setflags(write=False)
                 kept_from = start
             return kept[start - kept_from : stop - kept_from] if start < stop else kept[:0]

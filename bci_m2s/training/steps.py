@@ -48,7 +48,7 @@ class Windows:
     persons: NDArray[np.int64]
     trials: NDArray[np.int64]
 
-    def of_persons(self, persons: Sequence[int]) -> Windows:
+    def of_persons(self, persons: NDArray[np.int64]) -> Windows:
         """The windows of some people."""
         mask = np.isin(self.persons, persons)
         return Windows(self.features[mask], self.labels[mask], self.persons[mask], self.trials[mask])

@@ -113,8 +113,8 @@ def prepare(settings: SupervisedSettings, contract: Contract, modality: str, con
     windows = cut_windows(sessions, steps, window, spec.max_missing, settings.window_every_hops)
     rows = windows.of_persons(people[0]).features.reshape(-1, spec.feature.n_features).astype(np.float64)
     mean, std = np.nanmean(rows, axis=0), np.maximum(np.nanstd(rows, axis=0), 1e-6)
-    parts = [_standardise(windows.of_persons(group), mean, std) for group in people]
-    return Prepared(*parts, mean=mean, std=std, spread=spread)
+    train, validation, test = (_standardise(windows.of_persons(group), mean, std) for group in people)
+    return Prepared(train, validation, test, mean, std, spread)
 
 
 def _standardise(windows: Windows, mean: FloatArray, std: FloatArray) -> Windows:

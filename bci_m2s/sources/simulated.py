@@ -1,0 +1,148 @@
+"""One stream of a simulated session as a source: the headset, the eye tracker, or the markers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.errors import ConfigurationError, StreamError, nearest
+from bci_m2s.simulator import SimulatedSession, SimulatorSettings
+from bci_m2s.types import Chunk, FloatArray
+
+STREAMS = ("eeg", "eye", "markers")
+
+
+class SimulatedSource:
+    """A source of simulated samples; see ``Source`` for the protocol.
+
+    Sources that are built with equal `settings`, `subject` and `session` belong to one recording;
+    give them the same `start_time_s` and their stamps agree.
+
+    Parameters
+    ----------
+    settings : what is simulated
+    stream : "eeg", "eye" or "markers"
+    subject, session : which person and visit, from 0
+    speed : None hands out chunks as fast as they are pulled; 1.0 in real time, 2.0 twice as fast. A
+        paced chunk comes when the last of its samples is due, late ones one at a time without waiting.
+    chunk_s : mean length of a chunk, s; at least one sample
+    chunk_seed : None for equal chunks, a number for random lengths up to twice the mean
+    start_time_s : stamp of sample 0; None takes the clock's time at ``open`` when paced, else 0.0.
+        Sample i is stamped ``start_time_s + i / rate`` whatever the speed.
+    clock, sleep : where time comes from and how to wait; the LSL clock for live use
+
+    Raises
+    ------
+    ConfigurationError
+        For an unknown stream, a speed or chunk length that is not positive, and by the simulator.
+    """
+
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        stream: str = "eeg",
+        subject: int = 0,
+        session: int = 0,
+        *,
+        speed: float | None = None,
+        chunk_s: float = 0.04,
+        chunk_seed: int | None = None,
+        start_time_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if stream not in STREAMS:
+            raise ConfigurationError(f"simulated source: stream: got {stream!r}{nearest(stream, STREAMS)}")
+        for name, value in (("speed", speed), ("chunk_s", chunk_s)):
+            if value is not None and not 0.0 < value < math.inf:
+                raise ConfigurationError(f"simulated source: {name}: got {value}, expected more than 0")
+        self.session = SimulatedSession(settings, subject, session)
+        self.finished = False
+        self._stream, self._speed = stream, speed
+        self.info = {
+            "eeg": self.session.eeg_info,
+            "eye": self.session.eye_info,
+            "markers": self.session.marker_info,
+        }[stream]
+        self._n_total = self._count()
+        self._mean_n = max(1, round(chunk_s * self.info.rate_hz))
+        self._chunk_seed = chunk_seed
+        self._asked_start_s = start_time_s
+        self._clock, self._sleep = clock, sleep
+        self._is_open = False
+
+    def open(self) -> None:
+        """Begin at sample 0; a paced source starts to count time."""
+        self._opened_s = self._clock()
+        free_start_s = 0.0 if self._speed is None else self._opened_s
+        self._start_s = free_start_s if self._asked_start_s is None else self._asked_start_s
+        self._lengths = None if self._chunk_seed is None else np.random.default_rng(self._chunk_seed)
+        self._at = 0
+        self._ahead: tuple[FloatArray, NDArray[Any]] | None = None
+        self._is_open = True
+        self.finished = False
+
+    def pull(self, timeout_s: float) -> Chunk:
+        """Return the next chunk, waiting at most `timeout_s`; empty when none is due by then.
+
+        Raises StreamError when the source is not open.
+        """
+        if not self._is_open:
+            raise StreamError("simulated source: pulled while it was not open")
+        if self.finished:
+            return self._empty()
+        # Made before the wait, not after, so that making it does not delay it.
+        self._ahead = self._ahead or self._make()
+        times, samples = self._ahead
+        if not self._wait(float(times[-1]), timeout_s):
+            return self._empty()
+        self._ahead = None
+        self._at += len(times)
+        self.finished = self._at >= self._n_total
+        received_s = math.nan if self._speed is None else self._clock()
+        return Chunk.of(self._start_s + times, samples, received_s)
+
+    def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002 (the protocol's signature)
+        """Return 0.0: stamps are in the local clock."""
+        return 0.0
+
+    def close(self) -> None:
+        """Hand out no more samples."""
+        self._is_open = False
+
+    def _wait(self, time_s: float, timeout_s: float) -> bool:
+        """Sleep until a moment of the session is due, at most `timeout_s`; say whether it is."""
+        if self._speed is None:
+            return True
+        wait_s = self._opened_s + time_s / self._speed - self._clock()
+        if wait_s > 0.0:
+            self._sleep(min(wait_s, max(0.0, timeout_s)))
+        return wait_s <= timeout_s
+
+    def _make(self) -> tuple[FloatArray, NDArray[Any]]:
+        """Return session times (n,) and samples (n, channels) of the next chunk."""
+        if self._stream == "markers":
+            time_s, text = self.session.marker(self._at)
+            return np.array([time_s]), np.array([[text]], dtype=object)
+        n = self._mean_n
+        if self._lengths is not None:
+            n = int(self._lengths.integers(1, 2 * self._mean_n, endpoint=True))
+        read = self.session.eye if self._stream == "eye" else self.session.eeg
+        samples = read(self._at, self._at + n)
+        return np.arange(self._at, self._at + len(samples)) / self.info.rate_hz, samples
+
+    def _empty(self) -> Chunk:
+        return Chunk.empty(self.info.n_channels, object if self._stream == "markers" else np.float32)
+
+    def _count(self) -> float:
+        """Return how many samples or markers the session has; infinite when endless."""
+        if math.isinf(self.session.duration_s):
+            return math.inf
+        if self._stream == "markers":
+            return len(self.session.markers(0.0, math.inf))
+        return math.floor(self.session.duration_s * self.info.rate_hz)
