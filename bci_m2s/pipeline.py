@@ -113,6 +113,7 @@ class ModalityStage:
         )
         self._max_missing = spec.max_missing
         self._collecting = not wait_for_marker
+        self._blocks_per_step, self._blocks_to_skip = shape.blocks_per_step, 0
         self._was_ready = self.normaliser.seconds_left == 0.0
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
         self.events: list[Event] = []  # noticed since the caller last emptied this list; unstamped
@@ -124,15 +125,21 @@ class ModalityStage:
         self.samples += len(chunk)
         for block, step in self._steps.push(chunk):
             self._note_gaps(block)
-            if step is not None and self._collecting and self._windows.usable(step, block):
-                self.normaliser.observe(step.values)
-                self._note_baseline(block)
+            self._observe(step, block)
             yield self._standardise(self._windows.push(step, block))
 
+    def _observe(self, step: Step | None, block: Block) -> None:
+        if self._blocks_to_skip:
+            self._blocks_to_skip -= 1
+        elif step is not None and self._collecting and self._windows.usable(step, block):
+            self.normaliser.observe(step.values)
+            self._note_baseline(block)
+
     def start_baseline(self) -> None:
-        """Begin a new baseline with the next block."""
+        """Begin a new baseline with the first step that lies wholly after now."""
         self.normaliser.restart()
         self._collecting, self._was_ready = True, False
+        self._blocks_to_skip = self._blocks_per_step  # they hold samples from before
         self._say("baseline_started", self.samples, "baseline started", {})
 
     def adopt_baseline(self, mean: FloatArray, std: FloatArray) -> None:

@@ -6,7 +6,6 @@ model's contract can be read and checked without it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -49,7 +48,7 @@ class Setting:
             return isinstance(self.default, bool) and isinstance(value, bool)
         if not isinstance(value, int if isinstance(self.default, int) else (int, float)):
             return False
-        return math.isfinite(value) and self.low <= value <= self.high
+        return self.low <= value <= self.high  # false for NaN
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ BURST_SLOT_S = 10.0  # one burst at most in each, of each muscle
 BURST_CHANCE = 0.25
 LEVEL_SPACING_S = 12.0
 
-LINE_UV = 0.8
+LINE_UV = 0.6
 
 
 class EyeArtefacts:

@@ -4,7 +4,7 @@
 dipole, tilted a little, in a conductor without boundary (Nunez & Srinivasan 2006, ch. 1; the depth
 stands in for the blur of the skull). Potentials are against a distant reference.
 
-*Spectrum.* Each patch has a 1/f^χ background, χ from 0.9 to 1.5, flat below 1 Hz (He 2014; Donoghue
+*Spectrum.* Each patch has a 1/f^χ background, χ from 1.0 to 1.6, flat below 1 Hz (He 2014; Donoghue
 et al. 2020), and an alpha rhythm: a Gaussian peak at the individual alpha frequency, 8.7 to 11.8 Hz
 (Klimesch 1999; Haegens et al. 2014), strongest at the back, with a power of its own for each person.
 
@@ -93,7 +93,7 @@ class Cortex:
         self.patches = fibonacci_cap(N_PATCHES, LOWEST_Z)
         smooth = _smoother(self.patches)
         self.alpha_hz = float(np.clip(10.1 + 0.8 * person.standard_normal(), 8.7, 11.8))
-        self.exponent = person.uniform(0.9, 1.5)
+        self.exponent = person.uniform(1.0, 1.6)
         self._alpha_power = ALPHA_UV2 * math.exp(0.6 * person.standard_normal())
         self._background = BACKGROUND_UV2 * np.exp(
             0.25 * person.standard_normal() + 0.3 * smooth @ person.standard_normal(N_PATCHES)

@@ -27,6 +27,7 @@ DRIFT_GAIN = 0.7  # of the minutes' drift against the seconds' nuisance
 CONTACT_UV = 6.0  # slow potentials of an electrode on the skin
 CONTACT_SPACING_S = 6.0
 AMPLIFIER_UV = 0.35  # white noise of a channel, root mean square in 100 Hz
+MOST_MULTIPLICATIONS = 2**17
 GAIN_SPREAD = 0.03  # of a channel's gain, by its contact in this session
 
 
@@ -84,9 +85,9 @@ class Electroencephalogram:
         ).astype(np.float32)
         rng = self._seeds.rng(Use.AMPLIFIER, index)
         out = self._white_uv * rng.standard_normal((self.block, self._mixing.shape[1]), dtype=np.float32)
-        out += signals.T @ self._mixing
+        out += _product(signals.T, self._mixing)
         contact = (CONTACT_UV * self._contact(knots)).astype(np.float32)
-        out += self._weights.T.astype(np.float32) @ contact
+        out += _product(self._weights.T.astype(np.float32), contact)
         return out
 
     def _patches(self, index: int, knots: FloatArray) -> Float32Array:
@@ -95,11 +96,24 @@ class Electroencephalogram:
         nuisance = self._nuisance(knots) + DRIFT_GAIN * self._drift(knots)
         log_gain = cortex.state_gain @ self._schedule.latent(knots).T
         log_gain += cortex.nuisance_gain @ nuisance.T + cortex.offset[..., None]
-        gain = np.exp(log_gain).astype(np.float32) @ self._weights.astype(np.float32)
+        gain = np.exp(log_gain).astype(np.float32).reshape(-1, len(knots))
         activity = self._activity.block(index)
-        activity *= gain
+        activity *= _product(gain, self._weights.astype(np.float32)).reshape(activity.shape)
         summed: Float32Array = activity.sum(axis=0)
         return summed
+
+
+def _product(left: Float32Array, right: Float32Array) -> Float32Array:
+    """Return ``left @ right``, with the same bits whatever the number of BLAS threads.
+
+    OpenBLAS divides a product of more than 2**18 multiplications among threads, and sums in another
+    order for each number of them; slices stay below that.
+    """
+    rows = max(1, MOST_MULTIPLICATIONS // right.size)
+    out = np.empty((len(left), right.shape[1]), dtype=np.float32)
+    for start in range(0, len(left), rows):
+        np.matmul(left[start : start + rows], right, out=out[start : start + rows])
+    return out
 
 
 def _interpolation(block: int) -> FloatArray:

@@ -120,8 +120,8 @@ class SimulatedSource:
         if self._speed is None:
             return True
         wait_s = self._opened_s + time_s / self._speed - self._clock()
-        if wait_s > 0.0:
-            self._sleep(min(wait_s, max(0.0, timeout_s)))
+        if wait_s > 0.0 and timeout_s > 0.0:
+            self._sleep(min(wait_s, timeout_s))
         return wait_s <= timeout_s
 
     def _make(self) -> tuple[FloatArray, NDArray[Any]]:

@@ -250,14 +250,17 @@ def test_real_muse_streams_keep_their_spacing_when_paced(shared_data: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"speed": 0.0}, {"speed": -1.0}, {"speed": math.nan}, {"speed": math.inf}, {"loops": 0}]
-    + [{"chunk_samples": 0}],
+    ("name", "value"),
+    [("speed", 0.0), ("speed", -1.0), ("speed", math.nan), ("speed", math.inf), ("loops", 0)],
 )
-def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
-    (name,) = wrong
+def test_impossible_settings_are_refused(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"replay: {name}: got"):
-        ReplaySource(signal(), **wrong)  # type: ignore[arg-type]
+        ReplaySource(signal(), **{name: value})  # type: ignore[arg-type]
+
+
+def test_impossible_chunk_size_is_refused() -> None:
+    with pytest.raises(UsageError, match="replay: chunk_samples: got 0, expected 1 or more"):
+        ReplaySource(signal(), chunk_samples=0)
 
 
 def merged(sources: dict[str, Source]) -> list[tuple[str, Chunk]]:

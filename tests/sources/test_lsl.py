@@ -1,0 +1,173 @@
+"""LSL sources on loopback: real outlets in this process, found, described, refused, pulled."""
+
+import time
+import uuid
+
+import numpy as np
+import pylsl
+import pytest
+
+from bci_m2s.errors import StreamError
+from bci_m2s.sources.lsl import LslSource, Selector, list_streams, refuse_absurd, resolve
+from bci_m2s.types import StreamInfo
+
+LIMIT_S = 15.0
+
+
+def outlet(
+    name, rate_hz=500.0, labels=("Fp1", "Fp2"), kind="float32", stream_type="EEG", unit="microvolts"
+):
+    info = pylsl.StreamInfo(name, stream_type, max(1, len(labels)), rate_hz, kind, uuid.uuid4().hex)
+    if labels:
+        info.set_channel_labels(list(labels))
+        info.set_channel_units(unit)
+    return pylsl.StreamOutlet(info)
+
+
+def opened(name, **options):
+    source = LslSource(name, wait_s=LIMIT_S, **options)
+    source.open()
+    return source
+
+
+def pull_until(source, count):
+    chunks, limit = [], time.monotonic() + LIMIT_S
+    while sum(map(len, chunks)) < count:
+        assert time.monotonic() < limit
+        chunk = source.pull(0.2)
+        chunks.append((chunk.times.copy(), chunk.samples.copy(), chunk.received_s.copy()))
+        chunks = [one for one in chunks if len(one[0])]
+        if sum(len(one[0]) for one in chunks) >= count:
+            break
+    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+
+def unique(word):
+    return f"{word}-{uuid.uuid4().hex[:8]}"
+
+
+def test_every_sample_comes_in_order_with_its_stamp():
+    name = unique("cap")
+    sender = outlet(name)
+    source = opened(name)
+    assert sender.wait_for_consumers(LIMIT_S)
+    data = np.arange(5000, dtype=np.float32).reshape(2500, 2)
+    stamps = 100 + np.arange(2500) / 500
+    for start in range(0, 2500, 125):
+        sender.push_chunk(data[start : start + 125], stamps[start : start + 125].tolist())
+    times, samples, received_s = pull_until(source, 2500)
+    np.testing.assert_array_equal(samples, data)
+    np.testing.assert_allclose(times, stamps, atol=1e-9)
+    assert np.abs(received_s - pylsl.local_clock()).max() < LIMIT_S
+    assert abs(source.clock_offset_s(5.0)) < 0.05
+    source.close()
+    source.close()
+
+
+def test_the_description_is_complete():
+    name = unique("cap")
+    sender = outlet(name, labels=("TP9", "AF7", "µ<&>"))
+    source = opened(name)
+    info = source.info
+    assert (info.name, info.type, info.rate_hz, info.channel_format) == (name, "EEG", 500, "float32")
+    assert info.labels == ("TP9", "AF7", "µ<&>")
+    assert info.units == ("microvolts",) * 3
+    assert info.uid == sender.get_info().uid()
+    assert info.source_id
+    source.close()
+
+
+def test_a_stream_without_labels_has_empty_ones():
+    name = unique("bare")
+    sender = outlet(name, labels=())
+    source = opened(name)
+    assert source.info.labels == ("",)
+    source.close()
+    del sender
+
+
+def test_text_streams_survive_bad_utf8():
+    name = unique("marks")
+    sender = outlet(name, rate_hz=0, labels=("m",), kind="string", stream_type="Markers")
+    source = opened(name)
+    assert sender.wait_for_consumers(LIMIT_S)
+    sender.push_sample(["trial/start/positive"])
+    sender.push_sample([b"\xff\xfe broken"])
+    _, samples, _ = pull_until(source, 2)
+    assert samples[0, 0] == "trial/start/positive"
+    assert "broken" in samples[1, 0]
+    source.close()
+
+
+def test_several_matches_are_refused_with_a_list():
+    name = unique("twin")
+    senders = [outlet(name), outlet(name)]
+    with pytest.raises(StreamError, match="2 streams match name") as caught:
+        opened(name)
+    for sender in senders:
+        assert sender.get_info().source_id() in str(caught.value)
+    exact = LslSource(name, source_id=senders[1].get_info().source_id(), wait_s=LIMIT_S)
+    exact.open()
+    assert exact.info.uid == senders[1].get_info().uid()
+    exact.close()
+
+
+def test_nothing_found_says_what_is_there():
+    name = unique("other")
+    sender = outlet(name)
+    told = []
+    with pytest.raises(StreamError, match=r"no stream with name 'nobody' came within 2 s") as caught:
+        LslSource("nobody", wait_s=2.0, say=told.append).open()
+    assert name in str(caught.value)
+    assert told == ["waiting for a stream with name 'nobody', up to 2 s"]
+    del sender
+
+
+def test_waiting_can_be_stopped():
+    begun = time.monotonic()
+    with pytest.raises(StreamError, match="stopped while waiting"):
+        resolve(Selector(name="nobody"), 30.0, stopped=lambda: True)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_pull_without_data_returns_within_its_time():
+    name = unique("silent")
+    sender = outlet(name)
+    source = opened(name)
+    begun = time.monotonic()
+    assert len(source.pull(10.0)) == 0
+    assert time.monotonic() - begun < 2.0  # one call is limited to 0.2 s whatever is asked for
+    source.close()
+    del sender
+
+
+def test_the_list_has_every_stream_with_its_labels():
+    names = [unique("a"), unique("b")]
+    senders = [
+        outlet(names[0]),
+        outlet(names[1], rate_hz=0, labels=("m",), kind="string", stream_type="Markers"),
+    ]
+    found = {info.name: info for info in list_streams(2.0, describe=True)}
+    assert set(names) <= set(found)
+    assert found[names[0]].labels == ("Fp1", "Fp2")
+    assert found[names[1]].channel_format == "string"
+    del senders
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"rate_hz": 1e9}, "rate"),
+        ({"rate_hz": -1.0}, "rate"),
+        ({"rate_hz": float("nan")}, "rate"),
+        ({"labels": ()}, "channels"),
+        ({"channel_format": "undefined"}, "channel format"),
+    ],
+)
+def test_absurd_streams_are_refused_before_they_are_opened(change, field):
+    from dataclasses import replace
+
+    fine = StreamInfo("x", "EEG", rate_hz=250, labels=("a",), units=("",))
+    refuse_absurd(fine)
+    with pytest.raises(StreamError, match=f"{field}: got .*, expected"):
+        refuse_absurd(replace(fine, **change))

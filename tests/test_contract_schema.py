@@ -1,0 +1,134 @@
+"""What a contract may say, and in which words anything else is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_files import contract_fields, raw_model, refusal, small_contract
+from pydantic import ValidationError
+
+from bci_m2s.contract import Contract, load_model_file
+from bci_m2s.errors import ContractError
+
+
+def change(fields: dict[str, Any], where: str, value: Any) -> dict[str, Any]:
+    """`fields` with the one at the dotted path `where` set, or removed when `value` is ...."""
+    *parents, last = where.split(".")
+    inner = fields
+    for parent in parents:
+        inner = inner[parent]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return fields
+
+
+# Dotted path in the contract, wrong value, and what the message says beside the file's name.
+WRONG_TOP = [
+    ("format", "other", "contract: format: got 'other', expected 'bci_m2s-model'"),
+    ("version", 2, "contract: version 2, this program reads up to 1: update it"),
+    ("version", 0, "contract: version: got 0, expected 1"),
+    ("version", "1", "contract: version: got '1', expected 1"),
+    ("name", "", "contract: name: got ''"),
+    ("name", "x" * 257, "contract: name: got 'xxx"),
+    ("name", "a\x1b[31mb", r"contract: name: got 'a\x1b[31mb', expected must hold printable"),
+    ("name", ..., "contract: name: got nothing"),
+    ("simulated", "no", "contract: simulated: got 'no', expected a valid boolean"),
+    ("classes", ["one"], "contract: classes: got ['one']"),
+    ("classes", ["a", "b", "a"], "contract: classes: got 'a' twice"),
+    ("classes", "negative", "contract: classes: got 'negative', expected a valid array"),
+    ("clases", [], "clases: got an unknown field, expected a known one; nearest: 'classes'"),
+    ("valence_arousal", {"happy": [0, 0]}, "valence_arousal: got 'happy', expected a known name"),
+    ("valence_arousal.neutral", [0.0, 1.5], "neutral.1: got 1.5, expected less than or equal to 1"),
+    ("window.steps", 0, "contract: window.steps: got 0, expected greater than or equal to 1"),
+    ("window.steps", 10**9, "window.steps: got 1000000000, expected less than"),
+    ("window.steps", 5.5, "window.steps: got 5.5"),
+    ("window.step", 1, "window.step: got an unknown field, expected a known one; nearest: 'steps'"),
+    ("window.hop_s", 0.3, "contract: window.hop_s: got 0.3, expected 1 s / a whole number"),
+    ("window.hop_s", 2.0, "contract: window.hop_s: got 2.0, expected 1 s / a whole number"),
+    ("window.hop_s", 0, "window.hop_s: got 0, expected greater than or equal to 0.01"),
+    ("modalities", {}, "contract: modalities: got {}"),
+    ("modalities", {"a.b": {}}, "modalities.a.b"),
+    ("training", {"a": [[[[[[[[[[1]]]]]]]]]]}, "training: got {'a'"),
+    ("training", {"a": [0] * 20_001}, "expected must hold at most 20000 values"),
+    ("training", {"a\n": 1}, "expected must have printable keys"),
+]
+# The same inside modalities.eeg.
+WRONG_EEG = [
+    ("rate_min_hz", 4000.0, "rate_min_hz: got 4000.0, expected at most rate_max_hz (2048)"),
+    ("rate_max_hz", 1e9, "modalities.eeg.rate_max_hz: got 1000000000.0, expected less than"),
+    ("channels", [], "modalities.eeg.channels: got []"),
+    ("channels", ["AF7", "af7", "b", "c"], "contract: channels: got 'af7' twice"),
+    ("channels", [str(i) for i in range(1025)], "modalities.eeg.channels: got ["),
+    ("chanels", [], "eeg.chanels: got an unknown field, expected a known one; nearest: 'channels'"),
+    ("units", ["microvolts"], "contract: units: got 1, expected one for each of 4"),
+    ("max_missing", 1.5, "modalities.eeg.max_missing: got 1.5, expected less than or equal to 1"),
+    ("feature.name", "d", "contract: feature: got 'd', expected a known name; nearest: 'de'"),
+    ("feature.features", 1, "feature.features: got an unknown field, expected a known one; nearest: 'n_"),
+    ("feature.n_features", 10**6, "modalities.eeg.feature.n_features: got 1000000"),
+    ("feature.n_features", 21, "m2s-electrode: n_features: got 21, expected a multiple of the 4 channels"),
+    ("normaliser.name", "bas", "normaliser: got 'bas', expected a known name; nearest: 'baseline'"),
+    ("normaliser.params", {"duration": 3}, "got 'duration', expected a parameter of baseline; nearest"),
+    ("normaliser.params", {"duration_s": -1}, "params.duration_s: got -1, expected a number above 0"),
+    ("normaliser.params", {"duration_s": "10"}, "normaliser.params.duration_s: got '10'"),
+    ("smoothing.name", "kalmann", "smoothing: got 'kalmann', expected a known name; nearest: 'kalman'"),
+    ("smoothing.params", {"steps": 2.5}, "params.steps: got 2.5, expected a whole number above 0"),
+    ("smoothing.params", {"steps": True}, "smoothing.params.steps: got True"),
+    ("network.name", "m2s-electrod", "got 'm2s-electrod', expected a known network; nearest: 'm2s-el"),
+    ("network.parms", 1, "network.parms: got an unknown field, expected a known one; nearest: 'params'"),
+    ("network.params.depth", 10**12, "depth: got 1000000000000, expected a whole number from 1 to 16"),
+    ("network.params.dropout", 10**400, "dropout: got 1000"),
+    ("rate_max_hz", 10**400, "modalities.eeg.rate_max_hz: got 1000"),
+    ("normaliser.params", {"duration_s": 10**400}, "normaliser.params.duration_s: got 1000"),
+    ("network", {"name": "m2s-sequence", "params": {"heads": 3}}, "expected a multiple of the 3 heads"),
+]
+WRONG_FIELDS = WRONG_TOP + [(f"modalities.eeg.{where}", value, words) for where, value, words in WRONG_EEG]
+
+
+@pytest.mark.parametrize(("where", "value", "words"), WRONG_FIELDS, ids=lambda value: str(value)[:40])
+def test_wrong_field(where: str, value: Any, words: str, tmp_path: Path) -> None:
+    message = refusal(raw_model(tmp_path / "m", change(contract_fields(), where, value)))
+    assert words in message
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "contract: not valid JSON"),
+        ("[]", "contract: as a whole: got []"),
+        ("{", "contract: not valid JSON"),
+        ('{"name": "a", "name": "b"}', "contract: not valid JSON: duplicate key 'name'"),
+        ('{"name": NaN}', "contract: not valid JSON: NaN is not JSON"),
+        ('{"name": ' + "9" * 5000 + "}", "contract: not valid JSON"),
+        ("[" * 100_000, "contract: not valid JSON"),
+        (json.dumps(contract_fields()).replace("0.5}", "1e999}"), "contract: training: got {"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_wrong_text(text: str, words: str, tmp_path: Path) -> None:
+    assert words in refusal(raw_model(tmp_path / "m", text))
+
+
+def test_defaults_fill_what_is_left_out(tmp_path: Path) -> None:
+    fields = change(contract_fields(), "window", ...)
+    contract, _ = load_model_file(raw_model(tmp_path / "m", fields))
+    assert (contract.window.steps, contract.window.step_s, contract.window.hop_s) == (5, 1.0, 0.25)
+    assert contract.modalities["eye"].smoothing.name == "none"
+    assert contract.modalities["eye"].max_missing == 0.25
+
+
+def test_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        small_contract().name = "other"
+
+
+def test_made_in_python_it_is_checked_too() -> None:
+    with pytest.raises(ContractError, match="classes: got 'a' twice"):
+        Contract.model_validate(change(contract_fields(), "classes", ["a", "a"]))
+    with pytest.raises(ValidationError, match="unknown"):
+        Contract.model_validate(change(contract_fields(), "unknown", 1))

@@ -1,0 +1,163 @@
+"""The engine with scripted sources: order, health, silence, failures, the way out."""
+
+import math
+import threading
+import time
+
+import numpy as np
+import pytest
+from small_sessions import EEG_INFO, RATE_HZ, Collector, ScriptedSource, eeg, pipeline
+
+from bci_m2s.engine import Engine
+from bci_m2s.errors import StreamError
+from bci_m2s.types import Chunk, Status, StreamInfo
+
+LIMIT_S = 20.0
+MARKER_INFO = StreamInfo("marks", "Markers", labels=("m",), units=("",), channel_format="string")
+
+
+def chunks_of(seconds, size=64):
+    times, samples = eeg(seconds)
+    return [Chunk.of(times[i : i + size], samples[i : i + size]) for i in range(0, len(times), size)]
+
+
+def run(engine, until):
+    """Start, wait for `until()` or the engine's own end, finish."""
+    engine.start()
+    limit = time.monotonic() + LIMIT_S
+    while not until() and not engine.wait(0.01):
+        assert time.monotonic() < limit, "the engine neither ended nor did what was waited for"
+    engine.finish()
+    assert all(
+        not thread.name.startswith(("reader", "inference", "writer")) for thread in threading.enumerate()
+    )
+
+
+def test_live_equals_offline_bit_for_bit():
+    source, sink = ScriptedSource(EEG_INFO, chunks_of(20)), Collector()
+    run(Engine(pipeline(), {"eeg": source}, [sink], time.monotonic), until=lambda: False)
+    offline = []
+    reference = pipeline()
+    for chunk in chunks_of(20, size=1000):
+        offline += reference.push("eeg", chunk)
+    assert len(sink.estimates) == len(offline) == 80
+    for live, told in zip(sink.estimates, offline, strict=True):
+        assert (live.first_index, live.last_index, live.status, live.reason) == (
+            told.first_index,
+            told.last_index,
+            told.status,
+            told.reason,
+        )
+        assert live.probabilities.tobytes() == told.probabilities.tobytes()
+
+
+def test_stamps_grow_stage_by_stage_and_the_tally_counts_all():
+    source, sink = ScriptedSource(EEG_INFO, chunks_of(10)), Collector()
+    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
+    run(engine, until=lambda: False)
+    made = [one for one in sink.estimates if one.status is Status.OK]
+    assert engine.tally.made["eeg"] == len(made) > 0
+    for one in made:
+        stamps = one.stamps
+        assert stamps.received_s <= stamps.features_s <= stamps.inferred_s <= stamps.published_s
+    assert sum(engine.tally.refused.values()) == 40 - len(made)
+    assert engine.tally.percentiles_ms("inference")[0] > 0
+    assert (sink.opened, sink.closed, source.closed) == (1, 1, True)
+    kinds = [event.kind for event in sink.events]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "stopped"
+    assert "baseline_complete" in kinds
+    assert all(math.isfinite(event.local_s) and math.isfinite(event.wall_s) for event in sink.events)
+
+
+def test_silence_gives_stale_answers_and_one_event():
+    source, sink = ScriptedSource(EEG_INFO, chunks_of(8)), Collector()
+    source.hold.set()
+    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
+
+    def two_stale():
+        return sum(one.status is Status.STALE for one in sink.estimates) >= 2
+
+    run(engine, until=two_stale)
+    stale = [one for one in sink.estimates if one.status is Status.STALE]
+    assert stale[0].reason.startswith("signal 1.")
+    assert stale[0].reason.endswith(" s old")
+    assert np.isnan(stale[0].probabilities).all()
+    assert [event.kind for event in sink.events].count("stale") == 1
+    assert engine.snapshot().latest["eeg"].status is Status.STALE
+
+
+def test_an_error_in_a_reader_ends_the_run_with_everything_closed():
+    source, sink = ScriptedSource(EEG_INFO), Collector()
+    source.error = StreamError("cap lost")
+    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
+    run(engine, until=lambda: False)
+    assert engine.failure is source.error
+    assert (sink.closed, source.closed) == (1, True)
+
+
+def test_an_error_in_a_sink_ends_the_run():
+    class Full(Collector):
+        def estimate(self, estimate, wall_s):
+            super().estimate(estimate, wall_s)
+            raise OSError("no space left on device")
+
+    sink = Full()
+    engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(8))}, [sink], time.monotonic)
+    run(engine, until=lambda: False)
+    assert isinstance(engine.failure, OSError)
+    assert sink.closed == 1
+
+
+def test_markers_are_logged_and_begin_baselines():
+    texts = [
+        Chunk.of([7.0], np.array([["baseline/start"]], object)),
+        Chunk.of([8.0], np.array([["x"]], object)),
+    ]
+    source, sink = ScriptedSource(EEG_INFO, chunks_of(8)), Collector()
+    source.hold.set()
+    markers = ScriptedSource(MARKER_INFO, texts)
+    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic, markers)
+    engine_markers = engine.markers
+    run(engine, until=lambda: len(engine_markers) == 2)
+    assert engine_markers == [(7.0, "baseline/start"), (8.0, "x")]
+    kinds = [event.kind for event in sink.events]
+    assert kinds.count("marker") == 2
+    assert "baseline_started" in kinds
+    assert markers.closed
+
+
+def test_health_counts_samples_rate_and_loss():
+    times, samples = eeg(10)
+    times[1280:] += 1.0
+    chunks = [Chunk.of(times[i : i + 64], samples[i : i + 64]) for i in range(0, len(times), 64)]
+    engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks)}, [Collector()], time.monotonic)
+    run(engine, until=lambda: False)
+    health = engine.snapshot().health[0]
+    assert (health.samples, health.lost, health.rate_hz) == (2560, 256, RATE_HZ)
+    assert health.measured_hz > 0
+
+
+def test_a_stop_request_ends_a_running_engine_quickly():
+    class Endless(ScriptedSource):
+        def pull(self, timeout_s):
+            self._chunks = self._chunks or chunks_of(4)
+            time.sleep(0.001)
+            return super().pull(timeout_s)
+
+    engine = Engine(pipeline(), {"eeg": Endless(EEG_INFO)}, [Collector()], time.monotonic)
+    engine.start()
+    assert not engine.wait(0.3)
+    engine.request_stop()
+    begun = time.monotonic()
+    engine.finish()
+    assert time.monotonic() - begun < 2.0
+    assert engine.failure is None
+
+
+def test_an_engine_without_data_can_be_finished_at_once():
+    engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO)}, [], time.monotonic)
+    engine.start()
+    engine.finish()
+    assert engine.failure is None
+    assert pytest.approx(0, abs=5) == engine.snapshot().elapsed_s
