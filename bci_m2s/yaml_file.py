@@ -36,9 +36,13 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     """
     text = _read_text(path)
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise _wrong(path, event.start_mark, "anchors and aliases are not allowed")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise _wrong(path, event.start_mark, f"nested deeper than {DEEPEST}")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as problem:
         what = " ".join(str(problem.problem or problem.context or "cannot be read").split())
@@ -79,8 +83,6 @@ def _read_text(path: Path) -> str:
 
 def _check(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
     lines.setdefault(place, node.start_mark.line + 1)
-    if len(place) > DEEPEST:
-        raise _wrong(path, node.start_mark, f"nested deeper than {DEEPEST}")
     if node.tag not in PLAIN_TAGS:
         raise _wrong(
             path, node.start_mark, f"tag {node.tag!r} is not allowed; write plain values (quote a date)"

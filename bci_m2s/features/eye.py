@@ -158,12 +158,14 @@ class EyeMovements:
         return Step(np.append(pupil, self._event_values(events, begin, len(tracked))), problem)
 
     def _event_values(self, events: Events, begin: int, end: int) -> list[float]:
-        """Return all features after the pupil's, of the events certain from sample `begin` on."""
+        """Return all features after the pupil's, of the events that become certain from begin to end."""
         fixations, saccades, blinks = events.fixations, events.saccades, events.blinks
-        fixated, leapt = fixations.known >= begin, saccades.known >= begin
+        fixated = fixations.known >= begin  # those that go on included
+        leapt = (saccades.known >= begin) & (saccades.known < end)
+        blinked = (blinks.known >= begin) & (blinks.known < end)
         fixation_s = self._seconds(fixations.stop, fixations.start)[fixated]
         ended = np.count_nonzero(fixations.known[fixated] < end)
-        blink_s = self._seconds(blinks.stop, blinks.start)[blinks.known >= begin]
+        blink_s = self._seconds(blinks.stop, blinks.start)[blinked]
         saccade_s = _mean_std(self._seconds(saccades.stop, saccades.start)[leapt])
         amplitude = _mean_std(events.amplitude_deg[leapt])
         latency_s = self._seconds(saccades.start[1:], saccades.stop[:-1])[leapt[1:]]

@@ -1,0 +1,158 @@
+"""Every sink: what comes out is what went in, nothing is overwritten, closing twice is harmless."""
+
+import csv
+import json
+import math
+import time
+import uuid
+
+import numpy as np
+import pylsl
+import pytest
+
+from bci_m2s.errors import OutputError
+from bci_m2s.loading import load_class
+from bci_m2s.sinks import SINKS
+from bci_m2s.types import Estimate, Event, Stamps, Status
+
+NAN = math.nan
+SESSION = {
+    "classes": ["negative", "neutral", "positive"],
+    "modalities": ["eeg", "eye"],
+    "model": {"name": "m", "simulated": True},
+    "outlet_name": f"test-{uuid.uuid4().hex[:8]}",
+}
+MADE = Estimate(
+    "eye",
+    10,
+    1289,
+    5.0,
+    10.0,
+    Status.OK,
+    "",
+    np.array([0.1, 0.2, 0.7]),
+    0.7,
+    Stamps(100.0, 100.001, 100.002, 100.004, 100.0045),
+)
+REFUSED = Estimate(
+    "eeg",
+    0,
+    9,
+    5.0,
+    5.1,
+    Status.GAP,
+    'gap, "quoted", µ',
+    np.full(3, NAN),
+    NAN,
+    Stamps(101.0, NAN, NAN, NAN, 101.5),
+)
+EVENT = Event("gap", "eeg: gap of 1 s", 12.5, 1.8e9, {"lost_samples": 255})
+OFFLINE = Event("marker", "x", NAN, 1.8e9)
+
+
+def sink(name, folder):
+    return load_class(SINKS, name)(folder, SESSION)
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_contract_of_every_sink(name, tmp_path):
+    made = sink(name, tmp_path)
+    made.close()
+    made.open()
+    made.estimate(MADE, 1.8e9)
+    made.estimate(REFUSED, 1.8e9)
+    made.event(EVENT)
+    made.event(OFFLINE)
+    made.close()
+    made.close()
+
+
+@pytest.mark.parametrize("name", ["table", "events"])
+def test_files_are_never_overwritten_and_must_be_creatable(name, tmp_path):
+    made = sink(name, tmp_path)
+    made.open()
+    made.close()
+    before = made.path.read_bytes()
+    with pytest.raises(OutputError, match="cannot be created: File exists"):
+        sink(name, tmp_path).open()
+    assert made.path.read_bytes() == before
+    with pytest.raises(OutputError, match="No such file"):
+        sink(name, tmp_path / "missing").open()
+
+
+def test_the_table_reads_back(tmp_path):
+    made = sink("table", tmp_path)
+    made.open()
+    made.estimate(MADE, 1.8e9)
+    made.estimate(REFUSED, 1.8e9)
+    with made.path.open(newline="", encoding="utf-8") as file:  # before closing: rows are flushed
+        rows = list(csv.DictReader(file))
+    made.close()
+    assert [row["index"] for row in rows] == ["0", "1"]
+    good, none = rows
+    assert (good["modality"], good["status"], good["label"]) == ("eye", "ok", "positive")
+    assert float(good["p_positive"]) == 0.7
+    assert float(good["age_ms"]) == pytest.approx(4.5)
+    stages = [float(good[f"{stage}_ms"]) for stage in ("transport", "features", "inference", "publish")]
+    assert stages == pytest.approx([1.0, 1.0, 2.0, 0.5])
+    assert (none["status"], none["reason"], none["label"], none["p_neutral"]) == (
+        "gap",
+        REFUSED.reason,
+        "",
+        "",
+    )
+    assert float(none["age_ms"]) == pytest.approx(500)
+
+
+def test_the_table_opens_in_pandas(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    made = sink("table", tmp_path)
+    made.open()
+    made.estimate(MADE, 1.8e9)
+    made.estimate(REFUSED, 1.8e9)
+    made.close()
+    table = pandas.read_csv(made.path)
+    assert table["confidence"].isna().tolist() == [False, True]
+    assert table["p_negative"].dtype == float
+
+
+def test_events_are_lines_of_json_with_both_clocks(tmp_path):
+    made = sink("events", tmp_path)
+    made.open()
+    made.event(EVENT)
+    made.event(OFFLINE)
+    first, second = map(json.loads, made.path.read_text(encoding="utf-8").splitlines())
+    made.close()
+    assert first["kind"] == "gap"
+    assert (first["local_s"], first["wall_s"], first["lost_samples"]) == (12.5, 1.8e9, 255)
+    assert first["utc"].startswith("2027-01-15T08:00:00.000")
+    assert second["local_s"] is None
+
+
+def test_the_outlet_sends_labelled_estimates(tmp_path):
+    made = sink("outlet", tmp_path)
+    made.open()
+    found = pylsl.resolve_byprop("name", SESSION["outlet_name"], timeout=10)
+    assert len(found) == 1
+    inlet = pylsl.StreamInlet(found[0])
+    inlet.open_stream(timeout=10)
+    info = inlet.info(timeout=10)
+    assert (info.type(), info.nominal_srate()) == ("Emotion", 0)
+    labels = ["negative", "neutral", "positive", "confidence", "age", "status", "modality"]
+    assert info.get_channel_labels() == labels
+    assert info.get_channel_units()[-3:] == ["milliseconds", "code", "code"]
+    assert info.desc().child_value("simulated") == "true"
+    codes = info.desc().child("codes")
+    assert codes.child("status").child_value("gap") == str(int(Status.GAP))
+    assert codes.child("modality").child_value("eye") == "1"
+    made.estimate(MADE, 1.8e9)
+    made.estimate(REFUSED, 1.8e9)
+    got, limit = [], time.monotonic() + 10
+    while len(got) < 2 and time.monotonic() < limit:
+        samples, stamps = inlet.pull_chunk(timeout=0.2)
+        got += list(zip(samples, stamps, strict=True))
+    np.testing.assert_allclose(got[0][0], [0.1, 0.2, 0.7, 0.7, 4.5, 0, 1], rtol=1e-5)
+    np.testing.assert_allclose(got[1][0], [NAN, NAN, NAN, NAN, 500, Status.GAP, 0], rtol=1e-5)
+    np.testing.assert_allclose([stamp for _, stamp in got], [100.0, 101.0])
+    inlet.close_stream()
+    made.close()
