@@ -20,7 +20,7 @@ from bci_m2s.errors import StreamError
 from bci_m2s.sources import Source
 from bci_m2s.types import Chunk, StreamInfo
 
-CHUNK_S = 0.02  # how often due samples are pushed
+CHUNK_S = 0.01  # how often due samples are pushed
 LINGER_S = 1.0  # outlets outlive the last sample by this much at most: what is in flight dies with them
 BUFFERED_S = 60  # liblsl keeps this much for a slow consumer
 FORMATS = ("float32", "double64", "string", "int8", "int16", "int32", "int64")

@@ -20,7 +20,9 @@ from typing import IO, Any
 
 from bci_m2s.errors import BciM2sError, StreamError
 from bci_m2s.sources import Source
-from bci_m2s.types import StreamInfo
+from bci_m2s.types import Chunk, StreamInfo
+
+CHUNK_S = 0.01  # of the simulated streams
 
 
 @dataclass(frozen=True)
@@ -59,24 +61,79 @@ def make_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
 
         streams = open_recording(spec.recording).pick(spec.streams)
         return list(replay_sources(streams, speed=spec.speed, loops=spec.loops, clock=clock))
+    return _simulated_sources(spec, clock)
+
+
+def _simulated_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
     from bci_m2s.simulator import SimulatorSettings
-    from bci_m2s.sources.simulated import SimulatedSource
+    from bci_m2s.sources.simulated import STREAMS, SimulatedSource
 
     fields: dict[str, Any] = dict(spec.simulated)
     for key, value in fields.items():
         fields[key] = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
-    settings = SimulatorSettings(**fields)
-    return [
+    start = _SharedStart(clock)
+    sources: list[Source] = [
         SimulatedSource(
-            settings,
+            SimulatorSettings(**fields),
             stream=stream,
             subject=spec.subject,
             session=spec.session,
             speed=spec.speed,
-            clock=clock,
+            chunk_s=CHUNK_S,
+            clock=start.clock,
         )
-        for stream in spec.streams or ("eeg", "eye", "markers")
+        for stream in spec.streams or STREAMS
     ]
+    start.sources = sources
+    return [_StartedTogether(source, start) for source in sources]
+
+
+class _SharedStart:
+    """Opens sources at one and the same moment: when the first of them is pulled.
+
+    A simulated source begins when it is opened. Outlets are offered and consumers waited for before
+    that, and the streams of one person must not begin milliseconds apart, so the clock that they are
+    given stands still while they open.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._held_s: float | None = None
+        self._begun = False
+        self.sources: list[Source] = []
+
+    def clock(self) -> float:
+        return self._clock() if self._held_s is None else self._held_s
+
+    def begin(self) -> None:
+        if not self._begun:
+            self._begun, self._held_s = True, self._clock()
+            for source in self.sources:
+                source.open()
+            self._held_s = None
+
+
+class _StartedTogether:
+    """A source of a ``_SharedStart``; a single thread pulls all of them."""
+
+    def __init__(self, source: Source, start: _SharedStart) -> None:
+        self._source, self._start = source, start
+        self.info, self.finished = source.info, False
+
+    def open(self) -> None:
+        """Do nothing yet."""
+
+    def pull(self, timeout_s: float) -> Chunk:
+        self._start.begin()
+        chunk = self._source.pull(timeout_s)
+        self.finished = self._source.finished
+        return chunk
+
+    def clock_offset_s(self, timeout_s: float) -> float:
+        return self._source.clock_offset_s(timeout_s)
+
+    def close(self) -> None:
+        self._source.close()
 
 
 class SenderProcess:

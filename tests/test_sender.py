@@ -30,14 +30,14 @@ def stream(
     dtype = kind.replace("double64", "float64")
     samples = np.column_stack([np.arange(n) % 100, -(np.arange(n) % 100)]).astype(dtype)
     info = info or StreamInfo("amp", "EEG", "id", "", "", rate_hz, ("Fp1", "µ<2>"), ("uV", ""), kind)
-    times = 70.0 + np.arange(n) / 1000
-    return RecordedStream(info, times, lambda i, j: samples[i:j])
+    return RecordedStream(info, 70 + np.arange(n) / 1000, lambda i, j: samples[i:j])
 
 
 def texts(words: list[str]) -> RecordedStream:
     samples = np.array(words, dtype=object)[:, None]
     info = StreamInfo("marks", "Markers", labels=("m",), units=("",), channel_format="string")
-    return RecordedStream(info, 70 + np.arange(len(words)) * 0.04, lambda i, j: samples[i:j])
+    times = (70 + np.arange(len(words)) * 0.04).astype(np.float64)
+    return RecordedStream(info, times, lambda i, j: samples[i:j])
 
 
 def paced(streams: Sequence[RecordedStream], speed: float = 1.0, loops: int = 1) -> list[Source]:

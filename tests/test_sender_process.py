@@ -54,6 +54,35 @@ def test_it_ends_with_the_recording(shared_data: Path) -> None:
     assert sorted(sender.sent) == [261, 1284]
 
 
+def test_simulated_streams_begin_together() -> None:
+    """Headset, eye tracker and markers of one person, from the first sample on."""
+    settings = {"montage": ["Fz", "Cz"], "eeg_rate_hz": 250.0, "rest_s": 1.0, "trial_s": 2.0, "n_trials": 1}
+    spec = SenderSpec(simulated=settings, speed=4.0, wait_s=LIMIT_S)
+    with SenderProcess(spec) as sender:
+        assert [info.type for info in sender.infos] == ["EEG", "Gaze", "Markers"]
+        assert sender.infos[0].labels == ("Fz", "Cz")
+        inlets = []
+        for info in sender.infos:
+            (found,) = pylsl.resolve_byprop("source_id", info.source_id, 1, LIMIT_S)
+            inlets.append(pylsl.StreamInlet(found, recover=False))
+        for inlet in inlets:
+            inlet.open_stream(timeout=LIMIT_S)
+        firsts = [inlet.pull_sample(timeout=LIMIT_S) for inlet in inlets]
+        stamps = [stamp for _, stamp in firsts]
+        assert stamps == pytest.approx([stamps[0]] * 3, abs=1e-6)
+        assert firsts[2][0] == ["rest/start"]
+        for inlet in inlets:
+            inlet.close_stream()
+        assert sender.wait(LIMIT_S)
+    assert sender.sent[:2] == (5 * 250, 5 * 120)
+
+
+def test_a_wrong_simulation_is_refused() -> None:
+    sender = SenderProcess(SenderSpec(simulated={"trial_s": 0.0}))
+    with pytest.raises(StreamError, match="trial_s: got 0"):
+        sender.start()
+
+
 def test_errors_are_told_in_one_line(tmp_path: Path) -> None:
     sender = SenderProcess(SenderSpec(recording=str(tmp_path / "none.xdf")))
     with pytest.raises(StreamError, match=r"^sender process: .*none\.xdf: no such file$"):

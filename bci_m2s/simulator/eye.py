@@ -66,6 +66,8 @@ class EyeTracker:
             (mm, SlowNoise(seeds, Use.HIPPUS, spacing_s, part=part))
             for part, (spacing_s, mm) in enumerate(HIPPUS_MM.items())
         ]
+        self._clip_light = lru_cache(maxsize=64)(self._draw_light)
+        self._loss = lru_cache(maxsize=8)(self._draw_loss)
         self.make_block = lru_cache(maxsize=4)(self._make_block)
 
     def _make_block(self, index: int) -> Float32Array:
@@ -97,7 +99,7 @@ class EyeTracker:
         pupil = self._pupil_mm - light + self._arousal_mm * late + unrest
         return np.clip(pupil, *PUPIL_MM)
 
-    def _clip_light(self, trial: int) -> FloatArray:
+    def _draw_light(self, trial: int) -> FloatArray:
         return self._seeds.rng(Use.LUMINANCE, trial, part=1).standard_normal(1)
 
     def _lost(self, times: FloatArray) -> tuple[BoolArray, BoolArray]:
@@ -109,11 +111,13 @@ class EyeTracker:
         return lost, edge & ~lost
 
     def _losses(self, start_s: float, stop_s: float) -> list[tuple[float, float]]:
-        """Return start and end (s) of track losses that begin in the interval."""
+        """Return start and end (s) of the track losses near the interval."""
         found = [(b.start_s, b.start_s + b.duration_s) for b in self._eyes.blinks(start_s, stop_s + 1e-9)]
         for slot in range(max(0, int(start_s // LOSS_SLOT_S)), int(stop_s // LOSS_SLOT_S) + 1):
-            rng = self._seeds.rng(Use.TRACK_LOSS, slot)
-            begin_s = LOSS_SLOT_S * slot + rng.uniform(0.0, LOSS_SLOT_S)
-            if rng.random() < LOSS_CHANCE:
-                found.append((begin_s, begin_s + rng.uniform(*LOSS_S)))
+            found += self._loss(slot)
         return found
+
+    def _draw_loss(self, slot: int) -> list[tuple[float, float]]:
+        rng = self._seeds.rng(Use.TRACK_LOSS, slot)
+        begin_s = LOSS_SLOT_S * slot + rng.uniform(0.0, LOSS_SLOT_S)
+        return [(begin_s, begin_s + rng.uniform(*LOSS_S))] if rng.random() < LOSS_CHANCE else []

@@ -87,6 +87,7 @@ class Eyes:
         self._wander = SlowNoise(seeds, Use.GAZE_DRIFT, 15.0, (2,), part=1)
         self._piece = lru_cache(maxsize=8)(self._draw_piece)
         self._blink = lru_cache(maxsize=64)(self._draw_blink)
+        self._clip = lru_cache(maxsize=64)(self._draw_clip)
 
     def gaze(self, times: FloatArray) -> FloatArray:
         """Return gaze at sorted `times` (n,), s: (n, 2), degrees right and up of the middle."""
@@ -142,7 +143,7 @@ class Eyes:
         logs += self._schedule.pull(times, self._clip, 2) + 0.06 * self._wander(times)
         return self._fixation_s * np.exp(logs[:, 0]), self._width_deg * np.exp(logs[:, 1])
 
-    def _clip(self, trial: int) -> FloatArray:
+    def _draw_clip(self, trial: int) -> FloatArray:
         """Return how one clip paces and widens the scan, in logarithms: (2,)."""
         return np.array(CLIP_SPREAD) * self._seeds.rng(Use.CLIP, trial).standard_normal(2)
 

@@ -26,6 +26,10 @@ from numpy.typing import NDArray
 from bci_m2s.types import FloatArray
 
 Float32Array = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+KNOTS_AT_ONCE = 16  # drawn by one generator, because making a generator costs more than drawing
+WHOLE_RANGE = 64
 
 
 class Use(IntEnum):
@@ -88,20 +92,34 @@ class SlowNoise:
         self.spacing_s = spacing_s
         self.shape = shape
 
-        def draw(index: int) -> FloatArray:
-            return seeds.rng(use, index, part).standard_normal(shape)
+        def draw(group: int) -> FloatArray:
+            return seeds.rng(use, group, part).standard_normal((KNOTS_AT_ONCE, *shape))
 
-        self._knot = lru_cache(maxsize=64)(draw)
+        self._group = lru_cache(maxsize=8)(draw)
 
     def __call__(self, times: FloatArray) -> FloatArray:
         """Return the values at `times` (n,), s, not negative: (n, *shape)."""
         position = np.asarray(times, dtype=np.float64) / self.spacing_s
         left = np.floor(position).astype(np.int64)
-        indices, place = np.unique(left, return_inverse=True)
-        lefts = np.array([self._knot(int(k)) for k in indices])[place]
-        rights = np.array([self._knot(int(k) + 1) for k in indices])[place]
+        indices = distinct(left, left + 1)
+        rows = [self._group(k // KNOTS_AT_ONCE)[k % KNOTS_AT_ONCE] for k in indices.tolist()]
+        knots = np.array(rows).reshape(-1, *self.shape)
+        place = np.searchsorted(indices, left)  # the right-hand knot follows the left-hand one
         angle = (0.5 * np.pi * (position - left)).reshape(-1, *[1] * len(self.shape))
-        return np.cos(angle) * lefts + np.sin(angle) * rights
+        return np.cos(angle) * knots[place] + np.sin(angle) * knots[place + 1]
+
+
+def distinct(first: IntArray, last: IntArray) -> IntArray:
+    """Return, in order, whole numbers that hold all of `first` and `last`, elementwise ``first <= last``.
+
+    A short range comes whole, which is quicker than sorting; a long one without its gaps.
+    """
+    if not len(first):
+        return first
+    low, high = int(first.min()), int(last.max())
+    if high - low <= WHOLE_RANGE:
+        return np.arange(low, high + 1)
+    return np.unique(np.concatenate([first, last]))
 
 
 class ColouredNoise:

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.simulator.noise import Seeds, SlowNoise, Use
+from bci_m2s.simulator.noise import IntArray, Seeds, SlowNoise, Use, distinct
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.types import FloatArray
 
@@ -95,16 +95,17 @@ class Schedule:
         chosen = self._order(index // n)[index % n]
         return Trial(index, start_s, start_s + self.settings.trial_s, self.settings.classes[chosen], chosen)
 
-    def index_at(self, times: FloatArray) -> NDArray[np.int64]:
+    def index_at(self, times: FloatArray) -> IntArray:
         """Return the trial that each time falls in, -1 in rest, pauses and after the end: (n,)."""
         slot, offset_s = self._slots(times)
         inside = (slot >= 0) & (offset_s < self.settings.trial_s) & self._exists(slot)
         return np.where(inside, slot, -1)
 
-    def classes_at(self, times: FloatArray) -> NDArray[np.int64]:
+    def classes_at(self, times: FloatArray) -> IntArray:
         """Return the class at each time, -1 outside trials: (n,)."""
         trials, place = np.unique(self.index_at(times), return_inverse=True)
-        return np.array([-1 if i < 0 else self.trial(int(i)).class_index for i in trials])[place]
+        classes = [-1 if i < 0 else self.trial(i).class_index for i in trials.tolist()]
+        return np.array(classes, dtype=np.int64)[place]
 
     def latent(self, times: FloatArray) -> FloatArray:
         """Return valence and arousal at each time: (n, 2)."""
@@ -123,16 +124,18 @@ class Schedule:
         now = here[:, None] * self._values(slot, target, width)
         return now + before[:, None] * self._values(slot - 1, target, width)
 
-    def _values(self, slot: NDArray[np.int64], target: Target, width: int) -> FloatArray:
-        indices, place = np.unique(np.where(self._exists(slot), slot, -1), return_inverse=True)
-        return np.array([np.zeros(width) if i < 0 else target(int(i)) for i in indices])[place]
+    def _values(self, slot: IntArray, target: Target, width: int) -> FloatArray:
+        indices = distinct(slot, slot)
+        exists = self._exists(indices).tolist()
+        rows = [target(k) if e else np.zeros(width) for k, e in zip(indices.tolist(), exists, strict=True)]
+        return np.array(rows).reshape(-1, width)[np.searchsorted(indices, slot)]
 
-    def _slots(self, times: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+    def _slots(self, times: FloatArray) -> tuple[IntArray, FloatArray]:
         since_s = np.asarray(times, dtype=np.float64) - self.settings.rest_s
         slot = np.floor(since_s / self._slot_s).astype(np.int64)
         return slot, since_s - slot * self._slot_s
 
-    def _exists(self, slot: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _exists(self, slot: IntArray) -> NDArray[np.bool_]:
         return (slot >= 0) & (slot < (self.settings.n_trials or np.iinfo(np.int64).max))
 
     def _draw_order(self, run: int) -> list[int]:

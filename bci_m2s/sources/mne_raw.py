@@ -14,7 +14,10 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 import warnings as python_warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -63,6 +66,8 @@ def read_raw(path: Path) -> Recording:
     stem = path.name[: -len(".fif.gz")] if path.name.lower().endswith(".fif.gz") else path.stem
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always")
+        if not is_edf and path.suffix.lower() != ".vhdr":
+            _refuse_circular_fif(path)
         try:
             options = {"infer_types": True} if is_edf else {}
             raw = mne.io.read_raw(path, preload=False, verbose="warning", **options)
@@ -83,7 +88,7 @@ def read_raw(path: Path) -> Recording:
 
 def _concerns_file(caught: python_warnings.WarningMessage) -> bool:
     """Whether a warning is about the file: not about a library's future, nor mne's naming convention."""
-    about_code = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning)
+    about_code = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning, ResourceWarning)
     return not issubclass(caught.category, about_code) and "MNE naming" not in str(caught.message)
 
 
@@ -165,6 +170,30 @@ def _markers(name: str, times: FloatArray, texts: Any) -> RecordedStream:
     samples.setflags(write=False)
     info = StreamInfo(name, "Markers", labels=("marker",), units=("",), channel_format="string")
     return RecordedStream(info, np.asarray(times)[order], lambda start, stop: samples[start:stop])
+
+
+def _refuse_circular_fif(path: Path) -> None:
+    """Refuse a FIF whose chain of tags leads back into itself; mne would follow it for ever.
+
+    A tag begins with four big-endian numbers: kind, type, size of its data and position of the next tag
+    (0: right behind the data, -1: none).
+    """
+    seen: set[int] = set()
+    at = 0
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            while at >= 0 and at not in seen:
+                seen.add(at)
+                file.seek(at)
+                head = file.read(16)
+                if len(head) < 16:
+                    return
+                _, _, size, following = struct.unpack(">4i", head)
+                at = following or at + 16 + size
+    except (EOFError, zlib.error, OSError) as problem:
+        raise RecordingError(f"{path}: cannot be read: {one_line(problem)}") from None
+    if at >= 0:
+        raise RecordingError(f"{path}: cannot be read: its chain of tags returns to byte {at}")
 
 
 def _rate_notes(path: Path, rate_hz: float) -> list[str]:

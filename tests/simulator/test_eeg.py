@@ -55,10 +55,10 @@ def test_amplitudes_are_those_of_eeg(resting: list) -> None:
 
 
 def test_background_falls_as_one_over_f(resting: list) -> None:
-    """The exponent is 0.6 to 1.8 and differs between people."""
+    """The exponent is 0.8 to 2 and differs between people."""
     slopes = [_background(f, d.mean(axis=1))[0] for _, f, d in resting]
-    assert min(slopes) > -1.8
-    assert max(slopes) < -0.6
+    assert min(slopes) > -2.0
+    assert max(slopes) < -0.8
     assert np.ptp(slopes) > 0.2
 
 
@@ -94,7 +94,8 @@ def test_line_noise_is_a_narrow_peak(line_hz: float) -> None:
     beside = density[(np.abs(frequencies - line_hz) > 1.5) & (np.abs(frequencies - line_hz) < 5.0)].mean(
         axis=0
     )
-    assert (at > 3.0 * beside).all()
+    assert (at > 1.5 * beside).all()
+    assert np.median(at / beside) > 5.0
     frequencies, density = _density(SimulatedSession(QUIET).eeg(0, int(40 * RATE_HZ)))
     assert (density[frequencies == line_hz][0] < 2.5 * beside).all()
 
@@ -182,13 +183,13 @@ def test_gaze_shows_in_frontal_channels() -> None:
 
 
 def test_muscle_bursts_reach_the_temples() -> None:
-    """Above 60 Hz the envelope at the temples is bursty and larger than at the centre."""
-    settings = _settings(artefacts=1.0, eeg_rate_hz=500.0)
-    x = SimulatedSession(settings, 3).eeg(0, 60_000)
+    """Above 60 Hz what artefacts add is bursty, strong at the temples and weak at the centre."""
+    with_artefacts = SimulatedSession(_settings(artefacts=1.0, eeg_rate_hz=500.0), 3).eeg(0, 60_000)
+    x = with_artefacts - SimulatedSession(_settings(eeg_rate_hz=500.0), 3).eeg(0, 60_000)
     high = scipy.signal.sosfiltfilt(scipy.signal.butter(4, 60.0, "high", fs=500.0, output="sos"), x, axis=0)
     envelope = np.sqrt((high**2).reshape(-1, 100, len(CHANNELS)).mean(axis=1))
     temple, centre = envelope[:, CHANNELS.index("FT7")], envelope[:, CHANNELS.index("Cz")]
-    assert np.median(temple) > 1.5 * np.median(centre)
+    assert np.median(temple) > 4.0 * np.median(centre)
     assert temple.max() > 4.0 * np.median(temple)
     assert np.mean(temple > 3.0 * np.median(temple)) < 0.2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,21 @@ def test_not_what_the_name_says(tmp_path: Path, name: str, content: bytes) -> No
         open_recording(path)
     assert str(caught.value).startswith(f"{path}: cannot be read: ")
     assert "\n" not in str(caught.value)
+
+
+def test_fif_whose_tags_go_round_in_circles(tmp_path: Path, raw: Any) -> None:
+    path = tmp_path / "a_raw.fif"
+    raw.save(path, verbose="error")
+    content = bytearray(path.read_bytes())
+    content[12:16] = struct.pack(">i", 0)
+    second = 16 + struct.unpack(">i", content[8:12])[0]
+    content[second + 12 : second + 16] = struct.pack(
+        ">i", second
+    )  # the directory pointer's next tag is itself
+    content[second + 16 : second + 20] = struct.pack(">i", -1)  # and there is no directory to use instead
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match="chain of tags returns to byte"):
+        open_recording(path)
 
 
 def test_file_that_vanishes_while_played(tmp_path: Path) -> None:

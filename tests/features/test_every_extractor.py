@@ -1,0 +1,96 @@
+"""What every extractor promises, run over each entry of EXTRACTORS."""
+
+import time
+
+import numpy as np
+import pytest
+from small_sessions import EYE_LABELS, EYE_PARAMS, eeg, eye
+
+from bci_m2s.errors import ContractError
+from bci_m2s.features import EXTRACTORS
+from bci_m2s.loading import load_class
+
+RATES_HZ = {"de": 256.0, "eye": 120.0}
+LABELS = {"de": ("a", "b", "c", "d", "e"), "eye": EYE_LABELS}
+PARAMS = {"de": {}, "eye": EYE_PARAMS}
+SIGNALS = {"de": eeg, "eye": eye}
+HOP_S = 0.25
+
+
+def make(name, step_s=1.0, **params):
+    return load_class(EXTRACTORS, name)(
+        {**PARAMS[name], **params}, LABELS[name], RATES_HZ[name], step_s, HOP_S
+    )
+
+
+def push(extractor, samples, rate_hz):
+    n = int(rate_hz * HOP_S)
+    blocks = [samples[i : i + n].astype(np.float64) for i in range(0, len(samples) - n + 1, n)]
+    return [extractor.push(block, np.isnan(block)) for block in blocks]
+
+
+@pytest.mark.parametrize("step_s", [1.0, 4.0])
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_a_step_comes_with_every_block_once_the_first_is_whole(name, step_s):
+    extractor = make(name, step_s)
+    _, samples = SIGNALS[name](20)
+    steps = push(extractor, samples, RATES_HZ[name])
+    before = round(step_s / HOP_S) - 1
+    assert steps[:before] == [None] * before
+    assert all(step is not None for step in steps[before:])
+    settled = steps[before + int(np.ceil(extractor.settle_s / HOP_S)) :]
+    assert settled, "settling takes longer than any live session would wait"
+    for step in settled:
+        assert step.values.shape == (len(extractor.names),)
+        assert step.values.dtype == np.float64
+        assert np.isfinite(step.values).all()
+        assert step.problem == ""
+    assert len(set(extractor.names)) == len(extractor.names)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_reset_gives_the_same_as_new(name):
+    _, samples = SIGNALS[name](12)
+    used = make(name)
+    push(used, samples[::-1].copy() * 2, RATES_HZ[name])
+    used.reset()
+    for again, fresh in zip(
+        push(used, samples, RATES_HZ[name]), push(make(name), samples, RATES_HZ[name]), strict=True
+    ):
+        assert (again is None) == (fresh is None)
+        if again is not None:
+            np.testing.assert_array_equal(again.values, fresh.values)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_lost_samples_make_missing_values_with_a_reason_and_heal(name):
+    _, samples = SIGNALS[name](40)
+    n = len(samples)
+    samples[n // 4 : n // 4 + int(2 * RATES_HZ[name])] = np.nan
+    steps = push(make(name), samples, RATES_HZ[name])
+    lost = steps[len(steps) // 4 + 6]
+    assert np.isnan(lost.values).all()
+    assert lost.problem
+    assert np.isfinite(steps[-1].values).all()
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_input_is_left_alone_and_unknown_parameters_are_refused(name):
+    _, samples = SIGNALS[name](4)
+    samples[100] = np.nan
+    before = samples.copy()
+    push(make(name), samples, RATES_HZ[name])
+    np.testing.assert_array_equal(samples, before)
+    with pytest.raises(ContractError, match="nonsense"):
+        make(name, nonsense=1)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_a_push_is_much_faster_than_its_hop(name):
+    extractor = make(name)
+    _, samples = SIGNALS[name](10)
+    push(extractor, samples, RATES_HZ[name])
+    extractor.reset()
+    begun = time.process_time()
+    blocks = len(push(extractor, samples, RATES_HZ[name]))
+    assert (time.process_time() - begun) / blocks < HOP_S / 5
