@@ -122,6 +122,18 @@ def test_loops_arrive_with_their_pause() -> None:
     assert times[100] - times[99] == pytest.approx(1.0, abs=1e-6)
 
 
+def test_outlets_stay_until_consumers_have_fetched_the_last_samples() -> None:
+    with Sender(paced([stream(100)]), linger_s=LIMIT_S) as sender, ThreadPoolExecutor(1) as pool:
+        inlet = connect(sender.infos[0])
+        assert sender.wait_for_consumers(LIMIT_S)
+        running = pool.submit(sender.run)
+        times, _ = fetch(inlet, 100)
+        assert len(times) == 100
+        assert not running.done()
+        inlet.close_stream()
+        assert running.result(LIMIT_S / 2) == (100,)
+
+
 def test_real_muse_recording(shared_data: Path) -> None:
     path = shared_data / "muse/muse2_sub-P031_ses-S001_task-Default_run-001_eeg.xdf"
     streams = open_recording(path).streams

@@ -88,7 +88,13 @@ def read_raw(path: Path) -> Recording:
 
 def _concerns_file(caught: python_warnings.WarningMessage) -> bool:
     """Whether a warning is about the file: not about a library's future, nor mne's naming convention."""
-    about_code = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning, ResourceWarning)
+    about_code = (
+        DeprecationWarning,
+        PendingDeprecationWarning,
+        FutureWarning,
+        ImportWarning,
+        ResourceWarning,
+    )
     return not issubclass(caught.category, about_code) and "MNE naming" not in str(caught.message)
 
 

@@ -75,12 +75,12 @@ def _eye_features(eye: NDArray[np.float32]) -> Array:
     return np.where(np.isnan(features), np.nanmean(features, axis=0), features)
 
 
-def _person(settings: SimulatorSettings, subject: int) -> Person:
+def _person(settings: SimulatorSettings, subject: int, with_eyes: bool = True) -> Person:
     session = SimulatedSession(settings, subject)
     length_s = int(session.duration_s)
     return Person(
         _differential_entropy(session.eeg(0, length_s * EEG_HZ)),
-        _eye_features(session.eye(0, length_s * EYE_HZ)),
+        _eye_features(session.eye(0, length_s * EYE_HZ)) if with_eyes else np.empty((0, 8)),
         np.array([t.class_index for t in session.trials]),
     )
 
@@ -141,15 +141,6 @@ def test_shuffled_labels_give_chance(people: list[Person], modality: str) -> Non
     assert abs(score - 1.0 / 3.0) < 0.08
 
 
-def test_without_the_state_nothing_can_be_learnt() -> None:
-    """With effect 0 the true labels give chance: no artefact, clip or order tells of the class."""
-    few_channels = ("Fp1", "Fp2", "F7", "F8", "T7", "T8", "Cz", "O1", "O2")
-    settings = replace(FEW, montage=few_channels, effect=0.0)
-    people = [_person(settings, subject) for subject in range(3)]
-    for modality in ("eeg", "eye"):
-        assert abs(_within(people, modality) - 1.0 / 3.0) < 0.10
-
-
 def test_an_unseen_person(people: list[Person]) -> None:
     """A model of two people does better than chance on the third, by their own resting baseline."""
     scores = []
@@ -172,6 +163,7 @@ def test_not_driven_by_one_artefact(people: list[Person]) -> None:
 
 def test_four_electrodes_are_enough_to_learn_from() -> None:
     """The headband's montage: well above chance within a person."""
-    score = _within([_person(replace(FEW, montage="muse"), subject) for subject in range(3)], "eeg")
+    settings = replace(FEW, montage="muse")
+    score = _within([_person(settings, subject, with_eyes=False) for subject in range(3)], "eeg")
     print(f"muse: {score:.3f}")
     assert 0.48 < score < 0.85

@@ -78,6 +78,19 @@ def test_state_does_not_depend_on_montage_or_rates() -> None:
     assert small.blinks(0.0, 60.0) == fast.blinks(0.0, 60.0)
 
 
+def test_only_the_state_tells_of_the_class() -> None:
+    """With effect 0 the very same bits come whatever the classes and their order are."""
+    base = SimulatorSettings(montage="muse", eeg_rate_hz=128.0, effect=0.0)
+    two = SimulatedSession(replace(base, classes=("low", "high")))
+    five = SimulatedSession(replace(base, classes=("a", "b", "c", "d", "e")))
+    times = np.arange(0.0, 100.0, 0.5)
+    assert (two.state(times) != five.state(times)).any()
+    np.testing.assert_array_equal(two.eeg(0, 12_800), five.eeg(0, 12_800))
+    np.testing.assert_array_equal(two.eye(0, 12_000), five.eye(0, 12_000))
+    moved = SimulatedSession(replace(base, effect=1.0))
+    assert (moved.eeg(3000, 5000) != two.eeg(3000, 5000)).any()
+
+
 @pytest.mark.parametrize("n_classes", [2, 3, 4, 5])
 @pytest.mark.parametrize("montage", ["standard_1020", "biosemi32", "seed-62", ("C3", "C4")])
 def test_any_montage_and_number_of_classes(montage: str | tuple[str, ...], n_classes: int) -> None:

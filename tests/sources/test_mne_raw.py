@@ -160,22 +160,42 @@ def test_brainvision_round_trip(tmp_path: Path) -> None:
 
 def edf_bytes(labels: list[str], per_record: list[int], records: int) -> bytes:
     """An EDF of 1-s records with values counting up; physical units are microvolts, one a digit."""
+    values = [np.arange(count * records).reshape(records, count) for count in per_record]
+    body = b"".join(one[record].astype("<i2").tobytes() for record in range(records) for one in values)
+    return edf_header(labels, per_record, records, "0".ljust(8).encode(), 2**15) + body
+
+
+def edf_header(labels: list[str], per_record: list[int], records: int, version: bytes, limit: int) -> bytes:
+    """The header that EDF and BDF share; `limit` is how far the digital values reach."""
     n = len(labels)
 
     def fields(width: int, texts: list[str]) -> str:
         return "".join(text.ljust(width) for text in texts)
 
-    head = fields(8, ["0"]) + fields(80, ["X X X X", "Startdate X X X X"]) + "01.01.2001.00.00"
+    head = fields(80, ["X X X X", "Startdate X X X X"]) + "01.01.2001.00.00"
     head += fields(8, [str(256 * (n + 1))]) + fields(44, [""]) + fields(8, [str(records), "1"])
     head += fields(4, [str(n)]) + fields(16, labels) + fields(80, [""] * n) + fields(8, ["uV"] * n)
-    head += fields(8, ["-32768"] * n + ["32767"] * n + ["-32768"] * n + ["32767"] * n)
+    head += fields(8, ([str(-limit)] * n + [str(limit - 1)] * n) * 2)
     head += fields(80, [""] * n) + fields(8, [str(count) for count in per_record]) + fields(32, [""] * n)
+    return version + head.encode("ascii")
+
+
+def test_bdf_triggers_are_the_lower_16_bits(tmp_path: Path) -> None:
+    """25 s at 100 Hz; the upper 8 bits carry BioSemi's own status, one change is where pieces meet."""
+    status = np.full(2500, 0xD00000)
+    status[1000:1100] |= 5
+    status[1100:1200] |= 0xFFFF
+    status[1500:] ^= 0x100000  # a change of status alone is no trigger
+    status[2200:] |= 5
+    signals = np.zeros(2500, dtype=int), status
     body = b"".join(
-        (np.arange(count, dtype="<i2") + record * count).tobytes()
-        for record in range(records)
-        for count in per_record
+        one[second * 100 : (second + 1) * 100].astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+        for second in range(25)
+        for one in signals
     )
-    return head.encode("ascii") + body
+    path = tmp_path / "a.bdf"
+    path.write_bytes(edf_header(["Cz", "Status"], [100, 100], 25, b"\xffBIOSEMI", 2**23) + body)
+    assert markers(path, "a Status") == [(10.0, "5"), (11.0, "65535"), (22.0, "5")]
 
 
 def test_edf_round_trip(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Set up and start bci_m2s on a machine that has only Python 3.11 or newer.
+
+    python3 start.py demo        simulated headset and eye tracker, live estimates on the terminal
+    python3 start.py test        every check that the project has: lint, types, tests
+
+What follows `demo` or `test` goes to `bci-m2s demo` or `pytest`. Each makes a virtual environment of its
+own under ``.venvs/`` with the versions of ``constraints.txt``; later runs use it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+OLDEST = (3, 11)
+WHAT = {"demo": ".", "test": ".[test]"}
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the first argument says; return the status of the last program that ran."""
+    if sys.version_info < OLDEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        print(f"error: Python: got {found}, expected 3.11 or newer", file=sys.stderr)
+        return 2
+    if not arguments or arguments[0] not in WHAT:
+        print(__doc__)
+        return 0 if arguments in ([], ["--help"], ["-h"]) else 2
+    name, rest = arguments[0], arguments[1:]
+    python = environment(name)
+    if name == "demo":
+        return run([python, "-m", "bci_m2s", "demo", *rest], folder=None)  # --output is where you are
+    checks = [
+        [python, "-m", "ruff", "check", "."],
+        [python, "-m", "ruff", "format", "--check", "."],
+        [python, "-m", "mypy", "bci_m2s"],
+        [python, "-m", "pytest", *rest],
+    ]
+    return next((status for status in map(run, checks) if status), 0)
+
+
+def environment(name: str) -> str:
+    """Make the virtual environment unless it is there and current; return its Python."""
+    folder = ROOT / ".venvs" / name
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wanted = hashlib.sha256()
+    for file in ("constraints.txt", "pyproject.toml"):
+        wanted.update((ROOT / file).read_bytes())
+    stamp = folder / "made-from"
+    if python.is_file() and stamp.is_file() and stamp.read_text() == wanted.hexdigest():
+        return str(python)
+    print(f"setting up {folder.relative_to(ROOT)} (once; some minutes, mostly for torch) …", flush=True)
+    venv.create(folder, clear=True, with_pip=True)
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    command = [*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", WHAT[name]]
+    if status := run(command):
+        raise SystemExit(status)
+    stamp.write_text(wanted.hexdigest())
+    return str(python)
+
+
+def run(command: list[str], folder: Path | None = ROOT) -> int:
+    """Run a program and return its status; Ctrl-C is the program's to handle."""
+    child = subprocess.Popen(command, cwd=folder)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
