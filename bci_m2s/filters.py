@@ -7,7 +7,7 @@ that of a stream which had always had this value, so a constant electrode offset
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import signal
@@ -106,6 +106,15 @@ class FilterBank:
 
     def apply(self, samples: FloatArray) -> FloatArray:
         """samples : (channels, n) → (bands, channels, n)."""
+        return np.stack(list(self.each(samples)))
+
+    def each(self, samples: FloatArray) -> Iterator[FloatArray]:
+        """Yield band after band, (channels, n) each; the caller must take them all.
+
+        One band of a block fits into the processor's cache, all of them together do not: who needs
+        only a sum of each is twice as fast this way.
+        """
         for notch in self._notches:
             samples = notch.apply(samples)
-        return np.stack([band.apply(samples) for band in self._bands])
+        for band in self._bands:
+            yield band.apply(samples)

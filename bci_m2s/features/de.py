@@ -38,6 +38,14 @@ class _Sums(NamedTuple):
     missing: BoolArray  # (channels,) a sample is missing here or so shortly before that it still echoes
 
 
+def _unmoved(samples: FloatArray) -> BoolArray:
+    """Which columns never change, (channels,); a column whose ends differ needs no closer look."""
+    flat = samples[-1] == samples[0]
+    if flat.any():
+        flat[flat] = (samples[:, flat] == samples[0, flat]).all(axis=0)
+    return flat
+
+
 class DifferentialEntropy:
     """Extractor of DE features, channel-major: (channels × bands) flattened, band fastest.
 
@@ -91,11 +99,13 @@ class DifferentialEntropy:
         else:
             self._echo_n = np.maximum(self._echo_n - len(samples), 0)
             self._held = samples[-1]
-        bands = self._bank.apply(np.ascontiguousarray(samples.T))
-        flat = (samples == samples[0]).all(axis=0)
-        second = np.einsum("bcn,bcn->bc", bands, bands)
+        first, second = [], []
+        for band in self._bank.each(np.ascontiguousarray(samples.T)):
+            first.append(band.sum(axis=-1))
+            second.append(np.einsum("cn,cn->c", band, band))
         lost = echoing | missing.any(axis=0)
-        self._recent.append(_Sums(len(samples), bands.sum(axis=-1), second, flat, lost))
+        sums = _Sums(len(samples), np.array(first), np.array(second), _unmoved(samples), lost)
+        self._recent.append(sums)
         return self._step() if len(self._recent) == self._blocks_per_step else None
 
     def _hold(self, samples: FloatArray, missing: BoolArray) -> FloatArray:
