@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -252,12 +253,22 @@ def make_sinks(plan: Plan, folder: Path | None, session: Mapping[str, Any], outl
     return [load_class(SINKS, name)(folder, session) for name in names]
 
 
-def describe_session(plan: Plan, infos: Mapping[str, StreamInfo], device: str, mode: str) -> dict[str, Any]:
-    """What ``session.yaml`` holds: everything needed to understand and repeat a session."""
-    record = plan.contract.training
+def describe_session(
+    plan: Plan,
+    infos: Mapping[str, StreamInfo],
+    device: str,
+    mode: str,
+    notes: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """What ``session.yaml`` holds: everything needed to understand and repeat a session.
+
+    Nothing random happens in a session; the seeds are those of the model's training and, in `notes`,
+    of a simulation.
+    """
     return {
         "bci_m2s": bci_m2s.__version__,
         "mode": mode,
+        **notes,
         "begun_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "pipeline": {"file": plan.path.name, **plan.settings.model_dump(mode="json")},
         "model": {
@@ -265,7 +276,7 @@ def describe_session(plan: Plan, infos: Mapping[str, StreamInfo], device: str, m
             "file": plan.model_path.name,
             "sha256": hashlib.sha256(plan.model_path.read_bytes()).hexdigest(),
             "simulated": plan.contract.simulated,
-            "training": record.model_dump(mode="json") if hasattr(record, "model_dump") else record,
+            "training": plan.contract.training,
         },
         "classes": list(plan.contract.classes),
         "modalities": list(infos),

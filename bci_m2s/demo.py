@@ -12,6 +12,7 @@ from bci_m2s.terminal import make_console
 
 REST_S = 20.0  # of the simulated person, long enough for the model's baseline
 TRIAL_S = 10.0
+SEED = 0  # the population; the model learnt from other people of it
 
 
 def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
@@ -26,11 +27,12 @@ def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
         from bci_m2s.sender_process import SenderProcess, SenderSpec
         from bci_m2s.session import Options, run_session
 
-        simulated = {"rest_s": REST_S, "trial_s": TRIAL_S}
+        simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
         spec = SenderSpec(simulated=simulated, subject=subject, wait_s=30.0)
         console.print("starting the simulator …")
         with SenderProcess(spec):
-            run_session("demo", Options(duration_s, output, truth=trial_spans), console)
+            notes = {"simulated_signals": {**simulated, "subject": subject, "seed": SEED}}
+            run_session("demo", Options(duration_s, output, truth=trial_spans, notes=notes), console)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bci_m2s.pipeline import Pipeline
+from bci_m2s.pipeline import LONGEST_MARKER, Pipeline
 from bci_m2s.ring import Cursor, Ring
 from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
@@ -193,6 +193,11 @@ class Engine:
 
     def _infer(self) -> None:
         self.event("started", "engine started")
+        for modality, feed in self._feeds.items():
+            info = feed.source.info
+            self.event(
+                "connected", f"{modality}: {info.describe()}", {"modality": modality, "uid": info.uid}
+            )
         while not (self._readers_done.is_set() and self._nothing_left()):
             self._wake.wait(0.1)
             self._wake.clear()
@@ -248,8 +253,9 @@ class Engine:
         offset_s = feed.source.clock_offset_s(0.0) if len(chunk) else 0.0
         for stamp, row in zip(chunk.times, chunk.samples, strict=True):
             local_s = float(stamp) + (0.0 if math.isnan(offset_s) else offset_s)
-            self.markers.append((local_s, str(row[0])))
-            self.pipeline.take_marker(local_s, str(row[0]))
+            text = str(row[0])[:LONGEST_MARKER]
+            self.markers.append((local_s, text))
+            self.pipeline.take_marker(local_s, text)
         self._forward_events()
 
     # ---- writer ----

@@ -20,6 +20,7 @@ from bci_m2s.features import EXTRACTORS
 from bci_m2s.loading import load_class
 from bci_m2s.normalise import NORMALISERS
 from bci_m2s.predictor import Predictor
+from bci_m2s.quality import RateGuard, RateVerdict
 from bci_m2s.smoothing import PhasedSmoother
 from bci_m2s.types import (
     Chunk,
@@ -112,6 +113,7 @@ class ModalityStage:
             tensors["baseline.std"], shape.step_s, shape.hop_s, **spec.normaliser.params
         )
         self._max_missing = spec.max_missing
+        self._rate, self._rate_doubted = RateGuard(info.rate_hz, shape.hop_s), False
         self._collecting = not wait_for_marker
         self._blocks_per_step, self._blocks_to_skip = shape.blocks_per_step, 0
         self._was_ready = self.normaliser.seconds_left == 0.0
@@ -126,7 +128,8 @@ class ModalityStage:
         for block, step in self._steps.push(chunk):
             self._note_gaps(block)
             self._observe(step, block)
-            yield self._standardise(self._windows.push(step, block))
+            verdict = self._judge_rate(block)
+            yield self._standardise(self._windows.push(step, block), verdict)
 
     def _observe(self, step: Step | None, block: Block) -> None:
         if self._blocks_to_skip:
@@ -147,9 +150,21 @@ class ModalityStage:
         self.normaliser.adopt(mean, std)
         self._was_ready = True
 
-    def _standardise(self, window: Window) -> Window:
+    def _judge_rate(self, block: Block) -> RateVerdict:
+        verdict = self._rate.push(block)
+        if verdict.doubtful and not self._rate_doubted:
+            self._say(
+                "rate", block.last_index, verdict.describe(self.info.rate_hz), {"hz": verdict.effective_hz}
+            )
+        self._rate_doubted = verdict.doubtful
+        return verdict
+
+    def _standardise(self, window: Window, verdict: RateVerdict) -> Window:
         if window.features is None:
             return window
+        if verdict.wrong:
+            reason = verdict.describe(self.info.rate_hz)
+            return replace(window, status=Status.MISMATCH, reason=reason, features=None)
         if not self._was_ready:
             return replace(window, status=Status.BASELINE, reason=self._baseline_reason(), features=None)
         with np.errstate(invalid="ignore"):

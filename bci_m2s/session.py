@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -32,7 +33,8 @@ class Options:
     """What a command may ask of a session.
 
     duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session;
-    device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only)
+    device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
+    notes : further entries for session.yaml
     """
 
     duration_s: float = 0.0
@@ -40,6 +42,7 @@ class Options:
     baseline: Path | None = None
     device: str | None = None
     truth: Truth = no_truth
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
@@ -73,7 +76,7 @@ def play(
         if options.baseline is not None:
             taken = adopt_baseline(options.baseline, pipeline)
             console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}", highlight=False)
-        session = build.describe_session(plan, infos, pipeline.device, "live")
+        session = build.describe_session(plan, infos, pipeline.device, "live", options.notes)
         if folder is not None:
             build.write_session(folder, session)
         sinks = build.make_sinks(plan, folder, session, outlet=True)

@@ -40,7 +40,9 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise _wrong(path, event.start_mark, "anchors and aliases are not allowed")
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+                event, yaml.CollectionEndEvent
+            )
             if depth > DEEPEST:
                 raise _wrong(path, event.start_mark, f"nested deeper than {DEEPEST}")
         root = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -10,21 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "bci_m2s"
 FLOORS = {
     **dict.fromkeys(("__init__", "types", "errors", "loading"), 0),
-    **dict.fromkeys(
-        (
-            "ring",
-            "filters",
-            "windows",
-            "smoothing",
-            "normalise",
-            "tally",
-            "features",
-            "networks",
-            "simulator",
-        )
-        + ("tensorfile", "yaml_file"),
-        1,
-    ),
+    **dict.fromkeys(("ring", "filters", "windows", "quality", "smoothing", "normalise", "tally"), 1),
+    **dict.fromkeys(("features", "networks", "simulator", "tensorfile", "yaml_file"), 1),
     **dict.fromkeys(("contract_schema", "contract", "predictor", "sources", "sinks"), 2),
     **dict.fromkeys(("pipeline", "sender", "sender_process"), 3),
     **dict.fromkeys(("engine", "evaluate", "baseline_file", "training"), 4),
@@ -73,7 +60,9 @@ def imports_of(path, functions=True):
                     assert child.level == 0, f"{path}: relative import"
                     found.append(child.module)
                     if child.module == "bci_m2s":
-                        found.extend(f"bci_m2s.{alias.name}" for alias in child.names if is_module(alias.name))
+                        found.extend(
+                            f"bci_m2s.{alias.name}" for alias in child.names if is_module(alias.name)
+                        )
             visit(child, deeper)
 
     visit(tree, False)

@@ -20,12 +20,16 @@ def installation(tmp_path_factory):
     build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(ROOT)]
     subprocess.run(build, check=True, timeout=100)
     (wheel,) = wheels.glob("*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True, timeout=100)
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True, timeout=100
+    )
     return target
 
 
 def everything_below(folder):
-    return {(path.relative_to(folder), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+    return {
+        (path.relative_to(folder), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def test_it_works_from_an_empty_folder(installation, tmp_path):
@@ -45,7 +49,12 @@ def test_it_works_from_an_empty_folder(installation, tmp_path):
 
     where = "import bci_m2s; print(bci_m2s.__file__)"
     found = subprocess.run(
-        [sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", where],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert Path(found.stdout.strip()).is_relative_to(installation)
     for name in names("pipelines", ".yaml"):
