@@ -6,7 +6,7 @@ import hashlib
 import platform
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,19 +17,16 @@ import numpy as np
 import yaml
 
 import bci_m2s
-from bci_m2s.config import LslStream, PipelineSettings, ReplayStream, SimulatedStream, load_pipeline
-from bci_m2s.contract import Contract, check_stream, load_model_file, stream_doubts
-from bci_m2s.errors import ConfigurationError, OutputError, StreamError, nearest
+from bci_m2s.config import PipelineSettings, load_pipeline
+from bci_m2s.contract import Contract, load_model_file
+from bci_m2s.errors import ConfigurationError, OutputError, nearest
 from bci_m2s.loading import load_class
 from bci_m2s.pipeline import ModalityStage, Pipeline
 from bci_m2s.predictor import Predictor
 from bci_m2s.shipped import find_model, find_pipeline
 from bci_m2s.sinks import SINKS, Sink
-from bci_m2s.sources import SOURCES, Source
 from bci_m2s.types import StreamInfo
 
-StreamSettings = LslStream | ReplayStream | SimulatedStream
-Say = Callable[[str], None]
 FILE_SINKS = ("table", "events")
 
 
@@ -64,140 +61,6 @@ def make_plan(pipeline: str) -> Plan:
             f"{path}: baseline.start: got 'marker', expected a 'markers' stream beside it"
         )
     return Plan(path, settings, model_path, contract, tensors)
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """Opened and checked sources: one for each modality, markers if there are any, and their clock."""
-
-    sources: Mapping[str, Source]
-    markers: Source | None
-    clock: Callable[[], float]
-
-    def close(self) -> None:
-        """Let go of them, where no engine has taken them over."""
-        for source in (*self.sources.values(), *([self.markers] if self.markers else [])):
-            source.close()
-
-
-def open_sources(
-    plan: Plan, clock: Callable[[], float], say: Say, stopped: Callable[[], bool]
-) -> Connected:
-    """Connect every stream of a plan and check it against the contract.
-
-    When one fails, those opened before are closed again.
-    """
-    opened: list[Source] = []
-    sources: dict[str, Source] = {}
-    markers = None
-    try:
-        for modality, settings in plan.settings.streams.items():
-            source = make_source(
-                plan, settings, plan.contract.modalities[modality].stream_type, clock, say, stopped
-            )
-            opened.append(source)
-            source.open()
-            source.info = renamed(source.info, settings.rename)
-            check(plan, modality, source.info)
-            sources[modality] = source
-            say(f"{modality}: {source.info.describe()} connected")
-            for doubt in stream_doubts(plan.contract.modalities[modality], source.info):
-                say(f"note: {doubt}")
-        if plan.settings.markers is not None:
-            markers = make_source(plan, plan.settings.markers, "Markers", clock, say, stopped)
-            opened.append(markers)
-            markers.open()
-            if markers.info.channel_format != "string":
-                raise StreamError(
-                    f"markers: stream {markers.info.name!r}: channel format: "
-                    f"got {markers.info.channel_format}, expected string"
-                )
-            say(f"markers: {markers.info.describe()} connected")
-    except BaseException:
-        for source in opened:
-            source.close()
-        raise
-    return Connected(sources, markers, clock)
-
-
-def make_source(
-    plan: Plan,
-    settings: StreamSettings,
-    stream_type: str,
-    clock: Callable[[], float],
-    say: Say,
-    stopped: Callable[[], bool],
-) -> Source:
-    """The source that a stream's settings name, not yet open."""
-    kind = load_class(SOURCES, settings.source)
-    if isinstance(settings, LslStream):
-        anything = settings.name or settings.type or settings.source_id or settings.host
-        wanted = settings.type if anything else stream_type
-        return kind(settings.name, wanted, settings.source_id, settings.host, settings.wait_s, say, stopped)
-    if isinstance(settings, ReplayStream):
-        return _replay_source(kind, plan, settings, stream_type, clock)
-    return _simulated_source(kind, settings, clock)
-
-
-def _replay_source(
-    kind: Any, plan: Plan, settings: ReplayStream, stream_type: str, clock: Callable[[], float]
-) -> Source:
-    from bci_m2s.sources.recorded import open_recording
-
-    recording = open_recording(plan.path.parent / settings.file)
-    stream = pick_stream(recording, settings.name, settings.type or ("" if settings.name else stream_type))
-    return kind(stream, speed=1.0, loops=settings.loops, clock=clock)
-
-
-def _simulated_source(kind: Any, settings: SimulatedStream, clock: Callable[[], float]) -> Source:
-    from bci_m2s.simulator.settings import SimulatorSettings
-
-    simulator = SimulatorSettings(montage=settings.montage, seed=settings.seed)
-    return kind(
-        simulator,
-        stream=settings.stream,
-        subject=settings.subject,
-        session=settings.session,
-        speed=1.0,
-        clock=clock,
-    )
-
-
-def pick_stream(recording: Any, name: str, stream_type: str) -> Any:
-    """The one stream of a recording with this name and type. Raises StreamError."""
-    said = " and ".join([f"name {name!r}"] * bool(name) + [f"type {stream_type!r}"] * bool(stream_type))
-    matching = [
-        stream
-        for stream in recording.streams
-        if name in ("", stream.info.name) and stream_type.casefold() in ("", stream.info.type.casefold())
-    ]
-    if len(matching) > 1:
-        matching = [stream for stream in matching if stream.n_samples] or matching
-    if len(matching) == 1:
-        return matching[0]
-    listed = "; ".join(
-        f"{stream.info.describe()}, {stream.n_samples} samples" for stream in recording.streams
-    )
-    word = "no stream has" if not matching else f"{len(matching)} streams have"
-    raise StreamError(f"{recording.path}: {word} {said}; the file holds: {listed or 'no stream'}")
-
-
-def renamed(info: StreamInfo, names: Mapping[str, str]) -> StreamInfo:
-    """The description with the stream's labels as the model calls them. Raises StreamError."""
-    for label in names:
-        if label not in info.labels:
-            raise StreamError(
-                f"stream {info.name!r}: rename: the stream has no channel {label!r}"
-                f"{nearest(label, info.labels)}"
-            )
-    return replace(info, labels=tuple(names.get(label, label) for label in info.labels))
-
-
-def check(plan: Plan, modality: str, info: StreamInfo) -> None:
-    """Refuse a stream that the contract does not accept; the message holds every difference."""
-    problems = check_stream(plan.contract.modalities[modality], info, f"{modality}: stream {info.name!r}")
-    if problems:
-        raise StreamError("; ".join(str(problem) for problem in problems))
 
 
 def make_predictor(plan: Plan, device: str | None = None) -> Predictor:
@@ -312,14 +175,3 @@ def write_session(folder: Path, session: Mapping[str, Any]) -> None:
             yaml.safe_dump(dict(session), file, sort_keys=False, allow_unicode=True, width=100)
     except OSError as problem:
         raise OutputError(f"{path}: cannot be created: {problem.strerror}") from None
-
-
-def fits(contract: Contract, info: StreamInfo) -> list[str]:
-    """For a stream on the network: "" parts joined by modality that it fits, else what differs."""
-    verdicts = []
-    for modality, spec in contract.modalities.items():
-        if info.type.casefold() != spec.stream_type.casefold():
-            continue
-        problems = check_stream(spec, info, modality)
-        verdicts.append(f"fits {modality}" if not problems else "; ".join(map(str, problems)))
-    return verdicts or [f"type {info.type!r} is none of the model's"]

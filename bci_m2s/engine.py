@@ -16,6 +16,7 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ PULL_S = 0.2  # longest wait in a pull, and so the longest that a stop waits for
 CLOCK_EVERY_S = 2.0
 STALE_AFTER_S = 1.0
 BEHIND_S = 1.0
+RATE_SPAN_S = 5.0
 JOIN_S = 5.0
 
 
@@ -67,8 +69,19 @@ class _Feed:
         self.ring = Ring(capacity, info.n_channels, object if self.is_text else _dtype(info.channel_format))
         self.cursor: Cursor = self.ring.cursor()
         self.last_received_s = math.nan  # written by the reader only
-        self.first_received_s = math.nan  # written by the reader only
-        self.first_samples = 0  # samples of the first delivery, which had piled up before it
+        self._counts: deque[tuple[float, int]] = deque()  # (received, samples) of the last seconds
+
+    def measured_hz(self, begun_s: float) -> float:
+        """Samples a second over the last ``RATE_SPAN_S``; called by one thread, at each snapshot."""
+        newest = (self.last_received_s, self.ring.total)
+        if not self._counts:
+            self._counts.append((begun_s, 0))
+        if newest[0] > self._counts[-1][0]:
+            self._counts.append(newest)
+        while len(self._counts) > 2 and self._counts[0][0] < newest[0] - RATE_SPAN_S:
+            self._counts.popleft()
+        (first_s, first), (last_s, last) = self._counts[0], self._counts[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else math.nan
 
 
 def _dtype(channel_format: str) -> str:
@@ -174,8 +187,6 @@ class Engine:
                     return
                 continue
             ring.write(chunk)
-            if feed.last_received_s != feed.last_received_s:  # NaN: the first delivery
-                feed.first_received_s, feed.first_samples = float(chunk.received_s[-1]), len(chunk)
             feed.last_received_s = float(chunk.received_s[-1])
             wake.set()
 
@@ -297,17 +308,14 @@ class Engine:
         now_s = self._clock()
         health = []
         for modality, feed in self._feeds.items():
-            span_s = feed.last_received_s - feed.first_received_s
-            samples = feed.ring.total
-            measured_hz = (samples - feed.first_samples) / span_s if span_s > 0 else math.nan
             info = feed.source.info
             health.append(
                 StreamHealth(
                     modality,
                     info.name,
                     info.rate_hz,
-                    measured_hz,
-                    samples,
+                    feed.measured_hz(self._begun_s),
+                    feed.ring.total,
                     feed.cursor.lost + self.pipeline.stages[modality].lost_samples,
                     now_s - feed.last_received_s,
                 )

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bci_m2s import build
 from bci_m2s.baseline_file import adopt_baseline
+from bci_m2s.connect import Connected, check, pick_stream, renamed
 from bci_m2s.demo import trial_spans
 from bci_m2s.engine import StreamHealth
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
@@ -88,21 +89,21 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
     streams = {}
     for modality, settings in plan.settings.streams.items():
         wanted = getattr(settings, "type", "") or plan.contract.modalities[modality].stream_type
-        stream = build.pick_stream(recording, getattr(settings, "name", ""), wanted)
-        info = build.renamed(stream.info, settings.rename)
-        build.check(plan, modality, info)
+        stream = pick_stream(recording, getattr(settings, "name", ""), wanted)
+        info = renamed(stream.info, settings.rename)
+        check(plan, modality, info)
         streams[modality] = replace(stream, info=info)
     texts = [stream for stream in recording.streams if stream.is_text and stream.n_samples]
     return Match(plan, streams, texts[0] if len(texts) == 1 else None)
 
 
-def _connect(match: Match, clock: Callable[[], float], **options: Any) -> build.Connected:
+def _connect(match: Match, clock: Callable[[], float], **options: Any) -> Connected:
     streams = [*match.streams.values(), *([match.markers] if match.markers else [])]
     made = replay_sources(streams, clock=clock, **options)
     for source in made:
         source.open()
     sources: dict[str, Source] = dict(zip(match.streams, made, strict=False))
-    return build.Connected(sources, made[-1] if match.markers else None, clock)
+    return Connected(sources, made[-1] if match.markers else None, clock)
 
 
 def _replay_fast(

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bci_m2s import build
 from bci_m2s.baseline_file import adopt_baseline, save_baseline
+from bci_m2s.connect import Connected, Surroundings, connect, fits
 from bci_m2s.contract import load_model_file
 from bci_m2s.engine import Engine
 from bci_m2s.live import run_engine, stop_on_signals
@@ -56,14 +57,14 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
         say_model(console, plan)
         folder = build.make_folder(options.output) if options.output else None
         predictor = build.make_predictor(plan, options.device)
-        connected = build.open_sources(plan, local_clock, console.print, stop.is_set)
+        connected = connect(plan, Surroundings(local_clock, console.print, stop.is_set))
         play(plan, predictor, connected, options, folder, console, stop)
 
 
 def play(
     plan: build.Plan,
     predictor: build.Predictor,
-    connected: build.Connected,
+    connected: Connected,
     options: Options,
     folder: Path | None,
     console: Console,
@@ -164,7 +165,7 @@ def list_network(model: str | None, wait_s: float) -> None:
         rate = f"{info.rate_hz:g} Hz" if info.rate_hz else "irregular"
         row = [info.name, info.type, rate, str(info.n_channels), info.host, info.source_id, info.uid]
         if contract:
-            row.append("; ".join(build.fits(contract, info)))
+            row.append("; ".join(fits(contract, info)))
         table.add_row(*(plain(text) for text in row))
     console.print(table)
 

@@ -15,7 +15,7 @@ FLOORS = {
     **dict.fromkeys(("contract_schema", "contract", "predictor", "sources", "sinks"), 2),
     **dict.fromkeys(("pipeline", "sender", "sender_process"), 3),
     **dict.fromkeys(("engine", "evaluate", "baseline_file", "training"), 4),
-    **dict.fromkeys(("config", "shipped", "build"), 5),
+    **dict.fromkeys(("config", "shipped", "build", "connect"), 5),
     **dict.fromkeys(("terminal", "live", "session", "playback", "demo", "cli", "__main__"), 6),
 }
 # Packages that only these modules may import at all, function bodies included.

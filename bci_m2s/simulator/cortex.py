@@ -20,7 +20,7 @@ part that people share puts these findings on the patches (``FINDINGS``):
   (Klados et al. 2009), more beta at the centre and front.
 
 The rest is the person's own: smooth random maps, one for each band, valence and arousal (for how much
-people differ see Zheng, Zhu & Lu 2019). How strongly a person answers at all differs too.
+is common and stable see Zheng, Zhu & Lu 2019). How strongly a person answers at all differs too.
 
 *Nuisance.* Processes with nothing to do with the state change the same amplitudes through smooth maps:
 vigilance, attention and the like over seconds, drift over minutes, and a step between sessions, when

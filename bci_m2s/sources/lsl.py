@@ -143,9 +143,29 @@ def _fields(info: StreamInfo) -> dict[str, Any]:
     return {field: getattr(info, field) for field in StreamInfo.__dataclass_fields__}
 
 
+class Network:
+    """Streams as they appear. One look around serves all sources of a session."""
+
+    def __init__(self) -> None:
+        self._resolver = pylsl.ContinuousResolver()
+        self._first_seen_s: dict[str, float] = {}
+
+    def streams(self) -> dict[str, Any]:
+        """What is there now, by uid."""
+        found = {raw.uid(): raw for raw in self._resolver.results()}
+        for uid in found:
+            self._first_seen_s.setdefault(uid, time.monotonic())
+        return found
+
+    def known_for_s(self, uid: str) -> float:
+        """How long ago a stream was first seen."""
+        return time.monotonic() - self._first_seen_s[uid]
+
+
 def resolve(
     selector: Selector,
     wait_s: float,
+    network: Network | None = None,
     say: Callable[[str], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Any:
@@ -157,34 +177,28 @@ def resolve(
         When none came within `wait_s` (the message lists what is there), when several match (they are
         listed), or when `stopped` turned true.
     """
-    resolver = pylsl.ContinuousResolver()
-    begun, first_match, told = time.monotonic(), None, False
+    network = network or Network()
+    begun, told = time.monotonic(), False
     while True:
-        now = time.monotonic()
-        seen = {raw.uid(): raw for raw in resolver.results()}
+        seen = network.streams()
         matching = [raw for raw in seen.values() if selector.matches(brief_info(raw))]
-        if matching:
-            first_match = first_match or now
-            if len(matching) > 1:
-                listed = "; ".join(
-                    f"{info.describe()} source_id {info.source_id!r} on {info.host!r}"
-                    for info in map(brief_info, matching)
-                )
-                raise StreamError(
-                    f"{len(matching)} streams match {selector.describe()}: {listed}; name one"
-                )
-            if now - first_match >= TWIN_WAIT_S:
-                return matching[0]
-        else:
-            first_match = None
+        if len(matching) > 1:
+            listed = "; ".join(
+                f"{info.describe()} source_id {info.source_id!r} on {info.host!r}"
+                for info in map(brief_info, matching)
+            )
+            raise StreamError(f"{len(matching)} streams match {selector.describe()}: {listed}; name one")
+        if matching and network.known_for_s(matching[0].uid()) >= TWIN_WAIT_S:
+            return matching[0]
         if stopped():
             raise StreamError(f"stopped while waiting for {selector.describe()}")
-        if now - begun > wait_s and not matching:
+        waited_s = time.monotonic() - begun
+        if waited_s > wait_s and not matching:
             there = "; ".join(brief_info(raw).describe() for raw in seen.values()) or "no stream at all"
             raise StreamError(
                 f"no stream with {selector.describe()} came within {wait_s:g} s; on the network: {there}"
             )
-        if not told and now - begun > 1.0:
+        if not told and waited_s > 1.0 and not matching:
             say(f"waiting for a stream with {selector.describe()}, up to {wait_s:g} s")
             told = True
         time.sleep(0.05)
@@ -197,6 +211,7 @@ class LslSource:
     ----------
     name, type, source_id, host : which stream, see ``Selector``
     wait_s : how long ``open`` waits for it
+    network : shared with other sources, so that each does not look around anew
     say : told what is waited for
     stopped : asked while waiting whether to give up
     """
@@ -208,18 +223,20 @@ class LslSource:
         source_id: str = "",
         host: str = "",
         wait_s: float = 10.0,
+        network: Network | None = None,
         say: Callable[[str], None] = lambda _: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._selector = Selector(name, type, source_id, host)
-        self._wait_s, self._say, self._stopped = wait_s, say, stopped
+        self._wait_s, self._network, self._say, self._stopped = wait_s, network, say, stopped
         self._inlet: Any = None
         self.info = StreamInfo(name, type, source_id)
         self.finished = False
 
     def open(self) -> None:
         """Find the stream, learn its description and subscribe."""
-        raw = resolve(self._selector, self._wait_s, self._say, self._stopped)
+        raw = resolve(self._selector, self._wait_s, self._network, self._say, self._stopped)
+        self._network = None
         brief = brief_info(raw)
         refuse_absurd(brief)
         self._inlet = pylsl.StreamInlet(raw, max_buflen=60, recover=True, processing_flags=0)
