@@ -19,7 +19,8 @@ import yaml
 import bci_m2s
 from bci_m2s.config import PipelineSettings, load_pipeline
 from bci_m2s.contract import Contract, load_model_file
-from bci_m2s.errors import ConfigurationError, OutputError, nearest
+from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, nearest
+from bci_m2s.features import EXTRACTORS
 from bci_m2s.loading import load_class
 from bci_m2s.pipeline import ModalityStage, Pipeline
 from bci_m2s.predictor import Predictor
@@ -56,11 +57,28 @@ def make_plan(pipeline: str) -> Plan:
                 f"{path}: streams.{modality}: the model {contract.name!r} has no such modality"
                 f"{nearest(modality, contract.modalities)}"
             )
+        check_feature(model_path, contract, modality)
     if settings.baseline.start == "marker" and settings.markers is None:
         raise ConfigurationError(
             f"{path}: baseline.start: got 'marker', expected a 'markers' stream beside it"
         )
     return Plan(path, settings, model_path, contract, tensors)
+
+
+def check_feature(model_path: Path, contract: Contract, modality: str) -> None:
+    """Build a modality's feature at both ends of its rates, as a stream will. Raises ModelError."""
+    spec, window = contract.modalities[modality], contract.window
+    extractor = load_class(EXTRACTORS, spec.feature.name)
+    for rate_hz in (spec.rate_min_hz, spec.rate_max_hz):
+        try:
+            made = extractor(dict(spec.feature.params), spec.channels, rate_hz, window.step_s, window.hop_s)
+        except ContractError as problem:
+            raise ModelError(f"{model_path}: {modality} at {rate_hz:g} Hz: {problem}") from None
+        if len(made.names) != spec.feature.n_features:
+            raise ModelError(
+                f"{model_path}: {modality}.feature.n_features: got {spec.feature.n_features}, "
+                f"expected {len(made.names)}"
+            )
 
 
 def make_predictor(plan: Plan, device: str | None = None) -> Predictor:

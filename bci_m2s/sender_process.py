@@ -173,8 +173,15 @@ class SenderProcess:
     def start(self) -> None:
         """Start it and wait until its streams are offered. Raises StreamError when they never are."""
         command = [sys.executable, "-m", "bci_m2s.sender_process", json.dumps(asdict(self._spec))]
+        # one thread: a sender's matrices are small, and it must not take the cores of whoever listens
+        environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ}
         self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=environment,
         )
         self._reader = threading.Thread(target=self._read, args=(self._child.stdout,), daemon=True)
         self._reader.start()
