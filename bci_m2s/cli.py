@@ -152,7 +152,7 @@ def simulate(
 @app.command()
 def streams(
     model: Annotated[str | None, typer.Option(help="Model file or name: say which streams fit it.")] = None,
-    wait: Annotated[float, typer.Option(help="Seconds to look.", min=0.2, max=60)] = 1.5,
+    wait: Annotated[float, typer.Option(help="Seconds to look.", min=0.2, max=60)] = 2.0,
 ) -> None:
     """List the LSL streams on the network."""
     from bci_m2s.session import list_network

@@ -47,14 +47,17 @@ class Ring:
         self._claimed = self._total + n
         first = (self._total + n - kept) % self.capacity
         head = min(kept, self.capacity - first)
-        for store, new in (
-            (self._times, chunk.times),
-            (self._received_s, chunk.received_s),
-            (self._samples, chunk.samples),
-        ):
-            store[first : first + head] = new[n - kept : n - kept + head]
-            store[: kept - head] = new[n - kept + head :]
+        self._put(chunk, n - kept, first, head)
+        if head < kept:
+            self._put(chunk, n - kept + head, 0, kept - head)
         self._total = self._claimed
+
+    def _put(self, chunk: Chunk, start: int, first: int, n: int) -> None:
+        """Copy `n` samples from place `start` of the chunk to place `first` of the ring."""
+        source, target = slice(start, start + n), slice(first, first + n)
+        self._times[target] = chunk.times[source]
+        self._received_s[target] = chunk.received_s[source]
+        self._samples[target] = chunk.samples[source]
 
     def cursor(self) -> Cursor:
         """A new reader that begins with the next sample to be written."""

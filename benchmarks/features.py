@@ -53,7 +53,9 @@ class Windows:
     def __init__(self, samples: FloatArray, rate_hz: int, order: int) -> None:
         self._samples, self._rate_hz = samples, rate_hz
         bands = SEED_BANDS_HZ.values()
-        self._sections = [signal.butter(order, band, "bandpass", fs=rate_hz, output="sos") for band in bands]
+        self._sections = [
+            signal.butter(order, band, "bandpass", fs=rate_hz, output="sos") for band in bands
+        ]
         self._unit_states = [signal.sosfilt_zi(sections) for sections in self._sections]
         self._polynomials = [signal.butter(order, band, "bandpass", fs=rate_hz) for band in bands]
 
@@ -129,7 +131,8 @@ def time_in_turn(one: Way, other: Way, ends: Sequence[int]) -> tuple[FloatArray,
 
 def print_table(ways: dict[str, Way], ends: Sequence[int]) -> None:
     """Time every way in turn with the stateful one; the ratio is the median of the single hops' ratios."""
-    print(f"\n{'DE of one hop':<13}{'median ms':>10}{'p95 ms':>8}{'stateful ms':>12}{'ratio':>7}{'quartiles':>12}")
+    head = f"{'DE of one hop':<13}{'median ms':>10}{'p95 ms':>8}"
+    print(f"\n{head}{'stateful ms':>12}{'ratio':>7}{'quartiles':>12}")
     for name in SHOWN[1:]:
         stateful_s, spent_s = time_in_turn(ways["stateful"], ways[name], ends)
         median_ms, p95_ms = np.percentile(spent_s, [50, 95]) * 1e3
@@ -141,12 +144,14 @@ def print_table(ways: dict[str, Way], ends: Sequence[int]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Check, time and print."""
-    parser = argparse.ArgumentParser(description="Time one hop of DE features, four ways in turn.")
+    parser = argparse.ArgumentParser(description="Time one hop of DE features, ours and three others.")
     parser.add_argument("--channels", type=int, default=62)
     parser.add_argument("--rate", type=int, default=1000, help="Hz")
     parser.add_argument("--order", type=int, default=3, help="Butterworth order of every way")
     parser.add_argument("--hops", type=int, default=200, help="hops timed")
     options = parser.parse_args(arguments)
+    if options.rate % 4:
+        parser.error(f"--rate: got {options.rate}, expected a multiple of 4 (whole samples in {HOP_S:g} s)")
     hop_n = round(HOP_S * options.rate)
     settled_n = round(SETTLE_S * options.rate)
     rng = np.random.default_rng(1)

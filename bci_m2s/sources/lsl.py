@@ -123,26 +123,6 @@ def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> StreamInfo:
     )
 
 
-def list_streams(wait_s: float = 1.5, describe: bool = False) -> list[StreamInfo]:
-    """Everything on the network, sorted by type and name; with labels and units when `describe`."""
-    found = {raw.uid(): raw for raw in pylsl.resolve_streams(wait_s)}
-    infos = []
-    for raw in found.values():
-        info = brief_info(raw)
-        if describe:
-            try:
-                refuse_absurd(info)
-                info = full_info(pylsl.StreamInlet(raw, recover=False), info, timeout_s=2.0)
-            except StreamError:
-                info = StreamInfo(**{**_fields(info), "labels": ("",) * info.n_channels})
-        infos.append(info)
-    return sorted(infos, key=lambda info: (info.type, info.name, info.uid))
-
-
-def _fields(info: StreamInfo) -> dict[str, Any]:
-    return {field: getattr(info, field) for field in StreamInfo.__dataclass_fields__}
-
-
 class Network:
     """Streams as they appear. One look around serves all sources of a session."""
 
@@ -160,6 +140,30 @@ class Network:
     def known_for_s(self, uid: str) -> float:
         """How long ago a stream was first seen."""
         return time.monotonic() - self._first_seen_s[uid]
+
+
+def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo]:
+    """Everything on the network, sorted by type and name; with labels and units when `describe`.
+
+    Senders answer a query within half a second or miss it, so several are asked in `wait_s`.
+    """
+    network = Network()
+    time.sleep(wait_s)
+    infos = []
+    for raw in network.streams().values():
+        info = brief_info(raw)
+        if describe:
+            try:
+                refuse_absurd(info)
+                info = full_info(pylsl.StreamInlet(raw, recover=False), info, timeout_s=2.0)
+            except StreamError:
+                info = StreamInfo(**{**_fields(info), "labels": ("",) * info.n_channels})
+        infos.append(info)
+    return sorted(infos, key=lambda info: (info.type, info.name, info.uid))
+
+
+def _fields(info: StreamInfo) -> dict[str, Any]:
+    return {field: getattr(info, field) for field in StreamInfo.__dataclass_fields__}
 
 
 def resolve(
@@ -271,7 +275,7 @@ class LslSource:
             samples = np.array(
                 [[text.decode("utf-8", "replace") for text in row] for row in samples], object
             )
-        return Chunk.of(times, samples, pylsl.local_clock())
+        return Chunk(times, samples, np.full(len(times), pylsl.local_clock()))
 
     def clock_offset_s(self, timeout_s: float) -> float:
         """Add to a stamp for local time; NaN when the sender does not answer in time."""

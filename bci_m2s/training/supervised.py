@@ -52,6 +52,7 @@ class SupervisedSettings(BaseModel):
     batch: int = 128
     learning_rate: float = 5e-4
     weight_decay: float = 1e-2
+    label_smoothing: float = 0.0
     seed: int = 0
 
 
@@ -141,7 +142,9 @@ def fit(
         begun, total = time.monotonic(), 0.0
         order = torch.randperm(len(labels), generator=generator)[: batches * settings.batch]
         for rows in order.split(settings.batch):
-            loss = torch.nn.functional.cross_entropy(network(features[rows]), labels[rows])
+            loss = torch.nn.functional.cross_entropy(
+                network(features[rows]), labels[rows], label_smoothing=settings.label_smoothing
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

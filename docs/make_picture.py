@@ -1,0 +1,60 @@
+"""Make ``docs/demo.svg``: the demo's terminal at two moments and its summary, from a real run.
+
+python docs/make_picture.py
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from bci_m2s.demo import REST_S, SEED, TRIAL_S, lsl_on_this_machine, trial_spans
+
+SECONDS = 60.0
+LOOKS_S = (4.0, 57.0)  # when the picture is taken
+
+
+def main() -> None:
+    """Run the demo's pipeline in this process and print what its user sees into an SVG."""
+    console = Console(record=True, width=112, force_terminal=True, color_system="truecolor")
+    with lsl_on_this_machine():
+        from bci_m2s import build
+        from bci_m2s.connect import Surroundings, connect
+        from bci_m2s.engine import Engine
+        from bci_m2s.sender_process import SenderProcess, SenderSpec
+        from bci_m2s.sources.lsl import local_clock
+        from bci_m2s.terminal import live_view, print_summary
+
+        simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
+        console.print("$ bci-m2s demo", style="bold", highlight=False)
+        console.print("[yellow]signals and model are simulated[/yellow]")
+        with SenderProcess(SenderSpec(simulated=simulated, subject=1000, wait_s=30.0)):
+            plan = build.make_plan("demo")
+            predictor = build.make_predictor(plan)
+            around = Surroundings(local_clock, console.print, threading.Event().is_set)
+            connected = connect(plan, around)
+            infos = {modality: source.info for modality, source in connected.sources.items()}
+            pipeline = build.make_pipeline(plan, predictor, infos, local_clock)
+            session = build.describe_session(plan, infos, pipeline.device, "live")
+            sinks = build.make_sinks(plan, None, session, outlet=True)
+            engine = Engine(pipeline, connected.sources, sinks, local_clock, connected.markers)
+            engine.start()
+            begun = time.monotonic()
+            for look_s in (*LOOKS_S, SECONDS):
+                while time.monotonic() - begun < look_s:
+                    engine.snapshot()  # keeps the measured rates up to date, as the display does
+                    time.sleep(0.25)
+                if look_s in LOOKS_S:
+                    console.print()
+                    console.print(live_view(engine.snapshot(), pipeline.classes, plan.contract.name))
+            engine.finish()
+            truth = trial_spans(engine.markers)
+            print_summary(console, engine.tally, engine.snapshot().health, 0, truth)
+    console.save_svg(str(Path(__file__).with_name("demo.svg")), title="bci-m2s demo")
+
+
+if __name__ == "__main__":
+    main()

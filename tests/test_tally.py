@@ -1,0 +1,107 @@
+"""Counting: percentiles, reasons, agreement with known states; and how a terminal shows it."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bci_m2s.demo import trial_spans
+from bci_m2s.engine import Snapshot, StreamHealth
+from bci_m2s.tally import Tally
+from bci_m2s.terminal import live_view, plain_line, print_summary
+from bci_m2s.types import Estimate, Stamps, Status
+
+CLASSES = ("negative", "neutral", "positive")
+NAN = math.nan
+
+
+def made(end_s, number, age_s=0.01):
+    shares = np.full(3, 0.1)
+    shares[number] = 0.8
+    stamps = Stamps(
+        end_s + 100,
+        end_s + 100 + age_s / 2,
+        end_s + 100 + age_s / 2,
+        end_s + 100 + age_s,
+        end_s + 100 + age_s,
+    )
+    return Estimate("eeg", 0, 1, end_s - 5, end_s, Status.OK, "", shares, 0.8, stamps)
+
+
+def refused(status, reason):
+    return Estimate("eeg", 0, 1, NAN, NAN, status, reason, np.full(3, NAN), NAN)
+
+
+HEALTH = StreamHealth("eeg", "cap", 1000.0, 999.6, 5000, 3, 0.004)
+
+
+def test_counts_percentiles_and_agreement():
+    tally = Tally(CLASSES)
+    for number in range(100):
+        tally.add(made(10.0 + number, number % 3, age_s=(number + 1) / 1000))
+    tally.add(refused(Status.GAP, "gap of 1 s"))
+    assert tally.made["eeg"] == 100
+    assert tally.refused["eeg", Status.GAP] == 1
+    assert tally.last_reason["eeg"] == "gap of 1 s"
+    np.testing.assert_allclose(tally.percentiles_ms("age"), np.percentile(np.arange(1, 101), [50, 95, 99]))
+    assert tally.percentiles_ms("publish")[0] == pytest.approx(0, abs=1e-6)
+    # windows (local time) end at 110 .. 209; a trial from 120 to 140 holds those that end at 125 .. 140
+    assert tally.agreement([(120.0, 140.0, "negative")], "eeg") == (6, 16)
+    assert tally.agreement([(120.0, 140.0, "negative")], "eye") == (0, 0)
+
+
+def test_nothing_counted_is_nothing_shown():
+    assert all(math.isnan(value) for value in Tally(CLASSES).percentiles_ms("age"))
+
+
+def test_trials_from_markers():
+    markers = [(0.0, "rest/start"), (5.0, "trial/start/positive"), (9.0, "trial/stop/positive")]
+    markers += [(9.5, "trial/stop/neutral"), (11.0, "trial/start/negative")]
+    assert trial_spans(markers) == [(5.0, 9.0, "positive"), (11.0, math.inf, "negative")]
+
+
+def shown(thing):
+    console = Console(file=io.StringIO(), width=140, force_terminal=False)
+    console.print(thing)
+    return console.file.getvalue()
+
+
+def test_the_live_view_says_the_estimate_or_why_there_is_none():
+    text = shown(live_view(Snapshot({"eeg": made(10, 2)}, [HEALTH], 12.0), CLASSES, "demo"))
+    assert "POSITIVE" in text
+    assert "0.80" in text
+    assert "age 10.0 ms" in text
+    assert "999.6 of 1000 Hz, 5000 samples, lost 3, last 4.0 ms ago" in text
+    text = shown(
+        live_view(
+            Snapshot({"eeg": refused(Status.BASELINE, "baseline, 7 s left")}, [HEALTH], 1.0), CLASSES, ""
+        )
+    )
+    assert "no estimate" in text
+    assert "baseline, 7 s left" in text
+    assert "waiting for the first window" in shown(live_view(Snapshot({}, [HEALTH], 1.0), CLASSES, ""))
+
+
+def test_plain_lines():
+    line = plain_line(Snapshot({"eeg": made(10, 0)}, [HEALTH], 12.0), CLASSES)
+    assert line == "  12.0 s  eeg: negative 0.80 (age 10.0 ms) [999.6 of 1000 Hz, lost 3]"
+    assert "no estimate: gap" in plain_line(
+        Snapshot({"eeg": refused(Status.GAP, "gap")}, [HEALTH], 1.0), CLASSES
+    )
+
+
+def test_the_summary():
+    console = Console(file=io.StringIO(), width=200)
+    tally = Tally(CLASSES)
+    tally.add(made(10, 2))
+    tally.add(refused(Status.SETTLING, "x"))
+    print_summary(console, tally, [HEALTH], 4, [(100.0, 200.0, "positive")])
+    text = console.file.getvalue()
+    assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
+    assert "no estimate 1 times: settling" in text
+    assert "agreement with the simulator's state: 1.00 (1 of 1 windows inside a trial; chance 0.33)" in text
+    assert "5000 received, 3 lost" in text
+    assert "windows skipped because inference fell behind: 4" in text
+    assert "age" in text
