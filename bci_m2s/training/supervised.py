@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 import bci_m2s
 from bci_m2s.contract import Contract, modality_network, pack_modality, save_model
-from bci_m2s.errors import ConfigurationError
+from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError
 from bci_m2s.simulator import SimulatorSettings
 from bci_m2s.training.datasets.simulated import simulated_steps
 from bci_m2s.training.steps import SessionSteps, Windows, cut_windows, normalised, rest_spread
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--overwrite", action="store_true")
     chosen = parser.parse_args(arguments)
     settings = load_settings(chosen.config)
+    if chosen.out.exists() and not chosen.overwrite:  # said now, not after minutes of training
+        raise OutputError(f"{chosen.out}: exists; nothing is overwritten without --overwrite")
     console = Console()
     draft = Contract.model_validate(settings.contract)
     tensors: dict[str, NDArray[Any]] = {}
@@ -241,4 +244,7 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BciM2sError as problem:
+        sys.exit(f"error: {problem}")
