@@ -6,7 +6,7 @@ import hashlib
 import platform
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,6 +63,19 @@ def make_plan(pipeline: str) -> Plan:
             f"{path}: baseline.start: got 'marker', expected a 'markers' stream beside it"
         )
     return Plan(path, settings, model_path, contract, tensors)
+
+
+def pinned(plan: Plan, source_ids: Mapping[str, str]) -> Plan:
+    """The plan with the source ids of its LSL streams fixed; keys are modalities and "markers"."""
+    settings = plan.settings
+    streams = {
+        modality: stream.model_copy(update={"source_id": source_ids.get(modality, "")})
+        for modality, stream in settings.streams.items()
+    }
+    markers = settings.markers
+    if markers is not None:
+        markers = markers.model_copy(update={"source_id": source_ids.get("markers", "")})
+    return replace(plan, settings=settings.model_copy(update={"streams": streams, "markers": markers}))
 
 
 def check_feature(model_path: Path, contract: Contract, modality: str) -> None:

@@ -12,6 +12,7 @@ from bci_m2s.terminal import make_console
 
 REST_S = 20.0  # of the simulated person, long enough for the model's baseline
 TRIAL_S = 10.0
+STREAMS = ("eeg", "eye", "markers")
 SEED = 0  # the population; the model learnt from other people of it
 
 
@@ -28,11 +29,18 @@ def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
         from bci_m2s.session import Options, run_session
 
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
-        spec = SenderSpec(simulated=simulated, subject=subject, wait_s=30.0)
+        spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, wait_s=30.0)
         console.print("starting the simulator …")
-        with SenderProcess(spec):
-            notes = {"simulated_signals": {**simulated, "subject": subject, "seed": SEED}}
-            run_session("demo", Options(duration_s, output, truth=trial_spans, notes=notes), console)
+        with SenderProcess(spec) as sender:
+            options = Options(
+                duration_s,
+                output,
+                truth=trial_spans,
+                notes={"simulated_signals": {**simulated, "subject": subject}},
+                # not those of another demo that may run on this machine
+                source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
+            )
+            run_session("demo", options, console)
 
 
 @contextmanager

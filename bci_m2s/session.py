@@ -16,6 +16,7 @@ from bci_m2s.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.connect import Connected, Surroundings, connect, fits
 from bci_m2s.contract import load_model_file
 from bci_m2s.engine import Engine
+from bci_m2s.errors import StreamError
 from bci_m2s.live import run_engine, stop_on_signals
 from bci_m2s.shipped import find_model
 from bci_m2s.terminal import make_console, print_summary
@@ -35,7 +36,7 @@ class Options:
 
     duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session;
     device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
-    notes : further entries for session.yaml
+    notes : further entries for session.yaml; source_ids : exactly which streams, by modality
     """
 
     duration_s: float = 0.0
@@ -44,6 +45,7 @@ class Options:
     device: str | None = None
     truth: Truth = no_truth
     notes: Mapping[str, Any] = field(default_factory=dict)
+    source_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
@@ -54,10 +56,18 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
     stop = threading.Event()
     with stop_on_signals(stop):
         plan = build.make_plan(pipeline)
+        if options.source_ids:
+            plan = build.pinned(plan, options.source_ids)
         say_model(console, plan)
         folder = build.make_folder(options.output) if options.output else None
         predictor = build.make_predictor(plan, options.device)
-        connected = connect(plan, Surroundings(local_clock, console.print, stop.is_set))
+        try:
+            connected = connect(plan, Surroundings(local_clock, console.print, stop.is_set))
+        except StreamError:
+            if not stop.is_set():
+                raise
+            console.print("stopped before a session began")
+            return
         play(plan, predictor, connected, options, folder, console, stop)
 
 
