@@ -19,10 +19,11 @@ SEED = 0  # the population; the model learnt from other people of it
 def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
     """Run the demo for `duration_s` (0: until Ctrl-C). Raises what ``run_session`` raises."""
     console = make_console()
+    console.print("bci_m2s demo", style="bold")
+    console.print("Signals are simulated, and the model learnt from simulated ones.", style="yellow")
     console.print(
-        "[bold]bci_m2s demo[/bold] – [yellow]signals are simulated, and the model learnt from simulated "
-        "ones[/yellow]: a 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz), sent as real LSL "
-        "streams by another process"
+        "A 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz) are sent as real LSL streams by "
+        "another process."
     )
     with lsl_on_this_machine():
         from bci_m2s.sender_process import SenderProcess, SenderSpec

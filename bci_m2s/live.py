@@ -61,7 +61,7 @@ def run_engine(
                     live.update(live_view(engine.snapshot(), classes, title), refresh=True)
         else:
             while not _over(engine, stop, end, PLAIN_LINE_S):
-                console.print(plain_line(engine.snapshot(), classes), highlight=False, soft_wrap=True)
+                console.print(plain_line(engine.snapshot(), classes), soft_wrap=True)
     finally:
         engine.finish()
     if engine.failure is not None:

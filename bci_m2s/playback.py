@@ -47,12 +47,12 @@ def replay_file(
     console = make_console()
     recording = open_recording(file)
     for warning in recording.warnings:
-        console.print(f"[yellow]{file.name}: {warning}[/yellow]", highlight=False)
+        console.print(f"{file.name}: {warning}", style="yellow")
     match = match_pipeline(recording, pipeline)
     say_model(console, match.plan)
     for modality, stream in match.streams.items():
         length_s = stream.last_s - stream.first_s if stream.n_samples else 0.0
-        console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s", highlight=False)
+        console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s")
     folder = build.make_folder(options.output) if options.output else None
     predictor = build.make_predictor(match.plan, options.device)
     if speed is None:
@@ -174,10 +174,7 @@ def _print_not_made(console: Console, pipeline: Any, tally: Tally) -> None:
             continue
         reason = tally.last_reason.get(modality, "it is shorter than one hop")
         length_s = stage.samples / stage.info.rate_hz
-        console.print(
-            f"[yellow]{modality}: no estimate from {length_s:.1f} s of signal: {reason}[/yellow]",
-            highlight=False,
-        )
+        console.print(f"{modality}: no estimate from {length_s:.1f} s of signal: {reason}", style="yellow")
 
 
 def _health(modality: str, pipeline: Any) -> StreamHealth:
@@ -217,7 +214,7 @@ def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
 
     recording = open_recording(file)
     for warning in recording.warnings:
-        make_console().print(f"[yellow]{file.name}: {warning}[/yellow]", highlight=False)
+        make_console().print(f"{file.name}: {warning}", style="yellow")
     streams = [stream for stream in recording.streams if stream.n_samples]
     if not streams:
         raise StreamError(f"{file}: no stream of it holds a sample")

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bci_m2s import build
 from bci_m2s.baseline_file import adopt_baseline, save_baseline
@@ -86,7 +87,7 @@ def play(
         pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
         if options.baseline is not None:
             taken = adopt_baseline(options.baseline, pipeline)
-            console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}", highlight=False)
+            console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
         session = build.describe_session(plan, infos, pipeline.device, "live", options.notes)
         if folder is not None:
             build.write_session(folder, session)
@@ -108,18 +109,16 @@ def play(
 def finish_folder(console: Console, folder: Path, plan: build.Plan, pipeline: build.Pipeline) -> None:
     """Save the person's baseline and say where everything is."""
     save_baseline(folder / "baseline.json", pipeline, plan.contract.name)
-    console.print(
-        f"saved in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}", highlight=False
-    )
+    console.print(f"saved in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
 def say_model(console: Console, plan: build.Plan) -> None:
     """Name the pipeline and model, and say plainly when the model learnt from simulated data."""
-    console.print(f"pipeline {plan.path.name}, model {plan.contract.name!r}", highlight=False)
+    console.print(f"pipeline {plan.path.name}, model {plan.contract.name!r}")
     if plan.contract.simulated:
         console.print(
-            "[yellow]This model was trained on simulated data: "
-            "its estimates say nothing about real feelings.[/yellow]"
+            "This model was trained on simulated data: its estimates say nothing about real feelings.",
+            style="yellow",
         )
 
 
@@ -136,14 +135,12 @@ def check_pipeline(pipeline: str) -> None:
             f"{len(spec.channels)} channels in {', '.join(sorted(set(spec.units)))}, "
             f"{spec.rate_min_hz:g}–{spec.rate_max_hz:g} Hz, "
             f"feature {spec.feature.name!r}, normaliser {spec.normaliser.name!r}",
-            highlight=False,
         )
     console.print(
         f"window: {window.steps} steps of {window.step_s:g} s, an estimate every {window.hop_s:g} s; "
         f"classes: {', '.join(plan.contract.classes)}",
-        highlight=False,
     )
-    console.print(f"{plan.path}: ok", highlight=False)
+    console.print(f"{plan.path}: ok")
 
 
 def list_network(model: str | None, wait_s: float) -> None:
@@ -176,12 +173,10 @@ def list_network(model: str | None, wait_s: float) -> None:
         row = [info.name, info.type, rate, str(info.n_channels), info.host, info.source_id, info.uid]
         if contract:
             row.append("; ".join(fits(contract, info)))
-        table.add_row(*(plain(text) for text in row))
+        table.add_row(*(Text(plain(text)) for text in row))
     console.print(table)
 
 
 def plain(text: str) -> str:
-    """Text from the network as it is: no control characters, no markup."""
-    from rich.markup import escape
-
-    return escape("".join(sign if sign.isprintable() else "?" for sign in text[:256]))
+    """Text from the network without control characters, at most 256 long."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:256])

@@ -19,9 +19,12 @@ CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 
 
 def make_console() -> Console:
-    """The terminal; where the output goes to a file or pipe, lines are not broken."""
-    console = Console()
-    return console if console.is_terminal else Console(width=240)
+    """The terminal. Text is printed as it is: names from the network may hold anything.
+
+    Where the output goes to a file or pipe, lines are not broken.
+    """
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(width=240, highlight=False, markup=False)
 
 
 def live_view(snapshot: Snapshot, classes: Sequence[str], title: str) -> RenderableType:
@@ -101,27 +104,24 @@ def print_summary(
 ) -> None:
     """The end of a session in figures. `truth`: spans (start, end, class) where the class is known."""
     modalities = list(dict.fromkeys([one.modality for one in health] + list(tally.made)))
-    console.print("\n[bold]Summary[/bold]")
+    console.print("\nSummary", style="bold")
     for modality in modalities:
         shares = ", ".join(f"{name} {tally.labels[modality, name]}" for name in tally.classes)
-        console.print(f"{modality}: {tally.made[modality]} estimates ({shares})", highlight=False)
+        console.print(f"{modality}: {tally.made[modality]} estimates ({shares})")
         for (name, status), count in tally.refused.items():
             if name == modality:
-                console.print(f"  no estimate {count} times: {status.name.lower()}", highlight=False)
+                console.print(f"  no estimate {count} times: {status.name.lower()}")
         if truth:
             right, judged = tally.agreement(truth, modality)
             share = f"{right / judged:.2f}" if judged else "–"
             console.print(
                 f"  agreement with the simulator's state: {share} "
                 f"({right} of {judged} windows inside a trial; chance {1 / len(tally.classes):.2f})",
-                highlight=False,
             )
     for one in health:
-        console.print(
-            f"samples from {one.name!r}: {one.samples} received, {one.lost} lost", highlight=False
-        )
+        console.print(f"samples from {one.name!r}: {one.samples} received, {one.lost} lost")
     if skipped:
-        console.print(f"windows skipped because inference fell behind: {skipped}", highlight=False)
+        console.print(f"windows skipped because inference fell behind: {skipped}")
     _print_durations(console, tally)
 
 

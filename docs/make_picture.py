@@ -19,7 +19,9 @@ LOOKS_S = (4.0, 57.0)  # when the picture is taken
 
 def main() -> None:
     """Run the demo's pipeline in this process and print what its user sees into an SVG."""
-    console = Console(record=True, width=112, force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=112, force_terminal=True, color_system="truecolor", highlight=False, markup=False
+    )
     with lsl_on_this_machine():
         from bci_m2s import build
         from bci_m2s.connect import Surroundings, connect
@@ -29,8 +31,8 @@ def main() -> None:
         from bci_m2s.terminal import live_view, print_summary
 
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
-        console.print("$ bci-m2s demo", style="bold", highlight=False)
-        console.print("[yellow]signals and model are simulated[/yellow]")
+        console.print("$ bci-m2s demo", style="bold")
+        console.print("Signals are simulated, and the model learnt from simulated ones.", style="yellow")
         with SenderProcess(SenderSpec(simulated=simulated, subject=1000, wait_s=30.0)):
             plan = build.make_plan("demo")
             predictor = build.make_predictor(plan)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import pylsl
 import pytest
 import yaml
 from model_files import small_tensors
@@ -157,6 +158,15 @@ def test_streams_lists_what_is_there_and_what_fits(home):
     assert any("Simulated EEG" in line and "256 Hz" in line and "fits eeg" in line for line in lines)
     assert any("Simulated eye tracker" in line and "fits eye" in line for line in lines)
     assert any("Simulated markers" in line and "irregular" in line for line in lines)
+
+
+def test_names_from_the_network_are_printed_as_they_are():
+    name = "[bold]cap[/bold] [/x] " + "y" * 200
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "EEG", 1, 100, "float32", "markup"))
+    done = bci("streams", env={**os.environ, "COLUMNS": "500"})
+    assert done.returncode == 0, done.stderr
+    assert name in done.stdout
+    del outlet
 
 
 def test_streams_with_nobody_there():

@@ -1,4 +1,4 @@
-"""The demo as a user runs it: first estimates soon, from both modalities, and honest about being simulated."""
+"""The demo as a user runs it: estimates soon, from both modalities, and honest about what they are."""
 
 import csv
 import subprocess
@@ -9,10 +9,11 @@ import yaml
 
 def test_the_demo_gives_estimates_from_both_modalities(tmp_path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "bci_m2s", "demo", "--headless", "--duration", "18", "--output", str(out)]
+    options = ["--headless", "--duration", "18", "--output", str(out)]
+    command = [sys.executable, "-m", "bci_m2s", "demo", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "signals are simulated" in done.stdout
+    assert "Signals are simulated" in done.stdout
     assert "say nothing about real feelings" in done.stdout
     with (out / "estimates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

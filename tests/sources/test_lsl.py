@@ -32,13 +32,11 @@ def opened(name, **options):
 
 def pull_until(source, count):
     chunks, limit = [], time.monotonic() + LIMIT_S
-    while sum(map(len, chunks)) < count:
+    while sum(len(times) for times, _, _ in chunks) < count:
         assert time.monotonic() < limit
         chunk = source.pull(0.2)
-        chunks.append((chunk.times.copy(), chunk.samples.copy(), chunk.received_s.copy()))
-        chunks = [one for one in chunks if len(one[0])]
-        if sum(len(one[0]) for one in chunks) >= count:
-            break
+        if len(chunk):  # copied: the next pull overwrites the samples
+            chunks.append((chunk.times.copy(), chunk.samples.copy(), chunk.received_s.copy()))
     return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
 
