@@ -69,6 +69,8 @@ class _Feed:
         self.ring = Ring(capacity, info.n_channels, object if self.is_text else _dtype(info.channel_format))
         self.cursor: Cursor = self.ring.cursor()
         self.last_received_s = math.nan  # written by the reader only
+        self.clock_offset_s = math.nan  # written by the clock thread only
+        self.overrun = 0  # samples that the ring lost; written by the inference thread only
         self._counts: deque[tuple[float, int]] = deque()  # (received, samples) of the last seconds
 
     def measured_hz(self, begun_s: float) -> float:
@@ -117,7 +119,7 @@ class Engine:
         self._wake = threading.Event()
         self._out: queue.SimpleQueue[Estimate | Event] = queue.SimpleQueue()
         self._stale_told_s = dict.fromkeys(self._feeds, -math.inf)
-        self._latest: dict[str, Estimate] = {}
+        self._latest: dict[str, Estimate] = {}  # published last, by modality; written by the writer thread
         self._begun_s = clock()
         self.tally = Tally(pipeline.classes)
         self.markers: list[tuple[float, str]] = []  # (local time, text), written by the inference thread
@@ -128,9 +130,8 @@ class Engine:
     def start(self) -> None:
         """Start every thread. Sources are open already, so that they could be checked."""
         self._begun_s = self._clock()
-        every = [*self._feeds.values(), *([self._marker_feed] if self._marker_feed else [])]
         self._readers = [
-            self._thread(f"reader-{feed.source.info.name}", self._read, feed) for feed in every
+            self._thread(f"reader-{feed.source.info.name}", self._read, feed) for feed in self._all_feeds()
         ]
         self._inference = self._thread("inference", self._infer)
         self._writer = self._thread("writer", self._write)
@@ -163,8 +164,11 @@ class Engine:
         if stuck:  # an inlet must not be destroyed under a running pull: leave everything as it is
             self.failure = self.failure or RuntimeError(f"threads did not end: {', '.join(stuck)}")
             return
-        for feed in (*self._feeds.values(), *([self._marker_feed] if self._marker_feed else [])):
+        for feed in self._all_feeds():
             feed.source.close()
+
+    def _all_feeds(self) -> list[_Feed]:
+        return [*self._feeds.values(), *([self._marker_feed] if self._marker_feed else [])]
 
     def _thread(self, name: str, work: Callable[..., None], *arguments: object) -> threading.Thread:
         def guarded() -> None:
@@ -194,10 +198,12 @@ class Engine:
 
     def _ask_clocks(self) -> None:
         while not self._stop.is_set():
-            for modality, feed in self._feeds.items():
-                offset_s = feed.source.clock_offset_s(0.2)
+            for feed in self._all_feeds():
+                offset_s = feed.source.clock_offset_s(PULL_S)
                 if not math.isnan(offset_s):
-                    self.pipeline.clock_offset_s[modality] = offset_s
+                    feed.clock_offset_s = offset_s
+            for modality, feed in self._feeds.items():
+                self.pipeline.clock_offset_s[modality] = feed.clock_offset_s
             self._stop.wait(CLOCK_EVERY_S)
 
     # ---- inference ----
@@ -230,9 +236,12 @@ class Engine:
         chunk = feed.cursor.read()
         if not len(chunk):
             return
+        if feed.cursor.lost > feed.overrun:
+            missed, feed.overrun = feed.cursor.lost - feed.overrun, feed.cursor.lost
+            self.event("overrun", f"{modality}: inference was too slow for {missed} samples")
+            self.pipeline.stages[modality].break_segment()
         behind = self._clock() - chunk.received_s[0] > BEHIND_S
         for estimate in self.pipeline.push(modality, chunk, newest_only=behind):
-            self._latest[modality] = estimate
             self._out.put(estimate)
         self._forward_events()
 
@@ -251,7 +260,6 @@ class Engine:
         self._stale_told_s[modality] = now_s
         reason = f"signal {silent_s:.1f} s old"
         estimate = self.pipeline.no_estimate(modality, Status.STALE, reason)
-        self._latest[modality] = estimate
         self._out.put(estimate)
         if first:
             self.event("stale", f"{modality}: {reason}", {"modality": modality})
@@ -261,9 +269,9 @@ class Engine:
         if feed is None:
             return
         chunk = feed.cursor.read()
-        offset_s = feed.source.clock_offset_s(0.0) if len(chunk) else 0.0
+        offset_s = 0.0 if math.isnan(feed.clock_offset_s) else feed.clock_offset_s  # unknown at first
         for stamp, row in zip(chunk.times, chunk.samples, strict=True):
-            local_s = float(stamp) + (0.0 if math.isnan(offset_s) else offset_s)
+            local_s = float(stamp) + offset_s
             text = str(row[0])[:LONGEST_MARKER]
             self.markers.append((local_s, text))
             self.pipeline.take_marker(local_s, text)
@@ -316,7 +324,7 @@ class Engine:
                     info.rate_hz,
                     feed.measured_hz(self._begun_s),
                     feed.ring.total,
-                    feed.cursor.lost + self.pipeline.stages[modality].lost_samples,
+                    self.pipeline.stages[modality].lost_samples,
                     now_s - feed.last_received_s,
                 )
             )

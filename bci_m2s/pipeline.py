@@ -138,6 +138,10 @@ class ModalityStage:
             self.normaliser.observe(step.values)
             self._note_baseline(block)
 
+    def break_segment(self) -> None:
+        """Samples are missing before the next one, whatever its stamp says."""
+        self._steps.cutter.break_segment()
+
     def start_baseline(self) -> None:
         """Begin a new baseline with the first step that lies wholly after now."""
         self.normaliser.restart()

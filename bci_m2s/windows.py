@@ -96,6 +96,7 @@ class BlockCutter:
         self._number = 0  # of the block being filled, in its segment
         self._filled = 0  # samples in it
         self._start_s = 0.0
+        self._broken = False  # the next sample begins a new segment, whatever its stamp
         self.gaps: list[Gap] = []  # every gap found since the caller last emptied this list
 
     def push(self, chunk: Chunk) -> Iterator[Block]:
@@ -105,6 +106,9 @@ class BlockCutter:
         before = self._last_stamp if self._index else chunk.times[0] - 1 / self._rate_hz
         steps = np.diff(chunk.times, prepend=before)
         broken = np.flatnonzero(~(np.abs(steps - 1 / self._rate_hz) <= self._gap_s))  # NaN breaks too
+        if self._broken and not (len(broken) and broken[0] == 0):
+            broken = np.concatenate([[0], broken])
+        self._broken = False
         self._last_stamp = float(chunk.times[-1])
         start = 0
         for place in broken:
@@ -112,6 +116,10 @@ class BlockCutter:
             self._break(chunk.times[place] - steps[place], float(steps[place]))
             start = int(place)
         yield from self._fill(chunk, start, len(chunk))
+
+    def break_segment(self) -> None:
+        """Begin a new segment with the next sample: samples before it are known to be missing."""
+        self._broken = self._index > 0
 
     def _break(self, after_s: float, step_s: float) -> None:
         lost = max(0, round(step_s * self._rate_hz) - 1) if np.isfinite(step_s) else 0

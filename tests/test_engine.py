@@ -161,3 +161,21 @@ def test_an_engine_without_data_can_be_finished_at_once():
     engine.finish()
     assert engine.failure is None
     assert pytest.approx(0, abs=5) == engine.snapshot().elapsed_s
+
+
+def test_samples_that_inference_was_too_slow_for_are_told_and_break_the_segment():
+    """The ring is overwritten while inference sleeps: an event, a gap, and no window across it."""
+
+    class Slow(Engine):
+        def _advance(self, modality, feed):
+            if feed.ring.total <= feed.ring.capacity + 1000:
+                return  # asleep
+            super()._advance(modality, feed)
+
+    sink = Collector()
+    engine = Slow(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(60))}, [sink], time.monotonic)
+    run(engine, until=lambda: False)
+    overruns = [event for event in sink.events if event.kind == "overrun"]
+    assert len(overruns) == 1
+    assert "inference was too slow for" in overruns[0].message
+    assert engine.snapshot().health[0].samples == 60 * RATE_HZ

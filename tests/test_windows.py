@@ -87,6 +87,20 @@ def test_jitter_within_the_tolerance_is_no_gap():
     assert blocks_of(times, samples)[1] == []
 
 
+def test_a_known_loss_breaks_a_segment_whatever_the_stamps_say():
+    times, samples = np.arange(400) / 100, np.zeros((400, 1))
+    cutter = BlockCutter(1, 100.0, 0.25, 0.1)
+    first = [block.segment for block in cutter.push(Chunk.of(times[:160], samples[:160]))]
+    cutter.break_segment()
+    assert list(cutter.push(Chunk.empty(1))) == []
+    later = [
+        (block.segment, block.first_index) for block in cutter.push(Chunk.of(times[163:], samples[163:]))
+    ]
+    assert first == [0] * 6
+    assert later[0] == (1, 160)
+    assert [gap.lost for gap in cutter.gaps] == [3]
+
+
 def drive(times, samples, settle_s=0.0, bad=(), max_missing=0.3):
     """Windows over a stream whose step values are the block numbers; `bad` block numbers have NaN."""
     cutter = BlockCutter(1, 100.0, SHAPE.hop_s, 0.1)
