@@ -7,7 +7,12 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A busy machine is no failure, and a run that fails once must fail again.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")
 
 
 def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
