@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],
         [python, "-m", "mypy", "bci_m2s"],
-        [python, "-m", "pytest", *rest],
+        [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", *rest],
     ]
     return next((status for status in map(run, checks) if status), 0)
 
@@ -55,7 +55,7 @@ def environment(name: str) -> str:
         return str(python)
     print(f"setting up {folder.relative_to(ROOT)} (once; some minutes, mostly for torch) …", flush=True)
     venv.create(folder, clear=True, with_pip=True)
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-qq"]
     command = [*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", WHAT[name]]
     if status := run(command):
         raise SystemExit(status)
