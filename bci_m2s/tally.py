@@ -20,6 +20,7 @@ class Tally:
         self.made: Counter[str] = Counter()  # by modality
         self.refused: Counter[tuple[str, Status]] = Counter()
         self.last_reason: dict[str, str] = {}  # by modality, why the newest window gave none
+        self.reasons: dict[tuple[str, Status], str] = {}  # the newest of each kind, in words
         self.labels: Counter[tuple[str, str]] = Counter()  # (modality, class)
         self._durations_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
         # (modality, start, end in local time, class) of each estimate made, for comparison with a truth
@@ -30,6 +31,7 @@ class Tally:
         if estimate.status is not Status.OK:
             self.refused[estimate.modality, estimate.status] += 1
             self.last_reason[estimate.modality] = estimate.reason
+            self.reasons[estimate.modality, estimate.status] = estimate.reason
             return
         label = self.classes[estimate.class_index]
         self.made[estimate.modality] += 1

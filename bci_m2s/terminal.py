@@ -13,6 +13,7 @@ from bci_m2s.engine import Snapshot, StreamHealth
 from bci_m2s.tally import STAGES, Tally
 from bci_m2s.types import Estimate, Status
 
+EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
 BAR = 24  # characters
 # Okabe–Ito colours, safe for colour-blind eyes; the words beside them say the same
 CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -110,7 +111,8 @@ def print_summary(
         console.print(f"{modality}: {tally.made[modality]} estimates ({shares})")
         for (name, status), count in tally.refused.items():
             if name == modality:
-                console.print(f"  no estimate {count} times: {status.name.lower()}")
+                words = "" if status in EXPECTED else f" (at last: {tally.reasons[modality, status]})"
+                console.print(f"  no estimate {count} times: {status.name.lower()}{words}")
         if truth:
             right, judged = tally.agreement(truth, modality)
             share = f"{right / judged:.2f}" if judged else "–"

@@ -45,7 +45,8 @@ class StreamInfo:
     def describe(self) -> str:
         """One line for people: name, type, rate and channel count."""
         rate = f"{self.rate_hz:g} Hz" if self.rate_hz else "irregular"
-        return f"{self.name!r} ({self.type}, {rate}, {self.n_channels} channels)"
+        channels = f"{self.n_channels} channel{'' if self.n_channels == 1 else 's'}"
+        return f"{self.name!r} ({self.type}, {rate}, {channels})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,11 +97,13 @@ def test_the_summary():
     tally = Tally(CLASSES)
     tally.add(made(10, 2))
     tally.add(refused(Status.SETTLING, "x"))
+    tally.add(refused(Status.BAD_SIGNAL, "2 of 4 channels bad"))
     print_summary(console, tally, [HEALTH], 4, [(100.0, 200.0, "positive")])
     text = console.file.getvalue()
     assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
     assert "no estimate 1 times: settling" in text
     assert "agreement with the simulator's state: 1.00 (1 of 1 windows inside a trial; chance 0.33)" in text
+    assert "no estimate 1 times: bad_signal (at last: 2 of 4 channels bad)" in text
     assert "5000 received, 3 lost" in text
     assert "windows skipped because inference fell behind: 4" in text
     assert "age" in text
