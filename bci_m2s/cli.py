@@ -24,6 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+datasets = typer.Typer(help="Data sets under licence, from your own copy.", no_args_is_help=True)
+app.add_typer(datasets, name="dataset")
+
 Pipeline = Annotated[
     str, typer.Argument(metavar="PIPELINE.yaml", help="Pipeline file, or a shipped one's name.")
 ]
@@ -166,6 +169,18 @@ def check(pipeline: Pipeline) -> None:
     from bci_m2s.session import check_pipeline
 
     check_pipeline(pipeline)
+
+
+@datasets.command("check")
+def dataset_check(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of your own copy.")],
+    format: Annotated[str, typer.Option(help="seed, seed-iv or seed-v.")],
+    feature: Annotated[str, typer.Option(help="Which of its features; empty for the usual one.")] = "",
+) -> None:
+    """Say what a copy of a data set holds, lacks and has wrong, before any training."""
+    from bci_m2s.training.dataset_check import print_dataset_check
+
+    print_dataset_check(root, format, feature)
 
 
 if __name__ == "__main__":

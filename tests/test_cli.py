@@ -213,3 +213,10 @@ def test_an_unknown_device_is_refused(home):
     with simulated():
         assert "cuda:7" in refused("run", home / "live.yaml", "--device", "cuda:7")
         assert "device" in refused("run", home / "live.yaml", "--device", "tpu")
+
+
+def test_dataset_check_of_nothing(tmp_path):
+    assert "nearest: 'seed" in refused("dataset", "check", tmp_path, "--format", "seed-6")
+    done = bci("dataset", "check", tmp_path / "none", "--format", "seed-iv")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
