@@ -1,0 +1,313 @@
+"""The four losses of M2S pre-training, as plain functions of embeddings.
+
+total = α·contrastive + β·CPC + γ·reconstruction + λ·(CLUB of A + CLUB of B)
+
+Shapes: B windows in a batch, T steps, E embedding, P projection, N prediction steps. `LossSettings`
+holds the choices; its defaults differ from the authors' released code where that is unsound, and
+``RELEASED`` gives the released behaviour. A term whose weight is 0 is not computed.
+
+Sources: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134 (Algorithm 1);
+Cheng et al., CLUB, ICML 2020, arXiv 2006.12013.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bci_m2s.errors import ContractError
+from bci_m2s.networks.pretraining import ClubEstimator, Encoded, PairModel
+
+SMALLEST_NORM = 1e-6  # a projection behind a ReLU can be all zero
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """Weights of the terms, each ≥ 0; 0 switches a term off.
+
+    cpc_cross and cpc_within weigh, inside the CPC term, predictions of the other modality and of the
+    same one; club counts for each modality.
+    """
+
+    contrastive: float = 1.0
+    cpc: float = 1.0
+    reconstruction: float = 0.1
+    club: float = 0.3
+    cpc_cross: float = 1.0
+    cpc_within: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ContractError("loss weights", name, value, "a number of at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class LossSettings:
+    """How the losses are computed.
+
+    weights : see LossWeights
+    max_logit_scale : highest logarithm of the contrastive scale; infinity for none
+    mask_same_trial : do not use windows of one trial as negatives of each other (contrastive and CPC)
+    mask_reach : of those, mask only windows whose starts lie fewer than this many rows apart; None
+        masks the whole trial
+    club_per_step : estimate at each step; false averages mean, log variance and target over time first
+    club_derangement : negatives never pair a window with itself; false draws any permutation
+    club_floor : penalise max(0, estimate), as a mutual information cannot be negative
+    """
+
+    weights: LossWeights = field(default_factory=LossWeights)
+    max_logit_scale: float = math.log(100.0)
+    mask_same_trial: bool = True
+    mask_reach: int | None = None
+    club_per_step: bool = True
+    club_derangement: bool = True
+    club_floor: bool = True
+
+
+RELEASED = LossSettings(
+    max_logit_scale=math.inf,
+    mask_same_trial=False,
+    club_per_step=False,
+    club_derangement=False,
+    club_floor=False,
+)
+
+
+def same_trial(trials: Tensor, starts: Tensor | None = None, reach: int | None = None) -> Tensor:
+    """Pairs that are no honest negatives of each other, (B, B) bool; the diagonal is false.
+
+    Parameters
+    ----------
+    trials : (B,) number of each window's trial, unique over people and sessions
+    starts : (B,) row of each window's start inside its trial; needed with `reach`
+    reach : only windows whose starts are fewer than this many rows apart; None for the whole trial
+    """
+    pairs = trials[:, None] == trials[None, :]
+    if reach is not None:
+        if starts is None:
+            raise ContractError("losses", "starts", None, "the windows' starts, as mask_reach is set")
+        pairs = pairs & ((starts[:, None] - starts[None, :]).abs() < reach)
+    return pairs & ~torch.eye(len(trials), dtype=torch.bool, device=trials.device)
+
+
+def contrastive_loss(
+    projected_a: Tensor,
+    projected_b: Tensor,
+    logit_scale: Tensor,
+    *,
+    max_logit_scale: float = math.log(100.0),
+    excluded: Tensor | None = None,
+) -> Tensor:
+    """Symmetric InfoNCE on cosines; row i of A belongs to row i of B.
+
+    Parameters
+    ----------
+    projected_a, projected_b : (B, P); a row of zeros has cosine 0 with everything
+    logit_scale : () logarithm of what cosines are multiplied by
+    max_logit_scale : upper limit of it
+    excluded : (B, B) bool, symmetric, pairs that are left out of the negatives
+    """
+    unit_a = functional.normalize(projected_a, dim=-1, eps=SMALLEST_NORM)
+    unit_b = functional.normalize(projected_b, dim=-1, eps=SMALLEST_NORM)
+    logits = logit_scale.clamp(max=max_logit_scale).exp() * (unit_a @ unit_b.T)
+    return (_matching(logits, excluded) + _matching(logits.T, excluded)) / 2
+
+
+def _matching(logits: Tensor, excluded: Tensor | None) -> Tensor:
+    """Cross-entropy of (..., B, B) logits whose true column is the row's own, mean over rows."""
+    if excluded is not None:
+        logits = logits.masked_fill(excluded, -math.inf)
+    return (logits.logsumexp(dim=-1) - logits.diagonal(dim1=-2, dim2=-1)).mean()
+
+
+def draw_step(steps: int, predictions: int, generator: torch.Generator | None = None) -> int:
+    """Draw the last step t of the CPC context, 0 ≤ t < T − N. Raises ContractError when T ≤ N."""
+    if steps <= predictions:
+        raise ContractError("losses", "predictions", predictions, f"less than the window's {steps} steps")
+    return int(torch.randint(steps - predictions, (), generator=generator))
+
+
+def cpc_loss(
+    er_a: Tensor,
+    er_b: Tensor,
+    predicted: tuple[Tensor, Tensor],
+    step: int,
+    *,
+    cross: float = 1.0,
+    within: float = 0.1,
+    excluded: Tensor | None = None,
+) -> Tensor:
+    """M2M CPC: each true later embedding against the predictions of the whole batch.
+
+    Parameters
+    ----------
+    er_a, er_b : (B, T, E)
+    predicted : predictions of A and of B from steps up to `step`, (N, B, E) each
+    step : t, last step of the context
+    cross, within : weights of A→B and B→A, and of A→A and B→B
+    excluded : (B, B) bool, pairs that are left out of the negatives
+    """
+    predicted_a, predicted_b = predicted
+    later = slice(step + 1, step + 1 + len(predicted_a))
+    true_a, true_b = er_a[:, later].transpose(0, 1), er_b[:, later].transpose(0, 1)  # (N, B, E)
+
+    def nce(true: Tensor, guess: Tensor) -> Tensor:
+        return _matching(true @ guess.transpose(1, 2), excluded)
+
+    between = nce(true_b, predicted_a) + nce(true_a, predicted_b)
+    return cross * between + within * (nce(true_a, predicted_a) + nce(true_b, predicted_b))
+
+
+def derangement(n: int, generator: torch.Generator | None = None) -> Tensor:
+    """Random cyclic permutation of 0..n−1, (n,): no element keeps its place, any other is as likely.
+
+    Raises ContractError for n < 2, where there is none.
+    """
+    if n < 2:
+        raise ContractError("losses", "batch", n, "at least 2 windows")
+    order = torch.randperm(n, generator=generator)
+    shuffled = torch.empty_like(order)
+    shuffled[order] = order.roll(1)
+    return shuffled
+
+
+def club_bound(
+    estimator: ClubEstimator, er: Tensor, ei: Tensor, shuffled: Tensor, *, per_step: bool = True
+) -> Tensor:
+    """Sampled CLUB estimate of the information between ER and EI embeddings, nats; may be negative.
+
+    An upper bound in expectation, as far as the estimator fits.
+
+    Parameters
+    ----------
+    er, ei : (B, T, E)
+    shuffled : (B,) for each window, whose EI embedding serves as its negative
+    per_step : mean over steps of the estimate; false averages over time before it
+    """
+    mean, logvar = estimator(er)
+    if not per_step:
+        mean, logvar, ei = mean.mean(dim=1), logvar.mean(dim=1), ei.mean(dim=1)
+    # The log variance itself cancels between the two log densities.
+    apart = (ei[shuffled] - mean).square() - (ei - mean).square()
+    return (apart * (-logvar).exp()).sum(dim=-1).mean() / 2
+
+
+def club_likelihood_loss(estimator: ClubEstimator, er: Tensor, ei: Tensor) -> Tensor:
+    """Negative log likelihood of EI given ER without its constant, mean over windows and steps."""
+    mean, logvar = estimator(er)
+    return ((ei - mean).square() * (-logvar).exp() + logvar).sum(dim=-1).mean() / 2
+
+
+def fit_club(
+    model: PairModel, a: Encoded, b: Encoded, optimiser: torch.optim.Optimizer, inner_steps: int = 3
+) -> float:
+    """Fit both CLUB estimators to a batch that is already encoded; returns the last loss.
+
+    The encoders are neither run nor changed, so `a` and `b` still serve for the total loss afterwards.
+
+    Parameters
+    ----------
+    optimiser : holds ``model.club_parameters()`` and nothing else
+    inner_steps : at least 1
+    """
+    if inner_steps < 1:
+        raise ContractError("CLUB fit", "inner_steps", inner_steps, "at least 1")
+    a, b = a.detached(), b.detached()
+    for _ in range(inner_steps):
+        optimiser.zero_grad()  # the total loss leaves gradients here too
+        loss = club_likelihood_loss(model.a.club, a.er, a.ei)
+        loss = loss + club_likelihood_loss(model.b.club, b.er, b.ei)
+        loss.backward()
+        optimiser.step()
+    return float(loss.detach())
+
+
+def pair_terms(
+    model: PairModel,
+    a: Encoded,
+    b: Encoded,
+    settings: LossSettings,
+    *,
+    trials: Tensor | None = None,
+    starts: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> dict[str, Tensor]:
+    """The terms that are switched on, unweighted, for a batch of at least two windows.
+
+    Parameters
+    ----------
+    trials, starts : as in ``same_trial``; `trials` is needed with ``mask_same_trial``
+    generator : on the CPU; draws the CPC step and the CLUB negatives
+
+    Returns
+    -------
+    Among "contrastive", "cpc", "reconstruction", "club_a" and "club_b", () each. The CLUB estimates are
+    as computed, without a floor.
+
+    Raises
+    ------
+    ContractError
+        For missing `trials` or `starts`, a window too short for the predictions, a batch of one.
+    """
+    weights, terms = settings.weights, {}
+    excluded = _excluded(settings, trials, starts)
+    if weights.contrastive:
+        terms["contrastive"] = contrastive_loss(
+            model.a.projection(a.er),
+            model.b.projection(b.er),
+            model.logit_scale,
+            max_logit_scale=settings.max_logit_scale,
+            excluded=excluded,
+        )
+    if weights.cpc:
+        step = draw_step(a.er.shape[1], model.predictor.predictions, generator)
+        predicted = model.predictor(a.er, b.er, step)
+        cross, within = weights.cpc_cross, weights.cpc_within
+        terms["cpc"] = cpc_loss(a.er, b.er, predicted, step, cross=cross, within=within, excluded=excluded)
+    if weights.reconstruction:
+        rebuilt_a, rebuilt_b = model.a.decoder(a.er, a.ei), model.b.decoder(b.er, b.ei)
+        terms["reconstruction"] = functional.mse_loss(rebuilt_a, a.x) + functional.mse_loss(rebuilt_b, b.x)
+    if weights.club:
+        draw = derangement if settings.club_derangement else _permutation
+        for name, parts, side in (("club_a", model.a, a), ("club_b", model.b, b)):
+            shuffled = draw(len(side.er), generator).to(side.er.device)
+            terms[name] = club_bound(
+                parts.club, side.er, side.ei, shuffled, per_step=settings.club_per_step
+            )
+    return terms
+
+
+def _excluded(settings: LossSettings, trials: Tensor | None, starts: Tensor | None) -> Tensor | None:
+    if not settings.mask_same_trial:
+        return None
+    if trials is None:
+        raise ContractError("losses", "trials", None, "the windows' trials, as mask_same_trial is set")
+    return same_trial(trials, starts, settings.mask_reach)
+
+
+def _permutation(n: int, generator: torch.Generator | None) -> Tensor:
+    return torch.randperm(n, generator=generator)
+
+
+def total_loss(terms: Mapping[str, Tensor], settings: LossSettings) -> Tensor:
+    """Weighted sum of ``pair_terms``, (); the CLUB estimates are floored at 0 where settings say so.
+
+    Raises ContractError when every term is switched off.
+    """
+    if not terms:
+        raise ContractError("loss weights", "all", 0, "at least one weight above 0")
+    parts = []
+    for name, value in terms.items():
+        if name.startswith("club"):
+            value = value.clamp(min=0.0) if settings.club_floor else value
+            parts.append(settings.weights.club * value)
+        else:
+            parts.append(getattr(settings.weights, name) * value)
+    return torch.stack(parts).sum()
