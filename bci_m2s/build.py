@@ -172,7 +172,7 @@ def describe_session(
             "simulated": plan.contract.simulated,
             "training": plan.contract.training,
         },
-        "classes": list(plan.contract.classes),
+        "heads": {head: list(classes) for head, classes in plan.contract.class_names.items()},
         "modalities": list(infos),
         "window": plan.contract.window.model_dump(mode="json"),
         "streams": {

@@ -171,11 +171,56 @@ def check(pipeline: Pipeline) -> None:
     check_pipeline(pipeline)
 
 
+Training = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Training file.")]
+Run = Annotated[
+    Path | None, typer.Option("--run", help="Folder of the run; runs/NAME of the training file.")
+]
+
+
+@app.command()
+def pretrain(
+    config: Training,
+    run: Run = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Learn from two signals recorded together, without labels."""
+    from bci_m2s.terminal import make_console
+    from bci_m2s.training.commands import run_pretrain
+
+    run_pretrain(config, run, make_console(), device, resume)
+
+
+@app.command()
+def finetune(
+    config: Training,
+    run: Run = None,
+    out: Annotated[Path | None, typer.Option(help="Also write this model file, for live use.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that model file.")] = False,
+) -> None:
+    """Train classifiers on one modality's labels; model files for live use."""
+    from bci_m2s.terminal import make_console
+    from bci_m2s.training.commands import run_finetune
+
+    run_finetune(config, run, make_console(), out, overwrite)
+
+
+@app.command()
+def evaluate(config: Training, run: Run = None) -> None:
+    """Test every direction of a pair, and the controls, on trials kept apart."""
+    from bci_m2s.terminal import make_console
+    from bci_m2s.training.commands import run_evaluate
+
+    run_evaluate(config, run, make_console())
+
+
 @datasets.command("check")
 def dataset_check(
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of your own copy.")],
-    format: Annotated[str, typer.Option(help="seed, seed-iv or seed-v.")],
-    feature: Annotated[str, typer.Option(help="Which of its features; empty for the usual one.")] = "",
+    format: Annotated[
+        str, typer.Option(help="eegmat, seed, seed-iv, seed-v, deap, dreamer or recordings.")
+    ],
+    feature: Annotated[str, typer.Option(help="One of its features, or raw; empty: the usual one.")] = "",
 ) -> None:
     """Say what a copy of a data set holds, lacks and has wrong, before any training."""
     from bci_m2s.training.dataset_check import print_dataset_check

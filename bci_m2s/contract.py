@@ -7,43 +7,53 @@ for each modality M of the contract,
     M.baseline.std                 (F,) float64  typical spread within one training person's baseline
     M.network.KEY                  float32       state of the network (int64 for counters)
 
-``load_model_file`` returns only what is complete, finite and of the right shape. ``check_stream`` and
-``channel_order`` compare a stream with the contract.
+with KEY being ``encoder.*``, ``projection.*`` and ``heads.HEAD.*``. The scaler's arrays are in the
+modality's ``layout``, the baseline's in the extractor's order. A file may store the network in float16,
+half the size; reading turns it into float32.
+
+``load_model_file`` returns only what is complete, finite and of the right shape. ``contract_schema`` says
+what a contract may hold, ``contract_stream`` compares a stream with one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from bci_m2s.contract_schema import (
+    CalibrationContract,
     Component,
     Contract,
     FeatureContract,
+    HeadContract,
     ModalityContract,
     WindowContract,
 )
+from bci_m2s.contract_stream import channel_order, check_stream, stream_doubts
 from bci_m2s.errors import ContractError, ModelError, nearest
 from bci_m2s.networks import build_network
 from bci_m2s.tensorfile import Arrays, one_line, read_tensors, read_texts, shown, strict_json, write_tensors
-from bci_m2s.types import FloatArray, StreamInfo
+from bci_m2s.types import FloatArray
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "CalibrationContract",
     "Component",
     "Contract",
     "FeatureContract",
+    "HeadContract",
     "ModalityContract",
     "WindowContract",
     "channel_order",
     "check_stream",
+    "layout_order",
     "load_model_file",
     "modality_network",
     "pack_modality",
@@ -54,36 +64,38 @@ __all__ = [
 ]
 
 VERSION = 1  # newest contract that this program reads
-NUMERIC_FORMATS = ("float32", "double64", "int8", "int16", "int32", "int64")
 SCALER_TENSORS = ("scaler.mean", "scaler.std", "baseline.std")
-# One line for each unit under all the names that it goes by; compared without case.
-UNIT_NAMES = (
-    ("microvolts", "microvolt", "uv", "μv", "microv"),
-    ("millivolts", "millivolt", "mv"),
-    ("nanovolts", "nanovolt", "nv"),
-    ("volts", "volt", "v"),
-    ("millimetres", "millimetre", "millimeters", "millimeter", "mm"),
-    ("pixels", "pixel", "px"),
-    ("degrees", "degree", "deg", "°"),
-    ("normalized", "normalised", "norm"),
-    ("seconds", "second", "s"),
-)
 
 
 def save_model(
-    path: str | Path, contract: Contract, tensors: Mapping[str, NDArray[Any]], *, overwrite: bool = False
+    path: str | Path,
+    contract: Contract,
+    tensors: Mapping[str, NDArray[Any]],
+    *,
+    overwrite: bool = False,
+    storage: Literal["float32", "float16"] = "float32",
 ) -> None:
     """Write a model file, whole or not at all.
+
+    Parameters
+    ----------
+    path : the file
+    contract, tensors : what ``load_model_file`` will return
+    overwrite : whether a file of that name may be replaced
+    storage : number type of the network's arrays in the file. float16 rounds them to 11 bits, so a model
+        is best judged after reading it back
 
     Raises
     ------
     ModelError
-        The tensors are not what the contract asks for.
+        The tensors are not what the contract asks for, or a weight is too large for float16.
     OutputError
         The file exists and `overwrite` is false, or it cannot be written.
     """
     path = Path(path)
     _check_tensors(path, contract, tensors)
+    if storage == "float16":
+        tensors = _halved(path, contract, tensors)
     write_tensors(path, tensors, {"contract": contract.model_dump_json()}, overwrite=overwrite)
 
 
@@ -99,8 +111,35 @@ def load_model_file(path: str | Path) -> tuple[Contract, Arrays]:
     path = Path(path)
     texts, tensors = read_tensors(path)
     contract = _parse_contract(path, texts)
+    tensors = _widened(contract, tensors)
     _check_tensors(path, contract, tensors)
     return contract, tensors
+
+
+def _halved(path: Path, contract: Contract, tensors: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The arrays with every float32 of a network in float16."""
+    halved = dict(tensors)
+    for name, array in tensors.items():
+        if _of_network(contract, name) and array.dtype == np.float32:
+            with np.errstate(over="ignore"):  # said below
+                halved[name] = array.astype(np.float16)
+            if not np.isfinite(halved[name]).all():
+                raise ModelError(f"{path}: tensor {name!r} holds numbers too large for float16")
+    return halved
+
+
+def _widened(contract: Contract, tensors: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The arrays with every float16 of a network in float32, read-only like the others."""
+    widened = dict(tensors)
+    for name, array in tensors.items():
+        if _of_network(contract, name) and array.dtype == np.float16:
+            widened[name] = array.astype(np.float32)
+            widened[name].flags.writeable = False
+    return widened
+
+
+def _of_network(contract: Contract, name: str) -> bool:
+    return any(name.startswith(f"{modality}.network.") for modality in contract.modalities)
 
 
 def read_contract(path: str | Path) -> Contract:
@@ -146,9 +185,13 @@ def _first_problem(problem: ValidationError) -> str:
 
 def _fields_at(place: tuple[int | str, ...]) -> Sequence[str]:
     """Names of the fields that a contract has at a place like ("modalities", "eeg", "feature")."""
-    part: type[BaseModel] = FeatureContract if place[-1:] == ("feature",) else Component
-    if len(place) < 3:
-        part = (Contract, WindowContract, ModalityContract)[len(place)]
+    part: type[BaseModel] = Contract
+    if place:
+        parts: dict[int | str, type[BaseModel]] = {"window": WindowContract, "heads": HeadContract}
+        part = parts.get(place[0], ModalityContract)
+    if len(place) > 2:
+        parts = {"feature": FeatureContract, "calibration": CalibrationContract}
+        part = parts.get(place[2], Component)
     return list(part.model_fields)
 
 
@@ -160,7 +203,7 @@ def modality_network(contract: Contract, modality: str) -> torch.nn.Module:
         spec.network.params,
         n_features=spec.feature.n_features,
         n_channels=len(spec.channels),
-        n_classes=len(contract.classes),
+        heads={name: len(head.classes) for name, head in contract.heads.items()},
     )
 
 
@@ -175,6 +218,16 @@ def pack_modality(
     for key, value in network.state_dict().items():
         arrays[f"{modality}.network.{key}"] = value.detach().cpu().numpy().copy()
     return arrays
+
+
+def layout_order(spec: ModalityContract) -> NDArray[np.intp] | None:
+    """Which of the extractor's features stands at each place of the modality's layout, (F,).
+
+    None for channel-major, which is the extractor's own order.
+    """
+    if spec.layout == "channel-major":
+        return None
+    return np.arange(spec.feature.n_features).reshape(len(spec.channels), -1).T.ravel()
 
 
 def unpack_modality(tensors: Mapping[str, NDArray[Any]], modality: str) -> Arrays:
@@ -217,120 +270,3 @@ def _check_tensors(path: Path, contract: Contract, tensors: Mapping[str, NDArray
             raise ModelError(f"{path}: tensor {name!r} holds NaN or infinity")
         if name.endswith((".scaler.std", ".baseline.std")) and not (array > 0).all():
             raise ModelError(f"{path}: tensor {name!r} holds a standard deviation that is not above 0")
-
-
-def check_stream(spec: ModalityContract, info: StreamInfo, where: str = "") -> list[ContractError]:
-    """Return every difference that makes a stream unfit for a modality; empty when it fits.
-
-    Compared are number format, channels by name, units as stated and the nominal rate. A stated unit
-    must be the contract's, under any of its usual names: values are never rescaled by guess. A stream
-    that does not state its units, or is of another type, is let pass; ``stream_doubts`` says so.
-
-    Parameters
-    ----------
-    spec : the modality's part of the contract
-    info : the stream
-    where : how messages name the stream; its name by default
-    """
-    where = where or f"stream {info.name!r}"
-    if info.channel_format not in NUMERIC_FORMATS:
-        expected = f"numbers ({', '.join(NUMERIC_FORMATS)})"
-        return [ContractError(where, "channel_format", shown(info.channel_format), expected)]
-    if not info.labels:
-        return [ContractError(where, "channels", "none", f"{len(spec.channels)} channels")]
-    return [*_rate_problems(spec, info, where), *_channel_problems(spec, info, where)]
-
-
-def stream_doubts(spec: ModalityContract, info: StreamInfo, where: str = "") -> list[str]:
-    """Return what a stream leaves open but is not refused for, in words, for the log."""
-    where = where or f"stream {info.name!r}"
-    doubts = []
-    if info.type.casefold() != spec.stream_type.casefold():
-        doubts.append(f"{where}: type: got {shown(info.type)}, the model was made for {spec.stream_type!r}")
-    silent = [label for label, unit, got in _stated_units(spec, info) if unit and not got]
-    if silent:
-        doubts.append(f"{where}: units: not stated for {_some(silent)}; taken as the model's")
-    return doubts
-
-
-def channel_order(spec: ModalityContract, info: StreamInfo, where: str = "") -> NDArray[np.intp]:
-    """Return the stream's column for each channel of the contract, (C,).
-
-    A label is found by its exact name, or regardless of case where only one channel has it.
-
-    Raises
-    ------
-    ContractError
-        A channel is missing or cannot be told from another.
-    """
-    problems = [
-        p for p in _channel_problems(spec, info, where or f"stream {info.name!r}") if p.field != "units"
-    ]
-    if problems:
-        raise problems[0]
-    return np.array([columns[0] for columns in _candidates(spec, info)], dtype=np.intp)
-
-
-def _candidates(spec: ModalityContract, info: StreamInfo) -> list[list[int]]:
-    """For each channel of the contract the columns of the stream that may be meant."""
-    exact: dict[str, list[int]] = {}
-    folded: dict[str, list[int]] = {}
-    for column, label in enumerate(info.labels):
-        exact.setdefault(label.strip(), []).append(column)
-        folded.setdefault(label.strip().casefold(), []).append(column)
-    return [exact.get(label) or folded.get(label.casefold(), []) for label in spec.channels]
-
-
-def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:
-    wanted = f"the model's {len(spec.channels)} channels by name"
-    if not any(label.strip() for label in info.labels):
-        return [ContractError(where, "channels", f"{info.n_channels} without labels", wanted)]
-    problems = []
-    found = list(zip(spec.channels, _candidates(spec, info), strict=True))
-    missing = [label for label, columns in found if not columns]
-    if missing:
-        hint = nearest(missing[0], [label for label in info.labels if label.strip()])
-        problems.append(
-            ContractError(where, "channels", f"no {_some(missing)}", one_line(wanted + hint, 400))
-        )
-    twins = [label for label, columns in found if len(columns) > 1]
-    if twins:
-        problems.append(
-            ContractError(where, "channels", f"{_some(twins)} more than once", f"{wanted}, each once")
-        )
-    wrong: dict[tuple[str, str], list[str]] = {}
-    for label, unit, got in _stated_units(spec, info):
-        if unit and got and _unit(unit) != _unit(got):
-            wrong.setdefault((unit, got), []).append(label)
-    for (unit, got), labels in wrong.items():
-        problems.append(ContractError(where, "units", f"{shown(got)} for {_some(labels)}", repr(unit)))
-    return problems
-
-
-def _stated_units(spec: ModalityContract, info: StreamInfo) -> list[tuple[str, str, str]]:
-    """Label, the contract's unit and the stream's own ("" when not stated) of each channel found once."""
-    stated = {column: unit.strip() for column, unit in enumerate(info.units)}
-    return [
-        (label, unit, stated.get(columns[0], ""))
-        for label, unit, columns in zip(spec.channels, spec.units, _candidates(spec, info), strict=True)
-        if len(columns) == 1
-    ]
-
-
-def _unit(name: str) -> str:
-    """One name for a unit under all its names."""
-    folded = name.strip().casefold()  # folds the micro sign to the Greek letter as well
-    return next((names[0] for names in UNIT_NAMES if folded in names), folded)
-
-
-def _rate_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:
-    if spec.rate_min_hz <= info.rate_hz <= spec.rate_max_hz:
-        return []
-    got = f"{info.rate_hz:g}" + (" (irregular)" if info.rate_hz == 0 else "")
-    expected = f"a regular rate from {spec.rate_min_hz:g} to {spec.rate_max_hz:g} Hz"
-    return [ContractError(where, "rate_hz", got, expected)]
-
-
-def _some(labels: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(labels) - most} more" if len(labels) > most else ""
-    return ", ".join(repr(label) for label in labels[:most]) + more

@@ -28,6 +28,7 @@ from bci_m2s.networks import complete_params
 from bci_m2s.normalise import NORMALISERS
 from bci_m2s.smoothing import SMOOTHERS
 from bci_m2s.tensorfile import shown
+from bci_m2s.types import UNKNOWN
 
 HIGHEST_RATE_HZ = 1e5  # liblsl allocates for a nominal rate before the first sample comes
 
@@ -62,6 +63,7 @@ def _count_nodes(value: JsonValue, depth: int, nodes: int) -> int:
 Text = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_printable)]
 LongText = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_printable)]
 ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]  # no dot: tensor names
+HeadName = ModalityName
 Record = Annotated[dict[str, JsonValue], AfterValidator(_bounded)]
 Unit = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
 Rate = Annotated[float, Field(gt=0, le=HIGHEST_RATE_HZ)]
@@ -103,6 +105,47 @@ class WindowContract(_Part):
         return self
 
 
+class CalibrationContract(_Part):
+    """How one head's logits of one modality become probabilities, fitted on validation windows.
+
+    Parameters
+    ----------
+    temperature : logits are divided by it before the softmax (Guo et al., ICML 2017)
+    unknown_below : an estimate less confident than this is "unknown"; 0 for never
+    ece_before, ece_after : expected calibration error without and with the temperature, 0..1
+    windows, trials : how many validation windows, from how many trials, this rests on
+    """
+
+    temperature: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    unknown_below: Fraction = 0.0
+    ece_before: Fraction | None = None
+    ece_after: Fraction | None = None
+    windows: Annotated[int, Field(ge=0)] = 0
+    trials: Annotated[int, Field(ge=0)] = 0
+
+
+class HeadContract(_Part):
+    """One question that a model answers.
+
+    Parameters
+    ----------
+    classes : class names in the order of the probabilities; "unknown" is kept for estimates
+    valence_arousal : where each class lies in the plane, both −1..1; None when that has no meaning
+    """
+
+    classes: tuple[Text, ...] = Field(min_length=2, max_length=64)
+    valence_arousal: dict[Text, tuple[Affect, Affect]] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HeadContract:
+        _refuse_twins("classes", self.classes)
+        if UNKNOWN in self.classes:
+            raise ContractError("contract", "classes", repr(UNKNOWN), "names other than this reserved one")
+        for name in self.valence_arousal or {}:
+            _known("valence_arousal", name, self.classes)
+        return self
+
+
 class ModalityContract(_Part):
     """What one modality's stream must be and what is made of it.
 
@@ -114,6 +157,9 @@ class ModalityContract(_Part):
     units : one entry a channel; "" where any unit will do
     feature, normaliser, smoothing, network : names from the registries, with parameters
     max_missing : largest fraction of a step's features that may be replaced by the training mean
+    layout : order in which scaler and network have the features. Extractors and normalisers always have
+        channel-major, (channel, band) flattened; band-major, (band, channel), is for imported networks
+    calibration : by head; one that is not named is not calibrated
     """
 
     stream_type: Text
@@ -125,7 +171,9 @@ class ModalityContract(_Part):
     normaliser: Component
     smoothing: Component = Component(name="none")
     max_missing: Fraction = 0.25
+    layout: Literal["channel-major", "band-major"] = "channel-major"
     network: Component
+    calibration: dict[HeadName, CalibrationContract] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> ModalityContract:
@@ -145,6 +193,9 @@ class ModalityContract(_Part):
             _known(field, component.name, registry)
             _check_numbers(field, component, registry[component.name])
         complete_params(self.network.name, self.network.params)
+        if self.layout == "band-major" and self.feature.n_features % len(self.channels):
+            expected = f"a multiple of the {len(self.channels)} channels for layout band-major"
+            raise ContractError("contract", "feature.n_features", self.feature.n_features, expected)
         return self
 
 
@@ -154,8 +205,7 @@ class Contract(_Part):
     Parameters
     ----------
     simulated : whether the training data came from the simulator
-    classes : class names in the order of the probabilities
-    valence_arousal : where each class lies in the plane, both −1..1; None when that has no meaning
+    heads : what is estimated, by name ("emotion", "valence" ...); every modality answers all of them
     modalities : by name; each has its own network, any one of them is enough for an estimate
     training : free record: data, split, seeds, selection rule, metrics, versions, command
     """
@@ -165,18 +215,27 @@ class Contract(_Part):
     name: Text
     description: LongText = ""
     simulated: bool
-    classes: tuple[Text, ...] = Field(min_length=2, max_length=64)
-    valence_arousal: dict[Text, tuple[Affect, Affect]] | None = None
+    heads: dict[HeadName, HeadContract] = Field(min_length=1, max_length=8)
     window: WindowContract = WindowContract()
     modalities: dict[ModalityName, ModalityContract] = Field(min_length=1, max_length=8)
     training: Record = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Contract:
-        _refuse_twins("classes", self.classes)
-        for name in self.valence_arousal or {}:
-            _known("valence_arousal", name, self.classes)
+        for name, spec in self.modalities.items():
+            for head in spec.calibration:
+                _known(f"modalities.{name}.calibration", head, self.heads)
         return self
+
+    @property
+    def first_head(self) -> str:
+        """The head that is meant where none is named."""
+        return next(iter(self.heads))
+
+    @property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """Class names of each head."""
+        return {name: head.classes for name, head in self.heads.items()}
 
 
 def _known(field: str, name: str, valid: Mapping[str, Any] | Sequence[str]) -> None:

@@ -51,9 +51,9 @@ class StreamHealth:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The engine now: newest estimate of each modality, health of each stream."""
+    """The engine now: newest estimate of each modality and head, health of each stream."""
 
-    latest: Mapping[str, Estimate]
+    latest: Mapping[tuple[str, str], Estimate]
     health: Sequence[StreamHealth]
     elapsed_s: float
 
@@ -119,9 +119,10 @@ class Engine:
         self._wake = threading.Event()
         self._out: queue.SimpleQueue[Estimate | Event] = queue.SimpleQueue()
         self._stale_told_s = dict.fromkeys(self._feeds, -math.inf)
-        self._latest: dict[str, Estimate] = {}  # published last, by modality; written by the writer thread
+        # published last, by modality and head; written by the writer thread
+        self._latest: dict[tuple[str, str], Estimate] = {}
         self._begun_s = clock()
-        self.tally = Tally(pipeline.classes)
+        self.tally = Tally(pipeline.heads)
         self.markers: list[tuple[float, str]] = []  # (local time, text), written by the inference thread
         self.failure: BaseException | None = None
 
@@ -250,7 +251,7 @@ class Engine:
             self._out.put(replace(event, local_s=self._clock(), wall_s=time.time()))
 
     def _tell_stale(self, modality: str, feed: _Feed) -> None:
-        """Once a second, say that a stream is silent: an estimate row of its own, never an old answer."""
+        """Once a second, say that a stream is silent: estimates of its own, never an old answer."""
         now_s = self._clock()
         since_s = self._begun_s if math.isnan(feed.last_received_s) else feed.last_received_s
         silent_s = now_s - since_s
@@ -259,8 +260,8 @@ class Engine:
         first = self._stale_told_s[modality] < since_s
         self._stale_told_s[modality] = now_s
         reason = f"signal {silent_s:.1f} s old"
-        estimate = self.pipeline.no_estimate(modality, Status.STALE, reason)
-        self._out.put(estimate)
+        for estimate in self.pipeline.no_estimates(modality, Status.STALE, reason):
+            self._out.put(estimate)
         if first:
             self.event("stale", f"{modality}: {reason}", {"modality": modality})
 
@@ -307,7 +308,7 @@ class Engine:
         for sink in self._sinks:
             sink.estimate(published, wall_s)
         self.tally.add(published)
-        self._latest[item.modality] = published
+        self._latest[item.modality, item.head] = published
 
     # ---- state ----
 

@@ -7,7 +7,8 @@
     ├── ContractError       stream or configuration disagrees with the model: field, got, expected
     ├── StreamError         a live stream: not found, ambiguous, malformed, lost for good
     ├── RecordingError      a recorded file cannot be read
-    └── OutputError         results cannot be written
+    ├── OutputError         results cannot be written
+    └── TrainingError       training cannot go on: a leak, a loss that ran away, too little data
 
 Catch ``BciM2sError`` to catch all. A command line run prints the message on one line and ends with
 status 2; anything else is a bug and shows its traceback.
@@ -55,6 +56,10 @@ class RecordingError(BciM2sError):
 
 class OutputError(BciM2sError):
     """Results cannot be written where they were asked for."""
+
+
+class TrainingError(BciM2sError):
+    """Training cannot go on: a leak between parts, a loss that ran away, data that do not suffice."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -45,11 +45,12 @@ def run_engine(
     console: Console,
     stop: threading.Event,
     duration_s: float,
-    classes: Sequence[str],
+    heads: Mapping[str, Sequence[str]],
     title: str,
 ) -> None:
     """Start an engine, show it until `duration_s` has passed (0: no limit) or `stop` is set, finish it.
 
+    heads : class names of each head
     Raises what an engine thread raised, after everything was closed.
     """
     engine.start()
@@ -58,10 +59,10 @@ def run_engine(
         if console.is_terminal:
             with Live(console=console, auto_refresh=False, transient=True) as live:
                 while not _over(engine, stop, end, REDRAW_S):
-                    live.update(live_view(engine.snapshot(), classes, title), refresh=True)
+                    live.update(live_view(engine.snapshot(), heads, title), refresh=True)
         else:
             while not _over(engine, stop, end, PLAIN_LINE_S):
-                console.print(plain_line(engine.snapshot(), classes), soft_wrap=True)
+                console.print(plain_line(engine.snapshot(), heads), soft_wrap=True)
     finally:
         engine.finish()
     if engine.failure is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bci_m2s.contract import ModalityContract, WindowContract, channel_order
+from bci_m2s.contract import ModalityContract, WindowContract, channel_order, layout_order
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.loading import load_class
 from bci_m2s.normalise import NORMALISERS
@@ -89,7 +89,8 @@ class ModalityStage:
     Parameters
     ----------
     modality : name in the contract
-    scaler_mean, scaler_std, prior_std : (F,) of the training rows, from the model file
+    tensors : "scaler.mean" and "scaler.std" (F,) in the modality's layout, "baseline.std" (F,) in the
+        extractor's order, from the model file
     wait_for_marker : the baseline begins when ``start_baseline`` is called, not with the stream
     """
 
@@ -109,6 +110,7 @@ class ModalityStage:
         self._steps = StepStage(spec, shape, info, gap_s)
         self._windows = WindowAssembler(modality, shape, self._steps.extractor.settle_s, spec.max_missing)
         self._mean, self._std = tensors["scaler.mean"], tensors["scaler.std"]
+        self._layout = layout_order(spec)
         self.normaliser = NORMALISERS[spec.normaliser.name](
             tensors["baseline.std"], shape.step_s, shape.hop_s, **spec.normaliser.params
         )
@@ -172,7 +174,10 @@ class ModalityStage:
         if not self._was_ready:
             return replace(window, status=Status.BASELINE, reason=self._baseline_reason(), features=None)
         with np.errstate(invalid="ignore"):
-            values = (self.normaliser.apply(window.features.values) - self._mean) / self._std
+            values = self.normaliser.apply(window.features.values)
+            if self._layout is not None:
+                values = values[:, self._layout]
+            values = (values - self._mean) / self._std
         unknown = np.isnan(values)
         if unknown.mean(axis=1).max() > self._max_missing:
             reason = "too many features were bad during the baseline"
@@ -221,7 +226,7 @@ class Pipeline:
         baseline_marker: str = "",
     ) -> None:
         self.stages = dict(stages)
-        self.classes = tuple(predictor.contract.classes)
+        self.heads = predictor.contract.class_names
         self._predictor, self._clock, self._baseline_marker = predictor, clock, baseline_marker
         self._events: list[Event] = []
         self.clock_offset_s = dict.fromkeys(self.stages, math.nan)  # sender to local; set by the engine
@@ -235,22 +240,24 @@ class Pipeline:
     def push(self, modality: str, chunk: Chunk, newest_only: bool = False) -> list[Estimate]:
         """Take the next samples of a stream, return the estimates that they complete.
 
+        Each due window gives one estimate for every head.
+
         With `newest_only` (inference fell behind) the network judges the last due window alone; the
         others are counted in ``skipped``. Which windows are judged then depends on speed; what a
         judged window gets does not.
         """
         due = self.stages[modality].push(chunk)
-        if not newest_only:
-            return [self._judge(window, self._clock()) for window in due]
-        windows = list(due)
-        self.skipped[modality] += max(0, len(windows) - 1)
-        return [self._judge(window, self._clock()) for window in windows[-1:]]
+        if newest_only:
+            windows = list(due)
+            self.skipped[modality] += max(0, len(windows) - 1)
+            due = windows[-1:]
+        return [estimate for window in due for estimate in self._judge(window, self._clock())]
 
-    def no_estimate(self, modality: str, status: Status, reason: str) -> Estimate:
-        """An answer for a modality that has no window to judge, a stale stream for instance."""
-        nothing, never = np.full(len(self.classes), math.nan), math.nan
-        last = self.stages[modality].samples - 1
-        return Estimate(modality, last, last, never, never, status, reason, nothing, never)
+    def no_estimates(self, modality: str, status: Status, reason: str) -> list[Estimate]:
+        """One answer a head for a modality that has no window to judge, a stale stream for instance."""
+        last, never = self.stages[modality].samples - 1, math.nan
+        window = Window(modality, last, last, never, never, never, status, reason)
+        return self._judge(window, never)
 
     def take_marker(self, stamp_s: float, text: str) -> None:
         """Take a text marker; the baseline's marker begins a new baseline with the next block."""
@@ -269,12 +276,12 @@ class Pipeline:
             stage.events = []
         return found
 
-    def _judge(self, window: Window, features_s: float) -> Estimate:
-        probabilities = np.full(len(self.classes), math.nan)
-        confidence = inferred_s = math.nan
+    def _judge(self, window: Window, features_s: float) -> list[Estimate]:
+        """One estimate for each head, all from one pass of the network."""
+        answers: Mapping[str, FloatArray] = {}
+        inferred_s = math.nan
         if window.features is not None:
-            probabilities = self._predictor.predict(window.modality, window.features.values[None])[0]
-            confidence = float(probabilities.max())
+            answers = self._predictor.predict_all(window.modality, window.features.values[None])
             inferred_s = self._clock()
         stamps = Stamps(
             last_sample_s=window.end_s + self.clock_offset_s[window.modality],
@@ -282,8 +289,15 @@ class Pipeline:
             features_s=features_s,
             inferred_s=inferred_s,
         )
+        return [self._estimate(window, head, answers.get(head), stamps) for head in self.heads]
+
+    def _estimate(self, window: Window, head: str, answer: FloatArray | None, stamps: Stamps) -> Estimate:
+        """answer : (1, classes), or None when the window is not valid."""
+        probabilities = np.full(len(self.heads[head]), math.nan) if answer is None else answer[0]
+        confidence = float(probabilities.max())
         return Estimate(
             modality=window.modality,
+            head=head,
             first_index=window.first_index,
             last_index=window.last_index,
             start_s=window.start_s,
@@ -293,4 +307,9 @@ class Pipeline:
             probabilities=probabilities,
             confidence=confidence,
             stamps=stamps,
+            unknown=confidence < self._unknown_below(window.modality, head),  # false for NaN
         )
+
+    def _unknown_below(self, modality: str, head: str) -> float:
+        calibration = self._predictor.contract.modalities[modality].calibration.get(head)
+        return calibration.unknown_below if calibration is not None else 0.0

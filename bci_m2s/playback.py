@@ -123,7 +123,7 @@ def _replay_fast(
     if folder is not None:
         build.write_session(folder, session)
     sinks = build.make_sinks(match.plan, folder, session, outlet=False)
-    tally = Tally(pipeline.classes)
+    tally = Tally(pipeline.heads)
     stop = threading.Event()
     total = loops * sum(stream.n_samples for stream in match.streams.values())
     seen: list[tuple[float, str]] = []
@@ -170,7 +170,7 @@ def _publish(estimate: Estimate, sinks: Sequence[Any], tally: Tally) -> None:
 def _print_not_made(console: Console, pipeline: Any, tally: Tally) -> None:
     """Say in words why a recording gave nothing, when it did."""
     for modality, stage in pipeline.stages.items():
-        if tally.made[modality]:
+        if any(name == modality for name, _ in tally.made):
             continue
         reason = tally.last_reason.get(modality, "it is shorter than one hop")
         length_s = stage.samples / stage.info.rate_hz

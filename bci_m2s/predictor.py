@@ -1,7 +1,9 @@
 """Inference: standardised windows in, class probabilities out.
 
     model = load_model("models/demo.safetensors")
-    model.predict_proba("eeg", windows)          # (B, T, F) → (B, classes)
+    model.logits("eeg", windows)                 # (B, T, F) → (B, classes) of the first head
+    model.predict_proba("eeg", windows)          # the same, calibrated: each row sums to 1
+    model.predict_all("eeg", windows)            # calibrated, of every head by name
 
 On the CPU one window gives the same bits at every call, on the same machine and versions. On CUDA the
 input passes through pinned memory and nothing waits for the device but the reading of the result.
@@ -71,35 +73,67 @@ class Predictor:
         }
         self._pinned: dict[str, torch.Tensor] = {}
 
-    def predict(self, modality: str, features: ArrayLike) -> FloatArray:
-        """Class probabilities, (B, classes) float64, each row summing to 1.
+    def logits(self, modality: str, features: ArrayLike, head: str | None = None) -> NDArray[np.float32]:
+        """The network's own scores before calibration, (B, classes) float32.
 
         Parameters
         ----------
         modality : name in the contract
-        features : (B, T, F), normalised per person and scaled as in training
+        features : (B, T, F), normalised per person and scaled as in training, in the model's layout
+        head : name in the contract; None for its first one
 
         Raises
         ------
         ContractError
-            Unknown modality, wrong shape, or a value that is not finite.
+            Unknown modality or head, wrong shape, or a value that is not finite.
         ModelError
             The network's answer is not finite: its weights cannot be trusted.
         """
-        logits = self.logits(modality, features).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        head = self._head(head)
+        return self._all_logits(modality, features)[head]
 
-    predict_proba = predict  # the name that scikit-learn's users look for
+    def predict_proba(self, modality: str, features: ArrayLike, head: str | None = None) -> FloatArray:
+        """Calibrated class probabilities, (B, classes) float64, each row summing to 1.
 
-    def logits(self, modality: str, features: ArrayLike) -> NDArray[np.float32]:
-        """Logits, (B, classes) float32. Parameters and errors as in ``predict``."""
+        Parameters and errors as in ``logits``.
+        """
+        head = self._head(head)
+        return self._calibrated(modality, head, self._all_logits(modality, features)[head])
+
+    def predict_all(self, modality: str, features: ArrayLike) -> dict[str, FloatArray]:
+        """Calibrated class probabilities of every head, (B, classes) each; one pass of the network.
+
+        Parameters and errors as in ``logits``.
+        """
+        every = self._all_logits(modality, features)
+        return {head: self._calibrated(modality, head, logits) for head, logits in every.items()}
+
+    def _head(self, head: str | None) -> str:
+        if head is None:
+            return self.contract.first_head
+        if head not in self.contract.heads:
+            known = f"one of {', '.join(self.contract.heads)}"
+            raise ContractError(f"model {self.contract.name!r}", "head", repr(head), known)
+        return head
+
+    def _all_logits(self, modality: str, features: ArrayLike) -> dict[str, NDArray[np.float32]]:
         windows = self._checked(modality, features)
         parts = [self._run(modality, windows[i : i + MAX_ROWS]) for i in range(0, len(windows), MAX_ROWS)]
-        answer = np.concatenate(parts) if parts else np.empty((0, len(self.contract.classes)), np.float32)
+        widths = [len(head.classes) for head in self.contract.heads.values()]
+        answer = np.concatenate(parts) if parts else np.empty((0, sum(widths)), np.float32)
         if not np.isfinite(answer).all():
             raise ModelError(f"model {self.contract.name!r}: the answer for {modality!r} is not finite")
-        return answer
+        columns = np.split(answer, np.cumsum(widths)[:-1], axis=1)
+        return dict(zip(self.contract.heads, columns, strict=True))
+
+    def _calibrated(self, modality: str, head: str, logits: NDArray[np.float32]) -> FloatArray:
+        """Softmax of the logits divided by the head's temperature, (B, classes)."""
+        calibration = self.contract.modalities[modality].calibration.get(head)
+        scaled = logits.astype(np.float64)
+        if calibration is not None:
+            scaled /= calibration.temperature
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
 
     def warm_up(self) -> None:
         """Run every network once, so that the first live window does not pay for start-up."""
@@ -136,9 +170,10 @@ class Predictor:
         return self._pass(modality, windows)
 
     def _pass(self, modality: str, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits of all heads side by side, (B, sum of classes): one copy from the device for all."""
         with torch.inference_mode():
             logits = self._networks[modality](self._on_device(modality, torch.from_numpy(windows)))
-            return logits.cpu().numpy()
+            return torch.cat(list(logits.values()), dim=1).cpu().numpy()
 
     def _on_device(self, modality: str, windows: torch.Tensor) -> torch.Tensor:
         if self.device.type == "cpu":

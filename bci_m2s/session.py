@@ -97,7 +97,7 @@ def play(
         connected.close()
         raise
     try:
-        run_engine(engine, console, stop, options.duration_s, pipeline.classes, title=plan.contract.name)
+        run_engine(engine, console, stop, options.duration_s, pipeline.heads, title=plan.contract.name)
     finally:
         skipped = sum(pipeline.skipped.values())
         truth = options.truth(engine.markers)
@@ -137,9 +137,10 @@ def check_pipeline(pipeline: str) -> None:
             f"feature {spec.feature.name!r}, normaliser {spec.normaliser.name!r}",
         )
     console.print(
-        f"window: {window.steps} steps of {window.step_s:g} s, an estimate every {window.hop_s:g} s; "
-        f"classes: {', '.join(plan.contract.classes)}",
+        f"window: {window.steps} steps of {window.step_s:g} s, an estimate every {window.hop_s:g} s"
     )
+    for head, classes in plan.contract.class_names.items():
+        console.print(f"{head}: {', '.join(classes)}")
     console.print(f"{plan.path}: ok")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,36 +13,42 @@ STAGES = ("transport", "features", "inference", "publish", "age")
 
 
 class Tally:
-    """What a session's summary is made of; memory grows by six numbers an estimate."""
+    """What a session's summary is made of; memory grows by six numbers an estimate.
 
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = tuple(classes)
-        self.made: Counter[str] = Counter()  # by modality
+    heads : class names of each head
+    """
+
+    def __init__(self, heads: Mapping[str, Sequence[str]]) -> None:
+        self.heads = dict(heads)
+        self.made: Counter[tuple[str, str]] = Counter()  # by modality and head
+        # by modality; a refused window is refused for every head, and counted with the first
         self.refused: Counter[tuple[str, Status]] = Counter()
         self.last_reason: dict[str, str] = {}  # by modality, why the newest window gave none
         self.reasons: dict[tuple[str, Status], str] = {}  # the newest of each kind, in words
-        self.labels: Counter[tuple[str, str]] = Counter()  # (modality, class)
+        self.labels: Counter[tuple[str, str, str]] = Counter()  # (modality, head, class or "unknown")
         self._durations_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
-        # (modality, start, end in local time, class) of each estimate made, for comparison with a truth
-        self.answers: list[tuple[str, float, float, str]] = []
+        # (start, end in local time, class) of each answer, for comparison with a truth
+        self.answers: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
 
     def add(self, estimate: Estimate) -> None:
         """Count one published estimate."""
         if estimate.status is not Status.OK:
-            self.refused[estimate.modality, estimate.status] += 1
+            self.refused[estimate.modality, estimate.status] += estimate.head == next(iter(self.heads))
             self.last_reason[estimate.modality] = estimate.reason
             self.reasons[estimate.modality, estimate.status] = estimate.reason
             return
-        label = self.classes[estimate.class_index]
-        self.made[estimate.modality] += 1
-        self.labels[estimate.modality, label] += 1
+        key = (estimate.modality, estimate.head)
+        label = estimate.label(self.heads[estimate.head])
+        self.made[key] += 1
+        self.labels[*key, label] += 1
         stamps = estimate.stamps
         # without a clock offset (a replay) spans stay in the sender's clock, as the markers do
         offset_s = (
             0.0 if stamps.last_sample_s != stamps.last_sample_s else stamps.last_sample_s - estimate.end_s
         )
-        span = (estimate.start_s + offset_s, estimate.end_s + offset_s)
-        self.answers.append((estimate.modality, *span, label))
+        if not estimate.unknown:
+            span = (estimate.start_s + offset_s, estimate.end_s + offset_s)
+            self.answers.setdefault(key, []).append((*span, label))
         durations = (
             stamps.received_s - stamps.last_sample_s,
             stamps.features_s - stamps.received_s,
@@ -62,12 +68,15 @@ class Tally:
             else [float("nan")] * len(points)
         )
 
-    def agreement(self, truth: Sequence[tuple[float, float, str]], modality: str) -> tuple[int, int]:
-        """(right, judged): estimates whose whole window lies in a span (start, end, class) of `truth`."""
+    def agreement(
+        self, truth: Sequence[tuple[float, float, str]], modality: str, head: str
+    ) -> tuple[int, int]:
+        """(right, judged): estimates whose whole window lies in a span (start, end, class) of `truth`.
+
+        Those that are unknown are not judged.
+        """
         right = judged = 0
-        for name, start_s, end_s, label in self.answers:
-            if name != modality:
-                continue
+        for start_s, end_s, label in self.answers.get((modality, head), ()):
             for span_start_s, span_end_s, true_label in truth:
                 if span_start_s <= start_s and end_s <= span_end_s:
                     judged += 1

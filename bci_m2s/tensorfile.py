@@ -23,7 +23,7 @@ from bci_m2s.errors import ModelError, OutputError
 
 MAX_HEADER_BYTES = 2**20
 MAX_FILE_BYTES = 2**29  # 512 MiB; the 62-channel model of two modalities takes 20 MB
-NUMBER_TYPES = ("F32", "F64", "I64")
+NUMBER_TYPES = ("F16", "F32", "F64", "I64")
 # How other files begin. A pickle of protocol 2 to 5 names its protocol in the second byte.
 OTHER_FORMATS = (
     *((bytes([0x80, protocol]), "a pickle") for protocol in (2, 3, 4, 5)),
@@ -41,7 +41,7 @@ def read_tensors(path: Path) -> tuple[dict[str, str], Arrays]:
     ------
     ModelError
         In one line with the path: missing, empty, not a file, too large, truncated, damaged, another
-        format, or numbers other than float32, float64 and int64.
+        format, or numbers other than float16, float32, float64 and int64.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bci_m2s.engine import Snapshot, StreamHealth
 from bci_m2s.tally import STAGES, Tally
-from bci_m2s.types import Estimate, Status
+from bci_m2s.types import UNKNOWN, Estimate, Status
 
 EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
 BAR = 24  # characters
@@ -28,21 +28,31 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(width=240, highlight=False, markup=False)
 
 
-def live_view(snapshot: Snapshot, classes: Sequence[str], title: str) -> RenderableType:
-    """The whole picture of this moment: one row a modality, one line a stream."""
+def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str) -> RenderableType:
+    """The whole picture of this moment: one row a modality and head, one line a stream.
+
+    heads : class names of each head
+    """
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
     for health in snapshot.health:
-        table.add_row(*_row(health.modality, snapshot.latest.get(health.modality), classes))
+        for head, classes in heads.items():
+            estimate = snapshot.latest.get((health.modality, head))
+            table.add_row(*_row(_subject(health.modality, head, heads), estimate, classes))
     streams = [Text(health_line(health), style=_health_style(health)) for health in snapshot.health]
     return Group(table, *streams, Text(f"{snapshot.elapsed_s:6.1f} s   Ctrl-C ends", style="dim"))
 
 
-def _row(modality: str, estimate: Estimate | None, classes: Sequence[str]) -> tuple[Text, ...]:
+def _subject(modality: str, head: str, heads: Mapping[str, Sequence[str]]) -> str:
+    """What an estimate is of: the modality, with the head where there are several."""
+    return f"{modality} {head}" if len(heads) > 1 else modality
+
+
+def _row(subject: str, estimate: Estimate | None, classes: Sequence[str]) -> tuple[Text, ...]:
     if estimate is None:
-        return (Text(modality), Text("waiting for the first window", style="dim"), Text(""), Text(""))
+        return (Text(subject), Text("waiting for the first window", style="dim"), Text(""), Text(""))
     if estimate.status is not Status.OK:
         return (
-            Text(modality),
+            Text(subject),
             Text("no estimate", style="yellow"),
             Text(estimate.reason, style="yellow"),
             Text(""),
@@ -54,24 +64,28 @@ def _row(modality: str, estimate: Estimate | None, classes: Sequence[str]) -> tu
         bars.append(f"{name} ", style="bold" if place == number else "dim")
         bars.append("█" * round(BAR * share / 2), style=colour)
         bars.append(f" {share:.2f}  ", style="bold" if place == number else "dim")
-    label = Text(f"{classes[number].upper():<10} {estimate.confidence:.2f}", style="bold")
-    return (Text(modality), label, bars, Text(f"age {_ms(estimate.stamps.age_s)}", style="dim"))
+    label = Text(f"{estimate.label(classes).upper():<10} {estimate.confidence:.2f}", style="bold")
+    return (Text(subject), label, bars, Text(f"age {_ms(estimate.stamps.age_s)}", style="dim"))
 
 
-def plain_line(snapshot: Snapshot, classes: Sequence[str]) -> str:
-    """The same moment as one line, for logs and pipes."""
+def plain_line(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> str:
+    """The same moment as one line, for logs and pipes. heads : class names of each head."""
     parts = []
     for health in snapshot.health:
-        estimate = snapshot.latest.get(health.modality)
-        if estimate is None:
-            said = "waiting for the first window"
-        elif estimate.status is Status.OK:
-            label = classes[estimate.class_index]
-            said = f"{label} {estimate.confidence:.2f} (age {_ms(estimate.stamps.age_s)})"
-        else:
-            said = f"no estimate: {estimate.reason}"
-        parts.append(f"{health.modality}: {said} [{_rate(health)}, lost {health.lost}]")
+        said = []
+        for head, classes in heads.items():
+            estimate = snapshot.latest.get((health.modality, head))
+            said.append(f"{_subject(health.modality, head, heads)}: {_said(estimate, classes)}")
+        parts.append(f"{', '.join(said)} [{_rate(health)}, lost {health.lost}]")
     return f"{snapshot.elapsed_s:6.1f} s  " + "  |  ".join(parts)
+
+
+def _said(estimate: Estimate | None, classes: Sequence[str]) -> str:
+    if estimate is None:
+        return "waiting for the first window"
+    if estimate.status is not Status.OK:
+        return f"no estimate: {estimate.reason}"
+    return f"{estimate.label(classes)} {estimate.confidence:.2f} (age {_ms(estimate.stamps.age_s)})"
 
 
 def health_line(health: StreamHealth) -> str:
@@ -104,27 +118,38 @@ def print_summary(
     truth: Sequence[tuple[float, float, str]] = (),
 ) -> None:
     """The end of a session in figures. `truth`: spans (start, end, class) where the class is known."""
-    modalities = list(dict.fromkeys([one.modality for one in health] + list(tally.made)))
+    modalities = list(dict.fromkeys([one.modality for one in health] + [name for name, _ in tally.made]))
     console.print("\nSummary", style="bold")
     for modality in modalities:
-        shares = ", ".join(f"{name} {tally.labels[modality, name]}" for name in tally.classes)
-        console.print(f"{modality}: {tally.made[modality]} estimates ({shares})")
+        for head in tally.heads:
+            _print_answers(console, tally, modality, head, truth)
         for (name, status), count in tally.refused.items():
             if name == modality:
                 words = "" if status in EXPECTED else f" (at last: {tally.reasons[modality, status]})"
                 console.print(f"  no estimate {count} times: {status.name.lower()}{words}")
-        if truth:
-            right, judged = tally.agreement(truth, modality)
-            share = f"{right / judged:.2f}" if judged else "–"
-            console.print(
-                f"  agreement with the simulator's state: {share} "
-                f"({right} of {judged} windows inside a trial; chance {1 / len(tally.classes):.2f})",
-            )
     for one in health:
         console.print(f"samples from {one.name!r}: {one.samples} received, {one.lost} lost")
     if skipped:
         console.print(f"windows skipped because inference fell behind: {skipped}")
     _print_durations(console, tally)
+
+
+def _print_answers(
+    console: Console, tally: Tally, modality: str, head: str, truth: Sequence[tuple[float, float, str]]
+) -> None:
+    classes, unknown = tally.heads[head], tally.labels[modality, head, UNKNOWN]
+    shares = [f"{name} {tally.labels[modality, head, name]}" for name in classes]
+    shares += [f"{UNKNOWN} {unknown}"] if unknown else []
+    subject = _subject(modality, head, tally.heads)
+    console.print(f"{subject}: {tally.made[modality, head]} estimates ({', '.join(shares)})")
+    if not any(label in classes for _, _, label in truth):  # the truth answers another question
+        return
+    right, judged = tally.agreement(truth, modality, head)
+    share = f"{right / judged:.2f}" if judged else "–"
+    console.print(
+        f"  agreement with the simulator's state: {share} "
+        f"({right} of {judged} windows inside a trial; chance {1 / len(classes):.2f})",
+    )
 
 
 def _print_durations(console: Console, tally: Tally) -> None:

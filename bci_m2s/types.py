@@ -7,6 +7,7 @@ LSL clock of this machine); ``clock_offset_s`` added to a sender stamp gives loc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+UNKNOWN = "unknown"  # the label of an estimate that is less confident than its head demands
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -150,12 +152,15 @@ class Stamps:
 class Estimate:
     """One answer of the model, or the reason why there is none.
 
+    head : the question that is answered, "emotion" or "valence" for instance
     probabilities : (classes,) float64, sums to 1; all NaN unless ``status`` is OK
     confidence : the largest probability; NaN unless ``status`` is OK
     end_s : stamp of the window's last sample in the sender's clock
+    unknown : ``status`` is OK, but the confidence is below what the head demands for an answer
     """
 
     modality: str
+    head: str
     first_index: int
     last_index: int
     start_s: float
@@ -165,11 +170,18 @@ class Estimate:
     probabilities: FloatArray
     confidence: float
     stamps: Stamps = field(default_factory=Stamps)
+    unknown: bool = False
 
     @property
     def class_index(self) -> int:
-        """Index of the most probable class, -1 when there is no estimate."""
-        return int(np.argmax(self.probabilities)) if self.status is Status.OK else -1
+        """Index of the most probable class, -1 when there is no estimate or it is unknown."""
+        return int(np.argmax(self.probabilities)) if self.status is Status.OK and not self.unknown else -1
+
+    def label(self, classes: Sequence[str]) -> str:
+        """The answer's name among its head's classes, "unknown", or "" when there is none."""
+        if self.status is not Status.OK:
+            return ""
+        return UNKNOWN if self.unknown else classes[self.class_index]
 
 
 @dataclass(frozen=True, slots=True)

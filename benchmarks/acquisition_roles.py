@@ -69,7 +69,7 @@ class MeteredPipeline:
 
     def __init__(self, meter: Meter, clock: Callable[[], float]) -> None:
         self._meter, self._clock = meter, clock
-        self.classes: tuple[str, ...] = ()
+        self.heads: dict[str, tuple[str, ...]] = {}
         self.clock_offset_s: dict[str, float] = {}
 
     def push(self, _modality: str, chunk: Any, newest_only: bool = False) -> tuple[()]:  # noqa: ARG002
@@ -81,7 +81,7 @@ class MeteredPipeline:
         """There are none."""
         return ()
 
-    def no_estimate(self, modality: str, _status: object, reason: str) -> None:
+    def no_estimates(self, modality: str, _status: object, reason: str) -> None:
         """The engine found the stream silent, so there is nothing to measure."""
         raise RuntimeError(f"{modality}: {reason}")
 

@@ -1,27 +1,34 @@
 """Time of one pre-training step: this package against the same step written out plainly.
 
-Both sides take the same batch through the same steps: encode both modalities, fit the CLUB estimators,
-compute the four losses, go backward, let Adam step. They differ in two places:
+All sides take the same batch through the same steps: encode both modalities, fit the CLUB estimators,
+compute the four losses, go backward, let Adam step. They differ in how:
 
 - ``plain``: STS attention with queries, keys and values at their full width; the encoders run again,
-  without a graph, for each inner CLUB step;
-- ``bci_m2s``: STS attention in its folded form; the batch is encoded once.
+  without a graph, for each inner CLUB step; torch's dropout; Adam as torch makes it by default;
+- ``bci_m2s``: STS attention in its folded form, in parts that stay in the cache; the batch is encoded
+  once; dropout from fewer random numbers; fused Adam. This is what the package's own training does.
 
 Before anything is timed, losses and gradients of both must agree. That is judged in float64: in float32 a
 ReLU whose input is zero up to rounding can be open on one side and shut on the other, which moves single
-gradients by more than rounding does. Then the sides take turns in float32, on one core.
+gradients by more than rounding does. The float32 differences are printed. Then the sides take turns in
+float32, on one core.
 
     python benchmarks/training.py
+    python benchmarks/training.py --device cuda
+
+On CUDA two more sides follow: the encoders under bf16 autocast, and those compiled as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -33,13 +40,34 @@ from machine import describe_machine, load_now, load_warning  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from bci_m2s.networks import build_network  # noqa: E402
-from bci_m2s.networks.pretraining import PairModel  # noqa: E402
+from bci_m2s.networks.dropout import Dropout  # noqa: E402
+from bci_m2s.networks.pretraining import Encoded, PairModel  # noqa: E402
 from bci_m2s.networks.sts import STSAttention  # noqa: E402
 from bci_m2s.training.losses import LossSettings, fit_club, pair_terms, total_loss  # noqa: E402
 
 BANDS, STEPS, OTHER_FEATURES, INNER_STEPS = 5, 5, 33, 3
 SAME = 1e-9  # float64; relative to the largest gradient of a parameter where that is above 1
 SETTINGS = LossSettings()
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a side takes its step. half : encoders under bf16 autocast; compiled : by torch.compile."""
+
+    plain: bool = False
+    half: bool = False
+    compiled: bool = False
+
+
+WAYS = {
+    "cpu": {"plain": Way(plain=True), "bci_m2s": Way()},
+    "cuda": {
+        "plain": Way(plain=True),
+        "bci_m2s": Way(),
+        "bf16": Way(half=True),
+        "bf16, compiled": Way(half=True, compiled=True),
+    },
+}
 
 
 class WrittenOut(nn.Module):
@@ -68,28 +96,36 @@ def _three(values: Tensor) -> Tensor:
 
 
 class Side:
-    """One model with its optimisers; `plain` says which of the two sides."""
+    """One model with its optimisers, on one device."""
 
-    def __init__(self, model: PairModel, plain: bool) -> None:
-        self.model, self.plain = copy.deepcopy(model), plain
-        if plain:
-            layers: Any = self.model.a.encoder.layers
-            for layer in layers:
-                layer.attention = WrittenOut(layer.attention)
-        self.club = torch.optim.Adam(self.model.club_parameters(), lr=1e-4)
-        self.main = torch.optim.Adam(self.model.main_parameters(), lr=1e-4)
+    def __init__(self, model: PairModel, way: Way, device: str = "cpu") -> None:
+        self.model, self.way, self.device = copy.deepcopy(model).to(device), way, device
+        if way.plain:
+            _write_out(self.model)
+        fused = None if way.plain else True  # None is Adam's own default
+        self.club = torch.optim.Adam(self.model.club_parameters(), lr=1e-4, fused=fused)
+        self.main = torch.optim.Adam(self.model.main_parameters(), lr=1e-4, fused=fused)
+        self.run: Any = torch.compile(self.model) if way.compiled else self.model
+
+    def encode(self, x_a: Tensor, x_b: Tensor) -> tuple[Encoded, Encoded]:
+        """Both modalities, in float32 again where the encoders ran in less."""
+        if not self.way.half:
+            return self.run(x_a, x_b)
+        with torch.autocast(self.device, torch.bfloat16):
+            a, b = self.run(x_a, x_b)
+        return a.float(), b.float()
 
     def loss(self, batch: tuple[Tensor, Tensor, Tensor], seed: int) -> Tensor:
         """Encode, fit CLUB, return the total loss with its graph."""
         x_a, x_b, trials = batch
-        if self.plain:
+        if self.way.plain:
             for _ in range(INNER_STEPS):
                 with torch.no_grad():
-                    a, b = self.model(x_a, x_b)
+                    a, b = self.encode(x_a, x_b)
                 fit_club(self.model, a, b, self.club, 1)
-            a, b = self.model(x_a, x_b)
+            a, b = self.encode(x_a, x_b)
         else:
-            a, b = self.model(x_a, x_b)
+            a, b = self.encode(x_a, x_b)
             fit_club(self.model, a, b, self.club, INNER_STEPS)
         generator = torch.Generator().manual_seed(seed)
         return total_loss(
@@ -98,13 +134,33 @@ class Side:
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], seed: int) -> float:
         """One pre-training step; seconds."""
-        begun = time.perf_counter()
-        loss = self.loss(batch, seed)
-        self.main.zero_grad()
-        loss.backward()
-        self.main.step()
-        self.model.limit_logit_scale(SETTINGS.max_logit_scale)
+        with self._waiting():
+            begun = time.perf_counter()
+        with self._waiting():
+            loss = self.loss(batch, seed)
+            self.main.zero_grad()
+            loss.backward()
+            self.main.step()
+            self.model.limit_logit_scale(SETTINGS.max_logit_scale)
         return time.perf_counter() - begun
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Leave only when the device has done what it was given."""
+        yield
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+
+def _write_out(model: PairModel) -> None:
+    """Put the plain attention and torch's dropout in the place of the package's own."""
+    layers: Any = model.a.encoder.layers
+    for layer in layers:
+        layer.attention = WrittenOut(layer.attention)
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, Dropout):
+                setattr(module, name, nn.Dropout(child.p))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -113,33 +169,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--channels", type=int, default=62)
+    parser.add_argument("--device", choices=list(WAYS), default="cpu")
     chosen = parser.parse_args(arguments)
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("--device cuda: torch finds no CUDA device here, so there is nothing to time")
     torch.set_num_threads(1)
     torch.manual_seed(0)
     batch = make_batch(chosen.batch, chosen.channels)
     print(describe_machine() + f", torch {torch.__version__}, one thread")
+    if chosen.device == "cuda":
+        print(torch.cuda.get_device_name())
     print(f"batch {chosen.batch}, {STEPS} steps, {chosen.channels} × {BANDS} and {OTHER_FEATURES} features")
-    still = pair_model(chosen.channels, dropout=0.0).double()
-    exact = batch[0].double(), batch[1].double(), batch[2]
-    difference = disagreement(Side(still, False), Side(still, True), exact)
-    if not difference < SAME:
-        sys.exit(f"the sides disagree: {difference:.2e}, allowed {SAME:.0e}")
-    print(f"losses and gradients agree to {difference:.1e} (float64, without dropout)")
+    check(pair_model(chosen.channels, dropout=0.0), batch, chosen.device)
     model = pair_model(chosen.channels, dropout=0.1)
-    ours, plain = Side(model, False), Side(model, True)
-    for side in (ours, plain):
-        side.step(batch, 0)  # the first step also makes the optimisers' state
+    sides = {name: Side(model, way, chosen.device) for name, way in WAYS[chosen.device].items()}
+    batch = _on(batch, chosen.device)
+    for side in sides.values():
+        side.step(batch, 0)  # the first step also makes the optimisers' state, and compiles
     load = load_now()
-    taken = np.array([(plain.step(batch, i), ours.step(batch, i)) for i in range(chosen.rounds)])
-    report(taken, max(load, load_now()))
+    taken = np.array([[side.step(batch, i) for side in sides.values()] for i in range(chosen.rounds)])
+    report(list(sides), taken, max(load, load_now()))
+
+
+def check(model: PairModel, batch: tuple[Tensor, Tensor, Tensor], device: str) -> None:
+    """Stop unless the plain side and the package's agree on the device; print by how much."""
+    batch = _on(batch, device)
+    ours, plain = Side(model, Way(), device), Side(model, Way(plain=True), device)
+    exact = batch[0].double(), batch[1].double(), batch[2]
+    doubled = copy.deepcopy(model).double()
+    loss, gradient = disagreement(
+        Side(doubled, Way(), device), Side(doubled, Way(plain=True), device), exact
+    )
+    if not max(loss, gradient) < SAME:
+        sys.exit(f"the sides disagree: {max(loss, gradient):.2e}, allowed {SAME:.0e}")
+    print(f"losses and gradients agree to {max(loss, gradient):.1e} (float64, without dropout)")
+    loss, gradient = disagreement(ours, plain, batch)
+    print(f"in float32 the loss to {loss:.1e}, gradients to {gradient:.1e}")
+
+
+def _on(batch: tuple[Tensor, Tensor, Tensor], device: str) -> tuple[Tensor, Tensor, Tensor]:
+    x_a, x_b, trials = batch
+    return x_a.to(device), x_b.to(device), trials.to(device)
 
 
 def pair_model(channels: int, dropout: float) -> PairModel:
     """Electrodes and another modality at the released widths."""
     params = {"dropout": dropout}
-    sizes = {"n_features": channels * BANDS, "n_channels": channels, "n_classes": 3}
+    sizes: Any = {"n_features": channels * BANDS, "n_channels": channels, "heads": {"emotion": 3}}
     a: Any = build_network("m2s-electrode", params, **sizes)
-    sizes = {"n_features": OTHER_FEATURES, "n_channels": 1, "n_classes": 3}
+    sizes = {"n_features": OTHER_FEATURES, "n_channels": 1, "heads": {"emotion": 3}}
     b: Any = build_network("m2s-sequence", params | {"causal": True}, **sizes)
     return PairModel(a, b, (channels * BANDS, OTHER_FEATURES))
 
@@ -150,29 +228,30 @@ def make_batch(size: int, channels: int) -> tuple[Tensor, Tensor, Tensor]:
     return x_a, x_b, torch.arange(size) // 2
 
 
-def disagreement(ours: Side, plain: Side, batch: tuple[Tensor, Tensor, Tensor]) -> float:
-    """Largest difference of the total loss and of any gradient."""
+def disagreement(ours: Side, plain: Side, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[float, float]:
+    """Difference of the total loss, and the largest of any gradient; relative where values exceed 1."""
     losses = [side.loss(batch, seed=1) for side in (ours, plain)]
     for side, loss in zip((ours, plain), losses, strict=True):
         side.model.zero_grad()
         loss.backward()
-    worst = (losses[0] - losses[1]).abs().item() / max(1.0, losses[1].abs().item())
-    theirs = dict(plain.model.named_parameters())
+    apart = (losses[0] - losses[1]).abs().item() / max(1.0, losses[1].abs().item())
+    worst, theirs = 0.0, dict(plain.model.named_parameters())
     for name, parameter in ours.model.named_parameters():
         one, other = parameter.grad, theirs[name].grad
         assert one is not None, name
         assert other is not None, name
         worst = max(worst, (one - other).abs().max().item() / max(1.0, other.abs().max().item()))
-    return worst
+    return apart, worst
 
 
-def report(taken: np.ndarray, load: float) -> None:
-    """taken : (rounds, 2) seconds of plain and ours."""
-    plain_s, ours_s = np.median(taken, axis=0)
-    ratios = taken[:, 0] / taken[:, 1]
-    print(f"plain    {plain_s:7.3f} s a step")
-    print(f"bci_m2s  {ours_s:7.3f} s a step")
-    print(f"plain / bci_m2s  {np.median(ratios):.2f} ({ratios.min():.2f}–{ratios.max():.2f})")
+def report(names: Sequence[str], taken: np.ndarray, load: float) -> None:
+    """taken : (rounds, sides) seconds, the plain side first."""
+    wide = max(len(name) for name in names)
+    for name, median_s, best_s in zip(names, np.median(taken, axis=0), taken.min(axis=0), strict=True):
+        print(f"{name:{wide}}  {median_s:8.4f} s a step, best {best_s:.4f} s")
+    for index, name in enumerate(names[1:], start=1):
+        ratios = taken[:, 0] / taken[:, index]
+        print(f"plain / {name}  {np.median(ratios):.2f} ({ratios.min():.2f}–{ratios.max():.2f})")
     print(f"load {load:.1f}")
     if warning := load_warning(load):
         print(warning)

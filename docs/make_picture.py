@@ -51,7 +51,7 @@ def main() -> None:
                     time.sleep(0.25)
                 if look_s in LOOKS_S:
                     console.print()
-                    console.print(live_view(engine.snapshot(), pipeline.classes, plan.contract.name))
+                    console.print(live_view(engine.snapshot(), pipeline.heads, plan.contract.name))
             engine.finish()
             truth = trial_spans(engine.markers)
             print_summary(console, engine.tally, engine.snapshot().health, 0, truth)

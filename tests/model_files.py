@@ -24,8 +24,12 @@ def contract_fields() -> dict[str, Any]:
         "name": "small",
         "description": "two modalities, for tests",
         "simulated": True,
-        "classes": ["negative", "neutral", "positive"],
-        "valence_arousal": {"negative": [-0.7, 0.4], "neutral": [0.0, 0.0], "positive": [0.8, 0.5]},
+        "heads": {
+            "emotion": {
+                "classes": ["negative", "neutral", "positive"],
+                "valence_arousal": {"negative": [-0.7, 0.4], "neutral": [0.0, 0.0], "positive": [0.8, 0.5]},
+            }
+        },
         "window": {"steps": 5, "step_s": 1.0, "hop_s": 0.25},
         "modalities": {
             "eeg": {

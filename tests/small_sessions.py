@@ -56,9 +56,9 @@ def contract(**eeg: Any) -> Contract:
 
 
 def pipeline(infos: dict[str, StreamInfo] | None = None, **options: Any) -> Pipeline:
-    """A pipeline over the small model."""
-    spec = contract(**options.pop("eeg", {}))
-    tensors = small_tensors(spec)
+    """A pipeline over the small model, or another one: `spec` and `tensors`; `eeg` as in ``contract``."""
+    spec = options.pop("spec", None) or contract(**options.pop("eeg", {}))
+    tensors = options.pop("tensors", None) or small_tensors(spec)
     stages = {
         modality: ModalityStage(
             modality,

@@ -43,12 +43,12 @@ def test_simulated_streams_run_in_the_live_engine(tmp_path):
     engine = Engine(pipeline, connected.sources, [], time.monotonic, connected.markers)
     engine.start()
     limit = time.monotonic() + 40
-    while not (engine.tally.made["eeg"] and engine.markers) and not engine.wait(0.05):
+    while not (engine.tally.made["eeg", "emotion"] and engine.markers) and not engine.wait(0.05):
         assert time.monotonic() < limit
     engine.finish()
     assert engine.failure is None
     assert engine.markers[0][1] == "rest/start"
-    assert engine.snapshot().latest["eeg"].status is Status.OK
+    assert engine.snapshot().latest["eeg", "emotion"].status is Status.OK
     assert {one.lost for one in engine.snapshot().health} == {0}
 
 

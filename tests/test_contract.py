@@ -19,6 +19,7 @@ from bci_m2s.contract import (
     Contract,
     channel_order,
     check_stream,
+    layout_order,
     load_model_file,
     modality_network,
     pack_modality,
@@ -74,7 +75,9 @@ class TestRoundTrip:
         from safetensors import safe_open
 
         with safe_open(model, framework="np") as file:
-            assert json.loads(file.metadata()["contract"])["classes"] == list(CONTRACT.classes)
+            assert json.loads(file.metadata()["contract"])["heads"]["emotion"]["classes"] == list(
+                CONTRACT.heads["emotion"].classes
+            )
 
     def test_pack_and_unpack_are_inverse(self) -> None:
         network = modality_network(CONTRACT, "eeg")
@@ -104,7 +107,44 @@ class TestRoundTrip:
             if key.startswith("network.")
         }
         network.load_state_dict(state)
-        assert network.eval()(torch.zeros(1, 5, 20)).shape == (1, 3)
+        assert network.eval()(torch.zeros(1, 5, 20))["emotion"].shape == (1, 3)
+
+
+class TestHalfPrecision:
+    def test_the_network_is_rounded_and_the_scaler_is_not(self, tmp_path: Path) -> None:
+        save_model(tmp_path / "full", CONTRACT, TENSORS)
+        save_model(tmp_path / "half", CONTRACT, TENSORS, storage="float16")
+        _, arrays = load_model_file(tmp_path / "half")
+        assert {name: a.dtype for name, a in arrays.items()} == {
+            name: a.dtype for name, a in TENSORS.items()
+        }
+        for name, array in TENSORS.items():
+            if ".network." in name and array.dtype == np.float32:
+                np.testing.assert_array_equal(arrays[name], array.astype(np.float16).astype(np.float32))
+                assert not arrays[name].flags.writeable
+            else:
+                np.testing.assert_array_equal(arrays[name], array)
+        numbers = sum(a.size for name, a in TENSORS.items() if a.dtype == np.float32)
+        saved = (tmp_path / "full").stat().st_size - (tmp_path / "half").stat().st_size
+        assert saved == pytest.approx(2 * numbers, abs=100)
+
+    def test_numbers_too_large_for_it_are_refused(self, tmp_path: Path) -> None:
+        name = "eye.network.heads.emotion.norm.running_var"
+        tensors = {**TENSORS, name: np.full_like(TENSORS[name], 1e5)}
+        with pytest.raises(ModelError, match=f"{name}' holds numbers too large for float16"):
+            save_model(tmp_path / "m", CONTRACT, tensors, storage="float16")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_layout_order() -> None:
+    """In band-major, place b·C + c holds channel c's band b, which the extractor has at c·K + b."""
+    spec = CONTRACT.modalities["eeg"]
+    assert layout_order(spec) is None
+    order = layout_order(spec.model_copy(update={"layout": "band-major"}))
+    assert order is not None
+    assert [int(order[b * 4 + c]) for b in range(5) for c in range(4)] == [
+        c * 5 + b for b in range(5) for c in range(4)
+    ]
 
 
 class TestSaving:
@@ -195,8 +235,18 @@ class TestTensorsRefused:
         assert "got float32 (20,), expected float64 (20,)" in message
 
     def test_number_type_that_no_model_has(self, tmp_path: Path) -> None:
+        message = self.refused(tmp_path, eeg__scaler__mean=np.zeros(20, np.int8))
+        assert message == "tensor 'eeg.scaler.mean' holds 'I8', expected one of F16, F32, F64, I64"
+
+    def test_half_precision_is_for_the_network_only(self, tmp_path: Path) -> None:
         message = self.refused(tmp_path, eeg__scaler__mean=np.zeros(20, np.float16))
-        assert message == "tensor 'eeg.scaler.mean' holds 'F16', expected one of F32, F64, I64"
+        assert "got float16 (20,), expected float64 (20,)" in message
+
+    def test_a_head_with_a_name_that_torch_uses(self, tmp_path: Path) -> None:
+        fields = contract_fields()
+        fields["heads"]["training"] = {"classes": ["a", "b"]}
+        message = refusal(raw_model(tmp_path / "m", fields))
+        assert "network: heads: got 'training', expected a name that torch does not use" in message
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_not_finite(self, value: float, tmp_path: Path) -> None:

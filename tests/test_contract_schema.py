@@ -38,12 +38,25 @@ WRONG_TOP = [
     ("name", "a\x1b[31mb", r"contract: name: got 'a\x1b[31mb', expected must hold printable"),
     ("name", ..., "contract: name: got nothing"),
     ("simulated", "no", "contract: simulated: got 'no', expected a valid boolean"),
-    ("classes", ["one"], "contract: classes: got ['one']"),
-    ("classes", ["a", "b", "a"], "contract: classes: got 'a' twice"),
-    ("classes", "negative", "contract: classes: got 'negative', expected a valid array"),
-    ("clases", [], "clases: got an unknown field, expected a known one; nearest: 'classes'"),
-    ("valence_arousal", {"happy": [0, 0]}, "valence_arousal: got 'happy', expected a known name"),
-    ("valence_arousal.neutral", [0.0, 1.5], "neutral.1: got 1.5, expected less than or equal to 1"),
+    ("heads", {}, "contract: heads: got {}"),
+    ("heads", {"a.b": {"classes": ["x", "y"]}}, "heads.a.b"),
+    ("heads", {f"h{i}": {"classes": ["x", "y"]} for i in range(9)}, "contract: heads: got {'h0'"),
+    ("heds", {}, "heds: got an unknown field, expected a known one; nearest: 'heads'"),
+    ("heads.emotion.classes", ["one"], "contract: heads.emotion.classes: got ['one']"),
+    ("heads.emotion.classes", ["a", "b", "a"], "contract: classes: got 'a' twice"),
+    ("heads.emotion.classes", ["a", "unknown"], "contract: classes: got 'unknown', expected names other"),
+    ("heads.emotion.classes", "negative", "heads.emotion.classes: got 'negative', expected a valid array"),
+    (
+        "heads.emotion.clases",
+        [],
+        "emotion.clases: got an unknown field, expected a known one; nearest: 'cl",
+    ),
+    ("heads.emotion.valence_arousal", {"happy": [0, 0]}, "valence_arousal: got 'happy', expected a known"),
+    (
+        "heads.emotion.valence_arousal.neutral",
+        [0.0, 1.5],
+        "neutral.1: got 1.5, expected less than or equal",
+    ),
     ("window.steps", 0, "contract: window.steps: got 0, expected greater than or equal to 1"),
     ("window.steps", 10**9, "window.steps: got 1000000000, expected less than"),
     ("window.steps", 5.5, "window.steps: got 5.5"),
@@ -84,6 +97,18 @@ WRONG_EEG = [
     ("network.params.dropout", 10**400, "dropout: got 1000"),
     ("rate_max_hz", 10**400, "modalities.eeg.rate_max_hz: got 1000"),
     ("normaliser.params", {"duration_s": 10**400}, "normaliser.params.duration_s: got 1000"),
+    ("layout", "row-major", "modalities.eeg.layout: got 'row-major', expected 'channel-major' or 'band-"),
+    ("calibration", {"valence": {}}, "modalities.eeg.calibration: got 'valence', expected a known name"),
+    ("calibration", {"emotion": {"temperature": 0.0}}, "emotion.temperature: got 0.0, expected greater"),
+    ("calibration", {"emotion": {"temperature": 101}}, "emotion.temperature: got 101, expected less"),
+    ("calibration", {"emotion": {"unknown_below": 1.5}}, "emotion.unknown_below: got 1.5, expected less"),
+    ("calibration", {"emotion": {"ece_after": -0.1}}, "emotion.ece_after: got -0.1, expected greater"),
+    ("calibration", {"emotion": {"windows": -1}}, "emotion.windows: got -1, expected greater"),
+    (
+        "calibration",
+        {"emotion": {"temp": 1}},
+        "emotion.temp: got an unknown field, expected a known one; ne",
+    ),
     ("network", {"name": "m2s-sequence", "params": {"heads": 3}}, "expected a multiple of the 3 heads"),
 ]
 WRONG_FIELDS = WRONG_TOP + [(f"modalities.eeg.{where}", value, words) for where, value, words in WRONG_EEG]
@@ -122,6 +147,23 @@ def test_defaults_fill_what_is_left_out(tmp_path: Path) -> None:
     assert contract.modalities["eye"].max_missing == 0.25
 
 
+def test_band_major_needs_as_many_bands_for_every_channel() -> None:
+    fields = change(contract_fields(), "modalities.eye.layout", "band-major")
+    with pytest.raises(ContractError, match="n_features: got 33, expected a multiple of the 5 channels"):
+        Contract.model_validate(fields)
+
+
+def test_the_first_head_and_all_class_names() -> None:
+    fields = contract_fields()
+    fields["heads"]["arousal"] = {"classes": ["low", "high"]}
+    contract = Contract.model_validate(fields)
+    assert contract.first_head == "emotion"
+    assert contract.class_names == {
+        "emotion": ("negative", "neutral", "positive"),
+        "arousal": ("low", "high"),
+    }
+
+
 def test_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         small_contract().name = "other"
@@ -129,6 +171,6 @@ def test_frozen() -> None:
 
 def test_made_in_python_it_is_checked_too() -> None:
     with pytest.raises(ContractError, match="classes: got 'a' twice"):
-        Contract.model_validate(change(contract_fields(), "classes", ["a", "a"]))
+        Contract.model_validate(change(contract_fields(), "heads.emotion.classes", ["a", "a"]))
     with pytest.raises(ValidationError, match="unknown"):
         Contract.model_validate(change(contract_fields(), "unknown", 1))

@@ -56,7 +56,7 @@ def test_stamps_grow_stage_by_stage_and_the_tally_counts_all():
     engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
     run(engine, until=lambda: False)
     made = [one for one in sink.estimates if one.status is Status.OK]
-    assert engine.tally.made["eeg"] == len(made) > 0
+    assert engine.tally.made["eeg", "emotion"] == len(made) > 0
     for one in made:
         stamps = one.stamps
         assert stamps.received_s <= stamps.features_s <= stamps.inferred_s <= stamps.published_s
@@ -84,7 +84,7 @@ def test_silence_gives_stale_answers_and_one_event():
     assert stale[0].reason.endswith(" s old")
     assert np.isnan(stale[0].probabilities).all()
     assert [event.kind for event in sink.events].count("stale") == 1
-    assert engine.snapshot().latest["eeg"].status is Status.STALE
+    assert engine.snapshot().latest["eeg", "emotion"].status is Status.STALE
 
 
 def test_an_error_in_a_reader_ends_the_run_with_everything_closed():

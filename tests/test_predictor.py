@@ -41,7 +41,9 @@ def windows(modality: str, n: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np
     return np.random.default_rng(seed).normal(size=(n, *SHAPES[modality]))
 
 
-def reference(modality: str, features: Any, contract: Contract = CONTRACT, tensors: Any = TENSORS) -> Any:
+def reference(
+    modality: str, features: Any, contract: Contract = CONTRACT, tensors: Any = TENSORS, head: str = ""
+) -> Any:
     """Logits of the network itself, in eval mode, gradients on, so that nothing is kept or folded early."""
     network = modality_network(contract, modality)
     parts = unpack_modality(tensors, modality)
@@ -49,7 +51,8 @@ def reference(modality: str, features: Any, contract: Contract = CONTRACT, tenso
         k.removeprefix("network."): torch.tensor(v) for k, v in parts.items() if k.startswith("network.")
     }
     network.load_state_dict(state)
-    return network.eval()(torch.tensor(features, dtype=torch.float32)).detach().numpy()
+    answer = network.eval()(torch.tensor(features, dtype=torch.float32))
+    return answer[head or contract.first_head].detach().numpy()
 
 
 @pytest.mark.parametrize("modality", SHAPES)
@@ -62,21 +65,20 @@ class TestAnswers:
 
     def test_probabilities_are_their_softmax(self, predictor: Predictor, modality: str) -> None:
         x = windows(modality, 7)
-        probabilities = predictor.predict(modality, x)
+        probabilities = predictor.predict_proba(modality, x)
         assert probabilities.dtype == np.float64
         expected = softmax(predictor.logits(modality, x).astype(np.float64), axis=1)
         np.testing.assert_allclose(probabilities, expected, rtol=1e-14)
         np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-14)
-        np.testing.assert_array_equal(predictor.predict_proba(modality, x), probabilities)
 
     def test_one_window_has_the_same_bits_whatever_came_between(self, modality: str) -> None:
         x = windows(modality, 40)
         first = Predictor(CONTRACT, TENSORS, "cpu")
-        alone = np.concatenate([first.predict(modality, row[None]) for row in x])
+        alone = np.concatenate([first.predict_proba(modality, row[None]) for row in x])
         second = Predictor(CONTRACT, TENSORS, "cpu")
         for i in np.random.default_rng(1).permutation(len(x)):
-            second.predict(modality, windows(modality, 3, seed=int(i)))
-            np.testing.assert_array_equal(second.predict(modality, x[i : i + 1])[0], alone[i])
+            second.predict_proba(modality, windows(modality, 3, seed=int(i)))
+            np.testing.assert_array_equal(second.predict_proba(modality, x[i : i + 1])[0], alone[i])
 
     def test_bits_do_not_depend_on_where_the_input_lies_in_memory(
         self, predictor: Predictor, modality: str
@@ -99,13 +101,13 @@ class TestAnswers:
         np.testing.assert_allclose(together, apart, atol=1e-5)
 
     def test_no_window_gives_no_answer(self, predictor: Predictor, modality: str) -> None:
-        assert predictor.predict(modality, windows(modality, 0)).shape == (0, 3)
+        assert predictor.predict_proba(modality, windows(modality, 0)).shape == (0, 3)
 
     def test_input_is_left_alone(self, predictor: Predictor, modality: str) -> None:
         x = windows(modality, 2).astype(np.float32)
         x.flags.writeable = False
         before = x.copy()
-        predictor.predict(modality, x)
+        predictor.predict_proba(modality, x)
         np.testing.assert_array_equal(x, before)
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
@@ -113,13 +115,13 @@ class TestAnswers:
         x = windows(modality, 2)
         x[1, 2, 3] = value
         with pytest.raises(ContractError, match="got NaN or infinity, expected finite float32 numbers"):
-            predictor.predict(modality, x)
+            predictor.predict_proba(modality, x)
 
     def test_wrong_shape_is_refused(self, predictor: Predictor, modality: str) -> None:
         x = windows(modality, 2)
         for wrong in (x[0], x[:, :4], x[:, :, :-1], x[None]):
             with pytest.raises(ContractError, match=r"expected \(B, 5, \d+\)"):
-                predictor.predict(modality, wrong)
+                predictor.predict_proba(modality, wrong)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -158,7 +160,7 @@ def test_published_size(tmp_path: Path) -> None:
 
 def test_unknown_modality_is_refused(predictor: Predictor) -> None:
     with pytest.raises(ContractError, match="modality: got 'ecg', expected one of eeg, eye"):
-        predictor.predict("ecg", windows("eeg", 1))
+        predictor.predict_proba("ecg", windows("eeg", 1))
 
 
 def test_loading_draws_no_random_number() -> None:
@@ -176,14 +178,70 @@ def test_weights_are_the_predictor_s_own() -> None:
     np.testing.assert_array_equal(model.logits("eeg", windows("eeg", 1)), before)
 
 
-@pytest.mark.parametrize("key", ["classifier.norm.running_var", "classifier.out.weight"])
+def two_heads(**calibration: Any) -> tuple[Contract, Any]:
+    """The small model with two heads; `calibration` is that of the EEG, by head."""
+    fields = contract_fields()
+    fields["heads"]["arousal"] = {"classes": ["low", "high"]}
+    fields["modalities"]["eeg"]["calibration"] = calibration
+    contract = Contract.model_validate(fields)
+    return contract, small_tensors(contract)
+
+
+class TestHeads:
+    def test_each_head_gives_its_own_logits_and_the_first_is_meant_by_default(self) -> None:
+        contract, tensors = two_heads()
+        model, x = Predictor(contract, tensors, "cpu"), windows("eeg", MAX_ROWS + 2)
+        for head, n_classes in (("emotion", 3), ("arousal", 2)):
+            logits = model.logits("eeg", x, head)
+            assert logits.shape == (len(x), n_classes)
+            np.testing.assert_allclose(logits, reference("eeg", x, contract, tensors, head), atol=1e-5)
+        np.testing.assert_array_equal(model.logits("eeg", x), model.logits("eeg", x, "emotion"))
+        np.testing.assert_array_equal(model.predict_proba("eeg", x), model.predict_all("eeg", x)["emotion"])
+
+    def test_all_heads_come_from_one_pass(self) -> None:
+        contract, tensors = two_heads()
+        model, x = Predictor(contract, tensors, "cpu"), windows("eye", 3)
+        passes = []
+        model._networks["eye"].register_forward_hook(lambda *_: passes.append(1))
+        every = model.predict_all("eye", x)
+        assert passes == [1]
+        assert list(every) == ["emotion", "arousal"]
+        for head, probabilities in every.items():
+            np.testing.assert_array_equal(probabilities, model.predict_proba("eye", x, head))
+        assert {p.shape for p in model.predict_all("eye", windows("eye", 0)).values()} == {(0, 3), (0, 2)}
+
+    def test_the_temperature_divides_the_logits_of_its_head_and_modality_only(self) -> None:
+        contract, tensors = two_heads(arousal={"temperature": 2.5})
+        model, x = Predictor(contract, tensors, "cpu"), windows("eeg", 4)
+        logits = model.logits("eeg", x, "arousal").astype(np.float64)
+        found = model.predict_proba("eeg", x, "arousal")
+        np.testing.assert_allclose(found, softmax(logits / 2.5, axis=1), rtol=1e-12)
+        np.testing.assert_array_equal(found, model.predict_all("eeg", x)["arousal"])
+        plain = Predictor(*two_heads(), "cpu")
+        np.testing.assert_array_equal(model.logits("eeg", x, "arousal"), plain.logits("eeg", x, "arousal"))
+        np.testing.assert_array_equal(model.predict_proba("eeg", x), plain.predict_proba("eeg", x))
+        y = windows("eye", 2)
+        np.testing.assert_array_equal(
+            model.predict_proba("eye", y, "arousal"), plain.predict_proba("eye", y, "arousal")
+        )
+
+    def test_an_unknown_head_is_named_with_the_known_ones(self) -> None:
+        model = Predictor(*two_heads(), "cpu")
+        for ask in (model.logits, model.predict_proba):
+            with pytest.raises(
+                ContractError, match="head: got 'valence', expected one of emotion, arousal"
+            ):
+                ask("eeg", windows("eeg", 1), "valence")
+
+
+@pytest.mark.parametrize("key", ["heads.emotion.norm.running_var", "heads.emotion.out.weight"])
 def test_weights_that_give_no_number_are_noticed(key: str) -> None:
     name = f"eeg.network.{key}"
     broken = {**TENSORS, name: np.full_like(TENSORS[name], -3e38)}
     model = Predictor(CONTRACT, broken, "cpu")
     many = 100 * windows("eeg", 50)
     with pytest.raises(ModelError, match="model 'small': the answer for 'eeg' is not finite"):
-        model.predict("eeg", many)
+        model.predict_proba("eeg", many)
 
 
 class TestThreads:
@@ -193,7 +251,7 @@ class TestThreads:
         seen = []
 
         def infer() -> None:
-            model.predict("eeg", windows("eeg", 1))
+            model.predict_proba("eeg", windows("eeg", 1))
             seen.append(torch.get_num_threads())
 
         worker = threading.Thread(target=infer)
@@ -277,7 +335,7 @@ def test_another_failure_is_not_hidden() -> None:
     model = Predictor(CONTRACT, TENSORS, "cpu")
     model._networks["eeg"] = Failing()
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        model.predict("eeg", windows("eeg", 1))
+        model.predict_proba("eeg", windows("eeg", 1))
 
 
 @needs_cuda
@@ -300,4 +358,4 @@ class TestCuda:
                 logits = model._networks["eeg"](model._on_device("eeg", x))
         finally:
             torch.cuda.set_sync_debug_mode("default")
-        assert torch.isfinite(logits).all()
+        assert torch.isfinite(logits["emotion"]).all()

@@ -34,5 +34,8 @@ class Extractor(Protocol):
 # raises ContractError for parameters that do not fit the stream.
 EXTRACTORS = {
     "de": "bci_m2s.features.de:DifferentialEntropy",
+    "distributed": "bci_m2s.features.distributed:Distributed",
+    "ecg": "bci_m2s.features.ecg:Electrocardiogram",
     "eye": "bci_m2s.features.eye:EyeMovements",
+    "physiology": "bci_m2s.features.physiology:PeripheralPhysiology",
 }

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 
 class Network(Protocol):
-    """What every entry of ``NETWORKS`` builds: a ``torch.nn.Module`` with these two methods."""
+    """What every entry of ``NETWORKS`` builds: a ``torch.nn.Module`` with these methods."""
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
         """features : (B, T, F) → (B, T, embedding), one vector a step."""
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """features : (B, T, F) → (B, classes) logits."""
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """features : (B, T, F) → (B, projection), what the heads share."""
+
+    def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        """features : (B, T, F) → head: (B, classes) logits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ _SIZES = {
 }
 
 # What a contract may name as `network`. Each function is called with every setting as a keyword and
-# with n_features, n_channels and n_classes.
+# with n_features, n_channels and classes (head: number of classes).
 NETWORKS: dict[str, NetworkKind] = {
     "m2s-electrode": NetworkKind(
         "bci_m2s.networks.m2s:electrode_network", {**_SIZES, "head_width": Setting(64, 1, 256)}
@@ -103,7 +106,7 @@ def complete_params(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_network(
-    name: str, params: Mapping[str, Any], *, n_features: int, n_channels: int, n_classes: int
+    name: str, params: Mapping[str, Any], *, n_features: int, n_channels: int, heads: Mapping[str, int]
 ) -> torch.nn.Module:
     """Build a network with fresh random weights (torch's global generator).
 
@@ -113,7 +116,7 @@ def build_network(
     params : settings that differ from their defaults
     n_features : F, features of a step
     n_channels : C, channels that the features come from; F must be a multiple of it for electrodes
-    n_classes : length of the logits
+    heads : number of classes of each head, by name
 
     Raises
     ------
@@ -123,6 +126,6 @@ def build_network(
     settings = complete_params(name, params)
     build = load_class({name: NETWORKS[name].build}, name)
     network: torch.nn.Module = build(
-        n_features=n_features, n_channels=n_channels, n_classes=n_classes, **settings
+        n_features=n_features, n_channels=n_channels, classes=heads, **settings
     )
     return network

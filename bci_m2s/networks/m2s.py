@@ -1,4 +1,4 @@
-"""The M2S networks for one modality: encoder, projection, classifier.
+"""The M2S networks for one modality: encoder, projection, one classifier a head.
 
 Shapes: B windows in a batch, T steps, F features a step, C channels, K = F / C bands; electrode features
 are channel-major, (C, K) flattened. Two encoders share what follows them:
@@ -13,10 +13,13 @@ Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from bci_m2s.errors import ContractError
+from bci_m2s.networks.dropout import Dropout
 from bci_m2s.networks.sts import STSAttention
 
 
@@ -30,14 +33,14 @@ class ElectrodeLayer(nn.Module):
         width = n_channels * n_bands
         self.tokens = (n_channels, n_bands)
         self.attention = STSAttention(n_bands, heads, head_width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.norm1 = nn.LayerNorm(width)
         self.ffn = nn.Sequential(
             nn.Linear(width, ffn),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(ffn, width),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.norm2 = nn.LayerNorm(width)
 
@@ -103,6 +106,8 @@ class SequenceEncoder(nn.Module):
             nn.TransformerEncoderLayer(embedding, heads, ffn, dropout, activation="relu", batch_first=True)
             for _ in range(depth)
         )
+        for layer in self.layers:
+            layer.dropout, layer.dropout1, layer.dropout2 = (Dropout(dropout) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
         """x : (B, T, F) → (B, T, embedding)."""
@@ -146,26 +151,47 @@ class Classifier(nn.Module):
 
 
 class SingleModality(nn.Module):
-    """Encoder, projection and classifier of one modality: (B, T, F) → (B, classes) logits."""
+    """Encoder, projection and classifiers of one modality: (B, T, F) → logits of every head.
 
-    def __init__(self, encoder: nn.Module, projection: Projection, classifier: Classifier) -> None:
+    Parameters
+    ----------
+    encoder, projection : shared by all heads
+    heads : a ``Classifier`` for each head, by its name
+    """
+
+    def __init__(self, encoder: nn.Module, projection: Projection, heads: nn.ModuleDict) -> None:
         super().__init__()
-        self.encoder, self.projection, self.classifier = encoder, projection, classifier
+        self.encoder, self.projection, self.heads = encoder, projection, heads
 
     def embed(self, features: Tensor) -> Tensor:
         """features : (B, T, F) → (B, T, embedding)."""
         return self.encoder(features)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """features : (B, T, F) → (B, classes) logits."""
-        return self.classifier(self.projection(self.embed(features)))
+    def project(self, features: Tensor) -> Tensor:
+        """features : (B, T, F) → (B, projection)."""
+        return self.projection(self.embed(features))
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """features : (B, T, F) → head: (B, classes) logits, in the order of the heads."""
+        projected = self.project(features)
+        return {name: classifier(projected) for name, classifier in self.heads.items()}
+
+
+def _classifiers(projection: int, hidden: int, heads: Mapping[str, int]) -> nn.ModuleDict:
+    """One classifier for each head. heads : name → number of classes. Raises ContractError."""
+    made = nn.ModuleDict()
+    for name, n_classes in heads.items():
+        if hasattr(made, name):  # torch keeps the name of every attribute of a module
+            raise ContractError("network", "heads", repr(name), "a name that torch does not use itself")
+        made[name] = Classifier(projection, hidden, n_classes)
+    return made
 
 
 def electrode_network(
     *,
     n_features: int,
     n_channels: int,
-    n_classes: int,
+    classes: Mapping[str, int],
     depth: int,
     heads: int,
     head_width: int,
@@ -196,7 +222,7 @@ def electrode_network(
         embedding=embedding,
     )
     return SingleModality(
-        encoder, Projection(embedding, projection), Classifier(projection, hidden, n_classes)
+        encoder, Projection(embedding, projection), _classifiers(projection, hidden, classes)
     )
 
 
@@ -204,7 +230,7 @@ def sequence_network(
     *,
     n_features: int,
     n_channels: int,
-    n_classes: int,
+    classes: Mapping[str, int],
     depth: int,
     heads: int,
     ffn: int,
@@ -230,5 +256,5 @@ def sequence_network(
         n_features, depth=depth, heads=heads, ffn=ffn, dropout=dropout, embedding=embedding, causal=causal
     )
     return SingleModality(
-        encoder, Projection(embedding, projection), Classifier(projection, hidden, n_classes)
+        encoder, Projection(embedding, projection), _classifiers(projection, hidden, classes)
     )

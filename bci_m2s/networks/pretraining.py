@@ -126,6 +126,10 @@ class Encoded:
         """The same numbers without their graph."""
         return Encoded(self.x.detach(), self.er.detach(), self.ei.detach())
 
+    def float(self) -> Encoded:
+        """In float32, whatever precision the encoders ran in."""
+        return Encoded(self.x.float(), self.er.float(), self.ei.float())
+
 
 class ModalityParts(nn.Module):
     """What one modality trains: the network's encoder and projection, and what only pre-training uses.

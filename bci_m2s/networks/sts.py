@@ -9,6 +9,11 @@ usually written multiplies far more numbers than a token holds. Per head,
 The weights stay as they are written in the paper; the products are formed in ``forward``. The result is
 the same up to rounding.
 
+What is left is memory traffic: a batch's scores are far larger than its tokens. On the CPU a large batch
+makes them some steps at a time, few enough to stay in the cache, and the backward pass makes them again
+instead of reading them back (``attend_in_parts``). A small batch, another device, autocast and
+``torch.compile`` take the same products at once (``attend``); on the CPU both give the same bits.
+
 Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134.
 """
 
@@ -18,6 +23,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+SCORES_AT_ONCE = 2**18  # 1 MiB in float32: two such blocks are in use at a time
 
 
 class STSAttention(nn.Module):
@@ -51,13 +59,10 @@ class STSAttention(nn.Module):
         # Rows are ordered (channel, head), so that the heads' scores of a channel lie side by side and
         # the sum over heads is part of the second product.
         queries = (x.reshape(n, channels, bands) @ score).reshape(n, channels * heads, bands)
-        weights = torch.softmax(queries @ y.transpose(1, 2), dim=-1)  # (n, C·H, C)
-        weights = weights.reshape(n, channels, heads * channels)
         values = (y @ value).reshape(n, channels, heads, bands)
         values = values.permute(0, 3, 2, 1).reshape(n, bands, heads * channels)
-        # Transposed, because BLAS is a quarter as fast with K = 5 columns as with K = 5 rows.
-        mixed = (values @ weights.transpose(1, 2)).transpose(1, 2)  # (n, C, K)
-        return (mixed + self.to_out.bias).reshape(batch, steps, channels, bands)
+        mixed = (attend_in_parts if _parts_pay(queries, y) else attend)(queries, y, values)
+        return (mixed.transpose(1, 2) + self.to_out.bias).reshape(batch, steps, channels, bands)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """The heads' bilinear forms and value maps, (K, H·K) each; gradients reach the weights."""
@@ -66,13 +71,15 @@ class STSAttention(nn.Module):
         k = self.to_k.weight.reshape(heads, width, -1)
         v = self.to_v.weight.reshape(heads, width, -1)
         out = self.to_out.weight.reshape(-1, heads, width)
-        score = torch.einsum("hdi,hdj->ihj", q, k) / width**0.5
-        value = torch.einsum("hdi,jhd->ihj", v, out)
+        with torch.autocast(q.device.type, enabled=False):  # small sums, and a kept fold serves later calls
+            score = torch.einsum("hdi,hdj->ihj", q, k) / width**0.5
+            value = torch.einsum("hdi,jhd->ihj", v, out)
         return score.flatten(1), value.flatten(1)
 
     def _forms(self) -> tuple[Tensor, Tensor]:
         """The folded weights; kept from call to call in eval mode when no gradient is wanted."""
-        stamp = None if self.training or torch.is_grad_enabled() else self._stamp()
+        learning = self.training or torch.is_grad_enabled()
+        stamp = None if learning or torch.compiler.is_compiling() else self._stamp()
         if stamp is None:
             return self.folded()
         if self._kept is None or self._kept[0] != stamp:
@@ -110,3 +117,96 @@ def mix_steps(x: Tensor) -> Tensor:
     first = x[:, :1]
     before = torch.cat([first, x[:, :-1]], dim=1)
     return (x + before + first) / 3
+
+
+def attend(queries: Tensor, tokens: Tensor, values: Tensor) -> Tensor:
+    """Softmax attention of every head over the channels, summed over the heads.
+
+    Transposed in the second product, because BLAS is a quarter as fast with K columns as with K rows.
+
+    Parameters
+    ----------
+    queries : (n, C·H, K), channel by channel
+    tokens : (n, C, K)
+    values : (n, K, H·C), head by head
+
+    Returns
+    -------
+    (n, K, C)
+    """
+    weights = torch.softmax(queries @ tokens.transpose(1, 2), dim=-1)  # (n, C·H, C)
+    n, channels, across = len(tokens), tokens.shape[1], values.shape[2]
+    return values @ weights.reshape(n, channels, across).transpose(1, 2)
+
+
+def attend_in_parts(queries: Tensor, tokens: Tensor, values: Tensor) -> Tensor:
+    """``attend``, some of the n at a time; differentiable once."""
+    mixed: Tensor = _AttendInParts.apply(queries, tokens, values)
+    return mixed
+
+
+def _parts_pay(queries: Tensor, tokens: Tensor) -> bool:
+    """Whether there is more than one part; a single window is not."""
+    if (
+        torch.compiler.is_compiling()
+        or queries.shape[0] * queries.shape[1] * tokens.shape[1] <= SCORES_AT_ONCE
+    ):
+        return False
+    return queries.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+
+
+class _AttendInParts(torch.autograd.Function):
+    """Keeps its three inputs, which are small, and none of the scores."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, tokens: Tensor, values: Tensor) -> Tensor:
+        ctx.save_for_backward(queries, tokens, values)
+        n, channels, bands = tokens.shape
+        mixed = tokens.new_empty(n, bands, channels)
+        block = _block(queries, tokens)
+        for part in _parts(block, tokens):
+            weights = _softmax_scores(queries[part], tokens[part], block)
+            torch.bmm(values[part], weights.transpose(1, 2), out=mixed[part])
+        return mixed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *received: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        queries, tokens, values = ctx.saved_tensors
+        (n, rows, bands), channels = queries.shape, tokens.shape[1]
+        gradient, across = received[0].contiguous(), queries.transpose(1, 2).contiguous()
+        # Features before channels, for the reason given in `attend`.
+        by_query, by_token = queries.new_empty(n, bands, rows), tokens.new_empty(n, bands, channels)
+        by_value = torch.empty_like(values, memory_format=torch.contiguous_format)
+        block = _block(queries, tokens)
+        other = torch.empty_like(block)
+        for part in _parts(block, tokens):
+            weights = _softmax_scores(queries[part], tokens[part], block)  # (m, C, H·C)
+            torch.bmm(gradient[part], weights, out=by_value[part])
+            change = other[: len(weights)]  # (m, C·H, C)
+            torch.bmm(gradient[part].transpose(1, 2), values[part], out=change.view_as(weights))
+            weights = weights.view_as(change)
+            # Through the softmax, row by row: w · (g − Σ w·g).
+            change.mul_(weights)
+            change.addcmul_(weights, change.sum(dim=-1, keepdim=True), value=-1)
+            torch.bmm(tokens[part].transpose(1, 2), change.transpose(1, 2), out=by_query[part])
+            torch.bmm(across[part], change, out=by_token[part])
+        return by_query.transpose(1, 2), by_token.transpose(1, 2), by_value
+
+
+def _block(queries: Tensor, tokens: Tensor) -> Tensor:
+    """Room for the scores of one part, (m, C·H, C)."""
+    (n, rows, _), channels = queries.shape, tokens.shape[1]
+    return queries.new_empty(min(n, max(1, SCORES_AT_ONCE // (rows * channels))), rows, channels)
+
+
+def _parts(block: Tensor, tokens: Tensor) -> list[slice]:
+    size = max(1, len(block))
+    return [slice(begin, begin + size) for begin in range(0, len(tokens), size)]
+
+
+def _softmax_scores(queries: Tensor, tokens: Tensor, block: Tensor) -> Tensor:
+    """Attention weights of one part, written into `block`: (m, C, H·C)."""
+    scores = torch.bmm(queries, tokens.transpose(1, 2), out=block[: len(queries)])
+    torch.softmax(scores, dim=-1, out=scores)  # row by row, so in place is safe
+    return scores.view(len(scores), tokens.shape[1], -1)

@@ -1,8 +1,10 @@
-"""Estimates as an LSL stream of type ``Emotion``, for LabRecorder and for the experiment.
+"""Estimates as LSL streams of type ``Emotion``, for LabRecorder and for the experiment.
 
-Channels: one probability a class, then confidence, age in ms, status code (``types.Status``), modality
-code (position in the description's list of modalities). All float32; NaN where there is no estimate.
-The stamp of a sample is the local time of the window's last sample, so it lines up with the signal.
+There is one stream for each head. With one head it has the pipeline's name for it, with several
+``NAME-HEAD``. Channels: one probability a class, then confidence, age in ms, status code
+(``types.Status``), modality code (position in the description's list of modalities), and unknown: 1 where
+the confidence is too low for an answer. All float32; NaN where there is no estimate. The stamp of a sample
+is the local time of the window's last sample, so it lines up with the signal.
 """
 
 from __future__ import annotations
@@ -26,16 +28,21 @@ class OutletSink:
         del folder
         self._session = session
         self._modalities = list(session["modalities"])
-        self._outlet: Any = None
+        self._outlets: dict[str, Any] = {}  # by head
 
     def open(self) -> None:
-        """Create the outlet and describe it."""
+        """Create the outlets and describe them."""
+        heads, name = self._session["heads"], self._session["outlet_name"]
+        for head, classes in heads.items():
+            info = self._info(f"{name}-{head}" if len(heads) > 1 else name, head, list(classes))
+            self._outlets[head] = pylsl.StreamOutlet(info)
+
+    def _info(self, name: str, head: str, classes: list[str]) -> pylsl.StreamInfo:
         session = self._session
-        classes = list(session["classes"])
-        labels = [*classes, "confidence", "age", "status", "modality"]
-        units = [*["probability"] * (len(classes) + 1), "milliseconds", "code", "code"]
+        labels = [*classes, "confidence", "age", "status", "modality", "unknown"]
+        units = [*["probability"] * (len(classes) + 1), "milliseconds", "code", "code", "code"]
         info = pylsl.StreamInfo(
-            session["outlet_name"],
+            name,
             "Emotion",
             len(labels),
             pylsl.IRREGULAR_RATE,
@@ -49,6 +56,7 @@ class OutletSink:
         description.append_child_value("manufacturer", "bci_m2s")
         description.append_child_value("model", str(session["model"]["name"]))
         description.append_child_value("simulated", str(session["model"]["simulated"]).lower())
+        description.append_child_value("head", head)
         codes = description.append_child("codes")
         statuses = codes.append_child("status")
         for status in Status:
@@ -56,10 +64,10 @@ class OutletSink:
         modalities = codes.append_child("modality")
         for number, modality in enumerate(self._modalities):
             modalities.append_child_value(modality, str(number))
-        self._outlet = pylsl.StreamOutlet(info)
+        return info
 
     def estimate(self, estimate: Estimate, wall_s: float) -> None:
-        """Push one sample."""
+        """Push one sample to the head's stream."""
         del wall_s
         values = np.array(
             [
@@ -68,15 +76,17 @@ class OutletSink:
                 1e3 * estimate.stamps.age_s,
                 int(estimate.status),
                 self._modalities.index(estimate.modality),
+                estimate.unknown,
             ],
             dtype=np.float32,
         )
         stamp = estimate.stamps.last_sample_s
-        self._outlet.push_sample(values, pylsl.local_clock() if math.isnan(stamp) else stamp)
+        stamp = pylsl.local_clock() if math.isnan(stamp) else stamp
+        self._outlets[estimate.head].push_sample(values, stamp)
 
     def event(self, event: Event) -> None:
         """Events are not published here."""
 
     def close(self) -> None:
-        """Withdraw the outlet."""
-        self._outlet = None
+        """Withdraw the outlets."""
+        self._outlets.clear()

@@ -1,4 +1,8 @@
-"""``estimates.csv``: one row an estimate, one column a fact, empty where there is none (NA)."""
+"""``estimates.csv``: one row an estimate, one column a fact, empty where there is none (NA).
+
+With several heads a due window makes several rows, and the classes of all heads have their columns; a row
+fills those of its own head.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from bci_m2s.types import Estimate, Event
 COLUMNS = (
     "index",
     "modality",
+    "head",
     "status",
     "reason",
     "label",
@@ -37,7 +42,8 @@ class TableSink:
 
     def __init__(self, folder: Path, session: Mapping[str, Any]) -> None:
         self.path = folder / "estimates.csv"
-        self._classes = list(session["classes"])
+        self._heads: Mapping[str, list[str]] = session["heads"]
+        self._classes = list(dict.fromkeys(name for classes in self._heads.values() for name in classes))
         self._file: TextIO | None = None
         self._rows = 0
 
@@ -48,22 +54,24 @@ class TableSink:
         except OSError as problem:
             raise OutputError(f"{self.path}: cannot be created: {problem.strerror}") from None
         self._writer = csv.writer(self._file)
-        self._writer.writerow([*COLUMNS[:6], *(f"p_{name}" for name in self._classes), *COLUMNS[6:]])
+        self._writer.writerow([*COLUMNS[:7], *(f"p_{name}" for name in self._classes), *COLUMNS[7:]])
 
     def estimate(self, estimate: Estimate, wall_s: float) -> None:
         """Append a row and hand it to the operating system."""
         assert self._file is not None
         stamps = estimate.stamps
-        label = self._classes[estimate.class_index] if estimate.class_index >= 0 else ""
+        classes = self._heads[estimate.head]
+        shares = dict(zip(classes, map(float, estimate.probabilities), strict=True))
         self._writer.writerow(
             [
                 self._rows,
                 estimate.modality,
+                estimate.head,
                 estimate.status.name.lower(),
                 estimate.reason,
-                label,
+                estimate.label(classes),
                 _number(estimate.confidence),
-                *(_number(float(probability)) for probability in estimate.probabilities),
+                *(_number(shares.get(name, math.nan)) for name in self._classes),
                 _number(estimate.start_s),
                 _number(estimate.end_s),
                 estimate.first_index,

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bci_m2s.training.datasets import find_dataset
-from bci_m2s.training.datasets.layout import DataSet, Problem
+import numpy as np
+
+from bci_m2s.contract import Contract
+from bci_m2s.errors import BciM2sError
+from bci_m2s.training.datasets import RAW, find_dataset
+from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, TrialSpan
+from bci_m2s.training.datasets.recordings import MarkerSettings, matched_recordings, unmatched_recordings
+from bci_m2s.types import FloatArray
 
 Key = tuple[int, int, int]  # subject, session, trial
 Found = dict[Key, dict[str, int]]  # steps by modality
+Counts = dict[str, Counter[int]]  # head → how many trials of each class
+MOST_LABELS = 8  # channels that are named
 
 
-def check_dataset(root: Path, format: str, feature: str = "") -> list[str]:
+def check_dataset(
+    root: Path,
+    format: str,
+    feature: str = "",
+    *,
+    contract: Contract | None = None,
+    markers: MarkerSettings | None = None,
+) -> list[str]:
     """Read every file of a data set and say what was found: lines to print.
 
     One bad file is a line of the report and never ends it.
+
+    Parameters
+    ----------
+    feature : which of the distributed features, "raw" for the signals; "" for the usual one
+    contract : for own recordings: the model whose modalities and classes they should fit; without one
+        every stream and every label is listed as it is
+    markers : for own recordings: how markers name trials
 
     Raises
     ------
@@ -26,22 +49,37 @@ def check_dataset(root: Path, format: str, feature: str = "") -> list[str]:
         When `root` is not a copy of this data set at all.
     """
     data, chosen = find_dataset(format, feature)
+    if data.name == "recordings":
+        markers = markers or MarkerSettings()
+        if contract is None:
+            data = unmatched_recordings(root, markers)
+        else:
+            data = matched_recordings(root, contract, markers)
+    return _check_raw(root, data) if chosen == RAW else _check_features(root, data, chosen)
+
+
+def _check_features(root: Path, data: DataSet, feature: str) -> list[str]:
     problems: list[Problem] = []
     found: Found = {}
-    labels: Counter[int] = Counter()
-    for trial in data.read(root, chosen, problems.append):
+    counts: Counts = defaultdict(Counter)
+    for trial in data.read(root, feature, problems.append) if data.read else ():
         found[trial.subject, trial.session, trial.trial] = {
             modality: len(rows) for modality, rows in trial.steps.items()
         }
-        labels[trial.label] += 1
+        for head, label in trial.labels.items():
+            counts[head][label] += 1
     by_subject = defaultdict(list)
     for problem in problems:
         by_subject[problem.subject].append(problem)
-    lines = [f"{data.name}, feature {chosen}, steps of {data.step_s[chosen]:g} s: {root}"]
-    for subject in sorted({*data.subjects, *by_subject}):
+    lines = [f"{data.name}, feature {feature}, steps of {data.step_s[feature]:g} s: {root}"]
+    for subject in sorted({*data.subjects, *(int(one) for one in by_subject)}):
         lines += _subject_lines(data, subject, found)
-        lines += [f"  {'' if one.left_out else 'note: '}{one}" for one in by_subject[subject]]
-    return lines + _summary(data, found, labels, problems)
+        lines += _problem_lines(by_subject[subject])
+    return lines + _summary(data, found, counts, problems)
+
+
+def _problem_lines(problems: Iterable[Problem]) -> list[str]:
+    return [f"  {'' if one.left_out else 'note: '}{one}" for one in problems]
 
 
 def _subject_lines(data: DataSet, subject: int, found: Found) -> list[str]:
@@ -81,19 +119,128 @@ def _ranges(values: Iterable[int]) -> str:
     return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)
 
 
-def _summary(data: DataSet, found: Found, labels: Counter[int], problems: list[Problem]) -> list[str]:
+def _summary(data: DataSet, found: Found, counts: Counts, problems: list[Problem]) -> list[str]:
     per_subject = sum(len(row) for row in data.labels)
-    shares = ", ".join(f"{name} {labels[index]}" for index, name in enumerate(data.classes))
+    shares = "; ".join(_shares(names, counts.get(head, Counter())) for head, names in data.heads.items())
     complete = sum(
         all(name in steps for name in data.modalities if _distributed(data, name, key[0]))
         for key, steps in found.items()
     )
-    bad = sum(problem.left_out for problem in problems)
     expected = per_subject * len(data.subjects)
     return [
         f"trials: {len(found)} of {expected} found, {complete} complete ({shares})",
-        f"problems: {bad}; notes: {len(problems) - bad}",
+        _problem_count(problems),
     ]
+
+
+def _shares(names: tuple[str, ...], count: Counter[int]) -> str:
+    return ", ".join(f"{name} {count[index]}" for index, name in enumerate(names)) or "no label"
+
+
+def _problem_count(problems: list[Problem]) -> str:
+    bad = sum(problem.left_out for problem in problems)
+    return f"problems: {bad}; notes: {len(problems) - bad}"
+
+
+@dataclass
+class _RawReport:
+    """What was found of each subject so far."""
+
+    lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counts = field(default_factory=lambda: defaultdict(Counter))
+    sessions: int = 0
+    trials: int = 0
+
+
+def _check_raw(root: Path, data: DataSet) -> list[str]:
+    problems: list[Problem] = []
+    report = _RawReport()
+    for segments in data.read_raw(root, problems.append) if data.read_raw else ():
+        _add_session(report, segments, data.heads, problems.append)
+    by_subject = defaultdict(list)
+    for problem in problems:
+        by_subject[str(problem.subject)].append(problem)
+    lines = [f"{data.name}, raw signals: {root}"]
+    for subject in sorted({*report.lines, *by_subject}, key=_by_number):
+        lines += report.lines.get(subject) or [f"subject {subject}: nothing found"]
+        lines += _problem_lines(by_subject[subject])
+    absent = [one for one in data.subjects if str(one) not in report.lines and str(one) not in by_subject]
+    lines += [f"subjects {_ranges(absent)}: nothing found"] if absent else []
+    people = f"{len(report.lines)}{f' of {len(data.subjects)}' if data.subjects else ''}"
+    lines.append(f"people: {people}; sessions: {report.sessions}; trials: {report.trials}")
+    lines += [f"{head}: {_shares(names, report.counts[head])}" for head, names in data.heads.items()]
+    return [*lines, _problem_count(problems)]
+
+
+def _by_number(subject: str) -> tuple[int, str]:
+    return (int(subject) if subject.isdecimal() else -1), subject
+
+
+def _add_session(
+    report: _RawReport,
+    segments: list[RawSegment],
+    heads: Mapping[str, tuple[str, ...]],
+    on_problem: OnProblem,
+) -> None:
+    subject, session = segments[0].subject, segments[0].session
+    streams: dict[str, RawStream] = {}
+    lengths_s: dict[str, float] = defaultdict(float)
+    trial_lines = []
+    for segment in segments:
+        times = {}
+        for modality, stream in segment.streams.items():
+            try:
+                times[modality] = _times(stream)
+            except BciM2sError as problem:
+                on_problem(Problem(Path(stream.info.name), subject, session, 0, f"{modality}: {problem}"))
+                continue
+            streams.setdefault(modality, stream)
+            lengths_s[modality] += len(times[modality]) / (stream.info.rate_hz or np.inf)
+        for span in segment.spans:
+            trial_lines.append(_trial_line(span, segment, times, heads))
+            for head, label in span.labels.items():
+                report.counts[head][label] += 1
+    said = "; ".join(_stream(name, stream, lengths_s[name]) for name, stream in streams.items())
+    report.lines[subject] += [
+        f"subject {subject}, session {session}: {said or 'nothing readable'}",
+        *trial_lines,
+    ]
+    report.sessions += 1
+    report.trials += len(trial_lines)
+
+
+def _times(stream: RawStream) -> FloatArray:
+    """Stamps of a stream's samples, those without any finite value left out."""
+    kept = [
+        chunk.times[np.isfinite(np.asarray(chunk.samples, dtype=np.float64)).any(axis=1)]
+        for chunk in stream.chunks()
+    ]
+    return np.concatenate(kept) if kept else np.empty(0)
+
+
+def _stream(modality: str, stream: RawStream, length_s: float) -> str:
+    info = stream.info
+    labels = ", ".join(info.labels[:MOST_LABELS]) + (", ..." if info.n_channels > MOST_LABELS else "")
+    rate = f"{info.rate_hz:g} Hz, {length_s:.1f} s" if info.rate_hz else "irregular"
+    plural = "" if info.n_channels == 1 else "s"
+    return f"{modality} {info.n_channels} channel{plural} ({labels}), {rate}"
+
+
+def _trial_line(
+    span: TrialSpan,
+    segment: RawSegment,
+    times: Mapping[str, FloatArray],
+    heads: Mapping[str, tuple[str, ...]],
+) -> str:
+    length_s = span.stop_s - span.start_s
+    parts = [f"    trial {span.trial}: {length_s:.1f} s"]
+    parts += [f"{head} {heads[head][label]}" for head, label in span.labels.items()]
+    for modality, stamps in times.items():
+        rate_hz = segment.streams[modality].info.rate_hz
+        inside = np.count_nonzero((stamps >= span.start_s) & (stamps < span.stop_s))
+        if rate_hz and inside / rate_hz < length_s - 1.0:
+            parts.append(f"{modality} has {inside / rate_hz:.1f} s of it")
+    return ", ".join(parts)
 
 
 def print_dataset_check(root: Path, format: str, feature: str = "") -> None:
@@ -103,5 +250,7 @@ def print_dataset_check(root: Path, format: str, feature: str = "") -> None:
 
     console = Console(highlight=False, markup=False)
     for line in check_dataset(root, format, feature):
-        marked = line.startswith("  ") or "missing" in line or "nothing found" in line
+        line = "".join(letter if letter.isprintable() else "?" for letter in line)  # labels come from files
+        told = line.startswith("  ") and not line.startswith("    ")
+        marked = told or "missing" in line or "nothing found" in line
         console.print(Text(line, style="yellow" if marked else ""), soft_wrap=True)

@@ -60,6 +60,8 @@ class LossSettings:
     club_per_step : estimate at each step; false averages mean, log variance and target over time first
     club_derangement : negatives never pair a window with itself; false draws any permutation
     club_floor : penalise max(0, estimate), as a mutual information cannot be negative
+    club_ceiling : penalise at most this estimate of each modality, nats: where the estimator does not
+        fit, the estimate can grow without bound and would drown the other losses; infinity for none
     """
 
     weights: LossWeights = field(default_factory=LossWeights)
@@ -69,6 +71,7 @@ class LossSettings:
     club_per_step: bool = True
     club_derangement: bool = True
     club_floor: bool = True
+    club_ceiling: float = 20.0
 
 
 RELEASED = LossSettings(
@@ -77,6 +80,7 @@ RELEASED = LossSettings(
     club_per_step=False,
     club_derangement=False,
     club_floor=False,
+    club_ceiling=math.inf,
 )
 
 
@@ -297,7 +301,7 @@ def _permutation(n: int, generator: torch.Generator | None) -> Tensor:
 
 
 def total_loss(terms: Mapping[str, Tensor], settings: LossSettings) -> Tensor:
-    """Weighted sum of ``pair_terms``, (); the CLUB estimates are floored at 0 where settings say so.
+    """Weighted sum of ``pair_terms``, (); the CLUB estimates are limited where settings say so.
 
     Raises ContractError when every term is switched off.
     """
@@ -306,7 +310,7 @@ def total_loss(terms: Mapping[str, Tensor], settings: LossSettings) -> Tensor:
     parts = []
     for name, value in terms.items():
         if name.startswith("club"):
-            value = value.clamp(min=0.0) if settings.club_floor else value
+            value = value.clamp(0.0 if settings.club_floor else -math.inf, settings.club_ceiling)
             parts.append(settings.weights.club * value)
         else:
             parts.append(getattr(settings.weights, name) * value)

@@ -13,11 +13,17 @@ from bci_m2s.networks import NETWORKS, build_network, complete_params
 SMALL = {"depth": 2, "heads": 2, "ffn": 32, "embedding": 16, "projection": 8, "hidden": 12}
 CHANNELS, BANDS, CLASSES = 4, 5, 3
 FEATURES = CHANNELS * BANDS
+HEADS = {"emotion": CLASSES}
 
 
 def small(name: str, **params: Any) -> Any:
     torch.manual_seed(5)
-    return build_network(name, SMALL | params, n_features=FEATURES, n_channels=CHANNELS, n_classes=CLASSES)
+    return build_network(name, SMALL | params, n_features=FEATURES, n_channels=CHANNELS, heads=HEADS)
+
+
+def answer(network: Any, x: torch.Tensor) -> torch.Tensor:
+    """Logits of the one head, (B, classes)."""
+    return network(x)["emotion"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -25,39 +31,40 @@ class TestEveryNetwork:
     def test_shapes(self, name: str) -> None:
         network = small(name)
         x = torch.randn(6, 5, FEATURES)
-        assert network(x).shape == (6, CLASSES)
+        assert {head: logits.shape for head, logits in network(x).items()} == {"emotion": (6, CLASSES)}
         assert network.embed(x).shape == (6, 5, SMALL["embedding"])
+        assert network.project(x).shape == (6, SMALL["projection"])
 
     @pytest.mark.parametrize("steps", [1, 2, 9])
     def test_any_number_of_steps(self, name: str, steps: int) -> None:
-        assert small(name)(torch.randn(3, steps, FEATURES)).shape == (3, CLASSES)
+        assert answer(small(name), torch.randn(3, steps, FEATURES)).shape == (3, CLASSES)
 
     def test_eval_is_deterministic_and_training_is_not(self, name: str) -> None:
         network = small(name, dropout=0.5)
         x = torch.randn(6, 5, FEATURES)
-        assert not torch.equal(network.train()(x), network(x))
+        assert not torch.equal(answer(network.train(), x), answer(network, x))
         network.eval()
-        assert torch.equal(network(x), network(x))
+        assert torch.equal(answer(network, x), answer(network, x))
         with torch.inference_mode():
-            assert torch.allclose(network(x), network(x), atol=0, rtol=0)
+            assert torch.allclose(answer(network, x), answer(network, x), atol=0, rtol=0)
 
     def test_inference_equals_eval_with_gradients(self, name: str) -> None:
         network = small(name).eval()
         x = torch.randn(6, 5, FEATURES)
-        expected = network(x)
+        expected = answer(network, x)
         with torch.inference_mode():
-            assert (network(x) - expected).abs().max() < 1e-5
+            assert (answer(network, x) - expected).abs().max() < 1e-5
 
     def test_batch_of_one_equals_its_row_in_eval(self, name: str) -> None:
         network = small(name).eval()
         x = torch.randn(6, 5, FEATURES)
         with torch.inference_mode():
-            assert (network(x[2:3]) - network(x)[2:3]).abs().max() < 1e-5
+            assert (answer(network, x[2:3]) - answer(network, x)[2:3]).abs().max() < 1e-5
 
     def test_every_weight_gets_a_gradient(self, name: str) -> None:
         network = small(name, dropout=0.0)
         x, y = torch.randn(16, 5, FEATURES), torch.arange(16) % CLASSES
-        torch.nn.functional.cross_entropy(network(x), y).backward()
+        torch.nn.functional.cross_entropy(answer(network, x), y).backward()
         silent = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
         assert silent == []
 
@@ -70,10 +77,31 @@ class TestEveryNetwork:
         optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
         for _ in range(20):
             optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(network(x), y).backward()
+            torch.nn.functional.cross_entropy(answer(network, x), y).backward()
             optimiser.step()
-        accuracy = (network.eval()(x).argmax(1) == y).float().mean()
+        accuracy = (answer(network.eval(), x).argmax(1) == y).float().mean()
         assert accuracy > 0.9
+
+    def test_heads_share_encoder_and_projection_and_nothing_else(self, name: str) -> None:
+        heads = {"valence": 2, "arousal": 2, "emotion": 5}
+        network = build_network(name, SMALL, n_features=FEATURES, n_channels=CHANNELS, heads=heads).eval()
+        x = torch.randn(6, 5, FEATURES)
+        every, projected = network(x), network.project(x)
+        assert {head: logits.shape[1] for head, logits in every.items()} == heads
+        for head, logits in every.items():
+            assert torch.equal(logits, network.heads[head](projected))
+        assert not torch.equal(every["valence"], every["arousal"])
+        every["valence"].sum().backward()
+        touched = {
+            key.split(".")[1]
+            for key, p in network.named_parameters()
+            if p.grad is not None and "heads" in key
+        }
+        assert touched == {"valence"}
+
+    def test_a_head_cannot_have_a_name_that_torch_uses(self, name: str) -> None:
+        with pytest.raises(ContractError, match="network: heads: got 'keys', expected a name that torch"):
+            build_network(name, SMALL, n_features=FEATURES, n_channels=CHANNELS, heads={"keys": 2})
 
     def test_layers_start_different(self, name: str) -> None:
         first, second = small(name).encoder.layers
@@ -85,11 +113,11 @@ class TestEveryNetwork:
         assert same == []
 
     def test_default_sizes_are_the_published_ones(self, name: str) -> None:
-        network: Any = build_network(name, {}, n_features=310, n_channels=62, n_classes=3)
+        network: Any = build_network(name, {}, n_features=310, n_channels=62, heads=HEADS)
         assert len(network.encoder.layers) == 4
         assert network.projection.linear.weight.shape == (32, 128)
-        assert network.classifier.hidden.weight.shape == (128, 32)
-        assert network.classifier.out.weight.shape == (3, 128)
+        assert network.heads["emotion"].hidden.weight.shape == (128, 32)
+        assert network.heads["emotion"].out.weight.shape == (3, 128)
         assert network.embed(torch.randn(1, 5, 310)).shape == (1, 5, 128)
 
     def test_unknown_setting_names_the_nearest(self, name: str) -> None:
@@ -121,12 +149,12 @@ def test_causal_takes_only_true_or_false() -> None:
 
 def test_features_that_are_not_channels_times_bands_are_refused() -> None:
     with pytest.raises(ContractError, match="n_features: got 21, expected a multiple of the 4 channels"):
-        build_network("m2s-electrode", SMALL, n_features=21, n_channels=4, n_classes=3)
+        build_network("m2s-electrode", SMALL, n_features=21, n_channels=4, heads=HEADS)
 
 
 def test_embedding_that_heads_cannot_share_is_refused() -> None:
     with pytest.raises(ContractError, match="embedding: got 128, expected a multiple of the 3 heads"):
-        build_network("m2s-sequence", {"heads": 3}, n_features=33, n_channels=5, n_classes=3)
+        build_network("m2s-sequence", {"heads": 3}, n_features=33, n_channels=5, heads=HEADS)
 
 
 @pytest.mark.parametrize(

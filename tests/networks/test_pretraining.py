@@ -24,9 +24,9 @@ FEATURES = (20, 7)
 
 def networks(**params: Any) -> tuple[Any, Any]:
     torch.manual_seed(3)
-    a = build_network("m2s-electrode", SMALL, n_features=FEATURES[0], n_channels=4, n_classes=3)
+    a = build_network("m2s-electrode", SMALL, n_features=FEATURES[0], n_channels=4, heads={"emotion": 3})
     settings = SMALL | {"causal": True} | params
-    b = build_network("m2s-sequence", settings, n_features=FEATURES[1], n_channels=1, n_classes=3)
+    b = build_network("m2s-sequence", settings, n_features=FEATURES[1], n_channels=1, heads={"emotion": 3})
     return a, b
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -12,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bci_m2s.networks.sts import STSAttention, mix_steps
+from bci_m2s.networks import sts
+from bci_m2s.networks.sts import STSAttention, attend, attend_in_parts, mix_steps
 
 
 def written_out(layer: STSAttention, x: Tensor) -> Tensor:
@@ -67,6 +70,107 @@ def test_equals_in_double_precision() -> None:
     layer = STSAttention(5).double()
     x = torch.randn(2, 5, 62, 5, dtype=torch.float64)
     assert largest_difference(layer(x), written_out(layer, x)) < 1e-13
+
+
+def inputs_of_attention(n: int, channels: int, heads: int, bands: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(n)
+    shapes = [(n, channels * heads, bands), (n, channels, bands), (n, bands, heads * channels)]
+    return [
+        torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes
+    ]
+
+
+@pytest.mark.parametrize("at_once", [1, 40, 100, 10**6])
+def test_parts_have_the_gradients_of_finite_differences(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of one, of two with a last one that is smaller, of four, and all in one."""
+    monkeypatch.setattr(sts, "SCORES_AT_ONCE", at_once)
+    assert torch.autograd.gradcheck(attend_in_parts, inputs_of_attention(5, 3, 2, 2))
+    assert torch.autograd.gradcheck(attend, inputs_of_attention(5, 3, 2, 2))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 40])
+def test_parts_equal_the_whole(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sts, "SCORES_AT_ONCE", 3 * 9 * 9 * 4)
+    inputs = inputs_of_attention(n, 9, 4, 5)
+    whole, parts = attend(*inputs), attend_in_parts(*inputs)
+    assert torch.equal(whole, parts)
+    weights = torch.randn(whole.shape, dtype=torch.float64)
+    first, second = (torch.autograd.grad((out * weights).sum(), inputs) for out in (whole, parts))
+    assert all(largest_difference(a, b) < 1e-12 for a, b in zip(first, second, strict=True) if n)
+    with torch.no_grad():
+        assert torch.equal(attend_in_parts(*inputs), parts)
+
+
+def test_a_large_batch_goes_in_parts_and_a_window_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    counted = sts.attend_in_parts
+
+    def counting(*inputs: Tensor) -> Tensor:
+        taken.append(len(inputs[0]))
+        return counted(*inputs)
+
+    monkeypatch.setattr(sts, "attend_in_parts", counting)
+    layer = STSAttention(5)
+    large = torch.randn(16, 5, 62, 5)
+    got = layer(large)
+    assert taken == [80]
+    layer(large[:1])
+    assert taken == [80]
+    assert largest_difference(got, written_out(layer, large)) < 1e-5
+
+
+def test_a_window_gives_the_same_bits_every_time(layer: STSAttention) -> None:
+    layer.eval()
+    window = torch.randn(1, 5, 62, 5)
+    with torch.inference_mode():
+        first = layer(window)
+        assert all(torch.equal(layer(window), first) for _ in range(20))
+
+
+def test_bf16_autocast_is_close_and_leaves_no_trace(layer: STSAttention) -> None:
+    x = torch.randn(16, 5, 62, 5, requires_grad=True)
+    wanted = [x, *layer.parameters()]
+    weights = torch.randn(16, 5, 62, 5)
+
+    def run(half: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            out = layer(x).float()
+        return out, torch.autograd.grad((out * weights).sum(), wanted)
+
+    (exact, exact_gradients), (half, half_gradients) = run(False), run(True)
+    pairs = [(half, exact), *zip(half_gradients, exact_gradients, strict=True)]
+    for got, expected in pairs:
+        assert got.isfinite().all()
+        assert (got - expected).norm() < 0.02 * expected.norm()
+    assert not torch.equal(half, exact)
+    layer.eval()
+    with torch.inference_mode():  # a fold that is kept under autocast serves float32 afterwards
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(x[:1])
+        assert largest_difference(layer(x[:1]), written_out(layer, x[:1])) < 1e-5
+
+
+# torch's compiler itself warns of torch.jit.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiles_as_one_graph(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forward, backward and inference, as they are without; "inductor" makes machine code."""
+    if backend == "inductor" and not (os.environ.get("BCI_M2S_COMPILE") and shutil.which("g++")):
+        pytest.skip("takes 20 s and a C++ compiler: set BCI_M2S_COMPILE=1")
+    monkeypatch.setattr(sts, "SCORES_AT_ONCE", 16)  # uncompiled it goes in parts
+    torch.manual_seed(4)
+    layer, x = STSAttention(5, 2, 4), torch.randn(3, 5, 4, 5)
+    got, expected = torch.compile(layer, backend=backend, fullgraph=True)(x), layer(x)
+    assert largest_difference(got, expected) < 1e-5
+    wanted = list(layer.parameters())
+    gradients = [torch.autograd.grad(out.square().sum(), wanted) for out in (got, expected)]
+    assert all(largest_difference(a, b) < 1e-4 for a, b in zip(*gradients, strict=True))
+    layer.eval()
+    with torch.inference_mode():
+        compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+        assert largest_difference(compiled(x), layer(x)) < 1e-5
 
 
 def test_mix_steps_of_known_numbers() -> None:

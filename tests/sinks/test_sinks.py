@@ -5,6 +5,7 @@ import json
 import math
 import time
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pylsl
@@ -17,13 +18,14 @@ from bci_m2s.types import Estimate, Event, Stamps, Status
 
 NAN = math.nan
 SESSION = {
-    "classes": ["negative", "neutral", "positive"],
+    "heads": {"emotion": ["negative", "neutral", "positive"]},
     "modalities": ["eeg", "eye"],
     "model": {"name": "m", "simulated": True},
     "outlet_name": f"test-{uuid.uuid4().hex[:8]}",
 }
 MADE = Estimate(
     "eye",
+    "emotion",
     10,
     1289,
     5.0,
@@ -36,6 +38,7 @@ MADE = Estimate(
 )
 REFUSED = Estimate(
     "eeg",
+    "emotion",
     0,
     9,
     5.0,
@@ -46,12 +49,20 @@ REFUSED = Estimate(
     NAN,
     Stamps(101.0, NAN, NAN, NAN, 101.5),
 )
+TWO_HEADS = {
+    **SESSION,
+    "outlet_name": f"test-{uuid.uuid4().hex[:8]}",
+    "heads": {**SESSION["heads"], "arousal": ["low", "neutral", "high"]},
+}
+AROUSAL = replace(
+    MADE, head="arousal", probabilities=np.array([0.1, 0.3, 0.6]), confidence=0.6, unknown=False
+)
 EVENT = Event("gap", "eeg: gap of 1 s", 12.5, 1.8e9, {"lost_samples": 255})
 OFFLINE = Event("marker", "x", NAN, 1.8e9)
 
 
-def sink(name, folder):
-    return load_class(SINKS, name)(folder, SESSION)
+def sink(name, folder, session=SESSION):
+    return load_class(SINKS, name)(folder, session)
 
 
 @pytest.mark.parametrize("name", SINKS)
@@ -89,6 +100,7 @@ def test_the_table_reads_back(tmp_path):
         rows = list(csv.DictReader(file))
     made.close()
     assert [row["index"] for row in rows] == ["0", "1"]
+    assert [row["head"] for row in rows] == ["emotion", "emotion"]
     good, none = rows
     assert (good["modality"], good["status"], good["label"]) == ("eye", "ok", "positive")
     assert float(good["p_positive"]) == 0.7
@@ -102,6 +114,30 @@ def test_the_table_reads_back(tmp_path):
         "",
     )
     assert float(none["age_ms"]) == pytest.approx(500)
+
+
+def test_an_unknown_answer_keeps_its_probabilities(tmp_path):
+    made = sink("table", tmp_path)
+    made.open()
+    made.estimate(replace(MADE, unknown=True), 1.8e9)
+    made.close()
+    with made.path.open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["status"], row["label"]) == ("ok", "unknown")
+    assert (float(row["confidence"]), float(row["p_positive"])) == (0.7, 0.7)
+
+
+def test_heads_share_a_table_and_each_fills_its_own_classes(tmp_path):
+    made = sink("table", tmp_path, TWO_HEADS)
+    made.open()
+    made.estimate(MADE, 1.8e9)
+    made.estimate(AROUSAL, 1.8e9)
+    made.close()
+    with made.path.open(newline="", encoding="utf-8") as file:
+        emotion, arousal = csv.DictReader(file)
+    assert (emotion["head"], emotion["label"], emotion["p_high"]) == ("emotion", "positive", "")
+    assert (arousal["head"], arousal["label"], arousal["p_negative"]) == ("arousal", "high", "")
+    assert [float(arousal[f"p_{name}"]) for name in ("low", "neutral", "high")] == [0.1, 0.3, 0.6]
 
 
 def test_the_table_opens_in_pandas(tmp_path):
@@ -138,10 +174,11 @@ def test_the_outlet_sends_labelled_estimates(tmp_path):
     inlet.open_stream(timeout=10)
     info = inlet.info(timeout=10)
     assert (info.type(), info.nominal_srate()) == ("Emotion", 0)
-    labels = ["negative", "neutral", "positive", "confidence", "age", "status", "modality"]
+    labels = ["negative", "neutral", "positive", "confidence", "age", "status", "modality", "unknown"]
     assert info.get_channel_labels() == labels
-    assert info.get_channel_units()[-3:] == ["milliseconds", "code", "code"]
+    assert info.get_channel_units()[-4:] == ["milliseconds", "code", "code", "code"]
     assert info.desc().child_value("simulated") == "true"
+    assert info.desc().child_value("head") == "emotion"
     codes = info.desc().child("codes")
     assert codes.child("status").child_value("gap") == str(int(Status.GAP))
     assert codes.child("modality").child_value("eye") == "1"
@@ -151,8 +188,30 @@ def test_the_outlet_sends_labelled_estimates(tmp_path):
     while len(got) < 2 and time.monotonic() < limit:
         samples, stamps = inlet.pull_chunk(timeout=0.2)
         got += list(zip(samples, stamps, strict=True))
-    np.testing.assert_allclose(got[0][0], [0.1, 0.2, 0.7, 0.7, 4.5, 0, 1], rtol=1e-5)
-    np.testing.assert_allclose(got[1][0], [NAN, NAN, NAN, NAN, 500, Status.GAP, 0], rtol=1e-5)
+    np.testing.assert_allclose(got[0][0], [0.1, 0.2, 0.7, 0.7, 4.5, 0, 1, 0], rtol=1e-5)
+    np.testing.assert_allclose(got[1][0], [NAN, NAN, NAN, NAN, 500, Status.GAP, 0, 0], rtol=1e-5)
     np.testing.assert_allclose([stamp for _, stamp in got], [100.0, 101.0])
     inlet.close_stream()
+    made.close()
+
+
+def test_every_head_has_a_stream_of_its_own(tmp_path):
+    made = sink("outlet", tmp_path, TWO_HEADS)
+    made.open()
+    inlets = {}
+    for head in TWO_HEADS["heads"]:
+        found = pylsl.resolve_byprop("name", f"{TWO_HEADS['outlet_name']}-{head}", timeout=10)
+        assert len(found) == 1
+        inlets[head] = pylsl.StreamInlet(found[0])
+        inlets[head].open_stream(timeout=10)
+        info = inlets[head].info(timeout=10)
+        assert info.desc().child_value("head") == head
+        assert info.get_channel_labels()[:3] == TWO_HEADS["heads"][head]
+    made.estimate(MADE, 1.8e9)
+    made.estimate(replace(AROUSAL, unknown=True), 1.8e9)
+    for head, expected in (("emotion", [0.1, 0.2, 0.7, 0.7]), ("arousal", [0.1, 0.3, 0.6, 0.6])):
+        sample, _ = inlets[head].pull_sample(timeout=10)
+        np.testing.assert_allclose(sample[:4], expected, rtol=1e-5)
+        assert sample[-1] == (head == "arousal")  # unknown
+        inlets[head].close_stream()
     made.close()

@@ -5,14 +5,10 @@ import pickle
 import numpy as np
 from scipy import io
 
-from bci_m2s.training.datasets.seed import (
-    BANDS,
-    SEED_IV_FIRST_STEPS,
-    SEED_IV_LABELS,
-    SEED_LABELS,
-    SEED_SECONDS,
-    SEED_V_LABELS,
-)
+from bci_m2s.training.datasets.seed import SEED_LABELS, SEED_SECONDS
+from bci_m2s.training.datasets.seed_iv import SEED_IV_FIRST_STEPS, SEED_IV_LABELS
+from bci_m2s.training.datasets.seed_layout import BANDS
+from bci_m2s.training.datasets.seed_v import SEED_V_LABELS
 
 
 def marked(channels, steps, bands):
@@ -33,9 +29,9 @@ def write_seed_iv(root, subject=1, sessions=(1, 2, 3)):
         save_mat(root / "eye_feature_smooth" / str(session) / f"{subject}_20150915.mat", eye)
 
 
-def save_mat(path, variables):
+def save_mat(path, variables, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
-    io.savemat(path, variables)
+    io.savemat(path, variables, **options)
 
 
 def seed_v_trials():

@@ -8,15 +8,11 @@ from scipy import io
 from bci_m2s.errors import RecordingError, UsageError
 from bci_m2s.training.datasets import DATASETS, find_dataset, load_trials, matlab
 from bci_m2s.training.datasets.matlab import read_mat
-from bci_m2s.training.datasets.seed import (
-    SEED_IV_FIRST_STEPS,
-    SEED_LABELS,
-    SEED_SECONDS,
-    band_dict_eeg,
-    looks_band_major,
-    mat_eeg,
-    mat_eye,
-)
+from bci_m2s.training.datasets.seed import SEED_LABELS, SEED_SECONDS
+from bci_m2s.training.datasets.seed_iv import SEED_IV_FIRST_STEPS
+from bci_m2s.training.datasets.seed_layout import band_dict_eeg, looks_band_major, mat_eeg, mat_eye
+
+DISTRIBUTED = {name: data for name, data in DATASETS.items() if data.read is not None}
 
 
 def read(root, name, feature=""):
@@ -31,10 +27,10 @@ def said(problems):
     return [str(problem) for problem in problems]
 
 
-@pytest.mark.parametrize("data", DATASETS.values(), ids=list(DATASETS))
+@pytest.mark.parametrize("data", DISTRIBUTED.values(), ids=list(DISTRIBUTED))
 def test_tables_are_whole(data):
     for labels in data.labels:
-        assert set(labels) == set(range(len(data.classes)))
+        assert set(labels) == set(range(len(data.heads["emotion"])))
         counts = np.bincount(labels)
         assert counts.min() == counts.max()  # every clip set is balanced
     assert 0 < data.train_trials < len(data.labels[0])
@@ -88,14 +84,14 @@ def test_seed_iv_reads_every_trial(tmp_path):
     assert problems == []
     assert len(trials) == 72
     first = trials[7, 1, 3]
-    assert first.label == 3
+    assert first.labels["emotion"] == 3
     assert first.steps["eeg"].shape == (SEED_IV_FIRST_STEPS[2], 310)
     assert first.steps["eye"].shape == (SEED_IV_FIRST_STEPS[2], 31)
     assert first.steps["eeg"].dtype == np.float64
     assert first.steps["eeg"][5, 11 * 5 + 2] == 200_000 + 11_000 + 5 + 3
     assert first.steps["eye"][5, 11] == 11_000 + 5
-    assert [trials[7, 2, n].label for n in range(1, 6)] == [2, 1, 3, 0, 0]
-    assert [trials[7, 3, n].label for n in range(20, 25)] == [0, 2, 0, 1, 0]
+    assert [trials[7, 2, n].labels["emotion"] for n in range(1, 6)] == [2, 1, 3, 0, 0]
+    assert [trials[7, 3, n].labels["emotion"] for n in range(20, 25)] == [0, 2, 0, 1, 0]
     negative = load_trials(tmp_path, "seed-iv", "psd_LDS")
     assert negative[2].steps["eeg"][5, 57] == -first.steps["eeg"][5, 57]
 
@@ -207,9 +203,9 @@ def test_seed_v_reads_every_trial(tmp_path):
     trials, problems = read(tmp_path, "seed-v")
     assert problems == []
     assert len(trials) == 45
-    assert [trials[16, 1, n].label for n in range(1, 8)] == [4, 1, 3, 2, 0, 4, 1]
+    assert [trials[16, 1, n].labels["emotion"] for n in range(1, 8)] == [4, 1, 3, 2, 0, 4, 1]
     for session in (2, 3):
-        assert [trials[16, session, n].label for n in range(9, 16)] == [2, 1, 3, 4, 1, 2, 0]
+        assert [trials[16, session, n].labels["emotion"] for n in range(9, 16)] == [2, 1, 3, 4, 1, 2, 0]
     one = trials[16, 2, 3]  # key 17
     assert one.steps["eeg"].shape == (2, 310)
     assert one.steps["eeg"][1, 20 * 5 + 3] == 300_000 + 20_000 + 1 + 17
@@ -252,7 +248,7 @@ def test_seed_cuts_a_session_into_its_clips(tmp_path, step_s):
     write_seed(tmp_path / "Chinese", subject=2, session=3, step_s=step_s)
     trials, problems = read(tmp_path, "seed", f"{step_s}s")
     assert problems == []
-    assert [trials[2, 3, n].label for n in range(1, 16)] == list(SEED_LABELS)
+    assert [trials[2, 3, n].labels["emotion"] for n in range(1, 16)] == list(SEED_LABELS)
     start = 0
     for number, seconds in enumerate(SEED_SECONDS, 1):
         steps = trials[2, 3, number].steps

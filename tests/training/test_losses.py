@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bci_m2s.errors import ContractError
-from bci_m2s.networks import build_network
+from bci_m2s.networks import build_network, sts
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.networks.pretraining import ClubEstimator, PairModel
 from bci_m2s.training.losses import (
@@ -38,8 +38,12 @@ UNMASKED = LossSettings(mask_same_trial=False)
 
 def pair_model() -> Any:
     torch.manual_seed(2)
-    a = build_network("m2s-electrode", SMALL, n_features=CHANNELS * BANDS, n_channels=CHANNELS, n_classes=3)
-    b = build_network("m2s-sequence", SMALL | {"causal": True}, n_features=OTHER, n_channels=1, n_classes=3)
+    a = build_network(
+        "m2s-electrode", SMALL, n_features=CHANNELS * BANDS, n_channels=CHANNELS, heads={"emotion": 3}
+    )
+    b = build_network(
+        "m2s-sequence", SMALL | {"causal": True}, n_features=OTHER, n_channels=1, heads={"emotion": 3}
+    )
     assert isinstance(a, SingleModality)
     assert isinstance(b, SingleModality)
     return PairModel(a, b, (CHANNELS * BANDS, OTHER))
@@ -320,7 +324,7 @@ def encode_unfolded(encoder: Any, x: Tensor) -> Tensor:
         sts = layer.attention
         rows = []
         for t in range(x.shape[1]):
-            seen = [x[:, i].unflatten(-1, (CHANNELS, BANDS)) for i in (t, max(t - 1, 0), 0)]
+            seen = [x[:, i].unflatten(-1, layer.tokens) for i in (t, max(t - 1, 0), 0)]
             q = sts.to_q(seen[0]).unflatten(-1, (sts.heads, -1))
             k = (sum(sts.to_k(one) for one in seen) / 3).unflatten(-1, (sts.heads, -1))
             v = (sum(sts.to_v(one) for one in seen) / 3).unflatten(-1, (sts.heads, -1))
@@ -332,20 +336,57 @@ def encode_unfolded(encoder: Any, x: Tensor) -> Tensor:
     return encoder.affine(x)
 
 
+MIDDLING = {"heads": 4, "ffn": 128, "embedding": 32, "projection": 16}
+
+
+def middling_model() -> tuple[Any, tuple[Tensor, Tensor]]:
+    """16 channels and 160 steps: the electrodes' scores are made in several parts."""
+    torch.manual_seed(3)
+    params = SMALL | MIDDLING
+    heads = {"emotion": 3}
+    a: Any = build_network("m2s-electrode", params, n_features=80, n_channels=16, heads=heads)
+    b: Any = build_network(
+        "m2s-sequence", params | {"causal": True}, n_features=33, n_channels=1, heads=heads
+    )
+    return PairModel(a, b, (80, 33)), (random(32, 5, 80).detach(), random(32, 5, 33, seed=5).detach())
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_whole_step_equals_the_plain_reference(masked: bool) -> None:
+    model, inputs = pair_model(), batch()
+    compare_whole_step(model, inputs, TRIALS, masked)
+
+
+def test_the_whole_step_equals_the_plain_reference_at_a_middling_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sts, "SCORES_AT_ONCE", 2**16)
+    parts, in_parts = [], sts.attend_in_parts
+
+    def counting(*inputs: Tensor) -> Tensor:
+        parts.append(len(inputs[0]))
+        return in_parts(*inputs)
+
+    monkeypatch.setattr(sts, "attend_in_parts", counting)
+    model, inputs = middling_model()
+    compare_whole_step(model, inputs, torch.arange(32) // 2, masked=True)
+    assert parts == [160, 160]  # 64 at a time, in each of two layers
+
+
+def compare_whole_step(model: Any, inputs: tuple[Tensor, Tensor], trials: Tensor, masked: bool) -> None:
     """All four losses from the inputs on: the total and the gradient of every parameter."""
-    model, (x_a, x_b) = pair_model(), batch()
+    x_a, x_b = inputs
+    windows = len(x_a)
     settings = dataclasses.replace(LossSettings(club_floor=False), mask_same_trial=masked)
     generator = torch.Generator().manual_seed(12)
     a, b = model(x_a, x_b)
-    terms = pair_terms(model, a, b, settings, trials=TRIALS, generator=generator)
+    terms = pair_terms(model, a, b, settings, trials=trials, generator=generator)
     total = total_loss(terms, settings)
 
     generator = torch.Generator().manual_seed(12)  # the same draws, in the order of the terms
     step = draw_step(5, 2, generator)
-    shuffled_a, shuffled_b = derangement(6, generator), derangement(6, generator)
-    excluded = same_trial(TRIALS if masked else torch.arange(6))
+    shuffled_a, shuffled_b = derangement(windows, generator), derangement(windows, generator)
+    excluded = same_trial(trials if masked else torch.arange(windows))
     er_a, er_b = encode_unfolded(model.a.encoder, x_a), model.b.encoder(x_b)
     ei_a, ei_b = model.a.interaction.linear(x_a).relu(), model.b.interaction.linear(x_b).relu()
     projected = [

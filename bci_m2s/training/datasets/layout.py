@@ -1,4 +1,8 @@
-"""The one form of every labelled data set: trials of step features, and what was wrong with a file."""
+"""The forms in which every data set is read, and what was wrong with a file.
+
+Step features that its owners distribute come as ``LabelledTrial``, raw signals as ``RawSegment``.
+``training.sessions`` makes one form of both.
+"""
 
 from __future__ import annotations
 
@@ -10,43 +14,80 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.types import FloatArray
+from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 
 @dataclass(frozen=True)
 class LabelledTrial:
     """One trial of one person. Subjects, sessions and trials count from 1, as the owners' files do.
 
-    label : class index; steps : modality → (W, F) float64, one row a step, EEG channel-major (band
-    fastest), NaN where the file has it. All modalities of a trial have the same W.
+    labels : head → class index; steps : modality → (W, F) float64, one row a step, EEG channel-major
+    (band fastest), NaN where the file has it. All modalities of a trial have the same W.
     """
 
     subject: int
     session: int
     trial: int
-    label: int
+    labels: dict[str, int]
     steps: dict[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class RawStream:
+    """One stream of a recorded segment.
+
+    info : with labels, units and nominal rate, as a live stream would state them
+    chunks : begins to yield the samples anew at each call; raw units, stamps on the segment's clock
+    """
+
+    info: StreamInfo
+    chunks: Callable[[], Iterator[Chunk]]
+
+
+@dataclass(frozen=True)
+class TrialSpan:
+    """A trial: from `start_s` to `stop_s` on the segment's clock. labels : head → class index."""
+
+    trial: str
+    start_s: float
+    stop_s: float
+    labels: dict[str, int]
+
+
+@dataclass(frozen=True)
+class RawSegment:
+    """What was recorded in one go, all streams on one clock. A session is a list of these, in order.
+
+    streams : modality → stream; spans : the labelled trials in it, none for a resting baseline
+    """
+
+    subject: str
+    session: str
+    streams: dict[str, RawStream]
+    spans: tuple[TrialSpan, ...]
 
 
 @dataclass(frozen=True)
 class Problem:
     """What is wrong with a file, or with one trial in it (`trial` 0: the whole file).
 
+    subject, session : numbers in a published data set, names in own recordings; "" or 0 where unknown
     left_out : the data concerned are not used; otherwise it is only worth knowing
     """
 
     path: Path
-    subject: int
-    session: int
-    trial: int
+    subject: int | str
+    session: int | str
+    trial: int | str
     text: str
     left_out: bool = True
 
     def __str__(self) -> str:
-        parts = [f"subject {self.subject}"]
+        parts = [f"subject {self.subject}"] if self.subject != "" else []
         parts += [f"session {self.session}"] if self.session else []
         parts += [f"trial {self.trial}"] if self.trial else []
-        return f"{', '.join(parts)} ({self.path.parent.name}/{self.path.name}): {self.text}"
+        where = "/".join(part for part in (self.path.parent.name, self.path.name) if part)
+        return f"{', '.join(parts)} ({where}): {self.text}" if parts else f"{where}: {self.text}"
 
 
 OnProblem = Callable[[Problem], None]
@@ -69,27 +110,30 @@ class Place(NamedTuple):
 class DataSet:
     """A data set as distributed.
 
-    classes : names by class index; labels : class index a trial, one row a session
+    heads : names of the classes by class index, for each thing that trials are labelled with
+    labels : class index a trial, one row a session; empty where each person's ratings decide
     modalities : name → number of features; with_eye : subjects whose eye data are distributed
     train_trials : how many first trials of a session its owners train on
     step_s : length of a step, by feature; the first is the default
-    read : (root, feature, on_problem) → trials
+    read : (root, feature, on_problem) → trials; None where no features are distributed
+    read_raw : (root, on_problem) → sessions of raw segments; None where raw signals are not read
     """
 
     name: str
-    classes: tuple[str, ...]
+    heads: dict[str, tuple[str, ...]]
     subjects: tuple[int, ...]
     with_eye: tuple[int, ...]
     labels: tuple[tuple[int, ...], ...]
     train_trials: int
     modalities: dict[str, int]
     step_s: dict[str, float]
-    read: Callable[[Path, str, OnProblem], Iterator[LabelledTrial]]
+    read: Callable[[Path, str, OnProblem], Iterator[LabelledTrial]] | None = None
+    read_raw: Callable[[Path, OnProblem], Iterator[list[RawSegment]]] | None = None
 
     @property
     def default_feature(self) -> str:
-        """The feature that is read unless another is asked for."""
-        return next(iter(self.step_s))
+        """The feature that is read unless another is asked for; "raw" where none is distributed."""
+        return next(iter(self.step_s), "raw")
 
 
 def numbers(values: Any) -> FloatArray:
@@ -100,7 +144,8 @@ def numbers(values: Any) -> FloatArray:
         array = None
     if array is None or array.dtype.kind not in "biuf":
         raise RecordingError(f"holds {type(values).__name__}, expected an array of numbers")
-    array = array.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # some patterns of bytes are a NaN that signals
+        array = array.astype(np.float64)
     if np.isinf(array).any():
         raise RecordingError("holds infinite values")
     return array
@@ -116,7 +161,7 @@ def step_rows(values: Any, n_features: int) -> FloatArray:
 
 def make_trial(
     place: Place,
-    label: int,
+    labels: dict[str, int],
     raw: Mapping[str, Any],
     arrange: Mapping[str, Callable[[Any], FloatArray]],
     on_problem: OnProblem,
@@ -145,4 +190,4 @@ def make_trial(
     if expected_steps and lengths and expected_steps not in lengths.values():
         found = next(iter(lengths.values()))
         on_problem(place.problem(f"{found} steps, distributed with {expected_steps}", left_out=False))
-    return LabelledTrial(place.subject, place.session, place.trial, label, steps) if steps else None
+    return LabelledTrial(place.subject, place.session, place.trial, labels, steps) if steps else None

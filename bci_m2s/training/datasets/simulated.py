@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from bci_m2s.contract import ModalityContract, WindowContract
+from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
-from bci_m2s.training.steps import LabelledSpan, SessionSteps, session_steps
+from bci_m2s.training.datasets.layout import RawSegment, RawStream, TrialSpan
 from bci_m2s.types import Chunk
 
 CHUNK_S = 10.0
 
 
-def simulated_steps(
-    settings: SimulatorSettings,
-    person: int,
-    session: int,
-    modality: str,
-    spec: ModalityContract,
-    window: WindowContract,
-) -> SessionSteps:
-    """One simulated session; modality "eeg" or "eye"."""
+@dataclass(frozen=True)
+class SimulatedChunks:
+    """Chunks of one stream of a simulated session; made anew, and alike, at each reading."""
+
+    settings: SimulatorSettings
+    person: int
+    session: int
+    modality: str
+
+    def __call__(self) -> Iterator[Chunk]:
+        """Make them from the first sample."""
+        made = SimulatedSession(self.settings, self.person, self.session)
+        info = made.eeg_info if self.modality == "eeg" else made.eye_info
+        return _chunks(made, self.modality, info.rate_hz)
+
+
+def simulated_segments(settings: SimulatorSettings, person: int, session: int) -> list[RawSegment]:
+    """One simulated session as one segment: rest, then trials; modalities "eeg" and "eye", head "emotion".
+
+    Parameters
+    ----------
+    person, session : which, from 0; their names are these numbers
+
+    Raises
+    ------
+    ConfigurationError
+        The session is endless, or `person` or `session` negative.
+    """
+    if not settings.n_trials:
+        raise ConfigurationError("simulator: n_trials: got none, expected 1 or more for training")
     made = SimulatedSession(settings, person, session)
-    info = made.eeg_info if modality == "eeg" else made.eye_info
-    trials = [
-        LabelledSpan(trial.start_s, trial.stop_s, settings.classes.index(trial.label))
-        for trial in made.trials
-    ]
-    return session_steps(_chunks(made, modality, info.rate_hz), info, spec, window, person, session, trials)
+    streams = {
+        modality: RawStream(info, SimulatedChunks(settings, person, session, modality))
+        for modality, info in (("eeg", made.eeg_info), ("eye", made.eye_info))
+    }
+    spans = tuple(
+        TrialSpan(
+            str(number), trial.start_s, trial.stop_s, {"emotion": settings.classes.index(trial.label)}
+        )
+        for number, trial in enumerate(made.trials, 1)
+    )
+    return [RawSegment(str(person), str(session), streams, spans)]
 
 
 def _chunks(made: SimulatedSession, modality: str, rate_hz: float) -> Iterator[Chunk]:

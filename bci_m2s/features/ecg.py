@@ -1,0 +1,249 @@
+"""Heart rate and its variability from an electrocardiogram, live.
+
+Every step looks back over the newest `window_s` (15 s unless the model says otherwise) at the intervals
+between heart beats (RR) whose second beat lies there. ``ecg_beats`` finds the beats. Measures are those
+of the Task Force of the ESC and NASPE (1996, "Heart rate variability", Eur. Heart J. 17, 354–381) unless
+said otherwise; how far short windows can be trusted: Munoz et al. 2015, PLoS ONE 10(9), e0138921.
+
+==========================  =======  ==================================================================
+name                        unit     what
+==========================  =======  ==================================================================
+heart_rate_bpm              1/min    60 / mean RR
+rr_mean_ms                  ms       mean RR
+sdnn_ms                     ms       standard deviation of RR (n − 1)
+rmssd_ms                    ms       root mean square of differences between neighbouring RR; √2 × SD1
+pnn50_percent               %        share of these differences above 50 ms
+sd2_ms                      ms       √(2 SDNN² − ½ SDSD²), the long axis of the Poincaré plot (Brennan,
+                                     Palaniswami & Kamen 2001); SDSD is the differences' deviation
+cv_percent                  %        SDNN / mean RR
+heart_rate_min_bpm          1/min    60 / longest RR
+heart_rate_max_bpm          1/min    60 / shortest RR
+heart_rate_slope_bpm_s      1/min/s  slope of the straight line through 60 / RR over time
+rr_respiration_ms           ms       root mean square of the strongest sinusoid of 0.15 to 0.4 Hz in RR (the
+                                     band of respiratory sinus arrhythmia), fitted by least squares
+                                     beside a straight line
+r_amplitude_ln              ln       logarithm of the median R height at 2–25 Hz: a change by a factor is
+                                     a difference, and the normalisation per person takes the gain out
+==========================  =======  ==================================================================
+
+*Rejected* are RR outside 0.27 to 2 s (30 to 220 beats a minute), those that differ from the window's median
+RR by more than `rr_tolerance` (ectopic, missed and false beats), and those during which samples were lost.
+Only differences between neighbours that are both accepted count. Losses up to 20 ms are bridged.
+
+All is NaN, with a reason, when half of the step's samples are lost, when they do not move, when no beat
+came for 3 s, when beats do not stand out of the noise, when more than 30 % of the RR were rejected
+for their length, and when the accepted ones cover less than `min_covered` of the window.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.features.ecg_beats import LONGEST_RR_S, Beat, BeatDetector
+from bci_m2s.features.losses import Joiner
+from bci_m2s.features.parameters import blocks_per_step, check_known, check_rate, column, numbers
+from bci_m2s.types import BoolArray, FloatArray, Step
+
+WHERE = "feature ecg"
+RATES_HZ = (100.0, 4000.0)
+SHORTEST_RR_S = 60.0 / 220.0
+FEWEST_INTERVALS = 5
+BRIDGED_S = 0.02
+SILENCE_S = 3.0
+LEAST_TRACKED = 0.5
+LEAST_CLARITY = 6.0  # noise has 2 to 5, a good ECG 20 to 1000
+LEAST_REGULAR = 0.7
+RESPIRATION_HZ = np.arange(0.15, 0.4001, 0.025)
+
+# Parameters that are numbers: default, smallest, largest.
+NUMBERS: dict[str, tuple[float, float, float]] = {
+    "window_s": (15.0, 8.0, 300.0),
+    "rr_tolerance": (0.3, 0.05, 1.0),
+    "min_covered": (0.5, 0.1, 1.0),
+}
+NAMES = (
+    "heart_rate_bpm",
+    "rr_mean_ms",
+    "sdnn_ms",
+    "rmssd_ms",
+    "pnn50_percent",
+    "sd2_ms",
+    "cv_percent",
+    "heart_rate_min_bpm",
+    "heart_rate_max_bpm",
+    "heart_rate_slope_bpm_s",
+    "rr_respiration_ms",
+    "r_amplitude_ln",
+)
+
+
+class Electrocardiogram:
+    """Extractor of heart-rate features; the module says how each is defined.
+
+    Parameters
+    ----------
+    params : free: `channel`, the label of the ECG (needed when there are several channels); `window_s` 8 to
+        300 s; `rr_tolerance` 0.05 to 1; `min_covered` 0.1 to 1
+    labels : channel labels, in the order of the samples' columns
+    rate_hz : 100 to 4000 Hz
+    step_s, hop_s : length of a step, a whole number of hops and at most `window_s`; a block is one hop
+
+    Raises
+    ------
+    ContractError
+        For an unknown or impossible parameter, a channel that is not there, an impossible rate or timing.
+    """
+
+    names = NAMES
+
+    def __init__(
+        self, params: dict[str, Any], labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float
+    ) -> None:
+        check_known(WHERE, params, ("channel", *NUMBERS))
+        number = numbers(WHERE, params, NUMBERS)
+        check_rate(WHERE, rate_hz, *RATES_HZ)
+        self._blocks_per_step = blocks_per_step(WHERE, step_s, hop_s, number["window_s"])
+        only = labels[0] if len(labels) == 1 else None
+        self._column = column(WHERE, "channel", params.get("channel", only), labels)
+        self._window_s, self._rr_tolerance = number["window_s"], number["rr_tolerance"]
+        self._min_covered, self._rate_hz = number["min_covered"], rate_hz
+        self._detector = BeatDetector(rate_hz, hop_s)
+        self._joiner = Joiner(round(BRIDGED_S * rate_hz))
+        # The window begins that much before the step, and its first interval up to 2 s before that.
+        self.settle_s = self._window_s - step_s + self._detector.settle_s + LONGEST_RR_S
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        self._detector.reset()
+        self._joiner.reset()
+        self._n = 0
+        self._beats: deque[Beat] = deque()
+        self._recent: deque[tuple[int, int, bool]] = deque(maxlen=self._blocks_per_step)
+
+    def push(self, samples: FloatArray, missing: BoolArray) -> Step | None:
+        """Take one block; see ``Extractor.push``."""
+        signal, lost = samples[:, self._column], missing[:, self._column]
+        lost = lost | ~np.isfinite(signal)
+        joined, broken = self._joiner.push(signal, lost)
+        self._beats.extend(self._detector.push(joined, broken))
+        self._n += len(signal)
+        flat = not np.any(joined != joined[0])
+        self._recent.append((len(signal), int(np.count_nonzero(lost)), flat))
+        horizon = self._n - (self._window_s + LONGEST_RR_S) * self._rate_hz
+        while self._beats and self._beats[0].place < horizon:
+            self._beats.popleft()
+        return self._step() if len(self._recent) == self._blocks_per_step else None
+
+    def _step(self) -> Step:
+        problem = self._signal_problem()
+        if not problem:
+            values, problem = self._values()
+        return Step(np.full(len(NAMES), np.nan), problem) if problem else Step(values)
+
+    def _signal_problem(self) -> str:
+        taken, lost = sum(block[0] for block in self._recent), sum(block[1] for block in self._recent)
+        if lost >= LEAST_TRACKED * taken:
+            return f"ECG: {100 * lost / taken:.0f} % of the step's samples lost"
+        if all(flat for _, _, flat in self._recent):
+            return "ECG is flat"
+        if not self._beats or self._n - self._beats[-1].place > SILENCE_S * self._rate_hz:
+            return f"ECG: no heart beat for {SILENCE_S:g} s"
+        if self._detector.clarity() < LEAST_CLARITY:
+            return "ECG: heart beats do not stand out of the noise"
+        return ""
+
+    def _values(self) -> tuple[FloatArray, str]:
+        place, height, joined = (np.array(part) for part in zip(*self._beats, strict=True))
+        time_s = (place - self._n) / self._rate_hz  # 0 is now
+        rr_s, end_s = np.diff(time_s), time_s[1:]
+        whole = (end_s > -self._window_s) & joined[1:]
+        accepted = plausible_intervals(rr_s, whole, self._rr_tolerance)
+        regular = accepted.sum() / max(int(whole.sum()), 1)
+        covered = rr_s[accepted].sum() / self._window_s
+        differences = np.diff(rr_s)[accepted[1:] & accepted[:-1]]
+        if (
+            np.count_nonzero(accepted) < FEWEST_INTERVALS
+            or covered < self._min_covered
+            or not len(differences)
+        ):
+            return np.empty(0), f"ECG: whole beat intervals cover {100 * covered:.0f} % of the window"
+        if regular < LEAST_REGULAR:
+            return np.empty(0), f"ECG: {100 * (1 - regular):.0f} % of the beat intervals are irregular"
+        amplitude = math.log(max(float(np.median(height[1:][accepted])), 1e-300))
+        return np.append(rr_measures(rr_s[accepted], end_s[accepted], differences), amplitude), ""
+
+
+def plausible_intervals(rr_s: FloatArray, whole: BoolArray, tolerance: float) -> BoolArray:
+    """Which of the whole intervals a heart can have made, (k,): see the module."""
+    accepted = whole & (rr_s >= SHORTEST_RR_S) & (rr_s <= LONGEST_RR_S)
+    if not accepted.any():
+        return accepted
+    typical = np.median(rr_s[accepted])
+    return accepted & (np.abs(rr_s - typical) <= tolerance * typical)
+
+
+def rr_measures(rr_s: FloatArray, end_s: FloatArray, differences_s: FloatArray) -> FloatArray:
+    """The features of the module's table that come from RR intervals.
+
+    Parameters
+    ----------
+    rr_s, end_s : (k,) accepted intervals and when each ended, s; k >= 2
+    differences_s : (d,) between accepted neighbours, s; d >= 1
+
+    Returns
+    -------
+    (11,) in the order and units of ``NAMES``, without the amplitude
+    """
+    rr_ms, differences_ms = 1000 * rr_s, 1000 * differences_s
+    mean, sdnn = rr_ms.mean(), rr_ms.std(ddof=1)
+    rate = 60.0 / rr_s
+    centred_s = end_s - end_s.mean()
+    return np.array(
+        [
+            60_000.0 / mean,
+            mean,
+            sdnn,
+            np.sqrt(np.mean(differences_ms**2)),
+            100.0 * np.mean(np.abs(differences_ms) > 50.0),
+            np.sqrt(max(2 * sdnn**2 - 0.5 * differences_ms.var(), 0.0)),
+            100.0 * sdnn / mean,
+            rate.min(),
+            rate.max(),
+            centred_s @ rate / (centred_s @ centred_s),
+            respiratory_rms(rr_ms, centred_s),
+        ]
+    )
+
+
+def respiratory_rms(rr_ms: FloatArray, time_s: FloatArray) -> float:
+    """Root mean square of the strongest sinusoid of 0.15–0.4 Hz in unevenly spaced RR.
+
+    A straight line is taken out of RR and of the sinusoids first, which makes it a joint fit.
+
+    Parameters
+    ----------
+    rr_ms, time_s : (k,) intervals and their times less the mean time
+
+    Returns
+    -------
+    float, in the unit of `rr_ms`
+    """
+    line = np.stack((np.full(len(time_s), len(time_s) ** -0.5), time_s / np.sqrt(time_s @ time_s)))
+    phase = 2 * np.pi * RESPIRATION_HZ[:, None] * time_s
+    waves = np.concatenate((np.cos(phase), np.sin(phase)))  # (2 x frequencies, k)
+    waves -= waves @ line.T @ line
+    rest = rr_ms - rr_ms @ line.T @ line
+    cosine, sine = waves.reshape(2, len(RESPIRATION_HZ), -1)
+    cc, ss, cs = (
+        (one * other).sum(axis=1) for one, other in ((cosine, cosine), (sine, sine), (cosine, sine))
+    )
+    with_cosine, with_sine = cosine @ rest, sine @ rest
+    # What a least-squares fit of both explains: b' G^-1 b, with the 2 x 2 Gram matrix G.
+    explained = ss * with_cosine**2 - 2 * cs * with_cosine * with_sine + cc * with_sine**2
+    determinant = np.maximum(cc * ss - cs**2, 1e-9 * len(rr_ms) ** 2)
+    return math.sqrt(max(float((explained / determinant).max()), 0.0) / len(rr_ms))

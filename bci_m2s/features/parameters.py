@@ -1,0 +1,53 @@
+"""Checks of what a contract gives to an extractor; each raises ContractError naming the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bci_m2s.errors import ContractError, nearest
+
+Limits = Mapping[str, tuple[float, float, float]]  # name: default, smallest, largest
+
+
+def check_known(where: str, params: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse a parameter that the extractor does not have."""
+    for key in params:
+        if key not in known:
+            raise ContractError(where, key, params[key], f"a known parameter{nearest(key, known)}")
+
+
+def numbers(where: str, params: Mapping[str, Any], limits: Limits) -> dict[str, float]:
+    """Return every number of `limits`, as given or by default."""
+    chosen = {}
+    for name, (default, smallest, largest) in limits.items():
+        value = params.get(name, default)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not smallest <= value <= largest:
+            raise ContractError(where, name, repr(value), f"a number from {smallest:g} to {largest:g}")
+        chosen[name] = float(value)
+    return chosen
+
+
+def column(where: str, field: str, label: object, labels: tuple[str, ...]) -> int:
+    """Return the place of the one channel that has this label."""
+    if not isinstance(label, str) or labels.count(label) != 1:
+        expected = f"one channel of the stream{nearest(str(label), labels)}"
+        raise ContractError(where, field, repr(label), expected)
+    return labels.index(label)
+
+
+def blocks_per_step(where: str, step_s: float, hop_s: float, window_s: float) -> int:
+    """Return how many blocks make a step, which is no longer than the window that it looks back over."""
+    ratio = step_s / hop_s if hop_s > 0 else 0.0
+    if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
+        raise ContractError(where, "step_s", step_s, f"a whole number of hops of {hop_s:g} s")
+    if window_s < step_s:
+        raise ContractError(where, "window_s", f"{window_s:g}", f"at least a step ({step_s:g} s)")
+    return round(ratio)
+
+
+def check_rate(where: str, rate_hz: float, smallest_hz: float, largest_hz: float) -> None:
+    """Refuse a sampling rate for which the filters are not made."""
+    if not smallest_hz <= rate_hz <= largest_hz:
+        raise ContractError(where, "rate_hz", rate_hz, f"{smallest_hz:g} to {largest_hz:g} Hz")

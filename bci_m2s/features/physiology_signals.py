@@ -1,0 +1,243 @@
+"""One signal of the body: takes its blocks, keeps its trailing window, gives its values.
+
+Slow signals (skin, breath, temperature) are kept as means of about 1/8 s and are not filtered, so they have
+no state but the window. Quick ones (pulse, muscle, eye) pass causal filters whose state is carried.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from bci_m2s.features.losses import Joiner
+from bci_m2s.features.physiology_windows import (
+    TINY,
+    blinks,
+    breath_values,
+    pulse_values,
+    skin_values,
+    slope_per_s,
+)
+from bci_m2s.filters import FilterBank
+from bci_m2s.types import BoolArray, FloatArray
+
+BIN_S = 0.125
+KEPT_HZ = 100.0  # filtered waves are kept at about this rate, far above their bands
+PULSE_BAND_HZ, BLINK_BAND_HZ = (0.5, 8.0), (1.0, 10.0)
+EOG_BAND_HZ = (0.5, 35.0)
+EMG_LOW_HZ, EMG_HIGH_HZ = 20.0, 200.0
+NYQUIST_SHARE = 0.45  # of the sampling rate, the highest cut-off
+BRIDGED_S = 0.02
+ORDER = 2
+
+
+class Timing(NamedTuple):
+    """rate_hz, length of a block, blocks in a step, trailing window."""
+
+    rate_hz: float
+    hop_s: float
+    blocks: int
+    window_s: float
+
+
+class BodySignal(Protocol):
+    """What the extractor needs of a signal."""
+
+    names: tuple[str, ...]
+    settle_s: float  # beyond the trailing window
+    window_s: float  # how far values look back
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+
+    def push(self, samples: FloatArray, lost: BoolArray) -> None:
+        """Take one block of the channel. samples, lost : (n,)"""
+
+    def values(self, min_tracked: float) -> list[float] | str:
+        """Return a value for each name, or why there is none."""
+
+
+class SlowSignal:
+    """Bins of a slow signal and what is computed from them."""
+
+    settle_s = 0.0
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        timing: Timing,
+        compute: Callable[[FloatArray, float], list[float] | None],
+    ) -> None:
+        self.names, self.window_s, self._compute = names, timing.window_s, compute
+        self._bins = max(1, round(timing.hop_s / BIN_S))
+        self._bin_s = timing.hop_s / self._bins
+        self._kept = round(timing.window_s / self._bin_s)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        self._levels = np.empty(0)  # NaN where all samples of a bin were lost
+
+    def push(self, samples: FloatArray, lost: BoolArray) -> None:
+        """Append the means of the block's bins."""
+        edges = np.arange(self._bins) * len(samples) // self._bins
+        count = np.add.reduceat(~lost, edges, dtype=np.float64)
+        total = np.add.reduceat(np.where(lost, 0.0, samples), edges)
+        levels = np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
+        self._levels = np.concatenate((self._levels, levels))[-self._kept :]
+
+    def values(self, min_tracked: float) -> list[float] | str:
+        """Bridge lost bins by straight lines, then compute."""
+        known = np.isfinite(self._levels)
+        if known.sum() < max(min_tracked * len(known), 2 / self._bin_s):
+            return f"lost {100 * (1 - known.mean()):.0f} % of the window"
+        place = np.arange(len(known))
+        levels = np.interp(place, place[known], self._levels[known])
+        return self._compute(levels, self._bin_s) or "is flat"
+
+
+class PulseSignal:
+    """Plethysmogram: band 0.5–8 Hz over the trailing window."""
+
+    names: tuple[str, ...] = ("pulse_rate_bpm", "pulse_sdnn_ms", "pulse_rmssd_ms", "pulse_amplitude_ln")
+
+    def __init__(self, timing: Timing) -> None:
+        self.window_s = timing.window_s
+        self._wave = _Wave(PULSE_BAND_HZ, timing)
+        self.settle_s = self._wave.settle_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        self._wave.reset()
+
+    def push(self, samples: FloatArray, lost: BoolArray) -> None:
+        """Filter and append."""
+        self._wave.push(samples, lost)
+
+    def values(self, min_tracked: float) -> list[float] | str:
+        """Find the peaks and measure them."""
+        wave, broken = self._wave.kept, self._wave.broken
+        if broken.mean() > 1 - min_tracked:
+            return f"lost {100 * broken.mean():.0f} % of the window"
+        return pulse_values(wave, broken, self._wave.rate_hz) or "shows no regular pulse"
+
+
+class EnergySignal:
+    """Muscle or eye: ln of the mean square in a band over the step; of the eye also blinks per minute."""
+
+    def __init__(
+        self, kind: str, label: str, band_hz: tuple[float, float], notch_hz: list[float], timing: Timing
+    ) -> None:
+        self.names: tuple[str, ...] = (f"{kind}_{label}_energy_ln",)
+        self.window_s = timing.blocks * timing.hop_s
+        self._bank = FilterBank([band_hz], timing.rate_hz, ORDER, notch_hz)
+        self.settle_s = self._bank.settle_s
+        self._joiner = Joiner(round(BRIDGED_S * timing.rate_hz))
+        self._blinks = _Wave(BLINK_BAND_HZ, timing) if kind == "eog" else None
+        if self._blinks is not None:
+            self.names += (f"{kind}_{label}_blinks_per_min",)
+            self.window_s = timing.window_s
+            self.settle_s = max(self.settle_s, self._blinks.settle_s)
+        self._sums: deque[tuple[float, int, bool]] = deque(maxlen=timing.blocks)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        self._bank.reset()
+        self._joiner.reset()
+        self._sums.clear()
+        if self._blinks is not None:
+            self._blinks.reset()
+
+    def push(self, samples: FloatArray, lost: BoolArray) -> None:
+        """Filter, and add up the squares of the samples that are there."""
+        joined, broken = self._joiner.push(samples, lost)
+        wave = self._bank.apply(joined[None])[0, 0][~broken]
+        self._sums.append((float(wave @ wave), len(wave), bool(np.any(joined != joined[0]))))
+        if self._blinks is not None:
+            self._blinks.push(samples, lost)
+
+    def values(self, min_tracked: float) -> list[float] | str:
+        """Energy of the step, and the blinks of the window."""
+        square, count = sum(block[0] for block in self._sums), sum(block[1] for block in self._sums)
+        if not count:
+            return "lost the whole step"
+        if square <= TINY or not any(moved for _, _, moved in self._sums):
+            return "is flat"
+        energy = math.log(square / count)
+        if self._blinks is None:
+            return [energy]
+        wave, broken = self._blinks.kept, self._blinks.broken
+        if broken.mean() > 1 - min_tracked:
+            return f"lost {100 * broken.mean():.0f} % of the window"
+        minutes = np.count_nonzero(~broken) / self._blinks.rate_hz / 60
+        return [energy, blinks(wave, self._blinks.rate_hz) / minutes]
+
+
+class _Wave:
+    """A filtered channel over the trailing window, thinned to about ``KEPT_HZ``."""
+
+    def __init__(self, band_hz: tuple[float, float], timing: Timing) -> None:
+        self._bank = FilterBank([band_hz], timing.rate_hz, ORDER)
+        self._joiner = Joiner(round(BRIDGED_S * timing.rate_hz))
+        self._every = max(1, math.floor(timing.rate_hz / KEPT_HZ))
+        self.rate_hz = timing.rate_hz / self._every
+        self._kept_n = round(timing.window_s * self.rate_hz)
+        self.settle_s = self._bank.settle_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        self._bank.reset()
+        self._joiner.reset()
+        self._n = 0
+        self.kept = np.empty(0)
+        self.broken = np.empty(0, dtype=bool)
+
+    def push(self, samples: FloatArray, lost: BoolArray) -> None:
+        """Filter and append."""
+        joined, broken = self._joiner.push(samples, lost)
+        wave = self._bank.apply(joined[None])[0, 0]
+        first = -self._n % self._every
+        self._n += len(samples)
+        self.kept = np.concatenate((self.kept, wave[first :: self._every]))[-self._kept_n :]
+        self.broken = np.concatenate((self.broken, broken[first :: self._every]))[-self._kept_n :]
+
+
+def signals(kind: str, labels: list[str], notch_hz: list[float], timing: Timing) -> list[BodySignal]:
+    """Build what computes the features of one kind, a signal for each label.
+
+    Raises
+    ------
+    ValueError
+        When the sampling rate is too low for a band or a notch is not below half of it.
+    """
+    top_hz = NYQUIST_SHARE * timing.rate_hz
+    if kind == "gsr":
+        names: tuple[str, ...] = (
+            "gsr_mean",
+            "gsr_slope_per_s",
+            "gsr_range",
+            "gsr_falling_share",
+            "gsr_peaks_per_min",
+        )
+        return [SlowSignal(names, timing, skin_values)]
+    if kind == "respiration":
+        what = ("rate_per_min", "centroid_hz", "depth", "sd", "slow_quick_ln")
+        return [SlowSignal(tuple(f"respiration_{name}" for name in what), timing, breath_values)]
+    if kind == "temperature":
+        names = ("temperature_mean", "temperature_slope_per_s")
+        return [SlowSignal(names, timing, lambda x, bin_s: [float(x.mean()), slope_per_s(x, bin_s)])]
+    if kind == "plethysmograph":
+        return [PulseSignal(timing)]
+    band_hz = (
+        (EMG_LOW_HZ, min(EMG_HIGH_HZ, top_hz))
+        if kind == "emg"
+        else (EOG_BAND_HZ[0], min(EOG_BAND_HZ[1], top_hz))
+    )
+    return [EnergySignal(kind, label, band_hz, notch_hz, timing) for label in labels]

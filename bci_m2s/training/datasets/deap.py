@@ -1,0 +1,141 @@
+"""DEAP: EEG and peripheral signals of people watching music videos, with their own ratings.
+
+Koelstra et al. 2012, doi 10.1109/T-AFFC.2011.15. The preprocessed files are used: 128 Hz, EEG band-passed
+4-45 Hz and average-referenced, eye artefacts removed. So there is no delta band, and gamma ends at 45 Hz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.training.datasets.layout import DataSet, OnProblem, Place, RawSegment, TrialSpan
+from bci_m2s.training.datasets.pickles import read_pickle
+from bci_m2s.training.datasets.raw import LOW_HIGH, Samples, rated, regular_stream, sample_rows
+
+FOLDER = "data_preprocessed_python"
+RATE_HZ = 128.0
+BASELINE_S, TRIAL_S = 3.0, 60.0
+N_TRIALS, N_SAMPLES = 40, round((BASELINE_S + TRIAL_S) * RATE_HZ)
+HEADS = ("valence", "arousal", "dominance", "liking")  # the order of the rating columns
+THRESHOLD = 5.0  # the middle of the scale from 1 to 9
+SUBJECTS = tuple(range(1, 33))
+_EEG = (
+    "Fp1 AF3 F3 F7 FC5 FC1 C3 T7 CP5 CP1 P3 P7 PO3 O1 Oz Pz "
+    "Fp2 AF4 Fz F4 F8 FC6 FC2 Cz C4 T8 CP6 CP2 P4 P8 PO4 O2"
+)
+EEG = tuple(_EEG.split())
+# Units are stated where they are certain: the filters that were applied leave the others without a zero.
+PERIPHERAL = {
+    "hEOG": "microvolts",
+    "vEOG": "microvolts",
+    "zEMG": "microvolts",
+    "tEMG": "microvolts",
+    "GSR": "",
+    "Resp": "",
+    "Pleth": "",
+    "Temp": "",
+}
+N_CHANNELS = len(EEG) + len(PERIPHERAL)
+
+
+def read_deap(
+    root: Path, on_problem: OnProblem, threshold: float = THRESHOLD
+) -> Iterator[list[RawSegment]]:
+    """One session a person: 40 segments of 63 s, the trial being the last 60 s of each.
+
+    Parameters
+    ----------
+    root : folder of s01.dat to s32.dat, or the one above it
+    threshold : a rating above it is "high", else "low"
+
+    Raises
+    ------
+    RecordingError
+        No such file is there.
+    """
+    folder = root / FOLDER if (root / FOLDER).is_dir() else root
+    places = [Place(folder / f"s{subject:02d}.dat", subject, 1) for subject in SUBJECTS]
+    places = [place for place in places if place.path.is_file()]
+    if not places:
+        raise RecordingError(f"{root}: no s01.dat; ROOT is the folder {FOLDER!r} or the one above it")
+    for place in places:
+        try:
+            ratings = _labels(place.path)
+            _data(place.path)
+        except RecordingError as problem:
+            on_problem(place.problem(problem))
+            continue
+        segments = []
+        for trial in range(N_TRIALS):
+            where = place._replace(trial=trial + 1)
+            try:
+                labels = rated(HEADS, ratings[trial], threshold, 1.0, 9.0)
+                segments.append(_segment(where, labels))
+            except RecordingError as problem:
+                on_problem(where.problem(problem))
+        if segments:
+            yield segments
+    _read.cache_clear()
+
+
+def _segment(place: Place, labels: dict[str, int]) -> RawSegment:
+    trial, name = place.trial - 1, place.path.stem
+    eeg = partial(_samples, place.path, trial, 0, len(EEG))
+    rest = partial(_samples, place.path, trial, len(EEG), N_CHANNELS)
+    streams = {
+        "eeg": regular_stream(eeg, name, "EEG", RATE_HZ, EEG, ("microvolts",) * len(EEG)),
+        "peripheral": regular_stream(
+            rest, name, "Misc", RATE_HZ, tuple(PERIPHERAL), tuple(PERIPHERAL.values())
+        ),
+    }
+    span = TrialSpan(str(place.trial), BASELINE_S, BASELINE_S + TRIAL_S, labels)
+    return RawSegment(str(place.subject), str(place.session), streams, (span,))
+
+
+def _samples(path: Path, trial: int, first: int, stop: int) -> Samples:
+    try:
+        return sample_rows(_data(path)[trial, first:stop].T, stop - first)
+    except RecordingError as problem:
+        raise RecordingError(f"{path}: trial {trial + 1}: {problem}") from None
+
+
+def _data(path: Path) -> Any:
+    return _part(path, "data", (N_TRIALS, N_CHANNELS, N_SAMPLES))
+
+
+def _labels(path: Path) -> Any:
+    return _part(path, "labels", (N_TRIALS, len(HEADS)))
+
+
+def _part(path: Path, name: str, shape: tuple[int, ...]) -> Any:
+    found = _read(path, path.stat().st_mtime_ns)
+    part = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(part, np.ndarray) or part.dtype.kind not in "iuf":
+        raise RecordingError(f"{name!r}: missing or no array of numbers")
+    if part.shape != shape:
+        raise RecordingError(f"{name!r}: shape {part.shape}, expected {shape}")
+    return part
+
+
+@lru_cache(maxsize=1)  # a person's 40 trials lie in one file of 100 MB
+def _read(path: Path, _changed_ns: int) -> Any:
+    return read_pickle(path)
+
+
+DEAP = DataSet(
+    name="deap",
+    heads=dict.fromkeys(HEADS, LOW_HIGH),
+    subjects=SUBJECTS,
+    with_eye=(),
+    labels=(),
+    train_trials=0,
+    modalities={},
+    step_s={},
+    read_raw=read_deap,
+)

@@ -1,0 +1,97 @@
+"""Trials from marker texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+LONGEST_TEXT = 1000  # characters of a marker that are looked at; markers come from the network
+Event = tuple[float, str]  # time, s, and text
+
+
+class MarkerSettings(BaseModel):
+    """How the markers of own recordings name trials.
+
+    The defaults fit the markers of the simulator: "trial/start/happy", "trial/stop/happy".
+
+    Parameters
+    ----------
+    start : regular expression for the whole text of a marker that begins a trial; its group ``label``
+        is the class, for instance ``S (?P<label>1[1-5])``
+    stop : the same for the end of a trial; "" when there are none. With a group ``label`` it ends only a
+        trial of this class
+    duration_s : length of a trial, s; stop markers are then not looked at
+    head : what the labels are classes of; "" for the contract's first head
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    start: str = r"trial/start/(?P<label>.+)"
+    stop: str = r"trial/stop/(?P<label>.+)"
+    duration_s: float | None = Field(default=None, gt=0, le=86_400)
+    head: str = ""
+
+    @field_validator("start", "stop")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as problem:
+            raise ValueError(f"a regular expression: {problem}") from None
+        return pattern
+
+    @field_validator("start")
+    @classmethod
+    def _has_label(cls, pattern: str) -> str:
+        if "label" not in re.compile(pattern).groupindex:
+            raise ValueError("a regular expression with a group (?P<label>...)")
+        return pattern
+
+
+class Marked(NamedTuple):
+    """A trial as marked: its label in the marker's words, and seconds on the markers' clock."""
+
+    label: str
+    start_s: float
+    stop_s: float
+
+
+def marked_trials(
+    events: Sequence[Event], end_s: float, markers: MarkerSettings, say: Callable[[str], None]
+) -> list[Marked]:
+    """Trials in the order of their starts; none overlaps the next.
+
+    A trial ends at its stop marker or after ``duration_s``, at the latest at the next start and at the end
+    of the recording. A stop marker that ends nothing is told to `say`.
+
+    Parameters
+    ----------
+    events : time (s) and text of every marker, any order
+    end_s : when the recording ends
+    """
+    start, stop = re.compile(markers.start), re.compile(markers.stop or r"(?!)")
+    found: list[Marked] = []
+    running = False
+    for time_s, text in sorted(events, key=lambda event: event[0]):
+        text = text[:LONGEST_TEXT]
+        if match := start.fullmatch(text):
+            if running:
+                found[-1] = _ended(found[-1], time_s)
+            length_s = float("inf") if markers.duration_s is None else markers.duration_s
+            found.append(Marked(match["label"] or "", time_s, time_s + length_s))
+            running = True
+        elif markers.duration_s is None and (match := stop.fullmatch(text)):
+            label = match["label"] if "label" in stop.groupindex else None
+            if running and label in (None, found[-1].label):
+                found[-1] = _ended(found[-1], time_s)
+                running = False
+            else:
+                say(f"marker {text[:80]!r} at {time_s:.3f} s ends no trial")
+    return [_ended(trial, end_s) for trial in found]
+
+
+def _ended(trial: Marked, time_s: float) -> Marked:
+    return trial._replace(stop_s=min(trial.stop_s, time_s))

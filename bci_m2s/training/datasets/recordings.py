@@ -1,0 +1,276 @@
+"""Own recordings: a folder of XDF files with trial markers.
+
+Streams are matched to a model's modalities as a replay does it: by LSL type, and by channels, units and
+rate as the contract asks. All times are on the clock that the streams of a file share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from bci_m2s.contract import Contract, check_stream
+from bci_m2s.errors import ConfigurationError, RecordingError, nearest
+from bci_m2s.sources.recorded import Recording, open_recording
+from bci_m2s.training.datasets.layout import (
+    DataSet,
+    OnProblem,
+    Problem,
+    RawSegment,
+    RawStream,
+    TrialSpan,
+)
+from bci_m2s.training.datasets.markers import Event, Marked, MarkerSettings, marked_trials
+from bci_m2s.types import Chunk
+
+__all__ = ["RECORDINGS", "MarkerSettings", "matched_recordings", "read_recordings", "unmatched_recordings"]
+
+CHUNK_SAMPLES = 4096
+DEFAULT_HEAD = "emotion"
+_SUBJECT = re.compile(r"(?:^|[/_])sub-([^/_.]+)")
+_SESSION = re.compile(r"(?:^|[/_])ses-([^/_.]+)")
+Say = Callable[..., None]  # what, whether data are left out, which trial
+Matcher = Callable[[Recording, Say], dict[str, int]]  # modality → stream's place
+
+
+@dataclass(frozen=True)
+class RecordedChunks:
+    """Chunks of one stream of a file, stamps on the clock that the file's streams share."""
+
+    path: Path
+    place: int
+
+    def __call__(self) -> Iterator[Chunk]:
+        """Read from the first sample. Raises RecordingError when the file is gone or damaged."""
+        stream = _opened(self.path).streams[self.place]
+        times = stream.times + stream.offsets_s()
+        for start in range(0, stream.n_samples, CHUNK_SAMPLES):
+            stop = min(start + CHUNK_SAMPLES, stream.n_samples)
+            yield Chunk.of(times[start:stop], stream.read(start, stop))
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file, and whose session it is part of."""
+
+    path: Path
+    subject: str
+    session: str
+
+
+def read_recordings(
+    root: Path, contract: Contract, markers: MarkerSettings, on_problem: OnProblem
+) -> Iterator[list[RawSegment]]:
+    """Every session below `root`: a segment for each file, in the order of the files' names.
+
+    Subject and session come from names as BIDS has them (``sub-P001_ses-S001_...``, of file or folder);
+    else the file's stem is the subject. Trials are numbered through a session, as their starts come. A
+    file that cannot be used is reported; so are a label that is none of the classes, and a stream that
+    does not fit.
+
+    Raises
+    ------
+    RecordingError
+        There is no XDF file below `root`.
+    ConfigurationError
+        ``markers.head`` is not a head of the contract.
+    """
+    read = matched_recordings(root, contract, markers).read_raw
+    assert read is not None
+    return read(root, on_problem)
+
+
+def matched_recordings(root: Path, contract: Contract, markers: MarkerSettings) -> DataSet:
+    """The recordings below `root` as `contract` sees them; raises as ``read_recordings`` does."""
+    head = markers.head or contract.first_head
+    if head not in contract.heads:
+        valid = nearest(head, contract.heads)
+        raise ConfigurationError(f"markers.head: {head!r} is no head of the model{valid}")
+    return _data_set(
+        _files(root), {head: contract.heads[head].classes}, markers, partial(_fitting, contract)
+    )
+
+
+def unmatched_recordings(root: Path, markers: MarkerSettings) -> DataSet:
+    """The recordings below `root` as they are, whatever model may use them.
+
+    Every stream of numbers is a modality, named by its LSL type; every label that occurs is a class.
+
+    Raises
+    ------
+    RecordingError
+        There is no XDF file below `root`.
+    """
+    files = _files(root)
+    labels: set[str] = set()
+    for file in files:
+        try:
+            trials = _marked(_opened(file.path), markers, lambda _text, **_said: None)
+        except RecordingError:
+            continue  # told when it is read
+        labels |= {trial.label for trial in trials}
+    heads = {markers.head or DEFAULT_HEAD: tuple(sorted(labels))}
+    return _data_set(files, heads, markers, _all_streams)
+
+
+def _data_set(
+    files: list[_File], heads: dict[str, tuple[str, ...]], markers: MarkerSettings, match: Matcher
+) -> DataSet:
+    def read(_root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
+        return _sessions(files, heads, markers, match, on_problem)
+
+    return DataSet("recordings", heads, (), (), (), 0, {}, {}, read_raw=read)
+
+
+def _files(root: Path) -> list[_File]:
+    found = []
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() == ".xdf" and path.is_file():
+            name = path.relative_to(root).as_posix()
+            subject, session = _SUBJECT.findall(name), _SESSION.findall(name)
+            found.append(
+                _File(path, subject[-1] if subject else path.stem, session[-1] if session else "1")
+            )
+    if not found:
+        raise RecordingError(f"{root}: no XDF file; ROOT is a folder of recordings, in any subfolder")
+    return sorted(found, key=lambda file: (file.subject, file.session, file.path))
+
+
+def _sessions(
+    files: list[_File],
+    heads: Mapping[str, tuple[str, ...]],
+    markers: MarkerSettings,
+    match: Matcher,
+    on_problem: OnProblem,
+) -> Iterator[list[RawSegment]]:
+    for _, group in groupby(files, key=lambda file: (file.subject, file.session)):
+        segments: list[RawSegment] = []
+        n_trials = 0
+        for file in group:
+            say = partial(_report, file, on_problem)
+            try:
+                recording = _opened(file.path)
+                for warning in recording.warnings:
+                    say(warning, False)
+                streams = _streams(file, recording, match(recording, say))
+                marked = _marked(recording, markers, say)
+            except RecordingError as problem:
+                say(str(problem).removeprefix(f"{file.path}: "), True)
+                continue
+            if not marked:
+                say("no marker begins a trial; the recording has no labels", False)
+            spans = _spans(marked, n_trials, heads, say)
+            n_trials += len(marked)
+            segments.append(RawSegment(file.subject, file.session, streams, spans))
+        if segments:
+            yield segments
+    _read.cache_clear()
+
+
+def _report(file: _File, on_problem: OnProblem, text: str, left_out: bool, trial: int = 0) -> None:
+    on_problem(Problem(file.path, file.subject, file.session, trial, text, left_out))
+
+
+def _streams(file: _File, recording: Recording, places: Mapping[str, int]) -> dict[str, RawStream]:
+    if not places:
+        raise RecordingError("no stream of it can be used")
+    return {
+        name: RawStream(recording.streams[place].info, RecordedChunks(file.path, place))
+        for name, place in places.items()
+    }
+
+
+def _spans(
+    marked: list[Marked],
+    before: int,
+    heads: Mapping[str, tuple[str, ...]],
+    say: Say,
+) -> tuple[TrialSpan, ...]:
+    """Trials whose labels are known and that last; before : how many the session had before."""
+    head, classes = next(iter(heads.items()))
+    spans = []
+    for number, trial in enumerate(marked, before + 1):
+        if trial.label not in classes:
+            say(
+                f"label {trial.label[:80]!r} is no class of {head}{nearest(trial.label, classes)}",
+                True,
+                number,
+            )
+        elif not trial.stop_s > trial.start_s:
+            say("ends where it begins", True, number)
+        else:
+            labels = {head: classes.index(trial.label)}
+            spans.append(TrialSpan(str(number), trial.start_s, trial.stop_s, labels))
+    return tuple(spans)
+
+
+def _marked(recording: Recording, markers: MarkerSettings, say: Say) -> list[Marked]:
+    events: list[Event] = []
+    end_s = -np.inf
+    for stream in recording.streams:
+        shared = stream.times + stream.offsets_s()
+        known = np.isfinite(shared)
+        if stream.is_text:
+            texts = stream.read(0, stream.n_samples)[:, 0]
+            events += [(float(shared[at]), str(texts[at])) for at in np.flatnonzero(known)]
+        elif known.any():
+            end_s = max(end_s, float(shared[known].max()))
+    return marked_trials(events, end_s, markers, partial(say, left_out=False))
+
+
+def _fitting(contract: Contract, recording: Recording, say: Say) -> dict[str, int]:
+    """The one stream that fits each modality; what does not fit, or fits twice, is told."""
+    found: dict[str, int] = {}
+    for modality, spec in contract.modalities.items():
+        typed = {
+            place: check_stream(spec, stream.info)
+            for place, stream in enumerate(recording.streams)
+            if stream.info.type.casefold() == spec.stream_type.casefold() and stream.n_samples
+        }
+        fitting = [place for place, problems in typed.items() if not problems]
+        if len(fitting) == 1:
+            found[modality] = fitting[0]
+        elif fitting:
+            names = ", ".join(repr(recording.streams[place].info.name) for place in fitting)
+            say(f"{modality}: {len(fitting)} streams fit: {names}", True)
+        elif typed:
+            say("; ".join(f"{modality}: {one}" for problems in typed.values() for one in problems), True)
+        else:
+            say(f"{modality}: no stream of type {spec.stream_type!r} with samples", False)
+    return found
+
+
+def _all_streams(recording: Recording, _say: Say) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for place, stream in enumerate(recording.streams):
+        if not stream.is_text and stream.n_samples:
+            name = stream.info.type.lower() or "untyped"
+            found[name if name not in found else f"{name}-{place + 1}"] = place
+    return found
+
+
+def _opened(path: Path) -> Recording:
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except OSError as problem:
+        raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
+
+
+@lru_cache(maxsize=1)  # a file is read whole, and its streams are asked for one after the other
+def _read(path: Path, _changed_ns: int) -> Recording:
+    return open_recording(path)
+
+
+def _read_default(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
+    read = unmatched_recordings(root, MarkerSettings()).read_raw
+    assert read is not None
+    return read(root, on_problem)
+
+
+RECORDINGS = DataSet("recordings", {}, (), (), (), 0, {}, {}, read_raw=_read_default)

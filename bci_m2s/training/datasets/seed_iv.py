@@ -1,0 +1,105 @@
+"""SEED-IV: four emotions, 24 clips a session; features every 4 s, and raw EEG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.training.datasets.layout import (
+    DataSet,
+    LabelledTrial,
+    OnProblem,
+    Place,
+    RawSegment,
+    make_trial,
+)
+from bci_m2s.training.datasets.matlab import read_mat
+from bci_m2s.training.datasets.seed_layout import (
+    EEG_FEATURES,
+    find_folder,
+    known_subjects,
+    mat_eeg,
+    mat_eye,
+)
+from bci_m2s.training.datasets.seed_raw import raw_session
+
+SUBJECTS = tuple(range(1, 16))
+SEED_IV_LABELS = (
+    (1, 2, 3, 0, 2, 0, 0, 1, 0, 1, 2, 1, 1, 1, 2, 3, 2, 2, 3, 3, 0, 3, 0, 3),
+    (2, 1, 3, 0, 0, 2, 0, 2, 3, 3, 2, 3, 2, 0, 1, 1, 2, 1, 0, 3, 0, 1, 3, 1),
+    (1, 2, 2, 1, 3, 3, 3, 1, 1, 2, 1, 0, 2, 3, 3, 0, 2, 3, 0, 0, 2, 0, 1, 0),
+)
+SEED_IV_FIRST_STEPS = (
+    *(42, 23, 49, 32, 22, 40, 38, 52, 36, 42, 12, 27),
+    *(54, 42, 64, 35, 17, 44, 35, 12, 28, 28, 43, 34),
+)
+_NAMED = re.compile(r"(\d{1,3})_\d+\.mat")
+
+
+def _read_seed_iv(root: Path, feature: str, on_problem: OnProblem) -> Iterator[LabelledTrial]:
+    root = find_folder(root, "eeg_feature_smooth")
+    places = _places(root, "eeg_feature_smooth")
+    for place in known_subjects(places, "seed-iv", SUBJECTS, on_problem):
+        labels = SEED_IV_LABELS[place.session - 1]
+        eye_path = root / "eye_feature_smooth" / str(place.session) / place.path.name
+        eeg = _variables(place, feature, len(labels), on_problem)
+        eye = _variables(place._replace(path=eye_path), "eye_", len(labels), on_problem)
+        for trial, label in enumerate(labels, 1):
+            raw = {
+                modality: found[trial] for modality, found in (("eeg", eeg), ("eye", eye)) if trial in found
+            }
+            expected = SEED_IV_FIRST_STEPS[trial - 1] if place.session == 1 else 0
+            arrange = {"eeg": mat_eeg, "eye": mat_eye}
+            made = make_trial(
+                place._replace(trial=trial), {"emotion": label}, raw, arrange, on_problem, expected
+            )
+            if made:
+                yield made
+
+
+def _variables(place: Place, stem: str, trials: int, on_problem: OnProblem) -> dict[int, Any]:
+    """Numbered variables of a .mat file by trial; what is missing or damaged is reported."""
+    try:
+        if not place.path.is_file():
+            raise RecordingError("no such file")
+        found = read_mat(place.path, [f"{stem}{trial}" for trial in range(1, trials + 1)])
+    except RecordingError as problem:
+        on_problem(place.problem(problem))
+        return {}
+    for trial in range(1, trials + 1):
+        if f"{stem}{trial}" not in found:
+            on_problem(place._replace(trial=trial).problem(f"no variable '{stem}{trial}'"))
+    return {trial: found[f"{stem}{trial}"] for trial in range(1, trials + 1) if f"{stem}{trial}" in found}
+
+
+def _places(root: Path, folder: str) -> list[Place]:
+    return [
+        Place(path, int(match[1]), session)
+        for session in (1, 2, 3)
+        for path in (root / folder / str(session)).glob("*.mat")
+        if (match := _NAMED.fullmatch(path.name))
+    ]
+
+
+def _read_raw(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
+    root = find_folder(root, "eeg_raw_data")
+    for place in known_subjects(_places(root, "eeg_raw_data"), "seed-iv", SUBJECTS, on_problem):
+        if segments := raw_session(place, SEED_IV_LABELS[int(place.session) - 1], on_problem):
+            yield segments
+
+
+SEED_IV = DataSet(
+    name="seed-iv",
+    heads={"emotion": ("neutral", "sad", "fear", "happy")},
+    subjects=SUBJECTS,
+    with_eye=SUBJECTS,
+    labels=SEED_IV_LABELS,
+    train_trials=16,
+    modalities={"eeg": EEG_FEATURES, "eye": 31},
+    step_s=dict.fromkeys(("de_LDS", "de_movingAve", "psd_LDS", "psd_movingAve"), 4.0),
+    read=_read_seed_iv,
+    read_raw=_read_raw,
+)

@@ -1,0 +1,92 @@
+"""What SEED, SEED-IV and SEED-V have in common: 62 channels, five bands, and how arrays hold them.
+
+The distributed features come from an FFT estimate and range roughly from 10 to 28. They are not on the
+scale of the features that the live path computes from microvolts: use them to reproduce published
+figures, never for a model that is to run live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.training.datasets.layout import OnProblem, Place, numbers, step_rows
+from bci_m2s.types import FloatArray
+
+_CHANNELS = (
+    "FP1 FPZ FP2 AF3 AF4 F7 F5 F3 F1 FZ F2 F4 F6 F8 FT7 FC5 FC3 FC1 FCZ FC2 FC4 FC6 FT8 T7 C5 C3 C1 CZ "
+    "C2 C4 C6 T8 TP7 CP5 CP3 CP1 CPZ CP2 CP4 CP6 TP8 P7 P5 P3 P1 PZ P2 P4 P6 P8 PO7 PO5 PO3 POZ PO4 PO6 "
+    "PO8 CB1 O1 OZ O2 CB2"
+)
+CHANNELS = tuple(_CHANNELS.split())
+N_CHANNELS = len(CHANNELS)
+BANDS = ("delta", "theta", "alpha", "beta", "gamma")
+EEG_FEATURES = N_CHANNELS * len(BANDS)
+
+
+def mat_eeg(values: Any) -> FloatArray:
+    """EEG of a .mat file, (62, W, 5), as channel-major steps (W, 310)."""
+    found = numbers(values)
+    if found.ndim != 3 or found.shape[::2] != (N_CHANNELS, len(BANDS)) or not found.shape[1]:
+        raise RecordingError(f"shape {found.shape}, expected ({N_CHANNELS}, steps, {len(BANDS)})")
+    return found.transpose(1, 0, 2).reshape(found.shape[1], EEG_FEATURES)
+
+
+def mat_eye(values: Any) -> FloatArray:
+    """Eye features of a .mat file, (31, W), as steps (W, 31)."""
+    return step_rows(numbers(values).T, 31)
+
+
+def band_dict_eeg(values: Any) -> FloatArray:
+    """EEG as {band: (N, 62)}, as channel-major steps (N, 310)."""
+    if not isinstance(values, dict) or any(band not in values for band in BANDS):
+        raise RecordingError(f"holds {type(values).__name__}, expected a dict with {', '.join(BANDS)}")
+    bands = [step_rows(values[band], N_CHANNELS) for band in BANDS]
+    if len({len(band) for band in bands}) > 1:
+        raise RecordingError("bands differ in their number of steps")
+    return np.stack(bands, axis=2).reshape(len(bands[0]), EEG_FEATURES)
+
+
+def looks_band_major(rows: FloatArray | None) -> bool:
+    """Whether columns (W, 310) seem ordered band by band instead of channel by channel.
+
+    Differential entropy differs more between bands than between channels: the order under which the
+    bands' means lie further apart is the likely one. No answer is given where values are missing.
+    """
+    if rows is None or np.isnan(rows).any():
+        return False
+    means = rows.mean(axis=0)
+    channel_major = means.reshape(N_CHANNELS, len(BANDS)).mean(axis=0).var()
+    band_major = means.reshape(len(BANDS), N_CHANNELS).mean(axis=1).var()
+    return bool(band_major > channel_major)
+
+
+def find_folder(root: Path, needed: str, *above: str) -> Path:
+    """`root`, or a known folder inside it, that holds `needed`. Raises RecordingError when none does."""
+    for inside in ("", *above):
+        if (root / inside / needed).is_dir():
+            return root / inside
+    raise RecordingError(f"{root}: no folder {needed!r}; ROOT is the folder that holds it")
+
+
+def known_subjects(
+    places: Iterable[Place], name: str, subjects: Iterable[int], on_problem: OnProblem
+) -> Iterator[Place]:
+    """Places by subject and session; strangers and second files of a session are reported instead."""
+    seen: dict[tuple[int, int], Path] = {}
+    for place in sorted(places, key=lambda place: (place.subject, place.session, place.path.name)):
+        first = seen.setdefault((place.subject, place.session), place.path)
+        if place.subject not in subjects:
+            on_problem(place.problem(f"subject {place.subject} is not one of {name}"))
+        elif first != place.path:
+            on_problem(place.problem(f"a second file of this session, beside {first.name}"))
+        else:
+            yield place
+
+
+eye_33 = partial(step_rows, n_features=33)

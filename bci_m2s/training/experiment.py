@@ -1,0 +1,161 @@
+"""A training file with its data and its run folder: what pretrain, finetune and evaluate share.
+
+RUN/
+  config.yaml               every setting, presets filled in
+  run.json                  command, versions, people, trials, splits
+  features/                 step features of raw signals, so that they are computed once
+  SPLIT/seed-N/             one training: checkpoint, curves, model files, metrics
+  results.json, results.md  what evaluate found
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.console import Console
+
+import bci_m2s
+from bci_m2s.errors import OutputError, UsageError
+from bci_m2s.predictor import resolve_device
+from bci_m2s.training.prepare import UnitData, load_sessions, prepare
+from bci_m2s.training.pretrain import Job
+from bci_m2s.training.sessions import Session
+from bci_m2s.training.settings import TrainingSettings, load_training
+from bci_m2s.training.splits import Split, make_splits
+from bci_m2s.training.windows import Names
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "mne")
+SAME_RUN = ("contract", "pair", "data", "split", "windows", "pretrain")  # what a run folder is bound to
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A training file, its sessions and splits, and where its results go."""
+
+    name: str
+    settings: TrainingSettings
+    folder: Path
+    sessions: list[Session]
+    names: Names
+    splits: list[Split]
+    device: torch.device
+    console: Console
+
+    @property
+    def head(self) -> str:
+        """The first head; validation trials within a session are chosen by its classes."""
+        return next(iter(self.settings.draft.heads))
+
+    def data(self, split: Split) -> UnitData:
+        """One split's windows. Raises TrainingError for a leak."""
+        return prepare(self.settings, self.sessions, split, self.names)
+
+    def job(self, seed: int) -> Job:
+        """What is trained from a seed."""
+        settings = self.settings
+        return Job(settings.draft, settings.pair, settings.pretrain, seed, self.device)
+
+    def units(self) -> Iterator[tuple[Split, int, Path]]:
+        """Every split and seed, and the folder of that training."""
+        for split in self.splits:
+            for seed in self.settings.seeds:
+                yield split, seed, self.folder / split.name / f"seed-{seed}"
+
+
+def open_experiment(
+    config: Path, folder: Path | None, console: Console, *, device: str = "auto", begin: bool = False
+) -> Experiment:
+    """Read a training file and its data.
+
+    Parameters
+    ----------
+    folder : of the run; runs/NAME of the file when None
+    begin : a new run; otherwise the folder must hold a run of the same file
+
+    Raises
+    ------
+    UsageError
+        There is no such run, or it was made with other settings.
+    OutputError
+        A run is to begin where there is one already.
+    """
+    settings = load_training(config)
+    folder = folder or Path("runs") / config.stem
+    if begin:
+        _refuse_another(folder)
+    else:
+        _check_same(folder, settings)
+    sessions = load_sessions(settings, folder / "features", console)
+    head = next(iter(settings.draft.heads))
+    splits = make_splits(sessions, settings.split, head)
+    names = Names.of(sessions)
+    if begin:  # only now: a file that turns out to be wrong leaves no run behind
+        write_config(folder, settings)
+        write_json(folder / "run.json", _about(config, settings, names, splits))
+    return Experiment(
+        config.stem, settings, folder, sessions, names, splits, resolve_device(device), console
+    )
+
+
+def _refuse_another(folder: Path) -> None:
+    if (folder / "config.yaml").exists():
+        raise OutputError(
+            f"{folder}: holds a run already; go on with it by --resume, or name another by --run"
+        )
+
+
+def write_config(folder: Path, settings: TrainingSettings) -> None:
+    """Keep every setting of a run in its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def _check_same(folder: Path, settings: TrainingSettings) -> None:
+    path = folder / "config.yaml"
+    if not path.exists():
+        raise UsageError(f"{folder}: no run here; begin one with bci-m2s pretrain")
+    theirs = yaml.safe_load(path.read_text(encoding="utf-8"))
+    ours = settings.model_dump(mode="json")
+    for section in SAME_RUN:
+        if theirs.get(section) != ours[section]:
+            raise UsageError(f"{path}: {section}: the run was made with other values; name another run")
+
+
+def _about(config: Path, settings: TrainingSettings, names: Names, splits: list[Split]) -> dict[str, Any]:
+    return {
+        "config": config.name,
+        "seeds": list(settings.seeds),
+        "people": list(names.subjects),
+        "trials": len(names.trials),
+        "splits": {
+            split.name: {
+                "train": sorted(split.train),
+                "validation": sorted(split.validation),
+                "test": sorted(split.test),
+            }
+            for split in splits
+        },
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the results depend on."""
+    found = {"bci_m2s": bci_m2s.__version__, "python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in PACKAGES}
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write or replace a JSON file, whole."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(values, indent=1, allow_nan=True), encoding="utf-8")
+    part.replace(path)

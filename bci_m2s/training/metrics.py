@@ -1,0 +1,72 @@
+"""Figures of merit, each with the support that it rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+def confusion(labels: Indices, guesses: Indices, n_classes: int) -> Indices:
+    """Counts (classes, classes): rows are the truth, columns the guesses."""
+    counts = np.zeros((n_classes, n_classes), dtype=np.int64)
+    np.add.at(counts, (labels, guesses), 1)
+    return counts
+
+
+def balanced_accuracy(counts: Indices) -> float:
+    """Mean recall of the classes that occur; NaN without any window."""
+    support = counts.sum(axis=1)
+    there = support > 0
+    return float(np.mean(np.diag(counts)[there] / support[there])) if there.any() else float("nan")
+
+
+def kappa(counts: Indices) -> float:
+    """Agreement beyond chance (Cohen 1960); 0 where chance alone already agrees always."""
+    total = counts.sum()
+    if not total:
+        return float("nan")
+    agreed = np.trace(counts) / total
+    chance = float((counts.sum(axis=0) * counts.sum(axis=1)).sum()) / float(total) ** 2
+    return float((agreed - chance) / (1 - chance)) if chance < 1 else 0.0
+
+
+def macro_f1(counts: Indices) -> float:
+    """Mean F1 of the classes that occur; one that is never guessed counts 0."""
+    there = counts.sum(axis=1) > 0
+    if not there.any():
+        return float("nan")
+    both = counts.sum(axis=1) + counts.sum(axis=0)
+    return float(np.mean((2 * np.diag(counts) / np.maximum(both, 1))[there]))
+
+
+def figures(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int) -> dict[str, Any]:
+    """All figures of some windows.
+
+    Returns
+    -------
+    balanced_accuracy, kappa, f1 : over all windows
+    by_subject : balanced accuracy of each person, by number
+    support : windows of each class; confusion : rows are the truth
+    """
+    counts = confusion(labels, guesses, n_classes)
+    by_subject = {
+        int(one): balanced_accuracy(confusion(labels[subjects == one], guesses[subjects == one], n_classes))
+        for one in np.unique(subjects)
+    }
+    return {
+        "balanced_accuracy": balanced_accuracy(counts),
+        "kappa": kappa(counts),
+        "f1": macro_f1(counts),
+        "by_subject": by_subject,
+        "support": counts.sum(axis=1).tolist(),
+        "confusion": counts.tolist(),
+    }
+
+
+def mean_over_subjects(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int) -> float:
+    """Balanced accuracy of each person, averaged; what every selection here is made by."""
+    return float(np.mean(list(figures(labels, guesses, subjects, n_classes)["by_subject"].values())))
