@@ -214,6 +214,28 @@ def evaluate(config: Training, run: Run = None) -> None:
     run_evaluate(config, run, make_console())
 
 
+@app.command("import-released")
+def import_released(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pt", help="Pre-trained or fine-tuned checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Model file to write.")],
+    dataset: Annotated[str, typer.Option(help="seed, seed-iv or seed-v; empty: by the shapes.")] = "",
+    scaler: Annotated[
+        Path | None, typer.Option(help=".npz with eeg_mean, eeg_std, eye_mean, eye_std.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="band-major or channel-major EEG features; empty: the data set's.")
+    ] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that model file.")] = False,
+) -> None:
+    """A checkpoint of the M2S authors' released code, as a model file."""
+    from bci_m2s.training.released import describe_import
+    from bci_m2s.training.released import import_released as import_file
+
+    made = import_file(file, out, dataset=dataset, scaler=scaler, layout=layout, overwrite=overwrite)
+    for line in describe_import(made, out):
+        print(line)
+
+
 @datasets.command("check")
 def dataset_check(
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of your own copy.")],

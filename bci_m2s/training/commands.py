@@ -24,7 +24,7 @@ from bci_m2s.training.evaluation import (
 )
 from bci_m2s.training.experiment import Experiment, open_experiment, versions, write_config, write_json
 from bci_m2s.training.finetune import Fitted
-from bci_m2s.training.methods import fit_control, fit_modalities
+from bci_m2s.training.methods import fit_control, fit_modalities, labelled_parts
 from bci_m2s.training.model_files import CROSSED, OWN, write_model
 from bci_m2s.training.prepare import UnitData
 from bci_m2s.training.pretrain import Job, Networks, fresh_networks, load_pretrained, pretrain
@@ -273,16 +273,13 @@ def _evaluate_unit(experiment: Experiment, split: Split, seed: int, unit: Path) 
     data, job = experiment.data(split), experiment.job(seed)
     test = data.parts["test"]
     chosen = json.loads((unit / "finetune.json").read_text(encoding="utf-8"))
-    oracles = {
-        name: None if one["oracle"] is None else one["oracle"]["balanced_accuracy"]
-        for name, one in chosen.items()
-    }
     results = []
     for head, spec in settings.draft.heads.items():
         place = Place(split.name, seed, head, len(spec.classes), experiment.names.subjects)
+        oracles = {name: (one["oracle"] or {}).get(head) for name, one in chosen.items()}
         results += judge_files(place, unit, settings.pair, test, oracles)
         if "linear" in settings.controls:
-            results += judge_linear(place, data.parts, settings.pair)
+            results += judge_linear(place, labelled_parts(job, data, settings.finetune), settings.pair)
     for method in settings.controls:
         if method != "linear":
             fitted = fit_control(

@@ -75,16 +75,21 @@ def judge(
 def judge_files(
     place: Place, folder: Path, pair: tuple[str, str], test: WindowSet, oracles: Mapping[str, float | None]
 ) -> list[Result]:
-    """The four directions and the average of both, by the model files that would run live."""
+    """The four directions and the average of both, by the model files that would run live.
+
+    A direction without a test window is left out, here and in the functions below.
+    """
     own, crossed = load_model(folder / OWN, "cpu", None), load_model(folder / CROSSED, "cpu", None)
     results = []
     for name, other in (pair, pair[::-1]):
         windows = test.having([name], place.head)
+        if not len(windows):
+            continue
         for predictor, source in ((own, name), (crossed, other)):
             guesses = _probabilities(predictor, place.head)(name, windows.features[name]).argmax(axis=1)
             oracle = oracles.get(name) if source == name else None
             results.append(judge(place, "pretrained", source, name, windows, guesses, oracle))
-    results.append(_fused(place, "pretrained", pair, test, _probabilities(own, place.head)))
+    results += _fused(place, "pretrained", pair, test, _probabilities(own, place.head))
     return results
 
 
@@ -108,6 +113,8 @@ def judge_fitted(
     for found, sources, targets in networks:
         for source, target in zip(sources, targets, strict=True):
             windows = test.having([target], place.head)
+            if not len(windows):
+                continue
             logits = head_logits(found[target], windows.features[target])[place.head]
             results.append(judge(place, method, source, target, windows, logits.argmax(axis=1)))
 
@@ -116,24 +123,28 @@ def judge_fitted(
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-    results.append(_fused(place, method, (pair[0], pair[1]), test, probabilities))
+    results += _fused(place, method, (pair[0], pair[1]), test, probabilities)
     return results
 
 
 def _fused(
     place: Place, method: str, pair: tuple[str, str], test: WindowSet, probabilities: Probabilities
-) -> Result:
+) -> list[Result]:
     windows = test.having(pair, place.head)
+    if not len(windows):
+        return []
     mean = sum(probabilities(name, windows.features[name]) for name in pair)
-    return judge(place, method, FUSED, FUSED, windows, np.asarray(mean).argmax(axis=1))
+    return [judge(place, method, FUSED, FUSED, windows, np.asarray(mean).argmax(axis=1))]
 
 
 def judge_linear(place: Place, parts: Mapping[str, WindowSet], pair: tuple[str, str]) -> list[Result]:
     """Logistic regression on each modality and on both side by side."""
     results = []
     for modalities in ((pair[0],), (pair[1],), pair):
-        model = fit_linear(parts, modalities, place.head)
         windows = parts["test"].having(modalities, place.head)
+        if not len(windows):
+            continue
+        model = fit_linear(parts, modalities, place.head)
         name = modalities[0] if len(modalities) == 1 else FUSED
         results.append(judge(place, "linear", name, name, windows, model.predict(windows)))
     return results

@@ -28,7 +28,8 @@ class Fitted:
     """A modality's network after training, and how it was chosen.
 
     score : balanced accuracy on validation windows, mean over people and heads
-    oracle : what the epoch and settings that are best on test windows reach there; None when not asked
+    oracle : head → balanced accuracy of the epoch and settings that are best on test windows; None when
+        not asked
     rows : one dict an epoch of the setting that was taken
     """
 
@@ -91,14 +92,14 @@ def finetune(
     grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
     best: Fitted | None = None
     best_state: dict[str, Tensor] = {}
-    oracle = -math.inf
+    oracle: dict[str, float] = {}
     for rate, decay in grid if settings.select == "validation" else grid[:1]:
         network.load_state_dict(start)
         trial = _Trial(network, data, seen, settings, seed, rate, decay)
         for epoch in range(settings.epochs):
             row = trial.epoch(epoch)
-            if settings.oracle:
-                oracle = max(oracle, row["test"])
+            for head, score in trial.scores("test").items() if settings.oracle else ():
+                oracle[head] = max(oracle.get(head, 0.0), score)
             better = best is None or row["validation"] > best.score
             if better if settings.select == "validation" else epoch + 1 == settings.epochs:
                 best = Fitted(network, row["validation"], epoch + 1, rate, decay)
@@ -108,7 +109,7 @@ def finetune(
     assert best is not None  # there is at least one epoch
     network.load_state_dict(best_state)
     network.eval()
-    best.oracle = {"balanced_accuracy": oracle} if settings.oracle else None
+    best.oracle = oracle if settings.oracle else None
     return best
 
 
@@ -168,10 +169,10 @@ class _Trial:
         row = {
             "epoch": float(number + 1),
             "loss": total / len(batches),
-            "validation": self._score("validation"),
+            "validation": float(np.mean(list(self.scores("validation").values()))),
         }
-        if settings.oracle:
-            row["test"] = self._score("test")
+        if settings.oracle and len(self.data["test"]):
+            row["test"] = float(np.mean(list(self.scores("test").values())))
         self.rows.append(row)
         return row
 
@@ -204,22 +205,23 @@ class _Trial:
         return torch.stack(losses).sum() if losses else projected.sum() * 0.0
 
     @torch.no_grad()
-    def _score(self, part: str) -> float:
+    def scores(self, part: str) -> dict[str, float]:
+        """Balanced accuracy, mean over people, of every head that has labels in this part."""
         data = self.data[part]
         if not len(data):
-            return math.nan
+            return {}
         projected = self.seen[part] if self.seen is not None else _project(self.network, data.features)
-        scores = []
+        scores = {}
         for head, classifier in self.network.heads.items():
             labels = data.labels[head].numpy()
             there = labels >= 0
             if there.any():
                 logits = classifier(projected)
                 guesses = logits.argmax(dim=1).numpy()
-                scores.append(
-                    mean_over_subjects(labels[there], guesses[there], data.subjects[there], logits.shape[1])
+                scores[head] = mean_over_subjects(
+                    labels[there], guesses[there], data.subjects[there], logits.shape[1]
                 )
-        return float(np.mean(scores))
+        return scores
 
 
 def class_weights(labels: Tensor, n_classes: int, kind: str) -> Tensor | None:

@@ -36,13 +36,18 @@ def fit_modalities(
     on_epoch: Callable[[], None] = lambda: None,
 ) -> dict[str, Fitted]:
     """Train a classifier on each modality's labels; `networks` are changed."""
-    head = next(iter(job.contract.heads))
-    parts = dict(data.parts)
-    parts["train"] = fewer_labels(parts["train"], head, settings.trials_per_class, job.seed)
+    parts = labelled_parts(job, data, settings)
     return {
         name: finetune(network, parts, name, settings, job.seed, on_epoch)
         for name, network in networks.items()
     }
+
+
+def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict[str, WindowSet]:
+    """The parts of a split, with no more labelled training trials than the settings allow."""
+    head = next(iter(job.contract.heads))
+    train = fewer_labels(data.parts["train"], head, settings.trials_per_class, job.seed)
+    return {**data.parts, "train": train}
 
 
 def fit_control(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -19,10 +20,10 @@ import bci_m2s
 from bci_m2s.contract import Contract
 from bci_m2s.errors import ConfigurationError, RecordingError
 from bci_m2s.simulator import SimulatorSettings
-from bci_m2s.training.datasets import find_dataset
+from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.deap import read_deap
 from bci_m2s.training.datasets.dreamer import read_dreamer
-from bci_m2s.training.datasets.layout import Problem, RawSegment
+from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment
 from bci_m2s.training.datasets.recordings import read_recordings
 from bci_m2s.training.datasets.simulated import simulated_segments
 from bci_m2s.training.sessions import (
@@ -34,6 +35,7 @@ from bci_m2s.training.sessions import (
     known,
     normalised,
     typical_spread,
+    with_distributed,
 )
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.splits import PARTS, Split, check_apart
@@ -97,8 +99,9 @@ def load_sessions(settings: TrainingSettings, cache: Path | None, console: Conso
                     raise ConfigurationError(f"data.threshold: {found.name} has no ratings")
                 read_raw = partial(RATED[found.name], threshold=data.threshold)
             sessions = _from_segments(settings, read_raw(data.root, problems.append), cache, console)
+            sessions = _complete(settings, sessions, found, feature, problems)
         else:
-            _check_sizes(contract, found.modalities, found.name)
+            _check_sizes(contract, found.modalities, found.name, contract.modalities)
             trials = found.read(data.root, feature, problems.append)
             wanted = (one for one in trials if not data.subjects or str(one.subject) in data.subjects)
             sizes = {name: spec.feature.n_features for name, spec in contract.modalities.items()}
@@ -110,8 +113,38 @@ def load_sessions(settings: TrainingSettings, cache: Path | None, console: Conso
     return sessions
 
 
-def _check_sizes(contract: Contract, found: Mapping[str, int], name: str) -> None:
-    for modality, spec in contract.modalities.items():
+def _complete(
+    settings: TrainingSettings,
+    sessions: list[Session],
+    found: DataSet,
+    feature: str,
+    problems: list[Problem],
+) -> list[Session]:
+    """Sessions of raw signals with the modalities that the contract takes as distributed."""
+    contract = settings.draft
+    given = [name for name, spec in contract.modalities.items() if spec.feature.name == "distributed"]
+    if not given or found.read is None or settings.data.root is None:
+        return sessions
+    _check_sizes(contract, found.modalities, found.name, given)
+    trials = [] if feature == RAW else list(found.read(settings.data.root, feature, problems.append))
+    completed = []
+    for session in sessions:
+        mine = [
+            one
+            for one in trials
+            if (str(one.subject), str(one.session)) == (session.subject, session.session)
+        ]
+        for name in given:
+            session = with_distributed(session, mine, name, found.step_s[feature], contract.window.hop_s)
+        completed.append(session)
+    return completed
+
+
+def _check_sizes(
+    contract: Contract, found: Mapping[str, int], name: str, modalities: Iterable[str]
+) -> None:
+    for modality in modalities:
+        spec = contract.modalities[modality]
         if found.get(modality) != spec.feature.n_features:
             raise ConfigurationError(
                 f"contract.modalities.{modality}.feature.n_features: got {spec.feature.n_features}, "
@@ -205,7 +238,7 @@ def write_session(path: Path, session: Session) -> None:
 def read_session(path: Path) -> Session:
     """Read what ``write_session`` wrote. Raises RecordingError for anything else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             about = json.loads(file["about"].tobytes())
             names = [key.removeprefix("values.") for key in file.files if key.startswith("values.")]
             return Session(
@@ -216,7 +249,7 @@ def read_session(path: Path) -> Session:
                 {name: file[f"usable.{name}"] for name in names},
                 tuple(Trial(**trial) for trial in about["trials"]),
             )
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as problem:
         raise RecordingError(f"{path}: cannot be read ({problem}); delete it to compute it anew") from None
 
 
@@ -234,7 +267,7 @@ def prepare(
     contract = settings.draft
     keys = {part: getattr(split, part) for part in PARTS}
     trained = [one for one in sessions if any(one.key(trial) in split.train for trial in one.trials)]
-    spreads = {name: typical_spread(trained, name) for name in contract.modalities}
+    spreads = {name: typical_spread(trained, name, split.train) for name in contract.modalities}
     concerned = [one for one in sessions if any(one.key(t) in keys[p] for p in PARTS for t in one.trials)]
     rows = [
         {name: _rows(settings, one, name, spreads[name]) for name in contract.modalities}

@@ -70,6 +70,11 @@ def protocol(settings: TrainingSettings, contract: Contract, head: str) -> list[
     ]
     if settings.windows.own_session:
         lines.append("Transductive: each session was scaled by all of its rows, test trials included.")
+    if finetune.trials_per_class:
+        lines.append(
+            f"Labels: {finetune.trials_per_class} training trial(s) of each class, whosever; "
+            "validation trials are labelled too."
+        )
     if finetune.oracle:
         lines.append("Oracle: the best figure on test itself, chosen by looking at it; no result.")
     return lines

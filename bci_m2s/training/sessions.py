@@ -6,8 +6,8 @@ features that a data set's owners distribute come as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -193,17 +193,53 @@ def _joined(
     return Session(subject, session, np.concatenate(end_s), joined, usable, tuple(trials))
 
 
-def typical_spread(sessions: Sequence[Session], modality: str) -> FloatArray:
+def with_distributed(
+    session: Session, trials: Iterable[LabelledTrial], modality: str, step_s: float, hop_s: float
+) -> Session:
+    """A session of raw signals with the distributed steps of another modality put beside them.
+
+    A row takes the step that ends nearest to it in the same trial, at most half a hop away; rows between
+    two steps stay unknown. For data sets that distribute raw EEG but only features of the eyes.
+
+    Parameters
+    ----------
+    trials : of this person and session, by the same names
+    step_s : length of a distributed step; the first begins with its trial
+    """
+    rows = {str(one.trial): one.steps[modality] for one in trials if modality in one.steps}
+    values, usable = session.values[modality].copy(), session.usable[modality].copy()
+    for trial in session.trials:
+        if trial.name not in rows:
+            continue
+        inside = np.flatnonzero(
+            (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + hop_s / 2)
+        )
+        place = (session.end_s[inside] - trial.start_s) / step_s - 1
+        step = np.round(place).astype(np.intp)
+        known = (np.abs(place - step) * step_s <= hop_s / 2 + 1e-6) & (step >= 0)
+        known &= step < len(rows[trial.name])
+        values[inside[known]] = rows[trial.name][step[known]].astype(np.float32)
+        usable[inside[known]] = ~np.isnan(values[inside[known]]).all(axis=1)
+    return replace(
+        session,
+        values={**session.values, modality: values},
+        usable={**session.usable, modality: usable},
+    )
+
+
+def typical_spread(sessions: Sequence[Session], modality: str, keys: Collection[str]) -> FloatArray:
     """Spread (F,) of a person's own features at rest: root of the mean variance before the first trial.
 
-    Where nothing was recorded before the first trial, all of a session's rows serve.
+    Where nothing was recorded before the first trial, the rows of its trials in `keys` serve.
     """
     variances = []
     for one in sessions:
         first_s = min((trial.start_s for trial in one.trials), default=np.inf)
         good = one.usable[modality]
         rest = good & (one.end_s < first_s)
-        rows = one.values[modality][rest if rest.sum() > 2 else good].astype(np.float64)
+        if rest.sum() <= 2:
+            rest = good & _inside(one, keys)
+        rows = one.values[modality][rest].astype(np.float64)
         if len(rows) > 1:
             variances.append(known(np.nanvar, rows))
     if not variances:
@@ -211,6 +247,15 @@ def typical_spread(sessions: Sequence[Session], modality: str) -> FloatArray:
         return np.ones(n_features)
     spread = np.sqrt(known(np.nanmean, np.array(variances)))
     return np.maximum(np.nan_to_num(spread, nan=1.0), SMALLEST_SPREAD)
+
+
+def _inside(session: Session, keys: Collection[str]) -> BoolArray:
+    """Rows (n,) whose step ends in one of these trials."""
+    mask = np.zeros(len(session.end_s), dtype=bool)
+    for trial in session.trials:
+        if session.key(trial) in keys:
+            mask |= (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + 1e-6)
+    return mask
 
 
 def known(statistic: Callable[..., FloatArray], rows: FloatArray) -> FloatArray:

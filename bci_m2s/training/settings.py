@@ -238,11 +238,15 @@ def load_training(path: Path) -> TrainingSettings:
     data = merged.get("data")
     if isinstance(data, dict) and isinstance(data.get("root"), str):
         data["root"] = str((path.parent / Path(data["root"]).expanduser()).resolve())
+    place: tuple[str | int, ...] = ("contract",)
     try:
+        if "contract" in merged:
+            Contract.model_validate(merged["contract"])  # by itself, for the places in its messages
+        place = ()
         return TrainingSettings.model_validate(merged)
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "as a whole"
+        field = ".".join(str(part) for part in (*place, *first["loc"])) or "as a whole"
         got = "nothing" if first["type"] == "missing" else repr(first["input"])[:120]
         raise ConfigurationError(f"{path}: {field}: got {got}, expected: {first['msg']}") from None
     except ContractError as problem:

@@ -1,0 +1,290 @@
+"""M2SClassifier keeps scikit-learn's rules, and the package's: training rows alone choose the epoch."""
+
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from bci_m2s import M2SClassifier
+from bci_m2s.training import estimator
+from bci_m2s.training.estimator_rows import held_out
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "notebooks.md"
+# Checks that may fail, and why: none does.
+EXPECTED_FAILURES = {}
+
+
+def classifier(**changes):
+    settings = {"depth": 1, "heads": 2, "ffn": 16, "embedding": 16, "projection": 16, "hidden": 32}
+    training = {"epochs": 20, "batch": 64, "learning_rate": 1e-2, "random_state": 0, "device": "cpu"}
+    return M2SClassifier(**{**settings, **training, **changes})
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Networks as small as these only wait for each other's threads, most of all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@parametrize_with_checks([classifier()], expected_failed_checks=lambda _: EXPECTED_FAILURES)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def pairs(n=240, people=6, steps=3, effect=1.5, seed=0):
+    """EEG (n, T, 4 channels × 2 bands), eye (n, T, 5), labels, people: a shared state carries the class."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    state = rng.normal(size=(n, steps, 3))
+    state[:, :, 0] += effect * (2 * labels[:, None] - 1)
+    ways = rng.normal(size=(3, 8)), rng.normal(size=(3, 5))
+    eeg, eye = (state @ way + 0.3 * rng.normal(size=(n, steps, way.shape[1])) for way in ways)
+    return eeg / eeg.std(), eye / eye.std(), np.array(["low", "high"])[labels], np.arange(n) % people
+
+
+class TestFit:
+    def test_learns_with_either_network_from_either_shape(self):
+        eeg, _, y, _ = pairs()
+        for n_channels in (0, 4):
+            model = classifier(n_channels=n_channels, epochs=10).fit(eeg[:160], y[:160])
+            assert (model.predict(eeg[160:]) == y[160:]).mean() > 0.9
+            flat = classifier(steps=3, n_channels=n_channels, epochs=10).fit(
+                eeg[:160].reshape(160, -1), y[:160]
+            )
+            assert np.array_equal(flat.predict_proba(eeg[160:]), model.predict_proba(eeg[160:]))
+        assert list(model.classes_) == ["high", "low"]
+        assert model.n_features_in_ == 24
+
+    def test_shuffled_labels_are_chance(self):
+        eeg, _, y, _ = pairs(400)
+        scores = []
+        for seed in range(3):
+            wrong = np.random.default_rng(seed).permutation(y[:300])
+            model = classifier(n_channels=4, random_state=seed, epochs=10).fit(eeg[:300], wrong)
+            scores.append((model.predict(eeg[300:]) == y[300:]).mean())
+        assert 0.3 < np.mean(scores) < 0.7
+
+    def test_same_seed_same_answer_whatever_stands_beside(self):
+        eeg, _, y, _ = pairs(80)
+        one, two = (classifier(epochs=5).fit(eeg, y).predict_proba(eeg) for _ in range(2))
+        assert np.array_equal(one, two)
+        other = classifier(epochs=5, random_state=1).fit(eeg, y).predict_proba(eeg)
+        assert not np.array_equal(one, other)
+        model = classifier(epochs=5).fit(eeg, y)
+        alone = np.concatenate([model.predict_proba(row[None]) for row in eeg[:10]])
+        np.testing.assert_allclose(alone, one[:10], atol=1e-12)
+
+    def test_the_callers_random_numbers_go_on(self):
+        eeg, eye, y, _ = pairs(40)
+        torch.manual_seed(7)
+        wanted = torch.rand(3)
+        torch.manual_seed(7)
+        classifier(epochs=2, pretrain_epochs=1).pretrain(eeg, eye).fit(eeg, y)
+        assert torch.equal(torch.rand(3), wanted)
+
+    @pytest.mark.parametrize(
+        ("change", "named"),
+        [
+            ({"steps": 5}, "steps"),
+            ({"n_channels": 7}, "n_features"),
+            ({"n_channels": -1}, "channels"),
+            ({"heads": 3}, "embedding"),
+            ({"epochs": 0}, "epochs"),
+            ({"learning_rate": 0.0}, "learning_rates"),
+            ({"validation": 1.0}, "validation"),
+            ({"dropout": 1.5}, "dropout"),
+        ],
+    )
+    def test_parameters_that_cannot_be_are_value_errors(self, change, named):
+        eeg, _, y, _ = pairs(20)
+        with pytest.raises(ValueError, match=named):
+            classifier(**change).fit(eeg.reshape(20, -1), y)
+
+    def test_groups_of_another_length_are_refused(self):
+        eeg, eye, y, people = pairs(20)
+        with pytest.raises(ValueError, match="groups"):
+            classifier().fit(eeg, y, groups=people[:-1])
+        with pytest.raises(ValueError, match="groups"):
+            classifier().pretrain(eeg, eye, groups=people[:-1])
+
+
+class TestValidation:
+    def test_only_whole_groups_are_held_out_and_classes_stay(self):
+        labels, groups = np.arange(40) % 3, np.arange(40) // 4
+        for seed in range(20):
+            held = held_out(labels, groups, 0.3, seed)
+            assert held.sum() == 12
+            assert not set(groups[held]) & set(groups[~held])
+            assert set(labels[~held]) == {0, 1, 2}
+
+    def test_a_group_with_the_only_rows_of_a_class_trains(self):
+        labels, groups = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 0, 1, 1])
+        assert not held_out(labels, groups, 0.5, 0).any()
+        labels, groups = np.array([0, 1, 0, 1, 2, 2]), np.array([0, 0, 1, 1, 2, 2])
+        for seed in range(10):
+            held = held_out(labels, groups, 0.3, seed)
+            assert held.sum() == 2
+            assert not held[4:].any()
+
+    def test_rows_of_each_class_without_groups(self):
+        labels = np.repeat([0, 1, 2], [50, 10, 1])
+        held = held_out(labels, None, 0.2, 0)
+        assert np.bincount(labels[held], minlength=3).tolist() == [10, 2, 0]
+        assert not held_out(labels, None, 0.0, 0).any()
+
+    def test_only_training_rows_reach_the_optimiser(self, monkeypatch):
+        """Epochs are chosen on held-out groups of the rows given to fit; those are not trained on."""
+        eeg, _, y, people = pairs()
+        seen = {}
+        real = estimator.finetune
+
+        def spy(network, parts, *rest):
+            seen.update(parts)
+            return real(network, parts, *rest)
+
+        monkeypatch.setattr(estimator, "finetune", spy)
+        model = classifier(epochs=3).fit(eeg, y, groups=people)
+        train, validation = (
+            set(map(bytes, seen[part].features["own"])) for part in ("train", "validation")
+        )
+        assert not train & validation
+        assert len(train | validation) == len(eeg)
+        assert not set(seen["train"].subjects) & set(seen["validation"].subjects)
+        assert model.n_validation_ == len(validation) == 40
+        assert 0 <= model.score_ <= 1
+        assert 1 <= model.epoch_ <= 3
+
+    def test_without_validation_the_last_epoch_is_taken(self):
+        eeg, _, y, _ = pairs(60)
+        model = classifier(epochs=4, validation=0.0).fit(eeg, y)
+        assert model.epoch_ == 4
+        assert model.n_validation_ == 0
+        assert np.isnan(model.score_)
+
+
+class TestPretrain:
+    def test_one_modalitys_labels_judge_the_other(self):
+        eeg, eye, y, people = pairs(360, people=2)
+        model = classifier(
+            n_channels=4, pretrain_epochs=15, pretrain_batch=64, pretrain_learning_rate=3e-3, dropout=0.0
+        )
+        model.pretrain(eeg[:240], eye[:240], groups=people[:240])
+        assert len(model.losses_) == 15
+        assert model.losses_[-1]["contrastive"] < model.losses_[0]["contrastive"]
+        model.fit(eeg[:240], y[:240])
+        assert (model.predict(eeg[240:]) == y[240:]).mean() > 0.8
+        assert (model.predict_other(eye[240:]) == y[240:]).mean() > 0.65  # chance is 0.5 ± 0.05
+        assert np.allclose(model.predict_proba_other(eye[240:]).sum(axis=1), 1)
+
+    def test_fit_leaves_the_encoder_as_it_is(self):
+        eeg, eye, y, _ = pairs(60)
+        model = classifier(n_channels=4, n_channels_other=5, pretrain_epochs=1, epochs=3).pretrain(eeg, eye)
+        before = {key: value.clone() for key, value in model.encoders_["own"].state_dict().items()}
+        first = model.fit(eeg, y).predict_proba(eeg)
+        for key, value in model.encoders_["own"].state_dict().items():
+            assert torch.equal(value, before[key])
+            if not key.startswith("heads."):
+                assert torch.equal(model.network_.state_dict()[key].float(), value), key
+        assert np.array_equal(model.fit(eeg, y).predict_proba(eeg), first)
+
+    def test_one_step_has_no_prediction_loss(self):
+        eeg, eye, _, _ = pairs(40, steps=1)
+        model = classifier(pretrain_epochs=2).pretrain(eeg, eye)
+        assert "cpc" not in model.losses_[0]
+        assert "cpc" in classifier(pretrain_epochs=1).pretrain(*pairs(40, steps=2)[:2]).losses_[0]
+
+    def test_clone_forgets_and_changed_sizes_are_refused(self):
+        eeg, eye, y, _ = pairs(40)
+        model = classifier(pretrain_epochs=1, epochs=2).pretrain(eeg, eye)
+        assert not hasattr(clone(model), "encoders_")
+        with pytest.raises(ValueError, match="pre-trained"):
+            model.fit(eeg[:, :2], y)
+        with pytest.raises(ValueError, match="call it again"):
+            model.set_params(embedding=8).fit(eeg, y)
+
+    def test_pairs_that_are_none_are_refused(self):
+        eeg, eye, y, _ = pairs(20)
+        model = classifier(pretrain_epochs=1, epochs=2)
+        for other, named in ((eye[:-1], "inconsistent"), (eye[:, :2], "steps"), (eye * np.nan, "X_other")):
+            with pytest.raises(ValueError, match=named):
+                model.pretrain(eeg, other)
+        with pytest.raises(ValueError, match="too few"):
+            model.pretrain(eeg[:1], eye[:1])
+        with pytest.raises(ValueError, match="device: got"):
+            clone(model).set_params(device="cuda:99").pretrain(eeg, eye)
+        with pytest.raises(sklearn.exceptions.NotFittedError):
+            clone(model).fit(eeg, y).predict_other(eye)
+        with pytest.raises(ValueError, match="X_other"):
+            model.pretrain(eeg, eye).fit(eeg, y).predict_other(eye[:, :, :4])
+
+
+class TestInPipelines:
+    def test_cross_validation_by_person(self):
+        eeg, _, y, people = pairs()
+        model = make_pipeline(StandardScaler(), classifier(steps=3, n_channels=4))
+        scores = cross_val_score(model, eeg.reshape(240, -1), y, groups=people, cv=GroupKFold(3))
+        assert scores.min() > 0.85
+
+    def test_groups_reach_fit_by_metadata_routing(self, monkeypatch):
+        eeg, _, y, people = pairs()
+        seen = []
+        monkeypatch.setattr(
+            estimator,
+            "held_out",
+            lambda labels, groups, *rest: (seen.append(groups), held_out(labels, groups, *rest))[1],
+        )
+        with sklearn.config_context(enable_metadata_routing=True):
+            model = make_pipeline(StandardScaler(), classifier(epochs=2).set_fit_request(groups=True))
+            cross_val_score(model, eeg.reshape(240, -1), y, params={"groups": people}, cv=GroupKFold(3))
+        assert [len(set(groups)) for groups in seen] == [4, 4, 4]
+
+    @pytest.mark.parametrize("kept", ["pickle", "joblib"])
+    def test_kept_and_read_again(self, tmp_path, kept):
+        eeg, eye, y, _ = pairs(60)
+        model = classifier(pretrain_epochs=1, epochs=2).pretrain(eeg, eye).fit(eeg, y)
+        if kept == "joblib":
+            joblib.dump(model, tmp_path / "m.joblib")
+            again = joblib.load(tmp_path / "m.joblib")
+        else:
+            again = pickle.loads(pickle.dumps(model))
+        assert np.array_equal(again.predict_proba(eeg), model.predict_proba(eeg))
+        assert np.array_equal(again.predict_other(eye), model.predict_other(eye))
+
+
+def test_the_package_loads_it_only_when_asked():
+    code = (
+        "import sys, bci_m2s\nprint([n for n in ('torch', 'sklearn', 'numpy') if n in sys.modules])\n"
+        "print(bci_m2s.M2SClassifier.__name__)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert out.stdout.split("\n")[:2] == ["[]", "M2SClassifier"]
+
+
+def test_the_pages_examples_run():
+    """Every Python block of docs/notebooks.md, one after the other, as a notebook would."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(blocks) == 4
+    names = {}
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), names)
+    assert names["scores"].mean() > 0.8
+    assert names["honest"].mean() > 0.8
+    assert len(names["crossed"]) == 2
+    assert np.allclose(names["probabilities"].sum(axis=1), 1)
