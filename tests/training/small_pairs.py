@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ TINY = {"depth": 1, "heads": 2, "ffn": 16, "embedding": 8, "projection": 6, "hid
 def contract_values(heads: dict[str, Any] | None = None, **eeg: Any) -> dict[str, Any]:
     """Fields of a contract over the corpus; `eeg` replaces fields of that modality."""
     both = {"rate_min_hz": 1.0, "rate_max_hz": 1000.0, "normaliser": {"name": "training"}}
-    return {
+    values = {
         "name": "tiny-pair",
         "simulated": True,
         "heads": heads or {"emotion": {"classes": ["negative", "positive"]}},
@@ -48,6 +49,8 @@ def contract_values(heads: dict[str, Any] | None = None, **eeg: Any) -> dict[str
             },
         },
     }
+    copied: dict[str, Any] = json.loads(json.dumps(values))  # nothing shared: YAML would write an alias
+    return copied
 
 
 def training_settings(
@@ -88,7 +91,10 @@ def trials(
                 label = trial % 2
                 state = rng.normal(size=(steps, 3)) * (0.5, 1.0, 1.0)
                 state[:, 0] += effect * (2 * label - 1)
-                rows = {name: state @ way + 0.3 * rng.normal(size=(steps, way.shape[1])) for name, way in ways.items()}
+                rows = {
+                    name: state @ way + 0.3 * rng.normal(size=(steps, way.shape[1]))
+                    for name, way in ways.items()
+                }
                 made.append(LabelledTrial(person, session, trial, {"emotion": label}, rows))
     return made
 

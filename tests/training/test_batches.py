@@ -74,7 +74,7 @@ def test_the_last_batch(n, last_batch, sizes):
 
 
 def test_a_last_batch_of_one_that_is_to_be_kept_is_refused():
-    with pytest.raises(TrainingError, match="holds one window.*set last_batch: merge"):
+    with pytest.raises(TrainingError, match=r"holds one window.*set last_batch: merge"):
         batches_of(np.arange(11), 5, "keep", generator())
 
 

@@ -41,6 +41,20 @@ def test_the_scaler_comes_from_training_rows_only():
     assert np.abs(moved.parts["test"].features["eeg"]).min() > 5
 
 
+def test_within_a_session_nothing_of_the_test_trials_reaches_training():
+    split = {"kind": "trials", "train_trials": 4}
+    baseline = {"normaliser": {"name": "baseline", "params": {"duration_s": 6.0}}}
+    settings, sessions = training_settings(eeg=baseline, split=split), corpus(people=2)
+    data = unit(settings, sessions)
+    for one in sessions:
+        one.values["eeg"][4 * 8 :] *= 100  # the test trials' rows
+    moved = unit(settings, sessions)
+    for part in ("train", "validation"):
+        np.testing.assert_array_equal(moved.parts[part].features["eeg"], data.parts[part].features["eeg"])
+    np.testing.assert_array_equal(moved.scalers["eeg"].spread, data.scalers["eeg"].spread)
+    assert np.abs(moved.parts["test"].features["eeg"]).max() > 20
+
+
 def test_band_major_is_the_same_features_permuted():
     """Place band·C + channel of the layout holds feature channel·K + band of the extractor."""
     sessions = corpus(people=5)
@@ -116,13 +130,13 @@ def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, m
     monkeypatch.setattr(module, "WORKERS", 1)
     made = []
 
-    def fake(settings, person, session):
+    def fake(_settings, person, session):
         made.append((person, session))
         return (person, session)
 
     monkeypatch.setattr(module, "simulated_segments", fake)
     monkeypatch.setattr(
-        module, "from_raw", lambda which, contract: replace(CORPUS[which[0]], session=str(which[1]))
+        module, "from_raw", lambda which, _contract: replace(CORPUS[which[0]], session=str(which[1]))
     )
     data = {"format": "simulated", "persons": 2, "sessions": 2}
     found = load_sessions(training_settings(data=data), tmp_path, QUIET)
@@ -147,7 +161,7 @@ def test_wrong_data_are_refused_by_name(tmp_path):
     def load(**data):
         return load_sessions(training_settings(data=data | {"root": tmp_path}), None, QUIET)
 
-    with pytest.raises(UsageError, match="format 'sead' is unknown.*seed"):
+    with pytest.raises(UsageError, match=r"format 'sead' is unknown.*seed"):
         load(format="sead")
     with pytest.raises(ConfigurationError, match=r"n_features: got 8, seed-iv has 310"):
         load(format="seed-iv")

@@ -1,8 +1,10 @@
 """Sessions of step features: one form for distributed features and for raw signals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from small_pairs import SIZES, corpus, trials, training_settings
+from small_pairs import SIZES, corpus, training_settings, trials
 from small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, eye
 
 from bci_m2s.errors import ContractError, RecordingError
@@ -47,7 +49,12 @@ def segment(seconds=14.0, seed=0, eye_shift_s=0.0, spans=(TRIAL,), only=("eeg", 
 def test_distributed_features_come_one_row_a_step_and_trials_end_to_end():
     made = trials(people=2, sessions=2, per_session=3, steps=5)
     sessions = from_steps(made, 1.0, SIZES)
-    assert [(one.subject, one.session) for one in sessions] == [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")]
+    assert [(one.subject, one.session) for one in sessions] == [
+        ("1", "1"),
+        ("1", "2"),
+        ("2", "1"),
+        ("2", "2"),
+    ]
     one = sessions[1]
     np.testing.assert_array_equal(one.end_s, np.arange(1.0, 16.0))
     assert [(trial.start_s, trial.stop_s) for trial in one.trials] == [(0, 5), (5, 10), (10, 15)]
@@ -142,7 +149,9 @@ def test_where_the_other_stream_has_a_gap_its_steps_are_unknown_and_rows_stay():
 
 def test_segments_of_a_session_lie_far_apart_and_one_may_lack_a_modality():
     spec = contract()
-    found = from_raw([segment(8.0, spans=()), segment(14.0, only=("eeg",)), segment(14.0, only=("eye",))], spec)
+    found = from_raw(
+        [segment(8.0, spans=()), segment(14.0, only=("eeg",)), segment(14.0, only=("eye",))], spec
+    )
     jumps = np.diff(found.end_s)
     far = np.flatnonzero(jumps > 1)
     np.testing.assert_allclose(jumps[far], SEGMENT_GAP_S)
@@ -166,28 +175,37 @@ def test_a_session_that_is_too_short_or_does_not_fit_says_so():
         from_raw([RawSegment("anna", "2", {"eeg": stream(wrong, times, samples)}, ())], spec)
 
 
-def test_the_typical_spread_is_that_at_rest_where_there_is_rest():
+def one_session(*spans):
     (one,) = from_steps(
-        [LabelledTrial(1, 1, 1, {}, {"eye": np.arange(40.0).reshape(8, 5)})], 1.0, {"eye": 5}
+        [LabelledTrial(1, 1, 1, {}, {"eye": np.arange(40.0).reshape(8, 5) ** 2})], 1.0, {"eye": 5}
     )
-    np.testing.assert_allclose(typical_spread([one], "eye"), np.arange(0, 40, 5).std(), rtol=1e-6)
-    rested = type(one)(**{**vars(one), "trials": (Trial("1", 3.0, 8.0, {}),)})
-    rows = one.values["eye"][:2]  # rows that end before the trial begins: two are too few
-    np.testing.assert_allclose(typical_spread([rested], "eye"), typical_spread([one], "eye"))
-    later = type(one)(**{**vars(one), "trials": (Trial("1", 5.0, 8.0, {}),)})
-    rows = one.values["eye"][:4]
-    np.testing.assert_allclose(typical_spread([later], "eye"), rows.std(axis=0), rtol=1e-6)
+    return replace(one, trials=tuple(Trial(str(i), *span, {}) for i, span in enumerate(spans, 1)))
+
+
+def test_the_typical_spread_is_that_at_rest():
+    one = one_session((5.0, 8.0))
+    expected = one.values["eye"][:4].std(axis=0)  # rows that end before the trial begins
+    np.testing.assert_allclose(typical_spread([one], "eye", {"1/1/1"}), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("begins_s", [0.0, 3.0])  # two rows of rest are too few
+def test_without_rest_the_typical_spread_is_that_of_the_training_trials(begins_s):
+    one = one_session((begins_s, 6.0), (6.0, 8.0))
+    expected = one.values["eye"][int(begins_s) : 6].std(axis=0)
+    np.testing.assert_allclose(typical_spread([one], "eye", {"1/1/1"}), expected, rtol=1e-6)
 
 
 def test_the_typical_spread_survives_columns_and_people_without_values():
     sessions = corpus(people=2, per_session=2)
+    keys = {one.key(trial) for one in sessions for trial in one.trials}
     sessions[0].values["eye"][:, 2] = np.nan
     sessions[1].values["eye"][:, 2] = np.nan
     sessions[1].usable["eye"][:] = False
-    spread = typical_spread(sessions, "eye")
+    spread = typical_spread(sessions, "eye", keys)
     assert spread[2] == 1.0
     assert np.isfinite(spread).all()
-    np.testing.assert_array_equal(typical_spread([], "eye"), np.ones(0))
+    np.testing.assert_array_equal(typical_spread([], "eye", keys), np.ones(0))
+    np.testing.assert_array_equal(typical_spread(sessions, "eye", set()), np.ones(5))
 
 
 @pytest.mark.parametrize("name", ["baseline", "rolling"])

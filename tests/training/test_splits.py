@@ -87,7 +87,11 @@ def test_a_class_with_one_training_trial_keeps_it():
 
 
 def test_folds_over_trials_test_every_trial_once_in_blocks(sessions):
-    splits = [split for split in splits_of(sessions, "trial-folds") if split.name.startswith("subject-1-session-1-")]
+    splits = [
+        split
+        for split in splits_of(sessions, "trial-folds")
+        if split.name.startswith("subject-1-session-1-")
+    ]
     assert [split.test for split in splits] == [
         {"1/1/1", "1/1/2"},
         {"1/1/3", "1/1/4"},

@@ -24,7 +24,10 @@ def fast_session(n=40, gap_after=None, spans=((0.0, 10.0),), hop_s=0.25):
     end_s = 1.0 + hop_s * np.arange(n)
     if gap_after is not None:
         end_s[gap_after:] += 3.1
-    values = {name: np.repeat(np.arange(n, dtype=np.float32)[:, None], size, axis=1) for name, size in SIZES.items()}
+    values = {
+        name: np.repeat(np.arange(n, dtype=np.float32)[:, None], size, axis=1)
+        for name, size in SIZES.items()
+    }
     values["eye"] = values["eye"] + np.arange(5, dtype=np.float32) / 10
     usable = {name: np.ones(n, dtype=bool) for name in SIZES}
     made = tuple(Trial(str(i), *span, {"emotion": i % 2}) for i, span in enumerate(spans))
@@ -125,9 +128,7 @@ def test_a_window_without_a_usable_modality_is_left_out_and_one_with_either_is_k
 
 def test_only_the_trials_that_are_asked_for_are_cut_and_missing_labels_are_minus_one():
     sessions = corpus(people=2, per_session=2)
-    sessions[1] = replace(
-        sessions[1], trials=(Trial("1", 0.0, 8.0, {}), *sessions[1].trials[1:])
-    )
+    sessions[1] = replace(sessions[1], trials=(Trial("1", 0.0, 8.0, {}), *sessions[1].trials[1:]))
     found = windows_of(sessions, keys={"1/1/2", "2/1/1"})
     names = Names.of(sessions)
     assert {names.trials[i] for i in found.trials} == {"1/1/2", "2/1/1"}

@@ -1,0 +1,444 @@
+"""``pretrain``, ``finetune`` and ``evaluate`` from the command line, on a few simulated people."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+from rich.console import Console
+from small_pairs import TINY
+from small_sessions import pipeline
+from typer.testing import CliRunner
+
+from bci_m2s.build import check_feature
+from bci_m2s.cli import app
+from bci_m2s.contract import load_model_file, read_contract
+from bci_m2s.errors import ConfigurationError, ModelError, OutputError, UsageError
+from bci_m2s.predictor import load_model
+from bci_m2s.simulator import SimulatorSettings
+from bci_m2s.tensorfile import read_tensors
+from bci_m2s.training import prepare
+from bci_m2s.training import pretrain as pretraining
+from bci_m2s.training.checkpoint import read_progress
+from bci_m2s.training.datasets.simulated import simulated_segments
+from bci_m2s.training.experiment import open_experiment
+from bci_m2s.types import Status
+
+SIMULATOR = {
+    "montage": "muse",
+    "eeg_rate_hz": 128.0,
+    "eye_rate_hz": 60.0,
+    "rest_s": 12.0,
+    "trial_s": 8.0,
+    "pause_s": 1.0,
+    "n_trials": 4,
+    "effect": 3.0,
+}
+EYE_COLUMNS = {"pupil_x": "pupil_left", "pupil_y": "pupil_right"} | {
+    name: name for name in ("gaze_x", "gaze_y", "confidence")
+}
+DIRECTIONS = ["eeg → eeg", "eye → eeg", "eye → eye", "eeg → eye", "both → both"]
+
+
+def values(**changes):
+    baseline = {"name": "baseline", "params": {"duration_s": 5.0}}
+    fields = {
+        "contract": {
+            "name": "tiny-live",
+            "simulated": True,
+            "heads": {"emotion": {"classes": ["negative", "positive"]}},
+            "window": {"steps": 3, "step_s": 1.0, "hop_s": 0.5},
+            "modalities": {
+                "eeg": {
+                    "stream_type": "EEG",
+                    "rate_min_hz": 128.0,
+                    "rate_max_hz": 1024.0,
+                    "channels": ["TP9", "AF7", "AF8", "TP10"],
+                    "units": ["uV"] * 4,
+                    "feature": {"name": "de", "n_features": 20},
+                    "normaliser": baseline,
+                    "network": {"name": "m2s-electrode", "params": TINY | {"head_width": 4}},
+                },
+                "eye": {
+                    "stream_type": "Gaze",
+                    "rate_min_hz": 60.0,
+                    "rate_max_hz": 1000.0,
+                    "channels": ["gaze_x", "gaze_y", "pupil_left", "pupil_right", "confidence"],
+                    "units": ["normalized", "normalized", "mm", "mm", "normalized"],
+                    "feature": {
+                        "name": "eye",
+                        "n_features": 33,
+                        "params": {
+                            "columns": EYE_COLUMNS,
+                            "gaze_unit": "normalized",
+                            "degrees_per_unit_x": 35.0,
+                            "degrees_per_unit_y": 20.0,
+                        },
+                    },
+                    "normaliser": baseline,
+                    "max_missing": 0.3,
+                    "network": {"name": "m2s-sequence", "params": TINY | {"causal": True}},
+                },
+            },
+        },
+        "pair": ["eeg", "eye"],
+        "data": {"format": "simulated", "persons": 5, "simulator": SIMULATOR},
+        "split": {"kind": "subjects", "test_subjects": 1, "validation_subjects": 1},
+        "windows": {"every_hops": 2},
+        "pretrain": {"epochs": 3, "batch": 16, "learning_rate": 1e-2},
+        "finetune": {
+            "epochs": 4,
+            "batch": 16,
+            "learning_rates": [1e-2],
+            "weight_decays": [1e-4],
+            "oracle": True,
+            "most_unknown": 0.3,
+        },
+        "controls": ["linear", "random", "supervised", "permuted"],
+        "seeds": [0, 1],
+        **changes,
+    }
+    return json.loads(json.dumps(fields))  # nothing shared: YAML would write an alias
+
+
+def write(path, **changes):
+    path.write_text(yaml.safe_dump(values(**changes)))
+    return path
+
+
+def call(*words):
+    """Run a command; its output, or its exception."""
+    found = CliRunner().invoke(app, [str(word) for word in words])
+    if found.exception is not None:
+        raise found.exception
+    return found.output
+
+
+class Finished:
+    """A whole run: folder, training file, what was printed, and the model file for live use."""
+
+    def __init__(self, folder):
+        self.config = write(folder / "tiny.yaml")
+        self.run, self.out = folder / "run", folder / "tiny-live.safetensors"
+        where = (self.config, "--run", self.run)
+        self.printed = {
+            "pretrain": call("pretrain", *where, "--device", "cpu"),
+            "finetune": call("finetune", *where, "--out", self.out),
+            "evaluate": call("evaluate", *where),
+        }
+
+    def features_to(self, run):
+        """Spare another run of the same data the features."""
+        shutil.copytree(self.run / "features", run / "features")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare, "WORKERS", 1)
+        yield Finished(tmp_path_factory.mktemp("finished"))
+
+
+def test_the_run_folder_says_what_was_done(finished):
+    run = finished.run
+    assert (
+        yaml.safe_load((run / "config.yaml").read_text())["pretrain"]["club_inner_steps"] == 3
+    )  # filled in
+    about = json.loads((run / "run.json").read_text())
+    assert about["config"] == "tiny.yaml"
+    assert about["seeds"] == [0, 1]
+    assert about["people"] == ["0", "1", "2", "3", "4"]
+    assert about["trials"] == 20
+    assert {"bci_m2s", "python", "torch", "numpy", "scipy"} <= about["versions"].keys()
+    parts = about["splits"]["all"]
+    assert [len(parts[part]) for part in ("train", "validation", "test")] == [12, 4, 4]
+    assert {path.name for path in run.iterdir()} == {
+        "all",
+        "config.yaml",
+        "confusion-emotion.png",
+        "features",
+        "results.json",
+        "results.md",
+        "run.json",
+    }
+    for seed in (0, 1):
+        assert {path.name for path in (run / "all" / f"seed-{seed}").iterdir()} == {
+            "crossed.safetensors",
+            "finetune-eeg.csv",
+            "finetune-eeg.png",
+            "finetune-eye.csv",
+            "finetune-eye.png",
+            "finetune.json",
+            "model.safetensors",
+            "pretrain.csv",
+            "pretrain.json",
+            "pretrain.png",
+            "pretrain.safetensors",
+        }
+
+
+def test_curves_are_a_table_and_a_picture(finished):
+    unit = finished.run / "all" / "seed-0"
+    with (unit / "pretrain.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["epoch"]) for row in rows] == [1, 2, 3]
+    losses = {"total", "contrastive", "cpc", "reconstruction", "club_a", "club_b", "validation_contrastive"}
+    assert losses <= rows[0].keys()
+    assert all(np.isfinite(float(row[name])) for row in rows for name in losses)
+    last = json.loads((unit / "pretrain.json").read_text())
+    assert last["last"]["contrastive"] == float(rows[-1]["contrastive"])
+    assert last["identity"]["eeg"]["chance"] == pytest.approx(1 / 3)
+    for name in ("pretrain.png", "finetune-eeg.png"):
+        assert (unit / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert (unit / name).stat().st_size > 5000
+
+
+def test_evaluation_gives_all_directions_and_controls_with_protocol_and_support(finished):
+    found = json.loads((finished.run / "results.json").read_text())
+    methods = {}
+    for one in found["summaries"]:
+        methods.setdefault(one["method"], []).append(one["direction"])
+        assert sum(map(sum, one["confusion"])) == 2 * sum(one["support"])  # of two seeds
+        assert one["seeds"] == 2
+        assert 0 <= one["mean"] <= 1
+    assert methods["pretrained"] == DIRECTIONS
+    assert set(methods) == {"pretrained", "linear", "random", "supervised", "permuted"}
+    assert sorted(methods["random"]) == sorted(methods["permuted"]) == sorted(DIRECTIONS)
+    assert set(methods["supervised"]) == set(methods["linear"]) == {"eeg → eeg", "eye → eye", "both → both"}
+    assert len(found["results"]) == 2 * (5 + 5 + 5 + 3 + 3)
+    for text in ((finished.run / "results.md").read_text(), " ".join(finished.printed["evaluate"].split())):
+        for piece in (
+            "1 test, 1 validate",
+            "Seeds: 0, 1",
+            "validation trials",
+            "chance 0.50",
+            "by looking at it",
+        ):
+            assert piece in text
+    table = (finished.run / "results.md").read_text()
+    assert "| pretrained | eye → eeg | " in table
+    assert "Test windows of eeg: negative " in table
+    assert "confusion" in finished.printed["evaluate"]
+
+
+def test_the_oracle_is_never_below_what_validation_chose(finished):
+    found = json.loads((finished.run / "results.json").read_text())
+    seen = 0
+    for one in found["results"]:
+        if one["method"] == "pretrained" and one["trained_on"] == one["tested_on"] != "both":
+            assert one["oracle"] >= np.mean(list(one["figures"]["by_subject"].values()))
+            seen += 1
+        else:
+            assert one["oracle"] is None
+    assert seen == 4
+
+
+def test_the_model_file_is_what_live_use_needs(finished):
+    contract, tensors = load_model_file(finished.out)
+    assert contract.name == "tiny-live"
+    for modality in ("eeg", "eye"):
+        check_feature(finished.out, contract, modality)
+        assert contract.modalities[modality].calibration["emotion"].trials == 4
+    record = contract.training
+    chosen = int(record["chosen_seed"].split(",")[0])
+    scores = []
+    for seed in (0, 1):
+        found = json.loads((finished.run / "all" / f"seed-{seed}" / "finetune.json").read_text())
+        scores.append(sum(one["validation_balanced_accuracy"] for one in found.values()))
+    assert scores[chosen] == max(scores)
+    assert record["seed"] == chosen
+    assert record["people"] == {"train": 3, "validation": 1, "test": 1}
+    assert record["command"].endswith("bci-m2s finetune tiny.yaml --out tiny-live.safetensors")
+    assert record["finetune"]["oracle"] is True
+    assert record["pretrain"]["epochs"] == 3
+    assert any("Split: by person" in line for line in record["protocol"])
+    _, kept = load_model_file(finished.run / "all" / f"seed-{chosen}" / "model.safetensors")
+    assert all(np.array_equal(array, kept[name]) for name, array in tensors.items())
+
+
+def test_the_live_pipeline_gives_what_evaluation_judged(finished):
+    """The test person's raw streams through the pipeline: the same windows, the same probabilities."""
+    contract, tensors = load_model_file(finished.out)
+    experiment = open_experiment(finished.config, finished.run, Console(quiet=True), device="cpu")
+    (split,) = experiment.splits
+    test = experiment.data(split).parts["test"]
+    (person,) = {key.split("/")[0] for key in split.test}
+    session = next(one for one in experiment.sessions if one.subject == person)
+    simulator = SimulatorSettings(**SIMULATOR, classes=("negative", "positive"))
+    (segment,) = simulated_segments(simulator, int(person), 0)
+    offset = segment.spans[0].start_s - session.trials[0].start_s
+    model = load_model(finished.out, "cpu", None)
+    for modality in ("eeg", "eye"):
+        stream = segment.streams[modality]
+        made = pipeline({modality: stream.info}, spec=contract, tensors=tensors)
+        live = [
+            one
+            for chunk in stream.chunks()
+            for one in made.push(modality, chunk)
+            if one.status is Status.OK
+        ]
+        live_ends = np.array([one.end_s for one in live])
+        windows = test.having([modality])
+        assert len(windows) >= 20
+        expected = model.predict_proba(modality, windows.features[modality])
+        ends = session.end_s[windows.starts + 4] + offset  # three steps of two hops each
+        for end_s, chances in zip(ends, expected, strict=True):
+            nearest = int(np.abs(live_ends - end_s).argmin())
+            assert abs(live_ends[nearest] - end_s) < 0.02  # last samples of 128 and 60 a second
+            np.testing.assert_allclose(live[nearest].probabilities, chances, atol=1e-5)
+
+
+def test_interrupted_and_resumed_gives_the_same_weights_and_says_how(finished, tmp_path, monkeypatch):
+    run = tmp_path / "again"
+    finished.features_to(run)
+    honest, calls = pretraining._step, 0
+
+    def stop(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 3 * 3 + 5:  # three batches an epoch: in the second epoch of the second seed
+            raise KeyboardInterrupt
+        return honest(*arguments)
+
+    monkeypatch.setattr(pretraining, "_step", stop)
+    found = CliRunner().invoke(
+        app, ["pretrain", str(finished.config), "--run", str(run), "--device", "cpu"]
+    )
+    assert found.exit_code != 0
+    said = "".join(found.output.split())
+    assert f"pretrain{finished.config}--run{run}--resume".replace(" ", "") in said
+    assert "Stopped.Thelastwholeepochiskept" in said
+    assert read_progress(run / "all" / "seed-0" / "pretrain.safetensors").epoch == 3
+    assert read_progress(run / "all" / "seed-1" / "pretrain.safetensors").epoch == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(prepare, "WORKERS", 1)
+    with pytest.raises(ModelError, match=r"stopped after epoch 1 of 3; go on with pretrain --resume"):
+        call("finetune", finished.config, "--run", run)
+    call("pretrain", finished.config, "--run", run, "--device", "cpu", "--resume")
+    for seed in (0, 1):
+        _, whole = read_tensors(finished.run / "all" / f"seed-{seed}" / "pretrain.safetensors")
+        _, parts = read_tensors(run / "all" / f"seed-{seed}" / "pretrain.safetensors")
+        assert whole.keys() == parts.keys()
+        assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+    with (run / "all" / "seed-1" / "pretrain.csv").open() as file:
+        assert len(file.readlines()) == 4
+
+
+def test_the_whole_chain_gives_the_same_model_again(finished, tmp_path):
+    run = tmp_path / "again"
+    finished.features_to(run)
+    call("pretrain", finished.config, "--run", run, "--device", "cpu")
+    call("finetune", finished.config, "--run", run)
+    for name in ("model.safetensors", "crossed.safetensors"):
+        assert (run / "all" / "seed-1" / name).read_bytes() == (
+            finished.run / "all" / "seed-1" / name
+        ).read_bytes()
+
+
+def test_nothing_is_overwritten_unasked(finished):
+    before = (finished.run / "all" / "seed-0" / "pretrain.safetensors").read_bytes()
+    with pytest.raises(
+        OutputError, match="holds a run already; go on with it by --resume, or name another"
+    ):
+        call("pretrain", finished.config, "--run", finished.run)
+    assert (finished.run / "all" / "seed-0" / "pretrain.safetensors").read_bytes() == before
+    model = finished.out.read_bytes()
+    with pytest.raises(OutputError, match=r"tiny-live\.safetensors: exists; .*without --overwrite"):
+        call("finetune", finished.config, "--run", finished.run, "--out", finished.out)
+    assert finished.out.read_bytes() == model
+
+
+@pytest.mark.parametrize(
+    ("section", "changes"),
+    [
+        ("pretrain", {"epochs": 5}),
+        ("data", {"format": "simulated", "persons": 6, "simulator": SIMULATOR}),
+        ("split", {"kind": "subjects", "test_subjects": 2, "validation_subjects": 1}),
+        ("windows", {"every_hops": 3}),
+    ],
+)
+@pytest.mark.parametrize("command", [("pretrain", "--resume"), ("finetune",), ("evaluate",)])
+def test_a_run_is_bound_to_its_settings(finished, tmp_path, section, changes, command):
+    other = write(tmp_path / "tiny.yaml", **{section: changes})
+    name, *flags = command
+    with pytest.raises(UsageError, match=rf"config\.yaml: {section}: the run was made with other values"):
+        call(name, other, "--run", finished.run, *flags)
+
+
+def test_evaluate_wants_the_classifiers_that_the_file_describes(finished, tmp_path):
+    other = write(tmp_path / "tiny.yaml", finetune=values()["finetune"] | {"epochs": 5})
+    with pytest.raises(UsageError, match="finetune: made with other values; run bci-m2s finetune"):
+        call("evaluate", other, "--run", finished.run)
+
+
+def test_steps_out_of_order_say_what_to_run_first(finished, tmp_path):
+    with pytest.raises(UsageError, match="no run here; begin one with bci-m2s pretrain"):
+        call("finetune", finished.config, "--run", tmp_path / "none")
+    with pytest.raises(UsageError, match="no run here"):
+        call("pretrain", finished.config, "--run", tmp_path / "none", "--resume")
+    run = tmp_path / "begun"
+    finished.features_to(run)
+    call("pretrain", finished.config, "--run", run, "--device", "cpu")
+    with pytest.raises(UsageError, match=r"crossed\.safetensors: missing; run bci-m2s finetune"):
+        call("evaluate", finished.config, "--run", run)
+
+
+def test_a_file_that_turns_out_wrong_leaves_no_run_behind(tmp_path):
+    data = {"format": "seed-iv", "root": "nowhere"}
+    config, run = write(tmp_path / "wrong.yaml", data=data), tmp_path / "run"
+    with pytest.raises(ConfigurationError, match=r"n_features: got 20, seed-iv has 310"):
+        call("pretrain", config, "--run", run)
+    with pytest.raises(ConfigurationError, match="n_features"):  # not: holds a run already
+        call("pretrain", config, "--run", run)
+    assert not (run / "config.yaml").exists()
+
+
+def test_a_model_that_cannot_run_live_is_not_written(finished, tmp_path):
+    config, run = (
+        write(tmp_path / "own.yaml", windows={"every_hops": 2, "own_session": True}, seeds=[0]),
+        tmp_path / "run",
+    )
+    finished.features_to(run)
+    call("pretrain", config, "--run", run, "--device", "cpu")
+    with pytest.raises(
+        UsageError, match=r"windows\.own_session: a model scaled by whole sessions cannot run live"
+    ):
+        call("finetune", config, "--run", run, "--out", tmp_path / "a.safetensors")
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_many_splits_are_many_models(finished, tmp_path):
+    folds = {"kind": "subject-folds", "folds": 2, "validation_subjects": 1}
+    config, run = write(tmp_path / "folds.yaml", split=folds, seeds=[0]), tmp_path / "run"
+    finished.features_to(run)
+    call("pretrain", config, "--run", run, "--device", "cpu")
+    assert len(list(run.glob("fold-*/seed-0/pretrain.safetensors"))) == 2
+    with pytest.raises(UsageError, match="--out: 2 splits make as many models"):
+        call("finetune", config, "--run", run, "--out", tmp_path / "a.safetensors")
+
+
+def test_released_settings_run_from_end_to_end(finished, tmp_path):
+    """Every released behaviour at once; only sizes are made small."""
+    config = write(
+        tmp_path / "released.yaml",
+        preset="released-cross-subject",
+        split={"kind": "subject-folds", "folds": 2, "validation_subjects": 1},
+        windows={"every_hops": 1},
+        pretrain={"epochs": 1, "batch": 30},
+        finetune={"epochs": 1, "batch": 30, "learning_rates": [1e-3], "weight_decays": [1e-4]},
+        controls=["random"],
+        seeds=[0],
+    )
+    run = tmp_path / "run"
+    finished.features_to(run)
+    where = (config, "--run", run)
+    call("pretrain", *where, "--device", "cpu")
+    call("pretrain", *where, "--device", "cpu", "--resume")  # infinite limits are read back
+    call("finetune", *where)
+    printed = call("evaluate", *where)
+    assert "preset released-cross-subject" in " ".join(printed.split())
+    contract = read_contract(run / "fold-1" / "seed-0" / "model.safetensors")
+    assert contract.training["pretrain"]["loss"]["max_logit_scale"] == "inf"
+    assert contract.training["pretrain"]["layers_start"] == "copies"

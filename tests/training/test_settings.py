@@ -1,0 +1,146 @@
+"""Training files: presets, and messages that name file, field, got and expected."""
+
+import math
+import re
+
+import pytest
+import yaml
+from small_pairs import contract_values, training_settings
+
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.training.losses import RELEASED, LossSettings
+from bci_m2s.training.settings import TrainingSettings, load_training, preset, presets, recorded
+
+
+def write(folder, **fields):
+    values = {
+        "contract": contract_values(),
+        "pair": ["eeg", "eye"],
+        "data": {"format": "simulated"},
+        **fields,
+    }
+    path = folder / "train.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def refusal(folder, **fields):
+    path = write(folder, **fields)
+    with pytest.raises(ConfigurationError) as caught:
+        load_training(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def test_the_presets_are_the_four_that_are_promised_and_each_makes_a_training(tmp_path):
+    assert presets() == ["released-cross-subject", "released-seed", "released-seed-iv", "sound"]
+    for name in presets():
+        assert load_training(write(tmp_path, preset=name)).preset == name
+
+
+def test_the_sound_preset_is_the_defaults(tmp_path):
+    sound = load_training(write(tmp_path))
+    plain = TrainingSettings.model_validate(
+        {"contract": contract_values(), "pair": ["eeg", "eye"], "data": {"format": "simulated"}}
+    )
+    assert sound == plain
+    assert sound.pretrain.loss == LossSettings()
+
+
+@pytest.mark.parametrize("name", ["released-seed", "released-seed-iv", "released-cross-subject"])
+def test_released_presets_do_as_the_released_code_does_but_never_select_on_test(tmp_path, name):
+    made = load_training(write(tmp_path, preset=name))
+    assert made.pretrain.loss == RELEASED
+    assert made.pretrain.layers_start == "copies"
+    assert made.pretrain.sampler == "mixed"
+    assert made.pretrain.last_batch == made.finetune.last_batch == "keep"
+    assert not made.pretrain.causal_only
+    assert made.pretrain.club_limit is None
+    assert made.windows.straddling
+    assert made.finetune.frozen_dropout
+    assert made.finetune.frozen_in_optimiser
+    assert made.finetune.class_weight == "none"
+    assert made.finetune.select == "validation"
+    assert made.finetune.oracle
+    assert (made.pretrain.batch, made.finetune.batch, made.pretrain.weight_decay) == {
+        "released-seed": (512, 512, 1e-4),
+        "released-seed-iv": (256, 256, 1e-4),
+        "released-cross-subject": (128, 2048, 1e-3),
+    }[name]
+    assert made.pretrain.epochs == made.finetune.epochs == 200
+    assert made.finetune.learning_rates == (1e-3, 1e-4, 1e-5)
+
+
+def test_released_splits(tmp_path):
+    splits = {name: load_training(write(tmp_path, preset=name)).split for name in presets()}
+    assert (splits["released-seed"].kind, splits["released-seed"].train_trials) == ("trials", 9)
+    assert splits["released-seed-iv"].train_trials == 16
+    assert (splits["released-cross-subject"].kind, splits["released-cross-subject"].folds) == (
+        "subject-folds",
+        0,
+    )
+
+
+def test_a_file_is_laid_over_its_preset_setting_by_setting(tmp_path):
+    made = load_training(
+        write(tmp_path, preset="released-seed", pretrain={"batch": 64, "loss": {"weights": {"club": 0}}})
+    )
+    assert (made.pretrain.batch, made.pretrain.epochs) == (64, 200)
+    assert made.pretrain.loss.weights.club == 0
+    assert made.pretrain.loss.weights.cpc == 1.0
+    assert made.pretrain.loss.max_logit_scale == math.inf
+    assert preset("released-seed")["pretrain"]["batch"] == 512
+
+
+def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
+    made = load_training(write(tmp_path, data={"format": "seed", "root": "copy/of/it"}))
+    assert made.data.root == (tmp_path / "copy/of/it").resolve()
+    assert made.draft.name == "tiny-pair"
+    assert not made.draft.training
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"pretrain": {"batch": 1}}, "pretrain.batch: got 1, expected: .*greater than or equal to 2"),
+        ({"pretrain": {"epoch": 3}}, "pretrain.epoch: got 3, expected: .*not permitted"),
+        (
+            {"pretrain": {"sampler": "everyone"}},
+            "pretrain.sampler: got 'everyone', expected: .*'within-person'",
+        ),
+        ({"pretrain": {"loss": {"weights": {"club": -1}}}}, "loss weights: club: got -1"),
+        ({"pretrain": {"loss": {"wait": 1}}}, "pretrain.loss.wait"),
+        ({"finetune": {"learning_rates": []}}, "finetune.learning_rates: got .*at least 1"),
+        ({"finetune": {"oracle": "perhaps"}}, "finetune.oracle: got 'perhaps'"),
+        ({"split": {"kind": "random"}}, "split.kind: got 'random', expected: .*'subject-folds'"),
+        ({"data": {"format": "seed"}}, "data.root: got nothing, expected the folder of your copy"),
+        ({"data": {}}, "data.format: got nothing"),
+        ({"pair": ["eeg", "ecg"]}, "pair: got 'ecg', expected a modality of the contract"),
+        ({"pair": ["eeg", "eeg"]}, "pair: got eeg, eeg, expected two different modalities"),
+        ({"seeds": [1, 1]}, "seeds: got .*different numbers"),
+        ({"seeds": []}, "seeds"),
+        ({"contract": {}}, "contract.name: got nothing"),
+        ({"contract": None}, "contract: got None"),
+        ({"contract": contract_values(layout="diagonal")}, "layout"),
+        ({"controls": ["guess"]}, "controls.0: got 'guess'"),
+        ({"finetune": {"keep": ["ecg"]}}, "got 'ecg', expected a modality"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_file(tmp_path, fields, message):
+    assert re.search(message, refusal(tmp_path, **fields))
+
+
+def test_an_unknown_preset_and_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigurationError, match="preset: 'released' is unknown"):
+        load_training(write(tmp_path, preset="released"))
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_training(tmp_path / "none.yaml")
+
+
+def test_recorded_settings_are_strict_json_and_mean_the_same():
+    made = training_settings(pretrain={"loss": {"max_logit_scale": math.inf, "club_ceiling": math.inf}})
+    values = recorded(made.pretrain)
+    assert values["loss"]["max_logit_scale"] == "inf"
+    assert values["loss"]["weights"]["club"] == 0.3
+    assert type(made.pretrain).model_validate(values) == made.pretrain
