@@ -25,7 +25,7 @@ from bci_m2s.training.evaluation import (
 from bci_m2s.training.experiment import Experiment, open_experiment, versions, write_config, write_json
 from bci_m2s.training.finetune import Fitted
 from bci_m2s.training.methods import fit_control, fit_modalities, labelled_parts
-from bci_m2s.training.model_files import CROSSED, OWN, write_model
+from bci_m2s.training.model_files import CROSSED, OWN, crossing, write_model
 from bci_m2s.training.prepare import UnitData
 from bci_m2s.training.pretrain import Job, Networks, fresh_networks, load_pretrained, pretrain
 from bci_m2s.training.probes import identity_probe
@@ -141,6 +141,8 @@ def run_finetune(
         _, seed, fitted, data = max(scores, key=lambda found: found[:2])
         command = f"bci-m2s pretrain {config.name} && bci-m2s finetune {config.name} --out {out.name}"
         record = _record(experiment, data.split, seed, fitted, command)
+        labels = settings.finetune.labels
+        record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
         record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
         made = write_model(
             out,
@@ -149,6 +151,7 @@ def run_finetune(
             data,
             settings.finetune,
             record,
+            teachers={name: name if labels == "own" else labels for name in fitted},
             keep=settings.finetune.keep,
             overwrite=overwrite,
         )
@@ -182,7 +185,7 @@ def _write_unit(
     settings = experiment.settings
     unit.mkdir(parents=True, exist_ok=True)
     record = _record(experiment, split, seed, fitted, f"bci-m2s finetune {config.name}")
-    for name, crossed in ((OWN, False), (CROSSED, True)):
+    for name, teachers in ((OWN, None), (CROSSED, crossing(fitted))):
         write_model(
             unit / name,
             settings.draft,
@@ -190,7 +193,7 @@ def _write_unit(
             data,
             settings.finetune,
             record,
-            crossed=crossed,
+            teachers=teachers,
             overwrite=True,
         )
     for name, one in fitted.items():
@@ -287,5 +290,7 @@ def _evaluate_unit(experiment: Experiment, split: Split, seed: int, unit: Path) 
             )
             for head, spec in settings.draft.heads.items():
                 place = Place(split.name, seed, head, len(spec.classes), experiment.names.subjects)
-                results += judge_fitted(place, method, fitted, test, shared=method != "supervised")
+                unlabelled = data.parts["train"] if settings.finetune.adapt_norm else None
+                shared = method != "supervised"
+                results += judge_fitted(place, method, fitted, test, shared=shared, unlabelled=unlabelled)
     return results

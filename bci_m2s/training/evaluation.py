@@ -98,17 +98,24 @@ def _probabilities(predictor: Predictor, head: str) -> Probabilities:
 
 
 def judge_fitted(
-    place: Place, method: str, fitted: Mapping[str, Fitted], test: WindowSet, *, shared: bool
+    place: Place,
+    method: str,
+    fitted: Mapping[str, Fitted],
+    test: WindowSet,
+    *,
+    shared: bool,
+    unlabelled: WindowSet | None = None,
 ) -> list[Result]:
     """The directions of networks that are not kept in files.
 
     shared : the encoders were not changed by the labels, so that classifiers can be exchanged
+    unlabelled : training windows that an exchanged classifier is centred on, see ``taught``
     """
     pair = tuple(fitted)
     own = own_networks(fitted)
     networks = [(own, pair, pair)]
     if shared:
-        networks.append((crossed_networks(fitted), pair[::-1], pair))
+        networks.append((crossed_networks(fitted, unlabelled), pair[::-1], pair))
     results = []
     for found, sources, targets in networks:
         for source, target in zip(sources, targets, strict=True):

@@ -149,6 +149,10 @@ class FinetuneSettings(_Part):
     label_smoothing : of the cross-entropy
     class_weight : "balanced" gives every class the same say, as the balanced accuracy does; "none" as
         released
+    adapt_norm : a classifier that judges a modality on whose labels it was not trained takes its batch
+        normalisation from that modality's training windows, without labels; false as released
+    labels : of the model that ``--out`` writes: "own", each modality's classifier learnt on its own
+        labels, or the name of the modality on whose labels one classifier for all was trained
     select : the epoch and settings by validation trials, or the last epoch of the first setting
     oracle : also report what picking on the test trials would have given, labelled so
     most_unknown : at most this share of validation windows may fall below the confidence threshold
@@ -168,6 +172,8 @@ class FinetuneSettings(_Part):
     last_batch: LastBatch = "merge"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weight: Literal["balanced", "none"] = "balanced"
+    adapt_norm: bool = True
+    labels: str = "own"
     select: Literal["validation", "last"] = "validation"
     oracle: bool = False
     most_unknown: Annotated[float, Field(ge=0, le=0.9)] = 0.2
@@ -198,7 +204,8 @@ class TrainingSettings(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> TrainingSettings:
         draft = self.draft
-        for name in (*self.pair, *self.finetune.keep):
+        taught = () if self.finetune.labels == "own" else (self.finetune.labels,)
+        for name in (*self.pair, *self.finetune.keep, *taught):
             if name not in draft.modalities:
                 expected = f"a modality of the contract{nearest(name, draft.modalities)}"
                 raise ContractError("training", "pair", repr(name), expected)

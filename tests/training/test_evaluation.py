@@ -20,9 +20,17 @@ from bci_m2s.training.evaluation import (
     judge_linear,
     summarise,
 )
-from bci_m2s.training.finetune import head_logits
+from bci_m2s.training.finetune import head_logits, project
 from bci_m2s.training.methods import fit_control, fit_modalities
-from bci_m2s.training.model_files import CROSSED, OWN, crossed_networks, own_networks, write_model
+from bci_m2s.training.model_files import (
+    CROSSED,
+    OWN,
+    crossed_networks,
+    crossing,
+    own_networks,
+    taught,
+    write_model,
+)
 from bci_m2s.training.pretrain import load_pretrained, pretrain
 
 DIRECTIONS = {"eeg → eeg", "eye → eeg", "eye → eye", "eeg → eye", "both → both"}
@@ -41,8 +49,8 @@ class Trained:
         self.tuning = finetune_settings(epochs=12)
         self.fitted = fit_modalities(self.job, self.data, self.pretrained(), self.tuning)
         self.test = self.data.parts["test"]
-        for name, crossed in ((OWN, False), (CROSSED, True)):
-            self.write(folder / name, crossed=crossed)
+        for name, teachers in ((OWN, None), (CROSSED, crossing(self.fitted))):
+            self.write(folder / name, teachers=teachers)
 
     def write(self, path, fitted=None, tuning=None, **options):
         options = {"record": {"made": "by a test"}, **options}
@@ -99,10 +107,12 @@ def test_a_direction_is_the_classifier_of_one_on_the_embedding_of_the_other(trai
     }
     test = replace(trained.test, features=noisy)
     found = by_direction(judge_files(trained.place(), trained.folder, PAIR, test, {}))
-    networks = own_networks(trained.fitted)
+    own = own_networks(trained.fitted)
+    exchanged = crossed_networks(trained.fitted, trained.data.parts["train"])
     for source, target in (("eeg", "eeg"), ("eeg", "eye"), ("eye", "eeg"), ("eye", "eye")):
-        projected = networks[target].project(torch.from_numpy(noisy[target]))
-        guesses = networks[source].heads["emotion"](projected).argmax(dim=1).numpy()
+        projected = own[target].project(torch.from_numpy(noisy[target]))
+        classifiers = own if source == target else exchanged
+        guesses = classifiers[target].heads["emotion"](projected).argmax(dim=1).numpy()
         one = found[f"{source} → {target}"]
         assert one.figures["confusion"] == confusion_matrix(test.labels["emotion"], guesses).tolist()
         assert (one.method, one.trained_on, one.tested_on) == ("pretrained", source, target)
@@ -193,11 +203,34 @@ def test_the_crossed_file_has_the_other_modalitys_classifier_and_calibration(tra
         taught = unpack_modality(own_tensors, other)
         for key, array in theirs.items():
             source = taught if key.startswith("network.heads") else mine
-            np.testing.assert_array_equal(array, source[key])
+            if ".norm.running" not in key and "tracked" not in key:  # these are of the modality that is judged
+                np.testing.assert_array_equal(array, source[key])
         assert crossed.modalities[name].calibration == own.modalities[other].calibration
         assert not np.array_equal(
             taught["network.heads.emotion.out.weight"], mine["network.heads.emotion.out.weight"]
         )
+
+
+def test_an_exchanged_classifier_is_centred_on_the_modality_that_it_judges(trained):
+    plain = crossed_networks(trained.fitted)["eye"]
+    adapted = crossed_networks(trained.fitted, trained.data.parts["train"])["eye"]
+    windows = trained.data.parts["train"].having(["eye"])
+    projected = torch.tensor(project(adapted, windows.features["eye"])).float()
+    before = {key: value for key, value in plain.heads.state_dict().items() if "running" not in key}
+    after = adapted.heads.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items() if "tracked" not in key)
+    classifier = adapted.heads["emotion"]
+    hidden = torch.relu(classifier.hidden(projected))
+    torch.testing.assert_close(classifier.norm.running_mean, hidden.mean(dim=0))
+    torch.testing.assert_close(classifier.norm.running_var, hidden.var(dim=0))
+    assert not torch.allclose(plain.heads["emotion"].norm.running_mean, hidden.mean(dim=0))
+
+
+def test_one_modalitys_labels_can_serve_both(trained):
+    made = taught(trained.fitted, {"eeg": "eeg", "eye": "eeg"}, None)
+    assert made["eeg"] is trained.fitted["eeg"].network
+    theirs = trained.fitted["eeg"].network.heads.state_dict()
+    assert all(torch.equal(value, theirs[key]) for key, value in made["eye"].heads.state_dict().items())
 
 
 def test_crossing_leaves_the_fitted_networks_alone(trained):
