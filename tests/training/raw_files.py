@@ -60,7 +60,7 @@ def eegmat_values(seconds, part, rate_hz=100):
     return 100 * np.arange(len(EEGMAT_LABELS)) + second[:, None] + 10 * (part - 1)
 
 
-def write_eegmat(root, subject=0, seconds=(4, 3), labels=EEGMAT_LABELS):
+def write_eegmat(root, subject=0, seconds=(24, 3), labels=EEGMAT_LABELS):
     root.mkdir(parents=True, exist_ok=True)
     for part in (1, 2):
         content = edf(labels, eegmat_values(seconds[part - 1], part)[:, : len(labels)], 100)

@@ -109,9 +109,9 @@ def test_a_raw_report_tells_streams_trials_and_labels(tmp_path):
     (tmp_path / "Subject03_1.edf").unlink()
     lines = check_dataset(tmp_path, "eegmat")
     assert lines[1:4] == [
-        "subject 0, session 1: eeg 19 channels (Fp1, Fp2, F3, F4, F7, F8, T3, T4, ...), 100 Hz, 7.0 s; "
-        "ecg 1 channel (ECG), 100 Hz, 7.0 s",
-        "    trial rest: 4.0 s, load rest",
+        "subject 0, session 1: eeg 19 channels (Fp1, Fp2, F3, F4, F7, F8, T3, T4, ...), 100 Hz, 27.0 s; "
+        "ecg 1 channel (ECG), 100 Hz, 27.0 s",
+        "    trial rest: 3.0 s, load rest",
         "    trial arithmetic: 3.0 s, load arithmetic",
     ]
     assert lines[4] == "subject 3: nothing found"

@@ -10,29 +10,35 @@ from bci_m2s.errors import RecordingError
 from bci_m2s.training.datasets.eegmat import CHANNELS, read_eegmat
 
 
-def test_a_person_is_rest_then_arithmetic(tmp_path):
+def test_a_person_is_baseline_then_rest_then_arithmetic_of_the_same_length(tmp_path):
     write_eegmat(tmp_path, subject=7)
     sessions, problems = read_all(read_eegmat, tmp_path)
     assert problems == []
     assert list(sessions) == [("7", "1")]
-    rest, arithmetic = sessions["7", "1"]
-    for part, (segment, seconds) in enumerate(((rest, 4), (arithmetic, 3)), 1):
+    baseline, rest, arithmetic = sessions["7", "1"]
+    assert baseline.spans == ()
+    for label, segment in enumerate((rest, arithmetic)):
         (span,) = segment.spans
-        assert (span.start_s, span.stop_s, span.labels) == (0.0, seconds, {"load": part - 1})
-        eeg, ecg = segment.streams["eeg"].info, segment.streams["ecg"].info
-        assert (eeg.type, eeg.rate_hz, eeg.labels, set(eeg.units)) == (
-            "EEG",
-            100.0,
-            CHANNELS["eeg"],
-            {"microvolts"},
-        )
-        assert (ecg.type, ecg.labels, ecg.units) == ("ECG", ("ECG",), ("microvolts",))
-        values = eegmat_values(seconds, part)
-        times, found = samples_of(segment, "eeg")
-        np.testing.assert_allclose(times, np.arange(100 * seconds) / 100)
-        np.testing.assert_allclose(found, values[:, :19], atol=1e-3)
-        np.testing.assert_allclose(samples_of(segment, "ecg")[1], values[:, 20:], atol=1e-3)
+        assert (span.start_s, span.stop_s, span.labels) == (0.0, 3.0, {"load": label})
     assert (rest.spans[0].trial, arithmetic.spans[0].trial) == ("rest", "arithmetic")
+    values = {1: eegmat_values(24, 1), 2: eegmat_values(3, 2)}
+    parts = ((baseline, values[1][:2100]), (rest, values[1][2100:]), (arithmetic, values[2]))
+    for segment, expected in parts:
+        eeg, ecg = segment.streams["eeg"].info, segment.streams["ecg"].info
+        assert (eeg.type, eeg.rate_hz, eeg.labels) == ("EEG", 100.0, CHANNELS["eeg"])
+        assert set(eeg.units) == {"microvolts"}
+        assert (ecg.type, ecg.labels, ecg.units) == ("ECG", ("ECG",), ("microvolts",))
+        times, found = samples_of(segment, "eeg")
+        np.testing.assert_allclose(times, np.arange(len(expected)) / 100)
+        np.testing.assert_allclose(found, expected[:, :19], atol=1e-3)
+        np.testing.assert_allclose(samples_of(segment, "ecg")[1], expected[:, 20:], atol=1e-3)
+
+
+def test_too_short_a_rest_leaves_no_baseline(tmp_path):
+    write_eegmat(tmp_path, seconds=(22, 3))
+    sessions, problems = read_all(read_eegmat, tmp_path)
+    assert sessions == {}
+    assert "leaves 19 s for the baseline, less than 20 s; the person is left out" in str(problems[0])
 
 
 def test_channels_are_found_by_name(tmp_path):
@@ -40,7 +46,7 @@ def test_channels_are_found_by_name(tmp_path):
     write_eegmat(tmp_path, labels=order)
     sessions, problems = read_all(read_eegmat, tmp_path)
     assert problems == []
-    values = eegmat_values(4, 1)
+    values = eegmat_values(24, 1)[:2100]
     found = samples_of(sessions["0", "1"][0], "eeg")[1]
     np.testing.assert_allclose(found, values[:, 20 - np.arange(19)], atol=1e-3)
 
@@ -66,7 +72,7 @@ def test_segments_can_be_sent_to_another_process(tmp_path):
     write_eegmat(tmp_path)
     (segments,) = read_eegmat(tmp_path, lambda _: None)
     sent = pickle.dumps(segments)
-    assert len(sent) < 5000  # what is sent is where the samples are
+    assert len(sent) < 7000  # what is sent is where the samples are
     back = pickle.loads(sent)
     np.testing.assert_array_equal(samples_of(back[1], "eeg")[1], samples_of(segments[1], "eeg")[1])
 
@@ -82,11 +88,11 @@ def test_the_real_recordings(shared_data):
     sessions = list(read_eegmat(root, problems.append))
     assert problems == []
     assert len(sessions) >= 18
-    for rest, arithmetic in sessions:
-        assert 80.0 <= rest.spans[0].stop_s <= 190.0
-        assert arithmetic.spans[0].stop_s == 62.0
+    for baseline, rest, arithmetic in sessions:
+        assert baseline.spans == ()
+        assert rest.spans[0].stop_s == arithmetic.spans[0].stop_s == 62.0
     times, eeg = samples_of(sessions[0][0], "eeg")
-    assert eeg.shape == (91_000, 19)
-    assert times[-1] == pytest.approx(181.998)
+    assert eeg.shape == (60_000, 19)
+    assert times[-1] == pytest.approx(119.998)
     assert 5.0 < np.median(eeg.std(axis=0)) < 50.0  # microvolts
-    assert samples_of(sessions[0][0], "ecg")[1].shape == (91_000, 1)
+    assert samples_of(sessions[0][1], "ecg")[1].shape == (31_000, 1)

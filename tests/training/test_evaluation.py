@@ -203,7 +203,9 @@ def test_the_crossed_file_has_the_other_modalitys_classifier_and_calibration(tra
         taught = unpack_modality(own_tensors, other)
         for key, array in theirs.items():
             source = taught if key.startswith("network.heads") else mine
-            if ".norm.running" not in key and "tracked" not in key:  # these are of the modality that is judged
+            if (
+                ".norm.running" not in key and "tracked" not in key
+            ):  # these are of the modality that is judged
                 np.testing.assert_array_equal(array, source[key])
         assert crossed.modalities[name].calibration == own.modalities[other].calibration
         assert not np.array_equal(

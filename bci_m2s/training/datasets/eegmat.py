@@ -1,13 +1,16 @@
 """EEGMAT: EEG and ECG at rest and during mental arithmetic.
 
 Zyma et al. 2019, PhysioNet eegmat 1.0.0, doi 10.13026/C2JQ1P, ODC-By 1.0. Rest always comes first and in
-its own file: what drifts over a recording is confounded with the class.
+its own file: what drifts over a recording is confounded with the class. To take out what can be taken out,
+a person has three segments: a baseline, then rest and arithmetic of the same length. Filters and smoothers
+begin anew with each, so the two classes do not differ in how long their signal has been running.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +23,12 @@ from bci_m2s.training.datasets.layout import (
     OnProblem,
     Place,
     RawSegment,
-    RawStream,
     TrialSpan,
 )
 from bci_m2s.training.datasets.raw import Samples, regular_stream
+from bci_m2s.types import StreamInfo
 
+SHORTEST_BASELINE_S = 20.0
 CLASSES = ("rest", "arithmetic")  # of file SubjectNN_1.edf and SubjectNN_2.edf
 # Linked ears. The file's further EEG channel, A2-A1, lies between the two ears and is left out.
 _EEG = "Fp1 Fp2 F3 F4 F7 F8 T3 T4 C3 C4 T5 T6 P3 P4 O1 O2 Fz Cz Pz"
@@ -35,10 +39,11 @@ _NAMED = re.compile(r"Subject(\d{1,3})_([12])\.edf", re.IGNORECASE)
 
 
 def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
-    """One session a person: rest, then arithmetic, each a labelled trial of its whole length.
+    """One session a person: baseline, rest, arithmetic. The last two are trials of the same length.
 
-    A person who lacks one of the two is reported and left out: rest alone says nothing of the load, and
-    without rest there is no baseline.
+    The trial of rest is the end of the rest file, as long as the arithmetic; the baseline is what comes
+    before it. A person who lacks a file, or whose rest leaves less than SHORTEST_BASELINE_S for the
+    baseline, is reported and left out.
 
     Parameters
     ----------
@@ -56,7 +61,7 @@ def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]
     if not files:
         raise RecordingError(f"{root}: no SubjectNN_1.edf; ROOT is the folder that holds them")
     for subject, found in sorted(files.items()):
-        segments = []
+        parts = {}
         for part, name in enumerate(CLASSES, 1):
             path = found.get(part, root / f"Subject{subject:02d}_{part}.edf")
             place = Place(path, subject, 1)
@@ -64,28 +69,59 @@ def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]
                 on_problem(place.problem(f"no such file ({name}); the person is left out"))
                 continue
             try:
-                segments.append(_segment(place, name, on_problem))
+                parts[name] = _file(place, on_problem)
             except RecordingError as problem:
                 on_problem(place.problem(f"{problem}; the person is left out"))
-        if len(segments) == len(CLASSES):
-            yield segments
+        if len(parts) == len(CLASSES):
+            rest, arithmetic = parts["rest"], parts["arithmetic"]
+            baseline_s = rest.length_s - arithmetic.length_s
+            if baseline_s < SHORTEST_BASELINE_S:
+                text = f"leaves {baseline_s:.3g} s for the baseline, less than {SHORTEST_BASELINE_S:g} s"
+                on_problem(rest.place.problem(f"{text}; the person is left out"))
+                continue
+            yield [
+                rest.segment(0.0, baseline_s),
+                rest.segment(baseline_s, rest.length_s, "rest"),
+                arithmetic.segment(0.0, arithmetic.length_s, "arithmetic"),
+            ]
 
 
-def _segment(place: Place, name: str, on_problem: OnProblem) -> RawSegment:
+@dataclass(frozen=True)
+class _File:
+    """What a file says of its streams. units : modality → one a channel."""
+
+    place: Place
+    info: dict[str, StreamInfo]
+    units: dict[str, tuple[str, ...]]
+    length_s: float
+
+    def segment(self, start_s: float, stop_s: float, name: str = "") -> RawSegment:
+        """A stretch of the file with its own clock from 0; a trial when it has a name."""
+        streams = {}
+        for modality, info in self.info.items():
+            load = partial(_samples, self.place.path, modality, start_s, stop_s)
+            streams[modality] = regular_stream(
+                load, info.name, info.type, info.rate_hz, CHANNELS[modality], self.units[modality]
+            )
+        labels = {"load": CLASSES.index(name)} if name else {}
+        spans = (TrialSpan(name, 0.0, stop_s - start_s, labels),) if name else ()
+        return RawSegment(str(self.place.subject), "1", streams, spans)
+
+
+def _file(place: Place, on_problem: OnProblem) -> _File:
     recording = open_recording(place.path)
     for warning in recording.warnings:
         on_problem(place.problem(warning, left_out=False))
-    streams: dict[str, RawStream] = {}
-    length_s = np.inf
-    for modality, labels in CHANNELS.items():
-        stream = _stream(recording.streams, modality, labels)
-        info = stream.info
-        units = tuple(info.units[info.labels.index(label)] for label in labels)
-        load = partial(_samples, place.path, modality)
-        streams[modality] = regular_stream(load, info.name, info.type, info.rate_hz, labels, units)
-        length_s = min(length_s, stream.n_samples / info.rate_hz)
-    span = TrialSpan(name, 0.0, float(length_s), {"load": CLASSES.index(name)})
-    return RawSegment(str(place.subject), "1", streams, (span,))
+    streams = {name: _stream(recording.streams, name, labels) for name, labels in CHANNELS.items()}
+    return _File(
+        place,
+        {name: stream.info for name, stream in streams.items()},
+        {
+            name: tuple(stream.info.units[stream.info.labels.index(label)] for label in CHANNELS[name])
+            for name, stream in streams.items()
+        },
+        float(min(stream.n_samples / stream.info.rate_hz for stream in streams.values())),
+    )
 
 
 def _stream(streams: tuple[RecordedStream, ...], modality: str, labels: tuple[str, ...]) -> RecordedStream:
@@ -101,14 +137,13 @@ def _stream(streams: tuple[RecordedStream, ...], modality: str, labels: tuple[st
     raise RecordingError(f"{modality}: no channel of type {STREAM_TYPES[modality]}")
 
 
-def _samples(path: Path, modality: str) -> Samples:
+def _samples(path: Path, modality: str, start_s: float, stop_s: float) -> Samples:
     stream = _stream(open_recording(path).streams, modality, CHANNELS[modality])
     columns = [stream.info.labels.index(label) for label in CHANNELS[modality]]
-    size = max(1, round(10.0 * stream.info.rate_hz))  # read in pieces, of which mne keeps float64
-    pieces = [
-        stream.read(start, min(start + size, stream.n_samples))[:, columns]
-        for start in range(0, stream.n_samples, size)
-    ]
+    rate_hz = stream.info.rate_hz
+    first, last = round(start_s * rate_hz), min(round(stop_s * rate_hz), stream.n_samples)
+    size = max(1, round(10.0 * rate_hz))  # read in pieces, of which mne keeps float64
+    pieces = [stream.read(start, min(start + size, last))[:, columns] for start in range(first, last, size)]
     return np.concatenate(pieces)
 
 
