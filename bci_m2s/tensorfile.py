@@ -74,6 +74,12 @@ def _texts(path: Path, header: dict[str, Any]) -> dict[str, str]:
 
 
 def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
+    raw = read_bytes(path)
+    return raw, _header(path, raw)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A whole file. Raises ModelError: missing, not a file, or larger than MAX_FILE_BYTES."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe could wait for ever
@@ -81,11 +87,10 @@ def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
         if status.st_size > MAX_FILE_BYTES:
             raise ModelError(f"{path}: {status.st_size} bytes, at most {MAX_FILE_BYTES} are read")
         with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES)
+            return file.read(MAX_FILE_BYTES)
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
         reason = getattr(problem, "strerror", None) or problem
         raise ModelError(f"{path}: cannot be read: {reason}") from None
-    return raw, _header(path, raw)
 
 
 def _header(path: Path, raw: bytes) -> dict[str, Any]:

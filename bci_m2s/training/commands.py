@@ -47,9 +47,9 @@ def run_pretrain(config: Path, folder: Path | None, console: Console, device: st
     experiment = open_experiment(config, folder, console, device=device, begin=not resume)
     _describe(experiment)
     try:
-        for split, seed, unit in experiment.units():
+        for data, seed, unit in experiment.units():
             unit.mkdir(parents=True, exist_ok=True)
-            _pretrain_unit(experiment, experiment.data(split), seed, unit)
+            _pretrain_unit(experiment, data, seed, unit)
     except KeyboardInterrupt:
         console.print(
             f"Stopped. The last whole epoch is kept; go on with: bci-m2s pretrain {config} "
@@ -122,8 +122,8 @@ def run_finetune(
         raise UsageError(f"--out: {len(experiment.splits)} splits make as many models; see the run folder")
     write_config(experiment.folder, settings)  # the classifiers' settings may be others than before
     scores: list[tuple[float, int, dict[str, Fitted], UnitData]] = []
-    for split, seed, unit in experiment.units():
-        data, job = experiment.data(split), experiment.job(seed)
+    for data, seed, unit in experiment.units():
+        split, job = data.split, experiment.job(seed)
         grid = 1
         if settings.finetune.select == "validation":
             grid = len(settings.finetune.learning_rates) * len(settings.finetune.weight_decays)
@@ -134,7 +134,8 @@ def run_finetune(
                 job, data, _start(experiment, job, unit), settings.finetune, counter.step
             )
         _write_unit(experiment, config, split, seed, unit, data, fitted)
-        scores.append((sum(one.score for one in fitted.values()), seed, fitted, data))
+        if out is not None:
+            scores.append((sum(one.score for one in fitted.values()), seed, fitted, data))
         shown = ", ".join(f"{name} {one.score:.3f}" for name, one in fitted.items())
         console.print(f"{split.name} seed {seed}: validation balanced accuracy {shown}")
     if out is not None:
@@ -245,10 +246,9 @@ def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:
     experiment = open_experiment(config, folder, console, device="cpu")
     settings = experiment.settings
     results: list[Result] = []
-    units = list(experiment.units())
-    with _bar(console, "evaluating", len(units)) as advance:
-        for number, (split, seed, unit) in enumerate(units):
-            advance(number, f"{split.name} seed {seed}")
+    with _bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
+        for number, (data, seed, unit) in enumerate(experiment.units()):
+            advance(number, f"{data.split.name} seed {seed}")
             if not (unit / CROSSED).exists():
                 raise UsageError(f"{unit / CROSSED}: missing; run bci-m2s finetune {config} first")
             if read_contract(unit / CROSSED).training.get("finetune") != recorded(settings.finetune):
@@ -256,7 +256,7 @@ def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:
                     f"{unit / CROSSED}: finetune: made with other values; "
                     f"run bci-m2s finetune {config} again"
                 )
-            results += _evaluate_unit(experiment, split, seed, unit)
+            results += _evaluate_unit(experiment, data, seed, unit)
     summaries = summarise(results)
     write_results(experiment, results, summaries)
     for head in settings.draft.heads:
@@ -271,10 +271,9 @@ def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:
     console.print(f"{experiment.folder / 'results.md'}")
 
 
-def _evaluate_unit(experiment: Experiment, split: Split, seed: int, unit: Path) -> list[Result]:
+def _evaluate_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path) -> list[Result]:
     settings = experiment.settings
-    data, job = experiment.data(split), experiment.job(seed)
-    test = data.parts["test"]
+    split, job, test = data.split, experiment.job(seed), data.parts["test"]
     chosen = json.loads((unit / "finetune.json").read_text(encoding="utf-8"))
     results = []
     for head, spec in settings.draft.heads.items():

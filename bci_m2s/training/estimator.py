@@ -21,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -328,8 +329,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
 
 def _probabilities(network: SingleModality, windows: Rows) -> NDArray[np.float64]:
     logits = head_logits(network, windows.astype(np.float64))[HEAD]
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return cast(NDArray[np.float64], powers / powers.sum(axis=1, keepdims=True))
+    return cast(NDArray[np.float64], softmax(logits, axis=1))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from bci_m2s.predictor import Predictor, load_model
 from bci_m2s.training.finetune import Fitted, head_logits
@@ -127,8 +128,7 @@ def judge_fitted(
 
     def probabilities(modality: str, features: NDArray[np.float32]) -> NDArray[np.float64]:
         logits = head_logits(own[modality], features)[place.head]
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return np.asarray(softmax(logits, axis=1))
 
     results += _fused(place, method, (pair[0], pair[1]), test, probabilities)
     return results

@@ -52,7 +52,7 @@ class Experiment:
     @property
     def head(self) -> str:
         """The first head; validation trials within a session are chosen by its classes."""
-        return next(iter(self.settings.draft.heads))
+        return self.settings.draft.first_head
 
     def data(self, split: Split) -> UnitData:
         """One split's windows. Raises TrainingError for a leak."""
@@ -63,11 +63,12 @@ class Experiment:
         settings = self.settings
         return Job(settings.draft, settings.pair, settings.pretrain, seed, self.device)
 
-    def units(self) -> Iterator[tuple[Split, int, Path]]:
-        """Every split and seed, and the folder of that training."""
+    def units(self) -> Iterator[tuple[UnitData, int, Path]]:
+        """Every split's data with every seed, and the folder of that training."""
         for split in self.splits:
+            data = self.data(split)
             for seed in self.settings.seeds:
-                yield split, seed, self.folder / split.name / f"seed-{seed}"
+                yield data, seed, self.folder / split.name / f"seed-{seed}"
 
 
 def open_experiment(
@@ -94,7 +95,7 @@ def open_experiment(
     else:
         _check_same(folder, settings)
     sessions = load_sessions(settings, folder / "features", console)
-    head = next(iter(settings.draft.heads))
+    head = settings.draft.first_head
     splits = make_splits(sessions, settings.split, head)
     names = Names.of(sessions)
     if begin:  # only now: a file that turns out to be wrong leaves no run behind

@@ -98,7 +98,7 @@ def finetune(
         trial = _Trial(network, data, seen, settings, seed, rate, decay)
         for epoch in range(settings.epochs):
             row = trial.epoch(epoch)
-            for head, score in trial.scores("test").items() if settings.oracle else ():
+            for head, score in trial.tested.items():
                 oracle[head] = max(oracle.get(head, 0.0), score)
             better = best is None or row["validation"] > best.score
             if better if settings.select == "validation" else epoch + 1 == settings.epochs:
@@ -129,6 +129,7 @@ class _Trial:
         self.network, self.data, self.seen, self.settings = network, data, seen, settings
         self.seed, self.rate = seed, rate
         self.rows: list[dict[str, float]] = []
+        self.tested: dict[str, float] = {}  # by head, after the newest epoch; only for the oracle
         self.weights = {
             head: class_weights(
                 data["train"].labels[head], cast(Classifier, one).out.out_features, settings.class_weight
@@ -171,8 +172,10 @@ class _Trial:
             "loss": total / len(batches),
             "validation": float(np.mean(list(self.scores("validation").values()))),
         }
-        if settings.oracle and len(self.data["test"]):
-            row["test"] = float(np.mean(list(self.scores("test").values())))
+        if settings.oracle:
+            self.tested = self.scores("test")
+        if self.tested:
+            row["test"] = float(np.mean(list(self.tested.values())))
         self.rows.append(row)
         return row
 

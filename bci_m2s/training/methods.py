@@ -45,7 +45,7 @@ def fit_modalities(
 
 def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict[str, WindowSet]:
     """The parts of a split, with no more labelled training trials than the settings allow."""
-    head = next(iter(job.contract.heads))
+    head = job.contract.first_head
     train = fewer_labels(data.parts["train"], head, settings.trials_per_class, job.seed)
     return {**data.parts, "train": train}
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 import bci_m2s
-from bci_m2s.contract import Contract
+from bci_m2s.contract import Contract, layout_order
 from bci_m2s.errors import ConfigurationError, RecordingError
 from bci_m2s.simulator import SimulatorSettings
 from bci_m2s.training.datasets import RAW, find_dataset
@@ -73,7 +73,7 @@ def load_sessions(settings: TrainingSettings, cache: Path | None, console: Conso
     contract, data = settings.draft, settings.data
     if data.format == "simulated":
         simulator = SimulatorSettings(
-            **_tuples(data.simulator), classes=contract.heads[next(iter(contract.heads))].classes
+            **_tuples(data.simulator), classes=contract.heads[contract.first_head].classes
         )
         jobs = [
             (f"{person}-{session}", lambda p=person, s=session: simulated_segments(simulator, p, s))
@@ -301,10 +301,8 @@ def _rows(settings: TrainingSettings, session: Session, modality: str, spread: A
         made = ((rows - mean) / np.where(std > 1e-6, std, 1.0)).astype(np.float32)
     else:
         made = normalised(session, modality, spec, contract.window, spread)
-    if spec.layout == "band-major":
-        n_channels = len(spec.channels)
-        made = made.reshape(len(made), n_channels, -1).transpose(0, 2, 1).reshape(made.shape)
-    return made
+    order = layout_order(spec)
+    return made if order is None else made[:, order]
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -212,8 +212,7 @@ class TrainingSettings(_Part):
         if self.pair[0] == self.pair[1] or set(draft.modalities) != set(self.pair):
             expected = "two different modalities, the contract's"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
-        needed = {"simulated": False}.get(self.data.format, True)
-        if needed and self.data.root is None:
+        if self.data.format != "simulated" and self.data.root is None:
             raise ContractError("training", "data.root", "nothing", "the folder of your copy")
         if len(set(self.seeds)) < len(self.seeds):
             raise ContractError("training", "seeds", self.seeds, "different numbers")

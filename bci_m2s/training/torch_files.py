@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import pickletools
-import stat
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from typing import Any
 import torch
 
 from bci_m2s.errors import ModelError
-from bci_m2s.tensorfile import one_line, shown
+from bci_m2s.tensorfile import one_line, read_bytes, shown
 
-MAX_FILE_BYTES = 2**29  # the released files have some 20 MB
 MAX_PICKLE_BYTES = 2**22
 MAX_MEMBERS = 10_000
 # All that a state dict's pickle has to name; storages come as torch.FloatStorage and the like.
@@ -46,7 +44,9 @@ def read_torch_file(path: Path) -> dict[str, State]:
         In one line with the path: missing, not a file, too large, truncated, damaged, not a file of
         ``torch.save``, or it holds or asks for anything but tensors by name.
     """
-    raw = _read(path)
+    raw = read_bytes(path)
+    if not raw:
+        raise ModelError(f"{path}: the file is empty")
     stored = _check_archive(path, raw)
     try:
         found = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
@@ -61,23 +61,6 @@ def read_torch_file(path: Path) -> dict[str, State]:
             _check_tensor(path, name, tensor)
     _check_storages(path, parts, stored)
     return {name: dict(part) for name, part in parts.items()}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe could wait for ever
-            raise ModelError(f"{path}: not a file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise ModelError(f"{path}: {status.st_size} bytes, at most {MAX_FILE_BYTES} are read")
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES)
-    except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
-        reason = getattr(problem, "strerror", None) or problem
-        raise ModelError(f"{path}: cannot be read: {reason}") from None
-    if not raw:
-        raise ModelError(f"{path}: the file is empty")
-    return raw
 
 
 def _check_archive(path: Path, raw: bytes) -> int:

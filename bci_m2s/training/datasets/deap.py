@@ -132,10 +132,5 @@ DEAP = DataSet(
     name="deap",
     heads=dict.fromkeys(HEADS, LOW_HIGH),
     subjects=SUBJECTS,
-    with_eye=(),
-    labels=(),
-    train_trials=0,
-    modalities={},
-    step_s={},
     read_raw=read_deap,
 )

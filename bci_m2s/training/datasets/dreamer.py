@@ -159,10 +159,5 @@ DREAMER = DataSet(
     name="dreamer",
     heads=dict.fromkeys(HEADS, LOW_HIGH),
     subjects=SUBJECTS,
-    with_eye=(),
-    labels=(),
-    train_trials=0,
-    modalities={},
-    step_s={},
     read_raw=read_dreamer,
 )

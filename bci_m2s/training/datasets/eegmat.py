@@ -151,10 +151,5 @@ EEGMAT = DataSet(
     name="eegmat",
     heads={"load": CLASSES},
     subjects=SUBJECTS,
-    with_eye=(),
-    labels=(),
-    train_trials=0,
-    modalities={},
-    step_s={},
     read_raw=read_eegmat,
 )

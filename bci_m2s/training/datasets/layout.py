@@ -7,7 +7,7 @@ Step features that its owners distribute come as ``LabelledTrial``, raw signals 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,11 +122,11 @@ class DataSet:
     name: str
     heads: dict[str, tuple[str, ...]]
     subjects: tuple[int, ...]
-    with_eye: tuple[int, ...]
-    labels: tuple[tuple[int, ...], ...]
-    train_trials: int
-    modalities: dict[str, int]
-    step_s: dict[str, float]
+    with_eye: tuple[int, ...] = ()
+    labels: tuple[tuple[int, ...], ...] = ()
+    train_trials: int = 0
+    modalities: dict[str, int] = field(default_factory=dict)
+    step_s: dict[str, float] = field(default_factory=dict)
     read: Callable[[Path, str, OnProblem], Iterator[LabelledTrial]] | None = None
     read_raw: Callable[[Path, OnProblem], Iterator[list[RawSegment]]] | None = None
 
