@@ -98,10 +98,25 @@ class Step:
 
     values : (F,) float64, NaN where a feature cannot be known (bad channel, track loss)
     problem : says in words why values are NaN; "" when none is
+    filters_crc : CRC-32 of what the filters gave for the newest block, see ``Trace``
     """
 
     values: FloatArray
     problem: str = ""
+    filters_crc: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """CRC-32 of what each stage made for a window: a replay that differs can say where it began to.
+
+    samples : the newest block of raw samples, in the contract's order; filters : what the extractor's
+    filters gave for it; features : the (T, F) input of the network, 0 when there is none
+    """
+
+    samples: int = 0
+    filters: int = 0
+    features: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +145,7 @@ class Window:
     status: Status
     reason: str = ""
     features: Features | None = None
+    trace: Trace = Trace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +168,13 @@ class Stamps:
 class Estimate:
     """One answer of the model, or the reason why there is none.
 
+    modality : what made it; two names joined by "+" where two were averaged
     head : the question that is answered, "emotion" or "valence" for instance
     probabilities : (classes,) float64, sums to 1; all NaN unless ``status`` is OK
     confidence : the largest probability; NaN unless ``status`` is OK
     end_s : stamp of the window's last sample in the sender's clock
     unknown : ``status`` is OK, but the confidence is below what the head demands for an answer
+    parts : the estimates that were averaged, one a modality; () where one modality made it
     """
 
     modality: str
@@ -171,6 +189,8 @@ class Estimate:
     confidence: float
     stamps: Stamps = field(default_factory=Stamps)
     unknown: bool = False
+    trace: Trace = Trace()
+    parts: tuple[Estimate, ...] = ()
 
     @property
     def class_index(self) -> int:

@@ -16,6 +16,7 @@ class Source(Protocol):
 
     info: StreamInfo
     finished: bool
+    description_xml: str  # what the sender said of itself, as an XDF header keeps it; "" where nobody did
 
     def open(self) -> None:
         """Connect or load. Raises StreamError or RecordingError."""
@@ -25,6 +26,17 @@ class Source(Protocol):
 
     def clock_offset_s(self, timeout_s: float) -> float:
         """Seconds to add to a stamp to get local time; 0.0 where both are one clock."""
+
+    def problem(self, last_received_s: float, gap_s: float) -> str:
+        """Why the stream may no longer be what was opened; "" when it is. Never blocks for long.
+
+        Called a few times a second by one thread that is not the one that pulls. `last_received_s`
+        is the local time of the newest delivery, `gap_s` that of the first delivery after the newest
+        gap in the stamps (NaN: there was none).
+        """
+
+    def notices(self) -> list[str]:
+        """What became known of the sender since the last call, in words: a twin appeared, it returned."""
 
     def close(self) -> None:
         """Let go. Harmless when called twice or before ``open``."""
