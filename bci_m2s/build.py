@@ -22,10 +22,11 @@ from bci_m2s.contract import Contract, load_model_file
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, nearest
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.loading import load_class
-from bci_m2s.pipeline import ModalityStage, Pipeline
+from bci_m2s.pipeline import Pipeline
 from bci_m2s.predictor import Predictor
 from bci_m2s.shipped import find_model, find_pipeline
 from bci_m2s.sinks import SINKS, Sink
+from bci_m2s.stages import ModalityStage
 from bci_m2s.types import StreamInfo
 
 FILE_SINKS = ("table", "events")

@@ -13,8 +13,9 @@ from model_files import contract_fields, small_tensors
 
 from bci_m2s.build import stage_tensors
 from bci_m2s.contract import Contract
-from bci_m2s.pipeline import ModalityStage, Pipeline
+from bci_m2s.pipeline import Pipeline
 from bci_m2s.predictor import Predictor
+from bci_m2s.stages import ModalityStage
 from bci_m2s.types import Chunk, StreamInfo
 
 RATE_HZ = 256.0

@@ -13,7 +13,7 @@ FLOORS = {
     **dict.fromkeys(("ring", "filters", "windows", "quality", "smoothing", "normalise", "tally"), 1),
     **dict.fromkeys(("features", "networks", "simulator", "tensorfile", "yaml_file"), 1),
     **dict.fromkeys(("contract_schema", "contract_stream", "contract", "predictor", "sources", "sinks"), 2),
-    **dict.fromkeys(("pipeline", "sender", "sender_process"), 3),
+    **dict.fromkeys(("stages", "pipeline", "sender", "sender_process"), 3),
     **dict.fromkeys(("engine", "evaluate", "baseline_file", "training"), 4),
     **dict.fromkeys(("config", "shipped", "build", "connect"), 5),
     **dict.fromkeys(("terminal", "live", "session", "playback", "demo", "cli", "__main__"), 6),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bci_m2s.contract import Contract, ModalityContract, WindowContract
 from bci_m2s.errors import RecordingError
 from bci_m2s.normalise import NORMALISERS
-from bci_m2s.pipeline import StepStage
+from bci_m2s.stages import StepStage
 from bci_m2s.training.datasets.layout import LabelledTrial, RawSegment, RawStream
 from bci_m2s.types import BoolArray, FloatArray
 from bci_m2s.windows import WindowAssembler, WindowShape

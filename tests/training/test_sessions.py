@@ -8,7 +8,7 @@ from small_pairs import SIZES, corpus, training_settings, trials
 from small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, eye
 
 from bci_m2s.errors import ContractError, RecordingError
-from bci_m2s.pipeline import ModalityStage
+from bci_m2s.stages import ModalityStage
 from bci_m2s.training.datasets.layout import LabelledTrial, RawSegment, RawStream, TrialSpan
 from bci_m2s.training.sessions import (
     SEGMENT_GAP_S,
