@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -20,6 +20,7 @@ import bci_m2s
 from bci_m2s.config import PipelineSettings, load_pipeline
 from bci_m2s.contract import Contract, load_model_file
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, nearest
+from bci_m2s.failover import Chooser, voices
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.loading import load_class
 from bci_m2s.pipeline import Pipeline
@@ -29,6 +30,10 @@ from bci_m2s.sinks import SINKS, Sink
 from bci_m2s.stages import ModalityStage
 from bci_m2s.types import StreamInfo
 
+if TYPE_CHECKING:
+    from bci_m2s.sinks.recorder import Recorder
+
+OUTLETS = ("outlet", "status")
 FILE_SINKS = ("table", "events")
 
 
@@ -120,7 +125,20 @@ def make_pipeline(
             gap_s=settings.streams[modality].gap_s,
             wait_for_marker=settings.baseline.start == "marker",
         )
-    return Pipeline(stages, predictor, clock, settings.baseline.marker)
+    return Pipeline(stages, predictor, clock, settings.baseline.marker, _chooser(plan, list(stages)))
+
+
+def _chooser(plan: Plan, modalities: Sequence[str]) -> Chooser | None:
+    """What makes one line of estimates of several; None where they stay side by side."""
+    mode = plan.settings.modality
+    if mode == "each":
+        return None
+    unknown_below = {
+        modality: {head: one.unknown_below for head, one in spec.calibration.items()}
+        for modality, spec in plan.contract.modalities.items()
+    }
+    settings, hop_s = plan.settings, plan.contract.window.hop_s
+    return Chooser(mode, modalities, hop_s, settings.back_after_s, unknown_below)
 
 
 def stage_tensors(tensors: Mapping[str, Any], modality: str) -> dict[str, np.ndarray]:
@@ -142,10 +160,36 @@ def make_folder(output: Path) -> Path:
     return output
 
 
-def make_sinks(plan: Plan, folder: Path | None, session: Mapping[str, Any], outlet: bool) -> list[Sink]:
-    """The outlet first, so that a slow disk does not age what is published."""
-    names = ["outlet"] * (outlet and plan.settings.outlet.enabled) + list(FILE_SINKS) * (folder is not None)
-    return [load_class(SINKS, name)(folder, session) for name in names]
+def make_recorder(
+    folder: Path, infos: Sequence[StreamInfo], clock: Callable[[], float]
+) -> tuple[Recorder, str]:
+    """A recorder of ``session.xdf`` that is not started yet, and a warning when the disk is nearly full.
+
+    Raises OutputError when the file cannot be created or the disk is full.
+    """
+    from bci_m2s.recording.disk import check_disk, expected_rate
+    from bci_m2s.sinks.recorder import Recorder
+
+    warning = check_disk(folder, expected_rate(infos))
+    return Recorder(folder / "session.xdf", clock), warning
+
+
+def make_sinks(
+    plan: Plan,
+    folder: Path | None,
+    session: Mapping[str, Any],
+    outlet: bool,
+    recorder: Recorder | None = None,
+) -> list[Sink]:
+    """The outlets first, so that a slow disk does not age what is published."""
+    names = list(OUTLETS) if outlet and plan.settings.outlet.enabled else []
+    names += FILE_SINKS if folder is not None else ()
+    sinks: list[Sink] = [load_class(SINKS, name)(folder, session) for name in names]
+    if recorder is not None:
+        from bci_m2s.sinks.record_sink import RecordSink
+
+        sinks.append(RecordSink(recorder, session))
+    return sinks
 
 
 def describe_session(
@@ -169,12 +213,13 @@ def describe_session(
         "model": {
             "name": plan.contract.name,
             "file": plan.model_path.name,
-            "sha256": hashlib.sha256(plan.model_path.read_bytes()).hexdigest(),
+            "sha256": file_sha256(plan.model_path),
             "simulated": plan.contract.simulated,
             "training": plan.contract.training,
         },
         "heads": {head: list(classes) for head, classes in plan.contract.class_names.items()},
         "modalities": list(infos),
+        "voices": list(voices(plan.settings.modality, list(infos))),  # what an estimate can be made of
         "window": plan.contract.window.model_dump(mode="json"),
         "streams": {
             modality: {**asdict(info), "labels": list(info.labels), "units": list(info.units)}
@@ -182,12 +227,18 @@ def describe_session(
         },
         "device": device,
         "outlet_name": plan.settings.outlet.name,
-        "versions": {"python": platform.python_version(), "system": platform.platform(), **_versions()},
+        "versions": {"system": platform.platform(), **versions()},
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what estimates depend on."""
+    found = {"python": platform.python_version()}
     for package in ("numpy", "scipy", "torch", "pylsl", "mne", "pyxdf"):
         try:
             found[package] = version(package)

@@ -81,6 +81,8 @@ class PipelineSettings(_Settings):
     model: Name  # a model's name in models/, or a path that starts at the YAML file
     streams: Annotated[dict[Name, Stream], Field(min_length=1, max_length=16)]  # modality: stream
     markers: Stream | None = None
+    modality: Literal["each", "auto", "fused"] = "each"  # side by side, first usable, or average
+    back_after_s: Seconds = 2.0  # a modality that failed leads again when it was usable for so long
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")] = "auto"
     threads: Annotated[int, Field(ge=1, le=256)] = 1  # of the network on the CPU
     baseline: BaselineSettings = BaselineSettings()

@@ -26,6 +26,7 @@ from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.networks import complete_params
 from bci_m2s.normalise import NORMALISERS
+from bci_m2s.quality import LOSS_LIMIT
 from bci_m2s.smoothing import SMOOTHERS
 from bci_m2s.tensorfile import shown
 from bci_m2s.types import UNKNOWN
@@ -146,6 +147,38 @@ class HeadContract(_Part):
         return self
 
 
+class QualityContract(_Part):
+    """When a channel's samples are not used, see ``quality``. The defaults find lost samples alone.
+
+    Parameters
+    ----------
+    sentinels : exact values by which the device says that it has no sample: 0, −1, 1e8 ...
+    limit : larger magnitudes are loss, in the channels' own unit
+    railed_share : share of a block's samples that sit exactly at its largest and smallest value, from which
+        a channel is railed; 0 for never
+    rails : (low, high) of the converter in the channels' unit: a channel that reaches them is railed
+    noisy_ratio : a channel whose first differences are more than so many times the usual is noisy; above 1,
+        or 0 for never
+    """
+
+    sentinels: tuple[float, ...] = Field(default=(), max_length=16)
+    limit: Annotated[float, Field(gt=0, le=1e30)] = LOSS_LIMIT
+    railed_share: Fraction = 0.0
+    rails: tuple[float, float] | None = None
+    noisy_ratio: Annotated[float, Field(ge=0, le=1e4)] = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> QualityContract:
+        if self.rails is not None and not self.rails[0] < self.rails[1]:
+            got = f"{self.rails[0]:g} to {self.rails[1]:g}"
+            raise ContractError("contract", "quality.rails", got, "low below high")
+        if 0 < self.noisy_ratio <= 1:
+            raise ContractError(
+                "contract", "quality.noisy_ratio", self.noisy_ratio, "above 1, or 0 for never"
+            )
+        return self
+
+
 class ModalityContract(_Part):
     """What one modality's stream must be and what is made of it.
 
@@ -156,6 +189,7 @@ class ModalityContract(_Part):
     channels : labels in the model's order; a stream is reordered by name
     units : one entry a channel; "" where any unit will do
     feature, normaliser, smoothing, network : names from the registries, with parameters
+    quality : when a channel's samples are not used
     max_missing : largest fraction of a step's features that may be replaced by the training mean
     layout : order in which scaler and network have the features. Extractors and normalisers always have
         channel-major, (channel, band) flattened; band-major, (band, channel), is for imported networks
@@ -170,6 +204,7 @@ class ModalityContract(_Part):
     feature: FeatureContract
     normaliser: Component
     smoothing: Component = Component(name="none")
+    quality: QualityContract = QualityContract()
     max_missing: Fraction = 0.25
     layout: Literal["channel-major", "band-major"] = "channel-major"
     network: Component

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
+from bci_m2s.lsl_setup import lsl_on_this_machine
 from bci_m2s.terminal import make_console
 
 REST_S = 20.0  # of the simulated person, long enough for the model's baseline
@@ -42,25 +40,6 @@ def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
                 source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
             )
             run_session("demo", options, console)
-
-
-@contextmanager
-def lsl_on_this_machine() -> Iterator[None]:
-    """Keep LSL to this machine, for this process and its children, unless LSLAPICFG says otherwise.
-
-    liblsl reads its configuration once, at its first call, so this comes before any.
-    """
-    if os.environ.get("LSLAPICFG"):
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="bci_m2s-") as folder:
-        path = Path(folder) / "lsl_api.cfg"
-        path.write_text("[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n", encoding="utf-8")
-        os.environ["LSLAPICFG"] = str(path)
-        try:
-            yield
-        finally:
-            del os.environ["LSLAPICFG"]
 
 
 def trial_spans(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:

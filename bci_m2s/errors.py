@@ -8,6 +8,7 @@
     ├── StreamError         a live stream: not found, ambiguous, malformed, lost for good
     ├── RecordingError      a recorded file cannot be read
     ├── OutputError         results cannot be written
+    ├── DeviceError         the GPU failed; what does not need it can go on
     └── TrainingError       training cannot go on: a leak, a loss that ran away, too little data
 
 Catch ``BciM2sError`` to catch all. A command line run prints the message on one line and ends with
@@ -56,6 +57,10 @@ class RecordingError(BciM2sError):
 
 class OutputError(BciM2sError):
     """Results cannot be written where they were asked for."""
+
+
+class DeviceError(BciM2sError):
+    """The GPU failed; the process cannot use it any more, but what does not need it can go on."""
 
 
 class TrainingError(BciM2sError):

@@ -1,8 +1,8 @@
 """Chunks in, estimates out. No threads, no clock of its own, no files.
 
-Live sessions, replays and evaluations all run this code. What comes out depends on the samples, their stamps
-and the controls alone (see ``stages``); the only times that it reads are the stage stamps of an estimate,
-from the clock that it is given.
+Live sessions, replays and evaluations all run this code. What comes out depends on the samples, their
+stamps and the controls alone (see ``stages``); the only times that it reads are the stage stamps of an
+estimate, from the clock that it is given.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from bci_m2s.failover import Chooser
 from bci_m2s.predictor import Predictor
 from bci_m2s.stages import ModalityStage
 from bci_m2s.types import Chunk, Estimate, Event, FloatArray, Stamps, Status, Window
@@ -29,6 +30,7 @@ class Pipeline:
     predictor : the model
     clock : local clock in seconds, for the stage stamps only
     baseline_marker : the marker text that begins a new baseline; "" for none
+    chooser : makes one line of estimates from those of all modalities; None leaves them side by side
     """
 
     def __init__(
@@ -37,8 +39,9 @@ class Pipeline:
         predictor: Predictor,
         clock: Callable[[], float] = time.monotonic,
         baseline_marker: str = "",
+        chooser: Chooser | None = None,
     ) -> None:
-        self.stages = dict(stages)
+        self.stages, self.chooser = dict(stages), chooser
         self.heads = predictor.contract.class_names
         self._predictor, self._clock, self._baseline_marker = predictor, clock, baseline_marker
         self._events: list[Event] = []
@@ -49,6 +52,11 @@ class Pipeline:
     def device(self) -> str:
         """Where the network runs."""
         return str(self._predictor.device)
+
+    @property
+    def chosen(self) -> str | None:
+        """What estimates come from now, "" when nothing is usable; None where nothing is chosen."""
+        return self.chooser.current if self.chooser else None
 
     def push(self, modality: str, chunk: Chunk, newest_only: bool = False) -> list[Estimate]:
         """Take the next samples of a stream, return the estimates that they complete.
@@ -64,13 +72,23 @@ class Pipeline:
             windows = list(due)
             self.skipped[modality] += max(0, len(windows) - 1)
             due = windows[-1:]
-        return [estimate for window in due for estimate in self._judge(window, self._clock())]
+        made: list[Estimate] = []
+        for window in due:
+            end_s = window.end_s + self.clock_offset_s[modality]
+            made += self._chosen(self._judge(window, self._clock()), end_s)
+        return made
 
     def no_estimates(self, modality: str, status: Status, reason: str) -> list[Estimate]:
         """One answer a head for a modality that has no window to judge, a stale stream for instance."""
         last, never = self.stages[modality].samples - 1, math.nan
         window = Window(modality, last, last, never, never, never, status, reason)
-        return self._judge(window, never)
+        return self._chosen(self._judge(window, never), never)
+
+    def _chosen(self, estimates: list[Estimate], end_s: float) -> list[Estimate]:
+        if self.chooser is None:
+            return estimates
+        at_s = self._clock() if math.isnan(end_s) else end_s  # no offset yet, or no window at all
+        return self.chooser.push(estimates, at_s)
 
     def take_marker(self, stamp_s: float, text: str) -> None:
         """Take a text marker; the baseline's marker begins a new baseline with the next block."""
@@ -87,7 +105,7 @@ class Pipeline:
         for stage in self.stages.values():
             found += stage.events
             stage.events = []
-        return found
+        return found + (self.chooser.events() if self.chooser else [])
 
     def _judge(self, window: Window, features_s: float) -> list[Estimate]:
         """One estimate for each head, all from one pass of the network."""
@@ -121,6 +139,7 @@ class Pipeline:
             confidence=confidence,
             stamps=stamps,
             unknown=confidence < self._unknown_below(window.modality, head),  # false for NaN
+            trace=window.trace,
         )
 
     def _unknown_below(self, modality: str, head: str) -> float:

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bci_m2s import build
-from bci_m2s.baseline_file import adopt_baseline
+from bci_m2s.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.connect import Connected, check, pick_stream, renamed
 from bci_m2s.demo import trial_spans
-from bci_m2s.engine import StreamHealth
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.evaluate import run_offline
+from bci_m2s.health import StreamHealth
 from bci_m2s.live import stop_on_signals
-from bci_m2s.session import Options, finish_folder, play, say_model
+from bci_m2s.session import Options, play, say_model, say_saved
 from bci_m2s.shipped import names
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
@@ -155,7 +155,8 @@ def _replay_fast(
     signal_s = max((one.samples / one.rate_hz for one in health), default=0.0)
     console.print(f"{signal_s:.1f} s of signal in {spent_s:.2f} s ({signal_s / spent_s:.0f} × real time)")
     if folder is not None:
-        finish_folder(console, folder, match.plan, pipeline)
+        save_baseline(folder / "baseline.json", pipeline, match.plan.contract.name)
+        say_saved(console, folder)
 
 
 def _publish(estimate: Estimate, sinks: Sequence[Any], tally: Tally) -> None:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bci_m2s.contract import Contract, load_model_file, modality_network, unpack_modality
-from bci_m2s.errors import ContractError, ModelError, UsageError
+from bci_m2s.errors import ContractError, DeviceError, ModelError, UsageError
 from bci_m2s.types import FloatArray
 
 MAX_ROWS = 256  # windows in one pass of the network; 62 channels then take some 0.4 GB
@@ -88,6 +88,8 @@ class Predictor:
             Unknown modality or head, wrong shape, or a value that is not finite.
         ModelError
             The network's answer is not finite: its weights cannot be trusted.
+        DeviceError
+            The GPU failed.
         """
         head = self._head(head)
         return self._all_logits(modality, features)[head]
@@ -164,6 +166,11 @@ class Predictor:
             except torch.cuda.OutOfMemoryError:
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
+            except RuntimeError as problem:  # a CUDA error: the device is lost to this process
+                if self.device.type == "cpu":
+                    raise
+                first = str(problem).strip().splitlines()[0][:300]
+                raise DeviceError(f"{self.device}: inference failed: {first}") from None
         _log.warning("%s: out of memory; inference goes on on the CPU", self.device)
         self.device = torch.device("cpu")
         self._networks = {name: network.to(self.device) for name, network in self._networks.items()}

@@ -119,6 +119,7 @@ class _StartedTogether:
     def __init__(self, source: Source, start: _SharedStart) -> None:
         self._source, self._start = source, start
         self.info, self.finished = source.info, False
+        self.description_xml = source.description_xml
 
     def open(self) -> None:
         """Do nothing yet."""
@@ -131,6 +132,12 @@ class _StartedTogether:
 
     def clock_offset_s(self, timeout_s: float) -> float:
         return self._source.clock_offset_s(timeout_s)
+
+    def problem(self, last_received_s: float, gap_s: float) -> str:
+        return self._source.problem(last_received_s, gap_s)
+
+    def notices(self) -> list[str]:
+        return self._source.notices()
 
     def close(self) -> None:
         self._source.close()

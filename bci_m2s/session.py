@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from bci_m2s.engine import Engine
 from bci_m2s.errors import StreamError
 from bci_m2s.live import run_engine, stop_on_signals
 from bci_m2s.shipped import find_model
-from bci_m2s.terminal import make_console, print_summary
+from bci_m2s.terminal import make_console, print_summary, recording_line
 
 Truth = Callable[[Sequence[tuple[float, str]]], list[tuple[float, float, str]]]
 
@@ -37,7 +38,8 @@ class Options:
 
     duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session;
     device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
-    notes : further entries for session.yaml; source_ids : exactly which streams, by modality
+    notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
+    record : keep every sample as received in session.xdf, where there is an output folder
     """
 
     duration_s: float = 0.0
@@ -47,6 +49,7 @@ class Options:
     truth: Truth = no_truth
     notes: Mapping[str, Any] = field(default_factory=dict)
     source_ids: Mapping[str, str] = field(default_factory=dict)
+    record: bool = True
 
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
@@ -89,26 +92,42 @@ def play(
             taken = adopt_baseline(options.baseline, pipeline)
             console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
         session = build.describe_session(plan, infos, pipeline.device, "live", options.notes)
+        recorder = None
         if folder is not None:
             build.write_session(folder, session)
-        sinks = build.make_sinks(plan, folder, session, outlet=True)
-        engine = Engine(pipeline, connected.sources, sinks, connected.clock, connected.markers)
+            if options.record:
+                recorder, warning = build.make_recorder(folder, list(infos.values()), connected.clock)
+                console.print(warning, style="yellow", end="\n" if warning else "")
+        sinks = build.make_sinks(plan, folder, session, outlet=True, recorder=recorder)
+        engine = Engine(
+            pipeline, connected.sources, sinks, connected.clock, connected.markers, recorder=recorder
+        )
     except BaseException:
         connected.close()
         raise
     try:
         run_engine(engine, console, stop, options.duration_s, pipeline.heads, title=plan.contract.name)
     finally:
-        skipped = sum(pipeline.skipped.values())
-        truth = options.truth(engine.markers)
-        print_summary(console, engine.tally, engine.snapshot().health, skipped, truth)
         if folder is not None:
-            finish_folder(console, folder, plan, pipeline)
+            save_baseline(folder / "baseline.json", pipeline, plan.contract.name)
+        with suppress(OSError):  # the terminal may be gone
+            summarise(console, engine, options.truth(engine.markers), folder)
 
 
-def finish_folder(console: Console, folder: Path, plan: build.Plan, pipeline: build.Pipeline) -> None:
-    """Save the person's baseline and say where everything is."""
-    save_baseline(folder / "baseline.json", pipeline, plan.contract.name)
+def summarise(
+    console: Console, engine: Engine, truth: Sequence[tuple[float, float, str]], folder: Path | None
+) -> None:
+    """The end of a live session in figures, and where everything is."""
+    snapshot = engine.snapshot()
+    print_summary(console, engine.tally, snapshot.health, engine.skipped, truth)
+    if (recording := snapshot.recording) is not None:
+        console.print(recording_line(recording))
+    if folder is not None:
+        say_saved(console, folder)
+
+
+def say_saved(console: Console, folder: Path) -> None:
+    """Say where everything is."""
     console.print(f"saved in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 

@@ -9,6 +9,7 @@ that a replay can do the same.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,15 +17,13 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.contract import ModalityContract, WindowContract, channel_order, layout_order
-from bci_m2s.features import EXTRACTORS
+from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.loading import load_class
 from bci_m2s.normalise import NORMALISERS
-from bci_m2s.quality import RateGuard, RateVerdict
+from bci_m2s.quality import STATES, ChannelQuality, RateGuard, RateVerdict
 from bci_m2s.smoothing import PhasedSmoother
-from bci_m2s.types import Chunk, Event, Features, FloatArray, Status, Step, StreamInfo, Window
+from bci_m2s.types import Chunk, Event, Features, FloatArray, Status, Step, StreamInfo, Trace, Window
 from bci_m2s.windows import Block, BlockCutter, WindowAssembler, WindowShape
-
-LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
 
 
 class StepStage:
@@ -52,6 +51,29 @@ class StepStage:
             spec.smoothing.name, dict(spec.smoothing.params), shape.blocks_per_step
         )
         self.cutter = BlockCutter(len(spec.channels), info.rate_hz, shape.hop_s, gap_s)
+        checks = spec.quality.model_dump()
+        self.quality = ChannelQuality(spec.channels, spec.units, shape.hop_s, **checks)
+        self._blocks_per_step = shape.blocks_per_step
+        # DE names bad channels one by one and has to know what to call them; others give one sentence.
+        self._names_causes = isinstance(self.extractor, NamesCauses)
+        if isinstance(self.extractor, NamesCauses):
+            self.extractor.causes = self.quality.causes
+
+    @property
+    def channel_states(self) -> tuple[str, ...]:
+        """What each channel's newest block is worth, in the contract's order; see ``quality.STATES``."""
+        return tuple(STATES[state] for state in self.quality.states)
+
+    @property
+    def bad_channels(self) -> dict[str, str]:
+        """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
+        places = np.flatnonzero(self.quality.states).tolist()
+        return {self.quality.labels[place]: STATES[self.quality.states[place]] for place in places}
+
+    @property
+    def quality_events(self) -> list[tuple[str, dict[str, Any]]]:
+        """Message and fields of each change of a channel; to be emptied by the caller."""
+        return self.quality.events
 
     def push(self, chunk: Chunk) -> Iterable[tuple[Block, Step | None]]:
         """Yield each completed block with the step that ends there (None while the first one fills)."""
@@ -60,14 +82,20 @@ class StepStage:
             if block.number == 0:
                 self.extractor.reset()
                 self._smoother.reset()
-            with np.errstate(invalid="ignore"):
-                missing = ~(
-                    np.abs(block.samples) <= LOSS_LIMIT
-                )  # NaN compares false, so it counts as missing
-            step = self.extractor.push(block.samples, missing)
+                self.quality.reset()
+            step = self.extractor.push(block.samples, self.quality.push(block))
             if step is not None:
-                step = Step(self._smoother.push(step.values), step.problem)
+                step = replace(
+                    step, values=self._smoother.push(step.values), problem=self._explained(step.problem)
+                )
             yield block, step
+
+    def _explained(self, problem: str) -> str:
+        """The extractor's problem, with the channels that were masked in the step if it cannot tell."""
+        if not problem or self._names_causes:
+            return problem
+        hidden = self.quality.hidden(self._blocks_per_step)
+        return f"{problem} ({hidden})" if hidden else problem
 
 
 class ModalityStage:
@@ -108,8 +136,10 @@ class ModalityStage:
         self._was_ready = self.normaliser.seconds_left == 0.0
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
         self.events: list[Event] = []  # noticed since the caller last emptied this list; unstamped
-        self.samples = 0
+        self.refusal = ""  # why no estimate can be trusted now, whatever the samples are
+        self.samples = 0  # of the stream so far, skipped ones included
         self.lost_samples = 0  # by the gaps' stamps and the nominal rate
+        self.gaps = 0
 
     def push(self, chunk: Chunk) -> Iterable[Window]:
         """Yield every window that the chunk completes, in order."""
@@ -118,18 +148,48 @@ class ModalityStage:
             self._note_gaps(block)
             self._observe(step, block)
             verdict = self._judge_rate(block)
-            yield self._standardise(self._windows.push(step, block), verdict)
+            window = self._standardise(self._windows.push(step, block), verdict)
+            yield replace(window, trace=_trace(block, step, window.features))
 
     def _observe(self, step: Step | None, block: Block) -> None:
         if self._blocks_to_skip:
             self._blocks_to_skip -= 1
-        elif step is not None and self._collecting and self._windows.usable(step, block):
+        elif step is None or self.refusal:
+            return
+        elif self._collecting and self._windows.usable(step, block):
             self.normaliser.observe(step.values)
             self._note_baseline(block)
 
-    def break_segment(self) -> None:
-        """Samples are missing before the next one, whatever its stamp says."""
-        self._steps.cutter.break_segment()
+    @property
+    def bad_channels(self) -> dict[str, str]:
+        """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
+        return {}
+
+    # ---- controls: each is told as an event of its own name, with the sample that it comes before ----
+
+    def control(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Do again what an event of ``CONTROLS`` tells of. Raises KeyError, TypeError, ValueError."""
+        if kind == "baseline_adopted":
+            self.adopt_baseline(_from_json(fields["mean"]), _from_json(fields["std"]))
+        elif kind == "baseline_started":
+            self.start_baseline()
+        elif kind == "samples_skipped":
+            self.skip(int(fields["samples"]))
+        else:
+            self.refuse(str(fields["reason"]))
+
+    def skip(self, samples: int) -> None:
+        """The next samples of the stream never reach this stage; a new segment begins behind them."""
+        self._say("samples_skipped", self.samples, f"{samples} samples skipped", {"samples": samples})
+        self._steps.cutter.skip(samples)
+        self.samples += samples
+
+    def refuse(self, reason: str) -> None:
+        """Give no estimates from now on, whatever the samples are; "" lifts it."""
+        if reason != self.refusal:
+            message = f"refused: {reason}" if reason else "accepted again"
+            self.refusal = reason
+            self._say("refused", self.samples, message, {"reason": reason})
 
     def start_baseline(self) -> None:
         """Begin a new baseline with the first step that lies wholly after now."""
@@ -142,6 +202,8 @@ class ModalityStage:
         """Use statistics recorded earlier from the same person. mean, std : (F,)."""
         self.normaliser.adopt(mean, std)
         self._was_ready = True
+        fields = {"mean": _to_json(mean), "std": _to_json(std)}
+        self._say("baseline_adopted", self.samples, "baseline of an earlier session", fields)
 
     def _judge_rate(self, block: Block) -> RateVerdict:
         verdict = self._rate.push(block)
@@ -155,6 +217,8 @@ class ModalityStage:
     def _standardise(self, window: Window, verdict: RateVerdict) -> Window:
         if window.features is None:
             return window
+        if self.refusal:
+            return replace(window, status=Status.MISMATCH, reason=self.refusal, features=None)
         if verdict.wrong:
             reason = verdict.describe(self.info.rate_hz)
             return replace(window, status=Status.MISMATCH, reason=reason, features=None)
@@ -186,9 +250,29 @@ class ModalityStage:
         for gap in self._steps.cutter.gaps:
             fields = {"after_s": gap.after_s, "step_s": gap.step_s, "lost_samples": gap.lost}
             self.lost_samples += gap.lost
+            self.gaps += 1
             self._say("gap", block.first_index, gap.describe(), fields)
         self._steps.cutter.gaps.clear()
 
     def _say(self, kind: str, at_sample: int, message: str, fields: dict[str, Any]) -> None:
         fields = {"modality": self.modality, "at_sample": at_sample, **fields}
         self.events.append(Event(kind, f"{self.modality}: {message}", math.nan, math.nan, fields))
+
+
+CONTROLS = ("baseline_adopted", "baseline_started", "samples_skipped", "refused")
+
+
+def _trace(block: Block, step: Step | None, features: Features | None) -> Trace:
+    return Trace(
+        zlib.crc32(block.samples.data),
+        0 if step is None else step.filters_crc,
+        0 if features is None else zlib.crc32(np.ascontiguousarray(features.values).data),
+    )
+
+
+def _to_json(values: FloatArray) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
+def _from_json(values: Any) -> FloatArray:
+    return np.array([math.nan if value is None else float(value) for value in values])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -9,11 +10,12 @@ import numpy as np
 
 from bci_m2s.types import Estimate, Status
 
+KEPT = 20_000  # more than an hour of four estimates a second
 STAGES = ("transport", "features", "inference", "publish", "age")
 
 
 class Tally:
-    """What a session's summary is made of; memory grows by six numbers an estimate.
+    """What a session's summary is made of: the last ``KEPT`` durations, 24 bytes of each answer.
 
     heads : class names of each head
     """
@@ -26,9 +28,10 @@ class Tally:
         self.last_reason: dict[str, str] = {}  # by modality, why the newest window gave none
         self.reasons: dict[tuple[str, Status], str] = {}  # the newest of each kind, in words
         self.labels: Counter[tuple[str, str, str]] = Counter()  # (modality, head, class or "unknown")
-        self._durations_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
-        # (start, end in local time, class) of each answer, for comparison with a truth
-        self.answers: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
+        self._durations_ms = np.full((KEPT, len(STAGES)), np.nan, np.float32)
+        self._measured = 0
+        # start, end (local time) and class number of each answer, one after the other
+        self._answers: dict[tuple[str, str], array[float]] = {}
 
     def add(self, estimate: Estimate) -> None:
         """Count one published estimate."""
@@ -47,8 +50,8 @@ class Tally:
             0.0 if stamps.last_sample_s != stamps.last_sample_s else stamps.last_sample_s - estimate.end_s
         )
         if not estimate.unknown:
-            span = (estimate.start_s + offset_s, estimate.end_s + offset_s)
-            self.answers.setdefault(key, []).append((*span, label))
+            answer = (estimate.start_s + offset_s, estimate.end_s + offset_s, estimate.class_index)
+            self._answers.setdefault(key, array("d")).extend(answer)
         durations = (
             stamps.received_s - stamps.last_sample_s,
             stamps.features_s - stamps.received_s,
@@ -56,17 +59,16 @@ class Tally:
             stamps.published_s - stamps.inferred_s,
             stamps.age_s,
         )
-        for stage, seconds in zip(STAGES, durations, strict=True):
-            self._durations_ms[stage].append(1e3 * seconds)
+        self._durations_ms[self._measured % KEPT] = 1e3 * np.array(durations)
+        self._measured += 1
 
     def percentiles_ms(self, stage: str, points: Sequence[float] = (50, 95, 99)) -> list[float]:
         """Percentiles of a stage's duration; NaN where nothing was measured."""
-        known = [value for value in self._durations_ms[stage] if value == value]
-        return (
-            [float(value) for value in np.percentile(known, points)]
-            if known
-            else [float("nan")] * len(points)
-        )
+        column = self._durations_ms[:, STAGES.index(stage)]
+        known = column[np.isfinite(column)]
+        if not len(known):
+            return [float("nan")] * len(points)
+        return [float(value) for value in np.percentile(known, points)]
 
     def agreement(
         self, truth: Sequence[tuple[float, float, str]], modality: str, head: str
@@ -76,7 +78,9 @@ class Tally:
         Those that are unknown are not judged.
         """
         right = judged = 0
-        for start_s, end_s, label in self.answers.get((modality, head), ()):
+        answers = np.array(self._answers.get((modality, head), ())).reshape(-1, 3)
+        for start_s, end_s, number in answers.tolist():
+            label = self.heads[head][int(number)]
             for span_start_s, span_end_s, true_label in truth:
                 if span_start_s <= start_s and end_s <= span_end_s:
                     judged += 1

@@ -169,7 +169,7 @@ def write_tensors(
             file.flush()
             os.fsync(file.fileno())
         hidden.replace(path)
-        _synchronise_folder(path.parent)
+        synchronise_folder(path.parent)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise OutputError(f"{path}: cannot be written: {reason}") from None
@@ -178,7 +178,7 @@ def write_tensors(
             hidden.unlink(missing_ok=True)
 
 
-def _synchronise_folder(folder: Path) -> None:
+def synchronise_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut; Windows cannot open a folder and does not need it."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)

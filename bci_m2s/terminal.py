@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bci_m2s.engine import Snapshot, StreamHealth
+from bci_m2s.health import Snapshot, StreamHealth
 from bci_m2s.tally import STAGES, Tally
 from bci_m2s.types import UNKNOWN, Estimate, Status
 
+if TYPE_CHECKING:
+    from bci_m2s.sinks.recorder import RecorderState
+
 EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
 BAR = 24  # characters
+STYLES = {"ok": "dim", "warn": "yellow", "bad": "bold red"}
 # Okabe–Ito colours, safe for colour-blind eyes; the words beside them say the same
 CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
@@ -34,12 +39,25 @@ def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str
     heads : class names of each head
     """
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
-    for health in snapshot.health:
+    for place in _places(snapshot):
         for head, classes in heads.items():
-            estimate = snapshot.latest.get((health.modality, head))
-            table.add_row(*_row(_subject(health.modality, head, heads), estimate, classes))
-    streams = [Text(health_line(health), style=_health_style(health)) for health in snapshot.health]
-    return Group(table, *streams, Text(f"{snapshot.elapsed_s:6.1f} s   Ctrl-C ends", style="dim"))
+            estimate = snapshot.latest.get((place, head))
+            table.add_row(*_row(_subject(_maker(place, estimate), head, heads), estimate, classes))
+    lines = [Text(health_line(health), style=STYLES[health.state]) for health in snapshot.health]
+    if snapshot.recording is not None:
+        bad = bool(snapshot.recording.problem)
+        lines.append(Text(recording_line(snapshot.recording), style="bold red" if bad else "dim"))
+    lines += [Text(problem, style="bold red") for problem in snapshot.problems]
+    return Group(table, *lines, Text(f"{snapshot.elapsed_s:6.1f} s   Ctrl-C ends", style="dim"))
+
+
+def _places(snapshot: Snapshot) -> list[str]:
+    """Keys of ``Snapshot.latest``: one line, or one a modality."""
+    return [""] if snapshot.chosen is not None else [health.modality for health in snapshot.health]
+
+
+def _maker(place: str, estimate: Estimate | None) -> str:
+    return place or (f"from {estimate.modality}" if estimate else "estimate")
 
 
 def _subject(modality: str, head: str, heads: Mapping[str, Sequence[str]]) -> str:
@@ -70,14 +88,21 @@ def _row(subject: str, estimate: Estimate | None, classes: Sequence[str]) -> tup
 
 def plain_line(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> str:
     """The same moment as one line, for logs and pipes. heads : class names of each head."""
-    parts = []
-    for health in snapshot.health:
-        said = []
+    said = []
+    for place in _places(snapshot):
         for head, classes in heads.items():
-            estimate = snapshot.latest.get((health.modality, head))
-            said.append(f"{_subject(health.modality, head, heads)}: {_said(estimate, classes)}")
-        parts.append(f"{', '.join(said)} [{_rate(health)}, lost {health.lost}]")
-    return f"{snapshot.elapsed_s:6.1f} s  " + "  |  ".join(parts)
+            estimate = snapshot.latest.get((place, head))
+            said.append(f"{_subject(_maker(place, estimate), head, heads)}: {_said(estimate, classes)}")
+    parts = [", ".join(said)] + [_plain_health(health) for health in snapshot.health]
+    if snapshot.recording is not None and snapshot.recording.problem:
+        parts.append(recording_line(snapshot.recording))
+    return f"{snapshot.elapsed_s:6.1f} s  " + "  |  ".join([*parts, *snapshot.problems])
+
+
+def _plain_health(health: StreamHealth) -> str:
+    bad = "".join(f", {label} {state}" for label, state in health.bad_channels.items())
+    problem = f", {health.problem}" if health.problem else ""
+    return f"{health.modality} {_rate(health)}, lost {health.lost}{bad}{problem}"
 
 
 def _said(estimate: Estimate | None, classes: Sequence[str]) -> str:
@@ -92,18 +117,24 @@ def health_line(health: StreamHealth) -> str:
     """Rate, samples, loss and silence of a stream."""
     age = "nothing yet" if math.isnan(health.age_s) else f"last {_ms(health.age_s)} ago"
     counts = f"{health.samples} samples, lost {health.lost}"
-    return f"{health.modality:<5} {health.name!r}: {_rate(health)}, {counts}, {age}"
+    line = f"{health.modality:<5} {health.name!r}: {_rate(health)}, {counts}, {age}"
+    if health.bad_channels:
+        line += ", bad: " + ", ".join(f"{label} {state}" for label, state in health.bad_channels.items())
+    return line + (f", {health.problem}" if health.problem else "")
+
+
+def recording_line(state: RecorderState) -> str:
+    """What the recorder has done, or what hinders it."""
+    size = f"{state.bytes_written / 1e6:.1f} MB, {state.samples_written} samples"
+    lost = f", {state.lost_samples} samples LOST" if state.lost_samples else ""
+    waiting = f"{state.waiting_bytes / 1e6:.1f} MB wait in memory"
+    trouble = f": {state.problem}, {waiting}" if state.problem else ""
+    return f"recording {state.path.name}: {size}{lost}{trouble}"
 
 
 def _rate(health: StreamHealth) -> str:
     measured = "–" if math.isnan(health.measured_hz) else f"{health.measured_hz:.1f}"
     return f"{measured} of {health.rate_hz:g} Hz"
-
-
-def _health_style(health: StreamHealth) -> str:
-    if health.age_s > 1:
-        return "bold red"
-    return "yellow" if health.lost else "dim"
 
 
 def _ms(seconds: float) -> str:

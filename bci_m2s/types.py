@@ -89,7 +89,8 @@ class Status(IntEnum):
     GAP = 4  # samples are missing or stamps jumped inside the window
     BAD_SIGNAL = 5  # too many features are missing: bad channels, track loss
     STALE = 6  # the newest sample is too old, or none ever came
-    MISMATCH = 7  # the stream no longer is what the model's contract asks for
+    MISMATCH = 7  # the stream no longer is what the model's contract asks for, or who sends is in doubt
+    FAILED = 8  # inference cannot go on (the device failed); the recording does
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,3 +217,12 @@ class Event:
     local_s: float
     wall_s: float
     fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The state of a session as plain JSON values; local_s : local LSL clock, s; wall_s : POSIX time, s."""
+
+    local_s: float
+    wall_s: float
+    values: dict[str, Any]

@@ -4,17 +4,23 @@ A *segment* is an unbroken run of samples of a regular stream. A *block* is one 
 sample count: block k holds the samples ⌊k·hop·rate⌋ to ⌊(k+1)·hop·rate⌋ of its segment. A *step* is
 ``step_s / hop_s`` blocks, and a *window* is T steps end to end. A window is due at the end of every
 block; nothing depends on how the samples were chunked.
+
+A stamp that is no number inside a segment is *repaired*: the sampling interval says what it must have
+been, for up to ``LONGEST_REPAIR_S`` in a row. When the next stamp disagrees, the segment ends there.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
-from bci_m2s.types import Chunk, Features, FloatArray, Status, Step, Window
+from bci_m2s.types import BoolArray, Chunk, Features, FloatArray, Status, Step, Window
+
+LONGEST_REPAIR_S = 1.0  # sender and receiver clocks cannot drift apart noticeably in that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class Block:
 class BlockCutter:
     """Turns chunks into blocks, segment by segment.
 
+    Samples whose stamp is not known and cannot be repaired are counted and belong to no segment.
+
     Parameters
     ----------
     n_channels, rate_hz : of the stream, rate_hz > 0
@@ -88,8 +96,11 @@ class BlockCutter:
 
     def __init__(self, n_channels: int, rate_hz: float, hop_s: float, gap_s: float) -> None:
         self._rate_hz, self._hop_n, self._gap_s = rate_hz, hop_s * rate_hz, gap_s
+        self._longest_repair_n = int(LONGEST_REPAIR_S * rate_hz)
         self._samples = np.empty((int(np.ceil(self._hop_n)) + 1, n_channels))
-        self._last_stamp = float("nan")
+        self._known_s = float("nan")  # the newest stamp that was a number
+        self._unknown_n = 0  # samples since then
+        self._repaired_n = 0  # of these, how many were repaired and not told yet
         self._index = 0  # of the next sample, in the stream
         self._segment = 0
         self._gap: Gap | None = None  # what began this segment
@@ -98,28 +109,80 @@ class BlockCutter:
         self._start_s = 0.0
         self._broken = False  # the next sample begins a new segment, whatever its stamp
         self.gaps: list[Gap] = []  # every gap found since the caller last emptied this list
+        self.repairs: list[tuple[int, int]] = []  # (first sample, how many) of each finished run, likewise
 
     def push(self, chunk: Chunk) -> Iterator[Block]:
         """Take the next samples, yield every block that they complete, in order."""
         if not len(chunk):
             return
-        before = self._last_stamp if self._index else chunk.times[0] - 1 / self._rate_hz
+        known = np.isfinite(chunk.times)
+        before = self._known_s + self._unknown_n / self._rate_hz
+        if not self._index and known[0]:
+            before = float(chunk.times[0]) - 1 / self._rate_hz
+        if known.all():
+            self._tell_repairs()
+            self._known_s, self._unknown_n = float(chunk.times[-1]), 0
+            yield from self._cut(chunk, before)
+            return
+        chunk, placed = self._repair(chunk, known)
+        kinds = np.where(known, 2, placed)
+        edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1), len(chunk)]
+        for start, stop in pairwise(edges):
+            part = Chunk(chunk.times[start:stop], chunk.samples[start:stop], chunk.received_s[start:stop])
+            if known[start]:
+                self._tell_repairs()
+            if placed[start]:
+                yield from self._cut(part, before)
+                self._repaired_n += 0 if known[start] else len(part)
+            else:
+                self._leave_out(part, before)
+            before = float(part.times[-1])
+
+    def skip(self, samples: int) -> None:
+        """Count samples that are never pushed; the next one begins a new segment, whatever its stamp."""
+        self._tell_repairs()
+        self._broken = self._index > 0
+        self._index += samples
+
+    def _repair(self, chunk: Chunk, known: BoolArray) -> tuple[Chunk, BoolArray]:
+        """The chunk with unknown stamps predicted, and which samples have a stamp to be placed by."""
+        places = np.arange(len(chunk))
+        newest = np.maximum.accumulate(np.where(known, places, -1))  # -1: in an earlier chunk
+        unknown_n = np.where(newest >= 0, places - newest, places + 1 + self._unknown_n)
+        known_s = np.where(newest >= 0, chunk.times[np.maximum(newest, 0)], self._known_s)
+        times = known_s + unknown_n / self._rate_hz
+        placed = np.isfinite(times) & (unknown_n <= self._longest_repair_n)
+        if self._broken:  # what was skipped may have been any number of samples long
+            placed &= newest >= 0
+        self._known_s, self._unknown_n = float(known_s[-1]), int(unknown_n[-1])
+        return replace(chunk, times=times), placed
+
+    def _tell_repairs(self) -> None:
+        if self._repaired_n:
+            self.repairs.append((self._index - self._repaired_n, self._repaired_n))
+            self._repaired_n = 0
+
+    def _leave_out(self, part: Chunk, before: float) -> None:
+        """Count samples that have no place in time; the segment ends before them."""
+        self._tell_repairs()
+        if not self._broken:
+            self._break(before, float("nan"))
+        self._broken = True
+        self._index += len(part)
+
+    def _cut(self, chunk: Chunk, before: float) -> Iterator[Block]:
+        """Fill blocks with the chunk. before : stamp of the sample before it, NaN when it is not known"""
         steps = np.diff(chunk.times, prepend=before)
         broken = np.flatnonzero(~(np.abs(steps - 1 / self._rate_hz) <= self._gap_s))  # NaN breaks too
         if self._broken and not (len(broken) and broken[0] == 0):
             broken = np.concatenate([[0], broken])
         self._broken = False
-        self._last_stamp = float(chunk.times[-1])
         start = 0
         for place in broken:
             yield from self._fill(chunk, start, int(place))
             self._break(chunk.times[place] - steps[place], float(steps[place]))
             start = int(place)
         yield from self._fill(chunk, start, len(chunk))
-
-    def break_segment(self) -> None:
-        """Begin a new segment with the next sample: samples before it are known to be missing."""
-        self._broken = self._index > 0
 
     def _break(self, after_s: float, step_s: float) -> None:
         lost = max(0, round(step_s * self._rate_hz) - 1) if np.isfinite(step_s) else 0

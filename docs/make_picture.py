@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bci_m2s.demo import REST_S, SEED, TRIAL_S, lsl_on_this_machine, trial_spans
+from bci_m2s.demo import REST_S, SEED, TRIAL_S, trial_spans
+from bci_m2s.lsl_setup import lsl_on_this_machine
 
 SECONDS = 60.0
 LOOKS_S = (4.0, 57.0)  # when the picture is taken

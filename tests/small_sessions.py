@@ -104,6 +104,8 @@ class ScriptedSource:
         self.closed = False
         self.hold = threading.Event()  # set: nothing is delivered
         self.error: Exception | None = None
+        self.description_xml = self.doubt = ""  # what ``problem`` says
+        self.said: list[str] = []
 
     def open(self) -> None:
         """Nothing to open."""
@@ -124,6 +126,16 @@ class ScriptedSource:
         del timeout_s
         return 0.0
 
+    def problem(self, last_received_s: float, gap_s: float) -> str:
+        """What the test wants."""
+        del last_received_s, gap_s
+        return self.doubt
+
+    def notices(self) -> list[str]:
+        """What the test wants."""
+        said, self.said = self.said, []
+        return said
+
     def close(self) -> None:
         """Note it."""
         self.closed = True
@@ -135,6 +147,8 @@ class Collector:
     def __init__(self) -> None:
         self.estimates: list[Any] = []
         self.events: list[Any] = []
+        self.reports: list[Any] = []
+        self.problem = ""
         self.opened = self.closed = 0
 
     def open(self) -> None:
@@ -149,6 +163,10 @@ class Collector:
     def event(self, event: Any) -> None:
         """Keep."""
         self.events.append(event)
+
+    def report(self, report: Any) -> None:
+        """Keep."""
+        self.reports.append(report)
 
     def close(self) -> None:
         """Count."""

@@ -11,22 +11,30 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bci_m2s"
 FLOORS = {
     **dict.fromkeys(("__init__", "types", "errors", "loading"), 0),
     **dict.fromkeys(("ring", "filters", "windows", "quality", "smoothing", "normalise", "tally"), 1),
-    **dict.fromkeys(("features", "networks", "simulator", "tensorfile", "yaml_file"), 1),
+    **dict.fromkeys(("features", "networks", "simulator", "tensorfile", "yaml_file", "recording"), 1),
     **dict.fromkeys(("contract_schema", "contract_stream", "contract", "predictor", "sources", "sinks"), 2),
-    **dict.fromkeys(("stages", "pipeline", "sender", "sender_process"), 3),
-    **dict.fromkeys(("engine", "evaluate", "baseline_file", "training"), 4),
-    **dict.fromkeys(("config", "shipped", "build", "connect"), 5),
-    **dict.fromkeys(("terminal", "live", "session", "playback", "demo", "cli", "__main__"), 6),
+    **dict.fromkeys(("stages", "failover", "pipeline", "sender", "sender_process"), 3),
+    **dict.fromkeys(("workers", "feed", "acquisition", "health", "inference", "observer", "engine", "evaluate", "baseline_file", "training"), 4),
+    **dict.fromkeys(("lsl_setup", "config", "shipped", "build", "connect"), 5),
+    **dict.fromkeys(("terminal", "live", "session", "playback", "demo"), 6),
+    **dict.fromkeys(("doctor", "soak", "cli", "__main__"), 6),
 }
 # Packages that only these modules may import at all, function bodies included.
 ALLOWED = {
-    "pylsl": {"sources.lsl", "sinks.outlet", "sender", "sender_process"},
+    "pylsl": {
+        "sources.lsl",
+        "sinks.outlet",
+        "sinks.status",
+        "sender",
+        "sender_process",
+        "soak.fault_sender",
+    },
     "torch": {"networks", "contract", "predictor", "training"},
     "mne": {"sources.mne_raw", "simulator.montage"},
-    "pyxdf": {"sources.xdf", "sources.xdf_survey"},
+    "pyxdf": {"sources.xdf"},
     "PyQt6": {"panel"},
     "pyqtgraph": {"panel"},
-    "rich": {"terminal", "live", "session", "playback", "demo", "training"},
+    "rich": {"terminal", "live", "session", "playback", "demo", "doctor", "training"},
     "typer": {"cli"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -87,17 +87,103 @@ def test_jitter_within_the_tolerance_is_no_gap():
     assert blocks_of(times, samples)[1] == []
 
 
-def test_a_known_loss_breaks_a_segment_whatever_the_stamps_say():
+def repaired(times, cuts=(), rate_hz=100.0, skips=()):
+    """Blocks, gaps and repairs of a one-channel stream; `skips` is (before which sample, how many)."""
+    samples, cutter = np.arange(float(len(times)))[:, None], BlockCutter(1, rate_hz, 0.25, gap_s=0.1)
+    found, skipped = [], dict(skips)
+    for a, b in itertools.pairwise(sorted({0, *cuts, *skipped, len(times)})):
+        if a in skipped:
+            cutter.skip(skipped[a])
+        for block in cutter.push(Chunk.of(times[a:b], samples[a:b])):
+            facts = (block.samples[0, 0], block.first_index, block.last_index, block.start_s, block.end_s)
+            found.append((*facts, block.number, block.segment, repr(block.gap)))
+    return found, cutter.gaps, cutter.repairs
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    cuts=st.lists(st.integers(1, 599), max_size=30),
+    runs=st.lists(st.tuples(st.integers(0, 599), st.integers(1, 130)), max_size=6),
+    jumps=st.lists(st.tuples(st.integers(1, 599), st.sampled_from([0.5, -0.7, 30.0])), max_size=2),
+    skips=st.lists(st.tuples(st.integers(1, 599), st.integers(1, 50)), max_size=2),
+    value=st.sampled_from([np.nan, np.inf, -np.inf]),
+)
+def test_blocks_gaps_and_repairs_do_not_depend_on_chunks(cuts, runs, jumps, skips, value):
+    times, _ = stream(600, jumps=jumps)
+    for start, n in runs:
+        times[start : start + n] = value
+    assert repr(repaired(times, cuts, skips=skips)) == repr(repaired(times, skips=skips))
+    assert repr(repaired(times, range(600), skips=skips)) == repr(repaired(times, skips=skips))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n", [1, 7, 100])
+def test_stamps_that_are_no_numbers_are_repaired_and_told(value, n):
+    clean = np.arange(400) / 100
+    times = clean.copy()
+    times[137 : 137 + n] = value
+    found, gaps, repairs = repaired(times)
+    assert gaps == []
+    assert repairs == [(137, n)]
+    assert [block[1] for block in found] == list(range(0, 400, 25))
+    np.testing.assert_allclose(
+        [block[3:5] for block in found], [block[3:5] for block in repaired(clean)[0]]
+    )
+
+
+def test_the_segment_breaks_where_the_next_stamp_disagrees():
+    times = np.arange(400) / 100
+    times[150:] += 0.5
+    times[140:150] = np.nan
+    found, gaps, repairs = repaired(times)
+    assert repairs == [(140, 10)]
+    assert [(gap.lost, round(gap.step_s, 6)) for gap in gaps] == [(50, 0.51)]
+    assert next(block for block in found if block[6] == 1)[1] == 150
+
+
+def test_after_a_second_without_stamps_the_segment_ends_until_there_is_one():
+    times = np.arange(500) / 100
+    times[100:300] = np.nan
+    found, gaps, repairs = repaired(times)
+    assert repairs == [(100, 100)]
+    assert [gap.describe() for gap in gaps] == ["stamp is not a number", "gap of 0.01 s (0 samples)"]
+    assert [block[1] for block in found if block[6] == 0] == list(range(0, 200, 25))
+    after = [block for block in found if block[6] > 0]
+    assert [block[1] for block in after] == list(range(300, 500, 25))
+    np.testing.assert_array_equal([block[0] for block in after], range(300, 500, 25))
+
+
+def test_samples_before_the_first_stamp_have_no_place():
+    times = np.arange(300) / 100
+    times[:60] = np.nan
+    found, gaps, repairs = repaired(times)
+    assert [block[1] for block in found] == list(range(60, 300 - 24, 25))
+    assert repairs == []
+    assert [gap.describe() for gap in gaps] == ["stamp is not a number"] * 2
+    endless, told, _ = repaired(np.full(2000, np.nan))
+    assert (endless, len(told)) == ([], 1)
+
+
+def test_one_backward_stamp_is_two_gaps():
+    times = np.arange(400) / 100
+    times[200] -= 5.0
+    found, gaps, _ = repaired(times)
+    assert [gap.describe()[:12] for gap in gaps] == ["stamps jumpe", "gap of 5.01 "]
+    assert sum(gap.lost for gap in gaps) == 500  # by the stamps; nothing was lost in truth
+    assert [block[1] for block in found][-7:] == list(range(201, 376, 25))
+
+
+def test_skipped_samples_are_counted_and_break_the_segment_whatever_the_stamps_say():
     times, samples = np.arange(400) / 100, np.zeros((400, 1))
     cutter = BlockCutter(1, 100.0, 0.25, 0.1)
     first = [block.segment for block in cutter.push(Chunk.of(times[:160], samples[:160]))]
-    cutter.break_segment()
+    cutter.skip(3)
     assert list(cutter.push(Chunk.empty(1))) == []
     later = [
         (block.segment, block.first_index) for block in cutter.push(Chunk.of(times[163:], samples[163:]))
     ]
     assert first == [0] * 6
-    assert later[0] == (1, 160)
+    assert later[0] == (1, 163)
     assert [gap.lost for gap in cutter.gaps] == [3]
 
 

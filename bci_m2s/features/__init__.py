@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from bci_m2s.types import BoolArray, FloatArray, Step
 
@@ -25,8 +26,22 @@ class Extractor(Protocol):
         """Take one block; return the step that ends with it, None until a whole step has come.
 
         samples : (n, channels) float64 in the contract's units and channel order
-        missing : (n, channels) bool, true where the sample is NaN or the device's loss sentinel
+        missing : (n, channels) bool, true where the sample is lost, or its channel railed or noisy: not to
+            be used, whatever its value (NaN included)
+
+        The step's ``filters_crc`` is the CRC-32 of what the filters, or what there is in their place,
+        gave for this block.
         """
+
+
+@runtime_checkable
+class NamesCauses(Protocol):
+    """An extractor whose problems name channels one by one.
+
+    causes : by channel, what ``Step.problem`` calls its missing samples; whoever pushes keeps it up to date
+    """
+
+    causes: Sequence[str]
 
 
 # What a contract may name as `feature`, and the class ("module:class", loaded on use). Each is built

@@ -8,13 +8,16 @@ filtered and summed once, and a step adds up the sums of its blocks, so overlapp
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.filters import FilterBank
+from bci_m2s.quality import name_channels
 from bci_m2s.types import BoolArray, FloatArray, Step
 
 SEED_BANDS_HZ = {
@@ -80,6 +83,7 @@ class DifferentialEntropy:
         self.names = tuple(f"{label}.{band}" for label in labels for band in bands)
         self.settle_s = self._bank.settle_s
         self._labels = labels
+        self.causes: Sequence[str] = ("no samples",) * len(labels)  # see ``NamesCauses``
         self._blocks_per_step = round(step_s / hop_s)
         self._settle_n = int(np.ceil(self.settle_s * rate_hz))
         self.reset()
@@ -130,16 +134,14 @@ class DifferentialEntropy:
         flat = np.logical_and.reduce([block.flat for block in self._recent])
         lost = np.logical_or.reduce([block.missing for block in self._recent])
         bad = flat | lost
+        newest = self._recent[-1]
+        crc = zlib.crc32(newest.second.data, zlib.crc32(newest.first.data))
         if not bad.any():
-            return Step(entropy.T.ravel())
+            return Step(entropy.T.ravel(), filters_crc=crc)
         entropy[:, bad] = np.nan
-        return Step(entropy.T.ravel(), self._say(flat, lost))
+        return Step(entropy.T.ravel(), self._say(flat, lost), crc)
 
     def _say(self, flat: BoolArray, lost: BoolArray) -> str:
-        parts = []
-        for word, mask in (("no samples", lost), ("flat", flat & ~lost)):
-            names = [label for label, is_bad in zip(self._labels, mask, strict=True) if is_bad]
-            if names:
-                shown = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
-                parts.append(f"{word}: {shown}")
-        return f"{int((flat | lost).sum())} of {len(self._labels)} channels bad ({'; '.join(parts)})"
+        bad = np.flatnonzero(flat | lost)
+        causes = {place: self.causes[place] if lost[place] else "flat" for place in bad.tolist()}
+        return f"{len(bad)} of {len(self._labels)} channels bad ({name_channels(self._labels, causes)})"

@@ -143,7 +143,8 @@ class Electrocardiogram:
         problem = self._signal_problem()
         if not problem:
             values, problem = self._values()
-        return Step(np.full(len(NAMES), np.nan), problem) if problem else Step(values)
+        crc = self._detector.crc
+        return Step(np.full(len(NAMES), np.nan), problem, crc) if problem else Step(values, "", crc)
 
     def _signal_problem(self) -> str:
         taken, lost = sum(block[0] for block in self._recent), sum(block[1] for block in self._recent)

@@ -18,6 +18,7 @@ side (up or down) to which recent beats lean, refined by a parabola through thre
 from __future__ import annotations
 
 import statistics
+import zlib
 from collections import deque
 from typing import NamedTuple
 
@@ -85,6 +86,7 @@ class BeatDetector:
     def reset(self) -> None:
         """Begin a new segment."""
         self._bank.reset()
+        self.crc = 0
         self._n = 0  # samples taken
         self._decided = 0  # candidates before this sample have been judged
         self._lost_until = 0  # the last loss ended before this sample
@@ -132,7 +134,8 @@ class BeatDetector:
     def _extend(self, samples: FloatArray, lost: BoolArray) -> None:
         """Filter a block and append it to what is kept."""
         n = len(samples)
-        narrow, shape = self._bank.apply(samples[None])[:, 0]
+        narrow, shape = filtered = self._bank.apply(samples[None])[:, 0]
+        self.crc = zlib.crc32(filtered.data)  # of the newest block
         slope = np.diff(narrow, prepend=self._slope_from if self._n else narrow[0]) * self._rate_hz
         squares = np.concatenate((self._squares, slope**2))
         sums = np.concatenate(([0.0], np.cumsum(squares)))

@@ -152,10 +152,11 @@ class EyeMovements:
         share = tracked[begin:].mean()
         if share < self._min_tracked:
             problem = f"track lost {100 * (1 - share):.0f} % of the step"
-            return Step(np.full(len(self.names), np.nan), problem)
+            return Step(np.full(len(self.names), np.nan), problem, self._pupils.crc)
         events = detect_events(gaze, tracked, self._rate_hz, self._limits)
         pupil, problem = self._pupils.step(self._min_tracked)
-        return Step(np.append(pupil, self._event_values(events, begin, len(tracked))), problem)
+        values = np.append(pupil, self._event_values(events, begin, len(tracked)))
+        return Step(values, problem, self._pupils.crc)
 
     def _event_values(self, events: Events, begin: int, end: int) -> list[float]:
         """Return all features after the pupil's, of the events that become certain from begin to end."""

@@ -9,6 +9,7 @@ state are linear in the state before and the block's bins.
 from __future__ import annotations
 
 import math
+import zlib
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -147,6 +148,12 @@ class PupilSizes:
         self._recent.append(
             _Block(n, tracked.sum(axis=0), count.sum(axis=0), total.sum(axis=0), second, squares)
         )
+
+    @property
+    def crc(self) -> int:
+        """CRC-32 of the newest block's sums and filtered squares."""
+        _, _, _, first, second, squares = self._recent[-1]
+        return zlib.crc32(np.concatenate((first, second, squares.ravel())).data)
 
     def step(self, min_share: float) -> tuple[FloatArray, str]:
         """Return values (2, 2 + bands), NaN where unknown, and why.

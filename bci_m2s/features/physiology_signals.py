@@ -50,6 +50,7 @@ class BodySignal(Protocol):
     names: tuple[str, ...]
     settle_s: float  # beyond the trailing window
     window_s: float  # how far values look back
+    newest: FloatArray  # what the filters, or the bins, gave for the newest block
 
     def reset(self) -> None:
         """Begin a new segment."""
@@ -80,15 +81,15 @@ class SlowSignal:
 
     def reset(self) -> None:
         """Begin a new segment."""
-        self._levels = np.empty(0)  # NaN where all samples of a bin were lost
+        self._levels = self.newest = np.empty(0)  # NaN where all samples of a bin were lost
 
     def push(self, samples: FloatArray, lost: BoolArray) -> None:
         """Append the means of the block's bins."""
         edges = np.arange(self._bins) * len(samples) // self._bins
         count = np.add.reduceat(~lost, edges, dtype=np.float64)
         total = np.add.reduceat(np.where(lost, 0.0, samples), edges)
-        levels = np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
-        self._levels = np.concatenate((self._levels, levels))[-self._kept :]
+        self.newest = np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
+        self._levels = np.concatenate((self._levels, self.newest))[-self._kept :]
 
     def values(self, min_tracked: float) -> list[float] | str:
         """Bridge lost bins by straight lines, then compute."""
@@ -114,10 +115,12 @@ class PulseSignal:
     def reset(self) -> None:
         """Begin a new segment."""
         self._wave.reset()
+        self.newest = self._wave.newest
 
     def push(self, samples: FloatArray, lost: BoolArray) -> None:
         """Filter and append."""
         self._wave.push(samples, lost)
+        self.newest = self._wave.newest
 
     def values(self, min_tracked: float) -> list[float] | str:
         """Find the peaks and measure them."""
@@ -151,13 +154,15 @@ class EnergySignal:
         self._bank.reset()
         self._joiner.reset()
         self._sums.clear()
+        self.newest = np.empty(0)
         if self._blinks is not None:
             self._blinks.reset()
 
     def push(self, samples: FloatArray, lost: BoolArray) -> None:
         """Filter, and add up the squares of the samples that are there."""
         joined, broken = self._joiner.push(samples, lost)
-        wave = self._bank.apply(joined[None])[0, 0][~broken]
+        self.newest = self._bank.apply(joined[None])[0, 0]
+        wave = self.newest[~broken]
         self._sums.append((float(wave @ wave), len(wave), bool(np.any(joined != joined[0]))))
         if self._blinks is not None:
             self._blinks.push(samples, lost)
@@ -196,13 +201,13 @@ class _Wave:
         self._bank.reset()
         self._joiner.reset()
         self._n = 0
-        self.kept = np.empty(0)
+        self.kept = self.newest = np.empty(0)
         self.broken = np.empty(0, dtype=bool)
 
     def push(self, samples: FloatArray, lost: BoolArray) -> None:
         """Filter and append."""
         joined, broken = self._joiner.push(samples, lost)
-        wave = self._bank.apply(joined[None])[0, 0]
+        wave = self.newest = self._bank.apply(joined[None])[0, 0]
         first = -self._n % self._every
         self._n += len(samples)
         self.kept = np.concatenate((self.kept, wave[first :: self._every]))[-self._kept_n :]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from bci_m2s.types import Estimate, Event
+from bci_m2s.types import Estimate, Event, StatusReport
 
 
 class Sink(Protocol):
     """Takes results. The engine's writer thread alone opens, feeds and closes it.
 
-    Built as Class(folder: Path | None, session: Mapping) with what ``session.yaml`` holds.
+    Built as Class(folder: Path | None, session: Mapping) with what ``session.yaml`` holds. ``problem``
+    says what cannot be written now, "" when all is well; after ``close`` it says what was never written.
     """
+
+    problem: str
 
     def open(self) -> None:
         """Create files or outlets. Raises OutputError; never overwrites."""
@@ -22,6 +25,9 @@ class Sink(Protocol):
     def event(self, event: Event) -> None:
         """Take one event."""
 
+    def report(self, report: StatusReport) -> None:
+        """Take the state of the session, once a second and when it changed."""
+
     def close(self) -> None:
         """Finish. Harmless when called twice or before ``open``."""
 
@@ -30,4 +36,5 @@ SINKS: dict[str, Any] = {
     "outlet": "bci_m2s.sinks.outlet:OutletSink",
     "table": "bci_m2s.sinks.table:TableSink",
     "events": "bci_m2s.sinks.events:EventSink",
+    "status": "bci_m2s.sinks.status:StatusSink",
 }

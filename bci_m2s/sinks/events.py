@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from bci_m2s.errors import OutputError
-from bci_m2s.types import Estimate, Event
+from bci_m2s.recording.append_file import AppendFile
+from bci_m2s.types import Estimate, Event, StatusReport
 
 
 class EventSink:
@@ -19,14 +19,16 @@ class EventSink:
     def __init__(self, folder: Path, session: Mapping[str, Any]) -> None:
         del session
         self.path = folder / "events.jsonl"
-        self._file: TextIO | None = None
+        self._file: AppendFile | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why lines cannot be written, "" when they can."""
+        return self._file.problem if self._file else ""
 
     def open(self) -> None:
-        """Create the file."""
-        try:
-            self._file = self.path.open("x", encoding="utf-8")
-        except OSError as problem:
-            raise OutputError(f"{self.path}: cannot be created: {problem.strerror}") from None
+        """Create the file. Raises OutputError."""
+        self._file = AppendFile(self.path)
 
     def estimate(self, estimate: Estimate, wall_s: float) -> None:
         """Estimates have a file of their own."""
@@ -34,19 +36,26 @@ class EventSink:
     def event(self, event: Event) -> None:
         """Append a line and hand it to the operating system."""
         assert self._file is not None
-        line = {
-            "kind": event.kind,
-            "message": event.message,
-            "local_s": None if math.isnan(event.local_s) else event.local_s,
-            "wall_s": event.wall_s,
-            "utc": datetime.fromtimestamp(event.wall_s, UTC).isoformat(timespec="milliseconds"),
-            **event.fields,
-        }
-        self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        self._file.append((event_line(event) + "\n").encode("utf-8", "replace"))
         self._file.flush()
 
+    def report(self, report: StatusReport) -> None:
+        """The state of the session is not kept here."""
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; ``problem`` stands when lines are missing from it."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+
+
+def event_line(event: Event) -> str:
+    """Return an event as one line of JSON, without its end of line; `local_s` is null when not live."""
+    line = {
+        "kind": event.kind,
+        "message": event.message,
+        "local_s": None if math.isnan(event.local_s) else event.local_s,
+        "wall_s": event.wall_s,
+        "utc": datetime.fromtimestamp(event.wall_s, UTC).isoformat(timespec="milliseconds"),
+        **event.fields,
+    }
+    return json.dumps(line, ensure_ascii=False, default=str)

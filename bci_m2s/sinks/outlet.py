@@ -2,7 +2,7 @@
 
 There is one stream for each head. With one head it has the pipeline's name for it, with several
 ``NAME-HEAD``. Channels: one probability a class, then confidence, age in ms, status code
-(``types.Status``), modality code (position in the description's list of modalities), and unknown: 1 where
+(``types.Status``), modality code (what made it: position in the description's list), and unknown: 1 where
 the confidence is too low for an answer. All float32; NaN where there is no estimate. The stamp of a sample
 is the local time of the window's last sample, so it lines up with the signal.
 """
@@ -18,16 +18,18 @@ from typing import Any
 import numpy as np
 import pylsl
 
-from bci_m2s.types import Estimate, Event, Status
+from bci_m2s.types import Estimate, Event, Status, StatusReport
 
 
 class OutletSink:
     """Publishes estimates; irregular rate, because an estimate comes when its window is complete."""
 
+    problem = ""  # nothing of it can fail and be mended
+
     def __init__(self, folder: Path | None, session: Mapping[str, Any]) -> None:
         del folder
         self._session = session
-        self._modalities = list(session["modalities"])
+        self._voices = list(session["voices"])
         self._outlets: dict[str, Any] = {}  # by head
 
     def open(self) -> None:
@@ -62,8 +64,9 @@ class OutletSink:
         for status in Status:
             statuses.append_child_value(status.name.lower(), str(int(status)))
         modalities = codes.append_child("modality")
-        for number, modality in enumerate(self._modalities):
-            modalities.append_child_value(modality, str(number))
+        for number, voice in enumerate(self._voices):
+            # "+" cannot be in the name of an XML element
+            modalities.append_child_value(voice.replace("+", "_and_"), str(number))
         return info
 
     def estimate(self, estimate: Estimate, wall_s: float) -> None:
@@ -75,7 +78,7 @@ class OutletSink:
                 estimate.confidence,
                 1e3 * estimate.stamps.age_s,
                 int(estimate.status),
-                self._modalities.index(estimate.modality),
+                self._voices.index(estimate.modality),
                 estimate.unknown,
             ],
             dtype=np.float32,
@@ -86,6 +89,9 @@ class OutletSink:
 
     def event(self, event: Event) -> None:
         """Events are not published here."""
+
+    def report(self, report: StatusReport) -> None:
+        """The state of the session is not kept here."""
 
     def close(self) -> None:
         """Withdraw the outlets."""

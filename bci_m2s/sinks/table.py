@@ -7,13 +7,14 @@ fills those of its own head.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from bci_m2s.errors import OutputError
-from bci_m2s.types import Estimate, Event
+from bci_m2s.recording.append_file import AppendFile
+from bci_m2s.types import Estimate, Event, StatusReport
 
 COLUMNS = (
     "index",
@@ -44,25 +45,25 @@ class TableSink:
         self.path = folder / "estimates.csv"
         self._heads: Mapping[str, list[str]] = session["heads"]
         self._classes = list(dict.fromkeys(name for classes in self._heads.values() for name in classes))
-        self._file: TextIO | None = None
+        self._file: AppendFile | None = None
         self._rows = 0
 
+    @property
+    def problem(self) -> str:
+        """Why rows cannot be written, "" when they can."""
+        return self._file.problem if self._file else ""
+
     def open(self) -> None:
-        """Create the file with its header."""
-        try:
-            self._file = self.path.open("x", newline="", encoding="utf-8")
-        except OSError as problem:
-            raise OutputError(f"{self.path}: cannot be created: {problem.strerror}") from None
-        self._writer = csv.writer(self._file)
-        self._writer.writerow([*COLUMNS[:7], *(f"p_{name}" for name in self._classes), *COLUMNS[7:]])
+        """Create the file with its header. Raises OutputError."""
+        self._file = AppendFile(self.path)
+        self._write([*COLUMNS[:7], *(f"p_{name}" for name in self._classes), *COLUMNS[7:]])
 
     def estimate(self, estimate: Estimate, wall_s: float) -> None:
         """Append a row and hand it to the operating system."""
-        assert self._file is not None
         stamps = estimate.stamps
         classes = self._heads[estimate.head]
         shares = dict(zip(classes, map(float, estimate.probabilities), strict=True))
-        self._writer.writerow(
+        self._write(
             [
                 self._rows,
                 estimate.modality,
@@ -86,16 +87,24 @@ class TableSink:
             ]
         )
         self._rows += 1
+
+    def _write(self, row: list[Any]) -> None:
+        assert self._file is not None
+        line = io.StringIO(newline="")
+        csv.writer(line).writerow(row)
+        self._file.append(line.getvalue().encode("utf-8", "replace"))
         self._file.flush()
 
     def event(self, event: Event) -> None:
         """Events have a file of their own."""
 
+    def report(self, report: StatusReport) -> None:
+        """The state of the session is not kept here."""
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; ``problem`` stands when rows are missing from it."""
         if self._file is not None:
             self._file.close()
-            self._file = None
 
 
 def _number(value: float, digits: int | None = None) -> str:

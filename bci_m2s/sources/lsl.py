@@ -3,19 +3,24 @@
 liblsl runs without its post-processing (one NaN stamp poisons its dejitter for good, and its clock
 synchronisation can block a pull for seconds), with recovery on, and every call has a time limit.
 Text that comes from the network is data: it is matched in Python, never put into a query.
+
+liblsl reconnects by itself to whoever has the same name, type, source id and shape of samples, of any host
+and session; ``lsl_watch`` holds the rules by which such a sender is trusted.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pylsl
 
 from bci_m2s.errors import StreamError
+from bci_m2s.sources.lsl_watch import IdentityWatch, Moved
 from bci_m2s.types import Chunk, StreamInfo
 
 HIGHEST_RATE_HZ = 200_000.0  # liblsl allocates its buffers from the nominal rate that a sender claims
@@ -33,6 +38,9 @@ FORMATS = {
 }
 NO_ANSWER = (pylsl.util.TimeoutError, pylsl.util.LostError)  # pylsl's own, not the built-in one
 MOST_SAMPLES = 1024  # pull_chunk's own limit
+FORGET_S = 2.5  # a sender not heard of for this long is gone; it is asked once a second, and may miss that
+ASK_S = 0.3  # for the description of a sender that may be frozen; the watching thread serves all streams
+SURE_AFTER_S = 1.0  # a gap may be reported this long after liblsl began to notice that it reconnects
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +101,22 @@ def refuse_absurd(info: StreamInfo) -> None:
         )
 
 
-def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> StreamInfo:
-    """Ask the sender for labels and units. Raises StreamError when it does not answer in time."""
+def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> tuple[StreamInfo, str]:
+    """Ask the sender for its description: with labels and units, and as the XML that it sent.
+
+    Raises
+    ------
+    StreamError
+        When it does not answer in time, or another sender answers in its place.
+    """
     try:
         raw = inlet.info(timeout=timeout_s)
     except NO_ANSWER as problem:
         raise StreamError(
             f"stream {brief.name!r}: the sender did not describe it within {timeout_s:g} s ({problem})"
         ) from None
+    if raw.uid() != brief.uid:
+        raise StreamError(f"stream {brief.name!r}: uid: got {raw.uid()}, expected {brief.uid}")
     said: list[tuple[str, str]] = []
     channel = raw.desc().child("channels").child("channel")
     while not channel.empty() and len(said) < MOST_CHANNELS:
@@ -110,24 +126,15 @@ def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> StreamInfo:
         len(said) != brief.n_channels
     ):  # nothing said, or nonsense: no label at all is better than a wrong one
         said = [("", "")] * brief.n_channels
-    return StreamInfo(
-        brief.name,
-        brief.type,
-        brief.source_id,
-        brief.uid,
-        brief.host,
-        brief.rate_hz,
-        tuple(label for label, _ in said),
-        tuple(unit for _, unit in said),
-        brief.channel_format,
-    )
+    labels, units = tuple(label for label, _ in said), tuple(unit for _, unit in said)
+    return replace(brief, labels=labels, units=units), raw.as_xml()
 
 
 class Network:
     """Streams as they appear. One look around serves all sources of a session."""
 
     def __init__(self) -> None:
-        self._resolver = pylsl.ContinuousResolver()
+        self._resolver = pylsl.ContinuousResolver(forget_after=FORGET_S)
         self._first_seen_s: dict[str, float] = {}
 
     def streams(self) -> dict[str, Any]:
@@ -155,15 +162,11 @@ def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo
         if describe:
             try:
                 refuse_absurd(info)
-                info = full_info(pylsl.StreamInlet(raw, recover=False), info, timeout_s=2.0)
+                info, _ = full_info(pylsl.StreamInlet(raw, recover=False), info, timeout_s=2.0)
             except StreamError:
-                info = StreamInfo(**{**_fields(info), "labels": ("",) * info.n_channels})
+                info = replace(info, labels=("",) * info.n_channels)
         infos.append(info)
     return sorted(infos, key=lambda info: (info.type, info.name, info.uid))
-
-
-def _fields(info: StreamInfo) -> dict[str, Any]:
-    return {field: getattr(info, field) for field in StreamInfo.__dataclass_fields__}
 
 
 def resolve(
@@ -211,6 +214,10 @@ def resolve(
 class LslSource:
     """A live stream. ``pull`` blocks in liblsl until the first sample is there, then takes all.
 
+    One thread pulls; another one may call ``clock_offset_s``, ``problem`` and ``notices`` meanwhile. A
+    stream without a source id cannot be found again by liblsl: ``pull`` raises StreamError when it is
+    lost, and ``problem`` has nothing to say.
+
     Parameters
     ----------
     name, type, source_id, host : which stream, see ``Selector``
@@ -235,16 +242,20 @@ class LslSource:
         self._wait_s, self._network, self._say, self._stopped = wait_s, network, say, stopped
         self._inlet: Any = None
         self.info = StreamInfo(name, type, source_id)
+        self.description_xml = ""
         self.finished = False
+        self._watch: IdentityWatch | None = None
+        self._offset_since_s = float("inf")  # liblsl notices that it reconnects while it has an offset
 
     def open(self) -> None:
         """Find the stream, learn its description and subscribe."""
+        self._network = self._network or Network()
         raw = resolve(self._selector, self._wait_s, self._network, self._say, self._stopped)
-        self._network = None
         brief = brief_info(raw)
         refuse_absurd(brief)
         self._inlet = pylsl.StreamInlet(raw, max_buflen=60, recover=True, processing_flags=0)
-        self.info = full_info(self._inlet, brief, timeout_s=5.0)
+        self.info, self.description_xml = full_info(self._inlet, brief, timeout_s=5.0)
+        self._watch = IdentityWatch(self.info) if brief.source_id else None
         self._is_text = self.info.channel_format == "string"
         # liblsl writes straight into this array; a chunk is a view of it until the next pull
         self._buffer = (
@@ -278,14 +289,64 @@ class LslSource:
         return Chunk(times, samples, np.full(len(times), pylsl.local_clock()))
 
     def clock_offset_s(self, timeout_s: float) -> float:
-        """Add to a stamp for local time; NaN when the sender does not answer in time."""
+        """Add to a stamp for local time; NaN when the sender does not answer in time.
+
+        liblsl measures every two seconds in the background, for the first time after the first call;
+        this returns the newest measurement. While a sender is gone or frozen that grows old without a
+        word; once another sender has taken over it is forgotten, until there is one of the new sender.
+        """
         try:
             return float(self._inlet.time_correction(timeout=timeout_s))
         except NO_ANSWER:
             return float("nan")
 
+    def problem(self, last_received_s: float, gap_s: float) -> str:
+        """Why samples may come from another sender than the one that was opened, see ``lsl_watch``.
+
+        Returns at once, unless a sender has to be asked who it is: then within ``ASK_S``, and a little.
+        """
+        if self._watch is None or self._network is None or self._inlet is None:
+            return ""
+        moved = self._moved()  # after `last_received_s` was read, so that it covers that delivery
+        seen = self._network.streams()
+        listed = {
+            uid: brief_info(raw) for uid, raw in seen.items() if raw.source_id() == self._watch.source_id
+        }
+        uid = self._watch.look(pylsl.local_clock(), listed, last_received_s, gap_s, moved)
+        if uid:
+            answer = _ask(seen[uid], listed[uid])
+            self._watch.answer(pylsl.local_clock(), uid, answer)
+        return self._watch.problem
+
+    def notices(self) -> list[str]:
+        """What became known of the sender since the last call: a twin appeared, it was restarted."""
+        return self._watch.notices() if self._watch is not None else []
+
+    def _moved(self) -> Moved:
+        """Whether liblsl reconnected to another sender since the last call."""
+        if self._inlet.was_clock_reset():
+            self._offset_since_s = float("inf")
+            return Moved.YES
+        now_s = pylsl.local_clock()
+        if self._offset_since_s > now_s and not math.isnan(self.clock_offset_s(0.0)):
+            self._offset_since_s = now_s
+        return Moved.NO if now_s - self._offset_since_s > SURE_AFTER_S else Moved.UNKNOWN
+
     def close(self) -> None:
         """Unsubscribe. The reader must have ended: destroying an inlet during a pull crashes."""
         if self._inlet is not None:
             self._inlet.close_stream()
-            self._inlet = None
+            self._inlet = self._network = None
+
+
+def _ask(raw: Any, brief: StreamInfo) -> StreamInfo | None:
+    """The full description of a sender, None when it does not give one in time."""
+    try:
+        refuse_absurd(brief)
+    except StreamError:
+        return brief  # not to be connected to, and different enough
+    try:
+        info, _ = full_info(pylsl.StreamInlet(raw, max_buflen=1, recover=False), brief, ASK_S)
+    except StreamError:
+        return None
+    return info

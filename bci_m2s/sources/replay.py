@@ -94,6 +94,8 @@ class ReplaySource:
         When speed, loops or chunk_samples is out of range.
     """
 
+    description_xml = ""  # the file's own header may say more; a replay does not pass it on
+
     def __init__(
         self,
         stream: RecordedStream,
@@ -147,6 +149,14 @@ class ReplaySource:
     def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002
         """Return what brings the newest chunk's stamps to the shared clock; 0.0 when paced."""
         return 0.0 if self._speed else self._offset_s
+
+    def problem(self, last_received_s: float, gap_s: float) -> str:  # noqa: ARG002
+        """Return "": a file does not turn into another one."""
+        return ""
+
+    def notices(self) -> list[str]:
+        """Return []: nothing becomes known of the sender."""
+        return []
 
     def close(self) -> None:
         """Play no further."""

@@ -42,6 +42,8 @@ class SimulatedSource:
         For an unknown stream, a speed or chunk length that is not positive, and by the simulator.
     """
 
+    description_xml = ""
+
     def __init__(
         self,
         settings: SimulatorSettings,
@@ -110,6 +112,14 @@ class SimulatedSource:
     def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002 (the protocol's signature)
         """Return 0.0: stamps are in the local clock."""
         return 0.0
+
+    def problem(self, last_received_s: float, gap_s: float) -> str:  # noqa: ARG002
+        """Return "": a simulation stays what it is."""
+        return ""
+
+    def notices(self) -> list[str]:
+        """Return []: nothing becomes known of the sender."""
+        return []
 
     def close(self) -> None:
         """Hand out no more samples."""

@@ -17,8 +17,9 @@ import numpy as np
 import pyxdf
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording.xdf_content import VALUE_BYTES
+from bci_m2s.recording.xdf_survey import Survey, survey_chunks, whole_chunks
 from bci_m2s.sources.recorded import RecordedStream, Recording, one_line
-from bci_m2s.sources.xdf_survey import VALUE_BYTES, Survey, survey_chunks, whole_chunks
 from bci_m2s.types import StreamInfo
 
 DTYPES = {name: np.dtype(name.replace("double64", "float64")) for name in VALUE_BYTES}

@@ -209,7 +209,9 @@ def _fingerprint(settings: TrainingSettings) -> str:
         "data": settings.data.model_dump(mode="json"),
         "window": contract.window.model_dump(),
         "modalities": {
-            name: spec.model_dump(include={"channels", "units", "feature", "smoothing", "max_missing"})
+            name: spec.model_dump(
+                include={"channels", "units", "feature", "smoothing", "quality", "max_missing"}
+            )
             for name, spec in contract.modalities.items()
         },
     }

@@ -89,6 +89,23 @@ def test_input_is_left_alone_and_unknown_parameters_are_refused(name):
 
 
 @pytest.mark.parametrize("name", LIVE)
+def test_the_filters_checksum_is_of_the_newest_block(name):
+    _, samples = SIGNALS[name](12)
+    n = int(RATES_HZ[name] * HOP_S)
+    changed = samples.copy()
+    changed[40 * n : 41 * n] += np.linspace(0, 0.01, n)[:, None].astype(np.float32)
+    plain, again, other = (
+        [step.filters_crc for step in push(make(name), one, RATES_HZ[name]) if step is not None]
+        for one in (samples, samples, changed)
+    )
+    at = 40 - (round(1.0 / HOP_S) - 1)
+    assert plain == again
+    assert plain[:at] == other[:at]
+    assert plain[at] != other[at]
+    assert len(set(plain)) > len(plain) / 2
+
+
+@pytest.mark.parametrize("name", LIVE)
 def test_a_push_is_much_faster_than_its_hop(name):
     extractor = make(name)
     _, samples = SIGNALS[name](10)

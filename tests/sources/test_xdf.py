@@ -11,7 +11,7 @@ import pyxdf
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.sources.recorded import Recording, open_recording
-from bci_m2s.sources.xdf_survey import BOUNDARY_MARK
+from bci_m2s.recording.xdf_survey import BOUNDARY_MARK
 
 MUSE = [
     f"muse/muse2_sub-{person}_ses-S001_task-Default_run-001_eeg.xdf"

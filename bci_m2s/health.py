@@ -1,0 +1,139 @@
+"""The state of a session at one moment: for the terminal, the status outlet and the panel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bci_m2s.types import Estimate, Status
+
+if TYPE_CHECKING:
+    from bci_m2s.sinks.recorder import RecorderState
+
+SILENT_S = 1.0  # a stream that is silent for longer is in trouble
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """State of one stream.
+
+    measured_hz : effective rate, NaN while unknown
+    lost : samples missing in the gaps, by the stamps
+    age_s : since the last delivery, NaN before the first
+    problem : why its samples cannot be used, "" when they can
+    bad_channels : state of each channel that is not good, by label: lost, flat, railed, noisy
+    """
+
+    modality: str
+    name: str
+    rate_hz: float
+    measured_hz: float
+    samples: int
+    lost: int
+    age_s: float
+    problem: str = ""
+    bad_channels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """In a word: ok, warn or bad."""
+        if self.problem or not self.age_s <= SILENT_S:
+            return "bad"
+        return "warn" if self.bad_channels or self.lost else "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The engine now.
+
+    latest : newest estimate by modality and head; by "" and head where one line is made of several
+        modalities
+    chosen : what estimates come from where one line is made of several modalities, else None
+    recording : of the recorder, None when nothing is recorded
+    problems : what else is wrong: files that cannot be written, inference that stopped
+    """
+
+    latest: Mapping[tuple[str, str], Estimate]
+    health: Sequence[StreamHealth]
+    elapsed_s: float
+    chosen: str | None = None
+    recording: RecorderState | None = None
+    problems: Sequence[str] = ()
+
+    @property
+    def state(self) -> str:
+        """The worst of everything: ok, warn or bad."""
+        disk = self.recording.problem if self.recording else ""
+        if self.problems or disk:
+            return "bad"
+        words = [one.state for one in self.health]
+        return "bad" if "bad" in words else "warn" if "warn" in words else "ok"
+
+
+def status_report(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """A snapshot as plain JSON values; NaN becomes None. heads : class names of each head."""
+    latest = [
+        {
+            "modality": estimate.modality,
+            "head": head,
+            "status": Status(estimate.status).name.lower(),
+            "reason": estimate.reason,
+            "label": estimate.label(heads[head]),
+            "confidence": _number(estimate.confidence),
+            "age_s": _number(estimate.stamps.age_s),
+        }
+        for (_, head), estimate in snapshot.latest.items()
+    ]
+    return {
+        "state": snapshot.state,
+        "elapsed_s": round(snapshot.elapsed_s, 3),
+        "modality": snapshot.chosen,
+        "problems": list(snapshot.problems),
+        "streams": [_stream(one) for one in snapshot.health],
+        "recording": _recording(snapshot.recording),
+        "latest": latest,
+    }
+
+
+def signature(snapshot: Snapshot) -> tuple[object, ...]:
+    """What a change of is worth a report at once, out of turn."""
+    streams = tuple((one.state, one.problem, *one.bad_channels.items()) for one in snapshot.health)
+    disk = snapshot.recording.problem if snapshot.recording else ""
+    answers = tuple((key, one.status) for key, one in snapshot.latest.items())
+    return (snapshot.chosen, tuple(snapshot.problems), disk, streams, answers)
+
+
+def _stream(one: StreamHealth) -> dict[str, Any]:
+    return {
+        "modality": one.modality,
+        "name": one.name,
+        "state": one.state,
+        "rate_hz": one.rate_hz,
+        "measured_hz": _number(one.measured_hz),
+        "samples": one.samples,
+        "lost": one.lost,
+        "age_s": _number(one.age_s),
+        "problem": one.problem,
+        "bad_channels": dict(one.bad_channels),
+    }
+
+
+def _recording(state: RecorderState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {
+        "file": state.path.name,
+        "bytes": state.bytes_written,
+        "samples": state.samples_written,
+        "waiting_bytes": state.waiting_bytes,
+        "lost_samples": state.lost_samples,
+        "problem": state.problem,
+        "free_bytes": state.free_bytes,
+        "seconds_left": _number(state.seconds_left),
+    }
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 4) if math.isfinite(value) else None

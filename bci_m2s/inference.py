@@ -1,0 +1,175 @@
+"""The inference thread of a live session: new samples through the pipeline, and what to say without."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bci_m2s.errors import DeviceError
+from bci_m2s.feed import Feed
+from bci_m2s.pipeline import LONGEST_MARKER, Pipeline
+from bci_m2s.types import Estimate, Event, Status
+
+STALE_AFTER_S = 0.8  # told within a second
+BEHIND_S = 1.0
+
+
+class Inference:
+    """What the inference thread does until the readers are done and nothing is left.
+
+    Parameters
+    ----------
+    pipeline : chunks to estimates; this thread alone uses it
+    feeds : one for each modality of the pipeline
+    markers : of the marker stream, if there is one
+    put : takes estimates and events
+    clock : local clock
+    stop : set when the session ends; set by this thread when every source has finished
+    goes_on : a failed GPU ends the estimates but not the session
+
+    Attributes
+    ----------
+    wake : set by a reader when there is something new
+    readers_done : set when no sample will come any more
+    problem : why there are no estimates any more, "" while there are
+    failure : what ended them
+    markers_seen : (local time, text) of every marker
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        feeds: Mapping[str, Feed],
+        markers: Feed | None,
+        put: Callable[[Estimate | Event], None],
+        clock: Callable[[], float],
+        stop: threading.Event,
+        goes_on: bool,
+    ) -> None:
+        self._pipeline, self._feeds, self._marker_feed = pipeline, feeds, markers
+        self._put, self._clock, self._stop, self._goes_on = put, clock, stop, goes_on
+        self._begun_s = clock()
+        self._stale_told_s = dict.fromkeys(feeds, -math.inf)
+        self.wake, self.readers_done = threading.Event(), threading.Event()
+        self.heads = pipeline.heads
+        self.problem = ""
+        self.failure: DeviceError | None = None
+        self.markers_seen: list[tuple[float, str]] = []
+
+    @property
+    def chosen(self) -> str | None:
+        """What estimates come from now, see ``Pipeline.chosen``."""
+        return self._pipeline.chosen
+
+    @property
+    def skipped(self) -> int:
+        """Windows that were not judged because inference fell behind."""
+        return sum(self._pipeline.skipped.values())
+
+    def lost_samples(self, modality: str) -> int:
+        """Samples missing in the gaps of a stream, by the stamps."""
+        return self._pipeline.stages[modality].lost_samples
+
+    def bad_channels(self, modality: str) -> dict[str, str]:
+        """State of each channel that is not good now, by label."""
+        return self._pipeline.stages[modality].bad_channels
+
+    def run(self) -> None:
+        """The thread's work."""
+        self._begun_s = self._clock()
+        self._say("started", "engine started")
+        for modality, feed in self._feeds.items():
+            info = feed.source.info
+            fields = {"modality": modality, "uid": info.uid, "host": info.host}
+            self._say("connected", f"{modality}: {info.describe()}", fields)
+        self._forward_events()
+        try:
+            while not (self.readers_done.is_set() and self._nothing_left()):
+                self.wake.wait(0.1)
+                self.wake.clear()
+                self._take_markers()
+                for modality, feed in self._feeds.items():
+                    self._advance(modality, feed)
+                    self._tell_stale(modality, feed)
+                if self._all_finished():
+                    self._stop.set()
+        except DeviceError as problem:
+            self._go_on_without(problem)
+        self._say("stopped", "engine stopped")
+
+    def _go_on_without(self, problem: DeviceError) -> None:
+        """The GPU failed: a recording goes on without estimates, anything else ends."""
+        self.failure, self.problem = problem, str(problem)
+        self._say("inference_failed", self.problem)
+        if not self._goes_on:
+            self._stop.set()
+        while not self._stop.wait(1.0):
+            for modality in self._feeds:
+                self._put_none(modality, Status.FAILED, self.problem)
+            self._take_markers()
+
+    def _nothing_left(self) -> bool:
+        return all(feed.cursor.available == 0 for feed in self._feeds.values())
+
+    def _all_finished(self) -> bool:
+        return self._nothing_left() and all(feed.source.finished for feed in self._feeds.values())
+
+    def _advance(self, modality: str, feed: Feed) -> None:
+        chunk = feed.cursor.read()
+        if not len(chunk):
+            return
+        stage = self._pipeline.stages[modality]
+        self._pipeline.clock_offset_s[modality] = feed.clock_offset_s
+        stage.refuse(feed.problem)
+        if feed.cursor.lost > feed.overrun:
+            missed, feed.overrun = feed.cursor.lost - feed.overrun, feed.cursor.lost
+            self._say("overrun", f"{modality}: inference was too slow for {missed} samples")
+            stage.skip(missed)
+        gaps = stage.gaps
+        behind = self._clock() - chunk.received_s[0] > BEHIND_S
+        for estimate in self._pipeline.push(modality, chunk, newest_only=behind):
+            self._put(estimate)
+        if stage.gaps > gaps:
+            feed.gap_received_s = float(chunk.received_s[-1])
+        self._forward_events()
+
+    def _forward_events(self) -> None:
+        for event in self._pipeline.events():
+            self._put(replace(event, local_s=self._clock(), wall_s=time.time()))
+
+    def _put_none(self, modality: str, status: Status, reason: str) -> None:
+        for estimate in self._pipeline.no_estimates(modality, status, reason):
+            self._put(estimate)
+
+    def _tell_stale(self, modality: str, feed: Feed) -> None:
+        """Once a second, say that a stream is silent: estimates of its own, never an old answer."""
+        now_s = self._clock()
+        silent_s = feed.silent_s(now_s, self._begun_s)
+        if silent_s < STALE_AFTER_S or now_s - self._stale_told_s[modality] < 1.0 or feed.source.finished:
+            return
+        first = self._stale_told_s[modality] < now_s - silent_s
+        self._stale_told_s[modality] = now_s
+        reason = f"signal {silent_s:.1f} s old" + (f"; {feed.problem}" if feed.problem else "")
+        self._put_none(modality, Status.STALE, reason)
+        if first:
+            self._say("stale", f"{modality}: {reason}", {"modality": modality})
+        self._forward_events()
+
+    def _take_markers(self) -> None:
+        feed = self._marker_feed
+        if feed is None:
+            return
+        chunk = feed.cursor.read()
+        offset_s = 0.0 if math.isnan(feed.clock_offset_s) else feed.clock_offset_s  # unknown at first
+        for stamp, row in zip(chunk.times, chunk.samples, strict=True):
+            local_s = float(stamp) + offset_s
+            text = str(row[0])[:LONGEST_MARKER]
+            self.markers_seen.append((local_s, text))
+            self._pipeline.take_marker(local_s, text)
+        self._forward_events()
+
+    def _say(self, kind: str, message: str, fields: Mapping[str, object] | None = None) -> None:
+        self._put(Event(kind, message, self._clock(), time.time(), dict(fields or {})))

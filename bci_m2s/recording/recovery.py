@@ -1,0 +1,149 @@
+"""A readable copy of a damaged XDF file, with every whole chunk in it.
+
+The file is walked twice, chunk by chunk, so that its size does not matter: once to learn what is whole and
+what is lost, once to copy. The copy begins with all headers, and gets a footer for each stream whose own is
+missing or counts samples that are lost. The original is only ever read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from bci_m2s.errors import OutputError, RecordingError
+from bci_m2s.recording.recovery_report import RecoveredStream, RecoveryReport
+from bci_m2s.recording.recovery_scan import Progress, Scan, announced, pieces_of, scan_recording
+from bci_m2s.recording.xdf_writer import (
+    FILE_HEADER,
+    MAGIC,
+    STREAM_FOOTER,
+    STREAM_HEADER,
+)
+from bci_m2s.tensorfile import synchronise_folder
+
+BLOCK_BYTES = 1 << 20
+PLAIN_FILE_HEADER = b'<?xml version="1.0"?><info><version>1.0</version></info>'
+
+
+def recover(
+    path: str | Path,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> RecoveryReport:
+    """Write a readable copy of a damaged XDF file; a whole file is left as it is and none is written.
+
+    With a side file of checksums (PATH.sums) chunks are found again sooner behind damage, and a chunk
+    whose bytes differ from its checksum is left out although its structure is whole.
+
+    Parameters
+    ----------
+    path : the recording, never written to
+    out : the copy; NAME-recovered.xdf beside `path` unless told
+    overwrite : whether `out` may be replaced
+    progress : called now and then with what is done ("reading", "copying"), bytes done and bytes in all
+
+    Returns
+    -------
+    RecoveryReport
+        ``out`` of it is None when the file is whole.
+
+    Raises
+    ------
+    RecordingError
+        The file cannot be read, or no stream header is left in it.
+    OutputError
+        The copy exists, is the recording itself, or cannot be written.
+    """
+    path = Path(path)
+    out = Path(out) if out is not None else path.with_name(f"{path.stem}-recovered{path.suffix}")
+    tell = progress or (lambda _phase, _done, _size: None)
+    if "\0" in f"{path}{out}":
+        raise RecordingError(f"{str(path)!r}, {str(out)!r}: not file names")
+    try:
+        if path.exists() and not path.is_file():
+            raise RecordingError(f"{path}: is not a regular file")
+        with path.open("rb") as file:
+            scan = scan_recording(path, file, tell)
+            if scan.is_whole:
+                return scan.report(path, None)
+            _check_out(path, out, overwrite)
+            _write(scan, file, out, overwrite, tell)
+    except OSError as problem:
+        raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
+    return scan.report(path, out)
+
+
+def _check_out(path: Path, out: Path, overwrite: bool) -> None:
+    if out.exists() and out.samefile(path):
+        raise OutputError(f"{out}: is the recording itself, which is never written to")
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out}: exists already and is not overwritten")
+
+
+def _write(scan: Scan, file: BinaryIO, out: Path, overwrite: bool, tell: Progress) -> None:
+    """Write under a hidden name, synchronise, then take the name: `out` is whole or not there."""
+    hidden = out.parent / f".{out.name}.{secrets.token_hex(4)}.part"
+    try:
+        with hidden.open("xb") as copy:
+            _write_copy(scan, file, copy, lambda done: tell("copying", done, scan.size))
+            copy.flush()
+            os.fsync(copy.fileno())
+        if out.exists() and not overwrite:
+            raise OutputError(f"{out}: exists already and is not overwritten")
+        hidden.replace(out)
+        synchronise_folder(out.parent)
+    except OSError as problem:
+        raise OutputError(f"{out}: cannot be written: {problem.strerror or problem}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            hidden.unlink(missing_ok=True)
+
+
+def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, tell: Callable[[int], None]) -> None:
+    copy.write(MAGIC)
+    if scan.file_header is None:
+        copy.write(_chunk(FILE_HEADER, PLAIN_FILE_HEADER))
+    for span in ([scan.file_header] if scan.file_header else []) + list(scan.spans.values()):
+        _copy_span(file, copy, *span)
+    has_footer = set[int]()
+    for piece in pieces_of(file, scan.size, dict(scan.headers), scan.sums, tell):
+        if piece.problem or piece.tag in (FILE_HEADER, STREAM_HEADER):
+            continue
+        if piece.tag == STREAM_FOOTER:
+            stream = scan.streams[piece.stream]
+            if piece.stream in has_footer or announced(piece.body[6:]) != stream.samples:
+                continue
+            has_footer.add(piece.stream)
+        _copy_span(file, copy, piece.start, piece.stop)
+    for number, stream in scan.streams.items():
+        if number not in has_footer:
+            copy.write(_chunk(STREAM_FOOTER, struct.pack("<I", number) + _footer(stream)))
+
+
+def _copy_span(file: BinaryIO, copy: BinaryIO, start: int, stop: int) -> None:
+    file.seek(start)
+    while start < stop:
+        block = file.read(min(BLOCK_BYTES, stop - start))
+        if not block:
+            raise OSError("the recording became shorter while it was read")
+        copy.write(block)
+        start += len(block)
+
+
+def _footer(stream: RecoveredStream) -> bytes:
+    return (
+        '<?xml version="1.0"?><info>'
+        f"<first_timestamp>{stream.first_s!r}</first_timestamp>"
+        f"<last_timestamp>{stream.last_s!r}</last_timestamp>"
+        f"<sample_count>{stream.samples}</sample_count></info>"
+    ).encode()
+
+
+def _chunk(tag: int, content: bytes) -> bytes:
+    return struct.pack("<BIH", 4, len(content) + 2, tag) + content

@@ -1,0 +1,172 @@
+"""What a recovery found: plain data, and the same in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MOST_TOLD = 20  # places of damage that are told in words
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A damaged place: its number from 1, bytes from `start` to `stop` - 1, and what is wrong."""
+
+    number: int
+    start: int
+    stop: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Where samples of a stream are missing: the stamps around (s, the sender's clock) and the places.
+
+    before_s, after_s : NaN where nothing was kept on that side
+    first_place, last_place : numbers of the places of damage in between
+    """
+
+    first_place: int
+    last_place: int
+    before_s: float
+    after_s: float
+
+
+@dataclass(slots=True)
+class RecoveredStream:
+    """One stream: what is kept and what is lost of it.
+
+    first_s, last_s : stamps of the first and last sample kept, s; NaN when none is
+    lost_s : time without samples across the damage, s; what is lost at the end is not in it
+    unsure : samples without stamps of their own behind damage: theirs may be too early
+    footer_samples : samples that the stream's footer counts, -1 when it does not say; None: no footer
+    open_end : damage follows the last sample, so that more may be lost than is known
+    """
+
+    number: int
+    name: str
+    rate_hz: float
+    chunks: int = 0
+    samples: int = 0
+    first_s: float = math.nan
+    last_s: float = math.nan
+    lost_s: float = 0.0
+    unsure: int = 0
+    footer_samples: int | None = None
+    open_end: bool = False
+    n_gaps: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    places_seen: int = 0
+    unsure_now: bool = False
+
+    @property
+    def lost_samples(self) -> int | None:
+        """Samples lost: exact with a footer, else from the rate and ``lost_s``; None: not known."""
+        if self.footer_samples is not None and self.footer_samples >= 0:
+            return max(0, self.footer_samples - self.samples)
+        if not self.n_gaps:
+            return 0
+        if self.open_end or not self.rate_hz or any(math.isnan(gap.before_s) for gap in self.gaps):
+            return None
+        return round(self.lost_s * self.rate_hz)
+
+    def words(self) -> str:
+        """One line on the stream."""
+        kept = f"stream {self.number} {self.name!r}: {self.samples} samples kept"
+        lost = self.lost_samples
+        if lost is None:
+            what = "how many are lost is not known"
+        elif not lost:
+            what = "none lost"
+        else:
+            seconds = lost / self.rate_hz if self.rate_hz else math.nan
+            what = f"{lost} lost" + (f" ({seconds:.3f} s)" if self.rate_hz else "")
+        if lost is None and self.lost_s:
+            what += f", {self.lost_s:.3f} s of them before its last sample"
+        if self.open_end and lost is None and not math.isnan(self.last_s):
+            what += f"; nothing is left after {self.last_s:.3f} s"
+        if self.unsure:
+            what += f"; {self.unsure} behind damage have no stamps of their own and may seem too early"
+        return f"{kept}, {what}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What was found in a recording, and the copy.
+
+    out : the copy; None when the recording is whole and none was made
+    places : the first damaged places; `n_places` counts all
+    chunks_lost : at least so many; of chunks whose ends are not known several count as one
+    headless : chunks lost for want of a header, by stream id
+    unknown_chunks : chunks of a kind that XDF 1.0 does not know, kept
+    with_sums : a side file of checksums was used
+    """
+
+    path: Path
+    out: Path | None
+    size_bytes: int
+    lost_bytes: int
+    chunks_kept: int
+    chunks_lost: int
+    streams: list[RecoveredStream]
+    places: list[Place]
+    n_places: int
+    headless: dict[int, int]
+    unknown_chunks: int
+    with_sums: bool
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the recording that are whole."""
+        return self.size_bytes - self.lost_bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing, so that no copy was made."""
+        return self.out is None
+
+    def lines(self) -> Iterator[str]:
+        """The report in words, line by line."""
+        checked = "structure and checksums" if self.with_sums else "structure"
+        if self.is_whole:
+            yield f"{self.path}: is whole ({self.chunks_kept} chunks, {checked}); nothing to recover"
+        elif not self.n_places:
+            yield f"{self.path}: not damaged, but it ended without footers; {self.chunks_kept} chunks kept"
+        else:
+            where = "1 place" if self.n_places == 1 else f"{self.n_places} places"
+            yield (
+                f"{self.path}: damaged at {where}; {self.lost_bytes} of {self.size_bytes} bytes are lost, "
+                f"{self.chunks_kept} chunks kept, {self.chunks_lost} or more lost (by {checked})"
+            )
+        for stream in self.streams:
+            yield f"  {stream.words()}"
+        for number, count in sorted(self.headless.items()):
+            yield f"  stream {number}: {count} chunks are lost for want of its header"
+        for place in self.places[:MOST_TOLD]:
+            yield f"  {place.problem}{self._when(place)}"
+        if self.n_places > MOST_TOLD:
+            yield f"  ... and {self.n_places - MOST_TOLD} more places of damage"
+        if self.unknown_chunks:
+            yield f"  {self.unknown_chunks} chunks of a kind that XDF 1.0 does not know were kept"
+        if self.out is not None:
+            yield f"copy: {self.out}"
+
+    def _when(self, place: Place) -> str:
+        """Between which stamps a place lies, for the streams that lost something there."""
+        told = []
+        for stream in self.streams:
+            for gap in stream.gaps:
+                if gap.first_place <= place.number <= gap.last_place:
+                    told.append(f"{stream.name!r} {_between(gap)}")
+        more = f" and {len(told) - 3} more streams" if len(told) > 3 else ""
+        return f" ({'; '.join(told[:3])}{more})" if told else ""
+
+
+def _between(gap: Gap) -> str:
+    if math.isnan(gap.before_s):
+        return "from its beginning" if math.isnan(gap.after_s) else f"before {gap.after_s:.3f} s"
+    if math.isnan(gap.after_s):
+        return f"after {gap.before_s:.3f} s"
+    return f"between {gap.before_s:.3f} s and {gap.after_s:.3f} s"

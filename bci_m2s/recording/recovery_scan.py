@@ -1,0 +1,200 @@
+"""What is whole and what is lost in a recording: the first of a recovery's two walks."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.recording.checksums import Checksums, checksums_of
+from bci_m2s.recording.recovery_report import Gap, Place, RecoveredStream, RecoveryReport
+from bci_m2s.recording.xdf_content import Header
+from bci_m2s.recording.xdf_survey import Piece, describe, walk
+from bci_m2s.recording.xdf_writer import FILE_HEADER, MAGIC, SAMPLES, STREAM_FOOTER, STREAM_HEADER
+
+MOST_LISTED = 200  # places, and gaps of a stream, that a report keeps; all are counted
+TELL_BYTES = 16 << 20
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Scan:
+    """What the first walk learnt. Its size does not depend on the length of the recording.
+
+    spans, file_header : where the stream headers and the first file header stand
+    headless : chunks that came before or without their stream's header, by stream id
+    """
+
+    size: int
+    sums: Checksums | None
+    headers: dict[int, Header]
+    streams: dict[int, RecoveredStream] = field(default_factory=dict)
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)  # of the stream headers
+    file_header: tuple[int, int] | None = None
+    headless: dict[int, int] = field(default_factory=dict)  # stream id: chunks before or without a header
+    places: list[Place] = field(default_factory=list)
+    n_places: int = 0
+    lost_bytes: int = 0
+    chunks_kept: int = 0
+    chunks_lost: int = 0
+    unknown_chunks: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is damaged and every stream has its footer."""
+        return not self.n_places and all(one.footer_samples is not None for one in self.streams.values())
+
+    def take(self, piece: Piece) -> None:
+        """Note one piece."""
+        if piece.problem:
+            self._take_damage(piece)
+            return
+        self.chunks_kept += 1
+        if piece.tag == STREAM_HEADER:
+            self.spans[piece.stream] = (piece.start, piece.stop)
+        elif piece.tag == FILE_HEADER:
+            self.file_header = self.file_header or (piece.start, piece.stop)
+        elif piece.tag == SAMPLES:
+            self._take_samples(piece)
+        elif piece.tag == STREAM_FOOTER:
+            self.stream(piece.stream).footer_samples = announced(piece.body[6:])
+        elif piece.tag > STREAM_FOOTER or not piece.tag:
+            self.unknown_chunks += 1
+
+    def stream(self, number: int) -> RecoveredStream:
+        """What is known of a stream that has a header."""
+        if number not in self.streams:
+            header = self.headers[number]
+            self.streams[number] = RecoveredStream(number, header.name, header.rate_hz)
+        return self.streams[number]
+
+    def _take_damage(self, piece: Piece) -> None:
+        self.n_places += 1
+        self.lost_bytes += piece.stop - piece.start
+        self.chunks_lost += max(1, self.sums.count(piece.start, piece.stop) if self.sums else 1)
+        if "no header before it" in piece.problem:
+            self.headless[piece.stream] = self.headless.get(piece.stream, 0) + 1
+        if len(self.places) < MOST_LISTED:
+            self.places.append(Place(self.n_places, piece.start, piece.stop, describe(piece, self.size)))
+
+    def _take_samples(self, piece: Piece) -> None:
+        stream, found = self.stream(piece.stream), piece.measured
+        stream.chunks += 1
+        if found is None or not found.count:
+            return
+        step_s = 1 / stream.rate_hz if stream.rate_hz else 0.0
+        damaged = self.n_places > stream.places_seen
+        first_s = found.first_s
+        if math.isnan(first_s):  # left to be deduced from the sample before, which may be lost
+            first_s = stream.last_s + step_s
+            stream.unsure += found.count if damaged or stream.unsure_now else 0
+            stream.unsure_now = damaged or stream.unsure_now
+        elif damaged:
+            self._note_gap(stream, first_s, step_s)
+        if not math.isnan(found.last_s):
+            stream.unsure_now = False
+        stream.places_seen = self.n_places
+        stream.first_s = stream.first_s if stream.samples else first_s
+        deduced_s = first_s + (found.count - 1) * step_s
+        stream.last_s = deduced_s if math.isnan(found.last_s) else found.last_s
+        stream.samples += found.count
+
+    def _note_gap(self, stream: RecoveredStream, first_s: float, step_s: float) -> None:
+        """Samples go on behind damage: what may be missing lies between two stamps."""
+        missing_s = first_s - stream.last_s - step_s
+        if stream.rate_hz and not math.isnan(missing_s):
+            if not step_s / 2 < missing_s < math.inf:
+                return  # the damage took nothing of this stream
+            stream.lost_s += missing_s
+        stream.n_gaps += 1
+        if len(stream.gaps) < MOST_LISTED:
+            stream.gaps.append(Gap(stream.places_seen + 1, self.n_places, stream.last_s, first_s))
+
+    def finish(self) -> None:
+        """The file's end: what was lost behind a stream's last sample has no second stamp."""
+        for number in self.headers:
+            stream = self.stream(number)
+            if self.n_places > stream.places_seen and stream.footer_samples != stream.samples:
+                stream.n_gaps += 1
+                stream.open_end = True
+                stream.gaps.append(Gap(stream.places_seen + 1, self.n_places, stream.last_s, math.nan))
+
+    def report(self, path: Path, out: Path | None) -> RecoveryReport:
+        """The report on what was found."""
+        streams = [self.streams[number] for number in sorted(self.streams)]
+        return RecoveryReport(
+            path,
+            out,
+            self.size,
+            self.lost_bytes,
+            self.chunks_kept,
+            self.chunks_lost,
+            streams,
+            self.places,
+            self.n_places,
+            {number: count for number, count in self.headless.items() if number not in self.headers},
+            self.unknown_chunks,
+            self.sums is not None,
+        )
+
+
+def scan_recording(path: Path, file: BinaryIO, tell: Progress) -> Scan:
+    """Walk the file (progress to `tell`); once more when samples came before their header, which is then known.
+
+    Raises RecordingError when no stream header is whole.
+    """
+    size = file.seek(0, 2)
+    sums = checksums_of(path, file)
+    scan = _scanned_once(file, size, sums, {}, tell)
+    if set(scan.headless) & set(scan.headers):
+        scan = _scanned_once(file, size, sums, scan.headers, tell)
+    if not scan.headers:
+        file.seek(0)
+        begins = file.read(len(MAGIC))
+        what = "" if begins == MAGIC else f"; begins with {begins!r}, an XDF file with {MAGIC!r}"
+        raise RecordingError(f"{path}: nothing can be recovered: no stream header is whole{what}")
+    return scan
+
+
+def _scanned_once(
+    file: BinaryIO, size: int, sums: Checksums | None, headers: dict[int, Header], tell: Progress
+) -> Scan:
+    scan = Scan(size, sums, headers)
+    file.seek(0)
+    begins = file.read(len(MAGIC))
+    if begins != MAGIC:
+        scan.take(Piece(0, len(begins), problem=f"begins with {begins!r}, expected {MAGIC!r}"))
+    for piece in pieces_of(file, size, headers, sums, lambda done: tell("reading", done, size)):
+        scan.take(piece)
+    scan.finish()
+    return scan
+
+
+def pieces_of(
+    file: BinaryIO,
+    size: int,
+    headers: dict[int, Header],
+    sums: Checksums | None,
+    tell: Callable[[int], None],
+) -> Iterator[Piece]:
+    """The pieces of the file's first `size` bytes; a recording that is still written may grow."""
+    told = 0
+    for piece in walk(file, headers, sums, size):
+        yield piece
+        if piece.stop - told >= TELL_BYTES:
+            told = piece.stop
+            tell(told)
+
+
+def announced(xml: bytes) -> int:
+    """How many samples a footer counts; -1 when it does not say."""
+    try:
+        text = (ET.fromstring(xml).findtext("sample_count") or "").strip()
+    except (ET.ParseError, ValueError, LookupError):  # the latter two: odd encodings
+        return -1
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else -1

@@ -1,0 +1,53 @@
+"""The state of the session as an LSL stream of JSON text, once a second and whenever it changes."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pylsl
+
+from bci_m2s.types import Estimate, Event, StatusReport
+
+STATUS_TYPE = "bci_m2s-status"
+
+
+class StatusSink:
+    """Stream ``NAME-status`` of type ``bci_m2s-status``: one string channel, one JSON object a sample.
+
+    Its description holds the session (model, heads, streams, window) as JSON, so that a display that
+    starts late knows all that it needs.
+    """
+
+    problem = ""
+
+    def __init__(self, folder: Path | None, session: Mapping[str, Any]) -> None:
+        del folder
+        self._session = session
+        self._outlet: Any = None
+
+    def open(self) -> None:
+        """Offer the stream."""
+        name = f"{self._session['outlet_name']}-status"
+        info = pylsl.StreamInfo(name, STATUS_TYPE, 1, pylsl.IRREGULAR_RATE, "string", uuid.uuid4().hex)
+        info.set_channel_labels(["json"])
+        info.desc().append_child_value("manufacturer", "bci_m2s")
+        info.desc().append_child_value("session", json.dumps(self._session, default=str))
+        self._outlet = pylsl.StreamOutlet(info)
+
+    def estimate(self, estimate: Estimate, wall_s: float) -> None:
+        """Estimates have streams of their own."""
+
+    def event(self, event: Event) -> None:
+        """Events are in the recording and in ``events.jsonl``."""
+
+    def report(self, report: StatusReport) -> None:
+        """Push one sample."""
+        self._outlet.push_sample([json.dumps(report.values)], report.local_s)
+
+    def close(self) -> None:
+        """Withdraw the stream."""
+        self._outlet = None

@@ -1,0 +1,346 @@
+"""A real LSL sender in a process of its own that stops, freezes, restarts, lies and floods when told to.
+
+The child, ``python -m bci_m2s.soak.fault_sender SPEC``, takes one JSON object a line on its standard
+input and answers each on its standard output, with the sample numbers from which and up to which the
+command takes effect. It ends when its input closes, in whatever way the parent ends. What it pushed
+stands in a small shared file, so that it is known after a SIGKILL too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from mmap import mmap
+from typing import IO, Any
+
+import numpy as np
+import pylsl
+from numpy.typing import NDArray
+
+from bci_m2s.errors import StreamError
+from bci_m2s.soak.lies import FaultSpec, LyingStream
+
+TICK_S = 0.005
+BUFFERED_S = 60
+LINGER_S = 0.3  # what is in flight dies with the outlet, and LSL cannot say when nothing is
+MOST_AT_ONCE = 8192  # samples in one push
+COUNTS = struct.Struct("<qq")  # samples made and samples pushed, in the shared file
+
+
+class FaultSender:
+    """A fault sender as the parent sees it; a context manager.
+
+    Parameters
+    ----------
+    spec : what it sends
+    ready_s : how long a start may take, s
+    answer_s : how long an answer may take, s
+
+    Attributes
+    ----------
+    spec : of the newest run
+    uid : of the newest run's stream
+    history : (run, samples pushed) of each earlier run
+    """
+
+    def __init__(self, spec: FaultSpec, ready_s: float = 30.0, answer_s: float = 10.0) -> None:
+        self.spec, self.uid = spec, ""
+        self.history: list[tuple[int, int]] = []
+        self._ready_s, self._answer_s = ready_s, answer_s
+        self._child: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._reader: threading.Thread | None = None
+        self._counts = tempfile.TemporaryFile(prefix="bci_m2s-sent-")  # noqa: SIM115 (kept open)
+        self._write_counts()
+
+    def __enter__(self) -> FaultSender:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+        self._counts.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id. Raises StreamError when it does not run."""
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start it and wait until its stream is offered. Raises StreamError when that fails."""
+        if self._child is not None:
+            raise StreamError(f"fault sender {self.spec.name!r}: runs already")
+        self._write_counts()
+        self._lines = queue.Queue()
+        handle = self._counts.fileno()
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "bci_m2s.soak.fault_sender", json.dumps(asdict(self.spec)), str(handle)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            pass_fds=(handle,),
+            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ},
+        )
+        self._reader = threading.Thread(
+            target=_read_lines, args=(self._child.stdout, self._lines), daemon=True
+        )
+        self._reader.start()
+        try:
+            self.uid = self._answer(self._ready_s)["uid"]
+        except BaseException:
+            self.stop()
+            raise
+
+    def command(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Tell it to do something, and return its answer: "first" and "last", sample numbers [first, last).
+
+        Lies: those of ``LyingStream``. Besides: ``empty_chunk``; ``marker`` (text), ``big_marker``
+        (n_bytes), ``bad_marker`` (not UTF-8), which answer with "markers", how many there were;
+        ``consumers``, whether anyone listens; ``state``, with "made", "pushed" and "skipped".
+
+        Raises
+        ------
+        StreamError
+            When it does not run, does not answer (it is frozen, for instance) or cannot do it.
+        """
+        child = self._running()
+        assert child.stdin is not None
+        try:
+            child.stdin.write(json.dumps({"command": name, **arguments}) + "\n")
+            child.stdin.flush()
+        except OSError as problem:
+            raise StreamError(f"fault sender {self.spec.name!r}: {name}: {problem}") from None
+        return self._answer(self._answer_s)
+
+    def pushed(self) -> tuple[int, int]:
+        """The newest run, and how many samples it has pushed. After a kill one more chunk may have gone."""
+        return self.spec.run, self._read_counts()[1]
+
+    def made(self) -> int:
+        """How many samples of the newest run fell due: those pushed, and those skipped on purpose."""
+        return self._read_counts()[0]
+
+    def wait_for_consumer(self, limit_s: float) -> None:
+        """Wait until somebody listens. Raises StreamError when nobody does in time."""
+        until_s = time.monotonic() + limit_s
+        while not self.command("consumers")["consumers"]:
+            if time.monotonic() > until_s:
+                raise StreamError(f"fault sender {self.spec.name!r}: no consumer within {limit_s:g} s")
+            time.sleep(0.02)
+
+    def freeze(self) -> None:
+        """SIGSTOP: everything stands still, and nobody is told."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on, with all samples that fell due meanwhile at once."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL: it is gone with what was in flight."""
+        self._running().kill()
+        self._ended()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End it by its standard input, by force when that takes too long. Harmless when called twice."""
+        child = self._child
+        if child is None or child.stdin is None:
+            return
+        if child.poll() is None:
+            child.send_signal(signal.SIGCONT)  # a frozen one could not end
+        try:
+            child.stdin.close()
+            child.wait(timeout_s)
+        except (subprocess.TimeoutExpired, OSError):
+            child.kill()
+        self._ended()
+
+    def restart(self, **changes: Any) -> None:
+        """Start the next run, with changed fields of the spec; a run that goes on is ended first."""
+        self.stop()
+        self.history.append(self.pushed())
+        self.spec = replace(self.spec, run=self.spec.run + 1, **changes)
+        self.start()
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._child is None:
+            raise StreamError(f"fault sender {self.spec.name!r}: does not run")
+        return self._child
+
+    def _ended(self) -> None:
+        child, self._child = self._child, None
+        if child is None or child.stdin is None or child.stdout is None or self._reader is None:
+            return
+        child.wait()
+        self._reader.join()
+        child.stdout.close()
+        with contextlib.suppress(OSError):  # a command that it never read
+            child.stdin.close()
+
+    def _answer(self, timeout_s: float) -> dict[str, Any]:
+        try:
+            said = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            said = {"error": f"no answer within {timeout_s:g} s"}
+        if "error" in said:
+            raise StreamError(f"fault sender {self.spec.name!r}: {said['error']}")
+        return said
+
+    def _write_counts(self) -> None:
+        os.pwrite(self._counts.fileno(), COUNTS.pack(0, 0), 0)
+
+    def _read_counts(self) -> tuple[int, int]:
+        made, pushed = COUNTS.unpack(os.pread(self._counts.fileno(), COUNTS.size, 0))
+        return made, pushed
+
+
+def _read_lines(pipe: IO[str], lines: queue.Queue[dict[str, Any]]) -> None:
+    for line in pipe:
+        if line.startswith("{"):  # a library may print too
+            lines.put(json.loads(line))
+    lines.put({"error": "it ended"})
+
+
+# ---- the child ----
+
+
+class _Child:
+    """The sending side: one thread sends and answers, another one reads commands."""
+
+    def __init__(self, spec: FaultSpec, counts: mmap) -> None:
+        self._spec, self._counts = spec, counts
+        self._outlet = pylsl.StreamOutlet(_described(spec), max_buffered=BUFFERED_S)
+        self._marker_outlet = _marker_outlet(spec) if spec.marker_name else None
+        self._stream: LyingStream | None = None
+        self._begun_s = pylsl.local_clock()
+        self.pushed = self.markers = 0
+        self.uid = self._outlet.get_info().uid()
+
+    def run(self, commands: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
+        """Send until `stop` is set."""
+        while not stop.is_set():
+            while not commands.empty():
+                _say(self._obey(commands.get()))
+            self._send()
+            stop.wait(TICK_S)
+        until_s = pylsl.local_clock() + LINGER_S
+        while self._outlet.have_consumers() and pylsl.local_clock() < until_s:
+            time.sleep(TICK_S)
+
+    def _send(self) -> None:
+        now_s = pylsl.local_clock()
+        if self._stream is None:
+            if not self._outlet.have_consumers() and now_s - self._begun_s < self._spec.wait_s:
+                return
+            self._stream = LyingStream(self._spec, now_s)
+        stamps, samples = self._stream.take(now_s)
+        for start in range(0, len(stamps), MOST_AT_ONCE):
+            self._push(stamps[start : start + MOST_AT_ONCE], samples[start : start + MOST_AT_ONCE])
+        COUNTS.pack_into(self._counts, 0, self._stream.made, self.pushed)
+
+    def _push(self, stamps: NDArray[np.float64], samples: NDArray[Any]) -> None:
+        self._outlet.push_chunk(np.ascontiguousarray(samples), stamps.tolist())
+        self.pushed += len(stamps)
+
+    def _obey(self, order: dict[str, Any]) -> dict[str, Any]:
+        name = str(order.pop("command", ""))
+        try:
+            if name == "consumers":
+                return {"consumers": bool(self._outlet.have_consumers())}
+            if name.endswith("marker"):
+                return self._send_marker(name, **order)
+            if self._stream is None:
+                raise StreamError("sample 0 still waits for a consumer")
+            if name == "state":
+                made = self._stream.made
+                skipped = [(a, min(b, made)) for a, b in self._stream.skipped if a < made]
+                return {"made": made, "pushed": self.pushed, "skipped": skipped}
+            if name == "empty_chunk":
+                self._outlet.push_chunk([], 0.0)
+                return {"first": self._stream.made, "last": self._stream.made}
+            first, last = self._stream.command(name, pylsl.local_clock(), **order)
+            return {"first": first, "last": last}
+        except (StreamError, TypeError) as problem:
+            return {"error": str(problem)}
+
+    def _send_marker(self, name: str, text: str = "", n_bytes: int = 5_000_000) -> dict[str, Any]:
+        contents: dict[str, str | bytes] = {
+            "marker": text,
+            "big_marker": "x" * int(n_bytes),
+            "bad_marker": b"\xff\xfe\x80 no UTF-8",
+        }
+        if self._marker_outlet is None or name not in contents:
+            raise StreamError(f"{name}: the spec names no marker stream, or there is no such command")
+        self._marker_outlet.push_sample([contents[name]], pylsl.local_clock())
+        self.markers += 1
+        return {"markers": self.markers}
+
+
+def _described(spec: FaultSpec) -> pylsl.StreamInfo:
+    raw = pylsl.StreamInfo(
+        spec.name, spec.type, len(spec.labels), spec.rate_hz, spec.channel_format, spec.source_id
+    )
+    channels = raw.desc().append_child("channels")
+    for label, unit in zip(spec.labels, spec.units or ("uV",) * len(spec.labels), strict=True):
+        channel = channels.append_child("channel")
+        channel.append_child_value("label", label)
+        channel.append_child_value("unit", unit)
+    return raw
+
+
+def _marker_outlet(spec: FaultSpec) -> pylsl.StreamOutlet:
+    source_id = f"{spec.source_id or spec.name}-markers"
+    return pylsl.StreamOutlet(
+        pylsl.StreamInfo(spec.marker_name, "Markers", 1, pylsl.IRREGULAR_RATE, "string", source_id)
+    )
+
+
+def _take_orders(commands: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
+    rest = b""
+    while piece := os.read(0, 65536):  # not sys.stdin: its lock would outlive this thread
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            commands.put(json.loads(line))
+    stop.set()
+
+
+def _say(message: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(message), flush=True)
+    except BrokenPipeError:  # the parent is gone, which ends us by stdin
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the child: the spec as JSON, and the number of the open file that takes the counts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
+    stop = threading.Event()
+    commands: queue.Queue[dict[str, Any]] = queue.Queue()
+    try:
+        fields = json.loads(arguments[0])
+        spec = FaultSpec(**{**fields, "labels": tuple(fields["labels"]), "units": tuple(fields["units"])})
+    except StreamError as problem:
+        _say({"error": str(problem)})
+        return 2
+    with mmap(int(arguments[1]), COUNTS.size) as counts:
+        child = _Child(spec, counts)
+        threading.Thread(target=_take_orders, args=(commands, stop), daemon=True).start()
+        _say({"uid": child.uid})
+        child.run(commands, stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,339 @@
+"""A stream whose every sample is known, and the lies that it can be told to tell. No network, no thread.
+
+Sample k of a run is always the same for the same seed, however samples are cut into chunks. With
+``counters``, channel 0 is k and channel 1 the number of the run, so whoever receives samples can say
+which ones are missing. A lie holds for a range of sample numbers, and the answer to its command names
+that range: [first, last).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.errors import StreamError, nearest
+from bci_m2s.types import FloatArray
+
+DTYPES = {"double64": "f8", "float32": "f4", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8"}
+NOISE_N = 4096  # samples after which the noise repeats
+NOISE_UV = 12.0  # standard deviation, of the order of resting EEG
+COUNTERS = 2  # channels
+FOR_EVER = 2**62
+
+
+@dataclass(frozen=True)
+class FaultSpec:
+    """What a fault sender sends when it tells no lie.
+
+    name, type, source_id : of the stream
+    rate_hz : nominal; 0.0 for an irregular stream, which then has ``irregular_hz`` samples a second
+    labels, units : one a channel; units () for microvolts everywhere
+    channel_format : LSL's word, any number type
+    chunk_n : samples pushed at once
+    seed, run : the noise follows from both; the run counts restarts
+    counters : channel 0 is the sample number, channel 1 the run
+    marker_name : name of a stream of text markers beside it; "" for none
+    wait_s : how long sample 0 waits for a consumer; what is pushed before that is delivered to nobody
+    """
+
+    name: str
+    type: str = "EEG"
+    source_id: str = ""
+    rate_hz: float = 250.0
+    labels: tuple[str, ...] = ("counter", "run", "Fz", "Cz", "Pz")
+    units: tuple[str, ...] = ()
+    channel_format: str = "double64"
+    chunk_n: int = 5
+    seed: int = 0
+    run: int = 0
+    counters: bool = True
+    marker_name: str = ""
+    wait_s: float = 0.0
+    irregular_hz: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Raise StreamError for what cannot be sent."""
+        wrong = ""
+        if self.channel_format not in DTYPES:
+            wrong = f"channel_format: got {self.channel_format!r}{nearest(self.channel_format, DTYPES)}"
+        elif len(self.labels) < (COUNTERS if self.counters else 1):
+            wrong = f"labels: got {len(self.labels)}, expected {COUNTERS if self.counters else 1} or more"
+        elif self.units and len(self.units) != len(self.labels):
+            wrong = f"units: got {len(self.units)}, expected {len(self.labels)}"
+        elif self.chunk_n < 1:
+            wrong = f"chunk_n: got {self.chunk_n}, expected 1 or more"
+        elif not (0 <= self.rate_hz < math.inf and 0 < self.irregular_hz < math.inf):
+            wrong = f"rate_hz, irregular_hz: got {self.rate_hz}, {self.irregular_hz}, expected 0 or more"
+        if wrong:
+            raise StreamError(f"fault sender {self.name!r}: {wrong}")
+
+    @property
+    def samples_per_s(self) -> float:
+        """How many samples there are in a second, nominally."""
+        return self.rate_hz or self.irregular_hz
+
+
+class LyingStream:
+    """Samples and stamps of one run, as they fall due, with the lies that ``command`` ordered.
+
+    Parameters
+    ----------
+    spec : the stream
+    begun_s : moment and stamp of sample 0, in the clock of ``take``
+
+    Attributes
+    ----------
+    made : samples that fell due so far: the number of the next one
+    skipped : ranges [first, last) of sample numbers that were, or will be, kept from the network
+    """
+
+    def __init__(self, spec: FaultSpec, begun_s: float) -> None:
+        self.spec, self.made = spec, 0
+        self.skipped: list[tuple[int, int]] = []
+        rng = np.random.default_rng((spec.seed, spec.run))
+        self._noise = NOISE_UV * rng.standard_normal((NOISE_N, len(spec.labels)))
+        self._jitter = rng.standard_normal(NOISE_N)
+        # the newest part of the timetable: sample `base` at `base_s`, then one each `step_s`
+        self._base, self._base_s, self._step_s = 0, begun_s, 1.0 / spec.samples_per_s
+        self._normal_again = FOR_EVER  # the sample from which the rate is nominal again
+        self._stamp_lies: list[tuple[int, int, Callable[[FloatArray, NDArray[np.int64]], Any]]] = []
+        self._sample_lies: list[tuple[int, int, Callable[[FloatArray, NDArray[np.int64]], Any]]] = []
+        self._paused: str = ""  # "", "keep" or "skip"
+        self._hold_n = 0
+        self._chunk_n = spec.chunk_n
+        self._commands: dict[str, Callable[..., tuple[int, int]]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "burst": self._burst,
+            "drop": self._drop,
+            "rate_factor": self._rate_factor,
+            "flood": self._flood,
+            "chunk_size": self._chunk_size,
+            "nan_stamps": self._nan_stamps,
+            "backward_stamp": self._backward_stamp,
+            "jump_stamp": self._jump_stamp,
+            "constant_stamps": self._constant_stamps,
+            "jitter": self._jitter_stamps,
+            "nan_samples": self._nan_samples,
+            "sentinel": self._sentinel,
+            "rail": self._rail,
+            "flat": self._flat,
+            "noise": self._louder,
+        }
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Names that ``command`` knows."""
+        return tuple(self._commands)
+
+    def command(self, name: str, now_s: float, **arguments: Any) -> tuple[int, int]:
+        """Order a lie; return the range [first, last) of sample numbers for which it holds.
+
+        Raises StreamError for an unknown command, and for arguments that it cannot take.
+        """
+        if name not in self._commands:
+            raise StreamError(f"fault sender: command: got {name!r}{nearest(name, self._commands)}")
+        self._now_s = now_s
+        try:
+            return self._commands[name](**arguments)
+        except (TypeError, ValueError) as problem:
+            raise StreamError(f"fault sender: {name}: {problem}") from None
+
+    # ---- samples ----
+
+    def take(self, now_s: float) -> tuple[FloatArray, NDArray[Any]]:
+        """Make what is due: stamps (n,) and samples (n, channels) to be pushed, in whole chunks."""
+        due = self._due(now_s) - self.made
+        if self._paused or due < max(self._hold_n, self._chunk_n):
+            return self._make(self.made)
+        self._hold_n = 0
+        return self._make(self.made + due // self._chunk_n * self._chunk_n)
+
+    def _make(self, stop: int) -> tuple[FloatArray, NDArray[Any]]:
+        parts = []
+        while self.made < stop:  # in two parts where the rate changes on the way
+            until = min(stop, self._normal_again)
+            numbers = np.arange(self.made, until)
+            parts.append((numbers, self._base_s + (numbers - self._base) * self._step_s))
+            self.made = until
+            if until == self._normal_again:
+                self._set_rate(until, self.spec.samples_per_s)
+                self._normal_again = FOR_EVER
+        numbers = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
+        stamps = np.concatenate([part[1] for part in parts]) if parts else np.empty(0)
+        samples = self.true_samples(numbers)
+        for first, last, lie in self._stamp_lies:
+            _tell(lie, stamps, numbers, first, last)
+        for first, last, lie in self._sample_lies:
+            _tell(lie, samples, numbers, first, last)
+        sent = np.ones(len(numbers), bool)
+        for first, last in self.skipped:
+            sent &= (numbers < first) | (numbers >= last)
+        return stamps[sent], samples[sent].astype(DTYPES[self.spec.channel_format])
+
+    def true_samples(self, numbers: NDArray[np.int64]) -> FloatArray:
+        """The samples of these numbers without any lie: (n, channels) float64, uV."""
+        samples = self._noise[numbers % NOISE_N].copy()
+        if self.spec.counters:
+            samples[:, 0], samples[:, 1] = numbers, self.spec.run
+        return samples
+
+    def _due(self, now_s: float) -> int:
+        """How many samples there are by now."""
+        due = self._base + math.floor((now_s - self._base_s) / self._step_s + 1e-6) + 1
+        if due <= self._normal_again:
+            return max(due, self.made)
+        over_s = now_s - self._base_s - (self._normal_again - self._base) * self._step_s
+        return self._normal_again + math.floor(over_s * self.spec.samples_per_s + 1e-6) + 1
+
+    def _set_rate(self, at: int, samples_per_s: float) -> None:
+        self._base_s += (at - self._base) * self._step_s
+        self._base, self._step_s = at, 1.0 / samples_per_s
+
+    def _range(self, n: float) -> tuple[int, int]:
+        if not n >= 1:
+            raise ValueError(f"got {n} samples, expected 1 or more")
+        return self.made, self.made + int(n)
+
+    def _span(self, seconds: float) -> tuple[int, int]:
+        return self._range(round(seconds / self._step_s))
+
+    # ---- flow ----
+
+    def _pause(self, keep: bool = False) -> tuple[int, int]:
+        """Send nothing until ``resume``; then, with `keep`, all at once, else go on from there."""
+        self._paused = "keep" if keep else "skip"
+        return self.made, FOR_EVER
+
+    def _resume(self) -> tuple[int, int]:
+        first = self.made
+        if self._paused == "skip":
+            last = self._due(self._now_s)
+            self.skipped.append((first, last))
+            self._make(last)
+        self._paused = ""
+        return first, self.made
+
+    def _burst(self, n: int) -> tuple[int, int]:
+        """Hold back the next `n` samples, then send them at once."""
+        self._hold_n = int(n)
+        return self._range(n)
+
+    def _drop(self, n: int) -> tuple[int, int]:
+        """Lose the next `n` samples: the headset made them, they never come."""
+        self.skipped.append(self._range(n))
+        return self.skipped[-1]
+
+    def _rate_factor(self, factor: float) -> tuple[int, int]:
+        """Send `factor` times the nominal rate, stamps and all, until the next rate."""
+        if not 0 < factor < math.inf:
+            raise ValueError(f"factor: got {factor}, expected more than 0")
+        self._set_rate(self.made, factor * self.spec.samples_per_s)
+        self._normal_again = FOR_EVER
+        return self.made, FOR_EVER
+
+    def _flood(self, samples_per_s: float, seconds: float) -> tuple[int, int]:
+        """Send at another rate for a while."""
+        self._rate_factor(samples_per_s / self.spec.samples_per_s)
+        first, self._normal_again = self._span(seconds)
+        return first, self._normal_again
+
+    def _chunk_size(self, n: int) -> tuple[int, int]:
+        first, _ = self._range(n)
+        self._chunk_n = int(n)
+        return first, FOR_EVER
+
+    # ---- stamps ----
+
+    def _lie_of_stamps(
+        self, span: tuple[int, int], lie: Callable[[FloatArray, NDArray[np.int64]], Any]
+    ) -> tuple[int, int]:
+        self._stamp_lies.append((*span, lie))
+        return span
+
+    def _nan_stamps(self, n: int) -> tuple[int, int]:
+        return self._lie_of_stamps(self._range(n), lambda stamps, _: np.full_like(stamps, math.nan))
+
+    def _backward_stamp(self, seconds: float, n: int = 1) -> tuple[int, int]:
+        return self._lie_of_stamps(self._range(n), lambda stamps, _: stamps - seconds)
+
+    def _jump_stamp(self, seconds: float) -> tuple[int, int]:
+        return self._lie_of_stamps((self.made, FOR_EVER), lambda stamps, _: stamps + seconds)
+
+    def _constant_stamps(self, n: int) -> tuple[int, int]:
+        stamp = self._base_s + (self.made - self._base) * self._step_s
+        return self._lie_of_stamps(self._range(n), lambda stamps, _: np.full_like(stamps, stamp))
+
+    def _jitter_stamps(self, sd_s: float, seconds: float) -> tuple[int, int]:
+        return self._lie_of_stamps(
+            self._span(seconds), lambda stamps, k: stamps + sd_s * self._jitter[k % NOISE_N]
+        )
+
+    # ---- samples ----
+
+    def _lie_of_samples(
+        self,
+        channels: Sequence[int],
+        seconds: float,
+        lie: Callable[[FloatArray, NDArray[np.int64]], Any],
+        whole_numbers: bool = True,
+    ) -> tuple[int, int]:
+        first_free = COUNTERS if self.spec.counters else 0
+        columns = [int(channel) for channel in channels]
+        if not columns or not all(first_free <= column < len(self.spec.labels) for column in columns):
+            raise ValueError(
+                f"channels: got {columns}, expected {first_free} to {len(self.spec.labels) - 1}"
+            )
+        if not whole_numbers and self.spec.channel_format.startswith("int"):
+            raise ValueError(
+                f"channel_format: got {self.spec.channel_format}, expected double64 or float32"
+            )
+
+        def on_channels(samples: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
+            told = samples.copy()
+            told[:, columns] = lie(samples[:, columns], numbers)
+            return told
+
+        span = self._span(seconds)
+        self._sample_lies.append((*span, on_channels))
+        return span
+
+    def _nan_samples(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
+        return self._lie_of_samples(channels, seconds, lambda x, _: np.full_like(x, math.nan), False)
+
+    def _sentinel(self, value: float, channels: Sequence[int], seconds: float) -> tuple[int, int]:
+        """The value by which a device says that it lost the signal: 0, -1, 1e8."""
+        return self._lie_of_samples(
+            channels, seconds, lambda x, _: np.full_like(x, value), float(value).is_integer()
+        )
+
+    def _rail(self, channels: Sequence[int], seconds: float, value: float = 187500.0) -> tuple[int, int]:
+        """The amplifier's limit, now at one end and now at the other: (-1)**k times `value`, by 50."""
+        return self._lie_of_samples(
+            channels, seconds, lambda x, k: np.where(k // 50 % 2, -value, value)[:, None] + 0 * x
+        )
+
+    def _flat(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
+        first = self.true_samples(np.array([self.made]))[0, [int(channel) for channel in channels]]
+        return self._lie_of_samples(channels, seconds, lambda x, _: np.broadcast_to(first, x.shape))
+
+    def _louder(self, channels: Sequence[int], factor: float, seconds: float) -> tuple[int, int]:
+        return self._lie_of_samples(channels, seconds, lambda x, _: x * factor)
+
+
+def _tell(
+    lie: Callable[[FloatArray, NDArray[np.int64]], Any],
+    values: FloatArray,
+    numbers: NDArray[np.int64],
+    first: int,
+    last: int,
+) -> None:
+    """Replace the values of samples first to last (exclusive) by what the lie makes of them."""
+    told = (numbers >= first) & (numbers < last)
+    if told.any():
+        values[told] = lie(values[told], numbers[told])

@@ -1,0 +1,48 @@
+"""Threads that end together: when one fails, all are asked to stop, and the failure is kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Workers:
+    """Named threads around one stop event.
+
+    Attributes
+    ----------
+    stop : set when the session ends, for whatever reason
+    failure : the first exception that ended a thread
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.failure: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self, name: str, work: Callable[..., None], *arguments: object) -> threading.Thread:
+        """Run `work` in a thread of its own; an exception in it stops all."""
+
+        def guarded() -> None:
+            try:
+                work(*arguments)
+            except BaseException as problem:
+                self.fail(problem)
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def fail(self, problem: BaseException) -> None:
+        """Keep the first failure and ask all to stop."""
+        self.failure = self.failure or problem
+        self.stop.set()
+
+    def join(self, timeout_s: float) -> list[str]:
+        """Wait for all, at most `timeout_s` together; return the names of those that still run."""
+        until = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return [thread.name for thread in self._threads if thread.is_alive()]
