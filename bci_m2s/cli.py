@@ -7,13 +7,17 @@ mistakes in the options answer at once.
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bci_m2s import __version__
 from bci_m2s.errors import BciM2sError
+
+if TYPE_CHECKING:
+    from bci_m2s.lsl_setup import LslSession
 
 app = typer.Typer(
     name="bci-m2s",
@@ -38,6 +42,14 @@ BaselineFile = Annotated[
     Path | None, typer.Option("--baseline", help="baseline.json of an earlier session of the same person.")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; replaces the pipeline's.")]
+Record = Annotated[
+    bool,
+    typer.Option("--record/--no-record", help="Keep every raw sample in session.xdf (needs --output)."),
+]
+SessionId = Annotated[
+    str,
+    typer.Option("--session-id", help="LSL SessionID: new for a fresh one, or text; see docs/safety.md."),
+]
 Headless = Annotated[bool, typer.Option("--headless", help="Terminal only; never needs a display.")]
 
 
@@ -48,6 +60,13 @@ def main() -> None:
     except BciM2sError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
+
+
+def _lsl_session(session_id: str) -> AbstractContextManager[LslSession | None]:
+    """LSL with a session id of its own, or as it is; comes before liblsl is loaded."""
+    from bci_m2s.lsl_setup import fresh_session
+
+    return fresh_session(session_id) if session_id else nullcontext()
 
 
 def _version(wanted: bool) -> None:
@@ -71,12 +90,13 @@ def demo(
     headless: Headless = False,
     output: Output = None,
     subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 1000,
+    record: Record = True,
 ) -> None:
     """Simulated EEG headset and eye tracker on LSL, live estimates from both. No hardware needed."""
     del headless  # there is nothing but the terminal yet
     from bci_m2s.demo import run_demo
 
-    run_demo(duration, output, subject)
+    run_demo(duration, output, subject, record)
 
 
 @app.command()
@@ -87,12 +107,70 @@ def run(
     output: Output = None,
     baseline: BaselineFile = None,
     device: Device = None,
+    record: Record = True,
+    session_id: SessionId = "",
 ) -> None:
-    """Estimates from the streams that a pipeline names, until Ctrl-C."""
+    """Estimates from the streams that a pipeline names, until Ctrl-C. With --output all is recorded."""
     del headless
-    from bci_m2s.session import Options, run_session
+    with _lsl_session(session_id) as lsl:
+        from bci_m2s.session import Options, run_session
 
-    run_session(pipeline, Options(duration, output, baseline, device))
+        run_session(pipeline, Options(duration, output, baseline, device, record=record, lsl=lsl))
+
+
+@app.command()
+def record(
+    output: Annotated[Path, typer.Option(help="New folder for session.xdf and events.jsonl.")],
+    streams: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STREAM]...", help="Names or types; all when none is given."),
+    ] = None,
+    duration: Duration = 0.0,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the streams.", min=0.5, max=3600)] = 10.0,
+    session_id: SessionId = "",
+) -> None:
+    """Record LSL streams as they are, without a model, until Ctrl-C."""
+    with _lsl_session(session_id) as lsl:
+        from bci_m2s.record_command import record_streams
+
+        record_streams(streams or (), output, duration, wait, lsl)
+
+
+@app.command()
+def recover(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.xdf", help="Damaged recording; it is never changed.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The readable copy; FILE-recovered.xdf if not given.")
+    ] = None,
+) -> None:
+    """Make a readable copy of a damaged recording, and say what was lost."""
+    from bci_m2s.recover_command import recover_file
+
+    recover_file(file, out)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="SESSION.xdf", help="Recorded by run or demo.")],
+    model: Annotated[str | None, typer.Option(help="Model file, if it is not found by its name.")] = None,
+    device: Device = None,
+    seed: Annotated[int, typer.Option(help="Of the random chunk sizes.", min=0)] = 0,
+) -> None:
+    """Replay the raw samples of a session: every estimate must come back, bit for bit on the CPU."""
+    from bci_m2s.verify_command import verify_file
+
+    raise typer.Exit(verify_file(file, model, device, seed))
+
+
+@app.command()
+def doctor() -> None:
+    """Look at what sessions depend on (LSL, network, disk, clock, GPU) and say what to do about it."""
+    from bci_m2s.doctor import run_doctor
+    from bci_m2s.terminal import make_console
+
+    raise typer.Exit(run_doctor(make_console()))
 
 
 @app.command()

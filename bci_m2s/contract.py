@@ -32,6 +32,7 @@ from bci_m2s.contract_schema import (
     FeatureContract,
     HeadContract,
     ModalityContract,
+    QualityContract,
     WindowContract,
 )
 from bci_m2s.contract_stream import channel_order, check_stream, stream_doubts
@@ -50,6 +51,7 @@ __all__ = [
     "FeatureContract",
     "HeadContract",
     "ModalityContract",
+    "QualityContract",
     "WindowContract",
     "channel_order",
     "check_stream",
@@ -190,7 +192,11 @@ def _fields_at(place: tuple[int | str, ...]) -> Sequence[str]:
         parts: dict[int | str, type[BaseModel]] = {"window": WindowContract, "heads": HeadContract}
         part = parts.get(place[0], ModalityContract)
     if len(place) > 2:
-        parts = {"feature": FeatureContract, "calibration": CalibrationContract}
+        parts = {
+            "feature": FeatureContract,
+            "quality": QualityContract,
+            "calibration": CalibrationContract,
+        }
         part = parts.get(place[2], Component)
     return list(part.model_fields)
 

@@ -161,7 +161,7 @@ class QualityContract(_Part):
         or 0 for never
     """
 
-    sentinels: tuple[float, ...] = Field(default=(), max_length=16)
+    sentinels: tuple[Annotated[float, Field(ge=-1e30, le=1e30)], ...] = Field(default=(), max_length=16)
     limit: Annotated[float, Field(gt=0, le=1e30)] = LOSS_LIMIT
     railed_share: Fraction = 0.0
     rails: tuple[float, float] | None = None

@@ -14,7 +14,7 @@ STREAMS = ("eeg", "eye", "markers")
 SEED = 0  # the population; the model learnt from other people of it
 
 
-def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
+def run_demo(duration_s: float, output: Path | None, subject: int, record: bool = True) -> None:
     """Run the demo for `duration_s` (0: until Ctrl-C). Raises what ``run_session`` raises."""
     console = make_console()
     console.print("bci_m2s demo", style="bold")
@@ -37,6 +37,7 @@ def run_demo(duration_s: float, output: Path | None, subject: int) -> None:
                 truth=trial_spans,
                 notes={"simulated_signals": {**simulated, "subject": subject}},
                 # not those of another demo that may run on this machine
+                record=record,
                 source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
             )
             run_session("demo", options, console)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from rich.console import Console
@@ -19,19 +20,22 @@ from bci_m2s.terminal import live_view, plain_line
 REDRAW_S = 0.25
 PLAIN_LINE_S = 2.0
 FORCED_STATUS = 130
+HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
 @contextmanager
 def stop_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C and SIGTERM set `stop`; a second one ends the process at once with status 130."""
+    """Ctrl-C, SIGTERM and a closed terminal set `stop`; a second Ctrl-C or SIGTERM ends the process at once
+    with status 130. A terminal that closes may say so twice: kernel and shell.
+    """
 
     def handle(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if stop.is_set():
+        del frame
+        if stop.is_set() and number != HANGUP:
             os._exit(FORCED_STATUS)
         stop.set()
 
-    kinds = (signal.SIGINT, signal.SIGTERM)
+    kinds = [signal.SIGINT, signal.SIGTERM, *([HANGUP] if HANGUP is not None else [])]
     before = [signal.signal(kind, handle) for kind in kinds]
     try:
         yield
@@ -56,17 +60,40 @@ def run_engine(
     engine.start()
     end = time.monotonic() + duration_s if duration_s else float("inf")
     try:
-        if console.is_terminal:
-            with Live(console=console, auto_refresh=False, transient=True) as live:
-                while not _over(engine, stop, end, REDRAW_S):
-                    live.update(live_view(engine.snapshot(), heads, title), refresh=True)
-        else:
+        try:
+            _show(engine, console, stop, end, heads, title)
+        except OSError:  # the terminal or pipe is gone; the session is not
+            discard_output()
             while not _over(engine, stop, end, PLAIN_LINE_S):
-                console.print(plain_line(engine.snapshot(), heads), soft_wrap=True)
+                pass
     finally:
         engine.finish()
     if engine.failure is not None:
         raise engine.failure
+
+
+def _show(
+    engine: Engine,
+    console: Console,
+    stop: threading.Event,
+    end: float,
+    heads: Mapping[str, Sequence[str]],
+    title: str,
+) -> None:
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            while not _over(engine, stop, end, REDRAW_S):
+                live.update(live_view(engine.snapshot(), heads, title), refresh=True)
+    else:
+        while not _over(engine, stop, end, PLAIN_LINE_S):
+            console.print(plain_line(engine.snapshot(), heads), soft_wrap=True)
+
+
+def discard_output() -> None:
+    """Let nothing that is still printed fail: nobody reads it any more."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _over(engine: Engine, stop: threading.Event, end: float, wait_s: float) -> bool:

@@ -1,8 +1,8 @@
 """LSL's configuration: which file is in force, this machine only, and a session of its own.
 
-liblsl reads one file, ``lsl_api.cfg``, once, at its first call; pylsl has no other way to set what stands in
-it. So everything here comes before any import of pylsl. Format and search order are those of liblsl 1.18,
-``src/api_config.cpp`` and ``src/util/inireader.cpp``.
+liblsl reads one file, ``lsl_api.cfg``, once, at its first call; pylsl has no other way to set what stands
+in it. So everything here comes before any import of pylsl. Format and search order are those of liblsl
+1.18, ``src/api_config.cpp`` and ``src/util/inireader.cpp``.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def check_session_id(session_id: str) -> str:
     fits = 0 < len(session_id) <= LONGEST_ID and session_id.isascii() and session_id.isprintable()
     if not fits or session_id != session_id.strip() or any(sign in session_id for sign in FORBIDDEN):
         raise UsageError(
-            f"session id: got {session_id[: LONGEST_ID + 1]!r}, expected {NEW!r} or 1 to {LONGEST_ID} letters, "
-            f"digits and signs of ASCII, without {' '.join(FORBIDDEN)} and without space around it"
+            f"session id: got {session_id[: LONGEST_ID + 1]!r}, expected {NEW!r} or 1 to {LONGEST_ID} "
+            f"letters, digits and signs of ASCII, without {' '.join(FORBIDDEN)} and without space around it"
         )
     return session_id
 
@@ -124,8 +124,8 @@ class LslSession:
     def describe(self) -> str:
         """What a user must know, in words."""
         return (
-            f"LSL session {self.session_id!r}: only streams with the same SessionID are seen. Give it to every "
-            f"program that sends: its {FILE} needs the lines [lab] and SessionID = {self.session_id}. "
+            f"LSL session {self.session_id!r}: only streams with the same SessionID are seen. Give it to "
+            f"every program that sends: its {FILE} needs [lab] and SessionID = {self.session_id}. "
             "This prevents accidents, not attacks."
         )
 

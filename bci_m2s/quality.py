@@ -81,10 +81,11 @@ class RateGuard:
 GOOD, LOST, FLAT, RAILED, NOISY = range(5)
 STATES = ("good", "lost", "flat", "railed", "noisy")
 CAUSES = ("", "no samples", "", "railed", "noisy")  # what a reason calls samples that are missing
+_ORDER = ("no samples", "railed", "noisy", "flat")  # in which a reason names them
 
 LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
 COMPARABLE = 4  # channels of one unit that are judged by each other ...
-FEWEST_GOOD = 3  # ... while so many of them are good
+FEWEST_GOOD = 2  # ... while so many of them are good
 USUAL_S = 60.0  # a channel that is judged by itself: over so many good seconds ...
 LEARN_S = 2.0  # ... once there are so many
 TELL_AFTER_S = 1.0  # a state is told when it has lasted so long: blinks are no news
@@ -135,9 +136,7 @@ class ChannelQuality:
         self._lasted = np.zeros(n, dtype=np.int64)  # blocks for which each state has held
         self._told = np.zeros(n, dtype=np.int8)
         self._told_ago = np.full(n, self._tell_every)
-        self._hidden_ago = np.full(
-            n, np.iinfo(np.int32).max, dtype=np.int64
-        )  # blocks since railed or noisy
+        self._hidden_ago = np.full(n, 1 << 40)  # blocks since each channel was railed or noisy
         self.reset()
 
     def reset(self) -> None:
@@ -230,9 +229,6 @@ def name_channels(labels: Sequence[str], causes: dict[int, str], most: int = 4) 
         f"{cause}: {', '.join(names[:most])}" + (", …" if len(names) > most else "")
         for cause, names in sorted(named.items(), key=lambda item: _ORDER.index(item[0]))
     )
-
-
-_ORDER = ("no samples", "railed", "noisy", "flat")
 
 
 class _RunningMedian:

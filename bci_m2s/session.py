@@ -20,6 +20,7 @@ from bci_m2s.contract import load_model_file
 from bci_m2s.engine import Engine
 from bci_m2s.errors import StreamError
 from bci_m2s.live import run_engine, stop_on_signals
+from bci_m2s.lsl_setup import LslSession
 from bci_m2s.shipped import find_model
 from bci_m2s.terminal import make_console, print_summary, recording_line
 
@@ -39,7 +40,8 @@ class Options:
     duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session;
     device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
-    record : keep every sample as received in session.xdf, where there is an output folder
+    record : keep every sample as received in session.xdf, where there is an output folder;
+    lsl : LSL session of its own, told to the user and saved beside the results
     """
 
     duration_s: float = 0.0
@@ -50,6 +52,7 @@ class Options:
     notes: Mapping[str, Any] = field(default_factory=dict)
     source_ids: Mapping[str, str] = field(default_factory=dict)
     record: bool = True
+    lsl: LslSession | None = None
 
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
@@ -64,6 +67,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
             plan = build.pinned(plan, options.source_ids)
         say_model(console, plan)
         folder = build.make_folder(options.output) if options.output else None
+        say_lsl_session(console, options.lsl, folder)
         predictor = build.make_predictor(plan, options.device)
         try:
             connected = connect(plan, Surroundings(local_clock, console.print, stop.is_set))
@@ -129,6 +133,14 @@ def summarise(
 def say_saved(console: Console, folder: Path) -> None:
     """Say where everything is."""
     console.print(f"saved in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+
+
+def say_lsl_session(console: Console, lsl: LslSession | None, folder: Path | None) -> None:
+    """Tell of an LSL session of its own, and save what the senders need."""
+    if lsl is not None:
+        console.print(lsl.describe())
+        if folder is not None:
+            console.print(f"for the computers that send: {lsl.save(folder)}")
 
 
 def say_model(console: Console, plan: build.Plan) -> None:

@@ -67,8 +67,8 @@ class StepStage:
     @property
     def bad_channels(self) -> dict[str, str]:
         """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
-        places = np.flatnonzero(self.quality.states).tolist()
-        return {self.quality.labels[place]: STATES[self.quality.states[place]] for place in places}
+        states = self.quality.states  # replaced as a whole, so this copy stays consistent
+        return {self.quality.labels[place]: STATES[states[place]] for place in np.flatnonzero(states).tolist()}
 
     @property
     def quality_events(self) -> list[tuple[str, dict[str, Any]]]:
@@ -145,7 +145,7 @@ class ModalityStage:
         """Yield every window that the chunk completes, in order."""
         self.samples += len(chunk)
         for block, step in self._steps.push(chunk):
-            self._note_gaps(block)
+            self._note_news(block)
             self._observe(step, block)
             verdict = self._judge_rate(block)
             window = self._standardise(self._windows.push(step, block), verdict)
@@ -162,8 +162,8 @@ class ModalityStage:
 
     @property
     def bad_channels(self) -> dict[str, str]:
-        """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
-        return {}
+        """State of each channel that is not good now, by label: lost, flat, railed, noisy. Any thread."""
+        return self._steps.bad_channels
 
     # ---- controls: each is told as an event of its own name, with the sample that it comes before ----
 
@@ -246,13 +246,20 @@ class ModalityStage:
             self._was_ready = True
             self._say("baseline_complete", block.last_index, "baseline complete", {})
 
-    def _note_gaps(self, block: Block) -> None:
+    def _note_news(self, block: Block) -> None:
         for gap in self._steps.cutter.gaps:
             fields = {"after_s": gap.after_s, "step_s": gap.step_s, "lost_samples": gap.lost}
             self.lost_samples += gap.lost
             self.gaps += 1
             self._say("gap", block.first_index, gap.describe(), fields)
         self._steps.cutter.gaps.clear()
+        for first, n in self._steps.cutter.repairs:
+            message = f"{n} stamps were no numbers and were predicted"
+            self._say("stamps_repaired", first, message, {"samples": n})
+        self._steps.cutter.repairs.clear()
+        for message, fields in self._steps.quality_events:
+            self._say("quality", block.last_index, message, fields)
+        self._steps.quality_events.clear()
 
     def _say(self, kind: str, at_sample: int, message: str, fields: dict[str, Any]) -> None:
         fields = {"modality": self.modality, "at_sample": at_sample, **fields}

@@ -14,10 +14,24 @@ FLOORS = {
     **dict.fromkeys(("features", "networks", "simulator", "tensorfile", "yaml_file", "recording"), 1),
     **dict.fromkeys(("contract_schema", "contract_stream", "contract", "predictor", "sources", "sinks"), 2),
     **dict.fromkeys(("stages", "failover", "pipeline", "sender", "sender_process"), 3),
-    **dict.fromkeys(("workers", "feed", "acquisition", "health", "inference", "observer", "engine", "evaluate", "baseline_file", "training"), 4),
+    **dict.fromkeys(
+        (
+            "workers",
+            "feed",
+            "acquisition",
+            "health",
+            "inference",
+            "observer",
+            "engine",
+            "evaluate",
+            "baseline_file",
+            "training",
+        ),
+        4,
+    ),
     **dict.fromkeys(("lsl_setup", "config", "shipped", "build", "connect"), 5),
     **dict.fromkeys(("terminal", "live", "session", "playback", "demo"), 6),
-    **dict.fromkeys(("doctor", "soak", "cli", "__main__"), 6),
+    **dict.fromkeys(("doctor", "soak", "recover_command", "cli", "__main__"), 6),
 }
 # Packages that only these modules may import at all, function bodies included.
 ALLOWED = {
@@ -34,7 +48,7 @@ ALLOWED = {
     "pyxdf": {"sources.xdf"},
     "PyQt6": {"panel"},
     "pyqtgraph": {"panel"},
-    "rich": {"terminal", "live", "session", "playback", "demo", "doctor", "training"},
+    "rich": {"terminal", "live", "session", "playback", "demo", "doctor", "recover_command", "training"},
     "typer": {"cli"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

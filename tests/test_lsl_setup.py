@@ -20,7 +20,7 @@ from bci_m2s.lsl_setup import (
     with_session_id,
 )
 
-TEXT = "; a comment\n[multicast]\nResolveScope = machine\r\n\n[lab]\n  SessionID=old one  \nKnownPeers = {a, b}\n"
+TEXT = "; x\n[multicast]\nResolveScope = machine\r\n\n[lab]\n  SessionID=old one  \nKnownPeers = {a, b}\n"
 
 
 def written(path, text=TEXT):

@@ -133,7 +133,8 @@ class RecoveryReport:
         if self.is_whole:
             yield f"{self.path}: is whole ({self.chunks_kept} chunks, {checked}); nothing to recover"
         elif not self.n_places:
-            yield f"{self.path}: not damaged, but it ended without footers; {self.chunks_kept} chunks kept"
+            missing = "not damaged, but without all of its footers, or with some that count more samples"
+            yield f"{self.path}: {missing}; {self.chunks_kept} chunks kept"
         else:
             where = "1 place" if self.n_places == 1 else f"{self.n_places} places"
             yield (

@@ -18,6 +18,7 @@ from bci_m2s.recording.xdf_writer import FILE_HEADER, MAGIC, SAMPLES, STREAM_FOO
 
 MOST_LISTED = 200  # places, and gaps of a stream, that a report keeps; all are counted
 TELL_BYTES = 16 << 20
+UNTOLD = -1
 
 Progress = Callable[[str, int, int], None]
 
@@ -46,8 +47,10 @@ class Scan:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is damaged and every stream has its footer."""
-        return not self.n_places and all(one.footer_samples is not None for one in self.streams.values())
+        """Whether nothing is damaged and every stream has a footer that does not count other samples."""
+        return not self.n_places and all(
+            one.footer_samples in (one.samples, UNTOLD) for one in self.streams.values()
+        )
 
     def take(self, piece: Piece) -> None:
         """Note one piece."""
@@ -144,7 +147,7 @@ class Scan:
 
 
 def scan_recording(path: Path, file: BinaryIO, tell: Progress) -> Scan:
-    """Walk the file (progress to `tell`); once more when samples came before their header, which is then known.
+    """Walk the file; once more when samples came before their header, which is then known.
 
     Raises RecordingError when no stream header is whole.
     """
@@ -192,9 +195,9 @@ def pieces_of(
 
 
 def announced(xml: bytes) -> int:
-    """How many samples a footer counts; -1 when it does not say."""
+    """How many samples a footer counts; ``UNTOLD`` when it does not say."""
     try:
         text = (ET.fromstring(xml).findtext("sample_count") or "").strip()
     except (ET.ParseError, ValueError, LookupError):  # the latter two: odd encodings
-        return -1
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else -1
+        return UNTOLD
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else UNTOLD

@@ -14,7 +14,9 @@ class Sink(Protocol):
     says what cannot be written now, "" when all is well; after ``close`` it says what was never written.
     """
 
-    problem: str
+    @property
+    def problem(self) -> str:
+        """What cannot be written, in words."""
 
     def open(self) -> None:
         """Create files or outlets. Raises OutputError; never overwrites."""

@@ -21,6 +21,7 @@ from bci_m2s.sinks.events import event_line
 from bci_m2s.sinks.recorder import Recorder
 from bci_m2s.types import Chunk, Estimate, Event, Status, StatusReport, StreamInfo
 
+OFFSET_EVERY_S = 5.0
 OF_EACH_MODALITY = ("first_sample", "last_sample", "samples_crc", "filters_crc", "features_crc")
 
 
@@ -40,6 +41,7 @@ class RecordSink:
         self._modalities = list(session["modalities"])
         self._streams: dict[str, int] = {}  # by head
         self._events = 0
+        self._offset_s = -math.inf  # when offsets were noted last
 
     def open(self) -> None:
         """Announce the streams."""
@@ -79,7 +81,11 @@ class RecordSink:
         self._record(self._events, event.local_s, np.array([[event_line(event)]], object))
 
     def report(self, report: StatusReport) -> None:
-        """The state of the session is not kept here."""
+        """Note that these streams are in the local clock; readers look for measured offsets."""
+        if report.local_s - self._offset_s >= OFFSET_EVERY_S:
+            self._offset_s = report.local_s
+            for stream in (*self._streams.values(), self._events):
+                self._recorder.clock_offset(stream, report.local_s, 0.0)
 
     def close(self) -> None:
         """Nothing to let go: the recorder goes on."""

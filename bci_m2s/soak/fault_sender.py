@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from mmap import mmap
 from typing import IO, Any
@@ -46,6 +46,7 @@ class FaultSender:
     spec : what it sends
     ready_s : how long a start may take, s
     answer_s : how long an answer may take, s
+    environment : added to the child's; another LSLAPICFG for a sender of another session, for instance
 
     Attributes
     ----------
@@ -54,8 +55,16 @@ class FaultSender:
     history : (run, samples pushed) of each earlier run
     """
 
-    def __init__(self, spec: FaultSpec, ready_s: float = 30.0, answer_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        spec: FaultSpec,
+        ready_s: float = 30.0,
+        answer_s: float = 10.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.spec, self.uid = spec, ""
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self._environment = {**one_thread, **os.environ, **(environment or {})}
         self.history: list[tuple[int, int]] = []
         self._ready_s, self._answer_s = ready_s, answer_s
         self._child: subprocess.Popen[str] | None = None
@@ -91,7 +100,7 @@ class FaultSender:
             text=True,
             encoding="utf-8",
             pass_fds=(handle,),
-            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ},
+            env=self._environment,
         )
         self._reader = threading.Thread(
             target=_read_lines, args=(self._child.stdout, self._lines), daemon=True

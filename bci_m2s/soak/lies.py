@@ -283,12 +283,7 @@ class LyingStream:
         lie: Callable[[FloatArray, NDArray[np.int64]], Any],
         whole_numbers: bool = True,
     ) -> tuple[int, int]:
-        first_free = COUNTERS if self.spec.counters else 0
-        columns = [int(channel) for channel in channels]
-        if not columns or not all(first_free <= column < len(self.spec.labels) for column in columns):
-            raise ValueError(
-                f"channels: got {columns}, expected {first_free} to {len(self.spec.labels) - 1}"
-            )
+        columns = self._columns(channels)
         if not whole_numbers and self.spec.channel_format.startswith("int"):
             raise ValueError(
                 f"channel_format: got {self.spec.channel_format}, expected double64 or float32"
@@ -302,6 +297,14 @@ class LyingStream:
         span = self._span(seconds)
         self._sample_lies.append((*span, on_channels))
         return span
+
+    def _columns(self, channels: Sequence[int]) -> list[int]:
+        """Channels that may lie: those that carry no counter."""
+        free, end = COUNTERS if self.spec.counters else 0, len(self.spec.labels)
+        columns = [int(channel) for channel in channels]
+        if not columns or not all(free <= column < end for column in columns):
+            raise ValueError(f"channels: got {columns}, expected {free} to {end - 1}")
+        return columns
 
     def _nan_samples(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
         return self._lie_of_samples(channels, seconds, lambda x, _: np.full_like(x, math.nan), False)
@@ -319,8 +322,10 @@ class LyingStream:
         )
 
     def _flat(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
-        first = self.true_samples(np.array([self.made]))[0, [int(channel) for channel in channels]]
-        return self._lie_of_samples(channels, seconds, lambda x, _: np.broadcast_to(first, x.shape))
+        """The value of the first sample, again and again."""
+        columns = self._columns(channels)
+        first = self._noise[self.made % NOISE_N, columns]
+        return self._lie_of_samples(columns, seconds, lambda x, _: np.broadcast_to(first, x.shape))
 
     def _louder(self, channels: Sequence[int], factor: float, seconds: float) -> tuple[int, int]:
         return self._lie_of_samples(channels, seconds, lambda x, _: x * factor)

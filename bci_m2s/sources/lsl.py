@@ -314,7 +314,7 @@ class LslSource:
         }
         uid = self._watch.look(pylsl.local_clock(), listed, last_received_s, gap_s, moved)
         if uid:
-            answer = _ask(seen[uid], listed[uid])
+            answer = ask(seen[uid], listed[uid])
             self._watch.answer(pylsl.local_clock(), uid, answer)
         return self._watch.problem
 
@@ -339,8 +339,11 @@ class LslSource:
             self._inlet = self._network = None
 
 
-def _ask(raw: Any, brief: StreamInfo) -> StreamInfo | None:
-    """The full description of a sender, None when it does not give one in time."""
+def ask(raw: Any, brief: StreamInfo) -> StreamInfo | None:
+    """The full description of a sender, None when it does not give one within ``ASK_S``.
+
+    raw : the sender as a resolver found it; brief : the same, see ``brief_info``
+    """
     try:
         refuse_absurd(brief)
     except StreamError:

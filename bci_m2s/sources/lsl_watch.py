@@ -117,7 +117,7 @@ class IdentityWatch:
         self._listed: Mapping[str, StreamInfo] = {}
         self._first_seen_s: dict[str, float] = {}
         self._twins: set[str] = set()
-        self._left: set[str] = set()  # the connection moved away from them, and they are listed still
+        self._left: set[str] = set()  # the connection moved away from it, and it is listed ever since
         self._checking = False
         self._checking_since_s = math.nan
         self._moved_in_check = False
@@ -184,7 +184,7 @@ class IdentityWatch:
     def _notice_change(self, now_s: float, gap_s: float, moved: Moved) -> None:
         new_gap = gap_s > self._settled_gap_s
         if moved is Moved.YES:
-            self._left |= {self._from} & set(self._listed)
+            self._left = {self._from}
             self._begin(now_s, moved=True)
         elif new_gap and moved is Moved.UNKNOWN and not self._checking:
             self._begin(now_s, moved=False)

@@ -24,7 +24,7 @@ def spec(**fields):
 
 
 def played(commands=(), seconds=4.0, tick_s=0.011, **fields):
-    """A stream played in simulated time, with commands (when, name, arguments): stamps, samples, answers."""
+    """Play a stream in simulated time, with commands (when, name, arguments)."""
     stream = LyingStream(FaultSpec("lies", **{"seed": 3} | fields), 100.0)
     waiting, answers, stamps, samples, pushes = list(commands), [], [], [], []
     for tick in range(1, round(seconds / tick_s)):
@@ -170,7 +170,7 @@ def test_an_integer_stream_keeps_its_counter_and_cannot_send_nan():
     [
         ("nan_stampz", {}, "command: got 'nan_stampz'; nearest: 'nan_stamps'"),
         ("flat", {"channels": [0], "seconds": 1.0}, r"channels: got \[0\], expected 2 to 4"),
-        ("flat", {"channels": [5], "seconds": 1.0}, "expected 2 to 4|out of bounds"),
+        ("flat", {"channels": [5], "seconds": 1.0}, r"channels: got \[5\], expected 2 to 4"),
         ("drop", {"n": 0}, "got 0 samples, expected 1 or more"),
         ("drop", {"m": 3}, "unexpected keyword"),
         ("rate_factor", {"factor": -1.0}, "factor: got -1.0"),
@@ -272,7 +272,7 @@ def test_a_killed_sender_is_accounted_for_and_returns_as_the_next_run():
         old = samples[samples[:, 1] == 0, 0]
         new = samples[samples[:, 1] == 1, 0]
         assert run == 0
-        assert 200 < pushed
+        assert pushed > 200
         assert not len(old) or old.max() < pushed + sender.spec.chunk_n
         np.testing.assert_array_equal(new, np.arange(len(new)))
         source.close()

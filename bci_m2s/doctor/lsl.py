@@ -1,0 +1,294 @@
+"""Checks of LSL: the library, its configuration, ports, network, a round trip, the clock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bci_m2s.doctor import Finding
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.lsl_setup import in_force, places, read_settings
+
+LIBRARY = re.compile(r"(lib)?lsl(32|64)?(-debug)?(\.so[.\d]*|(\.[\d.]+)?\.dylib|\.dll)")
+OLDEST_LIBRARY = 116  # 1.16; liblsl counts 100 * major + minor
+SITE_GROUP = "239.255.172.215"  # multicast group of ResolveScope "site", liblsl's default
+TUNNELS = ("tun", "tap", "wg", "ppp", "utun", "docker", "veth", "br-", "virbr", "vmnet", "vboxnet")
+ROUND_TRIP_S = 5.0
+ROUND_TRIPS = 20
+FEW_PORTS = 8
+COARSE_S = 1e-3
+
+
+# ---- library ----
+
+
+def check_library(
+    environment: Mapping[str, str] = os.environ,
+    loaded: tuple[int, Path] | None = None,
+    folders: Iterable[Path] | None = None,
+) -> list[Finding]:
+    """Which liblsl is used, and which others could be taken by mistake.
+
+    loaded : version as liblsl counts it, and its file; folders : where else to look
+    """
+    number, path = _loaded() if loaded is None else loaded
+    old = number < OLDEST_LIBRARY
+    update = "Update pylsl (pip install -U pylsl): its wheel carries a recent liblsl."
+    what = f"{number // 100}.{number % 100} from {path}"
+    made = [Finding("liblsl", "warn" if old else "ok", what, update if old else "")]
+    wanted = environment.get("PYLSL_LIB", "")
+    if wanted:
+        remedy = "Unset PYLSL_LIB unless you need that build."
+        made.append(Finding("PYLSL_LIB", "warn", f"chooses the library: {wanted}", remedy))
+    others = _other_libraries(path, _library_folders(environment) if folders is None else folders)
+    if others:
+        remedy = "Harmless while they are the same version. Else remove them: two builds at once can crash."
+        made.append(Finding("other liblsl", "warn", ", ".join(map(str, others)), remedy))
+    else:
+        made.append(Finding("other liblsl", "ok", "none found"))
+    return made
+
+
+def _loaded() -> tuple[int, Path]:
+    import pylsl
+    import pylsl.lib
+
+    return int(pylsl.library_version()), Path(pylsl.lib.lib._name)
+
+
+def _library_folders(environment: Mapping[str, str]) -> list[Path]:
+    named = {"win32": "PATH", "darwin": "DYLD_LIBRARY_PATH"}.get(sys.platform, "LD_LIBRARY_PATH")
+    listed = [Path(part) for part in environment.get(named, "").split(os.pathsep) if part]
+    roots = {sys.prefix, sys.base_prefix, environment.get("CONDA_PREFIX", sys.prefix)}
+    inside = [Path(root) / part for root in sorted(roots) for part in ("lib", "Library/bin")]
+    usual = [Path(part) for part in ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib", "/lib")]
+    return [*listed, *inside, *usual, *_linker_folders()]
+
+
+def _linker_folders() -> list[Path]:
+    """Folders of the libraries called lsl that the system's linker knows."""
+    program = shutil.which("ldconfig", path=f"/sbin:/usr/sbin:{os.environ.get('PATH', '')}")
+    if program is None:
+        return []
+    try:
+        said = subprocess.run([program, "-p"], capture_output=True, text=True, timeout=2.0, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    files = (line.rpartition("=> ")[2] for line in said.stdout.splitlines() if "lsl" in line)
+    return [Path(file).parent for file in files]
+
+
+def _other_libraries(loaded: Path, folders: Iterable[Path]) -> list[Path]:
+    """Files called liblsl that are not the loaded one, links resolved, each once."""
+    found: dict[Path, None] = {}
+    for folder in dict.fromkeys(folders):
+        with contextlib.suppress(OSError):  # not there, or not ours to read
+            for file in sorted(folder.iterdir()):
+                if LIBRARY.fullmatch(file.name) and file.resolve() != loaded.resolve():
+                    found[file.resolve()] = None
+    return list(found)
+
+
+# ---- configuration ----
+
+
+def check_configuration(environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Which configuration file is in force, and what it says."""
+    path, settings = in_force(environment)
+    made = []
+    for place in places(environment):
+        if place == path:
+            break
+        named = str(place) == environment.get("LSLAPICFG")
+        if named or place.is_file():
+            made.append(_ignored(place))
+    scope = settings.get("multicast.ResolveScope", "site")
+    session = settings.get("lab.SessionID", "default")
+    said = f"{path or 'no file, liblsl goes by its defaults'}: ResolveScope {scope}, SessionID {session}"
+    hint = ""
+    if session == "default":
+        hint = "All of LSL on this network is in the same session; --session-id new gives one of its own."
+    if scope == "machine":
+        hint = "Streams of other computers are not seen: to see them, set ResolveScope = site."
+    return [*made, Finding("LSL configuration", "ok", said, hint)]
+
+
+def _ignored(place: Path) -> Finding:
+    try:
+        read_settings(place)
+        problem = f"{place}: passed over"
+    except ConfigurationError as error:
+        problem = str(error)
+    return Finding(
+        "LSL configuration", "bad", f"liblsl ignores {problem}", "Correct the file, or remove it."
+    )
+
+
+# ---- ports and network ----
+
+
+def can_bind(kind: socket.SocketKind, port: int, shared: bool = False) -> bool:
+    """Whether a port of all IPv4 addresses is free now. shared : as liblsl binds its multicast port."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if shared:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+def check_ports(
+    settings: Mapping[str, str] | None = None, free: Callable[..., bool] = can_bind
+) -> list[Finding]:
+    """Whether streams can be found and sent, and what a firewall must let through."""
+    settings = in_force()[1] if settings is None else settings
+    multicast = int(settings.get("ports.MulticastPort", 16571))
+    first, count = int(settings.get("ports.BasePort", 16572)), int(settings.get("ports.PortRange", 32))
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    usable = sum(all(free(kind, port) for kind in kinds) for port in range(first, first + count))
+    what = f"{usable} of {count} free; a stream that is sent takes one"
+    allow = f"A firewall must let through: UDP {multicast}, UDP and TCP {first} to {first + count - 1}."
+    remedy = allow if usable >= FEW_PORTS else f"End programs that send streams and are not needed. {allow}"
+    made = [Finding("LSL ports", "ok" if usable >= FEW_PORTS else "warn", what, remedy)]
+    if not free(socket.SOCK_DGRAM, multicast, shared=True):
+        what = f"UDP {multicast}, by which streams are found, is held by another program"
+        made.append(
+            Finding("multicast port", "bad", what, "Find that program (ss -ulpn, netstat -abn), end it.")
+        )
+    return made
+
+
+def route_to(group: str) -> str:
+    """This computer's address on the way to a multicast group. Raises OSError where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((group, 16571))  # of a UDP socket: nothing is sent
+        return str(probe.getsockname()[0])
+
+
+def has_ipv6() -> bool:
+    """Whether IPv6 works inside this computer."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def check_network(
+    settings: Mapping[str, str] | None = None,
+    route: Callable[[str], str] = route_to,
+    ipv6: Callable[[], bool] = has_ipv6,
+    interfaces: Sequence[str] | None = None,
+) -> list[Finding]:
+    """Interfaces, the way of multicast, IPv6."""
+    settings = in_force()[1] if settings is None else settings
+    names = [name for _, name in socket.if_nameindex()] if interfaces is None else list(interfaces)
+    return [_multicast(settings, route, names), _ipv6(settings.get("ports.IPv6", "allow"), ipv6())]
+
+
+def _multicast(settings: Mapping[str, str], route: Callable[[str], str], names: Sequence[str]) -> Finding:
+    said = f"interfaces {', '.join(names)}"
+    try:
+        said += f"; multicast leaves by {route(SITE_GROUP)}"
+    except OSError as problem:
+        local = settings.get("multicast.ResolveScope") == "machine"
+        remedy = "Connect the network of the senders, or name their addresses as KnownPeers in lsl_api.cfg."
+        what = f"{said}; no way for multicast: {problem.strerror}"
+        return Finding("network", "ok" if local else "warn", what, "" if local else remedy)
+    tunnels = [name for name in names if name.startswith(TUNNELS)]
+    if tunnels:
+        remedy = (
+            f"If streams are not found, switch {', '.join(tunnels)} off: multicast may take the wrong way."
+        )
+        return Finding("network", "warn", said, remedy)
+    return Finding("network", "ok", said)
+
+
+def _ipv6(setting: str, works: bool) -> Finding:
+    what = f"{'works' if works else 'is not there'}; LSL's setting: {setting}"
+    if works or not setting.startswith("force"):
+        return Finding("IPv6", "ok", what)
+    return Finding("IPv6", "bad", what, "Set IPv6 = allow under [ports] in lsl_api.cfg.")
+
+
+# ---- round trip and clock ----
+
+
+def round_trip(limit_s: float = ROUND_TRIP_S) -> tuple[float, list[float]]:
+    """Send samples to this program itself over LSL.
+
+    Returns how long the stream took to be found (NaN: it was not), and each sample's way, in seconds.
+    """
+    import pylsl
+
+    begun = time.monotonic()
+    name = f"bci-m2s-doctor-{uuid.uuid4().hex}"
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Doctor", 1, 0, "double64", name))
+    found = pylsl.resolve_byprop("source_id", name, 1, limit_s / 2)
+    if not found:
+        return float("nan"), []
+    found_s = time.monotonic() - begun
+    inlet = pylsl.StreamInlet(found[0], recover=False)
+    ways_s: list[float] = []
+    with contextlib.suppress(pylsl.util.TimeoutError, pylsl.util.LostError):
+        inlet.open_stream(timeout=limit_s / 4)
+        outlet.wait_for_consumers(limit_s / 8)
+        while len(ways_s) < ROUND_TRIPS and time.monotonic() - begun < limit_s:
+            sent_s = pylsl.local_clock()
+            outlet.push_sample([sent_s], sent_s)
+            values, _ = inlet.pull_sample(timeout=0.2)
+            if values is not None:
+                ways_s.append(pylsl.local_clock() - values[0])
+    inlet.close_stream()
+    return found_s, ways_s
+
+
+def check_round_trip(tried: Callable[[], tuple[float, list[float]]] = round_trip) -> list[Finding]:
+    """Whether a stream of this computer is found and its samples come."""
+    found_s, ways_s = tried()
+    firewall = (
+        "A firewall, a VPN or a wrong lsl_api.cfg stops it: see LSL ports and LSL configuration here."
+    )
+    if np.isnan(found_s):
+        what = f"a stream of this very program was not found in {ROUND_TRIP_S / 2:g} s"
+        return [Finding("LSL round trip", "bad", what, firewall)]
+    if not ways_s:
+        return [Finding("LSL round trip", "bad", "a stream was found, but no sample of it came", firewall)]
+    median_ms = 1e3 * float(np.median(ways_s))
+    what = f"found in {found_s:.2f} s; a sample takes {median_ms:.2f} ms (median of {len(ways_s)})"
+    return [Finding("LSL round trip", "ok", what)]
+
+
+def check_clock(read: Callable[[], float] | None = None, reads: int = 20_000) -> list[Finding]:
+    """Whether time is fine-grained and never goes back."""
+    if read is None:
+        from bci_m2s.sources.lsl import local_clock
+
+        read = local_clock
+    steps_s = np.diff([read() for _ in range(reads)])
+    info = time.get_clock_info("monotonic")
+    if (steps_s < 0).any() or not info.monotonic:
+        what = f"LSL's clock went back by {-1e3 * steps_s.min():.3f} ms"
+        remedy = "Stop programs that set the clock; in a virtual machine, use another one."
+        return [Finding("clock", "bad", what, remedy)]
+    finest_s = float(steps_s[steps_s > 0].min(initial=np.inf))
+    fine_ns, system_ns = 1e9 * finest_s, 1e9 * info.resolution
+    what = f"LSL's clock moves in steps of {fine_ns:.0f} ns; the system's: {system_ns:.0f} ns"
+    if finest_s <= COARSE_S:
+        return [Finding("clock", "ok", what)]
+    remedy = "Stamps are too coarse for timing; update liblsl or the system."
+    return [Finding("clock", "warn", what, remedy)]

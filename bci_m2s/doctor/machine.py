@@ -1,0 +1,194 @@
+"""Checks of the computer: versions, GPU, disk, load, power, display."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
+
+import numpy as np
+
+from bci_m2s.doctor import Finding, State
+
+SAMPLE_BYTES = 1 + 8 + 64 * 4  # of a recording: flag, stamp, 64 channels of float32 (XDF 1.0)
+RECORDED_HZ = 1000
+FEW_HOURS, TOO_FEW_HOURS = 4.0, 0.5
+MODEL = "demo-62ch-eye"
+PASSES = 20
+INSTALL = "Set up again, in a virtual environment of its own: pip install ."
+
+
+def check_versions(
+    needed: Sequence[str] | None = None,
+    found: Callable[[str], str] = version,
+    python: tuple[int, ...] = sys.version_info[:3],
+) -> list[Finding]:
+    """Python and packages against what the package asks for. needed : requirements, "numpy>=1.26"."""
+    try:
+        wanted = metadata("bci_m2s")["Requires-Python"] or ""
+        needed = requires("bci_m2s") or [] if needed is None else needed
+    except PackageNotFoundError:
+        return [Finding("versions", "bad", "bci_m2s is not installed as a package", INSTALL)]
+    shown = ".".join(map(str, python))
+    enough = python >= _numbers(wanted)
+    made = [
+        Finding(
+            "Python",
+            "ok" if enough else "bad",
+            f"{shown} on {platform.platform()}" + ("" if enough else f", expected {wanted}"),
+            "" if enough else f"Install Python {wanted.lstrip('>=')} or newer, and bci_m2s with it.",
+        )
+    ]
+    problems = _package_problems(needed, found)
+    said = "; ".join(problems) or "all that are needed, recent enough"
+    made.append(Finding("packages", "bad" if problems else "ok", said, INSTALL if problems else ""))
+    return made
+
+
+def _package_problems(needed: Sequence[str], found: Callable[[str], str]) -> list[str]:
+    problems = []
+    for requirement in needed:
+        match = re.fullmatch(r"([\w.-]+)\s*>=\s*([\d.]+)", requirement)
+        if match is None:  # of an extra, or without a lower limit
+            continue
+        name, least = match.groups()
+        try:
+            got = found(name)
+        except PackageNotFoundError:
+            problems.append(f"{name} is missing")
+            continue
+        if _numbers(got) < _numbers(least):
+            problems.append(f"{name}: got {got}, expected {least} or newer")
+    return problems
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version: "2.4.1+cu126" gives (2, 4, 1)."""
+    match = re.search(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in match.group().split(".")) if match else ()
+
+
+def nvidia_gpus() -> list[str]:
+    """Name and driver of each NVIDIA GPU, as the driver's own program says; [] where there is none."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=2.0, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = said.stdout.splitlines() if said.returncode == 0 else []
+    return [
+        f"{name.strip()}, driver {driver.strip()}"
+        for name, _, driver in (row.partition(",") for row in lines)
+    ]
+
+
+def check_gpu(
+    gpus: Callable[[], list[str]] = nvidia_gpus, device_type: Callable[[], str] | None = None
+) -> list[Finding]:
+    """Which device a network runs on. device_type : "cpu" or "cuda", what torch chooses."""
+    there = gpus()
+    chosen = (device_type or _chosen_device)()
+    if chosen != "cpu":
+        return [Finding("GPU", "ok", f"{'; '.join(there) or chosen}: used")]
+    if not there:
+        return [Finding("GPU", "ok", "none: the CPU is used, which is enough for live estimates")]
+    what = f"{'; '.join(there)}: torch cannot use it, the CPU is used"
+    remedy = "Live estimates need no GPU. For training, install a build of torch for this driver's CUDA."
+    return [Finding("GPU", "warn", what, remedy)]
+
+
+def _chosen_device() -> str:
+    from bci_m2s.predictor import resolve_device
+
+    return str(resolve_device("auto").type)
+
+
+def check_model(clock: Callable[[], float] = time.perf_counter) -> list[Finding]:
+    """How long a shipped model takes for one window."""
+    from bci_m2s.predictor import load_model
+    from bci_m2s.shipped import find_model
+
+    model = load_model(find_model(MODEL))
+    model.warm_up()
+    modality, spec = next(iter(model.contract.modalities.items()))
+    window = np.zeros((1, model.contract.window.steps, spec.feature.n_features))
+    spent_ms = []
+    for _ in range(PASSES):
+        begun = clock()
+        model.logits(modality, window)
+        spent_ms.append(1e3 * (clock() - begun))
+    median_ms, hop_ms = float(np.median(spent_ms)), 1e3 * model.contract.window.hop_s
+    what = f"{MODEL} on {model.device}: {median_ms:.1f} ms a window (median of {PASSES}), one is due every"
+    if median_ms < hop_ms / 4:
+        return [Finding("model", "ok", f"{what} {hop_ms:.0f} ms")]
+    remedy = "Close other programs, or give the network more threads (`threads:` in the pipeline)."
+    return [Finding("model", "warn" if median_ms < hop_ms else "bad", f"{what} {hop_ms:.0f} ms", remedy)]
+
+
+def check_disk(folder: Path = Path(), free_bytes: int | None = None) -> list[Finding]:
+    """How long a recording of 64 channels at 1 kHz fits where this folder is."""
+    free = shutil.disk_usage(folder).free if free_bytes is None else free_bytes
+    hours = free / (SAMPLE_BYTES * RECORDED_HZ * 3600)
+    state: State = "ok" if hours >= FEW_HOURS else "warn" if hours >= TOO_FEW_HOURS else "bad"
+    what = f"{free / 1e9:.1f} GB free in {folder.resolve()}: {hours:.1f} h of 64 channels at 1 kHz"
+    return [Finding("disk", state, what, "" if state == "ok" else "Make room, or record to another disk.")]
+
+
+def check_load(load: float | None = None, cores: int | None = None) -> list[Finding]:
+    """Whether the processor has time left. load : mean number of running programs in the last minute."""
+    if cores is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if load is None:
+        if not hasattr(os, "getloadavg"):
+            return [Finding("load", "ok", f"{cores} cores; this system does not tell its load")]
+        load = os.getloadavg()[0]
+    what = f"{load:.1f} on average in the last minute, {cores} cores"
+    if load <= 0.8 * cores:
+        return [Finding("load", "ok", what)]
+    return [
+        Finding("load", "warn", what, "Close other programs: estimates come late when no core is free.")
+    ]
+
+
+def check_power(system: Path = Path("/sys")) -> list[Finding]:
+    """Whether power is saved at the cost of speed; nothing where this system does not tell."""
+    made = []
+    governor = _word(system / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    if governor:
+        saving = governor == "powersave"
+        remedy = "If estimates come late, choose the performance profile of the system's power settings."
+        made.append(
+            Finding("processor speed", "warn" if saving else "ok", governor, remedy if saving else "")
+        )
+    supplies = sorted((system / "class/power_supply").glob("*"))
+    mains = [_word(supply / "online") for supply in supplies if _word(supply / "type") == "Mains"]
+    if mains:
+        plugged = "1" in mains
+        what, remedy = ("mains", "") if plugged else ("battery", "Plug the computer in for a session.")
+        made.append(Finding("power", "ok" if plugged else "warn", what, remedy))
+    return made
+
+
+def _word(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def check_display(environment: Mapping[str, str] = os.environ, system: str = sys.platform) -> list[Finding]:
+    """Whether a window can be drawn."""
+    shown = [f"{key}={environment[key]}" for key in ("WAYLAND_DISPLAY", "DISPLAY") if environment.get(key)]
+    if shown or system in ("darwin", "win32"):
+        return [Finding("display", "ok", ", ".join(shown) or "there is one")]
+    return [Finding("display", "ok", "none: everything runs on the terminal")]
