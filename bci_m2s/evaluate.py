@@ -29,6 +29,7 @@ def run_offline(
             for stamp, row in zip(chunk.times, chunk.samples, strict=True):
                 pipeline.take_marker(float(stamp), str(row[0]))
         else:
+            pipeline.clock_offset_s[key] = sources[key].clock_offset_s(0.0)
             estimates = pipeline.push(key, chunk)
         for event in pipeline.events():
             yield replace(event, wall_s=time.time())

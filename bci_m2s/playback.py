@@ -20,6 +20,7 @@ from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.evaluate import run_offline
 from bci_m2s.health import StreamHealth
 from bci_m2s.live import stop_on_signals
+from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.session import Options, play, say_model, say_saved
 from bci_m2s.shipped import names
 from bci_m2s.simulator.settings import SimulatorSettings
@@ -94,6 +95,7 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
         check(plan, modality, info)
         streams[modality] = replace(stream, info=info)
     texts = [stream for stream in recording.streams if stream.is_text and stream.n_samples]
+    texts = [stream for stream in texts if stream.info.type != EVENTS_TYPE]
     return Match(plan, streams, texts[0] if len(texts) == 1 else None)
 
 
@@ -114,7 +116,9 @@ def _replay_fast(
     folder: Path | None,
     console: Console,
 ) -> None:
-    connected = _connect(match, time.perf_counter, loops=loops)
+    # where one line is made of several modalities, their windows must come in the order of their ends
+    chunk_s = None if match.plan.settings.modality == "each" else match.plan.contract.window.hop_s / 2
+    connected = _connect(match, time.perf_counter, loops=loops, chunk_s=chunk_s)
     infos = {modality: source.info for modality, source in connected.sources.items()}
     pipeline = build.make_pipeline(match.plan, predictor, infos, connected.clock)
     if options.baseline is not None:
@@ -217,6 +221,7 @@ def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
     for warning in recording.warnings:
         make_console().print(f"{file.name}: {warning}", style="yellow")
     streams = [stream for stream in recording.streams if stream.n_samples]
+    streams = [stream for stream in streams if stream.info.type not in (ESTIMATES_TYPE, EVENTS_TYPE)]
     if not streams:
         raise StreamError(f"{file}: no stream of it holds a sample")
     send(replay_sources(streams, speed=speed, loops=loops, clock=local_clock), 0.0)

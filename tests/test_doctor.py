@@ -157,6 +157,11 @@ class TestConfiguration:
         assert (one.state, one.what) == ("ok", f"{path}: ResolveScope machine, SessionID x")
         assert "other computers are not seen" in one.what_to_do
 
+    def test_a_log_file_is_told(self, tmp_path):
+        _, found = self.check(tmp_path, "[log]\nfile = /somewhere/x.log\n")
+        assert states(found) == {"LSL log": "warn", "LSL configuration": "ok"}
+        assert "/somewhere/x.log" in found[0].what
+
     def test_defaults(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         one = only(self.check(tmp_path, named=False)[1])

@@ -113,6 +113,9 @@ def check_configuration(environment: Mapping[str, str] = os.environ) -> list[Fin
         named = str(place) == environment.get("LSLAPICFG")
         if named or place.is_file():
             made.append(_ignored(place))
+    if log := settings.get("log.file"):
+        remedy = f"Remove `file` under [log] in {path} unless you want that."
+        made.append(Finding("LSL log", "warn", f"liblsl appends its log to {log}", remedy))
     scope = settings.get("multicast.ResolveScope", "site")
     session = settings.get("lab.SessionID", "default")
     said = f"{path or 'no file, liblsl goes by its defaults'}: ResolveScope {scope}, SessionID {session}"

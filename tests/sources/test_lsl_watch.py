@@ -361,6 +361,7 @@ def returns_with_other_units_and_shape():
         right = sender.spec.labels
         sender.restart(units=("V",) * 5)
         listener.until(lambda: listener.problem.startswith("units: got 'V', 'V'"))
+        listener.until(lambda: listener.runs.get(1, 0) > 100)
         sender.kill()
         sender.restart(units=(), labels=right[:3])
         listener.until(lambda: listener.problem.startswith("returned with 3 channels, expected 5"))
