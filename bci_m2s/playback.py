@@ -20,7 +20,6 @@ from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.evaluate import run_offline
 from bci_m2s.health import StreamHealth
 from bci_m2s.live import stop_on_signals
-from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.session import Options, play, say_model, say_saved
 from bci_m2s.shipped import names
 from bci_m2s.simulator.settings import SimulatorSettings
@@ -94,8 +93,7 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
         info = renamed(stream.info, settings.rename)
         check(plan, modality, info)
         streams[modality] = replace(stream, info=info)
-    texts = [stream for stream in recording.streams if stream.is_text and stream.n_samples]
-    texts = [stream for stream in texts if stream.info.type != EVENTS_TYPE]
+    texts = [stream for stream in recording.raw_streams if stream.is_text and stream.n_samples]
     return Match(plan, streams, texts[0] if len(texts) == 1 else None)
 
 
@@ -220,8 +218,7 @@ def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
     recording = open_recording(file)
     for warning in recording.warnings:
         make_console().print(f"{file.name}: {warning}", style="yellow")
-    streams = [stream for stream in recording.streams if stream.n_samples]
-    streams = [stream for stream in streams if stream.info.type not in (ESTIMATES_TYPE, EVENTS_TYPE)]
+    streams = [stream for stream in recording.raw_streams if stream.n_samples]
     if not streams:
         raise StreamError(f"{file}: no stream of it holds a sample")
     send(replay_sources(streams, speed=speed, loops=loops, clock=local_clock), 0.0)

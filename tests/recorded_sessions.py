@@ -41,9 +41,11 @@ def record_session(
     chunks: Mapping[str, Sequence[Chunk]],
     markers: Sequence[Chunk] = (),
     recorder_of: Any = None,
+    source_of: Any = ScriptedSource,
     **settings: Any,
 ) -> Path:
-    """Run a session to its end and return session.xdf. recorder_of : wraps the recorder."""
+    """Run a session to its end and return session.xdf. recorder_of : wraps the recorder;
+    source_of : the class of the sources."""
     folder.mkdir(exist_ok=True)
     streams = {modality: {"type": INFOS[modality].type} for modality in chunks}
     extra = {"markers": {"type": "Markers"}} if markers else {}
@@ -55,7 +57,7 @@ def record_session(
     recorder, _ = build.make_recorder(folder, list(infos.values()), time.monotonic)
     recorder = recorder_of(recorder) if recorder_of else recorder
     sinks = [*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), Collector()]
-    sources = {modality: ScriptedSource(infos[modality], one) for modality, one in chunks.items()}
+    sources = {modality: source_of(infos[modality], one) for modality, one in chunks.items()}
     marks = ScriptedSource(MARKER_INFO, markers) if markers else None
     engine = Engine(pipeline, sources, sinks, time.monotonic, marks, recorder)
     engine.start()

@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-import recorded_sessions
 from recorded_sessions import chunks_of, record_session
 from small_sessions import EEG_INFO, Collector, ScriptedSource, eeg, pipeline
 
@@ -192,10 +191,9 @@ def test_a_sender_in_doubt_gives_no_estimates_and_the_recording_replays(tmp_path
             return super().pull(timeout_s)
 
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setattr(recorded_sessions, "ScriptedSource", Doubted)
     monkeypatch.setattr("bci_m2s.acquisition.WATCH_EVERY_S", 0.005)
     try:
-        path = record_session(tmp_path / "s", {"eeg": chunks})
+        path = record_session(tmp_path / "s", {"eeg": chunks}, source_of=Doubted)
     finally:
         monkeypatch.undo()
     result = verify(path)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sessions import EEG_INFO, EYE_INFO, ScriptedSource, eeg, eye, pipeline
 
+from bci_m2s.evaluate import run_offline
 from bci_m2s.failover import Chooser, fuse, voices
-from bci_m2s.types import Estimate, Stamps, Status
+from bci_m2s.types import Chunk, Estimate, Stamps, Status
 
 HOP_S = 0.25
 NAN = math.nan
@@ -338,6 +340,7 @@ def rows_of(modality, runs, phase_s, delay_s):
     return rows
 
 
+@settings(max_examples=400)
 @given(st.lists(STREAM, min_size=1, max_size=3), st.sampled_from(["auto", "fused"]), st.floats(0.3, 3.0))
 def test_any_sequence(streams, mode, back_after_s):
     names = ("eeg", "eye", "ecg")[: len(streams)]
@@ -380,3 +383,61 @@ def test_any_sequence(streams, mode, back_after_s):
     # nothing was, or a return, which takes its time
     assert mode == "fused" or changes <= 2 * failures + len(names) + len(names) * length_s / back_after_s
     assert outputs <= len(script)
+
+
+# ---- with a real pipeline ----
+
+
+def chunks_of(times, samples, most, rng):
+    """A stream in chunks of one to `most` samples."""
+    cuts = np.cumsum(rng.integers(1, most + 1, size=len(times)))
+    cuts = cuts[cuts < len(times)]
+    return [Chunk.of(*pair) for pair in zip(np.split(times, cuts), np.split(samples, cuts), strict=True)]
+
+
+def session_with_an_outage(mode, seed):
+    """Everything that comes out of 30 s in which the EEG is gone from 12 s to 15 s."""
+    rng = np.random.default_rng(seed)
+    times, samples = eeg(30.0)
+    there = (times < 1012.0) | (times >= 1015.0)
+    made = {
+        "eeg": ScriptedSource(EEG_INFO, chunks_of(times[there], samples[there], 64, rng)),
+        "eye": ScriptedSource(EYE_INFO, chunks_of(*eye(30.0), 30, rng)),
+    }
+    runs = pipeline({"eeg": EEG_INFO, "eye": EYE_INFO})
+    runs.chooser = Chooser(mode, ("eeg", "eye"), HOP_S)
+    items = list(run_offline(runs, made))
+    estimates = [item for item in items if isinstance(item, Estimate)]
+    return estimates, [item for item in items if not isinstance(item, Estimate) and item.kind == "failover"]
+
+
+@pytest.mark.parametrize("mode", ["auto", "fused"])
+def test_an_outage_of_the_preferred_stream(mode):
+    estimates, events = session_with_an_outage(mode, 1)
+    answers = [one for one in estimates if one.status is Status.OK]
+    first = next(number for number, one in enumerate(estimates) if one.status is Status.OK)
+    assert all(
+        one.status is Status.OK for one in estimates[first:]
+    )  # never silent, never without an answer
+    steps_s = np.diff([one.end_s for one in answers])
+    assert steps_s.max() < 3 * HOP_S
+    together = "eeg+eye" if mode == "fused" else "eeg"
+    by_time = {one.end_s - 1000: one.modality for one in answers}
+    assert {name for end_s, name in by_time.items() if 10.5 < end_s < 12.0} == {together}
+    assert {name for end_s, name in by_time.items() if 12.8 < end_s < 15.0} == {"eye"}
+    assert answers[-1].modality == together
+    assert [(event.fields["from"], event.fields["to"]) for event in events] == [
+        ("", "eye"),
+        ("eye", "eeg"),
+        ("eeg", "eye"),
+        ("eye", "eeg"),
+    ]
+
+
+@pytest.mark.parametrize("mode", ["auto", "fused"])
+def test_chunks_do_not_matter(mode):
+    """As long as they are no longer than a hop: the same estimates to the bit."""
+    runs = [session_with_an_outage(mode, seed)[0] for seed in (1, 2)]
+    facts = [[(one.modality, one.last_index, one.probabilities.tobytes()) for one in run] for run in runs]
+    assert len(facts[0]) > 80
+    assert facts[0] == facts[1]

@@ -8,7 +8,8 @@ import pytest
 
 from bci_m2s.sender_process import SenderProcess, SenderSpec
 
-LONG_ENOUGH = ("P001", "P002", "P003", "P032", "P050")
+LONG_ENOUGH = ("P001", "P032", "P050")
+TWO_BAD_ELECTRODES = ("P002", "P003")  # TP9 and AF8 swing from end to end of the converter's range
 TOO_SHORT = ("P023", "P031")
 
 
@@ -45,6 +46,13 @@ def test_replay_gives_estimates(shared_data, tmp_path, person):
         assert row["age_ms"] == ""  # nothing is live
 
 
+@pytest.mark.parametrize("person", TWO_BAD_ELECTRODES)
+def test_a_recording_with_two_bad_electrodes_of_four_names_them(shared_data, tmp_path, person):
+    bci("replay", file_of(shared_data, person), "--output", tmp_path / "out")
+    assert made_in(tmp_path / "out") == []
+    assert "2 of 4 channels bad (noisy: TP9, AF8)" in (tmp_path / "out" / "estimates.csv").read_text()
+
+
 @pytest.mark.parametrize("person", TOO_SHORT)
 def test_a_recording_that_is_too_short_says_so(shared_data, tmp_path, person):
     text = bci("replay", file_of(shared_data, person), "--output", tmp_path / "out")
@@ -54,9 +62,10 @@ def test_a_recording_that_is_too_short_says_so(shared_data, tmp_path, person):
 
 
 def test_loops_leave_honest_gaps(shared_data, tmp_path):
-    bci("replay", file_of(shared_data, "P002"), "--output", tmp_path / "once")
-    bci("replay", file_of(shared_data, "P002"), "--loop", 3, "--output", tmp_path / "thrice")
+    bci("replay", file_of(shared_data, "P050"), "--output", tmp_path / "once")
+    bci("replay", file_of(shared_data, "P050"), "--loop", 3, "--output", tmp_path / "thrice")
     once, thrice = made_in(tmp_path / "once"), made_in(tmp_path / "thrice")
+    assert once
     assert thrice[: len(once)] == [
         {**row, "wall_s": late["wall_s"], "inference_ms": late["inference_ms"]}
         for row, late in zip(once, thrice, strict=False)

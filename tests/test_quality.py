@@ -279,3 +279,17 @@ def test_an_extractor_that_names_no_channels_is_told_what_was_masked():
     samples[2400:, 0] = 6.0
     stage = StepStage(type(contract().modalities["eye"]).model_validate(fields), SHAPE, EYE_INFO)
     assert steps_of(stage, times, samples)[-1].problem == "track lost 100 % of the step (railed: gaze_x)"
+
+
+def test_the_pipeline_tells_of_channels_and_of_repaired_stamps():
+    times, samples = eeg(20)
+    times[3000:3050] = np.nan
+    samples[3800:, 2] = np.nan
+    made = pipeline()
+    last = made.push("eeg", Chunk.of(times, samples))[-1]
+    assert (last.status, last.reason) == (Status.OK, "")  # one channel of four is within the limit
+    events = {event.kind: event for event in made.events()}
+    assert "gap" not in events
+    assert events["stamps_repaired"].fields["samples"] == 50
+    assert events["quality"].message == "eeg: channel TP9 lost"
+    assert made.stages["eeg"].bad_channels == {"TP9": "lost"}

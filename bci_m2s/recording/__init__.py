@@ -8,4 +8,5 @@ from __future__ import annotations
 
 ESTIMATES_TYPE = "bci_m2s-estimates"  # one double64 stream a head
 EVENTS_TYPE = "bci_m2s-events"  # one string stream, a JSON object a sample
+RESULT_TYPES = (ESTIMATES_TYPE, EVENTS_TYPE)
 SUMS_SUFFIX = ".sums"  # put behind the recording's whole name

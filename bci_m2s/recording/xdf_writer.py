@@ -215,6 +215,7 @@ class XdfWriter:
             return
         for number in range(1, len(self._streams) + 1):
             self.footer(number)
+        self.flush()  # all of it, before the first sync that may block
         self._data.close()
         self._add_sums()
         unwritten = sum(n for _, _, n in self._unsummed)

@@ -208,14 +208,15 @@ class Recorder:
                 self._write_queued()
                 if time.monotonic() - synced_s >= SYNC_S:
                     synced_s = time.monotonic()
-                    self._writer.boundary()
+                    if not self._writer.problem:  # marks that cannot be written would only fill the memory
+                        self._writer.boundary()
                     self._sync_wanted.set()
                 self._writer.flush()
                 self._growth.add(time.monotonic(), self._writer.bytes_written + self._writer.waiting_bytes)
             self._sync_end.set()
             self._sync_wanted.set()
+            self._drain()  # first, since a sync may hang; one that still runs finds its file closed
             self._sync_thread.join(SYNC_JOIN_S)
-            self._drain()
         except BaseException as problem:
             self._fail(problem)
 

@@ -245,6 +245,7 @@ class LslSource:
         self.description_xml = ""
         self.finished = False
         self._watch: IdentityWatch | None = None
+        self._offset_s = float("nan")  # the newest that was known, of the newest sender that had one
         self._offset_since_s = float("inf")  # liblsl notices that it reconnects while it has an offset
 
     def open(self) -> None:
@@ -312,7 +313,8 @@ class LslSource:
         listed = {
             uid: brief_info(raw) for uid, raw in seen.items() if raw.source_id() == self._watch.source_id
         }
-        uid = self._watch.look(pylsl.local_clock(), listed, last_received_s, gap_s, moved)
+        born_s = {uid: seen[uid].created_at() + self._offset_s for uid in listed}
+        uid = self._watch.look(pylsl.local_clock(), listed, last_received_s, gap_s, moved, born_s)
         if uid:
             answer = ask(seen[uid], listed[uid])
             self._watch.answer(pylsl.local_clock(), uid, answer)
@@ -327,9 +329,10 @@ class LslSource:
         if self._inlet.was_clock_reset():
             self._offset_since_s = float("inf")
             return Moved.YES
-        now_s = pylsl.local_clock()
-        if self._offset_since_s > now_s and not math.isnan(self.clock_offset_s(0.0)):
-            self._offset_since_s = now_s
+        now_s, offset_s = pylsl.local_clock(), self.clock_offset_s(0.0)
+        if not math.isnan(offset_s):
+            self._offset_s = offset_s
+            self._offset_since_s = min(now_s, self._offset_since_s)
         return Moved.NO if now_s - self._offset_since_s > SURE_AFTER_S else Moved.UNKNOWN
 
     def close(self) -> None:

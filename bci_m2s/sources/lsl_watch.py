@@ -115,6 +115,7 @@ class IdentityWatch:
         self._refused = ""  # why whoever sends now is not accepted
         self._notices: list[str] = []
         self._listed: Mapping[str, StreamInfo] = {}
+        self._born_s: Mapping[str, float] = {}
         self._first_seen_s: dict[str, float] = {}
         self._twins: set[str] = set()
         self._left: set[str] = set()  # the connection moved away from it, and it is listed ever since
@@ -135,6 +136,7 @@ class IdentityWatch:
         last_received_s: float,
         gap_s: float,
         moved: Moved,
+        born_s: Mapping[str, float] | None = None,
     ) -> str:
         """Take the newest facts, return the uid whose full description is wanted, "" for none.
 
@@ -146,7 +148,10 @@ class IdentityWatch:
         last_received_s : local time of the newest delivery, NaN before the first; not newer than `moved`
         gap_s : local time of the first delivery after the newest gap in the stamps, NaN for none
         moved : whether the connection went to another sender since the last look
+        born_s : when senders began, by uid, local clock: one that began after the connection moved is not
+            the one that it moved to. NaN or absent where that is unknown.
         """
+        self._born_s = born_s or {}
         self._listed = {uid: info for uid, info in listed.items() if same_stream(info, self._opened)}
         for uid in self._listed:
             self._first_seen_s.setdefault(uid, now_s)
@@ -207,7 +212,9 @@ class IdentityWatch:
         candidates = [
             uid
             for uid, info in self._listed.items()
-            if uid not in self._left and not shape_difference(info, self._opened)
+            if uid not in self._left
+            and not self._born_s.get(uid, math.nan) > self._checking_since_s
+            and not shape_difference(info, self._opened)
         ]
         unheard = [uid for uid in candidates if uid not in self._answers]
         if unheard:  # the one that was asked least: one that never answers must not hold up another

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError, nearest
 from bci_m2s.loading import load_class
+from bci_m2s.recording import RESULT_TYPES
 from bci_m2s.types import FloatArray, StreamInfo
 
 RESET_S = 1.0  # clock offsets that differ by more belong to different runs of a sender's clock
@@ -101,6 +102,11 @@ class Recording:
     path: Path
     streams: tuple[RecordedStream, ...]
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def raw_streams(self) -> tuple[RecordedStream, ...]:
+        """What came from senders: all streams but the estimates and events that a session added."""
+        return tuple(stream for stream in self.streams if stream.info.type not in RESULT_TYPES)
 
     def pick(self, wanted: Sequence[str]) -> tuple[RecordedStream, ...]:
         """Return the streams whose name or type is in `wanted` (all when it is empty).

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -20,6 +19,7 @@ import bci_m2s
 from bci_m2s.contract import Contract, layout_order
 from bci_m2s.errors import ConfigurationError, RecordingError
 from bci_m2s.simulator import SimulatorSettings
+from bci_m2s.tensorfile import one_line
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.deap import read_deap
 from bci_m2s.training.datasets.dreamer import read_dreamer
@@ -251,8 +251,10 @@ def read_session(path: Path) -> Session:
                 {name: file[f"usable.{name}"] for name in names},
                 tuple(Trial(**trial) for trial in about["trials"]),
             )
-    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as problem:
-        raise RecordingError(f"{path}: cannot be read ({problem}); delete it to compute it anew") from None
+    except Exception as problem:  # zip, zlib, JSON and numpy's parser of headers raise nearly every type
+        raise RecordingError(
+            f"{path}: cannot be read ({one_line(problem)}); delete it to compute it anew"
+        ) from None
 
 
 def prepare(

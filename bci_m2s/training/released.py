@@ -199,10 +199,7 @@ def _refuse_unknown(released: Released) -> None:
 def _scaler_arrays(contract: Contract, path: Path | None) -> Arrays:
     """Scaler and baseline of both modalities; baselines are not used by a "training" normaliser."""
     names = [f"{modality}_{kind}" for modality in SIDES for kind in ("mean", "std")]
-    try:
-        given = {} if path is None else read_npz(path, names)
-    except MemoryError:
-        raise ModelError(f"{path}: damaged: an array claims more than there is memory") from None
+    given = {} if path is None else read_npz(path, names)
     arrays: Arrays = {}
     for modality in SIDES:
         n = contract.modalities[modality].feature.n_features

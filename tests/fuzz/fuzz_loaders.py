@@ -361,6 +361,26 @@ def adopt_baseline_file(path: Path) -> None:
     adopt_baseline(path, _rested())
 
 
+LSL_SETTINGS = (
+    b"[ports]\nIPv6 = disable\n[multicast]\nResolveScope = machine\n[lab]\nSessionID = a\n",
+    b"; a comment\n[lab]\nKnownPeers = {10.0.0.1, b.local}\r\n\n[log]\nlevel = -3\n",
+)
+
+
+def lsl_seeds(_folder: Path) -> list[Seed]:
+    return [Seed("lsl_api.cfg", content) for content in LSL_SETTINGS]
+
+
+def read_lsl_settings(path: Path) -> None:
+    """Read LSL's configuration and make the one of a session from it, which must be well formed too."""
+    from bci_m2s.lsl_setup import read_settings, with_session_id
+
+    read_settings(path)
+    made = path.with_name("made.cfg")
+    made.write_text(with_session_id(path, "fresh"), encoding="utf-8")
+    assert read_settings(made)["lab.SessionID"] == "fresh"
+
+
 # ---- data sets ----
 
 PLAIN = {"data": {0: np.arange(6.0).reshape(2, 3), 1: np.ones((1, 3))}, "label": [1, 2, "a"]}
@@ -457,6 +477,7 @@ LOADERS = {
     "pipeline": Loader("p.yaml", pipeline_seeds, load_pipeline_file, (ConfigurationError,)),
     "training": Loader("t.yaml", training_seeds, load_training_file, (ConfigurationError,), 50),
     "baseline": Loader("b.json", baseline_seeds, adopt_baseline_file, (ConfigurationError,), 50),
+    "lsl": Loader("lsl_api.cfg", lsl_seeds, read_lsl_settings, (ConfigurationError,), 40),
     "pickle": Loader("d.pkl", pickle_seeds, load_pickle, (RecordingError,)),
     "npz": Loader("d.npz", npz_seeds, load_npz, (RecordingError,)),
     "mat": Loader("d.mat", mat_seeds, load_mat, (RecordingError,)),

@@ -31,7 +31,8 @@ def main() -> int:
     parser.add_argument("--failures", type=Path, default=Path("fuzz-failures"))
     arguments = parser.parse_args()
     names = list(LOADERS) if arguments.loader == "all" else [arguments.loader]
-    return int(any([one_loader(name, arguments) for name in names]))
+    failures = [one_loader(name, arguments) for name in names]
+    return int(sum(failures) > 0)
 
 
 def one_loader(name: str, arguments: argparse.Namespace) -> int:

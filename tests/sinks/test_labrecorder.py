@@ -109,12 +109,14 @@ class OurSide:
 def started_labrecorder(path, names):
     """A LabRecorder at work.
 
-    Its liblsl finds only one outlet of a machine by the loopback address, the others when it may ask port
-    by port. It looks around for one second, too short for a busy machine: then try again.
+    Its liblsl asks the loopback address, where one outlet of the whole machine hears it. So it may ask port
+    by port too, and by broadcast, which all hear; the SessionID still keeps this run to itself. It looks
+    around for one second, too short for a busy machine: then it is started again.
     """
-    known = Path(os.environ["LSLAPICFG"]).read_text(encoding="utf-8")
+    text = Path(os.environ["LSLAPICFG"]).read_text(encoding="utf-8")
+    text = text.replace("ResolveScope = machine", "ResolveScope = link")
     config = path.with_suffix(".cfg")
-    config.write_text(known.replace("[lab]\n", "[lab]\nKnownPeers = {127.0.0.1}\n"), encoding="utf-8")
+    config.write_text(text.replace("[lab]\n", "[lab]\nKnownPeers = {127.0.0.1}\n"), encoding="utf-8")
     until = time.monotonic() + 30
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LSLAPICFG", str(config))  # this process has read its own long ago
@@ -124,7 +126,6 @@ def started_labrecorder(path, names):
                 recorder.start(path, [{"source_id": name} for name in names], timeout=20)
                 return recorder
             except RuntimeError:
-                print(open(config).read())
                 assert time.monotonic() < until, "LabRecorder does not find the streams"
 
 

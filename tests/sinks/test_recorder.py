@@ -126,6 +126,8 @@ def test_boundaries_come_and_a_disk_that_blocks_holds_nobody_up(tmp_path, monkey
     assert time.monotonic() - begun < 0.5
     recorder.close(timeout_s=0.1)
     assert "not finished after 0.1 s" in recorder.state().problem
+    wait_until(lambda: b"<sample_count>10</sample_count>" in (tmp_path / "a.xdf").read_bytes())
+    assert len(read(tmp_path / "a.xdf")["cap"]["time_series"]) == 10  # complete, though no sync returned
     go_on.set()
     recorder.close()
     assert recorder.state().problem == ""

@@ -33,6 +33,7 @@ class World:
         self.listed = {OPENED.uid: OPENED}
         self.answers = {OPENED.uid: OPENED}  # who is alive
         self.moved = Moved.NO
+        self.born_s = {OPENED.uid: 50.0}
         self.asked = []
 
     def run(self, seconds, coming=True):
@@ -49,7 +50,7 @@ class World:
         moved = self.moved
         self.moved = Moved.NO if moved is Moved.YES else moved
         brief = {uid: replace(info, units=("",) * info.n_channels) for uid, info in self.listed.items()}
-        uid = self.watch.look(self.now_s, brief, self.received_s, self.gap_s, moved)
+        uid = self.watch.look(self.now_s, brief, self.received_s, self.gap_s, moved, self.born_s)
         if uid:
             self.asked.append(uid)
             self.watch.answer(self.now_s, uid, self.answers.get(uid))
@@ -61,6 +62,7 @@ class World:
 
     def appear(self, info):
         self.listed[info.uid] = self.answers[info.uid] = info
+        self.born_s[info.uid] = self.now_s
 
     def move(self):
         """The connection goes to whoever is there; the stamps have a gap."""
@@ -110,6 +112,7 @@ def test_it_is_not_trusted_before_it_is_seen():
     world.move()
     assert world.run(1) == [CHECKING]
     world.appear(RETURNED)
+    world.born_s["uid-b"] = world.now_s - 2  # it was there when the connection moved, but not seen yet
     assert world.run(1) == [""]
 
 
@@ -216,6 +219,10 @@ def test_samples_from_nobody_are_not_trusted():
     world.run(1, coming=False)
     world.move()
     assert world.run(20) == [CHECKING, INVISIBLE]
+    world.appear(RETURNED)  # after the move: whoever sends, it is not this one
+    assert world.run(5) == [INVISIBLE]
+    world.move()
+    assert world.run(2) == [""]
 
 
 @pytest.mark.parametrize("returns", [False, True])
@@ -441,7 +448,10 @@ def imitation_from_another_session(folder):
             listener.until(lambda: listener.runs.get(50, 0) > 100)
             listener.until(lambda: listener.problem == INVISIBLE)
             sender.restart()
-            listener.until(lambda: listener.problem != INVISIBLE)
+            already = listener.runs[50]
+            listener.until(lambda: listener.runs[50] > already + 500)
+            assert listener.problem == INVISIBLE
+        listener.until(lambda: listener.runs.get(1, 0) > 100 and not listener.problem)
         return listener
 
 

@@ -150,8 +150,10 @@ def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, m
     smooth = {"smoothing": {"name": "moving_average", "params": {"steps": 3}}}
     load_sessions(training_settings(eeg=smooth, data=data), tmp_path, QUIET)
     assert len(made) == 12
-    load_sessions(training_settings(data=data), None, QUIET)  # no cache: computed each time
+    load_sessions(training_settings(eeg={"quality": {"noisy_ratio": 8.0}}, data=data), tmp_path, QUIET)
     assert len(made) == 16
+    load_sessions(training_settings(data=data), None, QUIET)  # no cache: computed each time
+    assert len(made) == 20
 
 
 CORPUS = corpus(people=2)

@@ -213,7 +213,7 @@ def _spans(
 def _marked(recording: Recording, markers: MarkerSettings, say: Say) -> list[Marked]:
     events: list[Event] = []
     end_s = -np.inf
-    for stream in recording.streams:
+    for stream in recording.raw_streams:
         shared = stream.times + stream.offsets_s()
         known = np.isfinite(shared)
         if stream.is_text:
@@ -249,7 +249,7 @@ def _fitting(contract: Contract, recording: Recording, say: Say) -> dict[str, in
 def _all_streams(recording: Recording, _say: Say) -> dict[str, int]:
     found: dict[str, int] = {}
     for place, stream in enumerate(recording.streams):
-        if not stream.is_text and stream.n_samples:
+        if stream in recording.raw_streams and not stream.is_text and stream.n_samples:
             name = stream.info.type.lower() or "untyped"
             found[name if name not in found else f"{name}-{place + 1}"] = place
     return found
