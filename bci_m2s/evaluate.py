@@ -22,6 +22,8 @@ def run_offline(
     Yields estimates and events in the order in which a live session would have made them. Events
     carry no local time: nothing here is live.
     """
+    if pipeline.chooser is not None:
+        pipeline.chooser.sort_by_time()
     streams = dict(sources) | ({MARKERS: markers} if markers is not None else {})
     for key, chunk in merge(streams):
         estimates: list[Estimate] = []
@@ -34,3 +36,7 @@ def run_offline(
         for event in pipeline.events():
             yield replace(event, wall_s=time.time())
         yield from estimates
+    if pipeline.chooser is not None:
+        yield from pipeline.chooser.finish()
+        for event in pipeline.events():
+            yield replace(event, wall_s=time.time())

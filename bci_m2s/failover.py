@@ -11,6 +11,7 @@ leader's windows, averages what all usable modalities say.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,18 +76,31 @@ class Chooser:
         self._hop_s, self._stopped_s = hop_s, (STOPPED_HOPS - ROUNDING) * hop_s
         self._unknown_below = unknown_below
         self._newest = {name: _Newest() for name in modalities}
+        self._reached_s = dict.fromkeys(modalities, -math.inf)
         self._now_s = -math.inf
         self._leader = ""
         self._have_led: set[str] = set()
         self._events: list[Event] = []
+        self._sorted, self._pushed = False, 0
+        # windows that wait for their turn: time, place in the order of preference, number, estimates
+        self._held: list[tuple[float, int, int, Sequence[Estimate]]] = []
         self.current = ""
+
+    def sort_by_time(self) -> None:
+        """From now on take windows in the order of their times, however they are pushed.
+
+        For recorded signals, which are pushed chunk by chunk: what comes out then does not depend on the
+        chunks. A window waits until every modality has had a later one, or for ``finish``; live, that would
+        be far too long.
+        """
+        self._sorted = True
 
     def push(self, estimates: Sequence[Estimate], at_s: float) -> list[Estimate]:
         """Take all heads of one window of one modality; return what is to be published now.
 
-        That is one window's heads or nothing: a window is given out once at most. While nothing is usable
-        it is the "no estimate" of the first modality in the order of preference whose windows still come,
-        else of the first that is said to be silent.
+        That is one window's heads or nothing (more where windows are sorted); a window is given out once
+        at most. While nothing is usable it is the "no estimate" of the first modality in the order of
+        preference whose windows still come, else of the first that is said to be silent.
 
         Parameters
         ----------
@@ -95,6 +109,26 @@ class Chooser:
         at_s : when the window's last sample was taken, or, without a window, the time now; finite, in a
             clock that all modalities share. The largest one so far is the time that ages are counted to.
         """
+        if not self._sorted:
+            return self._choose(estimates, at_s)
+        name = estimates[0].modality
+        self._pushed += 1
+        heapq.heappush(self._held, (at_s, list(self._newest).index(name), self._pushed, estimates))
+        self._reached_s[name] = max(self._reached_s[name], at_s)
+        return self._release(min(self._reached_s.values()))
+
+    def finish(self) -> list[Estimate]:
+        """What is due when nothing more comes; nothing unless windows are sorted."""
+        return self._release(math.inf)
+
+    def _release(self, until_s: float) -> list[Estimate]:
+        made: list[Estimate] = []
+        while self._held and self._held[0][0] <= until_s:
+            at_s, _, _, estimates = heapq.heappop(self._held)
+            made += self._choose(estimates, at_s)
+        return made
+
+    def _choose(self, estimates: Sequence[Estimate], at_s: float) -> list[Estimate]:
         self._take(estimates, at_s)
         usable = [name for name in self._newest if self._is_usable(name)]
         self._lead(usable)

@@ -145,11 +145,12 @@ class ModalityStage:
         """Yield every window that the chunk completes, in order."""
         self.samples += len(chunk)
         for block, step in self._steps.push(chunk):
-            self._note_news(block)
+            self._note_news(block.first_index, block.last_index)
             self._observe(step, block)
             verdict = self._judge_rate(block)
             window = self._standardise(self._windows.push(step, block), verdict)
             yield replace(window, trace=_trace(block, step, window.features))
+        self._note_news(self.samples, self.samples)  # a gap that no block has followed yet
 
     def _observe(self, step: Step | None, block: Block) -> None:
         if self._blocks_to_skip:
@@ -246,19 +247,25 @@ class ModalityStage:
             self._was_ready = True
             self._say("baseline_complete", block.last_index, "baseline complete", {})
 
-    def _note_news(self, block: Block) -> None:
-        for gap in self._steps.cutter.gaps:
-            fields = {"after_s": gap.after_s, "step_s": gap.step_s, "lost_samples": gap.lost}
-            self.lost_samples += gap.lost
-            self.gaps += 1
-            self._say("gap", block.first_index, gap.describe(), fields)
-        self._steps.cutter.gaps.clear()
-        for first, n in self._steps.cutter.repairs:
+    def _note_news(self, first_index: int, last_index: int) -> None:
+        """Tell of gaps, repaired stamps and channels; a stream that breaks all the time is told in sum."""
+        cutter = self._steps.cutter
+        if cutter.gaps:
+            lost = sum(gap.lost for gap in cutter.gaps)
+            self.lost_samples += lost
+            self.gaps += len(cutter.gaps)
+            last = cutter.gaps[-1]
+            fields = {"after_s": cutter.gaps[0].after_s, "step_s": last.step_s, "lost_samples": lost}
+            more = f", {len(cutter.gaps) - 1} more breaks just before" if len(cutter.gaps) > 1 else ""
+            self._say("gap", first_index, last.describe() + more, {**fields, "breaks": len(cutter.gaps)})
+            cutter.gaps.clear()
+        if cutter.repairs:
+            first, n = cutter.repairs[0][0], sum(n for _, n in cutter.repairs)
             message = f"{n} stamps were no numbers and were predicted"
             self._say("stamps_repaired", first, message, {"samples": n})
-        self._steps.cutter.repairs.clear()
+            cutter.repairs.clear()
         for message, fields in self._steps.quality_events:
-            self._say("quality", block.last_index, message, fields)
+            self._say("quality", last_index, message, fields)
         self._steps.quality_events.clear()
 
     def _say(self, kind: str, at_sample: int, message: str, fields: dict[str, Any]) -> None:

@@ -396,13 +396,13 @@ def chunks_of(times, samples, most, rng):
 
 
 def session_with_an_outage(mode, seed):
-    """Everything that comes out of 30 s in which the EEG is gone from 12 s to 15 s."""
+    """Everything that comes out of 30 s in which the EEG is gone from 14 s to 17 s."""
     rng = np.random.default_rng(seed)
     times, samples = eeg(30.0)
-    there = (times < 1012.0) | (times >= 1015.0)
+    there = (times < 1014.0) | (times >= 1017.0)
     made = {
-        "eeg": ScriptedSource(EEG_INFO, chunks_of(times[there], samples[there], 64, rng)),
-        "eye": ScriptedSource(EYE_INFO, chunks_of(*eye(30.0), 30, rng)),
+        "eeg": ScriptedSource(EEG_INFO, chunks_of(times[there], samples[there], 1 + 700 * seed, rng)),
+        "eye": ScriptedSource(EYE_INFO, chunks_of(*eye(30.0), 500, rng)),
     }
     runs = pipeline({"eeg": EEG_INFO, "eye": EYE_INFO})
     runs.chooser = Chooser(mode, ("eeg", "eye"), HOP_S)
@@ -416,28 +416,25 @@ def test_an_outage_of_the_preferred_stream(mode):
     estimates, events = session_with_an_outage(mode, 1)
     answers = [one for one in estimates if one.status is Status.OK]
     first = next(number for number, one in enumerate(estimates) if one.status is Status.OK)
-    assert all(
-        one.status is Status.OK for one in estimates[first:]
-    )  # never silent, never without an answer
+    assert len(answers) == len(estimates[first:])  # from the first one on, never without an answer
     steps_s = np.diff([one.end_s for one in answers])
     assert steps_s.max() < 3 * HOP_S
     together = "eeg+eye" if mode == "fused" else "eeg"
     by_time = {one.end_s - 1000: one.modality for one in answers}
-    assert {name for end_s, name in by_time.items() if 10.5 < end_s < 12.0} == {together}
-    assert {name for end_s, name in by_time.items() if 12.8 < end_s < 15.0} == {"eye"}
+    assert {name for end_s, name in by_time.items() if 12.1 < end_s < 14.0} == {together}
+    assert {name for end_s, name in by_time.items() if 14.1 < end_s < 24.0} == {"eye"}
     assert answers[-1].modality == together
     assert [(event.fields["from"], event.fields["to"]) for event in events] == [
-        ("", "eye"),
-        ("eye", "eeg"),
+        ("", "eeg"),
         ("eeg", "eye"),
         ("eye", "eeg"),
     ]
 
 
 @pytest.mark.parametrize("mode", ["auto", "fused"])
-def test_chunks_do_not_matter(mode):
-    """As long as they are no longer than a hop: the same estimates to the bit."""
-    runs = [session_with_an_outage(mode, seed)[0] for seed in (1, 2)]
+def test_chunks_of_a_recording_do_not_matter(mode):
+    """Down to single samples and up to seconds: the same estimates to the bit."""
+    runs = [session_with_an_outage(mode, seed)[0] for seed in (0, 1, 2)]
     facts = [[(one.modality, one.last_index, one.probabilities.tobytes()) for one in run] for run in runs]
     assert len(facts[0]) > 80
-    assert facts[0] == facts[1]
+    assert facts[0] == facts[1] == facts[2]

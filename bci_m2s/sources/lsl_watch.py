@@ -189,7 +189,7 @@ class IdentityWatch:
     def _notice_change(self, now_s: float, gap_s: float, moved: Moved) -> None:
         new_gap = gap_s > self._settled_gap_s
         if moved is Moved.YES:
-            self._left = {self._from}
+            self._left = {self._from} if self._from else self._left
             self._begin(now_s, moved=True)
         elif new_gap and moved is Moved.UNKNOWN and not self._checking:
             self._begin(now_s, moved=False)

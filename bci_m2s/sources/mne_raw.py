@@ -72,12 +72,12 @@ def read_raw(path: Path) -> Recording:
             options = {"infer_types": True} if is_edf else {}
             raw = mne.io.read_raw(path, preload=False, verbose="warning", **options)
             events = [_trigger_events(raw, stem, name) for name in _names(raw, TRIGGER)]
+            streams = [*_signals(raw, stem), *events]
         except Exception as problem:  # mne raises nearly every type on files that are not what they say
             raise RecordingError(f"{path}: cannot be read: {one_line(problem)}") from None
     notes = list(dict.fromkeys(one_line(Warning(one.message)) for one in caught if _concerns_file(one)))
     if is_edf:
         notes += _rate_notes(path, float(raw.info["sfreq"]))
-    streams = [*_signals(raw, stem), *events]
     if len(raw.annotations):
         onsets = raw.annotations.onset - raw.first_time  # mne counts from before the first sample
         streams.append(_markers(f"{stem} annotations", onsets, raw.annotations.description))
@@ -141,6 +141,8 @@ def _piecewise(
                     values = raw.get_data(picks=picks, start=start, stop=until, verbose="error")
                 except Exception as problem:  # the file changed or breaks off since it was opened
                     raise RecordingError(f"{raw.filenames[0]}: {one_line(problem)}") from None
+                if np.iscomplexobj(values):
+                    raise RecordingError(f"{raw.filenames[0]}: holds complex numbers, which are no samples")
                 with np.errstate(over="ignore"):  # beyond float32 is no signal: infinite, so missing
                     kept = np.ascontiguousarray((values * factors[:, None]).T, dtype=np.float32)
                 kept.setflags(write=False)
@@ -195,6 +197,8 @@ def _refuse_circular_fif(path: Path) -> None:
                 if len(head) < 16:
                     return
                 _, _, size, following = struct.unpack(">4i", head)
+                if size < 0:
+                    raise RecordingError(f"{path}: cannot be read: the tag at byte {at} has {size} bytes")
                 at = following or at + 16 + size
     except (EOFError, zlib.error, OSError) as problem:
         raise RecordingError(f"{path}: cannot be read: {one_line(problem)}") from None

@@ -152,8 +152,9 @@ def open_recording(path: str | Path) -> Recording:
 
 
 def one_line(problem: BaseException) -> str:
-    """Return another library's error as one line of bounded length."""
-    text = " ".join(str(problem).split()) or type(problem).__name__
+    """Return another library's error as one printable line of bounded length."""
+    text = "".join(sign if sign.isprintable() else " " for sign in str(problem))
+    text = " ".join(text.split()) or type(problem).__name__
     return text if len(text) <= 300 else text[:297] + "..."
 
 

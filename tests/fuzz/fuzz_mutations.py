@@ -10,10 +10,11 @@ import numpy as np
 
 NUMBERS = (0, 1, -1, 2, 7, 16, 64, 127, 128, 255, 256, 1000, 32767, 32768, 65535, 65536, 2**20, 2**24,
            2**31 - 1, -(2**31), 2**32 - 1, 2**40, 2**63 - 1, -(2**63))  # fmt: skip
-TEXTS = tuple(
+WORDS = (
     b"0 -1 1e999 nan inf -0.0 99999999999 1e-400 null true no 0x10 \" ' { } [ ] &a *a !!python/object:a.b "
-    b"\\u0000 \xff\xfe \xc3 \x00 <!DOCTYPE> ]]> .. / %s".split(b" ")
-) + (b"\n", b"\t", b" ", b"")
+    b"\\u0000 \xff\xfe \xc3 \x00 <!DOCTYPE> ]]> .. / %s"
+)
+TEXTS = (*WORDS.split(b" "), b"\n", b"\t", b" ", b"")
 HEAD_BYTES = 4096  # headers matter most: half of the damage is done within these
 LONGEST = 200
 DIGITS = re.compile(rb"\d+")

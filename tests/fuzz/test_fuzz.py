@@ -1,7 +1,13 @@
 """A seeded thousand of damaged files, over every loader; ``run.py`` beside this does as many as wanted."""
 
+import io
+import struct
+import zipfile
+
+import mne
+import numpy as np
 import pytest
-from fuzz_loaders import LOADERS
+from fuzz_loaders import LOADERS, attempt, brainvision_seeds, fif_seeds, recover_seeds, write_seed
 from fuzz_runs import run
 
 
@@ -16,3 +22,81 @@ def test_a_damaged_file_gives_data_or_one_line(name):
     assert not failures, f"example {failures[0].number}: {failures[0].trace}"
     assert outcome.refused > 0
     assert outcome.read > 0  # some damage does no harm, or the loader refuses everything
+
+
+def test_a_bug_is_told_from_a_refusal():
+    """The harness itself: what a loader must not raise is counted and kept."""
+    failures = []
+    name = "pipeline"
+    sound = LOADERS[name]
+    try:
+        LOADERS[name] = type(sound)(sound.main, sound.seeds, _trips_over_brackets, ())
+        outcome = run(name, 100, 0, failures.append)
+    finally:
+        LOADERS[name] = sound
+    assert 0 < outcome.failures == len(failures) < 100
+    assert all("IndexError" in failure.trace and b"]" in failure.content for failure in failures)
+
+
+def _trips_over_brackets(path):
+    if b"]" in path.read_bytes():
+        raise IndexError
+
+
+# ---- what the fuzzer found ----
+
+
+def refusal(name, folder, file, content):
+    (folder / file).write_bytes(content)
+    message = attempt(LOADERS[name], folder)
+    assert message
+    return message
+
+
+def npz(folder, header):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        head = header.ljust(118).encode()
+        content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + bytes(100)
+        archive.writestr("data.npy", content)
+    return refusal("npz", folder, "d.npz", made.getvalue())
+
+
+def test_npz_with_a_header_that_is_never_closed(tmp_path):
+    assert "not a readable npz" in npz(tmp_path, "{'descr': '<f8', 'fortran_order': False, 'shape': (5,)")
+
+
+@pytest.mark.parametrize("count", [2**40, 2**55, 10**30])
+def test_npz_that_claims_more_than_there_is_memory(tmp_path, count):
+    message = npz(tmp_path, f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({count},)}}")
+    assert "not a readable npz" in message
+
+
+def test_fif_with_a_tag_of_negative_size(tmp_path):
+    """mne would read the first tag for ever: a place before the file's first byte is its first byte."""
+    content = bytearray(fif_seeds(tmp_path)[0].content)
+    struct.pack_into(">i", content, 36 + 8, -905_969_660)
+    assert "the tag at byte 36 has -905969660 bytes" in refusal("fif", tmp_path, "f_raw.fif", content)
+
+
+def test_fif_of_complex_numbers(tmp_path):
+    raw = mne.io.RawArray(np.ones((1, 30)) + 1j, mne.create_info(["a"], 50.0, "eeg"), verbose="error")
+    raw.save(tmp_path / "made_raw.fif", fmt="double", verbose="error")
+    content = (tmp_path / "made_raw.fif").read_bytes()
+    assert "complex numbers" in refusal("fif", tmp_path, "f_raw.fif", content)
+
+
+@pytest.mark.parametrize("crc", [b"-00000ab", b"0x0000ab", b"+00000ab", b"0000_0ab", b"0000 0ab"])
+def test_checksum_that_only_a_lenient_parser_takes_for_one(tmp_path, crc):
+    seed = recover_seeds(tmp_path)[2]
+    lines = seed.content.splitlines(keepends=True)
+    lines[3] = lines[3][:-9] + crc + b"\n"
+    write_seed(tmp_path, seed, b"".join(lines))
+    assert attempt(LOADERS["recover"], tmp_path) == ""
+
+
+def test_brainvision_message_with_control_characters(tmp_path):
+    header, *others = brainvision_seeds(tmp_path)
+    write_seed(tmp_path, others[0], others[0].content)
+    damaged = header.content.replace(b"UTF-8", b"U\x7fF-8", 1)
+    assert "unknown encoding: U F-8" in refusal("brainvision", tmp_path, "b.vhdr", damaged)

@@ -77,7 +77,7 @@ class OurSide:
     def __init__(self, path, names):
         self.recorder = Recorder(path, pylsl.local_clock)
         self._stop = threading.Event()
-        self._sources = [LslSource(source_id=name) for name in names]
+        self._sources = [LslSource(source_id=name, wait_s=30.0) for name in names]
         self._threads = [
             threading.Thread(target=self._read, args=(source,), daemon=True) for source in self._sources
         ]

@@ -222,7 +222,7 @@ def test_every_pushed_sample_arrives_and_lies_arrive_as_told():
     with FaultSender(spec(marker_name=f"marks-{uuid.uuid4().hex[:8]}")) as sender:
         source = opened(name=sender.spec.name)
         marks = opened(name=sender.spec.marker_name)
-        pull(source, lambda _, samples: len(samples) > 20)
+        before = pull(source, lambda _, samples: len(samples) > 20)
         lies = {
             name: sender.command(name, **arguments)
             for name, arguments in {
@@ -232,7 +232,8 @@ def test_every_pushed_sample_arrives_and_lies_arrive_as_told():
                 "empty_chunk": {},
             }.items()
         }
-        stamps, samples = pull(source, lambda _, samples: samples[-1, 0] > lies["drop"]["last"] + 100)
+        after = pull(source, lambda _, samples: samples[-1, 0] > lies["drop"]["last"] + 100)
+        stamps, samples = (np.concatenate(parts) for parts in zip(before, after, strict=True))
         numbers = samples[:, 0].astype(int)
         assert set(np.diff(numbers)) == {1, 11}
         assert numbers[np.argmax(np.diff(numbers)) + 1] == lies["drop"]["last"]

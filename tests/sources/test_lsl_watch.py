@@ -1,11 +1,13 @@
 """Who sends: the rules by themselves, then real senders that die, return changed, freeze and imitate."""
 
 import concurrent.futures
+import gc
 import math
 import os
 import threading
 import time
 import uuid
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import pytest
 
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.lies import FaultSpec
-from bci_m2s.sources.lsl import LslSource, Network, ask, brief_info, local_clock
+from bci_m2s.sources.lsl import LslSource, local_clock
+from bci_m2s.sources.lsl_network import ask, brief_info, shared_network
 from bci_m2s.sources.lsl_watch import CHECKING, INVISIBLE, IdentityWatch, Moved, difference
 from bci_m2s.types import StreamInfo
 
@@ -284,8 +287,9 @@ class Listener:
     def __init__(self, name, strangers=()):
         self.source = LslSource(name, wait_s=LIMIT_S)
         self.source.open()
-        self.received_s = self.gap_s = math.nan
-        self.run, self.runs = -1, {}  # of the newest sample; how many samples of each
+        self.gap_s = math.nan
+        self.newest = -1, math.nan  # run of the newest sample, and when it came
+        self.runs = {}  # how many samples came of each
         self.strangers = strangers  # runs that must never be trusted
         self.trusted_strangers = 0
         self.problem, self.notices = "", []
@@ -296,7 +300,7 @@ class Listener:
     def __enter__(self):
         for thread in self._threads:
             thread.start()
-        self.until(lambda: self.received_s > 0)
+        self.until(lambda: self.newest[1] > 0)
         self.until(lambda: not math.isnan(self.source.clock_offset_s(0.1)))
         return self
 
@@ -325,15 +329,17 @@ class Listener:
             previous_s = chunk.times[-1]
             for run in chunk.samples[:, 1]:
                 self.runs[int(run)] = self.runs.get(int(run), 0) + 1
-            self.run, self.received_s = int(chunk.samples[-1, 1]), float(chunk.received_s[-1])
+            self.newest = int(chunk.samples[-1, 1]), float(chunk.received_s[-1])
 
     def _ask(self):
+        known_s = math.nan
         while not self._stop.wait(0.1):
-            run, begun_s = self.run, time.monotonic()
-            self.problem = self.source.problem(self.received_s, self.gap_s)
+            (run, received_s), begun_s = self.newest, time.monotonic()
+            self.problem = self.source.problem(received_s, self.gap_s)
             self.longest_question_s = max(self.longest_question_s, time.monotonic() - begun_s)
             self.notices += self.source.notices()
-            self.trusted_strangers += run in self.strangers and not self.problem
+            came, known_s = received_s > known_s, received_s
+            self.trusted_strangers += came and run in self.strangers and not self.problem
 
 
 def new_spec(**fields):
@@ -357,6 +363,7 @@ def returns_changed():
         right = sender.spec.labels
         sender.restart(rate_hz=250.0, labels=(*right[:2], "Cz", "Fz", "Pz"))
         listener.until(lambda: listener.problem.startswith("channels: got 'Cz', 'Fz', expected 'Fz', 'Cz'"))
+        listener.until(lambda: listener.runs.get(3, 0) > 100)
         sender.restart(labels=right)
         listener.until(lambda: listener.runs.get(4, 0) > 100 and not listener.problem)
         return listener
@@ -403,7 +410,7 @@ def frozen_and_thawed():
     with FaultSender(new_spec()) as sender:
         source = LslSource(sender.spec.name, wait_s=LIMIT_S)
         source.open()
-        network, limit = Network(), time.monotonic() + LIMIT_S
+        network, limit = shared_network(), time.monotonic() + LIMIT_S
         while sender.uid not in network.streams():
             assert time.monotonic() < limit
             time.sleep(0.05)
@@ -427,7 +434,7 @@ def frozen_and_thawed():
         sender.thaw()
         with Listener(sender.spec.name) as listener:
             sender.freeze()
-            listener.until(lambda: local_clock() - listener.received_s > 4.0)
+            listener.until(lambda: local_clock() - listener.newest[1] > 4.0)
             sender.thaw()
             already = listener.runs[0]
             listener.until(lambda: listener.runs[0] > already + 1100)
@@ -457,9 +464,9 @@ def imitation_from_another_session(folder):
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    """All scenes with real senders, at the same time."""
+    """All scenes with real senders, some at the same time; more would use up liblsl's ports."""
     folder = tmp_path_factory.mktemp("sessions")
-    with concurrent.futures.ThreadPoolExecutor() as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
         yield {
             "changed": pool.submit(returns_changed),
             "shape": pool.submit(returns_with_other_units_and_shape),
@@ -483,6 +490,15 @@ def test_a_frozen_sender_holds_nobody_up_and_stays_trusted(scenes):
     assert max(took.values()) < 0.5, took
     assert listener.longest_pull_s < 0.5
     assert listener.longest_question_s < 0.5
+
+
+def test_sources_share_one_look_around_while_any_of_them_lives():
+    one, other = shared_network(), shared_network()
+    assert one is other
+    gone = weakref.ref(one)
+    del one, other
+    gc.collect()
+    assert gone() is None
 
 
 def test_the_description_is_kept_as_it_was_sent():

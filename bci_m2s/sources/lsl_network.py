@@ -1,0 +1,237 @@
+"""What is on the network: streams as they appear, who is meant, what a sender says of itself.
+
+Text that comes from the network is data: it is matched in Python, never put into a query.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pylsl
+
+from bci_m2s.errors import StreamError
+from bci_m2s.types import StreamInfo
+
+HIGHEST_RATE_HZ = 200_000.0  # liblsl allocates its buffers from the nominal rate that a sender claims
+MOST_CHANNELS = 4096
+TWIN_WAIT_S = 0.7  # how much longer to look, once a stream matches, for another that matches too
+FORMATS = {
+    pylsl.cf_float32: "float32",
+    pylsl.cf_double64: "double64",
+    pylsl.cf_string: "string",
+    pylsl.cf_int32: "int32",
+    pylsl.cf_int16: "int16",
+    pylsl.cf_int8: "int8",
+    pylsl.cf_int64: "int64",
+}
+NO_ANSWER = (pylsl.util.TimeoutError, pylsl.util.LostError)  # pylsl's own, not the built-in one
+FORGET_S = 2.5  # a sender not heard of for this long is gone; it is asked once a second, and may miss that
+ASK_S = 0.3  # for the description of a sender that may be frozen; the watching thread serves all streams
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which stream is meant: every field that is not "" must be equal."""
+
+    name: str = ""
+    type: str = ""
+    source_id: str = ""
+    host: str = ""
+
+    def matches(self, info: StreamInfo) -> bool:
+        """Whether a stream is meant."""
+        return all(not want or want == getattr(info, field) for field, want in self._fields())
+
+    def describe(self) -> str:
+        """For messages: name 'x', type 'EEG'."""
+        said = [f"{field} {want!r}" for field, want in self._fields() if want]
+        return ", ".join(said) or "any stream"
+
+    def _fields(self) -> Iterable[tuple[str, str]]:
+        return ((field, getattr(self, field)) for field in ("name", "type", "source_id", "host"))
+
+
+def local_clock() -> float:
+    """The LSL clock of this machine, s."""
+    return pylsl.local_clock()
+
+
+def brief_info(raw: Any) -> StreamInfo:
+    """What a resolver knows of a stream; labels are numbers until ``full_info`` asks the sender."""
+    return StreamInfo(
+        name=raw.name(),
+        type=raw.type(),
+        source_id=raw.source_id(),
+        uid=raw.uid(),
+        host=raw.hostname(),
+        rate_hz=float(raw.nominal_srate()),
+        labels=tuple(str(number + 1) for number in range(min(raw.channel_count(), MOST_CHANNELS))),
+        units=("",) * min(raw.channel_count(), MOST_CHANNELS),
+        channel_format=FORMATS.get(raw.channel_format(), "undefined"),
+    )
+
+
+def refuse_absurd(info: StreamInfo) -> None:
+    """Refuse what must not even be opened. Raises StreamError."""
+    if not 0 <= info.rate_hz <= HIGHEST_RATE_HZ:
+        raise StreamError(
+            f"stream {info.name!r}: rate: got {info.rate_hz:g} Hz, expected 0 to {HIGHEST_RATE_HZ:g} Hz"
+        )
+    if not 1 <= info.n_channels < MOST_CHANNELS:
+        raise StreamError(
+            f"stream {info.name!r}: channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS - 1}"
+        )
+    if info.channel_format == "undefined":
+        raise StreamError(
+            f"stream {info.name!r}: channel format: got undefined, expected a number or string"
+        )
+
+
+def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> tuple[StreamInfo, str]:
+    """Ask the sender for its description: with labels and units, and as the XML that it sent.
+
+    Raises
+    ------
+    StreamError
+        When it does not answer in time, or another sender answers in its place.
+    """
+    try:
+        raw = inlet.info(timeout=timeout_s)
+    except NO_ANSWER as problem:
+        raise StreamError(
+            f"stream {brief.name!r}: the sender did not describe it within {timeout_s:g} s ({problem})"
+        ) from None
+    if raw.uid() != brief.uid:
+        raise StreamError(f"stream {brief.name!r}: uid: got {raw.uid()}, expected {brief.uid}")
+    said: list[tuple[str, str]] = []
+    channel = raw.desc().child("channels").child("channel")
+    while not channel.empty() and len(said) < MOST_CHANNELS:
+        said.append((channel.child_value("label").strip(), channel.child_value("unit").strip()))
+        channel = channel.next_sibling("channel")
+    if (
+        len(said) != brief.n_channels
+    ):  # nothing said, or nonsense: no label at all is better than a wrong one
+        said = [("", "")] * brief.n_channels
+    labels, units = tuple(label for label, _ in said), tuple(unit for _, unit in said)
+    return replace(brief, labels=labels, units=units), raw.as_xml()
+
+
+class Network:
+    """Streams as they appear. One look around serves all sources of a session.
+
+    It is not free: for every query of the last three seconds liblsl holds one of the 32 ports from which
+    senders on this machine take theirs too. A sender that gets none of them is found by nobody.
+    """
+
+    def __init__(self) -> None:
+        self._resolver = pylsl.ContinuousResolver(forget_after=FORGET_S)
+        self._first_seen_s: dict[str, float] = {}
+
+    def streams(self) -> dict[str, Any]:
+        """What is there now, by uid."""
+        found = {raw.uid(): raw for raw in self._resolver.results()}
+        for uid in found:
+            self._first_seen_s.setdefault(uid, time.monotonic())
+        return found
+
+    def known_for_s(self, uid: str) -> float:
+        """How long ago a stream was first seen."""
+        return time.monotonic() - self._first_seen_s[uid]
+
+
+_network: weakref.ref[Network] | None = None
+_network_lock = threading.Lock()
+
+
+def shared_network() -> Network:
+    """The one look around of this process, for as long as somebody uses it."""
+    global _network
+    with _network_lock:
+        network = _network() if _network is not None else None
+        if network is None:
+            network = Network()
+            _network = weakref.ref(network)
+        return network
+
+
+def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo]:
+    """Everything on the network, sorted by type and name; with labels and units when `describe`.
+
+    Senders answer a query within half a second or miss it, so several are asked in `wait_s`.
+    """
+    network = Network()
+    time.sleep(wait_s)
+    infos = []
+    for raw in network.streams().values():
+        info = brief_info(raw)
+        if describe:
+            try:
+                refuse_absurd(info)
+                info, _ = full_info(pylsl.StreamInlet(raw, recover=False), info, timeout_s=2.0)
+            except StreamError:
+                info = replace(info, labels=("",) * info.n_channels)
+        infos.append(info)
+    return sorted(infos, key=lambda info: (info.type, info.name, info.uid))
+
+
+def resolve(
+    selector: Selector,
+    wait_s: float,
+    network: Network | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Any:
+    """Wait for the one stream that is meant.
+
+    Raises
+    ------
+    StreamError
+        When none came within `wait_s` (the message lists what is there), when several match (they are
+        listed), or when `stopped` turned true.
+    """
+    network = network or shared_network()
+    begun, told = time.monotonic(), False
+    while True:
+        seen = network.streams()
+        matching = [raw for raw in seen.values() if selector.matches(brief_info(raw))]
+        if len(matching) > 1:
+            listed = "; ".join(
+                f"{info.describe()} source_id {info.source_id!r} on {info.host!r}"
+                for info in map(brief_info, matching)
+            )
+            raise StreamError(f"{len(matching)} streams match {selector.describe()}: {listed}; name one")
+        if matching and network.known_for_s(matching[0].uid()) >= TWIN_WAIT_S:
+            return matching[0]
+        if stopped():
+            raise StreamError(f"stopped while waiting for {selector.describe()}")
+        waited_s = time.monotonic() - begun
+        if waited_s > wait_s and not matching:
+            there = "; ".join(brief_info(raw).describe() for raw in seen.values()) or "no stream at all"
+            raise StreamError(
+                f"no stream with {selector.describe()} came within {wait_s:g} s; on the network: {there}"
+            )
+        if not told and waited_s > 1.0 and not matching:
+            say(f"waiting for a stream with {selector.describe()}, up to {wait_s:g} s")
+            told = True
+        time.sleep(0.05)
+
+
+def ask(raw: Any, brief: StreamInfo) -> StreamInfo | None:
+    """The full description of a sender, None when it does not give one within ``ASK_S``.
+
+    raw : the sender as a resolver found it; brief : the same, see ``brief_info``
+    """
+    try:
+        refuse_absurd(brief)
+    except StreamError:
+        return brief  # not to be connected to, and different enough
+    try:
+        info, _ = full_info(pylsl.StreamInlet(raw, max_buflen=1, recover=False), brief, ASK_S)
+    except StreamError:
+        return None
+    return info
