@@ -11,7 +11,7 @@ from dataclasses import replace
 from bci_m2s.errors import DeviceError
 from bci_m2s.feed import Feed
 from bci_m2s.pipeline import LONGEST_MARKER, Pipeline
-from bci_m2s.types import Estimate, Event, Status
+from bci_m2s.types import Chunk, Estimate, Event, Status
 
 STALE_AFTER_S = 0.8  # told within a second
 BEHIND_S = 1.0
@@ -52,6 +52,10 @@ class Inference:
         self._pipeline, self._feeds, self._marker_feed = pipeline, feeds, markers
         self._put, self._clock, self._stop, self._goes_on = put, clock, stop, goes_on
         self._begun_s = clock()
+        self._hop_n = {
+            modality: max(1, round(pipeline.hop_s * feed.source.info.rate_hz))
+            for modality, feed in feeds.items()
+        }
         self._stale_told_s = dict.fromkeys(feeds, -math.inf)
         self.wake, self.readers_done = threading.Event(), threading.Event()
         self.heads = pipeline.heads
@@ -118,7 +122,7 @@ class Inference:
         return self._nothing_left() and all(feed.source.finished for feed in self._feeds.values())
 
     def _advance(self, modality: str, feed: Feed) -> None:
-        chunk = feed.cursor.read()
+        chunk = self._read(modality, feed)
         if not len(chunk):
             return
         stage = self._pipeline.stages[modality]
@@ -135,6 +139,16 @@ class Inference:
         if stage.gaps > gaps:
             feed.gap_received_s = float(chunk.received_s[-1])
         self._forward_events()
+
+    def _read(self, modality: str, feed: Feed) -> Chunk:
+        """What is new. After a moment's delay little by little, so that no stream gets ahead of the others:
+        where one is chosen of them, the others would seem to have stopped.
+        """
+        hop_n = self._hop_n[modality]
+        if hop_n < feed.cursor.available < BEHIND_S * feed.source.info.rate_hz:
+            self.wake.set()
+            return feed.cursor.read(hop_n)
+        return feed.cursor.read()
 
     def _forward_events(self) -> None:
         for event in self._pipeline.events():

@@ -42,7 +42,7 @@ class Pipeline:
         chooser: Chooser | None = None,
     ) -> None:
         self.stages, self.chooser = dict(stages), chooser
-        self.heads = predictor.contract.class_names
+        self.heads, self.hop_s = predictor.contract.class_names, predictor.contract.window.hop_s
         self._predictor, self._clock, self._baseline_marker = predictor, clock, baseline_marker
         self._events: list[Event] = []
         self.clock_offset_s = dict.fromkeys(self.stages, math.nan)  # sender to local; set by the engine
@@ -74,8 +74,10 @@ class Pipeline:
             due = windows[-1:]
         made: list[Estimate] = []
         for window in due:
+            # live it is the arrival that counts, for stamps may lie; in a recording there are only stamps
             end_s = window.end_s + self.clock_offset_s[modality]
-            made += self._chosen(self._judge(window, self._clock()), end_s)
+            at_s = end_s if math.isnan(window.received_s) else window.received_s
+            made += self._chosen(self._judge(window, self._clock()), at_s)
         return made
 
     def no_estimates(self, modality: str, status: Status, reason: str) -> list[Estimate]:
@@ -84,11 +86,10 @@ class Pipeline:
         window = Window(modality, last, last, never, never, never, status, reason)
         return self._chosen(self._judge(window, never), never)
 
-    def _chosen(self, estimates: list[Estimate], end_s: float) -> list[Estimate]:
+    def _chosen(self, estimates: list[Estimate], at_s: float) -> list[Estimate]:
         if self.chooser is None:
             return estimates
-        at_s = self._clock() if math.isnan(end_s) else end_s  # no offset yet, or no window at all
-        return self.chooser.push(estimates, at_s)
+        return self.chooser.push(estimates, self._clock() if math.isnan(at_s) else at_s)
 
     def take_marker(self, stamp_s: float, text: str) -> None:
         """Take a text marker; the baseline's marker begins a new baseline with the next block."""

@@ -114,9 +114,7 @@ def _replay_fast(
     folder: Path | None,
     console: Console,
 ) -> None:
-    # where one line is made of several modalities, their windows must come in the order of their ends
-    chunk_s = None if match.plan.settings.modality == "each" else match.plan.contract.window.hop_s / 2
-    connected = _connect(match, time.perf_counter, loops=loops, chunk_s=chunk_s)
+    connected = _connect(match, time.perf_counter, loops=loops)
     infos = {modality: source.info for modality, source in connected.sources.items()}
     pipeline = build.make_pipeline(match.plan, predictor, infos, connected.clock)
     if options.baseline is not None:
@@ -172,6 +170,8 @@ def _publish(estimate: Estimate, sinks: Sequence[Any], tally: Tally) -> None:
 
 def _print_not_made(console: Console, pipeline: Any, tally: Tally) -> None:
     """Say in words why a recording gave nothing, when it did."""
+    if pipeline.chooser is not None and tally.made:
+        return  # a modality that nothing came from was not chosen
     for modality, stage in pipeline.stages.items():
         if any(name == modality for name, _ in tally.made):
             continue

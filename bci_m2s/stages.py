@@ -68,7 +68,8 @@ class StepStage:
     def bad_channels(self) -> dict[str, str]:
         """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
         states = self.quality.states  # replaced as a whole, so this copy stays consistent
-        return {self.quality.labels[place]: STATES[states[place]] for place in np.flatnonzero(states).tolist()}
+        bad = np.flatnonzero(states).tolist()
+        return {self.quality.labels[place]: STATES[states[place]] for place in bad}
 
     @property
     def quality_events(self) -> list[tuple[str, dict[str, Any]]]:

@@ -147,7 +147,7 @@ def test_a_full_disk_is_told_kept_in_memory_and_fails_the_run(tmp_path, monkeypa
     until(lambda: engine.snapshot().state == "bad")
     until(lambda: any(event.kind == "disk" for event in sink.events))
     assert engine.snapshot().recording.waiting_bytes > 0
-    assert any(report.values["recording"]["problem"] for report in sink.reports)
+    until(lambda: any(report.values["recording"]["problem"] for report in sink.reports))
     engine.finish()
     assert isinstance(engine.failure, OutputError)
     assert "No space left on device" in str(engine.failure)

@@ -219,17 +219,11 @@ def replay_sources(
     speed: float | None = None,
     loops: int = 1,
     chunk_samples: int | np.random.Generator | None = None,
-    chunk_s: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[ReplaySource]:
-    """Return a source for each stream, all on one timeline; parameters as for ``ReplaySource``.
-
-    `chunk_s` gives every regular stream chunks of the same length in seconds.
-    """
+    """Return a source for each stream, all on one timeline; parameters as for ``ReplaySource``."""
     timeline = Timeline(streams, clock)
     sizes: list[int | np.random.Generator | None] = [chunk_samples] * len(streams)
-    if chunk_s is not None:
-        sizes = [max(1, round(chunk_s * stream.info.rate_hz)) for stream in streams]
     if isinstance(chunk_samples, np.random.Generator):
         sizes = list(chunk_samples.spawn(len(streams)))  # sources may be pulled by different threads
     return [
