@@ -61,6 +61,7 @@ class Chooser:
 
     Attributes
     ----------
+    sorted : whether windows are taken in the order of their times, see ``sort_by_time``
     current : what estimates are made of now, "eeg" or "eeg+eye" for instance; "" while nothing is usable
     """
 
@@ -81,7 +82,7 @@ class Chooser:
         self._leader = ""
         self._have_led: set[str] = set()
         self._events: list[Event] = []
-        self._sorted, self._pushed = False, 0
+        self.sorted, self._pushed = False, 0
         # windows that wait for their turn: time, place in the order of preference, number, estimates
         self._held: list[tuple[float, int, int, Sequence[Estimate]]] = []
         self.current = ""
@@ -93,7 +94,7 @@ class Chooser:
         chunks. A window waits until every modality has had a later one, or for ``finish``; live, that would
         be far too long.
         """
-        self._sorted = True
+        self.sorted = True
 
     def push(self, estimates: Sequence[Estimate], at_s: float) -> list[Estimate]:
         """Take all heads of one window of one modality; return what is to be published now.
@@ -109,7 +110,7 @@ class Chooser:
         at_s : when the window's last sample was taken, or, without a window, the time now; finite, in a
             clock that all modalities share. The largest one so far is the time that ages are counted to.
         """
-        if not self._sorted:
+        if not self.sorted:
             return self._choose(estimates, at_s)
         name = estimates[0].modality
         self._pushed += 1

@@ -74,21 +74,22 @@ class Pipeline:
             due = windows[-1:]
         made: list[Estimate] = []
         for window in due:
-            # live it is the arrival that counts, for stamps may lie; in a recording there are only stamps
-            end_s = window.end_s + self.clock_offset_s[modality]
-            at_s = end_s if math.isnan(window.received_s) else window.received_s
-            made += self._chosen(self._judge(window, self._clock()), at_s)
+            made += self._chosen(self._judge(window, self._clock()), window)
         return made
 
     def no_estimates(self, modality: str, status: Status, reason: str) -> list[Estimate]:
         """One answer a head for a modality that has no window to judge, a stale stream for instance."""
         last, never = self.stages[modality].samples - 1, math.nan
         window = Window(modality, last, last, never, never, never, status, reason)
-        return self._chosen(self._judge(window, never), never)
+        return self._chosen(self._judge(window, never), window)
 
-    def _chosen(self, estimates: list[Estimate], at_s: float) -> list[Estimate]:
+    def _chosen(self, estimates: list[Estimate], window: Window) -> list[Estimate]:
         if self.chooser is None:
             return estimates
+        # live it is the arrival that counts, for stamps may lie; in a recording there are only stamps
+        at_s = window.received_s
+        if self.chooser.sorted:
+            at_s = window.end_s + self.clock_offset_s[window.modality]
         return self.chooser.push(estimates, self._clock() if math.isnan(at_s) else at_s)
 
     def take_marker(self, stamp_s: float, text: str) -> None:

@@ -133,8 +133,9 @@ class RecoveryReport:
         if self.is_whole:
             yield f"{self.path}: is whole ({self.chunks_kept} chunks, {checked}); nothing to recover"
         elif not self.n_places:
-            missing = "not damaged, but without all of its footers, or with some that count more samples"
-            yield f"{self.path}: {missing}; {self.chunks_kept} chunks kept"
+            unended = any(stream.footer_samples is None for stream in self.streams)
+            what = "footers are missing" if unended else "footers count other samples than there are"
+            yield f"{self.path}: not damaged, but {what}; {self.chunks_kept} chunks kept"
         else:
             where = "1 place" if self.n_places == 1 else f"{self.n_places} places"
             yield (

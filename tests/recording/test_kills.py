@@ -1,0 +1,99 @@
+"""Recorders killed at random moments: what is left has no gap and misses half a second at most."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.recording.recovery import recover
+from bci_m2s.sources.recorded import open_recording
+
+RATES = (250, 1000)
+CHILD = """
+import sys, time
+import numpy as np
+from pathlib import Path
+from bci_m2s.sinks.recorder import Recorder
+from bci_m2s.types import Chunk, StreamInfo
+path, given = Path(sys.argv[1]), np.memmap(sys.argv[2], np.int64, "r+", shape=(2,))
+recorder = Recorder(path, time.monotonic)
+recorder.start()
+infos = [StreamInfo("amp", "EEG", "a", rate_hz=250.0, labels=tuple("nabcdefg"), units=("",) * 8),
+         StreamInfo("fast", "Misc", "b", rate_hz=1000.0, labels=("n",), units=("",),
+                    channel_format="double64")]
+streams = [recorder.add_stream(info) for info in infos]
+print("ready", flush=True)
+begun = time.monotonic()
+while True:
+    for place, info in enumerate(infos):
+        due = int((time.monotonic() - begun) * info.rate_hz)
+        counts = np.arange(given[place], due)
+        if len(counts):
+            kind = "f8" if info.channel_format == "double64" else "f4"
+            values = np.repeat(counts[:, None], info.n_channels, axis=1).astype(kind)
+            recorder.samples(streams[place], Chunk.of(counts / info.rate_hz, values, time.monotonic()))
+            given[place] = due
+    time.sleep(0.01)
+"""
+
+
+def start_child(folder: Path, number: int) -> tuple[subprocess.Popen[str], Path, Path]:
+    path, counts = folder / f"{number}.xdf", folder / f"{number}.counts"
+    counts.write_bytes(bytes(16))
+    command = [sys.executable, "-c", CHILD, str(path), str(counts)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True), path, counts
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_fifty_kills_cost_half_a_second_at_most(tmp_path: Path) -> None:
+    rng = np.random.default_rng(50)
+    losses, durations = [], []
+    for first in range(0, 50, 10):
+        children = [start_child(tmp_path, number) for number in range(first, first + 10)]
+        try:
+            for child, _, _ in children:
+                assert child.stdout is not None
+                assert child.stdout.readline() == "ready\n"
+            begun = time.monotonic()
+            for (child, _, _), after_s in zip(children, np.sort(rng.uniform(0.2, 1.6, 10)), strict=True):
+                time.sleep(max(0.0, begun + after_s - time.monotonic()))  # the moment is what is tested
+                child.send_signal(signal.SIGKILL)
+        finally:
+            for child, _, _ in children:
+                child.kill()
+                child.communicate()
+        for _, path, counts in children:
+            given = np.fromfile(counts, np.int64)
+            kept = kept_counts(path)
+            losses += [(had - has) / rate for had, has, rate in zip(given, kept, RATES, strict=True)]
+            durations.append(given[0] / RATES[0])
+    assert len(durations) == 50
+    assert np.ptp(durations) > 1  # seconds: the moments were as different as was wanted
+    assert min(losses) >= 0
+    assert max(losses) <= 0.5
+
+
+def kept_counts(path: Path) -> list[int]:
+    """How many samples of both streams are left, after a look that they count from 0 without a gap."""
+    try:
+        report = recover(path)
+    except RecordingError:  # killed before its first flush
+        return [0, 0]
+    kept = {one.info.name: one for one in open_recording(report.out or path).streams}
+    lengths = []
+    for name, rate_hz in zip(("amp", "fast"), RATES, strict=True):
+        stream = kept.get(name)
+        n = stream.n_samples if stream else 0
+        if stream:
+            np.testing.assert_array_equal(stream.read(0, n)[:, -1], np.arange(n))
+            np.testing.assert_array_equal(stream.times, np.arange(n) / rate_hz)
+        lengths.append(n)
+    return lengths
