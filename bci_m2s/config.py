@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bci_m2s.errors import ConfigurationError, nearest
+from bci_m2s.errors import ConfigurationError, nearest, printable
 from bci_m2s.yaml_file import Place, read_yaml
 
 Name = Annotated[str, Field(max_length=256)]
@@ -117,7 +117,7 @@ def _default_source(part: Any, deep: bool) -> None:
 
 def _explain(path: Path, values: Any, lines: dict[Place, int], error: Any) -> ConfigurationError:
     place = _in_file(error["loc"], values)
-    key = ".".join(str(part) for part in place)
+    key = printable(".".join(str(part) for part in place))
     known = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
     where = f"{path}:{known}: {key}" if key else f"{path}:{known}"
     if error["type"] == "extra_forbidden":

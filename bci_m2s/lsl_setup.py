@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bci_m2s.errors import ConfigurationError, OutputError, UsageError
+from bci_m2s.errors import ConfigurationError, OutputError, UsageError, printable
 
 FILE = "lsl_api.cfg"
 VARIABLE = "LSLAPICFG"
@@ -54,7 +54,7 @@ def read_settings(path: Path) -> dict[str, str]:
     for number, _, key, value in _lines(path, _read(path)):
         if key:
             if key in settings:
-                raise ConfigurationError(f"{path}:{number}: {key}: stands twice")
+                raise ConfigurationError(f"{path}:{number}: {printable(key)}: stands twice")
             settings[key] = value
     return settings
 

@@ -20,6 +20,7 @@ from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.evaluate import run_offline
 from bci_m2s.health import StreamHealth
 from bci_m2s.live import stop_on_signals
+from bci_m2s.recorded_session import RecordedSession, has_session, read_session
 from bci_m2s.session import Options, play, say_model, say_saved
 from bci_m2s.shipped import names
 from bci_m2s.simulator.settings import SimulatorSettings
@@ -62,7 +63,7 @@ def replay_file(
 
 
 def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
-    """The pipeline asked for, else the one shipped pipeline that the recording fits.
+    """The pipeline asked for, else that of the recorded session, else the one shipped that it fits.
 
     Raises
     ------
@@ -71,6 +72,8 @@ def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
     """
     if pipeline is not None:
         return _match(recording, build.make_plan(pipeline))
+    if has_session(recording):
+        return _match_session(read_session(recording))
     matches, reasons = [], []
     for name in names("pipelines", ".yaml"):
         try:
@@ -85,6 +88,21 @@ def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
     raise UsageError(f"several pipelines fit {recording.path.name}: {fitting}; name one with --pipeline")
 
 
+def _match_session(session: RecordedSession) -> Match:
+    """A session's own plan and streams, as they were."""
+    plan = session.plan()
+    streams = {modality: session.raw_stream(modality) for modality in session.record.streams}
+    for modality, stream in streams.items():
+        check(plan, modality, stream.info)
+    return Match(plan, streams, _markers(session.recording))
+
+
+def _markers(recording: Recording) -> RecordedStream | None:
+    """The one marker stream of a recording; None when there is none or several."""
+    texts = [stream for stream in recording.raw_streams if stream.is_text and stream.n_samples]
+    return texts[0] if len(texts) == 1 else None
+
+
 def _match(recording: Recording, plan: build.Plan) -> Match:
     streams = {}
     for modality, settings in plan.settings.streams.items():
@@ -93,8 +111,7 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
         info = renamed(stream.info, settings.rename)
         check(plan, modality, info)
         streams[modality] = replace(stream, info=info)
-    texts = [stream for stream in recording.raw_streams if stream.is_text and stream.n_samples]
-    return Match(plan, streams, texts[0] if len(texts) == 1 else None)
+    return Match(plan, streams, _markers(recording))
 
 
 def _connect(match: Match, clock: Callable[[], float], **options: Any) -> Connected:

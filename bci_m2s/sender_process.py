@@ -71,7 +71,7 @@ def _simulated_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Sou
     fields: dict[str, Any] = dict(spec.simulated)
     for key, value in fields.items():
         fields[key] = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
-    start = _SharedStart(clock)
+    start = SharedStart(clock)
     sources: list[Source] = [
         SimulatedSource(
             SimulatorSettings(**fields),
@@ -85,10 +85,10 @@ def _simulated_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Sou
         for stream in spec.streams or STREAMS
     ]
     start.sources = sources
-    return [_StartedTogether(source, start) for source in sources]
+    return [StartedTogether(source, start) for source in sources]
 
 
-class _SharedStart:
+class SharedStart:
     """Opens sources at one and the same moment: when the first of them is pulled.
 
     A simulated source begins when it is opened. Outlets are offered and consumers waited for before
@@ -113,10 +113,10 @@ class _SharedStart:
             self._held_s = None
 
 
-class _StartedTogether:
-    """A source of a ``_SharedStart``; a single thread pulls all of them."""
+class StartedTogether:
+    """A source of a ``SharedStart``; a single thread pulls all of them."""
 
-    def __init__(self, source: Source, start: _SharedStart) -> None:
+    def __init__(self, source: Source, start: SharedStart) -> None:
         self._source, self._start = source, start
         self.info, self.finished = source.info, False
         self.description_xml = source.description_xml

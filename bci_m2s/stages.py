@@ -182,6 +182,8 @@ class ModalityStage:
 
     def skip(self, samples: int) -> None:
         """The next samples of the stream never reach this stage; a new segment begins behind them."""
+        if samples < 0:
+            raise ValueError(f"samples: got {samples}, expected 0 or more")
         self._say("samples_skipped", self.samples, f"{samples} samples skipped", {"samples": samples})
         self._steps.cutter.skip(samples)
         self.samples += samples

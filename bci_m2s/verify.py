@@ -8,7 +8,6 @@ cut into chunks. Where one does not, the checksums that each estimate carries sa
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,21 +17,18 @@ from typing import Any
 import numpy as np
 
 from bci_m2s import build
-from bci_m2s.config import PipelineSettings
-from bci_m2s.contract import load_model_file
-from bci_m2s.errors import RecordingError, UsageError
+from bci_m2s.errors import RecordingError
 from bci_m2s.failover import fuse
 from bci_m2s.pipeline import Pipeline
-from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
-from bci_m2s.shipped import find_model
-from bci_m2s.sources.recorded import RecordedStream, Recording, open_recording
-from bci_m2s.stages import CONTROLS
-from bci_m2s.types import Chunk, Estimate, Status, StreamInfo
+from bci_m2s.recorded_session import Control, RecordedSession, read_session
+from bci_m2s.sources.recorded import RecordedStream, open_recording
+from bci_m2s.types import Chunk, Estimate, FloatArray, Status
 
 LARGEST_CHUNK = 1000  # samples; sizes are drawn so that small ones are as likely as large ones
 TOLERANCE = 1e-3  # of a probability, where a GPU took part
-NEEDED = ("pipeline", "model", "heads", "modalities", "streams", "device")
 STAGES = ("samples", "filters", "features")
+CHECKSUMS = tuple(f"{stage}_crc" for stage in STAGES)
+STATUS_CODES = tuple(float(status) for status in Status)
 NO_WINDOW = (Status.STALE, Status.FAILED)  # the engine says these by the clock; no samples are behind them
 
 
@@ -75,20 +71,10 @@ class Verification:
 
 
 Place = tuple[str, int, str]  # modality, last sample, head
-Control = tuple[int, str, Mapping[str, Any]]  # before which sample, which, the event's fields
 
 
 def _no_progress(done: int, total: int) -> None:
     del done, total
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """What a recording says of itself."""
-
-    recording: Recording
-    fields: Mapping[str, Any]
-    controls: Mapping[str, list[Control]]  # by modality
 
 
 def verify(
@@ -115,13 +101,15 @@ def verify(
     UsageError
         The model is not there, or is not the one that was used.
     """
-    session = _read_session(path)
-    plan = _plan(session, model, path)
+    session = read_session(open_recording(path))
+    plan = session.plan(model)
+    # what was chosen from is compared, whatever was chosen
+    plan = replace(plan, settings=plan.settings.model_copy(update={"modality": "each"}))
     predictor = build.make_predictor(plan, device or "cpu")
-    on_gpu = str(predictor.device) != "cpu" or session.fields["device"] != "cpu"
-    result = Verification(TOLERANCE if on_gpu else 0.0, notes=_version_notes(session.fields))
-    infos = {modality: _info(fields) for modality, fields in session.fields["streams"].items()}
-    streams = {modality: _raw_stream(session.recording, modality, info) for modality, info in infos.items()}
+    on_gpu = str(predictor.device) != "cpu" or session.record.device != "cpu"
+    result = Verification(TOLERANCE if on_gpu else 0.0, notes=_version_notes(session.record.versions))
+    infos = {modality: stream.info() for modality, stream in session.record.streams.items()}
+    streams = {modality: session.raw_stream(modality) for modality in infos}
     total, done = sum(stream.n_samples for stream in streams.values()), 0
     replayed: dict[Place, Estimate] = {}
     pipeline = build.make_pipeline(plan, predictor, infos, clock=lambda: 0.0)
@@ -136,85 +124,10 @@ def verify(
     return result
 
 
-# ---- what the recording says ----
-
-
-def _read_session(path: Path) -> _Session:
-    recording = open_recording(path)
-    events = [stream for stream in recording.streams if stream.info.type == EVENTS_TYPE]
-    if not events or not any(stream.info.type == ESTIMATES_TYPE for stream in recording.streams):
-        raise RecordingError(f"{path}: holds no estimates of bci_m2s: there is nothing to compare with")
-    fields: Mapping[str, Any] = {}
-    controls: dict[str, list[Control]] = {}
-    for stream in events:
-        for row in stream.read(0, stream.n_samples):
-            line = _json_object(path, row[0])
-            if line.get("kind") == "session":
-                fields = line.get("session", {})
-            elif line.get("kind") in CONTROLS:
-                try:
-                    control = (int(line["at_sample"]), str(line["kind"]), line)
-                    controls.setdefault(str(line["modality"]), []).append(control)
-                except (KeyError, TypeError, ValueError):
-                    kind = line["kind"]
-                    raise RecordingError(f"{path}: event {kind!r}: no modality or at_sample") from None
-    missing = [key for key in NEEDED if key not in fields]
-    if missing:
-        raise RecordingError(f"{path}: session description: got no {', '.join(missing)}, expected one")
-    return _Session(recording, fields, controls)
-
-
-def _json_object(path: Path, text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise RecordingError(f"{path}: an event is not JSON: {text[:60]!r}") from None
-    if not isinstance(value, dict):
-        raise RecordingError(f"{path}: an event is not a JSON object: {text[:60]!r}")
-    return value
-
-
-def _info(fields: Mapping[str, Any]) -> StreamInfo:
-    known = {key: value for key, value in fields.items() if key in StreamInfo.__dataclass_fields__}
-    return StreamInfo(**{**known, "labels": tuple(fields["labels"]), "units": tuple(fields["units"])})
-
-
-def _raw_stream(recording: Recording, modality: str, info: StreamInfo) -> RecordedStream:
-    """The recorded stream of a modality. Raises RecordingError."""
-
-    def same(one: StreamInfo) -> bool:
-        wanted = (info.name, info.type, info.uid, info.n_channels)
-        return (one.name, one.type, one.uid, one.n_channels) == wanted
-
-    found = [stream for stream in recording.streams if same(stream.info)]
-    if len(found) != 1:
-        raise RecordingError(
-            f"{recording.path}: {modality}: got {len(found)} streams {info.name!r} with uid {info.uid!r}, "
-            "expected 1"
-        )
-    return replace(found[0], info=info)
-
-
-def _plan(session: _Session, model: str | None, path: Path) -> build.Plan:
-    said = session.fields["model"]
-    file = find_model(model or str(said["file"]), near=path.parent if model is None else None)
-    contract, tensors = load_model_file(file)
-    got = build.file_sha256(file)
-    if got != said["sha256"]:
-        raise UsageError(
-            f"model {file}: sha256: got {got[:16]}…, expected {str(said['sha256'])[:16]}… "
-            f"({said['file']}); name the session's model with --model"
-        )
-    settings = {key: value for key, value in session.fields["pipeline"].items() if key != "file"}
-    settings["modality"] = "each"  # what was chosen from is compared, whatever was chosen
-    checked = PipelineSettings.model_validate(settings, strict=False)
-    return build.Plan(path, checked, file, contract, tensors)
-
-
-def _version_notes(fields: Mapping[str, Any]) -> list[str]:
-    now, then = build.versions(), fields.get("versions", {})
+def _version_notes(then: Mapping[str, Any]) -> list[str]:
+    now = build.versions()
     return [
-        f"{name}: recorded with {then[name]}, replayed with {now[name]}"
+        f"{name}: recorded with {str(then[name])[:40]}, replayed with {now[name]}"
         for name in ("python", "numpy", "scipy", "torch")
         if name in then and then[name] != now[name]
     ]
@@ -234,8 +147,13 @@ def _replay(
     stage, at, waiting = pipeline.stages[modality], 0, list(controls)
     while at < stream.n_samples or waiting:
         while waiting and waiting[0][0] <= at:
-            _, kind, fields = waiting.pop(0)
-            stage.control(kind, fields)
+            before, kind, fields = waiting.pop(0)
+            try:
+                stage.control(kind, fields)
+            except (KeyError, TypeError, ValueError) as problem:
+                raise RecordingError(
+                    f"{modality}: event {kind!r} before sample {before}: {problem!r}"
+                ) from None
             at = stage.samples
         size = int(math.exp(rng.uniform(0.0, math.log(LARGEST_CHUNK))))
         stop = min(at + size, stream.n_samples, waiting[0][0] if waiting else stream.n_samples)
@@ -251,15 +169,15 @@ def _replay(
 # ---- comparison ----
 
 
-def _compare(session: _Session, replayed: dict[Place, Estimate], result: Verification) -> None:
+def _compare(session: RecordedSession, replayed: dict[Place, Estimate], result: Verification) -> None:
     used: set[Place] = set()
-    for head, row in _recorded_rows(session):
-        known = session.fields["modalities"]
-        modalities = [name for name in known if not math.isnan(row[f"last_sample.{name}"])]
+    for head, recorded, row in _recorded_rows(session):
+        known = session.record.modalities
+        modalities = [name for name in known if math.isfinite(row[f"last_sample.{name}"])]
         if Status(int(row["status"])) in NO_WINDOW:
             continue
         keys = [(name, int(row[f"last_sample.{name}"]), head) for name in modalities]
-        difference = _differs(session, row, head, keys, replayed, result)
+        difference = _differs(recorded, row, head, keys, replayed, result)
         if difference is not None:
             if result.first is None:
                 result.first = difference
@@ -271,22 +189,29 @@ def _compare(session: _Session, replayed: dict[Place, Estimate], result: Verific
     result.unrecorded = len(replayed.keys() - used)
 
 
-def _recorded_rows(session: _Session) -> Iterator[tuple[str, dict[str, float]]]:
-    """Every recorded estimate as (head, {channel: value}), head by head, in order."""
-    heads = list(session.fields["heads"])
-    streams = [stream for stream in session.recording.streams if stream.info.type == ESTIMATES_TYPE]
-    if len(streams) != len(heads):
-        raise RecordingError(
-            f"{session.recording.path}: got {len(streams)} streams of estimates, "
-            f"expected {len(heads)} (one a head)"
-        )
-    for head, stream in zip(heads, streams, strict=True):
-        for row in stream.read(0, stream.n_samples).tolist():
-            yield head, dict(zip(stream.info.labels, row, strict=True))
+def _recorded_rows(session: RecordedSession) -> Iterator[tuple[str, FloatArray, dict[str, float]]]:
+    """Every recorded estimate, head by head, in order: (head, probabilities, {channel: value})."""
+    modalities = session.record.modalities
+    needed = ["status", *(f"{what}.{name}" for name in modalities for what in ("last_sample", *CHECKSUMS))]
+    for head, stream in session.estimates().items():
+        n_classes = len(session.record.heads[head])
+        labels = stream.info.labels[n_classes:]
+        missing = [label for label in needed if label not in labels]
+        if missing or stream.is_text:
+            raise RecordingError(
+                f"{session.path}: estimates of {head}: got no channel {missing[:1]}, expected it"
+            )
+        for row in stream.read(0, stream.n_samples).astype(np.float64):
+            fields = dict(zip(labels, row[n_classes:].tolist(), strict=True))
+            if fields["status"] not in STATUS_CODES:
+                raise RecordingError(
+                    f"{session.path}: estimates of {head}: status: got {fields['status']:g}"
+                )
+            yield head, row[:n_classes], fields
 
 
 def _differs(
-    session: _Session,
+    recorded_p: FloatArray,
     row: Mapping[str, float],
     head: str,
     keys: list[Place],
@@ -302,15 +227,14 @@ def _differs(
         return Difference(names, head, last, "samples", "a window", "none")
     for part in there:
         for stage in STAGES:
-            recorded, again = int(row[f"{stage}_crc.{part.modality}"]), getattr(part.trace, stage)
+            recorded, again = row[f"{stage}_crc.{part.modality}"], getattr(part.trace, stage)
             if recorded != again:
-                return Difference(part.modality, head, last, stage, f"{recorded:08x}", f"{again:08x}")
+                return Difference(part.modality, head, last, stage, f"CRC {recorded:.0f}", f"CRC {again}")
     status = Status(int(row["status"]))
     if there[0].status is not status:
         return Difference(names, head, last, "window", status.name.lower(), there[0].status.name.lower())
     if status is not Status.OK:
         return None
-    recorded_p = np.array([row[name] for name in session.fields["heads"][head]])
     again_p = fuse(there) if len(there) > 1 else there[0].probabilities
     off = float(np.abs(recorded_p - again_p).max())
     result.largest = max(result.largest, off)

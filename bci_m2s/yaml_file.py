@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from bci_m2s.errors import ConfigurationError
+from bci_m2s.errors import ConfigurationError, printable
 
 LARGEST_BYTES = 1 << 20
 DEEPEST = 20
@@ -53,7 +53,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
         ) from None
     except (yaml.YAMLError, RecursionError) as problem:
         raise ConfigurationError(
-            f"{path}: not valid YAML: {' '.join(str(problem).split())[:200]}"
+            f"{path}: not valid YAML: {printable(' '.join(str(problem).split())[:200])}"
         ) from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigurationError(f"{path}: got {_kind(root)}, expected a mapping (key: value)")
@@ -63,7 +63,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
         return yaml.SafeLoader("").construct_document(root), lines
     except (yaml.YAMLError, ValueError) as problem:  # a date or number that looks right and is none
         raise ConfigurationError(
-            f"{path}: not valid YAML: {' '.join(str(problem).split())[:200]}"
+            f"{path}: not valid YAML: {printable(' '.join(str(problem).split())[:200])}"
         ) from None
 
 
@@ -110,4 +110,4 @@ def _kind(node: yaml.Node | None) -> str:
 
 def _wrong(path: Path, mark: Any, what: str) -> ConfigurationError:
     line = f":{mark.line + 1}" if mark is not None else ""
-    return ConfigurationError(f"{path}{line}: {what}")
+    return ConfigurationError(f"{path}{line}: {printable(what)}")

@@ -26,7 +26,7 @@ def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
     file = Path(folder.name) / "lsl_api.cfg"
     file.write_text(
         "[multicast]\nResolveScope = machine\n"
-        "[ports]\nIPv6 = disable\n"
+        "[ports]\nIPv6 = disable\nPortRange = 200\n"  # a sender takes two, and 16 are soon in use
         f"[lab]\nSessionID = bci-m2s-test-{os.getpid()}-{uuid.uuid4().hex}\n"
         "[log]\nlevel = -3\n",  # fatal only: inlets report every sender that a test closes
         encoding="utf-8",

@@ -29,7 +29,7 @@ FLOORS = {
         ),
         4,
     ),
-    **dict.fromkeys(("lsl_setup", "config", "shipped", "build", "connect", "verify"), 5),
+    **dict.fromkeys(("lsl_setup", "config", "shipped", "build", "connect", "recorded_session", "verify"), 5),
     **dict.fromkeys(("terminal", "live", "session", "playback", "demo"), 6),
     **dict.fromkeys(("doctor", "soak", "record_command", "verify_command", "recover_command"), 6),
     **dict.fromkeys(("cli", "__main__"), 6),

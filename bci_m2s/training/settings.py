@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bci_m2s.contract import Contract
-from bci_m2s.errors import ConfigurationError, ContractError, nearest
+from bci_m2s.errors import ConfigurationError, ContractError, nearest, printable
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.losses import LossSettings
 from bci_m2s.yaml_file import read_yaml
@@ -243,7 +243,7 @@ def load_training(path: Path) -> TrainingSettings:
     merged = _merged(preset(str(name)), values)
     data = merged.get("data")
     if isinstance(data, dict) and isinstance(data.get("root"), str):
-        data["root"] = str((path.parent / Path(data["root"]).expanduser()).resolve())
+        data["root"] = _folder(path, data["root"])
     place: tuple[str | int, ...] = ("contract",)
     try:
         if "contract" in merged:
@@ -254,9 +254,20 @@ def load_training(path: Path) -> TrainingSettings:
         first = problem.errors(include_url=False)[0]
         field = ".".join(str(part) for part in (*place, *first["loc"])) or "as a whole"
         got = "nothing" if first["type"] == "missing" else repr(first["input"])[:120]
-        raise ConfigurationError(f"{path}: {field}: got {got}, expected: {first['msg']}") from None
+        what = printable(f"{field}: got {got}, expected: {first['msg']}")
+        raise ConfigurationError(f"{path}: {what}") from None
     except ContractError as problem:
-        raise ConfigurationError(f"{path}: {problem}") from None
+        raise ConfigurationError(f"{path}: {printable(problem)}") from None
+
+
+def _folder(path: Path, root: str) -> str:
+    """A data folder as the training file `path` means it: relative to itself, "~" is home."""
+    try:
+        return str((path.parent / Path(root).expanduser()).resolve())
+    except (OSError, ValueError, RuntimeError) as problem:  # a null character, a home that nobody has
+        raise ConfigurationError(
+            f"{path}: data.root: got {printable(repr(root)[:120])}, expected a folder: {problem}"
+        ) from None
 
 
 def presets() -> list[str]:

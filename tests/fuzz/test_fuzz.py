@@ -100,3 +100,23 @@ def test_brainvision_message_with_control_characters(tmp_path):
     write_seed(tmp_path, others[0], others[0].content)
     damaged = header.content.replace(b"UTF-8", b"U\x7fF-8", 1)
     assert "unknown encoding: U F-8" in refusal("brainvision", tmp_path, "b.vhdr", damaged)
+
+
+@pytest.mark.parametrize("name", ["pipeline", "training"])
+def test_key_that_no_terminal_can_show(tmp_path, name):
+    main = LOADERS[name].main
+    sound = LOADERS[name].seeds(tmp_path)[0].content
+    assert "un?known" in refusal(name, tmp_path, main, sound + "un\u0602known: 1\n".encode())
+
+
+@pytest.mark.parametrize("root", ["~nobody-of-this-name/x", '"a\\0b"'])
+def test_training_data_in_an_impossible_folder(tmp_path, root):
+    sound = LOADERS["training"].seeds(tmp_path)[0].content.decode()
+    assert "format: simulated" in sound
+    damaged = sound.replace("format: simulated", f"format: simulated\n  root: {root}")
+    assert "data.root: got" in refusal("training", tmp_path, "t.yaml", damaged.encode())
+
+
+def test_lsl_settings_with_a_key_that_no_terminal_can_show(tmp_path):
+    content = b"[po\x03rts]\nIPv6 = allow\nIPv6 = allow\n"
+    assert "po?rts.IPv6: stands twice" in refusal("lsl", tmp_path, "lsl_api.cfg", content)

@@ -1,0 +1,252 @@
+"""The books of a recorded session: every sample that a sender numbered is in the file or in a logged gap.
+
+Channel 0 of each stream numbers the samples and channel 1 the starts of the sender, so a recording says by
+itself what is missing. That is held against the gaps that the session logged, and every estimate against
+the samples that it was made of: none may rest on a window with a hole, on a sender that had to be refused,
+or on more false channels than the model may have bad ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.soak.lies import COUNTERS, FaultSpec, LyingStream
+from bci_m2s.sources.recorded import RecordedStream, Recording, open_recording
+from bci_m2s.types import BoolArray, Status
+
+SAME_S = 1e-6  # stamps that differ by less are the same
+STAMPS_N = 1  # samples by which a gap's length, which is told by stamps, may miss the counters'
+MAX_MISSING = 0.25  # share of channels that the rig's model may have bad
+FALSE_S = 0.75  # a step and a hop: a channel that is false for less need not be noticed yet
+INTRUDER_RUN = 1_000_000  # runs from here on were never subscribed to before they took over
+MOST_TOLD = 8
+
+
+@dataclass(slots=True)
+class Sent:
+    """What the senders of one stream know of it.
+
+    specs : by run; pushed : samples of earlier runs; refused : runs that must not make an estimate
+    """
+
+    specs: dict[int, FaultSpec]
+    pushed: dict[int, int] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A gap as logged. at_sample : the first one after it, or a later one; breaks : how many it sums up."""
+
+    after_s: float
+    lost: int
+    at_sample: int
+    breaks: int
+
+
+@dataclass(slots=True)
+class Account:
+    """The books of one stream.
+
+    recorded : samples; in_gaps, outside : samples that are missing inside and outside logged gaps
+    repeated : samples that came twice or in the wrong order
+    windows : estimates with probabilities that the stream had a part in
+    broken : what is not as promised, in words
+    """
+
+    modality: str
+    recorded: int = 0
+    runs: int = 0
+    gaps: int = 0
+    in_gaps: int = 0
+    outside: int = 0
+    repeated: int = 0
+    windows: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def describe(self) -> str:
+        """One line."""
+        return (
+            f"{self.modality}: {self.recorded} samples of {self.runs} runs recorded, {self.in_gaps} "
+            f"missing inside {self.gaps} logged gaps, {self.outside} outside, {self.repeated} repeated; "
+            f"{self.windows} estimates rest on it"
+        )
+
+    def note(self, words: str) -> None:
+        """Add something that is not as promised; the first few are kept."""
+        if len(self.broken) < MOST_TOLD:
+            self.broken.append(f"{self.modality}: {words}")
+
+
+def settle_accounts(path: Path, sent: Mapping[str, Sent]) -> list[Account]:
+    """Read a finished recording and do the books of every stream.
+
+    Parameters
+    ----------
+    path : XDF of a session whose streams number their samples
+    sent : what the senders know, by modality; the stream has the name of their spec
+
+    Raises
+    ------
+    RecordingError
+        The file cannot be read.
+    """
+    recording = open_recording(path)
+    gaps = logged_gaps(recording)
+    accounts = []
+    for modality, known in sent.items():
+        name = next(iter(known.specs.values())).name
+        stream = next(one for one in recording.raw_streams if one.info.name == name)
+        samples = stream.read(0, stream.n_samples)
+        account = Account(modality, recorded=len(samples), gaps=len(gaps.get(modality, [])))
+        holes = _find_holes(account, stream, samples, known, gaps.get(modality, []))
+        _check_windows(account, recording, samples, holes, known)
+        accounts.append(account)
+    return accounts
+
+
+def logged_gaps(recording: Recording) -> dict[str, list[Gap]]:
+    """The gaps that a session logged, by modality, in order."""
+    found: dict[str, list[Gap]] = {}
+    for line in event_lines(recording):
+        if line.get("kind") == "gap":
+            after_s = line["after_s"] if line["after_s"] is not None else np.nan
+            gap = Gap(after_s, line["lost_samples"], line.get("at_sample", 2**62), line.get("breaks", 1))
+            found.setdefault(line["modality"], []).append(gap)
+    return found
+
+
+def event_lines(recording: Recording) -> list[dict[str, Any]]:
+    """Every event of a recorded session, as its line in ``events.jsonl`` has it."""
+    streams = [one for one in recording.streams if one.info.type == EVENTS_TYPE]
+    return [json.loads(row[0]) for stream in streams for row in stream.read(0, stream.n_samples)]
+
+
+# ---- samples ----
+
+
+def _find_holes(
+    account: Account, stream: RecordedStream, samples: NDArray[Any], known: Sent, gaps: list[Gap]
+) -> BoolArray:
+    """Account for what is missing; return (n,): whether the sample does not follow on the one before."""
+    counters, runs = samples[:, 0].astype(np.int64), samples[:, 1].astype(np.int64)
+    account.runs = len(np.unique(runs))
+    holes = np.ones(len(samples), dtype=bool)
+    holes[1:] = (np.diff(counters) != 1) | (np.diff(runs) != 0)
+    for after in np.flatnonzero(holes[1:]).tolist():
+        run, counter, after_it = runs[after], counters[after], counters[after + 1]
+        same_run = run == runs[after + 1]
+        missing = int(after_it - counter - 1) if same_run else _between_runs(known, samples, after)
+        if missing < 0:
+            account.repeated += 1
+            account.note(f"run {run}: sample {after_it} came after {counter}")
+            continue
+        gap = _gap_at(gaps, float(stream.times[after]), after + 1)
+        if missing and gap is None:
+            account.outside += missing
+            account.note(f"run {run}: {missing} samples after {counter} are missing and in no logged gap")
+        else:
+            account.in_gaps += missing
+        if gap and same_run and gap.breaks == 1 and abs(gap.lost - missing) > STAMPS_N:
+            account.note(
+                f"run {run}: gap after {counter}: {gap.lost} samples logged as lost, {missing} missing"
+            )
+    return holes
+
+
+def _between_runs(known: Sent, samples: NDArray[Any], after: int) -> int:
+    """Samples missing between two runs: the end of the one, as far as known, and the begin of the other."""
+    (counter, run), (next_counter, next_run) = samples[after, :2], samples[after + 1, :2]
+    tail = known.pushed.get(int(run), 0) - 1 - int(counter)
+    head = int(next_counter) if next_run < INTRUDER_RUN and next_run > run else 0
+    return max(0, tail) + head
+
+
+def _gap_at(gaps: list[Gap], stamp_s: float, next_sample: int) -> Gap | None:
+    """The logged gap in which a break lies, after the sample with this stamp, before this one."""
+    for gap in gaps:
+        if gap.breaks == 1 and abs(gap.after_s - stamp_s) <= SAME_S:
+            return gap
+        if gap.breaks > 1 and gap.after_s - SAME_S <= stamp_s and next_sample <= gap.at_sample:
+            return gap
+    return None
+
+
+# ---- estimates ----
+
+
+def _check_windows(
+    account: Account, recording: Recording, samples: NDArray[Any], holes: BoolArray, known: Sent
+) -> None:
+    first, last = _windows(recording, account.modality)
+    account.windows = len(first)
+    inside = (first >= 0) & (last < len(samples))
+    if not inside.all():
+        account.note(f"{np.count_nonzero(~inside)} estimates rest on samples that are not recorded")
+    first, last = first[inside], last[inside]
+    rate_hz = known.specs[min(known.specs)].rate_hz
+    problems = {
+        "a hole": _sum(holes, first + 1, last) > 0,
+        "a refused sender": _sum(np.isin(samples[:, 1], list(known.refused)), first, last) > 0,
+        "false channels": _false_channels(samples, known, first, last, rate_hz),
+    }
+    for what, found in problems.items():
+        if found.any():
+            place = int(np.flatnonzero(found)[0])
+            account.note(
+                f"{np.count_nonzero(found)} estimates rest on {what}, the first one on samples "
+                f"{first[place]} to {last[place]}"
+            )
+
+
+def _windows(recording: Recording, modality: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last sample of every window of a modality that gave probabilities."""
+    spans = []
+    for stream in recording.streams:
+        if stream.info.type == ESTIMATES_TYPE and f"first_sample.{modality}" in stream.info.labels:
+            rows, place = stream.read(0, stream.n_samples), stream.info.labels.index
+            span = rows[:, [place(f"first_sample.{modality}"), place(f"last_sample.{modality}")]]
+            ok = (rows[:, place("status")] == Status.OK) & np.isfinite(span).all(axis=1)
+            spans.append(span[ok])
+    every = np.concatenate(spans).astype(np.int64) if spans else np.empty((0, 2), np.int64)
+    return every[:, 0], every[:, 1]
+
+
+def _sum(true: NDArray[Any], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of ``true[first:last + 1]`` are true, for every window."""
+    total = np.concatenate([[0], np.cumsum(true, dtype=np.int64)])
+    counts: NDArray[np.int64] = total[last + 1] - total[first]
+    return counts
+
+
+def _false_channels(
+    samples: NDArray[Any],
+    known: Sent,
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    rate_hz: float,
+) -> BoolArray:
+    """Whether more channels than allowed are, for longer than a glance, not what their sender measured."""
+    false = samples[:, COUNTERS:] != _truth(samples, known)[:, COUNTERS:]
+    most = FALSE_S * rate_hz
+    channels = sum((_sum(column, first, last) > most).astype(int) for column in false.T)
+    too_many: BoolArray = np.asarray(channels > MAX_MISSING * false.shape[1])
+    return too_many
+
+
+def _truth(samples: NDArray[Any], known: Sent) -> NDArray[Any]:
+    """What each recorded sample was before its sender lied; labels and units are not looked at."""
+    truth = np.full_like(samples, np.nan)
+    for run, spec in known.specs.items():
+        rows = samples[:, 1] == run
+        if rows.any() and len(spec.labels) == samples.shape[1]:
+            truth[rows] = LyingStream(spec, 0.0).true_samples(samples[rows, 0].astype(np.int64))
+    return truth

@@ -1,0 +1,282 @@
+"""A whole session against fault senders: real LSL, a real model, the live engine, a recording.
+
+The model is the shipped ``muse-4ch``, once for each modality, with steps of half a second: what it says
+means nothing, but everything that a session does is done. Every stream has two more channels than the
+model: COUNT numbers the samples and RUN the starts of their sender. Channels are picked by name, so the
+model never sees them, and the recording holds the proof of what was lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bci_m2s import build
+from bci_m2s.connect import Connected, Surroundings, connect
+from bci_m2s.contract import Contract, load_model_file, save_model
+from bci_m2s.engine import Engine
+from bci_m2s.features import EXTRACTORS
+from bci_m2s.loading import load_class
+from bci_m2s.predictor import Predictor
+from bci_m2s.recording.append_file import AppendFile
+from bci_m2s.shipped import find_model
+from bci_m2s.soak.accounts import Sent
+from bci_m2s.soak.fault_sender import FaultSender
+from bci_m2s.soak.lies import FaultSpec
+from bci_m2s.soak.watch import Watch
+from bci_m2s.sources.lsl import local_clock
+
+MODEL = "muse-4ch"
+RATE_HZ = 250.0
+LABELS = ("COUNT", "RUN", "TP9", "AF7", "AF8", "TP10")
+UNITS = ("", "", "uV", "uV", "uV", "uV")
+WINDOW_S = 2.5
+STEP_S, HOP_S = 0.5, 0.25
+BASELINE_S = 1.0
+SPARE = "spare"  # the modality whose sender is never hurt
+STEADY_S = 60.0  # until everything has an estimate; a loaded machine needs a while for the processes
+
+
+class TroubledPredictor(Predictor):
+    """The model, and what can go wrong with its device.
+
+    Attributes
+    ----------
+    delay_s : how long a window takes at least
+    trouble : raised by every window, None for none
+    """
+
+    delay_s = 0.0
+    trouble: Exception | None = None
+
+    def predict_all(self, modality: str, features: Any) -> dict[str, Any]:
+        """As the model's own, later or not at all."""
+        if self.delay_s:
+            time.sleep(self.delay_s)
+        if self.trouble is not None:
+            raise self.trouble
+        return super().predict_all(modality, features)
+
+
+def write_pipeline(folder: Path, modalities: Sequence[str], mode: str, names: dict[str, str]) -> Path:
+    """A pipeline file and its model, one modality for each stream.
+
+    Parameters
+    ----------
+    folder : where to
+    modalities : in the order of preference
+    mode : "each", "auto" or "fused"
+    names : of the LSL streams, by modality, and "markers" for the markers
+    """
+    contract, tensors = load_model_file(find_model(MODEL))
+    fields = contract.model_dump(mode="json")
+    muse = fields["modalities"].pop("eeg")
+    muse["normaliser"]["params"] = {"duration_s": BASELINE_S}
+    fields["modalities"] = {name: {**muse, "stream_type": name} for name in modalities}
+    fields |= {"name": "rig", "window": {"steps": 5, "step_s": STEP_S, "hop_s": HOP_S}}
+    copies = {
+        f"{name}.{key.removeprefix('eeg.')}": value for key, value in tensors.items() for name in modalities
+    }
+    save_model(folder / "rig.safetensors", Contract.model_validate(fields), copies)
+    settings = {
+        "model": "rig.safetensors",
+        "streams": {name: {"name": names[name], "wait_s": 30.0} for name in modalities},
+        "markers": {"name": names["markers"], "wait_s": 30.0},
+        "modality": mode,
+        "back_after_s": HOP_S,
+        "device": "cpu",
+        "outlet": {"name": names["markers"] + "-out"},
+    }
+    path = folder / "rig.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path
+
+
+class Rig:
+    """A running session with its senders; a context manager.
+
+    Parameters
+    ----------
+    folder : empty; the recording, the events and the model come here
+    modalities : whose senders may be hurt; one more, the spare one, never is
+    mode : "each", "auto" or "fused"
+    seed : of the senders' noise
+    patience : how many times longer than promised anything may take; 1.0 on a machine of its own
+
+    Attributes
+    ----------
+    senders : by modality
+    watch : what the session said
+    predictor : whose device may get into trouble
+    settle_s : what the filters need at the beginning of a segment, s
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        modalities: Sequence[str] = ("cap",),
+        mode: str = "each",
+        seed: int = 0,
+        patience: float = 1.0,
+    ) -> None:
+        self.folder, self.mode, self.patience = folder, mode, patience
+        self.modalities, every = tuple(modalities), (*modalities, SPARE)
+        prefix = f"rig-{secrets.token_hex(4)}"
+        names = {name: f"{prefix}-{name}" for name in (*every, "markers")}
+        self.senders = {
+            name: FaultSender(
+                FaultSpec(
+                    names[name],
+                    type=name,
+                    source_id=names[name],
+                    rate_hz=RATE_HZ,
+                    labels=LABELS,
+                    units=UNITS,
+                    seed=seed + number,
+                    marker_name=names["markers"] if name == SPARE else "",
+                )
+            )
+            for number, name in enumerate(every)
+        }
+        self.sent = {name: Sent({0: sender.spec}) for name, sender in self.senders.items()}
+        self.pipeline_path = write_pipeline(folder, every, mode, names)
+        self.watch = Watch(every, chosen=mode != "each")
+        self._intruders, self._finished = 0, False
+        self._engine: Engine | None = None
+
+    @property
+    def path(self) -> Path:
+        """The recording."""
+        return self.folder / "session.xdf"
+
+    @property
+    def engine(self) -> Engine:
+        """The engine. Raises RuntimeError before the rig was entered."""
+        if self._engine is None:
+            raise RuntimeError("the rig was not entered")
+        return self._engine
+
+    def now_s(self) -> float:
+        """Local clock."""
+        return local_clock()
+
+    # ---- life ----
+
+    def __enter__(self) -> Rig:
+        try:
+            for sender in self.senders.values():
+                sender.start()
+            self._start_engine()
+            self.wait_until_steady()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def _start_engine(self) -> None:
+        plan = build.make_plan(str(self.pipeline_path))
+        self.predictor = TroubledPredictor(plan.contract, plan.tensors, "cpu", 1)
+        self.predictor.warm_up()
+        connected = connect(plan, Surroundings(local_clock, lambda _: None, lambda: False))
+        self._engine = self._make_engine(plan, connected)
+        self.settle_s = _settle_s(plan)
+        self._engine.start()
+
+    def _make_engine(self, plan: build.Plan, connected: Connected) -> Engine:
+        infos = {name: source.info for name, source in connected.sources.items()}
+        try:
+            pipeline = build.make_pipeline(plan, self.predictor, infos, connected.clock)
+            session = build.describe_session(plan, infos, pipeline.device, "live")
+            build.write_session(self.folder, session)
+            recorder, _ = build.make_recorder(self.folder, list(infos.values()), connected.clock)
+            self.recorder = recorder
+            sinks = [*build.make_sinks(plan, self.folder, session, False, recorder), self.watch]
+        except BaseException:
+            connected.close()
+            raise
+        return Engine(
+            pipeline, connected.sources, sinks, connected.clock, connected.markers, recorder=recorder
+        )
+
+    def finish(self) -> None:
+        """End the session: the recording is whole afterwards. Harmless twice."""
+        if self._engine is not None and not self._finished:
+            self._finished = True
+            self._engine.finish()
+
+    def close(self) -> None:
+        """End the session and the senders."""
+        try:
+            self.finish()
+        finally:
+            for name, sender in self.senders.items():
+                sender.stop()
+                self.note_sent(name)
+
+    # ---- for faults ----
+
+    def wait_until_steady(self, modality: str = "") -> bool:
+        """Wait until every modality, or one, has estimates again; false when it has not within a minute."""
+        since_s = self.now_s()
+        names = [modality] if modality else list(self.senders)
+        return self.watch.wait_for(
+            lambda: all(self.watch.seen(name).ok_s > since_s for name in names), STEADY_S
+        )
+
+    def restart(self, modality: str, refused: bool = False, **changes: Any) -> None:
+        """Start a sender's next run; `refused`: its samples must never make an estimate."""
+        sender = self.senders[modality]
+        sender.restart(**changes)
+        run = sender.spec.run
+        self.sent[modality].specs[run] = sender.spec
+        if refused:
+            self.sent[modality].refused.add(run)
+        self.note_sent(modality)
+
+    def note_sent(self, modality: str) -> None:
+        """Remember how many samples earlier runs of a sender pushed."""
+        self.sent[modality].pushed.update(dict(self.senders[modality].history))
+
+    @contextlib.contextmanager
+    def intruder(self, modality: str) -> Iterator[FaultSender]:
+        """Another sender with the same description, whose samples must never make an estimate."""
+        self._intruders += 1
+        run = 1_000_000 + self._intruders
+        spec = replace(self.senders[modality].spec, run=run, marker_name="")
+        self.sent[modality].specs[run] = spec
+        self.sent[modality].refused.add(run)
+        with FaultSender(spec) as sender:
+            yield sender
+
+
+def _settle_s(plan: build.Plan) -> float:
+    spec = plan.contract.modalities[SPARE]
+    extractor = load_class(EXTRACTORS, spec.feature.name)
+    made = extractor(dict(spec.feature.params), spec.channels, RATE_HZ, STEP_S, HOP_S)
+    return float(made.settle_s)
+
+
+@contextlib.contextmanager
+def slow_disk(seconds: float) -> Iterator[None]:
+    """Let every fsync of this process's recordings take so long."""
+    plain = AppendFile.fsync
+
+    def late(self: AppendFile) -> None:
+        time.sleep(seconds)
+        plain(self)
+
+    AppendFile.fsync = late  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        AppendFile.fsync = plain  # type: ignore[method-assign]

@@ -1,0 +1,131 @@
+"""What a session said, kept small, for whoever waits for it to say something."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bci_m2s.types import Estimate, Event, Status, StatusReport
+
+MOST_EVENTS = 4000  # kept; older ones are in the files
+
+
+@dataclass(slots=True)
+class Seen:
+    """The newest answers of one modality, by the local clock: with an estimate, and without; -inf: never.
+
+    reason : of the newest one without
+    """
+
+    ok_s: float = -math.inf
+    out_s: float = -math.inf
+    reason: str = ""
+
+
+class Watch:
+    """A sink that keeps the newest answers and events. Its methods are safe from any thread.
+
+    Parameters
+    ----------
+    modalities : of the session
+    chosen : one line is made of several modalities, so one that has no part in it has no estimate
+
+    Attributes
+    ----------
+    judged : estimates with probabilities so far
+    longest_s : longest time from one of them to the next, since ``restart_longest``
+    oldest_s : largest age of one of them since ``restart_longest``, s
+    """
+
+    problem = ""
+
+    def __init__(self, modalities: Sequence[str], chosen: bool) -> None:
+        self._changed = threading.Condition()
+        self._seen = {name: Seen() for name in modalities}
+        self._chosen = chosen
+        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self.judged = 0
+        self._ok_s = math.nan
+        self.longest_s = self.oldest_s = 0.0
+
+    # ---- the engine's writer ----
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def report(self, report: StatusReport) -> None:
+        """Not kept."""
+
+    def event(self, event: Event) -> None:
+        """Keep an event."""
+        with self._changed:
+            self._events.append(event)
+            self._changed.notify_all()
+
+    def estimate(self, estimate: Estimate, wall_s: float) -> None:
+        """Note who has an estimate and who has not."""
+        del wall_s
+        now_s = estimate.stamps.published_s
+        names = [part.modality for part in estimate.parts or (estimate,)]
+        with self._changed:
+            if estimate.status is Status.OK:
+                self._note_ok(now_s, estimate.stamps.age_s)
+                for name, seen in self._seen.items():
+                    if name in names:
+                        seen.ok_s = now_s
+                    elif self._chosen:
+                        seen.out_s = now_s
+            else:
+                for name in names:
+                    self._seen[name].out_s, self._seen[name].reason = now_s, estimate.reason
+            self._changed.notify_all()
+
+    def _note_ok(self, now_s: float, age_s: float) -> None:
+        self.judged += 1
+        if not math.isnan(self._ok_s):
+            self.longest_s = max(self.longest_s, now_s - self._ok_s)
+        self._ok_s = now_s
+        if not math.isnan(age_s):
+            self.oldest_s = max(self.oldest_s, age_s)
+
+    # ---- whoever waits ----
+
+    def seen(self, modality: str) -> Seen:
+        """A copy of what a modality said last."""
+        with self._changed:
+            one = self._seen[modality]
+            return Seen(one.ok_s, one.out_s, one.reason)
+
+    def events(self, kind: str, since_s: float, words: Sequence[str] = ()) -> list[Event]:
+        """Events of a kind ("" for any) since a local time whose message holds all `words`."""
+        with self._changed:
+            return [
+                one
+                for one in self._events
+                if one.local_s >= since_s
+                and kind in ("", one.kind)
+                and all(word in one.message for word in words)
+            ]
+
+    def wait_for(self, condition: Callable[[], bool], limit_s: float) -> bool:
+        """Wait until a condition over what was said holds; false when it does not in time."""
+        until_s = time.monotonic() + limit_s
+        while not condition():
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            with self._changed:
+                self._changed.wait(min(left_s, 0.05))
+        return True
+
+    def restart_longest(self, now_s: float) -> None:
+        """Measure ``longest_s`` and ``oldest_s`` from now on."""
+        with self._changed:
+            self._ok_s, self.longest_s, self.oldest_s = now_s, 0.0, 0.0
