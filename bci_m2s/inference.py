@@ -159,14 +159,22 @@ class Inference:
             self._put(estimate)
 
     def _tell_stale(self, modality: str, feed: Feed) -> None:
-        """Once a second, say that a stream is silent: estimates of its own, never an old answer."""
+        """Once a second, say that a stream is silent: estimates of its own, never an old answer.
+
+        Samples whose stamps are no numbers make no window either; they are silence that is recorded.
+        """
         now_s = self._clock()
         silent_s = feed.silent_s(now_s, self._begun_s)
+        stage = self._pipeline.stages[modality]
+        unplaced_s = (stage.samples - stage.placed) / stage.info.rate_hz - stage.hop_s
+        age = f"signal {silent_s:.1f} s old"
+        if unplaced_s > silent_s:
+            silent_s, age = unplaced_s, f"stamps unusable for {unplaced_s:.1f} s"
         if silent_s < STALE_AFTER_S or now_s - self._stale_told_s[modality] < 1.0 or feed.source.finished:
             return
         first = self._stale_told_s[modality] < now_s - silent_s
         self._stale_told_s[modality] = now_s
-        reason = f"signal {silent_s:.1f} s old" + (f"; {feed.problem}" if feed.problem else "")
+        reason = age + (f"; {feed.problem}" if feed.problem else "")
         self._put_none(modality, Status.STALE, reason)
         if first:
             self._say("stale", f"{modality}: {reason}", {"modality": modality})

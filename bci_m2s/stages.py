@@ -122,7 +122,7 @@ class ModalityStage:
         wait_for_marker: bool = False,
     ) -> None:
         shape = WindowShape(window.steps, window.step_s, window.hop_s)
-        self.modality, self.info = modality, info
+        self.modality, self.info, self.hop_s = modality, info, shape.hop_s
         self._steps = StepStage(spec, shape, info, gap_s)
         self._windows = WindowAssembler(modality, shape, self._steps.extractor.settle_s, spec.max_missing)
         self._mean, self._std = tensors["scaler.mean"], tensors["scaler.std"]
@@ -139,6 +139,7 @@ class ModalityStage:
         self.events: list[Event] = []  # noticed since the caller last emptied this list; unstamped
         self.refusal = ""  # why no estimate can be trusted now, whatever the samples are
         self.samples = 0  # of the stream so far, skipped ones included
+        self.placed = 0  # of these, up to the newest block: the others wait, or have no usable stamps
         self.lost_samples = 0  # by the gaps' stamps and the nominal rate
         self.gaps = 0
 
@@ -146,6 +147,7 @@ class ModalityStage:
         """Yield every window that the chunk completes, in order."""
         self.samples += len(chunk)
         for block, step in self._steps.push(chunk):
+            self.placed = block.last_index + 1
             self._note_news(block.first_index, block.last_index)
             self._observe(step, block)
             verdict = self._judge_rate(block)
@@ -187,6 +189,7 @@ class ModalityStage:
         self._say("samples_skipped", self.samples, f"{samples} samples skipped", {"samples": samples})
         self._steps.cutter.skip(samples)
         self.samples += samples
+        self.placed = self.samples
 
     def refuse(self, reason: str) -> None:
         """Give no estimates from now on, whatever the samples are; "" lifts it."""

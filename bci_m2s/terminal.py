@@ -99,8 +99,20 @@ def plain_line(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> str:
     return f"{snapshot.elapsed_s:6.1f} s  " + "  |  ".join([*parts, *snapshot.problems])
 
 
+def _bad_channels(health: StreamHealth, most: int = 3) -> str:
+    """Channels that are not good, by what is wrong with them: ", flat: FP1, FPZ, FP2 and 17 more"."""
+    by_state: dict[str, list[str]] = {}
+    for label, state in health.bad_channels.items():
+        by_state.setdefault(state, []).append(label)
+    said = ""
+    for state, labels in by_state.items():
+        more = f" and {len(labels) - most} more" if len(labels) > most else ""
+        said += f", {state}: {', '.join(labels[:most])}{more}"
+    return said
+
+
 def _plain_health(health: StreamHealth) -> str:
-    bad = "".join(f", {label} {state}" for label, state in health.bad_channels.items())
+    bad = _bad_channels(health)
     problem = f", {health.problem}" if health.problem else ""
     return f"{health.modality} {_rate(health)}, lost {health.lost}{bad}{problem}"
 
@@ -118,8 +130,7 @@ def health_line(health: StreamHealth) -> str:
     age = "nothing yet" if math.isnan(health.age_s) else f"last {_ms(health.age_s)} ago"
     counts = f"{health.samples} samples, lost {health.lost}"
     line = f"{health.modality:<5} {health.name!r}: {_rate(health)}, {counts}, {age}"
-    if health.bad_channels:
-        line += ", bad: " + ", ".join(f"{label} {state}" for label, state in health.bad_channels.items())
+    line += _bad_channels(health)
     return line + (f", {health.problem}" if health.problem else "")
 
 

@@ -7,7 +7,7 @@ A 62-channel headset at 250 Hz, an eye tracker and markers are sent as real LSL 
 
     20 s   the baseline at rest is over, trials of 10 s begin
     34 s   channel T7 is loose for 6 s (noisy): replaced by the training mean
-    46 s   the headset sends nothing for 6 s: estimates come from the eyes
+    52 s   the headset sends nothing for 6 s: estimates come from the eyes
     72 s   20 channels hang dry for 8 s (flat): too many, estimates come from the eyes
     96 s   the end
 """
@@ -28,7 +28,7 @@ from bci_m2s.types import Chunk
 
 DURATION_S = 96.0
 LOOSE_S, LOOSE = (34.0, 40.0), "T7"
-OUTAGE_S = (46.0, 52.0)
+OUTAGE_S = (52.0, 58.0)
 DRY_S, DRY = (72.0, 80.0), 20
 SIMULATED = {"rest_s": 20.0, "trial_s": 10.0, "seed": 0, "eeg_rate_hz": 250.0}
 SUBJECT = 1001

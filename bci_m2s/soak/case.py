@@ -72,10 +72,11 @@ class Case:
         """The fault happens now."""
         self.begun_s = self.rig.now_s()
 
-    def order(self, command: str, **arguments: object) -> None:
-        """Tell the sender to lie; the fault happens now."""
+    def order(self, command: str, lasts_s: float = math.nan, **arguments: object) -> None:
+        """Tell the sender to lie; the fault happens now, and is over after so long, where that is known."""
         self.begin()
         self.sender.command(command, **arguments)
+        self.returned_s = self.begun_s + lasts_s
 
     def returned(self) -> None:
         """The sender is sound again from now on."""

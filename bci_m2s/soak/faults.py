@@ -8,6 +8,7 @@ are in ``stops``.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from bci_m2s.errors import BciM2sError
-from bci_m2s.soak.case import Case, Outcome
+from bci_m2s.quality import TELL_EVERY_S
+from bci_m2s.soak.case import DETECT_S, Case, Outcome
 from bci_m2s.soak.rig import LABELS, RATE_HZ, SPARE, UNITS, Rig, slow_disk
 
 EEG = [2, 3, 4, 5]  # columns of the model's channels
@@ -137,7 +139,7 @@ def _frozen_and_thawed(case: Case) -> None:
 
 def _burst(case: Case) -> None:
     """Two seconds at once, with true stamps: late, and whole."""
-    case.order("burst", n=int(2 * RATE_HZ))
+    case.order("burst", lasts_s=2.0, n=int(2 * RATE_HZ))
     case.goes_out()
     case.comes_back()
 
@@ -152,7 +154,8 @@ def _paused_with_loss(case: Case) -> None:
 
 
 def _dropped_samples(case: Case) -> None:
-    case.order("drop", n=int(case.rng.uniform(0.2, 0.5) * RATE_HZ))
+    lost_s = case.rng.uniform(0.2, 0.5)
+    case.order("drop", lasts_s=lost_s, n=int(lost_s * RATE_HZ))
     case.tells("gap", "gap of")
     case.goes_out(2 * 1.0)  # the loss itself takes up to half a second
     case.comes_back()
@@ -173,7 +176,7 @@ def _empty_chunk(case: Case) -> None:
 
 def _flood(case: Case) -> None:
     """Twenty times the rate: the recording takes it all, and no estimate is made of it."""
-    case.order("flood", samples_per_s=20 * RATE_HZ, seconds=1.5)
+    case.order("flood", lasts_s=1.5, samples_per_s=20 * RATE_HZ, seconds=1.5)
     case.goes_out()
     case.tells("rate", "effective rate")
     case.comes_back(RATE_SPAN_S)
@@ -189,10 +192,10 @@ def _nan_stamps(case: Case) -> None:
 
 
 def _nan_stamps_for_long(case: Case) -> None:
-    case.order("nan_stamps", n=500)
-    case.goes_out(2 * 1.0)  # the first second is repaired
+    case.order("nan_stamps", lasts_s=3.0, n=750)
+    case.goes_out(1.0 + 0.25 + DETECT_S)  # the first second is repaired; then a block is waited for
     case.tells("gap", "not a number")
-    case.comes_back(2.0)
+    case.comes_back()
 
 
 def _backward_stamps(case: Case) -> None:
@@ -212,7 +215,7 @@ def _jumping_stamps(case: Case) -> None:
 
 
 def _stamps_that_stand_still(case: Case) -> None:
-    case.order("constant_stamps", n=250)
+    case.order("constant_stamps", lasts_s=1.0, n=250)
     case.tells("gap", "gap of")
     case.goes_out(3.0)  # a second stands still, then the stamps jump on
     case.comes_back()
@@ -250,13 +253,21 @@ def _rate_20_percent_off(case: Case) -> None:
 # ---- samples ----
 
 
+def _wait_until_quality_is_told(case: Case) -> None:
+    """A channel that flickers is told of every five seconds at most: wait out what came before."""
+    watch, rig = case.rig.watch, case.rig
+    told = watch.events("quality", rig.now_s() - TELL_EVERY_S - 1.0, (case.modality,))
+    since_s = max((event.local_s for event in told), default=-math.inf)
+    time.sleep(max(0.0, since_s + TELL_EVERY_S + 1.0 - rig.now_s()))
+
+
 def _bad_channels(case: Case, state: str, lie: str, **arguments: object) -> None:
     """Half of the channels turn bad for a while: no estimate, and the channels are named."""
-    case.order(lie, channels=EEG[:2], seconds=2.5, **arguments)
+    _wait_until_quality_is_told(case)
+    case.order(lie, lasts_s=2.5, channels=EEG[:2], seconds=2.5, **arguments)
     case.goes_out(1.0 if state != "flat" else 2.0)  # flat is what has not moved for a whole step
     case.tells("quality", "TP9", state)
-    time.sleep(1.0)
-    case.comes_back(2.5)
+    case.comes_back()
 
 
 def _nan_samples(case: Case) -> None:
@@ -277,6 +288,7 @@ def _railed_channels(case: Case) -> None:
 
 def _noisy_channel(case: Case) -> None:
     """One of four: replaced by the training mean, estimates go on."""
+    _wait_until_quality_is_told(case)
     case.order("noise", channels=EEG[2:3], factor=60.0, seconds=2.5)
     case.tells("quality", "AF8", "noisy")
     case.goes_on(1.0)

@@ -25,7 +25,14 @@ for folder in (TESTS, TESTS / "training"):  # makers of small files stand there
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from bci_m2s.errors import BciM2sError, ConfigurationError, ContractError, ModelError, RecordingError  # noqa: E402
+from bci_m2s.errors import (  # noqa: E402
+    BciM2sError,
+    ConfigurationError,
+    ContractError,
+    ModelError,
+    RecordingError,
+    UsageError,
+)
 
 
 @dataclass(frozen=True)
@@ -463,7 +470,51 @@ def load_session(path: Path) -> None:
     read_session(path)
 
 
+# ---- recorded sessions ----
+
+
+def verify_seeds(folder: Path) -> list[Seed]:
+    """A short session; damaged is what its events say of it, as JSON lines, and then the file itself."""
+    from recorded_sessions import chunks_of, record_session
+    from small_sessions import eeg
+
+    from bci_m2s.recording import EVENTS_TYPE
+    from bci_m2s.recording.xdf_writer import XdfWriter
+    from bci_m2s.sources.recorded import open_recording
+
+    path = record_session(folder / "session", {"eeg": chunks_of(*eeg(3))})
+    recording = open_recording(path)
+    events = next(stream for stream in recording.streams if stream.info.type == EVENTS_TYPE)
+    lines = "\n".join(str(row[0]) for row in events.read(0, events.n_samples)).encode()
+    model = {"small.safetensors": (path.parent / "small.safetensors").read_bytes()}
+
+    def with_events(content: bytes) -> bytes:
+        made = folder / "made.xdf"
+        made.unlink(missing_ok=True)
+        Path(f"{made}.sums").unlink(missing_ok=True)
+        writer = XdfWriter(made)
+        for stream in recording.streams:
+            number, times = writer.add_stream(stream.info), stream.times
+            samples = stream.read(0, stream.n_samples)
+            if stream is events:
+                rows = content.decode("utf-8", "replace").split("\n")
+                samples, times = np.array(rows, object)[:, None], np.arange(float(len(rows)))
+            writer.samples(number, times, samples)
+        writer.close()
+        return made.read_bytes()
+
+    return [Seed("s.xdf", lines, with_events, model), Seed("s.xdf", path.read_bytes(), files=model)]
+
+
+def verify_session(path: Path) -> None:
+    """Verify; a difference is an answer too."""
+    from bci_m2s.verify import verify
+
+    verify(path)
+
+
 LOADERS = {
+    "verify": Loader("s.xdf", verify_seeds, verify_session, (RecordingError, UsageError, ModelError), 30),
     "xdf": Loader("f.xdf", xdf_seeds, read_recording, (RecordingError,), 120),
     "recover": Loader("f.xdf", recover_seeds, recover_and_read, (RecordingError,), 120),
     "edf": Loader("f.edf", edf_seeds, read_recording, (RecordingError,)),

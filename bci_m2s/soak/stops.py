@@ -1,0 +1,261 @@
+"""Faults that end a session: signals, kill -9, a disk that stays full, a device that fails for good.
+
+The sessions are the real command, ``bci-m2s run``, in processes of their own, several at once on the same
+senders. What they leave behind is held against what is promised of it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from bci_m2s.errors import DeviceError, StreamError
+from bci_m2s.recording.recovery import recover
+from bci_m2s.soak.accounts import Sent, settle_accounts
+from bci_m2s.soak.fault_sender import FaultSender
+from bci_m2s.soak.lies import FaultSpec
+from bci_m2s.soak.rig import LABELS, RATE_HZ, SPARE, UNITS, Rig, write_pipeline
+from bci_m2s.verify import verify
+
+STOP_S = 2.0  # promised: a valid file within so long
+CRASH_LOSS_S = 0.5  # promised
+READY_S = 60.0  # until a session has come so far; it has to load the network first
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+PHASES = ("waiting", "settling", "estimating")
+FOOTER = b"<sample_count>"
+
+
+class Child:
+    """``bci-m2s run`` in a process of its own.
+
+    Parameters
+    ----------
+    pipeline : file
+    output : folder of its results, new
+    largest_bytes : no file of it may become larger; 0 for no limit
+    """
+
+    def __init__(self, pipeline: Path, output: Path, largest_bytes: int = 0) -> None:
+        self.output, self.log = output, output.with_suffix(".log")
+        with self.log.open("w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bci_m2s", "run", str(pipeline), "--output", str(output)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+            )
+        if largest_bytes:
+            import resource
+
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (largest_bytes, largest_bytes))
+
+    @property
+    def recording(self) -> Path:
+        """The file that it records."""
+        return self.output / "session.xdf"
+
+    def text(self) -> str:
+        """What it printed."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def has_reached(self, phase: str) -> bool:
+        """Whether it waits for streams, records without an estimate yet, or makes estimates."""
+        if phase == "waiting":
+            return "model 'rig'" in self.text()
+        table = self.output / "estimates.csv"
+        lines = table.read_text(encoding="utf-8").splitlines()[1:] if table.exists() else []
+        return bool(lines) if phase == "settling" else any(",ok," in line for line in lines)
+
+    def wait_for(self, phase: str) -> None:
+        """Wait until a phase is reached. Raises StreamError with its log when it is not."""
+        until_s = time.monotonic() + READY_S
+        while not self.has_reached(phase):
+            if time.monotonic() > until_s or self.process.poll() is not None:
+                raise StreamError(f"session: not {phase} in time: {self.text()[-500:]}")
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        """Kill it if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Stand:
+    """Senders and a pipeline file for sessions that come and go; a context manager.
+
+    folder : empty; seed : of the senders' noise
+    """
+
+    def __init__(self, folder: Path, seed: int = 0) -> None:
+        prefix = f"stand-{secrets.token_hex(4)}"
+        self.folder = folder
+        names = {SPARE: f"{prefix}-{SPARE}", "markers": f"{prefix}-markers"}
+        spec = FaultSpec(
+            names[SPARE],
+            type=SPARE,
+            source_id=names[SPARE],
+            rate_hz=RATE_HZ,
+            labels=LABELS,
+            units=UNITS,
+            seed=seed,
+            marker_name=names["markers"],
+        )
+        self.sender, self.sent = FaultSender(spec), {SPARE: Sent({0: spec})}
+        self.pipeline = write_pipeline(folder, (SPARE,), "each", names)
+
+    def __enter__(self) -> Stand:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.sender.stop()
+
+    @contextmanager
+    def sessions(self, count: int, phase: str, largest_bytes: int = 0) -> Iterator[list[Child]]:
+        """So many sessions at once, each in this phase; killed at the end if they still run."""
+        with ExitStack() as stack:
+            children = []
+            for _ in range(count):
+                output = self.folder / f"session-{secrets.token_hex(4)}"
+                children.append(Child(self.pipeline, output, largest_bytes))
+                stack.callback(children[-1].end)
+            for child in children:
+                child.wait_for(phase)
+            yield children
+
+
+def stop_by_signals(stand: Stand, phase: str, patience: float = 1.0) -> list[str]:
+    """Sessions in one phase get a signal each; return what is not as promised, in words.
+
+    With "waiting" no sender may run, else one must. The file must be whole within two seconds, the status
+    0, and every estimate must come back.
+    """
+    broken = []
+    with stand.sessions(len(SIGNALS), phase) as children:
+        for name, child in zip(SIGNALS, children, strict=True):
+            child.process.send_signal(getattr(signal, name))
+            begun_s = time.monotonic()
+            where = f"{name} while {phase}"
+            if phase != "waiting" and not _footers(child, begun_s + STOP_S * patience):
+                broken.append(f"{where}: no whole file within {STOP_S:g} s")
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(READY_S)
+            if child.process.returncode != 0:
+                broken.append(f"{where}: status: got {child.process.returncode}, expected 0")
+            if phase != "waiting":
+                broken += [f"{where}: {words}" for words in check_recording(child.recording, stand.sent)]
+    return broken
+
+
+def _footers(child: Child, until_s: float) -> bool:
+    while time.monotonic() < until_s:
+        with suppress(OSError):
+            if FOOTER in child.recording.read_bytes()[-4000:]:
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def second_signal_forces(stand: Stand) -> list[str]:
+    """A session whose end takes long is ended by the second signal, with a status of its own."""
+    with stand.sessions(1, "estimating") as (child,):
+        for _ in range(2):  # faster than a session can end
+            child.process.send_signal(signal.SIGTERM)
+            time.sleep(0.005)
+        status = child.process.wait(READY_S)
+    return [] if status in (0, 130) else [f"second SIGTERM: status: got {status}, expected 130"]
+
+
+def kill_and_recover(stand: Stand, patience: float = 1.0) -> list[str]:
+    """Kill -9 in the middle, recover, verify the copy; at most half a second may be lost."""
+    with stand.sessions(1, "estimating") as (child,):
+        child.process.kill()
+        child.process.wait()
+        _, pushed = stand.sender.pushed()
+    copy = recover(child.recording).out
+    if copy is None:
+        return ["kill -9: the file is whole, although nobody ended it"]
+    broken = [f"kill -9: {words}" for words in check_recording(copy, stand.sent)]
+    recorded = _newest_counter(copy, stand.sent)
+    lost_s = (pushed - 1 - recorded) / RATE_HZ
+    if lost_s > CRASH_LOSS_S * patience:
+        broken.append(f"kill -9: {lost_s:.2f} s lost, expected at most {CRASH_LOSS_S:g} s")
+    return broken
+
+
+def _newest_counter(path: Path, sent: dict[str, Sent]) -> int:
+    from bci_m2s.sources.recorded import open_recording
+
+    name = sent[SPARE].specs[0].name
+    (stream,) = [one for one in open_recording(path).raw_streams if one.info.name == name]
+    return int(stream.read(stream.n_samples - 1, stream.n_samples)[0, 0])
+
+
+def fill_disk(stand: Stand, largest_bytes: int = 300_000) -> list[str]:
+    """No file may grow beyond a limit, for ever: told in words, the session goes on, the status says so."""
+    broken = []
+    with stand.sessions(1, "estimating", largest_bytes) as (child,):
+        until_s = time.monotonic() + READY_S
+        while "File too large" not in child.text() and time.monotonic() < until_s:
+            time.sleep(0.05)
+        if "File too large" not in child.text():
+            broken.append("full disk: not told")
+        if child.process.poll() is not None:
+            broken.append("full disk: the session did not go on")
+        child.process.send_signal(signal.SIGINT)
+        status = child.process.wait(READY_S)
+    if status == 0:
+        broken.append("full disk: status: got 0, expected another one")
+    report = recover(child.recording)
+    whole = child.recording if report.out is None else report.out
+    return broken + [f"full disk: {words}" for words in check_recording(whole, stand.sent, replay=False)]
+
+
+def fail_device(folder: Path, patience: float = 1.0) -> list[str]:
+    """The device fails for good: no estimate any more, named, and a recording that goes on."""
+    broken = []
+    with Rig(folder, (), patience=patience) as rig:
+        begun_s = rig.now_s()
+        rig.predictor.trouble = DeviceError("cuda:0: inference failed: an illegal memory access")
+        told = rig.watch.wait_for(
+            lambda: bool(rig.watch.events("inference_failed", begun_s, ("illegal memory access",))),
+            2.0 * patience,
+        )
+        recorded = rig.recorder.state().samples_written
+        goes_on = rig.watch.wait_for(
+            lambda: rig.recorder.state().samples_written > recorded + RATE_HZ, 3.0 * patience
+        )
+        rig.finish()
+        if not told:
+            broken.append("failed device: not told")
+        if not goes_on:
+            broken.append("failed device: the recording does not go on")
+        if not isinstance(rig.engine.failure, DeviceError):
+            broken.append(f"failed device: failure: got {rig.engine.failure}, expected a DeviceError")
+    return broken + [f"failed device: {words}" for words in check_recording(rig.path, rig.sent)]
+
+
+def check_recording(path: Path, sent: dict[str, Sent], replay: bool = True) -> list[str]:
+    """What is wrong with a finished recording: its books, and, with `replay`, its estimates."""
+    accounts = settle_accounts(path, sent)
+    broken = [words for account in accounts for words in account.broken]
+    if any(account.recorded == 0 for account in accounts):
+        broken.append("nothing recorded")
+    if replay:
+        result = verify(path, model=str(_model_beside(path)))
+        if result.first is not None:
+            broken.append(f"verify: {result.first.describe()}")
+    return broken
+
+
+def _model_beside(path: Path) -> Path:
+    places: Sequence[Path] = (path.parent, path.parent.parent)
+    return next(place / "rig.safetensors" for place in places if (place / "rig.safetensors").exists())
