@@ -165,6 +165,30 @@ def verify(
 
 
 @app.command()
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
+    picture: Annotated[Path | None, typer.Option(help="Also draw it: a new PNG file.")] = None,
+) -> None:
+    """What a recording holds: streams, gaps, events, estimates."""
+    from bci_m2s.show_command import show_file
+    from bci_m2s.terminal import make_console
+
+    show_file(file, picture, make_console())
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long.", min=0.2, max=100_000)] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the faults.", min=0)] = 0,
+    output: Annotated[Path | None, typer.Option(help="New folder that keeps the recording.")] = None,
+) -> None:
+    """Run a session while its senders stop, freeze, restart, lie and flood; say what was lost."""
+    from bci_m2s.soak.command import run_soak
+
+    raise typer.Exit(run_soak(minutes, seed, output))
+
+
+@app.command()
 def doctor() -> None:
     """Look at what sessions depend on (LSL, network, disk, clock, GPU) and say what to do about it."""
     from bci_m2s.doctor import run_doctor

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bci_m2s import build
 from bci_m2s.config import PipelineSettings
-from bci_m2s.contract import load_model_file
+from bci_m2s.contract import check_stream, load_model_file
 from bci_m2s.errors import RecordingError, UsageError
 from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.shipped import find_model
@@ -136,9 +136,12 @@ class RecordedSession:
             checked = PipelineSettings.model_validate(settings, strict=False)
         except ValidationError as problem:
             raise RecordingError(f"{self.path}: session's pipeline: {_first(problem)}") from None
-        for modality in self.record.streams:
+        for modality, stream in self.record.streams.items():
             if modality not in contract.modalities or modality not in checked.streams:
                 raise RecordingError(f"{self.path}: session: the model or pipeline has no {modality!r}")
+            problems = check_stream(contract.modalities[modality], stream.info(), modality)
+            if problems:
+                raise RecordingError(f"{self.path}: session: {problems[0]}")
         return build.Plan(self.path, checked, file, contract, tensors)
 
 

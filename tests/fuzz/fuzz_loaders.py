@@ -5,11 +5,14 @@ A loader may return or raise one of its ``allowed`` errors in one line; anything
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import io
 import json
 import pickle
+import shutil
 import sys
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -482,14 +485,15 @@ def verify_seeds(folder: Path) -> list[Seed]:
     from bci_m2s.recording.xdf_writer import XdfWriter
     from bci_m2s.sources.recorded import open_recording
 
-    path = record_session(folder / "session", {"eeg": chunks_of(*eeg(3))})
+    elsewhere = Path(tempfile.mkdtemp(dir=folder.parent))
+    path = record_session(elsewhere / "session", {"eeg": chunks_of(*eeg(3))})
     recording = open_recording(path)
     events = next(stream for stream in recording.streams if stream.info.type == EVENTS_TYPE)
     lines = "\n".join(str(row[0]) for row in events.read(0, events.n_samples)).encode()
     model = {"small.safetensors": (path.parent / "small.safetensors").read_bytes()}
 
     def with_events(content: bytes) -> bytes:
-        made = folder / "made.xdf"
+        made = elsewhere / "made.xdf"
         made.unlink(missing_ok=True)
         Path(f"{made}.sums").unlink(missing_ok=True)
         writer = XdfWriter(made)
@@ -503,7 +507,9 @@ def verify_seeds(folder: Path) -> list[Seed]:
         writer.close()
         return made.read_bytes()
 
-    return [Seed("s.xdf", lines, with_events, model), Seed("s.xdf", path.read_bytes(), files=model)]
+    seeds = [Seed("s.xdf", lines, with_events, model), Seed("s.xdf", path.read_bytes(), files=model)]
+    atexit.register(shutil.rmtree, elsewhere, ignore_errors=True)
+    return seeds
 
 
 def verify_session(path: Path) -> None:
