@@ -151,12 +151,15 @@ def fresh_session(session_id: str = NEW) -> Iterator[LslSession]:
 
 
 @contextmanager
-def lsl_on_this_machine() -> Iterator[None]:
-    """Keep LSL to this machine, for this process and its children, unless LSLAPICFG says otherwise."""
+def lsl_on_this_machine(quiet: bool = False) -> Iterator[None]:
+    """Keep LSL to this machine, for this process and its children, unless LSLAPICFG says otherwise.
+
+    quiet : liblsl does not report every sender that goes
+    """
     if os.environ.get(VARIABLE):
         yield
         return
-    with _configuration("[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n"):
+    with _configuration(f"[multicast]\nResolveScope = machine\n[log]\nlevel = {-3 if quiet else -2}\n"):
         yield
 
 

@@ -163,12 +163,13 @@ class SessionFacts:
 
 def session_facts(recording: Recording) -> SessionFacts:
     """Read what a recording holds; raises nothing for what its streams say."""
-    clocks = [stream.times + stream.offsets_s() for stream in recording.streams]
-    start_s, near = _start(recording, clocks)
     notes: list[str] = []
     streams = []
-    for stream, clock in zip(recording.streams, clocks, strict=True):
-        times_s = np.where(np.abs(clock - near) < APART_S, clock - start_s, np.nan)
+    with np.errstate(all="ignore"):  # stamps may be anything that float64 can hold
+        clocks = [stream.times + stream.offsets_s() for stream in recording.streams]
+        start_s, near = _start(recording, clocks)
+        shared = [np.where(np.abs(clock - near) < APART_S, clock - start_s, np.nan) for clock in clocks]
+    for stream, clock, times_s in zip(recording.streams, clocks, shared, strict=True):
         far = int(np.count_nonzero(np.isnan(times_s) & np.isfinite(clock)))
         if far:
             notes.append(f"stream {stream.info.name!r}: {far} stamps are more than a day from the others")

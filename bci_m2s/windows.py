@@ -196,7 +196,8 @@ class BlockCutter:
         while start < stop:
             size = self._edge(self._number + 1) - self._edge(self._number)
             take = min(stop - start, size - self._filled)
-            self._samples[self._filled : self._filled + take] = chunk.samples[start : start + take]
+            with np.errstate(invalid="ignore"):  # a signalling NaN may come from anywhere
+                self._samples[self._filled : self._filled + take] = chunk.samples[start : start + take]
             if self._filled == 0:
                 self._start_s = float(chunk.times[start])
             start += take

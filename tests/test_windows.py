@@ -242,3 +242,10 @@ def test_a_bad_step_spoils_every_window_that_holds_it():
 def test_impossible_shapes_are_refused(steps, step_s, hop_s):
     with pytest.raises(ValueError, match="whole number of hops"):
         WindowShape(steps, step_s, hop_s)
+
+
+def test_a_signalling_nan_is_a_lost_sample_and_no_warning():
+    samples = np.zeros((100, 1), np.float32)
+    samples.view(np.uint32)[7] = 0x7F800001
+    (block,) = list(BlockCutter(1, 100.0, 1.0, 0.1).push(Chunk.of(np.arange(100) / 100, samples)))
+    assert np.isnan(block.samples[7, 0])

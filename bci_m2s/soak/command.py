@@ -1,0 +1,248 @@
+"""``bci-m2s soak``: a session lives through faults, drawn at random, for as long as wanted."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from bci_m2s.build import make_folder
+from bci_m2s.lsl_setup import lsl_on_this_machine
+from bci_m2s.soak.usage import Usage, growth_mib_per_h, measure
+from bci_m2s.terminal import make_console
+from bci_m2s.verify import verify
+
+if TYPE_CHECKING:  # liblsl reads its configuration when it is imported
+    from bci_m2s.soak.case import Outcome
+    from bci_m2s.soak.rig import Rig
+
+BROKEN_STATUS = 1
+MODALITIES = ("cap", "ear")
+SHARED_EVERY = 6  # rounds
+RESTART_WEIGHT = 6.0  # senders that go and return are what a soak is for
+LONGEST_SILENCE_S = 1.0  # between estimates, while one of three sensors is never hurt
+MOST_GROWTH_MIB_PER_H = 2.0
+GROWTH_AFTER_S = 1200.0  # a shorter run says little about hours
+MOST_NEW_THREADS = 4  # liblsl looks around with threads that come and go
+MOST_NEW_DESCRIPTORS = 8
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a soak has seen so far."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
+    longest_s: float = 0.0
+    oldest_s: float = 0.0
+    broken: list[str] = field(default_factory=list)
+
+
+def run_soak(minutes: float, seed: int, output: Path | None = None, patience: float = 1.0) -> int:
+    """Run faults against a session of three modalities; print each, and the books at the end.
+
+    Parameters
+    ----------
+    minutes : how long, not counting the start and the end
+    seed : of the faults and of the senders' noise
+    output : new folder for the recording; None throws it away
+    patience : how many times longer than promised anything may take, on a machine that is busy
+
+    Returns
+    -------
+    int
+        0, or 1 when a promise was not kept.
+    """
+    console = make_console()
+    with lsl_on_this_machine(quiet=True), _folder(output) as folder:
+        from bci_m2s.soak.rig import Rig
+
+        console.print(f"soak: {minutes:g} min, seed {seed}, patience {patience:g}, recording in {folder}")
+        with Rig(folder, MODALITIES, "fused", seed, patience) as rig:
+            tally = soak(rig, 60 * minutes, np.random.default_rng(seed), console)
+            begun_s = time.monotonic()
+            rig.finish()
+            console.print(f"stopped in {time.monotonic() - begun_s:.2f} s")
+        return _report(console, rig, tally)
+
+
+@contextmanager
+def _folder(output: Path | None) -> Iterator[Path]:
+    if output is not None:
+        yield make_folder(output)
+        return
+    with tempfile.TemporaryDirectory(prefix="bci_m2s-soak-") as name:
+        yield Path(name)
+
+
+def soak(rig: Rig, seconds: float, rng: np.random.Generator, console: Console) -> Tally:
+    """Draw and run faults until the time is over: one at a time for each modality."""
+    tally, begun_s, number = Tally(), time.monotonic(), 0
+    tally.usages.append(measure(0.0))
+    deck = _Deck(rng)
+    while time.monotonic() - begun_s < seconds:
+        number += 1
+        rig.watch.restart_longest(rig.now_s())
+        shared = number % SHARED_EVERY == 0
+        for outcome in _round(rig, deck, shared):
+            tally.outcomes.append(outcome)
+            style = "red" if outcome.broken else None
+            console.print(
+                f"{time.monotonic() - begun_s:6.1f} s  {escape(outcome.describe())}",
+                style=style,
+                soft_wrap=True,
+            )
+        if not shared:
+            tally.longest_s = max(tally.longest_s, rig.watch.longest_s)
+            tally.oldest_s = max(tally.oldest_s, rig.watch.oldest_s)
+        tally.usages.append(measure(time.monotonic() - begun_s))
+    return tally
+
+
+class _Deck:
+    """Draws faults: every kind once before any comes again, then by weight. Any thread may draw."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS
+
+        self._rng, self._lock = rng, threading.Lock()
+        self._kinds = {False: list(FAULTS), True: list(SHARED_FAULTS)}
+        self._new = {shared: list(rng.permutation(names)) for shared, names in self._kinds.items()}
+
+    def draw(self, shared: bool) -> tuple[str, np.random.Generator]:
+        """A fault's name, and the generator of what it leaves open."""
+        with self._lock:
+            (own,) = self._rng.spawn(1)
+            if self._new[shared]:
+                return str(self._new[shared].pop()), own
+            names = self._kinds[shared]
+            weights = np.array([RESTART_WEIGHT if name.startswith("killed") else 1.0 for name in names])
+            return str(self._rng.choice(names, p=weights / weights.sum())), own
+
+
+def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Outcome]:
+    """One shared fault, or one for every modality at once."""
+    from bci_m2s.soak.faults import run_fault
+
+    outcomes: list[Outcome] = []
+    if shared:
+        name, rng = deck.draw(True)
+        return [run_fault(rig, name, rig.modalities[0], rng)]
+    drawn = [(modality, *deck.draw(False)) for modality in rig.modalities]
+    threads = [
+        threading.Thread(
+            target=lambda name, modality, rng: outcomes.append(run_fault(rig, name, modality, rng)),
+            args=(name, modality, rng),
+        )
+        for modality, name, rng in drawn
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+# ---- the end ----
+
+
+def _report(console: Console, rig: Rig, tally: Tally) -> int:
+    _report_faults(console, tally)
+    _report_samples(console, rig, tally)
+    _report_usage(console, rig, tally)
+    _report_replay(console, rig, tally)
+    for words in tally.broken:
+        console.print(f"BROKEN: {escape(words)}", style="bold red", soft_wrap=True)
+    console.print("promises broken" if tally.broken else "every promise was kept")
+    return BROKEN_STATUS if tally.broken else 0
+
+
+def _report_faults(console: Console, tally: Tally) -> None:
+    outcomes = tally.outcomes
+    tally.broken += [f"{one.fault} ({one.modality}): {words}" for one in outcomes for words in one.broken]
+    console.print(f"\n{len(outcomes)} faults of {len({one.fault for one in outcomes})} kinds")
+    for fault in sorted({one.fault for one in outcomes}):
+        same = [one for one in outcomes if one.fault == fault]
+        noticed = _times([one.detected_s for one in same])
+        back = _times([one.back_s for one in same])
+        console.print(f"  {len(same):4d}  {fault:36s} noticed {noticed}, back {back}", soft_wrap=True)
+    console.print(
+        f"  all: noticed {_times([one.detected_s for one in outcomes])}, "
+        f"back {_times([one.back_s for one in outcomes])}"
+    )
+
+
+def _times(seconds: Sequence[float]) -> str:
+    known = np.array([one for one in seconds if np.isfinite(one)])
+    if not len(known):
+        return "–"
+    p50, p95 = np.percentile(known, [50, 95])
+    return f"p50 {p50:.2f} p95 {p95:.2f} max {known.max():.2f} s"
+
+
+def _report_samples(console: Console, rig: Rig, tally: Tally) -> None:
+    from bci_m2s.soak.accounts import settle_accounts
+
+    lost = rig.recorder.state().lost_samples
+    accounts = settle_accounts(rig.path, rig.sent)
+    console.print(f"recorder loss: {lost} samples")
+    for account in accounts:
+        console.print(f"  {account.describe()}", soft_wrap=True)
+        tally.broken += account.broken
+    if lost:
+        tally.broken.append(f"recorder: {lost} samples lost, expected 0")
+    if rig.engine.failure is not None:
+        tally.broken.append(f"engine: {rig.engine.failure}")
+    missing = sum(one.in_gaps + one.outside for one in accounts)
+    inside = sum(one.in_gaps for one in accounts)
+    recorded = sum(one.recorded for one in accounts)
+    console.print(
+        f"{recorded} samples recorded, {missing} missing across outages, "
+        f"{inside} of these inside logged gaps; reconnects: {reconnects(rig)}"
+    )
+
+
+def reconnects(rig: Rig) -> int:
+    """How often a sender went and returned."""
+    return sum(len(sender.history) for sender in rig.senders.values())
+
+
+def _report_usage(console: Console, rig: Rig, tally: Tally) -> None:
+    first, last = tally.usages[0], tally.usages[-1]
+    growth = growth_mib_per_h(tally.usages)
+    console.print(f"at first {first.describe()}; at last {last.describe()}")
+    console.print(f"memory: {growth:+.2f} MiB/h after warm-up, over {last.at_s / 60:.1f} min")
+    console.print(
+        f"estimates: {rig.watch.judged}, skipped windows {rig.engine.skipped}; with one sensor sound, the "
+        f"longest time between two {tally.longest_s:.2f} s, the oldest {tally.oldest_s:.2f} s old",
+        soft_wrap=True,
+    )
+    if tally.longest_s > LONGEST_SILENCE_S * rig.patience:
+        tally.broken.append(f"no estimate for {tally.longest_s:.2f} s although one sensor was sound")
+    if last.at_s >= GROWTH_AFTER_S and growth > MOST_GROWTH_MIB_PER_H:
+        tally.broken.append(f"memory grows by {growth:.1f} MiB/h, expected at most 2")
+    if last.threads > first.threads + MOST_NEW_THREADS:
+        tally.broken.append(f"threads: {first.threads:g} at first, {last.threads:g} at last")
+    if last.descriptors > first.descriptors + MOST_NEW_DESCRIPTORS:
+        tally.broken.append(f"descriptors: {first.descriptors:g} at first, {last.descriptors:g} at last")
+
+
+def _report_replay(console: Console, rig: Rig, tally: Tally) -> None:
+    result = verify(rig.path)
+    console.print(
+        f"verify: {sum(result.equal.values())} answers come back bit for bit, "
+        f"{result.made} of them estimates"
+    )
+    if result.first is not None:
+        tally.broken.append(f"verify: {result.first.describe()}")
+    if not result.made:
+        tally.broken.append("verify: no estimate to compare with")

@@ -1,0 +1,63 @@
+"""What this process holds: memory, threads, open files; and whether that grows."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+PROC = Path("/proc/self")
+WARM_UP_SHARE = 1 / 3  # of the time: pools fill, buffers reach their size
+LONGEST_WARM_UP_S = 300.0
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """At one moment; NaN where this system does not say.
+
+    at_s : when; rss_mib : resident memory; threads : those of libraries too; descriptors : open files
+    """
+
+    at_s: float
+    rss_mib: float
+    threads: float
+    descriptors: float
+
+    def describe(self) -> str:
+        """In words."""
+        return f"{self.rss_mib:.0f} MiB, {self.threads:g} threads, {self.descriptors:g} descriptors"
+
+
+def measure(at_s: float) -> Usage:
+    """Usage now, from ``/proc`` where there is one."""
+    try:
+        pages = int((PROC / "statm").read_text().split()[1])
+        threads, descriptors = len(os.listdir(PROC / "task")), len(os.listdir(PROC / "fd"))
+    except OSError:  # not Linux: liblsl's threads cannot be seen
+        return Usage(at_s, math.nan, threading.active_count(), math.nan)
+    return Usage(at_s, pages * os.sysconf("SC_PAGE_SIZE") / MIB, threads, descriptors)
+
+
+def growth_mib_per_h(usages: Sequence[Usage]) -> float:
+    """Slope of the memory after the warm-up, MiB/h, by Theil and Sen; NaN for fewer than ten measurements.
+
+    Theil 1950, Sen 1968 (J. Am. Stat. Assoc. 63): the median slope over all pairs, which single jumps
+    of an allocator do not move.
+    """
+    if not usages:
+        return math.nan
+    begun_s, ended_s = usages[0].at_s, usages[-1].at_s
+    from_s = begun_s + min(LONGEST_WARM_UP_S, WARM_UP_SHARE * (ended_s - begun_s))
+    late = [one for one in usages if one.at_s >= from_s]
+    if len(late) < 10:
+        return math.nan
+    at_h = np.array([one.at_s for one in late]) / 3600
+    mib = np.array([one.rss_mib for one in late])
+    first, second = np.triu_indices(len(late), 1)
+    return float(np.median((mib[second] - mib[first]) / (at_h[second] - at_h[first])))
