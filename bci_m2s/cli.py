@@ -6,6 +6,7 @@ mistakes in the options answer at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -60,6 +61,9 @@ def main() -> None:
     except BciM2sError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever read the output is gone, before a session had begun
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _lsl_session(session_id: str) -> AbstractContextManager[LslSession | None]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
 from rich.live import Live
 
 from bci_m2s.engine import Engine
-from bci_m2s.terminal import live_view, plain_line
+from bci_m2s.terminal import discard_output, live_view, plain_line
 
 REDRAW_S = 0.25
 PLAIN_LINE_S = 2.0
@@ -87,13 +86,6 @@ def _show(
     else:
         while not _over(engine, stop, end, PLAIN_LINE_S):
             console.print(plain_line(engine.snapshot(), heads), soft_wrap=True)
-
-
-def discard_output() -> None:
-    """Let nothing that is still printed fail: nobody reads it any more."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _over(engine: Engine, stop: threading.Event, end: float, wait_s: float) -> bool:

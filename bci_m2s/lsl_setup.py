@@ -159,7 +159,9 @@ def lsl_on_this_machine(quiet: bool = False) -> Iterator[None]:
     if os.environ.get(VARIABLE):
         yield
         return
-    with _configuration(f"[multicast]\nResolveScope = machine\n[log]\nlevel = {-3 if quiet else -2}\n"):
+    # a sender takes two ports, and of liblsl's usual 32 every look around holds some
+    text = "[multicast]\nResolveScope = machine\n[ports]\nPortRange = 200\n"
+    with _configuration(f"{text}[log]\nlevel = {-3 if quiet else -2}\n"):
         yield
 
 

@@ -225,7 +225,9 @@ def _replay_paced(
     stop = threading.Event()
     connected = _connect(match, local_clock, speed=speed, loops=loops)
     with stop_on_signals(stop):
-        play(match.plan, predictor, connected, replace(options, truth=trial_spans), folder, console, stop)
+        # what is recorded already is not recorded once more
+        options = replace(options, truth=trial_spans, record=False, mode="replay")
+        play(match.plan, predictor, connected, options, folder, console, stop)
 
 
 def replay_as_lsl(file: Path, speed: float, loops: int) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bci_m2s import build
 from bci_m2s.config import PipelineSettings
 from bci_m2s.contract import check_stream, load_model_file
-from bci_m2s.errors import RecordingError, UsageError
+from bci_m2s.errors import RecordingError, UsageError, printable
 from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.shipped import find_model
 from bci_m2s.sources.recorded import RecordedStream, Recording
@@ -203,4 +203,4 @@ def _json_object(path: Path, text: str) -> dict[str, Any]:
 def _first(problem: ValidationError) -> str:
     error = problem.errors()[0]
     place = ".".join(str(part) for part in error["loc"])
-    return f"{place}: {error['msg']}"[:300]
+    return printable(f"{place}: {error['msg']}"[:300])

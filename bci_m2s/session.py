@@ -41,7 +41,7 @@ class Options:
     device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
     record : keep every sample as received in session.xdf, where there is an output folder;
-    lsl : LSL session of its own, told to the user and saved beside the results
+    lsl : LSL session of its own, told to the user and saved beside the results; mode : live or replay
     """
 
     duration_s: float = 0.0
@@ -53,6 +53,7 @@ class Options:
     source_ids: Mapping[str, str] = field(default_factory=dict)
     record: bool = True
     lsl: LslSession | None = None
+    mode: str = "live"
 
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
@@ -95,7 +96,7 @@ def play(
         if options.baseline is not None:
             taken = adopt_baseline(options.baseline, pipeline)
             console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
-        session = build.describe_session(plan, infos, pipeline.device, "live", options.notes)
+        session = build.describe_session(plan, infos, pipeline.device, options.mode, options.notes)
         recorder = None
         if folder is not None:
             build.write_session(folder, session)

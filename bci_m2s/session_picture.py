@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bci_m2s.errors import OutputError, printable
-from bci_m2s.session_facts import Answers, RecordedEvent, SessionFacts, StreamFacts
-from bci_m2s.session_signals import Binned, binned, is_eye, overview_stream, pupil_columns, unit_of
+from bci_m2s.session_answers import (
+    STATUS_COLOURS,
+    draw_answers,
+    draw_makers,
+    label,
+    legend,
+    lines_of,
+    thinned,
+)
+from bci_m2s.session_facts import RecordedEvent, SessionFacts, StreamFacts
+from bci_m2s.session_signals import BAD_COLOUR, draw_eye, draw_overview, is_eye, overview_stream
 from bci_m2s.types import FloatArray, Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Progress = Callable[[str], None]
-
 WIDTH_IN, HEIGHT_IN, DPI = 16.0, 9.0, 100  # 1600 x 900 pixels
 LEFT, RIGHT = 0.085, 0.865  # edges of every panel; legends stand to the right
-MOST_LINES = 4  # panels of answers
-MOST_LABEL = 26  # characters of a marker
-MOST_COLUMNS = 800  # of the signal's image; a column is a second or more
-LINE_COLUMNS = 1400  # points of a drawn line
-# Tol's "muted" and "bright" schemes, apart from the colours of classes
-MAKER_COLOURS = ("#332288", "#88CCEE", "#999933", "#882255", "#44AA99", "#DDCC77")
-STATUS_COLOURS = {
-    Status.FILLING: "#DDDDDD",
-    Status.SETTLING: "#BBBBBB",
-    Status.BASELINE: "#888888",
-    Status.GAP: "#000000",
-    Status.BAD_SIGNAL: "#AA3377",
-    Status.STALE: "#EE8866",
-    Status.MISMATCH: "#CCBB44",
-    Status.FAILED: "#EE3333",
-}
-UNKNOWN_COLOUR = "#99DDFF"
+MOST_LINES = 4  # of answers, and of streams
+MARKER_CHARACTERS = 26
+MARKER_SPACING = 0.016  # of the width: labels closer than this would overlap
 STALE_COLOUR = STATUS_COLOURS[Status.STALE]
-Spans = list[tuple[float, float]]  # (start, width), s
+FULL_HEIGHT = 7.6  # of all panels together, in units of which the others have about one
+TICK_STEPS_S = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
 def check_picture(path: Path) -> None:
@@ -55,7 +48,7 @@ def check_picture(path: Path) -> None:
 
 
 def save_picture(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG. Raises OutputError; never overwrites, never leaves half a file."""
+    """Write a figure as PNG. Raises OutputError; never overwrites, never draws into half a file."""
     check_picture(path)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI)
@@ -66,7 +59,9 @@ def save_picture(path: Path, figure: Figure) -> None:
         raise OutputError(f"{path}: cannot be written: {problem.strerror}") from None
 
 
-def session_figure(facts: SessionFacts, class_colours: Sequence[str], progress: Progress) -> Figure:
+def session_figure(
+    facts: SessionFacts, class_colours: Sequence[str], progress: Callable[[str], None]
+) -> Figure:
     """Draw a recording.
 
     Parameters
@@ -77,100 +72,91 @@ def session_figure(facts: SessionFacts, class_colours: Sequence[str], progress: 
     Returns
     -------
     Figure
-        1600 x 900 pixels; its axes are called "markers", "answers ...", "makers ...", "stream NAME",
-        "overview" and "eye" (``Axes.get_label``), each only where the file holds something for it.
+        1600 x 900 pixels. Its axes are labelled "markers", "answers LINE", "makers LINE",
+        "stream NAME", "overview" and "eye", each there only where the file holds something for it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = lines_of(facts)
+    lines = dict(lines_of(facts)[:MOST_LINES])
     strips = facts.modality_streams() or _regular(facts)
-    shown, eye = overview_stream(facts), next((one for one in facts.raw_streams if is_eye(one)), None)
-    parts: list[tuple[float, str]] = [(0.9 if facts.markers else 0.1, "markers")]
-    for title, _ in lines:
-        parts += [(1.5, f"answers {title}"), (0.42, f"makers {title}")]
-    parts += [(0.42, f"stream {name}") for name in strips]
-    parts += [(3.0, "overview")] if shown else []
-    parts += [(0.8, "eye")] if eye else []
+    shown = overview_stream(facts)
+    eye = next((one for one in facts.raw_streams if is_eye(one)), None)
+    parts: list[tuple[str, float]] = [("markers", 0.9 if facts.markers else 0.1)]
+    for name in lines:
+        parts += [(f"answers {name}", 1.5), (f"makers {name}", 0.45)]
+    parts += [(f"stream {name}", 0.45) for name in strips]
+    parts += [("eye", 0.8)] if eye else []
+    if shown:  # takes what the others leave
+        left = FULL_HEIGHT - sum(height for _, height in parts)
+        parts.insert(len(parts) - bool(eye), ("overview", max(left, 2.2)))
     figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), dpi=DPI)
     FigureCanvasAgg(figure)
     figure.suptitle(_title(facts), x=LEFT, y=0.985, ha="left", fontsize=13, fontweight="bold")
-    axes = _panels(figure, parts, facts)
-    for number, (title, answers) in enumerate(lines):
-        _draw_answers(axes[f"answers {title}"], answers, class_colours, title)
-        _draw_makers(axes[f"makers {title}"], answers, with_legend=number == 0)
-    for number, (name, one) in enumerate(strips.items()):
-        _draw_stream(axes[f"stream {name}"], name, one, facts.events, with_legend=number == 0)
+    axes = _panels(figure, parts, facts.end_s)
+    for name, answers in lines.items():
+        draw_answers(axes[f"answers {name}"], answers, class_colours)
+        _inside_title(axes[f"answers {name}"], name)
+        draw_makers(axes[f"makers {name}"], answers)
+    for name, one in strips.items():
+        news = [event for event in facts.events if event.modality in (name, one.stream.info.name)]
+        _draw_stream(axes[f"stream {name}"], name, one, news, checked=bool(facts.answers))
     if shown:
         progress(f"reading {printable(shown.stream.info.name)[:60]}")
-        seconds = max(1.0, facts.end_s / MOST_COLUMNS)
         bad = {str(event.fields.get("channel")) for event in facts.events if event.kind == "quality"}
-        _draw_overview(axes["overview"], shown, binned(shown, facts.end_s, seconds), seconds, bad)
+        draw_overview(axes["overview"], shown, facts.end_s, bad)
     if eye:
-        _draw_eye(axes["eye"], eye, binned(eye, facts.end_s, facts.end_s / LINE_COLUMNS, loss_is_zero=True))
-    _draw_markers(axes, facts)
+        progress(f"reading {printable(eye.stream.info.name)[:60]}")
+        draw_eye(axes["eye"], eye, max(facts.end_s, 1.0))
+    _draw_markers(list(axes.values()), facts)
     progress("drawing")
     return figure
 
 
-def lines_of(facts: SessionFacts) -> list[tuple[str, Answers]]:
-    """What to draw as one line of answers: a head, or a head of one modality where they answer side by side."""
-    lines = []
-    for answers in facts.answers:
-        present = [maker for maker in range(len(answers.makers)) if (answers.maker == maker).any()]
-        if len(present) > 1 and side_by_side(facts, answers):
-            lines += [(f"{answers.head}, {answers.makers[m]}", answers.of_maker(m)) for m in present]
-        elif len(answers.times_s):
-            lines.append((answers.head, answers))
-    return lines[:MOST_LINES]
-
-
-def side_by_side(facts: SessionFacts, answers: Answers) -> bool:
-    """Whether modalities answer each for itself; where the file does not say, whether they take turns."""
-    mode = facts.said("pipeline", "modality")
-    if mode in ("each", "auto", "fused"):
-        return bool(mode == "each")
-    return bool(np.count_nonzero(np.diff(answers.maker)) > len(answers.maker) / 3)
-
-
 def _regular(facts: SessionFacts) -> dict[str, StreamFacts]:
-    found = [one for one in facts.raw_streams if one.is_regular and len(one.times_s)]
-    return {f"{one.stream.info.type} {place}" if place else one.stream.info.type: one
-            for place, one in enumerate(found[:MOST_LINES])}  # fmt: skip
+    """Streams with a rate, by type and number, for a file that names no modalities."""
+    found = [one for one in facts.raw_streams if one.is_regular and one.stream.n_samples]
+    names = [one.stream.info.type or one.stream.info.name for one in found]
+    numbered = [f"{name} {names[:place].count(name) + 1}" for place, name in enumerate(names)]
+    short = [name if names.count(name) == 1 else other for name, other in zip(names, numbered, strict=True)]
+    return dict(list(zip(short, found, strict=True))[:MOST_LINES])
 
 
 def _title(facts: SessionFacts) -> str:
-    model = facts.said("model", "name")
-    words = [facts.recording.path.name, f"model {model}" if model else ""]
-    made_up = "SIMULATED " + " and ".join(facts.simulated) if facts.simulated else ""
-    return "   ".join(label(word, 90) for word in (*words, made_up) if word)
-
-
-def label(text: object, longest: int) -> str:
-    """Someone else's words for a picture: bounded, no formula, no sign that the font lacks."""
-    known = "".join(sign if sign < "ʰ" or sign in "µΩ–…°" else "?" for sign in printable(text))
-    known = known if len(known) <= longest else known[: longest - 1] + "…"
-    return known.replace("$", r"\$")
+    path, model = facts.recording.path, facts.said("model", "name")
+    words = [f"{path.parent.name}/{path.name}" if path.name == "session.xdf" else path.name]
+    words += [f"model {model}"] if model else []
+    words += [f"SIMULATED: {' and '.join(facts.simulated)}"] if facts.simulated else []
+    return "    ".join(label(word, 80) for word in words)
 
 
 # ---- axes ----
 
 
-def _panels(figure: Figure, parts: Sequence[tuple[float, str]], facts: SessionFacts) -> dict[str, Axes]:
-    """One axis under the other on a common time axis, labelled at the lowest."""
-    heights = [height for height, _ in parts]
+def _panels(figure: Figure, parts: Sequence[tuple[str, float]], end_s: float) -> dict[str, Axes]:
+    """One panel under the other on a common time axis, which the lowest one shows."""
+    share = min(1.0, sum(height for _, height in parts) / FULL_HEIGHT)  # few panels are not blown up
     grid = figure.add_gridspec(
-        len(parts), 1, height_ratios=heights, left=LEFT, right=RIGHT, top=0.945, bottom=0.065, hspace=0.16
+        len(parts),
+        1,
+        height_ratios=[height for _, height in parts],
+        left=LEFT,
+        right=RIGHT,
+        top=0.945,
+        bottom=0.945 - 0.88 * share,
+        hspace=0.14,
     )
     axes: dict[str, Axes] = {}
-    for place, (_, name) in enumerate(parts):
+    for place, (name, _) in enumerate(parts):
         one = figure.add_subplot(grid[place], label=name)
-        one.set_xlim(0, max(facts.end_s, 1e-3))
-        one.tick_params(labelsize=8, labelbottom=place == len(parts) - 1, bottom=place == len(parts) - 1)
+        one.set_xlim(0, max(end_s, 1.0))
+        lowest = place == len(parts) - 1
+        one.tick_params(labelsize=8, labelbottom=lowest, bottom=lowest)
         axes[name] = one
-    _time_axis(one, facts.end_s)
-    markers = axes["markers"]
-    markers.set_axis_off()
+    for edge in ("top", "left", "right"):
+        axes["markers"].spines[edge].set_visible(False)
+    axes["markers"].set_yticks([])
+    _time_axis(one, max(end_s, 1.0))
     return axes
 
 
@@ -178,117 +164,82 @@ def _time_axis(axes: Axes, end_s: float) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     if end_s < 300:
-        axes.xaxis.set_major_locator(MaxNLocator(17))
+        axes.xaxis.set_major_locator(MaxNLocator(20, steps=[1, 2, 5, 10]))
         axes.set_xlabel("seconds from the start", fontsize=9)
         return
-    most_s = end_s / 17
-    steps = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
-    step_s = next((step for step in steps if step >= most_s), 28800)
+    step_s = next((step for step in TICK_STEPS_S if step >= end_s / 20), 28_800)
     axes.set_xticks(np.arange(0, end_s, step_s))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{int(t) // 60}:{int(t) % 60:02d}"))
     axes.set_xlabel("min:s from the start", fontsize=9)
 
 
-def _legend(axes: Axes, entries: Sequence[tuple[str, str]], columns: int = 1) -> None:
-    from matplotlib.patches import Patch
-
-    patches = [Patch(facecolor=colour, label=words) for words, colour in entries]
-    axes.legend(
-        handles=patches,
-        loc="upper left",
-        bbox_to_anchor=(1.005, 1.05),
-        fontsize=8,
-        frameon=False,
-        handlelength=1.0,
-        handleheight=0.8,
-        labelspacing=0.25,
-        borderpad=0,
-        ncols=columns,
-        columnspacing=1.0,
-    )
+def _inside_title(axes: Axes, words: str) -> None:
+    """A panel's name in its upper left corner, readable on any colour."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}
+    axes.text(0.004, 0.94, label(words, 60), transform=axes.transAxes, fontsize=9, va="top", bbox=box)
 
 
-def _side_title(axes: Axes, words: str) -> None:
-    axes.set_ylabel(words, fontsize=8, rotation=0, ha="right", va="center", labelpad=8)
+# ---- what stands in the panels ----
 
 
-# ---- answers ----
-
-
-def hold_s(times_s: FloatArray) -> float:
-    """How long an answer stands: the usual time from one to the next."""
-    return float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1.0
-
-
-def spans(times_s: FloatArray, here: np.ndarray[Any, Any]) -> Spans:
-    """(start, width) of each run of answers that are `here`; one stands until the next, or as usual."""
+def _draw_markers(axes: Sequence[Axes], facts: SessionFacts) -> None:
+    """A line through every panel at each moment with markers; as many texts as do not overlap."""
+    texts: dict[float, list[str]] = {}
+    for time_s, text in facts.markers:
+        texts.setdefault(round(time_s, 3), []).append(text)
+    times_s = np.array(list(texts), np.float64)
     if not len(times_s):
-        return []
-    usual_s = hold_s(times_s)
-    ends = np.append(np.minimum(times_s[1:], times_s[:-1] + 2 * usual_s), times_s[-1] + usual_s)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], here.astype(np.int8), [0]])))
-    late = np.flatnonzero(np.diff(times_s) > 2 * usual_s) + 1  # silence ends a run too
-    found: Spans = []
-    for first, behind in edges.reshape(-1, 2).tolist():
-        cuts = [first, *late[(late > first) & (late < behind)].tolist(), behind]
-        found += [
-            (float(times_s[a]), float(ends[b - 1] - times_s[a])) for a, b in zip(cuts, cuts[1:], strict=False)
-        ]
-    return found
-
-
-def _draw_answers(axes: Axes, answers: Answers, colours: Sequence[str], title: str) -> None:
-    """Probabilities stacked; hatched where there is no estimate."""
-    axes.patch.set(facecolor="white", hatch="////", edgecolor="#DDDDDD")
-    times_s, shares = _with_breaks(answers)
-    low = np.zeros(len(times_s))
-    chosen = [colours[place % len(colours)] for place in range(len(answers.classes))]
-    for place, colour in enumerate(chosen):
-        high = low + shares[:, place]
-        axes.fill_between(
-            times_s, low, high, where=np.isfinite(high), step="post", color=colour, linewidth=0
+        return
+    labelled = thinned(times_s, MARKER_SPACING * max(facts.end_s, 1.0))
+    for one in axes:  # below, only those with a text: a fence of lines would hide the rest
+        here = times_s if one is axes[0] else times_s[labelled]
+        one.vlines(
+            here, 0, 1, transform=one.get_xaxis_transform(), color="#444444", lw=0.6, alpha=0.5, zorder=3
         )
-        low = high
-    axes.set_ylim(0, 1)
-    axes.set_yticks([0, 0.5, 1])
-    axes.set_ylabel("probability", fontsize=8)
-    axes.set_title(label(title, 60), fontsize=9, loc="left", pad=3)
-    names = [label(name, 22) for name in answers.classes]
-    _legend(axes, list(zip(names, chosen, strict=True))[::-1][:10])
+    for index in labelled:
+        words = label(", ".join(texts[float(times_s[index])]), MARKER_CHARACTERS)
+        place = axes[0].get_xaxis_transform()
+        axes[0].text(times_s[index], 0.04, words, transform=place, rotation=36, fontsize=7, va="bottom")
+    said = f"markers\n{len(labelled)} of {len(times_s)}" if len(labelled) < len(times_s) else "markers"
+    axes[0].set_ylabel(said, fontsize=8, rotation=0, ha="right", va="bottom", y=0)
 
 
-def _with_breaks(answers: Answers) -> tuple[FloatArray, FloatArray]:
-    """Times and probabilities as steps, a NaN behind each run: an answer never reaches over a silence."""
-    times: list[FloatArray] = [np.empty(0)]
-    shares: list[FloatArray] = [np.empty((0, len(answers.classes)))]
-    for start_s, width_s in spans(answers.times_s, answers.made):
-        first, behind = np.searchsorted(answers.times_s, [start_s, start_s + width_s - 1e-9])
-        run = slice(int(first), int(behind))
-        end_s = start_s + width_s
-        times.append(np.concatenate([answers.times_s[run], [end_s, end_s]]))
-        last = answers.probabilities[run][-1:]
-        shares.append(np.concatenate([answers.probabilities[run], last, np.full_like(last, np.nan)]))
-    return np.concatenate(times), np.concatenate(shares)
+def bad_counts(events: Iterable[RecordedEvent]) -> tuple[FloatArray, FloatArray]:
+    """Moments, s, and how many channels of one stream are bad from then on; begins with 0 at 0 s."""
+    bad: set[str] = set()
+    times_s, counts = [0.0], [0.0]
+    for event in events:
+        if event.kind == "quality":
+            channel = str(event.fields.get("channel"))
+            (bad.discard if event.fields.get("state") == "good" else bad.add)(channel)
+            times_s.append(event.time_s)
+            counts.append(float(len(bad)))
+    return np.array(times_s), np.array(counts)
 
 
-def _draw_makers(axes: Axes, answers: Answers, with_legend: bool) -> None:
-    """Upper strip: what made the estimate. Lower strip: why there is none, or that it is unknown."""
-    entries = []
-    for maker, name in enumerate(answers.makers):
-        here = spans(answers.times_s, answers.made & (answers.maker == maker))
-        if here:
-            colour = MAKER_COLOURS[maker % len(MAKER_COLOURS)]
-            axes.broken_barh(here, (1.05, 0.95), facecolors=colour)
-            entries.append((f"made by {label(name, 14)}", colour))
-    reasons = [(status.name.lower().replace("_", " "), colour, answers.status == status)
-               for status, colour in STATUS_COLOURS.items()]  # fmt: skip
-    reasons.append(("unknown", UNKNOWN_COLOUR, answers.made & answers.unknown))
-    for words, colour, mask in reasons:
-        here = spans(answers.times_s, mask)
-        if here:
-            axes.broken_barh(here, (0, 0.95), facecolors=colour)
-            entries.append((words, colour))
-    axes.set_ylim(0, 2)
-    axes.set_yticks([0.5, 1.5], ["no answer", "made by"])
-    if with_legend or True:
-        _legend(axes, entries, columns=2)
+def _draw_stream(
+    axes: Axes, name: str, one: StreamFacts, news: Sequence[RecordedEvent], checked: bool
+) -> None:
+    """Gaps in black over the count of bad channels (where a session checked them); strokes where it went
+    stale."""
+    times_s, counts = bad_counts(news)
+    end_s = axes.get_xlim()[1]
+    axes.fill_between(
+        np.append(times_s, end_s), np.append(counts, counts[-1]), step="post", color=BAD_COLOUR, linewidth=0
+    )
+    top = max(float(counts.max()), 1.0)
+    axes.broken_barh([(first, last - first) for first, last in one.gaps], (0, top), facecolors="black")
+    stale = [event.time_s for event in news if event.kind == "stale"]
+    axes.vlines(stale, 0, top, color=STALE_COLOUR, lw=2.5, zorder=4)
+    axes.set_ylim(0, top)
+    axes.set_yticks([0, top] if checked else [])
+    what = "bad channels" if checked else "gaps"
+    axes.set_ylabel(
+        f"{label(name, 16)}\n{what}", fontsize=8, rotation=0, ha="right", va="center", labelpad=6
+    )
+    here = [("bad channels", BAD_COLOUR, counts.any()), ("gap", "black", len(one.gaps))]
+    here.append(("stale from here", STALE_COLOUR, len(stale)))
+    legend(axes, [(words, colour) for words, colour, there in here if there])
+    if not (counts.any() or len(one.gaps) or stale):
+        words = "no gap, no bad channel" if checked else "no gap"
+        axes.text(1.008, 0.5, words, transform=axes.transAxes, fontsize=8, va="center")

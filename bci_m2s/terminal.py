@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -24,13 +27,28 @@ STYLES = {"ok": "dim", "warn": "yellow", "bad": "bold red"}
 CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
 
+class Terminal(Console):
+    """A console whose reader may go: the session goes on, and what is printed goes nowhere."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more; rich would end the process here."""
+        discard_output()
+
+
+def discard_output() -> None:
+    """Let nothing that is still printed fail: nobody reads it any more."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def make_console() -> Console:
     """The terminal. Text is printed as it is: names from the network may hold anything.
 
     Where the output goes to a file or pipe, lines are not broken.
     """
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(width=240, highlight=False, markup=False)
+    console = Terminal(highlight=False, markup=False)
+    return console if console.is_terminal else Terminal(width=240, highlight=False, markup=False)
 
 
 def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str) -> RenderableType:

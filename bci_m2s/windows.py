@@ -21,6 +21,7 @@ import numpy as np
 from bci_m2s.types import BoolArray, Chunk, Features, FloatArray, Status, Step, Window
 
 LONGEST_REPAIR_S = 1.0  # sender and receiver clocks cannot drift apart noticeably in that time
+MOST_LOST = 1e12  # samples; a longer jump is a lying stamp, not a loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,8 @@ class BlockCutter:
 
     def _cut(self, chunk: Chunk, before: float) -> Iterator[Block]:
         """Fill blocks with the chunk. before : stamp of the sample before it, NaN when it is not known"""
-        steps = np.diff(chunk.times, prepend=before)
+        with np.errstate(over="ignore"):  # from one end of time to the other
+            steps = np.diff(chunk.times, prepend=before)
         broken = np.flatnonzero(~(np.abs(steps - 1 / self._rate_hz) <= self._gap_s))  # NaN breaks too
         if self._broken and not (len(broken) and broken[0] == 0):
             broken = np.concatenate([[0], broken])
@@ -185,7 +187,8 @@ class BlockCutter:
         yield from self._fill(chunk, start, len(chunk))
 
     def _break(self, after_s: float, step_s: float) -> None:
-        lost = max(0, round(step_s * self._rate_hz) - 1) if np.isfinite(step_s) else 0
+        steps = step_s * self._rate_hz
+        lost = max(0, round(steps) - 1) if abs(steps) < MOST_LOST else 0  # NaN compares false
         self._gap = Gap(after_s, step_s, lost)
         self.gaps.append(self._gap)
         self._segment += 1

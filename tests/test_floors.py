@@ -30,7 +30,9 @@ FLOORS = {
         4,
     ),
     **dict.fromkeys(("lsl_setup", "config", "shipped", "build", "connect", "recorded_session", "verify"), 5),
+    **dict.fromkeys(("session_facts", "session_signals", "session_answers", "session_picture"), 5),
     **dict.fromkeys(("terminal", "live", "session", "playback", "demo"), 6),
+    **dict.fromkeys(("show_command",), 6),
     **dict.fromkeys(("doctor", "soak", "record_command", "verify_command", "recover_command"), 6),
     **dict.fromkeys(("cli", "__main__"), 6),
 }
@@ -61,6 +63,7 @@ ALLOWED = {
         "record_command",
         "verify_command",
         "recover_command",
+        "show_command",
         "soak",
         "training",
     },

@@ -249,3 +249,11 @@ def test_a_signalling_nan_is_a_lost_sample_and_no_warning():
     samples.view(np.uint32)[7] = 0x7F800001
     (block,) = list(BlockCutter(1, 100.0, 1.0, 0.1).push(Chunk.of(np.arange(100) / 100, samples)))
     assert np.isnan(block.samples[7, 0])
+
+
+def test_a_stamp_beyond_all_time_is_a_break_and_no_count():
+    times = np.arange(300) / 100
+    times[150:225], times[225:] = 1.7e308, -1.7e308
+    cutter = BlockCutter(1, 100.0, 0.25, 0.1)
+    assert len(list(cutter.push(Chunk.of(times, np.zeros((300, 1)))))) > 0
+    assert [gap.lost for gap in cutter.gaps] == [0, 0]

@@ -49,13 +49,17 @@ class EventSink:
 
 
 def event_line(event: Event) -> str:
-    """Return an event as one line of JSON, without its end of line; `local_s` is null when not live."""
+    """Return an event as one line of JSON, without its end of line; numbers that are none are null."""
     line = {
         "kind": event.kind,
         "message": event.message,
-        "local_s": None if math.isnan(event.local_s) else event.local_s,
+        "local_s": event.local_s,
         "wall_s": event.wall_s,
         "utc": datetime.fromtimestamp(event.wall_s, UTC).isoformat(timespec="milliseconds"),
         **event.fields,
     }
-    return json.dumps(line, ensure_ascii=False, default=str)
+    known = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in line.items()
+    }
+    return json.dumps(known, ensure_ascii=False, default=str, allow_nan=False)

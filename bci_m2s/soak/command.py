@@ -230,10 +230,17 @@ def _report_usage(console: Console, rig: Rig, tally: Tally) -> None:
         tally.broken.append(f"no estimate for {tally.longest_s:.2f} s although one sensor was sound")
     if last.at_s >= GROWTH_AFTER_S and growth > MOST_GROWTH_MIB_PER_H:
         tally.broken.append(f"memory grows by {growth:.1f} MiB/h, expected at most 2")
+    tally.broken += _growth(first, last)
+
+
+def _growth(first: Usage, last: Usage) -> list[str]:
+    """What there is more of than may be, in words; what is not known does not grow."""
+    grown = []
     if last.threads > first.threads + MOST_NEW_THREADS:
-        tally.broken.append(f"threads: {first.threads:g} at first, {last.threads:g} at last")
+        grown.append(f"threads: {first.threads:g} at first, {last.threads:g} at last")
     if last.descriptors > first.descriptors + MOST_NEW_DESCRIPTORS:
-        tally.broken.append(f"descriptors: {first.descriptors:g} at first, {last.descriptors:g} at last")
+        grown.append(f"descriptors: {first.descriptors:g} at first, {last.descriptors:g} at last")
+    return grown
 
 
 def _report_replay(console: Console, rig: Rig, tally: Tally) -> None:
@@ -246,3 +253,26 @@ def _report_replay(console: Console, rig: Rig, tally: Tally) -> None:
         tally.broken.append(f"verify: {result.first.describe()}")
     if not result.made:
         tally.broken.append("verify: no estimate to compare with")
+
+
+def run_reconnects(count: int, seed: int, output: Path | None = None, senders: int = 6) -> int:
+    """Restart several senders `count` times altogether while they are recorded; print what grew.
+
+    Parameters and result as ``run_soak``; senders : how many at once
+    """
+    console = make_console()
+    with lsl_on_this_machine(quiet=True), _folder(output) as folder:
+        from bci_m2s.soak.reconnects import Reconnects
+
+        test = Reconnects(folder, senders, seed)
+        accounts = test.run(count, console)
+    for account in accounts:
+        console.print(f"  {account.describe()}", soft_wrap=True)
+        test.broken += account.broken
+    first, last = test.usages[0], test.usages[-1]
+    console.print(f"{len(test.back_s)} reconnects in {last.at_s:.0f} s, back {_times(test.back_s)}")
+    console.print(f"at first {first.describe()}; at last {last.describe()}")
+    test.broken += _growth(first, last)
+    for words in test.broken:
+        console.print(f"BROKEN: {escape(words)}", style="bold red", soft_wrap=True)
+    return BROKEN_STATUS if test.broken else 0

@@ -78,6 +78,10 @@ class FaultSender:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop it for good. Harmless when called twice."""
         self.stop()
         self._counts.close()
 
@@ -85,6 +89,11 @@ class FaultSender:
     def pid(self) -> int:
         """Process id. Raises StreamError when it does not run."""
         return self._running().pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended."""
+        return self._child is not None
 
     def start(self) -> None:
         """Start it and wait until its stream is offered. Raises StreamError when that fails."""

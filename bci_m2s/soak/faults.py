@@ -176,6 +176,8 @@ def _empty_chunk(case: Case) -> None:
 
 def _flood(case: Case) -> None:
     """Twenty times the rate: the recording takes it all, and no estimate is made of it."""
+    _wait_until_rate_is_sound(case)
+    case.rig.rate_sound_s[case.modality] = case.rig.now_s() + 1.5 + RATE_SPAN_S
     case.order("flood", lasts_s=1.5, samples_per_s=20 * RATE_HZ, seconds=1.5)
     case.goes_out()
     case.tells("rate", "effective rate")
@@ -226,7 +228,13 @@ def _jitter(case: Case) -> None:
     case.goes_on(2.0)
 
 
+def _wait_until_rate_is_sound(case: Case) -> None:
+    """A rate that is off is told once: wait until what came before is forgotten."""
+    time.sleep(max(0.0, case.rig.rate_sound_s[case.modality] + 1.0 - case.rig.now_s()))
+
+
 def _rate_off(case: Case, factor: float) -> None:
+    _wait_until_rate_is_sound(case)
     case.order("rate_factor", factor=factor)
     case.tells("rate", "effective rate", limit_s=RATE_SPAN_S + 2)
     if abs(factor - 1) <= 0.05:
@@ -235,6 +243,7 @@ def _rate_off(case: Case, factor: float) -> None:
         case.goes_out(RATE_SPAN_S + 2)
     case.sender.command("rate_factor", factor=1.0)
     case.returned()
+    case.rig.rate_sound_s[case.modality] = case.returned_s + RATE_SPAN_S
     case.comes_back(RATE_SPAN_S)
 
 

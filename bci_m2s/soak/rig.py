@@ -9,6 +9,7 @@ model never sees them, and the recording holds the proof of what was lost.
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -115,6 +116,7 @@ class Rig:
     senders : by modality
     watch : what the session said
     predictor : whose device may get into trouble
+    rate_sound_s : local time from which on a modality's measured rate is free of an earlier fault
     settle_s : what the filters need at the beginning of a segment, s
     """
 
@@ -147,6 +149,7 @@ class Rig:
         }
         self.sent = {name: Sent({0: sender.spec}) for name, sender in self.senders.items()}
         self.pipeline_path = write_pipeline(folder, every, mode, names)
+        self.rate_sound_s = dict.fromkeys(every, -math.inf)
         self.watch = Watch(every, chosen=mode != "each")
         self._intruders, self._finished = 0, False
         self._engine: Engine | None = None
@@ -220,8 +223,8 @@ class Rig:
             self.finish()
         finally:
             for name, sender in self.senders.items():
-                sender.stop()
                 self.note_sent(name)
+                sender.close()
 
     # ---- for faults ----
 

@@ -12,8 +12,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from bci_m2s.errors import DeviceError, StreamError
@@ -31,11 +33,13 @@ CRASH_LOSS_S = 0.5  # promised
 READY_S = 60.0  # until a session has come so far; it has to load the network first
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 PHASES = ("waiting", "settling", "estimating")
+AT_ONCE = 6
+LARGEST_BYTES = 100_000
 FOOTER = b"<sample_count>"
 
 
 class Child:
-    """``bci-m2s run`` in a process of its own.
+    """``bci-m2s run`` in a process of its own; a context manager that kills it if it still runs.
 
     Parameters
     ----------
@@ -84,8 +88,17 @@ class Child:
                 raise StreamError(f"session: not {phase} in time: {self.text()[-500:]}")
             time.sleep(0.02)
 
-    def end(self) -> None:
-        """Kill it if it still runs."""
+    def wait(self) -> int:
+        """Wait for its end; the status, -9 when it had to be killed for want of one."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(READY_S)
+        self.process.kill()
+        return self.process.wait()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -95,11 +108,12 @@ class Stand:
     """Senders and a pipeline file for sessions that come and go; a context manager.
 
     folder : empty; seed : of the senders' noise
+    patience : how many times longer than promised anything may take
     """
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
+    def __init__(self, folder: Path, seed: int = 0, patience: float = 1.0) -> None:
+        self.folder, self.patience = folder, patience
         prefix = f"stand-{secrets.token_hex(4)}"
-        self.folder = folder
         names = {SPARE: f"{prefix}-{SPARE}", "markers": f"{prefix}-markers"}
         spec = FaultSpec(
             names[SPARE],
@@ -113,48 +127,49 @@ class Stand:
         )
         self.sender, self.sent = FaultSender(spec), {SPARE: Sent({0: spec})}
         self.pipeline = write_pipeline(folder, (SPARE,), "each", names)
+        nobody = folder / "nobody"
+        nobody.mkdir()
+        absent = dict.fromkeys(names, f"{prefix}-never")
+        self.waiting_pipeline = write_pipeline(nobody, (SPARE,), "each", absent)
 
     def __enter__(self) -> Stand:
+        self.sender.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.sender.stop()
+        self.sender.close()
 
-    @contextmanager
-    def sessions(self, count: int, phase: str, largest_bytes: int = 0) -> Iterator[list[Child]]:
-        """So many sessions at once, each in this phase; killed at the end if they still run."""
-        with ExitStack() as stack:
-            children = []
-            for _ in range(count):
-                output = self.folder / f"session-{secrets.token_hex(4)}"
-                children.append(Child(self.pipeline, output, largest_bytes))
-                stack.callback(children[-1].end)
-            for child in children:
-                child.wait_for(phase)
-            yield children
+    def session(self, waits: bool = False, largest_bytes: int = 0) -> Child:
+        """A new session; `waits`: for a stream that never comes."""
+        pipeline = self.waiting_pipeline if waits else self.pipeline
+        return Child(pipeline, self.folder / f"session-{secrets.token_hex(4)}", largest_bytes)
 
 
-def stop_by_signals(stand: Stand, phase: str, patience: float = 1.0) -> list[str]:
-    """Sessions in one phase get a signal each; return what is not as promised, in words.
+def run_stops(stand: Stand, at_once: int = AT_ONCE) -> dict[str, list[str]]:
+    """End sessions in every way of ``STOPS``; return what is not as promised, by name.
 
-    With "waiting" no sender may run, else one must. The file must be whole within two seconds, the status
-    0, and every estimate must come back.
+    at_once : how many sessions run beside each other
     """
-    broken = []
-    with stand.sessions(len(SIGNALS), phase) as children:
-        for name, child in zip(SIGNALS, children, strict=True):
-            child.process.send_signal(getattr(signal, name))
-            begun_s = time.monotonic()
-            where = f"{name} while {phase}"
-            if phase != "waiting" and not _footers(child, begun_s + STOP_S * patience):
-                broken.append(f"{where}: no whole file within {STOP_S:g} s")
-            with suppress(subprocess.TimeoutExpired):
-                child.process.wait(READY_S)
-            if child.process.returncode != 0:
-                broken.append(f"{where}: status: got {child.process.returncode}, expected 0")
-            if phase != "waiting":
-                broken += [f"{where}: {words}" for words in check_recording(child.recording, stand.sent)]
-    return broken
+    with ThreadPoolExecutor(at_once) as pool:
+        waiting = {name: pool.submit(stop, stand) for name, stop in STOPS.items()}
+    return {name: future.result() for name, future in waiting.items()}
+
+
+def _by_signal(stand: Stand, name: str, phase: str) -> list[str]:
+    """One signal: a whole file within two seconds, status 0, and every estimate comes back."""
+    broken, waits = [], phase == "waiting"
+    with stand.session(waits) as child:
+        child.wait_for(phase)
+        child.process.send_signal(getattr(signal, name))
+        begun_s = time.monotonic()
+        if not waits and not _footers(child, begun_s + STOP_S * stand.patience):
+            broken.append(f"no whole file within {STOP_S:g} s")
+        status = child.wait()
+    if status != 0:
+        broken.append(f"status: got {status}, expected 0")
+    if waits and child.recording.exists():
+        broken.append("a recording without a session")
+    return broken if waits else broken + check_recording(child.recording, stand.sent)
 
 
 def _footers(child: Child, until_s: float) -> bool:
@@ -166,31 +181,32 @@ def _footers(child: Child, until_s: float) -> bool:
     return False
 
 
-def second_signal_forces(stand: Stand) -> list[str]:
-    """A session whose end takes long is ended by the second signal, with a status of its own."""
-    with stand.sessions(1, "estimating") as (child,):
+def _by_a_second_signal(stand: Stand) -> list[str]:
+    """A session that is ending is ended at once, with a status of its own."""
+    with stand.session() as child:
+        child.wait_for("estimating")
         until_s = time.monotonic() + READY_S
         while child.process.poll() is None and time.monotonic() < until_s:
             child.process.send_signal(signal.SIGTERM)
             time.sleep(0.05)  # two that come at once are one
         status = child.process.poll()
-    return [] if status == FORCED_STATUS else [f"second SIGTERM: status: got {status}, expected 130"]
+    return [] if status == FORCED_STATUS else [f"status: got {status}, expected {FORCED_STATUS}"]
 
 
-def kill_and_recover(stand: Stand, patience: float = 1.0) -> list[str]:
-    """Kill -9 in the middle, recover, verify the copy; at most half a second may be lost."""
-    with stand.sessions(1, "estimating") as (child,):
+def _by_a_kill(stand: Stand) -> list[str]:
+    """Kill -9 in the middle: at most half a second is lost, and what was recovered replays."""
+    with stand.session() as child:
+        child.wait_for("estimating")
         child.process.kill()
         child.process.wait()
         _, pushed = stand.sender.pushed()
     copy = recover(child.recording).out
     if copy is None:
-        return ["kill -9: the file is whole, although nobody ended it"]
-    broken = [f"kill -9: {words}" for words in check_recording(copy, stand.sent)]
-    recorded = _newest_counter(copy, stand.sent)
-    lost_s = (pushed - 1 - recorded) / RATE_HZ
-    if lost_s > CRASH_LOSS_S * patience:
-        broken.append(f"kill -9: {lost_s:.2f} s lost, expected at most {CRASH_LOSS_S:g} s")
+        return ["the file is whole, although nobody ended it"]
+    broken = check_recording(copy, stand.sent)
+    lost_s = (pushed - 1 - _newest_counter(copy, stand.sent)) / RATE_HZ
+    if lost_s > CRASH_LOSS_S * stand.patience:
+        broken.append(f"{lost_s:.2f} s lost, expected at most {CRASH_LOSS_S:g} s")
     return broken
 
 
@@ -200,24 +216,24 @@ def _newest_counter(path: Path, sent: dict[str, Sent]) -> int:
     return int(stream.read(stream.n_samples - 1, stream.n_samples)[0, 0])
 
 
-def fill_disk(stand: Stand, largest_bytes: int = 100_000) -> list[str]:
+def _by_a_full_disk(stand: Stand) -> list[str]:
     """No file may grow beyond a limit, for ever: told in words, the session goes on, the status says so."""
     broken = []
-    with stand.sessions(1, "estimating", largest_bytes) as (child,):
+    with stand.session(largest_bytes=LARGEST_BYTES) as child:
+        child.wait_for("estimating")
         until_s = time.monotonic() + READY_S
         while "File too large" not in child.text() and time.monotonic() < until_s:
             time.sleep(0.05)
         if "File too large" not in child.text():
-            broken.append("full disk: not told")
+            broken.append("not told")
         if child.process.poll() is not None:
-            broken.append("full disk: the session did not go on")
+            broken.append("the session did not go on")
         child.process.send_signal(signal.SIGINT)
-        status = child.process.wait(READY_S)
+        status = child.wait()
     if status == 0:
-        broken.append("full disk: status: got 0, expected another one")
-    report = recover(child.recording)
-    whole = child.recording if report.out is None else report.out
-    return broken + [f"full disk: {words}" for words in check_recording(whole, stand.sent, replay=False)]
+        broken.append("status: got 0, expected another one")
+    whole = recover(child.recording).out or child.recording
+    return broken + check_recording(whole, stand.sent, replay=False)
 
 
 def fail_device(folder: Path, patience: float = 1.0) -> list[str]:
@@ -236,12 +252,12 @@ def fail_device(folder: Path, patience: float = 1.0) -> list[str]:
         )
         rig.finish()
         if not told:
-            broken.append("failed device: not told")
+            broken.append("not told")
         if not goes_on:
-            broken.append("failed device: the recording does not go on")
+            broken.append("the recording does not go on")
         if not isinstance(rig.engine.failure, DeviceError):
-            broken.append(f"failed device: failure: got {rig.engine.failure}, expected a DeviceError")
-    return broken + [f"failed device: {words}" for words in check_recording(rig.path, rig.sent)]
+            broken.append(f"failure: got {rig.engine.failure}, expected a DeviceError")
+    return broken + check_recording(rig.path, rig.sent)
 
 
 def check_recording(path: Path, sent: dict[str, Sent], replay: bool = True) -> list[str]:
@@ -260,3 +276,15 @@ def check_recording(path: Path, sent: dict[str, Sent], replay: bool = True) -> l
 def _model_beside(path: Path) -> Path:
     places: Sequence[Path] = (path.parent, path.parent.parent)
     return next(place / "rig.safetensors" for place in places if (place / "rig.safetensors").exists())
+
+
+STOPS: Mapping[str, Callable[[Stand], list[str]]] = {
+    **{
+        f"{name} while {phase}": partial(_by_signal, name=name, phase=phase)
+        for phase in PHASES
+        for name in SIGNALS
+    },
+    "a second signal": _by_a_second_signal,
+    "kill -9": _by_a_kill,
+    "a disk that stays full": _by_a_full_disk,
+}

@@ -38,7 +38,7 @@ def measure(at_s: float) -> Usage:
     """Usage now, from ``/proc`` where there is one."""
     try:
         pages = int((PROC / "statm").read_text().split()[1])
-        threads, descriptors = len(os.listdir(PROC / "task")), len(os.listdir(PROC / "fd"))
+        threads, descriptors = (len(list((PROC / what).iterdir())) for what in ("task", "fd"))
     except OSError:  # not Linux: liblsl's threads cannot be seen
         return Usage(at_s, math.nan, threading.active_count(), math.nan)
     return Usage(at_s, pages * os.sysconf("SC_PAGE_SIZE") / MIB, threads, descriptors)

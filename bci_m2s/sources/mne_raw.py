@@ -56,6 +56,8 @@ UNITS = {  # FIF's unit codes: name and factor
     210: ("pixel", 1.0),
 }
 BIOSEMI_TRIGGERS = 0xFFFF  # of 24 status bits the upper 8 are the amplifier's own (biosemi.com/faq)
+FIF_DIRECTORY = 102  # kind of the tag that lists all others
+FIF_STRUCTURES = 30  # types from here on are read one structure after the other
 
 
 def read_raw(path: Path) -> Recording:
@@ -67,7 +69,7 @@ def read_raw(path: Path) -> Recording:
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always")
         if not is_edf and path.suffix.lower() != ".vhdr":
-            _refuse_circular_fif(path)
+            _refuse_lying_fif(path)
         try:
             options = {"infer_types": True} if is_edf else {}
             raw = mne.io.read_raw(path, preload=False, verbose="warning", **options)
@@ -180,8 +182,9 @@ def _markers(name: str, times: FloatArray, texts: Any) -> RecordedStream:
     return RecordedStream(info, np.asarray(times)[order], lambda start, stop: samples[start:stop])
 
 
-def _refuse_circular_fif(path: Path) -> None:
-    """Refuse a FIF whose chain of tags leads back into itself; mne would follow it for ever.
+def _refuse_lying_fif(path: Path) -> None:
+    """Refuse a FIF that mne would follow for ever: whose chain of tags leads back into itself, or whose
+    structures claim more bytes than there are.
 
     A tag begins with four big-endian numbers: kind, type, size of its data and position of the next tag
     (0: right behind the data, -1: none).
@@ -196,14 +199,30 @@ def _refuse_circular_fif(path: Path) -> None:
                 head = file.read(16)
                 if len(head) < 16:
                     return
-                _, _, size, following = struct.unpack(">4i", head)
-                if size < 0:
-                    raise RecordingError(f"{path}: cannot be read: the tag at byte {at} has {size} bytes")
+                kind, _, size, following = struct.unpack(">4i", head)
+                _refuse_lying_tag(path, file, at, head)
+                if kind == FIF_DIRECTORY:
+                    file.seek(at + 16)
+                    for place in np.frombuffer(file.read(size // 16 * 16), ">i4").reshape(-1, 4)[:, 3]:
+                        file.seek(max(0, int(place)))
+                        _refuse_lying_tag(path, file, max(0, int(place)), file.read(16))
                 at = following or at + 16 + size
     except (EOFError, zlib.error, OSError) as problem:
         raise RecordingError(f"{path}: cannot be read: {one_line(problem)}") from None
     if at >= 0:
         raise RecordingError(f"{path}: cannot be read: its chain of tags returns to byte {at}")
+
+
+def _refuse_lying_tag(path: Path, file: Any, at: int, head: bytes) -> None:
+    if len(head) < 16:
+        return
+    _, data_type, size, _ = struct.unpack(">4i", head)
+    beyond = False
+    if size > 0 and data_type & 0xFFFF >= FIF_STRUCTURES:  # plain numbers end where the file does
+        file.seek(at + 16 + size - 1)
+        beyond = not file.read(1)
+    if size < 0 or beyond:
+        raise RecordingError(f"{path}: cannot be read: the tag at byte {at} has {size} bytes")
 
 
 def _rate_notes(path: Path, rate_hz: float) -> list[str]:

@@ -1,0 +1,147 @@
+"""Hundreds of reconnects: does a recording grow by threads or open files, does it lose a sample?"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from bci_m2s import build
+from bci_m2s.engine import Engine
+from bci_m2s.errors import BciM2sError, StreamError
+from bci_m2s.sinks import Sink
+from bci_m2s.sinks.events import EventSink
+from bci_m2s.sinks.record_sink import RecordSink
+from bci_m2s.soak.accounts import Account, Sent, settle_accounts
+from bci_m2s.soak.fault_sender import FaultSender
+from bci_m2s.soak.lies import FaultSpec
+from bci_m2s.soak.usage import Usage, measure
+from bci_m2s.sources.lsl import LslSource, local_clock
+
+RETURN_S = 60.0  # until samples of a restarted sender come
+SAMPLES = 25  # that make a return
+TELL_EVERY = 50
+
+
+class Reconnects:
+    """A recording without a model of several senders that are restarted over and over.
+
+    Parameters
+    ----------
+    folder : empty, for the recording
+    senders : how many at once
+    seed : of their noise
+
+    Attributes
+    ----------
+    usages : before the first restart, and then every fifty
+    back_s : from each sender's start to its samples
+    broken : what is not as promised, in words
+    """
+
+    def __init__(self, folder: Path, senders: int = 4, seed: int = 0) -> None:
+        self.folder = folder
+        prefix = f"again-{secrets.token_hex(4)}"
+        names = [f"{prefix}-{number}" for number in range(senders)]
+        self.senders = {
+            name: FaultSender(FaultSpec(name, source_id=name, seed=seed + number))
+            for number, name in enumerate(names)
+        }
+        self.sent = {name: Sent({0: sender.spec}) for name, sender in self.senders.items()}
+        self.usages: list[Usage] = []
+        self.back_s: list[float] = []
+        self.broken: list[str] = []
+        self._done, self._lock = 0, threading.Lock()
+
+    def run(self, count: int, console: Console) -> list[Account]:
+        """Restart senders `count` times altogether; return the books of the recording."""
+        with ExitStack() as stack:
+            for sender in self.senders.values():
+                stack.enter_context(sender)
+            engine = self._start()
+            try:
+                self._wait_for_all(engine)
+                self._begun_s = time.monotonic()
+                self.usages.append(measure(0.0))
+                self._restart_all(engine, count, console)
+                self._wait_for_all(engine)
+                self.usages.append(measure(time.monotonic() - self._begun_s))
+            finally:
+                engine.finish()
+            self._note_end(engine)
+        return settle_accounts(self.folder / "session.xdf", self.sent)
+
+    def _start(self) -> Engine:
+        sources: dict[str, Any] = {}
+        for name in self.senders:
+            sources[name] = LslSource(name, wait_s=RETURN_S)
+            sources[name].open()
+        infos = [source.info for source in sources.values()]
+        recorder, _ = build.make_recorder(self.folder, infos, local_clock)
+        session: dict[str, Any] = {"heads": {}, "modalities": [], "model": None}
+        sinks: list[Sink] = [EventSink(self.folder, session), RecordSink(recorder, session)]
+        engine = Engine(None, sources, sinks, local_clock, recorder=recorder)
+        engine.start()
+        return engine
+
+    def _restart_all(self, engine: Engine, count: int, console: Console) -> None:
+        shares = np.full(len(self.senders), count // len(self.senders))
+        shares[: count % len(self.senders)] += 1
+        threads = [
+            threading.Thread(target=self._restart_often, args=(engine, name, int(share), console))
+            for name, share in zip(self.senders, shares, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _restart_often(self, engine: Engine, name: str, count: int, console: Console) -> None:
+        sender, sent = self.senders[name], self.sent[name]
+        try:
+            for _ in range(count):
+                sender.kill()
+                sender.restart()
+                sent.specs[sender.spec.run] = sender.spec
+                sent.pushed.update(dict(sender.history))
+                begun_s = time.monotonic()
+                self._wait_for(engine, name)
+                self._count(time.monotonic() - begun_s, console)
+        except BciM2sError as problem:
+            self.broken.append(str(problem))
+
+    def _count(self, back_s: float, console: Console) -> None:
+        with self._lock:
+            self.back_s.append(back_s)
+            self._done += 1
+            if self._done % TELL_EVERY == 0:
+                self.usages.append(measure(time.monotonic() - self._begun_s))
+                console.print(f"{self._done} reconnects: {self.usages[-1].describe()}")
+
+    def _wait_for_all(self, engine: Engine) -> None:
+        for name in self.senders:
+            self._wait_for(engine, name)
+
+    def _wait_for(self, engine: Engine, name: str) -> None:
+        """Wait for fresh samples. Raises StreamError."""
+        before, until_s = _samples(engine, name), time.monotonic() + RETURN_S
+        while _samples(engine, name) < before + SAMPLES:
+            if time.monotonic() > until_s or engine.wait(0.02):
+                raise StreamError(f"stream {name!r}: nothing came within {RETURN_S:g} s")
+
+    def _note_end(self, engine: Engine) -> None:
+        snapshot = engine.snapshot()
+        if engine.failure is not None:
+            self.broken.append(f"engine: {engine.failure}")
+        if snapshot.recording is not None and snapshot.recording.lost_samples:
+            self.broken.append(f"recorder: {snapshot.recording.lost_samples} samples lost, expected 0")
+
+
+def _samples(engine: Engine, name: str) -> int:
+    return next(one.samples for one in engine.snapshot().health if one.modality == name)

@@ -1,0 +1,65 @@
+"""The soak itself for three quarters of a minute, reconnects, and sessions under strain."""
+
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from bci_m2s.soak.command import run_soak
+from bci_m2s.soak.reconnects import Reconnects
+from bci_m2s.soak.strain import beside_a_burner, with_a_slow_network
+from bci_m2s.sources.recorded import open_recording
+
+PATIENCE = 3.0  # a machine that runs other tests beside
+
+
+def test_a_soak_keeps_every_promise_and_says_so(tmp_path, capsys):
+    status = run_soak(0.75, 7, tmp_path / "soak", PATIENCE)
+    printed = capsys.readouterr().out
+    print(printed)
+    assert status == 0
+    assert "every promise was kept" in printed
+    assert "recorder loss: 0 samples" in printed
+    assert "BROKEN" not in printed
+    assert len(open_recording(tmp_path / "soak" / "session.xdf").raw_streams) == 4
+
+
+def test_a_soak_that_breaks_a_promise_says_so(tmp_path):
+    """Nothing can be noticed in a thousandth of a second: the status must not be 0."""
+    script = (
+        "from bci_m2s.soak.command import run_soak; import sys; sys.exit(run_soak(0.02, 5, None, 1e-3))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert "promises broken" in done.stdout
+    assert "BROKEN" in done.stdout
+
+
+def test_reconnects_grow_nothing_and_lose_nothing(tmp_path):
+    test = Reconnects(tmp_path, senders=2, seed=1)
+    accounts = test.run(8, Console(quiet=True))
+    assert test.broken == []
+    assert len(test.back_s) == 8
+    for account in accounts:
+        assert account.broken == []
+        assert account.runs == 5 + test.unseen
+        assert account.gaps >= 4
+    first, last = test.usages[0], test.usages[-1]
+    assert last.descriptors <= first.descriptors + 8
+    assert last.threads <= first.threads + 6
+
+
+def test_a_slow_network_costs_windows_and_no_samples(tmp_path):
+    assert with_a_slow_network(tmp_path, 6.0) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="affinity is set on Linux")
+def test_estimates_come_beside_a_busy_process(tmp_path):
+    rig, ages = beside_a_burner(tmp_path, 6.0)
+    print(ages)
+    assert rig.engine.failure is None
+    assert rig.engine.skipped == 0
+    assert rig.recorder.state().lost_samples == 0
+    assert rig.watch.judged > 3 * 4 * 3
+    assert rig.engine.tally.percentiles_ms("age", (50,))[0] < 500
