@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -83,16 +83,8 @@ class Answers:
     def of_maker(self, maker: int) -> Answers:
         """Only what one maker said."""
         here = self.maker == maker
-        return Answers(
-            self.head,
-            self.classes,
-            self.makers,
-            self.times_s[here],
-            self.probabilities[here],
-            self.status[here],
-            self.maker[here],
-            self.unknown[here],
-        )
+        columns = ("times_s", "probabilities", "status", "maker", "unknown")
+        return replace(self, **{name: getattr(self, name)[here] for name in columns})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +100,12 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SessionFacts:
-    """All of a recording. start_s : the session's start on the clock that its streams share.
+    """All of a recording; times count from the first sample of what came from senders.
 
     session : what ``session.yaml`` holds, {} for a foreign file; markers : (time_s, text) in order
     """
 
     recording: Recording
-    start_s: float
     streams: tuple[StreamFacts, ...]
     session: Mapping[str, Any]
     answers: tuple[Answers, ...]
@@ -176,9 +167,7 @@ def session_facts(recording: Recording) -> SessionFacts:
         streams.append(_stream_facts(stream, times_s))
     session, events = _events(streams, notes)
     answers = _answers(streams, session, notes)
-    return SessionFacts(
-        recording, start_s, tuple(streams), session, answers, events, _markers(streams), notes
-    )
+    return SessionFacts(recording, tuple(streams), session, answers, events, _markers(streams), notes)
 
 
 def _start(recording: Recording, clocks: Sequence[FloatArray]) -> tuple[float, float]:

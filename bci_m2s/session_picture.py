@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 WIDTH_IN, HEIGHT_IN, DPI = 16.0, 9.0, 100  # 1600 x 900 pixels
 LEFT, RIGHT = 0.085, 0.865  # edges of every panel; legends stand to the right
 MOST_LINES = 4  # of answers, and of streams
+MARKER_LINE: dict[str, Any] = {"color": "#444444", "lw": 0.6, "alpha": 0.5, "zorder": 3}
 MARKER_CHARACTERS = 26
 MARKER_SPACING = 0.016  # of the width: labels closer than this would overlap
 STALE_COLOUR = STATUS_COLOURS[Status.STALE]
@@ -191,11 +192,9 @@ def _draw_markers(axes: Sequence[Axes], facts: SessionFacts) -> None:
     if not len(times_s):
         return
     labelled = thinned(times_s, MARKER_SPACING * max(facts.end_s, 1.0))
-    for one in axes:  # below, only those with a text: a fence of lines would hide the rest
-        here = times_s if one is axes[0] else times_s[labelled]
-        one.vlines(
-            here, 0, 1, transform=one.get_xaxis_transform(), color="#444444", lw=0.6, alpha=0.5, zorder=3
-        )
+    for one in axes:  # only those with a text: a fence of lines would hide the rest
+        one.vlines(times_s[labelled], 0, 1, transform=one.get_xaxis_transform(), **MARKER_LINE)
+    axes[0].vlines(times_s, 0, 0.06, transform=axes[0].get_xaxis_transform(), **MARKER_LINE)
     for index in labelled:
         words = label(", ".join(texts[float(times_s[index])]), MARKER_CHARACTERS)
         place = axes[0].get_xaxis_transform()
@@ -228,9 +227,11 @@ def _draw_stream(
         np.append(times_s, end_s), np.append(counts, counts[-1]), step="post", color=BAD_COLOUR, linewidth=0
     )
     top = max(float(counts.max()), 1.0)
-    axes.broken_barh([(first, last - first) for first, last in one.gaps], (0, top), facecolors="black")
+    # an edge keeps a short gap of a long session visible
+    gaps = [(first, last - first) for first, last in one.gaps]
+    axes.broken_barh(gaps, (0, top), facecolors="black", edgecolors="black", linewidth=0.8)
     stale = [event.time_s for event in news if event.kind == "stale"]
-    axes.vlines(stale, 0, top, color=STALE_COLOUR, lw=2.5, zorder=4)
+    axes.vlines(stale, 0.5 * top, top, color=STALE_COLOUR, lw=2.5, zorder=4)
     axes.set_ylim(0, top)
     axes.set_yticks([0, top] if checked else [])
     what = "bad channels" if checked else "gaps"

@@ -21,7 +21,7 @@ MOST_CHANNELS = 512  # more are not looked at
 IMAGE_COLUMNS = 800  # at most, and a column is a second or more
 ROUNDING = 1e-12  # of the mean square
 LINE_COLUMNS = 1400  # points of a drawn line
-CHANNEL_SPACING = 0.036  # of the image's height
+CHANNEL_SPACING_PX = 11  # names closer than this would overlap
 FLAT_COLOUR, OVER_COLOUR, BAD_COLOUR = "#000000", "#FF3333", "#CC3311"
 EYE_COLOURS = ("#332288", "#999933")
 EYE_TYPES = ("gaze", "pupil", "eye", "eyetracker")
@@ -155,7 +155,8 @@ def _channel_labels(axes: Axes, labels: Sequence[str], bad: Collection[str]) -> 
     """As many names as fit; channels that were bad come first and stand out."""
     middles: FloatArray = np.arange(len(labels), dtype=np.float64) + 0.5
     first = [place for place, name in enumerate(labels) if name in bad]
-    shown = thinned(middles, CHANNEL_SPACING * len(labels), first)
+    spacing = CHANNEL_SPACING_PX / axes.get_window_extent().height * len(labels)
+    shown = thinned(middles, spacing, first)
     axes.set_yticks(middles[shown], [label(labels[place], 10) for place in shown], fontsize=7)
     for tick, place in zip(axes.get_yticklabels(), shown, strict=True):
         if labels[place] in bad:

@@ -102,13 +102,13 @@ def _session_lines(facts: SessionFacts) -> Iterable[str]:
 
 
 def _clock(time_s: float) -> str:
-    """Seconds, with minutes or hours in front where it is long."""
+    """Seconds, with minutes in front where it is long."""
     if math.isnan(time_s):
         return "–"
     if time_s < 600:
         return f"{time_s:.1f} s"
-    minutes, seconds = divmod(time_s, 60)
-    return f"{int(minutes)} min {seconds:.0f} s"
+    minutes, seconds = divmod(round(time_s), 60)
+    return f"{minutes} min {seconds} s"
 
 
 # ---- streams ----
@@ -155,15 +155,16 @@ def _stream_row(one: StreamFacts) -> tuple[str, ...]:
 
 
 def _offsets(measured: np.ndarray[Any, Any]) -> str:
-    """Range of the measured clock offsets; of far clocks the middle and how much it varied."""
+    """Range of the measured clock offsets; of far clocks the middle and half the range."""
     values = measured[:, 1][np.isfinite(measured[:, 1])]
     if not len(values):
         return "not measured"
     low, high = float(values.min()), float(values.max())
     if max(abs(low), abs(high)) < 1:
         return f"{round(1e3 * low, 2) + 0.0:.2f} to {round(1e3 * high, 2) + 0.0:.2f} ms"
-    varies = f"{1e3 * (high - low):.2f} ms" if high - low < 1 else f"{high - low:.0f} s"
-    return f"{float(np.median(values)):.2f} s, varies {varies}"
+    half = (high - low) / 2
+    around = f"{1e3 * half:.2f} ms" if half < 1 else f"{half:.0f} s"
+    return f"{(low + high) / 2:.1f} s ± {around}"
 
 
 # ---- answers ----
@@ -218,8 +219,10 @@ class Line:
     def words(self) -> str:
         """What is printed behind time and kind."""
         if self.kind == "marker" and self.count > 1:
-            counts = ", ".join(f"{_short(text, 30)} {n}" for text, n in Counter(self.names).most_common(9))
-            return f"{self.count} until {self.last_s:.1f} s: {counts}"
+            often = Counter(self.names).most_common(9)
+            counts = ", ".join(f"{_short(text, 30)} {count}" for text, count in often)
+            ends = f"{_short(self.names[0], 30)} … {_short(self.names[-1], 30)}"
+            return f"{self.count} until {self.last_s:.1f} s: {counts if often[0][1] > 1 else ends}"
         if len(self.names) > 1:
             more = f" … {len(self.names)} in all" if len(self.names) > 6 else ""
             return f"{self.subject}: {', '.join(self.names[:6])}{more}"

@@ -64,13 +64,31 @@ def receive_with_pylsl(name: str, meter: Meter) -> Iterator[Callable[[float], No
     inlet.close_stream()
 
 
+class MeteredStage:
+    """What the engine asks of a stage; nothing is ever wrong with it."""
+
+    hop_s, gaps, samples, placed, lost_samples = 0.25, 0, 0, 0, 0
+
+    def __init__(self, info: Any) -> None:
+        self.info = info
+        self.bad_channels: dict[str, str] = {}
+
+    def refuse(self, reason: str) -> None:
+        """The sender is in doubt, so there is nothing to measure."""
+        if reason:
+            raise RuntimeError(reason)
+
+
 class MeteredPipeline:
     """Stands where the engine keeps its pipeline, and notes what it is given."""
 
-    def __init__(self, meter: Meter, clock: Callable[[], float]) -> None:
+    hop_s, chosen = 0.25, None
+
+    def __init__(self, meter: Meter, clock: Callable[[], float], info: Any) -> None:
         self._meter, self._clock = meter, clock
         self.heads: dict[str, tuple[str, ...]] = {}
         self.clock_offset_s: dict[str, float] = {}
+        self.stages, self.skipped = {"eeg": MeteredStage(info)}, {"eeg": 0}
 
     def push(self, _modality: str, chunk: Any, newest_only: bool = False) -> tuple[()]:  # noqa: ARG002
         """Note a chunk; there are no estimates."""
@@ -94,7 +112,7 @@ def receive_with_engine(name: str, meter: Meter) -> Iterator[Callable[[float], N
 
     source = LslSource(name, wait_s=START_LIMIT_S)
     source.open()
-    pipeline: Any = MeteredPipeline(meter, local_clock)
+    pipeline: Any = MeteredPipeline(meter, local_clock, source.info)
     engine = Engine(pipeline, {"eeg": source}, [], local_clock)
     engine.start()
     yield time.sleep

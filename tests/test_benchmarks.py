@@ -72,3 +72,15 @@ def test_features_refuses_a_rate_with_half_samples() -> None:
     done = run_python("features.py", "--rate", "250")
     assert done.returncode == 2
     assert "--rate: got 250, expected a multiple of 4" in done.stderr
+
+
+def test_recording_runs_both_ways_and_loses_nothing() -> None:
+    done = run_python("recording.py", "--rounds", "1", "--seconds", "1.5")
+    assert done.returncode == 0, done.stderr
+    for way in ("outlets alone", "recording too"):
+        row = re.search(rf"^{way} +({NUMBER}) +({NUMBER}) +{NUMBER} +(\d+) +(\d+)$", done.stdout, re.M)
+        assert row is not None, (way, done.stdout)
+        assert 0 < float(row[1]) <= float(row[2])
+        assert int(row[3]) > 4
+        assert int(row[4]) == 0
+    assert re.search(rf"^with / without: age p50 {RATIO}, age p99 {RATIO}, CPU {RATIO}$", done.stdout, re.M)

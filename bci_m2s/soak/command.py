@@ -255,7 +255,7 @@ def _report_replay(console: Console, rig: Rig, tally: Tally) -> None:
         tally.broken.append("verify: no estimate to compare with")
 
 
-def run_reconnects(count: int, seed: int, output: Path | None = None, senders: int = 6) -> int:
+def run_reconnects(count: int, seed: int, output: Path | None = None, senders: int = 4) -> int:
     """Restart several senders `count` times altogether while they are recorded; print what grew.
 
     Parameters and result as ``run_soak``; senders : how many at once
@@ -270,7 +270,10 @@ def run_reconnects(count: int, seed: int, output: Path | None = None, senders: i
         console.print(f"  {account.describe()}", soft_wrap=True)
         test.broken += account.broken
     first, last = test.usages[0], test.usages[-1]
-    console.print(f"{len(test.back_s)} reconnects in {last.at_s:.0f} s, back {_times(test.back_s)}")
+    console.print(
+        f"{len(test.back_s)} reconnects in {last.at_s:.0f} s, back {_times(test.back_s)}; "
+        f"{test.unseen} senders were found by nobody and were started again"
+    )
     console.print(f"at first {first.describe()}; at last {last.describe()}")
     test.broken += _growth(first, last)
     for words in test.broken:

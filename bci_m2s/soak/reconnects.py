@@ -24,7 +24,8 @@ from bci_m2s.soak.lies import FaultSpec
 from bci_m2s.soak.usage import Usage, measure
 from bci_m2s.sources.lsl import LslSource, local_clock
 
-RETURN_S = 60.0  # until samples of a restarted sender come
+RETURN_S = 20.0  # until samples of a restarted sender come
+ATTEMPTS = 4  # liblsl gives senders one of a few ports; one that gets none is found by nobody
 SAMPLES = 25  # that make a return
 TELL_EVERY = 50
 
@@ -42,6 +43,7 @@ class Reconnects:
     ----------
     usages : before the first restart, and then every fifty
     back_s : from each sender's start to its samples
+    unseen : starts after which no sample came
     broken : what is not as promised, in words
     """
 
@@ -57,6 +59,7 @@ class Reconnects:
         self.usages: list[Usage] = []
         self.back_s: list[float] = []
         self.broken: list[str] = []
+        self.unseen = 0
         self._done, self._lock = 0, threading.Lock()
 
     def run(self, count: int, console: Console) -> list[Account]:
@@ -103,18 +106,27 @@ class Reconnects:
             thread.join()
 
     def _restart_often(self, engine: Engine, name: str, count: int, console: Console) -> None:
-        sender, sent = self.senders[name], self.sent[name]
         try:
             for _ in range(count):
-                sender.kill()
-                sender.restart()
-                sent.specs[sender.spec.run] = sender.spec
-                sent.pushed.update(dict(sender.history))
-                begun_s = time.monotonic()
-                self._wait_for(engine, name)
+                for attempt in range(ATTEMPTS):
+                    begun_s = self._restart(name)
+                    if self._comes(engine, name):
+                        break
+                    self.unseen += 1
+                    if attempt == ATTEMPTS - 1:
+                        raise StreamError(f"stream {name!r}: nothing came after {ATTEMPTS} starts")
                 self._count(time.monotonic() - begun_s, console)
         except BciM2sError as problem:
             self.broken.append(str(problem))
+
+    def _restart(self, name: str) -> float:
+        """Kill a sender and start its next run; when it was there again."""
+        sender, sent = self.senders[name], self.sent[name]
+        sender.kill()
+        sender.restart()
+        sent.specs[sender.spec.run] = sender.spec
+        sent.pushed.update(dict(sender.history))
+        return time.monotonic()
 
     def _count(self, back_s: float, console: Console) -> None:
         with self._lock:
@@ -125,15 +137,15 @@ class Reconnects:
                 console.print(f"{self._done} reconnects: {self.usages[-1].describe()}")
 
     def _wait_for_all(self, engine: Engine) -> None:
-        for name in self.senders:
-            self._wait_for(engine, name)
+        self.broken += [f"{name}: nothing comes" for name in self.senders if not self._comes(engine, name)]
 
-    def _wait_for(self, engine: Engine, name: str) -> None:
-        """Wait for fresh samples. Raises StreamError."""
+    def _comes(self, engine: Engine, name: str) -> bool:
+        """Wait for fresh samples; whether they came."""
         before, until_s = _samples(engine, name), time.monotonic() + RETURN_S
         while _samples(engine, name) < before + SAMPLES:
             if time.monotonic() > until_s or engine.wait(0.02):
-                raise StreamError(f"stream {name!r}: nothing came within {RETURN_S:g} s")
+                return False
+        return True
 
     def _note_end(self, engine: Engine) -> None:
         snapshot = engine.snapshot()

@@ -25,7 +25,7 @@ def test_a_soak_keeps_every_promise_and_says_so(tmp_path, capsys):
     assert len(open_recording(tmp_path / "soak" / "session.xdf").raw_streams) == 4
 
 
-def test_a_soak_that_breaks_a_promise_says_so(tmp_path):
+def test_a_soak_that_breaks_a_promise_says_so():
     """Nothing can be noticed in a thousandth of a second: the status must not be 0."""
     script = (
         "from bci_m2s.soak.command import run_soak; import sys; sys.exit(run_soak(0.02, 5, None, 1e-3))"
@@ -43,8 +43,8 @@ def test_reconnects_grow_nothing_and_lose_nothing(tmp_path):
     assert len(test.back_s) == 8
     for account in accounts:
         assert account.broken == []
-        assert account.runs == 5 + test.unseen
-        assert account.gaps >= 4
+        assert account.runs == 5
+        assert account.gaps == 4
     first, last = test.usages[0], test.usages[-1]
     assert last.descriptors <= first.descriptors + 8
     assert last.threads <= first.threads + 6
