@@ -3,7 +3,7 @@
     python benchmarks/recording.py
 
 Another process sends a simulated 62-channel headset at 1 kHz and an eye tracker. In each turn the live
-engine runs the demo's pipeline on both, once with outlets alone and once with all that ``run --output`` writes:
+engine runs the demo's pipeline on both, with outlets alone or with all that ``run --output`` writes:
 recording, checksums, table, event log. Whose turn is first changes from round to round.
 """
 
