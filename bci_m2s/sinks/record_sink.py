@@ -39,6 +39,7 @@ class RecordSink:
     def __init__(self, recorder: Recorder, session: Mapping[str, Any]) -> None:
         self._recorder, self._session = recorder, session
         self._modalities = list(session["modalities"])
+        self._voices = list(session.get("voices", self._modalities))  # what an estimate can be made of
         self._streams: dict[str, int] = {}  # by head
         self._events = 0
         self._offset_s = -math.inf  # when offsets were noted last
@@ -95,7 +96,7 @@ class RecordSink:
         self._recorder.samples(stream, Chunk.of([stamp_s], samples, stamp_s))
 
     def _modality_code(self, estimate: Estimate) -> float:
-        return len(self._modalities) if estimate.parts else self._modalities.index(estimate.modality)
+        return self._voices.index(estimate.modality)
 
     def _traces(self, estimate: Estimate) -> list[float]:
         parts = {part.modality: part for part in estimate.parts or (estimate,)}
@@ -119,7 +120,6 @@ class RecordSink:
 
     def _description(self, head: str) -> dict[str, Any]:
         model = self._session["model"]
-        modalities = [*self._modalities, "several"]
         return {
             "manufacturer": "bci_m2s",
             "model": model["name"],
@@ -127,7 +127,8 @@ class RecordSink:
             "head": head,
             "codes": {
                 "status": {status.name.lower(): int(status) for status in Status},
-                "modality": {name: code for code, name in enumerate(modalities)},
+                # "+" cannot be in the name of an XML element
+                "modality": {name.replace("+", "_and_"): code for code, name in enumerate(self._voices)},
             },
         }
 

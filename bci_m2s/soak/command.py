@@ -72,7 +72,7 @@ def run_soak(minutes: float, seed: int, output: Path | None = None, patience: fl
             begun_s = time.monotonic()
             rig.finish()
             console.print(f"stopped in {time.monotonic() - begun_s:.2f} s")
-        return _report(console, rig, tally)
+        return report(console, rig, tally)
 
 
 @contextmanager
@@ -155,7 +155,8 @@ def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Outcome]:
 # ---- the end ----
 
 
-def _report(console: Console, rig: Rig, tally: Tally) -> int:
+def report(console: Console, rig: Rig, tally: Tally) -> int:
+    """Print faults, samples, growth and replay of a finished rig; 1 when a promise was broken, else 0."""
     _report_faults(console, tally)
     _report_samples(console, rig, tally)
     _report_usage(console, rig, tally)

@@ -229,9 +229,13 @@ class Rig:
     # ---- for faults ----
 
     def wait_until_steady(self, modality: str = "") -> bool:
-        """Wait until every modality, or one, has estimates again; false when it has not within a minute."""
+        """Wait until every modality, or one, has estimates again; false when it has not within a minute.
+
+        Where one modality answers for all, only that one can be seen: the first one, or the spare one.
+        """
         since_s = self.now_s()
-        names = [modality] if modality else list(self.senders)
+        names = list(self.senders)[:1] if self.mode == "auto" else list(self.senders)
+        names = [modality] if modality else names
         return self.watch.wait_for(
             lambda: all(self.watch.seen(name).ok_s > since_s for name in names), STEADY_S
         )

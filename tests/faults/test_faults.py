@@ -4,15 +4,19 @@ The faults hurt six streams at once, so that all of them take a minute; the test
 """
 
 import threading
+from io import StringIO
 from queue import Empty, SimpleQueue
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from bci_m2s.recording.recovery import recover
 from bci_m2s.soak.accounts import event_lines, settle_accounts
+from bci_m2s.soak.command import Tally, report
 from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS, run_fault
 from bci_m2s.soak.rig import SPARE, Rig
+from bci_m2s.soak.usage import measure
 from bci_m2s.sources.recorded import open_recording
 from bci_m2s.verify import verify
 
@@ -101,16 +105,29 @@ def test_the_recording_is_whole(lived_through):
     assert recover(rig.path).is_whole
 
 
+def end_of_soak(rig, outcomes):
+    printed = StringIO()
+    tally = Tally(outcomes, [measure(0.0), measure(1.0)])
+    status = report(Console(file=printed, width=200), rig, tally)
+    return status, printed.getvalue().splitlines()[-1]
+
+
 def test_another_sensor_takes_over_at_once(tmp_path):
     """The promise of two modalities: with one sensor sound there are estimates all along."""
     with Rig(tmp_path, ("eeg-1",), "auto", SEED, PATIENCE) as rig:
         rig.watch.restart_longest(rig.now_s())
         outcome = run_fault(rig, "killed for long", "eeg-1", np.random.default_rng(1))
         longest_s = rig.watch.longest_s
+        rig.patience = 1e-3  # nothing can be noticed in a thousandth of the time: the harness must say so
+        too_late = run_fault(rig, "paused with loss", "eeg-1", np.random.default_rng(1))
+        rig.patience = PATIENCE
         rig.finish()
     assert outcome.broken == ()
     assert longest_s < 1.0 * PATIENCE
+    assert "still answers within 1 s" in too_late.broken
+    assert end_of_soak(rig, [outcome]) == (0, "every promise was kept")
+    assert end_of_soak(rig, [outcome, too_late]) == (1, "promises broken")
     changes = [line for line in event_lines(open_recording(rig.path)) if line["kind"] == "failover"]
-    assert [(line["from"], line["to"]) for line in changes][-2:] == [("eeg-1", SPARE), (SPARE, "eeg-1")]
+    assert [(line["from"], line["to"]) for line in changes][-4:-2] == [("eeg-1", SPARE), (SPARE, "eeg-1")]
     assert [account.broken for account in settle_accounts(rig.path, rig.sent)] == [[], []]
     assert verify(rig.path).first is None

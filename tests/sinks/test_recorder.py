@@ -24,6 +24,7 @@ TEXT = StreamInfo("marks", "Markers", labels=("text",), units=("",), channel_for
 SESSION = {
     "heads": {"emotion": ["negative", "neutral", "positive"], "arousal": ["low", "high"]},
     "modalities": ["eeg", "eye"],
+    "voices": ["eeg", "eye", "eeg+eye"],
     "model": {"name": "m", "simulated": True},
 }
 
@@ -365,7 +366,7 @@ def test_estimates_and_events_are_streams_of_the_recording(tmp_path):
     assert (fused["age_s"], fused["last_sample_s"], fused["end_s"]) == (100.0045 - 100.0, 100.0, 10.0)
     assert emotion["time_stamps"].tolist() == [100.0, 100.0]
     codes = emotion["info"]["desc"][0]["codes"][0]
-    assert codes["modality"][0] == {"eeg": ["0"], "eye": ["1"], "several": ["2"]}
+    assert codes["modality"][0] == {"eeg": ["0"], "eye": ["1"], "eeg_and_eye": ["2"]}
     assert codes["status"][0]["stale"] == [str(int(Status.STALE))]
     assert emotion["info"]["desc"][0]["manufacturer"] == ["bci_m2s"]
 

@@ -19,7 +19,8 @@ from bci_m2s.types import Estimate, Event, Stamps, Status
 NAN = math.nan
 SESSION = {
     "heads": {"emotion": ["negative", "neutral", "positive"]},
-    "modalities": ["eeg", "eye"], "voices": ["eeg", "eye", "eeg+eye"],
+    "modalities": ["eeg", "eye"],
+    "voices": ["eeg", "eye", "eeg+eye"],
     "model": {"name": "m", "simulated": True},
     "outlet_name": f"test-{uuid.uuid4().hex[:8]}",
 }

@@ -1,6 +1,5 @@
 """The soak itself for three quarters of a minute, reconnects, and sessions under strain."""
 
-import subprocess
 import sys
 
 import pytest
@@ -25,17 +24,6 @@ def test_a_soak_keeps_every_promise_and_says_so(tmp_path, capsys):
     assert len(open_recording(tmp_path / "soak" / "session.xdf").raw_streams) == 4
 
 
-def test_a_soak_that_breaks_a_promise_says_so():
-    """Nothing can be noticed in a thousandth of a second: the status must not be 0."""
-    script = (
-        "from bci_m2s.soak.command import run_soak; import sys; sys.exit(run_soak(0.02, 5, None, 1e-3))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1, done.stderr
-    assert "promises broken" in done.stdout
-    assert "BROKEN" in done.stdout
-
-
 def test_reconnects_grow_nothing_and_lose_nothing(tmp_path):
     test = Reconnects(tmp_path, senders=2, seed=1)
     accounts = test.run(8, Console(quiet=True))
@@ -51,15 +39,15 @@ def test_reconnects_grow_nothing_and_lose_nothing(tmp_path):
 
 
 def test_a_slow_network_costs_windows_and_no_samples(tmp_path):
-    assert with_a_slow_network(tmp_path, 6.0) == []
+    assert with_a_slow_network(tmp_path, 4.0) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="affinity is set on Linux")
 def test_estimates_come_beside_a_busy_process(tmp_path):
-    rig, ages = beside_a_burner(tmp_path, 6.0)
+    rig, ages = beside_a_burner(tmp_path, 4.0)
     print(ages)
     assert rig.engine.failure is None
     assert rig.engine.skipped == 0
     assert rig.recorder.state().lost_samples == 0
-    assert rig.watch.judged > 3 * 4 * 3
+    assert rig.watch.judged > 3 * 4 * 2
     assert rig.engine.tally.percentiles_ms("age", (50,))[0] < 500
