@@ -219,15 +219,17 @@ def replay(
     output: Output = None,
     baseline: BaselineFile = None,
     device: Device = None,
+    session_id: SessionId = "",
 ) -> None:
     """Play a recorded file through a pipeline, or as LSL streams."""
-    from bci_m2s.playback import replay_as_lsl, replay_file
-    from bci_m2s.session import Options
+    with _lsl_session(session_id):
+        from bci_m2s.playback import replay_as_lsl, replay_file
+        from bci_m2s.session import Options
 
-    if as_lsl:
-        replay_as_lsl(file, 1.0 if speed is None else speed, loop)
-    else:
-        replay_file(file, pipeline, speed, loop, Options(0.0, output, baseline, device))
+        if as_lsl:
+            replay_as_lsl(file, 1.0 if speed is None else speed, loop)
+        else:
+            replay_file(file, pipeline, speed, loop, Options(0.0, output, baseline, device))
 
 
 @app.command()
@@ -246,27 +248,32 @@ def simulate(
     trial: Annotated[float, typer.Option(help="Seconds a trial.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Which population the person belongs to.", min=0)] = 0,
     duration: Duration = 0.0,
+    session_id: SessionId = "",
 ) -> None:
     """A simulated EEG headset, eye tracker and trial markers as LSL streams."""
-    from bci_m2s.playback import simulate_as_lsl
     from bci_m2s.simulator.settings import SimulatorSettings
 
     names = tuple(name.strip() for name in classes.split(","))
     settings = SimulatorSettings(
         montage, rate_hz, eye_rate_hz, classes=names, rest_s=rest, trial_s=trial, seed=seed
     )
-    simulate_as_lsl(settings, subject, session, duration)
+    with _lsl_session(session_id):
+        from bci_m2s.playback import simulate_as_lsl
+
+        simulate_as_lsl(settings, subject, session, duration)
 
 
 @app.command()
 def streams(
     model: Annotated[str | None, typer.Option(help="Model file or name: say which streams fit it.")] = None,
     wait: Annotated[float, typer.Option(help="Seconds to look.", min=0.2, max=60)] = 2.0,
+    session_id: SessionId = "",
 ) -> None:
     """List the LSL streams on the network."""
-    from bci_m2s.session import list_network
+    with _lsl_session(session_id):
+        from bci_m2s.session import list_network
 
-    list_network(model, wait)
+        list_network(model, wait)
 
 
 @app.command()
