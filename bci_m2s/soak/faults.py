@@ -8,7 +8,6 @@ are in ``stops``.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -264,10 +263,9 @@ def _rate_20_percent_off(case: Case) -> None:
 
 def _wait_until_quality_is_told(case: Case) -> None:
     """A channel that flickers is told of every five seconds at most: wait out what came before."""
-    watch, rig = case.rig.watch, case.rig
-    told = watch.events("quality", rig.now_s() - TELL_EVERY_S - 1.0, (case.modality,))
-    since_s = max((event.local_s for event in told), default=-math.inf)
-    time.sleep(max(0.0, since_s + TELL_EVERY_S + 1.0 - rig.now_s()))
+    rig, span_s = case.rig, TELL_EVERY_S + 1.0
+    while told := rig.watch.events("quality", rig.now_s() - span_s, (case.modality,)):
+        time.sleep(max(0.05, told[-1].local_s + span_s - rig.now_s()))  # "good again" may come meanwhile
 
 
 def _bad_channels(case: Case, state: str, lie: str, **arguments: object) -> None:
