@@ -185,10 +185,15 @@ def soak(
     minutes: Annotated[float, typer.Option(help="How long.", min=0.2, max=100_000)] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the faults.", min=0)] = 0,
     output: Annotated[Path | None, typer.Option(help="New folder that keeps the recording.")] = None,
+    reconnects: Annotated[
+        int, typer.Option(help="Instead: restart senders so many times, and only record.", min=0)
+    ] = 0,
 ) -> None:
     """Run a session while its senders stop, freeze, restart, lie and flood; say what was lost."""
-    from bci_m2s.soak.command import run_soak
+    from bci_m2s.soak.command import run_reconnects, run_soak
 
+    if reconnects:
+        raise typer.Exit(run_reconnects(reconnects, seed, output))
     raise typer.Exit(run_soak(minutes, seed, output))
 
 

@@ -256,7 +256,7 @@ def _report_replay(console: Console, rig: Rig, tally: Tally) -> None:
         tally.broken.append("verify: no estimate to compare with")
 
 
-def run_reconnects(count: int, seed: int, output: Path | None = None, senders: int = 4) -> int:
+def run_reconnects(count: int, seed: int, output: Path | None = None, senders: int = 6) -> int:
     """Restart several senders `count` times altogether while they are recorded; print what grew.
 
     Parameters and result as ``run_soak``; senders : how many at once
