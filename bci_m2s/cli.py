@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bci_m2s import __version__
-from bci_m2s.errors import BciM2sError
+from bci_m2s.errors import BciM2sError, UsageError
 
 if TYPE_CHECKING:
     from bci_m2s.lsl_setup import LslSession
@@ -44,7 +44,7 @@ BaselineFile = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; replaces the pipeline's.")]
 Record = Annotated[
-    bool,
+    bool | None,
     typer.Option("--record/--no-record", help="Keep every raw sample in session.xdf (needs --output)."),
 ]
 SessionId = Annotated[
@@ -73,6 +73,13 @@ def _lsl_session(session_id: str) -> AbstractContextManager[LslSession | None]:
     return fresh_session(session_id) if session_id else nullcontext()
 
 
+def _recording(record: bool | None, output: Path | None) -> bool:
+    """Whether to record: with --output, unless told not to."""
+    if record and output is None:
+        raise UsageError("--record: got no --output, expected the folder to record into")
+    return record is not False
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"bci_m2s {__version__}")
@@ -94,13 +101,13 @@ def demo(
     headless: Headless = False,
     output: Output = None,
     subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 1000,
-    record: Record = True,
+    record: Record = None,
 ) -> None:
     """Simulated EEG headset and eye tracker on LSL, live estimates from both. No hardware needed."""
     del headless  # there is nothing but the terminal yet
     from bci_m2s.demo import run_demo
 
-    run_demo(duration, output, subject, record)
+    run_demo(duration, output, subject, _recording(record, output))
 
 
 @app.command()
@@ -111,7 +118,7 @@ def run(
     output: Output = None,
     baseline: BaselineFile = None,
     device: Device = None,
-    record: Record = True,
+    record: Record = None,
     session_id: SessionId = "",
 ) -> None:
     """Estimates from the streams that a pipeline names, until Ctrl-C. With --output all is recorded."""
@@ -119,7 +126,10 @@ def run(
     with _lsl_session(session_id) as lsl:
         from bci_m2s.session import Options, run_session
 
-        run_session(pipeline, Options(duration, output, baseline, device, record=record, lsl=lsl))
+        run_session(
+            pipeline,
+            Options(duration, output, baseline, device, record=_recording(record, output), lsl=lsl),
+        )
 
 
 @app.command()

@@ -113,3 +113,8 @@ def test_commands_tell_what_they_need():
     )
     assert done.returncode == 2
     assert "error: nothing.xdf: no such file" in done.stderr
+
+
+def test_recording_needs_a_folder():
+    result = run("run", "muse", "--record")
+    assert str(result.exception) == "--record: got no --output, expected the folder to record into"
