@@ -37,7 +37,7 @@ Pipeline = Annotated[
 ]
 Duration = Annotated[float, typer.Option(help="Seconds to run; 0 until Ctrl-C.", min=0)]
 Output = Annotated[
-    Path | None, typer.Option(help="New folder for estimates.csv, events.jsonl, session.yaml.")
+    Path | None, typer.Option(help="New folder for the results: estimates.csv, events.jsonl …")
 ]
 BaselineFile = Annotated[
     Path | None, typer.Option("--baseline", help="baseline.json of an earlier session of the same person.")
@@ -169,7 +169,9 @@ def recover(
 def verify(
     file: Annotated[Path, typer.Argument(metavar="SESSION.xdf", help="Recorded by run or demo.")],
     model: Annotated[str | None, typer.Option(help="Model file, if it is not found by its name.")] = None,
-    device: Device = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda or cuda:N; cpu if not given. A GPU has a tolerance.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random chunk sizes.", min=0)] = 0,
 ) -> None:
     """Replay the raw samples of a session: every estimate must come back, bit for bit on the CPU."""

@@ -128,18 +128,27 @@ class Engine:
         self._inferring.join(INFERENCE_END_S)
         self._inference_done = True
         self._writing.join(WRITER_END_S)
+        dropped = 0
         if self._recorder is not None:
+            dropped = self._recorder.state().lost_samples  # what comes after the end is not meant
             self._recorder.close(RECORDER_END_S)
         stuck = workers.join(JOIN_S)
         if stuck:  # an inlet must not be destroyed under a running pull: leave everything as it is
             workers.fail(RuntimeError(f"threads did not end: {', '.join(stuck)}"))
             return
         self._acquisition.close()
-        self._note_failures()
+        self._note_failures(dropped)
 
-    def _note_failures(self) -> None:
-        """A run whose results are not all on the disk has failed, whatever else went well."""
+    def _note_failures(self, dropped: int) -> None:
+        """A run whose results are not all on the disk has failed, whatever else went well.
+
+        dropped : samples that the recorder could not keep
+        """
         problems = self._write_problems()
+        if self._recorder is not None and dropped and not problems:  # the disk came back too late
+            problems = [
+                f"{self._recorder.path}: {dropped} samples could not wait for the disk and are lost"
+            ]
         found = (
             self._work.failure,
             self._recorder.failure if self._recorder is not None else None,
@@ -192,6 +201,8 @@ class Engine:
     def _report(self) -> None:
         """Report the state once a second, and at once when it changed. One thread asks, often."""
         self._tell_disk()
+        if self._recorder is not None and self._recorder.failure is not None:
+            self._workers.fail(self._recorder.failure)  # a full disk is none: it may have room again
         now_s, snapshot = self._clock(), self.snapshot()
         state = signature(snapshot)
         reported_s, before = self._reported

@@ -64,9 +64,15 @@ class Feed:
 
     def measured_hz(self, begun_s: float) -> float:
         """Samples a second over the last ``RATE_SPAN_S`` of deliveries; NaN while unknown. Any thread."""
-        first_s, first = next(iter(self._counts), (begun_s, 0))
+        # by place, never by iterator: the counting thread may add to it meanwhile; it is never emptied
+        first_s, first = self._counts[0] if self._counts else (begun_s, 0)
         last_s, last = self.last_received_s, self.ring.total
         return (last - first) / (last_s - first_s) if last_s > first_s else math.nan
+
+
+def silent_after_s(rate_hz: float, usual_s: float) -> float:
+    """How long a stream may be silent: `usual_s`, two samples of a slow one, for ever without a rate."""
+    return max(usual_s, 2 / rate_hz) if rate_hz > 0 else math.inf
 
 
 def _dtype(channel_format: str) -> str:

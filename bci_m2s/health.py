@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bci_m2s.feed import silent_after_s
 from bci_m2s.types import Estimate, Status
 
 if TYPE_CHECKING:
     from bci_m2s.sinks.recorder import RecorderState
 
-SILENT_S = 1.0  # a stream that is silent for longer is in trouble
+SILENT_S = 1.0  # a stream that is silent for longer is in trouble; markers may be silent for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,14 @@ class StreamHealth:
     bad_channels: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def is_silent(self) -> bool:
+        """Whether samples should have come and did not; before the first one too."""
+        return self.rate_hz > 0 and not self.age_s <= silent_after_s(self.rate_hz, SILENT_S)
+
+    @property
     def state(self) -> str:
         """In a word: ok, warn or bad."""
-        if self.problem or not self.age_s <= SILENT_S:
+        if self.problem or self.is_silent:
             return "bad"
         return "warn" if self.bad_channels or self.lost else "ok"
 
@@ -65,8 +71,8 @@ class Snapshot:
     @property
     def state(self) -> str:
         """The worst of everything: ok, warn or bad."""
-        disk = self.recording.problem if self.recording else ""
-        if self.problems or disk:
+        recording = self.recording
+        if self.problems or (recording is not None and (recording.problem or recording.lost_samples)):
             return "bad"
         words = [one.state for one in self.health]
         return "bad" if "bad" in words else "warn" if "warn" in words else "ok"

@@ -114,6 +114,9 @@ class Inference:
             for modality in self._feeds:
                 self._put_none(modality, Status.FAILED, self.problem)
             self._take_markers()
+            self._forward_events()
+            if all(feed.source.finished for feed in self._feeds.values()):
+                self._stop.set()
 
     def _nothing_left(self) -> bool:
         return all(feed.cursor.available == 0 for feed in self._feeds.values())
@@ -185,6 +188,9 @@ class Inference:
         if feed is None:
             return
         chunk = feed.cursor.read()
+        if feed.cursor.lost > feed.overrun:
+            missed, feed.overrun = feed.cursor.lost - feed.overrun, feed.cursor.lost
+            self._say("overrun", f"markers: inference was too slow for {missed} of them")
         offset_s = 0.0 if math.isnan(feed.clock_offset_s) else feed.clock_offset_s  # unknown at first
         for stamp, row in zip(chunk.times, chunk.samples, strict=True):
             local_s = float(stamp) + offset_s

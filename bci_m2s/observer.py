@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from bci_m2s.feed import Feed
+import numpy as np
+
+from bci_m2s.feed import Feed, silent_after_s
 from bci_m2s.types import Estimate, Event
-from bci_m2s.windows import BlockCutter
+from bci_m2s.windows import BlockCutter, gap_news, repair_news
 
 GAP_S = 0.1  # stamps may leave the nominal interval by this before a gap is declared
 STALE_AFTER_S = 0.8
+SLOWEST_HZ = 1e-3  # a stream that is slower is as good as irregular
 
 
 class Observer:
@@ -36,11 +40,11 @@ class Observer:
         self.heads: dict[str, tuple[str, ...]] = {}
         self.markers_seen: list[tuple[float, str]] = []
         self.wake, self.readers_done = threading.Event(), threading.Event()
-        # one block is a second: only stamps matter, but a cutter wants to cut
+        # only stamps matter, but a cutter wants to cut: a second, or one sample of a slow stream
         self._cutters = {
-            name: BlockCutter(feed.source.info.n_channels, feed.source.info.rate_hz, 1.0, GAP_S)
-            for name, feed in feeds.items()
-            if feed.source.info.rate_hz > 0
+            name: BlockCutter(1, info.rate_hz, max(1.0, 1 / info.rate_hz), GAP_S)
+            for name, info in ((name, feed.source.info) for name, feed in feeds.items())
+            if info.rate_hz >= SLOWEST_HZ
         }
         self._lost = dict.fromkeys(feeds, 0)
         self._silent: set[str] = set()
@@ -79,19 +83,23 @@ class Observer:
         chunk, cutter = feed.cursor.read(), self._cutters.get(name)
         if cutter is None or not len(chunk):
             return
-        for _ in cutter.push(chunk):
+        for _ in cutter.push(replace(chunk, samples=np.zeros((len(chunk), 1)))):  # they may be text
             pass
-        for gap in cutter.gaps:
-            self._lost[name] += gap.lost
+        if cutter.gaps:
+            message, fields = gap_news(cutter.gaps)
+            self._lost[name] += fields["lost_samples"]
             feed.gap_received_s = float(chunk.received_s[-1])
-            fields = {"after_s": gap.after_s, "step_s": gap.step_s, "lost_samples": gap.lost}
-            self._say("gap", f"{name}: {gap.describe()}", {"modality": name, **fields})
-        cutter.gaps.clear()
+            self._say("gap", f"{name}: {message}", {"modality": name, **fields})
+            cutter.gaps.clear()
+        if cutter.repairs:
+            message, fields = repair_news(cutter.repairs)
+            self._say("stamps_repaired", f"{name}: {message}", {"modality": name, **fields})
+            cutter.repairs.clear()
 
     def _tell_silence(self, name: str, feed: Feed) -> None:
-        """Once a silence: markers are silent by nature."""
+        """Once a silence: markers are silent by nature, and a slow stream between its samples."""
         silent_s = feed.silent_s(self._clock(), self._begun_s)
-        if silent_s < STALE_AFTER_S:
+        if silent_s < silent_after_s(feed.source.info.rate_hz, STALE_AFTER_S):
             self._silent.discard(name)
         elif name in self._cutters and name not in self._silent and not feed.source.finished:
             self._silent.add(name)

@@ -113,10 +113,12 @@ def play(
     try:
         run_engine(engine, console, stop, options.duration_s, pipeline.heads, title=plan.contract.name)
     finally:
-        if folder is not None:
-            save_baseline(folder / "baseline.json", pipeline, plan.contract.name)
-        with suppress(OSError):  # the terminal may be gone
-            summarise(console, engine, options.truth(engine.markers), folder)
+        try:
+            if folder is not None:
+                save_baseline(folder / "baseline.json", pipeline, plan.contract.name)
+        finally:  # also where the disk is full
+            with suppress(OSError):  # the terminal may be gone
+                summarise(console, engine, options.truth(engine.markers), folder)
 
 
 def summarise(

@@ -23,7 +23,7 @@ from bci_m2s.normalise import NORMALISERS
 from bci_m2s.quality import STATES, ChannelQuality, RateGuard, RateVerdict
 from bci_m2s.smoothing import PhasedSmoother
 from bci_m2s.types import Chunk, Event, Features, FloatArray, Status, Step, StreamInfo, Trace, Window
-from bci_m2s.windows import Block, BlockCutter, WindowAssembler, WindowShape
+from bci_m2s.windows import Block, BlockCutter, WindowAssembler, WindowShape, gap_news, repair_news
 
 
 class StepStage:
@@ -257,18 +257,13 @@ class ModalityStage:
         """Tell of gaps, repaired stamps and channels; a stream that breaks all the time is told in sum."""
         cutter = self._steps.cutter
         if cutter.gaps:
-            lost = sum(gap.lost for gap in cutter.gaps)
-            self.lost_samples += lost
+            message, fields = gap_news(cutter.gaps)
+            self.lost_samples += fields["lost_samples"]
             self.gaps += len(cutter.gaps)
-            last = cutter.gaps[-1]
-            fields = {"after_s": cutter.gaps[0].after_s, "step_s": last.step_s, "lost_samples": lost}
-            more = f", {len(cutter.gaps) - 1} more breaks just before" if len(cutter.gaps) > 1 else ""
-            self._say("gap", first_index, last.describe() + more, {**fields, "breaks": len(cutter.gaps)})
+            self._say("gap", first_index, message, fields)
             cutter.gaps.clear()
         if cutter.repairs:
-            first, n = cutter.repairs[0][0], sum(n for _, n in cutter.repairs)
-            message = f"{n} stamps were no numbers and were predicted"
-            self._say("stamps_repaired", first, message, {"samples": n})
+            self._say("stamps_repaired", cutter.repairs[0][0], *repair_news(cutter.repairs))
             cutter.repairs.clear()
         for message, fields in self._steps.quality_events:
             self._say("quality", last_index, message, fields)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bci_m2s.health import Snapshot, StreamHealth
+from bci_m2s.recording.disk import WARN_BELOW_S
 from bci_m2s.tally import STAGES, Tally
 from bci_m2s.types import UNKNOWN, Estimate, Status
 
@@ -63,8 +64,9 @@ def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str
             table.add_row(*_row(_subject(_maker(place, estimate), head, heads), estimate, classes))
     lines = [Text(health_line(health), style=STYLES[health.state]) for health in snapshot.health]
     if snapshot.recording is not None:
-        bad = bool(snapshot.recording.problem)
-        lines.append(Text(recording_line(snapshot.recording), style="bold red" if bad else "dim"))
+        low = snapshot.recording.seconds_left < WARN_BELOW_S
+        style = STYLES["bad" if snapshot.recording.problem else "warn" if low else "ok"]
+        lines.append(Text(recording_line(snapshot.recording), style=style))
     lines += [Text(problem, style="bold red") for problem in snapshot.problems]
     return Group(table, *lines, Text(f"{snapshot.elapsed_s:6.1f} s   Ctrl-C ends", style="dim"))
 
@@ -111,9 +113,10 @@ def plain_line(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> str:
         for head, classes in heads.items():
             estimate = snapshot.latest.get((place, head))
             said.append(f"{_subject(_maker(place, estimate), head, heads)}: {_said(estimate, classes)}")
-    parts = [", ".join(said)] + [_plain_health(health) for health in snapshot.health]
-    if snapshot.recording is not None and snapshot.recording.problem:
-        parts.append(recording_line(snapshot.recording))
+    parts = [", ".join(said)] * bool(said) + [_plain_health(health) for health in snapshot.health]
+    recording = snapshot.recording
+    if recording is not None and (recording.problem or recording.seconds_left < WARN_BELOW_S):
+        parts.append(recording_line(recording))
     return f"{snapshot.elapsed_s:6.1f} s  " + "  |  ".join([*parts, *snapshot.problems])
 
 
@@ -130,9 +133,9 @@ def _bad_channels(health: StreamHealth, most: int = 3) -> str:
 
 
 def _plain_health(health: StreamHealth) -> str:
-    bad = _bad_channels(health)
+    silence = f", {_last(health)}" if health.is_silent else ""
     problem = f", {health.problem}" if health.problem else ""
-    return f"{health.modality} {_rate(health)}, lost {health.lost}{bad}{problem}"
+    return f"{health.modality} {_rate(health)}, lost {health.lost}{silence}{_bad_channels(health)}{problem}"
 
 
 def _said(estimate: Estimate | None, classes: Sequence[str]) -> str:
@@ -145,9 +148,8 @@ def _said(estimate: Estimate | None, classes: Sequence[str]) -> str:
 
 def health_line(health: StreamHealth) -> str:
     """Rate, samples, loss and silence of a stream."""
-    age = "nothing yet" if math.isnan(health.age_s) else f"last {_ms(health.age_s)} ago"
     counts = f"{health.samples} samples, lost {health.lost}"
-    line = f"{health.modality:<5} {health.name!r}: {_rate(health)}, {counts}, {age}"
+    line = f"{health.modality:<5} {health.name!r}: {_rate(health)}, {counts}, {_last(health)}"
     line += _bad_channels(health)
     return line + (f", {health.problem}" if health.problem else "")
 
@@ -158,10 +160,21 @@ def recording_line(state: RecorderState) -> str:
     lost = f", {state.lost_samples} samples LOST" if state.lost_samples else ""
     waiting = f"{state.waiting_bytes / 1e6:.1f} MB wait in memory"
     trouble = f": {state.problem}, {waiting}" if state.problem else ""
+    if state.seconds_left < WARN_BELOW_S:  # false for NaN
+        trouble += f", disk full in about {state.seconds_left / 60:.0f} minutes"
     return f"recording {state.path.name}: {size}{lost}{trouble}"
 
 
+def _last(health: StreamHealth) -> str:
+    if math.isnan(health.age_s):
+        return "nothing yet"
+    age = _ms(health.age_s) if health.age_s < 1 else f"{health.age_s:.1f} s"
+    return f"last {age} ago"
+
+
 def _rate(health: StreamHealth) -> str:
+    if not health.rate_hz:
+        return "irregular"
     measured = "–" if math.isnan(health.measured_hz) else f"{health.measured_hz:.1f}"
     return f"{measured} of {health.rate_hz:g} Hz"
 

@@ -12,9 +12,10 @@ been, for up to ``LONGEST_REPAIR_S`` in a row. When the next stamp disagrees, th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +67,20 @@ class Gap:
         if self.step_s < 0:
             return f"stamps jumped back {-self.step_s:.3g} s"
         return f"gap of {self.step_s:.3g} s ({self.lost} samples)"
+
+
+def gap_news(gaps: Sequence[Gap]) -> tuple[str, dict[str, Any]]:
+    """What one event says of breaks that came at once, in words and as fields; at least one."""
+    more = f", {len(gaps) - 1} more breaks just before" if len(gaps) > 1 else ""
+    lost = sum(gap.lost for gap in gaps)
+    fields = {"after_s": gaps[0].after_s, "step_s": gaps[-1].step_s, "lost_samples": lost}
+    return gaps[-1].describe() + more, {**fields, "breaks": len(gaps)}
+
+
+def repair_news(repairs: Sequence[tuple[int, int]]) -> tuple[str, dict[str, Any]]:
+    """What one event says of stamps that were repaired: as ``gap_news``."""
+    n = sum(n for _, n in repairs)
+    return f"{n} stamps were no numbers and were predicted", {"samples": n}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from small_sessions import EEG_INFO, RATE_HZ, Collector, ScriptedSource, eeg, pi
 
 from bci_m2s.engine import Engine
 from bci_m2s.errors import StreamError
+from bci_m2s.inference import Inference
 from bci_m2s.types import Chunk, Status, StreamInfo
 
 LIMIT_S = 20.0
@@ -127,6 +128,18 @@ def test_markers_are_logged_and_begin_baselines():
     assert markers.closed
 
 
+def test_markers_that_inference_was_too_slow_for_are_told():
+    flood = Chunk.of(np.arange(1500.0), np.array([[f"m{n}"] for n in range(1500)], object))
+    sink = Collector()
+    sources = {"eeg": ScriptedSource(EEG_INFO, chunks_of(2))}
+    engine = Engine(
+        pipeline(), sources, [sink], time.monotonic, markers=ScriptedSource(MARKER_INFO, [flood])
+    )
+    run(engine, until=lambda: engine.markers and engine.markers[-1][1] == "m1499")
+    (overrun,) = [event for event in sink.events if event.kind == "overrun"]
+    assert overrun.message == f"markers: inference was too slow for {1500 - len(engine.markers)} of them"
+
+
 def test_health_counts_samples_rate_and_loss():
     times, samples = eeg(10)
     times[1280:] += 1.0
@@ -163,17 +176,18 @@ def test_an_engine_without_data_can_be_finished_at_once():
     assert pytest.approx(0, abs=5) == engine.snapshot().elapsed_s
 
 
-def test_samples_that_inference_was_too_slow_for_are_told_and_break_the_segment():
+def test_samples_that_inference_was_too_slow_for_are_told_and_break_the_segment(monkeypatch):
     """The ring is overwritten while inference sleeps: an event, a gap, and no window across it."""
 
-    class Slow(Engine):
-        def _advance(self, modality, feed):
-            if feed.ring.total <= feed.ring.capacity + 1000:
-                return  # asleep
-            super()._advance(modality, feed)
+    awake = Inference._advance
 
+    def asleep(self, modality, feed):
+        if feed.source.finished or feed.ring.total > feed.ring.capacity + 1000:
+            awake(self, modality, feed)
+
+    monkeypatch.setattr(Inference, "_advance", asleep)
     sink = Collector()
-    engine = Slow(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(60))}, [sink], time.monotonic)
+    engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(60))}, [sink], time.monotonic)
     run(engine, until=lambda: False)
     overruns = [event for event in sink.events if event.kind == "overrun"]
     assert len(overruns) == 1

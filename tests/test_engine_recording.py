@@ -11,8 +11,10 @@ from small_sessions import EEG_INFO, Collector, ScriptedSource, eeg, pipeline
 from bci_m2s import build
 from bci_m2s.engine import Engine
 from bci_m2s.errors import DeviceError, OutputError
+from bci_m2s.failover import Chooser
 from bci_m2s.predictor import Predictor
 from bci_m2s.recording.append_file import AppendFile
+from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.sinks.recorder import Recorder
 from bci_m2s.sources.recorded import open_recording
 from bci_m2s.types import Status
@@ -92,6 +94,29 @@ def test_a_failed_gpu_ends_the_estimates_but_not_the_recording(tmp_path, monkeyp
     assert "illegal memory access" in failed[0].reason
 
 
+def test_after_a_failed_gpu_a_session_ends_with_its_sources_and_tells_who_leads(tmp_path, monkeypatch):
+    plain, calls = Predictor.predict_all, []
+
+    def fail_later(self, modality, features):
+        calls.append(1)
+        if len(calls) > 2:
+            raise DeviceError("cuda:0: inference failed: launch failure")
+        return plain(self, modality, features)
+
+    monkeypatch.setattr(Predictor, "predict_all", fail_later)
+    source, sink = ScriptedSource(EEG_INFO, chunks_of(*eeg(20))), Collector()
+    made = pipeline()
+    made.chooser = Chooser("auto", ["eeg"], made.hop_s)
+    recorder = Recorder(tmp_path / "session.xdf", time.monotonic)
+    engine = Engine(made, {"eeg": source}, [sink], time.monotonic, recorder=recorder)
+    engine.start()
+    until(lambda: engine.wait(0))
+    engine.finish()
+    assert isinstance(engine.failure, DeviceError)
+    assert len(recorded_samples(tmp_path / "session.xdf")) == len(eeg(20)[0])
+    assert [event.fields["to"] for event in sink.events if event.kind == "failover"] == ["eeg", ""]
+
+
 def test_a_failed_gpu_without_a_recording_ends_the_run(tmp_path, monkeypatch):
     def fail(self, modality, features):
         del self, modality, features
@@ -155,6 +180,30 @@ def test_a_full_disk_is_told_kept_in_memory_and_fails_the_run(tmp_path, monkeypa
     expected = np.concatenate([eeg(0.25, seed=number)[1] for number in range(source.given)])
     np.testing.assert_array_equal(whole, expected[: len(whole)])
     assert engine.snapshot().recording.lost_samples > 0
+
+
+def test_an_exception_in_the_recorder_ends_the_run(tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("writer broke")
+
+    monkeypatch.setattr(XdfWriter, "samples", broken)
+    engine = engine_with(tmp_path, Endless(EEG_INFO), Collector())
+    engine.start()
+    until(lambda: engine.wait(0))
+    engine.finish()
+    assert str(engine.failure) == "writer broke"
+
+
+def test_samples_that_were_dropped_fail_the_run_also_when_the_disk_is_well(tmp_path):
+    recorder = Recorder(tmp_path / "session.xdf", time.monotonic, most_waiting_bytes=2000)
+    source = ScriptedSource(EEG_INFO, chunks_of(*eeg(4), size=64))  # 2356 bytes a chunk
+    engine = Engine(pipeline(), {"eeg": source}, [], time.monotonic, recorder=recorder)
+    engine.start()
+    until(lambda: engine.wait(0))
+    assert engine.snapshot().state == "bad"
+    engine.finish()
+    assert isinstance(engine.failure, OutputError)
+    assert "1024 samples could not wait for the disk and are lost" in str(engine.failure)
 
 
 def test_a_disk_that_was_full_for_a_while_costs_nothing(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import io
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from rich.console import Console
 
 from bci_m2s.demo import trial_spans
 from bci_m2s.engine import Snapshot, StreamHealth
+from bci_m2s.sinks.recorder import RecorderState
 from bci_m2s.tally import Tally
-from bci_m2s.terminal import live_view, plain_line, print_summary
+from bci_m2s.terminal import live_view, plain_line, print_summary, recording_line
 from bci_m2s.types import Estimate, Stamps, Status
 
 CLASSES = ("negative", "neutral", "positive")
@@ -91,10 +93,33 @@ def test_the_live_view_says_the_estimate_or_why_there_is_none():
 
 def test_plain_lines():
     line = plain_line(Snapshot({("eeg", "emotion"): made(10, 0)}, [HEALTH], 12.0), HEADS)
-    assert line == "  12.0 s  eeg: negative 0.80 (age 10.0 ms) [999.6 of 1000 Hz, lost 3]"
+    assert line == "  12.0 s  eeg: negative 0.80 (age 10.0 ms)  |  eeg 999.6 of 1000 Hz, lost 3"
     assert "no estimate: gap" in plain_line(
         Snapshot({("eeg", "emotion"): refused(Status.GAP, "gap")}, [HEALTH], 1.0), HEADS
     )
+    silent = replace(HEALTH, age_s=3.21)
+    assert plain_line(Snapshot({}, [silent], 12.0), {}) == (
+        "  12.0 s  eeg 999.6 of 1000 Hz, lost 3, last 3.2 s ago"
+    )
+
+
+def test_markers_may_be_silent_and_slow_streams_between_their_samples():
+    markers = StreamHealth("marks", "marks", 0.0, NAN, 0, 0, NAN)
+    assert markers.state == "ok"
+    assert plain_line(Snapshot({}, [markers], 1.0), {}) == "   1.0 s  marks irregular, lost 0"
+    slow = StreamHealth("temperature", "t", 0.5, 0.5, 9, 0, 3.9)
+    assert (slow.state, replace(slow, age_s=4.1).state) == ("ok", "bad")
+    assert (replace(HEALTH, lost=0).state, replace(HEALTH, age_s=NAN).state) == ("ok", "bad")
+
+
+def test_a_disk_that_fills_up_is_told_before_it_is_full():
+    filling = RecorderState(Path("session.xdf"), 10**6, 500, 0, 0, "", 6e8, 600.0)
+    told = "recording session.xdf: 1.0 MB, 500 samples, disk full in about 10 minutes"
+    assert recording_line(filling) == told
+    assert told in plain_line(Snapshot({}, [HEALTH], 1.0, recording=filling), HEADS)
+    plenty = replace(filling, seconds_left=NAN)
+    assert "disk" not in recording_line(plenty)
+    assert "recording" not in plain_line(Snapshot({}, [HEALTH], 1.0, recording=plenty), HEADS)
 
 
 def test_the_summary():
@@ -147,5 +172,5 @@ def test_several_heads_are_told_apart_and_a_refused_window_counts_once():
     assert text.count("agreement") == 1  # the truth is about emotions
     latest = {("eeg", one.head): one for one in (made(10, 2), arousal)}
     line = plain_line(Snapshot(latest, [HEALTH], 12.0), TWO_HEADS)
-    assert "eeg emotion: positive 0.80 (age 10.0 ms), eeg arousal: high 0.80 (age 10.0 ms) [999.6" in line
+    assert "eeg emotion: positive 0.80 (age 10.0 ms), eeg arousal: high 0.80 (age 10.0 ms)  |" in line
     assert "HIGH" in shown(live_view(Snapshot(latest, [HEALTH], 12.0), TWO_HEADS, "demo"))

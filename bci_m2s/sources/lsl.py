@@ -10,6 +10,7 @@ and session; ``lsl_watch`` holds the rules by which such a sender is trusted.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -53,8 +54,8 @@ class LslSource:
     """A live stream. ``pull`` blocks in liblsl until the first sample is there, then takes all.
 
     One thread pulls; another one may call ``clock_offset_s``, ``problem`` and ``notices`` meanwhile. A
-    stream without a source id cannot be found again by liblsl: ``pull`` raises StreamError when it is
-    lost, and ``problem`` has nothing to say.
+    stream without a source id cannot be found again by liblsl: once it is lost ``pull`` gives nothing and
+    ``problem`` says so; what else is recorded goes on.
 
     Parameters
     ----------
@@ -83,6 +84,7 @@ class LslSource:
         self.description_xml = ""
         self.finished = False
         self._watch: IdentityWatch | None = None
+        self._lost = ""  # written by the thread that pulls
         self._offset_s = float("nan")  # the newest that was known, of the newest sender that had one
         self._offset_since_s = float("inf")  # liblsl notices that it reconnects while it has an offset
 
@@ -118,9 +120,9 @@ class LslSource:
                 as_numpy=True,
             )
         except pylsl.util.LostError:
-            raise StreamError(
-                f"stream {self.info.name!r}: lost, and without a source id it cannot be found again"
-            ) from None
+            self._lost = "lost, and without a source id it cannot be found again"
+            time.sleep(min(timeout_s, LONGEST_CALL_S))  # liblsl answers at once from now on
+            return Chunk.empty(self.info.n_channels)
         if self._is_text and len(times):
             samples = np.array(
                 [[text.decode("utf-8", "replace") for text in row] for row in samples], object
@@ -145,7 +147,7 @@ class LslSource:
         Returns at once, unless a sender has to be asked who it is: then within ``ASK_S``, and a little.
         """
         if self._watch is None or self._network is None or self._inlet is None:
-            return ""
+            return self._lost
         moved = self._moved()  # after `last_received_s` was read, so that it covers that delivery
         seen = self._network.streams()
         listed = {

@@ -101,5 +101,5 @@ def _texts(path: Path) -> dict[str, Any]:
     try:
         found = strict_json(texts["progress"])
         return {"epoch": int(found["epoch"]), "rows": list(found["rows"]), "about": dict(found["about"])}
-    except (KeyError, ValueError, TypeError) as problem:
+    except (KeyError, ValueError, TypeError, OverflowError) as problem:
         raise ModelError(f"{path}: is not a checkpoint of bci_m2s ({problem})") from None

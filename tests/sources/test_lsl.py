@@ -169,3 +169,21 @@ def test_absurd_streams_are_refused_before_they_are_opened(change, field):
     refuse_absurd(fine)
     with pytest.raises(StreamError, match=f"{field}: got .*, expected"):
         refuse_absurd(replace(fine, **change))
+
+
+def test_a_stream_that_is_lost_for_good_says_so_and_ends_nothing():
+    """liblsl does not look again for a stream without a source id: every call tells of the loss."""
+
+    class Gone:
+        def pull_chunk(self, **_):
+            raise pylsl.util.LostError("the stream read by this outlet has been lost")
+
+    source = LslSource(name="cap")
+    source.info = StreamInfo("cap", "EEG", labels=("a", "b"), units=("", ""))
+    source._inlet, source._buffer = Gone(), None
+    assert source.problem(1.0, float("nan")) == ""
+    begun = time.monotonic()
+    assert source.pull(0.05).samples.shape == (0, 2)
+    assert time.monotonic() - begun >= 0.05  # a reader that asks again and again must not take a core
+    assert not source.finished
+    assert source.problem(1.0, float("nan")) == "lost, and without a source id it cannot be found again"
