@@ -87,11 +87,11 @@ class Acquisition:
             wake.set()
 
     def _watch(self) -> None:
-        asked_s = -math.inf
+        asked_s = dict.fromkeys(range(len(self._feeds)), -math.inf)
         while not self._workers.stop.is_set():
-            if self._clock() - asked_s >= CLOCK_EVERY_S:
-                known = [self._ask_clock(feed) for feed in self._feeds]
-                asked_s = self._clock() if all(known) else -math.inf  # liblsl needs a moment at first
+            for number, feed in enumerate(self._feeds):
+                if self._clock() - asked_s[number] >= CLOCK_EVERY_S and self._ask_clock(feed):
+                    asked_s[number] = self._clock()  # else soon again: liblsl needs a moment at first
             for feed in self._feeds:
                 self._ask_sender(feed)
             self._tick()

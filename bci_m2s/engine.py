@@ -4,8 +4,8 @@ One reader thread an inlet and one for clocks (``acquisition``), one inference t
 writer thread that owns result files and outlets. The recorder has threads of its own: a disk may block for
 seconds, and estimates must not wait for it. The engine alone makes, stops and joins them. An exception in
 any of them ends the run: the others finish what is queued, files are closed, and ``failure`` holds it. Only
-a failed GPU does not end a session that is being recorded: there are no estimates any more, the recording
-goes on.
+a failed GPU or model does not end a session that is being recorded: there are no estimates any more, the
+recording goes on.
 
 Loss policies: the recorder is lossless or loud; a ring keeps ``feed.RING_S`` seconds for the inference
 thread and counts what it had to drop; inference skips windows when it is more than ``inference.BEHIND_S``
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import queue
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from bci_m2s.acquisition import Acquisition
 from bci_m2s.errors import OutputError
-from bci_m2s.feed import Feed
+from bci_m2s.feed import RATE_SPAN_S, Feed
 from bci_m2s.health import Snapshot, StreamHealth, signature, status_report
 from bci_m2s.inference import Inference
 from bci_m2s.observer import Observer
@@ -86,6 +87,8 @@ class Engine:
         # published last, see ``Snapshot.latest``; written by the writer thread
         self._latest: dict[tuple[str, str], Estimate] = {}
         self._inference_done = False
+        self._writing: threading.Thread | None = None  # None until started
+        self._inferring: threading.Thread | None = None
         self._begun_s = clock()
         self._disk_problem = ""
         self._reported: tuple[float, object] = (-math.inf, None)  # when, and what stood then
@@ -125,9 +128,11 @@ class Engine:
         self._acquisition.join_readers()
         self._work.readers_done.set()
         self._work.wake.set()
-        self._inferring.join(INFERENCE_END_S)
+        if self._inferring is not None:
+            self._inferring.join(INFERENCE_END_S)
         self._inference_done = True
-        self._writing.join(WRITER_END_S)
+        if self._writing is not None:
+            self._writing.join(WRITER_END_S)
         dropped = 0
         if self._recorder is not None:
             dropped = self._recorder.state().lost_samples  # what comes after the end is not meant
@@ -162,8 +167,8 @@ class Engine:
 
     @property
     def markers(self) -> list[tuple[float, str]]:
-        """Every marker so far: (local time, text)."""
-        return self._work.markers_seen
+        """The newest markers, oldest first: (local time, text)."""
+        return list(self._work.markers_seen)
 
     @property
     def skipped(self) -> int:
@@ -190,7 +195,7 @@ class Engine:
             feed.name,
             info.name,
             info.rate_hz,
-            feed.measured_hz(self._begun_s),
+            feed.measured_hz(self._begun_s) if now_s - feed.last_received_s < RATE_SPAN_S else math.nan,
             feed.ring.total,
             self._work.lost_samples(feed.name),
             now_s - feed.last_received_s,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections import deque
 
+import numpy as np
+
 from bci_m2s.ring import Cursor, Ring
 from bci_m2s.sources import Source
 from bci_m2s.types import Chunk
 
 RING_S = 30.0
 RATE_SPAN_S = 5.0
+LONGEST_TEXT = 1000  # characters; the recording has all of them
 
 
 class Feed:
@@ -45,6 +48,9 @@ class Feed:
 
     def write(self, chunk: Chunk) -> None:
         """Take what was pulled; the chunk's arrays may be reused afterwards."""
+        if self.is_text:  # a sender may fill the memory with a thousand long texts
+            short = np.array([[str(text)[:LONGEST_TEXT] for text in row] for row in chunk.samples], object)
+            chunk = Chunk(chunk.times, short, chunk.received_s)
         self.ring.write(chunk)
         self.last_received_s = float(chunk.received_s[-1])
 

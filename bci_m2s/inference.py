@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bci_m2s.errors import DeviceError
+from bci_m2s.errors import BciM2sError, DeviceError, ModelError
 from bci_m2s.feed import Feed
 from bci_m2s.pipeline import LONGEST_MARKER, Pipeline
 from bci_m2s.types import Chunk, Estimate, Event, Status
 
 STALE_AFTER_S = 0.8  # told within a second
 BEHIND_S = 1.0
+MOST_MARKERS = 10_000
 
 
 class Inference:
@@ -28,7 +30,7 @@ class Inference:
     put : takes estimates and events
     clock : local clock
     stop : set when the session ends; set by this thread when every source has finished
-    goes_on : a failed GPU ends the estimates but not the session
+    goes_on : a failed GPU or model ends the estimates but not the session
 
     Attributes
     ----------
@@ -36,7 +38,7 @@ class Inference:
     readers_done : set when no sample will come any more
     problem : why there are no estimates any more, "" while there are
     failure : what ended them
-    markers_seen : (local time, text) of every marker
+    markers_seen : (local time, text) of the newest markers
     """
 
     def __init__(
@@ -60,8 +62,8 @@ class Inference:
         self.wake, self.readers_done = threading.Event(), threading.Event()
         self.heads = pipeline.heads
         self.problem = ""
-        self.failure: DeviceError | None = None
-        self.markers_seen: list[tuple[float, str]] = []
+        self.failure: BciM2sError | None = None
+        self.markers_seen: deque[tuple[float, str]] = deque(maxlen=MOST_MARKERS)
 
     @property
     def chosen(self) -> str | None:
@@ -100,12 +102,12 @@ class Inference:
                     self._tell_stale(modality, feed)
                 if self._all_finished():
                     self._stop.set()
-        except DeviceError as problem:
+        except (DeviceError, ModelError) as problem:
             self._go_on_without(problem)
         self._say("stopped", "engine stopped")
 
-    def _go_on_without(self, problem: DeviceError) -> None:
-        """The GPU failed: a recording goes on without estimates, anything else ends."""
+    def _go_on_without(self, problem: BciM2sError) -> None:
+        """The GPU or the model failed: a recording goes on without estimates, anything else ends."""
         self.failure, self.problem = problem, str(problem)
         self._say("inference_failed", self.problem)
         if not self._goes_on:

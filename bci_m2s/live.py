@@ -25,13 +25,16 @@ HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 @contextmanager
 def stop_on_signals(stop: threading.Event) -> Iterator[None]:
     """Ctrl-C, SIGTERM and a closed terminal set `stop`; a second Ctrl-C or SIGTERM ends the process at once
-    with status 130. A terminal that closes may say so twice: kernel and shell.
+    with status 130. A terminal that closes may say so several times: kernel, shell, session manager.
     """
+    first = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         del frame
-        if stop.is_set() and number != HANGUP:
+        if first and HANGUP not in (number, first):
             os._exit(FORCED_STATUS)
+        first = number
         stop.set()
 
     kinds = [signal.SIGINT, signal.SIGTERM, *([HANGUP] if HANGUP is not None else [])]
@@ -56,9 +59,9 @@ def run_engine(
     heads : class names of each head
     Raises what an engine thread raised, after everything was closed.
     """
-    engine.start()
     end = time.monotonic() + duration_s if duration_s else float("inf")
     try:
+        engine.start()
         try:
             _show(engine, console, stop, end, heads, title)
         except OSError:  # the terminal or pipe is gone; the session is not

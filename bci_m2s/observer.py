@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -38,7 +39,7 @@ class Observer:
     ) -> None:
         self._feeds, self._put, self._clock, self._stop = feeds, put, clock, stop
         self.heads: dict[str, tuple[str, ...]] = {}
-        self.markers_seen: list[tuple[float, str]] = []
+        self.markers_seen: deque[tuple[float, str]] = deque()
         self.wake, self.readers_done = threading.Event(), threading.Event()
         # only stamps matter, but a cutter wants to cut: a second, or one sample of a slow stream
         self._cutters = {

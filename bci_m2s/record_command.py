@@ -65,9 +65,12 @@ def record_streams(
             folder = make_folder(output)
             say_lsl_session(console, lsl, folder)
             engine = _make_engine(console, folder, sources)
-        except BaseException:
+        except BaseException as problem:
             for source in sources.values():
                 source.close()
+            if stop.is_set() and isinstance(problem, StreamError):
+                console.print("stopped before a recording began")
+                return
             raise
         try:
             run_engine(engine, console, stop, duration_s, {}, title="recording")

@@ -148,12 +148,12 @@ class ModalityStage:
         self.samples += len(chunk)
         for block, step in self._steps.push(chunk):
             self.placed = block.last_index + 1
-            self._note_news(block.first_index, block.last_index)
+            self._note_news(block.last_index)
             self._observe(step, block)
             verdict = self._judge_rate(block)
             window = self._standardise(self._windows.push(step, block), verdict)
             yield replace(window, trace=_trace(block, step, window.features))
-        self._note_news(self.samples, self.samples)  # a gap that no block has followed yet
+        self._note_news(self.samples)  # a gap that no block has followed yet
 
     def _observe(self, step: Step | None, block: Block) -> None:
         if self._blocks_to_skip:
@@ -236,7 +236,8 @@ class ModalityStage:
             if self._layout is not None:
                 values = values[:, self._layout]
             values = (values - self._mean) / self._std
-        unknown = np.isnan(values)
+        with np.errstate(over="ignore"):  # what the network's float32 cannot hold is unknown too
+            unknown = ~np.isfinite(values.astype(np.float32))
         if unknown.mean(axis=1).max() > self._max_missing:
             reason = "too many features were bad during the baseline"
             return replace(window, status=Status.BAD_SIGNAL, reason=reason, features=None)
@@ -253,14 +254,14 @@ class ModalityStage:
             self._was_ready = True
             self._say("baseline_complete", block.last_index, "baseline complete", {})
 
-    def _note_news(self, first_index: int, last_index: int) -> None:
+    def _note_news(self, last_index: int) -> None:
         """Tell of gaps, repaired stamps and channels; a stream that breaks all the time is told in sum."""
         cutter = self._steps.cutter
         if cutter.gaps:
             message, fields = gap_news(cutter.gaps)
             self.lost_samples += fields["lost_samples"]
             self.gaps += len(cutter.gaps)
-            self._say("gap", first_index, message, fields)
+            self._say("gap", fields["at_sample"], message, fields)
             cutter.gaps.clear()
         if cutter.repairs:
             self._say("stamps_repaired", cutter.repairs[0][0], *repair_news(cutter.repairs))

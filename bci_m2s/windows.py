@@ -54,11 +54,15 @@ class WindowShape:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A break between two samples: `step_s` from stamp to stamp, `lost` samples by the nominal rate."""
+    """A break between two samples: `step_s` from stamp to stamp, `lost` samples by the nominal rate.
+
+    at_sample : number of the first sample behind it, in the stream
+    """
 
     after_s: float
     step_s: float
     lost: int
+    at_sample: int = 0
 
     def describe(self) -> str:
         """In words."""
@@ -70,11 +74,15 @@ class Gap:
 
 
 def gap_news(gaps: Sequence[Gap]) -> tuple[str, dict[str, Any]]:
-    """What one event says of breaks that came at once, in words and as fields; at least one."""
+    """What one event says of breaks that came at once, in words and as fields; at least one.
+
+    `after_s` is of the first of them, the rest of the last.
+    """
     more = f", {len(gaps) - 1} more breaks just before" if len(gaps) > 1 else ""
     lost = sum(gap.lost for gap in gaps)
-    fields = {"after_s": gaps[0].after_s, "step_s": gaps[-1].step_s, "lost_samples": lost}
-    return gaps[-1].describe() + more, {**fields, "breaks": len(gaps)}
+    last = gaps[-1]
+    fields = {"after_s": gaps[0].after_s, "step_s": last.step_s, "lost_samples": lost, "breaks": len(gaps)}
+    return last.describe() + more, {**fields, "at_sample": last.at_sample}
 
 
 def repair_news(repairs: Sequence[tuple[int, int]]) -> tuple[str, dict[str, Any]]:
@@ -204,7 +212,7 @@ class BlockCutter:
     def _break(self, after_s: float, step_s: float) -> None:
         steps = step_s * self._rate_hz
         lost = max(0, round(steps) - 1) if abs(steps) < MOST_LOST else 0  # NaN compares false
-        self._gap = Gap(after_s, step_s, lost)
+        self._gap = Gap(after_s, step_s, lost, self._index)
         self.gaps.append(self._gap)
         self._segment += 1
         self._number, self._filled = 0, 0

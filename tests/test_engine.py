@@ -119,9 +119,9 @@ def test_markers_are_logged_and_begin_baselines():
     source.hold.set()
     markers = ScriptedSource(MARKER_INFO, texts)
     engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic, markers)
-    engine_markers = engine.markers
-    run(engine, until=lambda: len(engine_markers) == 2)
-    assert engine_markers == [(7.0, "baseline/start"), (8.0, "x")]
+
+    run(engine, until=lambda: len(engine.markers) == 2)
+    assert engine.markers == [(7.0, "baseline/start"), (8.0, "x")]
     kinds = [event.kind for event in sink.events]
     assert kinds.count("marker") == 2
     assert "baseline_started" in kinds

@@ -10,7 +10,7 @@ from small_sessions import EEG_INFO, Collector, ScriptedSource, eeg, pipeline
 
 from bci_m2s import build
 from bci_m2s.engine import Engine
-from bci_m2s.errors import DeviceError, OutputError
+from bci_m2s.errors import DeviceError, ModelError, OutputError
 from bci_m2s.failover import Chooser
 from bci_m2s.predictor import Predictor
 from bci_m2s.recording.append_file import AppendFile
@@ -287,3 +287,31 @@ def test_a_folder_in_use_is_refused_before_anything_is_recorded(tmp_path):
     build.make_recorder(tmp_path, [EEG_INFO], time.monotonic)[0].close()
     with pytest.raises(OutputError, match=r"session\.xdf"):
         build.make_recorder(tmp_path, [EEG_INFO], time.monotonic)
+
+
+def test_a_model_that_cannot_answer_does_not_end_the_recording(tmp_path, monkeypatch):
+    def nonsense(self, modality, features):
+        del self, features
+        raise ModelError(f"model 'small': the answer for {modality!r} is not finite")
+
+    monkeypatch.setattr(Predictor, "predict_all", nonsense)
+    source, sink = Endless(EEG_INFO), Collector()
+    engine = engine_with(tmp_path, source, sink)
+    engine.start()
+    until(lambda: any(one.status is Status.FAILED for one in sink.estimates))
+    assert not engine.wait(0)
+    engine.finish()
+    assert isinstance(engine.failure, ModelError)
+    assert len(recorded_samples(tmp_path / "session.xdf")) == 64 * source.given
+
+
+def test_features_beyond_float32_are_missing_and_end_nothing():
+    times, samples = eeg(16)
+    huge = samples.astype(np.float64)
+    huge[2600:, 2] *= 1e5  # below the limit of loss, far beyond anything in the baseline
+    pipe = pipeline()
+    for stage in pipe.stages.values():
+        stage._std[:] = 1e-300
+    made = pipe.push("eeg", chunks_of(times, huge, size=len(times))[0])
+    assert {one.status for one in made} <= set(Status)
+    assert made[-1].status is Status.BAD_SIGNAL

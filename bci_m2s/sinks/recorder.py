@@ -254,8 +254,8 @@ class Recorder:
                 if sizes[item.stream] >= MOST_CHUNK_BYTES:
                     self._write_samples(groups.pop(item.stream))
                     sizes[item.stream] = 0
-        for group in groups.values():
-            self._write_samples(group)
+        for stream in sorted(groups):  # senders' streams come before the estimates that rest on them
+            self._write_samples(groups[stream])
 
     def _write_samples(self, group: list[_Samples]) -> None:
         times = np.concatenate([item.times for item in group])
