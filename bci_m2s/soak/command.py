@@ -29,6 +29,7 @@ BROKEN_STATUS = 1
 MODALITIES = ("cap", "ear")
 SHARED_EVERY = 6  # rounds
 RESTART_WEIGHT = 6.0  # senders that go and return are what a soak is for
+ONCE = ("huge marker",)  # liblsl keeps the memory of each text in its pool of samples, 5 MB every time
 LONGEST_SILENCE_S = 1.0  # between estimates, while one of three sensors is never hurt
 MOST_GROWTH_MIB_PER_H = 2.0
 GROWTH_AFTER_S = 1200.0  # a shorter run says little about hours
@@ -125,8 +126,12 @@ class _Deck:
             if self._new[shared]:
                 return str(self._new[shared].pop()), own
             names = self._kinds[shared]
-            weights = np.array([RESTART_WEIGHT if name.startswith("killed") else 1.0 for name in names])
+            weights = np.array([0.0 if name in ONCE else _weight(name) for name in names])
             return str(self._rng.choice(names, p=weights / weights.sum())), own
+
+
+def _weight(name: str) -> float:
+    return RESTART_WEIGHT if name.startswith("killed") else 1.0
 
 
 def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Outcome]:
