@@ -203,7 +203,9 @@ def _refuse_lying_fif(path: Path) -> None:
                 _refuse_lying_tag(path, file, at, head)
                 if kind == FIF_DIRECTORY:
                     file.seek(at + 16)
-                    for place in np.frombuffer(file.read(size // 16 * 16), ">i4").reshape(-1, 4)[:, 3]:
+                    entries = file.read(size)  # the file may end before
+                    entries = entries[: len(entries) // 16 * 16]
+                    for place in np.frombuffer(entries, ">i4").reshape(-1, 4)[:, 3]:
                         file.seek(max(0, int(place)))
                         _refuse_lying_tag(path, file, max(0, int(place)), file.read(16))
                 at = following or at + 16 + size

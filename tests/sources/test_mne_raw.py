@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import warnings
 from pathlib import Path
@@ -260,3 +261,18 @@ def test_file_that_vanishes_while_played(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(RecordingError, match=r"a\.edf"):
         stream.read(3000, 3010)
+
+
+@pytest.mark.parametrize("size", [16 * 3 + 5, 667_266_103, -4])
+def test_fif_whose_directory_claims_what_is_not_there(tmp_path: Path, raw: Any, size: int) -> None:
+    path = tmp_path / "a_raw.fif"
+    raw.save(path, verbose="error")
+    data = bytearray(path.read_bytes())
+    at = following = 0
+    while following >= 0:  # to the last tag, which becomes a directory that the file cuts short
+        _, _, length, following = struct.unpack_from(">4i", data, at)
+        at = at if following < 0 else following or at + 16 + length
+    data[at:] = struct.pack(">4i", 102, 0, size, -1) + bytes(21)
+    path.write_bytes(data)
+    with contextlib.suppress(RecordingError):
+        open_recording(path)
