@@ -13,7 +13,7 @@ import numpy as np
 
 PROC = Path("/proc/self")
 WARM_UP_SHARE = 1 / 3  # of the time: pools fill, buffers reach their size
-LONGEST_WARM_UP_S = 300.0
+LONGEST_WARM_UP_S = 1800.0
 MIB = 2**20
 
 
