@@ -9,11 +9,10 @@ import numpy as np
 
 from bci_m2s.ring import Cursor, Ring
 from bci_m2s.sources import Source
-from bci_m2s.types import Chunk
+from bci_m2s.types import LONGEST_MARKER, Chunk
 
 RING_S = 30.0
 RATE_SPAN_S = 5.0
-LONGEST_TEXT = 1000  # characters; the recording has all of them
 
 
 class Feed:
@@ -48,8 +47,10 @@ class Feed:
 
     def write(self, chunk: Chunk) -> None:
         """Take what was pulled; the chunk's arrays may be reused afterwards."""
-        if self.is_text:  # a sender may fill the memory with a thousand long texts
-            short = np.array([[str(text)[:LONGEST_TEXT] for text in row] for row in chunk.samples], object)
+        if self.is_text:  # a thousand long texts would fill the memory; the recording has them whole
+            short = np.array(
+                [[str(text)[:LONGEST_MARKER] for text in row] for row in chunk.samples], object
+            )
             chunk = Chunk(chunk.times, short, chunk.received_s)
         self.ring.write(chunk)
         self.last_received_s = float(chunk.received_s[-1])

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bci_m2s.errors import BciM2sError, DeviceError, ModelError
 from bci_m2s.feed import Feed
-from bci_m2s.pipeline import LONGEST_MARKER, Pipeline
+from bci_m2s.pipeline import Pipeline
 from bci_m2s.types import Chunk, Estimate, Event, Status
 
 STALE_AFTER_S = 0.8  # told within a second
@@ -196,7 +196,7 @@ class Inference:
         offset_s = 0.0 if math.isnan(feed.clock_offset_s) else feed.clock_offset_s  # unknown at first
         for stamp, row in zip(chunk.times, chunk.samples, strict=True):
             local_s = float(stamp) + offset_s
-            text = str(row[0])[:LONGEST_MARKER]
+            text = str(row[0])
             self.markers_seen.append((local_s, text))
             self._pipeline.take_marker(local_s, text)
         self._forward_events()

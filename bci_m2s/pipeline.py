@@ -16,9 +16,7 @@ import numpy as np
 from bci_m2s.failover import Chooser
 from bci_m2s.predictor import Predictor
 from bci_m2s.stages import ModalityStage
-from bci_m2s.types import Chunk, Estimate, Event, FloatArray, Stamps, Status, Window
-
-LONGEST_MARKER = 1000  # characters kept; markers come from the network
+from bci_m2s.types import LONGEST_MARKER, Chunk, Estimate, Event, FloatArray, Stamps, Status, Window
 
 
 class Pipeline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +123,10 @@ def _make_engine(console: Console, folder: Path, sources: dict[str, Any]) -> Eng
 
 
 def _summarise(console: Console, engine: Engine, folder: Path) -> None:
-    try:
+    with suppress(OSError):  # the terminal may be gone
         snapshot = engine.snapshot()
         for one in snapshot.health:
             console.print(f"{plain(one.name)!r}: {one.samples} samples received, {one.lost} lost in gaps")
         if snapshot.recording is not None:
             console.print(recording_line(snapshot.recording))
         say_saved(console, folder)
-    except OSError:  # the terminal is gone; the recording is not
-        pass

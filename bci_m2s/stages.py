@@ -60,11 +60,6 @@ class StepStage:
             self.extractor.causes = self.quality.causes
 
     @property
-    def channel_states(self) -> tuple[str, ...]:
-        """What each channel's newest block is worth, in the contract's order; see ``quality.STATES``."""
-        return tuple(STATES[state] for state in self.quality.states)
-
-    @property
     def bad_channels(self) -> dict[str, str]:
         """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
         states = self.quality.states  # replaced as a whole, so this copy stays consistent

@@ -154,7 +154,9 @@ def test_the_recording_is_whole_before_a_hanging_network_answers(tmp_path, monke
     assert len(recorded_samples(path)) > 0
 
 
-def test_a_full_disk_is_told_kept_in_memory_and_fails_the_run(tmp_path, monkeypatch):
+@pytest.fixture
+def full(monkeypatch):
+    """While it is set, the disk is full."""
     full = threading.Event()
     plain = AppendFile._write_first
 
@@ -164,6 +166,10 @@ def test_a_full_disk_is_told_kept_in_memory_and_fails_the_run(tmp_path, monkeypa
         plain(self)
 
     monkeypatch.setattr(AppendFile, "_write_first", write)
+    return full
+
+
+def test_a_full_disk_is_told_kept_in_memory_and_fails_the_run(tmp_path, full):
     source, sink = Endless(EEG_INFO), Collector()
     engine = engine_with(tmp_path, source, sink)
     engine.start()
@@ -206,16 +212,7 @@ def test_samples_that_were_dropped_fail_the_run_also_when_the_disk_is_well(tmp_p
     assert "1024 samples could not wait for the disk and are lost" in str(engine.failure)
 
 
-def test_a_disk_that_was_full_for_a_while_costs_nothing(tmp_path, monkeypatch):
-    full = threading.Event()
-    plain = AppendFile._write_first
-
-    def write(self):
-        if full.is_set():
-            raise OSError(28, "No space left on device")
-        plain(self)
-
-    monkeypatch.setattr(AppendFile, "_write_first", write)
+def test_a_disk_that_was_full_for_a_while_costs_nothing(tmp_path, full):
     source, sink = Endless(EEG_INFO), Collector()
     engine = engine_with(tmp_path, source, sink)
     engine.start()

@@ -100,6 +100,20 @@ def write_pipeline(folder: Path, modalities: Sequence[str], mode: str, names: di
     return path
 
 
+def sender_spec(stream: str, modality: str, seed: int, marker_name: str = "") -> FaultSpec:
+    """What a sound sender of a modality sends. stream : its name and source id on LSL."""
+    return FaultSpec(
+        stream,
+        type=modality,
+        source_id=stream,
+        rate_hz=RATE_HZ,
+        labels=LABELS,
+        units=UNITS,
+        seed=seed,
+        marker_name=marker_name,
+    )
+
+
 class Rig:
     """A running session with its senders; a context manager.
 
@@ -134,16 +148,7 @@ class Rig:
         names = {name: f"{prefix}-{name}" for name in (*every, "markers")}
         self.senders = {
             name: FaultSender(
-                FaultSpec(
-                    names[name],
-                    type=name,
-                    source_id=names[name],
-                    rate_hz=RATE_HZ,
-                    labels=LABELS,
-                    units=UNITS,
-                    seed=seed + number,
-                    marker_name=names["markers"] if name == SPARE else "",
-                )
+                sender_spec(names[name], name, seed + number, names["markers"] if name == SPARE else "")
             )
             for number, name in enumerate(every)
         }

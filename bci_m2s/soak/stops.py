@@ -23,8 +23,7 @@ from bci_m2s.live import FORCED_STATUS
 from bci_m2s.recording.recovery import recover
 from bci_m2s.soak.accounts import Sent, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
-from bci_m2s.soak.lies import FaultSpec
-from bci_m2s.soak.rig import LABELS, RATE_HZ, SPARE, UNITS, Rig, write_pipeline
+from bci_m2s.soak.rig import RATE_HZ, SPARE, Rig, sender_spec, write_pipeline
 from bci_m2s.sources.recorded import open_recording
 from bci_m2s.verify import verify
 
@@ -115,16 +114,7 @@ class Stand:
         self.folder, self.patience = folder, patience
         prefix = f"stand-{secrets.token_hex(4)}"
         names = {SPARE: f"{prefix}-{SPARE}", "markers": f"{prefix}-markers"}
-        spec = FaultSpec(
-            names[SPARE],
-            type=SPARE,
-            source_id=names[SPARE],
-            rate_hz=RATE_HZ,
-            labels=LABELS,
-            units=UNITS,
-            seed=seed,
-            marker_name=names["markers"],
-        )
+        spec = sender_spec(names[SPARE], SPARE, seed, names["markers"])
         self.sender, self.sent = FaultSender(spec), {SPARE: Sent({0: spec})}
         self.pipeline = write_pipeline(folder, (SPARE,), "each", names)
         nobody = folder / "nobody"

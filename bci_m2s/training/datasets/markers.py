@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-LONGEST_TEXT = 1000  # characters of a marker that are looked at; markers come from the network
+from bci_m2s.types import LONGEST_MARKER
+
 Event = tuple[float, str]  # time, s, and text
 
 
@@ -76,7 +77,7 @@ def marked_trials(
     found: list[Marked] = []
     running = False
     for time_s, text in sorted(events, key=lambda event: event[0]):
-        text = text[:LONGEST_TEXT]
+        text = text[:LONGEST_MARKER]
         if match := start.fullmatch(text):
             if running:
                 found[-1] = _ended(found[-1], time_s)
