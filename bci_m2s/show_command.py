@@ -14,11 +14,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from bci_m2s.colours import CLASS_COLOURS
 from bci_m2s.errors import printable
 from bci_m2s.session_facts import Answers, RecordedEvent, SessionFacts, StreamFacts, session_facts
 from bci_m2s.session_picture import check_picture, save_picture, session_figure
 from bci_m2s.sources.recorded import open_recording
-from bci_m2s.terminal import CLASS_COLOURS
 from bci_m2s.types import Status
 
 MOST_EVENT_LINES = 40

@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bci_m2s.colours import class_colour
 from bci_m2s.health import Snapshot, StreamHealth
 from bci_m2s.recording.disk import WARN_BELOW_S
 from bci_m2s.tally import STAGES, Tally
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
 BAR = 24  # characters
 STYLES = {"ok": "dim", "warn": "yellow", "bad": "bold red"}
-# Okabe–Ito colours, safe for colour-blind eyes; the words beside them say the same
-CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
 
 class Terminal(Console):
@@ -98,7 +97,7 @@ def _row(subject: str, estimate: Estimate | None, classes: Sequence[str]) -> tup
     number = estimate.class_index
     bars = Text()
     for place, (name, share) in enumerate(zip(classes, estimate.probabilities, strict=True)):
-        colour = CLASS_COLOURS[place % len(CLASS_COLOURS)]
+        colour = class_colour(place)
         bars.append(f"{name} ", style="bold" if place == number else "dim")
         bars.append("█" * round(BAR * share / 2), style=colour)
         bars.append(f" {share:.2f}  ", style="bold" if place == number else "dim")

@@ -10,6 +10,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# Windows are drawn into memory, also where there is a display.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
 # A busy machine is no failure, and a run that fails once must fail again.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")

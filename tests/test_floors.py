@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "bci_m2s"
 FLOORS = {
-    **dict.fromkeys(("__init__", "types", "errors", "loading"), 0),
+    **dict.fromkeys(("__init__", "types", "errors", "loading", "colours"), 0),
     **dict.fromkeys(("ring", "filters", "windows", "quality", "smoothing", "normalise", "tally"), 1),
     **dict.fromkeys(("features", "networks", "simulator", "tensorfile", "yaml_file", "recording"), 1),
     **dict.fromkeys(("contract_schema", "contract_stream", "contract", "predictor", "sources", "sinks"), 2),
@@ -31,6 +31,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("lsl_setup", "config", "shipped", "build", "connect", "recorded_session"), 5),
     **dict.fromkeys(("verify",), 5),
+    **dict.fromkeys(("panel",), 5),
     **dict.fromkeys(("session_facts", "session_signals", "session_answers", "session_picture"), 5),
     **dict.fromkeys(("terminal", "live", "session", "playback", "demo"), 6),
     **dict.fromkeys(("show_command",), 6),

@@ -14,6 +14,7 @@ from rich.console import Console
 from small_sessions import EEG_INFO, EYE_INFO, eeg, eye
 
 from bci_m2s import session_signals
+from bci_m2s.colours import CLASS_COLOURS
 from bci_m2s.errors import OutputError, RecordingError
 from bci_m2s.recording import ESTIMATES_TYPE
 from bci_m2s.recording.xdf_writer import XdfWriter
@@ -24,7 +25,6 @@ from bci_m2s.session_signals import binned
 from bci_m2s.show_command import MOST_EVENT_LINES, show_file
 from bci_m2s.sinks.record_sink import RecordSink
 from bci_m2s.sources.recorded import open_recording
-from bci_m2s.terminal import CLASS_COLOURS
 from bci_m2s.types import Estimate, Event, Stamps, Status, StreamInfo
 
 LENGTH_S = 60
