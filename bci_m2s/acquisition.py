@@ -68,19 +68,24 @@ class Acquisition:
         for thread in self._readers:
             thread.join(PULL_S + 0.3)
 
+    def stop_recording(self) -> None:
+        """Hand nothing more to the recorder; a chunk may be on its way still. Everything else goes on."""
+        self._recorder = None
+
     def close(self) -> None:
         """Close every source. No thread may run any more: an inlet dies hard under a running pull."""
         for feed in self._feeds:
             feed.source.close()
 
     def _read(self, feed: Feed) -> None:
-        source, recorder, wake, stop = feed.source, self._recorder, self._wake, self._workers.stop
+        source, wake, stop = feed.source, self._wake, self._workers.stop
         while not stop.is_set():
             chunk = source.pull(PULL_S)
             if not len(chunk):
                 if source.finished:
                     return
                 continue
+            recorder = self._recorder  # whoever stops the recording sets it to None, once
             if recorder is not None:
                 recorder.samples(feed.recorded_as, chunk)
             feed.write(chunk)
@@ -102,8 +107,9 @@ class Acquisition:
         if math.isnan(offset_s):
             return False
         feed.clock_offset_s = offset_s
-        if self._recorder is not None:
-            self._recorder.clock_offset(feed.recorded_as, self._clock(), offset_s)
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.clock_offset(feed.recorded_as, self._clock(), offset_s)
         return True
 
     def _ask_sender(self, feed: Feed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -17,9 +18,9 @@ import numpy as np
 import yaml
 
 import bci_m2s
-from bci_m2s.config import PipelineSettings, load_pipeline
+from bci_m2s.config import LslStream, PipelineSettings, load_pipeline
 from bci_m2s.contract import Contract, load_model_file
-from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, nearest
+from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
 from bci_m2s.failover import Chooser, voices
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.loading import load_class
@@ -31,6 +32,7 @@ from bci_m2s.stages import ModalityStage
 from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
+    from bci_m2s.evidence import Evidence
     from bci_m2s.sinks.recorder import Recorder
 
 OUTLETS = ("outlet", "status")
@@ -72,16 +74,21 @@ def make_plan(pipeline: str) -> Plan:
 
 
 def pinned(plan: Plan, source_ids: Mapping[str, str]) -> Plan:
-    """The plan with the source ids of its LSL streams fixed; keys are modalities and "markers"."""
+    """The plan with exactly these LSL streams, whatever their names and hosts; keys as in ``streams:``,
+    or "markers". What is not named stays as it is. Raises UsageError.
+    """
     settings = plan.settings
-    streams = {
-        modality: stream.model_copy(update={"source_id": source_ids.get(modality, "")})
-        for modality, stream in settings.streams.items()
-    }
-    markers = settings.markers
-    if markers is not None:
-        markers = markers.model_copy(update={"source_id": source_ids.get("markers", "")})
-    return replace(plan, settings=settings.model_copy(update={"streams": streams, "markers": markers}))
+    every = {**settings.streams, **({"markers": settings.markers} if settings.markers else {})}
+    for key, source_id in source_ids.items():
+        if key not in every:
+            raise UsageError(f"{plan.path}: stream {key!r}: the pipeline has none{nearest(key, every)}")
+        if not isinstance(every[key], LslStream):
+            raise UsageError(
+                f"{plan.path}: stream {key!r}: source: got {every[key].source!r}, expected 'lsl'"
+            )
+        every[key] = every[key].model_copy(update={"source_id": source_id, "name": "", "host": ""})
+    markers = every.pop("markers", None)
+    return replace(plan, settings=settings.model_copy(update={"streams": every, "markers": markers}))
 
 
 def check_feature(model_path: Path, contract: Contract, modality: str) -> None:
@@ -192,6 +199,25 @@ def make_sinks(
     return sinks
 
 
+def make_evidence(
+    plan: Plan, predictor: Predictor, pipeline: Pipeline, session: Mapping[str, Any]
+) -> Evidence | None:
+    """What publishes what estimates rest on, with its streams; None where the pipeline has no outlet.
+
+    It serves every engine of a session; whoever made it closes it.
+    """
+    if not plan.settings.outlet.enabled:
+        return None
+    from bci_m2s.evidence import Evidence
+    from bci_m2s.sinks.evidence_outlet import EvidenceOutlet
+
+    outlets = {
+        modality: EvidenceOutlet(session, modality, stage.feature_names)
+        for modality, stage in pipeline.stages.items()
+    }
+    return Evidence(predictor, outlets)
+
+
 def describe_session(
     plan: Plan,
     infos: Mapping[str, StreamInfo],
@@ -207,6 +233,7 @@ def describe_session(
     return {
         "bci_m2s": bci_m2s.__version__,
         "mode": mode,
+        "session_id": uuid.uuid4().hex,
         **notes,
         "begun_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "pipeline": {"file": plan.path.name, **plan.settings.model_dump(mode="json")},
@@ -218,6 +245,12 @@ def describe_session(
             "training": plan.contract.training,
         },
         "heads": {head: list(classes) for head, classes in plan.contract.class_names.items()},
+        "coordinates": {
+            head: {name: list(place) for name, place in one.valence_arousal.items()}
+            if one.valence_arousal is not None
+            else None
+            for head, one in plan.contract.heads.items()
+        },
         "modalities": list(infos),
         "voices": list(voices(plan.settings.modality, list(infos))),  # what an estimate can be made of
         "window": plan.contract.window.model_dump(mode="json"),
@@ -229,6 +262,18 @@ def describe_session(
         "outlet_name": plan.settings.outlet.name,
         "versions": {"system": platform.platform(), **versions()},
     }
+
+
+def display_facts(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
+    """What a display also wants to know: too long for ``session.yaml``, and in the model anyway.
+
+    features : names by modality, in the extractor's order; bands : {name: [low, high]} in Hz by modality,
+    where the contract's feature says them
+    """
+    features = {modality: list(stage.feature_names) for modality, stage in pipeline.stages.items()}
+    params = {modality: plan.contract.modalities[modality].feature.params for modality in features}
+    bands = {modality: one["bands_hz"] for modality, one in params.items() if "bands_hz" in one}
+    return {"features": features, "bands": bands}
 
 
 def file_sha256(path: Path) -> str:

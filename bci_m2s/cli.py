@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bci_m2s import __version__
-from bci_m2s.errors import BciM2sError, UsageError
+from bci_m2s.errors import BciM2sError, UsageError, nearest
 
 if TYPE_CHECKING:
     from bci_m2s.lsl_setup import LslSession
 
+THEMES = ("dark", "light")
 app = typer.Typer(
     name="bci-m2s",
     help="Live emotion estimates from EEG or eye tracking over LSL.",
@@ -80,6 +82,17 @@ def _recording(record: bool | None, output: Path | None) -> bool:
     return record is not False
 
 
+def _pinned(streams: Sequence[str]) -> dict[str, str]:
+    """Source ids by modality, of what stands as MODALITY=SOURCE_ID."""
+    pinned = {}
+    for text in streams:
+        modality, _, source_id = text.partition("=")
+        if not modality or not source_id or modality in pinned:
+            raise UsageError(f"--stream: got {text!r}, expected MODALITY=SOURCE_ID, each modality once")
+        pinned[modality] = source_id
+    return pinned
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"bci_m2s {__version__}")
@@ -104,10 +117,9 @@ def demo(
     record: Record = None,
 ) -> None:
     """Simulated EEG headset and eye tracker on LSL, live estimates from both. No hardware needed."""
-    del headless  # there is nothing but the terminal yet
     from bci_m2s.demo import run_demo
 
-    run_demo(duration, output, subject, _recording(record, output))
+    run_demo(duration, output, subject, _recording(record, output), panel=not headless)
 
 
 @app.command()
@@ -120,16 +132,51 @@ def run(
     device: Device = None,
     record: Record = None,
     session_id: SessionId = "",
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODALITY=SOURCE_ID", help="Exactly this stream, whatever its name; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Estimates from the streams that a pipeline names, until Ctrl-C. With --output all is recorded."""
-    del headless
+    pinned = _pinned(stream or ())
     with _lsl_session(session_id) as lsl:
-        from bci_m2s.session import Options, run_session
+        from bci_m2s.play import Options
+        from bci_m2s.session import run_session
 
         run_session(
             pipeline,
-            Options(duration, output, baseline, device, record=_recording(record, output), lsl=lsl),
+            Options(
+                duration,
+                output,
+                baseline,
+                device,
+                source_ids=pinned,
+                record=_recording(record, output),
+                lsl=lsl,
+                panel=not headless,
+            ),
         )
+
+
+@app.command()
+def panel(
+    session: Annotated[str, typer.Option(help="Id of the session to show; the newest if not given.")] = "",
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Also sessions of other machines, view only.")
+    ] = False,
+    pipeline: Annotated[str, typer.Option(help="For a session that the panel starts: file or name.")] = "",
+    theme: Annotated[str, typer.Option(help="dark or light; as last time if not given.")] = "",
+    session_id: SessionId = "",
+) -> None:
+    """A window that shows a session: signals, estimates, what is wrong; and controls it."""
+    if theme and theme not in THEMES:
+        raise UsageError(f"--theme: got {theme!r}{nearest(theme, THEMES)}")
+    with _lsl_session(session_id):
+        from bci_m2s.panel.app import PanelOptions, run_panel
+
+        raise typer.Exit(run_panel(PanelOptions(session, remote, pipeline, theme)))
 
 
 @app.command()
@@ -233,6 +280,7 @@ def replay(
     as_lsl: Annotated[
         bool, typer.Option("--as-lsl", help="Play it as LSL streams for any other program.")
     ] = False,
+    headless: Headless = False,
     output: Output = None,
     baseline: BaselineFile = None,
     device: Device = None,
@@ -240,13 +288,14 @@ def replay(
 ) -> None:
     """Play a recorded file through a pipeline, or as LSL streams."""
     with _lsl_session(session_id):
+        from bci_m2s.play import Options
         from bci_m2s.playback import replay_as_lsl, replay_file
-        from bci_m2s.session import Options
 
         if as_lsl:
             replay_as_lsl(file, 1.0 if speed is None else speed, loop)
         else:
-            replay_file(file, pipeline, speed, loop, Options(0.0, output, baseline, device))
+            options = Options(0.0, output, baseline, device, panel=not headless)
+            replay_file(file, pipeline, speed, loop, options)
 
 
 @app.command()

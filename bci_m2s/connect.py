@@ -20,15 +20,15 @@ MARKER_TYPE = "Markers"
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Opened and checked sources: one for each modality, markers if there are any, and their clock."""
+    """Opened and checked sources: one for each modality, all that give markers, and their clock."""
 
     sources: Mapping[str, Source]
-    markers: Source | None
+    markers: tuple[Source, ...]
     clock: Callable[[], float]
 
     def close(self) -> None:
         """Let go of them, where no engine has taken them over."""
-        for source in (*self.sources.values(), *([self.markers] if self.markers else [])):
+        for source in (*self.sources.values(), *self.markers):
             source.close()
 
 
@@ -53,7 +53,7 @@ def connect(plan: Plan, around: Surroundings) -> Connected:
         return source
 
     sources: dict[str, Source] = {}
-    markers = None
+    markers: tuple[Source, ...] = ()
     try:
         for modality, settings in plan.settings.streams.items():
             spec = plan.contract.modalities[modality]
@@ -65,9 +65,9 @@ def connect(plan: Plan, around: Surroundings) -> Connected:
             for doubt in stream_doubts(spec, source.info):
                 around.say(f"note: {doubt}")
         if plan.settings.markers is not None:
-            markers = opening(plan.settings.markers, MARKER_TYPE)
-            _check_markers(markers.info)
-            around.say(f"markers: {markers.info.describe()} connected")
+            markers = (opening(plan.settings.markers, MARKER_TYPE),)
+            _check_markers(markers[0].info)
+            around.say(f"markers: {markers[0].info.describe()} connected")
     except BaseException:
         for source in opened:
             source.close()

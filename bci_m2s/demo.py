@@ -14,8 +14,13 @@ STREAMS = ("eeg", "eye", "markers")
 SEED = 0  # the population; the model learnt from other people of it
 
 
-def run_demo(duration_s: float, output: Path | None, subject: int, record: bool = True) -> None:
-    """Run the demo for `duration_s` (0: until Ctrl-C). Raises what ``run_session`` raises."""
+def run_demo(
+    duration_s: float, output: Path | None, subject: int, record: bool = True, panel: bool = False
+) -> None:
+    """Run the demo for `duration_s` (0: until Ctrl-C). Raises what ``run_session`` raises.
+
+    panel : open one where there is a display
+    """
     console = make_console()
     console.print("bci_m2s demo", style="bold")
     console.print("Signals are simulated, and the model learnt from simulated ones.", style="yellow")
@@ -24,8 +29,9 @@ def run_demo(duration_s: float, output: Path | None, subject: int, record: bool 
         "another process."
     )
     with lsl_on_this_machine():
+        from bci_m2s.play import Options
         from bci_m2s.sender_process import SenderProcess, SenderSpec
-        from bci_m2s.session import Options, run_session
+        from bci_m2s.session import run_session
 
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
         spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, wait_s=30.0)
@@ -38,6 +44,7 @@ def run_demo(duration_s: float, output: Path | None, subject: int, record: bool 
                 notes={"simulated_signals": {**simulated, "subject": subject}},
                 # not those of another demo that may run on this machine
                 record=record,
+                panel=panel,
                 source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
             )
             run_session("demo", options, console)

@@ -9,6 +9,7 @@
     ├── RecordingError      a recorded file cannot be read
     ├── OutputError         results cannot be written
     ├── DeviceError         the GPU failed; what does not need it can go on
+    ├── CommandError        a command to a running session: refused, or nobody answers
     └── TrainingError       training cannot go on: a leak, a loss that ran away, too little data
 
 Catch ``BciM2sError`` to catch all. A command line run prints the message on one line and ends with
@@ -61,6 +62,10 @@ class OutputError(BciM2sError):
 
 class DeviceError(BciM2sError):
     """The GPU failed; the process cannot use it any more, but what does not need it can go on."""
+
+
+class CommandError(BciM2sError):
+    """A command to a running session is refused, cannot be understood, or nobody answers it."""
 
 
 class TrainingError(BciM2sError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bci_m2s.pipeline import Pipeline
@@ -11,11 +11,9 @@ from bci_m2s.sources import Source
 from bci_m2s.sources.replay import merge
 from bci_m2s.types import Estimate, Event
 
-MARKERS = ""  # key of the marker stream; no modality has an empty name
-
 
 def run_offline(
-    pipeline: Pipeline, sources: Mapping[str, Source], markers: Source | None = None
+    pipeline: Pipeline, sources: Mapping[str, Source], markers: Sequence[Source] = ()
 ) -> Iterator[Estimate | Event]:
     """Feed finite, opened sources through a pipeline in the order of their stamps.
 
@@ -24,12 +22,13 @@ def run_offline(
     """
     if pipeline.chooser is not None:
         pipeline.chooser.sort_by_time()
-    streams = dict(sources) | ({MARKERS: markers} if markers is not None else {})
+    marks = {f" markers {number}": source for number, source in enumerate(markers)}  # no modality's name
+    streams = dict(sources) | marks
     for key, chunk in merge(streams):
         estimates: list[Estimate] = []
-        if key == MARKERS:
+        if key in marks:
             for stamp, row in zip(chunk.times, chunk.samples, strict=True):
-                pipeline.take_marker(float(stamp), str(row[0]))
+                pipeline.take_marker(float(stamp), str(row[0]), marks[key].info.name)
         else:
             pipeline.clock_offset_s[key] = sources[key].clock_offset_s(0.0)
             estimates = pipeline.push(key, chunk)

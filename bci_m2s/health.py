@@ -25,6 +25,9 @@ class StreamHealth:
     age_s : since the last delivery, NaN before the first
     problem : why its samples cannot be used, "" when they can
     bad_channels : state of each channel that is not good, by label: lost, flat, railed, noisy
+    clock_offset_s : sender's to local clock, NaN while unknown
+    baseline : of the person: none, waiting, collecting or complete
+    baseline_left_s : seconds of usable signal that it still needs
     """
 
     modality: str
@@ -36,6 +39,9 @@ class StreamHealth:
     age_s: float
     problem: str = ""
     bad_channels: Mapping[str, str] = field(default_factory=dict)
+    clock_offset_s: float = math.nan
+    baseline: str = "none"
+    baseline_left_s: float = 0.0
 
     @property
     def is_silent(self) -> bool:
@@ -59,6 +65,7 @@ class Snapshot:
     chosen : what estimates come from where one line is made of several modalities, else None
     recording : of the recorder, None when nothing is recorded
     problems : what else is wrong: files that cannot be written, inference that stopped
+    markers : the newest, oldest first: (local time, text, origin)
     """
 
     latest: Mapping[tuple[str, str], Estimate]
@@ -67,6 +74,7 @@ class Snapshot:
     chosen: str | None = None
     recording: RecorderState | None = None
     problems: Sequence[str] = ()
+    markers: Sequence[tuple[float, str, str]] = ()
 
     @property
     def state(self) -> str:
@@ -100,15 +108,18 @@ def status_report(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> dic
         "streams": [_stream(one) for one in snapshot.health],
         "recording": _recording(snapshot.recording),
         "latest": latest,
+        "markers": [[_number(local_s), text, origin] for local_s, text, origin in snapshot.markers],
     }
 
 
 def signature(snapshot: Snapshot) -> tuple[object, ...]:
     """What a change of is worth a report at once, out of turn."""
-    streams = tuple((one.state, one.problem, *one.bad_channels.items()) for one in snapshot.health)
-    disk = snapshot.recording.problem if snapshot.recording else ""
+    streams = tuple(
+        (one.state, one.problem, one.baseline, *one.bad_channels.items()) for one in snapshot.health
+    )
+    disk = snapshot.recording.problem if snapshot.recording else None
     answers = tuple((key, one.status) for key, one in snapshot.latest.items())
-    return (snapshot.chosen, tuple(snapshot.problems), disk, streams, answers)
+    return (snapshot.chosen, tuple(snapshot.problems), disk, streams, answers, *snapshot.markers[-1:])
 
 
 def _stream(one: StreamHealth) -> dict[str, Any]:
@@ -123,6 +134,8 @@ def _stream(one: StreamHealth) -> dict[str, Any]:
         "age_s": _number(one.age_s),
         "problem": one.problem,
         "bad_channels": dict(one.bad_channels),
+        "clock_offset_s": _number(one.clock_offset_s),
+        "baseline": {"state": one.baseline, "seconds_left": round(one.baseline_left_s, 2)},
     }
 
 
@@ -138,6 +151,7 @@ def _recording(state: RecorderState | None) -> dict[str, Any] | None:
         "problem": state.problem,
         "free_bytes": state.free_bytes,
         "seconds_left": _number(state.seconds_left),
+        "elapsed_s": round(state.elapsed_s, 3),
     }
 
 

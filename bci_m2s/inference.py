@@ -6,12 +6,14 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bci_m2s.errors import BciM2sError, DeviceError, ModelError
 from bci_m2s.feed import Feed
+from bci_m2s.orders import Orders
 from bci_m2s.pipeline import Pipeline
+from bci_m2s.sources.operator import ORIGIN, OperatorMarkers
 from bci_m2s.types import Chunk, Estimate, Event, Status
 
 STALE_AFTER_S = 0.8  # told within a second
@@ -26,7 +28,7 @@ class Inference:
     ----------
     pipeline : chunks to estimates; this thread alone uses it
     feeds : one for each modality of the pipeline
-    markers : of the marker stream, if there is one
+    markers : of the marker streams
     put : takes estimates and events
     clock : local clock
     stop : set when the session ends; set by this thread when every source has finished
@@ -38,21 +40,21 @@ class Inference:
     readers_done : set when no sample will come any more
     problem : why there are no estimates any more, "" while there are
     failure : what ended them
-    markers_seen : (local time, text) of the newest markers
+    markers_seen : (local time, text, origin) of the newest markers; origin: ``ORIGIN`` or the stream's name
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
         feeds: Mapping[str, Feed],
-        markers: Feed | None,
+        markers: Sequence[Feed],
         put: Callable[[Estimate | Event], None],
         clock: Callable[[], float],
         stop: threading.Event,
         goes_on: bool,
     ) -> None:
-        self._pipeline, self._feeds, self._marker_feed = pipeline, feeds, markers
-        self._put, self._clock, self._stop, self._goes_on = put, clock, stop, goes_on
+        self._pipeline, self._feeds, self._marker_feeds = pipeline, feeds, markers
+        self._put, self._clock, self._stop, self.goes_on = put, clock, stop, goes_on
         self._begun_s = clock()
         self._hop_n = {
             modality: max(1, round(pipeline.hop_s * feed.source.info.rate_hz))
@@ -63,7 +65,8 @@ class Inference:
         self.heads = pipeline.heads
         self.problem = ""
         self.failure: BciM2sError | None = None
-        self.markers_seen: deque[tuple[float, str]] = deque(maxlen=MOST_MARKERS)
+        self.markers_seen: deque[tuple[float, str, str]] = deque(maxlen=MOST_MARKERS)
+        self._orders = Orders(self.wake)
 
     @property
     def chosen(self) -> str | None:
@@ -83,6 +86,18 @@ class Inference:
         """State of each channel that is not good now, by label."""
         return self._pipeline.stages[modality].bad_channels
 
+    def baseline(self, modality: str) -> tuple[str, float]:
+        """State of a person's baseline and what is left, s: see ``ModalityStage.baseline``."""
+        return self._pipeline.stages[modality].baseline
+
+    def start_baseline(self) -> str:
+        """Begin a new baseline before the next samples are judged; any thread. Raises CommandError."""
+        return self._orders.ask(self._pipeline.start_baseline)
+
+    def end_baseline(self) -> str:
+        """End the baseline before the next samples are judged; any thread. Raises CommandError."""
+        return self._orders.ask(self._pipeline.end_baseline)
+
     def run(self) -> None:
         """The thread's work."""
         self._begun_s = self._clock()
@@ -96,7 +111,7 @@ class Inference:
             while not (self.readers_done.is_set() and self._nothing_left()):
                 self.wake.wait(0.1)
                 self.wake.clear()
-                self._take_markers()
+                self._carry_out()
                 for modality, feed in self._feeds.items():
                     self._advance(modality, feed)
                     self._tell_stale(modality, feed)
@@ -104,14 +119,17 @@ class Inference:
                     self._stop.set()
         except (DeviceError, ModelError) as problem:
             self._go_on_without(problem)
+        self._carry_out()  # markers that came at the end
+        self._orders.end("the session has ended")
         self._say("stopped", "engine stopped")
 
     def _go_on_without(self, problem: BciM2sError) -> None:
         """The GPU or the model failed: a recording goes on without estimates, anything else ends."""
         self.failure, self.problem = problem, str(problem)
         self._say("inference_failed", self.problem)
-        if not self._goes_on:
+        if not self.goes_on:
             self._stop.set()
+        self._orders.end(f"there are no estimates any more: {self.problem}")
         while not self._stop.wait(1.0):
             for modality in self._feeds:
                 self._put_none(modality, Status.FAILED, self.problem)
@@ -185,21 +203,25 @@ class Inference:
             self._say("stale", f"{modality}: {reason}", {"modality": modality})
         self._forward_events()
 
-    def _take_markers(self) -> None:
-        feed = self._marker_feed
-        if feed is None:
-            return
-        chunk = feed.cursor.read()
-        if feed.cursor.lost > feed.overrun:
-            missed, feed.overrun = feed.cursor.lost - feed.overrun, feed.cursor.lost
-            self._say("overrun", f"markers: inference was too slow for {missed} of them")
-        offset_s = 0.0 if math.isnan(feed.clock_offset_s) else feed.clock_offset_s  # unknown at first
-        for stamp, row in zip(chunk.times, chunk.samples, strict=True):
-            local_s = float(stamp) + offset_s
-            text = str(row[0])
-            self.markers_seen.append((local_s, text))
-            self._pipeline.take_marker(local_s, text)
+    def _carry_out(self) -> None:
+        """What takes effect between samples: markers and the operator's commands."""
+        self._take_markers()
+        self._orders.carry_out(lambda words: self._say("command_refused", words))
         self._forward_events()
+
+    def _take_markers(self) -> None:
+        for feed in self._marker_feeds:
+            chunk = feed.cursor.read()
+            if feed.cursor.lost > feed.overrun:
+                missed, feed.overrun = feed.cursor.lost - feed.overrun, feed.cursor.lost
+                self._say("overrun", f"markers: inference was too slow for {missed} of them")
+            offset_s = 0.0 if math.isnan(feed.clock_offset_s) else feed.clock_offset_s  # unknown at first
+            origin = ORIGIN if isinstance(feed.source, OperatorMarkers) else feed.source.info.name
+            for stamp, row in zip(chunk.times, chunk.samples, strict=True):
+                local_s = float(stamp) + offset_s
+                text = str(row[0])
+                self.markers_seen.append((local_s, text, origin))
+                self._pipeline.take_marker(local_s, text, origin)
 
     def _say(self, kind: str, message: str, fields: Mapping[str, object] | None = None) -> None:
         self._put(Event(kind, message, self._clock(), time.time(), dict(fields or {})))

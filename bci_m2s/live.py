@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -46,6 +46,11 @@ def stop_on_signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(kind, old)
 
 
+def deadline(duration_s: float) -> float:
+    """When a session ends that begins now, ``time.monotonic``; `duration_s` 0: never."""
+    return time.monotonic() + duration_s if duration_s else float("inf")
+
+
 def run_engine(
     engine: Engine,
     console: Console,
@@ -59,42 +64,62 @@ def run_engine(
     heads : class names of each head
     Raises what an engine thread raised, after everything was closed.
     """
-    end = time.monotonic() + duration_s if duration_s else float("inf")
+    end = deadline(duration_s)
     try:
         engine.start()
-        try:
-            _show(engine, console, stop, end, heads, title)
-        except OSError:  # the terminal or pipe is gone; the session is not
-            discard_output()
-            while not _over(engine, stop, end, PLAIN_LINE_S):
-                pass
+        show(engine, console, stop, end, heads, title)
     finally:
         engine.finish()
     if engine.failure is not None:
         raise engine.failure
 
 
-def _show(
+def show(
     engine: Engine,
     console: Console,
     stop: threading.Event,
     end: float,
     heads: Mapping[str, Sequence[str]],
     title: str,
+    tick: Callable[[], None] = lambda: None,
+) -> None:
+    """Show an engine that runs until `end` (see ``deadline``), until it ends or `stop` is set.
+
+    tick : called a few times a second
+    """
+    try:
+        _draw(engine, console, stop, end, heads, title, tick)
+    except OSError:  # the terminal or pipe is gone; the session is not
+        discard_output()
+        while not _over(engine, stop, end, PLAIN_LINE_S, tick):
+            pass
+
+
+def _draw(
+    engine: Engine,
+    console: Console,
+    stop: threading.Event,
+    end: float,
+    heads: Mapping[str, Sequence[str]],
+    title: str,
+    tick: Callable[[], None],
 ) -> None:
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            while not _over(engine, stop, end, REDRAW_S):
+            while not _over(engine, stop, end, REDRAW_S, tick):
                 live.update(live_view(engine.snapshot(), heads, title), refresh=True)
     else:
-        while not _over(engine, stop, end, PLAIN_LINE_S):
+        while not _over(engine, stop, end, PLAIN_LINE_S, tick):
             console.print(plain_line(engine.snapshot(), heads), soft_wrap=True)
 
 
-def _over(engine: Engine, stop: threading.Event, end: float, wait_s: float) -> bool:
-    """Wait a moment; true when the session ends. Looks at the signal's flag ten times a second."""
+def _over(
+    engine: Engine, stop: threading.Event, end: float, wait_s: float, tick: Callable[[], None]
+) -> bool:
+    """Wait a moment; true when the run ends. Looks at the signal's flag ten times a second."""
     until = min(time.monotonic() + wait_s, end)
     while time.monotonic() < until:
         if stop.is_set() or engine.wait(min(0.1, max(0.0, until - time.monotonic()))):
             return True
+        tick()
     return stop.is_set() or time.monotonic() >= end

@@ -28,16 +28,25 @@ import numpy as np
 from bci_m2s.types import FloatArray
 
 SMALLEST_STD = 1e-6
+SHORTEST_BASELINE_S = 10.0  # of usable signal, where a baseline is ended before its time
 
 
 class Normaliser(Protocol):
-    """Sees every usable step of a person in order; expresses windows relative to it."""
+    """Sees every usable step of a person in order; expresses windows relative to it.
+
+    no_baseline : why there is no baseline that somebody could start or end, in words; "" where there is one
+    """
+
+    no_baseline: str
 
     def observe(self, values: FloatArray) -> None:
         """Take a usable step. values : (F,), NaN where unknown."""
 
     def restart(self) -> None:
         """Forget the person and begin a new baseline with the next step."""
+
+    def finish(self) -> str:
+        """End the baseline with what was collected; return why that cannot be, "" when it is done."""
 
     @property
     def seconds_left(self) -> float:
@@ -55,6 +64,8 @@ class Normaliser(Protocol):
 
 class Baseline:
     """Statistics of the first `duration_s` of usable signal, then fixed."""
+
+    no_baseline = ""
 
     def __init__(
         self,
@@ -79,16 +90,32 @@ class Baseline:
             return
         self._steps.append(values)
         if self.seconds_left == 0.0:
-            self._statistics = pooled(np.array(self._steps), self._prior_std, self._hop_s, self._prior_s)
-            self._steps = []
+            self._complete()
+
+    def finish(self) -> str:
+        """Use what was collected, at least ``SHORTEST_BASELINE_S``; return why not, "" when it is done."""
+        if self._statistics is not None:
+            return "complete already"
+        covered_s = _covered_s(len(self._steps), self._step_s, self._hop_s)
+        if covered_s < SHORTEST_BASELINE_S - 1e-9:
+            return (
+                f"got {covered_s:.1f} s of usable signal, expected at least {SHORTEST_BASELINE_S:g} s; "
+                "it goes on"
+            )
+        self._complete()
+        return ""
+
+    def _complete(self) -> None:
+        self._statistics = pooled(np.array(self._steps), self._prior_std, self._hop_s, self._prior_s)
+        self._steps = []
 
     @property
     def seconds_left(self) -> float:
-        """Seconds of usable signal still needed."""
+        """Seconds of usable signal still needed. Any thread."""
+        n = len(self._steps)  # first: completing sets the statistics before it lets go of the steps
         if self._statistics is not None:
             return 0.0
-        covered = self._step_s + (len(self._steps) - 1) * self._hop_s if self._steps else 0.0
-        left = self._duration_s - covered
+        left = self._duration_s - _covered_s(n, self._step_s, self._hop_s)
         return left if left > 1e-9 else 0.0
 
     def apply(self, values: FloatArray) -> FloatArray:
@@ -110,6 +137,8 @@ class Baseline:
 class Rolling:
     """Statistics of the last `duration_s` of usable signal, moving with it."""
 
+    no_baseline = "its statistics move with the signal"
+
     def __init__(
         self,
         prior_std: FloatArray,
@@ -129,6 +158,10 @@ class Rolling:
         self._steps.clear()
         self._adopted = None
 
+    def finish(self) -> str:
+        """There is nothing to end."""
+        return self.no_baseline
+
     def observe(self, values: FloatArray) -> None:
         """Take a step; the oldest leaves when `duration_s` is covered."""
         self._steps.append(values)
@@ -138,8 +171,7 @@ class Rolling:
         """Seconds of usable signal still needed."""
         if self._adopted is not None:
             return 0.0
-        covered = self._step_s + (len(self._steps) - 1) * self._hop_s if self._steps else 0.0
-        left = self._ready_s - covered
+        left = self._ready_s - _covered_s(len(self._steps), self._step_s, self._hop_s)
         return left if left > 1e-9 else 0.0
 
     def apply(self, values: FloatArray) -> FloatArray:
@@ -151,8 +183,7 @@ class Rolling:
 
     def statistics(self) -> tuple[FloatArray, FloatArray] | None:
         """Mean and standard deviation in use: recorded ones until this session's own suffice."""
-        covered = self._step_s + (len(self._steps) - 1) * self._hop_s if self._steps else 0.0
-        if covered + 1e-9 >= self._ready_s:
+        if _covered_s(len(self._steps), self._step_s, self._hop_s) + 1e-9 >= self._ready_s:
             return pooled(np.array(self._steps), self._prior_std, self._hop_s, self._prior_s)
         return self._adopted
 
@@ -168,6 +199,11 @@ class Training:
         del prior_std, step_s, hop_s  # same signature for every entry of NORMALISERS
 
     seconds_left = 0.0
+    no_baseline = "the scaler of the training serves everyone"
+
+    def finish(self) -> str:
+        """There is nothing to end."""
+        return self.no_baseline
 
     def observe(self, values: FloatArray) -> None:
         """Nothing to learn."""
@@ -185,6 +221,11 @@ class Training:
 
     def adopt(self, mean: FloatArray, std: FloatArray) -> None:
         """Nothing to adopt."""
+
+
+def _covered_s(n_steps: int, step_s: float, hop_s: float) -> float:
+    """Seconds of signal in overlapping steps."""
+    return step_s + (n_steps - 1) * hop_s if n_steps else 0.0
 
 
 def pooled(

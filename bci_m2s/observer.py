@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bci_m2s.errors import CommandError
 from bci_m2s.feed import Feed, silent_after_s
 from bci_m2s.types import Estimate, Event
 from bci_m2s.windows import BlockCutter, gap_news, repair_news
@@ -29,6 +30,7 @@ class Observer:
     failure = None
     problem = ""
     skipped = 0
+    goes_on = True
 
     def __init__(
         self,
@@ -39,7 +41,7 @@ class Observer:
     ) -> None:
         self._feeds, self._put, self._clock, self._stop = feeds, put, clock, stop
         self.heads: dict[str, tuple[str, ...]] = {}
-        self.markers_seen: deque[tuple[float, str]] = deque()
+        self.markers_seen: deque[tuple[float, str, str]] = deque()
         self.wake, self.readers_done = threading.Event(), threading.Event()
         # only stamps matter, but a cutter wants to cut: a second, or one sample of a slow stream
         self._cutters = {
@@ -58,6 +60,19 @@ class Observer:
         """Nothing is known of what the channels should be."""
         del name
         return {}
+
+    def baseline(self, name: str) -> tuple[str, float]:
+        """Without a model there is none."""
+        del name
+        return "none", 0.0
+
+    def start_baseline(self) -> str:
+        """Raises CommandError: there is none."""
+        raise CommandError("nothing is estimated here: there is no baseline")
+
+    def end_baseline(self) -> str:
+        """Raises CommandError: there is none."""
+        return self.start_baseline()
 
     def run(self) -> None:
         """The thread's work."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from bci_m2s.errors import CommandError
 from bci_m2s.failover import Chooser
 from bci_m2s.predictor import Predictor
 from bci_m2s.stages import ModalityStage
@@ -29,6 +30,11 @@ class Pipeline:
     clock : local clock in seconds, for the stage stamps only
     baseline_marker : the marker text that begins a new baseline; "" for none
     chooser : makes one line of estimates from those of all modalities; None leaves them side by side
+
+    Attributes
+    ----------
+    judged : told of each valid window that was judged, with the answers of all heads and the local time of
+        its last sample; must return at once. None, as in every replay, for nobody
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Pipeline:
         self._events: list[Event] = []
         self.clock_offset_s = dict.fromkeys(self.stages, math.nan)  # sender to local; set by the engine
         self.skipped = dict.fromkeys(self.stages, 0)
+        self.judged: Callable[[Window, Mapping[str, FloatArray], float], None] | None = None
 
     @property
     def device(self) -> str:
@@ -90,13 +97,53 @@ class Pipeline:
             at_s = window.end_s + self.clock_offset_s[window.modality]
         return self.chooser.push(estimates, self._clock() if math.isnan(at_s) else at_s)
 
-    def take_marker(self, stamp_s: float, text: str) -> None:
-        """Take a text marker; the baseline's marker begins a new baseline with the next block."""
-        fields = {"marker_s": stamp_s}
+    def take_marker(self, stamp_s: float, text: str, origin: str = "") -> None:
+        """Take a text marker; the baseline's marker begins a new baseline with the next block.
+
+        origin : who gave it, the marker stream's name for instance
+        """
+        fields = {"marker_s": stamp_s, "origin": origin}
         self._events.append(Event("marker", text[:LONGEST_MARKER], math.nan, math.nan, fields))
         if self._baseline_marker and text == self._baseline_marker:
             for stage in self.stages.values():
                 stage.start_baseline()
+
+    def start_baseline(self) -> str:
+        """Begin a new baseline now, in every modality that has one; says so.
+
+        Raises
+        ------
+        CommandError
+            No modality of this model has a baseline of a person.
+        """
+        stages = self._with_baseline()
+        for stage in stages:
+            stage.start_baseline()
+        return f"{', '.join(stage.modality for stage in stages)}: baseline started"
+
+    def end_baseline(self) -> str:
+        """Let what was collected so far be the baseline; says what was done.
+
+        Raises
+        ------
+        CommandError
+            No modality has a baseline, or all refuse: nothing is being collected, or not enough is.
+        """
+        refusals: list[str] = []
+        done: list[str] = []
+        for stage in self._with_baseline():
+            problem = stage.end_baseline()
+            (refusals if problem else done).append(f"{stage.modality}: {problem or 'baseline ended'}")
+        if not done:
+            raise CommandError("; ".join(refusals))
+        return "; ".join(done + refusals)
+
+    def _with_baseline(self) -> list[ModalityStage]:
+        without = {name: stage.normaliser.no_baseline for name, stage in self.stages.items()}
+        if all(without.values()):
+            why = "; ".join(f"{name}: {words}" for name, words in without.items())
+            raise CommandError(f"this model has no baseline to start or end: {why}")
+        return [stage for name, stage in self.stages.items() if not without[name]]
 
     def events(self) -> list[Event]:
         """What was noticed since the last call; the clocks of these events are still NaN."""
@@ -120,6 +167,8 @@ class Pipeline:
             features_s=features_s,
             inferred_s=inferred_s,
         )
+        if self.judged is not None and answers:
+            self.judged(window, answers, stamps.last_sample_s)
         return [self._estimate(window, head, answers.get(head), stamps) for head in self.heads]
 
     def _estimate(self, window: Window, head: str, answer: FloatArray | None, stamps: Stamps) -> Estimate:

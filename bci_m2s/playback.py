@@ -20,11 +20,13 @@ from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.evaluate import run_offline
 from bci_m2s.health import StreamHealth
 from bci_m2s.live import stop_on_signals
+from bci_m2s.play import Options, play, say_saved
 from bci_m2s.recorded_session import RecordedSession, has_session, read_session
-from bci_m2s.session import Options, play, say_model, say_saved
+from bci_m2s.session import say_model
 from bci_m2s.shipped import names
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
+from bci_m2s.sources.operator import OPERATOR_ID
 from bci_m2s.sources.recorded import RecordedStream, Recording
 from bci_m2s.sources.replay import open_recording, replay_sources
 from bci_m2s.tally import Tally
@@ -38,7 +40,7 @@ class Match:
 
     plan: build.Plan
     streams: dict[str, RecordedStream]
-    markers: RecordedStream | None
+    markers: tuple[RecordedStream, ...]
 
 
 def replay_file(
@@ -97,10 +99,12 @@ def _match_session(session: RecordedSession) -> Match:
     return Match(plan, streams, _markers(session.recording))
 
 
-def _markers(recording: Recording) -> RecordedStream | None:
-    """The one marker stream of a recording; None when there is none or several."""
+def _markers(recording: Recording) -> tuple[RecordedStream, ...]:
+    """The marker stream of a recording, unless there are several, and the operator's."""
     texts = [stream for stream in recording.raw_streams if stream.is_text and stream.n_samples]
-    return texts[0] if len(texts) == 1 else None
+    own = [stream for stream in texts if stream.info.source_id == OPERATOR_ID]
+    others = [stream for stream in texts if stream.info.source_id != OPERATOR_ID]
+    return (*(others if len(others) == 1 else ()), *own)
 
 
 def _match(recording: Recording, plan: build.Plan) -> Match:
@@ -115,12 +119,12 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
 
 
 def _connect(match: Match, clock: Callable[[], float], **options: Any) -> Connected:
-    streams = [*match.streams.values(), *([match.markers] if match.markers else [])]
+    streams = [*match.streams.values(), *match.markers]
     made = replay_sources(streams, clock=clock, **options)
     for source in made:
         source.open()
     sources: dict[str, Source] = dict(zip(match.streams, made, strict=False))
-    return Connected(sources, made[-1] if match.markers else None, clock)
+    return Connected(sources, tuple(made[len(sources) :]), clock)
 
 
 def _replay_fast(

@@ -4,6 +4,7 @@
     model.logits("eeg", windows)                 # (B, T, F) → (B, classes) of the first head
     model.predict_proba("eeg", windows)          # the same, calibrated: each row sums to 1
     model.predict_all("eeg", windows)            # calibrated, of every head by name
+    model.attribution("eeg", window, "emotion")  # (T, F) → (F,): what the answer rests on
 
 On the CPU one window gives the same bits at every call, on the same machine and versions. On CUDA the
 input passes through pinned memory and nothing waits for the device but the reading of the result.
@@ -20,7 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from bci_m2s.contract import Contract, load_model_file, modality_network, unpack_modality
+from bci_m2s.attribution import attribute
+from bci_m2s.contract import Contract, layout_order, load_model_file, modality_network, unpack_modality
 from bci_m2s.errors import ContractError, DeviceError, ModelError, UsageError
 from bci_m2s.types import FloatArray
 
@@ -35,7 +37,7 @@ def load_model(path: str | Path, device: str = "auto", threads: int | None = 1) 
 
 
 class Predictor:
-    """A loaded model. Used by one thread at a time.
+    """A loaded model. Used by one thread at a time, but for ``attribution``.
 
     Parameters
     ----------
@@ -109,6 +111,53 @@ class Predictor:
         """
         every = self._all_logits(modality, features)
         return {head: self._calibrated(modality, head, logits) for head, logits in every.items()}
+
+    def attribution(
+        self, modality: str, features: ArrayLike, head: str | None = None, class_index: int | None = None
+    ) -> FloatArray:
+        """Gradient × input of a class's calibrated log-probability: what an answer rests on, (F,) float64.
+
+        Summed over the window's steps, in nats; above 0 speaks for the class. See ``attribution`` for the
+        method, its sources and what it cannot tell. May run in one other thread at any time: it shares
+        nothing with inference but the weights, which it only reads.
+
+        Parameters
+        ----------
+        modality : name in the contract
+        features : (T, F), one window, as a row of what ``predict_all`` takes: in the model's layout
+        head : name in the contract; None for its first one
+        class_index : position among the head's classes; None for the most probable one
+
+        Returns
+        -------
+        (F,) in the extractor's order, that of its feature names
+
+        Raises
+        ------
+        ContractError
+            As in ``logits``, and for a class that the head does not have.
+        ModelError
+            The gradient is not finite.
+        DeviceError
+            The GPU failed, for want of memory too.
+        """
+        head = self._head(head)
+        n_classes = len(self.contract.heads[head].classes)
+        if class_index is not None and not 0 <= class_index < n_classes:
+            where, expected = f"model {self.contract.name!r}", f"0 to {n_classes - 1}"
+            raise ContractError(where, f"class of head {head!r}", class_index, expected)
+        window = self._checked(modality, np.asarray(features)[None])[0]
+        spec = self.contract.modalities[modality]
+        temperature = spec.calibration[head].temperature if head in spec.calibration else 1.0
+        values = attribute(self._networks[modality], window, head, class_index, temperature)
+        if not np.isfinite(values).all():
+            raise ModelError(f"model {self.contract.name!r}: a gradient for {modality!r} is not finite")
+        order = layout_order(spec)
+        if order is None:
+            return values
+        sorted_values = np.empty_like(values)
+        sorted_values[order] = values
+        return sorted_values
 
     def _head(self, head: str | None) -> str:
         if head is None:

@@ -16,7 +16,8 @@ from bci_m2s.engine import Engine
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.live import run_engine, stop_on_signals
 from bci_m2s.lsl_setup import LslSession
-from bci_m2s.session import plain, say_lsl_session, say_saved
+from bci_m2s.play import say_saved
+from bci_m2s.session import plain, say_lsl_session
 from bci_m2s.sinks import Sink
 from bci_m2s.sinks.events import EventSink
 from bci_m2s.sinks.record_sink import RecordSink
@@ -24,7 +25,11 @@ from bci_m2s.sources.lsl import LslSource, Network, brief_info, local_clock
 from bci_m2s.terminal import make_console, recording_line
 from bci_m2s.types import StreamInfo
 
-OWN_TYPES = ("bci_m2s-status",)  # of a session that runs beside: not worth recording
+OWN_TYPES = (
+    "bci_m2s-status",
+    "bci_m2s-evidence",
+    "bci_m2s-raw",
+)  # of a session that runs beside: not worth recording
 
 
 def record_streams(

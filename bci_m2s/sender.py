@@ -16,16 +16,13 @@ from typing import Any
 
 import pylsl
 
-from bci_m2s.errors import StreamError
 from bci_m2s.sources import Source
-from bci_m2s.types import Chunk, StreamInfo
+from bci_m2s.sources.published import make_outlet, push, refuse_unsendable
+from bci_m2s.types import StreamInfo
 
 CHUNK_S = 0.01  # how often due samples are pushed
 LINGER_S = 1.0  # outlets outlive the last sample by this much at most: what is in flight dies with them
 BUFFERED_S = 60  # liblsl keeps this much for a slow consumer
-FORMATS = ("float32", "double64", "string", "int8", "int16", "int32", "int64")
-HIGHEST_RATE_HZ = 200_000.0  # liblsl allocates buffers from the nominal rate
-MOST_CHANNELS = 4095
 
 
 class Sender:
@@ -68,8 +65,8 @@ class Sender:
                 source.open()
             infos = [self._sent_info(number, source.info) for number, source in enumerate(self._sources)]
             for info in infos:
-                _refuse_unsendable(info)
-            self._outlets = [_outlet(info) for info in infos]
+                refuse_unsendable(info)
+            self._outlets = [make_outlet(info, BUFFERED_S) for info in infos]
             self.infos = tuple(infos)
         except BaseException:
             self.close()
@@ -119,31 +116,6 @@ class Sender:
         return replace(info, name=info.name or info.type or "unnamed", source_id=source_id, uid="", host="")
 
 
-def _refuse_unsendable(info: StreamInfo) -> None:
-    wrong = ""
-    if not 0 <= info.rate_hz <= HIGHEST_RATE_HZ:
-        wrong = f"rate: got {info.rate_hz:g} Hz, expected 0 to {HIGHEST_RATE_HZ:g} Hz"
-    elif not 1 <= info.n_channels <= MOST_CHANNELS:
-        wrong = f"channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS}"
-    elif info.channel_format not in FORMATS:
-        wrong = f"channel format: got {info.channel_format!r}, expected one of {', '.join(FORMATS)}"
-    if wrong:
-        raise StreamError(f"stream {info.name!r} cannot be sent over LSL: {wrong}")
-
-
-def _outlet(info: StreamInfo) -> Any:
-    raw = pylsl.StreamInfo(
-        info.name, info.type, info.n_channels, info.rate_hz, info.channel_format, info.source_id
-    )
-    channels = raw.desc().append_child("channels")
-    for label, unit in zip(info.labels, info.units, strict=True):
-        channel = channels.append_child("channel")
-        channel.append_child_value("label", label)
-        channel.append_child_value("unit", unit)
-        channel.append_child_value("type", info.type)
-    return pylsl.StreamOutlet(raw, max_buffered=BUFFERED_S)
-
-
 def _push_due(source: Source, outlet: Any, stop: threading.Event) -> int:
     """Push all that is due without waiting; return the number of samples."""
     count = 0
@@ -151,13 +123,6 @@ def _push_due(source: Source, outlet: Any, stop: threading.Event) -> int:
         chunk = source.pull(0.0)
         if not len(chunk):
             break
-        _push(outlet, chunk)
+        push(outlet, chunk)
         count += len(chunk)
     return count
-
-
-def _push(outlet: Any, chunk: Chunk) -> None:
-    if chunk.samples.dtype == object:
-        outlet.push_chunk(chunk.samples.ravel().tolist(), chunk.times.tolist())
-    else:
-        outlet.push_chunk(chunk.samples, chunk.times.tolist())

@@ -1,59 +1,23 @@
-"""Live sessions from the command line: connect, check, run, summarise."""
+"""Live sessions from the command line: check, connect, play; and what can be known without one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bci_m2s import build
-from bci_m2s.baseline_file import adopt_baseline, save_baseline
-from bci_m2s.connect import Connected, Surroundings, connect, fits
+from bci_m2s.connect import Surroundings, connect, fits
 from bci_m2s.contract import load_model_file
-from bci_m2s.engine import Engine
 from bci_m2s.errors import StreamError
-from bci_m2s.live import run_engine, stop_on_signals
+from bci_m2s.live import stop_on_signals
 from bci_m2s.lsl_setup import LslSession
+from bci_m2s.play import Options, play
 from bci_m2s.shipped import find_model
-from bci_m2s.terminal import make_console, print_summary, recording_line
-
-Truth = Callable[[Sequence[tuple[float, str]]], list[tuple[float, float, str]]]
-
-
-def no_truth(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
-    """Nobody knows how a real person feels."""
-    del markers
-    return []
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a command may ask of a session.
-
-    duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session;
-    device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
-    notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
-    record : keep every sample as received in session.xdf, where there is an output folder;
-    lsl : LSL session of its own, told to the user and saved beside the results; mode : live or replay
-    """
-
-    duration_s: float = 0.0
-    output: Path | None = None
-    baseline: Path | None = None
-    device: str | None = None
-    truth: Truth = no_truth
-    notes: Mapping[str, Any] = field(default_factory=dict)
-    source_ids: Mapping[str, str] = field(default_factory=dict)
-    record: bool = True
-    lsl: LslSession | None = None
-    mode: str = "live"
+from bci_m2s.terminal import make_console
 
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
@@ -78,64 +42,6 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
             console.print("stopped before a session began")
             return
         play(plan, predictor, connected, options, folder, console, stop)
-
-
-def play(
-    plan: build.Plan,
-    predictor: build.Predictor,
-    connected: Connected,
-    options: Options,
-    folder: Path | None,
-    console: Console,
-    stop: threading.Event,
-) -> None:
-    """Run opened sources through a plan's pipeline in an engine; close them at the end."""
-    try:
-        infos = {modality: source.info for modality, source in connected.sources.items()}
-        pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
-        if options.baseline is not None:
-            taken = adopt_baseline(options.baseline, pipeline)
-            console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
-        session = build.describe_session(plan, infos, pipeline.device, options.mode, options.notes)
-        recorder = None
-        if folder is not None:
-            build.write_session(folder, session)
-            if options.record:
-                recorder, warning = build.make_recorder(folder, list(infos.values()), connected.clock)
-                console.print(warning, style="yellow", end="\n" if warning else "")
-        sinks = build.make_sinks(plan, folder, session, outlet=True, recorder=recorder)
-        engine = Engine(
-            pipeline, connected.sources, sinks, connected.clock, connected.markers, recorder=recorder
-        )
-    except BaseException:
-        connected.close()
-        raise
-    try:
-        run_engine(engine, console, stop, options.duration_s, pipeline.heads, title=plan.contract.name)
-    finally:
-        try:
-            if folder is not None:
-                save_baseline(folder / "baseline.json", pipeline, plan.contract.name)
-        finally:  # also where the disk is full
-            with suppress(OSError):  # the terminal may be gone
-                summarise(console, engine, options.truth(engine.markers), folder)
-
-
-def summarise(
-    console: Console, engine: Engine, truth: Sequence[tuple[float, float, str]], folder: Path | None
-) -> None:
-    """The end of a live session in figures, and where everything is."""
-    snapshot = engine.snapshot()
-    print_summary(console, engine.tally, snapshot.health, engine.skipped, truth)
-    if (recording := snapshot.recording) is not None:
-        console.print(recording_line(recording))
-    if folder is not None:
-        say_saved(console, folder)
-
-
-def say_saved(console: Console, folder: Path) -> None:
-    """Say where everything is."""
-    console.print(f"saved in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
 def say_lsl_session(console: Console, lsl: LslSession | None, folder: Path | None) -> None:

@@ -164,6 +164,18 @@ class ModalityStage:
         """State of each channel that is not good now, by label: lost, flat, railed, noisy. Any thread."""
         return self._steps.bad_channels
 
+    @property
+    def baseline(self) -> tuple[str, float]:
+        """State of the person's baseline and seconds of usable signal that are left. Any thread.
+
+        "none": the model has none; "waiting" for its marker; "collecting"; "complete".
+        """
+        if self.normaliser.no_baseline:
+            return "none", 0.0
+        if self._was_ready:
+            return "complete", 0.0
+        return "collecting" if self._collecting else "waiting", self.normaliser.seconds_left
+
     # ---- controls: each is told as an event of its own name, with the sample that it comes before ----
 
     def control(self, kind: str, fields: Mapping[str, Any]) -> None:
@@ -172,6 +184,9 @@ class ModalityStage:
             self.adopt_baseline(_from_json(fields["mean"]), _from_json(fields["std"]))
         elif kind == "baseline_started":
             self.start_baseline()
+        elif kind == "baseline_ended":
+            if problem := self.end_baseline():
+                raise ValueError(problem)
         elif kind == "samples_skipped":
             self.skip(int(fields["samples"]))
         else:
@@ -199,6 +214,19 @@ class ModalityStage:
         self._collecting, self._was_ready = True, False
         self._blocks_to_skip = self._blocks_per_step  # they hold samples from before
         self._say("baseline_started", self.samples, "baseline started", {})
+
+    def end_baseline(self) -> str:
+        """Use what was collected so far; return why that cannot be, "" when it is done."""
+        if self._was_ready or not self._collecting:
+            return "baseline: complete already" if self._was_ready else "baseline: waits for its marker"
+        left_s = self.normaliser.seconds_left
+        problem = self.normaliser.finish()
+        if problem:
+            return f"baseline: {problem}"
+        self._was_ready = True
+        message = f"baseline ended, {math.ceil(left_s)} s before its time"
+        self._say("baseline_ended", self.samples, message, {"seconds_left": left_s})
+        return ""
 
     def adopt_baseline(self, mean: FloatArray, std: FloatArray) -> None:
         """Use statistics recorded earlier from the same person. mean, std : (F,)."""
@@ -270,7 +298,7 @@ class ModalityStage:
         self.events.append(Event(kind, f"{self.modality}: {message}", math.nan, math.nan, fields))
 
 
-CONTROLS = ("baseline_adopted", "baseline_started", "samples_skipped", "refused")
+CONTROLS = ("baseline_adopted", "baseline_started", "baseline_ended", "samples_skipped", "refused")
 
 
 def _trace(block: Block, step: Step | None, features: Features | None) -> Trace:

@@ -68,6 +68,7 @@ class MeteredStage:
     """What the engine asks of a stage; nothing is ever wrong with it."""
 
     hop_s, gaps, samples, placed, lost_samples = 0.25, 0, 0, 0, 0
+    baseline = ("none", 0.0)
 
     def __init__(self, info: Any) -> None:
         self.info = info

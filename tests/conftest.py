@@ -13,6 +13,11 @@ import pytest
 # Windows are drawn into memory, also where there is a display.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+# A session that a test starts opens no panel, unless it means to: there is no display.
+for _name in ("DISPLAY", "WAYLAND_DISPLAY"):
+    os.environ.pop(_name, None)
+os.environ.setdefault("SSH_CONNECTION", "a test")  # where a display needs no variable
+
 # A busy machine is no failure, and a run that fails once must fail again.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")

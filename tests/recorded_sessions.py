@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from small_sessions import EEG_INFO, EYE_INFO, Collector, ScriptedSource, contra
 from bci_m2s import build
 from bci_m2s.contract import save_model
 from bci_m2s.engine import Engine
+from bci_m2s.sources.operator import OperatorMarkers
 from bci_m2s.types import Chunk, StreamInfo
 
 MARKER_INFO = StreamInfo("marks", "Markers", "m-1", labels=("m",), units=("",), channel_format="string")
@@ -21,9 +22,10 @@ INFOS = {"eeg": EEG_INFO, "eye": EYE_INFO}
 LIMIT_S = 30.0
 
 
-def write_pipeline(folder: Path, **settings: Any) -> Path:
-    """A pipeline file with its model beside it. settings : further keys of the file."""
-    spec = contract()
+def write_pipeline(folder: Path, eeg: Mapping[str, Any] | None = None, **settings: Any) -> Path:
+    """A pipeline file with its model beside it. eeg : as in ``contract``; settings : further keys of the
+    file."""
+    spec = contract(**(eeg or {}))
     save_model(folder / "small.safetensors", spec, small_tensors(spec))
     path = folder / "small.yaml"
     streams = settings.pop("streams", {"eeg": {"type": "EEG"}})
@@ -42,10 +44,12 @@ def record_session(
     markers: Sequence[Chunk] = (),
     recorder_of: Any = None,
     source_of: Any = ScriptedSource,
+    during: Callable[[Engine], None] = lambda _: None,
     **settings: Any,
 ) -> Path:
     """Run a session to its end and return session.xdf. recorder_of : wraps the recorder;
-    source_of : the class of the sources."""
+    source_of : the class of the sources; during : called once the engine runs; settings : as in
+    ``write_pipeline``."""
     folder.mkdir(exist_ok=True)
     streams = {modality: {"type": INFOS[modality].type} for modality in chunks}
     extra = {"markers": {"type": "Markers"}} if markers else {}
@@ -58,9 +62,11 @@ def record_session(
     recorder = recorder_of(recorder) if recorder_of else recorder
     sinks = [*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), Collector()]
     sources = {modality: source_of(infos[modality], one) for modality, one in chunks.items()}
-    marks = ScriptedSource(MARKER_INFO, markers) if markers else None
+    marks: list[Any] = [ScriptedSource(MARKER_INFO, markers)] if markers else []
+    marks.append(OperatorMarkers(time.monotonic))
     engine = Engine(pipeline, sources, sinks, time.monotonic, marks, recorder)
     engine.start()
+    during(engine)
     limit = time.monotonic() + LIMIT_S
     while not engine.wait(0.02):
         assert time.monotonic() < limit, "the session did not end"

@@ -1,5 +1,6 @@
 """The commands as a user types them, in processes of their own."""
 
+import contextlib
 import csv
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pylsl
 import pytest
@@ -73,6 +75,7 @@ def test_help_and_version():
         done = bci(*arguments)
         assert done.returncode == 0
         assert "Usage" in done.stdout
+    assert "--remote" in bci("panel", "--help").stdout
     assert bci("--version").stdout.startswith("bci_m2s 0.")
 
 
@@ -138,6 +141,75 @@ def test_a_stream_that_does_not_fit_is_refused_with_every_difference(home):
         message = refused("run", home / "live.yaml")
     assert "rate_hz: got 100, expected a regular rate from 128 to 2048 Hz" in message
     assert "channels: got no 'AF8', 'TP10'" in message
+
+
+def test_a_stream_can_be_named_by_its_source_id(home, tmp_path):
+    """Whatever name the pipeline asks for: the person at the screen has chosen."""
+    text = (home / "live.yaml").read_text().replace("name: Simulated EEG", "name: another cap")
+    (home / "pinned.yaml").write_text(text)
+    out = tmp_path / "out"
+    with simulated() as sender:
+        pin = f"eeg={sender.infos[0].source_id}"
+        options = ["--duration", 2, "--output", out, "--no-record", "--headless"]
+        done = bci("run", home / "pinned.yaml", "--stream", pin, *options)
+        assert done.returncode == 0, done.stderr
+        source = yaml.safe_load((out / "session.yaml").read_text())["streams"]["eeg"]["source_id"]
+        assert source == sender.infos[0].source_id
+    for wrong, words in (
+        (["eeg"], "got 'eeg', expected MODALITY=SOURCE_ID"),
+        (["eeg=a", "--stream", "eeg=b"], "each modality once"),
+        (["eg=a"], "the pipeline has none; nearest: 'eeg'"),
+    ):
+        assert words in refused("run", home / "pinned.yaml", "--stream", *wrong)
+
+
+def test_a_stream_inside_the_engine_cannot_be_named(home):
+    streams = {"eeg": {"source": "simulated", "stream": "eeg", "montage": "muse"}}
+    (home / "inside.yaml").write_text(yaml.safe_dump({"model": "small.safetensors", "streams": streams}))
+    message = refused("run", home / "inside.yaml", "--stream", "eeg=x")
+    assert "source: got 'simulated', expected 'lsl'" in message
+
+
+def test_a_theme_that_there_is_not():
+    assert "--theme: got 'drak'; nearest: 'dark'" in refused("panel", "--theme", "drak")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_a_session_opens_a_panel_where_there_is_a_display_and_ctrl_c_closes_both(home, tmp_path):
+    (home / "shown.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "model": "small.safetensors",
+                "streams": {"eeg": {"source": "simulated", "stream": "eeg", "montage": "muse"}},
+                "outlet": {"name": f"shown-{os.getpid()}"},
+            }
+        )
+    )
+    command = [*COMMAND, "run", str(home / "shown.yaml"), "--output", str(tmp_path / "out")]
+    terminal = tmp_path / "terminal"
+    with terminal.open("w") as output:
+        child = subprocess.Popen(command, stdout=output, env={**os.environ, "DISPLAY": ":none"})
+    limit = time.monotonic() + LIMIT_S
+    while "no estimate" not in terminal.read_text():
+        assert time.monotonic() < limit
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(LIMIT_S) == 0
+    said = terminal.read_text()
+    assert "panel opened; --headless for none" in said
+    session_id = yaml.safe_load((tmp_path / "out" / "session.yaml").read_text())["session_id"]
+    assert not processes_of(session_id)
+
+
+def processes_of(session_id):
+    """Processes whose command line holds this session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if session_id.encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
 
 
 def test_no_stream_is_told_after_the_wait(home, tmp_path):

@@ -3,14 +3,18 @@
 import math
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_sessions import EEG_INFO, RATE_HZ, Collector, ScriptedSource, eeg, pipeline
 
 from bci_m2s.engine import Engine
-from bci_m2s.errors import StreamError
+from bci_m2s.errors import CommandError, StreamError
 from bci_m2s.inference import Inference
+from bci_m2s.sinks.recorder import Recorder
+from bci_m2s.sources.operator import OperatorMarkers
+from bci_m2s.sources.recorded import open_recording
 from bci_m2s.types import Chunk, Status, StreamInfo
 
 LIMIT_S = 20.0
@@ -118,14 +122,73 @@ def test_markers_are_logged_and_begin_baselines():
     source, sink = ScriptedSource(EEG_INFO, chunks_of(8)), Collector()
     source.hold.set()
     markers = ScriptedSource(MARKER_INFO, texts)
-    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic, markers)
+    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic, [markers])
 
     run(engine, until=lambda: len(engine.markers) == 2)
-    assert engine.markers == [(7.0, "baseline/start"), (8.0, "x")]
+    assert engine.markers == [(7.0, "baseline/start", "marks"), (8.0, "x", "marks")]
     kinds = [event.kind for event in sink.events]
     assert kinds.count("marker") == 2
     assert "baseline_started" in kinds
     assert markers.closed
+
+
+def test_markers_of_several_streams_keep_their_origins(tmp_path):
+    boxes = [
+        ScriptedSource(replace(MARKER_INFO, name=name), [Chunk.of([at_s], np.array([[text]], object))])
+        for name, at_s, text in (("box", 5.0, "a"), ("other", 6.0, "b"))
+    ]
+    source = ScriptedSource(EEG_INFO, chunks_of(2))
+    source.hold.set()
+    operator = OperatorMarkers(time.monotonic)
+    recorder = Recorder(tmp_path / "s.xdf", time.monotonic)
+    engine = Engine(pipeline(), {"eeg": source}, [], time.monotonic, [*boxes, operator], recorder)
+    engine.start()
+    engine.mark("by hand")
+    limit = time.monotonic() + LIMIT_S
+    while len(engine.markers) < 3:
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    engine.finish()
+    told = {(text, origin) for _, text, origin in engine.markers}
+    assert told == {("a", "box"), ("b", "other"), ("by hand", "operator")}
+    recorded = {
+        stream.info.name: stream.read(0, stream.n_samples).tolist()
+        for stream in open_recording(tmp_path / "s.xdf").streams
+        if stream.is_text
+    }
+    assert recorded == {"box": [["a"]], "other": [["b"]], "bci_m2s operator markers": [["by hand"]]}
+
+
+def test_a_marker_that_was_accepted_is_recorded_even_at_the_last_moment(tmp_path):
+    source, sink = ScriptedSource(EEG_INFO, chunks_of(2)), Collector()
+    source.hold.set()
+    recorder = Recorder(tmp_path / "s.xdf", time.monotonic)
+    markers = [OperatorMarkers(time.monotonic)]
+    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic, markers, recorder)
+    engine.start()
+    accepted, stopping = [], threading.Event()
+
+    def mark():
+        while not stopping.is_set():
+            text = f"m{len(accepted)}"
+            try:
+                engine.mark(text)
+            except CommandError:
+                return
+            accepted.append(text)
+
+    operator = threading.Thread(target=mark)
+    operator.start()
+    limit = time.monotonic() + LIMIT_S
+    while len(accepted) < 20:
+        assert time.monotonic() < limit
+        time.sleep(0.001)
+    engine.finish()
+    stopping.set()
+    operator.join(LIMIT_S)
+    (stream,) = [one for one in open_recording(tmp_path / "s.xdf").streams if one.is_text]
+    assert stream.read(0, stream.n_samples)[:, 0].tolist() == accepted
+    assert [event.message for event in sink.events if event.kind == "marker"] == accepted
 
 
 def test_markers_that_inference_was_too_slow_for_are_told():
@@ -133,7 +196,7 @@ def test_markers_that_inference_was_too_slow_for_are_told():
     sink = Collector()
     sources = {"eeg": ScriptedSource(EEG_INFO, chunks_of(2))}
     engine = Engine(
-        pipeline(), sources, [sink], time.monotonic, markers=ScriptedSource(MARKER_INFO, [flood])
+        pipeline(), sources, [sink], time.monotonic, markers=[ScriptedSource(MARKER_INFO, [flood])]
     )
     run(engine, until=lambda: engine.markers and engine.markers[-1][1] == "m1499")
     (overrun,) = [event for event in sink.events if event.kind == "overrun"]

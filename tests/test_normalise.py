@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bci_m2s.normalise import NORMALISERS, Baseline, Rolling, pooled
+from bci_m2s.normalise import NORMALISERS, SHORTEST_BASELINE_S, Baseline, Rolling, pooled
 
 PRIOR = np.ones(2)
 
@@ -75,3 +75,36 @@ def test_training_changes_nothing():
     assert normaliser.seconds_left == 0
     assert normaliser.statistics() is None
     np.testing.assert_array_equal(normaliser.apply(np.ones((5, 2))), np.ones((5, 2)))
+
+
+def test_a_baseline_can_be_ended_before_its_time():
+    data = steps(60)
+    ended = Baseline(PRIOR, step_s=1.0, hop_s=0.25, duration_s=60.0)
+    assert ended.finish() == "got 0.0 s of usable signal, expected at least 10 s; it goes on"
+    for step in data[:36]:
+        ended.observe(step)
+    assert ended.finish() == "got 9.8 s of usable signal, expected at least 10 s; it goes on"
+    assert ended.statistics() is None
+    ended.observe(data[36])  # 10 s: 1 s, then 36 hops
+    assert ended.finish() == ""
+    assert ended.seconds_left == 0
+    short = Baseline(PRIOR, step_s=1.0, hop_s=0.25, duration_s=SHORTEST_BASELINE_S)
+    for step in data[:37]:
+        short.observe(step)
+    for early, whole in zip(ended.statistics(), short.statistics(), strict=True):
+        np.testing.assert_array_equal(early, whole)
+    ended.observe(np.full(2, 1e6))
+    np.testing.assert_array_equal(ended.statistics()[0], short.statistics()[0])
+    assert ended.finish() == "complete already"
+    ended.restart()
+    assert ended.seconds_left == 60
+
+
+@pytest.mark.parametrize("name", sorted(NORMALISERS))
+def test_each_says_whether_there_is_a_baseline_to_end(name):
+    made = NORMALISERS[name](PRIOR, 1.0, 0.25)
+    for step in steps(100):
+        made.observe(step)
+    assert bool(made.no_baseline) == (name != "baseline")
+    assert made.finish() == made.no_baseline
+    assert (made.seconds_left == 0.0) is True

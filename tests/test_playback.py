@@ -1,21 +1,26 @@
 """Recorded files of every kind through a pipeline of their own channels, in process and as commands."""
 
 import csv
+import json
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import yaml
 from model_files import contract_fields, small_tensors
+from recorded_sessions import chunks_of, record_session
+from small_sessions import eeg
 
 from bci_m2s.contract import Contract, save_model
 from bci_m2s.errors import StreamError, UsageError
+from bci_m2s.play import Options
 from bci_m2s.playback import match_pipeline, replay_file
-from bci_m2s.session import Options
 from bci_m2s.sources.lsl import Network
 from bci_m2s.sources.recorded import open_recording
+from bci_m2s.types import Chunk
 
 LIMIT_S = 60.0
 FILES = {
@@ -136,3 +141,23 @@ def test_as_lsl_offers_every_stream_with_samples_until_it_is_stopped(shared_data
         text, _ = child.communicate(timeout=LIMIT_S)
     assert child.returncode == 0
     assert "samples of 'Muse' (EEG)" in text
+
+
+def test_the_markers_of_a_lab_and_of_its_operator_are_replayed_together(tmp_path):
+    marks = [Chunk.of([1006.0], np.array([["baseline/start"]], object))]
+    folder = tmp_path / "s"
+    path = record_session(
+        folder, {"eeg": chunks_of(*eeg(12))}, marks, during=lambda engine: engine.mark("by hand")
+    )
+    recording = open_recording(path)
+    assert [one.info.name for one in match_pipeline(recording, None).markers] == [
+        "marks",
+        "bci_m2s operator markers",
+    ]
+    replay_file(path, None, speed=None, loops=1, options=Options(output=tmp_path / "again"))
+    lines = (tmp_path / "again" / "events.jsonl").read_text().splitlines()
+    told = [one for one in map(json.loads, lines) if one["kind"] == "marker"]
+    assert {(one["message"], one["origin"]) for one in told} == {
+        ("baseline/start", "marks"),
+        ("by hand", "bci_m2s operator markers"),
+    }

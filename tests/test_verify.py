@@ -1,18 +1,22 @@
 """Recorded sessions replay bit for bit, and a difference is found at the stage where it begins."""
 
+import time
+
 import numpy as np
 import pytest
 from model_files import small_tensors
 from recorded_sessions import chunks_of, record_session
-from small_sessions import EEG_INFO, contract, eeg, eye
+from small_sessions import EEG_INFO, ScriptedSource, contract, eeg, eye, pipeline
 
-from bci_m2s import build
+from bci_m2s import build, recorded_session
 from bci_m2s.contract import save_model
-from bci_m2s.errors import RecordingError, UsageError
+from bci_m2s.errors import CommandError, RecordingError, UsageError
 from bci_m2s.features.de import DifferentialEntropy
 from bci_m2s.filters import FilterBank
 from bci_m2s.predictor import Predictor
 from bci_m2s.recording.xdf_writer import XdfWriter
+from bci_m2s.session_facts import session_facts
+from bci_m2s.sources.recorded import open_recording
 from bci_m2s.types import Chunk
 from bci_m2s.verify import verify
 
@@ -72,6 +76,112 @@ def test_an_adopted_baseline_is_part_of_the_recording(tmp_path, monkeypatch):
     result = verify(path)
     assert result.first is None
     assert result.made > 15
+
+
+HALTING = {}  # the newest, by stream type
+
+
+class Halting(ScriptedSource):
+    """Delivers up to ``limit`` samples and waits there until it is raised."""
+
+    def __init__(self, info, chunks):
+        super().__init__(info, chunks)
+        self.limit = self.given = 0
+        HALTING[info.type] = self
+
+    def pull(self, timeout_s):
+        if self._chunks and self.given + len(self._chunks[0]) > self.limit:
+            time.sleep(min(timeout_s, 0.005))
+            return Chunk.empty(self.info.n_channels)
+        chunk = super().pull(timeout_s)
+        self.given += len(chunk)
+        return chunk
+
+
+def play_until(engine, n_samples):
+    """Deliver so many samples and wait until the pipeline has seen them."""
+    source = HALTING["EEG"]
+    source.limit = n_samples
+    limit = time.monotonic() + 20.0
+    stage = engine._work._pipeline.stages["eeg"]
+    while stage.samples < n_samples:
+        assert time.monotonic() < limit
+        time.sleep(0.002)
+
+
+def commanded(engine):
+    """A baseline is ended early, begun anew, ended too early (refused), ended early again."""
+    play_until(engine, 7000)  # in the middle of a block, and of a chunk's grid
+    engine.end_baseline()
+    play_until(engine, 8550)
+    engine.mark("pause\x1b")
+    engine.start_baseline()
+    play_until(engine, 9100)
+    with pytest.raises(CommandError, match="it goes on"):
+        engine.end_baseline()
+    play_until(engine, 12850)
+    engine.end_baseline()
+    HALTING["EEG"].limit = 10**9
+
+
+LONG = {"normaliser": {"name": "baseline", "params": {"duration_s": 60.0}}}
+
+
+def test_baselines_that_the_operator_began_and_ended_come_back(tmp_path, monkeypatch):
+    chunks = {"eeg": eeg_chunks(58)}
+    path = record_session(tmp_path / "s", chunks, source_of=Halting, during=commanded, eeg=LONG)
+    for seed in range(3):
+        result = verify(path, seed=seed)
+        assert result.first is None
+        assert result.equal == {"eeg": 232}
+        assert result.unrecorded == 0
+    assert result.made > 40  # behind both ends, not between
+    facts = session_facts(open_recording(path))
+    told = [(event.kind, event.fields.get("at_sample")) for event in facts.events]
+    kinds = ("baseline_started", "baseline_ended", "command_refused", "marker")
+    assert [one for one in told if one[0] in kinds] == [
+        ("baseline_ended", 7000),
+        ("marker", None),
+        ("baseline_started", 8550),
+        ("command_refused", None),
+        ("baseline_ended", 12850),
+    ]
+    assert [text for _, text in facts.markers] == ["pause?"]
+    (marker,) = [event for event in facts.events if event.kind == "marker"]
+    assert marker.fields["origin"] == "operator"
+    # and it is these events that bring them back
+    fewer = tuple(kind for kind in recorded_session.CONTROLS if kind != "baseline_ended")
+    monkeypatch.setattr(recorded_session, "CONTROLS", fewer)
+    assert verify(path).first is not None
+
+
+def test_a_recorded_end_of_a_baseline_that_cannot_be_is_refused(tmp_path, monkeypatch):
+    def ended(engine):
+        play_until(engine, 7650)
+        engine.end_baseline()
+        HALTING["EEG"].limit = 10**9
+
+    chunks = {"eeg": eeg_chunks(34)}
+    path = record_session(tmp_path / "s", chunks, source_of=Halting, during=ended, eeg=LONG)
+    plain = recorded_session._control
+
+    def early(*arguments):
+        modality, (_, kind, line) = plain(*arguments)
+        return modality, (1000, kind, line)
+
+    monkeypatch.setattr(recorded_session, "_control", early)
+    with pytest.raises(
+        RecordingError, match=r"eeg: event 'baseline_ended' before sample 1000: .*at least 10"
+    ):
+        verify(path)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"wait_for_marker": True}, {"eeg": {"normaliser": {"name": "training"}}}]
+)
+def test_a_stage_refuses_to_end_what_is_no_baseline(options):
+    with pytest.raises(ValueError, match="baseline: "):
+        pipeline(**options).stages["eeg"].control("baseline_ended", {})
 
 
 class Changed:

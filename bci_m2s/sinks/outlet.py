@@ -21,6 +21,13 @@ import pylsl
 from bci_m2s.types import Estimate, Event, Status, StatusReport
 
 
+def source_id(session: Mapping[str, Any], part: str) -> str:
+    """Source id of one of a session's own streams: it begins with the session's id, so that whoever found
+    one of them finds the others.
+    """
+    return f"{session.get('session_id') or uuid.uuid4().hex}-{part}"
+
+
 class OutletSink:
     """Publishes estimates; irregular rate, because an estimate comes when its window is complete."""
 
@@ -49,7 +56,7 @@ class OutletSink:
             len(labels),
             pylsl.IRREGULAR_RATE,
             "float32",
-            uuid.uuid4().hex,
+            source_id(session, head),
         )
         info.set_channel_labels(labels)
         info.set_channel_units(units)

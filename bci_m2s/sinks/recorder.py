@@ -41,6 +41,7 @@ class RecorderState:
     problem : why nothing can be written now; "" when all is well
     free_bytes : free space; NaN when not known
     seconds_left : until the disk is full at the present rate; NaN when not known
+    elapsed_s : since the recording began
     """
 
     path: Path
@@ -51,6 +52,7 @@ class RecorderState:
     problem: str
     free_bytes: float
     seconds_left: float
+    elapsed_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Recorder:
         self, path: Path, clock: Callable[[], float], most_waiting_bytes: int = MOST_WAITING_BYTES
     ) -> None:
         self.path, self.clock = path, clock
+        self._begun_s = clock()
         self.failure: BaseException | None = None
         self._most_waiting_bytes = most_waiting_bytes
         # The bound is kept at the door, so the writer's own is wider. The thread's own from ``start`` on.
@@ -119,6 +122,7 @@ class Recorder:
 
     def start(self) -> None:
         """Start writing; what was handed over before is kept."""
+        self._begun_s = self.clock()
         self._sync_thread.start()
         self._thread.start()
 
@@ -175,6 +179,7 @@ class Recorder:
             self._problem(),
             self._free_bytes,
             self._growth.seconds_left(self._free_bytes),
+            self.clock() - self._begun_s,
         )
 
     def close(self, timeout_s: float = 5.0) -> None:

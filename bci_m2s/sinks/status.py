@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import uuid
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pylsl
 
+from bci_m2s.sinks.outlet import source_id
 from bci_m2s.types import Estimate, Event, StatusReport
 
 STATUS_TYPE = "bci_m2s-status"
+LAST_REPORT_S = 0.3
 
 
 class StatusSink:
@@ -32,7 +34,9 @@ class StatusSink:
     def open(self) -> None:
         """Offer the stream."""
         name = f"{self._session['outlet_name']}-status"
-        info = pylsl.StreamInfo(name, STATUS_TYPE, 1, pylsl.IRREGULAR_RATE, "string", uuid.uuid4().hex)
+        info = pylsl.StreamInfo(
+            name, STATUS_TYPE, 1, pylsl.IRREGULAR_RATE, "string", source_id(self._session, "status")
+        )
         info.set_channel_labels(["json"])
         info.desc().append_child_value("manufacturer", "bci_m2s")
         info.desc().append_child_value("session", json.dumps(self._session, default=str))
@@ -47,6 +51,12 @@ class StatusSink:
     def report(self, report: StatusReport) -> None:
         """Push one sample."""
         self._outlet.push_sample([json.dumps(report.values)], report.local_s)
+
+    def end(self, report: StatusReport) -> None:
+        """Push the last report of all, and stay a moment where somebody listens, so that it arrives."""
+        self.report(report)
+        if self._outlet.have_consumers():
+            time.sleep(LAST_REPORT_S)  # liblsl cannot say when a sample was delivered
 
     def close(self) -> None:
         """Withdraw the stream."""

@@ -1,0 +1,90 @@
+"""What a network's answer rests on: gradient × input, for each feature of a window.
+
+The question is how the log-probability of one class would change with the input, times the input itself
+(saliency: Simonyan, Vedaldi & Zisserman 2014, "Deep inside convolutional networks"; the product: Shrikumar,
+Greenside & Kundaje 2017, "Learning important features through propagating activation differences"). The
+input is standardised, so 0 is the training mean: a feature that lies at its mean, or is missing and was
+replaced by it, counts nothing.
+
+The log-probability is asked for, not the logit: a logit may rise together with those of all other classes,
+which changes no answer. The gradient of the log-probability leaves such a common part out. It shrinks as
+the probability nears 1, all features alike, so compare features within a window rather than windows.
+
+Limits. This is the slope at one point. The values add up to what the answer owes to the input (log p at the
+window minus log p at the training mean) only where the network is linear on the way there; this one is not.
+Layer normalisation and attention let features that say the same share the credit, or take it from each
+other. It says what this model used, and nothing about where in the brain an emotion comes from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bci_m2s.errors import DeviceError
+from bci_m2s.types import FloatArray
+
+
+def attribute(
+    network: nn.Module, window: NDArray[np.float32], head: str, class_index: int | None, temperature: float
+) -> FloatArray:
+    """``gradient_times_input`` of a window in memory, (T, F) → (F,) float64, wherever the network is.
+
+    On CUDA it runs in a stream of its own, so that inference need not wait behind it.
+
+    Raises
+    ------
+    DeviceError
+        The GPU failed, for want of memory too.
+    """
+    device = next(network.parameters()).device
+    try:
+        with torch.cuda.stream(_side_stream(device)):
+            point = torch.from_numpy(window).to(device)
+            return gradient_times_input(network, point, head, class_index, temperature).cpu().numpy()
+    except RuntimeError as problem:
+        if device.type == "cpu":
+            raise
+        first = str(problem).strip().splitlines()[0][:300]
+        raise DeviceError(f"{device}: attribution failed: {first}") from None
+
+
+def _side_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """A CUDA stream beside inference's own; None on the CPU."""
+    if device.type != "cuda":
+        return None
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.default_stream(device))  # the weights may only just be on their way
+    return stream
+
+
+def gradient_times_input(
+    network: nn.Module, window: Tensor, head: str, class_index: int | None, temperature: float
+) -> Tensor:
+    """Gradient × input of a class's calibrated log-probability, summed over the steps.
+
+    Leaves the network as it is: no gradient is kept in its weights, no mode is switched, nothing is cached
+    in it. So another thread may use the same network for inference at the same time.
+
+    Parameters
+    ----------
+    network : in eval mode, weights without gradients; see ``networks.Network``
+    window : (T, F) float32 on the network's device, standardised
+    head : which answer
+    class_index : which class; None for the most probable one
+    temperature : logits are divided by it
+
+    Returns
+    -------
+    (F,) float64 on the same device, in nats; signed: above 0 speaks for the class, below 0 against it
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        point = window[None].clone().requires_grad_(True)
+        # In float64 the part of a nearly certain class's gradient that is left does not round to zero.
+        logits = network(point)[head][0].double() / temperature
+        place = int(logits.argmax()) if class_index is None else class_index
+        answer = torch.log_softmax(logits, dim=0)[place]
+        (slope,) = torch.autograd.grad(answer, point)
+    return (slope[0].double() * window.double()).sum(dim=0)

@@ -1,0 +1,248 @@
+"""What the panel says of an estimate, in words and numbers. No Qt: this is the part that decides.
+
+Every text that comes from the network (class names, reasons, modalities) is cut to ``LONGEST_TEXT``.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from bci_m2s.types import UNKNOWN, FloatArray, Status
+
+STALE_S = 2.0  # an answer older than this is not shown any more
+LONGEST_TEXT = 200  # characters
+RATE_OVER = 41  # answers over which the rate is measured: 10 s at 4 Hz
+EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
+NO_ESTIMATE = "no estimate"
+WORDS = {
+    Status.FILLING: "window fills",
+    Status.SETTLING: "filters settle",
+    Status.BASELINE: "baseline is not complete",
+    Status.GAP: "samples are missing in the window",
+    Status.BAD_SIGNAL: "too much of the signal is bad",
+    Status.STALE: "the signal is silent",
+    Status.MISMATCH: "the stream is not what the model needs",
+    Status.FAILED: "inference failed",
+}
+SHOWN = {"eeg": "EEG", "ecg": "ECG", "emg": "EMG", "eda": "EDA", "ppg": "PPG"}
+_LEFT = re.compile(r"(\d+(?:\.\d+)?) s left")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One sample of an estimate stream, or the reason why it holds no estimate.
+
+    head : the question that is answered; modality : what made the answer
+    stamp_s : local LSL clock of the window's last sample, s
+    probabilities : (classes,) float64 from 0 to 1, all NaN where there is no estimate
+    confidence : the largest probability; age_ms : age of the newest sample when it was published
+    status : a ``Status`` or its number; unknown : too little confidence for an answer
+    reason : why there is no estimate, in words; "" lets the status speak
+    """
+
+    head: str
+    modality: str
+    stamp_s: float
+    probabilities: FloatArray
+    confidence: float
+    age_ms: float
+    status: Status | int
+    unknown: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer as it is shown.
+
+    headline, number : the largest words and the number beside them; detail : the line below the bars
+    tone : "ok", "muted" (expected, wait), "warn" or "bad"
+    place : index of the answer among the classes, -1 where there is none
+    shares : one probability a class, 0.01 steps; () where there is no estimate
+    left_s : what is left to wait, s, where that is known
+    """
+
+    headline: str
+    number: str = ""
+    detail: str = ""
+    tone: str = "ok"
+    place: int = -1
+    shares: tuple[float, ...] = ()
+    left_s: float | None = None
+
+
+@dataclass(slots=True)
+class Line:
+    """Newest answer of one line (a modality, or the chosen one) to one head, and when it was heard.
+
+    Moments are local LSL seconds; NaN before the first.
+    """
+
+    classes: tuple[str, ...]
+    answer: Answer | None = None
+    heard_s: float = math.nan
+    is_new: bool = False
+    stamps: deque[float] = field(default_factory=lambda: deque(maxlen=RATE_OVER))
+
+    def take(self, answer: Answer) -> None:
+        """Keep an answer; older ones are forgotten."""
+        self.answer, self.is_new = answer, True
+        if answer.status != Status.OK or not math.isfinite(answer.stamp_s):
+            return
+        if self.stamps and not 0 <= answer.stamp_s - self.stamps[-1] <= STALE_S:
+            self.stamps.clear()  # a rate across a hole would be none
+        self.stamps.append(answer.stamp_s)
+
+    def say(self, now_s: float) -> Said:
+        """What is to be shown at a moment; an old answer is never shown.
+
+        The silence is counted from the first call after an answer was taken, by the clock of the
+        caller. An estimate of a moment more than ``STALE_S`` ago is not shown either.
+        """
+        if self.is_new or math.isnan(self.heard_s):
+            self.heard_s, self.is_new = now_s, False
+        silent_s = now_s - self.heard_s
+        if self.answer is None:
+            return Said(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
+        words = ""
+        if silent_s > STALE_S:
+            words = f"no estimate for {duration(silent_s)}: nothing comes from the engine"
+        elif self.answer.status == Status.OK and now_s - self.answer.stamp_s > STALE_S:
+            words = f"the newest one is {duration(now_s - self.answer.stamp_s)} old"
+        if words:
+            return Said(NO_ESTIMATE, detail=words, tone="warn")
+        return say(self.answer, self.classes, self.rate_hz)
+
+    @property
+    def rate_hz(self) -> float:
+        """Estimates a second, measured from their stamps; NaN with fewer than two."""
+        span_s = self.stamps[-1] - self.stamps[0] if self.stamps else 0.0
+        return (len(self.stamps) - 1) / span_s if span_s > 0 else math.nan
+
+
+def say(answer: Answer, classes: Sequence[str], rate_hz: float = math.nan) -> Said:
+    """Put an answer into words.
+
+    Parameters
+    ----------
+    answer : the newest one
+    classes : names of the head's classes
+    rate_hz : estimates a second; NaN is not said
+
+    An answer whose probabilities do not fit the classes, or are no numbers, is no estimate.
+    """
+    if answer.status != Status.OK:
+        return _refusal(answer)
+    shares = np.asarray(answer.probabilities, dtype=np.float64).ravel()
+    if len(shares) != len(classes):
+        words = f"{len(shares)} probabilities came for {len(classes)} classes"
+        return Said(NO_ESTIMATE, detail=words, tone="warn")
+    if not len(shares) or not np.isfinite(shares).all():
+        return Said(NO_ESTIMATE, detail="the probabilities are no numbers", tone="warn")
+    place = -1 if answer.unknown else int(np.argmax(shares))
+    confidence = answer.confidence if math.isfinite(answer.confidence) else float(shares.max())
+    return Said(
+        headline=UNKNOWN if answer.unknown else limited(classes[place]).upper(),
+        number=f"{confidence:.2f}",
+        detail=_source(answer, rate_hz),
+        place=place,
+        shares=tuple(np.round(np.clip(shares, 0, 1), 2).tolist()),
+    )
+
+
+def _source(answer: Answer, rate_hz: float) -> str:
+    parts = [f"from {modality_name(answer.modality)}"] * bool(answer.modality)
+    parts += [f"age {milliseconds(answer.age_ms)}"] * math.isfinite(answer.age_ms)
+    parts += [f"{rate_hz:.2g} Hz"] * math.isfinite(rate_hz)
+    why = "confidence is below what the model demands\n" * bool(answer.unknown)
+    return why + " · ".join(parts)
+
+
+def _refusal(answer: Answer) -> Said:
+    known = answer.status in list(Status)
+    status = Status(answer.status) if known else Status.FAILED
+    words = answer.reason or (WORDS[status] if known else f"status {answer.status}")
+    tone = "muted" if status in EXPECTED else "bad" if known and status is Status.FAILED else "warn"
+    return Said(NO_ESTIMATE, detail=limited(words), tone=tone, left_s=seconds_left(words))
+
+
+def seconds_left(reason: str) -> float | None:
+    """What is left to wait, s, by a reason ("baseline, 12 s left"); None where it does not say."""
+    found = _LEFT.search(reason)
+    return float(found[1]) if found else None
+
+
+def limited(text: str, most: int = LONGEST_TEXT) -> str:
+    """A text on one line, at most `most` characters."""
+    flat = " ".join(str(text)[: 4 * most].split())
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+def modality_name(modality: str) -> str:
+    """A modality as people write it: "EEG", "eye", "EEG + eye"."""
+    return " + ".join(SHOWN.get(part, part) for part in limited(modality, 40).split("+"))
+
+
+def milliseconds(value_ms: float) -> str:
+    """An age that fits a glance: "6 ms", "1.4 s"."""
+    return f"{value_ms:.0f} ms" if value_ms < 1000 else f"{value_ms / 1000:.1f} s"
+
+
+def duration(seconds: float) -> str:
+    """A silence: "3 s", "2 min", "1 h 5 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@lru_cache(maxsize=256)
+def legible(colour: str, ground: str, least: float = 3.0) -> str:
+    """A colour moved towards black or white until it can be read on a ground.
+
+    Parameters
+    ----------
+    colour, ground : "#RRGGBB"
+    least : contrast to reach; 3 is what WCAG 2.2 (W3C 2023, criterion 1.4.3) asks of large text
+
+    Returns
+    -------
+    "#RRGGBB", of the same hue; the colour itself where it has contrast enough
+    """
+    rgb, end = _rgb(colour), np.full(3, 0.0 if luminance(ground) > 0.18 else 255.0)
+    for part in np.arange(0.0, 1.01, 0.05):
+        red, green, blue = np.rint((1 - part) * rgb + part * end).astype(int).tolist()
+        made = f"#{red:02X}{green:02X}{blue:02X}"
+        if contrast(made, ground) >= least:
+            break
+    return made
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours "#RRGGBB", from 1 to 21 (WCAG 2.2)."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a colour "#RRGGBB", from 0 to 1 (WCAG 2.2)."""
+    part = _rgb(colour) / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def _rgb(colour: str) -> FloatArray:
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)], dtype=np.float64)
+
+
+def tooltip(*lines: str) -> str:
+    """Text for a Qt tooltip, which would take a text with tags for HTML."""
+    return "<qt>" + "<br>".join(html.escape(limited(line)) for line in lines) + "</qt>"

@@ -1,0 +1,141 @@
+"""Starting the panel: checks, Qt, the window, and what happens to errors that nobody caught."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+from bci_m2s.panel.preflight import check_qt
+
+if TYPE_CHECKING:
+    from bci_m2s.panel.window import PanelWindow
+
+ORGANISATION, APPLICATION = "bci_m2s", "panel"
+LOG_BYTES = 1 << 20
+_log = logging.getLogger("bci_m2s.panel")
+
+
+@dataclass(frozen=True, slots=True)
+class PanelOptions:
+    """session : id of the session to show, "" for the newest; remote : also sessions of other machines,
+    view only; pipeline : file or name for a session that the panel starts, "" to look; theme : dark or
+    light, "" for the one of last time
+    """
+
+    session: str = ""
+    remote: bool = False
+    pipeline: str = ""
+    theme: str = ""
+
+
+def run_panel(options: PanelOptions) -> int:
+    """Show the panel until it is closed; returns the exit status. Raises UsageError (no display, no Qt)."""
+    check_qt()
+    from PyQt6.QtCore import QSettings
+    from PyQt6.QtWidgets import QApplication
+
+    from bci_m2s.panel.client import SessionClient
+    from bci_m2s.panel.window import PanelWindow
+
+    application = QApplication(sys.argv[:1])
+    application.setOrganizationName(ORGANISATION)
+    application.setApplicationName(APPLICATION)
+    folder = log_folder()
+    with log_to(folder / "panel.log"):
+        client = SessionClient(options.session, options.remote)
+        window = PanelWindow(client, QSettings(), options, folder)
+        with errors_shown(window), quit_on_signals():
+            window.show()
+            client.start()
+            try:
+                return int(application.exec())
+            finally:
+                window.shut_down()
+
+
+def log_folder() -> Path:
+    """Where the panel's log and that of engines which it starts are kept."""
+    from PyQt6.QtCore import QStandardPaths
+
+    kind = QStandardPaths.StandardLocation.AppLocalDataLocation
+    folder = Path(QStandardPaths.writableLocation(kind) or tempfile.gettempdir())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a home that cannot be written to
+        folder = Path(tempfile.mkdtemp(prefix="bci_m2s-panel-"))
+    return folder
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Write warnings and errors to a file, and to the standard error output."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    try:
+        handlers.append(RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"))
+    except OSError as problem:
+        print(f"the log {path} cannot be written: {problem.strerror}", file=sys.stderr)
+    root = logging.getLogger("bci_m2s")
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
+
+
+@contextmanager
+def errors_shown(window: PanelWindow) -> Iterator[None]:
+    """Errors that nobody caught go to the log and to the window's message line; the window stays.
+
+    Without this PyQt6 would end the process.
+    """
+    before, thread_before = sys.excepthook, threading.excepthook
+
+    def hook(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            window.close()
+            return
+        _log.error("unexpected error", exc_info=(kind, problem, trace))
+        window.unexpected.emit(f"{kind.__name__}: {problem}")  # a signal: any thread may fail
+
+    def thread_hook(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            hook(args.exc_type, args.exc_value, args.exc_traceback)
+
+    sys.excepthook, threading.excepthook = hook, thread_hook
+    try:
+        yield
+    finally:
+        sys.excepthook, threading.excepthook = before, thread_before
+
+
+@contextmanager
+def quit_on_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM close the panel. The window's timers give Python its turns to notice."""
+    from PyQt6.QtWidgets import QApplication
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        QApplication.closeAllWindows()
+        QApplication.exit(0)
+
+    kinds = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(kind, handle) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, old in zip(kinds, before, strict=True):
+            signal.signal(kind, old)

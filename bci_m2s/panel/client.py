@@ -1,0 +1,330 @@
+"""The panel's ear: finds a session on the network and keeps the latest of what it says.
+
+One thread serves the session's own streams (status, estimates, evidence), all of which are slow; each raw
+stream has a ``RawReader``. Nothing here waits for the window and nothing of the window waits for this: what
+nobody takes in time is thrown away, oldest first.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pylsl
+
+from bci_m2s.errors import StreamError
+from bci_m2s.panel.answers import Answer
+from bci_m2s.panel.facts import (
+    SessionFacts,
+    mapping,
+    number,
+    parse_object,
+    plain_text,
+    read_session,
+)
+from bci_m2s.panel.raw_reader import RawReader
+from bci_m2s.sources.lsl import Network, brief_info, local_clock
+from bci_m2s.sources.lsl_network import NO_ANSWER, refuse_absurd
+from bci_m2s.types import FloatArray, Status, StreamInfo
+
+EVERY_S = 0.05
+LOOK_EVERY_S = 0.5
+ASK_S = 0.5  # for a description
+CLOCK_EVERY_S = 5.0
+SILENT_AFTER_S = 3.0  # the engine reports once a second
+KEEP = 1000  # answers that nobody took
+MOST_SESSIONS = 32
+STATUS_TYPE, ANSWER_TYPE, EVIDENCE_TYPE = "bci_m2s-status", "Emotion", "bci_m2s-evidence"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSample:
+    """What an estimate rests on: gradient × input of each feature, (F,); head and class as indices."""
+
+    modality: str
+    stamp_s: float
+    values: FloatArray
+    head: int
+    class_index: int
+
+
+class SessionClient:
+    """Follows one session at a time; another one when it is gone.
+
+    Parameters
+    ----------
+    session_id : follow this one while it is there; "" for the newest
+    remote : also sessions of other machines
+    hostname : of this machine, as LSL tells it
+
+    Attributes
+    ----------
+    facts : of the session that is followed, None before one was found
+    status : newest status report, {} before the first; status_received_s : local time of it
+    sessions : every session that is on the network now
+    readers : raw streams by modality
+    ended : why the session ended, in its own words; "" while it did not
+    """
+
+    def __init__(self, session_id: str = "", remote: bool = False, hostname: str = "") -> None:
+        self._wanted, self._remote = session_id, remote
+        self._host = hostname or socket.gethostname()  # as liblsl does
+        self._network = Network()
+        self.facts: SessionFacts | None = None
+        self.status: Mapping[str, Any] = {}
+        self.status_received_s = math.nan
+        self.sessions: tuple[SessionFacts, ...] = ()
+        self.readers: dict[str, RawReader] = {}
+        self.ended = ""
+        self._known: dict[str, SessionFacts] = {}  # by uid of the status stream
+        self._asked_s: dict[str, float] = {}  # senders that did not describe themselves in time
+        self._choice = ""  # uid that the user picked
+        self._inlets: dict[str, _Inlet] = {}  # by uid
+        self._reasons: dict[tuple[str, str], str] = {}  # by modality and head
+        self._answers: deque[Answer] = deque(maxlen=KEEP)
+        self._evidence: deque[EvidenceSample] = deque(maxlen=16)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="panel-client", daemon=True)
+
+    # ---- for the window ----
+
+    def start(self) -> None:
+        """Begin to look around."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End all threads; within a second and a half."""
+        self._closing.set()
+        self._thread.join(1.5)
+
+    def follow(self, uid: str) -> None:
+        """Follow another one of ``sessions``."""
+        self._choice = uid
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the session should have reported and did not."""
+        return self.facts is not None and not local_clock() - self.status_received_s < SILENT_AFTER_S
+
+    def take_answers(self) -> list[Answer]:
+        """Estimates since the last call."""
+        return _taken(self._answers)
+
+    def take_evidence(self) -> list[EvidenceSample]:
+        """Evidence since the last call."""
+        return _taken(self._evidence)
+
+    # ---- the thread ----
+
+    def _run(self) -> None:
+        looked_s = -math.inf
+        while not self._closing.wait(EVERY_S):
+            try:
+                if time.monotonic() - looked_s >= LOOK_EVERY_S:
+                    looked_s = time.monotonic()
+                    self._look()
+                for uid, inlet in list(self._inlets.items()):
+                    if not inlet.serve():
+                        del self._inlets[uid]
+            except Exception:  # what a sender says must not end the display
+                _log.exception("the session could not be read")
+                self._closing.wait(0.5)
+        self._let_go()
+
+    def _look(self) -> None:
+        streams = self._network.streams()
+        briefs = {uid: brief_info(raw) for uid, raw in streams.items()}
+        self._meet(streams, briefs)
+        here = [self._known[uid] for uid in briefs if uid in self._known]
+        self.sessions = tuple(sorted(here, key=lambda facts: -facts.created_s))
+        chosen = self._chosen()
+        if chosen is not None and (self.facts is None or chosen.uid != self.facts.uid):
+            self._let_go()
+            self._begin(chosen)
+        if self.facts is not None:
+            self._subscribe(streams, briefs)
+
+    def _meet(self, streams: Mapping[str, Any], briefs: Mapping[str, StreamInfo]) -> None:
+        """Ask new sessions who they are; one that does not answer is asked again, not all the time."""
+        for uid, brief in briefs.items():
+            if brief.type != STATUS_TYPE or uid in self._known or len(self._known) >= MOST_SESSIONS:
+                continue
+            if not self._remote and brief.host != self._host:
+                continue
+            if time.monotonic() - self._asked_s.get(uid, -math.inf) < 2.0:
+                continue
+            self._asked_s[uid] = time.monotonic()
+            told = _told(streams[uid], brief)
+            if told is not None:
+                text = told.desc().child_value("session")
+                name = plain_text(brief.name).removesuffix("-status")
+                created_s = float(streams[uid].created_at())
+                self._known[uid] = read_session(text, uid, brief.host, created_s, name)
+        for uid in [uid for uid in self._known if uid not in briefs]:
+            del self._known[uid]
+
+    def _chosen(self) -> SessionFacts | None:
+        """Which session to follow now: the user's choice, the one asked for, else the one that we have
+        until it is gone, else the newest.
+        """
+        by_uid = {facts.uid: facts for facts in self.sessions}
+        if self._choice in by_uid:
+            return by_uid[self._choice]
+        for facts in self.sessions:
+            if self._wanted and facts.session_id == self._wanted:
+                return facts
+        if self.facts is not None and self.facts.uid in by_uid:
+            return self.facts
+        if self._wanted and self.facts is None:
+            return None  # it will come
+        return self.sessions[0] if self.sessions else None
+
+    def _begin(self, facts: SessionFacts) -> None:
+        self.status, self.status_received_s, self.ended = {}, local_clock(), ""
+        self._reasons.clear()
+        self._answers.clear()
+        self._evidence.clear()
+        self.readers = {
+            modality: RawReader(stream, self._network) for modality, stream in facts.streams.items()
+        }
+        self.facts = facts
+
+    def _let_go(self) -> None:
+        for reader in self.readers.values():
+            reader.close()
+        self.readers = {}
+        self._inlets.clear()
+
+    def _subscribe(self, streams: Mapping[str, Any], briefs: Mapping[str, StreamInfo]) -> None:
+        assert self.facts is not None
+        for uid, brief in briefs.items():
+            if uid in self._inlets or not self._is_ours(uid, brief):
+                continue
+            take = self._taker(streams[uid], brief)
+            if take is not None:
+                self._inlets[uid] = _Inlet(streams[uid], take)
+
+    def _is_ours(self, uid: str, brief: StreamInfo) -> bool:
+        assert self.facts is not None
+        if uid == self.facts.uid:
+            return True
+        if brief.host != self.facts.host or brief.type not in (ANSWER_TYPE, EVIDENCE_TYPE):
+            return False
+        return not self.facts.session_id or self.facts.session_id in brief.source_id
+
+    def _taker(self, raw: Any, brief: StreamInfo) -> Callable[[float, Any], None] | None:
+        """What takes the samples of a stream; None where it does not say what they are."""
+        assert self.facts is not None
+        if brief.type == STATUS_TYPE:
+            return self._take_status
+        told = _told(raw, brief)
+        if told is None:
+            return None
+        if brief.type == EVIDENCE_TYPE:
+            modality = plain_text(told.desc().child_value("modality"))
+            return lambda stamp_s, values: self._take_evidence(modality, stamp_s, values)
+        head = plain_text(told.desc().child_value("head"))
+        n_classes = brief.n_channels - 5
+        if head not in self.facts.heads or len(self.facts.heads[head]) != n_classes:
+            return None
+        return lambda stamp_s, values: self._take_answer(head, stamp_s, values)
+
+    def _take_status(self, stamp_s: float, values: Any) -> None:
+        del stamp_s
+        report = parse_object(values[0])
+        if not report:
+            return
+        self.status, self.status_received_s = report, local_clock()
+        self.ended = plain_text(report.get("ended"))
+        latest = report.get("latest")
+        for one in latest if isinstance(latest, list) else []:
+            one = mapping(one)
+            key = plain_text(one.get("modality")), plain_text(one.get("head"))
+            self._reasons[key] = plain_text(one.get("reason"))
+
+    def _take_answer(self, head: str, stamp_s: float, values: Any) -> None:
+        assert self.facts is not None
+        row = np.asarray(values, dtype=np.float64)
+        probabilities, (confidence, age_ms, status, voice, unknown) = row[:-5], row[-5:]
+        voices = self.facts.voices
+        place = int(number(voice, -1))
+        modality = voices[place] if 0 <= place < len(voices) else ""
+        code = int(number(status, -1))
+        ok = code == Status.OK and bool(np.isfinite(probabilities).all())
+        reason = "" if ok else self._reasons.get((modality, head), "")
+        self._answers.append(
+            Answer(
+                head=head,
+                modality=modality,
+                stamp_s=stamp_s,
+                probabilities=probabilities if ok else np.full(len(probabilities), math.nan),
+                confidence=float(confidence),
+                age_ms=float(age_ms),
+                status=code if not (code == Status.OK and not ok) else int(Status.FAILED),
+                unknown=unknown == 1,
+                reason=reason,
+            )
+        )
+
+    def _take_evidence(self, modality: str, stamp_s: float, values: Any) -> None:
+        row = np.asarray(values, dtype=np.float64)
+        head, class_index = (int(number(float(one), -1)) for one in row[-2:])
+        self._evidence.append(EvidenceSample(modality, stamp_s, row[:-2], head, class_index))
+
+    def reason_of(self, modality: str, head: str) -> str:
+        """Why there is no estimate of a line, as the newest status report says."""
+        return self._reasons.get((modality, head), "")
+
+
+class _Inlet:
+    """One slow stream of the session."""
+
+    def __init__(self, raw: Any, take: Callable[[float, Any], None]) -> None:
+        self._inlet = pylsl.StreamInlet(raw, max_buflen=10, recover=False, processing_flags=0)
+        self._take = take
+        self._offset_s, self._asked_s = 0.0, -math.inf
+
+    def serve(self) -> bool:
+        """Hand on what is there, in local time; false when the sender is gone."""
+        try:
+            if time.monotonic() - self._asked_s > CLOCK_EVERY_S:
+                self._asked_s = time.monotonic()
+                self._offset_s = float(self._inlet.time_correction(timeout=0.2))
+        except pylsl.util.TimeoutError:
+            pass
+        except pylsl.util.LostError:
+            return False
+        try:
+            while True:
+                values, stamp_s = self._inlet.pull_sample(timeout=0.0)
+                if stamp_s is None or not values:
+                    return True
+                self._take(stamp_s + self._offset_s, values)
+        except pylsl.util.LostError:
+            return False
+
+
+def _told(raw: Any, brief: StreamInfo) -> Any:
+    """What a sender tells of its stream; None when it does not answer or is absurd.
+
+    Its description lives as long as this object: pylsl's element only points into it.
+    """
+    try:
+        refuse_absurd(brief)
+        return pylsl.StreamInlet(raw, max_buflen=1, recover=False).info(timeout=ASK_S)
+    except (*NO_ANSWER, StreamError):
+        return None
+
+
+def _taken(queue: deque[Any]) -> list[Any]:
+    """Empty a queue that another thread fills."""
+    return [queue.popleft() for _ in range(len(queue))]

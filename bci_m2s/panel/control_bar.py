@@ -1,0 +1,108 @@
+"""The buttons, with their keys on them, and the field for a marker's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QFocusEvent, QKeyEvent
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from bci_m2s.panel.actions import SPECS
+from bci_m2s.panel.theme import SMALL, Theme, font
+from bci_m2s.types import LONGEST_MARKER
+
+ROWS = (("record", "baseline", "pause"), ("connect", "stop", "screenshot", "fullscreen", "theme", "help"))
+
+
+class MarkerField(QLineEdit):
+    """Free text; Enter writes it as a marker, Escape lets go of the keyboard."""
+
+    entered = pyqtSignal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setPlaceholderText("marker text, Enter writes it  (M)")
+        self.setMaxLength(LONGEST_MARKER)
+        self.setAccessibleName("Marker text")
+        self.returnPressed.connect(self._enter)
+
+    def _enter(self) -> None:
+        text = self.text().strip()
+        if text:
+            self.entered.emit(text)
+            self.clear()
+        self.clearFocus()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Escape gives the keys back to the window."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.clear()
+            self.clearFocus()
+            return
+        super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        """What stood there is replaced."""
+        super().focusInEvent(event)
+        self.selectAll()
+
+
+class ControlBar(QFrame):
+    """Buttons for the panel's actions; `field` takes free marker texts."""
+
+    def __init__(self, theme: Theme, actions: Mapping[str, QAction], markers: Sequence[QAction]) -> None:
+        super().__init__()
+        self.setProperty("view", True)
+        self._buttons: dict[str, QToolButton] = {}
+        self.field = MarkerField()
+        self.field.setFont(font(SMALL))
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(6, 6, 6, 6)
+        rows.setSpacing(4)
+        first = self._row(rows)
+        for name in ROWS[0]:
+            first.addWidget(self._button(name, actions[name]))
+        first.addWidget(self.field, 1)
+        marker_row = self._row(rows)
+        for action in markers:
+            marker_row.addWidget(self._button(action.objectName(), action))
+        last = self._row(rows)
+        for name in ROWS[1]:
+            last.addWidget(self._button(name, actions[name]))
+        self.set_theme(theme)
+
+    def _row(self, rows: QVBoxLayout) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        rows.addLayout(row)
+        return row
+
+    def _button(self, name: str, action: QAction) -> QToolButton:
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setFont(font(SMALL))
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._buttons[name] = button
+        self._label(name, action.text())
+        action.changed.connect(lambda: self._label(name, action.text()))
+        return button
+
+    def _label(self, name: str, text: str) -> None:
+        key = SPECS[name].key if name in SPECS else ""
+        self._buttons[name].setText(f"{text}  {key}" if key else text)
+
+    def button(self, name: str) -> QToolButton:
+        """The button of an action."""
+        return self._buttons[name]
+
+    def set_theme(self, theme: Theme) -> None:
+        """Redraw in other colours."""
+        self.setStyleSheet(
+            f"QToolButton {{ background: {theme.raised}; color: {theme.text};"
+            f" border: 1px solid {theme.grid}; border-radius: 4px; padding: 4px 6px; }}"
+            f"QToolButton:hover, QToolButton:focus {{ border-color: {theme.accent}; }}"
+            f"QToolButton:checked {{ background: {theme.accent}; color: {theme.background}; }}"
+            f"QToolButton:disabled {{ color: {theme.bad_trace}; }}"
+        )

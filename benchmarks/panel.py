@@ -1,0 +1,212 @@
+"""What the panel takes, and what it costs the engine beside it, in one run.
+
+    python benchmarks/panel.py [--peer PYTHON]
+
+Another process sends a simulated 62-channel headset at 1 kHz and an eye tracker; the live engine runs the
+demo's pipeline on both, with its outlets. In turn the panel is open beside it, as a process of its own that
+draws into memory at 1600 × 900, or it is not. Whose turn is first changes from round to round.
+
+``--peer`` names a Python that has mne-lsl; its viewer then shows the same headset, the panel closed, and
+its CPU is measured the same way. It needs a display, Xvfb for instance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from machine import describe_machine, load_now, load_warning
+from recording import Ages
+
+from bci_m2s import build
+from bci_m2s.connect import Surroundings, connect
+from bci_m2s.engine import Engine
+from bci_m2s.lsl_setup import lsl_on_this_machine
+
+STREAMS = ("eeg", "eye", "markers")
+WAYS = ("engine alone", "panel open")
+QUIET_S = 9.0  # until the first window is full, and the panel has opened
+SIZE = (1600, 900)
+END_S = 10.0
+
+
+def run_once(plan: build.Plan, predictor: build.Predictor, panel: bool, seconds: float) -> dict[str, float]:
+    """One session of `seconds` of full windows: ages in ms; CPU and frames of the panel."""
+    from bci_m2s.sources.lsl import local_clock
+
+    connected = connect(plan, Surroundings(local_clock, lambda _: None, lambda: False))
+    infos = {modality: source.info for modality, source in connected.sources.items()}
+    pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
+    for stage in pipeline.stages.values():  # a made-up person, so that the network has work from the start
+        n = len(stage.feature_names)
+        stage.adopt_baseline(np.zeros(n), np.ones(n))
+    session = build.describe_session(plan, infos, pipeline.device, "live")
+    ages = Ages()
+    sinks: list[Any] = [*build.make_sinks(plan, None, session, True), ages]
+    evidence = build.make_evidence(plan, predictor, pipeline, session)
+    engine = Engine(pipeline, connected.sources, sinks, connected.clock, evidence=evidence)
+    engine.start()
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch) / "frames.json"
+        child = start_child(session["session_id"], result) if panel else None
+        engine.wait(QUIET_S)
+        begun, cpu = len(ages.ages_s), cpu_s(child) if child else 0.0
+        engine.wait(seconds)
+        if child is not None:
+            found["cpu"] = (cpu_s(child) - cpu) / seconds
+            child.send_signal(signal.SIGTERM)
+            child.wait(END_S)
+            found |= json.loads(result.read_text())
+    known = 1e3 * np.array(ages.ages_s[begun:])
+    engine.finish()
+    if evidence is not None:
+        evidence.close()
+    if engine.failure is not None:
+        raise engine.failure
+    p50, p99 = np.percentile(known[np.isfinite(known)], [50, 99])
+    return {"p50_ms": p50, "p99_ms": p99, "n": len(known), **found}
+
+
+def start_child(session_id: str, result: Path) -> subprocess.Popen[bytes]:
+    """The panel in a process of its own, see ``show_panel``."""
+    command = [sys.executable, __file__, "--show", session_id, "--result", str(result)]
+    return subprocess.Popen(command, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
+
+
+def cpu_s(process: subprocess.Popen[bytes]) -> float:
+    """CPU time that a process and its children have taken."""
+    one = psutil.Process(process.pid)
+    return sum(sum(each.cpu_times()[:2]) for each in (one, *one.children(recursive=True)))
+
+
+def show_panel(session_id: str, result: Path) -> None:
+    """The child: the panel as users have it, with a clock at its frames."""
+    from PyQt6.QtCore import QSettings
+    from PyQt6.QtWidgets import QApplication
+
+    from bci_m2s.panel.app import PanelOptions, quit_on_signals
+    from bci_m2s.panel.client import SessionClient
+    from bci_m2s.panel.presenter import Presenter
+    from bci_m2s.panel.window import PanelWindow
+
+    begun: list[float] = []
+    plain = Presenter.frame
+
+    def timed(self: Presenter) -> None:
+        begun.append(time.perf_counter())
+        plain(self)
+
+    Presenter.frame = timed  # type: ignore[method-assign]
+    application = QApplication(["panel"])
+    store = QSettings(str(result.with_suffix(".ini")), QSettings.Format.IniFormat)
+    client = SessionClient(session_id)
+    window = PanelWindow(client, store, PanelOptions(session=session_id), result.parent)
+    window.resize(*SIZE)
+    window.show()
+    client.start()
+    with quit_on_signals():
+        application.exec()
+    shown = list(client.readers.values())
+    drawn = {
+        "received": sum(reader.received for reader in shown),
+        "dropped": sum(reader.dropped for reader in shown),
+    }
+    window.shut_down()
+    intervals_ms = 1e3 * np.diff(np.array(begun)[len(begun) // 3 :])  # the last part: all is open then
+    p50, p99 = np.percentile(intervals_ms, [50, 99])
+    frames = {"frames_hz": 1e3 / intervals_ms.mean(), "frame_p50_ms": p50, "frame_p99_ms": p99}
+    result.write_text(json.dumps({**frames, **drawn}))
+
+
+def measure_peer(python: str, stream: str, seconds: float) -> float:
+    """CPU of mne-lsl's viewer on the headset, in cores."""
+    command = [str(Path(python).with_name("mne-lsl")), "viewer", "--stream", stream]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(QUIET_S)
+        begun = cpu_s(child)
+        time.sleep(seconds)
+        return (cpu_s(child) - begun) / seconds
+    finally:
+        child.terminate()
+        child.wait(END_S)
+
+
+def compare(rounds: int, seconds: float, peer: str) -> None:
+    """Let both ways take turns and print what came out."""
+    from bci_m2s.sender_process import SenderProcess, SenderSpec
+
+    print(describe_machine())
+    print(f"62 channels at 1000 Hz and 5 at 120 Hz, {rounds} rounds of {seconds:g} s each, in turn")
+    results: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    loads = [load_now()]
+    with SenderProcess(SenderSpec(streams=STREAMS, simulated={"seed": 0}, wait_s=30.0)) as sender:
+        ids = {key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)}
+        plan = build.pinned(build.make_plan("demo"), ids)
+        predictor = build.make_predictor(plan, "cpu")
+        for number in range(rounds):
+            for way in WAYS if number % 2 else reversed(WAYS):
+                results[way].append(run_once(plan, predictor, way == WAYS[1], seconds))
+                loads.append(load_now())
+        peer_cpu = measure_peer(peer, sender.infos[0].name, seconds) if peer else None
+    print_results(results)
+    if peer_cpu is not None:
+        print(f"mne-lsl's viewer on the same headset: {100 * peer_cpu:.1f} % of a core")
+    print(f"\nload {min(loads):.1f}–{max(loads):.1f} (the benchmark's own included)")
+    if warning := load_warning(max(loads)):
+        print(warning)
+
+
+def print_results(results: dict[str, list[dict[str, float]]]) -> None:
+    """Medians of the rounds, then ratios: median, lowest and highest."""
+    print(f"\n{'engine, median of rounds':<26}{'p50 ms':>9}{'p99 ms':>9}{'windows':>9}")
+    for way, rounds in results.items():
+        p50, p99 = (np.median([one[key] for one in rounds]) for key in ("p50_ms", "p99_ms"))
+        print(f"{way:<26}{p50:>9.2f}{p99:>9.2f}{int(sum(one['n'] for one in rounds)):>9}")
+    cells = []
+    for key in ("p50_ms", "p99_ms"):
+        ratios = [b[key] / a[key] for a, b in zip(*results.values(), strict=True)]
+        cells.append(f"{np.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})")
+    print(f"with / without the panel: age p50 {cells[0]}, age p99 {cells[1]}")
+    print(
+        f"\n{'panel, each round':<26}{'CPU %':>9}{'frames/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'dropped':>9}"
+    )
+    for number, one in enumerate(results[WAYS[1]], start=1):
+        print(
+            f"{number:<26}{100 * one['cpu']:>9.1f}{one['frames_hz']:>10.1f}"
+            f"{one['frame_p50_ms']:>9.1f}{one['frame_p99_ms']:>9.1f}{int(one['dropped']):>9}"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description="What the panel takes, and what it costs the engine.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20.0, help="measured in each turn")
+    parser.add_argument("--peer", default="", help="a Python with mne-lsl, to measure its viewer too")
+    parser.add_argument("--show", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.show:
+        show_panel(options.show, options.result)
+        return
+    with suppress(KeyboardInterrupt), lsl_on_this_machine():
+        compare(options.rounds, options.seconds, options.peer)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
