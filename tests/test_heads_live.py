@@ -11,8 +11,8 @@ from small_sessions import EEG_INFO, Collector, ScriptedSource, contract, eeg, p
 
 from bci_m2s.contract import Contract, layout_order, save_model
 from bci_m2s.engine import Engine
-from bci_m2s.playback import replay_file
 from bci_m2s.play import Options
+from bci_m2s.playback import replay_file
 from bci_m2s.types import Chunk, Status
 
 AROUSAL = {"classes": ["low", "high"]}

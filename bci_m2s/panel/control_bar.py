@@ -12,7 +12,7 @@ from bci_m2s.panel.actions import SPECS
 from bci_m2s.panel.theme import SMALL, Theme, font
 from bci_m2s.types import LONGEST_MARKER
 
-ROWS = (("record", "baseline", "pause"), ("connect", "stop", "screenshot", "fullscreen", "theme", "help"))
+ROWS = (("record", "baseline", "pause"), ("connect", "stop", "screenshot", "theme", "fullscreen", "help"))
 
 
 class MarkerField(QLineEdit):
@@ -22,7 +22,7 @@ class MarkerField(QLineEdit):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setPlaceholderText("marker text, Enter writes it  (M)")
+        self.setPlaceholderText("marker text  M")
         self.setMaxLength(LONGEST_MARKER)
         self.setAccessibleName("Marker text")
         self.returnPressed.connect(self._enter)
@@ -101,7 +101,7 @@ class ControlBar(QFrame):
         """Redraw in other colours."""
         self.setStyleSheet(
             f"QToolButton {{ background: {theme.raised}; color: {theme.text};"
-            f" border: 1px solid {theme.grid}; border-radius: 4px; padding: 4px 6px; }}"
+            f" border: 1px solid {theme.grid}; border-radius: 4px; padding: 4px 4px; }}"
             f"QToolButton:hover, QToolButton:focus {{ border-color: {theme.accent}; }}"
             f"QToolButton:checked {{ background: {theme.accent}; color: {theme.background}; }}"
             f"QToolButton:disabled {{ color: {theme.bad_trace}; }}"

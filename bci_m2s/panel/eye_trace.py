@@ -216,7 +216,8 @@ class EyeTraceView(QFrame):
         value = QRectF(0, box.center().y() - line / 2, box.width(), line)
         said, text = self._said(row)
         if box.height() < 2 * line:  # one line for both
-            text = f"{row.name.removeprefix('gaze ')} {text}" if row.kind == "gaze" else text
+            name = row.name.removeprefix("gaze ") if row.kind == "gaze" or text == "–" else ""
+            text = f"{name} {text}".strip()  # a unit says what a pupil is; there is no room for both
         else:
             value.translate(0, line / 2)
             self._draw_name(painter, row, value.translated(0, -line))
@@ -229,7 +230,7 @@ class EyeTraceView(QFrame):
         states = [self._states[one] for i in row.channels if (one := self._labels[i]) in self._states]
         known = self._values[list(row.channels)]
         known = known[~np.isnan(known)]
-        if states or not len(known):
+        if states or not len(known) or self.canvas.is_silent:
             return bool(states), states[0][:8] if states else "–"
         return False, f"{_rounded(float(known.mean()))} {row.unit}".rstrip()
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QBoxLayout, QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 MAP_MIN_WIDTH, MAP_MIN_HEIGHT = 1500, 800
 SIDE_BY_SIDE_MIN_WIDTH = 1100
+LATENCY_WIDTH = 190
 
 
 class Arrangement(QWidget):
@@ -69,16 +70,19 @@ class Arrangement(QWidget):
         self._pages = QStackedWidget()
         self._pages.addWidget(empty)
         self._pages.addWidget(session)
-        bottom = QHBoxLayout()
-        bottom.addWidget(table, 5)
-        bottom.addWidget(latency, 2)
-        bottom.addWidget(controls, 4)
+        latency.setMinimumWidth(LATENCY_WIDTH)
+        facts = QHBoxLayout()
+        facts.addWidget(table, 6)
+        facts.addWidget(latency, 1)
+        self._bottom = QHBoxLayout()
+        self._bottom.addLayout(facts, 7)
+        self._bottom.addWidget(controls, 3)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
         layout.addWidget(status)
         layout.addWidget(self._pages, 1)
-        layout.addLayout(bottom)
+        layout.addLayout(self._bottom)
         layout.addWidget(messages)
 
     def show_session(self, shown: bool) -> None:
@@ -105,6 +109,8 @@ class Arrangement(QWidget):
         width, height = self.width(), self.height()
         side_by_side = width >= SIDE_BY_SIDE_MIN_WIDTH
         self.main.setOrientation(Qt.Orientation.Horizontal if side_by_side else Qt.Orientation.Vertical)
+        way = QBoxLayout.Direction
+        self._bottom.setDirection(way.LeftToRight if side_by_side else way.TopToBottom)
         has_map = width >= MAP_MIN_WIDTH and height >= MAP_MIN_HEIGHT
         self._head_map.setVisible(has_map)
         self._plane.setVisible(self._wants_plane)

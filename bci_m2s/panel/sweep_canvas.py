@@ -143,6 +143,11 @@ class SweepCanvas(QWidget):
             self.update()
         self._silent_s = silent_s
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether samples have been missing for a second: what came last is old."""
+        return self._silent_s >= 1
+
     def add_marker(self, local_s: float, text: str) -> None:
         """Show a marker, a line with text, until the sweep passes over it."""
         if math.isfinite(local_s):
@@ -278,7 +283,7 @@ class SweepCanvas(QWidget):
         """Why nothing moves: in a corner when it was asked for, else where it cannot be missed."""
         if self._paused:
             self._paint_plate(painter, "paused", font(bold=True), corner=True)
-        elif self._silent_s >= 1:
+        elif self.is_silent:
             self._paint_plate(painter, f"no samples for {int(self._silent_s)} s", font(LARGE, bold=True))
 
     def _paint_plate(self, painter: QPainter, text: str, letters: QFont, corner: bool = False) -> None:

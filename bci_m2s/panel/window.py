@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from bci_m2s.panel.client import SessionClient
 
 FRAME_MS, NUMBERS_MS, MAPS_MS = 31, 250, 1000
-SIZE = (1600, 900)
+SIZE = (1920, 1080)  # on screens that are wider than this
+LARGEST_WIDTH = 2000
 
 
 class PanelWindow(QMainWindow):
@@ -217,7 +218,10 @@ class PanelWindow(QMainWindow):
         if self.remembered.geometry.isEmpty() or not self.restoreGeometry(self.remembered.geometry):
             screen = QApplication.primaryScreen()
             room = screen.availableGeometry() if screen is not None else self.rect()
-            self.resize(min(SIZE[0], room.width()), min(SIZE[1], room.height()))
+            if room.width() <= LARGEST_WIDTH:
+                self.setGeometry(room)
+            else:
+                self.resize(*SIZE)
         for name, splitter in self._splitters().items():
             state = self.remembered.splitters.get(name)
             if state is not None and splitter.restoreState(state):
