@@ -132,13 +132,21 @@ def show_panel(session_id: str, result: Path) -> None:
 
 
 def measure_peer(python: str, stream: str, seconds: float) -> float:
-    """CPU of mne-lsl's viewer on the headset, in cores."""
+    """CPU of mne-lsl's viewer on the headset, in cores. It gets our liblsl: its own saw no stream."""
+    import pylsl.lib
+
     command = [str(Path(python).with_name("mne-lsl")), "viewer", "--stream", stream]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    surroundings = {key: value for key, value in os.environ.items() if key != "QT_QPA_PLATFORM"}
+    surroundings["MNE_LSL_LIB"] = pylsl.lib.lib._name
+    child = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=surroundings
+    )
     try:
         time.sleep(QUIET_S)
         begun = cpu_s(child)
         time.sleep(seconds)
+        if child.poll() is not None:
+            raise SystemExit(f"{command[0]} ended with status {child.returncode}")
         return (cpu_s(child) - begun) / seconds
     finally:
         child.terminate()
