@@ -46,6 +46,8 @@ class Beside:
     def __exit__(self, *_error: object) -> None:
         if self._server is not None:
             self._server.close()
+        if self._panel is not None:
+            self._panel.leave()
 
     def attend(self, engine: Engine) -> None:
         """Commands go to this engine from now on."""

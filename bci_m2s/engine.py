@@ -49,7 +49,7 @@ WRITER_END_S = 0.4
 RECORDER_END_S = 5.0
 EVIDENCE_END_S = 0.5
 LEAVE_S = 2.0
-MARK_S = 1.0  # a reader takes a marker at once; one that does not never will
+MARK_S = 3.0  # a reader takes a marker at once; while takes change it waits for the next one's reader
 TOLD_MARKERS = 20  # in a report
 
 
@@ -121,7 +121,8 @@ class Engine:
         self._reported: tuple[float, object] = (-math.inf, None)  # when, and what stood then
         self._stuck, self._lost_results = False, list[str]()  # of files that were let go of before the end
         self.tally = Tally(self._work.heads)
-        self.history = history or History(self._work.heads)
+        hop_s = pipeline.hop_s if pipeline is not None else 1.0
+        self.history = history or History(self._work.heads, hop_s)
 
     # ---- life ----
 
@@ -231,9 +232,12 @@ class Engine:
     # ---- commands, from any thread; each raises CommandError where it is refused ----
 
     def mark(self, text: str) -> str:
-        """Write a marker of the operator's; returns when it is on its way into the recording."""
-        if self._operator is None or self._workers.stop.is_set():
-            raise CommandError("this session takes no markers of the operator's now")
+        """Write a marker of the operator's; returns when it is on its way into the recording.
+
+        At the end of a run it waits for the next one of the session, with the stamp of this moment.
+        """
+        if self._operator is None:
+            raise CommandError("this session takes no markers of the operator's")
         self._operator.put(text, MARK_S)
         return f"marker {printable(text[:40])!r} written"
 

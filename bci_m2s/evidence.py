@@ -62,11 +62,14 @@ class Evidence:
             self._latest[window.modality] = _Offer(window.features.values, answers, last_sample_s)
 
     def start(self, stop: threading.Event, tell: Tell) -> None:
-        """Begin a thread that ends when `stop` is set; none once something failed, or while one hangs."""
-        if self.problem or not self.join(0.0):
+        """Begin a thread that ends when `stop` is set; none once something failed. While one of an engine
+        before is still busy, or hangs, the new one waits for it: two never compute at once.
+        """
+        if self.problem:
             return
         self._latest.clear()  # nothing of the engine before
-        self._thread = threading.Thread(target=self._run, args=(stop, tell), name="evidence", daemon=True)
+        arguments = (self._thread, stop, tell)
+        self._thread = threading.Thread(target=self._run, args=arguments, name="evidence", daemon=True)
         self._thread.start()
 
     def join(self, timeout_s: float) -> bool:
@@ -80,9 +83,12 @@ class Evidence:
         for outlet in self._outlets.values():
             outlet.close()
 
-    def _run(self, stop: threading.Event, tell: Tell) -> None:
+    def _run(self, before: threading.Thread | None, stop: threading.Event, tell: Tell) -> None:
+        while before is not None and before.is_alive():
+            if stop.wait(self._every_s):
+                return
         try:
-            while not stop.wait(self._every_s):
+            while not stop.wait(self._every_s) and not self.problem:
                 for modality, outlet in self._outlets.items():
                     offer = self._latest.pop(modality, None)
                     if offer is not None and outlet.wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections import deque
@@ -16,6 +17,7 @@ from bci_m2s.types import Estimate, FloatArray, Status
 MOST_BINS = 2000
 FIRST_BIN_S = 1.0
 MOST_MARKERS = 1000
+LONGEST_TOLD = 200  # characters of a marker; recordings have it whole
 BY_THE_CLOCK = (Status.STALE, Status.FAILED)  # said once a second, where others come with every hop
 DIGITS = 4
 
@@ -62,9 +64,9 @@ class History:
             self._lines[key].add(max(0, place), estimate, weight)
 
     def mark(self, local_s: float, text: str, origin: str) -> None:
-        """Take a marker. local_s : local clock, s."""
+        """Take a marker, cut at ``LONGEST_TOLD`` characters. local_s : local clock, s."""
         with self._lock:
-            self._markers.append((local_s, text, origin))
+            self._markers.append((local_s, text[:LONGEST_TOLD], origin[:LONGEST_TOLD]))
 
     def newest_markers(self, most: int) -> list[tuple[float, str, str]]:
         """The newest markers, oldest first: (local time, text, origin)."""
@@ -80,13 +82,14 @@ class History:
         ``heads``: the first line again, all there is in most sessions; ``markers``: the newest as
         [local_s, text, origin].
         """
-        with self._lock:
-            lines: dict[str, dict[str, Any]] = {}
-            for (line, head), bins in self._lines.items():
-                told = bins.as_json(self._begun_s, self._bin_s)
-                lines.setdefault(line, {})[head] = {"classes": list(self._heads[head]), **told}
-            markers = [[_rounded(when_s), text, origin] for when_s, text, origin in self._markers]
-            bin_s = self._bin_s
+        with self._lock:  # an answer that is being published must not wait for the words
+            kept, begun_s, bin_s = copy.deepcopy(self._lines), self._begun_s, self._bin_s
+            marked = list(self._markers)
+        lines: dict[str, dict[str, Any]] = {}
+        for (line, head), bins in kept.items():
+            told = bins.as_json(begun_s, bin_s)
+            lines.setdefault(line, {})[head] = {"classes": list(self._heads[head]), **told}
+        markers = [[_rounded(when_s), text, origin] for when_s, text, origin in marked]
         heads = next(iter(lines.values()), {})
         return {"bin_s": bin_s, "heads": heads, "lines": lines, "markers": markers}
 

@@ -120,7 +120,7 @@ class Inference:
         except (DeviceError, ModelError) as problem:
             self._go_on_without(problem)
         self._carry_out()  # markers that came at the end
-        self._orders.end("the session has ended")
+        self._orders.end("the session has ended, or a recording is about to begin: then try again")
         self._say("stopped", "engine stopped")
 
     def _go_on_without(self, problem: BciM2sError) -> None:

@@ -30,7 +30,8 @@ class Orders:
         Raises
         ------
         CommandError
-            `what` raised it, the thread has ended, or it did not come to it in time. Then it is never done.
+            `what` raised it, the thread has ended, or it did not come to it in time. Then it is never done,
+            unless the message says that it has begun.
         """
         answer: Future[str] = Future()
         self._waiting.put((what, answer))
@@ -40,9 +41,13 @@ class Orders:
         try:
             return answer.result(timeout_s)
         except LateError:
-            if not answer.cancel():  # it began at the last moment
-                return answer.result(timeout_s)
-            raise CommandError(f"the engine did not come to it within {timeout_s:g} s; not done") from None
+            if answer.cancel():
+                words = f"the engine did not come to it within {timeout_s:g} s; not done"
+                raise CommandError(words) from None
+        try:
+            return answer.result(timeout_s)  # it began at the last moment
+        except LateError:
+            raise CommandError(f"begun, but not done after {2 * timeout_s:g} s; see the terminal") from None
 
     def carry_out(self, refused: Callable[[str], None]) -> None:
         """Do what is waiting. refused : told in words of each CommandError. By the owning thread."""

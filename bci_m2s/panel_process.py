@@ -78,8 +78,14 @@ class PanelProcess:
             self.process.wait(wait_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            with suppress(subprocess.TimeoutExpired):  # it hangs in a driver
+                self.process.wait(END_S)
         self._drop_log()
+
+    def leave(self) -> None:
+        """Let it stay, on its own: nobody will read what it prints."""
+        if self.process.poll() is None:
+            self._drop_log()
 
     def _drop_log(self) -> None:
         with suppress(OSError):

@@ -17,7 +17,7 @@ from bci_m2s.baseline_file import adopt_baseline
 from bci_m2s.beside import Beside
 from bci_m2s.connect import Connected
 from bci_m2s.engine import Engine
-from bci_m2s.errors import StreamError
+from bci_m2s.errors import OutputError, StreamError
 from bci_m2s.live import deadline, show
 from bci_m2s.lsl_setup import LslSession
 from bci_m2s.sinks import Sink
@@ -100,7 +100,10 @@ def play(
             console.print(take.folder.warning, style="yellow")
         unclaimed.pop_all()
         closing.callback(lambda: takes.now.engine.close_sources())
-        with Beside(session["session_id"], takes, console, options.panel) as beside:
+        panel = options.panel and plan.settings.outlet.enabled
+        if options.panel and not panel:
+            console.print(f"no panel: {plan.path.name}: outlet.enabled is false, so it had nothing to draw")
+        with Beside(session["session_id"], takes, console, panel) as beside:
             try:
                 _play_takes(takes, options, console, stop, beside)
             finally:
@@ -152,6 +155,7 @@ def _play_takes(
 ) -> None:
     """Run takes until the session is over. Raises what an engine thread raised."""
     end, title = deadline(options.duration_s), takes.model
+    lost: BaseException | None = None  # what an earlier take could not write: no reason to stop at once
     while True:
         take = takes.now
         try:
@@ -162,21 +166,27 @@ def _play_takes(
         finally:
             take.engine.finish(keep_sources=True)
             _complete(takes, options, console)
-        if reason := _why_over(take.engine, stop, end, options.duration_s):
+        failure = take.engine.failure
+        if isinstance(failure, OutputError) and takes.is_switching:
+            console.print(f"of the take before: {failure}", style="yellow")
+            lost, failure = lost or failure, None
+        if reason := _why_over(take.engine, failure, stop, end, options.duration_s):
             break
         if takes.next() is None:
             reason = "stopped by the operator"
             break
         console.print(takes.describe())
     takes.end(reason)
-    if take.engine.failure is not None:
-        raise take.engine.failure
+    if failure := lost or failure:
+        raise failure
 
 
-def _why_over(engine: Engine, stop: threading.Event, end: float, duration_s: float) -> str:
+def _why_over(
+    engine: Engine, failure: BaseException | None, stop: threading.Event, end: float, duration_s: float
+) -> str:
     """Why a session cannot go on after a run, "" where it can."""
-    if engine.failure is not None:
-        return f"failed: {engine.failure}"
+    if failure is not None:
+        return f"failed: {failure}"
     if stop.is_set():
         return "stopped at the terminal"
     if time.monotonic() >= end:

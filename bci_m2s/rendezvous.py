@@ -43,12 +43,25 @@ def checked_id(session_id: str) -> str:
 
 
 def folder_path() -> Path:
-    """``bci_m2s`` in XDG_RUNTIME_DIR where that is a folder, else ``bci_m2s-USER`` in the temporary one."""
+    """``bci_m2s`` in XDG_RUNTIME_DIR where that is this user's own (``sudo`` may pass on someone else's),
+    else ``bci_m2s-USER`` in the temporary folder. Raises CommandError where there is none.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if runtime and Path(runtime).is_dir():
+    if runtime and _is_own_folder(Path(runtime)):
         return Path(runtime) / "bci_m2s"
     user = "user" if sys.platform == "win32" else str(os.getuid())
-    return Path(tempfile.gettempdir()) / f"bci_m2s-{user}"
+    try:
+        return Path(tempfile.gettempdir()) / f"bci_m2s-{user}"
+    except OSError as problem:
+        raise CommandError(f"no folder for temporary files: {problem.strerror}") from None
+
+
+def _is_own_folder(path: Path) -> bool:
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and (sys.platform == "win32" or found.st_uid == os.getuid())
 
 
 def make_folder() -> Path:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,12 @@ from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.history import History
 from bci_m2s.pipeline import Pipeline
 from bci_m2s.sinks import Sink
+from bci_m2s.take_folders import Folder, Folders
 from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
     from bci_m2s.evidence import Evidence
-    from bci_m2s.sinks.recorder import Recorder
 
-SESSIONS = Path("sessions")  # under the current folder, for recordings that were given no folder
 SWITCH_S = 4.5  # longest that the operator waits for a take to begin
 
 
@@ -52,18 +50,6 @@ class Shared:
     def infos(self) -> dict[str, StreamInfo]:
         """Streams by modality."""
         return {modality: source.info for modality, source in self.connected.sources.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """Where a take's results go. session : what ``session.yaml`` in it holds; recorder : None where raw
-    samples are not kept; warning : of a disk that is nearly full
-    """
-
-    path: Path
-    session: Mapping[str, Any]
-    recorder: Recorder | None
-    warning: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,7 +77,7 @@ class Takes:
     Parameters
     ----------
     shared : what all takes have in common
-    root : folder of the session's results; None: one under ``SESSIONS``, made when it is needed
+    root : folder of the session's results; None: see ``Folders``
 
     Attributes
     ----------
@@ -101,20 +87,26 @@ class Takes:
     """
 
     def __init__(self, shared: Shared, root: Path | None) -> None:
-        self._shared, self._root = shared, root
-        self._begun_s = shared.connected.clock()
-        self._n_folders = 0
+        self._shared, clock = shared, shared.connected.clock
+        self._begun_s = clock()
+        infos = list(shared.infos.values())
+        self._folders = Folders(root, shared.plan.path.stem, shared.session, infos, clock)
         self._history: History | None = None  # of the whole session
         self._command = threading.Lock()  # one command at a time
         self._files = threading.Lock()  # a folder is closed once: by a command or by the end of its take
         self._change = threading.Condition()  # guards what follows
-        self._wanted: Folder | None = None  # of the next take
+        self._wanted: Folder | None = None  # of the next take, until that is made
         self._running: Take | None = None
         self._stopped = False
         self.ended, self.takes_commands = "", False
         self.now: Take
 
     # ---- for the session ----
+
+    @property
+    def is_switching(self) -> bool:
+        """Whether another take is wanted."""
+        return self._wanted is not None
 
     @property
     def model(self) -> str:
@@ -128,8 +120,7 @@ class Takes:
 
     def first(self, pipeline: Pipeline, record: bool) -> Take:
         """The first take, not started; it writes into `root` where there is one. Raises OutputError."""
-        folder = self._open(self._root, record) if self._root is not None else None
-        self.now = self._make(pipeline, folder)
+        self.now = self._make(pipeline, self._folders.first(record))
         return self.now
 
     def began(self) -> None:
@@ -147,23 +138,30 @@ class Takes:
     def next(self) -> Take | None:
         """Another take where one is wanted; the one before is finished. It adopts the person's baseline."""
         with self._change:
-            folder, self._wanted = self._wanted, None
-        if folder is None or self._stopped:
+            folder = None if self._stopped else self._wanted
+        if folder is None:
             return None
         shared = self._shared
         pipeline = build.make_pipeline(shared.plan, shared.predictor, shared.infos, shared.connected.clock)
         for modality, stage in self.now.pipeline.stages.items():
-            statistics = stage.normaliser.statistics()
+            statistics, again = stage.normaliser.statistics(), pipeline.stages[modality]
             if statistics is not None:
-                pipeline.stages[modality].adopt_baseline(*statistics)
+                again.adopt_baseline(*statistics)
+            elif (stage.baseline[0], again.baseline[0]) == ("collecting", "waiting"):
+                again.start_baseline()  # its marker has come already
         self.now = self._make(pipeline, folder)
+        with self._change:
+            self._wanted = None
         return self.now
 
     def end(self, reason: str) -> None:
         """No take follows; whoever waits for one is told the reason. The first reason stands."""
         with self._change:
+            folder, self._wanted = self._wanted, None
             self.ended = self.ended or reason
             self._change.notify_all()
+        if folder is not None:
+            folder.abandon()
 
     def about(self) -> dict[str, Any]:
         """What status reports say of all this."""
@@ -196,17 +194,21 @@ class Takes:
         with self._command:
             take = self.now
             self._refuse_to_record(take)
-            folder = self._open(build.make_folder(self._next_path()), record=True)
+            if self.is_switching:
+                raise CommandError("a recording is about to begin; see the terminal")
+            folder = self._folders.next()
             with self._change:
-                self._wanted = folder
-                take.engine.request_stop()
-                self._change.wait_for(
-                    lambda: bool(self.ended) or self._running not in (None, take), SWITCH_S
-                )
-                if self.ended and folder.recorder is not None:
-                    folder.recorder.close()
+                too_late = bool(self.ended)
+                if not too_late:
+                    self._wanted = folder
+                    take.engine.request_stop()
+                    self._change.wait_for(
+                        lambda: bool(self.ended) or self._running not in (None, take), SWITCH_S
+                    )
+            if too_late:
+                folder.abandon()
             self._refuse_to_record(take)
-            if self._running is take:
+            if self._running in (None, take):
                 raise CommandError(f"the recording has not begun after {SWITCH_S:g} s; see the terminal")
         return f"recording into {folder.path}" + (f"; {folder.warning}" if folder.warning else "")
 
@@ -269,31 +271,7 @@ class Takes:
             history=self._history,
         )
         self._history = engine.history
-        return Take(self._n_folders, folder, pipeline, engine, files)
-
-    def _open(self, path: Path, record: bool) -> Folder:
-        """Make an empty folder ready for a take. Raises OutputError."""
-        shared, recorder, warning = self._shared, None, ""
-        if record:
-            infos = list(shared.infos.values())
-            recorder, warning = build.make_recorder(path, infos, shared.connected.clock)
-        begun_utc = datetime.now(UTC).isoformat(timespec="seconds")
-        session = {**shared.session, "take": self._n_folders + 1, "begun_utc": begun_utc}
-        try:
-            build.write_session(path, session)
-        except OutputError:
-            if recorder is not None:
-                recorder.close()
-            raise
-        self._n_folders += 1
-        return Folder(path, session, recorder, warning)
-
-    def _next_path(self) -> Path:
-        if self._root is None:
-            self._root = _new_root(self._shared.plan.path.stem)
-        if self._n_folders or _in_use(self._root):  # a first try may have failed in it
-            return _unused(self._root, "take-{}", max(2, self._n_folders + 1))
-        return self._root
+        return Take(self._folders.made, folder, pipeline, engine, files)
 
     def _close_folder(self, take: Take) -> Path | None:
         with self._files:
@@ -301,20 +279,3 @@ class Takes:
             if folder is not None:
                 save_baseline(folder.path / "baseline.json", take.pipeline, self.model)
         return folder.path if folder is not None else None
-
-
-def _new_root(name: str) -> Path:
-    stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H%M%S")
-    first = SESSIONS / f"{stamp}-{name}"
-    return first if not _in_use(first) else _unused(SESSIONS, f"{stamp}-{name}-{{}}", 2)
-
-
-def _unused(root: Path, pattern: str, number: int) -> Path:
-    """The first of numbered folders that holds nothing."""
-    while _in_use(path := root / pattern.format(number)):
-        number += 1
-    return path
-
-
-def _in_use(path: Path) -> bool:
-    return path.exists() and (not path.is_dir() or any(path.iterdir()))

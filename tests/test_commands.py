@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from bci_m2s.engine import Engine
 from bci_m2s.errors import CommandError, DeviceError
 from bci_m2s.sinks.recorder import Recorder
 from bci_m2s.sources.operator import OperatorMarkers
-from bci_m2s.types import Chunk
+from bci_m2s.types import Chunk, Status
 
 LIMIT_S = 20.0
 LONG = {"normaliser": {"name": "baseline", "params": {"duration_s": 60.0}}}
@@ -281,3 +282,15 @@ def test_through_the_pipe(tmp_path_factory, monkeypatch):
             assert client.ask({"do": "stop"}) == {"ok": True, "said": "the session ends"}
         wait_until(lambda: "marker" in kinds(sink))
         assert engine.wait(LIMIT_S)
+
+
+def test_history_knows_how_often_an_answer_comes():
+    """A second of silence weighs as much as a second of answers, also where these come once a second."""
+    made = pipeline()
+    made.hop_s = 1.0
+    engine = Engine(made, {"eeg": Patient(EEG_INFO)}, [Collector()], time.monotonic)
+    for second, status in enumerate((Status.STALE, Status.GAP)):
+        for one in made.no_estimates("eeg", status, "silent"):
+            engine.history.add(replace(one, stamps=replace(one.stamps, published_s=float(second))))
+    (bins,) = engine.history._lines.values()
+    assert bins._all[:2].tolist() == [1.0, 1.0]

@@ -359,3 +359,27 @@ def test_a_path_that_is_too_long_for_a_socket_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
     with pytest.raises(CommandError, match="expected 100 at most for a socket"):
         ControlServer(ID, echo)
+
+
+def test_a_runtime_folder_of_someone_else_is_not_used(monkeypatch, tmp_path):
+    """``sudo -E`` hands it on: what root made there would shut its owner out."""
+    folder = rendezvous.folder_path()
+    assert folder.name == "bci_m2s"
+    monkeypatch.setattr(rendezvous.tempfile, "gettempdir", lambda: str(tmp_path))
+    uid = os.getuid() + 1
+    monkeypatch.setattr(rendezvous.os, "getuid", lambda: uid)
+    assert rendezvous.folder_path() == tmp_path / f"bci_m2s-{uid}"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
+    assert rendezvous.folder_path() == tmp_path / f"bci_m2s-{uid}"
+
+
+def test_without_any_folder_for_temporary_files_it_is_refused_in_words(monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr(rendezvous.tempfile, "gettempdir", nowhere)
+    with pytest.raises(CommandError, match="temporary files: No usable temporary directory"):
+        ControlServer(ID, echo)
+    with pytest.raises(CommandError, match="temporary files"):
+        ControlClient.find(ID)

@@ -38,7 +38,9 @@ FLOORS = {
     **dict.fromkeys(("verify",), 5),
     **dict.fromkeys(("panel", "panel_process"), 5),
     **dict.fromkeys(("session_facts", "session_signals", "session_answers", "session_picture"), 5),
-    **dict.fromkeys(("terminal", "live", "takes", "beside", "play", "session", "playback", "demo"), 6),
+    **dict.fromkeys(
+        ("terminal", "live", "take_folders", "takes", "beside", "play", "session", "playback", "demo"), 6
+    ),
     **dict.fromkeys(("show_command",), 6),
     **dict.fromkeys(("doctor", "soak", "record_command", "verify_command", "recover_command"), 6),
     **dict.fromkeys(("cli", "__main__"), 6),
@@ -50,7 +52,7 @@ ALLOWED = {
         "doctor.lsl",
         "sources.lsl_network",
         "sources.published",
-        "panel.client",
+        "panel.session_inlet",
         "sinks.outlet",
         "sinks.status",
         "sinks.evidence_outlet",

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from bci_m2s.history import MOST_BINS, MOST_MARKERS, History
+from bci_m2s.history import LONGEST_TOLD, MOST_BINS, MOST_MARKERS, History
 from bci_m2s.types import Estimate, Stamps, Status
 
 HEADS = {"emotion": ("negative", "neutral", "positive")}
@@ -144,5 +144,7 @@ def test_a_whole_history_is_short_enough_to_send():
     for second in range(MOST_BINS):
         history.add(made(1e5 + second, 0.1234, 0.2345, 0.6421))
     for number in range(MOST_MARKERS):
-        history.mark(1e5 + number, "x" * 1000, "operator")
-    assert len(json.dumps(history.as_json())) < 4 * 1024 * 1024
+        history.mark(1e5 + number, "😀" * 1000, "operator")  # 12 bytes each as JSON
+    told = history.as_json()
+    assert len(json.dumps(told)) < 4 * 1024 * 1024
+    assert {text for _, text, _ in told["markers"]} == {"😀" * LONGEST_TOLD}

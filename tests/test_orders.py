@@ -85,6 +85,13 @@ def test_what_comes_too_late_is_never_done():
     assert done == []
 
 
+def test_what_has_begun_and_hangs_is_told_as_that(owner):
+    go = threading.Event()
+    with pytest.raises(CommandError, match=r"begun, but not done after 0\.1 s"):
+        owner.orders.ask(lambda: str(go.wait(LIMIT_S)), timeout_s=0.05)
+    go.set()
+
+
 def test_after_the_end_all_is_refused_at_once():
     orders = Orders(threading.Event())
     refused = []

@@ -198,8 +198,9 @@ def test_a_session_that_ends_leaves_the_panel_open(console, monkeypatch, panel):
     monkeypatch.setattr(beside, "has_display", lambda: True)
     monkeypatch.setattr(beside, "start_panel", lambda _: process)
     with Beside("ab" * 16, FakeTakes(), console, panel=True):
-        pass
+        assert process.log.exists()
     assert process.process.poll() is None
+    assert not process.log.exists()  # nobody is left to read it
 
 
 def test_a_panel_that_cannot_be_started_costs_a_line(console, monkeypatch):

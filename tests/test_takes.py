@@ -14,7 +14,7 @@ from recorded_sessions import chunks_of, write_pipeline
 from rich.console import Console
 from small_sessions import EEG_INFO, ScriptedSource, eeg
 
-from bci_m2s import build, play, takes
+from bci_m2s import build, play, take_folders, takes
 from bci_m2s.beside import Beside
 from bci_m2s.connect import Connected, Surroundings, connect
 from bci_m2s.control import ControlClient
@@ -211,7 +211,7 @@ def test_two_folders_of_one_second_and_one_in_use(tmp_path, monkeypatch, seen):
     with quiet_session(tmp_path) as running:
         until(lambda: seen and seen[0].now.engine.tally.refused, running)
         (session,) = seen
-        monkeypatch.setattr(takes, "datetime", _Frozen)
+        monkeypatch.setattr(take_folders, "datetime", _Frozen)
         taken = tmp_path / "sessions" / "2026-03-04T050607-small"
         taken.mkdir(parents=True)
         (taken / "notes.txt").write_text("mine")
@@ -321,6 +321,108 @@ def test_a_writer_that_hangs_does_not_keep_a_recording_open(tmp_path, monkeypatc
         hold.clear()
     assert "recording closed" in said
     assert running.failure is None
+
+
+def test_a_recording_that_failed_does_not_end_the_session_when_the_next_one_begins(
+    tmp_path, monkeypatch, seen
+):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with quiet_session(tmp_path, folder=folder) as running:
+        until(lambda: seen and made(seen[0]) > 2, running)
+        (session,) = seen
+        (table,) = [one for one in session.now.files if type(one).__name__ == "TableSink"]
+        monkeypatch.setattr(type(table), "problem", property(lambda one: f"{one.path}: No space left"))
+        with pytest.raises(OutputError, match="No space left"):
+            session.record_off()
+        monkeypatch.undo()
+        assert "take-2" in session.record_on()
+        until(lambda: made(session) > 5, running)
+        assert not session.ended
+    assert isinstance(running.failure, OutputError)  # the first recording is not whole, and that is said
+    assert "of the take before" in running.said
+    assert session.ended == "stopped at the terminal"
+    assert proven(folder / "take-2", tmp_path) > 5
+
+
+def test_a_take_that_is_late_is_not_asked_for_twice_and_its_file_is_ended(tmp_path, monkeypatch, seen):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(takes, "SWITCH_S", 0.05)
+    go = threading.Event()
+
+    def failing(*_):
+        go.wait(LIMIT_S)
+        raise DeviceError("cuda:0: gone")
+
+    with quiet_session(tmp_path) as running:
+        until(lambda: seen and made(seen[0]) > 2, running)
+        (session,) = seen
+        monkeypatch.setattr(build, "make_pipeline", failing)
+        with pytest.raises(CommandError, match="has not begun"):
+            session.record_on()
+        with pytest.raises(CommandError, match="about to begin"):
+            session.record_on()
+        assert len(list((tmp_path / "sessions").iterdir())) == 1
+        recorder = session._wanted.recorder
+        number = recorder.add_stream(EEG_INFO)
+        assert recorder.samples(number, chunks_of(*eeg(0.25))[0])
+        go.set()
+        until(lambda: not running.is_alive())
+    assert isinstance(running.failure, DeviceError)
+    assert session.ended == "failed"
+    assert not recorder.samples(number, chunks_of(*eeg(0.25))[0])  # closed, though its take never came
+    assert recorder.state().samples_written == 50  # and whole
+
+
+def test_a_baseline_under_way_is_not_forgotten_when_a_recording_begins(tmp_path, monkeypatch, seen):
+    """Its marker has come already, and will not come again."""
+    monkeypatch.chdir(tmp_path)
+    source = Endless()
+    asked = {"baseline": {"start": "marker"}, "markers": {"type": "Markers"}}
+    with quiet_session(tmp_path, source, pipeline=asked) as running:
+        until(lambda: seen and seen[0].now.engine.tally.refused, running)
+        (session,) = seen
+        assert session.now.pipeline.stages["eeg"].baseline[0] == "waiting"
+        source.hold.set()
+        session.now.engine.start_baseline()
+        session.record_on()
+        source.hold.clear()
+        until(lambda: made(session) > 5, running)
+        folder = session.now.folder.path
+    assert running.failure is None
+    assert kinds_of(folder).count("baseline_started") == 1
+    assert proven(folder, tmp_path) > 5
+
+
+def test_a_marker_given_while_takes_change_is_in_the_next_one(tmp_path, monkeypatch, seen):
+    monkeypatch.chdir(tmp_path)
+    plain, said = build.make_pipeline, []
+    with quiet_session(tmp_path) as running:
+        until(lambda: seen and made(seen[0]) > 2, running)
+        (session,) = seen
+        before = session.now.engine
+
+        def marking(*arguments):
+            marker = threading.Thread(target=lambda: said.append(before.mark("at the switch")))
+            marker.start()
+            return plain(*arguments)
+
+        monkeypatch.setattr(build, "make_pipeline", marking)
+        session.record_on()
+        until(lambda: said and session.now.engine.markers, running)
+        assert [text for _, text, _ in session.now.engine.markers] == ["at the switch"]
+        session.record_off()
+    (folder,) = (tmp_path / "sessions").iterdir()
+    assert kinds_of(folder).count("marker") == 1
+
+
+def test_without_outlets_there_is_nothing_to_draw_and_no_panel(tmp_path, monkeypatch, seen):
+    monkeypatch.setattr("bci_m2s.beside.start_panel", pytest.fail)
+    monkeypatch.setattr("bci_m2s.beside.has_display", lambda: True)
+    with quiet_session(tmp_path, panel=True) as running:
+        until(lambda: seen and seen[0].now.engine.tally.refused, running)
+    assert running.failure is None
+    assert "no panel: small.yaml: outlet.enabled is false" in running.said
 
 
 # ---- over LSL ----

@@ -5,14 +5,15 @@ Buttons, menus, keys and the help all come from here, so they cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QWidget
 
-MOST_MARKERS = 9
+from bci_m2s.panel.settings import MOST_MARKERS
+from bci_m2s.panel.text import tip
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,23 @@ SPECS: Mapping[str, Spec] = {
     "screenshot": Spec("Picture", "S", "Save the window as a PNG file."),
     "connect": Spec("Connect", "C", "Choose streams and a model, and start a session."),
     "stop": Spec("End", "Ctrl+E", "End the session: its engine stops, its files are closed."),
+    "larger": Spec("Larger", "+", "Draw the traces larger: less per row."),
+    "smaller": Spec("Smaller", "-", "Draw the traces smaller: more per row."),
+    "filter": Spec("Filter", "F", "Take the next filter of the traces, for the eye only."),
+    "notch": Spec("Notch", "N", "Take the next notch of the traces, for the eye only."),
+    "span": Spec("Sweep", "W", "Take the next length of a sweep."),
+    "channels": Spec("Channels", "V", "Show fewer channels, and after the fewest all."),
+    "map": Spec("Map", "E", "Let the head show band power, or the evidence."),
+    "band": Spec("Band", "D", "Take the next band of the head map."),
+    "markers": Spec("Edit", "Ctrl+M", "Change the texts of the marker buttons."),
+    "session": Spec("Session", "Ctrl+N", "Show the next session, where several run."),
     "theme": Spec("Theme", "T", "Change between the dark and the light look."),
     "fullscreen": Spec("Full", "F11", "Use the whole screen, or return to a window.", sticky=True),
     "help": Spec("Keys", "F1", "Show all keys."),
     "quit": Spec("Close", "Ctrl+Q", "Close the panel. A session goes on without it."),
 }
+ALSO: Mapping[str, tuple[str, ...]] = {"larger": ("=",)}  # the same key without Shift
+IN_THE_TRACES = ("Up, Down, PgUp, PgDn, Home", "With the traces in focus: other channels; all of them.")
 
 
 def make_actions(parent: QWidget, slots: Mapping[str, Callable[[], None]]) -> dict[str, QAction]:
@@ -46,7 +59,7 @@ def make_actions(parent: QWidget, slots: Mapping[str, Callable[[], None]]) -> di
     for name, spec in SPECS.items():
         action = QAction(spec.label, parent)
         action.setObjectName(name)
-        action.setShortcut(QKeySequence(spec.key))
+        action.setShortcuts([QKeySequence(key) for key in (spec.key, *ALSO.get(name, ()))])
         action.setCheckable(spec.sticky)
         action.setToolTip(f"{spec.help} Key: {spec.key}")
         action.triggered.connect(_without_argument(slots[name]))
@@ -56,24 +69,38 @@ def make_actions(parent: QWidget, slots: Mapping[str, Callable[[], None]]) -> di
 
 
 def marker_actions(parent: QWidget, texts: tuple[str, ...], mark: Callable[[str], None]) -> list[QAction]:
-    """One action for each marker text, with the keys 1, 2, 3 …"""
+    """An action for each of the keys 1 to 9; those without a text are hidden, see ``set_marker_texts``."""
     actions = []
-    for number, text in enumerate(texts[:MOST_MARKERS], start=1):
-        action = QAction(f"{number}  {text}", parent)
+    for number in range(1, MOST_MARKERS + 1):
+        action = QAction(parent)
         action.setObjectName(f"marker-{number}")
         action.setShortcut(QKeySequence(str(number)))
-        action.setToolTip(f"Write the marker {text!r}. Key: {number}")
-        action.triggered.connect(_without_argument(partial(mark, text)))
+        action.triggered.connect(_without_argument(partial(_mark, mark, action)))
         parent.addAction(action)
         actions.append(action)
+    set_marker_texts(actions, texts)
     return actions
 
 
-def describe_keys(markers: tuple[str, ...]) -> str:
-    """All keys, one a line, for the help."""
-    lines = [f"{spec.key}\t{spec.help}" for spec in SPECS.values()]
-    lines += [f"{number}\tWrite the marker {text!r}." for number, text in enumerate(markers, start=1)]
-    return "\n".join(lines)
+def _mark(mark: Callable[[str], None], action: QAction) -> None:
+    mark(action.data())
+
+
+def set_marker_texts(actions: Sequence[QAction], texts: tuple[str, ...]) -> None:
+    """Give the markers' actions other texts."""
+    for number, action in enumerate(actions, start=1):
+        text = texts[number - 1] if number <= len(texts) else ""
+        action.setData(text)
+        action.setText(f"{number}  {text}".replace("&", "&&"))  # one would underline the next letter
+        action.setToolTip(tip(f"Write the marker {text!r}. Key: {number}. Right click: change it"))
+        action.setVisible(bool(text))
+
+
+def describe_keys(markers: tuple[str, ...]) -> list[tuple[str, str]]:
+    """All keys and what each is for, for the help."""
+    rows = [(spec.key, spec.help) for spec in SPECS.values()]
+    rows += [(str(number), f"Write the marker {text!r}.") for number, text in enumerate(markers, start=1)]
+    return [*rows, IN_THE_TRACES]
 
 
 def _without_argument(slot: Callable[[], None]) -> Callable[..., None]:

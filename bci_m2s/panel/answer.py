@@ -7,6 +7,7 @@ estimate, its place says so and why.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PyQt6.QtCore import QRectF, Qt
@@ -19,12 +20,13 @@ from bci_m2s.panel.answers import (
     Answer,
     Line,
     Said,
+    duration,
     legible,
     limited,
     modality_name,
-    tooltip,
 )
 from bci_m2s.panel.bars import LEFT, MARGIN, RIGHT, TOP, cut, line_height, paint_bar, paint_bars, write
+from bci_m2s.panel.text import tip
 from bci_m2s.panel.theme import HUGE, LARGE, NORMAL, SMALL, Theme, font
 
 HUGEST = 1.5 * HUGE  # of type, where there is much room
@@ -92,6 +94,11 @@ class AnswerView(QFrame):
         for block in self.blocks.values():
             block.say(Said(NO_ESTIMATE, detail=limited(why), tone="muted"))
 
+    def hold(self, held_s: float) -> None:
+        """The picture is held: say for how long, so that nobody takes the answer for one of now."""
+        for block in self.blocks.values():
+            block.hold(f"held for {duration(max(held_s, 0.0))}: the picture is paused")
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Stack the blocks as suits the new size."""
         super().resizeEvent(event)
@@ -157,8 +164,12 @@ class AnswerBlock(QWidget):
             return
         self.said = said
         self.setAccessibleName(" ".join((self._title, said.headline, said.number, said.detail)).strip())
-        self.setToolTip(tooltip(*(part for part in (self._title, said.headline, said.detail) if part)))
+        self.setToolTip(tip("\n".join(filter(None, (self._title, said.headline, said.detail)))))
         self.update()
+
+    def hold(self, words: str) -> None:
+        """Keep the answer, pale, with words below it that say why it stands still."""
+        self.say(replace(self.said, detail=words, tone="held"))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint title, answer, bars and source from top to bottom."""
@@ -195,7 +206,7 @@ class AnswerBlock(QWidget):
         said, theme = self.said, self.theme
         chosen, text, number = _fit(said.headline, said.number, room)
         colour = theme.muted if said.tone == "muted" else theme.state(said.tone)
-        if said.shares:
+        if said.shares and said.tone != "held":
             colour = legible(class_colour(said.place), theme.surface) if said.place >= 0 else theme.text
         write(painter, room.adjusted(0, 0, -number, 0), text, chosen, colour, LEFT | WRAP)
         write(painter, room, said.number, chosen, theme.text, RIGHT)
@@ -222,6 +233,8 @@ class AnswerBlock(QWidget):
         colour = self.theme.muted if quiet else self.theme.state(self.said.tone)
         if self.said.tone == "muted":
             colour = self.theme.text
+        elif self.said.tone == "held":
+            colour = self.theme.warn
         metrics = QFontMetricsF(font(scale))
         text = self.said.detail
         if room.height() < 1.5 * metrics.height():

@@ -5,7 +5,6 @@ Every text that comes from the network (class names, reasons, modalities) is cut
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from collections import deque
@@ -64,7 +63,7 @@ class Said:
     """An answer as it is shown.
 
     headline, number : the largest words and the number beside them; detail : the line below the bars
-    tone : "ok", "muted" (expected, wait), "warn" or "bad"
+    tone : "ok", "muted" (expected, wait), "warn", "bad" or "held" (the picture is paused)
     place : index of the answer among the classes, -1 where there is none
     shares : one probability a class, 0.01 steps; () where there is no estimate
     left_s : what is left to wait, s, where that is known
@@ -241,8 +240,3 @@ def luminance(colour: str) -> float:
 
 def _rgb(colour: str) -> FloatArray:
     return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)], dtype=np.float64)
-
-
-def tooltip(*lines: str) -> str:
-    """Text for a Qt tooltip, which would take a text with tags for HTML."""
-    return "<qt>" + "<br>".join(html.escape(limited(line)) for line in lines) + "</qt>"

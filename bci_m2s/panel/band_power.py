@@ -63,7 +63,12 @@ class BandPower:
         self._next = 0
 
     def push(self, samples: np.ndarray) -> None:
-        """Take samples (n, channels) in the channels' units; NaN where one was lost."""
+        """Take samples (n, channels) in the channels' units; NaN where one was lost.
+
+        Samples of another number of channels are none of this stream's: they are left out.
+        """
+        if samples.shape[1:] != self._samples.shape[1:]:
+            return
         samples = samples[-self._keep :]
         first = min(len(samples), self._keep - self._next)
         self._samples[self._next : self._next + first] = samples[:first]

@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pylsl
 
-from bci_m2s.errors import StreamError
 from bci_m2s.panel.answers import Answer
 from bci_m2s.panel.facts import (
     SessionFacts,
@@ -31,14 +29,13 @@ from bci_m2s.panel.facts import (
     read_session,
 )
 from bci_m2s.panel.raw_reader import RawReader
+from bci_m2s.panel.session_inlet import SessionInlet, told_by
 from bci_m2s.sources.lsl import Network, brief_info, local_clock
-from bci_m2s.sources.lsl_network import NO_ANSWER, refuse_absurd
 from bci_m2s.types import FloatArray, Status, StreamInfo
 
 EVERY_S = 0.05
 LOOK_EVERY_S = 0.5
-ASK_S = 0.5  # for a description
-CLOCK_EVERY_S = 5.0
+ASK_AGAIN_S = 2.0
 SILENT_AFTER_S = 3.0  # the engine reports once a second
 KEEP = 1000  # answers that nobody took
 MOST_SESSIONS = 32
@@ -86,10 +83,10 @@ class SessionClient:
         self.readers: dict[str, RawReader] = {}
         self.ended = ""
         self._known: dict[str, SessionFacts] = {}  # by uid of the status stream
-        self._asked_s: dict[str, float] = {}  # senders that did not describe themselves in time
+        self._asked_s: dict[str, float] = {}  # when each sender was asked for its description
         self._choice = ""  # uid that the user picked
-        self._inlets: dict[str, _Inlet] = {}  # by uid
-        self._reasons: dict[tuple[str, str], str] = {}  # by modality and head
+        self._inlets: dict[str, SessionInlet] = {}  # by uid
+        self._reasons: dict[tuple[str, str], tuple[str, str]] = {}  # status and reason by modality and head
         self._answers: deque[Answer] = deque(maxlen=KEEP)
         self._evidence: deque[EvidenceSample] = deque(maxlen=16)
         self._closing = threading.Event()
@@ -146,6 +143,9 @@ class SessionClient:
         self._meet(streams, briefs)
         here = [self._known[uid] for uid in briefs if uid in self._known]
         self.sessions = tuple(sorted(here, key=lambda facts: -facts.created_s))
+        if self.facts is not None and not self.status and self.facts.uid not in self._known:
+            self._let_go()
+            self.facts = None  # it went before it said anything: there is nothing to show
         chosen = self._chosen()
         if chosen is not None and (self.facts is None or chosen.uid != self.facts.uid):
             self._let_go()
@@ -160,17 +160,24 @@ class SessionClient:
                 continue
             if not self._remote and brief.host != self._host:
                 continue
-            if time.monotonic() - self._asked_s.get(uid, -math.inf) < 2.0:
+            if not self._may_ask(uid):
                 continue
-            self._asked_s[uid] = time.monotonic()
-            told = _told(streams[uid], brief)
+            told = told_by(streams[uid], brief)
             if told is not None:
                 text = told.desc().child_value("session")
                 name = plain_text(brief.name).removesuffix("-status")
                 created_s = float(streams[uid].created_at())
                 self._known[uid] = read_session(text, uid, brief.host, created_s, name)
-        for uid in [uid for uid in self._known if uid not in briefs]:
-            del self._known[uid]
+        self._known = {uid: facts for uid, facts in self._known.items() if uid in briefs}
+        self._asked_s = {uid: at_s for uid, at_s in self._asked_s.items() if uid in briefs}
+
+    def _may_ask(self, uid: str) -> bool:
+        """Whether to ask a sender for its description now: each question may take half a second."""
+        now_s = time.monotonic()
+        if now_s - self._asked_s.get(uid, -math.inf) < ASK_AGAIN_S:
+            return False
+        self._asked_s[uid] = now_s
+        return True
 
     def _chosen(self) -> SessionFacts | None:
         """Which session to follow now: the user's choice, the one asked for, else the one that we have
@@ -190,6 +197,7 @@ class SessionClient:
 
     def _begin(self, facts: SessionFacts) -> None:
         self.status, self.status_received_s, self.ended = {}, local_clock(), ""
+        self._asked_s.clear()
         self._reasons.clear()
         self._answers.clear()
         self._evidence.clear()
@@ -206,12 +214,13 @@ class SessionClient:
 
     def _subscribe(self, streams: Mapping[str, Any], briefs: Mapping[str, StreamInfo]) -> None:
         assert self.facts is not None
-        for uid, brief in briefs.items():
+        status_uid = self.facts.uid  # first: the others are asked what they are, and may be slow to say
+        for uid, brief in sorted(briefs.items(), key=lambda item: item[0] != status_uid):
             if uid in self._inlets or not self._is_ours(uid, brief):
                 continue
             take = self._taker(streams[uid], brief)
             if take is not None:
-                self._inlets[uid] = _Inlet(streams[uid], take)
+                self._inlets[uid] = SessionInlet(streams[uid], take)
 
     def _is_ours(self, uid: str, brief: StreamInfo) -> bool:
         assert self.facts is not None
@@ -226,7 +235,7 @@ class SessionClient:
         assert self.facts is not None
         if brief.type == STATUS_TYPE:
             return self._take_status
-        told = _told(raw, brief)
+        told = told_by(raw, brief) if self._may_ask(brief.uid) else None
         if told is None:
             return None
         if brief.type == EVIDENCE_TYPE:
@@ -249,7 +258,7 @@ class SessionClient:
         for one in latest if isinstance(latest, list) else []:
             one = mapping(one)
             key = plain_text(one.get("modality")), plain_text(one.get("head"))
-            self._reasons[key] = plain_text(one.get("reason"))
+            self._reasons[key] = plain_text(one.get("status")), plain_text(one.get("reason"))
 
     def _take_answer(self, head: str, stamp_s: float, values: Any) -> None:
         assert self.facts is not None
@@ -260,7 +269,7 @@ class SessionClient:
         modality = voices[place] if 0 <= place < len(voices) else ""
         code = int(number(status, -1))
         ok = code == Status.OK and bool(np.isfinite(probabilities).all())
-        reason = "" if ok else self._reasons.get((modality, head), "")
+        reason = "" if ok else self._reason(modality, head, code)
         self._answers.append(
             Answer(
                 head=head,
@@ -282,47 +291,13 @@ class SessionClient:
 
     def reason_of(self, modality: str, head: str) -> str:
         """Why there is no estimate of a line, as the newest status report says."""
-        return self._reasons.get((modality, head), "")
+        return self._reasons.get((modality, head), ("", ""))[1]
 
-
-class _Inlet:
-    """One slow stream of the session."""
-
-    def __init__(self, raw: Any, take: Callable[[float, Any], None]) -> None:
-        self._inlet = pylsl.StreamInlet(raw, max_buflen=10, recover=False, processing_flags=0)
-        self._take = take
-        self._offset_s, self._asked_s = 0.0, -math.inf
-
-    def serve(self) -> bool:
-        """Hand on what is there, in local time; false when the sender is gone."""
-        try:
-            if time.monotonic() - self._asked_s > CLOCK_EVERY_S:
-                self._asked_s = time.monotonic()
-                self._offset_s = float(self._inlet.time_correction(timeout=0.2))
-        except pylsl.util.TimeoutError:
-            pass
-        except pylsl.util.LostError:
-            return False
-        try:
-            while True:
-                values, stamp_s = self._inlet.pull_sample(timeout=0.0)
-                if stamp_s is None or not values:
-                    return True
-                self._take(stamp_s + self._offset_s, values)
-        except pylsl.util.LostError:
-            return False
-
-
-def _told(raw: Any, brief: StreamInfo) -> Any:
-    """What a sender tells of its stream; None when it does not answer or is absurd.
-
-    Its description lives as long as this object: pylsl's element only points into it.
-    """
-    try:
-        refuse_absurd(brief)
-        return pylsl.StreamInlet(raw, max_buflen=1, recover=False).info(timeout=ASK_S)
-    except (*NO_ANSWER, StreamError):
-        return None
+    def _reason(self, modality: str, head: str, code: int) -> str:
+        """The newest report's reason, unless that was given for another status: it comes once a second."""
+        status, reason = self._reasons.get((modality, head), ("", ""))
+        known = code in list(Status)
+        return reason if not status or not known or status == Status(code).name.lower() else ""
 
 
 def _taken(queue: deque[Any]) -> list[Any]:

@@ -31,10 +31,11 @@ class Commander(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        # each with the session that was followed when it was given: another one must not get it
+        self._requests: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
         self._session_id, self._closing = "", False
         self._client: ControlClient | None = None
-        self._client_of = ""
+        self._client_of = self._tried = ""
         self.is_connected = False  # written by the thread, read by the window
         self._thread = threading.Thread(target=self._run, name="panel-commands", daemon=True)
         self._thread.start()
@@ -42,11 +43,16 @@ class Commander(QObject):
     def follow(self, session_id: str) -> None:
         """Speak to this session from now on; "" to none."""
         self._session_id = session_id
-        self._requests.put({})  # wakes the thread
+        self._requests.put((session_id, {}))  # wakes the thread
+
+    @property
+    def has_tried(self) -> bool:
+        """Whether it is known by now if the session takes commands."""
+        return self._tried == self._session_id
 
     def send(self, request: dict[str, Any]) -> None:
         """Give a command; the answer comes as a signal."""
-        self._requests.put(request)
+        self._requests.put((self._session_id, request))
 
     def close(self) -> None:
         """End the thread."""
@@ -58,14 +64,17 @@ class Commander(QObject):
         while not self._closing:
             self._connect()
             try:
-                request = self._requests.get(timeout=RETRY_S)
+                given = self._requests.get(timeout=RETRY_S)
             except queue.Empty:
                 continue
-            if request is None:
+            if given is None:
                 break
+            session_id, request = given
             if request:
                 self._connect()
-                self.replied.emit(request, self._ask(request))
+                reply = self._ask(request, session_id)
+                if not self._closing:  # the window may be gone
+                    self.replied.emit(request, reply)
         self._drop()
 
     def _connect(self) -> None:
@@ -77,10 +86,11 @@ class Commander(QObject):
                 self._client, self._client_of = ControlClient.find(wanted), wanted
             except BciM2sError:
                 self._client = None
+        self._tried = wanted
         self._tell(self._client is not None)
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if self._client is None:
+    def _ask(self, request: dict[str, Any], session_id: str) -> dict[str, Any]:
+        if self._client is None or self._client_of != session_id:
             return {"error": "the engine takes no commands from here (another machine, or it has ended)"}
         try:
             return self._client.ask(request, REPLY_WAIT_S)

@@ -12,6 +12,7 @@ from typing import Any
 MOST_JSON = 4 << 20  # characters
 LONGEST_TEXT = 200
 MOST_ITEMS = 4096
+HIGHEST_RATE_HZ = 200_000.0  # a stream that says more is not even opened
 Coordinates = Mapping[str, tuple[float, float]]
 
 
@@ -107,11 +108,12 @@ def read_session(text: str, uid: str, host: str, created_s: float, outlet_name: 
 def _stream(modality: str, said: Mapping[str, Any]) -> StreamFacts:
     where = mapping(said.get("panel")) or said
     labels = texts(said.get("labels"))
+    rate_hz = number(said.get("rate_hz"), 0.0)
     units = texts(said.get("units"))
     return StreamFacts(
         modality=modality,
         title=plain_text(said.get("name")) or modality,
-        rate_hz=number(said.get("rate_hz"), 0.0),
+        rate_hz=rate_hz if 0 <= rate_hz <= HIGHEST_RATE_HZ else 0.0,
         labels=labels,
         units=units if len(units) == len(labels) else ("",) * len(labels),
         source_id=raw_text(where.get("source_id")),

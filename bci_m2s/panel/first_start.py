@@ -19,7 +19,7 @@ from bci_m2s.panel.background import Background
 from bci_m2s.panel.client import SessionClient
 from bci_m2s.panel.connect_dialog import ConnectDialog
 from bci_m2s.panel.launch import EngineProcess
-from bci_m2s.panel.offers import Lookout, Offer, find_offers, fitting, only_choice
+from bci_m2s.panel.offers import Lookout, Offer, find_offers, fitting, only_choice, serves
 from bci_m2s.panel.theme import Theme
 from bci_m2s.types import StreamInfo
 
@@ -30,7 +30,6 @@ SESSIONS_FIRST_S = 3.0  # a session that runs already is shown, none is started
 AGAIN_S = 2.0
 SURE_LOOKS = 2  # as many looks must agree: a second headset may be slow to answer
 MOST_LISTED = 6
-START_LIMIT_S = 60.0
 
 
 class FirstStart(QObject):
@@ -59,6 +58,7 @@ class FirstStart(QObject):
         self._pipeline = options.pipeline
         self._theme = theme
         self._by_itself = not options.session and not options.remote
+        self._may_start = self._by_itself  # until an engine that was started fails
         self._options = options
         self._begun_s = self._looked_s = time.monotonic()
         self._background = Background(self)
@@ -68,7 +68,6 @@ class FirstStart(QObject):
         self._agreed: tuple[str, dict[str, str]] | None = None
         self._agreeing = 0
         self.engine: EngineProcess | None = None
-        self._engine_begun_s = 0.0
         self.dialog: ConnectDialog | None = None
 
     # ---- looking ----
@@ -93,7 +92,8 @@ class FirstStart(QObject):
     def _found(self, found: tuple[list[Offer], list[StreamInfo]]) -> None:
         self._offers, self._infos = found
         choice = only_choice(self._offers, self._infos)
-        if choice is None or self._client.facts is not None or self.dialog is not None:
+        taken = self._client.facts is not None or self.dialog is not None
+        if choice is None or taken or not self._may_start:
             self._agreed = None
             return
         offer, source_ids = choice
@@ -140,11 +140,23 @@ class FirstStart(QObject):
             several = [need for need, found in fits.items() if len(found) > 1]
             if lacks:
                 lines.append(f"{offer.name}: needs also {'; '.join(lacks)}")
+                lines += self._near_misses(offer)
             else:
                 lines.append(
                     f"{offer.name}: fits" + (f"; several for {', '.join(several)}" if several else "")
                 )
         return lines
+
+    def _near_misses(self, offer: Offer) -> list[str]:
+        """Which streams are of the kind that an offer asks for, and the field in which each differs."""
+        infos = self._infos or []
+        found = [(info.name, serves(offer, info, infos)) for info in infos]
+        return [
+            f"{name!r} does not fit: {problem[:200]}"
+            for name, problems in found
+            for problem in problems.values()
+            if problem
+        ][:MOST_LISTED]
 
     # ---- starting ----
 
@@ -170,9 +182,12 @@ class FirstStart(QObject):
         log = self._folder / datetime.now().strftime("engine-%Y-%m-%d-%H%M%S.log")
         self._say(f"starting {offer.name} with {', '.join(source_ids)}", "info")
         known = {need: source_id for need, source_id in source_ids.items() if source_id}
-        self.engine = EngineProcess(str(offer.pipeline), known, log)
-        self._engine_begun_s = time.monotonic()
         self._agreed, self._agreeing = None, 0
+        try:
+            self.engine = EngineProcess(str(offer.pipeline), known, log)
+        except OSError as problem:  # the log's folder is full, or no process can be made
+            self._may_start = False
+            self._say(f"the engine cannot be started: {problem}", "error")
 
     def _watch_engine(self) -> None:
         """An engine that ends with an error says why; then the looking goes on, but nothing starts anew."""
@@ -181,7 +196,7 @@ class FirstStart(QObject):
             return
         self.engine = None
         if engine.status != 0:
-            self._by_itself = False
+            self._may_start = False
             self._say(f"the engine ended: {engine.last_words()}", "error")
 
     def close(self) -> None:

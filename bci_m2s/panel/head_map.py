@@ -226,7 +226,7 @@ class HeadMap(QWidget):
         for row in range(shown):
             y = 4 + row * line
             bad, value = bool(scene.bad[row]), float(scene.values[row])
-            painter.setPen(QColor(theme.bad_trace if bad else theme.text))
+            painter.setPen(QColor(theme.muted if bad else theme.text))
             name = painter.fontMetrics().elidedText(
                 scene.labels[row], Qt.TextElideMode.ElideRight, int(left) - 4
             )

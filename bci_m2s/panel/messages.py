@@ -53,7 +53,7 @@ class MessageBar(QFrame):
         row.addWidget(self.list_button)
         for button in (self.dismiss_button, self.list_button):
             button.setFont(font(SMALL))
-            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._expire)

@@ -68,6 +68,13 @@ class Operator(QObject):
         """End the session."""
         self._commander.send({"do": "stop"})
 
+    @property
+    def refusal(self) -> str:
+        """Why the engine takes no command from here, in words; "" while it does, or while that is asked."""
+        if self._ended:
+            return "the session has ended"
+        return VIEW_ONLY if self._commander.has_tried and not self._commander.is_connected else ""
+
     # ---- what the engine says ----
 
     def take_status(self, status: Mapping[str, Any], is_silent: bool) -> None:

@@ -30,6 +30,7 @@ LONGEST_LABEL = 14  # characters of a class name in the plane
 SIDES = (0, 4, 3, 4, 6)  # shapes of classes: circle, square, triangle, diamond, hexagon
 TURNS = (0.0, math.pi / 4, -math.pi / 2, 0.0, 0.0)
 _MIDDLE = Qt.AlignmentFlag.AlignCenter.value
+_LEFT = Qt.AlignmentFlag.AlignLeft.value
 
 
 class PlaneView(QFrame):
@@ -44,6 +45,7 @@ class PlaneView(QFrame):
         self._trail: deque[tuple[float, float, float]] = deque(maxlen=2 * round(TRAIL_S / APART_S))
         self._is_known, self._has_plane = False, False
         self._newest_s = self._now_s = math.nan
+        self._source = ""
 
     @property
     def is_now(self) -> bool:
@@ -69,6 +71,11 @@ class PlaneView(QFrame):
                 self._places[limited(name, LONGEST_LABEL)] = (*point, number)
         self._trail.clear()
         self._is_known, self._has_plane = False, bool(self._places)
+        self.update()
+
+    def set_source(self, words: str) -> None:
+        """Say what the points are made from, "from EEG"; "" where that goes without saying."""
+        self._source = limited(words, 40)
         self.update()
 
     def add(self, stamp_s: float, valence: float, arousal: float) -> None:
@@ -143,6 +150,7 @@ class PlaneView(QFrame):
         painter.drawLine(QLineF(middle.x(), plot.top(), middle.x(), plot.bottom()))
         painter.setPen(QColor(self._theme.muted))
         painter.setFont(font(SMALL))
+        painter.drawText(QRectF(8, 4, self.width() - 16, 20), _LEFT, self._source)
         tall = QFontMetricsF(font(SMALL)).height()
         words = QRectF(plot.left(), plot.bottom() + 2, plot.width(), tall)
         _ends(painter, words, ("−1 unpleasant", "valence", "pleasant 1"))

@@ -14,9 +14,11 @@ from typing import Any
 from bci_m2s.panel.answer import AnswerView
 from bci_m2s.panel.answers import Answer, modality_name
 from bci_m2s.panel.band_power import BandPower
+from bci_m2s.panel.bins import LONGEST_S
+from bci_m2s.panel.choices import heads_in_plane, is_eye_tracker, line_name, mapped_stream
 from bci_m2s.panel.client import EvidenceSample, SessionClient
 from bci_m2s.panel.eye_trace import EyeTraceView
-from bci_m2s.panel.facts import SessionFacts, StreamFacts, mapping, number, plain_text
+from bci_m2s.panel.facts import SessionFacts, mapping, number, plain_text
 from bci_m2s.panel.feature_grid import FeatureGrid, grid_of
 from bci_m2s.panel.layout import Arrangement
 from bci_m2s.panel.plane import PlaneView, mean_point
@@ -32,7 +34,6 @@ from bci_m2s.types import Status
 
 TraceView = TracesView | EyeTraceView
 SAME_WINDOW_S = 1e-3  # the heads of a window have one stamp
-MAP_LABELS = 4  # fewer channels are no map
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Presenter:
         self._powers: BandPower | None = None
         self._mapped = ""  # modality of the head map
         self._grid: FeatureGrid | None = None
-        self._paused = False
+        self._paused, self._paused_s = False, math.nan
         self._begun_s = math.nan
         self._markers: set[tuple[float, str]] = set()
         self._plane_heads: list[str] = []
@@ -90,21 +91,24 @@ class Presenter:
 
     # ---- four times a second ----
 
-    def numbers(self) -> None:
+    def numbers(self, view_only: bool = False) -> None:
         """Estimates, status and everything that is read as a number."""
         self.numbers_shown += 1
         facts, now_s = self._client.facts, local_clock()
         if facts is not None and facts is not self._facts:
             self._begin(facts)
         status = self._client.status
-        self._views.status.show_status(status, facts.said if facts is not None else {}, now_s)
+        said = facts.said if facts is not None else {}
+        self._views.status.show_status(status, said, now_s, view_only)
         if self._facts is None:
             return
         self._take_status(status, now_s)
         answers = self._client.take_answers()
         for answer in answers:
             self._take(answer)
-        if not self._paused:
+        if self._paused:
+            self._views.answer.hold(now_s - self._paused_s)
+        else:
             self._tick(now_s)
 
     def _tick(self, now_s: float) -> None:
@@ -133,11 +137,13 @@ class Presenter:
         self._points.clear()
         only = len(self._plane_heads) == 1  # places of several heads' classes would stand for nothing
         views.plane.set_coordinates(dict(facts.coordinates[self._plane_heads[0]]) if only else {})
+        views.plane.set_source(f"from {modality_name(facts.lines[0])}" if len(facts.lines) > 1 else "")
         self._place.show_plane(bool(self._plane_heads))
         self._begin_traces(facts)
         self._begin_map(facts)
 
     def _begin_traces(self, facts: SessionFacts) -> None:
+        self.trace_settings = self.trace_settings_now()  # what was chosen by hand stays
         for view in self.traces.values():
             view.hide()  # else the layout may yet show it, as a window of its own
             view.setParent(None)
@@ -165,16 +171,15 @@ class Presenter:
 
     def _begin_map(self, facts: SessionFacts) -> None:
         self._powers, self._mapped, self._grid = None, "", None
-        for modality, stream in facts.streams.items():
-            if is_eye_tracker(stream) or len(stream.labels) < MAP_LABELS or stream.rate_hz < MAP_LABELS:
-                continue
-            self._mapped = modality
-            self._powers = BandPower(stream.labels, stream.units, stream.rate_hz)
-            self._grid = grid_of(facts.features.get(modality, ()))
-            self._views.head_map.set_bands(self._powers.bands)
-            self._views.head_map.set_montage(stream.labels)
+        stream = mapped_stream(facts)
+        if stream is None:
+            self._views.head_map.set_montage(())
             return
-        self._views.head_map.set_montage(())
+        self._mapped = stream.modality
+        self._powers = BandPower(stream.labels, stream.units, stream.rate_hz)
+        self._grid = grid_of(facts.features.get(stream.modality, ()))
+        self._views.head_map.set_bands(self._powers.bands)
+        self._views.head_map.set_montage(stream.labels)
 
     def _take(self, answer: Answer) -> None:
         assert self._facts is not None
@@ -190,7 +195,7 @@ class Presenter:
         )
         if is_ok:
             views.latency.add(answer.stamp_s, answer.age_ms)
-        if answer.head in self._plane_heads and line == facts.lines[0]:
+        if answer.head in self._plane_heads and line in facts.lines[:1]:
             self._take_point(answer)
 
     def _take_point(self, answer: Answer) -> None:
@@ -210,7 +215,8 @@ class Presenter:
         facts = self._facts
         assert facts is not None
         if status and math.isnan(self._begun_s):
-            self._begun_s = now_s - number(status.get("elapsed_s"), 0.0)
+            elapsed_s = number(status.get("elapsed_s"), 0.0)
+            self._begun_s = now_s - min(max(elapsed_s, 0.0), LONGEST_S)
             self._views.timeline.set_session(self._begun_s)
             self._load_history()
         sizes = {modality: len(stream.labels) for modality, stream in facts.streams.items()}
@@ -273,7 +279,7 @@ class Presenter:
 
     def set_paused(self, paused: bool) -> None:
         """Hold the picture still, or let it go on; nothing is lost of the timeline."""
-        self._paused = paused
+        self._paused, self._paused_s = paused, local_clock()
         for view in self.traces.values():
             view.set_paused(paused)
 
@@ -315,23 +321,3 @@ class Presenter:
                     rows[line_name(self._facts, plain_text(line), plain_text(head))] = row
         if history:
             self._views.timeline.load_history({**history, "heads": rows})
-
-
-def is_eye_tracker(stream: StreamFacts) -> bool:
-    """Whether a stream has gaze or pupil in its channels."""
-    return any("pupil" in label.casefold() or "gaze" in label.casefold() for label in stream.labels)
-
-
-def line_name(facts: SessionFacts, line: str, head: str) -> str:
-    """What a line of estimates is called: "EEG", "EEG · valence", "valence"."""
-    parts = [modality_name(line)] * bool(line) + [head] * (len(facts.heads) > 1 or not line)
-    return " · ".join(parts)
-
-
-def heads_in_plane(facts: SessionFacts) -> list[str]:
-    """The heads all of whose classes have a place in the valence–arousal plane."""
-    return [
-        head
-        for head, classes in facts.heads.items()
-        if all(name in facts.coordinates.get(head, {}) for name in classes)
-    ]

@@ -31,8 +31,8 @@ def load(store: QSettings) -> PanelSettings:
     """Read what was remembered; what is missing or nonsense gets its default."""
     loaded = PanelSettings()
     theme = store.value("theme", DARK.name)
-    if theme in THEMES:
-        loaded.theme = str(theme)
+    if isinstance(theme, str) and theme in THEMES:
+        loaded.theme = theme
     markers = store.value("markers", list(DEFAULT_MARKERS))
     if isinstance(markers, str):  # an INI file turns a list of one into text
         markers = [markers]
@@ -56,6 +56,7 @@ def save(store: QSettings, settings: PanelSettings) -> None:
     store.setValue("window/geometry", settings.geometry)
     for group, values in (("traces", settings.traces), ("splitters", settings.splitters)):
         store.beginGroup(group)
+        store.remove("")  # what is no longer among the values
         for key, value in values.items():
             store.setValue(key, value)
         store.endGroup()

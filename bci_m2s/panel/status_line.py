@@ -9,13 +9,13 @@ from typing import Any
 
 from PyQt6.QtCore import QPoint
 from PyQt6.QtGui import QMouseEvent
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QToolTip
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QToolTip, QWidget
 
 from bci_m2s.panel.facts import mapping, number, plain_text
 from bci_m2s.panel.text import ElidedLabel, shape, tip
 from bci_m2s.panel.theme import Theme, font
 
-ITEMS = ("session", "model", "simulated", "recording", "disk", "clock", "lost", "state")
+ITEMS = ("session", "model", "simulated", "access", "recording", "disk", "clock", "lost", "state")
 MAY_SHRINK = {"session": 130, "model": 90, "recording": 175, "state": 120}  # px
 SILENT_AFTER_S = 3.0  # the engine reports once a second
 LITTLE_TIME_S = 600.0  # left on the disk
@@ -32,6 +32,10 @@ class Said:
     details: str = ""
 
 
+NOBODY = {"session": Said("no session", "muted", "looking for a session on the network")}
+VIEW_ONLY = Said("○ view only", "muted", "commands are taken on the session's own machine")
+
+
 class StatusLine(QFrame):
     """The top line. A click on an item shows its details."""
 
@@ -42,7 +46,7 @@ class StatusLine(QFrame):
         self.items: dict[str, _Item] = {}
         self._heard_s = math.nan
         self._status: Mapping[str, Any] = {}
-        row = QHBoxLayout(self)
+        self._row = row = QHBoxLayout(self)
         row.setContentsMargins(10, 5, 10, 5)
         row.setSpacing(18)
         for name in ITEMS:
@@ -50,21 +54,29 @@ class StatusLine(QFrame):
             item.setFont(font(bold=name in ("session", "recording", "state")))
             self.items[name] = item
             row.addWidget(item)
-            if name == "simulated":
+            if name == "access":
                 row.addStretch(1)
-        self._say({"session": Said("no session", "muted", "looking for a session on the network")})
+        self._say(NOBODY)
 
-    def show_status(self, status: Mapping[str, Any], session: Mapping[str, Any], now_s: float) -> None:
+    def put_first(self, widget: QWidget) -> None:
+        """Have something at the left end of the line."""
+        self._row.insertWidget(0, widget)
+
+    def show_status(
+        self, status: Mapping[str, Any], session: Mapping[str, Any], now_s: float, view_only: bool = False
+    ) -> None:
         """Show a status. Called four times a second, so that a recording failure blinks.
 
         status : the newest one, see docs/output.md, the same object until another comes; {} before
         session : its description
         now_s : the local clock, s
+        view_only : the session takes no commands from here
         """
         if self._status is not status:
             self._status, self._heard_s = status, now_s
         silent_s = now_s - self._heard_s if status else 0.0
-        self._say(line(status, session, silent_s, blink=now_s % 1.0 >= 0.5))
+        said = line(status, session, silent_s, blink=now_s % 1.0 >= 0.5)
+        self._say({**said, "access": VIEW_ONLY} if view_only else said)
 
     def set_theme(self, theme: Theme) -> None:
         """Colours of another theme."""
@@ -105,6 +117,8 @@ def line(
 
     silent_s : since the newest status came; blink : in the second half of a second
     """
+    if not session and not status:
+        return dict(NOBODY)
     said = {"session": _session(status, session), "model": _model(session)}
     simulated = _simulated(session)
     if simulated:

@@ -20,6 +20,7 @@ from bci_m2s.panel.theme import LARGE, SMALL, Theme, font
 from bci_m2s.types import FloatArray
 
 AHEAD_PX = 12  # empty before the cursor
+FOCUS_PX = 2  # line at the left edge
 SPANS_S = (5.0, 10.0, 20.0, 30.0)
 SILENT_S = 0.5  # without samples: from then on the sweep goes on without them
 GUTTER = "0" * 9  # room at the left, the same in all views, so that their sweeps are one below the other
@@ -206,9 +207,11 @@ class SweepCanvas(QWidget):
             self.update_above()
 
     def event(self, event: QEvent | None) -> bool:
-        """A screen with other pixels needs another picture."""
+        """A screen with other pixels needs another picture; whether the keys are for it is seen."""
         if event is not None and event.type() == QEvent.Type.DevicePixelRatioChange:
             self._reshape()
+        elif event is not None and event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            self.update_gutter()
         return super().event(event)
 
     def resizeEvent(self, _event: QResizeEvent | None) -> None:
@@ -232,6 +235,8 @@ class SweepCanvas(QWidget):
                 self._paint_texts(painter)
             self._decorate(painter, rect)
             self._paint_note(painter)
+        if self.hasFocus() and rect.left() < FOCUS_PX:
+            painter.fillRect(QRect(0, 0, FOCUS_PX, self.height()), QColor(self._theme.accent))
         painter.end()
 
     def _paint_picture(self, painter: QPainter, rect: QRect) -> None:

@@ -117,7 +117,7 @@ def _palette(theme: Theme) -> QPalette:
     ):
         palette.setColor(part, QColor(colour))
     for part in (role.WindowText, role.Text, role.ButtonText):
-        palette.setColor(QPalette.ColorGroup.Disabled, part, QColor(theme.bad_trace))
+        palette.setColor(QPalette.ColorGroup.Disabled, part, QColor(theme.muted))
     return palette
 
 

@@ -24,8 +24,9 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QToolTip, QWidget
 
 from bci_m2s.colours import class_colour
-from bci_m2s.panel.answers import limited, tooltip
+from bci_m2s.panel.answers import limited
 from bci_m2s.panel.bins import STATE_WORDS, Bins, State, clock, extent_s, tick_step_s
+from bci_m2s.panel.text import tip
 from bci_m2s.panel.theme import SMALL, Theme, font
 from bci_m2s.types import FloatArray
 
@@ -273,7 +274,7 @@ class TimelineCanvas(QWidget):
         """Say what is under the mouse."""
         if event is not None and self._bins is not None:
             lines = self.describe(event.position().x())
-            QToolTip.showText(event.globalPosition().toPoint(), tooltip(*lines), self)
+            QToolTip.showText(event.globalPosition().toPoint(), tip("\n".join(lines)), self)
 
     def describe(self, x: float) -> tuple[str, ...]:
         """Time, probabilities or why there are none, and markers at a place (device-independent pixels)."""

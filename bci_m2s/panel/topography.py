@@ -121,6 +121,14 @@ class TopographyView(QFrame):
         self._refresh()
         self.band_changed.emit(band)
 
+    def take_next_mode(self) -> None:
+        """Show evidence instead of power, or power again."""
+        self.set_mode(EVIDENCE if self._mode == POWER else POWER)
+
+    def take_next_band(self) -> None:
+        """Pick the next band; after the last the first."""
+        self.set_band(self.picker.itemText((self.picker.currentIndex() + 1) % max(self.picker.count(), 1)))
+
     def set_bands(self, names: Sequence[str]) -> None:
         """Name the bands, in the order in which values have them."""
         if tuple(names) == self._bands:

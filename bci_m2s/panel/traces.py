@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QRect, Qt, pyqtSignal
-from PyQt6.QtGui import QKeySequence, QPainter, QShortcut
+from PyQt6.QtCore import QRect, pyqtSignal
+from PyQt6.QtGui import QPainter
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
 from bci_m2s.panel.channel_zoom import ChannelZoom
@@ -258,10 +257,6 @@ class TracesView(QFrame):
         draw_bar(painter, rect, plot, row_px, self._scales[self._unit], self._unit, self._theme)
 
     def _lay_out(self) -> None:
-        for sign, steps in (("+", -1), ("=", -1), ("-", 1)):
-            key = QShortcut(QKeySequence(sign), self)
-            key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            key.activated.connect(partial(self.controls.step, steps))
         below = QHBoxLayout()
         below.setSpacing(0)
         below.addWidget(self.canvas, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from bci_m2s.panel import text
 from bci_m2s.panel.display_filter import NOTCHES, OFF, PRESETS, possible, words
 from bci_m2s.panel.sweep_canvas import SPANS_S
 from bci_m2s.panel.theme import SMALL, Theme, font
@@ -20,7 +20,6 @@ DEFAULT_PRESET = "1–50 Hz"
 DEFAULT_SPAN_S = 10.0
 FEWER_CHANNELS = (64, 32, 16, 8, 4, 1)
 MICROVOLT_SCALES = (1.0, 5000.0)  # smallest and largest to choose from
-LONGEST_TIP = 1000  # characters
 OTHER_SCALES = (1e-3, 1e5)
 
 
@@ -41,12 +40,12 @@ class TracesControls(QWidget):
         self._n_channels, self._rate_hz = 0, math.nan
         self._n_bad, self._which_bad = 0, ""
         self.scale: float | None = None
-        self.scale_box = self._box("Value per channel row (keys + and −)")
+        self.scale_box = self._box("Value per channel row. Keys: + and −")
         self.scale_box.setMinimumContentsLength(11)  # "auto 1000 µV": the strip shall not move
-        self.filter_box = self._box("Filter of the display; what is recorded and judged has its own")
-        self.notch_box = self._box("Notch against mains hum, display only")
-        self.span_box = self._box("Length of a sweep")
-        self.visible_box = self._box("Channels shown: wheel zooms, drag scrolls, double click shows all")
+        self.filter_box = self._box("Filter of the display; recording and model have their own. Key: F")
+        self.notch_box = self._box("Notch against mains hum, display only. Key: N")
+        self.span_box = self._box("Length of a sweep. Key: W")
+        self.visible_box = self._box("Channels shown. Wheel: zoom, drag: scroll, double click: all. Key: V")
         self.larger = self._button("−", "Smaller traces: more per row")
         self.smaller = self._button("+", "Larger traces: less per row")
         self.count = QLabel()
@@ -122,8 +121,7 @@ class TracesControls(QWidget):
         """Show how many channels are bad; `which` names them in the tool tip."""
         self._n_bad, self._which_bad = n_bad, which
         self.count.setText(f"{n_bad} of {self._n_channels} bad" if n_bad else "")
-        # Names come from the network, and a tool tip takes for HTML what looks like it.
-        self.count.setToolTip(f"<span>{html.escape(which[:LONGEST_TIP])}</span>" if n_bad else "")
+        self.count.setToolTip(text.tip(which) if n_bad else "")
         self.count.setStyleSheet(f"color: {self._theme.warn}")
         self.count.setFont(font(bold=True))
 
@@ -137,6 +135,18 @@ class TracesControls(QWidget):
         """Make the scale larger (the traces smaller) by so many of 1-2-5, or smaller."""
         now = self._fitted if self.scale is None else self.scale
         self._choose_scale(step_125(now, steps))
+
+    def take_next(self, what: str) -> None:
+        """Take the next choice of "filter", "notch", "span" or "channels"; after the last the first."""
+        box = {
+            "filter": self.filter_box,
+            "notch": self.notch_box,
+            "span": self.span_box,
+            "channels": self.visible_box,
+        }[what]
+        box.setCurrentIndex((box.currentIndex() + 1) % box.count())
+        if box is self.visible_box:  # which is also set by the wheel, without a word
+            self.changed.emit("visible")
 
     def settings(self) -> dict[str, Any]:
         """What is chosen, as plain values."""
@@ -219,8 +229,8 @@ class TracesControls(QWidget):
         box.setStyleSheet("padding: 3px 2px 3px 6px")
         return box
 
-    def _button(self, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text)
+    def _button(self, sign: str, tip: str) -> QPushButton:
+        button = QPushButton(sign)
         button.setToolTip(tip)
         button.setAccessibleName(tip)
         button.setFixedWidth(24)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QSettings, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
-from PyQt6.QtWidgets import QApplication, QMainWindow, QMessageBox
+from PyQt6.QtWidgets import QApplication, QMainWindow
 
+from bci_m2s.panel import dialogs
 from bci_m2s.panel import settings as remembered
 from bci_m2s.panel import theme as themes
-from bci_m2s.panel.actions import describe_keys, make_actions, marker_actions
+from bci_m2s.panel.actions import describe_keys, make_actions, marker_actions, set_marker_texts
 from bci_m2s.panel.answer import AnswerView
 from bci_m2s.panel.commander import Commander
 from bci_m2s.panel.control_bar import ControlBar
@@ -24,11 +26,14 @@ from bci_m2s.panel.messages import MessageBar
 from bci_m2s.panel.operator import VIEW_ONLY, Operator
 from bci_m2s.panel.plane import PlaneView
 from bci_m2s.panel.presenter import Presenter, Views
+from bci_m2s.panel.session_picker import SessionPicker
 from bci_m2s.panel.sparkline import Sparkline
 from bci_m2s.panel.status_line import StatusLine
 from bci_m2s.panel.stream_table import StreamTable
 from bci_m2s.panel.timeline import TimelineView
 from bci_m2s.panel.topography import TopographyView
+from bci_m2s.panel.traces import TracesView
+from bci_m2s.panel.traces_controls import TracesControls
 
 if TYPE_CHECKING:
     from bci_m2s.panel.app import PanelOptions
@@ -96,6 +101,10 @@ class PanelWindow(QMainWindow):
         )
         self.controls = ControlBar(theme, self.actions_by_name, self._marker_actions)
         self.controls.field.entered.connect(self.mark)
+        self.controls.edit_wanted.connect(self._edit_markers)
+        self.sessions = SessionPicker()
+        self.sessions.chosen.connect(self.client.follow)
+        self.views.status.put_first(self.sessions)
         self.empty = EmptyState(theme, self.actions_by_name["connect"])
         self.arrangement = Arrangement(
             status=self.views.status,
@@ -121,12 +130,34 @@ class PanelWindow(QMainWindow):
             "pause": self._pause,
             "screenshot": self.screenshot,
             "connect": lambda: self.first_start.open_dialog(),
-            "stop": self._stop,
+            "stop": lambda: dialogs.ask_to_end(self, self.operator.stop),
+            "markers": self._edit_markers,
+            "session": lambda: self.sessions.take_next(),
             "theme": self._change_theme,
             "fullscreen": self._full_screen,
-            "help": self._help,
+            "help": lambda: dialogs.KeysDialog(self, describe_keys(self.remembered.markers)).open(),
             "quit": self.close,
+            **self._display_slots(),
         }
+
+    def _display_slots(self) -> dict:
+        """What changes only how traces and head are drawn."""
+        choices = ("filter", "notch", "span", "channels")
+        return {
+            "larger": lambda: self._on_traces(lambda controls: controls.step(-1)),
+            "smaller": lambda: self._on_traces(lambda controls: controls.step(1)),
+            "map": lambda: self.views.head_map.take_next_mode(),
+            "band": lambda: self.views.head_map.take_next_band(),
+            **{what: partial(self._take_next, what) for what in choices},
+        }
+
+    def _take_next(self, what: str) -> None:
+        self._on_traces(lambda controls: controls.take_next(what))
+
+    def _on_traces(self, change: Callable[[TracesControls], None]) -> None:
+        for view in self.presenter.traces.values():
+            if isinstance(view, TracesView):
+                change(view.controls)
 
     def mark(self, text: str) -> None:
         """Write a marker, if the engine is here."""
@@ -158,14 +189,13 @@ class PanelWindow(QMainWindow):
         else:
             self.say(f"{path}: the screenshot cannot be written", "error")
 
-    def _stop(self) -> None:
-        question = "End the session? Its engine stops and its files are closed."
-        yes = QMessageBox.StandardButton.Yes
-        box = QMessageBox(QMessageBox.Icon.Question, "bci_m2s", question, parent=self)
-        box.setStandardButtons(yes | QMessageBox.StandardButton.No)
-        box.accepted.connect(self.operator.stop)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()  # not exec: the panel goes on drawing meanwhile
+    def _edit_markers(self) -> None:
+        dialogs.MarkerDialog(self, self.remembered.markers, self._set_markers).open()
+
+    def _set_markers(self, texts: tuple[str, ...]) -> None:
+        self.remembered.markers = texts or remembered.DEFAULT_MARKERS
+        set_marker_texts(self._marker_actions, self.remembered.markers)
+        self._remember()
 
     def _change_theme(self) -> None:
         name = themes.LIGHT.name if self.theme is themes.DARK else themes.DARK.name
@@ -187,13 +217,6 @@ class PanelWindow(QMainWindow):
             self.showFullScreen()
         self.actions_by_name["fullscreen"].setChecked(self.isFullScreen())
 
-    def _help(self) -> None:
-        lines = describe_keys(self.remembered.markers).replace("\t", "   ")
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Keys", lines, parent=self)
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()
-
     # ---- what the session does ----
 
     def _numbers(self) -> None:
@@ -205,8 +228,11 @@ class PanelWindow(QMainWindow):
         self.arrangement.show_session(facts is not None)
         if facts is None:
             self.empty.say(*self.first_start.words())
-        self.presenter.numbers()
+        self.sessions.show_sessions(self.client.sessions, uid)
+        refusal = self.operator.refusal if facts is not None else ""
+        self.presenter.numbers(view_only=refusal == VIEW_ONLY)
         self.operator.take_status(self.client.status, self.client.is_silent)
+        self.controls.set_refusal(refusal)
         self.first_start.look()
 
     def _history(self, reply: Mapping[str, Any]) -> None:
@@ -232,6 +258,10 @@ class PanelWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Remember how the window was; a session goes on without it."""
+        self._remember()
+        super().closeEvent(event)
+
+    def _remember(self) -> None:
         self.remembered.geometry = self.saveGeometry()
         adjusted = self.arrangement.is_adjusted
         self.remembered.splitters = {
@@ -239,7 +269,6 @@ class PanelWindow(QMainWindow):
         }
         self.remembered.traces = self.presenter.trace_settings_now()
         remembered.save(self._store, self.remembered)
-        super().closeEvent(event)
 
     def shut_down(self) -> None:
         """End timers and threads; the window can be thrown away afterwards."""

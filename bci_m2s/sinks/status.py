@@ -15,6 +15,7 @@ from bci_m2s.types import Estimate, Event, StatusReport
 
 STATUS_TYPE = "bci_m2s-status"
 LAST_REPORT_S = 0.3
+BUFFERED = 1  # hundreds of samples that liblsl keeps for a display that hangs: the newest matter
 
 
 class StatusSink:
@@ -40,7 +41,7 @@ class StatusSink:
         info.set_channel_labels(["json"])
         info.desc().append_child_value("manufacturer", "bci_m2s")
         info.desc().append_child_value("session", json.dumps(self._session, default=str))
-        self._outlet = pylsl.StreamOutlet(info)
+        self._outlet = pylsl.StreamOutlet(info, max_buffered=BUFFERED)
 
     def estimate(self, estimate: Estimate, wall_s: float) -> None:
         """Estimates have streams of their own."""

@@ -20,7 +20,6 @@ from bci_m2s.panel.answers import (
     modality_name,
     say,
     seconds_left,
-    tooltip,
 )
 from bci_m2s.panel.theme import DARK, LIGHT
 from bci_m2s.types import Status
@@ -101,7 +100,6 @@ def test_small_words():
     assert [duration(value) for value in (3.2, 130, 4000)] == ["3 s", "2 min", "1 h 7 min"]
     assert limited("a\n b") == "a b"
     assert len(limited("x" * 5000)) == 200
-    assert tooltip("<b>bold</b>") == "<qt>&lt;b&gt;bold&lt;/b&gt;</qt>"
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT])

@@ -74,6 +74,15 @@ def test_nothing_is_said_before_a_segment_is_whole_nor_after_a_reset():
     assert np.isnan(made.powers()).all()
 
 
+@pytest.mark.parametrize("n_channels", [1, 2, 4])
+def test_samples_of_another_width_are_left_out(n_channels):
+    made = BandPower(["a", "b", "c"], [], RATE_HZ)
+    made.push(noise())
+    before = made.powers()
+    made.push(noise(n_channels))
+    np.testing.assert_array_equal(made.powers(), before)
+
+
 def test_bands_beyond_half_the_rate_are_unknown():
     powers = one(noise(rate_hz=64.0), rate_hz=64.0)
     known = [high <= 32.0 for _, high in DEFAULT_BANDS.values()]

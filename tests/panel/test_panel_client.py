@@ -72,6 +72,15 @@ def test_no_estimate_comes_with_the_status_reports_reason(client, session):
     assert np.isnan(answer.probabilities).all()
 
 
+def test_a_reason_of_another_status_is_not_said_of_this_one(client, session):
+    why = {"modality": "eeg", "head": "emotion", "status": "baseline", "reason": "baseline, 3 s left"}
+    until(lambda: session.report(latest=[why]) or client.reason_of("eeg", "emotion"))
+    answer = answers_of(client, session, probabilities=None, status=Status.GAP)[-1]
+    assert (answer.status, answer.reason) == (Status.GAP, "")
+    answer = answers_of(client, session, probabilities=None, status=Status.BASELINE)[-1]
+    assert answer.reason == "baseline, 3 s left"
+
+
 def test_raw_samples_arrive_in_order_and_in_local_time(client, session):
     reader = client.readers["eeg"]
     until(lambda: reader.info is not None)

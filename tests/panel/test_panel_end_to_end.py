@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import itertools
 import json
 import os
 import signal
@@ -108,10 +109,14 @@ def open_window(folder, **options):
     return window
 
 
-def close_window(window):
+def end_window(window):
+    """Close a panel; an engine that it started, and that runs yet, is ended too."""
+    engine = window.first_start.engine
     window.close()
     window.shut_down()
     window.deleteLater()
+    if engine is not None and engine.status is None:
+        os.kill(engine.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -122,23 +127,17 @@ def processes(tmp_path):
 
 @pytest.fixture
 def panel(qapp, tmp_path):
-    """Opens panels; an engine that one of them started is ended with it."""
+    """Opens panels."""
     assert qapp is not None
-    opened, engines = [], []
+    opened = []
 
     def make(**options):
         opened.append(open_window(tmp_path, **options))
-        starts = opened[-1].first_start
-        start = starts._start
-        starts._start = lambda *choice: (start(*choice), engines.append(starts.engine))
         return opened[-1]
 
     yield make
     for window in opened:
-        close_window(window)
-    for engine in engines:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(engine.pid).kill()
+        end_window(window)
 
 
 # ---- one session, from its beginning to its end ----
@@ -148,9 +147,13 @@ def panel(qapp, tmp_path):
 class Story:
     """What an operator did to a session, and what was seen of it.
 
-    replies : of the engine: local time, request, answer
-    killed, returned : local times of a second panel's death and of its return; alive : status reports and
-        answers that came between the two
+    folder : of the first take; window : the panel that followed it
+    replies : of the engine: local time, request, answer; given_s : when each marker was given
+    killed_s, returned_s : a second panel's death, and when it listened again; reports : when status
+        reports came after that
+    baseline_s : when it was begun anew; refusal : what was said to an end of it that came too soon
+    status : of the ended process; words : of the panel in the end
+    All times are those of the local clock.
     """
 
     folder: Path
@@ -164,7 +167,6 @@ class Story:
     refusal: str = ""
     status: int | None = None
     words: str = ""
-    was_stoppable: bool = True
 
     def said(self, do, count=1):
         """The answers to a kind of command; waits until there are so many."""
@@ -181,6 +183,8 @@ def story(qapp, tmp_path_factory):
     with contextlib.closing(Processes(folder)) as processes:
         output = folder / "session"
         demo = processes.start("demo", "--headless", "--duration", "150", "--output", str(output))
+        # a panel that is there earlier may start an engine of its own for the headset
+        until(lambda: "'Simulated markers' (Markers" in demo.log.read_text(), demo.log.read_text)
         window = open_window(folder)
         told = Story(output, window)
         window.commander.replied.connect(lambda *said: told.replies.append((local_clock(), *said)))
@@ -192,8 +196,9 @@ def story(qapp, tmp_path_factory):
             record_again(told)
             begin_a_baseline(told)
             end_session(told, demo)
+            assert window.first_start.engine is None
         finally:
-            close_window(window)
+            end_window(window)
     return told
 
 
@@ -270,7 +275,9 @@ def begin_a_baseline(told):
     until(lambda: action.text() == "End baseline", "no baseline began")
     action.trigger()  # too soon
     told.refusal = told.said("baseline_end")[0].get("error", "")
-    until(lambda: told.refusal in [message.text for message in window.messages.history], "refusal not shown")
+    until(
+        lambda: told.refusal in [message.text for message in window.messages.history], "refusal not shown"
+    )
     told.given_s["start"] = local_clock()
     window.controls.button("marker-1").click()
     told.said("mark", 3)
@@ -325,7 +332,8 @@ def test_both_recordings_verify(story):
         result = verify(take / "session.xdf")
         assert result.first is None
         assert result.tolerance == 0.0
-        assert sum(result.equal.values()) > 10
+        assert set(result.equal) == {"eeg", "eye"}
+        assert min(result.equal.values()) > 1
 
 
 def test_a_killed_panel_is_nothing_to_the_engine(story):
@@ -338,7 +346,7 @@ def test_a_killed_panel_is_nothing_to_the_engine(story):
         during = [at_s for at_s in made_s if story.killed_s < at_s < story.returned_s]
         around = [story.killed_s, *during, story.returned_s]
         assert len(during) > 2
-        assert max(b - a for a, b in zip(around, around[1:], strict=False)) < 1.5
+        assert max(b - a for a, b in itertools.pairwise(around)) < 1.5
     events = [event for event in events_of(story.folder) if event["local_s"] > story.killed_s]
     kinds = {event["kind"] for event in events if event["local_s"] < story.returned_s}
     assert kinds <= OF_THE_SIGNAL
@@ -360,11 +368,16 @@ def test_the_operator_ends_the_session(story):
 # ---- without a session ----
 
 
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch):
+    """The panel looks around more often than it does for people."""
+    monkeypatch.setattr(first_start, "SESSIONS_FIRST_S", 0.3)
+    monkeypatch.setattr(first_start, "AGAIN_S", 0.3)
+
+
 @pytest.fixture
-def senders(monkeypatch):
-    """Offers streams that nobody sends on; the panel looks for them more often than it does for people."""
-    monkeypatch.setattr(first_start, "SESSIONS_FIRST_S", 0.2)
-    monkeypatch.setattr(first_start, "AGAIN_S", 0.2)
+def senders():
+    """Offers streams that nobody sends on."""
     kept = []
 
     def offer(*infos):
@@ -408,13 +421,14 @@ def looks(monkeypatch):
     return seen
 
 
-def test_one_fitting_choice_just_runs(panel, processes):
+def test_one_fitting_choice_just_runs(panel, processes, tmp_path):
     sender = processes.start("simulate")
     window = panel(pipeline="demo")
     engine = until(lambda: window.first_start.engine, sender.log.read_text)
-    assert window.empty.text.startswith("Starting")
+    until(lambda: window.empty.text.startswith("Starting"), lambda: window.empty.text)
     until(lambda: window.arrangement.shows_session, engine.last_words)
     until(lambda: window.commander.is_connected, engine.last_words)
+    until(lambda: window.client.status.get("commands"), "no status report came")
     assert set(window.presenter.traces) == {"eeg", "eye"}
     until(lambda: window.client.readers["eeg"].received > 100, "no sample of the headset is shown")
     window.operator.stop()
@@ -423,8 +437,8 @@ def test_one_fitting_choice_just_runs(panel, processes):
     assert not psutil.pid_exists(engine.pid)
     until(lambda: window.client.ended, "the panel does not know that the session has ended")
     until(lambda: window.first_start.engine is None, "the engine is not let go of")
-    (log,) = Path(window.first_start._folder).glob("engine-*.log")
-    assert "stopped by the operator" in log.read_text() or "Summary" in log.read_text()
+    (log,) = tmp_path.glob("engine-*.log")
+    assert "Summary" in log.read_text()
 
 
 def test_two_headsets_are_the_users_choice(panel, senders, looks):
@@ -443,14 +457,15 @@ def test_a_stream_that_does_not_fit_is_named_with_what_is_needed(panel, senders,
     window = panel(pipeline="demo")
     until(lambda: "needs also" in window.empty.text, lambda: window.empty.text)
     until(lambda: looks and len(looks[-1]) == 3, "not all streams were seen")
-    until(lambda: "32 channels" in window.empty.text, lambda: window.empty.text)
+    why = "'Simulated EEG' does not fit: eeg: "
+    until(lambda: why in window.empty.text, lambda: window.empty.text)
+    assert "32 channels" in window.empty.text
     assert "62 channels" in window.empty.text
-    missing = eeg.labels[32]
-    assert f"got no channel {missing!r}" in window.empty.text
+    assert f"{eeg.labels[32]!r}" in window.empty.text.partition(why)[2]
     assert window.first_start.engine is None
 
 
-def test_an_engine_that_fails_says_why(panel, senders, tmp_path):
+def test_an_engine_that_fails_says_why(panel, senders, looks, tmp_path):
     senders(*fitting_streams())
     file = tmp_path / "broken.yaml"
     file.write_text("model: demo-62ch-eye\ndevice: cuda:63\nstreams:\n  eeg: {name: Simulated EEG}\n")
@@ -458,8 +473,23 @@ def test_an_engine_that_fails_says_why(panel, senders, tmp_path):
     until(lambda: window.messages.shown and window.messages.shown.kind == "error", "no error is shown")
     assert "the engine ended: error: " in window.messages.shown.text
     assert "cuda:63" in window.messages.shown.text
-    assert window.first_start.engine is None
-    assert "Choose streams" in window.empty.text or "Looking" in window.empty.text
+    before = len(looks)
+    until(lambda: len(looks) >= before + 2 * first_start.SURE_LOOKS, "it stopped to look")
+    assert window.first_start.engine is None  # not again
+    until(lambda: "broken: fits" in window.empty.text, lambda: window.empty.text)
+    assert len(list(tmp_path.glob("engine-*.log"))) == 1
+
+
+def test_a_session_that_goes_without_a_word_is_forgotten(panel):
+    session = FakeSession()
+    window = panel()
+    try:
+        until(lambda: window.arrangement.shows_session, "the session is not shown")
+    finally:
+        session.close()
+    until(lambda: not window.arrangement.shows_session, "it is waited for, for ever")
+    assert window.client.facts is None
+    assert window.empty.isVisible()
 
 
 # ---- the command ----
@@ -472,15 +502,13 @@ def test_signals_close_the_panel_and_its_geometry_is_kept(processes, tmp_path):
             session = closing.enter_context(contextlib.closing(FakeSession()))
             config = tmp_path / number.name
             config.mkdir()
-            process = processes.start(
-                "panel", "--session", session.session_id, XDG_CONFIG_HOME=str(config)
-            )
+            process = processes.start("panel", "--session", session.session_id, XDG_CONFIG_HOME=str(config))
             ends.append((number, session, process, config))
         for number, session, process, config in ends:
             until(session.eeg.have_consumers, process.log.read_text)  # it draws
             process.send_signal(number)
             assert process.wait(3) == 0, process.log.read_text()
-            assert process.log.read_text() == ""
+            assert "Traceback" not in process.log.read_text()
             (file,) = config.rglob("panel.conf")
             geometry = QSettings(str(file), QSettings.Format.IniFormat).value("window/geometry")
             assert isinstance(geometry, QByteArray)

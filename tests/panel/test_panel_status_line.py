@@ -30,6 +30,12 @@ def said(status=None, session=SESSION, **how):
     return line({**STATUS, **(status or {})}, session, **how)
 
 
+def test_without_a_session_none_is_waited_for():
+    assert line({}, {})["session"].text == "no session"
+    assert "state" not in line({}, {})
+    assert "waiting" in line({}, SESSION)["state"].text
+
+
 @pytest.fixture
 def view(qtbot):
     made = StatusLine(DARK)
@@ -145,6 +151,8 @@ def test_blinking_is_once_a_second(view):
 def test_before_a_session_it_says_so(view):
     assert view.items["session"].full_text == "no session"
     view.show_status({}, {}, 5.0)
+    assert view.items["session"].full_text == "no session"
+    view.show_status({}, SESSION, 5.0)
     assert "waiting" in view.items["state"].full_text
     assert not view.items["recording"].isVisible()
 

@@ -3,19 +3,25 @@
 import logging
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from panel_sessions import CLASSES, FakeSession
-from PyQt6.QtCore import QSettings, Qt, QTimer
+from PyQt6.QtCore import QPoint, QSettings, Qt, QTimer
 from PyQt6.QtGui import QImage
-from PyQt6.QtWidgets import QMessageBox
+from PyQt6.QtWidgets import QLabel, QMessageBox
 
 from bci_m2s.control import ControlServer
 from bci_m2s.errors import CommandError
+from bci_m2s.panel import first_start
 from bci_m2s.panel.actions import SPECS
 from bci_m2s.panel.app import PanelOptions, errors_shown, log_to
+from bci_m2s.panel.choices import mapped_stream
 from bci_m2s.panel.client import SessionClient
+from bci_m2s.panel.dialogs import KeysDialog, MarkerDialog
+from bci_m2s.panel.facts import SessionFacts, StreamFacts
+from bci_m2s.panel.offers import Offer
 from bci_m2s.panel.window import PanelWindow
 
 LIMIT_MS = 15_000
@@ -117,6 +123,12 @@ def press(window, qtbot, key, modifier=Qt.KeyboardModifier.NoModifier):
     qtbot.keyClick(window, key, modifier)
 
 
+def back_to(window, qtbot):
+    """After a dialog: this platform has nobody who would give the window its keys back."""
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=LIMIT_MS)
+
+
 # ---- controls ----
 
 
@@ -199,6 +211,106 @@ def test_ending_a_session_asks_first(window, engine, qtbot):
     assert told(engine, qtbot) == {"do": "stop"}
 
 
+def test_enter_does_not_end_a_session(window, engine, qtbot):
+    press(window, qtbot, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    (box,) = window.findChildren(QMessageBox)
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: not window.findChildren(QMessageBox), timeout=LIMIT_MS)
+    back_to(window, qtbot)
+    press(window, qtbot, Qt.Key.Key_1)
+    assert told(engine, qtbot) == {"do": "mark", "text": "start"}
+
+
+def test_keys_change_how_traces_and_head_are_drawn(window, qtbot):
+    controls, head = window.presenter.traces["eeg"].controls, window.views.head_map
+    controls.restore({"scale": 100.0, "unit": "µV"})
+    press(window, qtbot, Qt.Key.Key_Plus)
+    assert controls.settings()["scale"] == 50.0
+    press(window, qtbot, Qt.Key.Key_Equal)
+    assert controls.settings()["scale"] == 20.0
+    press(window, qtbot, Qt.Key.Key_Minus)
+    assert controls.settings()["scale"] == 50.0
+    press(window, qtbot, Qt.Key.Key_V)
+    assert window.presenter.traces["eeg"].settings()["visible"] == 4
+    for key, what, box in (
+        (Qt.Key.Key_F, "filter", controls.filter_box),
+        (Qt.Key.Key_N, "notch", controls.notch_box),
+        (Qt.Key.Key_W, "span_s", controls.span_box),
+    ):
+        begun, seen = controls.settings()[what], set()
+        for _ in range(box.count()):
+            press(window, qtbot, key)
+            seen.add(controls.settings()[what])
+        assert len(seen) == box.count()
+        assert controls.settings()[what] == begun
+    press(window, qtbot, Qt.Key.Key_E)
+    assert head.mode == "evidence"
+    before = head.band
+    press(window, qtbot, Qt.Key.Key_D)
+    assert head.band != before
+
+
+def test_marker_buttons_get_other_texts_and_keep_them(window, engine, open_window, qtbot):
+    press(window, qtbot, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
+    (dialog,) = window.findChildren(MarkerDialog)
+    texts = ["eyes open", "", "eyes & mouth", "w" * 60, "x" * 60, "y" * 60, "z" * 60]
+    for field, text in zip(dialog.fields, texts, strict=False):
+        field.setText(text)
+    dialog.accept()
+    back_to(window, qtbot)
+    button = window.controls.button("marker-2")
+    assert button.text() == "2  eyes && mouth"
+    assert window.controls.button("marker-6").isVisible()
+    assert not window.controls.button("marker-7").isVisible()
+    press(window, qtbot, Qt.Key.Key_2)
+    assert told(engine, qtbot) == {"do": "mark", "text": "eyes & mouth"}
+    press(window, qtbot, Qt.Key.Key_7)
+    press(window, qtbot, Qt.Key.Key_1)
+    assert told(engine, qtbot, 2) == {"do": "mark", "text": "eyes open"}  # 7 has no text any more
+    window.resize(1366, 768)
+    assert window.width() == 1366  # long texts are cut, they do not widen the window
+    assert open_window().remembered.markers[:2] == ("eyes open", "eyes & mouth")
+
+
+def test_a_right_click_on_a_marker_button_edits_the_texts(window):
+    window.controls.button("marker-1").customContextMenuRequested.emit(QPoint())
+    (dialog,) = window.findChildren(MarkerDialog)
+    dialog.reject()
+    assert window.remembered.markers == ("start", "stop", "artefact")
+
+
+def test_several_sessions_can_be_chosen_from(window, session, qtbot):
+    assert not window.sessions.isVisible()
+    other = FakeSession()
+    try:
+        qtbot.waitUntil(window.sessions.isVisible, timeout=LIMIT_MS)
+        assert window.client.facts.session_id == session.session_id  # who comes later takes no place
+        press(window, qtbot, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+        shown = lambda: window.client.facts and window.client.facts.session_id  # noqa: E731
+        qtbot.waitUntil(lambda: shown() == other.session_id, timeout=LIMIT_MS)
+        feed(window, other, qtbot)
+        qtbot.waitUntil(lambda: other.session["outlet_name"] in window.sessions.currentText())
+    finally:
+        other.close()
+    qtbot.waitUntil(lambda: shown() == session.session_id, timeout=LIMIT_MS)
+    qtbot.waitUntil(lambda: not window.sessions.isVisible(), timeout=LIMIT_MS)
+
+
+def test_a_held_estimate_is_not_taken_for_one_of_now(window, session, qtbot):
+    block = window.views.answer.blocks["eeg", "emotion"]
+
+    def shown():
+        session.estimate((0.1, 0.2, 0.7))
+        return block.said.headline == "POSITIVE"
+
+    qtbot.waitUntil(shown, timeout=LIMIT_MS)
+    press(window, qtbot, Qt.Key.Key_P)
+    qtbot.waitUntil(lambda: "held for" in block.toolTip(), timeout=LIMIT_MS)
+    assert (block.said.headline, block.said.tone) == ("POSITIVE", "held")
+    press(window, qtbot, Qt.Key.Key_P)
+    qtbot.waitUntil(lambda: "held" not in block.toolTip(), timeout=LIMIT_MS)
+
+
 def test_pause_holds_the_picture_and_goes_on(window, session, qtbot):
     qtbot.waitUntil(session.eeg.have_consumers, timeout=LIMIT_MS)
     view = window.presenter.traces["eeg"]
@@ -251,9 +363,12 @@ def test_theme_changes_what_is_drawn_and_is_remembered(window, qtbot, open_windo
 
 def test_help_lists_every_key(window, qtbot):
     press(window, qtbot, Qt.Key.Key_F1)
-    (box,) = window.findChildren(QMessageBox)
-    assert all(spec.key in box.text() for spec in SPECS.values())
-    box.close()
+    (dialog,) = window.findChildren(KeysDialog)
+    texts = [label.text() for label in dialog.findChildren(QLabel)]
+    assert all(spec.key in texts and spec.help in texts for spec in SPECS.values())
+    assert "Write the marker 'stop'." in texts
+    assert all(label.textFormat() is Qt.TextFormat.PlainText for label in dialog.findChildren(QLabel))
+    dialog.close()
 
 
 def test_closing_leaves_the_session_alone(window, engine, qtbot):
@@ -332,6 +447,7 @@ def test_the_past_is_loaded_from_the_engine(session, engine, open_window, qtbot)
 
 
 def test_the_engine_dies_and_another_returns(window, session, engine, qtbot):
+    window.presenter.traces["eeg"].restore({"span_s": 20})
     engine.close()
     session.close()
     qtbot.waitUntil(lambda: window.client.is_silent, timeout=LIMIT_MS)
@@ -345,9 +461,40 @@ def test_the_engine_dies_and_another_returns(window, session, engine, qtbot):
         qtbot.waitUntil(lambda: window.actions_by_name["record"].isEnabled(), timeout=LIMIT_MS)
         press(window, qtbot, Qt.Key.Key_1)
         assert told(served, qtbot) == {"do": "mark", "text": "start"}
+        assert window.presenter.traces["eeg"].settings()["span_s"] == 20  # what was chosen stays
     finally:
         served.close()
         other.close()
+
+
+def test_an_engine_that_cannot_be_started_is_said_once(open_window, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(first_start, "EngineProcess", refuse)
+    window = open_window()
+    window.first_start._start(Offer(Path("x.yaml"), "x"), {"eeg": "cap"})
+    assert window.messages.shown.kind == "error"
+    assert "No space left" in window.messages.shown.text
+    assert window.first_start.engine is None
+    assert not window.first_start._may_start  # else it would be tried and said every two seconds
+
+
+def test_the_head_shows_the_eeg_whatever_comes_first():
+    def stream(modality, type_, n):
+        labels = tuple(f"{modality}{number}" for number in range(n))
+        return StreamFacts(modality, modality, 250.0, labels, ("",) * n, type=type_)
+
+    def mapped(*streams):
+        facts = SessionFacts("u", "h", 0.0, "x", streams={one.modality: one for one in streams})
+        found = mapped_stream(facts)
+        return found and found.modality
+
+    heart, brain = stream("ecg", "ECG", 12), stream("brain", "eeg", 8)
+    assert mapped(heart, brain) == "brain"
+    assert mapped(heart, stream("eeg", "", 8)) == "eeg"
+    assert mapped(heart) == "ecg"
+    assert mapped(stream("eeg", "EEG", 2)) is None
 
 
 def test_an_ended_session_says_so(window, session, qtbot):
@@ -362,6 +509,9 @@ def test_another_machines_session_is_view_only(session, open_window, qtbot):
     window = open_window(session.session_id)  # nobody serves its commands here
     feed(window, session, qtbot)
     assert not window.actions_by_name["record"].isEnabled()
+    says = window.views.status.items["access"]
+    qtbot.waitUntil(lambda: "view only" in says.text() and says.isVisible(), timeout=LIMIT_MS)
+    assert "view only" in window.controls.field.placeholderText()
     window.mark("x")
     assert "view only" in window.messages.shown.text
 
@@ -388,8 +538,6 @@ def test_html_from_the_network_is_text(open_window, qtbot):
         window = open_window(session.session_id)
         qtbot.waitUntil(lambda: window.client.facts is not None, timeout=LIMIT_MS)
         feed(window, session, qtbot, markers=[[window.client.status_received_s, evil, evil]])
-        from PyQt6.QtWidgets import QLabel
-
         holding = [label for label in window.findChildren(QLabel) if "<img" in label.text()]
         assert holding
         assert all(label.textFormat() is Qt.TextFormat.PlainText for label in holding)

@@ -216,3 +216,18 @@ def test_every_head_has_a_stream_of_its_own(tmp_path):
         assert sample[-1] == (head == "arousal")  # unknown
         inlets[head].close_stream()
     made.close()
+
+
+def test_the_status_stream_keeps_little_for_a_display_that_hangs(tmp_path, monkeypatch):
+    """Reports are long texts; liblsl would keep 36000 of them for whoever does not read."""
+    kept, plain = [], pylsl.StreamOutlet
+
+    def outlet(info, **options):
+        kept.append(options["max_buffered"])
+        return plain(info, **options)
+
+    monkeypatch.setattr(pylsl, "StreamOutlet", outlet)
+    made = sink("status", tmp_path)
+    made.open()
+    made.close()
+    assert kept == [1]
