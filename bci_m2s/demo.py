@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bci_m2s.lsl_setup import lsl_on_this_machine
+from bci_m2s.rendezvous import starting
 from bci_m2s.terminal import make_console
 
 REST_S = 20.0  # of the simulated person, long enough for the model's baseline
@@ -28,7 +29,7 @@ def run_demo(
         "A 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz) are sent as real LSL streams by "
         "another process."
     )
-    with lsl_on_this_machine():
+    with lsl_on_this_machine(), starting():
         from bci_m2s.play import Options
         from bci_m2s.sender_process import SenderProcess, SenderSpec
         from bci_m2s.session import run_session

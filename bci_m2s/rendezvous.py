@@ -14,6 +14,8 @@ import secrets
 import stat
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from bci_m2s.errors import CommandError
 SESSION_ID = re.compile(r"[0-9a-f]{8,64}")
 LONGEST_ADDRESS = 100  # bytes; a Unix socket's path may have 107, on macOS 103
 LONGEST_ENTRY = 4096
+STARTING = ".starting"
+START_LIMIT_S = 60.0  # nothing takes longer to begin; what is older was left behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,34 @@ def remove_stale(folder: Path) -> None:
             path.unlink()
         if entry is not None:
             remove_socket(folder, entry.address)
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Announce, as long as this lasts, that a session is about to begin: no panel shall begin one too.
+
+    Where there is no folder for it nothing is announced.
+    """
+    path: Path | None = None
+    with contextlib.suppress(CommandError, OSError):
+        path = make_folder() / f"{os.getpid()}-{secrets.token_hex(4)}{STARTING}"
+        path.touch(mode=0o600)
+    try:
+        yield
+    finally:
+        if path is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def someone_starts() -> bool:
+    """Whether a process of this user said within the last minute that it is about to begin a session."""
+    with contextlib.suppress(CommandError, OSError):
+        for path in make_folder().glob(f"*{STARTING}"):
+            if time.time() - path.stat().st_mtime < START_LIMIT_S:
+                return True
+            path.unlink()  # of a process that was killed
+    return False
 
 
 def remove_socket(folder: Path, address: str) -> None:

@@ -16,6 +16,7 @@ from bci_m2s.errors import StreamError
 from bci_m2s.live import stop_on_signals
 from bci_m2s.lsl_setup import LslSession
 from bci_m2s.play import Options, play
+from bci_m2s.rendezvous import starting
 from bci_m2s.shipped import find_model
 from bci_m2s.terminal import make_console
 
@@ -26,7 +27,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
 
     console = console or make_console()
     stop = threading.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop), starting():
         plan = build.make_plan(pipeline)
         if options.source_ids:
             plan = build.pinned(plan, options.source_ids)

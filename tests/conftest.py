@@ -40,6 +40,8 @@ def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
         encoding="utf-8",
     )
     os.environ["LSLAPICFG"] = str(file)
+    # where sessions say how to be reached: another run's must not be found either
+    os.environ["XDG_RUNTIME_DIR"] = folder.name
     return folder
 
 

@@ -21,6 +21,7 @@ from bci_m2s.panel.connect_dialog import ConnectDialog
 from bci_m2s.panel.launch import EngineProcess
 from bci_m2s.panel.offers import Lookout, Offer, find_offers, fitting, only_choice, serves
 from bci_m2s.panel.theme import Theme
+from bci_m2s.rendezvous import someone_starts
 from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class FirstStart(QObject):
         self._infos: list[StreamInfo] | None = None
         self._agreed: tuple[str, dict[str, str]] | None = None
         self._agreeing = 0
+        self._is_someone_starting = False  # a session from a terminal, for instance
         self.engine: EngineProcess | None = None
         self.dialog: ConnectDialog | None = None
 
@@ -86,13 +88,14 @@ class FirstStart(QObject):
 
     def _find(self) -> tuple[list[Offer], list[StreamInfo]]:
         """In a worker thread: models are opened and senders asked."""
+        self._is_someone_starting = someone_starts()
         offers = self._offers if self._offers is not None else find_offers(self._pipeline)
         return offers, self._lookout()
 
     def _found(self, found: tuple[list[Offer], list[StreamInfo]]) -> None:
         self._offers, self._infos = found
         choice = only_choice(self._offers, self._infos)
-        taken = self._client.facts is not None or self.dialog is not None
+        taken = self._client.facts is not None or self.dialog is not None or self._is_someone_starting
         if choice is None or taken or not self._may_start:
             self._agreed = None
             return
