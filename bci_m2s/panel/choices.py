@@ -6,6 +6,7 @@ from bci_m2s.panel.answers import modality_name
 from bci_m2s.panel.facts import SessionFacts, StreamFacts
 
 MAP_LABELS = 4  # fewer channels are no map
+MOST_MAPPED_HZ = 5e6  # samples a second over all channels; more would fill the memory
 
 
 def is_eye_tracker(stream: StreamFacts) -> bool:
@@ -18,7 +19,10 @@ def mapped_stream(facts: SessionFacts) -> StreamFacts | None:
     fit = [
         stream
         for stream in facts.streams.values()
-        if not is_eye_tracker(stream) and len(stream.labels) >= MAP_LABELS and stream.rate_hz >= MAP_LABELS
+        if not is_eye_tracker(stream)
+        and len(stream.labels) >= MAP_LABELS
+        and stream.rate_hz >= MAP_LABELS
+        and len(stream.labels) * stream.rate_hz <= MOST_MAPPED_HZ
     ]
     return min(fit, key=lambda stream: "eeg" not in (stream.type.casefold(), stream.modality), default=None)
 

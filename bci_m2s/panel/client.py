@@ -85,6 +85,7 @@ class SessionClient:
         self._known: dict[str, SessionFacts] = {}  # by uid of the status stream
         self._asked_s: dict[str, float] = {}  # when each sender was asked for its description
         self._choice = ""  # uid that the user picked
+        self._before: frozenset[str] | None = None  # sessions before the one that is awaited
         self._inlets: dict[str, SessionInlet] = {}  # by uid
         self._reasons: dict[tuple[str, str], tuple[str, str]] = {}  # status and reason by modality and head
         self._answers: deque[Answer] = deque(maxlen=KEEP)
@@ -105,7 +106,11 @@ class SessionClient:
 
     def follow(self, uid: str) -> None:
         """Follow another one of ``sessions``."""
-        self._choice = uid
+        self._choice, self._before = uid, None
+
+    def follow_newcomer(self) -> None:
+        """Follow the next session that begins, as soon as it does; until then go on with this one."""
+        self._before = frozenset(facts.uid for facts in self.sessions)
 
     @property
     def is_silent(self) -> bool:
@@ -184,6 +189,9 @@ class SessionClient:
         until it is gone, else the newest.
         """
         by_uid = {facts.uid: facts for facts in self.sessions}
+        new = [uid for uid in by_uid if self._before is not None and uid not in self._before]
+        if new:
+            self.follow(new[0])
         if self._choice in by_uid:
             return by_uid[self._choice]
         for facts in self.sessions:

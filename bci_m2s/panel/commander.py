@@ -61,7 +61,7 @@ class Commander(QObject):
         self._thread.join(1.0)
 
     def _run(self) -> None:
-        while not self._closing:
+        while True:  # what was given before the end is still sent: "stop", as the window closes
             self._connect()
             try:
                 given = self._requests.get(timeout=RETRY_S)

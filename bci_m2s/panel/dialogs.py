@@ -28,6 +28,22 @@ def ask_to_end(parent: QWidget, then: Callable[[], None]) -> None:
     box.open()
 
 
+def ask_to_leave(parent: QWidget, leave: Callable[[], None], end: Callable[[], None]) -> None:
+    """Ask what becomes of a session that was started from here when the window closes."""
+    words = "A session runs that was started from here."
+    box = QMessageBox(QMessageBox.Icon.Question, "bci_m2s", words, parent=parent)
+    box.setInformativeText("It goes on without the panel, and bci-m2s panel shows it again.")
+    stay = box.addButton("Leave it running", QMessageBox.ButtonRole.AcceptRole)
+    over = box.addButton("End it", QMessageBox.ButtonRole.DestructiveRole)
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    box.setDefaultButton(stay)
+    for button, then in ((stay, leave), (over, end)):
+        if button is not None:
+            button.clicked.connect(lambda _checked, then=then: then())
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.open()
+
+
 class KeysDialog(QDialog):
     """Lists the keys. rows : each key and what it is for"""
 

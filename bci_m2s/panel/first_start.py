@@ -186,6 +186,9 @@ class FirstStart(QObject):
         self._say(f"starting {offer.name} with {', '.join(source_ids)}", "info")
         known = {need: source_id for need, source_id in source_ids.items() if source_id}
         self._agreed, self._agreeing = None, 0
+        if self._client.facts is not None and not self._client.ended:
+            self._say("the session before goes on beside it; Ctrl+N shows it again", "info")
+        self._client.follow_newcomer()
         try:
             self.engine = EngineProcess(str(offer.pipeline), known, log)
         except OSError as problem:  # the log's folder is full, or no process can be made

@@ -81,6 +81,7 @@ class PanelWindow(QMainWindow):
         self.first_start = FirstStart(client, options, folder, self.say, self, lambda: self.theme)
         self.unexpected.connect(lambda text: self.say(f"unexpected error: {text} (see panel.log)", "error"))
         self._session_uid = ""
+        self._is_leaving = False
         self._restore()
         self._timers = [
             _timer(self, FRAME_MS, self.presenter.frame, precise=True),
@@ -257,9 +258,22 @@ class PanelWindow(QMainWindow):
         return {"main": self.arrangement.main, "right": self.arrangement.right}
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Remember how the window was; a session goes on without it."""
+        """Remember how the window was. A session goes on; about one that was started here it asks."""
         self._remember()
+        if event is not None and self.first_start.engine is not None and not self._is_leaving:
+            event.ignore()
+            dialogs.ask_to_leave(self, self.leave, self._end_and_leave)
+            return
         super().closeEvent(event)
+
+    def leave(self) -> None:
+        """Close without a question."""
+        self._is_leaving = True
+        self.close()
+
+    def _end_and_leave(self) -> None:
+        self.operator.stop()
+        self.leave()
 
     def _remember(self) -> None:
         self.remembered.geometry = self.saveGeometry()

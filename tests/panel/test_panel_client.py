@@ -143,6 +143,22 @@ def test_the_user_chooses_between_sessions(client):
         other.close()
 
 
+def test_a_session_that_begins_later_is_followed_when_it_is_awaited(client):
+    until(lambda: len(client.sessions) == 1)
+    client.follow_newcomer()
+    other = FakeSession()
+    try:
+        until(lambda: client.facts.session_id == other.session_id, "the newcomer was not followed")
+        third = FakeSession()
+        try:
+            until(lambda: len(client.sessions) == 3)
+            assert client.facts.session_id == other.session_id  # once, not for ever
+        finally:
+            third.close()
+    finally:
+        other.close()
+
+
 @pytest.mark.usefixtures("session")
 def test_sessions_of_other_hosts_need_remote():
     near, far = SessionClient(hostname="elsewhere"), SessionClient(remote=True, hostname="elsewhere")

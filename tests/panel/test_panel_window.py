@@ -10,7 +10,7 @@ import pytest
 from panel_sessions import CLASSES, FakeSession
 from PyQt6.QtCore import QPoint, QSettings, Qt, QTimer
 from PyQt6.QtGui import QImage
-from PyQt6.QtWidgets import QLabel, QMessageBox
+from PyQt6.QtWidgets import QApplication, QLabel, QMessageBox
 
 from bci_m2s.control import ControlServer
 from bci_m2s.errors import CommandError
@@ -86,8 +86,9 @@ def open_window(qtbot, store, tmp_path):
 
     yield make
     for window in opened:
-        window.close()
+        window.leave()
         window.shut_down()
+    QApplication.instance().setStyleSheet("")  # other tests draw their views by themselves
 
 
 @pytest.fixture
@@ -562,6 +563,31 @@ def test_an_uncaught_error_is_shown_and_logged(window, qtbot, tmp_path):
         qtbot.waitUntil(shown, timeout=LIMIT_MS)
     assert window.isVisible()
     assert "ZeroDivisionError: of all things" in (tmp_path / "panel.log").read_text()
+
+
+class StartedEngine:
+    """Stands for a process that the panel started and that still runs."""
+
+    pipeline, status = "demo", None
+
+
+def test_closing_asks_about_a_session_that_was_started_from_here(window, engine, qtbot):
+    window.first_start.engine = StartedEngine()
+    window.close()
+    assert window.isVisible()
+    (box,) = window.findChildren(QMessageBox)
+    next(button for button in box.buttons() if button.text() == "End it").click()
+    assert not window.isVisible()
+    assert told(engine, qtbot) == {"do": "stop"}
+
+
+def test_a_session_that_was_started_from_here_may_go_on(window, engine):
+    window.first_start.engine = StartedEngine()
+    window.close()
+    (box,) = window.findChildren(QMessageBox)
+    box.defaultButton().click()
+    assert not window.isVisible()
+    assert engine.told == []
 
 
 # ---- load ----
