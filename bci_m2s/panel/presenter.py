@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bci_m2s.panel.answer import AnswerView
-from bci_m2s.panel.answers import Answer, modality_name
+from bci_m2s.panel.answers import STALE_S, Answer, modality_name
 from bci_m2s.panel.band_power import BandPower
 from bci_m2s.panel.bins import LONGEST_S
 from bci_m2s.panel.choices import heads_in_plane, is_eye_tracker, line_name, mapped_stream
@@ -72,6 +72,7 @@ class Presenter:
         self._begun_s = math.nan
         self._markers: set[tuple[float, str]] = set()
         self._plane_heads: list[str] = []
+        self._plane_line, self._answered_s = "", dict[str, float]()  # shown there; newest of each line
         self._history: Mapping[str, Any] = {}
         self._points: dict[str, tuple[float, float, float]] = {}  # newest of each head: stamp, place
 
@@ -137,7 +138,9 @@ class Presenter:
         self._points.clear()
         only = len(self._plane_heads) == 1  # places of several heads' classes would stand for nothing
         views.plane.set_coordinates(dict(facts.coordinates[self._plane_heads[0]]) if only else {})
-        views.plane.set_source(f"from {modality_name(facts.lines[0])}" if len(facts.lines) > 1 else "")
+        self._plane_line, self._answered_s = "no line", {}
+        for line in facts.lines[:1]:
+            self._show_line_in_plane(line)
         self._place.show_plane(bool(self._plane_heads))
         self._begin_traces(facts)
         self._begin_map(facts)
@@ -195,8 +198,28 @@ class Presenter:
         )
         if is_ok:
             views.latency.add(answer.stamp_s, answer.age_ms)
-        if answer.head in self._plane_heads and line in facts.lines[:1]:
+        if answer.head in self._plane_heads and self._is_planes(line, is_ok, answer.stamp_s):
             self._take_point(answer)
+
+    def _is_planes(self, line: str, is_ok: bool, stamp_s: float) -> bool:
+        """Whether the plane shows this line: the first one that answers, another while that does not."""
+        assert self._facts is not None
+        first = self._facts.lines[:1]  # empty where a session says nonsense
+        if is_ok:
+            self._answered_s[line] = stamp_s
+            silent_s = stamp_s - self._answered_s.get(self._plane_line, -math.inf)
+            if line in first or silent_s > STALE_S:
+                self._show_line_in_plane(line)
+        return line == self._plane_line
+
+    def _show_line_in_plane(self, line: str) -> None:
+        assert self._facts is not None
+        if line != self._plane_line:
+            self._plane_line = line
+            self._points.clear()
+            self._views.plane.set_source(
+                f"from {modality_name(line)}" if len(self._facts.lines) > 1 else ""
+            )
 
     def _take_point(self, answer: Answer) -> None:
         """Where an estimate lies; with several heads (valence, arousal) the sum of what they say."""

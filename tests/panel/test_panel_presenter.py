@@ -216,10 +216,28 @@ def test_no_estimate_leaves_the_plane_without_a_point(presenter, client, points)
     assert math.isnan(arousal)
 
 
-def test_the_second_modality_does_not_move_the_point(presenter, client, points):
+def test_the_second_modality_moves_the_point_only_while_the_first_does_not_answer(
+    presenter, client, points
+):
     client.facts = session()
-    shown(presenter, client, answer(modality="eye"))
-    assert points == []
+    begun_s = local_clock() - 10
+
+    def given(modality, after_s, **options):
+        before = len(points)
+        shown(presenter, client, answer(modality=modality, stamp_s=begun_s + after_s, **options))
+        return len(points) > before
+
+    assert given("eeg", 0.0)
+    assert not given("eye", 0.1)
+    assert given("eeg", 0.25)
+    assert not given("eye", 1.9)  # the first one may be late
+    refused = {"probabilities": (math.nan,) * 3, "status": Status.GAP}
+    assert given("eeg", 2.0, **refused)  # a hole in its trail
+    assert given("eye", 2.5)
+    assert given("eye", 2.75)
+    assert not given("eeg", 2.8, **refused)
+    assert given("eeg", 3.0)  # it is back
+    assert not given("eye", 3.1)
 
 
 def test_without_coordinates_there_is_no_plane(presenter, client, views, points):
