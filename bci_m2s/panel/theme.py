@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pyqtgraph as pg
 from PyQt6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PyQt6.QtWidgets import QApplication
 
@@ -95,7 +94,6 @@ def apply(application: QApplication, theme: Theme) -> None:
     application.setFont(font())
     application.setPalette(_palette(theme))
     application.setStyleSheet(_sheet(theme))
-    pg.setConfigOptions(background=theme.surface, foreground=theme.muted, antialias=True)
 
 
 def _palette(theme: Theme) -> QPalette:
