@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bci_m2s.detached import last_lines, start_detached
 from bci_m2s.errors import printable
 
 AGAIN = "`bci-m2s panel` opens it again"
 END_S = 2.0  # that a panel may take to close
-TAIL_BYTES = 4000
 
 
 def has_display(environment: Mapping[str, str] = os.environ, system: str = sys.platform) -> bool:
@@ -48,14 +48,7 @@ class PanelProcess:
         self.log = Path(name)
         self._told = False
         with os.fdopen(number, "wb") as output:
-            self.process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # without effect on Windows
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # only there
-            )
+            self.process = start_detached(command, output)
 
     def news(self) -> str:
         """Say once, in a sentence, that it is gone; "" while it runs and after that. Never waits."""
@@ -92,9 +85,5 @@ class PanelProcess:
             self.log.unlink()
 
     def _last_words(self) -> str:
-        try:
-            lines = self.log.read_bytes()[-TAIL_BYTES:].decode("utf-8", "replace").split("\n")
-        except OSError:
-            return ""
-        said = [line.strip() for line in lines if line.strip()]
+        said = last_lines(self.log)
         return f": {printable(said[-1][:200])}" if said else ""

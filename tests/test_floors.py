@@ -36,7 +36,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("lsl_setup", "config", "shipped", "build", "connect", "recorded_session"), 5),
     **dict.fromkeys(("verify",), 5),
-    **dict.fromkeys(("panel", "panel_process"), 5),
+    **dict.fromkeys(("panel", "panel_process", "detached"), 5),
     **dict.fromkeys(("session_facts", "session_signals", "session_answers", "session_picture"), 5),
     **dict.fromkeys(
         ("terminal", "live", "take_folders", "takes", "beside", "play", "session", "playback", "demo"), 6

@@ -297,10 +297,6 @@ class SessionClient:
         head, class_index = (int(number(float(one), -1)) for one in row[-2:])
         self._evidence.append(EvidenceSample(modality, stamp_s, row[:-2], head, class_index))
 
-    def reason_of(self, modality: str, head: str) -> str:
-        """Why there is no estimate of a line, as the newest status report says."""
-        return self._reasons.get((modality, head), ("", ""))[1]
-
     def _reason(self, modality: str, head: str, code: int) -> str:
         """The newest report's reason, unless that was given for another status: it comes once a second."""
         status, reason = self._reasons.get((modality, head), ("", ""))

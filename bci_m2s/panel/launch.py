@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from bci_m2s.detached import last_lines, start_detached
 from bci_m2s.errors import printable
-
-TAIL_BYTES = 4000
 
 
 class EngineProcess:
@@ -29,14 +27,7 @@ class EngineProcess:
         for modality, source_id in source_ids.items():
             command += ["--stream", f"{modality}={source_id}"]
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # without effect on Windows
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # only there
-            )
+            self._process = start_detached(command, output)
         # reaped whenever it ends, so that no zombie is left while the window stays open
         threading.Thread(target=self._process.wait, daemon=True, name="engine-process").start()
 
@@ -52,13 +43,7 @@ class EngineProcess:
 
     def last_words(self) -> str:
         """The last line that it printed: an error, if it failed."""
-        try:
-            with self._log.open("rb") as file:
-                file.seek(0, 2)
-                file.seek(max(0, file.tell() - TAIL_BYTES))
-                lines = file.read().decode("utf-8", "replace").splitlines()
-        except OSError:
-            return ""
+        lines = last_lines(self._log)
         errors = [line for line in lines if line.startswith("error: ")]
-        said = errors[-1:] or [line for line in lines if line.strip()][-1:]
+        said = errors[-1:] or lines[-1:]
         return printable(said[0]) if said else ""

@@ -32,7 +32,7 @@ class SessionInlet:
                 self._asked_s = time.monotonic()
                 self._offset_s = float(self._inlet.time_correction(timeout=0.2))
         except pylsl.util.TimeoutError:
-            pass
+            pass  # the offset of before still holds; it is asked for again soon
         except pylsl.util.LostError:
             return False
         try:

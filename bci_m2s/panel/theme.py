@@ -13,7 +13,6 @@ from PyQt6.QtWidgets import QApplication
 
 BASE_PT = 10  # text; everything else is a multiple
 SMALL, NORMAL, LARGE, HUGE = 0.9, 1.0, 1.4, 3.4
-STATES = ("ok", "warn", "bad")
 
 
 @dataclass(frozen=True, slots=True)

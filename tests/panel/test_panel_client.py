@@ -66,7 +66,7 @@ def test_estimates_arrive_with_their_stamps(client, session):
 
 def test_no_estimate_comes_with_the_status_reports_reason(client, session):
     why = {"modality": "eye", "head": "emotion", "reason": "track loss"}
-    until(lambda: session.report(latest=[why]) or client.reason_of("eye", "emotion"))
+    until(lambda: session.report(latest=[why]) or client.status.get("latest"))
     answer = answers_of(client, session, probabilities=None, modality="eye")[-1]
     assert (answer.reason, answer.status) == ("track loss", Status.BAD_SIGNAL)
     assert np.isnan(answer.probabilities).all()
@@ -74,7 +74,7 @@ def test_no_estimate_comes_with_the_status_reports_reason(client, session):
 
 def test_a_reason_of_another_status_is_not_said_of_this_one(client, session):
     why = {"modality": "eeg", "head": "emotion", "status": "baseline", "reason": "baseline, 3 s left"}
-    until(lambda: session.report(latest=[why]) or client.reason_of("eeg", "emotion"))
+    until(lambda: session.report(latest=[why]) or client.status.get("latest"))
     answer = answers_of(client, session, probabilities=None, status=Status.GAP)[-1]
     assert (answer.status, answer.reason) == (Status.GAP, "")
     answer = answers_of(client, session, probabilities=None, status=Status.BASELINE)[-1]

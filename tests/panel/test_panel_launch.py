@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from bci_m2s.panel.launch import TAIL_BYTES, EngineProcess
+from bci_m2s.detached import TAIL_BYTES
+from bci_m2s.panel.launch import EngineProcess
 
 LIMIT_S = 40.0
 
