@@ -1,5 +1,5 @@
 """``python -m bci_m2s`` is ``bci-m2s``."""
 
-from bci_m2s.cli import main
+from bci_m2s.commands.cli import main
 
 main()

@@ -108,7 +108,7 @@ class MeteredPipeline:
 @contextmanager
 def receive_with_engine(name: str, meter: Meter) -> Iterator[Callable[[float], None]]:
     """The live engine: reader thread, ring, inference thread, clock thread, writer thread."""
-    from bci_m2s.engine import Engine
+    from bci_m2s.engine.engine import Engine
     from bci_m2s.sources.lsl import LslSource, local_clock
 
     source = LslSource(name, wait_s=START_LIMIT_S)

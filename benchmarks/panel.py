@@ -30,10 +30,10 @@ import psutil
 from machine import describe_machine, load_now, load_warning
 from recording import Ages
 
-from bci_m2s import build
-from bci_m2s.connect import Surroundings, connect
-from bci_m2s.engine import Engine
-from bci_m2s.lsl_setup import lsl_on_this_machine
+from bci_m2s.engine.engine import Engine
+from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Surroundings, connect
 
 STREAMS = ("eeg", "eye", "markers")
 WAYS = ("engine alone", "panel open")
@@ -98,7 +98,7 @@ def show_panel(session_id: str, result: Path) -> None:
     from PyQt6.QtWidgets import QApplication
 
     from bci_m2s.panel.app import PanelOptions, quit_on_signals
-    from bci_m2s.panel.client import SessionClient
+    from bci_m2s.panel.client.client import SessionClient
     from bci_m2s.panel.presenter import Presenter
     from bci_m2s.panel.window import PanelWindow
 
@@ -155,7 +155,7 @@ def measure_peer(python: str, stream: str, seconds: float) -> float:
 
 def compare(rounds: int, seconds: float, peer: str) -> None:
     """Let both ways take turns and print what came out."""
-    from bci_m2s.sender_process import SenderProcess, SenderSpec
+    from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
     print(describe_machine())
     print(f"62 channels at 1000 Hz and 5 at 120 Hz, {rounds} rounds of {seconds:g} s each, in turn")

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from machine import describe_machine, load_now, load_warning
 
-from bci_m2s import build
-from bci_m2s.connect import Surroundings, connect
-from bci_m2s.engine import Engine
-from bci_m2s.lsl_setup import lsl_on_this_machine
+from bci_m2s.engine.engine import Engine
+from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Surroundings, connect
 from bci_m2s.types import Estimate, Event, StatusReport
 
 STREAMS = ("eeg", "eye", "markers")
@@ -93,7 +93,7 @@ def run_once(
 
 def compare(rounds: int, seconds: float) -> None:
     """Let both ways take turns and print what came out."""
-    from bci_m2s.sender_process import SenderProcess, SenderSpec
+    from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
     print(describe_machine())
     print(f"62 channels at 1000 Hz and 5 at 120 Hz, {rounds} rounds of {seconds:g} s each, in turn")

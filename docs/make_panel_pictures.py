@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bci_m2s.demo import REST_S, SEED, TRIAL_S
-from bci_m2s.lsl_setup import lsl_on_this_machine
+from bci_m2s.commands.demo import REST_S, SEED, TRIAL_S
+from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources.simulated import SimulatedSource
 from bci_m2s.types import Chunk
@@ -54,8 +54,8 @@ class Spoiled(SimulatedSource):
 
 def send(scene: str) -> None:
     """The sender's process: until it is ended."""
-    from bci_m2s.sender import Sender
     from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.sources.sender import Sender
 
     settings = SimulatorSettings(rest_s=REST_S, trial_s=TRIAL_S, seed=SEED)
     kinds = {"eeg": Spoiled if scene == "troubled" else SimulatedSource}
@@ -78,7 +78,7 @@ def take_picture(to: Path, theme: str, size: tuple[int, int], scene: str, at_s: 
     from PyQt6.QtWidgets import QApplication
 
     from bci_m2s.panel.app import PanelOptions
-    from bci_m2s.panel.client import SessionClient
+    from bci_m2s.panel.client.client import SessionClient
     from bci_m2s.panel.window import PanelWindow
 
     application = QApplication.instance() or QApplication(["panel"])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bci_m2s.demo import REST_S, SEED, TRIAL_S, trial_spans
-from bci_m2s.lsl_setup import lsl_on_this_machine
+from bci_m2s.commands.demo import REST_S, SEED, TRIAL_S, trial_spans
+from bci_m2s.lsl.configuration import lsl_on_this_machine
 
 SECONDS = 60.0
 LOOKS_S = (4.0, 57.0)  # when the picture is taken
@@ -24,12 +24,12 @@ def main() -> None:
         record=True, width=112, force_terminal=True, color_system="truecolor", highlight=False, markup=False
     )
     with lsl_on_this_machine():
-        from bci_m2s import build
-        from bci_m2s.connect import Surroundings, connect
-        from bci_m2s.engine import Engine
-        from bci_m2s.sender_process import SenderProcess, SenderSpec
+        from bci_m2s.engine.engine import Engine
+        from bci_m2s.session.setup import build
+        from bci_m2s.session.setup.connect import Surroundings, connect
+        from bci_m2s.session.terminal.view import live_view, print_summary
         from bci_m2s.sources.lsl import local_clock
-        from bci_m2s.terminal import live_view, print_summary
+        from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
         console.print("$ bci-m2s demo", style="bold")

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from bci_m2s.lsl_setup import lsl_on_this_machine
+from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.sources.simulated import SimulatedSource
 from bci_m2s.types import Chunk
 
@@ -74,10 +74,10 @@ def send() -> None:
     """The sending process: until its standard input closes."""
     import threading
 
-    from bci_m2s.sender import Sender
-    from bci_m2s.sender_process import SharedStart, StartedTogether
     from bci_m2s.simulator import SimulatorSettings
     from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.sources.sender import Sender
+    from bci_m2s.sources.sender_process import SharedStart, StartedTogether
 
     settings, start = SimulatorSettings(**SIMULATED), SharedStart(local_clock)
     options = {"subject": SUBJECT, "speed": 1.0, "clock": start.clock}
@@ -93,7 +93,7 @@ def send() -> None:
 
 def record(folder: Path) -> None:
     """Run the session."""
-    from bci_m2s.session import Options, run_session
+    from bci_m2s.commands.run import Options, run_session
 
     with tempfile.TemporaryDirectory() as scratch, lsl_on_this_machine():
         pipeline = Path(scratch) / "simulated-session.yaml"

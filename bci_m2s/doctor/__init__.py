@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bci_m2s.loading import load_class
+from bci_m2s.registry import load_class
 
 State = Literal["ok", "warn", "bad"]
 STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}

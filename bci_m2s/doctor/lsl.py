@@ -18,7 +18,7 @@ import numpy as np
 
 from bci_m2s.doctor import Finding
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.lsl_setup import in_force, places, read_settings
+from bci_m2s.lsl.configuration import in_force, places, read_settings
 
 LIBRARY = re.compile(r"(lib)?lsl(32|64)?(-debug)?(\.so[.\d]*|(\.[\d.]+)?\.dylib|\.dll)")
 OLDEST_LIBRARY = 116  # 1.16; liblsl counts 100 * major + minor

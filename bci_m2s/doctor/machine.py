@@ -108,15 +108,15 @@ def check_gpu(
 
 
 def _chosen_device() -> str:
-    from bci_m2s.predictor import resolve_device
+    from bci_m2s.model.predictor import resolve_device
 
     return str(resolve_device("auto").type)
 
 
 def check_model(clock: Callable[[], float] = time.perf_counter) -> list[Finding]:
     """How long a shipped model takes for one window."""
-    from bci_m2s.predictor import load_model
-    from bci_m2s.shipped import find_model
+    from bci_m2s.model.predictor import load_model
+    from bci_m2s.session.setup.shipped import find_model
 
     model = load_model(find_model(MODEL))
     model.warm_up()

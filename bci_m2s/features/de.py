@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bci_m2s.errors import ContractError, nearest
-from bci_m2s.filters import FilterBank
-from bci_m2s.quality import name_channels
+from bci_m2s.signal.filters import FilterBank
+from bci_m2s.signal.quality import name_channels
 from bci_m2s.types import BoolArray, FloatArray, Step
 
 SEED_BANDS_HZ = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bci_m2s.errors import ContractError
-from bci_m2s.tensorfile import shown
+from bci_m2s.files.tensor_file import shown
 
 PARAMETERS = ("dataset", "feature")
 

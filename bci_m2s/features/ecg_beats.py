@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, signal
 
-from bci_m2s.filters import FilterBank, band_sections
+from bci_m2s.signal.filters import FilterBank, band_sections
 from bci_m2s.types import BoolArray, FloatArray
 
 QRS_BAND_HZ = (5.0, 15.0)

@@ -22,7 +22,7 @@ from bci_m2s.features.physiology_windows import (
     skin_values,
     slope_per_s,
 )
-from bci_m2s.filters import FilterBank
+from bci_m2s.signal.filters import FilterBank
 from bci_m2s.types import BoolArray, FloatArray
 
 BIN_S = 0.125

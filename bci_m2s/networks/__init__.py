@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bci_m2s.errors import ContractError, nearest
-from bci_m2s.loading import load_class
+from bci_m2s.registry import load_class
 
 if TYPE_CHECKING:
     import torch

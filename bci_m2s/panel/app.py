@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-from bci_m2s.panel.preflight import check_qt
+from bci_m2s.panel.look.preflight import check_qt
 
 if TYPE_CHECKING:
     from bci_m2s.panel.window import PanelWindow
@@ -44,7 +44,7 @@ def run_panel(options: PanelOptions) -> int:
     from PyQt6.QtCore import QSettings
     from PyQt6.QtWidgets import QApplication
 
-    from bci_m2s.panel.client import SessionClient
+    from bci_m2s.panel.client.client import SessionClient
     from bci_m2s.panel.window import PanelWindow
 
     application = QApplication(sys.argv[:1])

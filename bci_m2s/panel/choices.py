@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bci_m2s.panel.answers import modality_name
-from bci_m2s.panel.facts import SessionFacts, StreamFacts
+from bci_m2s.panel.client.answers import modality_name
+from bci_m2s.panel.client.facts import SessionFacts, StreamFacts
 
 MAP_LABELS = 4  # fewer channels are no map
 MOST_MAPPED_HZ = 5e6  # samples a second over all channels; more would fill the memory

@@ -11,24 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bci_m2s.panel.answer import AnswerView
-from bci_m2s.panel.answers import STALE_S, Answer, modality_name
-from bci_m2s.panel.band_power import BandPower
-from bci_m2s.panel.bins import LONGEST_S
+from bci_m2s.panel.answer.answer import AnswerView
+from bci_m2s.panel.answer.plane import PlaneView, mean_point
+from bci_m2s.panel.answer.sparkline import Sparkline
 from bci_m2s.panel.choices import heads_in_plane, is_eye_tracker, line_name, mapped_stream
-from bci_m2s.panel.client import EvidenceSample, SessionClient
-from bci_m2s.panel.eye_trace import EyeTraceView
-from bci_m2s.panel.facts import SessionFacts, mapping, number, plain_text
-from bci_m2s.panel.feature_grid import FeatureGrid, grid_of
+from bci_m2s.panel.client.answers import STALE_S, Answer, modality_name
+from bci_m2s.panel.client.client import EvidenceSample, SessionClient
+from bci_m2s.panel.client.facts import SessionFacts, mapping, number, plain_text
+from bci_m2s.panel.controls.status_line import StatusLine
+from bci_m2s.panel.controls.stream_table import StreamTable
+from bci_m2s.panel.head.band_power import BandPower
+from bci_m2s.panel.head.feature_grid import FeatureGrid, grid_of
+from bci_m2s.panel.head.topography import TopographyView
 from bci_m2s.panel.layout import Arrangement
-from bci_m2s.panel.plane import PlaneView, mean_point
-from bci_m2s.panel.sparkline import Sparkline
-from bci_m2s.panel.status_line import StatusLine
-from bci_m2s.panel.stream_table import StreamTable
-from bci_m2s.panel.theme import Theme
-from bci_m2s.panel.timeline import TimelineView
-from bci_m2s.panel.topography import TopographyView
-from bci_m2s.panel.traces import TracesView
+from bci_m2s.panel.look.theme import Theme
+from bci_m2s.panel.timeline.bins import LONGEST_S
+from bci_m2s.panel.timeline.timeline import TimelineView
+from bci_m2s.panel.traces.eye_trace import EyeTraceView
+from bci_m2s.panel.traces.traces import TracesView
 from bci_m2s.sources.lsl import local_clock
 from bci_m2s.types import Status
 

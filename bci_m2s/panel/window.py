@@ -12,32 +12,32 @@ from PyQt6.QtCore import QSettings, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QApplication, QMainWindow
 
-from bci_m2s.panel import dialogs
-from bci_m2s.panel import settings as remembered
-from bci_m2s.panel import theme as themes
-from bci_m2s.panel.actions import describe_keys, make_actions, marker_actions, set_marker_texts
-from bci_m2s.panel.answer import AnswerView
-from bci_m2s.panel.commander import Commander
-from bci_m2s.panel.control_bar import ControlBar
-from bci_m2s.panel.empty import EmptyState
-from bci_m2s.panel.first_start import FirstStart
+from bci_m2s.panel.answer.answer import AnswerView
+from bci_m2s.panel.answer.plane import PlaneView
+from bci_m2s.panel.answer.sparkline import Sparkline
+from bci_m2s.panel.controls import dialogs
+from bci_m2s.panel.controls.actions import describe_keys, make_actions, marker_actions, set_marker_texts
+from bci_m2s.panel.controls.control_bar import ControlBar
+from bci_m2s.panel.controls.empty import EmptyState
+from bci_m2s.panel.controls.messages import MessageBar
+from bci_m2s.panel.controls.session_picker import SessionPicker
+from bci_m2s.panel.controls.status_line import StatusLine
+from bci_m2s.panel.controls.stream_table import StreamTable
+from bci_m2s.panel.head.topography import TopographyView
 from bci_m2s.panel.layout import Arrangement
-from bci_m2s.panel.messages import MessageBar
-from bci_m2s.panel.operator import VIEW_ONLY, Operator
-from bci_m2s.panel.plane import PlaneView
+from bci_m2s.panel.look import settings as remembered
+from bci_m2s.panel.look import theme as themes
+from bci_m2s.panel.operate.commander import Commander
+from bci_m2s.panel.operate.first_start import FirstStart
+from bci_m2s.panel.operate.operator import VIEW_ONLY, Operator
 from bci_m2s.panel.presenter import Presenter, Views
-from bci_m2s.panel.session_picker import SessionPicker
-from bci_m2s.panel.sparkline import Sparkline
-from bci_m2s.panel.status_line import StatusLine
-from bci_m2s.panel.stream_table import StreamTable
-from bci_m2s.panel.timeline import TimelineView
-from bci_m2s.panel.topography import TopographyView
-from bci_m2s.panel.traces import TracesView
-from bci_m2s.panel.traces_controls import TracesControls
+from bci_m2s.panel.timeline.timeline import TimelineView
+from bci_m2s.panel.traces.traces import TracesView
+from bci_m2s.panel.traces.traces_controls import TracesControls
 
 if TYPE_CHECKING:
     from bci_m2s.panel.app import PanelOptions
-    from bci_m2s.panel.client import SessionClient
+    from bci_m2s.panel.client.client import SessionClient
 
 FRAME_MS, NUMBERS_MS, MAPS_MS = 31, 250, 1000
 SIZE = (1920, 1080)  # on screens that are wider than this

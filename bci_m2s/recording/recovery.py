@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bci_m2s.errors import OutputError, RecordingError
+from bci_m2s.files.tensor_file import synchronise_folder
 from bci_m2s.recording.recovery_report import RecoveredStream, RecoveryReport
 from bci_m2s.recording.recovery_scan import Progress, Scan, announced, pieces_of, scan_recording
 from bci_m2s.recording.xdf_writer import (
@@ -24,7 +25,6 @@ from bci_m2s.recording.xdf_writer import (
     STREAM_FOOTER,
     STREAM_HEADER,
 )
-from bci_m2s.tensorfile import synchronise_folder
 
 BLOCK_BYTES = 1 << 20
 PLAIN_FILE_HEADER = b'<?xml version="1.0"?><info><version>1.0</version></info>'

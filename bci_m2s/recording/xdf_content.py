@@ -10,8 +10,8 @@ from xml.parsers import expat
 
 import numpy as np
 
+from bci_m2s.files.tensor_file import one_line
 from bci_m2s.recording.xdf_writer import NUMBERS
-from bci_m2s.tensorfile import one_line
 
 VALUE_BYTES = {name: np.dtype(code).itemsize for name, code in NUMBERS.items()}
 MOST_CHANNELS = 65_535

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import OutputError
+from bci_m2s.files.append_file import MOST_WAITING_BYTES, AppendFile
 from bci_m2s.recording import SUMS_SUFFIX
-from bci_m2s.recording.append_file import MOST_WAITING_BYTES, AppendFile
 from bci_m2s.recording.xdf_headers import DECLARATION, fill, readable, stream_xml
 from bci_m2s.types import FloatArray, StreamInfo
 

@@ -35,7 +35,7 @@ class Sink(Protocol):
 
 
 SINKS: dict[str, Any] = {
-    "outlet": "bci_m2s.sinks.outlet:OutletSink",
+    "outlet": "bci_m2s.sinks.estimates:OutletSink",
     "table": "bci_m2s.sinks.table:TableSink",
     "events": "bci_m2s.sinks.events:EventSink",
     "status": "bci_m2s.sinks.status:StatusSink",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bci_m2s.recording.append_file import AppendFile
+from bci_m2s.files.append_file import AppendFile
 from bci_m2s.types import Estimate, Event, StatusReport
 
 

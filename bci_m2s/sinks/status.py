@@ -10,7 +10,7 @@ from typing import Any
 
 import pylsl
 
-from bci_m2s.sinks.outlet import source_id
+from bci_m2s.sinks.estimates import source_id
 from bci_m2s.types import Estimate, Event, StatusReport
 
 STATUS_TYPE = "bci_m2s-status"

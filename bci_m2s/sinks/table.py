@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bci_m2s.recording.append_file import AppendFile
+from bci_m2s.files.append_file import AppendFile
 from bci_m2s.types import Estimate, Event, StatusReport
 
 COLUMNS = (

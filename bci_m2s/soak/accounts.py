@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.soak.lies import COUNTERS, FaultSpec, LyingStream
-from bci_m2s.sources.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.types import BoolArray, Status
 
 SAME_S = 1e-6  # stamps that differ by less are the same

@@ -15,11 +15,11 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from bci_m2s.build import make_folder
-from bci_m2s.lsl_setup import lsl_on_this_machine
+from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.review.verify import verify
+from bci_m2s.session.setup.build import make_folder
+from bci_m2s.session.terminal.view import make_console
 from bci_m2s.soak.usage import Usage, growth_mib_per_h, measure
-from bci_m2s.terminal import make_console
-from bci_m2s.verify import verify
 
 if TYPE_CHECKING:  # liblsl reads its configuration when it is imported
     from bci_m2s.soak.case import Outcome

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from bci_m2s.errors import BciM2sError
-from bci_m2s.quality import TELL_EVERY_S
+from bci_m2s.signal.quality import TELL_EVERY_S
 from bci_m2s.soak.case import DETECT_S, Case, Outcome
 from bci_m2s.soak.rig import LABELS, RATE_HZ, SPARE, UNITS, Rig, slow_disk
 

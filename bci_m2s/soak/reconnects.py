@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from bci_m2s import build
-from bci_m2s.engine import Engine
+from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import BciM2sError, StreamError
+from bci_m2s.session.setup import build
 from bci_m2s.sinks import Sink
 from bci_m2s.sinks.events import EventSink
-from bci_m2s.sinks.record_sink import RecordSink
+from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.soak.accounts import Account, Sent, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.lies import FaultSpec

@@ -19,15 +19,15 @@ from typing import Any
 
 import yaml
 
-from bci_m2s import build
-from bci_m2s.connect import Connected, Surroundings, connect
-from bci_m2s.contract import Contract, load_model_file, save_model
-from bci_m2s.engine import Engine
+from bci_m2s.engine.engine import Engine
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.loading import load_class
-from bci_m2s.predictor import Predictor
-from bci_m2s.recording.append_file import AppendFile
-from bci_m2s.shipped import find_model
+from bci_m2s.files.append_file import AppendFile
+from bci_m2s.model.model_file import Contract, load_model_file, save_model
+from bci_m2s.model.predictor import Predictor
+from bci_m2s.registry import load_class
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Connected, Surroundings, connect
+from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.soak.accounts import Sent
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.lies import FaultSpec

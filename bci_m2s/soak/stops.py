@@ -19,13 +19,13 @@ from functools import partial
 from pathlib import Path
 
 from bci_m2s.errors import DeviceError, StreamError
-from bci_m2s.live import FORCED_STATUS
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
+from bci_m2s.review.verify import verify
+from bci_m2s.session.terminal.run import FORCED_STATUS
 from bci_m2s.soak.accounts import Sent, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.rig import RATE_HZ, SPARE, Rig, sender_spec, write_pipeline
-from bci_m2s.sources.recorded import open_recording
-from bci_m2s.verify import verify
 
 STOP_S = 2.0  # promised: a valid file within so long
 CRASH_LOSS_S = 0.5  # promised

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bci_m2s.review.verify import verify
 from bci_m2s.soak.accounts import settle_accounts
 from bci_m2s.soak.rig import Rig
-from bci_m2s.verify import verify
 
 CORES = 2
 MOST_BEHIND_S = 2.0  # an estimate is no older, however slow the network is: a window's time, and a second

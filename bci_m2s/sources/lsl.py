@@ -18,7 +18,8 @@ import numpy as np
 import pylsl
 
 from bci_m2s.errors import StreamError
-from bci_m2s.sources.lsl_network import (
+from bci_m2s.lsl.identity import IdentityWatch, Moved
+from bci_m2s.lsl.network import (
     NO_ANSWER,
     Network,
     Selector,
@@ -31,7 +32,6 @@ from bci_m2s.sources.lsl_network import (
     resolve,
     shared_network,
 )
-from bci_m2s.sources.lsl_watch import IdentityWatch, Moved
 from bci_m2s.types import Chunk, StreamInfo
 
 __all__ = [

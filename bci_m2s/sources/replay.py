@@ -16,8 +16,8 @@ from threading import Lock
 import numpy as np
 
 from bci_m2s.errors import UsageError
+from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.sources import Source
-from bci_m2s.sources.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.types import Chunk, FloatArray
 
 __all__ = [

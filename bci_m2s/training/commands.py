@@ -11,10 +11,18 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bci_m2s.contract import read_contract
 from bci_m2s.errors import OutputError, UsageError
-from bci_m2s.training.curves import write_curves
-from bci_m2s.training.evaluation import (
+from bci_m2s.model.model_file import read_contract
+from bci_m2s.training.data.prepare import UnitData
+from bci_m2s.training.data.splits import Split
+from bci_m2s.training.experiment import Experiment, open_experiment, versions, write_config, write_json
+from bci_m2s.training.methods.finetune import Fitted
+from bci_m2s.training.methods.methods import fit_control, fit_modalities, labelled_parts
+from bci_m2s.training.methods.model_files import CROSSED, OWN, crossing, write_model
+from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks, load_pretrained, pretrain
+from bci_m2s.training.methods.probes import identity_probe
+from bci_m2s.training.results.curves import write_curves
+from bci_m2s.training.results.evaluation import (
     Place,
     Result,
     judge_files,
@@ -22,16 +30,8 @@ from bci_m2s.training.evaluation import (
     judge_linear,
     summarise,
 )
-from bci_m2s.training.experiment import Experiment, open_experiment, versions, write_config, write_json
-from bci_m2s.training.finetune import Fitted
-from bci_m2s.training.methods import fit_control, fit_modalities, labelled_parts
-from bci_m2s.training.model_files import CROSSED, OWN, crossing, write_model
-from bci_m2s.training.prepare import UnitData
-from bci_m2s.training.pretrain import Job, Networks, fresh_networks, load_pretrained, pretrain
-from bci_m2s.training.probes import identity_probe
-from bci_m2s.training.report import protocol, table, write_results
+from bci_m2s.training.results.report import protocol, table, write_results
 from bci_m2s.training.settings import recorded
-from bci_m2s.training.splits import Split
 
 CHECKPOINT = "pretrain.safetensors"
 PANELS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bci_m2s.contract import Contract
 from bci_m2s.errors import BciM2sError
+from bci_m2s.model.model_file import Contract
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, TrialSpan
 from bci_m2s.training.datasets.recordings import MarkerSettings, matched_recordings, unmatched_recordings

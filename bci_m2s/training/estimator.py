@@ -27,10 +27,10 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from bci_m2s.contract import Contract, modality_network
 from bci_m2s.errors import ContractError, TrainingError, UsageError
+from bci_m2s.model.model_file import Contract, modality_network
+from bci_m2s.model.predictor import resolve_device
 from bci_m2s.networks.m2s import SingleModality
-from bci_m2s.predictor import resolve_device
 from bci_m2s.training.estimator_rows import (
     HEAD,
     Rows,
@@ -40,9 +40,9 @@ from bci_m2s.training.estimator_rows import (
     numbered,
     window_set,
 )
-from bci_m2s.training.finetune import finetune, head_logits
-from bci_m2s.training.losses import LossSettings, LossWeights
-from bci_m2s.training.pretrain import Job, pretrain
+from bci_m2s.training.methods.finetune import finetune, head_logits
+from bci_m2s.training.methods.losses import LossSettings, LossWeights
+from bci_m2s.training.methods.pretrain import Job, pretrain
 from bci_m2s.training.settings import FinetuneSettings, PretrainSettings
 
 OWN, OTHER = "own", "other"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
 
-from bci_m2s.training.windows import WindowSet
+from bci_m2s.training.data.windows import WindowSet
 
 HEAD = "label"
 Rows = NDArray[np.float32]

@@ -24,13 +24,13 @@ from rich.console import Console
 
 import bci_m2s
 from bci_m2s.errors import OutputError, UsageError
-from bci_m2s.predictor import resolve_device
-from bci_m2s.training.prepare import UnitData, load_sessions, prepare
-from bci_m2s.training.pretrain import Job
-from bci_m2s.training.sessions import Session
+from bci_m2s.model.predictor import resolve_device
+from bci_m2s.training.data.prepare import UnitData, load_sessions, prepare
+from bci_m2s.training.data.sessions import Session
+from bci_m2s.training.data.splits import Split, make_splits
+from bci_m2s.training.data.windows import Names
+from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.settings import TrainingSettings, load_training
-from bci_m2s.training.splits import Split, make_splits
-from bci_m2s.training.windows import Names
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "mne")
 SAME_RUN = ("contract", "pair", "data", "split", "windows", "pretrain")  # what a run folder is bound to

@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bci_m2s.contract import Contract
 from bci_m2s.errors import ConfigurationError, ContractError, nearest, printable
+from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.model.model_file import Contract
 from bci_m2s.training.datasets.markers import MarkerSettings
-from bci_m2s.training.losses import LossSettings
-from bci_m2s.yaml_file import read_yaml
+from bci_m2s.training.methods.losses import LossSettings
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from model_files import contract_fields, small_tensors
-from small_sessions import EYE_PARAMS
+from support.model_files import contract_fields, small_tensors
+from support.small_sessions import EYE_PARAMS
 
-from bci_m2s.build import make_plan
-from bci_m2s.contract import Contract, save_model
 from bci_m2s.errors import ContractError, ModelError
 from bci_m2s.features.distributed import Distributed
+from bci_m2s.model.model_file import Contract, save_model
+from bci_m2s.session.setup.build import make_plan
 
 PARAMS = {"dataset": "SEED", "feature": "de_LDS"}
 

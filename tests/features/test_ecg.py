@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from body_signals import beat_times, ecg_of
 from numpy.typing import NDArray
+from support.body_signals import beat_times, ecg_of
 
 from bci_m2s.errors import ContractError
 from bci_m2s.features.ecg import NAMES, Electrocardiogram, respiratory_rms, rr_measures

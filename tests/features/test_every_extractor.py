@@ -4,12 +4,12 @@ import time
 
 import numpy as np
 import pytest
-from body_signals import BODY_LABELS, BODY_PARAMS, body, ecg
-from small_sessions import EYE_LABELS, EYE_PARAMS, eeg, eye
+from support.body_signals import BODY_LABELS, BODY_PARAMS, body, ecg
+from support.small_sessions import EYE_LABELS, EYE_PARAMS, eeg, eye
 
 from bci_m2s.errors import ContractError
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.loading import load_class
+from bci_m2s.registry import load_class
 
 RATES_HZ = {"de": 256.0, "eye": 120.0, "ecg": 250.0, "physiology": 128.0}
 LABELS = {"de": ("a", "b", "c", "d", "e"), "eye": EYE_LABELS, "ecg": ("ECG",), "physiology": BODY_LABELS}

@@ -7,8 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from body_signals import BODY_LABELS, BODY_PARAMS, beat_times, blinking, body, breath, pulse_of, skin
 from numpy.typing import NDArray
+from support.body_signals import (
+    BODY_LABELS,
+    BODY_PARAMS,
+    beat_times,
+    blinking,
+    body,
+    breath,
+    pulse_of,
+    skin,
+)
 
 from bci_m2s.errors import ContractError
 from bci_m2s.features.physiology import PeripheralPhysiology

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fuzz_loaders import LOADERS
-from fuzz_runs import LONGEST_S, Failure, Outcome, run
+from support.fuzz_loaders import LOADERS
+from support.fuzz_runs import LONGEST_S, Failure, Outcome, run
 
 TELL_S = 10.0
 HUNG_S = 6 * LONGEST_S  # inside C code no signal is handled: then the whole process ends, with its stack

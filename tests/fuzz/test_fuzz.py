@@ -7,8 +7,8 @@ import zipfile
 import mne
 import numpy as np
 import pytest
-from fuzz_loaders import LOADERS, attempt, brainvision_seeds, fif_seeds, recover_seeds, write_seed
-from fuzz_runs import run
+from support.fuzz_loaders import LOADERS, attempt, brainvision_seeds, fif_seeds, recover_seeds, write_seed
+from support.fuzz_runs import run
 
 
 def test_the_shares_make_a_thousand():

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
-from bci_m2s.sources.recorded import open_recording
 
 RATES = (250, 1000)
 CHILD = """
 import sys, time
 import numpy as np
 from pathlib import Path
-from bci_m2s.sinks.recorder import Recorder
+from bci_m2s.recording.recorder import Recorder
 from bci_m2s.types import Chunk, StreamInfo
 path, given = Path(sys.argv[1]), np.memmap(sys.argv[2], np.int64, "r+", shape=(2,))
 recorder = Recorder(path, time.monotonic)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import pyxdf
 
+from bci_m2s.commands.recover import recover_file
 from bci_m2s.errors import OutputError, RecordingError
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
 from bci_m2s.recording.recovery_report import RecoveryReport
 from bci_m2s.recording.xdf_writer import BOUNDARY_MARK, XdfWriter
-from bci_m2s.recover_command import recover_file
-from bci_m2s.sources.recorded import open_recording
 from bci_m2s.types import StreamInfo
 
 STREAMS = {

@@ -12,7 +12,7 @@ import pylsl
 import pytest
 
 from bci_m2s.errors import OutputError
-from bci_m2s.loading import load_class
+from bci_m2s.registry import load_class
 from bci_m2s.sinks import SINKS
 from bci_m2s.types import Estimate, Event, Stamps, Status
 

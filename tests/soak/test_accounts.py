@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.soak.accounts import Sent, settle_accounts
 from bci_m2s.soak.lies import FaultSpec, LyingStream
 from bci_m2s.soak.usage import Usage, growth_mib_per_h, measure
-from bci_m2s.sources.recorded import RecordedStream, Recording
 from bci_m2s.types import StreamInfo
 
 LABELS = ("COUNT", "RUN", "A", "B", "C", "D")

@@ -5,10 +5,10 @@ import sys
 import pytest
 from rich.console import Console
 
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.soak.command import run_soak
 from bci_m2s.soak.reconnects import Reconnects
 from bci_m2s.soak.strain import beside_a_burner, with_a_slow_network
-from bci_m2s.sources.recorded import open_recording
 
 PATIENCE = 3.0  # a machine that runs other tests beside
 

@@ -10,10 +10,10 @@ import numpy as np
 import pylsl
 import pytest
 
-from bci_m2s.loading import load_class
+from bci_m2s.recording.recorded import RecordedStream
+from bci_m2s.registry import load_class
 from bci_m2s.simulator import SimulatorSettings
 from bci_m2s.sources import SOURCES
-from bci_m2s.sources.recorded import RecordedStream
 from bci_m2s.types import Chunk, StreamInfo
 
 LIMIT_S = 20.0

@@ -6,7 +6,7 @@ import uuid
 
 import numpy as np
 import pytest
-from small_sessions import EEG_INFO, ScriptedSource, eeg
+from support.small_sessions import EEG_INFO, ScriptedSource, eeg
 
 from bci_m2s.errors import StreamError
 from bci_m2s.simulator import SimulatorSettings

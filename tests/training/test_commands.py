@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 import yaml
 from rich.console import Console
-from small_pairs import TINY
-from small_sessions import pipeline
+from support.small_pairs import TINY
+from support.small_sessions import pipeline
 from typer.testing import CliRunner
 
-from bci_m2s.build import check_feature
-from bci_m2s.cli import app
-from bci_m2s.contract import load_model_file, read_contract
+from bci_m2s.commands.cli import app
 from bci_m2s.errors import ConfigurationError, ModelError, OutputError, UsageError
-from bci_m2s.predictor import load_model
+from bci_m2s.files.tensor_file import read_tensors
+from bci_m2s.model.model_file import load_model_file, read_contract
+from bci_m2s.model.predictor import load_model
+from bci_m2s.session.setup.build import check_feature
 from bci_m2s.simulator import SimulatorSettings
-from bci_m2s.tensorfile import read_tensors
-from bci_m2s.training import prepare
-from bci_m2s.training import pretrain as pretraining
-from bci_m2s.training.checkpoint import read_progress
+from bci_m2s.training.data import prepare
 from bci_m2s.training.datasets.simulated import simulated_segments
 from bci_m2s.training.experiment import open_experiment
+from bci_m2s.training.methods import pretrain as pretraining
+from bci_m2s.training.methods.checkpoint import read_progress
 from bci_m2s.types import Status
 
 SIMULATOR = {

@@ -5,10 +5,10 @@ import re
 
 import pytest
 import yaml
-from small_pairs import contract_values, training_settings
+from support.small_pairs import contract_values, training_settings
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.training.losses import RELEASED, LossSettings
+from bci_m2s.training.methods.losses import RELEASED, LossSettings
 from bci_m2s.training.settings import TrainingSettings, load_training, preset, presets, recorded
 
 

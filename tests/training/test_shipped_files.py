@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bci_m2s.contract import modality_network
+from bci_m2s.model.model_file import modality_network
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.settings import load_training
 

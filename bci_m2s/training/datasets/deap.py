@@ -15,8 +15,8 @@ import numpy as np
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Place, RawSegment, TrialSpan
-from bci_m2s.training.datasets.pickles import read_pickle
 from bci_m2s.training.datasets.raw import LOW_HIGH, Samples, rated, regular_stream, sample_rows
+from bci_m2s.training.formats.pickles import read_pickle
 
 FOLDER = "data_preprocessed_python"
 RATE_HZ = 128.0

@@ -21,8 +21,8 @@ from bci_m2s.training.datasets.layout import (
     TrialSpan,
     numbers,
 )
-from bci_m2s.training.datasets.matlab import cells, member, read_mat
 from bci_m2s.training.datasets.raw import LOW_HIGH, Samples, rated, regular_stream, sample_rows
+from bci_m2s.training.formats.matlab import cells, member, read_mat
 from bci_m2s.types import FloatArray
 
 FILE = "DREAMER.mat"

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.sources.recorded import RecordedStream, open_recording
+from bci_m2s.recording.recorded import RecordedStream, open_recording
 from bci_m2s.training.datasets.layout import (
     DataSet,
     OnProblem,

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bci_m2s.contract import Contract, check_stream
 from bci_m2s.errors import ConfigurationError, RecordingError, nearest
-from bci_m2s.sources.recorded import Recording, open_recording
+from bci_m2s.model.model_file import Contract, check_stream
+from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.training.datasets.layout import (
     DataSet,
     OnProblem,

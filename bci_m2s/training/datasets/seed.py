@@ -20,8 +20,6 @@ from bci_m2s.training.datasets.layout import (
     numbers,
     step_rows,
 )
-from bci_m2s.training.datasets.matlab import read_mat
-from bci_m2s.training.datasets.pickles import read_npz, read_pickle
 from bci_m2s.training.datasets.seed_layout import (
     EEG_FEATURES,
     band_dict_eeg,
@@ -30,6 +28,8 @@ from bci_m2s.training.datasets.seed_layout import (
     known_subjects,
 )
 from bci_m2s.training.datasets.seed_raw import raw_session
+from bci_m2s.training.formats.matlab import read_mat
+from bci_m2s.training.formats.pickles import read_npz, read_pickle
 from bci_m2s.types import FloatArray
 
 SUBJECTS = tuple(range(1, 16))

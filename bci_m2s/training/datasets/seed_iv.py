@@ -16,7 +16,6 @@ from bci_m2s.training.datasets.layout import (
     RawSegment,
     make_trial,
 )
-from bci_m2s.training.datasets.matlab import read_mat
 from bci_m2s.training.datasets.seed_layout import (
     EEG_FEATURES,
     find_folder,
@@ -25,6 +24,7 @@ from bci_m2s.training.datasets.seed_layout import (
     mat_eye,
 )
 from bci_m2s.training.datasets.seed_raw import raw_session
+from bci_m2s.training.formats.matlab import read_mat
 
 SUBJECTS = tuple(range(1, 16))
 SEED_IV_LABELS = (

@@ -20,7 +20,6 @@ from bci_m2s.training.datasets.layout import (
     numbers,
     step_rows,
 )
-from bci_m2s.training.datasets.pickles import read_npz
 from bci_m2s.training.datasets.seed_layout import (
     EEG_FEATURES,
     eye_33,
@@ -28,6 +27,7 @@ from bci_m2s.training.datasets.seed_layout import (
     known_subjects,
     looks_band_major,
 )
+from bci_m2s.training.formats.pickles import read_npz
 
 SUBJECTS = tuple(range(1, 17))
 _SEED_V_LATER = (2, 1, 3, 0, 4, 4, 0, 3, 2, 1, 3, 4, 1, 2, 0)

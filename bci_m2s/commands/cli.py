@@ -1,0 +1,433 @@
+"""The command line. Thin: every command reads its options and calls what does the work.
+
+Heavy packages (torch, mne, liblsl) are imported inside the commands that need them, so that help and
+mistakes in the options answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bci_m2s import __version__
+from bci_m2s.errors import BciM2sError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from bci_m2s.lsl.configuration import LslSession
+
+THEMES = ("dark", "light")
+app = typer.Typer(
+    name="bci-m2s",
+    help="Live emotion estimates from EEG or eye tracking over LSL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+datasets = typer.Typer(help="Data sets under licence, from your own copy.", no_args_is_help=True)
+app.add_typer(datasets, name="dataset")
+
+Pipeline = Annotated[
+    str, typer.Argument(metavar="PIPELINE.yaml", help="Pipeline file, or a shipped one's name.")
+]
+Duration = Annotated[float, typer.Option(help="Seconds to run; 0 until Ctrl-C.", min=0)]
+Output = Annotated[
+    Path | None, typer.Option(help="New folder for the results: estimates.csv, events.jsonl …")
+]
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", help="baseline.json of an earlier session of the same person.")
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; replaces the pipeline's.")]
+Record = Annotated[
+    bool | None,
+    typer.Option("--record/--no-record", help="Keep every raw sample in session.xdf (needs --output)."),
+]
+SessionId = Annotated[
+    str,
+    typer.Option("--session-id", help="LSL SessionID: new for a fresh one, or text; see docs/safety.md."),
+]
+Headless = Annotated[bool, typer.Option("--headless", help="Terminal only; never needs a display.")]
+
+
+def main() -> None:
+    """Entry point: one line and status 2 for errors of ours."""
+    try:
+        app()
+    except BciM2sError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # whoever read the output is gone, before a session had begun
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _lsl_session(session_id: str) -> AbstractContextManager[LslSession | None]:
+    """LSL with a session id of its own, or as it is; comes before liblsl is loaded."""
+    from bci_m2s.lsl.configuration import fresh_session
+
+    return fresh_session(session_id) if session_id else nullcontext()
+
+
+def _recording(record: bool | None, output: Path | None) -> bool:
+    """Whether to record: with --output, unless told not to."""
+    if record and output is None:
+        raise UsageError("--record: got no --output, expected the folder to record into")
+    return record is not False
+
+
+def _pinned(streams: Sequence[str]) -> dict[str, str]:
+    """Source ids by modality, of what stands as MODALITY=SOURCE_ID."""
+    pinned = {}
+    for text in streams:
+        modality, _, source_id = text.partition("=")
+        if not modality or not source_id or modality in pinned:
+            raise UsageError(f"--stream: got {text!r}, expected MODALITY=SOURCE_ID, each modality once")
+        pinned[modality] = source_id
+    return pinned
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"bci_m2s {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def demo(
+    duration: Duration = 60.0,
+    headless: Headless = False,
+    output: Output = None,
+    subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 1000,
+    record: Record = None,
+) -> None:
+    """Simulated EEG headset and eye tracker on LSL, live estimates from both. No hardware needed."""
+    from bci_m2s.commands.demo import run_demo
+
+    run_demo(duration, output, subject, _recording(record, output), panel=not headless)
+
+
+@app.command()
+def run(
+    pipeline: Pipeline,
+    duration: Duration = 0.0,
+    headless: Headless = False,
+    output: Output = None,
+    baseline: BaselineFile = None,
+    device: Device = None,
+    record: Record = None,
+    session_id: SessionId = "",
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODALITY=SOURCE_ID", help="Exactly this stream, whatever its name; may be repeated."
+        ),
+    ] = None,
+) -> None:
+    """Estimates from the streams that a pipeline names, until Ctrl-C. With --output all is recorded."""
+    pinned = _pinned(stream or ())
+    with _lsl_session(session_id) as lsl:
+        from bci_m2s.commands.run import run_session
+        from bci_m2s.session.run import Options
+
+        run_session(
+            pipeline,
+            Options(
+                duration,
+                output,
+                baseline,
+                device,
+                source_ids=pinned,
+                record=_recording(record, output),
+                lsl=lsl,
+                panel=not headless,
+            ),
+        )
+
+
+@app.command()
+def panel(
+    session: Annotated[str, typer.Option(help="Id of the session to show; the newest if not given.")] = "",
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Also sessions of other machines, view only.")
+    ] = False,
+    pipeline: Annotated[str, typer.Option(help="For a session that the panel starts: file or name.")] = "",
+    theme: Annotated[str, typer.Option(help="dark or light; as last time if not given.")] = "",
+    session_id: SessionId = "",
+) -> None:
+    """A window that shows a session: signals, estimates, what is wrong; and controls it."""
+    if theme and theme not in THEMES:
+        raise UsageError(f"--theme: got {theme!r}{nearest(theme, THEMES)}")
+    with _lsl_session(session_id):
+        from bci_m2s.panel.app import PanelOptions, run_panel
+
+        raise typer.Exit(run_panel(PanelOptions(session, remote, pipeline, theme)))
+
+
+@app.command()
+def record(
+    output: Annotated[Path, typer.Option(help="New folder for session.xdf and events.jsonl.")],
+    streams: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STREAM]...", help="Names or types; all when none is given."),
+    ] = None,
+    duration: Duration = 0.0,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the streams.", min=0.5, max=3600)] = 10.0,
+    session_id: SessionId = "",
+) -> None:
+    """Record LSL streams as they are, without a model, until Ctrl-C."""
+    with _lsl_session(session_id) as lsl:
+        from bci_m2s.commands.record import record_streams
+
+        record_streams(streams or (), output, duration, wait, lsl)
+
+
+@app.command()
+def recover(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.xdf", help="Damaged recording; it is never changed.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The readable copy; FILE-recovered.xdf if not given.")
+    ] = None,
+) -> None:
+    """Make a readable copy of a damaged recording, and say what was lost."""
+    from bci_m2s.commands.recover import recover_file
+
+    recover_file(file, out)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="SESSION.xdf", help="Recorded by run or demo.")],
+    model: Annotated[str | None, typer.Option(help="Model file, if it is not found by its name.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda or cuda:N; cpu if not given. A GPU has a tolerance.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random chunk sizes.", min=0)] = 0,
+) -> None:
+    """Replay the raw samples of a session: every estimate must come back, bit for bit on the CPU."""
+    from bci_m2s.commands.verify import verify_file
+
+    raise typer.Exit(verify_file(file, model, device, seed))
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
+    picture: Annotated[Path | None, typer.Option(help="Also draw it: a new PNG file.")] = None,
+) -> None:
+    """What a recording holds: streams, gaps, events, estimates."""
+    from bci_m2s.commands.show import show_file
+    from bci_m2s.session.terminal.view import make_console
+
+    show_file(file, picture, make_console())
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long.", min=0.2, max=100_000)] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the faults.", min=0)] = 0,
+    output: Annotated[Path | None, typer.Option(help="New folder that keeps the recording.")] = None,
+    reconnects: Annotated[
+        int, typer.Option(help="Instead: restart senders so many times, and only record.", min=0)
+    ] = 0,
+) -> None:
+    """Run a session while its senders stop, freeze, restart, lie and flood; say what was lost."""
+    from bci_m2s.soak.command import run_reconnects, run_soak
+
+    if reconnects:
+        raise typer.Exit(run_reconnects(reconnects, seed, output))
+    raise typer.Exit(run_soak(minutes, seed, output))
+
+
+@app.command()
+def doctor() -> None:
+    """Look at what sessions depend on (LSL, network, disk, clock, GPU) and say what to do about it."""
+    from bci_m2s.doctor import run_doctor
+    from bci_m2s.session.terminal.view import make_console
+
+    raise typer.Exit(run_doctor(make_console()))
+
+
+@app.command()
+def replay(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="XDF, EDF, BDF, FIF or BrainVision (.vhdr).")
+    ],
+    pipeline: Annotated[
+        str | None, typer.Option(help="Pipeline file or name; else the shipped one that fits.")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="1 plays as it was; not given: as fast as it can.")
+    ] = None,
+    loop: Annotated[int, typer.Option(help="Play it so many times.", min=1)] = 1,
+    as_lsl: Annotated[
+        bool, typer.Option("--as-lsl", help="Play it as LSL streams for any other program.")
+    ] = False,
+    headless: Headless = False,
+    output: Output = None,
+    baseline: BaselineFile = None,
+    device: Device = None,
+    session_id: SessionId = "",
+) -> None:
+    """Play a recorded file through a pipeline, or as LSL streams."""
+    with _lsl_session(session_id):
+        from bci_m2s.commands.replay import replay_as_lsl, replay_file
+        from bci_m2s.session.run import Options
+
+        if as_lsl:
+            replay_as_lsl(file, 1.0 if speed is None else speed, loop)
+        else:
+            options = Options(0.0, output, baseline, device, panel=not headless)
+            replay_file(file, pipeline, speed, loop, options)
+
+
+@app.command()
+def simulate(
+    montage: Annotated[str, typer.Option(help="seed-62, muse, or a montage that mne knows.")] = "seed-62",
+    subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 0,
+    session: Annotated[int, typer.Option(help="Which of the person's sessions.", min=0)] = 0,
+    rate_hz: Annotated[float, typer.Option("--rate-hz", help="EEG sampling rate.")] = 1000.0,
+    eye_rate_hz: Annotated[
+        float, typer.Option("--eye-rate-hz", help="Eye tracker's sampling rate.")
+    ] = 120.0,
+    classes: Annotated[
+        str, typer.Option(help="Emotions, separated by commas.")
+    ] = "negative,neutral,positive",
+    rest: Annotated[float, typer.Option(help="Seconds of rest before the first trial.")] = 16.0,
+    trial: Annotated[float, typer.Option(help="Seconds a trial.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Which population the person belongs to.", min=0)] = 0,
+    duration: Duration = 0.0,
+    session_id: SessionId = "",
+) -> None:
+    """A simulated EEG headset, eye tracker and trial markers as LSL streams."""
+    from bci_m2s.simulator.settings import SimulatorSettings
+
+    names = tuple(name.strip() for name in classes.split(","))
+    settings = SimulatorSettings(
+        montage, rate_hz, eye_rate_hz, classes=names, rest_s=rest, trial_s=trial, seed=seed
+    )
+    with _lsl_session(session_id):
+        from bci_m2s.commands.replay import simulate_as_lsl
+
+        simulate_as_lsl(settings, subject, session, duration)
+
+
+@app.command()
+def streams(
+    model: Annotated[str | None, typer.Option(help="Model file or name: say which streams fit it.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to look.", min=0.2, max=60)] = 2.0,
+    session_id: SessionId = "",
+) -> None:
+    """List the LSL streams on the network."""
+    with _lsl_session(session_id):
+        from bci_m2s.commands.run import list_network
+
+        list_network(model, wait)
+
+
+@app.command()
+def check(pipeline: Pipeline) -> None:
+    """Validate a pipeline and its model without touching any stream."""
+    from bci_m2s.commands.run import check_pipeline
+
+    check_pipeline(pipeline)
+
+
+Training = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Training file.")]
+Run = Annotated[
+    Path | None, typer.Option("--run", help="Folder of the run; runs/NAME of the training file.")
+]
+
+
+@app.command()
+def pretrain(
+    config: Training,
+    run: Run = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Learn from two signals recorded together, without labels."""
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.commands import run_pretrain
+
+    run_pretrain(config, run, make_console(), device, resume)
+
+
+@app.command()
+def finetune(
+    config: Training,
+    run: Run = None,
+    out: Annotated[Path | None, typer.Option(help="Also write this model file, for live use.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that model file.")] = False,
+) -> None:
+    """Train classifiers on one modality's labels; model files for live use."""
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.commands import run_finetune
+
+    run_finetune(config, run, make_console(), out, overwrite)
+
+
+@app.command()
+def evaluate(config: Training, run: Run = None) -> None:
+    """Test every direction of a pair, and the controls, on trials kept apart."""
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.commands import run_evaluate
+
+    run_evaluate(config, run, make_console())
+
+
+@app.command("import-released")
+def import_released(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pt", help="Pre-trained or fine-tuned checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Model file to write.")],
+    dataset: Annotated[str, typer.Option(help="seed, seed-iv or seed-v; empty: by the shapes.")] = "",
+    scaler: Annotated[
+        Path | None, typer.Option(help=".npz with eeg_mean, eeg_std, eye_mean, eye_std.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="band-major or channel-major EEG features; empty: the data set's.")
+    ] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that model file.")] = False,
+) -> None:
+    """A checkpoint of the M2S authors' released code, as a model file."""
+    from bci_m2s.training.released.released import describe_import
+    from bci_m2s.training.released.released import import_released as import_file
+
+    made = import_file(file, out, dataset=dataset, scaler=scaler, layout=layout, overwrite=overwrite)
+    for line in describe_import(made, out):
+        print(line)
+
+
+@datasets.command("check")
+def dataset_check(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of your own copy.")],
+    format: Annotated[
+        str, typer.Option(help="eegmat, seed, seed-iv, seed-v, deap, dreamer or recordings.")
+    ],
+    feature: Annotated[str, typer.Option(help="One of its features, or raw; empty: the usual one.")] = "",
+) -> None:
+    """Say what a copy of a data set holds, lacks and has wrong, before any training."""
+    from bci_m2s.training.dataset_check import print_dataset_check
+
+    print_dataset_check(root, format, feature)
+
+
+if __name__ == "__main__":
+    main()

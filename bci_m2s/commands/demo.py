@@ -1,0 +1,67 @@
+"""``bci-m2s demo``: a simulated headset and eye tracker in another process, live estimates in this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.session.control.rendezvous import starting
+from bci_m2s.session.terminal.view import make_console
+
+REST_S = 20.0  # of the simulated person, long enough for the model's baseline
+TRIAL_S = 10.0
+STREAMS = ("eeg", "eye", "markers")
+SEED = 0  # the population; the model learnt from other people of it
+
+
+def run_demo(
+    duration_s: float, output: Path | None, subject: int, record: bool = True, panel: bool = False
+) -> None:
+    """Run the demo for `duration_s` (0: until Ctrl-C). Raises what ``run_session`` raises.
+
+    panel : open one where there is a display
+    """
+    console = make_console()
+    console.print("bci_m2s demo", style="bold")
+    console.print("Signals are simulated, and the model learnt from simulated ones.", style="yellow")
+    console.print(
+        "A 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz) are sent as real LSL streams by "
+        "another process."
+    )
+    with lsl_on_this_machine(), starting():
+        from bci_m2s.commands.run import run_session
+        from bci_m2s.session.run import Options
+        from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+
+        simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
+        spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, wait_s=30.0)
+        console.print("starting the simulator …")
+        with SenderProcess(spec) as sender:
+            options = Options(
+                duration_s,
+                output,
+                truth=trial_spans,
+                notes={"simulated_signals": {**simulated, "subject": subject}},
+                # not those of another demo that may run on this machine
+                record=record,
+                panel=panel,
+                source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
+            )
+            run_session("demo", options, console)
+
+
+def trial_spans(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
+    """Trials as (start, end, class) from markers "trial/start/CLASS" and "trial/stop/CLASS"."""
+    spans = []
+    begun: dict[str, float] = {}
+    for when_s, text in markers:
+        part, _, label = text.partition("trial/start/")
+        if not part and label:
+            begun[label] = when_s
+        part, _, label = text.partition("trial/stop/")
+        if not part and label in begun:
+            spans.append((begun.pop(label), when_s, label))
+    # the trial that was under way when the session ended
+    spans += [(start_s, float("inf"), label) for label, start_s in begun.items()]
+    return spans

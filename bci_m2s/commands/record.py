@@ -1,0 +1,137 @@
+"""``bci-m2s record``: any set of LSL streams into one XDF file, without a model."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bci_m2s.commands.run import plain, say_lsl_session
+from bci_m2s.engine.engine import Engine
+from bci_m2s.errors import StreamError, nearest
+from bci_m2s.lsl.configuration import LslSession
+from bci_m2s.session.run import say_saved
+from bci_m2s.session.setup.build import make_folder, make_recorder, versions
+from bci_m2s.session.terminal.run import run_engine, stop_on_signals
+from bci_m2s.session.terminal.view import make_console, recording_line
+from bci_m2s.sinks import Sink
+from bci_m2s.sinks.events import EventSink
+from bci_m2s.sinks.recording import RecordSink
+from bci_m2s.sources.lsl import LslSource, Network, brief_info, local_clock
+from bci_m2s.types import StreamInfo
+
+OWN_TYPES = (
+    "bci_m2s-status",
+    "bci_m2s-evidence",
+    "bci_m2s-raw",
+)  # of a session that runs beside: not worth recording
+
+
+def record_streams(
+    wanted: Sequence[str], output: Path, duration_s: float, wait_s: float, lsl: LslSession | None = None
+) -> None:
+    """Record until `duration_s` has passed (0: no limit) or a signal comes.
+
+    Parameters
+    ----------
+    wanted : names or types of streams, all that match; () for everything on the network
+    output : new folder for session.xdf and events.jsonl
+    wait_s : how long to wait for every one that is wanted
+    lsl : LSL session of its own, if there is one
+
+    Raises
+    ------
+    StreamError
+        When something wanted does not come, or nothing is there.
+    OutputError
+        When the folder is in use or the disk is full.
+    """
+    console, stop = make_console(), threading.Event()
+    with stop_on_signals(stop):
+        network = Network()
+        with console.status("looking for LSL streams"):
+            infos = _choose(network, wanted, wait_s, stop)
+        if stop.is_set():
+            console.print("stopped before a recording began")
+            return
+        sources: dict[str, Any] = {}
+        try:
+            for info in infos:
+                source = LslSource(
+                    info.name, info.type, info.source_id, info.host, wait_s, network, stopped=stop.is_set
+                )
+                source.open()
+                sources[_key(source.info, sources)] = source
+                console.print(f"recording {plain(source.info.describe())} of {plain(source.info.host)}")
+            folder = make_folder(output)
+            say_lsl_session(console, lsl, folder)
+            engine = _make_engine(console, folder, sources)
+        except BaseException as problem:
+            for source in sources.values():
+                source.close()
+            if stop.is_set() and isinstance(problem, StreamError):
+                console.print("stopped before a recording began")
+                return
+            raise
+        try:
+            run_engine(engine, console, stop, duration_s, {}, title="recording")
+        finally:
+            _summarise(console, engine, folder)
+
+
+def _choose(
+    network: Network, wanted: Sequence[str], wait_s: float, stop: threading.Event
+) -> list[StreamInfo]:
+    """What is wanted of what is there. Raises StreamError."""
+    begun = time.monotonic()
+    while not stop.wait(0.1):
+        waited_s = time.monotonic() - begun
+        there = [brief_info(raw) for raw in network.streams().values()]
+        there = [info for info in there if info.type not in OWN_TYPES]
+        missing = [word for word in wanted if not any(word in (info.name, info.type) for info in there)]
+        if waited_s >= 2.0 and there and not missing:  # senders answer within half a second or miss it
+            chosen = [info for info in there if not wanted or {info.name, info.type} & set(wanted)]
+            return sorted(chosen, key=lambda info: (info.type, info.name, info.uid))
+        if waited_s >= wait_s and missing:
+            known = sorted({word for info in there for word in (info.name, info.type)})
+            hint = nearest(missing[0], known)
+            raise StreamError(f"no stream named or of type {missing[0]!r} came within {wait_s:g} s{hint}")
+        if waited_s >= wait_s:
+            raise StreamError(f"no LSL stream came within {wait_s:g} s")
+    return []
+
+
+def _key(info: StreamInfo, taken: dict[str, Any]) -> str:
+    """A short name for a stream that no other one has."""
+    name = info.name or info.type or "stream"
+    return name if name not in taken else f"{name} ({info.uid[:8]})"
+
+
+def _make_engine(console: Console, folder: Path, sources: dict[str, Any]) -> Engine:
+    recorder, warning = make_recorder(folder, [source.info for source in sources.values()], local_clock)
+    if warning:
+        console.print(warning, style="yellow")
+    session: dict[str, Any] = {
+        "heads": {},
+        "modalities": [],
+        "model": None,
+        "mode": "record",
+        "versions": versions(),
+    }
+    sinks: list[Sink] = [EventSink(folder, session), RecordSink(recorder, session)]
+    return Engine(None, sources, sinks, local_clock, recorder=recorder)
+
+
+def _summarise(console: Console, engine: Engine, folder: Path) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        snapshot = engine.snapshot()
+        for one in snapshot.health:
+            console.print(f"{plain(one.name)!r}: {one.samples} samples received, {one.lost} lost in gaps")
+        if snapshot.recording is not None:
+            console.print(recording_line(snapshot.recording))
+        say_saved(console, folder)

@@ -1,0 +1,274 @@
+"""Recorded and simulated sessions from the command line: through a pipeline, or as LSL streams."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bci_m2s.commands.demo import trial_spans
+from bci_m2s.commands.run import say_model
+from bci_m2s.engine.health import StreamHealth
+from bci_m2s.engine.statistics import Tally
+from bci_m2s.errors import BciM2sError, StreamError, UsageError
+from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
+from bci_m2s.pipeline.offline import run_offline
+from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.review.recorded import RecordedSession, has_session, read_session
+from bci_m2s.session.run import Options, play, say_saved
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Connected, check, pick_stream, renamed
+from bci_m2s.session.setup.shipped import names
+from bci_m2s.session.terminal.run import stop_on_signals
+from bci_m2s.session.terminal.view import make_console, print_summary
+from bci_m2s.simulator.settings import SimulatorSettings
+from bci_m2s.sources import Source
+from bci_m2s.sources.operator import OPERATOR_ID
+from bci_m2s.sources.replay import open_recording, replay_sources
+from bci_m2s.types import Estimate, Event
+
+
+@dataclass(frozen=True)
+class Match:
+    """A plan and the streams of a recording that serve its modalities."""
+
+    plan: build.Plan
+    streams: dict[str, RecordedStream]
+    markers: tuple[RecordedStream, ...]
+
+
+def replay_file(
+    file: Path, pipeline: str | None, speed: float | None, loops: int, options: Options
+) -> None:
+    """``bci-m2s replay FILE``: as fast as it can without `speed`, in the live engine with it."""
+    console = make_console()
+    recording = open_recording(file)
+    for warning in recording.warnings:
+        console.print(f"{file.name}: {warning}", style="yellow")
+    match = match_pipeline(recording, pipeline)
+    say_model(console, match.plan)
+    for modality, stream in match.streams.items():
+        length_s = stream.last_s - stream.first_s if stream.n_samples else 0.0
+        console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s")
+    folder = build.make_folder(options.output) if options.output else None
+    predictor = build.make_predictor(match.plan, options.device)
+    if speed is None:
+        _replay_fast(match, predictor, loops, options, folder, console)
+    else:
+        _replay_paced(match, predictor, speed, loops, options, folder, console)
+
+
+def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
+    """The pipeline asked for, else that of the recorded session, else the one shipped that it fits.
+
+    Raises
+    ------
+    BciM2sError
+        When the recording does not fit, with the reason; when none or several shipped ones fit.
+    """
+    if pipeline is not None:
+        return _match(recording, build.make_plan(pipeline))
+    if has_session(recording):
+        return _match_session(read_session(recording))
+    matches, reasons = [], []
+    for name in names("pipelines", ".yaml"):
+        try:
+            matches.append(_match(recording, build.make_plan(name)))
+        except BciM2sError as problem:
+            reasons.append(f"{name}: {problem}")
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
+        raise UsageError(f"no shipped pipeline fits {recording.path.name}: " + " | ".join(reasons))
+    fitting = ", ".join(match.plan.path.stem for match in matches)
+    raise UsageError(f"several pipelines fit {recording.path.name}: {fitting}; name one with --pipeline")
+
+
+def _match_session(session: RecordedSession) -> Match:
+    """A session's own plan and streams, as they were."""
+    plan = session.plan()
+    streams = {modality: session.raw_stream(modality) for modality in session.record.streams}
+    for modality, stream in streams.items():
+        check(plan, modality, stream.info)
+    return Match(plan, streams, _markers(session.recording))
+
+
+def _markers(recording: Recording) -> tuple[RecordedStream, ...]:
+    """The marker stream of a recording, unless there are several, and the operator's."""
+    texts = [stream for stream in recording.raw_streams if stream.is_text and stream.n_samples]
+    own = [stream for stream in texts if stream.info.source_id == OPERATOR_ID]
+    others = [stream for stream in texts if stream.info.source_id != OPERATOR_ID]
+    return (*(others if len(others) == 1 else ()), *own)
+
+
+def _match(recording: Recording, plan: build.Plan) -> Match:
+    streams = {}
+    for modality, settings in plan.settings.streams.items():
+        wanted = getattr(settings, "type", "") or plan.contract.modalities[modality].stream_type
+        stream = pick_stream(recording, getattr(settings, "name", ""), wanted)
+        info = renamed(stream.info, settings.rename)
+        check(plan, modality, info)
+        streams[modality] = replace(stream, info=info)
+    return Match(plan, streams, _markers(recording))
+
+
+def _connect(match: Match, clock: Callable[[], float], **options: Any) -> Connected:
+    streams = [*match.streams.values(), *match.markers]
+    made = replay_sources(streams, clock=clock, **options)
+    for source in made:
+        source.open()
+    sources: dict[str, Source] = dict(zip(match.streams, made, strict=False))
+    return Connected(sources, tuple(made[len(sources) :]), clock)
+
+
+def _replay_fast(
+    match: Match,
+    predictor: build.Predictor,
+    loops: int,
+    options: Options,
+    folder: Path | None,
+    console: Console,
+) -> None:
+    connected = _connect(match, time.perf_counter, loops=loops)
+    infos = {modality: source.info for modality, source in connected.sources.items()}
+    pipeline = build.make_pipeline(match.plan, predictor, infos, connected.clock)
+    if options.baseline is not None:
+        adopt_baseline(options.baseline, pipeline)
+    session = build.describe_session(match.plan, infos, pipeline.device, "replay")
+    if folder is not None:
+        build.write_session(folder, session)
+    sinks = build.make_sinks(match.plan, folder, session, outlet=False)
+    tally = Tally(pipeline.heads)
+    stop = threading.Event()
+    total = loops * sum(stream.n_samples for stream in match.streams.values())
+    seen: list[tuple[float, str]] = []
+    begun = time.perf_counter()
+    try:
+        for sink in sinks:
+            sink.open()
+        with stop_on_signals(stop), _progress(console) as progress:
+            task = progress.add_task("replay", total=total)
+            for item in run_offline(pipeline, connected.sources, connected.markers):
+                if isinstance(item, Event):
+                    if item.kind == "marker":
+                        seen.append((float(item.fields["marker_s"]), item.message))
+                    for sink in sinks:
+                        sink.event(item)
+                else:
+                    _publish(item, sinks, tally)
+                progress.update(task, completed=sum(stage.samples for stage in pipeline.stages.values()))
+                if stop.is_set():
+                    console.print("stopped")
+                    break
+    finally:
+        for sink in sinks:
+            sink.close()
+    spent_s = time.perf_counter() - begun
+    health = [_health(modality, pipeline) for modality in pipeline.stages]
+    _print_not_made(console, pipeline, tally)
+    print_summary(console, tally, health, 0, trial_spans(seen))
+    signal_s = max((one.samples / one.rate_hz for one in health), default=0.0)
+    console.print(f"{signal_s:.1f} s of signal in {spent_s:.2f} s ({signal_s / spent_s:.0f} × real time)")
+    if folder is not None:
+        save_baseline(folder / "baseline.json", pipeline, match.plan.contract.name)
+        say_saved(console, folder)
+
+
+def _publish(estimate: Estimate, sinks: Sequence[Any], tally: Tally) -> None:
+    # nothing is live here: the stamps of arrival and publication are left out, not made up
+    stamps = replace(estimate.stamps, last_sample_s=float("nan"), published_s=float("nan"))
+    estimate = replace(estimate, stamps=stamps)
+    tally.add(estimate)
+    for sink in sinks:
+        sink.estimate(estimate, time.time())
+
+
+def _print_not_made(console: Console, pipeline: Any, tally: Tally) -> None:
+    """Say in words why a recording gave nothing, when it did."""
+    if pipeline.chooser is not None and tally.made:
+        return  # a modality that nothing came from was not chosen
+    for modality, stage in pipeline.stages.items():
+        if any(name == modality for name, _ in tally.made):
+            continue
+        reason = tally.last_reason.get(modality, "it is shorter than one hop")
+        length_s = stage.samples / stage.info.rate_hz
+        console.print(f"{modality}: no estimate from {length_s:.1f} s of signal: {reason}", style="yellow")
+
+
+def _health(modality: str, pipeline: Any) -> StreamHealth:
+    stage = pipeline.stages[modality]
+    nothing = float("nan")
+    info = stage.info
+    return StreamHealth(
+        modality, info.name, info.rate_hz, nothing, stage.samples, stage.lost_samples, nothing
+    )
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+
+
+def _replay_paced(
+    match: Match,
+    predictor: build.Predictor,
+    speed: float,
+    loops: int,
+    options: Options,
+    folder: Path | None,
+    console: Console,
+) -> None:
+    from bci_m2s.sources.lsl import local_clock
+
+    stop = threading.Event()
+    connected = _connect(match, local_clock, speed=speed, loops=loops)
+    with stop_on_signals(stop):
+        # what is recorded already is not recorded once more
+        options = replace(options, truth=trial_spans, record=False, mode="replay")
+        play(match.plan, predictor, connected, options, folder, console, stop)
+
+
+def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
+    """``bci-m2s replay FILE --as-lsl``: every stream of the file that has samples."""
+    from bci_m2s.sources.lsl import local_clock
+
+    recording = open_recording(file)
+    for warning in recording.warnings:
+        make_console().print(f"{file.name}: {warning}", style="yellow")
+    streams = [stream for stream in recording.raw_streams if stream.n_samples]
+    if not streams:
+        raise StreamError(f"{file}: no stream of it holds a sample")
+    send(replay_sources(streams, speed=speed, loops=loops, clock=local_clock), 0.0)
+
+
+def simulate_as_lsl(settings: SimulatorSettings, subject: int, session: int, duration_s: float) -> None:
+    """``bci-m2s simulate``."""
+    from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.sources.simulated import SimulatedSource
+
+    print("signals are simulated")
+    fixed: Mapping[str, Any] = {"subject": subject, "session": session, "speed": 1.0, "clock": local_clock}
+    send(
+        [SimulatedSource(settings, stream=stream, **fixed) for stream in ("eeg", "eye", "markers")],
+        duration_s,
+    )
+
+
+def send(sources: Sequence[Source], duration_s: float) -> None:
+    """Offer sources as LSL streams until they end, `duration_s` has passed (0: no limit) or Ctrl-C."""
+    from bci_m2s.sources.sender import Sender
+
+    stop = threading.Event()
+    with stop_on_signals(stop), Sender(sources) as sender:
+        for info in sender.infos:
+            print(f"sending {info.describe()}, source id {info.source_id!r}", flush=True)
+        print("Ctrl-C ends", flush=True)
+        counts = sender.run(duration_s or None, stop)
+        for info, count in zip(sender.infos, counts, strict=True):
+            print(f"sent {count} samples of {info.name!r} ({info.type})")

@@ -1,0 +1,124 @@
+"""Live sessions from the command line: check, connect, play; and what can be known without one."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bci_m2s.errors import StreamError
+from bci_m2s.lsl.configuration import LslSession
+from bci_m2s.model.model_file import load_model_file
+from bci_m2s.session.control.rendezvous import starting
+from bci_m2s.session.run import Options, play
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Surroundings, connect, fits
+from bci_m2s.session.setup.shipped import find_model
+from bci_m2s.session.terminal.run import stop_on_signals
+from bci_m2s.session.terminal.view import make_console
+
+
+def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
+    """``bci-m2s run``. Raises BciM2sError before anything starts, or what an engine thread raised."""
+    from bci_m2s.sources.lsl import local_clock
+
+    console = console or make_console()
+    stop = threading.Event()
+    with stop_on_signals(stop), starting():
+        plan = build.make_plan(pipeline)
+        if options.source_ids:
+            plan = build.pinned(plan, options.source_ids)
+        say_model(console, plan)
+        folder = build.make_folder(options.output) if options.output else None
+        say_lsl_session(console, options.lsl, folder)
+        predictor = build.make_predictor(plan, options.device)
+        try:
+            connected = connect(plan, Surroundings(local_clock, console.print, stop.is_set))
+        except StreamError:
+            if not stop.is_set():
+                raise
+            console.print("stopped before a session began")
+            return
+        play(plan, predictor, connected, options, folder, console, stop)
+
+
+def say_lsl_session(console: Console, lsl: LslSession | None, folder: Path | None) -> None:
+    """Tell of an LSL session of its own, and save what the senders need."""
+    if lsl is not None:
+        console.print(lsl.describe())
+        if folder is not None:
+            console.print(f"for the computers that send: {lsl.save(folder)}")
+
+
+def say_model(console: Console, plan: build.Plan) -> None:
+    """Name the pipeline and model, and say plainly when the model learnt from simulated data."""
+    console.print(f"pipeline {plan.path.name}, model {plan.contract.name!r}")
+    if plan.contract.simulated:
+        console.print(
+            "This model was trained on simulated data: its estimates say nothing about real feelings.",
+            style="yellow",
+        )
+
+
+def check_pipeline(pipeline: str) -> None:
+    """``bci-m2s check``: everything that can be known without streams."""
+    console = make_console()
+    plan = build.make_plan(pipeline)
+    say_model(console, plan)
+    window = plan.contract.window
+    for modality, settings in plan.settings.streams.items():
+        spec = plan.contract.modalities[modality]
+        console.print(
+            f"{modality}: from {settings.source}, type {spec.stream_type!r}, "
+            f"{len(spec.channels)} channels in {', '.join(sorted(set(spec.units)))}, "
+            f"{spec.rate_min_hz:g}–{spec.rate_max_hz:g} Hz, "
+            f"feature {spec.feature.name!r}, normaliser {spec.normaliser.name!r}",
+        )
+    console.print(
+        f"window: {window.steps} steps of {window.step_s:g} s, an estimate every {window.hop_s:g} s"
+    )
+    for head, classes in plan.contract.class_names.items():
+        console.print(f"{head}: {', '.join(classes)}")
+    console.print(f"{plan.path}: ok")
+
+
+def list_network(model: str | None, wait_s: float) -> None:
+    """``bci-m2s streams``."""
+    from bci_m2s.sources.lsl import list_streams
+
+    console = make_console()
+    contract = load_model_file(find_model(model))[0] if model else None
+    with console.status(f"looking for LSL streams, {wait_s:g} s"):
+        found = list_streams(wait_s, describe=contract is not None)
+    if not found:
+        console.print(
+            "no LSL stream on the network (is the sender running, on this network, not firewalled?)"
+        )
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in (
+        "name",
+        "type",
+        "rate",
+        "channels",
+        "host",
+        "source id",
+        "uid",
+        *(["fits"] if contract else []),
+    ):
+        table.add_column(heading, overflow="fold")
+    for info in found:
+        rate = f"{info.rate_hz:g} Hz" if info.rate_hz else "irregular"
+        row = [info.name, info.type, rate, str(info.n_channels), info.host, info.source_id, info.uid]
+        if contract:
+            row.append("; ".join(fits(contract, info)))
+        table.add_row(*(Text(plain(text)) for text in row))
+    console.print(table)
+
+
+def plain(text: str) -> str:
+    """Text from the network without control characters, at most 256 long."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:256])

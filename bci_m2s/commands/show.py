@@ -1,0 +1,283 @@
+"""``bci-m2s show FILE``: what a recording holds, in words and as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from bci_m2s.colours import CLASS_COLOURS
+from bci_m2s.errors import printable
+from bci_m2s.recording.recorded import open_recording
+from bci_m2s.review.facts import Answers, RecordedEvent, SessionFacts, StreamFacts, session_facts
+from bci_m2s.review.picture import check_picture, save_picture, session_figure
+from bci_m2s.types import Status
+
+MOST_EVENT_LINES = 40
+TOGETHER_S = 1.0  # news of the same kind within this time are one line
+LONGEST_LINE = 96  # characters of one line of text, so that it fits into 100 columns
+LONGEST_NAME = 24
+HEADINGS = ("name", "type", "Hz: said, found", "ch", "samples", "length", "gaps", "clock offset")
+RIGHT_ALIGNED = (2, 3, 4, 5)
+SHORT_TYPES = {"bci_m2s-estimates": "estimates", "bci_m2s-events": "events"}
+
+
+def show_file(file: Path, picture: Path | None, console: Console) -> None:
+    """Print what a recording holds; draw it too where a name for the picture is given.
+
+    Any kind of recording that ``open_recording`` knows is shown; what only sessions of bci_m2s have
+    (model, estimates, events) is left out for others.
+
+    Raises
+    ------
+    RecordingError
+        The file cannot be read at all. Damage that leaves something to read is printed as a warning.
+    OutputError
+        The picture is there already, or cannot be written.
+    """
+    if picture is not None:
+        check_picture(picture)
+    with console.status(Text(f"reading {printable(file)}")):
+        facts = session_facts(open_recording(file))
+    _print_head(console, facts)
+    _print_streams(console, facts)
+    _print_answers(console, facts)
+    _print_events(console, facts)
+    if picture is not None:
+        with console.status("drawing") as status:
+            figure = session_figure(facts, CLASS_COLOURS, lambda words: status.update(Text(words)))
+            save_picture(picture, figure)
+        console.print(f"picture: {printable(picture)}", soft_wrap=True)
+
+
+def _short(text: object, longest: int = LONGEST_LINE) -> str:
+    """Someone else's words as one printable line of bounded length."""
+    words = printable(str(text)[: 4 * longest])
+    return words if len(words) <= longest else words[: longest - 1] + "…"
+
+
+# ---- head ----
+
+
+def _print_head(console: Console, facts: SessionFacts) -> None:
+    path = facts.recording.path
+    begun = facts.said("begun_utc")
+    line = f"{path}: {path.stat().st_size / 1e6:.1f} MB, {_clock(facts.end_s)}"
+    console.print(printable(line) + (f", begun {_short(begun, 40)}" if begun else ""), soft_wrap=True)
+    for words in _session_lines(facts):
+        console.print(_short(words, 200), soft_wrap=True)
+    if facts.simulated:
+        console.print(
+            f"SIMULATED: {' and '.join(facts.simulated)}; nothing here says anything about real feelings",
+            style="yellow",
+        )
+    warnings = [f"warning: {one}" for one in facts.recording.warnings] + [f"note: {n}" for n in facts.notes]
+    for words in warnings:
+        console.print(_short(words, 300), style="yellow", soft_wrap=True)
+
+
+def _session_lines(facts: SessionFacts) -> Iterable[str]:
+    if not facts.session:
+        yield "not a session of bci_m2s, or its description is lost: streams only"
+        return
+    said = facts.said
+    versions = said("versions")
+    named = versions.items() if isinstance(versions, dict) else ()
+    if said("model", "name") is None:
+        yield f"recorded without a model, mode {said('mode')}"
+    else:
+        yield f"pipeline {said('pipeline', 'file')}, model {said('model', 'name')!r}"
+        yield f"mode {said('mode')}, modality {said('pipeline', 'modality')}, device {said('device')}"
+    own = [f"bci_m2s {said('bci_m2s')}"] if said("bci_m2s") else []
+    parts = own + [f"{name} {value}" for name, value in named if name not in ("system", "bci_m2s")]
+    yield f"versions: {', '.join(parts)}"
+
+
+def _clock(time_s: float) -> str:
+    """Seconds, with minutes in front where it is long."""
+    if math.isnan(time_s):
+        return "–"
+    if time_s < 600:
+        return f"{time_s:.1f} s"
+    minutes, seconds = divmod(round(time_s), 60)
+    return f"{minutes} min {seconds} s"
+
+
+# ---- streams ----
+
+
+def _print_streams(console: Console, facts: SessionFacts) -> None:
+    console.print("\nstreams", style="bold")
+    for line in aligned([HEADINGS, *(_stream_row(one) for one in facts.streams)], RIGHT_ALIGNED):
+        console.print(line, soft_wrap=True)
+    for one in facts.raw_streams:
+        if one.backward:
+            name = _short(f"{one.stream.info.name} ({one.stream.info.type})", LONGEST_NAME)
+            console.print(f"{name}: stamps run backwards {one.backward} times", style="yellow")
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
+    """Rows of cells as lines with columns two apart; those of `right` end together."""
+    widths = [max(cell_len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        pads = [" " * (width - cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
+        cells = [
+            pad + cell if place in right else cell + pad
+            for place, (cell, pad) in enumerate(zip(row, pads, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _stream_row(one: StreamFacts) -> tuple[str, ...]:
+    info = one.stream.info
+    found = "–" if math.isnan(one.rate_hz) else f"{one.rate_hz:.2f}"
+    gaps = f"{len(one.gaps)}, {one.lost_s:.2f} s" if len(one.gaps) else "none"
+    return (
+        _short(info.name, LONGEST_NAME),
+        _short(SHORT_TYPES.get(info.type, info.type), 12),
+        f"{info.rate_hz:g}, {found}" if info.rate_hz else "irregular",
+        str(info.n_channels),
+        str(one.stream.n_samples),
+        _clock(one.length_s),
+        gaps if one.is_regular else "–",
+        _offsets(one.stream.clock_offsets),
+    )
+
+
+def _offsets(measured: np.ndarray[Any, Any]) -> str:
+    """Range of the measured clock offsets; of far clocks the middle and half the range."""
+    values = measured[:, 1][np.isfinite(measured[:, 1])]
+    if not len(values):
+        return "not measured"
+    low, high = float(values.min()), float(values.max())
+    if max(abs(low), abs(high)) < 1:
+        return f"{round(1e3 * low, 2) + 0.0:.2f} to {round(1e3 * high, 2) + 0.0:.2f} ms"
+    half = (high - low) / 2
+    around = f"{1e3 * half:.2f} ms" if half < 1 else f"{half:.0f} s"
+    return f"{(low + high) / 2:.1f} s ± {around}"
+
+
+# ---- answers ----
+
+
+def _print_answers(console: Console, facts: SessionFacts) -> None:
+    for answers in facts.answers:
+        n, made = len(answers.times_s), int(answers.made.sum())
+        console.print(f"\n{_short(answers.head, 40)}: {n} answers, {made} of them estimates", style="bold")
+        for maker, name in enumerate(answers.makers):
+            here = answers.maker == maker
+            if here.any():
+                console.print(
+                    f"  {_short(name, 30)}: {_short(_made_by(answers, here), 300)}", soft_wrap=True
+                )
+
+
+def _made_by(answers: Answers, here: np.ndarray[Any, Any]) -> str:
+    """How many estimates of which class, and the reasons of the others."""
+    made = answers.made & here
+    known = made & ~answers.unknown & np.isfinite(answers.probabilities).all(axis=1)
+    there = known.any() and len(answers.classes) > 0
+    best = Counter(np.argmax(answers.probabilities[known], axis=1).tolist()) if there else Counter()
+    words = [f"{answers.classes[place]} {best[place]}" for place in range(len(answers.classes))]
+    words.append(f"unknown {int((made & answers.unknown).sum())}")
+    refused = Counter(answers.status[here & ~answers.made].tolist())
+    reasons = [f"{_status_name(code)} {count}" for code, count in sorted(refused.items())]
+    said = f"{int(made.sum())} estimates ({', '.join(words)})" if made.any() else "no estimate"
+    return said + (f"; none: {', '.join(reasons)}" if reasons else "")
+
+
+def _status_name(code: int) -> str:
+    known = {int(status): status.name.lower().replace("_", " ") for status in Status}
+    return known.get(code, f"code {code}")
+
+
+# ---- events ----
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the list of events; `count` of them from `time_s` to `last_s` are told together."""
+
+    time_s: float
+    last_s: float
+    kind: str
+    subject: str  # what must be the same to be told together
+    text: str
+    names: tuple[str, ...] = ()  # channels of quality, texts of markers
+    count: int = 1
+
+    def words(self) -> str:
+        """What is printed behind time and kind."""
+        if self.kind == "marker" and self.count > 1:
+            often = Counter(self.names).most_common(9)
+            counts = ", ".join(f"{_short(text, 30)} {count}" for text, count in often)
+            ends = f"{_short(self.names[0], 30)} … {_short(self.names[-1], 30)}"
+            return f"{self.count} until {self.last_s:.1f} s: {counts if often[0][1] > 1 else ends}"
+        if len(self.names) > 1:
+            more = f" … {len(self.names)} in all" if len(self.names) > 6 else ""
+            return f"{self.subject}: {', '.join(self.names[:6])}{more}"
+        until = f", the last at {self.last_s:.1f} s" if self.last_s > self.time_s else ""
+        return f"{self.text} (and {self.count - 1} more{until})" if self.count > 1 else self.text
+
+
+def _print_events(console: Console, facts: SessionFacts) -> None:
+    lines = together(event_lines(facts), TOGETHER_S)
+    if len(lines) > MOST_EVENT_LINES:  # a long session: what follows each other is told in sum
+        lines = together([replace(line, subject=line.subject or line.kind) for line in lines], math.inf)
+    if not lines:
+        return
+    console.print("\nevents", style="bold")
+    for line in lines[:MOST_EVENT_LINES]:
+        start = f"{line.time_s:9.1f} s  {_short(line.kind, 17):<17}  "
+        console.print(start + _short(line.words(), LONGEST_LINE - len(start)))
+    rest = Counter(line.kind for line in lines[MOST_EVENT_LINES:] for _ in range(line.count))
+    if rest:
+        counts = ", ".join(f"{_short(kind, 20)} {count}" for kind, count in rest.most_common(8))
+        console.print(f"  … and {sum(rest.values())} more: {counts}")
+
+
+def event_lines(facts: SessionFacts) -> list[Line]:
+    """Markers of the senders and what the session told, in the order of time."""
+    lines = [Line(t, t, "marker", "", text, (text,)) for t, text in facts.markers]
+    for event in facts.events:
+        if event.kind != "marker" or not facts.markers:  # the senders' own stamps are better
+            lines.append(_event_line(event))
+    return sorted(lines, key=lambda line: (math.isnan(line.time_s), line.time_s))
+
+
+def _event_line(event: RecordedEvent) -> Line:
+    subject, names = event.modality, tuple[str, ...]()
+    if event.kind == "quality":
+        state = str(event.fields.get("state"))
+        subject = f"{event.modality}: channels {'good again' if state == 'good' else state}"
+        names = (str(event.fields.get("channel")),)
+    return Line(event.time_s, event.time_s, event.kind, subject, event.message, names)
+
+
+def together(lines: Sequence[Line], within_s: float) -> list[Line]:
+    """Join neighbours of one kind and subject that lie within a time; markers without a subject stay."""
+    joined: list[Line] = []
+    for line in lines:
+        last = joined[-1] if joined else None
+        if (
+            last is not None
+            and line.subject
+            and (last.kind, last.subject) == (line.kind, line.subject)
+            and line.time_s - last.last_s <= within_s
+        ):
+            joined[-1] = replace(
+                last, last_s=line.last_s, names=last.names + line.names, count=last.count + line.count
+            )
+        else:
+            joined.append(line)
+    return joined

@@ -1,0 +1,123 @@
+"""Samples in: one reader thread an inlet, and one thread that asks for clocks and for who sends.
+
+A reader pulls, hands the raw chunk to the recorder, copies it into its ring and wakes whoever waits. The
+other thread serves all streams, every call of it with a time limit.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bci_m2s.engine.stream_state import Feed
+from bci_m2s.engine.workers import Workers
+
+if TYPE_CHECKING:
+    from bci_m2s.recording.recorder import Recorder
+
+PULL_S = 0.2  # longest wait in a pull, and so the longest that a stop waits for a reader
+CLOCK_EVERY_S = 2.0
+WATCH_EVERY_S = 0.2
+
+Say = Callable[[str, str, Mapping[str, object]], None]  # kind, message, fields of an event
+
+
+class Acquisition:
+    """Reads every feed until the workers stop.
+
+    Parameters
+    ----------
+    feeds : streams, opened
+    clock : local clock
+    workers : whose stop ends the threads
+    say : tells of an event
+    wake : set at each delivery
+    tick : called a few times a second by the watching thread
+    recorder : gets every chunk as received, and every clock offset as measured
+    """
+
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        clock: Callable[[], float],
+        workers: Workers,
+        say: Say,
+        wake: threading.Event,
+        tick: Callable[[], None],
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._feeds, self._clock, self._workers, self._say = feeds, clock, workers, say
+        self._wake, self._tick, self._recorder = wake, tick, recorder
+        self._readers: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Announce the streams to the recorder and start the threads."""
+        recorder = self._recorder
+        if recorder is not None:
+            for feed in self._feeds:
+                feed.recorded_as = recorder.add_stream(feed.source.info, feed.source.description_xml)
+        self._begun_s = self._clock()
+        self._workers.start("clock", self._watch)
+        for feed in self._feeds:
+            self._readers.append(self._workers.start(f"reader-{feed.source.info.name}", self._read, feed))
+
+    def join_readers(self) -> None:
+        """After the stop: wait until no sample comes any more."""
+        for thread in self._readers:
+            thread.join(PULL_S + 0.3)
+
+    def stop_recording(self) -> None:
+        """Hand nothing more to the recorder; a chunk may be on its way still. Everything else goes on."""
+        self._recorder = None
+
+    def close(self) -> None:
+        """Close every source. No thread may run any more: an inlet dies hard under a running pull."""
+        for feed in self._feeds:
+            feed.source.close()
+
+    def _read(self, feed: Feed) -> None:
+        source, wake, stop = feed.source, self._wake, self._workers.stop
+        while not stop.is_set():
+            chunk = source.pull(PULL_S)
+            if not len(chunk):
+                if source.finished:
+                    return
+                continue
+            recorder = self._recorder  # whoever stops the recording sets it to None, once
+            if recorder is not None:
+                recorder.samples(feed.recorded_as, chunk)
+            feed.write(chunk)
+            wake.set()
+
+    def _watch(self) -> None:
+        asked_s = dict.fromkeys(range(len(self._feeds)), -math.inf)
+        while not self._workers.stop.is_set():
+            for number, feed in enumerate(self._feeds):
+                if self._clock() - asked_s[number] >= CLOCK_EVERY_S and self._ask_clock(feed):
+                    asked_s[number] = self._clock()  # else soon again: liblsl needs a moment at first
+            for feed in self._feeds:
+                self._ask_sender(feed)
+            self._tick()
+            self._workers.stop.wait(WATCH_EVERY_S)
+
+    def _ask_clock(self, feed: Feed) -> bool:
+        offset_s = feed.source.clock_offset_s(PULL_S)
+        if math.isnan(offset_s):
+            return False
+        feed.clock_offset_s = offset_s
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.clock_offset(feed.recorded_as, self._clock(), offset_s)
+        return True
+
+    def _ask_sender(self, feed: Feed) -> None:
+        feed.count(self._begun_s)
+        problem = feed.source.problem(feed.last_received_s, feed.gap_received_s)
+        if problem != feed.problem:
+            feed.problem = problem
+            message = f"{feed.name}: {problem or 'the sender is the one that was opened, or its successor'}"
+            self._say("sender", message, {"modality": feed.name, "problem": problem})
+        for notice in feed.source.notices():
+            self._say("sender", f"{feed.name}: {notice}", {"modality": feed.name})

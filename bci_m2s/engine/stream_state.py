@@ -1,0 +1,86 @@
+"""What one reader thread writes of its stream and the other threads read."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from bci_m2s.engine.ring import Cursor, Ring
+from bci_m2s.sources import Source
+from bci_m2s.types import LONGEST_MARKER, Chunk
+
+RING_S = 30.0
+RATE_SPAN_S = 5.0
+
+
+class Feed:
+    """One stream on its way from the reader to inference. Each field has one writer.
+
+    Parameters
+    ----------
+    source : opened
+    name : modality, or "markers"
+
+    Attributes
+    ----------
+    last_received_s : local time of the newest delivery, NaN before the first; by the reader
+    clock_offset_s : sender to local clock, NaN while unknown; by the clock thread
+    gap_received_s : when the newest gap in the stamps was noticed, NaN for none; by inference
+    problem : why the stream may not be what was opened, "" when it is; by the watching thread
+    overrun : samples that the ring lost; by inference
+    recorded_as : number of the stream in the recording, -1 for none
+    """
+
+    def __init__(self, source: Source, name: str) -> None:
+        info = source.info
+        self.source, self.name = source, name
+        self.is_text = info.channel_format == "string"
+        capacity = max(1024, int(RING_S * info.rate_hz))
+        self.ring = Ring(capacity, info.n_channels, object if self.is_text else _dtype(info.channel_format))
+        self.cursor: Cursor = self.ring.cursor()
+        self.last_received_s = self.clock_offset_s = self.gap_received_s = math.nan
+        self.problem = ""
+        self.overrun, self.recorded_as = 0, -1
+        self._counts: deque[tuple[float, int]] = deque()  # (received, samples) of the last seconds
+
+    def write(self, chunk: Chunk) -> None:
+        """Take what was pulled; the chunk's arrays may be reused afterwards."""
+        if self.is_text:  # a thousand long texts would fill the memory; the recording has them whole
+            short = np.array(
+                [[str(text)[:LONGEST_MARKER] for text in row] for row in chunk.samples], object
+            )
+            chunk = Chunk(chunk.times, short, chunk.received_s)
+        self.ring.write(chunk)
+        self.last_received_s = float(chunk.received_s[-1])
+
+    def silent_s(self, now_s: float, begun_s: float) -> float:
+        """Seconds since the newest delivery, or since the beginning."""
+        return now_s - (begun_s if math.isnan(self.last_received_s) else self.last_received_s)
+
+    def count(self, begun_s: float) -> None:
+        """Note how many samples there are now; called a few times a second, by one thread."""
+        newest = (self.last_received_s, self.ring.total)
+        if not self._counts:
+            self._counts.append((begun_s, 0))
+        if newest[0] > self._counts[-1][0]:
+            self._counts.append(newest)
+        while len(self._counts) > 2 and self._counts[0][0] < newest[0] - RATE_SPAN_S:
+            self._counts.popleft()
+
+    def measured_hz(self, begun_s: float) -> float:
+        """Samples a second over the last ``RATE_SPAN_S`` of deliveries; NaN while unknown. Any thread."""
+        # by place, never by iterator: the counting thread may add to it meanwhile; it is never emptied
+        first_s, first = self._counts[0] if self._counts else (begun_s, 0)
+        last_s, last = self.last_received_s, self.ring.total
+        return (last - first) / (last_s - first_s) if last_s > first_s else math.nan
+
+
+def silent_after_s(rate_hz: float, usual_s: float) -> float:
+    """How long a stream may be silent: `usual_s`, two samples of a slow one, for ever without a rate."""
+    return max(usual_s, 2 / rate_hz) if rate_hz > 0 else math.inf
+
+
+def _dtype(channel_format: str) -> str:
+    return {"double64": "f8", "float32": "f4"}.get(channel_format, "f8")

@@ -1,0 +1,306 @@
+"""What a model's contract may say: typed, frozen, bounded.
+
+A contract may come from a file made by anyone. Every number has a range, every text a length, every
+name is looked up in its registry, and unknown fields are refused. A wrong value raises pydantic's
+``ValidationError`` or, where two fields or a registry disagree, ``ContractError``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+
+from bci_m2s.errors import ContractError, nearest
+from bci_m2s.features import EXTRACTORS
+from bci_m2s.files.tensor_file import shown
+from bci_m2s.networks import complete_params
+from bci_m2s.signal.normalise import NORMALISERS
+from bci_m2s.signal.quality import LOSS_LIMIT
+from bci_m2s.signal.smoothing import SMOOTHERS
+from bci_m2s.types import UNKNOWN
+
+HIGHEST_RATE_HZ = 1e5  # liblsl allocates for a nominal rate before the first sample comes
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must hold printable characters only")
+    return text
+
+
+def _bounded(value: JsonValue) -> JsonValue:
+    _count_nodes(value, depth=0, nodes=0)
+    return value
+
+
+def _count_nodes(value: JsonValue, depth: int, nodes: int) -> int:
+    """Number of values in a piece of JSON; ValueError beyond what a record can reasonably hold."""
+    nodes += 1
+    if depth > 8 or nodes > 20_000:
+        raise ValueError("must hold at most 20000 values, nested at most 8 deep")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must hold finite numbers")
+    if isinstance(value, dict):
+        if not all(key.isprintable() and len(key) <= 256 for key in value):
+            raise ValueError("must have printable keys of at most 256 characters")
+        value = list(value.values())
+    for item in value if isinstance(value, list) else ():
+        nodes = _count_nodes(item, depth + 1, nodes)
+    return nodes
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_printable)]
+LongText = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_printable)]
+ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]  # no dot: tensor names
+HeadName = ModalityName
+Record = Annotated[dict[str, JsonValue], AfterValidator(_bounded)]
+Unit = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
+Rate = Annotated[float, Field(gt=0, le=HIGHEST_RATE_HZ)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Affect = Annotated[float, Field(ge=-1, le=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Component(_Part):
+    """A named choice and its parameters; parameters that are left out have their defaults."""
+
+    name: Text
+    params: Record = {}
+
+
+class FeatureContract(Component):
+    """What a step's features are. ``n_features`` is F, their number in the extractor's order."""
+
+    n_features: Annotated[int, Field(ge=1, le=65536)]
+
+
+class WindowContract(_Part):
+    """A window is `steps` steps of `step_s` seconds; a new one is due every `hop_s` seconds."""
+
+    steps: Annotated[int, Field(ge=1, le=120)] = 5
+    step_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    hop_s: Annotated[float, Field(ge=0.01, le=3600)] = 0.25
+
+    @model_validator(mode="after")
+    def _whole_hops(self) -> WindowContract:
+        hops = self.step_s / self.hop_s
+        if round(hops) < 1 or abs(hops - round(hops)) > 1e-6:
+            raise ContractError(
+                "contract", "window.hop_s", self.hop_s, f"{self.step_s:g} s / a whole number"
+            )
+        return self
+
+
+class CalibrationContract(_Part):
+    """How one head's logits of one modality become probabilities, fitted on validation windows.
+
+    Parameters
+    ----------
+    temperature : logits are divided by it before the softmax (Guo et al., ICML 2017)
+    unknown_below : an estimate less confident than this is "unknown"; 0 for never
+    ece_before, ece_after : expected calibration error without and with the temperature, 0..1
+    windows, trials : how many validation windows, from how many trials, this rests on
+    """
+
+    temperature: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    unknown_below: Fraction = 0.0
+    ece_before: Fraction | None = None
+    ece_after: Fraction | None = None
+    windows: Annotated[int, Field(ge=0)] = 0
+    trials: Annotated[int, Field(ge=0)] = 0
+
+
+class HeadContract(_Part):
+    """One question that a model answers.
+
+    Parameters
+    ----------
+    classes : class names in the order of the probabilities; "unknown" is kept for estimates
+    valence_arousal : where each class lies in the plane, both −1..1; None when that has no meaning
+    """
+
+    classes: tuple[Text, ...] = Field(min_length=2, max_length=64)
+    valence_arousal: dict[Text, tuple[Affect, Affect]] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HeadContract:
+        _refuse_twins("classes", self.classes)
+        if UNKNOWN in self.classes:
+            raise ContractError("contract", "classes", repr(UNKNOWN), "names other than this reserved one")
+        for name in self.valence_arousal or {}:
+            _known("valence_arousal", name, self.classes)
+        return self
+
+
+class QualityContract(_Part):
+    """When a channel's samples are not used, see ``quality``. The defaults find lost samples alone.
+
+    Parameters
+    ----------
+    sentinels : exact values by which the device says that it has no sample: 0, −1, 1e8 ...
+    limit : larger magnitudes are loss, in the channels' own unit
+    railed_share : share of a block's samples that sit exactly at its largest and smallest value, from which
+        a channel is railed; 0 for never
+    rails : (low, high) of the converter in the channels' unit: a channel that reaches them is railed
+    noisy_ratio : a channel whose first differences are more than so many times the usual is noisy; above 1,
+        or 0 for never
+    """
+
+    sentinels: tuple[Annotated[float, Field(ge=-1e30, le=1e30)], ...] = Field(default=(), max_length=16)
+    limit: Annotated[float, Field(gt=0, le=1e30)] = LOSS_LIMIT
+    railed_share: Fraction = 0.0
+    rails: tuple[float, float] | None = None
+    noisy_ratio: Annotated[float, Field(ge=0, le=1e4)] = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> QualityContract:
+        if self.rails is not None and not self.rails[0] < self.rails[1]:
+            got = f"{self.rails[0]:g} to {self.rails[1]:g}"
+            raise ContractError("contract", "quality.rails", got, "low below high")
+        if 0 < self.noisy_ratio <= 1:
+            raise ContractError(
+                "contract", "quality.noisy_ratio", self.noisy_ratio, "above 1, or 0 for never"
+            )
+        return self
+
+
+class ModalityContract(_Part):
+    """What one modality's stream must be and what is made of it.
+
+    Parameters
+    ----------
+    stream_type : LSL type to look for, "EEG" or "Gaze" for instance
+    rate_min_hz, rate_max_hz : nominal sampling rates that the feature holds for, both inclusive
+    channels : labels in the model's order; a stream is reordered by name
+    units : one entry a channel; "" where any unit will do
+    feature, normaliser, smoothing, network : names from the registries, with parameters
+    quality : when a channel's samples are not used
+    max_missing : largest fraction of a step's features that may be replaced by the training mean
+    layout : order in which scaler and network have the features. Extractors and normalisers always have
+        channel-major, (channel, band) flattened; band-major, (band, channel), is for imported networks
+    calibration : by head; one that is not named is not calibrated
+    """
+
+    stream_type: Text
+    rate_min_hz: Rate
+    rate_max_hz: Rate
+    channels: tuple[Text, ...] = Field(min_length=1, max_length=1024)
+    units: tuple[Unit, ...] = Field(min_length=1, max_length=1024)
+    feature: FeatureContract
+    normaliser: Component
+    smoothing: Component = Component(name="none")
+    quality: QualityContract = QualityContract()
+    max_missing: Fraction = 0.25
+    layout: Literal["channel-major", "band-major"] = "channel-major"
+    network: Component
+    calibration: dict[HeadName, CalibrationContract] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModalityContract:
+        if self.rate_min_hz > self.rate_max_hz:
+            limit = f"at most rate_max_hz ({self.rate_max_hz:g})"
+            raise ContractError("contract", "rate_min_hz", self.rate_min_hz, limit)
+        if len(self.units) != len(self.channels):
+            raise ContractError(
+                "contract", "units", len(self.units), f"one for each of {len(self.channels)}"
+            )
+        _refuse_twins("channels", [label.casefold() for label in self.channels])
+        _known("feature", self.feature.name, EXTRACTORS)
+        for field, component, registry in (
+            ("normaliser", self.normaliser, NORMALISERS),
+            ("smoothing", self.smoothing, SMOOTHERS),
+        ):
+            _known(field, component.name, registry)
+            _check_numbers(field, component, registry[component.name])
+        complete_params(self.network.name, self.network.params)
+        if self.layout == "band-major" and self.feature.n_features % len(self.channels):
+            expected = f"a multiple of the {len(self.channels)} channels for layout band-major"
+            raise ContractError("contract", "feature.n_features", self.feature.n_features, expected)
+        return self
+
+
+class Contract(_Part):
+    """Everything that a stream, a configuration and a reader must know of a model.
+
+    Parameters
+    ----------
+    simulated : whether the training data came from the simulator
+    heads : what is estimated, by name ("emotion", "valence" ...); every modality answers all of them
+    modalities : by name; each has its own network, any one of them is enough for an estimate
+    training : free record: data, split, seeds, selection rule, metrics, versions, command
+    """
+
+    format: Literal["bci_m2s-model"] = "bci_m2s-model"
+    version: Literal[1] = 1
+    name: Text
+    description: LongText = ""
+    simulated: bool
+    heads: dict[HeadName, HeadContract] = Field(min_length=1, max_length=8)
+    window: WindowContract = WindowContract()
+    modalities: dict[ModalityName, ModalityContract] = Field(min_length=1, max_length=8)
+    training: Record = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Contract:
+        for name, spec in self.modalities.items():
+            for head in spec.calibration:
+                _known(f"modalities.{name}.calibration", head, self.heads)
+        return self
+
+    @property
+    def first_head(self) -> str:
+        """The head that is meant where none is named."""
+        return next(iter(self.heads))
+
+    @property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """Class names of each head."""
+        return {name: head.classes for name, head in self.heads.items()}
+
+
+def _known(field: str, name: str, valid: Mapping[str, Any] | Sequence[str]) -> None:
+    if name not in valid:
+        raise ContractError("contract", field, shown(name), f"a known name{nearest(name, valid)}")
+
+
+def _refuse_twins(field: str, names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        twin = next(name for name in names if names.count(name) > 1)
+        raise ContractError(
+            "contract", field, f"{shown(twin)} twice", "different names, regardless of case"
+        )
+
+
+def _check_numbers(field: str, component: Component, made: Any) -> None:
+    """Parameters of normalisers and smoothers are the positive numbers of their signature."""
+    defaults = {
+        key: parameter.default
+        for key, parameter in inspect.signature(made).parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    for key, value in component.params.items():
+        if key not in defaults:
+            known = f"a parameter of {component.name}{nearest(key, defaults)}"
+            raise ContractError("contract", f"{field}.params", shown(key), known)
+        whole = isinstance(defaults[key], int)
+        right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not (right_type and 0 < value <= 1e5):  # type: ignore[operator]
+            kind = "a whole number" if whole else "a number"
+            raise ContractError(
+                "contract", f"{field}.params.{key}", shown(value), f"{kind} above 0, to 1e5"
+            )

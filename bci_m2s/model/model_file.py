@@ -1,0 +1,286 @@
+"""The model file: weights, and the contract that says what they were made for.
+
+A model is one safetensors file. Its header holds the contract as JSON under "contract"; its arrays are,
+for each modality M of the contract,
+
+    M.scaler.mean, M.scaler.std    (F,) float64  of the training rows, after normalisation per person
+    M.baseline.std                 (F,) float64  typical spread within one training person's baseline
+    M.network.KEY                  float32       state of the network (int64 for counters)
+
+with KEY being ``encoder.*``, ``projection.*`` and ``heads.HEAD.*``. The scaler's arrays are in the
+modality's ``layout``, the baseline's in the extractor's order. A file may store the network in float16,
+half the size; reading turns it into float32.
+
+``load_model_file`` returns only what is complete, finite and of the right shape. ``contract_schema`` says
+what a contract may hold, ``contract_stream`` compares a stream with one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from bci_m2s.errors import ContractError, ModelError, nearest
+from bci_m2s.files.tensor_file import (
+    Arrays,
+    one_line,
+    read_tensors,
+    read_texts,
+    shown,
+    strict_json,
+    write_tensors,
+)
+from bci_m2s.model.contract import (
+    CalibrationContract,
+    Component,
+    Contract,
+    FeatureContract,
+    HeadContract,
+    ModalityContract,
+    QualityContract,
+    WindowContract,
+)
+from bci_m2s.model.stream_check import channel_order, check_stream, stream_doubts
+from bci_m2s.networks import build_network
+from bci_m2s.types import FloatArray
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "CalibrationContract",
+    "Component",
+    "Contract",
+    "FeatureContract",
+    "HeadContract",
+    "ModalityContract",
+    "QualityContract",
+    "WindowContract",
+    "channel_order",
+    "check_stream",
+    "layout_order",
+    "load_model_file",
+    "modality_network",
+    "pack_modality",
+    "read_contract",
+    "save_model",
+    "stream_doubts",
+    "unpack_modality",
+]
+
+VERSION = 1  # newest contract that this program reads
+SCALER_TENSORS = ("scaler.mean", "scaler.std", "baseline.std")
+
+
+def save_model(
+    path: str | Path,
+    contract: Contract,
+    tensors: Mapping[str, NDArray[Any]],
+    *,
+    overwrite: bool = False,
+    storage: Literal["float32", "float16"] = "float32",
+) -> None:
+    """Write a model file, whole or not at all.
+
+    Parameters
+    ----------
+    path : the file
+    contract, tensors : what ``load_model_file`` will return
+    overwrite : whether a file of that name may be replaced
+    storage : number type of the network's arrays in the file. float16 rounds them to 11 bits, so a model
+        is best judged after reading it back
+
+    Raises
+    ------
+    ModelError
+        The tensors are not what the contract asks for, or a weight is too large for float16.
+    OutputError
+        The file exists and `overwrite` is false, or it cannot be written.
+    """
+    path = Path(path)
+    _check_tensors(path, contract, tensors)
+    if storage == "float16":
+        tensors = _halved(path, contract, tensors)
+    write_tensors(path, tensors, {"contract": contract.model_dump_json()}, overwrite=overwrite)
+
+
+def load_model_file(path: str | Path) -> tuple[Contract, Arrays]:
+    """Return a model's contract and its arrays by name (read-only).
+
+    Raises
+    ------
+    ModelError
+        In one line with the path: the file cannot be read, is not one of ours, is from a newer version,
+        or its contract or arrays are wrong.
+    """
+    path = Path(path)
+    texts, tensors = read_tensors(path)
+    contract = _parse_contract(path, texts)
+    tensors = _widened(contract, tensors)
+    _check_tensors(path, contract, tensors)
+    return contract, tensors
+
+
+def _halved(path: Path, contract: Contract, tensors: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The arrays with every float32 of a network in float16."""
+    halved = dict(tensors)
+    for name, array in tensors.items():
+        if _of_network(contract, name) and array.dtype == np.float32:
+            with np.errstate(over="ignore"):  # said below
+                halved[name] = array.astype(np.float16)
+            if not np.isfinite(halved[name]).all():
+                raise ModelError(f"{path}: tensor {name!r} holds numbers too large for float16")
+    return halved
+
+
+def _widened(contract: Contract, tensors: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The arrays with every float16 of a network in float32, read-only like the others."""
+    widened = dict(tensors)
+    for name, array in tensors.items():
+        if _of_network(contract, name) and array.dtype == np.float16:
+            widened[name] = array.astype(np.float32)
+            widened[name].flags.writeable = False
+    return widened
+
+
+def _of_network(contract: Contract, name: str) -> bool:
+    return any(name.startswith(f"{modality}.network.") for modality in contract.modalities)
+
+
+def read_contract(path: str | Path) -> Contract:
+    """Return a model's contract without looking at its weights; needs no torch. Raises ModelError."""
+    path = Path(path)
+    return _parse_contract(path, read_texts(path))
+
+
+def _parse_contract(path: Path, texts: Mapping[str, str]) -> Contract:
+    if "contract" not in texts:
+        raise ModelError(
+            f"{path}: a safetensors file without a contract in its header; not a bci_m2s model"
+        )
+    try:
+        raw = strict_json(texts["contract"])
+    except ValueError as problem:
+        raise ModelError(f"{path}: contract: not valid JSON: {one_line(problem)}") from None
+    version = raw.get("version") if isinstance(raw, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise ModelError(
+            f"{path}: contract: version {version}, this program reads up to {VERSION}: update it"
+        )
+    try:
+        return Contract.model_validate_json(texts["contract"], strict=True)
+    except ContractError as problem:
+        raise ModelError(f"{path}: {one_line(problem, 400)}") from None
+    except ValidationError as problem:
+        raise ModelError(f"{path}: contract: {_first_problem(problem)}") from None
+
+
+def _first_problem(problem: ValidationError) -> str:
+    """Field, got and expected of the first thing that pydantic found."""
+    first = problem.errors(include_url=False)[0]
+    place = first["loc"]
+    field = one_line(".".join(str(part) for part in place)) or "as a whole"
+    if first["type"] == "extra_forbidden":
+        known = nearest(str(place[-1]), _fields_at(place[:-1]))
+        return f"{field}: got an unknown field, expected a known one{known}"
+    got = "nothing" if first["type"] == "missing" else shown(first["input"])
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{field}: got {got}, expected {one_line(expected)}"
+
+
+def _fields_at(place: tuple[int | str, ...]) -> Sequence[str]:
+    """Names of the fields that a contract has at a place like ("modalities", "eeg", "feature")."""
+    part: type[BaseModel] = Contract
+    if place:
+        parts: dict[int | str, type[BaseModel]] = {"window": WindowContract, "heads": HeadContract}
+        part = parts.get(place[0], ModalityContract)
+    if len(place) > 2:
+        parts = {
+            "feature": FeatureContract,
+            "quality": QualityContract,
+            "calibration": CalibrationContract,
+        }
+        part = parts.get(place[2], Component)
+    return list(part.model_fields)
+
+
+def modality_network(contract: Contract, modality: str) -> torch.nn.Module:
+    """Build a modality's network as the contract describes it, with fresh random weights."""
+    spec = contract.modalities[modality]
+    return build_network(
+        spec.network.name,
+        spec.network.params,
+        n_features=spec.feature.n_features,
+        n_channels=len(spec.channels),
+        heads={name: len(head.classes) for name, head in contract.heads.items()},
+    )
+
+
+def pack_modality(
+    modality: str, network: torch.nn.Module, mean: FloatArray, std: FloatArray, baseline_std: FloatArray
+) -> Arrays:
+    """Arrays of one modality under the names of a model file. mean, std, baseline_std : (F,)."""
+    arrays: Arrays = {
+        f"{modality}.{name}": np.asarray(values, dtype=np.float64)
+        for name, values in zip(SCALER_TENSORS, (mean, std, baseline_std), strict=True)
+    }
+    for key, value in network.state_dict().items():
+        arrays[f"{modality}.network.{key}"] = value.detach().cpu().numpy().copy()
+    return arrays
+
+
+def layout_order(spec: ModalityContract) -> NDArray[np.intp] | None:
+    """Which of the extractor's features stands at each place of the modality's layout, (F,).
+
+    None for channel-major, which is the extractor's own order.
+    """
+    if spec.layout == "channel-major":
+        return None
+    return np.arange(spec.feature.n_features).reshape(len(spec.channels), -1).T.ravel()
+
+
+def unpack_modality(tensors: Mapping[str, NDArray[Any]], modality: str) -> Arrays:
+    """Arrays of one modality without its prefix: "scaler.mean", "network.KEY" ..."""
+    start = f"{modality}."
+    return {name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)}
+
+
+def _expected_tensors(contract: Contract) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and number type of every array that a model with this contract has."""
+    import torch
+
+    expected: dict[str, tuple[tuple[int, ...], str]] = {}
+    for modality, spec in contract.modalities.items():
+        for name in SCALER_TENSORS:
+            expected[f"{modality}.{name}"] = ((spec.feature.n_features,), "float64")
+        with torch.device("meta"):  # shapes only: nothing is allocated for what a file merely claims
+            state = modality_network(contract, modality).state_dict()
+        for key, value in state.items():
+            number = "float32" if value.is_floating_point() else "int64"
+            expected[f"{modality}.network.{key}"] = (tuple(value.shape), number)
+    return expected
+
+
+def _check_tensors(path: Path, contract: Contract, tensors: Mapping[str, NDArray[Any]]) -> None:
+    try:
+        expected = _expected_tensors(contract)
+    except ContractError as problem:
+        raise ModelError(f"{path}: {problem}") from None
+    for name in sorted(set(expected) - set(tensors)):
+        raise ModelError(f"{path}: tensor {name!r} is missing")
+    for name in sorted(set(tensors) - set(expected)):
+        raise ModelError(f"{path}: tensor {shown(name)} is not part of this model{nearest(name, expected)}")
+    for name, (shape, number) in expected.items():
+        array = tensors[name]
+        if array.shape != shape or array.dtype.name != number:
+            got = f"{array.dtype.name} {array.shape}"
+            raise ModelError(f"{path}: tensor {name!r}: got {got}, expected {number} {shape}")
+        if not np.isfinite(array).all():
+            raise ModelError(f"{path}: tensor {name!r} holds NaN or infinity")
+        if name.endswith((".scaler.std", ".baseline.std")) and not (array > 0).all():
+            raise ModelError(f"{path}: tensor {name!r} holds a standard deviation that is not above 0")

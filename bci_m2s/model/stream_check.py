@@ -1,0 +1,144 @@
+"""Comparing a stream with a modality's contract: what makes it unfit, what is in doubt, which columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.errors import ContractError, nearest
+from bci_m2s.files.tensor_file import one_line, shown
+from bci_m2s.model.contract import ModalityContract
+from bci_m2s.types import StreamInfo
+
+NUMERIC_FORMATS = ("float32", "double64", "int8", "int16", "int32", "int64")
+# One line for each unit under all the names that it goes by; compared without case.
+UNIT_NAMES = (
+    ("microvolts", "microvolt", "uv", "μv", "microv"),
+    ("millivolts", "millivolt", "mv"),
+    ("nanovolts", "nanovolt", "nv"),
+    ("volts", "volt", "v"),
+    ("millimetres", "millimetre", "millimeters", "millimeter", "mm"),
+    ("pixels", "pixel", "px"),
+    ("degrees", "degree", "deg", "°"),
+    ("normalized", "normalised", "norm"),
+    ("seconds", "second", "s"),
+)
+
+
+def check_stream(spec: ModalityContract, info: StreamInfo, where: str = "") -> list[ContractError]:
+    """Return every difference that makes a stream unfit for a modality; empty when it fits.
+
+    Compared are number format, channels by name, units as stated and the nominal rate. A stated unit
+    must be the contract's, under any of its usual names: values are never rescaled by guess. A stream
+    that does not state its units, or is of another type, is let pass; ``stream_doubts`` says so.
+
+    Parameters
+    ----------
+    spec : the modality's part of the contract
+    info : the stream
+    where : how messages name the stream; its name by default
+    """
+    where = where or f"stream {info.name!r}"
+    if info.channel_format not in NUMERIC_FORMATS:
+        expected = f"numbers ({', '.join(NUMERIC_FORMATS)})"
+        return [ContractError(where, "channel_format", shown(info.channel_format), expected)]
+    if not info.labels:
+        return [ContractError(where, "channels", "none", f"{len(spec.channels)} channels")]
+    return [*_rate_problems(spec, info, where), *_channel_problems(spec, info, where)]
+
+
+def stream_doubts(spec: ModalityContract, info: StreamInfo, where: str = "") -> list[str]:
+    """Return what a stream leaves open but is not refused for, in words, for the log."""
+    where = where or f"stream {info.name!r}"
+    doubts = []
+    if info.type.casefold() != spec.stream_type.casefold():
+        doubts.append(f"{where}: type: got {shown(info.type)}, the model was made for {spec.stream_type!r}")
+    silent = [label for label, unit, got in _stated_units(spec, info) if unit and not got]
+    if silent:
+        doubts.append(f"{where}: units: not stated for {_some(silent)}; taken as the model's")
+    return doubts
+
+
+def channel_order(spec: ModalityContract, info: StreamInfo, where: str = "") -> NDArray[np.intp]:
+    """Return the stream's column for each channel of the contract, (C,).
+
+    A label is found by its exact name, or regardless of case where only one channel has it.
+
+    Raises
+    ------
+    ContractError
+        A channel is missing or cannot be told from another.
+    """
+    problems = [
+        p for p in _channel_problems(spec, info, where or f"stream {info.name!r}") if p.field != "units"
+    ]
+    if problems:
+        raise problems[0]
+    return np.array([columns[0] for columns in _candidates(spec, info)], dtype=np.intp)
+
+
+def _candidates(spec: ModalityContract, info: StreamInfo) -> list[list[int]]:
+    """For each channel of the contract the columns of the stream that may be meant."""
+    exact: dict[str, list[int]] = {}
+    folded: dict[str, list[int]] = {}
+    for column, label in enumerate(info.labels):
+        exact.setdefault(label.strip(), []).append(column)
+        folded.setdefault(label.strip().casefold(), []).append(column)
+    return [exact.get(label) or folded.get(label.casefold(), []) for label in spec.channels]
+
+
+def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:
+    wanted = f"the model's {len(spec.channels)} channels by name"
+    if not any(label.strip() for label in info.labels):
+        return [ContractError(where, "channels", f"{info.n_channels} without labels", wanted)]
+    problems = []
+    found = list(zip(spec.channels, _candidates(spec, info), strict=True))
+    missing = [label for label, columns in found if not columns]
+    if missing:
+        hint = nearest(missing[0], [label for label in info.labels if label.strip()])
+        problems.append(
+            ContractError(where, "channels", f"no {_some(missing)}", one_line(wanted + hint, 400))
+        )
+    twins = [label for label, columns in found if len(columns) > 1]
+    if twins:
+        problems.append(
+            ContractError(where, "channels", f"{_some(twins)} more than once", f"{wanted}, each once")
+        )
+    wrong: dict[tuple[str, str], list[str]] = {}
+    for label, unit, got in _stated_units(spec, info):
+        if unit and got and _unit(unit) != _unit(got):
+            wrong.setdefault((unit, got), []).append(label)
+    for (unit, got), labels in wrong.items():
+        problems.append(ContractError(where, "units", f"{shown(got)} for {_some(labels)}", repr(unit)))
+    return problems
+
+
+def _stated_units(spec: ModalityContract, info: StreamInfo) -> list[tuple[str, str, str]]:
+    """Label, the contract's unit and the stream's own ("" when not stated) of each channel found once."""
+    stated = {column: unit.strip() for column, unit in enumerate(info.units)}
+    return [
+        (label, unit, stated.get(columns[0], ""))
+        for label, unit, columns in zip(spec.channels, spec.units, _candidates(spec, info), strict=True)
+        if len(columns) == 1
+    ]
+
+
+def _unit(name: str) -> str:
+    """One name for a unit under all its names."""
+    folded = name.strip().casefold()  # folds the micro sign to the Greek letter as well
+    return next((names[0] for names in UNIT_NAMES if folded in names), folded)
+
+
+def _rate_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:
+    if spec.rate_min_hz <= info.rate_hz <= spec.rate_max_hz:
+        return []
+    got = f"{info.rate_hz:g}" + (" (irregular)" if info.rate_hz == 0 else "")
+    expected = f"a regular rate from {spec.rate_min_hz:g} to {spec.rate_max_hz:g} Hz"
+    return [ContractError(where, "rate_hz", got, expected)]
+
+
+def _some(labels: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(labels) - most} more" if len(labels) > most else ""
+    return ", ".join(repr(label) for label in labels[:most]) + more

@@ -1,0 +1,309 @@
+"""The panel's ear: finds a session on the network and keeps the latest of what it says.
+
+One thread serves the session's own streams (status, estimates, evidence), all of which are slow; each raw
+stream has a ``RawReader``. Nothing here waits for the window and nothing of the window waits for this: what
+nobody takes in time is thrown away, oldest first.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.panel.client.answers import Answer
+from bci_m2s.panel.client.facts import (
+    SessionFacts,
+    mapping,
+    number,
+    parse_object,
+    plain_text,
+    read_session,
+)
+from bci_m2s.panel.client.raw_reader import RawReader
+from bci_m2s.panel.client.session_inlet import SessionInlet, told_by
+from bci_m2s.sources.lsl import Network, brief_info, local_clock
+from bci_m2s.types import FloatArray, Status, StreamInfo
+
+EVERY_S = 0.05
+LOOK_EVERY_S = 0.5
+ASK_AGAIN_S = 2.0
+SILENT_AFTER_S = 3.0  # the engine reports once a second
+KEEP = 1000  # answers that nobody took
+MOST_SESSIONS = 32
+STATUS_TYPE, ANSWER_TYPE, EVIDENCE_TYPE = "bci_m2s-status", "Emotion", "bci_m2s-evidence"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSample:
+    """What an estimate rests on: gradient × input of each feature, (F,); head and class as indices."""
+
+    modality: str
+    stamp_s: float
+    values: FloatArray
+    head: int
+    class_index: int
+
+
+class SessionClient:
+    """Follows one session at a time; another one when it is gone.
+
+    Parameters
+    ----------
+    session_id : follow this one while it is there; "" for the newest
+    remote : also sessions of other machines
+    hostname : of this machine, as LSL tells it
+
+    Attributes
+    ----------
+    facts : of the session that is followed, None before one was found
+    status : newest status report, {} before the first; status_received_s : local time of it
+    sessions : every session that is on the network now
+    readers : raw streams by modality
+    ended : why the session ended, in its own words; "" while it did not
+    """
+
+    def __init__(self, session_id: str = "", remote: bool = False, hostname: str = "") -> None:
+        self._wanted, self._remote = session_id, remote
+        self._host = hostname or socket.gethostname()  # as liblsl does
+        self._network = Network()
+        self.facts: SessionFacts | None = None
+        self.status: Mapping[str, Any] = {}
+        self.status_received_s = math.nan
+        self.sessions: tuple[SessionFacts, ...] = ()
+        self.readers: dict[str, RawReader] = {}
+        self.ended = ""
+        self._known: dict[str, SessionFacts] = {}  # by uid of the status stream
+        self._asked_s: dict[str, float] = {}  # when each sender was asked for its description
+        self._choice = ""  # uid that the user picked
+        self._before: frozenset[str] | None = None  # sessions before the one that is awaited
+        self._inlets: dict[str, SessionInlet] = {}  # by uid
+        self._reasons: dict[tuple[str, str], tuple[str, str]] = {}  # status and reason by modality and head
+        self._answers: deque[Answer] = deque(maxlen=KEEP)
+        self._evidence: deque[EvidenceSample] = deque(maxlen=16)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="panel-client", daemon=True)
+
+    # ---- for the window ----
+
+    def start(self) -> None:
+        """Begin to look around."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End all threads; within a second and a half."""
+        self._closing.set()
+        self._thread.join(1.5)
+
+    def follow(self, uid: str) -> None:
+        """Follow another one of ``sessions``."""
+        self._choice, self._before = uid, None
+
+    def follow_newcomer(self) -> None:
+        """Follow the next session that begins, as soon as it does; until then go on with this one."""
+        self._before = frozenset(facts.uid for facts in self.sessions)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the session should have reported and did not."""
+        return self.facts is not None and not local_clock() - self.status_received_s < SILENT_AFTER_S
+
+    def take_answers(self) -> list[Answer]:
+        """Estimates since the last call."""
+        return _taken(self._answers)
+
+    def take_evidence(self) -> list[EvidenceSample]:
+        """Evidence since the last call."""
+        return _taken(self._evidence)
+
+    # ---- the thread ----
+
+    def _run(self) -> None:
+        looked_s = -math.inf
+        while not self._closing.wait(EVERY_S):
+            try:
+                if time.monotonic() - looked_s >= LOOK_EVERY_S:
+                    looked_s = time.monotonic()
+                    self._look()
+                for uid, inlet in list(self._inlets.items()):
+                    if not inlet.serve():
+                        del self._inlets[uid]
+            except Exception:  # what a sender says must not end the display
+                _log.exception("the session could not be read")
+                self._closing.wait(0.5)
+        self._let_go()
+
+    def _look(self) -> None:
+        streams = self._network.streams()
+        briefs = {uid: brief_info(raw) for uid, raw in streams.items()}
+        self._meet(streams, briefs)
+        here = [self._known[uid] for uid in briefs if uid in self._known]
+        self.sessions = tuple(sorted(here, key=lambda facts: -facts.created_s))
+        if self.facts is not None and not self.status and self.facts.uid not in self._known:
+            self._let_go()
+            self.facts = None  # it went before it said anything: there is nothing to show
+        chosen = self._chosen()
+        if chosen is not None and (self.facts is None or chosen.uid != self.facts.uid):
+            self._let_go()
+            self._begin(chosen)
+        if self.facts is not None:
+            self._subscribe(streams, briefs)
+
+    def _meet(self, streams: Mapping[str, Any], briefs: Mapping[str, StreamInfo]) -> None:
+        """Ask new sessions who they are; one that does not answer is asked again, not all the time."""
+        for uid, brief in briefs.items():
+            if brief.type != STATUS_TYPE or uid in self._known or len(self._known) >= MOST_SESSIONS:
+                continue
+            if not self._remote and brief.host != self._host:
+                continue
+            if not self._may_ask(uid):
+                continue
+            told = told_by(streams[uid], brief)
+            if told is not None:
+                text = told.desc().child_value("session")
+                name = plain_text(brief.name).removesuffix("-status")
+                created_s = float(streams[uid].created_at())
+                self._known[uid] = read_session(text, uid, brief.host, created_s, name)
+        self._known = {uid: facts for uid, facts in self._known.items() if uid in briefs}
+        self._asked_s = {uid: at_s for uid, at_s in self._asked_s.items() if uid in briefs}
+
+    def _may_ask(self, uid: str) -> bool:
+        """Whether to ask a sender for its description now: each question may take half a second."""
+        now_s = time.monotonic()
+        if now_s - self._asked_s.get(uid, -math.inf) < ASK_AGAIN_S:
+            return False
+        self._asked_s[uid] = now_s
+        return True
+
+    def _chosen(self) -> SessionFacts | None:
+        """Which session to follow now: the user's choice, the one asked for, else the one that we have
+        until it is gone, else the newest.
+        """
+        by_uid = {facts.uid: facts for facts in self.sessions}
+        new = [uid for uid in by_uid if self._before is not None and uid not in self._before]
+        if new:
+            self.follow(new[0])
+        if self._choice in by_uid:
+            return by_uid[self._choice]
+        for facts in self.sessions:
+            if self._wanted and facts.session_id == self._wanted:
+                return facts
+        if self.facts is not None and self.facts.uid in by_uid:
+            return self.facts
+        if self._wanted and self.facts is None:
+            return None  # it will come
+        return self.sessions[0] if self.sessions else None
+
+    def _begin(self, facts: SessionFacts) -> None:
+        self.status, self.status_received_s, self.ended = {}, local_clock(), ""
+        self._asked_s.clear()
+        self._reasons.clear()
+        self._answers.clear()
+        self._evidence.clear()
+        self.readers = {
+            modality: RawReader(stream, self._network) for modality, stream in facts.streams.items()
+        }
+        self.facts = facts
+
+    def _let_go(self) -> None:
+        for reader in self.readers.values():
+            reader.close()
+        self.readers = {}
+        self._inlets.clear()
+
+    def _subscribe(self, streams: Mapping[str, Any], briefs: Mapping[str, StreamInfo]) -> None:
+        assert self.facts is not None
+        status_uid = self.facts.uid  # first: the others are asked what they are, and may be slow to say
+        for uid, brief in sorted(briefs.items(), key=lambda item: item[0] != status_uid):
+            if uid in self._inlets or not self._is_ours(uid, brief):
+                continue
+            take = self._taker(streams[uid], brief)
+            if take is not None:
+                self._inlets[uid] = SessionInlet(streams[uid], take)
+
+    def _is_ours(self, uid: str, brief: StreamInfo) -> bool:
+        assert self.facts is not None
+        if uid == self.facts.uid:
+            return True
+        if brief.host != self.facts.host or brief.type not in (ANSWER_TYPE, EVIDENCE_TYPE):
+            return False
+        return not self.facts.session_id or self.facts.session_id in brief.source_id
+
+    def _taker(self, raw: Any, brief: StreamInfo) -> Callable[[float, Any], None] | None:
+        """What takes the samples of a stream; None where it does not say what they are."""
+        assert self.facts is not None
+        if brief.type == STATUS_TYPE:
+            return self._take_status
+        told = told_by(raw, brief) if self._may_ask(brief.uid) else None
+        if told is None:
+            return None
+        if brief.type == EVIDENCE_TYPE:
+            modality = plain_text(told.desc().child_value("modality"))
+            return lambda stamp_s, values: self._take_evidence(modality, stamp_s, values)
+        head = plain_text(told.desc().child_value("head"))
+        n_classes = brief.n_channels - 5
+        if head not in self.facts.heads or len(self.facts.heads[head]) != n_classes:
+            return None
+        return lambda stamp_s, values: self._take_answer(head, stamp_s, values)
+
+    def _take_status(self, stamp_s: float, values: Any) -> None:
+        del stamp_s
+        report = parse_object(values[0])
+        if not report:
+            return
+        self.status, self.status_received_s = report, local_clock()
+        self.ended = plain_text(report.get("ended"))
+        latest = report.get("latest")
+        for one in latest if isinstance(latest, list) else []:
+            one = mapping(one)
+            key = plain_text(one.get("modality")), plain_text(one.get("head"))
+            self._reasons[key] = plain_text(one.get("status")), plain_text(one.get("reason"))
+
+    def _take_answer(self, head: str, stamp_s: float, values: Any) -> None:
+        assert self.facts is not None
+        row = np.asarray(values, dtype=np.float64)
+        probabilities, (confidence, age_ms, status, voice, unknown) = row[:-5], row[-5:]
+        voices = self.facts.voices
+        place = int(number(voice, -1))
+        modality = voices[place] if 0 <= place < len(voices) else ""
+        code = int(number(status, -1))
+        ok = code == Status.OK and bool(np.isfinite(probabilities).all())
+        reason = "" if ok else self._reason(modality, head, code)
+        self._answers.append(
+            Answer(
+                head=head,
+                modality=modality,
+                stamp_s=stamp_s,
+                probabilities=probabilities if ok else np.full(len(probabilities), math.nan),
+                confidence=float(confidence),
+                age_ms=float(age_ms),
+                status=code if not (code == Status.OK and not ok) else int(Status.FAILED),
+                unknown=unknown == 1,
+                reason=reason,
+            )
+        )
+
+    def _take_evidence(self, modality: str, stamp_s: float, values: Any) -> None:
+        row = np.asarray(values, dtype=np.float64)
+        head, class_index = (int(number(float(one), -1)) for one in row[-2:])
+        self._evidence.append(EvidenceSample(modality, stamp_s, row[:-2], head, class_index))
+
+    def _reason(self, modality: str, head: str, code: int) -> str:
+        """The newest report's reason, unless that was given for another status: it comes once a second."""
+        status, reason = self._reasons.get((modality, head), ("", ""))
+        known = code in list(Status)
+        return reason if not status or not known or status == Status(code).name.lower() else ""
+
+
+def _taken(queue: deque[Any]) -> list[Any]:
+    """Empty a queue that another thread fills."""
+    return [queue.popleft() for _ in range(len(queue))]

@@ -1,0 +1,1 @@
+"""What surrounds the pictures: buttons, actions, dialogs, messages, stream table, status line."""

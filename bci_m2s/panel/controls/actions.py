@@ -1,0 +1,112 @@
+"""Everything that the panel can be told to do: name, key and what it is for, in one table.
+
+Buttons, menus, keys and the help all come from here, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from PyQt6.QtGui import QAction, QKeySequence
+from PyQt6.QtWidgets import QWidget
+
+from bci_m2s.panel.look.settings import MOST_MARKERS
+from bci_m2s.panel.look.text import tip
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """label : on the button; key : Qt's name of it; help : one sentence; sticky : stays pressed"""
+
+    label: str
+    key: str
+    help: str
+    sticky: bool = False
+
+
+SPECS: Mapping[str, Spec] = {
+    "record": Spec("Record", "R", "Begin a recording, or end the one that runs.", sticky=True),
+    "mark": Spec("Marker …", "M", "Write a marker with your own words."),
+    "baseline": Spec("Baseline", "B", "Begin the person's baseline anew, or end it and use what there is."),
+    "pause": Spec("Pause", "P", "Hold the picture still; the session goes on.", sticky=True),
+    "screenshot": Spec("Picture", "S", "Save the window as a PNG file."),
+    "connect": Spec("Connect", "C", "Choose streams and a model, and start a session."),
+    "stop": Spec("End", "Ctrl+E", "End the session: its engine stops, its files are closed."),
+    "larger": Spec("Larger", "+", "Draw the traces larger: less per row."),
+    "smaller": Spec("Smaller", "-", "Draw the traces smaller: more per row."),
+    "filter": Spec("Filter", "F", "Take the next filter of the traces, for the eye only."),
+    "notch": Spec("Notch", "N", "Take the next notch of the traces, for the eye only."),
+    "span": Spec("Sweep", "W", "Take the next length of a sweep."),
+    "channels": Spec("Channels", "V", "Show fewer channels, and after the fewest all."),
+    "map": Spec("Map", "E", "Let the head show band power, or the evidence."),
+    "band": Spec("Band", "D", "Take the next band of the head map."),
+    "markers": Spec("Edit", "Ctrl+M", "Change the texts of the marker buttons."),
+    "session": Spec("Session", "Ctrl+N", "Show the next session, where several run."),
+    "theme": Spec("Theme", "T", "Change between the dark and the light look."),
+    "fullscreen": Spec("Full", "F11", "Use the whole screen, or return to a window.", sticky=True),
+    "help": Spec("Keys", "F1", "Show all keys."),
+    "quit": Spec("Close", "Ctrl+Q", "Close the panel. A session goes on without it."),
+}
+ALSO: Mapping[str, tuple[str, ...]] = {"larger": ("=",)}  # the same key without Shift
+IN_THE_TRACES = ("Up, Down, PgUp, PgDn, Home", "With the traces in focus: other channels; all of them.")
+
+
+def make_actions(parent: QWidget, slots: Mapping[str, Callable[[], None]]) -> dict[str, QAction]:
+    """One action for each name of ``SPECS``; their keys work in the whole window of `parent`."""
+    actions = {}
+    for name, spec in SPECS.items():
+        action = QAction(spec.label, parent)
+        action.setObjectName(name)
+        action.setShortcuts([QKeySequence(key) for key in (spec.key, *ALSO.get(name, ()))])
+        action.setCheckable(spec.sticky)
+        action.setToolTip(f"{spec.help} Key: {spec.key}")
+        action.triggered.connect(_without_argument(slots[name]))
+        parent.addAction(action)
+        actions[name] = action
+    return actions
+
+
+def marker_actions(parent: QWidget, texts: tuple[str, ...], mark: Callable[[str], None]) -> list[QAction]:
+    """An action for each of the keys 1 to 9; those without a text are hidden, see ``set_marker_texts``."""
+    actions = []
+    for number in range(1, MOST_MARKERS + 1):
+        action = QAction(parent)
+        action.setObjectName(f"marker-{number}")
+        action.setShortcut(QKeySequence(str(number)))
+        action.triggered.connect(_without_argument(partial(_mark, mark, action)))
+        parent.addAction(action)
+        actions.append(action)
+    set_marker_texts(actions, texts)
+    return actions
+
+
+def _mark(mark: Callable[[str], None], action: QAction) -> None:
+    mark(action.data())
+
+
+def set_marker_texts(actions: Sequence[QAction], texts: tuple[str, ...]) -> None:
+    """Give the markers' actions other texts."""
+    for number, action in enumerate(actions, start=1):
+        text = texts[number - 1] if number <= len(texts) else ""
+        action.setData(text)
+        action.setText(f"{number}  {text}".replace("&", "&&"))  # one would underline the next letter
+        action.setToolTip(tip(f"Write the marker {text!r}. Key: {number}. Right click: change it"))
+        action.setVisible(bool(text))
+
+
+def describe_keys(markers: tuple[str, ...]) -> list[tuple[str, str]]:
+    """All keys and what each is for, for the help."""
+    rows = [(spec.key, spec.help) for spec in SPECS.values()]
+    rows += [(str(number), f"Write the marker {text!r}.") for number, text in enumerate(markers, start=1)]
+    return [*rows, IN_THE_TRACES]
+
+
+def _without_argument(slot: Callable[[], None]) -> Callable[..., None]:
+    """Qt hands over whether the action is checked; the slots ask for the state that counts."""
+
+    def call(*_: object) -> None:
+        slot()
+
+    return call

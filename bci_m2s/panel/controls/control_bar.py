@@ -1,0 +1,159 @@
+"""The buttons, with their keys on them, and the field for a marker's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QFocusEvent, QKeyEvent
+from PyQt6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QSizePolicy,
+    QStyleOptionToolButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from bci_m2s.panel.controls.actions import SPECS
+from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.types import LONGEST_MARKER
+
+HINT = "marker text  M"
+IN_A_ROW = 5  # marker buttons
+LEAST_PX = 34  # of a marker's button; its text is cut before the window grows
+ROWS = (("record", "baseline", "pause"), ("connect", "stop", "screenshot", "theme", "fullscreen", "help"))
+
+
+class MarkerField(QLineEdit):
+    """Free text; Enter writes it as a marker, Escape lets go of the keyboard."""
+
+    entered = pyqtSignal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setPlaceholderText(HINT)
+        self.setMaxLength(LONGEST_MARKER)
+        self.setAccessibleName("Marker text")
+        self.returnPressed.connect(self._enter)
+
+    def _enter(self) -> None:
+        text = self.text().strip()
+        if text:
+            self.entered.emit(text)
+            self.clear()
+        self.clearFocus()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Escape gives the keys back to the window."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.clear()
+            self.clearFocus()
+            return
+        super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        """What stood there is replaced."""
+        super().focusInEvent(event)
+        self.selectAll()
+
+
+class MarkerButton(QToolButton):
+    """A button whose text is cut with "…" where there is no room for it."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the key and the beginning of the text."""
+        whole = super().minimumSizeHint()
+        return QSize(min(LEAST_PX, whole.width()), whole.height())
+
+    def initStyleOption(self, option: QStyleOptionToolButton | None) -> None:
+        """Cut the text."""
+        super().initStyleOption(option)
+        if option is not None:
+            room = self.width() - 12
+            option.text = self.fontMetrics().elidedText(option.text, Qt.TextElideMode.ElideRight, room)
+
+
+class ControlBar(QFrame):
+    """Buttons for the panel's actions; `field` takes free marker texts.
+
+    Signals
+    -------
+    edit_wanted : a marker's button was clicked with the right mouse button
+    """
+
+    edit_wanted = pyqtSignal()
+
+    def __init__(self, theme: Theme, actions: Mapping[str, QAction], markers: Sequence[QAction]) -> None:
+        super().__init__()
+        self.setProperty("view", True)
+        self._buttons: dict[str, QToolButton] = {}
+        self.field = MarkerField()
+        self.field.setFont(font(SMALL))
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(6, 6, 6, 6)
+        rows.setSpacing(4)
+        first = self._row(rows)
+        for name in ROWS[0]:
+            first.addWidget(self._button(name, actions[name]))
+        first.addWidget(self.field, 1)
+        marker_row = QGridLayout()
+        marker_row.setSpacing(4)
+        rows.addLayout(marker_row)
+        for place, action in enumerate(markers):
+            button = self._button(action.objectName(), action, MarkerButton())
+            button.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+            button.customContextMenuRequested.connect(lambda _place: self.edit_wanted.emit())
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # all as wide
+            marker_row.addWidget(button, place // IN_A_ROW, place % IN_A_ROW)
+        edit = self._button("markers", actions["markers"])
+        edit.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        marker_row.addWidget(edit, 0, IN_A_ROW)
+        last = self._row(rows)
+        for name in ROWS[1]:
+            last.addWidget(self._button(name, actions[name]))
+        self.set_theme(theme)
+
+    def _row(self, rows: QVBoxLayout) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        rows.addLayout(row)
+        return row
+
+    def _button(self, name: str, action: QAction, button: QToolButton | None = None) -> QToolButton:
+        button = button or QToolButton()
+        button.setDefaultAction(action)
+        button.setFont(font(SMALL))
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._buttons[name] = button
+        self._label(name, action)
+        action.changed.connect(lambda: self._label(name, action))
+        return button
+
+    def _label(self, name: str, action: QAction) -> None:
+        key = SPECS[name].key if name in SPECS and name != "markers" else ""
+        self._buttons[name].setText(f"{action.text()}  {key}" if key else action.text())
+        self._buttons[name].setVisible(action.isVisible())
+
+    def set_refusal(self, why: str) -> None:
+        """Say why no command is taken, "" when they are."""
+        self.field.setPlaceholderText(why or HINT)
+
+    def button(self, name: str) -> QToolButton:
+        """The button of an action."""
+        return self._buttons[name]
+
+    def set_theme(self, theme: Theme) -> None:
+        """Redraw in other colours."""
+        self.setStyleSheet(
+            f"QToolButton {{ background: {theme.raised}; color: {theme.text};"
+            f" border: 1px solid {theme.grid}; border-radius: 4px; padding: 4px 4px; }}"
+            f"QToolButton:hover, QToolButton:focus {{ border-color: {theme.accent}; }}"
+            f"QToolButton:checked {{ background: {theme.accent}; color: {theme.background}; }}"
+            f"QToolButton:disabled {{ color: {theme.muted}; background: {theme.surface};"
+            " border-style: dashed; }"
+        )

@@ -1,0 +1,153 @@
+"""Message bar: what just happened, and errors until somebody has seen them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from PyQt6.QtCore import QPoint, Qt, QTimer
+from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
+
+from bci_m2s.errors import printable
+from bci_m2s.panel.look.text import ElidedLabel, shape, tip
+from bci_m2s.panel.look.theme import SMALL, Theme, font
+
+STAYS_S = {"info": 5.0, "warn": 10.0}  # an error stays
+KEEP = 100
+LONGEST = 500  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """kind : "info", "warn" or "error"; wall : time of day, h:mm:ss"""
+
+    kind: str
+    text: str
+    wall: str
+
+
+class MessageBar(QFrame):
+    """One line. An info stays for five seconds, a warning for ten, an error until it is dismissed.
+
+    What comes while an error is shown goes to the list, which keeps the last hundred of all.
+    """
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.history: deque[Message] = deque(maxlen=KEEP)
+        self._shown: Message | None = None
+        self._unseen = 0  # errors
+        self.label = ElidedLabel("")
+        self.dismiss_button = QPushButton("dismiss")
+        self.dismiss_button.clicked.connect(self.dismiss)
+        self.list_button = QPushButton("messages")
+        self.list_button.clicked.connect(self.show_history)
+        self.popup = _History(self)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 2, 8, 2)
+        row.addWidget(self.label, 1)
+        row.addWidget(self.dismiss_button)
+        row.addWidget(self.list_button)
+        for button in (self.dismiss_button, self.list_button):
+            button.setFont(font(SMALL))
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._expire)
+        self._refresh()
+
+    @property
+    def shown(self) -> Message | None:
+        """What is in the line now."""
+        return self._shown
+
+    def info(self, text: str) -> None:
+        """Say what was done; gone after five seconds."""
+        self._say_for_a_while("info", text)
+
+    def warn(self, text: str) -> None:
+        """Say what was refused; gone after ten seconds."""
+        self._say_for_a_while("warn", text)
+
+    def _say_for_a_while(self, kind: str, text: str) -> None:
+        message = self._keep(kind, text)
+        if self._shown is None or self._shown.kind != "error":
+            self._shown = message
+            self._timer.start(round(1000 * STAYS_S[kind]))
+        self._refresh()
+
+    def error(self, text: str) -> None:
+        """Say what went wrong; stays until it is dismissed."""
+        self._shown = self._keep("error", text)
+        self._unseen += 1
+        self._refresh()
+
+    def dismiss(self) -> None:
+        """Clear the line; the list keeps everything."""
+        self._shown, self._unseen = None, 0
+        self._refresh()
+
+    def show_history(self) -> None:
+        """Open the list of the last messages, the newest first."""
+        self.popup.fill(list(self.history), self._theme)
+        self.popup.resize(min(720, max(self.width(), 320)), 280)
+        below = self.mapToGlobal(QPoint(self.width() - self.popup.width(), -self.popup.height()))
+        self.popup.move(below)
+        self.popup.show()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours of another theme."""
+        self._theme = theme
+        self._refresh()
+
+    def _keep(self, kind: str, text: str) -> Message:
+        cut = printable(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+        message = Message(kind, cut, time.strftime("%H:%M:%S"))
+        self.history.append(message)
+        return message
+
+    def _expire(self) -> None:
+        if self._shown is not None and self._shown.kind != "error":
+            self._shown = None
+            self._refresh()
+
+    def _refresh(self) -> None:
+        shown = self._shown
+        self.dismiss_button.setVisible(shown is not None and shown.kind == "error")
+        self.list_button.setVisible(bool(self.history))
+        if shown is None:
+            self.label.say("")
+        elif shown.kind == "error":
+            more = f"  (and {self._unseen - 1} more)" if self._unseen > 1 else ""
+            self.label.say(f"{shape('bad')} {shown.text}{more}", self._theme.bad)
+        elif shown.kind == "warn":
+            self.label.say(f"{shape('warn')} {shown.text}", self._theme.warn)
+        else:
+            self.label.say(shown.text, self._theme.text)
+        self.label.setToolTip(tip(shown.text) if shown else "")
+
+
+class _History(QFrame):
+    """The last messages, in a window that closes when something else is clicked."""
+
+    def __init__(self, parent: MessageBar) -> None:
+        super().__init__(parent, Qt.WindowType.Popup)
+        self.setProperty("view", True)
+        self.rows = QListWidget()
+        self.rows.setWordWrap(True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.addWidget(self.rows)
+
+    def fill(self, messages: list[Message], theme: Theme) -> None:
+        """Show messages, the newest first."""
+        self.rows.clear()
+        for message in reversed(messages):
+            is_error = message.kind == "error"
+            sign = shape("bad") if is_error else "·"
+            row = QListWidgetItem(f"{message.wall}  {sign} {message.text}")
+            row.setForeground(QColor(theme.bad if is_error else theme.text))
+            self.rows.addItem(row)

@@ -1,0 +1,289 @@
+"""Status line: what is running, is it recorded, is everything well. One glance, one line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PyQt6.QtCore import QPoint
+from PyQt6.QtGui import QMouseEvent
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QToolTip, QWidget
+
+from bci_m2s.panel.client.facts import mapping, number, plain_text
+from bci_m2s.panel.look.text import ElidedLabel, shape, tip
+from bci_m2s.panel.look.theme import Theme, font
+
+ITEMS = ("session", "model", "simulated", "access", "recording", "disk", "clock", "lost", "state")
+MAY_SHRINK = {"session": 130, "model": 90, "recording": 175, "state": 120}  # px
+SILENT_AFTER_S = 3.0  # the engine reports once a second
+LITTLE_TIME_S = 600.0  # left on the disk
+LITTLE_BYTES = 1 << 30
+WORD = {"ok": "ok", "warn": "check", "bad": "problem"}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an item says. state : "", "muted", "accent", "ok", "warn" or "bad"; details : when clicked."""
+
+    text: str
+    state: str = ""
+    details: str = ""
+
+
+NOBODY = {"session": Said("no session", "muted", "looking for a session on the network")}
+VIEW_ONLY = Said("○ view only", "muted", "commands are taken on the session's own machine")
+
+
+class StatusLine(QFrame):
+    """The top line. A click on an item shows its details."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.setProperty("view", True)
+        self._theme = theme
+        self.items: dict[str, _Item] = {}
+        self._heard_s = math.nan
+        self._status: Mapping[str, Any] = {}
+        self._row = row = QHBoxLayout(self)
+        row.setContentsMargins(10, 5, 10, 5)
+        row.setSpacing(18)
+        for name in ITEMS:
+            item = _Item(MAY_SHRINK.get(name))
+            item.setFont(font(bold=name in ("session", "recording", "state")))
+            self.items[name] = item
+            row.addWidget(item)
+            if name == "access":
+                row.addStretch(1)
+        self._say(NOBODY)
+
+    def put_first(self, widget: QWidget) -> None:
+        """Have something at the left end of the line."""
+        self._row.insertWidget(0, widget)
+
+    def show_status(
+        self, status: Mapping[str, Any], session: Mapping[str, Any], now_s: float, view_only: bool = False
+    ) -> None:
+        """Show a status. Called four times a second, so that a recording failure blinks.
+
+        status : the newest one, see docs/output.md, the same object until another comes; {} before
+        session : its description
+        now_s : the local clock, s
+        view_only : the session takes no commands from here
+        """
+        if self._status is not status:
+            self._status, self._heard_s = status, now_s
+        silent_s = now_s - self._heard_s if status else 0.0
+        said = line(status, session, silent_s, blink=now_s % 1.0 >= 0.5)
+        self._say({**said, "access": VIEW_ONLY} if view_only else said)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours of another theme."""
+        self._theme = theme
+        for item in self.items.values():
+            item.say(item.said.text, self._colour(item.said.state))
+
+    def _say(self, said: Mapping[str, Said]) -> None:
+        for name, item in self.items.items():
+            item.said = said.get(name, Said(""))
+            item.say(item.said.text, self._colour(item.said.state))
+            item.setVisible(bool(item.said.text))
+            item.setToolTip(tip(item.said.details or item.said.text))
+
+    def _colour(self, state: str) -> str:
+        own = {"": self._theme.text, "accent": self._theme.accent}
+        return own.get(state) or self._theme.state(state)
+
+
+class _Item(ElidedLabel):
+    """One text of the line; a click shows its details."""
+
+    def __init__(self, least_px: int | None) -> None:
+        super().__init__("", least_px)
+        self.said = Said("")
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """Show the details at once, under the item."""
+        place = self.mapToGlobal(QPoint(0, self.height()))
+        QToolTip.showText(place, tip(self.said.details or self.said.text), self, self.rect(), 10_000)
+        super().mousePressEvent(event)
+
+
+def line(
+    status: Mapping[str, Any], session: Mapping[str, Any], silent_s: float = 0.0, blink: bool = False
+) -> dict[str, Said]:
+    """What each item says; any key of status and session may be missing or of a wrong kind.
+
+    silent_s : since the newest status came; blink : in the second half of a second
+    """
+    if not session and not status:
+        return dict(NOBODY)
+    said = {"session": _session(status, session), "model": _model(session)}
+    simulated = _simulated(session)
+    if simulated:
+        said["simulated"] = Said("▲ simulated", "warn", simulated)
+    if not status:
+        said["state"] = Said("○ waiting for the session's state", "muted")
+        return said
+    said["recording"] = _recording(status, silent_s, blink)
+    said["disk"] = _disk(mapping(status.get("recording")))
+    said["clock"] = _clock(status)
+    said["lost"] = _lost(status)
+    said["state"] = _state(status, silent_s)
+    return said
+
+
+def _session(status: Mapping[str, Any], session: Mapping[str, Any]) -> Said:
+    take = mapping(status.get("take"))
+    name = plain_text(session.get("participant")) or plain_text(take.get("folder"))
+    file = plain_text(mapping(session.get("pipeline")).get("file")).removesuffix(".yaml")
+    name = name or file or plain_text(session.get("outlet_name"))
+    mode = plain_text(session.get("mode"))
+    count = int(number(take.get("number"), 0.0))
+    text = name or "session"
+    if count > 1:
+        text += f" take {count}"
+    if mode and mode != "live":
+        text += f" · {mode}"
+    known = {key: plain_text(session.get(key)) for key in ("mode", "begun_utc", "device", "bci_m2s")}
+    return Said(text, "", "\n".join([text, *(f"{key}: {value}" for key, value in known.items() if value)]))
+
+
+def _model(session: Mapping[str, Any]) -> Said:
+    model = mapping(session.get("model"))
+    name = plain_text(model.get("name"))
+    file, digest = plain_text(model.get("file")), plain_text(model.get("sha256"))[:12]
+    return Said(f"model {name}" if name else "", "muted", f"model {name}\nfile {file}\nsha256 {digest}…")
+
+
+def _simulated(session: Mapping[str, Any]) -> str:
+    """What is simulated, in words; "" when nothing is."""
+    model = mapping(session.get("model")).get("simulated") is True
+    signals = bool(session.get("simulated_signals"))
+    if model:
+        signs = "; the signals are simulated too" if signals else ""
+        return f"the model learnt from simulated data: its estimates say nothing about real feelings{signs}"
+    return "the signals are simulated" if signals else ""
+
+
+def _recording(status: Mapping[str, Any], silent_s: float, blink: bool) -> Said:
+    recording = mapping(status.get("recording"))
+    if not recording:
+        return Said("○ not recording", "muted", "nothing is written to the disk")
+    problem = plain_text(recording.get("problem"))
+    lost = int(number(recording.get("lost_samples"), 0.0))
+    size = number(recording.get("bytes"), 0.0)
+    elapsed_s = number(recording.get("elapsed_s"), number(status.get("elapsed_s"), 0.0))
+    details = "\n".join(
+        [
+            f"file {plain_text(recording.get('file'))}",
+            f"{int(number(recording.get('samples'), 0.0)):,} samples, {bytes_text(size)}",
+            f"{bytes_text(number(recording.get('waiting_bytes'), 0.0))} wait for the disk",
+        ]
+    )
+    if problem or lost:
+        what = problem or f"{lost:,} samples were not written"
+        return Said(f"■ REC FAILED {what}", "" if blink else "bad", f"{what}\n{details}")
+    figures = f"{clock_text(elapsed_s)}  {bytes_text(size)}"
+    if plain_text(status.get("ended")):
+        return Said(f"○ recorded {figures}", "muted", details)
+    if silent_s > SILENT_AFTER_S:
+        return Said(f"▲ REC? last seen {figures}", "warn", f"nobody says whether it goes on\n{details}")
+    return Said(f"● REC {figures}", "accent", details)
+
+
+def _disk(recording: Mapping[str, Any]) -> Said:
+    free = number(recording.get("free_bytes"), -1.0)
+    left_s = number(recording.get("seconds_left"), math.inf)
+    if free < 0:
+        return Said("")
+    low = free < LITTLE_BYTES or left_s < LITTLE_TIME_S
+    left = f", {long_text(left_s)} left" if math.isfinite(left_s) else ""
+    text = f"disk {bytes_text(free)}{left}"
+    return Said(f"▲ {text}" if low else text, "warn" if low else "", f"{text} at the present rate")
+
+
+def _clock(status: Mapping[str, Any]) -> Said:
+    said = status.get("streams")
+    streams = [mapping(one) for one in (said if isinstance(said, list) else [])]
+    offsets = {
+        plain_text(one.get("name")): number(one["clock_offset_s"], math.nan)
+        for one in streams
+        if "clock_offset_s" in one
+    }
+    if not offsets:
+        return Said("")
+    details = "\n".join(
+        f"{name}: {f'{1e3 * offset:+.2f} ms' if math.isfinite(offset) else 'not compared yet'}"
+        for name, offset in list(offsets.items())[:16]
+    )
+    if not all(map(math.isfinite, offsets.values())):
+        return Said("▲ clock unknown", "warn", details)
+    worst = max(map(abs, offsets.values()))
+    far = f"±{worst:.0f} s" if worst >= 1 else f"±{1e3 * worst:.1f} ms"
+    return Said(f"clock ok {far}", "", f"the senders' clocks against this machine's:\n{details}")
+
+
+def _lost(status: Mapping[str, Any]) -> Said:
+    said = status.get("streams")
+    streams = [mapping(one) for one in (said if isinstance(said, list) else [])]
+    each = {plain_text(one.get("name")): int(number(one.get("lost"), 0.0)) for one in streams}
+    lost = sum(each.values())
+    details = "\n".join(f"{name}: {count:,} samples lost" for name, count in list(each.items())[:16])
+    return Said(f"▲ lost {lost:,}" if lost else "lost 0", "warn" if lost else "", details)
+
+
+def _state(status: Mapping[str, Any], silent_s: float) -> Said:
+    ended = plain_text(status.get("ended"))
+    if ended:
+        return Said(f"○ ended: {ended}", "muted")
+    if silent_s > SILENT_AFTER_S:
+        return Said(f"■ no word from the engine for {silent_s:.0f} s", "bad", "is it still running?")
+    state = plain_text(status.get("state"))
+    reasons = _reasons(status)
+    text = WORD.get(state, "unknown")
+    if reasons and state != "ok":
+        text += f": {reasons[0]}"
+    return Said(f"{shape(state)} {text}", state if state in WORD else "muted", "\n".join(reasons) or text)
+
+
+def _reasons(status: Mapping[str, Any]) -> list[str]:
+    """What is wrong, the worst first."""
+    said = status.get("problems")
+    reasons = [plain_text(one) for one in (said if isinstance(said, list) else [])[:16]]
+    recording = plain_text(mapping(status.get("recording")).get("problem"))
+    reasons += [recording] if recording else []
+    streams = status.get("streams")
+    for stream in map(mapping, (streams if isinstance(streams, list) else [])[:16]):
+        name, problem = plain_text(stream.get("name")), plain_text(stream.get("problem"))
+        bad, lost = len(mapping(stream.get("bad_channels"))), int(number(stream.get("lost"), 0.0))
+        if stream.get("state") == "bad":
+            reasons.insert(0, f"{name} {problem or 'is silent'}")
+        elif bad:
+            reasons.append(f"{name}: {bad} bad channel{'s' if bad > 1 else ''}")
+        elif lost:
+            reasons.append(f"{name}: {lost:,} samples lost")
+    return [reason for reason in reasons if reason]
+
+
+def bytes_text(size: float) -> str:
+    """1.2 MB, 41 GB: three digits at most."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 9.95 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def clock_text(seconds: float) -> str:
+    """A length of time as h:mm:ss."""
+    whole = int(max(seconds, 0.0))
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def long_text(seconds: float) -> str:
+    """How long something lasts: 8 min, 5 h, 3 days."""
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"

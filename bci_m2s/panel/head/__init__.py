@@ -1,0 +1,1 @@
+"""The head map: band power and evidence over the scalp."""

@@ -1,0 +1,299 @@
+"""Topography: band power over the head, or what an estimate rests on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFrame, QHBoxLayout, QPushButton, QVBoxLayout
+
+from bci_m2s.errors import printable
+from bci_m2s.panel.head import colour_scale
+from bci_m2s.panel.head.band_power import DEFAULT_BANDS, UNIT
+from bci_m2s.panel.head.head_map import HeadMap, Scene
+from bci_m2s.panel.head.scalp import LEAST_PLACES, Places, interpolation, locate
+from bci_m2s.panel.look.background import Background
+from bci_m2s.panel.look.text import ElidedLabel, tip
+from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.types import FloatArray
+
+POWER, EVIDENCE = "power", "evidence"
+WORDS = {POWER: "power", EVIDENCE: "evidence"}
+ALL_BANDS = "all bands"
+EVIDENCE_UNIT = "gradient × input"
+KEPT_MATRICES = 8  # one for each set of bad channels that was seen; a matrix takes 3 MB at 62 channels
+
+
+class TopographyView(QFrame):
+    """A head with one band's power or evidence; the user picks which.
+
+    Values are (channels,), or (channels, bands) in the order of ``set_bands``; the view takes the picked
+    band, and adds up evidence where "all bands" is picked. NaN is a channel without a value.
+
+    Signals
+    -------
+    mode_changed : "power" or "evidence"; band_changed : a band's name, or "all bands"
+    """
+
+    mode_changed = pyqtSignal(str)
+    band_changed = pyqtSignal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.setProperty("view", True)
+        self._theme = theme
+        self._labels: tuple[str, ...] = ()
+        self._bands: tuple[str, ...] = ()
+        self._bad: frozenset[str] = frozenset()
+        self._places: Places | None = None
+        self._matrices: OrderedDict[frozenset[int], NDArray[np.float32] | None] = OrderedDict()
+        self._making: set[frozenset[int]] = set()
+        self._values: dict[str, FloatArray] = {}
+        self._unit, self._evidence_for, self._problem = UNIT, "", ""
+        self._limits: dict[tuple[str, str], tuple[float, float]] = {}
+        self._picked = {POWER: "", EVIDENCE: ALL_BANDS}
+        self._mode = POWER
+        self._background = Background(self)
+        self.map = HeadMap(theme)
+        self._make_controls()
+        self.set_bands(tuple(DEFAULT_BANDS))
+
+    def _make_controls(self) -> None:
+        row = QHBoxLayout()
+        row.setSpacing(0)
+        self.buttons: dict[str, QPushButton] = {}
+        group = QButtonGroup(self)
+        for mode, words in WORDS.items():
+            button = QPushButton(words)
+            button.setCheckable(True)
+            button.setChecked(mode == self._mode)
+            button.clicked.connect(lambda _, mode=mode: self.set_mode(mode))
+            group.addButton(button)
+            row.addWidget(button)
+            self.buttons[mode] = button
+        self.picker = QComboBox()
+        self.picker.setAccessibleName("band")
+        self.picker.setMinimumContentsLength(len(ALL_BANDS))
+        self.picker.textActivated.connect(self.set_band)
+        row.addSpacing(6)
+        row.addStretch(1)
+        row.addWidget(self.picker)
+        self.note = ElidedLabel("")
+        self.note.setProperty("muted", True)
+        self.note.setFont(font(SMALL))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addWidget(self.map, 1)
+        column.addWidget(self.note)
+
+    # ---- what is shown ----
+
+    @property
+    def mode(self) -> str:
+        """ "power" or "evidence"."""
+        return self._mode
+
+    @property
+    def band(self) -> str:
+        """Name of the picked band, or "all bands"."""
+        return self._picked[self._mode]
+
+    def set_mode(self, mode: str) -> None:
+        """Show "power" or "evidence"."""
+        if mode != self._mode:
+            self._mode = mode
+            self._fill_picker()
+            self._refresh()
+            self.mode_changed.emit(mode)
+        self.buttons[mode].setChecked(True)
+
+    def set_band(self, band: str) -> None:
+        """Pick a band of the current mode; an unknown one is ignored."""
+        if self.picker.findText(band) < 0 or band == self.band:
+            return
+        self._picked[self._mode] = band
+        self.picker.setCurrentText(band)
+        self._refresh()
+        self.band_changed.emit(band)
+
+    def take_next_mode(self) -> None:
+        """Show evidence instead of power, or power again."""
+        self.set_mode(EVIDENCE if self._mode == POWER else POWER)
+
+    def take_next_band(self) -> None:
+        """Pick the next band; after the last the first."""
+        self.set_band(self.picker.itemText((self.picker.currentIndex() + 1) % max(self.picker.count(), 1)))
+
+    def set_bands(self, names: Sequence[str]) -> None:
+        """Name the bands, in the order in which values have them."""
+        if tuple(names) == self._bands:
+            return
+        self._bands = tuple(names)
+        if self._picked[POWER] not in self._bands:
+            self._picked[POWER] = "alpha" if "alpha" in self._bands else (*self._bands, "")[0]
+        if self._picked[EVIDENCE] not in self._bands:
+            self._picked[EVIDENCE] = ALL_BANDS
+        self._fill_picker()
+        self._refresh()
+
+    def set_montage(self, labels: Sequence[str]) -> None:
+        """Name the channels. Their places are looked up beside the window; until then there is no map."""
+        labels = tuple(labels)
+        if labels == self._labels:
+            return
+        self._labels, self._places, self._problem = labels, None, ""
+        self._matrices.clear()
+        self._making.clear()
+        self._values.clear()
+        self._limits.clear()
+        if labels:
+            self._background.start(
+                lambda: locate(labels), lambda places: self._located(labels, places), self._failed
+            )
+        self._refresh()
+
+    def set_bad(self, labels: Collection[str]) -> None:
+        """Say which channels are not good: they are crossed, and the map does without them."""
+        bad = frozenset(labels) & frozenset(self._labels)
+        if bad != self._bad:
+            self._bad = bad
+            self._refresh()
+
+    @property
+    def bad(self) -> frozenset[str]:
+        """Channels that are not good."""
+        return self._bad
+
+    def show_power(self, values: FloatArray, unit: str = UNIT) -> None:
+        """Show band power, (channels,) or (channels, bands)."""
+        self._unit = unit
+        self._take(POWER, values)
+
+    def show_evidence(self, values: FloatArray, label: str) -> None:
+        """Show what speaks for (positive) and against the class `label`; shapes as in ``show_power``."""
+        self._evidence_for = printable(label[:60])
+        self._take(EVIDENCE, values)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in other colours."""
+        self._theme = theme
+        self.map.set_theme(theme)
+        self._refresh()
+
+    # ---- how it comes about ----
+
+    def _take(self, mode: str, values: FloatArray) -> None:
+        values = np.asarray(values, dtype=np.float64)
+        if len(values) == len(self._labels) and values.ndim in (1, 2):  # else of a session that was
+            self._values[mode] = values
+            if mode == self._mode:
+                self._refresh()
+
+    def _fill_picker(self) -> None:
+        self.picker.clear()
+        self.picker.addItems([*([ALL_BANDS] if self._mode == EVIDENCE else []), *self._bands])
+        self.picker.setCurrentText(self.band)
+
+    def _located(self, labels: tuple[str, ...], places: Places) -> None:
+        if labels == self._labels:
+            self._places = places
+            self._refresh()
+
+    def _failed(self, problem: Exception) -> None:
+        self._problem = f"no map: {problem}"
+        self._refresh()
+
+    def _matrix(self, used: frozenset[int]) -> NDArray[np.float32] | None:
+        """The matrix for these of the places; None while it is made, and where there is none."""
+        if used in self._matrices:
+            self._matrices.move_to_end(used)
+            return self._matrices[used]
+        if used not in self._making and self._places is not None:
+            labels, xy = self._labels, self._places.xy[sorted(used)]
+            self._making.add(used)
+            self._background.start(
+                lambda: interpolation(xy), lambda made: self._made(labels, used, made), self._failed
+            )
+        return None
+
+    def _made(
+        self, labels: tuple[str, ...], used: frozenset[int], matrix: NDArray[np.float32] | None
+    ) -> None:
+        if labels != self._labels:
+            return
+        self._making.discard(used)
+        self._matrices[used] = matrix
+        while len(self._matrices) > KEPT_MATRICES:
+            self._matrices.popitem(last=False)
+        self._refresh()
+
+    def _column(self) -> FloatArray | None:
+        """Values of the picked band, (channels,)."""
+        values = self._values.get(self._mode)
+        if values is None or values.ndim == 1:
+            return values
+        if self.band == ALL_BANDS:
+            total: FloatArray = values.sum(axis=1)
+            return total
+        place = self._bands.index(self.band) if self.band in self._bands else 0
+        return values[:, place] if place < values.shape[1] else None
+
+    def _refresh(self) -> None:
+        scene = Scene(labels=self._labels, message=self._problem)
+        scene.bad = np.array([label in self._bad for label in self._labels], dtype=bool)
+        values, places = self._column(), self._places
+        if places is not None:
+            scene.columns, scene.xy = places.columns, places.xy
+        if values is None or places is None:
+            scene.message = scene.message or self._waiting()
+        else:
+            self._fill(scene, values, places)
+        self.map.show_scene(scene)
+        self._say(scene)
+
+    def _fill(self, scene: Scene, values: FloatArray, places: Places) -> None:
+        scene.values = values
+        good = np.isfinite(values) & ~scene.bad
+        if not good.any():
+            scene.message = "no channel has a value yet"
+            return
+        evidence = self._mode == EVIDENCE
+        pick = colour_scale.evidence_limits if evidence else colour_scale.power_limits
+        key = (self._mode, self.band)
+        scene.limits = self._limits[key] = pick(values[good], self._limits.get(key))
+        if evidence:
+            scene.table, scene.unit = colour_scale.diverging(self._theme), EVIDENCE_UNIT
+            scene.top, scene.bottom = f"for {self._evidence_for}", "against"
+        else:
+            scene.table, scene.unit = colour_scale.sequential(), self._unit
+            scene.top = "dB" if self._unit.startswith("dB") else self._unit
+        used = frozenset(np.flatnonzero(good[places.columns]).tolist())
+        matrix = self._matrix(used)
+        if matrix is not None:
+            known = values[places.columns[sorted(used)]]
+            scene.picture = (matrix @ known.astype(np.float32)).astype(np.float64)
+        elif len(places.columns) < LEAST_PLACES or used in self._matrices:
+            scene.bars = True
+
+    def _waiting(self) -> str:
+        if not self._labels:
+            return "no EEG stream yet"
+        if self._mode == EVIDENCE and self._places is not None:
+            return "no evidence yet:\nit comes with the estimates"
+        return "collecting two seconds of signal" if self._places is not None else ""
+
+    def _say(self, scene: Scene) -> None:
+        parts = [scene.unit] if scene.picture is not None or scene.bars else []
+        out = [label for column, label in enumerate(self._labels) if scene.left_out(column)]
+        if out:
+            parts.append(f"✕ {len(out)} left out: {', '.join(out)}")
+        if self._places is not None and self._places.unknown:
+            count, total = len(self._places.unknown), len(self._labels)
+            parts.append(f"{count} of {total} channels have no known place on the head")
+        self.note.say(" · ".join(parts))
+        self.note.setToolTip(tip(self.note.full_text))

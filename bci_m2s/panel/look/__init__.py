@@ -1,0 +1,1 @@
+"""How the panel looks: theme, stored settings, texts, checks before a window opens."""

@@ -1,0 +1,70 @@
+"""What the panel remembers from one start to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from PyQt6.QtCore import QByteArray, QSettings
+
+from bci_m2s.panel.look.theme import DARK, THEMES
+
+LONGEST = 60
+MOST_MARKERS = 9
+DEFAULT_MARKERS = ("start", "stop", "artefact")
+
+
+@dataclass(slots=True)
+class PanelSettings:
+    """theme : name; markers : texts of the marker buttons; traces : of the trace view, see there;
+    geometry, splitters : of the window, as Qt packs them
+    """
+
+    theme: str = DARK.name
+    markers: tuple[str, ...] = DEFAULT_MARKERS
+    traces: dict[str, Any] = field(default_factory=dict)
+    geometry: QByteArray = field(default_factory=QByteArray)
+    splitters: dict[str, QByteArray] = field(default_factory=dict)
+
+
+def load(store: QSettings) -> PanelSettings:
+    """Read what was remembered; what is missing or nonsense gets its default."""
+    loaded = PanelSettings()
+    theme = store.value("theme", DARK.name)
+    if isinstance(theme, str) and theme in THEMES:
+        loaded.theme = theme
+    markers = store.value("markers", list(DEFAULT_MARKERS))
+    if isinstance(markers, str):  # an INI file turns a list of one into text
+        markers = [markers]
+    if isinstance(markers, list):
+        texts = [str(text)[:LONGEST] for text in markers if str(text).strip()]
+        loaded.markers = tuple(texts[:MOST_MARKERS]) or DEFAULT_MARKERS
+    loaded.traces = _group(store, "traces")
+    geometry = store.value("window/geometry")
+    if isinstance(geometry, QByteArray):
+        loaded.geometry = geometry
+    loaded.splitters = {
+        key: value for key, value in _group(store, "splitters").items() if isinstance(value, QByteArray)
+    }
+    return loaded
+
+
+def save(store: QSettings, settings: PanelSettings) -> None:
+    """Write everything and flush it to the disk."""
+    store.setValue("theme", settings.theme)
+    store.setValue("markers", list(settings.markers))
+    store.setValue("window/geometry", settings.geometry)
+    for group, values in (("traces", settings.traces), ("splitters", settings.splitters)):
+        store.beginGroup(group)
+        store.remove("")  # what is no longer among the values
+        for key, value in values.items():
+            store.setValue(key, value)
+        store.endGroup()
+    store.sync()
+
+
+def _group(store: QSettings, name: str) -> dict[str, Any]:
+    store.beginGroup(name)
+    values = {key: store.value(key) for key in store.childKeys()}
+    store.endGroup()
+    return values

@@ -1,0 +1,1 @@
+"""Operating a session from the panel: connecting, starting, commands."""

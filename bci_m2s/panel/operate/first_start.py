@@ -1,0 +1,211 @@
+"""What to do while there is no session: start one where only one can be meant, else ask.
+
+With one pipeline that fits and one stream for each of its needs nobody has to choose anything. The engine
+that is started is a process of its own and outlives the panel.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import QObject
+from PyQt6.QtWidgets import QWidget
+
+from bci_m2s.panel.client.client import SessionClient
+from bci_m2s.panel.look.background import Background
+from bci_m2s.panel.look.theme import Theme
+from bci_m2s.panel.operate.connect_dialog import ConnectDialog
+from bci_m2s.panel.operate.launch import EngineProcess
+from bci_m2s.panel.operate.offers import Lookout, Offer, find_offers, fitting, only_choice, serves
+from bci_m2s.session.control.rendezvous import someone_starts
+from bci_m2s.types import StreamInfo
+
+if TYPE_CHECKING:
+    from bci_m2s.panel.app import PanelOptions
+
+SESSIONS_FIRST_S = 3.0  # a session that runs already is shown, none is started
+AGAIN_S = 2.0
+SURE_LOOKS = 2  # as many looks must agree: a second headset may be slow to answer
+MOST_LISTED = 6
+
+
+class FirstStart(QObject):
+    """Looks for streams while there is no session; starts an engine by itself or from the dialog.
+
+    Parameters
+    ----------
+    client : knows whether there is a session
+    options : of the panel; with ``session`` or ``remote`` nothing is started by itself
+    folder : for the logs of engines
+    say : shows a sentence; second argument: "info", "warn" or "error"
+    window : parent of the dialog; theme : asked for its look
+    """
+
+    def __init__(
+        self,
+        client: SessionClient,
+        options: PanelOptions,
+        folder: Path,
+        say: Callable[[str, str], None],
+        window: QWidget,
+        theme: Callable[[], Theme],
+    ) -> None:
+        super().__init__(window)
+        self._client, self._folder, self._say, self._window = client, folder, say, window
+        self._pipeline = options.pipeline
+        self._theme = theme
+        self._by_itself = not options.session and not options.remote
+        self._may_start = self._by_itself  # until an engine that was started fails
+        self._options = options
+        self._begun_s = self._looked_s = time.monotonic()
+        self._background = Background(self)
+        self._lookout = Lookout()
+        self._offers: list[Offer] | None = None
+        self._infos: list[StreamInfo] | None = None
+        self._agreed: tuple[str, dict[str, str]] | None = None
+        self._agreeing = 0
+        self._is_someone_starting = False  # a session from a terminal, for instance
+        self.engine: EngineProcess | None = None
+        self.dialog: ConnectDialog | None = None
+
+    # ---- looking ----
+
+    def look(self) -> None:
+        """Called a few times a second. Does nothing while there is a session."""
+        self._watch_engine()
+        now_s = time.monotonic()
+        if self._client.facts is not None or not self._by_itself or self.engine is not None:
+            return
+        if now_s - self._begun_s < SESSIONS_FIRST_S or now_s - self._looked_s < AGAIN_S:
+            return
+        if not self._background.busy:
+            self._looked_s = now_s
+            self._background.start(self._find, self._found, self._failed)
+
+    def _find(self) -> tuple[list[Offer], list[StreamInfo]]:
+        """In a worker thread: models are opened and senders asked."""
+        self._is_someone_starting = someone_starts()
+        offers = self._offers if self._offers is not None else find_offers(self._pipeline)
+        return offers, self._lookout()
+
+    def _found(self, found: tuple[list[Offer], list[StreamInfo]]) -> None:
+        self._offers, self._infos = found
+        choice = only_choice(self._offers, self._infos)
+        taken = self._client.facts is not None or self.dialog is not None or self._is_someone_starting
+        if choice is None or taken or not self._may_start:
+            self._agreed = None
+            return
+        offer, source_ids = choice
+        agreed = (str(offer.pipeline), source_ids)
+        self._agreeing = self._agreeing + 1 if agreed == self._agreed else 1
+        self._agreed = agreed
+        if self._agreeing >= SURE_LOOKS:
+            self._start(offer, source_ids)
+
+    def _failed(self, problem: Exception) -> None:
+        self._say(f"looking for streams failed: {problem}", "error")
+
+    # ---- what is said meanwhile ----
+
+    def words(self) -> tuple[str, str]:
+        """Headline and details for the empty state."""
+        if self.engine is not None:
+            return "Starting …", f"The engine opens {Path(self.engine.pipeline).stem!r}."
+        if not self._by_itself:
+            which = f" {self._options.session!r}" if self._options.session else ""
+            where = "on the network" if self._options.remote else "on this machine"
+            return f"Looking for a session{which}", f"No session {where} yet. Start one with bci-m2s run."
+        if self._infos is None:
+            return "Looking for a session", "… and for streams that a model fits."
+        if not self._infos:
+            return (
+                "No stream yet",
+                "Nothing is sent on the network. Is the headset's LSL program running, on this network, "
+                "and not firewalled? bci-m2s doctor looks for the cause.",
+            )
+        return "Choose streams and a model", "\n".join(self._details())
+
+    def _details(self) -> list[str]:
+        """For each pipeline what it lacks, in words."""
+        assert self._infos is not None
+        names = [f"{info.describe()}" for info in self._infos[:MOST_LISTED]]
+        lines = [f"On the network: {', '.join(names)}"]
+        for offer in (self._offers or [])[:MOST_LISTED]:
+            if offer.problem:
+                lines.append(f"{offer.name}: {offer.problem[:200]}")
+                continue
+            fits = fitting(offer, self._infos)
+            lacks = [offer.describe(need) for need, found in fits.items() if not found]
+            several = [need for need, found in fits.items() if len(found) > 1]
+            if lacks:
+                lines.append(f"{offer.name}: needs also {'; '.join(lacks)}")
+                lines += self._near_misses(offer)
+            else:
+                lines.append(
+                    f"{offer.name}: fits" + (f"; several for {', '.join(several)}" if several else "")
+                )
+        return lines
+
+    def _near_misses(self, offer: Offer) -> list[str]:
+        """Which streams are of the kind that an offer asks for, and the field in which each differs."""
+        infos = self._infos or []
+        found = [(info.name, serves(offer, info, infos)) for info in infos]
+        return [
+            f"{name!r} does not fit: {problem[:200]}"
+            for name, problems in found
+            for problem in problems.values()
+            if problem
+        ][:MOST_LISTED]
+
+    # ---- starting ----
+
+    def open_dialog(self) -> None:
+        """Let the user choose streams and a model."""
+        if self.dialog is not None:
+            self.dialog.raise_()
+            return
+        theme, pipeline = self._theme(), self._pipeline
+        self.dialog = ConnectDialog(theme, offers=lambda: find_offers(pipeline), parent=self._window)
+        self.dialog.finished.connect(self._chosen)
+        self.dialog.open()
+
+    def _chosen(self, result: int) -> None:
+        dialog, self.dialog = self.dialog, None
+        if dialog is None:
+            return
+        if result and dialog.choice is not None:
+            self._start(dialog.choice.offer, dialog.choice.source_ids)
+        dialog.deleteLater()
+
+    def _start(self, offer: Offer, source_ids: dict[str, str]) -> None:
+        log = self._folder / datetime.now().strftime("engine-%Y-%m-%d-%H%M%S.log")
+        self._say(f"starting {offer.name} with {', '.join(source_ids)}", "info")
+        known = {need: source_id for need, source_id in source_ids.items() if source_id}
+        self._agreed, self._agreeing = None, 0
+        if self._client.facts is not None and not self._client.ended:
+            self._say("the session before goes on beside it; Ctrl+N shows it again", "info")
+        self._client.follow_newcomer()
+        try:
+            self.engine = EngineProcess(str(offer.pipeline), known, log)
+        except OSError as problem:  # the log's folder is full, or no process can be made
+            self._may_start = False
+            self._say(f"the engine cannot be started: {problem}", "error")
+
+    def _watch_engine(self) -> None:
+        """An engine that ends with an error says why; then the looking goes on, but nothing starts anew."""
+        engine = self.engine
+        if engine is None or engine.status is None:
+            return
+        self.engine = None
+        if engine.status != 0:
+            self._may_start = False
+            self._say(f"the engine ended: {engine.last_words()}", "error")
+
+    def close(self) -> None:
+        """The window closes. An engine that was started goes on."""
+        if self.dialog is not None:
+            self.dialog.reject()

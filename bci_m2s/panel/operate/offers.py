@@ -1,0 +1,204 @@
+"""What could run here: pipelines with their models, and which streams of the network would serve them.
+
+A pipeline needs all the streams that it names; a one-sensor pipeline of a two-modality model names one.
+Only a model's contract is read, not its weights, so nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from bci_m2s.errors import BciM2sError, ContractError, nearest
+from bci_m2s.lsl import network as lsl_network
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import read_contract
+from bci_m2s.model.stream_check import check_stream
+from bci_m2s.session.setup.config import LslStream, load_pipeline
+from bci_m2s.session.setup.shipped import find_model, find_pipeline, folder
+from bci_m2s.types import StreamInfo
+
+MARKERS = "markers"
+ABSURD = "refused: its rate or channel count cannot be"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A pipeline that could run.
+
+    pipeline : path; name : for people
+    needs : the live streams that it asks for, by modality, and "markers"
+    contract : of its model, None where the file is broken; problem : what is broken, "" when nothing is
+    """
+
+    pipeline: Path
+    name: str
+    model: str = ""
+    contract: Contract | None = None
+    needs: Mapping[str, LslStream] = field(default_factory=lambda: MappingProxyType({}))
+    problem: str = ""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the model learnt from simulated data."""
+        return self.contract is not None and self.contract.simulated
+
+    def describe(self, modality: str) -> str:
+        """What is looked for, in words: type 'EEG', 62 channels, 128 to 2000 Hz."""
+        said = self.needs[modality]
+        parts = [f"{key} {value!r}" for key in ("name", "type") if (value := getattr(said, key))]
+        spec = self.contract.modalities.get(modality) if self.contract else None
+        if spec is not None:
+            parts += [] if said.type or said.name else [f"type {spec.stream_type!r}"]
+            parts += [f"{len(spec.channels)} channels", f"{spec.rate_min_hz:g} to {spec.rate_max_hz:g} Hz"]
+        return ", ".join(parts) or "any stream"
+
+
+def find_offers(pipeline: str = "") -> list[Offer]:
+    """The given pipeline; else those in ``pipelines/`` of the current folder and the shipped ones.
+
+    A broken file is an offer too, with its problem in words.
+    """
+    if pipeline:
+        try:
+            return [_offer(find_pipeline(pipeline))]
+        except BciM2sError as problem:
+            return [Offer(Path(pipeline), Path(pipeline).stem, problem=str(problem))]
+    found: dict[Path, None] = {}
+    for place in (Path("pipelines"), folder("pipelines")):
+        found.update(dict.fromkeys(path.resolve() for path in sorted(place.glob("*.yaml"))))
+    return [_offer(path) for path in found]
+
+
+def _offer(path: Path) -> Offer:
+    try:
+        settings = load_pipeline(path)
+        contract = read_contract(find_model(settings.model, near=path.parent))
+        for modality in settings.streams:
+            if modality not in contract.modalities:
+                hint = nearest(modality, contract.modalities)
+                raise ContractError(
+                    str(path), f"streams.{modality}", "no such modality", f"one of the model's{hint}"
+                )
+    except BciM2sError as problem:
+        return Offer(path, path.stem, problem=str(problem))
+    asked = {**settings.streams, **({MARKERS: settings.markers} if settings.markers is not None else {})}
+    needs = {modality: stream for modality, stream in asked.items() if isinstance(stream, LslStream)}
+    return Offer(path, path.stem, contract.name, contract, needs)
+
+
+def misfit(offer: Offer, modality: str, info: StreamInfo, among: Sequence[StreamInfo] = ()) -> str:
+    """Why a stream cannot serve a modality (or "markers") of an offer, in words; "" when it can.
+
+    among : all streams of the network; one that the pipeline could not tell from another does not fit
+    """
+    stream = offer.needs[modality]
+    if info.channel_format == "undefined":
+        return ABSURD
+    for key, want in _wanted(offer, modality).items():
+        if (got := getattr(info, key)) != want:
+            return f"{modality}: {key}: got {got!r}, expected {want!r}"
+    if modality == MARKERS:
+        if info.channel_format != "string":
+            return f"markers: channel_format: got {info.channel_format}, expected string"
+    elif offer.contract is not None:
+        absent = [label for label in stream.rename if label not in info.labels]
+        if absent:
+            hint = nearest(absent[0], info.labels)
+            return f"{modality}: rename: got no channel {absent[0]!r}, expected it{hint}"
+        named = replace(info, labels=tuple(stream.rename.get(label, label) for label in info.labels))
+        problems = check_stream(offer.contract.modalities[modality], named, modality)
+        if problems:
+            return "; ".join(map(str, problems))
+    return _mistakable(offer, modality, info, among)
+
+
+def _wanted(offer: Offer, modality: str) -> dict[str, str]:
+    """What the pipeline says of a stream; its type where it says nothing, as ``connect`` does."""
+    stream = offer.needs[modality]
+    said = {key: getattr(stream, key) for key in ("name", "type", "source_id", "host")}
+    said = {key: value for key, value in said.items() if value}
+    if said:
+        return said
+    spec = offer.contract.modalities.get(modality) if offer.contract else None
+    return {"type": spec.stream_type if spec is not None else "Markers"}
+
+
+def _mistakable(offer: Offer, modality: str, info: StreamInfo, among: Sequence[StreamInfo]) -> str:
+    wanted = _wanted(offer, modality) | ({"source_id": info.source_id} if info.source_id else {})
+    alike = [one for one in among if all(getattr(one, key) == value for key, value in wanted.items())]
+    if len(alike) < 2:
+        return ""
+    what = f"source id {info.source_id!r}" if info.source_id else "no source id"
+    return f"{modality}: source_id: got {what} of {len(alike)} streams alike, expected one of its own"
+
+
+def serves(offer: Offer, info: StreamInfo, among: Sequence[StreamInfo] = ()) -> dict[str, str]:
+    """What a stream would be used for: each modality whose type or name it has, with its misfit."""
+    found = {}
+    for modality in offer.needs:
+        wanted = _wanted(offer, modality)
+        key = next((key for key in ("name", "source_id", "type") if key in wanted), "type")
+        spec = offer.contract.modalities.get(modality) if offer.contract else None
+        kin = spec.stream_type if spec is not None else "Markers"
+        if getattr(info, key) == wanted.get(key) or info.type.casefold() == kin.casefold():
+            found[modality] = misfit(offer, modality, info, among)
+    return found
+
+
+def fitting(offer: Offer, infos: Sequence[StreamInfo]) -> dict[str, list[StreamInfo]]:
+    """The streams that could serve each need of an offer, by modality; [] where none could."""
+    return {
+        modality: [info for info in infos if not misfit(offer, modality, info, infos)]
+        for modality in offer.needs
+    }
+
+
+def only_choice(
+    offers: Iterable[Offer], infos: Sequence[StreamInfo]
+) -> tuple[Offer, dict[str, str]] | None:
+    """The one offer all of whose needs exactly one stream serves, with the source ids; else None.
+
+    None when several offers fit, when a need has several streams, and when any need has none: a pipeline
+    does not start until all streams that it names are there.
+    """
+    served = []
+    for offer in offers:
+        fits = fitting(offer, infos)
+        if fits and all(len(found) >= 1 for found in fits.values()):
+            served.append((offer, fits))
+    if len(served) != 1 or any(len(found) != 1 for found in served[0][1].values()):
+        return None
+    offer, fits = served[0]
+    return offer, {modality: found[0].source_id for modality, found in fits.items()}
+
+
+class Lookout:
+    """The streams on the network, described; each sender is asked once. For a worker thread."""
+
+    def __init__(self) -> None:
+        self._network: lsl_network.Network | None = None
+        self._known: dict[str, StreamInfo] = {}
+
+    def __call__(self) -> list[StreamInfo]:
+        """What is there now, sorted by type and name. Takes up to 0.3 s for each new sender."""
+        if self._network is None:
+            self._network = lsl_network.shared_network()
+        seen = self._network.streams()
+        self._known = {uid: info for uid, info in self._known.items() if uid in seen}
+        for uid, raw in seen.items():
+            if uid not in self._known:
+                described = lsl_network.ask(raw, lsl_network.brief_info(raw))
+                if described is not None:
+                    self._known[uid] = described
+        undescribed = [
+            replace(brief, labels=("",) * brief.n_channels)
+            for brief in (
+                lsl_network.brief_info(raw) for uid, raw in seen.items() if uid not in self._known
+            )
+        ]
+        return sorted(
+            [*self._known.values(), *undescribed], key=lambda info: (info.type, info.name, info.uid)
+        )

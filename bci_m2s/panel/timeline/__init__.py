@@ -1,0 +1,1 @@
+"""The whole session as bins in time."""

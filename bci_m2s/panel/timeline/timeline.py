@@ -1,0 +1,250 @@
+"""The whole session at a glance: stacked probabilities over time, markers, and every hole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from PyQt6.QtCore import QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from bci_m2s.colours import class_colour
+from bci_m2s.panel.client.answers import legible, limited
+from bci_m2s.panel.client.facts import mapping
+from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.timeline.bins import MOST_CLASSES, Bins, extent_s, history_rows
+from bci_m2s.panel.timeline.timeline_canvas import TimelineCanvas
+from bci_m2s.types import FloatArray
+
+DRAW_EVERY_S = 0.5
+SAME_SESSION_S = 2.0  # a beginning that differs by less is the same, told again
+AHEAD_S = 5.0  # stamps further in the future are broken
+MOST_MARKERS = 1000
+MOST_LINES = 64
+LATEST_S = 1e12  # of a clock that counts seconds
+
+
+class TimelineView(QFrame):
+    """Estimates and markers since the session began; one line (head, or modality and head) at a time.
+
+    All moments are local LSL seconds. ``tick`` draws, twice a second at most.
+    """
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.setProperty("view", "true")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._theme = theme
+        self._lines: dict[str, Bins] = {}
+        self._are_named = False  # by set_heads; then other lines are not made
+        self._markers: dict[tuple[int, str], float] = {}
+        self._begin_s = self._now_s = self._seen_from_s = math.nan
+        self.canvas = TimelineCanvas(theme)
+        self.legend = Legend(theme)
+        self.combo = QComboBox()
+        self.combo.setToolTip("which estimate is drawn")
+        self.combo.setMaximumWidth(260)
+        self.combo.currentTextChanged.connect(self._choose)
+        self._title = QLabel()
+        self._title.setTextFormat(Qt.TextFormat.PlainText)
+        self._title.setProperty("muted", "true")
+        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        top = QHBoxLayout()
+        for part, stretch in ((self.combo, 0), (self._title, 1), (self.legend, 2)):
+            top.addWidget(part, stretch)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 6, 2)
+        layout.setSpacing(2)
+        layout.addLayout(top)
+        layout.addWidget(self.canvas, 1)
+        self._fill_combo()
+
+    def sizeHint(self) -> QSize:
+        """As wide as there is room, and 150 pixels high."""
+        return QSize(600, 150)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in other colours."""
+        self._theme = theme
+        self.canvas.set_theme(theme)
+        self.legend.set_theme(theme)
+
+    def set_heads(self, heads: Mapping[str, Sequence[str]]) -> None:
+        """Name the lines and their classes; what is known of a line whose classes stay is kept."""
+        named = {limited(line): tuple(map(limited, names)) for line, names in heads.items() if names}
+        same = {line: bins for line, bins in self._lines.items() if named.get(line) == bins.classes}
+        self._lines = {line: same.get(line) or Bins(names) for line, names in named.items()}
+        self._are_named = bool(named)
+        self._fill_combo()
+
+    def set_session(self, begin_s: float) -> None:
+        """Say when the session began. Another beginning is another session: all of the old is forgotten."""
+        if not math.isfinite(begin_s) or abs(begin_s - self._begin_s) < SAME_SESSION_S:
+            return
+        self._begin_s, self._seen_from_s, self._now_s = begin_s, math.nan, math.nan
+        self._markers = {}
+        self._lines = {line: Bins(bins.classes) for line, bins in self._lines.items()}
+        self.canvas.set_markers(self._markers)
+        self._fill_combo()
+
+    def add(self, line: str, stamp_s: float, probabilities: FloatArray | None, reason: str = "") -> None:
+        """Take an estimate of a line, or None and the reason why there is none.
+
+        Without ``set_session`` the session begins with the first. Lines that ``set_heads`` did not name
+        are ignored; without ``set_heads`` a line is made, its classes without names.
+        """
+        if not math.isfinite(stamp_s) or stamp_s > self._now_s + AHEAD_S:
+            return
+        if math.isnan(self._begin_s):
+            self._begin_s = stamp_s
+        t_s, line = stamp_s - self._begin_s, limited(line)
+        self._seen(t_s)
+        is_new = line not in self._lines and not self._are_named and len(self._lines) < MOST_LINES
+        if is_new and probabilities is not None and len(probabilities) <= MOST_CLASSES:
+            self._lines[line] = Bins([f"class {number + 1}" for number in range(len(probabilities))])
+            self._fill_combo()
+        if line in self._lines:
+            self._lines[line].add(t_s, probabilities, limited(reason))
+            if line == self.combo.currentText():
+                self.canvas.spoil(t_s)
+
+    def _seen(self, t_s: float) -> None:
+        """From here on this panel was there. The first seconds of a session hold no estimate anyway."""
+        earlier = min(t_s, self._seen_from_s) if math.isfinite(self._seen_from_s) else t_s
+        self._seen_from_s = earlier if earlier > SAME_SESSION_S else 0.0
+
+    def add_marker(self, stamp_s: float, text: str) -> None:
+        """Take a marker; the same one told again changes nothing. The newest 1000 are kept."""
+        if self._keep_marker(stamp_s, text):
+            self.canvas.set_markers(self._markers)
+
+    def _keep_marker(self, stamp_s: float, text: str) -> bool:
+        if math.isnan(self._begin_s) or not math.isfinite(stamp_s):
+            return False
+        key = (round(100 * stamp_s), limited(text))
+        if key in self._markers or stamp_s < self._begin_s:
+            return False
+        self._markers[key] = stamp_s - self._begin_s
+        if len(self._markers) > MOST_MARKERS:
+            oldest = min(self._markers, key=lambda each: self._markers[each])
+            del self._markers[oldest]
+            return oldest != key
+        return True
+
+    @property
+    def markers(self) -> list[str]:
+        """Texts of the markers, oldest first."""
+        return [text for _, text in sorted(self._markers, key=lambda each: self._markers[each])]
+
+    def load_history(self, history: object) -> None:
+        """Fill the part of the session that this panel did not see with what the engine remembers.
+
+        history : {"bin_s", "heads": {line: {"classes", "t", "p", "share"}}, "markers": [[t, text, …]]}:
+        for each line, named as in ``set_heads``, the rows of ``History.as_json``; times are local LSL
+        seconds. What is malformed is left out; a session has to be set before.
+        """
+        if not isinstance(history, Mapping) or math.isnan(self._begin_s):
+            return
+        heads = mapping(history.get("heads"))
+        known = [self._fill(limited(str(line)), row, history.get("bin_s")) for line, row in heads.items()]
+        if any(known):
+            self._seen_from_s = 0.0
+            self._fill_combo()
+        markers = history.get("markers")
+        for marker in markers if isinstance(markers, list) else ():
+            is_pair = isinstance(marker, list | tuple) and len(marker) >= 2
+            # A JSON integer may be too large for a float.
+            if is_pair and isinstance(marker[0], int | float) and abs(marker[0]) < LATEST_S:
+                self._keep_marker(float(marker[0]), str(marker[1]))
+        self.canvas.set_markers(self._markers)
+
+    def _fill(self, line: str, row: object, bin_s: object) -> bool:
+        rows = history_rows(row, bin_s)
+        if rows is None:
+            return False
+        classes, width_s, t_s, means, shares = rows
+        names = tuple(map(limited, classes))
+        if line not in self._lines and not self._are_named and len(self._lines) < MOST_LINES:
+            self._lines[line] = Bins(names)
+        bins = self._lines.get(line)
+        if bins is None or bins.classes != names:
+            return False
+        bins.fill(width_s, t_s - self._begin_s, means, shares)
+        return True
+
+    def tick(self, now_s: float) -> None:
+        """Draw what is new. now_s : local LSL clock, s."""
+        if 0 <= now_s - self._now_s < DRAW_EVERY_S:
+            return
+        self._now_s = now_s
+        if math.isnan(self._begin_s):
+            return
+        elapsed_s = max(now_s - self._begin_s, 0.0)
+        if math.isnan(self._seen_from_s):
+            self._seen(elapsed_s)
+        form = "h:min:s" if extent_s(elapsed_s) > 3600 else "min:s"
+        words = f"probability over session time ({form})"
+        wide = self._title.width()
+        self._title.setText(self._title.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, wide))
+        self.canvas.draw(elapsed_s, self._seen_from_s)
+
+    def _fill_combo(self) -> None:
+        chosen = self.combo.currentText()
+        self.combo.blockSignals(True)
+        self.combo.clear()
+        self.combo.addItems(list(self._lines))
+        self.combo.setCurrentIndex(max(self.combo.findText(chosen), 0))
+        self.combo.blockSignals(False)
+        self.combo.setVisible(len(self._lines) > 1)
+        self._choose(self.combo.currentText())
+
+    def _choose(self, line: str) -> None:
+        bins = self._lines.get(line)
+        self.canvas.show_line(bins)
+        self.legend.set_classes(bins.classes if bins else ())
+
+
+class Legend(QWidget):
+    """Names of classes, each with a patch of its colour."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._classes: tuple[str, ...] = ()
+        self.setFixedHeight(math.ceil(QFontMetricsF(font()).height()) + 4)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in other colours."""
+        self._theme = theme
+        self.update()
+
+    def set_classes(self, classes: Sequence[str]) -> None:
+        """Name the classes, in the order of their colours."""
+        self._classes = tuple(classes)
+        self.setAccessibleName("classes: " + ", ".join(self._classes))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Paint patches and names from the right; names are cut where there is no room for them."""
+        del event
+        if not self._classes:
+            return
+        painter = QPainter(self)
+        painter.setFont(font(SMALL))
+        metrics = QFontMetricsF(font(SMALL))
+        most = self.width() / len(self._classes)
+        rooms = [min(metrics.horizontalAdvance(name) + 28, most) for name in self._classes]
+        left, middle = self.width() - sum(rooms), self.height() / 2
+        for place, (name, room) in enumerate(zip(self._classes, rooms, strict=True)):
+            colour = class_colour(place)
+            painter.setPen(QPen(QColor(legible(colour, self._theme.surface, least=2.0)), 1))
+            painter.setBrush(QColor(colour))
+            painter.drawRect(QRectF(round(left) + 0.5, round(middle - 5) + 0.5, 10, 10))
+            painter.setPen(QColor(self._theme.text))
+            text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, room - 18)
+            words = QRectF(left + 15, 0, room - 15, self.height())
+            painter.drawText(
+                words, (Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter).value, text
+            )
+            left += room

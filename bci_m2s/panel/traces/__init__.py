@@ -1,0 +1,1 @@
+"""Scrolling traces of EEG, gaze and pupil."""

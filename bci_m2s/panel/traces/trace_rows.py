@@ -1,0 +1,117 @@
+"""Where each channel's trace is drawn: units, scales in steps of 1-2-5, rows. Plain numbers, no Qt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bci_m2s.model.stream_check import UNIT_NAMES
+from bci_m2s.panel.look.theme import Theme
+from bci_m2s.panel.traces.sweep import Float32Array, Rows
+from bci_m2s.types import BoolArray, FloatArray
+
+# Shown names of the units of ``contract_stream.UNIT_NAMES``, and what a value is multiplied by.
+SHOWN = {
+    "microvolts": ("µV", 1.0),
+    "millivolts": ("mV", 1.0),
+    "nanovolts": ("nV", 1.0),
+    "volts": ("µV", 1e6),
+    "millimetres": ("mm", 1.0),
+    "pixels": ("px", 1.0),
+    "degrees": ("°", 1.0),
+    "normalized": ("", 1.0),
+    "seconds": ("s", 1.0),
+}
+LONGEST_UNIT = 8  # characters
+ROW_SPREADS = 5.0  # a row is so many standard deviations of its channel high
+CLIP_ROWS = 1.5  # a trace goes so far from the middle of its row: a bad one hides two others at most
+DEFAULT_SCALES = {"µV": 100.0}  # while nothing else is known
+SMALLEST, LARGEST = 1e-9, 1e12
+
+
+def shown_unit(unit: str) -> tuple[str, float]:
+    """Name on the screen of a stated unit, and what values are multiplied by: volts are shown as µV."""
+    folded = unit.strip().casefold()
+    for names in UNIT_NAMES:
+        if folded in names:
+            return SHOWN[names[0]]
+    return "".join(sign for sign in unit.strip() if sign.isprintable())[:LONGEST_UNIT], 1.0
+
+
+def main_unit(units: Sequence[str]) -> str:
+    """The unit that most channels have; the first of them when two are as frequent."""
+    return max(units, key=list(units).count) if units else ""
+
+
+def step_125(value: float, steps: int = 0) -> float:
+    """The next of …, 1, 2, 5, 10, … at or above `value`, then `steps` further up or down."""
+    value = min(max(value, SMALLEST), LARGEST)
+    decade = math.floor(math.log10(value))
+    place = next(i for i, mantissa in enumerate((1, 2, 5, 10)) if value <= mantissa * 10.0**decade * 1.0001)
+    decade, place = divmod(3 * decade + place + steps, 3)
+    return float(f"{(1, 2, 5)[place]}e{decade}")
+
+
+def fitted_scales(spread: Float32Array, units: Sequence[str], good: BoolArray) -> dict[str, float]:
+    """A scale for each unit, value in its unit per row, from the spread of its good channels.
+
+    spread : (channels,) standard deviations, NaN where unknown; good : (channels,)
+    """
+    scales = {}
+    for unit in dict.fromkeys(units):
+        mine = np.array([one == unit for one in units])
+        chosen = spread[mine & good & (spread > 0)]
+        if not len(chosen):
+            chosen = spread[mine & (spread > 0)]
+        known = len(chosen) > 0
+        scales[unit] = step_125(ROW_SPREADS * float(np.median(chosen))) if known else default_scale(unit)
+    return scales
+
+
+def default_scale(unit: str) -> float:
+    """Value per row while nothing is known of a signal."""
+    return DEFAULT_SCALES.get(unit, 1.0)
+
+
+def trace_rows(
+    scale: FloatArray, middle: Float32Array, good: BoolArray, first: int, count: int, theme: Theme
+) -> Rows:
+    """Stack `count` channels from `first` on, equally high; traces of bad ones are grey and lie below.
+
+    scale : (channels,) value per row; middle : (channels,) value in the middle of the row
+    """
+    number = np.arange(len(scale)) - first
+    centre = (number + 0.5) / count
+    gain = 1.0 / (count * scale)
+    seen = (number >= 0) & (number < count)
+    return Rows(
+        origin=centre + gain * middle,
+        gain=gain,
+        top=np.clip(centre - CLIP_ROWS / count, 0.0, 1.0),
+        bottom=np.clip(centre + CLIP_ROWS / count, 0.0, 1.0),
+        layers=(
+            (np.flatnonzero(seen & ~good), theme.bad_trace),
+            (np.flatnonzero(seen & good), theme.trace),
+        ),
+    )
+
+
+def placed_labels(centres: Sequence[float], height: float, urgent: Sequence[bool]) -> list[int]:
+    """Which labels to draw so that none covers another: urgent ones first, the others evenly thinned.
+
+    centres : increasing, pixels; height : of a label, pixels; urgent : one for each
+
+    Returns the indices, in order. Urgent ones that would cover another urgent one are left out.
+    """
+    if not len(centres):
+        return []
+    row = (centres[-1] - centres[0]) / max(1, len(centres) - 1)
+    every = max(1, math.ceil(height / row - 1e-6)) if row > 0 else 1
+    wanted = [i for i, one in enumerate(urgent) if one] + list(range(0, len(centres), every))
+    chosen: list[int] = []
+    for index in dict.fromkeys(wanted):
+        if all(abs(centres[index] - centres[other]) >= height - 1e-6 for other in chosen):
+            chosen.append(index)
+    return sorted(chosen)

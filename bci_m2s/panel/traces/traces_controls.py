@@ -1,0 +1,246 @@
+"""The strip above the traces: scale, filter, notch, span, channels; and how many channels are bad."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+
+from bci_m2s.panel.look import text
+from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.traces.display_filter import NOTCHES, OFF, PRESETS, possible, words
+from bci_m2s.panel.traces.sweep_canvas import SPANS_S
+from bci_m2s.panel.traces.trace_rows import step_125
+
+AUTO = "auto"
+DEFAULT_PRESET = "1–50 Hz"
+DEFAULT_SPAN_S = 10.0
+FEWER_CHANNELS = (64, 32, 16, 8, 4, 1)
+MICROVOLT_SCALES = (1.0, 5000.0)  # smallest and largest to choose from
+OTHER_SCALES = (1e-3, 1e5)
+
+
+class TracesControls(QWidget):
+    """Choices of how traces are drawn. It draws nothing itself; ``changed`` names what was chosen.
+
+    Attributes
+    ----------
+    changed : signal with "scale", "filter", "span" or "visible"
+    scale : value per row in the main unit; None for automatic
+    """
+
+    changed = pyqtSignal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme, self._unit, self._fitted = theme, "µV", 100.0
+        self._n_channels, self._rate_hz = 0, math.nan
+        self._n_bad, self._which_bad = 0, ""
+        self.scale: float | None = None
+        self.scale_box = self._box("Value per channel row. Keys: + and −")
+        self.scale_box.setMinimumContentsLength(11)  # "auto 1000 µV": the strip shall not move
+        self.filter_box = self._box("Filter of the display; recording and model have their own. Key: F")
+        self.notch_box = self._box("Notch against mains hum, display only. Key: N")
+        self.span_box = self._box("Length of a sweep. Key: W")
+        self.visible_box = self._box("Channels shown. Wheel: zoom, drag: scroll, double click: all. Key: V")
+        self.larger = self._button("−", "Smaller traces: more per row")
+        self.smaller = self._button("+", "Larger traces: less per row")
+        self.count = QLabel()
+        self.count.setTextFormat(Qt.TextFormat.PlainText)
+        self._fill()
+        self.set_stream(0, self._unit, math.nan)
+        self._lay_out()
+        self.larger.clicked.connect(lambda: self.step(1))
+        self.smaller.clicked.connect(lambda: self.step(-1))
+        self.scale_box.activated.connect(self._scale_chosen)
+        for box in (self.filter_box, self.notch_box):
+            box.currentIndexChanged.connect(lambda _index: self.changed.emit("filter"))
+        self.span_box.currentIndexChanged.connect(lambda _index: self.changed.emit("span"))
+        self.visible_box.activated.connect(lambda _index: self.changed.emit("visible"))
+        self.set_theme(theme)
+
+    @property
+    def preset(self) -> str:
+        """Chosen filter, a key of ``PRESETS``."""
+        return str(self.filter_box.currentData())
+
+    @property
+    def notch(self) -> str:
+        """Chosen notch, a key of ``NOTCHES``."""
+        return str(self.notch_box.currentData())
+
+    @property
+    def span_s(self) -> float:
+        """Chosen length of a sweep, s."""
+        return float(self.span_box.currentData())
+
+    @property
+    def visible(self) -> int:
+        """Chosen number of channels; 0 for all."""
+        return int(self.visible_box.currentData() or 0)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in other colours."""
+        self._theme = theme
+        self.set_bad(self._n_bad, self._which_bad)
+
+    def set_stream(self, n_channels: int, unit: str, rate_hz: float) -> None:
+        """Offer what is possible with a stream; a scale that was chosen for another unit is forgotten.
+
+        n_channels, rate_hz : of the stream; 0 and NaN while there is none
+        """
+        if unit != self._unit:
+            self.scale = None
+        self._n_channels, self._unit, self._rate_hz = n_channels, unit, rate_hz
+        for box in (self.filter_box, self.notch_box):
+            for index in range(box.count()):
+                box.setItemText(index, self._filter_text(box, str(box.itemData(index))))
+        self.scale_box.clear()
+        self.scale_box.addItem("", None)
+        smallest, largest = MICROVOLT_SCALES if unit == "µV" else OTHER_SCALES
+        value = smallest
+        while value <= largest:
+            self.scale_box.addItem(self._value(value), value)
+            value = step_125(value, 1)
+        self.visible_box.clear()
+        self.visible_box.addItem(f"all {n_channels or 'channels'}", 0)
+        for fewer in FEWER_CHANNELS:
+            if fewer < n_channels:
+                self.visible_box.addItem(f"{fewer} of {n_channels}", fewer)
+        self._show_scale()
+
+    def set_fitted(self, value: float) -> None:
+        """Tell what an automatic scale comes to."""
+        self._fitted = value
+        self._show_scale()
+
+    def set_bad(self, n_bad: int, which: str) -> None:
+        """Show how many channels are bad; `which` names them in the tool tip."""
+        self._n_bad, self._which_bad = n_bad, which
+        self.count.setText(f"{n_bad} of {self._n_channels} bad" if n_bad else "")
+        self.count.setToolTip(text.tip(which) if n_bad else "")
+        self.count.setStyleSheet(f"color: {self._theme.warn}")
+        self.count.setFont(font(bold=True))
+
+    def set_visible(self, count: int) -> None:
+        """Show a number of channels that was chosen elsewhere; 0 for all."""
+        index = self.visible_box.findData(count)
+        self.visible_box.setPlaceholderText(f"{count} of {self._n_channels}")
+        self.visible_box.setCurrentIndex(index)
+
+    def step(self, steps: int) -> None:
+        """Make the scale larger (the traces smaller) by so many of 1-2-5, or smaller."""
+        now = self._fitted if self.scale is None else self.scale
+        self._choose_scale(step_125(now, steps))
+
+    def take_next(self, what: str) -> None:
+        """Take the next choice of "filter", "notch", "span" or "channels"; after the last the first."""
+        box = {
+            "filter": self.filter_box,
+            "notch": self.notch_box,
+            "span": self.span_box,
+            "channels": self.visible_box,
+        }[what]
+        box.setCurrentIndex((box.currentIndex() + 1) % box.count())
+        if box is self.visible_box:  # which is also set by the wheel, without a word
+            self.changed.emit("visible")
+
+    def settings(self) -> dict[str, Any]:
+        """What is chosen, as plain values."""
+        scale: str | float = AUTO if self.scale is None else self.scale
+        return {
+            "scale": scale,
+            "unit": self._unit,
+            "filter": self.preset,
+            "notch": self.notch,
+            "span_s": self.span_s,
+        }
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Choose again what ``settings`` told; what is not one of the choices is left as it is."""
+        for box, key in ((self.filter_box, "filter"), (self.notch_box, "notch")):
+            if (index := box.findData(str(values.get(key)))) >= 0:
+                box.setCurrentIndex(index)
+        if (span_s := _number(values.get("span_s"))) in SPANS_S:
+            self.span_box.setCurrentIndex(SPANS_S.index(span_s))
+        scale = _number(values.get("scale"))
+        if values.get("scale") == AUTO:
+            self._choose_scale(None)
+        elif 1e-6 <= scale <= 1e9 and values.get("unit", self._unit) == self._unit:
+            self._choose_scale(step_125(scale))
+
+    def _choose_scale(self, value: float | None) -> None:
+        self.scale = value
+        self._show_scale()
+        self.changed.emit("scale")
+
+    def _scale_chosen(self, index: int) -> None:
+        self._choose_scale(self.scale_box.itemData(index))
+
+    def _show_scale(self) -> None:
+        self.scale_box.setItemText(0, f"{AUTO} {self._value(self._fitted)}")
+        if self.scale is None:
+            self.scale_box.setCurrentIndex(0)
+            return
+        self.scale_box.setPlaceholderText(self._value(self.scale))
+        self.scale_box.setCurrentIndex(self.scale_box.findData(self.scale))
+
+    def _value(self, value: float) -> str:
+        return f"{value:g} {self._unit}".rstrip()
+
+    def _filter_text(self, box: QComboBox, choice: str) -> str:
+        if box is self.filter_box:
+            shown = words(choice, self._rate_hz) if self._rate_hz == self._rate_hz else choice
+            return "no filter" if shown == OFF else shown
+        hz = NOTCHES[choice]
+        if hz is not None and self._rate_hz == self._rate_hz and not possible(hz, self._rate_hz):
+            return f"no {choice} notch"
+        return "no notch" if hz is None else f"notch {choice}"
+
+    def _fill(self) -> None:
+        for box, choices in ((self.filter_box, PRESETS), (self.notch_box, NOTCHES)):
+            for choice in choices:
+                box.addItem(self._filter_text(box, choice), choice)
+        self.filter_box.setCurrentIndex(self.filter_box.findData(DEFAULT_PRESET))
+        for span_s in SPANS_S:
+            self.span_box.addItem(f"{span_s:g} s", span_s)
+        self.span_box.setCurrentIndex(SPANS_S.index(DEFAULT_SPAN_S))
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        parts: tuple[QWidget, ...] = (self.larger, self.scale_box, self.smaller)
+        for part in (*parts, self.filter_box, self.notch_box, self.span_box, self.visible_box):
+            row.addWidget(part)
+        row.addStretch(1)
+        row.addWidget(self.count)
+
+    def _box(self, tip: str) -> QComboBox:
+        box = QComboBox()
+        box.setToolTip(tip)
+        box.setAccessibleName(tip)
+        box.setFont(font(SMALL))
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        box.setStyleSheet("padding: 3px 2px 3px 6px")
+        return box
+
+    def _button(self, sign: str, tip: str) -> QPushButton:
+        button = QPushButton(sign)
+        button.setToolTip(tip)
+        button.setAccessibleName(tip)
+        button.setFixedWidth(24)
+        button.setStyleSheet("padding: 3px 0")
+        return button
+
+
+def _number(value: Any) -> float:
+    """A number, or text that is one; NaN for everything else. Settings files keep text."""
+    try:
+        return float(value) if isinstance(value, int | float | str) else math.nan
+    except ValueError:
+        return math.nan

@@ -1,0 +1,125 @@
+"""XDF files: pyxdf decodes what the survey found whole.
+
+pyxdf believes every length, count and header, so ``xdf_survey`` looks first. When all chunks are whole
+pyxdf reads the file, else a copy in memory without the damaged ones, and the recording's warnings say what
+is missing. Stamps are the sender's own: neither clock synchronisation nor dejittering is applied.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyxdf
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.recording.recorded import RecordedStream, Recording, one_line
+from bci_m2s.recording.xdf_content import VALUE_BYTES
+from bci_m2s.recording.xdf_survey import Survey, survey_chunks, whole_chunks
+from bci_m2s.types import StreamInfo
+
+DTYPES = {name: np.dtype(name.replace("double64", "float64")) for name in VALUE_BYTES}
+MOST_WARNINGS = 20
+
+
+def read_xdf(path: Path) -> Recording:
+    """Load an XDF file. Raises RecordingError as ``open_recording`` says."""
+    with path.open("rb") as file, _pyxdf_messages() as messages:
+        survey = survey_chunks(path, file)
+        if not survey.headers:
+            why = survey.damage[0] if survey.damage else "the file ends after its first 4 bytes"
+            raise RecordingError(f"{path}: holds no stream: {why}")
+        source = whole_chunks(file, survey) if survey.damage else file
+        source.seek(0)
+        try:
+            with np.errstate(all="ignore"):  # pyxdf divides by a duration that may be 0
+                raw, _ = pyxdf.load_xdf(source, synchronize_clocks=False, dejitter_timestamps=False)
+        except Exception as problem:  # whatever a parser may raise on a file that nobody has checked
+            raise RecordingError(f"{path}: cannot be decoded: {one_line(problem)}") from None
+    warnings = survey.damage[:MOST_WARNINGS] + messages
+    if len(survey.damage) > MOST_WARNINGS:
+        warnings.append(f"... and {len(survey.damage) - MOST_WARNINGS} more places of damage")
+    streams = tuple(_stream(one, survey, warnings) for one in raw)
+    return Recording(path, streams, warnings)
+
+
+def _stream(raw: dict[str, Any], survey: Survey, warnings: list[str]) -> RecordedStream:
+    """Turn pyxdf's stream into ours."""
+    info = _info(raw["info"], warnings)
+    times = np.asarray(raw["time_stamps"], dtype=np.float64)
+    if info.channel_format == "string":
+        samples = np.empty((len(times), info.n_channels), dtype=object)
+        samples[:] = raw["time_series"] if len(times) else samples
+    else:
+        samples = np.asarray(raw["time_series"], dtype=DTYPES[info.channel_format])
+    expected = survey.headers[raw["info"]["stream_id"]].n_samples
+    if len(times) != expected:
+        warnings.append(f"stream {info.name!r}: {expected} samples in the file, {len(times)} decoded")
+    odd = int(np.count_nonzero(~np.isfinite(times)))
+    if odd:
+        warnings.append(f"stream {info.name!r}: {odd} stamps are not finite numbers")
+    samples.setflags(write=False)
+    offsets = np.column_stack([raw["clock_times"], raw["clock_values"]]).astype(np.float64)
+    return RecordedStream(info, times, lambda start, stop: samples[start:stop], offsets.reshape(-1, 2))
+
+
+def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
+    name, n_channels = _text(fields, "name"), int(_text(fields, "channel_count"))
+    said = _channels(fields)
+    if said and len(said) != n_channels:
+        warnings.append(
+            f"stream {name!r}: describes {len(said)} channels but has {n_channels}; no label kept"
+        )
+    if len(said) != n_channels:  # a wrong label is worse than none
+        said = [("", "")] * n_channels
+    return StreamInfo(
+        name=name,
+        type=_text(fields, "type"),
+        source_id=_text(fields, "source_id"),
+        uid=_text(fields, "uid"),
+        host=_text(fields, "hostname"),
+        rate_hz=float(_text(fields, "nominal_srate")),
+        labels=tuple(label or f"ch{number}" for number, (label, _) in enumerate(said, start=1)),
+        units=tuple(unit for _, unit in said),
+        channel_format=_text(fields, "channel_format"),
+    )
+
+
+def _channels(fields: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return label and unit of each described channel; pyxdf wraps every element in a list."""
+    channels = _child(_child(fields, "desc"), "channels")
+    found = channels.get("channel", []) if isinstance(channels, dict) else []
+    return [(_text(channel, "label"), _text(channel, "unit")) for channel in found]
+
+
+def _child(fields: Any, name: str) -> Any:
+    found = fields.get(name) if isinstance(fields, dict) else None
+    return found[0] if found else None
+
+
+def _text(fields: Any, name: str) -> str:
+    found = _child(fields, name)
+    return found.strip() if isinstance(found, str) else ""
+
+
+@contextmanager
+def _pyxdf_messages() -> Iterator[list[str]]:
+    """Collect what pyxdf would log, tracebacks left out, instead of letting it reach the terminal."""
+    messages: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(f"pyxdf: {one_line(Exception(record.getMessage()))}")
+
+    logger, handler = logging.getLogger(pyxdf.pyxdf.__name__), Collect(logging.WARNING)
+    propagated, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagated

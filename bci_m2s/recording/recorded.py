@@ -1,0 +1,180 @@
+"""Recorded files as streams: what a file holds, whatever its format.
+
+Every stream of a file becomes one ``RecordedStream`` with the sender's own stamps. Nothing is repaired
+here: backward stamps, gaps, empty streams and duplicate labels come out as they were recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.errors import RecordingError, nearest
+from bci_m2s.recording import RESULT_TYPES
+from bci_m2s.registry import load_class
+from bci_m2s.types import FloatArray, StreamInfo
+
+RESET_S = 1.0  # clock offsets that differ by more belong to different runs of a sender's clock
+
+# File name endings and the reader of each ("module:function", loaded on use: mne takes a second).
+READERS = {
+    ".xdf": "bci_m2s.recording.read_xdf:read_xdf",
+    ".edf": "bci_m2s.recording.read_mne:read_raw",
+    ".bdf": "bci_m2s.recording.read_mne:read_raw",
+    ".fif": "bci_m2s.recording.read_mne:read_raw",
+    ".fif.gz": "bci_m2s.recording.read_mne:read_raw",
+    ".vhdr": "bci_m2s.recording.read_mne:read_raw",
+}
+
+
+def _no_offsets() -> FloatArray:
+    return np.empty((0, 2))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedStream:
+    """One stream of a file.
+
+    info : as the sender described it; markers have ``channel_format`` "string"
+    times : (n,) float64, the sender's clock, s, as recorded
+    read : ``read(start, stop)`` returns samples (stop - start, channels), object (str) for strings
+    clock_offsets : (k, 2) float64: when measured (sender's clock, s), and what to add to a stamp to
+        get the recorder's clock (s); empty when the file has one clock
+    """
+
+    info: StreamInfo
+    times: FloatArray
+    read: Callable[[int, int], NDArray[Any]]
+    clock_offsets: FloatArray = field(default_factory=_no_offsets)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples; may be 0."""
+        return len(self.times)
+
+    @property
+    def first_s(self) -> float:
+        """First stamp, NaN when the stream is empty."""
+        return float(self.times[0]) if self.n_samples else float("nan")
+
+    @property
+    def last_s(self) -> float:
+        """Last stamp, NaN when the stream is empty."""
+        return float(self.times[-1]) if self.n_samples else float("nan")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the samples are strings (markers)."""
+        return self.info.channel_format == "string"
+
+    def offsets_s(self) -> FloatArray:
+        """Return (n,): what to add to each stamp to get the clock that all streams share.
+
+        A constant per run of the sender's clock: the median of the offsets measured in that run, so
+        that the spacing of stamps stays as recorded (drift within a run is not followed). A run ends
+        where consecutive offsets differ by more than ``RESET_S``, for instance when the sender's
+        computer restarted; a stamp belongs to the run that was measured nearest to it. A run of one
+        measurement beside longer ones is a faulty measurement.
+        """
+        measured = self.clock_offsets[np.isfinite(self.clock_offsets).all(axis=1)]
+        if not len(measured):
+            return np.zeros(self.n_samples)
+        cuts = np.flatnonzero(np.abs(np.diff(measured[:, 1])) > RESET_S) + 1
+        runs = np.split(measured, cuts)
+        runs = [run for run in runs if len(run) > 1] or runs
+        when = np.concatenate([run[:, 0] for run in runs])
+        value = np.concatenate([np.full(len(run), np.median(run[:, 1])) for run in runs])
+        order = np.argsort(when, kind="stable")
+        when, value = when[order], value[order]
+        middles = (when[1:] + when[:-1]) / 2
+        return value[np.searchsorted(middles, self.times)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A file's streams in their order in the file, and what was wrong with it, in words."""
+
+    path: Path
+    streams: tuple[RecordedStream, ...]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def raw_streams(self) -> tuple[RecordedStream, ...]:
+        """What came from senders: all streams but the estimates and events that a session added."""
+        return tuple(stream for stream in self.streams if stream.info.type not in RESULT_TYPES)
+
+    def pick(self, wanted: Sequence[str]) -> tuple[RecordedStream, ...]:
+        """Return the streams whose name or type is in `wanted` (all when it is empty).
+
+        Raises
+        ------
+        RecordingError
+            When something wanted is neither a name nor a type in this file.
+        """
+        known = sorted({word for stream in self.streams for word in (stream.info.name, stream.info.type)})
+        for word in wanted:
+            if word not in known:
+                raise RecordingError(
+                    f"{self.path}: no stream named or of type {word!r}{nearest(word, known)}"
+                )
+        return tuple(
+            stream
+            for stream in self.streams
+            if not wanted or stream.info.name in wanted or stream.info.type in wanted
+        )
+
+
+def open_recording(path: str | Path) -> Recording:
+    """Open a recorded file: XDF, EDF(+), BDF(+), FIF or BrainVision.
+
+    XDF is loaded whole; the other kinds are read piece by piece when samples are asked for.
+
+    Raises
+    ------
+    RecordingError
+        One line with file and cause when it is missing, empty, of an unknown kind, or unreadable. A
+        file that is damaged but partly readable opens; ``Recording.warnings`` says what is lost.
+    """
+    path = Path(path)
+    try:
+        _check_file(path)
+        recording: Recording = load_class(READERS, _kind(path))(path)
+    except FileNotFoundError:
+        raise RecordingError(f"{path}: no such file") from None
+    except OSError as problem:
+        raise RecordingError(f"{path}: cannot be read: {one_line(problem)}") from None
+    return recording
+
+
+def one_line(problem: BaseException) -> str:
+    """Return another library's error as one printable line of bounded length."""
+    text = "".join(sign if sign.isprintable() else " " for sign in str(problem))
+    text = " ".join(text.split()) or type(problem).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _check_file(path: Path) -> None:
+    if "\0" in str(path):
+        raise RecordingError(f"{str(path)!r}: not a file name")
+    if path.is_dir():
+        raise RecordingError(f"{path}: is a folder, expected a file")
+    size = path.stat().st_size
+    if not path.is_file():
+        raise RecordingError(f"{path}: is not a regular file")
+    if size == 0:
+        raise RecordingError(f"{path}: is empty (0 bytes)")
+
+
+def _kind(path: Path) -> str:
+    name = path.name.lower()
+    for ending in READERS:
+        if name.endswith(ending):
+            return ending
+    if name.endswith((".eeg", ".vmrk")):
+        raise RecordingError(f"{path}: part of a BrainVision recording; open its header, the .vhdr file")
+    raise RecordingError(f"{path}: unknown kind of recording; known: {', '.join(READERS)}")

@@ -1,0 +1,167 @@
+"""What a model answered in a session, as a picture: probabilities, what made them, why there were none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bci_m2s.errors import printable
+from bci_m2s.review.facts import Answers, SessionFacts
+from bci_m2s.types import FloatArray, Status
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Tol's schemes "muted" and "bright", set apart from the colours of classes
+MAKER_COLOURS = ("#332288", "#999933", "#882255", "#44AA99", "#DDCC77", "#117733")
+STATUS_COLOURS = {
+    Status.FILLING: "#DDDDDD",
+    Status.SETTLING: "#BBBBBB",
+    Status.BASELINE: "#888888",
+    Status.GAP: "#000000",
+    Status.BAD_SIGNAL: "#AA3377",
+    Status.STALE: "#EE8866",
+    Status.MISMATCH: "#CCBB44",
+    Status.FAILED: "#EE3333",
+}
+UNKNOWN_COLOUR = "#BBEEFF"
+MOST_CLASSES = 8  # in a legend
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def lines_of(facts: SessionFacts) -> list[tuple[str, Answers]]:
+    """What is one line of answers: a head, or one modality of it where modalities answer side by side."""
+    lines = []
+    for answers in facts.answers:
+        present = [maker for maker in range(len(answers.makers)) if (answers.maker == maker).any()]
+        if len(present) > 1 and side_by_side(facts, answers):
+            lines += [(f"{answers.head} from {answers.makers[m]}", answers.of_maker(m)) for m in present]
+        elif len(answers.times_s):
+            lines.append((answers.head, answers))
+    return lines
+
+
+def side_by_side(facts: SessionFacts, answers: Answers) -> bool:
+    """Whether modalities answer each for itself; where the file does not say, whether they take turns."""
+    mode = facts.said("pipeline", "modality")
+    if mode in ("each", "auto", "fused"):
+        return bool(mode == "each")
+    return bool(np.count_nonzero(np.diff(answers.maker)) > len(answers.maker) / 3)
+
+
+def runs_of(times_s: FloatArray, here: Mask) -> list[tuple[int, int, float]]:
+    """Return (first, behind, end_s) of each run of answers that are `here`.
+
+    An answer stands until the next one, but not longer than usual: a silence ends a run.
+    """
+    if not len(times_s):
+        return []
+    usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1.0
+    silent = np.append(np.diff(times_s) > 2 * usual_s, True)
+    ends_s = np.where(silent, times_s + usual_s, np.append(times_s[1:], 0.0))
+    begins = here & ~np.concatenate([[False], here[:-1] & ~silent[:-1]])
+    finishes = here & (silent | ~np.append(here[1:], False))
+    pairs = zip(np.flatnonzero(begins).tolist(), np.flatnonzero(finishes).tolist(), strict=True)
+    return [(first, last + 1, float(ends_s[last])) for first, last in pairs]
+
+
+def label(text: object, longest: int) -> str:
+    """Someone else's words for a picture: bounded, no formula, no sign that the font lacks."""
+    known = "".join(sign if sign < "ʰ" or sign in "Ωμ–…" else "?" for sign in printable(text))
+    known = known if len(known) <= longest else known[: longest - 1] + "…"
+    return known.replace("$", r"\$")
+
+
+def legend(axes: Axes, entries: Sequence[tuple[str, str]], columns: int = 1, top: float = 1.0) -> None:
+    """Words beside their colours, to the right of an axis. top : of its height."""
+    from matplotlib.patches import Patch
+
+    patches = [Patch(facecolor=colour, label=words) for words, colour in entries]
+    if not patches:
+        return
+    axes.legend(
+        handles=patches,
+        loc="upper left",
+        bbox_to_anchor=(1.004, top),
+        fontsize=8,
+        frameon=False,
+        handlelength=1.0,
+        handleheight=0.8,
+        handletextpad=0.4,
+        labelspacing=0.2,
+        borderaxespad=0,
+        ncols=columns,
+        columnspacing=0.8,
+    )
+
+
+def thinned(places: FloatArray, spacing: float, first: Iterable[int] = ()) -> list[int]:
+    """Indices of `places` that lie at least `spacing` apart, chosen in order, those of `first` before."""
+    free, chosen = np.ones(len(places), bool), []
+    wanted = list(first)
+    while free.any():
+        index = next((place for place in wanted if free[place]), int(np.argmax(free)))
+        chosen.append(index)
+        free &= np.abs(places - places[index]) >= spacing
+    return sorted(chosen)
+
+
+def draw_answers(axes: Axes, answers: Answers, colours: Sequence[str]) -> None:
+    """Probabilities stacked; hatched where there is no estimate."""
+    axes.patch.set(facecolor="white", hatch="////", edgecolor="#DDDDDD")
+    times_s, shares = _steps(answers)
+    low = np.zeros(len(times_s))
+    chosen = [colours[place % len(colours)] for place in range(len(answers.classes))]
+    for place, colour in enumerate(chosen):
+        high = low + shares[:, place]
+        axes.fill_between(
+            times_s, low, high, where=np.isfinite(high), step="post", color=colour, linewidth=0
+        )
+        low = high
+    axes.set_ylim(0, 1)
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_ylabel("probability", fontsize=8)
+    names = [label(name, 22) for name in answers.classes]
+    # as they are stacked: the last class on top
+    legend(axes, list(zip(names, chosen, strict=True))[::-1][:MOST_CLASSES])
+
+
+def _steps(answers: Answers) -> tuple[FloatArray, FloatArray]:
+    """Times and probabilities, each run closed by its end and a NaN: no answer reaches over a silence."""
+    times: list[FloatArray] = [np.empty(0)]
+    shares: list[FloatArray] = [np.empty((0, len(answers.classes)))]
+    for first, behind, end_s in runs_of(answers.times_s, answers.made):
+        run = np.clip(answers.probabilities[first:behind], 0, 1)
+        times += [answers.times_s[first:behind], np.full(2, end_s)]
+        shares += [run, run[-1:], np.full_like(run[-1:], np.nan)]
+    return np.concatenate(times), np.concatenate(shares)
+
+
+def draw_makers(axes: Axes, answers: Answers) -> None:
+    """Upper strip: what made the estimate. Lower strip: why there is none, or that it is "unknown"."""
+    entries = []
+    for maker, name in enumerate(answers.makers):
+        colour = MAKER_COLOURS[maker % len(MAKER_COLOURS)]
+        if _strip(axes, answers, answers.made & (answers.maker == maker), 1.05, colour):
+            entries.append((f"made by {label(name, 14)}", colour))
+    for status, colour in STATUS_COLOURS.items():
+        if _strip(axes, answers, answers.status == status, 0.0, colour):
+            entries.append((status.name.lower().replace("_", " "), colour))
+    if _strip(axes, answers, answers.made & answers.unknown, 0.0, UNKNOWN_COLOUR):
+        entries.append(("unknown", UNKNOWN_COLOUR))
+    axes.set_ylim(0, 2)
+    axes.set_yticks([0.5, 1.5], ["no answer", "made by"])
+    legend(axes, entries, columns=2, top=1.15)
+
+
+def _strip(axes: Axes, answers: Answers, here: Mask, low: float, colour: str) -> bool:
+    """Draw the runs of `here` as a bar; whether there are any."""
+    times_s = answers.times_s
+    spans = [
+        (float(times_s[first]), end_s - float(times_s[first])) for first, _, end_s in runs_of(times_s, here)
+    ]
+    if spans:
+        axes.broken_barh(spans, (low, 0.95), facecolors=colour)
+    return bool(spans)

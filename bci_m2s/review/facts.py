@@ -1,0 +1,295 @@
+"""What a recording holds, put on one clock: streams with their gaps, answers of the model, events, markers.
+
+Made to look at any file, also a damaged or foreign one: nothing here is refused, what cannot be understood
+is left out and said in ``SessionFacts.notes``. ``recorded_session`` is strict where a replay needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.types import BoolArray, FloatArray, Status
+
+GAP_S = 0.1  # what a stamp may come late, the default of ``gap_s`` in a pipeline
+APART_S = 86_400.0  # stamps further away from the others than a day belong to another clock
+SEVERAL = "several"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamFacts:
+    """One stream on the clock that all share.
+
+    times_s : (n,) from the session's start, s; NaN where a stamp is no number or belongs to another clock
+    gaps : (k, 2) from the last sample before to the first one behind it, s; (0, 2) for irregular streams
+    rate_hz : effective, from stamps between gaps; NaN for irregular streams
+    backward : number of stamps that are earlier than the one before
+    """
+
+    stream: RecordedStream
+    times_s: FloatArray
+    gaps: FloatArray
+    rate_hz: float
+    backward: int
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it has a nominal rate and numbers."""
+        return self.stream.info.rate_hz > 0 and not self.stream.is_text
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds without samples inside gaps."""
+        interval_s = 1 / self.stream.info.rate_hz if self.is_regular else 0.0
+        return float(np.sum(self.gaps[:, 1] - self.gaps[:, 0] - interval_s))
+
+    @property
+    def length_s(self) -> float:
+        """From the first sample to the last one, NaN when there is none."""
+        known = self.times_s[np.isfinite(self.times_s)]
+        return float(known.max() - known.min()) if len(known) else math.nan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a model said to one question, in the order of time.
+
+    classes : names; makers : what ``maker`` counts, modalities and their unions
+    times_s : (n,) from the session's start; probabilities : (n, classes), NaN without an estimate
+    status, maker : (n,) int, codes of ``Status`` and of `makers`; unknown : (n,)
+    """
+
+    head: str
+    classes: tuple[str, ...]
+    makers: tuple[str, ...]
+    times_s: FloatArray
+    probabilities: FloatArray
+    status: np.ndarray[Any, np.dtype[np.int64]]
+    maker: np.ndarray[Any, np.dtype[np.int64]]
+    unknown: BoolArray
+
+    @property
+    def made(self) -> BoolArray:
+        """(n,) where there is an estimate, unknown or not."""
+        return self.status == Status.OK
+
+    def of_maker(self, maker: int) -> Answers:
+        """Only what one maker said."""
+        here = self.maker == maker
+        columns = ("times_s", "probabilities", "status", "maker", "unknown")
+        return replace(self, **{name: getattr(self, name)[here] for name in columns})
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """Something that the session told. time_s : from its start; modality : "" where none is concerned."""
+
+    time_s: float
+    kind: str
+    message: str
+    modality: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionFacts:
+    """All of a recording; times count from the first sample of what came from senders.
+
+    session : what ``session.yaml`` holds, {} for a foreign file; markers : (time_s, text) in order
+    """
+
+    recording: Recording
+    streams: tuple[StreamFacts, ...]
+    session: Mapping[str, Any]
+    answers: tuple[Answers, ...]
+    events: tuple[RecordedEvent, ...]
+    markers: tuple[tuple[float, str], ...]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def end_s(self) -> float:
+        """The last sample of all, from the start."""
+        ends = [float(np.nanmax(one.times_s)) for one in self.streams if np.isfinite(one.times_s).any()]
+        return max(ends, default=0.0)
+
+    @property
+    def raw_streams(self) -> tuple[StreamFacts, ...]:
+        """What came from senders."""
+        return tuple(one for one in self.streams if one.stream in self.recording.raw_streams)
+
+    def said(self, *keys: str) -> Any:
+        """A value of the session's description, None where it is not there."""
+        value: Any = self.session
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    @property
+    def simulated(self) -> tuple[str, ...]:
+        """What of the session is simulated: "model", "signals"."""
+        streams = self.said("pipeline", "streams")
+        sources = streams.values() if isinstance(streams, Mapping) else ()
+        made_up = any(isinstance(one, Mapping) and one.get("source") == "simulated" for one in sources)
+        model = ("model",) if self.said("model", "simulated") is True else ()
+        return model + (("signals",) if made_up or self.said("simulated_signals") else ())
+
+    def modality_streams(self) -> dict[str, StreamFacts]:
+        """The raw stream of each modality that the session's description names."""
+        found: dict[str, StreamFacts] = {}
+        described = self.said("streams")
+        for modality, said in described.items() if isinstance(described, Mapping) else ():
+            wanted = (said.get("name"), said.get("uid")) if isinstance(said, Mapping) else None
+            for one in self.raw_streams:
+                if (one.stream.info.name, one.stream.info.uid) == wanted:
+                    found[str(modality)] = one
+        return found
+
+
+def session_facts(recording: Recording) -> SessionFacts:
+    """Read what a recording holds; raises nothing for what its streams say."""
+    notes: list[str] = []
+    streams = []
+    with np.errstate(all="ignore"):  # stamps may be anything that float64 can hold
+        clocks = [stream.times + stream.offsets_s() for stream in recording.streams]
+        start_s, near = _start(recording, clocks)
+        shared = [np.where(np.abs(clock - near) < APART_S, clock - start_s, np.nan) for clock in clocks]
+    for stream, clock, times_s in zip(recording.streams, clocks, shared, strict=True):
+        far = int(np.count_nonzero(np.isnan(times_s) & np.isfinite(clock)))
+        if far:
+            notes.append(f"stream {stream.info.name!r}: {far} stamps are more than a day from the others")
+        streams.append(_stream_facts(stream, times_s))
+    session, events = _events(streams, notes)
+    answers = _answers(streams, session, notes)
+    return SessionFacts(recording, tuple(streams), session, answers, events, _markers(streams), notes)
+
+
+def _start(recording: Recording, clocks: Sequence[FloatArray]) -> tuple[float, float]:
+    """The first sample of what came from senders, and the middle of the longest stream."""
+    known = [clock[np.isfinite(clock)] for clock in clocks]
+    longest = max(known, key=len, default=np.empty(0))
+    if not len(longest):
+        return 0.0, 0.0
+    near = float(np.median(longest))
+    raw = [
+        clock
+        for stream, clock in zip(recording.streams, known, strict=True)
+        if stream in recording.raw_streams
+    ]
+    close = [clock[np.abs(clock - near) < APART_S] for clock in raw] or [longest]
+    return float(min((clock.min() for clock in close if len(clock)), default=near)), near
+
+
+def _stream_facts(stream: RecordedStream, times_s: FloatArray) -> StreamFacts:
+    steps_s = np.diff(times_s)
+    backward = int(np.count_nonzero(steps_s < 0))
+    if stream.is_text or stream.info.rate_hz <= 0:
+        return StreamFacts(stream, times_s, np.empty((0, 2)), math.nan, backward)
+    interval_s = 1 / stream.info.rate_hz
+    late = np.flatnonzero(steps_s - interval_s > GAP_S)
+    gaps = np.column_stack([times_s[late], times_s[late + 1]])
+    steady = steps_s[np.abs(steps_s - interval_s) <= GAP_S]
+    rate_hz = len(steady) / float(steady.sum()) if len(steady) and steady.sum() > 0 else math.nan
+    return StreamFacts(stream, times_s, gaps, rate_hz, backward)
+
+
+def _markers(streams: Sequence[StreamFacts]) -> tuple[tuple[float, str], ...]:
+    """Texts of senders, in the order of time."""
+    found: list[tuple[float, str]] = []
+    for one in streams:
+        if one.stream.is_text and one.stream.info.type != EVENTS_TYPE:
+            rows = one.stream.read(0, one.stream.n_samples)
+            texts = (", ".join(map(str, row)) for row in rows)
+            found += [(t, text) for t, text in zip(one.times_s.tolist(), texts, strict=True) if t == t]
+    return tuple(sorted(found))
+
+
+def _events(
+    streams: Sequence[StreamFacts], notes: list[str]
+) -> tuple[Mapping[str, Any], tuple[RecordedEvent, ...]]:
+    """The session's description and its events; lines that are not JSON objects are counted."""
+    session: Mapping[str, Any] = {}
+    events, unreadable = [], 0
+    for one in streams:
+        if not one.stream.is_text or one.stream.info.type != EVENTS_TYPE:
+            continue
+        rows = one.stream.read(0, one.stream.n_samples)
+        for time_s, row in zip(one.times_s.tolist(), rows, strict=True):
+            line = _json_object(str(row[0]))
+            if line is None:
+                unreadable += 1
+            elif line.get("kind") == "session":
+                session = line["session"] if isinstance(line.get("session"), Mapping) else session
+            else:
+                events.append(_event(time_s, line))
+    if unreadable:
+        notes.append(f"{unreadable} events are not JSON objects and are not shown")
+    return session, tuple(sorted(events, key=lambda event: (math.isnan(event.time_s), event.time_s)))
+
+
+def _event(time_s: float, line: Mapping[str, Any]) -> RecordedEvent:
+    kind, message, modality = (str(line.get(key, "")) for key in ("kind", "message", "modality"))
+    return RecordedEvent(time_s, kind, message, modality, line)
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _answers(
+    streams: Sequence[StreamFacts], session: Mapping[str, Any], notes: list[str]
+) -> tuple[Answers, ...]:
+    """Estimates of each head; the streams' own labels say which column is what."""
+    mine = [one for one in streams if one.stream.info.type == ESTIMATES_TYPE and not one.stream.is_text]
+    heads = session.get("heads")
+    names = [str(name) for name in heads] if isinstance(heads, Mapping) else []
+    if len(names) != len(mine):
+        names = [one.stream.info.name for one in mine]
+    found = []
+    for name, one in zip(names, mine, strict=True):
+        labels = one.stream.info.labels
+        if not {"confidence", "status", "unknown", "modality"} <= set(labels):
+            notes.append(f"stream {one.stream.info.name!r}: its channels are not those of estimates")
+            continue
+        found.append(_head(name, one, labels, session))
+    return tuple(found)
+
+
+def _head(name: str, one: StreamFacts, labels: tuple[str, ...], session: Mapping[str, Any]) -> Answers:
+    values = np.asarray(one.stream.read(0, one.stream.n_samples), np.float64)
+    values = values.reshape(one.stream.n_samples, len(labels))[np.isfinite(one.times_s)]
+    times_s = one.times_s[np.isfinite(one.times_s)]
+    order = np.argsort(times_s, kind="stable")  # two modalities arrive in turns, each with its own delay
+    column = {label: values[order, place] for place, label in enumerate(labels)}
+    classes = labels[: labels.index("confidence")]
+    listed = session.get("voices") or session.get("modalities")
+    prefix = "first_sample."
+    own = [label.removeprefix(prefix) for label in labels if label.startswith(prefix)]
+    makers = [str(maker) for maker in listed] if isinstance(listed, list) and listed else own
+    maker, status = _codes(column["modality"]), _codes(column["status"])
+    return Answers(
+        name,
+        classes,
+        (*makers, SEVERAL),
+        times_s[order],
+        values[order, : len(classes)],
+        status,
+        np.where((maker >= 0) & (maker < len(makers)), maker, len(makers)),
+        column["unknown"] > 0,
+    )
+
+
+def _codes(values: FloatArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Whole numbers; -1 for what is none."""
+    known = np.isfinite(values) & (np.abs(values) < 1e6)
+    return np.where(known, values, -1.0).astype(np.int64)

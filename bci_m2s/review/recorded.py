@@ -1,0 +1,206 @@
+"""What a recording of ours says of its session: pipeline, model, streams, and all that had an effect.
+
+A recording may come from anyone. Its description is checked field by field, its model is looked for by name
+only and held against its checksum, and what does not fit is refused in one line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bci_m2s.errors import RecordingError, UsageError, printable
+from bci_m2s.model.model_file import check_stream, load_model_file
+from bci_m2s.pipeline.stages import CONTROLS
+from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.config import PipelineSettings
+from bci_m2s.session.setup.shipped import find_model
+from bci_m2s.types import StreamInfo
+
+Text = Annotated[str, Field(max_length=4096)]
+Control = tuple[int, str, Mapping[str, Any]]  # before which sample, which, the event's fields
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class StreamRecord(_Record):
+    """A stream as the session knew it, channels renamed as the pipeline says; fields of ``StreamInfo``."""
+
+    name: Text
+    type: Text
+    source_id: Text = ""
+    uid: Text = ""
+    host: Text = ""
+    rate_hz: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+    labels: Annotated[tuple[Text, ...], Field(min_length=1, max_length=4096)]
+    units: Annotated[tuple[Text, ...], Field(min_length=1, max_length=4096)]
+    channel_format: Text
+
+    def info(self) -> StreamInfo:
+        """The same as our own type."""
+        return StreamInfo(**self.model_dump())
+
+
+class ModelRecord(_Record):
+    """Which model: its file's name and checksum."""
+
+    name: Text
+    file: Text
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SessionRecord(_Record):
+    """The part of ``session.yaml`` that a replay needs, as the recording holds it."""
+
+    pipeline: dict[str, Any]
+    model: ModelRecord
+    heads: Annotated[dict[Text, Annotated[list[Text], Field(max_length=64)]], Field(max_length=8)]
+    modalities: Annotated[list[Text], Field(max_length=8)]
+    streams: Annotated[dict[Text, StreamRecord], Field(min_length=1, max_length=8)]
+    device: Text
+    versions: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSession:
+    """A recording with what it says of itself. controls : by modality, in their order."""
+
+    recording: Recording
+    record: SessionRecord
+    controls: Mapping[str, list[Control]]
+
+    @property
+    def path(self) -> Path:
+        """The recording's file."""
+        return self.recording.path
+
+    def raw_stream(self, modality: str) -> RecordedStream:
+        """The recorded stream of a modality, described as in the session. Raises RecordingError."""
+        info = self.record.streams[modality].info()
+        wanted = (info.name, info.type, info.uid, info.n_channels)
+        found = [
+            stream
+            for stream in self.recording.raw_streams
+            if (stream.info.name, stream.info.type, stream.info.uid, stream.info.n_channels) == wanted
+        ]
+        if len(found) != 1:
+            raise RecordingError(
+                f"{self.path}: {modality}: got {len(found)} streams {info.name!r} with uid {info.uid!r}, "
+                "expected 1"
+            )
+        return replace(found[0], info=info)
+
+    def estimates(self) -> dict[str, RecordedStream]:
+        """The stream of estimates of each head. Raises RecordingError when they are not all there."""
+        streams = [stream for stream in self.recording.streams if stream.info.type == ESTIMATES_TYPE]
+        if len(streams) != len(self.record.heads):
+            raise RecordingError(
+                f"{self.path}: got {len(streams)} streams of estimates, expected {len(self.record.heads)} "
+                "(one a head)"
+            )
+        return dict(zip(self.record.heads, streams, strict=True))
+
+    def plan(self, model: str | None = None) -> build.Plan:
+        """The session's pipeline with its model.
+
+        model : file or name; None looks for the session's own, beside the recording, then among the shipped
+
+        Raises
+        ------
+        RecordingError
+            The pipeline that the recording holds cannot be one of ours.
+        UsageError
+            The model is not there, or is not the one that was used.
+        """
+        said = self.record.model
+        near = self.path.parent if model is None else None
+        file = find_model(model or Path(said.file).name, near=near)
+        contract, tensors = load_model_file(file)
+        got = build.file_sha256(file)
+        if got != said.sha256:
+            raise UsageError(
+                f"model {file}: sha256: got {got[:16]}…, expected {said.sha256[:16]}… ({said.file}); "
+                "name the session's model with --model"
+            )
+        settings = {key: value for key, value in self.record.pipeline.items() if key != "file"}
+        try:
+            checked = PipelineSettings.model_validate(settings, strict=False)
+        except ValidationError as problem:
+            raise RecordingError(f"{self.path}: session's pipeline: {_first(problem)}") from None
+        for modality, stream in self.record.streams.items():
+            if modality not in contract.modalities or modality not in checked.streams:
+                raise RecordingError(f"{self.path}: session: the model or pipeline has no {modality!r}")
+            problems = check_stream(contract.modalities[modality], stream.info(), modality)
+            if problems:
+                raise RecordingError(f"{self.path}: session: {problems[0]}")
+        return build.Plan(self.path, checked, file, contract, tensors)
+
+
+def has_session(recording: Recording) -> bool:
+    """Whether a recording holds a session of ours, estimates included."""
+    types = {stream.info.type for stream in recording.streams}
+    return EVENTS_TYPE in types and ESTIMATES_TYPE in types
+
+
+def read_session(recording: Recording) -> RecordedSession:
+    """What a recording says of its session. Raises RecordingError when it holds none, or a damaged one."""
+    path = recording.path
+    if not has_session(recording):
+        raise RecordingError(f"{path}: holds no estimates of bci_m2s: there is nothing to compare with")
+    record: SessionRecord | None = None
+    controls: dict[str, list[Control]] = {}
+    for stream in recording.streams:
+        if stream.info.type != EVENTS_TYPE or not stream.is_text:
+            continue
+        for row in stream.read(0, stream.n_samples):
+            line = _json_object(path, str(row[0]))
+            if line.get("kind") == "session":
+                record = _record(path, line.get("session"))
+            elif line.get("kind") in CONTROLS:
+                modality, control = _control(path, line)
+                controls.setdefault(modality, []).append(control)
+    if record is None:
+        raise RecordingError(f"{path}: session description: got none, expected one in the events")
+    return RecordedSession(recording, record, controls)
+
+
+def _record(path: Path, fields: Any) -> SessionRecord:
+    try:
+        return SessionRecord.model_validate(fields)
+    except ValidationError as problem:
+        raise RecordingError(f"{path}: session description: {_first(problem)}") from None
+
+
+def _control(path: Path, line: Mapping[str, Any]) -> tuple[str, Control]:
+    at_sample, modality = line.get("at_sample"), line.get("modality")
+    if not isinstance(at_sample, int) or at_sample < 0 or not isinstance(modality, str):
+        raise RecordingError(
+            f"{path}: event {line['kind']!r}: got modality {str(modality)[:40]!r} and at_sample "
+            f"{str(at_sample)[:40]!r}, expected a name and a number from 0 up"
+        )
+    return modality, (at_sample, str(line["kind"]), line)
+
+
+def _json_object(path: Path, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RecordingError(f"{path}: an event is not JSON: {text[:60]!r}") from None
+    if not isinstance(value, dict):
+        raise RecordingError(f"{path}: an event is not a JSON object: {text[:60]!r}")
+    return value
+
+
+def _first(problem: ValidationError) -> str:
+    error = problem.errors()[0]
+    place = ".".join(str(part) for part in error["loc"])
+    return printable(f"{place}: {error['msg']}"[:300])

@@ -1,0 +1,245 @@
+"""Proof of replay: recorded samples through the pipeline again, every estimate held against its twin.
+
+Samples and stamps alone decide what comes out, and controls (a baseline that began, samples that were
+skipped, a stream that was refused), which the recording holds as events. So on the CPU, with the same
+versions on the same kind of machine, every probability must come back bit for bit, however the samples are
+cut into chunks. Where one does not, the checksums that each estimate carries say which stage differs first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.pipeline.failover import fuse
+from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.recording.recorded import RecordedStream, open_recording
+from bci_m2s.review.recorded import Control, RecordedSession, read_session
+from bci_m2s.session.setup import build
+from bci_m2s.types import Chunk, Estimate, FloatArray, Status
+
+LARGEST_CHUNK = 1000  # samples; sizes are drawn so that small ones are as likely as large ones
+TOLERANCE = 1e-3  # of a probability, where a GPU took part
+STAGES = ("samples", "filters", "features")
+CHECKSUMS = tuple(f"{stage}_crc" for stage in STAGES)
+STATUS_CODES = tuple(float(status) for status in Status)
+NO_WINDOW = (Status.STALE, Status.FAILED)  # the engine says these by the clock; no samples are behind them
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first estimate that does not come back: which, and at which stage it begins to differ."""
+
+    modality: str
+    head: str
+    last_sample: int
+    stage: str
+    recorded: str
+    replayed: str
+
+    def describe(self) -> str:
+        """In one line."""
+        return (
+            f"{self.modality} {self.head}, window that ends with sample {self.last_sample}: differs from "
+            f"the {self.stage} on: recorded {self.recorded}, replayed {self.replayed}"
+        )
+
+
+@dataclass(slots=True)
+class Verification:
+    """What a verification found.
+
+    equal : estimates that came back, by modality (what made them)
+    made : of these, how many hold probabilities
+    unrecorded : windows that the replay made and the recording does not hold (skipped, or not chosen)
+    tolerance : 0.0 where bits were compared
+    """
+
+    tolerance: float
+    equal: dict[str, int] = field(default_factory=dict)
+    made: int = 0
+    unrecorded: int = 0
+    largest: float = 0.0
+    first: Difference | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+Place = tuple[str, int, str]  # modality, last sample, head
+
+
+def _no_progress(done: int, total: int) -> None:
+    del done, total
+
+
+def verify(
+    path: Path,
+    model: str | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = _no_progress,
+) -> Verification:
+    """Replay a recorded session and compare.
+
+    Parameters
+    ----------
+    path : XDF file that ``bci-m2s run`` recorded
+    model : file or name; None finds the one that the session names, beside the recording or shipped
+    device : "cpu" by default; on another one, or when the session ran on one, ``TOLERANCE`` is allowed
+    seed : of the chunk sizes
+    progress : told how many samples are done, of how many
+
+    Raises
+    ------
+    RecordingError
+        The file cannot be read, or holds no session of ours.
+    UsageError
+        The model is not there, or is not the one that was used.
+    """
+    session = read_session(open_recording(path))
+    plan = session.plan(model)
+    # what was chosen from is compared, whatever was chosen
+    plan = replace(plan, settings=plan.settings.model_copy(update={"modality": "each"}))
+    predictor = build.make_predictor(plan, device or "cpu")
+    on_gpu = str(predictor.device) != "cpu" or session.record.device != "cpu"
+    result = Verification(TOLERANCE if on_gpu else 0.0, notes=_version_notes(session.record.versions))
+    infos = {modality: stream.info() for modality, stream in session.record.streams.items()}
+    streams = {modality: session.raw_stream(modality) for modality in infos}
+    total, done = sum(stream.n_samples for stream in streams.values()), 0
+    replayed: dict[Place, Estimate] = {}
+    pipeline = build.make_pipeline(plan, predictor, infos, clock=lambda: 0.0)
+    for number, (modality, stream) in enumerate(streams.items()):
+        rng = np.random.default_rng([seed, number])
+        for count, estimate in _replay(pipeline, modality, stream, session.controls.get(modality, []), rng):
+            if estimate is not None:
+                replayed[modality, estimate.last_index, estimate.head] = estimate
+            progress(done + count, total)
+        done += stream.n_samples
+    _compare(session, replayed, result)
+    return result
+
+
+def _version_notes(then: Mapping[str, Any]) -> list[str]:
+    now = build.versions()
+    return [
+        f"{name}: recorded with {str(then[name])[:40]}, replayed with {now[name]}"
+        for name in ("python", "numpy", "scipy", "torch")
+        if name in then and then[name] != now[name]
+    ]
+
+
+# ---- replay ----
+
+
+def _replay(
+    pipeline: Pipeline,
+    modality: str,
+    stream: RecordedStream,
+    controls: list[Control],
+    rng: np.random.Generator,
+) -> Iterator[tuple[int, Estimate | None]]:
+    """Yield (samples done, estimate); (samples done, None) after each chunk."""
+    stage, at, waiting = pipeline.stages[modality], 0, list(controls)
+    while at < stream.n_samples or waiting:
+        while waiting and waiting[0][0] <= at:
+            before, kind, fields = waiting.pop(0)
+            try:
+                stage.control(kind, fields)
+            except (KeyError, TypeError, ValueError) as problem:
+                raise RecordingError(
+                    f"{modality}: event {kind!r} before sample {before}: {problem!r}"
+                ) from None
+            at = stage.samples
+        size = int(math.exp(rng.uniform(0.0, math.log(LARGEST_CHUNK))))
+        stop = min(at + size, stream.n_samples, waiting[0][0] if waiting else stream.n_samples)
+        if stop <= at:
+            return  # what is told of samples that the file no longer holds
+        for estimate in pipeline.push(modality, Chunk.of(stream.times[at:stop], stream.read(at, stop))):
+            yield at, estimate
+        pipeline.events()  # nobody asks for them here
+        at = stop
+        yield at, None
+
+
+# ---- comparison ----
+
+
+def _compare(session: RecordedSession, replayed: dict[Place, Estimate], result: Verification) -> None:
+    used: set[Place] = set()
+    for head, recorded, row in _recorded_rows(session):
+        known = session.record.modalities
+        modalities = [name for name in known if math.isfinite(row[f"last_sample.{name}"])]
+        if Status(int(row["status"])) in NO_WINDOW:
+            continue
+        keys = [(name, int(row[f"last_sample.{name}"]), head) for name in modalities]
+        difference = _differs(recorded, row, head, keys, replayed, result)
+        if difference is not None:
+            if result.first is None:
+                result.first = difference
+            continue
+        used.update(keys)
+        name = "+".join(modalities)
+        result.equal[name] = result.equal.get(name, 0) + 1
+        result.made += int(row["status"]) == Status.OK
+    result.unrecorded = len(replayed.keys() - used)
+
+
+def _recorded_rows(session: RecordedSession) -> Iterator[tuple[str, FloatArray, dict[str, float]]]:
+    """Every recorded estimate, head by head, in order: (head, probabilities, {channel: value})."""
+    modalities = session.record.modalities
+    needed = ["status", *(f"{what}.{name}" for name in modalities for what in ("last_sample", *CHECKSUMS))]
+    for head, stream in session.estimates().items():
+        n_classes = len(session.record.heads[head])
+        labels = stream.info.labels[n_classes:]
+        missing = [label for label in needed if label not in labels]
+        if missing or stream.is_text:
+            raise RecordingError(
+                f"{session.path}: estimates of {head}: got no channel {missing[:1]}, expected it"
+            )
+        for row in stream.read(0, stream.n_samples).astype(np.float64):
+            fields = dict(zip(labels, row[n_classes:].tolist(), strict=True))
+            if fields["status"] not in STATUS_CODES:
+                raise RecordingError(
+                    f"{session.path}: estimates of {head}: status: got {fields['status']:g}"
+                )
+            yield head, row[:n_classes], fields
+
+
+def _differs(
+    recorded_p: FloatArray,
+    row: Mapping[str, float],
+    head: str,
+    keys: list[Place],
+    replayed: Mapping[Place, Estimate],
+    result: Verification,
+) -> Difference | None:
+    """Compare one recorded estimate with what the replay made of the same windows."""
+    names = "+".join(key[0] for key in keys)
+    last = keys[0][1] if keys else -1
+    parts = [replayed.get(key) for key in keys]
+    there = [part for part in parts if part is not None]
+    if len(there) < len(parts) or not parts:
+        return Difference(names, head, last, "samples", "a window", "none")
+    for part in there:
+        for stage in STAGES:
+            recorded, again = row[f"{stage}_crc.{part.modality}"], getattr(part.trace, stage)
+            if recorded != again:
+                return Difference(part.modality, head, last, stage, f"CRC {recorded:.0f}", f"CRC {again}")
+    status = Status(int(row["status"]))
+    if there[0].status is not status:
+        return Difference(names, head, last, "window", status.name.lower(), there[0].status.name.lower())
+    if status is not Status.OK:
+        return None
+    again_p = fuse(there) if len(there) > 1 else there[0].probabilities
+    off = float(np.abs(recorded_p - again_p).max())
+    result.largest = max(result.largest, off)
+    same = off <= result.tolerance if result.tolerance else recorded_p.tobytes() == again_p.tobytes()
+    if same:
+        return None
+    shown = [np.array2string(p, precision=17, separator=", ") for p in (recorded_p, again_p)]
+    return Difference(names, head, last, "network", *shown)

@@ -1,0 +1,3 @@
+"""A live session from configuration to end: setting up, takes, operator commands, terminal; estimates
+are made in `pipeline`.
+"""

@@ -1,0 +1,76 @@
+"""Who stands beside a running session: a panel that shows it, and whoever gives it commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from bci_m2s.errors import BciM2sError
+from bci_m2s.session.control.server import ControlServer
+from bci_m2s.session.operator_commands import Commands
+from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
+from bci_m2s.session.takes import Takes
+
+if TYPE_CHECKING:
+    from bci_m2s.engine.engine import Engine
+
+
+class Beside:
+    """Takes commands for a session's engines, and looks after the panel. The session does without either.
+
+    Parameters
+    ----------
+    session_id : under which a panel finds the session
+    takes : of the session; the first one is made
+    console : where lines for the operator go
+    panel : open a panel where there is a display; without it nothing is said of one
+    """
+
+    def __init__(self, session_id: str, takes: Takes, console: Console, panel: bool) -> None:
+        self._console = console
+        self._panel: PanelProcess | None = None
+        self._server: ControlServer | None = None
+        self._commands = Commands(takes.now.engine, takes.record_on, takes.record_off, takes.stop)
+        try:
+            self._server = ControlServer(session_id, self._commands.handle)
+        except BciM2sError as problem:
+            console.print(f"no commands from a panel: {problem}", style="yellow")
+        takes.takes_commands = self._server is not None
+        if panel:
+            self._open_panel(session_id)
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self._panel is not None:
+            self._panel.leave()
+
+    def attend(self, engine: Engine) -> None:
+        """Commands go to this engine from now on."""
+        self._commands.use(engine)
+
+    def look(self) -> None:
+        """Say once that the panel is gone, when it is. Never waits."""
+        news = self._panel.news() if self._panel is not None else ""
+        if news:
+            self._console.print(news)
+
+    def end_panel(self) -> None:
+        """Close the panel."""
+        if self._panel is not None:
+            self._panel.end()
+
+    def _open_panel(self, session_id: str) -> None:
+        if not has_display():
+            self._console.print("no display: terminal only")
+            return
+        try:
+            self._panel = start_panel(session_id)
+        except OSError as problem:
+            self._console.print(f"the panel cannot be started: {problem}", style="yellow")
+        else:
+            self._console.print("panel opened; --headless for none")

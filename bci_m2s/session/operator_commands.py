@@ -1,0 +1,130 @@
+"""What a panel may ask of a running session, checked field by field.
+
+=================  =====================  =======================================================
+``do``             further fields         answer
+=================  =====================  =======================================================
+``mark``           ``text``               ``said``
+``baseline_start``                        ``said``
+``baseline_end``                          ``said``; refused before 10 s of usable signal
+``record_on``                             ``said``
+``record_off``                            ``said``
+``stop``                                  ``said``
+``state``                                 ``status``: the object of the status stream
+``history``                               the object of ``History.as_json``
+=================  =====================  =======================================================
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bci_m2s.engine.engine import Engine
+from bci_m2s.errors import CommandError, nearest, printable
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "mark": ("text",),
+    "baseline_start": (),
+    "baseline_end": (),
+    "record_on": (),
+    "record_off": (),
+    "stop": (),
+    "state": (),
+    "history": (),
+}
+
+
+class Commands:
+    """Carries out commands; ``handle`` is what a ``ControlServer`` is given.
+
+    Parameters
+    ----------
+    engine : that runs now; None while none does
+    record_on, record_off : begin or end a recording and say so, or raise CommandError; never called
+        both at once. None where this session cannot
+    stop : ends the session; by default the engine is asked to end
+    """
+
+    def __init__(
+        self,
+        engine: Engine | None,
+        record_on: Callable[[], str] | None = None,
+        record_off: Callable[[], str] | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
+        self._engine, self._stop = engine, stop
+        self._record = {"record_on": record_on, "record_off": record_off}
+        self._lock = threading.Lock()  # guards which engine; never held while one is asked
+        self._recording = threading.Lock()  # one change of the recording at a time
+
+    def use(self, engine: Engine | None) -> None:
+        """Another engine carries the session on from here, or none for a while. Any thread."""
+        with self._lock:
+            self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that runs now. Raises CommandError while none does."""
+        with self._lock:
+            engine = self._engine
+        if engine is None:
+            raise CommandError("the session begins or ends a recording at this moment; try again")
+        return engine
+
+    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out one request; several threads may.
+
+        Raises
+        ------
+        CommandError
+            The request is none of those above, or it is refused; the message says why.
+        """
+        do = _checked(request)
+        if do in self._record:
+            return {"said": self._switch(do)}
+        if do == "mark":
+            return {"said": self.engine.mark(request["text"])}
+        if do == "baseline_start":
+            return {"said": self.engine.start_baseline()}
+        if do == "baseline_end":
+            return {"said": self.engine.end_baseline()}
+        if do == "state":
+            return {"status": self.engine.report().values}
+        if do == "history":
+            return self.engine.history.as_json()
+        if self._stop is not None:
+            self._stop()
+        else:
+            self.engine.request_stop()
+        return {"said": "the session ends"}
+
+    def _switch(self, do: str) -> str:
+        change = self._record[do]
+        if change is None:
+            raise CommandError("this session cannot begin or end a recording while it runs")
+        if not self._recording.acquire(blocking=False):
+            raise CommandError("the recording is being begun or ended already")
+        try:
+            return change()
+        finally:
+            self._recording.release()
+
+
+def _checked(request: Mapping[str, Any]) -> str:
+    """The command's name, every field checked. Raises CommandError."""
+    do = request.get("do")
+    if not isinstance(do, str) or do not in FIELDS:
+        shown = printable(repr(do)[:60])
+        raise CommandError(f"do: got {shown}, expected a command{nearest(str(do)[:60], FIELDS)}")
+    wanted = ("do", *FIELDS[do])
+    for name in request:
+        if name not in wanted:
+            raise CommandError(
+                f"{do}: {printable(repr(name)[:60])} is no field of it; valid: {', '.join(wanted)}"
+            )
+    for name in FIELDS[do]:
+        if not isinstance(request.get(name), str):
+            got = type(request[name]).__name__ if name in request else "nothing"
+            raise CommandError(f"{do}: {name}: got {got}, expected a text")
+    return do

@@ -1,0 +1,223 @@
+"""One session from opened sources to the summary: its own streams, its takes, and who stands beside it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bci_m2s.engine.engine import Engine
+from bci_m2s.errors import OutputError, StreamError
+from bci_m2s.lsl.configuration import LslSession
+from bci_m2s.pipeline.baseline_file import adopt_baseline
+from bci_m2s.session.companions import Beside
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Connected
+from bci_m2s.session.takes import Shared, Takes
+from bci_m2s.session.terminal.run import deadline, show
+from bci_m2s.session.terminal.view import print_summary, recording_line
+from bci_m2s.sinks import Sink
+from bci_m2s.sinks.lasting import LastingSink
+from bci_m2s.sources import Source
+from bci_m2s.sources.operator import OperatorMarkers
+
+Truth = Callable[[Sequence[tuple[float, str]]], list[tuple[float, float, str]]]
+
+
+def no_truth(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
+    """Nobody knows how a real person feels."""
+    del markers
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a command may ask of a session.
+
+    duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session;
+    device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
+    notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
+    record : keep every sample as received in session.xdf, where there is an output folder;
+    lsl : LSL session of its own, told to the user and saved beside the results; mode : live or replay;
+    panel : open a panel where there is a display
+    """
+
+    duration_s: float = 0.0
+    output: Path | None = None
+    baseline: Path | None = None
+    device: str | None = None
+    truth: Truth = no_truth
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    source_ids: Mapping[str, str] = field(default_factory=dict)
+    record: bool = True
+    lsl: LslSession | None = None
+    mode: str = "live"
+    panel: bool = False
+
+
+def play(
+    plan: build.Plan,
+    predictor: build.Predictor,
+    connected: Connected,
+    options: Options,
+    folder: Path | None,
+    console: Console,
+    stop: threading.Event,
+) -> None:
+    """Run opened sources through a plan's pipeline, take by take; close them at the end.
+
+    folder : of the results, made and empty; None where nothing is kept until the operator asks for it
+    Raises what an engine thread raised, OutputError where results are not all on the disk.
+    """
+    with ExitStack() as closing:
+        unclaimed = closing.enter_context(ExitStack())
+        unclaimed.callback(connected.close)
+        infos = {modality: source.info for modality, source in connected.sources.items()}
+        pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
+        if options.baseline is not None:
+            taken = adopt_baseline(options.baseline, pipeline)
+            console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
+        session = build.describe_session(plan, infos, pipeline.device, options.mode, options.notes)
+        connected = for_displays(plan, connected, session, console)
+        display = {**session, **build.display_facts(plan, pipeline)}
+        outlets = build.make_sinks(plan, None, display, outlet=True)
+        for outlet in outlets:
+            outlet.open()
+            closing.callback(outlet.close)
+        evidence = build.make_evidence(plan, predictor, pipeline, session)
+        if evidence is not None:
+            closing.callback(evidence.close)
+        lasting = [LastingSink(outlet) for outlet in outlets]
+        takes = Takes(Shared(plan, predictor, connected, session, lasting, evidence, console.print), folder)
+        take = takes.first(pipeline, options.record)
+        if take.folder is not None and take.folder.warning:
+            console.print(take.folder.warning, style="yellow")
+        unclaimed.pop_all()
+        closing.callback(lambda: takes.now.engine.close_sources())
+        panel = options.panel and plan.settings.outlet.enabled
+        if options.panel and not panel:
+            console.print(f"no panel: {plan.path.name}: outlet.enabled is false, so it had nothing to draw")
+        with Beside(session["session_id"], takes, console, panel) as beside:
+            try:
+                _play_takes(takes, options, console, stop, beside)
+            finally:
+                takes.end("failed")  # unless the reason is known
+                _say_last(outlets, takes)
+                if stop.is_set():
+                    beside.end_panel()
+
+
+def _say_last(outlets: Sequence[Sink], takes: Takes) -> None:
+    """Tell displays that the session has ended, and why."""
+    from bci_m2s.sinks.status import StatusSink
+
+    for outlet in outlets:
+        if isinstance(outlet, StatusSink):
+            outlet.end(takes.now.engine.report())
+
+
+def for_displays(
+    plan: build.Plan, connected: Connected, session: dict[str, Any], console: Console
+) -> Connected:
+    """Make sources known to displays: an entry ``panel`` in the session's description of each stream.
+
+    What is no LSL stream becomes one, where the pipeline has outlets. The operator's markers join the rest.
+    """
+    from bci_m2s.sources.lsl import LslSource
+    from bci_m2s.sources.published import RAW_TYPE, PublishedSource
+
+    sources: dict[str, Source] = {}
+    for modality, source in connected.sources.items():
+        sources[modality], told = source, session["streams"][modality]
+        if isinstance(source, LslSource):
+            told["panel"] = {key: told[key] for key in ("source_id", "uid", "type", "name")}
+        elif plan.settings.outlet.enabled:
+            published = PublishedSource(source, f"{session['session_id']}-raw-{modality}")
+            try:
+                published.offer()
+            except StreamError as problem:  # nothing but the display needs it
+                console.print(f"{modality}: no display can draw it: {problem}", style="yellow")
+                continue
+            sources[modality] = published
+            told["panel"] = {"source_id": published.sent_info.source_id, "type": RAW_TYPE}
+    markers = (*connected.markers, OperatorMarkers(connected.clock))
+    return replace(connected, sources=sources, markers=markers)
+
+
+def _play_takes(
+    takes: Takes, options: Options, console: Console, stop: threading.Event, beside: Beside
+) -> None:
+    """Run takes until the session is over. Raises what an engine thread raised."""
+    end, title = deadline(options.duration_s), takes.model
+    lost: BaseException | None = None  # what an earlier take could not write: no reason to stop at once
+    while True:
+        take = takes.now
+        try:
+            take.engine.start()
+            takes.began()
+            beside.attend(take.engine)
+            show(take.engine, console, stop, end, take.pipeline.heads, title, beside.look)
+        finally:
+            take.engine.finish(keep_sources=True)
+            _complete(takes, options, console)
+        failure = take.engine.failure
+        if isinstance(failure, OutputError) and takes.is_switching:
+            console.print(f"of the take before: {failure}", style="yellow")
+            lost, failure = lost or failure, None
+        if reason := _why_over(take.engine, failure, stop, end, options.duration_s):
+            break
+        if takes.next() is None:
+            reason = "stopped by the operator"
+            break
+        console.print(takes.describe())
+    takes.end(reason)
+    if failure := lost or failure:
+        raise failure
+
+
+def _why_over(
+    engine: Engine, failure: BaseException | None, stop: threading.Event, end: float, duration_s: float
+) -> str:
+    """Why a session cannot go on after a run, "" where it can."""
+    if failure is not None:
+        return f"failed: {failure}"
+    if stop.is_set():
+        return "stopped at the terminal"
+    if time.monotonic() >= end:
+        return f"its {duration_s:g} s are over"
+    return "the signals have ended" if engine.has_run_dry else ""
+
+
+def _complete(takes: Takes, options: Options, console: Console) -> None:
+    """The end of a take: its folder is made whole, and it is summed up."""
+    take = takes.now
+    folder = take.folder.path if take.folder is not None else None
+    try:
+        takes.finished()
+    finally:  # also where the disk is full
+        truth = options.truth([(at_s, text) for at_s, text, _ in take.engine.markers])
+        with suppress(OSError):  # the terminal may be gone
+            summarise(console, take.engine, truth, folder)
+
+
+def summarise(
+    console: Console, engine: Engine, truth: Sequence[tuple[float, float, str]], folder: Path | None
+) -> None:
+    """The end of a take in figures, and where everything is."""
+    snapshot = engine.snapshot()
+    print_summary(console, engine.tally, snapshot.health, engine.skipped, truth)
+    if (recording := snapshot.recording) is not None:
+        console.print(recording_line(recording))
+    if folder is not None:
+        say_saved(console, folder)
+
+
+def say_saved(console: Console, folder: Path) -> None:
+    """Say where everything is."""
+    console.print(f"saved in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")

@@ -1,0 +1,305 @@
+"""Settings to objects: the only place that wires a session together."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+import bci_m2s
+from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
+from bci_m2s.features import EXTRACTORS
+from bci_m2s.model.model_file import Contract, load_model_file
+from bci_m2s.model.predictor import Predictor
+from bci_m2s.pipeline.failover import Chooser, voices
+from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.pipeline.stages import ModalityStage
+from bci_m2s.registry import load_class
+from bci_m2s.session.setup.config import LslStream, PipelineSettings, load_pipeline
+from bci_m2s.session.setup.shipped import find_model, find_pipeline
+from bci_m2s.sinks import SINKS, Sink
+from bci_m2s.types import StreamInfo
+
+if TYPE_CHECKING:
+    from bci_m2s.engine.evidence import Evidence
+    from bci_m2s.recording.recorder import Recorder
+
+OUTLETS = ("outlet", "status")
+FILE_SINKS = ("table", "events")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked pipeline file with its model, before any stream is touched."""
+
+    path: Path
+    settings: PipelineSettings
+    model_path: Path
+    contract: Contract
+    tensors: Mapping[str, Any]
+
+
+def make_plan(pipeline: str) -> Plan:
+    """Read a pipeline (path or shipped name) and its model, and check them against each other.
+
+    Raises ConfigurationError, ModelError or UsageError, each one line.
+    """
+    path = find_pipeline(pipeline)
+    settings = load_pipeline(path)
+    model_path = find_model(settings.model, near=path.parent)
+    contract, tensors = load_model_file(model_path)
+    for modality in settings.streams:
+        if modality not in contract.modalities:
+            raise ConfigurationError(
+                f"{path}: streams.{modality}: the model {contract.name!r} has no such modality"
+                f"{nearest(modality, contract.modalities)}"
+            )
+        check_feature(model_path, contract, modality)
+    if settings.baseline.start == "marker" and settings.markers is None:
+        raise ConfigurationError(
+            f"{path}: baseline.start: got 'marker', expected a 'markers' stream beside it"
+        )
+    return Plan(path, settings, model_path, contract, tensors)
+
+
+def pinned(plan: Plan, source_ids: Mapping[str, str]) -> Plan:
+    """The plan with exactly these LSL streams, whatever their names and hosts; keys as in ``streams:``,
+    or "markers". What is not named stays as it is. Raises UsageError.
+    """
+    settings = plan.settings
+    every = {**settings.streams, **({"markers": settings.markers} if settings.markers else {})}
+    for key, source_id in source_ids.items():
+        if key not in every:
+            raise UsageError(f"{plan.path}: stream {key!r}: the pipeline has none{nearest(key, every)}")
+        if not isinstance(every[key], LslStream):
+            raise UsageError(
+                f"{plan.path}: stream {key!r}: source: got {every[key].source!r}, expected 'lsl'"
+            )
+        every[key] = every[key].model_copy(update={"source_id": source_id, "name": "", "host": ""})
+    markers = every.pop("markers", None)
+    return replace(plan, settings=settings.model_copy(update={"streams": every, "markers": markers}))
+
+
+def check_feature(model_path: Path, contract: Contract, modality: str) -> None:
+    """Build a modality's feature at both ends of its rates, as a stream will. Raises ModelError."""
+    spec, window = contract.modalities[modality], contract.window
+    extractor = load_class(EXTRACTORS, spec.feature.name)
+    for rate_hz in (spec.rate_min_hz, spec.rate_max_hz):
+        try:
+            made = extractor(dict(spec.feature.params), spec.channels, rate_hz, window.step_s, window.hop_s)
+        except ContractError as problem:
+            raise ModelError(f"{model_path}: {modality} at {rate_hz:g} Hz: {problem}") from None
+        if len(made.names) != spec.feature.n_features:
+            raise ModelError(
+                f"{model_path}: {modality}.feature.n_features: got {spec.feature.n_features}, "
+                f"expected {len(made.names)}"
+            )
+
+
+def make_predictor(plan: Plan, device: str | None = None) -> Predictor:
+    """The plan's model, ready; before any stream is connected, because it takes a second."""
+    predictor = Predictor(
+        plan.contract, plan.tensors, device or plan.settings.device, plan.settings.threads
+    )
+    predictor.warm_up()
+    return predictor
+
+
+def make_pipeline(
+    plan: Plan, predictor: Predictor, infos: Mapping[str, StreamInfo], clock: Callable[[], float]
+) -> Pipeline:
+    """The pipeline for streams that were checked. infos : by modality."""
+    settings = plan.settings
+    stages = {}
+    for modality, info in infos.items():
+        stages[modality] = ModalityStage(
+            modality,
+            plan.contract.modalities[modality],
+            plan.contract.window,
+            info,
+            stage_tensors(plan.tensors, modality),
+            gap_s=settings.streams[modality].gap_s,
+            wait_for_marker=settings.baseline.start == "marker",
+        )
+    return Pipeline(stages, predictor, clock, settings.baseline.marker, _chooser(plan, list(stages)))
+
+
+def _chooser(plan: Plan, modalities: Sequence[str]) -> Chooser | None:
+    """What makes one line of estimates of several; None where they stay side by side."""
+    mode = plan.settings.modality
+    if mode == "each":
+        return None
+    unknown_below = {
+        modality: {head: one.unknown_below for head, one in spec.calibration.items()}
+        for modality, spec in plan.contract.modalities.items()
+    }
+    settings, hop_s = plan.settings, plan.contract.window.hop_s
+    return Chooser(mode, modalities, hop_s, settings.back_after_s, unknown_below)
+
+
+def stage_tensors(tensors: Mapping[str, Any], modality: str) -> dict[str, np.ndarray]:
+    """A modality's scaler and prior as float64 arrays, without the modality's prefix."""
+    return {
+        key: np.asarray(tensors[f"{modality}.{key}"], dtype=np.float64)
+        for key in ("scaler.mean", "scaler.std", "baseline.std")
+    }
+
+
+def make_folder(output: Path) -> Path:
+    """Create the output folder; one that holds anything is refused. Raises OutputError."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if any(output.iterdir()):
+            raise OutputError(f"{output}: the folder is not empty; nothing is overwritten, choose another")
+    except OSError as problem:
+        raise OutputError(f"{output}: cannot be used as output folder: {problem.strerror}") from None
+    return output
+
+
+def make_recorder(
+    folder: Path, infos: Sequence[StreamInfo], clock: Callable[[], float]
+) -> tuple[Recorder, str]:
+    """A recorder of ``session.xdf`` that is not started yet, and a warning when the disk is nearly full.
+
+    Raises OutputError when the file cannot be created or the disk is full.
+    """
+    from bci_m2s.recording.disk import check_disk, expected_rate
+    from bci_m2s.recording.recorder import Recorder
+
+    warning = check_disk(folder, expected_rate(infos))
+    return Recorder(folder / "session.xdf", clock), warning
+
+
+def make_sinks(
+    plan: Plan,
+    folder: Path | None,
+    session: Mapping[str, Any],
+    outlet: bool,
+    recorder: Recorder | None = None,
+) -> list[Sink]:
+    """The outlets first, so that a slow disk does not age what is published."""
+    names = list(OUTLETS) if outlet and plan.settings.outlet.enabled else []
+    names += FILE_SINKS if folder is not None else ()
+    sinks: list[Sink] = [load_class(SINKS, name)(folder, session) for name in names]
+    if recorder is not None:
+        from bci_m2s.sinks.recording import RecordSink
+
+        sinks.append(RecordSink(recorder, session))
+    return sinks
+
+
+def make_evidence(
+    plan: Plan, predictor: Predictor, pipeline: Pipeline, session: Mapping[str, Any]
+) -> Evidence | None:
+    """What publishes what estimates rest on, with its streams; None where the pipeline has no outlet.
+
+    It serves every engine of a session; whoever made it closes it.
+    """
+    if not plan.settings.outlet.enabled:
+        return None
+    from bci_m2s.engine.evidence import Evidence
+    from bci_m2s.sinks.evidence import EvidenceOutlet
+
+    outlets = {
+        modality: EvidenceOutlet(session, modality, stage.feature_names)
+        for modality, stage in pipeline.stages.items()
+    }
+    return Evidence(predictor, outlets)
+
+
+def describe_session(
+    plan: Plan,
+    infos: Mapping[str, StreamInfo],
+    device: str,
+    mode: str,
+    notes: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """What ``session.yaml`` holds: everything needed to understand and repeat a session.
+
+    Nothing random happens in a session; the seeds are those of the model's training and, in `notes`,
+    of a simulation.
+    """
+    return {
+        "bci_m2s": bci_m2s.__version__,
+        "mode": mode,
+        "session_id": uuid.uuid4().hex,
+        **notes,
+        "begun_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "pipeline": {"file": plan.path.name, **plan.settings.model_dump(mode="json")},
+        "model": {
+            "name": plan.contract.name,
+            "file": plan.model_path.name,
+            "sha256": file_sha256(plan.model_path),
+            "simulated": plan.contract.simulated,
+            "training": plan.contract.training,
+        },
+        "heads": {head: list(classes) for head, classes in plan.contract.class_names.items()},
+        "coordinates": {
+            head: {name: list(place) for name, place in one.valence_arousal.items()}
+            if one.valence_arousal is not None
+            else None
+            for head, one in plan.contract.heads.items()
+        },
+        "modalities": list(infos),
+        "voices": list(voices(plan.settings.modality, list(infos))),  # what an estimate can be made of
+        "window": plan.contract.window.model_dump(mode="json"),
+        "streams": {
+            modality: {**asdict(info), "labels": list(info.labels), "units": list(info.units)}
+            for modality, info in infos.items()
+        },
+        "device": device,
+        "outlet_name": plan.settings.outlet.name,
+        "versions": {"system": platform.platform(), **versions()},
+    }
+
+
+def display_facts(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
+    """What a display also wants to know: too long for ``session.yaml``, and in the model anyway.
+
+    features : names by modality, in the extractor's order; bands : {name: [low, high]} in Hz by modality,
+    where the contract's feature says them
+    """
+    features = {modality: list(stage.feature_names) for modality, stage in pipeline.stages.items()}
+    params = {modality: plan.contract.modalities[modality].feature.params for modality in features}
+    bands = {modality: one["bands_hz"] for modality, one in params.items() if "bands_hz" in one}
+    return {"features": features, "bands": bands}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what estimates depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("numpy", "scipy", "torch", "pylsl", "mne", "pyxdf"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    pylsl = sys.modules.get("pylsl")
+    if pylsl is not None:
+        found["liblsl"] = str(pylsl.library_version())
+    return found
+
+
+def write_session(folder: Path, session: Mapping[str, Any]) -> None:
+    """Write ``session.yaml``. Raises OutputError."""
+    path = folder / "session.yaml"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            yaml.safe_dump(dict(session), file, sort_keys=False, allow_unicode=True, width=100)
+    except OSError as problem:
+        raise OutputError(f"{path}: cannot be created: {problem.strerror}") from None

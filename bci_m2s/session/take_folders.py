@@ -1,0 +1,111 @@
+"""Where takes of a session go: the first into the session's folder, later ones into folders inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bci_m2s.errors import OutputError
+from bci_m2s.session.setup import build
+from bci_m2s.types import StreamInfo
+
+if TYPE_CHECKING:
+    from bci_m2s.recording.recorder import Recorder
+
+SESSIONS = Path("sessions")  # under the current folder, for recordings that were given no folder
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where a take's results go. session : what ``session.yaml`` in it holds; recorder : None where raw
+    samples are not kept; warning : of a disk that is nearly full
+    """
+
+    path: Path
+    session: Mapping[str, Any]
+    recorder: Recorder | None
+    warning: str = ""
+
+    def abandon(self) -> None:
+        """For a take that never comes: its recording is an empty one."""
+        if self.recorder is not None:
+            self.recorder.close()
+
+
+class Folders:
+    """Makes the folders of a session's takes; one thread at a time.
+
+    Parameters
+    ----------
+    root : of the session; None: one under ``SESSIONS``, made when it is needed
+    name : part of that one's name
+    session : description of the session
+    infos : streams that will be recorded
+    clock : local clock
+
+    Attributes
+    ----------
+    made : how many there are
+    """
+
+    def __init__(
+        self,
+        root: Path | None,
+        name: str,
+        session: Mapping[str, Any],
+        infos: Sequence[StreamInfo],
+        clock: Callable[[], float],
+    ) -> None:
+        self._root, self._name = root, name
+        self._session, self._infos, self._clock = session, infos, clock
+        self.made = 0
+
+    def first(self, record: bool) -> Folder | None:
+        """The session's own folder, made and empty; None where it has none. Raises OutputError."""
+        return self._open(self._root, record) if self._root is not None else None
+
+    def next(self) -> Folder:
+        """A folder for another take, which is recorded. Raises OutputError: cannot be made, disk full."""
+        return self._open(build.make_folder(self._next_path()), record=True)
+
+    def _open(self, path: Path, record: bool) -> Folder:
+        recorder, warning = None, ""
+        if record:
+            recorder, warning = build.make_recorder(path, self._infos, self._clock)
+        begun_utc = datetime.now(UTC).isoformat(timespec="seconds")
+        session = {**self._session, "take": self.made + 1, "begun_utc": begun_utc}
+        folder = Folder(path, session, recorder, warning)
+        try:
+            build.write_session(path, session)
+        except OutputError:
+            folder.abandon()
+            raise
+        self.made += 1
+        return folder
+
+    def _next_path(self) -> Path:
+        if self._root is None:
+            self._root = _new_root(self._name)
+        if self.made or _in_use(self._root):  # a first try may have failed in it
+            return _unused(self._root, "take-{}", max(2, self.made + 1))
+        return self._root
+
+
+def _new_root(name: str) -> Path:
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H%M%S")
+    first = SESSIONS / f"{stamp}-{name}"
+    return first if not _in_use(first) else _unused(SESSIONS, f"{stamp}-{name}-{{}}", 2)
+
+
+def _unused(root: Path, pattern: str, number: int) -> Path:
+    """The first of numbered folders that holds nothing."""
+    while _in_use(path := root / pattern.format(number)):
+        number += 1
+    return path
+
+
+def _in_use(path: Path) -> bool:
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))

@@ -1,0 +1,281 @@
+"""A session as a row of takes: runs of an engine over the same opened sources, one after another.
+
+A recording has to begin like a session does, with filters that start and a baseline that is told, or it
+could not be verified. So switching it on ends the run and begins another one; the inlets keep what comes
+meanwhile. Switching it off only lets go of the files.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bci_m2s.engine.engine import Engine
+from bci_m2s.engine.history import History
+from bci_m2s.errors import CommandError, OutputError
+from bci_m2s.pipeline.baseline_file import save_baseline
+from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Connected
+from bci_m2s.session.take_folders import Folder, Folders
+from bci_m2s.sinks import Sink
+from bci_m2s.types import StreamInfo
+
+if TYPE_CHECKING:
+    from bci_m2s.engine.evidence import Evidence
+
+SWITCH_S = 4.5  # longest that the operator waits for a take to begin
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all takes of a session have in common.
+
+    session : its description; outlets : open; tell : says a line to the operator
+    """
+
+    plan: build.Plan
+    predictor: build.Predictor
+    connected: Connected
+    session: Mapping[str, Any]
+    outlets: Sequence[Sink]
+    evidence: Evidence | None
+    tell: Callable[[str], None]
+
+    @property
+    def infos(self) -> dict[str, StreamInfo]:
+        """Streams by modality."""
+        return {modality: source.info for modality, source in self.connected.sources.items()}
+
+
+@dataclass(slots=True, eq=False)
+class Take:
+    """One run. number : how many takes with a folder there were; folder : None while nothing is kept."""
+
+    number: int
+    folder: Folder | None
+    pipeline: Pipeline
+    engine: Engine
+    files: Sequence[Sink]
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether raw samples are being kept now."""
+        return self.folder is not None and self.folder.recorder is not None
+
+
+class Takes:
+    """Makes a session's takes, and the next one when the operator switches the recording on.
+
+    One thread (the session's) calls ``first``, ``began``, ``finished``, ``next`` and ``end``; ``record_on``
+    and ``record_off`` are called by others.
+
+    Parameters
+    ----------
+    shared : what all takes have in common
+    root : folder of the session's results; None: see ``Folders``
+
+    Attributes
+    ----------
+    now : the take that runs, or ran last
+    ended : why the session ended, "" while it runs
+    takes_commands : whether somebody hands commands on; told in status reports
+    """
+
+    def __init__(self, shared: Shared, root: Path | None) -> None:
+        self._shared, clock = shared, shared.connected.clock
+        self._begun_s = clock()
+        infos = list(shared.infos.values())
+        self._folders = Folders(root, shared.plan.path.stem, shared.session, infos, clock)
+        self._history: History | None = None  # of the whole session
+        self._command = threading.Lock()  # one command at a time
+        self._files = threading.Lock()  # a folder is closed once: by a command or by the end of its take
+        self._change = threading.Condition()  # guards what follows
+        self._wanted: Folder | None = None  # of the next take, until that is made
+        self._running: Take | None = None
+        self._stopped = False
+        self.ended, self.takes_commands = "", False
+        self.now: Take
+
+    # ---- for the session ----
+
+    @property
+    def is_switching(self) -> bool:
+        """Whether another take is wanted."""
+        return self._wanted is not None
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self._shared.plan.contract.name
+
+    def describe(self) -> str:
+        """A line about the take that begins."""
+        folder = self.now.folder
+        return f"take {self.now.number}: " + (f"recording into {folder.path}" if folder else "not recorded")
+
+    def first(self, pipeline: Pipeline, record: bool) -> Take:
+        """The first take, not started; it writes into `root` where there is one. Raises OutputError."""
+        self.now = self._make(pipeline, self._folders.first(record))
+        return self.now
+
+    def began(self) -> None:
+        """The newest take runs."""
+        with self._change:
+            self._running = self.now
+            self._change.notify_all()
+            if self._stopped:  # was asked for while the takes changed
+                self.now.engine.request_stop()
+
+    def finished(self) -> Path | None:
+        """The take's engine has finished: complete its folder, which is returned. Raises OutputError."""
+        return self._close_folder(self.now)
+
+    def next(self) -> Take | None:
+        """Another take where one is wanted; the one before is finished. It adopts the person's baseline."""
+        with self._change:
+            folder = None if self._stopped else self._wanted
+        if folder is None:
+            return None
+        shared = self._shared
+        pipeline = build.make_pipeline(shared.plan, shared.predictor, shared.infos, shared.connected.clock)
+        for modality, stage in self.now.pipeline.stages.items():
+            statistics, again = stage.normaliser.statistics(), pipeline.stages[modality]
+            if statistics is not None:
+                again.adopt_baseline(*statistics)
+            elif (stage.baseline[0], again.baseline[0]) == ("collecting", "waiting"):
+                again.start_baseline()  # its marker has come already
+        self.now = self._make(pipeline, folder)
+        with self._change:
+            self._wanted = None
+        return self.now
+
+    def end(self, reason: str) -> None:
+        """No take follows; whoever waits for one is told the reason. The first reason stands."""
+        with self._change:
+            folder, self._wanted = self._wanted, None
+            self.ended = self.ended or reason
+            self._change.notify_all()
+        if folder is not None:
+            folder.abandon()
+
+    def about(self) -> dict[str, Any]:
+        """What status reports say of all this."""
+        take = self.now
+        folder = take.folder
+        return {
+            "take": {"number": take.number, "folder": folder.path.name if folder is not None else None},
+            "ended": self.ended,
+            "commands": self.takes_commands and not self.ended,
+        }
+
+    # ---- for the operator, from any thread ----
+
+    def stop(self) -> None:
+        """End the session."""
+        with self._change:
+            self._stopped = True
+            self.now.engine.request_stop()
+
+    def record_on(self) -> str:
+        """Begin a take that is recorded; returns a sentence about it.
+
+        Raises
+        ------
+        CommandError
+            It is recorded already, the session is ending, or estimates have failed.
+        OutputError
+            No folder can be made, or the disk is full.
+        """
+        with self._command:
+            take = self.now
+            self._refuse_to_record(take)
+            if self.is_switching:
+                raise CommandError("a recording is about to begin; see the terminal")
+            folder = self._folders.next()
+            with self._change:
+                too_late = bool(self.ended)
+                if not too_late:
+                    self._wanted = folder
+                    take.engine.request_stop()
+                    self._change.wait_for(
+                        lambda: bool(self.ended) or self._running not in (None, take), SWITCH_S
+                    )
+            if too_late:
+                folder.abandon()
+            self._refuse_to_record(take)
+            if self._running in (None, take):
+                raise CommandError(f"the recording has not begun after {SWITCH_S:g} s; see the terminal")
+        return f"recording into {folder.path}" + (f"; {folder.warning}" if folder.warning else "")
+
+    def _refuse_to_record(self, take: Take) -> None:
+        if self.ended:
+            raise CommandError(f"nothing is recorded: the session has ended ({self.ended})")
+        if take.is_recorded and take.folder is not None:
+            raise CommandError(f"recording already, into {take.folder.path}")
+        if problem := take.engine.inference_problem:
+            raise CommandError(f"a recording needs estimates, which failed: {problem}; restart the session")
+
+    def record_off(self) -> str:
+        """End the recording; estimates go on. Returns a sentence about it.
+
+        Raises
+        ------
+        CommandError
+            Nothing is being recorded, or the session is ending.
+        OutputError
+            The recording is closed, but not all of it could be written.
+        """
+        with self._command:
+            take = self.now
+            folder = take.folder
+            if folder is None or folder.recorder is None:
+                raise CommandError("nothing is being recorded")
+            try:
+                take.engine.stop_recording(take.files)
+            except OutputError:
+                with suppress(OutputError):  # the first one says more
+                    self._close_folder(take)
+                raise
+            self._close_folder(take)
+            samples = folder.recorder.state().samples_written
+        said = f"recording closed: {folder.path}, {samples} samples"
+        with suppress(OSError):  # the terminal may be gone
+            self._shared.tell(said)
+        return said
+
+    # ---- parts ----
+
+    def _make(self, pipeline: Pipeline, folder: Folder | None) -> Take:
+        shared, files = self._shared, list[Sink]()
+        recorder = None
+        if folder is not None:
+            recorder = folder.recorder
+            files = build.make_sinks(
+                shared.plan, folder.path, folder.session, outlet=False, recorder=recorder
+            )
+        engine = Engine(
+            pipeline,
+            shared.connected.sources,
+            [*shared.outlets, *files],
+            shared.connected.clock,
+            shared.connected.markers,
+            recorder=recorder,
+            evidence=shared.evidence,
+            about=self.about,
+            begun_s=self._begun_s,
+            history=self._history,
+        )
+        self._history = engine.history
+        return Take(self._folders.made, folder, pipeline, engine, files)
+
+    def _close_folder(self, take: Take) -> Path | None:
+        with self._files:
+            folder, take.folder = take.folder, None
+            if folder is not None:
+                save_baseline(folder.path / "baseline.json", take.pipeline, self.model)
+        return folder.path if folder is not None else None

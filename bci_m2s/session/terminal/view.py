@@ -1,0 +1,239 @@
+"""What a session shows on a terminal: live lines, and a summary at the end."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bci_m2s.colours import class_colour
+from bci_m2s.engine.health import Snapshot, StreamHealth
+from bci_m2s.engine.statistics import STAGES, Tally
+from bci_m2s.recording.disk import WARN_BELOW_S
+from bci_m2s.types import UNKNOWN, Estimate, Status
+
+if TYPE_CHECKING:
+    from bci_m2s.recording.recorder import RecorderState
+
+EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
+BAR = 24  # characters
+STYLES = {"ok": "dim", "warn": "yellow", "bad": "bold red"}
+
+
+class Terminal(Console):
+    """A console whose reader may go: the session goes on, and what is printed goes nowhere."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more; rich would end the process here."""
+        discard_output()
+
+
+def discard_output() -> None:
+    """Let nothing that is still printed fail: nobody reads it any more."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def make_console() -> Console:
+    """The terminal. Text is printed as it is: names from the network may hold anything.
+
+    Where the output goes to a file or pipe, lines are not broken.
+    """
+    console = Terminal(highlight=False, markup=False)
+    return console if console.is_terminal else Terminal(width=240, highlight=False, markup=False)
+
+
+def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str) -> RenderableType:
+    """The whole picture of this moment: one row a modality and head, one line a stream.
+
+    heads : class names of each head
+    """
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
+    for place in _places(snapshot):
+        for head, classes in heads.items():
+            estimate = snapshot.latest.get((place, head))
+            table.add_row(*_row(_subject(_maker(place, estimate), head, heads), estimate, classes))
+    lines = [Text(health_line(health), style=STYLES[health.state]) for health in snapshot.health]
+    if snapshot.recording is not None:
+        low = snapshot.recording.seconds_left < WARN_BELOW_S
+        style = STYLES["bad" if snapshot.recording.problem else "warn" if low else "ok"]
+        lines.append(Text(recording_line(snapshot.recording), style=style))
+    lines += [Text(problem, style="bold red") for problem in snapshot.problems]
+    return Group(table, *lines, Text(f"{snapshot.elapsed_s:6.1f} s   Ctrl-C ends", style="dim"))
+
+
+def _places(snapshot: Snapshot) -> list[str]:
+    """Keys of ``Snapshot.latest``: one line, or one a modality."""
+    return [""] if snapshot.chosen is not None else [health.modality for health in snapshot.health]
+
+
+def _maker(place: str, estimate: Estimate | None) -> str:
+    return place or (f"from {estimate.modality}" if estimate else "estimate")
+
+
+def _subject(modality: str, head: str, heads: Mapping[str, Sequence[str]]) -> str:
+    """What an estimate is of: the modality, with the head where there are several."""
+    return f"{modality} {head}" if len(heads) > 1 else modality
+
+
+def _row(subject: str, estimate: Estimate | None, classes: Sequence[str]) -> tuple[Text, ...]:
+    if estimate is None:
+        return (Text(subject), Text("waiting for the first window", style="dim"), Text(""), Text(""))
+    if estimate.status is not Status.OK:
+        return (
+            Text(subject),
+            Text("no estimate", style="yellow"),
+            Text(estimate.reason, style="yellow"),
+            Text(""),
+        )
+    number = estimate.class_index
+    bars = Text()
+    for place, (name, share) in enumerate(zip(classes, estimate.probabilities, strict=True)):
+        colour = class_colour(place)
+        bars.append(f"{name} ", style="bold" if place == number else "dim")
+        bars.append("█" * round(BAR * share / 2), style=colour)
+        bars.append(f" {share:.2f}  ", style="bold" if place == number else "dim")
+    label = Text(f"{estimate.label(classes).upper():<10} {estimate.confidence:.2f}", style="bold")
+    return (Text(subject), label, bars, Text(f"age {_ms(estimate.stamps.age_s)}", style="dim"))
+
+
+def plain_line(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> str:
+    """The same moment as one line, for logs and pipes. heads : class names of each head."""
+    said = []
+    for place in _places(snapshot):
+        for head, classes in heads.items():
+            estimate = snapshot.latest.get((place, head))
+            said.append(f"{_subject(_maker(place, estimate), head, heads)}: {_said(estimate, classes)}")
+    parts = [", ".join(said)] * bool(said) + [_plain_health(health) for health in snapshot.health]
+    recording = snapshot.recording
+    if recording is not None and (recording.problem or recording.seconds_left < WARN_BELOW_S):
+        parts.append(recording_line(recording))
+    return f"{snapshot.elapsed_s:6.1f} s  " + "  |  ".join([*parts, *snapshot.problems])
+
+
+def _bad_channels(health: StreamHealth, most: int = 3) -> str:
+    """Channels that are not good, by what is wrong with them: ", flat: FP1, FPZ, FP2 and 17 more"."""
+    by_state: dict[str, list[str]] = {}
+    for label, state in health.bad_channels.items():
+        by_state.setdefault(state, []).append(label)
+    said = ""
+    for state, labels in by_state.items():
+        more = f" and {len(labels) - most} more" if len(labels) > most else ""
+        said += f", {state}: {', '.join(labels[:most])}{more}"
+    return said
+
+
+def _plain_health(health: StreamHealth) -> str:
+    silence = f", {_last(health)}" if health.is_silent else ""
+    problem = f", {health.problem}" if health.problem else ""
+    return f"{health.modality} {_rate(health)}, lost {health.lost}{silence}{_bad_channels(health)}{problem}"
+
+
+def _said(estimate: Estimate | None, classes: Sequence[str]) -> str:
+    if estimate is None:
+        return "waiting for the first window"
+    if estimate.status is not Status.OK:
+        return f"no estimate: {estimate.reason}"
+    return f"{estimate.label(classes)} {estimate.confidence:.2f} (age {_ms(estimate.stamps.age_s)})"
+
+
+def health_line(health: StreamHealth) -> str:
+    """Rate, samples, loss and silence of a stream."""
+    counts = f"{health.samples} samples, lost {health.lost}"
+    line = f"{health.modality:<5} {health.name!r}: {_rate(health)}, {counts}, {_last(health)}"
+    line += _bad_channels(health)
+    return line + (f", {health.problem}" if health.problem else "")
+
+
+def recording_line(state: RecorderState) -> str:
+    """What the recorder has done, or what hinders it."""
+    size = f"{state.bytes_written / 1e6:.1f} MB, {state.samples_written} samples"
+    lost = f", {state.lost_samples} samples LOST" if state.lost_samples else ""
+    waiting = f"{state.waiting_bytes / 1e6:.1f} MB wait in memory"
+    trouble = f": {state.problem}, {waiting}" if state.problem else ""
+    if state.seconds_left < WARN_BELOW_S:  # false for NaN
+        trouble += f", disk full in about {state.seconds_left / 60:.0f} minutes"
+    return f"recording {state.path.name}: {size}{lost}{trouble}"
+
+
+def _last(health: StreamHealth) -> str:
+    if math.isnan(health.age_s):
+        return "nothing yet"
+    age = _ms(health.age_s) if health.age_s < 1 else f"{health.age_s:.1f} s"
+    return f"last {age} ago"
+
+
+def _rate(health: StreamHealth) -> str:
+    if not health.rate_hz:
+        return "irregular"
+    measured = "–" if math.isnan(health.measured_hz) else f"{health.measured_hz:.1f}"
+    return f"{measured} of {health.rate_hz:g} Hz"
+
+
+def _ms(seconds: float) -> str:
+    return "–" if math.isnan(seconds) else f"{1e3 * seconds:.1f} ms"
+
+
+def print_summary(
+    console: Console,
+    tally: Tally,
+    health: Sequence[StreamHealth],
+    skipped: int,
+    truth: Sequence[tuple[float, float, str]] = (),
+) -> None:
+    """The end of a session in figures. `truth`: spans (start, end, class) where the class is known."""
+    modalities = list(dict.fromkeys([one.modality for one in health] + [name for name, _ in tally.made]))
+    console.print("\nSummary", style="bold")
+    for modality in modalities:
+        for head in tally.heads:
+            _print_answers(console, tally, modality, head, truth)
+        for (name, status), count in tally.refused.items():
+            if name == modality:
+                words = "" if status in EXPECTED else f" (at last: {tally.reasons[modality, status]})"
+                console.print(f"  no estimate {count} times: {status.name.lower()}{words}")
+    for one in health:
+        console.print(f"samples from {one.name!r}: {one.samples} received, {one.lost} lost")
+    if skipped:
+        console.print(f"windows skipped because inference fell behind: {skipped}")
+    _print_durations(console, tally)
+
+
+def _print_answers(
+    console: Console, tally: Tally, modality: str, head: str, truth: Sequence[tuple[float, float, str]]
+) -> None:
+    classes, unknown = tally.heads[head], tally.labels[modality, head, UNKNOWN]
+    shares = [f"{name} {tally.labels[modality, head, name]}" for name in classes]
+    shares += [f"{UNKNOWN} {unknown}"] if unknown else []
+    subject = _subject(modality, head, tally.heads)
+    console.print(f"{subject}: {tally.made[modality, head]} estimates ({', '.join(shares)})")
+    if not any(label in classes for _, _, label in truth):  # the truth answers another question
+        return
+    right, judged = tally.agreement(truth, modality, head)
+    share = f"{right / judged:.2f}" if judged else "–"
+    console.print(
+        f"  agreement with the simulator's state: {share} "
+        f"({right} of {judged} windows inside a trial; chance {1 / len(classes):.2f})",
+    )
+
+
+def _print_durations(console: Console, tally: Tally) -> None:
+    rows = [(stage, tally.percentiles_ms(stage)) for stage in STAGES]
+    rows = [(stage, points) for stage, points in rows if not math.isnan(points[0])]
+    if not rows:
+        return
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), title="milliseconds", title_justify="left", title_style=""
+    )
+    for heading in ("stage", "p50", "p95", "p99"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage, points in rows:
+        table.add_row(stage, *(f"{value:.2f}" for value in points))
+    console.print(table)

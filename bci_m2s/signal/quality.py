@@ -1,0 +1,263 @@
+"""Is a stream what it says it is? The effective sampling rate, and what each channel's signal is worth.
+
+A channel is judged block by block, so nothing depends on chunks or on what comes later. Its state is the
+first of these that holds:
+
+* *lost*: a sample is NaN, infinite, beyond `limit`, or one of the device's loss codes (`sentinels`). Such
+  samples are missing.
+* *railed*: a sample reaches the converter's range (`rails`), or the signal moves and at least
+  `railed_share` of the block sits exactly at its largest and smallest value. The whole block is missing.
+* *flat*: a voltage that does not move. Extractors judge flat signals by themselves; this is for displays.
+* *noisy*: the root mean square of first differences, which stands for power at high frequencies, is more
+  than `noisy_ratio` times what is usual. Usual is the median of the good channels of the same unit where
+  four or more channels have it, else the channel's own median over the last good minute of the segment.
+  The whole block is missing.
+
+Differences and counts of extreme values are the simplest of the checks for bad channels and clipping that
+Bigdely-Shamlo et al. 2015 (PREP, Front. Neuroinform. 9:16) and Nolan et al. 2010 (FASTER, J. Neurosci.
+Methods 192) compare channels by; theirs look at whole recordings, these at what has come so far.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.signal.windows import Block
+from bci_m2s.types import BoolArray, FloatArray
+
+SPAN_S = 10.0  # the rate is measured over the newest so many seconds of a segment ...
+SHORTEST_S = 5.0  # ... once there are so many: jitter of stamps is then far below a percent
+DOUBTFUL = 0.01  # relative difference that is worth a warning
+WRONG = 0.05  # relative difference that makes features wrong: filters are designed for the nominal rate
+
+
+@dataclass(frozen=True, slots=True)
+class RateVerdict:
+    """Effective rate (NaN while unknown) and what it means."""
+
+    effective_hz: float = float("nan")
+    doubtful: bool = False
+    wrong: bool = False
+
+    def describe(self, nominal_hz: float) -> str:
+        """In words."""
+        return f"effective rate {self.effective_hz:.4g} Hz, nominal {nominal_hz:g} Hz"
+
+
+class RateGuard:
+    """Compares samples with stamps, block by block. Depends on stamps alone, not on arrival.
+
+    Parameters
+    ----------
+    nominal_hz : what the sender says, > 0
+    hop_s : length of a block
+    """
+
+    def __init__(self, nominal_hz: float, hop_s: float) -> None:
+        self._nominal_hz = nominal_hz
+        self._blocks: deque[tuple[int, float]] = deque(maxlen=max(2, round(SPAN_S / hop_s) + 1))
+
+    def push(self, block: Block) -> RateVerdict:
+        """Take the next block; the verdict on the newest ``SPAN_S`` seconds of its segment."""
+        if block.number == 0:
+            self._blocks.clear()
+        self._blocks.append((block.last_index, block.end_s))
+        (first_index, first_s), (last_index, last_s) = self._blocks[0], self._blocks[-1]
+        if (last_index - first_index) / self._nominal_hz < SHORTEST_S:
+            return RateVerdict()
+        span_s = last_s - first_s
+        effective_hz = (last_index - first_index) / span_s if span_s > 0 else float("inf")
+        off = abs(effective_hz / self._nominal_hz - 1)
+        return RateVerdict(effective_hz, off > DOUBTFUL, off > WRONG)
+
+
+GOOD, LOST, FLAT, RAILED, NOISY = range(5)
+STATES = ("good", "lost", "flat", "railed", "noisy")
+CAUSES = ("", "no samples", "", "railed", "noisy")  # what a reason calls samples that are missing
+_ORDER = ("no samples", "railed", "noisy", "flat")  # in which a reason names them
+
+LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
+COMPARABLE = 4  # channels of one unit that are judged by each other ...
+FEWEST_GOOD = 2  # ... while so many of them are good
+USUAL_S = 60.0  # a channel that is judged by itself: over so many good seconds ...
+LEARN_S = 2.0  # ... once there are so many
+TELL_AFTER_S = 1.0  # a state is told when it has lasted so long: blinks are no news
+TELL_EVERY_S = 5.0  # and a channel that flickers is told of at most so often
+
+
+class ChannelQuality:
+    """Judges each channel of a modality, block by block; see the module.
+
+    Parameters
+    ----------
+    labels, units : of the channels, in the contract's order
+    hop_s : length of a block
+    sentinels : exact values that mean loss; each also as float32 rounds it
+    limit : |x| above it is loss
+    railed_share : 0..1 of a block's samples at its extremes; 0 for off
+    rails : (low, high) of the converter in the channels' unit; at or beyond is railed
+    noisy_ratio : how many times the usual difference is noisy; 0 for off
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        units: Sequence[str],
+        hop_s: float,
+        *,
+        sentinels: Sequence[float] = (),
+        limit: float = LOSS_LIMIT,
+        railed_share: float = 0.0,
+        rails: tuple[float, float] | None = None,
+        noisy_ratio: float = 0.0,
+    ) -> None:
+        self.labels = tuple(labels)
+        self._limit, self._railed_share, self._rails = limit, railed_share, rails
+        self._noisy_ratio = noisy_ratio
+        self._sentinels = sorted({*map(float, sentinels), *(float(np.float32(x)) for x in sentinels)})
+        self._voltage = np.array([_is_voltage(unit) for unit in units])
+        folded = np.array([unit.strip().casefold() for unit in units])
+        groups = [np.flatnonzero(folded == unit) for unit in np.unique(folded)]
+        self._groups = [group for group in groups if len(group) >= COMPARABLE]
+        self._alone = [int(place) for group in groups if len(group) < COMPARABLE for place in group]
+        self._usual_n, self._learn_n = round(USUAL_S / hop_s), max(1, round(LEARN_S / hop_s))
+        self._tell_after, self._tell_every = max(1, int(TELL_AFTER_S / hop_s)), round(TELL_EVERY_S / hop_s)
+        n = len(labels)
+        self.states: NDArray[np.int8] = np.zeros(n, dtype=np.int8)  # of the newest block, in ``STATES``
+        self.causes = [CAUSES[LOST]] * n  # why samples of each channel were missing when last they were
+        self.events: list[tuple[str, dict[str, Any]]] = []  # since the caller last emptied this list
+        self._lasted = np.zeros(n, dtype=np.int64)  # blocks for which each state has held
+        self._told = np.zeros(n, dtype=np.int8)
+        self._told_ago = np.full(n, self._tell_every)
+        self._hidden_ago = np.full(n, 1 << 40)  # blocks since each channel was railed or noisy
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment: what is usual is learnt anew."""
+        self._usual = {place: _RunningMedian(self._usual_n) for place in self._alone}
+
+    def push(self, block: Block) -> BoolArray:
+        """Judge the next block; return which of its samples are missing, (n, channels)."""
+        samples = block.samples
+        with np.errstate(invalid="ignore"):  # NaN compares false, so it counts as missing
+            missing: BoolArray = ~(np.abs(samples) <= self._limit)
+        for code in self._sentinels:
+            missing |= samples == code
+        states = np.zeros(len(self.labels), dtype=np.int8)
+        flat = samples[-1] == samples[0]
+        if flat.any():
+            flat[flat] = (samples[:, flat] == samples[0, flat]).all(axis=0)
+            states[flat & self._voltage] = FLAT
+        if missing.any():
+            states[missing.any(axis=0)] = LOST
+        if self._railed_share or self._rails:
+            states[(states != LOST) & self._railed(samples, flat)] = RAILED
+        if self._noisy_ratio and len(samples) > 1:
+            states[self._noisy(samples, (states == GOOD) & ~flat)] = NOISY
+        hidden = states >= RAILED
+        if hidden.any():
+            missing[:, hidden] = True
+        self._hidden_ago = np.where(hidden, 0, self._hidden_ago + 1)
+        self._remember(states, block.last_index)
+        return missing
+
+    def hidden(self, blocks: int) -> str:
+        """Channels that were railed or noisy in the newest `blocks` blocks, in words; "" for none."""
+        recent = np.flatnonzero(self._hidden_ago < blocks).tolist()
+        return name_channels(self.labels, {place: self.causes[place] for place in recent})
+
+    def _railed(self, samples: FloatArray, flat: BoolArray) -> BoolArray:
+        high, low = samples.max(axis=0), samples.min(axis=0)
+        railed = np.zeros(len(high), dtype=bool)
+        if self._rails:
+            railed |= (low <= self._rails[0]) | (high >= self._rails[1])
+        if self._railed_share:
+            extreme = (samples == high) | (samples == low)
+            count = extreme.view(np.int8).sum(axis=0, dtype=np.int32)
+            railed |= ~flat & (count >= self._railed_share * len(samples))
+        return railed
+
+    def _noisy(self, samples: FloatArray, judged: BoolArray) -> BoolArray:
+        """Which of the judged channels, (channels,), are noisy."""
+        with np.errstate(invalid="ignore", over="ignore"):  # lost samples, which are not judged
+            steps = samples[1:] - samples[:-1]
+            power = np.einsum("nc,nc->c", steps, steps) / len(steps)
+        most = np.full(len(power), np.inf)
+        for group in self._groups:
+            good = power[group[judged[group]]]
+            if len(good) >= FEWEST_GOOD:
+                most[group] = _median(good)
+        for place, usual in self._usual.items():
+            if usual.n >= self._learn_n:
+                most[place] = usual.value
+        noisy: BoolArray = judged & (power > most * self._noisy_ratio**2)
+        for place, usual in self._usual.items():
+            if judged[place] and not noisy[place]:
+                usual.push(float(power[place]))
+        return noisy
+
+    def _remember(self, states: NDArray[np.int8], at_sample: int) -> None:
+        changed = states != self.states
+        self.states = states
+        self._lasted = np.where(changed, 1, self._lasted + 1)
+        self._told_ago += 1
+        if changed.any():
+            for place in np.flatnonzero(changed):
+                self.causes[place] = CAUSES[states[place]] or self.causes[place]
+        news = (states != self._told) & (self._lasted >= self._tell_after)
+        for place in np.flatnonzero(news & (self._told_ago >= self._tell_every)) if news.any() else ():
+            now, was = STATES[states[place]], STATES[self._told[place]]
+            message = f"channel {self.labels[place]} {now}" + (" again" if now == "good" else "")
+            fields = {"channel": self.labels[place], "state": now, "was": was, "at_sample": at_sample}
+            self.events.append((message, fields))
+            self._told[place], self._told_ago[place] = states[place], 0
+
+
+def name_channels(labels: Sequence[str], causes: dict[int, str], most: int = 4) -> str:
+    """Channels by what is wrong with them: "railed: Fp1; noisy: T7, T8". causes : by place in `labels`."""
+    named: dict[str, list[str]] = {}
+    for place, cause in causes.items():
+        named.setdefault(cause, []).append(labels[place])
+    return "; ".join(
+        f"{cause}: {', '.join(names[:most])}" + (", …" if len(names) > most else "")
+        for cause, names in sorted(named.items(), key=lambda item: _ORDER.index(item[0]))
+    )
+
+
+class _RunningMedian:
+    """The median of the newest `most` values, the lower of two middle ones."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._values, self._sorted = most, deque[float](), list[float]()
+
+    @property
+    def n(self) -> int:
+        return len(self._values)
+
+    @property
+    def value(self) -> float:
+        return self._sorted[(len(self._sorted) - 1) // 2]
+
+    def push(self, value: float) -> None:
+        self._values.append(value)
+        insort(self._sorted, value)
+        if len(self._values) > self._most:
+            del self._sorted[bisect_left(self._sorted, self._values.popleft())]
+
+
+def _median(values: FloatArray) -> float:
+    """Median without ``np.median``'s overhead, the lower of two middle values."""
+    middle = (len(values) - 1) // 2
+    return float(np.partition(values, middle)[middle])
+
+
+def _is_voltage(unit: str) -> bool:
+    folded = unit.strip().casefold().removesuffix("s")
+    return folded.endswith(("v", "volt"))

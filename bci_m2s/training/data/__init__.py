@@ -1,0 +1,1 @@
+"""From recordings to windows: sessions, features, splits, batches; no networks."""

@@ -1,0 +1,286 @@
+"""Sessions of step features: the one form in which training sees every data set.
+
+A session is one person's recording, row after row. Raw segments go through the code that runs live;
+features that a data set's owners distribute come as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.model.model_file import Contract, ModalityContract, WindowContract
+from bci_m2s.pipeline.stages import StepStage
+from bci_m2s.signal.normalise import NORMALISERS
+from bci_m2s.signal.windows import WindowAssembler, WindowShape
+from bci_m2s.training.datasets.layout import LabelledTrial, RawSegment, RawStream
+from bci_m2s.types import BoolArray, FloatArray
+
+SEGMENT_GAP_S = 1000.0  # between the time axes of two segments, so that no window spans both
+SMALLEST_SPREAD = 1e-3
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A labelled stretch of a session, from `start_s` to `stop_s`. labels : head → class index."""
+
+    name: str
+    start_s: float
+    stop_s: float
+    labels: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session of one person.
+
+    end_s : (n,) when each row's step ends; every row is one hop later, or a segment begins
+    values : modality → (n, F) float32, before normalisation, NaN where unknown
+    usable : modality → (n,) bool
+    """
+
+    subject: str
+    session: str
+    end_s: FloatArray
+    values: dict[str, Rows]
+    usable: dict[str, BoolArray]
+    trials: tuple[Trial, ...]
+
+    def key(self, trial: Trial) -> str:
+        """Name of a trial, unique over all people and sessions."""
+        return f"{self.subject}/{self.session}/{trial.name}"
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One segment's rows, on its own clock."""
+
+    end_s: FloatArray
+    values: dict[str, Rows]
+    usable: dict[str, BoolArray]
+
+
+def from_raw(segments: Sequence[RawSegment], contract: Contract) -> Session:
+    """Run the segments of a session through the live feature path.
+
+    Rows follow the first modality of the contract that a segment has; the other modalities' steps are
+    those that end nearest, at most half a hop away. Steps differ by no more than that in what they saw.
+
+    Raises
+    ------
+    RecordingError
+        There is nothing in the session.
+    ContractError
+        A stream does not fit its modality.
+    """
+    end_s: list[FloatArray] = []
+    values: dict[str, list[Rows]] = {name: [] for name in contract.modalities}
+    usable: dict[str, list[BoolArray]] = {name: [] for name in contract.modalities}
+    trials: list[Trial] = []
+    begin_s = 0.0
+    for segment in segments:
+        piece = _piece(segment, contract)
+        if not len(piece.end_s):
+            continue
+        shift_s = begin_s - piece.end_s[0]
+        end_s.append(piece.end_s + shift_s)
+        begin_s = float(end_s[-1][-1]) + SEGMENT_GAP_S
+        for name in contract.modalities:
+            values[name].append(piece.values[name])
+            usable[name].append(piece.usable[name])
+        trials += [
+            Trial(one.trial, one.start_s + shift_s, one.stop_s + shift_s, one.labels)
+            for one in segment.spans
+        ]
+    if not end_s:
+        who = f"{segments[0].subject}, session {segments[0].session}" if segments else "a session"
+        raise RecordingError(f"{who}: no segment is long enough for a step")
+    return Session(
+        segments[0].subject,
+        segments[0].session,
+        np.concatenate(end_s),
+        {name: np.concatenate(rows) for name, rows in values.items()},
+        {name: np.concatenate(rows) for name, rows in usable.items()},
+        tuple(trials),
+    )
+
+
+def _piece(segment: RawSegment, contract: Contract) -> _Piece:
+    window = contract.window
+    made = {
+        name: stream_steps(segment.streams[name], spec, window)
+        for name, spec in contract.modalities.items()
+        if name in segment.streams
+    }
+    end_s = next((ends for ends, _, _ in made.values() if len(ends)), np.empty(0))
+    values: dict[str, Rows] = {}
+    usable: dict[str, BoolArray] = {}
+    for name, spec in contract.modalities.items():
+        rows = np.full((len(end_s), spec.feature.n_features), np.nan, dtype=np.float32)
+        good = np.zeros(len(end_s), dtype=bool)
+        if name in made and len(made[name][0]) and len(end_s):
+            theirs, steps, fit = made[name]
+            nearest = _nearest(theirs, end_s)
+            close = np.abs(theirs[nearest] - end_s) <= window.hop_s / 2 + 1e-6
+            rows[close], good[close] = steps[nearest[close]], fit[nearest[close]]
+        values[name], usable[name] = rows, good
+    return _Piece(end_s, values, usable)
+
+
+def _nearest(times: FloatArray, wanted: FloatArray) -> NDArray[np.intp]:
+    """Index of the time nearest to each wanted one. times : ascending, at least one."""
+    right = np.clip(np.searchsorted(times, wanted), 1, max(1, len(times) - 1))
+    if len(times) == 1:
+        return np.zeros(len(wanted), dtype=np.intp)
+    left = right - 1
+    return np.where(wanted - times[left] <= times[right] - wanted, left, right)
+
+
+def stream_steps(
+    stream: RawStream, spec: ModalityContract, window: WindowContract
+) -> tuple[FloatArray, Rows, BoolArray]:
+    """Every step of a stream as the live path makes it: its end (n,), values (n, F), usable (n,)."""
+    shape = WindowShape(window.steps, window.step_s, window.hop_s)
+    stage = StepStage(spec, shape, stream.info)
+    judge = WindowAssembler("", shape, stage.extractor.settle_s, spec.max_missing)
+    ends, values, usable = [], [], []
+    for chunk in stream.chunks():
+        for block, step in stage.push(chunk):
+            if step is not None:
+                ends.append(block.end_s)
+                values.append(step.values.astype(np.float32))
+                usable.append(judge.usable(step, block))
+    rows = np.array(values, dtype=np.float32).reshape(len(values), spec.feature.n_features)
+    return np.array(ends), rows, np.array(usable, dtype=bool)
+
+
+def from_steps(trials: Iterable[LabelledTrial], step_s: float, modalities: dict[str, int]) -> list[Session]:
+    """Sessions of distributed features, one row a step; trials of a session must come together.
+
+    modalities : name → F; one that a trial does not have is NaN there
+    """
+    sessions = []
+    for (subject, session), group in groupby(trials, key=lambda trial: (trial.subject, trial.session)):
+        sessions.append(_joined(str(subject), str(session), list(group), step_s, modalities))
+    return sessions
+
+
+def _joined(
+    subject: str, session: str, group: list[LabelledTrial], step_s: float, modalities: dict[str, int]
+) -> Session:
+    end_s: list[FloatArray] = []
+    values: dict[str, list[Rows]] = {name: [] for name in modalities}
+    trials: list[Trial] = []
+    begin_s = 0.0
+    for one in group:
+        n = len(next(iter(one.steps.values())))
+        end_s.append(begin_s + step_s * np.arange(1.0, n + 1))
+        for name, n_features in modalities.items():
+            rows = one.steps.get(name)
+            values[name].append(
+                np.full((n, n_features), np.nan, np.float32) if rows is None else rows.astype(np.float32)
+            )
+        trials.append(Trial(str(one.trial), begin_s, begin_s + n * step_s, one.labels))
+        begin_s += n * step_s
+    joined = {name: np.concatenate(rows) for name, rows in values.items()}
+    usable = {name: np.asarray(~np.isnan(rows).all(axis=1)) for name, rows in joined.items()}
+    return Session(subject, session, np.concatenate(end_s), joined, usable, tuple(trials))
+
+
+def with_distributed(
+    session: Session, trials: Iterable[LabelledTrial], modality: str, step_s: float, hop_s: float
+) -> Session:
+    """A session of raw signals with the distributed steps of another modality put beside them.
+
+    A row takes the step that ends nearest to it in the same trial, at most half a hop away; rows between
+    two steps stay unknown. For data sets that distribute raw EEG but only features of the eyes.
+
+    Parameters
+    ----------
+    trials : of this person and session, by the same names
+    step_s : length of a distributed step; the first begins with its trial
+    """
+    rows = {str(one.trial): one.steps[modality] for one in trials if modality in one.steps}
+    values, usable = session.values[modality].copy(), session.usable[modality].copy()
+    for trial in session.trials:
+        if trial.name not in rows:
+            continue
+        inside = np.flatnonzero(
+            (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + hop_s / 2)
+        )
+        place = (session.end_s[inside] - trial.start_s) / step_s - 1
+        step = np.round(place).astype(np.intp)
+        known = (np.abs(place - step) * step_s <= hop_s / 2 + 1e-6) & (step >= 0)
+        known &= step < len(rows[trial.name])
+        values[inside[known]] = rows[trial.name][step[known]].astype(np.float32)
+        usable[inside[known]] = ~np.isnan(values[inside[known]]).all(axis=1)
+    return replace(
+        session,
+        values={**session.values, modality: values},
+        usable={**session.usable, modality: usable},
+    )
+
+
+def typical_spread(sessions: Sequence[Session], modality: str, keys: Collection[str]) -> FloatArray:
+    """Spread (F,) of a person's own features at rest: root of the mean variance before the first trial.
+
+    Where nothing was recorded before the first trial, the rows of its trials in `keys` serve.
+    """
+    variances = []
+    for one in sessions:
+        first_s = min((trial.start_s for trial in one.trials), default=np.inf)
+        good = one.usable[modality]
+        rest = good & (one.end_s < first_s)
+        if rest.sum() <= 2:
+            rest = good & _inside(one, keys)
+        rows = one.values[modality][rest].astype(np.float64)
+        if len(rows) > 1:
+            variances.append(known(np.nanvar, rows))
+    if not variances:
+        n_features = sessions[0].values[modality].shape[1] if sessions else 0
+        return np.ones(n_features)
+    spread = np.sqrt(known(np.nanmean, np.array(variances)))
+    return np.maximum(np.nan_to_num(spread, nan=1.0), SMALLEST_SPREAD)
+
+
+def _inside(session: Session, keys: Collection[str]) -> BoolArray:
+    """Rows (n,) whose step ends in one of these trials."""
+    mask = np.zeros(len(session.end_s), dtype=bool)
+    for trial in session.trials:
+        if session.key(trial) in keys:
+            mask |= (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + 1e-6)
+    return mask
+
+
+def known(statistic: Callable[..., FloatArray], rows: FloatArray) -> FloatArray:
+    """A NaN-ignoring statistic over rows; NaN, without a warning, where a column is all NaN."""
+    if not len(rows):
+        return np.full(rows.shape[1], np.nan)
+    empty = np.isnan(rows).all(axis=0)
+    result = statistic(np.where(empty, 0.0, rows), axis=0)
+    return np.where(empty, np.nan, result)
+
+
+def normalised(
+    session: Session, modality: str, spec: ModalityContract, window: WindowContract, spread: FloatArray
+) -> Rows:
+    """The session's rows (n, F) as the live normaliser makes them; NaN until it is ready."""
+    values, usable = session.values[modality].astype(np.float64), session.usable[modality]
+    normaliser = NORMALISERS[spec.normaliser.name](
+        spread, window.step_s, window.hop_s, **spec.normaliser.params
+    )
+    if spec.normaliser.name == "training":
+        return session.values[modality]
+    out = np.full(values.shape, np.nan, dtype=np.float32)
+    for row in range(len(values)):
+        if usable[row]:
+            normaliser.observe(values[row])
+        if normaliser.seconds_left == 0.0:
+            out[row] = normaliser.apply(values[row : row + 1])[0]
+    return out

@@ -1,0 +1,236 @@
+"""Windows of several modalities, cut from sessions; their standardisation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.model.model_file import Contract, WindowContract
+from bci_m2s.training.data.sessions import Rows, Session, Trial
+from bci_m2s.types import BoolArray, FloatArray
+
+SMALLEST_STD = 1e-6
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the numbers in a ``WindowSet`` stand for: all people, sessions and trials of a data set."""
+
+    subjects: tuple[str, ...]
+    sessions: tuple[str, ...]
+    trials: tuple[str, ...]
+
+    @staticmethod
+    def of(sessions: Sequence[Session]) -> Names:
+        """Every name once, in order of appearance."""
+        subjects = dict.fromkeys(one.subject for one in sessions)
+        names = dict.fromkeys(f"{one.subject}/{one.session}" for one in sessions)
+        trials = dict.fromkeys(one.key(trial) for one in sessions for trial in one.trials)
+        return Names(tuple(subjects), tuple(names), tuple(trials))
+
+
+@dataclass(frozen=True)
+class WindowSet:
+    """n windows.
+
+    features : modality → (n, T, F) float32, NaN where unknown
+    present : modality → (n,) bool, whether that modality may be used
+    labels : head → (n,) class index, -1 where the trial has no such label
+    subjects, sessions, trials : (n,) index into ``Names``
+    starts : (n,) row of the window's first step in its session
+    """
+
+    features: dict[str, Rows]
+    present: dict[str, BoolArray]
+    labels: dict[str, Indices]
+    subjects: Indices
+    sessions: Indices
+    trials: Indices
+    starts: Indices
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def take(self, chosen: NDArray[np.generic]) -> WindowSet:
+        """Some of the windows, by mask or by index."""
+        return WindowSet(
+            {name: rows[chosen] for name, rows in self.features.items()},
+            {name: rows[chosen] for name, rows in self.present.items()},
+            {name: rows[chosen] for name, rows in self.labels.items()},
+            self.subjects[chosen],
+            self.sessions[chosen],
+            self.trials[chosen],
+            self.starts[chosen],
+        )
+
+    def having(self, modalities: Collection[str], head: str = "") -> WindowSet:
+        """The windows in which all of these modalities may be used, and that have this label."""
+        mask = np.ones(len(self), dtype=bool)
+        for name in modalities:
+            mask &= self.present[name]
+        if head:
+            mask &= self.labels[head] >= 0
+        return self.take(mask)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """What standardises one modality. mean, std : (F,) of the training rows; spread : (F,) at rest."""
+
+    mean: FloatArray
+    std: FloatArray
+    spread: FloatArray
+
+
+def cut_windows(
+    sessions: Sequence[Session],
+    rows: Sequence[Mapping[str, Rows]],
+    keys: Collection[str],
+    contract: Contract,
+    names: Names,
+    *,
+    every_hops: int = 1,
+    straddling: bool = False,
+) -> WindowSet:
+    """Windows of T steps end to end from the trials in `keys`.
+
+    Parameters
+    ----------
+    rows : normalised values of each session, modality → (n, F)
+    every_hops : take every so many hops' window of a trial
+    straddling : windows may run over the end of a trial, as the released code cuts them: over the
+        trials' rows put end to end, one that starts at row i counts when rows i and i + T have the same
+        label, with the label of row i. Otherwise a window lies wholly inside its trial.
+    """
+    where = {name: {key: index for index, key in enumerate(part)} for name, part in vars(names).items()}
+    parts = []
+    for session, values in zip(sessions, rows, strict=True):
+        wanted = [trial for trial in session.trials if session.key(trial) in keys]
+        if not wanted:
+            continue
+        cut = _straddling if straddling else _inside
+        places, trials = cut(session, wanted, contract.window, every_hops)
+        parts.append(_window_set(session, values, places, trials, contract, where))
+    return _concatenated(parts, contract)
+
+
+def _inside(
+    session: Session, wanted: Sequence[Trial], window: WindowContract, every: int
+) -> tuple[Indices, list[Trial]]:
+    """Rows (m, T) of the windows inside each trial, and each window's trial."""
+    per_step = round(window.step_s / window.hop_s)
+    reach = (window.steps - 1) * per_step
+    offsets = np.arange(-reach, 1, per_step)
+    places, trials = [], []
+    for trial in wanted:
+        length_s = window.steps * window.step_s
+        inside = (session.end_s <= trial.stop_s + 1e-6) & (session.end_s - length_s >= trial.start_s - 1e-6)
+        last = np.flatnonzero(inside)
+        last = last[last >= reach][::every]
+        rows = last[:, None] + offsets
+        # rows that are not evenly spaced lie on both sides of a gap
+        spaced = np.abs(np.diff(session.end_s[rows], axis=1) - window.step_s) <= window.hop_s / 2
+        rows = rows[spaced.all(axis=1)]
+        places.append(rows)
+        trials += [trial] * len(rows)
+    return np.concatenate(places).astype(np.int64), trials
+
+
+def _straddling(
+    session: Session, wanted: Sequence[Trial], window: WindowContract, every: int
+) -> tuple[Indices, list[Trial]]:
+    rows: list[int] = []
+    owners: list[Trial] = []
+    for trial in wanted:
+        found = np.flatnonzero(
+            (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + 1e-6)
+        )
+        rows += found.tolist()
+        owners += [trial] * len(found)
+    steps = window.steps
+    starts = [i for i in range(0, len(rows) - steps, every) if owners[i].labels == owners[i + steps].labels]
+    order = np.array(rows, dtype=np.int64)
+    places = order[np.array(starts, dtype=np.int64)[:, None] + np.arange(steps)]
+    return places.reshape(-1, steps), [owners[i] for i in starts]
+
+
+def _window_set(
+    session: Session,
+    values: Mapping[str, Rows],
+    places: Indices,
+    trials: Sequence[Trial],
+    contract: Contract,
+    where: Mapping[str, Mapping[str, int]],
+) -> WindowSet:
+    features, present = {}, {}
+    for name, spec in contract.modalities.items():
+        missing = np.isnan(values[name]).mean(axis=1)
+        good = session.usable[name] & (missing <= spec.max_missing)
+        features[name] = values[name][places]
+        present[name] = np.asarray(good[places].all(axis=1))
+    n = len(places)
+    kept = np.any(list(present.values()), axis=0)
+    made = WindowSet(
+        features,
+        present,
+        {head: _numbers(trial.labels.get(head, -1) for trial in trials) for head in contract.heads},
+        np.full(n, where["subjects"][session.subject], dtype=np.int64),
+        np.full(n, where["sessions"][f"{session.subject}/{session.session}"], dtype=np.int64),
+        _numbers(where["trials"][session.key(trial)] for trial in trials),
+        places[:, 0] if n else np.empty(0, dtype=np.int64),
+    )
+    return made.take(kept)
+
+
+def _numbers(values: Iterable[int]) -> Indices:
+    return np.array(list(values), dtype=np.int64)
+
+
+def _concatenated(parts: Sequence[WindowSet], contract: Contract) -> WindowSet:
+    steps = contract.window.steps
+    none = np.empty(0, dtype=np.int64)
+
+    def joined(field: str, key: str, empty: Any) -> Any:
+        return np.concatenate([getattr(part, field)[key] for part in parts]) if parts else empty
+
+    def numbers(field: str) -> Indices:
+        return np.concatenate([getattr(part, field) for part in parts]) if parts else none
+
+    return WindowSet(
+        {
+            name: joined("features", name, np.empty((0, steps, spec.feature.n_features), np.float32))
+            for name, spec in contract.modalities.items()
+        },
+        {name: joined("present", name, np.empty(0, bool)) for name in contract.modalities},
+        {head: joined("labels", head, none) for head in contract.heads},
+        numbers("subjects"),
+        numbers("sessions"),
+        numbers("trials"),
+        numbers("starts"),
+    )
+
+
+def fit_scaler(training: WindowSet, modality: str, spread: FloatArray) -> Scaler:
+    """Mean and standard deviation of the training windows' rows."""
+    used = training.features[modality][training.present[modality]]
+    rows = used.reshape(-1, used.shape[-1]).astype(np.float64)
+    known = ~np.isnan(rows)
+    n = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, rows, 0.0).sum(axis=0) / n
+    std = np.sqrt(np.where(known, (rows - mean) ** 2, 0.0).sum(axis=0) / n)
+    std[std < SMALLEST_STD] = 1.0  # a feature that never varies says nothing, at any scale
+    return Scaler(mean, std, spread)
+
+
+def standardised(windows: WindowSet, scalers: Mapping[str, Scaler]) -> WindowSet:
+    """Windows as the network takes them: z-scored, unknown values at the training mean (0)."""
+    features = {
+        name: np.nan_to_num((rows - scalers[name].mean) / scalers[name].std, nan=0.0).astype(np.float32)
+        for name, rows in windows.features.items()
+    }
+    return replace(windows, features=features)

@@ -1,0 +1,1 @@
+"""Pre-training, classifiers, controls and calibration; what is learnt and how."""

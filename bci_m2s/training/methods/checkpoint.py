@@ -1,0 +1,105 @@
+"""Checkpoints of a training in progress: weights, optimiser moments and the losses so far.
+
+One safetensors file, replaced whole after each epoch, so that an interruption leaves the last good one.
+Random numbers need no place in it: every epoch draws from generators seeded by (seed, epoch).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bci_m2s.errors import ModelError
+from bci_m2s.files.tensor_file import read_tensors, strict_json, write_tensors
+
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training has come. rows : one dict of losses an epoch; about : what it was for."""
+
+    epoch: int
+    rows: list[dict[str, float]]
+    about: dict[str, Any]
+
+
+def save_checkpoint(
+    path: Path,
+    model: torch.nn.Module,
+    optimisers: Mapping[str, torch.optim.Optimizer],
+    progress: Progress,
+) -> None:
+    """Write or replace a checkpoint. Raises OutputError when it cannot be written."""
+    arrays = {f"model.{key}": _array(value) for key, value in model.state_dict().items()}
+    for name, optimiser in optimisers.items():
+        for number, state in optimiser.state_dict()["state"].items():
+            for key in ADAM_STATE:
+                arrays[f"{name}.{number}.{key}"] = _array(torch.as_tensor(state[key]))
+    texts = {
+        "progress": json.dumps({"epoch": progress.epoch, "rows": progress.rows, "about": progress.about})
+    }
+    write_tensors(path, arrays, texts, overwrite=True)
+
+
+def read_progress(path: Path) -> Progress:
+    """What a checkpoint says of itself. Raises ModelError when it is not one."""
+    texts = _texts(path)
+    return Progress(texts["epoch"], texts["rows"], texts["about"])
+
+
+def load_checkpoint(
+    path: Path, model: torch.nn.Module, optimisers: Mapping[str, torch.optim.Optimizer] | None = None
+) -> Progress:
+    """Put a checkpoint's weights into `model` and its moments into the optimisers.
+
+    Raises
+    ------
+    ModelError
+        It cannot be read or is of another model.
+    """
+    progress = read_progress(path)
+    _, arrays = read_tensors(path)
+    state = {
+        key.removeprefix("model."): torch.tensor(value)
+        for key, value in arrays.items()
+        if key.startswith("model.")
+    }
+    try:
+        model.load_state_dict(state)
+        for name, optimiser in (optimisers or {}).items():
+            _restore(optimiser, name, arrays)
+    except (RuntimeError, KeyError) as problem:
+        first = str(problem).splitlines()[0]
+        raise ModelError(f"{path}: is of another model: {first}") from None
+    return progress
+
+
+def _restore(optimiser: torch.optim.Optimizer, name: str, arrays: Mapping[str, Any]) -> None:
+    whole = optimiser.state_dict()
+    numbers = range(sum(len(group["params"]) for group in whole["param_groups"]))
+    whole["state"] = {
+        number: {key: torch.tensor(arrays[f"{name}.{number}.{key}"]) for key in ADAM_STATE}
+        for number in numbers
+        if f"{name}.{number}.step" in arrays
+    }
+    optimiser.load_state_dict(whole)
+
+
+def _array(value: torch.Tensor) -> Any:
+    return np.ascontiguousarray(value.detach().cpu().numpy())
+
+
+def _texts(path: Path) -> dict[str, Any]:
+    texts, _ = read_tensors(path)
+    try:
+        found = strict_json(texts["progress"])
+        return {"epoch": int(found["epoch"]), "rows": list(found["rows"]), "about": dict(found["about"])}
+    except (KeyError, ValueError, TypeError, OverflowError) as problem:
+        raise ModelError(f"{path}: is not a checkpoint of bci_m2s ({problem})") from None

@@ -1,0 +1,277 @@
+"""Classifiers on the labels of one modality; which epoch and which settings, by validation trials."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bci_m2s.errors import TrainingError
+from bci_m2s.networks.m2s import Classifier, SingleModality
+from bci_m2s.training.data.batches import batches_of
+from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.results.metrics import mean_over_subjects
+from bci_m2s.training.settings import FinetuneSettings
+
+SIZE = 1024  # windows in one pass without gradients
+
+
+@dataclass
+class Fitted:
+    """A modality's network after training, and how it was chosen.
+
+    score : balanced accuracy on validation windows, mean over people and heads
+    oracle : head → balanced accuracy of the epoch and settings that are best on test windows; None when
+        not asked
+    rows : one dict an epoch of the setting that was taken
+    """
+
+    network: SingleModality
+    score: float
+    epoch: int
+    learning_rate: float
+    weight_decay: float
+    oracle: dict[str, float] | None = None
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Windows of one modality as tensors. labels : head → (n,)."""
+
+    features: Tensor
+    labels: dict[str, Tensor]
+    subjects: np.ndarray
+
+    @staticmethod
+    def of(windows: WindowSet, modality: str) -> Part:
+        """Those windows in which the modality is present and that have a label."""
+        chosen = windows.having([modality])
+        labelled = np.any([rows >= 0 for rows in chosen.labels.values()], axis=0)
+        chosen = chosen.take(labelled)
+        return Part(
+            torch.from_numpy(np.ascontiguousarray(chosen.features[modality])),
+            {head: torch.from_numpy(rows) for head, rows in chosen.labels.items()},
+            chosen.subjects,
+        )
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def finetune(
+    network: SingleModality,
+    parts: Mapping[str, WindowSet],
+    modality: str,
+    settings: FinetuneSettings,
+    seed: int,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> Fitted:
+    """Train fresh classifiers on `modality` of the training windows; `network` itself is changed.
+
+    Raises
+    ------
+    TrainingError
+        No labelled training or validation windows, or too few for a batch.
+    """
+    data = {part: Part.of(windows, modality) for part, windows in parts.items()}
+    for part in ("train", "validation"):
+        if not len(data[part]):
+            raise TrainingError(f"{modality}: no labelled {part} window is left")
+    start = {key: value.clone() for key, value in network.state_dict().items()}
+    frozen = settings.freeze and not settings.frozen_dropout
+    network.eval()
+    seen = {part: _project(network, one.features) for part, one in data.items()} if frozen else None
+    grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
+    best: Fitted | None = None
+    best_state: dict[str, Tensor] = {}
+    oracle: dict[str, float] = {}
+    for rate, decay in grid if settings.select == "validation" else grid[:1]:
+        network.load_state_dict(start)
+        trial = _Trial(network, data, seen, settings, seed, rate, decay)
+        for epoch in range(settings.epochs):
+            row = trial.epoch(epoch)
+            for head, score in trial.tested.items():
+                oracle[head] = max(oracle.get(head, 0.0), score)
+            better = best is None or row["validation"] > best.score
+            if better if settings.select == "validation" else epoch + 1 == settings.epochs:
+                best = Fitted(network, row["validation"], epoch + 1, rate, decay)
+                best_state = {key: value.clone() for key, value in network.state_dict().items()}
+                best.rows = trial.rows
+            on_epoch()
+    assert best is not None  # there is at least one epoch
+    network.load_state_dict(best_state)
+    network.eval()
+    best.oracle = oracle if settings.oracle else None
+    return best
+
+
+class _Trial:
+    """One setting of the grid, epoch by epoch."""
+
+    def __init__(
+        self,
+        network: SingleModality,
+        data: Mapping[str, Part],
+        seen: Mapping[str, Tensor] | None,
+        settings: FinetuneSettings,
+        seed: int,
+        rate: float,
+        decay: float,
+    ) -> None:
+        self.network, self.data, self.seen, self.settings = network, data, seen, settings
+        self.seed, self.rate = seed, rate
+        self.rows: list[dict[str, float]] = []
+        self.tested: dict[str, float] = {}  # by head, after the newest epoch; only for the oracle
+        self.weights = {
+            head: class_weights(
+                data["train"].labels[head], cast(Classifier, one).out.out_features, settings.class_weight
+            )
+            for head, one in network.heads.items()
+        }
+        torch.manual_seed(seed + 2)
+        reset(network.heads)
+        network.requires_grad_(not settings.freeze)
+        network.heads.requires_grad_(True)
+        chosen = [
+            parameter
+            for parameter in network.parameters()
+            if parameter.requires_grad or settings.frozen_in_optimiser
+        ]
+        self.optimiser = torch.optim.Adam(chosen, lr=rate, weight_decay=decay, fused=True)
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """Train one epoch; its mean loss and the scores after it."""
+        settings, train = self.settings, self.data["train"]
+        torch.manual_seed((self.seed + 1) * 7919 + number)
+        generator = torch.Generator().manual_seed((self.seed + 1) * 7919 + number)
+        self._training_mode()
+        batches = batches_of(np.arange(len(train)), settings.batch, settings.last_batch, generator)
+        if not batches:
+            raise TrainingError(f"{len(train)} windows make no batch of {settings.batch}: lower batch")
+        total = 0.0
+        for i, batch in enumerate(batches):
+            done = (number + i / len(batches)) / settings.epochs
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate * (1 + math.cos(math.pi * done)) / 2
+            loss = self._loss(batch)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            total += float(loss.detach())
+        self.network.eval()
+        row = {
+            "epoch": float(number + 1),
+            "loss": total / len(batches),
+            "validation": float(np.mean(list(self.scores("validation").values()))),
+        }
+        if settings.oracle:
+            self.tested = self.scores("test")
+        if self.tested:
+            row["test"] = float(np.mean(list(self.tested.values())))
+        self.rows.append(row)
+        return row
+
+    def _training_mode(self) -> None:
+        self.network.train()
+        if self.settings.freeze and not self.settings.frozen_dropout:
+            self.network.encoder.eval()
+            self.network.projection.eval()
+
+    def _loss(self, batch: Tensor) -> Tensor:
+        train = self.data["train"]
+        if self.seen is not None:
+            projected = self.seen["train"][batch]
+        else:
+            with torch.set_grad_enabled(not self.settings.freeze):
+                projected = self.network.project(train.features[batch])
+        losses = []
+        for head, classifier in self.network.heads.items():
+            labels = train.labels[head][batch]
+            if (labels >= 0).any():
+                losses.append(
+                    functional.cross_entropy(
+                        classifier(projected),
+                        labels,
+                        self.weights[head],
+                        ignore_index=-1,
+                        label_smoothing=self.settings.label_smoothing,
+                    )
+                )
+        return torch.stack(losses).sum() if losses else projected.sum() * 0.0
+
+    @torch.no_grad()
+    def scores(self, part: str) -> dict[str, float]:
+        """Balanced accuracy, mean over people, of every head that has labels in this part."""
+        data = self.data[part]
+        if not len(data):
+            return {}
+        projected = self.seen[part] if self.seen is not None else _project(self.network, data.features)
+        scores = {}
+        for head, classifier in self.network.heads.items():
+            labels = data.labels[head].numpy()
+            there = labels >= 0
+            if there.any():
+                logits = classifier(projected)
+                guesses = logits.argmax(dim=1).numpy()
+                scores[head] = mean_over_subjects(
+                    labels[there], guesses[there], data.subjects[there], logits.shape[1]
+                )
+        return scores
+
+
+def class_weights(labels: Tensor, n_classes: int, kind: str) -> Tensor | None:
+    """Weights (classes,) that give every class that occurs the same total; None for "none"."""
+    if kind == "none":
+        return None
+    counts = torch.bincount(labels[labels >= 0], minlength=n_classes).float()
+    there = counts > 0
+    return torch.where(there, counts.sum() / (there.sum() * counts.clamp(min=1)), 0.0)
+
+
+def reset(module: nn.Module) -> None:
+    """Give every layer of a module new random weights (torch's global generator)."""
+    for layer in module.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()  # type: ignore[operator]
+
+
+@torch.no_grad()
+def _project(network: SingleModality, features: Tensor) -> Tensor:
+    """Projections (n, P) of windows, SIZE at a time."""
+    network.eval()
+    return torch.cat([network.project(part) for part in features.split(SIZE)])
+
+
+def project(network: SingleModality, features: np.ndarray) -> np.ndarray:
+    """Projections (n, P) of standardised windows (n, T, F), float64."""
+    projected = _project(network, torch.from_numpy(np.ascontiguousarray(features)))
+    return projected.double().numpy()
+
+
+@torch.no_grad()
+def head_logits(network: SingleModality, features: np.ndarray) -> dict[str, np.ndarray]:
+    """Logits (n, classes) of every head, float64."""
+    projected = _project(network, torch.from_numpy(np.ascontiguousarray(features)))
+    return {head: classifier(projected).double().numpy() for head, classifier in network.heads.items()}
+
+
+def fewer_labels(windows: WindowSet, head: str, trials_per_class: int, seed: int) -> WindowSet:
+    """Labels of so many random trials of each class, whosever, are kept, the others become -1; 0: all."""
+    if not trials_per_class:
+        return windows
+    generator = np.random.default_rng(seed)
+    kept: list[int] = []
+    for label in np.unique(windows.labels[head][windows.labels[head] >= 0]):
+        trials = np.unique(windows.trials[windows.labels[head] == label])
+        kept += generator.permutation(trials)[:trials_per_class].tolist()
+    there = np.isin(windows.trials, kept)
+    labels = {name: np.where(there, rows, -1) for name, rows in windows.labels.items()}
+    return replace(windows, labels=labels)

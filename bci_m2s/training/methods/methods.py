@@ -1,0 +1,119 @@
+"""Ways to train a classifier for each modality of a split: the method itself, and its controls.
+
+pretrained   encoders as pre-trained, frozen; classifiers on labels
+random       the same with encoders as initialised: what pre-training has to beat
+supervised   encoders as initialised, trained with the classifier on labels
+permuted     as pretrained, with the training labels shuffled between trials: must be at chance
+linear       logistic regression on the same windows, flattened
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from bci_m2s.errors import TrainingError
+from bci_m2s.training.data.prepare import UnitData
+from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods.finetune import Fitted, fewer_labels, finetune
+from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks
+from bci_m2s.training.results.metrics import mean_over_subjects
+from bci_m2s.training.settings import FinetuneSettings
+
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse penalties of the linear model, chosen on validation
+Parts = Mapping[str, WindowSet]
+
+
+def fit_modalities(
+    job: Job,
+    data: UnitData,
+    networks: Networks,
+    settings: FinetuneSettings,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> dict[str, Fitted]:
+    """Train a classifier on each modality's labels; `networks` are changed."""
+    parts = labelled_parts(job, data, settings)
+    return {
+        name: finetune(network, parts, name, settings, job.seed, on_epoch)
+        for name, network in networks.items()
+    }
+
+
+def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict[str, WindowSet]:
+    """The parts of a split, with no more labelled training trials than the settings allow."""
+    head = job.contract.first_head
+    train = fewer_labels(data.parts["train"], head, settings.trials_per_class, job.seed)
+    return {**data.parts, "train": train}
+
+
+def fit_control(
+    method: str, job: Job, data: UnitData, pretrained: Callable[[], Networks], settings: FinetuneSettings
+) -> dict[str, Fitted]:
+    """Train "random", "supervised" or "permuted". Raises TrainingError for another method."""
+    if method == "random":
+        return fit_modalities(job, data, fresh_networks(job), replace_in(settings, freeze=True))
+    if method == "supervised":
+        return fit_modalities(job, data, fresh_networks(job), replace_in(settings, freeze=False))
+    if method == "permuted":
+        shuffled = {part: permuted_labels(windows, job.seed) for part, windows in data.parts.items()}
+        shuffled["test"] = data.parts["test"]
+        return fit_modalities(job, replace(data, parts=shuffled), pretrained(), settings)
+    raise TrainingError(f"control {method!r} is unknown")
+
+
+def replace_in(settings: FinetuneSettings, **changes: object) -> FinetuneSettings:
+    """The settings with some changed."""
+    return settings.model_copy(update=changes)
+
+
+def permuted_labels(windows: WindowSet, seed: int) -> WindowSet:
+    """The windows with their labels exchanged between trials: all windows of a trial stay alike."""
+    trials, first = np.unique(windows.trials, return_index=True)
+    order = np.random.default_rng(seed).permutation(len(trials))
+    place = np.searchsorted(trials, windows.trials)
+    labels = {head: rows[first][order][place] for head, rows in windows.labels.items()}
+    return replace(windows, labels=labels)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fitted logistic regression on some modalities. inverse_penalty : as chosen on validation."""
+
+    modalities: tuple[str, ...]
+    model: LogisticRegression
+    inverse_penalty: float
+
+    def predict(self, windows: WindowSet) -> NDArray[np.int64]:
+        """Class indices (n,)."""
+        found: NDArray[np.int64] = self.model.predict(flat(windows, self.modalities))
+        return found
+
+
+def flat(windows: WindowSet, modalities: tuple[str, ...]) -> NDArray[np.float32]:
+    """Windows of some modalities side by side, (n, T·F)."""
+    parts = [windows.features[name].reshape(len(windows), -1) for name in modalities]
+    return np.concatenate(parts, axis=1)
+
+
+def fit_linear(parts: Parts, modalities: tuple[str, ...], head: str) -> Linear:
+    """Logistic regression with the penalty that is best on validation windows."""
+    chosen = {part: windows.having(modalities, head) for part, windows in parts.items()}
+    train, validation = chosen["train"], chosen["validation"]
+    if not len(train) or not len(validation):
+        raise TrainingError(f"linear model: no labelled windows with {' and '.join(modalities)}")
+    n_classes = int(max(part.labels[head].max(initial=0) for part in chosen.values())) + 1
+    best: tuple[float, Linear] | None = None
+    for strength in STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
+        fitted = Linear(modalities, model.fit(flat(train, modalities), train.labels[head]), strength)
+        score = mean_over_subjects(
+            validation.labels[head], fitted.predict(validation), validation.subjects, n_classes
+        )
+        if best is None or score > best[0]:
+            best = (score, fitted)
+    assert best is not None
+    return best[1]

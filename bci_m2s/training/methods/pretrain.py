@@ -1,0 +1,272 @@
+"""Pre-training on pairs of windows without labels.
+
+Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134, Algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bci_m2s.errors import ModelError, TrainingError
+from bci_m2s.model.model_file import Contract, modality_network
+from bci_m2s.networks.m2s import SingleModality
+from bci_m2s.networks.pretraining import PairModel
+from bci_m2s.training.data.batches import epoch_batches
+from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods.checkpoint import Progress, load_checkpoint, save_checkpoint
+from bci_m2s.training.methods.losses import fit_club, pair_terms, total_loss
+from bci_m2s.training.settings import PretrainSettings, recorded
+
+Networks = dict[str, SingleModality]
+OnEpoch = Callable[[int, dict[str, float]], None]
+OnBatch = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pre-training: what to train on, how, from which seed."""
+
+    contract: Contract
+    pair: tuple[str, str]
+    settings: PretrainSettings
+    seed: int
+    device: torch.device
+
+
+def fresh_networks(job: Job) -> Networks:
+    """Every modality's network with the random weights that belong to the job's seed."""
+    torch.manual_seed(job.seed)
+    networks: dict[str, Any] = {name: modality_network(job.contract, name) for name in job.pair}
+    if job.settings.layers_start == "copies":
+        for network in networks.values():
+            first = network.encoder.layers[0].state_dict()
+            for layer in network.encoder.layers[1:]:
+                layer.load_state_dict(first)
+    return networks
+
+
+def pair_model(job: Job, networks: Networks) -> PairModel:
+    """The networks and what only pre-training needs, from the job's seed."""
+    torch.manual_seed(job.seed + 1)
+    sizes = [job.contract.modalities[name].feature.n_features for name in job.pair]
+    first, second = (networks[name] for name in job.pair)
+    return PairModel(
+        first,
+        second,
+        (sizes[0], sizes[1]),
+        predictions=job.settings.predictions,
+        context=job.settings.context,
+        club_hidden=job.settings.club_hidden,
+        causal_only=job.settings.causal_only,
+    )
+
+
+def pretrain(
+    job: Job,
+    training: WindowSet,
+    validation: WindowSet,
+    path: Path,
+    *,
+    on_epoch: OnEpoch = lambda _epoch, _row: None,
+    on_batch: OnBatch = lambda: None,
+) -> tuple[Networks, list[dict[str, float]]]:
+    """Train until the last epoch, from the checkpoint at `path` where there is one.
+
+    Parameters
+    ----------
+    training, validation : standardised windows; only those that have both modalities are used
+    path : of the checkpoint, written before the first epoch and after each
+    on_epoch : called after each epoch with its number from 1 and its mean losses
+    on_batch : called after each batch
+
+    Returns
+    -------
+    The networks (on the CPU) and one row of losses an epoch.
+
+    Raises
+    ------
+    TrainingError
+        No pairs, a loss that is not finite, or CLUB ran away. The last good checkpoint is kept.
+    """
+    settings = job.settings
+    training, validation = training.having(job.pair), validation.having(job.pair)
+    if len(training) < 2:
+        raise TrainingError(f"{len(training)} windows have both {' and '.join(job.pair)}: too few pairs")
+    networks = fresh_networks(job)
+    model = pair_model(job, networks).to(job.device)
+    optimisers = make_optimisers(model, settings)
+    rows: list[dict[str, float]] = []
+    done = 0
+    about = {"seed": job.seed, "pair": list(job.pair), "settings": recorded(settings)}
+    if path.exists():
+        progress = load_checkpoint(path, model, optimisers)
+        if progress.about != about:
+            raise ModelError(f"{path}: was made with other settings; choose another folder")
+        rows, done = progress.rows, progress.epoch
+    else:  # so that there is a checkpoint whatever happens in the first epoch
+        save_checkpoint(path, model, optimisers, Progress(0, rows, about))
+    run = torch.compile(model) if settings.compile and job.device.type == "cuda" else model
+    pairs = _tensors(training, job)
+    for epoch in range(done, settings.epochs):
+        begun = time.monotonic()
+        # every epoch has generators of its own, so that a resumed run draws what a whole one would
+        torch.manual_seed(_epoch_seed(job.seed, epoch))
+        generator = torch.Generator().manual_seed(_epoch_seed(job.seed, epoch))
+        model.train()
+        batches = epoch_batches(training, settings.sampler, settings.batch, settings.last_batch, generator)
+        means = _Means()
+        for number, batch in enumerate(batches):
+            _set_rate(optimisers["main"], settings, epoch + number / len(batches))
+            means.add(_step(model, run, optimisers, settings, [part[batch] for part in pairs], generator))
+            on_batch()
+        row = {"epoch": float(epoch + 1), "learning_rate": optimisers["main"].param_groups[0]["lr"]}
+        row |= means.row() | _validate(model, job, validation)
+        row["seconds"] = round(time.monotonic() - begun, 3)
+        _check(row, settings)
+        rows.append(row)
+        save_checkpoint(path, model, optimisers, Progress(epoch + 1, rows, about))
+        on_epoch(epoch + 1, row)
+    return {name: network.cpu().eval() for name, network in networks.items()}, rows
+
+
+def load_pretrained(job: Job, path: Path) -> Networks:
+    """The networks of a finished pre-training; classifiers are fresh. Raises ModelError."""
+    networks = fresh_networks(job)
+    progress = load_checkpoint(path, pair_model(job, networks))
+    if progress.epoch < job.settings.epochs:
+        raise ModelError(
+            f"{path}: pre-training stopped after epoch {progress.epoch} of {job.settings.epochs}; "
+            "go on with pretrain --resume"
+        )
+    return {name: network.eval() for name, network in networks.items()}
+
+
+def make_optimisers(model: PairModel, settings: PretrainSettings) -> dict[str, torch.optim.Optimizer]:
+    """One for the encoders and what goes with them, one for CLUB's own fit."""
+    return {
+        "main": torch.optim.Adam(
+            model.main_parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        ),
+        "club": torch.optim.Adam(model.club_parameters(), lr=settings.club_learning_rate, fused=True),
+    }
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return (seed + 1) * 1_000_003 + epoch
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, settings: PretrainSettings, done: float) -> None:
+    """Cosine from the learning rate to 0 over all epochs, step by step."""
+    rate = settings.learning_rate * (1 + math.cos(math.pi * done / settings.epochs)) / 2
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def _tensors(windows: WindowSet, job: Job) -> list[Tensor]:
+    first, second = (windows.features[name] for name in job.pair)
+    numbers = (first, second, windows.trials, windows.starts)
+    return [torch.from_numpy(np.ascontiguousarray(part)) for part in numbers]
+
+
+def _step(
+    model: PairModel,
+    run: Any,
+    optimisers: dict[str, torch.optim.Optimizer],
+    settings: PretrainSettings,
+    batch: list[Tensor],
+    generator: torch.Generator,
+) -> dict[str, float]:
+    device = model.logit_scale.device
+    x_a, x_b, trials, starts = (part.to(device, non_blocking=True) for part in batch)
+    with torch.autocast(device.type, torch.bfloat16, enabled=_half(settings, device)):
+        a, b = run(x_a, x_b)
+    a, b = a.float(), b.float()  # losses and CLUB stay in float32
+    row = {}
+    if settings.loss.weights.club:
+        row["club_fit"] = fit_club(model, a, b, optimisers["club"], settings.club_inner_steps)
+    terms = pair_terms(model, a, b, settings.loss, trials=trials, starts=starts, generator=generator)
+    loss = total_loss(terms, settings.loss)
+    optimisers["main"].zero_grad()
+    loss.backward()
+    optimisers["main"].step()
+    model.limit_logit_scale(settings.loss.max_logit_scale)
+    row |= {"total": float(loss.detach())} | {name: float(term.detach()) for name, term in terms.items()}
+    row["logit_scale"] = float(model.logit_scale.detach().exp())
+    return row
+
+
+def _half(settings: PretrainSettings, device: torch.device) -> bool:
+    return settings.precision == "bf16" and device.type == "cuda"
+
+
+def _validate(model: PairModel, job: Job, validation: WindowSet) -> dict[str, float]:
+    """Mean losses of the validation pairs, dropout off, in batches drawn alike in every epoch."""
+    if len(validation) < 2:
+        return {}
+    settings = job.settings
+    generator = torch.Generator().manual_seed(0)
+    pairs = _tensors(validation, job)
+    means = _Means()
+    model.eval()
+    with torch.no_grad():
+        for batch in epoch_batches(validation, settings.sampler, settings.batch, "merge", generator):
+            x_a, x_b, trials, starts = (part[batch].to(job.device) for part in pairs)
+            a, b = model(x_a, x_b)
+            terms = pair_terms(
+                model, a, b, settings.loss, trials=trials, starts=starts, generator=generator
+            )
+            means.add({f"validation_{name}": float(term) for name, term in terms.items()})
+            means.add({"validation_matched": _matched(model, a.er, b.er)})
+    return means.row()
+
+
+def _matched(model: PairModel, er_a: Tensor, er_b: Tensor) -> float:
+    """Share of windows whose own partner is the nearest of the batch."""
+    unit_a, unit_b = (
+        torch.nn.functional.normalize(projection(er), dim=-1, eps=1e-6)
+        for projection, er in ((model.a.projection, er_a), (model.b.projection, er_b))
+    )
+    nearest = (unit_a @ unit_b.T).argmax(dim=1)
+    return float((nearest == torch.arange(len(nearest), device=nearest.device)).float().mean())
+
+
+def _check(row: dict[str, float], settings: PretrainSettings) -> None:
+    bad = [name for name, value in row.items() if not math.isfinite(value)]
+    if bad:
+        raise TrainingError(f"epoch {row['epoch']:.0f}: {bad[0]} is not finite: lower learning_rate")
+    club = settings.loss.weights.club * (
+        max(0.0, row.get("club_a", 0.0)) + max(0.0, row.get("club_b", 0.0))
+    )
+    if settings.club_limit is not None and club > settings.club_limit:
+        raise TrainingError(
+            f"epoch {row['epoch']:.0f}: the weighted CLUB terms average {club:.3g}, above club_limit "
+            f"{settings.club_limit:g}: raise club_learning_rate, or lower loss.weights.club"
+        )
+
+
+class _Means:
+    """Running means by name."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def row(self) -> dict[str, float]:
+        return {name: total / self._counts[name] for name, total in self._sums.items()}

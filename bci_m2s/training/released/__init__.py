@@ -1,0 +1,1 @@
+"""The authors' released checkpoints as models of this project."""

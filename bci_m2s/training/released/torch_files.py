@@ -1,0 +1,125 @@
+"""State dicts from files of ``torch.save``, read without running anything that a file asks for.
+
+Such a file is a zip archive with a pickle in it. Before torch sees it, the archive's sizes are held
+against the file's own and the pickle is scanned, not run, for the names that it asks for: only those
+that tensors need are let through. Then torch reads it with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bci_m2s.errors import ModelError
+from bci_m2s.files.tensor_file import one_line, read_bytes, shown
+
+MAX_PICKLE_BYTES = 2**22
+MAX_MEMBERS = 10_000
+# All that a state dict's pickle has to name; storages come as torch.FloatStorage and the like.
+TENSOR_GLOBALS = (
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+    *(f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long")),
+)
+OTHER_WAYS = ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")
+NUMBER_TYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64)
+
+State = dict[str, torch.Tensor]
+
+
+def read_torch_file(path: Path) -> dict[str, State]:
+    """Return the state dicts of a file by name; one that is not inside another has the name "".
+
+    Tensors are dense, on the CPU and of float32, float64, float16, bfloat16 or int64.
+
+    Raises
+    ------
+    ModelError
+        In one line with the path: missing, not a file, too large, truncated, damaged, not a file of
+        ``torch.save``, or it holds or asks for anything but tensors by name.
+    """
+    raw = read_bytes(path)
+    if not raw:
+        raise ModelError(f"{path}: the file is empty")
+    stored = _check_archive(path, raw)
+    try:
+        found = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except Exception as problem:  # a damaged file can fail in torch in any way; it is no bug of ours
+        raise ModelError(f"{path}: truncated or damaged: {_first_line(problem)}") from None
+    if not isinstance(found, dict) or not found:
+        raise ModelError(f"{path}: holds {type(found).__name__}, expected tensors by name")
+    nested = all(isinstance(part, dict) for part in found.values())
+    parts = {str(name): part for name, part in found.items()} if nested else {"": found}
+    for part in parts.values():
+        for name, tensor in part.items():
+            _check_tensor(path, name, tensor)
+    _check_storages(path, parts, stored)
+    return {name: dict(part) for name, part in parts.items()}
+
+
+def _check_archive(path: Path, raw: bytes) -> int:
+    """Refuse what would allocate or run more than tensors need; returns the bytes of all storages."""
+    if not raw.startswith(b"PK\x03\x04"):
+        what = (
+            "a bare pickle, or torch.save's format before 1.6" if raw[:1] == b"\x80" else "something else"
+        )
+        raise ModelError(f"{path}: this is {what}; expected a file of torch.save (a zip archive)")
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            members = archive.infolist()
+            size = sum(member.file_size for member in members)
+            if size > len(raw) or len(members) > MAX_MEMBERS:
+                raise ModelError(f"{path}: a compressed archive, which torch.save never writes")
+            pickles = [member for member in members if member.filename.endswith("data.pkl")]
+            if len(pickles) != 1:
+                raise ModelError(f"{path}: a zip archive with {len(pickles)} data.pkl, expected one")
+            if pickles[0].file_size > MAX_PICKLE_BYTES:
+                raise ModelError(f"{path}: a pickle of {pickles[0].file_size} bytes, too many for tensors")
+            _check_pickle(path, archive.read(pickles[0]))
+            return sum(member.file_size for member in members if "/data/" in member.filename)
+    except ModelError:
+        raise
+    except Exception as problem:  # zipfile lets many kinds through for damaged archives
+        raise ModelError(f"{path}: truncated or damaged: {_first_line(problem)}") from None
+
+
+def _check_pickle(path: Path, pickle: bytes) -> None:
+    """Refuse a pickle that asks for more than tensors need. It is scanned, not run."""
+    for code, argument, _place in pickletools.genops(pickle):
+        if code.name in OTHER_WAYS:
+            raise ModelError(f"{path}: refused: its pickle names things by {code.name}, tensors never do")
+        if code.name == "GLOBAL" and argument not in TENSOR_GLOBALS:
+            asked = shown(str(argument).replace(" ", "."))
+            raise ModelError(f"{path}: refused: its pickle asks for {asked}, which tensors never need")
+
+
+def _check_tensor(path: Path, name: object, tensor: Any) -> None:
+    where = f"{path}: {shown(name)}"
+    if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+        raise ModelError(f"{where}: got {type(tensor).__name__}, expected a tensor under a name")
+    dense = tensor.layout is torch.strided and tensor.device.type == "cpu"
+    if not dense or tensor.dtype not in NUMBER_TYPES:
+        raise ModelError(f"{where}: got {tensor.dtype}, expected dense float or int64 numbers")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise ModelError(f"{where}: repeats its numbers over shape {one_line(tuple(tensor.shape))}")
+
+
+def _check_storages(path: Path, parts: dict[str, State], stored: int) -> None:
+    """A tensor that claims more than the file has is given memory that nobody has written."""
+    storages = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+        for part in parts.values()
+        for tensor in part.values()
+    }
+    if sum(storages.values()) > stored:
+        raise ModelError(f"{path}: damaged: its tensors claim more numbers than it holds")
+
+
+def _first_line(problem: Exception) -> str:
+    return one_line(str(problem).splitlines()[0] if str(problem) else type(problem).__name__)

@@ -1,0 +1,1 @@
+"""From model files to figures: evaluation, metrics, tables, curves."""

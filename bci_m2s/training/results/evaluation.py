@@ -1,0 +1,226 @@
+"""The four directions of a pair, their controls, and what they come to over people and seeds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from bci_m2s.model.predictor import Predictor, load_model
+from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods.finetune import Fitted, head_logits
+from bci_m2s.training.methods.methods import fit_linear
+from bci_m2s.training.methods.model_files import CROSSED, OWN, crossed_networks, own_networks
+from bci_m2s.training.results.metrics import figures, kappa, macro_f1
+
+FUSED = "both"
+Probabilities = Callable[[str, NDArray[np.float32]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One method in one direction on one split's test windows.
+
+    trained_on, tested_on : modalities; "both" where the probabilities of both are averaged
+    figures : see ``metrics.figures``, by the subjects' names
+    oracle : balanced accuracy of the epoch and settings that are best on test; None when not asked
+    """
+
+    method: str
+    trained_on: str
+    tested_on: str
+    head: str
+    split: str
+    seed: int
+    figures: dict[str, Any]
+    oracle: float | None = None
+
+    @property
+    def direction(self) -> str:
+        """For people: "eeg → eye"."""
+        return f"{self.trained_on} → {self.tested_on}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which test windows a result belongs to."""
+
+    split: str
+    seed: int
+    head: str
+    n_classes: int
+    subjects: tuple[str, ...]
+
+
+def judge(
+    place: Place,
+    method: str,
+    trained_on: str,
+    tested_on: str,
+    windows: WindowSet,
+    guesses: NDArray[np.int64],
+    oracle: float | None = None,
+) -> Result:
+    """Figures of some guesses."""
+    found = figures(windows.labels[place.head], guesses, windows.subjects, place.n_classes)
+    found["by_subject"] = {place.subjects[i]: value for i, value in found["by_subject"].items()}
+    return Result(method, trained_on, tested_on, place.head, place.split, place.seed, found, oracle)
+
+
+def judge_files(
+    place: Place, folder: Path, pair: tuple[str, str], test: WindowSet, oracles: Mapping[str, float | None]
+) -> list[Result]:
+    """The four directions and the average of both, by the model files that would run live.
+
+    A direction without a test window is left out, here and in the functions below.
+    """
+    own, crossed = load_model(folder / OWN, "cpu", None), load_model(folder / CROSSED, "cpu", None)
+    results = []
+    for name, other in (pair, pair[::-1]):
+        windows = test.having([name], place.head)
+        if not len(windows):
+            continue
+        for predictor, source in ((own, name), (crossed, other)):
+            guesses = _probabilities(predictor, place.head)(name, windows.features[name]).argmax(axis=1)
+            oracle = oracles.get(name) if source == name else None
+            results.append(judge(place, "pretrained", source, name, windows, guesses, oracle))
+    results += _fused(place, "pretrained", pair, test, _probabilities(own, place.head))
+    return results
+
+
+def _probabilities(predictor: Predictor, head: str) -> Probabilities:
+    return lambda modality, features: predictor.predict_proba(modality, features, head)
+
+
+def judge_fitted(
+    place: Place,
+    method: str,
+    fitted: Mapping[str, Fitted],
+    test: WindowSet,
+    *,
+    shared: bool,
+    unlabelled: WindowSet | None = None,
+) -> list[Result]:
+    """The directions of networks that are not kept in files.
+
+    shared : the encoders were not changed by the labels, so that classifiers can be exchanged
+    unlabelled : training windows that an exchanged classifier is centred on, see ``taught``
+    """
+    pair = tuple(fitted)
+    own = own_networks(fitted)
+    networks = [(own, pair, pair)]
+    if shared:
+        networks.append((crossed_networks(fitted, unlabelled), pair[::-1], pair))
+    results = []
+    for found, sources, targets in networks:
+        for source, target in zip(sources, targets, strict=True):
+            windows = test.having([target], place.head)
+            if not len(windows):
+                continue
+            logits = head_logits(found[target], windows.features[target])[place.head]
+            results.append(judge(place, method, source, target, windows, logits.argmax(axis=1)))
+
+    def probabilities(modality: str, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        logits = head_logits(own[modality], features)[place.head]
+        return np.asarray(softmax(logits, axis=1))
+
+    results += _fused(place, method, (pair[0], pair[1]), test, probabilities)
+    return results
+
+
+def _fused(
+    place: Place, method: str, pair: tuple[str, str], test: WindowSet, probabilities: Probabilities
+) -> list[Result]:
+    windows = test.having(pair, place.head)
+    if not len(windows):
+        return []
+    mean = sum(probabilities(name, windows.features[name]) for name in pair)
+    return [judge(place, method, FUSED, FUSED, windows, np.asarray(mean).argmax(axis=1))]
+
+
+def judge_linear(place: Place, parts: Mapping[str, WindowSet], pair: tuple[str, str]) -> list[Result]:
+    """Logistic regression on each modality and on both side by side."""
+    results = []
+    for modalities in ((pair[0],), (pair[1],), pair):
+        windows = parts["test"].having(modalities, place.head)
+        if not len(windows):
+            continue
+        model = fit_linear(parts, modalities, place.head)
+        name = modalities[0] if len(modalities) == 1 else FUSED
+        results.append(judge(place, "linear", name, name, windows, model.predict(windows)))
+    return results
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One line of the table.
+
+    mean, sd : balanced accuracy, mean over people (each the mean of its seeds) and spread over them
+    seeds_sd : spread of the seeds' means
+    kappa, f1 : of all windows of all splits, mean over seeds
+    support : windows of each class, of one seed; confusion : summed over splits and seeds
+    oracle : mean over splits and seeds of what picking on test gives; None when not asked
+    """
+
+    method: str
+    direction: str
+    head: str
+    mean: float
+    sd: float
+    seeds_sd: float
+    kappa: float
+    f1: float
+    people: int
+    seeds: int
+    support: list[int]
+    confusion: list[list[int]]
+    oracle: float | None
+
+
+def summarise(results: Iterable[Result]) -> list[Summary]:
+    """One summary for each method, direction and head, in order of appearance."""
+    groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
+    for one in results:
+        groups[one.head, one.method, one.direction].append(one)
+    return [_summary(group) for group in groups.values()]
+
+
+def _summary(group: list[Result]) -> Summary:
+    people: dict[tuple[str, str], list[float]] = defaultdict(list)
+    by_seed: dict[int, list[Result]] = defaultdict(list)
+    for one in group:
+        by_seed[one.seed].append(one)
+        for subject, value in one.figures["by_subject"].items():
+            # within sessions every session of a person counts by itself; across people there is one
+            people[subject, one.split].append(value)
+    counts = {
+        seed: sum(np.asarray(one.figures["confusion"]) for one in found) for seed, found in by_seed.items()
+    }
+    seed_means = [
+        np.mean([value for one in found for value in one.figures["by_subject"].values()])
+        for found in by_seed.values()
+    ]
+    means = [float(np.mean(values)) for values in people.values()]
+    oracles = [one.oracle for one in group if one.oracle is not None]
+    first = group[0]
+    return Summary(
+        method=first.method,
+        direction=first.direction,
+        head=first.head,
+        mean=float(np.mean(means)),
+        sd=float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
+        seeds_sd=float(np.std(seed_means, ddof=1)) if len(seed_means) > 1 else 0.0,
+        kappa=float(np.mean([kappa(np.asarray(one)) for one in counts.values()])),
+        f1=float(np.mean([macro_f1(np.asarray(one)) for one in counts.values()])),
+        people=len({subject for subject, _ in people}),
+        seeds=len(by_seed),
+        support=np.asarray(next(iter(counts.values()))).sum(axis=1).tolist(),
+        confusion=np.asarray(sum(counts.values())).tolist(),
+        oracle=float(np.mean(oracles)) if oracles else None,
+    )

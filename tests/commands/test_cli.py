@@ -1,0 +1,294 @@
+"""The commands as a user types them, in processes of their own."""
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pylsl
+import pytest
+import yaml
+from support.model_files import small_tensors
+from support.small_sessions import contract
+
+from bci_m2s.model.model_file import save_model
+from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+
+LIMIT_S = 60.0
+COMMAND = [sys.executable, "-m", "bci_m2s"]
+
+
+def bci(*arguments, **options):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+        **options,
+    )
+
+
+def refused(*arguments, **options):
+    """Run a command that must be refused: status 2, one line, no traceback."""
+    done = bci(*arguments, **options)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a small model and a pipeline over the simulator's Muse-like cap."""
+    folder = tmp_path_factory.mktemp("home")
+    made = contract()
+    save_model(folder / "small.safetensors", made, small_tensors(made))
+    pipeline = {
+        "model": "small.safetensors",
+        "streams": {"eeg": {"name": "Simulated EEG", "type": "EEG"}},
+        "markers": {"name": "Simulated markers", "type": "Markers"},
+        "outlet": {"name": f"test-{os.getpid()}"},
+    }
+    (folder / "live.yaml").write_text(yaml.safe_dump(pipeline))
+    return folder
+
+
+def simulated(**spec):
+    settings = {"montage": "muse", "eeg_rate_hz": 256.0, "rest_s": 3.0, "trial_s": 6.0, "pause_s": 1.0}
+    return SenderProcess(SenderSpec(simulated=settings, streams=("eeg", "markers"), wait_s=LIMIT_S, **spec))
+
+
+def rows_of(folder):
+    with (folder / "estimates.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_help_and_version():
+    for arguments in (["--help"], ["run", "--help"], ["replay", "--help"], ["simulate", "--help"]):
+        done = bci(*arguments)
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
+    assert "--remote" in bci("panel", "--help").stdout
+    assert bci("--version").stdout.startswith("bci_m2s 0.")
+
+
+def test_run_on_a_live_stream(home, tmp_path):
+    out = tmp_path / "out"
+    with simulated():
+        done = bci("run", home / "live.yaml", "--headless", "--duration", 11, "--output", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "trained on simulated data" in done.stdout
+    assert "Summary" in done.stdout
+    rows = rows_of(out)
+    good = [row for row in rows if row["status"] == "ok"]
+    assert len(good) >= 5
+    assert all(0 < float(row["age_ms"]) < 5000 for row in good)
+    assert {row["modality"] for row in rows} == {"eeg"}
+    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    kinds = [event["kind"] for event in events]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "stopped"
+    assert {"baseline_complete", "marker"} <= set(kinds)
+    session = yaml.safe_load((out / "session.yaml").read_text())
+    assert session["streams"]["eeg"]["labels"] == ["TP9", "AF7", "AF8", "TP10"]
+    assert session["model"]["simulated"] is True
+    assert session["versions"]["liblsl"]
+    baseline = json.loads((out / "baseline.json").read_text())
+    assert len(baseline["modalities"]["eeg"]["mean"]) == 20
+    # the same person again, without a rest
+    with simulated():
+        done = bci("run", home / "live.yaml", "--duration", 8.5, "--baseline", out / "baseline.json")
+    assert done.returncode == 0, done.stderr
+    assert "baseline of eeg taken" in done.stdout
+    # and never over an earlier session
+    with simulated():
+        assert "nothing is overwritten" in refused("run", home / "live.yaml", "--output", out)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_session_cleanly(home, tmp_path, kind):
+    out = tmp_path / "out"
+    with simulated():
+        child = subprocess.Popen(
+            [*COMMAND, "run", str(home / "live.yaml"), "--output", str(out)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        limit = time.monotonic() + LIMIT_S
+        while not (out / "estimates.csv").is_file() or not rows_of(out):
+            assert time.monotonic() < limit
+            assert child.poll() is None
+            time.sleep(0.05)
+        child.send_signal(kind)
+        begun = time.monotonic()
+        text, _ = child.communicate(timeout=LIMIT_S)
+        assert time.monotonic() - begun < 5
+    assert child.returncode == 0
+    assert "Summary" in text
+    assert '"stopped"' in (out / "events.jsonl").read_text()
+
+
+def test_a_stream_that_does_not_fit_is_refused_with_every_difference(home):
+    settings = {"montage": ["TP9", "AF7", "Cz"], "eeg_rate_hz": 100.0}
+    with SenderProcess(SenderSpec(simulated=settings, streams=("eeg", "markers"))):
+        message = refused("run", home / "live.yaml")
+    assert "rate_hz: got 100, expected a regular rate from 128 to 2048 Hz" in message
+    assert "channels: got no 'AF8', 'TP10'" in message
+
+
+def test_a_stream_can_be_named_by_its_source_id(home, tmp_path):
+    """Whatever name the pipeline asks for: the person at the screen has chosen."""
+    text = (home / "live.yaml").read_text().replace("name: Simulated EEG", "name: another cap")
+    (home / "pinned.yaml").write_text(text)
+    out = tmp_path / "out"
+    with simulated() as sender:
+        pin = f"eeg={sender.infos[0].source_id}"
+        options = ["--duration", 2, "--output", out, "--no-record", "--headless"]
+        done = bci("run", home / "pinned.yaml", "--stream", pin, *options)
+        assert done.returncode == 0, done.stderr
+        source = yaml.safe_load((out / "session.yaml").read_text())["streams"]["eeg"]["source_id"]
+        assert source == sender.infos[0].source_id
+    for wrong, words in (
+        (["eeg"], "got 'eeg', expected MODALITY=SOURCE_ID"),
+        (["eeg=a", "--stream", "eeg=b"], "each modality once"),
+        (["eg=a"], "the pipeline has none; nearest: 'eeg'"),
+    ):
+        assert words in refused("run", home / "pinned.yaml", "--stream", *wrong)
+
+
+def test_a_stream_inside_the_engine_cannot_be_named(home):
+    streams = {"eeg": {"source": "simulated", "stream": "eeg", "montage": "muse"}}
+    (home / "inside.yaml").write_text(yaml.safe_dump({"model": "small.safetensors", "streams": streams}))
+    message = refused("run", home / "inside.yaml", "--stream", "eeg=x")
+    assert "source: got 'simulated', expected 'lsl'" in message
+
+
+def test_a_theme_that_there_is_not():
+    assert "--theme: got 'drak'; nearest: 'dark'" in refused("panel", "--theme", "drak")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_a_session_opens_a_panel_where_there_is_a_display_and_ctrl_c_closes_both(home, tmp_path):
+    (home / "shown.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "model": "small.safetensors",
+                "streams": {"eeg": {"source": "simulated", "stream": "eeg", "montage": "muse"}},
+                "outlet": {"name": f"shown-{os.getpid()}"},
+            }
+        )
+    )
+    command = [*COMMAND, "run", str(home / "shown.yaml"), "--output", str(tmp_path / "out")]
+    terminal = tmp_path / "terminal"
+    with terminal.open("w") as output:
+        child = subprocess.Popen(command, stdout=output, env={**os.environ, "DISPLAY": ":none"})
+    limit = time.monotonic() + LIMIT_S
+    while "no estimate" not in terminal.read_text():
+        assert time.monotonic() < limit
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(LIMIT_S) == 0
+    said = terminal.read_text()
+    assert "panel opened; --headless for none" in said
+    session_id = yaml.safe_load((tmp_path / "out" / "session.yaml").read_text())["session_id"]
+    assert not processes_of(session_id)
+
+
+def processes_of(session_id):
+    """Processes whose command line holds this session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if session_id.encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
+
+
+def test_no_stream_is_told_after_the_wait(home, tmp_path):
+    text = (home / "live.yaml").read_text().replace("name: Simulated EEG", "name: nobody\n    wait_s: 1.5")
+    (home / "absent.yaml").write_text(text)
+    out = tmp_path / "never"
+    message = refused("run", home / "absent.yaml", "--output", out)
+    assert "no stream with name 'nobody', type 'EEG' came within 1.5 s" in message
+
+
+def test_streams_lists_what_is_there_and_what_fits(home):
+    settings = {"montage": "muse", "eeg_rate_hz": 256.0}
+    with SenderProcess(SenderSpec(simulated=settings)):
+        done = bci("streams", "--model", home / "small.safetensors", env={**os.environ, "COLUMNS": "400"})
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert "fits" in lines[0]
+    assert any("Simulated EEG" in line and "256 Hz" in line and "fits eeg" in line for line in lines)
+    assert any("Simulated eye tracker" in line and "fits eye" in line for line in lines)
+    assert any("Simulated markers" in line and "irregular" in line for line in lines)
+
+
+def test_names_from_the_network_are_printed_as_they_are():
+    name = "[bold]cap[/bold] [/x]"
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "EEG", 1, 100, "float32", "markup"))
+    done = bci("streams")
+    assert done.returncode == 0, done.stderr
+    assert name in done.stdout
+    del outlet
+
+
+def test_streams_with_nobody_there():
+    done = bci("streams", "--wait", "0.5")
+    assert done.returncode == 0
+    assert "no LSL stream on the network" in done.stdout
+
+
+def test_check(home):
+    done = bci("check", home / "live.yaml")
+    assert done.returncode == 0
+    assert "4 channels in microvolts, 128–2048 Hz" in done.stdout
+    assert done.stdout.rstrip().endswith("ok")
+
+
+def test_bad_files_are_one_line(home, tmp_path):
+    text = (home / "live.yaml").read_text()
+    pickle = tmp_path / "m.safetensors"
+    pickle.write_bytes(b"\x80\x04\x95" + b"x" * 100)
+    cases = {
+        "nearest: 'streams'": text.replace("streams:", "stream:"),
+        "nearest: 'eeg'": text.replace("eeg:", "eeg2:"),
+        "no such file": text.replace("small.safetensors", "missing.safetensors"),
+        "pickle": text.replace("small.safetensors", str(pickle)),
+    }
+    for words, content in cases.items():
+        (home / "bad.yaml").write_text(content)
+        assert words in refused("check", home / "bad.yaml")
+    assert "no such file" in refused("check", tmp_path / "none.yaml")
+    assert "no such file" in refused("run", "dmeo")
+
+
+def test_replay_of_what_is_no_recording(tmp_path):
+    path = tmp_path / "x.xdf"
+    path.write_bytes(b"XDF:")
+    assert str(path) in refused("replay", path)
+    assert "no such file" in refused("replay", tmp_path / "none.xdf")
+    (tmp_path / "x.doc").write_text("x")
+    assert ".xdf" in refused("replay", tmp_path / "x.doc")
+    assert "Traceback" not in bci("replay", path, "--loop", "0").stderr
+
+
+def test_an_unknown_device_is_refused(home):
+    with simulated():
+        assert "cuda:7" in refused("run", home / "live.yaml", "--device", "cuda:7")
+        assert "device" in refused("run", home / "live.yaml", "--device", "tpu")
+
+
+def test_dataset_check_of_nothing(tmp_path):
+    assert "nearest: 'seed" in refused("dataset", "check", tmp_path, "--format", "seed-6")
+    done = bci("dataset", "check", tmp_path / "none", "--format", "seed-iv")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,176 @@
+"""Counting: percentiles, reasons, agreement with known states; and how a terminal shows it."""
+
+import io
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bci_m2s.commands.demo import trial_spans
+from bci_m2s.engine.engine import Snapshot, StreamHealth
+from bci_m2s.engine.statistics import Tally
+from bci_m2s.recording.recorder import RecorderState
+from bci_m2s.session.terminal.view import live_view, plain_line, print_summary, recording_line
+from bci_m2s.types import Estimate, Stamps, Status
+
+CLASSES = ("negative", "neutral", "positive")
+NAN = math.nan
+HEADS = {"emotion": CLASSES}
+TWO_HEADS = {**HEADS, "arousal": ("low", "high")}
+
+
+def made(end_s, number, age_s=0.01):
+    shares = np.full(3, 0.1)
+    shares[number] = 0.8
+    stamps = Stamps(
+        end_s + 100,
+        end_s + 100 + age_s / 2,
+        end_s + 100 + age_s / 2,
+        end_s + 100 + age_s,
+        end_s + 100 + age_s,
+    )
+    return Estimate("eeg", "emotion", 0, 1, end_s - 5, end_s, Status.OK, "", shares, 0.8, stamps)
+
+
+def refused(status, reason):
+    return Estimate("eeg", "emotion", 0, 1, NAN, NAN, status, reason, np.full(3, NAN), NAN)
+
+
+HEALTH = StreamHealth("eeg", "cap", 1000.0, 999.6, 5000, 3, 0.004)
+
+
+def test_counts_percentiles_and_agreement():
+    tally = Tally(HEADS)
+    for number in range(100):
+        tally.add(made(10.0 + number, number % 3, age_s=(number + 1) / 1000))
+    tally.add(refused(Status.GAP, "gap of 1 s"))
+    assert tally.made["eeg", "emotion"] == 100
+    assert tally.refused["eeg", Status.GAP] == 1
+    assert tally.last_reason["eeg"] == "gap of 1 s"
+    np.testing.assert_allclose(tally.percentiles_ms("age"), np.percentile(np.arange(1, 101), [50, 95, 99]))
+    assert tally.percentiles_ms("publish")[0] == pytest.approx(0, abs=1e-6)
+    # windows (local time) end at 110 .. 209; a trial from 120 to 140 holds those that end at 125 .. 140
+    assert tally.agreement([(120.0, 140.0, "negative")], "eeg", "emotion") == (6, 16)
+    assert tally.agreement([(120.0, 140.0, "negative")], "eye", "emotion") == (0, 0)
+
+
+def test_nothing_counted_is_nothing_shown():
+    assert all(math.isnan(value) for value in Tally(HEADS).percentiles_ms("age"))
+
+
+def test_trials_from_markers():
+    markers = [(0.0, "rest/start"), (5.0, "trial/start/positive"), (9.0, "trial/stop/positive")]
+    markers += [(9.5, "trial/stop/neutral"), (11.0, "trial/start/negative")]
+    assert trial_spans(markers) == [(5.0, 9.0, "positive"), (11.0, math.inf, "negative")]
+
+
+def shown(thing):
+    console = Console(file=io.StringIO(), width=140, force_terminal=False)
+    console.print(thing)
+    return console.file.getvalue()
+
+
+def test_the_live_view_says_the_estimate_or_why_there_is_none():
+    text = shown(live_view(Snapshot({("eeg", "emotion"): made(10, 2)}, [HEALTH], 12.0), HEADS, "demo"))
+    assert "POSITIVE" in text
+    assert "0.80" in text
+    assert "age 10.0 ms" in text
+    assert "999.6 of 1000 Hz, 5000 samples, lost 3, last 4.0 ms ago" in text
+    text = shown(
+        live_view(
+            Snapshot({("eeg", "emotion"): refused(Status.BASELINE, "baseline, 7 s left")}, [HEALTH], 1.0),
+            HEADS,
+            "",
+        )
+    )
+    assert "no estimate" in text
+    assert "baseline, 7 s left" in text
+    assert "waiting for the first window" in shown(live_view(Snapshot({}, [HEALTH], 1.0), HEADS, ""))
+
+
+def test_plain_lines():
+    line = plain_line(Snapshot({("eeg", "emotion"): made(10, 0)}, [HEALTH], 12.0), HEADS)
+    assert line == "  12.0 s  eeg: negative 0.80 (age 10.0 ms)  |  eeg 999.6 of 1000 Hz, lost 3"
+    assert "no estimate: gap" in plain_line(
+        Snapshot({("eeg", "emotion"): refused(Status.GAP, "gap")}, [HEALTH], 1.0), HEADS
+    )
+    silent = replace(HEALTH, age_s=3.21)
+    assert plain_line(Snapshot({}, [silent], 12.0), {}) == (
+        "  12.0 s  eeg 999.6 of 1000 Hz, lost 3, last 3.2 s ago"
+    )
+
+
+def test_markers_may_be_silent_and_slow_streams_between_their_samples():
+    markers = StreamHealth("marks", "marks", 0.0, NAN, 0, 0, NAN)
+    assert markers.state == "ok"
+    assert plain_line(Snapshot({}, [markers], 1.0), {}) == "   1.0 s  marks irregular, lost 0"
+    slow = StreamHealth("temperature", "t", 0.5, 0.5, 9, 0, 3.9)
+    assert (slow.state, replace(slow, age_s=4.1).state) == ("ok", "bad")
+    assert (replace(HEALTH, lost=0).state, replace(HEALTH, age_s=NAN).state) == ("ok", "bad")
+
+
+def test_a_disk_that_fills_up_is_told_before_it_is_full():
+    filling = RecorderState(Path("session.xdf"), 10**6, 500, 0, 0, "", 6e8, 600.0)
+    told = "recording session.xdf: 1.0 MB, 500 samples, disk full in about 10 minutes"
+    assert recording_line(filling) == told
+    assert told in plain_line(Snapshot({}, [HEALTH], 1.0, recording=filling), HEADS)
+    plenty = replace(filling, seconds_left=NAN)
+    assert "disk" not in recording_line(plenty)
+    assert "recording" not in plain_line(Snapshot({}, [HEALTH], 1.0, recording=plenty), HEADS)
+
+
+def test_the_summary():
+    console = Console(file=io.StringIO(), width=200)
+    tally = Tally(HEADS)
+    tally.add(made(10, 2))
+    tally.add(refused(Status.SETTLING, "x"))
+    tally.add(refused(Status.BAD_SIGNAL, "2 of 4 channels bad"))
+    print_summary(console, tally, [HEALTH], 4, [(100.0, 200.0, "positive")])
+    text = console.file.getvalue()
+    assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
+    assert "no estimate 1 times: settling" in text
+    assert "agreement with the simulator's state: 1.00 (1 of 1 windows inside a trial; chance 0.33)" in text
+    assert "no estimate 1 times: bad_signal (at last: 2 of 4 channels bad)" in text
+    assert "5000 received, 3 lost" in text
+    assert "windows skipped because inference fell behind: 4" in text
+    assert "age" in text
+
+
+def test_unknown_answers_are_made_but_neither_a_class_nor_judged():
+    tally = Tally(HEADS)
+    tally.add(made(10, 2))
+    tally.add(replace(made(11, 2), unknown=True))
+    assert tally.made["eeg", "emotion"] == 2
+    assert tally.labels["eeg", "emotion", "positive"] == tally.labels["eeg", "emotion", "unknown"] == 1
+    assert tally.agreement([(100.0, 200.0, "positive")], "eeg", "emotion") == (1, 1)
+    console = Console(file=io.StringIO(), width=200)
+    print_summary(console, tally, [HEALTH], 0)
+    assert "eeg: 2 estimates (negative 0, neutral 0, positive 1, unknown 1)" in console.file.getvalue()
+    snapshot = Snapshot({("eeg", "emotion"): replace(made(10, 2), unknown=True)}, [HEALTH], 12.0)
+    assert "eeg: unknown 0.80" in plain_line(snapshot, HEADS)
+    view = shown(live_view(snapshot, HEADS, "demo"))
+    assert "UNKNOWN" in view
+    assert "positive" in view  # the probabilities stay
+
+
+def test_several_heads_are_told_apart_and_a_refused_window_counts_once():
+    tally = Tally(TWO_HEADS)
+    arousal = replace(made(10, 0), head="arousal", probabilities=np.array([0.2, 0.8]))
+    for one in (made(10, 2), arousal):
+        tally.add(one)
+    for head in TWO_HEADS:
+        tally.add(replace(refused(Status.GAP, "gap"), head=head))
+    assert tally.refused["eeg", Status.GAP] == 1
+    console = Console(file=io.StringIO(), width=200)
+    print_summary(console, tally, [HEALTH], 0, [(100.0, 200.0, "positive")])
+    text = console.file.getvalue()
+    assert "eeg emotion: 1 estimates (negative 0, neutral 0, positive 1)" in text
+    assert "eeg arousal: 1 estimates (low 0, high 1)" in text
+    assert text.count("agreement") == 1  # the truth is about emotions
+    latest = {("eeg", one.head): one for one in (made(10, 2), arousal)}
+    line = plain_line(Snapshot(latest, [HEALTH], 12.0), TWO_HEADS)
+    assert "eeg emotion: positive 0.80 (age 10.0 ms), eeg arousal: high 0.80 (age 10.0 ms)  |" in line
+    assert "HIGH" in shown(live_view(Snapshot(latest, [HEALTH], 12.0), TWO_HEADS, "demo"))

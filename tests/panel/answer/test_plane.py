@@ -1,0 +1,196 @@
+"""The valence–arousal plane: where the point is, when it is of now, and what network values cannot do."""
+
+import math
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QPointF, QRectF
+from support.pictures import colours_of, pixels, value_of
+
+from bci_m2s.colours import class_colour
+from bci_m2s.panel.answer.plane import PlaneView, free_place, mean_point, shape
+from bci_m2s.panel.look.theme import DARK, LIGHT
+
+PLACES = {"negative": (-0.7, 0.3), "neutral": (0.0, 0.0), "positive": (0.7, 0.4)}
+
+
+@pytest.fixture
+def view(qtbot):
+    made = PlaneView(DARK)
+    qtbot.addWidget(made)
+    made.resize(350, 300)
+    return made
+
+
+def point_of(view):
+    """Where the dot is painted: the middle of the largest patch in the text's colour, in plane units."""
+    wanted = pixels(view) == value_of(DARK.text)
+    full = wanted.copy()
+    for _ in range(3):  # letters are thinner than the dot
+        full[1:-1, 1:-1] &= full[:-2, 1:-1] & full[2:, 1:-1] & full[1:-1, :-2] & full[1:-1, 2:]
+    y, x = np.nonzero(full)
+    plot = view._plot()
+    if not len(x):
+        return None
+    return (
+        (x.mean() + 0.5 - plot.center().x()) / (plot.width() / 2),
+        -(y.mean() + 0.5 - plot.center().y()) / (plot.height() / 2),
+    )
+
+
+def test_the_mean_point_is_weighted_with_the_probabilities():
+    places = [[-1.0, 0.5], [0.0, 0.0], [1.0, 1.0]]
+    assert mean_point([0.25, 0.25, 0.5], places) == pytest.approx((0.25, 0.625))
+    assert mean_point([0.0, 0.0, 1.0], places) == pytest.approx((1.0, 1.0))
+    assert mean_point([1.0, 1.0, 2.0], places) == pytest.approx((0.25, 0.625))
+
+
+@pytest.mark.parametrize(
+    ("shares", "places"),
+    [
+        ([np.nan] * 3, np.zeros((3, 2))),
+        ([0.5, 0.5], np.zeros((3, 2))),
+        ([0.5, 0.5], np.zeros(2)),
+        ([0.0, 0.0], np.zeros((2, 2))),
+        ([0.5, 0.5], [[np.nan, 0.0], [0.0, 0.0]]),
+        ([], np.zeros((0, 2))),
+    ],
+)
+def test_no_mean_point_of_what_is_no_estimate(shares, places):
+    assert all(map(math.isnan, mean_point(shares, places)))
+
+
+def test_without_coordinates_the_view_says_so(view):
+    view.tick(100.0)
+    assert DARK.grid not in colours_of(view)
+    view.set_coordinates(PLACES)
+    assert DARK.grid in colours_of(view)
+
+
+def test_places_are_marked_in_the_colours_of_their_classes(view):
+    view.set_coordinates(PLACES)
+    assert {class_colour(place).upper() for place in range(3)} <= colours_of(view)
+
+
+def test_the_point_is_where_it_was_told(view):
+    view.set_coordinates(PLACES)
+    view.add(100.0, -0.4, 0.8)
+    view.tick(100.1)
+    assert point_of(view) == pytest.approx((-0.4, 0.8), abs=0.03)
+    view.add(100.25, 0.5, -0.5)
+    view.tick(100.5)
+    assert point_of(view) == pytest.approx((0.5, -0.5), abs=0.03)
+
+
+def test_what_is_outside_is_drawn_at_the_border(view):
+    view.set_coordinates({})
+    view.add(100.0, 5.0, -7.0)
+    view.tick(100.1)
+    assert point_of(view) == pytest.approx((1.0, -1.0), abs=0.03)
+
+
+def test_without_an_estimate_the_dot_is_hollow(view):
+    view.set_coordinates(PLACES)
+    view.add(100.0, 0.5, -0.5)
+    view.tick(100.1)
+    assert view.is_now
+    view.add(100.25, np.nan, np.nan)
+    view.tick(100.5)
+    assert not view.is_now
+    assert point_of(view) is None
+    view.add(100.5, 0.5, -0.5)
+    view.tick(100.75)
+    assert view.is_now
+
+
+def test_a_point_grows_old(view):
+    view.set_coordinates(PLACES)
+    view.add(100.0, 0.5, -0.5)
+    view.tick(101.0)
+    assert view.is_now
+    view.tick(103.0)
+    assert not view.is_now
+
+
+def trail_pixels(view):
+    """Painted pixels where nothing but the trail can be: arousal −0.9 to −0.7, valence −0.7 to −0.1."""
+    image, plot = pixels(view), view._plot()
+    across = slice(int(plot.left() + 0.15 * plot.width()), int(plot.left() + 0.45 * plot.width()))
+    down = slice(int(plot.top() + 0.85 * plot.height()), int(plot.top() + 0.95 * plot.height()))
+    return int((image[down, across] != image[8, 8]).sum())
+
+
+def test_the_trail_is_of_the_last_minute_and_stops_at_a_hole(view):
+    view.set_coordinates(PLACES)
+    view.add(100.0, -0.8, -0.8)
+    view.add(101.0, 0.8, -0.8)
+    view.add(101.2, 0.8, 0.9)
+    view.tick(101.3)
+    assert trail_pixels(view) > 50
+    view.tick(130.0)
+    assert trail_pixels(view) > 50
+    view.tick(162.0)
+    assert trail_pixels(view) == 0
+    view.set_coordinates(PLACES)
+    view.add(200.0, -0.8, -0.8)
+    view.add(200.5, np.nan, np.nan)
+    view.add(201.0, 0.8, -0.8)
+    view.add(201.2, 0.8, 0.9)
+    view.tick(201.3)
+    assert trail_pixels(view) == 0
+
+
+def test_the_trail_is_bounded(view):
+    view.set_coordinates(PLACES)
+    for number in range(20_000):
+        view.add(100 + 0.001 * number, 0.1, 0.1)
+    assert len(view._trail) < 60
+
+
+@pytest.mark.parametrize(
+    "coordinates",
+    [
+        {
+            "a": None,
+            "b": "xy",
+            "c": (1,),
+            "d": (1, "x"),
+            "e": {"v": 1},
+            "f": (np.nan, 0),
+            "g": [[1], [2, 3]],
+        },
+        {},
+    ],
+)
+def test_malformed_coordinates_are_left_out(view, coordinates):
+    view.set_coordinates({**coordinates, "good": (3.0, -9.0)})
+    assert view._places == {"good": (1.0, -1.0, len(coordinates))}
+    view.add(math.nan, 0.1, 0.1)
+    view.add(100.0, 0.1, 0.1)
+    view.tick(100.0)
+    assert not view.grab().isNull()
+
+
+def test_labels_do_not_stand_on_each_other():
+    plot, taken = QRectF(0, 0, 200, 200), []
+    for _ in range(4):
+        room = free_place(QPointF(100, 100), 60, 14, plot, taken)
+        assert room is not None
+        assert plot.contains(room)
+        assert not any(room.intersects(other) for other in taken)
+        taken.append(room)
+    assert free_place(QPointF(100, 100), 300, 14, plot, []) is None
+
+
+def test_neighbouring_classes_have_different_shapes():
+    sides = [shape(QPointF(0, 0), number).count() for number in range(5)]
+    assert len({*sides}) >= 4
+    assert shape(QPointF(0, 0), 1).boundingRect().width() != shape(QPointF(0, 0), 3).boundingRect().width()
+
+
+def test_another_theme_has_other_colours(view):
+    view.set_coordinates(PLACES)
+    view.set_theme(LIGHT)
+    colours = colours_of(view)
+    assert LIGHT.grid in colours
+    assert DARK.grid not in colours

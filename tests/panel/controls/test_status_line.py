@@ -1,0 +1,217 @@
+"""The status line: recorded or not is never in doubt, trouble is named, only a failed recording blinks."""
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QToolTip
+
+from bci_m2s.panel.controls.status_line import StatusLine, bytes_text, clock_text, line, long_text
+from bci_m2s.panel.look.theme import DARK, LIGHT
+
+STREAM = {
+    "name": "EEG",
+    "state": "ok",
+    "lost": 0,
+    "clock_offset_s": 0.0001,
+    "problem": "",
+    "bad_channels": {},
+}
+RECORDING = {
+    "file": "session.xdf", "bytes": 184_000_000, "samples": 800, "waiting_bytes": 0, "lost_samples": 0,
+    "problem": "", "free_bytes": 41_000_000_000, "seconds_left": 170_000.0,
+}  # fmt: skip
+STATUS = {
+    "state": "ok", "elapsed_s": 754.2, "problems": [], "streams": [STREAM], "recording": RECORDING,
+    "ended": "", "take": {"number": 2, "folder": "sub-01_run-02"},
+}  # fmt: skip
+SESSION = {"mode": "live", "model": {"name": "demo", "simulated": False}, "session_id": "abc"}
+
+
+def said(status=None, session=SESSION, **how):
+    return line({**STATUS, **(status or {})}, session, **how)
+
+
+def test_without_a_session_none_is_waited_for():
+    assert line({}, {})["session"].text == "no session"
+    assert "state" not in line({}, {})
+    assert "waiting" in line({}, SESSION)["state"].text
+
+
+@pytest.fixture
+def view(qtbot):
+    made = StatusLine(DARK)
+    qtbot.addWidget(made)
+    made.resize(1366, 40)
+    made.show()
+    return made
+
+
+def test_a_good_session_is_quiet():
+    items = said()
+    assert items["session"].text == "sub-01_run-02 take 2"
+    assert items["model"].text == "model demo"
+    assert "simulated" not in items
+    assert (items["recording"].text, items["recording"].state) == ("● REC 0:12:34  184 MB", "accent")
+    assert items["disk"].text == "disk 41 GB, 47 h left"
+    assert items["clock"].text == "clock ok ±0.1 ms"
+    assert items["lost"].text == "lost 0"
+    assert (items["state"].text, items["state"].state) == ("● ok", "ok")
+    assert {item.state for item in items.values()} <= {"", "muted", "accent", "ok"}
+
+
+def test_what_is_simulated_is_said():
+    assert said(session={**SESSION, "model": {"name": "m", "simulated": True}})["simulated"].state == "warn"
+    signals = said(session={**SESSION, "simulated_signals": {"seed": 0}})["simulated"]
+    assert signals.details == "the signals are simulated"
+
+
+def test_a_replay_is_said():
+    assert said(session={**SESSION, "mode": "replay"})["session"].text == "sub-01_run-02 take 2 · replay"
+
+
+def test_no_recording_is_said_in_words():
+    items = said({"recording": None})
+    assert items["recording"].text == "○ not recording"
+    assert items["disk"].text == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"problem": "No space left on device"}, "No space left"),
+        ({"lost_samples": 12}, "12 samples were not"),
+    ],
+)
+def test_a_failed_recording_is_red_and_blinks(changes, words):
+    status = {"recording": {**RECORDING, **changes}}
+    steady, blink = (said(status, blink=blink)["recording"] for blink in (False, True))
+    assert steady.text == blink.text  # nothing moves
+    assert words in steady.text
+    assert (steady.state, blink.state) == ("bad", "")
+
+
+@pytest.mark.parametrize("status", [{}, {"state": "bad", "problems": ["the GPU failed"]}, {"ended": "x"}])
+def test_nothing_else_blinks(status):
+    assert said(status, blink=True) == said(status, blink=False)
+
+
+def test_a_disk_that_fills_up_is_amber():
+    full = {**RECORDING, "seconds_left": 300.0}
+    assert (said({"recording": full})["disk"].text, said({"recording": full})["disk"].state) == (
+        "▲ disk 41 GB, 5 min left",
+        "warn",
+    )
+    assert said({"recording": {**RECORDING, "free_bytes": 900_000_000}})["disk"].state == "warn"
+
+
+def test_clocks_and_losses():
+    unknown = {"streams": [STREAM, {**STREAM, "clock_offset_s": None}]}
+    assert (said(unknown)["clock"].text, said(unknown)["clock"].state) == ("▲ clock unknown", "warn")
+    far = {"streams": [STREAM, {**STREAM, "clock_offset_s": -412.3, "lost": 1312}]}
+    assert said(far)["clock"].text == "clock ok ±412 s"
+    assert (said(far)["lost"].text, said(far)["lost"].state) == ("▲ lost 1,312", "warn")
+    assert said({"streams": [{"name": "EEG"}]})["clock"].text == ""
+
+
+def test_the_worst_state_names_its_cause():
+    silent = {**STREAM, "name": "Tobii", "state": "bad"}
+    flat = {**STREAM, "state": "warn", "bad_channels": {"T8": "flat"}}
+    assert said({"state": "bad", "streams": [flat, silent]})["state"].text == "■ problem: Tobii is silent"
+    assert said({"state": "warn", "streams": [flat]})["state"].text == "▲ check: EEG: 1 bad channel"
+    failed = said({"state": "bad", "problems": ["estimates.csv: No space left"]})["state"]
+    assert failed.text == "■ problem: estimates.csv: No space left"
+
+
+def test_a_session_that_ended_says_why():
+    items = said({"ended": "stopped by the operator"}, silent_s=60.0)
+    assert items["state"].text == "○ ended: stopped by the operator"
+    assert items["recording"].text == "○ recorded 0:12:34  184 MB"
+
+
+def test_an_engine_that_says_nothing_is_found_out(view):
+    status = dict(STATUS)
+    view.show_status(status, SESSION, 100.0)
+    view.show_status(status, SESSION, 102.9)
+    assert view.items["state"].full_text == "● ok"
+    view.show_status(status, SESSION, 108.2)
+    assert view.items["state"].full_text == "■ no word from the engine for 8 s"
+    assert view.items["recording"].full_text == "▲ REC? last seen 0:12:34  184 MB"
+    view.show_status(dict(STATUS), SESSION, 108.5)
+    assert view.items["state"].full_text == "● ok"
+
+
+def test_blinking_is_once_a_second(view):
+    status = {**STATUS, "recording": {**RECORDING, "problem": "gone"}}
+    seen = []
+    for quarter in range(8):
+        view.show_status(status, SESSION, 10.0 + quarter / 4)
+        seen.append(view.items["recording"].styleSheet() == f"color: {DARK.bad}")
+    assert seen == [True, True, False, False] * 2
+
+
+def test_before_a_session_it_says_so(view):
+    assert view.items["session"].full_text == "no session"
+    view.show_status({}, {}, 5.0)
+    assert view.items["session"].full_text == "no session"
+    view.show_status({}, SESSION, 5.0)
+    assert "waiting" in view.items["state"].full_text
+    assert not view.items["recording"].isVisible()
+
+
+def test_everything_fits_at_1366_px(view, qtbot):
+    long = {**STREAM, "name": "A very long amplifier name " * 4, "state": "bad"}
+    status = {**STATUS, "state": "bad", "streams": [long]}
+    status["recording"] = {**RECORDING, "problem": "No space left on device, " * 5}
+    view.show_status(status, {**SESSION, "model": {"name": "m" * 100, "simulated": True}}, 1.0)
+    qtbot.waitUntil(lambda: view.items["state"].geometry().right() <= 1366)
+    assert view.width() == 1366
+    cut = {name for name, item in view.items.items() if item.text() != item.full_text}
+    assert cut <= {"session", "model", "recording", "state"}
+    assert view.items["recording"].text().startswith("■ REC FAILED")
+
+
+def test_a_click_shows_the_details(view, qtbot):
+    view.show_status(STATUS, SESSION, 1.0)
+    qtbot.mouseClick(view.items["recording"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "session.xdf" in QToolTip.text())
+
+
+def test_a_theme_changes_the_colours(view):
+    view.show_status(STATUS, SESSION, 1.0)
+    view.set_theme(LIGHT)
+    assert view.items["state"].styleSheet() == f"color: {LIGHT.ok}"
+
+
+NONSENSE = [None, 3, -1, float("nan"), "<b>x</b>", [], [1, "a", None], {}, {"a": {}}, True, 1e300]
+
+
+@pytest.mark.parametrize("value", NONSENSE)
+def test_nonsense_is_survived(view, value):
+    for key in STATUS:
+        view.show_status({**STATUS, key: value}, SESSION, 1.0)
+    for key in RECORDING:
+        view.show_status({**STATUS, "recording": {**RECORDING, key: value}}, SESSION, 1.0)
+    for key in STREAM:
+        view.show_status({**STATUS, "streams": [{**STREAM, key: value}, value]}, SESSION, 1.0)
+    for key in (*SESSION, "simulated_signals", "participant"):
+        view.show_status(STATUS, {**SESSION, key: value}, 1.0)
+    assert view.items["recording"].full_text.startswith("● REC")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1200, "1.2 kB"),
+        (41e9, "41 GB"),
+        (999.6e6, "1.0 GB"),
+        (2.5e12, "2.5 TB"),
+    ],
+)
+def test_sizes(value, text):
+    assert bytes_text(value) == text
+
+
+def test_times():
+    assert clock_text(36_061.9) == "10:01:01"
+    assert [long_text(s) for s in (480, 7200, 300_000)] == ["8 min", "2 h", "3 days"]

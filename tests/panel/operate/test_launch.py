@@ -1,0 +1,77 @@
+"""An engine that the panel starts: a process of its own, whose last words can be read."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from bci_m2s.panel.operate.launch import EngineProcess
+from bci_m2s.session.detached import TAIL_BYTES
+
+LIMIT_S = 40.0
+
+
+def ended(engine):
+    limit = time.monotonic() + LIMIT_S
+    while engine.status is None:
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    return engine.status
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "engine.log"
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    """An engine that could not start, and its log."""
+    log = tmp_path_factory.mktemp("engine") / "engine.log"
+    engine = EngineProcess("nowhere/none.yaml", {}, log)
+    ended(engine)
+    return engine, log
+
+
+def test_why_it_failed(failed):
+    engine, log = failed
+    assert engine.status == 2
+    assert engine.last_words().startswith("error: pipeline 'nowhere/none.yaml': no such file")
+    assert log.read_text().splitlines()[-1] == engine.last_words()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_it_lives_in_a_group_of_its_own_and_is_reaped(log):
+    engine = EngineProcess("muse", {"eeg": "no-such-id"}, log)
+    assert engine.status is None
+    assert os.getpgid(engine.pid) == engine.pid != os.getpgid(0)
+    os.kill(engine.pid, signal.SIGKILL)
+    assert ended(engine) == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError):
+        os.kill(engine.pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("starting\nready\n\n", "ready"),
+        ("error: the first\nerror: the second\nTraceback\n", "error: the second"),
+        ("a\x1b[31mred\x07", "a?[31mred?"),
+        (b"error: \xff\n", "error: \N{REPLACEMENT CHARACTER}"),
+        ("error: before\n" + "x" * TAIL_BYTES, "x" * TAIL_BYTES),
+    ],
+)
+def test_last_words(failed, text, words):
+    engine, log = failed
+    log.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert engine.last_words() == words
+
+
+def test_a_log_that_is_gone_has_no_words(failed):
+    engine, log = failed
+    log.unlink()
+    assert engine.last_words() == ""

@@ -1,0 +1,528 @@
+"""The panel and real processes: an engine that it follows, starts and ends; and its own death."""
+
+import contextlib
+import csv
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+from PyQt6.QtCore import QByteArray, QSettings
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QMessageBox
+from support.panel_sessions import FakeSession
+
+from bci_m2s.panel.app import PanelOptions
+from bci_m2s.panel.client.client import SessionClient
+from bci_m2s.panel.operate import first_start
+from bci_m2s.panel.operate.offers import find_offers
+from bci_m2s.panel.window import PanelWindow
+from bci_m2s.recording.recorded import open_recording
+from bci_m2s.review.verify import verify
+from bci_m2s.sources.lsl import local_clock
+from bci_m2s.sources.published import make_outlet
+from bci_m2s.types import StreamInfo
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, and the command folder's rules"),
+    pytest.mark.timeout(180),
+]
+LIMIT_S = 40.0
+PYTHON = (sys.executable, "-m", "bci_m2s")
+FREE_TEXT = "person R yawns 2x – ☃"
+OF_THE_SIGNAL = {"marker", "baseline_complete", "skipped"}  # events that come without anybody's doing
+
+
+def until(condition, what, limit_s=LIMIT_S):
+    """Let Qt work until a condition holds, which is returned."""
+    limit = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < limit, what() if callable(what) else what
+        QTest.qWait(20)
+    return found
+
+
+# ---- processes and windows ----
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory):
+    """Settings, logs and command sockets of this module's own, here and in every child process."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+            (folder / name[4:7]).mkdir(mode=0o700)
+            patch.setenv(name, str(folder / name[4:7]))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.chdir(folder)
+        yield folder
+
+
+class Processes:
+    """Processes that are started here, and are gone when this is closed."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self.started = []
+
+    def start(self, *arguments, **environment):
+        """``python -m bci_m2s ARGUMENTS``; what it prints goes to the attribute ``log``."""
+        log = self._folder / f"process-{len(self.started)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*PYTHON, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+            )
+        process.log = log
+        self.started.append(process)
+        return process
+
+    def close(self):
+        for process in self.started:
+            with contextlib.suppress(OSError):
+                process.terminate()
+        for process in self.started:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def open_window(folder, **options):
+    """A panel in this process that looks for sessions."""
+    client = SessionClient(options.get("session", ""))
+    store = QSettings(str(folder / "panel.ini"), QSettings.Format.IniFormat)
+    window = PanelWindow(client, store, PanelOptions(**options), folder)
+    window.show()
+    client.start()
+    return window
+
+
+def end_window(window):
+    """Close a panel; an engine that it started, and that runs yet, is ended too."""
+    engine = window.first_start.engine
+    window.close()
+    window.shut_down()
+    window.deleteLater()
+    if engine is not None and engine.status is None:
+        os.kill(engine.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def processes(tmp_path):
+    with contextlib.closing(Processes(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+def panel(qapp, tmp_path):
+    """Opens panels."""
+    assert qapp is not None
+    opened = []
+
+    def make(**options):
+        opened.append(open_window(tmp_path, **options))
+        return opened[-1]
+
+    yield make
+    for window in opened:
+        end_window(window)
+
+
+# ---- one session, from its beginning to its end ----
+
+
+@dataclass
+class Story:
+    """What an operator did to a session, and what was seen of it.
+
+    folder : of the first take; window : the panel that followed it
+    replies : of the engine: local time, request, answer; given_s : when each marker was given
+    killed_s, returned_s : a second panel's death, and when it listened again; reports : when status
+        reports came after that
+    baseline_s : when it was begun anew; refusal : what was said to an end of it that came too soon
+    status : of the ended process; words : of the panel in the end
+    All times are those of the local clock.
+    """
+
+    folder: Path
+    window: PanelWindow
+    replies: list = field(default_factory=list)
+    given_s: dict = field(default_factory=dict)
+    killed_s: float = 0.0
+    returned_s: float = 0.0
+    reports: set = field(default_factory=set)
+    baseline_s: float = 0.0
+    refusal: str = ""
+    status: int | None = None
+    words: str = ""
+
+    def said(self, do, count=1):
+        """The answers to a kind of command; waits until there are so many."""
+        answers = lambda: [reply for _, request, reply in self.replies if request.get("do") == do]  # noqa: E731
+        until(lambda: len(answers()) >= count, f"no answer to {do}")
+        return answers()
+
+
+@pytest.fixture(scope="module")
+def story(qapp, tmp_path_factory):
+    """A session of the demo, told once; the tests read what it left behind."""
+    assert qapp is not None
+    folder = tmp_path_factory.mktemp("story")
+    with contextlib.closing(Processes(folder)) as processes:
+        output = folder / "session"
+        demo = processes.start("demo", "--headless", "--duration", "150", "--output", str(output))
+        # a panel that is there earlier may start an engine of its own for the headset
+        until(lambda: "'Simulated markers' (Markers" in demo.log.read_text(), demo.log.read_text)
+        window = open_window(folder)
+        told = Story(output, window)
+        window.commander.replied.connect(lambda *said: told.replies.append((local_clock(), *said)))
+        try:
+            until(lambda: window.commander.is_connected, demo.log.read_text)
+            until(lambda: window.client.status.get("commands"), "no status report came")
+            give_markers(told)
+            kill_a_panel(told, demo, processes)
+            record_again(told)
+            begin_a_baseline(told)
+            end_session(told, demo)
+            assert window.first_start.engine is None
+        finally:
+            end_window(window)
+    return told
+
+
+def give_markers(told):
+    window = told.window
+    button = window.controls.button("marker-3")  # "artefact"
+    told.given_s["artefact"] = local_clock()
+    button.click()
+    told.said("mark")
+    window.controls.field.setText(FREE_TEXT)
+    told.given_s[FREE_TEXT] = local_clock()
+    QTest.keyClick(window.controls.field, "\r")
+    told.said("mark", 2)
+
+
+def kill_a_panel(told, demo, processes):
+    client = told.window.client
+
+    def opened():
+        process = processes.start("panel", "--session", client.facts.session_id)
+        until(lambda: is_connected(process, demo), process.log.read_text)
+        return process
+
+    opened().kill()
+    told.killed_s = local_clock()
+    again = opened()
+    told.returned_s = local_clock()
+    until(lambda: told.reports.add(client.status_received_s) or len(told.reports) > 2, "no more reports")
+    again.terminate()
+    assert again.wait(10) == 0
+
+
+def is_connected(panel, demo):
+    """Whether a panel listens to all that this process's panel listens to, engine's and headset's."""
+    assert panel.poll() is None, panel.log.read_text()
+    senders = [demo.pid, *(child.pid for child in psutil.Process(demo.pid).children())]
+    ports = {
+        one.laddr.port for pid in senders for one in connections(pid) if one.status == psutil.CONN_LISTEN
+    }
+    ours, theirs = (
+        {one.raddr.port for one in connections(pid) if one.status == psutil.CONN_ESTABLISHED} & ports
+        for pid in (os.getpid(), panel.pid)
+    )
+    return len(ours) >= 6 and ours <= theirs  # status, estimates, evidence of both, and both signals
+
+
+def connections(pid):
+    return psutil.Process(pid).net_connections("tcp")
+
+
+def record_again(told):
+    window = told.window
+    record = window.actions_by_name["record"]
+    until(record.isChecked, "the first take is recorded")
+    record.trigger()
+    until(lambda: not record.isChecked(), "the recording did not end")
+    told.said("record_off")
+    record.trigger()
+    until(record.isChecked, "no recording began")
+    told.said("record_on")
+
+
+def begin_a_baseline(told):
+    window = told.window
+
+    def states():
+        return {one["baseline"]["state"] for one in window.client.status["streams"]}
+
+    until(lambda: states() == {"complete"}, lambda: f"the first baseline: {states()}")
+    action = window.actions_by_name["baseline"]
+    until(lambda: action.text() == "Baseline", "the button does not know of the complete baseline")
+    told.baseline_s = local_clock()
+    action.trigger()
+    until(lambda: action.text() == "End baseline", "no baseline began")
+    action.trigger()  # too soon
+    told.refusal = told.said("baseline_end")[0].get("error", "")
+    until(
+        lambda: told.refusal in [message.text for message in window.messages.history], "refusal not shown"
+    )
+    told.given_s["start"] = local_clock()
+    window.controls.button("marker-1").click()
+    told.said("mark", 3)
+
+
+def end_session(told, demo):
+    window = told.window
+    window.actions_by_name["stop"].trigger()
+    (box,) = window.findChildren(QMessageBox)
+    box.button(QMessageBox.StandardButton.Yes).click()
+    told.status = until_ended(demo)
+    block = window.views.answer.blocks["eeg", "emotion"]
+    until(lambda: "has ended" in block.toolTip(), "the panel does not say that the session has ended")
+    told.words = block.toolTip()
+    until(lambda: not window.actions_by_name["stop"].isEnabled(), "an ended session can be ended")
+
+
+def until_ended(process):
+    until(lambda: process.poll() is not None, process.log.read_text)
+    return process.returncode
+
+
+def operator_markers(folder):
+    """{text: stamp} of the operator's marker stream in a take's recording."""
+    (stream,) = [
+        stream
+        for stream in open_recording(folder / "session.xdf").streams
+        if stream.info.name == "bci_m2s operator markers"
+    ]
+    texts = [str(text) for text in stream.read(0, stream.n_samples)[:, 0]]
+    return dict(zip(texts, stream.times.tolist(), strict=True))
+
+
+def events_of(folder):
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+def test_markers_are_in_the_recording_of_their_take(story):
+    first, second = operator_markers(story.folder), operator_markers(story.folder / "take-2")
+    assert list(first) == ["artefact", FREE_TEXT]
+    assert list(second) == ["start"]
+    answered_s = {
+        request["text"]: answered for answered, request, reply in story.replies if request["do"] == "mark"
+    }
+    for text, stamp_s in (first | second).items():
+        assert story.given_s[text] <= stamp_s <= answered_s[text]
+        assert stamp_s - story.given_s[text] < 0.05
+
+
+def test_both_recordings_verify(story):
+    for take in (story.folder, story.folder / "take-2"):
+        result = verify(take / "session.xdf")
+        assert result.first is None
+        assert result.tolerance == 0.0
+        assert set(result.equal) == {"eeg", "eye"}
+        assert min(result.equal.values()) > 1
+
+
+def test_a_killed_panel_is_nothing_to_the_engine(story):
+    assert story.returned_s > story.killed_s > 0  # and another one has connected to everything again
+    assert len(story.reports) > 2
+    with (story.folder / "estimates.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for modality in ("eeg", "eye"):
+        made_s = [float(row["local_s"]) for row in rows if row["modality"] == modality]
+        during = [at_s for at_s in made_s if story.killed_s < at_s < story.returned_s]
+        around = [story.killed_s, *during, story.returned_s]
+        assert len(during) > 2
+        assert max(b - a for a, b in itertools.pairwise(around)) < 1.5
+    events = [event for event in events_of(story.folder) if event["local_s"] > story.killed_s]
+    kinds = {event["kind"] for event in events if event["local_s"] < story.returned_s}
+    assert kinds <= OF_THE_SIGNAL
+
+
+def test_a_baseline_begins_anew_and_cannot_end_at_once(story):
+    begun = [event for event in events_of(story.folder / "take-2") if event["kind"] == "baseline_started"]
+    assert {event["modality"] for event in begun} == {"eeg", "eye"}
+    assert all(0 <= event["local_s"] - story.baseline_s < 3 for event in begun)
+    assert "baseline" in story.refusal
+
+
+def test_the_operator_ends_the_session(story):
+    assert story.status == 0
+    assert "stopped by the operator" in story.words
+    assert story.said("stop") == [{"ok": True, "said": "the session ends"}]
+
+
+# ---- without a session ----
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch):
+    """The panel looks around more often than it does for people."""
+    monkeypatch.setattr(first_start, "SESSIONS_FIRST_S", 0.3)
+    monkeypatch.setattr(first_start, "AGAIN_S", 0.3)
+
+
+@pytest.fixture
+def senders():
+    """Offers streams that nobody sends on."""
+    kept = []
+
+    def offer(*infos):
+        kept.extend(make_outlet(info, 1) for info in infos)
+
+    yield offer
+    kept.clear()
+
+
+def fitting_streams(**changes):
+    """Streams that the shipped demo pipeline takes, as its contract has them; `changes` to the EEG."""
+    (offer,) = find_offers("demo")
+    infos = [
+        StreamInfo(
+            name=wanted.name,
+            type=wanted.type,
+            source_id=f"test-{modality}",
+            rate_hz=offer.contract.modalities[modality].rate_min_hz,
+            labels=offer.contract.modalities[modality].channels,
+            units=offer.contract.modalities[modality].units,
+        )
+        for modality, wanted in offer.needs.items()
+        if modality != "markers"
+    ]
+    marks = StreamInfo("Simulated markers", "Markers", "test-marks", "", "", 0.0, ("m",), ("",), "string")
+    return [replace(infos[0], **changes), *infos[1:], marks]
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """What each look around found."""
+    seen = []
+
+    class Counted(first_start.Lookout):
+        def __call__(self):
+            found = super().__call__()
+            seen.append(found)
+            return found
+
+    monkeypatch.setattr(first_start, "Lookout", Counted)
+    return seen
+
+
+def test_one_fitting_choice_just_runs(panel, processes, tmp_path):
+    sender = processes.start("simulate")
+    window = panel(pipeline="demo")
+    engine = until(lambda: window.first_start.engine, sender.log.read_text)
+    until(lambda: window.empty.text.startswith("Starting"), lambda: window.empty.text)
+    until(lambda: window.arrangement.shows_session, engine.last_words)
+    until(lambda: window.commander.is_connected, engine.last_words)
+    until(lambda: window.client.status.get("commands"), "no status report came")
+    assert set(window.presenter.traces) == {"eeg", "eye"}
+    until(lambda: window.client.readers["eeg"].received > 100, "no sample of the headset is shown")
+    window.operator.stop()
+    until(lambda: engine.status is not None, engine.last_words)
+    assert engine.status == 0
+    assert not psutil.pid_exists(engine.pid)
+    until(lambda: window.client.ended, "the panel does not know that the session has ended")
+    until(lambda: window.first_start.engine is None, "the engine is not let go of")
+    (log,) = tmp_path.glob("engine-*.log")
+    assert "Summary" in log.read_text()
+
+
+def test_two_headsets_are_the_users_choice(panel, senders, looks):
+    senders(*fitting_streams(), *fitting_streams(source_id="test-other")[:1])
+    window = panel(pipeline="demo")
+    until(lambda: "several for eeg" in window.empty.text, lambda: window.empty.text)
+    before = len(looks)
+    until(lambda: len(looks) >= before + 2 * first_start.SURE_LOOKS, "it stopped to look")
+    assert window.first_start.engine is None
+    assert "Choose streams" in window.empty.text
+
+
+def test_a_stream_that_does_not_fit_is_named_with_what_is_needed(panel, senders, looks):
+    eeg, *others = fitting_streams()
+    senders(replace(eeg, labels=eeg.labels[:32], units=eeg.units[:32]), *others)
+    window = panel(pipeline="demo")
+    until(lambda: "needs also" in window.empty.text, lambda: window.empty.text)
+    until(lambda: looks and len(looks[-1]) == 3, "not all streams were seen")
+    why = "'Simulated EEG' does not fit: eeg: "
+    until(lambda: why in window.empty.text, lambda: window.empty.text)
+    assert "32 channels" in window.empty.text
+    assert "62 channels" in window.empty.text
+    assert f"{eeg.labels[32]!r}" in window.empty.text.partition(why)[2]
+    assert window.first_start.engine is None
+
+
+def test_an_engine_that_fails_says_why(panel, senders, looks, tmp_path):
+    senders(*fitting_streams())
+    file = tmp_path / "broken.yaml"
+    file.write_text("model: demo-62ch-eye\ndevice: cuda:63\nstreams:\n  eeg: {name: Simulated EEG}\n")
+    window = panel(pipeline=str(file))
+    until(lambda: window.messages.shown and window.messages.shown.kind == "error", "no error is shown")
+    assert "the engine ended: error: " in window.messages.shown.text
+    assert "cuda:63" in window.messages.shown.text
+    before = len(looks)
+    until(lambda: len(looks) >= before + 2 * first_start.SURE_LOOKS, "it stopped to look")
+    assert window.first_start.engine is None  # not again
+    until(lambda: "broken: fits" in window.empty.text, lambda: window.empty.text)
+    assert len(list(tmp_path.glob("engine-*.log"))) == 1
+
+
+def test_a_session_that_goes_without_a_word_is_forgotten(panel):
+    session = FakeSession()
+    window = panel()
+    try:
+        until(lambda: window.arrangement.shows_session, "the session is not shown")
+    finally:
+        session.close()
+    until(lambda: not window.arrangement.shows_session, "it is waited for, for ever")
+    assert window.client.facts is None
+    assert window.empty.isVisible()
+
+
+# ---- the command ----
+
+
+def test_signals_close_the_panel_and_its_geometry_is_kept(processes, tmp_path):
+    ends = []
+    with contextlib.ExitStack() as closing:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            session = closing.enter_context(contextlib.closing(FakeSession()))
+            config = tmp_path / number.name
+            config.mkdir()
+            process = processes.start("panel", "--session", session.session_id, XDG_CONFIG_HOME=str(config))
+            ends.append((number, session, process, config))
+        for number, session, process, config in ends:
+            until(session.eeg.have_consumers, process.log.read_text)  # it draws
+            process.send_signal(number)
+            assert process.wait(3) == 0, process.log.read_text()
+            assert "Traceback" not in process.log.read_text()
+            (file,) = config.rglob("panel.conf")
+            geometry = QSettings(str(file), QSettings.Format.IniFormat).value("window/geometry")
+            assert isinstance(geometry, QByteArray)
+            assert len(geometry) > 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a display needs no variable")
+def test_without_a_display_one_line_says_so():
+    environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
+    done = subprocess.run(
+        [*PYTHON, "panel"], env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "no display" in line

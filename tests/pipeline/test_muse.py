@@ -1,0 +1,92 @@
+"""Real Muse recordings give estimates, by replay and from a live stream, or say why not."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+
+from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+
+LONG_ENOUGH = ("P001", "P032", "P050")
+TWO_BAD_ELECTRODES = ("P002", "P003")  # TP9 and AF8 swing from end to end of the converter's range
+TOO_SHORT = ("P023", "P031")
+
+
+def file_of(shared_data, person):
+    return shared_data / "muse" / f"muse2_sub-{person}_ses-S001_task-Default_run-001_eeg.xdf"
+
+
+def bci(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "bci_m2s", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def made_in(folder):
+    with (folder / "estimates.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["status"] == "ok"]
+
+
+@pytest.mark.parametrize("person", LONG_ENOUGH)
+def test_replay_gives_estimates(shared_data, tmp_path, person):
+    text = bci("replay", file_of(shared_data, person), "--output", tmp_path / "out")
+    assert "pipeline muse.yaml" in text
+    rows = made_in(tmp_path / "out")
+    assert len(rows) >= 5
+    for row in rows:
+        total = sum(float(row[key]) for key in ("p_negative", "p_neutral", "p_positive"))
+        assert total == pytest.approx(1)
+        assert row["age_ms"] == ""  # nothing is live
+
+
+@pytest.mark.parametrize("person", TWO_BAD_ELECTRODES)
+def test_a_recording_with_two_bad_electrodes_of_four_names_them(shared_data, tmp_path, person):
+    bci("replay", file_of(shared_data, person), "--output", tmp_path / "out")
+    assert made_in(tmp_path / "out") == []
+    assert "2 of 4 channels bad (noisy: TP9, AF8)" in (tmp_path / "out" / "estimates.csv").read_text()
+
+
+@pytest.mark.parametrize("person", TOO_SHORT)
+def test_a_recording_that_is_too_short_says_so(shared_data, tmp_path, person):
+    text = bci("replay", file_of(shared_data, person), "--output", tmp_path / "out")
+    assert made_in(tmp_path / "out") == []
+    assert "no estimate from" in text
+    assert "s left" in text
+
+
+def test_loops_leave_honest_gaps(shared_data, tmp_path):
+    bci("replay", file_of(shared_data, "P050"), "--output", tmp_path / "once")
+    bci("replay", file_of(shared_data, "P050"), "--loop", 3, "--output", tmp_path / "thrice")
+    once, thrice = made_in(tmp_path / "once"), made_in(tmp_path / "thrice")
+    assert once
+    assert thrice[: len(once)] == [
+        {**row, "wall_s": late["wall_s"], "inference_ms": late["inference_ms"]}
+        for row, late in zip(once, thrice, strict=False)
+    ]
+    assert len(thrice) == 3 * len(once)
+    assert (tmp_path / "thrice" / "events.jsonl").read_text().count('"gap"') == 2
+
+
+def test_the_same_estimates_come_live_from_a_separate_sender(shared_data, tmp_path):
+    recording = file_of(shared_data, "P001")
+    bci("replay", recording, "--output", tmp_path / "replayed")
+    spec = SenderSpec(recording=str(recording), streams=("EEG",), wait_s=60.0)
+    with SenderProcess(spec):
+        bci("run", "muse", "--headless", "--duration", "14", "--output", tmp_path / "live")
+    replayed, live = made_in(tmp_path / "replayed"), made_in(tmp_path / "live")
+    assert len(live) == len(replayed)
+    for a, b in zip(replayed, live, strict=True):
+        assert (a["first_sample"], a["last_sample"], a["label"]) == (
+            b["first_sample"],
+            b["last_sample"],
+            b["label"],
+        )
+        assert a["p_positive"] == b["p_positive"]  # bit for bit: the table holds the shortest exact text
+        assert 0 < float(b["age_ms"]) < 5000

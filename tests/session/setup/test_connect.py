@@ -1,0 +1,152 @@
+"""Plans and their streams: sources of every kind in YAML, and what is refused before anything starts."""
+
+import threading
+import time
+
+import pytest
+import yaml
+from support.model_files import contract_fields, small_tensors
+from support.small_sessions import contract
+
+from bci_m2s.engine.engine import Engine
+from bci_m2s.errors import ConfigurationError, ModelError, OutputError, StreamError, UsageError
+from bci_m2s.model.model_file import Contract, save_model
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Surroundings, connect, fits, renamed
+from bci_m2s.session.setup.shipped import find_model, find_pipeline, names
+from bci_m2s.types import Status, StreamInfo
+
+
+def write(folder, streams, **rest):
+    made = contract()
+    if not (folder / "m.safetensors").exists():
+        save_model(folder / "m.safetensors", made, small_tensors(made))
+    (folder / "p.yaml").write_text(
+        yaml.safe_dump({"model": "m.safetensors", "streams": streams, **rest}, sort_keys=False)
+    )
+    return str(folder / "p.yaml")
+
+
+def around():
+    return Surroundings(time.monotonic, lambda _: None, threading.Event().is_set)
+
+
+MUSE = {"source": "simulated", "stream": "eeg", "montage": "muse"}
+
+
+def test_simulated_streams_run_in_the_live_engine(tmp_path):
+    streams = {"eeg": MUSE, "eye": {"source": "simulated", "stream": "eye"}}
+    plan = build.make_plan(write(tmp_path, streams, markers={"source": "simulated", "stream": "markers"}))
+    connected = connect(plan, around())
+    infos = {modality: source.info for modality, source in connected.sources.items()}
+    pipeline = build.make_pipeline(plan, build.make_predictor(plan), infos, time.monotonic)
+    engine = Engine(pipeline, connected.sources, [], time.monotonic, connected.markers)
+    engine.start()
+    limit = time.monotonic() + 40
+    while not (engine.tally.made["eeg", "emotion"] and engine.markers) and not engine.wait(0.05):
+        assert time.monotonic() < limit
+    engine.finish()
+    assert engine.failure is None
+    assert engine.markers[0][1] == "rest/start"
+    assert engine.snapshot().latest["eeg", "emotion"].status is Status.OK
+    assert {one.lost for one in engine.snapshot().health} == {0}
+
+
+def test_recorded_streams_in_yaml(shared_data, tmp_path):
+    file = shared_data / "muse" / "muse2_sub-P001_ses-S001_task-Default_run-001_eeg.xdf"
+    plan = build.make_plan(write(tmp_path, {"eeg": {"source": "replay", "file": str(file), "loops": 2}}))
+    connected = connect(plan, around())
+    assert connected.sources["eeg"].info.labels[:2] == ("TP9", "AF7")
+    connected.close()
+
+
+@pytest.mark.parametrize(
+    ("streams", "rest", "error", "words"),
+    [
+        ({"ecg": MUSE}, {}, ConfigurationError, "no such modality"),
+        (
+            {"eeg": MUSE},
+            {"baseline": {"start": "marker"}},
+            ConfigurationError,
+            "a 'markers' stream beside it",
+        ),
+        ({"eeg": MUSE}, {"model": "nothing"}, UsageError, "no such file"),
+    ],
+)
+def test_plans_that_cannot_work(tmp_path, streams, rest, error, words):
+    path = write(tmp_path, streams)
+    if rest:
+        (tmp_path / "p.yaml").write_text(
+            yaml.safe_dump({"model": "m.safetensors", "streams": streams, **rest})
+        )
+    with pytest.raises(error, match=words):
+        build.make_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("feature", "words"),
+    [
+        ({"name": "de", "n_features": 20, "params": {"bands_hz": {"x": [1, 90]}}}, "n_features|Nyquist"),
+        ({"name": "de", "n_features": 20, "params": {"nonsense": 1}}, "nonsense"),
+        ({"name": "de", "n_features": 20, "params": {"order": "x"}}, "feature de"),
+    ],
+)
+def test_a_model_whose_feature_cannot_be_built_is_refused(tmp_path, feature, words):
+    fields = contract_fields()
+    fields["modalities"]["eeg"]["feature"] = feature
+    made = Contract.model_validate(fields)
+    save_model(tmp_path / "m.safetensors", made, small_tensors(made))
+    with pytest.raises(ModelError, match=words):
+        build.make_plan(write(tmp_path, {"eeg": MUSE}))
+
+
+def test_one_stream_that_does_not_fit_closes_those_before_it(tmp_path):
+    eye = {"source": "simulated", "stream": "eye"}
+    told = []
+    plan = build.make_plan(write(tmp_path, {"eye": eye, "eeg": dict(eye)}))
+    with pytest.raises(
+        StreamError, match="eeg: stream 'Simulated eye tracker': rate_hz: got 120"
+    ) as caught:
+        connect(plan, Surroundings(time.monotonic, told.append, threading.Event().is_set))
+    assert "channels: got no 'TP9', 'AF7'" in str(caught.value)  # every difference, not the first alone
+    assert told[0].startswith("eye: 'Simulated eye tracker'")
+
+
+def test_labels_can_be_renamed():
+    info = StreamInfo("cap", "EEG", labels=("A1", "A2"), units=("", ""))
+    assert renamed(info, {"A1": "TP9"}).labels == ("TP9", "A2")
+    with pytest.raises(StreamError, match="no channel 'B1'; nearest: 'A1'"):
+        renamed(info, {"B1": "x"})
+
+
+def test_fits_says_which_modality_or_what_differs():
+    made = contract()
+    eeg = StreamInfo("cap", "EEG", rate_hz=256, labels=("TP9", "AF7", "AF8", "TP10"), units=("uV",) * 4)
+    assert fits(made, eeg) == ["fits eeg"]
+    assert (
+        "got 50" in fits(made, StreamInfo("cap", "EEG", rate_hz=50, labels=eeg.labels, units=eeg.units))[0]
+    )
+    assert fits(made, StreamInfo("m", "Markers")) == ["type 'Markers' is none of the model's"]
+
+
+def test_output_folders_are_new_or_empty(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert build.make_folder(tmp_path / "empty") == tmp_path / "empty"
+    assert build.make_folder(tmp_path / "a" / "b").is_dir()
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "x").write_text("mine")
+    with pytest.raises(OutputError, match="nothing is overwritten"):
+        build.make_folder(tmp_path / "used")
+    with pytest.raises(OutputError, match="cannot be used as output folder"):
+        build.make_folder(tmp_path / "used" / "x" / "deeper")
+
+
+def test_shipped_files_are_found_by_name_and_by_path():
+    assert {"demo", "muse"} <= set(names("pipelines", ".yaml"))
+    assert find_pipeline("demo") == find_pipeline("demo.yaml")
+    for name in names("models", ".safetensors"):
+        assert find_model(name).is_file()
+    with pytest.raises(UsageError, match="nearest: 'demo'"):
+        find_pipeline("dmeo")
+    with pytest.raises(UsageError, match="no such file"):
+        find_pipeline("elsewhere/demo")

@@ -1,0 +1,296 @@
+"""Commands to a running engine: each does what it says, or is refused in words."""
+
+import contextlib
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.small_sessions import EEG_INFO, Collector, ScriptedSource, eeg, pipeline
+
+from bci_m2s.engine.engine import Engine
+from bci_m2s.errors import CommandError, DeviceError
+from bci_m2s.recording.recorder import Recorder
+from bci_m2s.session.control.server import ControlClient, ControlServer
+from bci_m2s.session.operator_commands import Commands
+from bci_m2s.sources.operator import OperatorMarkers
+from bci_m2s.types import Chunk, Status
+
+LIMIT_S = 20.0
+LONG = {"normaliser": {"name": "baseline", "params": {"duration_s": 60.0}}}
+
+
+def chunks_of(seconds, size=64):
+    times, samples = eeg(seconds)
+    return [Chunk.of(times[i : i + size], samples[i : i + size]) for i in range(0, len(times), size)]
+
+
+class Patient(ScriptedSource):
+    """A source that does not finish when it has nothing more."""
+
+    def pull(self, timeout_s):
+        if self._chunks:
+            return super().pull(timeout_s)
+        time.sleep(min(timeout_s, 0.01))
+        return Chunk.empty(self.info.n_channels)
+
+
+def wait_until(condition):
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def running(seconds=8.0, made=None, markers=True, **options):
+    """An engine that has taken `seconds` of signal: (engine, sink)."""
+    sink = Collector()
+    own = [OperatorMarkers(time.monotonic)] if markers else []
+    source = Patient(EEG_INFO, chunks_of(seconds))
+    engine = Engine(made or pipeline(**options), {"eeg": source}, [sink], time.monotonic, own)
+    engine.start()
+    try:
+        wait_until(lambda: len(sink.estimates) >= 4 * seconds)
+        yield engine, sink
+    finally:
+        engine.finish()
+    assert engine.failure is None
+
+
+def kinds(sink):
+    return [event.kind for event in sink.events]
+
+
+def test_a_marker_reaches_events_history_and_status():
+    with running() as (engine, sink):
+        commands = Commands(engine)
+        before = time.monotonic()
+        assert commands.handle({"do": "mark", "text": "coffee\n"}) == {"said": "marker 'coffee?' written"}
+        wait_until(lambda: "marker" in kinds(sink))
+        (event,) = [one for one in sink.events if one.kind == "marker"]
+        assert (event.message, event.fields["origin"]) == ("coffee?", "operator")
+        assert before <= event.fields["marker_s"] <= time.monotonic()
+        wait_until(lambda: commands.handle({"do": "history"})["markers"])
+        (told,) = commands.handle({"do": "state"})["status"]["markers"]
+        assert told[1:] == ["coffee?", "operator"]
+        assert commands.handle({"do": "history"})["markers"] == [told]
+        # the change is reported at once, not with the next second
+        wait_until(lambda: any(report.values["markers"] for report in sink.reports))
+
+
+def test_history_holds_what_was_answered():
+    with running() as (engine, sink):
+        told = Commands(engine).handle({"do": "history"})
+        line = told["lines"]["eeg"]["emotion"]
+        assert line["classes"] == list(engine.tally.heads["emotion"])
+        first = [one for one in sink.estimates if one.stamps.published_s < line["t"][0] + 0.99]
+        p = np.array([one.probabilities for one in first])
+        assert line["share"][0] == pytest.approx(np.isfinite(p[:, 0]).mean(), abs=0.1)
+        assert 0 < line["share"][0] < 1  # the window fills first
+        if len(first) == len(sink.estimates):
+            np.testing.assert_allclose(line["p"][0], np.nanmean(p, axis=0), atol=1e-4)
+
+
+def test_a_baseline_is_started_and_ended_before_its_time():
+    with running(20.0, eeg=LONG) as (engine, sink):
+        commands = Commands(engine)
+        state = commands.handle({"do": "state"})["status"]["streams"][0]
+        assert state["baseline"]["state"] == "collecting"
+        assert 30 < state["baseline"]["seconds_left"] < 60
+        assert state["clock_offset_s"] == 0.0
+        assert commands.handle({"do": "baseline_end"}) == {"said": "eeg: baseline ended"}
+        assert commands.handle({"do": "state"})["status"]["streams"][0]["baseline"] == {
+            "state": "complete",
+            "seconds_left": 0.0,
+        }
+        with pytest.raises(CommandError, match="eeg: baseline: complete already"):
+            commands.handle({"do": "baseline_end"})
+        assert commands.handle({"do": "baseline_start"}) == {"said": "eeg: baseline started"}
+        with pytest.raises(
+            CommandError,
+            match=r"eeg: baseline: got 0\.0 s of usable signal, expected at least 10 s; it goes on",
+        ):
+            commands.handle({"do": "baseline_end"})
+        wait_until(lambda: kinds(sink).count("command_refused") == 2)
+        assert commands.handle({"do": "state"})["status"]["streams"][0]["baseline"]["state"] == "collecting"
+    told = {event.kind: event.fields for event in sink.events}
+    n = 20 * 256
+    assert (told["baseline_ended"]["at_sample"], told["baseline_started"]["at_sample"]) == (n, n)
+    assert 30 < told["baseline_ended"]["seconds_left"] < 60
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("training", "the scaler of the training serves everyone"), ("rolling", "move with")]
+)
+def test_a_model_without_a_baseline_says_so(name, why):
+    with running(eeg={"normaliser": {"name": name, "params": {}}}) as (engine, sink):
+        for do in ("baseline_start", "baseline_end"):
+            with pytest.raises(CommandError, match=f"no baseline to start or end: eeg: .*{why}"):
+                Commands(engine).handle({"do": do})
+        wait_until(lambda: kinds(sink).count("command_refused") == 2)
+        assert engine.report().values["streams"][0]["baseline"]["state"] == "none"
+
+
+def test_a_baseline_that_waits_for_its_marker_has_nothing_to_end():
+    with running(made=pipeline(wait_for_marker=True)) as (engine, _):
+        assert engine.report().values["streams"][0]["baseline"]["state"] == "waiting"
+        with pytest.raises(CommandError, match="waits for its marker"):
+            engine.end_baseline()
+        engine.start_baseline()
+        assert engine.report().values["streams"][0]["baseline"]["state"] == "collecting"
+
+
+def test_where_nothing_is_estimated_there_is_no_baseline():
+    engine = Engine(None, {"cap": Patient(EEG_INFO, chunks_of(1))}, [Collector()], time.monotonic)
+    for refused in (engine.start_baseline, engine.end_baseline):
+        with pytest.raises(CommandError, match="there is no baseline"):
+            refused()
+
+
+def test_without_the_operators_source_a_marker_is_refused():
+    with running(markers=False) as (engine, _), pytest.raises(CommandError, match="takes no markers"):
+        Commands(engine).handle({"do": "mark", "text": "x"})
+
+
+def test_after_the_end_everything_is_refused_at_once():
+    with running() as (engine, _):
+        pass
+    begun = time.monotonic()
+    for refused in (lambda: engine.mark("x"), engine.start_baseline, engine.end_baseline):
+        with pytest.raises(CommandError):
+            refused()
+    assert time.monotonic() - begun < 1.0
+    with pytest.raises(CommandError, match="the session has ended"):
+        engine.start_baseline()
+
+
+def test_an_inference_thread_that_hangs_is_given_up_and_the_command_never_done(monkeypatch):
+    entered, go, made = threading.Event(), threading.Event(), pipeline(eeg=LONG)
+    monkeypatch.setattr("bci_m2s.engine.calls.Orders.ask.__defaults__", (0.1,))
+    with running(made=made) as (engine, sink):
+        monkeypatch.setattr(made, "events", lambda: entered.set() or (go.wait(LIMIT_S) and []))
+        assert entered.wait(LIMIT_S)
+        with pytest.raises(CommandError, match=r"did not come to it within 0\.1 s; not done"):
+            engine.start_baseline()
+        monkeypatch.undo()
+        go.set()
+        with pytest.raises(CommandError, match="it goes on"):
+            engine.end_baseline()  # the thread works again, and what was withdrawn before stays undone
+    assert "baseline_started" not in kinds(sink)
+
+
+def test_where_inference_failed_baselines_are_refused_and_markers_go_on(tmp_path):
+    def broken(*_):
+        raise DeviceError("the GPU is gone")
+
+    made, sink = pipeline(), Collector()
+    made._predictor.predict_all = broken
+    recorder = Recorder(tmp_path / "s.xdf", time.monotonic)
+    source, markers = Patient(EEG_INFO, chunks_of(10)), [OperatorMarkers(time.monotonic)]
+    engine = Engine(made, {"eeg": source}, [sink], time.monotonic, markers, recorder)
+    engine.start()
+    wait_until(lambda: "inference_failed" in kinds(sink))
+    with pytest.raises(CommandError, match="no estimates any more: the GPU is gone"):
+        engine.start_baseline()
+    engine.mark("went dark")
+    wait_until(lambda: "marker" in kinds(sink))
+    engine.finish()
+    assert isinstance(engine.failure, DeviceError)
+
+
+def test_stop_ends_the_engine_or_what_the_session_says():
+    with running() as (engine, _):
+        assert Commands(engine).handle({"do": "stop"}) == {"said": "the session ends"}
+        assert engine.wait(LIMIT_S)
+    stopped = threading.Event()
+    Commands(None, stop=stopped.set).handle({"do": "stop"})
+    assert stopped.is_set()
+
+
+def test_the_recording_is_switched_by_what_the_session_gives():
+    commands = Commands(None, lambda: "recording into a", lambda: "recording ended")
+    assert commands.handle({"do": "record_on"}) == {"said": "recording into a"}
+    assert commands.handle({"do": "record_off"}) == {"said": "recording ended"}
+    with pytest.raises(CommandError, match="cannot begin or end a recording"):
+        Commands(None).handle({"do": "record_on"})
+
+
+def test_the_recording_is_switched_by_one_at_a_time():
+    inside, go = threading.Event(), threading.Event()
+
+    def slow():
+        inside.set()
+        go.wait(LIMIT_S)
+        return "on"
+
+    commands, said = Commands(None, slow, lambda: "off"), []
+    first = threading.Thread(target=lambda: said.append(commands.handle({"do": "record_on"})))
+    first.start()
+    assert inside.wait(LIMIT_S)
+    with pytest.raises(CommandError, match="begun or ended already"):
+        commands.handle({"do": "record_off"})
+    go.set()
+    first.join(LIMIT_S)
+    assert said == [{"said": "on"}]
+    assert commands.handle({"do": "record_off"}) == {"said": "off"}
+
+
+def test_another_engine_takes_over():
+    with running() as (engine, _):
+        commands = Commands(None)
+        with pytest.raises(CommandError, match="try again"):
+            commands.handle({"do": "state"})
+        commands.use(engine)
+        assert commands.handle({"do": "state"})["status"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({}, "do: got None, expected a command; valid: mark, "),
+        ({"do": 7}, "do: got 7"),
+        ({"do": ["mark"]}, "do: got"),
+        ({"do": "baseline_strat"}, "nearest: 'baseline_start'"),
+        ({"do": "mark"}, "mark: text: got nothing, expected a text"),
+        ({"do": "mark", "text": 3}, "mark: text: got int, expected a text"),
+        ({"do": "stop", "now": 1}, "stop: 'now' is no field of it; valid: do"),
+        ({"do": "\x1b[31m" * 100}, "do: got "),
+    ],
+)
+def test_requests_are_checked(request_, told):
+    with pytest.raises(CommandError) as refused:
+        Commands(None).handle(request_)
+    assert told in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 250
+
+
+def test_through_the_pipe(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    with running() as (engine, sink):
+        session_id = "ab" * 16
+        with (
+            contextlib.closing(ControlServer(session_id, Commands(engine).handle)),
+            contextlib.closing(ControlClient.find(session_id)) as client,
+        ):
+            assert client.ask({"do": "mark", "text": "☃"})["ok"] is True
+            assert client.ask({"do": "history"})["bin_s"] == 1.0
+            assert client.ask({"do": "state"})["status"]["state"] == "ok"
+            assert "nearest: 'mark'" in client.ask({"do": "marks"})["error"]
+            assert client.ask({"do": "stop"}) == {"ok": True, "said": "the session ends"}
+        wait_until(lambda: "marker" in kinds(sink))
+        assert engine.wait(LIMIT_S)
+
+
+def test_history_knows_how_often_an_answer_comes():
+    """A second of silence weighs as much as a second of answers, also where these come once a second."""
+    made = pipeline()
+    made.hop_s = 1.0
+    engine = Engine(made, {"eeg": Patient(EEG_INFO)}, [Collector()], time.monotonic)
+    for second, status in enumerate((Status.STALE, Status.GAP)):
+        for one in made.no_estimates("eeg", status, "silent"):
+            engine.history.add(replace(one, stamps=replace(one.stamps, published_s=float(second))))
+    (bins,) = engine.history._lines.values()
+    assert bins._all[:2].tolist() == [1.0, 1.0]

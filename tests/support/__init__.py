@@ -1,0 +1,1 @@
+"""What several tests build on: sessions, models and files made for tests."""

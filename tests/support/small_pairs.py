@@ -1,0 +1,124 @@
+"""A small corpus of two modalities that both carry the class, and settings for tiny networks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+
+from bci_m2s.training.data.prepare import UnitData, prepare
+from bci_m2s.training.data.sessions import Session, from_steps
+from bci_m2s.training.data.splits import make_splits
+from bci_m2s.training.data.windows import Names
+from bci_m2s.training.datasets.layout import LabelledTrial
+from bci_m2s.training.methods.pretrain import Job
+from bci_m2s.training.settings import FinetuneSettings, PretrainSettings, TrainingSettings
+
+SIZES = {"eeg": 8, "eye": 5}
+PAIR = ("eeg", "eye")
+TINY = {"depth": 1, "heads": 2, "ffn": 16, "embedding": 8, "projection": 6, "hidden": 8}
+
+
+def contract_values(heads: dict[str, Any] | None = None, **eeg: Any) -> dict[str, Any]:
+    """Fields of a contract over the corpus; `eeg` replaces fields of that modality."""
+    both = {"rate_min_hz": 1.0, "rate_max_hz": 1000.0, "normaliser": {"name": "training"}}
+    values = {
+        "name": "tiny-pair",
+        "simulated": True,
+        "heads": heads or {"emotion": {"classes": ["negative", "positive"]}},
+        "window": {"steps": 4, "step_s": 1.0, "hop_s": 1.0},
+        "modalities": {
+            "eeg": both
+            | {
+                "stream_type": "EEG",
+                "channels": ["Fp1", "Fp2", "O1", "O2"],
+                "units": ["uV"] * 4,
+                "feature": {"name": "distributed", "n_features": SIZES["eeg"]},
+                "network": {"name": "m2s-electrode", "params": TINY | {"head_width": 4}},
+            }
+            | eeg,
+            "eye": both
+            | {
+                "stream_type": "Gaze",
+                "channels": ["gaze_x", "gaze_y"],
+                "units": ["normalized"] * 2,
+                "feature": {"name": "distributed", "n_features": SIZES["eye"]},
+                "network": {"name": "m2s-sequence", "params": TINY | {"causal": True}},
+            },
+        },
+    }
+    copied: dict[str, Any] = json.loads(json.dumps(values))  # nothing shared: YAML would write an alias
+    return copied
+
+
+def training_settings(
+    heads: dict[str, Any] | None = None, eeg: dict[str, Any] | None = None, **sections: Any
+) -> TrainingSettings:
+    """Settings as a training file would give them; `sections` replaces whole sections."""
+    values = {
+        "contract": contract_values(heads, **(eeg or {})),
+        "pair": list(PAIR),
+        "data": {"format": "simulated"},
+        "split": {"kind": "subjects", "test_subjects": 2, "validation_subjects": 2},
+        "pretrain": {"epochs": 2, "batch": 32, "learning_rate": 1e-3},
+        "finetune": {"epochs": 3, "batch": 32, "learning_rates": [1e-2], "weight_decays": [1e-4]},
+        "seeds": [0],
+        **sections,
+    }
+    return TrainingSettings.model_validate(values)
+
+
+def trials(
+    people: int = 8,
+    sessions: int = 1,
+    per_session: int = 6,
+    steps: int = 8,
+    effect: float = 2.0,
+    seed: int = 0,
+) -> list[LabelledTrial]:
+    """Trials whose class moves both modalities by `effect`, over noise of a state that they share.
+
+    Classes alternate; person, session and trial count from 1. `steps` rows a trial.
+    """
+    rng = np.random.default_rng(seed)
+    ways = {name: rng.normal(size=(3, n)) for name, n in SIZES.items()}
+    made = []
+    for person in range(1, people + 1):
+        for session in range(1, sessions + 1):
+            for trial in range(1, per_session + 1):
+                label = trial % 2
+                state = rng.normal(size=(steps, 3)) * (0.5, 1.0, 1.0)
+                state[:, 0] += effect * (2 * label - 1)
+                rows = {
+                    name: state @ way + 0.3 * rng.normal(size=(steps, way.shape[1]))
+                    for name, way in ways.items()
+                }
+                made.append(LabelledTrial(person, session, trial, {"emotion": label}, rows))
+    return made
+
+
+def corpus(**options: Any) -> list[Session]:
+    """The trials as sessions; `options` as in ``trials``."""
+    return from_steps(trials(**options), 1.0, SIZES)
+
+
+def unit(settings: TrainingSettings, sessions: list[Session], number: int = 0) -> UnitData:
+    """Windows of one split."""
+    split = make_splits(sessions, settings.split, settings.draft.first_head)[number]
+    return prepare(settings, sessions, split, Names.of(sessions))
+
+
+def job(settings: TrainingSettings, seed: int = 0, **changes: Any) -> Job:
+    """A pre-training on the CPU; `changes` replaces fields of its settings."""
+    values = settings.pretrain.model_dump() | changes
+    return Job(
+        settings.draft, settings.pair, PretrainSettings.model_validate(values), seed, torch.device("cpu")
+    )
+
+
+def finetune_settings(**changes: Any) -> FinetuneSettings:
+    """Quick settings of classifier training."""
+    values = {"epochs": 4, "batch": 32, "learning_rates": [1e-2], "weight_decays": [1e-4], **changes}
+    return FinetuneSettings.model_validate(values)

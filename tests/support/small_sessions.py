@@ -1,0 +1,173 @@
+"""Streams and pipelines around the small model of ``model_files``, for tests of the streaming side."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.model.model_file import Contract
+from bci_m2s.model.predictor import Predictor
+from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.pipeline.stages import ModalityStage
+from bci_m2s.session.setup.build import stage_tensors
+from bci_m2s.types import Chunk, StreamInfo
+from support.model_files import contract_fields, small_tensors
+
+RATE_HZ = 256.0
+EEG_INFO = StreamInfo(
+    "cap", "EEG", "cap-1", rate_hz=RATE_HZ, labels=("AF7", "AUX", "TP9", "TP10", "AF8"), units=("uV",) * 5
+)
+EYE_LABELS = ("gaze_x", "gaze_y", "pupil_left", "pupil_right", "confidence")
+EYE_INFO = StreamInfo(
+    "tracker",
+    "Gaze",
+    "eye-1",
+    rate_hz=120.0,
+    labels=EYE_LABELS,
+    units=("normalized", "normalized", "mm", "mm", ""),
+)
+EYE_PARAMS = {
+    "columns": {
+        "gaze_x": "gaze_x",
+        "gaze_y": "gaze_y",
+        "pupil_x": "pupil_left",
+        "pupil_y": "pupil_right",
+        "confidence": "confidence",
+    },
+    "gaze_unit": "normalized",
+    "degrees_per_unit_x": 35.0,
+    "degrees_per_unit_y": 20.0,
+}
+
+
+def contract(**eeg: Any) -> Contract:
+    """The small contract with a short baseline; `eeg` replaces fields of that modality."""
+    fields = contract_fields()
+    fields["modalities"]["eeg"] |= {
+        "normaliser": {"name": "baseline", "params": {"duration_s": 2.0}},
+        **eeg,
+    }
+    fields["modalities"]["eye"]["feature"]["params"] = EYE_PARAMS
+    return Contract.model_validate(fields)
+
+
+def pipeline(infos: dict[str, StreamInfo] | None = None, **options: Any) -> Pipeline:
+    """A pipeline over the small model, or another one: `spec` and `tensors`; `eeg` as in ``contract``."""
+    spec = options.pop("spec", None) or contract(**options.pop("eeg", {}))
+    tensors = options.pop("tensors", None) or small_tensors(spec)
+    stages = {
+        modality: ModalityStage(
+            modality,
+            spec.modalities[modality],
+            spec.window,
+            info,
+            stage_tensors(tensors, modality),
+            **options,
+        )
+        for modality, info in (infos or {"eeg": EEG_INFO}).items()
+    }
+    return Pipeline(stages, Predictor(spec, tensors, "cpu"), baseline_marker="baseline/start")
+
+
+def eeg(seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Stamps and noise in microvolts, (n,) and (n, 5) float32."""
+    n = int(seconds * RATE_HZ)
+    samples = np.random.default_rng(seed).normal(scale=10, size=(n, 5)).astype(np.float32)
+    return 1000 + np.arange(n) / RATE_HZ, samples
+
+
+def eye(seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Stamps and a wandering gaze."""
+    n = int(seconds * 120)
+    rng = np.random.default_rng(seed)
+    samples = np.column_stack(
+        [
+            *(0.5 + np.cumsum(rng.normal(scale=0.002, size=(n, 2)), axis=0)).T,
+            *(3 + 0.1 * rng.normal(size=(n, 2))).T,
+            np.ones(n),
+        ]
+    )
+    return 1000 + np.arange(n) / 120, samples.astype(np.float32)
+
+
+class ScriptedSource:
+    """A source for engine tests: hands out what it is told to, when it is told to."""
+
+    def __init__(self, info: StreamInfo, chunks: Sequence[Chunk] = ()) -> None:
+        self.info, self.finished = info, False
+        self._chunks = list(chunks)
+        self.closed = False
+        self.hold = threading.Event()  # set: nothing is delivered
+        self.error: Exception | None = None
+        self.description_xml = self.doubt = ""  # what ``problem`` says
+        self.said: list[str] = []
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def pull(self, timeout_s: float) -> Chunk:
+        """The next chunk, received now."""
+        if self.error is not None:
+            raise self.error
+        if self.hold.is_set() or not self._chunks:
+            self.finished = not self._chunks and not self.hold.is_set()
+            time.sleep(min(timeout_s, 0.01))
+            return Chunk.empty(self.info.n_channels)
+        chunk = self._chunks.pop(0)
+        return Chunk(chunk.times, chunk.samples, np.full(len(chunk), time.monotonic()))
+
+    def clock_offset_s(self, timeout_s: float) -> float:
+        """The clocks agree."""
+        del timeout_s
+        return 0.0
+
+    def problem(self, last_received_s: float, gap_s: float) -> str:
+        """What the test wants."""
+        del last_received_s, gap_s
+        return self.doubt
+
+    def notices(self) -> list[str]:
+        """What the test wants."""
+        said, self.said = self.said, []
+        return said
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class Collector:
+    """A sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.estimates: list[Any] = []
+        self.events: list[Any] = []
+        self.reports: list[Any] = []
+        self.problem = ""
+        self.opened = self.closed = 0
+
+    def open(self) -> None:
+        """Count."""
+        self.opened += 1
+
+    def estimate(self, estimate: Any, wall_s: float) -> None:
+        """Keep."""
+        assert math.isfinite(wall_s)
+        self.estimates.append(estimate)
+
+    def event(self, event: Any) -> None:
+        """Keep."""
+        self.events.append(event)
+
+    def report(self, report: Any) -> None:
+        """Keep."""
+        self.reports.append(report)
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1

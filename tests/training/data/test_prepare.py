@@ -1,0 +1,169 @@
+"""From settings and sessions to standardised windows; the features kept on disk."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+from support.small_pairs import SIZES, corpus, training_settings, unit
+
+from bci_m2s.errors import ConfigurationError, RecordingError, UsageError
+from bci_m2s.model.model_file import layout_order
+from bci_m2s.training.data import prepare as module
+from bci_m2s.training.data.prepare import load_sessions, prepare, read_session, write_session
+from bci_m2s.training.data.splits import PARTS, make_splits
+from bci_m2s.training.data.windows import Names
+
+QUIET = Console(quiet=True)
+
+
+def test_parts_hold_the_trials_of_the_split_and_nothing_else():
+    settings, sessions = training_settings(), corpus()
+    data = unit(settings, sessions)
+    for part in PARTS:
+        assert {data.names.trials[i] for i in data.parts[part].trials} == getattr(data.split, part)
+
+
+def test_the_scaler_comes_from_training_rows_only():
+    settings, sessions = training_settings(), corpus()
+    data = unit(settings, sessions)
+    rows = data.parts["train"].features["eeg"].reshape(-1, SIZES["eeg"])
+    np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(rows.std(axis=0), 1, rtol=1e-4)
+    for one in sessions:
+        if one.subject in {key.split("/")[0] for key in data.split.test | data.split.validation}:
+            one.values["eeg"][:] = one.values["eeg"] * 50 + 1000
+    moved = unit(settings, sessions)
+    np.testing.assert_array_equal(moved.scalers["eeg"].mean, data.scalers["eeg"].mean)
+    np.testing.assert_array_equal(moved.scalers["eeg"].std, data.scalers["eeg"].std)
+    np.testing.assert_array_equal(moved.scalers["eeg"].spread, data.scalers["eeg"].spread)
+    np.testing.assert_array_equal(moved.parts["train"].features["eeg"], data.parts["train"].features["eeg"])
+    assert np.abs(moved.parts["test"].features["eeg"]).min() > 5
+
+
+def test_within_a_session_nothing_of_the_test_trials_reaches_training():
+    split = {"kind": "trials", "train_trials": 4}
+    baseline = {"normaliser": {"name": "baseline", "params": {"duration_s": 6.0}}}
+    settings, sessions = training_settings(eeg=baseline, split=split), corpus(people=2)
+    data = unit(settings, sessions)
+    for one in sessions:
+        one.values["eeg"][4 * 8 :] *= 100  # the test trials' rows
+    moved = unit(settings, sessions)
+    for part in ("train", "validation"):
+        np.testing.assert_array_equal(moved.parts[part].features["eeg"], data.parts[part].features["eeg"])
+    np.testing.assert_array_equal(moved.scalers["eeg"].spread, data.scalers["eeg"].spread)
+    assert np.abs(moved.parts["test"].features["eeg"]).max() > 20
+
+
+def test_band_major_is_the_same_features_permuted():
+    """Place band·C + channel of the layout holds feature channel·K + band of the extractor."""
+    sessions = corpus(people=5)
+    split = {"split": {"kind": "subjects", "test_subjects": 1, "validation_subjects": 1}}
+    plain = unit(training_settings(**split), sessions)
+    settings = training_settings(eeg={"layout": "band-major"}, **split)
+    banded = unit(settings, sessions)
+    channels, bands = 4, 2
+    order = [channel * bands + band for band in range(bands) for channel in range(channels)]
+    assert order == [0, 2, 4, 6, 1, 3, 5, 7]
+    np.testing.assert_array_equal(layout_order(settings.draft.modalities["eeg"]), order)
+    np.testing.assert_allclose(
+        banded.parts["test"].features["eeg"], plain.parts["test"].features["eeg"][:, :, order], rtol=1e-6
+    )
+    np.testing.assert_array_equal(banded.scalers["eeg"].mean, plain.scalers["eeg"].mean[order])
+    np.testing.assert_array_equal(banded.scalers["eeg"].spread, plain.scalers["eeg"].spread)
+    np.testing.assert_array_equal(banded.parts["test"].features["eye"], plain.parts["test"].features["eye"])
+
+
+def test_a_session_scaled_by_itself_is_a_named_option():
+    sessions = corpus()
+    for number, one in enumerate(sessions):
+        one.values["eye"][:] += 100 * number
+    plain = unit(training_settings(), sessions)
+    own = unit(training_settings(windows={"own_session": True}), sessions)
+    for subject in np.unique(own.parts["test"].subjects):
+        mine = own.parts["test"].subjects == subject
+        assert np.abs(own.parts["test"].features["eye"][mine].mean()) < 0.5
+        assert np.ptp(own.parts["test"].features["eye"][mine]) > 1
+    assert plain.parts["test"].features["eye"].std() < own.parts["test"].features["eye"].std()
+
+
+def test_a_session_scaled_by_itself_may_lack_a_modality_or_a_column():
+    sessions = corpus()
+    sessions[0].values["eye"][:] = np.nan
+    sessions[0].usable["eye"][:] = False
+    sessions[1].values["eye"][:, 3] = np.nan
+    data = unit(training_settings(windows={"own_session": True}), sessions)
+    for part in data.parts.values():
+        assert np.isfinite(part.features["eye"]).all()
+
+
+def test_people_outside_the_split_do_not_matter():
+    settings, sessions = training_settings(), corpus(people=9)
+    (split,) = make_splits(sessions[:8], settings.split, "emotion")
+    one = prepare(settings, sessions, split, Names.of(sessions))
+    other = prepare(settings, sessions[:8], split, Names.of(sessions))
+    np.testing.assert_array_equal(one.parts["train"].features["eeg"], other.parts["train"].features["eeg"])
+
+
+def test_a_session_is_kept_on_disk_as_it_was(tmp_path):
+    one = corpus(people=1)[0]
+    one.usable["eye"][3] = False
+    one.values["eye"][3] = np.nan
+    path = tmp_path / "features" / "1-1.npz"
+    write_session(path, one)
+    again = read_session(path)
+    assert (again.subject, again.session, again.trials) == (one.subject, one.session, one.trials)
+    np.testing.assert_array_equal(again.end_s, one.end_s)
+    for name in SIZES:
+        np.testing.assert_array_equal(again.values[name], one.values[name])
+        np.testing.assert_array_equal(again.usable[name], one.usable[name])
+        assert again.values[name].dtype == np.float32
+    assert [item.name for item in path.parent.iterdir()] == ["1-1.npz"]
+    for broken in (b"", b"no archive", path.read_bytes()[:-400]):
+        path.write_bytes(broken)
+        with pytest.raises(RecordingError, match=r"1-1\.npz: cannot be read.*delete it"):
+            read_session(path)
+
+
+def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, monkeypatch):
+    """The cache's folder depends on all that features depend on, and on nothing else."""
+    monkeypatch.setattr(module, "WORKERS", 1)
+    made = []
+
+    def fake(_settings, person, session):
+        made.append((person, session))
+        return (person, session)
+
+    monkeypatch.setattr(module, "simulated_segments", fake)
+    monkeypatch.setattr(
+        module, "from_raw", lambda which, _contract: replace(CORPUS[which[0]], session=str(which[1]))
+    )
+    data = {"format": "simulated", "persons": 2, "sessions": 2}
+    found = load_sessions(training_settings(data=data), tmp_path, QUIET)
+    assert [(one.subject, one.session) for one in found] == [("1", "0"), ("1", "1"), ("2", "0"), ("2", "1")]
+    assert made == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    again = load_sessions(training_settings(data=data, seeds=[7]), tmp_path, QUIET)
+    assert len(made) == 4
+    np.testing.assert_array_equal(again[3].values["eeg"], found[3].values["eeg"])
+    load_sessions(training_settings(data=data | {"simulator": {"effect": 2.0}}), tmp_path, QUIET)
+    assert len(made) == 8
+    smooth = {"smoothing": {"name": "moving_average", "params": {"steps": 3}}}
+    load_sessions(training_settings(eeg=smooth, data=data), tmp_path, QUIET)
+    assert len(made) == 12
+    load_sessions(training_settings(eeg={"quality": {"noisy_ratio": 8.0}}, data=data), tmp_path, QUIET)
+    assert len(made) == 16
+    load_sessions(training_settings(data=data), None, QUIET)  # no cache: computed each time
+    assert len(made) == 20
+
+
+CORPUS = corpus(people=2)
+
+
+def test_wrong_data_are_refused_by_name(tmp_path):
+    def load(**data):
+        return load_sessions(training_settings(data=data | {"root": tmp_path}), None, QUIET)
+
+    with pytest.raises(UsageError, match=r"format 'sead' is unknown.*seed"):
+        load(format="sead")
+    with pytest.raises(ConfigurationError, match=r"n_features: got 8, seed-iv has 310"):
+        load(format="seed-iv")

@@ -1,0 +1,174 @@
+"""The method and its controls: what each may learn from, and from where it starts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from support.small_pairs import PAIR, corpus, finetune_settings, job, training_settings, unit
+
+from bci_m2s.errors import TrainingError
+from bci_m2s.training.methods import methods
+from bci_m2s.training.methods.finetune import head_logits
+from bci_m2s.training.methods.methods import (
+    STRENGTHS,
+    fit_control,
+    fit_linear,
+    fit_modalities,
+    flat,
+    permuted_labels,
+)
+from bci_m2s.training.methods.pretrain import fresh_networks
+from bci_m2s.training.results.metrics import mean_over_subjects
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return training_settings()
+
+
+@pytest.fixture(scope="module")
+def data(settings):
+    return unit(settings, corpus(people=10, per_session=6, steps=6))
+
+
+def marked(job_):
+    """Networks that are not those of the job's seed."""
+    return fresh_networks(replace(job_, seed=50))
+
+
+def encoder(network):
+    return {key: value for key, value in network.state_dict().items() if not key.startswith("heads")}
+
+
+def alike(one, other):
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def control(method, settings, data, **changes):
+    return fit_control(
+        method, job(settings), data, lambda: marked(job(settings)), finetune_settings(**changes)
+    )
+
+
+@pytest.mark.parametrize("method", ["random", "supervised", "permuted"])
+@pytest.mark.parametrize("freeze", [True, False])
+def test_where_each_control_starts_and_what_it_may_change(settings, data, method, freeze):
+    fitted = control(method, settings, data, freeze=freeze, epochs=1)
+    assert tuple(fitted) == PAIR
+    fresh, pretrained = fresh_networks(job(settings)), marked(job(settings))
+    for name, one in fitted.items():
+        found = encoder(one.network)
+        if method == "random":
+            assert alike(found, encoder(fresh[name]))  # frozen whatever the file says
+        elif method == "supervised":
+            assert not alike(found, encoder(fresh[name]))  # trained whatever the file says
+        else:
+            assert alike(found, encoder(pretrained[name])) == freeze
+
+
+def test_another_control_is_refused(settings, data):
+    with pytest.raises(TrainingError, match="control 'guess' is unknown"):
+        control("guess", settings, data)
+
+
+def test_permuted_labels_move_between_trials_as_a_whole(data):
+    train = data.parts["train"]
+    moved = permuted_labels(train, seed=0)
+    per_trial = {
+        trial: set(moved.labels["emotion"][moved.trials == trial]) for trial in np.unique(train.trials)
+    }
+    assert all(len(labels) == 1 for labels in per_trial.values())
+    before = {trial: int(train.labels["emotion"][train.trials == trial][0]) for trial in per_trial}
+    after = {trial: labels.pop() for trial, labels in per_trial.items()}
+    assert sorted(after.values()) == sorted(before.values())
+    assert 0.2 < np.mean([after[trial] != before[trial] for trial in before]) < 0.8
+    np.testing.assert_array_equal(moved.features["eeg"], train.features["eeg"])
+    again = permuted_labels(train, seed=0)
+    np.testing.assert_array_equal(again.labels["emotion"], moved.labels["emotion"])
+
+
+def test_several_heads_are_permuted_together(data):
+    train = data.parts["train"]
+    twice = replace(train, labels={"a": train.labels["emotion"], "b": 1 - train.labels["emotion"]})
+    moved = permuted_labels(twice, seed=2)
+    np.testing.assert_array_equal(moved.labels["a"], 1 - moved.labels["b"])
+
+
+def test_the_permuted_control_never_sees_a_true_training_label_and_tests_on_true_ones(
+    settings, data, monkeypatch
+):
+    seen = {}
+
+    def spy(*arguments):
+        seen.update(arguments[1].parts)
+        return {}
+
+    monkeypatch.setattr(methods, "fit_modalities", spy)
+    control("permuted", settings, data)
+    for part in ("train", "validation"):
+        expected = permuted_labels(data.parts[part], 0).labels["emotion"]
+        np.testing.assert_array_equal(seen[part].labels["emotion"], expected)
+        assert (seen[part].labels["emotion"] != data.parts[part].labels["emotion"]).any()
+    np.testing.assert_array_equal(seen["test"].labels["emotion"], data.parts["test"].labels["emotion"])
+
+
+def test_fewer_labels_reach_training_only(settings, data, monkeypatch):
+    seen = []
+
+    def spy(*arguments):
+        _, parts, name, *_ = arguments
+        seen.append((name, parts))
+
+    monkeypatch.setattr(methods, "finetune", spy)
+    fit_modalities(
+        job(settings), data, fresh_networks(job(settings)), finetune_settings(trials_per_class=1)
+    )
+    assert [name for name, _ in seen] == list(PAIR)
+    for _, parts in seen:
+        kept = parts["train"].labels["emotion"] >= 0
+        assert len(np.unique(parts["train"].trials[kept])) == 2  # one of each class
+        assert parts["validation"] is data.parts["validation"]
+        assert parts["test"] is data.parts["test"]
+
+
+def test_flat_puts_modalities_side_by_side(data):
+    part = data.parts["test"]
+    rows = flat(part, PAIR)
+    assert rows.shape == (len(part), 4 * 8 + 4 * 5)
+    np.testing.assert_array_equal(rows[3, :32].reshape(4, 8), part.features["eeg"][3])
+    np.testing.assert_array_equal(rows[3, 32:].reshape(4, 5), part.features["eye"][3])
+
+
+def test_the_linear_model_is_scikit_learns_with_the_penalty_that_validation_chose(data):
+    found = fit_linear(data.parts, ("eye",), "emotion")
+    train, validation, test = (data.parts[part] for part in ("train", "validation", "test"))
+    scores = {}
+    for strength in STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
+        model.fit(flat(train, ("eye",)), train.labels["emotion"])
+        guesses = model.predict(flat(validation, ("eye",)))
+        scores[strength] = mean_over_subjects(validation.labels["emotion"], guesses, validation.subjects, 2)
+    assert scores[found.inverse_penalty] == max(scores.values())
+    guesses = found.predict(test)
+    assert balanced_accuracy_score(test.labels["emotion"], guesses) > 0.9
+
+
+def test_the_linear_model_needs_both_modalities_where_it_uses_both(data):
+    parts = {name: part.take(np.arange(len(part))) for name, part in data.parts.items()}
+    parts["train"].present["eeg"][:] = False
+    fit_linear(parts, ("eye",), "emotion")
+    with pytest.raises(TrainingError, match="no labelled windows with eeg and eye"):
+        fit_linear(parts, PAIR, "emotion")
+
+
+def test_true_labels_are_learnt_from_either_modality(settings, data):
+    fitted = fit_modalities(
+        job(settings), data, fresh_networks(job(settings)), finetune_settings(epochs=20)
+    )
+    for name, one in fitted.items():
+        test = data.parts["test"]
+        guesses = head_logits(one.network, test.features[name])["emotion"].argmax(axis=1)
+        assert balanced_accuracy_score(test.labels["emotion"], guesses) > 0.8

@@ -1,0 +1,314 @@
+"""The four directions of a pair: learnt where there is something to learn, chance where there is not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+from support.small_pairs import PAIR, corpus, finetune_settings, job, training_settings, unit
+
+from bci_m2s.errors import ContractError, OutputError
+from bci_m2s.model.model_file import load_model_file, unpack_modality
+from bci_m2s.model.predictor import load_model
+from bci_m2s.training.methods.calibration import expected_calibration_error
+from bci_m2s.training.methods.finetune import head_logits, project
+from bci_m2s.training.methods.methods import fit_control, fit_modalities
+from bci_m2s.training.methods.model_files import (
+    CROSSED,
+    OWN,
+    crossed_networks,
+    crossing,
+    own_networks,
+    taught,
+    write_model,
+)
+from bci_m2s.training.methods.pretrain import load_pretrained, pretrain
+from bci_m2s.training.results.evaluation import (
+    Place,
+    Result,
+    judge_files,
+    judge_fitted,
+    judge_linear,
+    summarise,
+)
+
+DIRECTIONS = {"eeg → eeg", "eye → eeg", "eye → eye", "eeg → eye", "both → both"}
+
+
+class Trained:
+    """A pair, pre-trained and fine-tuned on the corpus, with its model files in `folder`."""
+
+    def __init__(self, folder):
+        self.settings = training_settings(pretrain={"epochs": 20, "batch": 32, "learning_rate": 1e-2})
+        self.data = unit(self.settings, corpus(people=12, per_session=6, steps=8))
+        self.job, self.folder = job(self.settings), folder
+        path = folder / "pretrain.safetensors"
+        pretrain(self.job, self.data.parts["train"], self.data.parts["validation"], path)
+        self.pretrained = lambda: load_pretrained(self.job, path)
+        self.tuning = finetune_settings(epochs=12)
+        self.fitted = fit_modalities(self.job, self.data, self.pretrained(), self.tuning)
+        self.test = self.data.parts["test"]
+        for name, teachers in ((OWN, None), (CROSSED, crossing(self.fitted))):
+            self.write(folder / name, teachers=teachers)
+
+    def write(self, path, fitted=None, tuning=None, **options):
+        options = {"record": {"made": "by a test"}, **options}
+        record = options.pop("record")
+        return write_model(
+            path,
+            self.settings.draft,
+            fitted or self.fitted,
+            self.data,
+            tuning or self.tuning,
+            record,
+            **options,
+        )
+
+    def place(self, seed=0):
+        return Place("all", seed, "emotion", 2, self.data.names.subjects)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return Trained(tmp_path_factory.mktemp("trained"))
+
+
+def by_direction(results):
+    return {one.direction: one for one in results}
+
+
+def test_true_labels_are_learnt_in_every_direction_and_shuffled_ones_give_chance(trained):
+    """Each permutation of so few trials leaves some class information; over many it cancels."""
+    found = by_direction(judge_files(trained.place(), trained.folder, PAIR, trained.test, {}))
+    assert found.keys() == DIRECTIONS
+    assert all(one.figures["balanced_accuracy"] > 0.9 for one in found.values())
+    shuffled = {direction: [] for direction in DIRECTIONS}
+    for seed in range(16):
+        fitted = fit_control(
+            "permuted",
+            replace(trained.job, seed=seed),
+            trained.data,
+            trained.pretrained,
+            finetune_settings(),
+        )
+        for one in judge_fitted(trained.place(seed), "permuted", fitted, trained.test, shared=True):
+            shuffled[one.direction].append(one.figures["balanced_accuracy"])
+    for direction, values in shuffled.items():
+        assert len(values) == 16
+        assert abs(np.mean(values) - 0.5) < 0.2, direction
+
+
+def test_a_direction_is_the_classifier_of_one_on_the_embedding_of_the_other(trained):
+    rng = np.random.default_rng(3)  # so much noise that every classifier errs in its own way
+    noisy = {
+        name: (rows + 3 * rng.normal(size=rows.shape)).astype(np.float32)
+        for name, rows in trained.test.features.items()
+    }
+    test = replace(trained.test, features=noisy)
+    found = by_direction(judge_files(trained.place(), trained.folder, PAIR, test, {}))
+    own = own_networks(trained.fitted)
+    exchanged = crossed_networks(trained.fitted, trained.data.parts["train"])
+    for source, target in (("eeg", "eeg"), ("eeg", "eye"), ("eye", "eeg"), ("eye", "eye")):
+        projected = own[target].project(torch.from_numpy(noisy[target]))
+        classifiers = own if source == target else exchanged
+        guesses = classifiers[target].heads["emotion"](projected).argmax(dim=1).numpy()
+        one = found[f"{source} → {target}"]
+        assert one.figures["confusion"] == confusion_matrix(test.labels["emotion"], guesses).tolist()
+        assert (one.method, one.trained_on, one.tested_on) == ("pretrained", source, target)
+        assert sum(one.figures["support"]) == len(test)
+        people = {trained.data.names.subjects[i] for i in set(test.subjects)}
+        assert set(one.figures["by_subject"]) == people
+    apart = [
+        found["eeg → eye"].figures != found["eye → eye"].figures,
+        found["eye → eeg"].figures != found["eeg → eeg"].figures,
+    ]
+    assert any(apart)  # otherwise nothing would be shown
+
+
+def test_both_is_the_mean_of_the_calibrated_probabilities(trained):
+    test = trained.test.take(np.arange(len(trained.test)))
+    test.present["eye"][::4] = False
+    found = by_direction(judge_files(trained.place(), trained.folder, PAIR, test, {}))
+    kept = test.having(PAIR)
+    model = load_model(trained.folder / OWN, "cpu", None)
+    mean = sum(model.predict_proba(name, kept.features[name]) for name in PAIR)
+    expected = balanced_accuracy_score(kept.labels["emotion"], mean.argmax(axis=1))
+    assert found["both → both"].figures["balanced_accuracy"] == pytest.approx(expected)
+    assert sum(found["both → both"].figures["support"]) == len(kept) < len(test)
+    assert sum(found["eye → eye"].figures["support"]) == len(kept)
+    assert sum(found["eeg → eeg"].figures["support"]) == len(test)
+
+
+def test_the_oracle_stands_beside_a_modalitys_own_direction_only(trained):
+    found = by_direction(
+        judge_files(trained.place(), trained.folder, PAIR, trained.test, {"eeg": 0.99, "eye": None})
+    )
+    assert found["eeg → eeg"].oracle == 0.99
+    assert all(one.oracle is None for direction, one in found.items() if direction != "eeg → eeg")
+
+
+def test_networks_kept_in_memory_are_judged_like_files(trained):
+    files = by_direction(judge_files(trained.place(), trained.folder, PAIR, trained.test, {}))
+    memory = by_direction(judge_fitted(trained.place(), "again", trained.fitted, trained.test, shared=True))
+    assert memory.keys() == files.keys()
+    for direction in DIRECTIONS - {"both → both"}:  # temperatures weigh there
+        assert memory[direction].figures == files[direction].figures
+    alone = by_direction(judge_fitted(trained.place(), "again", trained.fitted, trained.test, shared=False))
+    assert alone.keys() == {"eeg → eeg", "eye → eye", "both → both"}
+
+
+def test_the_linear_control_is_judged_on_each_and_on_both(trained):
+    found = by_direction(judge_linear(trained.place(), trained.data.parts, PAIR))
+    assert found.keys() == {"eeg → eeg", "eye → eye", "both → both"}
+    assert all(one.figures["balanced_accuracy"] > 0.9 for one in found.values())
+
+
+def test_a_direction_without_test_windows_is_left_out(trained):
+    test = trained.test.take(np.arange(len(trained.test)))
+    test.present["eye"][:] = False
+    parts = dict(trained.data.parts) | {"test": test}
+    found = by_direction(judge_files(trained.place(), trained.folder, PAIR, test, {}))
+    assert found.keys() == {"eeg → eeg", "eye → eeg"}
+    memory = by_direction(judge_fitted(trained.place(), "m", trained.fitted, test, shared=True))
+    assert memory.keys() == {"eeg → eeg", "eye → eeg"}
+    assert by_direction(judge_linear(trained.place(), parts, PAIR)).keys() == {"eeg → eeg"}
+
+
+def test_the_model_file_holds_what_was_trained_calibrated_on_validation(trained):
+    contract, tensors = load_model_file(trained.folder / OWN)
+    assert contract.training == {"made": "by a test"}
+    validation = trained.data.parts["validation"]
+    model = load_model(trained.folder / OWN, "cpu", None)
+    for name in PAIR:
+        arrays = unpack_modality(tensors, name)
+        np.testing.assert_array_equal(arrays["scaler.mean"], trained.data.scalers[name].mean)
+        np.testing.assert_array_equal(arrays["scaler.std"], trained.data.scalers[name].std)
+        np.testing.assert_array_equal(arrays["baseline.std"], trained.data.scalers[name].spread)
+        found = contract.modalities[name].calibration["emotion"]
+        assert (found.windows, found.trials) == (len(validation), len(trained.data.split.validation))
+        chances = model.predict_proba(name, validation.features[name])
+        labels = validation.labels["emotion"]
+        assert found.ece_after == pytest.approx(expected_calibration_error(chances, labels), abs=1e-6)
+        assert (chances.max(axis=1) < found.unknown_below).mean() <= trained.tuning.most_unknown
+        logits = head_logits(trained.fitted[name].network, trained.test.features[name])["emotion"]
+        np.testing.assert_allclose(model.logits(name, trained.test.features[name]), logits, atol=1e-5)
+
+
+def test_the_crossed_file_has_the_other_modalitys_classifier_and_calibration(trained):
+    own, own_tensors = load_model_file(trained.folder / OWN)
+    crossed, crossed_tensors = load_model_file(trained.folder / CROSSED)
+    for name, other in (PAIR, PAIR[::-1]):
+        theirs, mine = unpack_modality(crossed_tensors, name), unpack_modality(own_tensors, name)
+        taught = unpack_modality(own_tensors, other)
+        for key, array in theirs.items():
+            source = taught if key.startswith("network.heads") else mine
+            if (
+                ".norm.running" not in key and "tracked" not in key
+            ):  # these are of the modality that is judged
+                np.testing.assert_array_equal(array, source[key])
+        assert crossed.modalities[name].calibration == own.modalities[other].calibration
+        assert not np.array_equal(
+            taught["network.heads.emotion.out.weight"], mine["network.heads.emotion.out.weight"]
+        )
+
+
+def test_an_exchanged_classifier_is_centred_on_the_modality_that_it_judges(trained):
+    plain = crossed_networks(trained.fitted)["eye"]
+    adapted = crossed_networks(trained.fitted, trained.data.parts["train"])["eye"]
+    windows = trained.data.parts["train"].having(["eye"])
+    projected = torch.tensor(project(adapted, windows.features["eye"])).float()
+    before = {key: value for key, value in plain.heads.state_dict().items() if "running" not in key}
+    after = adapted.heads.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items() if "tracked" not in key)
+    classifier = adapted.heads["emotion"]
+    hidden = torch.relu(classifier.hidden(projected))
+    torch.testing.assert_close(classifier.norm.running_mean, hidden.mean(dim=0))
+    torch.testing.assert_close(classifier.norm.running_var, hidden.var(dim=0))
+    assert not torch.allclose(plain.heads["emotion"].norm.running_mean, hidden.mean(dim=0))
+
+
+def test_one_modalitys_labels_can_serve_both(trained):
+    made = taught(trained.fitted, {"eeg": "eeg", "eye": "eeg"}, None)
+    assert made["eeg"] is trained.fitted["eeg"].network
+    theirs = trained.fitted["eeg"].network.heads.state_dict()
+    assert all(torch.equal(value, theirs[key]) for key, value in made["eye"].heads.state_dict().items())
+
+
+def test_crossing_leaves_the_fitted_networks_alone(trained):
+    before = {key: value.clone() for key, value in trained.fitted["eeg"].network.state_dict().items()}
+    crossed_networks(trained.fitted)["eeg"].heads["emotion"].out.weight.data.zero_()
+    after = trained.fitted["eeg"].network.state_dict()
+    assert all((before[key] == after[key]).all() for key in before)
+
+
+def test_one_modality_may_be_kept_and_no_file_is_overwritten_unasked(trained, tmp_path):
+    path = tmp_path / "eye.safetensors"
+    made = trained.write(path, keep=("eye",))
+    assert list(made.modalities) == list(load_model_file(path)[0].modalities) == ["eye"]
+    with pytest.raises(OutputError, match="exists already"):
+        trained.write(path)
+    trained.write(path, overwrite=True)
+    assert list(load_model_file(path)[0].modalities) == list(PAIR)
+
+
+def test_half_precision_takes_half_the_space_and_answers_alike(trained, tmp_path):
+    path = tmp_path / "half.safetensors"
+    trained.write(path, tuning=finetune_settings(storage="float16"))
+    assert path.stat().st_size < 0.8 * (trained.folder / OWN).stat().st_size
+    full, half = load_model(trained.folder / OWN, "cpu", None), load_model(path, "cpu", None)
+    features = trained.test.features["eeg"]
+    np.testing.assert_allclose(
+        half.predict_proba("eeg", features), full.predict_proba("eeg", features), atol=0.02
+    )
+
+
+def test_a_record_that_is_no_json_is_refused(trained, tmp_path):
+    with pytest.raises((ContractError, ValueError)):
+        trained.write(tmp_path / "a.safetensors", record={"loss": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def result(value, subject, split="fold-1", seed=0, method="m", counts=((5, 5), (2, 8)), **changes):
+    figures = {
+        "balanced_accuracy": value,
+        "kappa": 0.0,
+        "f1": 0.0,
+        "by_subject": {subject: value} if isinstance(subject, str) else dict(subject),
+        "support": [10, 10],
+        "confusion": [list(row) for row in counts],
+    }
+    return Result(method, "eeg", "eye", "emotion", split, seed, figures, **changes)
+
+
+def test_a_summary_is_over_people_each_the_mean_of_its_seeds():
+    """Person a: 0.8 and 0.6, person b: 0.4 and 0.2 with seeds 0 and 1."""
+    values = {("a", 0): 0.8, ("a", 1): 0.6, ("b", 0): 0.4, ("b", 1): 0.2}
+    results = [
+        result(value, person, split=f"fold-{person}", seed=seed, oracle=value + 0.1)
+        for (person, seed), value in values.items()
+    ]
+    (one,) = summarise(results)
+    assert one.direction == "eeg → eye"
+    assert one.mean == pytest.approx(0.5)
+    assert one.sd == pytest.approx(np.std([0.7, 0.3], ddof=1))
+    assert one.seeds_sd == pytest.approx(np.std([0.6, 0.4], ddof=1))
+    assert (one.people, one.seeds) == (2, 2)
+    assert one.oracle == pytest.approx(0.6)
+    assert one.support == [20, 20]  # two splits of one seed
+    assert one.confusion == [[20, 20], [8, 32]]
+    assert one.kappa == pytest.approx(0.3)  # agreed 0.65, by chance 0.5
+
+
+def test_summaries_keep_methods_and_directions_apart_and_one_person_has_no_spread():
+    results = [result(0.5, "a"), result(0.7, "a", method="other"), result(0.9, "a", seed=1)]
+    first, second = summarise(results)
+    assert [first.method, second.method] == ["m", "other"]
+    assert (first.sd, second.sd, second.seeds_sd) == (0.0, 0.0, 0.0)
+    assert first.oracle is None
+    assert (first.mean, second.mean) == (0.7, 0.7)
+
+
+def test_people_of_one_split_count_each():
+    (one,) = summarise([result(0.6, {"a": 0.5, "b": 0.7}.items())])
+    assert (one.people, one.mean) == (2, 0.6)
