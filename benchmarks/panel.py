@@ -33,7 +33,7 @@ from recording import Ages
 from bci_m2s.engine.engine import Engine
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Surroundings, connect
+from bci_m2s.session.setup.connect import Environment, connect
 
 STREAMS = ("eeg", "eye", "markers")
 WAYS = ("engine alone", "panel open")
@@ -46,7 +46,7 @@ def run_once(plan: build.Plan, predictor: build.Predictor, panel: bool, seconds:
     """One session of `seconds` of full windows: ages in ms; CPU and frames of the panel."""
     from bci_m2s.sources.lsl import local_clock
 
-    connected = connect(plan, Surroundings(local_clock, lambda _: None, lambda: False))
+    connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
     infos = {modality: source.info for modality, source in connected.sources.items()}
     pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
     for stage in pipeline.stages.values():  # a made-up person, so that the network has work from the start
@@ -136,11 +136,9 @@ def measure_peer(python: str, stream: str, seconds: float) -> float:
     import pylsl.lib
 
     command = [str(Path(python).with_name("mne-lsl")), "viewer", "--stream", stream]
-    surroundings = {key: value for key, value in os.environ.items() if key != "QT_QPA_PLATFORM"}
-    surroundings["MNE_LSL_LIB"] = pylsl.lib.lib._name
-    child = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=surroundings
-    )
+    environment = {key: value for key, value in os.environ.items() if key != "QT_QPA_PLATFORM"}
+    environment["MNE_LSL_LIB"] = pylsl.lib.lib._name
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
         time.sleep(QUIET_S)
         begun = cpu_s(child)

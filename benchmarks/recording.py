@@ -24,7 +24,7 @@ from machine import describe_machine, load_now, load_warning
 from bci_m2s.engine.engine import Engine
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Surroundings, connect
+from bci_m2s.session.setup.connect import Environment, connect
 from bci_m2s.types import Estimate, Event, StatusReport
 
 STREAMS = ("eeg", "eye", "markers")
@@ -64,7 +64,7 @@ def run_once(
     """One session of `seconds` of full windows: ages in ms, CPU in cores, samples lost."""
     from bci_m2s.sources.lsl import local_clock
 
-    connected = connect(plan, Surroundings(local_clock, lambda _: None, lambda: False))
+    connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
     infos = {modality: source.info for modality, source in connected.sources.items()}
     pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
     for stage in pipeline.stages.values():  # a made-up person, so that the network has work from the start

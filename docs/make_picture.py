@@ -11,8 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bci_m2s.commands.demo import REST_S, SEED, TRIAL_S, trial_spans
+from bci_m2s.commands.demo import REST_S, SEED, TRIAL_S
 from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.simulator.markers import trial_spans
 
 SECONDS = 60.0
 LOOKS_S = (4.0, 57.0)  # when the picture is taken
@@ -26,7 +27,7 @@ def main() -> None:
     with lsl_on_this_machine():
         from bci_m2s.engine.engine import Engine
         from bci_m2s.session.setup import build
-        from bci_m2s.session.setup.connect import Surroundings, connect
+        from bci_m2s.session.setup.connect import Environment, connect
         from bci_m2s.session.terminal.view import live_view, print_summary
         from bci_m2s.sources.lsl import local_clock
         from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
@@ -37,7 +38,7 @@ def main() -> None:
         with SenderProcess(SenderSpec(simulated=simulated, subject=1000, wait_s=30.0)):
             plan = build.make_plan("demo")
             predictor = build.make_predictor(plan)
-            around = Surroundings(local_clock, console.print, threading.Event().is_set)
+            around = Environment(local_clock, console.print, threading.Event().is_set)
             connected = connect(plan, around)
             infos = {modality: source.info for modality, source in connected.sources.items()}
             pipeline = build.make_pipeline(plan, predictor, infos, local_clock)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.session.control.rendezvous import starting
 from bci_m2s.session.terminal.view import make_console
+from bci_m2s.simulator.markers import trial_spans
 
 REST_S = 20.0  # of the simulated person, long enough for the model's baseline
 TRIAL_S = 10.0
@@ -49,19 +49,3 @@ def run_demo(
                 source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
             )
             run_session("demo", options, console)
-
-
-def trial_spans(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
-    """Trials as (start, end, class) from markers "trial/start/CLASS" and "trial/stop/CLASS"."""
-    spans = []
-    begun: dict[str, float] = {}
-    for when_s, text in markers:
-        part, _, label = text.partition("trial/start/")
-        if not part and label:
-            begun[label] = when_s
-        part, _, label = text.partition("trial/stop/")
-        if not part and label in begun:
-            spans.append((begun.pop(label), when_s, label))
-    # the trial that was under way when the session ended
-    spans += [(start_s, float("inf"), label) for label, start_s in begun.items()]
-    return spans

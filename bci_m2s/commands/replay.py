@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bci_m2s.commands.demo import trial_spans
 from bci_m2s.commands.run import say_model
 from bci_m2s.engine.health import StreamHealth
 from bci_m2s.engine.statistics import Tally
@@ -27,6 +26,7 @@ from bci_m2s.session.setup.connect import Connected, check, pick_stream, renamed
 from bci_m2s.session.setup.shipped import names
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
+from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OPERATOR_ID

@@ -12,7 +12,7 @@ import numpy as np
 
 from bci_m2s.engine.stream_state import Feed, silent_after_s
 from bci_m2s.errors import CommandError
-from bci_m2s.signal.windows import BlockCutter, gap_news, repair_news
+from bci_m2s.signal.windows import BlockCutter, describe_gaps, describe_repairs
 from bci_m2s.types import Estimate, Event
 
 GAP_S = 0.1  # stamps may leave the nominal interval by this before a gap is declared
@@ -102,13 +102,13 @@ class Observer:
         for _ in cutter.push(replace(chunk, samples=np.zeros((len(chunk), 1)))):  # they may be text
             pass
         if cutter.gaps:
-            message, fields = gap_news(cutter.gaps)
+            message, fields = describe_gaps(cutter.gaps)
             self._lost[name] += fields["lost_samples"]
             feed.gap_received_s = float(chunk.received_s[-1])
             self._say("gap", f"{name}: {message}", {"modality": name, **fields})
             cutter.gaps.clear()
         if cutter.repairs:
-            message, fields = repair_news(cutter.repairs)
+            message, fields = describe_repairs(cutter.repairs)
             self._say("stamps_repaired", f"{name}: {message}", {"modality": name, **fields})
             cutter.repairs.clear()
 

@@ -12,10 +12,10 @@ leader's windows, averages what all usable modalities say.
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from types import MappingProxyType
 from typing import Literal
 
@@ -239,11 +239,11 @@ def fuse(parts: Sequence[Estimate]) -> FloatArray:
     return total / len(parts)
 
 
-def voices(mode: str, modalities: Sequence[str]) -> tuple[str, ...]:
+def combinations(mode: str, modalities: Sequence[str]) -> tuple[str, ...]:
     """Everything that ``Estimate.modality`` can be: the modalities, then, where fused, their unions.
 
     mode : "each", "auto" or "fused"; modalities : in the order of preference
     """
     sizes = range(2, len(modalities) + 1) if mode == "fused" else ()
-    unions = ["+".join(names) for size in sizes for names in combinations(modalities, size)]
+    unions = ["+".join(names) for size in sizes for names in itertools.combinations(modalities, size)]
     return (*modalities, *unions)

@@ -22,7 +22,14 @@ from bci_m2s.registry import load_class
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard, RateVerdict
 from bci_m2s.signal.smoothing import PhasedSmoother
-from bci_m2s.signal.windows import Block, BlockCutter, WindowAssembler, WindowShape, gap_news, repair_news
+from bci_m2s.signal.windows import (
+    Block,
+    BlockCutter,
+    WindowAssembler,
+    WindowShape,
+    describe_gaps,
+    describe_repairs,
+)
 from bci_m2s.types import Chunk, Event, Features, FloatArray, Status, Step, StreamInfo, Trace, Window
 
 
@@ -281,13 +288,13 @@ class ModalityStage:
         """Tell of gaps, repaired stamps and channels; a stream that breaks all the time is told in sum."""
         cutter = self._steps.cutter
         if cutter.gaps:
-            message, fields = gap_news(cutter.gaps)
+            message, fields = describe_gaps(cutter.gaps)
             self.lost_samples += fields["lost_samples"]
             self.gaps += len(cutter.gaps)
             self._say("gap", fields["at_sample"], message, fields)
             cutter.gaps.clear()
         if cutter.repairs:
-            self._say("stamps_repaired", cutter.repairs[0][0], *repair_news(cutter.repairs))
+            self._say("stamps_repaired", cutter.repairs[0][0], *describe_repairs(cutter.repairs))
             cutter.repairs.clear()
         for message, fields in self._steps.quality_events:
             self._say("quality", last_index, message, fields)

@@ -192,7 +192,7 @@ class Rolling:
         self._adopted = (mean.copy(), np.maximum(std, SMALLEST_STD))
 
 
-class Training:
+class NoBaseline:
     """No normalisation per person: the training scaler is all there is."""
 
     def __init__(self, prior_std: FloatArray, step_s: float, hop_s: float) -> None:
@@ -250,5 +250,5 @@ def pooled(
 NORMALISERS: dict[str, Callable[..., Any]] = {
     "baseline": Baseline,
     "rolling": Rolling,
-    "training": Training,
+    "training": NoBaseline,
 }

@@ -73,7 +73,7 @@ class Gap:
         return f"gap of {self.step_s:.3g} s ({self.lost} samples)"
 
 
-def gap_news(gaps: Sequence[Gap]) -> tuple[str, dict[str, Any]]:
+def describe_gaps(gaps: Sequence[Gap]) -> tuple[str, dict[str, Any]]:
     """What one event says of breaks that came at once, in words and as fields; at least one.
 
     `after_s` is of the first of them, the rest of the last.
@@ -85,8 +85,8 @@ def gap_news(gaps: Sequence[Gap]) -> tuple[str, dict[str, Any]]:
     return last.describe() + more, {**fields, "at_sample": last.at_sample}
 
 
-def repair_news(repairs: Sequence[tuple[int, int]]) -> tuple[str, dict[str, Any]]:
-    """What one event says of stamps that were repaired: as ``gap_news``."""
+def describe_repairs(repairs: Sequence[tuple[int, int]]) -> tuple[str, dict[str, Any]]:
+    """What one event says of stamps that were repaired: as ``describe_gaps``."""
     n = sum(n for _, n in repairs)
     return f"{n} stamps were no numbers and were predicted", {"samples": n}
 

@@ -12,6 +12,7 @@ from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator.eeg import Electroencephalogram
 from bci_m2s.simulator.eye import LABELS, UNITS, EyeTracker
 from bci_m2s.simulator.gaze import Blink, Eyes
+from bci_m2s.simulator.markers import REST_START, REST_STOP, TRIAL_START, TRIAL_STOP
 from bci_m2s.simulator.montage import electrodes
 from bci_m2s.simulator.noise import Float32Array, Seeds
 from bci_m2s.simulator.settings import SimulatorSettings
@@ -118,12 +119,12 @@ class SimulatedSession:
             raise IndexError(f"marker {index}")
         if self.settings.rest_s > 0.0:
             if index < 2:
-                return (0.0, "rest/start") if index == 0 else (self.settings.rest_s, "rest/stop")
+                return (0.0, REST_START) if index == 0 else (self.settings.rest_s, REST_STOP)
             index -= 2
         trial = self.trial(index // 2)
         if index % 2 == 0:
-            return trial.start_s, f"trial/start/{trial.label}"
-        return trial.stop_s, f"trial/stop/{trial.label}"
+            return trial.start_s, TRIAL_START + trial.label
+        return trial.stop_s, TRIAL_STOP + trial.label
 
     def markers(self, start_s: float, stop_s: float) -> list[tuple[float, str]]:
         """Return time (s) and text of the markers in [start_s, stop_s), in order of time.

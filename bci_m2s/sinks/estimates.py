@@ -36,7 +36,7 @@ class OutletSink:
     def __init__(self, folder: Path | None, session: Mapping[str, Any]) -> None:
         del folder
         self._session = session
-        self._voices = list(session["voices"])
+        self._combinations = list(session["voices"])
         self._outlets: dict[str, Any] = {}  # by head
 
     def open(self) -> None:
@@ -71,9 +71,9 @@ class OutletSink:
         for status in Status:
             statuses.append_child_value(status.name.lower(), str(int(status)))
         modalities = codes.append_child("modality")
-        for number, voice in enumerate(self._voices):
+        for number, combination in enumerate(self._combinations):
             # "+" cannot be in the name of an XML element
-            modalities.append_child_value(voice.replace("+", "_and_"), str(number))
+            modalities.append_child_value(combination.replace("+", "_and_"), str(number))
         return info
 
     def estimate(self, estimate: Estimate, wall_s: float) -> None:
@@ -85,7 +85,7 @@ class OutletSink:
                 estimate.confidence,
                 1e3 * estimate.stamps.age_s,
                 int(estimate.status),
-                self._voices.index(estimate.modality),
+                self._combinations.index(estimate.modality),
                 estimate.unknown,
             ],
             dtype=np.float32,

@@ -39,7 +39,8 @@ class RecordSink:
     def __init__(self, recorder: Recorder, session: Mapping[str, Any]) -> None:
         self._recorder, self._session = recorder, session
         self._modalities = list(session["modalities"])
-        self._voices = list(session.get("voices", self._modalities))  # what an estimate can be made of
+        # what an estimate can be made of
+        self._combinations = list(session.get("voices", self._modalities))
         self._streams: dict[str, int] = {}  # by head
         self._events = 0
         self._offset_s = -math.inf  # when offsets were noted last
@@ -96,7 +97,7 @@ class RecordSink:
         self._recorder.samples(stream, Chunk.of([stamp_s], samples, stamp_s))
 
     def _modality_code(self, estimate: Estimate) -> float:
-        return self._voices.index(estimate.modality)
+        return self._combinations.index(estimate.modality)
 
     def _traces(self, estimate: Estimate) -> list[float]:
         parts = {part.modality: part for part in estimate.parts or (estimate,)}
@@ -128,7 +129,9 @@ class RecordSink:
             "codes": {
                 "status": {status.name.lower(): int(status) for status in Status},
                 # "+" cannot be in the name of an XML element
-                "modality": {name.replace("+", "_and_"): code for code, name in enumerate(self._voices)},
+                "modality": {
+                    name.replace("+", "_and_"): code for code, name in enumerate(self._combinations)
+                },
             },
         }
 

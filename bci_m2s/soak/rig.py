@@ -26,7 +26,7 @@ from bci_m2s.model.model_file import Contract, load_model_file, save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.registry import load_class
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Connected, Surroundings, connect
+from bci_m2s.session.setup.connect import Connected, Environment, connect
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.soak.accounts import Sent
 from bci_m2s.soak.fault_sender import FaultSender
@@ -195,7 +195,7 @@ class Rig:
         plan = build.make_plan(str(self.pipeline_path))
         self.predictor = TroubledPredictor(plan.contract, plan.tensors, "cpu", 1)
         self.predictor.warm_up()
-        connected = connect(plan, Surroundings(local_clock, lambda _: None, lambda: False))
+        connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
         self._engine = self._make_engine(plan, connected)
         self.settle_s = _settle_s(plan)
         self._engine.start()

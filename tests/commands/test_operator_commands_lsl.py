@@ -17,7 +17,7 @@ from bci_m2s.review.verify import verify
 from bci_m2s.session.control.server import ControlClient, ControlServer
 from bci_m2s.session.operator_commands import Commands
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Surroundings, connect
+from bci_m2s.session.setup.connect import Environment, connect
 from bci_m2s.sources.lsl import local_clock
 from bci_m2s.sources.operator import OperatorMarkers
 
@@ -59,7 +59,7 @@ def test_an_operator_at_work(tmp_path, tmp_path_factory, monkeypatch):
     normaliser = {"name": "baseline", "params": {"duration_s": 60.0}}
     streams = {"eeg": {"source": "lsl", "name": sender.name}}
     plan = build.make_plan(str(write_pipeline(tmp_path, eeg={"normaliser": normaliser}, streams=streams)))
-    connected = connect(plan, Surroundings(local_clock, lambda _: None, threading.Event().is_set))
+    connected = connect(plan, Environment(local_clock, lambda _: None, threading.Event().is_set))
     infos = {modality: source.info for modality, source in connected.sources.items()}
     pipeline = build.make_pipeline(plan, build.make_predictor(plan, "cpu"), infos, local_clock)
     session = build.describe_session(plan, infos, "cpu", "live")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bci_m2s.commands.demo import trial_spans
 from bci_m2s.engine.engine import Snapshot, StreamHealth
 from bci_m2s.engine.statistics import Tally
 from bci_m2s.recording.recorder import RecorderState
@@ -59,12 +58,6 @@ def test_counts_percentiles_and_agreement():
 
 def test_nothing_counted_is_nothing_shown():
     assert all(math.isnan(value) for value in Tally(HEADS).percentiles_ms("age"))
-
-
-def test_trials_from_markers():
-    markers = [(0.0, "rest/start"), (5.0, "trial/start/positive"), (9.0, "trial/stop/positive")]
-    markers += [(9.5, "trial/stop/neutral"), (11.0, "trial/start/negative")]
-    assert trial_spans(markers) == [(5.0, 9.0, "positive"), (11.0, math.inf, "negative")]
 
 
 def shown(thing):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.small_sessions import EEG_INFO, EYE_INFO, ScriptedSource, eeg, eye, pipeline
 
-from bci_m2s.pipeline.failover import Chooser, fuse, voices
+from bci_m2s.pipeline.failover import Chooser, combinations, fuse
 from bci_m2s.pipeline.offline import run_offline
 from bci_m2s.types import Chunk, Estimate, Stamps, Status
 
@@ -293,11 +293,11 @@ class TestFused:
         np.testing.assert_array_equal([part.probabilities for part in parts], shares)
         assert made.sum() == pytest.approx(1.0, abs=1e-15)
 
-    def test_voices(self):
+    def test_combinations(self):
         three = ("eeg", "eye", "ecg")
-        assert voices("each", three) == voices("auto", three) == three
+        assert combinations("each", three) == combinations("auto", three) == three
         unions = ("eeg+eye", "eeg+ecg", "eye+ecg", "eeg+eye+ecg")
-        assert voices("fused", three) == three + unions
+        assert combinations("fused", three) == three + unions
 
 
 def made_again(parts):

@@ -24,7 +24,7 @@ from bci_m2s.session import take_folders, takes
 from bci_m2s.session.companions import Beside
 from bci_m2s.session.control.server import ControlClient
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Connected, Surroundings, connect
+from bci_m2s.session.setup.connect import Connected, Environment, connect
 from bci_m2s.sources.lsl import LslSource, local_clock
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 from bci_m2s.types import Status
@@ -485,7 +485,7 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch):
     folder = tmp_path / "out"
     folder.mkdir()
     display = Listener(lsl_plan.settings.outlet.name)
-    connected = connect(lsl_plan, Surroundings(local_clock, lambda _: None, lambda: False))
+    connected = connect(lsl_plan, Environment(local_clock, lambda _: None, lambda: False))
     with Running(lsl_plan, connected, folder=folder) as running:
         ok = [0]
 
@@ -553,7 +553,7 @@ def test_a_session_tells_a_display_all_that_it_needs(tmp_path, seen):
         yaml.safe_dump({"model": "demo-62ch-eye", "streams": streams, "outlet": {"name": name}})
     )
     plan = build.make_plan(str(tmp_path / "own.yaml"))
-    connected = connect(plan, Surroundings(local_clock, lambda _: None, lambda: False))
+    connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
     display = Listener(name)
     with Running(plan, connected) as running:
         display.wait(lambda: display.session, running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -11,6 +12,7 @@ import pytest
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
+from bci_m2s.simulator.markers import trial_spans
 
 SMALL = SimulatorSettings(
     montage=("Fp1", "Cz", "Oz"), eeg_rate_hz=128.0, rest_s=4.0, trial_s=3.0, pause_s=1.0
@@ -195,3 +197,9 @@ def test_faster_than_real_time() -> None:
     ratio = 10.0 / (time.process_time() - started_s)
     print(f"simulated at {ratio:.0f} times real time")
     assert ratio > 5.0
+
+
+def test_trials_from_markers() -> None:
+    markers = [(0.0, "rest/start"), (5.0, "trial/start/positive"), (9.0, "trial/stop/positive")]
+    markers += [(9.5, "trial/stop/neutral"), (11.0, "trial/start/negative")]
+    assert trial_spans(markers) == [(5.0, 9.0, "positive"), (11.0, math.inf, "negative")]

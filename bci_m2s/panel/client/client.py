@@ -272,9 +272,9 @@ class SessionClient:
         assert self.facts is not None
         row = np.asarray(values, dtype=np.float64)
         probabilities, (confidence, age_ms, status, voice, unknown) = row[:-5], row[-5:]
-        voices = self.facts.voices
+        combinations = self.facts.combinations
         place = int(number(voice, -1))
-        modality = voices[place] if 0 <= place < len(voices) else ""
+        modality = combinations[place] if 0 <= place < len(combinations) else ""
         code = int(number(status, -1))
         ok = code == Status.OK and bool(np.isfinite(probabilities).all())
         reason = "" if ok else self._reason(modality, head, code)

@@ -41,7 +41,7 @@ class SessionFacts:
     uid, host, created_s : of the status stream; created_s in the clock of that host
     session_id : names the engine's commands, see ``control``; "" where it takes none
     heads : class names of each head; coordinates : of the classes in the valence–arousal plane, by head
-    voices : what an estimate can be made of, in the order of the outlet's codes
+    combinations : what an estimate can be made of, in the order of the outlet's codes
     combined : estimates of several modalities make one line
     """
 
@@ -56,7 +56,7 @@ class SessionFacts:
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     coordinates: Mapping[str, Coordinates] = field(default_factory=lambda: MappingProxyType({}))
     modalities: tuple[str, ...] = ()
-    voices: tuple[str, ...] = ()
+    combinations: tuple[str, ...] = ()
     combined: bool = False
     streams: Mapping[str, StreamFacts] = field(default_factory=lambda: MappingProxyType({}))
     features: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -97,7 +97,7 @@ def read_session(text: str, uid: str, host: str, created_s: float, outlet_name: 
         heads=heads,
         coordinates=coordinates,
         modalities=modalities,
-        voices=texts(said.get("voices")) or modalities,
+        combinations=texts(said.get("voices")) or modalities,
         combined=pipeline.get("modality") in ("auto", "fused"),
         streams={name: _stream(name, mapping(streams.get(name))) for name in modalities},
         features={plain_text(name): texts(names) for name, names in limited(mapping(said.get("features")))},

@@ -22,7 +22,7 @@ from bci_m2s.errors import ConfigurationError, ContractError, ModelError, Output
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.model.model_file import Contract, load_model_file
 from bci_m2s.model.predictor import Predictor
-from bci_m2s.pipeline.failover import Chooser, voices
+from bci_m2s.pipeline.failover import Chooser, combinations
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.pipeline.stages import ModalityStage
 from bci_m2s.registry import load_class
@@ -252,7 +252,8 @@ def describe_session(
             for head, one in plan.contract.heads.items()
         },
         "modalities": list(infos),
-        "voices": list(voices(plan.settings.modality, list(infos))),  # what an estimate can be made of
+        # what an estimate can be made of
+        "voices": list(combinations(plan.settings.modality, list(infos))),
         "window": plan.contract.window.model_dump(mode="json"),
         "streams": {
             modality: {**asdict(info), "labels": list(info.labels), "units": list(info.units)}

@@ -33,7 +33,7 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Environment:
     """What live sources need to know: the local clock, whom to tell, when to give up."""
 
     clock: Callable[[], float]
@@ -41,7 +41,7 @@ class Surroundings:
     stopped: Callable[[], bool]
 
 
-def connect(plan: Plan, around: Surroundings) -> Connected:
+def connect(plan: Plan, around: Environment) -> Connected:
     """Open every stream of a plan and check it. When one fails, those opened before are closed again."""
     network = _network(plan)
     opened: list[Source] = []
@@ -86,7 +86,7 @@ def _network(plan: Plan) -> Any:
 
 
 def _make_source(
-    plan: Plan, settings: StreamSettings, stream_type: str, around: Surroundings, network: Any
+    plan: Plan, settings: StreamSettings, stream_type: str, around: Environment, network: Any
 ) -> Source:
     kind = load_class(SOURCES, settings.source)
     if isinstance(settings, LslStream):

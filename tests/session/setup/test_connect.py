@@ -12,7 +12,7 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import ConfigurationError, ModelError, OutputError, StreamError, UsageError
 from bci_m2s.model.model_file import Contract, save_model
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Surroundings, connect, fits, renamed
+from bci_m2s.session.setup.connect import Environment, connect, fits, renamed
 from bci_m2s.session.setup.shipped import find_model, find_pipeline, names
 from bci_m2s.types import Status, StreamInfo
 
@@ -28,7 +28,7 @@ def write(folder, streams, **rest):
 
 
 def around():
-    return Surroundings(time.monotonic, lambda _: None, threading.Event().is_set)
+    return Environment(time.monotonic, lambda _: None, threading.Event().is_set)
 
 
 MUSE = {"source": "simulated", "stream": "eeg", "montage": "muse"}
@@ -107,7 +107,7 @@ def test_one_stream_that_does_not_fit_closes_those_before_it(tmp_path):
     with pytest.raises(
         StreamError, match="eeg: stream 'Simulated eye tracker': rate_hz: got 120"
     ) as caught:
-        connect(plan, Surroundings(time.monotonic, told.append, threading.Event().is_set))
+        connect(plan, Environment(time.monotonic, told.append, threading.Event().is_set))
     assert "channels: got no 'TP9', 'AF7'" in str(caught.value)  # every difference, not the first alone
     assert told[0].startswith("eye: 'Simulated eye tracker'")
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bci_m2s.commands.demo import trial_spans
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
+from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.training.datasets.markers import MarkerSettings, marked_trials
 
 
