@@ -52,9 +52,15 @@ def _unmoved(samples: FloatArray) -> BoolArray:
 class DifferentialEntropy:
     """Extractor of DE features, channel-major: (channels × bands) flattened, band fastest.
 
+    Settings
+    --------
+    bands_hz : name and cut-offs of each band, {name: [low, high]}
+    order : order of the Butterworth filters
+    notch_hz : line frequencies to remove, a list
+
     Parameters
     ----------
-    params : `bands_hz` {name: [low, high]}, `order` (Butterworth), `notch_hz` [line frequencies]
+    params : the settings above that differ from their defaults
     labels : channel names
     rate_hz, step_s, hop_s : sampling rate, length of a step, distance between steps
 

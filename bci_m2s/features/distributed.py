@@ -16,10 +16,14 @@ class Distributed:
 
     A contract names it so that nobody can mistake such features for ones that are computed here.
 
+    Settings
+    --------
+    dataset : where they came from, for instance SEED
+    feature : what they are called there, for instance de_LDS
+
     Parameters
     ----------
-    params : ``dataset``, where they came from ("SEED"), and ``feature``, what they are called there
-        ("de_LDS")
+    params : the settings above
     stream : labels, rate, step and hop, as for every extractor; none of it can help
 
     Raises

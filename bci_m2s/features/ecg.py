@@ -84,10 +84,16 @@ NAMES = (
 class Electrocardiogram:
     """Extractor of heart-rate features; the module says how each is defined.
 
+    Settings
+    --------
+    channel : label of the ECG's channel; required when the modality has several channels
+    window_s : how far the values look back
+    rr_tolerance : intervals that differ from the window's median by a larger fraction are rejected
+    min_covered : smallest share of the window that accepted intervals must cover
+
     Parameters
     ----------
-    params : free: `channel`, the label of the ECG (needed when there are several channels); `window_s` 8 to
-        300 s; `rr_tolerance` 0.05 to 1; `min_covered` 0.1 to 1
+    params : the settings above that differ from their defaults
     labels : channel labels, in the order of the samples' columns
     rate_hz : 100 to 4000 Hz
     step_s, hop_s : length of a step, a whole number of hops and at most `window_s`; a block is one hop

@@ -75,16 +75,33 @@ PARAMETERS = ("columns", "gaze_unit", *DEGREES, "loss_values", "pupil_bands_hz",
 class EyeMovements:
     """Extractor of the eye-movement features; the module says how each is defined.
 
+    Settings
+    --------
+    columns : channel labels of `gaze_x`, `gaze_y`, `pupil_x`, `pupil_y` and, optionally, `confidence`; the
+        pupils may share a channel; required
+    gaze_unit : `normalized`, `pixels` or `degrees`; required
+    degrees_per_unit_x : visual angle per horizontal unit of gaze; required unless the unit is degrees
+    degrees_per_unit_y : visual angle per vertical unit of gaze; required unless the unit is degrees
+    loss_values : numbers, besides NaN, that stand for a lost sample in gaze and pupil, a list
+    pupil_bands_hz : the four bands of the pupil's entropies, a list of [low, high]
+    blink_duration : whether the two features of blink duration are there: 33 features, else 31
+    min_confidence : samples with less confidence are lost
+    min_tracked : smallest share of a step that must be tracked
+    history_s : how long before a step an event may have begun
+    velocity_deg_s : gaze faster than this is a saccade
+    saccade_min_s : shortest saccade
+    saccade_min_deg : smallest saccade
+    fixation_min_s : shortest fixation
+    merge_gap_s : fixations nearer than this in time are joined
+    blink_min_s : shortest loss that is a blink
+    blink_max_s : longest loss that is a blink
+    pupil_trend_hz : slower changes of the pupil are removed
+    pupil_hold_s : the pupil's filters begin again after a longer loss
+    pupil_margin_s : around a loss, the pupil is not used for this long
+
     Parameters
     ----------
-    params : a mapping. Needed:
-        `columns` {gaze_x, gaze_y, pupil_x, pupil_y, confidence: channel label}; the pupils may share a
-        channel, `confidence` may be null or left out. `gaze_unit` normalized, pixels or degrees; unless
-        degrees also `degrees_per_unit_x`, `degrees_per_unit_y`.
-        Free: `loss_values` [numbers] that stand for a lost sample in gaze and pupil, besides NaN;
-        `min_confidence`, below which a sample is lost; `min_tracked`, the share of a step below which
-        nothing is known of it; `pupil_bands_hz` four [low, high]; `blink_duration` true or false; the
-        thresholds of ``EventLimits``; `history_s`, `pupil_trend_hz`, `pupil_hold_s`, `pupil_margin_s`.
+    params : the settings above; those left out have their defaults
     labels : channel labels, in the order of the samples' columns
     rate_hz : 25 to 2500 Hz
     step_s, hop_s : length of a step, a whole number of hops; a block is one hop

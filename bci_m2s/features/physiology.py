@@ -67,11 +67,17 @@ NUMBERS: dict[str, tuple[float, float, float]] = {
 class PeripheralPhysiology:
     """Extractor of features of peripheral signals; the module says how each is defined.
 
+    Settings
+    --------
+    columns : any of `gsr`, `respiration`, `plethysmograph`, `temperature` with a channel label, `emg` and
+        `eog` with a list of labels; required
+    notch_hz : line frequencies to remove from EMG, a list
+    window_s : how far all values but the energies look back
+    min_tracked : smallest share of a signal's window that must be known
+
     Parameters
     ----------
-    params : needed: `columns`, any of {gsr, respiration, plethysmograph, temperature: channel label;
-        emg, eog: [channel labels]}. Free: `window_s` 8 to 300 s; `min_tracked` 0.1 to 1; `notch_hz`
-        [line frequencies] taken out of EMG
+    params : the settings above; those left out have their defaults
     labels : channel labels, in the order of the samples' columns
     rate_hz : 8 Hz to 10 kHz; at least 25 with a plethysmograph, 32 with EOG, 64 with EMG
     step_s, hop_s : length of a step, a whole number of hops and at most `window_s`; a block is one hop

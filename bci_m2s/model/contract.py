@@ -77,24 +77,30 @@ class _Part(BaseModel):
 
 
 class Component(_Part):
-    """A named choice and its parameters; parameters that are left out have their defaults."""
+    """A named choice and its parameters."""
 
     name: Text
+    """Which one, by its registered name."""
     params: Record = {}
+    """Its parameters; those left out have their defaults."""
 
 
 class FeatureContract(Component):
-    """What a step's features are. ``n_features`` is F, their number in the extractor's order."""
+    """What a step's features are."""
 
     n_features: Annotated[int, Field(ge=1, le=65536)]
+    """F, the number of features per step; for `de`, channels times bands."""
 
 
 class WindowContract(_Part):
     """A window is `steps` steps of `step_s` seconds; a new one is due every `hop_s` seconds."""
 
     steps: Annotated[int, Field(ge=1, le=120)] = 5
+    """Steps per window."""
     step_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    """Length of a step, a whole number of hops."""
     hop_s: Annotated[float, Field(ge=0.01, le=3600)] = 0.25
+    """Distance between estimates."""
 
     @model_validator(mode="after")
     def _whole_hops(self) -> WindowContract:
@@ -107,35 +113,29 @@ class WindowContract(_Part):
 
 
 class CalibrationContract(_Part):
-    """How one head's logits of one modality become probabilities, fitted on validation windows.
-
-    Parameters
-    ----------
-    temperature : logits are divided by it before the softmax (Guo et al., ICML 2017)
-    unknown_below : an estimate less confident than this is "unknown"; 0 for never
-    ece_before, ece_after : expected calibration error without and with the temperature, 0..1
-    windows, trials : how many validation windows, from how many trials, this rests on
-    """
+    """How one head's logits of one modality become probabilities; fitted on validation windows."""
 
     temperature: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    """Logits are divided by it before the softmax (Guo et al., ICML 2017)."""
     unknown_below: Fraction = 0.0
+    """An estimate with less confidence is `unknown`; 0 for never."""
     ece_before: Fraction | None = None
+    """Expected calibration error without the temperature."""
     ece_after: Fraction | None = None
+    """Expected calibration error with it."""
     windows: Annotated[int, Field(ge=0)] = 0
+    """Number of validation windows on which this rests."""
     trials: Annotated[int, Field(ge=0)] = 0
+    """Number of trials from which they come."""
 
 
 class HeadContract(_Part):
-    """One question that a model answers.
-
-    Parameters
-    ----------
-    classes : class names in the order of the probabilities; "unknown" is kept for estimates
-    valence_arousal : where each class lies in the plane, both −1..1; None when that has no meaning
-    """
+    """One question that a model answers."""
 
     classes: tuple[Text, ...] = Field(min_length=2, max_length=64)
+    """Class names in the order of the probabilities; `unknown` is reserved."""
     valence_arousal: dict[Text, tuple[Affect, Affect]] | None = None
+    """Where each class lies in the plane; `null` when that has no meaning."""
 
     @model_validator(mode="after")
     def _consistent(self) -> HeadContract:
@@ -148,24 +148,18 @@ class HeadContract(_Part):
 
 
 class QualityContract(_Part):
-    """When a channel's samples are not used, see ``quality``. The defaults find lost samples alone.
-
-    Parameters
-    ----------
-    sentinels : exact values by which the device says that it has no sample: 0, −1, 1e8 ...
-    limit : larger magnitudes are loss, in the channels' own unit
-    railed_share : share of a block's samples that sit exactly at its largest and smallest value, from which
-        a channel is railed; 0 for never
-    rails : (low, high) of the converter in the channels' unit: a channel that reaches them is railed
-    noisy_ratio : a channel whose first differences are more than so many times the usual is noisy; above 1,
-        or 0 for never
-    """
+    """When a channel's samples are not used. The defaults find lost samples alone."""
 
     sentinels: tuple[Annotated[float, Field(ge=-1e30, le=1e30)], ...] = Field(default=(), max_length=16)
+    """Exact values by which the device says that it has no sample: 0, −1, 1e8 …"""
     limit: Annotated[float, Field(gt=0, le=1e30)] = LOSS_LIMIT
+    """Larger magnitudes are loss, in the channels' own unit."""
     railed_share: Fraction = 0.0
+    """Share of a hop's samples exactly at its extremes from which a channel is railed; 0 for never."""
     rails: tuple[float, float] | None = None
+    """Range of the converter, [low, high] in the channels' unit; a channel that reaches it is railed."""
     noisy_ratio: Annotated[float, Field(ge=0, le=1e4)] = 0.0
+    """First differences above this many times the usual are noise; above 1, or 0 for never."""
 
     @model_validator(mode="after")
     def _consistent(self) -> QualityContract:
@@ -180,35 +174,34 @@ class QualityContract(_Part):
 
 
 class ModalityContract(_Part):
-    """What one modality's stream must be and what is made of it.
-
-    Parameters
-    ----------
-    stream_type : LSL type to look for, "EEG" or "Gaze" for instance
-    rate_min_hz, rate_max_hz : nominal sampling rates that the feature holds for, both inclusive
-    channels : labels in the model's order; a stream is reordered by name
-    units : one entry a channel; "" where any unit will do
-    feature, normaliser, smoothing, network : names from the registries, with parameters
-    quality : when a channel's samples are not used
-    max_missing : largest fraction of a step's features that may be replaced by the training mean
-    layout : order in which scaler and network have the features. Extractors and normalisers always have
-        channel-major, (channel, band) flattened; band-major, (band, channel), is for imported networks
-    calibration : by head; one that is not named is not calibrated
-    """
+    """What one modality's stream must be and what is made of it."""
 
     stream_type: Text
+    """LSL type to look for, for instance `EEG` or `Gaze`."""
     rate_min_hz: Rate
+    """Lowest nominal sampling rate for which the feature holds."""
     rate_max_hz: Rate
+    """Highest nominal sampling rate for which the feature holds."""
     channels: tuple[Text, ...] = Field(min_length=1, max_length=1024)
+    """Labels in the model's order; a stream is reordered by name."""
     units: tuple[Unit, ...] = Field(min_length=1, max_length=1024)
+    """One entry per channel; empty where any unit will do."""
     feature: FeatureContract
+    """What is computed from the samples."""
     normaliser: Component
+    """What the features of a person are expressed relative to."""
     smoothing: Component = Component(name="none")
+    """Causal smoothing of the features over time."""
     quality: QualityContract = QualityContract()
+    """When a channel's samples are not used."""
     max_missing: Fraction = 0.25
+    """Largest fraction of a step's features that may be replaced by the training mean."""
     layout: Literal["channel-major", "band-major"] = "channel-major"
+    """Order in which scaler and network have the features; `band-major` is for imported networks."""
     network: Component
+    """The network and its sizes."""
     calibration: dict[HeadName, CalibrationContract] = {}
+    """By head; a head that is not named is not calibrated."""
 
     @model_validator(mode="after")
     def _consistent(self) -> ModalityContract:
@@ -235,25 +228,26 @@ class ModalityContract(_Part):
 
 
 class Contract(_Part):
-    """Everything that a stream, a configuration and a reader must know of a model.
-
-    Parameters
-    ----------
-    simulated : whether the training data came from the simulator
-    heads : what is estimated, by name ("emotion", "valence" ...); every modality answers all of them
-    modalities : by name; each has its own network, any one of them is enough for an estimate
-    training : free record: data, split, seeds, selection rule, metrics, versions, command
-    """
+    """Everything that a stream, a configuration and a reader must know of a model."""
 
     format: Literal["bci_m2s-model"] = "bci_m2s-model"
+    """Kind of file."""
     version: Literal[1] = 1
+    """Version of the format."""
     name: Text
+    """Name of the model."""
     description: LongText = ""
+    """What the model is, in a sentence."""
     simulated: bool
+    """Whether the training data came from the simulator."""
     heads: dict[HeadName, HeadContract] = Field(min_length=1, max_length=8)
+    """What is estimated, by name (`emotion`, `valence` …); every modality answers all heads."""
     window: WindowContract = WindowContract()
+    """How features become windows."""
     modalities: dict[ModalityName, ModalityContract] = Field(min_length=1, max_length=8)
+    """By name; each has its own network, and any one of them is enough for an estimate."""
     training: Record = {}
+    """Free record: data, split, seeds, selection rule, metrics, versions, command."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Contract:

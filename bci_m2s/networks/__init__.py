@@ -37,6 +37,7 @@ class Setting:
     default: int | float | bool
     low: float = 0
     high: float = 1
+    meaning: str = ""
 
     def expected(self) -> str:
         """The valid values in words."""
@@ -64,23 +65,25 @@ class NetworkKind:
 
 # The defaults are the released sizes (62 channels × 5 bands, 33 eye features); few channels need less.
 _SIZES = {
-    "depth": Setting(4, 1, 16),
-    "heads": Setting(4, 1, 16),
-    "ffn": Setting(1024, 1, 8192),
-    "dropout": Setting(0.1, 0.0, 0.9),
-    "embedding": Setting(128, 1, 1024),
-    "projection": Setting(32, 1, 1024),
-    "hidden": Setting(128, 1, 4096),
+    "depth": Setting(4, 1, 16, "layers of the encoder"),
+    "heads": Setting(4, 1, 16, "attention heads"),
+    "ffn": Setting(1024, 1, 8192, "width of the feed-forward part of a layer"),
+    "dropout": Setting(0.1, 0.0, 0.9, "share of values dropped while training"),
+    "embedding": Setting(128, 1, 1024, "width of the embedding of a step"),
+    "projection": Setting(32, 1, 1024, "width of what the classifiers share"),
+    "hidden": Setting(128, 1, 4096, "hidden width of a classifier"),
 }
 
 # What a contract may name as `network`. Each function is called with every setting as a keyword and
 # with n_features, n_channels and classes (head: number of classes).
 NETWORKS: dict[str, NetworkKind] = {
     "m2s-electrode": NetworkKind(
-        "bci_m2s.networks.m2s:electrode_network", {**_SIZES, "head_width": Setting(64, 1, 256)}
+        "bci_m2s.networks.m2s:electrode_network",
+        {**_SIZES, "head_width": Setting(64, 1, 256, "width of an attention head")},
     ),
     "m2s-sequence": NetworkKind(
-        "bci_m2s.networks.m2s:sequence_network", {**_SIZES, "causal": Setting(False)}
+        "bci_m2s.networks.m2s:sequence_network",
+        {**_SIZES, "causal": Setting(False, meaning="a step attends to itself and earlier ones only")},
     ),
 }
 

@@ -63,7 +63,13 @@ class Normaliser(Protocol):
 
 
 class Baseline:
-    """Statistics of the first `duration_s` of usable signal, then fixed."""
+    """Statistics of the first `duration_s` of usable signal, then fixed.
+
+    Parameters
+    ----------
+    duration_s : length of the baseline, of usable signal at rest
+    prior_s : how many seconds the typical spread of the training people is worth
+    """
 
     no_baseline = ""
 
@@ -135,7 +141,14 @@ class Baseline:
 
 
 class Rolling:
-    """Statistics of the last `duration_s` of usable signal, moving with it."""
+    """Statistics of the last `duration_s` of usable signal, moving with it.
+
+    Parameters
+    ----------
+    duration_s : how far the statistics look back
+    ready_s : usable signal before the first estimate
+    prior_s : how many seconds the typical spread of the training people is worth
+    """
 
     no_baseline = "its statistics move with the signal"
 

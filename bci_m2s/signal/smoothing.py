@@ -28,7 +28,12 @@ class NoSmoothing:
 
 
 class MovingAverage:
-    """Mean of the last `steps` steps of a phase (fewer at a segment's start); NaN where this step is."""
+    """Mean of the last `steps` steps of a phase (fewer at a segment's start); NaN where this step is.
+
+    Parameters
+    ----------
+    steps : number of steps to average
+    """
 
     def __init__(self, steps: int = 5) -> None:
         self._steps = steps
@@ -54,6 +59,12 @@ class Kalman:
     (Shi & Lu 2010, "Off-line and on-line vigilance estimation based on linear dynamical system and
     manifold learning"). Begins at the first value with variance `initial`. A NaN is a missing
     observation: the state is kept, its variance grows, and the output is NaN for that step.
+
+    Parameters
+    ----------
+    process : variance of a step of the random walk; small for a slow smoother
+    noise : variance of an observation
+    initial : variance of the state at a segment's start
     """
 
     def __init__(self, process: float = 0.001, noise: float = 1.0, initial: float = 0.1) -> None:

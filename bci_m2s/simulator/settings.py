@@ -12,32 +12,33 @@ from bci_m2s.errors import ConfigurationError
 class SimulatorSettings:
     """Settings of the simulator. Equal settings, subject and session give equal samples.
 
-    montage : "seed-62", "muse", a montage name that mne knows, or a tuple of channel labels
-    eeg_rate_hz, eye_rate_hz : sampling rates, Hz; EEG 64 to 20000, eyes 20 to 4000
-    classes : one label a class; a session shows them in balanced random order
-    rest_s : resting state before the first trial, s; 0 for none
-    trial_s, pause_s : length of a trial (at least 2 s) and of the pause after it, s
-    n_trials : trials in the session; None or 0 for an endless session
-    effect : strength of the state in both signals; 1.0 is the calibrated difficulty, 0.0 removes it
-    artefacts : scale of blinks, eye movement and muscle in the EEG; 1.0 is realistic, 0.0 removes them
-    line_hz : mains frequency, Hz; 0 for none
-    seed : picks the population that subjects come from
-
     Raises ConfigurationError for a value outside its range.
     """
 
     montage: str | tuple[str, ...] = "seed-62"
+    """`seed-62`, `muse`, the name of a montage that mne knows, or a list of channel labels."""
     eeg_rate_hz: float = 1000.0
+    """Sampling rate of the EEG, 64 to 20000."""
     eye_rate_hz: float = 120.0
+    """Sampling rate of the eye tracker, 20 to 4000."""
     classes: tuple[str, ...] = ("negative", "neutral", "positive")
+    """One label per class; a session shows them in balanced random order."""
     rest_s: float = 16.0
+    """Resting state before the first trial; 0 for none."""
     trial_s: float = 10.0
+    """Length of a trial, at least 2."""
     pause_s: float = 2.0
+    """Pause after each trial."""
     n_trials: int | None = None
+    """Trials in the session; none or 0 for an endless session."""
     effect: float = 1.0
+    """Strength of the state in both signals, 0 to 10; 1 is the calibrated difficulty, 0 removes it."""
     artefacts: float = 1.0
+    """Scale of blinks, eye movement and muscle in the EEG, 0 to 10; 1 is realistic."""
     line_hz: float = 50.0
+    """Mains frequency; 0 for none."""
     seed: int = 0
+    """Selects the population from which subjects come."""
 
     def __post_init__(self) -> None:
         _within("eeg_rate_hz", self.eeg_rate_hz, 64.0, 20_000.0)

@@ -33,31 +33,28 @@ class _Part(BaseModel):
 
 
 class DataSettings(_Part):
-    """Which data.
-
-    Parameters
-    ----------
-    format : a data set's name, "recordings" for a folder of XDF files, or "simulated"
-    root : folder of the copy; relative to the training file
-    feature : which of the distributed features; "" for the usual one
-    raw : begin with raw signals and the live feature path; for formats that also distribute features
-    subjects : only these people; empty for all
-    persons, sessions, simulator : for "simulated": how many people, sessions of each, and what
-        ``SimulatorSettings`` takes
-    markers : for "recordings": how marker texts name trials, see ``MarkerSettings``
-    threshold : for rated data sets: ratings above it are "high"; None for the usual one
-    """
+    """Which data."""
 
     format: str
+    """A data set's name, `recordings` for a folder of XDF files, or `simulated`."""
     root: Path | None = None
+    """Folder of your copy, relative to the training file."""
     feature: str = ""
+    """Which of the distributed features; empty for the usual one."""
     raw: bool = False
+    """Begin with raw signals and the live features, for formats that also distribute features."""
     subjects: tuple[str, ...] = ()
+    """Only these people; empty for all."""
     persons: Count = 24
+    """For `simulated`: number of people."""
     sessions: Count = 1
+    """For `simulated`: sessions per person."""
     simulator: dict[str, Any] = {}
+    """For `simulated`: settings of the simulator."""
     markers: MarkerSettings = MarkerSettings()
+    """For `recordings`: how marker texts name trials."""
     threshold: float | None = None
+    """For rated data sets: ratings above it are high; `null` for the usual one."""
 
 
 class SplitSettings(_Part):
@@ -67,134 +64,140 @@ class SplitSettings(_Part):
     subject-folds : people in `folds` parts that test in turn (0: one person at a time)
     trials : within each session the first `train_trials` trials train, the others test
     trial-folds : within each session `folds` blocks of trials test in turn
-
-    Within a session the last `validation_trials` training trials of each class validate. `seed` draws
-    people.
     """
 
     kind: Literal["subjects", "subject-folds", "trials", "trial-folds"] = "subjects"
+    """How trials are divided."""
     test_subjects: Count = 4
+    """For `subjects`: number of people that test."""
     validation_subjects: Count = 4
+    """For `subjects` and `subject-folds`: number of people that validate."""
     folds: Annotated[int, Field(ge=0)] = 5
+    """Number of parts; for `subject-folds`, 0 leaves one person out at a time."""
     train_trials: Count = 9
+    """For `trials`: number of trials at the beginning of a session that train; the others test."""
     validation_trials: Count = 1
+    """Within a session, the last training trials of each class that validate."""
     seed: int = 0
+    """Of the draw of people."""
 
 
 class WindowSettings(_Part):
-    """How windows are cut and scaled.
-
-    every_hops : one window every so many hops
-    straddling : released: windows may run over the end of a trial
-    own_session : named option, transductive: each session is z-scored by all of its own rows, the test
-        trials among them. Such a model cannot run live and none is written
-    """
+    """How windows are cut and scaled."""
 
     every_hops: Count = 1
+    """One window per this many hops."""
     straddling: bool = False
+    """Released behaviour: windows may run over the end of a trial."""
     own_session: bool = False
+    """Transductive: each session is z-scored by all of its own rows. Such a model cannot run live."""
 
 
 class PretrainSettings(_Part):
-    """Pre-training on pairs without labels (Algorithm 1).
-
-    Parameters
-    ----------
-    epochs, batch, learning_rate, weight_decay : Adam, cosine to 0 over all steps
-    sampler : whose windows share a batch: anybody's, one person's, or one session's
-    last_batch : windows left over at an epoch's end join the batch before, are dropped, or are kept
-        as a short batch
-    loss : weights and choices of the four losses
-    predictions, context : of M2M CPC
-    club_hidden, club_learning_rate, club_inner_steps : of the CLUB estimators' own fit
-    club_limit : training stops, and says so, when the weighted CLUB terms of an epoch average more;
-        None never stops
-    causal_only : refuse encoders that have seen the steps they are to predict
-    layers_start : independent initialisation, or all layers as copies of the first
-    precision : "bf16" uses autocast on CUDA; on the CPU always float32
-    compile : torch.compile the pair model, on CUDA only
-    """
+    """Pre-training on pairs without labels (Algorithm 1)."""
 
     epochs: Annotated[int, Field(ge=0)] = 60
+    """Passes through the training windows; 0 skips pre-training."""
     batch: Annotated[int, Field(ge=2)] = 256
+    """Windows per batch."""
     learning_rate: Positive = 1e-4
+    """Of Adam; falls to 0 along a cosine over all steps."""
     weight_decay: NotNegative = 1e-4
+    """Of Adam."""
     sampler: Literal["mixed", "within-person", "within-session"] = "within-person"
+    """Whose windows share a batch: anybody's, one person's, or one session's."""
     last_batch: LastBatch = "merge"
+    """Windows left over at an epoch's end join the batch before, are dropped, or form a short batch."""
     loss: LossSettings = LossSettings()
+    """Weights and choices of the four losses."""
     predictions: Count = 2
+    """Number of steps that CPC predicts."""
     context: Count = 64
+    """Width of CPC's context."""
     club_hidden: Count = 32
+    """Width of the CLUB estimators."""
     club_learning_rate: Positive = 1e-3
+    """Of the CLUB estimators' own fit."""
     club_inner_steps: Count = 3
+    """Steps of the CLUB estimators' own fit per batch."""
     club_limit: Positive | None = 50.0
+    """Training stops when an epoch's weighted CLUB terms average more; `null` for never."""
     causal_only: bool = True
+    """Refuse encoders that have seen the steps they are to predict."""
     layers_start: Literal["independent", "copies"] = "independent"
+    """Independent initialisation, or all layers as copies of the first."""
     precision: Literal["float32", "bf16"] = "float32"
+    """`bf16` uses autocast on CUDA; on the CPU always float32."""
     compile: bool = False
+    """Compile the pair model, on CUDA only."""
 
 
 class FinetuneSettings(_Part):
-    """Classifier training on one modality's labels.
-
-    Parameters
-    ----------
-    epochs, batch : Adam, cosine to 0
-    learning_rates, weight_decays : every pair is tried; the best on validation trials is taken
-    freeze : encoder and projection stay as pre-trained; false trains them too
-    start : "random" leaves the encoder as initialised: with `freeze` the control that shows what
-        pre-training adds, without it supervised training
-    frozen_dropout : released: dropout stays active in the frozen encoder
-    frozen_in_optimiser : released: frozen parameters are handed to Adam too
-    label_smoothing : of the cross-entropy
-    class_weight : "balanced" gives every class the same say, as the balanced accuracy does; "none" as
-        released
-    adapt_norm : a classifier that judges a modality on whose labels it was not trained takes its batch
-        normalisation from that modality's training windows, without labels; false as released
-    labels : of the model that ``--out`` writes: "own", each modality's classifier learnt on its own
-        labels, or the name of the modality on whose labels one classifier for all was trained
-    select : the epoch and settings by validation trials, or the last epoch of the first setting
-    oracle : also report what picking on the test trials would have given, labelled so
-    most_unknown : at most this share of validation windows may fall below the confidence threshold
-    trials_per_class : how many labelled training trials of each class are used, whosever; 0 for all
-    keep : modalities that the model file holds; empty for all
-    storage : of the network's weights in the model file
-    """
+    """Classifier training on one modality's labels."""
 
     epochs: Count = 100
+    """Passes through the training windows."""
     batch: Annotated[int, Field(ge=2)] = 256
+    """Windows per batch."""
     learning_rates: tuple[Positive, ...] = Field(default=(1e-3, 1e-4), min_length=1)
+    """Every combination with `weight_decays` is tried; the best on validation trials is taken."""
     weight_decays: tuple[NotNegative, ...] = Field(default=(1e-4, 1e-2), min_length=1)
+    """See `learning_rates`."""
     freeze: bool = True
+    """Encoder and projection stay as pre-trained; false trains them too."""
     start: Literal["pretrained", "random"] = "pretrained"
+    """`random` leaves the encoder as initialised: a control with `freeze`, else supervised training."""
     frozen_dropout: bool = False
+    """Released behaviour: dropout stays active in the frozen encoder."""
     frozen_in_optimiser: bool = False
+    """Released behaviour: frozen parameters are given to Adam too."""
     last_batch: LastBatch = "merge"
+    """As for pre-training."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the cross-entropy."""
     class_weight: Literal["balanced", "none"] = "balanced"
+    """`balanced` gives every class the same weight; `none` as released."""
     adapt_norm: bool = True
+    """A classifier trained on the other modality's labels takes its batch norm from this one's windows."""
     labels: str = "own"
+    """For `--out`: `own`, or the modality whose labels train one classifier for all."""
     select: Literal["validation", "last"] = "validation"
+    """Epoch and settings by validation trials, or the last epoch of the first setting."""
     oracle: bool = False
+    """Also report what selecting on the test trials would have given, labelled as such."""
     most_unknown: Annotated[float, Field(ge=0, le=0.9)] = 0.2
+    """Largest share of validation windows that may fall below the confidence threshold."""
     trials_per_class: Annotated[int, Field(ge=0)] = 0
+    """Number of labelled training trials used per class, over all people; 0 for all."""
     keep: tuple[str, ...] = ()
+    """Modalities that the model file holds; empty for all."""
     storage: Literal["float32", "float16"] = "float32"
+    """Number format of the network's weights in the model file."""
 
 
 class TrainingSettings(_Part):
-    """A training file. `contract` is what the model file will say, `pair` which modalities train."""
+    """A training file."""
 
     preset: str = "sound"
+    """What applies where this file says nothing: `sound` or a released recipe."""
     contract: dict[str, Any]
+    """The contract of the model file to be written; see above."""
     pair: tuple[str, str]
+    """Which two modalities train together."""
     data: DataSettings
+    """Which data."""
     split: SplitSettings = SplitSettings()
+    """Which trials train, validate and test."""
     windows: WindowSettings = WindowSettings()
+    """How windows are cut and scaled."""
     pretrain: PretrainSettings = PretrainSettings()
+    """Pre-training on pairs without labels."""
     finetune: FinetuneSettings = FinetuneSettings()
+    """Classifier training on labels."""
     controls: tuple[Literal["random", "supervised", "linear", "permuted"], ...] = ()
+    """What `evaluate` sets beside the method."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    """One model per seed."""
 
     @property
     def draft(self) -> Contract:

@@ -24,38 +24,61 @@ class LslStream(_Settings):
     """A live stream, found by whatever is given of name, type, source id and host."""
 
     source: Literal["lsl"] = "lsl"
+    """A live stream."""
     name: Name = ""
+    """Name of the stream; empty for any."""
     type: Name = ""
+    """LSL type; where nothing is specified, the type that the model's contract names."""
     source_id: Name = ""
+    """The sender's source id; empty for any."""
     host: Name = ""
-    wait_s: Seconds = 10.0  # how long to look for it
-    gap_s: Seconds = 0.1  # stamps may leave the nominal interval by this before a gap is declared
-    rename: dict[Name, Name] = {}  # the stream's label: the model's label
+    """Host name of the sender's machine; empty for any."""
+    wait_s: Seconds = 10.0
+    """How long to look for the stream."""
+    gap_s: Seconds = 0.1
+    """A stamp that deviates from the sampling interval by more begins a new segment."""
+    rename: dict[Name, Name] = {}
+    """The stream's label: the model's label."""
 
 
 class ReplayStream(_Settings):
     """A stream of a recorded file, played at its own pace; relative paths start at the YAML file."""
 
     source: Literal["replay"]
+    """A stream of a recording."""
     file: Name
+    """XDF, EDF, BDF, FIF or BrainVision file."""
     name: Name = ""
+    """Name of the stream in the file; empty for any."""
     type: Name = ""
+    """Type of the stream in the file; empty for any."""
     loops: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """How often the recording is played."""
     gap_s: Seconds = 0.1
+    """A stamp that deviates from the sampling interval by more begins a new segment."""
     rename: dict[Name, Name] = {}
+    """The stream's label: the model's label."""
 
 
 class SimulatedStream(_Settings):
     """A stream of the simulator, made inside the engine."""
 
     source: Literal["simulated"]
+    """A stream of a simulated person."""
     stream: Literal["eeg", "eye", "markers"]
+    """Which of the simulator's streams."""
     montage: Name = "seed-62"
+    """`seed-62`, `muse`, or the name of a montage that mne knows."""
     subject: Annotated[int, Field(ge=0)] = 0
+    """Which simulated person."""
     session: Annotated[int, Field(ge=0)] = 0
+    """Which session of the person."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Selects the population from which the person comes."""
     gap_s: Seconds = 0.1
+    """A stamp that deviates from the sampling interval by more begins a new segment."""
     rename: dict[Name, Name] = {}
+    """The stream's label: the model's label."""
 
 
 Stream = Annotated[LslStream | ReplayStream | SimulatedStream, Field(discriminator="source")]
@@ -65,28 +88,41 @@ class BaselineSettings(_Settings):
     """When a person's baseline begins, for models whose contract asks for one."""
 
     start: Literal["first", "marker"] = "first"
-    marker: Name = "baseline/start"  # this marker begins a new one, whatever `start` says
+    """`first`: with the stream. `marker`: when the marker below comes."""
+    marker: Name = "baseline/start"
+    """This marker begins a new baseline at any time, whatever `start` says."""
 
 
 class OutletSettings(_Settings):
     """The LSL stream of estimates."""
 
     enabled: bool = True
+    """Whether anything is published; without it there is no panel either."""
     name: Name = "bci_m2s"
+    """Name of the stream; with several heads `NAME-HEAD`."""
 
 
 class PipelineSettings(_Settings):
     """A whole pipeline file."""
 
-    model: Name  # a model's name in models/, or a path that starts at the YAML file
-    streams: Annotated[dict[Name, Stream], Field(min_length=1, max_length=16)]  # modality: stream
+    model: Name
+    """A shipped model's name, or a path."""
+    streams: Annotated[dict[Name, Stream], Field(min_length=1, max_length=16)]
+    """For each modality of the model, where its stream comes from; the order is the order of preference."""
     markers: Stream | None = None
-    modality: Literal["each", "auto", "fused"] = "each"  # side by side, first usable, or average
-    back_after_s: Seconds = 2.0  # a modality that failed leads again when it was usable for so long
+    """The stream of marker texts: logged, recorded, and able to begin a baseline."""
+    modality: Literal["each", "auto", "fused"] = "each"
+    """Estimates side by side, of the first usable modality, or their average."""
+    back_after_s: Seconds = 2.0
+    """A modality that failed leads again after it has been usable for this long."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")] = "auto"
-    threads: Annotated[int, Field(ge=1, le=256)] = 1  # of the network on the CPU
+    """Where the network runs: `auto`, `cpu`, `cuda` or `cuda:N`."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Threads of the network on the CPU."""
     baseline: BaselineSettings = BaselineSettings()
+    """When a person's baseline begins."""
     outlet: OutletSettings = OutletSettings()
+    """The LSL stream of estimates."""
 
 
 def load_pipeline(path: Path) -> PipelineSettings:

@@ -17,23 +17,18 @@ class MarkerSettings(BaseModel):
     """How the markers of own recordings name trials.
 
     The defaults fit the markers of the simulator: "trial/start/happy", "trial/stop/happy".
-
-    Parameters
-    ----------
-    start : regular expression for the whole text of a marker that begins a trial; its group ``label``
-        is the class, for instance ``S (?P<label>1[1-5])``
-    stop : the same for the end of a trial; "" when there are none. With a group ``label`` it ends only a
-        trial of this class
-    duration_s : length of a trial, s; stop markers are then not looked at
-    head : what the labels are classes of; "" for the contract's first head
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     start: str = r"trial/start/(?P<label>.+)"
+    """Regular expression for the whole marker that begins a trial; its group `label` is the class."""
     stop: str = r"trial/stop/(?P<label>.+)"
+    """The same for a trial's end; empty when there is none. With a group `label`, of that class only."""
     duration_s: float | None = Field(default=None, gt=0, le=86_400)
+    """Length of every trial; stop markers are then ignored."""
     head: str = ""
+    """What the labels are classes of; empty for the contract's first head."""
 
     @field_validator("start", "stop")
     @classmethod

@@ -28,18 +28,20 @@ SMALLEST_NORM = 1e-6  # a projection behind a ReLU can be all zero
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """Weights of the terms, each ≥ 0; 0 switches a term off.
-
-    cpc_cross and cpc_within weigh, inside the CPC term, predictions of the other modality and of the
-    same one; club counts for each modality.
-    """
+    """Weights of the terms, each ≥ 0; 0 switches a term off."""
 
     contrastive: float = 1.0
+    """Contrastive term: the pair's windows against those of other moments."""
     cpc: float = 1.0
+    """M2M CPC: what comes next, predicted from both modalities."""
     reconstruction: float = 0.1
+    """Mean squared error of the decoders."""
     club: float = 0.3
+    """Upper bound of the information shared with the private part; counts per modality."""
     cpc_cross: float = 1.0
+    """Within the CPC term, predictions of the other modality."""
     cpc_within: float = 0.1
+    """Within the CPC term, predictions of the same modality."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -50,28 +52,24 @@ class LossWeights:
 
 @dataclass(frozen=True, slots=True)
 class LossSettings:
-    """How the losses are computed.
-
-    weights : see LossWeights
-    max_logit_scale : highest logarithm of the contrastive scale; infinity for none
-    mask_same_trial : do not use windows of one trial as negatives of each other (contrastive and CPC)
-    mask_reach : of those, mask only windows whose starts lie fewer than this many rows apart; None
-        masks the whole trial
-    club_per_step : estimate at each step; false averages mean, log variance and target over time first
-    club_derangement : negatives never pair a window with itself; false draws any permutation
-    club_floor : penalise max(0, estimate), as a mutual information cannot be negative
-    club_ceiling : penalise at most this estimate of each modality, nats: where the estimator does not
-        fit, the estimate can grow without bound and would drown the other losses; infinity for none
-    """
+    """How the losses are computed."""
 
     weights: LossWeights = field(default_factory=LossWeights)
+    """Weights of the terms."""
     max_logit_scale: float = math.log(100.0)
+    """Highest logarithm of the contrastive scale; `.inf` for none."""
     mask_same_trial: bool = True
+    """Windows of the same trial are not negatives of each other (contrastive and CPC)."""
     mask_reach: int | None = None
+    """Of those, only windows whose starts lie fewer than this many rows apart; `null` for all."""
     club_per_step: bool = True
+    """Estimate at each step; false averages mean, log variance and target over time first."""
     club_derangement: bool = True
+    """Negatives never pair a window with itself; false draws any permutation."""
     club_floor: bool = True
+    """Penalise max(0, estimate): mutual information cannot be negative."""
     club_ceiling: float = 20.0
+    """Penalise at most this estimate per modality, nats; it can grow without bound. `.inf` for none."""
 
 
 RELEASED = LossSettings(

@@ -1,0 +1,41 @@
+"""The pages that are written by scripts are current, and every link in the docs leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bci_m2s.features import EXTRACTORS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")])
+
+
+@pytest.fixture
+def make_reference(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make_reference
+
+    return make_reference
+
+
+def test_the_reference_is_current(make_reference):
+    written = (DOCS / "reference.md").read_text(encoding="utf-8")
+    assert written == make_reference.reference(), "run: python docs/make_reference.py"
+
+
+def test_the_reference_has_every_feature_and_every_parameter_of_it(make_reference):
+    assert set(make_reference.FEATURES) == set(EXTRACTORS)
+    for name, (_, defaults, numbers) in make_reference.FEATURES.items():
+        described = {row[0].strip("`") for row in make_reference.feature_rows(name)}
+        assert {*defaults, *numbers} <= described, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
+    assert [target for target in targets if not (page.parent / target).exists()] == []
