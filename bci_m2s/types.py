@@ -152,13 +152,17 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """When an estimate passed each stage: local clock, s; NaN where a stage was not passed."""
+    """When an estimate passed each stage: local clock, s; NaN where a stage was not passed.
+
+    wall_s : POSIX time of the publication, s
+    """
 
     last_sample_s: float = float("nan")
     received_s: float = float("nan")
     features_s: float = float("nan")
     inferred_s: float = float("nan")
     published_s: float = float("nan")
+    wall_s: float = float("nan")
 
     @property
     def age_s(self) -> float:
@@ -227,3 +231,6 @@ class StatusReport:
     local_s: float
     wall_s: float
     values: dict[str, Any]
+
+
+Published = Estimate | Event | StatusReport  # what sinks are given

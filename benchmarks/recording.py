@@ -25,7 +25,7 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
-from bci_m2s.types import Estimate, Event, StatusReport
+from bci_m2s.types import Estimate, Published
 
 STREAMS = ("eeg", "eye", "markers")
 WAYS = ("outlets alone", "recording too")
@@ -43,16 +43,10 @@ class Ages:
     def open(self) -> None:
         """Nothing to open."""
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
+    def take(self, item: Published) -> None:
         """Note it."""
-        del wall_s
-        self.ages_s.append(estimate.stamps.age_s)
-
-    def event(self, event: Event) -> None:
-        """Not looked at."""
-
-    def report(self, report: StatusReport) -> None:
-        """Not looked at."""
+        if isinstance(item, Estimate):
+            self.ages_s.append(item.stamps.age_s)
 
     def close(self) -> None:
         """Nothing to close."""

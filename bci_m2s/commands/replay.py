@@ -159,7 +159,7 @@ def _replay_fast(
                     if item.kind == "marker":
                         seen.append((float(item.fields["marker_s"]), item.message))
                     for sink in sinks:
-                        sink.event(item)
+                        sink.take(item)
                 else:
                     _publish(item, sinks, tally)
                 progress.update(task, completed=sum(stage.samples for stage in pipeline.stages.values()))
@@ -182,11 +182,13 @@ def _replay_fast(
 
 def _publish(estimate: Estimate, sinks: Sequence[Any], tally: Tally) -> None:
     # nothing is live here: the stamps of arrival and publication are left out, not made up
-    stamps = replace(estimate.stamps, last_sample_s=float("nan"), published_s=float("nan"))
+    stamps = replace(
+        estimate.stamps, last_sample_s=float("nan"), published_s=float("nan"), wall_s=time.time()
+    )
     estimate = replace(estimate, stamps=stamps)
     tally.add(estimate)
     for sink in sinks:
-        sink.estimate(estimate, time.time())
+        sink.take(estimate)
 
 
 def _print_not_made(console: Console, pipeline: Any, tally: Tally) -> None:

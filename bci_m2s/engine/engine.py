@@ -358,24 +358,18 @@ class Engine:
                 sink.close()
             item.done.set()
             return
-        if isinstance(item, Event):
-            for sink in self._sinks:
-                sink.event(item)
-            if item.kind == "marker":
-                self.history.mark(item.fields["marker_s"], item.message, item.fields["origin"])
-            return
-        if isinstance(item, StatusReport):
-            for sink in self._sinks:
-                sink.report(item)
-            return
-        published = replace(item, stamps=replace(item.stamps, published_s=self._clock()))
-        wall_s = time.time()
+        if isinstance(item, Estimate):
+            stamps = replace(item.stamps, published_s=self._clock(), wall_s=time.time())
+            item = replace(item, stamps=stamps)
         for sink in self._sinks:
-            sink.estimate(published, wall_s)
-        self.tally.add(published)
-        place = item.modality if self._work.chosen is None else ""
-        self._latest[place, item.head] = published
-        self.history.add(published, place)
+            sink.take(item)
+        if isinstance(item, Estimate):
+            self.tally.add(item)
+            place = item.modality if self._work.chosen is None else ""
+            self._latest[place, item.head] = item
+            self.history.add(item, place)
+        elif isinstance(item, Event) and item.kind == "marker":
+            self.history.mark(item.fields["marker_s"], item.message, item.fields["origin"])
 
 
 def _problems_of(sinks: Sequence[Sink], recorder: Recorder | None, dropped: int = 0) -> list[str]:

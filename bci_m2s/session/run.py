@@ -22,7 +22,6 @@ from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Shared, Takes
 from bci_m2s.session.terminal.run import deadline, show
 from bci_m2s.session.terminal.view import print_summary, recording_line
-from bci_m2s.sinks import Sink
 from bci_m2s.sinks.lasting import LastingSink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
@@ -108,18 +107,11 @@ def play(
                 _play_takes(takes, options, console, stop, beside)
             finally:
                 takes.end("failed")  # unless the reason is known
-                _say_last(outlets, takes)
+                last = takes.now.engine.report()  # displays learn that the session has ended, and why
+                for outlet in outlets:
+                    outlet.take(last)
                 if stop.is_set():
                     beside.end_panel()
-
-
-def _say_last(outlets: Sequence[Sink], takes: Takes) -> None:
-    """Tell displays that the session has ended, and why."""
-    from bci_m2s.sinks.status import StatusSink
-
-    for outlet in outlets:
-        if isinstance(outlet, StatusSink):
-            outlet.end(takes.now.engine.report())
 
 
 def for_displays(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from bci_m2s.types import Estimate, Event, StatusReport
+from bci_m2s.types import Published
 
 
 class Sink(Protocol):
@@ -21,14 +21,12 @@ class Sink(Protocol):
     def open(self) -> None:
         """Create files or outlets. Raises OutputError; never overwrites."""
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
-        """Take one estimate; `wall_s` is the POSIX time of its publication."""
+    def take(self, item: Published) -> None:
+        """Take one result: an estimate, an event, or a report of the session's state.
 
-    def event(self, event: Event) -> None:
-        """Take one event."""
-
-    def report(self, report: StatusReport) -> None:
-        """Take the state of the session, once a second and when it changed."""
+        Whatever kind a sink does not keep it ignores; kinds may be added. Reports come once a second and
+        when the state changed.
+        """
 
     def close(self) -> None:
         """Finish. Harmless when called twice or before ``open``."""

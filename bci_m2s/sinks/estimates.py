@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pylsl
 
-from bci_m2s.types import Estimate, Event, Status, StatusReport
+from bci_m2s.types import Estimate, Published, Status
 
 
 def source_id(session: Mapping[str, Any], part: str) -> str:
@@ -76,9 +76,12 @@ class OutletSink:
             modalities.append_child_value(combination.replace("+", "_and_"), str(number))
         return info
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
-        """Push one sample to the head's stream."""
-        del wall_s
+    def take(self, item: Published) -> None:
+        """Push one sample per estimate to the stream of its head."""
+        if isinstance(item, Estimate):
+            self._push(item)
+
+    def _push(self, estimate: Estimate) -> None:
         values = np.array(
             [
                 *estimate.probabilities,
@@ -93,12 +96,6 @@ class OutletSink:
         stamp = estimate.stamps.last_sample_s
         stamp = pylsl.local_clock() if math.isnan(stamp) else stamp
         self._outlets[estimate.head].push_sample(values, stamp)
-
-    def event(self, event: Event) -> None:
-        """Events are not published here."""
-
-    def report(self, report: StatusReport) -> None:
-        """The state of the session is not kept here."""
 
     def close(self) -> None:
         """Withdraw the outlets."""

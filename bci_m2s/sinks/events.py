@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bci_m2s.files.append_file import AppendFile
-from bci_m2s.types import Estimate, Event, StatusReport
+from bci_m2s.types import Event, Published
 
 
 class EventSink:
@@ -30,17 +30,12 @@ class EventSink:
         """Create the file. Raises OutputError."""
         self._file = AppendFile(self.path)
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
-        """Estimates have a file of their own."""
-
-    def event(self, event: Event) -> None:
-        """Append a line and hand it to the operating system."""
-        assert self._file is not None
-        self._file.append((event_line(event) + "\n").encode("utf-8", "replace"))
-        self._file.flush()
-
-    def report(self, report: StatusReport) -> None:
-        """The state of the session is not kept here."""
+    def take(self, item: Published) -> None:
+        """Append one line per event and hand it to the operating system."""
+        if isinstance(item, Event):
+            assert self._file is not None
+            self._file.append((event_line(item) + "\n").encode("utf-8", "replace"))
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file; ``problem`` stands when lines are missing from it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bci_m2s.sinks import Sink
-from bci_m2s.types import Estimate, Event, StatusReport
+from bci_m2s.types import Published
 
 
 class LastingSink:
@@ -20,17 +20,9 @@ class LastingSink:
     def open(self) -> None:
         """Do nothing: it is open."""
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
+    def take(self, item: Published) -> None:
         """Pass it on."""
-        self._sink.estimate(estimate, wall_s)
-
-    def event(self, event: Event) -> None:
-        """Pass it on."""
-        self._sink.event(event)
-
-    def report(self, report: StatusReport) -> None:
-        """Pass it on."""
-        self._sink.report(report)
+        self._sink.take(item)
 
     def close(self) -> None:
         """Do nothing: its owner will."""

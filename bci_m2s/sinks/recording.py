@@ -19,7 +19,7 @@ from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.recording.xdf_headers import stream_xml
 from bci_m2s.sinks.events import event_line
-from bci_m2s.types import Chunk, Estimate, Event, Status, StatusReport, StreamInfo
+from bci_m2s.types import Chunk, Estimate, Event, Published, Status, StatusReport, StreamInfo
 
 OFFSET_EVERY_S = 5.0
 OF_EACH_MODALITY = ("first_sample", "last_sample", "samples_crc", "filters_crc", "features_crc")
@@ -60,9 +60,22 @@ class RecordSink:
         text = json.dumps({"kind": "session", "session": self._session}, ensure_ascii=False, default=str)
         self._record(self._events, math.nan, np.array([[text]], object))
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
-        """Record one estimate, stamped with its window's last sample in the local clock."""
-        del wall_s
+    def take(self, item: Published) -> None:
+        """Record estimates, stamped with their window's last sample in the local clock, and events.
+
+        Reports only say when to note that these streams are in the local clock: readers look for offsets.
+        """
+        match item:
+            case Estimate():
+                self._record_estimate(item)
+            case Event():  # the line that ``events.jsonl`` has
+                self._record(self._events, item.local_s, np.array([[event_line(item)]], object))
+            case StatusReport() if item.local_s - self._offset_s >= OFFSET_EVERY_S:
+                self._offset_s = item.local_s
+                for stream in (*self._streams.values(), self._events):
+                    self._recorder.clock_offset(stream, item.local_s, 0.0)
+
+    def _record_estimate(self, estimate: Estimate) -> None:
         stamps = estimate.stamps
         values = [
             *estimate.probabilities,
@@ -77,17 +90,6 @@ class RecordSink:
         ]
         stamp_s = stamps.last_sample_s if math.isfinite(stamps.last_sample_s) else stamps.published_s
         self._record(self._streams[estimate.head], stamp_s, np.array([values], np.float64))
-
-    def event(self, event: Event) -> None:
-        """Record one event as the line that ``events.jsonl`` has."""
-        self._record(self._events, event.local_s, np.array([[event_line(event)]], object))
-
-    def report(self, report: StatusReport) -> None:
-        """Note that these streams are in the local clock; readers look for measured offsets."""
-        if report.local_s - self._offset_s >= OFFSET_EVERY_S:
-            self._offset_s = report.local_s
-            for stream in (*self._streams.values(), self._events):
-                self._recorder.clock_offset(stream, report.local_s, 0.0)
 
     def close(self) -> None:
         """Nothing to let go: the recorder goes on."""

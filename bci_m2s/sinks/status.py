@@ -11,7 +11,7 @@ from typing import Any
 import pylsl
 
 from bci_m2s.sinks.estimates import source_id
-from bci_m2s.types import Estimate, Event, StatusReport
+from bci_m2s.types import Published, StatusReport
 
 STATUS_TYPE = "bci_m2s-status"
 LAST_REPORT_S = 0.3
@@ -43,21 +43,12 @@ class StatusSink:
         info.desc().append_child_value("session", json.dumps(self._session, default=str))
         self._outlet = pylsl.StreamOutlet(info, max_buffered=BUFFERED)
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
-        """Estimates have streams of their own."""
-
-    def event(self, event: Event) -> None:
-        """Events are in the recording and in ``events.jsonl``."""
-
-    def report(self, report: StatusReport) -> None:
-        """Push one sample."""
-        self._outlet.push_sample([json.dumps(report.values)], report.local_s)
-
-    def end(self, report: StatusReport) -> None:
-        """Push the last report of all, and stay a moment where somebody listens, so that it arrives."""
-        self.report(report)
-        if self._outlet.have_consumers():
-            time.sleep(LAST_REPORT_S)  # liblsl cannot say when a sample was delivered
+    def take(self, item: Published) -> None:
+        """Push one sample per report. The last one of a session stays a moment where somebody listens."""
+        if isinstance(item, StatusReport):
+            self._outlet.push_sample([json.dumps(item.values)], item.local_s)
+            if item.values.get("ended") and self._outlet.have_consumers():
+                time.sleep(LAST_REPORT_S)  # liblsl cannot say when a sample was delivered
 
     def close(self) -> None:
         """Withdraw the stream."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bci_m2s.files.append_file import AppendFile
-from bci_m2s.types import Estimate, Event, StatusReport
+from bci_m2s.types import Estimate, Published
 
 COLUMNS = (
     "index",
@@ -58,8 +58,12 @@ class TableSink:
         self._file = AppendFile(self.path)
         self._write([*COLUMNS[:7], *(f"p_{name}" for name in self._classes), *COLUMNS[7:]])
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
-        """Append a row and hand it to the operating system."""
+    def take(self, item: Published) -> None:
+        """Append one row per estimate and hand it to the operating system."""
+        if isinstance(item, Estimate):
+            self._append(item)
+
+    def _append(self, estimate: Estimate) -> None:
         stamps = estimate.stamps
         classes = self._heads[estimate.head]
         shares = dict(zip(classes, map(float, estimate.probabilities), strict=True))
@@ -78,7 +82,7 @@ class TableSink:
                 estimate.first_index,
                 estimate.last_index,
                 _number(stamps.published_s),
-                _number(wall_s),
+                _number(stamps.wall_s),
                 _number(1e3 * stamps.age_s, 3),
                 _number(1e3 * (stamps.received_s - stamps.last_sample_s), 3),
                 _number(1e3 * (stamps.features_s - stamps.received_s), 3),
@@ -94,12 +98,6 @@ class TableSink:
         csv.writer(line).writerow(row)
         self._file.append(line.getvalue().encode("utf-8", "replace"))
         self._file.flush()
-
-    def event(self, event: Event) -> None:
-        """Events have a file of their own."""
-
-    def report(self, report: StatusReport) -> None:
-        """The state of the session is not kept here."""
 
     def close(self) -> None:
         """Close the file; ``problem`` stands when rows are missing from it."""

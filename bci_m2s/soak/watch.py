@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bci_m2s.types import Estimate, Event, Status, StatusReport
+from bci_m2s.types import Estimate, Event, Published, Status
 
 MOST_EVENTS = 4000  # kept; older ones are in the files
 
@@ -60,32 +60,28 @@ class Watch:
     def close(self) -> None:
         """Nothing to close."""
 
-    def report(self, report: StatusReport) -> None:
-        """Not kept."""
-
-    def event(self, event: Event) -> None:
-        """Keep an event."""
+    def take(self, item: Published) -> None:
+        """Keep an event; note who has an estimate and who has not."""
         with self._changed:
-            self._events.append(event)
+            if isinstance(item, Event):
+                self._events.append(item)
+            elif isinstance(item, Estimate):
+                self._note(item)
             self._changed.notify_all()
 
-    def estimate(self, estimate: Estimate, wall_s: float) -> None:
-        """Note who has an estimate and who has not."""
-        del wall_s
+    def _note(self, estimate: Estimate) -> None:
         now_s = estimate.stamps.published_s
         names = [part.modality for part in estimate.parts or (estimate,)]
-        with self._changed:
-            if estimate.status is Status.OK:
-                self._note_ok(now_s, estimate.stamps.age_s)
-                for name, seen in self._seen.items():
-                    if name in names:
-                        seen.ok_s = now_s
-                    elif self._chosen:
-                        seen.out_s = now_s
-            else:
-                for name in names:
-                    self._seen[name].out_s, self._seen[name].reason = now_s, estimate.reason
-            self._changed.notify_all()
+        if estimate.status is Status.OK:
+            self._note_ok(now_s, estimate.stamps.age_s)
+            for name, seen in self._seen.items():
+                if name in names:
+                    seen.ok_s = now_s
+                elif self._chosen:
+                    seen.out_s = now_s
+        else:
+            for name in names:
+                self._seen[name].out_s, self._seen[name].reason = now_s, estimate.reason
 
     def _note_ok(self, now_s: float, age_s: float) -> None:
         self.judged += 1

@@ -118,9 +118,9 @@ def write_session(path, session=SESSION, answers=None, events=EVENTS, markers=("
         sink = RecordSink(WritesAtOnce(writer), session)
         sink.open()
         for one in answers_of_a_session() if answers is None else answers:
-            sink.estimate(one, 0.0)
+            sink.take(one)
         for event in events:
-            sink.event(event)
+            sink.take(event)
     writer.close()
     return path
 

@@ -15,7 +15,7 @@ from bci_m2s.errors import CommandError, StreamError
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.sources.operator import OperatorMarkers
-from bci_m2s.types import Chunk, Status, StreamInfo
+from bci_m2s.types import Chunk, Estimate, Status, StreamInfo
 
 LIMIT_S = 20.0
 MARKER_INFO = StreamInfo("marks", "Markers", labels=("m",), units=("",), channel_format="string")
@@ -103,9 +103,10 @@ def test_an_error_in_a_reader_ends_the_run_with_everything_closed():
 
 def test_an_error_in_a_sink_ends_the_run():
     class Full(Collector):
-        def estimate(self, estimate, wall_s):
-            super().estimate(estimate, wall_s)
-            raise OSError("no space left on device")
+        def take(self, item):
+            super().take(item)
+            if isinstance(item, Estimate):
+                raise OSError("no space left on device")
 
     sink = Full()
     engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(8))}, [sink], time.monotonic)

@@ -333,9 +333,9 @@ def test_estimates_and_events_are_streams_of_the_recording(tmp_path):
         unknown=False,
     )
     for estimate in (eye, both, none, replace(none, stamps=Stamps())):
-        sink.estimate(estimate, 1.8e9)
-    sink.event(Event("gap", "eeg: 1 s, µ", 12.5, 1.8e9, {"lost_samples": 255}))
-    sink.event(Event("marker", "no clock", NAN, 1.8e9))
+        sink.take(estimate)
+    sink.take(Event("gap", "eeg: 1 s, µ", 12.5, 1.8e9, {"lost_samples": 255}))
+    sink.take(Event("marker", "no clock", NAN, 1.8e9))
     sink.close()
     sink.close()
     recorder.close()

@@ -14,7 +14,7 @@ import pytest
 from bci_m2s.errors import OutputError
 from bci_m2s.registry import load_class
 from bci_m2s.sinks import SINKS
-from bci_m2s.types import Estimate, Event, Stamps, Status
+from bci_m2s.types import Estimate, Event, Stamps, Status, StatusReport
 
 NAN = math.nan
 SESSION = {
@@ -35,7 +35,7 @@ MADE = Estimate(
     "",
     np.array([0.1, 0.2, 0.7]),
     0.7,
-    Stamps(100.0, 100.001, 100.002, 100.004, 100.0045),
+    Stamps(100.0, 100.001, 100.002, 100.004, 100.0045, 1.8e9),
 )
 REFUSED = Estimate(
     "eeg",
@@ -48,7 +48,7 @@ REFUSED = Estimate(
     'gap, "quoted", µ',
     np.full(3, NAN),
     NAN,
-    Stamps(101.0, NAN, NAN, NAN, 101.5),
+    Stamps(101.0, NAN, NAN, NAN, 101.5, 1.8e9),
 )
 TWO_HEADS = {
     **SESSION,
@@ -71,10 +71,11 @@ def test_contract_of_every_sink(name, tmp_path):
     made = sink(name, tmp_path)
     made.close()
     made.open()
-    made.estimate(MADE, 1.8e9)
-    made.estimate(REFUSED, 1.8e9)
-    made.event(EVENT)
-    made.event(OFFLINE)
+    made.take(MADE)
+    made.take(REFUSED)
+    made.take(EVENT)
+    made.take(OFFLINE)
+    made.take(StatusReport(12.5, 1.8e9, {"state": "ok"}))
     made.close()
     made.close()
 
@@ -95,8 +96,8 @@ def test_files_are_never_overwritten_and_must_be_creatable(name, tmp_path):
 def test_the_table_reads_back(tmp_path):
     made = sink("table", tmp_path)
     made.open()
-    made.estimate(MADE, 1.8e9)
-    made.estimate(REFUSED, 1.8e9)
+    made.take(MADE)
+    made.take(REFUSED)
     with made.path.open(newline="", encoding="utf-8") as file:  # before closing: rows are flushed
         rows = list(csv.DictReader(file))
     made.close()
@@ -106,6 +107,7 @@ def test_the_table_reads_back(tmp_path):
     assert (good["modality"], good["status"], good["label"]) == ("eye", "ok", "positive")
     assert float(good["p_positive"]) == 0.7
     assert float(good["age_ms"]) == pytest.approx(4.5)
+    assert float(good["wall_s"]) == 1.8e9
     stages = [float(good[f"{stage}_ms"]) for stage in ("transport", "features", "inference", "publish")]
     assert stages == pytest.approx([1.0, 1.0, 2.0, 0.5])
     assert (none["status"], none["reason"], none["label"], none["p_neutral"]) == (
@@ -120,7 +122,7 @@ def test_the_table_reads_back(tmp_path):
 def test_an_unknown_answer_keeps_its_probabilities(tmp_path):
     made = sink("table", tmp_path)
     made.open()
-    made.estimate(replace(MADE, unknown=True), 1.8e9)
+    made.take(replace(MADE, unknown=True))
     made.close()
     with made.path.open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
@@ -131,8 +133,8 @@ def test_an_unknown_answer_keeps_its_probabilities(tmp_path):
 def test_heads_share_a_table_and_each_fills_its_own_classes(tmp_path):
     made = sink("table", tmp_path, TWO_HEADS)
     made.open()
-    made.estimate(MADE, 1.8e9)
-    made.estimate(AROUSAL, 1.8e9)
+    made.take(MADE)
+    made.take(AROUSAL)
     made.close()
     with made.path.open(newline="", encoding="utf-8") as file:
         emotion, arousal = csv.DictReader(file)
@@ -145,8 +147,8 @@ def test_the_table_opens_in_pandas(tmp_path):
     pandas = pytest.importorskip("pandas")
     made = sink("table", tmp_path)
     made.open()
-    made.estimate(MADE, 1.8e9)
-    made.estimate(REFUSED, 1.8e9)
+    made.take(MADE)
+    made.take(REFUSED)
     made.close()
     table = pandas.read_csv(made.path)
     assert table["confidence"].isna().tolist() == [False, True]
@@ -156,8 +158,8 @@ def test_the_table_opens_in_pandas(tmp_path):
 def test_events_are_lines_of_json_with_both_clocks(tmp_path):
     made = sink("events", tmp_path)
     made.open()
-    made.event(EVENT)
-    made.event(OFFLINE)
+    made.take(EVENT)
+    made.take(OFFLINE)
     first, second = map(json.loads, made.path.read_text(encoding="utf-8").splitlines())
     made.close()
     assert first["kind"] == "gap"
@@ -183,8 +185,8 @@ def test_the_outlet_sends_labelled_estimates(tmp_path):
     codes = info.desc().child("codes")
     assert codes.child("status").child_value("gap") == str(int(Status.GAP))
     assert codes.child("modality").child_value("eye") == "1"
-    made.estimate(MADE, 1.8e9)
-    made.estimate(REFUSED, 1.8e9)
+    made.take(MADE)
+    made.take(REFUSED)
     got, limit = [], time.monotonic() + 10
     while len(got) < 2 and time.monotonic() < limit:
         samples, stamps = inlet.pull_chunk(timeout=0.2)
@@ -208,8 +210,8 @@ def test_every_head_has_a_stream_of_its_own(tmp_path):
         info = inlets[head].info(timeout=10)
         assert info.desc().child_value("head") == head
         assert info.get_channel_labels()[:3] == TWO_HEADS["heads"][head]
-    made.estimate(MADE, 1.8e9)
-    made.estimate(replace(AROUSAL, unknown=True), 1.8e9)
+    made.take(MADE)
+    made.take(replace(AROUSAL, unknown=True))
     for head, expected in (("emotion", [0.1, 0.2, 0.7, 0.7]), ("arousal", [0.1, 0.3, 0.6, 0.6])):
         sample, _ = inlets[head].pull_sample(timeout=10)
         np.testing.assert_allclose(sample[:4], expected, rtol=1e-5)

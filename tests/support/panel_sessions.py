@@ -76,7 +76,7 @@ class FakeSession:
             "markers": [],
             **changes,
         }
-        self._status.report(StatusReport(pylsl.local_clock(), time.time(), values))
+        self._status.take(StatusReport(pylsl.local_clock(), time.time(), values))
 
     def stream(self, modality: str, **changes: Any) -> dict[str, Any]:
         """A stream's entry of a status report."""
@@ -115,7 +115,7 @@ class FakeSession:
             "stamps": Stamps(last_sample_s=now_s - 0.006, published_s=now_s),
             **changes,
         }
-        self._outlet.estimate(Estimate(**fields), time.time())
+        self._outlet.take(Estimate(**fields))
 
     def send(self, modality: str, seconds: float) -> None:
         """Push raw samples that end now."""

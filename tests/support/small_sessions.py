@@ -15,7 +15,7 @@ from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.pipeline.stages import ModalityStage
 from bci_m2s.session.setup.build import stage_tensors
-from bci_m2s.types import Chunk, StreamInfo
+from bci_m2s.types import Chunk, Estimate, Event, Published, StreamInfo
 from support.model_files import contract_fields, small_tensors
 
 RATE_HZ = 256.0
@@ -155,18 +155,16 @@ class Collector:
         """Count."""
         self.opened += 1
 
-    def estimate(self, estimate: Any, wall_s: float) -> None:
+    def take(self, item: Published) -> None:
         """Keep."""
-        assert math.isfinite(wall_s)
-        self.estimates.append(estimate)
-
-    def event(self, event: Any) -> None:
-        """Keep."""
-        self.events.append(event)
-
-    def report(self, report: Any) -> None:
-        """Keep."""
-        self.reports.append(report)
+        match item:
+            case Estimate():
+                assert math.isfinite(item.stamps.wall_s)
+                self.estimates.append(item)
+            case Event():
+                self.events.append(item)
+            case _:
+                self.reports.append(item)
 
     def close(self) -> None:
         """Count."""
