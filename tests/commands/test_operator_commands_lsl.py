@@ -14,7 +14,8 @@ from support.small_sessions import EEG_INFO, RATE_HZ, Collector
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.review.verify import verify
-from bci_m2s.session.control.server import ControlClient, ControlServer
+from bci_m2s.session.control.client import ControlClient
+from bci_m2s.session.control.server import ControlServer
 from bci_m2s.session.operator_commands import Commands
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
@@ -76,19 +77,19 @@ def test_an_operator_at_work(tmp_path, tmp_path_factory, monkeypatch):
         ):
             sender.send_until(7008)
             wait_until(lambda: stage.samples >= 7008)
-            assert panel.ask({"do": "baseline_end"}) == {"ok": True, "said": "eeg: baseline ended"}
+            assert panel.request({"do": "baseline_end"}) == {"ok": True, "said": "eeg: baseline ended"}
             before_s = local_clock()
-            assert panel.ask({"do": "mark", "text": "trial/start"})["ok"]
+            assert panel.request({"do": "mark", "text": "trial/start"})["ok"]
             after_s = local_clock()
             sender.send_until(9024)
             wait_until(lambda: stage.samples >= 9024)
-            assert panel.ask({"do": "baseline_start"})["ok"]
-            assert "it goes on" in panel.ask({"do": "baseline_end"})["error"]
+            assert panel.request({"do": "baseline_start"})["ok"]
+            assert "it goes on" in panel.request({"do": "baseline_end"})["error"]
             threading.Thread(target=sender.send_until, args=(14016,)).start()
-            while "error" in panel.ask({"do": "baseline_end"}):  # while samples stream in
+            while "error" in panel.request({"do": "baseline_end"}):  # while samples stream in
                 assert local_clock() < after_s + LIMIT_S
             wait_until(lambda: stage.samples >= 14016)
-            assert panel.ask({"do": "stop"})["ok"]
+            assert panel.request({"do": "stop"})["ok"]
             assert engine.wait(LIMIT_S)
     finally:
         engine.finish()

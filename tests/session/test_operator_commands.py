@@ -12,7 +12,8 @@ from support.small_sessions import EEG_INFO, Collector, ScriptedSource, eeg, pip
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import CommandError, DeviceError
 from bci_m2s.recording.recorder import Recorder
-from bci_m2s.session.control.server import ControlClient, ControlServer
+from bci_m2s.session.control.client import ControlClient
+from bci_m2s.session.control.server import ControlServer
 from bci_m2s.session.operator_commands import Commands
 from bci_m2s.sources.operator import OperatorMarkers
 from bci_m2s.types import Chunk, Status
@@ -275,11 +276,11 @@ def test_through_the_pipe(tmp_path_factory, monkeypatch):
             contextlib.closing(ControlServer(session_id, Commands(engine).handle)),
             contextlib.closing(ControlClient.find(session_id)) as client,
         ):
-            assert client.ask({"do": "mark", "text": "☃"})["ok"] is True
-            assert client.ask({"do": "history"})["bin_s"] == 1.0
-            assert client.ask({"do": "state"})["status"]["state"] == "ok"
-            assert "nearest: 'mark'" in client.ask({"do": "marks"})["error"]
-            assert client.ask({"do": "stop"}) == {"ok": True, "said": "the session ends"}
+            assert client.request({"do": "mark", "text": "☃"})["ok"] is True
+            assert client.request({"do": "history"})["bin_s"] == 1.0
+            assert client.request({"do": "state"})["status"]["state"] == "ok"
+            assert "nearest: 'mark'" in client.request({"do": "marks"})["error"]
+            assert client.request({"do": "stop"}) == {"ok": True, "said": "the session ends"}
         wait_until(lambda: "marker" in kinds(sink))
         assert engine.wait(LIMIT_S)
 

@@ -15,7 +15,7 @@ from bci_m2s.errors import CommandError
 from bci_m2s.session import companions as beside
 from bci_m2s.session import panel_process
 from bci_m2s.session.companions import Beside
-from bci_m2s.session.control.server import ControlClient
+from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
 
 LIMIT_S = 20.0
@@ -222,9 +222,9 @@ def test_commands_reach_the_takes_and_the_engine_of_the_day(console):
         later = FakeEngine()
         made.attend(later)
         with contextlib.closing(ControlClient.find(session_id)) as client:
-            assert client.ask({"do": "record_off"})["said"] == "closed"
-            assert client.ask({"do": "mark", "text": "x"})["ok"] is True
-            assert client.ask({"do": "record_on"})["error"] == "recording already"
+            assert client.request({"do": "record_off"})["said"] == "closed"
+            assert client.request({"do": "mark", "text": "x"})["ok"] is True
+            assert client.request({"do": "record_on"})["error"] == "recording already"
         assert later.asked == ["x"]
         assert not takes.engine.asked
     assert ControlClient.find(session_id) is None

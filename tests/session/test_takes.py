@@ -22,7 +22,7 @@ from bci_m2s.review.verify import verify
 from bci_m2s.session import run as play
 from bci_m2s.session import take_folders, takes
 from bci_m2s.session.companions import Beside
-from bci_m2s.session.control.server import ControlClient
+from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, Environment, connect
 from bci_m2s.sources.lsl import LslSource, local_clock
@@ -501,21 +501,21 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch):
         assert 5 < first_s < LIMIT_S
         client = ControlClient.find(display.session["session_id"])
         with contextlib.closing(client):
-            assert "recording closed" in client.ask({"do": "record_off"}, 10.0)["said"]
+            assert "recording closed" in client.request({"do": "record_off"}, 10.0)["said"]
             display.wait(lambda: display.reports[-1]["recording"] is None, running)
-            assert client.ask({"do": "mark", "text": "between"}, 5.0)["ok"]
+            assert client.request({"do": "mark", "text": "between"}, 5.0)["ok"]
             begun = time.monotonic()
-            assert "take-2" in client.ask({"do": "record_on"}, 10.0)["said"]
+            assert "take-2" in client.request({"do": "record_on"}, 10.0)["said"]
             switched_s = time.monotonic() - begun
             ok[0] = sum(row[-3] == Status.OK for row in display.answers)
-            assert client.ask({"do": "mark", "text": "inside"}, 5.0)["ok"]
+            assert client.request({"do": "mark", "text": "inside"}, 5.0)["ok"]
             display.wait(lambda: answered(3), running)
             assert display.reports[-1]["take"]["folder"] == "take-2"
             assert display.reports[-1]["take"]["number"] == 2
             again_s = display.reports[-1]["recording"]["elapsed_s"]
             assert 5 < again_s < display.reports[-1]["elapsed_s"] - first_s
-            history = client.ask({"do": "history"}, 5.0)
-            client.ask({"do": "stop"}, 5.0)
+            history = client.request({"do": "history"}, 5.0)
+            client.request({"do": "stop"}, 5.0)
         display.wait(lambda: display.reports[-1]["ended"], None)
         until(lambda: not running.is_alive())
     assert running.failure is None

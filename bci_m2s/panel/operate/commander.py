@@ -10,7 +10,7 @@ from typing import Any
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from bci_m2s.errors import BciM2sError
-from bci_m2s.session.control.server import ControlClient
+from bci_m2s.session.control.client import ControlClient
 
 REPLY_WAIT_S = 5.0  # a new recording takes a moment to begin
 RETRY_S = 2.0
@@ -93,7 +93,7 @@ class Commander(QObject):
         if self._client is None or self._client_of != session_id:
             return {"error": "the engine takes no commands from here (another machine, or it has ended)"}
         try:
-            return self._client.ask(request, REPLY_WAIT_S)
+            return self._client.request(request, REPLY_WAIT_S)
         except BciM2sError as problem:
             self._drop()
             return {"error": str(problem)}

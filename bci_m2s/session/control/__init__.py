@@ -1,3 +1,1 @@
-"""Commands from the same user on the same machine: finding a session, the connection, its key; what a
-command does is elsewhere.
-"""
+"""Commands from the same user on the same machine: finding a session and talking to it."""

@@ -1,4 +1,4 @@
-"""Where a session on this machine can be found by its id: a private folder with one small file a session.
+"""Where a session on this machine can be found by its id: a private folder with one small file per session.
 
 On POSIX the folder is refused when it belongs to someone else or is open to others: whoever could write
 there could pose as a session. On Windows the folder for temporary files is the user's own already.
@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import stat
 import sys
 import tempfile
@@ -23,7 +24,8 @@ from typing import Any
 from bci_m2s.errors import CommandError
 
 SESSION_ID = re.compile(r"[0-9a-f]{8,64}")
-LONGEST_ADDRESS = 100  # bytes; a Unix socket's path may have 107, on macOS 103
+HOST = "127.0.0.1"
+CONNECT_S = 3.0  # a frozen process's queue may be full; Windows refuses after two
 LONGEST_ENTRY = 4096
 STARTING = ".starting"
 START_LIMIT_S = 60.0  # nothing takes longer to begin; what is older was left behind
@@ -31,14 +33,13 @@ START_LIMIT_S = 60.0  # nothing takes longer to begin; what is older was left be
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How to reach a session. address : of its socket or pipe; key : to prove oneself with; pid : whose."""
+    """How to reach a session. port : on the loopback address; token : to prove oneself with."""
 
-    address: str
-    key: bytes
-    pid: int
+    port: int
+    token: bytes
 
 
-def checked_id(session_id: str) -> str:
+def check_id(session_id: str) -> str:
     """The id, for it becomes a file's name. Raises CommandError unless it is 8 to 64 hexadecimal digits."""
     if not isinstance(session_id, str) or not SESSION_ID.fullmatch(session_id):
         shown = str(session_id)[:40]
@@ -62,10 +63,10 @@ def folder_path() -> Path:
 
 def _is_own_folder(path: Path) -> bool:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and (sys.platform == "win32" or found.st_uid == os.getuid())
+    return stat.S_ISDIR(status.st_mode) and (sys.platform == "win32" or status.st_uid == os.getuid())
 
 
 def make_folder() -> Path:
@@ -83,44 +84,29 @@ def make_folder() -> Path:
 def check_private(folder: Path) -> None:
     """Refuse a folder that others own or may enter. Raises CommandError."""
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as problem:
         raise CommandError(f"{folder}: {problem.strerror}") from None
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         raise CommandError(f"{folder}: got something else, expected a folder")
     if sys.platform == "win32":
         return
-    if found.st_uid != os.getuid():
-        raise CommandError(f"{folder}: owner: got user {found.st_uid}, expected {os.getuid()}")
-    if found.st_mode & 0o077:
-        raise CommandError(f"{folder}: mode: got {stat.S_IMODE(found.st_mode):o}, expected 700")
-
-
-def new_address(folder: Path) -> str:
-    """A fresh address for a listener. Raises CommandError where the path is too long for a socket."""
-    name = secrets.token_hex(6)
-    if sys.platform == "win32":
-        return rf"\\.\pipe\bci_m2s-{name}"
-    address = str(folder / f"{name}.sock")
-    if len(os.fsencode(address)) > LONGEST_ADDRESS:
-        raise CommandError(
-            f"{address}: got a path of {len(os.fsencode(address))} bytes, expected {LONGEST_ADDRESS} at "
-            "most for a socket; XDG_RUNTIME_DIR may name a shorter folder"
-        )
-    return address
+    if status.st_uid != os.getuid():
+        raise CommandError(f"{folder}: owner: got user {status.st_uid}, expected {os.getuid()}")
+    if status.st_mode & 0o077:
+        raise CommandError(f"{folder}: mode: got {stat.S_IMODE(status.st_mode):o}, expected 700")
 
 
 def write_entry(folder: Path, session_id: str, entry: Entry) -> Path:
     """Announce a session: the file appears whole or not at all. Raises CommandError."""
-    path = folder / f"{checked_id(session_id)}.json"
+    path = folder / f"{check_id(session_id)}.json"
     if path.exists():
         raise CommandError(f"{path}: a session with this id takes commands already")
-    text = json.dumps({"address": entry.address, "authkey": entry.key.hex(), "pid": entry.pid})
-    part = folder / f"{session_id}.{entry.pid}.part"
+    part = folder / f"{session_id}.{os.getpid()}.part"
     try:
         part.unlink(missing_ok=True)
         part.touch(mode=0o600, exist_ok=False)
-        part.write_text(text, encoding="utf-8")
+        part.write_text(json.dumps({"port": entry.port, "token": entry.token.hex()}), encoding="utf-8")
         part.replace(path)
     except OSError as problem:
         raise CommandError(f"{path}: cannot be written: {problem.strerror}") from None
@@ -128,29 +114,40 @@ def write_entry(folder: Path, session_id: str, entry: Entry) -> Path:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """What a session's file says; None when it is not there or makes no sense."""
+    """Return the entry of a session's file; None when it is missing or malformed."""
     try:
         with path.open("rb") as file:
-            said: Any = json.loads(file.read(LONGEST_ENTRY))
-        entry = Entry(said["address"], bytes.fromhex(said["authkey"]), said["pid"])
+            fields: Any = json.loads(file.read(LONGEST_ENTRY))
+        entry = Entry(fields["port"], bytes.fromhex(fields["token"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    whole = isinstance(entry.address, str) and type(entry.pid) is int and entry.pid > 0 and entry.key
-    return entry if whole else None
+    return entry if type(entry.port) is int and 0 < entry.port < 65536 and entry.token else None
+
+
+def connect(entry: Entry) -> socket.socket:
+    """Connect to a session. Raises OSError, also where it does not accept in time."""
+    return socket.create_connection((HOST, entry.port), CONNECT_S)
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what sessions left behind whose process is gone, however it ended."""
+    """Remove the files of sessions that nobody can connect to any more, however they ended."""
     for path in folder.glob("*.json"):
         if not SESSION_ID.fullmatch(path.stem):
             continue
         entry = read_entry(path)
-        if entry is not None and not _is_gone(entry):
-            continue
-        with contextlib.suppress(OSError):
-            path.unlink()
-        if entry is not None:
-            remove_socket(folder, entry.address)
+        if entry is None or _is_gone(entry):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_gone(entry: Entry) -> bool:
+    try:
+        connect(entry).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # it may be frozen
+        return False
+    return False
 
 
 @contextlib.contextmanager
@@ -178,25 +175,4 @@ def someone_starts() -> bool:
             if time.time() - path.stat().st_mtime < START_LIMIT_S:
                 return True
             path.unlink()  # of a process that was killed
-    return False
-
-
-def remove_socket(folder: Path, address: str) -> None:
-    """Remove a listener's socket, if that is what lies in our folder under this address."""
-    path = Path(address)
-    with contextlib.suppress(OSError, ValueError):
-        if path.parent == folder and stat.S_ISSOCK(path.lstat().st_mode):
-            path.unlink()
-
-
-def _is_gone(entry: Entry) -> bool:
-    if sys.platform == "win32":  # signal 0 would be Ctrl-C there; a pipe goes with its process
-        pipes = os.listdir("\\\\.\\pipe\\")  # noqa: PTH208 - pathlib cannot list pipes
-        return entry.address.rpartition("\\")[2] not in pipes
-    try:
-        os.kill(entry.pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        return False
     return False
