@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hmac
 import json
-from typing import IO, Any
+from io import BufferedReader
+from typing import Any
 
 LONGEST_REQUEST = 64 * 1024  # bytes
 LONGEST_REPLY = 4 * 1024 * 1024
@@ -21,7 +22,7 @@ class TooLongError(ValueError):
     """A line is longer than its limit."""
 
 
-def read_line(reader: IO[bytes], most: int) -> bytes:
+def read_line(reader: BufferedReader, most: int) -> bytes:
     """Read a line of at most `most` bytes. Raises TooLongError, EOFError, and what the reader raises."""
     line = reader.readline(most + 1)
     if len(line) > most:

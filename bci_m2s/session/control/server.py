@@ -20,6 +20,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable
+from io import BufferedReader
 from typing import Any
 
 from bci_m2s.errors import BciM2sError, CommandError
@@ -144,6 +145,7 @@ class _Connection(socketserver.StreamRequestHandler):
     """A client's connection, in a thread of its own. ``cut`` is for other threads."""
 
     server: ControlServer
+    rfile: BufferedReader
     disable_nagle_algorithm = True
     proven = busy = False  # busy: between a request and its reply
 
