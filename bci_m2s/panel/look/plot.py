@@ -1,0 +1,90 @@
+"""A plot of pyqtgraph in the panel's look: colours of the theme, its type, plain tooltips.
+
+The wheel zooms, dragging moves, a right click offers "View All" and "Export…".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pyqtgraph as pg
+from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtGui import QColor, QCursor
+from PyQt6.QtWidgets import QToolTip
+
+from bci_m2s.panel.look.text import tip
+from bci_m2s.panel.look.theme import SMALL, Theme, font
+
+pg.setConfigOptions(antialias=True, imageAxisOrder="row-major")
+MARGIN_PX = 14  # right of a level axis, for half of its last tick's text
+Ticks = Sequence[tuple[float, str]]
+
+
+class Plot(pg.PlotWidget):
+    """One plot without decoration: no legend, no grid, axes only where they are asked for.
+
+    Parameters
+    ----------
+    theme : colours
+    zoom : whether the user can zoom and move along x and along y
+    on_hover : called with the data coordinates under the mouse; gives the tooltip, "" for none
+    """
+
+    def __init__(
+        self,
+        theme: Theme,
+        zoom: tuple[bool, bool] = (True, True),
+        on_hover: Callable[[float, float], str] | None = None,
+    ) -> None:
+        super().__init__(background=None)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys are the window's
+        self.setMinimumSize(20, 20)
+        self.hideButtons()
+        self.setMouseEnabled(*zoom)
+        self.getPlotItem().setMenuEnabled(False, enableViewBoxMenu=True)
+        self._axes = {side: self.getPlotItem().getAxis(side) for side in ("left", "bottom", "right", "top")}
+        for axis in self._axes.values():
+            axis.setStyle(
+                tickFont=font(SMALL), tickLength=0, tickTextOffset=2, hideOverlappingLabels=MARGIN_PX * 4
+            )
+        self.showAxes(False)
+        self._on_hover = on_hover
+        if on_hover is not None:
+            self.scene().sigMouseMoved.connect(self.hover)
+        self.set_theme(theme)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Give background and axes other colours; items are the view's."""
+        self.setBackground(theme.surface)
+        for axis in self._axes.values():
+            axis.setPen(theme.grid)
+            axis.setTextPen(theme.muted)
+
+    def show_axis(self, side: str, ticks: Ticks, size_px: int) -> None:
+        """Show the axis at a side ("left", "bottom" …) with these ticks and no others.
+
+        size_px : width of an upright axis, height of a level one
+        """
+        axis = self._axes[side]
+        axis.setTicks([list(ticks)])
+        (axis.setWidth if side in ("left", "right") else axis.setHeight)(size_px)
+        axis.show()
+        if side == "bottom":
+            self.getPlotItem().layout.setContentsMargins(1, 1, MARGIN_PX, 1)
+
+    def hover(self, place: QPointF) -> None:
+        """Show the tooltip of a place of the scene."""
+        assert self._on_hover is not None
+        at = self.getViewBox().mapSceneToView(place)
+        QToolTip.showText(QCursor.pos(), tip(self._on_hover(at.x(), at.y())), self)
+
+    def place_px(self, x: float, y: float) -> QPointF:
+        """Where a point of the data is, in the widget's pixels."""
+        return QPointF(self.mapFromScene(self.getViewBox().mapViewToScene(QPointF(x, y))))
+
+
+def pen(colour: str, width: float = 1.0, alpha: float = 1.0) -> object:
+    """A pen whose width is in pixels, whatever the zoom."""
+    shade = QColor(colour)
+    shade.setAlphaF(alpha)
+    return pg.mkPen(shade, width=width)
