@@ -1,7 +1,8 @@
 """Set up and start bci_m2s on a machine that has only Python 3.11 or newer.
 
-    python3 start.py demo        simulated headset and eye tracker, live estimates on the terminal
-    python3 start.py test        every check that the project has: lint, types, tests
+    python3 start.py demo         simulated headset and eye tracker, live estimates on the terminal
+    python3 start.py test         every check that a change must pass: lint, types, tests
+    python3 start.py test --all   the nightly tests too (long fuzzing, the wheel, the slowest cases)
 
 What follows `demo` or `test` goes to `bci-m2s demo` or `pytest`. Each makes a virtual environment of its
 own under ``.venvs/`` with the versions of ``constraints.txt``; later runs use it again.
@@ -14,6 +15,7 @@ import os
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -34,13 +36,32 @@ def main(arguments: list[str]) -> int:
     python = environment(name)
     if name == "demo":
         return run([python, "-m", "bci_m2s", "demo", *rest], folder=None)  # --output is where you are
-    checks = [
-        [python, "-m", "ruff", "check", "."],
-        [python, "-m", "ruff", "format", "--check", "."],
-        [python, "-m", "mypy", "bci_m2s"],
-        [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", *rest],
-    ]
-    return next((status for status in map(run, checks) if status), 0)
+    return test(python, rest)
+
+
+def test(python: str, rest: list[str]) -> int:
+    """Run every check, or pytest with the arguments of the caller."""
+    for check in (["ruff", "check", "."], ["ruff", "format", "--check", "."]):
+        if status := run([python, "-m", *check]):
+            return status
+    types = [python, "-m", "mypy", "bci_m2s"]
+    pytest = [python, "-m", "pytest", "-n", "2", "--dist", "worksteal"]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores already
+    if rest not in ([], ["--all"]):
+        return run(types) or run([*pytest, *rest])
+    nightly = "" if rest else " and not nightly"
+    # Live tests wait more than they compute, so that they, and the type check, run beside the others.
+    live = [*pytest[:3], "-n", "4", "--dist", "loadgroup", "-m", "live" + nightly]
+    with ThreadPoolExecutor() as beside:
+        others = [beside.submit(quietly, command) for command in (types, live)]
+        status = run([*pytest, "-m", "not live" + nightly])
+        for other in others:
+            done = other.result()
+            print("\n", *done.args[1:], flush=True)
+            sys.stdout.buffer.write(done.stdout)
+            sys.stdout.flush()
+            status = status or done.returncode
+    return status
 
 
 def environment(name: str) -> str:
@@ -71,6 +92,11 @@ def run(command: list[str], folder: Path | None = ROOT) -> int:
             return child.wait()
         except KeyboardInterrupt:
             continue
+
+
+def quietly(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a program whose output is kept."""
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,12 @@ def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
 _LSL_FOLDER = _isolate_lsl()  # kept until the interpreter ends
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m live`` leave out files without such a test before they, and torch, are imported."""
+    only_live = config.option.markexpr.startswith("live") and collection_path.suffix == ".py"
+    return True if only_live and b"mark.live" not in collection_path.read_bytes() else None
+
+
 def pytest_unconfigure() -> None:
     """Remove the LSL configuration; a TemporaryDirectory left to the collector warns."""
     _LSL_FOLDER.cleanup()

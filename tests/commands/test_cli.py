@@ -19,6 +19,8 @@ from support.small_sessions import contract
 from bci_m2s.model.model_file import save_model
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
+pytestmark = pytest.mark.live
+
 LIMIT_S = 60.0
 COMMAND = [sys.executable, "-m", "bci_m2s"]
 

@@ -4,7 +4,10 @@ import csv
 import subprocess
 import sys
 
+import pytest
 import yaml
+
+pytestmark = pytest.mark.live
 
 
 def test_the_demo_gives_estimates_from_both_modalities(tmp_path):

@@ -19,6 +19,8 @@ from bci_m2s.commands.record import record_streams
 from bci_m2s.errors import StreamError
 from bci_m2s.recording.recorded import open_recording
 
+pytestmark = pytest.mark.live
+
 LIMIT_S = 30.0
 
 

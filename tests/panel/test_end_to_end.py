@@ -31,8 +31,8 @@ from bci_m2s.sources.published import make_outlet
 from bci_m2s.types import StreamInfo
 
 pytestmark = [
+    pytest.mark.live,
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, and the command folder's rules"),
-    pytest.mark.timeout(180),
 ]
 LIMIT_S = 40.0
 PYTHON = (sys.executable, "-m", "bci_m2s")

@@ -16,6 +16,8 @@ from bci_m2s.errors import RecordingError
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
 
+pytestmark = pytest.mark.live
+
 RATES = (250, 1000)
 CHILD = """
 import sys, time

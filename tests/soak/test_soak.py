@@ -10,6 +10,8 @@ from bci_m2s.soak.command import run_soak
 from bci_m2s.soak.reconnects import Reconnects
 from bci_m2s.soak.strain import beside_a_burner, with_a_slow_network
 
+pytestmark = pytest.mark.live
+
 PATIENCE = 3.0  # a machine that runs other tests beside
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from bci_m2s.soak.stops import STOPS, Stand, fail_device, run_stops
 
+pytestmark = pytest.mark.live
+
 PATIENCE = 3.0  # a machine that runs other tests, and other sessions, beside
 
 
