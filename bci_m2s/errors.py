@@ -81,8 +81,3 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         return f"; nearest: {folded[found[0]]!r}"
     shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
     return f"; valid: {shown}" if options else ""
-
-
-def printable(text: object) -> str:
-    """Return someone else's words as one line that a terminal cannot trip over."""
-    return "".join(sign if sign.isprintable() else "?" for sign in str(text))

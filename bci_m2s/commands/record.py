@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bci_m2s.commands.run import plain, say_lsl_session
+from bci_m2s.commands.run import say_lsl_session
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.configuration import LslSession
@@ -23,6 +23,7 @@ from bci_m2s.sinks import Sink
 from bci_m2s.sinks.events import EventSink
 from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.sources.lsl import LslSource, Network, brief_info, local_clock
+from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
 
 OWN_TYPES = (
@@ -67,7 +68,7 @@ def record_streams(
                 )
                 source.open()
                 sources[_key(source.info, sources)] = source
-                console.print(f"recording {plain(source.info.describe())} of {plain(source.info.host)}")
+                console.print(printable(f"recording {source.info.describe()} of {source.info.host}", 512))
             folder = make_folder(output)
             say_lsl_session(console, lsl, folder)
             engine = _make_engine(console, folder, sources)
@@ -131,7 +132,7 @@ def _summarise(console: Console, engine: Engine, folder: Path) -> None:
     with suppress(OSError):  # the terminal may be gone
         snapshot = engine.snapshot()
         for one in snapshot.health:
-            console.print(f"{plain(one.name)!r}: {one.samples} samples received, {one.lost} lost in gaps")
+            console.print(f"{quoted(one.name)}: {one.samples} samples received, {one.lost} lost in gaps")
         if snapshot.recording is not None:
             console.print(recording_line(snapshot.recording))
         say_saved(console, folder)

@@ -19,6 +19,7 @@ from bci_m2s.session.setup.connect import Environment, connect, fits
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console
+from bci_m2s.text import printable
 
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
@@ -115,10 +116,5 @@ def list_network(model: str | None, wait_s: float) -> None:
         row = [info.name, info.type, rate, str(info.n_channels), info.host, info.source_id, info.uid]
         if contract:
             row.append("; ".join(fits(contract, info)))
-        table.add_row(*(Text(plain(text)) for text in row))
+        table.add_row(*(Text(printable(text, 256)) for text in row))
     console.print(table)
-
-
-def plain(text: str) -> str:
-    """Text from the network without control characters, at most 256 long."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text[:256])

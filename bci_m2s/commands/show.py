@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.text import Text
 
 from bci_m2s.colours import CLASS_COLOURS
-from bci_m2s.errors import printable
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.facts import Answers, RecordedEvent, SessionFacts, StreamFacts, session_facts
 from bci_m2s.review.picture import check_picture, save_picture, session_figure
+from bci_m2s.text import printable
 from bci_m2s.types import Status
 
 MOST_EVENT_LINES = 40
@@ -58,12 +58,6 @@ def show_file(file: Path, picture: Path | None, console: Console) -> None:
         console.print(f"picture: {printable(picture)}", soft_wrap=True)
 
 
-def _short(text: object, longest: int = LONGEST_LINE) -> str:
-    """Someone else's words as one printable line of bounded length."""
-    words = printable(str(text)[: 4 * longest])
-    return words if len(words) <= longest else words[: longest - 1] + "…"
-
-
 # ---- head ----
 
 
@@ -71,9 +65,9 @@ def _print_head(console: Console, facts: SessionFacts) -> None:
     path = facts.recording.path
     begun = facts.said("begun_utc")
     line = f"{path}: {path.stat().st_size / 1e6:.1f} MB, {_clock(facts.end_s)}"
-    console.print(printable(line) + (f", begun {_short(begun, 40)}" if begun else ""), soft_wrap=True)
+    console.print(printable(line) + (f", begun {printable(begun, 40)}" if begun else ""), soft_wrap=True)
     for words in _session_lines(facts):
-        console.print(_short(words, 200), soft_wrap=True)
+        console.print(printable(words, 200), soft_wrap=True)
     if facts.simulated:
         console.print(
             f"SIMULATED: {' and '.join(facts.simulated)}; nothing here says anything about real feelings",
@@ -81,7 +75,7 @@ def _print_head(console: Console, facts: SessionFacts) -> None:
         )
     warnings = [f"warning: {one}" for one in facts.recording.warnings] + [f"note: {n}" for n in facts.notes]
     for words in warnings:
-        console.print(_short(words, 300), style="yellow", soft_wrap=True)
+        console.print(printable(words, 300), style="yellow", soft_wrap=True)
 
 
 def _session_lines(facts: SessionFacts) -> Iterable[str]:
@@ -120,7 +114,7 @@ def _print_streams(console: Console, facts: SessionFacts) -> None:
         console.print(line, soft_wrap=True)
     for one in facts.raw_streams:
         if one.backward:
-            name = _short(f"{one.stream.info.name} ({one.stream.info.type})", LONGEST_NAME)
+            name = printable(f"{one.stream.info.name} ({one.stream.info.type})", LONGEST_NAME)
             console.print(f"{name}: stamps run backwards {one.backward} times", style="yellow")
 
 
@@ -143,8 +137,8 @@ def _stream_row(one: StreamFacts) -> tuple[str, ...]:
     found = "–" if math.isnan(one.rate_hz) else f"{one.rate_hz:.2f}"
     gaps = f"{len(one.gaps)}, {one.lost_s:.2f} s" if len(one.gaps) else "none"
     return (
-        _short(info.name, LONGEST_NAME),
-        _short(SHORT_TYPES.get(info.type, info.type), 12),
+        printable(info.name, LONGEST_NAME),
+        printable(SHORT_TYPES.get(info.type, info.type), 12),
         f"{info.rate_hz:g}, {found}" if info.rate_hz else "irregular",
         str(info.n_channels),
         str(one.stream.n_samples),
@@ -173,12 +167,14 @@ def _offsets(measured: np.ndarray[Any, Any]) -> str:
 def _print_answers(console: Console, facts: SessionFacts) -> None:
     for answers in facts.answers:
         n, made = len(answers.times_s), int(answers.made.sum())
-        console.print(f"\n{_short(answers.head, 40)}: {n} answers, {made} of them estimates", style="bold")
+        console.print(
+            f"\n{printable(answers.head, 40)}: {n} answers, {made} of them estimates", style="bold"
+        )
         for maker, name in enumerate(answers.makers):
             here = answers.maker == maker
             if here.any():
                 console.print(
-                    f"  {_short(name, 30)}: {_short(_made_by(answers, here), 300)}", soft_wrap=True
+                    f"  {printable(name, 30)}: {printable(_made_by(answers, here), 300)}", soft_wrap=True
                 )
 
 
@@ -220,8 +216,8 @@ class Line:
         """What is printed behind time and kind."""
         if self.kind == "marker" and self.count > 1:
             often = Counter(self.names).most_common(9)
-            counts = ", ".join(f"{_short(text, 30)} {count}" for text, count in often)
-            ends = f"{_short(self.names[0], 30)} … {_short(self.names[-1], 30)}"
+            counts = ", ".join(f"{printable(text, 30)} {count}" for text, count in often)
+            ends = f"{printable(self.names[0], 30)} … {printable(self.names[-1], 30)}"
             return f"{self.count} until {self.last_s:.1f} s: {counts if often[0][1] > 1 else ends}"
         if len(self.names) > 1:
             more = f" … {len(self.names)} in all" if len(self.names) > 6 else ""
@@ -238,11 +234,11 @@ def _print_events(console: Console, facts: SessionFacts) -> None:
         return
     console.print("\nevents", style="bold")
     for line in lines[:MOST_EVENT_LINES]:
-        start = f"{line.time_s:9.1f} s  {_short(line.kind, 17):<17}  "
-        console.print(start + _short(line.words(), LONGEST_LINE - len(start)))
+        start = f"{line.time_s:9.1f} s  {printable(line.kind, 17):<17}  "
+        console.print(start + printable(line.words(), LONGEST_LINE - len(start)))
     rest = Counter(line.kind for line in lines[MOST_EVENT_LINES:] for _ in range(line.count))
     if rest:
-        counts = ", ".join(f"{_short(kind, 20)} {count}" for kind, count in rest.most_common(8))
+        counts = ", ".join(f"{printable(kind, 20)} {count}" for kind, count in rest.most_common(8))
         console.print(f"  … and {sum(rest.values())} more: {counts}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bci_m2s.errors import ContractError
-from bci_m2s.files.tensor_file import shown
+from bci_m2s.text import quoted
 
 PARAMETERS = ("dataset", "feature")
 
@@ -36,9 +36,9 @@ class Distributed:
         del stream
         for key in params:
             if key not in PARAMETERS:
-                raise ContractError("feature distributed", "params", shown(key), " and ".join(PARAMETERS))
-        dataset = shown(params["dataset"]) if "dataset" in params else "a data set that is not named"
-        feature = shown(params["feature"]) if "feature" in params else "features"
+                raise ContractError("feature distributed", "params", quoted(key), " and ".join(PARAMETERS))
+        dataset = quoted(params["dataset"]) if "dataset" in params else "a data set that is not named"
+        feature = quoted(params["feature"]) if "feature" in params else "features"
         raise ContractError(
             "feature distributed",
             "source",

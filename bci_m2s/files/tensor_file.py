@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import ModelError, OutputError
+from bci_m2s.text import printable, quoted
 
 MAX_HEADER_BYTES = 2**20
 MAX_FILE_BYTES = 2**29  # 512 MiB; the 62-channel model of two modalities takes 20 MB
@@ -51,11 +52,11 @@ def read_tensors(path: Path) -> tuple[dict[str, str], Arrays]:
         kind = entry.get("dtype") if isinstance(entry, dict) else None
         if name != "__metadata__" and kind not in NUMBER_TYPES:
             expected = f"expected one of {', '.join(NUMBER_TYPES)}"
-            raise ModelError(f"{path}: tensor {shown(name)} holds {shown(kind)}, {expected}")
+            raise ModelError(f"{path}: tensor {quoted(name)} holds {quoted(kind)}, {expected}")
     try:
         tensors = load(raw)
     except (SafetensorError, ValueError) as problem:  # ValueError: more dimensions than numpy has
-        raise ModelError(f"{path}: truncated or damaged: {one_line(problem)}") from None
+        raise ModelError(f"{path}: truncated or damaged: {printable(problem)}") from None
     for array in tensors.values():
         array.flags.writeable = False
     return _texts(path, header), tensors
@@ -113,7 +114,7 @@ def _header(path: Path, raw: bytes) -> dict[str, Any]:
     try:
         header = strict_json(raw[8 : 8 + length].decode())
     except ValueError as problem:
-        raise ModelError(f"{path}: the header is not valid JSON: {one_line(problem)}") from None
+        raise ModelError(f"{path}: the header is not valid JSON: {printable(problem)}") from None
     if not isinstance(header, dict):
         raise ModelError(f"{path}: the header is not a JSON object")
     return header
@@ -131,7 +132,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"duplicate key {shown(next(key for key in keys if keys.count(key) > 1))}")
+        raise ValueError(f"duplicate key {quoted(next(key for key in keys if keys.count(key) > 1))}")
     return found
 
 
@@ -186,14 +187,3 @@ def synchronise_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def shown(value: object, limit: int = 60) -> str:
-    """`value` for a one-line message: quoted, control characters escaped, cut at `limit` characters."""
-    return one_line(repr(value[: limit + 1] if isinstance(value, str) else value), limit)
-
-
-def one_line(text: object, limit: int = 200) -> str:
-    """Someone else's message as one printable line of at most `limit` characters."""
-    line = "".join(sign if sign.isprintable() else " " for sign in str(text))
-    return line if len(line) <= limit else line[:limit] + "..."

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from bci_m2s.errors import ConfigurationError, printable
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.text import printable
 
 LARGEST_BYTES = 1 << 20
 DEEPEST = 20
@@ -47,14 +48,12 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
                 raise _wrong(path, event.start_mark, f"nested deeper than {DEEPEST}")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as problem:
-        what = " ".join(str(problem.problem or problem.context or "cannot be read").split())
+        what = problem.problem or problem.context or "cannot be read"
         raise _wrong(
             path, problem.problem_mark or problem.context_mark, f"not valid YAML: {what}"
         ) from None
     except (yaml.YAMLError, RecursionError) as problem:
-        raise ConfigurationError(
-            f"{path}: not valid YAML: {printable(' '.join(str(problem).split())[:200])}"
-        ) from None
+        raise ConfigurationError(f"{path}: not valid YAML: {printable(problem, 200)}") from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigurationError(f"{path}: got {_kind(root)}, expected a mapping (key: value)")
     lines: dict[Place, int] = {}
@@ -62,9 +61,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     try:
         return yaml.SafeLoader("").construct_document(root), lines
     except (yaml.YAMLError, ValueError) as problem:  # a date or number that looks right and is none
-        raise ConfigurationError(
-            f"{path}: not valid YAML: {printable(' '.join(str(problem).split())[:200])}"
-        ) from None
+        raise ConfigurationError(f"{path}: not valid YAML: {printable(problem, 200)}") from None
 
 
 def _read_text(path: Path) -> str:

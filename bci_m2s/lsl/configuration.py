@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bci_m2s.errors import ConfigurationError, OutputError, UsageError, printable
+from bci_m2s.errors import ConfigurationError, OutputError, UsageError
+from bci_m2s.text import printable
 
 FILE = "lsl_api.cfg"
 VARIABLE = "LSLAPICFG"

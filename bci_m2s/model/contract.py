@@ -24,11 +24,11 @@ from pydantic import (
 
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.files.tensor_file import shown
 from bci_m2s.networks import complete_params
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import LOSS_LIMIT
 from bci_m2s.signal.smoothing import SMOOTHERS
+from bci_m2s.text import quoted
 from bci_m2s.types import UNKNOWN
 
 HIGHEST_RATE_HZ = 1e5  # liblsl allocates for a nominal rate before the first sample comes
@@ -269,14 +269,14 @@ class Contract(_Part):
 
 def _known(field: str, name: str, valid: Mapping[str, Any] | Sequence[str]) -> None:
     if name not in valid:
-        raise ContractError("contract", field, shown(name), f"a known name{nearest(name, valid)}")
+        raise ContractError("contract", field, quoted(name), f"a known name{nearest(name, valid)}")
 
 
 def _refuse_twins(field: str, names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twin = next(name for name in names if names.count(name) > 1)
         raise ContractError(
-            "contract", field, f"{shown(twin)} twice", "different names, regardless of case"
+            "contract", field, f"{quoted(twin)} twice", "different names, regardless of case"
         )
 
 
@@ -290,11 +290,11 @@ def _check_numbers(field: str, component: Component, made: Any) -> None:
     for key, value in component.params.items():
         if key not in defaults:
             known = f"a parameter of {component.name}{nearest(key, defaults)}"
-            raise ContractError("contract", f"{field}.params", shown(key), known)
+            raise ContractError("contract", f"{field}.params", quoted(key), known)
         whole = isinstance(defaults[key], int)
         right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if not (right_type and 0 < value <= 1e5):  # type: ignore[operator]
             kind = "a whole number" if whole else "a number"
             raise ContractError(
-                "contract", f"{field}.params.{key}", shown(value), f"{kind} above 0, to 1e5"
+                "contract", f"{field}.params.{key}", quoted(value), f"{kind} above 0, to 1e5"
             )

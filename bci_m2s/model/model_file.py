@@ -28,10 +28,8 @@ from pydantic import BaseModel, ValidationError
 from bci_m2s.errors import ContractError, ModelError, nearest
 from bci_m2s.files.tensor_file import (
     Arrays,
-    one_line,
     read_tensors,
     read_texts,
-    shown,
     strict_json,
     write_tensors,
 )
@@ -47,6 +45,7 @@ from bci_m2s.model.contract import (
 )
 from bci_m2s.model.stream_check import channel_order, check_stream, stream_doubts
 from bci_m2s.networks import build_network
+from bci_m2s.text import printable, quoted
 from bci_m2s.types import FloatArray
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def _parse_contract(path: Path, texts: Mapping[str, str]) -> Contract:
     try:
         raw = strict_json(texts["contract"])
     except ValueError as problem:
-        raise ModelError(f"{path}: contract: not valid JSON: {one_line(problem)}") from None
+        raise ModelError(f"{path}: contract: not valid JSON: {printable(problem)}") from None
     version = raw.get("version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise ModelError(
@@ -175,7 +174,7 @@ def _parse_contract(path: Path, texts: Mapping[str, str]) -> Contract:
     try:
         return Contract.model_validate_json(texts["contract"], strict=True)
     except ContractError as problem:
-        raise ModelError(f"{path}: {one_line(problem, 400)}") from None
+        raise ModelError(f"{path}: {printable(problem, 400)}") from None
     except ValidationError as problem:
         raise ModelError(f"{path}: contract: {_first_problem(problem)}") from None
 
@@ -184,13 +183,13 @@ def _first_problem(problem: ValidationError) -> str:
     """Field, got and expected of the first thing that pydantic found."""
     first = problem.errors(include_url=False)[0]
     place = first["loc"]
-    field = one_line(".".join(str(part) for part in place)) or "as a whole"
+    field = printable(".".join(str(part) for part in place)) or "as a whole"
     if first["type"] == "extra_forbidden":
         known = nearest(str(place[-1]), _fields_at(place[:-1]))
         return f"{field}: got an unknown field, expected a known one{known}"
-    got = "nothing" if first["type"] == "missing" else shown(first["input"])
+    got = "nothing" if first["type"] == "missing" else quoted(first["input"])
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{field}: got {got}, expected {one_line(expected)}"
+    return f"{field}: got {got}, expected {printable(expected)}"
 
 
 def _fields_at(place: tuple[int | str, ...]) -> Sequence[str]:
@@ -274,7 +273,9 @@ def _check_tensors(path: Path, contract: Contract, tensors: Mapping[str, NDArray
     for name in sorted(set(expected) - set(tensors)):
         raise ModelError(f"{path}: tensor {name!r} is missing")
     for name in sorted(set(tensors) - set(expected)):
-        raise ModelError(f"{path}: tensor {shown(name)} is not part of this model{nearest(name, expected)}")
+        raise ModelError(
+            f"{path}: tensor {quoted(name)} is not part of this model{nearest(name, expected)}"
+        )
     for name, (shape, number) in expected.items():
         array = tensors[name]
         if array.shape != shape or array.dtype.name != number:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import ContractError, nearest
-from bci_m2s.files.tensor_file import one_line, shown
 from bci_m2s.model.contract import ModalityContract
+from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
 
 NUMERIC_FORMATS = ("float32", "double64", "int8", "int16", "int32", "int64")
@@ -43,7 +43,7 @@ def check_stream(spec: ModalityContract, info: StreamInfo, where: str = "") -> l
     where = where or f"stream {info.name!r}"
     if info.channel_format not in NUMERIC_FORMATS:
         expected = f"numbers ({', '.join(NUMERIC_FORMATS)})"
-        return [ContractError(where, "channel_format", shown(info.channel_format), expected)]
+        return [ContractError(where, "channel_format", quoted(info.channel_format), expected)]
     if not info.labels:
         return [ContractError(where, "channels", "none", f"{len(spec.channels)} channels")]
     return [*_rate_problems(spec, info, where), *_channel_problems(spec, info, where)]
@@ -54,7 +54,9 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo, where: str = "") -> 
     where = where or f"stream {info.name!r}"
     doubts = []
     if info.type.casefold() != spec.stream_type.casefold():
-        doubts.append(f"{where}: type: got {shown(info.type)}, the model was made for {spec.stream_type!r}")
+        doubts.append(
+            f"{where}: type: got {quoted(info.type)}, the model was made for {spec.stream_type!r}"
+        )
     silent = [label for label, unit, got in _stated_units(spec, info) if unit and not got]
     if silent:
         doubts.append(f"{where}: units: not stated for {_some(silent)}; taken as the model's")
@@ -99,7 +101,7 @@ def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> l
     if missing:
         hint = nearest(missing[0], [label for label in info.labels if label.strip()])
         problems.append(
-            ContractError(where, "channels", f"no {_some(missing)}", one_line(wanted + hint, 400))
+            ContractError(where, "channels", f"no {_some(missing)}", printable(wanted + hint, 400))
         )
     twins = [label for label, columns in found if len(columns) > 1]
     if twins:
@@ -111,7 +113,7 @@ def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> l
         if unit and got and _unit(unit) != _unit(got):
             wrong.setdefault((unit, got), []).append(label)
     for (unit, got), labels in wrong.items():
-        problems.append(ContractError(where, "units", f"{shown(got)} for {_some(labels)}", repr(unit)))
+        problems.append(ContractError(where, "units", f"{quoted(got)} for {_some(labels)}", repr(unit)))
     return problems
 
 

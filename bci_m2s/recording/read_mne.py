@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.recording.recorded import RecordedStream, Recording, one_line
+from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo
 
 PIECE_S = 10.0
@@ -76,8 +77,10 @@ def read_raw(path: Path) -> Recording:
             events = [_trigger_events(raw, stem, name) for name in _names(raw, TRIGGER)]
             streams = [*_signals(raw, stem), *events]
         except Exception as problem:  # mne raises nearly every type on files that are not what they say
-            raise RecordingError(f"{path}: cannot be read: {one_line(problem)}") from None
-    notes = list(dict.fromkeys(one_line(Warning(one.message)) for one in caught if _concerns_file(one)))
+            raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
+    notes = list(
+        dict.fromkeys(printable(Warning(one.message), 300) for one in caught if _concerns_file(one))
+    )
     if is_edf:
         notes += _rate_notes(path, float(raw.info["sfreq"]))
     if len(raw.annotations):
@@ -142,7 +145,7 @@ def _piecewise(
                 try:
                     values = raw.get_data(picks=picks, start=start, stop=until, verbose="error")
                 except Exception as problem:  # the file changed or breaks off since it was opened
-                    raise RecordingError(f"{raw.filenames[0]}: {one_line(problem)}") from None
+                    raise RecordingError(f"{raw.filenames[0]}: {printable(problem, 300)}") from None
                 if np.iscomplexobj(values):
                     raise RecordingError(f"{raw.filenames[0]}: holds complex numbers, which are no samples")
                 with np.errstate(over="ignore"):  # beyond float32 is no signal: infinite, so missing
@@ -210,7 +213,7 @@ def _refuse_lying_fif(path: Path) -> None:
                         _refuse_lying_tag(path, file, max(0, int(place)), file.read(16))
                 at = following or at + 16 + size
     except (EOFError, zlib.error, OSError) as problem:
-        raise RecordingError(f"{path}: cannot be read: {one_line(problem)}") from None
+        raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     if at >= 0:
         raise RecordingError(f"{path}: cannot be read: its chain of tags returns to byte {at}")
 

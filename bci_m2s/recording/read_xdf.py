@@ -17,9 +17,10 @@ import numpy as np
 import pyxdf
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.recording.recorded import RecordedStream, Recording, one_line
+from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.xdf_content import VALUE_BYTES
 from bci_m2s.recording.xdf_survey import Survey, survey_chunks, whole_chunks
+from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
 DTYPES = {name: np.dtype(name.replace("double64", "float64")) for name in VALUE_BYTES}
@@ -39,7 +40,7 @@ def read_xdf(path: Path) -> Recording:
             with np.errstate(all="ignore"):  # pyxdf divides by a duration that may be 0
                 raw, _ = pyxdf.load_xdf(source, synchronize_clocks=False, dejitter_timestamps=False)
         except Exception as problem:  # whatever a parser may raise on a file that nobody has checked
-            raise RecordingError(f"{path}: cannot be decoded: {one_line(problem)}") from None
+            raise RecordingError(f"{path}: cannot be decoded: {printable(problem, 300)}") from None
     warnings = survey.damage[:MOST_WARNINGS] + messages
     if len(survey.damage) > MOST_WARNINGS:
         warnings.append(f"... and {len(survey.damage) - MOST_WARNINGS} more places of damage")
@@ -113,7 +114,7 @@ def _pyxdf_messages() -> Iterator[list[str]]:
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            messages.append(f"pyxdf: {one_line(Exception(record.getMessage()))}")
+            messages.append(f"pyxdf: {printable(record.getMessage(), 300)}")
 
     logger, handler = logging.getLogger(pyxdf.pyxdf.__name__), Collect(logging.WARNING)
     propagated, logger.propagate = logger.propagate, False

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bci_m2s.errors import RecordingError, nearest
 from bci_m2s.recording import RESULT_TYPES
 from bci_m2s.registry import load_class
+from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo
 
 RESET_S = 1.0  # clock offsets that differ by more belong to different runs of a sender's clock
@@ -147,15 +148,8 @@ def open_recording(path: str | Path) -> Recording:
     except FileNotFoundError:
         raise RecordingError(f"{path}: no such file") from None
     except OSError as problem:
-        raise RecordingError(f"{path}: cannot be read: {one_line(problem)}") from None
+        raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     return recording
-
-
-def one_line(problem: BaseException) -> str:
-    """Return another library's error as one printable line of bounded length."""
-    text = "".join(sign if sign.isprintable() else " " for sign in str(problem))
-    text = " ".join(text.split()) or type(problem).__name__
-    return text if len(text) <= 300 else text[:297] + "..."
 
 
 def _check_file(path: Path) -> None:

@@ -10,8 +10,8 @@ from xml.parsers import expat
 
 import numpy as np
 
-from bci_m2s.files.tensor_file import one_line
 from bci_m2s.recording.xdf_writer import NUMBERS
+from bci_m2s.text import printable, quoted
 
 VALUE_BYTES = {name: np.dtype(code).itemsize for name, code in NUMBERS.items()}
 MOST_CHANNELS = 65_535
@@ -70,7 +70,7 @@ def read_header(stream: int, content: bytes) -> Header:
     fields = {
         child.tag: (child.text or "").strip() for child in reversed(root)
     }  # the first of twins counts
-    return _checked_header(f"stream {stream} {one_line(repr(fields.get('name', '')), 80)}", fields)
+    return _checked_header(f"stream {stream} {quoted(fields.get('name', ''), 80)}", fields)
 
 
 def _checked_header(where: str, fields: dict[str, str]) -> Header:
@@ -117,7 +117,7 @@ def check_xml(text: str | bytes) -> None:
     try:
         parser.Parse(text, True)
     except (expat.ExpatError, ValueError, LookupError) as problem:  # the latter two: odd encodings
-        raise DamageError(f"not XML: {one_line(problem)}") from None
+        raise DamageError(f"not XML: {printable(problem)}") from None
 
 
 def measure(content: bytes, header: Header) -> Measured:

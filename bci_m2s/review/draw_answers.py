@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bci_m2s.errors import printable
 from bci_m2s.review.facts import Answers, SessionFacts
+from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, Status
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def runs_of(times_s: FloatArray, here: Mask) -> list[tuple[int, int, float]]:
 
 def label(text: object, longest: int) -> str:
     """Someone else's words for a picture: bounded, no formula, no sign that the font lacks."""
-    known = "".join(sign if sign < "ʰ" or sign in "Ωμ–…" else "?" for sign in printable(text))
-    known = known if len(known) <= longest else known[: longest - 1] + "…"
+    known = "".join(sign if sign < "ʰ" or sign in "Ωμ–…" else "?" for sign in printable(text, longest))
     return known.replace("$", r"\$")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bci_m2s.errors import OutputError, printable
+from bci_m2s.errors import OutputError
 from bci_m2s.review.draw_answers import (
     STATUS_COLOURS,
     draw_answers,
@@ -21,6 +21,7 @@ from bci_m2s.review.draw_answers import (
 )
 from bci_m2s.review.draw_signals import BAD_COLOUR, draw_eye, draw_overview, is_eye, overview_stream
 from bci_m2s.review.facts import RecordedEvent, SessionFacts, StreamFacts
+from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, Status
 
 if TYPE_CHECKING:
@@ -103,11 +104,11 @@ def session_figure(
         news = [event for event in facts.events if event.modality in (name, one.stream.info.name)]
         _draw_stream(axes[f"stream {name}"], name, one, news, checked=bool(facts.answers))
     if shown:
-        progress(f"reading {printable(shown.stream.info.name)[:60]}")
+        progress(f"reading {printable(shown.stream.info.name, 60)}")
         bad = {str(event.fields.get("channel")) for event in facts.events if event.kind == "quality"}
         draw_overview(axes["overview"], shown, facts.end_s, bad)
     if eye:
-        progress(f"reading {printable(eye.stream.info.name)[:60]}")
+        progress(f"reading {printable(eye.stream.info.name, 60)}")
         draw_eye(axes["eye"], eye, max(facts.end_s, 1.0))
     _draw_markers(list(axes.values()), facts)
     progress("drawing")

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bci_m2s.errors import RecordingError, UsageError, printable
+from bci_m2s.errors import RecordingError, UsageError
 from bci_m2s.model.model_file import check_stream, load_model_file
 from bci_m2s.pipeline.stages import CONTROLS
 from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
@@ -22,6 +22,7 @@ from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.session.setup.shipped import find_model
+from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
 
 Text = Annotated[str, Field(max_length=4096)]
@@ -184,8 +185,8 @@ def _control(path: Path, line: Mapping[str, Any]) -> tuple[str, Control]:
     at_sample, modality = line.get("at_sample"), line.get("modality")
     if not isinstance(at_sample, int) or at_sample < 0 or not isinstance(modality, str):
         raise RecordingError(
-            f"{path}: event {line['kind']!r}: got modality {str(modality)[:40]!r} and at_sample "
-            f"{str(at_sample)[:40]!r}, expected a name and a number from 0 up"
+            f"{path}: event {line['kind']!r}: got modality {quoted(modality, 40)} and at_sample "
+            f"{quoted(at_sample, 40)}, expected a name and a number from 0 up"
         )
     return modality, (at_sample, str(line["kind"]), line)
 
@@ -194,13 +195,13 @@ def _json_object(path: Path, text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise RecordingError(f"{path}: an event is not JSON: {text[:60]!r}") from None
+        raise RecordingError(f"{path}: an event is not JSON: {quoted(text)}") from None
     if not isinstance(value, dict):
-        raise RecordingError(f"{path}: an event is not a JSON object: {text[:60]!r}")
+        raise RecordingError(f"{path}: an event is not a JSON object: {quoted(text)}")
     return value
 
 
 def _first(problem: ValidationError) -> str:
     error = problem.errors()[0]
     place = ".".join(str(part) for part in error["loc"])
-    return printable(f"{place}: {error['msg']}"[:300])
+    return printable(f"{place}: {error['msg']}", 300)

@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bci_m2s.engine.engine import Engine
-from bci_m2s.errors import CommandError, nearest, printable
+from bci_m2s.errors import CommandError, nearest
+from bci_m2s.text import quoted
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "mark": ("text",),
@@ -115,14 +116,11 @@ def _checked(request: Mapping[str, Any]) -> str:
     """The command's name, every field checked. Raises CommandError."""
     do = request.get("do")
     if not isinstance(do, str) or do not in FIELDS:
-        shown = printable(repr(do)[:60])
-        raise CommandError(f"do: got {shown}, expected a command{nearest(str(do)[:60], FIELDS)}")
+        raise CommandError(f"do: got {quoted(do)}, expected a command{nearest(str(do)[:60], FIELDS)}")
     wanted = ("do", *FIELDS[do])
     for name in request:
         if name not in wanted:
-            raise CommandError(
-                f"{do}: {printable(repr(name)[:60])} is no field of it; valid: {', '.join(wanted)}"
-            )
+            raise CommandError(f"{do}: {quoted(name)} is no field of it; valid: {', '.join(wanted)}")
     for name in FIELDS[do]:
         if not isinstance(request.get(name), str):
             got = type(request[name]).__name__ if name in request else "nothing"

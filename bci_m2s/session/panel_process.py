@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bci_m2s.errors import printable
 from bci_m2s.session.detached import last_lines, start_detached
+from bci_m2s.text import printable
 
 AGAIN = "`bci-m2s panel` opens it again"
 END_S = 2.0  # that a panel may take to close
@@ -86,4 +86,4 @@ class PanelProcess:
 
     def _last_words(self) -> str:
         said = last_lines(self.log)
-        return f": {printable(said[-1][:200])}" if said else ""
+        return f": {printable(said[-1], 200)}" if said else ""

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bci_m2s.errors import CommandError, printable
+from bci_m2s.errors import CommandError
+from bci_m2s.text import printable, quoted
 from bci_m2s.types import LONGEST_MARKER, Chunk, StreamInfo
 
 MARKER_TYPE = "Markers"
@@ -47,7 +48,7 @@ class OperatorMarkers:
     def put(self, text: str, wait_s: float = 0.0) -> float:
         """Mark this moment; any thread. Returns the stamp, local clock.
 
-        text : cut at ``LONGEST_MARKER`` characters, control characters become "?"; not blank
+        text : cut at ``LONGEST_MARKER`` characters, in one line; not blank
         wait_s : wait until the reader has taken it, so that it is certain to be recorded; 0.0 does not
 
         Raises
@@ -55,12 +56,12 @@ class OperatorMarkers:
         CommandError
             The text is blank, nobody took the marker in time (it is withdrawn), or the source is closed.
         """
-        text = printable(text[:LONGEST_MARKER]).strip()
+        text = printable(text.strip(), LONGEST_MARKER)
         if not text:
             raise CommandError("marker: got a blank text, expected words")
         with self._change:
             if self._closed or len(self._waiting) >= MOST_WAITING:
-                raise CommandError(f"marker {text[:40]!r}: the session takes no markers now")
+                raise CommandError(f"marker {quoted(text, 40)}: the session takes no markers now")
             self._put += 1
             number, stamp = self._put, self._clock()
             mark = (number, stamp, text)
@@ -70,7 +71,7 @@ class OperatorMarkers:
                 self._change.wait_for(lambda: self._taken >= number or self._closed, wait_s)
                 if self._taken < number:
                     self._waiting.remove(mark)
-                    raise CommandError(f"marker {text[:40]!r}: could not be recorded")
+                    raise CommandError(f"marker {quoted(text, 40)}: could not be recorded")
         return stamp
 
     def pull(self, timeout_s: float) -> Chunk:

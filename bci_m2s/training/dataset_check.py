@@ -11,6 +11,7 @@ import numpy as np
 
 from bci_m2s.errors import BciM2sError
 from bci_m2s.model.model_file import Contract
+from bci_m2s.text import printable
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, TrialSpan
 from bci_m2s.training.datasets.recordings import MarkerSettings, matched_recordings, unmatched_recordings
@@ -250,7 +251,7 @@ def print_dataset_check(root: Path, format: str, feature: str = "") -> None:
 
     console = Console(highlight=False, markup=False)
     for line in check_dataset(root, format, feature):
-        line = "".join(letter if letter.isprintable() else "?" for letter in line)  # labels come from files
+        line = printable(line)  # labels come from files
         told = line.startswith("  ") and not line.startswith("    ")
         marked = told or "missing" in line or "nothing found" in line
         console.print(Text(line, style="yellow" if marked else ""), soft_wrap=True)

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bci_m2s.errors import ConfigurationError, ContractError, nearest, printable
+from bci_m2s.errors import ConfigurationError, ContractError, nearest
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.model_file import Contract
+from bci_m2s.text import printable, quoted
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.methods.losses import LossSettings
 
@@ -269,7 +270,7 @@ def _folder(path: Path, root: str) -> str:
         return str((path.parent / Path(root).expanduser()).resolve())
     except (OSError, ValueError, RuntimeError) as problem:  # a null character, a home that nobody has
         raise ConfigurationError(
-            f"{path}: data.root: got {printable(repr(root)[:120])}, expected a folder: {problem}"
+            f"{path}: data.root: got {quoted(root, 120)}, expected a folder: {problem}"
         ) from None
 
 

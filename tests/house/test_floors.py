@@ -14,7 +14,7 @@ PACKAGE = ROOT / "bci_m2s"
 
 # A module imports from floors below its own folder's; a file at the root is a folder of one.
 FLOORS = (
-    ("types", "errors", "registry", "colours", "__init__"),
+    ("types", "errors", "registry", "colours", "text", "__init__"),
     ("files", "lsl", "signal", "simulator", "networks"),
     ("features", "recording"),
     ("model", "sources", "sinks"),

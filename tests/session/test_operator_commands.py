@@ -68,14 +68,14 @@ def test_a_marker_reaches_events_history_and_status():
     with running() as (engine, sink):
         commands = Commands(engine)
         before = time.monotonic()
-        assert commands.handle({"do": "mark", "text": "coffee\n"}) == {"said": "marker 'coffee?' written"}
+        assert commands.handle({"do": "mark", "text": "coffee\n"}) == {"said": "marker 'coffee' written"}
         wait_until(lambda: "marker" in kinds(sink))
         (event,) = [one for one in sink.events if one.kind == "marker"]
-        assert (event.message, event.fields["origin"]) == ("coffee?", "operator")
+        assert (event.message, event.fields["origin"]) == ("coffee", "operator")
         assert before <= event.fields["marker_s"] <= time.monotonic()
         wait_until(lambda: commands.handle({"do": "history"})["markers"])
         (told,) = commands.handle({"do": "state"})["status"]["markers"]
-        assert told[1:] == ["coffee?", "operator"]
+        assert told[1:] == ["coffee", "operator"]
         assert commands.handle({"do": "history"})["markers"] == [told]
         # the change is reported at once, not with the next second
         wait_until(lambda: any(report.values["markers"] for report in sink.reports))

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from bci_m2s.text import printable
 from bci_m2s.types import UNKNOWN, FloatArray, Status
 
 STALE_S = 2.0  # an answer older than this is not shown any more
@@ -181,8 +182,7 @@ def seconds_left(reason: str) -> float | None:
 
 def limited(text: str, most: int = LONGEST_TEXT) -> str:
     """A text on one line, at most `most` characters."""
-    flat = " ".join(str(text)[: 4 * most].split())
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
+    return printable(text, most)
 
 
 def modality_name(modality: str) -> str:

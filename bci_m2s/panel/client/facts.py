@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from bci_m2s.text import printable
+
 MOST_JSON = 4 << 20  # characters
 LONGEST_TEXT = 200
 MOST_ITEMS = 4096
@@ -164,7 +166,7 @@ def raw_text(value: Any) -> str:
 
 def plain_text(value: Any) -> str:
     """Text to show: printable, not long; "" for anything else."""
-    return "".join(sign if sign.isprintable() else "?" for sign in raw_text(value))
+    return printable(raw_text(value))
 
 
 def texts(value: Any) -> tuple[str, ...]:

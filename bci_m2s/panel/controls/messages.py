@@ -10,9 +10,9 @@ from PyQt6.QtCore import QPoint, Qt, QTimer
 from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
 
-from bci_m2s.errors import printable
 from bci_m2s.panel.look.text import ElidedLabel, shape, tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.text import printable
 
 STAYS_S = {"info": 5.0, "warn": 10.0}  # an error stays
 KEEP = 100
@@ -104,7 +104,7 @@ class MessageBar(QFrame):
         self._refresh()
 
     def _keep(self, kind: str, text: str) -> Message:
-        cut = printable(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+        cut = printable(text, LONGEST)
         message = Message(kind, cut, time.strftime("%H:%M:%S"))
         self.history.append(message)
         return message

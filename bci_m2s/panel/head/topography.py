@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
-from bci_m2s.errors import printable
 from bci_m2s.panel.head import colour_scale
 from bci_m2s.panel.head.band_power import DEFAULT_BANDS, UNIT
 from bci_m2s.panel.head.head_map import HeadMap, Scene
@@ -18,6 +17,7 @@ from bci_m2s.panel.head.scalp import LEAST_PLACES, Places, interpolation, locate
 from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.text import ElidedLabel, tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
 
 POWER, EVIDENCE = "power", "evidence"
@@ -176,7 +176,7 @@ class TopographyView(QFrame):
 
     def show_evidence(self, values: FloatArray, label: str) -> None:
         """Show what speaks for (positive) and against the class `label`; shapes as in ``show_power``."""
-        self._evidence_for = printable(label[:60])
+        self._evidence_for = printable(label, 60)
         self._take(EVIDENCE, values)
 
     def set_theme(self, theme: Theme) -> None:

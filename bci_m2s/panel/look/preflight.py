@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from bci_m2s.errors import UsageError, printable
+from bci_m2s.errors import UsageError
+from bci_m2s.text import printable, quoted
 
 # File that the loader misses: package of Debian and Ubuntu, package of Fedora.
 PACKAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -101,7 +102,7 @@ def explain(problem: str, system: str = "") -> str:
     system : as ``sys.platform``; "" is this one
     """
     system = system or sys.platform
-    said = " ".join(printable(problem.replace("\n", " ")).split())[:300]
+    said = printable(problem, 300)
     missing = _MISSING.search(said)
     if missing is not None:
         return f"Qt cannot start: the system library {missing[1]} is missing; {_install(missing[1])}"
@@ -182,7 +183,7 @@ def _ask_x11() -> str:
     if not refused:
         return ""
     return (
-        f"the display DISPLAY={printable(display)[:60]!r} does not answer or does not let this user in; "
+        f"the display DISPLAY={quoted(display)} does not answer or does not let this user in; "
         "is its X server running, and may you use it (xhost, ssh -X)?"
     )
 
@@ -196,7 +197,7 @@ def _ask_wayland() -> str:
             compositor.settimeout(ANSWER_S)
             compositor.connect(str(path))
     except OSError as problem:
-        shown = f"WAYLAND_DISPLAY={printable(name)[:60]!r}"
+        shown = f"WAYLAND_DISPLAY={quoted(name)}"
         return f"the display {shown} does not answer: {problem.strerror or problem}"
     return ""
 

@@ -8,7 +8,7 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from bci_m2s.errors import printable
+from bci_m2s.text import printable
 
 LONGEST = 2000  # characters; texts come from the network
 SHAPES = {"ok": "●", "warn": "▲", "bad": "■"}  # a state is never told by its colour alone
@@ -49,7 +49,7 @@ class ElidedLabel(QLabel):
 
     def say(self, text: str, colour: str = "") -> None:
         """Show a text, in a colour "#RRGGBB"; touches nothing when both are shown already."""
-        text = printable(text[:LONGEST])
+        text = printable(text, LONGEST)
         if colour != self._colour:
             self._colour = colour
             self.setStyleSheet(f"color: {colour}" if colour else "")

@@ -18,7 +18,6 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from bci_m2s.errors import printable
 from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.text import ElidedLabel, shape, tip
 from bci_m2s.panel.look.theme import LARGE, Theme, font
@@ -31,6 +30,7 @@ from bci_m2s.panel.operate.connect_table import (
     rows_of,
 )
 from bci_m2s.panel.operate.offers import Lookout, Offer, find_offers, fitting
+from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
 AGAIN_MS = 2000  # from one answer of the network to the next question

@@ -9,10 +9,10 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from bci_m2s.errors import printable
 from bci_m2s.panel.look.text import shape, tip
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.operate.offers import MARKERS, Offer, serves
+from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
 COLUMNS = ("use for", "stream", "type", "rate", "channels", "host", "source id", "does it fit?")
@@ -87,7 +87,7 @@ def fill_row(table: QTableWidget, place: int, row: StreamRow, theme: Theme) -> N
     rate = f"{info.rate_hz:g} Hz" if info.rate_hz else "irregular"
     told = (info.name, info.type, rate, str(info.n_channels), info.host, info.source_id)
     for column, text in enumerate((row.modality if row.fits else "", *told, verdict)):
-        item = QTableWidgetItem(printable(text[:300]))
+        item = QTableWidgetItem(printable(text, 300))
         item.setFlags(Qt.ItemFlag.ItemIsEnabled)
         item.setForeground(QColor(theme.text if row.fits else theme.muted))
         item.setToolTip(tip(text))

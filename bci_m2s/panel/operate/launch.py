@@ -7,8 +7,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from bci_m2s.errors import printable
 from bci_m2s.session.detached import last_lines, start_detached
+from bci_m2s.text import printable
 
 
 class EngineProcess:

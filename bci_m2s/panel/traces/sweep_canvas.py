@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import QWidget
 from bci_m2s.panel.look.theme import LARGE, SMALL, Theme, font
 from bci_m2s.panel.traces.sweep import Float32Array, Page, Rows
 from bci_m2s.panel.traces.sweep_picture import SweepPicture, grid_step_s
+from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
 
 AHEAD_PX = 12  # empty before the cursor
@@ -152,8 +153,8 @@ class SweepCanvas(QWidget):
     def add_marker(self, local_s: float, text: str) -> None:
         """Show a marker, a line with text, until the sweep passes over it."""
         if math.isfinite(local_s):
-            shown = "".join(sign if sign.isprintable() else " " for sign in text[:LONGEST_TEXT])
-            self._markers = sorted([*self._markers, (local_s, shown)])[-MOST_MARKERS:]
+            marker = (local_s, printable(text, LONGEST_TEXT))
+            self._markers = sorted([*self._markers, marker])[-MOST_MARKERS:]
             self.update()
 
     def place_px(self, time_s: float) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 from bci_m2s.model.stream_check import UNIT_NAMES
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.traces.sweep import Float32Array, Rows
+from bci_m2s.text import printable
 from bci_m2s.types import BoolArray, FloatArray
 
 # Shown names of the units of ``contract_stream.UNIT_NAMES``, and what a value is multiplied by.
@@ -37,7 +38,7 @@ def shown_unit(unit: str) -> tuple[str, float]:
     for names in UNIT_NAMES:
         if folded in names:
             return SHOWN[names[0]]
-    return "".join(sign for sign in unit.strip() if sign.isprintable())[:LONGEST_UNIT], 1.0
+    return printable(unit, LONGEST_UNIT), 1.0
 
 
 def main_unit(units: Sequence[str]) -> str:

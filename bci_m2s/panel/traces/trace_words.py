@@ -9,6 +9,7 @@ from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPen
 
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.traces.trace_rows import placed_labels, step_125
+from bci_m2s.text import printable
 
 LONGEST_LABEL = 12  # characters
 LABEL_SCALE = 0.8  # of the type size
@@ -20,8 +21,7 @@ LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
 def short_label(label: str) -> str:
     """A label as it is shown: one line, not too long."""
-    clean = "".join(sign if sign.isprintable() else " " for sign in label[: LONGEST_LABEL + 1])
-    return clean if len(clean) <= LONGEST_LABEL else clean[: LONGEST_LABEL - 1] + "…"
+    return printable(label, LONGEST_LABEL)
 
 
 def draw_labels(

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bci_m2s.errors import ConfigurationError, nearest, printable
+from bci_m2s.errors import ConfigurationError, nearest
 from bci_m2s.files.yaml_file import Place, read_yaml
+from bci_m2s.text import printable
 
 Name = Annotated[str, Field(max_length=256)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]

@@ -17,9 +17,9 @@ from rich.progress import track
 
 import bci_m2s
 from bci_m2s.errors import ConfigurationError, RecordingError
-from bci_m2s.files.tensor_file import one_line
 from bci_m2s.model.model_file import Contract, layout_order
 from bci_m2s.simulator import SimulatorSettings
+from bci_m2s.text import printable
 from bci_m2s.training.data.sessions import (
     Rows,
     Session,
@@ -253,7 +253,7 @@ def read_session(path: Path) -> Session:
             )
     except Exception as problem:  # zip, zlib, JSON and numpy's parser of headers raise nearly every type
         raise RecordingError(
-            f"{path}: cannot be read ({one_line(problem)}); delete it to compute it anew"
+            f"{path}: cannot be read ({printable(problem)}); delete it to compute it anew"
         ) from None
 
 

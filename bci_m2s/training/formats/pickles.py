@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.files.tensor_file import one_line
+from bci_m2s.text import printable
 
 MAX_BYTES = 1 << 30  # of one file or archive member; the largest file of these data sets is a tenth of it
 MAX_OPCODES = 1_000_000  # operations in one pickle, objects in what it builds
@@ -141,7 +141,7 @@ def load_plain(data: bytes, where: str) -> Any:
     except RecordingError as problem:
         raise RecordingError(f"{where}: {problem}") from None
     except Exception as problem:  # a damaged pickle can fail in any way; it never is a bug of ours
-        raise RecordingError(f"{where}: not a readable pickle: {one_line(problem)}") from None
+        raise RecordingError(f"{where}: not a readable pickle: {printable(problem)}") from None
 
 
 def _scan(data: bytes) -> None:
@@ -200,9 +200,7 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, Any]:
     except RecordingError:
         raise
     except Exception as problem:  # zip, zlib and numpy's parser of headers raise nearly every type
-        raise RecordingError(
-            f"{path.name}: not a readable npz archive: {one_line(problem) or type(problem).__name__}"
-        ) from None
+        raise RecordingError(f"{path.name}: not a readable npz archive: {printable(problem)}") from None
     return {
         name: load_plain(value.tobytes(), f"{path.name}: {name}") if value.dtype.kind == "S" else value
         for name, value in found.items()

@@ -18,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from bci_m2s.errors import ContractError, ModelError, OutputError, UsageError, nearest
-from bci_m2s.files.tensor_file import Arrays, one_line, shown
+from bci_m2s.files.tensor_file import Arrays
 from bci_m2s.model.model_file import SCALER_TENSORS, Contract, modality_network, save_model
+from bci_m2s.text import printable, quoted
 from bci_m2s.training.formats.pickles import read_npz
 from bci_m2s.training.released.released_contract import (
     HEAD,
@@ -94,7 +95,7 @@ def import_released(
         contract = Contract.model_validate(fields)
         tensors = _network_arrays(released, contract)
     except (ContractError, ValueError) as problem:  # pydantic's error is a ValueError
-        raise ModelError(f"{path}: its shapes make no network: {one_line(problem, 400)}") from None
+        raise ModelError(f"{path}: its shapes make no network: {printable(problem, 400)}") from None
     _refuse_unknown(released)
     tensors |= _scaler_arrays(contract, None if scaler is None else Path(scaler))
     record = {
@@ -193,7 +194,7 @@ def _refuse_unknown(released: Released) -> None:
     for name in _left(released):
         if not UNUSED.fullmatch(name):
             hint = nearest(name, released.used)
-            raise ModelError(f"{released.path}: tensor {shown(name)} is unknown{hint}")
+            raise ModelError(f"{released.path}: tensor {quoted(name)} is unknown{hint}")
 
 
 def _scaler_arrays(contract: Contract, path: Path | None) -> Arrays:

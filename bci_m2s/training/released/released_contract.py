@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from bci_m2s.errors import ModelError, UsageError, nearest
-from bci_m2s.files.tensor_file import one_line, shown
+from bci_m2s.text import printable, quoted
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.layout import DataSet
 from bci_m2s.training.datasets.seed_layout import CHANNELS
@@ -70,7 +70,7 @@ def read_released(path: Path) -> Released:
     if set(parts) == {""}:
         return Released(path, _without_prefix(parts[""]), {})
     if set(parts) != {"Encoder", "Classifier"}:
-        got = ", ".join(shown(name) for name in sorted(parts)[:6])
+        got = ", ".join(quoted(name) for name in sorted(parts)[:6])
         raise ModelError(
             f"{path}: got parts {got}, expected tensors by name, or 'Encoder' and 'Classifier'"
         )
@@ -140,7 +140,7 @@ def contract_fields(released: Released, dataset: str, layout: str) -> dict[str, 
         "training": {
             "method": "M2S, imported from a checkpoint of the released code",
             "data": data.name if data is not None else "unknown",
-            "file": one_line(released.path.name),
+            "file": printable(released.path.name),
             "sha256": hashlib.sha256(released.path.read_bytes()).hexdigest(),
             "kind": "fine-tuned" if released.classifier else "pre-trained",
             "step_s": "the usual one of the data set; the checkpoint does not say",

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from bci_m2s.errors import ModelError
-from bci_m2s.files.tensor_file import one_line, read_bytes, shown
+from bci_m2s.files.tensor_file import read_bytes
+from bci_m2s.text import printable, quoted
 
 MAX_PICKLE_BYTES = 2**22
 MAX_MEMBERS = 10_000
@@ -95,19 +96,19 @@ def _check_pickle(path: Path, pickle: bytes) -> None:
         if code.name in OTHER_WAYS:
             raise ModelError(f"{path}: refused: its pickle names things by {code.name}, tensors never do")
         if code.name == "GLOBAL" and argument not in TENSOR_GLOBALS:
-            asked = shown(str(argument).replace(" ", "."))
+            asked = quoted(str(argument).replace(" ", "."))
             raise ModelError(f"{path}: refused: its pickle asks for {asked}, which tensors never need")
 
 
 def _check_tensor(path: Path, name: object, tensor: Any) -> None:
-    where = f"{path}: {shown(name)}"
+    where = f"{path}: {quoted(name)}"
     if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
         raise ModelError(f"{where}: got {type(tensor).__name__}, expected a tensor under a name")
     dense = tensor.layout is torch.strided and tensor.device.type == "cpu"
     if not dense or tensor.dtype not in NUMBER_TYPES:
         raise ModelError(f"{where}: got {tensor.dtype}, expected dense float or int64 numbers")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise ModelError(f"{where}: repeats its numbers over shape {one_line(tuple(tensor.shape))}")
+        raise ModelError(f"{where}: repeats its numbers over shape {printable(tuple(tensor.shape))}")
 
 
 def _check_storages(path: Path, parts: dict[str, State], stored: int) -> None:
@@ -122,4 +123,4 @@ def _check_storages(path: Path, parts: dict[str, State], stored: int) -> None:
 
 
 def _first_line(problem: Exception) -> str:
-    return one_line(str(problem).splitlines()[0] if str(problem) else type(problem).__name__)
+    return printable(next(iter(str(problem).splitlines()), type(problem).__name__))

@@ -478,7 +478,7 @@ def test_shown_unit(unit, expected):
 
 
 def test_unknown_unit_is_kept_short_and_printable():
-    assert shown_unit("strange\nunit\x07") == ("strangeu", 1.0)
+    assert shown_unit("strange\nunit\x07") == ("strange…", 1.0)
     assert main_unit(["mV", "µV", "µV"]) == "µV"
     assert main_unit([]) == ""
 
