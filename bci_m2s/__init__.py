@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from bci_m2s.model.predictor import load_model as load_model
     from bci_m2s.training.estimator import M2SClassifier as M2SClassifier
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
