@@ -34,6 +34,14 @@ def test_the_reference_has_every_feature_and_every_parameter_of_it(make_referenc
         assert {*defaults, *numbers} <= described, name
 
 
+def test_the_picture_of_the_floors_is_current(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make_architecture
+
+    now = (make_architecture.floors(), make_architecture.arrows())
+    assert make_architecture.drawn() == now, "run: python docs/make_architecture.py"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files(page):
     text = page.read_text(encoding="utf-8")
