@@ -56,14 +56,16 @@ def send(scene: str) -> None:
     """The sender's process: until it is ended."""
     from bci_m2s.sources.lsl import local_clock
     from bci_m2s.sources.sender import Sender
+    from bci_m2s.sources.timeline import Timeline
 
     settings = SimulatorSettings(rest_s=REST_S, trial_s=TRIAL_S, seed=SEED)
+    timeline = Timeline(clock=local_clock)
     kinds = {"eeg": Spoiled if scene == "troubled" else SimulatedSource}
     sources = [
-        kinds.get(stream, SimulatedSource)(settings, stream, SUBJECT, speed=1.0, clock=local_clock)
+        kinds.get(stream, SimulatedSource)(settings, stream, SUBJECT, speed=1.0, timeline=timeline)
         for stream in ("eeg", "markers")
     ]
-    eyes = [SimulatedSource(settings, "eye", SUBJECT, speed=1.0, clock=local_clock)]
+    eyes = [SimulatedSource(settings, "eye", SUBJECT, speed=1.0, timeline=timeline)]
 
     with Sender(sources) as rest, Sender(eyes) as eye:
         lasts_s = AT_S - EYE_STOPS_S if scene == "troubled" else None

@@ -77,13 +77,12 @@ def send() -> None:
     from bci_m2s.simulator import SimulatorSettings
     from bci_m2s.sources.lsl import local_clock
     from bci_m2s.sources.sender import Sender
-    from bci_m2s.sources.sender_process import SharedStart, StartedTogether
+    from bci_m2s.sources.timeline import Timeline
 
-    settings, start = SimulatorSettings(**SIMULATED), SharedStart(local_clock)
-    options = {"subject": SUBJECT, "speed": 1.0, "clock": start.clock}
+    settings, timeline = SimulatorSettings(**SIMULATED), Timeline(clock=local_clock)
+    options = {"subject": SUBJECT, "speed": 1.0, "timeline": timeline}
     kinds = {"eeg": Troubled, "eye": SimulatedSource, "markers": SimulatedSource}
-    start.sources = [kind(settings, stream, **options) for stream, kind in kinds.items()]
-    with Sender([StartedTogether(source, start) for source in start.sources]) as sender:
+    with Sender([kind(settings, stream, **options) for stream, kind in kinds.items()]) as sender:
         print("ready", flush=True)
         sender.wait_for_consumers(60.0)
         stop = threading.Event()

@@ -253,11 +253,16 @@ def simulate_as_lsl(settings: SimulatorSettings, subject: int, session: int, dur
     """``bci-m2s simulate``."""
     from bci_m2s.sources.lsl import local_clock
     from bci_m2s.sources.simulated import SimulatedSource
+    from bci_m2s.sources.timeline import Timeline
 
     print("signals are simulated")
-    fixed: Mapping[str, Any] = {"subject": subject, "session": session, "speed": 1.0, "clock": local_clock}
+    fixed: Mapping[str, Any] = {"subject": subject, "session": session, "speed": 1.0}
+    timeline = Timeline(clock=local_clock)
     send(
-        [SimulatedSource(settings, stream=stream, **fixed) for stream in ("eeg", "eye", "markers")],
+        [
+            SimulatedSource(settings, stream=stream, timeline=timeline, **fixed)
+            for stream in ("eeg", "eye", "markers")
+        ],
         duration_s,
     )
 

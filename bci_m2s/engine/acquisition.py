@@ -114,7 +114,7 @@ class Acquisition:
 
     def _ask_sender(self, feed: Feed) -> None:
         feed.count(self._begun_s)
-        problem = feed.source.problem(feed.last_received_s, feed.gap_received_s)
+        problem = feed.source.problem()
         if problem != feed.problem:
             feed.problem = problem
             message = f"{feed.name}: {problem or 'the sender is the one that was opened, or its successor'}"

@@ -155,12 +155,9 @@ class Inference:
             missed, feed.overrun = feed.cursor.lost - feed.overrun, feed.cursor.lost
             self._say("overrun", f"{modality}: inference was too slow for {missed} samples")
             stage.skip(missed)
-        gaps = stage.gaps
         behind = self._clock() - chunk.received_s[0] > BEHIND_S
         for estimate in self._pipeline.push(modality, chunk, newest_only=behind):
             self._put(estimate)
-        if stage.gaps > gaps:
-            feed.gap_received_s = float(chunk.received_s[-1])
         self._forward_events()
 
     def _read(self, modality: str, feed: Feed) -> Chunk:

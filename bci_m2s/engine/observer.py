@@ -104,7 +104,6 @@ class Observer:
         if cutter.gaps:
             message, fields = describe_gaps(cutter.gaps)
             self._lost[name] += fields["lost_samples"]
-            feed.gap_received_s = float(chunk.received_s[-1])
             self._say("gap", f"{name}: {message}", {"modality": name, **fields})
             cutter.gaps.clear()
         if cutter.repairs:

@@ -27,7 +27,6 @@ class Feed:
     ----------
     last_received_s : local time of the newest delivery, NaN before the first; by the reader
     clock_offset_s : sender to local clock, NaN while unknown; by the clock thread
-    gap_received_s : when the newest gap in the stamps was noticed, NaN for none; by inference
     problem : why the stream may not be what was opened, "" when it is; by the watching thread
     overrun : samples that the ring lost; by inference
     recorded_as : number of the stream in the recording, -1 for none
@@ -40,7 +39,7 @@ class Feed:
         capacity = max(1024, int(RING_S * info.rate_hz))
         self.ring = Ring(capacity, info.n_channels, object if self.is_text else _dtype(info.channel_format))
         self.cursor: Cursor = self.ring.cursor()
-        self.last_received_s = self.clock_offset_s = self.gap_received_s = math.nan
+        self.last_received_s = self.clock_offset_s = math.nan
         self.problem = ""
         self.overrun, self.recorded_as = 0, -1
         self._counts: deque[tuple[float, int]] = deque()  # (received, samples) of the last seconds

@@ -143,7 +143,6 @@ class ModalityStage:
         self.samples = 0  # of the stream so far, skipped ones included
         self.placed = 0  # of these, up to the newest block: the others wait, or have no usable stamps
         self.lost_samples = 0  # by the gaps' stamps and the nominal rate
-        self.gaps = 0
 
     def push(self, chunk: Chunk) -> Iterable[Window]:
         """Yield every window that the chunk completes, in order."""
@@ -290,7 +289,6 @@ class ModalityStage:
         if cutter.gaps:
             message, fields = describe_gaps(cutter.gaps)
             self.lost_samples += fields["lost_samples"]
-            self.gaps += len(cutter.gaps)
             self._say("gap", fields["at_sample"], message, fields)
             cutter.gaps.clear()
         if cutter.repairs:

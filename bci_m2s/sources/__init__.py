@@ -27,12 +27,10 @@ class Source(Protocol):
     def clock_offset_s(self, timeout_s: float) -> float:
         """Seconds to add to a stamp to get local time; 0.0 where both are one clock."""
 
-    def problem(self, last_received_s: float, gap_s: float) -> str:
+    def problem(self) -> str:
         """Why the stream may no longer be what was opened; "" when it is. Never blocks for long.
 
-        Called a few times a second by one thread that is not the one that pulls. `last_received_s`
-        is the local time of the newest delivery, `gap_s` that of the first delivery after the newest
-        gap in the stamps (NaN: there was none).
+        Called a few times per second by one thread that is not the one that pulls.
         """
 
     def notices(self) -> list[str]:

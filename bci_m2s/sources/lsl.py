@@ -4,7 +4,7 @@ liblsl runs without its post-processing (one NaN stamp poisons its dejitter for 
 synchronisation can block a pull for seconds), with recovery on, and every call has a time limit.
 
 liblsl reconnects by itself to whoever has the same name, type, source id and shape of samples, of any host
-and session; ``lsl_watch`` holds the rules by which such a sender is trusted.
+and session; ``identity`` holds the rules by which such a sender is trusted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bci_m2s.lsl.network import (
     resolve,
     shared_network,
 )
-from bci_m2s.types import Chunk, StreamInfo
+from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 __all__ = [
     "LslSource",
@@ -47,6 +47,7 @@ __all__ = [
 
 LONGEST_CALL_S = 0.2
 MOST_SAMPLES = 1024  # pull_chunk's own limit
+GAP_S = 0.1  # stamps that leave the nominal interval by more may come from another sender
 SURE_AFTER_S = 1.0  # a gap may be reported this long after liblsl began to notice that it reconnects
 
 
@@ -84,7 +85,9 @@ class LslSource:
         self.description_xml = ""
         self.finished = False
         self._watch: IdentityWatch | None = None
-        self._lost = ""  # written by the thread that pulls
+        # written by the thread that pulls, read by the one that asks for problems
+        self._lost = ""
+        self._received_s = self._gap_s = self._newest_stamp = math.nan
         self._offset_s = float("nan")  # the newest that was known, of the newest sender that had one
         self._offset_since_s = float("inf")  # liblsl notices that it reconnects while it has an offset
 
@@ -127,7 +130,10 @@ class LslSource:
             samples = np.array(
                 [[text.decode("utf-8", "replace") for text in row] for row in samples], object
             )
-        return Chunk(times, samples, np.full(len(times), pylsl.local_clock()))
+        received_s = pylsl.local_clock()
+        if len(times):
+            self._note_delivery(times, received_s)
+        return Chunk(times, samples, np.full(len(times), received_s))
 
     def clock_offset_s(self, timeout_s: float) -> float:
         """Add to a stamp for local time; NaN when the sender does not answer in time.
@@ -141,20 +147,34 @@ class LslSource:
         except NO_ANSWER:
             return float("nan")
 
-    def problem(self, last_received_s: float, gap_s: float) -> str:
-        """Why samples may come from another sender than the one that was opened, see ``lsl_watch``.
+    def _note_delivery(self, times: FloatArray, received_s: float) -> None:
+        """Remember when samples came, and when their stamps broke. By the thread that pulls.
+
+        A break here is a hint to look who sends; whether a window is valid is decided elsewhere.
+        """
+        known = times[np.isfinite(times)]
+        if len(known) and self.info.rate_hz:
+            steps = np.diff(known, prepend=self._newest_stamp)  # NaN, which is no break, at first
+            if (np.abs(steps - 1 / self.info.rate_hz) > GAP_S).any():
+                self._gap_s = received_s
+            self._newest_stamp = known[-1]
+        self._received_s = received_s
+
+    def problem(self) -> str:
+        """Why samples may come from another sender than the one that was opened, see ``identity``.
 
         Returns at once, unless a sender has to be asked who it is: then within ``ASK_S``, and a little.
         """
         if self._watch is None or self._network is None or self._inlet is None:
             return self._lost
-        moved = self._moved()  # after `last_received_s` was read, so that it covers that delivery
+        received_s, gap_s = self._received_s, self._gap_s
+        moved = self._moved()  # after `received_s` was read, so that it covers that delivery
         seen = self._network.streams()
         listed = {
             uid: brief_info(raw) for uid, raw in seen.items() if raw.source_id() == self._watch.source_id
         }
         born_s = {uid: seen[uid].created_at() + self._offset_s for uid in listed}
-        uid = self._watch.look(pylsl.local_clock(), listed, last_received_s, gap_s, moved, born_s)
+        uid = self._watch.look(pylsl.local_clock(), listed, received_s, gap_s, moved, born_s)
         if uid:
             answer = ask(seen[uid], listed[uid])
             self._watch.answer(pylsl.local_clock(), uid, answer)

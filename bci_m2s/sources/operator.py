@@ -91,9 +91,8 @@ class OperatorMarkers:
         del timeout_s
         return 0.0
 
-    def problem(self, last_received_s: float, gap_s: float) -> str:
+    def problem(self) -> str:
         """Nobody else can send these."""
-        del last_received_s, gap_s
         return ""
 
     def notices(self) -> list[str]:

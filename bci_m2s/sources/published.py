@@ -64,9 +64,9 @@ class PublishedSource:
         """As the source says."""
         return self._source.clock_offset_s(timeout_s)
 
-    def problem(self, last_received_s: float, gap_s: float) -> str:
+    def problem(self) -> str:
         """As the source says."""
-        return self._source.problem(last_received_s, gap_s)
+        return self._source.problem()
 
     def notices(self) -> list[str]:
         """As the source says."""

@@ -2,7 +2,7 @@
 
 Streams of one recording share a ``Timeline``, so they stay aligned whatever their own clocks said. Played
 several times over (`loops`), each pass is the recording again with its stamps moved on. Between the end of
-the last stream of a pass and the start of the next pass lie ``PAUSE_S`` in the stamps, so that the seam,
+the last stream of a pass and the start of the next pass lies ``PAUSE_S`` in the stamps, so that the seam,
 where the signal jumps, is an honest gap for everything downstream.
 """
 
@@ -11,65 +11,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import Lock
 
 import numpy as np
 
 from bci_m2s.errors import UsageError
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.sources import Source
+from bci_m2s.sources.timeline import Timeline
 from bci_m2s.types import Chunk, FloatArray
 
 __all__ = [
     "RecordedStream",
     "Recording",
     "ReplaySource",
-    "Timeline",
     "merge",
     "open_recording",
     "replay_sources",
 ]
 
-PAUSE_S = 1.0  # between two passes
 UNPACED_SAMPLES = 1024  # in a chunk, unless told
 PACED_CHUNK_S = 0.02  # a paced regular stream waits for this much, as a headset does that sends packets
 LARGEST_RANDOM = 1000  # samples
-
-
-class Timeline:
-    """The time that all streams of a recording share.
-
-    Recorded times are in the recorder's clock: a stamp plus its clock offset. When paced, the moment of
-    the first pull of any stream is the moment of the earliest recorded sample.
-
-    Parameters
-    ----------
-    streams : those that are played together
-    clock : local clock, s
-    """
-
-    def __init__(
-        self, streams: Sequence[RecordedStream], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        shared = [stream.times + stream.offsets_s() for stream in streams]
-        finite = [times[np.isfinite(times)] for times in shared]
-        self.start_s = min((float(times.min()) for times in finite if len(times)), default=0.0)
-        self.end_s = max((float(times.max()) for times in finite if len(times)), default=0.0)
-        self.clock = clock
-        self._begun_s = math.nan
-        self._lock = Lock()
-
-    @property
-    def pass_s(self) -> float:
-        """Seconds from the start of one pass to the start of the next."""
-        return self.end_s - self.start_s + PAUSE_S
-
-    def begin(self) -> float:
-        """Return the local time of the earliest recorded sample: now, at the first call of any thread."""
-        with self._lock:
-            if math.isnan(self._begun_s):
-                self._begun_s = self.clock()
-            return self._begun_s
 
 
 class ReplaySource:
@@ -150,7 +112,7 @@ class ReplaySource:
         """Return what brings the newest chunk's stamps to the shared clock; 0.0 when paced."""
         return 0.0 if self._speed else self._offset_s
 
-    def problem(self, last_received_s: float, gap_s: float) -> str:  # noqa: ARG002
+    def problem(self) -> str:
         """Return "": a file does not turn into another one."""
         return ""
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from bci_m2s.errors import BciM2sError, StreamError
 from bci_m2s.sources import Source
-from bci_m2s.types import Chunk, StreamInfo
+from bci_m2s.types import StreamInfo
 
 CHUNK_S = 0.01  # of the simulated streams
 
@@ -67,12 +67,13 @@ def make_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
 def _simulated_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
     from bci_m2s.simulator import SimulatorSettings
     from bci_m2s.sources.simulated import STREAMS, SimulatedSource
+    from bci_m2s.sources.timeline import Timeline
 
     fields: dict[str, Any] = dict(spec.simulated)
     for key, value in fields.items():
         fields[key] = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
-    start = SharedStart(clock)
-    sources: list[Source] = [
+    timeline = Timeline(clock=clock)
+    return [
         SimulatedSource(
             SimulatorSettings(**fields),
             stream=stream,
@@ -80,67 +81,10 @@ def _simulated_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Sou
             session=spec.session,
             speed=spec.speed,
             chunk_s=CHUNK_S,
-            clock=start.clock,
+            timeline=timeline,
         )
         for stream in spec.streams or STREAMS
     ]
-    start.sources = sources
-    return [StartedTogether(source, start) for source in sources]
-
-
-class SharedStart:
-    """Opens sources at one and the same moment: when the first of them is pulled.
-
-    A simulated source begins when it is opened. Outlets are offered and consumers waited for before
-    that, and the streams of one person must not begin milliseconds apart, so the clock that they are
-    given stands still while they open.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._held_s: float | None = None
-        self._begun = False
-        self.sources: list[Source] = []
-
-    def clock(self) -> float:
-        return self._clock() if self._held_s is None else self._held_s
-
-    def begin(self) -> None:
-        if not self._begun:
-            self._begun, self._held_s = True, self._clock()
-            for source in self.sources:
-                source.open()
-            self._held_s = None
-
-
-class StartedTogether:
-    """A source of a ``SharedStart``; a single thread pulls all of them."""
-
-    def __init__(self, source: Source, start: SharedStart) -> None:
-        self._source, self._start = source, start
-        self.info, self.finished = source.info, False
-        self.description_xml = source.description_xml
-
-    def open(self) -> None:
-        """Do nothing yet."""
-
-    def pull(self, timeout_s: float) -> Chunk:
-        self._start.begin()
-        chunk = self._source.pull(timeout_s)
-        self.finished = self._source.finished
-        return chunk
-
-    def clock_offset_s(self, timeout_s: float) -> float:
-        return self._source.clock_offset_s(timeout_s)
-
-    def problem(self, last_received_s: float, gap_s: float) -> str:
-        return self._source.problem(last_received_s, gap_s)
-
-    def notices(self) -> list[str]:
-        return self._source.notices()
-
-    def close(self) -> None:
-        self._source.close()
 
 
 class SenderProcess:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import ConfigurationError, StreamError, nearest
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
+from bci_m2s.sources.timeline import Timeline
 from bci_m2s.types import Chunk, FloatArray
 
 STREAMS = ("eeg", "eye", "markers")
@@ -20,8 +21,8 @@ STREAMS = ("eeg", "eye", "markers")
 class SimulatedSource:
     """A source of simulated samples; see ``Source`` for the protocol.
 
-    Sources that are built with equal `settings`, `subject` and `session` belong to one recording;
-    give them the same `start_time_s` and their stamps agree.
+    Sources that are built with equal `settings`, `subject` and `session` belong to one recording; with a
+    `timeline` in common they are paced and stamped together.
 
     Parameters
     ----------
@@ -32,9 +33,10 @@ class SimulatedSource:
         paced chunk comes when the last of its samples is due, late ones one at a time without waiting.
     chunk_s : mean length of a chunk, s; at least one sample
     chunk_seed : None for equal chunks, a number for random lengths up to twice the mean
-    start_time_s : stamp of sample 0; None takes the clock's time at ``open`` when paced, else 0.0.
-        Sample i is stamped ``start_time_s + i / rate`` whatever the speed.
-    clock, sleep : where time comes from and how to wait; the LSL clock for live use
+    clock : where time comes from, the LSL clock for live use. Not with `timeline`.
+    timeline : says when sample 0 is due, and what it is stamped when paced; else its stamp is 0.0. Sample i
+        is stamped i / rate later, whatever the speed.
+    sleep : replaces time.sleep in tests
 
     Raises
     ------
@@ -54,8 +56,8 @@ class SimulatedSource:
         speed: float | None = None,
         chunk_s: float = 0.04,
         chunk_seed: int | None = None,
-        start_time_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        timeline: Timeline | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if stream not in STREAMS:
@@ -74,15 +76,11 @@ class SimulatedSource:
         self._n_total = self._count()
         self._mean_n = max(1, round(chunk_s * self.info.rate_hz))
         self._chunk_seed = chunk_seed
-        self._asked_start_s = start_time_s
-        self._clock, self._sleep = clock, sleep
+        self._timeline, self._sleep = timeline or Timeline(clock=clock), sleep
         self._is_open = False
 
     def open(self) -> None:
-        """Begin at sample 0; a paced source starts to count time."""
-        self._opened_s = self._clock()
-        free_start_s = 0.0 if self._speed is None else self._opened_s
-        self._start_s = free_start_s if self._asked_start_s is None else self._asked_start_s
+        """Begin at sample 0; time counts from the first pull."""
         self._lengths = None if self._chunk_seed is None else np.random.default_rng(self._chunk_seed)
         self._at = 0
         self._ahead: tuple[FloatArray, NDArray[Any]] | None = None
@@ -106,14 +104,15 @@ class SimulatedSource:
         self._ahead = None
         self._at += len(times)
         self.finished = self._at >= self._n_total
-        received_s = math.nan if self._speed is None else self._clock()
-        return Chunk.of(self._start_s + times, samples, received_s)
+        if self._speed is None:
+            return Chunk.of(times, samples)
+        return Chunk.of(self._timeline.begin() + times, samples, self._timeline.clock())
 
     def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002 (the protocol's signature)
         """Return 0.0: stamps are in the local clock."""
         return 0.0
 
-    def problem(self, last_received_s: float, gap_s: float) -> str:  # noqa: ARG002
+    def problem(self) -> str:
         """Return "": a simulation stays what it is."""
         return ""
 
@@ -129,7 +128,7 @@ class SimulatedSource:
         """Sleep until a moment of the session is due, at most `timeout_s`; say whether it is."""
         if self._speed is None:
             return True
-        wait_s = self._opened_s + time_s / self._speed - self._clock()
+        wait_s = self._timeline.begin() + time_s / self._speed - self._timeline.clock()
         if wait_s > 0.0 and timeout_s > 0.0:
             self._sleep(min(wait_s, timeout_s))
         return wait_s <= timeout_s

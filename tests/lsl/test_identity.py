@@ -287,7 +287,6 @@ class Listener:
     def __init__(self, name, strangers=()):
         self.source = LslSource(name, wait_s=LIMIT_S)
         self.source.open()
-        self.gap_s = math.nan
         self.newest = -1, math.nan  # run of the newest sample, and when it came
         self.runs = {}  # how many samples came of each
         self.strangers = strangers  # runs that must never be trusted
@@ -317,16 +316,12 @@ class Listener:
             time.sleep(0.02)
 
     def _pull(self):
-        previous_s = math.nan
         while not self._stop.is_set():
             begun_s = time.monotonic()
             chunk = self.source.pull(0.2)
             self.longest_pull_s = max(self.longest_pull_s, time.monotonic() - begun_s)
             if not len(chunk):
                 continue
-            if abs(chunk.times[0] - previous_s) > 0.1:
-                self.gap_s = float(chunk.received_s[0])
-            previous_s = chunk.times[-1]
             for run in chunk.samples[:, 1]:
                 self.runs[int(run)] = self.runs.get(int(run), 0) + 1
             self.newest = int(chunk.samples[-1, 1]), float(chunk.received_s[-1])
@@ -335,7 +330,7 @@ class Listener:
         known_s = math.nan
         while not self._stop.wait(0.1):
             (run, received_s), begun_s = self.newest, time.monotonic()
-            self.problem = self.source.problem(received_s, self.gap_s)
+            self.problem = self.source.problem()
             self.longest_question_s = max(self.longest_question_s, time.monotonic() - begun_s)
             self.notices += self.source.notices()
             came, known_s = received_s > known_s, received_s
@@ -421,7 +416,7 @@ def frozen_and_thawed():
             for name, call in (
                 ("clock_offset", lambda: source.clock_offset_s(0.2)),
                 ("pull", lambda: source.pull(0.2)),
-                ("problem", lambda: source.problem(math.nan, math.nan)),
+                ("problem", lambda: source.problem()),
             ):
                 begun_s = time.monotonic()
                 call()
@@ -505,7 +500,7 @@ def test_the_description_is_kept_as_it_was_sent():
     with FaultSender(new_spec()) as sender:
         source = LslSource(sender.spec.name, wait_s=LIMIT_S)
         assert source.description_xml == ""
-        assert source.problem(math.nan, math.nan) == ""
+        assert source.problem() == ""
         assert source.notices() == []
         source.open()
         assert f"<uid>{sender.uid}</uid>" in source.description_xml

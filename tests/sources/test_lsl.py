@@ -181,9 +181,9 @@ def test_a_stream_that_is_lost_for_good_says_so_and_ends_nothing():
     source = LslSource(name="cap")
     source.info = StreamInfo("cap", "EEG", labels=("a", "b"), units=("", ""))
     source._inlet, source._buffer = Gone(), None
-    assert source.problem(1.0, float("nan")) == ""
+    assert source.problem() == ""
     begun = time.monotonic()
     assert source.pull(0.05).samples.shape == (0, 2)
     assert time.monotonic() - begun >= 0.05  # a reader that asks again and again must not take a core
     assert not source.finished
-    assert source.problem(1.0, float("nan")) == "lost, and without a source id it cannot be found again"
+    assert source.problem() == "lost, and without a source id it cannot be found again"

@@ -134,7 +134,7 @@ def test_without_a_display_nothing_is_kept_and_what_lsl_cannot_carry_is_refused(
     published = PublishedSource(ScriptedSource(EEG_INFO, [Chunk.of(*eeg(1.0))]), name())
     assert len(published.pull(0.0)) == 256  # not offered: a source like any other
     assert published.notices() == []
-    assert published.problem(0.0, math.nan) == ""
+    assert published.problem() == ""
     published.close()
     wide = StreamInfo("w", "EEG", rate_hz=1e6, labels=("a",), units=("",))
     with pytest.raises(StreamError, match="rate: got 1e\\+06 Hz"):

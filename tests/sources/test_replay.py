@@ -11,7 +11,8 @@ import pytest
 from bci_m2s.errors import UsageError
 from bci_m2s.recording.recorded import RecordedStream, open_recording
 from bci_m2s.sources import Source
-from bci_m2s.sources.replay import PAUSE_S, ReplaySource, Timeline, merge, replay_sources
+from bci_m2s.sources.replay import ReplaySource, merge, replay_sources
+from bci_m2s.sources.timeline import PAUSE_S, Timeline
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 REAL = [

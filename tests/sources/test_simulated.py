@@ -10,6 +10,7 @@ import pytest
 from bci_m2s.errors import ConfigurationError, StreamError
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
 from bci_m2s.sources.simulated import SimulatedSource
+from bci_m2s.sources.timeline import Timeline
 from bci_m2s.types import Chunk
 
 SETTINGS = SimulatorSettings(
@@ -60,9 +61,9 @@ def test_chunks_make_up_the_session(stream: str, chunk_seed: int | None) -> None
 
 def test_markers_come_one_by_one() -> None:
     """Text and time of each, as objects in one column."""
-    chunks = _drain(SimulatedSource(SETTINGS, "markers", start_time_s=100.0))
+    chunks = _drain(SimulatedSource(SETTINGS, "markers"))
     session = SimulatedSession(SETTINGS)
-    got = [(float(c.times[0]) - 100.0, c.samples[0, 0]) for c in chunks]
+    got = [(float(c.times[0]), c.samples[0, 0]) for c in chunks]
     assert got == session.markers(0.0, 100.0)
     assert all(c.samples.shape == (1, 1) and c.samples.dtype == object for c in chunks)
 
@@ -115,6 +116,7 @@ def test_a_late_reader_catches_up_without_waiting() -> None:
     time = FakeTime()
     source = SimulatedSource(ENDLESS, "eeg", speed=1.0, chunk_s=0.25, clock=time.clock, sleep=time.sleep)
     source.open()
+    assert len(source.pull(0.0)) == 0
     time.now_s += 3.0
     chunks = []
     while len(chunk := source.pull(0.0)):
@@ -135,17 +137,18 @@ def test_speed_scales_waiting_not_stamps() -> None:
 
 
 def test_streams_with_one_start_agree() -> None:
-    """EEG, eye and markers of one session are stamped on one time line."""
+    """EEG, eye and markers of one session begin at the first pull of any of them."""
     time = FakeTime()
+    timeline = Timeline(clock=time.clock)
     sources = {
-        stream: SimulatedSource(
-            ENDLESS, stream, speed=1.0, start_time_s=490.0, clock=time.clock, sleep=time.sleep
-        )
+        stream: SimulatedSource(ENDLESS, stream, speed=1.0, timeline=timeline, sleep=time.sleep)
         for stream in ("eeg", "eye", "markers")
     }
     for source in sources.values():
         source.open()
-        assert source.pull(1.0).times[0] == 490.0
+        time.now_s += 1.0
+    for source in sources.values():
+        assert source.pull(1.0).times[0] == 503.0
         assert source.clock_offset_s(0.1) == 0.0
 
 

@@ -126,9 +126,8 @@ class ScriptedSource:
         del timeout_s
         return 0.0
 
-    def problem(self, last_received_s: float, gap_s: float) -> str:
+    def problem(self) -> str:
         """What the test wants."""
-        del last_received_s, gap_s
         return self.doubt
 
     def notices(self) -> list[str]:
