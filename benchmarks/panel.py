@@ -31,7 +31,7 @@ from machine import describe_machine, load_now, load_warning
 from recording import Ages
 
 from bci_m2s.engine.engine import Engine
-from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.lsl.configuration import OWN, inherit, lsl_on_this_machine
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
 
@@ -138,6 +138,10 @@ def measure_peer(python: str, stream: str, seconds: float) -> float:
     command = [str(Path(python).with_name("mne-lsl")), "viewer", "--stream", stream]
     environment = {key: value for key, value in os.environ.items() if key != "QT_QPA_PLATFORM"}
     environment["MNE_LSL_LIB"] = pylsl.lib.lib._name
+    if OWN in environment:
+        settings = Path(tempfile.mkdtemp(prefix="bci_m2s-")) / "lsl_api.cfg"
+        settings.write_text(environment[OWN], encoding="utf-8")
+        environment["LSLAPICFG"] = str(settings)
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
         time.sleep(QUIET_S)
@@ -207,6 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.show:
+        inherit()
         show_panel(options.show, options.result)
         return
     with suppress(KeyboardInterrupt), lsl_on_this_machine():

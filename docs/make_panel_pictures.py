@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from bci_m2s.commands.demo import REST_S, SEED, TRIAL_S
-from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.lsl.configuration import inherit, lsl_on_this_machine
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources.simulated import SimulatedSource
 from bci_m2s.types import Chunk
@@ -54,6 +54,7 @@ class Spoiled(SimulatedSource):
 
 def send(scene: str) -> None:
     """The sender's process: until it is ended."""
+    inherit()
     from bci_m2s.sources.lsl import local_clock
     from bci_m2s.sources.sender import Sender
     from bci_m2s.sources.timeline import Timeline

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.lsl.configuration import inherit, lsl_on_this_machine
 from bci_m2s.sources.simulated import SimulatedSource
 from bci_m2s.types import Chunk
 
@@ -72,6 +72,7 @@ def _within(since_s: np.ndarray, span_s: tuple[float, float]) -> np.ndarray:
 
 def send() -> None:
     """The sending process: until its standard input closes."""
+    inherit()
     import threading
 
     from bci_m2s.simulator import SimulatorSettings

@@ -58,7 +58,10 @@ Headless = Annotated[bool, typer.Option("--headless", help="Terminal only; never
 
 def main() -> None:
     """Entry point: one line and status 2 for errors of ours."""
+    from bci_m2s.lsl.configuration import inherit
+
     try:
+        inherit()
         app()
     except BciM2sError as problem:
         print(f"error: {problem}", file=sys.stderr)

@@ -18,7 +18,7 @@ import numpy as np
 
 from bci_m2s.doctor import Finding
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.lsl.configuration import in_force, places, read_settings
+from bci_m2s.lsl.configuration import OWN, in_force, places, read_settings
 
 LIBRARY = re.compile(r"(lib)?lsl(32|64)?(-debug)?(\.so[.\d]*|(\.[\d.]+)?\.dylib|\.dll)")
 OLDEST_LIBRARY = 116  # 1.16; liblsl counts 100 * major + minor
@@ -64,7 +64,7 @@ def _loaded() -> tuple[int, Path]:
     import pylsl
     import pylsl.lib
 
-    return int(pylsl.library_version()), Path(pylsl.lib.lib._name)
+    return int(pylsl.library_version()), Path(pylsl.lib.lib._name)  # an attribute that ctypes documents
 
 
 def _library_folders(environment: Mapping[str, str]) -> list[Path]:
@@ -118,7 +118,8 @@ def check_configuration(environment: Mapping[str, str] = os.environ) -> list[Fin
         made.append(Finding("LSL log", "warn", f"liblsl appends its log to {log}", remedy))
     scope = settings.get("multicast.ResolveScope", "site")
     session = settings.get("lab.SessionID", "default")
-    said = f"{path or 'no file, liblsl goes by its defaults'}: ResolveScope {scope}, SessionID {session}"
+    from_where = path or (f"${OWN}" if environment.get(OWN) else "no file, liblsl goes by its defaults")
+    said = f"{from_where}: ResolveScope {scope}, SessionID {session}"
     hint = ""
     if session == "default":
         hint = "All of LSL on this network is in the same session; --session-id new gives one of its own."

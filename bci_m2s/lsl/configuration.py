@@ -1,18 +1,18 @@
-"""LSL's configuration: which file is in force, this machine only, and a session of its own.
+"""LSL's configuration: what is in force, this machine only, and a session of its own.
 
-liblsl reads one file, ``lsl_api.cfg``, once, at its first call; pylsl has no other way to set what stands
-in it. So everything here comes before any import of pylsl. Format and search order are those of liblsl
-1.18, ``src/api_config.cpp`` and ``src/util/inireader.cpp``.
+liblsl reads its configuration once, when the first stream is described, found or sent: a file,
+``lsl_api.cfg``, or the text that it was given before. A configuration of ours is such a text, and no file
+whose life would have to end: child processes get it in an environment variable, and each of our entry
+points calls ``inherit`` first. Format and search order of the files are those of liblsl 1.18,
+``src/api_config.cpp`` and ``src/util/inireader.cpp``.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from bci_m2s.text import printable
 
 FILE = "lsl_api.cfg"
 VARIABLE = "LSLAPICFG"
+OWN = "BCI_M2S_LSL_CONFIGURATION"  # the text itself; comes before any file
 NEW = "new"  # asks for a random session id
 LONGEST_ID = 64
 LARGEST_BYTES = 1 << 20
@@ -29,7 +30,9 @@ FORBIDDEN = "[]{}<>'\"&\\`;"
 
 
 def places(environment: Mapping[str, str] = os.environ) -> list[Path]:
-    """Where liblsl looks for its configuration, in its order."""
+    """Where liblsl looks for its configuration, in its order; nowhere when it is given a text."""
+    if environment.get(OWN):
+        return []
     named = environment.get(VARIABLE, "")
     home = Path(environment.get("HOME") or environment.get("USERPROFILE") or Path.home())
     usual = [Path(FILE), home / "lsl_api" / FILE, Path("/etc/lsl_api") / FILE]
@@ -39,31 +42,41 @@ def places(environment: Mapping[str, str] = os.environ) -> list[Path]:
 def in_force(environment: Mapping[str, str] = os.environ) -> tuple[Path | None, dict[str, str]]:
     """The file that liblsl uses and its settings; (None, {}) where it goes by its defaults.
 
-    A file that cannot be read, or that is not well formed, is passed over, as liblsl does.
+    A file that cannot be read, or that is not well formed, is passed over, as liblsl does. (None, settings)
+    where a configuration of ours is in force.
     """
-    for path in places(environment):
-        try:
-            return path, read_settings(path)
-        except ConfigurationError:
-            continue
-    return None, {}
+    path, text = _in_force(environment)
+    return path, _settings(path, text)
 
 
 def read_settings(path: Path) -> dict[str, str]:
     """Settings of a file by "section.Key". Raises ConfigurationError, with the line, as liblsl would."""
+    return _settings(path, _read(path))
+
+
+def with_session_id(text: str, session_id: str) -> str:
+    """A configuration like this one, with this session id."""
+    kept = [line for _, line, key, _ in _lines(None, text) if key != "lab.SessionID"] if text else []
+    return "\n".join([*kept, "[lab]", f"SessionID = {session_id}", ""])
+
+
+def _in_force(environment: Mapping[str, str]) -> tuple[Path | None, str]:
+    for path in places(environment):
+        with suppress(ConfigurationError):
+            text = _read(path)
+            _settings(path, text)
+            return path, text
+    return None, environment.get(OWN, "")
+
+
+def _settings(path: Path | None, text: str) -> dict[str, str]:
     settings: dict[str, str] = {}
-    for number, _, key, value in _lines(path, _read(path)):
+    for number, _, key, value in _lines(path, text):
         if key:
             if key in settings:
                 raise ConfigurationError(f"{path}:{number}: {printable(key)}: stands twice")
             settings[key] = value
     return settings
-
-
-def with_session_id(path: Path | None, session_id: str) -> str:
-    """The text of a configuration like the file's (None: an empty one), with this session id."""
-    kept = [line for _, line, key, _ in _lines(path, _read(path)) if key != "lab.SessionID"] if path else []
-    return "\n".join([*kept, "[lab]", f"SessionID = {session_id}", ""])
 
 
 def _read(path: Path) -> str:
@@ -135,18 +148,12 @@ class LslSession:
 def fresh_session(session_id: str = NEW) -> Iterator[LslSession]:
     """Give LSL in this process and its children a session id, "new" for a random one.
 
-    Everything else stays as the configuration in force has it.
-
-    Raises
-    ------
-    UsageError
-        The id cannot be used.
-    RuntimeError
-        liblsl may have read its configuration already.
+    Everything else stays as the configuration in force has it. No stream may have been described, found or
+    sent before. Raises UsageError: the id cannot be used.
     """
     if session_id == NEW:
         session_id = f"bci-m2s-{secrets.token_hex(8)}"
-    text = with_session_id(in_force()[0], check_session_id(session_id))
+    text = with_session_id(_in_force(os.environ)[1], check_session_id(session_id))
     with _configuration(text):
         yield LslSession(session_id, text)
 
@@ -157,7 +164,8 @@ def lsl_on_this_machine(quiet: bool = False) -> Iterator[None]:
 
     quiet : liblsl does not report every sender that goes
     """
-    if os.environ.get(VARIABLE):
+    if os.environ.get(VARIABLE) or os.environ.get(OWN):
+        inherit()
         yield
         return
     # a sender takes two ports, and of liblsl's usual 32 every look around holds some
@@ -166,19 +174,27 @@ def lsl_on_this_machine(quiet: bool = False) -> Iterator[None]:
         yield
 
 
+def inherit() -> None:
+    """Give liblsl the configuration of the process that started this one, where that is one of ours."""
+    if text := os.environ.get(OWN):
+        _set(text)
+
+
 @contextmanager
 def _configuration(text: str) -> Iterator[None]:
-    if "pylsl" in sys.modules:
-        raise RuntimeError("pylsl was imported before LSL's configuration was made")
-    before = os.environ.get(VARIABLE)
-    with tempfile.TemporaryDirectory(prefix="bci_m2s-") as folder:
-        path = Path(folder) / FILE
-        path.write_text(text, encoding="utf-8")
-        os.environ[VARIABLE] = str(path)
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ[VARIABLE]
-            else:
-                os.environ[VARIABLE] = before
+    before = os.environ.get(OWN, "")
+    _set(text)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(text: str) -> None:
+    import pylsl
+
+    pylsl.set_config_content(text)  # "": a file is read again
+    if text:
+        os.environ[OWN] = text
+    else:
+        os.environ.pop(OWN, None)

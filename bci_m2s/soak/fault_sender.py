@@ -29,6 +29,7 @@ import pylsl
 from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError
+from bci_m2s.lsl.configuration import inherit
 from bci_m2s.soak.lies import FaultSpec, LyingStream
 
 TICK_S = 0.005
@@ -344,6 +345,7 @@ def _say(message: dict[str, Any]) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the child: the spec as JSON, and the number of the open file that takes the counts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
+    inherit()
     stop = threading.Event()
     commands: queue.Queue[dict[str, Any]] = queue.Queue()
     try:

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import IO, Any
 
 from bci_m2s.errors import BciM2sError, StreamError
+from bci_m2s.lsl.configuration import inherit
 from bci_m2s.sources import Source
 from bci_m2s.types import StreamInfo
 
@@ -195,6 +196,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
     signal.signal(signal.SIGTERM, on_signal)
     threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
+    inherit()
     try:
         from bci_m2s.sources.lsl import local_clock
         from bci_m2s.sources.sender import Sender  # here, so that the parent does not load liblsl for this

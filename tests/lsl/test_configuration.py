@@ -10,6 +10,7 @@ import pytest
 
 from bci_m2s.errors import ConfigurationError, OutputError, UsageError
 from bci_m2s.lsl.configuration import (
+    OWN,
     LslSession,
     check_session_id,
     fresh_session,
@@ -19,6 +20,7 @@ from bci_m2s.lsl.configuration import (
     read_settings,
     with_session_id,
 )
+from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
 TEXT = "; x\n[multicast]\nResolveScope = machine\r\n\n[lab]\n  SessionID=old one  \nKnownPeers = {a, b}\n"
 
@@ -73,9 +75,9 @@ class TestFile:
 
     def test_another_session_id_and_nothing_else(self, tmp_path):
         path = written(tmp_path / "a.cfg")
-        again = written(tmp_path / "b.cfg", with_session_id(path, "new one"))
+        again = written(tmp_path / "b.cfg", with_session_id(path.read_text(), "new one"))
         assert read_settings(again) == {**read_settings(path), "lab.SessionID": "new one"}
-        assert with_session_id(None, "x") == "[lab]\nSessionID = x\n"
+        assert with_session_id("", "x") == "[lab]\nSessionID = x\n"
 
 
 class TestSessionId:
@@ -92,43 +94,38 @@ class TestSessionId:
             check_session_id(bad)
         assert "\n" not in str(caught.value)
 
-    def test_an_imported_pylsl_is_too_late(self):
-        import pylsl
-
-        assert pylsl
-        with pytest.raises(RuntimeError, match="before LSL's configuration"), fresh_session():
-            pass
-
     def test_environment_is_set_and_put_back(self, monkeypatch, tmp_path):
-        monkeypatch.delitem(sys.modules, "pylsl", raising=False)
         monkeypatch.setenv("LSLAPICFG", str(written(tmp_path / "a.cfg")))
         seen = set()
         for _ in range(2):
             with fresh_session() as session:
                 path, settings = in_force()
+                assert path is None
                 assert settings["lab.SessionID"] == session.session_id
                 assert settings["multicast.ResolveScope"] == "machine"
+                assert settings["lab.KnownPeers"] == "{a, b}"
                 seen.add(session.session_id)
-            assert os.environ["LSLAPICFG"] == str(tmp_path / "a.cfg")
-            assert not path.exists()
+            assert in_force() == (tmp_path / "a.cfg", read_settings(tmp_path / "a.cfg"))
         assert len(seen) == 2
         with fresh_session("mine") as session, lsl_on_this_machine():
             assert in_force()[1]["lab.SessionID"] == session.session_id == "mine"
+        assert OWN not in os.environ
 
     def test_this_machine_only_unless_told_otherwise(self, monkeypatch, tmp_path):
-        monkeypatch.delitem(sys.modules, "pylsl", raising=False)
         monkeypatch.delenv("LSLAPICFG")
         with lsl_on_this_machine():
             assert in_force()[1]["multicast.ResolveScope"] == "machine"
             with fresh_session("a") as session:
                 assert "ResolveScope = machine" in session.text
-        assert "LSLAPICFG" not in os.environ
-        monkeypatch.setenv("LSLAPICFG", str(tmp_path / "mine.cfg"))
+                assert in_force()[1]["lab.SessionID"] == "a"
+            assert "lab.SessionID" not in in_force()[1]
+        assert OWN not in os.environ
+        monkeypatch.setenv("LSLAPICFG", str(written(tmp_path / "mine.cfg")))
         with lsl_on_this_machine():
-            assert os.environ["LSLAPICFG"] == str(tmp_path / "mine.cfg")
+            assert in_force()[0] == tmp_path / "mine.cfg"
 
     def test_file_for_the_senders(self, tmp_path):
-        session = LslSession("a-b", with_session_id(None, "a-b"))
+        session = LslSession("a-b", with_session_id("", "a-b"))
         path = session.save(tmp_path)
         assert path == tmp_path / "lsl_api.cfg"
         assert read_settings(path) == {"lab.SessionID": "a-b"}
@@ -140,9 +137,9 @@ class TestSessionId:
 
 SENDER = """
 import sys
+import pylsl
 from bci_m2s.lsl.configuration import fresh_session
 with fresh_session(sys.argv[1]):
-    import pylsl
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo("of-" + sys.argv[1], "EEG", 1, 0, "float32", sys.argv[1]))
     print("ready", flush=True)
     sys.stdin.read()
@@ -157,6 +154,35 @@ with fresh_session(sys.argv[1]):
         found, looks = list_streams(1.0, describe=False), looks + 1
     print([info.name for info in found])
 """
+CHILD = """
+import pylsl
+outlet = pylsl.StreamOutlet(pylsl.StreamInfo("child", "x", 1, 0, "float32", "child"))
+print(outlet.get_info().session_id())
+"""
+PARENT = f"""
+import os, subprocess, sys
+from bci_m2s.lsl.configuration import fresh_session
+with fresh_session("handed on"):
+    for head in ("from bci_m2s.lsl.configuration import inherit; inherit()", ""):
+        subprocess.run([sys.executable, "-c", head + {CHILD!r}], check=True)
+"""
+
+
+def test_children_have_the_session_too_and_need_no_file():
+    """Also a child of ours inherits it only by asking for it: the second one is as the tests' file says."""
+    output = subprocess.run(
+        [sys.executable, "-c", PARENT], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.splitlines()[0] == "handed on"
+    assert output.splitlines()[1].startswith("bci-m2s-test-")
+
+
+def test_a_sender_process_sends_in_the_session_of_who_started_it():
+    with fresh_session(f"{os.getpid()}-sender"), SenderProcess(SenderSpec(streams=("markers",))) as sender:
+        (info,) = sender.infos
+        command = [sys.executable, "-m", "bci_m2s", "streams", "--wait", "2"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert info.source_id in listed
 
 
 def test_sessions_do_not_see_each_other():
@@ -179,5 +205,5 @@ def test_sessions_do_not_see_each_other():
             for session_id in ids
         ]
         for session_id, seeker in zip(ids, seekers, strict=True):
-            said, _ = seeker.communicate(timeout=60)
-            assert said == f"{[f'of-{session_id}']}\n"
+            names, _ = seeker.communicate(timeout=60)
+            assert names == f"{[f'of-{session_id}']}\n"

@@ -382,7 +382,9 @@ def read_lsl_settings(path: Path) -> None:
 
     read_settings(path)
     made = path.with_name("made.cfg")
-    made.write_text(with_session_id(path, "fresh"), encoding="utf-8")
+    made.write_text(
+        with_session_id(path.read_bytes().decode("utf-8", "replace"), "fresh"), encoding="utf-8"
+    )
     assert read_settings(made)["lab.SessionID"] == "fresh"
 
 
