@@ -42,6 +42,17 @@ def test_the_picture_of_the_floors_is_current(monkeypatch):
     assert make_architecture.drawn() == now, "run: python docs/make_architecture.py"
 
 
+def test_the_readme_has_every_folder_in_the_order_of_the_floors(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make_architecture
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^  (\w+)/ ", text, re.MULTILINE)
+    floor = {room: number for number, row in enumerate(make_architecture.floors()) for room in row}
+    assert sorted(listed) == sorted(floor)
+    assert [floor[room] for room in listed] == sorted((floor[room] for room in listed), reverse=True)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files(page):
     text = page.read_text(encoding="utf-8")
