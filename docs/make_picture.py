@@ -56,7 +56,7 @@ def main() -> None:
                     console.print(live_view(engine.snapshot(), pipeline.heads, plan.contract.name))
             engine.finish()
             truth = trial_spans([(when_s, text) for when_s, text, _ in engine.markers])
-            print_summary(console, engine.tally, engine.snapshot().health, 0, truth)
+            print_summary(console, engine.statistics, engine.snapshot().health, 0, truth)
     console.save_svg(str(Path(__file__).with_name("demo.svg")), title="bci-m2s demo")
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bci_m2s.commands.run import say_model
 from bci_m2s.engine.health import StreamHealth
-from bci_m2s.engine.statistics import Tally
+from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.offline import run_offline
@@ -144,7 +144,7 @@ def _replay_fast(
     if folder is not None:
         build.write_session(folder, session)
     sinks = build.make_sinks(match.plan, folder, session, outlet=False)
-    tally = Tally(pipeline.heads)
+    statistics = Statistics(pipeline.heads)
     stop = threading.Event()
     total = loops * sum(stream.n_samples for stream in match.streams.values())
     seen: list[tuple[float, str]] = []
@@ -161,7 +161,7 @@ def _replay_fast(
                     for sink in sinks:
                         sink.take(item)
                 else:
-                    _publish(item, sinks, tally)
+                    _publish(item, sinks, statistics)
                 progress.update(task, completed=sum(stage.samples for stage in pipeline.stages.values()))
                 if stop.is_set():
                     console.print("stopped")
@@ -171,8 +171,8 @@ def _replay_fast(
             sink.close()
     spent_s = time.perf_counter() - begun
     health = [_health(modality, pipeline) for modality in pipeline.stages]
-    _print_not_made(console, pipeline, tally)
-    print_summary(console, tally, health, 0, trial_spans(seen))
+    _print_not_made(console, pipeline, statistics)
+    print_summary(console, statistics, health, 0, trial_spans(seen))
     signal_s = max((one.samples / one.rate_hz for one in health), default=0.0)
     console.print(f"{signal_s:.1f} s of signal in {spent_s:.2f} s ({signal_s / spent_s:.0f} × real time)")
     if folder is not None:
@@ -180,25 +180,25 @@ def _replay_fast(
         say_saved(console, folder)
 
 
-def _publish(estimate: Estimate, sinks: Sequence[Any], tally: Tally) -> None:
+def _publish(estimate: Estimate, sinks: Sequence[Any], statistics: Statistics) -> None:
     # nothing is live here: the stamps of arrival and publication are left out, not made up
     stamps = replace(
         estimate.stamps, last_sample_s=float("nan"), published_s=float("nan"), wall_s=time.time()
     )
     estimate = replace(estimate, stamps=stamps)
-    tally.add(estimate)
+    statistics.add(estimate)
     for sink in sinks:
         sink.take(estimate)
 
 
-def _print_not_made(console: Console, pipeline: Any, tally: Tally) -> None:
+def _print_not_made(console: Console, pipeline: Any, statistics: Statistics) -> None:
     """Say in words why a recording gave nothing, when it did."""
-    if pipeline.chooser is not None and tally.made:
+    if pipeline.chooser is not None and statistics.made:
         return  # a modality that nothing came from was not chosen
     for modality, stage in pipeline.stages.items():
-        if any(name == modality for name, _ in tally.made):
+        if any(name == modality for name, _ in statistics.made):
             continue
-        reason = tally.last_reason.get(modality, "it is shorter than one hop")
+        reason = statistics.last_reason.get(modality, "it is shorter than one hop")
         length_s = stage.samples / stage.info.rate_hz
         console.print(f"{modality}: no estimate from {length_s:.1f} s of signal: {reason}", style="yellow")
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bci_m2s.engine.stream_state import Feed
+from bci_m2s.engine.stream_state import StreamState
 from bci_m2s.engine.workers import Workers
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ Say = Callable[[str, str, Mapping[str, object]], None]  # kind, message, fields 
 
 
 class Acquisition:
-    """Reads every feed until the workers stop.
+    """Reads every stream until the workers stop.
 
     Parameters
     ----------
-    feeds : streams, opened
+    streams : streams, opened
     clock : local clock
     workers : whose stop ends the threads
     say : tells of an event
@@ -40,7 +40,7 @@ class Acquisition:
 
     def __init__(
         self,
-        feeds: Sequence[Feed],
+        streams: Sequence[StreamState],
         clock: Callable[[], float],
         workers: Workers,
         say: Say,
@@ -48,7 +48,7 @@ class Acquisition:
         tick: Callable[[], None],
         recorder: Recorder | None = None,
     ) -> None:
-        self._feeds, self._clock, self._workers, self._say = feeds, clock, workers, say
+        self._streams, self._clock, self._workers, self._say = streams, clock, workers, say
         self._wake, self._tick, self._recorder = wake, tick, recorder
         self._readers: list[threading.Thread] = []
 
@@ -56,12 +56,14 @@ class Acquisition:
         """Announce the streams to the recorder and start the threads."""
         recorder = self._recorder
         if recorder is not None:
-            for feed in self._feeds:
-                feed.recorded_as = recorder.add_stream(feed.source.info, feed.source.description_xml)
+            for stream in self._streams:
+                stream.recorded_as = recorder.add_stream(stream.source.info, stream.source.description_xml)
         self._begun_s = self._clock()
         self._workers.start("clock", self._watch)
-        for feed in self._feeds:
-            self._readers.append(self._workers.start(f"reader-{feed.source.info.name}", self._read, feed))
+        for stream in self._streams:
+            self._readers.append(
+                self._workers.start(f"reader-{stream.source.info.name}", self._read, stream)
+            )
 
     def join_readers(self) -> None:
         """After the stop: wait until no sample comes any more."""
@@ -74,11 +76,11 @@ class Acquisition:
 
     def close(self) -> None:
         """Close every source. No thread may run any more: an inlet dies hard under a running pull."""
-        for feed in self._feeds:
-            feed.source.close()
+        for stream in self._streams:
+            stream.source.close()
 
-    def _read(self, feed: Feed) -> None:
-        source, wake, stop = feed.source, self._wake, self._workers.stop
+    def _read(self, stream: StreamState) -> None:
+        source, wake, stop = stream.source, self._wake, self._workers.stop
         while not stop.is_set():
             chunk = source.pull(PULL_S)
             if not len(chunk):
@@ -87,37 +89,39 @@ class Acquisition:
                 continue
             recorder = self._recorder  # whoever stops the recording sets it to None, once
             if recorder is not None:
-                recorder.samples(feed.recorded_as, chunk)
-            feed.write(chunk)
+                recorder.samples(stream.recorded_as, chunk)
+            stream.write(chunk)
             wake.set()
 
     def _watch(self) -> None:
-        asked_s = dict.fromkeys(range(len(self._feeds)), -math.inf)
+        asked_s = dict.fromkeys(range(len(self._streams)), -math.inf)
         while not self._workers.stop.is_set():
-            for number, feed in enumerate(self._feeds):
-                if self._clock() - asked_s[number] >= CLOCK_EVERY_S and self._ask_clock(feed):
+            for number, stream in enumerate(self._streams):
+                if self._clock() - asked_s[number] >= CLOCK_EVERY_S and self._ask_clock(stream):
                     asked_s[number] = self._clock()  # else soon again: liblsl needs a moment at first
-            for feed in self._feeds:
-                self._ask_sender(feed)
+            for stream in self._streams:
+                self._ask_sender(stream)
             self._tick()
             self._workers.stop.wait(WATCH_EVERY_S)
 
-    def _ask_clock(self, feed: Feed) -> bool:
-        offset_s = feed.source.clock_offset_s(PULL_S)
+    def _ask_clock(self, stream: StreamState) -> bool:
+        offset_s = stream.source.clock_offset_s(PULL_S)
         if math.isnan(offset_s):
             return False
-        feed.clock_offset_s = offset_s
+        stream.clock_offset_s = offset_s
         recorder = self._recorder
         if recorder is not None:
-            recorder.clock_offset(feed.recorded_as, self._clock(), offset_s)
+            recorder.clock_offset(stream.recorded_as, self._clock(), offset_s)
         return True
 
-    def _ask_sender(self, feed: Feed) -> None:
-        feed.count(self._begun_s)
-        problem = feed.source.problem()
-        if problem != feed.problem:
-            feed.problem = problem
-            message = f"{feed.name}: {problem or 'the sender is the one that was opened, or its successor'}"
-            self._say("sender", message, {"modality": feed.name, "problem": problem})
-        for notice in feed.source.notices():
-            self._say("sender", f"{feed.name}: {notice}", {"modality": feed.name})
+    def _ask_sender(self, stream: StreamState) -> None:
+        stream.count(self._begun_s)
+        problem = stream.source.problem()
+        if problem != stream.problem:
+            stream.problem = problem
+            message = (
+                f"{stream.name}: {problem or 'the sender is the one that was opened, or its successor'}"
+            )
+            self._say("sender", message, {"modality": stream.name, "problem": problem})
+        for notice in stream.source.notices():
+            self._say("sender", f"{stream.name}: {notice}", {"modality": stream.name})

@@ -8,7 +8,7 @@ other ends the run: the others finish what is queued, files are closed, and ``fa
 failed GPU or model does not end a session that is being recorded: there are no estimates any more, the
 recording goes on.
 
-Loss policies: the recorder is lossless or loud; a ring keeps ``feed.RING_S`` seconds for the inference
+Loss policies: the recorder is lossless or loud; a ring keeps ``stream.RING_S`` seconds for the inference
 thread and counts what it had to drop; inference skips windows when it is more than ``inference.BEHIND_S``
 behind and counts them; the writer's queue is lossless; ``Snapshot`` and evidence are the latest only.
 """
@@ -28,8 +28,8 @@ from bci_m2s.engine.health import Snapshot, StreamHealth, signature, status_repo
 from bci_m2s.engine.history import History
 from bci_m2s.engine.inference import Inference
 from bci_m2s.engine.observer import Observer
-from bci_m2s.engine.statistics import Tally
-from bci_m2s.engine.stream_state import RATE_SPAN_S, Feed
+from bci_m2s.engine.statistics import Statistics
+from bci_m2s.engine.stream_state import RATE_SPAN_S, StreamState
 from bci_m2s.engine.workers import Workers
 from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.pipeline.pipeline import Pipeline
@@ -94,21 +94,21 @@ class Engine:
     ) -> None:
         self._sinks, self._clock, self._recorder = list(sinks), clock, recorder
         self._evidence, self._about, self._session_begun_s = evidence, about, begun_s
-        self._feeds = {name: Feed(source, name) for name, source in sources.items()}
-        marker_feeds = [Feed(source, "markers") for source in markers]
+        self._streams = {name: StreamState(source, name) for name, source in sources.items()}
+        marker_streams = [StreamState(source, "markers") for source in markers]
         self._operator = next((one for one in markers if isinstance(one, OperatorMarkers)), None)
         self._workers = Workers()
         self._out: queue.SimpleQueue[Estimate | Event | StatusReport | _Leave] = queue.SimpleQueue()
         self._work: Inference | Observer
         if pipeline is None:
-            self._work = Observer(self._feeds, self._out.put, clock, self._workers.stop)
+            self._work = Observer(self._streams, self._out.put, clock, self._workers.stop)
         else:
             goes_on = recorder is not None
             pipeline.judged = evidence.offer if evidence is not None else None
             self._work = Inference(
-                pipeline, self._feeds, marker_feeds, self._out.put, clock, self._workers.stop, goes_on
+                pipeline, self._streams, marker_streams, self._out.put, clock, self._workers.stop, goes_on
             )
-        every = [*self._feeds.values(), *marker_feeds]
+        every = [*self._streams.values(), *marker_streams]
         self._acquisition = Acquisition(
             every, clock, self._workers, self.event, self._work.wake, self._report, recorder
         )
@@ -121,7 +121,7 @@ class Engine:
         self._disk_problem = ""
         self._reported: tuple[float, object] = (-math.inf, None)  # when, and what stood then
         self._stuck, self._lost_results = False, list[str]()  # of files that were let go of before the end
-        self.tally = Tally(self._work.heads)
+        self.statistics = Statistics(self._work.heads)
         hop_s = pipeline.hop_s if pipeline is not None else 1.0
         self.history = history or History(self._work.heads, hop_s)
 
@@ -260,7 +260,7 @@ class Engine:
     @property
     def has_run_dry(self) -> bool:
         """Whether no source will ever give a sample again."""
-        return all(feed.source.finished for feed in self._feeds.values())
+        return all(stream.source.finished for stream in self._streams.values())
 
     @property
     def inference_problem(self) -> str:
@@ -280,7 +280,7 @@ class Engine:
         recorder = self._recorder  # may be let go of meanwhile, here and below
         return Snapshot(
             dict(self._latest),
-            [self._health(feed, now_s) for feed in self._feeds.values()],
+            [self._health(stream, now_s) for stream in self._streams.values()],
             now_s - (self._begun_s if self._session_begun_s is None else self._session_begun_s),
             self._work.chosen,
             recorder.state() if recorder is not None else None,
@@ -288,20 +288,20 @@ class Engine:
             self.history.newest_markers(TOLD_MARKERS),
         )
 
-    def _health(self, feed: Feed, now_s: float) -> StreamHealth:
-        info = feed.source.info
+    def _health(self, stream: StreamState, now_s: float) -> StreamHealth:
+        info = stream.source.info
         return StreamHealth(
-            feed.name,
+            stream.name,
             info.name,
             info.rate_hz,
-            feed.measured_hz(self._begun_s) if now_s - feed.last_received_s < RATE_SPAN_S else math.nan,
-            feed.ring.total,
-            self._work.lost_samples(feed.name),
-            now_s - feed.last_received_s,
-            feed.problem,
-            self._work.bad_channels(feed.name),
-            feed.clock_offset_s,
-            *self._work.baseline(feed.name),
+            stream.measured_hz(self._begun_s) if now_s - stream.last_received_s < RATE_SPAN_S else math.nan,
+            stream.ring.total,
+            self._work.lost_samples(stream.name),
+            now_s - stream.last_received_s,
+            stream.problem,
+            self._work.bad_channels(stream.name),
+            stream.clock_offset_s,
+            *self._work.baseline(stream.name),
         )
 
     def _report(self) -> None:
@@ -365,7 +365,7 @@ class Engine:
         for sink in self._sinks:
             sink.take(item)
         if isinstance(item, Estimate):
-            self.tally.add(item)
+            self.statistics.add(item)
             place = item.modality if self._work.chosen is None else ""
             self._latest[place, item.head] = item
             self.history.add(item, place)

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from bci_m2s.engine.calls import Orders
-from bci_m2s.engine.stream_state import Feed
+from bci_m2s.engine.calls import Calls
+from bci_m2s.engine.stream_state import StreamState
 from bci_m2s.errors import BciM2sError, DeviceError, ModelError
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.sources.operator import ORIGIN, OperatorMarkers
@@ -27,7 +27,7 @@ class Inference:
     Parameters
     ----------
     pipeline : chunks to estimates; this thread alone uses it
-    feeds : one for each modality of the pipeline
+    streams : one for each modality of the pipeline
     markers : of the marker streams
     put : takes estimates and events
     clock : local clock
@@ -46,27 +46,27 @@ class Inference:
     def __init__(
         self,
         pipeline: Pipeline,
-        feeds: Mapping[str, Feed],
-        markers: Sequence[Feed],
+        streams: Mapping[str, StreamState],
+        markers: Sequence[StreamState],
         put: Callable[[Estimate | Event], None],
         clock: Callable[[], float],
         stop: threading.Event,
         goes_on: bool,
     ) -> None:
-        self._pipeline, self._feeds, self._marker_feeds = pipeline, feeds, markers
+        self._pipeline, self._streams, self._marker_streams = pipeline, streams, markers
         self._put, self._clock, self._stop, self.goes_on = put, clock, stop, goes_on
         self._begun_s = clock()
         self._hop_n = {
-            modality: max(1, round(pipeline.hop_s * feed.source.info.rate_hz))
-            for modality, feed in feeds.items()
+            modality: max(1, round(pipeline.hop_s * stream.source.info.rate_hz))
+            for modality, stream in streams.items()
         }
-        self._stale_told_s = dict.fromkeys(feeds, -math.inf)
+        self._stale_told_s = dict.fromkeys(streams, -math.inf)
         self.wake, self.readers_done = threading.Event(), threading.Event()
         self.heads = pipeline.heads
         self.problem = ""
         self.failure: BciM2sError | None = None
         self.markers_seen: deque[tuple[float, str, str]] = deque(maxlen=MOST_MARKERS)
-        self._orders = Orders(self.wake)
+        self._calls = Calls(self.wake)
 
     @property
     def chosen(self) -> str | None:
@@ -92,18 +92,18 @@ class Inference:
 
     def start_baseline(self) -> str:
         """Begin a new baseline before the next samples are judged; any thread. Raises CommandError."""
-        return self._orders.ask(self._pipeline.start_baseline)
+        return self._calls.request(self._pipeline.start_baseline)
 
     def end_baseline(self) -> str:
         """End the baseline before the next samples are judged; any thread. Raises CommandError."""
-        return self._orders.ask(self._pipeline.end_baseline)
+        return self._calls.request(self._pipeline.end_baseline)
 
     def run(self) -> None:
         """The thread's work."""
         self._begun_s = self._clock()
         self._say("started", "engine started")
-        for modality, feed in self._feeds.items():
-            info = feed.source.info
+        for modality, stream in self._streams.items():
+            info = stream.source.info
             fields = {"modality": modality, "uid": info.uid, "host": info.host}
             self._say("connected", f"{modality}: {info.describe()}", fields)
         self._forward_events()
@@ -112,15 +112,15 @@ class Inference:
                 self.wake.wait(0.1)
                 self.wake.clear()
                 self._carry_out()
-                for modality, feed in self._feeds.items():
-                    self._advance(modality, feed)
-                    self._tell_stale(modality, feed)
+                for modality, stream in self._streams.items():
+                    self._advance(modality, stream)
+                    self._tell_stale(modality, stream)
                 if self._all_finished():
                     self._stop.set()
         except (DeviceError, ModelError) as problem:
             self._go_on_without(problem)
         self._carry_out()  # markers that came at the end
-        self._orders.end("the session has ended, or a recording is about to begin: then try again")
+        self._calls.end("the session has ended, or a recording is about to begin: then try again")
         self._say("stopped", "engine stopped")
 
     def _go_on_without(self, problem: BciM2sError) -> None:
@@ -129,30 +129,30 @@ class Inference:
         self._say("inference_failed", self.problem)
         if not self.goes_on:
             self._stop.set()
-        self._orders.end(f"there are no estimates any more: {self.problem}")
+        self._calls.end(f"there are no estimates any more: {self.problem}")
         while not self._stop.wait(1.0):
-            for modality in self._feeds:
+            for modality in self._streams:
                 self._put_none(modality, Status.FAILED, self.problem)
             self._take_markers()
             self._forward_events()
-            if all(feed.source.finished for feed in self._feeds.values()):
+            if all(stream.source.finished for stream in self._streams.values()):
                 self._stop.set()
 
     def _nothing_left(self) -> bool:
-        return all(feed.cursor.available == 0 for feed in self._feeds.values())
+        return all(stream.cursor.available == 0 for stream in self._streams.values())
 
     def _all_finished(self) -> bool:
-        return self._nothing_left() and all(feed.source.finished for feed in self._feeds.values())
+        return self._nothing_left() and all(stream.source.finished for stream in self._streams.values())
 
-    def _advance(self, modality: str, feed: Feed) -> None:
-        chunk = self._read(modality, feed)
+    def _advance(self, modality: str, stream: StreamState) -> None:
+        chunk = self._read(modality, stream)
         if not len(chunk):
             return
         stage = self._pipeline.stages[modality]
-        self._pipeline.clock_offset_s[modality] = feed.clock_offset_s
-        stage.refuse(feed.problem)
-        if feed.cursor.lost > feed.overrun:
-            missed, feed.overrun = feed.cursor.lost - feed.overrun, feed.cursor.lost
+        self._pipeline.clock_offset_s[modality] = stream.clock_offset_s
+        stage.refuse(stream.problem)
+        if stream.cursor.lost > stream.overrun:
+            missed, stream.overrun = stream.cursor.lost - stream.overrun, stream.cursor.lost
             self._say("overrun", f"{modality}: inference was too slow for {missed} samples")
             stage.skip(missed)
         behind = self._clock() - chunk.received_s[0] > BEHIND_S
@@ -160,15 +160,15 @@ class Inference:
             self._put(estimate)
         self._forward_events()
 
-    def _read(self, modality: str, feed: Feed) -> Chunk:
+    def _read(self, modality: str, stream: StreamState) -> Chunk:
         """What is new. After a moment's delay little by little, so that no stream gets ahead of the others:
         where one is chosen of them, the others would seem to have stopped.
         """
         hop_n = self._hop_n[modality]
-        if hop_n < feed.cursor.available < BEHIND_S * feed.source.info.rate_hz:
+        if hop_n < stream.cursor.available < BEHIND_S * stream.source.info.rate_hz:
             self.wake.set()
-            return feed.cursor.read(hop_n)
-        return feed.cursor.read()
+            return stream.cursor.read(hop_n)
+        return stream.cursor.read()
 
     def _forward_events(self) -> None:
         for event in self._pipeline.events():
@@ -178,23 +178,23 @@ class Inference:
         for estimate in self._pipeline.no_estimates(modality, status, reason):
             self._put(estimate)
 
-    def _tell_stale(self, modality: str, feed: Feed) -> None:
+    def _tell_stale(self, modality: str, stream: StreamState) -> None:
         """Once a second, say that a stream is silent: estimates of its own, never an old answer.
 
         Samples whose stamps are no numbers make no window either; they are silence that is recorded.
         """
         now_s = self._clock()
-        silent_s = feed.silent_s(now_s, self._begun_s)
+        silent_s = stream.silent_s(now_s, self._begun_s)
         stage = self._pipeline.stages[modality]
         unplaced_s = (stage.samples - stage.placed) / stage.info.rate_hz - stage.hop_s
         age = f"signal {silent_s:.1f} s old"
         if unplaced_s > silent_s:
             silent_s, age = unplaced_s, f"stamps unusable for {unplaced_s:.1f} s"
-        if silent_s < STALE_AFTER_S or now_s - self._stale_told_s[modality] < 1.0 or feed.source.finished:
+        if silent_s < STALE_AFTER_S or now_s - self._stale_told_s[modality] < 1.0 or stream.source.finished:
             return
         first = self._stale_told_s[modality] < now_s - silent_s
         self._stale_told_s[modality] = now_s
-        reason = age + (f"; {feed.problem}" if feed.problem else "")
+        reason = age + (f"; {stream.problem}" if stream.problem else "")
         self._put_none(modality, Status.STALE, reason)
         if first:
             self._say("stale", f"{modality}: {reason}", {"modality": modality})
@@ -203,17 +203,19 @@ class Inference:
     def _carry_out(self) -> None:
         """What takes effect between samples: markers and the operator's commands."""
         self._take_markers()
-        self._orders.carry_out(lambda words: self._say("command_refused", words))
+        self._calls.carry_out(lambda words: self._say("command_refused", words))
         self._forward_events()
 
     def _take_markers(self) -> None:
-        for feed in self._marker_feeds:
-            chunk = feed.cursor.read()
-            if feed.cursor.lost > feed.overrun:
-                missed, feed.overrun = feed.cursor.lost - feed.overrun, feed.cursor.lost
+        for stream in self._marker_streams:
+            chunk = stream.cursor.read()
+            if stream.cursor.lost > stream.overrun:
+                missed, stream.overrun = stream.cursor.lost - stream.overrun, stream.cursor.lost
                 self._say("overrun", f"markers: inference was too slow for {missed} of them")
-            offset_s = 0.0 if math.isnan(feed.clock_offset_s) else feed.clock_offset_s  # unknown at first
-            origin = ORIGIN if isinstance(feed.source, OperatorMarkers) else feed.source.info.name
+            offset_s = (
+                0.0 if math.isnan(stream.clock_offset_s) else stream.clock_offset_s
+            )  # unknown at first
+            origin = ORIGIN if isinstance(stream.source, OperatorMarkers) else stream.source.info.name
             for stamp, row in zip(chunk.times, chunk.samples, strict=True):
                 local_s = float(stamp) + offset_s
                 text = str(row[0])

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bci_m2s.engine.stream_state import Feed, silent_after_s
+from bci_m2s.engine.stream_state import StreamState, silent_after_s
 from bci_m2s.errors import CommandError
 from bci_m2s.signal.windows import BlockCutter, describe_gaps, describe_repairs
 from bci_m2s.types import Estimate, Event
@@ -34,22 +34,22 @@ class Observer:
 
     def __init__(
         self,
-        feeds: Mapping[str, Feed],
+        streams: Mapping[str, StreamState],
         put: Callable[[Estimate | Event], None],
         clock: Callable[[], float],
         stop: threading.Event,
     ) -> None:
-        self._feeds, self._put, self._clock, self._stop = feeds, put, clock, stop
+        self._streams, self._put, self._clock, self._stop = streams, put, clock, stop
         self.heads: dict[str, tuple[str, ...]] = {}
         self.markers_seen: deque[tuple[float, str, str]] = deque()
         self.wake, self.readers_done = threading.Event(), threading.Event()
         # only stamps matter, but a cutter wants to cut: a second, or one sample of a slow stream
         self._cutters = {
             name: BlockCutter(1, info.rate_hz, max(1.0, 1 / info.rate_hz), GAP_S)
-            for name, info in ((name, feed.source.info) for name, feed in feeds.items())
+            for name, info in ((name, stream.source.info) for name, stream in streams.items())
             if info.rate_hz >= SLOWEST_HZ
         }
-        self._lost = dict.fromkeys(feeds, 0)
+        self._lost = dict.fromkeys(streams, 0)
         self._silent: set[str] = set()
 
     def lost_samples(self, name: str) -> int:
@@ -78,25 +78,25 @@ class Observer:
         """The thread's work."""
         self._say("started", "recording started")
         self._begun_s = self._clock()
-        for name, feed in self._feeds.items():
-            info = feed.source.info
+        for name, stream in self._streams.items():
+            info = stream.source.info
             fields = {"modality": name, "uid": info.uid, "host": info.host}
             self._say("connected", f"{name}: {info.describe()}", fields)
         while not (self.readers_done.is_set() and self._nothing_left()):
             self.wake.wait(0.1)
             self.wake.clear()
-            for name, feed in self._feeds.items():
-                self._advance(name, feed)
-                self._tell_silence(name, feed)
-            if self._nothing_left() and all(feed.source.finished for feed in self._feeds.values()):
+            for name, stream in self._streams.items():
+                self._advance(name, stream)
+                self._tell_silence(name, stream)
+            if self._nothing_left() and all(stream.source.finished for stream in self._streams.values()):
                 self._stop.set()
         self._say("stopped", "recording stopped")
 
     def _nothing_left(self) -> bool:
-        return all(feed.cursor.available == 0 for feed in self._feeds.values())
+        return all(stream.cursor.available == 0 for stream in self._streams.values())
 
-    def _advance(self, name: str, feed: Feed) -> None:
-        chunk, cutter = feed.cursor.read(), self._cutters.get(name)
+    def _advance(self, name: str, stream: StreamState) -> None:
+        chunk, cutter = stream.cursor.read(), self._cutters.get(name)
         if cutter is None or not len(chunk):
             return
         for _ in cutter.push(replace(chunk, samples=np.zeros((len(chunk), 1)))):  # they may be text
@@ -111,12 +111,12 @@ class Observer:
             self._say("stamps_repaired", f"{name}: {message}", {"modality": name, **fields})
             cutter.repairs.clear()
 
-    def _tell_silence(self, name: str, feed: Feed) -> None:
+    def _tell_silence(self, name: str, stream: StreamState) -> None:
         """Once a silence: markers are silent by nature, and a slow stream between its samples."""
-        silent_s = feed.silent_s(self._clock(), self._begun_s)
-        if silent_s < silent_after_s(feed.source.info.rate_hz, STALE_AFTER_S):
+        silent_s = stream.silent_s(self._clock(), self._begun_s)
+        if silent_s < silent_after_s(stream.source.info.rate_hz, STALE_AFTER_S):
             self._silent.discard(name)
-        elif name in self._cutters and name not in self._silent and not feed.source.finished:
+        elif name in self._cutters and name not in self._silent and not stream.source.finished:
             self._silent.add(name)
             self._say("stale", f"{name}: signal {silent_s:.1f} s old", {"modality": name})
 

@@ -14,7 +14,7 @@ KEPT = 20_000  # more than an hour of four estimates a second
 STAGES = ("transport", "features", "inference", "publish", "age")
 
 
-class Tally:
+class Statistics:
     """What a session's summary is made of: the last ``KEPT`` durations, 24 bytes of each answer.
 
     heads : class names of each head

@@ -15,7 +15,7 @@ RING_S = 30.0
 RATE_SPAN_S = 5.0
 
 
-class Feed:
+class StreamState:
     """One stream on its way from the reader to inference. Each field has one writer.
 
     Parameters

@@ -203,7 +203,7 @@ def summarise(
 ) -> None:
     """The end of a take in figures, and where everything is."""
     snapshot = engine.snapshot()
-    print_summary(console, engine.tally, snapshot.health, engine.skipped, truth)
+    print_summary(console, engine.statistics, snapshot.health, engine.skipped, truth)
     if (recording := snapshot.recording) is not None:
         console.print(recording_line(recording))
     if folder is not None:

@@ -5,29 +5,29 @@ import time
 
 import pytest
 
-from bci_m2s.engine.calls import Orders
+from bci_m2s.engine.calls import Calls
 from bci_m2s.errors import CommandError
 
 LIMIT_S = 10.0
 
 
 class Owner(threading.Thread):
-    """A thread that carries out orders whenever it is woken."""
+    """A thread that carries out calls whenever it is woken."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.wake, self.over, self.refused, self.failure = threading.Event(), False, [], None
-        self.orders = Orders(self.wake)
+        self.calls = Calls(self.wake)
 
     def run(self):
         try:
             while not self.over:
                 self.wake.wait(0.05)
                 self.wake.clear()
-                self.orders.carry_out(self.refused.append)
+                self.calls.carry_out(self.refused.append)
         except ZeroDivisionError as problem:
             self.failure = problem
-        self.orders.end("it is over")
+        self.calls.end("it is over")
 
 
 @pytest.fixture
@@ -40,14 +40,16 @@ def owner():
 
 
 def test_it_is_done_by_the_owner_and_answered(owner):
-    assert owner.orders.ask(lambda: threading.current_thread().name) == owner.name
+    assert owner.calls.request(lambda: threading.current_thread().name) == owner.name
 
 
 def test_orders_of_many_are_each_done_once(owner):
     done = []
     threads = [
         threading.Thread(
-            target=lambda n=n: [owner.orders.ask(lambda i=i: done.append((n, i)) or "") for i in range(20)]
+            target=lambda n=n: [
+                owner.calls.request(lambda i=i: done.append((n, i)) or "") for i in range(20)
+            ]
         )
         for n in range(5)
     ]
@@ -64,50 +66,50 @@ def test_a_refusal_reaches_the_asker_and_is_told(owner):
         raise CommandError("not enough")
 
     with pytest.raises(CommandError, match="not enough"):
-        owner.orders.ask(refuse)
+        owner.calls.request(refuse)
     assert owner.refused == ["not enough"]
-    assert owner.orders.ask(lambda: "goes on") == "goes on"
+    assert owner.calls.request(lambda: "goes on") == "goes on"
 
 
 def test_a_failure_reaches_both(owner):
     with pytest.raises(CommandError, match="ZeroDivisionError"):
-        owner.orders.ask(lambda: 1 / 0)
+        owner.calls.request(lambda: 1 / 0)
     owner.join(LIMIT_S)
     assert isinstance(owner.failure, ZeroDivisionError)
     assert owner.refused == []
 
 
 def test_what_comes_too_late_is_never_done():
-    done, orders = [], Orders(threading.Event())
+    done, calls = [], Calls(threading.Event())
     with pytest.raises(CommandError, match=r"did not come to it within 0\.05 s; not done"):
-        orders.ask(lambda: done.append(1) or "", timeout_s=0.05)
-    orders.carry_out(done.append)
+        calls.request(lambda: done.append(1) or "", timeout_s=0.05)
+    calls.carry_out(done.append)
     assert done == []
 
 
 def test_what_has_begun_and_hangs_is_told_as_that(owner):
     go = threading.Event()
     with pytest.raises(CommandError, match=r"begun, but not done after 0\.1 s"):
-        owner.orders.ask(lambda: str(go.wait(LIMIT_S)), timeout_s=0.05)
+        owner.calls.request(lambda: str(go.wait(LIMIT_S)), timeout_s=0.05)
     go.set()
 
 
 def test_after_the_end_all_is_refused_at_once():
-    orders = Orders(threading.Event())
+    calls = Calls(threading.Event())
     refused = []
 
     def ask():
         try:
-            orders.ask(lambda: "done", LIMIT_S)
+            calls.request(lambda: "done", LIMIT_S)
         except CommandError as problem:
             refused.append(str(problem))
 
     waiting = threading.Thread(target=ask)
     waiting.start()
     limit = time.monotonic() + LIMIT_S
-    while orders._waiting.empty() and time.monotonic() < limit:
+    while calls._waiting.empty() and time.monotonic() < limit:
         time.sleep(0.001)
-    orders.end("it is over")
+    calls.end("it is over")
     waiting.join(LIMIT_S)
     begun = time.monotonic()
     ask()

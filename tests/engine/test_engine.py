@@ -61,12 +61,12 @@ def test_stamps_grow_stage_by_stage_and_the_tally_counts_all():
     engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
     run(engine, until=lambda: False)
     made = [one for one in sink.estimates if one.status is Status.OK]
-    assert engine.tally.made["eeg", "emotion"] == len(made) > 0
+    assert engine.statistics.made["eeg", "emotion"] == len(made) > 0
     for one in made:
         stamps = one.stamps
         assert stamps.received_s <= stamps.features_s <= stamps.inferred_s <= stamps.published_s
-    assert sum(engine.tally.refused.values()) == 40 - len(made)
-    assert engine.tally.percentiles_ms("inference")[0] > 0
+    assert sum(engine.statistics.refused.values()) == 40 - len(made)
+    assert engine.statistics.percentiles_ms("inference")[0] > 0
     assert (sink.opened, sink.closed, source.closed) == (1, 1, True)
     kinds = [event.kind for event in sink.events]
     assert kinds[0] == "started"
@@ -245,9 +245,9 @@ def test_samples_that_inference_was_too_slow_for_are_told_and_break_the_segment(
 
     awake = Inference._advance
 
-    def asleep(self, modality, feed):
-        if feed.source.finished or feed.ring.total > feed.ring.capacity + 1000:
-            awake(self, modality, feed)
+    def asleep(self, modality, stream):
+        if stream.source.finished or stream.ring.total > stream.ring.capacity + 1000:
+            awake(self, modality, stream)
 
     monkeypatch.setattr(Inference, "_advance", asleep)
     sink = Collector()

@@ -7,7 +7,7 @@ import pytest
 from support.small_sessions import ScriptedSource
 
 from bci_m2s.engine.observer import Observer
-from bci_m2s.engine.stream_state import Feed
+from bci_m2s.engine.stream_state import StreamState
 from bci_m2s.types import Chunk, StreamInfo
 
 NAN = float("nan")
@@ -15,10 +15,10 @@ NAN = float("nan")
 
 def observed(info, times, samples):
     """What an observer tells of samples that came at once."""
-    feed, told = Feed(ScriptedSource(info), "one"), []
-    observer = Observer({"one": feed}, told.append, lambda: 0.1, threading.Event())
-    feed.write(Chunk.of(times, samples, 0.1))
-    observer._advance("one", feed)
+    stream, told = StreamState(ScriptedSource(info), "one"), []
+    observer = Observer({"one": stream}, told.append, lambda: 0.1, threading.Event())
+    stream.write(Chunk.of(times, samples, 0.1))
+    observer._advance("one", stream)
     return observer, told
 
 
@@ -56,15 +56,15 @@ def test_breaks_that_come_at_once_are_one_event():
 @pytest.mark.parametrize(("rate_hz", "told_of"), [(0.5, 0), (100.0, 2)])
 def test_a_slow_stream_is_not_silent_between_its_samples(rate_hz, told_of):
     info, samples = number_stream(rate_hz), np.zeros((1, 2))
-    feed, told, now_s = Feed(ScriptedSource(info), "one"), [], [0.0]
-    observer = Observer({"one": feed}, told.append, lambda: now_s[0], threading.Event())
+    stream, told, now_s = StreamState(ScriptedSource(info), "one"), [], [0.0]
+    observer = Observer({"one": stream}, told.append, lambda: now_s[0], threading.Event())
     observer._begun_s = 0.0
     for at_s in (0.0, 2.0, 4.0):
-        feed.write(Chunk.of([at_s], samples, at_s))
+        stream.write(Chunk.of([at_s], samples, at_s))
         for later_s in (0.0, 1.0, 1.9):
             now_s[0] = at_s + later_s
             if at_s < 4.0:
-                observer._tell_silence("one", feed)
+                observer._tell_silence("one", stream)
     assert [event.kind for event in told] == ["stale"] * told_of
 
 

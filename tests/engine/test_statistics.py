@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bci_m2s.engine.engine import Snapshot, StreamHealth
-from bci_m2s.engine.statistics import Tally
+from bci_m2s.engine.statistics import Statistics
 from bci_m2s.recording.recorder import RecorderState
 from bci_m2s.session.terminal.view import live_view, plain_line, print_summary, recording_line
 from bci_m2s.types import Estimate, Stamps, Status
@@ -42,22 +42,24 @@ HEALTH = StreamHealth("eeg", "cap", 1000.0, 999.6, 5000, 3, 0.004)
 
 
 def test_counts_percentiles_and_agreement():
-    tally = Tally(HEADS)
+    statistics = Statistics(HEADS)
     for number in range(100):
-        tally.add(made(10.0 + number, number % 3, age_s=(number + 1) / 1000))
-    tally.add(refused(Status.GAP, "gap of 1 s"))
-    assert tally.made["eeg", "emotion"] == 100
-    assert tally.refused["eeg", Status.GAP] == 1
-    assert tally.last_reason["eeg"] == "gap of 1 s"
-    np.testing.assert_allclose(tally.percentiles_ms("age"), np.percentile(np.arange(1, 101), [50, 95, 99]))
-    assert tally.percentiles_ms("publish")[0] == pytest.approx(0, abs=1e-6)
+        statistics.add(made(10.0 + number, number % 3, age_s=(number + 1) / 1000))
+    statistics.add(refused(Status.GAP, "gap of 1 s"))
+    assert statistics.made["eeg", "emotion"] == 100
+    assert statistics.refused["eeg", Status.GAP] == 1
+    assert statistics.last_reason["eeg"] == "gap of 1 s"
+    np.testing.assert_allclose(
+        statistics.percentiles_ms("age"), np.percentile(np.arange(1, 101), [50, 95, 99])
+    )
+    assert statistics.percentiles_ms("publish")[0] == pytest.approx(0, abs=1e-6)
     # windows (local time) end at 110 .. 209; a trial from 120 to 140 holds those that end at 125 .. 140
-    assert tally.agreement([(120.0, 140.0, "negative")], "eeg", "emotion") == (6, 16)
-    assert tally.agreement([(120.0, 140.0, "negative")], "eye", "emotion") == (0, 0)
+    assert statistics.agreement([(120.0, 140.0, "negative")], "eeg", "emotion") == (6, 16)
+    assert statistics.agreement([(120.0, 140.0, "negative")], "eye", "emotion") == (0, 0)
 
 
 def test_nothing_counted_is_nothing_shown():
-    assert all(math.isnan(value) for value in Tally(HEADS).percentiles_ms("age"))
+    assert all(math.isnan(value) for value in Statistics(HEADS).percentiles_ms("age"))
 
 
 def shown(thing):
@@ -117,11 +119,11 @@ def test_a_disk_that_fills_up_is_told_before_it_is_full():
 
 def test_the_summary():
     console = Console(file=io.StringIO(), width=200)
-    tally = Tally(HEADS)
-    tally.add(made(10, 2))
-    tally.add(refused(Status.SETTLING, "x"))
-    tally.add(refused(Status.BAD_SIGNAL, "2 of 4 channels bad"))
-    print_summary(console, tally, [HEALTH], 4, [(100.0, 200.0, "positive")])
+    statistics = Statistics(HEADS)
+    statistics.add(made(10, 2))
+    statistics.add(refused(Status.SETTLING, "x"))
+    statistics.add(refused(Status.BAD_SIGNAL, "2 of 4 channels bad"))
+    print_summary(console, statistics, [HEALTH], 4, [(100.0, 200.0, "positive")])
     text = console.file.getvalue()
     assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
     assert "no estimate 1 times: settling" in text
@@ -133,14 +135,18 @@ def test_the_summary():
 
 
 def test_unknown_answers_are_made_but_neither_a_class_nor_judged():
-    tally = Tally(HEADS)
-    tally.add(made(10, 2))
-    tally.add(replace(made(11, 2), unknown=True))
-    assert tally.made["eeg", "emotion"] == 2
-    assert tally.labels["eeg", "emotion", "positive"] == tally.labels["eeg", "emotion", "unknown"] == 1
-    assert tally.agreement([(100.0, 200.0, "positive")], "eeg", "emotion") == (1, 1)
+    statistics = Statistics(HEADS)
+    statistics.add(made(10, 2))
+    statistics.add(replace(made(11, 2), unknown=True))
+    assert statistics.made["eeg", "emotion"] == 2
+    assert (
+        statistics.labels["eeg", "emotion", "positive"]
+        == statistics.labels["eeg", "emotion", "unknown"]
+        == 1
+    )
+    assert statistics.agreement([(100.0, 200.0, "positive")], "eeg", "emotion") == (1, 1)
     console = Console(file=io.StringIO(), width=200)
-    print_summary(console, tally, [HEALTH], 0)
+    print_summary(console, statistics, [HEALTH], 0)
     assert "eeg: 2 estimates (negative 0, neutral 0, positive 1, unknown 1)" in console.file.getvalue()
     snapshot = Snapshot({("eeg", "emotion"): replace(made(10, 2), unknown=True)}, [HEALTH], 12.0)
     assert "eeg: unknown 0.80" in plain_line(snapshot, HEADS)
@@ -150,15 +156,15 @@ def test_unknown_answers_are_made_but_neither_a_class_nor_judged():
 
 
 def test_several_heads_are_told_apart_and_a_refused_window_counts_once():
-    tally = Tally(TWO_HEADS)
+    statistics = Statistics(TWO_HEADS)
     arousal = replace(made(10, 0), head="arousal", probabilities=np.array([0.2, 0.8]))
     for one in (made(10, 2), arousal):
-        tally.add(one)
+        statistics.add(one)
     for head in TWO_HEADS:
-        tally.add(replace(refused(Status.GAP, "gap"), head=head))
-    assert tally.refused["eeg", Status.GAP] == 1
+        statistics.add(replace(refused(Status.GAP, "gap"), head=head))
+    assert statistics.refused["eeg", Status.GAP] == 1
     console = Console(file=io.StringIO(), width=200)
-    print_summary(console, tally, [HEALTH], 0, [(100.0, 200.0, "positive")])
+    print_summary(console, statistics, [HEALTH], 0, [(100.0, 200.0, "positive")])
     text = console.file.getvalue()
     assert "eeg emotion: 1 estimates (negative 0, neutral 0, positive 1)" in text
     assert "eeg arousal: 1 estimates (low 0, high 1)" in text

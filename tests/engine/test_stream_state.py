@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.small_sessions import EEG_INFO, ScriptedSource
 
-from bci_m2s.engine.stream_state import Feed
+from bci_m2s.engine.stream_state import StreamState
 from bci_m2s.types import Chunk
 
 
@@ -20,8 +20,8 @@ class Busy(deque):
 
 
 def test_the_rate_can_be_asked_for_while_another_thread_counts():
-    feed = Feed(ScriptedSource(EEG_INFO), "eeg")
-    feed.write(Chunk.of(np.arange(512) / 256, np.zeros((512, 5)), 2.0))
-    feed.count(begun_s=0.0)
-    feed._counts = Busy(feed._counts)
-    assert feed.measured_hz(0.0) == pytest.approx(256.0)
+    stream = StreamState(ScriptedSource(EEG_INFO), "eeg")
+    stream.write(Chunk.of(np.arange(512) / 256, np.zeros((512, 5)), 2.0))
+    stream.count(begun_s=0.0)
+    stream._counts = Busy(stream._counts)
+    assert stream.measured_hz(0.0) == pytest.approx(256.0)

@@ -127,8 +127,10 @@ def test_the_engine_counts_every_head_and_a_window_once():
     engine.finish()
     assert engine.failure is None
     made = sum(one.status is Status.OK for one in sink.estimates)
-    assert engine.tally.made["eeg", "emotion"] == engine.tally.made["eeg", "arousal"] == made / 2 > 0
-    assert sum(engine.tally.refused.values()) == 40 - made / 2
+    assert (
+        engine.statistics.made["eeg", "emotion"] == engine.statistics.made["eeg", "arousal"] == made / 2 > 0
+    )
+    assert sum(engine.statistics.refused.values()) == 40 - made / 2
 
 
 def test_windows_skipped_are_counted_as_windows():

@@ -85,7 +85,7 @@ def test_history_holds_what_was_answered():
     with running() as (engine, sink):
         told = Commands(engine).handle({"do": "history"})
         line = told["lines"]["eeg"]["emotion"]
-        assert line["classes"] == list(engine.tally.heads["emotion"])
+        assert line["classes"] == list(engine.statistics.heads["emotion"])
         first = [one for one in sink.estimates if one.stamps.published_s < line["t"][0] + 0.99]
         p = np.array([one.probabilities for one in first])
         assert line["share"][0] == pytest.approx(np.isfinite(p[:, 0]).mean(), abs=0.1)

@@ -125,7 +125,7 @@ def quiet_session(tmp_path, source=None, **options):
 
 def made(session):
     """Answers with probabilities in the current take."""
-    return sum(session.now.engine.tally.made.values())
+    return sum(session.now.engine.statistics.made.values())
 
 
 def wait_for_more(session, count, running):
@@ -213,7 +213,7 @@ def test_a_session_without_a_folder_records_when_it_is_asked_to(tmp_path, monkey
 def test_two_folders_of_one_second_and_one_in_use(tmp_path, monkeypatch, seen):
     monkeypatch.chdir(tmp_path)
     with quiet_session(tmp_path) as running:
-        until(lambda: seen and seen[0].now.engine.tally.refused, running)
+        until(lambda: seen and seen[0].now.engine.statistics.refused, running)
         (session,) = seen
         monkeypatch.setattr(take_folders, "datetime", _Frozen)
         taken = tmp_path / "sessions" / "2026-03-04T050607-small"
@@ -384,7 +384,7 @@ def test_a_baseline_under_way_is_not_forgotten_when_a_recording_begins(tmp_path,
     source = Endless()
     asked = {"baseline": {"start": "marker"}, "markers": {"type": "Markers"}}
     with quiet_session(tmp_path, source, pipeline=asked) as running:
-        until(lambda: seen and seen[0].now.engine.tally.refused, running)
+        until(lambda: seen and seen[0].now.engine.statistics.refused, running)
         (session,) = seen
         assert session.now.pipeline.stages["eeg"].baseline[0] == "waiting"
         source.hold.set()
@@ -424,7 +424,7 @@ def test_without_outlets_there_is_nothing_to_draw_and_no_panel(tmp_path, monkeyp
     monkeypatch.setattr("bci_m2s.session.companions.start_panel", pytest.fail)
     monkeypatch.setattr("bci_m2s.session.companions.has_display", lambda: True)
     with quiet_session(tmp_path, panel=True) as running:
-        until(lambda: seen and seen[0].now.engine.tally.refused, running)
+        until(lambda: seen and seen[0].now.engine.statistics.refused, running)
     assert running.failure is None
     assert "no panel: small.yaml: outlet.enabled is false" in running.said
 

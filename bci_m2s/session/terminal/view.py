@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bci_m2s.colours import class_colour
 from bci_m2s.engine.health import Snapshot, StreamHealth
-from bci_m2s.engine.statistics import STAGES, Tally
+from bci_m2s.engine.statistics import STAGES, Statistics
 from bci_m2s.recording.disk import WARN_BELOW_S
 from bci_m2s.types import UNKNOWN, Estimate, Status
 
@@ -184,39 +184,45 @@ def _ms(seconds: float) -> str:
 
 def print_summary(
     console: Console,
-    tally: Tally,
+    statistics: Statistics,
     health: Sequence[StreamHealth],
     skipped: int,
     truth: Sequence[tuple[float, float, str]] = (),
 ) -> None:
     """The end of a session in figures. `truth`: spans (start, end, class) where the class is known."""
-    modalities = list(dict.fromkeys([one.modality for one in health] + [name for name, _ in tally.made]))
+    modalities = list(
+        dict.fromkeys([one.modality for one in health] + [name for name, _ in statistics.made])
+    )
     console.print("\nSummary", style="bold")
     for modality in modalities:
-        for head in tally.heads:
-            _print_answers(console, tally, modality, head, truth)
-        for (name, status), count in tally.refused.items():
+        for head in statistics.heads:
+            _print_answers(console, statistics, modality, head, truth)
+        for (name, status), count in statistics.refused.items():
             if name == modality:
-                words = "" if status in EXPECTED else f" (at last: {tally.reasons[modality, status]})"
+                words = "" if status in EXPECTED else f" (at last: {statistics.reasons[modality, status]})"
                 console.print(f"  no estimate {count} times: {status.name.lower()}{words}")
     for one in health:
         console.print(f"samples from {one.name!r}: {one.samples} received, {one.lost} lost")
     if skipped:
         console.print(f"windows skipped because inference fell behind: {skipped}")
-    _print_durations(console, tally)
+    _print_durations(console, statistics)
 
 
 def _print_answers(
-    console: Console, tally: Tally, modality: str, head: str, truth: Sequence[tuple[float, float, str]]
+    console: Console,
+    statistics: Statistics,
+    modality: str,
+    head: str,
+    truth: Sequence[tuple[float, float, str]],
 ) -> None:
-    classes, unknown = tally.heads[head], tally.labels[modality, head, UNKNOWN]
-    shares = [f"{name} {tally.labels[modality, head, name]}" for name in classes]
+    classes, unknown = statistics.heads[head], statistics.labels[modality, head, UNKNOWN]
+    shares = [f"{name} {statistics.labels[modality, head, name]}" for name in classes]
     shares += [f"{UNKNOWN} {unknown}"] if unknown else []
-    subject = _subject(modality, head, tally.heads)
-    console.print(f"{subject}: {tally.made[modality, head]} estimates ({', '.join(shares)})")
+    subject = _subject(modality, head, statistics.heads)
+    console.print(f"{subject}: {statistics.made[modality, head]} estimates ({', '.join(shares)})")
     if not any(label in classes for _, _, label in truth):  # the truth answers another question
         return
-    right, judged = tally.agreement(truth, modality, head)
+    right, judged = statistics.agreement(truth, modality, head)
     share = f"{right / judged:.2f}" if judged else "–"
     console.print(
         f"  agreement with the simulator's state: {share} "
@@ -224,8 +230,8 @@ def _print_answers(
     )
 
 
-def _print_durations(console: Console, tally: Tally) -> None:
-    rows = [(stage, tally.percentiles_ms(stage)) for stage in STAGES]
+def _print_durations(console: Console, statistics: Statistics) -> None:
+    rows = [(stage, statistics.percentiles_ms(stage)) for stage in STAGES]
     rows = [(stage, points) for stage, points in rows if not math.isnan(points[0])]
     if not rows:
         return

@@ -43,7 +43,7 @@ def test_simulated_streams_run_in_the_live_engine(tmp_path):
     engine = Engine(pipeline, connected.sources, [], time.monotonic, connected.markers)
     engine.start()
     limit = time.monotonic() + 40
-    while not (engine.tally.made["eeg", "emotion"] and engine.markers) and not engine.wait(0.05):
+    while not (engine.statistics.made["eeg", "emotion"] and engine.markers) and not engine.wait(0.05):
         assert time.monotonic() < limit
     engine.finish()
     assert engine.failure is None
