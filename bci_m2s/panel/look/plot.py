@@ -51,7 +51,7 @@ class Plot(pg.PlotWidget):
         self._on_hover = on_hover
         if on_hover is not None:
             self.scene().sigMouseMoved.connect(self.hover)
-        self.set_theme(theme)
+        Plot.set_theme(self, theme)  # a view's own items are not there yet
 
     def set_theme(self, theme: Theme) -> None:
         """Give background and axes other colours; items are the view's."""

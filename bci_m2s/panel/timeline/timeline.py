@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 
-from PyQt6.QtCore import QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from bci_m2s.colours import class_colour
 from bci_m2s.panel.client.answers import legible, limited
@@ -106,8 +106,6 @@ class TimelineView(QFrame):
             self._fill_combo()
         if line in self._lines:
             self._lines[line].add(t_s, probabilities, limited(reason))
-            if line == self.combo.currentText():
-                self.canvas.spoil(t_s)
 
     def _seen(self, t_s: float) -> None:
         """From here on this panel was there. The first seconds of a session hold no estimate anyway."""
@@ -205,46 +203,34 @@ class TimelineView(QFrame):
         self.legend.set_classes(bins.classes if bins else ())
 
 
-class Legend(QWidget):
+class Legend(QLabel):
     """Names of classes, each with a patch of its colour."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
         self._classes: tuple[str, ...] = ()
-        self.setFixedHeight(math.ceil(QFontMetricsF(font()).height()) + 4)
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.setFont(font(SMALL))
+        self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def set_theme(self, theme: Theme) -> None:
         """Draw in other colours."""
         self._theme = theme
-        self.update()
+        self.set_classes(self._classes)
 
     def set_classes(self, classes: Sequence[str]) -> None:
-        """Name the classes, in the order of their colours."""
+        """Name the classes, in the order of their colours; many get less room each."""
         self._classes = tuple(classes)
         self.setAccessibleName("classes: " + ", ".join(self._classes))
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Paint patches and names from the right; names are cut where there is no room for them."""
-        del event
-        if not self._classes:
-            return
-        painter = QPainter(self)
-        painter.setFont(font(SMALL))
-        metrics = QFontMetricsF(font(SMALL))
-        most = self.width() / len(self._classes)
-        rooms = [min(metrics.horizontalAdvance(name) + 28, most) for name in self._classes]
-        left, middle = self.width() - sum(rooms), self.height() / 2
-        for place, (name, room) in enumerate(zip(self._classes, rooms, strict=True)):
-            colour = class_colour(place)
-            painter.setPen(QPen(QColor(legible(colour, self._theme.surface, least=2.0)), 1))
-            painter.setBrush(QColor(colour))
-            painter.drawRect(QRectF(round(left) + 0.5, round(middle - 5) + 0.5, 10, 10))
-            painter.setPen(QColor(self._theme.text))
-            text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, room - 18)
-            words = QRectF(left + 15, 0, room - 15, self.height())
-            painter.drawText(
-                words, (Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter).value, text
+        longest = max(90 // max(len(classes), 1), 4)
+        colours = [
+            legible(class_colour(place), self._theme.surface, least=2.0) for place in range(len(classes))
+        ]
+        self.setText(
+            "&nbsp;&nbsp; ".join(
+                f'<span style="color: {colour}">■</span>&nbsp;{html.escape(limited(name, longest))}'
+                for colour, name in zip(colours, classes, strict=True)
             )
-            left += room
+        )

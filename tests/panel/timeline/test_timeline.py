@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, Qt
-from PyQt6.QtGui import QMouseEvent
 from support.pictures import colours_of, pixels, value_of
 
 from bci_m2s.colours import class_colour
@@ -194,14 +193,23 @@ def feed(view, until_s, begin_s=0.0, shares=SHARES, line="emotion", reason=""):
         view.add(line, BEGIN_S + t_s, shares, reason)
 
 
-def x_of(view, t_s, extent=60.0):
-    plot = view.canvas._plot()
-    return plot.left() + t_s / extent * plot.width()
+def x_of(view, t_s):
+    return view.canvas.place_px(t_s, 0.5).x()
+
+
+def column_of(view, t_s):
+    """Pixels from the probability 1 down to 0 at a moment."""
+    top, bottom = (round(view.canvas.place_px(t_s, share).y()) for share in (1.0, 0.0))
+    return pixels(view.canvas)[top + 1 : bottom, int(x_of(view, t_s))]
+
+
+def texts_of(items):
+    return [item.toPlainText() for item in items if item.isVisible()]
 
 
 def test_an_empty_timeline_says_what_will_be_there(view):
     view.tick(BEGIN_S)
-    assert view.canvas.describe(100.0) == ()
+    assert view.canvas.describe(5.0) == ()
     assert class_colour(0).upper() not in colours_of(view)
 
 
@@ -210,13 +218,12 @@ def test_probabilities_are_stacked_in_their_colours_and_proportions(view):
     view.set_session(BEGIN_S)
     feed(view, 40.0)
     view.tick(BEGIN_S + 40.0)
-    plot = view.canvas._plot()
-    column = pixels(view.canvas)[plot.top() : plot.bottom(), int(x_of(view, 20.0))]
+    column = column_of(view, 20.0)
     shares = [np.mean(column == value_of(class_colour(place))) for place in range(3)]
     assert shares == pytest.approx(SHARES, abs=0.05)
     assert column[-2] == value_of(class_colour(0))  # the first class is at the bottom
-    future = pixels(view.canvas)[plot.top() : plot.bottom(), int(x_of(view, 50.0))]
-    assert not {value_of(class_colour(place)) for place in range(3)} & set(future.tolist())
+    future = set(column_of(view, 50.0).tolist())
+    assert not {value_of(class_colour(place)) for place in range(3)} & future
 
 
 def test_what_is_painted_piece_by_piece_is_what_is_painted_at_once(view):
@@ -229,7 +236,7 @@ def test_what_is_painted_piece_by_piece_is_what_is_painted_at_once(view):
         view.tick(BEGIN_S + t_s)
     view.tick(BEGIN_S + 150.5)
     grown = pixels(view.canvas)
-    view.canvas._forget()
+    view.canvas._paint()
     assert np.array_equal(grown, pixels(view.canvas))
 
 
@@ -246,21 +253,47 @@ def test_what_comes_late_is_painted_in_its_place(view):
     assert there[int(x_of(view, 11.0)) : int(x_of(view, 19.0))].all()
 
 
-def test_only_new_columns_are_computed(view, monkeypatch):
+def test_it_is_drawn_twice_a_second_at_most_and_no_more_than_is_in_view(view, monkeypatch):
     view.set_heads({"emotion": CLASSES})
     view.set_session(BEGIN_S)
     feed(view, 50.0)
     view.tick(BEGIN_S + 50.0)
-    asked = []
+    columns_of = []
     bins = view._lines["emotion"]
     columns = bins.columns
-    monkeypatch.setattr(bins, "columns", lambda *args: asked.append(len(args[0])) or columns(*args))
+    monkeypatch.setattr(bins, "columns", lambda *args: columns_of.append(len(args[0])) or columns(*args))
     feed(view, 51.0, begin_s=50.0)
     view.tick(BEGIN_S + 50.2)
-    assert asked == []  # twice a second at most
+    assert columns_of == []
     view.tick(BEGIN_S + 51.0)
-    assert len(asked) == 1
-    assert asked[0] < view.canvas.width() / 10
+    assert len(columns_of) == 1
+    assert columns_of[0] <= view.canvas.width() * view.devicePixelRatioF()
+
+
+def test_the_user_can_look_at_a_part_and_go_back_to_the_whole(view, qtbot):
+    view.set_heads({"emotion": CLASSES})
+    view.set_session(BEGIN_S)
+    feed(view, 50.0)
+    view.tick(BEGIN_S + 50.0)
+    view.canvas.getViewBox().setXRange(20.0, 30.0, padding=0)
+    assert x_of(view, 20.0) < 0.1 * view.width()
+    assert x_of(view, 30.0) > 0.9 * view.width()
+    feed(view, 70.0, begin_s=50.0)
+    view.tick(BEGIN_S + 70.0)  # the whole is longer now, what is looked at stays
+    assert view.canvas.getViewBox().viewRange()[0] == pytest.approx([20.0, 30.0])
+    qtbot.mouseDClick(view.canvas.viewport(), Qt.MouseButton.LeftButton)
+    assert view.canvas.getViewBox().viewRange()[0] == pytest.approx([0.0, 90.0])
+    feed(view, 95.0, begin_s=70.0)
+    view.tick(BEGIN_S + 95.0)  # the whole stays the whole
+    assert view.canvas.getViewBox().viewRange()[0] == pytest.approx([0.0, 120.0])
+
+
+def test_a_probability_is_never_above_one_or_below_zero_however_the_user_drags(view):
+    view.tick(BEGIN_S)
+    view.canvas.getViewBox().setRange(xRange=(-500.0, 500.0), yRange=(-5.0, 5.0))
+    (begin_s, end_s), (low, high) = view.canvas.getViewBox().viewRange()
+    assert (begin_s, end_s, low) == pytest.approx((0.0, 60.0, 0.0))
+    assert high < 2.0
 
 
 @pytest.mark.parametrize(
@@ -273,33 +306,28 @@ def test_the_mouse_tells_time_probabilities_reasons_and_markers(view, reason, sa
     feed(view, 30.0, begin_s=20.0, shares=None, reason=reason)
     view.add_marker(BEGIN_S + 10.0, "clip <b>1</b>")
     view.tick(BEGIN_S + 40.0)
-    assert view.canvas.describe(x_of(view, 10.05)) == (
+    assert view.canvas.describe(10.05) == (
         "0:10",
         "negative 0.20",
         "neutral 0.30",
         "positive 0.50",
         "marker clip <b>1</b>",
     )
-    assert view.canvas.describe(x_of(view, 25.05)) == ("0:25", said)
-    assert view.canvas.describe(x_of(view, 35.05)) == ("0:35", "nothing came")
-    assert view.canvas.describe(x_of(view, 50.05)) == ("0:50",)
-    assert view.canvas.describe(-5.0) == ()
+    assert view.canvas.describe(25.05) == ("0:25", said)
+    assert view.canvas.describe(35.05) == ("0:35", "nothing came")
+    assert view.canvas.describe(50.05) == ("0:50",)
+    assert view.canvas.describe(-0.3) == ()
 
 
 def test_the_tooltip_is_plain_text(view, monkeypatch):
     shown = []
-    monkeypatch.setattr(
-        "bci_m2s.panel.timeline.timeline_canvas.QToolTip.showText", lambda *args: shown.append(args[1])
-    )
+    monkeypatch.setattr("bci_m2s.panel.look.plot.QToolTip.showText", lambda *args: shown.append(args[1]))
     view.set_heads({"emotion": CLASSES})
     view.set_session(BEGIN_S)
     feed(view, 20.0)
     view.add_marker(BEGIN_S + 10.0, "<img src=x>")
     view.tick(BEGIN_S + 20.0)
-    place = QPointF(x_of(view, 10.0), 60.0)
-    none = Qt.MouseButton.NoButton
-    modifiers = Qt.KeyboardModifier.NoModifier
-    view.canvas.mouseMoveEvent(QMouseEvent(QMouseEvent.Type.MouseMove, place, place, none, none, modifiers))
+    view.canvas.scene().sigMouseMoved.emit(view.canvas.getViewBox().mapViewToScene(QPointF(10.0, 0.5)))
     assert "&lt;img src=x&gt;" in shown[0]
     assert "0.50" in shown[0]
 
@@ -309,8 +337,8 @@ def test_what_the_panel_did_not_see_is_said(view):
     view.set_session(BEGIN_S)
     feed(view, 50.0, begin_s=30.0)
     view.tick(BEGIN_S + 50.0)
-    assert view.canvas.describe(x_of(view, 10.05)) == ("0:10", "not seen by this panel")
-    assert [words for _, words in view.canvas._words] == ["not seen by this panel"]
+    assert view.canvas.describe(10.05) == ("0:10", "not seen by this panel")
+    assert texts_of(view.canvas._words) == ["not seen by this panel"]
 
 
 def engine_history(heads, until_s=30):
@@ -333,14 +361,14 @@ def test_a_history_fills_the_past_of_a_panel_that_starts_late(view):
     for _ in range(2):
         view.load_history(engine_history({"emotion": CLASSES}))
     view.tick(BEGIN_S + 50.0)
-    assert view.canvas.describe(x_of(view, 5.05))[1:] == (
+    assert view.canvas.describe(5.05)[1:] == (
         "negative 0.33",
         "neutral 0.33",
         "positive 0.33",
         "marker clip 1",
     )
-    assert view.canvas.describe(x_of(view, 15.05)) == ("0:15", "no estimate")
-    assert view.canvas.describe(x_of(view, 40.05))[1] == "negative 0.20"
+    assert view.canvas.describe(15.05) == ("0:15", "no estimate")
+    assert view.canvas.describe(40.05)[1] == "negative 0.20"
 
 
 def test_a_history_of_several_lines_finds_its_places(view):
@@ -351,7 +379,7 @@ def test_a_history_of_several_lines_finds_its_places(view):
     view.tick(BEGIN_S + 30.0)
     for line, names in heads.items():
         view.combo.setCurrentText(line)
-        assert view.canvas.describe(x_of(view, 5.05))[1].startswith(names[0]), line
+        assert view.canvas.describe(5.05)[1].startswith(names[0]), line
     assert view.combo.count() == 2
 
 
@@ -386,8 +414,8 @@ def test_a_malformed_history_does_no_harm(view, history):
     view.load_history(history)
     feed(view, 50.0, begin_s=30.0)
     view.tick(BEGIN_S + 50.0)
-    assert view.canvas.describe(x_of(view, 10.05))[1] == "not seen by this panel"
-    assert view.canvas.describe(x_of(view, 40.05))[1] == "negative 0.20"
+    assert view.canvas.describe(10.05)[1] == "not seen by this panel"
+    assert view.canvas.describe(40.05)[1] == "negative 0.20"
 
 
 def test_the_combo_chooses_among_lines(view):
@@ -400,9 +428,9 @@ def test_the_combo_chooses_among_lines(view):
     feed(view, 20.0, line="arousal", shares=np.array([0.1, 0.9]))
     feed(view, 20.0, line="nonsense", shares=np.array([0.1, 0.9]))
     view.tick(BEGIN_S + 20.0)
-    assert view.canvas.describe(x_of(view, 10.05)) == ("0:10", "low 0.40", "high 0.60")
+    assert view.canvas.describe(10.05) == ("0:10", "low 0.40", "high 0.60")
     view.combo.setCurrentText("arousal")
-    assert view.canvas.describe(x_of(view, 10.05)) == ("0:10", "calm 0.10", "wild 0.90")
+    assert view.canvas.describe(10.05) == ("0:10", "calm 0.10", "wild 0.90")
     assert view.legend.accessibleName() == "classes: calm, wild"
     assert view.combo.findText("nonsense") < 0
 
@@ -410,7 +438,7 @@ def test_the_combo_chooses_among_lines(view):
 def test_without_names_a_line_names_its_classes_itself(view):
     feed(view, 20.0, line="emotion")
     view.tick(BEGIN_S + 20.0)
-    assert view.canvas.describe(x_of(view, 10.05))[1] == "class 1 0.20"
+    assert view.canvas.describe(10.05)[1] == "class 1 0.20"
 
 
 def test_another_session_begins_empty_and_the_same_told_again_does_not(view):
@@ -420,10 +448,10 @@ def test_another_session_begins_empty_and_the_same_told_again_does_not(view):
     view.add_marker(BEGIN_S + 5.0, "clip 1")
     view.set_session(BEGIN_S + 0.3)
     view.tick(BEGIN_S + 20.0)
-    assert len(view.canvas.describe(x_of(view, 5.05))) == 5
+    assert len(view.canvas.describe(5.05)) == 5
     view.set_session(BEGIN_S + 30.0)
     view.tick(BEGIN_S + 40.0)
-    assert not [line for line in view.canvas.describe(x_of(view, 5.05)) if "clip" in line or "0.20" in line]
+    assert not [line for line in view.canvas.describe(5.05) if "clip" in line or "0.20" in line]
 
 
 def test_stamps_of_the_far_future_are_ignored(view):
@@ -452,11 +480,13 @@ def test_texts_of_markers_do_not_overlap(view):
     for number in range(40):
         view.add_marker(BEGIN_S + 1.5 * number, f"clip {number} with a long name")
     view.tick(BEGIN_S + 60.0)
-    rooms = [room for room, _ in view.canvas._texts]
+    view.grab()
+    shown = [item for item in view.canvas._texts if item.isVisible()]
+    rooms = [item.mapRectToScene(item.boundingRect()).adjusted(1, 1, -1, -1) for item in shown]
     assert len(rooms) >= 10
     assert not [1 for one in rooms for other in rooms if one is not other and one.intersects(other)]
     assert all(room.right() <= view.canvas.width() for room in rooms)
-    assert view.canvas._texts[0][1].startswith("clip 39")  # the newest comes first
+    assert shown[0].toPlainText().startswith("clip 39")  # the newest comes first
 
 
 def test_another_theme_has_other_colours(view):
