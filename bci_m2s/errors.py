@@ -9,6 +9,7 @@
     ├── RecordingError      a recorded file cannot be read
     ├── OutputError         results cannot be written
     ├── DeviceError         the GPU failed; what does not need it can go on
+    ├── ExtensionError      another package's entry cannot be used: names package, entry point, group
     ├── CommandError        a command to a running session: refused, or nobody answers
     └── TrainingError       training cannot go on: a leak, a loss that ran away, too little data
 
@@ -62,6 +63,10 @@ class OutputError(BciM2sError):
 
 class DeviceError(BciM2sError):
     """The GPU failed; the process cannot use it any more, but what does not need it can go on."""
+
+
+class ExtensionError(BciM2sError):
+    """What an installed package adds cannot be used; names the package, its entry point and the group."""
 
 
 class CommandError(BciM2sError):

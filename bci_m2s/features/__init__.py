@@ -1,10 +1,15 @@
-"""Raw samples to step features. Adding a feature: one file here and one line in ``EXTRACTORS``."""
+"""Raw samples to step features.
+
+Adding a feature: one file here and one line in ``EXTRACTORS``, or one file in your own package and an
+entry point in the group ``bci_m2s.features``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from bci_m2s.registry import Registry
 from bci_m2s.types import BoolArray, FloatArray, Step
 
 
@@ -47,10 +52,15 @@ class NamesCauses(Protocol):
 # What a contract may name as `feature`, and the class ("module:class", loaded on use). Each is built
 # as Class(params: dict, labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float) and
 # raises ContractError for parameters that do not fit the stream.
-EXTRACTORS = {
-    "de": "bci_m2s.features.de:DifferentialEntropy",
-    "distributed": "bci_m2s.features.distributed:Distributed",
-    "ecg": "bci_m2s.features.ecg:Electrocardiogram",
-    "eye": "bci_m2s.features.eye:EyeMovements",
-    "physiology": "bci_m2s.features.physiology:PeripheralPhysiology",
-}
+EXTRACTORS = Registry(
+    "feature",
+    "bci_m2s.features",
+    {
+        "de": "bci_m2s.features.de:DifferentialEntropy",
+        "distributed": "bci_m2s.features.distributed:Distributed",
+        "ecg": "bci_m2s.features.ecg:Electrocardiogram",
+        "eye": "bci_m2s.features.eye:EyeMovements",
+        "physiology": "bci_m2s.features.physiology:PeripheralPhysiology",
+    },
+    needs=("reset", "push"),
+)

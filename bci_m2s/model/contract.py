@@ -25,6 +25,7 @@ from pydantic import (
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.networks import complete_params
+from bci_m2s.registry import Registry
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import LOSS_LIMIT
 from bci_m2s.signal.smoothing import SMOOTHERS
@@ -269,7 +270,8 @@ class Contract(_Part):
 
 def _known(field: str, name: str, valid: Mapping[str, Any] | Sequence[str]) -> None:
     if name not in valid:
-        raise ContractError("contract", field, quoted(name), f"a known name{nearest(name, valid)}")
+        hint = valid.unknown(name) if isinstance(valid, Registry) else nearest(name, valid)
+        raise ContractError("contract", field, quoted(name), f"a known name{hint}")
 
 
 def _refuse_twins(field: str, names: Sequence[str]) -> None:

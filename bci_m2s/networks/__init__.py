@@ -1,17 +1,18 @@
 """Torch modules that turn step features into class scores.
 
-Adding a network: one file here and one line in ``NETWORKS``. Torch is loaded when one is built, so a
-model's contract can be read and checked without it.
+Adding a network: one file here and one line in ``NETWORKS``, or one file in your own package and an entry
+point in the group ``bci_m2s.networks`` that leads to a ``NetworkKind``. Torch is loaded when one is built,
+so a model's contract can be read and checked without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bci_m2s.errors import ContractError, nearest
-from bci_m2s.registry import load_class
+from bci_m2s.registry import Registry, load_class
 
 if TYPE_CHECKING:
     import torch
@@ -57,9 +58,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class NetworkKind:
-    """Where a network is built ("module:function", loaded on use) and what may be set."""
+    """How a network is built, and what may be set.
 
-    build: str
+    build : a function, or where it is ("module:function", loaded on use). It is called with every setting
+        as a keyword and with n_features, n_channels and classes (head: number of classes)
+    """
+
+    build: str | Callable[..., torch.nn.Module]
     settings: Mapping[str, Setting]
 
 
@@ -74,18 +79,22 @@ _SIZES = {
     "hidden": Setting(128, 1, 4096, "hidden width of a classifier"),
 }
 
-# What a contract may name as `network`. Each function is called with every setting as a keyword and
-# with n_features, n_channels and classes (head: number of classes).
-NETWORKS: dict[str, NetworkKind] = {
-    "m2s-electrode": NetworkKind(
-        "bci_m2s.networks.m2s:electrode_network",
-        {**_SIZES, "head_width": Setting(64, 1, 256, "width of an attention head")},
-    ),
-    "m2s-sequence": NetworkKind(
-        "bci_m2s.networks.m2s:sequence_network",
-        {**_SIZES, "causal": Setting(False, meaning="a step attends to itself and earlier ones only")},
-    ),
-}
+# What a contract may name as `network`: a NetworkKind each.
+NETWORKS = Registry(
+    "network",
+    "bci_m2s.networks",
+    {
+        "m2s-electrode": NetworkKind(
+            "bci_m2s.networks.m2s:electrode_network",
+            {**_SIZES, "head_width": Setting(64, 1, 256, "width of an attention head")},
+        ),
+        "m2s-sequence": NetworkKind(
+            "bci_m2s.networks.m2s:sequence_network",
+            {**_SIZES, "causal": Setting(False, meaning="a step attends to itself and earlier ones only")},
+        ),
+    },
+    needs=("build", "settings"),
+)
 
 
 def complete_params(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,8 +106,8 @@ def complete_params(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         For an unknown network, an unknown setting, or a value of the wrong type or range.
     """
     if name not in NETWORKS:
-        raise ContractError("network", "name", repr(name), f"a known network{nearest(name, NETWORKS)}")
-    settings = NETWORKS[name].settings
+        raise ContractError("network", "name", repr(name), f"a known network{NETWORKS.unknown(name)}")
+    settings: Mapping[str, Setting] = NETWORKS[name].settings
     for key, value in params.items():
         if key not in settings:
             known = f"a setting of this network{nearest(key, settings)}"
@@ -127,7 +136,9 @@ def build_network(
         As ``complete_params``, and for sizes that do not fit each other.
     """
     settings = complete_params(name, params)
-    build = load_class({name: NETWORKS[name].build}, name)
+    build = NETWORKS[name].build
+    if isinstance(build, str):
+        build = load_class({name: build}, name)
     network: torch.nn.Module = build(
         n_features=n_features, n_channels=n_channels, classes=heads, **settings
     )

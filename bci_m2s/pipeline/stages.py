@@ -18,7 +18,6 @@ import numpy as np
 
 from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.model_file import ModalityContract, WindowContract, channel_order, layout_order
-from bci_m2s.registry import load_class
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard, RateVerdict
 from bci_m2s.signal.smoothing import PhasedSmoother
@@ -50,7 +49,7 @@ class StepStage:
         self, spec: ModalityContract, shape: WindowShape, info: StreamInfo, gap_s: float = 0.1
     ) -> None:
         self._order = channel_order(spec, info)
-        extractor = load_class(EXTRACTORS, spec.feature.name)
+        extractor = EXTRACTORS[spec.feature.name]
         self.extractor = extractor(
             dict(spec.feature.params), tuple(spec.channels), info.rate_hz, shape.step_s, shape.hop_s
         )

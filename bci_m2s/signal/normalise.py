@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from bci_m2s.registry import Registry
 from bci_m2s.types import FloatArray
 
 SMALLEST_STD = 1e-6
@@ -259,9 +259,11 @@ def pooled(
     return mean, np.maximum(np.sqrt(variance), SMALLEST_STD)
 
 
-# What a contract may name as `normaliser`.
-NORMALISERS: dict[str, Callable[..., Any]] = {
-    "baseline": Baseline,
-    "rolling": Rolling,
-    "training": NoBaseline,
-}
+# What a contract may name as `normaliser`. Each is built as Class(prior_std: (F,), step_s: float,
+# hop_s: float, **params), where params are positive numbers with a default in the signature.
+NORMALISERS = Registry(
+    "normaliser",
+    "bci_m2s.normalisers",
+    {"baseline": Baseline, "rolling": Rolling, "training": NoBaseline},
+    needs=("observe", "restart", "finish", "seconds_left", "apply", "statistics", "adopt", "no_baseline"),
+)

@@ -24,7 +24,6 @@ from bci_m2s.features import EXTRACTORS
 from bci_m2s.files.append_file import AppendFile
 from bci_m2s.model.model_file import Contract, load_model_file, save_model
 from bci_m2s.model.predictor import Predictor
-from bci_m2s.registry import load_class
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, Environment, connect
 from bci_m2s.session.setup.shipped import find_model
@@ -273,7 +272,7 @@ class Rig:
 
 def _settle_s(plan: build.Plan) -> float:
     spec = plan.contract.modalities[SPARE]
-    extractor = load_class(EXTRACTORS, spec.feature.name)
+    extractor = EXTRACTORS[spec.feature.name]
     made = extractor(dict(spec.feature.params), spec.channels, RATE_HZ, STEP_S, HOP_S)
     return float(made.settle_s)
 

@@ -9,7 +9,6 @@ from support.small_sessions import EYE_LABELS, EYE_PARAMS, eeg, eye
 
 from bci_m2s.errors import ContractError
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.registry import load_class
 
 RATES_HZ = {"de": 256.0, "eye": 120.0, "ecg": 250.0, "physiology": 128.0}
 LABELS = {"de": ("a", "b", "c", "d", "e"), "eye": EYE_LABELS, "ecg": ("ECG",), "physiology": BODY_LABELS}
@@ -21,9 +20,7 @@ LIVE = [name for name in EXTRACTORS if name not in NOT_LIVE]
 
 
 def make(name, step_s=1.0, **params):
-    return load_class(EXTRACTORS, name)(
-        {**PARAMS[name], **params}, LABELS[name], RATES_HZ[name], step_s, HOP_S
-    )
+    return EXTRACTORS[name]({**PARAMS[name], **params}, LABELS[name], RATES_HZ[name], step_s, HOP_S)
 
 
 def push(extractor, samples, rate_hz):

@@ -11,7 +11,6 @@ from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, e
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.model.model_file import channel_order
 from bci_m2s.pipeline.stages import StepStage
-from bci_m2s.registry import load_class
 from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard
 from bci_m2s.signal.windows import BlockCutter, WindowShape
 from bci_m2s.types import Chunk, Status
@@ -212,7 +211,7 @@ def test_a_contract_without_checks_gives_the_features_of_the_extractor_alone_bit
     samples[2500:3500, 2] = samples[2500:3500, 2].clip(-2, 2)
     spec = contract(smoothing={"name": "none"}).modalities["eeg"]
     order = channel_order(spec, EEG_INFO)
-    extractor = load_class(EXTRACTORS, "de")(dict(spec.feature.params), spec.channels, RATE_HZ, 1.0, 0.25)
+    extractor = EXTRACTORS["de"](dict(spec.feature.params), spec.channels, RATE_HZ, 1.0, 0.25)
     expected = []
     for start in range(0, len(samples), HOP_N):
         block = np.ascontiguousarray(samples[start : start + HOP_N, order], dtype=np.float64)

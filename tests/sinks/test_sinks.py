@@ -12,7 +12,6 @@ import pylsl
 import pytest
 
 from bci_m2s.errors import OutputError
-from bci_m2s.registry import load_class
 from bci_m2s.sinks import SINKS
 from bci_m2s.types import Estimate, Event, Stamps, Status, StatusReport
 
@@ -63,7 +62,7 @@ OFFLINE = Event("marker", "x", NAN, 1.8e9)
 
 
 def sink(name, folder, session=SESSION):
-    return load_class(SINKS, name)(folder, session)
+    return SINKS[name](folder, session)
 
 
 @pytest.mark.parametrize("name", SINKS)

@@ -11,7 +11,6 @@ import pylsl
 import pytest
 
 from bci_m2s.recording.recorded import RecordedStream
-from bci_m2s.registry import load_class
 from bci_m2s.simulator import SimulatorSettings
 from bci_m2s.sources import SOURCES
 from bci_m2s.types import Chunk, StreamInfo
@@ -38,7 +37,7 @@ def live():
 
     thread = threading.Thread(target=send)
     thread.start()
-    yield load_class(SOURCES, "lsl")(name, wait_s=LIMIT_S)
+    yield SOURCES["lsl"](name, wait_s=LIMIT_S)
     thread.join()
 
 
@@ -46,7 +45,7 @@ def live():
 def recorded():
     info = StreamInfo("r", "EEG", rate_hz=200.0, labels=("Fp1", "Fp2"), units=("uV", "uV"))
     stream = RecordedStream(info, 50 + np.arange(N) / 200, lambda start, stop: SAMPLES[start:stop])
-    yield load_class(SOURCES, "replay")(stream, chunk_samples=33)
+    yield SOURCES["replay"](stream, chunk_samples=33)
 
 
 @contextlib.contextmanager
@@ -54,7 +53,7 @@ def simulated():
     settings = SimulatorSettings(
         montage="muse", eeg_rate_hz=200.0, rest_s=0.0, trial_s=2.0, pause_s=0.0, n_trials=1
     )
-    yield load_class(SOURCES, "simulated")(settings, stream="eeg")
+    yield SOURCES["simulated"](settings, stream="eeg")
 
 
 MAKERS = {"lsl": live, "replay": recorded, "simulated": simulated}

@@ -25,7 +25,6 @@ from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser, combinations
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.pipeline.stages import ModalityStage
-from bci_m2s.registry import load_class
 from bci_m2s.session.setup.config import LslStream, PipelineSettings, load_pipeline
 from bci_m2s.session.setup.shipped import find_model, find_pipeline
 from bci_m2s.sinks import SINKS, Sink
@@ -94,7 +93,7 @@ def pinned(plan: Plan, source_ids: Mapping[str, str]) -> Plan:
 def check_feature(model_path: Path, contract: Contract, modality: str) -> None:
     """Build a modality's feature at both ends of its rates, as a stream will. Raises ModelError."""
     spec, window = contract.modalities[modality], contract.window
-    extractor = load_class(EXTRACTORS, spec.feature.name)
+    extractor = EXTRACTORS[spec.feature.name]
     for rate_hz in (spec.rate_min_hz, spec.rate_max_hz):
         try:
             made = extractor(dict(spec.feature.params), spec.channels, rate_hz, window.step_s, window.hop_s)
@@ -191,7 +190,7 @@ def make_sinks(
     """The outlets first, so that a slow disk does not age what is published."""
     names = list(OUTLETS) if outlet and plan.settings.outlet.enabled else []
     names += FILE_SINKS if folder is not None else ()
-    sinks: list[Sink] = [load_class(SINKS, name)(folder, session) for name in names]
+    sinks: list[Sink] = [SINKS[name](folder, session) for name in names]
     if recorder is not None:
         from bci_m2s.sinks.recording import RecordSink
 

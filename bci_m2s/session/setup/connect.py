@@ -8,7 +8,6 @@ from typing import Any
 
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.model.model_file import Contract, check_stream, stream_doubts
-from bci_m2s.registry import load_class
 from bci_m2s.session.setup.build import Plan
 from bci_m2s.session.setup.config import LslStream, ReplayStream, SimulatedStream
 from bci_m2s.sources import SOURCES, Source
@@ -88,7 +87,7 @@ def _network(plan: Plan) -> Any:
 def _make_source(
     plan: Plan, settings: StreamSettings, stream_type: str, around: Environment, network: Any
 ) -> Source:
-    kind = load_class(SOURCES, settings.source)
+    kind = SOURCES[settings.source]
     if isinstance(settings, LslStream):
         said = {key: getattr(settings, key) for key in ("name", "type", "source_id", "host")}
         wanted = said if any(said.values()) else {"type": stream_type}

@@ -7,7 +7,6 @@ import pytest
 
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.panel.head.feature_grid import grid_of
-from bci_m2s.registry import load_class
 
 LABELS = ("Fp1", "Fp2", "Cz")
 BODY = {"columns": {"gsr": "Fp1", "emg": ["Fp2", "Cz"]}}
@@ -15,7 +14,7 @@ EYE_LABELS = ("gaze_x", "gaze_y", "pupil_x", "pupil_y")
 
 
 def names_of(extractor, params, labels):
-    return load_class(EXTRACTORS, extractor)(params, labels, 256.0, 1.0, 0.25).names
+    return EXTRACTORS[extractor](params, labels, 256.0, 1.0, 0.25).names
 
 
 def test_differential_entropy_is_a_grid():

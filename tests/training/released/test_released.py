@@ -173,13 +173,12 @@ class TestWhatTheFileSays:
 
     def test_no_live_stream_can_feed_it(self, tmp_path):
         from bci_m2s.features import EXTRACTORS
-        from bci_m2s.registry import load_class
 
         path = saved(tmp_path / "f.pt", finetuned(*released(4, n_eye=31, depth=1)))
         made = import_released(path, tmp_path / "m")
         spec = made.modalities["eeg"]
         with pytest.raises(BciM2sError, match="with 'seed-iv': no live stream"):
-            load_class(EXTRACTORS, spec.feature.name)(spec.feature.params, spec.channels, 200.0, 4.0, 4.0)
+            EXTRACTORS[spec.feature.name](spec.feature.params, spec.channels, 200.0, 4.0, 4.0)
 
 
 class TestScaler:
