@@ -118,4 +118,4 @@ def _origins(entries: tuple[EntryPoint, ...]) -> str:
     for entry in entries:
         package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "a package without a name"
         named.append(f"{package} (entry point {entry.name} = {entry.value})")
-    return " and ".join(named)
+    return " and ".join(sorted(named))

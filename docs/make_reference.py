@@ -23,6 +23,7 @@ from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.smoothing import SMOOTHERS
 from bci_m2s.simulator.settings import SimulatorSettings
+from bci_m2s.sources import SOURCES, StreamSettings
 from bci_m2s.training.settings import TrainingSettings
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -173,6 +174,8 @@ def members(kind: Any, place: str) -> Iterator[tuple[str, type]]:
         yield place, kind
         return
     inner = [part for part in get_args(kind) if part is not NoneType]
+    if inner[:1] == [StreamSettings]:
+        inner = [SOURCES[name] for name in SOURCES]
     if get_origin(kind) is dict:
         place, inner = f"{place}.NAME", inner[1:]
     for part in inner:

@@ -22,7 +22,7 @@ from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_session
 from bci_m2s.session.run import Options, play, say_saved
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Connected, check, pick_stream, renamed
+from bci_m2s.session.setup.connect import Connected, check, renamed
 from bci_m2s.session.setup.shipped import names
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
@@ -111,7 +111,7 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
     streams = {}
     for modality, settings in plan.settings.streams.items():
         wanted = getattr(settings, "type", "") or plan.contract.modalities[modality].stream_type
-        stream = pick_stream(recording, getattr(settings, "name", ""), wanted)
+        stream = recording.find(getattr(settings, "name", ""), wanted)
         info = renamed(stream.info, settings.rename)
         check(plan, modality, info)
         streams[modality] = replace(stream, info=info)

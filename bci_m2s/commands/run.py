@@ -15,10 +15,11 @@ from bci_m2s.model.model_file import load_model_file
 from bci_m2s.session.control.rendezvous import starting
 from bci_m2s.session.run import Options, play
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Environment, connect, fits
+from bci_m2s.session.setup.connect import connect, fits
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console
+from bci_m2s.sources import Environment
 from bci_m2s.text import printable
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.errors import RecordingError, nearest
+from bci_m2s.errors import RecordingError, StreamError, nearest
 from bci_m2s.recording import RESULT_TYPES
 from bci_m2s.registry import load_class
 from bci_m2s.text import printable
@@ -108,6 +108,33 @@ class Recording:
     def raw_streams(self) -> tuple[RecordedStream, ...]:
         """What came from senders: all streams but the estimates and events that a session added."""
         return tuple(stream for stream in self.streams if stream.info.type not in RESULT_TYPES)
+
+    def find(self, name: str = "", stream_type: str = "") -> RecordedStream:
+        """Return the one stream with this name and type; "" for any. An empty one only where no other fits.
+
+        Raises
+        ------
+        StreamError
+            No stream fits, or several do; with what the file holds.
+        """
+        wanted = " and ".join(
+            [f"name {name!r}"] * bool(name) + [f"type {stream_type!r}"] * bool(stream_type)
+        )
+        matching = [
+            stream
+            for stream in self.streams
+            if name in ("", stream.info.name)
+            and stream_type.casefold() in ("", stream.info.type.casefold())
+        ]
+        if len(matching) > 1:
+            matching = [stream for stream in matching if stream.n_samples] or matching
+        if len(matching) == 1:
+            return matching[0]
+        listed = "; ".join(
+            f"{stream.info.describe()}, {stream.n_samples} samples" for stream in self.streams
+        )
+        count = "no stream has" if not matching else f"{len(matching)} streams have"
+        raise StreamError(f"{self.path}: {count} {wanted}; the file holds: {listed or 'no stream'}")
 
     def pick(self, wanted: Sequence[str]) -> tuple[RecordedStream, ...]:
         """Return the streams whose name or type is in `wanted` (all when it is empty).

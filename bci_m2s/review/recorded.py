@@ -132,7 +132,10 @@ class RecordedSession:
                 f"model {file}: sha256: got {got[:16]}…, expected {said.sha256[:16]}… ({said.file}); "
                 "name the session's model with --model"
             )
-        settings = {key: value for key, value in self.record.pipeline.items() if key != "file"}
+        # where results went plays no part in how they come back, and needs no package to be installed
+        settings = {
+            key: value for key, value in self.record.pipeline.items() if key not in ("file", "sinks")
+        }
         try:
             checked = PipelineSettings.model_validate(settings, strict=False)
         except ValidationError as problem:

@@ -265,5 +265,5 @@ NORMALISERS = Registry(
     "normaliser",
     "bci_m2s.normalisers",
     {"baseline": Baseline, "rolling": Rolling, "training": NoBaseline},
-    needs=("observe", "restart", "finish", "seconds_left", "apply", "statistics", "adopt", "no_baseline"),
+    needs=("observe", "restart", "finish", "apply", "statistics", "adopt"),
 )

@@ -1,17 +1,23 @@
-"""Where results go. Adding a sink: one file here and one line in ``SINKS``."""
+"""Where results go.
+
+Adding a sink: one file here and one line in ``SINKS``, or one file in your own package and an entry point
+in the group ``bci_m2s.sinks``.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
+from bci_m2s.registry import Registry
 from bci_m2s.types import Published
 
 
 class Sink(Protocol):
     """Takes results. The engine's writer thread alone opens, feeds and closes it.
 
-    Built as Class(folder: Path | None, session: Mapping) with what ``session.yaml`` holds. ``problem``
-    says what cannot be written now, "" when all is well; after ``close`` it says what was never written.
+    Built as Class(folder: Path | None, session: Mapping, **params) with what ``session.yaml`` holds and the
+    parameters of the pipeline file. ``problem`` says what cannot be written now, "" when all is well; after
+    ``close`` it says what was never written.
     """
 
     @property
@@ -32,9 +38,18 @@ class Sink(Protocol):
         """Finish. Harmless when called twice or before ``open``."""
 
 
-SINKS: dict[str, Any] = {
-    "outlet": "bci_m2s.sinks.estimates:OutletSink",
-    "table": "bci_m2s.sinks.table:TableSink",
-    "events": "bci_m2s.sinks.events:EventSink",
-    "status": "bci_m2s.sinks.status:StatusSink",
-}
+# What YAML may name under `sinks:`. The class says its `kind`: "outlet" is made once for a live session,
+# without a folder, and stays through all takes; "file" is made for each output folder.
+SINKS = Registry(
+    "sink",
+    "bci_m2s.sinks",
+    {
+        "outlet": "bci_m2s.sinks.estimates:OutletSink",
+        "table": "bci_m2s.sinks.table:TableSink",
+        "events": "bci_m2s.sinks.events:EventSink",
+        "status": "bci_m2s.sinks.status:StatusSink",
+    },
+    needs=("kind", "open", "take", "close"),
+)
+# Those that every session has, by kind: a replay must not load liblsl to learn the kind of an outlet.
+USUAL = {"outlet": ("outlet", "status"), "file": ("table", "events")}

@@ -31,6 +31,7 @@ def source_id(session: Mapping[str, Any], part: str) -> str:
 class OutletSink:
     """Publishes estimates; irregular rate, because an estimate comes when its window is complete."""
 
+    kind = "outlet"
     problem = ""  # nothing of it can fail and be mended
 
     def __init__(self, folder: Path | None, session: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ from bci_m2s.types import Event, Published
 class EventSink:
     """Appends events; `local_s` is null where the session is not live."""
 
+    kind = "file"
+
     def __init__(self, folder: Path, session: Mapping[str, Any]) -> None:
         del session
         self.path = folder / "events.jsonl"

@@ -25,6 +25,7 @@ class StatusSink:
     starts late knows all that it needs.
     """
 
+    kind = "outlet"
     problem = ""
 
     def __init__(self, folder: Path | None, session: Mapping[str, Any]) -> None:

@@ -41,6 +41,8 @@ COLUMNS = (
 class TableSink:
     """Writes the table. Window times are in the sender's clock, `local_s` in the LSL clock."""
 
+    kind = "file"
+
     def __init__(self, folder: Path, session: Mapping[str, Any]) -> None:
         self.path = folder / "estimates.csv"
         self._heads: Mapping[str, list[str]] = session["heads"]

@@ -25,12 +25,13 @@ from bci_m2s.files.append_file import AppendFile
 from bci_m2s.model.model_file import Contract, load_model_file, save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Connected, Environment, connect
+from bci_m2s.session.setup.connect import Connected, connect
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.soak.accounts import Sent
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.lies import FaultSpec
 from bci_m2s.soak.watch import Watch
+from bci_m2s.sources import Environment
 from bci_m2s.sources.lsl import local_clock
 
 MODEL = "muse-4ch"

@@ -1,10 +1,24 @@
-"""Where samples come from. Adding a source: one file here and one line in ``SOURCES``."""
+"""Where samples come from.
+
+Adding a source: one file here and one line in ``SOURCES``, or one file in your own package and an entry
+point in the group ``bci_m2s.sources``; either leads to a class of ``StreamSettings``.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Protocol
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from bci_m2s.registry import Registry
 from bci_m2s.types import Chunk, StreamInfo
+
+Name = Annotated[str, Field(max_length=256)]
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
 class Source(Protocol):
@@ -40,10 +54,53 @@ class Source(Protocol):
         """Let go. Harmless when called twice or before ``open``."""
 
 
-# What YAML may say after `source:`, and the class that it names ("module:class", loaded on use, so
-# that a replay does not need liblsl and a live session does not need mne).
-SOURCES = {
-    "lsl": "bci_m2s.sources.lsl:LslSource",
-    "replay": "bci_m2s.sources.replay:ReplaySource",
-    "simulated": "bci_m2s.sources.simulated:SimulatedSource",
-}
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a source may need to know of the session that it is made for.
+
+    clock : local clock, s
+    notify : takes a line for people
+    stopped : whether to give up waiting
+    folder : where relative paths start: the pipeline file's folder
+    stream_type : LSL type that the model's contract names for this modality, "Markers" for markers
+    """
+
+    clock: Callable[[], float]
+    notify: Callable[[str], None]
+    stopped: Callable[[], bool]
+    folder: Path = Path()
+    stream_type: str = ""
+
+
+class StreamSettings(BaseModel):
+    """What a pipeline file says of one stream. A source is a subclass with fields of its own.
+
+    Every key is checked against the fields, so that a misspelt one is refused with file and line.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    source: Name
+    """Name of the source."""
+    gap_s: Seconds = 0.1
+    """A stamp that deviates from the sampling interval by more begins a new segment."""
+    rename: dict[Name, Name] = {}
+    """The stream's label: the model's label."""
+
+    @abstractmethod
+    def make_source(self, environment: Environment) -> Source:
+        """Return the source, not opened yet. Raises BciM2sError for what cannot be."""
+
+
+# What YAML may say after `source:`, and the settings of that source. They load the source itself when it is
+# made, so that a replay does not need liblsl and a live session does not need mne.
+SOURCES = Registry(
+    "source",
+    "bci_m2s.sources",
+    {
+        "lsl": "bci_m2s.sources.streams:LslStream",
+        "replay": "bci_m2s.sources.streams:ReplayStream",
+        "simulated": "bci_m2s.sources.streams:SimulatedStream",
+    },
+    needs=("make_source", "model_fields"),
+)

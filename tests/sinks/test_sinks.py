@@ -13,7 +13,7 @@ import pytest
 
 from bci_m2s.errors import OutputError
 from bci_m2s.sinks import SINKS
-from bci_m2s.types import Estimate, Event, Stamps, Status, StatusReport
+from bci_m2s.types import Estimate, Event, Stamps, Status
 
 NAN = math.nan
 SESSION = {
@@ -63,20 +63,6 @@ OFFLINE = Event("marker", "x", NAN, 1.8e9)
 
 def sink(name, folder, session=SESSION):
     return SINKS[name](folder, session)
-
-
-@pytest.mark.parametrize("name", SINKS)
-def test_contract_of_every_sink(name, tmp_path):
-    made = sink(name, tmp_path)
-    made.close()
-    made.open()
-    made.take(MADE)
-    made.take(REFUSED)
-    made.take(EVENT)
-    made.take(OFFLINE)
-    made.take(StatusReport(12.5, 1.8e9, {"state": "ok"}))
-    made.close()
-    made.close()
 
 
 @pytest.mark.parametrize("name", ["table", "events"])

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pylsl
@@ -12,7 +13,10 @@ import pytest
 
 from bci_m2s.recording.recorded import RecordedStream
 from bci_m2s.simulator import SimulatorSettings
-from bci_m2s.sources import SOURCES
+from bci_m2s.sources import SOURCES, Environment, StreamSettings
+from bci_m2s.sources.lsl import LslSource
+from bci_m2s.sources.replay import ReplaySource
+from bci_m2s.sources.simulated import SimulatedSource
 from bci_m2s.types import Chunk, StreamInfo
 
 LIMIT_S = 20.0
@@ -37,7 +41,7 @@ def live():
 
     thread = threading.Thread(target=send)
     thread.start()
-    yield SOURCES["lsl"](name, wait_s=LIMIT_S)
+    yield LslSource(name, wait_s=LIMIT_S)
     thread.join()
 
 
@@ -45,7 +49,7 @@ def live():
 def recorded():
     info = StreamInfo("r", "EEG", rate_hz=200.0, labels=("Fp1", "Fp2"), units=("uV", "uV"))
     stream = RecordedStream(info, 50 + np.arange(N) / 200, lambda start, stop: SAMPLES[start:stop])
-    yield SOURCES["replay"](stream, chunk_samples=33)
+    yield ReplaySource(stream, chunk_samples=33)
 
 
 @contextlib.contextmanager
@@ -53,13 +57,13 @@ def simulated():
     settings = SimulatorSettings(
         montage="muse", eeg_rate_hz=200.0, rest_s=0.0, trial_s=2.0, pause_s=0.0, n_trials=1
     )
-    yield SOURCES["simulated"](settings, stream="eeg")
+    yield SimulatedSource(settings, stream="eeg")
 
 
 MAKERS = {"lsl": live, "replay": recorded, "simulated": simulated}
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", MAKERS)
 def test_samples_come_in_order_and_the_end_is_told(name):
     with MAKERS[name]() as source:
         source.open()
@@ -90,7 +94,7 @@ def test_samples_come_in_order_and_the_end_is_told(name):
         source.close()
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", MAKERS)
 def test_closing_before_opening_is_harmless(name):
     with MAKERS[name]() as source:
         source.close()
@@ -98,5 +102,22 @@ def test_closing_before_opening_is_harmless(name):
         source.close()
 
 
-def test_every_source_has_its_case():
-    assert set(MAKERS) == set(SOURCES)
+# What a pipeline file has to say of each, beside its name.
+REQUIRED = {"replay": {"file": "simulated-session.xdf"}, "simulated": {"stream": "eeg", "montage": "muse"}}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_settings_make_a_source_that_is_not_open_yet(name):
+    settings = SOURCES[name].model_validate({"source": name, **REQUIRED.get(name, {})})
+    assert isinstance(settings, StreamSettings)
+    assert settings.gap_s == 0.1
+    assert SOURCES[name].model_validate(settings.model_dump(mode="json")) == settings
+    recordings = Path(__file__).resolve().parents[2] / "recordings"
+    source = settings.make_source(Environment(time.monotonic, print, lambda: False, recordings, "EEG"))
+    assert not source.finished
+    assert isinstance(source.info, StreamInfo)
+    source.close()
+
+
+def test_every_built_in_source_has_its_case():
+    assert set(MAKERS) <= set(SOURCES)

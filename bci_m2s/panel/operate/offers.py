@@ -16,8 +16,9 @@ from bci_m2s.lsl import network as lsl_network
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.model.stream_check import check_stream
-from bci_m2s.session.setup.config import LslStream, load_pipeline
+from bci_m2s.session.setup.config import load_pipeline
 from bci_m2s.session.setup.shipped import find_model, find_pipeline, folder
+from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import StreamInfo
 
 MARKERS = "markers"

@@ -25,17 +25,15 @@ from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser, combinations
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.pipeline.stages import ModalityStage
-from bci_m2s.session.setup.config import LslStream, PipelineSettings, load_pipeline
+from bci_m2s.session.setup.config import PipelineSettings, load_pipeline
 from bci_m2s.session.setup.shipped import find_model, find_pipeline
-from bci_m2s.sinks import SINKS, Sink
+from bci_m2s.sinks import SINKS, USUAL, Sink
+from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
     from bci_m2s.recording.recorder import Recorder
-
-OUTLETS = ("outlet", "status")
-FILE_SINKS = ("table", "events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +185,19 @@ def make_sinks(
     outlet: bool,
     recorder: Recorder | None = None,
 ) -> list[Sink]:
-    """The outlets first, so that a slow disk does not age what is published."""
-    names = list(OUTLETS) if outlet and plan.settings.outlet.enabled else []
-    names += FILE_SINKS if folder is not None else ()
-    sinks: list[Sink] = [SINKS[name](folder, session) for name in names]
+    """The outlets first, so that a slow disk does not age what is published.
+
+    outlet : whether to make what publishes; folder : of what keeps results, None for nothing of it
+    """
+    wanted = [*(["outlet"] if outlet else []), *(["file"] if folder is not None else [])]
+    named = plan.settings.sinks
+    sinks: list[Sink] = []
+    for kind in wanted:
+        usual = USUAL[kind] if kind == "file" or plan.settings.outlet.enabled else ()
+        sinks += [SINKS[name](folder, session, **named.get(name, {})) for name in usual]
+        for name, params in named.items():
+            if name not in usual and SINKS[name].kind == kind:
+                sinks.append(SINKS[name](folder, session, **params))
     if recorder is not None:
         from bci_m2s.sinks.recording import RecordSink
 

@@ -2,87 +2,71 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializeAsAny,
+    ValidationError,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bci_m2s.errors import ConfigurationError, nearest
 from bci_m2s.files.yaml_file import Place, read_yaml
+from bci_m2s.sinks import SINKS
+from bci_m2s.sources import SOURCES, Name, Seconds, StreamSettings
 from bci_m2s.text import printable
-
-Name = Annotated[str, Field(max_length=256)]
-Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class LslStream(_Settings):
-    """A live stream, found by whatever is given of name, type, source id and host."""
-
-    source: Literal["lsl"] = "lsl"
-    """A live stream."""
-    name: Name = ""
-    """Name of the stream; empty for any."""
-    type: Name = ""
-    """LSL type; where nothing is specified, the type that the model's contract names."""
-    source_id: Name = ""
-    """The sender's source id; empty for any."""
-    host: Name = ""
-    """Host name of the sender's machine; empty for any."""
-    wait_s: Seconds = 10.0
-    """How long to look for the stream."""
-    gap_s: Seconds = 0.1
-    """A stamp that deviates from the sampling interval by more begins a new segment."""
-    rename: dict[Name, Name] = {}
-    """The stream's label: the model's label."""
+def _stream(value: Any) -> Any:
+    """A stream of a file as the settings of the source that it names; "lsl" where it names none."""
+    if not isinstance(value, dict):
+        return value
+    name = value.get("source", "lsl")
+    if not isinstance(name, str) or name not in SOURCES:
+        sources = ", ".join(map(repr, SOURCES))
+        raise _refusal("source", name, f"a source: {sources}{SOURCES.unknown(str(name)[:60])}")
+    return SOURCES[name].model_validate(value)
 
 
-class ReplayStream(_Settings):
-    """A stream of a recorded file, played at its own pace; relative paths start at the YAML file."""
-
-    source: Literal["replay"]
-    """A stream of a recording."""
-    file: Name
-    """XDF, EDF, BDF, FIF or BrainVision file."""
-    name: Name = ""
-    """Name of the stream in the file; empty for any."""
-    type: Name = ""
-    """Type of the stream in the file; empty for any."""
-    loops: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """How often the recording is played."""
-    gap_s: Seconds = 0.1
-    """A stamp that deviates from the sampling interval by more begins a new segment."""
-    rename: dict[Name, Name] = {}
-    """The stream's label: the model's label."""
+def _sinks(value: Any) -> Any:
+    """Sinks by name with their parameters; a list of names stands for sinks without any."""
+    if isinstance(value, list):
+        value = {str(name): {} for name in value}
+    for name, params in value.items() if isinstance(value, dict) else ():
+        if name not in SINKS:
+            raise _refusal(name, name, f"a sink: {', '.join(map(repr, SINKS))}{SINKS.unknown(name[:60])}")
+        if isinstance(params, dict):
+            try:
+                inspect.signature(SINKS[name]).bind(Path(), {}, **params)
+            except TypeError as problem:
+                raise _refusal(name, params, f"parameters of this sink: {str(problem)[:200]}") from None
+    return value
 
 
-class SimulatedStream(_Settings):
-    """A stream of the simulator, made inside the engine."""
-
-    source: Literal["simulated"]
-    """A stream of a simulated person."""
-    stream: Literal["eeg", "eye", "markers"]
-    """Which of the simulator's streams."""
-    montage: Name = "seed-62"
-    """`seed-62`, `muse`, or the name of a montage that mne knows."""
-    subject: Annotated[int, Field(ge=0)] = 0
-    """Which simulated person."""
-    session: Annotated[int, Field(ge=0)] = 0
-    """Which session of the person."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Selects the population from which the person comes."""
-    gap_s: Seconds = 0.1
-    """A stamp that deviates from the sampling interval by more begins a new segment."""
-    rename: dict[Name, Name] = {}
-    """The stream's label: the model's label."""
+def _refusal(key: str, got: Any, expected: str) -> ValidationError:
+    """An error at a key, in our own words."""
+    error = PydanticCustomError("refused", "{expected}", {"expected": expected})
+    return ValidationError.from_exception_data(
+        "pipeline", [InitErrorDetails(type=error, loc=(key,), input=got)]
+    )
 
 
-Stream = Annotated[LslStream | ReplayStream | SimulatedStream, Field(discriminator="source")]
+# Source and sinks may come from another package, so their settings are looked up when a file is read.
+Stream = Annotated[SerializeAsAny[StreamSettings], BeforeValidator(_stream)]
+Sinks = Annotated[dict[Name, dict[Name, JsonValue]], BeforeValidator(_sinks), Field(max_length=16)]
 
 
 class BaselineSettings(_Settings):
@@ -124,6 +108,8 @@ class PipelineSettings(_Settings):
     """When a person's baseline begins."""
     outlet: OutletSettings = OutletSettings()
     """The LSL stream of estimates."""
+    sinks: Sinks = {}
+    """Further sinks, besides the usual ones: a list of names, or a mapping of names to parameters."""
 
 
 def load_pipeline(path: Path) -> PipelineSettings:
@@ -135,8 +121,6 @@ def load_pipeline(path: Path) -> PipelineSettings:
         One line: file, line, key, got, expected; the first problem of several.
     """
     values, lines = read_yaml(path)
-    for modality in ("streams", "markers"):
-        _default_source(values.get(modality), deep=modality == "streams")
     try:
         return PipelineSettings.model_validate(values)
     except ValidationError as problem:
@@ -145,15 +129,8 @@ def load_pipeline(path: Path) -> PipelineSettings:
         raise _explain(path, values, lines, errors[0]) from None
 
 
-def _default_source(part: Any, deep: bool) -> None:
-    """A stream without `source:` is an LSL stream."""
-    for stream in part.values() if deep and isinstance(part, dict) else [part]:
-        if isinstance(stream, dict):
-            stream.setdefault("source", "lsl")
-
-
 def _explain(path: Path, values: Any, lines: dict[Place, int], error: Any) -> ConfigurationError:
-    place = _in_file(error["loc"], values)
+    place = error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]
     key = printable(".".join(str(part) for part in place))
     known = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
     where = f"{path}:{known}: {key}" if key else f"{path}:{known}"
@@ -165,50 +142,30 @@ def _explain(path: Path, values: Any, lines: dict[Place, int], error: Any) -> Co
     return ConfigurationError(f"{where}: got {_shown(error['input'])}, expected {_expected(error)}")
 
 
-def _in_file(location: Place, values: Any) -> Place:
-    """The place in the file: pydantic's location without the names of union members."""
-    place: list[str | int] = []
-    at = values
-    for number, part in enumerate(location):
-        last = number == len(location) - 1
-        is_member = part in ("lsl", "replay", "simulated") and not (isinstance(at, dict) and part in at)
-        if is_member and (not last or not isinstance(at, dict)):
-            continue
-        place.append(part)
-        at = at.get(part) if isinstance(at, dict) else None
-    if place and place[-1] == "[key]":
-        place.pop()
-    return tuple(place)
-
-
 def _keys_at(place: Place, values: Any) -> list[str]:
     """Valid keys of the mapping at a place of the file."""
-    model: Any = PipelineSettings
-    at = values
+    kind: Any = PipelineSettings
     for part in place:
-        at = at.get(part) if isinstance(at, dict) else None
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = _inner(model.model_fields[str(part)].annotation, at)
-        else:
-            model = _inner(model, at)
-    is_model = isinstance(model, type) and issubclass(model, BaseModel)
-    return list(model.model_fields) if is_model else []
+        values = values.get(part) if isinstance(values, dict) else None
+        fields = kind.model_fields if _is_settings(kind) else {}
+        kind = _settings_of(fields[str(part)].annotation if part in fields else kind, values)
+    return list(kind.model_fields) if _is_settings(kind) else []
 
 
-def _inner(annotation: Any, value: Any) -> Any:
-    """The settings class behind an annotation, the right member of a union by its `source`."""
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _settings_of(annotation: Any, values: Any) -> Any:
+    """The settings class that an annotation means; of a stream, that of the source that it names."""
     if get_origin(annotation) is dict:
         return get_args(annotation)[1]
+    if NoneType in get_args(annotation):
+        annotation = get_args(annotation)[0]
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
-    if get_origin(annotation) in (Union, UnionType):
-        source = value.get("source", "lsl") if isinstance(value, dict) else "lsl"
-        for member in get_args(annotation):
-            inner = _inner(member, value)
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                kind = inner.model_fields.get("source")
-                if kind is None or source in get_args(kind.annotation):
-                    return inner
+    if annotation is StreamSettings:
+        return SOURCES[values.get("source", "lsl")]
     return annotation
 
 
@@ -230,7 +187,6 @@ def _expected(error: Any) -> str:
         "model_attributes_type": "a mapping (key: value)",
         "model_type": "a mapping (key: value)",
         "dict_type": "a mapping (key: value)",
-        "union_tag_invalid": "a source: " + error.get("ctx", {}).get("expected_tags", ""),
         "too_short": "at least one entry",
         "string_pattern_mismatch": "auto, cpu, cuda or cuda:N",
         "string_type": "text",

@@ -3,8 +3,9 @@
 import pytest
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.session.setup.config import LslStream, ReplayStream, load_pipeline
+from bci_m2s.session.setup.config import load_pipeline
 from bci_m2s.session.setup.shipped import folder, names
+from bci_m2s.sources.streams import LslStream, ReplayStream
 
 GOOD = """
 model: demo
@@ -65,7 +66,21 @@ BAD = {
         "tag 'tag:yaml.org,2002:python/object:os.system'",
     ),
     "alias bomb": ("a: &x [1]\nb: *x", 1, "anchors and aliases are not allowed"),
-    "unknown source": (STREAM + "{source: lls}", 3, "expected a source: 'lsl', 'replay', 'simulated'"),
+    "unknown source": (
+        STREAM + "{source: lls}",
+        3,
+        "streams.eeg.source: got 'lls' (text), expected a source: 'lsl', 'replay', 'simulated'; nearest",
+    ),
+    "unknown sink": (
+        "model: a\nstreams: {eeg: {}}\nsinks:\n  - evnts",
+        3,
+        "sinks.evnts: got 'evnts' (text), expected a sink: 'outlet', 'table', 'events', 'status'; nearest",
+    ),
+    "unknown parameter of a sink": (
+        "model: a\nstreams: {eeg: {}}\nsinks:\n  table: {colour: red}",
+        4,
+        "sinks.table: got {'colour': 'red'} (dict), expected parameters of this sink: got an",
+    ),
     "not a mapping": (STREAM + "3", 3, "streams.eeg: got 3 (int), expected a mapping"),
     "a list": ("- a", None, "got a list, expected a mapping"),
     "empty": ("", None, "got an empty file, expected a mapping"),

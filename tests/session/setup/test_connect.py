@@ -12,8 +12,9 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import ConfigurationError, ModelError, OutputError, StreamError, UsageError
 from bci_m2s.model.model_file import Contract, save_model
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Environment, connect, fits, renamed
+from bci_m2s.session.setup.connect import connect, fits, renamed
 from bci_m2s.session.setup.shipped import find_model, find_pipeline, names
+from bci_m2s.sources import Environment
 from bci_m2s.types import Status, StreamInfo
 
 
