@@ -1,20 +1,17 @@
 """A real LSL sender in a process of its own that stops, freezes, restarts, lies and floods when told to.
 
-The child, ``python -m bci_m2s.soak.fault_sender SPEC``, takes one JSON object a line on its standard
-input and answers each on its standard output, with the sample numbers from which and up to which the
-command takes effect. It ends when its input closes, in whatever way the parent ends. What it pushed
-stands in a small shared file, so that it is known after a SIGKILL too.
+The child, ``python -m bci_m2s.soak.fault_sender SPEC``, replies to each command with the sample numbers
+from which and up to which it takes effect. What it pushed stands in a small shared file, so that it is
+known after a SIGKILL too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import queue
 import signal
 import struct
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,15 +19,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from mmap import mmap
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pylsl
 from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError
-from bci_m2s.lsl.configuration import inherit
 from bci_m2s.soak.lies import FaultSpec, LyingStream
+from bci_m2s.sources.child import JsonChild, begin, emit
 
 TICK_S = 0.005
 BUFFERED_S = 60
@@ -46,7 +43,7 @@ class FaultSender:
     ----------
     spec : what it sends
     ready_s : how long a start may take, s
-    answer_s : how long an answer may take, s
+    reply_s : how long a reply may take, s
     environment : added to the child's; another LSLAPICFG for a sender of another session, for instance
 
     Attributes
@@ -60,17 +57,14 @@ class FaultSender:
         self,
         spec: FaultSpec,
         ready_s: float = 30.0,
-        answer_s: float = 10.0,
+        reply_s: float = 10.0,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.spec, self.uid = spec, ""
-        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self._environment = {**one_thread, **os.environ, **(environment or {})}
+        self._environment = environment
         self.history: list[tuple[int, int]] = []
-        self._ready_s, self._answer_s = ready_s, answer_s
-        self._child: subprocess.Popen[str] | None = None
-        self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._reader: threading.Thread | None = None
+        self._ready_s, self._reply_s = ready_s, reply_s
+        self._child: JsonChild | None = None
         self._counts = tempfile.TemporaryFile(prefix="bci_m2s-sent-")  # noqa: SIM115 (kept open)
         self._write_counts()
 
@@ -89,7 +83,7 @@ class FaultSender:
     @property
     def pid(self) -> int:
         """Process id. Raises StreamError when it does not run."""
-        return self._running().pid
+        return self._running().process.pid
 
     @property
     def runs(self) -> bool:
@@ -101,47 +95,29 @@ class FaultSender:
         if self._child is not None:
             raise StreamError(f"fault sender {self.spec.name!r}: runs already")
         self._write_counts()
-        self._lines = queue.Queue()
         handle = self._counts.fileno()
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "bci_m2s.soak.fault_sender", json.dumps(asdict(self.spec)), str(handle)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            pass_fds=(handle,),
-            env=self._environment,
-        )
-        self._reader = threading.Thread(
-            target=_read_lines, args=(self._child.stdout, self._lines), daemon=True
-        )
-        self._reader.start()
+        command = ["bci_m2s.soak.fault_sender", json.dumps(asdict(self.spec)), str(handle)]
+        name = f"fault sender {self.spec.name!r}"
+        self._child = JsonChild(name, command, self._environment, [handle])
         try:
-            self.uid = self._answer(self._ready_s)["uid"]
+            self.uid = self._child.receive(self._ready_s)["uid"]
         except BaseException:
             self.stop()
             raise
 
     def command(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Tell it to do something, and return its answer: "first" and "last", sample numbers [first, last).
+        """Let it do something, and return its reply: "first" and "last", sample numbers [first, last).
 
         Lies: those of ``LyingStream``. Besides: ``empty_chunk``; ``marker`` (text), ``big_marker``
-        (n_bytes), ``bad_marker`` (not UTF-8), which answer with "markers", how many there were;
+        (n_bytes), ``bad_marker`` (not UTF-8), whose reply has "markers", how many there were;
         ``consumers``, whether anyone listens; ``state``, with "made", "pushed" and "skipped".
 
         Raises
         ------
         StreamError
-            When it does not run, does not answer (it is frozen, for instance) or cannot do it.
+            When it does not run, does not reply (it is frozen, for instance) or cannot do it.
         """
-        child = self._running()
-        assert child.stdin is not None
-        try:
-            child.stdin.write(json.dumps({"command": name, **arguments}) + "\n")
-            child.stdin.flush()
-        except OSError as problem:
-            raise StreamError(f"fault sender {self.spec.name!r}: {name}: {problem}") from None
-        return self._answer(self._answer_s)
+        return self._running().request({"command": name, **arguments}, self._reply_s)
 
     def pushed(self) -> tuple[int, int]:
         """The newest run, and how many samples it has pushed. After a kill one more chunk may have gone."""
@@ -160,7 +136,7 @@ class FaultSender:
             time.sleep(0.02)
 
     def freeze(self) -> None:
-        """SIGSTOP: everything stands still, and nobody is told."""
+        """SIGSTOP: everything stands still, and nobody is notified."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -169,22 +145,15 @@ class FaultSender:
 
     def kill(self) -> None:
         """SIGKILL: it is gone with what was in flight."""
-        self._running().kill()
-        self._ended()
+        child, self._child = self._running(), None
+        child.kill()
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End it by its standard input, by force when that takes too long. Harmless when called twice."""
-        child = self._child
-        if child is None or child.stdin is None:
-            return
-        if child.poll() is None:
-            child.send_signal(signal.SIGCONT)  # a frozen one could not end
-        try:
-            child.stdin.close()
-            child.wait(timeout_s)
-        except (subprocess.TimeoutExpired, OSError):
-            child.kill()
-        self._ended()
+        child, self._child = self._child, None
+        if child is not None:
+            child.process.send_signal(signal.SIGCONT)  # a frozen one could not end
+            child.stop(timeout_s)
 
     def restart(self, **changes: Any) -> None:
         """Start the next run, with changed fields of the spec; a run that goes on is ended first."""
@@ -193,29 +162,10 @@ class FaultSender:
         self.spec = replace(self.spec, run=self.spec.run + 1, **changes)
         self.start()
 
-    def _running(self) -> subprocess.Popen[str]:
+    def _running(self) -> JsonChild:
         if self._child is None:
             raise StreamError(f"fault sender {self.spec.name!r}: does not run")
         return self._child
-
-    def _ended(self) -> None:
-        child, self._child = self._child, None
-        if child is None or child.stdin is None or child.stdout is None or self._reader is None:
-            return
-        child.wait()
-        self._reader.join()
-        child.stdout.close()
-        with contextlib.suppress(OSError):  # a command that it never read
-            child.stdin.close()
-
-    def _answer(self, timeout_s: float) -> dict[str, Any]:
-        try:
-            said = self._lines.get(timeout=timeout_s)
-        except queue.Empty:
-            said = {"error": f"no answer within {timeout_s:g} s"}
-        if "error" in said:
-            raise StreamError(f"fault sender {self.spec.name!r}: {said['error']}")
-        return said
 
     def _write_counts(self) -> None:
         os.pwrite(self._counts.fileno(), COUNTS.pack(0, 0), 0)
@@ -225,18 +175,11 @@ class FaultSender:
         return made, pushed
 
 
-def _read_lines(pipe: IO[str], lines: queue.Queue[dict[str, Any]]) -> None:
-    for line in pipe:
-        if line.startswith("{"):  # a library may print too
-            lines.put(json.loads(line))
-    lines.put({"error": "it ended"})
-
-
 # ---- the child ----
 
 
 class _Child:
-    """The sending side: one thread sends and answers, another one reads commands."""
+    """The sending side: one thread sends and replies, another one reads commands."""
 
     def __init__(self, spec: FaultSpec, counts: mmap) -> None:
         self._spec, self._counts = spec, counts
@@ -251,7 +194,7 @@ class _Child:
         """Send until `stop` is set."""
         while not stop.is_set():
             while not commands.empty():
-                _say(self._obey(commands.get()))
+                emit(self._obey(commands.get()))
             self._send()
             stop.wait(TICK_S)
         until_s = pylsl.local_clock() + LINGER_S
@@ -273,13 +216,13 @@ class _Child:
         self._outlet.push_chunk(np.ascontiguousarray(samples), stamps.tolist())
         self.pushed += len(stamps)
 
-    def _obey(self, order: dict[str, Any]) -> dict[str, Any]:
-        name = str(order.pop("command", ""))
+    def _obey(self, command: dict[str, Any]) -> dict[str, Any]:
+        name = str(command.pop("command", ""))
         try:
             if name == "consumers":
                 return {"consumers": bool(self._outlet.have_consumers())}
             if name.endswith("marker"):
-                return self._send_marker(name, **order)
+                return self._send_marker(name, **command)
             if self._stream is None:
                 raise StreamError("sample 0 still waits for a consumer")
             if name == "state":
@@ -289,7 +232,7 @@ class _Child:
             if name == "empty_chunk":
                 self._outlet.push_chunk([], 0.0)
                 return {"first": self._stream.made, "last": self._stream.made}
-            first, last = self._stream.command(name, pylsl.local_clock(), **order)
+            first, last = self._stream.command(name, pylsl.local_clock(), **command)
             return {"first": first, "last": last}
         except (StreamError, TypeError) as problem:
             return {"error": str(problem)}
@@ -326,38 +269,19 @@ def _marker_outlet(spec: FaultSpec) -> pylsl.StreamOutlet:
     )
 
 
-def _take_orders(commands: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
-    rest = b""
-    while piece := os.read(0, 65536):  # not sys.stdin: its lock would outlive this thread
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            commands.put(json.loads(line))
-    stop.set()
-
-
-def _say(message: dict[str, Any]) -> None:
-    try:
-        print(json.dumps(message), flush=True)
-    except BrokenPipeError:  # the parent is gone, which ends us by stdin
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the child: the spec as JSON, and the number of the open file that takes the counts."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
-    inherit()
-    stop = threading.Event()
     commands: queue.Queue[dict[str, Any]] = queue.Queue()
+    stop = begin(commands.put)
     try:
         fields = json.loads(arguments[0])
         spec = FaultSpec(**{**fields, "labels": tuple(fields["labels"]), "units": tuple(fields["units"])})
     except StreamError as problem:
-        _say({"error": str(problem)})
+        emit({"error": str(problem)})
         return 2
     with mmap(int(arguments[1]), COUNTS.size) as counts:
         child = _Child(spec, counts)
-        threading.Thread(target=_take_orders, args=(commands, stop), daemon=True).start()
-        _say({"uid": child.uid})
+        emit({"uid": child.uid})
         child.run(commands, stop)
     return 0
 

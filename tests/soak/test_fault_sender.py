@@ -280,11 +280,11 @@ def test_a_killed_sender_is_accounted_for_and_returns_as_the_next_run():
 
 
 def test_a_frozen_sender_answers_nothing_and_then_sends_what_fell_due():
-    with FaultSender(spec(), answer_s=0.3) as sender:
+    with FaultSender(spec(), reply_s=0.3) as sender:
         source = opened(name=sender.spec.name)
         pull(source, lambda _, samples: len(samples) > 20)
         sender.freeze()
-        with pytest.raises(StreamError, match=r"no answer within 0\.3 s"):
+        with pytest.raises(StreamError, match=r"no reply within 0\.3 s"):
             sender.command("state")
         limit = time.monotonic() + 1.0
         while len(source.pull(0.2)):
