@@ -11,26 +11,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
-from PyQt6.QtWidgets import QFrame
+import pyqtgraph as pg
+from PyQt6.QtGui import QFontMetrics
+from PyQt6.QtWidgets import QFrame, QVBoxLayout
 
 from bci_m2s.colours import class_colour
 from bci_m2s.panel.client.answers import legible, limited
-from bci_m2s.panel.look.theme import NORMAL, SMALL, Theme, font
+from bci_m2s.panel.look.plot import Plot, pen
+from bci_m2s.panel.look.text import ElidedLabel
+from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.types import FloatArray
 
 TRAIL_S = 60.0
 STALE_S = 2.0  # nothing for so long: the point is not of now
 APART_S = 0.6  # points of the trail, at most; at 4 Hz every second one
 DRAW_EVERY_S = 0.24
-DOT = 7.0  # radius of the point now
-MARK = 5.0  # half the size of a class's shape
+DOT_PX, MARK_PX = 14, 11
+EDGE = 1.08  # the plane is drawn so far, for points at its border
 LONGEST_LABEL = 14  # characters of a class name in the plane
-SIDES = (0, 4, 3, 4, 6)  # shapes of classes: circle, square, triangle, diamond, hexagon
-TURNS = (0.0, math.pi / 4, -math.pi / 2, 0.0, 0.0)
-_MIDDLE = Qt.AlignmentFlag.AlignCenter.value
-_LEFT = Qt.AlignmentFlag.AlignLeft.value
+SHAPES = ("o", "s", "t1", "d", "h", "star", "p")  # of classes, so that colour is never alone
+LEVELS = 8  # of freshness in the trail
+ANCHORS = ((-0.15, 0.5), (1.15, 0.5), (0.5, -0.3), (0.5, 1.3))  # of a name beside its class
+AXES = (("left", "arousal", "calm – excited"), ("bottom", "valence", "unpleasant – pleasant"))
+NO_PLANE = "this model's classes have no place in the valence–arousal plane"
 
 
 class PlaneView(QFrame):
@@ -46,6 +49,38 @@ class PlaneView(QFrame):
         self._is_known, self._has_plane = False, False
         self._newest_s = self._now_s = math.nan
         self._source = ""
+        self.note = ElidedLabel(NO_PLANE)
+        self.note.setProperty("muted", "true")
+        self.note.setFont(font(SMALL))
+        self._make_plot(theme)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 4, 4)
+        column.setSpacing(0)
+        column.addWidget(self.note)
+        column.addWidget(self.plot, 1)
+        self.set_theme(theme)
+
+    def _make_plot(self, theme: Theme) -> None:
+        self.plot = Plot(theme)
+        view = self.plot.getViewBox()
+        view.setLimits(xMin=-2, xMax=2, yMin=-2, yMax=2)
+        view.setAspectLocked(True)
+        view.setRange(xRange=(-EDGE, EDGE), yRange=(-EDGE, EDGE), padding=0)
+        tall = QFontMetrics(font(SMALL)).height()
+        numbers = [(-1.0, "−1"), (0.0, "0"), (1.0, "1")]
+        self.plot.show_axis("left", numbers, 2 * tall + 6)
+        self.plot.show_axis("bottom", numbers, 2 * tall + 2)
+        self._cross = pg.PlotCurveItem(
+            [-1, 1, 0, 0, -1, 1, 1, 1, 1, -1, -1, -1], [0, 0, -1, 1, -1, -1, -1, 1, 1, 1, 1, -1],
+            connect="pairs", antialias=False,
+        )  # fmt: skip
+        self._trails = [pg.PlotCurveItem() for _ in range(LEVELS)]
+        self._marks, self._point = pg.ScatterPlotItem(size=MARK_PX), pg.ScatterPlotItem(size=DOT_PX)
+        self._point.setZValue(10)  # above all names
+        self._names: list[pg.TextItem] = []
+        for item in (self._cross, *self._trails, self._marks, self._point):
+            self.plot.addItem(item)
+        view.sigRangeChanged.connect(self._on_view)
 
     @property
     def is_now(self) -> bool:
@@ -55,7 +90,18 @@ class PlaneView(QFrame):
     def set_theme(self, theme: Theme) -> None:
         """Draw in other colours."""
         self._theme = theme
-        self.update()
+        self.plot.set_theme(theme)
+        for side, words in (
+            ("left", "arousal: calm – excited"),
+            ("bottom", "valence: unpleasant – pleasant"),
+        ):
+            axis = self.plot.getPlotItem().getAxis(side)
+            axis.setLabel(words, **{"color": theme.muted, "font-size": f"{font(SMALL).pointSizeF():g}pt"})
+        self._cross.setPen(pen(theme.grid))
+        for level, curve in enumerate(self._trails):
+            curve.setPen(pen(theme.muted, 1.2, 0.1 + 0.8 * (level + 0.5) / LEVELS))
+        self._show_places()
+        self._draw()
 
     def set_coordinates(self, coordinates: Mapping[str, Any]) -> None:
         """Name the places of the classes; the trail is forgotten.
@@ -71,12 +117,13 @@ class PlaneView(QFrame):
                 self._places[limited(name, LONGEST_LABEL)] = (*point, number)
         self._trail.clear()
         self._is_known, self._has_plane = False, bool(self._places)
-        self.update()
+        self._show_places()
+        self._draw()
 
     def set_source(self, words: str) -> None:
         """Say what the points are made from, "from EEG"; "" where that goes without saying."""
         self._source = limited(words, 40)
-        self.update()
+        self._draw()
 
     def add(self, stamp_s: float, valence: float, arousal: float) -> None:
         """Take the newest point.
@@ -110,111 +157,88 @@ class PlaneView(QFrame):
         self._now_s = now_s
         while self._trail and self._trail[0][0] < now_s - TRAIL_S:
             self._trail.popleft()
-        self.update()
+        self._draw()
 
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Paint axes, trail, places and point."""
-        super().paintEvent(event)
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if not self._has_plane:
-            self._paint_empty(painter)
-            return
-        plot = self._plot()
-        self._paint_axes(painter, plot)
-        self._paint_trail(painter, plot)
-        self._paint_places(painter, plot)
-        self._paint_point(painter, plot)
+    # ---- drawing ----
 
-    def _paint_empty(self, painter: QPainter) -> None:
-        painter.setFont(font())
-        painter.setPen(QColor(self._theme.muted))
-        words = "valence–arousal plane: this model's classes have no place in it"
-        painter.drawText(
-            QRectF(self.rect()).adjusted(10, 8, -10, -8), _MIDDLE | Qt.TextFlag.TextWordWrap.value, words
-        )
-
-    def _plot(self) -> QRectF:
-        """The square of the plane, between the words at its sides."""
-        tall = QFontMetricsF(font(SMALL)).height() + 3
-        side = max(min(self.width(), self.height()) - 2 * tall - 8, 40.0)
-        left, top = (self.width() - side) / 2, (self.height() - side) / 2
-        return QRectF(round(left) + 0.5, round(top) + 0.5, round(side), round(side))
-
-    def _paint_axes(self, painter: QPainter, plot: QRectF) -> None:
-        painter.setPen(QPen(QColor(self._theme.grid), 1))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRect(plot)
-        middle = plot.center()
-        painter.drawLine(QLineF(plot.left(), middle.y(), plot.right(), middle.y()))
-        painter.drawLine(QLineF(middle.x(), plot.top(), middle.x(), plot.bottom()))
-        painter.setPen(QColor(self._theme.muted))
-        painter.setFont(font(SMALL))
-        painter.drawText(QRectF(8, 4, self.width() - 16, 20), _LEFT, self._source)
-        tall = QFontMetricsF(font(SMALL)).height()
-        words = QRectF(plot.left(), plot.bottom() + 2, plot.width(), tall)
-        _ends(painter, words, ("−1 unpleasant", "valence", "pleasant 1"))
-        painter.save()
-        painter.translate(plot.left() - 2 - tall, plot.bottom())
-        painter.rotate(-90)
-        _ends(painter, QRectF(0, 0, plot.height(), tall), ("−1 calm", "arousal", "excited 1"))
-        painter.restore()
-
-    def _paint_places(self, painter: QPainter, plot: QRectF) -> None:
-        metrics = QFontMetricsF(font(SMALL))
-        painter.setFont(font(SMALL))
-        taken: list[QRectF] = []
-        points = [(name, _at(plot, *place[:2]), place[2]) for name, place in self._places.items()]
-        for _, point, number in points:
-            colour = class_colour(number)
-            painter.setPen(QPen(QColor(legible(colour, self._theme.surface, least=2.0)), 1))
-            painter.setBrush(QColor(colour))
-            painter.drawPolygon(shape(point, number))
-            taken.append(QRectF(point.x() - MARK, point.y() - MARK, 2 * MARK, 2 * MARK))
-        painter.setPen(QColor(self._theme.text))
-        ground = QColor(self._theme.surface)
-        ground.setAlphaF(0.75)  # a name is read on the trail, too
-        for name, point, _ in points:
-            size = metrics.boundingRect(name)
-            room = free_place(point, size.width() + 2, metrics.height(), plot, taken)
-            if room is not None:
-                taken.append(room)
-                painter.fillRect(room, ground)
-                painter.drawText(room, _MIDDLE, name)
-
-    def _paint_trail(self, painter: QPainter, plot: QRectF) -> None:
-        if len(self._trail) < 2:
-            return
-        table = np.array(self._trail)
-        now_s = self._now_s if math.isfinite(self._now_s) else table[-1, 0]
-        fresh = np.clip(1 - (now_s - table[1:, 0]) / TRAIL_S, 0, 1)
-        x, y = (
-            plot.center().x() + table[:, 1] * plot.width() / 2,
-            plot.center().y() - table[:, 2] * plot.height() / 2,
-        )
-        is_line = np.isfinite(x[1:] + x[:-1]) & (np.diff(table[:, 0]) <= STALE_S)
-        colour = QColor(self._theme.muted)
-        for level in range(8):  # eight pens, not one a piece; 0.0 is the thinnest, and the fastest to draw
-            chosen = np.flatnonzero(is_line & ((fresh * 7.999).astype(int) == level))
-            if len(chosen):
-                colour.setAlphaF(0.1 + 0.8 * (level + 0.5) / 8)
-                painter.setPen(QPen(colour, 1.2 if level > 5 else 0.0))
-                painter.drawLines(*[QLineF(x[k], y[k], x[k + 1], y[k + 1]) for k in chosen.tolist()])
-
-    def _paint_point(self, painter: QPainter, plot: QRectF) -> None:
+    def _draw(self) -> None:
+        """Bring note, trail and point up to date."""
+        self.plot.setVisible(self._has_plane)
         last = next((point for point in reversed(self._trail) if not math.isnan(point[1])), None)
+        is_now = self.is_now
+        words = [self._source] + ["no estimate"] * (last is not None and not is_now)
+        self.note.say(" · ".join(filter(None, words)) if self._has_plane else NO_PLANE)
+        self._draw_trail()
         if last is None:
+            self._point.clear()
             return
-        point, is_now = _at(plot, *last[1:]), self.is_now
         colour = self._theme.text if is_now else self._theme.muted
-        painter.setPen(QPen(QColor(self._theme.surface if is_now else colour), 2))
-        painter.setBrush(QColor(colour) if is_now else Qt.BrushStyle.NoBrush)
-        painter.drawEllipse(point, DOT, DOT)
-        if is_now:
-            return
-        painter.setFont(font(NORMAL))
-        painter.setPen(QColor(self._theme.muted))
-        painter.drawText(plot.adjusted(6, 4, -6, -4), Qt.AlignmentFlag.AlignTop.value, "no estimate")
+        edge, fill = (self._theme.surface, pg.mkBrush(colour)) if is_now else (colour, None)
+        self._point.setData([last[1]], [last[2]], pen=pen(edge, 2), brush=fill)
+
+    def _draw_trail(self) -> None:
+        """Lines between neighbouring points, the older the paler."""
+        table = np.array(self._trail).reshape(-1, 3)
+        now_s = self._now_s if math.isfinite(self._now_s) or not len(table) else table[-1, 0]
+        fresh = np.clip(1 - (now_s - table[1:, 0]) / TRAIL_S, 0, 1)
+        is_line = np.isfinite(table[1:, 1] + table[:-1, 1]) & (np.diff(table[:, 0]) <= STALE_S)
+        for level, curve in enumerate(self._trails):
+            chosen = np.flatnonzero(is_line & ((fresh * (LEVELS - 1e-3)).astype(int) == level))
+            pairs = np.column_stack([chosen, chosen + 1]).ravel()
+            curve.setData(table[pairs, 1], table[pairs, 2], connect="pairs")
+
+    def _show_places(self) -> None:
+        """A shape for each class, and its name beside it."""
+        spots = []
+        for valence, arousal, number in self._places.values():
+            colour = class_colour(number)
+            edge = legible(colour, self._theme.surface, least=2.0)
+            look = {"symbol": SHAPES[number % len(SHAPES)], "brush": pg.mkBrush(colour), "pen": pen(edge)}
+            spots.append({"pos": (valence, arousal), **look})
+        self._marks.setData(spots)
+        for item in self._names:
+            self.plot.removeItem(item)
+        ground = pen(self._theme.surface, alpha=0.75).color()  # a name is read on the trail, too
+        self._names = [
+            pg.TextItem(name, color=self._theme.text, fill=pg.mkBrush(ground)) for name in self._places
+        ]
+        for item, (valence, arousal, _) in zip(self._names, self._places.values(), strict=True):
+            item.setFont(font(SMALL))
+            item.textItem.document().setDocumentMargin(1)
+            item.setPos(valence, arousal)
+            self.plot.addItem(item)
+        self._place_names()
+
+    def _on_view(self) -> None:
+        self._name_axes()
+        self._place_names()
+
+    def _name_axes(self) -> None:
+        """What the axes are, and where there is room also what their ends mean."""
+        metrics, look = QFontMetrics(font(SMALL)), {"font-size": f"{font(SMALL).pointSizeF():g}pt"}
+        for side, name, ends in AXES:
+            axis, whole = self.plot.getPlotItem().getAxis(side), f"{name}: {ends}"
+            room = axis.height() if side == "left" else axis.width()
+            fits = metrics.horizontalAdvance(whole) < room
+            axis.setLabel(whole if fits else name, color=self._theme.muted, **look)
+            axis.resizeEvent()  # else another text stands where the old one began
+
+    def _place_names(self) -> None:
+        """Put each name beside its class, inside the plane and on nothing else, or leave it out."""
+        room = self.plot.getViewBox().sceneBoundingRect()
+        taken = [
+            self.plot.rect_around(valence, arousal, MARK_PX)
+            for valence, arousal, _ in self._places.values()
+        ]
+        for item in self._names:
+            item.hide()
+            for anchor in ANCHORS:
+                item.setAnchor(anchor)
+                box = item.mapRectToScene(item.boundingRect())
+                if room.contains(box) and not any(box.intersects(other) for other in taken):
+                    taken.append(box)
+                    item.show()
+                    break
 
 
 def mean_point(
@@ -239,44 +263,6 @@ def mean_point(
     return (valence, arousal) if is_known else (math.nan, math.nan)
 
 
-def shape(point: QPointF, number: int) -> QPolygonF:
-    """The shape of a class by its place among the classes, around a point."""
-    sides = SIDES[number % len(SIDES)] or 24
-    angles = TURNS[number % len(TURNS)] + 2 * np.pi * np.arange(sides) / sides
-    return QPolygonF(
-        [
-            QPointF(point.x() + 1.2 * MARK * math.cos(angle), point.y() + 1.2 * MARK * math.sin(angle))
-            for angle in angles.tolist()
-        ]
-    )
-
-
-def free_place(
-    point: QPointF, width: float, height: float, plot: QRectF, taken: Sequence[QRectF]
-) -> QRectF | None:
-    """Where a label can stand beside a point: inside the plot, on nothing else; or None."""
-    gap = MARK + 3
-    x, y = point.x(), point.y()
-    middle = float(np.clip(x - width / 2, plot.left() + 1, max(plot.right() - width - 1, plot.left() + 1)))
-    for left, top in (
-        (x + gap, y - height / 2),
-        (x - gap - width, y - height / 2),
-        (middle, y + gap),
-        (middle, y - gap - height),
-        (x + gap, y + 2),
-        (x - gap - width, y + 2),
-    ):
-        room = QRectF(left, top, width, height)
-        if plot.contains(room) and not any(room.intersects(other) for other in taken):
-            return room
-    return None
-
-
-def _at(plot: QRectF, valence: float, arousal: float) -> QPointF:
-    middle = plot.center()
-    return QPointF(middle.x() + valence * plot.width() / 2, middle.y() - arousal * plot.height() / 2)
-
-
 def _numbers(place: Any) -> tuple[float, float] | None:
     """Valence and arousal within −1 and 1, or None where a place is no two numbers."""
     if not isinstance(place, Sequence | np.ndarray) or isinstance(place, str) or len(place) != 2:
@@ -288,13 +274,3 @@ def _numbers(place: Any) -> tuple[float, float] | None:
     if not (math.isfinite(valence) and math.isfinite(arousal)):
         return None
     return float(np.clip(valence, -1, 1)), float(np.clip(arousal, -1, 1))
-
-
-def _ends(painter: QPainter, room: QRectF, words: tuple[str, str, str]) -> None:
-    """Write words at the beginning, in the middle and at the end; the middle one only where it fits."""
-    metrics = painter.fontMetrics()
-    flags = Qt.AlignmentFlag
-    if sum(metrics.horizontalAdvance(word) for word in words) + 20 < room.width():
-        painter.drawText(room, flags.AlignCenter.value, words[1])
-    painter.drawText(room, (flags.AlignLeft | flags.AlignVCenter).value, words[0])
-    painter.drawText(room, (flags.AlignRight | flags.AlignVCenter).value, words[2])

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pyqtgraph as pg
-from PyQt6.QtCore import QPointF, Qt
-from PyQt6.QtGui import QColor, QCursor
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QColor, QCursor, QPen
 from PyQt6.QtWidgets import QToolTip
 
 from bci_m2s.panel.look.text import tip
@@ -82,8 +82,13 @@ class Plot(pg.PlotWidget):
         """Where a point of the data is, in the widget's pixels."""
         return QPointF(self.mapFromScene(self.getViewBox().mapViewToScene(QPointF(x, y))))
 
+    def rect_around(self, x: float, y: float, size_px: float) -> QRectF:
+        """A square of the scene around a point of the data."""
+        at = self.getViewBox().mapViewToScene(QPointF(x, y))
+        return QRectF(at.x() - size_px / 2, at.y() - size_px / 2, size_px, size_px)
 
-def pen(colour: str, width: float = 1.0, alpha: float = 1.0) -> object:
+
+def pen(colour: str, width: float = 1.0, alpha: float = 1.0) -> QPen:
     """A pen whose width is in pixels, whatever the zoom."""
     shade = QColor(colour)
     shade.setAlphaF(alpha)

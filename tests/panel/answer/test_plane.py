@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPointF, QRectF
 from support.pictures import colours_of, pixels, value_of
 
 from bci_m2s.colours import class_colour
-from bci_m2s.panel.answer.plane import PlaneView, free_place, mean_point, shape
+from bci_m2s.panel.answer.plane import NO_PLANE, SHAPES, PlaneView, mean_point
 from bci_m2s.panel.look.theme import DARK, LIGHT
 
 PLACES = {"negative": (-0.7, 0.3), "neutral": (0.0, 0.0), "positive": (0.7, 0.4)}
@@ -19,22 +18,23 @@ def view(qtbot):
     made = PlaneView(DARK)
     qtbot.addWidget(made)
     made.resize(350, 300)
+    made.show()
     return made
 
 
 def point_of(view):
     """Where the dot is painted: the middle of the largest patch in the text's colour, in plane units."""
-    wanted = pixels(view) == value_of(DARK.text)
+    wanted = pixels(view.plot) == value_of(DARK.text)
     full = wanted.copy()
     for _ in range(3):  # letters are thinner than the dot
         full[1:-1, 1:-1] &= full[:-2, 1:-1] & full[2:, 1:-1] & full[1:-1, :-2] & full[1:-1, 2:]
     y, x = np.nonzero(full)
-    plot = view._plot()
     if not len(x):
         return None
+    middle, corner = view.plot.place_px(0.0, 0.0), view.plot.place_px(1.0, 1.0)
     return (
-        (x.mean() + 0.5 - plot.center().x()) / (plot.width() / 2),
-        -(y.mean() + 0.5 - plot.center().y()) / (plot.height() / 2),
+        (x.mean() + 0.5 - middle.x()) / (corner.x() - middle.x()),
+        (y.mean() + 0.5 - middle.y()) / (corner.y() - middle.y()),
     )
 
 
@@ -62,9 +62,12 @@ def test_no_mean_point_of_what_is_no_estimate(shares, places):
 
 def test_without_coordinates_the_view_says_so(view):
     view.tick(100.0)
-    assert DARK.grid not in colours_of(view)
+    assert view.note.full_text == NO_PLANE
+    assert not view.plot.isVisible()
     view.set_coordinates(PLACES)
-    assert DARK.grid in colours_of(view)
+    assert view.note.full_text == ""
+    assert view.plot.isVisible()
+    assert DARK.grid in colours_of(view.plot)
 
 
 def test_places_are_marked_in_the_colours_of_their_classes(view):
@@ -97,6 +100,7 @@ def test_without_an_estimate_the_dot_is_hollow(view):
     view.add(100.25, np.nan, np.nan)
     view.tick(100.5)
     assert not view.is_now
+    assert view.note.full_text == "no estimate"
     assert point_of(view) is None
     view.add(100.5, 0.5, -0.5)
     view.tick(100.75)
@@ -114,10 +118,10 @@ def test_a_point_grows_old(view):
 
 def trail_pixels(view):
     """Painted pixels where nothing but the trail can be: arousal −0.9 to −0.7, valence −0.7 to −0.1."""
-    image, plot = pixels(view), view._plot()
-    across = slice(int(plot.left() + 0.15 * plot.width()), int(plot.left() + 0.45 * plot.width()))
-    down = slice(int(plot.top() + 0.85 * plot.height()), int(plot.top() + 0.95 * plot.height()))
-    return int((image[down, across] != image[8, 8]).sum())
+    image = pixels(view.plot)
+    first, last = view.plot.place_px(-0.7, -0.7), view.plot.place_px(-0.1, -0.9)
+    part = image[int(first.y()) : int(last.y()), int(first.x()) : int(last.x())]
+    return int((part != value_of(DARK.surface)).sum())
 
 
 def test_the_trail_is_of_the_last_minute_and_stops_at_a_hole(view):
@@ -171,26 +175,36 @@ def test_malformed_coordinates_are_left_out(view, coordinates):
     assert not view.grab().isNull()
 
 
-def test_labels_do_not_stand_on_each_other():
-    plot, taken = QRectF(0, 0, 200, 200), []
-    for _ in range(4):
-        room = free_place(QPointF(100, 100), 60, 14, plot, taken)
-        assert room is not None
-        assert plot.contains(room)
-        assert not any(room.intersects(other) for other in taken)
-        taken.append(room)
-    assert free_place(QPointF(100, 100), 300, 14, plot, []) is None
+def test_names_stand_on_nothing_and_inside_the_plane(view):
+    crowd = {f"class {number}": (0.06 * number, 0.03 * number) for number in range(6)}
+    view.set_coordinates({**crowd, "at the border": (1.0, 1.0)})
+    view.grab()
+    shown = [item for item in view._names if item.isVisible()]
+    boxes = [item.mapRectToScene(item.boundingRect()) for item in shown]
+    marks = [view.plot.rect_around(x, y, 8) for x, y, _ in view._places.values()]
+    assert len(boxes) >= 3
+    assert "at the border" in [item.toPlainText() for item in shown]
+    room = view.plot.getViewBox().sceneBoundingRect()
+    for number, box in enumerate(boxes):
+        assert room.contains(box)
+        assert not any(box.intersects(other) for other in [*marks, *boxes[:number]])
 
 
-def test_neighbouring_classes_have_different_shapes():
-    sides = [shape(QPointF(0, 0), number).count() for number in range(5)]
-    assert len({*sides}) >= 4
-    assert shape(QPointF(0, 0), 1).boundingRect().width() != shape(QPointF(0, 0), 3).boundingRect().width()
+def test_neighbouring_classes_have_different_shapes(view):
+    view.set_coordinates({str(number): (0.1 * number, 0.0) for number in range(7)})
+    assert len({spot.symbol() for spot in view._marks.points()}) == 7 == len(SHAPES)
+
+
+def test_the_user_can_look_closer(view):
+    view.set_coordinates(PLACES)
+    view.plot.getViewBox().setRange(xRange=(0.4, 0.9), yRange=(0.2, 0.7), padding=0)
+    view.grab()
+    assert [item.toPlainText() for item in view._names if item.isVisible()] == ["positive"]
 
 
 def test_another_theme_has_other_colours(view):
     view.set_coordinates(PLACES)
     view.set_theme(LIGHT)
-    colours = colours_of(view)
+    colours = colours_of(view.plot)
     assert LIGHT.grid in colours
     assert DARK.grid not in colours
