@@ -26,10 +26,10 @@ from bci_m2s.sinks.lasting import LastingSink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
 
-Truth = Callable[[Sequence[tuple[float, str]]], list[tuple[float, float, str]]]
+Truth = Callable[[Sequence[tuple[float, str]]], Sequence[tuple[float, float, str]]]
 
 
-def no_truth(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
+def no_truth(markers: Sequence[tuple[float, str]]) -> Sequence[tuple[float, float, str]]:
     """Nobody knows how a real person feels."""
     del markers
     return []

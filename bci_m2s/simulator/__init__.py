@@ -24,6 +24,5 @@ regression, mean over the first 8 or 16 subjects of seed 0 with one session of 3
 
 from bci_m2s.simulator.session import SimulatedSession
 from bci_m2s.simulator.settings import SimulatorSettings
-from bci_m2s.simulator.state import Trial
 
-__all__ = ["SimulatedSession", "SimulatorSettings", "Trial"]
+__all__ = ["SimulatedSession", "SimulatorSettings"]

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 REST_START, REST_STOP = "rest/start", "rest/stop"
 TRIAL_START, TRIAL_STOP = "trial/start/", "trial/stop/"  # the class follows
 
 
-def trial_spans(markers: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
+class MarkedTrial(NamedTuple):
+    """A trial as its markers give it: seconds on the markers' clock, and the class in their words."""
+
+    start_s: float
+    stop_s: float
+    label: str
+
+
+def trial_spans(markers: Sequence[tuple[float, str]]) -> list[MarkedTrial]:
     """Find the trials among markers.
 
     Parameters
     ----------
     markers : time (s) and text of each marker, in order of time
 
-    Returns
-    -------
-    Start (s), end (s) and class of each trial; a trial whose end is not marked ends at infinity.
+    A trial whose end is not marked ends at infinity.
     """
-    spans = []
+    trials = []
     started_s: dict[str, float] = {}  # by class
     for time_s, text in markers:
         if label := _label(text, TRIAL_START):
             started_s[label] = time_s
         elif (label := _label(text, TRIAL_STOP)) in started_s:
-            spans.append((started_s.pop(label), time_s, label))
-    return spans + [(start_s, math.inf, label) for label, start_s in started_s.items()]
+            trials.append(MarkedTrial(started_s.pop(label), time_s, label))
+    return trials + [MarkedTrial(start_s, math.inf, label) for label, start_s in started_s.items()]
 
 
 def _label(text: str, prefix: str) -> str:

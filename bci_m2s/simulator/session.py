@@ -12,11 +12,11 @@ from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator.eeg import Electroencephalogram
 from bci_m2s.simulator.eye import LABELS, UNITS, EyeTracker
 from bci_m2s.simulator.gaze import Blink, Eyes
-from bci_m2s.simulator.markers import REST_START, REST_STOP, TRIAL_START, TRIAL_STOP
+from bci_m2s.simulator.markers import REST_START, REST_STOP, TRIAL_START, TRIAL_STOP, MarkedTrial
 from bci_m2s.simulator.montage import electrodes
 from bci_m2s.simulator.noise import Float32Array, Seeds
 from bci_m2s.simulator.settings import SimulatorSettings
-from bci_m2s.simulator.state import Schedule, Trial
+from bci_m2s.simulator.state import Schedule
 from bci_m2s.types import FloatArray, StreamInfo
 
 
@@ -78,13 +78,13 @@ class SimulatedSession:
         return self._eeg.cortex.alpha_hz
 
     @property
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[MarkedTrial]:
         """All trials. Raises ValueError for an endless session: ask ``trial`` there."""
         if not self.settings.n_trials:
             raise ValueError("an endless session has no last trial")
         return [self.trial(index) for index in range(self.settings.n_trials)]
 
-    def trial(self, index: int) -> Trial:
+    def trial(self, index: int) -> MarkedTrial:
         """Return trial `index` from 0. Raises IndexError past the last one."""
         return self._schedule.trial(index)
 

@@ -14,12 +14,12 @@ fades over 1.5 s after the trial. Spontaneous mood moves the state within a few 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.simulator.noise import IntArray, Seeds, SlowNoise, Use, distinct
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.types import FloatArray
@@ -51,17 +51,6 @@ CENTRES = {
 CIRCLE_RADIUS = 0.8  # where labels without a known place stand
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One trial: its number, times from the start of the session (s), and class."""
-
-    index: int
-    start_s: float
-    stop_s: float
-    label: str
-    class_index: int
-
-
 def class_centres(classes: tuple[str, ...]) -> FloatArray:
     """Return valence and arousal of each class: (classes, 2).
 
@@ -86,14 +75,13 @@ class Schedule:
         self._order = lru_cache(maxsize=64)(self._draw_order)
         self._target = lru_cache(maxsize=64)(self._draw_target)
 
-    def trial(self, index: int) -> Trial:
+    def trial(self, index: int) -> MarkedTrial:
         """Return trial `index`, counted from 0. Raises IndexError past the session's last one."""
         if index < 0 or index >= (self.settings.n_trials or index + 1):
             raise IndexError(f"trial {index} of {self.settings.n_trials}")
         start_s = self.settings.rest_s + index * self._slot_s
-        n = len(self.settings.classes)
-        chosen = self._order(index // n)[index % n]
-        return Trial(index, start_s, start_s + self.settings.trial_s, self.settings.classes[chosen], chosen)
+        label = self.settings.classes[self.class_index(index)]
+        return MarkedTrial(start_s, start_s + self.settings.trial_s, label)
 
     def index_at(self, times: FloatArray) -> IntArray:
         """Return the trial that each time falls in, -1 in rest, pauses and after the end: (n,)."""
@@ -104,7 +92,7 @@ class Schedule:
     def classes_at(self, times: FloatArray) -> IntArray:
         """Return the class at each time, -1 outside trials: (n,)."""
         trials, place = np.unique(self.index_at(times), return_inverse=True)
-        classes = [-1 if i < 0 else self.trial(i).class_index for i in trials.tolist()]
+        classes = [-1 if i < 0 else self.class_index(i) for i in trials.tolist()]
         return np.array(classes, dtype=np.int64)[place]
 
     def latent(self, times: FloatArray) -> FloatArray:
@@ -138,6 +126,11 @@ class Schedule:
     def _exists(self, slot: IntArray) -> NDArray[np.bool_]:
         return (slot >= 0) & (slot < (self.settings.n_trials or np.iinfo(np.int64).max))
 
+    def class_index(self, index: int) -> int:
+        """Class of trial `index` as a number; whether there is such a trial is not looked at."""
+        run, position = divmod(index, len(self.settings.classes))
+        return self._order(run)[position]
+
     def _draw_order(self, run: int) -> list[int]:
         order = self._seeds.rng(Use.CLASS_ORDER, run).permutation(len(self.settings.classes))
         return [int(c) for c in order]
@@ -146,7 +139,7 @@ class Schedule:
         rng = self._seeds.rng(Use.TRIAL, index)
         intensity = np.exp(INTENSITY_SPREAD * rng.standard_normal())
         appraisal = APPRAISAL_SPREAD * rng.standard_normal(2)
-        return intensity * self._centres[self.trial(index).class_index] + appraisal
+        return intensity * self._centres[self.class_index(index)] + appraisal
 
 
 def _ramp(x: FloatArray) -> FloatArray:

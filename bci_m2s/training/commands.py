@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bci_m2s.errors import OutputError, UsageError
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.training.data.prepare import UnitData
-from bci_m2s.training.data.splits import Split
-from bci_m2s.training.experiment import Experiment, open_experiment, versions, write_config, write_json
+from bci_m2s.training.data.splits import PARTS, Split
+from bci_m2s.training.experiment import (
+    Experiment,
+    library_versions,
+    open_experiment,
+    write_config,
+    write_json,
+)
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.methods.methods import fit_control, fit_modalities, labelled_parts
 from bci_m2s.training.methods.model_files import CROSSED, OWN, crossing, write_model
@@ -23,16 +29,17 @@ from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks, loa
 from bci_m2s.training.methods.probes import identity_probe
 from bci_m2s.training.results.curves import write_curves
 from bci_m2s.training.results.evaluation import (
-    Place,
+    EvaluationSetup,
     Result,
-    judge_files,
-    judge_fitted,
-    judge_linear,
+    evaluate_files,
+    evaluate_fitted,
+    evaluate_linear,
     summarise,
 )
 from bci_m2s.training.results.report import protocol, table, write_results
-from bci_m2s.training.settings import recorded
+from bci_m2s.training.settings import FinetuneSettings, recorded
 
+Candidate = tuple[float, int, dict[str, Fitted], UnitData]  # validation score, seed, networks, windows
 CHECKPOINT = "pretrain.safetensors"
 PANELS = (
     ("total", "validation_contrastive", "contrastive", "cpc"),
@@ -52,7 +59,7 @@ def run_pretrain(config: Path, folder: Path | None, console: Console, device: st
             _pretrain_unit(experiment, data, seed, unit)
     except KeyboardInterrupt:
         console.print(
-            f"Stopped. The last whole epoch is kept; go on with: bci-m2s pretrain {config} "
+            f"Stopped. The last complete epoch is kept; continue with: bci-m2s pretrain {config} "
             f"--run {experiment.folder} --resume"
         )
         raise
@@ -83,15 +90,15 @@ def _pretrain_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path
             job, data.parts["train"], data.parts["validation"], unit / CHECKPOINT, on_epoch=on_epoch
         )
     write_curves(unit / "pretrain", rows, f"{experiment.name}, {title}", PANELS)
-    last = f", contrastive {rows[-1]['contrastive']:.2f}" if rows and "contrastive" in rows[-1] else ""
+    result = f", contrastive {rows[-1]['contrastive']:.2f}" if rows and "contrastive" in rows[-1] else ""
     probes = {}
     for name in job.pair:
         probe = identity_probe(networks[name], data.parts["train"], name)
         if probe is not None:
             probes[name] = {"accuracy": probe.accuracy, "chance": probe.chance}
-            last += f"; person told from {name} {probe.accuracy:.2f} (chance {probe.chance:.2f})"
+            result += f"; person identified from {name} {probe.accuracy:.2f} (chance {probe.chance:.2f})"
     write_json(unit / "pretrain.json", {"seed": seed, "last": rows[-1] if rows else {}, "identity": probes})
-    console.print(f"{title}: {len(rows)} epochs{last}")
+    console.print(f"{title}: {len(rows)} epochs{result}")
 
 
 @contextmanager
@@ -111,61 +118,73 @@ def _bar(console: Console, title: str, total: int) -> Iterator[Any]:
 def run_finetune(
     config: Path, folder: Path | None, console: Console, out: Path | None, overwrite: bool
 ) -> None:
-    """Train classifiers for every split and seed; write model files, and one to `out`."""
-    if out is not None and out.exists() and not overwrite:  # said now, not after minutes
+    """Train classifiers for every split and seed; write model files, and one to `out`.
+
+    Raises
+    ------
+    OutputError
+        `out` exists and `overwrite` is false.
+    UsageError
+        The training file makes no model, or several, where one is to be written to `out`.
+    """
+    if out is not None and out.exists() and not overwrite:  # refused now, not after minutes
         raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
     experiment = open_experiment(config, folder, console, device="cpu")
-    settings = experiment.settings
+    settings, n_splits = experiment.settings, len(experiment.splits)
     if out is not None and settings.windows.own_session:
         raise UsageError("windows.own_session: a model scaled by whole sessions cannot run live")
-    if out is not None and len(experiment.splits) > 1:
-        raise UsageError(f"--out: {len(experiment.splits)} splits make as many models; see the run folder")
-    write_config(experiment.folder, settings)  # the classifiers' settings may be others than before
-    scores: list[tuple[float, int, dict[str, Fitted], UnitData]] = []
+    if out is not None and n_splits > 1:
+        raise UsageError(f"--out: {n_splits} splits make {n_splits} models; see the run folder")
+    write_config(experiment.folder, settings)  # the classifiers' settings may have changed
+    candidates: list[Candidate] = []
     for data, seed, unit in experiment.units():
-        split, job = data.split, experiment.job(seed)
-        grid = 1
-        if settings.finetune.select == "validation":
-            grid = len(settings.finetune.learning_rates) * len(settings.finetune.weight_decays)
-        total = settings.finetune.epochs * len(job.pair) * grid
-        with _bar(console, f"{split.name} seed {seed}", total) as advance:
-            counter = _Counter(advance)
-            fitted = fit_modalities(
-                job, data, _start(experiment, job, unit), settings.finetune, counter.step
-            )
-        _write_unit(experiment, config, split, seed, unit, data, fitted)
+        fitted = _finetune_unit(experiment, config, data, seed, unit)
         if out is not None:
-            scores.append((sum(one.score for one in fitted.values()), seed, fitted, data))
-        shown = ", ".join(f"{name} {one.score:.3f}" for name, one in fitted.items())
-        console.print(f"{split.name} seed {seed}: validation balanced accuracy {shown}")
+            candidates.append((sum(one.score for one in fitted.values()), seed, fitted, data))
     if out is not None:
-        _, seed, fitted, data = max(scores, key=lambda found: found[:2])
-        command = f"bci-m2s pretrain {config.name} && bci-m2s finetune {config.name} --out {out.name}"
-        record = _record(experiment, data.split, seed, fitted, command)
-        labels = settings.finetune.labels
-        record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
-        record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
-        made = write_model(
-            out,
-            settings.draft,
-            fitted,
-            data,
-            settings.finetune,
-            record,
-            teachers={name: name if labels == "own" else labels for name in fitted},
-            keep=settings.finetune.keep,
-            overwrite=overwrite,
-        )
-        console.print(f"{out}: {made.name}, {out.stat().st_size / 1e6:.1f} MB, seed {seed}")
+        _write_best(experiment, config, out, candidates, overwrite)
 
 
-class _Counter:
-    def __init__(self, advance: Any) -> None:
-        self._advance, self._done = advance, 0
+def _finetune_unit(
+    experiment: Experiment, config: Path, data: UnitData, seed: int, unit: Path
+) -> dict[str, Fitted]:
+    split, job, settings = data.split, experiment.job(seed), experiment.settings.finetune
+    combinations = 1
+    if settings.select == "validation":
+        combinations = len(settings.learning_rates) * len(settings.weight_decays)
+    total = settings.epochs * len(job.pair) * combinations
+    with _bar(experiment.console, f"{split.name} seed {seed}", total) as advance:
+        epochs = itertools.count(1)
+        networks = _start(experiment, job, unit)
+        fitted = fit_modalities(job, data, networks, settings, lambda: advance(next(epochs)))
+    _write_unit(experiment, config, seed, unit, data, fitted)
+    scores = ", ".join(f"{name} {one.score:.3f}" for name, one in fitted.items())
+    experiment.console.print(f"{split.name} seed {seed}: validation balanced accuracy {scores}")
+    return fitted
 
-    def step(self) -> None:
-        self._done += 1
-        self._advance(self._done)
+
+def _write_best(
+    experiment: Experiment, config: Path, out: Path, candidates: list[Candidate], overwrite: bool
+) -> None:
+    """Write the model of the seed with the best validation score."""
+    settings, labels = experiment.settings, experiment.settings.finetune.labels
+    _, seed, fitted, data = max(candidates, key=lambda candidate: candidate[:2])
+    command = f"bci-m2s pretrain {config.name} && bci-m2s finetune {config.name} --out {out.name}"
+    record = _record(experiment, data.split, seed, fitted, command)
+    record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
+    record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
+    contract = write_model(
+        out,
+        settings.contract,
+        fitted,
+        data,
+        settings.finetune,
+        record,
+        teachers={name: name if labels == "own" else labels for name in fitted},
+        keep=settings.finetune.keep,
+        overwrite=overwrite,
+    )
+    experiment.console.print(f"{out}: {contract.name}, {out.stat().st_size / 1e6:.1f} MB, seed {seed}")
 
 
 def _start(experiment: Experiment, job: Job, unit: Path) -> Networks:
@@ -177,7 +196,6 @@ def _start(experiment: Experiment, job: Job, unit: Path) -> Networks:
 def _write_unit(
     experiment: Experiment,
     config: Path,
-    split: Split,
     seed: int,
     unit: Path,
     data: UnitData,
@@ -185,11 +203,11 @@ def _write_unit(
 ) -> None:
     settings = experiment.settings
     unit.mkdir(parents=True, exist_ok=True)
-    record = _record(experiment, split, seed, fitted, f"bci-m2s finetune {config.name}")
+    record = _record(experiment, data.split, seed, fitted, f"bci-m2s finetune {config.name}")
     for name, teachers in ((OWN, None), (CROSSED, crossing(fitted))):
         write_model(
             unit / name,
-            settings.draft,
+            settings.contract,
             fitted,
             data,
             settings.finetune,
@@ -203,42 +221,40 @@ def _write_unit(
     write_json(unit / "finetune.json", {name: _choice(one) for name, one in fitted.items()})
 
 
-def _choice(one: Fitted) -> dict[str, Any]:
+def _choice(fitted: Fitted) -> dict[str, Any]:
     return {
-        "validation_balanced_accuracy": one.score,
-        "epoch": one.epoch,
-        "learning_rate": one.learning_rate,
-        "weight_decay": one.weight_decay,
-        "oracle": one.oracle,
+        "validation_balanced_accuracy": fitted.score,
+        "epoch": fitted.epoch,
+        "learning_rate": fitted.learning_rate,
+        "weight_decay": fitted.weight_decay,
+        "oracle": fitted.oracle,
     }
 
 
 def _record(
     experiment: Experiment, split: Split, seed: int, fitted: dict[str, Fitted], command: str
 ) -> dict[str, Any]:
-    """What the contract says of how the model came to be."""
+    """The training record of a contract: how the model was made."""
     settings = experiment.settings
-    contract = settings.draft
     return {
         "data": settings.data.format,
-        "method": "M2S: pre-trained on pairs without labels, classifiers on the labels of one modality"
-        if settings.finetune.start == "pretrained"
-        else "random encoders"
-        if settings.finetune.freeze
-        else "supervised",
-        "protocol": protocol(settings, contract, experiment.head),
-        "people": {
-            part: len({key.split("/")[0] for key in getattr(split, part)})
-            for part in ("train", "validation", "test")
-        },
-        "trials": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
+        "method": _method(settings.finetune),
+        "protocol": protocol(settings, experiment.head),
+        "people": {part: len({key.split("/")[0] for key in getattr(split, part)}) for part in PARTS},
+        "trials": {part: len(getattr(split, part)) for part in PARTS},
         "seed": seed,
         "chosen": {name: _choice(one) for name, one in fitted.items()},
         "pretrain": recorded(settings.pretrain),
         "finetune": recorded(settings.finetune),
         "command": command,
-        "versions": dict(versions()),
+        "versions": library_versions(),
     }
+
+
+def _method(settings: FinetuneSettings) -> str:
+    if settings.start == "pretrained":
+        return "M2S: pre-trained on pairs without labels, classifiers on the labels of one modality"
+    return "random encoders" if settings.freeze else "supervised"
 
 
 def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:
@@ -249,49 +265,57 @@ def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:
     with _bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):
             advance(number, f"{data.split.name} seed {seed}")
-            if not (unit / CROSSED).exists():
-                raise UsageError(f"{unit / CROSSED}: missing; run bci-m2s finetune {config} first")
-            if read_contract(unit / CROSSED).training.get("finetune") != recorded(settings.finetune):
-                raise UsageError(
-                    f"{unit / CROSSED}: finetune: made with other values; "
-                    f"run bci-m2s finetune {config} again"
-                )
+            _check_unit(unit / CROSSED, config, settings.finetune)
             results += _evaluate_unit(experiment, data, seed, unit)
     summaries = summarise(results)
     write_results(experiment, results, summaries)
-    for head in settings.draft.heads:
-        mine = [one for one in summaries if one.head == head]
-        console.print(table(mine, f"{experiment.name}: {head}"))
-        for line in protocol(settings, settings.draft, head):
+    for head, spec in settings.contract.heads.items():
+        of_head = [summary for summary in summaries if summary.head == head]
+        console.print(table(of_head, f"{experiment.name}: {head}"))
+        for line in protocol(settings, head):
             console.print(line)
-        classes = settings.draft.heads[head].classes
-        for one in (one for one in mine if one.method == "pretrained"):
-            shown = ", ".join(f"{name} {n}" for name, n in zip(classes, one.support, strict=True))
-            console.print(f"{one.direction}: test windows {shown}; confusion (rows truth) {one.confusion}")
+        for summary in of_head:
+            if summary.method == "pretrained":
+                counts = zip(spec.classes, summary.support, strict=True)
+                console.print(
+                    f"{summary.direction}: test windows {', '.join(f'{name} {n}' for name, n in counts)}; "
+                    f"confusion (rows truth) {summary.confusion}"
+                )
     console.print(f"{experiment.folder / 'results.md'}")
+
+
+def _check_unit(path: Path, config: Path, settings: FinetuneSettings) -> None:
+    """Raises UsageError when there is no such model file or it was made with other settings."""
+    if not path.exists():
+        raise UsageError(f"{path}: missing; run bci-m2s finetune {config} first")
+    if read_contract(path).training.get("finetune") != recorded(settings):
+        raise UsageError(f"{path}: finetune: made with other values; run bci-m2s finetune {config} again")
 
 
 def _evaluate_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path) -> list[Result]:
     settings = experiment.settings
-    split, job, test = data.split, experiment.job(seed), data.parts["test"]
-    chosen = json.loads((unit / "finetune.json").read_text(encoding="utf-8"))
+    job, test = experiment.job(seed), data.parts["test"]
+    setups = [
+        EvaluationSetup(data.split.name, seed, head, len(spec.classes), experiment.names.subjects)
+        for head, spec in settings.contract.heads.items()
+    ]
+    # the linear model draws nothing, so another seed gives the same, unless the seed draws the labels
+    linear = seed == settings.seeds[0] or settings.finetune.trials_per_class > 0
     results = []
-    for head, spec in settings.draft.heads.items():
-        place = Place(split.name, seed, head, len(spec.classes), experiment.names.subjects)
-        oracles = {name: (one["oracle"] or {}).get(head) for name, one in chosen.items()}
-        results += judge_files(place, unit, settings.pair, test, oracles)
-        # it draws nothing, so another seed would find the same, unless the seed draws the labels
-        fresh = seed == settings.seeds[0] or settings.finetune.trials_per_class > 0
-        if "linear" in settings.controls and fresh:
-            results += judge_linear(place, labelled_parts(job, data, settings.finetune), settings.pair)
+    for setup in setups:
+        results += evaluate_files(setup, unit, settings.pair, test)
+        if "linear" in settings.controls and linear:
+            parts = labelled_parts(job, data, settings.finetune)
+            results += evaluate_linear(setup, parts, settings.pair)
+    unlabelled = data.parts["train"] if settings.finetune.adapt_norm else None
     for method in settings.controls:
         if method != "linear":
             fitted = fit_control(
                 method, job, data, lambda: _start(experiment, job, unit), settings.finetune
             )
-            for head, spec in settings.draft.heads.items():
-                place = Place(split.name, seed, head, len(spec.classes), experiment.names.subjects)
-                unlabelled = data.parts["train"] if settings.finetune.adapt_norm else None
-                shared = method != "supervised"
-                results += judge_fitted(place, method, fitted, test, shared=shared, unlabelled=unlabelled)
+            shared = method != "supervised"
+            for setup in setups:
+                results += evaluate_fitted(
+                    setup, method, fitted, test, shared=shared, unlabelled=unlabelled
+                )
     return results

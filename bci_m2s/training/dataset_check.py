@@ -13,7 +13,7 @@ from bci_m2s.errors import BciM2sError
 from bci_m2s.model.model_file import Contract
 from bci_m2s.text import printable
 from bci_m2s.training.datasets import RAW, find_dataset
-from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, TrialSpan
+from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.recordings import MarkerSettings, matched_recordings, unmatched_recordings
 from bci_m2s.types import FloatArray
 
@@ -197,9 +197,9 @@ def _add_session(
                 continue
             streams.setdefault(modality, stream)
             lengths_s[modality] += len(times[modality]) / (stream.info.rate_hz or np.inf)
-        for span in segment.spans:
-            trial_lines.append(_trial_line(span, segment, times, heads))
-            for head, label in span.labels.items():
+        for trial in segment.trials:
+            trial_lines.append(_trial_line(trial, segment, times, heads))
+            for head, label in trial.labels.items():
                 report.counts[head][label] += 1
     said = "; ".join(_stream(name, stream, lengths_s[name]) for name, stream in streams.items())
     report.lines[subject] += [
@@ -228,17 +228,17 @@ def _stream(modality: str, stream: RawStream, length_s: float) -> str:
 
 
 def _trial_line(
-    span: TrialSpan,
+    trial: Trial,
     segment: RawSegment,
     times: Mapping[str, FloatArray],
     heads: Mapping[str, tuple[str, ...]],
 ) -> str:
-    length_s = span.stop_s - span.start_s
-    parts = [f"    trial {span.trial}: {length_s:.1f} s"]
-    parts += [f"{head} {heads[head][label]}" for head, label in span.labels.items()]
+    length_s = trial.stop_s - trial.start_s
+    parts = [f"    trial {trial.name}: {length_s:.1f} s"]
+    parts += [f"{head} {heads[head][label]}" for head, label in trial.labels.items()]
     for modality, stamps in times.items():
         rate_hz = segment.streams[modality].info.rate_hz
-        inside = np.count_nonzero((stamps >= span.start_s) & (stamps < span.stop_s))
+        inside = np.count_nonzero((stamps >= trial.start_s) & (stamps < trial.stop_s))
         if rate_hz and inside / rate_hz < length_s - 1.0:
             parts.append(f"{modality} has {inside / rate_hz:.1f} s of it")
     return ", ".join(parts)

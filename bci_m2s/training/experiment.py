@@ -23,10 +23,12 @@ import yaml
 from rich.console import Console
 
 import bci_m2s
-from bci_m2s.errors import OutputError, UsageError
+from bci_m2s.errors import ContractError, OutputError, UsageError
 from bci_m2s.model.predictor import resolve_device
-from bci_m2s.training.data.prepare import UnitData, load_sessions, prepare
-from bci_m2s.training.data.sessions import Session
+from bci_m2s.text import printable
+from bci_m2s.training.data.load import load_sessions
+from bci_m2s.training.data.prepare import UnitData, prepare
+from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.data.splits import Split, make_splits
 from bci_m2s.training.data.windows import Names
 from bci_m2s.training.methods.pretrain import Job
@@ -43,7 +45,7 @@ class Experiment:
     name: str
     settings: TrainingSettings
     folder: Path
-    sessions: list[Session]
+    sessions: list[SessionFeatures]
     names: Names
     splits: list[Split]
     device: torch.device
@@ -52,7 +54,7 @@ class Experiment:
     @property
     def head(self) -> str:
         """The first head; validation trials within a session are chosen by its classes."""
-        return self.settings.draft.first_head
+        return self.settings.contract.first_head
 
     def data(self, split: Split) -> UnitData:
         """One split's windows. Raises TrainingError for a leak."""
@@ -61,7 +63,7 @@ class Experiment:
     def job(self, seed: int) -> Job:
         """What is trained from a seed."""
         settings = self.settings
-        return Job(settings.draft, settings.pair, settings.pretrain, seed, self.device)
+        return Job(settings.contract, settings.pair, settings.pretrain, seed, self.device)
 
     def units(self) -> Iterator[tuple[UnitData, int, Path]]:
         """Every split's data with every seed, and the folder of that training."""
@@ -95,7 +97,7 @@ def open_experiment(
     else:
         _check_same(folder, settings)
     sessions = load_sessions(settings, folder / "features", console)
-    head = settings.draft.first_head
+    head = settings.contract.first_head
     splits = make_splits(sessions, settings.split, head)
     names = Names.of(sessions)
     if begin:  # only now: a file that turns out to be wrong leaves no run behind
@@ -109,7 +111,7 @@ def open_experiment(
 def _refuse_another(folder: Path) -> None:
     if (folder / "config.yaml").exists():
         raise OutputError(
-            f"{folder}: holds a run already; go on with it by --resume, or name another by --run"
+            f"{folder}: already holds a run; continue it with --resume, or name another with --run"
         )
 
 
@@ -124,10 +126,12 @@ def _check_same(folder: Path, settings: TrainingSettings) -> None:
     path = folder / "config.yaml"
     if not path.exists():
         raise UsageError(f"{folder}: no run here; begin one with bci-m2s pretrain")
-    theirs = yaml.safe_load(path.read_text(encoding="utf-8"))
-    ours = settings.model_dump(mode="json")
+    try:
+        theirs = TrainingSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, yaml.YAMLError, ContractError) as problem:
+        raise UsageError(f"{path}: holds no settings of a run: {printable(problem)}") from None
     for section in SAME_RUN:
-        if theirs.get(section) != ours[section]:
+        if getattr(theirs, section) != getattr(settings, section):
             raise UsageError(f"{path}: {section}: the run was made with other values; name another run")
 
 
@@ -145,14 +149,14 @@ def _about(config: Path, settings: TrainingSettings, names: Names, splits: list[
             }
             for split in splits
         },
-        "versions": versions(),
+        "versions": library_versions(),
     }
 
 
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Versions of what the results depend on."""
-    found = {"bci_m2s": bci_m2s.__version__, "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in PACKAGES}
+    own = {"bci_m2s": bci_m2s.__version__, "python": platform.python_version()}
+    return own | {name: metadata.version(name) for name in PACKAGES}
 
 
 def write_json(path: Path, values: Any) -> None:

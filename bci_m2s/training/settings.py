@@ -181,7 +181,7 @@ class TrainingSettings(_Part):
 
     preset: str = "sound"
     """What applies where this file says nothing: `sound` or a released recipe."""
-    contract: dict[str, Any]
+    contract: Contract
     """The contract of the model file to be written; see above."""
     pair: tuple[str, str]
     """Which two modalities train together."""
@@ -200,20 +200,14 @@ class TrainingSettings(_Part):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One model per seed."""
 
-    @property
-    def draft(self) -> Contract:
-        """The contract without a training record."""
-        return Contract.model_validate(self.contract)
-
     @model_validator(mode="after")
     def _consistent(self) -> TrainingSettings:
-        draft = self.draft
         taught = () if self.finetune.labels == "own" else (self.finetune.labels,)
         for name in (*self.pair, *self.finetune.keep, *taught):
-            if name not in draft.modalities:
-                expected = f"a modality of the contract{nearest(name, draft.modalities)}"
+            if name not in self.contract.modalities:
+                expected = f"a modality of the contract{nearest(name, self.contract.modalities)}"
                 raise ContractError("training", "pair", repr(name), expected)
-        if self.pair[0] == self.pair[1] or set(draft.modalities) != set(self.pair):
+        if self.pair[0] == self.pair[1] or set(self.contract.modalities) != set(self.pair):
             expected = "two different modalities, the contract's"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
         if self.data.format != "simulated" and self.data.root is None:
@@ -248,15 +242,11 @@ def load_training(path: Path) -> TrainingSettings:
     data = merged.get("data")
     if isinstance(data, dict) and isinstance(data.get("root"), str):
         data["root"] = _folder(path, data["root"])
-    place: tuple[str | int, ...] = ("contract",)
     try:
-        if "contract" in merged:
-            Contract.model_validate(merged["contract"])  # by itself, for the places in its messages
-        place = ()
         return TrainingSettings.model_validate(merged)
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in (*place, *first["loc"])) or "as a whole"
+        field = ".".join(str(part) for part in first["loc"]) or "as a whole"
         got = "nothing" if first["type"] == "missing" else repr(first["input"])[:120]
         what = printable(f"{field}: got {got}, expected: {first['msg']}")
         raise ConfigurationError(f"{path}: {what}") from None

@@ -82,7 +82,7 @@ def _person(settings: SimulatorSettings, subject: int, with_eyes: bool = True) -
     return Person(
         _differential_entropy(session.eeg(0, length_s * EEG_HZ)),
         _eye_features(session.eye(0, length_s * EYE_HZ)) if with_eyes else np.empty((0, 8)),
-        np.array([t.class_index for t in session.trials]),
+        np.array([session.settings.classes.index(t.label) for t in session.trials]),
     )
 
 

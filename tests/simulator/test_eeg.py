@@ -243,7 +243,9 @@ def test_state_changes_band_power_in_the_signal() -> None:
             x = session.eeg(int((trial.start_s + 2.0) * RATE_HZ), int(trial.stop_s * RATE_HZ))
             frequencies, density = scipy.signal.welch(x, RATE_HZ, nperseg=400, axis=0)
             alpha = (frequencies >= 8.0) & (frequencies <= 13.0)
-            power[trial.class_index].append(float(np.log(density[alpha][:, BACK_CHANNELS]).mean()))
+            power[settings.classes.index(trial.label)].append(
+                float(np.log(density[alpha][:, BACK_CHANNELS]).mean())
+            )
         falls.append(np.mean(power[0]) - np.mean(power[1]))
     assert np.mean(falls) > 0.2
     assert np.sum(np.array(falls) > 0.0) >= 5

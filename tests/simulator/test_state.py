@@ -21,14 +21,14 @@ def test_classes_are_balanced_in_every_run(n_classes: int) -> None:
     """Each run of as many trials as classes holds every class once."""
     classes = tuple(f"class {k}" for k in range(n_classes))
     schedule = _schedule(classes=classes, n_trials=None)
-    order = np.array([schedule.trial(i).class_index for i in range(40 * n_classes)]).reshape(40, n_classes)
+    order = np.array([schedule.class_index(i) for i in range(40 * n_classes)]).reshape(40, n_classes)
     assert (np.sort(order, axis=1) == np.arange(n_classes)).all()
     assert len({tuple(row) for row in order}) > 1
 
 
 def test_class_does_not_follow_from_time() -> None:
     """Over many sessions every class is as frequent at every place of the order."""
-    first = np.array([[_schedule(s).trial(i).class_index for i in range(6)] for s in range(300)])
+    first = np.array([[_schedule(s).class_index(i) for i in range(6)] for s in range(300)])
     for place in range(6):
         np.testing.assert_allclose(np.bincount(first[:, place], minlength=3) / 300, 1 / 3, atol=0.09)
 
@@ -42,7 +42,7 @@ def test_trials_and_classes_agree() -> None:
         assert trial.stop_s - trial.start_s == pytest.approx(5.0)
         inside = np.array([trial.start_s + 0.01, trial.stop_s - 0.01])
         outside = np.array([trial.start_s - 0.01, trial.stop_s + 0.01])
-        assert (schedule.classes_at(inside) == trial.class_index).all()
+        assert (schedule.classes_at(inside) == schedule.settings.classes.index(trial.label)).all()
         assert (schedule.index_at(inside) == i).all()
         assert (schedule.classes_at(outside) == -1).all()
     assert schedule.classes_at(np.array([33.1, 1000.0])).tolist() == [-1, -1]
@@ -56,7 +56,7 @@ def test_state_stands_near_its_class_and_at_rest_outside() -> None:
     schedules = [_schedule(s, trial_s=6.0, pause_s=4.0) for s in range(20)]
     trials = [(s, s.trial(i)) for s in schedules for i in range(30)]
     middle = np.array([s.latent(np.array([t.start_s + 4.0]))[0] for s, t in trials])
-    classes = np.array([t.class_index for _, t in trials])
+    classes = np.array([s.settings.classes.index(t.label) for s, t in trials])
     for c, centre in enumerate(class_centres(("negative", "neutral", "positive"))):
         np.testing.assert_allclose(middle[classes == c].mean(axis=0), centre, atol=0.06)
         assert 0.2 < middle[classes == c].std(axis=0).mean() < 0.4  # trials of a class differ

@@ -447,11 +447,11 @@ def load_mat(path: Path) -> None:
 
 
 def session_seeds(folder: Path) -> list[Seed]:
-    from bci_m2s.training.data.prepare import write_session
+    from bci_m2s.training.data.feature_cache import write_features
     from support.small_pairs import corpus
 
     path = folder / "made.npz"
-    write_session(path, corpus()[0])
+    write_features(path, corpus()[0])
     whole = path.read_bytes()
     path.unlink()
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
@@ -464,9 +464,9 @@ def session_seeds(folder: Path) -> list[Seed]:
 
 
 def load_session(path: Path) -> None:
-    from bci_m2s.training.data.prepare import read_session
+    from bci_m2s.training.data.feature_cache import read_features
 
-    read_session(path)
+    read_features(path)
 
 
 # ---- recorded sessions ----

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from bci_m2s.training.data.prepare import UnitData, prepare
-from bci_m2s.training.data.sessions import Session, from_steps
+from bci_m2s.training.data.sessions import SessionFeatures, from_steps
 from bci_m2s.training.data.splits import make_splits
 from bci_m2s.training.data.windows import Names
-from bci_m2s.training.datasets.layout import LabelledTrial
+from bci_m2s.training.datasets.layout import DistributedTrial
 from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.settings import FinetuneSettings, PretrainSettings, TrainingSettings
 
@@ -77,7 +77,7 @@ def trials(
     steps: int = 8,
     effect: float = 2.0,
     seed: int = 0,
-) -> list[LabelledTrial]:
+) -> list[DistributedTrial]:
     """Trials whose class moves both modalities by `effect`, over noise of a state that they share.
 
     Classes alternate; person, session and trial count from 1. `steps` rows a trial.
@@ -95,18 +95,18 @@ def trials(
                     name: state @ way + 0.3 * rng.normal(size=(steps, way.shape[1]))
                     for name, way in ways.items()
                 }
-                made.append(LabelledTrial(person, session, trial, {"emotion": label}, rows))
+                made.append(DistributedTrial(person, session, trial, {"emotion": label}, rows))
     return made
 
 
-def corpus(**options: Any) -> list[Session]:
+def corpus(**options: Any) -> list[SessionFeatures]:
     """The trials as sessions; `options` as in ``trials``."""
     return from_steps(trials(**options), 1.0, SIZES)
 
 
-def unit(settings: TrainingSettings, sessions: list[Session], number: int = 0) -> UnitData:
+def unit(settings: TrainingSettings, sessions: list[SessionFeatures], number: int = 0) -> UnitData:
     """Windows of one split."""
-    split = make_splits(sessions, settings.split, settings.draft.first_head)[number]
+    split = make_splits(sessions, settings.split, settings.contract.first_head)[number]
     return prepare(settings, sessions, split, Names.of(sessions))
 
 
@@ -114,7 +114,7 @@ def job(settings: TrainingSettings, seed: int = 0, **changes: Any) -> Job:
     """A pre-training on the CPU; `changes` replaces fields of its settings."""
     values = settings.pretrain.model_dump() | changes
     return Job(
-        settings.draft, settings.pair, PretrainSettings.model_validate(values), seed, torch.device("cpu")
+        settings.contract, settings.pair, PretrainSettings.model_validate(values), seed, torch.device("cpu")
     )
 
 

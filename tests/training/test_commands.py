@@ -19,7 +19,7 @@ from bci_m2s.model.model_file import load_model_file, read_contract
 from bci_m2s.model.predictor import load_model
 from bci_m2s.session.setup.build import check_feature
 from bci_m2s.simulator import SimulatorSettings
-from bci_m2s.training.data import prepare
+from bci_m2s.training.data import feature_cache
 from bci_m2s.training.datasets.simulated import simulated_segments
 from bci_m2s.training.experiment import open_experiment
 from bci_m2s.training.methods import pretrain as pretraining
@@ -137,7 +137,7 @@ class Finished:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepare, "WORKERS", 1)
+        patch.setattr(feature_cache, "WORKERS", 1)
         yield Finished(tmp_path_factory.mktemp("finished"))
 
 
@@ -215,7 +215,7 @@ def test_evaluation_gives_all_directions_and_controls_with_protocol_and_support(
             "Seeds: 0, 1",
             "validation trials",
             "chance 0.50",
-            "by looking at it",
+            "selected on them",
         ):
             assert piece in text
     table = (finished.run / "results.md").read_text()
@@ -269,7 +269,7 @@ def test_the_live_pipeline_gives_what_evaluation_judged(finished):
     session = next(one for one in experiment.sessions if one.subject == person)
     simulator = SimulatorSettings(**SIMULATOR, classes=("negative", "positive"))
     (segment,) = simulated_segments(simulator, int(person), 0)
-    offset = segment.spans[0].start_s - session.trials[0].start_s
+    offset = segment.trials[0].start_s - session.trials[0].start_s
     model = load_model(finished.out, "cpu", None)
     for modality in ("eeg", "eye"):
         stream = segment.streams[modality]
@@ -310,12 +310,12 @@ def test_interrupted_and_resumed_gives_the_same_weights_and_says_how(finished, t
     assert found.exit_code != 0
     said = "".join(found.output.split())
     assert f"pretrain{finished.config}--run{run}--resume".replace(" ", "") in said
-    assert "Stopped.Thelastwholeepochiskept" in said
+    assert "Stopped.Thelastcompleteepochiskept" in said
     assert read_progress(run / "all" / "seed-0" / "pretrain.safetensors").epoch == 3
     assert read_progress(run / "all" / "seed-1" / "pretrain.safetensors").epoch == 1
     monkeypatch.undo()
-    monkeypatch.setattr(prepare, "WORKERS", 1)
-    with pytest.raises(ModelError, match=r"stopped after epoch 1 of 3; go on with pretrain --resume"):
+    monkeypatch.setattr(feature_cache, "WORKERS", 1)
+    with pytest.raises(ModelError, match=r"stopped after epoch 1 of 3; continue with pretrain --resume"):
         call("finetune", finished.config, "--run", run)
     call("pretrain", finished.config, "--run", run, "--device", "cpu", "--resume")
     for seed in (0, 1):
@@ -341,7 +341,7 @@ def test_the_whole_chain_gives_the_same_model_again(finished, tmp_path):
 def test_nothing_is_overwritten_unasked(finished):
     before = (finished.run / "all" / "seed-0" / "pretrain.safetensors").read_bytes()
     with pytest.raises(
-        OutputError, match="holds a run already; go on with it by --resume, or name another"
+        OutputError, match="already holds a run; continue it with --resume, or name another"
     ):
         call("pretrain", finished.config, "--run", finished.run)
     assert (finished.run / "all" / "seed-0" / "pretrain.safetensors").read_bytes() == before
@@ -391,7 +391,7 @@ def test_a_file_that_turns_out_wrong_leaves_no_run_behind(tmp_path):
     config, run = write(tmp_path / "wrong.yaml", data=data), tmp_path / "run"
     with pytest.raises(ConfigurationError, match=r"n_features: got 20, seed-iv has 310"):
         call("pretrain", config, "--run", run)
-    with pytest.raises(ConfigurationError, match="n_features"):  # not: holds a run already
+    with pytest.raises(ConfigurationError, match="n_features"):  # not: already holds a run
         call("pretrain", config, "--run", run)
     assert not (run / "config.yaml").exists()
 
@@ -416,7 +416,7 @@ def test_many_splits_are_many_models(finished, tmp_path):
     finished.features_to(run)
     call("pretrain", config, "--run", run, "--device", "cpu")
     assert len(list(run.glob("fold-*/seed-0/pretrain.safetensors"))) == 2
-    with pytest.raises(UsageError, match="--out: 2 splits make as many models"):
+    with pytest.raises(UsageError, match="--out: 2 splits make 2 models"):
         call("finetune", config, "--run", run, "--out", tmp_path / "a.safetensors")
 
 

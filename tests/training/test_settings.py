@@ -96,8 +96,8 @@ def test_a_file_is_laid_over_its_preset_setting_by_setting(tmp_path):
 def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
     made = load_training(write(tmp_path, data={"format": "seed", "root": "copy/of/it"}))
     assert made.data.root == (tmp_path / "copy/of/it").resolve()
-    assert made.draft.name == "tiny-pair"
-    assert not made.draft.training
+    assert made.contract.name == "tiny-pair"
+    assert not made.contract.training
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ FILES = sorted((Path(__file__).resolve().parents[2] / "pipelines" / "train").glo
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_it_loads_and_its_networks_fit_its_features(path):
     settings = load_training(path)
-    contract = settings.draft
+    contract = settings.contract
     assert {"simulated", *DATASETS} >= {settings.data.format}
     assert contract.simulated == (settings.data.format == "simulated")
     for name in contract.modalities:

@@ -18,7 +18,7 @@ from bci_m2s.model.model_file import Contract, ModalityContract, WindowContract
 from bci_m2s.pipeline.stages import StepStage
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.windows import WindowAssembler, WindowShape
-from bci_m2s.training.datasets.layout import LabelledTrial, RawSegment, RawStream
+from bci_m2s.training.datasets.layout import DistributedTrial, RawSegment, RawStream, Trial
 from bci_m2s.types import BoolArray, FloatArray
 
 SEGMENT_GAP_S = 1000.0  # between the time axes of two segments, so that no window spans both
@@ -27,17 +27,7 @@ Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A labelled stretch of a session, from `start_s` to `stop_s`. labels : head → class index."""
-
-    name: str
-    start_s: float
-    stop_s: float
-    labels: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Session:
+class SessionFeatures:
     """One session of one person.
 
     end_s : (n,) when each row's step ends; every row is one hop later, or a segment begins
@@ -66,7 +56,7 @@ class _Piece:
     usable: dict[str, BoolArray]
 
 
-def from_raw(segments: Sequence[RawSegment], contract: Contract) -> Session:
+def from_raw(segments: Sequence[RawSegment], contract: Contract) -> SessionFeatures:
     """Run the segments of a session through the live feature path.
 
     Rows follow the first modality of the contract that a segment has; the other modalities' steps are
@@ -95,13 +85,13 @@ def from_raw(segments: Sequence[RawSegment], contract: Contract) -> Session:
             values[name].append(piece.values[name])
             usable[name].append(piece.usable[name])
         trials += [
-            Trial(one.trial, one.start_s + shift_s, one.stop_s + shift_s, one.labels)
-            for one in segment.spans
+            replace(trial, start_s=trial.start_s + shift_s, stop_s=trial.stop_s + shift_s)
+            for trial in segment.trials
         ]
     if not end_s:
         who = f"{segments[0].subject}, session {segments[0].session}" if segments else "a session"
         raise RecordingError(f"{who}: no segment is long enough for a step")
-    return Session(
+    return SessionFeatures(
         segments[0].subject,
         segments[0].session,
         np.concatenate(end_s),
@@ -160,7 +150,9 @@ def stream_steps(
     return np.array(ends), rows, np.array(usable, dtype=bool)
 
 
-def from_steps(trials: Iterable[LabelledTrial], step_s: float, modalities: dict[str, int]) -> list[Session]:
+def from_steps(
+    trials: Iterable[DistributedTrial], step_s: float, modalities: dict[str, int]
+) -> list[SessionFeatures]:
     """Sessions of distributed features, one row a step; trials of a session must come together.
 
     modalities : name → F; one that a trial does not have is NaN there
@@ -172,8 +164,8 @@ def from_steps(trials: Iterable[LabelledTrial], step_s: float, modalities: dict[
 
 
 def _joined(
-    subject: str, session: str, group: list[LabelledTrial], step_s: float, modalities: dict[str, int]
-) -> Session:
+    subject: str, session: str, group: list[DistributedTrial], step_s: float, modalities: dict[str, int]
+) -> SessionFeatures:
     end_s: list[FloatArray] = []
     values: dict[str, list[Rows]] = {name: [] for name in modalities}
     trials: list[Trial] = []
@@ -190,12 +182,12 @@ def _joined(
         begin_s += n * step_s
     joined = {name: np.concatenate(rows) for name, rows in values.items()}
     usable = {name: np.asarray(~np.isnan(rows).all(axis=1)) for name, rows in joined.items()}
-    return Session(subject, session, np.concatenate(end_s), joined, usable, tuple(trials))
+    return SessionFeatures(subject, session, np.concatenate(end_s), joined, usable, tuple(trials))
 
 
 def with_distributed(
-    session: Session, trials: Iterable[LabelledTrial], modality: str, step_s: float, hop_s: float
-) -> Session:
+    session: SessionFeatures, trials: Iterable[DistributedTrial], modality: str, step_s: float, hop_s: float
+) -> SessionFeatures:
     """A session of raw signals with the distributed steps of another modality put beside them.
 
     A row takes the step that ends nearest to it in the same trial, at most half a hop away; rows between
@@ -227,7 +219,7 @@ def with_distributed(
     )
 
 
-def typical_spread(sessions: Sequence[Session], modality: str, keys: Collection[str]) -> FloatArray:
+def typical_spread(sessions: Sequence[SessionFeatures], modality: str, keys: Collection[str]) -> FloatArray:
     """Spread (F,) of a person's own features at rest: root of the mean variance before the first trial.
 
     Where nothing was recorded before the first trial, the rows of its trials in `keys` serve.
@@ -249,7 +241,7 @@ def typical_spread(sessions: Sequence[Session], modality: str, keys: Collection[
     return np.maximum(np.nan_to_num(spread, nan=1.0), SMALLEST_SPREAD)
 
 
-def _inside(session: Session, keys: Collection[str]) -> BoolArray:
+def _inside(session: SessionFeatures, keys: Collection[str]) -> BoolArray:
     """Rows (n,) whose step ends in one of these trials."""
     mask = np.zeros(len(session.end_s), dtype=bool)
     for trial in session.trials:
@@ -268,7 +260,11 @@ def known(statistic: Callable[..., FloatArray], rows: FloatArray) -> FloatArray:
 
 
 def normalised(
-    session: Session, modality: str, spec: ModalityContract, window: WindowContract, spread: FloatArray
+    session: SessionFeatures,
+    modality: str,
+    spec: ModalityContract,
+    window: WindowContract,
+    spread: FloatArray,
 ) -> Rows:
     """The session's rows (n, F) as the live normaliser makes them; NaN until it is ready."""
     values, usable = session.values[modality].astype(np.float64), session.usable[modality]

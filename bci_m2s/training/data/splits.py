@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError, TrainingError
-from bci_m2s.training.data.sessions import Session
+from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.settings import SplitSettings
 
 PARTS = ("train", "validation", "test")
@@ -18,7 +18,7 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Keys of the trials of each part (``Session.key``).
+    """Keys of the trials of each part (``SessionFeatures.key``).
 
     by_subject : no person may be in two parts
     """
@@ -30,7 +30,7 @@ class Split:
     by_subject: bool
 
 
-def make_splits(sessions: Sequence[Session], settings: SplitSettings, head: str) -> list[Split]:
+def make_splits(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
     """All splits that a configuration asks for.
 
     Raises
@@ -52,7 +52,7 @@ def make_splits(sessions: Sequence[Session], settings: SplitSettings, head: str)
     return splits
 
 
-def _subjects(sessions: Sequence[Session], settings: SplitSettings, head: str) -> list[Split]:
+def _subjects(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
     del head
     people = _shuffled(sessions, settings.seed)
     n_test, n_validation = settings.test_subjects, settings.validation_subjects
@@ -64,7 +64,7 @@ def _subjects(sessions: Sequence[Session], settings: SplitSettings, head: str) -
     return [_by_people("all", sessions, test, validation)]
 
 
-def _subject_folds(sessions: Sequence[Session], settings: SplitSettings, head: str) -> list[Split]:
+def _subject_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
     del head
     people = _shuffled(sessions, settings.seed)
     folds = settings.folds or len(people)  # 0: leave one person out
@@ -81,13 +81,13 @@ def _subject_folds(sessions: Sequence[Session], settings: SplitSettings, head: s
     return splits
 
 
-def _shuffled(sessions: Sequence[Session], seed: int) -> list[str]:
+def _shuffled(sessions: Sequence[SessionFeatures], seed: int) -> list[str]:
     people = sorted({one.subject for one in sessions})
     return [people[i] for i in np.random.default_rng(seed).permutation(len(people))]
 
 
 def _by_people(
-    name: str, sessions: Sequence[Session], test: Sequence[str], validation: Sequence[str]
+    name: str, sessions: Sequence[SessionFeatures], test: Sequence[str], validation: Sequence[str]
 ) -> Split:
     def keys(wanted: Iterable[str]) -> frozenset[str]:
         chosen = set(wanted)
@@ -99,7 +99,7 @@ def _by_people(
     return Split(name, keys(train), keys(validation), keys(test), by_subject=True)
 
 
-def _trials(sessions: Sequence[Session], settings: SplitSettings, head: str) -> list[Split]:
+def _trials(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
     """Within each session of each person: its first trials train, the others test."""
     splits = []
     for one in sessions:
@@ -109,7 +109,7 @@ def _trials(sessions: Sequence[Session], settings: SplitSettings, head: str) -> 
     return splits
 
 
-def _trial_folds(sessions: Sequence[Session], settings: SplitSettings, head: str) -> list[Split]:
+def _trial_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
     """Within each session of each person: every k-th trial in a row of k blocks tests in turn."""
     splits = []
     for one in sessions:
@@ -122,7 +122,7 @@ def _trial_folds(sessions: Sequence[Session], settings: SplitSettings, head: str
 
 
 def _within(
-    session: Session,
+    session: SessionFeatures,
     train: Sequence[str],
     test: Sequence[str],
     settings: SplitSettings,
@@ -145,7 +145,7 @@ def _within(
     return Split(name, kept, frozenset(validation), frozenset(test), by_subject=False)
 
 
-def check_apart(split: Split, sessions: Sequence[Session]) -> None:
+def check_apart(split: Split, sessions: Sequence[SessionFeatures]) -> None:
     """Refuse parts that share a trial, a person (where they must not), or the same signal twice.
 
     Called before every fit. A signal counts as the same when a step of it has bit for bit the same
@@ -177,7 +177,7 @@ def _refuse_shared(where: tuple[str, str, str], what: str, shared: Iterable[str]
         )
 
 
-def _fingerprints(sessions: Sequence[Session], keys: frozenset[str]) -> dict[bytes, str]:
+def _fingerprints(sessions: Sequence[SessionFeatures], keys: frozenset[str]) -> dict[bytes, str]:
     """Digest of every usable step of the trials, and the trial's name."""
     found = {}
     for session in sessions:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.model.model_file import Contract, WindowContract
-from bci_m2s.training.data.sessions import Rows, Session, Trial
+from bci_m2s.training.data.sessions import Rows, SessionFeatures, Trial
 from bci_m2s.types import BoolArray, FloatArray
 
 SMALLEST_STD = 1e-6
@@ -26,7 +26,7 @@ class Names:
     trials: tuple[str, ...]
 
     @staticmethod
-    def of(sessions: Sequence[Session]) -> Names:
+    def of(sessions: Sequence[SessionFeatures]) -> Names:
         """Every name once, in order of appearance."""
         subjects = dict.fromkeys(one.subject for one in sessions)
         names = dict.fromkeys(f"{one.subject}/{one.session}" for one in sessions)
@@ -88,7 +88,7 @@ class Scaler:
 
 
 def cut_windows(
-    sessions: Sequence[Session],
+    sessions: Sequence[SessionFeatures],
     rows: Sequence[Mapping[str, Rows]],
     keys: Collection[str],
     contract: Contract,
@@ -120,7 +120,7 @@ def cut_windows(
 
 
 def _inside(
-    session: Session, wanted: Sequence[Trial], window: WindowContract, every: int
+    session: SessionFeatures, wanted: Sequence[Trial], window: WindowContract, every: int
 ) -> tuple[Indices, list[Trial]]:
     """Rows (m, T) of the windows inside each trial, and each window's trial."""
     per_step = round(window.step_s / window.hop_s)
@@ -142,7 +142,7 @@ def _inside(
 
 
 def _straddling(
-    session: Session, wanted: Sequence[Trial], window: WindowContract, every: int
+    session: SessionFeatures, wanted: Sequence[Trial], window: WindowContract, every: int
 ) -> tuple[Indices, list[Trial]]:
     rows: list[int] = []
     owners: list[Trial] = []
@@ -160,7 +160,7 @@ def _straddling(
 
 
 def _window_set(
-    session: Session,
+    session: SessionFeatures,
     values: Mapping[str, Rows],
     places: Indices,
     trials: Sequence[Trial],

@@ -11,7 +11,7 @@ from bci_m2s.errors import RecordingError, UsageError, nearest
 from bci_m2s.training.datasets.deap import DEAP
 from bci_m2s.training.datasets.dreamer import DREAMER
 from bci_m2s.training.datasets.eegmat import EEGMAT
-from bci_m2s.training.datasets.layout import DataSet, LabelledTrial, Problem
+from bci_m2s.training.datasets.layout import DataSet, DistributedTrial, Problem
 from bci_m2s.training.datasets.recordings import RECORDINGS
 from bci_m2s.training.datasets.seed import SEED
 from bci_m2s.training.datasets.seed_iv import SEED_IV
@@ -40,7 +40,7 @@ def find_dataset(name: str, feature: str = "") -> tuple[DataSet, str]:
     return data, feature or data.default_feature
 
 
-def load_trials(root: Path, name: str, feature: str = "") -> list[LabelledTrial]:
+def load_trials(root: Path, name: str, feature: str = "") -> list[DistributedTrial]:
     """Read every trial of a data set below `root`, by subject, session and trial.
 
     Raises

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.training.datasets.layout import DataSet, OnProblem, Place, RawSegment, TrialSpan
+from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, Trial
 from bci_m2s.training.datasets.raw import LOW_HIGH, Samples, rated, regular_stream, sample_rows
 from bci_m2s.training.formats.pickles import read_pickle
 
@@ -60,42 +60,42 @@ def read_deap(
         No such file is there.
     """
     folder = root / FOLDER if (root / FOLDER).is_dir() else root
-    places = [Place(folder / f"s{subject:02d}.dat", subject, 1) for subject in SUBJECTS]
-    places = [place for place in places if place.path.is_file()]
-    if not places:
+    origins = [Origin(folder / f"s{subject:02d}.dat", subject, 1) for subject in SUBJECTS]
+    origins = [origin for origin in origins if origin.path.is_file()]
+    if not origins:
         raise RecordingError(f"{root}: no s01.dat; ROOT is the folder {FOLDER!r} or the one above it")
-    for place in places:
+    for origin in origins:
         try:
-            ratings = _labels(place.path)
-            _data(place.path)
+            ratings = _labels(origin.path)
+            _data(origin.path)
         except RecordingError as problem:
-            on_problem(place.problem(problem))
+            on_problem(origin.problem(problem))
             continue
         segments = []
         for trial in range(N_TRIALS):
-            where = place._replace(trial=trial + 1)
+            trial_origin = origin._replace(trial=trial + 1)
             try:
                 labels = rated(HEADS, ratings[trial], threshold, 1.0, 9.0)
-                segments.append(_segment(where, labels))
+                segments.append(_segment(trial_origin, labels))
             except RecordingError as problem:
-                on_problem(where.problem(problem))
+                on_problem(trial_origin.problem(problem))
         if segments:
             yield segments
     _read.cache_clear()
 
 
-def _segment(place: Place, labels: dict[str, int]) -> RawSegment:
-    trial, name = place.trial - 1, place.path.stem
-    eeg = partial(_samples, place.path, trial, 0, len(EEG))
-    rest = partial(_samples, place.path, trial, len(EEG), N_CHANNELS)
+def _segment(origin: Origin, labels: dict[str, int]) -> RawSegment:
+    trial, name = origin.trial - 1, origin.path.stem
+    eeg = partial(_samples, origin.path, trial, 0, len(EEG))
+    rest = partial(_samples, origin.path, trial, len(EEG), N_CHANNELS)
     streams = {
         "eeg": regular_stream(eeg, name, "EEG", RATE_HZ, EEG, ("microvolts",) * len(EEG)),
         "peripheral": regular_stream(
             rest, name, "Misc", RATE_HZ, tuple(PERIPHERAL), tuple(PERIPHERAL.values())
         ),
     }
-    span = TrialSpan(str(place.trial), BASELINE_S, BASELINE_S + TRIAL_S, labels)
-    return RawSegment(str(place.subject), str(place.session), streams, (span,))
+    labelled = Trial(str(origin.trial), BASELINE_S, BASELINE_S + TRIAL_S, labels)
+    return RawSegment(str(origin.subject), str(origin.session), streams, (labelled,))
 
 
 def _samples(path: Path, trial: int, first: int, stop: int) -> Samples:

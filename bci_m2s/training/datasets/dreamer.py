@@ -15,10 +15,10 @@ from bci_m2s.errors import RecordingError
 from bci_m2s.training.datasets.layout import (
     DataSet,
     OnProblem,
-    Place,
+    Origin,
     RawSegment,
     RawStream,
-    TrialSpan,
+    Trial,
     numbers,
 )
 from bci_m2s.training.datasets.raw import LOW_HIGH, Samples, rated, regular_stream, sample_rows
@@ -61,16 +61,16 @@ def read_dreamer(
     except RecordingError as problem:
         raise RecordingError(f"{path}: {problem}") from None
     for subject, person in enumerate(people, 1):
-        place = Place(path, subject, 1)
+        origin = Origin(path, subject, 1)
         try:
             scores = [_scores(person, name) for name in SCORES]
         except RecordingError as problem:
-            on_problem(place.problem(problem))
+            on_problem(origin.problem(problem))
             continue
         segments: list[RawSegment] = []
         for trial in range(N_TRIALS):
             ratings = [score[trial] for score in scores]
-            segments += _pair(place._replace(trial=trial + 1), ratings, threshold, on_problem)
+            segments += _pair(origin._replace(trial=trial + 1), ratings, threshold, on_problem)
         if segments:
             yield segments
     _read.cache_clear()
@@ -83,40 +83,42 @@ def _scores(person: Any, name: str) -> FloatArray:
     return scores
 
 
-def _pair(place: Place, ratings: list[float], threshold: float, on_problem: OnProblem) -> list[RawSegment]:
+def _pair(
+    origin: Origin, ratings: list[float], threshold: float, on_problem: OnProblem
+) -> list[RawSegment]:
     """Baseline and clip of one trial; without a usable clip there is no trial."""
     try:
         labels = rated(HEADS, ratings, threshold, 1.0, 5.0)
     except RecordingError as problem:
-        on_problem(place.problem(problem))
+        on_problem(origin.problem(problem))
         return []
     segments = []
     for part in PARTS:
-        streams, lengths_s = _streams(place, part, on_problem)
+        streams, lengths_s = _streams(origin, part, on_problem)
         if lengths_s and max(lengths_s) - min(lengths_s) > 1.0:
             said = ", ".join(f"{length_s:.1f} s" for length_s in lengths_s)
-            on_problem(place.problem(f"{part}: lengths of eeg and ecg differ: {said}", left_out=False))
-        spans: tuple[TrialSpan, ...] = ()
+            on_problem(origin.problem(f"{part}: lengths of eeg and ecg differ: {said}", left_out=False))
+        trials: tuple[Trial, ...] = ()
         if part == "stimuli":
             if not streams:
                 return []
-            spans = (TrialSpan(str(place.trial), 0.0, min(lengths_s), labels),)
+            trials = (Trial(str(origin.trial), 0.0, min(lengths_s), labels),)
         if streams:
-            segments.append(RawSegment(str(place.subject), str(place.session), streams, spans))
+            segments.append(RawSegment(str(origin.subject), str(origin.session), streams, trials))
     return segments
 
 
-def _streams(place: Place, part: str, on_problem: OnProblem) -> tuple[dict[str, RawStream], list[float]]:
+def _streams(origin: Origin, part: str, on_problem: OnProblem) -> tuple[dict[str, RawStream], list[float]]:
     streams, lengths_s = {}, []
     for modality, labels in CHANNELS.items():
-        load = partial(_samples, place.path, place.subject - 1, modality, part, place.trial - 1)
+        load = partial(_samples, origin.path, origin.subject - 1, modality, part, origin.trial - 1)
         try:
             length_s = len(load()) / RATE_HZ[modality]
         except RecordingError as problem:
-            on_problem(place.problem(f"{modality}, {part}: {problem}"))
+            on_problem(origin.problem(f"{modality}, {part}: {problem}"))
             continue
         streams[modality] = regular_stream(
-            load, place.path.stem, modality.upper(), RATE_HZ[modality], labels, UNITS[modality]
+            load, origin.path.stem, modality.upper(), RATE_HZ[modality], labels, UNITS[modality]
         )
         lengths_s.append(length_s)
     return streams, lengths_s

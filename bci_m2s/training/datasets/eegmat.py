@@ -21,9 +21,9 @@ from bci_m2s.recording.recorded import RecordedStream, open_recording
 from bci_m2s.training.datasets.layout import (
     DataSet,
     OnProblem,
-    Place,
+    Origin,
     RawSegment,
-    TrialSpan,
+    Trial,
 )
 from bci_m2s.training.datasets.raw import Samples, regular_stream
 from bci_m2s.types import StreamInfo
@@ -64,20 +64,20 @@ def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]
         parts = {}
         for part, name in enumerate(CLASSES, 1):
             path = found.get(part, root / f"Subject{subject:02d}_{part}.edf")
-            place = Place(path, subject, 1)
+            origin = Origin(path, subject, 1)
             if part not in found:
-                on_problem(place.problem(f"no such file ({name}); the person is left out"))
+                on_problem(origin.problem(f"no such file ({name}); the person is left out"))
                 continue
             try:
-                parts[name] = _file(place, on_problem)
+                parts[name] = _file(origin, on_problem)
             except RecordingError as problem:
-                on_problem(place.problem(f"{problem}; the person is left out"))
+                on_problem(origin.problem(f"{problem}; the person is left out"))
         if len(parts) == len(CLASSES):
             rest, arithmetic = parts["rest"], parts["arithmetic"]
             baseline_s = rest.length_s - arithmetic.length_s
             if baseline_s < SHORTEST_BASELINE_S:
                 text = f"leaves {baseline_s:.3g} s for the baseline, less than {SHORTEST_BASELINE_S:g} s"
-                on_problem(rest.place.problem(f"{text}; the person is left out"))
+                on_problem(rest.origin.problem(f"{text}; the person is left out"))
                 continue
             yield [
                 rest.segment(0.0, baseline_s),
@@ -90,7 +90,7 @@ def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]
 class _File:
     """What a file says of its streams. units : modality → one a channel."""
 
-    place: Place
+    origin: Origin
     info: dict[str, StreamInfo]
     units: dict[str, tuple[str, ...]]
     length_s: float
@@ -99,22 +99,22 @@ class _File:
         """A stretch of the file with its own clock from 0; a trial when it has a name."""
         streams = {}
         for modality, info in self.info.items():
-            load = partial(_samples, self.place.path, modality, start_s, stop_s)
+            load = partial(_samples, self.origin.path, modality, start_s, stop_s)
             streams[modality] = regular_stream(
                 load, info.name, info.type, info.rate_hz, CHANNELS[modality], self.units[modality]
             )
         labels = {"load": CLASSES.index(name)} if name else {}
-        spans = (TrialSpan(name, 0.0, stop_s - start_s, labels),) if name else ()
-        return RawSegment(str(self.place.subject), "1", streams, spans)
+        trials = (Trial(name, 0.0, stop_s - start_s, labels),) if name else ()
+        return RawSegment(str(self.origin.subject), "1", streams, trials)
 
 
-def _file(place: Place, on_problem: OnProblem) -> _File:
-    recording = open_recording(place.path)
+def _file(origin: Origin, on_problem: OnProblem) -> _File:
+    recording = open_recording(origin.path)
     for warning in recording.warnings:
-        on_problem(place.problem(warning, left_out=False))
+        on_problem(origin.problem(warning, left_out=False))
     streams = {name: _stream(recording.streams, name, labels) for name, labels in CHANNELS.items()}
     return _File(
-        place,
+        origin,
         {name: stream.info for name, stream in streams.items()},
         {
             name: tuple(stream.info.units[stream.info.labels.index(label)] for label in CHANNELS[name])

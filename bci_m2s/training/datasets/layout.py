@@ -1,6 +1,6 @@
 """The forms in which every data set is read, and what was wrong with a file.
 
-Step features that its owners distribute come as ``LabelledTrial``, raw signals as ``RawSegment``.
+Step features that its owners distribute come as ``DistributedTrial``, raw signals as ``RawSegment``.
 ``training.sessions`` makes one form of both.
 """
 
@@ -18,8 +18,10 @@ from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 
 @dataclass(frozen=True)
-class LabelledTrial:
-    """One trial of one person. Subjects, sessions and trials count from 1, as the owners' files do.
+class DistributedTrial:
+    """The step features of one trial as its owners distribute them.
+
+    Subjects, sessions and trials count from 1, as in the owners' files.
 
     labels : head → class index; steps : modality → (W, F) float64, one row a step, EEG channel-major
     (band fastest), NaN where the file has it. All modalities of a trial have the same W.
@@ -45,10 +47,13 @@ class RawStream:
 
 
 @dataclass(frozen=True)
-class TrialSpan:
-    """A trial: from `start_s` to `stop_s` on the segment's clock. labels : head → class index."""
+class Trial:
+    """A labelled stretch, from `start_s` to `stop_s` on a segment's or session's clock.
 
-    trial: str
+    labels : head → class index
+    """
+
+    name: str
     start_s: float
     stop_s: float
     labels: dict[str, int]
@@ -58,13 +63,13 @@ class TrialSpan:
 class RawSegment:
     """What was recorded in one go, all streams on one clock. A session is a list of these, in order.
 
-    streams : modality → stream; spans : the labelled trials in it, none for a resting baseline
+    streams : modality → stream; trials : the labelled ones in it, none for a resting baseline
     """
 
     subject: str
     session: str
     streams: dict[str, RawStream]
-    spans: tuple[TrialSpan, ...]
+    trials: tuple[Trial, ...]
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,8 @@ class Problem:
 OnProblem = Callable[[Problem], None]
 
 
-class Place(NamedTuple):
-    """Where a trial comes from."""
+class Origin(NamedTuple):
+    """The file, person, session and trial that values come from."""
 
     path: Path
     subject: int
@@ -102,7 +107,7 @@ class Place(NamedTuple):
     trial: int = 0
 
     def problem(self, text: object, left_out: bool = True) -> Problem:
-        """A problem at this place."""
+        """A problem with what comes from here."""
         return Problem(*self, str(text), left_out)
 
 
@@ -127,7 +132,7 @@ class DataSet:
     train_trials: int = 0
     modalities: dict[str, int] = field(default_factory=dict)
     step_s: dict[str, float] = field(default_factory=dict)
-    read: Callable[[Path, str, OnProblem], Iterator[LabelledTrial]] | None = None
+    read: Callable[[Path, str, OnProblem], Iterator[DistributedTrial]] | None = None
     read_raw: Callable[[Path, OnProblem], Iterator[list[RawSegment]]] | None = None
 
     @property
@@ -160,13 +165,13 @@ def step_rows(values: Any, n_features: int) -> FloatArray:
 
 
 def make_trial(
-    place: Place,
+    origin: Origin,
     labels: dict[str, int],
     raw: Mapping[str, Any],
     arrange: Mapping[str, Callable[[Any], FloatArray]],
     on_problem: OnProblem,
     expected_steps: int = 0,
-) -> LabelledTrial | None:
+) -> DistributedTrial | None:
     """Build a trial from what a file holds of each modality; None when nothing of it can be used.
 
     A modality whose values are malformed is reported and left out. Modalities that differ in their
@@ -177,17 +182,17 @@ def make_trial(
         try:
             steps[modality] = arrange[modality](values)
         except RecordingError as problem:
-            on_problem(place.problem(f"{modality}: {problem}"))
+            on_problem(origin.problem(f"{modality}: {problem}"))
     lengths = {modality: len(rows) for modality, rows in steps.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{modality} {n}" for modality, n in lengths.items())
-        on_problem(place.problem(f"numbers of steps differ: {counts}"))
+        on_problem(origin.problem(f"numbers of steps differ: {counts}"))
         return None
     for modality, rows in steps.items():
         if np.isnan(rows).any():
             share = f"{modality}: {100 * np.isnan(rows).mean():.1f} % of the values are missing (NaN)"
-            on_problem(place.problem(share, left_out=False))
+            on_problem(origin.problem(share, left_out=False))
     if expected_steps and lengths and expected_steps not in lengths.values():
         found = next(iter(lengths.values()))
-        on_problem(place.problem(f"{found} steps, distributed with {expected_steps}", left_out=False))
-    return LabelledTrial(place.subject, place.session, place.trial, labels, steps) if steps else None
+        on_problem(origin.problem(f"{found} steps, distributed with {expected_steps}", left_out=False))
+    return DistributedTrial(origin.subject, origin.session, origin.trial, labels, steps) if steps else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.types import LONGEST_MARKER
 
 Event = tuple[float, str]  # time, s, and text
@@ -47,17 +47,9 @@ class MarkerSettings(BaseModel):
         return pattern
 
 
-class Marked(NamedTuple):
-    """A trial as marked: its label in the marker's words, and seconds on the markers' clock."""
-
-    label: str
-    start_s: float
-    stop_s: float
-
-
 def marked_trials(
     events: Sequence[Event], end_s: float, markers: MarkerSettings, say: Callable[[str], None]
-) -> list[Marked]:
+) -> list[MarkedTrial]:
     """Trials in the order of their starts; none overlaps the next.
 
     A trial ends at its stop marker or after ``duration_s``, at the latest at the next start and at the end
@@ -69,7 +61,7 @@ def marked_trials(
     end_s : when the recording ends
     """
     start, stop = re.compile(markers.start), re.compile(markers.stop or r"(?!)")
-    found: list[Marked] = []
+    found: list[MarkedTrial] = []
     running = False
     for time_s, text in sorted(events, key=lambda event: event[0]):
         text = text[:LONGEST_MARKER]
@@ -77,7 +69,7 @@ def marked_trials(
             if running:
                 found[-1] = _ended(found[-1], time_s)
             length_s = float("inf") if markers.duration_s is None else markers.duration_s
-            found.append(Marked(match["label"] or "", time_s, time_s + length_s))
+            found.append(MarkedTrial(time_s, time_s + length_s, match["label"] or ""))
             running = True
         elif markers.duration_s is None and (match := stop.fullmatch(text)):
             label = match["label"] if "label" in stop.groupindex else None
@@ -89,5 +81,5 @@ def marked_trials(
     return [_ended(trial, end_s) for trial in found]
 
 
-def _ended(trial: Marked, time_s: float) -> Marked:
+def _ended(trial: MarkedTrial, time_s: float) -> MarkedTrial:
     return trial._replace(stop_s=min(trial.stop_s, time_s))

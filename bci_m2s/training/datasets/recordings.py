@@ -18,15 +18,16 @@ import numpy as np
 from bci_m2s.errors import ConfigurationError, RecordingError, nearest
 from bci_m2s.model.model_file import Contract, check_stream
 from bci_m2s.recording.recorded import Recording, open_recording
+from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.training.datasets.layout import (
     DataSet,
     OnProblem,
     Problem,
     RawSegment,
     RawStream,
-    TrialSpan,
+    Trial,
 )
-from bci_m2s.training.datasets.markers import Event, Marked, MarkerSettings, marked_trials
+from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
 from bci_m2s.types import Chunk
 
 __all__ = ["RECORDINGS", "MarkerSettings", "matched_recordings", "read_recordings", "unmatched_recordings"]
@@ -165,9 +166,9 @@ def _sessions(
                 continue
             if not marked:
                 say("no marker begins a trial; the recording has no labels", False)
-            spans = _spans(marked, n_trials, heads, say)
+            trials = _trials(marked, n_trials, heads, say)
             n_trials += len(marked)
-            segments.append(RawSegment(file.subject, file.session, streams, spans))
+            segments.append(RawSegment(file.subject, file.session, streams, trials))
         if segments:
             yield segments
     _read.cache_clear()
@@ -186,15 +187,15 @@ def _streams(file: _File, recording: Recording, places: Mapping[str, int]) -> di
     }
 
 
-def _spans(
-    marked: list[Marked],
+def _trials(
+    marked: list[MarkedTrial],
     before: int,
     heads: Mapping[str, tuple[str, ...]],
     say: Say,
-) -> tuple[TrialSpan, ...]:
+) -> tuple[Trial, ...]:
     """Trials whose labels are known and that last; before : how many the session had before."""
     head, classes = next(iter(heads.items()))
-    spans = []
+    trials = []
     for number, trial in enumerate(marked, before + 1):
         if trial.label not in classes:
             say(
@@ -206,11 +207,11 @@ def _spans(
             say("ends where it begins", True, number)
         else:
             labels = {head: classes.index(trial.label)}
-            spans.append(TrialSpan(str(number), trial.start_s, trial.stop_s, labels))
-    return tuple(spans)
+            trials.append(Trial(str(number), trial.start_s, trial.stop_s, labels))
+    return tuple(trials)
 
 
-def _marked(recording: Recording, markers: MarkerSettings, say: Say) -> list[Marked]:
+def _marked(recording: Recording, markers: MarkerSettings, say: Say) -> list[MarkedTrial]:
     events: list[Event] = []
     end_s = -np.inf
     for stream in recording.raw_streams:

@@ -12,9 +12,9 @@ import numpy as np
 from bci_m2s.errors import RecordingError
 from bci_m2s.training.datasets.layout import (
     DataSet,
-    LabelledTrial,
+    DistributedTrial,
     OnProblem,
-    Place,
+    Origin,
     RawSegment,
     make_trial,
     numbers,
@@ -38,34 +38,34 @@ SEED_LABELS = (2, 1, 0, 0, 1, 2, 0, 1, 2, 2, 1, 0, 1, 2, 0)
 SEED_SECONDS = (235, 233, 206, 238, 185, 195, 237, 216, 265, 237, 235, 233, 235, 238, 206)
 
 
-def _read_seed(root: Path, feature: str, on_problem: OnProblem) -> Iterator[LabelledTrial]:
+def _read_seed(root: Path, feature: str, on_problem: OnProblem) -> Iterator[DistributedTrial]:
     features = "02-EEG-DE-feature"
     root = find_folder(root, f"{features}/eeg_used_{feature}", "Chinese", "SEED_Multimodal/Chinese")
     named = re.compile(r"(\d{1,3})_([123])\.npz")
-    places = [
-        Place(path, int(match[1]), int(match[2]))
+    origins = [
+        Origin(path, int(match[1]), int(match[2]))
         for path in (root / features / f"eeg_used_{feature}").glob("*.npz")
         if (match := named.fullmatch(path.name))
     ]
     steps = [int(seconds // SEED.step_s[feature]) for seconds in SEED_SECONDS]
     ends = np.cumsum(steps)
-    for place in known_subjects(places, "seed", SUBJECTS, on_problem):
-        eye_path = root / "04-Eye-tracking-feature" / "eye_tracking_feature" / place.path.stem
+    for origin in known_subjects(origins, "seed", SUBJECTS, on_problem):
+        eye_path = root / "04-Eye-tracking-feature" / "eye_tracking_feature" / origin.path.stem
         whole = {}
         try:
-            whole["eeg"] = _seed_eeg(place.path, steps)
+            whole["eeg"] = _seed_eeg(origin.path, steps)
         except RecordingError as problem:
-            on_problem(place.problem(problem))
-        if place.subject in SEED.with_eye:
+            on_problem(origin.problem(problem))
+        if origin.subject in SEED.with_eye:
             try:
                 whole["eye"] = _seed_eye(eye_path, steps)
             except RecordingError as problem:
-                on_problem(place._replace(path=eye_path).problem(problem))
+                on_problem(origin._replace(path=eye_path).problem(problem))
         for trial, label in enumerate(SEED_LABELS, 1):
             rows = slice(ends[trial - 1] - steps[trial - 1], ends[trial - 1])
             raw = {modality: values[rows] for modality, values in whole.items()}
             arrange = {"eeg": partial(step_rows, n_features=EEG_FEATURES), "eye": eye_33}
-            made = make_trial(place._replace(trial=trial), {"emotion": label}, raw, arrange, on_problem)
+            made = make_trial(origin._replace(trial=trial), {"emotion": label}, raw, arrange, on_problem)
             if made:
                 yield made
 
@@ -106,14 +106,14 @@ def _read_raw(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
         for path in (root / "Preprocessed_EEG").glob("*.mat")
         if (match := named.fullmatch(path.name))
     )
-    places = [
-        Place(path, subject, 1 + sum(one[0] == subject and one[1] < date for one in dated))
+    origins = [
+        Origin(path, subject, 1 + sum(one[0] == subject and one[1] < date for one in dated))
         for subject, date, path in dated
     ]
-    for place in known_subjects(places, "seed", SUBJECTS, on_problem):
-        if int(place.session) > 3:
-            on_problem(place.problem("a fourth session, SEED has three"))
-        elif segments := raw_session(place, SEED_LABELS, on_problem):
+    for origin in known_subjects(origins, "seed", SUBJECTS, on_problem):
+        if int(origin.session) > 3:
+            on_problem(origin.problem("a fourth session, SEED has three"))
+        elif segments := raw_session(origin, SEED_LABELS, on_problem):
             yield segments
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from bci_m2s.errors import RecordingError
 from bci_m2s.training.datasets.layout import (
     DataSet,
-    LabelledTrial,
+    DistributedTrial,
     OnProblem,
-    Place,
+    Origin,
     RawSegment,
     make_trial,
 )
@@ -39,45 +39,45 @@ SEED_IV_FIRST_STEPS = (
 _NAMED = re.compile(r"(\d{1,3})_\d+\.mat")
 
 
-def _read_seed_iv(root: Path, feature: str, on_problem: OnProblem) -> Iterator[LabelledTrial]:
+def _read_seed_iv(root: Path, feature: str, on_problem: OnProblem) -> Iterator[DistributedTrial]:
     root = find_folder(root, "eeg_feature_smooth")
-    places = _places(root, "eeg_feature_smooth")
-    for place in known_subjects(places, "seed-iv", SUBJECTS, on_problem):
-        labels = SEED_IV_LABELS[place.session - 1]
-        eye_path = root / "eye_feature_smooth" / str(place.session) / place.path.name
-        eeg = _variables(place, feature, len(labels), on_problem)
-        eye = _variables(place._replace(path=eye_path), "eye_", len(labels), on_problem)
+    origins = _origins(root, "eeg_feature_smooth")
+    for origin in known_subjects(origins, "seed-iv", SUBJECTS, on_problem):
+        labels = SEED_IV_LABELS[origin.session - 1]
+        eye_path = root / "eye_feature_smooth" / str(origin.session) / origin.path.name
+        eeg = _variables(origin, feature, len(labels), on_problem)
+        eye = _variables(origin._replace(path=eye_path), "eye_", len(labels), on_problem)
         for trial, label in enumerate(labels, 1):
             raw = {
                 modality: found[trial] for modality, found in (("eeg", eeg), ("eye", eye)) if trial in found
             }
-            expected = SEED_IV_FIRST_STEPS[trial - 1] if place.session == 1 else 0
+            expected = SEED_IV_FIRST_STEPS[trial - 1] if origin.session == 1 else 0
             arrange = {"eeg": mat_eeg, "eye": mat_eye}
             made = make_trial(
-                place._replace(trial=trial), {"emotion": label}, raw, arrange, on_problem, expected
+                origin._replace(trial=trial), {"emotion": label}, raw, arrange, on_problem, expected
             )
             if made:
                 yield made
 
 
-def _variables(place: Place, stem: str, trials: int, on_problem: OnProblem) -> dict[int, Any]:
+def _variables(origin: Origin, stem: str, trials: int, on_problem: OnProblem) -> dict[int, Any]:
     """Numbered variables of a .mat file by trial; what is missing or damaged is reported."""
     try:
-        if not place.path.is_file():
+        if not origin.path.is_file():
             raise RecordingError("no such file")
-        found = read_mat(place.path, [f"{stem}{trial}" for trial in range(1, trials + 1)])
+        found = read_mat(origin.path, [f"{stem}{trial}" for trial in range(1, trials + 1)])
     except RecordingError as problem:
-        on_problem(place.problem(problem))
+        on_problem(origin.problem(problem))
         return {}
     for trial in range(1, trials + 1):
         if f"{stem}{trial}" not in found:
-            on_problem(place._replace(trial=trial).problem(f"no variable '{stem}{trial}'"))
+            on_problem(origin._replace(trial=trial).problem(f"no variable '{stem}{trial}'"))
     return {trial: found[f"{stem}{trial}"] for trial in range(1, trials + 1) if f"{stem}{trial}" in found}
 
 
-def _places(root: Path, folder: str) -> list[Place]:
+def _origins(root: Path, folder: str) -> list[Origin]:
     return [
-        Place(path, int(match[1]), session)
+        Origin(path, int(match[1]), session)
         for session in (1, 2, 3)
         for path in (root / folder / str(session)).glob("*.mat")
         if (match := _NAMED.fullmatch(path.name))
@@ -86,8 +86,8 @@ def _places(root: Path, folder: str) -> list[Place]:
 
 def _read_raw(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
     root = find_folder(root, "eeg_raw_data")
-    for place in known_subjects(_places(root, "eeg_raw_data"), "seed-iv", SUBJECTS, on_problem):
-        if segments := raw_session(place, SEED_IV_LABELS[int(place.session) - 1], on_problem):
+    for origin in known_subjects(_origins(root, "eeg_raw_data"), "seed-iv", SUBJECTS, on_problem):
+        if segments := raw_session(origin, SEED_IV_LABELS[int(origin.session) - 1], on_problem):
             yield segments
 
 

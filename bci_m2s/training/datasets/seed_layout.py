@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.training.datasets.layout import OnProblem, Place, numbers, step_rows
+from bci_m2s.training.datasets.layout import OnProblem, Origin, numbers, step_rows
 from bci_m2s.types import FloatArray
 
 _CHANNELS = (
@@ -75,18 +75,18 @@ def find_folder(root: Path, needed: str, *above: str) -> Path:
 
 
 def known_subjects(
-    places: Iterable[Place], name: str, subjects: Iterable[int], on_problem: OnProblem
-) -> Iterator[Place]:
-    """Places by subject and session; strangers and second files of a session are reported instead."""
+    origins: Iterable[Origin], name: str, subjects: Iterable[int], on_problem: OnProblem
+) -> Iterator[Origin]:
+    """Origins by subject and session; strangers and second files of a session are reported instead."""
     seen: dict[tuple[int, int], Path] = {}
-    for place in sorted(places, key=lambda place: (place.subject, place.session, place.path.name)):
-        first = seen.setdefault((place.subject, place.session), place.path)
-        if place.subject not in subjects:
-            on_problem(place.problem(f"subject {place.subject} is not one of {name}"))
-        elif first != place.path:
-            on_problem(place.problem(f"a second file of this session, beside {first.name}"))
+    for origin in sorted(origins, key=lambda origin: (origin.subject, origin.session, origin.path.name)):
+        first = seen.setdefault((origin.subject, origin.session), origin.path)
+        if origin.subject not in subjects:
+            on_problem(origin.problem(f"subject {origin.subject} is not one of {name}"))
+        elif first != origin.path:
+            on_problem(origin.problem(f"a second file of this session, beside {first.name}"))
         else:
-            yield place
+            yield origin
 
 
 eye_33 = partial(step_rows, n_features=33)

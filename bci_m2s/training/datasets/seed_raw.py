@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.training.datasets.layout import OnProblem, Place, RawSegment, TrialSpan, numbers
+from bci_m2s.training.datasets.layout import OnProblem, Origin, RawSegment, Trial, numbers
 from bci_m2s.training.datasets.raw import Samples, regular_stream, sample_rows
 from bci_m2s.training.datasets.seed_layout import CHANNELS, N_CHANNELS
 from bci_m2s.training.formats.matlab import Shape, mat_shapes, read_mat
@@ -17,28 +17,28 @@ RATE_HZ = 200.0
 _CLIP = re.compile(r"(.*)_eeg(\d{1,2})")
 
 
-def raw_session(place: Place, labels: Sequence[int], on_problem: OnProblem) -> list[RawSegment]:
+def raw_session(origin: Origin, labels: Sequence[int], on_problem: OnProblem) -> list[RawSegment]:
     """A segment for each clip of a session's file; what is missing or malformed is reported.
 
     labels : class index of each clip
     """
     try:
-        shapes = mat_shapes(place.path)
+        shapes = mat_shapes(origin.path)
         clips = _clips(shapes)
     except RecordingError as problem:
-        on_problem(place.problem(problem))
+        on_problem(origin.problem(problem))
         return []
     segments = []
     for trial, label in enumerate(labels, 1):
-        where = place._replace(trial=trial)
+        trial_origin = origin._replace(trial=trial)
         if trial not in clips:
-            on_problem(where.problem(f"no variable '..._eeg{trial}'"))
+            on_problem(trial_origin.problem(f"no variable '..._eeg{trial}'"))
             continue
         shape = shapes[clips[trial]]
         if len(shape) != 2 or shape[0] != N_CHANNELS or not shape[1]:
-            on_problem(where.problem(f"eeg: shape {shape}, expected ({N_CHANNELS}, samples)"))
+            on_problem(trial_origin.problem(f"eeg: shape {shape}, expected ({N_CHANNELS}, samples)"))
             continue
-        segments.append(_segment(where, clips[trial], shape[1] / RATE_HZ, label))
+        segments.append(_segment(trial_origin, clips[trial], shape[1] / RATE_HZ, label))
     return segments
 
 
@@ -52,17 +52,17 @@ def _clips(shapes: dict[str, Shape]) -> dict[int, str]:
     return {int(match[2]): name for name, match in found.items()}
 
 
-def _segment(place: Place, variable: str, length_s: float, label: int) -> RawSegment:
+def _segment(origin: Origin, variable: str, length_s: float, label: int) -> RawSegment:
     stream = regular_stream(
-        partial(_samples, place.path, variable),
-        place.path.stem,
+        partial(_samples, origin.path, variable),
+        origin.path.stem,
         "EEG",
         RATE_HZ,
         CHANNELS,
         ("microvolts",) * N_CHANNELS,
     )
-    span = TrialSpan(str(place.trial), 0.0, length_s, {"emotion": label})
-    return RawSegment(str(place.subject), str(place.session), {"eeg": stream}, (span,))
+    trial = Trial(str(origin.trial), 0.0, length_s, {"emotion": label})
+    return RawSegment(str(origin.subject), str(origin.session), {"eeg": stream}, (trial,))
 
 
 def _samples(path: Path, variable: str) -> Samples:

@@ -13,9 +13,9 @@ import numpy as np
 from bci_m2s.errors import RecordingError
 from bci_m2s.training.datasets.layout import (
     DataSet,
-    LabelledTrial,
+    DistributedTrial,
     OnProblem,
-    Place,
+    Origin,
     make_trial,
     numbers,
     step_rows,
@@ -34,51 +34,51 @@ _SEED_V_LATER = (2, 1, 3, 0, 4, 4, 0, 3, 2, 1, 3, 4, 1, 2, 0)
 SEED_V_LABELS = ((4, 1, 3, 2, 0) * 3, _SEED_V_LATER, _SEED_V_LATER)
 
 
-def _read_seed_v(root: Path, _feature: str, on_problem: OnProblem) -> Iterator[LabelledTrial]:
+def _read_seed_v(root: Path, _feature: str, on_problem: OnProblem) -> Iterator[DistributedTrial]:
     root = find_folder(root, "EEG_DE_features")
     named = re.compile(r"(\d{1,3})_123\.npz")
-    places = [
-        Place(path, int(match[1]), 0)
+    origins = [
+        Origin(path, int(match[1]), 0)
         for path in (root / "EEG_DE_features").glob("*.npz")
         if (match := named.fullmatch(path.name))
     ]
-    for place in known_subjects(places, "seed-v", SUBJECTS, on_problem):
-        eye_place = place._replace(path=root / "Eye_movement_features" / place.path.name)
-        eeg = _keyed_trials(place, on_problem)
-        eye = _keyed_trials(eye_place, on_problem)
+    for origin in known_subjects(origins, "seed-v", SUBJECTS, on_problem):
+        eye_origin = origin._replace(path=root / "Eye_movement_features" / origin.path.name)
+        eeg = _keyed_trials(origin, on_problem)
+        eye = _keyed_trials(eye_origin, on_problem)
         for key in range(45):
             raw = {modality: found[key] for modality, found in (("eeg", eeg), ("eye", eye)) if key in found}
-            where = place._replace(session=key // 15 + 1, trial=key % 15 + 1)
+            trial_origin = origin._replace(session=key // 15 + 1, trial=key % 15 + 1)
             label = SEED_V_LABELS[key // 15][key % 15]
             arrange = {"eeg": partial(step_rows, n_features=EEG_FEATURES), "eye": eye_33}
-            made = make_trial(where, {"emotion": label}, raw, arrange, on_problem)
+            made = make_trial(trial_origin, {"emotion": label}, raw, arrange, on_problem)
             if made:
                 if looks_band_major(made.steps.get("eeg")):
                     said = "eeg: columns look band-major, expected channel-major"
-                    on_problem(where.problem(said, left_out=False))
+                    on_problem(trial_origin.problem(said, left_out=False))
                 yield made
 
 
-def _keyed_trials(place: Place, on_problem: OnProblem) -> dict[int, Any]:
+def _keyed_trials(origin: Origin, on_problem: OnProblem) -> dict[int, Any]:
     """Trials 0..44 of a SEED-V file whose labels are the known ones; the rest is reported."""
     try:
-        found = read_npz(place.path, ("data", "label"))
+        found = read_npz(origin.path, ("data", "label"))
         data, labels = found["data"], found["label"]
         if not isinstance(data, dict) or not isinstance(labels, dict):
-            raise RecordingError(f"{place.path.name}: data and label are not dicts of trials")
+            raise RecordingError(f"{origin.path.name}: data and label are not dicts of trials")
     except RecordingError as problem:
-        on_problem(place.problem(problem))
+        on_problem(origin.problem(problem))
         return {}
     good = {}
     for key in range(45):
-        where = place._replace(session=key // 15 + 1, trial=key % 15 + 1)
+        trial_origin = origin._replace(session=key // 15 + 1, trial=key % 15 + 1)
         expected = SEED_V_LABELS[key // 15][key % 15]
         if key not in data or key not in labels:
-            on_problem(where.problem(f"no key {key} in {'data' if key not in data else 'label'}"))
+            on_problem(trial_origin.problem(f"no key {key} in {'data' if key not in data else 'label'}"))
         elif _labels_are(labels[key], expected):
             good[key] = data[key]
         else:
-            on_problem(where.problem(f"labels are {_shown(labels[key])}, expected {expected}"))
+            on_problem(trial_origin.problem(f"labels are {_shown(labels[key])}, expected {expected}"))
     return good
 
 

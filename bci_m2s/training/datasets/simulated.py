@@ -9,7 +9,7 @@ import numpy as np
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
-from bci_m2s.training.datasets.layout import RawSegment, RawStream, TrialSpan
+from bci_m2s.training.datasets.layout import RawSegment, RawStream, Trial
 from bci_m2s.types import Chunk
 
 CHUNK_S = 10.0
@@ -50,13 +50,11 @@ def simulated_segments(settings: SimulatorSettings, person: int, session: int) -
         modality: RawStream(info, SimulatedChunks(settings, person, session, modality))
         for modality, info in (("eeg", made.eeg_info), ("eye", made.eye_info))
     }
-    spans = tuple(
-        TrialSpan(
-            str(number), trial.start_s, trial.stop_s, {"emotion": settings.classes.index(trial.label)}
-        )
+    trials = tuple(
+        Trial(str(number), trial.start_s, trial.stop_s, {"emotion": settings.classes.index(trial.label)})
         for number, trial in enumerate(made.trials, 1)
     )
-    return [RawSegment(str(person), str(session), streams, spans)]
+    return [RawSegment(str(person), str(session), streams, trials)]
 
 
 def _chunks(made: SimulatedSession, modality: str, rate_hz: float) -> Iterator[Chunk]:

@@ -145,7 +145,7 @@ def load_pretrained(job: Job, path: Path) -> Networks:
     if progress.epoch < job.settings.epochs:
         raise ModelError(
             f"{path}: pre-training stopped after epoch {progress.epoch} of {job.settings.epochs}; "
-            "go on with pretrain --resume"
+            "continue with pretrain --resume"
         )
     return {name: network.eval() for name, network in networks.items()}
 

@@ -48,8 +48,8 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which test windows a result belongs to."""
+class EvaluationSetup:
+    """Which test windows a result is of. subjects : names by number; n_classes : of the head"""
 
     split: str
     seed: int
@@ -58,8 +58,8 @@ class Place:
     subjects: tuple[str, ...]
 
 
-def judge(
-    place: Place,
+def evaluate(
+    setup: EvaluationSetup,
     method: str,
     trained_on: str,
     tested_on: str,
@@ -67,39 +67,49 @@ def judge(
     guesses: NDArray[np.int64],
     oracle: float | None = None,
 ) -> Result:
-    """Figures of some guesses."""
-    found = figures(windows.labels[place.head], guesses, windows.subjects, place.n_classes)
-    found["by_subject"] = {place.subjects[i]: value for i, value in found["by_subject"].items()}
-    return Result(method, trained_on, tested_on, place.head, place.split, place.seed, found, oracle)
+    """Compare the class index guessed for each window, (n,), with its label."""
+    result = figures(windows.labels[setup.head], guesses, windows.subjects, setup.n_classes)
+    result["by_subject"] = {setup.subjects[i]: value for i, value in result["by_subject"].items()}
+    return Result(method, trained_on, tested_on, setup.head, setup.split, setup.seed, result, oracle)
 
 
-def judge_files(
-    place: Place, folder: Path, pair: tuple[str, str], test: WindowSet, oracles: Mapping[str, float | None]
+def evaluate_files(
+    setup: EvaluationSetup, folder: Path, pair: tuple[str, str], test: WindowSet
 ) -> list[Result]:
     """The four directions and the average of both, by the model files that would run live.
+
+    The oracle of a modality's own direction is the one in its model file's training record.
 
     A direction without a test window is left out, here and in the functions below.
     """
     own, crossed = load_model(folder / OWN, "cpu", None), load_model(folder / CROSSED, "cpu", None)
     results = []
     for name, other in (pair, pair[::-1]):
-        windows = test.having([name], place.head)
+        windows = test.having([name], setup.head)
         if not len(windows):
             continue
         for predictor, source in ((own, name), (crossed, other)):
-            guesses = _probabilities(predictor, place.head)(name, windows.features[name]).argmax(axis=1)
-            oracle = oracles.get(name) if source == name else None
-            results.append(judge(place, "pretrained", source, name, windows, guesses, oracle))
-    results += _fused(place, "pretrained", pair, test, _probabilities(own, place.head))
+            guesses = _probabilities(predictor, setup.head)(name, windows.features[name]).argmax(axis=1)
+            oracle = _oracle(own.contract.training, name, setup.head) if source == name else None
+            results.append(evaluate(setup, "pretrained", source, name, windows, guesses, oracle))
+    results += _fused(setup, "pretrained", pair, test, _probabilities(own, setup.head))
     return results
+
+
+def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None:
+    """The oracle's figure in a training record by modality and head; None where it has none."""
+    figure: Any = record.get("chosen")
+    for key in (modality, "oracle", head):
+        figure = figure.get(key) if isinstance(figure, Mapping) else None
+    return figure if isinstance(figure, float) else None
 
 
 def _probabilities(predictor: Predictor, head: str) -> Probabilities:
     return lambda modality, features: predictor.predict_proba(modality, features, head)
 
 
-def judge_fitted(
-    place: Place,
+def evaluate_fitted(
+    setup: EvaluationSetup,
     method: str,
     fitted: Mapping[str, Fitted],
     test: WindowSet,
@@ -114,46 +124,52 @@ def judge_fitted(
     """
     pair = tuple(fitted)
     own = own_networks(fitted)
-    networks = [(own, pair, pair)]
+    trained = [(own, pair)]
     if shared:
-        networks.append((crossed_networks(fitted, unlabelled), pair[::-1], pair))
+        trained.append((crossed_networks(fitted, unlabelled), pair[::-1]))
     results = []
-    for found, sources, targets in networks:
-        for source, target in zip(sources, targets, strict=True):
-            windows = test.having([target], place.head)
+    for networks, sources in trained:
+        for source, target in zip(sources, pair, strict=True):
+            windows = test.having([target], setup.head)
             if not len(windows):
                 continue
-            logits = head_logits(found[target], windows.features[target])[place.head]
-            results.append(judge(place, method, source, target, windows, logits.argmax(axis=1)))
+            logits = head_logits(networks[target], windows.features[target])[setup.head]
+            results.append(evaluate(setup, method, source, target, windows, logits.argmax(axis=1)))
 
     def probabilities(modality: str, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        logits = head_logits(own[modality], features)[place.head]
+        logits = head_logits(own[modality], features)[setup.head]
         return np.asarray(softmax(logits, axis=1))
 
-    results += _fused(place, method, (pair[0], pair[1]), test, probabilities)
+    results += _fused(setup, method, (pair[0], pair[1]), test, probabilities)
     return results
 
 
 def _fused(
-    place: Place, method: str, pair: tuple[str, str], test: WindowSet, probabilities: Probabilities
+    setup: EvaluationSetup,
+    method: str,
+    pair: tuple[str, str],
+    test: WindowSet,
+    probabilities: Probabilities,
 ) -> list[Result]:
-    windows = test.having(pair, place.head)
+    windows = test.having(pair, setup.head)
     if not len(windows):
         return []
     mean = sum(probabilities(name, windows.features[name]) for name in pair)
-    return [judge(place, method, FUSED, FUSED, windows, np.asarray(mean).argmax(axis=1))]
+    return [evaluate(setup, method, FUSED, FUSED, windows, np.asarray(mean).argmax(axis=1))]
 
 
-def judge_linear(place: Place, parts: Mapping[str, WindowSet], pair: tuple[str, str]) -> list[Result]:
+def evaluate_linear(
+    setup: EvaluationSetup, parts: Mapping[str, WindowSet], pair: tuple[str, str]
+) -> list[Result]:
     """Logistic regression on each modality and on both side by side."""
     results = []
     for modalities in ((pair[0],), (pair[1],), pair):
-        windows = parts["test"].having(modalities, place.head)
+        windows = parts["test"].having(modalities, setup.head)
         if not len(windows):
             continue
-        model = fit_linear(parts, modalities, place.head)
+        model = fit_linear(parts, modalities, setup.head)
         name = modalities[0] if len(modalities) == 1 else FUSED
-        results.append(judge(place, "linear", name, name, windows, model.predict(windows)))
+        results.append(evaluate(setup, "linear", name, name, windows, model.predict(windows)))
     return results
 
 
@@ -186,28 +202,29 @@ class Summary:
 def summarise(results: Iterable[Result]) -> list[Summary]:
     """One summary for each method, direction and head, in order of appearance."""
     groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
-    for one in results:
-        groups[one.head, one.method, one.direction].append(one)
+    for result in results:
+        groups[result.head, result.method, result.direction].append(result)
     return [_summary(group) for group in groups.values()]
 
 
 def _summary(group: list[Result]) -> Summary:
     people: dict[tuple[str, str], list[float]] = defaultdict(list)
     by_seed: dict[int, list[Result]] = defaultdict(list)
-    for one in group:
-        by_seed[one.seed].append(one)
-        for subject, value in one.figures["by_subject"].items():
+    for result in group:
+        by_seed[result.seed].append(result)
+        for subject, value in result.figures["by_subject"].items():
             # within sessions every session of a person counts by itself; across people there is one
-            people[subject, one.split].append(value)
-    counts = {
-        seed: sum(np.asarray(one.figures["confusion"]) for one in found) for seed, found in by_seed.items()
-    }
+            people[subject, result.split].append(value)
+    counts = [
+        np.asarray(sum(np.asarray(result.figures["confusion"]) for result in results))
+        for results in by_seed.values()
+    ]
     seed_means = [
-        np.mean([value for one in found for value in one.figures["by_subject"].values()])
-        for found in by_seed.values()
+        np.mean([value for result in results for value in result.figures["by_subject"].values()])
+        for results in by_seed.values()
     ]
     means = [float(np.mean(values)) for values in people.values()]
-    oracles = [one.oracle for one in group if one.oracle is not None]
+    oracles = [result.oracle for result in group if result.oracle is not None]
     first = group[0]
     return Summary(
         method=first.method,
@@ -216,11 +233,11 @@ def _summary(group: list[Result]) -> Summary:
         mean=float(np.mean(means)),
         sd=float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
         seeds_sd=float(np.std(seed_means, ddof=1)) if len(seed_means) > 1 else 0.0,
-        kappa=float(np.mean([kappa(np.asarray(one)) for one in counts.values()])),
-        f1=float(np.mean([macro_f1(np.asarray(one)) for one in counts.values()])),
+        kappa=float(np.mean([kappa(matrix) for matrix in counts])),
+        f1=float(np.mean([macro_f1(matrix) for matrix in counts])),
         people=len({subject for subject, _ in people}),
         seeds=len(by_seed),
-        support=np.asarray(next(iter(counts.values()))).sum(axis=1).tolist(),
-        confusion=np.asarray(sum(counts.values())).tolist(),
+        support=counts[0].sum(axis=1).tolist(),
+        confusion=np.sum(counts, axis=0).tolist(),
         oracle=float(np.mean(oracles)) if oracles else None,
     )

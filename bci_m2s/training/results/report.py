@@ -4,56 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from rich.table import Table
 
-from bci_m2s.model.model_file import Contract
-from bci_m2s.training.experiment import Experiment, versions, write_json
+from bci_m2s.training.experiment import Experiment, library_versions, write_json
 from bci_m2s.training.results.curves import draw_confusions
 from bci_m2s.training.results.evaluation import Result, Summary
-from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.settings import SplitSettings, TrainingSettings
 
 HEADERS = ("method", "direction", "balanced accuracy", "kappa", "F1", "people", "oracle")
 
 
 def table(summaries: Sequence[Summary], title: str) -> Table:
-    """For the terminal."""
-    found = Table(title=title, title_justify="left")
+    """Summaries as a table for the terminal."""
+    result = Table(title=title, title_justify="left")
     for header in HEADERS:
-        found.add_column(header, justify="left" if header in HEADERS[:2] else "right")
-    for one in summaries:
-        found.add_row(*_cells(one))
-    return found
+        result.add_column(header, justify="left" if header in HEADERS[:2] else "right")
+    for summary in summaries:
+        result.add_row(*_cells(summary))
+    return result
 
 
-def _cells(one: Summary) -> tuple[str, ...]:
-    oracle = "" if one.oracle is None else f"{one.oracle:.3f}"
-    accuracy = f"{one.mean:.3f} ± {one.sd:.3f}"
+def _cells(summary: Summary) -> tuple[str, ...]:
     return (
-        one.method,
-        one.direction,
-        accuracy,
-        f"{one.kappa:.3f}",
-        f"{one.f1:.3f}",
-        str(one.people),
-        oracle,
+        summary.method,
+        summary.direction,
+        f"{summary.mean:.3f} ± {summary.sd:.3f}",
+        f"{summary.kappa:.3f}",
+        f"{summary.f1:.3f}",
+        str(summary.people),
+        "" if summary.oracle is None else f"{summary.oracle:.3f}",
     )
 
 
-def protocol(settings: TrainingSettings, contract: Contract, head: str) -> list[str]:
-    """What every figure rests on, in words."""
-    data, split, finetune = settings.data, settings.split, settings.finetune
-    words = {
-        "subjects": f"by person: {split.test_subjects} test, {split.validation_subjects} validate",
-        "subject-folds": f"{split.folds or 'as many as people'} folds over people, tested on people never "
-        f"seen; {split.validation_subjects} of the others validate",
-        "trials": f"within each session: the first {split.train_trials} trials train, the others test; "
-        f"the last {split.validation_trials} of each class validate",
-        "trial-folds": f"within each session: {split.folds} folds over trials; the last "
-        f"{split.validation_trials} training trials of each class validate",
-    }
-    chosen = (
+def protocol(settings: TrainingSettings, head: str) -> list[str]:
+    """The conditions of every figure of a head, one sentence per line."""
+    data, contract, finetune = settings.data, settings.contract, settings.finetune
+    classes = contract.heads[head].classes
+    selection = (
         "epoch and settings of the best balanced accuracy on validation trials, mean over people"
         if finetune.select == "validation"
         else "the last epoch of the first setting"
@@ -61,31 +49,42 @@ def protocol(settings: TrainingSettings, contract: Contract, head: str) -> list[
     normalisers = {name: spec.normaliser.name for name, spec in contract.modalities.items()}
     lines = [
         f"Data: {data.format}{', simulated people' if contract.simulated else ''}. "
-        f"Classes of {head}: {', '.join(contract.heads[head].classes)}; "
-        f"chance {1 / len(contract.heads[head].classes):.2f}.",
-        f"Split: {words[split.kind]} (split seed {split.seed}).",
-        f"Seeds: {', '.join(map(str, settings.seeds))}. Selection: {chosen}.",
+        f"Classes of {head}: {', '.join(classes)}; chance {1 / len(classes):.2f}.",
+        f"Split: {_describe_split(settings.split)} (split seed {settings.split.seed}).",
+        f"Seeds: {', '.join(map(str, settings.seeds))}. Selection: {selection}.",
         f"Normalisation per person: {normalisers}; batches {settings.pretrain.sampler}; "
         f"preset {settings.preset}.",
     ]
     if settings.windows.own_session:
-        lines.append("Transductive: each session was scaled by all of its rows, test trials included.")
+        lines.append("Transductive: each session was scaled by all of its rows, including test trials.")
     if finetune.trials_per_class:
         lines.append(
-            f"Labels: {finetune.trials_per_class} training trial(s) of each class, whosever; "
+            f"Labels: {finetune.trials_per_class} training trial(s) of each class over all people; "
             "validation trials are labelled too."
         )
     if finetune.oracle:
-        lines.append("Oracle: the best figure on test itself, chosen by looking at it; no result.")
+        lines.append("Oracle: the best figure on the test windows, selected on them; not a result.")
     return lines
 
 
+def _describe_split(split: SplitSettings) -> str:
+    within = f"the last {split.validation_trials} training trials of each class validate"
+    return {
+        "subjects": f"by person: {split.test_subjects} test, {split.validation_subjects} validate",
+        "subject-folds": f"{split.folds or 'leave-one-out'} folds over people, tested on people not "
+        f"trained on; {split.validation_subjects} of the training people validate instead",
+        "trials": f"within each session: the first {split.train_trials} trials train, the others test; "
+        f"{within}",
+        "trial-folds": f"within each session: {split.folds} folds over trials; {within}",
+    }[split.kind]
+
+
 def markdown(summaries: Sequence[Summary], lines: Sequence[str], classes: Sequence[str]) -> str:
-    """The table, its protocol and its support."""
+    """The table of one head as Markdown, with its protocol, and the test windows of each class."""
     parts = [*(f"- {line}" for line in lines), "", f"| {' | '.join(HEADERS)} |"]
     parts.append("|---|---|" + "---:|" * (len(HEADERS) - 2))
-    parts += [f"| {' | '.join(_cells(one))} |" for one in summaries]
-    support = {one.direction.split(" → ")[1]: one.support for one in summaries}
+    parts += [f"| {' | '.join(_cells(summary))} |" for summary in summaries]
+    support = {summary.direction.split(" → ")[1]: summary.support for summary in summaries}
     parts.append("")
     parts += [
         f"Test windows of {name}: "
@@ -102,27 +101,27 @@ def markdown(summaries: Sequence[Summary], lines: Sequence[str], classes: Sequen
 def write_results(experiment: Experiment, results: Sequence[Result], summaries: Sequence[Summary]) -> None:
     """results.json, results.md and a picture of the confusion matrices."""
     settings, folder = experiment.settings, experiment.folder
-    contract = settings.draft
+    contract = settings.contract
     texts = []
     for head, spec in contract.heads.items():
-        mine = [one for one in summaries if one.head == head]
-        lines = protocol(settings, contract, head)
-        texts.append(f"# {experiment.name}: {head}\n\n" + markdown(mine, lines, spec.classes))
-        drawn = [one for one in mine if one.method == "pretrained"]
+        of_head = [summary for summary in summaries if summary.head == head]
+        lines = protocol(settings, head)
+        texts.append(f"# {experiment.name}: {head}\n\n" + markdown(of_head, lines, spec.classes))
+        pretrained = [summary for summary in of_head if summary.method == "pretrained"]
         draw_confusions(
-            Path(folder / f"confusion-{head}.png"),
-            [one.direction for one in drawn],
-            [one.confusion for one in drawn],
+            folder / f"confusion-{head}.png",
+            [summary.direction for summary in pretrained],
+            [summary.confusion for summary in pretrained],
             spec.classes,
         )
     (folder / "results.md").write_text("\n".join(texts), encoding="utf-8")
     write_json(
         folder / "results.json",
         {
-            "protocol": {head: protocol(settings, contract, head) for head in contract.heads},
+            "protocol": {head: protocol(settings, head) for head in contract.heads},
             "seeds": list(settings.seeds),
-            "versions": versions(),
-            "summaries": [asdict(one) for one in summaries],
-            "results": [asdict(one) for one in results],
+            "versions": library_versions(),
+            "summaries": [asdict(summary) for summary in summaries],
+            "results": [asdict(result) for result in results],
         },
     )

@@ -57,10 +57,10 @@ def test_weights_are_those_that_were_measured(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_training_file_states_the_same_checks(name):
     shipped = read_contract(ROOT / "models" / f"{name}.safetensors")
-    draft = load_training(ROOT / "pipelines" / "train" / f"{SHIPPED[name][1]}.yaml").draft
+    contract = load_training(ROOT / "pipelines" / "train" / f"{SHIPPED[name][1]}.yaml").contract
     assert shipped.modalities["eeg"].quality.noisy_ratio > 0
     for modality, spec in shipped.modalities.items():
-        assert spec.quality == draft.modalities[modality].quality
+        assert spec.quality == contract.modalities[modality].quality
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bci_m2s.training.data.sessions import Session, Trial, with_distributed
-from bci_m2s.training.datasets.layout import LabelledTrial
+from bci_m2s.training.data.sessions import SessionFeatures, with_distributed
+from bci_m2s.training.datasets.layout import DistributedTrial, Trial
 
 HOP_S, STEP_S = 1.0, 4.0
 
@@ -14,7 +14,7 @@ def raw_session(trials):
         [trial.start_s + np.arange(4.0, trial.stop_s - trial.start_s + 0.5) for trial in trials]
     )
     n = len(end_s)
-    return Session(
+    return SessionFeatures(
         "3",
         "1",
         end_s,
@@ -31,7 +31,9 @@ def beside():
         1: np.full((3, 3), 10.0) + np.arange(3)[:, None],
         2: np.full((2, 3), 20.0) + np.arange(2)[:, None],
     }
-    given = [LabelledTrial(3, 1, number, {"emotion": 0}, {"eye": steps}) for number, steps in rows.items()]
+    given = [
+        DistributedTrial(3, 1, number, {"emotion": 0}, {"eye": steps}) for number, steps in rows.items()
+    ]
     return with_distributed(raw_session(trials), given, "eye", STEP_S, HOP_S)
 
 

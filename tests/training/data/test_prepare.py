@@ -9,8 +9,10 @@ from support.small_pairs import SIZES, corpus, training_settings, unit
 
 from bci_m2s.errors import ConfigurationError, RecordingError, UsageError
 from bci_m2s.model.model_file import layout_order
-from bci_m2s.training.data import prepare as module
-from bci_m2s.training.data.prepare import load_sessions, prepare, read_session, write_session
+from bci_m2s.training.data import feature_cache, load
+from bci_m2s.training.data.feature_cache import read_features, write_features
+from bci_m2s.training.data.load import load_sessions
+from bci_m2s.training.data.prepare import prepare
 from bci_m2s.training.data.splits import PARTS, make_splits
 from bci_m2s.training.data.windows import Names
 
@@ -65,7 +67,7 @@ def test_band_major_is_the_same_features_permuted():
     channels, bands = 4, 2
     order = [channel * bands + band for band in range(bands) for channel in range(channels)]
     assert order == [0, 2, 4, 6, 1, 3, 5, 7]
-    np.testing.assert_array_equal(layout_order(settings.draft.modalities["eeg"]), order)
+    np.testing.assert_array_equal(layout_order(settings.contract.modalities["eeg"]), order)
     np.testing.assert_allclose(
         banded.parts["test"].features["eeg"], plain.parts["test"].features["eeg"][:, :, order], rtol=1e-6
     )
@@ -110,8 +112,8 @@ def test_a_session_is_kept_on_disk_as_it_was(tmp_path):
     one.usable["eye"][3] = False
     one.values["eye"][3] = np.nan
     path = tmp_path / "features" / "1-1.npz"
-    write_session(path, one)
-    again = read_session(path)
+    write_features(path, one)
+    again = read_features(path)
     assert (again.subject, again.session, again.trials) == (one.subject, one.session, one.trials)
     np.testing.assert_array_equal(again.end_s, one.end_s)
     for name in SIZES:
@@ -122,21 +124,21 @@ def test_a_session_is_kept_on_disk_as_it_was(tmp_path):
     for broken in (b"", b"no archive", path.read_bytes()[:-400]):
         path.write_bytes(broken)
         with pytest.raises(RecordingError, match=r"1-1\.npz: cannot be read.*delete it"):
-            read_session(path)
+            read_features(path)
 
 
 def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, monkeypatch):
     """The cache's folder depends on all that features depend on, and on nothing else."""
-    monkeypatch.setattr(module, "WORKERS", 1)
+    monkeypatch.setattr(feature_cache, "WORKERS", 1)
     made = []
 
     def fake(_settings, person, session):
         made.append((person, session))
         return (person, session)
 
-    monkeypatch.setattr(module, "simulated_segments", fake)
+    monkeypatch.setattr(load, "simulated_segments", fake)
     monkeypatch.setattr(
-        module, "from_raw", lambda which, _contract: replace(CORPUS[which[0]], session=str(which[1]))
+        feature_cache, "from_raw", lambda which, _contract: replace(CORPUS[which[0]], session=str(which[1]))
     )
     data = {"format": "simulated", "persons": 2, "sessions": 2}
     found = load_sessions(training_settings(data=data), tmp_path, QUIET)

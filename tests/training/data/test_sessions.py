@@ -11,17 +11,16 @@ from bci_m2s.errors import ContractError, RecordingError
 from bci_m2s.pipeline.stages import ModalityStage
 from bci_m2s.training.data.sessions import (
     SEGMENT_GAP_S,
-    Trial,
     from_raw,
     from_steps,
     normalised,
     stream_steps,
     typical_spread,
 )
-from bci_m2s.training.datasets.layout import LabelledTrial, RawSegment, RawStream, TrialSpan
+from bci_m2s.training.datasets.layout import DistributedTrial, RawSegment, RawStream, Trial
 from bci_m2s.types import Chunk, StreamInfo
 
-TRIAL = TrialSpan("1", 4.0, 12.0, {"emotion": 1})
+TRIAL = Trial("1", 4.0, 12.0, {"emotion": 1})
 
 
 def stream(info, times, samples, sizes=(500,)):
@@ -35,7 +34,7 @@ def stream(info, times, samples, sizes=(500,)):
     return RawStream(info, chunks)
 
 
-def segment(seconds=14.0, seed=0, eye_shift_s=0.0, spans=(TRIAL,), only=("eeg", "eye")):
+def segment(seconds=14.0, seed=0, eye_shift_s=0.0, trials=(TRIAL,), only=("eeg", "eye")):
     """Both streams on a clock that begins at 0; the eye tracker begins `eye_shift_s` later."""
     made = {"eeg": (EEG_INFO, *eeg(seconds, seed)), "eye": (EYE_INFO, *eye(seconds, seed))}
     streams = {
@@ -43,7 +42,7 @@ def segment(seconds=14.0, seed=0, eye_shift_s=0.0, spans=(TRIAL,), only=("eeg", 
         for name, (info, times, samples) in made.items()
         if name in only
     }
-    return RawSegment("anna", "2", streams, spans)
+    return RawSegment("anna", "2", streams, trials)
 
 
 def test_distributed_features_come_one_row_a_step_and_trials_end_to_end():
@@ -137,7 +136,7 @@ def test_where_the_other_stream_has_a_gap_its_steps_are_unknown_and_rows_stay():
     streams = dict(segment(30.0).streams)
     streams["eye"] = stream(EYE_INFO, times[kept] - 1000, samples[kept])
     found = from_raw([RawSegment("anna", "1", streams, ())], spec)
-    plain = from_raw([segment(30.0, spans=())], spec)
+    plain = from_raw([segment(30.0, trials=())], spec)
     np.testing.assert_array_equal(found.end_s, plain.end_s)
     end_s = found.end_s + 1.0  # the first step ends after a second
     assert np.isnan(found.values["eye"][(end_s > 10.3) & (end_s < 14.8)]).all()
@@ -150,7 +149,7 @@ def test_where_the_other_stream_has_a_gap_its_steps_are_unknown_and_rows_stay():
 def test_segments_of_a_session_lie_far_apart_and_one_may_lack_a_modality():
     spec = contract()
     found = from_raw(
-        [segment(8.0, spans=()), segment(14.0, only=("eeg",)), segment(14.0, only=("eye",))], spec
+        [segment(8.0, trials=()), segment(14.0, only=("eeg",)), segment(14.0, only=("eye",))], spec
     )
     jumps = np.diff(found.end_s)
     far = np.flatnonzero(jumps > 1)
@@ -177,7 +176,7 @@ def test_a_session_that_is_too_short_or_does_not_fit_says_so():
 
 def one_session(*spans):
     (one,) = from_steps(
-        [LabelledTrial(1, 1, 1, {}, {"eye": np.arange(40.0).reshape(8, 5) ** 2})], 1.0, {"eye": 5}
+        [DistributedTrial(1, 1, 1, {}, {"eye": np.arange(40.0).reshape(8, 5) ** 2})], 1.0, {"eye": 5}
     )
     return replace(one, trials=tuple(Trial(str(i), *span, {}) for i, span in enumerate(spans, 1)))
 
@@ -213,7 +212,7 @@ def test_rows_are_normalised_as_the_live_normaliser_does_it(name):
     """Nothing before it is ready; from then on the very function that runs live, step by step."""
     params = {"duration_s": 6.0} if name == "baseline" else {"duration_s": 8.0, "ready_s": 6.0}
     settings = training_settings(eeg={"normaliser": {"name": name, "params": params}})
-    spec, window = settings.draft.modalities["eeg"], settings.draft.window
+    spec, window = settings.contract.modalities["eeg"], settings.contract.window
     (one,) = corpus(people=1, per_session=3)
     one.usable["eeg"][2] = False  # not observed, so everything comes one step later
     rows = normalised(one, "eeg", spec, window, np.full(8, 2.0))
@@ -232,5 +231,5 @@ def test_rows_are_normalised_as_the_live_normaliser_does_it(name):
 def test_the_normaliser_training_leaves_rows_alone():
     settings = training_settings()
     (one,) = corpus(people=1)
-    rows = normalised(one, "eye", settings.draft.modalities["eye"], settings.draft.window, np.ones(5))
+    rows = normalised(one, "eye", settings.contract.modalities["eye"], settings.contract.window, np.ones(5))
     np.testing.assert_array_equal(rows, one.values["eye"])

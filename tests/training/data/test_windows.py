@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from support.small_pairs import SIZES, corpus, training_settings, trials
 
-from bci_m2s.training.data.sessions import Session, Trial, from_steps
+from bci_m2s.training.data.sessions import SessionFeatures, from_steps
 from bci_m2s.training.data.windows import Names, WindowSet, cut_windows, fit_scaler, standardised
+from bci_m2s.training.datasets.layout import Trial
 
 STEPS = 4  # of a window
 
 
 def windows_of(sessions, keys=None, contract=None, rows=None, **options):
-    contract = contract or training_settings().draft
+    contract = contract or training_settings().contract
     keys = keys if keys is not None else {one.key(trial) for one in sessions for trial in one.trials}
     rows = rows if rows is not None else [one.values for one in sessions]
     return cut_windows(sessions, rows, keys, contract, Names.of(sessions), **options)
@@ -31,12 +32,12 @@ def fast_session(n=40, gap_after=None, spans=((0.0, 10.0),), hop_s=0.25):
     values["eye"] = values["eye"] + np.arange(5, dtype=np.float32) / 10
     usable = {name: np.ones(n, dtype=bool) for name in SIZES}
     made = tuple(Trial(str(i), *span, {"emotion": i % 2}) for i, span in enumerate(spans))
-    return Session("p", "s", end_s, values, usable, made)
+    return SessionFeatures("p", "s", end_s, values, usable, made)
 
 
 def fast_contract(hop_s=0.25):
-    draft = training_settings().draft
-    return draft.model_copy(update={"window": draft.window.model_copy(update={"hop_s": hop_s})})
+    contract = training_settings().contract
+    return contract.model_copy(update={"window": contract.window.model_copy(update={"hop_s": hop_s})})
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 9])

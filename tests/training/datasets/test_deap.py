@@ -40,8 +40,8 @@ def test_each_trial_is_a_segment(copy):
     for trial in (0, 17, 39):
         segment = segments[trial]
         assert (segment.subject, segment.session) == ("9", "1")
-        (span,) = segment.spans
-        assert (span.trial, span.start_s, span.stop_s) == (str(trial + 1), 3.0, 63.0)
+        (span,) = segment.trials
+        assert (span.name, span.start_s, span.stop_s) == (str(trial + 1), 3.0, 63.0)
         assert span.labels == {
             head: int(ratings[trial, place] > 5)
             for place, head in enumerate(("valence", "arousal", "dominance", "liking"))
@@ -56,7 +56,7 @@ def test_each_trial_is_a_segment(copy):
 def test_the_folder_itself_will_do_and_the_threshold_is_a_setting(copy):
     for threshold in (2.0, 5.0, 8.5):
         ((*segments,),) = read_deap(copy / "data_preprocessed_python", lambda _: None, threshold)
-        high = sum(segment.spans[0].labels["arousal"] for segment in segments)
+        high = sum(segment.trials[0].labels["arousal"] for segment in segments)
         assert high == np.count_nonzero(deap_values()[1][:, 1] > threshold)
 
 
@@ -74,7 +74,7 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
     (tmp_path / "s06.dat").write_bytes(b"")
     sessions, problems = read_all(read_deap, tmp_path)
     assert [len(segments) for segments in sessions.values()] == [1, 3]
-    assert [span.trial for span in sessions["1", "1"][0].spans] == ["2"]
+    assert [span.name for span in sessions["1", "1"][0].trials] == ["2"]
     lines = [str(problem) for problem in problems]
     assert "subject 1, session 1, trial 1" in lines[0]
     assert "dominance rated 0.5, expected 1 to 9" in lines[0]

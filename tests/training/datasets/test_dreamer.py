@@ -17,9 +17,9 @@ def test_each_trial_is_a_baseline_and_a_clip(tmp_path):
     assert len(segments) == 2 * N_TRIALS
     for trial in (0, 5, 17):
         baseline, clip = segments[2 * trial : 2 * trial + 2]
-        assert baseline.spans == ()
-        (span,) = clip.spans
-        assert (span.trial, span.start_s, span.stop_s) == (str(trial + 1), 0.0, 2.0)
+        assert baseline.trials == ()
+        (span,) = clip.trials
+        assert (span.name, span.start_s, span.stop_s) == (str(trial + 1), 0.0, 2.0)
         scores = [1 + (trial + shift) % 5 for shift in range(3)]
         assert span.labels == {
             head: int(score > 3)
@@ -40,7 +40,7 @@ def test_the_file_itself_will_do_and_the_threshold_is_a_setting(tmp_path):
     path = write_dreamer(tmp_path)
     for threshold, high in ((3.0, 6), (2.0, 10), (4.5, 3)):
         segments = next(read_dreamer(path, lambda _: None, threshold))
-        labels = [span.labels["valence"] for segment in segments for span in segment.spans]
+        labels = [span.labels["valence"] for segment in segments for span in segment.trials]
         assert sum(labels) == high
 
 
@@ -56,7 +56,7 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
     write_dreamer(tmp_path, [odd, scoreless, eegless, np.zeros(3), dreamer_person(5)])
     sessions, problems = read_all(read_dreamer, tmp_path)
     assert [subject for subject, _ in sessions] == ["1", "3", "5"]
-    spans = {span.trial: segment for segment in sessions["1", "1"] for span in segment.spans}
+    spans = {span.name: segment for segment in sessions["1", "1"] for span in segment.trials}
     assert set(spans) == {str(n) for n in range(1, 19)} - {"7", "8"}
     assert set(spans["4"].streams) == {"ecg"}
     assert all(set(segment.streams) == {"ecg"} for segment in sessions["3", "1"])

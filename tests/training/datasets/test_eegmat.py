@@ -16,11 +16,11 @@ def test_a_person_is_baseline_then_rest_then_arithmetic_of_the_same_length(tmp_p
     assert problems == []
     assert list(sessions) == [("7", "1")]
     baseline, rest, arithmetic = sessions["7", "1"]
-    assert baseline.spans == ()
+    assert baseline.trials == ()
     for label, segment in enumerate((rest, arithmetic)):
-        (span,) = segment.spans
+        (span,) = segment.trials
         assert (span.start_s, span.stop_s, span.labels) == (0.0, 3.0, {"load": label})
-    assert (rest.spans[0].trial, arithmetic.spans[0].trial) == ("rest", "arithmetic")
+    assert (rest.trials[0].name, arithmetic.trials[0].name) == ("rest", "arithmetic")
     values = {1: eegmat_values(24, 1), 2: eegmat_values(3, 2)}
     parts = ((baseline, values[1][:2100]), (rest, values[1][2100:]), (arithmetic, values[2]))
     for segment, expected in parts:
@@ -89,8 +89,8 @@ def test_the_real_recordings(shared_data):
     assert problems == []
     assert len(sessions) >= 18
     for baseline, rest, arithmetic in sessions:
-        assert baseline.spans == ()
-        assert rest.spans[0].stop_s == arithmetic.spans[0].stop_s == 62.0
+        assert baseline.trials == ()
+        assert rest.trials[0].stop_s == arithmetic.trials[0].stop_s == 62.0
     times, eeg = samples_of(sessions[0][0], "eeg")
     assert eeg.shape == (60_000, 19)
     assert times[-1] == pytest.approx(119.998)

@@ -16,7 +16,7 @@ from bci_m2s.training.datasets.markers import MarkerSettings, marked_trials
 def trials(events, end_s=100.0, **settings):
     said = []
     found = marked_trials(events, end_s, MarkerSettings(**settings), said.append)
-    return [tuple(one) for one in found], said
+    return found, said
 
 
 def test_the_defaults_fit_the_simulator():
@@ -24,8 +24,8 @@ def test_the_defaults_fit_the_simulator():
     events = made.markers(0.0, math.inf)
     found, said = trials(events)
     assert said == []
-    assert found == [(label, start_s, stop_s) for start_s, stop_s, label in trial_spans(events)]
-    assert found == [(one.label, one.start_s, one.stop_s) for one in made.trials]
+    assert found == trial_spans(events)
+    assert found == made.trials
 
 
 def test_a_trial_without_a_stop_ends_at_the_next_start_or_with_the_file():
@@ -36,7 +36,7 @@ def test_a_trial_without_a_stop_ends_at_the_next_start_or_with_the_file():
         (12.0, "trial/stop/b"),
     ]
     found, said = trials(events, end_s=41.5)
-    assert found == [("a", 1.0, 9.0), ("b", 9.0, 12.0), ("c", 30.0, 41.5)]
+    assert found == [(1.0, 9.0, "a"), (9.0, 12.0, "b"), (30.0, 41.5, "c")]
     assert said == []
 
 
@@ -44,7 +44,7 @@ def test_a_stop_of_another_trial_or_of_none_is_told():
     found, said = trials(
         [(1, "trial/stop/a"), (2, "trial/start/a"), (3, "trial/stop/b"), (4, "trial/stop/a")]
     )
-    assert found == [("a", 2, 4)]
+    assert found == [(2, 4, "a")]
     assert said == [
         "marker 'trial/stop/a' at 1.000 s ends no trial",
         "marker 'trial/stop/b' at 3.000 s ends no trial",
@@ -54,11 +54,11 @@ def test_a_stop_of_another_trial_or_of_none_is_told():
 def test_own_expressions_with_and_without_stops():
     events = [(1, "S 11"), (5, "S 99"), (6, "S 12"), (7, "S  1"), (20, "boundary")]
     found, _ = trials(events, start=r"S (?P<label>1\d)", stop="S 99")
-    assert found == [("11", 1, 5), ("12", 6, 100.0)]
+    assert found == [(1, 5, "11"), (6, 100.0, "12")]
     found, said = trials(events, start=r"S (?P<label>1\d)", stop="S 99", duration_s=10.0)
-    assert (found, said) == ([("11", 1, 6), ("12", 6, 16.0)], [])
+    assert (found, said) == ([(1, 6, "11"), (6, 16.0, "12")], [])
     found, _ = trials(events, start=r"S (?P<label>1\d)", stop="", end_s=8.0)
-    assert found == [("11", 1, 6), ("12", 6, 8.0)]
+    assert found == [(1, 6, "11"), (6, 8.0, "12")]
 
 
 @given(
@@ -69,11 +69,11 @@ def test_own_expressions_with_and_without_stops():
 )
 def test_trials_never_overlap_and_none_is_lost(events, duration_s):
     found, _ = trials([(when_s, f"trial/{text}") for when_s, text in events], duration_s=duration_s)
-    assert [label for label, _, _ in found] == [
+    assert [label for _, _, label in found] == [
         text[-1] for _, text in sorted(events, key=lambda event: event[0]) if text.startswith("start")
     ]
-    assert all(start_s <= stop_s <= 100.0 for _, start_s, stop_s in found)
-    assert all(one[2] <= other[1] for one, other in itertools.pairwise(found))
+    assert all(start_s <= stop_s <= 100.0 for start_s, stop_s, _ in found)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize(

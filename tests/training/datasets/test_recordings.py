@@ -60,12 +60,12 @@ def test_streams_are_matched_and_trials_cut(tmp_path):
     np.testing.assert_array_equal(times, eeg()[5])
     np.testing.assert_array_equal(samples, eeg()[6])
     assert segment.streams["eeg"].info.labels == EEG_LABELS  # reordered where they are used
-    assert [(one.trial, one.start_s, one.labels) for one in segment.spans] == [
+    assert [(one.name, one.start_s, one.labels) for one in segment.trials] == [
         ("1", 102.0, {"emotion": 1}),
         ("2", 105.0, {"emotion": 2}),
     ]
-    assert segment.spans[0].stop_s == 104.0
-    assert segment.spans[1].stop_s == pytest.approx(108.0, abs=0.02)  # the last sample
+    assert segment.trials[0].stop_s == 104.0
+    assert segment.trials[1].stop_s == pytest.approx(108.0, abs=0.02)  # the last sample
 
 
 def test_all_times_are_on_one_clock(tmp_path):
@@ -77,7 +77,7 @@ def test_all_times_are_on_one_clock(tmp_path):
         times = samples_of(segment, modality)[0]
         assert times[0] == pytest.approx(100.0)
         assert np.ptp(np.diff(times)) < 1e-9  # spacing stays as recorded
-    assert segment.spans[0].start_s == 102.0
+    assert segment.trials[0].start_s == 102.0
 
 
 def test_files_of_one_session_are_its_segments_and_trials_count_on(tmp_path):
@@ -86,7 +86,7 @@ def test_files_of_one_session_are_its_segments_and_trials_count_on(tmp_path):
     write(tmp_path / "other.xdf", eeg(), eye())
     sessions, _ = read(tmp_path)
     assert list(sessions) == [("A", "1"), ("other", "1")]
-    names = [[span.trial for span in segment.spans] for segment in sessions["A", "1"]]
+    names = [[span.name for span in segment.trials] for segment in sessions["A", "1"]]
     assert names == [["1", "2"], ["3", "4"]]
     assert [s.streams["eeg"].chunks.path.name for s in sessions["A", "1"]] == [
         "sub-A_ses-1_run-1.xdf",
@@ -111,8 +111,8 @@ def test_what_does_not_fit_is_reported_and_the_rest_is_read(tmp_path):
         "6": ["eeg"],
         "8": ["eeg", "eye"],
     }
-    assert [span.trial for span in sessions["1", "1"][0].spans] == ["1", "2"]
-    assert sessions["8", "1"][0].spans == ()
+    assert [span.name for span in sessions["1", "1"][0].trials] == ["1", "2"]
+    assert sessions["8", "1"][0].trials == ()
     said = {}
     for problem in problems:
         said.setdefault(problem.subject, []).append((problem.left_out, problem.trial, problem.text))
@@ -155,7 +155,7 @@ def test_recordings_as_they_are(tmp_path):
     assert problems == []
     (segment,) = sessions["1", "1"]
     assert list(segment.streams) == ["eeg", "eeg-2", "gaze"]
-    assert [span.labels["mood"] for span in segment.spans] == [1, 2, 0]
+    assert [span.labels["mood"] for span in segment.trials] == [1, 2, 0]
     assert read_all(DATASETS["recordings"].read_raw, tmp_path)[0].keys() == sessions.keys()
 
 

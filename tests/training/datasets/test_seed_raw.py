@@ -31,11 +31,11 @@ def test_seed_sessions_are_numbered_by_date(tmp_path):
     assert list(sessions) == [("1", "1"), ("1", "2"), ("1", "3")]
     segments = sessions["1", "1"]
     assert segments[0].streams["eeg"].info.name == "1_20131027"
-    assert [segment.spans[0].labels["emotion"] for segment in segments] == list(SEED_LABELS)
+    assert [segment.trials[0].labels["emotion"] for segment in segments] == list(SEED_LABELS)
     times, eeg = samples_of(segments[6], "eeg")
     np.testing.assert_array_equal(times, np.arange(200) / 200)
     np.testing.assert_array_equal(eeg[10], 7000.0 + np.arange(62))
-    assert (segments[6].spans[0].trial, segments[6].spans[0].stop_s) == ("7", 1.0)
+    assert (segments[6].trials[0].name, segments[6].trials[0].stop_s) == ("7", 1.0)
 
 
 def test_seed_labels_of_another_order_are_refused(tmp_path):
@@ -54,7 +54,7 @@ def test_seed_iv_reads_each_session(tmp_path):
     assert problems == []
     assert list(sessions) == [("15", "1"), ("15", "3")]
     for session in (1, 3):
-        labels = [segment.spans[0].labels["emotion"] for segment in sessions["15", str(session)]]
+        labels = [segment.trials[0].labels["emotion"] for segment in sessions["15", str(session)]]
         assert labels == list(SEED_IV_LABELS[session - 1])
     info = sessions["15", "3"][0].streams["eeg"].info
     assert (info.labels, info.rate_hz, set(info.units)) == (CHANNELS, 200.0, {"microvolts"})

@@ -80,11 +80,11 @@ def test_the_same_seed_gives_the_same_classifier(settings, data):
 def test_frozen_dropout_is_off_unless_asked_for(data):
     """With dropout in the encoder the classifier sees other embeddings, so another loss."""
     noisy = training_settings()
-    noisy.contract["modalities"]["eye"]["network"]["params"]["dropout"] = 0.5
+    noisy.contract.modalities["eye"].network.params["dropout"] = 0.5
     losses = {on: fit(noisy, data, frozen_dropout=on)[0].rows[0]["loss"] for on in (False, True)}
     assert losses[False] != losses[True]
     calm = training_settings()
-    calm.contract["modalities"]["eye"]["network"]["params"]["dropout"] = 0.0
+    calm.contract.modalities["eye"].network.params["dropout"] = 0.0
     losses = {on: fit(calm, data, frozen_dropout=on)[0].rows[0]["loss"] for on in (False, True)}
     assert losses[False] == pytest.approx(losses[True], rel=1e-5)
 
@@ -289,4 +289,6 @@ def test_large_sets_are_projected_in_parts(settings, data, monkeypatch):
 
 def test_a_network_of_the_contract_is_what_is_trained(settings, data):
     fitted, _ = fit(settings, data, epochs=1)
-    assert fitted.network.state_dict().keys() == modality_network(settings.draft, "eye").state_dict().keys()
+    assert (
+        fitted.network.state_dict().keys() == modality_network(settings.contract, "eye").state_dict().keys()
+    )

@@ -118,7 +118,7 @@ def test_an_interruption_in_the_first_epoch_leaves_a_checkpoint_of_none(settings
     with pytest.raises(KeyboardInterrupt):
         run(settings, data, path, on_batch=stop)
     assert read_progress(path).epoch == 0
-    with pytest.raises(ModelError, match=r"stopped after epoch 0 of 2; go on with pretrain --resume"):
+    with pytest.raises(ModelError, match=r"stopped after epoch 0 of 2; continue with pretrain --resume"):
         load_pretrained(job(settings), path)
     whole, _ = run(settings, data, tmp_path / "whole.safetensors")
     assert same(run(settings, data, path)[0], whole)
@@ -212,7 +212,7 @@ def test_contrastive_learning_finds_partners(data, tmp_path):
 def test_layers_start_independent_or_as_copies(settings):
     deep = training_settings()
     for name in PAIR:
-        deep.contract["modalities"][name]["network"]["params"]["depth"] = 2
+        deep.contract.modalities[name].network.params["depth"] = 2
     for start, alike in (("copies", True), ("independent", False)):
         networks = fresh_networks(job(deep, layers_start=start))
         for name in PAIR:
@@ -280,7 +280,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_last_good_checkp
 
 def test_encoders_that_see_the_future_are_refused_unless_allowed(data, tmp_path):
     settings = training_settings()
-    settings.contract["modalities"]["eye"]["network"]["params"]["causal"] = False
+    settings.contract.modalities["eye"].network.params["causal"] = False
     with pytest.raises(ContractError, match="causal"):
         run(settings, data, tmp_path / "a.safetensors", epochs=1)
     run(settings, data, tmp_path / "a.safetensors", epochs=1, causal_only=False)

@@ -25,11 +25,11 @@ from bci_m2s.training.methods.model_files import (
 )
 from bci_m2s.training.methods.pretrain import load_pretrained, pretrain
 from bci_m2s.training.results.evaluation import (
-    Place,
+    EvaluationSetup,
     Result,
-    judge_files,
-    judge_fitted,
-    judge_linear,
+    evaluate_files,
+    evaluate_fitted,
+    evaluate_linear,
     summarise,
 )
 
@@ -57,7 +57,7 @@ class Trained:
         record = options.pop("record")
         return write_model(
             path,
-            self.settings.draft,
+            self.settings.contract,
             fitted or self.fitted,
             self.data,
             tuning or self.tuning,
@@ -65,8 +65,8 @@ class Trained:
             **options,
         )
 
-    def place(self, seed=0):
-        return Place("all", seed, "emotion", 2, self.data.names.subjects)
+    def setup(self, seed=0):
+        return EvaluationSetup("all", seed, "emotion", 2, self.data.names.subjects)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def by_direction(results):
 
 def test_true_labels_are_learnt_in_every_direction_and_shuffled_ones_give_chance(trained):
     """Each permutation of so few trials leaves some class information; over many it cancels."""
-    found = by_direction(judge_files(trained.place(), trained.folder, PAIR, trained.test, {}))
+    found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, trained.test))
     assert found.keys() == DIRECTIONS
     assert all(one.figures["balanced_accuracy"] > 0.9 for one in found.values())
     shuffled = {direction: [] for direction in DIRECTIONS}
@@ -92,7 +92,7 @@ def test_true_labels_are_learnt_in_every_direction_and_shuffled_ones_give_chance
             trained.pretrained,
             finetune_settings(),
         )
-        for one in judge_fitted(trained.place(seed), "permuted", fitted, trained.test, shared=True):
+        for one in evaluate_fitted(trained.setup(seed), "permuted", fitted, trained.test, shared=True):
             shuffled[one.direction].append(one.figures["balanced_accuracy"])
     for direction, values in shuffled.items():
         assert len(values) == 16
@@ -106,7 +106,7 @@ def test_a_direction_is_the_classifier_of_one_on_the_embedding_of_the_other(trai
         for name, rows in trained.test.features.items()
     }
     test = replace(trained.test, features=noisy)
-    found = by_direction(judge_files(trained.place(), trained.folder, PAIR, test, {}))
+    found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
     own = own_networks(trained.fitted)
     exchanged = crossed_networks(trained.fitted, trained.data.parts["train"])
     for source, target in (("eeg", "eeg"), ("eeg", "eye"), ("eye", "eeg"), ("eye", "eye")):
@@ -129,7 +129,7 @@ def test_a_direction_is_the_classifier_of_one_on_the_embedding_of_the_other(trai
 def test_both_is_the_mean_of_the_calibrated_probabilities(trained):
     test = trained.test.take(np.arange(len(trained.test)))
     test.present["eye"][::4] = False
-    found = by_direction(judge_files(trained.place(), trained.folder, PAIR, test, {}))
+    found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
     kept = test.having(PAIR)
     model = load_model(trained.folder / OWN, "cpu", None)
     mean = sum(model.predict_proba(name, kept.features[name]) for name in PAIR)
@@ -140,26 +140,31 @@ def test_both_is_the_mean_of_the_calibrated_probabilities(trained):
     assert sum(found["eeg → eeg"].figures["support"]) == len(test)
 
 
-def test_the_oracle_stands_beside_a_modalitys_own_direction_only(trained):
-    found = by_direction(
-        judge_files(trained.place(), trained.folder, PAIR, trained.test, {"eeg": 0.99, "eye": None})
-    )
+def test_the_oracle_is_given_for_a_modalitys_own_direction_only(trained, tmp_path):
+    chosen = {"eeg": {"oracle": {"emotion": 0.99}}, "eye": {"oracle": None}}
+    for name, teachers in ((OWN, None), (CROSSED, crossing(trained.fitted))):
+        trained.write(tmp_path / name, teachers=teachers, record={"chosen": chosen})
+    found = by_direction(evaluate_files(trained.setup(), tmp_path, PAIR, trained.test))
     assert found["eeg → eeg"].oracle == 0.99
     assert all(one.oracle is None for direction, one in found.items() if direction != "eeg → eeg")
 
 
 def test_networks_kept_in_memory_are_judged_like_files(trained):
-    files = by_direction(judge_files(trained.place(), trained.folder, PAIR, trained.test, {}))
-    memory = by_direction(judge_fitted(trained.place(), "again", trained.fitted, trained.test, shared=True))
+    files = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, trained.test))
+    memory = by_direction(
+        evaluate_fitted(trained.setup(), "again", trained.fitted, trained.test, shared=True)
+    )
     assert memory.keys() == files.keys()
     for direction in DIRECTIONS - {"both → both"}:  # temperatures weigh there
         assert memory[direction].figures == files[direction].figures
-    alone = by_direction(judge_fitted(trained.place(), "again", trained.fitted, trained.test, shared=False))
+    alone = by_direction(
+        evaluate_fitted(trained.setup(), "again", trained.fitted, trained.test, shared=False)
+    )
     assert alone.keys() == {"eeg → eeg", "eye → eye", "both → both"}
 
 
 def test_the_linear_control_is_judged_on_each_and_on_both(trained):
-    found = by_direction(judge_linear(trained.place(), trained.data.parts, PAIR))
+    found = by_direction(evaluate_linear(trained.setup(), trained.data.parts, PAIR))
     assert found.keys() == {"eeg → eeg", "eye → eye", "both → both"}
     assert all(one.figures["balanced_accuracy"] > 0.9 for one in found.values())
 
@@ -168,11 +173,11 @@ def test_a_direction_without_test_windows_is_left_out(trained):
     test = trained.test.take(np.arange(len(trained.test)))
     test.present["eye"][:] = False
     parts = dict(trained.data.parts) | {"test": test}
-    found = by_direction(judge_files(trained.place(), trained.folder, PAIR, test, {}))
+    found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
     assert found.keys() == {"eeg → eeg", "eye → eeg"}
-    memory = by_direction(judge_fitted(trained.place(), "m", trained.fitted, test, shared=True))
+    memory = by_direction(evaluate_fitted(trained.setup(), "m", trained.fitted, test, shared=True))
     assert memory.keys() == {"eeg → eeg", "eye → eeg"}
-    assert by_direction(judge_linear(trained.place(), parts, PAIR)).keys() == {"eeg → eeg"}
+    assert by_direction(evaluate_linear(trained.setup(), parts, PAIR)).keys() == {"eeg → eeg"}
 
 
 def test_the_model_file_holds_what_was_trained_calibrated_on_validation(trained):

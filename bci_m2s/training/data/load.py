@@ -1,0 +1,133 @@
+"""From a training file to sessions of step features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.model.model_file import Contract
+from bci_m2s.simulator import SimulatorSettings
+from bci_m2s.training.data.feature_cache import compute_features
+from bci_m2s.training.data.sessions import SessionFeatures, from_steps, with_distributed
+from bci_m2s.training.datasets import RAW, find_dataset
+from bci_m2s.training.datasets.deap import read_deap
+from bci_m2s.training.datasets.dreamer import read_dreamer
+from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment
+from bci_m2s.training.datasets.recordings import read_recordings
+from bci_m2s.training.datasets.simulated import simulated_segments
+from bci_m2s.training.settings import TrainingSettings
+
+RATED = {"deap": read_deap, "dreamer": read_dreamer}  # data sets whose classes a threshold makes
+
+
+def load_sessions(
+    settings: TrainingSettings, cache: Path | None, console: Console
+) -> list[SessionFeatures]:
+    """Every session that a training file names; features of raw signals are kept in `cache`.
+
+    Raises
+    ------
+    ConfigurationError
+        The data set has no such features, or nothing was found.
+    """
+    contract, data = settings.contract, settings.data
+    if data.format == "simulated":
+        simulator = SimulatorSettings(
+            **_tuples(data.simulator), classes=contract.heads[contract.first_head].classes
+        )
+        jobs = [
+            (f"{person}-{session}", lambda p=person, s=session: simulated_segments(simulator, p, s))
+            for person in range(data.persons)
+            for session in range(data.sessions)
+        ]
+        return compute_features(settings, jobs, cache, console)
+    assert data.root is not None  # checked with the settings
+    problems: list[Problem] = []
+    if data.format == "recordings":
+        raw: Iterator[list[RawSegment]] = read_recordings(
+            data.root, contract, data.markers, problems.append
+        )
+        sessions = _from_segments(settings, raw, cache, console)
+    else:
+        found, feature = find_dataset(data.format, data.feature)
+        if data.raw or found.read is None:
+            if found.read_raw is None:
+                raise ConfigurationError(f"data.raw: {found.name} distributes no raw signals that are read")
+            read_raw = found.read_raw
+            if data.threshold is not None:
+                if found.name not in RATED:
+                    raise ConfigurationError(f"data.threshold: {found.name} has no ratings")
+                read_raw = partial(RATED[found.name], threshold=data.threshold)
+            sessions = _from_segments(settings, read_raw(data.root, problems.append), cache, console)
+            sessions = _complete(settings, sessions, found, feature, problems)
+        else:
+            _check_sizes(contract, found.modalities, found.name, contract.modalities)
+            trials = found.read(data.root, feature, problems.append)
+            wanted = (one for one in trials if not data.subjects or str(one.subject) in data.subjects)
+            sizes = {name: spec.feature.n_features for name, spec in contract.modalities.items()}
+            sessions = from_steps(wanted, found.step_s[feature], sizes)
+    for problem in problems:
+        console.print(f"{'left out: ' if problem.left_out else 'note: '}{problem}")
+    if not sessions:
+        raise ConfigurationError(f"data.root: {data.root}: no session of {data.format} found")
+    return sessions
+
+
+def _complete(
+    settings: TrainingSettings,
+    sessions: list[SessionFeatures],
+    found: DataSet,
+    feature: str,
+    problems: list[Problem],
+) -> list[SessionFeatures]:
+    """Sessions of raw signals with the modalities that the contract takes as distributed."""
+    contract = settings.contract
+    given = [name for name, spec in contract.modalities.items() if spec.feature.name == "distributed"]
+    if not given or found.read is None or settings.data.root is None:
+        return sessions
+    _check_sizes(contract, found.modalities, found.name, given)
+    trials = [] if feature == RAW else list(found.read(settings.data.root, feature, problems.append))
+    completed = []
+    for session in sessions:
+        mine = [
+            one
+            for one in trials
+            if (str(one.subject), str(one.session)) == (session.subject, session.session)
+        ]
+        for name in given:
+            session = with_distributed(session, mine, name, found.step_s[feature], contract.window.hop_s)
+        completed.append(session)
+    return completed
+
+
+def _check_sizes(
+    contract: Contract, found: Mapping[str, int], name: str, modalities: Iterable[str]
+) -> None:
+    for modality in modalities:
+        spec = contract.modalities[modality]
+        if found.get(modality) != spec.feature.n_features:
+            raise ConfigurationError(
+                f"contract.modalities.{modality}.feature.n_features: got {spec.feature.n_features}, "
+                f"{name} has {found.get(modality, 'no such modality')}"
+            )
+
+
+def _from_segments(
+    settings: TrainingSettings,
+    raw: Iterator[list[RawSegment]],
+    cache: Path | None,
+    console: Console,
+) -> list[SessionFeatures]:
+    wanted = settings.data.subjects
+    kept = [one for one in raw if one and (not wanted or one[0].subject in wanted)]
+    jobs = [(f"{one[0].subject}-{one[0].session}", lambda one=one: one) for one in kept]
+    return compute_features(settings, jobs, cache, console)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
