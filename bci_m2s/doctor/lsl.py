@@ -163,7 +163,7 @@ def check_ports(
     first, count = int(settings.get("ports.BasePort", 16572)), int(settings.get("ports.PortRange", 32))
     kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
     usable = sum(all(free(kind, port) for kind in kinds) for port in range(first, first + count))
-    what = f"{usable} of {count} free; a stream that is sent takes one"
+    what = f"{usable} of {count} free; a stream that is sent takes two, one of them for IPv6"
     allow = f"A firewall must let through: UDP {multicast}, UDP and TCP {first} to {first + count - 1}."
     remedy = allow if usable >= FEW_PORTS else f"End programs that send streams and are not needed. {allow}"
     made = [Finding("LSL ports", "ok" if usable >= FEW_PORTS else "warn", what, remedy)]
