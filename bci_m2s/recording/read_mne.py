@@ -31,6 +31,7 @@ from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo
 
+EDF = (".edf", ".bdf")
 PIECE_S = 10.0
 TRIGGER = "stim"
 STREAM_TYPES = {  # mne's kind of channel: type of the stream; every other kind is "Misc"
@@ -61,27 +62,35 @@ FIF_DIRECTORY = 102  # kind of the tag that lists all others
 FIF_STRUCTURES = 30  # types from here on are read one structure after the other
 
 
-def read_raw(path: Path) -> Recording:
-    """Open a file that mne can read. Raises RecordingError when mne cannot."""
+def open_mne(path: Path) -> Any:
+    """Return mne's Raw of a file, not loaded; warnings are mne's. Raises RecordingError when it cannot."""
     import mne
 
-    is_edf = path.suffix.lower() in (".edf", ".bdf")
+    is_edf = path.suffix.lower() in EDF
+    if not is_edf and path.suffix.lower() != ".vhdr":
+        _refuse_lying_fif(path)
+    try:
+        options = {"infer_types": True} if is_edf else {}
+        return mne.io.read_raw(path, preload=False, verbose="warning", **options)
+    except Exception as problem:  # mne raises nearly every type on files that are not what they say
+        raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
+
+
+def read_raw(path: Path) -> Recording:
+    """Open a file that mne can read. Raises RecordingError when mne cannot."""
     stem = path.name[: -len(".fif.gz")] if path.name.lower().endswith(".fif.gz") else path.stem
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always")
-        if not is_edf and path.suffix.lower() != ".vhdr":
-            _refuse_lying_fif(path)
+        raw = open_mne(path)
         try:
-            options = {"infer_types": True} if is_edf else {}
-            raw = mne.io.read_raw(path, preload=False, verbose="warning", **options)
             events = [_trigger_events(raw, stem, name) for name in _names(raw, TRIGGER)]
             streams = [*_signals(raw, stem), *events]
-        except Exception as problem:  # mne raises nearly every type on files that are not what they say
+        except Exception as problem:  # its samples may be damaged where its header was not
             raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     notes = list(
         dict.fromkeys(printable(Warning(one.message), 300) for one in caught if _concerns_file(one))
     )
-    if is_edf:
+    if path.suffix.lower() in EDF:
         notes += _rate_notes(path, float(raw.info["sfreq"]))
     if len(raw.annotations):
         onsets = raw.annotations.onset - raw.first_time  # mne counts from before the first sample

@@ -170,10 +170,7 @@ def open_recording(path: str | Path) -> Recording:
     """
     path = Path(path)
     try:
-        _check_file(path)
-        recording: Recording = load_class(READERS, _kind(path))(path)
-    except FileNotFoundError:
-        raise RecordingError(f"{path}: no such file") from None
+        recording: Recording = load_class(READERS, file_kind(path))(path)
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     return recording
@@ -191,7 +188,14 @@ def _check_file(path: Path) -> None:
         raise RecordingError(f"{path}: is empty (0 bytes)")
 
 
-def _kind(path: Path) -> str:
+def file_kind(path: Path) -> str:
+    """The ending that says which reader a file needs. Raises RecordingError for a file that is none."""
+    try:
+        _check_file(path)
+    except FileNotFoundError:
+        raise RecordingError(f"{path}: no such file") from None
+    except OSError as problem:
+        raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     name = path.name.lower()
     for ending in READERS:
         if name.endswith(ending):

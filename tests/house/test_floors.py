@@ -32,7 +32,7 @@ FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 ALLOWED = {
     "pylsl": ("lsl", "sources", "sinks", "panel.client", "doctor.lsl", "soak.fault_sender"),
     "torch": ("networks", "model", "training"),
-    "mne": ("recording.read_mne", "simulator.montage"),
+    "mne": ("recording.read_mne", "recording.as_raw", "simulator.montage"),
     "pyxdf": ("recording.read_xdf",),
     "PyQt6": ("panel",),
     "pyqtgraph": ("panel",),

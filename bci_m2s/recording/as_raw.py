@@ -1,0 +1,230 @@
+"""A recording as MNE's Raw: one stream, with markers, gaps and events as annotations.
+
+Streams of an XDF file have clocks and rates of their own, a Raw has one rate: so a Raw holds one stream.
+The markers and events of all streams come with it, placed on its time axis by the clock that they share.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.errors import StreamError, nearest
+from bci_m2s.recording import EVENTS_TYPE
+from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind
+from bci_m2s.recording.recorded import open_recording as open_streams
+from bci_m2s.types import FloatArray, StreamInfo
+
+if TYPE_CHECKING:
+    import mne
+
+GAP_S = 0.1  # stamps may leave the nominal interval by this before there is a gap, as in a pipeline
+LONGEST_GAP_S = 60.0  # in a Raw: a stamp can lie years away
+BAD_GAP = "BAD_gap"
+MONTAGES = ("colin27_1005", "standard_1005")
+KINDS = {  # type of a stream, without case: MNE's type of its channels; any other is "misc"
+    "eeg": "eeg",
+    "ecg": "ecg",
+    "ekg": "ecg",
+    "eog": "eog",
+    "emg": "emg",
+    "gsr": "gsr",
+    "eda": "gsr",
+    "respiration": "resp",
+}
+VOLTAGES = ("eeg", "ecg", "eog", "emg")
+VOLTS = {  # unit, without case: factor
+    **dict.fromkeys(("nanovolts", "nanovolt", "nv"), 1e-9),
+    **dict.fromkeys(("microvolts", "microvolt", "uv", "µv", "μv"), 1e-6),
+    **dict.fromkeys(("millivolts", "millivolt", "mv"), 1e-3),
+    **dict.fromkeys(("volts", "volt", "v"), 1.0),
+}
+LENGTHS_AND_ANGLES = {
+    **dict.fromkeys(("millimetres", "millimetre", "millimeters", "millimeter", "mm"), 1e-3),
+    **dict.fromkeys(("degrees", "degree", "deg", "°"), np.pi / 180),
+}
+
+
+def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolts") -> mne.io.BaseRaw:
+    """Open one stream of a recording as MNE's Raw.
+
+    Of an XDF file, ours or another program's, it is loaded whole. Voltages are in volts, pupil diameters in
+    metres where they were in millimetres, gaze in radians where it was in degrees; every other quantity
+    stays as it was sent. EEG channels that have the name of an electrode get its position. Gaps, found by
+    the stamps, are filled by straight lines and annotated ``BAD_gap``; one longer than ``LONGEST_GAP_S`` is
+    shortened to that. Markers become annotations of their own text, events of a session of ours of their
+    kind and message. What lies outside the stream's time is left out.
+
+    An EDF, BDF, FIF or BrainVision file is opened by MNE, all of its channels, not loaded.
+
+    Parameters
+    ----------
+    path : XDF, EDF, BDF, FIF or BrainVision (.vhdr)
+    stream : name or type of a stream of an XDF file; "" for the EEG, or the only one with a sampling rate
+    unit : of voltages where an XDF file does not say any
+
+    Raises
+    ------
+    RecordingError
+        The file cannot be read, or the stream has no sampling rate.
+    StreamError
+        No stream fits `stream`, or several do.
+    """
+    path = Path(path)
+    if file_kind(path) == ".xdf":
+        recording = open_streams(path)
+        return _raw_of(recording, _choose(recording, stream), unit)
+    from bci_m2s.recording.read_mne import open_mne
+
+    raw = open_mne(path)
+    if stream:
+        raise StreamError(f"{path}: stream: got {stream!r}; only XDF files have several streams")
+    _place_electrodes(raw)
+    return raw
+
+
+def _choose(recording: Recording, wanted: str) -> RecordedStream:
+    """The stream of this name or type; without one the EEG, or the only stream that can be a Raw."""
+    sampled = [stream for stream in recording.streams if stream.info.rate_hz and not stream.is_text]
+    named = [stream for stream in sampled if wanted == stream.info.name]
+    typed = [stream for stream in sampled if stream.info.type.casefold() == (wanted.casefold() or "eeg")]
+    fitting = named or typed or ([] if wanted else sampled)
+    if len(fitting) > 1:
+        fitting = [stream for stream in fitting if stream.n_samples] or fitting
+    if len(fitting) == 1 and fitting[0].n_samples:
+        return fitting[0]
+    if len(fitting) > 1:
+        problem = f"{len(fitting)} streams fit; name one"
+    elif fitting:
+        problem = f"stream {fitting[0].info.name!r} is empty"
+    else:
+        problem = (
+            f"no stream {wanted!r} with a sampling rate" if wanted else "no stream with a sampling rate"
+        )
+    raise StreamError(f"{recording.path}: {problem}{nearest(wanted, [one.info.name for one in sampled])}")
+
+
+def _raw_of(recording: Recording, stream: RecordedStream, unit: str) -> Any:
+    import mne
+
+    info, rate_hz = stream.info, stream.info.rate_hz
+    times = _finite(stream.times + stream.offsets_s(), rate_hz)
+    index, first, missing = _grid(times, rate_hz)
+    kinds, factors = _kinds(info, unit)
+    samples = stream.read(0, stream.n_samples).astype(np.float64) * factors
+    data = np.empty((info.n_channels, int(index[-1]) + 1))
+    data[:, index] = samples.T
+    for at, count in zip(first, missing, strict=True):  # a straight line, so that filters do not ring
+        if count:
+            stop = at + count
+            share = np.arange(1, count + 1) / (count + 1)
+            left, right = data[:, at - 1, None], data[:, stop, None]
+            data[:, at:stop] = left + (right - left) * share
+    raw = mne.io.RawArray(data, mne.create_info(_names(info), rate_hz, kinds), verbose="error")
+    _place_electrodes(raw)
+    marks = list(_marks(recording, times, index))
+    onsets = [*first / rate_hz, *(at / rate_hz for at, _ in marks)]
+    lasting = [*np.maximum(missing, 1) / rate_hz, *(0.0 for _ in marks)]
+    texts = [*(BAD_GAP for _ in first), *(text for _, text in marks)]
+    raw.set_annotations(mne.Annotations(onsets, lasting, texts), verbose="error")
+    return raw
+
+
+def _finite(times: FloatArray, rate_hz: float) -> FloatArray:
+    """Stamps (n,) with those that are no number put between their neighbours."""
+    known = np.isfinite(times)
+    if not known.any():
+        return np.asarray(np.arange(len(times)) / rate_hz)
+    places = np.arange(len(times))
+    return np.asarray(np.interp(places, places[known], times[known]))
+
+
+def _grid(times: FloatArray, rate_hz: float) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Where each sample stands on an even grid; of each gap its first place and how many are missing.
+
+    A jump backwards is a gap in which nothing is missing.
+    """
+    late = np.diff(times) - 1 / rate_hz
+    before = np.flatnonzero(np.abs(late) > max(GAP_S, 0.5 / rate_hz))
+    missing = np.rint(np.clip(late[before], 0.0, LONGEST_GAP_S) * rate_hz).astype(np.intp)
+    shift = np.zeros(len(times), np.intp)
+    shift[before + 1] = missing
+    index = np.arange(len(times)) + np.cumsum(shift)
+    return index, index[before] + 1, missing
+
+
+def _kinds(info: StreamInfo, unit: str) -> tuple[list[str], FloatArray]:
+    """MNE's type of each channel, and the factor that brings it to MNE's unit."""
+    made = [
+        _kind(info.type.casefold(), label.casefold(), stated.casefold(), unit.casefold())
+        for label, stated in zip(info.labels, info.units, strict=True)
+    ]
+    return [kind for kind, _ in made], np.array([factor for _, factor in made])
+
+
+def _kind(stream_type: str, label: str, stated: str, unit: str) -> tuple[str, float]:
+    """MNE's type of one channel, and the factor to MNE's unit. All without case; `stated` may be ""."""
+    if stream_type == "gaze":
+        kind = "pupil" if "pupil" in label else "eyegaze" if "gaze" in label else "misc"
+        return kind, LENGTHS_AND_ANGLES.get(stated, 1.0)
+    kind = KINDS.get(stream_type, "misc")
+    if kind not in VOLTAGES:
+        return kind, 1.0
+    factor = VOLTS.get(stated or unit)
+    return (kind, factor) if factor else ("misc", 1.0)  # a counter, say, among the electrodes
+
+
+def _names(info: StreamInfo) -> list[str]:
+    """Labels of the channels, made different from each other as MNE asks."""
+    names: list[str] = []
+    for number, label in enumerate(info.labels, 1):
+        name = label or str(number)
+        names.append(name if name not in names else f"{name}-{number}")
+    return names
+
+
+def _place_electrodes(raw: Any) -> None:
+    """Give EEG channels with a known name the position of that electrode, where none has one."""
+    import mne
+
+    channels = mne.channels
+    # mne 1.13 renamed the montage
+    name = next(name for name in MONTAGES if name in channels.get_builtin_montages())
+    montage = channels.make_standard_montage(name)
+    known = {label.casefold() for label in montage.ch_names}
+    eeg = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "eeg"]
+    if raw.get_montage() is None and any(name.casefold() in known for name in eeg):
+        raw.set_montage(montage, match_case=False, on_missing="ignore", verbose="error")
+
+
+def _marks(recording: Recording, times: FloatArray, index: NDArray[np.intp]) -> Iterator[tuple[float, str]]:
+    """Place on the grid and text of each marker and event of all streams that lies within `times`."""
+    rising = np.maximum.accumulate(times)
+    step_s = (rising[-1] - rising[0]) / max(1, len(rising) - 1)
+    for stream in recording.streams:
+        if not stream.is_text:
+            continue
+        shared = stream.times + stream.offsets_s()
+        inside = (shared >= rising[0] - step_s) & (shared <= rising[-1] + step_s)
+        rows = stream.read(0, stream.n_samples)
+        for row in np.flatnonzero(inside):
+            text = ", ".join(map(str, rows[row]))
+            if stream.info.type == EVENTS_TYPE:
+                text = _event(text)
+            if text:
+                yield float(np.interp(shared[row], rising, index)), text
+
+
+def _event(line: str) -> str:
+    """An event of a session as text; "" for what annotations hold anyway: markers, gaps, the session."""
+    try:
+        event = json.loads(line)
+        kind, message = str(event["kind"]), str(event.get("message", ""))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ""
+    return "" if kind in ("session", "marker", "gap") else f"{kind}: {message}"
