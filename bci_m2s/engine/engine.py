@@ -36,7 +36,7 @@ from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
-from bci_m2s.text import quoted
+from bci_m2s.text import printable
 from bci_m2s.types import Estimate, Event, StatusReport
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class Engine:
         if self._operator is None:
             raise CommandError("this session takes no markers of the operator's")
         self._operator.put(text, MARK_S)
-        return f"marker {quoted(text, 40)} written"
+        return f"marker {printable(text, 40)!r} written"
 
     def start_baseline(self) -> str:
         """Begin the person's baseline anew, before the next samples are judged."""
