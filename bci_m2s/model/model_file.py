@@ -17,15 +17,16 @@ what a contract may hold, ``contract_stream`` compares a stream with one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bci_m2s.errors import ContractError, ModelError, nearest
+from bci_m2s.files.explain import describe
 from bci_m2s.files.tensor_file import (
     Arrays,
     read_tensors,
@@ -176,36 +177,7 @@ def _parse_contract(path: Path, texts: Mapping[str, str]) -> Contract:
     except ContractError as problem:
         raise ModelError(f"{path}: {printable(problem, 400)}") from None
     except ValidationError as problem:
-        raise ModelError(f"{path}: contract: {_first_problem(problem)}") from None
-
-
-def _first_problem(problem: ValidationError) -> str:
-    """Field, got and expected of the first thing that pydantic found."""
-    first = problem.errors(include_url=False)[0]
-    place = first["loc"]
-    field = printable(".".join(str(part) for part in place)) or "as a whole"
-    if first["type"] == "extra_forbidden":
-        known = nearest(str(place[-1]), _fields_at(place[:-1]))
-        return f"{field}: got an unknown field, expected a known one{known}"
-    got = "nothing" if first["type"] == "missing" else quoted(first["input"])
-    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{field}: got {got}, expected {printable(expected)}"
-
-
-def _fields_at(place: tuple[int | str, ...]) -> Sequence[str]:
-    """Names of the fields that a contract has at a place like ("modalities", "eeg", "feature")."""
-    part: type[BaseModel] = Contract
-    if place:
-        parts: dict[int | str, type[BaseModel]] = {"window": WindowContract, "heads": HeadContract}
-        part = parts.get(place[0], ModalityContract)
-    if len(place) > 2:
-        parts = {
-            "feature": FeatureContract,
-            "quality": QualityContract,
-            "calibration": CalibrationContract,
-        }
-        part = parts.get(place[2], Component)
-    return list(part.model_fields)
+        raise ModelError(f"{path}: contract: {describe(problem, Contract)}") from None
 
 
 def modality_network(contract: Contract, modality: str) -> torch.nn.Module:

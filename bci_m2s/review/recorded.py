@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bci_m2s.errors import RecordingError, UsageError
+from bci_m2s.files.explain import describe
 from bci_m2s.model.model_file import check_stream, load_model_file
 from bci_m2s.pipeline.stages import CONTROLS
 from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
@@ -22,7 +23,7 @@ from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.session.setup.shipped import find_model
-from bci_m2s.text import printable, quoted
+from bci_m2s.text import quoted
 from bci_m2s.types import StreamInfo
 
 Text = Annotated[str, Field(max_length=4096)]
@@ -139,7 +140,8 @@ class RecordedSession:
         try:
             checked = PipelineSettings.model_validate(settings, strict=False)
         except ValidationError as problem:
-            raise RecordingError(f"{self.path}: session's pipeline: {_first(problem)}") from None
+            words = describe(problem, PipelineSettings)
+            raise RecordingError(f"{self.path}: session's pipeline: {words}") from None
         for modality, stream in self.record.streams.items():
             if modality not in contract.modalities or modality not in checked.streams:
                 raise RecordingError(f"{self.path}: session: the model or pipeline has no {modality!r}")
@@ -181,7 +183,7 @@ def _record(path: Path, fields: Any) -> SessionRecord:
     try:
         return SessionRecord.model_validate(fields)
     except ValidationError as problem:
-        raise RecordingError(f"{path}: session description: {_first(problem)}") from None
+        raise RecordingError(f"{path}: session description: {describe(problem, SessionRecord)}") from None
 
 
 def _control(path: Path, line: Mapping[str, Any]) -> tuple[str, Control]:
@@ -202,9 +204,3 @@ def _json_object(path: Path, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RecordingError(f"{path}: an event is not a JSON object: {quoted(text)}")
     return value
-
-
-def _first(problem: ValidationError) -> str:
-    error = problem.errors()[0]
-    place = ".".join(str(part) for part in error["loc"])
-    return printable(f"{place}: {error['msg']}", 300)

@@ -17,9 +17,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bci_m2s.errors import ConfigurationError, ContractError, nearest
+from bci_m2s.files.explain import refused
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.model_file import Contract
-from bci_m2s.text import printable, quoted
+from bci_m2s.text import quoted
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.methods.losses import LossSettings
 
@@ -234,9 +235,9 @@ def load_training(path: Path) -> TrainingSettings:
     Raises
     ------
     ConfigurationError
-        File, field, got and expected.
+        File, line, key, got, expected; the first problem of several.
     """
-    values, _ = read_yaml(path)
+    values, lines = read_yaml(path)
     name = values.get("preset", "sound")
     merged = _merged(preset(str(name)), values)
     data = merged.get("data")
@@ -244,14 +245,8 @@ def load_training(path: Path) -> TrainingSettings:
         data["root"] = _folder(path, data["root"])
     try:
         return TrainingSettings.model_validate(merged)
-    except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "as a whole"
-        got = "nothing" if first["type"] == "missing" else repr(first["input"])[:120]
-        what = printable(f"{field}: got {got}, expected: {first['msg']}")
-        raise ConfigurationError(f"{path}: {what}") from None
-    except ContractError as problem:
-        raise ConfigurationError(f"{path}: {printable(problem)}") from None
+    except (ValidationError, ContractError) as problem:
+        raise refused(path, lines, problem, TrainingSettings) from None
 
 
 def _folder(path: Path, root: str) -> str:

@@ -58,7 +58,11 @@ BAD = {
         4,
         "baseline.begin: unknown key",
     ),
-    "no as text": ("model: no\nstreams: {eeg: {}}", 1, "model: got false (yes, no, on and off are"),
+    "no as text": (
+        "model: no\nstreams: {eeg: {}}",
+        1,
+        "got false, expected text; yes, no, on and off are",
+    ),
     "duplicate key": ("model: a\nmodel: b", 2, "key 'model' stands twice"),
     "python object": (
         "a: !!python/object:os.system x",
@@ -69,31 +73,31 @@ BAD = {
     "unknown source": (
         STREAM + "{source: lls}",
         3,
-        "streams.eeg.source: got 'lls' (text), expected a source: 'lsl', 'replay', 'simulated'; nearest",
+        "streams.eeg.source: got 'lls', expected a source: 'lsl', 'replay', 'simulated'; nearest",
     ),
     "unknown sink": (
         "model: a\nstreams: {eeg: {}}\nsinks:\n  - evnts",
         3,
-        "sinks.evnts: got 'evnts' (text), expected a sink: 'outlet', 'table', 'events', 'status'; nearest",
+        "sinks.evnts: got 'evnts', expected a sink: 'outlet', 'table', 'events', 'status'; nearest",
     ),
     "unknown parameter of a sink": (
         "model: a\nstreams: {eeg: {}}\nsinks:\n  table: {colour: red}",
         4,
-        "sinks.table: got {'colour': 'red'} (dict), expected parameters of this sink: got an",
+        "sinks.table: got {'colour': 'red'}, expected parameters of this sink: got an",
     ),
-    "not a mapping": (STREAM + "3", 3, "streams.eeg: got 3 (int), expected a mapping"),
+    "not a mapping": (STREAM + "3", 3, "streams.eeg: got 3 (a whole number), expected a mapping"),
     "a list": ("- a", None, "got a list, expected a mapping"),
     "empty": ("", None, "got an empty file, expected a mapping"),
     "NaN": (STREAM + "{wait_s: .nan}", 3, "streams.eeg.wait_s: got nan, expected a finite number"),
     "infinite": (STREAM + "{wait_s: .inf}", 3, "streams.eeg.wait_s"),
-    "negative": (STREAM + "{gap_s: -1}", 3, "streams.eeg.gap_s: got -1 (int), expected greater than 0"),
+    "negative": (STREAM + "{gap_s: -1}", 3, "streams.eeg.gap_s: got -1, expected greater than 0"),
     "broken": ("model: [", 1, "not valid YAML"),
     "number as key": ("1: 2", 1, "key '1': expected text; quote it"),
-    "no streams": ("model: a\nstreams: {}", 2, "streams: got {} (dict), expected at least one entry"),
+    "no streams": ("model: a\nstreams: {}", 2, "streams: got {}, expected at least 1 of these"),
     "device": (
         "model: a\nstreams: {eeg: {}}\ndevice: gpu",
         3,
-        "got 'gpu' (text), expected auto, cpu, cuda or cuda:N",
+        "got 'gpu', expected auto, cpu, cuda or cuda:N",
     ),
     "date": ("model: 2020-01-01", 1, "write plain values (quote a date)"),
     "deep": ("a: " + "[" * 60 + "]" * 60, 1, "nested deeper than 20"),
@@ -106,22 +110,22 @@ BAD = {
     "boolean": (
         "model: a\nstreams: {eeg: {}}\noutlet: {enabled: 3}",
         3,
-        "outlet.enabled: got 3 (int), expected true",
+        "outlet.enabled: got 3 (a whole number), expected true",
     ),
     "how modalities serve": (
         "model: a\nstreams: {eeg: {}}\nmodality: both",
         3,
-        "modality: got 'both' (text), expected 'each', 'auto' or 'fused'",
+        "modality: got 'both', expected 'each', 'auto' or 'fused'",
     ),
     "no wait at all": (
         "model: a\nstreams: {eeg: {}}\nmodality: auto\nback_after_s: 0",
         4,
-        "back_after_s: got 0 (int), expected greater than 0",
+        "back_after_s: got 0, expected greater than 0",
     ),
     "fraction": (
         "model: a\nstreams: {eeg: {}}\nthreads: 1.5",
         3,
-        "threads: got 1.5 (float), expected a whole number",
+        "threads: got 1.5 (a number), expected a whole number",
     ),
 }
 
