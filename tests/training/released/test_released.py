@@ -241,6 +241,25 @@ class TestRefusals:
         assert "mkdir" in message
         assert not (tmp_path / "made").exists()
 
+    @pytest.mark.parametrize(
+        ("code", "expected"),
+        [
+            (b"c__builtin__\nbytearray\n", "bytearray"),
+            (b"ctorch\nTensor\n", "torch.Tensor"),
+            (b"ctorch.storage\nUntypedStorage\n", "UntypedStorage"),
+            (b"(ios\nmkdir\n", "torch refuses its pickle"),
+            (b"\x8c\x02os\x8c\x05mkdir\x93", "torch refuses its pickle"),
+            (b"\x82\x01", "torch refuses its pickle"),
+        ],
+    )
+    def test_of_a_pickle_that_asks_for_memory_or_by_another_code(self, tmp_path, code, expected):
+        """torch alone gives the first three of these small files a GiB each."""
+        gib = b"\x8a\x05" + (2**30).to_bytes(5, "little")
+        with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
+            archive.writestr("x/version", "3\n")
+            archive.writestr("x/data.pkl", b"\x80\x02}X\x01\x00\x00\x00a" + code + gib + b"\x85Rs.")
+        assert expected in refused(tmp_path / "x.pt", tmp_path / "m")
+
     def test_of_a_whole_model_instead_of_its_state(self, tmp_path, small):
         message = refused(saved(tmp_path / "whole.pt", small[0]), tmp_path / "m")
         assert "ReleasedModel" in message
