@@ -7,15 +7,15 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFrame, QHBoxLayout, QPushButton, QVBoxLayout
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from bci_m2s.panel.head import colour_scale
 from bci_m2s.panel.head.band_power import DEFAULT_BANDS, UNIT
 from bci_m2s.panel.head.head_map import HeadMap, Scene
 from bci_m2s.panel.head.scalp import LEAST_PLACES, Places, interpolation, locate
 from bci_m2s.panel.look.background import Background
-from bci_m2s.panel.look.text import ElidedLabel, tip
+from bci_m2s.panel.look.text import tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
@@ -24,6 +24,7 @@ POWER, EVIDENCE = "power", "evidence"
 WORDS = {POWER: "power", EVIDENCE: "evidence"}
 ALL_BANDS = "all bands"
 EVIDENCE_UNIT = "gradient × input"
+MOST_NAMED = 6  # of the channels that are left out; all of them are in the tooltip
 KEPT_MATRICES = 8  # one for each set of bad channels that was seen; a matrix takes 3 MB at 62 channels
 
 
@@ -81,7 +82,9 @@ class TopographyView(QFrame):
         row.addSpacing(6)
         row.addStretch(1)
         row.addWidget(self.picker)
-        self.note = ElidedLabel("")
+        self.note = QLabel()
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
+        self.note.setWordWrap(True)
         self.note.setProperty("muted", True)
         self.note.setFont(font(SMALL))
         column = QVBoxLayout(self)
@@ -254,7 +257,7 @@ class TopographyView(QFrame):
         else:
             self._fill(scene, values, places)
         self.map.show_scene(scene)
-        self._say(scene)
+        self._write_note(scene)
 
     def _fill(self, scene: Scene, values: FloatArray, places: Places) -> None:
         scene.values = values
@@ -267,11 +270,10 @@ class TopographyView(QFrame):
         key = (self._mode, self.band)
         scene.limits = self._limits[key] = pick(values[good], self._limits.get(key))
         if evidence:
-            scene.table, scene.unit = colour_scale.diverging(self._theme), EVIDENCE_UNIT
-            scene.top, scene.bottom = f"for {self._evidence_for}", "against"
+            scene.colours, scene.unit = colour_scale.diverging(self._theme), EVIDENCE_UNIT
+            scene.ends = f"against – for {self._evidence_for}"
         else:
-            scene.table, scene.unit = colour_scale.sequential(), self._unit
-            scene.top = "dB" if self._unit.startswith("dB") else self._unit
+            scene.unit, scene.ends = self._unit, self._unit
         used = frozenset(np.flatnonzero(good[places.columns]).tolist())
         matrix = self._matrix(used)
         if matrix is not None:
@@ -287,13 +289,14 @@ class TopographyView(QFrame):
             return "no evidence yet:\nit comes with the estimates"
         return "collecting two seconds of signal" if self._places is not None else ""
 
-    def _say(self, scene: Scene) -> None:
+    def _write_note(self, scene: Scene) -> None:
         parts = [scene.unit] if scene.picture is not None or scene.bars else []
         out = [label for column, label in enumerate(self._labels) if scene.left_out(column)]
         if out:
-            parts.append(f"✕ {len(out)} left out: {', '.join(out)}")
+            more = f" and {len(out) - MOST_NAMED} more" if len(out) > MOST_NAMED else ""
+            parts.append(f"✕ left out: {', '.join(out[:MOST_NAMED])}{more}")
         if self._places is not None and self._places.unknown:
             count, total = len(self._places.unknown), len(self._labels)
             parts.append(f"{count} of {total} channels have no known place on the head")
-        self.note.say(" · ".join(parts))
-        self.note.setToolTip(tip(self.note.full_text))
+        self.note.setText(" · ".join(parts))
+        self.note.setToolTip(tip("\n".join([*parts, *out[MOST_NAMED:]])))

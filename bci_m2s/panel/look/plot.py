@@ -47,7 +47,7 @@ class Plot(pg.PlotWidget):
             axis.setStyle(
                 tickFont=font(SMALL), tickLength=0, tickTextOffset=2, hideOverlappingLabels=MARGIN_PX * 4
             )
-        self.showAxes(False)
+            axis.hide()
         self._on_hover = on_hover
         if on_hover is not None:
             self.scene().sigMouseMoved.connect(self.hover)
