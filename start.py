@@ -76,7 +76,7 @@ def environment(name: str) -> str:
         return str(python)
     print(f"setting up {folder.relative_to(ROOT)} (once; some minutes, mostly for torch) …", flush=True)
     venv.create(folder, clear=True, with_pip=True)
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-qq"]
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "-qq"]
     command = [*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", WHAT[name]]
     if status := run(command):
         raise SystemExit(status)
