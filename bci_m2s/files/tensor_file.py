@@ -7,10 +7,7 @@ endian), the header as JSON, the numbers.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import ModelError, OutputError
+from bci_m2s.files.whole import write_whole
 from bci_m2s.text import printable, quoted
 
 MAX_HEADER_BYTES = 2**20
@@ -143,10 +141,7 @@ def _refuse_constant(name: str) -> Any:
 def write_tensors(
     path: Path, tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str], *, overwrite: bool = False
 ) -> None:
-    """Write a file so that `path` holds all of it or what it held before, whatever happens meanwhile.
-
-    The bytes go to a hidden file beside `path`, are synchronised to the disk, and take the name in one
-    step. A process killed on the way leaves at most the hidden file.
+    """Write a file so that `path` holds all of it or what it held before, see ``write_whole``.
 
     Raises
     ------
@@ -161,29 +156,4 @@ def write_tensors(
         raise OutputError(
             f"{path}: the header has {header_bytes} bytes, at most {MAX_HEADER_BYTES} are read"
         )
-    hidden = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
-    try:
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path}: exists already and is not overwritten")
-        with hidden.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
-        synchronise_folder(path.parent)
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or problem
-        raise OutputError(f"{path}: cannot be written: {reason}") from None
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            hidden.unlink(missing_ok=True)
-
-
-def synchronise_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut; Windows cannot open a folder and does not need it."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    write_whole(path, data, overwrite=overwrite)

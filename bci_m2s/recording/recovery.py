@@ -7,16 +7,13 @@ missing or counts samples that are lost. The original is only ever read.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from bci_m2s.errors import OutputError, RecordingError
-from bci_m2s.files.tensor_file import synchronise_folder
+from bci_m2s.files.whole import whole_file
 from bci_m2s.recording.recovery_report import RecoveredStream, RecoveryReport
 from bci_m2s.recording.recovery_scan import Progress, Scan, announced, pieces_of, scan_recording
 from bci_m2s.recording.xdf_writer import (
@@ -72,37 +69,13 @@ def recover(
             scan = scan_recording(path, file, tell)
             if scan.is_whole:
                 return scan.report(path, None)
-            _check_out(path, out, overwrite)
-            _write(scan, file, out, overwrite, tell)
+            if out.exists() and out.samefile(path):
+                raise OutputError(f"{out}: is the recording itself, which is never written to")
+            with whole_file(out, overwrite=overwrite) as copy:
+                _write_copy(scan, file, copy, lambda done: tell("copying", done, scan.size))
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
     return scan.report(path, out)
-
-
-def _check_out(path: Path, out: Path, overwrite: bool) -> None:
-    if out.exists() and out.samefile(path):
-        raise OutputError(f"{out}: is the recording itself, which is never written to")
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out}: exists already and is not overwritten")
-
-
-def _write(scan: Scan, file: BinaryIO, out: Path, overwrite: bool, tell: Progress) -> None:
-    """Write under a hidden name, synchronise, then take the name: `out` is whole or not there."""
-    hidden = out.parent / f".{out.name}.{secrets.token_hex(4)}.part"
-    try:
-        with hidden.open("xb") as copy:
-            _write_copy(scan, file, copy, lambda done: tell("copying", done, scan.size))
-            copy.flush()
-            os.fsync(copy.fileno())
-        if out.exists() and not overwrite:
-            raise OutputError(f"{out}: exists already and is not overwritten")
-        hidden.replace(out)
-        synchronise_folder(out.parent)
-    except OSError as problem:
-        raise OutputError(f"{out}: cannot be written: {problem.strerror or problem}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            hidden.unlink(missing_ok=True)
 
 
 def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, tell: Callable[[int], None]) -> None:

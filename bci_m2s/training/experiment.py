@@ -24,6 +24,7 @@ from rich.console import Console
 
 import bci_m2s
 from bci_m2s.errors import ContractError, OutputError, UsageError
+from bci_m2s.files.whole import write_whole
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.text import printable
 from bci_m2s.training.data.load import load_sessions
@@ -161,6 +162,4 @@ def library_versions() -> dict[str, str]:
 
 def write_json(path: Path, values: Any) -> None:
     """Write or replace a JSON file, whole."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(values, indent=1, allow_nan=True), encoding="utf-8")
-    part.replace(path)
+    write_whole(path, json.dumps(values, indent=1, allow_nan=True))

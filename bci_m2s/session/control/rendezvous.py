@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bci_m2s.errors import CommandError
+from bci_m2s.errors import CommandError, OutputError
+from bci_m2s.files.whole import write_whole
 
 SESSION_ID = re.compile(r"[0-9a-f]{8,64}")
 HOST = "127.0.0.1"
@@ -102,14 +103,10 @@ def write_entry(folder: Path, session_id: str, entry: Entry) -> Path:
     path = folder / f"{check_id(session_id)}.json"
     if path.exists():
         raise CommandError(f"{path}: a session with this id takes commands already")
-    part = folder / f"{session_id}.{os.getpid()}.part"
     try:
-        part.unlink(missing_ok=True)
-        part.touch(mode=0o600, exist_ok=False)
-        part.write_text(json.dumps({"port": entry.port, "token": entry.token.hex()}), encoding="utf-8")
-        part.replace(path)
-    except OSError as problem:
-        raise CommandError(f"{path}: cannot be written: {problem.strerror}") from None
+        write_whole(path, json.dumps({"port": entry.port, "token": entry.token.hex()}), private=True)
+    except OutputError as problem:
+        raise CommandError(str(problem)) from None
     return path
 
 

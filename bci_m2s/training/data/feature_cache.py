@@ -16,6 +16,7 @@ from rich.progress import track
 
 import bci_m2s
 from bci_m2s.errors import RecordingError
+from bci_m2s.files.whole import whole_file
 from bci_m2s.model.model_file import Contract
 from bci_m2s.text import printable
 from bci_m2s.training.data.sessions import SessionFeatures, from_raw
@@ -102,10 +103,8 @@ def write_features(path: Path, session: SessionFeatures) -> None:
         "trials": [asdict(trial) for trial in session.trials],
     }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(file, **arrays)
-    part.replace(path)
 
 
 def read_features(path: Path) -> SessionFeatures:
