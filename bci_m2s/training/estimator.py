@@ -41,7 +41,7 @@ from bci_m2s.training.estimator_rows import (
     window_set,
 )
 from bci_m2s.training.methods.finetune import finetune, head_logits
-from bci_m2s.training.methods.losses import LossSettings, LossWeights
+from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
 from bci_m2s.training.methods.pretrain import Job, pretrain
 from bci_m2s.training.settings import FinetuneSettings, PretrainSettings
 

@@ -22,7 +22,7 @@ from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.model_file import Contract
 from bci_m2s.text import quoted
 from bci_m2s.training.datasets.markers import MarkerSettings
-from bci_m2s.training.methods.losses import LossSettings
+from bci_m2s.training.methods.loss_settings import LossSettings
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,22 @@ from bci_m2s.training.data.sessions import SessionFeatures, from_steps
 from bci_m2s.training.data.splits import make_splits
 from bci_m2s.training.data.windows import Names
 from bci_m2s.training.datasets.layout import DistributedTrial
+from bci_m2s.training.methods.loss_settings import LossSettings
 from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.settings import FinetuneSettings, PretrainSettings, TrainingSettings
 
 SIZES = {"eeg": 8, "eye": 5}
 PAIR = ("eeg", "eye")
 TINY = {"depth": 1, "heads": 2, "ffn": 16, "embedding": 8, "projection": 6, "hidden": 8}
+
+RELEASED_LOSSES = LossSettings(
+    max_logit_scale=math.inf,
+    mask_same_trial=False,
+    club_per_step=False,
+    club_derangement=False,
+    club_floor=False,
+    club_ceiling=math.inf,
+)
 
 
 def contract_values(heads: dict[str, Any] | None = None, **eeg: Any) -> dict[str, Any]:

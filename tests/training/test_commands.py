@@ -294,7 +294,7 @@ def test_the_live_pipeline_gives_what_evaluation_judged(finished):
 def test_interrupted_and_resumed_gives_the_same_weights_and_says_how(finished, tmp_path, monkeypatch):
     run = tmp_path / "again"
     finished.features_to(run)
-    honest, calls = pretraining._step, 0
+    honest, calls = pretraining._Run._step, 0
 
     def stop(*arguments):
         nonlocal calls
@@ -303,7 +303,7 @@ def test_interrupted_and_resumed_gives_the_same_weights_and_says_how(finished, t
             raise KeyboardInterrupt
         return honest(*arguments)
 
-    monkeypatch.setattr(pretraining, "_step", stop)
+    monkeypatch.setattr(pretraining._Run, "_step", stop)
     found = CliRunner().invoke(
         app, ["pretrain", str(finished.config), "--run", str(run), "--device", "cpu"]
     )

@@ -5,10 +5,10 @@ import re
 
 import pytest
 import yaml
-from support.small_pairs import contract_values, training_settings
+from support.small_pairs import RELEASED_LOSSES, contract_values, training_settings
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.training.methods.losses import RELEASED, LossSettings
+from bci_m2s.training.methods.loss_settings import LossSettings
 from bci_m2s.training.settings import TrainingSettings, load_training, preset, presets, recorded
 
 
@@ -49,7 +49,7 @@ def test_the_sound_preset_is_the_defaults(tmp_path):
 @pytest.mark.parametrize("name", ["released-seed", "released-seed-iv", "released-cross-subject"])
 def test_released_presets_do_as_the_released_code_does_but_never_select_on_test(tmp_path, name):
     made = load_training(write(tmp_path, preset=name))
-    assert made.pretrain.loss == RELEASED
+    assert made.pretrain.loss == RELEASED_LOSSES
     assert made.pretrain.layers_start == "copies"
     assert made.pretrain.sampler == "mixed"
     assert made.pretrain.last_batch == made.finetune.last_batch == "keep"

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: temperature, calibration error, and when to say "unknown".
+"""Calibrated probabilities: temperature, calibration error, and the threshold of "unknown".
 
 Sources: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017 (temperature
 scaling; expected calibration error with 15 bins of equal width).
@@ -21,7 +21,7 @@ FEWEST = 10  # windows; with fewer nothing is fitted
 
 
 def fit_temperature(logits: FloatArray, labels: Indices) -> float:
-    """Temperature of least negative log likelihood. logits : (n, classes); labels : (n,).
+    """Temperature of the lowest negative log likelihood. logits : (n, classes); labels : (n,).
 
     1.0 when there are fewer than ten windows.
     """
@@ -32,8 +32,8 @@ def fit_temperature(logits: FloatArray, labels: Indices) -> float:
         scores = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(scores[np.arange(len(labels)), labels].mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded")
-    return float(np.exp(found.x))
+    optimum = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded")
+    return float(np.exp(optimum.x))
 
 
 def expected_calibration_error(probabilities: FloatArray, labels: Indices) -> float:
@@ -49,10 +49,10 @@ def expected_calibration_error(probabilities: FloatArray, labels: Indices) -> fl
 
 
 def unknown_threshold(probabilities: FloatArray, labels: Indices, most_unknown: float) -> float:
-    """Confidence below which an answer is called unknown.
+    """Confidence below which an estimate is called unknown.
 
-    Of the thresholds that leave at most the share `most_unknown` of the windows without an answer, the
-    one whose answers are right most often; the lowest of equals. 0.0 with fewer than ten windows.
+    Of the thresholds that make at most the share `most_unknown` of the windows unknown, the one with the
+    highest accuracy over the others; the lowest of equals. 0.0 with fewer than ten windows.
     """
     if len(labels) < FEWEST:
         return 0.0
@@ -60,8 +60,8 @@ def unknown_threshold(probabilities: FloatArray, labels: Indices, most_unknown: 
     order = np.argsort(confidence, kind="stable")
     right = (probabilities.argmax(axis=1) == labels)[order]
     most = int(most_unknown * len(labels))
-    answered = np.arange(len(labels), 0, -1)[: most + 1]
-    accuracy = (right[::-1].cumsum()[::-1])[: most + 1] / answered
+    n_known = np.arange(len(labels), 0, -1)[: most + 1]
+    accuracy = (right[::-1].cumsum()[::-1])[: most + 1] / n_known
     best = int(accuracy.argmax())
     return float(confidence[order][best]) if best else 0.0
 
@@ -69,9 +69,9 @@ def unknown_threshold(probabilities: FloatArray, labels: Indices, most_unknown: 
 def calibrate(
     logits: FloatArray, labels: Indices, trials: Indices, most_unknown: float
 ) -> CalibrationContract:
-    """All that a contract says of the calibration of one head, from validation windows.
+    """The calibration of one head for a contract, from validation windows.
 
-    Both calibration errors are of the windows that chose the temperature; they flatter it a little.
+    Both calibration errors are of the windows that the temperature was fitted on, so slightly optimistic.
     """
     logits = np.asarray(logits, dtype=np.float64)
     temperature = fit_temperature(logits, labels)

@@ -1,7 +1,7 @@
 """Checkpoints of a training in progress: weights, optimiser moments and the losses so far.
 
 One safetensors file, replaced whole after each epoch, so that an interruption leaves the last good one.
-Random numbers need no place in it: every epoch draws from generators seeded by (seed, epoch).
+It holds no state of random numbers: every epoch draws from generators seeded by (seed, epoch).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come. rows : one dict of losses an epoch; about : what it was for."""
+    """The state of a training. rows : one dict of losses per epoch; about : seed, pair and settings."""
 
     epoch: int
     rows: list[dict[str, float]]
@@ -49,20 +49,24 @@ def save_checkpoint(
 
 
 def read_progress(path: Path) -> Progress:
-    """What a checkpoint says of itself. Raises ModelError when it is not one."""
-    texts = _texts(path)
-    return Progress(texts["epoch"], texts["rows"], texts["about"])
+    """The progress in a checkpoint. Raises ModelError when the file is not one."""
+    texts, _ = read_tensors(path)
+    try:
+        progress = strict_json(texts["progress"])
+        return Progress(int(progress["epoch"]), list(progress["rows"]), dict(progress["about"]))
+    except (KeyError, ValueError, TypeError, OverflowError) as problem:
+        raise ModelError(f"{path}: is not a checkpoint of bci_m2s ({problem})") from None
 
 
 def load_checkpoint(
     path: Path, model: torch.nn.Module, optimisers: Mapping[str, torch.optim.Optimizer] | None = None
 ) -> Progress:
-    """Put a checkpoint's weights into `model` and its moments into the optimisers.
+    """Load a checkpoint's weights into `model` and its moments into the optimisers.
 
     Raises
     ------
     ModelError
-        It cannot be read or is of another model.
+        It cannot be read or belongs to another model.
     """
     progress = read_progress(path)
     _, arrays = read_tensors(path)
@@ -77,7 +81,7 @@ def load_checkpoint(
             _restore(optimiser, name, arrays)
     except (RuntimeError, KeyError) as problem:
         first = str(problem).splitlines()[0]
-        raise ModelError(f"{path}: is of another model: {first}") from None
+        raise ModelError(f"{path}: belongs to another model: {first}") from None
     return progress
 
 
@@ -94,12 +98,3 @@ def _restore(optimiser: torch.optim.Optimizer, name: str, arrays: Mapping[str, A
 
 def _array(value: torch.Tensor) -> Any:
     return np.ascontiguousarray(value.detach().cpu().numpy())
-
-
-def _texts(path: Path) -> dict[str, Any]:
-    texts, _ = read_tensors(path)
-    try:
-        found = strict_json(texts["progress"])
-        return {"epoch": int(found["epoch"]), "rows": list(found["rows"]), "about": dict(found["about"])}
-    except (KeyError, ValueError, TypeError, OverflowError) as problem:
-        raise ModelError(f"{path}: is not a checkpoint of bci_m2s ({problem})") from None

@@ -25,12 +25,12 @@ SIZE = 1024  # windows in one pass without gradients
 
 @dataclass
 class Fitted:
-    """A modality's network after training, and how it was chosen.
+    """A modality's network after training, and its scores.
 
     score : balanced accuracy on validation windows, mean over people and heads
-    oracle : head → balanced accuracy of the epoch and settings that are best on test windows; None when
-        not asked
-    rows : one dict an epoch of the setting that was taken
+    oracle : head → balanced accuracy of the epoch and settings that are best on test windows; None unless
+        requested
+    rows : one dict per epoch of the chosen settings
     """
 
     network: SingleModality
@@ -52,14 +52,13 @@ class Part:
 
     @staticmethod
     def of(windows: WindowSet, modality: str) -> Part:
-        """Those windows in which the modality is present and that have a label."""
-        chosen = windows.having([modality])
-        labelled = np.any([rows >= 0 for rows in chosen.labels.values()], axis=0)
-        chosen = chosen.take(labelled)
+        """The windows in which the modality is present and that have a label."""
+        usable = windows.having([modality])
+        usable = usable.take(np.any([rows >= 0 for rows in usable.labels.values()], axis=0))
         return Part(
-            torch.from_numpy(np.ascontiguousarray(chosen.features[modality])),
-            {head: torch.from_numpy(rows) for head, rows in chosen.labels.items()},
-            chosen.subjects,
+            torch.from_numpy(np.ascontiguousarray(usable.features[modality])),
+            {head: torch.from_numpy(rows) for head, rows in usable.labels.items()},
+            usable.subjects,
         )
 
     def __len__(self) -> int:
@@ -84,27 +83,27 @@ def finetune(
     data = {part: Part.of(windows, modality) for part, windows in parts.items()}
     for part in ("train", "validation"):
         if not len(data[part]):
-            raise TrainingError(f"{modality}: no labelled {part} window is left")
+            raise TrainingError(f"{modality}: no labelled {part} windows are left")
     start = {key: value.clone() for key, value in network.state_dict().items()}
     frozen = settings.freeze and not settings.frozen_dropout
     network.eval()
-    seen = {part: _project(network, one.features) for part, one in data.items()} if frozen else None
+    projected = {name: _project(network, part.features) for name, part in data.items()} if frozen else None
     grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
     best: Fitted | None = None
     best_state: dict[str, Tensor] = {}
     oracle: dict[str, float] = {}
     for rate, decay in grid if settings.select == "validation" else grid[:1]:
         network.load_state_dict(start)
-        trial = _Trial(network, data, seen, settings, seed, rate, decay)
+        attempt = _Attempt(network, data, projected, settings, seed, rate, decay)
         for epoch in range(settings.epochs):
-            row = trial.epoch(epoch)
-            for head, score in trial.tested.items():
+            row = attempt.epoch(epoch)
+            for head, score in attempt.tested.items():
                 oracle[head] = max(oracle.get(head, 0.0), score)
             better = best is None or row["validation"] > best.score
             if better if settings.select == "validation" else epoch + 1 == settings.epochs:
                 best = Fitted(network, row["validation"], epoch + 1, rate, decay)
                 best_state = {key: value.clone() for key, value in network.state_dict().items()}
-                best.rows = trial.rows
+                best.rows = attempt.rows
             on_epoch()
     assert best is not None  # there is at least one epoch
     network.load_state_dict(best_state)
@@ -113,42 +112,44 @@ def finetune(
     return best
 
 
-class _Trial:
-    """One setting of the grid, epoch by epoch."""
+class _Attempt:
+    """Training with one learning rate and weight decay, epoch by epoch."""
 
     def __init__(
         self,
         network: SingleModality,
         data: Mapping[str, Part],
-        seen: Mapping[str, Tensor] | None,
+        projected: Mapping[str, Tensor] | None,
         settings: FinetuneSettings,
         seed: int,
         rate: float,
         decay: float,
     ) -> None:
-        self.network, self.data, self.seen, self.settings = network, data, seen, settings
+        self.network, self.data, self.projected, self.settings = network, data, projected, settings
         self.seed, self.rate = seed, rate
         self.rows: list[dict[str, float]] = []
-        self.tested: dict[str, float] = {}  # by head, after the newest epoch; only for the oracle
+        self.tested: dict[str, float] = {}  # by head, after the last epoch; only for the oracle
         self.weights = {
             head: class_weights(
-                data["train"].labels[head], cast(Classifier, one).out.out_features, settings.class_weight
+                data["train"].labels[head],
+                cast(Classifier, classifier).out.out_features,
+                settings.class_weight,
             )
-            for head, one in network.heads.items()
+            for head, classifier in network.heads.items()
         }
         torch.manual_seed(seed + 2)
         reset(network.heads)
         network.requires_grad_(not settings.freeze)
         network.heads.requires_grad_(True)
-        chosen = [
+        trained = [
             parameter
             for parameter in network.parameters()
             if parameter.requires_grad or settings.frozen_in_optimiser
         ]
-        self.optimiser = torch.optim.Adam(chosen, lr=rate, weight_decay=decay, fused=True)
+        self.optimiser = torch.optim.Adam(trained, lr=rate, weight_decay=decay, fused=True)
 
     def epoch(self, number: int) -> dict[str, float]:
-        """Train one epoch; its mean loss and the scores after it."""
+        """Train one epoch, counted from 0; its mean loss and the scores after it."""
         settings, train = self.settings, self.data["train"]
         torch.manual_seed((self.seed + 1) * 7919 + number)
         generator = torch.Generator().manual_seed((self.seed + 1) * 7919 + number)
@@ -187,8 +188,8 @@ class _Trial:
 
     def _loss(self, batch: Tensor) -> Tensor:
         train = self.data["train"]
-        if self.seen is not None:
-            projected = self.seen["train"][batch]
+        if self.projected is not None:
+            projected = self.projected["train"][batch]
         else:
             with torch.set_grad_enabled(not self.settings.freeze):
                 projected = self.network.project(train.features[batch])
@@ -213,16 +214,18 @@ class _Trial:
         data = self.data[part]
         if not len(data):
             return {}
-        projected = self.seen[part] if self.seen is not None else _project(self.network, data.features)
+        projected = (
+            self.projected[part] if self.projected is not None else _project(self.network, data.features)
+        )
         scores = {}
         for head, classifier in self.network.heads.items():
             labels = data.labels[head].numpy()
-            there = labels >= 0
-            if there.any():
+            known = labels >= 0
+            if known.any():
                 logits = classifier(projected)
                 guesses = logits.argmax(dim=1).numpy()
                 scores[head] = mean_over_subjects(
-                    labels[there], guesses[there], data.subjects[there], logits.shape[1]
+                    labels[known], guesses[known], data.subjects[known], logits.shape[1]
                 )
         return scores
 
@@ -232,8 +235,8 @@ def class_weights(labels: Tensor, n_classes: int, kind: str) -> Tensor | None:
     if kind == "none":
         return None
     counts = torch.bincount(labels[labels >= 0], minlength=n_classes).float()
-    there = counts > 0
-    return torch.where(there, counts.sum() / (there.sum() * counts.clamp(min=1)), 0.0)
+    occurs = counts > 0
+    return torch.where(occurs, counts.sum() / (occurs.sum() * counts.clamp(min=1)), 0.0)
 
 
 def reset(module: nn.Module) -> None:
@@ -264,7 +267,7 @@ def head_logits(network: SingleModality, features: np.ndarray) -> dict[str, np.n
 
 
 def fewer_labels(windows: WindowSet, head: str, trials_per_class: int, seed: int) -> WindowSet:
-    """Labels of so many random trials of each class, whosever, are kept, the others become -1; 0: all."""
+    """Keep the labels of some random trials of each class, 0 for all; the others become -1."""
     if not trials_per_class:
         return windows
     generator = np.random.default_rng(seed)
@@ -272,6 +275,6 @@ def fewer_labels(windows: WindowSet, head: str, trials_per_class: int, seed: int
     for label in np.unique(windows.labels[head][windows.labels[head] >= 0]):
         trials = np.unique(windows.trials[windows.labels[head] == label])
         kept += generator.permutation(trials)[:trials_per_class].tolist()
-    there = np.isin(windows.trials, kept)
-    labels = {name: np.where(there, rows, -1) for name, rows in windows.labels.items()}
+    labelled = np.isin(windows.trials, kept)
+    labels = {name: np.where(labelled, rows, -1) for name, rows in windows.labels.items()}
     return replace(windows, labels=labels)

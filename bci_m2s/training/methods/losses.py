@@ -2,9 +2,8 @@
 
 total = α·contrastive + β·CPC + γ·reconstruction + λ·(CLUB of A + CLUB of B)
 
-Shapes: B windows in a batch, T steps, E embedding, P projection, N prediction steps. `LossSettings`
-holds the choices; its defaults differ from the authors' released code where that is unsound, and
-``RELEASED`` gives the released behaviour. A term whose weight is 0 is not computed.
+Shapes: B windows in a batch, T steps, E embedding, P projection, N prediction steps. ``loss_settings``
+holds the choices. A term whose weight is 0 is not computed.
 
 Sources: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134 (Algorithm 1);
 Cheng et al., CLUB, ICML 2020, arXiv 2006.12013.
@@ -14,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,68 +20,13 @@ from torch.nn import functional
 
 from bci_m2s.errors import ContractError
 from bci_m2s.networks.pretraining import ClubEstimator, Encoded, PairModel
+from bci_m2s.training.methods.loss_settings import LossSettings
 
 SMALLEST_NORM = 1e-6  # a projection behind a ReLU can be all zero
 
 
-@dataclass(frozen=True, slots=True)
-class LossWeights:
-    """Weights of the terms, each ≥ 0; 0 switches a term off."""
-
-    contrastive: float = 1.0
-    """Contrastive term: the pair's windows against those of other moments."""
-    cpc: float = 1.0
-    """M2M CPC: what comes next, predicted from both modalities."""
-    reconstruction: float = 0.1
-    """Mean squared error of the decoders."""
-    club: float = 0.3
-    """Upper bound of the information shared with the private part; counts per modality."""
-    cpc_cross: float = 1.0
-    """Within the CPC term, predictions of the other modality."""
-    cpc_within: float = 0.1
-    """Within the CPC term, predictions of the same modality."""
-
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ContractError("loss weights", name, value, "a number of at least 0")
-
-
-@dataclass(frozen=True, slots=True)
-class LossSettings:
-    """How the losses are computed."""
-
-    weights: LossWeights = field(default_factory=LossWeights)
-    """Weights of the terms."""
-    max_logit_scale: float = math.log(100.0)
-    """Highest logarithm of the contrastive scale; `.inf` for none."""
-    mask_same_trial: bool = True
-    """Windows of the same trial are not negatives of each other (contrastive and CPC)."""
-    mask_reach: int | None = None
-    """Of those, only windows whose starts lie fewer than this many rows apart; `null` for all."""
-    club_per_step: bool = True
-    """Estimate at each step; false averages mean, log variance and target over time first."""
-    club_derangement: bool = True
-    """Negatives never pair a window with itself; false draws any permutation."""
-    club_floor: bool = True
-    """Penalise max(0, estimate): mutual information cannot be negative."""
-    club_ceiling: float = 20.0
-    """Penalise at most this estimate per modality, nats; it can grow without bound. `.inf` for none."""
-
-
-RELEASED = LossSettings(
-    max_logit_scale=math.inf,
-    mask_same_trial=False,
-    club_per_step=False,
-    club_derangement=False,
-    club_floor=False,
-    club_ceiling=math.inf,
-)
-
-
 def same_trial(trials: Tensor, starts: Tensor | None = None, reach: int | None = None) -> Tensor:
-    """Pairs that are no honest negatives of each other, (B, B) bool; the diagonal is false.
+    """Pairs of windows of one trial, (B, B) bool, which are no true negatives; the diagonal is false.
 
     Parameters
     ----------
@@ -132,7 +75,7 @@ def _matching(logits: Tensor, excluded: Tensor | None) -> Tensor:
 def draw_step(steps: int, predictions: int, generator: torch.Generator | None = None) -> int:
     """Draw the last step t of the CPC context, 0 ≤ t < T − N. Raises ContractError when T ≤ N."""
     if steps <= predictions:
-        raise ContractError("losses", "predictions", predictions, f"less than the window's {steps} steps")
+        raise ContractError("losses", "predictions", predictions, f"fewer than the window's {steps} steps")
     return int(torch.randint(steps - predictions, (), generator=generator))
 
 
@@ -168,7 +111,7 @@ def cpc_loss(
 
 
 def derangement(n: int, generator: torch.Generator | None = None) -> Tensor:
-    """Random cyclic permutation of 0..n−1, (n,): no element keeps its place, any other is as likely.
+    """Random cyclic permutation of 0..n−1, (n,): no element stays where it is.
 
     Raises ContractError for n < 2, where there is none.
     """
@@ -190,7 +133,7 @@ def club_bound(
     Parameters
     ----------
     er, ei : (B, T, E)
-    shuffled : (B,) for each window, whose EI embedding serves as its negative
+    shuffled : (B,) for each window, the window whose EI embedding is its negative
     per_step : mean over steps of the estimate; false averages over time before it
     """
     mean, logvar = estimator(er)
@@ -223,7 +166,7 @@ def fit_club(
         raise ContractError("CLUB fit", "inner_steps", inner_steps, "at least 1")
     a, b = a.detached(), b.detached()
     for _ in range(inner_steps):
-        optimiser.zero_grad()  # the total loss leaves gradients here too
+        optimiser.zero_grad()  # the total loss leaves gradients of these parameters too
         loss = club_likelihood_loss(model.a.club, a.er, a.ei)
         loss = loss + club_likelihood_loss(model.b.club, b.er, b.ei)
         loss.backward()
@@ -277,13 +220,17 @@ def pair_terms(
         rebuilt_a, rebuilt_b = model.a.decoder(a.er, a.ei), model.b.decoder(b.er, b.ei)
         terms["reconstruction"] = functional.mse_loss(rebuilt_a, a.x) + functional.mse_loss(rebuilt_b, b.x)
     if weights.club:
-        draw = derangement if settings.club_derangement else _permutation
-        for name, parts, side in (("club_a", model.a, a), ("club_b", model.b, b)):
-            shuffled = draw(len(side.er), generator).to(side.er.device)
-            terms[name] = club_bound(
-                parts.club, side.er, side.ei, shuffled, per_step=settings.club_per_step
-            )
+        terms["club_a"] = _club_term(model.a.club, a, settings, generator)
+        terms["club_b"] = _club_term(model.b.club, b, settings, generator)
     return terms
+
+
+def _club_term(
+    estimator: ClubEstimator, side: Encoded, settings: LossSettings, generator: torch.Generator | None
+) -> Tensor:
+    draw = derangement if settings.club_derangement else _permutation
+    shuffled = draw(len(side.er), generator).to(side.er.device)
+    return club_bound(estimator, side.er, side.ei, shuffled, per_step=settings.club_per_step)
 
 
 def _excluded(settings: LossSettings, trials: Tensor | None, starts: Tensor | None) -> Tensor | None:

@@ -1,9 +1,9 @@
 """Ways to train a classifier for each modality of a split: the method itself, and its controls.
 
 pretrained   encoders as pre-trained, frozen; classifiers on labels
-random       the same with encoders as initialised: what pre-training has to beat
+random       the same with encoders as initialised: the figure that pre-training has to exceed
 supervised   encoders as initialised, trained with the classifier on labels
-permuted     as pretrained, with the training labels shuffled between trials: must be at chance
+permuted     as pretrained, with the training labels shuffled between trials: expected at chance
 linear       logistic regression on the same windows, flattened
 """
 
@@ -44,7 +44,7 @@ def fit_modalities(
 
 
 def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict[str, WindowSet]:
-    """The parts of a split, with no more labelled training trials than the settings allow."""
+    """The parts of a split, with at most ``trials_per_class`` labelled training trials of each class."""
     head = job.contract.first_head
     train = fewer_labels(data.parts["train"], head, settings.trials_per_class, job.seed)
     return {**data.parts, "train": train}
@@ -55,9 +55,9 @@ def fit_control(
 ) -> dict[str, Fitted]:
     """Train "random", "supervised" or "permuted". Raises TrainingError for another method."""
     if method == "random":
-        return fit_modalities(job, data, fresh_networks(job), replace_in(settings, freeze=True))
+        return fit_modalities(job, data, fresh_networks(job), settings.model_copy(update={"freeze": True}))
     if method == "supervised":
-        return fit_modalities(job, data, fresh_networks(job), replace_in(settings, freeze=False))
+        return fit_modalities(job, data, fresh_networks(job), settings.model_copy(update={"freeze": False}))
     if method == "permuted":
         shuffled = {part: permuted_labels(windows, job.seed) for part, windows in data.parts.items()}
         shuffled["test"] = data.parts["test"]
@@ -65,23 +65,18 @@ def fit_control(
     raise TrainingError(f"control {method!r} is unknown")
 
 
-def replace_in(settings: FinetuneSettings, **changes: object) -> FinetuneSettings:
-    """The settings with some changed."""
-    return settings.model_copy(update=changes)
-
-
 def permuted_labels(windows: WindowSet, seed: int) -> WindowSet:
-    """The windows with their labels exchanged between trials: all windows of a trial stay alike."""
+    """The windows with their labels exchanged between trials; windows of a trial keep one label."""
     trials, first = np.unique(windows.trials, return_index=True)
     order = np.random.default_rng(seed).permutation(len(trials))
-    place = np.searchsorted(trials, windows.trials)
-    labels = {head: rows[first][order][place] for head, rows in windows.labels.items()}
+    position = np.searchsorted(trials, windows.trials)
+    labels = {head: rows[first][order][position] for head, rows in windows.labels.items()}
     return replace(windows, labels=labels)
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A fitted logistic regression on some modalities. inverse_penalty : as chosen on validation."""
+    """A logistic regression fitted on some modalities. inverse_penalty : the one chosen on validation."""
 
     modalities: tuple[str, ...]
     model: LogisticRegression
@@ -89,8 +84,7 @@ class Linear:
 
     def predict(self, windows: WindowSet) -> NDArray[np.int64]:
         """Class indices (n,)."""
-        found: NDArray[np.int64] = self.model.predict(flat(windows, self.modalities))
-        return found
+        return np.asarray(self.model.predict(flat(windows, self.modalities)))
 
 
 def flat(windows: WindowSet, modalities: tuple[str, ...]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""From trained networks to files that run live."""
+"""Trained networks as model files that run live."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ OWN, CROSSED = "model.safetensors", "crossed.safetensors"
 
 
 def own_networks(fitted: Mapping[str, Fitted]) -> dict[str, SingleModality]:
-    """Each modality with the classifiers that its own labels trained."""
-    return {name: one.network for name, one in fitted.items()}
+    """Each modality with the classifiers trained on its own labels."""
+    return {name: result.network for name, result in fitted.items()}
 
 
 def crossed_networks(
     fitted: Mapping[str, Fitted], unlabelled: WindowSet | None = None
 ) -> dict[str, SingleModality]:
-    """Each modality of a pair with the classifiers that the other's labels trained; see ``taught``."""
-    return taught(fitted, crossing(fitted), unlabelled)
+    """Each modality of a pair with the classifiers trained on the other's labels; see ``exchanged``."""
+    return exchanged(fitted, crossing(fitted), unlabelled)
 
 
 def crossing(fitted: Mapping[str, Fitted]) -> dict[str, str]:
@@ -39,22 +39,22 @@ def crossing(fitted: Mapping[str, Fitted]) -> dict[str, str]:
     return dict(zip(fitted, reversed(list(fitted)), strict=True))
 
 
-def taught(
+def exchanged(
     fitted: Mapping[str, Fitted], teachers: Mapping[str, str], unlabelled: WindowSet | None
 ) -> dict[str, SingleModality]:
-    """Each modality's encoder with the classifiers that its teacher's labels trained.
+    """Each modality's encoder with the classifiers trained on its teacher's labels.
 
-    Embeddings of two modalities lie apart even where they say the same (Liang et al., NeurIPS 2022), and
-    a classifier that learnt on one stands beside the other. With `unlabelled` windows the mean and
-    variance in its batch normalisation become those of the modality that it is to judge (Li et al.,
-    Adaptive Batch Normalization, 2018). No label is looked at.
+    Embeddings of two modalities lie apart even where they mean the same (Liang et al., NeurIPS 2022), so
+    a classifier trained on one is off centre for the other. With `unlabelled` windows the mean and
+    variance in its batch normalisation become those of the modality that it is applied to (Li et al.,
+    Adaptive Batch Normalization, 2018). No label is used.
 
     Parameters
     ----------
     teachers : modality → whose labels; a modality that is its own teacher is left as it is
     unlabelled : training windows; None leaves the classifiers as they were trained
     """
-    made = {}
+    networks = {}
     for name, teacher in teachers.items():
         network = fitted[name].network
         if teacher != name:
@@ -62,8 +62,8 @@ def taught(
             network.heads.load_state_dict(fitted[teacher].network.heads.state_dict())
             if unlabelled is not None:
                 _adapt_norm(network, unlabelled.having([name]).features[name])
-        made[name] = network.eval()
-    return made
+        networks[name] = network.eval()
+    return networks
 
 
 @torch.no_grad()
@@ -75,7 +75,7 @@ def _adapt_norm(network: SingleModality, features: np.ndarray) -> None:
     for classifier in network.heads.values():
         assert isinstance(classifier, Classifier)
         norm = classifier.norm
-        momentum, norm.momentum = norm.momentum, None  # None: the plain mean of what it is shown
+        momentum, norm.momentum = norm.momentum, None  # None: the plain mean over all windows
         norm.reset_running_stats()
         classifier.train()
         classifier(projected)
@@ -100,8 +100,8 @@ def write_model(
     Parameters
     ----------
     fitted : both modalities of the pair
-    teachers : modality → whose labels made its classifiers and their calibration; itself when None. Its
-        own labels then play no part, not even in the calibration
+    teachers : modality → whose labels train its classifiers and their calibration; itself when None. Its
+        own labels are then not used, not even in the calibration
     keep : modalities to write; empty for all
 
     Raises
@@ -110,7 +110,7 @@ def write_model(
         The file exists and `overwrite` is false, or it cannot be written.
     """
     teachers = teachers or {name: name for name in fitted}
-    networks = taught(fitted, teachers, data.parts["train"] if settings.adapt_norm else None)
+    networks = exchanged(fitted, teachers, data.parts["train"] if settings.adapt_norm else None)
     tensors: Arrays = {}
     modalities = {}
     for name in keep or networks:
@@ -118,18 +118,18 @@ def write_model(
         calibration = _calibrations(fitted[teachers[name]].network, data, teachers[name], settings)
         modalities[name] = contract.modalities[name].model_copy(update={"calibration": calibration})
         tensors |= pack_modality(name, networks[name], scaler.mean, scaler.std, scaler.spread)
-    made = contract.model_copy(update={"modalities": modalities, "training": dict(record)})
-    made = Contract.model_validate(made.model_dump())
-    save_model(path, made, tensors, overwrite=overwrite, storage=settings.storage)
-    return made
+    contract = contract.model_copy(update={"modalities": modalities, "training": dict(record)})
+    contract = Contract.model_validate(contract.model_dump())
+    save_model(path, contract, tensors, overwrite=overwrite, storage=settings.storage)
+    return contract
 
 
 def _calibrations(
     network: SingleModality, data: UnitData, modality: str, settings: FinetuneSettings
 ) -> dict[str, CalibrationContract]:
-    found = {}
+    calibrations = {}
     for head in network.heads:
         windows = data.parts["validation"].having([modality], head)
         logits = head_logits(network, windows.features[modality])[head]
-        found[head] = calibrate(logits, windows.labels[head], windows.trials, settings.most_unknown)
-    return found
+        calibrations[head] = calibrate(logits, windows.labels[head], windows.trials, settings.most_unknown)
+    return calibrations

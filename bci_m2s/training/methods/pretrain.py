@@ -33,7 +33,7 @@ OnBatch = Callable[[], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One pre-training: what to train on, how, from which seed."""
+    """One pre-training: the pair, its settings, seed and device."""
 
     contract: Contract
     pair: tuple[str, str]
@@ -43,7 +43,7 @@ class Job:
 
 
 def fresh_networks(job: Job) -> Networks:
-    """Every modality's network with the random weights that belong to the job's seed."""
+    """Every modality's network with the random weights of the job's seed."""
     torch.manual_seed(job.seed)
     networks: dict[str, Any] = {name: modality_network(job.contract, name) for name in job.pair}
     if job.settings.layers_start == "copies":
@@ -55,7 +55,7 @@ def fresh_networks(job: Job) -> Networks:
 
 
 def pair_model(job: Job, networks: Networks) -> PairModel:
-    """The networks and what only pre-training needs, from the job's seed."""
+    """The networks and the parts that only pre-training needs, from the job's seed."""
     torch.manual_seed(job.seed + 1)
     sizes = [job.contract.modalities[name].feature.n_features for name in job.pair]
     first, second = (networks[name] for name in job.pair)
@@ -90,52 +90,44 @@ def pretrain(
 
     Returns
     -------
-    The networks (on the CPU) and one row of losses an epoch.
+    The networks (on the CPU) and one row of losses per epoch.
 
     Raises
     ------
     TrainingError
-        No pairs, a loss that is not finite, or CLUB ran away. The last good checkpoint is kept.
+        No pairs, a loss that is not finite, or CLUB terms above the limit. The last good checkpoint is
+        kept.
     """
-    settings = job.settings
     training, validation = training.having(job.pair), validation.having(job.pair)
     if len(training) < 2:
-        raise TrainingError(f"{len(training)} windows have both {' and '.join(job.pair)}: too few pairs")
+        raise TrainingError(
+            f"got {len(training)} windows with both {' and '.join(job.pair)}, expected at least 2"
+        )
     networks = fresh_networks(job)
     model = pair_model(job, networks).to(job.device)
-    optimisers = make_optimisers(model, settings)
-    rows: list[dict[str, float]] = []
-    done = 0
-    about = {"seed": job.seed, "pair": list(job.pair), "settings": recorded(settings)}
+    run = _Run(job, model, training, validation)
+    progress = _resume(job, model, run.optimisers, path)
+    for epoch in range(progress.epoch, job.settings.epochs):
+        row = run.epoch(epoch, on_batch)
+        progress = Progress(epoch + 1, [*progress.rows, row], progress.about)
+        save_checkpoint(path, model, run.optimisers, progress)
+        on_epoch(epoch + 1, row)
+    return {name: network.cpu().eval() for name, network in networks.items()}, progress.rows
+
+
+def _resume(
+    job: Job, model: PairModel, optimisers: dict[str, torch.optim.Optimizer], path: Path
+) -> Progress:
+    """Load the checkpoint at `path`; without one, write that of epoch 0."""
+    about = {"seed": job.seed, "pair": list(job.pair), "settings": recorded(job.settings)}
     if path.exists():
         progress = load_checkpoint(path, model, optimisers)
         if progress.about != about:
             raise ModelError(f"{path}: was made with other settings; choose another folder")
-        rows, done = progress.rows, progress.epoch
-    else:  # so that there is a checkpoint whatever happens in the first epoch
-        save_checkpoint(path, model, optimisers, Progress(0, rows, about))
-    run = torch.compile(model) if settings.compile and job.device.type == "cuda" else model
-    pairs = _tensors(training, job)
-    for epoch in range(done, settings.epochs):
-        begun = time.monotonic()
-        # every epoch has generators of its own, so that a resumed run draws what a whole one would
-        torch.manual_seed(_epoch_seed(job.seed, epoch))
-        generator = torch.Generator().manual_seed(_epoch_seed(job.seed, epoch))
-        model.train()
-        batches = epoch_batches(training, settings.sampler, settings.batch, settings.last_batch, generator)
-        means = _Means()
-        for number, batch in enumerate(batches):
-            _set_rate(optimisers["main"], settings, epoch + number / len(batches))
-            means.add(_step(model, run, optimisers, settings, [part[batch] for part in pairs], generator))
-            on_batch()
-        row = {"epoch": float(epoch + 1), "learning_rate": optimisers["main"].param_groups[0]["lr"]}
-        row |= means.row() | _validate(model, job, validation)
-        row["seconds"] = round(time.monotonic() - begun, 3)
-        _check(row, settings)
-        rows.append(row)
-        save_checkpoint(path, model, optimisers, Progress(epoch + 1, rows, about))
-        on_epoch(epoch + 1, row)
-    return {name: network.cpu().eval() for name, network in networks.items()}, rows
+        return progress
+    progress = Progress(0, [], about)
+    save_checkpoint(path, model, optimisers, progress)  # so that a first epoch that fails leaves one
+    return progress
 
 
 def load_pretrained(job: Job, path: Path) -> Networks:
@@ -151,7 +143,7 @@ def load_pretrained(job: Job, path: Path) -> Networks:
 
 
 def make_optimisers(model: PairModel, settings: PretrainSettings) -> dict[str, torch.optim.Optimizer]:
-    """One for the encoders and what goes with them, one for CLUB's own fit."""
+    """One optimiser for the encoders and their losses, one for CLUB's own fit."""
     return {
         "main": torch.optim.Adam(
             model.main_parameters(),
@@ -180,56 +172,82 @@ def _tensors(windows: WindowSet, job: Job) -> list[Tensor]:
     return [torch.from_numpy(np.ascontiguousarray(part)) for part in numbers]
 
 
-def _step(
-    model: PairModel,
-    run: Any,
-    optimisers: dict[str, torch.optim.Optimizer],
-    settings: PretrainSettings,
-    batch: list[Tensor],
-    generator: torch.Generator,
-) -> dict[str, float]:
-    device = model.logit_scale.device
-    x_a, x_b, trials, starts = (part.to(device, non_blocking=True) for part in batch)
-    with torch.autocast(device.type, torch.bfloat16, enabled=_half(settings, device)):
-        a, b = run(x_a, x_b)
-    a, b = a.float(), b.float()  # losses and CLUB stay in float32
-    row = {}
-    if settings.loss.weights.club:
-        row["club_fit"] = fit_club(model, a, b, optimisers["club"], settings.club_inner_steps)
-    terms = pair_terms(model, a, b, settings.loss, trials=trials, starts=starts, generator=generator)
-    loss = total_loss(terms, settings.loss)
-    optimisers["main"].zero_grad()
-    loss.backward()
-    optimisers["main"].step()
-    model.limit_logit_scale(settings.loss.max_logit_scale)
-    row |= {"total": float(loss.detach())} | {name: float(term.detach()) for name, term in terms.items()}
-    row["logit_scale"] = float(model.logit_scale.detach().exp())
-    return row
+class _Run:
+    """A pair model in training, epoch by epoch."""
 
+    def __init__(self, job: Job, model: PairModel, training: WindowSet, validation: WindowSet) -> None:
+        self._job, self._model, self._settings = job, model, job.settings
+        self.optimisers = make_optimisers(model, job.settings)
+        compiled = job.settings.compile and job.device.type == "cuda"
+        self._forward: Any = torch.compile(model) if compiled else model
+        self._training, self._validation = training, validation
+        self._pairs = _tensors(training, job)
 
-def _half(settings: PretrainSettings, device: torch.device) -> bool:
-    return settings.precision == "bf16" and device.type == "cuda"
+    def epoch(self, number: int, on_batch: OnBatch) -> dict[str, float]:
+        """Train one epoch, counted from 0; its mean losses. Raises TrainingError as ``pretrain``."""
+        started_s = time.monotonic()
+        settings, optimiser = self._settings, self.optimisers["main"]
+        # every epoch has generators of its own, so that a resumed run draws the same numbers
+        seed = _epoch_seed(self._job.seed, number)
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        self._model.train()
+        batches = epoch_batches(
+            self._training, settings.sampler, settings.batch, settings.last_batch, generator
+        )
+        means = _Means()
+        for i, batch in enumerate(batches):
+            _set_rate(optimiser, settings, number + i / len(batches))
+            means.add(self._step([part[batch] for part in self._pairs], generator))
+            on_batch()
+        row = {"epoch": float(number + 1), "learning_rate": optimiser.param_groups[0]["lr"]}
+        row |= means.row() | self._validate()
+        row["seconds"] = round(time.monotonic() - started_s, 3)
+        _check(row, settings)
+        return row
 
+    def _step(self, batch: list[Tensor], generator: torch.Generator) -> dict[str, float]:
+        model, settings, device = self._model, self._settings, self._job.device
+        x_a, x_b, trials, starts = (part.to(device, non_blocking=True) for part in batch)
+        half = settings.precision == "bf16" and device.type == "cuda"
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            a, b = self._forward(x_a, x_b)
+        a, b = a.float(), b.float()  # losses and CLUB stay in float32
+        row = {}
+        if settings.loss.weights.club:
+            row["club_fit"] = fit_club(model, a, b, self.optimisers["club"], settings.club_inner_steps)
+        terms = pair_terms(model, a, b, settings.loss, trials=trials, starts=starts, generator=generator)
+        loss = total_loss(terms, settings.loss)
+        self.optimisers["main"].zero_grad()
+        loss.backward()
+        self.optimisers["main"].step()
+        model.limit_logit_scale(settings.loss.max_logit_scale)
+        row |= {"total": float(loss.detach())}
+        row |= {name: float(term.detach()) for name, term in terms.items()}
+        row["logit_scale"] = float(model.logit_scale.detach().exp())
+        return row
 
-def _validate(model: PairModel, job: Job, validation: WindowSet) -> dict[str, float]:
-    """Mean losses of the validation pairs, dropout off, in batches drawn alike in every epoch."""
-    if len(validation) < 2:
-        return {}
-    settings = job.settings
-    generator = torch.Generator().manual_seed(0)
-    pairs = _tensors(validation, job)
-    means = _Means()
-    model.eval()
-    with torch.no_grad():
-        for batch in epoch_batches(validation, settings.sampler, settings.batch, "merge", generator):
-            x_a, x_b, trials, starts = (part[batch].to(job.device) for part in pairs)
-            a, b = model(x_a, x_b)
-            terms = pair_terms(
-                model, a, b, settings.loss, trials=trials, starts=starts, generator=generator
-            )
-            means.add({f"validation_{name}": float(term) for name, term in terms.items()})
-            means.add({"validation_matched": _matched(model, a.er, b.er)})
-    return means.row()
+    def _validate(self) -> dict[str, float]:
+        """Mean losses of the validation pairs, dropout off, in batches drawn alike in every epoch."""
+        if len(self._validation) < 2:
+            return {}
+        model, settings = self._model, self._settings
+        generator = torch.Generator().manual_seed(0)
+        pairs = _tensors(self._validation, self._job)
+        means = _Means()
+        model.eval()
+        with torch.no_grad():
+            for batch in epoch_batches(
+                self._validation, settings.sampler, settings.batch, "merge", generator
+            ):
+                x_a, x_b, trials, starts = (part[batch].to(self._job.device) for part in pairs)
+                a, b = model(x_a, x_b)
+                terms = pair_terms(
+                    model, a, b, settings.loss, trials=trials, starts=starts, generator=generator
+                )
+                means.add({f"validation_{name}": float(term) for name, term in terms.items()})
+                means.add({"validation_matched": _matched(model, a.er, b.er)})
+        return means.row()
 
 
 def _matched(model: PairModel, er_a: Tensor, er_b: Tensor) -> float:
@@ -243,9 +261,9 @@ def _matched(model: PairModel, er_a: Tensor, er_b: Tensor) -> float:
 
 
 def _check(row: dict[str, float], settings: PretrainSettings) -> None:
-    bad = [name for name, value in row.items() if not math.isfinite(value)]
-    if bad:
-        raise TrainingError(f"epoch {row['epoch']:.0f}: {bad[0]} is not finite: lower learning_rate")
+    for name, value in row.items():
+        if not math.isfinite(value):
+            raise TrainingError(f"epoch {row['epoch']:.0f}: {name} is not finite: lower learning_rate")
     club = settings.loss.weights.club * (
         max(0.0, row.get("club_a", 0.0)) + max(0.0, row.get("club_b", 0.0))
     )

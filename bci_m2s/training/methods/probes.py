@@ -1,4 +1,4 @@
-"""What an embedding tells that it should not: who the person is."""
+"""Whether an embedding gives away who the person is."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ MOST_WINDOWS = 4000
 
 @dataclass(frozen=True)
 class IdentityProbe:
-    """How well people are told apart. accuracy : balanced, of people; chance : 1 / people."""
+    """How well people are distinguished. accuracy : balanced, of people; chance : 1 / people."""
 
     accuracy: float
     chance: float
 
 
 def identity_probe(network: SingleModality, windows: WindowSet, modality: str) -> IdentityProbe | None:
-    """Tell people apart by their projections: linear discriminants fitted on half of each person's trials.
+    """Classify people by their projections: linear discriminants fitted on half of each person's trials.
 
-    None where there are fewer than two people with two trials each. A value near 1 means that the
-    contrastive loss could be met by recognising the person.
+    None where there are fewer than two people with two trials each. With an accuracy near 1 the contrastive
+    loss can be low just by recognising the person.
     """
-    chosen = windows.having([modality])
-    halves = np.zeros(len(chosen), dtype=bool)
-    kept = np.zeros(len(chosen), dtype=bool)
-    for subject in np.unique(chosen.subjects):
-        mine = chosen.subjects == subject
-        trials = np.unique(chosen.trials[mine])
+    usable = windows.having([modality])
+    halves = np.zeros(len(usable), dtype=bool)
+    kept = np.zeros(len(usable), dtype=bool)
+    for subject in np.unique(usable.subjects):
+        of_subject = usable.subjects == subject
+        trials = np.unique(usable.trials[of_subject])
         if len(trials) > 1:
-            kept |= mine
-            halves |= np.isin(chosen.trials, trials[::2])
-    people = np.unique(chosen.subjects[kept])
+            kept |= of_subject
+            halves |= np.isin(usable.trials, trials[::2])
+    people = np.unique(usable.subjects[kept])
     if len(people) < 2:
         return None
     thinned = np.flatnonzero(kept)[:: max(1, int(kept.sum() / MOST_WINDOWS))]
-    projected = project(network, chosen.features[modality][thinned])
-    numbers = np.searchsorted(people, chosen.subjects[thinned])
+    projected = project(network, usable.features[modality][thinned])
+    numbers = np.searchsorted(people, usable.subjects[thinned])
     fit = halves[thinned]
     # shrinkage: projections behind a ReLU are often constant in some columns
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)

@@ -34,8 +34,8 @@ def _draw(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[str]]) -
     FigureCanvasAgg(figure)
     figure.suptitle(title)
     epochs = [row["epoch"] for row in rows]
-    for place, names in enumerate(shown, 1):
-        axes = figure.add_subplot(1, len(shown), place)
+    for column, names in enumerate(shown, 1):
+        axes = figure.add_subplot(1, len(shown), column)
         for name in names:
             dashed = "--" if name.startswith("validation") else "-"
             values = [row.get(name, float("nan")) for row in rows]
@@ -49,23 +49,23 @@ def _draw(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[str]]) -
 def draw_confusions(
     path: Path, titles: Sequence[str], counts: Sequence[object], classes: Sequence[str]
 ) -> None:
-    """One picture of confusion matrices, rows (the truth) in per cent."""
+    """Draw confusion matrices side by side, each row (the truth) in per cent."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.0 * len(titles), 3.2), layout="constrained")
     FigureCanvasAgg(figure)
-    for place, (title, found) in enumerate(zip(titles, counts, strict=True), 1):
-        matrix = np.asarray(found, dtype=float)
+    for column, (title, matrix_counts) in enumerate(zip(titles, counts, strict=True), 1):
+        matrix = np.asarray(matrix_counts, dtype=float)
         shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        axes = figure.add_subplot(1, len(titles), place)
+        axes = figure.add_subplot(1, len(titles), column)
         axes.imshow(shares, vmin=0, vmax=100, cmap="Blues")
         for (i, j), share in np.ndenumerate(shares):
             colour = "white" if share > 60 else "black"
             axes.text(j, i, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=9)
         axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", fontsize=8)
-        axes.set_yticks(range(len(classes)), classes if place == 1 else [""] * len(classes), fontsize=8)
+        axes.set_yticks(range(len(classes)), classes if column == 1 else [""] * len(classes), fontsize=8)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("estimate, % of the truth", fontsize=8)
     figure.savefig(path, dpi=110)

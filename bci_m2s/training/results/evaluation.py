@@ -1,4 +1,4 @@
-"""The four directions of a pair, their controls, and what they come to over people and seeds."""
+"""The four directions of a pair and their controls, summarised over people and seeds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Result:
 
     trained_on, tested_on : modalities; "both" where the probabilities of both are averaged
     figures : see ``metrics.figures``, by the subjects' names
-    oracle : balanced accuracy of the epoch and settings that are best on test; None when not asked
+    oracle : balanced accuracy of the epoch and settings that are best on test; None unless requested
     """
 
     method: str
@@ -43,7 +43,7 @@ class Result:
 
     @property
     def direction(self) -> str:
-        """For people: "eeg → eye"."""
+        """As a text: "eeg → eye"."""
         return f"{self.trained_on} → {self.tested_on}"
 
 
@@ -117,10 +117,10 @@ def evaluate_fitted(
     shared: bool,
     unlabelled: WindowSet | None = None,
 ) -> list[Result]:
-    """The directions of networks that are not kept in files.
+    """The directions of networks that are not in files.
 
     shared : the encoders were not changed by the labels, so that classifiers can be exchanged
-    unlabelled : training windows that an exchanged classifier is centred on, see ``taught``
+    unlabelled : training windows for the batch normalisation of an exchanged classifier, see ``exchanged``
     """
     pair = tuple(fitted)
     own = own_networks(fitted)
@@ -175,13 +175,13 @@ def evaluate_linear(
 
 @dataclass(frozen=True)
 class Summary:
-    """One line of the table.
+    """One row of the table.
 
     mean, sd : balanced accuracy, mean over people (each the mean of its seeds) and spread over them
     seeds_sd : spread of the seeds' means
     kappa, f1 : of all windows of all splits, mean over seeds
     support : windows of each class, of one seed; confusion : summed over splits and seeds
-    oracle : mean over splits and seeds of what picking on test gives; None when not asked
+    oracle : mean over splits and seeds of what selecting on test gives; None unless requested
     """
 
     method: str
@@ -200,7 +200,7 @@ class Summary:
 
 
 def summarise(results: Iterable[Result]) -> list[Summary]:
-    """One summary for each method, direction and head, in order of appearance."""
+    """One summary per method, direction and head, in order of appearance."""
     groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
     for result in results:
         groups[result.head, result.method, result.direction].append(result)

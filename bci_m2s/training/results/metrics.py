@@ -1,4 +1,4 @@
-"""Figures of merit, each with the support that it rests on."""
+"""Figures of merit with their support."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def confusion(labels: Indices, guesses: Indices, n_classes: int) -> Indices:
 def balanced_accuracy(counts: Indices) -> float:
     """Mean recall of the classes that occur; NaN without any window."""
     support = counts.sum(axis=1)
-    there = support > 0
-    return float(np.mean(np.diag(counts)[there] / support[there])) if there.any() else float("nan")
+    occurs = support > 0
+    return float(np.mean(np.diag(counts)[occurs] / support[occurs])) if occurs.any() else float("nan")
 
 
 def kappa(counts: Indices) -> float:
-    """Agreement beyond chance (Cohen 1960); 0 where chance alone already agrees always."""
+    """Agreement beyond chance (Cohen 1960); 0 where chance alone always agrees."""
     total = counts.sum()
     if not total:
         return float("nan")
@@ -35,12 +35,12 @@ def kappa(counts: Indices) -> float:
 
 
 def macro_f1(counts: Indices) -> float:
-    """Mean F1 of the classes that occur; one that is never guessed counts 0."""
-    there = counts.sum(axis=1) > 0
-    if not there.any():
+    """Mean F1 of the classes that occur; a class that is never guessed counts 0."""
+    occurs = counts.sum(axis=1) > 0
+    if not occurs.any():
         return float("nan")
     both = counts.sum(axis=1) + counts.sum(axis=0)
-    return float(np.mean((2 * np.diag(counts) / np.maximum(both, 1))[there]))
+    return float(np.mean((2 * np.diag(counts) / np.maximum(both, 1))[occurs]))
 
 
 def figures(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int) -> dict[str, Any]:
@@ -54,8 +54,10 @@ def figures(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int
     """
     counts = confusion(labels, guesses, n_classes)
     by_subject = {
-        int(one): balanced_accuracy(confusion(labels[subjects == one], guesses[subjects == one], n_classes))
-        for one in np.unique(subjects)
+        int(subject): balanced_accuracy(
+            confusion(labels[subjects == subject], guesses[subjects == subject], n_classes)
+        )
+        for subject in np.unique(subjects)
     }
     return {
         "balanced_accuracy": balanced_accuracy(counts),
@@ -68,5 +70,5 @@ def figures(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int
 
 
 def mean_over_subjects(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int) -> float:
-    """Balanced accuracy of each person, averaged; what every selection here is made by."""
+    """Balanced accuracy of each person, averaged; training selects by it."""
     return float(np.mean(list(figures(labels, guesses, subjects, n_classes)["by_subject"].values())))

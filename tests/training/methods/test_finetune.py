@@ -116,12 +116,12 @@ def test_selection_takes_the_best_validation_epoch_of_the_grid(settings, data, f
 def test_every_setting_of_the_grid_starts_from_the_same_encoder(settings, data, monkeypatch):
     seen = []
 
-    class Spy(module._Trial):
+    class Spy(module._Attempt):
         def __init__(self, network, *arguments):
             seen.append({key: value.clone() for key, value in network.state_dict().items()})
             super().__init__(network, *arguments)
 
-    monkeypatch.setattr(module, "_Trial", Spy)
+    monkeypatch.setattr(module, "_Attempt", Spy)
     _, before = fit(settings, data, freeze=False, epochs=1, learning_rates=[1e-2, 1e-3])
     assert len(seen) == 2
     for start in seen:
@@ -262,10 +262,10 @@ def test_only_windows_with_the_modality_and_a_label_train(settings, data):
 def test_no_labels_or_batches_are_refused(settings, data):
     none = {"emotion": np.full(len(data.parts["validation"]), -1)}
     parts = data.parts | {"validation": replace(data.parts["validation"], labels=none)}
-    with pytest.raises(TrainingError, match="eye: no labelled validation window is left"):
+    with pytest.raises(TrainingError, match="eye: no labelled validation windows are left"):
         fit(settings, data, parts=parts)
     gone = data.parts["train"].take(np.arange(0))
-    with pytest.raises(TrainingError, match="eeg: no labelled train window is left"):
+    with pytest.raises(TrainingError, match="eeg: no labelled train windows are left"):
         fit(settings, data, modality="eeg", parts=data.parts | {"train": gone})
     with pytest.raises(TrainingError, match="windows make no batch of 4096"):
         fit(settings, data, batch=4096, last_batch="drop")

@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from support.small_pairs import RELEASED_LOSSES
 from torch import Tensor
 
 from bci_m2s.errors import ContractError
 from bci_m2s.networks import build_network, sts
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.networks.pretraining import ClubEstimator, PairModel
+from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
 from bci_m2s.training.methods.losses import (
-    RELEASED,
-    LossSettings,
-    LossWeights,
     club_bound,
     club_likelihood_loss,
     contrastive_loss,
@@ -152,7 +151,7 @@ def test_cpc_equals_its_loop(step: int, masked: bool) -> None:
 def test_the_cpc_step_leaves_room_for_the_predictions() -> None:
     generator = torch.Generator().manual_seed(0)
     assert {draw_step(5, 2, generator) for _ in range(60)} == {0, 1, 2}
-    with pytest.raises(ContractError, match="less than the window's 2 steps"):
+    with pytest.raises(ContractError, match="fewer than the window's 2 steps"):
         draw_step(2, 2)
 
 
@@ -290,7 +289,7 @@ def test_weights_are_refused_below_zero_and_all_at_zero() -> None:
 def test_the_floor_holds_back_a_negative_estimate_only() -> None:
     terms = {"contrastive": torch.tensor(2.0), "club_a": torch.tensor(-1.0), "club_b": torch.tensor(4.0)}
     assert total_loss(terms, LossSettings()).item() == pytest.approx(2 + 0.3 * 4)
-    assert total_loss(terms, RELEASED).item() == pytest.approx(2 + 0.3 * 3)
+    assert total_loss(terms, RELEASED_LOSSES).item() == pytest.approx(2 + 0.3 * 3)
 
 
 def test_masking_needs_the_trials() -> None:
@@ -315,7 +314,7 @@ def test_released_negatives_may_meet_themselves() -> None:
         return sum(value.item() == 0.0 for value in draws)
 
     assert zeros(UNMASKED) == 0
-    assert 8 < zeros(RELEASED) < 32
+    assert 8 < zeros(RELEASED_LOSSES) < 32
 
 
 def encode_unfolded(encoder: Any, x: Tensor) -> Tensor:

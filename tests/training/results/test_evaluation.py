@@ -19,8 +19,8 @@ from bci_m2s.training.methods.model_files import (
     OWN,
     crossed_networks,
     crossing,
+    exchanged,
     own_networks,
-    taught,
     write_model,
 )
 from bci_m2s.training.methods.pretrain import load_pretrained, pretrain
@@ -234,7 +234,7 @@ def test_an_exchanged_classifier_is_centred_on_the_modality_that_it_judges(train
 
 
 def test_one_modalitys_labels_can_serve_both(trained):
-    made = taught(trained.fitted, {"eeg": "eeg", "eye": "eeg"}, None)
+    made = exchanged(trained.fitted, {"eeg": "eeg", "eye": "eeg"}, None)
     assert made["eeg"] is trained.fitted["eeg"].network
     theirs = trained.fitted["eeg"].network.heads.state_dict()
     assert all(torch.equal(value, theirs[key]) for key, value in made["eye"].heads.state_dict().items())
