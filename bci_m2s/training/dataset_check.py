@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bci_m2s.errors import BciM2sError
+from bci_m2s.errors import BciM2sError, UsageError
 from bci_m2s.model.model_file import Contract
 from bci_m2s.text import printable
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, Trial
-from bci_m2s.training.datasets.recordings import MarkerSettings, matched_recordings, unmatched_recordings
+from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.types import FloatArray
 
 Key = tuple[int, int, int]  # subject, session, trial
@@ -50,12 +50,10 @@ def check_dataset(
         When `root` is not a copy of this data set at all.
     """
     data, chosen = find_dataset(format, feature)
-    if data.name == "recordings":
-        markers = markers or MarkerSettings()
-        if contract is None:
-            data = unmatched_recordings(root, markers)
-        else:
-            data = matched_recordings(root, contract, markers)
+    if not data.needs_root:
+        raise UsageError(f"format {format!r} is made, not read: there is no copy to check")
+    if data.of_copy is not None:
+        data = data.of_copy(root, contract, markers)
     return _check_raw(root, data) if chosen == RAW else _check_features(root, data, chosen)
 
 

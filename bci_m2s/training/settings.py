@@ -21,6 +21,7 @@ from bci_m2s.files.explain import refused
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.model_file import Contract
 from bci_m2s.text import quoted
+from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.methods.loss_settings import LossSettings
 
@@ -211,7 +212,8 @@ class TrainingSettings(_Part):
         if self.pair[0] == self.pair[1] or set(self.contract.modalities) != set(self.pair):
             expected = "two different modalities, the contract's"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
-        if self.data.format != "simulated" and self.data.root is None:
+        made = self.data.format in DATASETS and not DATASETS[self.data.format].needs_root
+        if self.data.root is None and not made:
             raise ContractError("training", "data.root", "nothing", "the folder of your copy")
         if len(set(self.seeds)) < len(self.seeds):
             raise ContractError("training", "seeds", self.seeds, "different numbers")

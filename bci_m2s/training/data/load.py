@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.model.model_file import Contract
-from bci_m2s.simulator import SimulatorSettings
 from bci_m2s.training.data.feature_cache import compute_features
 from bci_m2s.training.data.sessions import SessionFeatures, from_steps, with_distributed
 from bci_m2s.training.datasets import RAW, find_dataset
-from bci_m2s.training.datasets.deap import read_deap
-from bci_m2s.training.datasets.dreamer import read_dreamer
 from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment
-from bci_m2s.training.datasets.recordings import read_recordings
-from bci_m2s.training.datasets.simulated import simulated_segments
 from bci_m2s.training.settings import TrainingSettings
-
-RATED = {"deap": read_deap, "dreamer": read_dreamer}  # data sets whose classes a threshold makes
 
 
 def load_sessions(
@@ -36,45 +27,24 @@ def load_sessions(
         The data set has no such features, or nothing was found.
     """
     contract, data = settings.contract, settings.data
-    if data.format == "simulated":
-        simulator = SimulatorSettings(
-            **_tuples(data.simulator), classes=contract.heads[contract.first_head].classes
-        )
-        jobs = [
-            (f"{person}-{session}", lambda p=person, s=session: simulated_segments(simulator, p, s))
-            for person in range(data.persons)
-            for session in range(data.sessions)
-        ]
-        return compute_features(settings, jobs, cache, console)
-    assert data.root is not None  # checked with the settings
+    data_set, feature = find_dataset(data.format, data.feature)
     problems: list[Problem] = []
-    if data.format == "recordings":
-        raw: Iterator[list[RawSegment]] = read_recordings(
-            data.root, contract, data.markers, problems.append
-        )
+    if data.raw or data_set.read is None:
+        raw = data_set.sessions(data, contract, problems.append)
         sessions = _from_segments(settings, raw, cache, console)
+        sessions = _complete(settings, sessions, data_set, feature, problems)
     else:
-        found, feature = find_dataset(data.format, data.feature)
-        if data.raw or found.read is None:
-            if found.read_raw is None:
-                raise ConfigurationError(f"data.raw: {found.name} distributes no raw signals that are read")
-            read_raw = found.read_raw
-            if data.threshold is not None:
-                if found.name not in RATED:
-                    raise ConfigurationError(f"data.threshold: {found.name} has no ratings")
-                read_raw = partial(RATED[found.name], threshold=data.threshold)
-            sessions = _from_segments(settings, read_raw(data.root, problems.append), cache, console)
-            sessions = _complete(settings, sessions, found, feature, problems)
-        else:
-            _check_sizes(contract, found.modalities, found.name, contract.modalities)
-            trials = found.read(data.root, feature, problems.append)
-            wanted = (one for one in trials if not data.subjects or str(one.subject) in data.subjects)
-            sizes = {name: spec.feature.n_features for name, spec in contract.modalities.items()}
-            sessions = from_steps(wanted, found.step_s[feature], sizes)
+        assert data.root is not None  # checked with the settings
+        _check_sizes(contract, data_set.modalities, data_set.name, contract.modalities)
+        trials = data_set.read(data.root, feature, problems.append)
+        wanted = (trial for trial in trials if not data.subjects or str(trial.subject) in data.subjects)
+        sizes = {name: spec.feature.n_features for name, spec in contract.modalities.items()}
+        sessions = from_steps(wanted, data_set.step_s[feature], sizes)
     for problem in problems:
         console.print(f"{'left out: ' if problem.left_out else 'note: '}{problem}")
     if not sessions:
-        raise ConfigurationError(f"data.root: {data.root}: no session of {data.format} found")
+        where = f"data.root: {data.root}" if data.root else "data"
+        raise ConfigurationError(f"{where}: no session of {data.format} found")
     return sessions
 
 
@@ -127,7 +97,3 @@ def _from_segments(
     kept = [one for one in raw if one and (not wanted or one[0].subject in wanted)]
     jobs = [(f"{one[0].subject}-{one[0].session}", lambda one=one: one) for one in kept]
     return compute_features(settings, jobs, cache, console)
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

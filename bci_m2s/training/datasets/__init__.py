@@ -1,6 +1,7 @@
 """Data sets, each read into one form: trials of step features, or segments of raw signals.
 
-Adding one: a file here and a name in ``DATASETS``.
+Adding one: a file here and a line in ``DATASETS``, or one file in your own package and an entry point in
+the group ``bci_m2s.datasets``; either leads to a ``DataSet``.
 """
 
 from __future__ import annotations
@@ -8,17 +9,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from bci_m2s.errors import RecordingError, UsageError, nearest
-from bci_m2s.training.datasets.deap import DEAP
-from bci_m2s.training.datasets.dreamer import DREAMER
-from bci_m2s.training.datasets.eegmat import EEGMAT
+from bci_m2s.registry import Registry
 from bci_m2s.training.datasets.layout import DataSet, DistributedTrial, Problem
-from bci_m2s.training.datasets.recordings import RECORDINGS
-from bci_m2s.training.datasets.seed import SEED
-from bci_m2s.training.datasets.seed_iv import SEED_IV
-from bci_m2s.training.datasets.seed_v import SEED_V
 
 RAW = "raw"  # in place of a feature: the signals themselves
-DATASETS = {data.name: data for data in (EEGMAT, SEED_IV, SEED_V, SEED, DEAP, DREAMER, RECORDINGS)}
+DATASETS = Registry(
+    "data set",
+    "bci_m2s.datasets",
+    {
+        "eegmat": "bci_m2s.training.datasets.eegmat:EEGMAT",
+        "seed-iv": "bci_m2s.training.datasets.seed_iv:SEED_IV",
+        "seed-v": "bci_m2s.training.datasets.seed_v:SEED_V",
+        "seed": "bci_m2s.training.datasets.seed:SEED",
+        "deap": "bci_m2s.training.datasets.deap:DEAP",
+        "dreamer": "bci_m2s.training.datasets.dreamer:DREAMER",
+        "recordings": "bci_m2s.training.datasets.recordings:RECORDINGS",
+        "simulated": "bci_m2s.training.datasets.simulated:SIMULATED",
+    },
+    needs=("heads", "sessions"),
+)
 
 
 def find_dataset(name: str, feature: str = "") -> tuple[DataSet, str]:
@@ -32,11 +41,10 @@ def find_dataset(name: str, feature: str = "") -> tuple[DataSet, str]:
         When there is no such data set or it has no such feature.
     """
     if name not in DATASETS:
-        raise UsageError(f"format {name!r} is unknown{nearest(name, DATASETS)}")
-    data = DATASETS[name]
-    offered = [*data.step_s, *([RAW] if data.read_raw else [])]
-    if feature and feature not in offered:
-        raise UsageError(f"{name} has no feature {feature!r}{nearest(feature, offered)}")
+        raise UsageError(f"format {name!r} is unknown{DATASETS.unknown(name)}")
+    data: DataSet = DATASETS[name]
+    if feature and feature not in data.features:
+        raise UsageError(f"{name} has no feature {feature!r}{nearest(feature, data.features)}")
     return data, feature or data.default_feature
 
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bci_m2s.errors import RecordingError
+from bci_m2s.errors import ConfigurationError, RecordingError
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
+
+if TYPE_CHECKING:
+    from bci_m2s.model.contract import Contract
+    from bci_m2s.training.datasets.markers import MarkerSettings
+    from bci_m2s.training.settings import DataSettings
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,11 @@ class DataSet:
     step_s : length of a step, by feature; the first is the default
     read : (root, feature, on_problem) → trials; None where no features are distributed
     read_raw : (root, on_problem) → sessions of raw segments; None where raw signals are not read
+    read_settings : (data, contract, on_problem) → the same as a training file asks for it; None where that
+        depends on its `data.root` alone
+    of_copy : (root, contract or None, markers or None) → this data set as a copy shows it; None where its
+        classes are known without one
+    needs_root : whether there is a copy to read
     """
 
     name: str
@@ -134,6 +144,35 @@ class DataSet:
     step_s: dict[str, float] = field(default_factory=dict)
     read: Callable[[Path, str, OnProblem], Iterator[DistributedTrial]] | None = None
     read_raw: Callable[[Path, OnProblem], Iterator[list[RawSegment]]] | None = None
+    read_settings: Callable[[DataSettings, Contract, OnProblem], Iterator[list[RawSegment]]] | None = None
+    of_copy: Callable[[Path, Contract | None, MarkerSettings | None], DataSet] | None = None
+    needs_root: bool = True
+
+    def sessions(
+        self, data: DataSettings, contract: Contract, on_problem: OnProblem
+    ) -> Iterator[list[RawSegment]]:
+        """Sessions of raw signals that a training file asks for.
+
+        Raises
+        ------
+        ConfigurationError
+            It asks for what this data set does not have.
+        RecordingError
+            Its `data.root` is no copy of this data set.
+        """
+        if self.read_settings is not None:
+            return self.read_settings(data, contract, on_problem)
+        if self.read_raw is None:
+            raise ConfigurationError(f"data.raw: {self.name} distributes no raw signals that are read")
+        if data.threshold is not None:
+            raise ConfigurationError(f"data.threshold: {self.name} has no ratings")
+        assert data.root is not None  # checked with the settings
+        return self.read_raw(data.root, on_problem)
+
+    @property
+    def features(self) -> list[str]:
+        """What can be read: the distributed features, and "raw" where signals are."""
+        return [*self.step_s, *(["raw"] if self.read_raw or self.read_settings else [])]
 
     @property
     def default_feature(self) -> str:

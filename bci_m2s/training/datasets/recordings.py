@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from bci_m2s.training.datasets.layout import (
 )
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
 from bci_m2s.types import Chunk
+
+if TYPE_CHECKING:
+    from bci_m2s.training.settings import DataSettings
 
 __all__ = ["RECORDINGS", "MarkerSettings", "matched_recordings", "read_recordings", "unmatched_recordings"]
 
@@ -268,10 +272,30 @@ def _read(path: Path, _changed_ns: int) -> Recording:
     return open_recording(path)
 
 
+def _read_settings(
+    data: DataSettings, contract: Contract, on_problem: OnProblem
+) -> Iterator[list[RawSegment]]:
+    assert data.root is not None  # checked with the settings
+    return read_recordings(data.root, contract, data.markers, on_problem)
+
+
+def _of_copy(root: Path, contract: Contract | None, markers: MarkerSettings | None) -> DataSet:
+    if contract is None:
+        return unmatched_recordings(root, markers or MarkerSettings())
+    return matched_recordings(root, contract, markers or MarkerSettings())
+
+
 def _read_default(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
     read = unmatched_recordings(root, MarkerSettings()).read_raw
     assert read is not None
     return read(root, on_problem)
 
 
-RECORDINGS = DataSet("recordings", {}, (), (), (), 0, {}, {}, read_raw=_read_default)
+RECORDINGS = DataSet(
+    name="recordings",
+    heads={},
+    subjects=(),
+    read_raw=_read_default,
+    read_settings=_read_settings,
+    of_copy=_of_copy,
+)

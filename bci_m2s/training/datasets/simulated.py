@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
-from bci_m2s.training.datasets.layout import RawSegment, RawStream, Trial
+from bci_m2s.training.datasets.layout import DataSet, OnProblem, RawSegment, RawStream, Trial
 from bci_m2s.types import Chunk
+
+if TYPE_CHECKING:
+    from bci_m2s.model.contract import Contract
+    from bci_m2s.training.settings import DataSettings
 
 CHUNK_S = 10.0
 
@@ -63,3 +68,24 @@ def _chunks(made: SimulatedSession, modality: str, rate_hz: float) -> Iterator[C
     for start in range(0, total, size):
         samples = read(start, min(start + size, total))
         yield Chunk.of((start + np.arange(len(samples))) / rate_hz, samples)
+
+
+def _read_settings(
+    data: DataSettings, contract: Contract, _on_problem: OnProblem
+) -> Iterator[list[RawSegment]]:
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in data.simulator.items()
+    }
+    settings = SimulatorSettings(**values, classes=contract.heads[contract.first_head].classes)
+    for person in range(data.persons):
+        for session in range(data.sessions):
+            yield simulated_segments(settings, person, session)
+
+
+SIMULATED = DataSet(
+    name="simulated",
+    heads={"emotion": SimulatorSettings().classes},
+    subjects=(),
+    read_settings=_read_settings,
+    needs_root=False,
+)

@@ -9,7 +9,7 @@ from support.small_pairs import SIZES, corpus, training_settings, unit
 
 from bci_m2s.errors import ConfigurationError, RecordingError, UsageError
 from bci_m2s.model.model_file import layout_order
-from bci_m2s.training.data import feature_cache, load
+from bci_m2s.training.data import feature_cache
 from bci_m2s.training.data.feature_cache import read_features, write_features
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.prepare import prepare
@@ -132,22 +132,22 @@ def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, m
     monkeypatch.setattr(feature_cache, "WORKERS", 1)
     made = []
 
-    def fake(_settings, person, session):
-        made.append((person, session))
-        return (person, session)
+    def fake(segments, _contract):
+        made.append((int(segments[0].subject), int(segments[0].session)))
+        return replace(CORPUS[made[-1][0]], session=segments[0].session)
 
-    monkeypatch.setattr(load, "simulated_segments", fake)
-    monkeypatch.setattr(
-        feature_cache, "from_raw", lambda which, _contract: replace(CORPUS[which[0]], session=str(which[1]))
-    )
-    data = {"format": "simulated", "persons": 2, "sessions": 2}
+    monkeypatch.setattr(feature_cache, "from_raw", fake)
+    simulator = {"n_trials": 2, "montage": "muse"}
+    data = {"format": "simulated", "persons": 2, "sessions": 2, "simulator": simulator}
     found = load_sessions(training_settings(data=data), tmp_path, QUIET)
     assert [(one.subject, one.session) for one in found] == [("1", "0"), ("1", "1"), ("2", "0"), ("2", "1")]
     assert made == [(0, 0), (0, 1), (1, 0), (1, 1)]
     again = load_sessions(training_settings(data=data, seeds=[7]), tmp_path, QUIET)
     assert len(made) == 4
     np.testing.assert_array_equal(again[3].values["eeg"], found[3].values["eeg"])
-    load_sessions(training_settings(data=data | {"simulator": {"effect": 2.0}}), tmp_path, QUIET)
+    load_sessions(
+        training_settings(data=data | {"simulator": simulator | {"effect": 2.0}}), tmp_path, QUIET
+    )
     assert len(made) == 8
     smooth = {"smoothing": {"name": "moving_average", "params": {"steps": 3}}}
     load_sessions(training_settings(eeg=smooth, data=data), tmp_path, QUIET)

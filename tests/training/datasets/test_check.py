@@ -10,9 +10,10 @@ from support.dataset_files import save_mat, seed_v_trials, write_seed, write_see
 from support.model_files import small_contract
 from support.raw_files import raw_clips, write_dreamer, write_eegmat, xdf
 
-from bci_m2s.errors import RecordingError, UsageError
+from bci_m2s.errors import ConfigurationError, RecordingError, UsageError
 from bci_m2s.training.dataset_check import check_dataset, print_dataset_check
-from bci_m2s.training.datasets import DATASETS, seed_raw
+from bci_m2s.training.datasets import DATASETS, find_dataset, seed_raw
+from bci_m2s.training.settings import DataSettings
 
 
 def test_a_report_counts_trials_steps_and_classes(tmp_path):
@@ -195,7 +196,30 @@ def test_own_recordings_with_and_without_a_model(tmp_path, capsys):
     assert lines[-2:] == ["emotion: negative 0, neutral 1, positive 0", "problems: 1; notes: 0"]
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+@pytest.mark.parametrize("name", [name for name in DATASETS if DATASETS[name].needs_root])
 def test_every_format_refuses_a_folder_that_holds_nothing(tmp_path, name):
     with pytest.raises(RecordingError, match=re.escape(str(tmp_path))):
         check_dataset(tmp_path, name)
+
+
+def test_what_is_made_has_no_copy_to_check(tmp_path):
+    with pytest.raises(UsageError, match="'simulated' is made, not read"):
+        check_dataset(tmp_path, "simulated")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_data_set_says_what_it_is_and_gives_sessions_as_a_training_file_asks(name, tmp_path):
+    """Also of an installed package."""
+    data_set, feature = find_dataset(name)
+    assert feature in data_set.features
+    assert data_set.heads or data_set.of_copy is not None
+    assert all(len(names) > 1 for names in data_set.heads.values())
+    assert (data_set.read is None) == (not data_set.step_s)
+    settings = DataSettings(format=name, root=tmp_path, persons=1, simulator={"n_trials": 2})
+    if not data_set.needs_root:
+        (segment, *_rest) = next(data_set.sessions(settings, small_contract(), print))
+        assert {*segment.trials[0].labels} <= {*data_set.heads}
+        assert len(next(iter(segment.streams.values())).chunks().__next__()) > 0
+    else:
+        with pytest.raises((RecordingError, ConfigurationError)):
+            list(data_set.sessions(settings, small_contract(), print))
