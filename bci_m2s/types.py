@@ -1,6 +1,6 @@
 """The data that moves through bci_m2s, as plain frozen records.
 
-Shapes are written (n, channels): n samples in time order, one column a channel. Times are float64
+Shapes are written (n, channels): n samples in time order, one column per channel. Times are float64
 seconds. Two clocks occur: the *sender's* (the stamps of a stream, as sent) and the *local* one (the
 LSL clock of this machine); ``clock_offset_s`` added to a sender stamp gives local time.
 """
@@ -25,7 +25,7 @@ BoolArray = NDArray[np.bool_]
 class StreamInfo:
     """What a sender says of its stream.
 
-    ``rate_hz`` 0.0 means irregular (markers). ``labels`` and ``units`` have one entry a channel; an
+    ``rate_hz`` 0.0 means irregular (markers). ``labels`` and ``units`` have one entry per channel; an
     entry is "" where the sender did not say. ``uid`` is new at each start of a sender, ``source_id``
     stays. ``channel_format`` is LSL's word: float32, double64, int8, int16, int32, int64, string.
     """
@@ -180,7 +180,7 @@ class Estimate:
     confidence : the largest probability; NaN unless ``status`` is OK
     end_s : stamp of the window's last sample in the sender's clock
     unknown : ``status`` is OK, but the confidence is below what the head demands for an answer
-    parts : the estimates that were averaged, one a modality; () where one modality made it
+    parts : the estimates that were averaged, one per modality; () where one modality made it
     """
 
     modality: str

@@ -126,7 +126,7 @@ def compare(options: argparse.Namespace) -> None:
     loads = [load_now()]
     print(describe_machine())
     print(
-        f"{options.channels} channels, {options.rate:g} Hz, float32, {options.per_push} samples a push, "
+        f"{options.channels} channels, {options.rate:g} Hz, float32, {options.per_push} samples per push, "
         f"{options.rounds} rounds of {options.seconds:g} s each, in turn"
     )
     name = f"benchmark-{uuid.uuid4().hex[:8]}"

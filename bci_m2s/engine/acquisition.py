@@ -1,4 +1,4 @@
-"""Samples in: one reader thread an inlet, and one thread that asks for clocks and for who sends.
+"""Samples in: one reader thread per inlet, and one thread that asks for clocks and for who sends.
 
 A reader pulls, hands the raw chunk to the recorder, copies it into its ring and wakes whoever waits. The
 other thread serves all streams, every call of it with a time limit.

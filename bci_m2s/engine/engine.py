@@ -1,6 +1,6 @@
 """The live engine: who runs when, and how it ends.
 
-One reader thread an inlet and one for clocks (``acquisition``), one inference thread (``inference``), one
+One reader thread per inlet and one for clocks (``acquisition``), one inference thread (``inference``), one
 writer thread that owns result files and outlets. The recorder has threads of its own: a disk may block for
 seconds, and estimates must not wait for it. ``evidence`` has one too, which nothing waits for
 and whose failure ends nothing else. The engine alone makes, stops and joins them. An exception in any

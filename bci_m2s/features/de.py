@@ -1,4 +1,4 @@
-"""Differential entropy of EEG bands, one value a channel and band.
+"""Differential entropy of EEG bands, one value per channel and band.
 
 For a Gaussian signal of variance σ² the differential entropy is ½ ln(2πe σ²) (Shi, Jiao & Lu 2013,
 "Differential entropy feature for EEG-based vigilance estimation"; Duan, Zhu & Lu 2013). The signal in

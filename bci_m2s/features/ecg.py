@@ -26,8 +26,8 @@ r_amplitude_ln              ln       logarithm of the median R height at 2–25 
                                      a difference, and the normalisation per person takes the gain out
 ==========================  =======  ==================================================================
 
-*Rejected* are RR outside 0.27 to 2 s (30 to 220 beats a minute), those that differ from the window's median
-RR by more than `rr_tolerance` (ectopic, missed and false beats), and those during which samples were lost.
+*Rejected* are RR outside 0.27 to 2 s (30 to 220 beats per minute), those that differ from the window's
+median RR by more than `rr_tolerance` (ectopic, missed and false beats), and those with lost samples.
 Only differences between neighbours that are both accepted count. Losses up to 20 ms are bridged.
 
 All is NaN, with a reason, when half of the step's samples are lost, when they do not move, when no beat

@@ -22,7 +22,7 @@ class Network(Protocol):
     """What every entry of ``NETWORKS`` builds: a ``torch.nn.Module`` with these methods."""
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
-        """features : (B, T, F) → (B, T, embedding), one vector a step."""
+        """features : (B, T, F) → (B, T, embedding), one vector per step."""
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """features : (B, T, F) → (B, projection), what the heads share."""

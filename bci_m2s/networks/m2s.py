@@ -1,6 +1,6 @@
-"""The M2S networks for one modality: encoder, projection, one classifier a head.
+"""The M2S networks for one modality: encoder, projection, one classifier per head.
 
-Shapes: B windows in a batch, T steps, F features a step, C channels, K = F / C bands; electrode features
+Shapes: B windows in a batch, T steps, F features per step, C channels, K = F / C bands; electrode features
 are channel-major, (C, K) flattened. Two encoders share what follows them:
 
 electrode   STS attention between channels at the full width C·K, then a linear map to the embedding

@@ -1,6 +1,6 @@
 """What pre-training on two modalities adds to their networks: nothing of it is needed to run live.
 
-Shapes: B windows in a batch, T steps, F features a step, E embedding, N prediction steps. For each of
+Shapes: B windows in a batch, T steps, F features per step, E embedding, N prediction steps. For each of
 the two modalities A and B,
 
 ER    the network's own encoder: what is about emotion and shared, (B, T, E)

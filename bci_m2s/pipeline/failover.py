@@ -231,7 +231,7 @@ def fuse(parts: Sequence[Estimate]) -> FloatArray:
 
     Parameters
     ----------
-    parts : one estimate a modality, all of one head and with status OK; they are added in their order
+    parts : one estimate per modality, all of one head and with status OK; they are added in their order
     """
     total = parts[0].probabilities.copy()
     for part in parts[1:]:

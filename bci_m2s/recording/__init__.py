@@ -6,7 +6,7 @@ of its chunks. Estimates and events are streams of the same file, known by the t
 
 from __future__ import annotations
 
-ESTIMATES_TYPE = "bci_m2s-estimates"  # one double64 stream a head
-EVENTS_TYPE = "bci_m2s-events"  # one string stream, a JSON object a sample
+ESTIMATES_TYPE = "bci_m2s-estimates"  # one double64 stream per head
+EVENTS_TYPE = "bci_m2s-events"  # one string stream, a JSON object per sample
 RESULT_TYPES = (ESTIMATES_TYPE, EVENTS_TYPE)
 SUMS_SUFFIX = ".sums"  # put behind the recording's whole name

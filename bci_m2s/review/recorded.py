@@ -107,7 +107,7 @@ class RecordedSession:
         if len(streams) != len(self.record.heads):
             raise RecordingError(
                 f"{self.path}: got {len(streams)} streams of estimates, expected {len(self.record.heads)} "
-                "(one a head)"
+                "(one per head)"
             )
         return dict(zip(self.record.heads, streams, strict=True))
 

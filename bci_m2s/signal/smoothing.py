@@ -100,7 +100,7 @@ SMOOTHERS: dict[str, Callable[..., Any]] = {
 
 
 class PhasedSmoother:
-    """One smoother a phase; see the module's text."""
+    """One smoother per phase; see the module's text."""
 
     def __init__(self, name: str, params: dict[str, Any], phases: int) -> None:
         self._phases = [SMOOTHERS[name](**params) for _ in range(phases)]

@@ -9,7 +9,7 @@ al. 2011 on data quality). Confidence sinks at the edges of a loss.
 *Gaze* is the scan path of ``gaze.py``, with ocular drift, an error of calibration that differs
 between sessions (0.5°) and the tracker's noise (about 0.12° from sample to sample).
 
-*Pupil* is a sum of a person's own diameter; the answer to light, one level a trial and a slow change
+*Pupil* is a sum of a person's own diameter; the answer to light, one level per trial and a slow change
 within it (the clip's brightness; Watson & Yellott 2012 for its size); arousal, which dilates by about
 0.28 mm for each unit, half a second to two seconds late, whatever the valence (Bradley, Miccoli, Escrig
 & Lang 2008; Partala & Surakka 2003); and hippus, unrest below 1 Hz (Stark, Campbell & Atwood 1958).

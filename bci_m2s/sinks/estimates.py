@@ -22,9 +22,7 @@ from bci_m2s.types import Estimate, Published, Status
 
 
 def source_id(session: Mapping[str, Any], part: str) -> str:
-    """Source id of one of a session's own streams: it begins with the session's id, so that whoever found
-    one of them finds the others.
-    """
+    """Source id of a stream that the session sends; it begins with the session's id, common to all of them."""
     return f"{session.get('session_id') or uuid.uuid4().hex}-{part}"
 
 

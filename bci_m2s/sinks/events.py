@@ -1,4 +1,4 @@
-"""``events.jsonl``: everything that happened, one JSON object a line, with both clocks."""
+"""``events.jsonl``: everything that happened, one JSON object per line, with both clocks."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ BUFFERED = 1  # hundreds of samples that liblsl keeps for a display that hangs: 
 
 
 class StatusSink:
-    """Stream ``NAME-status`` of type ``bci_m2s-status``: one string channel, one JSON object a sample.
+    """Stream ``NAME-status`` of type ``bci_m2s-status``: one string channel, one JSON object per sample.
 
     Its description holds the session (model, heads, streams, window) as JSON, so that a display that
     starts late knows all that it needs.
@@ -45,7 +45,7 @@ class StatusSink:
         self._outlet = pylsl.StreamOutlet(info, max_buffered=BUFFERED)
 
     def take(self, item: Published) -> None:
-        """Push one sample per report. The last one of a session stays a moment where somebody listens."""
+        """Push one sample per report. After the last one the outlet waits a moment for listeners."""
         if isinstance(item, StatusReport):
             self._outlet.push_sample([json.dumps(item.values)], item.local_s)
             if item.values.get("ended") and self._outlet.have_consumers():

@@ -1,4 +1,4 @@
-"""``estimates.csv``: one row an estimate, one column a fact, empty where there is none (NA).
+"""``estimates.csv``: one row per estimate, one column per fact, empty where there is none (NA).
 
 With several heads a due window makes several rows, and the classes of all heads have their columns; a row
 fills those of its own head.

@@ -329,7 +329,7 @@ def _marker_of_bad_utf8(case: Case) -> None:
 
 
 def _slow_network(case: Case) -> None:
-    """Half a second a window, eight windows a second or more are due: skipped and counted."""
+    """Half a second per window, eight windows a second or more are due: skipped and counted."""
     skipped = case.rig.engine.skipped
     case.begin()
     case.rig.predictor.delay_s = 0.5

@@ -32,7 +32,7 @@ class FaultSpec:
 
     name, type, source_id : of the stream
     rate_hz : nominal; 0.0 for an irregular stream, which then has ``irregular_hz`` samples a second
-    labels, units : one a channel; units () for microvolts everywhere
+    labels, units : one per channel; units () for microvolts everywhere
     channel_format : LSL's word, any number type
     chunk_n : samples pushed at once
     seed, run : the noise follows from both; the run counts restarts

@@ -45,7 +45,7 @@ def held_out(labels: Indices, groups: Indices | None, share: float, seed: int) -
 
 
 def flattened(X: Any, steps: int) -> tuple[Any, int]:
-    """X with one row a window, and T: the array's own where it has three dimensions."""
+    """X with one row per window, and T: the array's own where it has three dimensions."""
     if isinstance(X, list | tuple):
         X = np.asarray(X)
     if getattr(X, "ndim", 2) != 3:

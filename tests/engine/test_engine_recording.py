@@ -202,7 +202,7 @@ def test_an_exception_in_the_recorder_ends_the_run(tmp_path, monkeypatch):
 
 def test_samples_that_were_dropped_fail_the_run_also_when_the_disk_is_well(tmp_path):
     recorder = Recorder(tmp_path / "session.xdf", time.monotonic, most_waiting_bytes=2000)
-    source = ScriptedSource(EEG_INFO, chunks_of(*eeg(4), size=64))  # 2356 bytes a chunk
+    source = ScriptedSource(EEG_INFO, chunks_of(*eeg(4), size=64))  # 2356 bytes per chunk
     engine = Engine(pipeline(), {"eeg": source}, [], time.monotonic, recorder=recorder)
     engine.start()
     until(lambda: engine.wait(0))

@@ -338,7 +338,7 @@ def test_real_beats_agree_with_another_library(shared_data: Path, name: str) -> 
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_heart_rates_are_plausible(shared_data: Path, name: str) -> None:
-    """40 to 180 beats a minute wherever there is a value, and there is one nearly everywhere."""
+    """40 to 180 beats per minute wherever there is a value, and there is one nearly everywhere."""
     one = extractor()
     steps = feed(one, real_ecg(shared_data, name))[int(np.ceil(one.settle_s / HOP_S)) + 3 :]
     known = np.array([step.values for step in steps if step is not None and not step.problem])

@@ -255,7 +255,7 @@ class TestFused:
             ),
         )
         made = {at_s: one.modality for at_s, one in out}
-        assert len(made) == len(out) == 17  # one a window of the leader
+        assert len(made) == len(out) == 17  # one per window of the leader
         for at_s, modality in made.items():
             together = 0.1 < at_s < 1.35 or 2.35 < at_s < 2.6 + 2 * HOP_S
             assert modality == ("eeg+eye" if together else "eeg"), at_s

@@ -74,7 +74,7 @@ class Sender:
 
 
 class OurSide:
-    """One reader thread a stream, as a session has."""
+    """One reader thread per stream, as a session has."""
 
     def __init__(self, path, names):
         self.recorder = Recorder(path, pylsl.local_clock)

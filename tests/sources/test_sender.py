@@ -66,7 +66,7 @@ def fetch(inlet: pylsl.StreamInlet, count: int) -> tuple[FloatArray, Any]:
 def send_and_fetch(
     streams: Sequence[RecordedStream], speed: float = 1.0, loops: int = 1
 ) -> list[tuple[FloatArray, Any, pylsl.StreamInfo]]:
-    """Send to one inlet a stream; return stamps, samples and description that came, per stream."""
+    """Send to one inlet per stream; return stamps, samples and description that came, per stream."""
     with Sender(paced(streams, speed, loops), tag="t") as sender:
         inlets = [connect(info) for info in sender.infos]
         assert sender.wait_for_consumers(LIMIT_S)

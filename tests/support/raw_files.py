@@ -68,7 +68,7 @@ def write_eegmat(root, subject=0, seconds=(24, 3), labels=EEGMAT_LABELS):
 
 
 def deap_values():
-    """Data of one byte a sample, so that a file is small, and ratings that differ by trial and head."""
+    """Data of one byte per sample, so that a file is small, and ratings that differ by trial and head."""
     shape = (deap.N_TRIALS, deap.N_CHANNELS, deap.N_SAMPLES)
     trial, channel, sample = np.ogrid[: shape[0], : shape[1], : shape[2]]
     data = ((trial + channel + sample) % 100).astype(np.int8)

@@ -91,7 +91,7 @@ def trials(
 ) -> list[DistributedTrial]:
     """Trials whose class moves both modalities by `effect`, over noise of a state that they share.
 
-    Classes alternate; person, session and trial count from 1. `steps` rows a trial.
+    Classes alternate; person, session and trial count from 1. `steps` rows per trial.
     """
     rng = np.random.default_rng(seed)
     ways = {name: rng.normal(size=(3, n)) for name, n in SIZES.items()}

@@ -1,4 +1,4 @@
-"""Stream table: one row a stream, in words and numbers; problems say what they are."""
+"""Stream table: one row per stream, in words and numbers; problems say what they are."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class EyeLayout:
 def eye_layout(labels: Sequence[str], units: Sequence[str]) -> EyeLayout:
     """Find gaze x, gaze y, pupils and confidence by the channels' names.
 
-    labels, units : one a channel. A stream without gaze and pupil gets a row for each of its first
+    labels, units : one per channel. A stream without gaze and pupil gets a row for each of its first
     ``MOST_PLAIN_ROWS`` channels.
     """
     names = [label.casefold() for label in labels]

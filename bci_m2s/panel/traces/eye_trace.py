@@ -59,7 +59,7 @@ class EyeTraceView(QFrame):
     def set_stream(self, name: str, labels: Sequence[str], units: Sequence[str], rate_hz: float) -> None:
         """Show another stream, from now on. `rate_hz` is 0.0 where it is irregular.
 
-        labels, units : one a channel; missing units are made up.
+        labels, units : one per channel; missing units are made up.
         """
         n = len(labels)
         self._name, self._labels = name, tuple(str(label) for label in labels)

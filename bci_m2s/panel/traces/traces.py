@@ -69,7 +69,7 @@ class TracesView(QFrame):
     def set_stream(self, name: str, labels: Sequence[str], units: Sequence[str], rate_hz: float) -> None:
         """Show another stream, from now on. `rate_hz` is 0.0 where it is irregular.
 
-        labels, units : one a channel; missing ones are made up. Volts are shown as µV.
+        labels, units : one per channel; missing ones are made up. Volts are shown as µV.
         """
         n = len(labels)
         padded = [*map(str, units), *([""] * n)][:n]

@@ -52,7 +52,7 @@ def make_console() -> Console:
 
 
 def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str) -> RenderableType:
-    """The whole picture of this moment: one row a modality and head, one line a stream.
+    """The whole picture of this moment: one row per modality and head, one line per stream.
 
     heads : class names of each head
     """
@@ -71,7 +71,7 @@ def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str
 
 
 def _places(snapshot: Snapshot) -> list[str]:
-    """Keys of ``Snapshot.latest``: one line, or one a modality."""
+    """Keys of ``Snapshot.latest``: one line, or one per modality."""
     return [""] if snapshot.chosen is not None else [health.modality for health in snapshot.health]
 
 

@@ -153,9 +153,9 @@ def stream_steps(
 def from_steps(
     trials: Iterable[DistributedTrial], step_s: float, modalities: dict[str, int]
 ) -> list[SessionFeatures]:
-    """Sessions of distributed features, one row a step; trials of a session must come together.
+    """Sessions of distributed features, one row per step; trials of a session must come together.
 
-    modalities : name → F; one that a trial does not have is NaN there
+    modalities : name → F; those that a trial lacks are NaN there
     """
     sessions = []
     for (subject, session), group in groupby(trials, key=lambda trial: (trial.subject, trial.session)):

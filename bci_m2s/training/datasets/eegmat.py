@@ -88,7 +88,7 @@ def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]
 
 @dataclass(frozen=True)
 class _File:
-    """What a file says of its streams. units : modality → one a channel."""
+    """What a file says of its streams. units : modality → one per channel."""
 
     origin: Origin
     info: dict[str, StreamInfo]

@@ -28,7 +28,7 @@ class DistributedTrial:
 
     Subjects, sessions and trials count from 1, as in the owners' files.
 
-    labels : head → class index; steps : modality → (W, F) float64, one row a step, EEG channel-major
+    labels : head → class index; steps : modality → (W, F) float64, one row per step, EEG channel-major
     (band fastest), NaN where the file has it. All modalities of a trial have the same W.
     """
 
@@ -121,7 +121,7 @@ class DataSet:
     """A data set as distributed.
 
     heads : names of the classes by class index, for each thing that trials are labelled with
-    labels : class index a trial, one row a session; empty where each person's ratings decide
+    labels : class index per trial, one row per session; empty where each person's ratings decide
     modalities : name → number of features; with_eye : subjects whose eye data are distributed
     train_trials : how many first trials of a session its owners train on
     step_s : length of a step, by feature; the first is the default

@@ -105,7 +105,7 @@ def test_of_two_that_fit_the_user_ticks_one(opened):
     assert not dialog.connect_button.isEnabled()
     tick(dialog, "Muse")
     tick(dialog, "Muse 2")
-    assert ticked(dialog) == {"Muse 2"}  # one stream a modality
+    assert ticked(dialog) == {"Muse 2"}  # one stream per modality
     dialog.accept()
     assert dialog.choice.source_ids == {"eeg": "m2"}
 
