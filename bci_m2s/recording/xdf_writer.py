@@ -1,7 +1,7 @@
 """XDF 1.0, written so that what is in the file is readable whenever writing ends.
 
 XDF (github.com/sccn/xdf/wiki/Specifications) is a row of chunks, each with its length in front, then a tag,
-then content. Chunks only ever go to the end. A second file has one line of text per chunk with its place and
+then content. Chunks only ever go to the end. A second file has one line per chunk with its place and
 CRC-32, written after the chunk itself: a recovery can tell what is intact.
 """
 

@@ -22,7 +22,7 @@ from bci_m2s.types import Estimate, Published, Status
 
 
 def source_id(session: Mapping[str, Any], part: str) -> str:
-    """Source id of a stream that the session sends; it begins with the session's id, common to all of them."""
+    """Source id of a stream that the session sends. All of them begin with the session's id."""
     return f"{session.get('session_id') or uuid.uuid4().hex}-{part}"
 
 
