@@ -108,7 +108,7 @@ class Presenter:
         for answer in answers:
             self._take(answer)
         if self._paused:
-            self._views.answer.hold(now_s - self._paused_s)
+            self._views.answer.freeze(now_s - self._paused_s)
         else:
             self._tick(now_s)
 

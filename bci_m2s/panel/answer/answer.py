@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
-from PyQt6.QtWidgets import QFrame, QGridLayout, QWidget
+from PyQt6.QtGui import QFont, QFontMetricsF, QResizeEvent
+from PyQt6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from bci_m2s.colours import class_colour
-from bci_m2s.panel.answer.bars import (
-    LEFT,
-    MARGIN,
-    RIGHT,
-    TOP,
-    cut,
-    line_height,
-    paint_bar,
-    paint_bars,
-    write,
-)
+from bci_m2s.panel.answer.bars import Bars
 from bci_m2s.panel.client.answers import (
     NO_ESTIMATE,
     Answer,
@@ -36,9 +36,11 @@ from bci_m2s.panel.client.answers import (
     limited,
     modality_name,
 )
-from bci_m2s.panel.look.text import tip
+from bci_m2s.panel.look.text import ElidedLabel, tip
 from bci_m2s.panel.look.theme import HUGE, LARGE, NORMAL, SMALL, Theme, font
 
+MARGIN, WAIT_PX = 8, 5
+MOST_LINES = 3  # of the words below the answer
 HUGEST = 1.5 * HUGE  # of type, where there is much room
 DRAW_EVERY_S = 0.24  # numbers change at 4 Hz at most
 BLOCK = (300.0, 200.0)  # width and height that suit a block; what is far from it is stacked otherwise
@@ -82,8 +84,7 @@ class AnswerView(QFrame):
         """Draw in other colours."""
         self._theme = theme
         for block in self.blocks.values():
-            block.theme = theme
-            block.update()
+            block.set_theme(theme)
 
     def show_answer(self, head: str, answer: Answer) -> None:
         """Take the newest answer to a head; one that has no place here is ignored."""
@@ -97,17 +98,17 @@ class AnswerView(QFrame):
             return
         self._drawn_s = now_s
         for key, line in self._lines.items():
-            self.blocks[key].say(line.say(now_s))
+            self.blocks[key].show_answer(line.say(now_s))
 
     def end(self, why: str) -> None:
         """The session is over: say so, once and for all, until other heads are named."""
         for block in self.blocks.values():
-            block.say(Said(NO_ESTIMATE, detail=limited(why), tone="muted"))
+            block.show_answer(Said(NO_ESTIMATE, detail=limited(why), tone="muted"))
 
-    def hold(self, held_s: float) -> None:
-        """The picture is held: say for how long, so that nobody takes the answer for one of now."""
+    def freeze(self, frozen_s: float) -> None:
+        """The view is frozen: say for how long, so that nobody takes the answer for one of now."""
         for block in self.blocks.values():
-            block.hold(f"held for {duration(max(held_s, 0.0))}: the picture is paused")
+            block.freeze(f"view frozen for {duration(max(frozen_s, 0.0))}")
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Stack the blocks as suits the new size."""
@@ -138,7 +139,6 @@ class AnswerView(QFrame):
         columns = best_columns(len(self.blocks), self.width(), self.height())
         for number, block in enumerate(self.blocks.values()):
             row, column = divmod(number, columns)
-            block.edges = (column > 0, row > 0)
             self._grid.addWidget(block, row, column)
         for number in range(max(len(self.blocks), self._grid.columnCount(), self._grid.rowCount())):
             self._grid.setColumnStretch(number, int(number < columns))
@@ -156,106 +156,122 @@ def best_columns(blocks: int, width: float, height: float) -> int:
 
 
 class AnswerBlock(QWidget):
-    """One head's answer: words as large as fit, then a bar for every class."""
+    """One head's answer: words as large as fit, what they rest on or why there are none, and bars.
+
+    Everything has a place of its own, whatever is shown: nothing jumps when an answer is missing.
+    """
 
     def __init__(self, theme: Theme, title: str, classes: tuple[str, ...]) -> None:
         super().__init__()
-        self.theme = theme
-        self.edges = (False, False)  # lines at the left and at the top
+        self._theme = theme
         self.said = Said(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
-        self._title, self._classes = title, classes
-        self._longest_s = 0.0  # of the wait that goes on
-        self.say(self.said if classes else NOBODY)
+        self._name, self._longest_s = title, 0.0  # of the wait that goes on
+        self._detail_font = font()
+        self._title, self._headline, self._number = ElidedLabel(title), QLabel(), QLabel()
+        self._detail, self._wait, self.bars = QLabel(), QProgressBar(), Bars(theme, classes)
+        self._lay_out()
+        self.set_theme(theme)
+        self.show_answer(self.said if classes else NOBODY)
 
-    def say(self, said: Said) -> None:
-        """Show an answer; nothing is painted where it is the same."""
+    def _lay_out(self) -> None:
+        align = Qt.AlignmentFlag
+        self._title.setFont(font(SMALL))
+        self._title.setProperty("muted", True)
+        self._title.setVisible(bool(self._name))
+        for label in (self._headline, self._number, self._detail):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._headline.setWordWrap(True)
+        self._number.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self._number.setAlignment(align.AlignRight | align.AlignVCenter)
+        self._detail.setWordWrap(True)
+        self._detail.setAlignment(align.AlignLeft | align.AlignTop)
+        self._wait.setTextVisible(False)
+        self._wait.setFixedHeight(WAIT_PX)
+        policy = self._wait.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self._wait.setSizePolicy(policy)
+        first = QHBoxLayout()
+        first.addWidget(self._headline, 1)
+        first.addWidget(self._number)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        rows.setSpacing(2)
+        rows.addWidget(self._title)
+        rows.addLayout(first)
+        rows.addWidget(self._detail)
+        rows.addWidget(self._wait)
+        rows.addWidget(self.bars, 1)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in other colours."""
+        self._theme = theme
+        self.bars.set_theme(theme)
+        self._wait.setStyleSheet(
+            f"QProgressBar {{ background: {theme.raised}; border: 0; border-radius: 2px; }}"
+            f"QProgressBar::chunk {{ background: {theme.muted}; border-radius: 2px; }}"
+        )
+        self._draw()
+
+    def show_answer(self, said: Said) -> None:
+        """Show an answer; nothing is drawn where it is the same."""
         self._longest_s = max(self._longest_s, said.left_s) if said.left_s is not None else 0.0
         if said == self.said:
             return
         self.said = said
-        self.setAccessibleName(" ".join((self._title, said.headline, said.number, said.detail)).strip())
-        self.setToolTip(tip("\n".join(filter(None, (self._title, said.headline, said.detail)))))
-        self.update()
+        self.setAccessibleName(" ".join((self._name, said.headline, said.number, said.detail)).strip())
+        self.setToolTip(tip("\n".join(filter(None, (self._name, said.headline, said.detail)))))
+        self._draw()
 
-    def hold(self, words: str) -> None:
+    def freeze(self, words: str) -> None:
         """Keep the answer, pale, with words below it that say why it stands still."""
-        self.say(replace(self.said, detail=words, tone="held"))
+        self.show_answer(replace(self.said, detail=words, tone="held"))
 
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Paint title, answer, bars and source from top to bottom."""
-        del event
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(self.theme.grid), 1))
-        if self.edges[0]:
-            painter.drawLine(0, MARGIN, 0, self.height() - MARGIN)
-        if self.edges[1]:
-            painter.drawLine(MARGIN, 0, self.width() - MARGIN, 0)
-        room = QRectF(self.rect()).adjusted(MARGIN + 2, MARGIN, -MARGIN - 2, -MARGIN)
-        if self._title:
-            write(painter, cut(room, line_height(SMALL)), self._title, font(SMALL), self.theme.muted)
-            room.setTop(room.top() + line_height(SMALL))
-        whole = room.height()
-        tall = min(1.15 * line_height(HUGEST), 0.32 * whole)
-        self._paint_headline(painter, cut(room, tall))
-        room.setTop(room.top() + tall + 2)
-        if self.said.shares:
-            is_roomy = (
-                self._detail_height(room.width(), 1e6, LARGE) < 0.12 * whole and len(self._classes) < 6
-            )
-            scale = LARGE if is_roomy else NORMAL
-            below = self._detail_height(room.width(), 0.25 * whole, scale)
-            room.setBottom(room.bottom() - below - 4)
-            used = paint_bars(painter, room, self._classes, self.said, self.theme)
-            self._paint_detail(painter, cut(room.translated(0, used + 4), below), scale)
-        else:
-            room.setTop(room.top() + self._paint_reason(painter, room))
-            paint_bars(painter, room, self._classes, self.said, self.theme)
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Type as large as fits."""
+        super().resizeEvent(event)
+        wide, tall = self.width(), self.height()
+        scale = LARGE if tall >= 300 and wide >= 400 else NORMAL if tall >= 220 else SMALL
+        self._detail_font = font(scale)
+        lines = MOST_LINES if tall >= 260 else MOST_LINES - 1
+        self._detail.setFixedHeight(round(lines * QFontMetricsF(self._detail_font).height()))
+        for label in (self._headline, self._number):
+            label.setFixedHeight(round(min(1.1 * QFontMetricsF(font(HUGEST)).height(), 0.25 * tall)))
+        self._draw()
 
-    def _paint_headline(self, painter: QPainter, room: QRectF) -> None:
-        said, theme = self.said, self.theme
-        chosen, text, number = _fit(said.headline, said.number, room)
+    def _draw(self) -> None:
+        said, theme = self.said, self._theme
         colour = theme.muted if said.tone == "muted" else theme.state(said.tone)
         if said.shares and said.tone != "held":
             colour = legible(class_colour(said.place), theme.surface) if said.place >= 0 else theme.text
-        write(painter, room.adjusted(0, 0, -number, 0), text, chosen, colour, LEFT | WRAP)
-        write(painter, room, said.number, chosen, theme.text, RIGHT)
-
-    def _paint_reason(self, painter: QPainter, room: QRectF) -> float:
-        """Paint why there is no estimate, and a bar of what is left to wait; gives the height taken."""
-        most = 0.6 * room.height()
-        scale = LARGE if self._detail_height(room.width(), 1e6, LARGE) <= most else NORMAL
-        tall = self._detail_height(room.width(), most, scale)
-        self._paint_detail(painter, cut(room, tall), scale)
-        if self.said.left_s is None or self._longest_s <= 0:
-            return tall + 6
-        bar = QRectF(room.left(), room.top() + tall + 5, room.width(), 6)
-        paint_bar(painter, bar, 1 - self.said.left_s / self._longest_s, self.theme.muted, self.theme)
-        return tall + 20
-
-    def _detail_height(self, width: float, most: float, scale: float) -> float:
-        metrics = QFontMetricsF(font(scale))
-        tall = metrics.boundingRect(QRectF(0, 0, width, 1e6), WRAP, self.said.detail).height()
-        return min(tall, max(metrics.height(), metrics.height() * int(most / metrics.height())))
-
-    def _paint_detail(self, painter: QPainter, room: QRectF, scale: float) -> None:
-        quiet = self.said.shares or self.said.tone == "muted"
-        colour = self.theme.muted if quiet else self.theme.state(self.said.tone)
-        if self.said.tone == "muted":
-            colour = self.theme.text
-        elif self.said.tone == "held":
-            colour = self.theme.warn
-        metrics = QFontMetricsF(font(scale))
-        text = self.said.detail
-        if room.height() < 1.5 * metrics.height():
-            text = metrics.elidedText(text.replace("\n", " · "), Qt.TextElideMode.ElideRight, room.width())
-        painter.save()
-        painter.setClipRect(room)
-        write(painter, room, text, font(scale), colour, TOP | WRAP)
-        painter.restore()
+        room = self.width() - 2 * MARGIN, self._headline.maximumHeight()
+        chosen, text, number_px = _fit(said.headline, said.number, *room)
+        _write(self._headline, text, chosen, colour)
+        _write(self._number, said.number, chosen, theme.text)
+        self._number.setFixedWidth(round(number_px))
+        is_quiet = bool(said.shares) and said.tone != "held"
+        tones = {"muted": theme.text, "held": theme.warn}
+        colour = theme.muted if is_quiet else tones.get(said.tone, theme.state(said.tone))
+        _write(self._detail, said.detail, self._detail_font, colour)
+        self._wait.setVisible(said.left_s is not None and self._longest_s > 0)
+        if said.left_s is not None and self._longest_s > 0:
+            self._wait.setValue(round(100 * (1 - said.left_s / self._longest_s)))
+        self.bars.show_shares(said.shares, said.place)
 
 
-def _fit(text: str, number: str, room: QRectF) -> tuple[QFont, str, float]:
+def _write(label: QLabel, text: str, chosen: QFont, colour: str) -> None:
+    """Show a text in a font and a colour; what is the same already is left alone."""
+    if label.text() != text:
+        label.setText(text)
+    if label.font() != chosen:
+        label.setFont(chosen)
+    sheet = f"color: {colour}"
+    if label.styleSheet() != sheet:
+        label.setStyleSheet(sheet)
+
+
+@lru_cache(maxsize=64)
+def _fit(text: str, number: str, width: float, height: float) -> tuple[QFont, str, float]:
     """The largest font in which a text, on one line or several, and a number fit side by side.
 
     Gives the font, the text (cut where even the smallest type is too large) and the number's width.
@@ -263,9 +279,9 @@ def _fit(text: str, number: str, room: QRectF) -> tuple[QFont, str, float]:
     for scale in np.linspace(HUGEST, LARGE, 12).tolist():
         chosen = font(scale, bold=True)
         metrics = QFontMetricsF(chosen)
-        beside = metrics.horizontalAdvance(number) + (0.5 * metrics.height() if number else 0)
-        left = room.width() - beside
+        beside = metrics.horizontalAdvance("0.00") + 0.5 * metrics.height() if number else 0.0
+        left = width - beside
         size = metrics.boundingRect(QRectF(0, 0, max(left, 1), 1e6), WRAP, text)
-        if size.width() <= left and size.height() <= room.height():
+        if size.width() <= left and size.height() <= height:
             return chosen, text, beside
     return chosen, metrics.elidedText(text, Qt.TextElideMode.ElideRight, left), beside

@@ -1,124 +1,117 @@
-"""Bars of probabilities, and the small pieces of painting that go with them."""
+"""Probabilities as bars, each with its class's name and a number."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+import pyqtgraph as pg
 from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+from PyQt6.QtGui import QFontMetricsF
 
 from bci_m2s.colours import class_colour
-from bci_m2s.panel.client.answers import Said, legible
+from bci_m2s.panel.client.answers import legible
+from bci_m2s.panel.look.plot import Plot, pen
 from bci_m2s.panel.look.theme import LARGE, NORMAL, SMALL, Theme, font
 
-MARGIN = 8
-_ALIGN = Qt.AlignmentFlag
-LEFT = (_ALIGN.AlignLeft | _ALIGN.AlignVCenter).value
-RIGHT = (_ALIGN.AlignRight | _ALIGN.AlignVCenter).value
-TOP = (_ALIGN.AlignLeft | _ALIGN.AlignTop).value
+GAP_PX = 8.0  # between name, bar and number
+THICK = 0.5  # of a row
+LARGEST_NAME = 0.45  # of the width
+ROOM_PX = 2.4  # rows are at most so many lines high
 
 
-@dataclass(frozen=True, slots=True)
-class _Bars:
-    """How the bars are laid: columns, rows, row height and type size."""
+class Bars(Plot):
+    """One row per class, from the top; where not all find room, the last row says how many are left out.
 
-    columns: int
-    rows: int
-    row_height: float
-    scale: float
-
-
-def _lay(classes: int, height: float) -> _Bars:
-    least = line_height(SMALL)
-    columns = 1 if classes * least <= height or classes < 4 else 2
-    rows = max(1, min(-(-classes // columns), int(height / least)))
-    row_height = min(height / rows, 2.4 * line_height(LARGE))
-    return _Bars(
-        columns, rows, row_height, float(np.clip(row_height / (1.35 * line_height(NORMAL)), SMALL, LARGE))
-    )
-
-
-def _bar_type(classes: Sequence[str], largest: float, width: float) -> tuple[float, float, float]:
-    """Type size and widths of names and numbers, so that names need not be cut where that can be helped."""
-    for scale in np.linspace(largest, min(NORMAL, largest), 4).tolist():
-        bold = QFontMetricsF(font(scale, bold=True))
-        widest = max(bold.horizontalAdvance(name) for name in classes) + 1
-        if widest <= 0.45 * width:
-            break
-    return scale, min(widest, 0.45 * width), bold.horizontalAdvance(" 0.00")
-
-
-def paint_bars(painter: QPainter, room: QRectF, classes: Sequence[str], said: Said, theme: Theme) -> float:
-    """A name, a bar and a number for every class; gives the height taken.
-
-    Where not all find room, the first ones are shown and the last row says how many are not. Without an
-    estimate the bars are empty, and none is painted unless all find room.
+    classes : their names, in the order of their colours
     """
-    if not classes or room.height() < line_height(SMALL):
-        return 0.0
-    lay = _lay(len(classes), room.height())
-    shown = min(len(classes), lay.columns * lay.rows)
-    if shown < len(classes) and not said.shares:
-        return 0.0
-    width = (room.width() - (lay.columns - 1) * 2 * MARGIN) / lay.columns
-    scale, name_width, number_width = _bar_type(classes, lay.scale, width)
-    for place in range(shown):
-        column, row = divmod(place, lay.rows)
-        left, top = room.left() + column * (width + 2 * MARGIN), room.top() + row * lay.row_height
-        cell = QRectF(left, top, width, lay.row_height)
-        if place == shown - 1 < len(classes) - 1:
-            write(painter, cell, f"and {len(classes) - place} more", font(SMALL), theme.muted, LEFT)
-            break
-        wins = place == said.place
-        chosen, colour = font(scale, bold=wins), theme.text if wins else theme.muted
-        name = QFontMetricsF(chosen).elidedText(classes[place], Qt.TextElideMode.ElideRight, name_width)
-        write(painter, cell, name, chosen, colour, LEFT)
-        number = f"{said.shares[place]:.2f}" if said.shares else "–"
-        write(painter, cell, number, chosen, colour, RIGHT)
-        thick = min(0.5 * lay.row_height, 22.0)
-        bar = QRectF(left + name_width + MARGIN, cell.center().y() - thick / 2, 0, thick)
-        bar.setRight(cell.right() - number_width)
-        paint_bar(painter, bar, said.shares[place] if said.shares else 0.0, class_colour(place), theme)
-    return lay.rows * lay.row_height
 
+    def __init__(self, theme: Theme, classes: Sequence[str]) -> None:
+        super().__init__(theme, zoom=(False, False))
+        self._theme, self._classes = theme, tuple(classes)
+        self._shares: tuple[float, ...] = ()
+        self._winner, self._shown = -1, 0
+        self._track, self._bars = (pg.BarGraphItem(x0=0, width=0, y=[], height=THICK) for _ in range(2))
+        self._names = [pg.TextItem(anchor=(0.0, 0.5)) for _ in classes]
+        self._numbers = [pg.TextItem(anchor=(1.0, 0.5)) for _ in classes]
+        for item in (self._track, self._bars, *self._names, *self._numbers):
+            self.addItem(item)
+        for item in (*self._names, *self._numbers):
+            item.textItem.document().setDocumentMargin(0)
+        self.set_theme(theme)
+        self.getViewBox().sigResized.connect(self._lay_out)
 
-def paint_bar(painter: QPainter, bar: QRectF, share: float, colour: str, theme: Theme) -> None:
-    """A track that is filled from the left. share : 0 to 1; colour : "#RRGGBB"."""
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(theme.raised))
-    painter.drawRoundedRect(bar, 2, 2)
-    filled = QRectF(bar.left(), bar.top(), bar.width() * float(np.clip(share, 0, 1)), bar.height())
-    if filled.width() < 0.5:
-        return
-    painter.setBrush(QColor(colour))
-    edge = legible(colour, theme.raised, least=2.0)  # a pale colour on a pale track needs an edge
-    if edge != colour:
-        painter.setPen(QPen(QColor(edge), 1))
-        filled.adjust(0.5, 0.5, -0.5, -0.5)
-    painter.drawRoundedRect(filled, 2, 2)
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in other colours."""
+        self._theme = theme
+        super().set_theme(theme)
+        self._lay_out()
 
+    def show_shares(self, shares: Sequence[float], winner: int) -> None:
+        """Show probabilities, () for none; winner : index of the answer, -1 for none."""
+        self._shares, self._winner = tuple(shares), winner
+        self._fill()
+        self._write()
 
-def write(
-    painter: QPainter,
-    room: QRectF,
-    text: str,
-    chosen: QFont,
-    colour: str,
-    flags: int = TOP,
-) -> None:
-    """Write a text in a font and colour; flags are Qt's for alignment and wrapping."""
-    painter.setFont(chosen)
-    painter.setPen(QColor(colour))
-    painter.drawText(room, flags, text)
+    def _fill(self) -> None:
+        """Draw the bars of the rows that are shown; a pale one has an edge."""
+        shares = np.array(self._shares[: self._shown])
+        colours = [class_colour(place) for place in range(len(shares))]
+        edges = [pen(legible(colour, self._theme.raised, least=2.0)) for colour in colours]
+        self._bars.setVisible(len(shares) > 0)
+        if len(shares):
+            self._bars.setOpts(width=shares, y=-np.arange(len(shares)), brushes=colours, pens=edges)
 
+    def _lay_out(self) -> None:
+        """Divide the room: names, bars, numbers; the largest type with which names are whole."""
+        wide, tall, n = self.getViewBox().width(), self.getViewBox().height(), len(self._classes)
+        least = QFontMetricsF(font(SMALL)).height()
+        if not n or wide < 10 or tall < 1:
+            return
+        fits = max(int(tall / least), 1)
+        self._shown = n if n <= fits else fits - 1
+        rows = min(n, fits)
+        row_px = min(tall / rows, ROOM_PX * QFontMetricsF(font(LARGE)).height())
+        largest = row_px / (1.35 * QFontMetricsF(font(NORMAL)).height())
+        for self._scale in np.linspace(np.clip(largest, SMALL, LARGE), min(largest, NORMAL), 4).tolist():
+            metrics = QFontMetricsF(font(max(self._scale, SMALL), bold=True))
+            widest = max(metrics.horizontalAdvance(name) for name in self._classes) + 2
+            if widest <= LARGEST_NAME * wide:
+                break
+        self._name_px = min(widest, LARGEST_NAME * wide)
+        number_px = metrics.horizontalAdvance("0.00") + GAP_PX
+        bar_px = max(wide - self._name_px - GAP_PX - number_px, 10.0)
+        self._ends = -(self._name_px + GAP_PX) / bar_px, 1 + number_px / bar_px
+        self.getViewBox().setRange(
+            QRectF(self._ends[0], 0.5 - tall / row_px, wide / bar_px, tall / row_px), padding=0
+        )
+        for place in range(n):
+            for item in (self._names[place], self._numbers[place]):
+                item.setVisible(place < rows)
+            self._names[place].setPos(self._ends[0], -place)
+            self._numbers[place].setPos(self._ends[1], -place)
+        whole, ground = np.ones(self._shown), self._theme.raised
+        self._track.setVisible(self._shown > 0)
+        if self._shown:
+            self._track.setOpts(width=whole, y=-np.arange(self._shown), brush=ground, pen=pen(ground))
+        self._fill()
+        self._write()
 
-def cut(room: QRectF, height: float) -> QRectF:
-    """The upper part of a room."""
-    return QRectF(room.left(), room.top(), room.width(), height)
-
-
-def line_height(scale: float) -> float:
-    """Height of a line of type at a scale of the theme."""
-    return QFontMetricsF(font(scale)).height()
+    def _write(self) -> None:
+        """Bring names and numbers up to date; the answer's are bold."""
+        for place, (name, number) in enumerate(zip(self._names, self._numbers, strict=True)):
+            if not name.isVisible():
+                break
+            wins, is_last = place == self._winner, place == self._shown
+            letters = font(max(self._scale, SMALL), bold=wins)
+            colour = self._theme.text if wins else self._theme.muted
+            metrics = QFontMetricsF(letters)
+            text = metrics.elidedText(self._classes[place], Qt.TextElideMode.ElideRight, self._name_px)
+            words = f"and {len(self._classes) - place} more" if is_last else text
+            share = "" if is_last else f"{self._shares[place]:.2f}" if self._shares else "–"
+            for item, shown in ((name, words), (number, share)):
+                if (item.toPlainText(), item.color.name()) != (shown, pen(colour).color().name()):
+                    item.setPlainText(shown)
+                    item.setColor(colour)
+                if item.textItem.font() != letters:
+                    item.setFont(letters)

@@ -162,7 +162,7 @@ def _source(answer: Answer, rate_hz: float) -> str:
     parts = [f"from {modality_name(answer.modality)}"] * bool(answer.modality)
     parts += [f"age {milliseconds(answer.age_ms)}"] * math.isfinite(answer.age_ms)
     parts += [f"{rate_hz:.2g} Hz"] * math.isfinite(rate_hz)
-    why = "confidence is below what the model demands\n" * bool(answer.unknown)
+    why = "confidence below the model's limit\n" * bool(answer.unknown)
     return why + " · ".join(parts)
 
 

@@ -52,7 +52,7 @@ def test_an_estimate_is_its_class_with_confidence_source_age_and_rate():
 def test_unknown_names_no_class_and_says_why():
     said = say(answer(0.3, 0.3, 0.4, unknown=True), CLASSES)
     assert (said.headline, said.place, said.number) == ("unknown", -1, "0.40")
-    assert "below what the model demands" in said.detail
+    assert "below the model's limit" in said.detail
     assert said.shares == (0.3, 0.3, 0.4)
 
 
@@ -205,6 +205,37 @@ def test_bars_are_emptied_without_an_estimate(view):
     assert wanted <= full
     assert not wanted & empty
     assert DARK.warn in empty
+
+
+@pytest.mark.parametrize("size", [(250, 190), (480, 420)])
+def test_nothing_jumps_when_an_answer_is_unknown_or_missing(view, size):
+    view.resize(*size)
+    view.set_heads({"emotion": CLASSES})
+    view.show()
+    block = view.blocks["", "emotion"]
+
+    def places_of(given, now_s):
+        view.show_answer("emotion", given)
+        view.tick(now_s)
+        view.grab()
+        parts = (block._headline, block._detail, block.bars)
+        return [(part.geometry(), part.font()) for part in parts[1:]] + [parts[0].geometry()]
+
+    known = places_of(answer(stamp_s=100.0), 100.0)
+    assert places_of(answer(0.3, 0.3, 0.4, unknown=True, stamp_s=101.0), 101.0) == known
+    assert places_of(refusal(Status.BASELINE, "baseline, 12 s left", stamp_s=102.0), 102.0) == known
+
+
+@pytest.mark.parametrize("size", [(250, 190), (300, 330), (480, 420)])
+def test_the_words_of_an_unknown_answer_are_not_cut(view, size):
+    view.resize(*size)
+    view.set_heads({"emotion": CLASSES})
+    view.show()
+    view.show_answer("emotion", answer(0.3, 0.3, 0.4, unknown=True))
+    view.tick(100.0)
+    view.grab()
+    detail = view.blocks["", "emotion"]._detail
+    assert detail.heightForWidth(detail.width()) <= detail.height() + 1
 
 
 def test_a_wait_is_muted_and_has_a_bar_that_grows(view):
