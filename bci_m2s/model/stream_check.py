@@ -9,22 +9,11 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.model.contract import ModalityContract
+from bci_m2s.signal.units import find_unit
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
 
 NUMERIC_FORMATS = ("float32", "double64", "int8", "int16", "int32", "int64")
-# One line for each unit under all the names that it goes by; compared without case.
-UNIT_NAMES = (
-    ("microvolts", "microvolt", "uv", "μv", "microv"),
-    ("millivolts", "millivolt", "mv"),
-    ("nanovolts", "nanovolt", "nv"),
-    ("volts", "volt", "v"),
-    ("millimetres", "millimetre", "millimeters", "millimeter", "mm"),
-    ("pixels", "pixel", "px"),
-    ("degrees", "degree", "deg", "°"),
-    ("normalized", "normalised", "norm"),
-    ("seconds", "second", "s"),
-)
 
 
 def check_stream(spec: ModalityContract, info: StreamInfo, where: str = "") -> list[ContractError]:
@@ -129,8 +118,8 @@ def _stated_units(spec: ModalityContract, info: StreamInfo) -> list[tuple[str, s
 
 def _unit(name: str) -> str:
     """One name for a unit under all its names."""
-    folded = name.strip().casefold()  # folds the micro sign to the Greek letter as well
-    return next((names[0] for names in UNIT_NAMES if folded in names), folded)
+    known = find_unit(name)
+    return known.name if known else name.strip().casefold()
 
 
 def _rate_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:

@@ -18,6 +18,7 @@ from bci_m2s.errors import StreamError, nearest
 from bci_m2s.recording import EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind
 from bci_m2s.recording.recorded import open_recording as open_streams
+from bci_m2s.signal.units import find_unit
 from bci_m2s.types import FloatArray, StreamInfo
 
 if TYPE_CHECKING:
@@ -38,16 +39,6 @@ KINDS = {  # type of a stream, without case: MNE's type of its channels; any oth
     "respiration": "resp",
 }
 VOLTAGES = ("eeg", "ecg", "eog", "emg")
-VOLTS = {  # unit, without case: factor
-    **dict.fromkeys(("nanovolts", "nanovolt", "nv"), 1e-9),
-    **dict.fromkeys(("microvolts", "microvolt", "uv", "µv", "μv"), 1e-6),
-    **dict.fromkeys(("millivolts", "millivolt", "mv"), 1e-3),
-    **dict.fromkeys(("volts", "volt", "v"), 1.0),
-}
-LENGTHS_AND_ANGLES = {
-    **dict.fromkeys(("millimetres", "millimetre", "millimeters", "millimeter", "mm"), 1e-3),
-    **dict.fromkeys(("degrees", "degree", "deg", "°"), np.pi / 180),
-}
 
 
 def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolts") -> mne.io.BaseRaw:
@@ -161,22 +152,25 @@ def _grid(times: FloatArray, rate_hz: float) -> tuple[NDArray[np.intp], NDArray[
 def _kinds(info: StreamInfo, unit: str) -> tuple[list[str], FloatArray]:
     """MNE's type of each channel, and the factor that brings it to MNE's unit."""
     made = [
-        _kind(info.type.casefold(), label.casefold(), stated.casefold(), unit.casefold())
+        _kind(info.type.casefold(), label.casefold(), stated, unit)
         for label, stated in zip(info.labels, info.units, strict=True)
     ]
     return [kind for kind, _ in made], np.array([factor for _, factor in made])
 
 
 def _kind(stream_type: str, label: str, stated: str, unit: str) -> tuple[str, float]:
-    """MNE's type of one channel, and the factor to MNE's unit. All without case; `stated` may be ""."""
+    """MNE's type of one channel, and the factor to MNE's unit. `stated` may be ""."""
     if stream_type == "gaze":
         kind = "pupil" if "pupil" in label else "eyegaze" if "gaze" in label else "misc"
-        return kind, LENGTHS_AND_ANGLES.get(stated, 1.0)
+        known = find_unit(stated)
+        return kind, known.factor if known is not None and known.base in ("m", "rad") else 1.0
     kind = KINDS.get(stream_type, "misc")
     if kind not in VOLTAGES:
         return kind, 1.0
-    factor = VOLTS.get(stated or unit)
-    return (kind, factor) if factor else ("misc", 1.0)  # a counter, say, among the electrodes
+    known = find_unit(stated or unit)
+    if known is None or not known.is_voltage:
+        return "misc", 1.0  # a counter, say, among the electrodes
+    return kind, known.factor
 
 
 def _names(info: StreamInfo) -> list[str]:

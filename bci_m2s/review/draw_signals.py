@@ -11,6 +11,7 @@ import numpy as np
 from bci_m2s.review.draw_answers import label, legend, thinned
 from bci_m2s.review.facts import SessionFacts, StreamFacts
 from bci_m2s.signal.quality import LOSS_LIMIT
+from bci_m2s.signal.units import find_unit
 from bci_m2s.types import FloatArray
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ CHANNEL_SPACING_PX = 11  # names closer than this would overlap
 FLAT_COLOUR, OVER_COLOUR, BAD_COLOUR = "#000000", "#FF3333", "#CC3311"
 EYE_COLOURS = ("#332288", "#999933")
 EYE_TYPES = ("gaze", "pupil", "eye", "eyetracker")
-UNITS = {"microvolts": "µV", "microvolt": "µV", "uv": "µV", "volts": "V", "volt": "V", "millivolts": "mV"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +107,9 @@ def overview_stream(facts: SessionFacts) -> StreamFacts | None:
 
 def unit_of(facts: StreamFacts, channel: int = 0) -> str:
     """The unit of a channel as people write it; "unit unknown" where the sender did not say."""
-    said = facts.stream.info.units[channel] if facts.stream.info.units else ""
-    return UNITS.get(said.casefold(), said) or "unit unknown"
+    stated = facts.stream.info.units[channel] if facts.stream.info.units else ""
+    known = find_unit(stated)
+    return (known.short or known.name if known else stated) or "unit unknown"
 
 
 # ---- drawing ----

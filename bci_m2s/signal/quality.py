@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.signal.units import find_unit
 from bci_m2s.signal.windows import Block
 from bci_m2s.types import BoolArray, FloatArray
 
@@ -122,7 +123,7 @@ class ChannelQuality:
         self._limit, self._railed_share, self._rails = limit, railed_share, rails
         self._noisy_ratio = noisy_ratio
         self._sentinels = sorted({*map(float, sentinels), *(float(np.float32(x)) for x in sentinels)})
-        self._voltage = np.array([_is_voltage(unit) for unit in units])
+        self._voltage = np.array([unit is not None and unit.is_voltage for unit in map(find_unit, units)])
         folded = np.array([unit.strip().casefold() for unit in units])
         groups = [np.flatnonzero(folded == unit) for unit in np.unique(folded)]
         self._groups = [group for group in groups if len(group) >= COMPARABLE]
@@ -256,8 +257,3 @@ def _median(values: FloatArray) -> float:
     """Median without ``np.median``'s overhead, the lower of two middle values."""
     middle = (len(values) - 1) // 2
     return float(np.partition(values, middle)[middle])
-
-
-def _is_voltage(unit: str) -> bool:
-    folded = unit.strip().casefold().removesuffix("s")
-    return folded.endswith(("v", "volt"))

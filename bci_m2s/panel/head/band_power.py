@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bci_m2s.features.de import SEED_BANDS_HZ
-from bci_m2s.model.stream_check import UNIT_NAMES
+from bci_m2s.signal.units import MICROVOLTS, find_unit
 from bci_m2s.types import FloatArray
 
 DEFAULT_BANDS: Mapping[str, tuple[float, float]] = SEED_BANDS_HZ
@@ -15,7 +15,6 @@ UNIT = "dB re 1 µV²"
 KEEP_S = 2.0
 SEGMENT_S = 1.0
 LEAST_UV2 = 1e-6  # below it a channel does not move: (1 nV)², less than any amplifier's noise
-_UV = {"microvolts": 1.0, "millivolts": 1e3, "nanovolts": 1e-3, "volts": 1e6}
 
 
 class BandPower:
@@ -97,6 +96,5 @@ class BandPower:
 
 
 def _gain_uv(unit: str) -> float:
-    folded = unit.strip().casefold()
-    known = next((names[0] for names in UNIT_NAMES if folded in names), "microvolts")
-    return _UV.get(known, 1.0)
+    known = find_unit(unit)
+    return known.factor / MICROVOLTS.factor if known is not None and known.is_voltage else 1.0

@@ -7,24 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bci_m2s.model.stream_check import UNIT_NAMES
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.traces.sweep import Float32Array, Rows
+from bci_m2s.signal.units import MICROVOLTS, find_unit
 from bci_m2s.text import printable
 from bci_m2s.types import BoolArray, FloatArray
 
-# Shown names of the units of ``contract_stream.UNIT_NAMES``, and what a value is multiplied by.
-SHOWN = {
-    "microvolts": ("µV", 1.0),
-    "millivolts": ("mV", 1.0),
-    "nanovolts": ("nV", 1.0),
-    "volts": ("µV", 1e6),
-    "millimetres": ("mm", 1.0),
-    "pixels": ("px", 1.0),
-    "degrees": ("°", 1.0),
-    "normalized": ("", 1.0),
-    "seconds": ("s", 1.0),
-}
 LONGEST_UNIT = 8  # characters
 ROW_SPREADS = 5.0  # a row is so many standard deviations of its channel high
 CLIP_ROWS = 1.5  # a trace goes so far from the middle of its row: a bad one hides two others at most
@@ -34,11 +22,10 @@ SMALLEST, LARGEST = 1e-9, 1e12
 
 def shown_unit(unit: str) -> tuple[str, float]:
     """Name on the screen of a stated unit, and what values are multiplied by: volts are shown as µV."""
-    folded = unit.strip().casefold()
-    for names in UNIT_NAMES:
-        if folded in names:
-            return SHOWN[names[0]]
-    return printable(unit, LONGEST_UNIT), 1.0
+    known = find_unit(unit)
+    if known is None:
+        return printable(unit, LONGEST_UNIT), 1.0
+    return (MICROVOLTS.short, 1e6) if known.name == "volts" else (known.short, 1.0)
 
 
 def main_unit(units: Sequence[str]) -> str:
