@@ -82,18 +82,34 @@ READERS = {
     **{f"{kind} recording": (f".{kind}", open_recording) for kind in ("xdf", "edf", "bdf", "fif", "vhdr")},
 }
 
+LENIENT = (
+    "LSL configuration",
+)  # a line with a sign of equality is a setting, which bytes can be by chance
 
-@pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("reader", READERS)
-def test_refused_and_never_run(tmp_path, reader, payload):
-    canary = tmp_path / "canary"
-    suffix, read = READERS[reader]
-    path = tmp_path / f"from-a-stranger{suffix}"
-    path.write_bytes(PAYLOADS[payload](canary))
-    with pytest.raises(BciM2sError) as caught:
+
+def refusal_of(read, path):
+    """The refusal of a file, "" when it was read."""
+    try:
         read(path)
-    assert "\n" not in str(caught.value)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name], "something was created"
+    except BciM2sError as problem:
+        return str(problem)
+    return ""
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_refused_and_never_run(tmp_path, reader):
+    suffix, read = READERS[reader]
+    for number, (payload, make) in enumerate(PAYLOADS.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / f"from-a-stranger{suffix}"
+        path.write_bytes(make(folder / "canary"))
+        message = refusal_of(read, path)
+        assert message, f"{reader}: {payload} was read"
+        assert "\n" not in message, f"{reader}: {payload}"
+        assert [file.name for file in folder.iterdir()] == [path.name], (
+            f"{reader}: {payload} made something"
+        )
 
 
 def test_the_canary_is_alive(tmp_path):
@@ -125,27 +141,25 @@ def test_the_canary_is_alive(tmp_path):
         ("modalities", "eeg", "network", "name"),
     ],
 )
-@pytest.mark.parametrize("name", ["os:mkdir", "posix:mkdir", "../../canary", "__import__('os').mkdir('x')"])
-def test_a_model_cannot_name_a_class_of_its_own(tmp_path, place, name):
-    fields = contract_fields()
-    part = fields
-    for key in place[:-1]:
-        part = part[key]
-    part[place[-1]] = name
-    part["params"] = {"path": str(tmp_path / "canary")}
-    with pytest.raises(BciM2sError):
-        load_model_file(raw_model(tmp_path / "m.safetensors", fields))
-    assert not (tmp_path / "canary").exists()
-
-
-@pytest.mark.parametrize("name", ["../../canary", "/canary", "a/b", "a\\b", "..", "eeg.\n", "con:", "e\0g"])
-def test_names_that_become_file_names_are_plain(tmp_path, name):
-    """Modalities and heads stand in names of files that training writes."""
-    for key in ("modalities", "heads"):
+def test_a_model_cannot_name_a_class_of_its_own(tmp_path, place):
+    for name in ("os:mkdir", "posix:mkdir", "../../canary", "__import__('os').mkdir('x')"):
         fields = contract_fields()
-        fields[key][name] = next(iter(fields[key].values()))
-        with pytest.raises(BciM2sError):
-            load_model_file(raw_model(tmp_path / "m.safetensors", fields))
+        part = fields
+        for key in place[:-1]:
+            part = part[key]
+        part[place[-1]] = name
+        part["params"] = {"path": str(tmp_path / "canary")}
+        assert refusal_of(load_model_file, raw_model(tmp_path / "m.safetensors", fields)), name
+        assert not (tmp_path / "canary").exists(), name
+
+
+def test_names_that_become_file_names_are_plain(tmp_path):
+    """Modalities and heads stand in names of files that training writes."""
+    for name in ("../../canary", "/canary", "a/b", "a\\b", "..", "eeg.\n", "con:", "e\0g"):
+        for key in ("modalities", "heads"):
+            fields = contract_fields()
+            fields[key][name] = next(iter(fields[key].values()))
+            assert refusal_of(load_model_file, raw_model(tmp_path / "m.safetensors", fields)), (key, name)
 
 
 HOSTILE = (

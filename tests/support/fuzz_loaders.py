@@ -14,11 +14,13 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -50,7 +52,7 @@ class Loader:
     seeds: Callable[[Path], list[Seed]]
     load: Callable[[Path], object]
     allowed: tuple[type[BciM2sError], ...]
-    share: int = 70  # examples of the seeded thousand
+    share: int = 70  # examples of every run of the tests
 
 
 # ---- recordings ----
@@ -469,6 +471,109 @@ def load_session(path: Path) -> None:
     read_features(path)
 
 
+def made_below(folder: Path, make: Callable[[Path], object], name: str) -> Seed:
+    """A seed of one file of those that `make` writes below a folder."""
+    root = folder / "made"
+    make(root)
+    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    shutil.rmtree(root)
+    return Seed(name, files[name], files=files)
+
+
+def read_data_set(root: Path, name: str) -> None:
+    """Read all raw samples of a data set; what is left out counts as refused."""
+    from bci_m2s.training.datasets import DATASETS
+
+    problems: list[Any] = []
+    read = DATASETS[name].read_raw
+    assert read is not None
+    for segments in read(root, problems.append):
+        for segment in segments:
+            for stream in segment.streams.values():
+                for chunk in stream.chunks():
+                    assert len(chunk.times) == len(chunk.samples)
+                    assert chunk.samples.shape[1] == stream.info.n_channels
+    if left_out := [problem for problem in problems if problem.left_out]:
+        raise RecordingError(str(left_out[0]))
+
+
+def eegmat_seeds(folder: Path) -> list[Seed]:
+    from support.raw_files import write_eegmat
+
+    return [made_below(folder, write_eegmat, "Subject00_1.edf")]
+
+
+@contextmanager
+def small_deap() -> Iterator[None]:
+    """DEAP with less of everything."""
+    from bci_m2s.training.datasets import deap
+
+    with mock.patch.object(deap, "N_TRIALS", 2), mock.patch.object(deap, "N_SAMPLES", 20):
+        yield
+
+
+def deap_seeds(_folder: Path) -> list[Seed]:
+    from support.raw_files import deap_pickle, deap_values
+
+    with small_deap():
+        return [Seed("s01.dat", deap_pickle(*deap_values()))]
+
+
+def read_deap(path: Path) -> None:
+    """As the other data sets."""
+    with small_deap():
+        read_data_set(path.parent, "deap")
+
+
+def dreamer_seeds(folder: Path) -> list[Seed]:
+    from support.raw_files import dreamer_person, write_dreamer
+
+    person = dreamer_person()
+    for modality in ("EEG", "ECG"):
+        for part in ("baseline", "stimuli"):
+            for trial in range(18):
+                person[modality][part][trial, 0] = person[modality][part][trial, 0][:3]
+    return [made_below(folder, lambda root: write_dreamer(root, [person]), "DREAMER.mat")]
+
+
+RAW_SEED = "eeg_raw_data/1/1_20150508.mat"
+
+
+def raw_seed_seeds(folder: Path) -> list[Seed]:
+    from support.dataset_files import save_mat
+    from support.raw_files import raw_clips
+
+    clips = {name: values[:, :5] for name, values in raw_clips("ab", 24).items()}
+
+    def made(compressed: bool) -> Seed:
+        make = lambda root: save_mat(root / RAW_SEED, clips, do_compression=compressed)  # noqa: E731
+        return made_below(folder, make, RAW_SEED)
+
+    return [made(False), made(True)]
+
+
+def recordings_seeds(_folder: Path) -> list[Seed]:
+    from support.raw_files import xdf
+
+    stamps, n = 100 + np.arange(256) / 256, 256
+    eeg = ("cap", "EEG", 256, ("TP9", "AF7", "AF8", "TP10"), ["uV"] * 4, stamps, np.ones((n, 4)))
+    return [Seed("1.xdf", xdf([eeg], [(100.2, "trial/start/neutral"), (100.8, "trial/stop/neutral")]))]
+
+
+def read_for_contract(path: Path) -> None:
+    """Recordings with the streams that a contract wants, as training reads them."""
+    from bci_m2s.training.datasets.recordings import MarkerSettings, read_recordings
+    from support.model_files import small_contract
+
+    problems: list[Any] = []
+    for segments in read_recordings(path.parent, small_contract(), MarkerSettings(), problems.append):
+        for segment in segments:
+            for stream in segment.streams.values():
+                assert all(len(chunk.times) == len(chunk.samples) for chunk in stream.chunks())
+    if left_out := [problem for problem in problems if problem.left_out]:
+        raise RecordingError(str(left_out[0]))
+
+
 # ---- recorded sessions ----
 
 
@@ -533,6 +638,21 @@ LOADERS = {
     "pickle": Loader("d.pkl", pickle_seeds, load_pickle, (RecordingError,)),
     "npz": Loader("d.npz", npz_seeds, load_npz, (RecordingError,)),
     "mat": Loader("d.mat", mat_seeds, load_mat, (RecordingError,)),
+    "eegmat": Loader(
+        "Subject00_1.edf",
+        eegmat_seeds,
+        lambda path: read_data_set(path.parent, "eegmat"),
+        (RecordingError,),
+        40,
+    ),
+    "deap": Loader("s01.dat", deap_seeds, read_deap, (RecordingError,)),
+    "dreamer": Loader(
+        "DREAMER.mat", dreamer_seeds, lambda path: read_data_set(path.parent, "dreamer"), (RecordingError,)
+    ),
+    "raw seed": Loader(
+        RAW_SEED, raw_seed_seeds, lambda path: read_data_set(path.parents[2], "seed-iv"), (RecordingError,)
+    ),
+    "recordings": Loader("1.xdf", recordings_seeds, read_for_contract, (RecordingError,)),
     "session": Loader("s.npz", session_seeds, load_session, (RecordingError,), 30),
 }
 
@@ -540,10 +660,13 @@ LOADERS = {
 def write_seed(folder: Path, seed: Seed, content: bytes) -> None:
     """Write a seed's files with `content` in the place of the one to damage; leave no other file."""
     for path in folder.iterdir():
-        path.unlink()
-    for name, kept in seed.files.items():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for name, kept in {**seed.files, seed.name: content}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(kept)
-    (folder / seed.name).write_bytes(content)
 
 
 def attempt(loader: Loader, folder: Path) -> str:
