@@ -34,7 +34,7 @@ def main() -> None:
 
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
         console.print("$ bci-m2s demo", style="bold")
-        console.print("Signals are simulated, and the model learnt from simulated ones.", style="yellow")
+        console.print("Signals are simulated, and the model was trained on simulated ones.", style="yellow")
         with SenderProcess(SenderSpec(simulated=simulated, subject=1000, wait_s=30.0)):
             plan = build.make_plan("demo")
             predictor = build.make_predictor(plan)

@@ -1,7 +1,7 @@
-"""The command line. Thin: every command reads its options and calls what does the work.
+"""The command line: every command reads its options and calls the function that does the work.
 
 Heavy packages (torch, mne, liblsl) are imported inside the commands that need them, so that help and
-mistakes in the options answer at once.
+wrong options answer at once.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-datasets = typer.Typer(help="Data sets under licence, from your own copy.", no_args_is_help=True)
+datasets = typer.Typer(help="Your own copies of data sets.", no_args_is_help=True)
 app.add_typer(datasets, name="dataset")
 
 Pipeline = Annotated[
-    str, typer.Argument(metavar="PIPELINE.yaml", help="Pipeline file, or a shipped one's name.")
+    str, typer.Argument(metavar="PIPELINE.yaml", help="Pipeline file, or the name of a shipped one.")
 ]
-Duration = Annotated[float, typer.Option(help="Seconds to run; 0 until Ctrl-C.", min=0)]
+Duration = Annotated[float, typer.Option(help="Seconds to run; 0: until Ctrl-C.", min=0)]
 Output = Annotated[
     Path | None, typer.Option(help="New folder for the results: estimates.csv, events.jsonl …")
 ]
 BaselineFile = Annotated[
     Path | None, typer.Option("--baseline", help="baseline.json of an earlier session of the same person.")
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; replaces the pipeline's.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; overrides the pipeline.")]
 Record = Annotated[
     bool | None,
-    typer.Option("--record/--no-record", help="Keep every raw sample in session.xdf (needs --output)."),
+    typer.Option("--record/--no-record", help="Record every raw sample in session.xdf (needs --output)."),
 ]
 SessionId = Annotated[
     str,
-    typer.Option("--session-id", help="LSL SessionID: new for a fresh one, or text; see docs/safety.md."),
+    typer.Option("--session-id", help="LSL SessionID: new for a random one, or text; see docs/safety.md."),
 ]
-Headless = Annotated[bool, typer.Option("--headless", help="Terminal only; never needs a display.")]
+Headless = Annotated[bool, typer.Option("--headless", help="In the terminal only; needs no display.")]
 
 
 def main() -> None:
@@ -86,7 +86,7 @@ def _recording(record: bool | None, output: Path | None) -> bool:
 
 
 def _pinned(streams: Sequence[str]) -> dict[str, str]:
-    """Source ids by modality, of what stands as MODALITY=SOURCE_ID."""
+    """Source ids by modality, from texts MODALITY=SOURCE_ID."""
     pinned = {}
     for text in streams:
         modality, _, source_id = text.partition("=")
@@ -105,7 +105,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     del version
@@ -119,7 +119,7 @@ def demo(
     subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 1000,
     record: Record = None,
 ) -> None:
-    """Simulated EEG headset and eye tracker on LSL, live estimates from both. No hardware needed."""
+    """Show live estimates from a simulated EEG headset and eye tracker on LSL. No hardware needed."""
     from bci_m2s.commands.demo import run_demo
 
     run_demo(duration, output, subject, _recording(record, output), panel=not headless)
@@ -137,12 +137,10 @@ def run(
     session_id: SessionId = "",
     stream: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="MODALITY=SOURCE_ID", help="Exactly this stream, whatever its name; may be repeated."
-        ),
+        typer.Option(metavar="MODALITY=SOURCE_ID", help="Take exactly this stream; may be repeated."),
     ] = None,
 ) -> None:
-    """Estimates from the streams that a pipeline names, until Ctrl-C. With --output all is recorded."""
+    """Estimate from the streams that a pipeline names, until Ctrl-C; --output records them."""
     pinned = _pinned(stream or ())
     with _lsl_session(session_id) as lsl:
         from bci_m2s.commands.run import run_session
@@ -165,15 +163,15 @@ def run(
 
 @app.command()
 def panel(
-    session: Annotated[str, typer.Option(help="Id of the session to show; the newest if not given.")] = "",
+    session: Annotated[str, typer.Option(help="Id of the session to show; default: the newest.")] = "",
     remote: Annotated[
-        bool, typer.Option("--remote", help="Also sessions of other machines, view only.")
+        bool, typer.Option("--remote", help="Show sessions of other machines too, view only.")
     ] = False,
     pipeline: Annotated[str, typer.Option(help="For a session that the panel starts: file or name.")] = "",
-    theme: Annotated[str, typer.Option(help="dark or light; as last time if not given.")] = "",
+    theme: Annotated[str, typer.Option(help="dark or light; default: as last time.")] = "",
     session_id: SessionId = "",
 ) -> None:
-    """A window that shows a session: signals, estimates, what is wrong; and controls it."""
+    """Open a window that shows and controls a session: signals, estimates, problems."""
     if theme and theme not in THEMES:
         raise UsageError(f"--theme: got {theme!r}{nearest(theme, THEMES)}")
     with _lsl_session(session_id):
@@ -187,7 +185,7 @@ def record(
     output: Annotated[Path, typer.Option(help="New folder for session.xdf and events.jsonl.")],
     streams: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STREAM]...", help="Names or types; all when none is given."),
+        typer.Argument(metavar="[STREAM]...", help="Names or types; default: all."),
     ] = None,
     duration: Duration = 0.0,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the streams.", min=0.5, max=3600)] = 10.0,
@@ -206,10 +204,10 @@ def recover(
         Path, typer.Argument(metavar="FILE.xdf", help="Damaged recording; it is never changed.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The readable copy; FILE-recovered.xdf if not given.")
+        Path | None, typer.Option(help="The readable copy; default: FILE-recovered.xdf.")
     ] = None,
 ) -> None:
-    """Make a readable copy of a damaged recording, and say what was lost."""
+    """Make a readable copy of a damaged recording, and report what was lost."""
     from bci_m2s.commands.recover import recover_file
 
     recover_file(file, out)
@@ -217,14 +215,14 @@ def recover(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="SESSION.xdf", help="Recorded by run or demo.")],
+    file: Annotated[Path, typer.Argument(metavar="SESSION.xdf", help="Recording made by run or demo.")],
     model: Annotated[str | None, typer.Option(help="Model file, if it is not found by its name.")] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda or cuda:N; cpu if not given. A GPU has a tolerance.")
+        str | None, typer.Option(help="auto, cpu, cuda or cuda:N; default: cpu. A GPU has a tolerance.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random chunk sizes.", min=0)] = 0,
 ) -> None:
-    """Replay the raw samples of a session: every estimate must come back, bit for bit on the CPU."""
+    """Replay a recorded session and compare every estimate, on the CPU bit for bit."""
     from bci_m2s.commands.verify import verify_file
 
     raise typer.Exit(verify_file(file, model, device, seed))
@@ -233,9 +231,9 @@ def verify(
 @app.command()
 def show(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
-    picture: Annotated[Path | None, typer.Option(help="Also draw it: a new PNG file.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="New PNG file: also draw the recording.")] = None,
 ) -> None:
-    """What a recording holds: streams, gaps, events, estimates."""
+    """Show what a recording holds: streams, gaps, events, estimates."""
     from bci_m2s.commands.show import show_file
     from bci_m2s.session.terminal.view import make_console
 
@@ -248,10 +246,10 @@ def soak(
     seed: Annotated[int, typer.Option(help="Of the faults.", min=0)] = 0,
     output: Annotated[Path | None, typer.Option(help="New folder that keeps the recording.")] = None,
     reconnects: Annotated[
-        int, typer.Option(help="Instead: restart senders so many times, and only record.", min=0)
+        int, typer.Option(help="Instead: restart senders this number of times, and only record.", min=0)
     ] = 0,
 ) -> None:
-    """Run a session while its senders stop, freeze, restart, lie and flood; say what was lost."""
+    """Run a session while its senders stop, freeze, restart, lie and flood; report what was lost."""
     from bci_m2s.soak.command import run_reconnects, run_soak
 
     if reconnects:
@@ -261,7 +259,7 @@ def soak(
 
 @app.command()
 def doctor() -> None:
-    """Look at what sessions depend on (LSL, network, disk, clock, GPU) and say what to do about it."""
+    """Check what sessions depend on (LSL, network, disk, clock, GPU), and how to put it right."""
     from bci_m2s.doctor import run_doctor
     from bci_m2s.session.terminal.view import make_console
 
@@ -274,14 +272,14 @@ def replay(
         Path, typer.Argument(metavar="FILE", help="XDF, EDF, BDF, FIF or BrainVision (.vhdr).")
     ],
     pipeline: Annotated[
-        str | None, typer.Option(help="Pipeline file or name; else the shipped one that fits.")
+        str | None, typer.Option(help="Pipeline file or name; default: the shipped one that fits.")
     ] = None,
     speed: Annotated[
-        float | None, typer.Option(help="1 plays as it was; not given: as fast as it can.")
+        float | None, typer.Option(help="1: as recorded; default: as fast as possible.")
     ] = None,
-    loop: Annotated[int, typer.Option(help="Play it so many times.", min=1)] = 1,
+    loop: Annotated[int, typer.Option(help="How often to play it.", min=1)] = 1,
     as_lsl: Annotated[
-        bool, typer.Option("--as-lsl", help="Play it as LSL streams for any other program.")
+        bool, typer.Option("--as-lsl", help="Send it as LSL streams, for any other program.")
     ] = False,
     headless: Headless = False,
     output: Output = None,
@@ -289,7 +287,7 @@ def replay(
     device: Device = None,
     session_id: SessionId = "",
 ) -> None:
-    """Play a recorded file through a pipeline, or as LSL streams."""
+    """Play a recorded file through a pipeline, or send it as LSL streams."""
     with _lsl_session(session_id):
         from bci_m2s.commands.replay import replay_as_lsl, replay_file
         from bci_m2s.session.run import Options
@@ -306,20 +304,20 @@ def simulate(
     montage: Annotated[str, typer.Option(help="seed-62, muse, or a montage that mne knows.")] = "seed-62",
     subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 0,
     session: Annotated[int, typer.Option(help="Which of the person's sessions.", min=0)] = 0,
-    rate_hz: Annotated[float, typer.Option("--rate-hz", help="EEG sampling rate.")] = 1000.0,
+    rate_hz: Annotated[float, typer.Option("--rate-hz", help="Sampling rate of the EEG.")] = 1000.0,
     eye_rate_hz: Annotated[
-        float, typer.Option("--eye-rate-hz", help="Eye tracker's sampling rate.")
+        float, typer.Option("--eye-rate-hz", help="Sampling rate of the eye tracker.")
     ] = 120.0,
     classes: Annotated[
         str, typer.Option(help="Emotions, separated by commas.")
     ] = "negative,neutral,positive",
     rest: Annotated[float, typer.Option(help="Seconds of rest before the first trial.")] = 16.0,
-    trial: Annotated[float, typer.Option(help="Seconds a trial.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Which population the person belongs to.", min=0)] = 0,
+    trial: Annotated[float, typer.Option(help="Seconds per trial.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Which population the person comes from.", min=0)] = 0,
     duration: Duration = 0.0,
     session_id: SessionId = "",
 ) -> None:
-    """A simulated EEG headset, eye tracker and trial markers as LSL streams."""
+    """Send a simulated EEG headset, eye tracker and trial markers as LSL streams."""
     from bci_m2s.simulator.settings import SimulatorSettings
 
     names = tuple(name.strip() for name in classes.split(","))
@@ -334,7 +332,7 @@ def simulate(
 
 @app.command()
 def streams(
-    model: Annotated[str | None, typer.Option(help="Model file or name: say which streams fit it.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model file or name: which streams fit it.")] = None,
     wait: Annotated[float, typer.Option(help="Seconds to look.", min=0.2, max=60)] = 2.0,
     session_id: SessionId = "",
 ) -> None:
@@ -355,7 +353,8 @@ def check(pipeline: Pipeline) -> None:
 
 Training = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Training file.")]
 Run = Annotated[
-    Path | None, typer.Option("--run", help="Folder of the run; runs/NAME of the training file.")
+    Path | None,
+    typer.Option("--run", help="Folder of the run; default: runs/ and the file's name."),
 ]
 
 
@@ -363,7 +362,7 @@ Run = Annotated[
 def pretrain(
     config: Training,
     run: Run = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Learn from two signals recorded together, without labels."""
@@ -377,10 +376,12 @@ def pretrain(
 def finetune(
     config: Training,
     run: Run = None,
-    out: Annotated[Path | None, typer.Option(help="Also write this model file, for live use.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that model file.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Model file for live use, of a split that makes one.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model file.")] = False,
 ) -> None:
-    """Train classifiers on one modality's labels; model files for live use."""
+    """Train classifiers on the labels of one modality; write model files for live use."""
     from bci_m2s.session.terminal.view import make_console
     from bci_m2s.training.commands import run_finetune
 
@@ -389,7 +390,7 @@ def finetune(
 
 @app.command()
 def evaluate(config: Training, run: Run = None) -> None:
-    """Test every direction of a pair, and the controls, on trials kept apart."""
+    """Test every direction of a pair, and the controls, on trials kept out of training."""
     from bci_m2s.session.terminal.view import make_console
     from bci_m2s.training.commands import run_evaluate
 
@@ -400,16 +401,16 @@ def evaluate(config: Training, run: Run = None) -> None:
 def import_released(
     file: Annotated[Path, typer.Argument(metavar="FILE.pt", help="Pre-trained or fine-tuned checkpoint.")],
     out: Annotated[Path, typer.Option(help="Model file to write.")],
-    dataset: Annotated[str, typer.Option(help="seed, seed-iv or seed-v; empty: by the shapes.")] = "",
+    dataset: Annotated[str, typer.Option(help="seed, seed-iv or seed-v; default: by the shapes.")] = "",
     scaler: Annotated[
         Path | None, typer.Option(help=".npz with eeg_mean, eeg_std, eye_mean, eye_std.")
     ] = None,
     layout: Annotated[
-        str, typer.Option(help="band-major or channel-major EEG features; empty: the data set's.")
+        str, typer.Option(help="band-major or channel-major EEG features; default: the data set's.")
     ] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that model file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model file.")] = False,
 ) -> None:
-    """A checkpoint of the M2S authors' released code, as a model file."""
+    """Turn a checkpoint of the M2S authors' released code into a model file."""
     from bci_m2s.training.released.released import describe_import
     from bci_m2s.training.released.released import import_released as import_file
 
@@ -424,9 +425,9 @@ def dataset_check(
     format: Annotated[
         str, typer.Option(help="eegmat, seed, seed-iv, seed-v, deap, dreamer or recordings.")
     ],
-    feature: Annotated[str, typer.Option(help="One of its features, or raw; empty: the usual one.")] = "",
+    feature: Annotated[str, typer.Option(help="One of its features, or raw; default: the usual one.")] = "",
 ) -> None:
-    """Say what a copy of a data set holds, lacks and has wrong, before any training."""
+    """Report what a copy of a data set holds, what it lacks and what is malformed."""
     from bci_m2s.training.dataset_check import print_dataset_check
 
     print_dataset_check(root, format, feature)

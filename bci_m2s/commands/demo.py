@@ -24,10 +24,10 @@ def run_demo(
     """
     console = make_console()
     console.print("bci_m2s demo", style="bold")
-    console.print("Signals are simulated, and the model learnt from simulated ones.", style="yellow")
+    console.print("Signals are simulated, and the model was trained on simulated ones.", style="yellow")
     console.print(
-        "A 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz) are sent as real LSL streams by "
-        "another process."
+        "Another process sends a 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz) as real LSL "
+        "streams."
     )
     with lsl_on_this_machine(), starting():
         from bci_m2s.commands.run import run_session

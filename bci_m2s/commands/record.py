@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bci_m2s.commands.run import say_lsl_session
+from bci_m2s.commands.run import print_lsl_session
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.configuration import LslSession
@@ -70,7 +70,7 @@ def record_streams(
                 sources[_key(source.info, sources)] = source
                 console.print(printable(f"recording {source.info.describe()} of {source.info.host}", 512))
             folder = make_folder(output)
-            say_lsl_session(console, lsl, folder)
+            print_lsl_session(console, lsl, folder)
             engine = _make_engine(console, folder, sources)
         except BaseException as problem:
             for source in sources.values():

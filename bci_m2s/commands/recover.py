@@ -18,11 +18,11 @@ def recover_file(path: Path, out: Path | None = None, overwrite: bool = False) -
     be recovered, OutputError when the copy cannot be written.
     """
     console = make_console()
-    report = recover(path, out, overwrite, lambda *state: _tell(console, *state))
+    report = recover(path, out, overwrite, lambda *state: _print_progress(console, *state))
     for line in report.lines():
         console.print(line, soft_wrap=True)
     return report
 
 
-def _tell(console: Console, phase: str, done: int, size: int) -> None:
+def _print_progress(console: Console, phase: str, done: int, size: int) -> None:
     console.print(f"{phase}: {done / 1e6:.0f} of {size / 1e6:.0f} MB", style="dim")

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bci_m2s.commands.run import say_model
+from bci_m2s.commands.run import print_model
 from bci_m2s.engine.health import StreamHealth
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
@@ -52,7 +52,7 @@ def replay_file(
     for warning in recording.warnings:
         console.print(f"{file.name}: {warning}", style="yellow")
     match = match_pipeline(recording, pipeline)
-    say_model(console, match.plan)
+    print_model(console, match.plan)
     for modality, stream in match.streams.items():
         length_s = stream.last_s - stream.first_s if stream.n_samples else 0.0
         console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s")

@@ -33,30 +33,30 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
         plan = build.make_plan(pipeline)
         if options.source_ids:
             plan = build.pinned(plan, options.source_ids)
-        say_model(console, plan)
+        print_model(console, plan)
         folder = build.make_folder(options.output) if options.output else None
-        say_lsl_session(console, options.lsl, folder)
+        print_lsl_session(console, options.lsl, folder)
         predictor = build.make_predictor(plan, options.device)
         try:
             connected = connect(plan, Environment(local_clock, console.print, stop.is_set))
         except StreamError:
             if not stop.is_set():
                 raise
-            console.print("stopped before a session began")
+            console.print("stopped before the session began")
             return
         play(plan, predictor, connected, options, folder, console, stop)
 
 
-def say_lsl_session(console: Console, lsl: LslSession | None, folder: Path | None) -> None:
-    """Tell of an LSL session of its own, and save what the senders need."""
+def print_lsl_session(console: Console, lsl: LslSession | None, folder: Path | None) -> None:
+    """Print the id of a private LSL session, and save what the senders need."""
     if lsl is not None:
         console.print(lsl.describe())
         if folder is not None:
             console.print(f"for the computers that send: {lsl.save(folder)}")
 
 
-def say_model(console: Console, plan: build.Plan) -> None:
-    """Name the pipeline and model, and say plainly when the model learnt from simulated data."""
+def print_model(console: Console, plan: build.Plan) -> None:
+    """Name the pipeline and the model, and warn of a model that was trained on simulated data."""
     console.print(f"pipeline {plan.path.name}, model {plan.contract.name!r}")
     if plan.contract.simulated:
         console.print(
@@ -69,7 +69,7 @@ def check_pipeline(pipeline: str) -> None:
     """``bci-m2s check``: everything that can be known without streams."""
     console = make_console()
     plan = build.make_plan(pipeline)
-    say_model(console, plan)
+    print_model(console, plan)
     window = plan.contract.window
     for modality, settings in plan.settings.streams.items():
         spec = plan.contract.modalities[modality]
@@ -97,7 +97,8 @@ def list_network(model: str | None, wait_s: float) -> None:
         found = list_streams(wait_s, describe=contract is not None)
     if not found:
         console.print(
-            "no LSL stream on the network (is the sender running, on this network, not firewalled?)"
+            "no LSL stream found (is the sender running, on this network, with the same SessionID, and not "
+            "blocked by a firewall?)"
         )
         return
     table = Table(box=None, padding=(0, 2, 0, 0))

@@ -22,10 +22,10 @@ from bci_m2s.text import printable
 from bci_m2s.types import Status
 
 MOST_EVENT_LINES = 40
-TOGETHER_S = 1.0  # news of the same kind within this time are one line
+TOGETHER_S = 1.0  # events of the same kind within this time are one line
 LONGEST_LINE = 96  # characters of one line of text, so that it fits into 100 columns
 LONGEST_NAME = 24
-HEADINGS = ("name", "type", "Hz: said, found", "ch", "samples", "length", "gaps", "clock offset")
+HEADINGS = ("name", "type", "Hz: nominal, found", "ch", "samples", "length", "gaps", "clock offset")
 RIGHT_ALIGNED = (2, 3, 4, 5)
 SHORT_TYPES = {"bci_m2s-estimates": "estimates", "bci_m2s-events": "events"}
 
@@ -65,7 +65,7 @@ def _print_head(console: Console, facts: SessionFacts) -> None:
     path = facts.recording.path
     begun = facts.said("begun_utc")
     line = f"{path}: {path.stat().st_size / 1e6:.1f} MB, {_clock(facts.end_s)}"
-    console.print(printable(line) + (f", begun {printable(begun, 40)}" if begun else ""), soft_wrap=True)
+    console.print(printable(line) + (f", started {printable(begun, 40)}" if begun else ""), soft_wrap=True)
     for words in _session_lines(facts):
         console.print(printable(words, 200), soft_wrap=True)
     if facts.simulated:
@@ -80,7 +80,7 @@ def _print_head(console: Console, facts: SessionFacts) -> None:
 
 def _session_lines(facts: SessionFacts) -> Iterable[str]:
     if not facts.session:
-        yield "not a session of bci_m2s, or its description is lost: streams only"
+        yield "not a session of bci_m2s, or its description is lost: only streams are shown"
         return
     said = facts.said
     versions = said("versions")
@@ -202,12 +202,12 @@ def _status_name(code: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the list of events; `count` of them from `time_s` to `last_s` are told together."""
+    """One line of the list of events; `count` of them, from `time_s` to `last_s`, are joined."""
 
     time_s: float
     last_s: float
     kind: str
-    subject: str  # what must be the same to be told together
+    subject: str  # what must be the same to be joined
     text: str
     names: tuple[str, ...] = ()  # channels of quality, texts of markers
     count: int = 1
@@ -228,7 +228,7 @@ class Line:
 
 def _print_events(console: Console, facts: SessionFacts) -> None:
     lines = together(event_lines(facts), TOGETHER_S)
-    if len(lines) > MOST_EVENT_LINES:  # a long session: what follows each other is told in sum
+    if len(lines) > MOST_EVENT_LINES:  # a long session: consecutive events of a kind are summed up
         lines = together([replace(line, subject=line.subject or line.kind) for line in lines], math.inf)
     if not lines:
         return
@@ -243,7 +243,7 @@ def _print_events(console: Console, facts: SessionFacts) -> None:
 
 
 def event_lines(facts: SessionFacts) -> list[Line]:
-    """Markers of the senders and what the session told, in the order of time."""
+    """Markers of the senders and events of the session, in the order of time."""
     lines = [Line(t, t, "marker", "", text, (text,)) for t, text in facts.markers]
     for event in facts.events:
         if event.kind != "marker" or not facts.markers:  # the senders' own stamps are better

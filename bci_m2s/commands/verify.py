@@ -1,4 +1,4 @@
-"""``bci-m2s verify SESSION.xdf``: replay a recorded session and say whether every estimate comes back."""
+"""``bci-m2s verify SESSION.xdf``: replay a recorded session and compare every estimate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIFFERENT_STATUS = 1
 
 
 def verify_file(file: Path, model: str | None, device: str | None, seed: int) -> int:
-    """Verify a recording, print what came of it, return the exit status. Raises what ``verify`` raises."""
+    """Verify a recording, print the result, return the exit status. Raises what ``verify`` raises."""
     console = make_console()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
@@ -37,21 +37,21 @@ def print_verification(console: Console, file: Path, result: Verification) -> in
     how = "bit for bit" if result.tolerance == 0 else f"within {result.tolerance:g}"
     total = sum(result.equal.values())
     console.print(
-        f"{total} answers come back {how} ({counts}); {result.made} of them are estimates, the others say "
-        "why there was none"
+        f"{total} answers come back {how} ({counts}); {result.made} of them are estimates, the others "
+        "state why there was none"
     )
     if result.tolerance:
-        console.print(f"largest difference of a probability: {result.largest:.2g}")
+        console.print(f"largest difference between probabilities: {result.largest:.2g}")
     if result.unrecorded:
         console.print(
-            f"{result.unrecorded} more windows came out of the replay: not judged for want of time, not "
-            "chosen, or after the end"
+            f"the replay made {result.unrecorded} more windows: skipped because inference was late, "
+            "not chosen, or after the end"
         )
     if result.first is not None:
         console.print(f"{file}: DIFFERENT. First: {result.first.describe()}", style="bold red")
         return DIFFERENT_STATUS
     if not total:
-        console.print(f"{file}: holds no answer to compare with", style="yellow")
+        console.print(f"{file}: no recorded answer to compare with", style="yellow")
         return DIFFERENT_STATUS
     console.print(f"{file}: verified", style="green")
     return 0

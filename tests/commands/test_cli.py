@@ -241,7 +241,7 @@ def test_names_from_the_network_are_printed_as_they_are():
 def test_streams_with_nobody_there():
     done = bci("streams", "--wait", "0.5")
     assert done.returncode == 0
-    assert "no LSL stream on the network" in done.stdout
+    assert "no LSL stream found" in done.stdout
 
 
 def test_check(home):

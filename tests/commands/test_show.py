@@ -149,7 +149,7 @@ def figure_of(path):
 def test_words_of_a_session(tmp_path):
     text = shown(write_session(tmp_path / "s.xdf"))
     lines = text.splitlines()
-    assert "begun 2026-01-02T03:04:05+00:00" in lines[0]
+    assert "started 2026-01-02T03:04:05+00:00" in lines[0]
     assert "pipeline lab.yaml, model 'small'" in text
     assert "mode live, modality auto, device cpu" in text
     assert any(line.startswith("SIMULATED: model") for line in lines)
