@@ -68,7 +68,7 @@ class Presenter:
         self._powers: BandPower | None = None
         self._mapped = ""  # modality of the head map
         self._grid: FeatureGrid | None = None
-        self._paused, self._paused_s = False, math.nan
+        self._frozen, self._frozen_s = False, math.nan
         self._begun_s = math.nan
         self._markers: set[tuple[float, str]] = set()
         self._plane_heads: list[str] = []
@@ -107,8 +107,8 @@ class Presenter:
         answers = self._client.take_answers()
         for answer in answers:
             self._take(answer)
-        if self._paused:
-            self._views.answer.freeze(now_s - self._paused_s)
+        if self._frozen:
+            self._views.answer.freeze(now_s - self._frozen_s)
         else:
             self._tick(now_s)
 
@@ -157,7 +157,7 @@ class Presenter:
             view.set_stream(stream.title, stream.labels, stream.units, stream.rate_hz)
             if isinstance(view, TracesView):
                 view.restore(self.trace_settings)
-            view.set_paused(self._paused)
+            view.set_frozen(self._frozen)
             self.traces[modality] = view
             self._place.traces.addWidget(view)
         self._join_spans()
@@ -275,7 +275,7 @@ class Presenter:
     def maps(self) -> None:
         """The head map: band power, and what the newest estimate rests on."""
         evidence = self._client.take_evidence()
-        if self._paused or not self._place.has_map or self._facts is None:
+        if self._frozen or not self._place.has_map or self._facts is None:
             return
         if self._powers is not None:
             self._views.head_map.show_power(self._powers.powers())
@@ -300,11 +300,11 @@ class Presenter:
 
     # ---- what the operator chooses ----
 
-    def set_paused(self, paused: bool) -> None:
-        """Hold the picture still, or let it go on; nothing is lost of the timeline."""
-        self._paused, self._paused_s = paused, local_clock()
+    def set_frozen(self, frozen: bool) -> None:
+        """Freeze the view, or let it go on; nothing is lost of the timeline."""
+        self._frozen, self._frozen_s = frozen, local_clock()
         for view in self.traces.values():
-            view.set_paused(paused)
+            view.set_frozen(frozen)
 
     def set_theme(self, theme: Theme) -> None:
         """Redraw everything in other colours."""

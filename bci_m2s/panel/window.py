@@ -128,7 +128,7 @@ class PanelWindow(QMainWindow):
             "record": lambda: self.operator.record(),
             "mark": self._ask_marker,
             "baseline": lambda: self.operator.baseline(),
-            "pause": self._pause,
+            "freeze": self._freeze,
             "screenshot": self.screenshot,
             "connect": lambda: self.first_start.open_dialog(),
             "stop": lambda: dialogs.ask_to_end(self, self.operator.stop),
@@ -174,8 +174,8 @@ class PanelWindow(QMainWindow):
     def _ask_marker(self) -> None:
         self.controls.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
-    def _pause(self) -> None:
-        self.presenter.set_paused(self.actions_by_name["pause"].isChecked())
+    def _freeze(self) -> None:
+        self.presenter.set_frozen(self.actions_by_name["freeze"].isChecked())
 
     def screenshot(self) -> None:
         """Save the window as ``bci_m2s-DATE-TIME.png`` in the current folder; nothing is overwritten."""

@@ -229,14 +229,14 @@ def test_numbers_change_four_times_a_second_at_most(view, session, monkeypatch):
     assert 15 <= len(asked) <= 21
 
 
-def test_pause_span_theme_and_markers(view, session):
+def test_freezing_span_theme_and_markers(view, session):
     samples = session.eye(0, 900)
     play(view, samples[:600])
-    view.set_paused(True)
+    view.set_frozen(True)
     before = pixels(view)
     play(view, samples[600:], START_S + 5.0)
     np.testing.assert_array_equal(pixels(view), before)
-    view.set_paused(False)
+    view.set_frozen(False)
     view.frame()
     assert view.canvas.place_px(START_S + 7.4) is not None
     view.set_span(5.0)

@@ -328,9 +328,9 @@ def test_no_map_is_made_where_there_is_no_room_or_the_picture_is_held(presenter,
     place.resize(1366, 768)
     assert evidence(np.ones(len(FEATURES))) == []
     place.resize(1920, 1080)
-    presenter.set_paused(True)
+    presenter.set_frozen(True)
     assert evidence(np.ones(len(FEATURES))) == []
-    presenter.set_paused(False)
+    presenter.set_frozen(False)
     assert len(evidence(np.ones(len(FEATURES)))) == 1
 
 

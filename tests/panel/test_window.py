@@ -306,18 +306,18 @@ def test_a_held_estimate_is_not_taken_for_one_of_now(window, session, qtbot):
 
     qtbot.waitUntil(shown, timeout=LIMIT_MS)
     press(window, qtbot, Qt.Key.Key_P)
-    qtbot.waitUntil(lambda: "held for" in block.toolTip(), timeout=LIMIT_MS)
-    assert (block.said.headline, block.said.tone) == ("POSITIVE", "held")
+    qtbot.waitUntil(lambda: "view frozen for" in block.toolTip(), timeout=LIMIT_MS)
+    assert (block.said.headline, block.said.tone) == ("POSITIVE", "frozen")
     press(window, qtbot, Qt.Key.Key_P)
-    qtbot.waitUntil(lambda: "held" not in block.toolTip(), timeout=LIMIT_MS)
+    qtbot.waitUntil(lambda: "frozen" not in block.toolTip(), timeout=LIMIT_MS)
 
 
-def test_pause_holds_the_picture_and_goes_on(window, session, qtbot):
+def test_freezing_the_view_holds_it_and_goes_on(window, session, qtbot):
     qtbot.waitUntil(session.eeg.have_consumers, timeout=LIMIT_MS)
     view = window.presenter.traces["eeg"]
     drawn = lambda: view.grab().toImage()  # noqa: E731
     press(window, qtbot, Qt.Key.Key_P)
-    assert window.actions_by_name["pause"].isChecked()
+    assert window.actions_by_name["freeze"].isChecked()
     window.presenter.frame()
     before = drawn()
     reader = window.client.readers["eeg"]

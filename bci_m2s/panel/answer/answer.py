@@ -177,7 +177,6 @@ class AnswerBlock(QWidget):
         align = Qt.AlignmentFlag
         self._title.setFont(font(SMALL))
         self._title.setProperty("muted", True)
-        self._title.setVisible(bool(self._name))
         for label in (self._headline, self._number, self._detail):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -202,6 +201,7 @@ class AnswerBlock(QWidget):
         rows.addWidget(self._detail)
         rows.addWidget(self._wait)
         rows.addWidget(self.bars, 1)
+        self._title.setVisible(bool(self._name))  # not before it has a parent: it would be a window
 
     def set_theme(self, theme: Theme) -> None:
         """Draw in other colours."""
@@ -225,7 +225,7 @@ class AnswerBlock(QWidget):
 
     def freeze(self, words: str) -> None:
         """Keep the answer, pale, with words below it that say why it stands still."""
-        self.show_answer(replace(self.said, detail=words, tone="held"))
+        self.show_answer(replace(self.said, detail=words, tone="frozen"))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Type as large as fits."""
@@ -242,15 +242,15 @@ class AnswerBlock(QWidget):
     def _draw(self) -> None:
         said, theme = self.said, self._theme
         colour = theme.muted if said.tone == "muted" else theme.state(said.tone)
-        if said.shares and said.tone != "held":
+        if said.shares and said.tone != "frozen":
             colour = legible(class_colour(said.place), theme.surface) if said.place >= 0 else theme.text
         room = self.width() - 2 * MARGIN, self._headline.maximumHeight()
         chosen, text, number_px = _fit(said.headline, said.number, *room)
         _write(self._headline, text, chosen, colour)
         _write(self._number, said.number, chosen, theme.text)
         self._number.setFixedWidth(round(number_px))
-        is_quiet = bool(said.shares) and said.tone != "held"
-        tones = {"muted": theme.text, "held": theme.warn}
+        is_quiet = bool(said.shares) and said.tone != "frozen"
+        tones = {"muted": theme.text, "frozen": theme.warn}
         colour = theme.muted if is_quiet else tones.get(said.tone, theme.state(said.tone))
         _write(self._detail, said.detail, self._detail_font, colour)
         self._wait.setVisible(said.left_s is not None and self._longest_s > 0)

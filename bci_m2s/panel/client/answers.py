@@ -64,7 +64,7 @@ class Said:
     """An answer as it is shown.
 
     headline, number : the largest words and the number beside them; detail : the line below the bars
-    tone : "ok", "muted" (expected, wait), "warn", "bad" or "held" (the picture is paused)
+    tone : "ok", "muted" (expected, wait), "warn", "bad" or "frozen" (the view stands still)
     place : index of the answer among the classes, -1 where there is none
     shares : one probability a class, 0.01 steps; () where there is no estimate
     left_s : what is left to wait, s, where that is known

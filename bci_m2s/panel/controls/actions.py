@@ -30,7 +30,9 @@ SPECS: Mapping[str, Spec] = {
     "record": Spec("Record", "R", "Begin a recording, or end the one that runs.", sticky=True),
     "mark": Spec("Marker …", "M", "Write a marker with your own words."),
     "baseline": Spec("Baseline", "B", "Begin the person's baseline anew, or end it and use what there is."),
-    "pause": Spec("Pause", "P", "Hold the picture still; the session goes on.", sticky=True),
+    "freeze": Spec(
+        "Freeze view", "P", "Freeze the view; the session and its recording go on.", sticky=True
+    ),
     "screenshot": Spec("Picture", "S", "Save the window as a PNG file."),
     "connect": Spec("Connect", "C", "Choose streams and a model, and start a session."),
     "stop": Spec("End", "Ctrl+E", "End the session: its engine stops, its files are closed."),

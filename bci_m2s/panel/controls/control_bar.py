@@ -25,7 +25,7 @@ from bci_m2s.types import LONGEST_MARKER
 HINT = "marker text  M"
 IN_A_ROW = 5  # marker buttons
 LEAST_PX = 34  # of a marker's button; its text is cut before the window grows
-ROWS = (("record", "baseline", "pause"), ("connect", "stop", "screenshot", "theme", "fullscreen", "help"))
+ROWS = (("record", "baseline", "freeze"), ("connect", "stop", "screenshot", "theme", "fullscreen", "help"))
 
 
 class MarkerField(QLineEdit):

@@ -46,7 +46,7 @@ class EyeTraceView(QFrame):
         self._states: dict[str, str] = {}
         self._trail, self._losses = Trail(0, 0.0), Losses()
         self._fits: list[float] = []
-        self._had_pupil, self._paused = False, False
+        self._had_pupil, self._frozen = False, False
         self._values: Float32Array = np.zeros(0, dtype=np.float32)  # newest sample
         self._told_s = math.nan  # when the numbers were last written
         self.canvas = SweepCanvas(theme, self._decorate, marker_texts=False)
@@ -94,10 +94,10 @@ class EyeTraceView(QFrame):
         """Show so many seconds."""
         self.canvas.set_span(span_s)
 
-    def set_paused(self, paused: bool) -> None:
+    def set_frozen(self, frozen: bool) -> None:
         """Stop the sweep, or let it go on with what came in between."""
-        self._paused = paused
-        self.canvas.set_paused(paused)
+        self._frozen = frozen
+        self.canvas.set_frozen(frozen)
 
     def set_theme(self, theme: Theme) -> None:
         """Draw in other colours."""
@@ -111,7 +111,7 @@ class EyeTraceView(QFrame):
 
     def frame(self, now_s: float | None = None) -> None:
         """Paint what came since the last call. With the time given, silence moves the sweep on as well."""
-        if self._paused:
+        if self._frozen:
             return
         after_s = self._trail.newest_s
         taken = self._trail.take()

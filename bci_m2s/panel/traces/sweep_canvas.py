@@ -55,7 +55,7 @@ class SweepCanvas(QWidget):
         self._picture: SweepPicture | None = None
         self._markers: list[tuple[float, str]] = []
         self._marked: list[float] = []  # where those are that were last shown
-        self._message, self._paused = "", False
+        self._message, self._frozen = "", False
         self._newest_s = self._arrived_s = math.nan
         self._silent_s = 0.0
         self.plot = QRect()
@@ -98,9 +98,9 @@ class SweepCanvas(QWidget):
         self._message = text
         self.update()
 
-    def set_paused(self, paused: bool) -> None:
-        """Say that the sweep stands still because it was asked to."""
-        self._paused = paused
+    def set_frozen(self, frozen: bool) -> None:
+        """Say that the sweep stands still because the view is frozen."""
+        self._frozen = frozen
         self.update()
 
     def set_span(self, span_s: float) -> None:
@@ -287,8 +287,8 @@ class SweepCanvas(QWidget):
 
     def _paint_note(self, painter: QPainter) -> None:
         """Why nothing moves: in a corner when it was asked for, else where it cannot be missed."""
-        if self._paused:
-            self._paint_plate(painter, "paused", font(bold=True), corner=True)
+        if self._frozen:
+            self._paint_plate(painter, "view frozen", font(bold=True), corner=True)
         elif self.is_silent:
             self._paint_plate(painter, f"no samples for {int(self._silent_s)} s", font(LARGE, bold=True))
 

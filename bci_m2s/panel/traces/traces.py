@@ -55,7 +55,7 @@ class TracesView(QFrame):
         self._states: dict[str, str] = {}
         self._good, self._middle = np.ones(0, dtype=bool), np.zeros(0, dtype=np.float32)
         self._fits: list[float] = []
-        self._paused = False
+        self._frozen = False
         self._trail, self._filter = Trail(0, 0.0), DisplayFilter(0.0, 0)
         self.controls = TracesControls(theme)
         self.canvas = SweepCanvas(theme, self._decorate)
@@ -123,10 +123,10 @@ class TracesView(QFrame):
         """Show a marker as a line with its text."""
         self.canvas.add_marker(local_s, text)
 
-    def set_paused(self, paused: bool) -> None:
+    def set_frozen(self, frozen: bool) -> None:
         """Stop the sweep, or let it go on with what came in between."""
-        self._paused = paused
-        self.canvas.set_paused(paused)
+        self._frozen = frozen
+        self.canvas.set_frozen(frozen)
 
     def set_theme(self, theme: Theme) -> None:
         """Draw in other colours."""
@@ -151,7 +151,7 @@ class TracesView(QFrame):
 
     def frame(self, now_s: float | None = None) -> None:
         """Paint what came since the last call. With the time given, silence moves the sweep on as well."""
-        if self._paused:
+        if self._frozen:
             return
         after_s = self._trail.newest_s
         taken = self._trail.take()

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PyQt6.QtWidgets import QApplication
 from support.pictures import colours_of, longest_run, pixels, value_of
 
 from bci_m2s.colours import CLASS_COLOURS, class_colour
@@ -217,9 +218,10 @@ def test_nothing_jumps_when_an_answer_is_unknown_or_missing(view, size):
     def places_of(given, now_s):
         view.show_answer("emotion", given)
         view.tick(now_s)
-        view.grab()
-        parts = (block._headline, block._detail, block.bars)
-        return [(part.geometry(), part.font()) for part in parts[1:]] + [parts[0].geometry()]
+        QApplication.processEvents()  # the layout
+        first = block._headline.geometry()  # its width depends on whether there is a number
+        parts = (block._detail, block.bars)
+        return first.top(), first.height(), [part.geometry() for part in parts], block._detail.font()
 
     known = places_of(answer(stamp_s=100.0), 100.0)
     assert places_of(answer(0.3, 0.3, 0.4, unknown=True, stamp_s=101.0), 101.0) == known

@@ -183,15 +183,15 @@ def test_picture_does_not_depend_on_chunks(view, qtbot, chunk):
     np.testing.assert_array_equal(pixels(view), pixels(other))
 
 
-def test_pause_stops_the_sweep_and_loses_nothing(view, qtbot):
+def test_freezing_stops_the_sweep_and_loses_nothing(view, qtbot):
     times, values = signal(8)
     choose(view.controls.scale_box, 100.0)
     play(view, times[:1000], values[:1000])
-    view.set_paused(True)
+    view.set_frozen(True)
     stopped = pixels(view)
     play(view, times[1000:], values[1000:])
     np.testing.assert_array_equal(pixels(view), stopped)
-    view.set_paused(False)
+    view.set_frozen(False)
     view.frame()
     other = TracesView(DARK)
     qtbot.addWidget(other)
@@ -203,12 +203,12 @@ def test_pause_stops_the_sweep_and_loses_nothing(view, qtbot):
     np.testing.assert_array_equal(pixels(view), pixels(other))
 
 
-def test_nothing_grows_while_it_is_paused_or_hidden(view):
-    view.set_paused(True)
+def test_nothing_grows_while_it_is_frozen_or_hidden(view):
+    view.set_frozen(True)
     times, values = signal(100, rate_hz=100.0)
     for start in range(0, len(times), 100):
         view.push(times[start : start + 100], values[start : start + 100])
-    view.set_paused(False)
+    view.set_frozen(False)
     view.frame()
     kept, _ = view._trail.kept(1e9)
     assert kept[-1] - kept[0] <= KEEP_S + 1
