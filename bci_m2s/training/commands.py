@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from bci_m2s.training.experiment import (
     write_config,
     write_json,
 )
+from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.finetune import Fitted
-from bci_m2s.training.methods.methods import fit_control, fit_modalities, labelled_parts
+from bci_m2s.training.methods.methods import labelled_parts
 from bci_m2s.training.methods.model_files import CROSSED, OWN, crossing, write_model
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks, load_pretrained, pretrain
 from bci_m2s.training.methods.probes import identity_probe
@@ -33,13 +34,13 @@ from bci_m2s.training.results.evaluation import (
     Result,
     evaluate_files,
     evaluate_fitted,
-    evaluate_linear,
+    evaluate_guesses,
     summarise,
 )
 from bci_m2s.training.results.report import protocol, table, write_results
 from bci_m2s.training.settings import FinetuneSettings, recorded
 
-Candidate = tuple[float, int, dict[str, Fitted], UnitData]  # validation score, seed, networks, windows
+Candidate = tuple[float, int, Mapping[str, Fitted], UnitData]  # validation score, seed, networks, windows
 CHECKPOINT = "pretrain.safetensors"
 PANELS = (
     ("total", "validation_contrastive", "contrastive", "cpc"),
@@ -147,7 +148,7 @@ def run_finetune(
 
 def _finetune_unit(
     experiment: Experiment, config: Path, data: UnitData, seed: int, unit: Path
-) -> dict[str, Fitted]:
+) -> Mapping[str, Fitted]:
     split, job, settings = data.split, experiment.job(seed), experiment.settings.finetune
     combinations = 1
     if settings.select == "validation":
@@ -155,8 +156,9 @@ def _finetune_unit(
     total = settings.epochs * len(job.pair) * combinations
     with _bar(experiment.console, f"{split.name} seed {seed}", total) as advance:
         epochs = itertools.count(1)
-        networks = _start(experiment, job, unit)
-        fitted = fit_modalities(job, data, networks, settings, lambda: advance(next(epochs)))
+        fitted = _fit(settings.method)(
+            job, data, lambda: _start(experiment, job, unit), settings, lambda: advance(next(epochs))
+        )
     _write_unit(experiment, config, seed, unit, data, fitted)
     scores = ", ".join(f"{name} {one.score:.3f}" for name, one in fitted.items())
     experiment.console.print(f"{split.name} seed {seed}: validation balanced accuracy {scores}")
@@ -187,6 +189,14 @@ def _write_best(
     experiment.console.print(f"{out}: {contract.name}, {out.stat().st_size / 1e6:.1f} MB, seed {seed}")
 
 
+def _fit(name: str) -> Callable[..., Mapping[str, Fitted]]:
+    """How a method trains networks. Raises UsageError for one that has none."""
+    method: Method = METHODS[name]
+    if method.fit is None:
+        raise UsageError(f"finetune.method: {name} trains no networks, so it makes no model file")
+    return method.fit
+
+
 def _start(experiment: Experiment, job: Job, unit: Path) -> Networks:
     if experiment.settings.finetune.start == "random":
         return fresh_networks(job)
@@ -199,7 +209,7 @@ def _write_unit(
     seed: int,
     unit: Path,
     data: UnitData,
-    fitted: dict[str, Fitted],
+    fitted: Mapping[str, Fitted],
 ) -> None:
     settings = experiment.settings
     unit.mkdir(parents=True, exist_ok=True)
@@ -232,7 +242,7 @@ def _choice(fitted: Fitted) -> dict[str, Any]:
 
 
 def _record(
-    experiment: Experiment, split: Split, seed: int, fitted: dict[str, Fitted], command: str
+    experiment: Experiment, split: Split, seed: int, fitted: Mapping[str, Fitted], command: str
 ) -> dict[str, Any]:
     """The training record of a contract: how the model was made."""
     settings = experiment.settings
@@ -252,6 +262,8 @@ def _record(
 
 
 def _method(settings: FinetuneSettings) -> str:
+    if settings.method != "pretrained":
+        return settings.method
     if settings.start == "pretrained":
         return "M2S: pre-trained on pairs without labels, classifiers on the labels of one modality"
     return "random encoders" if settings.freeze else "supervised"
@@ -275,7 +287,7 @@ def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:
         for line in protocol(settings, head):
             console.print(line)
         for summary in of_head:
-            if summary.method == "pretrained":
+            if summary.method == settings.finetune.method:
                 counts = zip(spec.classes, summary.support, strict=True)
                 console.print(
                     f"{summary.direction}: test windows {', '.join(f'{name} {n}' for name, n in counts)}; "
@@ -288,7 +300,9 @@ def _check_unit(path: Path, config: Path, settings: FinetuneSettings) -> None:
     """Raises UsageError when there is no such model file or it was made with other settings."""
     if not path.exists():
         raise UsageError(f"{path}: missing; run bci-m2s finetune {config} first")
-    if read_contract(path).training.get("finetune") != recorded(settings):
+    made = read_contract(path).training.get("finetune")
+    # what an earlier version did not know of it did as the defaults do
+    if not isinstance(made, dict) or recorded(FinetuneSettings()) | made != recorded(settings):
         raise UsageError(f"{path}: finetune: made with other values; run bci-m2s finetune {config} again")
 
 
@@ -299,23 +313,23 @@ def _evaluate_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path
         EvaluationSetup(data.split.name, seed, head, len(spec.classes), experiment.names.subjects)
         for head, spec in settings.contract.heads.items()
     ]
-    # the linear model draws nothing, so another seed gives the same, unless the seed draws the labels
-    linear = seed == settings.seeds[0] or settings.finetune.trials_per_class > 0
     results = []
     for setup in setups:
-        results += evaluate_files(setup, unit, settings.pair, test)
-        if "linear" in settings.controls and linear:
-            parts = labelled_parts(job, data, settings.finetune)
-            results += evaluate_linear(setup, parts, settings.pair)
+        results += evaluate_files(setup, unit, settings.pair, test, settings.finetune.method)
     unlabelled = data.parts["train"] if settings.finetune.adapt_norm else None
-    for method in settings.controls:
-        if method != "linear":
-            fitted = fit_control(
-                method, job, data, lambda: _start(experiment, job, unit), settings.finetune
-            )
-            shared = method != "supervised"
+    for name in settings.controls:
+        method: Method = METHODS[name]
+        # what draws nothing gives the same with another seed, unless the seed draws the labels
+        if not (method.draws or seed == settings.seeds[0] or settings.finetune.trials_per_class):
+            continue
+        if method.fit is None:
+            parts = labelled_parts(job, data, settings.finetune)
             for setup in setups:
-                results += evaluate_fitted(
-                    setup, method, fitted, test, shared=shared, unlabelled=unlabelled
-                )
+                results += evaluate_guesses(setup, name, method, parts, settings.pair)
+            continue
+        fitted = _fit(name)(job, data, lambda: _start(experiment, job, unit), settings.finetune)
+        for setup in setups:
+            results += evaluate_fitted(
+                setup, name, fitted, test, shared=method.shared, unlabelled=unlabelled
+            )
     return results

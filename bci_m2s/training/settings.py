@@ -23,6 +23,7 @@ from bci_m2s.model.model_file import Contract
 from bci_m2s.text import quoted
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings
+from bci_m2s.training.methods import METHODS
 from bci_m2s.training.methods.loss_settings import LossSettings
 
 Positive = Annotated[float, Field(gt=0)]
@@ -150,6 +151,8 @@ class FinetuneSettings(_Part):
     """Encoder and projection stay as pre-trained; false trains them too."""
     start: Literal["pretrained", "random"] = "pretrained"
     """`random` leaves the encoder as initialised: a control with `freeze`, else supervised training."""
+    method: str = "pretrained"
+    """How classifiers are trained: `pretrained` as described here, or a method of an installed package."""
     frozen_dropout: bool = False
     """Released behaviour: dropout stays active in the frozen encoder."""
     frozen_in_optimiser: bool = False
@@ -197,8 +200,8 @@ class TrainingSettings(_Part):
     """Pre-training on pairs without labels."""
     finetune: FinetuneSettings = FinetuneSettings()
     """Classifier training on labels."""
-    controls: tuple[Literal["random", "supervised", "linear", "permuted"], ...] = ()
-    """What `evaluate` sets beside the method."""
+    controls: tuple[str, ...] = ()
+    """What `evaluate` sets beside the method: `random`, `supervised`, `linear`, `permuted`, another's."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One model per seed."""
 
@@ -215,6 +218,17 @@ class TrainingSettings(_Part):
         made = self.data.format in DATASETS and not DATASETS[self.data.format].needs_root
         if self.data.root is None and not made:
             raise ContractError("training", "data.root", "nothing", "the folder of your copy")
+        methods = [
+            ("finetune.method", self.finetune.method),
+            *(("controls", name) for name in self.controls),
+        ]
+        for field, name in methods:
+            if name not in METHODS:
+                known = f"a method{METHODS.unknown(name[:60])}"
+                raise ContractError("training", field, quoted(name), known)
+        if self.finetune.method in self.controls:
+            expected = "methods other than finetune.method"
+            raise ContractError("training", "controls", repr(self.finetune.method), expected)
         if len(set(self.seeds)) < len(self.seeds):
             raise ContractError("training", "seeds", self.seeds, "different numbers")
         return self

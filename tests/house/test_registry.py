@@ -18,6 +18,8 @@ from bci_m2s.registry import Registry
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.sinks import SINKS
 from bci_m2s.sources import SOURCES
+from bci_m2s.training.datasets import DATASETS
+from bci_m2s.training.methods import METHODS
 
 GROUP = "bci_m2s.features"
 
@@ -140,6 +142,6 @@ def test_names_are_looked_up_without_loading_what_they_lead_to():
 
 
 def test_every_built_in_entry_has_what_a_package_s_entry_must_have():
-    for entries in (EXTRACTORS, NETWORKS, NORMALISERS, SOURCES, SINKS):
+    for entries in (EXTRACTORS, NETWORKS, NORMALISERS, SOURCES, SINKS, DATASETS, METHODS):
         for name in set(entries) - {"distributed"}:  # it says only that features come from elsewhere
             assert all(hasattr(entries[name], attribute) for attribute in entries.needs), name

@@ -121,7 +121,10 @@ def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
         ({"contract": {}}, "contract.name: got nothing"),
         ({"contract": None}, "contract: got nothing, expected a mapping"),
         ({"contract": contract_values(layout="diagonal")}, "layout"),
-        ({"controls": ["guess"]}, "controls.0: got 'guess'"),
+        ({"controls": ["guess"]}, "controls: got 'guess', expected a method; valid: pretrained, random"),
+        ({"controls": ["randm"]}, "nearest: 'random'; no installed package has it in the group"),
+        ({"finetune": {"method": "mine"}}, "finetune.method: got 'mine', expected a method"),
+        ({"controls": ["pretrained"]}, "controls: got 'pretrained', expected methods other than"),
         ({"finetune": {"keep": ["ecg"]}}, "got 'ecg', expected a modality"),
     ],
 )

@@ -1,1 +1,56 @@
-"""Pre-training, classifiers, controls and calibration; what is learnt and how."""
+"""Pre-training, classifiers, controls and calibration; what is learnt and how.
+
+Adding a method: one file here and one line in ``METHODS``, or one file in your own package and an entry
+point in the group ``bci_m2s.methods``; either leads to a ``Method``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bci_m2s.registry import Registry
+
+if TYPE_CHECKING:
+    from bci_m2s.training.data.windows import WindowSet
+
+
+class Guesser(Protocol):
+    """What a method without networks has learnt."""
+
+    def predict(self, windows: WindowSet) -> Any:
+        """Class index of each window, (n,)."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to learn from the labels of a pair of modalities: with networks, or without.
+
+    fit : (job, data, pretrained, settings, on_epoch) → modality → ``Fitted``. `pretrained` loads the
+        networks that `pretrain` made, or fresh ones; a method that needs neither does not call it
+    guess : (parts, modalities, head) → a ``Guesser`` that has seen the train and validation windows of
+        `parts`, for one modality or for both side by side; of a method without networks
+    shared : labels do not change the encoders, so that the classifiers of two modalities can be exchanged
+    draws : another seed may give other results
+    """
+
+    fit: Callable[..., Mapping[str, Any]] | None = None
+    guess: Callable[[Mapping[str, WindowSet], tuple[str, ...], str], Guesser] | None = None
+    shared: bool = True
+    draws: bool = True
+
+
+# What a training file may name under `controls`; those with networks also as `finetune.method`.
+METHODS = Registry(
+    "method",
+    "bci_m2s.methods",
+    {
+        "pretrained": "bci_m2s.training.methods.methods:PRETRAINED",
+        "random": "bci_m2s.training.methods.methods:RANDOM",
+        "supervised": "bci_m2s.training.methods.methods:SUPERVISED",
+        "permuted": "bci_m2s.training.methods.methods:PERMUTED",
+        "linear": "bci_m2s.training.methods.methods:LINEAR",
+    },
+    needs=("fit", "guess", "shared", "draws"),
+)

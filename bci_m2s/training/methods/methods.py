@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from bci_m2s.errors import TrainingError
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import Fitted, fewer_labels, finetune
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks
 from bci_m2s.training.results.metrics import mean_over_subjects
@@ -26,6 +27,8 @@ from bci_m2s.training.settings import FinetuneSettings
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse penalties of the linear model, chosen on validation
 Parts = Mapping[str, WindowSet]
+Start = Callable[[], Networks]
+OnEpoch = Callable[[], None]
 
 
 def fit_modalities(
@@ -50,19 +53,36 @@ def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict
     return {**data.parts, "train": train}
 
 
-def fit_control(
-    method: str, job: Job, data: UnitData, pretrained: Callable[[], Networks], settings: FinetuneSettings
+def _nothing() -> None:
+    """Nobody counts the epochs."""
+
+
+def _fit_pretrained(
+    job: Job, data: UnitData, pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
 ) -> dict[str, Fitted]:
-    """Train "random", "supervised" or "permuted". Raises TrainingError for another method."""
-    if method == "random":
-        return fit_modalities(job, data, fresh_networks(job), settings.model_copy(update={"freeze": True}))
-    if method == "supervised":
-        return fit_modalities(job, data, fresh_networks(job), settings.model_copy(update={"freeze": False}))
-    if method == "permuted":
-        shuffled = {part: permuted_labels(windows, job.seed) for part, windows in data.parts.items()}
-        shuffled["test"] = data.parts["test"]
-        return fit_modalities(job, replace(data, parts=shuffled), pretrained(), settings)
-    raise TrainingError(f"control {method!r} is unknown")
+    return fit_modalities(job, data, pretrained(), settings, on_epoch)
+
+
+def _fit_random(
+    job: Job, data: UnitData, _pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
+) -> dict[str, Fitted]:
+    frozen = settings.model_copy(update={"freeze": True})
+    return fit_modalities(job, data, fresh_networks(job), frozen, on_epoch)
+
+
+def _fit_supervised(
+    job: Job, data: UnitData, _pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
+) -> dict[str, Fitted]:
+    trained = settings.model_copy(update={"freeze": False})
+    return fit_modalities(job, data, fresh_networks(job), trained, on_epoch)
+
+
+def _fit_permuted(
+    job: Job, data: UnitData, pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
+) -> dict[str, Fitted]:
+    shuffled = {part: permuted_labels(windows, job.seed) for part, windows in data.parts.items()}
+    shuffled["test"] = data.parts["test"]
+    return fit_modalities(job, replace(data, parts=shuffled), pretrained(), settings, on_epoch)
 
 
 def permuted_labels(windows: WindowSet, seed: int) -> WindowSet:
@@ -111,3 +131,10 @@ def fit_linear(parts: Parts, modalities: tuple[str, ...], head: str) -> Linear:
             best = (score, fitted)
     assert best is not None
     return best[1]
+
+
+PRETRAINED = Method(fit=_fit_pretrained)
+RANDOM = Method(fit=_fit_random)
+SUPERVISED = Method(fit=_fit_supervised, shared=False)
+PERMUTED = Method(fit=_fit_permuted)
+LINEAR = Method(guess=fit_linear, draws=False)

@@ -14,8 +14,8 @@ from scipy.special import softmax
 
 from bci_m2s.model.predictor import Predictor, load_model
 from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import Fitted, head_logits
-from bci_m2s.training.methods.methods import fit_linear
 from bci_m2s.training.methods.model_files import CROSSED, OWN, crossed_networks, own_networks
 from bci_m2s.training.results.metrics import figures, kappa, macro_f1
 
@@ -74,7 +74,11 @@ def evaluate(
 
 
 def evaluate_files(
-    setup: EvaluationSetup, folder: Path, pair: tuple[str, str], test: WindowSet
+    setup: EvaluationSetup,
+    folder: Path,
+    pair: tuple[str, str],
+    test: WindowSet,
+    method: str = "pretrained",
 ) -> list[Result]:
     """The four directions and the average of both, by the model files that would run live.
 
@@ -91,8 +95,8 @@ def evaluate_files(
         for predictor, source in ((own, name), (crossed, other)):
             guesses = _probabilities(predictor, setup.head)(name, windows.features[name]).argmax(axis=1)
             oracle = _oracle(own.contract.training, name, setup.head) if source == name else None
-            results.append(evaluate(setup, "pretrained", source, name, windows, guesses, oracle))
-    results += _fused(setup, "pretrained", pair, test, _probabilities(own, setup.head))
+            results.append(evaluate(setup, method, source, name, windows, guesses, oracle))
+    results += _fused(setup, method, pair, test, _probabilities(own, setup.head))
     return results
 
 
@@ -158,18 +162,19 @@ def _fused(
     return [evaluate(setup, method, FUSED, FUSED, windows, np.asarray(mean).argmax(axis=1))]
 
 
-def evaluate_linear(
-    setup: EvaluationSetup, parts: Mapping[str, WindowSet], pair: tuple[str, str]
+def evaluate_guesses(
+    setup: EvaluationSetup, name: str, method: Method, parts: Mapping[str, WindowSet], pair: tuple[str, str]
 ) -> list[Result]:
-    """Logistic regression on each modality and on both side by side."""
+    """A method without networks, on each modality and on both side by side."""
+    assert method.guess is not None
     results = []
     for modalities in ((pair[0],), (pair[1],), pair):
         windows = parts["test"].having(modalities, setup.head)
         if not len(windows):
             continue
-        model = fit_linear(parts, modalities, setup.head)
-        name = modalities[0] if len(modalities) == 1 else FUSED
-        results.append(evaluate(setup, "linear", name, name, windows, model.predict(windows)))
+        guesses = method.guess(parts, modalities, setup.head).predict(windows)
+        place = modalities[0] if len(modalities) == 1 else FUSED
+        results.append(evaluate(setup, name, place, place, windows, guesses))
     return results
 
 

@@ -10,11 +10,10 @@ from sklearn.metrics import balanced_accuracy_score
 from support.small_pairs import PAIR, corpus, finetune_settings, job, training_settings, unit
 
 from bci_m2s.errors import TrainingError
-from bci_m2s.training.methods import methods
+from bci_m2s.training.methods import METHODS, methods
 from bci_m2s.training.methods.finetune import head_logits
 from bci_m2s.training.methods.methods import (
     STRENGTHS,
-    fit_control,
     fit_linear,
     fit_modalities,
     flat,
@@ -48,9 +47,8 @@ def alike(one, other):
 
 
 def control(method, settings, data, **changes):
-    return fit_control(
-        method, job(settings), data, lambda: marked(job(settings)), finetune_settings(**changes)
-    )
+    tuning = finetune_settings(**changes)
+    return METHODS[method].fit(job(settings), data, lambda: marked(job(settings)), tuning)
 
 
 @pytest.mark.parametrize("method", ["random", "supervised", "permuted"])
@@ -67,11 +65,6 @@ def test_where_each_control_starts_and_what_it_may_change(settings, data, method
             assert not alike(found, encoder(fresh[name]))  # trained whatever the file says
         else:
             assert alike(found, encoder(pretrained[name])) == freeze
-
-
-def test_another_control_is_refused(settings, data):
-    with pytest.raises(TrainingError, match="control 'guess' is unknown"):
-        control("guess", settings, data)
 
 
 def test_permuted_labels_move_between_trials_as_a_whole(data):
@@ -172,3 +165,30 @@ def test_true_labels_are_learnt_from_either_modality(settings, data):
         test = data.parts["test"]
         guesses = head_logits(one.network, test.features[name])["emotion"].argmax(axis=1)
         assert balanced_accuracy_score(test.labels["emotion"], guesses) > 0.8
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_learns_with_networks_or_without(settings, data, name):
+    """Also one of an installed package."""
+    method = METHODS[name]
+    assert (method.fit is None) != (method.guess is None)
+    if method.fit is not None:
+        counted = []
+        fitted = method.fit(
+            job(settings),
+            data,
+            lambda: marked(job(settings)),
+            finetune_settings(epochs=1),
+            lambda: counted.append(1),
+        )
+        assert tuple(fitted) == PAIR
+        for modality, one in fitted.items():
+            logits = head_logits(one.network, data.parts["test"].features[modality])["emotion"]
+            assert np.isfinite(logits).all()
+            assert 0 <= one.score <= 1
+    else:
+        test = data.parts["test"]
+        for modalities in ((PAIR[0],), PAIR):
+            guesses = method.guess(data.parts, modalities, "emotion").predict(test)
+            assert guesses.shape == (len(test),)
+            assert set(guesses.tolist()) <= {0, 1}

@@ -11,9 +11,10 @@ from support.small_pairs import PAIR, corpus, finetune_settings, job, training_s
 from bci_m2s.errors import ContractError, OutputError
 from bci_m2s.model.model_file import load_model_file, unpack_modality
 from bci_m2s.model.predictor import load_model
+from bci_m2s.training.methods import METHODS
 from bci_m2s.training.methods.calibration import expected_calibration_error
 from bci_m2s.training.methods.finetune import head_logits, project
-from bci_m2s.training.methods.methods import fit_control, fit_modalities
+from bci_m2s.training.methods.methods import LINEAR, fit_modalities
 from bci_m2s.training.methods.model_files import (
     CROSSED,
     OWN,
@@ -29,7 +30,7 @@ from bci_m2s.training.results.evaluation import (
     Result,
     evaluate_files,
     evaluate_fitted,
-    evaluate_linear,
+    evaluate_guesses,
     summarise,
 )
 
@@ -85,8 +86,7 @@ def test_true_labels_are_learnt_in_every_direction_and_shuffled_ones_give_chance
     assert all(one.figures["balanced_accuracy"] > 0.9 for one in found.values())
     shuffled = {direction: [] for direction in DIRECTIONS}
     for seed in range(16):
-        fitted = fit_control(
-            "permuted",
+        fitted = METHODS["permuted"].fit(
             replace(trained.job, seed=seed),
             trained.data,
             trained.pretrained,
@@ -164,7 +164,7 @@ def test_networks_kept_in_memory_are_judged_like_files(trained):
 
 
 def test_the_linear_control_is_judged_on_each_and_on_both(trained):
-    found = by_direction(evaluate_linear(trained.setup(), trained.data.parts, PAIR))
+    found = by_direction(evaluate_guesses(trained.setup(), "linear", LINEAR, trained.data.parts, PAIR))
     assert found.keys() == {"eeg → eeg", "eye → eye", "both → both"}
     assert all(one.figures["balanced_accuracy"] > 0.9 for one in found.values())
 
@@ -177,7 +177,9 @@ def test_a_direction_without_test_windows_is_left_out(trained):
     assert found.keys() == {"eeg → eeg", "eye → eeg"}
     memory = by_direction(evaluate_fitted(trained.setup(), "m", trained.fitted, test, shared=True))
     assert memory.keys() == {"eeg → eeg", "eye → eeg"}
-    assert by_direction(evaluate_linear(trained.setup(), parts, PAIR)).keys() == {"eeg → eeg"}
+    assert by_direction(evaluate_guesses(trained.setup(), "linear", LINEAR, parts, PAIR)).keys() == {
+        "eeg → eeg"
+    }
 
 
 def test_the_model_file_holds_what_was_trained_calibrated_on_validation(trained):
