@@ -82,9 +82,7 @@ READERS = {
     **{f"{kind} recording": (f".{kind}", open_recording) for kind in ("xdf", "edf", "bdf", "fif", "vhdr")},
 }
 
-LENIENT = (
-    "LSL configuration",
-)  # a line with a sign of equality is a setting, which bytes can be by chance
+LENIENT = ("LSL configuration",)  # any line with an equals sign is a setting, also by chance
 
 
 def refusal_of(read, path):

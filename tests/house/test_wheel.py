@@ -9,6 +9,7 @@ import pytest
 
 from bci_m2s.session.setup.shipped import folder, names
 
+pytestmark = pytest.mark.nightly
 ROOT = Path(__file__).resolve().parents[2]
 
 
