@@ -1,4 +1,4 @@
-"""What a copy of a data set holds, lacks and has wrong, before any training."""
+"""A report on a copy of a data set before any training: what is there, missing or damaged."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.types import FloatArray
 
 Key = tuple[int, int, int]  # subject, session, trial
-Found = dict[Key, dict[str, int]]  # steps by modality
-Counts = dict[str, Counter[int]]  # head → how many trials of each class
-MOST_LABELS = 8  # channels that are named
+StepCounts = dict[Key, dict[str, int]]  # by modality
+Counts = dict[str, Counter[int]]  # head → number of trials of each class
+MOST_LABELS = 8  # channels listed by name
 
 
 def check_dataset(
@@ -31,15 +31,15 @@ def check_dataset(
     contract: Contract | None = None,
     markers: MarkerSettings | None = None,
 ) -> list[str]:
-    """Read every file of a data set and say what was found: lines to print.
+    """Read every file of a data set and report on it in lines to print.
 
-    One bad file is a line of the report and never ends it.
+    A file that cannot be used is a line of the report and does not end it.
 
     Parameters
     ----------
     feature : which of the distributed features, "raw" for the signals; "" for the usual one
-    contract : for own recordings: the model whose modalities and classes they should fit; without one
-        every stream and every label is listed as it is
+    contract : for own recordings: the model whose modalities and classes they should fit; None lists
+        every stream and every label
     markers : for own recordings: how markers name trials
 
     Raises
@@ -47,7 +47,7 @@ def check_dataset(
     UsageError
         For an unknown format or feature.
     RecordingError
-        When `root` is not a copy of this data set at all.
+        When `root` is not a copy of this data set.
     """
     data, chosen = find_dataset(format, feature)
     if not data.needs_root:
@@ -59,10 +59,10 @@ def check_dataset(
 
 def _check_features(root: Path, data: DataSet, feature: str) -> list[str]:
     problems: list[Problem] = []
-    found: Found = {}
+    steps: StepCounts = {}
     counts: Counts = defaultdict(Counter)
     for trial in data.read(root, feature, problems.append) if data.read else ():
-        found[trial.subject, trial.session, trial.trial] = {
+        steps[trial.subject, trial.session, trial.trial] = {
             modality: len(rows) for modality, rows in trial.steps.items()
         }
         for head, label in trial.labels.items():
@@ -71,24 +71,24 @@ def _check_features(root: Path, data: DataSet, feature: str) -> list[str]:
     for problem in problems:
         by_subject[problem.subject].append(problem)
     lines = [f"{data.name}, feature {feature}, steps of {data.step_s[feature]:g} s: {root}"]
-    for subject in sorted({*data.subjects, *(int(one) for one in by_subject)}):
-        lines += _subject_lines(data, subject, found)
+    for subject in sorted({*data.subjects, *(int(subject) for subject in by_subject)}):
+        lines += _subject_lines(data, subject, steps)
         lines += _problem_lines(by_subject[subject])
-    return lines + _summary(data, found, counts, problems)
+    return lines + _summary(data, steps, counts, problems)
 
 
 def _problem_lines(problems: Iterable[Problem]) -> list[str]:
-    return [f"  {'' if one.left_out else 'note: '}{one}" for one in problems]
+    return [f"  {'' if problem.left_out else 'note: '}{problem}" for problem in problems]
 
 
-def _subject_lines(data: DataSet, subject: int, found: Found) -> list[str]:
+def _subject_lines(data: DataSet, subject: int, steps: StepCounts) -> list[str]:
     if subject not in data.subjects:
         return []
-    if not any(key[0] == subject for key in found):
+    if not any(key[0] == subject for key in steps):
         return [f"subject {subject}: nothing found"]
     lines = []
     for session, labels in enumerate(data.labels, 1):
-        trials = [found.get((subject, session, trial), {}) for trial in range(1, len(labels) + 1)]
+        trials = [steps.get((subject, session, trial), {}) for trial in range(1, len(labels) + 1)]
         parts = [_modality(name, trials) for name in data.modalities if _distributed(data, name, subject)]
         lines.append(f"subject {subject}, session {session}: {'; '.join(parts)}")
     return lines
@@ -98,9 +98,9 @@ def _modality(name: str, trials: list[dict[str, int]]) -> str:
     missing = [number for number, trial in enumerate(trials, 1) if name not in trial]
     if len(missing) == len(trials):
         return f"{name} missing"
-    said = f"{name} {len(trials) - len(missing)} of {len(trials)} trials"
-    said += f", {sum(trial.get(name, 0) for trial in trials)} steps"
-    return said + (f", missing {_ranges(missing)}" if missing else "")
+    text = f"{name} {len(trials) - len(missing)} of {len(trials)} trials"
+    text += f", {sum(trial.get(name, 0) for trial in trials)} steps"
+    return text + (f", missing {_ranges(missing)}" if missing else "")
 
 
 def _distributed(data: DataSet, modality: str, subject: int) -> bool:
@@ -118,16 +118,16 @@ def _ranges(values: Iterable[int]) -> str:
     return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)
 
 
-def _summary(data: DataSet, found: Found, counts: Counts, problems: list[Problem]) -> list[str]:
+def _summary(data: DataSet, steps: StepCounts, counts: Counts, problems: list[Problem]) -> list[str]:
     per_subject = sum(len(row) for row in data.labels)
     shares = "; ".join(_shares(names, counts.get(head, Counter())) for head, names in data.heads.items())
     complete = sum(
-        all(name in steps for name in data.modalities if _distributed(data, name, key[0]))
-        for key, steps in found.items()
+        all(name in trial for name in data.modalities if _distributed(data, name, key[0]))
+        for key, trial in steps.items()
     )
     expected = per_subject * len(data.subjects)
     return [
-        f"trials: {len(found)} of {expected} found, {complete} complete ({shares})",
+        f"trials: {len(steps)} of {expected} found, {complete} complete ({shares})",
         _problem_count(problems),
     ]
 
@@ -143,7 +143,7 @@ def _problem_count(problems: list[Problem]) -> str:
 
 @dataclass
 class _RawReport:
-    """What was found of each subject so far."""
+    """The lines of each subject, and totals."""
 
     lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     counts: Counts = field(default_factory=lambda: defaultdict(Counter))
@@ -163,7 +163,8 @@ def _check_raw(root: Path, data: DataSet) -> list[str]:
     for subject in sorted({*report.lines, *by_subject}, key=_by_number):
         lines += report.lines.get(subject) or [f"subject {subject}: nothing found"]
         lines += _problem_lines(by_subject[subject])
-    absent = [one for one in data.subjects if str(one) not in report.lines and str(one) not in by_subject]
+    reported = {*report.lines, *by_subject}
+    absent = [subject for subject in data.subjects if str(subject) not in reported]
     lines += [f"subjects {_ranges(absent)}: nothing found"] if absent else []
     people = f"{len(report.lines)}{f' of {len(data.subjects)}' if data.subjects else ''}"
     lines.append(f"people: {people}; sessions: {report.sessions}; trials: {report.trials}")
@@ -199,9 +200,9 @@ def _add_session(
             trial_lines.append(_trial_line(trial, segment, times, heads))
             for head, label in trial.labels.items():
                 report.counts[head][label] += 1
-    said = "; ".join(_stream(name, stream, lengths_s[name]) for name, stream in streams.items())
+    listed = "; ".join(_stream(name, stream, lengths_s[name]) for name, stream in streams.items())
     report.lines[subject] += [
-        f"subject {subject}, session {session}: {said or 'nothing readable'}",
+        f"subject {subject}, session {session}: {listed or 'nothing readable'}",
         *trial_lines,
     ]
     report.sessions += 1
@@ -250,6 +251,6 @@ def print_dataset_check(root: Path, format: str, feature: str = "") -> None:
     console = Console(highlight=False, markup=False)
     for line in check_dataset(root, format, feature):
         line = printable(line)  # labels come from files
-        told = line.startswith("  ") and not line.startswith("    ")
-        marked = told or "missing" in line or "nothing found" in line
+        is_problem = line.startswith("  ") and not line.startswith("    ")
+        marked = is_problem or "missing" in line or "nothing found" in line
         console.print(Text(line, style="yellow" if marked else ""), soft_wrap=True)

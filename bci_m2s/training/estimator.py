@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,9 +28,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from bci_m2s.errors import ContractError, TrainingError, UsageError
-from bci_m2s.model.model_file import Contract, modality_network
+from bci_m2s.model.model_file import modality_network
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.networks.m2s import SingleModality
+from bci_m2s.training.estimator_parameters import (
+    OTHER,
+    OWN,
+    estimator_contract,
+    finetune_settings,
+    pretrain_settings,
+)
 from bci_m2s.training.estimator_rows import (
     HEAD,
     Rows,
@@ -41,38 +48,34 @@ from bci_m2s.training.estimator_rows import (
     window_set,
 )
 from bci_m2s.training.methods.finetune import finetune, head_logits
-from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
 from bci_m2s.training.methods.pretrain import Job, pretrain
-from bci_m2s.training.settings import FinetuneSettings, PretrainSettings
 
-OWN, OTHER = "own", "other"
-NO_Y = "no_validation"  # scikit-learn's word for "there is none"
-SIZES = ("depth", "heads", "ffn", "embedding", "projection", "hidden", "dropout")
+NO_Y = "no_validation"  # scikit-learn's value for no y
 
 
 class M2SClassifier(ClassifierMixin, BaseEstimator):
     """M2S for one modality's windows, with optional pre-training on pairs without labels.
 
     ``fit`` alone trains encoder and classifier on labels. After ``pretrain`` it trains the classifier on
-    the pre-trained encoder, which stays frozen, and ``predict_other`` judges the other modality with the
-    same classifier. Features are taken as they come: put a StandardScaler before. Every class has the
-    same weight in the loss, however often it occurs.
+    the pre-trained encoder, which stays frozen, and ``predict_other`` classifies the other modality with
+    the same classifier. Features are not scaled: put a StandardScaler before. Every class has the same
+    weight in the loss, however often it occurs.
 
-    The epoch is chosen on validation rows that are taken out of those given to ``fit``, never on others:
-    whole groups where ``fit`` is told them, else rows of each class at random. Windows that overlap, or
-    are of one trial, are no evidence about each other: give their people, or their trials, as groups.
+    The epoch is chosen on validation rows taken out of those given to ``fit``: whole groups where ``fit``
+    has them, else rows of each class at random. Windows that overlap, or are of one trial, do not validate
+    each other: pass their people, or their trials, as groups.
 
     Parameters
     ----------
     steps : T; rows of a two-dimensional X are T·F numbers, step by step. A three-dimensional X has its own
-    n_channels : of the modality that ``fit`` is given. Above 0 a step's F features are (channel, band)
+    n_channels : of the modality given to ``fit``. Above 0 a step's F features are (channel, band)
         flattened and the network attends between channels; 0 is for features of any other kind
     n_channels_other : the same of the other modality
     depth, heads, ffn, embedding, projection, hidden, dropout : of the networks; `embedding` is a multiple
         of `heads`. The defaults are the published sizes
     epochs, batch, learning_rate, weight_decay : of ``fit``: Adam, cosine to 0
-    validation : share of rows, or groups, that choose the epoch, 0 to below 1. With 0, and where a class
-        would be left without training rows, the last epoch is taken
+    validation : share of rows, or groups, that choose the epoch, at least 0 and below 1. With 0, and where
+        a class would have no training rows left, the last epoch is taken
     pretrain_epochs, pretrain_batch, pretrain_learning_rate, pretrain_weight_decay : of ``pretrain``
     random_state : int, RandomState or None
     device : "auto", "cpu", "cuda" or "cuda:N", where ``pretrain`` runs; everything else is on the CPU
@@ -83,9 +86,9 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_ : T·F
     n_validation_ : number of rows that chose the epoch
     epoch_, score_ : chosen epoch, from 1, and its balanced accuracy on those rows, NaN without any
-    network_ : the trained network; in float64, so that the rows beside it do not change a row's answer
+    network_ : the trained network, in float64, so that a row's result does not depend on other rows
     encoders_ : pre-trained networks by "own" and "other"; only after ``pretrain``
-    losses_ : one dict of losses an epoch of ``pretrain``
+    losses_ : one dict of losses per epoch of ``pretrain``
 
     Raises
     ------
@@ -143,22 +146,22 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
 
     def __sklearn_tags__(self) -> Any:
-        """Three-dimensional input is welcome too."""
+        """Accept three-dimensional input too."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
     def pretrain(self, X: ArrayLike, X_other: ArrayLike, groups: ArrayLike | None = None) -> M2SClassifier:
-        """Learn both encoders from rows that were recorded together; no labels.
+        """Learn both encoders from rows that were recorded together, without labels.
 
-        Begins anew at each call. ``sklearn.base.clone`` forgets it, and so does cross-validation:
-        pre-train inside each fold, on its training part.
+        Every call starts from random weights. ``sklearn.base.clone``, and so cross-validation, drops the
+        result: pre-train inside each fold, on its training part.
 
         Parameters
         ----------
         X, X_other : (n, T·F) or (n, T, F), row i of both at the same time; T is the same, F may differ
-        groups : (n,) person of each row. A batch is then drawn from one person, so that pairs cannot be
-            matched by whose they are
+        groups : (n,) person of each row. Each batch is then drawn from one person, so that pairs cannot be
+            matched by recognising the person
         """
         own, _ = self._windows(X, NO_Y, reset=True)
         other = self._other_windows(X_other)
@@ -168,9 +171,10 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         unlabelled = np.full(len(own), -1, dtype=np.int64)
         windows = window_set({OWN: own, OTHER: other}, unlabelled, numbered(groups, len(own)))
         none = windows.take(np.empty(0, dtype=np.int64))
-        with _said_as_value_error(), _torch_left_alone(), tempfile.TemporaryDirectory() as folder:
-            settings = self._pretrain_settings(own.shape[1], "mixed" if groups is None else "within-person")
-            contract = self._contract({OWN: own.shape, OTHER: other.shape}, 2)
+        with _as_value_error(), _torch_generator_kept(), tempfile.TemporaryDirectory() as folder:
+            settings = pretrain_settings(self.get_params(), own.shape[1], within_person=groups is not None)
+            shapes = {OWN: own.shape, OTHER: other.shape}
+            contract = estimator_contract(self.get_params(), shapes, 2)
             job = Job(contract, (OWN, OTHER), settings, self._seed(), resolve_device(self.device))
             self.encoders_, self.losses_ = pretrain(job, windows, none, Path(folder) / "checkpoint")
         self._shapes = {OWN: own.shape[1:], OTHER: other.shape[1:]}
@@ -183,25 +187,27 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : (n, T·F) or (n, T, F), finite
         y : (n,) labels of at least two classes
-        groups : (n,) person, or trial, of each row. Those of a group stay together when validation rows
-            are taken out, and an epoch's score is the mean over groups
+        groups : (n,) person, or trial, of each row. Validation takes whole groups, and an epoch's score is
+            the mean over groups
         """
         features, targets = self._windows(X, y, reset=True)
         check_classification_targets(targets)
-        self.classes_, found = np.unique(targets, return_inverse=True)
-        labels = found.astype(np.int64)
+        self.classes_, numbers = np.unique(targets, return_inverse=True)
+        labels = numbers.astype(np.int64)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class, {self.classes_[0]!r}: expected at least two classes")
+            raise ValueError(f"y has one class, {self.classes_[0]!r}: expected at least two")
         if not 0 <= self.validation < 1:
-            raise ValueError(f"validation: got {self.validation!r}, expected 0 to below 1")
-        numbers, seed = numbered(groups, len(features)), self._seed()
-        held = held_out(labels, None if groups is None else numbers, self.validation, seed)
-        windows = window_set({OWN: features}, labels, numbers)
-        # Without validation rows the last epoch is taken, and the score of the others is not used.
+            raise ValueError(f"validation: got {self.validation!r}, expected at least 0 and below 1")
+        group_numbers, seed = numbered(groups, len(features)), self._seed()
+        held = held_out(labels, None if groups is None else group_numbers, self.validation, seed)
+        windows = window_set({OWN: features}, labels, group_numbers)
+        # Without validation rows the last epoch is taken, and no score is used.
         parts = {"train": windows.take(~held), "validation": windows.take(held if held.any() else ~held)}
-        with _said_as_value_error(), _torch_left_alone():
+        with _as_value_error(), _torch_generator_kept():
             network = self._fresh_network(features, seed)
-            settings = self._finetune_settings("validation" if held.any() else "last")
+            settings = finetune_settings(
+                self.get_params(), freeze=hasattr(self, "encoders_"), validate=bool(held.any())
+            )
             fitted = finetune(network, parts, OWN, settings, seed)
         self.n_validation_, self.epoch_ = int(held.sum()), fitted.epoch
         self.score_ = fitted.score if held.any() else float("nan")
@@ -253,78 +259,23 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _contract(self, shapes: Mapping[str, tuple[int, ...]], n_classes: int) -> Contract:
-        """What the networks are built from: sizes, and words for what a notebook does not say."""
-        sizes = {name: getattr(self, name) for name in SIZES}
-        modalities = {}
-        for name, shape in shapes.items():
-            n_channels = self.n_channels if name == OWN else self.n_channels_other
-            if n_channels < 0:
-                raise ValueError(f"number of channels: got {n_channels}, expected at least 0")
-            network = {"name": "m2s-electrode", "params": sizes}
-            if n_channels == 0:
-                network = {"name": "m2s-sequence", "params": {**sizes, "causal": True}}
-            modalities[name] = {
-                "stream_type": "none",
-                "rate_min_hz": 1.0,
-                "rate_max_hz": 1.0,
-                "channels": [str(number) for number in range(max(1, n_channels))],
-                "units": [""] * max(1, n_channels),
-                "feature": {"name": "distributed", "n_features": shape[2]},
-                "normaliser": {"name": "training"},
-                "network": network,
-            }
-        return Contract.model_validate(
-            {
-                "name": "M2SClassifier",
-                "simulated": False,
-                "heads": {HEAD: {"classes": [str(number) for number in range(n_classes)]}},
-                "window": {"steps": shapes[OWN][1], "step_s": 1.0, "hop_s": 1.0},
-                "modalities": modalities,
-            }
-        )
-
     def _fresh_network(self, features: Rows, seed: int) -> SingleModality:
         """The network of ``fit`` with a fresh classifier, on the pre-trained encoder where there is one."""
         torch.manual_seed(seed)
-        contract = self._contract({OWN: features.shape}, len(self.classes_))
+        contract = estimator_contract(self.get_params(), {OWN: features.shape}, len(self.classes_))
         network = cast(SingleModality, modality_network(contract, OWN))
         if hasattr(self, "encoders_"):
             if features.shape[1:] != self._shapes[OWN]:
                 got, expected = features.shape[1:], self._shapes[OWN]
-                raise ValueError(f"X: got steps and features {got}, pre-trained were {expected}")
+                raise ValueError(f"X: got steps and features {got}, expected {expected} as in pretrain")
             try:
                 network.encoder.load_state_dict(self.encoders_[OWN].encoder.state_dict())
                 network.projection.load_state_dict(self.encoders_[OWN].projection.state_dict())
             except RuntimeError:
                 raise ValueError(
-                    "sizes of the network were changed since pretrain: call it again"
+                    "sizes of the network have changed since pretrain: call it again"
                 ) from None
         return network
-
-    def _pretrain_settings(self, steps: int, sampler: str) -> PretrainSettings:
-        # Which rows are of one trial is not known, so none is masked; one step leaves nothing to predict.
-        weights = LossWeights(cpc=1.0 if steps > 1 else 0.0)
-        return PretrainSettings(
-            epochs=self.pretrain_epochs,
-            batch=self.pretrain_batch,
-            learning_rate=self.pretrain_learning_rate,
-            weight_decay=self.pretrain_weight_decay,
-            sampler=cast(Any, sampler),
-            loss=LossSettings(weights=weights, mask_same_trial=False),
-            predictions=max(1, min(2, steps - 1)),
-            club_limit=None,  # what the loss takes of it is bounded anyway; the estimates are in losses_
-        )
-
-    def _finetune_settings(self, select: str) -> FinetuneSettings:
-        return FinetuneSettings(
-            epochs=self.epochs,
-            batch=self.batch,
-            learning_rates=(self.learning_rate,),
-            weight_decays=(self.weight_decay,),
-            freeze=hasattr(self, "encoders_"),
-            select=cast(Any, select),
-        )
 
 
 def _probabilities(network: SingleModality, windows: Rows) -> NDArray[np.float64]:
@@ -333,8 +284,8 @@ def _probabilities(network: SingleModality, windows: Rows) -> NDArray[np.float64
 
 
 @contextlib.contextmanager
-def _said_as_value_error() -> Iterator[None]:
-    """scikit-learn's word for parameters and data that cannot be used."""
+def _as_value_error() -> Iterator[None]:
+    """Raise what scikit-learn expects for parameters and data that cannot be used."""
     try:
         yield
     except (ContractError, TrainingError, UsageError) as problem:
@@ -342,7 +293,7 @@ def _said_as_value_error() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _torch_left_alone() -> Iterator[None]:
-    """Training seeds torch's generator; the caller's, on the CPU, goes on as if nothing had been."""
+def _torch_generator_kept() -> Iterator[None]:
+    """Restore the state of torch's generator on the CPU, which training seeds."""
     with torch.random.fork_rng(devices=[]):
         yield

@@ -1,4 +1,4 @@
-"""Rows of scikit-learn as windows, and which of them choose the epoch."""
+"""scikit-learn's rows as windows, and which of them validate."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Indices = NDArray[np.int64]
 
 
 def held_out(labels: Indices, groups: Indices | None, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which rows choose the epoch, (n,): about `share` of them, and every class keeps some for training.
+    """Which rows validate, (n,) bool: about `share` of them; every class keeps some for training.
 
     Parameters
     ----------
     labels : (n,) class index
     groups : (n,) whole groups are taken, at least one where that is possible; None takes rows of each class
-    share : 0 to below 1; 0 takes none
+    share : at least 0 and below 1; 0 takes none
     """
     rng = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)
@@ -36,9 +36,9 @@ def held_out(labels: Indices, groups: Indices | None, share: float, seed: int) -
     names = rng.permutation(np.unique(groups))
     wanted = max(1, round(share * len(names)))
     for name in names:
-        more = held | (groups == name)
-        if set(labels[~more]) == set(labels):
-            held, wanted = more, wanted - 1
+        larger = held | (groups == name)
+        if set(labels[~larger]) == set(labels):
+            held, wanted = larger, wanted - 1
         if not wanted:
             break
     return held
@@ -72,7 +72,7 @@ def numbered(groups: ArrayLike | None, n: int) -> Indices:
 
 
 def window_set(features: dict[str, Rows], labels: Indices, groups: Indices) -> WindowSet:
-    """Rows (n, T, F) of each modality as training has them: all usable, each a trial of its own."""
+    """Rows (n, T, F) of each modality as a window set: all usable, each a trial of its own."""
     n = len(labels)
-    here = {name: np.ones(n, dtype=bool) for name in features}
-    return WindowSet(features, here, {HEAD: labels}, groups, groups, np.arange(n), np.zeros(n, np.int64))
+    present = {name: np.ones(n, dtype=bool) for name in features}
+    return WindowSet(features, present, {HEAD: labels}, groups, groups, np.arange(n), np.zeros(n, np.int64))

@@ -1,11 +1,11 @@
-"""A training file with its data and its run folder: what pretrain, finetune and evaluate share.
+"""A training file with its data and its run folder, as pretrain, finetune and evaluate use them.
 
 RUN/
   config.yaml               every setting, presets filled in
   run.json                  command, versions, people, trials, splits
-  features/                 step features of raw signals, so that they are computed once
+  features/                 step features of raw signals, computed once
   SPLIT/seed-N/             one training: checkpoint, curves, model files, metrics
-  results.json, results.md  what evaluate found
+  results.json, results.md  results of evaluate
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.settings import TrainingSettings, load_training
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "mne")
-SAME_RUN = ("contract", "pair", "data", "split", "windows", "pretrain")  # what a run folder is bound to
+SAME_RUN = ("contract", "pair", "data", "split", "windows", "pretrain")  # equal for all of a run
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A training file, its sessions and splits, and where its results go."""
+    """A training file, its sessions and splits, and the folder of its results."""
 
     name: str
     settings: TrainingSettings
@@ -62,7 +62,7 @@ class Experiment:
         return prepare(self.settings, self.sessions, split, self.names)
 
     def job(self, seed: int) -> Job:
-        """What is trained from a seed."""
+        """The pre-training of a seed."""
         settings = self.settings
         return Job(settings.contract, settings.pair, settings.pretrain, seed, self.device)
 
@@ -82,7 +82,7 @@ def open_experiment(
     Parameters
     ----------
     folder : of the run; runs/NAME of the file when None
-    begin : a new run; otherwise the folder must hold a run of the same file
+    begin : start a new run; otherwise the folder must hold a run with the same settings
 
     Raises
     ------
@@ -101,7 +101,7 @@ def open_experiment(
     head = settings.contract.first_head
     splits = make_splits(sessions, settings.split, head)
     names = Names.of(sessions)
-    if begin:  # only now: a file that turns out to be wrong leaves no run behind
+    if begin:  # only now: a file with a mistake in it leaves no run behind
         write_config(folder, settings)
         write_json(folder / "run.json", _about(config, settings, names, splits))
     return Experiment(
@@ -126,7 +126,7 @@ def write_config(folder: Path, settings: TrainingSettings) -> None:
 def _check_same(folder: Path, settings: TrainingSettings) -> None:
     path = folder / "config.yaml"
     if not path.exists():
-        raise UsageError(f"{folder}: no run here; begin one with bci-m2s pretrain")
+        raise UsageError(f"{folder}: no run here; start one with bci-m2s pretrain")
     try:
         theirs = TrainingSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, yaml.YAMLError, ContractError) as problem:
@@ -155,7 +155,7 @@ def _about(config: Path, settings: TrainingSettings, names: Names, splits: list[
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of what the results depend on."""
+    """Versions of the software that results depend on."""
     own = {"bci_m2s": bci_m2s.__version__, "python": platform.python_version()}
     return own | {name: metadata.version(name) for name in PACKAGES}
 

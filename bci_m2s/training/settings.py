@@ -207,8 +207,8 @@ class TrainingSettings(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingSettings:
-        taught = () if self.finetune.labels == "own" else (self.finetune.labels,)
-        for name in (*self.pair, *self.finetune.keep, *taught):
+        teacher = () if self.finetune.labels == "own" else (self.finetune.labels,)
+        for name in (*self.pair, *self.finetune.keep, *teacher):
             if name not in self.contract.modalities:
                 expected = f"a modality of the contract{nearest(name, self.contract.modalities)}"
                 raise ContractError("training", "pair", repr(name), expected)
@@ -266,7 +266,7 @@ def load_training(path: Path) -> TrainingSettings:
 
 
 def _folder(path: Path, root: str) -> str:
-    """A data folder as the training file `path` means it: relative to itself, "~" is home."""
+    """A data folder as an absolute path: relative to the training file `path`, "~" is home."""
     try:
         return str((path.parent / Path(root).expanduser()).resolve())
     except (OSError, ValueError, RuntimeError) as problem:  # a null character, a home that nobody has
@@ -278,7 +278,9 @@ def _folder(path: Path, root: str) -> str:
 def presets() -> list[str]:
     """Names of the presets that come with the package."""
     folder = resources.files("bci_m2s.training") / "presets"
-    return sorted(one.name.removesuffix(".yaml") for one in folder.iterdir() if one.name.endswith(".yaml"))
+    return sorted(
+        file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml")
+    )
 
 
 def preset(name: str) -> dict[str, Any]:

@@ -375,7 +375,7 @@ def test_evaluate_wants_the_classifiers_that_the_file_describes(finished, tmp_pa
 
 
 def test_steps_out_of_order_say_what_to_run_first(finished, tmp_path):
-    with pytest.raises(UsageError, match="no run here; begin one with bci-m2s pretrain"):
+    with pytest.raises(UsageError, match="no run here; start one with bci-m2s pretrain"):
         call("finetune", finished.config, "--run", tmp_path / "none")
     with pytest.raises(UsageError, match="no run here"):
         call("pretrain", finished.config, "--run", tmp_path / "none", "--resume")

@@ -20,13 +20,13 @@ def epoch_batches(
     ----------
     sampler : "mixed" draws from everybody; "within-person" and "within-session" fill each batch from
         one person or one session
-    size : windows of a batch; a group with fewer makes one smaller batch
-    last_batch : "merge" what is left over into the batch before, "drop" it, or "keep" it
+    size : windows per batch; a group with fewer makes one smaller batch
+    last_batch : "merge" the windows left over into the batch before, "drop" them, or "keep" them as a batch
 
     Raises
     ------
     TrainingError
-        There is no batch of two windows, or one is to be kept.
+        There is no batch of two windows, or a batch of one is to be kept.
     """
     groups = {
         "mixed": np.zeros(len(windows), dtype=np.int64),
@@ -40,7 +40,8 @@ def epoch_batches(
     ]
     if not batches:
         raise TrainingError(
-            f"{len(windows)} windows make no batch of {size}: lower batch, or set last_batch: merge"
+            f"{len(windows)} windows are too few for a batch of {size}: lower batch, "
+            "or set last_batch: merge"
         )
     order = torch.randperm(len(batches), generator=generator).tolist()
     return [batches[i] for i in order]
@@ -59,5 +60,5 @@ def batches_of(
             rest = parts.pop()
             parts[-1] = torch.cat([parts[-1], rest])
     if last_batch == "keep" and parts and len(parts[-1]) == 1:
-        raise TrainingError("the last batch holds one window, which no loss can use: set last_batch: merge")
+        raise TrainingError("the last batch has one window, too few for the losses: set last_batch: merge")
     return [part for part in parts if len(part) > 1]

@@ -38,16 +38,16 @@ def prepare(
     check_apart(split, sessions)
     contract = settings.contract
     keys = {part: getattr(split, part) for part in PARTS}
-    trained = [one for one in sessions if any(one.key(trial) in split.train for trial in one.trials)]
-    spreads = {name: typical_spread(trained, name, split.train) for name in contract.modalities}
-    concerned = [one for one in sessions if any(one.key(t) in keys[p] for p in PARTS for t in one.trials)]
+    training = [session for session in sessions if _has_trials(session, split.train)]
+    spreads = {name: typical_spread(training, name, split.train) for name in contract.modalities}
+    used = [session for session in sessions if _has_trials(session, frozenset().union(*keys.values()))]
     rows = [
-        {name: _rows(settings, one, name, spreads[name]) for name in contract.modalities}
-        for one in concerned
+        {name: _rows(settings, session, name, spreads[name]) for name in contract.modalities}
+        for session in used
     ]
     parts = {
         part: cut_windows(
-            concerned,
+            used,
             rows,
             keys[part],
             contract,
@@ -59,8 +59,15 @@ def prepare(
     }
     scalers = {name: fit_scaler(parts["train"], name, spreads[name]) for name in contract.modalities}
     return UnitData(
-        split, {part: standardised(one, scalers) for part, one in parts.items()}, scalers, names
+        split,
+        {part: standardised(windows, scalers) for part, windows in parts.items()},
+        scalers,
+        names,
     )
+
+
+def _has_trials(session: SessionFeatures, keys: frozenset[str]) -> bool:
+    return any(session.key(trial) in keys for trial in session.trials)
 
 
 def _rows(settings: TrainingSettings, session: SessionFeatures, modality: str, spread: Any) -> Rows:
@@ -70,8 +77,8 @@ def _rows(settings: TrainingSettings, session: SessionFeatures, modality: str, s
         rows = session.values[modality].astype(np.float64)
         good = rows[session.usable[modality]]
         mean, std = known(np.nanmean, good), known(np.nanstd, good)
-        made = ((rows - mean) / np.where(std > 1e-6, std, 1.0)).astype(np.float32)
+        scaled = ((rows - mean) / np.where(std > 1e-6, std, 1.0)).astype(np.float32)
     else:
-        made = normalised(session, modality, spec, contract.window, spread)
+        scaled = normalised(session, modality, spec, contract.window, spread)
     order = layout_order(spec)
-    return made if order is None else made[:, order]
+    return scaled if order is None else scaled[:, order]

@@ -1,7 +1,7 @@
-"""Sessions of step features: the one form in which training sees every data set.
+"""Sessions of step features: the form in which training uses every data set.
 
 A session is one person's recording, row after row. Raw segments go through the code that runs live;
-features that a data set's owners distribute come as they are.
+features that a data set's owners distribute are used as they are.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def from_raw(segments: Sequence[RawSegment], contract: Contract) -> SessionFeatu
     """Run the segments of a session through the live feature path.
 
     Rows follow the first modality of the contract that a segment has; the other modalities' steps are
-    those that end nearest, at most half a hop away. Steps differ by no more than that in what they saw.
+    those that end nearest, at most half a hop away.
 
     Raises
     ------
     RecordingError
-        There is nothing in the session.
+        The session has no segments, or none is long enough for a step.
     ContractError
         A stream does not fit its modality.
     """
@@ -103,22 +103,22 @@ def from_raw(segments: Sequence[RawSegment], contract: Contract) -> SessionFeatu
 
 def _piece(segment: RawSegment, contract: Contract) -> _Piece:
     window = contract.window
-    made = {
+    steps = {
         name: stream_steps(segment.streams[name], spec, window)
         for name, spec in contract.modalities.items()
         if name in segment.streams
     }
-    end_s = next((ends for ends, _, _ in made.values() if len(ends)), np.empty(0))
+    end_s = next((ends for ends, _, _ in steps.values() if len(ends)), np.empty(0))
     values: dict[str, Rows] = {}
     usable: dict[str, BoolArray] = {}
     for name, spec in contract.modalities.items():
         rows = np.full((len(end_s), spec.feature.n_features), np.nan, dtype=np.float32)
         good = np.zeros(len(end_s), dtype=bool)
-        if name in made and len(made[name][0]) and len(end_s):
-            theirs, steps, fit = made[name]
-            nearest = _nearest(theirs, end_s)
-            close = np.abs(theirs[nearest] - end_s) <= window.hop_s / 2 + 1e-6
-            rows[close], good[close] = steps[nearest[close]], fit[nearest[close]]
+        if name in steps and len(steps[name][0]) and len(end_s):
+            step_end_s, step_values, step_usable = steps[name]
+            nearest = _nearest(step_end_s, end_s)
+            close = np.abs(step_end_s[nearest] - end_s) <= window.hop_s / 2 + 1e-6
+            rows[close], good[close] = step_values[nearest[close]], step_usable[nearest[close]]
         values[name], usable[name] = rows, good
     return _Piece(end_s, values, usable)
 
@@ -135,17 +135,17 @@ def _nearest(times: FloatArray, wanted: FloatArray) -> NDArray[np.intp]:
 def stream_steps(
     stream: RawStream, spec: ModalityContract, window: WindowContract
 ) -> tuple[FloatArray, Rows, BoolArray]:
-    """Every step of a stream as the live path makes it: its end (n,), values (n, F), usable (n,)."""
+    """Every step of a stream as in a live session: its end (n,), values (n, F), usable (n,)."""
     shape = WindowShape(window.steps, window.step_s, window.hop_s)
     stage = StepStage(spec, shape, stream.info)
-    judge = WindowAssembler("", shape, stage.extractor.settle_s, spec.max_missing)
+    assembler = WindowAssembler("", shape, stage.extractor.settle_s, spec.max_missing)
     ends, values, usable = [], [], []
     for chunk in stream.chunks():
         for block, step in stage.push(chunk):
             if step is not None:
                 ends.append(block.end_s)
                 values.append(step.values.astype(np.float32))
-                usable.append(judge.usable(step, block))
+                usable.append(assembler.usable(step, block))
     rows = np.array(values, dtype=np.float32).reshape(len(values), spec.feature.n_features)
     return np.array(ends), rows, np.array(usable, dtype=bool)
 
@@ -153,7 +153,7 @@ def stream_steps(
 def from_steps(
     trials: Iterable[DistributedTrial], step_s: float, modalities: dict[str, int]
 ) -> list[SessionFeatures]:
-    """Sessions of distributed features, one row per step; trials of a session must come together.
+    """Sessions of distributed features, one row per step; trials of a session must be consecutive.
 
     modalities : name → F; those that a trial lacks are NaN there
     """
@@ -170,15 +170,15 @@ def _joined(
     values: dict[str, list[Rows]] = {name: [] for name in modalities}
     trials: list[Trial] = []
     begin_s = 0.0
-    for one in group:
-        n = len(next(iter(one.steps.values())))
+    for trial in group:
+        n = len(next(iter(trial.steps.values())))
         end_s.append(begin_s + step_s * np.arange(1.0, n + 1))
         for name, n_features in modalities.items():
-            rows = one.steps.get(name)
+            rows = trial.steps.get(name)
             values[name].append(
                 np.full((n, n_features), np.nan, np.float32) if rows is None else rows.astype(np.float32)
             )
-        trials.append(Trial(str(one.trial), begin_s, begin_s + n * step_s, one.labels))
+        trials.append(Trial(str(trial.trial), begin_s, begin_s + n * step_s, trial.labels))
         begin_s += n * step_s
     joined = {name: np.concatenate(rows) for name, rows in values.items()}
     usable = {name: np.asarray(~np.isnan(rows).all(axis=1)) for name, rows in joined.items()}
@@ -188,17 +188,17 @@ def _joined(
 def with_distributed(
     session: SessionFeatures, trials: Iterable[DistributedTrial], modality: str, step_s: float, hop_s: float
 ) -> SessionFeatures:
-    """A session of raw signals with the distributed steps of another modality put beside them.
+    """A session of raw signals, completed by the distributed steps of another modality.
 
     A row takes the step that ends nearest to it in the same trial, at most half a hop away; rows between
     two steps stay unknown. For data sets that distribute raw EEG but only features of the eyes.
 
     Parameters
     ----------
-    trials : of this person and session, by the same names
+    trials : of this person and session, with the same names
     step_s : length of a distributed step; the first begins with its trial
     """
-    rows = {str(one.trial): one.steps[modality] for one in trials if modality in one.steps}
+    rows = {str(trial.trial): trial.steps[modality] for trial in trials if modality in trial.steps}
     values, usable = session.values[modality].copy(), session.usable[modality].copy()
     for trial in session.trials:
         if trial.name not in rows:
@@ -206,9 +206,9 @@ def with_distributed(
         inside = np.flatnonzero(
             (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + hop_s / 2)
         )
-        place = (session.end_s[inside] - trial.start_s) / step_s - 1
-        step = np.round(place).astype(np.intp)
-        known = (np.abs(place - step) * step_s <= hop_s / 2 + 1e-6) & (step >= 0)
+        position = (session.end_s[inside] - trial.start_s) / step_s - 1  # in steps of the trial
+        step = np.round(position).astype(np.intp)
+        known = (np.abs(position - step) * step_s <= hop_s / 2 + 1e-6) & (step >= 0)
         known &= step < len(rows[trial.name])
         values[inside[known]] = rows[trial.name][step[known]].astype(np.float32)
         usable[inside[known]] = ~np.isnan(values[inside[known]]).all(axis=1)
@@ -222,16 +222,16 @@ def with_distributed(
 def typical_spread(sessions: Sequence[SessionFeatures], modality: str, keys: Collection[str]) -> FloatArray:
     """Spread (F,) of a person's own features at rest: root of the mean variance before the first trial.
 
-    Where nothing was recorded before the first trial, the rows of its trials in `keys` serve.
+    Where nothing was recorded before the first trial, the rows of the trials in `keys` are used.
     """
     variances = []
-    for one in sessions:
-        first_s = min((trial.start_s for trial in one.trials), default=np.inf)
-        good = one.usable[modality]
-        rest = good & (one.end_s < first_s)
+    for session in sessions:
+        first_s = min((trial.start_s for trial in session.trials), default=np.inf)
+        usable = session.usable[modality]
+        rest = usable & (session.end_s < first_s)
         if rest.sum() <= 2:
-            rest = good & _inside(one, keys)
-        rows = one.values[modality][rest].astype(np.float64)
+            rest = usable & _inside(session, keys)
+        rows = session.values[modality][rest].astype(np.float64)
         if len(rows) > 1:
             variances.append(known(np.nanvar, rows))
     if not variances:

@@ -1,4 +1,4 @@
-"""Which trials train, which choose, which test; and the check that they are kept apart."""
+"""Which trials train, validate and test; and the check that the parts share nothing."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Split:
 
 
 def make_splits(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
-    """All splits that a configuration asks for.
+    """All splits of a configuration.
 
     Raises
     ------
     ConfigurationError
-        There are too few people or trials for it.
+        There are too few people or trials.
     """
     make = {
         "subjects": _subjects,
@@ -48,7 +48,7 @@ def make_splits(sessions: Sequence[SessionFeatures], settings: SplitSettings, he
     for split in splits:
         for part in PARTS:
             if not getattr(split, part):
-                raise ConfigurationError(f"split: {split.name}: no trial is left for {part}")
+                raise ConfigurationError(f"split: {split.name}: no trials are left for {part}")
     return splits
 
 
@@ -58,7 +58,8 @@ def _subjects(sessions: Sequence[SessionFeatures], settings: SplitSettings, head
     n_test, n_validation = settings.test_subjects, settings.validation_subjects
     if n_test + n_validation >= len(people):
         raise ConfigurationError(
-            f"split: {len(people)} people, of whom {n_test} are to test and {n_validation} to validate"
+            f"split: got {n_test} people that test and {n_validation} that validate, "
+            f"expected together fewer than the {len(people)} people"
         )
     test, validation = people[:n_test], people[n_test : n_test + n_validation]
     return [_by_people("all", sessions, test, validation)]
@@ -69,12 +70,12 @@ def _subject_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings,
     people = _shuffled(sessions, settings.seed)
     folds = settings.folds or len(people)  # 0: leave one person out
     if not 2 <= folds <= len(people):
-        raise ConfigurationError(f"split.folds: got {folds} for {len(people)} people, expected 2 to that")
+        raise ConfigurationError(f"split.folds: got {folds}, expected between 2 and {len(people)} people")
     splits = []
     for number in range(folds):
         test = people[number::folds]
-        others = [one for one in people if one not in test]
-        # the validation people move on with the fold, so that everybody validates about as often
+        others = [person for person in people if person not in test]
+        # the validation people change with the fold, so that everybody validates about equally often
         start = number * settings.validation_subjects % len(others)
         validation = (others[start:] + others[:start])[: settings.validation_subjects]
         splits.append(_by_people(f"fold-{number + 1}", sessions, test, validation))
@@ -82,7 +83,7 @@ def _subject_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings,
 
 
 def _shuffled(sessions: Sequence[SessionFeatures], seed: int) -> list[str]:
-    people = sorted({one.subject for one in sessions})
+    people = sorted({session.subject for session in sessions})
     return [people[i] for i in np.random.default_rng(seed).permutation(len(people))]
 
 
@@ -92,32 +93,35 @@ def _by_people(
     def keys(wanted: Iterable[str]) -> frozenset[str]:
         chosen = set(wanted)
         return frozenset(
-            one.key(trial) for one in sessions if one.subject in chosen for trial in one.trials
+            session.key(trial)
+            for session in sessions
+            if session.subject in chosen
+            for trial in session.trials
         )
 
-    train = {one.subject for one in sessions} - {*test, *validation}
+    train = {session.subject for session in sessions} - {*test, *validation}
     return Split(name, keys(train), keys(validation), keys(test), by_subject=True)
 
 
 def _trials(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
     """Within each session of each person: its first trials train, the others test."""
     splits = []
-    for one in sessions:
-        keys = [one.key(trial) for trial in one.trials]
+    for session in sessions:
+        keys = [session.key(trial) for trial in session.trials]
         first, rest = keys[: settings.train_trials], keys[settings.train_trials :]
-        splits.append(_within(one, first, rest, settings, head))
+        splits.append(_within(session, first, rest, settings, head))
     return splits
 
 
 def _trial_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
-    """Within each session of each person: every k-th trial in a row of k blocks tests in turn."""
+    """Within each session of each person: consecutive blocks of trials test in turn."""
     splits = []
-    for one in sessions:
-        keys = [one.key(trial) for trial in one.trials]
+    for session in sessions:
+        keys = [session.key(trial) for trial in session.trials]
         for number, block in enumerate(np.array_split(np.arange(len(keys)), settings.folds)):
             test = [keys[i] for i in block]
             train = [key for key in keys if key not in test]
-            splits.append(_within(one, train, test, settings, head, f"-fold-{number + 1}"))
+            splits.append(_within(session, train, test, settings, head, f"-fold-{number + 1}"))
     return splits
 
 
@@ -148,38 +152,38 @@ def _within(
 def check_apart(split: Split, sessions: Sequence[SessionFeatures]) -> None:
     """Refuse parts that share a trial, a person (where they must not), or the same signal twice.
 
-    Called before every fit. A signal counts as the same when a step of it has bit for bit the same
-    features, whatever the trial is called: copies under another name are found as well.
+    Called before every fit. Two trials share a signal when a step of theirs has the same features bit for
+    bit, whatever their names: copies under another name are detected too.
 
     Raises
     ------
     TrainingError
-        Naming the two parts and what they share.
+        With the two parts and what they share.
     """
     seen = {part: _fingerprints(sessions, getattr(split, part)) for part in PARTS}
-    for one, other in (("train", "test"), ("validation", "test"), ("train", "validation")):
-        where = (split.name, one, other)
-        _refuse_shared(where, "trial", getattr(split, one) & getattr(split, other))
+    for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
+        where = (split.name, first, second)
+        _refuse_shared(where, "trial", getattr(split, first) & getattr(split, second))
         if split.by_subject:
-            people = [{key.split("/")[0] for key in getattr(split, part)} for part in (one, other)]
+            people = [{key.split("/")[0] for key in getattr(split, part)} for part in (first, second)]
             _refuse_shared(where, "person", people[0] & people[1])
-        same = seen[one].keys() & seen[other].keys()
-        _refuse_shared(where, "the signal of trial", {seen[other][digest] for digest in same})
+        same = seen[first].keys() & seen[second].keys()
+        _refuse_shared(where, "the signal of trial", {seen[second][digest] for digest in same})
 
 
 def _refuse_shared(where: tuple[str, str, str], what: str, shared: Iterable[str]) -> None:
-    found = sorted(shared)
-    if found:
-        split, one, other = where
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    names = sorted(shared)
+    if names:
+        split, first, second = where
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise TrainingError(
-            f"leak in split {split!r}: {what} {', '.join(found[:3])}{more} is in {one} and in {other}"
+            f"leak in split {split!r}: {what} {', '.join(names[:3])}{more} is in {first} and in {second}"
         )
 
 
 def _fingerprints(sessions: Sequence[SessionFeatures], keys: frozenset[str]) -> dict[bytes, str]:
     """Digest of every usable step of the trials, and the trial's name."""
-    found = {}
+    digests = {}
     for session in sessions:
         for trial in session.trials:
             key = session.key(trial)
@@ -189,5 +193,5 @@ def _fingerprints(sessions: Sequence[SessionFeatures], keys: frozenset[str]) -> 
             for modality, rows in session.values.items():
                 for row in rows[inside & session.usable[modality]]:
                     if len(set(row[:8].tolist())) > 1:  # a dead sensor looks alike everywhere
-                        found[hashlib.blake2b(row.tobytes(), digest_size=16).digest()] = key
-    return found
+                        digests[hashlib.blake2b(row.tobytes(), digest_size=16).digest()] = key
+    return digests

@@ -1,4 +1,4 @@
-"""Windows of several modalities, cut from sessions; their standardisation."""
+"""Windows of several modalities, cut from sessions, and their standardisation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Names:
-    """What the numbers in a ``WindowSet`` stand for: all people, sessions and trials of a data set."""
+    """The names behind the numbers in a ``WindowSet``: all people, sessions and trials of a data set."""
 
     subjects: tuple[str, ...]
     sessions: tuple[str, ...]
@@ -28,10 +28,11 @@ class Names:
     @staticmethod
     def of(sessions: Sequence[SessionFeatures]) -> Names:
         """Every name once, in order of appearance."""
-        subjects = dict.fromkeys(one.subject for one in sessions)
-        names = dict.fromkeys(f"{one.subject}/{one.session}" for one in sessions)
-        trials = dict.fromkeys(one.key(trial) for one in sessions for trial in one.trials)
-        return Names(tuple(subjects), tuple(names), tuple(trials))
+        return Names(
+            tuple(dict.fromkeys(session.subject for session in sessions)),
+            tuple(dict.fromkeys(f"{session.subject}/{session.session}" for session in sessions)),
+            tuple(dict.fromkeys(session.key(trial) for session in sessions for trial in session.trials)),
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class WindowSet:
         )
 
     def having(self, modalities: Collection[str], head: str = "") -> WindowSet:
-        """The windows in which all of these modalities may be used, and that have this label."""
+        """The windows in which all of these modalities may be used and that have a label of `head`."""
         mask = np.ones(len(self), dtype=bool)
         for name in modalities:
             mask &= self.present[name]
@@ -80,7 +81,7 @@ class WindowSet:
 
 @dataclass(frozen=True)
 class Scaler:
-    """What standardises one modality. mean, std : (F,) of the training rows; spread : (F,) at rest."""
+    """The standardisation of one modality. mean, std : (F,) of the training rows; spread : (F,) at rest."""
 
     mean: FloatArray
     std: FloatArray
@@ -102,20 +103,20 @@ def cut_windows(
     Parameters
     ----------
     rows : normalised values of each session, modality → (n, F)
-    every_hops : take every so many hops' window of a trial
-    straddling : windows may run over the end of a trial, as the released code cuts them: over the
-        trials' rows put end to end, one that starts at row i counts when rows i and i + T have the same
-        label, with the label of row i. Otherwise a window lies wholly inside its trial.
+    every_hops : one window of a trial per this many hops
+    straddling : windows may run over the end of a trial, as in the released code: over the concatenated
+        rows of the trials, a window from row i is used when rows i and i + T have the same label, with
+        the label of row i. Otherwise a window lies wholly inside its trial.
     """
-    where = {name: {key: index for index, key in enumerate(part)} for name, part in vars(names).items()}
+    numbers = {name: {key: index for index, key in enumerate(part)} for name, part in vars(names).items()}
     parts = []
     for session, values in zip(sessions, rows, strict=True):
         wanted = [trial for trial in session.trials if session.key(trial) in keys]
         if not wanted:
             continue
         cut = _straddling if straddling else _inside
-        places, trials = cut(session, wanted, contract.window, every_hops)
-        parts.append(_window_set(session, values, places, trials, contract, where))
+        rows_of, trials = cut(session, wanted, contract.window, every_hops)
+        parts.append(_window_set(session, values, rows_of, trials, contract, numbers))
     return _concatenated(parts, contract)
 
 
@@ -126,19 +127,19 @@ def _inside(
     per_step = round(window.step_s / window.hop_s)
     reach = (window.steps - 1) * per_step
     offsets = np.arange(-reach, 1, per_step)
-    places, trials = [], []
+    parts, trials = [], []
     for trial in wanted:
         length_s = window.steps * window.step_s
         inside = (session.end_s <= trial.stop_s + 1e-6) & (session.end_s - length_s >= trial.start_s - 1e-6)
         last = np.flatnonzero(inside)
         last = last[last >= reach][::every]
         rows = last[:, None] + offsets
-        # rows that are not evenly spaced lie on both sides of a gap
+        # rows that are not evenly spaced lie on the two sides of a gap
         spaced = np.abs(np.diff(session.end_s[rows], axis=1) - window.step_s) <= window.hop_s / 2
         rows = rows[spaced.all(axis=1)]
-        places.append(rows)
+        parts.append(rows)
         trials += [trial] * len(rows)
-    return np.concatenate(places).astype(np.int64), trials
+    return np.concatenate(parts).astype(np.int64), trials
 
 
 def _straddling(
@@ -147,44 +148,44 @@ def _straddling(
     rows: list[int] = []
     owners: list[Trial] = []
     for trial in wanted:
-        found = np.flatnonzero(
+        inside = np.flatnonzero(
             (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + 1e-6)
         )
-        rows += found.tolist()
-        owners += [trial] * len(found)
+        rows += inside.tolist()
+        owners += [trial] * len(inside)
     steps = window.steps
     starts = [i for i in range(0, len(rows) - steps, every) if owners[i].labels == owners[i + steps].labels]
     order = np.array(rows, dtype=np.int64)
-    places = order[np.array(starts, dtype=np.int64)[:, None] + np.arange(steps)]
-    return places.reshape(-1, steps), [owners[i] for i in starts]
+    windows = order[np.array(starts, dtype=np.int64)[:, None] + np.arange(steps)]
+    return windows.reshape(-1, steps), [owners[i] for i in starts]
 
 
 def _window_set(
     session: SessionFeatures,
     values: Mapping[str, Rows],
-    places: Indices,
+    rows: Indices,
     trials: Sequence[Trial],
     contract: Contract,
-    where: Mapping[str, Mapping[str, int]],
+    numbers: Mapping[str, Mapping[str, int]],
 ) -> WindowSet:
     features, present = {}, {}
     for name, spec in contract.modalities.items():
         missing = np.isnan(values[name]).mean(axis=1)
         good = session.usable[name] & (missing <= spec.max_missing)
-        features[name] = values[name][places]
-        present[name] = np.asarray(good[places].all(axis=1))
-    n = len(places)
+        features[name] = values[name][rows]
+        present[name] = np.asarray(good[rows].all(axis=1))
+    n = len(rows)
     kept = np.any(list(present.values()), axis=0)
-    made = WindowSet(
+    windows = WindowSet(
         features,
         present,
         {head: _numbers(trial.labels.get(head, -1) for trial in trials) for head in contract.heads},
-        np.full(n, where["subjects"][session.subject], dtype=np.int64),
-        np.full(n, where["sessions"][f"{session.subject}/{session.session}"], dtype=np.int64),
-        _numbers(where["trials"][session.key(trial)] for trial in trials),
-        places[:, 0] if n else np.empty(0, dtype=np.int64),
+        np.full(n, numbers["subjects"][session.subject], dtype=np.int64),
+        np.full(n, numbers["sessions"][f"{session.subject}/{session.session}"], dtype=np.int64),
+        _numbers(numbers["trials"][session.key(trial)] for trial in trials),
+        rows[:, 0] if n else np.empty(0, dtype=np.int64),
     )
-    return made.take(kept)
+    return windows.take(kept)
 
 
 def _numbers(values: Iterable[int]) -> Indices:
@@ -193,13 +194,13 @@ def _numbers(values: Iterable[int]) -> Indices:
 
 def _concatenated(parts: Sequence[WindowSet], contract: Contract) -> WindowSet:
     steps = contract.window.steps
-    none = np.empty(0, dtype=np.int64)
+    empty_indices = np.empty(0, dtype=np.int64)
 
     def joined(field: str, key: str, empty: Any) -> Any:
         return np.concatenate([getattr(part, field)[key] for part in parts]) if parts else empty
 
     def numbers(field: str) -> Indices:
-        return np.concatenate([getattr(part, field) for part in parts]) if parts else none
+        return np.concatenate([getattr(part, field) for part in parts]) if parts else empty_indices
 
     return WindowSet(
         {
@@ -207,7 +208,7 @@ def _concatenated(parts: Sequence[WindowSet], contract: Contract) -> WindowSet:
             for name, spec in contract.modalities.items()
         },
         {name: joined("present", name, np.empty(0, bool)) for name in contract.modalities},
-        {head: joined("labels", head, none) for head in contract.heads},
+        {head: joined("labels", head, empty_indices) for head in contract.heads},
         numbers("subjects"),
         numbers("sessions"),
         numbers("trials"),
@@ -223,7 +224,7 @@ def fit_scaler(training: WindowSet, modality: str, spread: FloatArray) -> Scaler
     n = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, rows, 0.0).sum(axis=0) / n
     std = np.sqrt(np.where(known, (rows - mean) ** 2, 0.0).sum(axis=0) / n)
-    std[std < SMALLEST_STD] = 1.0  # a feature that never varies says nothing, at any scale
+    std[std < SMALLEST_STD] = 1.0  # a feature that never varies carries nothing, at any scale
     return Scaler(mean, std, spread)
 
 

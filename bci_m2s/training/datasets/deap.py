@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bci_m2s.model.contract import Contract
     from bci_m2s.training.settings import DataSettings
 EEG = tuple(_EEG.split())
-# Units are stated where they are certain: the filters that were applied leave the others without a zero.
+# Units are given where they are certain: the filters that were applied removed the others' zero.
 PERIPHERAL = {
     "hEOG": "microvolts",
     "vEOG": "microvolts",
@@ -51,7 +51,7 @@ N_CHANNELS = len(EEG) + len(PERIPHERAL)
 def read_deap(
     root: Path, on_problem: OnProblem, threshold: float = THRESHOLD
 ) -> Iterator[list[RawSegment]]:
-    """One session a person: 40 segments of 63 s, the trial being the last 60 s of each.
+    """One session per person: 40 segments of 63 s, the trial being the last 60 s of each.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def read_deap(
     Raises
     ------
     RecordingError
-        No such file is there.
+        There is no such file.
     """
     folder = root / FOLDER if (root / FOLDER).is_dir() else root
     origins = [Origin(folder / f"s{subject:02d}.dat", subject, 1) for subject in SUBJECTS]
@@ -118,10 +118,10 @@ def _labels(path: Path) -> Any:
 
 
 def _part(path: Path, name: str, shape: tuple[int, ...]) -> Any:
-    found = _read(path, path.stat().st_mtime_ns)
-    part = found.get(name) if isinstance(found, dict) else None
+    content = _read(path, path.stat().st_mtime_ns)
+    part = content.get(name) if isinstance(content, dict) else None
     if not isinstance(part, np.ndarray) or part.dtype.kind not in "iuf":
-        raise RecordingError(f"{name!r}: missing or no array of numbers")
+        raise RecordingError(f"{name!r}: missing, or not an array of numbers")
     if part.shape != shape:
         raise RecordingError(f"{name!r}: shape {part.shape}, expected {shape}")
     return part

@@ -47,7 +47,7 @@ PARTS = ("baseline", "stimuli")
 def read_dreamer(
     root: Path, on_problem: OnProblem, threshold: float = THRESHOLD
 ) -> Iterator[list[RawSegment]]:
-    """One session a person: for each clip its baseline, without a label, then the clip as a trial.
+    """One session per person: for each clip its baseline, without a label, then the clip as a trial.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def _pair(
     for part in PARTS:
         streams, lengths_s = _streams(origin, part, on_problem)
         if lengths_s and max(lengths_s) - min(lengths_s) > 1.0:
-            said = ", ".join(f"{length_s:.1f} s" for length_s in lengths_s)
-            on_problem(origin.problem(f"{part}: lengths of eeg and ecg differ: {said}", left_out=False))
+            text = ", ".join(f"{length_s:.1f} s" for length_s in lengths_s)
+            on_problem(origin.problem(f"{part}: lengths of eeg and ecg differ: {text}", left_out=False))
         trials: tuple[Trial, ...] = ()
         if part == "stimuli":
             if not streams:
@@ -134,31 +134,31 @@ def _samples(path: Path, person: int, modality: str, part: str, trial: int) -> S
 
 
 def _people(path: Path) -> list[Any]:
-    """The cell of each person, once the file's own description agrees with ours."""
+    """The cell of each person, after a check of rates and electrodes."""
     if not path.is_file():
         raise RecordingError(f"no such file; ROOT is the folder that holds {FILE}")
     whole = _read(path, path.stat().st_mtime_ns)
     for modality, rate_hz in RATE_HZ.items():
-        said = numbers(member(whole, f"{modality.upper()}_SamplingRate")).ravel()
-        if said.tolist() != [rate_hz]:
-            raise RecordingError(f"{modality} sampled at {said}, expected {rate_hz:g} Hz")
-    electrodes = tuple(str(one) for one in cells(member(whole, "EEG_Electrodes")))
+        stated = numbers(member(whole, f"{modality.upper()}_SamplingRate")).ravel()
+        if stated.tolist() != [rate_hz]:
+            raise RecordingError(f"{modality} sampled at {stated}, expected {rate_hz:g} Hz")
+    electrodes = tuple(str(label) for label in cells(member(whole, "EEG_Electrodes")))
     if electrodes != CHANNELS["eeg"]:
         raise RecordingError(
             f"electrodes are {', '.join(electrodes)}, expected {', '.join(CHANNELS['eeg'])}"
         )
     people = cells(member(whole, "Data"))
     if not people or len(people) > len(SUBJECTS):
-        raise RecordingError(f"{len(people)} people, expected 1 to {len(SUBJECTS)}")
+        raise RecordingError(f"{len(people)} people, expected between 1 and {len(SUBJECTS)}")
     return people
 
 
 @lru_cache(maxsize=1)  # everybody is in one file, which cannot be read in part
 def _read(path: Path, _changed_ns: int) -> Any:
-    found = read_mat(path, ["DREAMER"], LARGEST_BYTES)
-    if "DREAMER" not in found:
+    variables = read_mat(path, ["DREAMER"], LARGEST_BYTES)
+    if "DREAMER" not in variables:
         raise RecordingError("no variable 'DREAMER'")
-    return found["DREAMER"]
+    return variables["DREAMER"]
 
 
 def _read_settings(

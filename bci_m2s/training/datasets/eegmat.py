@@ -1,9 +1,9 @@
 """EEGMAT: EEG and ECG at rest and during mental arithmetic.
 
 Zyma et al. 2019, PhysioNet eegmat 1.0.0, doi 10.13026/C2JQ1P, ODC-By 1.0. Rest always comes first and in
-its own file: what drifts over a recording is confounded with the class. To take out what can be taken out,
-a person has three segments: a baseline, then rest and arithmetic of the same length. Filters and smoothers
-begin anew with each, so the two classes do not differ in how long their signal has been running.
+its own file: a drift over a recording is confounded with the class. To reduce this, a person has three
+segments: a baseline, then rest and arithmetic of the same length. Filters and smoothers are reset before
+each, so the two classes do not differ in how long their signal has been running.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NAMED = re.compile(r"Subject(\d{1,3})_([12])\.edf", re.IGNORECASE)
 
 
 def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
-    """One session a person: baseline, rest, arithmetic. The last two are trials of the same length.
+    """One session per person: baseline, rest, arithmetic. The last two are trials of the same length.
 
     The trial of rest is the end of the rest file, as long as the arithmetic; the baseline is what comes
     before it. A person who lacks a file, or whose rest leaves less than SHORTEST_BASELINE_S for the
@@ -60,12 +60,12 @@ def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]
             files.setdefault(int(match[1]), {})[int(match[2])] = path
     if not files:
         raise RecordingError(f"{root}: no SubjectNN_1.edf; ROOT is the folder that holds them")
-    for subject, found in sorted(files.items()):
+    for subject, paths in sorted(files.items()):
         parts = {}
         for part, name in enumerate(CLASSES, 1):
-            path = found.get(part, root / f"Subject{subject:02d}_{part}.edf")
+            path = paths.get(part, root / f"Subject{subject:02d}_{part}.edf")
             origin = Origin(path, subject, 1)
-            if part not in found:
+            if part not in paths:
                 on_problem(origin.problem(f"no such file ({name}); the person is left out"))
                 continue
             try:
@@ -88,7 +88,7 @@ def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]
 
 @dataclass(frozen=True)
 class _File:
-    """What a file says of its streams. units : modality → one per channel."""
+    """A file and its streams. units : modality → one per channel."""
 
     origin: Origin
     info: dict[str, StreamInfo]

@@ -1,7 +1,7 @@
 """The forms in which every data set is read, and what was wrong with a file.
 
-Step features that its owners distribute come as ``DistributedTrial``, raw signals as ``RawSegment``.
-``training.sessions`` makes one form of both.
+Step features that owners distribute are read as ``DistributedTrial``, raw signals as ``RawSegment``.
+``training.data.sessions`` turns both into ``SessionFeatures``.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class DistributedTrial:
 class RawStream:
     """One stream of a recorded segment.
 
-    info : with labels, units and nominal rate, as a live stream would state them
-    chunks : begins to yield the samples anew at each call; raw units, stamps on the segment's clock
+    info : with labels, units and nominal rate, as of a live stream
+    chunks : yields the samples from the first one at each call; raw units, stamps on the segment's clock
     """
 
     info: StreamInfo
@@ -66,7 +66,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class RawSegment:
-    """What was recorded in one go, all streams on one clock. A session is a list of these, in order.
+    """A stretch recorded without a break, all streams on one clock. A session is a list of these, in order.
 
     streams : modality → stream; trials : the labelled ones in it, none for a resting baseline
     """
@@ -82,7 +82,7 @@ class Problem:
     """What is wrong with a file, or with one trial in it (`trial` 0: the whole file).
 
     subject, session : numbers in a published data set, names in own recordings; "" or 0 where unknown
-    left_out : the data concerned are not used; otherwise it is only worth knowing
+    left_out : the data concerned are not used; otherwise the problem is only a note
     """
 
     path: Path
@@ -120,10 +120,10 @@ class Origin(NamedTuple):
 class DataSet:
     """A data set as distributed.
 
-    heads : names of the classes by class index, for each thing that trials are labelled with
+    heads : names of the classes by class index, of each head that trials are labelled for
     labels : class index per trial, one row per session; empty where each person's ratings decide
     modalities : name → number of features; with_eye : subjects whose eye data are distributed
-    train_trials : how many first trials of a session its owners train on
+    train_trials : number of trials at the beginning of a session that its owners train on
     step_s : length of a step, by feature; the first is the default
     read : (root, feature, on_problem) → trials; None where no features are distributed
     read_raw : (root, on_problem) → sessions of raw segments; None where raw signals are not read
@@ -176,7 +176,7 @@ class DataSet:
 
     @property
     def default_feature(self) -> str:
-        """The feature that is read unless another is asked for; "raw" where none is distributed."""
+        """The feature that is read unless another is named; "raw" where none is distributed."""
         return next(iter(self.step_s), "raw")
 
 
@@ -211,10 +211,10 @@ def make_trial(
     on_problem: OnProblem,
     expected_steps: int = 0,
 ) -> DistributedTrial | None:
-    """Build a trial from what a file holds of each modality; None when nothing of it can be used.
+    """Make a trial from a file's values of each modality; None when none of them can be used.
 
-    A modality whose values are malformed is reported and left out. Modalities that differ in their
-    number of steps cannot be paired, and the trial is left out.
+    A modality with malformed values is reported and left out. A trial whose modalities differ in their
+    number of steps cannot be paired and is left out.
     """
     steps: dict[str, FloatArray] = {}
     for modality, values in raw.items():
@@ -229,9 +229,9 @@ def make_trial(
         return None
     for modality, rows in steps.items():
         if np.isnan(rows).any():
-            share = f"{modality}: {100 * np.isnan(rows).mean():.1f} % of the values are missing (NaN)"
-            on_problem(origin.problem(share, left_out=False))
+            text = f"{modality}: {100 * np.isnan(rows).mean():.1f} % of the values are missing (NaN)"
+            on_problem(origin.problem(text, left_out=False))
     if expected_steps and lengths and expected_steps not in lengths.values():
-        found = next(iter(lengths.values()))
-        on_problem(origin.problem(f"{found} steps, distributed with {expected_steps}", left_out=False))
+        n = next(iter(lengths.values()))
+        on_problem(origin.problem(f"got {n} steps, expected {expected_steps}", left_out=False))
     return DistributedTrial(origin.subject, origin.session, origin.trial, labels, steps) if steps else None

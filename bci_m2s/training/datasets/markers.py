@@ -48,12 +48,12 @@ class MarkerSettings(BaseModel):
 
 
 def marked_trials(
-    events: Sequence[Event], end_s: float, markers: MarkerSettings, say: Callable[[str], None]
+    events: Sequence[Event], end_s: float, markers: MarkerSettings, notify: Callable[[str], None]
 ) -> list[MarkedTrial]:
     """Trials in the order of their starts; none overlaps the next.
 
     A trial ends at its stop marker or after ``duration_s``, at the latest at the next start and at the end
-    of the recording. A stop marker that ends nothing is told to `say`.
+    of the recording. Stop markers that end no trial are reported to `notify`.
 
     Parameters
     ----------
@@ -61,24 +61,24 @@ def marked_trials(
     end_s : when the recording ends
     """
     start, stop = re.compile(markers.start), re.compile(markers.stop or r"(?!)")
-    found: list[MarkedTrial] = []
+    trials: list[MarkedTrial] = []
     running = False
     for time_s, text in sorted(events, key=lambda event: event[0]):
         text = text[:LONGEST_MARKER]
         if match := start.fullmatch(text):
             if running:
-                found[-1] = _ended(found[-1], time_s)
+                trials[-1] = _ended(trials[-1], time_s)
             length_s = float("inf") if markers.duration_s is None else markers.duration_s
-            found.append(MarkedTrial(time_s, time_s + length_s, match["label"] or ""))
+            trials.append(MarkedTrial(time_s, time_s + length_s, match["label"] or ""))
             running = True
         elif markers.duration_s is None and (match := stop.fullmatch(text)):
             label = match["label"] if "label" in stop.groupindex else None
-            if running and label in (None, found[-1].label):
-                found[-1] = _ended(found[-1], time_s)
+            if running and label in (None, trials[-1].label):
+                trials[-1] = _ended(trials[-1], time_s)
                 running = False
             else:
-                say(f"marker {text[:80]!r} at {time_s:.3f} s ends no trial")
-    return [_ended(trial, end_s) for trial in found]
+                notify(f"marker {text[:80]!r} at {time_s:.3f} s ends no trial")
+    return [_ended(trial, end_s) for trial in trials]
 
 
 def _ended(trial: MarkedTrial, time_s: float) -> MarkedTrial:

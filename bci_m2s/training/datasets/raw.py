@@ -1,7 +1,7 @@
-"""Raw signals of foreign files as streams that are read when their samples are asked for.
+"""Raw signals of data files as streams that are read when their samples are needed.
 
-What a segment holds until then is a path and a few names, so a whole data set can be listed, sent to other
-processes and looked up in a cache of features without loading one sample.
+Until then a segment holds a path and a few names, so a whole data set can be listed, sent to other
+processes and looked up in a cache of features without loading a sample.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Samples = NDArray[np.float32]
 class RegularChunks:
     """Chunks of evenly spaced samples, the first at 0 s.
 
-    load : returns (n, channels) float32; called anew at each reading, so it raises RecordingError when
-        the file is damaged where its header did not tell
+    load : returns (n, channels) float32; called at each reading. Raises RecordingError when the file is
+        damaged where its header did not show it
     """
 
     load: Callable[[], Samples]
@@ -57,11 +57,11 @@ def regular_stream(
 
 def sample_rows(values: Any, n_channels: int) -> Samples:
     """Samples of a file, (n, n_channels), n ≥ 1, as float32. Raises RecordingError for anything else."""
-    found = numbers(values)
-    if found.ndim != 2 or found.shape[1] != n_channels or not len(found):
-        raise RecordingError(f"shape {found.shape}, expected (samples, {n_channels})")
-    with np.errstate(over="ignore"):  # beyond float32 is no signal: infinite, so missing downstream
-        return found.astype(np.float32)
+    rows = numbers(values)
+    if rows.ndim != 2 or rows.shape[1] != n_channels or not len(rows):
+        raise RecordingError(f"shape {rows.shape}, expected (samples, {n_channels})")
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which later stages take as missing
+        return rows.astype(np.float32)
 
 
 def rated(
@@ -69,12 +69,12 @@ def rated(
 ) -> dict[str, int]:
     """Class of each rating: 1 ("high") above `threshold`, else 0 ("low").
 
-    Raises RecordingError when there is not one rating a name or one lies outside the scale.
+    Raises RecordingError for another number of ratings than names, or a rating outside the scale.
     """
-    found = numbers(ratings).ravel()
-    if len(found) != len(names):
-        raise RecordingError(f"{len(found)} ratings, expected {len(names)}")
-    for name, value in zip(names, found, strict=True):
+    values = numbers(ratings).ravel()
+    if len(values) != len(names):
+        raise RecordingError(f"{len(values)} ratings, expected {len(names)}")
+    for name, value in zip(names, values, strict=True):
         if not lowest <= value <= highest:  # NaN too
-            raise RecordingError(f"{name} rated {value:g}, expected {lowest:g} to {highest:g}")
-    return {name: int(value > threshold) for name, value in zip(names, found, strict=True)}
+            raise RecordingError(f"{name} rated {value:g}, expected between {lowest:g} and {highest:g}")
+    return {name: int(value > threshold) for name, value in zip(names, values, strict=True)}

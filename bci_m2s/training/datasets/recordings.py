@@ -1,7 +1,7 @@
 """Own recordings: a folder of XDF files with trial markers.
 
-Streams are matched to a model's modalities as a replay does it: by LSL type, and by channels, units and
-rate as the contract asks. All times are on the clock that the streams of a file share.
+Streams are matched to a model's modalities as in a replay: by LSL type, and by the channels, units and
+rates of the contract. All times are on the clock that the streams of a file share.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ CHUNK_SAMPLES = 4096
 DEFAULT_HEAD = "emotion"
 _SUBJECT = re.compile(r"(?:^|[/_])sub-([^/_.]+)")
 _SESSION = re.compile(r"(?:^|[/_])ses-([^/_.]+)")
-Say = Callable[..., None]  # what, whether data are left out, which trial
-Matcher = Callable[[Recording, Say], dict[str, int]]  # modality → stream's place
+Report = Callable[..., None]  # text, whether data are left out, which trial
+Matcher = Callable[[Recording, Report], dict[str, int]]  # modality → index of its stream
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class RecordedChunks:
     """Chunks of one stream of a file, stamps on the clock that the file's streams share."""
 
     path: Path
-    place: int
+    index: int
 
     def __call__(self) -> Iterator[Chunk]:
         """Read from the first sample. Raises RecordingError when the file is gone or damaged."""
-        stream = _opened(self.path).streams[self.place]
+        stream = _opened(self.path).streams[self.index]
         times = stream.times + stream.offsets_s()
         for start in range(0, stream.n_samples, CHUNK_SAMPLES):
             stop = min(start + CHUNK_SAMPLES, stream.n_samples)
@@ -76,8 +76,8 @@ def read_recordings(
 
     Subject and session come from names as BIDS has them (``sub-P001_ses-S001_...``, of file or folder);
     else the file's stem is the subject. Trials are numbered through a session, as their starts come. A
-    file that cannot be used is reported; so are a label that is none of the classes, and a stream that
-    does not fit.
+    file that cannot be used is reported; so are labels that are not among the classes and streams that do
+    not fit.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def matched_recordings(root: Path, contract: Contract, markers: MarkerSettings) 
     head = markers.head or contract.first_head
     if head not in contract.heads:
         valid = nearest(head, contract.heads)
-        raise ConfigurationError(f"markers.head: {head!r} is no head of the model{valid}")
+        raise ConfigurationError(f"markers.head: {head!r} is not a head of the model{valid}")
     return _data_set(
         _files(root), {head: contract.heads[head].classes}, markers, partial(_fitting, contract)
     )
@@ -116,9 +116,9 @@ def unmatched_recordings(root: Path, markers: MarkerSettings) -> DataSet:
     labels: set[str] = set()
     for file in files:
         try:
-            trials = _marked(_opened(file.path), markers, lambda _text, **_said: None)
+            trials = _marked(_opened(file.path), markers, lambda _text, **_fields: None)
         except RecordingError:
-            continue  # told when it is read
+            continue  # reported when it is read
         labels |= {trial.label for trial in trials}
     heads = {markers.head or DEFAULT_HEAD: tuple(sorted(labels))}
     return _data_set(files, heads, markers, _all_streams)
@@ -134,17 +134,17 @@ def _data_set(
 
 
 def _files(root: Path) -> list[_File]:
-    found = []
+    files = []
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() == ".xdf" and path.is_file():
             name = path.relative_to(root).as_posix()
             subject, session = _SUBJECT.findall(name), _SESSION.findall(name)
-            found.append(
+            files.append(
                 _File(path, subject[-1] if subject else path.stem, session[-1] if session else "1")
             )
-    if not found:
-        raise RecordingError(f"{root}: no XDF file; ROOT is a folder of recordings, in any subfolder")
-    return sorted(found, key=lambda file: (file.subject, file.session, file.path))
+    if not files:
+        raise RecordingError(f"{root}: no XDF file, in it or in a folder below")
+    return sorted(files, key=lambda file: (file.subject, file.session, file.path))
 
 
 def _sessions(
@@ -158,19 +158,19 @@ def _sessions(
         segments: list[RawSegment] = []
         n_trials = 0
         for file in group:
-            say = partial(_report, file, on_problem)
+            report = partial(_report, file, on_problem)
             try:
                 recording = _opened(file.path)
                 for warning in recording.warnings:
-                    say(warning, False)
-                streams = _streams(file, recording, match(recording, say))
-                marked = _marked(recording, markers, say)
+                    report(warning, False)
+                streams = _streams(file, recording, match(recording, report))
+                marked = _marked(recording, markers, report)
             except RecordingError as problem:
-                say(str(problem).removeprefix(f"{file.path}: "), True)
+                report(str(problem).removeprefix(f"{file.path}: "), True)
                 continue
             if not marked:
-                say("no marker begins a trial; the recording has no labels", False)
-            trials = _trials(marked, n_trials, heads, say)
+                report("no marker begins a trial; the recording has no labels", False)
+            trials = _trials(marked, n_trials, heads, report)
             n_trials += len(marked)
             segments.append(RawSegment(file.subject, file.session, streams, trials))
         if segments:
@@ -182,12 +182,12 @@ def _report(file: _File, on_problem: OnProblem, text: str, left_out: bool, trial
     on_problem(Problem(file.path, file.subject, file.session, trial, text, left_out))
 
 
-def _streams(file: _File, recording: Recording, places: Mapping[str, int]) -> dict[str, RawStream]:
-    if not places:
+def _streams(file: _File, recording: Recording, indices: Mapping[str, int]) -> dict[str, RawStream]:
+    if not indices:
         raise RecordingError("no stream of it can be used")
     return {
-        name: RawStream(recording.streams[place].info, RecordedChunks(file.path, place))
-        for name, place in places.items()
+        name: RawStream(recording.streams[index].info, RecordedChunks(file.path, index))
+        for name, index in indices.items()
     }
 
 
@@ -195,27 +195,27 @@ def _trials(
     marked: list[MarkedTrial],
     before: int,
     heads: Mapping[str, tuple[str, ...]],
-    say: Say,
+    report: Report,
 ) -> tuple[Trial, ...]:
-    """Trials whose labels are known and that last; before : how many the session had before."""
+    """Trials with a known label and a duration. before : number of earlier trials in the session"""
     head, classes = next(iter(heads.items()))
     trials = []
     for number, trial in enumerate(marked, before + 1):
         if trial.label not in classes:
-            say(
-                f"label {trial.label[:80]!r} is no class of {head}{nearest(trial.label, classes)}",
+            report(
+                f"label {trial.label[:80]!r} is not a class of {head}{nearest(trial.label, classes)}",
                 True,
                 number,
             )
         elif not trial.stop_s > trial.start_s:
-            say("ends where it begins", True, number)
+            report("ends where it begins", True, number)
         else:
             labels = {head: classes.index(trial.label)}
             trials.append(Trial(str(number), trial.start_s, trial.stop_s, labels))
     return tuple(trials)
 
 
-def _marked(recording: Recording, markers: MarkerSettings, say: Say) -> list[MarkedTrial]:
+def _marked(recording: Recording, markers: MarkerSettings, report: Report) -> list[MarkedTrial]:
     events: list[Event] = []
     end_s = -np.inf
     for stream in recording.raw_streams:
@@ -226,38 +226,39 @@ def _marked(recording: Recording, markers: MarkerSettings, say: Say) -> list[Mar
             events += [(float(shared[at]), str(texts[at])) for at in np.flatnonzero(known)]
         elif known.any():
             end_s = max(end_s, float(shared[known].max()))
-    return marked_trials(events, end_s, markers, partial(say, left_out=False))
+    return marked_trials(events, end_s, markers, partial(report, left_out=False))
 
 
-def _fitting(contract: Contract, recording: Recording, say: Say) -> dict[str, int]:
-    """The one stream that fits each modality; what does not fit, or fits twice, is told."""
-    found: dict[str, int] = {}
+def _fitting(contract: Contract, recording: Recording, report: Report) -> dict[str, int]:
+    """The stream that fits each modality; a modality that none or several fit is reported."""
+    indices: dict[str, int] = {}
     for modality, spec in contract.modalities.items():
         typed = {
-            place: check_stream(spec, stream.info)
-            for place, stream in enumerate(recording.streams)
+            index: check_stream(spec, stream.info)
+            for index, stream in enumerate(recording.streams)
             if stream.info.type.casefold() == spec.stream_type.casefold() and stream.n_samples
         }
-        fitting = [place for place, problems in typed.items() if not problems]
+        fitting = [index for index, problems in typed.items() if not problems]
         if len(fitting) == 1:
-            found[modality] = fitting[0]
+            indices[modality] = fitting[0]
         elif fitting:
-            names = ", ".join(repr(recording.streams[place].info.name) for place in fitting)
-            say(f"{modality}: {len(fitting)} streams fit: {names}", True)
+            names = ", ".join(repr(recording.streams[index].info.name) for index in fitting)
+            report(f"{modality}: {len(fitting)} streams fit: {names}", True)
         elif typed:
-            say("; ".join(f"{modality}: {one}" for problems in typed.values() for one in problems), True)
+            lines = [f"{modality}: {problem}" for problems in typed.values() for problem in problems]
+            report("; ".join(lines), True)
         else:
-            say(f"{modality}: no stream of type {spec.stream_type!r} with samples", False)
-    return found
+            report(f"{modality}: no stream of type {spec.stream_type!r} with samples", False)
+    return indices
 
 
-def _all_streams(recording: Recording, _say: Say) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for place, stream in enumerate(recording.streams):
+def _all_streams(recording: Recording, _report: Report) -> dict[str, int]:
+    indices: dict[str, int] = {}
+    for index, stream in enumerate(recording.streams):
         if stream in recording.raw_streams and not stream.is_text and stream.n_samples:
             name = stream.info.type.lower() or "untyped"
-            found[name if name not in found else f"{name}-{place + 1}"] = place
-    return found
+            indices[name if name not in indices else f"{name}-{index + 1}"] = index
+    return indices
 
 
 def _opened(path: Path) -> Recording:
@@ -267,7 +268,7 @@ def _opened(path: Path) -> Recording:
         raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
 
 
-@lru_cache(maxsize=1)  # a file is read whole, and its streams are asked for one after the other
+@lru_cache(maxsize=1)  # a file is read whole, and its streams are needed one after the other
 def _read(path: Path, _changed_ns: int) -> Recording:
     return open_recording(path)
 

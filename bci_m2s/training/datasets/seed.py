@@ -1,4 +1,4 @@
-"""SEED: three emotions, 15 clips a session; features every 4 s or 1 s, and raw EEG."""
+"""SEED: three emotions, 15 clips per session; features every 4 s or 1 s, and raw EEG."""
 
 from __future__ import annotations
 
@@ -65,35 +65,36 @@ def _read_seed(root: Path, feature: str, on_problem: OnProblem) -> Iterator[Dist
             rows = slice(ends[trial - 1] - steps[trial - 1], ends[trial - 1])
             raw = {modality: values[rows] for modality, values in whole.items()}
             arrange = {"eeg": partial(step_rows, n_features=EEG_FEATURES), "eye": eye_33}
-            made = make_trial(origin._replace(trial=trial), {"emotion": label}, raw, arrange, on_problem)
-            if made:
-                yield made
+            trial_origin = origin._replace(trial=trial)
+            distributed = make_trial(trial_origin, {"emotion": label}, raw, arrange, on_problem)
+            if distributed:
+                yield distributed
 
 
 def _seed_eeg(path: Path, steps: list[int]) -> FloatArray:
-    """EEG steps of a session; its labels must cut it into the known clips."""
-    found = read_npz(path, ("train_data", "test_data", "train_label", "test_label"))
-    rows = [band_dict_eeg(found[f"{part}_data"]) for part in ("train", "test")]
-    labels = [numbers(found[f"{part}_label"]).ravel() for part in ("train", "test")]
+    """EEG steps of a session; its labels must be those of the published clips, step by step."""
+    arrays = read_npz(path, ("train_data", "test_data", "train_label", "test_label"))
+    rows = [band_dict_eeg(arrays[f"{part}_data"]) for part in ("train", "test")]
+    labels = [numbers(arrays[f"{part}_label"]).ravel() for part in ("train", "test")]
     _check_counts([len(part) for part in rows], steps)
     if not np.array_equal(np.concatenate(labels), np.repeat(SEED_LABELS, steps)):
-        raise RecordingError("the labels are not those of the known clips in their order and length")
+        raise RecordingError("the labels are not those of the published clips in their order and length")
     return np.concatenate(rows)
 
 
 def _seed_eye(path: Path, steps: list[int]) -> FloatArray:
-    found = read_pickle(path)
-    if not isinstance(found, dict) or not {"train_data_eye", "test_data_eye"} <= found.keys():
+    parts = read_pickle(path)
+    if not isinstance(parts, dict) or not {"train_data_eye", "test_data_eye"} <= parts.keys():
         raise RecordingError("expected a dict with train_data_eye and test_data_eye")
-    rows = [eye_33(found[f"{part}_data_eye"]) for part in ("train", "test")]
+    rows = [eye_33(parts[f"{part}_data_eye"]) for part in ("train", "test")]
     _check_counts([len(part) for part in rows], steps)
     return np.concatenate(rows)
 
 
-def _check_counts(found: list[int], steps: list[int]) -> None:
+def _check_counts(got: list[int], steps: list[int]) -> None:
     expected = [sum(steps[: SEED.train_trials]), sum(steps[SEED.train_trials :])]
-    if found != expected:
-        raise RecordingError(f"{found[0]} + {found[1]} steps, expected {expected[0]} + {expected[1]}")
+    if got != expected:
+        raise RecordingError(f"{got[0]} + {got[1]} steps, expected {expected[0]} + {expected[1]}")
 
 
 def _read_raw(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
@@ -107,7 +108,7 @@ def _read_raw(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
         if (match := named.fullmatch(path.name))
     )
     origins = [
-        Origin(path, subject, 1 + sum(one[0] == subject and one[1] < date for one in dated))
+        Origin(path, subject, 1 + sum(other == subject and earlier < date for other, earlier, _ in dated))
         for subject, date, path in dated
     ]
     for origin in known_subjects(origins, "seed", SUBJECTS, on_problem):
@@ -118,13 +119,13 @@ def _read_raw(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
 
 
 def _check_labels(path: Path) -> None:
-    """Raises RecordingError when the copy's own labels, −1 to 1, are there and not the known ones."""
+    """Raises RecordingError when the copy's own labels, −1 to 1, are there and not the published ones."""
     if not path.is_file():
         return
     try:
-        found = numbers(read_mat(path, ["label"]).get("label")).ravel()
-        if not np.array_equal(found, np.array(SEED_LABELS) - 1):
-            raise RecordingError(f"labels are {found.tolist()}, expected those of the known clips")
+        labels = numbers(read_mat(path, ["label"]).get("label")).ravel()
+        if not np.array_equal(labels, np.array(SEED_LABELS) - 1):
+            raise RecordingError(f"labels are {labels.tolist()}, expected those of the published clips")
     except RecordingError as problem:
         raise RecordingError(f"{path}: {problem}") from None
 

@@ -48,16 +48,14 @@ def _read_seed_iv(root: Path, feature: str, on_problem: OnProblem) -> Iterator[D
         eeg = _variables(origin, feature, len(labels), on_problem)
         eye = _variables(origin._replace(path=eye_path), "eye_", len(labels), on_problem)
         for trial, label in enumerate(labels, 1):
-            raw = {
-                modality: found[trial] for modality, found in (("eeg", eeg), ("eye", eye)) if trial in found
-            }
+            raw = {name: trials[trial] for name, trials in (("eeg", eeg), ("eye", eye)) if trial in trials}
             expected = SEED_IV_FIRST_STEPS[trial - 1] if origin.session == 1 else 0
             arrange = {"eeg": mat_eeg, "eye": mat_eye}
-            made = make_trial(
+            distributed = make_trial(
                 origin._replace(trial=trial), {"emotion": label}, raw, arrange, on_problem, expected
             )
-            if made:
-                yield made
+            if distributed:
+                yield distributed
 
 
 def _variables(origin: Origin, stem: str, trials: int, on_problem: OnProblem) -> dict[int, Any]:
@@ -65,14 +63,15 @@ def _variables(origin: Origin, stem: str, trials: int, on_problem: OnProblem) ->
     try:
         if not origin.path.is_file():
             raise RecordingError("no such file")
-        found = read_mat(origin.path, [f"{stem}{trial}" for trial in range(1, trials + 1)])
+        variables = read_mat(origin.path, [f"{stem}{trial}" for trial in range(1, trials + 1)])
     except RecordingError as problem:
         on_problem(origin.problem(problem))
         return {}
     for trial in range(1, trials + 1):
-        if f"{stem}{trial}" not in found:
+        if f"{stem}{trial}" not in variables:
             on_problem(origin._replace(trial=trial).problem(f"no variable '{stem}{trial}'"))
-    return {trial: found[f"{stem}{trial}"] for trial in range(1, trials + 1) if f"{stem}{trial}" in found}
+    numbered = {trial: variables.get(f"{stem}{trial}") for trial in range(1, trials + 1)}
+    return {trial: values for trial, values in numbered.items() if values is not None}
 
 
 def _origins(root: Path, folder: str) -> list[Origin]:

@@ -1,8 +1,8 @@
-"""What SEED, SEED-IV and SEED-V have in common: 62 channels, five bands, and how arrays hold them.
+"""What SEED, SEED-IV and SEED-V have in common: 62 channels, five bands, and the layout of their arrays.
 
 The distributed features come from an FFT estimate and range roughly from 10 to 28. They are not on the
-scale of the features that the live path computes from microvolts: use them to reproduce published
-figures, never for a model that is to run live.
+scale of the features that a live session computes from microvolts: use them to reproduce published
+figures, not for a model that is to run live.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ EEG_FEATURES = N_CHANNELS * len(BANDS)
 
 def mat_eeg(values: Any) -> FloatArray:
     """EEG of a .mat file, (62, W, 5), as channel-major steps (W, 310)."""
-    found = numbers(values)
-    if found.ndim != 3 or found.shape[::2] != (N_CHANNELS, len(BANDS)) or not found.shape[1]:
-        raise RecordingError(f"shape {found.shape}, expected ({N_CHANNELS}, steps, {len(BANDS)})")
-    return found.transpose(1, 0, 2).reshape(found.shape[1], EEG_FEATURES)
+    array = numbers(values)
+    if array.ndim != 3 or array.shape[::2] != (N_CHANNELS, len(BANDS)) or not array.shape[1]:
+        raise RecordingError(f"shape {array.shape}, expected ({N_CHANNELS}, steps, {len(BANDS)})")
+    return array.transpose(1, 0, 2).reshape(array.shape[1], EEG_FEATURES)
 
 
 def mat_eye(values: Any) -> FloatArray:
@@ -56,7 +56,7 @@ def looks_band_major(rows: FloatArray | None) -> bool:
     """Whether columns (W, 310) seem ordered band by band instead of channel by channel.
 
     Differential entropy differs more between bands than between channels: the order under which the
-    bands' means lie further apart is the likely one. No answer is given where values are missing.
+    bands' means lie further apart is the likely one. False where values are missing.
     """
     if rows is None or np.isnan(rows).any():
         return False
@@ -77,7 +77,7 @@ def find_folder(root: Path, needed: str, *above: str) -> Path:
 def known_subjects(
     origins: Iterable[Origin], name: str, subjects: Iterable[int], on_problem: OnProblem
 ) -> Iterator[Origin]:
-    """Origins by subject and session; strangers and second files of a session are reported instead."""
+    """Origins by subject and session; unknown subjects and second files of a session are reported."""
     seen: dict[tuple[int, int], Path] = {}
     for origin in sorted(origins, key=lambda origin: (origin.subject, origin.session, origin.path.name)):
         first = seen.setdefault((origin.subject, origin.session), origin.path)

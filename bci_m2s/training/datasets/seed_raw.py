@@ -1,4 +1,4 @@
-"""Raw EEG of SEED and SEED-IV: one variable a clip, (62, samples) at 200 Hz."""
+"""Raw EEG of SEED and SEED-IV: one variable per clip, (62, samples) at 200 Hz."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def raw_session(origin: Origin, labels: Sequence[int], on_problem: OnProblem) ->
 
 def _clips(shapes: dict[str, Shape]) -> dict[int, str]:
     """Variable of each clip. A file is one person's: all have the same initials in front."""
-    found = {name: match for name in shapes if (match := _CLIP.fullmatch(name))}
-    initials = sorted({match[1] for match in found.values()})
+    clips = {name: match for name in shapes if (match := _CLIP.fullmatch(name))}
+    initials = sorted({match[1] for match in clips.values()})
     if len(initials) != 1:
-        said = f"clips of {', '.join(initials)}" if initials else "no variable '..._eeg1'"
-        raise RecordingError(f"{said}, expected those of one person")
-    return {int(match[2]): name for name, match in found.items()}
+        got = f"clips of {', '.join(initials)}" if initials else "no variable '..._eeg1'"
+        raise RecordingError(f"{got}, expected clips of one person")
+    return {int(match[2]): name for name, match in clips.items()}
 
 
 def _segment(origin: Origin, variable: str, length_s: float, label: int) -> RawSegment:
@@ -67,9 +67,9 @@ def _segment(origin: Origin, variable: str, length_s: float, label: int) -> RawS
 
 def _samples(path: Path, variable: str) -> Samples:
     try:
-        found = read_mat(path, [variable])
-        if variable not in found:
-            raise RecordingError("is gone")
-        return sample_rows(numbers(found[variable]).T, N_CHANNELS)
+        variables = read_mat(path, [variable])
+        if variable not in variables:
+            raise RecordingError("is no longer there")
+        return sample_rows(numbers(variables[variable]).T, N_CHANNELS)
     except RecordingError as problem:
         raise RecordingError(f"{path}: {variable}: {problem}") from None

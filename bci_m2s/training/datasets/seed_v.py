@@ -47,23 +47,23 @@ def _read_seed_v(root: Path, _feature: str, on_problem: OnProblem) -> Iterator[D
         eeg = _keyed_trials(origin, on_problem)
         eye = _keyed_trials(eye_origin, on_problem)
         for key in range(45):
-            raw = {modality: found[key] for modality, found in (("eeg", eeg), ("eye", eye)) if key in found}
+            raw = {name: trials[key] for name, trials in (("eeg", eeg), ("eye", eye)) if key in trials}
             trial_origin = origin._replace(session=key // 15 + 1, trial=key % 15 + 1)
             label = SEED_V_LABELS[key // 15][key % 15]
             arrange = {"eeg": partial(step_rows, n_features=EEG_FEATURES), "eye": eye_33}
-            made = make_trial(trial_origin, {"emotion": label}, raw, arrange, on_problem)
-            if made:
-                if looks_band_major(made.steps.get("eeg")):
-                    said = "eeg: columns look band-major, expected channel-major"
-                    on_problem(trial_origin.problem(said, left_out=False))
-                yield made
+            distributed = make_trial(trial_origin, {"emotion": label}, raw, arrange, on_problem)
+            if distributed:
+                if looks_band_major(distributed.steps.get("eeg")):
+                    text = "eeg: columns look band-major, expected channel-major"
+                    on_problem(trial_origin.problem(text, left_out=False))
+                yield distributed
 
 
 def _keyed_trials(origin: Origin, on_problem: OnProblem) -> dict[int, Any]:
-    """Trials 0..44 of a SEED-V file whose labels are the known ones; the rest is reported."""
+    """Trials 0..44 of a SEED-V file whose labels are the published ones; the others are reported."""
     try:
-        found = read_npz(origin.path, ("data", "label"))
-        data, labels = found["data"], found["label"]
+        arrays = read_npz(origin.path, ("data", "label"))
+        data, labels = arrays["data"], arrays["label"]
         if not isinstance(data, dict) or not isinstance(labels, dict):
             raise RecordingError(f"{origin.path.name}: data and label are not dicts of trials")
     except RecordingError as problem:
@@ -84,10 +84,10 @@ def _keyed_trials(origin: Origin, on_problem: OnProblem) -> dict[int, Any]:
 
 def _labels_are(values: Any, expected: int) -> bool:
     try:
-        found = numbers(values)
+        labels = numbers(values)
     except RecordingError:
         return False
-    return bool(found.size and (found == expected).all())
+    return bool(labels.size and (labels == expected).all())
 
 
 def _shown(values: Any) -> str:

@@ -1,4 +1,4 @@
-"""Sessions of the simulator, through the live feature path."""
+"""Sessions of the simulator as raw segments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHUNK_S = 10.0
 
 @dataclass(frozen=True)
 class SimulatedChunks:
-    """Chunks of one stream of a simulated session; made anew, and alike, at each reading."""
+    """Chunks of one stream of a simulated session, the same at each reading."""
 
     settings: SimulatorSettings
     person: int
@@ -30,10 +30,10 @@ class SimulatedChunks:
     modality: str
 
     def __call__(self) -> Iterator[Chunk]:
-        """Make them from the first sample."""
-        made = SimulatedSession(self.settings, self.person, self.session)
-        info = made.eeg_info if self.modality == "eeg" else made.eye_info
-        return _chunks(made, self.modality, info.rate_hz)
+        """Yield them from the first sample."""
+        simulated = SimulatedSession(self.settings, self.person, self.session)
+        info = simulated.eeg_info if self.modality == "eeg" else simulated.eye_info
+        return _chunks(simulated, self.modality, info.rate_hz)
 
 
 def simulated_segments(settings: SimulatorSettings, person: int, session: int) -> list[RawSegment]:
@@ -49,22 +49,22 @@ def simulated_segments(settings: SimulatorSettings, person: int, session: int) -
         The session is endless, or `person` or `session` negative.
     """
     if not settings.n_trials:
-        raise ConfigurationError("simulator: n_trials: got none, expected 1 or more for training")
-    made = SimulatedSession(settings, person, session)
+        raise ConfigurationError("simulator: n_trials: got none, expected at least 1 for training")
+    simulated = SimulatedSession(settings, person, session)
     streams = {
         modality: RawStream(info, SimulatedChunks(settings, person, session, modality))
-        for modality, info in (("eeg", made.eeg_info), ("eye", made.eye_info))
+        for modality, info in (("eeg", simulated.eeg_info), ("eye", simulated.eye_info))
     }
     trials = tuple(
         Trial(str(number), trial.start_s, trial.stop_s, {"emotion": settings.classes.index(trial.label)})
-        for number, trial in enumerate(made.trials, 1)
+        for number, trial in enumerate(simulated.trials, 1)
     )
     return [RawSegment(str(person), str(session), streams, trials)]
 
 
-def _chunks(made: SimulatedSession, modality: str, rate_hz: float) -> Iterator[Chunk]:
-    read = made.eeg if modality == "eeg" else made.eye
-    total, size = int(made.duration_s * rate_hz), int(CHUNK_S * rate_hz)
+def _chunks(simulated: SimulatedSession, modality: str, rate_hz: float) -> Iterator[Chunk]:
+    read = simulated.eeg if modality == "eeg" else simulated.eye
+    total, size = int(simulated.duration_s * rate_hz), int(CHUNK_S * rate_hz)
     for start in range(0, total, size):
         samples = read(start, min(start + size, total))
         yield Chunk.of((start + np.arange(len(samples))) / rate_hz, samples)

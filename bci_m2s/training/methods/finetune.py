@@ -156,7 +156,9 @@ class _Attempt:
         self._training_mode()
         batches = batches_of(np.arange(len(train)), settings.batch, settings.last_batch, generator)
         if not batches:
-            raise TrainingError(f"{len(train)} windows make no batch of {settings.batch}: lower batch")
+            raise TrainingError(
+                f"{len(train)} windows are too few for a batch of {settings.batch}: lower batch"
+            )
         total = 0.0
         for i, batch in enumerate(batches):
             done = (number + i / len(batches)) / settings.epochs

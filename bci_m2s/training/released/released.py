@@ -1,7 +1,7 @@
 """Checkpoints of the authors' released code, as model files of this project.
 
-The one classifier of a fine-tuned checkpoint serves both modalities, and what only pre-training uses is
-left out; ``released_contract`` says what such a file holds.
+The one classifier of a fine-tuned checkpoint is used for both modalities, and what only pre-training uses
+is left out; ``released_contract`` describes such a file.
 
 Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134, released code.
 """
@@ -31,7 +31,7 @@ from bci_m2s.training.released.released_contract import (
     read_released,
 )
 
-# What only pre-training uses, and the layers that others were copied from and that never run.
+# What only pre-training uses, and the unused layers that others were copied from.
 UNUSED = re.compile(
     r"(EEG|Eye)_ER_encoder\.encoder_layer\..+|EEG_EI_encoder\.eeg_linear\..+|Eye_EI_encoder\.eye_linear\..+"
     r"|(eeg|eye)_decoder\.(eeg|eye)_(linear|rec)\..+|logit_scale"
@@ -57,7 +57,7 @@ def import_released(
     """Write a released checkpoint as a model file and return its contract.
 
     A pre-trained checkpoint has no classifier: the model then gets one that gives every class the same
-    probability, every estimate of it is "unknown", and the training record says so.
+    probability, every estimate of it is "unknown", and the training record notes it.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ def import_released(
         shapes fit; where none of them does, classes and channels are numbered
     scaler : .npz with eeg_mean, eeg_std, eye_mean and eye_std, (F,) each and in the model's layout; None
         leaves features as they are, mean 0 and standard deviation 1
-    layout : how the EEG features stood in training; "" is band-major for SEED, whose released code read
-        them so, and channel-major otherwise
+    layout : order of the EEG features in training; "" is band-major for SEED, as its released code reads
+        them, and channel-major otherwise
     overwrite : whether `out` may be replaced
 
     Raises
@@ -83,10 +83,7 @@ def import_released(
         `out` exists and `overwrite` is false, or it cannot be written.
     """
     path, out = Path(path), Path(out)
-    if dataset and dataset not in RELEASED_FOR:
-        raise UsageError(f"dataset: {dataset!r} is unknown{nearest(dataset, RELEASED_FOR)}")
-    if layout not in ("", "channel-major", "band-major"):
-        raise UsageError(f"layout: got {layout!r}, expected channel-major or band-major")
+    _check_choices(dataset, layout)
     if out.exists() and not overwrite:
         raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
     released = read_released(path)
@@ -98,11 +95,10 @@ def import_released(
         raise ModelError(f"{path}: its shapes make no network: {printable(problem, 400)}") from None
     _refuse_unknown(released)
     tensors |= _scaler_arrays(contract, None if scaler is None else Path(scaler))
+    unscaled = "unknown: mean 0, standard deviation 1; standardise features before"
     record = {
         **contract.training,
-        "scaler": "unknown: mean 0, standard deviation 1; standardise features before"
-        if scaler is None
-        else Path(scaler).name,
+        "scaler": unscaled if scaler is None else Path(scaler).name,
         "left_out": sorted({".".join(name.split(".")[:2]) for name in _left(released)}),
     }
     contract = contract.model_copy(update={"training": record})
@@ -110,8 +106,15 @@ def import_released(
     return contract
 
 
+def _check_choices(dataset: str, layout: str) -> None:
+    if dataset and dataset not in RELEASED_FOR:
+        raise UsageError(f"dataset: {dataset!r} is unknown{nearest(dataset, RELEASED_FOR)}")
+    if layout not in ("", "channel-major", "band-major"):
+        raise UsageError(f"layout: got {layout!r}, expected channel-major or band-major")
+
+
 def describe_import(contract: Contract, out: Path) -> Iterator[str]:
-    """Lines for people on what was imported and what is in doubt."""
+    """Lines for the terminal: what was imported and what is uncertain."""
     record = contract.training
     classes = ", ".join(contract.heads[HEAD].classes)
     yield f"{out}: {contract.name}, {out.stat().st_size / 1e6:.1f} MB; classes {classes}"
@@ -121,7 +124,7 @@ def describe_import(contract: Contract, out: Path) -> Iterator[str]:
 
 
 def _network_arrays(released: Released, contract: Contract) -> Arrays:
-    """Every array of both networks, in the shapes that the contract asks for."""
+    """Every array of both networks, in the shapes of the contract."""
     arrays: Arrays = {}
     for modality in SIDES:
         with torch.device("meta"):  # shapes only
@@ -153,7 +156,7 @@ def _array(released: Released, modality: str, key: str, shape: tuple[int, ...]) 
 
 
 def _untrained(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A classifier of zeros, whose normalisation does nothing: equal logits for every class."""
+    """A classifier of zeros with an identity normalisation: equal logits for every class."""
     if key.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
     neutral = key.endswith((".norm.weight", ".norm.running_var"))

@@ -1,7 +1,7 @@
-"""What a checkpoint of the released code says of itself: its tensors by name, its sizes, its contract.
+"""A checkpoint of the released code: its tensors by name, its sizes, its contract.
 
 A pre-trained checkpoint is the state dict of the authors' model for EEG and eye movements; a fine-tuned
-one holds ``{"Encoder": that, "Classifier": ...}``. Sizes are taken from the shapes, but the four
+one holds ``{"Encoder": that, "Classifier": ...}``. Sizes are taken from the shapes, except the four
 attention heads, which no shape shows.
 
 Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134, released code.
@@ -34,7 +34,7 @@ SIDES = {"eeg": "EEG", "eye": "Eye"}
 
 @dataclass
 class Released:
-    """A checkpoint's tensors by their released names; `used` collects those that were asked for.
+    """A checkpoint's tensors by their released names; `used` collects those that were taken.
 
     classifier : empty where the checkpoint has none
     """
@@ -87,9 +87,9 @@ def _without_prefix(state: State) -> State:
 
 
 def contract_fields(released: Released, dataset: str, layout: str) -> dict[str, Any]:
-    """Fields of the contract that a checkpoint asks for; parameters and errors as ``import_released``."""
-    eeg, n_eeg = _settings(released, "eeg")
-    eye, n_eye = _settings(released, "eye")
+    """Fields of a checkpoint's contract; parameters and errors as in ``import_released``."""
+    path = released.path
+    (eeg, n_eeg), (eye, n_eye) = (_settings(released, modality) for modality in SIDES)
     width, bands = released.sizes("EEG_ER_encoder.encoder.layers.0.self_attn.to_q.weight")
     eeg["head_width"] = width // ATTENTION_HEADS
     hidden, n_classes = 128, 0
@@ -97,19 +97,18 @@ def contract_fields(released: Released, dataset: str, layout: str) -> dict[str, 
         hidden, _ = released.sizes("event_classifier.0.weight")
         n_classes, _ = released.sizes("event_classifier.3.weight")
     eeg["hidden"] = eye["hidden"] = hidden
-    data = _data_set(released.path, dataset, {"eeg": n_eeg, "eye": n_eye}, n_classes)
-    layout = layout or ("band-major" if data is not None and data.name == "seed" else "channel-major")
-    n_channels = n_eeg // bands if n_eeg % bands == 0 else 0
-    if not n_channels:
-        raise ModelError(f"{released.path}: {n_eeg} EEG features are no multiple of {bands} bands")
-    channels = CHANNELS if data is not None else tuple(f"channel {i + 1}" for i in range(n_channels))
-    classes = data.heads[HEAD] if data is not None else tuple(f"class {i}" for i in range(n_classes))
+    data = _data_set(path, dataset, {"eeg": n_eeg, "eye": n_eye}, n_classes)
+    if n_eeg % bands:
+        raise ModelError(f"{path}: got {n_eeg} EEG features, expected a multiple of {bands} bands")
+    if data is not None:
+        channels, classes, step_s = CHANNELS, data.heads[HEAD], data.step_s[data.default_feature]
+    else:
+        channels = tuple(f"channel {number}" for number in range(1, n_eeg // bands + 1))
+        classes, step_s = tuple(f"class {number}" for number in range(n_classes)), 4.0
     if not classes:
-        raise UsageError(f"{released.path}: neither classifier nor sizes tell the classes: give --dataset")
-    feature = {"dataset": data.name} if data is not None else {}
-    step_s = data.step_s[data.default_feature] if data is not None else 4.0
-    common = {"rate_min_hz": 1.0, "rate_max_hz": 1000.0, "normaliser": {"name": "training"}}
-    calibration = {} if released.classifier else {HEAD: {"unknown_below": 1.0}}
+        raise UsageError(f"{path}: neither classifier nor sizes give the classes: add --dataset")
+    # SEED's released code reads the EEG features band by band
+    default_layout = "band-major" if data is not None and data.name == "seed" else "channel-major"
     return {
         "name": f"released-{data.name}" if data is not None else "released-m2s",
         "description": "A checkpoint of the M2S authors' released code; features as distributed",
@@ -117,45 +116,55 @@ def contract_fields(released: Released, dataset: str, layout: str) -> dict[str, 
         "heads": {HEAD: {"classes": classes}},
         "window": {"steps": STEPS, "step_s": step_s, "hop_s": step_s},
         "modalities": {
-            "eeg": common
+            "eeg": _modality(released, data, "EEG", channels, n_eeg)
             | {
-                "stream_type": "EEG",
-                "channels": channels,
-                "units": [""] * len(channels),
-                "feature": {"name": "distributed", "params": feature, "n_features": n_eeg},
-                "layout": layout,
+                "layout": layout or default_layout,
                 "network": {"name": "m2s-electrode", "params": eeg},
-                "calibration": calibration,
             },
-            "eye": common
-            | {
-                "stream_type": "Gaze",
-                "channels": ["eye"],
-                "units": [""],
-                "feature": {"name": "distributed", "params": feature, "n_features": n_eye},
-                "network": {"name": "m2s-sequence", "params": eye | {"causal": False}},
-                "calibration": calibration,
-            },
+            "eye": _modality(released, data, "Gaze", ("eye",), n_eye)
+            | {"network": {"name": "m2s-sequence", "params": eye | {"causal": False}}},
         },
-        "training": {
-            "method": "M2S, imported from a checkpoint of the released code",
-            "data": data.name if data is not None else "unknown",
-            "file": printable(released.path.name),
-            "sha256": hashlib.sha256(released.path.read_bytes()).hexdigest(),
-            "kind": "fine-tuned" if released.classifier else "pre-trained",
-            "step_s": "the usual one of the data set; the checkpoint does not say",
-            "classifier": "one for both modalities, as fine-tuned"
-            if released.classifier
-            else "untrained classifier: every class is equally probable, every estimate unknown",
-        },
+        "training": _record(released, data),
+    }
+
+
+def _modality(
+    released: Released, data: DataSet | None, stream_type: str, channels: tuple[str, ...], n_features: int
+) -> dict[str, Any]:
+    """Fields of one modality's contract, but those of its network."""
+    params = {"dataset": data.name} if data is not None else {}
+    return {
+        "stream_type": stream_type,
+        "rate_min_hz": 1.0,
+        "rate_max_hz": 1000.0,
+        "channels": channels,
+        "units": [""] * len(channels),
+        "feature": {"name": "distributed", "params": params, "n_features": n_features},
+        "normaliser": {"name": "training"},
+        "calibration": {} if released.classifier else {HEAD: {"unknown_below": 1.0}},
+    }
+
+
+def _record(released: Released, data: DataSet | None) -> dict[str, Any]:
+    """The training record of an imported model."""
+    return {
+        "method": "M2S, imported from a checkpoint of the released code",
+        "data": data.name if data is not None else "unknown",
+        "file": printable(released.path.name),
+        "sha256": hashlib.sha256(released.path.read_bytes()).hexdigest(),
+        "kind": "fine-tuned" if released.classifier else "pre-trained",
+        "step_s": "the usual one of the data set; the checkpoint has none",
+        "classifier": "one for both modalities, as fine-tuned"
+        if released.classifier
+        else "untrained classifier: every class is equally probable, every estimate unknown",
     }
 
 
 def _settings(released: Released, modality: str) -> tuple[dict[str, Any], int]:
-    """Network settings of a modality as its shapes show them, and its number of features."""
+    """Network settings of a modality from its shapes, and its number of features."""
     start = f"{SIDES[modality]}_ER_encoder"
     layer = re.compile(rf"{start}\.encoder\.layers\.(\d{{1,3}})\.")
-    numbers = [int(found[1]) for name in released.encoder if (found := layer.match(name))]
+    numbers = [int(match[1]) for name in released.encoder if (match := layer.match(name))]
     embedding, n_features = released.sizes(f"{start}.affine_matrix.weight", f"{start}.affine_matrix")
     first = f"{start}.encoder.layers.0."
     ffn, _ = released.sizes(
@@ -167,7 +176,7 @@ def _settings(released: Released, modality: str) -> tuple[dict[str, Any], int]:
 
 
 def _data_set(path: Path, wanted: str, features: dict[str, int], n_classes: int) -> DataSet | None:
-    """The data set that was asked for, else the only one that fits; None when none does."""
+    """The data set that was named, else the only one that fits; None when none does."""
 
     def fits(data: DataSet) -> bool:
         return data.modalities == features and n_classes in (0, len(data.heads[HEAD]))
@@ -184,5 +193,5 @@ def _data_set(path: Path, wanted: str, features: dict[str, int], n_classes: int)
         return data
     fitting = [name for name in RELEASED_FOR if fits(DATASETS[name])]
     if len(fitting) > 1:
-        raise UsageError(f"{path}: fits {' and '.join(fitting)}: say which with --dataset")
+        raise UsageError(f"{path}: fits {' and '.join(fitting)}: name one with --dataset")
     return DATASETS[fitting[0]] if fitting else None

@@ -23,7 +23,7 @@ from bci_m2s.text import printable, quoted
 
 MAX_PICKLE_BYTES = 2**22
 MAX_MEMBERS = 10_000
-# All that a state dict's pickle has to name; storages come as torch.FloatStorage and the like.
+# All names that a state dict's pickle needs; storages are torch.FloatStorage and the like.
 TENSOR_GLOBALS = (
     "collections OrderedDict",
     "torch._utils _rebuild_tensor_v2",
@@ -44,22 +44,22 @@ def read_torch_file(path: Path) -> dict[str, State]:
     ------
     ModelError
         In one line with the path: missing, not a file, too large, truncated, damaged, not a file of
-        ``torch.save``, or it holds or asks for anything but tensors by name.
+        ``torch.save``, or it holds or imports anything but tensors by name.
     """
     raw = read_bytes(path)
     if not raw:
         raise ModelError(f"{path}: the file is empty")
     stored = _check_archive(path, raw)
     try:
-        found = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+        content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # in several paragraphs
         raise ModelError(f"{path}: damaged: torch refuses its pickle") from None
-    except Exception as problem:  # a damaged file can fail in torch in any way; it is no bug of ours
+    except Exception as problem:  # a damaged file can fail in torch in any way
         raise ModelError(f"{path}: truncated or damaged: {_first_line(problem)}") from None
-    if not isinstance(found, dict) or not found:
-        raise ModelError(f"{path}: holds {type(found).__name__}, expected tensors by name")
-    nested = all(isinstance(part, dict) for part in found.values())
-    parts = {str(name): part for name, part in found.items()} if nested else {"": found}
+    if not isinstance(content, dict) or not content:
+        raise ModelError(f"{path}: holds {type(content).__name__}, expected tensors by name")
+    nested = all(isinstance(part, dict) for part in content.values())
+    parts = {str(name): part for name, part in content.items()} if nested else {"": content}
     for part in parts.values():
         for name, tensor in part.items():
             _check_tensor(path, name, tensor)
@@ -100,7 +100,7 @@ def _check_pickle(path: Path, content: bytes) -> None:
     for code, argument, _position in pickletools.genops(content):
         if code.name == "GLOBAL" and argument not in TENSOR_GLOBALS:
             name = quoted(str(argument).replace(" ", "."))
-            raise ModelError(f"{path}: refused: its pickle asks for {name}, which tensors never need")
+            raise ModelError(f"{path}: refused: its pickle imports {name}, which tensors never need")
 
 
 def _check_tensor(path: Path, name: object, tensor: Any) -> None:
@@ -115,7 +115,7 @@ def _check_tensor(path: Path, name: object, tensor: Any) -> None:
 
 
 def _check_storages(path: Path, parts: dict[str, State], stored: int) -> None:
-    """A tensor that claims more than the file has is given memory that nobody has written."""
+    """Refuse tensors that claim more numbers than the file has: torch leaves that memory unwritten."""
     storages = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
         for part in parts.values()

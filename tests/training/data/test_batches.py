@@ -74,10 +74,10 @@ def test_the_last_batch(n, last_batch, sizes):
 
 
 def test_a_last_batch_of_one_that_is_to_be_kept_is_refused():
-    with pytest.raises(TrainingError, match=r"holds one window.*set last_batch: merge"):
+    with pytest.raises(TrainingError, match=r"has one window.*set last_batch: merge"):
         batches_of(np.arange(11), 5, "keep", generator())
 
 
 def test_no_batch_at_all_is_refused(windows):
-    with pytest.raises(TrainingError, match="54 windows make no batch of 100: lower batch"):
+    with pytest.raises(TrainingError, match="54 windows are too few for a batch of 100: lower batch"):
         batches(windows, "within-session", 100, "drop")

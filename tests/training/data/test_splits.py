@@ -106,12 +106,16 @@ def test_folds_over_trials_test_every_trial_once_in_blocks(sessions):
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("subjects", {"test_subjects": 4, "validation_subjects": 2}, "6 people, of whom 4 are to test"),
-        ("subject-folds", {"folds": 7}, "split.folds: got 7 for 6 people"),
+        (
+            "subjects",
+            {"test_subjects": 4, "validation_subjects": 2},
+            "got 4 people that test and 2 that validate",
+        ),
+        ("subject-folds", {"folds": 7}, "split.folds: got 7, expected between 2 and 6 people"),
         ("subject-folds", {"folds": 1}, "split.folds: got 1"),
-        ("subject-folds", {"folds": 3, "validation_subjects": 4}, "fold-1: no trial is left for train"),
-        ("trials", {"train_trials": 6}, "subject-1-session-1: no trial is left for test"),
-        ("trials", {"train_trials": 2}, "no trial is left for validation"),
+        ("subject-folds", {"folds": 3, "validation_subjects": 4}, "fold-1: no trials are left for train"),
+        ("trials", {"train_trials": 6}, "subject-1-session-1: no trials are left for test"),
+        ("trials", {"train_trials": 2}, "no trials are left for validation"),
     ],
 )
 def test_too_few_people_or_trials_are_refused(sessions, kind, changes, message):

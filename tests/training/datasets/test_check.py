@@ -192,7 +192,7 @@ def test_own_recordings_with_and_without_a_model(tmp_path, capsys):
     print_dataset_check(tmp_path, "recordings")
     assert "\x1b" not in capsys.readouterr().out
     lines = check_dataset(tmp_path, "recordings", contract=small_contract())
-    assert any("label '\\x1b[31mred' is no class of emotion" in line for line in lines)
+    assert any("label '\\x1b[31mred' is not a class of emotion" in line for line in lines)
     assert lines[-2:] == ["emotion: negative 0, neutral 1, positive 0", "problems: 1; notes: 0"]
 
 

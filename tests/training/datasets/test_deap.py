@@ -77,7 +77,7 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
     assert [span.name for span in sessions["1", "1"][0].trials] == ["2"]
     lines = [str(problem) for problem in problems]
     assert "subject 1, session 1, trial 1" in lines[0]
-    assert "dominance rated 0.5, expected 1 to 9" in lines[0]
+    assert "dominance rated 0.5, expected between 1 and 9" in lines[0]
     assert "liking rated nan" in lines[1]
     assert "'data': shape (3, 39, 128), expected (3, 40, 128)" in lines[2]
     assert "'labels': missing" in lines[3]

@@ -64,7 +64,7 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
     assert first[0] == (4, "eeg, stimuli: shape (256, 13), expected (samples, 14)")
     assert first[1][0] == 5
     assert first[2] == (6, "stimuli: lengths of eeg and ecg differ: 2.0 s, 5.0 s")
-    assert first[3] == (7, "arousal rated 6, expected 1 to 5")
+    assert first[3] == (7, "arousal rated 6, expected between 1 and 5")
     assert [number for number, _ in first[4:]] == [8, 8]
     assert [problem.text for problem in problems if problem.subject == 2] == [
         "ScoreDominance: 17 ratings, expected 18"
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
         ({"EEG_Electrodes": cell(["AF3", "F7"]).T}, "electrodes are AF3, F7, expected"),
         ({"EEG_Electrodes": 3}, "expected a row or column of cells"),
         ({"Data": np.zeros((1, 23))}, "expected a row or column of cells"),
-        ({"Data": cell([dreamer_person()] * 24).T}, "24 people, expected 1 to 23"),
+        ({"Data": cell([dreamer_person()] * 24).T}, "24 people, expected between 1 and 23"),
     ],
 )
 def test_a_file_of_another_make_is_refused(tmp_path, replaced, said):

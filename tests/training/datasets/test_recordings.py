@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_reported_and_the_rest_is_read(tmp_path):
         said.setdefault(problem.subject, []).append((problem.left_out, problem.trial, problem.text))
     (angry,) = said["1"]
     assert angry[:2] == (True, 3)
-    assert angry[2].startswith("label 'angry' is no class of emotion")
+    assert angry[2].startswith("label 'angry' is not a class of emotion")
     assert "TP10" in said["2"][0][2]
     assert "units" in said["3"][0][2]
     assert said["3"][-1] == (True, 0, "no stream of it can be used")
@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_reported_and_the_rest_is_read(tmp_path):
 def test_the_head_must_be_the_models(tmp_path):
     write(tmp_path / "1.xdf", eeg(), eye())
     with pytest.raises(
-        ConfigurationError, match=r"markers\.head: 'emotoin' is no head .*nearest: 'emotion'"
+        ConfigurationError, match=r"markers\.head: 'emotoin' is not a head .*nearest: 'emotion'"
     ):
         read(tmp_path, MarkerSettings(head="emotoin"))
     with pytest.raises(RecordingError, match="no XDF file"):

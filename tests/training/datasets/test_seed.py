@@ -133,7 +133,7 @@ def test_seed_iv_notes_a_first_session_cut_elsewhere(tmp_path):
         (tmp_path / folder / "2" / "1_20150915.mat").rename(tmp_path / folder / "1" / "1_20150915.mat")
     trials, problems = read(tmp_path, "seed-iv")
     assert len(trials) == len(problems) == 24
-    assert "2 steps, distributed with 42" in said(problems)[0]
+    assert "got 2 steps, expected 42" in said(problems)[0]
     assert len(load_trials(tmp_path, "seed-iv")) == 24  # worth knowing, no reason to stop
 
 

@@ -77,8 +77,8 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
     said = {(problem.subject, problem.trial): problem.text for problem in problems}
     assert said[1, 3] == "no variable '..._eeg3'"
     assert said[1, 4] == "eeg: shape (400, 62), expected (62, samples)"
-    assert said[2, 0] == "clips of ab, cd, expected those of one person"
-    assert said[3, 0] == "no variable '..._eeg1', expected those of one person"
+    assert said[2, 0] == "clips of ab, cd, expected clips of one person"
+    assert said[3, 0] == "no variable '..._eeg1', expected clips of one person"
     assert "not a readable MATLAB file" in said[4, 0]
     assert said[16, 0] == "subject 16 is not one of seed-iv"
     assert len(problems) == 6

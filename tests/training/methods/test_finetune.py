@@ -267,7 +267,7 @@ def test_no_labels_or_batches_are_refused(settings, data):
     gone = data.parts["train"].take(np.arange(0))
     with pytest.raises(TrainingError, match="eeg: no labelled train windows are left"):
         fit(settings, data, modality="eeg", parts=data.parts | {"train": gone})
-    with pytest.raises(TrainingError, match="windows make no batch of 4096"):
+    with pytest.raises(TrainingError, match="windows are too few for a batch of 4096"):
         fit(settings, data, batch=4096, last_batch="drop")
 
 
