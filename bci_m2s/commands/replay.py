@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from bci_m2s.commands.run import print_model
 from bci_m2s.engine.health import StreamHealth
@@ -152,7 +152,7 @@ def _replay_fast(
     try:
         for sink in sinks:
             sink.open()
-        with stop_on_signals(stop), _progress(console) as progress:
+        with stop_on_signals(stop), Progress(console=console, transient=True) as progress:
             task = progress.add_task("replay", total=total)
             for item in run_offline(pipeline, connected.sources, connected.markers):
                 if isinstance(item, Event):
@@ -210,11 +210,6 @@ def _health(modality: str, pipeline: Any) -> StreamHealth:
     return StreamHealth(
         modality, info.name, info.rate_hz, nothing, stage.samples, stage.lost_samples, nothing
     )
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
 
 
 def _replay_paced(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from bci_m2s.colours import CLASS_COLOURS
@@ -25,8 +25,9 @@ MOST_EVENT_LINES = 40
 TOGETHER_S = 1.0  # events of the same kind within this time are one line
 LONGEST_LINE = 96  # characters of one line of text, so that it fits into 100 columns
 LONGEST_NAME = 24
+WIDEST_TABLE = 160  # it takes what it needs; nothing of it is left out on a narrow terminal
 HEADINGS = ("name", "type", "Hz: nominal, found", "ch", "samples", "length", "gaps", "clock offset")
-RIGHT_ALIGNED = (2, 3, 4, 5)
+RIGHT_ALIGNED = ("ch", "clock offset", "length", "samples", HEADINGS[2])
 SHORT_TYPES = {"bci_m2s-estimates": "estimates", "bci_m2s-events": "events"}
 
 
@@ -110,41 +111,31 @@ def _clock(time_s: float) -> str:
 
 def _print_streams(console: Console, facts: SessionFacts) -> None:
     console.print("\nstreams", style="bold")
-    for line in aligned([HEADINGS, *(_stream_row(one) for one in facts.streams)], RIGHT_ALIGNED):
-        console.print(line, soft_wrap=True)
-    for one in facts.raw_streams:
-        if one.backward:
-            name = printable(f"{one.stream.info.name} ({one.stream.info.type})", LONGEST_NAME)
-            console.print(f"{name}: stamps run backwards {one.backward} times", style="yellow")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right" if heading in RIGHT_ALIGNED else "left", no_wrap=True)
+    for stream in facts.streams:
+        table.add_row(*_stream_row(stream))
+    console.print(table, width=WIDEST_TABLE, crop=False)
+    for stream in facts.raw_streams:
+        if stream.backward:
+            name = printable(f"{stream.stream.info.name} ({stream.stream.info.type})", LONGEST_NAME)
+            console.print(f"{name}: stamps run backwards {stream.backward} times", style="yellow")
 
 
-def aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
-    """Rows of cells as lines with columns two apart; those of `right` end together."""
-    widths = [max(cell_len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        pads = [" " * (width - cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
-        cells = [
-            pad + cell if place in right else cell + pad
-            for place, (cell, pad) in enumerate(zip(row, pads, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def _stream_row(one: StreamFacts) -> tuple[str, ...]:
-    info = one.stream.info
-    found = "–" if math.isnan(one.rate_hz) else f"{one.rate_hz:.2f}"
-    gaps = f"{len(one.gaps)}, {one.lost_s:.2f} s" if len(one.gaps) else "none"
+def _stream_row(stream: StreamFacts) -> tuple[str, ...]:
+    info = stream.stream.info
+    rate = "–" if math.isnan(stream.rate_hz) else f"{stream.rate_hz:.2f}"
+    gaps = f"{len(stream.gaps)}, {stream.lost_s:.2f} s" if len(stream.gaps) else "none"
     return (
         printable(info.name, LONGEST_NAME),
         printable(SHORT_TYPES.get(info.type, info.type), 12),
-        f"{info.rate_hz:g}, {found}" if info.rate_hz else "irregular",
+        f"{info.rate_hz:g}, {rate}" if info.rate_hz else "irregular",
         str(info.n_channels),
-        str(one.stream.n_samples),
-        _clock(one.length_s),
-        gaps if one.is_regular else "–",
-        _offsets(one.stream.clock_offsets),
+        str(stream.stream.n_samples),
+        _clock(stream.length_s),
+        gaps if stream.is_regular else "–",
+        _offsets(stream.stream.clock_offsets),
     )
 
 

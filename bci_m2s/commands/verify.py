@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from bci_m2s.review.verify import Verification, verify
 from bci_m2s.session.terminal.view import make_console
@@ -16,8 +16,7 @@ DIFFERENT_STATUS = 1
 def verify_file(file: Path, model: str | None, device: str | None, seed: int) -> int:
     """Verify a recording, print the result, return the exit status. Raises what ``verify`` raises."""
     console = make_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    with Progress(console=console, transient=True) as progress:
         task = progress.add_task("replaying", total=None)
         result = verify(
             file,
