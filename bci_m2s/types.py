@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MARKER_TYPE = "Markers"  # of streams of texts, as LSL and XDF have it
 LONGEST_MARKER = 1000  # characters that are kept in memory; markers come from the network
 UNKNOWN = "unknown"  # the label of an estimate that is less confident than its head demands
 FloatArray = NDArray[np.float64]

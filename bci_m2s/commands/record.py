@@ -15,6 +15,7 @@ from bci_m2s.commands.run import print_lsl_session
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.configuration import LslSession
+from bci_m2s.lsl.formats import OWN_TYPES
 from bci_m2s.session.run import say_saved
 from bci_m2s.session.setup.build import make_folder, make_recorder, versions
 from bci_m2s.session.terminal.run import run_engine, stop_on_signals
@@ -25,12 +26,6 @@ from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.sources.lsl import LslSource, Network, brief_info, local_clock
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
-
-OWN_TYPES = (
-    "bci_m2s-status",
-    "bci_m2s-evidence",
-    "bci_m2s-raw",
-)  # of a session that runs beside: not worth recording
 
 
 def record_streams(

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bci_m2s.colours import CLASS_COLOURS
+from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.facts import Answers, RecordedEvent, SessionFacts, StreamFacts, session_facts
 from bci_m2s.review.picture import check_picture, save_picture, session_figure
@@ -28,7 +29,7 @@ LONGEST_NAME = 24
 WIDEST_TABLE = 160  # it takes what it needs; nothing of it is left out on a narrow terminal
 HEADINGS = ("name", "type", "Hz: nominal, found", "ch", "samples", "length", "gaps", "clock offset")
 RIGHT_ALIGNED = ("ch", "clock offset", "length", "samples", HEADINGS[2])
-SHORT_TYPES = {"bci_m2s-estimates": "estimates", "bci_m2s-events": "events"}
+SHORT_TYPES = {ESTIMATES_TYPE: "estimates", EVENTS_TYPE: "events"}
 
 
 def show_file(file: Path, picture: Path | None, console: Console) -> None:

@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bci_m2s.engine.calls import Calls
-from bci_m2s.engine.stream_state import StreamState
+from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState
 from bci_m2s.errors import BciM2sError, DeviceError, ModelError
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.sources.operator import ORIGIN, OperatorMarkers
 from bci_m2s.types import Chunk, Estimate, Event, Status
 
-STALE_AFTER_S = 0.8  # told within a second
 BEHIND_S = 1.0
 MOST_MARKERS = 10_000
 

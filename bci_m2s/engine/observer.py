@@ -10,13 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from bci_m2s.engine.stream_state import StreamState, silent_after_s
+from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState, silent_after_s
 from bci_m2s.errors import CommandError
-from bci_m2s.signal.windows import BlockCutter, describe_gaps, describe_repairs
+from bci_m2s.signal.windows import GAP_S, BlockCutter, describe_gaps, describe_repairs
 from bci_m2s.types import Estimate, Event
 
-GAP_S = 0.1  # stamps may leave the nominal interval by this before a gap is declared
-STALE_AFTER_S = 0.8
 SLOWEST_HZ = 1e-3  # a stream that is slower is as good as irregular
 
 

@@ -13,6 +13,7 @@ from bci_m2s.types import LONGEST_MARKER, Chunk
 
 RING_S = 30.0
 RATE_SPAN_S = 5.0
+STALE_AFTER_S = 0.8  # of silence: what is shown is not of now, and this is reported within a second
 
 
 class StreamState:

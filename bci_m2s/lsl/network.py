@@ -15,10 +15,9 @@ from typing import Any
 import pylsl
 
 from bci_m2s.errors import StreamError
+from bci_m2s.lsl.formats import HIGHEST_RATE_HZ, MOST_CHANNELS
 from bci_m2s.types import StreamInfo
 
-HIGHEST_RATE_HZ = 200_000.0  # liblsl allocates its buffers from the nominal rate that a sender claims
-MOST_CHANNELS = 4096
 TWIN_WAIT_S = 0.7  # how much longer to look, once a stream matches, for another that matches too
 FORMATS = {
     pylsl.cf_float32: "float32",
@@ -70,8 +69,8 @@ def brief_info(raw: Any) -> StreamInfo:
         uid=raw.uid(),
         host=raw.hostname(),
         rate_hz=float(raw.nominal_srate()),
-        labels=tuple(str(number + 1) for number in range(min(raw.channel_count(), MOST_CHANNELS))),
-        units=("",) * min(raw.channel_count(), MOST_CHANNELS),
+        labels=tuple(str(number + 1) for number in range(min(raw.channel_count(), MOST_CHANNELS + 1))),
+        units=("",) * min(raw.channel_count(), MOST_CHANNELS + 1),
         channel_format=FORMATS.get(raw.channel_format(), "undefined"),
     )
 
@@ -82,9 +81,9 @@ def refuse_absurd(info: StreamInfo) -> None:
         raise StreamError(
             f"stream {info.name!r}: rate: got {info.rate_hz:g} Hz, expected 0 to {HIGHEST_RATE_HZ:g} Hz"
         )
-    if not 1 <= info.n_channels < MOST_CHANNELS:
+    if not 1 <= info.n_channels <= MOST_CHANNELS:
         raise StreamError(
-            f"stream {info.name!r}: channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS - 1}"
+            f"stream {info.name!r}: channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS}"
         )
     if info.channel_format == "undefined":
         raise StreamError(

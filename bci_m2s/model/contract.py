@@ -24,6 +24,7 @@ from pydantic import (
 
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features import EXTRACTORS
+from bci_m2s.lsl.formats import HIGHEST_RATE_HZ
 from bci_m2s.networks import complete_params
 from bci_m2s.registry import Registry
 from bci_m2s.signal.normalise import NORMALISERS
@@ -31,8 +32,6 @@ from bci_m2s.signal.quality import LOSS_LIMIT
 from bci_m2s.signal.smoothing import SMOOTHERS
 from bci_m2s.text import quoted
 from bci_m2s.types import UNKNOWN
-
-HIGHEST_RATE_HZ = 1e5  # liblsl allocates for a nominal rate before the first sample comes
 
 
 def _printable(text: str) -> str:

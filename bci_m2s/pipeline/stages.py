@@ -22,6 +22,7 @@ from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard, RateVerdict
 from bci_m2s.signal.smoothing import PhasedSmoother
 from bci_m2s.signal.windows import (
+    GAP_S,
     Block,
     BlockCutter,
     WindowAssembler,
@@ -46,7 +47,7 @@ class StepStage:
     """
 
     def __init__(
-        self, spec: ModalityContract, shape: WindowShape, info: StreamInfo, gap_s: float = 0.1
+        self, spec: ModalityContract, shape: WindowShape, info: StreamInfo, gap_s: float = GAP_S
     ) -> None:
         self._order = channel_order(spec, info)
         extractor = EXTRACTORS[spec.feature.name]
@@ -119,7 +120,7 @@ class ModalityStage:
         info: StreamInfo,
         tensors: Mapping[str, FloatArray],
         *,
-        gap_s: float = 0.1,
+        gap_s: float = GAP_S,
         wait_for_marker: bool = False,
     ) -> None:
         shape = WindowShape(window.steps, window.step_s, window.hop_s)

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError, nearest
-from bci_m2s.recording import EVENTS_TYPE
+from bci_m2s.lsl.formats import EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind
 from bci_m2s.recording.recorded import open_recording as open_streams
 from bci_m2s.signal.units import find_unit
+from bci_m2s.signal.windows import GAP_S
 from bci_m2s.types import FloatArray, StreamInfo
 
 if TYPE_CHECKING:
     import mne
 
-GAP_S = 0.1  # stamps may leave the nominal interval by this before there is a gap, as in a pipeline
 LONGEST_GAP_S = 60.0  # in a Raw: a stamp can lie years away
 BAD_GAP = "BAD_gap"
 MONTAGES = ("colin27_1005", "standard_1005")

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.text import printable
-from bci_m2s.types import FloatArray, StreamInfo
+from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
 
 EDF = (".edf", ".bdf")
 PIECE_S = 10.0
@@ -190,7 +190,7 @@ def _markers(name: str, times: FloatArray, texts: Any) -> RecordedStream:
     order = np.argsort(times, kind="stable")
     samples = np.array([str(texts[place]) for place in order], dtype=object)[:, None]
     samples.setflags(write=False)
-    info = StreamInfo(name, "Markers", labels=("marker",), units=("",), channel_format="string")
+    info = StreamInfo(name, MARKER_TYPE, labels=("marker",), units=("",), channel_format="string")
     return RecordedStream(info, np.asarray(times)[order], lambda start, stop: samples[start:stop])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError, StreamError, nearest
-from bci_m2s.recording import RESULT_TYPES
+from bci_m2s.lsl.formats import RESULT_TYPES
 from bci_m2s.registry import load_class
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo

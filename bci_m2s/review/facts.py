@@ -6,7 +6,6 @@ is left out and said in ``SessionFacts.notes``. ``recorded_session`` is strict w
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, RecordLayout, parse_line
 from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.signal.windows import GAP_S
 from bci_m2s.types import BoolArray, FloatArray, Status
 
-GAP_S = 0.1  # what a stamp may come late, the default of ``gap_s`` in a pipeline
 APART_S = 86_400.0  # stamps further away from the others than a day belong to another clock
 SEVERAL = "several"
 
@@ -221,10 +220,12 @@ def _events(
             continue
         rows = one.stream.read(0, one.stream.n_samples)
         for time_s, row in zip(one.times_s.tolist(), rows, strict=True):
-            line = _json_object(str(row[0]))
-            if line is None:
+            try:
+                line = parse_line(str(row[0]))
+            except ValueError:
                 unreadable += 1
-            elif line.get("kind") == "session":
+                continue
+            if line.get("kind") == "session":
                 session = line["session"] if isinstance(line.get("session"), Mapping) else session
             else:
                 events.append(_event(time_s, line))
@@ -238,14 +239,6 @@ def _event(time_s: float, line: Mapping[str, Any]) -> RecordedEvent:
     return RecordedEvent(time_s, kind, message, modality, line)
 
 
-def _json_object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def _answers(
     streams: Sequence[StreamFacts], session: Mapping[str, Any], notes: list[str]
 ) -> tuple[Answers, ...]:
@@ -257,25 +250,24 @@ def _answers(
         names = [one.stream.info.name for one in mine]
     found = []
     for name, one in zip(names, mine, strict=True):
-        labels = one.stream.info.labels
-        if not {"confidence", "status", "unknown", "modality"} <= set(labels):
-            notes.append(f"stream {one.stream.info.name!r}: its channels are not those of estimates")
+        listed = session.get("voices") or session.get("modalities")
+        combinations = tuple(map(str, listed)) if isinstance(listed, list) else ()
+        try:
+            layout = RecordLayout.read(one.stream.info.labels, combinations)
+        except ValueError as problem:
+            notes.append(f"stream {one.stream.info.name!r} of estimates: {problem}")
             continue
-        found.append(_head(name, one, labels, session))
+        found.append(_head(name, one, layout))
     return tuple(found)
 
 
-def _head(name: str, one: StreamFacts, labels: tuple[str, ...], session: Mapping[str, Any]) -> Answers:
+def _head(name: str, one: StreamFacts, layout: RecordLayout) -> Answers:
     values = np.asarray(one.stream.read(0, one.stream.n_samples), np.float64)
-    values = values.reshape(one.stream.n_samples, len(labels))[np.isfinite(one.times_s)]
+    values = values.reshape(one.stream.n_samples, len(layout.labels))[np.isfinite(one.times_s)]
     times_s = one.times_s[np.isfinite(one.times_s)]
     order = np.argsort(times_s, kind="stable")  # two modalities arrive in turns, each with its own delay
-    column = {label: values[order, place] for place, label in enumerate(labels)}
-    classes = labels[: labels.index("confidence")]
-    listed = session.get("voices") or session.get("modalities")
-    prefix = "first_sample."
-    own = [label.removeprefix(prefix) for label in labels if label.startswith(prefix)]
-    makers = [str(maker) for maker in listed] if isinstance(listed, list) and listed else own
+    column = {label: values[order, place] for place, label in enumerate(layout.labels)}
+    classes, makers = layout.classes, layout.combinations
     maker, status = _codes(column["modality"]), _codes(column["status"])
     return Answers(
         name,

@@ -6,7 +6,6 @@ only and held against its checksum, and what does not fit is refused in one line
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bci_m2s.errors import RecordingError, UsageError
 from bci_m2s.files.explain import describe
+from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, parse_line
 from bci_m2s.model.model_file import check_stream, load_model_file
 from bci_m2s.pipeline.stages import CONTROLS
-from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.session.setup.shipped import find_model
-from bci_m2s.text import quoted
+from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
 
 Text = Annotated[str, Field(max_length=4096)]
@@ -168,7 +167,10 @@ def read_session(recording: Recording) -> RecordedSession:
         if stream.info.type != EVENTS_TYPE or not stream.is_text:
             continue
         for row in stream.read(0, stream.n_samples):
-            line = _json_object(path, str(row[0]))
+            try:
+                line = parse_line(str(row[0]))
+            except ValueError as problem:
+                raise RecordingError(f"{path}: event {quoted(str(row[0]))}: {printable(problem)}") from None
             if line.get("kind") == "session":
                 record = _record(path, line.get("session"))
             elif line.get("kind") in CONTROLS:
@@ -194,13 +196,3 @@ def _control(path: Path, line: Mapping[str, Any]) -> tuple[str, Control]:
             f"{quoted(at_sample, 40)}, expected a name and a number from 0 up"
         )
     return modality, (at_sample, str(line["kind"]), line)
-
-
-def _json_object(path: Path, text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise RecordingError(f"{path}: an event is not JSON: {quoted(text)}") from None
-    if not isinstance(value, dict):
-        raise RecordingError(f"{path}: an event is not a JSON object: {quoted(text)}")
-    return value

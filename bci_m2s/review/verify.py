@@ -17,18 +17,16 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.lsl.formats import STAGES, RecordedEstimate, RecordLayout
 from bci_m2s.pipeline.failover import fuse
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.recording.recorded import RecordedStream, open_recording
 from bci_m2s.review.recorded import Control, RecordedSession, read_session
 from bci_m2s.session.setup import build
-from bci_m2s.types import Chunk, Estimate, FloatArray, Status
+from bci_m2s.types import Chunk, Estimate, Status
 
 LARGEST_CHUNK = 1000  # samples; sizes are drawn so that small ones are as likely as large ones
 TOLERANCE = 1e-3  # of a probability, where a GPU took part
-STAGES = ("samples", "filters", "features")
-CHECKSUMS = tuple(f"{stage}_crc" for stage in STAGES)
-STATUS_CODES = tuple(float(status) for status in Status)
 NO_WINDOW = (Status.STALE, Status.FAILED)  # the engine says these by the clock; no samples are behind them
 
 
@@ -171,48 +169,42 @@ def _replay(
 
 def _compare(session: RecordedSession, replayed: dict[Place, Estimate], result: Verification) -> None:
     used: set[Place] = set()
-    for head, recorded, row in _recorded_rows(session):
-        known = session.record.modalities
-        modalities = [name for name in known if math.isfinite(row[f"last_sample.{name}"])]
-        if Status(int(row["status"])) in NO_WINDOW:
+    for head, recorded in _recorded(session):
+        if recorded.status in NO_WINDOW:
             continue
-        keys = [(name, int(row[f"last_sample.{name}"]), head) for name in modalities]
-        difference = _differs(recorded, row, head, keys, replayed, result)
+        keys = [(modality, window.last_sample, head) for modality, window in recorded.windows.items()]
+        difference = _differs(recorded, head, keys, replayed, result)
         if difference is not None:
             if result.first is None:
                 result.first = difference
             continue
         used.update(keys)
-        name = "+".join(modalities)
+        name = "+".join(recorded.windows)
         result.equal[name] = result.equal.get(name, 0) + 1
-        result.made += int(row["status"]) == Status.OK
+        result.made += recorded.status == Status.OK
     result.unrecorded = len(replayed.keys() - used)
 
 
-def _recorded_rows(session: RecordedSession) -> Iterator[tuple[str, FloatArray, dict[str, float]]]:
-    """Every recorded estimate, head by head, in order: (head, probabilities, {channel: value})."""
-    modalities = session.record.modalities
-    needed = ["status", *(f"{what}.{name}" for name in modalities for what in ("last_sample", *CHECKSUMS))]
+def _recorded(session: RecordedSession) -> Iterator[tuple[str, RecordedEstimate]]:
+    """Every recorded estimate with its head, head by head, in order."""
     for head, stream in session.estimates().items():
-        n_classes = len(session.record.heads[head])
-        labels = stream.info.labels[n_classes:]
-        missing = [label for label in needed if label not in labels]
-        if missing or stream.is_text:
-            raise RecordingError(
-                f"{session.path}: estimates of {head}: got no channel {missing[:1]}, expected it"
-            )
-        for row in stream.read(0, stream.n_samples).astype(np.float64):
-            fields = dict(zip(labels, row[n_classes:].tolist(), strict=True))
-            if fields["status"] not in STATUS_CODES:
-                raise RecordingError(
-                    f"{session.path}: estimates of {head}: status: got {fields['status']:g}"
-                )
-            yield head, row[:n_classes], fields
+        where = f"{session.path}: estimates of {head}"
+        try:
+            layout = RecordLayout.read(() if stream.is_text else stream.info.labels)
+        except ValueError as problem:
+            raise RecordingError(f"{where}: {problem}") from None
+        classes, modalities = tuple(session.record.heads[head]), tuple(session.record.modalities)
+        if (layout.classes, layout.modalities) != (classes, modalities):
+            raise RecordingError(f"{where}: its channels are not those of the session")
+        for sample in stream.read(0, stream.n_samples).astype(np.float64):
+            estimate = layout.unpack(sample)
+            if estimate.status not in list(Status):
+                raise RecordingError(f"{where}: status: got {sample[len(classes) + 1]:g}")
+            yield head, estimate
 
 
 def _differs(
-    recorded_p: FloatArray,
-    row: Mapping[str, float],
+    recorded: RecordedEstimate,
     head: str,
     keys: list[Place],
     replayed: Mapping[Place, Estimate],
@@ -226,16 +218,18 @@ def _differs(
     if len(there) < len(parts) or not parts:
         return Difference(names, head, last, "samples", "a window", "none")
     for part in there:
+        trace = recorded.windows[part.modality].trace
         for stage in STAGES:
-            recorded, again = row[f"{stage}_crc.{part.modality}"], getattr(part.trace, stage)
-            if recorded != again:
-                return Difference(part.modality, head, last, stage, f"CRC {recorded:.0f}", f"CRC {again}")
-    status = Status(int(row["status"]))
+            then, now = getattr(trace, stage), getattr(part.trace, stage)
+            if then != now:
+                return Difference(part.modality, head, last, stage, f"CRC {then}", f"CRC {now}")
+    status = Status(recorded.status)
     if there[0].status is not status:
         return Difference(names, head, last, "window", status.name.lower(), there[0].status.name.lower())
     if status is not Status.OK:
         return None
     again_p = fuse(there) if len(there) > 1 else there[0].probabilities
+    recorded_p = recorded.probabilities
     off = float(np.abs(recorded_p - again_p).max())
     result.largest = max(result.largest, off)
     same = off <= result.tolerance if result.tolerance else recorded_p.tobytes() == again_p.tobytes()

@@ -15,6 +15,7 @@ from rich.console import Console
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import OutputError, StreamError
 from bci_m2s.lsl.configuration import LslSession
+from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.session.companions import Beside
 from bci_m2s.session.setup import build
@@ -122,7 +123,7 @@ def for_displays(
     What is no LSL stream becomes one, where the pipeline has outlets. The operator's markers join the rest.
     """
     from bci_m2s.sources.lsl import LslSource
-    from bci_m2s.sources.published import RAW_TYPE, PublishedSource
+    from bci_m2s.sources.published import PublishedSource
 
     sources: dict[str, Source] = {}
     for modality, source in connected.sources.items():

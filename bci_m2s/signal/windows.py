@@ -21,6 +21,8 @@ import numpy as np
 
 from bci_m2s.types import BoolArray, Chunk, Features, FloatArray, Status, Step, Window
 
+# Stamps may leave the nominal interval by this before there is a gap, unless a pipeline says otherwise.
+GAP_S = 0.1
 LONGEST_REPAIR_S = 1.0  # sender and receiver clocks cannot drift apart noticeably in that time
 MOST_LOST = 1e12  # samples; a longer jump is a lying stamp, not a loss
 

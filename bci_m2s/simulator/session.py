@@ -17,7 +17,7 @@ from bci_m2s.simulator.montage import electrodes
 from bci_m2s.simulator.noise import Float32Array, Seeds
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.simulator.state import Schedule
-from bci_m2s.types import FloatArray, StreamInfo
+from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
 
 
 class SimulatedSession:
@@ -60,7 +60,7 @@ class SimulatedSession:
         )
         self.marker_info = StreamInfo(
             name="Simulated markers",
-            type="Markers",
+            type=MARKER_TYPE,
             source_id=f"bci_m2s-simulated-markers-{origin}",
             labels=("marker",),
             units=("",),

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pylsl
 
-from bci_m2s.types import Estimate, Published, Status
+from bci_m2s.lsl.formats import ANSWER_TYPE, EstimateLayout, code_names
+from bci_m2s.types import Estimate, Published
 
 
 def source_id(session: Mapping[str, Any], part: str) -> str:
@@ -35,44 +35,37 @@ class OutletSink:
     def __init__(self, folder: Path | None, session: Mapping[str, Any]) -> None:
         del folder
         self._session = session
-        self._combinations = list(session["voices"])
+        combinations = tuple(session["voices"])
+        self._layouts = {
+            head: EstimateLayout(tuple(classes), combinations) for head, classes in session["heads"].items()
+        }
         self._outlets: dict[str, Any] = {}  # by head
 
     def open(self) -> None:
         """Create the outlets and describe them."""
-        heads, name = self._session["heads"], self._session["outlet_name"]
-        for head, classes in heads.items():
-            info = self._info(f"{name}-{head}" if len(heads) > 1 else name, head, list(classes))
+        name = self._session["outlet_name"]
+        for head, layout in self._layouts.items():
+            info = self._info(f"{name}-{head}" if len(self._layouts) > 1 else name, head, layout)
             self._outlets[head] = pylsl.StreamOutlet(info)
 
-    def _info(self, name: str, head: str, classes: list[str]) -> pylsl.StreamInfo:
-        session = self._session
-        labels = [*classes, "confidence", "age", "status", "modality", "unknown"]
-        units = [*["probability"] * (len(classes) + 1), "milliseconds", "code", "code", "code"]
+    def _info(self, name: str, head: str, layout: EstimateLayout) -> pylsl.StreamInfo:
+        session, n_channels = self._session, len(layout.labels)
         info = pylsl.StreamInfo(
-            name,
-            "Emotion",
-            len(labels),
-            pylsl.IRREGULAR_RATE,
-            "float32",
-            source_id(session, head),
+            name, ANSWER_TYPE, n_channels, pylsl.IRREGULAR_RATE, "float32", source_id(session, head)
         )
-        info.set_channel_labels(labels)
-        info.set_channel_units(units)
-        info.set_channel_types("Emotion")
+        info.set_channel_labels(list(layout.labels))
+        info.set_channel_units(list(layout.units))
+        info.set_channel_types(ANSWER_TYPE)
         description = info.desc()
         description.append_child_value("manufacturer", "bci_m2s")
         description.append_child_value("model", str(session["model"]["name"]))
         description.append_child_value("simulated", str(session["model"]["simulated"]).lower())
         description.append_child_value("head", head)
         codes = description.append_child("codes")
-        statuses = codes.append_child("status")
-        for status in Status:
-            statuses.append_child_value(status.name.lower(), str(int(status)))
-        modalities = codes.append_child("modality")
-        for number, combination in enumerate(self._combinations):
-            # "+" cannot be in the name of an XML element
-            modalities.append_child_value(combination.replace("+", "_and_"), str(number))
+        for field, numbers in code_names(layout.combinations).items():
+            listed = codes.append_child(field)
+            for meaning, number in numbers.items():
+                listed.append_child_value(meaning, str(number))
         return info
 
     def take(self, item: Published) -> None:
@@ -81,17 +74,7 @@ class OutletSink:
             self._push(item)
 
     def _push(self, estimate: Estimate) -> None:
-        values = np.array(
-            [
-                *estimate.probabilities,
-                estimate.confidence,
-                1e3 * estimate.stamps.age_s,
-                int(estimate.status),
-                self._combinations.index(estimate.modality),
-                estimate.unknown,
-            ],
-            dtype=np.float32,
-        )
+        values = self._layouts[estimate.head].pack(estimate)
         stamp = estimate.stamps.last_sample_s
         stamp = pylsl.local_clock() if math.isnan(stamp) else stamp
         self._outlets[estimate.head].push_sample(values, stamp)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bci_m2s.files.append_file import AppendFile
+from bci_m2s.lsl.formats import event_line
 from bci_m2s.types import Event, Published
 
 
@@ -43,20 +41,3 @@ class EventSink:
         """Close the file; ``problem`` stands when lines are missing from it."""
         if self._file is not None:
             self._file.close()
-
-
-def event_line(event: Event) -> str:
-    """Return an event as one line of JSON, without its end of line; numbers that are none are null."""
-    line = {
-        "kind": event.kind,
-        "message": event.message,
-        "local_s": event.local_s,
-        "wall_s": event.wall_s,
-        "utc": datetime.fromtimestamp(event.wall_s, UTC).isoformat(timespec="milliseconds"),
-        **event.fields,
-    }
-    known = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in line.items()
-    }
-    return json.dumps(known, ensure_ascii=False, default=str, allow_nan=False)

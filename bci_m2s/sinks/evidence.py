@@ -10,13 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pylsl
 
+from bci_m2s.lsl.formats import EVIDENCE_TYPE, EvidenceLayout, pack_evidence
 from bci_m2s.sinks.estimates import source_id
 from bci_m2s.types import FloatArray
 
-EVIDENCE_TYPE = "bci_m2s-evidence"
 METHOD = "gradient x input of the calibrated log-probability of the class, summed over the window's steps"
 BUFFERED = 1  # hundreds of samples that liblsl keeps for a reader that does not read: the newest matter
 
@@ -50,7 +49,7 @@ class EvidenceOutlet:
         outlet = self._outlet
         if outlet is None:
             return
-        row = np.array([*values, self._heads.index(head), class_index], dtype=np.float32)
+        row = pack_evidence(values, self._heads.index(head), class_index)
         outlet.push_sample(row, pylsl.local_clock() if math.isnan(last_sample_s) else last_sample_s)
 
     def close(self) -> None:
@@ -60,17 +59,17 @@ class EvidenceOutlet:
 
 def _info(session: Mapping[str, Any], modality: str, names: Sequence[str]) -> pylsl.StreamInfo:
     name = f"{session['outlet_name']}-evidence-{modality}"
-    labels = [*names, "head", "class"]
+    layout = EvidenceLayout(tuple(names))
     info = pylsl.StreamInfo(
         name,
         EVIDENCE_TYPE,
-        len(labels),
+        len(layout.labels),
         pylsl.IRREGULAR_RATE,
         "float32",
         source_id(session, f"evidence-{modality}"),
     )
-    info.set_channel_labels(labels)
-    info.set_channel_units([*["nats"] * len(names), "code", "code"])
+    info.set_channel_labels(list(layout.labels))
+    info.set_channel_units(list(layout.units))
     description = info.desc()
     description.append_child_value("manufacturer", "bci_m2s")
     description.append_child_value("model", str(session["model"]["name"]))

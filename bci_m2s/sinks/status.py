@@ -10,10 +10,10 @@ from typing import Any
 
 import pylsl
 
+from bci_m2s.lsl.formats import STATUS_TYPE
 from bci_m2s.sinks.estimates import source_id
 from bci_m2s.types import Published, StatusReport
 
-STATUS_TYPE = "bci_m2s-status"
 LAST_REPORT_S = 0.3
 BUFFERED = 1  # hundreds of samples that liblsl keeps for a display that hangs: the newest matter
 

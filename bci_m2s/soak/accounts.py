@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.soak.lies import COUNTERS, FaultSpec, LyingStream
 from bci_m2s.types import BoolArray, Status

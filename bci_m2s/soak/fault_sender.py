@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from bci_m2s.errors import StreamError
 from bci_m2s.soak.lies import FaultSpec, LyingStream
 from bci_m2s.sources.child import JsonChild, begin, emit
+from bci_m2s.types import MARKER_TYPE
 
 TICK_S = 0.005
 BUFFERED_S = 60
@@ -265,7 +266,7 @@ def _described(spec: FaultSpec) -> pylsl.StreamInfo:
 def _marker_outlet(spec: FaultSpec) -> pylsl.StreamOutlet:
     source_id = f"{spec.source_id or spec.name}-markers"
     return pylsl.StreamOutlet(
-        pylsl.StreamInfo(spec.marker_name, "Markers", 1, pylsl.IRREGULAR_RATE, "string", source_id)
+        pylsl.StreamInfo(spec.marker_name, MARKER_TYPE, 1, pylsl.IRREGULAR_RATE, "string", source_id)
     )
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from bci_m2s.registry import Registry
+from bci_m2s.signal.windows import GAP_S
 from bci_m2s.types import Chunk, StreamInfo
 
 Name = Annotated[str, Field(max_length=256)]
@@ -82,7 +83,7 @@ class StreamSettings(BaseModel):
 
     source: Name
     """Name of the source."""
-    gap_s: Seconds = 0.1
+    gap_s: Seconds = GAP_S
     """A stamp that deviates from the sampling interval by more begins a new segment."""
     rename: dict[Name, Name] = {}
     """The stream's label: the model's label."""

@@ -32,6 +32,7 @@ from bci_m2s.lsl.network import (
     resolve,
     shared_network,
 )
+from bci_m2s.signal.windows import GAP_S
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 __all__ = [
@@ -47,7 +48,6 @@ __all__ = [
 
 LONGEST_CALL_S = 0.2
 MOST_SAMPLES = 1024  # pull_chunk's own limit
-GAP_S = 0.1  # stamps that leave the nominal interval by more may come from another sender
 SURE_AFTER_S = 1.0  # a gap may be reported this long after liblsl began to notice that it reconnects
 
 

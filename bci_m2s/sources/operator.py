@@ -11,9 +11,8 @@ import numpy as np
 
 from bci_m2s.errors import CommandError
 from bci_m2s.text import printable, quoted
-from bci_m2s.types import LONGEST_MARKER, Chunk, StreamInfo
+from bci_m2s.types import LONGEST_MARKER, MARKER_TYPE, Chunk, StreamInfo
 
-MARKER_TYPE = "Markers"
 OPERATOR_ID = "bci_m2s-operator"
 ORIGIN = "operator"  # what events and displays call these markers
 MOST_WAITING = 1000

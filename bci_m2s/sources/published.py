@@ -13,13 +13,11 @@ from typing import Any
 import pylsl
 
 from bci_m2s.errors import StreamError
+from bci_m2s.lsl.formats import HIGHEST_RATE_HZ, MOST_CHANNELS, RAW_TYPE
 from bci_m2s.sources import Source
 from bci_m2s.types import Chunk, StreamInfo
 
-RAW_TYPE = "bci_m2s-raw"  # not the source's own: no program may take it for the headset
 FORMATS = ("float32", "double64", "string", "int8", "int16", "int32", "int64")
-HIGHEST_RATE_HZ = 200_000.0  # liblsl allocates buffers from the nominal rate
-MOST_CHANNELS = 4095
 BUFFERED_S = 10  # liblsl keeps this much for a display that is late
 
 

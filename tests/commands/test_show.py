@@ -16,7 +16,7 @@ from support.small_sessions import EEG_INFO, EYE_INFO, eeg, eye
 from bci_m2s.colours import CLASS_COLOURS
 from bci_m2s.commands.show import MOST_EVENT_LINES, show_file
 from bci_m2s.errors import OutputError, RecordingError
-from bci_m2s.recording import ESTIMATES_TYPE
+from bci_m2s.lsl.formats import ESTIMATES_TYPE
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.review import draw_signals as session_signals

@@ -17,10 +17,11 @@ from support.small_sessions import EEG_INFO, Collector, ScriptedSource, contract
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.evidence import Evidence
+from bci_m2s.lsl.formats import EVIDENCE_TYPE
 from bci_m2s.model.model_file import Contract, save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.setup import build
-from bci_m2s.sinks.evidence import EVIDENCE_TYPE, METHOD, EvidenceOutlet
+from bci_m2s.sinks.evidence import METHOD, EvidenceOutlet
 from bci_m2s.types import Chunk, Features, Status, Window
 
 LIMIT_S = 20.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bci_m2s.errors import RecordingError, StreamError
-from bci_m2s.recording import EVENTS_TYPE
+from bci_m2s.lsl.formats import EVENTS_TYPE
 from bci_m2s.recording.as_raw import LONGEST_GAP_S, open_recording
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.types import Chunk, StreamInfo

@@ -13,7 +13,7 @@ import pytest
 import pyxdf
 
 from bci_m2s.errors import OutputError
-from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.types import Chunk, Estimate, Event, Stamps, Status, StreamInfo, Trace

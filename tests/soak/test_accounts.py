@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bci_m2s.recording import ESTIMATES_TYPE, EVENTS_TYPE
+from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.soak.accounts import Sent, settle_accounts
 from bci_m2s.soak.lies import FaultSpec, LyingStream

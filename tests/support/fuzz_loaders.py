@@ -579,7 +579,7 @@ def read_for_contract(path: Path) -> None:
 
 def verify_seeds(folder: Path) -> list[Seed]:
     """A short session; damaged is what its events say of it, as JSON lines, and then the file itself."""
-    from bci_m2s.recording import EVENTS_TYPE
+    from bci_m2s.lsl.formats import EVENTS_TYPE
     from bci_m2s.recording.recorded import open_recording
     from bci_m2s.recording.xdf_writer import XdfWriter
     from support.recorded_sessions import chunks_of, record_session

@@ -16,14 +16,13 @@ from PyQt6.QtGui import QFontMetrics
 from PyQt6.QtWidgets import QFrame, QVBoxLayout
 
 from bci_m2s.colours import class_colour
-from bci_m2s.panel.client.answers import legible, limited
+from bci_m2s.panel.client.answers import STALE_S, legible, limited
 from bci_m2s.panel.look.plot import Plot, pen
 from bci_m2s.panel.look.text import ElidedLabel
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.types import FloatArray
 
 TRAIL_S = 60.0
-STALE_S = 2.0  # nothing for so long: the point is not of now
 APART_S = 0.6  # points of the trail, at most; at 4 Hz every second one
 DRAW_EVERY_S = 0.24
 DOT_PX, MARK_PX = 14, 11

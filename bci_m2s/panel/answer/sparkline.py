@@ -10,13 +10,12 @@ import pyqtgraph as pg
 from PyQt6.QtGui import QFontMetrics
 from PyQt6.QtWidgets import QFrame, QVBoxLayout
 
-from bci_m2s.panel.client.answers import limited
+from bci_m2s.panel.client.answers import STALE_S, limited
 from bci_m2s.panel.look.plot import Plot, pen
 from bci_m2s.panel.look.text import ElidedLabel
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 
 SPAN_S = 120.0
-STALE_S = 2.0
 DRAW_EVERY_S = 0.49
 ROOM = 1.2  # height of the plot, in values of the uppermost tick
 MOST = 4096  # values kept: 120 s at 34 a second; of faster ones the newest

@@ -19,11 +19,19 @@ from typing import Any
 
 import numpy as np
 
+from bci_m2s.lsl.formats import (
+    ANSWER_TYPE,
+    EVIDENCE_TYPE,
+    STATUS_TYPE,
+    EstimateLayout,
+    SentEstimate,
+    unpack_evidence,
+)
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.facts import (
+    SILENT_AFTER_S,
     SessionFacts,
     mapping,
-    number,
     parse_object,
     plain_text,
     read_session,
@@ -36,10 +44,8 @@ from bci_m2s.types import FloatArray, Status, StreamInfo
 EVERY_S = 0.05
 LOOK_EVERY_S = 0.5
 ASK_AGAIN_S = 2.0
-SILENT_AFTER_S = 3.0  # the engine reports once a second
 KEEP = 1000  # answers that nobody took
 MOST_SESSIONS = 32
-STATUS_TYPE, ANSWER_TYPE, EVIDENCE_TYPE = "bci_m2s-status", "Emotion", "bci_m2s-evidence"
 _log = logging.getLogger(__name__)
 
 
@@ -250,10 +256,10 @@ class SessionClient:
             modality = plain_text(told.desc().child_value("modality"))
             return lambda stamp_s, values: self._take_evidence(modality, stamp_s, values)
         head = plain_text(told.desc().child_value("head"))
-        n_classes = brief.n_channels - 5
-        if head not in self.facts.heads or len(self.facts.heads[head]) != n_classes:
+        layout = EstimateLayout(self.facts.heads.get(head, ()), self.facts.combinations)
+        if not layout.classes or len(layout.labels) != brief.n_channels:
             return None
-        return lambda stamp_s, values: self._take_answer(head, stamp_s, values)
+        return lambda stamp_s, values: self._take_answer(head, stamp_s, layout.unpack(values))
 
     def _take_status(self, stamp_s: float, values: Any) -> None:
         del stamp_s
@@ -268,34 +274,25 @@ class SessionClient:
             key = plain_text(one.get("modality")), plain_text(one.get("head"))
             self._reasons[key] = plain_text(one.get("status")), plain_text(one.get("reason"))
 
-    def _take_answer(self, head: str, stamp_s: float, values: Any) -> None:
-        assert self.facts is not None
-        row = np.asarray(values, dtype=np.float64)
-        probabilities, (confidence, age_ms, status, voice, unknown) = row[:-5], row[-5:]
-        combinations = self.facts.combinations
-        place = int(number(voice, -1))
-        modality = combinations[place] if 0 <= place < len(combinations) else ""
-        code = int(number(status, -1))
-        ok = code == Status.OK and bool(np.isfinite(probabilities).all())
-        reason = "" if ok else self._reason(modality, head, code)
+    def _take_answer(self, head: str, stamp_s: float, sent: SentEstimate) -> None:
+        is_nonsense = sent.status == Status.OK and not np.isfinite(sent.probabilities).all()
+        ok = sent.status == Status.OK and not is_nonsense
         self._answers.append(
             Answer(
                 head=head,
-                modality=modality,
+                modality=sent.combination,
                 stamp_s=stamp_s,
-                probabilities=probabilities if ok else np.full(len(probabilities), math.nan),
-                confidence=float(confidence),
-                age_ms=float(age_ms),
-                status=code if not (code == Status.OK and not ok) else int(Status.FAILED),
-                unknown=unknown == 1,
-                reason=reason,
+                probabilities=sent.probabilities if ok else np.full(len(sent.probabilities), math.nan),
+                confidence=sent.confidence,
+                age_ms=1e3 * sent.age_s,
+                status=int(Status.FAILED) if is_nonsense else sent.status,
+                unknown=sent.unknown,
+                reason="" if ok else self._reason(sent.combination, head, sent.status),
             )
         )
 
     def _take_evidence(self, modality: str, stamp_s: float, values: Any) -> None:
-        row = np.asarray(values, dtype=np.float64)
-        head, class_index = (int(number(float(one), -1)) for one in row[-2:])
-        self._evidence.append(EvidenceSample(modality, stamp_s, row[:-2], head, class_index))
+        self._evidence.append(EvidenceSample(modality, stamp_s, *unpack_evidence(values)))
 
     def _reason(self, modality: str, head: str, code: int) -> str:
         """The newest report's reason, unless that was given for another status: it comes once a second."""

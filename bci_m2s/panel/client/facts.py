@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from bci_m2s.lsl.formats import HIGHEST_RATE_HZ
 from bci_m2s.text import printable
 
 MOST_JSON = 4 << 20  # characters
 LONGEST_TEXT = 200
 MOST_ITEMS = 4096
-HIGHEST_RATE_HZ = 200_000.0  # a stream that says more is not even opened
+SILENT_AFTER_S = 3.0  # the engine reports once a second
 Coordinates = Mapping[str, tuple[float, float]]
 
 

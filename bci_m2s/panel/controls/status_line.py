@@ -11,13 +11,12 @@ from PyQt6.QtCore import QPoint
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QToolTip, QWidget
 
-from bci_m2s.panel.client.facts import mapping, number, plain_text
+from bci_m2s.panel.client.facts import SILENT_AFTER_S, mapping, number, plain_text
 from bci_m2s.panel.look.text import ElidedLabel, shape, tip
 from bci_m2s.panel.look.theme import Theme, font
 
 ITEMS = ("session", "model", "simulated", "access", "recording", "disk", "clock", "lost", "state")
 MAY_SHRINK = {"session": 130, "model": 90, "recording": 175, "state": 120}  # px
-SILENT_AFTER_S = 3.0  # the engine reports once a second
 LITTLE_TIME_S = 600.0  # left on the disk
 LITTLE_BYTES = 1 << 30
 WORD = {"ok": "ok", "warn": "check", "bad": "problem"}

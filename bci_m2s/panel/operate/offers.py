@@ -19,7 +19,7 @@ from bci_m2s.model.stream_check import check_stream
 from bci_m2s.session.setup.config import load_pipeline
 from bci_m2s.session.setup.shipped import find_model, find_pipeline, folder
 from bci_m2s.sources.streams import LslStream
-from bci_m2s.types import StreamInfo
+from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 MARKERS = "markers"
 ABSURD = "refused: its rate or channel count cannot be"
@@ -124,7 +124,7 @@ def _wanted(offer: Offer, modality: str) -> dict[str, str]:
     if said:
         return said
     spec = offer.contract.modalities.get(modality) if offer.contract else None
-    return {"type": spec.stream_type if spec is not None else "Markers"}
+    return {"type": spec.stream_type if spec is not None else MARKER_TYPE}
 
 
 def _mistakable(offer: Offer, modality: str, info: StreamInfo, among: Sequence[StreamInfo]) -> str:
@@ -143,7 +143,7 @@ def serves(offer: Offer, info: StreamInfo, among: Sequence[StreamInfo] = ()) -> 
         wanted = _wanted(offer, modality)
         key = next((key for key in ("name", "source_id", "type") if key in wanted), "type")
         spec = offer.contract.modalities.get(modality) if offer.contract else None
-        kin = spec.stream_type if spec is not None else "Markers"
+        kin = spec.stream_type if spec is not None else MARKER_TYPE
         if getattr(info, key) == wanted.get(key) or info.type.casefold() == kin.casefold():
             found[modality] = misfit(offer, modality, info, among)
     return found

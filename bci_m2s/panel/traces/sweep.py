@@ -18,12 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.signal.windows import GAP_S
 from bci_m2s.types import FloatArray
 
 Float32Array = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 LEVELS = 256  # of coverage, 0 to 255
-GAP_S = 0.1  # a step between samples longer than this, and than three samples, is a gap
 
 
 def gap_s(rate_hz: float) -> float:

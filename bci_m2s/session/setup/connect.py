@@ -10,9 +10,7 @@ from bci_m2s.errors import StreamError, nearest
 from bci_m2s.model.model_file import Contract, check_stream, stream_doubts
 from bci_m2s.session.setup.build import Plan
 from bci_m2s.sources import Environment, Source, StreamSettings
-from bci_m2s.types import StreamInfo
-
-MARKER_TYPE = "Markers"
+from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 
 @dataclass(frozen=True, slots=True)
