@@ -1,10 +1,13 @@
 """What the panel takes, and what it costs the engine beside it, in one run.
 
-    python benchmarks/panel.py [--peer PYTHON]
+    python benchmarks/panel.py [--against FOLDER] [--peer PYTHON]
 
 Another process sends a simulated 62-channel headset at 1 kHz and an eye tracker; the live engine runs the
 demo's pipeline on both, with its outlets. In turn the panel is open beside it, as a process of its own that
 draws into memory at 1600 × 900, or it is not. Whose turn is first changes from round to round.
+
+``--against`` names another tree of bci_m2s, ``git worktree add`` makes one: its panel then takes turns with
+this one's, beside this tree's engine. ``panel_views.py`` measures the views one by one.
 
 ``--peer`` names a Python that has mne-lsl; its viewer then shows the same headset, the panel closed, and
 its CPU is measured the same way. It needs a display, Xvfb for instance.
@@ -36,14 +39,17 @@ from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
 
 STREAMS = ("eeg", "eye", "markers")
-WAYS = ("engine alone", "panel open")
+ALONE, OPEN = "engine alone", "panel open"
+HERE = Path(__file__).resolve().parent.parent
 QUIET_S = 9.0  # until the first window is full, and the panel has opened
 SIZE = (1600, 900)
 END_S = 10.0
 
 
-def run_once(plan: build.Plan, predictor: build.Predictor, panel: bool, seconds: float) -> dict[str, float]:
-    """One session of `seconds` of full windows: ages in ms; CPU and frames of the panel."""
+def run_once(
+    plan: build.Plan, predictor: build.Predictor, tree: Path | None, seconds: float
+) -> dict[str, float]:
+    """One session of `seconds` of full windows: ages in ms; CPU and frames of a tree's panel, if any."""
     from bci_m2s.sources.lsl import local_clock
 
     connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
@@ -61,7 +67,7 @@ def run_once(plan: build.Plan, predictor: build.Predictor, panel: bool, seconds:
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / "frames.json"
-        child = start_child(session["session_id"], result) if panel else None
+        child = start_child(session["session_id"], result, tree) if tree is not None else None
         engine.wait(QUIET_S)
         begun, cpu = len(ages.ages_s), cpu_s(child) if child else 0.0
         engine.wait(seconds)
@@ -80,10 +86,11 @@ def run_once(plan: build.Plan, predictor: build.Predictor, panel: bool, seconds:
     return {"p50_ms": p50, "p99_ms": p99, "n": len(known), **found}
 
 
-def start_child(session_id: str, result: Path) -> subprocess.Popen[bytes]:
-    """The panel in a process of its own, see ``show_panel``."""
+def start_child(session_id: str, result: Path, tree: Path) -> subprocess.Popen[bytes]:
+    """The panel of a tree in a process of its own, see ``show_panel``."""
     command = [sys.executable, __file__, "--show", session_id, "--result", str(result)]
-    return subprocess.Popen(command, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(tree)}
+    return subprocess.Popen(command, env=environment)
 
 
 def cpu_s(process: subprocess.Popen[bytes]) -> float:
@@ -155,21 +162,24 @@ def measure_peer(python: str, stream: str, seconds: float) -> float:
         child.wait(END_S)
 
 
-def compare(rounds: int, seconds: float, peer: str) -> None:
-    """Let both ways take turns and print what came out."""
+def compare(rounds: int, seconds: float, peer: str, against: Path | None) -> None:
+    """Let the ways take turns and print what came out."""
     from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
     print(describe_machine())
     print(f"62 channels at 1000 Hz and 5 at 120 Hz, {rounds} rounds of {seconds:g} s each, in turn")
-    results: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    trees: dict[str, Path | None] = {ALONE: None, OPEN: HERE}
+    if against is not None:
+        trees[f"panel of {against.name}"] = against.resolve()
+    results: dict[str, list[dict[str, float]]] = {way: [] for way in trees}
     loads = [load_now()]
     with SenderProcess(SenderSpec(streams=STREAMS, simulated={"seed": 0}, wait_s=30.0)) as sender:
         ids = {key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)}
         plan = build.pinned(build.make_plan("demo"), ids)
         predictor = build.make_predictor(plan, "cpu")
         for number in range(rounds):
-            for way in WAYS if number % 2 else reversed(WAYS):
-                results[way].append(run_once(plan, predictor, way == WAYS[1], seconds))
+            for way in trees if number % 2 else reversed(trees):
+                results[way].append(run_once(plan, predictor, trees[way], seconds))
                 loads.append(load_now())
         peer_cpu = measure_peer(peer, sender.infos[0].name, seconds) if peer else None
     print_results(results)
@@ -188,17 +198,18 @@ def print_results(results: dict[str, list[dict[str, float]]]) -> None:
         print(f"{way:<26}{p50:>9.2f}{p99:>9.2f}{int(sum(one['n'] for one in rounds)):>9}")
     cells = []
     for key in ("p50_ms", "p99_ms"):
-        ratios = [b[key] / a[key] for a, b in zip(*results.values(), strict=True)]
+        ratios = [b[key] / a[key] for a, b in zip(results[ALONE], results[OPEN], strict=True)]
         cells.append(f"{np.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})")
     print(f"with / without the panel: age p50 {cells[0]}, age p99 {cells[1]}")
     print(
-        f"\n{'panel, each round':<26}{'CPU %':>9}{'frames/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'dropped':>9}"
+        f"\n{'panels, each round':<30}{'CPU %':>9}{'frames/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'dropped':>9}"
     )
-    for number, one in enumerate(results[WAYS[1]], start=1):
-        print(
-            f"{number:<26}{100 * one['cpu']:>9.1f}{one['frames_hz']:>10.1f}"
-            f"{one['frame_p50_ms']:>9.1f}{one['frame_p99_ms']:>9.1f}{int(one['dropped']):>9}"
-        )
+    for way in results:
+        for number, turn in enumerate(results[way] if way != ALONE else [], start=1):
+            print(
+                f"{way:<26}{number:>4}{100 * turn['cpu']:>9.1f}{turn['frames_hz']:>10.1f}"
+                f"{turn['frame_p50_ms']:>9.1f}{turn['frame_p99_ms']:>9.1f}{int(turn['dropped']):>9}"
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -206,6 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="What the panel takes, and what it costs the engine.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="measured in each turn")
+    parser.add_argument("--against", type=Path, help="folder of another tree, to measure its panel too")
     parser.add_argument("--peer", default="", help="a Python with mne-lsl, to measure its viewer too")
     parser.add_argument("--show", default="", help=argparse.SUPPRESS)
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
@@ -215,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         show_panel(options.show, options.result)
         return
     with suppress(KeyboardInterrupt), lsl_on_this_machine():
-        compare(options.rounds, options.seconds, options.peer)
+        compare(options.rounds, options.seconds, options.peer, options.against)
 
 
 if __name__ == "__main__":
