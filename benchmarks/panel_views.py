@@ -183,6 +183,8 @@ class CurveSweep:
 def make_traces(with_curves: bool) -> tuple[Any, tuple[int, int], Feed]:
     """62 channels at 1 kHz; fed and drawn at every frame."""
     from bci_m2s.panel.look.theme import DARK
+    from bci_m2s.panel.traces.channel_rows import ChannelRows
+    from bci_m2s.panel.traces.sweep_view import SweepView
     from bci_m2s.simulator.montage import SEED_62
 
     noise = np.random.default_rng(0).normal(0, 30, (round(SPAN_S * RATE_HZ), N_CHANNELS)).astype(np.float32)
@@ -203,7 +205,7 @@ def make_traces(with_curves: bool) -> tuple[Any, tuple[int, int], Feed]:
             sweep.frame()
 
         return sweep.widget, (1000, 480), feed_curves
-    view = make_trace_view(DARK)
+    view = SweepView(DARK, ChannelRows)
     view.set_stream("EEG", SEED_62, ["microvolts"] * N_CHANNELS, RATE_HZ)
 
     def feed(now_s: float) -> None:
@@ -211,13 +213,6 @@ def make_traces(with_curves: bool) -> tuple[Any, tuple[int, int], Feed]:
         view.frame(now_s)
 
     return view, (1000, 480), feed
-
-
-def make_trace_view(theme: Any) -> Any:
-    """The panel's own sweep."""
-    from bci_m2s.panel.traces.traces import TracesView
-
-    return TracesView(theme)
 
 
 VIEWS: dict[str, Callable[[], tuple[Any, tuple[int, int], Feed]]] = {

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 from bci_m2s.panel.answer.answer import AnswerView
 from bci_m2s.panel.answer.plane import PlaneView, mean_point
@@ -27,13 +27,20 @@ from bci_m2s.panel.layout import Arrangement
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.timeline.bins import LONGEST_S
 from bci_m2s.panel.timeline.timeline import TimelineView
-from bci_m2s.panel.traces.eye_trace import EyeTraceView
-from bci_m2s.panel.traces.traces import TracesView
+from bci_m2s.panel.traces.channel_rows import ChannelRows
+from bci_m2s.panel.traces.eye_rows import EyeRows
+from bci_m2s.panel.traces.sweep_view import SweepView
 from bci_m2s.sources.lsl import local_clock
 from bci_m2s.types import Status
 
-TraceView = TracesView | EyeTraceView
 SAME_WINDOW_S = 1e-3  # the heads of a window have one stamp
+
+
+class Themed(Protocol):
+    """A view that can be drawn in other colours."""
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in other colours."""
 
 
 @dataclass(slots=True)
@@ -61,7 +68,7 @@ class Presenter:
 
     def __init__(self, client: SessionClient, views: Views, place: Arrangement, theme: Theme) -> None:
         self._client, self._views, self._place, self._theme = client, views, place, theme
-        self.traces: dict[str, TraceView] = {}
+        self.traces: dict[str, SweepView] = {}
         self.trace_settings: dict[str, Any] = {}
         self.numbers_shown = 0
         self._facts: SessionFacts | None = None
@@ -153,10 +160,9 @@ class Presenter:
             view.deleteLater()
         self.traces = {}
         for modality, stream in facts.streams.items():
-            view = EyeTraceView(self._theme) if is_eye_tracker(stream) else TracesView(self._theme)
+            view = SweepView(self._theme, EyeRows if is_eye_tracker(stream) else ChannelRows)
             view.set_stream(stream.title, stream.labels, stream.units, stream.rate_hz)
-            if isinstance(view, TracesView):
-                view.restore(self.trace_settings)
+            view.restore(self.trace_settings)
             view.set_frozen(self._frozen)
             self.traces[modality] = view
             self._place.traces.addWidget(view)
@@ -165,12 +171,11 @@ class Presenter:
 
     def _join_spans(self) -> None:
         """The eye's sweep is as long as that of the traces, so that their cursors run together."""
-        eyes = [view for view in self.traces.values() if isinstance(view, EyeTraceView)]
+        eyes = [view for view in self.traces.values() if view.controls is None]
         for view in self.traces.values():
-            if isinstance(view, TracesView):
-                for eye in eyes:
-                    eye.set_span(float(view.settings()["span_s"]))
-                    view.span_changed.connect(eye.set_span)
+            for eye in eyes if view.controls is not None else ():
+                eye.set_span(view.canvas.span_s)
+                view.canvas.span_changed.connect(eye.set_span)
 
     def _begin_map(self, facts: SessionFacts) -> None:
         self._powers, self._mapped, self._grid = None, "", None
@@ -309,25 +314,14 @@ class Presenter:
     def set_theme(self, theme: Theme) -> None:
         """Redraw everything in other colours."""
         self._theme = theme
-        views = self._views
-        for view in (
-            views.status,
-            views.answer,
-            views.plane,
-            views.head_map,
-            views.timeline,
-            views.table,
-            views.latency,
-            *self.traces.values(),
-        ):
+        themed: list[Themed] = [getattr(self._views, view.name) for view in fields(self._views)]
+        for view in (*themed, *self.traces.values()):
             view.set_theme(theme)
 
     def trace_settings_now(self) -> dict[str, Any]:
         """Settings of the first trace view, to be remembered; those of last time where there is none."""
-        for view in self.traces.values():
-            if isinstance(view, TracesView):
-                return view.settings()
-        return self.trace_settings
+        chosen = (settings for view in self.traces.values() if (settings := view.settings()))
+        return next(chosen, self.trace_settings)
 
     def load_history(self, history: Mapping[str, Any]) -> None:
         """What the engine remembers of the session, see ``history``, onto the timeline."""

@@ -32,7 +32,6 @@ from bci_m2s.panel.operate.first_start import FirstStart
 from bci_m2s.panel.operate.operator import VIEW_ONLY, Operator
 from bci_m2s.panel.presenter import Presenter, Views
 from bci_m2s.panel.timeline.timeline import TimelineView
-from bci_m2s.panel.traces.traces import TracesView
 from bci_m2s.panel.traces.traces_controls import TracesControls
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ class PanelWindow(QMainWindow):
 
     def _on_traces(self, change: Callable[[TracesControls], None]) -> None:
         for view in self.presenter.traces.values():
-            if isinstance(view, TracesView):
+            if view.controls is not None:
                 change(view.controls)
 
     def mark(self, text: str) -> None:

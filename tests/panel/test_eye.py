@@ -5,7 +5,7 @@ import pytest
 from PyQt6.QtWidgets import QApplication
 
 from bci_m2s.panel.look.theme import DARK, LIGHT
-from bci_m2s.panel.traces.eye_rows import (
+from bci_m2s.panel.traces.eye_layout import (
     Losses,
     eye_layout,
     loss_word,
@@ -13,7 +13,8 @@ from bci_m2s.panel.traces.eye_rows import (
     shown_values,
     still_fits,
 )
-from bci_m2s.panel.traces.eye_trace import EyeTraceView
+from bci_m2s.panel.traces.eye_rows import EyeRows
+from bci_m2s.panel.traces.sweep_view import SweepView
 from bci_m2s.simulator.eye import LABELS, UNITS
 from bci_m2s.simulator.session import SimulatedSession
 from bci_m2s.simulator.settings import SimulatorSettings
@@ -29,7 +30,7 @@ def session():
 
 @pytest.fixture
 def view(qtbot):
-    made = EyeTraceView(DARK)
+    made = SweepView(DARK, EyeRows)
     qtbot.addWidget(made)
     made.resize(700, 200)
     made.show()
@@ -163,7 +164,7 @@ def test_a_range_stays_while_it_fits():
 
 def test_blinks_of_the_simulator_are_found_and_shaded(view, session):
     play(view, session.eye(0, int(9.0 * RATE_HZ)))
-    told = [span for span in view._losses.spans if loss_word(span[1] - span[0]) == "blink"]
+    told = [span for span in view.rows._losses.spans if loss_word(span[1] - span[0]) == "blink"]
     blinks = session.blinks(0.0, 8.8)
     assert len(told) == len(blinks) > 1
     for (start_s, stop_s), blink in zip(told, blinks, strict=True):
@@ -180,14 +181,14 @@ def test_every_row_has_its_trace_and_value(view, session):
     play(view, samples)
     shown = (pixels(view) & 255) > 130  # smoothed lines are not all of the full colour
     assert all(part.any(axis=0).mean() > 0.6 for part in np.array_split(shown, 3))
-    rows = view._layout.rows
-    assert view._said(rows[0]) == (False, f"{samples[-1, 0]:.2f}")
-    assert view._said(rows[2]) == (False, f"{samples[-1, 2:4].mean():.2f} mm")
+    rows = view.rows._layout.rows
+    assert view.rows._said(rows[0]) == (False, f"{samples[-1, 0]:.2f}")
+    assert view.rows._said(rows[2]) == (False, f"{samples[-1, 2:4].mean():.2f} mm")
     view.set_states({"pupil_left": "lost", "nobody": "flat"})
-    assert view._said(rows[2]) == (True, "lost")
+    assert view.rows._said(rows[2]) == (True, "lost")
     view.set_states({})
     play(view, np.full((60, 5), np.nan), START_S + 1000 / RATE_HZ)
-    assert view._said(rows[0]) == (False, "–")
+    assert view.rows._said(rows[0]) == (False, "–")
 
 
 def test_tracker_without_a_pupil_is_not_lost(view, session):
@@ -201,7 +202,7 @@ def test_zero_pupil_is_a_loss_once_a_pupil_was_seen(view):
     samples = np.tile(np.array([0.5, 0.5, 4, 4, 1], dtype=np.float32), (300, 1))
     samples[100:118, 2:4] = 0
     play(view, samples)
-    assert list(view._losses.spans) == [
+    assert list(view.rows._losses.spans) == [
         (pytest.approx(START_S + 100 / RATE_HZ), pytest.approx(START_S + 118 / RATE_HZ))
     ]
 
@@ -211,14 +212,14 @@ def test_picture_does_not_depend_on_chunks(view, qtbot, session, chunk):
     samples = session.eye(0, 360)  # all before the ranges are found for the second time
     play(view, samples[:50])
     play(view, samples[50:], START_S + 50 / RATE_HZ)
-    other = EyeTraceView(DARK)
+    other = SweepView(DARK, EyeRows)
     qtbot.addWidget(other)
     other.resize(700, 200)
     other.show()
     other.set_stream("Tracker", LABELS, UNITS, RATE_HZ)
     play(other, samples, chunk=chunk)
-    view._fit()
-    other._fit()
+    view.rows.fit()
+    other.rows.fit()
     np.testing.assert_array_equal(pixels(view), pixels(other))
 
 
@@ -255,7 +256,7 @@ def test_freezing_span_theme_and_markers(view, session):
 def test_silence_is_said_and_another_width_survived(view, session):
     play(view, np.zeros((10, 3)))
     assert view.canvas.page is None
-    assert view.canvas._message == "Tracker: 3 channels came, 5 were announced"
+    assert view.canvas._message == "Tracker: got 3 channels, expected 5"
     samples = session.eye(0, 600)
     play(view, samples, now=True)
     newest = view.canvas.page.newest
@@ -269,6 +270,6 @@ def test_other_channels_are_plain_traces(view):
     view.set_stream("Other", ("a", "b"), (), 0.0)
     rng = np.random.default_rng(0)
     play(view, 100 + rng.standard_normal((600, 2)))
-    assert [row.name for row in view._layout.rows] == ["a", "b"]
+    assert [row.name for row in view.rows._layout.rows] == ["a", "b"]
     shown = pixels(view) == rgb(DARK.trace)
     assert all(part.any(axis=0).mean() > 0.3 for part in np.array_split(shown, 2))

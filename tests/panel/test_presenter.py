@@ -21,8 +21,8 @@ from bci_m2s.panel.layout import Arrangement
 from bci_m2s.panel.look.theme import DARK
 from bci_m2s.panel.presenter import Presenter, Views, heads_in_plane, is_eye_tracker, line_name
 from bci_m2s.panel.timeline.timeline import TimelineView
-from bci_m2s.panel.traces.eye_trace import EyeTraceView
-from bci_m2s.panel.traces.traces import TracesView
+from bci_m2s.panel.traces.channel_rows import ChannelRows
+from bci_m2s.panel.traces.eye_rows import EyeRows
 from bci_m2s.sources.lsl import local_clock
 from bci_m2s.types import Status
 
@@ -311,8 +311,8 @@ def test_samples_go_to_the_traces_and_the_first_head_to_the_map(presenter, clien
     monkeypatch.setattr(views.head_map, "show_power", lambda values: powers.append(values))
     client.facts = session()
     presenter.numbers()
-    assert isinstance(presenter.traces["eeg"], TracesView)
-    assert isinstance(presenter.traces["eye"], EyeTraceView)
+    assert isinstance(presenter.traces["eeg"].rows, ChannelRows)
+    assert isinstance(presenter.traces["eye"].rows, EyeRows)
     times = local_clock() - 2 + np.arange(500) / 250
     sine = 10 * np.sin(2 * np.pi * 10 * times)[:, None] * [1, 2, 4, 8, 16]
     client.readers = {"eeg": Reader((times, sine.astype(np.float32)))}

@@ -1,162 +1,217 @@
-"""What an eye tracker's channels are, when the track is lost, and what a row's range is. No Qt here."""
+"""Gaze and pupil as rows: blinks and losses shaded and named, values in numbers."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from PyQt6.QtCore import QRect, QRectF, Qt
+from PyQt6.QtGui import QColor, QFontMetrics, QPainter
 
-from bci_m2s.features.eye_events import EventLimits
-from bci_m2s.panel.traces.sweep import Float32Array
-from bci_m2s.panel.traces.trace_rows import shown_unit, step_125
-from bci_m2s.types import BoolArray, FloatArray
+from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.traces.eye_layout import (
+    EyeLayout,
+    EyeRow,
+    Losses,
+    eye_layout,
+    loss_word,
+    row_range,
+    shown_values,
+    still_fits,
+)
+from bci_m2s.panel.traces.sweep import Float32Array, Rows
+from bci_m2s.panel.traces.sweep_canvas import SweepCanvas
+from bci_m2s.panel.traces.sweep_view import Segments, SweepRows
+from bci_m2s.types import FloatArray
 
-GAZE_WORDS = ("gaze", "norm_pos", "por")  # how trackers call where somebody looks
-PUPIL_WORDS = ("pupil", "diameter")
-MOST_PLAIN_ROWS = 6  # of a stream whose channels have other names
-CONFIDENT = 0.6  # below it a sample does not count, as in ``features.eye``
-BLINK_S = EventLimits().blink_min_s, EventLimits().blink_max_s
-SMALLEST_SPAN = {
-    "mm": 1.0,
-    "px": 200.0,
-    "°": 10.0,
-}  # of a row, in its unit: noise shall not look like movement
-MARGIN = 0.15  # of the range that values have, left free above and below
-
-
-@dataclass(frozen=True, slots=True)
-class EyeRow:
-    """One row of the view. channels : drawn in it; kind : "gaze", "pupil" or "" for anything else."""
-
-    name: str
-    unit: str
-    channels: tuple[int, ...]
-    kind: str = ""
+NUMBERS_EVERY_S = 0.25
+ROW_PAD = 0.06  # of a row, free above and below its range
+EDGE_SCALE = 0.8  # of the type size, for the ends of a range
+LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
 
-@dataclass(frozen=True, slots=True)
-class EyeLayout:
-    """The rows of a stream; confidence : its channel, None where there is none."""
+class EyeRows(SweepRows):
+    """Gaze and pupil of an eye tracker, found by the channels' names."""
 
-    rows: tuple[EyeRow, ...]
-    confidence: int | None = None
+    marker_texts = False
+    fits_once = False
 
-    def channels(self, kind: str) -> list[int]:
-        """All channels of a kind of row."""
-        return [channel for row in self.rows if row.kind == kind for channel in row.channels]
+    def __init__(self, canvas: SweepCanvas, theme: Theme) -> None:
+        super().__init__(canvas, theme)
+        canvas.set_message("looking for an eye tracker")
+        self._layout = EyeLayout(())
+        self._ranges: list[tuple[float, float] | None] = []
+        self._losses = Losses()
+        self._had_pupil = False
+        self._values: Float32Array = np.zeros(0, dtype=np.float32)  # newest sample
+        self._written_s = math.nan  # when the numbers were last written
+
+    def set_stream(self, labels: tuple[str, ...], units: Sequence[str], rate_hz: float) -> int:
+        """Take another stream; one more channel is drawn: where the track is lost."""
+        del rate_hz
+        self._layout = eye_layout(labels, units)
+        self._ranges = [None] * len(self._layout.rows)
+        self._had_pupil = False
+        self._values = np.full(len(labels), np.nan, dtype=np.float32)
+        self.forget()
+        return len(labels) + 1
+
+    def forget(self) -> None:
+        """Losses of another time are none of this."""
+        self._losses.clear()
+        self._written_s = math.nan
+
+    def set_states(self, states: Mapping[str, str]) -> None:
+        """Mark channels that are not good, {label: word}: the word takes the place of the row's value."""
+        known = {label: states[label] for label in self.labels if label in states}
+        if known != self.states:
+            self.states = known
+            self.canvas.update_gutter()
+
+    def feed(self, times: FloatArray, samples: Float32Array, segments: Segments) -> None:
+        """Find what is lost, and paint."""
+        values, lost, unseen = shown_values(self._layout, samples)
+        # A tracker that never had a pupil has not lost it.
+        had_pupil = np.logical_or.accumulate(~unseen) | self._had_pupil
+        lost |= unseen & had_pupil
+        self._had_pupil = bool(had_pupil[-1])
+        for channel in self._layout.channels("gaze"):
+            values[lost, channel] = np.nan
+        before = len(self._losses.spans), self._losses.since_s
+        for part, begins in segments:
+            self._losses.push(times[part], lost[part], begins)
+        self._values = values[-1]
+        self.canvas.feed(times, np.column_stack((values, lost)).astype(np.float32))
+        if before != (len(self._losses.spans), self._losses.since_s):
+            self.canvas.update_above()
+        if not times[-1] < self._written_s + NUMBERS_EVERY_S:
+            self._written_s = float(times[-1])
+            self.canvas.update_gutter()
+
+    def begin_sweep(self) -> None:
+        """Find the ranges that do not fit any more."""
+        self.fit(only_misfits=True)
+
+    def fit(self, only_misfits: bool = False) -> None:
+        """Find the range of each row from what is on the screen."""
+        page = self.canvas.page
+        if page is None:
+            return
+        before = list(self._ranges)
+        for place, row in enumerate(self._layout.rows):
+            values, now = np.stack((page.low, page.high))[:, :, list(row.channels)], self._ranges[place]
+            if now is None or not (only_misfits and still_fits(values, now, row.unit, row.kind)):
+                self._ranges[place] = row_range(values, row.unit, row.kind) or now
+        if self._ranges != before:
+            self.lay_out()
+
+    def lay_out(self) -> None:
+        """Lay the rows one below the other."""
+        rows, n = self._layout.rows, len(self.labels)
+        if not rows:
+            return
+        origin, gain, top, bottom = np.zeros(n + 1), np.zeros(n + 1), np.zeros(n + 1), np.ones(n + 1)
+        for place, row in enumerate(rows):
+            low, high = self._ranges[place] or (0.0, 1.0)
+            chosen, height = list(row.channels), (1 - 2 * ROW_PAD) / len(rows)
+            top[chosen], bottom[chosen] = place / len(rows), (place + 1) / len(rows)
+            gain[chosen] = height / (high - low)
+            origin[chosen] = (place + 1 - ROW_PAD) / len(rows) + gain[chosen] * low
+        first = np.array([row.channels[0] for row in rows], dtype=np.intp)
+        second = np.array([channel for row in rows for channel in row.channels[1:]], dtype=np.intp)
+        layers = (second, self.theme.muted), (first, self.theme.trace)
+        self.canvas.set_rows(Rows(origin, gain, top, bottom, layers, shade=n))
+
+    # Words and lines beside and over the sweep.
+
+    def decorate(self, painter: QPainter, rect: QRect) -> None:
+        """Names, values and ranges of the rows, and words for losses."""
+        plot = self.canvas.plot
+        row_px = plot.height() / max(1, len(self._layout.rows))
+        for place, row in enumerate(self._layout.rows):
+            top = plot.top() + place * row_px
+            if place:
+                painter.setPen(QColor(self.theme.grid))
+                painter.drawLine(0, round(top), plot.right(), round(top))
+            if rect.left() < plot.left():
+                self._draw_value(painter, row, QRectF(0, top, plot.left() - 6, row_px))
+            self._draw_range(painter, rect, place, QRectF(plot.left() + 2, top, 0, row_px))
+        if rect.top() < plot.top():
+            self._draw_losses(painter)
+
+    def _draw_value(self, painter: QPainter, row: EyeRow, box: QRectF) -> None:
+        """A row's name, and its value below; of two pupils the mean."""
+        theme, metrics = self.theme, QFontMetrics(font(SMALL))
+        line = metrics.height()
+        value = QRectF(0, box.center().y() - line / 2, box.width(), line)
+        said, text = self._said(row)
+        if box.height() < 2 * line:  # one line for both
+            name = row.name.removeprefix("gaze ") if row.kind == "gaze" or text == "–" else ""
+            text = f"{name} {text}".strip()  # a unit says what a pupil is; there is no room for both
+        else:
+            value.translate(0, line / 2)
+            self._draw_name(painter, row, value.translated(0, -line))
+        painter.setFont(font(SMALL, bold=True))
+        painter.setPen(QColor(theme.warn if said else theme.text))
+        painter.drawText(value, LEFT, text)
+
+    def _said(self, row: EyeRow) -> tuple[bool, str]:
+        """Whether the engine says something of a row, and what stands for its value: that, or the value."""
+        states = [self.states[one] for i in row.channels if (one := self.labels[i]) in self.states]
+        known = self._values[list(row.channels)]
+        known = known[~np.isnan(known)]
+        if states or not len(known) or self.canvas.is_silent:
+            return bool(states), states[0][:8] if states else "–"
+        return False, f"{_rounded(float(known.mean()))} {row.unit}".rstrip()
+
+    def _draw_name(self, painter: QPainter, row: EyeRow, box: QRectF) -> None:
+        theme, metrics = self.theme, QFontMetrics(font(SMALL))
+        name = metrics.elidedText(row.name, Qt.TextElideMode.ElideRight, int(box.width()))
+        painter.setFont(font(SMALL))
+        painter.setPen(QColor(theme.muted))
+        painter.drawText(box, LEFT, name)
+        if len(row.channels) == 2:  # which line is which
+            painter.setFont(font(EDGE_SCALE, bold=True))
+            beside = box.adjusted(metrics.horizontalAdvance(name) + 4, 0, 20, 0)
+            for sign, colour in (("L", theme.trace), ("R", theme.muted)):
+                painter.setPen(QColor(colour))
+                painter.drawText(beside, LEFT, sign)
+                beside.translate(metrics.horizontalAdvance("L "), 0)
+
+    def _draw_range(self, painter: QPainter, rect: QRect, place: int, box: QRectF) -> None:
+        """The ends of a row's range at its left edge."""
+        ends = self._ranges[place]
+        metrics = QFontMetrics(font(EDGE_SCALE))
+        if ends is None or box.height() < 2.2 * metrics.height():
+            return
+        painter.setFont(font(EDGE_SCALE))
+        for value, top in ((ends[1], box.top() + 1), (ends[0], box.bottom() - metrics.height())):
+            text = f"{value:g}"
+            plate = QRectF(box.left(), top, metrics.horizontalAdvance(text) + 4, metrics.height())
+            if plate.intersects(QRectF(rect)):
+                painter.fillRect(plate, QColor(self.theme.surface))
+                painter.setPen(QColor(self.theme.muted))
+                painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _draw_losses(self, painter: QPainter) -> None:
+        """Names of blinks and losses above their bands, as far as there is room."""
+        painter.setFont(font(SMALL))
+        painter.setPen(QColor(self.theme.muted))
+        metrics, plot = QFontMetrics(font(SMALL)), self.canvas.plot
+        taken: list[tuple[float, float]] = []
+        for start_s, stop_s in reversed(self._losses.spans):  # the newest first
+            word = loss_word(stop_s - start_s)
+            left, right = self.canvas.place_px(start_s), self.canvas.place_px(stop_s)
+            if not word or left is None or right is None or right < left:
+                continue
+            width = metrics.horizontalAdvance(word)
+            begin = min(max((left + right - width) / 2, plot.left()), self.canvas.width() - width)
+            if all(begin > stop + 4 or begin + width < start - 4 for start, stop in taken):
+                taken.append((begin, begin + width))
+                painter.drawText(round(begin), metrics.ascent(), word)
 
 
-def eye_layout(labels: Sequence[str], units: Sequence[str]) -> EyeLayout:
-    """Find gaze x, gaze y, pupils and confidence by the channels' names.
-
-    labels, units : one per channel. A stream without gaze and pupil gets a row for each of its first
-    ``MOST_PLAIN_ROWS`` channels.
-    """
-    names = [label.casefold() for label in labels]
-    shown = [shown_unit(unit)[0] for unit in units]
-    rows = []
-    for axis in "xy":
-        found = [i for i, name in enumerate(names) if _is_gaze(name, axis)]
-        if found:
-            rows.append(EyeRow(f"gaze {axis}", shown[found[0]], (found[0],), "gaze"))
-    pupils = [i for i, name in enumerate(names) if any(word in name for word in PUPIL_WORDS)][:2]
-    if pupils:
-        rows.append(EyeRow("pupil", shown[pupils[0]], tuple(pupils), "pupil"))
-    if not rows:
-        plain = [EyeRow(str(labels[i]), shown[i], (i,)) for i in range(min(len(labels), MOST_PLAIN_ROWS))]
-        return EyeLayout(tuple(plain))
-    sure = [i for i, name in enumerate(names) if "confidence" in name]
-    return EyeLayout(tuple(rows), sure[0] if sure else None)
-
-
-def _is_gaze(name: str, axis: str) -> bool:
-    return any(word in name for word in GAZE_WORDS) and axis in re.split(r"[^a-z]+", name)
-
-
-def shown_values(layout: EyeLayout, samples: Float32Array) -> tuple[Float32Array, BoolArray, BoolArray]:
-    """What of samples is drawn, where gaze is lost, and where no pupil is seen.
-
-    samples : (n, channels), NaN where lost → (n, channels) with NaN for unseen pupils, (n,), (n,).
-    A pupil of 0 or less is what trackers send for one that they do not see.
-    """
-    values, n = samples.copy(), len(samples)
-    gaze, pupils = layout.channels("gaze"), layout.channels("pupil")
-    values[:, pupils] = np.where(values[:, pupils] > 0, values[:, pupils], np.nan)
-    lost, unseen = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    if gaze:
-        lost |= np.isnan(values[:, gaze]).any(axis=1)
-    if pupils:
-        unseen |= np.isnan(values[:, pupils]).all(axis=1)
-    if layout.confidence is not None:
-        lost |= ~(values[:, layout.confidence] >= CONFIDENT)
-    return values, lost, unseen
-
-
-class Losses:
-    """When the track was lost, chunk by chunk: (start, stop) in s; the last may go on."""
-
-    def __init__(self) -> None:
-        self.spans: deque[tuple[float, float]] = deque(maxlen=200)
-        self.since_s = math.nan  # of the loss that goes on, NaN while the eyes are tracked
-        self._newest_s = math.nan
-
-    def clear(self) -> None:
-        """Forget all."""
-        self.spans.clear()
-        self.since_s = self._newest_s = math.nan
-
-    def push(self, times: FloatArray, lost: BoolArray, after_gap: bool) -> None:
-        """Take the next samples, (n,) each, n > 0; a gap in the stream ends what went on before it."""
-        if after_gap and not math.isnan(self.since_s):
-            self._end(self._newest_s)
-        changes = np.flatnonzero(np.diff(lost, prepend=not math.isnan(self.since_s)))
-        for at in changes:
-            if lost[at]:
-                self.since_s = float(times[at])
-            else:
-                self._end(float(times[at]))
-        self._newest_s = float(times[-1])
-
-    def _end(self, stop_s: float) -> None:
-        self.spans.append((self.since_s, stop_s))
-        self.since_s = math.nan
-
-
-def loss_word(length_s: float) -> str:
-    """What a loss of such a length is called; "" for one that is too short to be a blink."""
-    if length_s < BLINK_S[0] - 1e-6:
-        return ""
-    return "blink" if length_s <= BLINK_S[1] + 1e-6 else f"lost {length_s:.1f} s"
-
-
-def row_range(values: Float32Array, unit: str, kind: str) -> tuple[float, float] | None:
-    """Least and largest value of a row, round numbers; None when no value is known.
-
-    values : what is on the screen, any shape. Gaze without a unit that stays near 0 to 1 gets the screen's
-    edges, 0 and 1; else 98 % of the values fit, and some room is left.
-    """
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return None
-    low, high = (float(edge) for edge in np.percentile(known, (1, 99)))
-    if kind == "gaze" and not unit and low >= -0.25 and high <= 1.25:
-        return 0.0, 1.0
-    span = max((high - low) * (1 + 2 * MARGIN), SMALLEST_SPAN.get(unit, 0.1 * abs(high + low) / 2), 1e-6)
-    middle, step = (low + high) / 2, step_125(span / 20)
-    return (
-        float(f"{math.floor((middle - span / 2) / step) * step:.12g}"),
-        float(f"{math.ceil((middle + span / 2) / step) * step:.12g}"),
-    )
-
-
-def still_fits(values: Float32Array, now: tuple[float, float], unit: str, kind: str) -> bool:
-    """Whether a range may stay: no need for a wider one, and none for one a third as wide."""
-    wanted = row_range(values, unit, kind)
-    if wanted is None:
-        return True
-    inside = now[0] <= wanted[0] + 1e-9 and wanted[1] <= now[1] + 1e-9
-    return inside and 3 * (wanted[1] - wanted[0]) >= now[1] - now[0]
+def _rounded(value: float) -> str:
+    """A number with three digits that matter, always as many places behind the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

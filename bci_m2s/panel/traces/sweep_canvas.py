@@ -37,20 +37,23 @@ class SweepCanvas(QWidget):
     Parameters
     ----------
     theme : colours
-    decorate : called with the painter and the part being painted, after the sweep, once there are samples
     marker_texts : whether markers have their text above the sweep, or are lines only
 
     Attributes
     ----------
     plot : the sweep's place, in the widget's pixels
+    decorate : called with the painter and the part being painted, after the sweep, once there are samples
     reshaped : signal: the picture is another one and empty, the view must ``feed`` it again
+    span_changed : signal with the seconds of a sweep, when another length was chosen
     """
 
     reshaped = pyqtSignal()
+    span_changed = pyqtSignal(float)
 
-    def __init__(self, theme: Theme, decorate: Decorate, marker_texts: bool = True) -> None:
+    def __init__(self, theme: Theme, marker_texts: bool = True) -> None:
         super().__init__()
-        self._theme, self._decorate, self._marker_texts = theme, decorate, marker_texts
+        self._theme, self._marker_texts = theme, marker_texts
+        self.decorate: Decorate | None = None
         self._span_s, self._n_channels, self._longest_s = 10.0, 0, 1.0
         self._picture: SweepPicture | None = None
         self._markers: list[tuple[float, str]] = []
@@ -108,6 +111,7 @@ class SweepCanvas(QWidget):
         if span_s != self._span_s:
             self._span_s = span_s
             self._reshape()
+            self.span_changed.emit(span_s)
 
     def set_rows(self, rows: Rows, repaint: bool = True) -> None:
         """Put values elsewhere from now on, and with `repaint` also those already on the screen."""
@@ -122,6 +126,11 @@ class SweepCanvas(QWidget):
         if self._picture is not None:
             self._picture.clear()
         self.update()
+
+    def begin_again(self) -> None:
+        """Empty the sweep; ``reshaped`` follows, so that what is kept is fed again, filtered otherwise."""
+        self.clear(markers=False)
+        self.reshaped.emit()
 
     def feed(self, times: FloatArray, values: Float32Array) -> None:
         """Paint new samples: (n,) s, (n, channels), n > 0."""
@@ -234,7 +243,8 @@ class SweepCanvas(QWidget):
                 self._paint_axis(painter)
             if self._marker_texts and rect.top() < self.plot.top():
                 self._paint_texts(painter)
-            self._decorate(painter, rect)
+            if self.decorate is not None:
+                self.decorate(painter, rect)
             self._paint_note(painter)
         if self.hasFocus() and rect.left() < FOCUS_PX:
             painter.fillRect(QRect(0, 0, FOCUS_PX, self.height()), QColor(self._theme.accent))

@@ -9,6 +9,8 @@ from PyQt6.QtGui import QColor, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
 from bci_m2s.panel.look.theme import DARK, LIGHT
+from bci_m2s.panel.traces.channel_rows import ChannelRows
+from bci_m2s.panel.traces.sweep_view import SweepView
 from bci_m2s.panel.traces.trace_rows import (
     fitted_scales,
     main_unit,
@@ -18,7 +20,6 @@ from bci_m2s.panel.traces.trace_rows import (
     trace_rows,
 )
 from bci_m2s.panel.traces.trace_words import short_label
-from bci_m2s.panel.traces.traces import TracesView
 from bci_m2s.panel.traces.trail import KEEP_S
 
 LABELS = ("Fp1", "Fp2", "C3", "C4", "T7", "T8", "O1", "O2")
@@ -27,7 +28,7 @@ RATE_HZ = 250.0
 
 @pytest.fixture
 def view(qtbot):
-    made = TracesView(DARK)
+    made = SweepView(DARK, ChannelRows)
     qtbot.addWidget(made)
     made.resize(640, 400)
     made.show()
@@ -74,7 +75,7 @@ def choose(box, data):
 
 
 def test_before_there_is_a_stream_the_controls_are_there_already(qtbot):
-    made = TracesView(DARK)
+    made = SweepView(DARK, ChannelRows)
     qtbot.addWidget(made)
     made.show()
     assert made.controls.scale_box.currentText() == "auto 100 µV"
@@ -157,7 +158,7 @@ def test_bad_channels_are_grey_counted_and_named(view):
 def test_volts_are_shown_as_microvolts(view, qtbot):
     times, values = signal(4)
     play(view, times, values)
-    other = TracesView(DARK)
+    other = SweepView(DARK, ChannelRows)
     qtbot.addWidget(other)
     other.resize(640, 400)
     other.show()
@@ -173,7 +174,7 @@ def test_picture_does_not_depend_on_chunks(view, qtbot, chunk):
     times, values = signal(2.4)
     choose(view.controls.scale_box, 100.0)
     play(view, times, values)
-    other = TracesView(DARK)
+    other = SweepView(DARK, ChannelRows)
     qtbot.addWidget(other)
     other.resize(640, 400)
     other.show()
@@ -193,7 +194,7 @@ def test_freezing_stops_the_sweep_and_loses_nothing(view, qtbot):
     np.testing.assert_array_equal(pixels(view), stopped)
     view.set_frozen(False)
     view.frame()
-    other = TracesView(DARK)
+    other = SweepView(DARK, ChannelRows)
     qtbot.addWidget(other)
     other.resize(640, 400)
     other.show()
@@ -268,7 +269,7 @@ def test_without_a_high_pass_offsets_do_not_move_traces_out_of_their_rows(view):
 def test_span(view, qtbot):
     times, values = signal()
     play(view, times, values)
-    with qtbot.waitSignal(view.span_changed, timeout=1000) as told:
+    with qtbot.waitSignal(view.canvas.span_changed, timeout=1000) as told:
         choose(view.controls.span_box, 5.0)
     assert told.args == [5.0]
     assert view.canvas.span_s == 5.0
@@ -321,21 +322,21 @@ def test_wheel_drag_and_double_click(view, qtbot):
     plot = view.canvas.plot
     for part in (0.3, 0.3, 0.3, 0.3, 0.8):  # a touchpad sends parts of a notch
         wheel(view, plot.bottom(), part)
-    assert (view.zoom.first, view.zoom.count) == (4, 4)
-    assert view.zoom.bar.isVisible()
+    assert (view.rows.zoom.first, view.rows.zoom.count) == (4, 4)
+    assert view.rows.zoom.bar.isVisible()
     assert view.controls.visible_box.currentText() == "4 of 8"
     top, right = plot.topLeft() + QPoint(40, 10), plot.height() // 4
     qtbot.mousePress(view.canvas, Qt.MouseButton.LeftButton, pos=top)
     qtbot.mouseMove(view.canvas, top + QPoint(0, 2 * right))
     qtbot.mouseRelease(view.canvas, Qt.MouseButton.LeftButton, pos=top)
-    assert view.zoom.first == 2
-    view.zoom.bar.setValue(1)
-    assert view.zoom.first == 1
+    assert view.rows.zoom.first == 2
+    view.rows.zoom.bar.setValue(1)
+    assert view.rows.zoom.first == 1
     wheel(view, plot.top(), -1)
-    assert (view.zoom.first, view.zoom.count) == (1, 5)
+    assert (view.rows.zoom.first, view.rows.zoom.count) == (1, 5)
     qtbot.mouseDClick(view.canvas, Qt.MouseButton.LeftButton, pos=top)
-    assert (view.zoom.first, view.zoom.count) == (0, 8)
-    assert not view.zoom.bar.isVisible()
+    assert (view.rows.zoom.first, view.rows.zoom.count) == (0, 8)
+    assert not view.rows.zoom.bar.isVisible()
 
 
 def test_keys_and_box_choose_channels(view, qtbot):
@@ -344,7 +345,7 @@ def test_keys_and_box_choose_channels(view, qtbot):
     assert view.settings()["visible"] == 4
     for key, first in (("Down", 1), ("PageDown", 4), ("Up", 3), ("PageUp", 0)):
         qtbot.keyClick(view.canvas, getattr(Qt.Key, f"Key_{key}"))
-        assert view.zoom.first == first
+        assert view.rows.zoom.first == first
     qtbot.keyClick(view.canvas, Qt.Key.Key_Home)
     assert view.settings()["visible"] == 0
 
@@ -352,7 +353,7 @@ def test_keys_and_box_choose_channels(view, qtbot):
 def test_settings_come_back_and_nonsense_does_not(view, qtbot):
     view.restore({"scale": "50", "filter": "0.5–45 Hz", "notch": "60 Hz", "span_s": "20.0", "visible": "4"})
     chosen = {"scale": 50.0, "unit": "µV", "filter": "0.5–45 Hz", "notch": "60 Hz", "span_s": 20.0}
-    chosen["visible"] = 4
+    chosen |= {"visible": 4, "montage": view.settings()["montage"]}
     assert view.settings() == chosen
     for nonsense in (
         {},
@@ -362,10 +363,24 @@ def test_settings_come_back_and_nonsense_does_not(view, qtbot):
     ):
         view.restore(nonsense)
         assert {**view.settings(), "scale": 50.0} == chosen
-    other = TracesView(DARK)
+    other = SweepView(DARK, ChannelRows)
     qtbot.addWidget(other)
     other.restore(chosen)  # before there is a stream
     assert other.settings()["filter"] == "0.5–45 Hz"
+
+
+def test_scale_and_number_of_channels_belong_to_their_montage(view, qtbot):
+    view.restore({"scale": "10", "visible": "1", "filter": "0.5–45 Hz"})
+    chosen = view.settings()
+    other = SweepView(DARK, ChannelRows)
+    qtbot.addWidget(other)
+    other.set_stream("Large cap", [f"E{number}" for number in range(94)], ["uV"] * 94, RATE_HZ)
+    other.restore(chosen)
+    assert (other.settings()["scale"], other.settings()["visible"]) == ("auto", 0)
+    assert other.settings()["filter"] == "0.5–45 Hz"
+    other.set_stream("Cap", LABELS, ["uV"] * 8, RATE_HZ)
+    other.restore(chosen)
+    assert (other.settings()["scale"], other.settings()["visible"]) == (10.0, 1)
 
 
 def test_scale_belongs_to_its_unit(view):
@@ -375,12 +390,12 @@ def test_scale_belongs_to_its_unit(view):
     assert view.settings() == chosen
     times, values = signal(0.3)
     play(view, times, values)
-    assert view._scales == {"µV": 20.0}  # at once, not only when there is enough signal
+    assert view.rows._scales == {"µV": 20.0}  # at once, not only when there is enough signal
     view.set_stream("Chest", ["ECG"], ["mV"], RATE_HZ)
     view.restore(chosen)
     assert view.settings()["scale"] == "auto"
     play(view, times, values[:, :1])
-    assert view._scales == {"mV": 1.0}
+    assert view.rows._scales == {"mV": 1.0}
 
 
 def test_scale_is_found_also_when_time_begins_anew_at_once(view):
@@ -398,7 +413,7 @@ def test_filter_says_what_the_rate_does_not_allow(view):
 
 
 def test_choosing_is_told(view, qtbot):
-    with qtbot.waitSignal(view.settings_changed, timeout=1000):
+    with qtbot.waitSignal(view.controls.changed, timeout=1000):
         choose(view.controls.notch_box, "60 Hz")
 
 
@@ -432,7 +447,7 @@ def test_another_number_of_channels_is_said_and_survived(view):
     times, values = signal(1)
     play(view, times, values[:, :5])
     assert view.canvas.page is None
-    assert view.canvas._message == "Cap: 5 channels came, 8 were announced"
+    assert view.canvas._message == "Cap: got 5 channels, expected 8"
     play(view, times, values)
     assert view.canvas.page is not None
 

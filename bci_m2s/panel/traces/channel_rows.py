@@ -1,0 +1,166 @@
+"""Channels of a raw signal as rows: filtered for the eye, what is bad greyed and named."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import QRect
+from PyQt6.QtGui import QPainter
+
+from bci_m2s.panel.look.theme import Theme
+from bci_m2s.panel.traces.channel_zoom import ChannelZoom
+from bci_m2s.panel.traces.display_filter import NOTCHES, PRESETS, DisplayFilter
+from bci_m2s.panel.traces.sweep import Float32Array
+from bci_m2s.panel.traces.sweep_canvas import SweepCanvas
+from bci_m2s.panel.traces.sweep_view import Segments, SweepRows
+from bci_m2s.panel.traces.trace_rows import default_scale, fitted_scales, main_unit, shown_unit, trace_rows
+from bci_m2s.panel.traces.trace_words import draw_bar, draw_labels, short_label
+from bci_m2s.panel.traces.traces_controls import TracesControls
+from bci_m2s.types import FloatArray
+
+BAD_STATES = ("flat", "railed", "noisy", "lost")
+OF_ONE_MONTAGE = ("scale", "visible")  # settings that make no sense for other channels
+
+
+class ChannelRows(SweepRows):
+    """One row per channel; the user chooses scale, filter and channels. Volts are shown as µV."""
+
+    controls: TracesControls
+    zoom: ChannelZoom
+    settle_s = 4.0  # the filters' start is not shown
+
+    def __init__(self, canvas: SweepCanvas, theme: Theme) -> None:
+        super().__init__(canvas, theme)
+        self._units: tuple[str, ...] = ()
+        self._unit, self._rate_hz, self._factors = "µV", 0.0, np.ones(0, dtype=np.float32)
+        self._scales: dict[str, float] = {}
+        self._good, self._middle = np.ones(0, dtype=bool), np.zeros(0, dtype=np.float32)
+        self._filter = DisplayFilter(0.0, 0)
+        self.controls, self.zoom = TracesControls(theme), ChannelZoom(canvas)
+        self.controls.changed.connect(self._on_choice)
+        self.zoom.changed.connect(self._on_zoom)
+
+    def set_stream(self, labels: tuple[str, ...], units: Sequence[str], rate_hz: float) -> int:
+        """Take another stream."""
+        n, self._rate_hz = len(labels), rate_hz
+        shown = [shown_unit(unit) for unit in units]
+        self._units = tuple(unit for unit, _ in shown)
+        self._factors = np.array([factor for _, factor in shown], dtype=np.float32)
+        self._unit = main_unit(self._units)
+        self._scales = {unit: default_scale(unit) for unit in self._units}
+        self._good, self._middle = np.ones(n, dtype=bool), np.zeros(n, dtype=np.float32)
+        self._make_filter()
+        self.controls.set_stream(n, self._unit, rate_hz)
+        self.controls.set_bad(0, "")
+        if self.controls.scale is not None and n:
+            self._scales[self._unit] = self.controls.scale
+        self.zoom.set_total(n)
+        return n
+
+    def set_states(self, states: Mapping[str, str]) -> None:
+        """Mark channels that are not good: {label: "flat", "railed", "noisy" or "lost"}."""
+        known = {label: state for label, state in states.items() if state in BAD_STATES}
+        known = {label: known[label] for label in self.labels if label in known}
+        if known != self.states:
+            self.states = known
+            self._good = np.array([label not in known for label in self.labels], dtype=bool)
+            which = ", ".join(f"{short_label(label)} {state}" for label, state in known.items())
+            self.controls.set_bad(int(np.count_nonzero(~self._good)), which)
+            self.lay_out()
+
+    def settings(self) -> dict[str, Any]:
+        """Scale, unit, filter, notch, span_s, visible (0 for all), and the montage that they belong to."""
+        return {**self.controls.settings(), "visible": self.zoom.visible, "montage": self._montage}
+
+    @property
+    def _montage(self) -> str:
+        return f"{zlib.crc32(chr(0).join(self.labels).encode()):08x}"
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Choose again what ``settings`` gave; values that make no sense are passed over.
+
+        So is a scale in another unit than this stream's, and what belongs to another montage.
+        """
+        if values.get("montage") not in (None, self._montage):
+            values = {key: value for key, value in values.items() if key not in OF_ONE_MONTAGE}
+        self.controls.restore(values)
+        visible = str(values.get("visible", ""))
+        if visible.isdecimal() and len(visible) < 6 and self.labels:
+            self.zoom.show_channels(0, int(visible))
+
+    def feed(self, times: FloatArray, samples: Float32Array, segments: Segments) -> None:
+        """Filter, segment by segment, and paint."""
+        shown = np.empty_like(samples)
+        for part, begins in segments:
+            if begins:
+                self._filter.reset()
+            shown[part] = self._filter.push(samples[part] * self._factors)
+        self.canvas.feed(times, shown)
+
+    def begin_sweep(self) -> None:
+        """Offsets may have drifted."""
+        if not self._filter.removes_offset:
+            self._find_middle()
+            self.lay_out(repaint=False)
+
+    def fit(self) -> None:
+        """Find the middle of each row, and the scales that are not chosen by hand."""
+        page = self.canvas.page
+        if page is None:
+            return
+        fitted = fitted_scales(page.spread(), self._units, self._good)
+        self._scales = fitted
+        self.controls.set_fitted(fitted[self._unit])
+        if self.controls.scale is not None:
+            self._scales[self._unit] = self.controls.scale
+        self._find_middle()
+        self.lay_out()
+
+    def _find_middle(self) -> None:
+        page = self.canvas.page
+        if page is not None:
+            self._middle = page.middle() * np.float32(not self._filter.removes_offset)
+
+    def lay_out(self, repaint: bool = True) -> None:
+        """Stack the channels that are shown."""
+        if self.labels:
+            scale = np.array([self._scales[unit] for unit in self._units])
+            rows = trace_rows(scale, self._middle, self._good, self.zoom.first, self.zoom.count, self.theme)
+            self.canvas.set_rows(rows, repaint)
+
+    def _make_filter(self) -> None:
+        corners = PRESETS[self.controls.preset]
+        notch_hz = NOTCHES[self.controls.notch]
+        self._filter = DisplayFilter(self._rate_hz, len(self.labels), *corners, notch_hz)
+        for box in (self.controls.filter_box, self.controls.notch_box):
+            box.setToolTip(self._filter.left_out or box.accessibleName())
+
+    def _on_choice(self, what: str) -> None:
+        if what == "span":
+            self.canvas.set_span(self.controls.span_s)
+        elif what == "visible":
+            self.zoom.show_channels(self.zoom.first, self.controls.visible)
+        elif what == "filter":
+            self._make_filter()
+            self._middle[:] = 0.0
+            self.canvas.begin_again()
+            self.fit()
+        elif self.controls.scale is None:
+            self.fit()
+        else:
+            self._scales[self._unit] = self.controls.scale
+            self.lay_out()
+
+    def _on_zoom(self) -> None:
+        self.controls.set_visible(self.zoom.visible)
+        self.lay_out()
+
+    def decorate(self, painter: QPainter, rect: QRect) -> None:
+        """Names of the channels, and the scale bar."""
+        plot, shown = self.canvas.plot, slice(self.zoom.first, self.zoom.first + self.zoom.count)
+        draw_labels(painter, rect, plot, self.labels[shown], self.states, self.theme)
+        row_px = plot.height() / self.zoom.count
+        draw_bar(painter, rect, plot, row_px, self._scales[self._unit], self._unit, self.theme)
