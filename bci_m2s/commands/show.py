@@ -27,7 +27,7 @@ TOGETHER_S = 1.0  # events of the same kind within this time are one line
 LONGEST_LINE = 96  # characters of one line of text, so that it fits into 100 columns
 LONGEST_NAME = 24
 WIDEST_TABLE = 160  # it takes what it needs; nothing of it is left out on a narrow terminal
-HEADINGS = ("name", "type", "Hz: nominal, found", "ch", "samples", "length", "gaps", "clock offset")
+HEADINGS = ("name", "type", "Hz, measured", "ch", "samples", "length", "gaps", "clock offset")
 RIGHT_ALIGNED = ("ch", "clock offset", "length", "samples", HEADINGS[2])
 SHORT_TYPES = {ESTIMATES_TYPE: "estimates", EVENTS_TYPE: "events"}
 
