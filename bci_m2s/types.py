@@ -7,7 +7,7 @@ LSL clock of this machine); ``clock_offset_s`` added to a sender stamp gives loc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -123,20 +123,12 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
-    """Step features of one window. values : (T, F) float64."""
-
-    modality: str
-    values: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
 class Window:
     """A window that is due, with its features when it is valid.
 
     ``first_index`` and ``last_index`` count the samples of the stream since the pipeline began (both
-    inclusive); ``start_s`` and ``end_s`` are their stamps in the sender's clock. ``features`` is None
-    when ``status`` is not OK.
+    inclusive); ``start_s`` and ``end_s`` are their stamps in the sender's clock. ``features`` is (T, F)
+    float64, None when ``status`` is not OK.
     """
 
     modality: str
@@ -147,7 +139,7 @@ class Window:
     received_s: float
     status: Status
     reason: str = ""
-    features: Features | None = None
+    features: FloatArray | None = None
     trace: Trace = Trace()
 
 
@@ -215,13 +207,14 @@ class Estimate:
 class Event:
     """Something that happened: connected, gap, baseline complete, marker ...
 
-    local_s : local LSL clock, s (NaN when not live); wall_s : POSIX time, s
+    local_s : local LSL clock, s (NaN when not live); wall_s : POSIX time, s. Both are NaN until an event
+        is published: what notices it may have no clock.
     """
 
     kind: str
     message: str
-    local_s: float
-    wall_s: float
+    local_s: float = float("nan")
+    wall_s: float = float("nan")
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -235,3 +228,8 @@ class StatusReport:
 
 
 Published = Estimate | Event | StatusReport  # what sinks are given
+Emit = Callable[[Event], None]  # takes what happens, the moment it is noticed
+
+
+def no_listener(_event: Event) -> None:
+    """Where nobody listens, as in training and evaluation: an ``Emit`` that forgets."""

@@ -64,41 +64,31 @@ def receive_with_pylsl(name: str, meter: Meter) -> Iterator[Callable[[float], No
     inlet.close_stream()
 
 
-class MeteredStage:
-    """What the engine asks of a stage; nothing is ever wrong with it."""
-
-    hop_s, gaps, samples, placed, lost_samples = 0.25, 0, 0, 0, 0
-    baseline = ("none", 0.0)
-
-    def __init__(self, info: Any) -> None:
-        self.info = info
-        self.bad_channels: dict[str, str] = {}
-
-    def refuse(self, reason: str) -> None:
-        """The sender is in doubt, so there is nothing to measure."""
-        if reason:
-            raise RuntimeError(reason)
-
-
-class MeteredPipeline:
-    """Stands where the engine keeps its pipeline, and notes what it is given."""
+class MeteredJudge:
+    """Is given samples where the engine has its pipeline, and notes them; nothing may go wrong."""
 
     hop_s, chosen = 0.25, None
 
-    def __init__(self, meter: Meter, clock: Callable[[], float], info: Any) -> None:
-        self._meter, self._clock = meter, clock
-        self.heads: dict[str, tuple[str, ...]] = {}
-        self.clock_offset_s: dict[str, float] = {}
-        self.stages, self.skipped = {"eeg": MeteredStage(info)}, {"eeg": 0}
+    def __init__(self, meter: Meter, clock: Callable[[], float]) -> None:
+        from bci_m2s.pipeline.modality import StageState
 
-    def push(self, _modality: str, chunk: Any, newest_only: bool = False) -> tuple[()]:  # noqa: ARG002
+        self._meter, self._clock, self._state = meter, clock, StageState()
+        self.heads: dict[str, tuple[str, ...]] = {}
+        self.skipped: dict[str, int] = {}
+
+    def push(self, _modality: str, chunk: Any, _offset_s: float, newest_only: bool) -> tuple[()]:  # noqa: ARG002
         """Note a chunk; there are no estimates."""
         self._meter.note(self._clock(), chunk.times[-1], len(chunk), chunk.samples[-1, 0])
         return ()
 
-    def events(self) -> tuple[()]:
-        """There are none."""
-        return ()
+    def state(self, _modality: str) -> Any:
+        """Nothing is ever missing."""
+        return self._state
+
+    def refuse(self, modality: str, reason: str) -> None:
+        """The sender is in doubt, so there is nothing to measure."""
+        if reason:
+            raise RuntimeError(f"{modality}: {reason}")
 
     def no_estimates(self, modality: str, _status: object, reason: str) -> None:
         """The engine found the stream silent, so there is nothing to measure."""
@@ -109,12 +99,14 @@ class MeteredPipeline:
 def receive_with_engine(name: str, meter: Meter) -> Iterator[Callable[[float], None]]:
     """The live engine: reader thread, ring, inference thread, clock thread, writer thread."""
     from bci_m2s.engine.engine import Engine
+    from bci_m2s.engine.publisher import Publisher
     from bci_m2s.sources.lsl import LslSource, local_clock
 
     source = LslSource(name, wait_s=START_LIMIT_S)
     source.open()
-    pipeline: Any = MeteredPipeline(meter, local_clock, source.info)
-    engine = Engine(pipeline, {"eeg": source}, [], local_clock)
+    judge: Any = MeteredJudge(meter, local_clock)
+    publisher = Publisher({}, judge.hop_s, local_clock)
+    engine = Engine(judge, {"eeg": source}, publisher, local_clock)
     engine.start()
     yield time.sleep
     engine.request_stop()

@@ -26,7 +26,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -54,15 +53,15 @@ def run_once(
 
     connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
     infos = {modality: source.info for modality, source in connected.sources.items()}
-    pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
-    for stage in pipeline.stages.values():  # a made-up person, so that the network has work from the start
-        n = len(stage.feature_names)
-        stage.adopt_baseline(np.zeros(n), np.ones(n))
+    publisher = build.make_publisher(plan, connected.clock)
+    pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
+    for modality, names in pipeline.feature_names.items():  # a made-up person: work from the start
+        pipeline.adopt_baseline(modality, np.zeros(len(names)), np.ones(len(names)))
     session = build.describe_session(plan, infos, pipeline.device, "live")
     ages = Ages()
-    sinks: list[Any] = [*build.make_sinks(plan, None, session, True), ages]
+    publisher.attach([*build.make_sinks(plan, None, session, True), ages])
     evidence = build.make_evidence(plan, predictor, pipeline, session)
-    engine = Engine(pipeline, connected.sources, sinks, connected.clock, evidence=evidence)
+    engine = Engine(pipeline, connected.sources, publisher, connected.clock, evidence=evidence)
     engine.start()
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:

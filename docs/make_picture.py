@@ -41,22 +41,23 @@ def main() -> None:
             around = Environment(local_clock, console.print, threading.Event().is_set)
             connected = connect(plan, around)
             infos = {modality: source.info for modality, source in connected.sources.items()}
-            pipeline = build.make_pipeline(plan, predictor, infos, local_clock)
+            publisher = build.make_publisher(plan, local_clock)
+            pipeline = build.make_pipeline(plan, predictor, infos, local_clock, publisher.emit)
             session = build.describe_session(plan, infos, pipeline.device, "live")
-            sinks = build.make_sinks(plan, None, session, outlet=True)
-            engine = Engine(pipeline, connected.sources, sinks, local_clock, connected.markers)
+            publisher.attach(build.make_sinks(plan, None, session, outlet=True))
+            engine = Engine(pipeline, connected.sources, publisher, local_clock, connected.markers)
             engine.start()
             begun = time.monotonic()
             for look_s in (*LOOKS_S, SECONDS):
                 while time.monotonic() - begun < look_s:
-                    engine.snapshot()  # keeps the measured rates up to date, as the display does
+                    engine.reporter.snapshot()  # keeps the measured rates up to date, as the display does
                     time.sleep(0.25)
                 if look_s in LOOKS_S:
                     console.print()
-                    console.print(live_view(engine.snapshot(), pipeline.heads, plan.contract.name))
+                    console.print(live_view(engine.reporter.snapshot(), pipeline.heads, plan.contract.name))
             engine.finish()
-            truth = trial_spans([(when_s, text) for when_s, text, _ in engine.markers])
-            print_summary(console, engine.statistics, engine.snapshot().health, 0, truth)
+            truth = trial_spans([(when_s, text) for when_s, text, _ in engine.publisher.markers])
+            print_summary(console, engine.publisher.statistics, engine.reporter.snapshot().health, 0, truth)
     console.save_svg(str(Path(__file__).with_name("demo.svg")), title="bci-m2s demo")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from rich.console import Console
 
 from bci_m2s.commands.run import print_lsl_session
 from bci_m2s.engine.engine import Engine
+from bci_m2s.engine.publisher import Publisher
+from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.lsl.formats import OWN_TYPES
@@ -20,7 +22,6 @@ from bci_m2s.session.run import say_saved
 from bci_m2s.session.setup.build import make_folder, make_recorder, versions
 from bci_m2s.session.terminal.run import run_engine, stop_on_signals
 from bci_m2s.session.terminal.view import make_console, recording_line
-from bci_m2s.sinks import Sink
 from bci_m2s.sinks.events import EventSink
 from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.sources.lsl import LslSource, Network, brief_info, local_clock
@@ -56,24 +57,32 @@ def record_streams(
             console.print("stopped before a recording began")
             return
         sources: dict[str, Any] = {}
-        try:
-            for info in infos:
-                source = LslSource(
-                    info.name, info.type, info.source_id, info.host, wait_s, network, stopped=stop.is_set
-                )
-                source.open()
-                sources[_key(source.info, sources)] = source
-                console.print(printable(f"recording {source.info.describe()} of {source.info.host}", 512))
+        with ExitStack() as unclaimed:
+            try:
+                for info in infos:
+                    source = LslSource(
+                        info.name,
+                        info.type,
+                        info.source_id,
+                        info.host,
+                        wait_s,
+                        network,
+                        stopped=stop.is_set,
+                    )
+                    unclaimed.callback(source.close)
+                    source.open()
+                    sources[_key(source.info, sources)] = source
+                    words = f"recording {source.info.describe()} of {source.info.host}"
+                    console.print(printable(words, 512))
+            except StreamError:
+                if stop.is_set():
+                    console.print("stopped before a recording began")
+                    return
+                raise
             folder = make_folder(output)
             print_lsl_session(console, lsl, folder)
             engine = _make_engine(console, folder, sources)
-        except BaseException as problem:
-            for source in sources.values():
-                source.close()
-            if stop.is_set() and isinstance(problem, StreamError):
-                console.print("stopped before a recording began")
-                return
-            raise
+            unclaimed.pop_all()
         try:
             run_engine(engine, console, stop, duration_s, {}, title="recording")
         finally:
@@ -109,7 +118,8 @@ def _key(info: StreamInfo, taken: dict[str, Any]) -> str:
 
 
 def _make_engine(console: Console, folder: Path, sources: dict[str, Any]) -> Engine:
-    recorder, warning = make_recorder(folder, [source.info for source in sources.values()], local_clock)
+    infos = {name: source.info for name, source in sources.items()}
+    recorder, warning = make_recorder(folder, list(infos.values()), local_clock)
     if warning:
         console.print(warning, style="yellow")
     session: dict[str, Any] = {
@@ -119,13 +129,14 @@ def _make_engine(console: Console, folder: Path, sources: dict[str, Any]) -> Eng
         "mode": "record",
         "versions": versions(),
     }
-    sinks: list[Sink] = [EventSink(folder, session), RecordSink(recorder, session)]
-    return Engine(None, sources, sinks, local_clock, recorder=recorder)
+    publisher = Publisher({}, RecordOnly.hop_s, local_clock)
+    publisher.attach([EventSink(folder, session), RecordSink(recorder, session)])
+    return Engine(RecordOnly(infos, publisher.emit), sources, publisher, local_clock, recorder=recorder)
 
 
 def _summarise(console: Console, engine: Engine, folder: Path) -> None:
     with suppress(OSError):  # the terminal may be gone
-        snapshot = engine.snapshot()
+        snapshot = engine.reporter.snapshot()
         for one in snapshot.health:
             console.print(f"{quoted(one.name)}: {one.samples} samples received, {one.lost} lost in gaps")
         if snapshot.recording is not None:

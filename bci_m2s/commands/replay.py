@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bci_m2s.commands.run import print_model
-from bci_m2s.engine.health import StreamHealth
+from bci_m2s.engine.health import StreamHealth, stream_health
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
@@ -31,7 +31,6 @@ from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OPERATOR_ID
 from bci_m2s.sources.replay import open_recording, replay_sources
-from bci_m2s.types import Estimate, Event
 
 
 @dataclass(frozen=True)
@@ -137,42 +136,35 @@ def _replay_fast(
 ) -> None:
     connected = _connect(match, time.perf_counter, loops=loops)
     infos = {modality: source.info for modality, source in connected.sources.items()}
-    pipeline = build.make_pipeline(match.plan, predictor, infos, connected.clock)
-    if options.baseline is not None:
-        adopt_baseline(options.baseline, pipeline)
+    publisher = build.make_publisher(match.plan, clock=None)
+    pipeline = build.make_pipeline(match.plan, predictor, infos, connected.clock, publisher.emit)
     session = build.describe_session(match.plan, infos, pipeline.device, "replay")
     if folder is not None:
         build.write_session(folder, session)
-    sinks = build.make_sinks(match.plan, folder, session, outlet=False)
-    statistics = Statistics(pipeline.heads)
+    publisher.attach(build.make_sinks(match.plan, folder, session, outlet=False))
     stop = threading.Event()
     total = loops * sum(stream.n_samples for stream in match.streams.values())
-    seen: list[tuple[float, str]] = []
     begun = time.perf_counter()
-    try:
-        for sink in sinks:
-            sink.open()
-        with stop_on_signals(stop), Progress(console=console, transient=True) as progress:
-            task = progress.add_task("replay", total=total)
-            for item in run_offline(pipeline, connected.sources, connected.markers):
-                if isinstance(item, Event):
-                    if item.kind == "marker":
-                        seen.append((float(item.fields["marker_s"]), item.message))
-                    for sink in sinks:
-                        sink.take(item)
-                else:
-                    _publish(item, sinks, statistics)
-                progress.update(task, completed=sum(stage.samples for stage in pipeline.stages.values()))
-                if stop.is_set():
-                    console.print("stopped")
-                    break
-    finally:
-        for sink in sinks:
-            sink.close()
+    with publisher, stop_on_signals(stop), Progress(console=console, transient=True) as progress:
+        if options.baseline is not None:
+            adopt_baseline(options.baseline, pipeline)
+        task = progress.add_task("replay", total=total)
+        for estimate in run_offline(pipeline, connected.sources, connected.markers):
+            publisher.put(estimate)
+            progress.update(task, completed=sum(pipeline.state(name).samples for name in infos))
+            if stop.is_set():
+                console.print("stopped")
+                break
     spent_s = time.perf_counter() - begun
-    health = [_health(modality, pipeline) for modality in pipeline.stages]
-    _print_not_made(console, pipeline, statistics)
-    print_summary(console, statistics, health, 0, trial_spans(seen))
+    states = {modality: pipeline.state(modality) for modality in infos}
+    health = [
+        stream_health(modality, infos[modality], state, samples=state.samples)
+        for modality, state in states.items()
+    ]
+    statistics = publisher.statistics
+    _print_not_made(console, health, statistics, is_one_line=pipeline.chosen is not None)
+    truth = trial_spans([(when_s, text) for when_s, text, _ in publisher.markers])
+    print_summary(console, statistics, health, 0, truth)
     signal_s = max((one.samples / one.rate_hz for one in health), default=0.0)
     console.print(f"{signal_s:.1f} s of signal in {spent_s:.2f} s ({signal_s / spent_s:.0f} × real time)")
     if folder is not None:
@@ -180,36 +172,19 @@ def _replay_fast(
         say_saved(console, folder)
 
 
-def _publish(estimate: Estimate, sinks: Sequence[Any], statistics: Statistics) -> None:
-    # nothing is live here: the stamps of arrival and publication are left out, not made up
-    stamps = replace(
-        estimate.stamps, last_sample_s=float("nan"), published_s=float("nan"), wall_s=time.time()
-    )
-    estimate = replace(estimate, stamps=stamps)
-    statistics.add(estimate)
-    for sink in sinks:
-        sink.take(estimate)
-
-
-def _print_not_made(console: Console, pipeline: Any, statistics: Statistics) -> None:
-    """Say in words why a recording gave nothing, when it did."""
-    if pipeline.chooser is not None and statistics.made:
+def _print_not_made(
+    console: Console, health: Sequence[StreamHealth], statistics: Statistics, is_one_line: bool
+) -> None:
+    """Print why a recording gave nothing, where it did."""
+    if is_one_line and statistics.made:
         return  # a modality that nothing came from was not chosen
-    for modality, stage in pipeline.stages.items():
-        if any(name == modality for name, _ in statistics.made):
+    for stream in health:
+        if any(name == stream.modality for name, _ in statistics.made):
             continue
-        reason = statistics.last_reason.get(modality, "it is shorter than one hop")
-        length_s = stage.samples / stage.info.rate_hz
-        console.print(f"{modality}: no estimate from {length_s:.1f} s of signal: {reason}", style="yellow")
-
-
-def _health(modality: str, pipeline: Any) -> StreamHealth:
-    stage = pipeline.stages[modality]
-    nothing = float("nan")
-    info = stage.info
-    return StreamHealth(
-        modality, info.name, info.rate_hz, nothing, stage.samples, stage.lost_samples, nothing
-    )
+        reason = statistics.last_reason.get(stream.modality, "it is shorter than one hop")
+        length_s = stream.samples / stream.rate_hz
+        words = f"{stream.modality}: no estimate from {length_s:.1f} s of signal: {reason}"
+        console.print(words, style="yellow")
 
 
 def _replay_paced(

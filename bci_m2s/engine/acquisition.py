@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bci_m2s.engine.stream_state import StreamState
 from bci_m2s.engine.workers import Workers
+from bci_m2s.types import Emit, Event
 
 if TYPE_CHECKING:
     from bci_m2s.recording.recorder import Recorder
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 PULL_S = 0.2  # longest wait in a pull, and so the longest that a stop waits for a reader
 CLOCK_EVERY_S = 2.0
 WATCH_EVERY_S = 0.2
-
-Say = Callable[[str, str, Mapping[str, object]], None]  # kind, message, fields of an event
 
 
 class Acquisition:
@@ -32,9 +31,9 @@ class Acquisition:
     streams : streams, opened
     clock : local clock
     workers : whose stop ends the threads
-    say : tells of an event
+    emit : gets events about senders
     wake : set at each delivery
-    tick : called a few times a second by the watching thread
+    tick : called a few times per second by the watching thread
     recorder : gets every chunk as received, and every clock offset as measured
     """
 
@@ -43,12 +42,12 @@ class Acquisition:
         streams: Sequence[StreamState],
         clock: Callable[[], float],
         workers: Workers,
-        say: Say,
+        emit: Emit,
         wake: threading.Event,
         tick: Callable[[], None],
         recorder: Recorder | None = None,
     ) -> None:
-        self._streams, self._clock, self._workers, self._say = streams, clock, workers, say
+        self._streams, self._clock, self._workers, self._emit = streams, clock, workers, emit
         self._wake, self._tick, self._recorder = wake, tick, recorder
         self._readers: list[threading.Thread] = []
 
@@ -122,6 +121,9 @@ class Acquisition:
             message = (
                 f"{stream.name}: {problem or 'the sender is the one that was opened, or its successor'}"
             )
-            self._say("sender", message, {"modality": stream.name, "problem": problem})
+            self._report_sender(message, modality=stream.name, problem=problem)
         for notice in stream.source.notices():
-            self._say("sender", f"{stream.name}: {notice}", {"modality": stream.name})
+            self._report_sender(f"{stream.name}: {notice}", modality=stream.name)
+
+    def _report_sender(self, message: str, **fields: Any) -> None:
+        self._emit(Event("sender", message, fields=fields))

@@ -8,19 +8,18 @@ weights with it, which both only read. Whatever fails here ends the evidence and
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bci_m2s.types import FloatArray, Window
+from bci_m2s.types import Emit, Event, FloatArray, Window
 
 if TYPE_CHECKING:
     from bci_m2s.model.predictor import Predictor
     from bci_m2s.sinks.evidence import EvidenceOutlet
 
 EVERY_S = 1.0
-Tell = Callable[[str, str], None]  # kind and message of an event; safe from any thread
 
 
 class _Offer(NamedTuple):
@@ -54,21 +53,21 @@ class Evidence:
         self.problem = ""
 
     def offer(self, window: Window, answers: Mapping[str, FloatArray], last_sample_s: float) -> None:
-        """Take a judged window; it replaces the one before. Returns at once; for ``Pipeline.judged``.
+        """Take a judged window; it replaces the one before. Returns at once; for ``Pipeline.on_judged``.
 
         answers : head: (1, classes) probabilities; last_sample_s : local time of its last sample
         """
         if window.features is not None:
-            self._latest[window.modality] = _Offer(window.features.values, answers, last_sample_s)
+            self._latest[window.modality] = _Offer(window.features, answers, last_sample_s)
 
-    def start(self, stop: threading.Event, tell: Tell) -> None:
+    def start(self, stop: threading.Event, emit: Emit) -> None:
         """Begin a thread that ends when `stop` is set; none once something failed. While one of an engine
         before is still busy, or hangs, the new one waits for it: two never compute at once.
         """
         if self.problem:
             return
         self._latest.clear()  # nothing of the engine before
-        arguments = (self._thread, stop, tell)
+        arguments = (self._thread, stop, emit)
         self._thread = threading.Thread(target=self._run, args=arguments, name="evidence", daemon=True)
         self._thread.start()
 
@@ -83,7 +82,7 @@ class Evidence:
         for outlet in self._outlets.values():
             outlet.close()
 
-    def _run(self, before: threading.Thread | None, stop: threading.Event, tell: Tell) -> None:
+    def _run(self, before: threading.Thread | None, stop: threading.Event, emit: Emit) -> None:
         while before is not None and before.is_alive():
             if stop.wait(self._every_s):
                 return
@@ -96,7 +95,7 @@ class Evidence:
         except Exception as problem:  # of any kind: torch, CUDA, liblsl
             first = next(iter(str(problem).strip().splitlines()), type(problem).__name__)[:300]
             self.problem = f"no evidence any more: {first}"
-            tell("evidence_failed", self.problem)
+            emit(Event("evidence_failed", self.problem))
 
     def _publish(self, modality: str, outlet: EvidenceOutlet, offer: _Offer) -> None:
         for head, answer in offer.answers.items():

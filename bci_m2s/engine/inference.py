@@ -1,23 +1,46 @@
-"""The inference thread of a live session: new samples through the pipeline, and what to say without."""
+"""The inference thread: new samples to whoever judges them, and what to publish where there are none."""
 
 from __future__ import annotations
 
 import math
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from typing import Any, Protocol
 
 from bci_m2s.engine.calls import Calls
-from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState
+from bci_m2s.engine.publisher import Publisher
+from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState, silent_after_s
 from bci_m2s.errors import BciM2sError, DeviceError, ModelError
-from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.pipeline.modality import StageState
 from bci_m2s.sources.operator import ORIGIN, OperatorMarkers
 from bci_m2s.types import Chunk, Estimate, Event, Status
 
+STALE_EVERY_S = 1.0
+LOOK_EVERY_S = 0.1
 BEHIND_S = 1.0
-MOST_MARKERS = 10_000
+
+
+class Judge(Protocol):
+    """What the inference thread feeds: a ``Pipeline``, or ``RecordOnly``. See there for every method."""
+
+    hop_s: float
+
+    @property
+    def heads(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def chosen(self) -> str | None: ...
+    @property
+    def skipped(self) -> Mapping[str, int]: ...
+    def state(self, modality: str) -> StageState: ...
+    def push(
+        self, modality: str, chunk: Chunk, clock_offset_s: float = ..., newest_only: bool = ...
+    ) -> list[Estimate]: ...
+    def no_estimates(self, modality: str, status: Status, reason: str) -> list[Estimate]: ...
+    def skip(self, modality: str, samples: int) -> None: ...
+    def refuse(self, modality: str, reason: str) -> None: ...
+    def take_marker(self, stamp_s: float, text: str, origin: str = ...) -> None: ...
+    def start_baseline(self) -> str: ...
+    def end_baseline(self) -> str: ...
 
 
 class Inference:
@@ -25,10 +48,10 @@ class Inference:
 
     Parameters
     ----------
-    pipeline : chunks to estimates; this thread alone uses it
-    streams : one for each modality of the pipeline
-    markers : of the marker streams
-    put : takes estimates and events
+    judge : of the samples; this thread alone uses it, but for its state
+    streams : one for each modality of the judge
+    markers : marker streams
+    publisher : takes estimates and events
     clock : local clock
     stop : set when the session ends; set by this thread when every source has finished
     goes_on : a failed GPU or model ends the estimates but not the session
@@ -39,73 +62,44 @@ class Inference:
     readers_done : set when no sample will come any more
     problem : why there are no estimates any more, "" while there are
     failure : what ended them
-    markers_seen : (local time, text, origin) of the newest markers; origin: ``ORIGIN`` or the stream's name
     """
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        judge: Judge,
         streams: Mapping[str, StreamState],
         markers: Sequence[StreamState],
-        put: Callable[[Estimate | Event], None],
+        publisher: Publisher,
         clock: Callable[[], float],
         stop: threading.Event,
         goes_on: bool,
     ) -> None:
-        self._pipeline, self._streams, self._marker_streams = pipeline, streams, markers
-        self._put, self._clock, self._stop, self.goes_on = put, clock, stop, goes_on
+        self.judge, self._streams, self._marker_streams = judge, streams, markers
+        self._publisher, self._clock, self._stop, self.goes_on = publisher, clock, stop, goes_on
         self._begun_s = clock()
         self._hop_n = {
-            modality: max(1, round(pipeline.hop_s * stream.source.info.rate_hz))
+            modality: max(1, round(judge.hop_s * stream.source.info.rate_hz))
             for modality, stream in streams.items()
         }
-        self._stale_told_s = dict.fromkeys(streams, -math.inf)
+        self._looked_s = -math.inf
+        self._stale_reported_s = dict.fromkeys(streams, -math.inf)
         self.wake, self.readers_done = threading.Event(), threading.Event()
-        self.heads = pipeline.heads
         self.problem = ""
         self.failure: BciM2sError | None = None
-        self.markers_seen: deque[tuple[float, str, str]] = deque(maxlen=MOST_MARKERS)
         self._calls = Calls(self.wake)
 
-    @property
-    def chosen(self) -> str | None:
-        """What estimates come from now, see ``Pipeline.chosen``."""
-        return self._pipeline.chosen
-
-    @property
-    def skipped(self) -> int:
-        """Windows that were not judged because inference fell behind."""
-        return sum(self._pipeline.skipped.values())
-
-    def lost_samples(self, modality: str) -> int:
-        """Samples missing in the gaps of a stream, by the stamps."""
-        return self._pipeline.stages[modality].lost_samples
-
-    def bad_channels(self, modality: str) -> dict[str, str]:
-        """State of each channel that is not good now, by label."""
-        return self._pipeline.stages[modality].bad_channels
-
-    def baseline(self, modality: str) -> tuple[str, float]:
-        """State of a person's baseline and what is left, s: see ``ModalityStage.baseline``."""
-        return self._pipeline.stages[modality].baseline
-
-    def start_baseline(self) -> str:
-        """Begin a new baseline before the next samples are judged; any thread. Raises CommandError."""
-        return self._calls.request(self._pipeline.start_baseline)
-
-    def end_baseline(self) -> str:
-        """End the baseline before the next samples are judged; any thread. Raises CommandError."""
-        return self._calls.request(self._pipeline.end_baseline)
+    def request(self, work: Callable[[], str]) -> str:
+        """Have `work` done before the next samples are judged; any thread. See ``Calls.request``."""
+        return self._calls.request(work)
 
     def run(self) -> None:
         """The thread's work."""
         self._begun_s = self._clock()
-        self._say("started", "engine started")
+        self._emit("started", "engine started")
         for modality, stream in self._streams.items():
             info = stream.source.info
-            fields = {"modality": modality, "uid": info.uid, "host": info.host}
-            self._say("connected", f"{modality}: {info.describe()}", fields)
-        self._forward_events()
+            message = f"{modality}: {info.describe()}"
+            self._emit("connected", message, modality=modality, uid=info.uid, host=info.host)
         try:
             while not (self.readers_done.is_set() and self._nothing_left()):
                 self.wake.wait(0.1)
@@ -113,19 +107,19 @@ class Inference:
                 self._carry_out()
                 for modality, stream in self._streams.items():
                     self._advance(modality, stream)
-                    self._tell_stale(modality, stream)
-                if self._all_finished():
+                self._look_for_silence()
+                if self._nothing_left() and self._all_finished():
                     self._stop.set()
         except (DeviceError, ModelError) as problem:
             self._go_on_without(problem)
         self._carry_out()  # markers that came at the end
         self._calls.end("the session has ended, or a recording is about to begin: then try again")
-        self._say("stopped", "engine stopped")
+        self._emit("stopped", "engine stopped")
 
     def _go_on_without(self, problem: BciM2sError) -> None:
         """The GPU or the model failed: a recording goes on without estimates, anything else ends."""
         self.failure, self.problem = problem, str(problem)
-        self._say("inference_failed", self.problem)
+        self._emit("inference_failed", self.problem)
         if not self.goes_on:
             self._stop.set()
         self._calls.end(f"there are no estimates any more: {self.problem}")
@@ -133,31 +127,26 @@ class Inference:
             for modality in self._streams:
                 self._put_none(modality, Status.FAILED, self.problem)
             self._take_markers()
-            self._forward_events()
-            if all(stream.source.finished for stream in self._streams.values()):
+            if self._all_finished():
                 self._stop.set()
 
     def _nothing_left(self) -> bool:
         return all(stream.cursor.available == 0 for stream in self._streams.values())
 
     def _all_finished(self) -> bool:
-        return self._nothing_left() and all(stream.source.finished for stream in self._streams.values())
+        return all(stream.source.finished for stream in self._streams.values())
 
     def _advance(self, modality: str, stream: StreamState) -> None:
         chunk = self._read(modality, stream)
         if not len(chunk):
             return
-        stage = self._pipeline.stages[modality]
-        self._pipeline.clock_offset_s[modality] = stream.clock_offset_s
-        stage.refuse(stream.problem)
-        if stream.cursor.lost > stream.overrun:
-            missed, stream.overrun = stream.cursor.lost - stream.overrun, stream.cursor.lost
-            self._say("overrun", f"{modality}: inference was too slow for {missed} samples")
-            stage.skip(missed)
+        self.judge.refuse(modality, stream.problem)
+        if missed := stream.newly_overrun():
+            self._emit("overrun", f"{modality}: inference was too slow for {missed} samples")
+            self.judge.skip(modality, missed)
         behind = self._clock() - chunk.received_s[0] > BEHIND_S
-        for estimate in self._pipeline.push(modality, chunk, newest_only=behind):
-            self._put(estimate)
-        self._forward_events()
+        for estimate in self.judge.push(modality, chunk, stream.clock_offset_s, newest_only=behind):
+            self._publisher.put(estimate)
 
     def _read(self, modality: str, stream: StreamState) -> Chunk:
         """What is new. After a moment's delay little by little, so that no stream gets ahead of the others:
@@ -169,57 +158,51 @@ class Inference:
             return stream.cursor.read(hop_n)
         return stream.cursor.read()
 
-    def _forward_events(self) -> None:
-        for event in self._pipeline.events():
-            self._put(replace(event, local_s=self._clock(), wall_s=time.time()))
-
     def _put_none(self, modality: str, status: Status, reason: str) -> None:
-        for estimate in self._pipeline.no_estimates(modality, status, reason):
-            self._put(estimate)
+        for estimate in self.judge.no_estimates(modality, status, reason):
+            self._publisher.put(estimate)
 
-    def _tell_stale(self, modality: str, stream: StreamState) -> None:
-        """Once a second, say that a stream is silent: estimates of its own, never an old answer.
+    def _look_for_silence(self) -> None:
+        now_s = self._clock()
+        if now_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = now_s
+            for modality, stream in self._streams.items():
+                self._report_stale(modality, stream, now_s)
+
+    def _report_stale(self, modality: str, stream: StreamState, now_s: float) -> None:
+        """Once per second, report that a stream is silent: estimates of its own, never an old answer.
 
         Samples whose stamps are no numbers make no window either; they are silence that is recorded.
         """
-        now_s = self._clock()
         silent_s = stream.silent_s(now_s, self._begun_s)
-        stage = self._pipeline.stages[modality]
-        unplaced_s = (stage.samples - stage.placed) / stage.info.rate_hz - stage.hop_s
         age = f"signal {silent_s:.1f} s old"
+        unplaced_s = self.judge.state(modality).unplaced_s
         if unplaced_s > silent_s:
             silent_s, age = unplaced_s, f"stamps unusable for {unplaced_s:.1f} s"
-        if silent_s < STALE_AFTER_S or now_s - self._stale_told_s[modality] < 1.0 or stream.source.finished:
+        reported_s = self._stale_reported_s[modality]
+        allowed_s = silent_after_s(stream.source.info.rate_hz, STALE_AFTER_S)
+        if silent_s < allowed_s or now_s - reported_s < STALE_EVERY_S or stream.source.finished:
             return
-        first = self._stale_told_s[modality] < now_s - silent_s
-        self._stale_told_s[modality] = now_s
+        self._stale_reported_s[modality] = now_s
         reason = age + (f"; {stream.problem}" if stream.problem else "")
         self._put_none(modality, Status.STALE, reason)
-        if first:
-            self._say("stale", f"{modality}: {reason}", {"modality": modality})
-        self._forward_events()
+        if reported_s < now_s - silent_s:  # this silence was not reported before
+            self._emit("stale", f"{modality}: {reason}", modality=modality)
 
     def _carry_out(self) -> None:
         """What takes effect between samples: markers and the operator's commands."""
         self._take_markers()
-        self._calls.carry_out(lambda words: self._say("command_refused", words))
-        self._forward_events()
+        self._calls.carry_out(lambda words: self._emit("command_refused", words))
 
     def _take_markers(self) -> None:
         for stream in self._marker_streams:
             chunk = stream.cursor.read()
-            if stream.cursor.lost > stream.overrun:
-                missed, stream.overrun = stream.cursor.lost - stream.overrun, stream.cursor.lost
-                self._say("overrun", f"markers: inference was too slow for {missed} of them")
-            offset_s = (
-                0.0 if math.isnan(stream.clock_offset_s) else stream.clock_offset_s
-            )  # unknown at first
+            if missed := stream.newly_overrun():
+                self._emit("overrun", f"markers: inference was too slow for {missed} of them")
+            offset_s = 0.0 if math.isnan(stream.clock_offset_s) else stream.clock_offset_s  # at first
             origin = ORIGIN if isinstance(stream.source, OperatorMarkers) else stream.source.info.name
             for stamp, row in zip(chunk.times, chunk.samples, strict=True):
-                local_s = float(stamp) + offset_s
-                text = str(row[0])
-                self.markers_seen.append((local_s, text, origin))
-                self._pipeline.take_marker(local_s, text, origin)
+                self.judge.take_marker(float(stamp) + offset_s, str(row[0]), origin)
 
-    def _say(self, kind: str, message: str, fields: Mapping[str, object] | None = None) -> None:
-        self._put(Event(kind, message, self._clock(), time.time(), dict(fields or {})))
+    def _emit(self, kind: str, message: str, **fields: Any) -> None:
+        self._publisher.emit(Event(kind, message, fields=fields))

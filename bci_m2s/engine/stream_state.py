@@ -29,7 +29,6 @@ class StreamState:
     last_received_s : local time of the newest delivery, NaN before the first; by the reader
     clock_offset_s : sender to local clock, NaN while unknown; by the clock thread
     problem : why the stream may not be what was opened, "" when it is; by the watching thread
-    overrun : samples that the ring lost; by inference
     recorded_as : number of the stream in the recording, -1 for none
     """
 
@@ -42,7 +41,7 @@ class StreamState:
         self.cursor: Cursor = self.ring.cursor()
         self.last_received_s = self.clock_offset_s = math.nan
         self.problem = ""
-        self.overrun, self.recorded_as = 0, -1
+        self._overrun, self.recorded_as = 0, -1
         self._counts: deque[tuple[float, int]] = deque()  # (received, samples) of the last seconds
 
     def write(self, chunk: Chunk) -> None:
@@ -54,6 +53,11 @@ class StreamState:
             chunk = Chunk(chunk.times, short, chunk.received_s)
         self.ring.write(chunk)
         self.last_received_s = float(chunk.received_s[-1])
+
+    def newly_overrun(self) -> int:
+        """Samples that the ring lost since the last call. By inference."""
+        missed, self._overrun = self.cursor.lost - self._overrun, self.cursor.lost
+        return missed
 
     def silent_s(self, now_s: float, begun_s: float) -> float:
         """Seconds since the newest delivery, or since the beginning."""

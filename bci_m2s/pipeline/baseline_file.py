@@ -27,16 +27,14 @@ def save_baseline(path: Path, pipeline: Pipeline, model: str) -> bool:
 
     Raises OutputError when the file exists or cannot be written.
     """
-    modalities: dict[str, Any] = {}
-    for name, stage in pipeline.stages.items():
-        statistics = stage.normaliser.statistics()
-        if statistics is not None:
-            mean, std = statistics
-            modalities[name] = {
-                "features": list(stage.feature_names),
-                "mean": [None if math.isnan(value) else value for value in mean.tolist()],
-                "std": std.tolist(),
-            }
+    modalities = {
+        name: {
+            "features": list(pipeline.feature_names[name]),
+            "mean": [None if math.isnan(value) else value for value in mean.tolist()],
+            "std": std.tolist(),
+        }
+        for name, (mean, std) in pipeline.baselines().items()
+    }
     if not modalities:
         return False
     try:
@@ -55,16 +53,14 @@ def adopt_baseline(path: Path, pipeline: Pipeline) -> list[str]:
     """
     modalities = _read(path)
     taken = []
-    for name, stage in pipeline.stages.items():
-        if name not in modalities:
-            continue
-        mean, std = _statistics(path, name, modalities[name], stage.feature_names)
-        stage.adopt_baseline(mean, std)
-        taken.append(name)
+    for name, feature_names in pipeline.feature_names.items():
+        if name in modalities:
+            pipeline.adopt_baseline(name, *_statistics(path, name, modalities[name], feature_names))
+            taken.append(name)
     if not taken:
         raise ConfigurationError(
             f"{path}: modalities: got {', '.join(modalities) or 'none'}, "
-            f"expected one of {', '.join(pipeline.stages)}"
+            f"expected one of {', '.join(pipeline.feature_names)}"
         )
     return taken
 

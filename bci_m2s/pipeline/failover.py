@@ -5,7 +5,7 @@ Pure: no threads, no clock. What comes out depends on the order and the times of
 A modality is *usable* while its newest window has an estimate and its next one is less than a hop overdue.
 ``auto`` lets one modality lead: the first usable one in the order of preference. It is left as soon as it
 is not usable, and comes back once it has been usable for ``back_after_s`` without a break, so that a loose
-contact does not make the answer jump to and fro. ``fused`` chooses a leader in the same way and, at the
+contact does not make the answer jump back and forth. ``fused`` chooses a leader in the same way and, at the
 leader's windows, averages what all usable modalities say.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
-from bci_m2s.types import Estimate, Event, FloatArray, Status
+from bci_m2s.types import Emit, Estimate, Event, FloatArray, Status, no_listener
 
 Mode = Literal["auto", "fused"]
 STOPPED_HOPS = 2.0  # after its newest window: the next one was due after one hop, and is one overdue
@@ -58,6 +58,7 @@ class Chooser:
     hop_s : time between two windows of a modality, s
     back_after_s : how long a modality that failed must be usable again before it leads again, s
     unknown_below : for each modality, the least confidence of an answer by head; what is not there is 0
+    emit : gets every change of the leader as an event; "" stands for nobody
 
     Attributes
     ----------
@@ -72,16 +73,16 @@ class Chooser:
         hop_s: float,
         back_after_s: float = 2.0,
         unknown_below: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+        emit: Emit = no_listener,
     ) -> None:
         self._fused, self._back_after_s = mode == "fused", back_after_s
         self._hop_s, self._stopped_s = hop_s, (STOPPED_HOPS - ROUNDING) * hop_s
-        self._unknown_below = unknown_below
+        self._unknown_below, self._emit = unknown_below, emit
         self._newest = {name: _Newest() for name in modalities}
         self._reached_s = dict.fromkeys(modalities, -math.inf)
         self._now_s = -math.inf
         self._leader = ""
         self._have_led: set[str] = set()
-        self._events: list[Event] = []
         self.sorted, self._pushed = False, 0
         # windows that wait for their turn: time, place in the order of preference, number, estimates
         self._held: list[tuple[float, int, int, Sequence[Estimate]]] = []
@@ -142,11 +143,6 @@ class Chooser:
             return self._average(usable)
         return list(self._newest[voice].estimates)
 
-    def events(self) -> list[Event]:
-        """Changes of the leader since the last call; their clocks are NaN. "" stands for nobody."""
-        found, self._events = self._events, []
-        return found
-
     def _take(self, estimates: Sequence[Estimate], at_s: float) -> None:
         before = self._newest[estimates[0].modality]
         made = _Newest(list(estimates), at_s, given=False)
@@ -188,7 +184,7 @@ class Chooser:
     def _change(self, to: str, reason: str) -> None:
         message = f"estimates come from {to or 'no modality'}: {reason}"
         fields = {"from": self._leader, "to": to, "reason": reason}
-        self._events.append(Event("failover", message, math.nan, math.nan, fields))
+        self._emit(Event("failover", message, fields=fields))
         self._leader = to
         if to:
             self._have_led.add(to)

@@ -1,7 +1,7 @@
 """Chunks in, estimates out. No threads, no clock of its own, no files.
 
 Live sessions, replays and evaluations all run this code. What comes out depends on the samples, their
-stamps and the controls alone (see ``stages``); the only times that it reads are the stage stamps of an
+stamps and the controls alone (see ``modality``); the only times that it reads are the stage stamps of an
 estimate, from the clock that it is given.
 """
 
@@ -10,31 +10,48 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from bci_m2s.errors import CommandError
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser
-from bci_m2s.pipeline.stages import ModalityStage
-from bci_m2s.types import LONGEST_MARKER, Chunk, Estimate, Event, FloatArray, Stamps, Status, Window
+from bci_m2s.pipeline.modality import ModalityStage, StageState
+from bci_m2s.types import (
+    LONGEST_MARKER,
+    Chunk,
+    Emit,
+    Estimate,
+    Event,
+    FloatArray,
+    Stamps,
+    Status,
+    Window,
+    no_listener,
+)
 
 
 class Pipeline:
-    """All modalities of a session and the model that judges their windows.
+    """All modalities of a session and the model that judges their windows. One thread uses it.
 
     Parameters
     ----------
-    stages : one for each modality in use
+    stages : one for each modality in use, with the same `emit`
     predictor : the model
     clock : local clock in seconds, for the stage stamps only
     baseline_marker : the marker text that begins a new baseline; "" for none
-    chooser : makes one line of estimates from those of all modalities; None leaves them side by side
+    chooser : makes one line of estimates from those of all modalities, with the same `emit`; None leaves
+        them side by side
+    emit : gets every event the moment it is noticed; its clocks are NaN, since nothing here reads one
 
     Attributes
     ----------
-    judged : told of each valid window that was judged, with the answers of all heads and the local time of
-        its last sample; must return at once. None, as in every replay, for nobody
+    heads : class names of each head
+    hop_s : how often an estimate comes, s
+    skipped : by modality, how many due windows were not judged
+    on_judged : gets each valid window that was judged, the answers of all heads and the local time of its
+        last sample; must return at once. None, as in every replay, for nobody
     """
 
     def __init__(
@@ -44,14 +61,16 @@ class Pipeline:
         clock: Callable[[], float] = time.monotonic,
         baseline_marker: str = "",
         chooser: Chooser | None = None,
+        emit: Emit = no_listener,
     ) -> None:
-        self.stages, self.chooser = dict(stages), chooser
+        self._stages, self._chooser = dict(stages), chooser
         self.heads, self.hop_s = predictor.contract.class_names, predictor.contract.window.hop_s
         self._predictor, self._clock, self._baseline_marker = predictor, clock, baseline_marker
-        self._events: list[Event] = []
-        self.clock_offset_s = dict.fromkeys(self.stages, math.nan)  # sender to local; set by the engine
-        self.skipped = dict.fromkeys(self.stages, 0)
-        self.judged: Callable[[Window, Mapping[str, FloatArray], float], None] | None = None
+        self._emit = emit
+        self.skipped = dict.fromkeys(stages, 0)
+        self.on_judged: Callable[[Window, Mapping[str, FloatArray], float], None] | None = None
+
+    # ---- what it is and how it stands; any thread ----
 
     @property
     def device(self) -> str:
@@ -61,41 +80,70 @@ class Pipeline:
     @property
     def chosen(self) -> str | None:
         """What estimates come from now, "" when nothing is usable; None where nothing is chosen."""
-        return self.chooser.current if self.chooser else None
+        return self._chooser.current if self._chooser else None
 
-    def push(self, modality: str, chunk: Chunk, newest_only: bool = False) -> list[Estimate]:
+    @property
+    def feature_names(self) -> dict[str, tuple[str, ...]]:
+        """Names of the features by modality, in the extractor's order."""
+        return {name: stage.feature_names for name, stage in self._stages.items()}
+
+    def state(self, modality: str) -> StageState:
+        """How the processing of one stream stands."""
+        return self._stages[modality].state
+
+    # ---- samples ----
+
+    def push(
+        self, modality: str, chunk: Chunk, clock_offset_s: float = math.nan, newest_only: bool = False
+    ) -> list[Estimate]:
         """Take the next samples of a stream, return the estimates that they complete.
 
-        Each due window gives one estimate for every head.
+        Each due window gives one estimate per head.
 
-        With `newest_only` (inference fell behind) the network judges the last due window alone; the
-        others are counted in ``skipped``. Which windows are judged then depends on speed; what a
-        judged window gets does not.
+        Parameters
+        ----------
+        clock_offset_s : of the sender, added to a stamp for local time; NaN while unknown
+        newest_only : inference fell behind, so the network judges the last due window alone; the others
+            are counted in ``skipped``. Which windows are judged then depends on speed; what a judged
+            window gets does not.
         """
-        due = self.stages[modality].push(chunk)
+        due = self._stages[modality].push(chunk)
         if newest_only:
-            windows = list(due)
-            self.skipped[modality] += max(0, len(windows) - 1)
-            due = windows[-1:]
+            self.skipped[modality] += max(0, len(due) - 1)
+            due = due[-1:]
         made: list[Estimate] = []
         for window in due:
-            made += self._chosen(self._judge(window, self._clock()), window)
+            made += self._chosen(self._judge(window, self._clock(), clock_offset_s), window.received_s)
         return made
 
     def no_estimates(self, modality: str, status: Status, reason: str) -> list[Estimate]:
-        """One answer a head for a modality that has no window to judge, a stale stream for instance."""
-        last, never = self.stages[modality].samples - 1, math.nan
+        """One answer per head for a modality that has no window to judge, a stale stream for instance."""
+        last, never = self.state(modality).samples - 1, math.nan
         window = Window(modality, last, last, never, never, never, status, reason)
-        return self._chosen(self._judge(window, never), window)
+        return self._chosen(self._judge(window, never, never), never)
 
-    def _chosen(self, estimates: list[Estimate], window: Window) -> list[Estimate]:
-        if self.chooser is None:
-            return estimates
-        # live it is the arrival that counts, for stamps may lie; in a recording there are only stamps
-        at_s = window.received_s
-        if self.chooser.sorted:
-            at_s = window.end_s + self.clock_offset_s[window.modality]
-        return self.chooser.push(estimates, self._clock() if math.isnan(at_s) else at_s)
+    def sort_by_time(self) -> None:
+        """For recorded signals: see ``Chooser.sort_by_time``. Nothing where nothing is chosen."""
+        if self._chooser is not None:
+            self._chooser.sort_by_time()
+
+    def finish(self) -> list[Estimate]:
+        """What is due when nothing more comes; nothing unless estimates are sorted by time."""
+        return self._chooser.finish() if self._chooser is not None else []
+
+    # ---- controls ----
+
+    def skip(self, modality: str, samples: int) -> None:
+        """The next samples of a stream are never pushed; a new segment begins behind them."""
+        self._stages[modality].skip(samples)
+
+    def refuse(self, modality: str, reason: str) -> None:
+        """Give no estimates of a stream from now on, whatever its samples are; "" lifts it."""
+        self._stages[modality].refuse(reason)
+
+    def control(self, modality: str, kind: str, fields: Mapping[str, Any]) -> None:
+        """Do again what a recorded event of ``CONTROLS`` says. Raises KeyError, TypeError, ValueError."""
+        self._stages[modality].control(kind, fields)
 
     def take_marker(self, stamp_s: float, text: str, origin: str = "") -> None:
         """Take a text marker; the baseline's marker begins a new baseline with the next block.
@@ -103,13 +151,15 @@ class Pipeline:
         origin : who gave it, the marker stream's name for instance
         """
         fields = {"marker_s": stamp_s, "origin": origin}
-        self._events.append(Event("marker", text[:LONGEST_MARKER], math.nan, math.nan, fields))
+        self._emit(Event("marker", text[:LONGEST_MARKER], fields=fields))
         if self._baseline_marker and text == self._baseline_marker:
-            for stage in self.stages.values():
+            for stage in self._stages.values():
                 stage.start_baseline()
 
+    # ---- the person's baseline ----
+
     def start_baseline(self) -> str:
-        """Begin a new baseline now, in every modality that has one; says so.
+        """Begin a new baseline now, in every modality that has one; returns a sentence about it.
 
         Raises
         ------
@@ -122,7 +172,7 @@ class Pipeline:
         return f"{', '.join(stage.modality for stage in stages)}: baseline started"
 
     def end_baseline(self) -> str:
-        """Let what was collected so far be the baseline; says what was done.
+        """Let what was collected so far be the baseline; returns a sentence about it.
 
         Raises
         ------
@@ -139,36 +189,50 @@ class Pipeline:
         return "; ".join(done + refusals)
 
     def _with_baseline(self) -> list[ModalityStage]:
-        without = {name: stage.normaliser.no_baseline for name, stage in self.stages.items()}
+        without = {name: stage.normaliser.no_baseline for name, stage in self._stages.items()}
         if all(without.values()):
             why = "; ".join(f"{name}: {words}" for name, words in without.items())
             raise CommandError(f"this model has no baseline to start or end: {why}")
-        return [stage for name, stage in self.stages.items() if not without[name]]
+        return [stage for name, stage in self._stages.items() if not without[name]]
 
-    def events(self) -> list[Event]:
-        """What was noticed since the last call; the clocks of these events are still NaN."""
-        found = self._events
-        self._events = []
-        for stage in self.stages.values():
-            found += stage.events
-            stage.events = []
-        return found + (self.chooser.events() if self.chooser else [])
+    def baselines(self) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Mean and standard deviation, (F,) each, by modality; without those that have none yet."""
+        statistics = {name: stage.normaliser.statistics() for name, stage in self._stages.items()}
+        return {name: pair for name, pair in statistics.items() if pair is not None}
 
-    def _judge(self, window: Window, features_s: float) -> list[Estimate]:
+    def adopt_baseline(self, modality: str, mean: FloatArray, std: FloatArray) -> None:
+        """Use statistics recorded earlier from the same person. mean, std : (F,)."""
+        self._stages[modality].adopt_baseline(mean, std)
+
+    def take_over(self, before: Pipeline) -> None:
+        """Go on with the person's baseline of a pipeline that ran before on the same streams."""
+        for name, stage in self._stages.items():
+            stage.take_over(before._stages[name])
+
+    # ---- parts ----
+
+    def _chosen(self, estimates: list[Estimate], received_s: float) -> list[Estimate]:
+        if self._chooser is None:
+            return estimates
+        # live it is the arrival that counts, for stamps may lie; in a recording there are only stamps
+        at_s = estimates[0].stamps.last_sample_s if self._chooser.sorted else received_s
+        return self._chooser.push(estimates, self._clock() if math.isnan(at_s) else at_s)
+
+    def _judge(self, window: Window, features_s: float, clock_offset_s: float) -> list[Estimate]:
         """One estimate for each head, all from one pass of the network."""
         answers: Mapping[str, FloatArray] = {}
         inferred_s = math.nan
         if window.features is not None:
-            answers = self._predictor.predict_all(window.modality, window.features.values[None])
+            answers = self._predictor.predict_all(window.modality, window.features[None])
             inferred_s = self._clock()
         stamps = Stamps(
-            last_sample_s=window.end_s + self.clock_offset_s[window.modality],
+            last_sample_s=window.end_s + clock_offset_s,
             received_s=window.received_s,
             features_s=features_s,
             inferred_s=inferred_s,
         )
-        if self.judged is not None and answers:
-            self.judged(window, answers, stamps.last_sample_s)
+        if self.on_judged is not None and answers:
+            self.on_judged(window, answers, stamps.last_sample_s)
         return [self._estimate(window, head, answers.get(head), stamps) for head in self.heads]
 
     def _estimate(self, window: Window, head: str, answer: FloatArray | None, stamps: Stamps) -> Estimate:

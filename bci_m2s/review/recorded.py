@@ -17,7 +17,7 @@ from bci_m2s.errors import RecordingError, UsageError
 from bci_m2s.files.explain import describe
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, parse_line
 from bci_m2s.model.model_file import check_stream, load_model_file
-from bci_m2s.pipeline.stages import CONTROLS
+from bci_m2s.pipeline.modality import CONTROLS
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings

@@ -142,24 +142,23 @@ def _replay(
     rng: np.random.Generator,
 ) -> Iterator[tuple[int, Estimate | None]]:
     """Yield (samples done, estimate); (samples done, None) after each chunk."""
-    stage, at, waiting = pipeline.stages[modality], 0, list(controls)
+    at, waiting = 0, list(controls)
     while at < stream.n_samples or waiting:
         while waiting and waiting[0][0] <= at:
             before, kind, fields = waiting.pop(0)
             try:
-                stage.control(kind, fields)
+                pipeline.control(modality, kind, fields)
             except (KeyError, TypeError, ValueError) as problem:
                 raise RecordingError(
                     f"{modality}: event {kind!r} before sample {before}: {problem!r}"
                 ) from None
-            at = stage.samples
+            at = pipeline.state(modality).samples
         size = int(math.exp(rng.uniform(0.0, math.log(LARGEST_CHUNK))))
         stop = min(at + size, stream.n_samples, waiting[0][0] if waiting else stream.n_samples)
         if stop <= at:
             return  # what is told of samples that the file no longer holds
         for estimate in pipeline.push(modality, Chunk.of(stream.times[at:stop], stream.read(at, stop))):
             yield at, estimate
-        pipeline.events()  # nobody asks for them here
         at = stop
         yield at, None
 

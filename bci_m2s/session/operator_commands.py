@@ -91,9 +91,9 @@ class Commands:
         if do == "baseline_end":
             return {"said": self.engine.end_baseline()}
         if do == "state":
-            return {"status": self.engine.report().values}
+            return {"status": self.engine.reporter.report().values}
         if do == "history":
-            return self.engine.history.as_json()
+            return self.engine.publisher.history.as_json()
         if self._stop is not None:
             self._stop()
         else:

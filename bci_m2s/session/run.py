@@ -23,7 +23,6 @@ from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Shared, Takes
 from bci_m2s.session.terminal.run import deadline, show
 from bci_m2s.session.terminal.view import print_summary, recording_line
-from bci_m2s.sinks.lasting import LastingSink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
 
@@ -79,7 +78,8 @@ def play(
         unclaimed = closing.enter_context(ExitStack())
         unclaimed.callback(connected.close)
         infos = {modality: source.info for modality, source in connected.sources.items()}
-        pipeline = build.make_pipeline(plan, predictor, infos, connected.clock)
+        publisher = build.make_publisher(plan, connected.clock)
+        pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
         if options.baseline is not None:
             taken = adopt_baseline(options.baseline, pipeline)
             console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
@@ -93,9 +93,8 @@ def play(
         evidence = build.make_evidence(plan, predictor, pipeline, session)
         if evidence is not None:
             closing.callback(evidence.close)
-        lasting = [LastingSink(outlet) for outlet in outlets]
-        takes = Takes(Shared(plan, predictor, connected, session, lasting, evidence, console.print), folder)
-        take = takes.first(pipeline, options.record)
+        takes = Takes(Shared(plan, predictor, connected, session, outlets, evidence, console.print), folder)
+        take = takes.first(pipeline, publisher, options.record)
         if take.folder is not None and take.folder.warning:
             console.print(take.folder.warning, style="yellow")
         unclaimed.pop_all()
@@ -108,7 +107,9 @@ def play(
                 _play_takes(takes, options, console, stop, beside)
             finally:
                 takes.end("failed")  # unless the reason is known
-                last = takes.now.engine.report()  # displays learn that the session has ended, and why
+                last = (
+                    takes.now.engine.reporter.report()
+                )  # displays learn that the session has ended, and why
                 for outlet in outlets:
                     outlet.take(last)
                 if stop.is_set():
@@ -194,7 +195,7 @@ def _complete(takes: Takes, options: Options, console: Console) -> None:
     try:
         takes.finished()
     finally:  # also where the disk is full
-        truth = options.truth([(at_s, text) for at_s, text, _ in take.engine.markers])
+        truth = options.truth([(at_s, text) for at_s, text, _ in take.engine.publisher.markers])
         with suppress(OSError):  # the terminal may be gone
             summarise(console, take.engine, truth, folder)
 
@@ -203,8 +204,8 @@ def summarise(
     console: Console, engine: Engine, truth: Sequence[tuple[float, float, str]], folder: Path | None
 ) -> None:
     """The end of a take in figures, and where everything is."""
-    snapshot = engine.snapshot()
-    print_summary(console, engine.statistics, snapshot.health, engine.skipped, truth)
+    snapshot = engine.reporter.snapshot()
+    print_summary(console, engine.publisher.statistics, snapshot.health, engine.skipped, truth)
     if (recording := snapshot.recording) is not None:
         console.print(recording_line(recording))
     if folder is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bci_m2s.engine.engine import Engine
-from bci_m2s.engine.history import History
+from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.pipeline.baseline_file import save_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
@@ -91,7 +91,6 @@ class Takes:
         self._begun_s = clock()
         infos = list(shared.infos.values())
         self._folders = Folders(root, shared.plan.path.stem, shared.session, infos, clock)
-        self._history: History | None = None  # of the whole session
         self._command = threading.Lock()  # one command at a time
         self._files = threading.Lock()  # a folder is closed once: by a command or by the end of its take
         self._change = threading.Condition()  # guards what follows
@@ -118,9 +117,12 @@ class Takes:
         folder = self.now.folder
         return f"take {self.now.number}: " + (f"recording into {folder.path}" if folder else "not recorded")
 
-    def first(self, pipeline: Pipeline, record: bool) -> Take:
-        """The first take, not started; it writes into `root` where there is one. Raises OutputError."""
-        self.now = self._make(pipeline, self._folders.first(record))
+    def first(self, pipeline: Pipeline, publisher: Publisher, record: bool) -> Take:
+        """The first take, not started; it writes into `root` where there is one. Raises OutputError.
+
+        publisher : that the pipeline emits into
+        """
+        self.now = self._make(pipeline, publisher, self._folders.first(record))
         return self.now
 
     def began(self) -> None:
@@ -142,14 +144,11 @@ class Takes:
         if folder is None:
             return None
         shared = self._shared
-        pipeline = build.make_pipeline(shared.plan, shared.predictor, shared.infos, shared.connected.clock)
-        for modality, stage in self.now.pipeline.stages.items():
-            statistics, again = stage.normaliser.statistics(), pipeline.stages[modality]
-            if statistics is not None:
-                again.adopt_baseline(*statistics)
-            elif (stage.baseline[0], again.baseline[0]) == ("collecting", "waiting"):
-                again.start_baseline()  # its marker has come already
-        self.now = self._make(pipeline, folder)
+        plan, clock = shared.plan, shared.connected.clock
+        publisher = build.make_publisher(plan, clock, self.now.engine.publisher.history)
+        pipeline = build.make_pipeline(plan, shared.predictor, shared.infos, clock, publisher.emit)
+        pipeline.take_over(self.now.pipeline)
+        self.now = self._make(pipeline, publisher, folder)
         with self._change:
             self._wanted = None
         return self.now
@@ -250,7 +249,7 @@ class Takes:
 
     # ---- parts ----
 
-    def _make(self, pipeline: Pipeline, folder: Folder | None) -> Take:
+    def _make(self, pipeline: Pipeline, publisher: Publisher, folder: Folder | None) -> Take:
         shared, files = self._shared, list[Sink]()
         recorder = None
         if folder is not None:
@@ -258,19 +257,18 @@ class Takes:
             files = build.make_sinks(
                 shared.plan, folder.path, folder.session, outlet=False, recorder=recorder
             )
+        publisher.attach(files, shared.outlets)
         engine = Engine(
             pipeline,
             shared.connected.sources,
-            [*shared.outlets, *files],
+            publisher,
             shared.connected.clock,
             shared.connected.markers,
             recorder=recorder,
             evidence=shared.evidence,
             about=self.about,
             begun_s=self._begun_s,
-            history=self._history,
         )
-        self._history = engine.history
         return Take(self._folders.made, folder, pipeline, engine, files)
 
     def _close_folder(self, take: Take) -> Path | None:

@@ -24,14 +24,13 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.signal.units import find_unit
 from bci_m2s.signal.windows import Block
-from bci_m2s.types import BoolArray, FloatArray
+from bci_m2s.types import BoolArray, Emit, Event, FloatArray, no_listener
 
 SPAN_S = 10.0  # the rate is measured over the newest so many seconds of a segment ...
 SHORTEST_S = 5.0  # ... once there are so many: jitter of stamps is then far below a percent
@@ -105,6 +104,7 @@ class ChannelQuality:
     railed_share : 0..1 of a block's samples at its extremes; 0 for off
     rails : (low, high) of the converter in the channels' unit; at or beyond is railed
     noisy_ratio : how many times the usual difference is noisy; 0 for off
+    emit : gets an event "quality" for each change of a channel that lasts
     """
 
     def __init__(
@@ -118,8 +118,9 @@ class ChannelQuality:
         railed_share: float = 0.0,
         rails: tuple[float, float] | None = None,
         noisy_ratio: float = 0.0,
+        emit: Emit = no_listener,
     ) -> None:
-        self.labels = tuple(labels)
+        self.labels, self._emit = tuple(labels), emit
         self._limit, self._railed_share, self._rails = limit, railed_share, rails
         self._noisy_ratio = noisy_ratio
         self._sentinels = sorted({*map(float, sentinels), *(float(np.float32(x)) for x in sentinels)})
@@ -133,7 +134,6 @@ class ChannelQuality:
         n = len(labels)
         self.states: NDArray[np.int8] = np.zeros(n, dtype=np.int8)  # of the newest block, in ``STATES``
         self.causes = [CAUSES[LOST]] * n  # why samples of each channel were missing when last they were
-        self.events: list[tuple[str, dict[str, Any]]] = []  # since the caller last emptied this list
         self._lasted = np.zeros(n, dtype=np.int64)  # blocks for which each state has held
         self._told = np.zeros(n, dtype=np.int8)
         self._told_ago = np.full(n, self._tell_every)
@@ -216,8 +216,8 @@ class ChannelQuality:
         for place in np.flatnonzero(news & (self._told_ago >= self._tell_every)) if news.any() else ():
             now, was = STATES[states[place]], STATES[self._told[place]]
             message = f"channel {self.labels[place]} {now}" + (" again" if now == "good" else "")
-            fields = {"channel": self.labels[place], "state": now, "was": was, "at_sample": at_sample}
-            self.events.append((message, fields))
+            fields = {"at_sample": at_sample, "channel": self.labels[place], "state": now, "was": was}
+            self._emit(Event("quality", message, fields=fields))
             self._told[place], self._told_ago[place] = states[place], 0
 
 

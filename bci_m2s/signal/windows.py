@@ -12,14 +12,14 @@ been, for up to ``LONGEST_REPAIR_S`` in a row. When the next stamp disagrees, th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from bci_m2s.types import BoolArray, Chunk, Features, FloatArray, Status, Step, Window
+from bci_m2s.types import BoolArray, Chunk, Emit, Event, FloatArray, Status, Step, Window
 
 # Stamps may leave the nominal interval by this before there is a gap, unless a pipeline says otherwise.
 GAP_S = 0.1
@@ -83,14 +83,49 @@ def describe_gaps(gaps: Sequence[Gap]) -> tuple[str, dict[str, Any]]:
     more = f", {len(gaps) - 1} more breaks just before" if len(gaps) > 1 else ""
     lost = sum(gap.lost for gap in gaps)
     last = gaps[-1]
-    fields = {"after_s": gaps[0].after_s, "step_s": last.step_s, "lost_samples": lost, "breaks": len(gaps)}
-    return last.describe() + more, {**fields, "at_sample": last.at_sample}
+    fields = {"at_sample": last.at_sample, "after_s": gaps[0].after_s, "step_s": last.step_s}
+    return last.describe() + more, {**fields, "lost_samples": lost, "breaks": len(gaps)}
 
 
 def describe_repairs(repairs: Sequence[tuple[int, int]]) -> tuple[str, dict[str, Any]]:
     """What one event says of stamps that were repaired: as ``describe_gaps``."""
     n = sum(n for _, n in repairs)
-    return f"{n} stamps were no numbers and were predicted", {"samples": n}
+    fields = {"at_sample": repairs[0][0], "samples": n}
+    return f"{n} stamps were no numbers and were predicted", fields
+
+
+class BreakReport:
+    """Breaks and repairs of a stream's stamps as events; a stream that breaks all the time is told in sum.
+
+    Attributes
+    ----------
+    lost_samples : of all breaks reported so far
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit, self.lost_samples = emit, 0
+        self._gaps: list[Gap] = []
+        self._repairs: list[tuple[int, int]] = []
+
+    def gap(self, gap: Gap) -> None:
+        """Note a break."""
+        self._gaps.append(gap)
+
+    def repair(self, first: int, n: int) -> None:
+        """Note `n` repaired stamps from sample `first` on."""
+        self._repairs.append((first, n))
+
+    def report(self) -> None:
+        """Emit what was noted since the last report: at most one event of each kind."""
+        if self._gaps:
+            message, fields = describe_gaps(self._gaps)
+            self.lost_samples += fields["lost_samples"]
+            self._gaps.clear()
+            self._emit(Event("gap", message, fields=fields))
+        if self._repairs:
+            message, fields = describe_repairs(self._repairs)
+            self._repairs.clear()
+            self._emit(Event("stamps_repaired", message, fields=fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +153,20 @@ class BlockCutter:
     n_channels, rate_hz : of the stream, rate_hz > 0
     hop_s : length of a block
     gap_s : stamps that step further than this from the nominal sampling interval break the segment
+    on_gap : gets every break, when it is found
+    on_repair : gets every finished run of repaired stamps: its first sample, and how many
     """
 
-    def __init__(self, n_channels: int, rate_hz: float, hop_s: float, gap_s: float) -> None:
+    def __init__(
+        self,
+        n_channels: int,
+        rate_hz: float,
+        hop_s: float,
+        gap_s: float,
+        on_gap: Callable[[Gap], object] = lambda _gap: None,
+        on_repair: Callable[[int, int], object] = lambda _first, _n: None,
+    ) -> None:
+        self._on_gap, self._on_repair = on_gap, on_repair
         self._rate_hz, self._hop_n, self._gap_s = rate_hz, hop_s * rate_hz, gap_s
         self._longest_repair_n = int(LONGEST_REPAIR_S * rate_hz)
         self._samples = np.empty((int(np.ceil(self._hop_n)) + 1, n_channels))
@@ -134,8 +180,6 @@ class BlockCutter:
         self._filled = 0  # samples in it
         self._start_s = 0.0
         self._broken = False  # the next sample begins a new segment, whatever its stamp
-        self.gaps: list[Gap] = []  # every gap found since the caller last emptied this list
-        self.repairs: list[tuple[int, int]] = []  # (first sample, how many) of each finished run, likewise
 
     def push(self, chunk: Chunk) -> Iterator[Block]:
         """Take the next samples, yield every block that they complete, in order."""
@@ -185,7 +229,7 @@ class BlockCutter:
 
     def _tell_repairs(self) -> None:
         if self._repaired_n:
-            self.repairs.append((self._index - self._repaired_n, self._repaired_n))
+            self._on_repair(self._index - self._repaired_n, self._repaired_n)
             self._repaired_n = 0
 
     def _leave_out(self, part: Chunk, before: float) -> None:
@@ -215,7 +259,7 @@ class BlockCutter:
         steps = step_s * self._rate_hz
         lost = max(0, round(steps) - 1) if abs(steps) < MOST_LOST else 0  # NaN compares false
         self._gap = Gap(after_s, step_s, lost, self._index)
-        self.gaps.append(self._gap)
+        self._on_gap(self._gap)
         self._segment += 1
         self._number, self._filled = 0, 0
 
@@ -294,7 +338,7 @@ class WindowAssembler:
             received_s=block.received_s,
             status=status,
             reason=reason,
-            features=None if values is None else Features(self._modality, values),
+            features=values,
         )
 
     def _judge_steps(self) -> tuple[Status, str, FloatArray | None]:

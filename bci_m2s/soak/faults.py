@@ -357,7 +357,7 @@ def _full_disk_for_a_while(case: Case) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (case.rig.path.stat().st_size, hard))
     try:
         case.promise(
-            lambda: bool(case.rig.engine.snapshot().problems or case.rig.recorder.state().problem),
+            lambda: bool(case.rig.engine.reporter.snapshot().problems or case.rig.recorder.state().problem),
             3.0,
             "the full disk is not told",
         )

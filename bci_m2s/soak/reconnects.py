@@ -13,9 +13,10 @@ import numpy as np
 from rich.console import Console
 
 from bci_m2s.engine.engine import Engine
+from bci_m2s.engine.publisher import Publisher
+from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.errors import BciM2sError, StreamError
 from bci_m2s.session.setup import build
-from bci_m2s.sinks import Sink
 from bci_m2s.sinks.events import EventSink
 from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.soak.accounts import Account, Sent, settle_accounts
@@ -85,11 +86,13 @@ class Reconnects:
         for name in self.senders:
             sources[name] = LslSource(name, wait_s=RETURN_S)
             sources[name].open()
-        infos = [source.info for source in sources.values()]
-        recorder, _ = build.make_recorder(self.folder, infos, local_clock)
+        infos = {name: source.info for name, source in sources.items()}
+        recorder, _ = build.make_recorder(self.folder, list(infos.values()), local_clock)
         session: dict[str, Any] = {"heads": {}, "modalities": [], "model": None}
-        sinks: list[Sink] = [EventSink(self.folder, session), RecordSink(recorder, session)]
-        engine = Engine(None, sources, sinks, local_clock, recorder=recorder)
+        publisher = Publisher({}, RecordOnly.hop_s, local_clock)
+        publisher.attach([EventSink(self.folder, session), RecordSink(recorder, session)])
+        judge = RecordOnly(infos, publisher.emit)
+        engine = Engine(judge, sources, publisher, local_clock, recorder=recorder)
         engine.start()
         return engine
 
@@ -148,7 +151,7 @@ class Reconnects:
         return True
 
     def _note_end(self, engine: Engine) -> None:
-        snapshot = engine.snapshot()
+        snapshot = engine.reporter.snapshot()
         if engine.failure is not None:
             self.broken.append(f"engine: {engine.failure}")
         if snapshot.recording is not None and snapshot.recording.lost_samples:
@@ -156,4 +159,4 @@ class Reconnects:
 
 
 def _samples(engine: Engine, name: str) -> int:
-    return next(one.samples for one in engine.snapshot().health if one.modality == name)
+    return next(one.samples for one in engine.reporter.snapshot().health if one.modality == name)

@@ -178,14 +178,13 @@ class Rig:
     # ---- life ----
 
     def __enter__(self) -> Rig:
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
             for sender in self.senders.values():
                 sender.start()
             self._start_engine()
             self.wait_until_steady()
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -202,18 +201,18 @@ class Rig:
 
     def _make_engine(self, plan: build.Plan, connected: Connected) -> Engine:
         infos = {name: source.info for name, source in connected.sources.items()}
-        try:
-            pipeline = build.make_pipeline(plan, self.predictor, infos, connected.clock)
+        with contextlib.ExitStack() as unclaimed:
+            unclaimed.callback(connected.close)
+            publisher = build.make_publisher(plan, connected.clock)
+            pipeline = build.make_pipeline(plan, self.predictor, infos, connected.clock, publisher.emit)
             session = build.describe_session(plan, infos, pipeline.device, "live")
             build.write_session(self.folder, session)
             recorder, _ = build.make_recorder(self.folder, list(infos.values()), connected.clock)
             self.recorder = recorder
-            sinks = [*build.make_sinks(plan, self.folder, session, False, recorder), self.watch]
-        except BaseException:
-            connected.close()
-            raise
+            publisher.attach([*build.make_sinks(plan, self.folder, session, False, recorder), self.watch])
+            unclaimed.pop_all()
         return Engine(
-            pipeline, connected.sources, sinks, connected.clock, connected.markers, recorder=recorder
+            pipeline, connected.sources, publisher, connected.clock, connected.markers, recorder=recorder
         )
 
     def finish(self) -> None:

@@ -44,7 +44,7 @@ def beside_a_burner(folder: Path, seconds: float, burners: int = 1, seed: int = 
     with busy_cores(burners=burners), Rig(folder, ("cap", "ear"), "each", seed, patience=3.0) as rig:
         time.sleep(seconds)
         rig.finish()
-    p50, p95, p99 = rig.engine.statistics.percentiles_ms("age")
+    p50, p95, p99 = rig.engine.publisher.statistics.percentiles_ms("age")
     return rig, f"age of estimates p50 {p50:.1f} p95 {p95:.1f} p99 {p99:.1f} ms"
 
 

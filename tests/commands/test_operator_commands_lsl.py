@@ -62,39 +62,40 @@ def test_an_operator_at_work(tmp_path, tmp_path_factory, monkeypatch):
     plan = build.make_plan(str(write_pipeline(tmp_path, eeg={"normaliser": normaliser}, streams=streams)))
     connected = connect(plan, Environment(local_clock, lambda _: None, threading.Event().is_set))
     infos = {modality: source.info for modality, source in connected.sources.items()}
-    pipeline = build.make_pipeline(plan, build.make_predictor(plan, "cpu"), infos, local_clock)
+    publisher = build.make_publisher(plan, local_clock)
+    predictor = build.make_predictor(plan, "cpu")
+    pipeline = build.make_pipeline(plan, predictor, infos, local_clock, publisher.emit)
     session = build.describe_session(plan, infos, "cpu", "live")
     recorder, _ = build.make_recorder(tmp_path, list(infos.values()), local_clock)
-    sinks = [*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), sink]
+    publisher.attach([*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), sink])
     markers = [*connected.markers, OperatorMarkers(local_clock)]
-    engine = Engine(pipeline, connected.sources, sinks, local_clock, markers, recorder)
+    engine = Engine(pipeline, connected.sources, publisher, local_clock, markers, recorder)
     engine.start()
-    stage = pipeline.stages["eeg"]
     try:
         with (
             contextlib.closing(ControlServer(session["session_id"], Commands(engine).handle)),
             contextlib.closing(ControlClient.find(session["session_id"])) as panel,
         ):
             sender.send_until(7008)
-            wait_until(lambda: stage.samples >= 7008)
+            wait_until(lambda: pipeline.state("eeg").samples >= 7008)
             assert panel.request({"do": "baseline_end"}) == {"ok": True, "said": "eeg: baseline ended"}
             before_s = local_clock()
             assert panel.request({"do": "mark", "text": "trial/start"})["ok"]
             after_s = local_clock()
             sender.send_until(9024)
-            wait_until(lambda: stage.samples >= 9024)
+            wait_until(lambda: pipeline.state("eeg").samples >= 9024)
             assert panel.request({"do": "baseline_start"})["ok"]
             assert "it goes on" in panel.request({"do": "baseline_end"})["error"]
             threading.Thread(target=sender.send_until, args=(14016,)).start()
             while "error" in panel.request({"do": "baseline_end"}):  # while samples stream in
                 assert local_clock() < after_s + LIMIT_S
-            wait_until(lambda: stage.samples >= 14016)
+            wait_until(lambda: pipeline.state("eeg").samples >= 14016)
             assert panel.request({"do": "stop"})["ok"]
             assert engine.wait(LIMIT_S)
     finally:
         engine.finish()
     assert engine.failure is None
-    ((marked_s, text, origin),) = engine.markers
+    ((marked_s, text, origin),) = engine.publisher.markers
     assert (text, origin) == ("trial/start", "operator")
     assert before_s <= marked_s <= after_s
     kinds = [event.kind for event in sink.events]

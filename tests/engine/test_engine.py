@@ -7,9 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.small_sessions import EEG_INFO, RATE_HZ, Collector, ScriptedSource, eeg, pipeline
+from support.small_sessions import (
+    EEG_INFO,
+    RATE_HZ,
+    Collector,
+    ScriptedSource,
+    eeg,
+    engine_of,
+    pipeline,
+)
 
-from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.inference import Inference
 from bci_m2s.errors import CommandError, StreamError
 from bci_m2s.recording.recorded import open_recording
@@ -40,7 +47,7 @@ def run(engine, until):
 
 def test_live_equals_offline_bit_for_bit():
     source, sink = ScriptedSource(EEG_INFO, chunks_of(20)), Collector()
-    run(Engine(pipeline(), {"eeg": source}, [sink], time.monotonic), until=lambda: False)
+    run(engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic), until=lambda: False)
     offline = []
     reference = pipeline()
     for chunk in chunks_of(20, size=1000):
@@ -58,15 +65,15 @@ def test_live_equals_offline_bit_for_bit():
 
 def test_stamps_grow_stage_by_stage_and_the_tally_counts_all():
     source, sink = ScriptedSource(EEG_INFO, chunks_of(10)), Collector()
-    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic)
     run(engine, until=lambda: False)
     made = [one for one in sink.estimates if one.status is Status.OK]
-    assert engine.statistics.made["eeg", "emotion"] == len(made) > 0
+    assert engine.publisher.statistics.made["eeg", "emotion"] == len(made) > 0
     for one in made:
         stamps = one.stamps
         assert stamps.received_s <= stamps.features_s <= stamps.inferred_s <= stamps.published_s
-    assert sum(engine.statistics.refused.values()) == 40 - len(made)
-    assert engine.statistics.percentiles_ms("inference")[0] > 0
+    assert sum(engine.publisher.statistics.refused.values()) == 40 - len(made)
+    assert engine.publisher.statistics.percentiles_ms("inference")[0] > 0
     assert (sink.opened, sink.closed, source.closed) == (1, 1, True)
     kinds = [event.kind for event in sink.events]
     assert kinds[0] == "started"
@@ -78,7 +85,7 @@ def test_stamps_grow_stage_by_stage_and_the_tally_counts_all():
 def test_silence_gives_stale_answers_and_one_event():
     source, sink = ScriptedSource(EEG_INFO, chunks_of(8)), Collector()
     source.hold.set()
-    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic)
 
     def two_stale():
         return sum(one.status is Status.STALE for one in sink.estimates) >= 2
@@ -89,13 +96,13 @@ def test_silence_gives_stale_answers_and_one_event():
     assert stale[0].reason.endswith(" s old")
     assert np.isnan(stale[0].probabilities).all()
     assert [event.kind for event in sink.events].count("stale") == 1
-    assert engine.snapshot().latest["eeg", "emotion"].status is Status.STALE
+    assert engine.reporter.snapshot().latest["eeg", "emotion"].status is Status.STALE
 
 
 def test_an_error_in_a_reader_ends_the_run_with_everything_closed():
     source, sink = ScriptedSource(EEG_INFO), Collector()
     source.error = StreamError("cap lost")
-    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic)
     run(engine, until=lambda: False)
     assert engine.failure is source.error
     assert (sink.closed, source.closed) == (1, True)
@@ -109,7 +116,7 @@ def test_an_error_in_a_sink_ends_the_run():
                 raise OSError("no space left on device")
 
     sink = Full()
-    engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(8))}, [sink], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(8))}, [sink], time.monotonic)
     run(engine, until=lambda: False)
     assert isinstance(engine.failure, OSError)
     assert sink.closed == 1
@@ -123,10 +130,10 @@ def test_markers_are_logged_and_begin_baselines():
     source, sink = ScriptedSource(EEG_INFO, chunks_of(8)), Collector()
     source.hold.set()
     markers = ScriptedSource(MARKER_INFO, texts)
-    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic, [markers])
+    engine = engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic, [markers])
 
-    run(engine, until=lambda: len(engine.markers) == 2)
-    assert engine.markers == [(7.0, "baseline/start", "marks"), (8.0, "x", "marks")]
+    run(engine, until=lambda: len(engine.publisher.markers) == 2)
+    assert list(engine.publisher.markers) == [(7.0, "baseline/start", "marks"), (8.0, "x", "marks")]
     kinds = [event.kind for event in sink.events]
     assert kinds.count("marker") == 2
     assert "baseline_started" in kinds
@@ -142,15 +149,15 @@ def test_markers_of_several_streams_keep_their_origins(tmp_path):
     source.hold.set()
     operator = OperatorMarkers(time.monotonic)
     recorder = Recorder(tmp_path / "s.xdf", time.monotonic)
-    engine = Engine(pipeline(), {"eeg": source}, [], time.monotonic, [*boxes, operator], recorder)
+    engine = engine_of(pipeline(), {"eeg": source}, [], time.monotonic, [*boxes, operator], recorder)
     engine.start()
     engine.mark("by hand")
     limit = time.monotonic() + LIMIT_S
-    while len(engine.markers) < 3:
+    while len(engine.publisher.markers) < 3:
         assert time.monotonic() < limit
         time.sleep(0.005)
     engine.finish()
-    told = {(text, origin) for _, text, origin in engine.markers}
+    told = {(text, origin) for _, text, origin in engine.publisher.markers}
     assert told == {("a", "box"), ("b", "other"), ("by hand", "operator")}
     recorded = {
         stream.info.name: stream.read(0, stream.n_samples).tolist()
@@ -165,7 +172,7 @@ def test_a_marker_that_was_accepted_is_recorded_even_at_the_last_moment(tmp_path
     source.hold.set()
     recorder = Recorder(tmp_path / "s.xdf", time.monotonic)
     markers = [OperatorMarkers(time.monotonic)]
-    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic, markers, recorder)
+    engine = engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic, markers, recorder)
     engine.start()
     accepted, stopping = [], threading.Event()
 
@@ -196,21 +203,24 @@ def test_markers_that_inference_was_too_slow_for_are_told():
     flood = Chunk.of(np.arange(1500.0), np.array([[f"m{n}"] for n in range(1500)], object))
     sink = Collector()
     sources = {"eeg": ScriptedSource(EEG_INFO, chunks_of(2))}
-    engine = Engine(
+    engine = engine_of(
         pipeline(), sources, [sink], time.monotonic, markers=[ScriptedSource(MARKER_INFO, [flood])]
     )
-    run(engine, until=lambda: engine.markers and engine.markers[-1][1] == "m1499")
+    run(engine, until=lambda: engine.publisher.markers and engine.publisher.markers[-1][1] == "m1499")
     (overrun,) = [event for event in sink.events if event.kind == "overrun"]
-    assert overrun.message == f"markers: inference was too slow for {1500 - len(engine.markers)} of them"
+    assert (
+        overrun.message
+        == f"markers: inference was too slow for {1500 - len(engine.publisher.markers)} of them"
+    )
 
 
 def test_health_counts_samples_rate_and_loss():
     times, samples = eeg(10)
     times[1280:] += 1.0
     chunks = [Chunk.of(times[i : i + 64], samples[i : i + 64]) for i in range(0, len(times), 64)]
-    engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks)}, [Collector()], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks)}, [Collector()], time.monotonic)
     run(engine, until=lambda: False)
-    health = engine.snapshot().health[0]
+    health = engine.reporter.snapshot().health[0]
     assert (health.samples, health.lost, health.rate_hz) == (2560, 256, RATE_HZ)
     assert health.measured_hz > 0
 
@@ -222,7 +232,7 @@ def test_a_stop_request_ends_a_running_engine_quickly():
             time.sleep(0.001)
             return super().pull(timeout_s)
 
-    engine = Engine(pipeline(), {"eeg": Endless(EEG_INFO)}, [Collector()], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": Endless(EEG_INFO)}, [Collector()], time.monotonic)
     engine.start()
     assert not engine.wait(0.3)
     engine.request_stop()
@@ -233,11 +243,11 @@ def test_a_stop_request_ends_a_running_engine_quickly():
 
 
 def test_an_engine_without_data_can_be_finished_at_once():
-    engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO)}, [], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": ScriptedSource(EEG_INFO)}, [], time.monotonic)
     engine.start()
     engine.finish()
     assert engine.failure is None
-    assert pytest.approx(0, abs=5) == engine.snapshot().elapsed_s
+    assert pytest.approx(0, abs=5) == engine.reporter.snapshot().elapsed_s
 
 
 def test_samples_that_inference_was_too_slow_for_are_told_and_break_the_segment(monkeypatch):
@@ -251,9 +261,9 @@ def test_samples_that_inference_was_too_slow_for_are_told_and_break_the_segment(
 
     monkeypatch.setattr(Inference, "_advance", asleep)
     sink = Collector()
-    engine = Engine(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(60))}, [sink], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(60))}, [sink], time.monotonic)
     run(engine, until=lambda: False)
     overruns = [event for event in sink.events if event.kind == "overrun"]
     assert len(overruns) == 1
     assert "inference was too slow for" in overruns[0].message
-    assert engine.snapshot().health[0].samples == 60 * RATE_HZ
+    assert engine.reporter.snapshot().health[0].samples == 60 * RATE_HZ

@@ -6,13 +6,18 @@ import time
 import numpy as np
 import pytest
 from support.recorded_sessions import chunks_of, record_session
-from support.small_sessions import EEG_INFO, Collector, ScriptedSource, eeg, pipeline
+from support.small_sessions import (
+    EEG_INFO,
+    Collector,
+    ScriptedSource,
+    eeg,
+    engine_of,
+    pipeline,
+)
 
-from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import DeviceError, ModelError, OutputError
 from bci_m2s.files.append_file import AppendFile
 from bci_m2s.model.predictor import Predictor
-from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.recording.xdf_writer import XdfWriter
@@ -47,7 +52,7 @@ def until(condition):
 
 def engine_with(tmp_path, source, sink, recorder=True):
     made = Recorder(tmp_path / "session.xdf", time.monotonic) if recorder else None
-    return Engine(pipeline(), {"eeg": source}, [sink], time.monotonic, recorder=made)
+    return engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic, recorder=made)
 
 
 def recorded_samples(path):
@@ -64,7 +69,7 @@ def test_every_sample_received_is_recorded_in_order(tmp_path):
     assert engine.failure is None
     expected = np.concatenate([eeg(0.25, seed=number)[1] for number in range(source.given)])
     np.testing.assert_array_equal(recorded_samples(tmp_path / "session.xdf"), expected)
-    assert engine.snapshot().recording.lost_samples == 0
+    assert engine.reporter.snapshot().recording.lost_samples == 0
 
 
 def test_a_failed_gpu_ends_the_estimates_but_not_the_recording(tmp_path, monkeypatch):
@@ -84,7 +89,7 @@ def test_a_failed_gpu_ends_the_estimates_but_not_the_recording(tmp_path, monkeyp
     given = source.given
     until(lambda: source.given > given + 50)
     assert not engine.wait(0)
-    assert engine.snapshot().state == "bad"
+    assert engine.reporter.snapshot().state == "bad"
     engine.finish()
     assert isinstance(engine.failure, DeviceError)
     assert len(recorded_samples(tmp_path / "session.xdf")) == 64 * source.given
@@ -105,10 +110,9 @@ def test_after_a_failed_gpu_a_session_ends_with_its_sources_and_tells_who_leads(
 
     monkeypatch.setattr(Predictor, "predict_all", fail_later)
     source, sink = ScriptedSource(EEG_INFO, chunks_of(*eeg(20))), Collector()
-    made = pipeline()
-    made.chooser = Chooser("auto", ["eeg"], made.hop_s)
+    made = pipeline(mode="auto")
     recorder = Recorder(tmp_path / "session.xdf", time.monotonic)
-    engine = Engine(made, {"eeg": source}, [sink], time.monotonic, recorder=recorder)
+    engine = engine_of(made, {"eeg": source}, [sink], time.monotonic, recorder=recorder)
     engine.start()
     until(lambda: engine.wait(0))
     engine.finish()
@@ -175,9 +179,9 @@ def test_a_full_disk_is_told_kept_in_memory_and_fails_the_run(tmp_path, full):
     engine.start()
     until(lambda: source.given > 20)
     full.set()
-    until(lambda: engine.snapshot().state == "bad")
+    until(lambda: engine.reporter.snapshot().state == "bad")
     until(lambda: any(event.kind == "disk" for event in sink.events))
-    assert engine.snapshot().recording.waiting_bytes > 0
+    assert engine.reporter.snapshot().recording.waiting_bytes > 0
     until(lambda: any(report.values["recording"]["problem"] for report in sink.reports))
     engine.finish()
     assert isinstance(engine.failure, OutputError)
@@ -185,7 +189,7 @@ def test_a_full_disk_is_told_kept_in_memory_and_fails_the_run(tmp_path, full):
     whole = recorded_samples(tmp_path / "session.xdf")
     expected = np.concatenate([eeg(0.25, seed=number)[1] for number in range(source.given)])
     np.testing.assert_array_equal(whole, expected[: len(whole)])
-    assert engine.snapshot().recording.lost_samples > 0
+    assert engine.reporter.snapshot().recording.lost_samples > 0
 
 
 def test_an_exception_in_the_recorder_ends_the_run(tmp_path, monkeypatch):
@@ -203,10 +207,10 @@ def test_an_exception_in_the_recorder_ends_the_run(tmp_path, monkeypatch):
 def test_samples_that_were_dropped_fail_the_run_also_when_the_disk_is_well(tmp_path):
     recorder = Recorder(tmp_path / "session.xdf", time.monotonic, most_waiting_bytes=2000)
     source = ScriptedSource(EEG_INFO, chunks_of(*eeg(4), size=64))  # 2356 bytes per chunk
-    engine = Engine(pipeline(), {"eeg": source}, [], time.monotonic, recorder=recorder)
+    engine = engine_of(pipeline(), {"eeg": source}, [], time.monotonic, recorder=recorder)
     engine.start()
     until(lambda: engine.wait(0))
-    assert engine.snapshot().state == "bad"
+    assert engine.reporter.snapshot().state == "bad"
     engine.finish()
     assert isinstance(engine.failure, OutputError)
     assert "1024 samples could not wait for the disk and are lost" in str(engine.failure)
@@ -218,9 +222,9 @@ def test_a_disk_that_was_full_for_a_while_costs_nothing(tmp_path, full):
     engine.start()
     until(lambda: source.given > 20)
     full.set()
-    until(lambda: engine.snapshot().state == "bad")
+    until(lambda: engine.reporter.snapshot().state == "bad")
     full.clear()
-    until(lambda: not engine.snapshot().recording.problem)
+    until(lambda: not engine.reporter.snapshot().recording.problem)
     engine.finish()
     assert engine.failure is None
     assert len(recorded_samples(tmp_path / "session.xdf")) == 64 * source.given
@@ -253,7 +257,7 @@ def test_a_sender_in_doubt_gives_no_estimates_and_the_recording_replays(tmp_path
 
 def test_reports_come_once_a_second_and_at_once_when_something_changes():
     source, sink = Endless(EEG_INFO), Collector()
-    engine = Engine(pipeline(), {"eeg": source}, [sink], time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic)
     engine.start()
     until(lambda: len(sink.reports) > 1)
     source.doubt = "another sender took over"
@@ -269,7 +273,7 @@ def test_streams_are_recorded_without_a_model_and_gaps_are_told(tmp_path):
     times[1280:] += 2.0
     source, sink = ScriptedSource(EEG_INFO, chunks_of(times, samples)), Collector()
     recorder = Recorder(tmp_path / "session.xdf", time.monotonic)
-    engine = Engine(None, {"cap": source}, [sink], time.monotonic, recorder=recorder)
+    engine = engine_of(None, {"cap": source}, [sink], time.monotonic, recorder=recorder)
     engine.start()
     until(lambda: engine.wait(0))
     engine.finish()
@@ -277,7 +281,7 @@ def test_streams_are_recorded_without_a_model_and_gaps_are_told(tmp_path):
     np.testing.assert_array_equal(recorded_samples(tmp_path / "session.xdf"), samples)
     (gap,) = [event for event in sink.events if event.kind == "gap"]
     assert gap.fields["lost_samples"] == 512
-    assert engine.snapshot().health[0].lost == 512
+    assert engine.reporter.snapshot().health[0].lost == 512
 
 
 def test_a_folder_in_use_is_refused_before_anything_is_recorded(tmp_path):
@@ -307,7 +311,7 @@ def test_features_beyond_float32_are_missing_and_end_nothing():
     huge = samples.astype(np.float64)
     huge[2600:, 2] *= 1e5  # below the limit of loss, far beyond anything in the baseline
     pipe = pipeline()
-    for stage in pipe.stages.values():
+    for stage in pipe._stages.values():
         stage._std[:] = 1e-300
     made = pipe.push("eeg", chunks_of(times, huge, size=len(times))[0])
     assert {one.status for one in made} <= set(Status)

@@ -13,7 +13,15 @@ import pylsl
 import pytest
 import yaml
 from support.model_files import small_tensors
-from support.small_sessions import EEG_INFO, Collector, ScriptedSource, contract, eeg, pipeline
+from support.small_sessions import (
+    EEG_INFO,
+    Collector,
+    ScriptedSource,
+    contract,
+    eeg,
+    engine_of,
+    pipeline,
+)
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.evidence import Evidence
@@ -22,7 +30,7 @@ from bci_m2s.model.model_file import Contract, save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.setup import build
 from bci_m2s.sinks.evidence import METHOD, EvidenceOutlet
-from bci_m2s.types import Chunk, Features, Status, Window
+from bci_m2s.types import Chunk, Status, Window
 
 LIMIT_S = 20.0
 NAMES = [f"{channel}.{band}" for channel in EEG_INFO.labels[:4] for band in "abcde"]
@@ -97,7 +105,7 @@ def source() -> Patient:
 
 def window(seed: int = 0) -> Window:
     values = np.random.default_rng(seed).normal(size=(5, 20))
-    return Window("eeg", 0, 1279, 0.0, 5.0, 5.0, Status.OK, features=Features("eeg", values))
+    return Window("eeg", 0, 1279, 0.0, 5.0, 5.0, Status.OK, features=values)
 
 
 ANSWERS = {"emotion": np.array([[0.1, 0.2, 0.7]]), "arousal": np.array([[0.8, 0.2]])}
@@ -112,7 +120,7 @@ class Running:
         self.begin()
 
     def begin(self) -> None:
-        self.evidence.start(self.stop, lambda kind, message: self.said.append((kind, message)))
+        self.evidence.start(self.stop, self.said.append)
 
     def __enter__(self) -> Running:
         return self
@@ -132,9 +140,7 @@ def test_every_head_is_answered_for_its_most_probable_class() -> None:
         outlet.rows, [("emotion", 2), ("arousal", 0)], strict=True
     ):
         assert ((head, place), stamp_s) == (expected, 77.0)
-        np.testing.assert_array_equal(
-            values, real.attribution("eeg", window().features.values, head, place)
-        )
+        np.testing.assert_array_equal(values, real.attribution("eeg", window().features, head, place))
 
 
 def test_only_the_latest_window_counts() -> None:
@@ -178,7 +184,7 @@ def test_a_failure_is_told_once_and_is_for_good() -> None:
         running.evidence.offer(window(), ANSWERS, 2.0)
         assert running.evidence.join(0.1)
     message = "no evidence any more: CUDA error: unspecified launch failure"
-    assert running.said == [("evidence_failed", message)]
+    assert [(event.kind, event.message) for event in running.said] == [("evidence_failed", message)]
     assert running.evidence.problem == message
     assert outlet.rows == []
 
@@ -186,7 +192,7 @@ def test_a_failure_is_told_once_and_is_for_good() -> None:
 def run_engine(evidence: Evidence | None, until: Any) -> tuple[Engine, Collector]:
     sink = Collector()
     made = pipeline(spec=SPEC, tensors=TENSORS)
-    engine = Engine(made, {"eeg": source()}, [sink], time.monotonic, evidence=evidence)
+    engine = engine_of(made, {"eeg": source()}, [sink], time.monotonic, evidence=evidence)
     engine.start()
     wait_for(lambda: sum(one.status is not Status.STALE for one in sink.estimates) == 96 and until())
     begun_s = time.monotonic()
@@ -216,7 +222,7 @@ def test_its_failure_leaves_the_session_alone() -> None:
     failing = Evidence(predictor, {"eeg": FakeOutlet()}, every_s=0.001)
     engine, sink = run_engine(failing, until=lambda: failing.join(0.0) and failing.problem)
     assert engine.failure is None
-    assert engine.snapshot().problems == []
+    assert engine.reporter.snapshot().problems == []
     (told,) = [event for event in sink.events if event.kind == "evidence_failed"]
     assert told.message == "no evidence any more: CUDA error"
 
@@ -241,7 +247,7 @@ def test_one_that_hangs_delays_no_estimate_and_fails_nothing() -> None:
 
 
 def test_a_replay_has_no_hook() -> None:
-    assert pipeline(spec=SPEC, tensors=TENSORS).judged is None
+    assert pipeline(spec=SPEC, tensors=TENSORS).on_judged is None
 
 
 def test_over_lsl_through_two_engines_with_one_outlet() -> None:
@@ -311,6 +317,6 @@ def test_streams_only_where_the_pipeline_has_an_outlet(tmp_path: Any, enabled: b
     if made is not None:
         (found,) = pylsl.resolve_byprop("name", f"{name}-evidence-eeg", timeout=10)
         labels = pylsl.StreamInlet(found).info(timeout=10).get_channel_labels()
-        assert labels == [*made_pipeline.stages["eeg"].feature_names, "head", "class"]
+        assert labels == [*made_pipeline.feature_names["eeg"], "head", "class"]
         assert labels[0] == "TP9.delta"
         made.close()

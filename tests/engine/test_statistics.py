@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bci_m2s.engine.engine import Snapshot, StreamHealth
+from bci_m2s.engine.health import Snapshot, StreamHealth
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.recording.recorder import RecorderState
 from bci_m2s.session.terminal.view import live_view, plain_line, print_summary, recording_line

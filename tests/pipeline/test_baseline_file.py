@@ -25,8 +25,8 @@ def test_a_saved_baseline_gives_the_same_estimates_without_rest(tmp_path):
     again = pipeline()
     assert adopt_baseline(tmp_path / "b.json", again) == ["eeg"]
     for made, adopted in zip(
-        first.stages["eeg"].normaliser.statistics(),
-        again.stages["eeg"].normaliser.statistics(),
+        first.baselines()["eeg"],
+        again.baselines()["eeg"],
         strict=True,
     ):
         np.testing.assert_array_equal(made, adopted)

@@ -57,11 +57,15 @@ def merged(*scripts):
 
 
 def auto(back_after_s=2.0, modalities=("eeg", "eye")):
-    return Chooser("auto", modalities, HOP_S, back_after_s)
+    """A chooser that keeps its ``events``."""
+    events = []
+    chooser = Chooser("auto", modalities, HOP_S, back_after_s, emit=events.append)
+    chooser.events = events
+    return chooser
 
 
 def moves(chooser):
-    return [(event.fields["from"], event.fields["to"]) for event in chooser.events()]
+    return [(event.fields["from"], event.fields["to"]) for event in chooser.events]
 
 
 class TestAuto:
@@ -86,7 +90,7 @@ class TestAuto:
         out = play(chooser, script)
         at_s, newest = out[-1]
         assert (at_s, newest.modality, newest.end_s) == (2.25, "eye", pytest.approx(2.1))
-        assert chooser.events()[-1].fields == {"from": "eeg", "to": "eye", "reason": "eeg: eeg BAD_SIGNAL"}
+        assert chooser.events[-1].fields == {"from": "eeg", "to": "eye", "reason": "eeg: eeg BAD_SIGNAL"}
         # that window is not given a second time; the next one is
         assert chooser.push([window("eeg", 2.5, Status.BAD_SIGNAL)], 2.5) == []
         assert [one.end_s for one in chooser.push([window("eye", 2.6)], 2.6)] == [2.6]
@@ -101,7 +105,7 @@ class TestAuto:
         overdue_s = last_s + 2 * HOP_S  # it was due one hop after the last one
         assert overdue_s - 1e-9 <= first_s < overdue_s + HOP_S
         assert first_s == pytest.approx(overdue_s + phase_s)
-        reason = chooser.events()[-1].fields["reason"]
+        reason = chooser.events[-1].fields["reason"]
         assert reason == f"eeg: no window for {first_s - last_s:.2f} s"
 
     def test_one_late_window_is_no_stop(self):
@@ -347,7 +351,8 @@ def test_any_sequence(streams, mode, back_after_s):
     script = sorted(
         row for name, stream in zip(names, streams, strict=True) for row in rows_of(name, *stream)
     )
-    chooser = Chooser(mode, names, HOP_S, back_after_s)
+    events = []
+    chooser = Chooser(mode, names, HOP_S, back_after_s, emit=events.append)
     seen = {name: Seen() for name in names}
     now_s, newest_ok_s, given_windows = -math.inf, -math.inf, set()
     failures = outputs = 0
@@ -378,7 +383,7 @@ def test_any_sequence(streams, mode, back_after_s):
             assert now_s - newest_ok_s < 2 * HOP_S, "silent while a modality is usable"
         assert set(filter(None, chooser.current.split("+"))) <= set(usable)
     length_s = script[-1][0] - script[0][0] if script else 0.0
-    changes = len(chooser.events())
+    changes = len(events)
     # every change has a cause: a leader failed, the first lead of a modality, something usable after
     # nothing was, or a return, which takes its time
     assert mode == "fused" or changes <= 2 * failures + len(names) + len(names) * length_s / back_after_s
@@ -404,11 +409,9 @@ def session_with_an_outage(mode, seed):
         "eeg": ScriptedSource(EEG_INFO, chunks_of(times[there], samples[there], 1 + 700 * seed, rng)),
         "eye": ScriptedSource(EYE_INFO, chunks_of(*eye(30.0), 500, rng)),
     }
-    runs = pipeline({"eeg": EEG_INFO, "eye": EYE_INFO})
-    runs.chooser = Chooser(mode, ("eeg", "eye"), HOP_S)
-    items = list(run_offline(runs, made))
-    estimates = [item for item in items if isinstance(item, Estimate)]
-    return estimates, [item for item in items if not isinstance(item, Estimate) and item.kind == "failover"]
+    runs = pipeline({"eeg": EEG_INFO, "eye": EYE_INFO}, mode)
+    estimates = list(run_offline(runs, made))
+    return estimates, [event for event in runs.emitted if event.kind == "failover"]
 
 
 @pytest.mark.parametrize("mode", ["auto", "fused"])

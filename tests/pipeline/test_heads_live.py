@@ -7,10 +7,17 @@ import time
 import numpy as np
 import yaml
 from support.model_files import small_tensors
-from support.small_sessions import EEG_INFO, Collector, ScriptedSource, contract, eeg, pipeline
+from support.small_sessions import (
+    EEG_INFO,
+    Collector,
+    ScriptedSource,
+    contract,
+    eeg,
+    engine_of,
+    pipeline,
+)
 
 from bci_m2s.commands.replay import replay_file
-from bci_m2s.engine.engine import Engine
 from bci_m2s.model.model_file import Contract, layout_order, save_model
 from bci_m2s.session.run import Options
 from bci_m2s.types import Chunk, Status
@@ -94,9 +101,10 @@ def test_a_band_major_channel_that_is_bad_is_masked_as_the_same_channel():
     """Missing features of one channel stay those of that channel after the reordering."""
     times, samples = eeg(12)
     samples[:, EEG_INFO.labels.index("TP10")] = 7.0  # flat
-    stage = pipeline(spec=contract(layout="band-major")).stages["eeg"]
-    windows = [w for w in stage.push(Chunk.of(times, samples)) if w.features is not None]
-    values = windows[-1].features.values.reshape(5, 5, 4)  # (T, bands, channels)
+    made, windows = pipeline(spec=contract(layout="band-major")), []
+    made.on_judged = lambda window, *_: windows.append(window)
+    made.push("eeg", Chunk.of(times, samples))
+    values = windows[-1].features.reshape(5, 5, 4)  # (T, bands, channels)
     assert (values[..., 3] == 0).all()  # 0 is the training mean
     assert (values[..., :3] != 0).all()
 
@@ -104,10 +112,10 @@ def test_a_band_major_channel_that_is_bad_is_masked_as_the_same_channel():
 def test_a_silent_stream_is_told_for_every_head_and_the_snapshot_keeps_all():
     source, sink = ScriptedSource(EEG_INFO, [Chunk.of(*eeg(8))]), Collector()
     source.hold.set()
-    engine = Engine(pipeline(spec=two_heads()), {"eeg": source}, [sink], time.monotonic)
+    engine = engine_of(pipeline(spec=two_heads()), {"eeg": source}, [sink], time.monotonic)
     engine.start()
     limit = time.monotonic() + 10
-    while len(engine.snapshot().latest) < 2 and not engine.wait(0.02):
+    while len(engine.reporter.snapshot().latest) < 2 and not engine.wait(0.02):
         assert time.monotonic() < limit
     engine.finish()
     assert engine.failure is None
@@ -115,12 +123,12 @@ def test_a_silent_stream_is_told_for_every_head_and_the_snapshot_keeps_all():
     assert [one.status for one in stale] == [Status.STALE] * 2
     assert [one.head for one in stale] == ["emotion", "arousal"]
     assert [len(one.probabilities) for one in stale] == [3, 2]
-    assert set(engine.snapshot().latest) == {("eeg", "emotion"), ("eeg", "arousal")}
+    assert set(engine.reporter.snapshot().latest) == {("eeg", "emotion"), ("eeg", "arousal")}
 
 
 def test_the_engine_counts_every_head_and_a_window_once():
     source, sink = ScriptedSource(EEG_INFO, [Chunk.of(*eeg(10))]), Collector()
-    engine = Engine(pipeline(spec=two_heads()), {"eeg": source}, [sink], time.monotonic)
+    engine = engine_of(pipeline(spec=two_heads()), {"eeg": source}, [sink], time.monotonic)
     engine.start()
     while not engine.wait(0.02):
         pass
@@ -128,9 +136,12 @@ def test_the_engine_counts_every_head_and_a_window_once():
     assert engine.failure is None
     made = sum(one.status is Status.OK for one in sink.estimates)
     assert (
-        engine.statistics.made["eeg", "emotion"] == engine.statistics.made["eeg", "arousal"] == made / 2 > 0
+        engine.publisher.statistics.made["eeg", "emotion"]
+        == engine.publisher.statistics.made["eeg", "arousal"]
+        == made / 2
+        > 0
     )
-    assert sum(engine.statistics.refused.values()) == 40 - made / 2
+    assert sum(engine.publisher.statistics.refused.values()) == 40 - made / 2
 
 
 def test_windows_skipped_are_counted_as_windows():

@@ -66,7 +66,7 @@ def test_a_baseline_that_is_not_complete_gives_no_estimate_and_counts_down():
     assert waiting[0] == "baseline, 4 s left"
     assert waiting[-1] == "baseline, 1 s left"
     assert found[-1].status is Status.OK
-    assert [event.kind for event in made.events()] == ["baseline_complete"]
+    assert [event.kind for event in made.emitted] == ["baseline_complete"]
 
 
 def test_a_marker_begins_the_baseline_when_the_pipeline_waits_for_one():
@@ -81,7 +81,7 @@ def test_a_marker_begins_the_baseline_when_the_pipeline_waits_for_one():
     after = estimates_of(made, times[half:], samples[half:])
     assert after[0].reason == "baseline, 2 s left"
     assert after[-1].status is Status.OK
-    kinds = [event.kind for event in made.events()]
+    kinds = [event.kind for event in made.emitted]
     assert kinds == ["marker", "marker", "baseline_started", "baseline_complete"]
 
 
@@ -101,9 +101,9 @@ def test_a_gap_is_told_counted_and_makes_windows_invalid():
     times, samples = eeg(30)
     times[4000:] += 2.0
     found = estimates_of(made, times, samples)
-    gaps = [event for event in made.events() if event.kind == "gap"]
+    gaps = [event for event in made.emitted if event.kind == "gap"]
     assert len(gaps) == 1
-    assert gaps[0].fields["lost_samples"] == made.stages["eeg"].lost_samples == 512
+    assert gaps[0].fields["lost_samples"] == made.state("eeg").lost_samples == 512
     spanning = [one for one in found if one.first_index < 4000 <= one.last_index]
     assert spanning == []
     assert {one.status for one in found if 4000 <= one.last_index < 4000 + 5 * RATE_HZ} == {Status.GAP}
@@ -162,6 +162,6 @@ def test_an_empty_chunk_is_harmless():
 def test_recorded_statistics_make_a_baseline_unnecessary():
     long = {"normaliser": {"name": "baseline", "params": {"duration_s": 60.0}}}
     made = pipeline(eeg=long)
-    n = len(made.stages["eeg"].feature_names)
-    made.stages["eeg"].adopt_baseline(np.full(n, 3.0), np.full(n, 0.5))
+    n = len(made.feature_names["eeg"])
+    made.adopt_baseline("eeg", np.full(n, 3.0), np.full(n, 0.5))
     assert estimates_of(made, *eeg(12))[-1].status is Status.OK

@@ -65,10 +65,9 @@ def test_an_adopted_baseline_is_part_of_the_recording(tmp_path, monkeypatch):
 
     def with_baseline(*arguments):
         pipeline = plain(*arguments)
-        stage = pipeline.stages["eeg"]
-        mean = np.linspace(1, 4, len(stage.feature_names))
+        mean = np.linspace(1, 4, len(pipeline.feature_names["eeg"]))
         mean[3] = np.nan
-        stage.adopt_baseline(mean, np.full(len(mean), 0.5))
+        pipeline.adopt_baseline("eeg", mean, np.full(len(mean), 0.5))
         return pipeline
 
     monkeypatch.setattr(build, "make_pipeline", with_baseline)
@@ -104,8 +103,7 @@ def play_until(engine, n_samples):
     source = HALTING["EEG"]
     source.limit = n_samples
     limit = time.monotonic() + 20.0
-    stage = engine._work._pipeline.stages["eeg"]
-    while stage.samples < n_samples:
+    while engine._inference.judge.state("eeg").samples < n_samples:
         assert time.monotonic() < limit
         time.sleep(0.002)
 
@@ -182,7 +180,7 @@ def test_a_recorded_end_of_a_baseline_that_cannot_be_is_refused(tmp_path, monkey
 )
 def test_a_stage_refuses_to_end_what_is_no_baseline(options):
     with pytest.raises(ValueError, match="baseline: "):
-        pipeline(**options).stages["eeg"].control("baseline_ended", {})
+        pipeline(**options).control("eeg", "baseline_ended", {})
 
 
 class Changed:

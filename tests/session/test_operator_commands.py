@@ -7,9 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.small_sessions import EEG_INFO, Collector, ScriptedSource, eeg, pipeline
+from support.small_sessions import (
+    EEG_INFO,
+    Collector,
+    ScriptedSource,
+    eeg,
+    engine_of,
+    pipeline,
+)
 
-from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import CommandError, DeviceError
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.session.control.client import ControlClient
@@ -50,7 +56,7 @@ def running(seconds=8.0, made=None, markers=True, **options):
     sink = Collector()
     own = [OperatorMarkers(time.monotonic)] if markers else []
     source = Patient(EEG_INFO, chunks_of(seconds))
-    engine = Engine(made or pipeline(**options), {"eeg": source}, [sink], time.monotonic, own)
+    engine = engine_of(made or pipeline(**options), {"eeg": source}, [sink], time.monotonic, own)
     engine.start()
     try:
         wait_until(lambda: len(sink.estimates) >= 4 * seconds)
@@ -85,7 +91,7 @@ def test_history_holds_what_was_answered():
     with running() as (engine, sink):
         told = Commands(engine).handle({"do": "history"})
         line = told["lines"]["eeg"]["emotion"]
-        assert line["classes"] == list(engine.statistics.heads["emotion"])
+        assert line["classes"] == list(engine.publisher.statistics.heads["emotion"])
         first = [one for one in sink.estimates if one.stamps.published_s < line["t"][0] + 0.99]
         p = np.array([one.probabilities for one in first])
         assert line["share"][0] == pytest.approx(np.isfinite(p[:, 0]).mean(), abs=0.1)
@@ -131,20 +137,20 @@ def test_a_model_without_a_baseline_says_so(name, why):
             with pytest.raises(CommandError, match=f"no baseline to start or end: eeg: .*{why}"):
                 Commands(engine).handle({"do": do})
         wait_until(lambda: kinds(sink).count("command_refused") == 2)
-        assert engine.report().values["streams"][0]["baseline"]["state"] == "none"
+        assert engine.reporter.report().values["streams"][0]["baseline"]["state"] == "none"
 
 
 def test_a_baseline_that_waits_for_its_marker_has_nothing_to_end():
     with running(made=pipeline(wait_for_marker=True)) as (engine, _):
-        assert engine.report().values["streams"][0]["baseline"]["state"] == "waiting"
+        assert engine.reporter.report().values["streams"][0]["baseline"]["state"] == "waiting"
         with pytest.raises(CommandError, match="waits for its marker"):
             engine.end_baseline()
         engine.start_baseline()
-        assert engine.report().values["streams"][0]["baseline"]["state"] == "collecting"
+        assert engine.reporter.report().values["streams"][0]["baseline"]["state"] == "collecting"
 
 
 def test_where_nothing_is_estimated_there_is_no_baseline():
-    engine = Engine(None, {"cap": Patient(EEG_INFO, chunks_of(1))}, [Collector()], time.monotonic)
+    engine = engine_of(None, {"cap": Patient(EEG_INFO, chunks_of(1))}, [Collector()], time.monotonic)
     for refused in (engine.start_baseline, engine.end_baseline):
         with pytest.raises(CommandError, match="there is no baseline"):
             refused()
@@ -190,7 +196,7 @@ def test_where_inference_failed_baselines_are_refused_and_markers_go_on(tmp_path
     made._predictor.predict_all = broken
     recorder = Recorder(tmp_path / "s.xdf", time.monotonic)
     source, markers = Patient(EEG_INFO, chunks_of(10)), [OperatorMarkers(time.monotonic)]
-    engine = Engine(made, {"eeg": source}, [sink], time.monotonic, markers, recorder)
+    engine = engine_of(made, {"eeg": source}, [sink], time.monotonic, markers, recorder)
     engine.start()
     wait_until(lambda: "inference_failed" in kinds(sink))
     with pytest.raises(CommandError, match="no estimates any more: the GPU is gone"):
@@ -289,9 +295,11 @@ def test_history_knows_how_often_an_answer_comes():
     """A second of silence weighs as much as a second of answers, also where these come once a second."""
     made = pipeline()
     made.hop_s = 1.0
-    engine = Engine(made, {"eeg": Patient(EEG_INFO)}, [Collector()], time.monotonic)
+    engine = engine_of(made, {"eeg": Patient(EEG_INFO)}, [Collector()], time.monotonic)
     for second, status in enumerate((Status.STALE, Status.GAP)):
         for one in made.no_estimates("eeg", status, "silent"):
-            engine.history.add(replace(one, stamps=replace(one.stamps, published_s=float(second))))
-    (bins,) = engine.history._lines.values()
+            engine.publisher.history.add(
+                replace(one, stamps=replace(one.stamps, published_s=float(second)))
+            )
+    (bins,) = engine.publisher.history._lines.values()
     assert bins._all[:2].tolist() == [1.0, 1.0]

@@ -125,7 +125,7 @@ def quiet_session(tmp_path, source=None, **options):
 
 def made(session):
     """Answers with probabilities in the current take."""
-    return sum(session.now.engine.statistics.made.values())
+    return sum(session.now.engine.publisher.statistics.made.values())
 
 
 def wait_for_more(session, count, running):
@@ -175,7 +175,7 @@ def test_a_session_without_a_folder_records_when_it_is_asked_to(tmp_path, monkey
             engine = session.now.engine
             assert "recording closed" in session.record_off()
             assert session.now.engine is engine
-            assert engine.snapshot().recording is None
+            assert engine.reporter.snapshot().recording is None
             wait_for_more(session, 3, running)
 
         monkeypatch.setattr("bci_m2s.recording.disk.LEAST_FREE_BYTES", float("inf"))
@@ -213,7 +213,7 @@ def test_a_session_without_a_folder_records_when_it_is_asked_to(tmp_path, monkey
 def test_two_folders_of_one_second_and_one_in_use(tmp_path, monkeypatch, seen):
     monkeypatch.chdir(tmp_path)
     with quiet_session(tmp_path) as running:
-        until(lambda: seen and seen[0].now.engine.statistics.refused, running)
+        until(lambda: seen and seen[0].now.engine.publisher.statistics.refused, running)
         (session,) = seen
         monkeypatch.setattr(take_folders, "datetime", _Frozen)
         taken = tmp_path / "sessions" / "2026-03-04T050607-small"
@@ -384,9 +384,9 @@ def test_a_baseline_under_way_is_not_forgotten_when_a_recording_begins(tmp_path,
     source = Endless()
     asked = {"baseline": {"start": "marker"}, "markers": {"type": "Markers"}}
     with quiet_session(tmp_path, source, pipeline=asked) as running:
-        until(lambda: seen and seen[0].now.engine.statistics.refused, running)
+        until(lambda: seen and seen[0].now.engine.publisher.statistics.refused, running)
         (session,) = seen
-        assert session.now.pipeline.stages["eeg"].baseline[0] == "waiting"
+        assert session.now.pipeline.state("eeg").baseline == "waiting"
         source.hold.set()
         session.now.engine.start_baseline()
         session.record_on()
@@ -413,8 +413,8 @@ def test_a_marker_given_while_takes_change_is_in_the_next_one(tmp_path, monkeypa
 
         monkeypatch.setattr(build, "make_pipeline", marking)
         session.record_on()
-        until(lambda: said and session.now.engine.markers, running)
-        assert [text for _, text, _ in session.now.engine.markers] == ["at the switch"]
+        until(lambda: said and session.now.engine.publisher.markers, running)
+        assert [text for _, text, _ in session.now.engine.publisher.markers] == ["at the switch"]
         session.record_off()
     (folder,) = (tmp_path / "sessions").iterdir()
     assert kinds_of(folder).count("marker") == 1
@@ -424,7 +424,7 @@ def test_without_outlets_there_is_nothing_to_draw_and_no_panel(tmp_path, monkeyp
     monkeypatch.setattr("bci_m2s.session.companions.start_panel", pytest.fail)
     monkeypatch.setattr("bci_m2s.session.companions.has_display", lambda: True)
     with quiet_session(tmp_path, panel=True) as running:
-        until(lambda: seen and seen[0].now.engine.statistics.refused, running)
+        until(lambda: seen and seen[0].now.engine.publisher.statistics.refused, running)
     assert running.failure is None
     assert "no panel: small.yaml: outlet.enabled is false" in running.said
 

@@ -10,7 +10,7 @@ from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, e
 
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.model.model_file import channel_order
-from bci_m2s.pipeline.stages import StepStage
+from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard
 from bci_m2s.signal.windows import BlockCutter, WindowShape
 from bci_m2s.types import Chunk, Status
@@ -44,7 +44,7 @@ def test_the_pipeline_warns_once_and_refuses_what_is_wrong():
     times, samples = eeg(30)
     made = pipeline()
     found = made.push("eeg", Chunk.of(1000 + (times - 1000) * 1.02, samples))
-    assert [event.kind for event in made.events()].count("rate") == 1
+    assert [event.kind for event in made.emitted].count("rate") == 1
     assert found[-1].status is Status.OK
     made = pipeline()
     found = made.push("eeg", Chunk.of(1000 + (times - 1000) * 1.08, samples))
@@ -69,9 +69,9 @@ HOP_N = int(RATE_HZ / 4)
 def judged(samples, *, cuts=(), units=None, **checks):
     """States (blocks, channels) and missing samples of each block, at 256 Hz."""
     samples = np.asarray(samples, dtype=np.float64)
-    n, channels = samples.shape
+    (n, channels), events = samples.shape, []
     quality = ChannelQuality(
-        [f"c{i}" for i in range(channels)], units or ["uV"] * channels, hop_s=0.25, **checks
+        [f"c{i}" for i in range(channels)], units or ["uV"] * channels, 0.25, **checks, emit=events.append
     )
     cutter = BlockCutter(channels, RATE_HZ, 0.25, 0.1)
     states, missing = [], []
@@ -79,7 +79,7 @@ def judged(samples, *, cuts=(), units=None, **checks):
         for block in cutter.push(Chunk.of(np.arange(a, b) / RATE_HZ, samples[a:b])):
             missing.append(quality.push(block))
             states.append([STATES[state] for state in quality.states])
-    return np.array(states), missing, quality
+    return np.array(states), missing, events
 
 
 def noise(seconds=5, channels=6, seed=0):
@@ -131,7 +131,7 @@ def test_states_do_not_depend_on_chunks(cuts, seed, few):
     whole, parts = judged(samples, units=units, **CHECKS), judged(samples, cuts=cuts, units=units, **CHECKS)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_array_equal(np.concatenate(whole[1]), np.concatenate(parts[1]))
-    assert whole[2].events == parts[2].events
+    assert whole[2] == parts[2]
 
 
 @pytest.mark.parametrize("code", [np.nan, np.inf, -np.inf, 1e8, -1e8, 0.0, -1.0, 0.1])
@@ -190,7 +190,7 @@ def test_changes_are_told_once_they_last_and_a_flicker_at_most_every_five_second
     samples[2048:3072, 2] = np.nan  # 4 s
     for start in range(0, len(samples), 768):  # 1.5 s lost, 1.5 s not
         samples[start : start + 384, 3] = np.nan
-    events = judged(samples)[2].events
+    events = [(event.message, event.fields) for event in judged(samples)[2]]
     of_c2 = [(message, fields) for message, fields in events if fields["channel"] == "c2"]
     assert [message for message, _ in of_c2] == ["channel c2 lost", "channel c2 good again"]
     assert of_c2[0][1] == {"channel": "c2", "state": "lost", "was": "good", "at_sample": 2048 + 256 - 1}
@@ -250,10 +250,11 @@ def test_masked_samples_never_reach_the_features():
 def test_the_stage_says_each_channels_state_and_what_changed():
     times, samples = eeg(10)
     samples[5 * 256 :, 2] = np.nan
-    stage = StepStage(contract().modalities["eeg"], SHAPE, EEG_INFO)
+    events = []
+    stage = StepStage(contract().modalities["eeg"], SHAPE, EEG_INFO, emit=events.append)
     steps_of(stage, times, samples)
     assert stage.bad_channels == {"TP9": "lost"}
-    assert [message for message, _ in stage.quality_events] == ["channel TP9 lost"]
+    assert [event.message for event in events] == ["channel TP9 lost"]
 
 
 @pytest.mark.parametrize("code", [np.nan, np.inf, 0.0, -1.0, 1e8])
@@ -286,8 +287,8 @@ def test_the_pipeline_tells_of_channels_and_of_repaired_stamps():
     made = pipeline()
     last = made.push("eeg", Chunk.of(times, samples))[-1]
     assert (last.status, last.reason) == (Status.OK, "")  # one channel of four is within the limit
-    events = {event.kind: event for event in made.events()}
+    events = {event.kind: event for event in made.emitted}
     assert "gap" not in events
     assert events["stamps_repaired"].fields["samples"] == 50
     assert events["quality"].message == "eeg: channel TP9 lost"
-    assert made.stages["eeg"].bad_channels == {"TP9": "lost"}
+    assert made.state("eeg").bad_channels == {"TP9": "lost"}

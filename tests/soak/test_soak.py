@@ -52,4 +52,4 @@ def test_estimates_come_beside_a_busy_process(tmp_path):
     assert rig.engine.skipped == 0
     assert rig.recorder.state().lost_samples == 0
     assert rig.watch.judged > 3 * 4 * 2
-    assert rig.engine.statistics.percentiles_ms("age", (50,))[0] < 500
+    assert rig.engine.publisher.statistics.percentiles_ms("age", (50,))[0] < 500

@@ -56,15 +56,16 @@ def record_session(
     plan = build.make_plan(str(write_pipeline(folder, streams=streams, **extra, **settings)))
     predictor = build.make_predictor(plan, "cpu")
     infos = {modality: INFOS[modality] for modality in chunks}
-    pipeline = build.make_pipeline(plan, predictor, infos, time.monotonic)
+    publisher = build.make_publisher(plan, time.monotonic)
+    pipeline = build.make_pipeline(plan, predictor, infos, time.monotonic, publisher.emit)
     session = build.describe_session(plan, infos, "cpu", "live")
     recorder, _ = build.make_recorder(folder, list(infos.values()), time.monotonic)
     recorder = recorder_of(recorder) if recorder_of else recorder
-    sinks = [*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), Collector()]
+    publisher.attach([*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), Collector()])
     sources = {modality: source_of(infos[modality], one) for modality, one in chunks.items()}
     marks: list[Any] = [ScriptedSource(MARKER_INFO, markers)] if markers else []
     marks.append(OperatorMarkers(time.monotonic))
-    engine = Engine(pipeline, sources, sinks, time.monotonic, marks, recorder)
+    engine = Engine(pipeline, sources, publisher, time.monotonic, marks, recorder)
     engine.start()
     during(engine)
     limit = time.monotonic() + LIMIT_S

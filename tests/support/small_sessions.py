@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from bci_m2s.engine.engine import Engine
+from bci_m2s.engine.publisher import Publisher
+from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.model.model_file import Contract
 from bci_m2s.model.predictor import Predictor
+from bci_m2s.pipeline.failover import Chooser
+from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.pipeline.pipeline import Pipeline
-from bci_m2s.pipeline.stages import ModalityStage
 from bci_m2s.session.setup.build import stage_tensors
-from bci_m2s.types import Chunk, Estimate, Event, Published, StreamInfo
+from bci_m2s.types import Chunk, Emit, Estimate, Event, Published, StreamInfo, no_listener
 from support.model_files import contract_fields, small_tensors
 
 RATE_HZ = 256.0
@@ -56,8 +60,27 @@ def contract(**eeg: Any) -> Contract:
     return Contract.model_validate(fields)
 
 
-def pipeline(infos: dict[str, StreamInfo] | None = None, **options: Any) -> Pipeline:
+class Emitted(list[Event]):
+    """Takes the events of a pipeline: keeps them, and hands them on once an engine has it."""
+
+    to: Emit = staticmethod(no_listener)
+
+    def __call__(self, event: Event) -> None:
+        self.append(event)
+        self.to(event)
+
+
+class SmallPipeline(Pipeline):
+    """A pipeline that remembers its events: ``emitted``."""
+
+    emitted: Emitted
+
+
+def pipeline(
+    infos: dict[str, StreamInfo] | None = None, mode: str = "each", **options: Any
+) -> SmallPipeline:
     """A pipeline over the small model, or another one: `spec` and `tensors`; `eeg` as in ``contract``."""
+    infos, emitted = infos or {"eeg": EEG_INFO}, Emitted()
     spec = options.pop("spec", None) or contract(**options.pop("eeg", {}))
     tensors = options.pop("tensors", None) or small_tensors(spec)
     stages = {
@@ -68,10 +91,39 @@ def pipeline(infos: dict[str, StreamInfo] | None = None, **options: Any) -> Pipe
             info,
             stage_tensors(tensors, modality),
             **options,
+            emit=emitted,
         )
-        for modality, info in (infos or {"eeg": EEG_INFO}).items()
+        for modality, info in infos.items()
     }
-    return Pipeline(stages, Predictor(spec, tensors, "cpu"), baseline_marker="baseline/start")
+    chooser = None if mode == "each" else Chooser(mode, list(infos), spec.window.hop_s, emit=emitted)
+    predictor = Predictor(spec, tensors, "cpu")
+    made = SmallPipeline(stages, predictor, time.monotonic, "baseline/start", chooser, emitted)
+    made.emitted = emitted
+    return made
+
+
+def engine_of(
+    judge: SmallPipeline | None,
+    sources: dict[str, Any],
+    sinks: Sequence[Any] = (),
+    clock: Callable[[], float] = time.monotonic,
+    markers: Sequence[Any] = (),
+    recorder: Any = None,
+    **options: Any,
+) -> Engine:
+    """An engine around a small pipeline, or one that only records, with sinks that live as long."""
+    if judge is None:
+        publisher = Publisher({}, RecordOnly.hop_s, clock)
+        infos = {name: source.info for name, source in sources.items()}
+        record_only = RecordOnly(infos, publisher.emit)
+        publisher.attach(sinks)
+        return Engine(record_only, sources, publisher, clock, markers, recorder, **options)
+    publisher = Publisher(judge.heads, judge.hop_s, clock, judge.chosen is not None)
+    judge.emitted.to = publisher.emit
+    for event in judge.emitted:
+        publisher.emit(event)
+    publisher.attach(sinks)
+    return Engine(judge, sources, publisher, clock, markers, recorder, **options)
 
 
 def eeg(seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -18,18 +18,20 @@ import numpy as np
 import yaml
 
 import bci_m2s
+from bci_m2s.engine.history import History
+from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.model.model_file import Contract, load_model_file
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser, combinations
+from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.pipeline.pipeline import Pipeline
-from bci_m2s.pipeline.stages import ModalityStage
 from bci_m2s.session.setup.config import PipelineSettings, load_pipeline
 from bci_m2s.session.setup.shipped import find_model, find_pipeline
 from bci_m2s.sinks import SINKS, USUAL, Sink
 from bci_m2s.sources.streams import LslStream
-from bci_m2s.types import StreamInfo
+from bci_m2s.types import Emit, StreamInfo, no_listener
 
 if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
@@ -114,9 +116,13 @@ def make_predictor(plan: Plan, device: str | None = None) -> Predictor:
 
 
 def make_pipeline(
-    plan: Plan, predictor: Predictor, infos: Mapping[str, StreamInfo], clock: Callable[[], float]
+    plan: Plan,
+    predictor: Predictor,
+    infos: Mapping[str, StreamInfo],
+    clock: Callable[[], float],
+    emit: Emit = no_listener,
 ) -> Pipeline:
-    """The pipeline for streams that were checked. infos : by modality."""
+    """The pipeline for streams that were checked. infos : by modality; emit : gets its events."""
     settings = plan.settings
     stages = {}
     for modality, info in infos.items():
@@ -128,11 +134,23 @@ def make_pipeline(
             stage_tensors(plan.tensors, modality),
             gap_s=settings.streams[modality].gap_s,
             wait_for_marker=settings.baseline.start == "marker",
+            emit=emit,
         )
-    return Pipeline(stages, predictor, clock, settings.baseline.marker, _chooser(plan, list(stages)))
+    chooser = _chooser(plan, list(stages), emit)
+    return Pipeline(stages, predictor, clock, settings.baseline.marker, chooser, emit)
 
 
-def _chooser(plan: Plan, modalities: Sequence[str]) -> Chooser | None:
+def make_publisher(
+    plan: Plan, clock: Callable[[], float] | None, history: History | None = None
+) -> Publisher:
+    """What gives the results of a plan's pipeline to sinks; it is made before the pipeline, which emits
+    into it. Parameters as for ``Publisher``.
+    """
+    contract, is_one_line = plan.contract, plan.settings.modality != "each"
+    return Publisher(contract.class_names, contract.window.hop_s, clock, is_one_line, history)
+
+
+def _chooser(plan: Plan, modalities: Sequence[str], emit: Emit) -> Chooser | None:
     """What makes one line of estimates of several; None where they stay side by side."""
     mode = plan.settings.modality
     if mode == "each":
@@ -142,7 +160,7 @@ def _chooser(plan: Plan, modalities: Sequence[str]) -> Chooser | None:
         for modality, spec in plan.contract.modalities.items()
     }
     settings, hop_s = plan.settings, plan.contract.window.hop_s
-    return Chooser(mode, modalities, hop_s, settings.back_after_s, unknown_below)
+    return Chooser(mode, modalities, hop_s, settings.back_after_s, unknown_below, emit)
 
 
 def stage_tensors(tensors: Mapping[str, Any], modality: str) -> dict[str, np.ndarray]:
@@ -218,8 +236,8 @@ def make_evidence(
     from bci_m2s.sinks.evidence import EvidenceOutlet
 
     outlets = {
-        modality: EvidenceOutlet(session, modality, stage.feature_names)
-        for modality, stage in pipeline.stages.items()
+        modality: EvidenceOutlet(session, modality, names)
+        for modality, names in pipeline.feature_names.items()
     }
     return Evidence(predictor, outlets)
 
@@ -277,7 +295,7 @@ def display_facts(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
     features : names by modality, in the extractor's order; bands : {name: [low, high]} in Hz by modality,
     where the contract's feature says them
     """
-    features = {modality: list(stage.feature_names) for modality, stage in pipeline.stages.items()}
+    features = {modality: list(names) for modality, names in pipeline.feature_names.items()}
     params = {modality: plan.contract.modalities[modality].feature.params for modality in features}
     bands = {modality: one["bands_hz"] for modality, one in params.items() if "bands_hz" in one}
     return {"features": features, "bands": bands}

@@ -107,10 +107,10 @@ def _draw(
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not _over(engine, stop, end, REDRAW_S, tick):
-                live.update(live_view(engine.snapshot(), heads, title), refresh=True)
+                live.update(live_view(engine.reporter.snapshot(), heads, title), refresh=True)
     else:
         while not _over(engine, stop, end, PLAIN_LINE_S, tick):
-            console.print(plain_line(engine.snapshot(), heads), soft_wrap=True)
+            console.print(plain_line(engine.reporter.snapshot(), heads), soft_wrap=True)
 
 
 def _over(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.model.model_file import Contract, ModalityContract, WindowContract
-from bci_m2s.pipeline.stages import StepStage
+from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.windows import WindowAssembler, WindowShape
 from bci_m2s.training.datasets.layout import DistributedTrial, RawSegment, RawStream, Trial

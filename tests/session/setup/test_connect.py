@@ -40,17 +40,20 @@ def test_simulated_streams_run_in_the_live_engine(tmp_path):
     plan = build.make_plan(write(tmp_path, streams, markers={"source": "simulated", "stream": "markers"}))
     connected = connect(plan, around())
     infos = {modality: source.info for modality, source in connected.sources.items()}
-    pipeline = build.make_pipeline(plan, build.make_predictor(plan), infos, time.monotonic)
-    engine = Engine(pipeline, connected.sources, [], time.monotonic, connected.markers)
+    publisher = build.make_publisher(plan, time.monotonic)
+    pipeline = build.make_pipeline(plan, build.make_predictor(plan), infos, time.monotonic, publisher.emit)
+    engine = Engine(pipeline, connected.sources, publisher, time.monotonic, connected.markers)
     engine.start()
     limit = time.monotonic() + 40
-    while not (engine.statistics.made["eeg", "emotion"] and engine.markers) and not engine.wait(0.05):
+    while not (
+        engine.publisher.statistics.made["eeg", "emotion"] and engine.publisher.markers
+    ) and not engine.wait(0.05):
         assert time.monotonic() < limit
     engine.finish()
     assert engine.failure is None
-    assert engine.markers[0][1] == "rest/start"
-    assert engine.snapshot().latest["eeg", "emotion"].status is Status.OK
-    assert {one.lost for one in engine.snapshot().health} == {0}
+    assert engine.publisher.markers[0][1] == "rest/start"
+    assert engine.reporter.snapshot().latest["eeg", "emotion"].status is Status.OK
+    assert {one.lost for one in engine.reporter.snapshot().health} == {0}
 
 
 def test_recorded_streams_in_yaml(shared_data, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from bci_m2s.files.tensor_file import read_tensors
 from bci_m2s.model.model_file import read_contract
-from bci_m2s.pipeline.stages import StepStage
+from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.quality import STATES
 from bci_m2s.signal.windows import WindowShape
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings

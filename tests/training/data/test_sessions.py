@@ -8,7 +8,7 @@ from support.small_pairs import SIZES, corpus, training_settings, trials
 from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, eye
 
 from bci_m2s.errors import ContractError, RecordingError
-from bci_m2s.pipeline.stages import ModalityStage
+from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.training.data.sessions import (
     SEGMENT_GAP_S,
     from_raw,

@@ -1,0 +1,172 @@
+"""Results out: estimates, events and reports to every sink, and what a display wants to know of them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bci_m2s.engine.history import History
+from bci_m2s.engine.statistics import Statistics
+from bci_m2s.sinks import Sink
+from bci_m2s.types import Estimate, Event, Published
+
+if TYPE_CHECKING:
+    from bci_m2s.recording.recorder import Recorder
+
+MOST_MARKERS = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Release:
+    """In the queue: these sinks get nothing of what comes behind it."""
+
+    files: Sequence[Sink]
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Publisher:
+    """Gives the results of one run to sinks. It is made before the pipeline, which emits into it.
+
+    Live, ``put`` and ``emit`` queue, without loss, and a thread in ``run`` owns the sinks: a slow disk or
+    network holds up nothing else. Where nothing is live they publish at once.
+
+    Parameters
+    ----------
+    heads : class names of each head; {} where nothing is estimated
+    hop_s : how often an estimate comes, s
+    clock : local clock; None where nothing is live: stamps of arrival and publication are then left out
+    is_one_line : one line of estimates is made of several modalities
+    history : of the run before in the same session, to go on with; None for a new one
+
+    Attributes
+    ----------
+    statistics : of the estimates of this run
+    latest : newest estimate by modality and head; by "" and head where there is one line
+    markers : the newest, oldest first: (local time, text, origin)
+    """
+
+    def __init__(
+        self,
+        heads: Mapping[str, Sequence[str]],
+        hop_s: float,
+        clock: Callable[[], float] | None,
+        is_one_line: bool = False,
+        history: History | None = None,
+    ) -> None:
+        self._clock, self._is_one_line = clock, is_one_line
+        self._outlets: Sequence[Sink] = ()
+        self._files: Sequence[Sink] = ()  # replaced as a whole, so that any thread may go through it
+        self._queue: queue.SimpleQueue[Published | _Release] = queue.SimpleQueue()
+        self._is_complete = False
+        self.statistics = Statistics(heads)
+        self.history = history or History(heads, hop_s)
+        self.latest: dict[tuple[str, str], Estimate] = {}
+        self.markers: deque[tuple[float, str, str]] = deque(maxlen=MOST_MARKERS)
+
+    @property
+    def sinks(self) -> list[Sink]:
+        """Where results go, outlets first, so that a slow disk does not age what is published."""
+        return [*self._outlets, *self._files]
+
+    def attach(self, files: Sequence[Sink], outlets: Sequence[Sink] = ()) -> None:
+        """Say where results go, before they do.
+
+        files : opened at the beginning and closed at the end; outlets : open already, and left open
+        """
+        self._files, self._outlets = list(files), list(outlets)
+
+    # ---- any thread ----
+
+    def emit(self, event: Event) -> None:
+        """Stamp and take what has just happened."""
+        local_s = self._clock() if self._clock is not None else event.local_s
+        self.put(replace(event, local_s=local_s, wall_s=time.time()))
+
+    def put(self, item: Published) -> None:
+        """Take a result."""
+        if self._clock is None:
+            self._publish(item)
+        else:
+            self._queue.put(item)
+
+    def release(self, files: Sequence[Sink], timeout_s: float) -> None:
+        """Close some files once all that was taken before is in them; wait for it, at most `timeout_s`."""
+        release = _Release(files)
+        self._queue.put(release)
+        release.done.wait(timeout_s)
+
+    def complete(self) -> None:
+        """Nothing more will be put: ``run`` returns when the queue is empty."""
+        self._is_complete = True
+
+    # ---- whoever owns the sinks ----
+
+    def run(self) -> None:
+        """The writer thread's work: open the files, publish until all is out, close the files."""
+        with self:
+            while not (self._is_complete and self._queue.empty()):
+                try:
+                    item = self._queue.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                if isinstance(item, _Release):
+                    self._close(item)
+                else:
+                    self._publish(item)
+
+    def __enter__(self) -> Publisher:
+        try:
+            for sink in self._files:
+                sink.open()
+        except BaseException:  # what was opened is closed, whatever happened
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for sink in self._files:
+            sink.close()
+
+    def _close(self, release: _Release) -> None:
+        self._files = [sink for sink in self._files if sink not in release.files]
+        for sink in release.files:
+            sink.close()
+        release.done.set()
+
+    def _publish(self, item: Published) -> None:
+        if isinstance(item, Estimate):
+            item = replace(item, stamps=replace(item.stamps, **self._stamps()))
+        for sink in self.sinks:
+            sink.take(item)
+        if isinstance(item, Estimate):
+            self.statistics.add(item)
+            line = "" if self._is_one_line else item.modality
+            self.latest[line, item.head] = item
+            self.history.add(item, line)
+        elif isinstance(item, Event) and item.kind == "marker":
+            marker = (float(item.fields["marker_s"]), item.message, str(item.fields["origin"]))
+            self.markers.append(marker)
+            self.history.mark(*marker)
+
+    def _stamps(self) -> dict[str, float]:
+        if self._clock is not None:
+            return {"published_s": self._clock(), "wall_s": time.time()}
+        unknown = float("nan")  # not made up
+        return {"last_sample_s": unknown, "published_s": unknown, "wall_s": time.time()}
+
+
+def write_problems(sinks: Sequence[Sink], recorder: Recorder | None, dropped: int = 0) -> list[str]:
+    """What is not on the disk, in words. dropped : samples that the recorder could not keep."""
+    problems = [sink.problem for sink in sinks if sink.problem]
+    if recorder is None:
+        return problems
+    if problem := recorder.state().problem:
+        problems.append(problem)
+    elif dropped and not problems:  # the disk came back too late
+        problems.append(f"{recorder.path}: {dropped} samples could not wait for the disk and are lost")
+    return problems

@@ -1,0 +1,294 @@
+"""One modality of a live session: a stream's samples to due windows with standardised features.
+
+What comes out depends on the samples and stamps alone, never on how they were chunked. Everything else
+that has an effect (a baseline that begins, samples that were skipped, a stream that is refused) is a
+*control*: it takes effect before a certain sample, and is told as an event with that sample's number, so
+that a replay can do the same.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.model.model_file import ModalityContract, WindowContract, layout_order
+from bci_m2s.pipeline.steps import StepStage
+from bci_m2s.signal.normalise import NORMALISERS
+from bci_m2s.signal.quality import RateGuard, RateVerdict
+from bci_m2s.signal.windows import GAP_S, Block, WindowAssembler, WindowShape
+from bci_m2s.types import (
+    Chunk,
+    Emit,
+    Event,
+    FloatArray,
+    Status,
+    Step,
+    StreamInfo,
+    Trace,
+    Window,
+    no_listener,
+)
+
+CONTROLS = ("baseline_adopted", "baseline_started", "baseline_ended", "samples_skipped", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """One stream's processing at a moment.
+
+    samples : of the stream so far, skipped ones included
+    lost_samples : missing in the gaps, by the stamps and the nominal rate
+    unplaced_s : how much more than a hop of signal waits, because it has no usable stamps; < 0: none
+    bad_channels : state of each channel that is not good, by label: lost, flat, railed, noisy
+    baseline : of the person: none (the model has none), waiting (for its marker), collecting or complete
+    baseline_left_s : seconds of usable signal that it still needs
+    """
+
+    samples: int = 0
+    lost_samples: int = 0
+    unplaced_s: float = -math.inf
+    bad_channels: Mapping[str, str] = field(default_factory=dict)
+    baseline: str = "none"
+    baseline_left_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What changes while a stage runs.
+
+    samples : of the stream, skipped ones included; placed : of these, up to the newest block
+    collecting, ready : whether the baseline takes steps, and whether it is complete
+    blocks_to_skip : of these the steps hold samples from before the baseline began
+    refusal : why no estimate can be trusted now, whatever the samples are
+    """
+
+    collecting: bool
+    ready: bool
+    samples: int = 0
+    placed: int = 0
+    blocks_to_skip: int = 0
+    refusal: str = ""
+    rate_doubted: bool = False
+
+
+class ModalityStage:
+    """One stream's samples to due windows with standardised features. One thread feeds it.
+
+    Parameters
+    ----------
+    modality : name in the contract
+    tensors : "scaler.mean" and "scaler.std" (F,) in the modality's layout, "baseline.std" (F,) in the
+        extractor's order, from the model file
+    wait_for_marker : the baseline begins when ``start_baseline`` is called, not with the stream
+    emit : gets what is noticed and every control; no clock is read here
+    """
+
+    def __init__(
+        self,
+        modality: str,
+        spec: ModalityContract,
+        window: WindowContract,
+        info: StreamInfo,
+        tensors: Mapping[str, FloatArray],
+        *,
+        gap_s: float = GAP_S,
+        wait_for_marker: bool = False,
+        emit: Emit = no_listener,
+    ) -> None:
+        shape = WindowShape(window.steps, window.step_s, window.hop_s)
+        self.modality, self._info, self._shape = modality, info, shape
+        self._emit = named(modality, emit)
+        self._steps = StepStage(spec, shape, info, gap_s, self._emit)
+        self._windows = WindowAssembler(modality, shape, self._steps.extractor.settle_s, spec.max_missing)
+        self._mean, self._std = tensors["scaler.mean"], tensors["scaler.std"]
+        self._layout, self._max_missing = layout_order(spec), spec.max_missing
+        self.normaliser = NORMALISERS[spec.normaliser.name](
+            tensors["baseline.std"], shape.step_s, shape.hop_s, **spec.normaliser.params
+        )
+        self._rate = RateGuard(info.rate_hz, shape.hop_s)
+        self.feature_names: tuple[str, ...] = self._steps.extractor.names
+        self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
+
+    @property
+    def state(self) -> StageState:
+        """How things stand. Any thread."""
+        now = self._now
+        unplaced_s = (now.samples - now.placed) / self._info.rate_hz - self._shape.hop_s
+        return StageState(
+            now.samples,
+            self._steps.lost_samples,
+            unplaced_s,
+            self._steps.bad_channels,
+            *self._baseline_state(),
+        )
+
+    def push(self, chunk: Chunk) -> list[Window]:
+        """Take the next samples; return every window that they complete, in order."""
+        self._now.samples += len(chunk)
+        windows = []
+        for block, step in self._steps.push(chunk):
+            self._now.placed = block.last_index + 1
+            self._observe(step, block)
+            verdict = self._judge_rate(block)
+            window = self._standardise(self._windows.push(step, block), verdict)
+            windows.append(replace(window, trace=_trace(block, step, window.features)))
+        return windows
+
+    def _observe(self, step: Step | None, block: Block) -> None:
+        now = self._now
+        if now.blocks_to_skip:
+            now.blocks_to_skip -= 1
+        elif step is not None and not now.refusal and now.collecting and self._windows.usable(step, block):
+            self.normaliser.observe(step.values)
+            if not now.ready and self.normaliser.seconds_left == 0.0:
+                now.ready = True
+                self._note("baseline_complete", block.last_index, "baseline complete")
+
+    def _baseline_state(self) -> tuple[str, float]:
+        if self.normaliser.no_baseline:
+            return "none", 0.0
+        if self._now.ready:
+            return "complete", 0.0
+        return "collecting" if self._now.collecting else "waiting", self.normaliser.seconds_left
+
+    # ---- controls: each is told as an event of its own name, with the sample that it comes before ----
+
+    def control(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Do again what an event of ``CONTROLS`` tells of. Raises KeyError, TypeError, ValueError."""
+        match kind:
+            case "baseline_adopted":
+                self.adopt_baseline(_from_json(fields["mean"]), _from_json(fields["std"]))
+            case "baseline_started":
+                self.start_baseline()
+            case "baseline_ended":
+                if problem := self.end_baseline():
+                    raise ValueError(problem)
+            case "samples_skipped":
+                self.skip(int(fields["samples"]))
+            case _:
+                self.refuse(str(fields["reason"]))
+
+    def skip(self, samples: int) -> None:
+        """The next samples of the stream never reach this stage; a new segment begins behind them."""
+        if samples < 0:
+            raise ValueError(f"samples: got {samples}, expected 0 or more")
+        self._note("samples_skipped", self._now.samples, f"{samples} samples skipped", samples=samples)
+        self._steps.skip(samples)
+        self._now.samples += samples
+        self._now.placed = self._now.samples
+
+    def refuse(self, reason: str) -> None:
+        """Give no estimates from now on, whatever the samples are; "" lifts it."""
+        if reason != self._now.refusal:
+            message = f"refused: {reason}" if reason else "accepted again"
+            self._now.refusal = reason
+            self._note("refused", self._now.samples, message, reason=reason)
+
+    def start_baseline(self) -> None:
+        """Begin a new baseline with the first step that lies wholly after now."""
+        self.normaliser.restart()
+        now = self._now
+        now.collecting, now.ready = True, False
+        now.blocks_to_skip = self._shape.blocks_per_step  # they hold samples from before
+        self._note("baseline_started", now.samples, "baseline started")
+
+    def end_baseline(self) -> str:
+        """Use what was collected so far; return why that cannot be, "" when it is done."""
+        now = self._now
+        if now.ready or not now.collecting:
+            return "baseline: complete already" if now.ready else "baseline: waits for its marker"
+        left_s = self.normaliser.seconds_left
+        problem = self.normaliser.finish()
+        if problem:
+            return f"baseline: {problem}"
+        now.ready = True
+        message = f"baseline ended, {math.ceil(left_s)} s before its time"
+        self._note("baseline_ended", now.samples, message, seconds_left=left_s)
+        return ""
+
+    def adopt_baseline(self, mean: FloatArray, std: FloatArray) -> None:
+        """Use statistics recorded earlier from the same person. mean, std : (F,)."""
+        self.normaliser.adopt(mean, std)
+        self._now.ready = True
+        fields = {"mean": _to_json(mean), "std": _to_json(std)}
+        self._note("baseline_adopted", self._now.samples, "baseline of an earlier session", **fields)
+
+    def take_over(self, before: ModalityStage) -> None:
+        """Go on with the person's baseline of a stage that ran before, or with waiting for none."""
+        statistics = before.normaliser.statistics()
+        if statistics is not None:
+            self.adopt_baseline(*statistics)
+        elif (before.state.baseline, self.state.baseline) == ("collecting", "waiting"):
+            self.start_baseline()  # its marker has come already
+
+    # ---- parts ----
+
+    def _judge_rate(self, block: Block) -> RateVerdict:
+        verdict = self._rate.push(block)
+        if verdict.doubtful and not self._now.rate_doubted:
+            message = verdict.describe(self._info.rate_hz)
+            self._note("rate", block.last_index, message, hz=verdict.effective_hz)
+        self._now.rate_doubted = verdict.doubtful
+        return verdict
+
+    def _standardise(self, window: Window, verdict: RateVerdict) -> Window:
+        if window.features is None:
+            return window
+        if self._now.refusal:
+            return replace(window, status=Status.MISMATCH, reason=self._now.refusal, features=None)
+        if verdict.wrong:
+            reason = verdict.describe(self._info.rate_hz)
+            return replace(window, status=Status.MISMATCH, reason=reason, features=None)
+        if not self._now.ready:
+            return replace(window, status=Status.BASELINE, reason=self._baseline_reason(), features=None)
+        with np.errstate(invalid="ignore"):
+            values = self.normaliser.apply(window.features)
+            if self._layout is not None:
+                values = values[:, self._layout]
+            values = (values - self._mean) / self._std
+        with np.errstate(over="ignore"):  # what the network's float32 cannot hold is unknown too
+            unknown = ~np.isfinite(values.astype(np.float32))
+        if unknown.mean(axis=1).max() > self._max_missing:
+            reason = "too many features were bad during the baseline"
+            return replace(window, status=Status.BAD_SIGNAL, reason=reason, features=None)
+        filled = np.where(unknown, 0.0, values)  # 0 is the training mean
+        return replace(window, features=filled)
+
+    def _baseline_reason(self) -> str:
+        if not self._now.collecting:
+            return "baseline waits for its marker"
+        return f"baseline, {math.ceil(self.normaliser.seconds_left)} s left"
+
+    def _note(self, kind: str, at_sample: int, message: str, **fields: Any) -> None:
+        self._emit(Event(kind, message, fields={"at_sample": at_sample, **fields}))
+
+
+def named(modality: str, emit: Emit) -> Emit:
+    """An ``Emit`` for the parts of a modality, which do not know what they are part of."""
+
+    def emit_named(event: Event) -> None:
+        fields = {"modality": modality, **event.fields}
+        emit(replace(event, message=f"{modality}: {event.message}", fields=fields))
+
+    return emit_named
+
+
+def _trace(block: Block, step: Step | None, features: FloatArray | None) -> Trace:
+    return Trace(
+        zlib.crc32(block.samples.data),
+        0 if step is None else step.filters_crc,
+        0 if features is None else zlib.crc32(np.ascontiguousarray(features).data),
+    )
+
+
+def _to_json(values: FloatArray) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
+def _from_json(values: Any) -> FloatArray:
+    return np.array([math.nan if value is None else float(value) for value in values])

@@ -1,0 +1,98 @@
+"""Raw samples of one modality to step features: what training and live sessions have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from bci_m2s.features import EXTRACTORS, NamesCauses
+from bci_m2s.model.model_file import ModalityContract, channel_order
+from bci_m2s.signal.quality import STATES, ChannelQuality
+from bci_m2s.signal.smoothing import PhasedSmoother
+from bci_m2s.signal.windows import GAP_S, Block, BlockCutter, BreakReport, WindowShape
+from bci_m2s.types import Chunk, Emit, Step, StreamInfo, no_listener
+
+
+class StepStage:
+    """Raw samples of one modality to step features, block by block.
+
+    Training uses this stage alone, so a model learns from exactly what it will be given.
+
+    Parameters
+    ----------
+    spec : the modality's part of the contract
+    shape : steps and hop
+    info : the stream; its channels are picked and reordered by name
+    gap_s : tolerance of the stamps, see ``BlockCutter``
+    emit : gets gaps, repaired stamps and changes of channels, as soon as a block shows them
+    """
+
+    def __init__(
+        self,
+        spec: ModalityContract,
+        shape: WindowShape,
+        info: StreamInfo,
+        gap_s: float = GAP_S,
+        emit: Emit = no_listener,
+    ) -> None:
+        self._order = channel_order(spec, info)
+        extractor = EXTRACTORS[spec.feature.name]
+        self.extractor = extractor(
+            dict(spec.feature.params), tuple(spec.channels), info.rate_hz, shape.step_s, shape.hop_s
+        )
+        self._smoother = PhasedSmoother(
+            spec.smoothing.name, dict(spec.smoothing.params), shape.blocks_per_step
+        )
+        self._breaks = BreakReport(emit)
+        self._cutter = BlockCutter(
+            len(spec.channels), info.rate_hz, shape.hop_s, gap_s, self._breaks.gap, self._breaks.repair
+        )
+        checks = spec.quality.model_dump()
+        self._quality = ChannelQuality(spec.channels, spec.units, shape.hop_s, **checks, emit=emit)
+        self._blocks_per_step = shape.blocks_per_step
+        # DE names bad channels one by one and has to know what to call them; others give one sentence.
+        self._names_causes = isinstance(self.extractor, NamesCauses)
+        if isinstance(self.extractor, NamesCauses):
+            self.extractor.causes = self._quality.causes
+
+    @property
+    def bad_channels(self) -> dict[str, str]:
+        """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
+        states = self._quality.states  # replaced as a whole, so this copy stays consistent
+        bad = np.flatnonzero(states).tolist()
+        return {self._quality.labels[channel]: STATES[states[channel]] for channel in bad}
+
+    @property
+    def lost_samples(self) -> int:
+        """Samples missing in the gaps so far, by the stamps and the nominal rate."""
+        return self._breaks.lost_samples
+
+    def skip(self, samples: int) -> None:
+        """The next samples are never pushed; a new segment begins behind them."""
+        self._cutter.skip(samples)
+
+    def push(self, chunk: Chunk) -> Iterator[tuple[Block, Step | None]]:
+        """Yield each completed block with the step that ends there (None while the first one fills)."""
+        picked = replace(chunk, samples=chunk.samples[:, self._order])
+        for block in self._cutter.push(picked):
+            self._breaks.report()
+            if block.number == 0:
+                self.extractor.reset()
+                self._smoother.reset()
+                self._quality.reset()
+            step = self.extractor.push(block.samples, self._quality.push(block))
+            if step is not None:
+                step = replace(
+                    step, values=self._smoother.push(step.values), problem=self._explained(step.problem)
+                )
+            yield block, step
+        self._breaks.report()  # a gap that no block has followed yet
+
+    def _explained(self, problem: str) -> str:
+        """The extractor's problem, with the channels that were masked in the step if it cannot tell."""
+        if not problem or self._names_causes:
+            return problem
+        hidden = self._quality.hidden(self._blocks_per_step)
+        return f"{problem} ({hidden})" if hidden else problem
