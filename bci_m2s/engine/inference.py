@@ -95,7 +95,6 @@ class Inference:
     def run(self) -> None:
         """The thread's work."""
         self._begun_s = self._clock()
-        self._emit("started", "engine started")
         for modality, stream in self._streams.items():
             info = stream.source.info
             message = f"{modality}: {info.describe()}"

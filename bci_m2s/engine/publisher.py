@@ -84,8 +84,7 @@ class Publisher:
 
     def emit(self, event: Event) -> None:
         """Stamp and take what has just happened."""
-        local_s = self._clock() if self._clock is not None else event.local_s
-        self.put(replace(event, local_s=local_s, wall_s=time.time()))
+        self.put(self._stamped(event))
 
     def put(self, item: Published) -> None:
         """Take a result."""
@@ -109,6 +108,7 @@ class Publisher:
     def run(self) -> None:
         """The writer thread's work: open the files, publish until all is out, close the files."""
         with self:
+            self._publish(self._stamped(Event("started", "engine started")))  # whatever waits already
             while not (self._is_complete and self._queue.empty()):
                 try:
                     item = self._queue.get(timeout=0.1)
@@ -152,6 +152,10 @@ class Publisher:
             marker = (float(item.fields["marker_s"]), item.message, str(item.fields["origin"]))
             self.markers.append(marker)
             self.history.mark(*marker)
+
+    def _stamped(self, event: Event) -> Event:
+        local_s = self._clock() if self._clock is not None else event.local_s
+        return replace(event, local_s=local_s, wall_s=time.time())
 
     def _stamps(self) -> dict[str, float]:
         if self._clock is not None:

@@ -50,19 +50,19 @@ class StepStage:
             len(spec.channels), info.rate_hz, shape.hop_s, gap_s, self._breaks.gap, self._breaks.repair
         )
         checks = spec.quality.model_dump()
-        self._quality = ChannelQuality(spec.channels, spec.units, shape.hop_s, **checks, emit=emit)
+        self.quality = ChannelQuality(spec.channels, spec.units, shape.hop_s, **checks, emit=emit)
         self._blocks_per_step = shape.blocks_per_step
         # DE names bad channels one by one and has to know what to call them; others give one sentence.
         self._names_causes = isinstance(self.extractor, NamesCauses)
         if isinstance(self.extractor, NamesCauses):
-            self.extractor.causes = self._quality.causes
+            self.extractor.causes = self.quality.causes
 
     @property
     def bad_channels(self) -> dict[str, str]:
         """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
-        states = self._quality.states  # replaced as a whole, so this copy stays consistent
+        states = self.quality.states  # replaced as a whole, so this copy stays consistent
         bad = np.flatnonzero(states).tolist()
-        return {self._quality.labels[channel]: STATES[states[channel]] for channel in bad}
+        return {self.quality.labels[channel]: STATES[states[channel]] for channel in bad}
 
     @property
     def lost_samples(self) -> int:
@@ -81,8 +81,8 @@ class StepStage:
             if block.number == 0:
                 self.extractor.reset()
                 self._smoother.reset()
-                self._quality.reset()
-            step = self.extractor.push(block.samples, self._quality.push(block))
+                self.quality.reset()
+            step = self.extractor.push(block.samples, self.quality.push(block))
             if step is not None:
                 step = replace(
                     step, values=self._smoother.push(step.values), problem=self._explained(step.problem)
@@ -94,5 +94,5 @@ class StepStage:
         """The extractor's problem, with the channels that were masked in the step if it cannot tell."""
         if not problem or self._names_causes:
             return problem
-        hidden = self._quality.hidden(self._blocks_per_step)
+        hidden = self.quality.hidden(self._blocks_per_step)
         return f"{problem} ({hidden})" if hidden else problem

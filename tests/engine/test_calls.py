@@ -43,7 +43,7 @@ def test_it_is_done_by_the_owner_and_answered(owner):
     assert owner.calls.request(lambda: threading.current_thread().name) == owner.name
 
 
-def test_orders_of_many_are_each_done_once(owner):
+def test_calls_of_many_are_each_done_once(owner):
     done = []
     threads = [
         threading.Thread(

@@ -151,9 +151,11 @@ def test_a_baseline_that_waits_for_its_marker_has_nothing_to_end():
 
 def test_where_nothing_is_estimated_there_is_no_baseline():
     engine = engine_of(None, {"cap": Patient(EEG_INFO, chunks_of(1))}, [Collector()], time.monotonic)
+    engine.start()
     for refused in (engine.start_baseline, engine.end_baseline):
         with pytest.raises(CommandError, match="there is no baseline"):
             refused()
+    engine.finish()
 
 
 def test_without_the_operators_source_a_marker_is_refused():
@@ -175,9 +177,10 @@ def test_after_the_end_everything_is_refused_at_once():
 
 def test_an_inference_thread_that_hangs_is_given_up_and_the_command_never_done(monkeypatch):
     entered, go, made = threading.Event(), threading.Event(), pipeline(eeg=LONG)
-    monkeypatch.setattr("bci_m2s.engine.calls.Orders.ask.__defaults__", (0.1,))
+    monkeypatch.setattr("bci_m2s.engine.calls.Calls.request.__defaults__", (0.1,))
     with running(made=made) as (engine, sink):
-        monkeypatch.setattr(made, "events", lambda: entered.set() or (go.wait(LIMIT_S) and []))
+        monkeypatch.setattr(made, "take_marker", lambda *_: entered.set() or go.wait(LIMIT_S))
+        engine.mark("hang")
         assert entered.wait(LIMIT_S)
         with pytest.raises(CommandError, match=r"did not come to it within 0\.1 s; not done"):
             engine.start_baseline()

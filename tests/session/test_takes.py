@@ -14,7 +14,7 @@ from rich.console import Console
 from support.recorded_sessions import chunks_of, write_pipeline
 from support.small_sessions import EEG_INFO, ScriptedSource, eeg
 
-from bci_m2s.engine.engine import Engine
+from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import CommandError, DeviceError, OutputError
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.recording.recorded import open_recording
@@ -308,15 +308,15 @@ def test_results_that_could_not_be_written_are_told_at_once_and_fail_the_session
 def test_a_writer_that_hangs_does_not_keep_a_recording_open(tmp_path, monkeypatch, seen):
     folder, hold = tmp_path / "out", threading.Event()
     folder.mkdir()
-    monkeypatch.setattr("bci_m2s.engine.engine.LEAVE_S", 0.1)
-    plain = Engine._publish
+    monkeypatch.setattr("bci_m2s.engine.engine.RELEASE_S", 0.1)
+    plain = Publisher._publish
 
     def hanging(self, item):
         while hold.is_set():
             time.sleep(0.01)
         plain(self, item)
 
-    monkeypatch.setattr(Engine, "_publish", hanging)
+    monkeypatch.setattr(Publisher, "_publish", hanging)
     with quiet_session(tmp_path, folder=folder) as running:
         until(lambda: seen and made(seen[0]) > 2, running)
         hold.set()
