@@ -54,7 +54,7 @@ def record_streams(
         with console.status("looking for LSL streams"):
             infos = _choose(network, wanted, wait_s, stop)
         if stop.is_set():
-            console.print("stopped before a recording began")
+            console.print("stopped before the recording began")
             return
         sources: dict[str, Any] = {}
         with ExitStack() as unclaimed:
@@ -76,7 +76,7 @@ def record_streams(
                     console.print(printable(words, 512))
             except StreamError:
                 if stop.is_set():
-                    console.print("stopped before a recording began")
+                    console.print("stopped before the recording began")
                     return
                 raise
             folder = make_folder(output)

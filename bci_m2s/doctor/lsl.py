@@ -118,7 +118,7 @@ def check_configuration(environment: Mapping[str, str] = os.environ) -> list[Fin
         made.append(Finding("LSL log", "warn", f"liblsl appends its log to {log}", remedy))
     scope = settings.get("multicast.ResolveScope", "site")
     session = settings.get("lab.SessionID", "default")
-    from_where = path or (f"${OWN}" if environment.get(OWN) else "no file, liblsl goes by its defaults")
+    from_where = path or (f"${OWN}" if environment.get(OWN) else "no file; liblsl uses its defaults")
     said = f"{from_where}: ResolveScope {scope}, SessionID {session}"
     hint = ""
     if session == "default":
@@ -211,7 +211,7 @@ def _multicast(settings: Mapping[str, str], route: Callable[[str], str], names: 
     except OSError as problem:
         local = settings.get("multicast.ResolveScope") == "machine"
         remedy = "Connect the network of the senders, or name their addresses as KnownPeers in lsl_api.cfg."
-        what = f"{said}; no way for multicast: {problem.strerror}"
+        what = f"{said}; no route for multicast: {problem.strerror}"
         return Finding("network", "ok" if local else "warn", what, "" if local else remedy)
     tunnels = [name for name in names if name.startswith(TUNNELS)]
     if tunnels:

@@ -128,7 +128,9 @@ def check_model(clock: Callable[[], float] = time.perf_counter) -> list[Finding]
         model.logits(modality, window)
         spent_ms.append(1e3 * (clock() - begun))
     median_ms, hop_ms = float(np.median(spent_ms)), 1e3 * model.contract.window.hop_s
-    what = f"{MODEL} on {model.device}: {median_ms:.1f} ms a window (median of {PASSES}), one is due every"
+    what = (
+        f"{MODEL} on {model.device}: {median_ms:.1f} ms per window (median of {PASSES}), one is due every"
+    )
     if median_ms < hop_ms / 4:
         return [Finding("model", "ok", f"{what} {hop_ms:.0f} ms")]
     remedy = "Close other programs, or give the network more threads (`threads:` in the pipeline)."
@@ -150,7 +152,7 @@ def check_load(load: float | None = None, cores: int | None = None) -> list[Find
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if load is None:
         if not hasattr(os, "getloadavg"):
-            return [Finding("load", "ok", f"{cores} cores; this system does not tell its load")]
+            return [Finding("load", "ok", f"{cores} cores; this system does not report its load")]
         load = os.getloadavg()[0]
     what = f"{load:.1f} on average in the last minute, {cores} cores"
     if load <= 0.8 * cores:

@@ -42,12 +42,14 @@ class Calls:
             return reply.result(timeout_s)
         except LateError:
             if reply.cancel():
-                words = f"the engine did not come to it within {timeout_s:g} s; not done"
+                words = f"the engine did not get to it within {timeout_s:g} s; not done"
                 raise CommandError(words) from None
         try:
             return reply.result(timeout_s)  # it began at the last moment
         except LateError:
-            raise CommandError(f"begun, but not done after {2 * timeout_s:g} s; see the terminal") from None
+            raise CommandError(
+                f"started, but not done after {2 * timeout_s:g} s; see the terminal"
+            ) from None
 
     def carry_out(self, on_refused: Callable[[str], None]) -> None:
         """Do what is waiting. on_refused : gets the words of each CommandError. By the owning thread."""

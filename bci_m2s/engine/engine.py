@@ -244,7 +244,7 @@ class Engine:
         At the end of a run it waits for the next one of the session, with the stamp of this moment.
         """
         if self._operator is None:
-            raise CommandError("this session takes no markers of the operator's")
+            raise CommandError("this session takes no markers from the operator")
         self._operator.put(text, MARK_S)
         return f"marker {printable(text, 40)!r} written"
 

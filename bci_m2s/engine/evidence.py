@@ -94,7 +94,7 @@ class Evidence:
                         self._publish(modality, outlet, offer)
         except Exception as problem:  # of any kind: torch, CUDA, liblsl
             first = next(iter(str(problem).strip().splitlines()), type(problem).__name__)[:300]
-            self.problem = f"no evidence any more: {first}"
+            self.problem = f"no more evidence: {first}"
             emit(Event("evidence_failed", self.problem))
 
     def _publish(self, modality: str, outlet: EvidenceOutlet, offer: _Offer) -> None:

@@ -121,7 +121,7 @@ class Inference:
         self._emit("inference_failed", self.problem)
         if not self.goes_on:
             self._stop.set()
-        self._calls.end(f"there are no estimates any more: {self.problem}")
+        self._calls.end(f"there are no more estimates: {self.problem}")
         while not self._stop.wait(1.0):
             for modality in self._streams:
                 self._put_none(modality, Status.FAILED, self.problem)

@@ -31,7 +31,7 @@ median RR by more than `rr_tolerance` (ectopic, missed and false beats), and tho
 Only differences between neighbours that are both accepted count. Losses up to 20 ms are bridged.
 
 All is NaN, with a reason, when half of the step's samples are lost, when they do not move, when no beat
-came for 3 s, when beats do not stand out of the noise, when more than 30 % of the RR were rejected
+came for 3 s, when beats do not stand out from the noise, when more than 30 % of the RR were rejected
 for their length, and when the accepted ones cover less than `min_covered` of the window.
 """
 
@@ -161,7 +161,7 @@ class Electrocardiogram:
         if not self._beats or self._n - self._beats[-1].place > SILENCE_S * self._rate_hz:
             return f"ECG: no heart beat for {SILENCE_S:g} s"
         if self._detector.clarity() < LEAST_CLARITY:
-            return "ECG: heart beats do not stand out of the noise"
+            return "ECG: heart beats do not stand out from the noise"
         return ""
 
     def _values(self) -> tuple[FloatArray, str]:

@@ -94,7 +94,7 @@ def _check(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -
             if key.tag != "tag:yaml.org,2002:str":
                 raise _wrong(path, key.start_mark, f"key {key.value!r}: expected text; quote it")
             if (*place, key.value) in lines:
-                raise _wrong(path, key.start_mark, f"key {key.value!r} stands twice")
+                raise _wrong(path, key.start_mark, f"key {key.value!r} occurs twice")
             lines[(*place, key.value)] = key.start_mark.line + 1
             _check(path, child, (*place, key.value), lines)
 

@@ -74,7 +74,7 @@ def _settings(path: Path | None, text: str) -> dict[str, str]:
     for number, _, key, value in _lines(path, text):
         if key:
             if key in settings:
-                raise ConfigurationError(f"{path}:{number}: {printable(key)}: stands twice")
+                raise ConfigurationError(f"{path}:{number}: {printable(key)}: occurs twice")
             settings[key] = value
     return settings
 

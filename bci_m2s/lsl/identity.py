@@ -277,7 +277,7 @@ class IdentityWatch:
             if self._received_s > seen_s + beside_s and not broken:
                 self._twins.add(uid)
                 self._notices.append(
-                    f"another sender claims to be it: {_who(info)}; its samples are not taken"
+                    f"another sender claims to be it: {_who(info)}; its samples are not used"
                 )
 
     # ---- in words ----

@@ -226,7 +226,7 @@ class Predictor:
                     raise
                 first = str(problem).strip().splitlines()[0][:300]
                 raise DeviceError(f"{self.device}: inference failed: {first}") from None
-        _log.warning("%s: out of memory; inference goes on on the CPU", self.device)
+        _log.warning("%s: out of memory; inference continues on the CPU", self.device)
         self.device = torch.device("cpu")
         self._networks = {name: network.to(self.device) for name, network in self._networks.items()}
         return self._pass(modality, windows)

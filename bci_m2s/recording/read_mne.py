@@ -156,7 +156,9 @@ def _piecewise(
                 except Exception as problem:  # the file changed or breaks off since it was opened
                     raise RecordingError(f"{raw.filenames[0]}: {printable(problem, 300)}") from None
                 if np.iscomplexobj(values):
-                    raise RecordingError(f"{raw.filenames[0]}: holds complex numbers, which are no samples")
+                    raise RecordingError(
+                        f"{raw.filenames[0]}: holds complex numbers, which are not samples"
+                    )
                 with np.errstate(over="ignore"):  # beyond float32 is no signal: infinite, so missing
                     kept = np.ascontiguousarray((values * factors[:, None]).T, dtype=np.float32)
                 kept.setflags(write=False)

@@ -88,7 +88,7 @@ class RecoveredStream:
         if self.open_end and lost is None and not math.isnan(self.last_s):
             what += f"; nothing is left after {self.last_s:.3f} s"
         if self.unsure:
-            what += f"; {self.unsure} behind damage have no stamps of their own and may seem too early"
+            what += f"; {self.unsure} after damage have no stamps of their own and may seem too early"
         return f"{kept}, {what}"
 
 
@@ -134,7 +134,11 @@ class RecoveryReport:
             yield f"{self.path}: is whole ({self.chunks_kept} chunks, {checked}); nothing to recover"
         elif not self.n_places:
             unended = any(stream.footer_samples is None for stream in self.streams)
-            what = "footers are missing" if unended else "footers count other samples than there are"
+            what = (
+                "footers are missing"
+                if unended
+                else "footers state other numbers of samples than there are"
+            )
             yield f"{self.path}: not damaged, but {what}; {self.chunks_kept} chunks kept"
         else:
             where = "1 place" if self.n_places == 1 else f"{self.n_places} places"
@@ -145,7 +149,7 @@ class RecoveryReport:
         for stream in self.streams:
             yield f"  {stream.words()}"
         for number, count in sorted(self.headless.items()):
-            yield f"  stream {number}: {count} chunks are lost for want of its header"
+            yield f"  stream {number}: {count} chunks are lost because its header is missing"
         for place in self.places[:MOST_TOLD]:
             yield f"  {place.problem}{self._when(place)}"
         if self.n_places > MOST_TOLD:

@@ -70,7 +70,7 @@ class Commands:
         with self._lock:
             engine = self._engine
         if engine is None:
-            raise CommandError("the session begins or ends a recording at this moment; try again")
+            raise CommandError("the session is starting or ending a recording right now; try again")
         return engine
 
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,9 +103,9 @@ class Commands:
     def _switch(self, do: str) -> str:
         change = self._record[do]
         if change is None:
-            raise CommandError("this session cannot begin or end a recording while it runs")
+            raise CommandError("this session cannot start or end a recording while it runs")
         if not self._recording.acquire(blocking=False):
-            raise CommandError("the recording is being begun or ended already")
+            raise CommandError("a recording is already being started or ended")
         try:
             return change()
         finally:
@@ -120,7 +120,7 @@ def _checked(request: Mapping[str, Any]) -> str:
     wanted = ("do", *FIELDS[do])
     for name in request:
         if name not in wanted:
-            raise CommandError(f"{do}: {quoted(name)} is no field of it; valid: {', '.join(wanted)}")
+            raise CommandError(f"{do}: {quoted(name)} is not a field of it; valid: {', '.join(wanted)}")
     for name in FIELDS[do]:
         if not isinstance(request.get(name), str):
             got = type(request[name]).__name__ if name in request else "nothing"

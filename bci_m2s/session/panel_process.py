@@ -58,9 +58,9 @@ class PanelProcess:
         self._told = True
         if status == 0:
             self._drop_log()
-            return f"panel closed; the session goes on; {AGAIN}"
+            return f"panel closed; the session continues; {AGAIN}"
         words = self._last_words() if status > 0 else ""  # before a kill it knew of nothing
-        return f"panel ended (status {status}{words}); the session goes on; {AGAIN}"
+        return f"panel ended (status {status}{words}); the session continues; {AGAIN}"
 
     def end(self, wait_s: float = END_S) -> None:
         """Close it, by force when that takes too long. Harmless when it is gone."""

@@ -101,7 +101,9 @@ def play(
         closing.callback(lambda: takes.now.engine.close_sources())
         panel = options.panel and plan.settings.outlet.enabled
         if options.panel and not panel:
-            console.print(f"no panel: {plan.path.name}: outlet.enabled is false, so it had nothing to draw")
+            console.print(
+                f"no panel: {plan.path.name}: outlet.enabled is false, so there is nothing to draw"
+            )
         with Beside(session["session_id"], takes, console, panel) as beside:
             try:
                 _play_takes(takes, options, console, stop, beside)
@@ -162,7 +164,7 @@ def _play_takes(
             _complete(takes, options, console)
         failure = take.engine.failure
         if isinstance(failure, OutputError) and takes.is_switching:
-            console.print(f"of the take before: {failure}", style="yellow")
+            console.print(f"from the previous take: {failure}", style="yellow")
             lost, failure = lost or failure, None
         if reason := _why_over(take.engine, failure, stop, end, options.duration_s):
             break

@@ -278,7 +278,7 @@ def run_reconnects(count: int, seed: int, output: Path | None = None, senders: i
     first, last = test.usages[0], test.usages[-1]
     console.print(
         f"{len(test.back_s)} reconnects in {last.at_s:.0f} s, back {_times(test.back_s)}; "
-        f"{test.unseen} senders were found by nobody and were started again"
+        f"{test.unseen} senders were not found and were started again"
     )
     console.print(f"at first {first.describe()}; at last {last.describe()}")
     test.broken += _growth(first, last)

@@ -359,7 +359,7 @@ def _full_disk_for_a_while(case: Case) -> None:
         case.promise(
             lambda: bool(case.rig.engine.reporter.snapshot().problems or case.rig.recorder.state().problem),
             3.0,
-            "the full disk is not told",
+            "the full disk is not reported",
         )
         case.goes_on(1.0)
     finally:
@@ -388,7 +388,7 @@ FAULTS: Mapping[str, Callable[[Case], None]] = {
     "NaN stamps for long": _nan_stamps_for_long,
     "backward stamps": _backward_stamps,
     "jumping stamps": _jumping_stamps,
-    "stamps that stand still": _stamps_that_stand_still,
+    "constant stamps": _stamps_that_stand_still,
     "jitter": _jitter,
     "rate 2 % off": _rate_2_percent_off,
     "rate 8 % off": _rate_8_percent_off,
@@ -401,7 +401,7 @@ FAULTS: Mapping[str, Callable[[Case], None]] = {
 }
 SHARED_FAULTS: Mapping[str, Callable[[Case], None]] = {
     "huge marker": _huge_marker,
-    "marker of bad UTF-8": _marker_of_bad_utf8,
+    "marker with bad UTF-8": _marker_of_bad_utf8,
     "slow network": _slow_network,
     "slow disk": _slow_disk,
     "full disk for a while": _full_disk_for_a_while,

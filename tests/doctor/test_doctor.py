@@ -72,7 +72,7 @@ class TestMachine:
         reads = iter(range(1000))
         one = only(machine.check_model(lambda: pass_s * next(reads)))
         assert one.state == state
-        assert f"{1e3 * pass_s:.1f} ms a window (median of 20), one is due every 250 ms" in one.what
+        assert f"{1e3 * pass_s:.1f} ms per window (median of 20), one is due every 250 ms" in one.what
 
     @pytest.mark.parametrize(
         ("free", "state", "hours"), [(95.4e9, "ok", 100), (2e9, "warn", 2.1), (4e8, "bad", 0.4)]

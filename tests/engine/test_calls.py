@@ -81,7 +81,7 @@ def test_a_failure_reaches_both(owner):
 
 def test_what_comes_too_late_is_never_done():
     done, calls = [], Calls(threading.Event())
-    with pytest.raises(CommandError, match=r"did not come to it within 0\.05 s; not done"):
+    with pytest.raises(CommandError, match=r"did not get to it within 0\.05 s; not done"):
         calls.request(lambda: done.append(1) or "", timeout_s=0.05)
     calls.carry_out(done.append)
     assert done == []
@@ -89,7 +89,7 @@ def test_what_comes_too_late_is_never_done():
 
 def test_what_has_begun_and_hangs_is_told_as_that(owner):
     go = threading.Event()
-    with pytest.raises(CommandError, match=r"begun, but not done after 0\.1 s"):
+    with pytest.raises(CommandError, match=r"started, but not done after 0\.1 s"):
         owner.calls.request(lambda: str(go.wait(LIMIT_S)), timeout_s=0.05)
     go.set()
 

@@ -183,7 +183,7 @@ def test_a_failure_is_told_once_and_is_for_good() -> None:
         running.begin()  # the next engine of the session
         running.evidence.offer(window(), ANSWERS, 2.0)
         assert running.evidence.join(0.1)
-    message = "no evidence any more: CUDA error: unspecified launch failure"
+    message = "no more evidence: CUDA error: unspecified launch failure"
     assert [(event.kind, event.message) for event in running.said] == [("evidence_failed", message)]
     assert running.evidence.problem == message
     assert outlet.rows == []
@@ -224,7 +224,7 @@ def test_its_failure_leaves_the_session_alone() -> None:
     assert engine.failure is None
     assert engine.reporter.snapshot().problems == []
     (told,) = [event for event in sink.events if event.kind == "evidence_failed"]
-    assert told.message == "no evidence any more: CUDA error"
+    assert told.message == "no more evidence: CUDA error"
 
 
 def test_one_that_hangs_delays_no_estimate_and_fails_nothing() -> None:

@@ -126,4 +126,4 @@ def test_training_data_in_an_impossible_folder(tmp_path, root):
 
 def test_lsl_settings_with_a_key_that_no_terminal_can_show(tmp_path):
     content = b"[po\x03rts]\nIPv6 = allow\nIPv6 = allow\n"
-    assert "po?rts.IPv6: stands twice" in refusal("lsl", tmp_path, "lsl_api.cfg", content)
+    assert "po?rts.IPv6: occurs twice" in refusal("lsl", tmp_path, "lsl_api.cfg", content)

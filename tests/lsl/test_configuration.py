@@ -46,7 +46,7 @@ class TestFile:
             ("[lab]\nSessionID", "2: got 'SessionID', expected KEY = VALUE"),
             ("[lab]\nSessionID =", "2: got 'SessionID =', expected KEY = VALUE"),
             ("[lab]\n = a", "2: got ' = a', expected KEY = VALUE"),
-            ("[lab]\nSessionID = a\n[x]\n[lab]\nSessionID = b", "5: lab.SessionID: stands twice"),
+            ("[lab]\nSessionID = a\n[x]\n[lab]\nSessionID = b", "5: lab.SessionID: occurs twice"),
         ],
     )
     def test_malformed(self, tmp_path, text, words):

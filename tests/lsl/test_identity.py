@@ -177,7 +177,7 @@ def test_a_twin_is_noticed_once_and_refused_when_it_takes_over():
     world.appear(RETURNED)
     assert world.run(5) == [""]
     assert world.watch.notices() == [
-        "another sender claims to be it: uid uid-b, host 'lab'; its samples are not taken"
+        "another sender claims to be it: uid uid-b, host 'lab'; its samples are not used"
     ]
     world.die("uid-a")
     world.run(2, coming=False)

@@ -336,7 +336,7 @@ def test_samples_without_stamps_behind_damage_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"XDF:" + HEADER + DATA[0] + b"\x99" * 9 + MARK + UNSTAMPED + DATA[5] + UNSTAMPED)
     report = recover(path)
     assert report.streams[0].unsure == 2
-    assert "2 behind damage have no stamps of their own" in report.streams[0].words()
+    assert "2 after damage have no stamps of their own" in report.streams[0].words()
 
 
 def test_a_whole_file_gets_no_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,7 +182,7 @@ def test_an_inference_thread_that_hangs_is_given_up_and_the_command_never_done(m
         monkeypatch.setattr(made, "take_marker", lambda *_: entered.set() or go.wait(LIMIT_S))
         engine.mark("hang")
         assert entered.wait(LIMIT_S)
-        with pytest.raises(CommandError, match=r"did not come to it within 0\.1 s; not done"):
+        with pytest.raises(CommandError, match=r"did not get to it within 0\.1 s; not done"):
             engine.start_baseline()
         monkeypatch.undo()
         go.set()
@@ -202,7 +202,7 @@ def test_where_inference_failed_baselines_are_refused_and_markers_go_on(tmp_path
     engine = engine_of(made, {"eeg": source}, [sink], time.monotonic, markers, recorder)
     engine.start()
     wait_until(lambda: "inference_failed" in kinds(sink))
-    with pytest.raises(CommandError, match="no estimates any more: the GPU is gone"):
+    with pytest.raises(CommandError, match="no more estimates: the GPU is gone"):
         engine.start_baseline()
     engine.mark("went dark")
     wait_until(lambda: "marker" in kinds(sink))
@@ -223,7 +223,7 @@ def test_the_recording_is_switched_by_what_the_session_gives():
     commands = Commands(None, lambda: "recording into a", lambda: "recording ended")
     assert commands.handle({"do": "record_on"}) == {"said": "recording into a"}
     assert commands.handle({"do": "record_off"}) == {"said": "recording ended"}
-    with pytest.raises(CommandError, match="cannot begin or end a recording"):
+    with pytest.raises(CommandError, match="cannot start or end a recording"):
         Commands(None).handle({"do": "record_on"})
 
 
@@ -239,7 +239,7 @@ def test_the_recording_is_switched_by_one_at_a_time():
     first = threading.Thread(target=lambda: said.append(commands.handle({"do": "record_on"})))
     first.start()
     assert inside.wait(LIMIT_S)
-    with pytest.raises(CommandError, match="begun or ended already"):
+    with pytest.raises(CommandError, match="already being started or ended"):
         commands.handle({"do": "record_off"})
     go.set()
     first.join(LIMIT_S)
@@ -265,7 +265,7 @@ def test_another_engine_takes_over():
         ({"do": "baseline_strat"}, "nearest: 'baseline_start'"),
         ({"do": "mark"}, "mark: text: got nothing, expected a text"),
         ({"do": "mark", "text": 3}, "mark: text: got int, expected a text"),
-        ({"do": "stop", "now": 1}, "stop: 'now' is no field of it; valid: do"),
+        ({"do": "stop", "now": 1}, "stop: 'now' is not a field of it; valid: do"),
         ({"do": "\x1b[31m" * 100}, "do: got "),
     ],
 )

@@ -84,7 +84,7 @@ def test_the_command_names_the_session(monkeypatch, tmp_path):
 
 def test_a_panel_that_is_closed_is_told_once(panel):
     process = panel("pass")
-    assert news_of(process) == "panel closed; the session goes on; `bci-m2s panel` opens it again"
+    assert news_of(process) == "panel closed; the session continues; `bci-m2s panel` opens it again"
     assert process.news() == ""
     assert not process.log.exists()
     process.end()

@@ -344,7 +344,7 @@ def test_a_recording_that_failed_does_not_end_the_session_when_the_next_one_begi
         until(lambda: made(session) > 5, running)
         assert not session.ended
     assert isinstance(running.failure, OutputError)  # the first recording is not whole, and that is said
-    assert "of the take before" in running.said
+    assert "from the previous take" in running.said
     assert session.ended == "stopped at the terminal"
     assert proven(folder / "take-2", tmp_path) > 5
 

@@ -90,4 +90,4 @@ def fits(contract: Contract, info: StreamInfo) -> list[str]:
             continue
         problems = check_stream(spec, info, modality)
         verdicts.append(f"fits {modality}" if not problems else "; ".join(map(str, problems)))
-    return verdicts or [f"type {info.type!r} is none of the model's"]
+    return verdicts or [f"the model uses no stream of type {info.type!r}"]

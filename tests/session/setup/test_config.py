@@ -63,7 +63,7 @@ BAD = {
         1,
         "got false, expected text; yes, no, on and off are",
     ),
-    "duplicate key": ("model: a\nmodel: b", 2, "key 'model' stands twice"),
+    "duplicate key": ("model: a\nmodel: b", 2, "key 'model' occurs twice"),
     "python object": (
         "a: !!python/object:os.system x",
         1,

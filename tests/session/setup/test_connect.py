@@ -130,7 +130,7 @@ def test_fits_says_which_modality_or_what_differs():
     assert (
         "got 50" in fits(made, StreamInfo("cap", "EEG", rate_hz=50, labels=eeg.labels, units=eeg.units))[0]
     )
-    assert fits(made, StreamInfo("m", "Markers")) == ["type 'Markers' is none of the model's"]
+    assert fits(made, StreamInfo("m", "Markers")) == ["the model uses no stream of type 'Markers'"]
 
 
 def test_output_folders_are_new_or_empty(tmp_path):
