@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -51,6 +52,23 @@ def test_the_readme_has_every_folder_in_the_order_of_the_floors(monkeypatch):
     floor = {room: number for number, row in enumerate(make_architecture.floors()) for room in row}
     assert sorted(listed) == sorted(floor)
     assert [floor[room] for room in listed] == sorted((floor[room] for room in listed), reverse=True)
+
+
+def test_what_the_architecture_names_exists():
+    """`file.py` `Name` or `Class.method`: a definition in that file."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)` `([\w.]+)`", text)
+    missing = []
+    for file, name in named:
+        scope: ast.AST | None = ast.parse((ROOT / "bci_m2s" / file).read_text(encoding="utf-8"))
+        for part in name.split("."):
+            definitions = (ast.ClassDef, ast.FunctionDef)
+            inside = scope.body if isinstance(scope, ast.Module | ast.ClassDef) else []
+            scope = next((d for d in inside if isinstance(d, definitions) and d.name == part), None)
+        if scope is None:
+            missing.append(f"{file} {name}")
+    assert len(named) > 25
+    assert missing == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
