@@ -41,7 +41,6 @@ STREAMS = ("eeg", "eye", "markers")
 ALONE, OPEN = "engine alone", "panel open"
 HERE = Path(__file__).resolve().parent.parent
 QUIET_S = 9.0  # until the first window is full, and the panel has opened
-SIZE = (1600, 900)
 END_S = 10.0
 
 
@@ -86,8 +85,8 @@ def run_once(
 
 
 def start_child(session_id: str, result: Path, tree: Path) -> subprocess.Popen[bytes]:
-    """The panel of a tree in a process of its own, see ``show_panel``."""
-    command = [sys.executable, __file__, "--show", session_id, "--result", str(result)]
+    """The panel of a tree in a process of its own, see ``panel_child``."""
+    command = [sys.executable, str(HERE / "benchmarks" / "panel_child.py"), session_id, str(result)]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(tree)}
     return subprocess.Popen(command, env=environment)
 
@@ -96,45 +95,6 @@ def cpu_s(process: subprocess.Popen[bytes]) -> float:
     """CPU time that a process and its children have taken."""
     one = psutil.Process(process.pid)
     return sum(sum(each.cpu_times()[:2]) for each in (one, *one.children(recursive=True)))
-
-
-def show_panel(session_id: str, result: Path) -> None:
-    """The child: the panel as users have it, with a clock at its frames."""
-    from PyQt6.QtCore import QSettings
-    from PyQt6.QtWidgets import QApplication
-
-    from bci_m2s.panel.app import PanelOptions, quit_on_signals
-    from bci_m2s.panel.client.client import SessionClient
-    from bci_m2s.panel.presenter import Presenter
-    from bci_m2s.panel.window import PanelWindow
-
-    begun: list[float] = []
-    plain = Presenter.frame
-
-    def timed(self: Presenter) -> None:
-        begun.append(time.perf_counter())
-        plain(self)
-
-    Presenter.frame = timed  # type: ignore[method-assign]
-    application = QApplication(["panel"])
-    store = QSettings(str(result.with_suffix(".ini")), QSettings.Format.IniFormat)
-    client = SessionClient(session_id)
-    window = PanelWindow(client, store, PanelOptions(session=session_id), result.parent)
-    window.resize(*SIZE)
-    window.show()
-    client.start()
-    with quit_on_signals():
-        application.exec()
-    shown = list(client.readers.values())
-    drawn = {
-        "received": sum(reader.received for reader in shown),
-        "dropped": sum(reader.dropped for reader in shown),
-    }
-    window.shut_down()
-    intervals_ms = 1e3 * np.diff(np.array(begun)[len(begun) // 3 :])  # the last part: all is open then
-    p50, p99 = np.percentile(intervals_ms, [50, 99])
-    frames = {"frames_hz": 1e3 / intervals_ms.mean(), "frame_p50_ms": p50, "frame_p99_ms": p99}
-    result.write_text(json.dumps({**frames, **drawn}))
 
 
 def measure_peer(python: str, stream: str, seconds: float) -> float:
@@ -218,8 +178,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="measured in each turn")
     parser.add_argument("--against", type=Path, help="folder of another tree, to measure its panel too")
     parser.add_argument("--peer", default="", help="a Python with mne-lsl, to measure its viewer too")
-    parser.add_argument("--show", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.show:
         inherit()

@@ -12,6 +12,8 @@ On a screen of 1366 × 768 the head map gives way; a narrower window puts the ri
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QBoxLayout, QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
@@ -21,69 +23,74 @@ SIDE_BY_SIDE_MIN_WIDTH = 1100
 LATENCY_WIDTH = 190
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is arranged: the views, by what they show."""
+
+    status: QWidget
+    answer: QWidget
+    plane: QWidget
+    head_map: QWidget
+    timeline: QWidget
+    table: QWidget
+    latency: QWidget
+    controls: QWidget
+    messages: QWidget
+    empty: QWidget
+
+
 class Arrangement(QWidget):
-    """The panel's central widget.
+    """The panel's central widget."""
 
-    Parameters
-    ----------
-    status, answer, plane, head_map, timeline, table, latency, controls, messages, empty : the views
-    """
-
-    def __init__(
-        self,
-        *,
-        status: QWidget,
-        answer: QWidget,
-        plane: QWidget,
-        head_map: QWidget,
-        timeline: QWidget,
-        table: QWidget,
-        latency: QWidget,
-        controls: QWidget,
-        messages: QWidget,
-        empty: QWidget,
-    ) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self.traces = QSplitter(Qt.Orientation.Vertical)
-        self._head_map, self._plane, self._wants_plane = head_map, plane, False
-        self._maps = QWidget()
-        maps = QHBoxLayout(self._maps)
-        maps.setContentsMargins(0, 0, 0, 0)
-        maps.addWidget(plane, 1)
-        maps.addWidget(head_map, 1)
-        self.right = QSplitter(Qt.Orientation.Vertical)
-        self.right.addWidget(answer)
-        self.right.addWidget(self._maps)
-        self.main = QSplitter(Qt.Orientation.Horizontal)
-        self.main.addWidget(self.traces)
-        self.main.addWidget(self.right)
+        self._parts, self._wants_plane = parts, False
         self.is_adjusted = False  # by the user: then the parts stay as they are
-        for splitter in (self.traces, self.right, self.main):
-            splitter.setChildrenCollapsible(False)
-            splitter.setHandleWidth(6)
-            splitter.splitterMoved.connect(self._adjusted)
-        session = QWidget()
-        rows = QVBoxLayout(session)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.addWidget(self.main, 1)
-        rows.addWidget(timeline)
+        self.traces, self.right = QSplitter(Qt.Orientation.Vertical), QSplitter(Qt.Orientation.Vertical)
+        self.main = QSplitter(Qt.Orientation.Horizontal)
         self._pages = QStackedWidget()
-        self._pages.addWidget(empty)
-        self._pages.addWidget(session)
-        latency.setMinimumWidth(LATENCY_WIDTH)
-        facts = QHBoxLayout()
-        facts.addWidget(table, 6)
-        facts.addWidget(latency, 1)
-        self._bottom = QHBoxLayout()
-        self._bottom.addLayout(facts, 7)
-        self._bottom.addWidget(controls, 3)
+        self._pages.addWidget(parts.empty)
+        self._pages.addWidget(self._make_session_page())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        layout.addWidget(status)
+        layout.addWidget(parts.status)
         layout.addWidget(self._pages, 1)
-        layout.addLayout(self._bottom)
-        layout.addWidget(messages)
+        layout.addLayout(self._make_bottom())
+        layout.addWidget(parts.messages)
+
+    def _make_session_page(self) -> QWidget:
+        self._maps = QWidget()
+        maps = QHBoxLayout(self._maps)
+        maps.setContentsMargins(0, 0, 0, 0)
+        maps.addWidget(self._parts.plane, 1)
+        maps.addWidget(self._parts.head_map, 1)
+        for splitter, widgets in (
+            (self.right, (self._parts.answer, self._maps)),
+            (self.main, (self.traces, self.right)),
+            (self.traces, ()),
+        ):
+            for widget in widgets:
+                splitter.addWidget(widget)
+            splitter.setChildrenCollapsible(False)
+            splitter.setHandleWidth(6)
+            splitter.splitterMoved.connect(self._adjusted)
+        page = QWidget()
+        rows = QVBoxLayout(page)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addWidget(self.main, 1)
+        rows.addWidget(self._parts.timeline)
+        return page
+
+    def _make_bottom(self) -> QBoxLayout:
+        self._parts.latency.setMinimumWidth(LATENCY_WIDTH)
+        facts = QHBoxLayout()
+        facts.addWidget(self._parts.table, 6)
+        facts.addWidget(self._parts.latency, 1)
+        self._bottom = QHBoxLayout()
+        self._bottom.addLayout(facts, 7)
+        self._bottom.addWidget(self._parts.controls, 3)
+        return self._bottom
 
     def show_session(self, shown: bool) -> None:
         """Show the session's views, or the empty state."""
@@ -112,8 +119,8 @@ class Arrangement(QWidget):
         way = QBoxLayout.Direction
         self._bottom.setDirection(way.LeftToRight if side_by_side else way.TopToBottom)
         has_map = width >= MAP_MIN_WIDTH and height >= MAP_MIN_HEIGHT
-        self._head_map.setVisible(has_map)
-        self._plane.setVisible(self._wants_plane)
+        self._parts.head_map.setVisible(has_map)
+        self._parts.plane.setVisible(self._wants_plane)
         self._maps.setVisible(has_map or self._wants_plane)
         if not self.is_adjusted:
             # Qt scales these to the room that there is
@@ -127,4 +134,4 @@ class Arrangement(QWidget):
     @property
     def has_map(self) -> bool:
         """Whether there is room for the head map."""
-        return not self._head_map.isHidden()
+        return not self._parts.head_map.isHidden()

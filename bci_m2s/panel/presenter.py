@@ -12,16 +12,16 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from bci_m2s.panel.answer.answer import AnswerView
-from bci_m2s.panel.answer.plane import PlaneView, mean_point
+from bci_m2s.panel.answer.plane import PlaneView
+from bci_m2s.panel.answer.plane_feed import PlaneFeed
 from bci_m2s.panel.answer.sparkline import Sparkline
-from bci_m2s.panel.choices import heads_in_plane, is_eye_tracker, line_name, mapped_stream
-from bci_m2s.panel.client.answers import STALE_S, Answer, modality_name
-from bci_m2s.panel.client.client import EvidenceSample, SessionClient
+from bci_m2s.panel.choices import is_eye_tracker, line_name, mapped_stream
+from bci_m2s.panel.client.answers import Answer
+from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.client.facts import SessionFacts, mapping, number, plain_text
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
-from bci_m2s.panel.head.band_power import BandPower
-from bci_m2s.panel.head.feature_grid import FeatureGrid, grid_of
+from bci_m2s.panel.head.head_feed import HeadFeed
 from bci_m2s.panel.head.topography import TopographyView
 from bci_m2s.panel.layout import Arrangement
 from bci_m2s.panel.look.theme import Theme
@@ -32,8 +32,6 @@ from bci_m2s.panel.traces.eye_rows import EyeRows
 from bci_m2s.panel.traces.sweep_view import SweepView
 from bci_m2s.sources.lsl import local_clock
 from bci_m2s.types import Status
-
-SAME_WINDOW_S = 1e-3  # the heads of a window have one stamp
 
 
 class Themed(Protocol):
@@ -72,16 +70,12 @@ class Presenter:
         self.trace_settings: dict[str, Any] = {}
         self.numbers_shown = 0
         self._facts: SessionFacts | None = None
-        self._powers: BandPower | None = None
-        self._mapped = ""  # modality of the head map
-        self._grid: FeatureGrid | None = None
         self._frozen, self._frozen_s = False, math.nan
         self._begun_s = math.nan
         self._markers: set[tuple[float, str]] = set()
-        self._plane_heads: list[str] = []
-        self._plane_line, self._answered_s = "", dict[str, float]()  # shown there; newest of each line
+        self._plane: PlaneFeed
+        self._head: HeadFeed | None = None
         self._history: Mapping[str, Any] = {}
-        self._points: dict[str, tuple[float, float, float]] = {}  # newest of each head: stamp, place
 
     # ---- thirty times a second ----
 
@@ -93,8 +87,8 @@ class Presenter:
             taken = reader.take() if reader is not None else None
             if taken is not None:
                 view.push(*taken)
-                if modality == self._mapped and self._powers is not None:
-                    self._powers.push(taken[1])
+                if self._head is not None and modality == self._head.modality:
+                    self._head.push(taken[1])
             view.frame(now_s)
 
     # ---- four times a second ----
@@ -141,14 +135,8 @@ class Presenter:
                 for head, names in facts.heads.items()
             }
         )
-        self._plane_heads = heads_in_plane(facts)
-        self._points.clear()
-        only = len(self._plane_heads) == 1  # places of several heads' classes would stand for nothing
-        views.plane.set_coordinates(dict(facts.coordinates[self._plane_heads[0]]) if only else {})
-        self._plane_line, self._answered_s = "no line", {}
-        for line in facts.lines[:1]:
-            self._show_line_in_plane(line)
-        self._place.show_plane(bool(self._plane_heads))
+        self._plane = PlaneFeed(views.plane, facts)
+        self._place.show_plane(bool(self._plane.heads))
         self._begin_traces(facts)
         self._begin_map(facts)
 
@@ -178,16 +166,10 @@ class Presenter:
                 view.canvas.span_changed.connect(eye.set_span)
 
     def _begin_map(self, facts: SessionFacts) -> None:
-        self._powers, self._mapped, self._grid = None, "", None
         stream = mapped_stream(facts)
+        self._head = None if stream is None else HeadFeed(self._views.head_map, facts, stream)
         if stream is None:
             self._views.head_map.set_montage(())
-            return
-        self._mapped = stream.modality
-        self._powers = BandPower(stream.labels, stream.units, stream.rate_hz)
-        self._grid = grid_of(facts.features.get(stream.modality, ()))
-        self._views.head_map.set_bands(self._powers.bands)
-        self._views.head_map.set_montage(stream.labels)
 
     def _take(self, answer: Answer) -> None:
         assert self._facts is not None
@@ -203,41 +185,7 @@ class Presenter:
         )
         if is_ok:
             views.latency.add(answer.stamp_s, answer.age_ms)
-        if answer.head in self._plane_heads and self._is_planes(line, is_ok, answer.stamp_s):
-            self._take_point(answer)
-
-    def _is_planes(self, line: str, is_ok: bool, stamp_s: float) -> bool:
-        """Whether the plane shows this line: the first one that answers, another while that does not."""
-        assert self._facts is not None
-        first = self._facts.lines[:1]  # empty where a session says nonsense
-        if is_ok:
-            self._answered_s[line] = stamp_s
-            silent_s = stamp_s - self._answered_s.get(self._plane_line, -math.inf)
-            if line in first or silent_s > STALE_S:
-                self._show_line_in_plane(line)
-        return line == self._plane_line
-
-    def _show_line_in_plane(self, line: str) -> None:
-        assert self._facts is not None
-        if line != self._plane_line:
-            self._plane_line = line
-            self._points.clear()
-            self._views.plane.set_source(
-                f"from {modality_name(line)}" if len(self._facts.lines) > 1 else ""
-            )
-
-    def _take_point(self, answer: Answer) -> None:
-        """Where an estimate lies; with several heads (valence, arousal) the sum of what they say."""
-        assert self._facts is not None
-        places = self._facts.coordinates[answer.head]
-        classes = self._facts.heads[answer.head]
-        point = mean_point(answer.probabilities, [places[name] for name in classes])
-        self._points[answer.head] = (answer.stamp_s, *point)
-        newest = [self._points.get(head, (math.nan,) * 3) for head in self._plane_heads]
-        if all(abs(stamp_s - answer.stamp_s) < SAME_WINDOW_S for stamp_s, _, _ in newest):
-            self._views.plane.add(
-                answer.stamp_s, sum(one[1] for one in newest), sum(one[2] for one in newest)
-            )
+        self._plane.take(line, answer)
 
     def _take_status(self, status: Mapping[str, Any], now_s: float) -> None:
         facts = self._facts
@@ -256,7 +204,7 @@ class Presenter:
             states = {plain_text(label): plain_text(state) for label, state in list(bad.items())[:512]}
             if modality in self.traces:
                 self.traces[modality].set_states(states)
-            if modality == self._mapped:
+            if self._head is not None and modality == self._head.modality:
                 self._views.head_map.set_bad(list(states))
         self._take_markers(status)
 
@@ -280,28 +228,8 @@ class Presenter:
     def maps(self) -> None:
         """The head map: band power, and what the newest estimate rests on."""
         evidence = self._client.take_evidence()
-        if self._frozen or not self._place.has_map or self._facts is None:
-            return
-        if self._powers is not None:
-            self._views.head_map.show_power(self._powers.powers())
-        ours = [one for one in evidence if one.modality == self._mapped and one.head == 0]
-        if ours and self._grid:
-            self._show_evidence(ours[-1], self._grid)
-
-    def _show_evidence(self, sample: EvidenceSample, grid: FeatureGrid) -> None:
-        assert self._facts is not None
-        head = next(iter(self._facts.heads), "")
-        classes = self._facts.heads.get(head, ())
-        stream = self._facts.streams[self._mapped]
-        n_features = len(self._facts.features.get(self._mapped, ()))
-        if not 0 <= sample.class_index < len(classes) or len(sample.values) != n_features:
-            return
-        values = grid.pick(sample.values)  # (channels, bands), in the model's order of channels
-        place = {channel.casefold(): row for row, channel in enumerate(grid.channels)}
-        rows = [place.get(label.casefold(), -1) for label in stream.labels]
-        spread = values[rows].copy()
-        spread[[row < 0 for row in rows]] = math.nan
-        self._views.head_map.show_evidence(spread, classes[sample.class_index])
+        if self._head is not None and self._place.has_map and not self._frozen:
+            self._head.show(evidence)
 
     # ---- what the operator chooses ----
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from bci_m2s.panel.controls.session_picker import SessionPicker
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
 from bci_m2s.panel.head.topography import TopographyView
-from bci_m2s.panel.layout import Arrangement
+from bci_m2s.panel.layout import Arrangement, Parts
 from bci_m2s.panel.look import settings as remembered
 from bci_m2s.panel.look import theme as themes
 from bci_m2s.panel.operate.commander import Commander
@@ -106,18 +107,9 @@ class PanelWindow(QMainWindow):
         self.sessions.chosen.connect(self.client.follow)
         self.views.status.put_first(self.sessions)
         self.empty = EmptyState(theme, self.actions_by_name["connect"])
-        self.arrangement = Arrangement(
-            status=self.views.status,
-            answer=self.views.answer,
-            plane=self.views.plane,
-            head_map=self.views.head_map,
-            timeline=self.views.timeline,
-            table=self.views.table,
-            latency=self.views.latency,
-            controls=self.controls,
-            messages=self.messages,
-            empty=self.empty,
-        )
+        views = {view.name: getattr(self.views, view.name) for view in fields(self.views)}
+        parts = Parts(**views, controls=self.controls, messages=self.messages, empty=self.empty)
+        self.arrangement = Arrangement(parts)
         self.setCentralWidget(self.arrangement)
 
     # ---- what the operator does ----

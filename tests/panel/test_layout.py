@@ -4,7 +4,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QWidget
 
-from bci_m2s.panel.layout import MAP_MIN_HEIGHT, MAP_MIN_WIDTH, SIDE_BY_SIDE_MIN_WIDTH, Arrangement
+from bci_m2s.panel.layout import MAP_MIN_HEIGHT, MAP_MIN_WIDTH, SIDE_BY_SIDE_MIN_WIDTH, Arrangement, Parts
 
 NAMES = (
     "status",
@@ -27,7 +27,7 @@ def views():
 
 @pytest.fixture
 def place(views, qtbot):
-    made = Arrangement(**views)
+    made = Arrangement(Parts(**views))
     qtbot.addWidget(made)
     for _ in range(2):
         made.traces.addWidget(QWidget())

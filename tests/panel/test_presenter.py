@@ -1,5 +1,6 @@
 """Which view gets what: decided between the client and the views, without any network."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -11,15 +12,16 @@ from PyQt6.QtWidgets import QWidget
 from bci_m2s.panel.answer.answer import AnswerView
 from bci_m2s.panel.answer.plane import PlaneView
 from bci_m2s.panel.answer.sparkline import Sparkline
+from bci_m2s.panel.choices import heads_in_plane, is_eye_tracker, line_name
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.client import EvidenceSample
 from bci_m2s.panel.client.facts import read_session
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
 from bci_m2s.panel.head.topography import TopographyView
-from bci_m2s.panel.layout import Arrangement
+from bci_m2s.panel.layout import Arrangement, Parts
 from bci_m2s.panel.look.theme import DARK
-from bci_m2s.panel.presenter import Presenter, Views, heads_in_plane, is_eye_tracker, line_name
+from bci_m2s.panel.presenter import Presenter, Views
 from bci_m2s.panel.timeline.timeline import TimelineView
 from bci_m2s.panel.traces.channel_rows import ChannelRows
 from bci_m2s.panel.traces.eye_rows import EyeRows
@@ -95,18 +97,8 @@ def views(qtbot):
 
 @pytest.fixture
 def place(views, qtbot):
-    made = Arrangement(
-        status=views.status,
-        answer=views.answer,
-        plane=views.plane,
-        head_map=views.head_map,
-        timeline=views.timeline,
-        table=views.table,
-        latency=views.latency,
-        controls=QWidget(),
-        messages=QWidget(),
-        empty=QWidget(),
-    )
+    shown = {view.name: getattr(views, view.name) for view in dataclasses.fields(views)}
+    made = Arrangement(Parts(**shown, controls=QWidget(), messages=QWidget(), empty=QWidget()))
     qtbot.addWidget(made)
     made.resize(1920, 1080)
     made.show()

@@ -335,6 +335,15 @@ def test_freezing_the_view_holds_it_and_goes_on(window, session, qtbot):
     qtbot.waitUntil(moved, timeout=LIMIT_MS)
 
 
+@pytest.mark.parametrize("size", [(1920, 1080), (1366, 768)])
+def test_the_bottom_row_leaves_the_room_to_the_views(window, qtbot, size):
+    window.resize(*size)
+    bars = window.views.answer.blocks["eeg", "emotion"].bars
+    qtbot.waitUntil(lambda: bars._shown == 3, timeout=LIMIT_MS)  # none of the classes is left out
+    assert window.controls.height() <= 130
+    assert window.views.latency.height() <= 130
+
+
 def test_screenshot_is_a_new_file_each_time(window, qtbot, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     press(window, qtbot, Qt.Key.Key_S)

@@ -62,7 +62,7 @@ class PlaneView(QFrame):
     def _make_plot(self, theme: Theme) -> None:
         self.plot = Plot(theme)
         view = self.plot.getViewBox()
-        view.setLimits(xMin=-2, xMax=2, yMin=-2, yMax=2)
+        view.setLimits(minXRange=0.05)
         view.setAspectLocked(True)
         view.setRange(xRange=(-EDGE, EDGE), yRange=(-EDGE, EDGE), padding=0)
         tall = QFontMetrics(font(SMALL)).height()

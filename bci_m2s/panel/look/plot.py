@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pyqtgraph as pg
-from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QCursor, QPen
-from PyQt6.QtWidgets import QToolTip
+from PyQt6.QtWidgets import QSizePolicy, QToolTip
 
 from bci_m2s.panel.look.text import tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
@@ -39,6 +39,8 @@ class Plot(pg.PlotWidget):
         super().__init__(background=None)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys are the window's
         self.setMinimumSize(20, 20)
+        preferred = QSizePolicy.Policy.Preferred  # a plot takes what others leave; pyqtgraph's want all
+        self.setSizePolicy(preferred, preferred)
         self.hideButtons()
         self.setMouseEnabled(*zoom)
         self.getPlotItem().setMenuEnabled(False, enableViewBoxMenu=True)
@@ -47,6 +49,7 @@ class Plot(pg.PlotWidget):
             axis.setStyle(
                 tickFont=font(SMALL), tickLength=0, tickTextOffset=2, hideOverlappingLabels=MARGIN_PX * 4
             )
+            axis.enableAutoSIPrefix(False)
             axis.hide()
         self._on_hover = on_hover
         if on_hover is not None:
@@ -59,6 +62,10 @@ class Plot(pg.PlotWidget):
         for axis in self._axes.values():
             axis.setPen(theme.grid)
             axis.setTextPen(theme.muted)
+
+    def sizeHint(self) -> QSize:
+        """Small: the view says how large it wants to be."""
+        return QSize(80, 40)
 
     def show_axis(self, side: str, ticks: Ticks, size_px: int) -> None:
         """Show the axis at a side ("left", "bottom" …) with these ticks and no others.

@@ -195,6 +195,19 @@ def test_neighbouring_classes_have_different_shapes(view):
     assert len({spot.symbol() for spot in view._marks.points()}) == 7 == len(SHAPES)
 
 
+@pytest.mark.parametrize("size", [(520, 200), (200, 520), (160, 150)])
+def test_the_whole_plane_is_seen_whatever_the_shape_of_the_view(view, size):
+    view.resize(*size)
+    view.set_coordinates(PLACES)
+    view.grab()
+    (left, right), (low, high) = view.plot.getViewBox().viewRange()
+    assert left <= -1.05 < 1.05 <= right
+    assert low <= -1.05 < 1.05 <= high
+    across, along = view.plot.place_px(1.0, 0.0), view.plot.place_px(0.0, 1.0)
+    middle = view.plot.place_px(0.0, 0.0)
+    assert across.x() - middle.x() == pytest.approx(middle.y() - along.y(), abs=1.5)
+
+
 def test_the_user_can_look_closer(view):
     view.set_coordinates(PLACES)
     view.plot.getViewBox().setRange(xRange=(0.4, 0.9), yRange=(0.2, 0.7), padding=0)
