@@ -33,7 +33,7 @@ from machine import describe_machine, load_now, load_warning
 from recording import Ages
 
 from bci_m2s.engine.engine import Engine
-from bci_m2s.lsl.configuration import OWN, inherit, lsl_on_this_machine
+from bci_m2s.lsl.configuration import OWN, lsl_on_this_machine
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
 
@@ -86,7 +86,13 @@ def run_once(
 
 def start_child(session_id: str, result: Path, tree: Path) -> subprocess.Popen[bytes]:
     """The panel of a tree in a process of its own, see ``panel_child``."""
-    command = [sys.executable, str(HERE / "benchmarks" / "panel_child.py"), session_id, str(result)]
+    command = [
+        sys.executable,
+        str(HERE / "benchmarks" / "panel_child.py"),
+        session_id,
+        str(result),
+        os.environ[OWN],
+    ]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(tree)}
     return subprocess.Popen(command, env=environment)
 
@@ -179,10 +185,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--against", type=Path, help="folder of another tree, to measure its panel too")
     parser.add_argument("--peer", default="", help="a Python with mne-lsl, to measure its viewer too")
     options = parser.parse_args(arguments)
-    if options.show:
-        inherit()
-        show_panel(options.show, options.result)
-        return
     with suppress(KeyboardInterrupt), lsl_on_this_machine():
         compare(options.rounds, options.seconds, options.peer, options.against)
 
