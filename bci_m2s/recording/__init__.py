@@ -7,3 +7,4 @@ of its chunks. Estimates and events are streams of the same file, known by their
 from __future__ import annotations
 
 SUMS_SUFFIX = ".sums"  # put behind the recording's whole name
+BAD_GAP = "BAD_gap"  # annotation of MNE's Raw where samples are missing

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.formats import EVENTS_TYPE
+from bci_m2s.recording import BAD_GAP
 from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind
 from bci_m2s.recording.recorded import open_recording as open_streams
 from bci_m2s.signal.units import find_unit
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import mne
 
 LONGEST_GAP_S = 60.0  # in a Raw: a stamp can lie years away
-BAD_GAP = "BAD_gap"
 MONTAGES = ("colin27_1005", "standard_1005")
 KINDS = {  # type of a stream, without case: MNE's type of its channels; any other is "misc"
     "eeg": "eeg",

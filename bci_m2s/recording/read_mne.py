@@ -27,10 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording import BAD_GAP
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.text import printable
 from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
 
+Reader = Callable[[int, int], NDArray[np.float32]]
 EDF = (".edf", ".bdf")
 PIECE_S = 10.0
 TRIGGER = "stim"
@@ -83,8 +85,7 @@ def read_raw(path: Path) -> Recording:
         python_warnings.simplefilter("always")
         raw = open_mne(path)
         try:
-            events = [_trigger_events(raw, stem, name) for name in _names(raw, TRIGGER)]
-            streams = [*_signals(raw, stem), *events]
+            streams = raw_streams(raw, stem)
         except Exception as problem:  # its samples may be damaged where its header was not
             raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     notes = list(
@@ -92,12 +93,35 @@ def read_raw(path: Path) -> Recording:
     )
     if path.suffix.lower() in EDF:
         notes += _rate_notes(path, float(raw.info["sfreq"]))
-    if len(raw.annotations):
-        onsets = raw.annotations.onset - raw.first_time  # mne counts from before the first sample
-        streams.append(_markers(f"{stem} annotations", onsets, raw.annotations.description))
     if not streams:
         raise RecordingError(f"{path}: holds no channel")
     return Recording(path, tuple(streams), notes)
+
+
+def raw_streams(raw: Any, name: str) -> list[RecordedStream]:
+    """The channels of mne's Raw by kind, its trigger channels and its annotations. `name` : of the streams.
+
+    Samples inside an annotation ``BAD_gap`` are left out: a gap that was bridged becomes one again.
+    """
+    streams = _signals(raw, name)
+    streams += [_trigger_events(raw, name, channel) for channel in _names(raw, TRIGGER)]
+    marks = raw.annotations
+    marks = marks[marks.description != BAD_GAP] if len(marks) else marks
+    if len(marks):
+        onsets = marks.onset - raw.first_time  # mne counts from before the first sample
+        streams.append(_markers(f"{name} annotations", onsets, marks.description))
+    return streams
+
+
+def _kept(raw: Any) -> NDArray[np.intp]:
+    """Places of the samples that lie in no gap."""
+    kept = np.ones(raw.n_times, bool)
+    rate_hz = float(raw.info["sfreq"])
+    for mark in raw.annotations:
+        if mark["description"] == BAD_GAP:
+            start = round((mark["onset"] - raw.first_time) * rate_hz)
+            kept[max(0, start) : max(0, start + round(mark["duration"] * rate_hz))] = False
+    return np.flatnonzero(kept)
 
 
 def _concerns_file(caught: python_warnings.WarningMessage) -> bool:
@@ -123,7 +147,8 @@ def _signals(raw: Any, stem: str) -> list[RecordedStream]:
         if kind != TRIGGER:
             groups.setdefault(STREAM_TYPES.get(kind, "Misc"), []).append(index)
     rate_hz, lock = float(raw.info["sfreq"]), Lock()
-    times: FloatArray = np.arange(raw.n_times) / rate_hz
+    kept = _kept(raw)
+    times: FloatArray = kept / rate_hz
     streams = []
     for stream_type, picks in groups.items():
         units = [UNITS.get(int(raw.info["chs"][pick]["unit"]), ("", 1.0)) for pick in picks]
@@ -135,13 +160,13 @@ def _signals(raw: Any, stem: str) -> list[RecordedStream]:
             units=tuple(name for name, _ in units),
         )
         read = _piecewise(raw, picks, np.array([factor for _, factor in units]), lock)
+        if len(kept) < raw.n_times:
+            read = _without_gaps(read, kept)
         streams.append(RecordedStream(info, times, read))
     return streams
 
 
-def _piecewise(
-    raw: Any, picks: list[int], factors: FloatArray, lock: Lock
-) -> Callable[[int, int], NDArray[np.float32]]:
+def _piecewise(raw: Any, picks: list[int], factors: FloatArray, lock: Lock) -> Reader:
     """Return a reader that keeps the piece it read last; pieces of one file are read one at a time."""
     piece = round(PIECE_S * float(raw.info["sfreq"])) or 1
     kept_from, kept = 0, np.empty((0, len(picks)), np.float32)
@@ -166,6 +191,18 @@ def _piecewise(
             return kept[start - kept_from : stop - kept_from] if start < stop else kept[:0]
 
     return read
+
+
+def _without_gaps(read: Reader, kept: NDArray[np.intp]) -> Reader:
+    """A reader that counts only the samples that are kept, and reads what lies between with them."""
+
+    def read_kept(start: int, stop: int) -> NDArray[np.float32]:
+        if start >= stop:
+            return read(0, 0)
+        first = int(kept[start])
+        return read(first, int(kept[stop - 1]) + 1)[kept[start:stop] - first]
+
+    return read_kept
 
 
 def _trigger_events(raw: Any, stem: str, name: str) -> RecordedStream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,24 @@ def make_reference(monkeypatch: pytest.MonkeyPatch):
 def test_the_reference_is_current(make_reference):
     written = (DOCS / "reference.md").read_text(encoding="utf-8")
     assert written == make_reference.reference(), "run: python docs/make_reference.py"
+
+
+def test_the_python_page_is_current_and_its_example_runs(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(DOCS)
+    monkeypatch.chdir(ROOT)
+    import make_api
+
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert text == make_api.api(), "run: python docs/make_api.py"
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(example, "api.md", "exec"), names)
+    assert len(names["starts"]) == 2
+    assert set(names["answers"]) <= {"negative", "neutral", "positive", "unknown"}
+    assert len(names["answers"]) > 10
+    said = capsys.readouterr().out
+    assert "BASELINE" in said or "FILLING" in said
+    assert "model 'demo': no such file" in said
 
 
 def test_the_reference_has_every_feature_and_every_parameter_of_it(make_reference):

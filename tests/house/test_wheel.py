@@ -74,3 +74,7 @@ def test_everything_that_stands_beside_the_package_is_in_the_wheel(installation)
         shipped = {path.name for path in (installation / "bci_m2s" / "shipped" / kind).glob(f"*{suffix}")}
         assert shipped == {path.name for path in folder(kind).glob(f"*{suffix}")}
         assert shipped
+
+
+def test_type_checkers_are_told_that_it_is_typed(installation):
+    assert (installation / "bci_m2s" / "py.typed").is_file()
