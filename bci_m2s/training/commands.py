@@ -135,7 +135,9 @@ def run_finetune(
     if out is not None and settings.windows.own_session:
         raise UsageError("windows.own_session: a model scaled by whole sessions cannot run live")
     if out is not None and n_splits > 1:
-        raise UsageError(f"--out: {n_splits} splits make {n_splits} models; see the run folder")
+        raise UsageError(
+            f"--out: split kind {settings.split.kind} makes {n_splits} models; subjects makes one"
+        )
     write_config(experiment.folder, settings)  # the classifiers' settings may have changed
     candidates: list[Candidate] = []
     for data, seed, unit in experiment.units():

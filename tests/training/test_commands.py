@@ -416,7 +416,9 @@ def test_many_splits_are_many_models(finished, tmp_path):
     finished.features_to(run)
     call("pretrain", config, "--run", run, "--device", "cpu")
     assert len(list(run.glob("fold-*/seed-0/pretrain.safetensors"))) == 2
-    with pytest.raises(UsageError, match="--out: 2 splits make 2 models"):
+    with pytest.raises(
+        UsageError, match="--out: split kind subject-folds makes 2 models; subjects makes one"
+    ):
         call("finetune", config, "--run", run, "--out", tmp_path / "a.safetensors")
 
 
