@@ -1,6 +1,6 @@
 """Set up and start bci_m2s on a machine that has only Python 3.11 or newer.
 
-    python3 start.py demo         simulated headset and eye tracker, live estimates; a panel if there is a display
+    python3 start.py demo         simulated headset and eye tracker, live estimates in panel or terminal
     python3 start.py test         every check that a change must pass: lint, types, tests
     python3 start.py test --all   the nightly tests too (long fuzzing, the wheel, the slowest cases)
 
