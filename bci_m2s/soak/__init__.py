@@ -1,1 +1,1 @@
-"""Faults on purpose: senders that stop, freeze, restart, lie and flood, and what a session does then."""
+"""Faults on purpose: senders that stop, freeze, restart, send wrong values and flood, and their effects."""

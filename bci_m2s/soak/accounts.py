@@ -1,9 +1,9 @@
-"""The books of a recorded session: every sample that a sender numbered is in the file or in a logged gap.
+"""Accounts of a recorded session: every sample that a sender numbered is in the file or in a logged gap.
 
-Channel 0 of each stream numbers the samples and channel 1 the starts of the sender, so a recording says by
-itself what is missing. That is held against the gaps that the session logged, and every estimate against
-the samples that it was made of: none may rest on a window with a hole, on a sender that had to be refused,
-or on more false channels than the model may have bad ones.
+Channel 0 of each stream numbers the samples and channel 1 the starts of the sender, so a recording shows
+what is missing. That is compared with the gaps that the session logged, and every estimate with the samples
+that it was made from: none may use a window with a hole, a sender that had to be refused, or more false
+channels than the bad ones that the model allows.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from numpy.typing import NDArray
 
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
-from bci_m2s.soak.lies import COUNTERS, FaultSpec, LyingStream
+from bci_m2s.soak.fault_spec import COUNTERS, FaultSpec
+from bci_m2s.soak.faulty_stream import FaultyStream
 from bci_m2s.types import BoolArray, Status
 
 SAME_S = 1e-6  # stamps that differ by less are the same
-STAMPS_N = 1  # samples by which a gap's length, which is told by stamps, may miss the counters'
-MAX_MISSING = 0.25  # share of channels that the rig's model may have bad
-FALSE_S = 0.75  # a step and a hop: a channel that is false for less need not be noticed yet
-INTRUDER_RUN = 1_000_000  # runs from here on were never subscribed to before they took over
+STAMPS_N = 1  # samples by which a gap's length, from stamps, may differ from the counters
+MAX_MISSING = 0.25  # share of bad channels that the rig's model allows
+FALSE_S = 0.75  # a step and a hop: a channel may be false for this long before it is noticed
+INTRUDER_RUN = 1_000_000  # runs from here on are of intruders
 MOST_TOLD = 8
 
 
 @dataclass(slots=True)
 class Sent:
-    """What the senders of one stream know of it.
+    """What the senders of one stream sent.
 
     specs : by run; pushed : samples of earlier runs; refused : runs that must not make an estimate
     """
@@ -43,8 +44,8 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """A gap as logged. at_sample : the first one after it, or a later one; breaks : how many it sums up."""
+class LoggedGap:
+    """A gap as logged. at_sample : the first one after it, or later; breaks : number summed up."""
 
     after_s: float
     lost: int
@@ -54,12 +55,12 @@ class Gap:
 
 @dataclass(slots=True)
 class Account:
-    """The books of one stream.
+    """The account of one stream.
 
     recorded : samples; in_gaps, outside : samples that are missing inside and outside logged gaps
     repeated : samples that came twice or in the wrong order
-    windows : estimates with probabilities that the stream had a part in
-    broken : what is not as promised, in words
+    windows : estimates with probabilities made from the stream
+    broken : promises that were not kept
     """
 
     modality: str
@@ -77,22 +78,22 @@ class Account:
         return (
             f"{self.modality}: {self.recorded} samples of {self.runs} runs recorded, {self.in_gaps} "
             f"missing inside {self.gaps} logged gaps, {self.outside} outside, {self.repeated} repeated; "
-            f"{self.windows} estimates rest on it"
+            f"{self.windows} estimates made from it"
         )
 
     def note(self, words: str) -> None:
-        """Add something that is not as promised; the first few are kept."""
+        """Add a broken promise; the first few are kept."""
         if len(self.broken) < MOST_TOLD:
             self.broken.append(f"{self.modality}: {words}")
 
 
 def settle_accounts(path: Path, sent: Mapping[str, Sent]) -> list[Account]:
-    """Read a finished recording and do the books of every stream.
+    """Read a finished recording and check the account of every stream.
 
     Parameters
     ----------
     path : XDF of a session whose streams number their samples
-    sent : what the senders know, by modality; the stream has the name of their spec
+    sent : what the senders sent, by modality; the stream has the name of their spec
 
     Raises
     ------
@@ -104,7 +105,7 @@ def settle_accounts(path: Path, sent: Mapping[str, Sent]) -> list[Account]:
     accounts = []
     for modality, known in sent.items():
         name = next(iter(known.specs.values())).name
-        stream = next(one for one in recording.raw_streams if one.info.name == name)
+        stream = next(stream for stream in recording.raw_streams if stream.info.name == name)
         samples = stream.read(0, stream.n_samples)
         account = Account(modality, recorded=len(samples), gaps=len(gaps.get(modality, [])))
         holes = _find_holes(account, stream, samples, known, gaps.get(modality, []))
@@ -113,20 +114,22 @@ def settle_accounts(path: Path, sent: Mapping[str, Sent]) -> list[Account]:
     return accounts
 
 
-def logged_gaps(recording: Recording) -> dict[str, list[Gap]]:
+def logged_gaps(recording: Recording) -> dict[str, list[LoggedGap]]:
     """The gaps that a session logged, by modality, in order."""
-    found: dict[str, list[Gap]] = {}
+    gaps: dict[str, list[LoggedGap]] = {}
     for line in event_lines(recording):
         if line.get("kind") == "gap":
             after_s = line["after_s"] if line["after_s"] is not None else np.nan
-            gap = Gap(after_s, line["lost_samples"], line.get("at_sample", 2**62), line.get("breaks", 1))
-            found.setdefault(line["modality"], []).append(gap)
-    return found
+            gap = LoggedGap(
+                after_s, line["lost_samples"], line.get("at_sample", 2**62), line.get("breaks", 1)
+            )
+            gaps.setdefault(line["modality"], []).append(gap)
+    return gaps
 
 
 def event_lines(recording: Recording) -> list[dict[str, Any]]:
-    """Every event of a recorded session, as its line in ``events.jsonl`` has it."""
-    streams = [one for one in recording.streams if one.info.type == EVENTS_TYPE]
+    """Every event of a recorded session, as in ``events.jsonl``."""
+    streams = [stream for stream in recording.streams if stream.info.type == EVENTS_TYPE]
     return [json.loads(row[0]) for stream in streams for row in stream.read(0, stream.n_samples)]
 
 
@@ -134,20 +137,20 @@ def event_lines(recording: Recording) -> list[dict[str, Any]]:
 
 
 def _find_holes(
-    account: Account, stream: RecordedStream, samples: NDArray[Any], known: Sent, gaps: list[Gap]
+    account: Account, stream: RecordedStream, samples: NDArray[Any], known: Sent, gaps: list[LoggedGap]
 ) -> BoolArray:
-    """Account for what is missing; return (n,): whether the sample does not follow on the one before."""
+    """Account for missing samples; return (n,): whether a sample does not follow the one before."""
     counters, runs = samples[:, 0].astype(np.int64), samples[:, 1].astype(np.int64)
     account.runs = len(np.unique(runs))
     holes = np.ones(len(samples), dtype=bool)
     holes[1:] = (np.diff(counters) != 1) | (np.diff(runs) != 0)
     for after in np.flatnonzero(holes[1:]).tolist():
-        run, counter, after_it = runs[after], counters[after], counters[after + 1]
+        run, counter, next_counter = runs[after], counters[after], counters[after + 1]
         same_run = run == runs[after + 1]
-        missing = int(after_it - counter - 1) if same_run else _between_runs(known, samples, after)
+        missing = int(next_counter - counter - 1) if same_run else _between_runs(known, samples, after)
         if missing < 0:
             account.repeated += 1
-            account.note(f"run {run}: sample {after_it} came after {counter}")
+            account.note(f"run {run}: sample {next_counter} came after {counter}")
             continue
         gap = _gap_at(gaps, float(stream.times[after]), after + 1)
         if missing and gap is None:
@@ -163,14 +166,14 @@ def _find_holes(
 
 
 def _between_runs(known: Sent, samples: NDArray[Any], after: int) -> int:
-    """Samples missing between two runs: the end of the one, as far as known, and the begin of the other."""
+    """Samples missing between two runs: the last of one, as far as known, and the first of the next."""
     (counter, run), (next_counter, next_run) = samples[after, :2], samples[after + 1, :2]
     tail = known.pushed.get(int(run), 0) - 1 - int(counter)
     head = int(next_counter) if next_run < INTRUDER_RUN and next_run > run else 0
     return max(0, tail) + head
 
 
-def _gap_at(gaps: list[Gap], stamp_s: float, next_sample: int) -> Gap | None:
+def _gap_at(gaps: list[LoggedGap], stamp_s: float, next_sample: int) -> LoggedGap | None:
     """The logged gap in which a break lies, after the sample with this stamp, before this one."""
     for gap in gaps:
         if gap.breaks == 1 and abs(gap.after_s - stamp_s) <= SAME_S:
@@ -190,7 +193,7 @@ def _check_windows(
     account.windows = len(first)
     inside = (first >= 0) & (last < len(samples))
     if not inside.all():
-        account.note(f"{np.count_nonzero(~inside)} estimates rest on samples that are not recorded")
+        account.note(f"{np.count_nonzero(~inside)} estimates use samples that are not recorded")
     first, last = first[inside], last[inside]
     rate_hz = known.specs[min(known.specs)].rate_hz
     problems = {
@@ -198,12 +201,12 @@ def _check_windows(
         "a refused sender": _sum(np.isin(samples[:, 1], list(known.refused)), first, last) > 0,
         "false channels": _false_channels(samples, known, first, last, rate_hz),
     }
-    for what, found in problems.items():
-        if found.any():
-            place = int(np.flatnonzero(found)[0])
+    for problem, windows in problems.items():
+        if windows.any():
+            index = int(np.flatnonzero(windows)[0])
             account.note(
-                f"{np.count_nonzero(found)} estimates rest on {what}, the first one on samples "
-                f"{first[place]} to {last[place]}"
+                f"{np.count_nonzero(windows)} estimates use {problem}, the first one samples "
+                f"{first[index]} to {last[index]}"
             )
 
 
@@ -212,16 +215,16 @@ def _windows(recording: Recording, modality: str) -> tuple[NDArray[np.int64], ND
     spans = []
     for stream in recording.streams:
         if stream.info.type == ESTIMATES_TYPE and f"first_sample.{modality}" in stream.info.labels:
-            rows, place = stream.read(0, stream.n_samples), stream.info.labels.index
-            span = rows[:, [place(f"first_sample.{modality}"), place(f"last_sample.{modality}")]]
-            ok = (rows[:, place("status")] == Status.OK) & np.isfinite(span).all(axis=1)
+            rows, column = stream.read(0, stream.n_samples), stream.info.labels.index
+            span = rows[:, [column(f"first_sample.{modality}"), column(f"last_sample.{modality}")]]
+            ok = (rows[:, column("status")] == Status.OK) & np.isfinite(span).all(axis=1)
             spans.append(span[ok])
     every = np.concatenate(spans).astype(np.int64) if spans else np.empty((0, 2), np.int64)
     return every[:, 0], every[:, 1]
 
 
 def _sum(true: NDArray[Any], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many of ``true[first:last + 1]`` are true, for every window."""
+    """Number of true values in ``true[first:last + 1]``, for every window."""
     total = np.concatenate([[0], np.cumsum(true, dtype=np.int64)])
     counts: NDArray[np.int64] = total[last + 1] - total[first]
     return counts
@@ -234,7 +237,7 @@ def _false_channels(
     last: NDArray[np.int64],
     rate_hz: float,
 ) -> BoolArray:
-    """Whether more channels than allowed are, for longer than a glance, not what their sender measured."""
+    """Whether more channels than allowed differ for longer than ``FALSE_S`` from the true samples."""
     false = samples[:, COUNTERS:] != _truth(samples, known)[:, COUNTERS:]
     most = FALSE_S * rate_hz
     channels = sum((_sum(column, first, last) > most).astype(int) for column in false.T)
@@ -243,10 +246,10 @@ def _false_channels(
 
 
 def _truth(samples: NDArray[Any], known: Sent) -> NDArray[Any]:
-    """What each recorded sample was before its sender lied; labels and units are not looked at."""
+    """Each recorded sample without its sender's faults; labels and units are not compared."""
     truth = np.full_like(samples, np.nan)
     for run, spec in known.specs.items():
         rows = samples[:, 1] == run
         if rows.any() and len(spec.labels) == samples.shape[1]:
-            truth[rows] = LyingStream(spec, 0.0).true_samples(samples[rows, 0].astype(np.int64))
+            truth[rows] = FaultyStream(spec, 0.0).true_samples(samples[rows, 0].astype(np.int64))
     return truth

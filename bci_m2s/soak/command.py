@@ -1,4 +1,4 @@
-"""``bci-m2s soak``: a session lives through faults, drawn at random, for as long as wanted."""
+"""``bci-m2s soak``: a session under faults drawn at random, for a given time."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:  # liblsl reads its configuration when it is imported
 BROKEN_STATUS = 1
 MODALITIES = ("cap", "ear")
 SHARED_EVERY = 6  # rounds
-RESTART_WEIGHT = 6.0  # senders that go and return are what a soak is for
+RESTART_WEIGHT = 6.0  # restarted senders are the main purpose of a soak
 ONCE = ("huge marker",)  # liblsl keeps the memory of each text in its pool of samples, 5 MB every time
-LONGEST_SILENCE_S = 1.0  # between estimates, while one of three sensors is never hurt
+LONGEST_SILENCE_S = 1.0  # between estimates, while one of three sensors has no faults
 MOST_GROWTH_MIB_PER_H = 2.0
-GROWTH_AFTER_S = 7200.0  # a shorter run is warm-up: each kind of fault moves some pool to a new height
-MOST_NEW_THREADS = 4  # liblsl looks around with threads that come and go
+GROWTH_AFTER_S = 7200.0  # a shorter run is warm-up: each kind of fault may enlarge some pool
+MOST_NEW_THREADS = 4  # liblsl queries the network with short-lived threads
 MOST_NEW_DESCRIPTORS = 8
 
 
 @dataclass(slots=True)
-class Tally:
-    """What a soak has seen so far."""
+class Results:
+    """The results of a soak so far."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
@@ -49,14 +49,14 @@ class Tally:
 
 
 def run_soak(minutes: float, seed: int, output: Path | None = None, patience: float = 1.0) -> int:
-    """Run faults against a session of three modalities; print each, and the books at the end.
+    """Run faults against a session of three modalities; print each, and the accounts at the end.
 
     Parameters
     ----------
-    minutes : how long, not counting the start and the end
+    minutes : duration without the start and the end
     seed : of the faults and of the senders' noise
-    output : new folder for the recording; None throws it away
-    patience : how many times longer than promised anything may take, on a machine that is busy
+    output : new folder for the recording; None deletes it at the end
+    patience : factor on the promised times, for a busy machine
 
     Returns
     -------
@@ -69,11 +69,11 @@ def run_soak(minutes: float, seed: int, output: Path | None = None, patience: fl
 
         console.print(f"soak: {minutes:g} min, seed {seed}, patience {patience:g}, recording in {folder}")
         with Rig(folder, MODALITIES, "fused", seed, patience) as rig:
-            tally = soak(rig, 60 * minutes, np.random.default_rng(seed), console)
-            begun_s = time.monotonic()
+            results = soak(rig, 60 * minutes, np.random.default_rng(seed), console)
+            started_s = time.monotonic()
             rig.finish()
-            console.print(f"stopped in {time.monotonic() - begun_s:.2f} s")
-        return report(console, rig, tally)
+            console.print(f"stopped in {time.monotonic() - started_s:.2f} s")
+        return report(console, rig, results)
 
 
 @contextmanager
@@ -85,32 +85,32 @@ def _folder(output: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def soak(rig: Rig, seconds: float, rng: np.random.Generator, console: Console) -> Tally:
-    """Draw and run faults until the time is over: one at a time for each modality."""
-    tally, begun_s, number = Tally(), time.monotonic(), 0
-    tally.usages.append(measure(0.0))
+def soak(rig: Rig, seconds: float, rng: np.random.Generator, console: Console) -> Results:
+    """Draw and run faults until the time is over, one at a time per modality."""
+    results, started_s, number = Results(), time.monotonic(), 0
+    results.usages.append(measure(0.0))
     deck = _Deck(rng)
-    while time.monotonic() - begun_s < seconds:
+    while time.monotonic() - started_s < seconds:
         number += 1
         rig.watch.restart_longest(rig.now_s())
         shared = number % SHARED_EVERY == 0
         for outcome in _round(rig, deck, shared):
-            tally.outcomes.append(outcome)
+            results.outcomes.append(outcome)
             style = "red" if outcome.broken else None
             console.print(
-                f"{time.monotonic() - begun_s:6.1f} s  {escape(outcome.describe())}",
+                f"{time.monotonic() - started_s:6.1f} s  {escape(outcome.describe())}",
                 style=style,
                 soft_wrap=True,
             )
         if not shared:
-            tally.longest_s = max(tally.longest_s, rig.watch.longest_s)
-            tally.oldest_s = max(tally.oldest_s, rig.watch.oldest_s)
-        tally.usages.append(measure(time.monotonic() - begun_s))
-    return tally
+            results.longest_s = max(results.longest_s, rig.watch.longest_s)
+            results.oldest_s = max(results.oldest_s, rig.watch.oldest_s)
+        results.usages.append(measure(time.monotonic() - started_s))
+    return results
 
 
 class _Deck:
-    """Draws faults: every kind once before any comes again, then by weight. Any thread may draw."""
+    """Draws faults: every kind once, then by weight. Any thread may draw."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS
@@ -120,7 +120,7 @@ class _Deck:
         self._new = {shared: list(rng.permutation(names)) for shared, names in self._kinds.items()}
 
     def draw(self, shared: bool) -> tuple[str, np.random.Generator]:
-        """A fault's name, and the generator of what it leaves open."""
+        """A fault's name, and the generator for its own draws."""
         with self._lock:
             (own,) = self._rng.spawn(1)
             if self._new[shared]:
@@ -160,42 +160,44 @@ def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Outcome]:
 # ---- the end ----
 
 
-def report(console: Console, rig: Rig, tally: Tally) -> int:
+def report(console: Console, rig: Rig, results: Results) -> int:
     """Print faults, samples, growth and replay of a finished rig; 1 when a promise was broken, else 0."""
-    _report_faults(console, tally)
-    _report_samples(console, rig, tally)
-    _report_usage(console, rig, tally)
-    _report_replay(console, rig, tally)
-    for words in tally.broken:
-        console.print(f"BROKEN: {escape(words)}", style="bold red", soft_wrap=True)
-    console.print("promises broken" if tally.broken else "every promise was kept")
-    return BROKEN_STATUS if tally.broken else 0
+    _report_faults(console, results)
+    _report_samples(console, rig, results)
+    _report_usage(console, rig, results)
+    _report_replay(console, rig, results)
+    for promise in results.broken:
+        console.print(f"BROKEN: {escape(promise)}", style="bold red", soft_wrap=True)
+    console.print("promises broken" if results.broken else "every promise was kept")
+    return BROKEN_STATUS if results.broken else 0
 
 
-def _report_faults(console: Console, tally: Tally) -> None:
-    outcomes = tally.outcomes
-    tally.broken += [f"{one.fault} ({one.modality}): {words}" for one in outcomes for words in one.broken]
-    console.print(f"\n{len(outcomes)} faults of {len({one.fault for one in outcomes})} kinds")
-    for fault in sorted({one.fault for one in outcomes}):
-        same = [one for one in outcomes if one.fault == fault]
-        noticed = _times([one.detected_s for one in same])
-        back = _times([one.back_s for one in same])
+def _report_faults(console: Console, results: Results) -> None:
+    outcomes = results.outcomes
+    for outcome in outcomes:
+        results.broken += [f"{outcome.fault} ({outcome.modality}): {promise}" for promise in outcome.broken]
+    kinds = sorted({outcome.fault for outcome in outcomes})
+    console.print(f"\n{len(outcomes)} faults of {len(kinds)} kinds")
+    for fault in kinds:
+        same = [outcome for outcome in outcomes if outcome.fault == fault]
+        noticed = _times([outcome.detected_s for outcome in same])
+        back = _times([outcome.back_s for outcome in same])
         console.print(f"  {len(same):4d}  {fault:36s} noticed {noticed}, back {back}", soft_wrap=True)
     console.print(
-        f"  all: noticed {_times([one.detected_s for one in outcomes])}, "
-        f"back {_times([one.back_s for one in outcomes])}"
+        f"  all: noticed {_times([outcome.detected_s for outcome in outcomes])}, "
+        f"back {_times([outcome.back_s for outcome in outcomes])}"
     )
 
 
 def _times(seconds: Sequence[float]) -> str:
-    known = np.array([one for one in seconds if np.isfinite(one)])
+    known = np.array([time_s for time_s in seconds if np.isfinite(time_s)])
     if not len(known):
         return "–"
     p50, p95 = np.percentile(known, [50, 95])
     return f"p50 {p50:.2f} p95 {p95:.2f} max {known.max():.2f} s"
 
 
-def _report_samples(console: Console, rig: Rig, tally: Tally) -> None:
+def _report_samples(console: Console, rig: Rig, results: Results) -> None:
     from bci_m2s.soak.accounts import settle_accounts
 
     lost = rig.recorder.state().lost_samples
@@ -203,44 +205,42 @@ def _report_samples(console: Console, rig: Rig, tally: Tally) -> None:
     console.print(f"recorder loss: {lost} samples")
     for account in accounts:
         console.print(f"  {account.describe()}", soft_wrap=True)
-        tally.broken += account.broken
+        results.broken += account.broken
     if lost:
-        tally.broken.append(f"recorder: {lost} samples lost, expected 0")
+        results.broken.append(f"recorder: {lost} samples lost, expected 0")
     if rig.engine.failure is not None:
-        tally.broken.append(f"engine: {rig.engine.failure}")
-    missing = sum(one.in_gaps + one.outside for one in accounts)
-    inside = sum(one.in_gaps for one in accounts)
-    recorded = sum(one.recorded for one in accounts)
+        results.broken.append(f"engine: {rig.engine.failure}")
+    missing = sum(account.in_gaps + account.outside for account in accounts)
+    inside = sum(account.in_gaps for account in accounts)
+    recorded = sum(account.recorded for account in accounts)
+    reconnects = sum(len(sender.history) for sender in rig.senders.values())
     console.print(
         f"{recorded} samples recorded, {missing} missing across outages, "
-        f"{inside} of these inside logged gaps; reconnects: {reconnects(rig)}"
+        f"{inside} of these inside logged gaps; reconnects: {reconnects}"
     )
 
 
-def reconnects(rig: Rig) -> int:
-    """How often a sender went and returned."""
-    return sum(len(sender.history) for sender in rig.senders.values())
-
-
-def _report_usage(console: Console, rig: Rig, tally: Tally) -> None:
-    first, last = tally.usages[0], tally.usages[-1]
-    growth = growth_mib_per_h(tally.usages)
+def _report_usage(console: Console, rig: Rig, results: Results) -> None:
+    first, last = results.usages[0], results.usages[-1]
+    growth = growth_mib_per_h(results.usages)
     console.print(f"at first {first.describe()}; at last {last.describe()}")
     console.print(f"memory: {growth:+.2f} MiB/h after warm-up, over {last.at_s / 60:.1f} min")
     console.print(
         f"estimates: {rig.watch.judged}, skipped windows {rig.engine.skipped}; with one sensor sound, the "
-        f"longest time between two {tally.longest_s:.2f} s, the oldest {tally.oldest_s:.2f} s old",
+        f"longest time between two {results.longest_s:.2f} s, the oldest {results.oldest_s:.2f} s old",
         soft_wrap=True,
     )
-    if tally.longest_s > LONGEST_SILENCE_S * rig.patience:
-        tally.broken.append(f"no estimate for {tally.longest_s:.2f} s although one sensor was sound")
+    if results.longest_s > LONGEST_SILENCE_S * rig.patience:
+        results.broken.append(f"no estimate for {results.longest_s:.2f} s although one sensor was sound")
     if last.at_s >= GROWTH_AFTER_S and growth > MOST_GROWTH_MIB_PER_H:
-        tally.broken.append(f"memory grows by {growth:.1f} MiB/h, expected at most 2")
-    tally.broken += _growth(first, last)
+        results.broken.append(
+            f"memory grows by {growth:.1f} MiB/h, expected at most {MOST_GROWTH_MIB_PER_H:g}"
+        )
+    results.broken += _growth(first, last)
 
 
 def _growth(first: Usage, last: Usage) -> list[str]:
-    """What there is more of than may be, in words; what is not known does not grow."""
+    """Growth beyond the limits; unknown figures do not count."""
     grown = []
     if last.threads > first.threads + MOST_NEW_THREADS:
         grown.append(f"threads: {first.threads:g} at first, {last.threads:g} at last")
@@ -249,22 +249,22 @@ def _growth(first: Usage, last: Usage) -> list[str]:
     return grown
 
 
-def _report_replay(console: Console, rig: Rig, tally: Tally) -> None:
+def _report_replay(console: Console, rig: Rig, results: Results) -> None:
     result = verify(rig.path)
     console.print(
-        f"verify: {sum(result.equal.values())} answers come back bit for bit, "
+        f"verify: {sum(result.equal.values())} lines are reproduced bit for bit, "
         f"{result.made} of them estimates"
     )
     if result.first is not None:
-        tally.broken.append(f"verify: {result.first.describe()}")
+        results.broken.append(f"verify: {result.first.describe()}")
     if not result.made:
-        tally.broken.append("verify: no estimate to compare with")
+        results.broken.append("verify: no estimate to compare with")
 
 
 def run_reconnects(count: int, seed: int, output: Path | None = None, senders: int = 6) -> int:
-    """Restart several senders `count` times altogether while they are recorded; print what grew.
+    """Restart several senders `count` times in total while they are recorded; print what grew.
 
-    Parameters and result as ``run_soak``; senders : how many at once
+    Parameters and result as of ``run_soak``; senders : their number
     """
     console = make_console()
     with lsl_on_this_machine(quiet=True), _folder(output) as folder:
@@ -282,6 +282,6 @@ def run_reconnects(count: int, seed: int, output: Path | None = None, senders: i
     )
     console.print(f"at first {first.describe()}; at last {last.describe()}")
     test.broken += _growth(first, last)
-    for words in test.broken:
-        console.print(f"BROKEN: {escape(words)}", style="bold red", soft_wrap=True)
+    for promise in test.broken:
+        console.print(f"BROKEN: {escape(promise)}", style="bold red", soft_wrap=True)
     return BROKEN_STATUS if test.broken else 0

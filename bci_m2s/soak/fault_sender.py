@@ -26,7 +26,8 @@ import pylsl
 from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError
-from bci_m2s.soak.lies import FaultSpec, LyingStream
+from bci_m2s.soak.fault_spec import FaultSpec
+from bci_m2s.soak.faulty_stream import FaultyStream
 from bci_m2s.sources.child import JsonChild, begin, emit
 from bci_m2s.types import MARKER_TYPE
 
@@ -109,7 +110,7 @@ class FaultSender:
     def command(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Let it do something, and return its reply: "first" and "last", sample numbers [first, last).
 
-        Lies: those of ``LyingStream``. Besides: ``empty_chunk``; ``marker`` (text), ``big_marker``
+        Lies: those of ``FaultyStream``. Besides: ``empty_chunk``; ``marker`` (text), ``big_marker``
         (n_bytes), ``bad_marker`` (not UTF-8), whose reply has "markers", how many there were;
         ``consumers``, whether anyone listens; ``state``, with "made", "pushed" and "skipped".
 
@@ -186,7 +187,7 @@ class _Child:
         self._spec, self._counts = spec, counts
         self._outlet = pylsl.StreamOutlet(_described(spec), max_buffered=BUFFERED_S)
         self._marker_outlet = _marker_outlet(spec) if spec.marker_name else None
-        self._stream: LyingStream | None = None
+        self._stream: FaultyStream | None = None
         self._begun_s = pylsl.local_clock()
         self.pushed = self.markers = 0
         self.uid = self._outlet.get_info().uid()
@@ -207,7 +208,7 @@ class _Child:
         if self._stream is None:
             if not self._outlet.have_consumers() and now_s - self._begun_s < self._spec.wait_s:
                 return
-            self._stream = LyingStream(self._spec, now_s)
+            self._stream = FaultyStream(self._spec, now_s)
         stamps, samples = self._stream.take(now_s)
         for start in range(0, len(stamps), MOST_AT_ONCE):
             self._push(stamps[start : start + MOST_AT_ONCE], samples[start : start + MOST_AT_ONCE])

@@ -1,4 +1,4 @@
-"""Hundreds of reconnects: does a recording grow by threads or open files, does it lose a sample?"""
+"""Hundreds of reconnects: whether threads or open files grow, and whether a sample is lost."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from bci_m2s.sinks.events import EventSink
 from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.soak.accounts import Account, Sent, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
-from bci_m2s.soak.lies import FaultSpec
+from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.usage import Usage, measure
 from bci_m2s.sources.lsl import LslSource, local_clock
 
 RETURN_S = 20.0  # until samples of a restarted sender come
-ATTEMPTS = 4  # liblsl gives senders one of a few ports; one that gets none is found by nobody
-SAMPLES = 25  # that make a return
-TELL_EVERY = 50
+ATTEMPTS = 4  # liblsl has a few ports for senders; a sender without one is not found
+SAMPLES = 25  # after which a sender counts as back
+REPORT_EVERY = 50
 
 
 class Reconnects:
-    """A recording without a model of several senders that are restarted over and over.
+    """A recording without a model of several senders that are restarted repeatedly.
 
     Parameters
     ----------
     folder : empty, for the recording
-    senders : how many at once
+    senders : their number
     seed : of their noise
 
     Attributes
@@ -45,7 +45,7 @@ class Reconnects:
     usages : before the first restart, and then every fifty
     back_s : from each sender's start to its samples
     unseen : starts after which no sample came
-    broken : what is not as promised, in words
+    broken : promises that were not kept
     """
 
     def __init__(self, folder: Path, senders: int = 4, seed: int = 0) -> None:
@@ -64,18 +64,18 @@ class Reconnects:
         self._done, self._lock = 0, threading.Lock()
 
     def run(self, count: int, console: Console) -> list[Account]:
-        """Restart senders `count` times altogether; return the books of the recording."""
+        """Restart senders `count` times in total; return the accounts of the recording."""
         with ExitStack() as stack:
             for sender in self.senders.values():
                 stack.enter_context(sender)
             engine = self._start()
             try:
                 self._wait_for_all(engine)
-                self._begun_s = time.monotonic()
+                self._started_s = time.monotonic()
                 self.usages.append(measure(0.0))
                 self._restart_all(engine, count, console)
                 self._wait_for_all(engine)
-                self.usages.append(measure(time.monotonic() - self._begun_s))
+                self.usages.append(measure(time.monotonic() - self._started_s))
             finally:
                 engine.finish()
             self._note_end(engine)
@@ -112,18 +112,18 @@ class Reconnects:
         try:
             for _ in range(count):
                 for attempt in range(ATTEMPTS):
-                    begun_s = self._restart(name)
-                    if self._comes(engine, name):
+                    started_s = self._restart(name)
+                    if self._sends(engine, name):
                         break
                     self.unseen += 1
                     if attempt == ATTEMPTS - 1:
-                        raise StreamError(f"stream {name!r}: nothing came after {ATTEMPTS} starts")
-                self._count(time.monotonic() - begun_s, console)
+                        raise StreamError(f"stream {name!r}: no samples after {ATTEMPTS} starts")
+                self._count(time.monotonic() - started_s, console)
         except BciM2sError as problem:
             self.broken.append(str(problem))
 
     def _restart(self, name: str) -> float:
-        """Kill a sender and start its next run; when it was there again."""
+        """Kill a sender and start its next run; the time at which it runs again."""
         sender, sent = self.senders[name], self.sent[name]
         sender.kill()
         sender.restart()
@@ -135,15 +135,15 @@ class Reconnects:
         with self._lock:
             self.back_s.append(back_s)
             self._done += 1
-            if self._done % TELL_EVERY == 0:
-                self.usages.append(measure(time.monotonic() - self._begun_s))
+            if self._done % REPORT_EVERY == 0:
+                self.usages.append(measure(time.monotonic() - self._started_s))
                 console.print(f"{self._done} reconnects: {self.usages[-1].describe()}")
 
     def _wait_for_all(self, engine: Engine) -> None:
-        self.broken += [f"{name}: nothing comes" for name in self.senders if not self._comes(engine, name)]
+        self.broken += [f"{name}: no samples" for name in self.senders if not self._sends(engine, name)]
 
-    def _comes(self, engine: Engine, name: str) -> bool:
-        """Wait for fresh samples; whether they came."""
+    def _sends(self, engine: Engine, name: str) -> bool:
+        """Wait for new samples; whether they came."""
         before, until_s = _samples(engine, name), time.monotonic() + RETURN_S
         while _samples(engine, name) < before + SAMPLES:
             if time.monotonic() > until_s or engine.wait(0.02):
@@ -159,4 +159,4 @@ class Reconnects:
 
 
 def _samples(engine: Engine, name: str) -> int:
-    return next(one.samples for one in engine.reporter.snapshot().health if one.modality == name)
+    return next(stream.samples for stream in engine.reporter.snapshot().health if stream.modality == name)

@@ -29,7 +29,7 @@ from bci_m2s.session.setup.connect import Connected, connect
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.soak.accounts import Sent
 from bci_m2s.soak.fault_sender import FaultSender
-from bci_m2s.soak.lies import FaultSpec
+from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.watch import Watch
 from bci_m2s.sources import Environment
 from bci_m2s.sources.lsl import local_clock
@@ -101,7 +101,7 @@ def write_pipeline(folder: Path, modalities: Sequence[str], mode: str, names: di
 
 
 def sender_spec(stream: str, modality: str, seed: int, marker_name: str = "") -> FaultSpec:
-    """What a sound sender of a modality sends. stream : its name and source id on LSL."""
+    """The stream of a sound sender of a modality. stream : its name and source id on LSL."""
     return FaultSpec(
         stream,
         type=modality,
@@ -120,7 +120,7 @@ class Rig:
     Parameters
     ----------
     folder : empty; the recording, the events and the model come here
-    modalities : whose senders may be hurt; one more, the spare one, never is
+    modalities : those with faults; there is one more, the spare one, without
     mode : "each", "auto" or "fused"
     seed : of the senders' noise
     patience : how many times longer than promised anything may take; 1.0 on a machine of its own
@@ -128,8 +128,8 @@ class Rig:
     Attributes
     ----------
     senders : by modality
-    watch : what the session said
-    predictor : whose device may get into trouble
+    watch : latest lines and events of the session
+    predictor : its device can be made to fail
     rate_sound_s : local time from which on a modality's measured rate is free of an earlier fault
     settle_s : what the filters need at the beginning of a segment, s
     """
@@ -241,7 +241,7 @@ class Rig:
         names = list(self.senders)[:1] if self.mode == "auto" else list(self.senders)
         names = [modality] if modality else names
         return self.watch.wait_for(
-            lambda: all(self.watch.seen(name).ok_s > since_s for name in names), STEADY_S
+            lambda: all(self.watch.latest(name).ok_s > since_s for name in names), STEADY_S
         )
 
     def restart(self, modality: str, refused: bool = False, **changes: Any) -> None:
@@ -273,13 +273,12 @@ class Rig:
 def _settle_s(plan: build.Plan) -> float:
     spec = plan.contract.modalities[SPARE]
     extractor = EXTRACTORS[spec.feature.name]
-    made = extractor(dict(spec.feature.params), spec.channels, RATE_HZ, STEP_S, HOP_S)
-    return float(made.settle_s)
+    return float(extractor(dict(spec.feature.params), spec.channels, RATE_HZ, STEP_S, HOP_S).settle_s)
 
 
 @contextlib.contextmanager
 def slow_disk(seconds: float) -> Iterator[None]:
-    """Let every fsync of this process's recordings take so long."""
+    """Let every fsync of this process's recordings take this much longer."""
     plain = AppendFile.fsync
 
     def late(self: AppendFile) -> None:

@@ -1,7 +1,7 @@
 """Faults that end a session: signals, kill -9, a disk that stays full, a device that fails for good.
 
 The sessions are the real command, ``bci-m2s run``, in processes of their own, several at once on the same
-senders. What they leave behind is held against what is promised of it.
+senders. Their recordings are compared with the promises.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -27,9 +27,9 @@ from bci_m2s.soak.accounts import Sent, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.rig import RATE_HZ, SPARE, Rig, sender_spec, write_pipeline
 
-STOP_S = 2.0  # promised: a valid file within so long
+STOP_S = 2.0  # promised: a valid file within this time
 CRASH_LOSS_S = 0.5  # promised
-READY_S = 60.0  # until a session has come so far; it has to load the network first
+READY_S = 60.0  # until a session reaches a phase; it has to load the network first
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 PHASES = ("waiting", "settling", "estimating")
 AT_ONCE = 6
@@ -44,7 +44,7 @@ class Child:
     ----------
     pipeline : file
     output : folder of its results, new
-    largest_bytes : no file of it may become larger; 0 for no limit
+    largest_bytes : limit of each of its files; 0 for none
     """
 
     def __init__(self, pipeline: Path, output: Path, largest_bytes: int = 0) -> None:
@@ -72,7 +72,7 @@ class Child:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def has_reached(self, phase: str) -> bool:
-        """Whether it waits for streams, records without an estimate yet, or makes estimates."""
+        """Whether a phase is reached: it waits for streams, records without estimates, or makes them."""
         if phase == "waiting":
             return "model 'rig'" in self.text()
         table = self.output / "estimates.csv"
@@ -88,7 +88,7 @@ class Child:
             time.sleep(0.02)
 
     def wait(self) -> int:
-        """Wait for its end; the status, -9 when it had to be killed for want of one."""
+        """Wait for its end; the status, -9 when it had to be killed."""
         with suppress(subprocess.TimeoutExpired):
             return self.process.wait(READY_S)
         self.process.kill()
@@ -104,10 +104,10 @@ class Child:
 
 
 class Stand:
-    """Senders and a pipeline file for sessions that come and go; a context manager.
+    """Senders and a pipeline file for a series of sessions; a context manager.
 
     folder : empty; seed : of the senders' noise
-    patience : how many times longer than promised anything may take
+    patience : factor on the promised times
     """
 
     def __init__(self, folder: Path, seed: int = 0, patience: float = 1.0) -> None:
@@ -136,9 +136,9 @@ class Stand:
 
 
 def run_stops(stand: Stand, at_once: int = AT_ONCE) -> dict[str, list[str]]:
-    """End sessions in every way of ``STOPS``; return what is not as promised, by name.
+    """End sessions in every way of ``STOPS``; return the broken promises, by name.
 
-    at_once : how many sessions run beside each other
+    at_once : number of sessions that run in parallel
     """
     with ThreadPoolExecutor(at_once) as pool:
         waiting = {name: pool.submit(stop, stand) for name, stop in STOPS.items()}
@@ -146,13 +146,13 @@ def run_stops(stand: Stand, at_once: int = AT_ONCE) -> dict[str, list[str]]:
 
 
 def _by_signal(stand: Stand, name: str, phase: str) -> list[str]:
-    """One signal: a whole file within two seconds, status 0, and every estimate comes back."""
+    """One signal: a complete file within two seconds, status 0, and every estimate is reproduced."""
     broken, waits = [], phase == "waiting"
     with stand.session(waits) as child:
         child.wait_for(phase)
         child.process.send_signal(getattr(signal, name))
-        begun_s = time.monotonic()
-        if not waits and not _footers(child, begun_s + STOP_S * stand.patience):
+        started_s = time.monotonic()
+        if not waits and not _footers(child, started_s + STOP_S * stand.patience):
             broken.append(f"no whole file within {STOP_S:g} s")
         status = child.wait()
     if status != 0:
@@ -172,7 +172,7 @@ def _footers(child: Child, until_s: float) -> bool:
 
 
 def _by_a_second_signal(stand: Stand) -> list[str]:
-    """A session that is ending is ended at once, with a status of its own."""
+    """A second signal ends a session at once, with a status of its own."""
     with stand.session() as child:
         child.wait_for("estimating")
         until_s = time.monotonic() + READY_S
@@ -184,7 +184,7 @@ def _by_a_second_signal(stand: Stand) -> list[str]:
 
 
 def _by_a_kill(stand: Stand) -> list[str]:
-    """Kill -9 in the middle: at most half a second is lost, and what was recovered replays."""
+    """Kill -9 during a session: at most half a second is lost, and the recovered file replays."""
     with stand.session() as child:
         child.wait_for("estimating")
         child.process.kill()
@@ -192,7 +192,7 @@ def _by_a_kill(stand: Stand) -> list[str]:
         _, pushed = stand.sender.pushed()
     copy = recover(child.recording).out
     if copy is None:
-        return ["the file is whole, although nobody ended it"]
+        return ["the file is complete, although the session was killed"]
     broken = check_recording(copy, stand.sent)
     lost_s = (pushed - 1 - _newest_counter(copy, stand.sent)) / RATE_HZ
     if lost_s > CRASH_LOSS_S * stand.patience:
@@ -202,12 +202,12 @@ def _by_a_kill(stand: Stand) -> list[str]:
 
 def _newest_counter(path: Path, sent: dict[str, Sent]) -> int:
     name = sent[SPARE].specs[0].name
-    (stream,) = [one for one in open_recording(path).raw_streams if one.info.name == name]
+    (stream,) = [stream for stream in open_recording(path).raw_streams if stream.info.name == name]
     return int(stream.read(stream.n_samples - 1, stream.n_samples)[0, 0])
 
 
 def _by_a_full_disk(stand: Stand) -> list[str]:
-    """No file may grow beyond a limit, for ever: told in words, the session goes on, the status says so."""
+    """No file may grow beyond a limit: reported, the session continues, the status is not 0."""
     broken = []
     with stand.session(largest_bytes=LARGEST_BYTES) as child:
         child.wait_for("estimating")
@@ -215,45 +215,45 @@ def _by_a_full_disk(stand: Stand) -> list[str]:
         while "File too large" not in child.text() and time.monotonic() < until_s:
             time.sleep(0.05)
         if "File too large" not in child.text():
-            broken.append("not told")
+            broken.append("not reported")
         if child.process.poll() is not None:
-            broken.append("the session did not go on")
+            broken.append("the session did not continue")
         child.process.send_signal(signal.SIGINT)
         status = child.wait()
     if status == 0:
-        broken.append("status: got 0, expected another one")
+        broken.append("status: got 0, expected another")
     whole = recover(child.recording).out or child.recording
     return broken + check_recording(whole, stand.sent, replay=False)
 
 
 def fail_device(folder: Path, patience: float = 1.0) -> list[str]:
-    """The device fails for good: no estimate any more, named, and a recording that goes on."""
+    """The device fails for good: no more estimates, the failure is named, and the recording continues."""
     broken = []
     with Rig(folder, (), patience=patience) as rig:
-        begun_s = rig.now_s()
+        started_s = rig.now_s()
         rig.predictor.trouble = DeviceError("cuda:0: inference failed: an illegal memory access")
-        told = rig.watch.wait_for(
-            lambda: bool(rig.watch.events("inference_failed", begun_s, ("illegal memory access",))),
+        reported = rig.watch.wait_for(
+            lambda: bool(rig.watch.events("inference_failed", started_s, ("illegal memory access",))),
             2.0 * patience,
         )
         recorded = rig.recorder.state().samples_written
-        goes_on = rig.watch.wait_for(
+        continues = rig.watch.wait_for(
             lambda: rig.recorder.state().samples_written > recorded + RATE_HZ, 3.0 * patience
         )
         rig.finish()
-        if not told:
-            broken.append("not told")
-        if not goes_on:
-            broken.append("the recording does not go on")
+        if not reported:
+            broken.append("not reported")
+        if not continues:
+            broken.append("the recording does not continue")
         if not isinstance(rig.engine.failure, DeviceError):
             broken.append(f"failure: got {rig.engine.failure}, expected a DeviceError")
     return broken + check_recording(rig.path, rig.sent)
 
 
 def check_recording(path: Path, sent: dict[str, Sent], replay: bool = True) -> list[str]:
-    """What is wrong with a finished recording: its books, and, with `replay`, its estimates."""
+    """The broken promises of a finished recording: its accounts and, with `replay`, its estimates."""
     accounts = settle_accounts(path, sent)
-    broken = [words for account in accounts for words in account.broken]
+    broken = [promise for account in accounts for promise in account.broken]
     if any(account.recorded == 0 for account in accounts):
         broken.append("nothing recorded")
     if replay:
@@ -264,8 +264,8 @@ def check_recording(path: Path, sent: dict[str, Sent], replay: bool = True) -> l
 
 
 def _model_beside(path: Path) -> Path:
-    places: Sequence[Path] = (path.parent, path.parent.parent)
-    return next(place / "rig.safetensors" for place in places if (place / "rig.safetensors").exists())
+    models = [folder / "rig.safetensors" for folder in (path.parent, path.parent.parent)]
+    return next(model for model in models if model.exists())
 
 
 STOPS: Mapping[str, Callable[[Stand], list[str]]] = {

@@ -1,4 +1,4 @@
-"""Sessions on a machine that is too busy: other programs take the cores, the network takes its time."""
+"""Sessions on an overloaded machine: other programs use the cores, or the network is slow."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bci_m2s.soak.accounts import settle_accounts
 from bci_m2s.soak.rig import Rig
 
 CORES = 2
-MOST_BEHIND_S = 2.0  # an estimate is no older, however slow the network is: a window's time, and a second
+MOST_BEHIND_S = 2.0  # oldest estimate with a slow network: a window's time and a second
 
 
 @contextmanager
 def busy_cores(cores: int = CORES, burners: int = 1) -> Iterator[None]:
-    """Confine this process and its children to a few cores, beside processes that never rest."""
+    """Confine this process and its children to a few cores, shared with processes that never pause."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, set(sorted(allowed)[:cores]))
     burning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(burners)]
@@ -39,7 +39,7 @@ def beside_a_burner(folder: Path, seconds: float, burners: int = 1, seed: int = 
     Returns
     -------
     (Rig, str)
-        The finished rig, and the ages of its estimates in words: median, 95th and 99th percentile, ms.
+        The finished rig, and the ages of its estimates as a text: median, 95th and 99th percentile, ms.
     """
     with busy_cores(burners=burners), Rig(folder, ("cap", "ear"), "each", seed, patience=3.0) as rig:
         time.sleep(seconds)
@@ -49,10 +49,10 @@ def beside_a_burner(folder: Path, seconds: float, burners: int = 1, seed: int = 
 
 
 def with_a_slow_network(folder: Path, seconds: float, delay_s: float = 0.5, seed: int = 0) -> list[str]:
-    """Let every window of a session of three streams take so long; return what is not as promised.
+    """Let every window of a session of three streams take `delay_s`; return the broken promises.
 
-    Eight windows or more are due in a second and two can be judged: the others must be skipped and
-    counted, no sample may be lost, and what is judged must be recent and must come back in a replay.
+    Eight or more windows are due per second and two can be judged: the others must be skipped and counted,
+    no sample may be lost, and the estimates must be recent and the same in a replay.
     """
     broken = []
     with Rig(folder, ("cap", "ear"), "each", seed) as rig:
@@ -73,7 +73,7 @@ def with_a_slow_network(folder: Path, seconds: float, delay_s: float = 0.5, seed
         broken.append(f"an estimate was {oldest_s:.1f} s old, expected at most {most_s:g} s")
     if rig.recorder.state().lost_samples:
         broken.append(f"recorder: {rig.recorder.state().lost_samples} samples lost, expected 0")
-    broken += [words for account in settle_accounts(rig.path, rig.sent) for words in account.broken]
+    broken += [promise for account in settle_accounts(rig.path, rig.sent) for promise in account.broken]
     result = verify(rig.path)
     if result.first is not None:
         broken.append(f"verify: {result.first.describe()}")

@@ -1,4 +1,4 @@
-"""What this process holds: memory, threads, open files; and whether that grows."""
+"""Memory, threads and open files of this process, and their growth."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """At one moment; NaN where this system does not say.
+    """At one moment; NaN where this system gives no figure.
 
-    at_s : when; rss_mib : resident memory; threads : those of libraries too; descriptors : open files
+    at_s : the moment; rss_mib : resident memory; threads : those of libraries too; descriptors : open files
     """
 
     at_s: float
@@ -38,7 +38,7 @@ def measure(at_s: float) -> Usage:
     """Usage now, from ``/proc`` where there is one."""
     try:
         pages = int((PROC / "statm").read_text().split()[1])
-        threads, descriptors = (len(list((PROC / what).iterdir())) for what in ("task", "fd"))
+        threads, descriptors = (len(list((PROC / folder).iterdir())) for folder in ("task", "fd"))
     except OSError:  # not Linux: liblsl's threads cannot be seen
         return Usage(at_s, math.nan, threading.active_count(), math.nan)
     return Usage(at_s, pages * os.sysconf("SC_PAGE_SIZE") / MIB, threads, descriptors)
@@ -47,17 +47,17 @@ def measure(at_s: float) -> Usage:
 def growth_mib_per_h(usages: Sequence[Usage]) -> float:
     """Slope of the memory after the warm-up, MiB/h, by Theil and Sen; NaN for fewer than ten measurements.
 
-    Theil 1950, Sen 1968 (J. Am. Stat. Assoc. 63): the median slope over all pairs, which single jumps
-    of an allocator do not move.
+    Theil 1950, Sen 1968 (J. Am. Stat. Assoc. 63): the median slope over all pairs, robust to single
+    jumps of an allocator.
     """
     if not usages:
         return math.nan
-    begun_s, ended_s = usages[0].at_s, usages[-1].at_s
-    from_s = begun_s + min(LONGEST_WARM_UP_S, WARM_UP_SHARE * (ended_s - begun_s))
-    late = [one for one in usages if one.at_s >= from_s]
+    start_s, end_s = usages[0].at_s, usages[-1].at_s
+    from_s = start_s + min(LONGEST_WARM_UP_S, WARM_UP_SHARE * (end_s - start_s))
+    late = [usage for usage in usages if usage.at_s >= from_s]
     if len(late) < 10:
         return math.nan
-    at_h = np.array([one.at_s for one in late]) / 3600
-    mib = np.array([one.rss_mib for one in late])
+    at_h = np.array([usage.at_s for usage in late]) / 3600
+    mib = np.array([usage.rss_mib for usage in late])
     first, second = np.triu_indices(len(late), 1)
     return float(np.median((mib[second] - mib[first]) / (at_h[second] - at_h[first])))

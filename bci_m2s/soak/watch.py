@@ -1,4 +1,4 @@
-"""What a session said, kept small, for whoever waits for it to say something."""
+"""A sink that keeps the latest estimates and events of a session, for code that waits for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bci_m2s.types import Estimate, Event, Published, Status
 
@@ -15,10 +15,10 @@ MOST_EVENTS = 4000  # kept; older ones are in the files
 
 
 @dataclass(slots=True)
-class Seen:
-    """The newest answers of one modality, by the local clock: with an estimate, and without; -inf: never.
+class Latest:
+    """The latest lines of one modality, by the local clock: with an estimate, and without; -inf: never.
 
-    reason : of the newest one without
+    reason : of the latest line without
     """
 
     ok_s: float = -math.inf
@@ -27,17 +27,17 @@ class Seen:
 
 
 class Watch:
-    """A sink that keeps the newest answers and events. Its methods are safe from any thread.
+    """A sink that keeps the latest lines and events. Its methods are safe from any thread.
 
     Parameters
     ----------
     modalities : of the session
-    chosen : one line is made of several modalities, so one that has no part in it has no estimate
+    chosen : one line is made from several modalities, so a modality without a part in it has no estimate
 
     Attributes
     ----------
     judged : estimates with probabilities so far
-    longest_s : longest time from one of them to the next, since ``restart_longest``
+    longest_s : longest time between two of them since ``restart_longest``, s
     oldest_s : largest age of one of them since ``restart_longest``, s
     """
 
@@ -45,7 +45,7 @@ class Watch:
 
     def __init__(self, modalities: Sequence[str], chosen: bool) -> None:
         self._changed = threading.Condition()
-        self._seen = {name: Seen() for name in modalities}
+        self._latest = {name: Latest() for name in modalities}
         self._chosen = chosen
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self.judged = 0
@@ -61,7 +61,7 @@ class Watch:
         """Nothing to close."""
 
     def take(self, item: Published) -> None:
-        """Keep an event; note who has an estimate and who has not."""
+        """Keep an event; note which modalities have an estimate."""
         with self._changed:
             if isinstance(item, Event):
                 self._events.append(item)
@@ -74,14 +74,14 @@ class Watch:
         names = [part.modality for part in estimate.parts or (estimate,)]
         if estimate.status is Status.OK:
             self._note_ok(now_s, estimate.stamps.age_s)
-            for name, seen in self._seen.items():
+            for name, latest in self._latest.items():
                 if name in names:
-                    seen.ok_s = now_s
+                    latest.ok_s = now_s
                 elif self._chosen:
-                    seen.out_s = now_s
+                    latest.out_s = now_s
         else:
             for name in names:
-                self._seen[name].out_s, self._seen[name].reason = now_s, estimate.reason
+                self._latest[name].out_s, self._latest[name].reason = now_s, estimate.reason
 
     def _note_ok(self, now_s: float, age_s: float) -> None:
         self.judged += 1
@@ -91,27 +91,26 @@ class Watch:
         if not math.isnan(age_s):
             self.oldest_s = max(self.oldest_s, age_s)
 
-    # ---- whoever waits ----
+    # ---- waiting code ----
 
-    def seen(self, modality: str) -> Seen:
-        """A copy of what a modality said last."""
+    def latest(self, modality: str) -> Latest:
+        """A copy of a modality's latest lines."""
         with self._changed:
-            one = self._seen[modality]
-            return Seen(one.ok_s, one.out_s, one.reason)
+            return replace(self._latest[modality])
 
     def events(self, kind: str, since_s: float, words: Sequence[str] = ()) -> list[Event]:
         """Events of a kind ("" for any) since a local time whose message holds all `words`."""
         with self._changed:
             return [
-                one
-                for one in self._events
-                if one.local_s >= since_s
-                and kind in ("", one.kind)
-                and all(word in one.message for word in words)
+                event
+                for event in self._events
+                if event.local_s >= since_s
+                and kind in ("", event.kind)
+                and all(word in event.message for word in words)
             ]
 
     def wait_for(self, condition: Callable[[], bool], limit_s: float) -> bool:
-        """Wait until a condition over what was said holds; false when it does not in time."""
+        """Wait until a condition over lines and events holds; false when it does not in time."""
         until_s = time.monotonic() + limit_s
         while not condition():
             left_s = until_s - time.monotonic()

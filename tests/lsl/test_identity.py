@@ -17,7 +17,7 @@ import pytest
 from bci_m2s.lsl.identity import CHECKING, INVISIBLE, IdentityWatch, Moved, difference
 from bci_m2s.lsl.network import ask, brief_info, shared_network
 from bci_m2s.soak.fault_sender import FaultSender
-from bci_m2s.soak.lies import FaultSpec
+from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.sources.lsl import LslSource, local_clock
 from bci_m2s.types import StreamInfo
 

@@ -8,7 +8,8 @@ import pytest
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.soak.accounts import Sent, settle_accounts
-from bci_m2s.soak.lies import FaultSpec, LyingStream
+from bci_m2s.soak.fault_spec import FaultSpec
+from bci_m2s.soak.faulty_stream import FaultyStream
 from bci_m2s.soak.usage import Usage, growth_mib_per_h, measure
 from bci_m2s.types import StreamInfo
 
@@ -18,7 +19,7 @@ RATE_HZ = 250.0
 
 
 def samples_of(numbers, run=0):
-    samples = LyingStream(FaultSpec("cap", labels=LABELS, seed=4, run=run), 0.0).true_samples(numbers)
+    samples = FaultyStream(FaultSpec("cap", labels=LABELS, seed=4, run=run), 0.0).true_samples(numbers)
     return np.asarray(numbers) / RATE_HZ, samples
 
 
@@ -109,14 +110,14 @@ def test_an_estimate_across_a_hole_is_found(monkeypatch):
     windows = [(0, 499), (500, 900)]
     assert books(monkeypatch, times, samples, gaps, windows).broken == []
     (words,) = books(monkeypatch, times, samples, gaps, [*windows, (300, 500)]).broken
-    assert words == "eeg: 1 estimates rest on a hole, the first one on samples 300 to 500"
+    assert words == "eeg: 1 estimates use a hole, the first one samples 300 to 500"
 
 
 def test_an_estimate_on_a_refused_sender_is_found(monkeypatch):
     times, samples = samples_of(np.arange(1000))
     sent = Sent({0: SPEC}, refused={0})
     (words,) = books(monkeypatch, times, samples, windows=[(10, 20)], sent=sent).broken
-    assert "1 estimates rest on a refused sender" in words
+    assert "1 estimates use a refused sender" in words
 
 
 @pytest.mark.parametrize(("channels", "found"), [(1, 0), (2, 1)])

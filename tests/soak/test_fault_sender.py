@@ -10,7 +10,8 @@ import pytest
 
 from bci_m2s.errors import StreamError
 from bci_m2s.soak.fault_sender import FaultSender
-from bci_m2s.soak.lies import FOR_EVER, NOISE_UV, FaultSpec, LyingStream
+from bci_m2s.soak.fault_spec import FaultSpec
+from bci_m2s.soak.faulty_stream import FOR_EVER, NOISE_UV, FaultyStream
 from bci_m2s.sources.lsl import LslSource
 
 LIMIT_S = 20.0
@@ -25,7 +26,7 @@ def spec(**fields):
 
 def played(commands=(), seconds=4.0, tick_s=0.011, **fields):
     """Play a stream in simulated time, with commands (when, name, arguments)."""
-    stream = LyingStream(FaultSpec("lies", **{"seed": 3} | fields), 100.0)
+    stream = FaultyStream(FaultSpec("lies", **{"seed": 3} | fields), 100.0)
     waiting, answers, stamps, samples, pushes = list(commands), [], [], [], []
     for tick in range(1, round(seconds / tick_s)):
         now_s = 100.0 + tick * tick_s
@@ -169,16 +170,16 @@ def test_an_integer_stream_keeps_its_counter_and_cannot_send_nan():
     ("name", "arguments", "message"),
     [
         ("nan_stampz", {}, "command: got 'nan_stampz'; nearest: 'nan_stamps'"),
-        ("flat", {"channels": [0], "seconds": 1.0}, r"channels: got \[0\], expected 2 to 4"),
-        ("flat", {"channels": [5], "seconds": 1.0}, r"channels: got \[5\], expected 2 to 4"),
-        ("drop", {"n": 0}, "got 0 samples, expected 1 or more"),
+        ("flat", {"channels": [0], "seconds": 1.0}, r"channels: got \[0\], expected between 2 and 4"),
+        ("flat", {"channels": [5], "seconds": 1.0}, r"channels: got \[5\], expected between 2 and 4"),
+        ("drop", {"n": 0}, "got 0 samples, expected at least 1"),
         ("drop", {"m": 3}, "unexpected keyword"),
         ("rate_factor", {"factor": -1.0}, "factor: got -1.0"),
     ],
 )
 def test_wrong_orders_are_refused(name, arguments, message):
     with pytest.raises(StreamError, match=message):
-        LyingStream(SPEC, 100.0).command(name, 101.0, **arguments)
+        FaultyStream(SPEC, 100.0).command(name, 101.0, **arguments)
 
 
 @pytest.mark.parametrize(

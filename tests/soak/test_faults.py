@@ -16,7 +16,7 @@ from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
 from bci_m2s.review.verify import verify
 from bci_m2s.soak.accounts import event_lines, settle_accounts
-from bci_m2s.soak.command import Tally, report
+from bci_m2s.soak.command import Results, report
 from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS, run_fault
 from bci_m2s.soak.rig import SPARE, Rig
 from bci_m2s.soak.usage import measure
@@ -110,8 +110,8 @@ def test_the_recording_is_whole(lived_through):
 
 def end_of_soak(rig, outcomes):
     printed = StringIO()
-    tally = Tally(outcomes, [measure(0.0), measure(1.0)])
-    status = report(Console(file=printed, width=200), rig, tally)
+    results = Results(outcomes, [measure(0.0), measure(1.0)])
+    status = report(Console(file=printed, width=200), rig, results)
     return status, printed.getvalue().splitlines()[-1]
 
 
@@ -127,7 +127,7 @@ def test_a_second_sensor_takes_over_at_once(tmp_path):
         rig.finish()
     assert outcome.broken == ()
     assert longest_s < 1.0 * PATIENCE
-    assert "still answers within 1 s" in too_late.broken
+    assert "still has estimates within 1 s" in too_late.broken
     assert end_of_soak(rig, [outcome]) == (0, "every promise was kept")
     assert end_of_soak(rig, [outcome, too_late]) == (1, "promises broken")
     changes = [line for line in event_lines(open_recording(rig.path)) if line["kind"] == "failover"]

@@ -1,108 +1,55 @@
-"""A stream whose every sample is known, and the lies that it can be told to tell. No network, no thread.
+"""A stream with known samples and the faults that can be injected into it. No network, no thread.
 
 Sample k of a run is always the same for the same seed, however samples are cut into chunks. With
-``counters``, channel 0 is k and channel 1 the number of the run, so whoever receives samples can say
-which ones are missing. A lie holds for a range of sample numbers, and the answer to its command names
-that range: [first, last).
+``counters``, channel 0 is k and channel 1 the number of the run, so a receiver can count which ones are
+missing. A fault holds for a range of sample numbers, and the reply to its command gives that range:
+[first, last).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError, nearest
+from bci_m2s.soak.fault_spec import COUNTERS, DTYPES, FaultSpec
 from bci_m2s.types import FloatArray
 
-DTYPES = {"double64": "f8", "float32": "f4", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8"}
 NOISE_N = 4096  # samples after which the noise repeats
 NOISE_UV = 12.0  # standard deviation, of the order of resting EEG
-COUNTERS = 2  # channels
 FOR_EVER = 2**62
+Fault = Callable[[FloatArray, NDArray[np.int64]], Any]  # values and sample numbers → values
 
 
-@dataclass(frozen=True)
-class FaultSpec:
-    """What a fault sender sends when it tells no lie.
-
-    name, type, source_id : of the stream
-    rate_hz : nominal; 0.0 for an irregular stream, which then has ``irregular_hz`` samples a second
-    labels, units : one per channel; units () for microvolts everywhere
-    channel_format : LSL's word, any number type
-    chunk_n : samples pushed at once
-    seed, run : the noise follows from both; the run counts restarts
-    counters : channel 0 is the sample number, channel 1 the run
-    marker_name : name of a stream of text markers beside it; "" for none
-    wait_s : how long sample 0 waits for a consumer; what is pushed before that is delivered to nobody
-    """
-
-    name: str
-    type: str = "EEG"
-    source_id: str = ""
-    rate_hz: float = 250.0
-    labels: tuple[str, ...] = ("counter", "run", "Fz", "Cz", "Pz")
-    units: tuple[str, ...] = ()
-    channel_format: str = "double64"
-    chunk_n: int = 5
-    seed: int = 0
-    run: int = 0
-    counters: bool = True
-    marker_name: str = ""
-    wait_s: float = 0.0
-    irregular_hz: float = 20.0
-
-    def __post_init__(self) -> None:
-        """Raise StreamError for what cannot be sent."""
-        wrong = ""
-        if self.channel_format not in DTYPES:
-            wrong = f"channel_format: got {self.channel_format!r}{nearest(self.channel_format, DTYPES)}"
-        elif len(self.labels) < (COUNTERS if self.counters else 1):
-            wrong = f"labels: got {len(self.labels)}, expected {COUNTERS if self.counters else 1} or more"
-        elif self.units and len(self.units) != len(self.labels):
-            wrong = f"units: got {len(self.units)}, expected {len(self.labels)}"
-        elif self.chunk_n < 1:
-            wrong = f"chunk_n: got {self.chunk_n}, expected 1 or more"
-        elif not (0 <= self.rate_hz < math.inf and 0 < self.irregular_hz < math.inf):
-            wrong = f"rate_hz, irregular_hz: got {self.rate_hz}, {self.irregular_hz}, expected 0 or more"
-        if wrong:
-            raise StreamError(f"fault sender {self.name!r}: {wrong}")
-
-    @property
-    def samples_per_s(self) -> float:
-        """How many samples there are in a second, nominally."""
-        return self.rate_hz or self.irregular_hz
-
-
-class LyingStream:
-    """Samples and stamps of one run, as they fall due, with the lies that ``command`` ordered.
+class FaultyStream:
+    """Samples and stamps of one run, as they fall due, with the faults of ``command``.
 
     Parameters
     ----------
     spec : the stream
-    begun_s : moment and stamp of sample 0, in the clock of ``take``
+    started_s : moment and stamp of sample 0, in the clock of ``take``
 
     Attributes
     ----------
     made : samples that fell due so far: the number of the next one
-    skipped : ranges [first, last) of sample numbers that were, or will be, kept from the network
+    skipped : ranges [first, last) of sample numbers that are not sent
     """
 
-    def __init__(self, spec: FaultSpec, begun_s: float) -> None:
+    def __init__(self, spec: FaultSpec, started_s: float) -> None:
         self.spec, self.made = spec, 0
         self.skipped: list[tuple[int, int]] = []
         rng = np.random.default_rng((spec.seed, spec.run))
         self._noise = NOISE_UV * rng.standard_normal((NOISE_N, len(spec.labels)))
         self._jitter = rng.standard_normal(NOISE_N)
-        # the newest part of the timetable: sample `base` at `base_s`, then one each `step_s`
-        self._base, self._base_s, self._step_s = 0, begun_s, 1.0 / spec.samples_per_s
+        # the current part of the timetable: sample `base` at `base_s`, then one per `step_s`
+        self._base, self._base_s, self._step_s = 0, started_s, 1.0 / spec.samples_per_s
         self._normal_again = FOR_EVER  # the sample from which the rate is nominal again
-        self._stamp_lies: list[tuple[int, int, Callable[[FloatArray, NDArray[np.int64]], Any]]] = []
-        self._sample_lies: list[tuple[int, int, Callable[[FloatArray, NDArray[np.int64]], Any]]] = []
+        self._stamp_faults: list[tuple[int, int, Fault]] = []
+        self._sample_faults: list[tuple[int, int, Fault]] = []
         self._paused: str = ""  # "", "keep" or "skip"
         self._hold_n = 0
         self._chunk_n = spec.chunk_n
@@ -132,7 +79,7 @@ class LyingStream:
         return tuple(self._commands)
 
     def command(self, name: str, now_s: float, **arguments: Any) -> tuple[int, int]:
-        """Order a lie; return the range [first, last) of sample numbers for which it holds.
+        """Inject a fault; return the range [first, last) of sample numbers for which it holds.
 
         Raises StreamError for an unknown command, and for arguments that it cannot take.
         """
@@ -147,7 +94,7 @@ class LyingStream:
     # ---- samples ----
 
     def take(self, now_s: float) -> tuple[FloatArray, NDArray[Any]]:
-        """Make what is due: stamps (n,) and samples (n, channels) to be pushed, in whole chunks."""
+        """Make the samples that are due: stamps (n,) and samples (n, channels) to push, in whole chunks."""
         due = self._due(now_s) - self.made
         if self._paused or due < max(self._hold_n, self._chunk_n):
             return self._make(self.made)
@@ -156,7 +103,7 @@ class LyingStream:
 
     def _make(self, stop: int) -> tuple[FloatArray, NDArray[Any]]:
         parts = []
-        while self.made < stop:  # in two parts where the rate changes on the way
+        while self.made < stop:  # in two parts where the rate changes
             until = min(stop, self._normal_again)
             numbers = np.arange(self.made, until)
             parts.append((numbers, self._base_s + (numbers - self._base) * self._step_s))
@@ -167,24 +114,24 @@ class LyingStream:
         numbers = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
         stamps = np.concatenate([part[1] for part in parts]) if parts else np.empty(0)
         samples = self.true_samples(numbers)
-        for first, last, lie in self._stamp_lies:
-            _tell(lie, stamps, numbers, first, last)
-        for first, last, lie in self._sample_lies:
-            _tell(lie, samples, numbers, first, last)
+        for first, last, fault in self._stamp_faults:
+            _inject(fault, stamps, numbers, first, last)
+        for first, last, fault in self._sample_faults:
+            _inject(fault, samples, numbers, first, last)
         sent = np.ones(len(numbers), bool)
         for first, last in self.skipped:
             sent &= (numbers < first) | (numbers >= last)
         return stamps[sent], samples[sent].astype(DTYPES[self.spec.channel_format])
 
     def true_samples(self, numbers: NDArray[np.int64]) -> FloatArray:
-        """The samples of these numbers without any lie: (n, channels) float64, uV."""
+        """The samples of these numbers without any fault: (n, channels) float64, uV."""
         samples = self._noise[numbers % NOISE_N].copy()
         if self.spec.counters:
             samples[:, 0], samples[:, 1] = numbers, self.spec.run
         return samples
 
     def _due(self, now_s: float) -> int:
-        """How many samples there are by now."""
+        """Number of samples that are due by now."""
         due = self._base + math.floor((now_s - self._base_s) / self._step_s + 1e-6) + 1
         if due <= self._normal_again:
             return max(due, self.made)
@@ -197,7 +144,7 @@ class LyingStream:
 
     def _range(self, n: float) -> tuple[int, int]:
         if not n >= 1:
-            raise ValueError(f"got {n} samples, expected 1 or more")
+            raise ValueError(f"got {n} samples, expected at least 1")
         return self.made, self.made + int(n)
 
     def _span(self, seconds: float) -> tuple[int, int]:
@@ -206,7 +153,7 @@ class LyingStream:
     # ---- flow ----
 
     def _pause(self, keep: bool = False) -> tuple[int, int]:
-        """Send nothing until ``resume``; then, with `keep`, all at once, else go on from there."""
+        """Send nothing until ``resume``; then, with `keep`, all at once, else only what follows."""
         self._paused = "keep" if keep else "skip"
         return self.made, FOR_EVER
 
@@ -225,12 +172,12 @@ class LyingStream:
         return self._range(n)
 
     def _drop(self, n: int) -> tuple[int, int]:
-        """Lose the next `n` samples: the headset made them, they never come."""
+        """Lose the next `n` samples between the headset and the network."""
         self.skipped.append(self._range(n))
         return self.skipped[-1]
 
     def _rate_factor(self, factor: float) -> tuple[int, int]:
-        """Send `factor` times the nominal rate, stamps and all, until the next rate."""
+        """Send at `factor` times the nominal rate, with stamps to match, until the next rate."""
         if not 0 < factor < math.inf:
             raise ValueError(f"factor: got {factor}, expected more than 0")
         self._set_rate(self.made, factor * self.spec.samples_per_s)
@@ -250,37 +197,35 @@ class LyingStream:
 
     # ---- stamps ----
 
-    def _lie_of_stamps(
-        self, span: tuple[int, int], lie: Callable[[FloatArray, NDArray[np.int64]], Any]
-    ) -> tuple[int, int]:
-        self._stamp_lies.append((*span, lie))
+    def _fault_of_stamps(self, span: tuple[int, int], fault: Fault) -> tuple[int, int]:
+        self._stamp_faults.append((*span, fault))
         return span
 
     def _nan_stamps(self, n: int) -> tuple[int, int]:
-        return self._lie_of_stamps(self._range(n), lambda stamps, _: np.full_like(stamps, math.nan))
+        return self._fault_of_stamps(self._range(n), lambda stamps, _: np.full_like(stamps, math.nan))
 
     def _backward_stamp(self, seconds: float, n: int = 1) -> tuple[int, int]:
-        return self._lie_of_stamps(self._range(n), lambda stamps, _: stamps - seconds)
+        return self._fault_of_stamps(self._range(n), lambda stamps, _: stamps - seconds)
 
     def _jump_stamp(self, seconds: float) -> tuple[int, int]:
-        return self._lie_of_stamps((self.made, FOR_EVER), lambda stamps, _: stamps + seconds)
+        return self._fault_of_stamps((self.made, FOR_EVER), lambda stamps, _: stamps + seconds)
 
     def _constant_stamps(self, n: int) -> tuple[int, int]:
         stamp = self._base_s + (self.made - self._base) * self._step_s
-        return self._lie_of_stamps(self._range(n), lambda stamps, _: np.full_like(stamps, stamp))
+        return self._fault_of_stamps(self._range(n), lambda stamps, _: np.full_like(stamps, stamp))
 
     def _jitter_stamps(self, sd_s: float, seconds: float) -> tuple[int, int]:
-        return self._lie_of_stamps(
+        return self._fault_of_stamps(
             self._span(seconds), lambda stamps, k: stamps + sd_s * self._jitter[k % NOISE_N]
         )
 
     # ---- samples ----
 
-    def _lie_of_samples(
+    def _fault_of_samples(
         self,
         channels: Sequence[int],
         seconds: float,
-        lie: Callable[[FloatArray, NDArray[np.int64]], Any],
+        fault: Fault,
         whole_numbers: bool = True,
     ) -> tuple[int, int]:
         columns = self._columns(channels)
@@ -290,55 +235,55 @@ class LyingStream:
             )
 
         def on_channels(samples: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
-            told = samples.copy()
-            told[:, columns] = lie(samples[:, columns], numbers)
-            return told
+            changed = samples.copy()
+            changed[:, columns] = fault(samples[:, columns], numbers)
+            return changed
 
         span = self._span(seconds)
-        self._sample_lies.append((*span, on_channels))
+        self._sample_faults.append((*span, on_channels))
         return span
 
     def _columns(self, channels: Sequence[int]) -> list[int]:
-        """Channels that may lie: those that carry no counter."""
+        """Channels that may be changed: those without a counter."""
         free, end = COUNTERS if self.spec.counters else 0, len(self.spec.labels)
         columns = [int(channel) for channel in channels]
         if not columns or not all(free <= column < end for column in columns):
-            raise ValueError(f"channels: got {columns}, expected {free} to {end - 1}")
+            raise ValueError(f"channels: got {columns}, expected between {free} and {end - 1}")
         return columns
 
     def _nan_samples(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
-        return self._lie_of_samples(channels, seconds, lambda x, _: np.full_like(x, math.nan), False)
+        return self._fault_of_samples(channels, seconds, lambda x, _: np.full_like(x, math.nan), False)
 
     def _sentinel(self, value: float, channels: Sequence[int], seconds: float) -> tuple[int, int]:
-        """The value by which a device says that it lost the signal: 0, -1, 1e8."""
-        return self._lie_of_samples(
+        """The value of a device without a signal: 0, -1, 1e8."""
+        return self._fault_of_samples(
             channels, seconds, lambda x, _: np.full_like(x, value), float(value).is_integer()
         )
 
     def _rail(self, channels: Sequence[int], seconds: float, value: float = 187500.0) -> tuple[int, int]:
-        """The amplifier's limit, now at one end and now at the other: (-1)**k times `value`, by 50."""
-        return self._lie_of_samples(
+        """The amplifier's limits in turn: `value` and -`value`, 50 samples each."""
+        return self._fault_of_samples(
             channels, seconds, lambda x, k: np.where(k // 50 % 2, -value, value)[:, None] + 0 * x
         )
 
     def _flat(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
-        """The value of the first sample, again and again."""
+        """The value of the first sample, repeated."""
         columns = self._columns(channels)
         first = self._noise[self.made % NOISE_N, columns]
-        return self._lie_of_samples(columns, seconds, lambda x, _: np.broadcast_to(first, x.shape))
+        return self._fault_of_samples(columns, seconds, lambda x, _: np.broadcast_to(first, x.shape))
 
     def _louder(self, channels: Sequence[int], factor: float, seconds: float) -> tuple[int, int]:
-        return self._lie_of_samples(channels, seconds, lambda x, _: x * factor)
+        return self._fault_of_samples(channels, seconds, lambda x, _: x * factor)
 
 
-def _tell(
-    lie: Callable[[FloatArray, NDArray[np.int64]], Any],
+def _inject(
+    fault: Fault,
     values: FloatArray,
     numbers: NDArray[np.int64],
     first: int,
     last: int,
 ) -> None:
-    """Replace the values of samples first to last (exclusive) by what the lie makes of them."""
-    told = (numbers >= first) & (numbers < last)
-    if told.any():
-        values[told] = lie(values[told], numbers[told])
+    """Change the values of samples first to last (exclusive)."""
+    changed = (numbers >= first) & (numbers < last)
+    if changed.any():
+        values[changed] = fault(values[changed], numbers[changed])

@@ -1,0 +1,63 @@
+"""The stream of a fault sender, in plain fields that also fit into a command line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bci_m2s.errors import StreamError, nearest
+
+DTYPES = {"double64": "f8", "float32": "f4", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8"}
+COUNTERS = 2  # channels
+
+
+@dataclass(frozen=True)
+class FaultSpec:
+    """What a fault sender sends without a fault.
+
+    name, type, source_id : of the stream
+    rate_hz : nominal; 0.0 for an irregular stream, which then has ``irregular_hz`` samples per second
+    labels, units : one per channel; units () for microvolts everywhere
+    channel_format : LSL's name of any number type
+    chunk_n : samples per push
+    seed, run : of the noise; the run counts restarts
+    counters : channel 0 is the sample number, channel 1 the run
+    marker_name : name of an additional stream of text markers; "" for none
+    wait_s : how long sample 0 waits for a consumer; LSL delivers nothing that is pushed before
+    """
+
+    name: str
+    type: str = "EEG"
+    source_id: str = ""
+    rate_hz: float = 250.0
+    labels: tuple[str, ...] = ("counter", "run", "Fz", "Cz", "Pz")
+    units: tuple[str, ...] = ()
+    channel_format: str = "double64"
+    chunk_n: int = 5
+    seed: int = 0
+    run: int = 0
+    counters: bool = True
+    marker_name: str = ""
+    wait_s: float = 0.0
+    irregular_hz: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Raise StreamError for what cannot be sent."""
+        wrong = ""
+        if self.channel_format not in DTYPES:
+            wrong = f"channel_format: got {self.channel_format!r}{nearest(self.channel_format, DTYPES)}"
+        elif len(self.labels) < (COUNTERS if self.counters else 1):
+            wrong = f"labels: got {len(self.labels)}, expected at least {COUNTERS if self.counters else 1}"
+        elif self.units and len(self.units) != len(self.labels):
+            wrong = f"units: got {len(self.units)}, expected {len(self.labels)}"
+        elif self.chunk_n < 1:
+            wrong = f"chunk_n: got {self.chunk_n}, expected at least 1"
+        elif not (0 <= self.rate_hz < math.inf and 0 < self.irregular_hz < math.inf):
+            wrong = f"rate_hz, irregular_hz: got {self.rate_hz}, {self.irregular_hz}, expected at least 0"
+        if wrong:
+            raise StreamError(f"fault sender {self.name!r}: {wrong}")
+
+    @property
+    def samples_per_s(self) -> float:
+        """Nominal number of samples per second."""
+        return self.rate_hz or self.irregular_hz

@@ -1,0 +1,142 @@
+"""Faults of a sender: it goes, returns, is imitated, freezes, or sends in odd chunks.
+
+Each is a function of a ``Case``; see ``faults``.
+"""
+
+from __future__ import annotations
+
+import time
+
+from bci_m2s.soak.case import Case
+from bci_m2s.soak.rig import LABELS, RATE_HZ, UNITS
+
+TWIN_S = 8.0  # until a twin is sure to be one
+RELISTED_S = 4.0  # a sender that is gone may be listed for this long
+
+
+# ---- senders that go and return ----
+
+
+def killed_and_restarted(case: Case) -> None:
+    case.start()
+    case.sender.kill()
+    case.expect_loss()
+    case.rig.restart(case.modality)
+    case.returned()
+    case.expect_event("gap", "gap of", limit_s=10.0)
+    case.expect_recovery()
+
+
+def killed_for_long(case: Case) -> None:
+    case.start()
+    case.sender.kill()
+    case.expect_loss()
+    case.expect_event("stale", "old")
+    case.expect_no_estimate(case.rng.uniform(2.0, 4.0))
+    case.rig.restart(case.modality)
+    case.returned()
+    case.expect_recovery()
+
+
+def _returned_as_another(case: Case, field: str, **changes: object) -> None:
+    """It returns with something changed, is refused with that field named, and returns as before."""
+    original = {name: getattr(case.sender.spec, name) for name in changes}
+    case.start()
+    case.sender.kill()
+    case.expect_loss()
+    case.rig.restart(case.modality, refused=True, **changes)
+    case.expect_event("sender", field, limit_s=12.0)
+    case.expect_no_estimate(1.0)
+    case.sender.kill()
+    case.rig.restart(case.modality, **original)
+    case.returned()
+    case.expect_recovery(RELISTED_S)
+
+
+def other_rate(case: Case) -> None:
+    _returned_as_another(case, "rate_hz: got 500, expected 250", rate_hz=500.0)
+
+
+def permuted_labels(case: Case) -> None:
+    _returned_as_another(case, "channels: got", labels=(*LABELS[:2], *reversed(LABELS[2:])))
+
+
+def other_units(case: Case) -> None:
+    _returned_as_another(case, "units: got 'V'", units=(*UNITS[:2], *["V"] * 4))
+
+
+def other_channel_count(case: Case) -> None:
+    changes = {"labels": (*LABELS, "AUX"), "units": (*UNITS, "uV")}
+    _returned_as_another(case, "7 channels, expected 6", **changes)
+
+
+def twin_beside(case: Case) -> None:
+    case.start()
+    with case.rig.intruder(case.modality):
+        case.expect_event("sender", "another sender claims to be it", limit_s=TWIN_S)
+        case.expect_estimates(1.0)
+
+
+def imitation_takes_over(case: Case) -> None:
+    with case.rig.intruder(case.modality):
+        case.start()
+        case.expect_event("sender", "another sender claims to be it", limit_s=TWIN_S)
+        case.start()
+        case.sender.kill()
+        case.expect_loss()
+        case.expect_event("sender", "took over", limit_s=TWIN_S)
+        case.expect_no_estimate(2.0)
+    case.rig.restart(case.modality)
+    case.returned()
+    case.expect_recovery(RELISTED_S)
+
+
+# ---- senders that stop, and go on ----
+
+
+def frozen_and_thawed(case: Case) -> None:
+    case.start()
+    case.sender.freeze()
+    case.expect_loss()
+    case.expect_event("stale", "old")
+    time.sleep(case.rng.uniform(0.5, 3.0))
+    case.sender.thaw()
+    case.returned()
+    case.expect_recovery()
+
+
+def burst(case: Case) -> None:
+    """Two seconds of samples at once, with true stamps: late, but complete."""
+    case.command("burst", lasts_s=2.0, n=int(2 * RATE_HZ))
+    case.expect_loss()
+    case.expect_recovery()
+
+
+def paused_with_loss(case: Case) -> None:
+    case.command("pause", keep=False)
+    case.expect_loss()
+    case.sender.command("resume")
+    case.returned()
+    case.expect_event("gap", "gap of")
+    case.expect_recovery()
+
+
+def dropped_samples(case: Case) -> None:
+    lost_s = case.rng.uniform(0.2, 0.5)
+    case.command("drop", lasts_s=lost_s, n=int(lost_s * RATE_HZ))
+    case.expect_event("gap", "gap of")
+    case.expect_loss(2 * 1.0)  # the loss itself takes up to half a second
+    case.expect_recovery()
+
+
+def small_chunks(case: Case) -> None:
+    case.command("chunk_size", n=1)
+    case.expect_estimates(1.0)
+    case.command("chunk_size", n=50)
+    case.expect_estimates(1.0)
+    case.command("chunk_size", n=5)
+
+
+def empty_chunk(case: Case) -> None:
+    case.command("empty_chunk")
+    case.expect_estimates(1.0)
