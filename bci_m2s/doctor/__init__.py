@@ -1,4 +1,4 @@
-"""``bci-m2s doctor``: is this computer ready, and what to do where it is not.
+"""``bci-m2s doctor``: whether this computer is ready, and what to do where it is not.
 
 Adding a check: a function that returns findings, callable without arguments, and a line in ``CHECKS``.
 """
@@ -15,24 +15,24 @@ from rich.text import Text
 
 from bci_m2s.registry import load_class
 
-State = Literal["ok", "warn", "bad"]
+Verdict = Literal["ok", "warn", "bad"]
 STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
-    name : of the thing that was looked at
-    state : ok; warn: works, but look at it; bad: a session will fail
-    what : the fact, in words
-    what_to_do : the remedy, "" where nothing needs one
+    name : what was checked
+    verdict : ok; warn: works, but needs attention; bad: a session will fail
+    fact : what was found, as a text
+    remedy : what to do, "" where nothing is needed
     """
 
     name: str
-    state: State
-    what: str
-    what_to_do: str = ""
+    verdict: Verdict
+    fact: str
+    remedy: str = ""
 
 
 CHECKS = {
@@ -53,32 +53,33 @@ CHECKS = {
 
 
 def findings(
-    say: Callable[[str], None] = lambda _: None, checks: Mapping[str, str] = CHECKS
+    on_check: Callable[[str], None] = lambda _: None, checks: Mapping[str, str] = CHECKS
 ) -> list[Finding]:
-    """Run all checks, in some seconds. `say` is told the name of each before it begins."""
-    found: list[Finding] = []
+    """Run all checks, which takes some seconds. on_check : called with the name of each before it runs"""
+    results: list[Finding] = []
     for name in checks:
-        say(name)
+        on_check(name)
         try:
-            found += load_class(checks, name)()
-        except Exception as problem:  # one check that fails must not hide what the others find
-            what = f"could not be checked: {type(problem).__name__}: {problem}"
-            found.append(Finding(name, "bad", what, "Report this: the check itself failed."))
-    return found
+            results += load_class(checks, name)()
+        except Exception as problem:  # a check that fails must not hide the results of the others
+            fact = f"could not be checked: {type(problem).__name__}: {problem}"
+            results.append(Finding(name, "bad", fact, "Report this: the check itself failed."))
+    return results
 
 
 def run_doctor(console: Console) -> int:
     """Print all findings; 1 when one is bad, else 0."""
     with console.status("checking") as status:
-        found = findings(lambda name: status.update(f"checking {name}"))
+        results = findings(lambda name: status.update(f"checking {name}"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for one in found:
-        words = f"{one.what}\n→ {one.what_to_do}" if one.what_to_do else one.what
-        table.add_row(Text(one.state, style=STYLES[one.state]), Text(one.name), Text(words))
+    for finding in results:
+        text = f"{finding.fact}\n→ {finding.remedy}" if finding.remedy else finding.fact
+        verdict = Text(finding.verdict, style=STYLES[finding.verdict])
+        table.add_row(verdict, Text(finding.name), Text(text))
     console.print(table)
-    counts = {state: sum(one.state == state for one in found) for state in STYLES}
-    console.print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['bad']} bad")
+    counts = {verdict: sum(finding.verdict == verdict for finding in results) for verdict in STYLES}
+    console.print(f"{counts['ok']} ok, {counts['warn']} warn, {counts['bad']} bad")
     return int(counts["bad"] > 0)

@@ -38,26 +38,26 @@ def check_library(
     loaded: tuple[int, Path] | None = None,
     folders: Iterable[Path] | None = None,
 ) -> list[Finding]:
-    """Which liblsl is used, and which others could be taken by mistake.
+    """Which liblsl is used, and which others could be loaded by mistake.
 
-    loaded : version as liblsl counts it, and its file; folders : where else to look
+    loaded : version number of liblsl, and its file; folders : where else to look
     """
     number, path = _loaded() if loaded is None else loaded
     old = number < OLDEST_LIBRARY
-    update = "Update pylsl (pip install -U pylsl): its wheel carries a recent liblsl."
-    what = f"{number // 100}.{number % 100} from {path}"
-    made = [Finding("liblsl", "warn" if old else "ok", what, update if old else "")]
+    update = "Update pylsl (pip install -U pylsl): its wheel contains a recent liblsl."
+    fact = f"{number // 100}.{number % 100} from {path}"
+    results = [Finding("liblsl", "warn" if old else "ok", fact, update if old else "")]
     wanted = environment.get("PYLSL_LIB", "")
     if wanted:
         remedy = "Unset PYLSL_LIB unless you need that build."
-        made.append(Finding("PYLSL_LIB", "warn", f"chooses the library: {wanted}", remedy))
+        results.append(Finding("PYLSL_LIB", "warn", f"chooses the library: {wanted}", remedy))
     others = _other_libraries(path, _library_folders(environment) if folders is None else folders)
     if others:
-        remedy = "Harmless while they are the same version. Else remove them: two builds at once can crash."
-        made.append(Finding("other liblsl", "warn", ", ".join(map(str, others)), remedy))
+        remedy = "Harmless if they are the same version; else remove them: two builds together can crash."
+        results.append(Finding("other liblsl", "warn", ", ".join(map(str, others)), remedy))
     else:
-        made.append(Finding("other liblsl", "ok", "none found"))
-    return made
+        results.append(Finding("other liblsl", "ok", "none found"))
+    return results
 
 
 def _loaded() -> tuple[int, Path]:
@@ -82,56 +82,56 @@ def _linker_folders() -> list[Path]:
     if program is None:
         return []
     try:
-        said = subprocess.run([program, "-p"], capture_output=True, text=True, timeout=2.0, check=False)
+        result = subprocess.run([program, "-p"], capture_output=True, text=True, timeout=2.0, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    files = (line.rpartition("=> ")[2] for line in said.stdout.splitlines() if "lsl" in line)
+    files = (line.rpartition("=> ")[2] for line in result.stdout.splitlines() if "lsl" in line)
     return [Path(file).parent for file in files]
 
 
 def _other_libraries(loaded: Path, folders: Iterable[Path]) -> list[Path]:
     """Files called liblsl that are not the loaded one, links resolved, each once."""
-    found: dict[Path, None] = {}
+    others: dict[Path, None] = {}
     for folder in dict.fromkeys(folders):
-        with contextlib.suppress(OSError):  # not there, or not ours to read
+        with contextlib.suppress(OSError):  # not there, or not readable
             for file in sorted(folder.iterdir()):
                 if LIBRARY.fullmatch(file.name) and file.resolve() != loaded.resolve():
-                    found[file.resolve()] = None
-    return list(found)
+                    others[file.resolve()] = None
+    return list(others)
 
 
 # ---- configuration ----
 
 
 def check_configuration(environment: Mapping[str, str] = os.environ) -> list[Finding]:
-    """Which configuration file is in force, and what it says."""
+    """Which configuration file is in force, and its settings."""
     path, settings = in_force(environment)
-    made = []
-    for place in places(environment):
-        if place == path:
+    results = []
+    for candidate in places(environment):
+        if candidate == path:
             break
-        named = str(place) == environment.get("LSLAPICFG")
-        if named or place.is_file():
-            made.append(_ignored(place))
+        named = str(candidate) == environment.get("LSLAPICFG")
+        if named or candidate.is_file():
+            results.append(_ignored(candidate))
     if log := settings.get("log.file"):
         remedy = f"Remove `file` under [log] in {path} unless you want that."
-        made.append(Finding("LSL log", "warn", f"liblsl appends its log to {log}", remedy))
+        results.append(Finding("LSL log", "warn", f"liblsl appends its log to {log}", remedy))
     scope = settings.get("multicast.ResolveScope", "site")
     session = settings.get("lab.SessionID", "default")
-    from_where = path or (f"${OWN}" if environment.get(OWN) else "no file; liblsl uses its defaults")
-    said = f"{from_where}: ResolveScope {scope}, SessionID {session}"
+    from_where = path or (f"${OWN}" if environment.get(OWN) else "no file, liblsl uses its defaults")
+    fact = f"{from_where}: ResolveScope {scope}, SessionID {session}"
     hint = ""
     if session == "default":
-        hint = "All of LSL on this network is in the same session; --session-id new gives one of its own."
+        hint = "All of LSL on this network is in one session; --session-id new gives a separate one."
     if scope == "machine":
         hint = "Streams of other computers are not seen: to see them, set ResolveScope = site."
-    return [*made, Finding("LSL configuration", "ok", said, hint)]
+    return [*results, Finding("LSL configuration", "ok", fact, hint)]
 
 
-def _ignored(place: Path) -> Finding:
+def _ignored(path: Path) -> Finding:
     try:
-        read_settings(place)
-        problem = f"{place}: passed over"
+        read_settings(path)
+        problem = f"{path}: skipped"
     except ConfigurationError as error:
         problem = str(error)
     return Finding(
@@ -143,7 +143,7 @@ def _ignored(place: Path) -> Finding:
 
 
 def can_bind(kind: socket.SocketKind, port: int, shared: bool = False) -> bool:
-    """Whether a port of all IPv4 addresses is free now. shared : as liblsl binds its multicast port."""
+    """Whether a port is free on all IPv4 addresses. shared : bind it as liblsl binds its multicast port"""
     with socket.socket(socket.AF_INET, kind) as probe:
         if shared:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -157,33 +157,32 @@ def can_bind(kind: socket.SocketKind, port: int, shared: bool = False) -> bool:
 def check_ports(
     settings: Mapping[str, str] | None = None, free: Callable[..., bool] = can_bind
 ) -> list[Finding]:
-    """Whether streams can be found and sent, and what a firewall must let through."""
+    """Whether streams can be found and sent, and what a firewall must allow."""
     settings = in_force()[1] if settings is None else settings
     multicast = int(settings.get("ports.MulticastPort", 16571))
     first, count = int(settings.get("ports.BasePort", 16572)), int(settings.get("ports.PortRange", 32))
     kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
     usable = sum(all(free(kind, port) for kind in kinds) for port in range(first, first + count))
-    what = f"{usable} of {count} free; a stream that is sent takes two, one of them for IPv6"
-    allow = f"A firewall must let through: UDP {multicast}, UDP and TCP {first} to {first + count - 1}."
-    remedy = allow if usable >= FEW_PORTS else f"End programs that send streams and are not needed. {allow}"
-    made = [Finding("LSL ports", "ok" if usable >= FEW_PORTS else "warn", what, remedy)]
+    fact = f"{usable} of {count} free; each outlet takes two, one of them for IPv6"
+    allow = f"A firewall must allow: UDP {multicast}, UDP and TCP {first} to {first + count - 1}."
+    remedy = allow if usable >= FEW_PORTS else f"Close programs with outlets that are not needed. {allow}"
+    results = [Finding("LSL ports", "ok" if usable >= FEW_PORTS else "warn", fact, remedy)]
     if not free(socket.SOCK_DGRAM, multicast, shared=True):
-        what = f"UDP {multicast}, by which streams are found, is held by another program"
-        made.append(
-            Finding("multicast port", "bad", what, "Find that program (ss -ulpn, netstat -abn), end it.")
-        )
-    return made
+        fact = f"UDP {multicast}, used to find streams, is in use by another program"
+        remedy = "Find that program (ss -ulpn, netstat -abn) and close it."
+        results.append(Finding("multicast port", "bad", fact, remedy))
+    return results
 
 
 def route_to(group: str) -> str:
-    """This computer's address on the way to a multicast group. Raises OSError where there is none."""
+    """This computer's address on the route to a multicast group. Raises OSError where there is none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((group, 16571))  # of a UDP socket: nothing is sent
         return str(probe.getsockname()[0])
 
 
 def has_ipv6() -> bool:
-    """Whether IPv6 works inside this computer."""
+    """Whether IPv6 works on this computer."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
             probe.bind(("::1", 0))
@@ -198,87 +197,86 @@ def check_network(
     ipv6: Callable[[], bool] = has_ipv6,
     interfaces: Sequence[str] | None = None,
 ) -> list[Finding]:
-    """Interfaces, the way of multicast, IPv6."""
+    """Interfaces, the route of multicast, IPv6."""
     settings = in_force()[1] if settings is None else settings
     names = [name for _, name in socket.if_nameindex()] if interfaces is None else list(interfaces)
     return [_multicast(settings, route, names), _ipv6(settings.get("ports.IPv6", "allow"), ipv6())]
 
 
 def _multicast(settings: Mapping[str, str], route: Callable[[str], str], names: Sequence[str]) -> Finding:
-    said = f"interfaces {', '.join(names)}"
+    fact = f"interfaces {', '.join(names)}"
     try:
-        said += f"; multicast leaves by {route(SITE_GROUP)}"
+        fact += f"; multicast leaves by {route(SITE_GROUP)}"
     except OSError as problem:
         local = settings.get("multicast.ResolveScope") == "machine"
-        remedy = "Connect the network of the senders, or name their addresses as KnownPeers in lsl_api.cfg."
-        what = f"{said}; no route for multicast: {problem.strerror}"
-        return Finding("network", "ok" if local else "warn", what, "" if local else remedy)
+        remedy = "Connect to the senders' network, or list their addresses as KnownPeers in lsl_api.cfg."
+        fact = f"{fact}; no route for multicast: {problem.strerror}"
+        return Finding("network", "ok" if local else "warn", fact, "" if local else remedy)
     tunnels = [name for name in names if name.startswith(TUNNELS)]
     if tunnels:
         remedy = (
-            f"If streams are not found, switch {', '.join(tunnels)} off: multicast may take the wrong way."
+            f"If streams are not found, turn {', '.join(tunnels)} off: multicast may take the wrong route."
         )
-        return Finding("network", "warn", said, remedy)
-    return Finding("network", "ok", said)
+        return Finding("network", "warn", fact, remedy)
+    return Finding("network", "ok", fact)
 
 
 def _ipv6(setting: str, works: bool) -> Finding:
-    what = f"{'works' if works else 'is not there'}; LSL's setting: {setting}"
+    fact = f"{'works' if works else 'is not available'}; LSL's setting: {setting}"
     if works or not setting.startswith("force"):
-        return Finding("IPv6", "ok", what)
-    return Finding("IPv6", "bad", what, "Set IPv6 = allow under [ports] in lsl_api.cfg.")
+        return Finding("IPv6", "ok", fact)
+    return Finding("IPv6", "bad", fact, "Set IPv6 = allow under [ports] in lsl_api.cfg.")
 
 
 # ---- round trip and clock ----
 
 
 def round_trip(limit_s: float = ROUND_TRIP_S) -> tuple[float, list[float]]:
-    """Send samples to this program itself over LSL.
+    """Send samples from this program to itself over LSL.
 
-    Returns how long the stream took to be found (NaN: it was not), and each sample's way, in seconds.
+    Returns the time until the stream was found (NaN: never), and the latency of each sample, s.
     """
     import pylsl
 
-    begun = time.monotonic()
+    started_s = time.monotonic()
     name = f"bci-m2s-doctor-{uuid.uuid4().hex}"
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Doctor", 1, 0, "double64", name))
-    found = pylsl.resolve_byprop("source_id", name, 1, limit_s / 2)
-    if not found:
+    streams = pylsl.resolve_byprop("source_id", name, 1, limit_s / 2)
+    if not streams:
         return float("nan"), []
-    found_s = time.monotonic() - begun
-    inlet = pylsl.StreamInlet(found[0], recover=False)
-    ways_s: list[float] = []
+    found_s = time.monotonic() - started_s
+    inlet = pylsl.StreamInlet(streams[0], recover=False)
+    latencies_s: list[float] = []
     with contextlib.suppress(pylsl.util.TimeoutError, pylsl.util.LostError):
         inlet.open_stream(timeout=limit_s / 4)
         outlet.wait_for_consumers(limit_s / 8)
-        while len(ways_s) < ROUND_TRIPS and time.monotonic() - begun < limit_s:
+        while len(latencies_s) < ROUND_TRIPS and time.monotonic() - started_s < limit_s:
             sent_s = pylsl.local_clock()
             outlet.push_sample([sent_s], sent_s)
             values, _ = inlet.pull_sample(timeout=0.2)
             if values is not None:
-                ways_s.append(pylsl.local_clock() - values[0])
+                latencies_s.append(pylsl.local_clock() - values[0])
     inlet.close_stream()
-    return found_s, ways_s
+    return found_s, latencies_s
 
 
-def check_round_trip(tried: Callable[[], tuple[float, list[float]]] = round_trip) -> list[Finding]:
-    """Whether a stream of this computer is found and its samples come."""
-    found_s, ways_s = tried()
-    firewall = (
-        "A firewall, a VPN or a wrong lsl_api.cfg stops it: see LSL ports and LSL configuration here."
-    )
+def check_round_trip(run: Callable[[], tuple[float, list[float]]] = round_trip) -> list[Finding]:
+    """Whether a stream of this computer is found and its samples arrive."""
+    found_s, latencies_s = run()
+    firewall = "A firewall, a VPN or a wrong lsl_api.cfg blocks it: see LSL ports and LSL configuration."
     if np.isnan(found_s):
-        what = f"a stream of this very program was not found in {ROUND_TRIP_S / 2:g} s"
-        return [Finding("LSL round trip", "bad", what, firewall)]
-    if not ways_s:
-        return [Finding("LSL round trip", "bad", "a stream was found, but no sample of it came", firewall)]
-    median_ms = 1e3 * float(np.median(ways_s))
-    what = f"found in {found_s:.2f} s; a sample takes {median_ms:.2f} ms (median of {len(ways_s)})"
-    return [Finding("LSL round trip", "ok", what)]
+        fact = f"a stream of this program was not found in {ROUND_TRIP_S / 2:g} s"
+        return [Finding("LSL round trip", "bad", fact, firewall)]
+    if not latencies_s:
+        fact = "a stream was found, but none of its samples arrived"
+        return [Finding("LSL round trip", "bad", fact, firewall)]
+    median_ms = 1e3 * float(np.median(latencies_s))
+    fact = f"found in {found_s:.2f} s; a sample takes {median_ms:.2f} ms (median of {len(latencies_s)})"
+    return [Finding("LSL round trip", "ok", fact)]
 
 
 def check_clock(read: Callable[[], float] | None = None, reads: int = 20_000) -> list[Finding]:
-    """Whether time is fine-grained and never goes back."""
+    """Whether the clock is fine-grained and never goes back."""
     if read is None:
         from bci_m2s.sources.lsl import local_clock
 
@@ -286,13 +284,13 @@ def check_clock(read: Callable[[], float] | None = None, reads: int = 20_000) ->
     steps_s = np.diff([read() for _ in range(reads)])
     info = time.get_clock_info("monotonic")
     if (steps_s < 0).any() or not info.monotonic:
-        what = f"LSL's clock went back by {-1e3 * steps_s.min():.3f} ms"
-        remedy = "Stop programs that set the clock; in a virtual machine, use another one."
-        return [Finding("clock", "bad", what, remedy)]
+        fact = f"LSL's clock went back by {-1e3 * steps_s.min():.3f} ms"
+        remedy = "Stop programs that set the clock; in a virtual machine, use another clock."
+        return [Finding("clock", "bad", fact, remedy)]
     finest_s = float(steps_s[steps_s > 0].min(initial=np.inf))
     fine_ns, system_ns = 1e9 * finest_s, 1e9 * info.resolution
-    what = f"LSL's clock moves in steps of {fine_ns:.0f} ns; the system's: {system_ns:.0f} ns"
+    fact = f"LSL's clock advances in steps of {fine_ns:.0f} ns; the system's: {system_ns:.0f} ns"
     if finest_s <= COARSE_S:
-        return [Finding("clock", "ok", what)]
+        return [Finding("clock", "ok", fact)]
     remedy = "Stamps are too coarse for timing; update liblsl or the system."
-    return [Finding("clock", "warn", what, remedy)]
+    return [Finding("clock", "warn", fact, remedy)]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bci_m2s.doctor import Finding, State
+from bci_m2s.doctor import Finding, Verdict
 
 SAMPLE_BYTES = 1 + 8 + 64 * 4  # of a recording: flag, stamp, 64 channels of float32 (XDF 1.0)
 RECORDED_HZ = 1000
@@ -30,7 +30,7 @@ def check_versions(
     found: Callable[[str], str] = version,
     python: tuple[int, ...] = sys.version_info[:3],
 ) -> list[Finding]:
-    """Python and packages against what the package asks for. needed : requirements, "numpy>=1.26"."""
+    """Python and packages against what bci_m2s requires. needed : requirements like "numpy>=1.26"."""
     try:
         wanted = metadata("bci_m2s")["Requires-Python"] or ""
         needed = requires("bci_m2s") or [] if needed is None else needed
@@ -38,7 +38,7 @@ def check_versions(
         return [Finding("versions", "bad", "bci_m2s is not installed as a package", INSTALL)]
     shown = ".".join(map(str, python))
     enough = python >= _numbers(wanted)
-    made = [
+    results = [
         Finding(
             "Python",
             "ok" if enough else "bad",
@@ -47,9 +47,9 @@ def check_versions(
         )
     ]
     problems = _package_problems(needed, found)
-    said = "; ".join(problems) or "all that are needed, recent enough"
-    made.append(Finding("packages", "bad" if problems else "ok", said, INSTALL if problems else ""))
-    return made
+    fact = "; ".join(problems) or "all present and recent enough"
+    results.append(Finding("packages", "bad" if problems else "ok", fact, INSTALL if problems else ""))
+    return results
 
 
 def _package_problems(needed: Sequence[str], found: Callable[[str], str]) -> list[str]:
@@ -76,16 +76,16 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def nvidia_gpus() -> list[str]:
-    """Name and driver of each NVIDIA GPU, as the driver's own program says; [] where there is none."""
+    """Name and driver of each NVIDIA GPU, from nvidia-smi; [] where there is none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     command = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=2.0, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=2.0, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    lines = said.stdout.splitlines() if said.returncode == 0 else []
+    lines = result.stdout.splitlines() if result.returncode == 0 else []
     return [
         f"{name.strip()}, driver {driver.strip()}"
         for name, _, driver in (row.partition(",") for row in lines)
@@ -96,15 +96,15 @@ def check_gpu(
     gpus: Callable[[], list[str]] = nvidia_gpus, device_type: Callable[[], str] | None = None
 ) -> list[Finding]:
     """Which device a network runs on. device_type : "cpu" or "cuda", what torch chooses."""
-    there = gpus()
+    found = gpus()
     chosen = (device_type or _chosen_device)()
     if chosen != "cpu":
-        return [Finding("GPU", "ok", f"{'; '.join(there) or chosen}: used")]
-    if not there:
-        return [Finding("GPU", "ok", "none: the CPU is used, which is enough for live estimates")]
-    what = f"{'; '.join(there)}: torch cannot use it, the CPU is used"
+        return [Finding("GPU", "ok", f"{'; '.join(found) or chosen}: used")]
+    if not found:
+        return [Finding("GPU", "ok", "none: the CPU is used, which is sufficient for live estimates")]
+    fact = f"{'; '.join(found)}: torch cannot use it, the CPU is used"
     remedy = "Live estimates need no GPU. For training, install a build of torch for this driver's CUDA."
-    return [Finding("GPU", "warn", what, remedy)]
+    return [Finding("GPU", "warn", fact, remedy)]
 
 
 def _chosen_device() -> str:
@@ -114,7 +114,7 @@ def _chosen_device() -> str:
 
 
 def check_model(clock: Callable[[], float] = time.perf_counter) -> list[Finding]:
-    """How long a shipped model takes for one window."""
+    """The time that a shipped model takes per window."""
     from bci_m2s.model.predictor import load_model
     from bci_m2s.session.setup.shipped import find_model
 
@@ -124,26 +124,28 @@ def check_model(clock: Callable[[], float] = time.perf_counter) -> list[Finding]
     window = np.zeros((1, model.contract.window.steps, spec.feature.n_features))
     spent_ms = []
     for _ in range(PASSES):
-        begun = clock()
+        started_s = clock()
         model.logits(modality, window)
-        spent_ms.append(1e3 * (clock() - begun))
+        spent_ms.append(1e3 * (clock() - started_s))
     median_ms, hop_ms = float(np.median(spent_ms)), 1e3 * model.contract.window.hop_s
-    what = (
-        f"{MODEL} on {model.device}: {median_ms:.1f} ms per window (median of {PASSES}), one is due every"
+    fact = (
+        f"{MODEL} on {model.device}: {median_ms:.1f} ms per window (median of {PASSES}), "
+        f"one is due every {hop_ms:.0f} ms"
     )
     if median_ms < hop_ms / 4:
-        return [Finding("model", "ok", f"{what} {hop_ms:.0f} ms")]
+        return [Finding("model", "ok", fact)]
     remedy = "Close other programs, or give the network more threads (`threads:` in the pipeline)."
-    return [Finding("model", "warn" if median_ms < hop_ms else "bad", f"{what} {hop_ms:.0f} ms", remedy)]
+    return [Finding("model", "warn" if median_ms < hop_ms else "bad", fact, remedy)]
 
 
 def check_disk(folder: Path = Path(), free_bytes: int | None = None) -> list[Finding]:
-    """How long a recording of 64 channels at 1 kHz fits where this folder is."""
+    """How many hours of 64 channels at 1 kHz fit on the disk of this folder."""
     free = shutil.disk_usage(folder).free if free_bytes is None else free_bytes
     hours = free / (SAMPLE_BYTES * RECORDED_HZ * 3600)
-    state: State = "ok" if hours >= FEW_HOURS else "warn" if hours >= TOO_FEW_HOURS else "bad"
-    what = f"{free / 1e9:.1f} GB free in {folder.resolve()}: {hours:.1f} h of 64 channels at 1 kHz"
-    return [Finding("disk", state, what, "" if state == "ok" else "Make room, or record to another disk.")]
+    verdict: Verdict = "ok" if hours >= FEW_HOURS else "warn" if hours >= TOO_FEW_HOURS else "bad"
+    fact = f"{free / 1e9:.1f} GB free in {folder.resolve()}: {hours:.1f} h of 64 channels at 1 kHz"
+    remedy = "" if verdict == "ok" else "Free some space, or record to another disk."
+    return [Finding("disk", verdict, fact, remedy)]
 
 
 def check_load(load: float | None = None, cores: int | None = None) -> list[Finding]:
@@ -154,31 +156,29 @@ def check_load(load: float | None = None, cores: int | None = None) -> list[Find
         if not hasattr(os, "getloadavg"):
             return [Finding("load", "ok", f"{cores} cores; this system does not report its load")]
         load = os.getloadavg()[0]
-    what = f"{load:.1f} on average in the last minute, {cores} cores"
+    fact = f"{load:.1f} on average in the last minute, {cores} cores"
     if load <= 0.8 * cores:
-        return [Finding("load", "ok", what)]
-    return [
-        Finding("load", "warn", what, "Close other programs: estimates come late when no core is free.")
-    ]
+        return [Finding("load", "ok", fact)]
+    return [Finding("load", "warn", fact, "Close other programs: estimates are late when no core is free.")]
 
 
 def check_power(system: Path = Path("/sys")) -> list[Finding]:
-    """Whether power is saved at the cost of speed; nothing where this system does not tell."""
-    made = []
+    """Whether power saving reduces speed; [] where this system does not report it."""
+    results = []
     governor = _word(system / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor:
         saving = governor == "powersave"
-        remedy = "If estimates come late, choose the performance profile of the system's power settings."
-        made.append(
+        remedy = "If estimates are late, choose the performance profile of the system's power settings."
+        results.append(
             Finding("processor speed", "warn" if saving else "ok", governor, remedy if saving else "")
         )
     supplies = sorted((system / "class/power_supply").glob("*"))
     mains = [_word(supply / "online") for supply in supplies if _word(supply / "type") == "Mains"]
     if mains:
         plugged = "1" in mains
-        what, remedy = ("mains", "") if plugged else ("battery", "Plug the computer in for a session.")
-        made.append(Finding("power", "ok" if plugged else "warn", what, remedy))
-    return made
+        fact, remedy = ("mains", "") if plugged else ("battery", "Plug the computer in for a session.")
+        results.append(Finding("power", "ok" if plugged else "warn", fact, remedy))
+    return results
 
 
 def _word(path: Path) -> str:
@@ -192,5 +192,5 @@ def check_display(environment: Mapping[str, str] = os.environ, system: str = sys
     """Whether a window can be drawn."""
     shown = [f"{key}={environment[key]}" for key in ("WAYLAND_DISPLAY", "DISPLAY") if environment.get(key)]
     if shown or system in ("darwin", "win32"):
-        return [Finding("display", "ok", ", ".join(shown) or "there is one")]
-    return [Finding("display", "ok", "none: everything runs on the terminal")]
+        return [Finding("display", "ok", ", ".join(shown) or "available")]
+    return [Finding("display", "ok", "none: everything runs in the terminal")]

@@ -21,7 +21,7 @@ def only(found):
 
 
 def states(found):
-    return {one.name: one.state for one in found}
+    return {one.name: one.verdict for one in found}
 
 
 class TestMachine:
@@ -35,10 +35,10 @@ class TestMachine:
 
         needed = ["numpy>=1.26", "torch>=2.4", "mne>=1.8", "pylsl>=1.18.6", 'pytest>=8; extra == "test"']
         python, packages = machine.check_versions(needed, found, (3, 10, 2))
-        assert (python.state, packages.state) == ("bad", "bad")
-        assert "expected >=3.11" in python.what
-        assert packages.what == "torch: got 2.3.1+cu126, expected 2.4 or newer; mne is missing"
-        assert "pip install" in packages.what_to_do
+        assert (python.verdict, packages.verdict) == ("bad", "bad")
+        assert "expected >=3.11" in python.fact
+        assert packages.fact == "torch: got 2.3.1+cu126, expected 2.4 or newer; mne is missing"
+        assert "pip install" in packages.remedy
         good = machine.check_versions(["numpy>=1.26"], found, (3, 11, 0))
         assert states(good) == {"Python": "ok", "packages": "ok"}
 
@@ -52,9 +52,9 @@ class TestMachine:
     )
     def test_gpu(self, gpus, chosen, state, words):
         one = only(machine.check_gpu(lambda: gpus, lambda: chosen))
-        assert one.state == state
-        assert words in one.what
-        assert bool(one.what_to_do) == (state == "warn")
+        assert one.verdict == state
+        assert words in one.fact
+        assert bool(one.remedy) == (state == "warn")
 
     def test_gpus_come_from_the_drivers_program(self, tmp_path, monkeypatch):
         program = tmp_path / "nvidia-smi"
@@ -71,22 +71,22 @@ class TestMachine:
     def test_model(self, pass_s, state):
         reads = iter(range(1000))
         one = only(machine.check_model(lambda: pass_s * next(reads)))
-        assert one.state == state
-        assert f"{1e3 * pass_s:.1f} ms per window (median of 20), one is due every 250 ms" in one.what
+        assert one.verdict == state
+        assert f"{1e3 * pass_s:.1f} ms per window (median of 20), one is due every 250 ms" in one.fact
 
     @pytest.mark.parametrize(
         ("free", "state", "hours"), [(95.4e9, "ok", 100), (2e9, "warn", 2.1), (4e8, "bad", 0.4)]
     )
     def test_disk(self, tmp_path, free, state, hours):
         one = only(machine.check_disk(tmp_path, int(free)))
-        assert one.state == state
-        assert f"{hours:.1f} h of 64 channels at 1 kHz" in one.what
-        assert only(machine.check_disk(tmp_path)).what.count(str(tmp_path)) == 1
+        assert one.verdict == state
+        assert f"{hours:.1f} h of 64 channels at 1 kHz" in one.fact
+        assert only(machine.check_disk(tmp_path)).fact.count(str(tmp_path)) == 1
 
     def test_load(self):
-        assert only(machine.check_load(1.5, 2)).state == "ok"
-        assert only(machine.check_load(1.7, 2)).state == "warn"
-        assert "core" in only(machine.check_load()).what
+        assert only(machine.check_load(1.5, 2)).verdict == "ok"
+        assert only(machine.check_load(1.7, 2)).verdict == "warn"
+        assert "core" in only(machine.check_load()).fact
 
     def test_power(self, tmp_path):
         assert machine.check_power(tmp_path) == []
@@ -105,9 +105,9 @@ class TestMachine:
         assert states(machine.check_power(tmp_path)) == {"processor speed": "ok", "power": "ok"}
 
     def test_display(self):
-        assert "terminal" in only(machine.check_display({}, "linux")).what
-        assert only(machine.check_display({"DISPLAY": ":0"}, "linux")).what == "DISPLAY=:0"
-        assert "there is one" in only(machine.check_display({}, "win32")).what
+        assert "terminal" in only(machine.check_display({}, "linux")).fact
+        assert only(machine.check_display({"DISPLAY": ":0"}, "linux")).fact == "DISPLAY=:0"
+        assert "available" in only(machine.check_display({}, "win32")).fact
 
 
 class TestLibrary:
@@ -116,7 +116,7 @@ class TestLibrary:
         mine.touch()
         found = network.check_library({}, (118, mine), [tmp_path, tmp_path / "nowhere"])
         assert states(found) == {"liblsl": "ok", "other liblsl": "ok"}
-        assert found[0].what == f"1.18 from {mine}"
+        assert found[0].fact == f"1.18 from {mine}"
 
     def test_old_chosen_and_doubled(self, tmp_path):
         mine, conda = tmp_path / "a" / "liblsl.so", tmp_path / "b"
@@ -129,7 +129,7 @@ class TestLibrary:
         (conda / "liblsl32.so").symlink_to(mine)
         found = network.check_library({"PYLSL_LIB": str(mine)}, (113, mine), [conda, conda])
         assert states(found) == {"liblsl": "warn", "PYLSL_LIB": "warn", "other liblsl": "warn"}
-        others = found[2].what.split(", ")
+        others = found[2].fact.split(", ")
         assert sorted(others) == sorted(
             str(conda / name) for name in ("liblsl.so.1.16.2", "lsl.dll", "liblsl64.1.14.0.dylib")
         )
@@ -140,7 +140,7 @@ class TestLibrary:
         found = network.check_library(
             {"LD_LIBRARY_PATH": f"/nowhere:{tmp_path}"}, (118, tmp_path / "mine.so")
         )
-        assert str(tmp_path / "liblsl.so.9") in found[-1].what
+        assert str(tmp_path / "liblsl.so.9") in found[-1].fact
 
 
 class TestConfiguration:
@@ -154,19 +154,19 @@ class TestConfiguration:
     def test_in_force(self, tmp_path):
         path, found = self.check(tmp_path, "[multicast]\nResolveScope = machine\n[lab]\nSessionID = x\n")
         one = only(found)
-        assert (one.state, one.what) == ("ok", f"{path}: ResolveScope machine, SessionID x")
-        assert "other computers are not seen" in one.what_to_do
+        assert (one.verdict, one.fact) == ("ok", f"{path}: ResolveScope machine, SessionID x")
+        assert "other computers are not seen" in one.remedy
 
     def test_a_log_file_is_told(self, tmp_path):
         _, found = self.check(tmp_path, "[log]\nfile = /somewhere/x.log\n")
         assert states(found) == {"LSL log": "warn", "LSL configuration": "ok"}
-        assert "/somewhere/x.log" in found[0].what
+        assert "/somewhere/x.log" in found[0].fact
 
     def test_defaults(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         one = only(self.check(tmp_path, named=False)[1])
-        assert one.what.endswith("defaults: ResolveScope site, SessionID default")
-        assert "--session-id new" in one.what_to_do
+        assert one.fact.endswith("defaults: ResolveScope site, SessionID default")
+        assert "--session-id new" in one.remedy
 
     @pytest.mark.parametrize(
         ("text", "words"), [(None, "cannot be read: No such file"), ("[lab\n", ":1: got '[lab'")]
@@ -174,16 +174,16 @@ class TestConfiguration:
     def test_a_file_that_liblsl_ignores(self, tmp_path, monkeypatch, text, words):
         monkeypatch.chdir(tmp_path)
         path, found = self.check(tmp_path, text)
-        assert [one.state for one in found] == ["bad", "ok"]
-        assert str(path) in found[0].what
-        assert words in found[0].what
+        assert [one.verdict for one in found] == ["bad", "ok"]
+        assert str(path) in found[0].fact
+        assert words in found[0].fact
 
 
 class TestNetwork:
     def test_ports(self):
         one = only(network.check_ports({}, lambda *_, **__: True))
-        assert (one.state, one.what[:13]) == ("ok", "32 of 32 free")
-        assert "UDP 16571, UDP and TCP 16572 to 16603" in one.what_to_do
+        assert (one.verdict, one.fact[:13]) == ("ok", "32 of 32 free")
+        assert "UDP 16571, UDP and TCP 16572 to 16603" in one.remedy
 
     def test_ports_taken(self):
         asked = []
@@ -195,7 +195,7 @@ class TestNetwork:
         settings = {"ports.BasePort": "2000", "ports.PortRange": "5", "ports.MulticastPort": "1999"}
         found = network.check_ports(settings, taken)
         assert states(found) == {"LSL ports": "warn", "multicast port": "bad"}
-        assert found[0].what.startswith("0 of 5 free")
+        assert found[0].fact.startswith("0 of 5 free")
         assert (socket.SOCK_DGRAM, 1999, True) in asked
         assert {port for _, port, shared in asked if not shared} == set(range(2000, 2005))
 
@@ -217,13 +217,13 @@ class TestNetwork:
         def look(settings, route, names):
             return network.check_network(settings, route, lambda: True, names)[0]
 
-        assert look({}, there, ["lo", "eth0"]).what == "interfaces lo, eth0; multicast leaves by 192.0.2.1"
-        assert look({}, there, ["lo", "eth0"]).state == "ok"
+        assert look({}, there, ["lo", "eth0"]).fact == "interfaces lo, eth0; multicast leaves by 192.0.2.1"
+        assert look({}, there, ["lo", "eth0"]).verdict == "ok"
         tunnel = look({}, there, ["eth0", "wg0", "utun3"])
-        assert (tunnel.state, "wg0, utun3" in tunnel.what_to_do) == ("warn", True)
-        assert look({}, nowhere, ["lo"]).state == "warn"
-        assert "Network is unreachable" in look({}, nowhere, ["lo"]).what
-        assert look({"multicast.ResolveScope": "machine"}, nowhere, ["lo"]).state == "ok"
+        assert (tunnel.verdict, "wg0, utun3" in tunnel.remedy) == ("warn", True)
+        assert look({}, nowhere, ["lo"]).verdict == "warn"
+        assert "Network is unreachable" in look({}, nowhere, ["lo"]).fact
+        assert look({"multicast.ResolveScope": "machine"}, nowhere, ["lo"]).verdict == "ok"
 
     @pytest.mark.parametrize(
         ("setting", "works", "state"),
@@ -231,21 +231,21 @@ class TestNetwork:
     )
     def test_ipv6(self, setting, works, state):
         found = network.check_network({"ports.IPv6": setting}, lambda _: "::1", lambda: works, ["lo"])
-        assert found[1].state == state
+        assert found[1].verdict == state
 
     @pytest.mark.parametrize(
         ("tried", "state", "words"),
         [
             ((math.nan, []), "bad", "was not found in 2.5 s"),
-            ((0.2, []), "bad", "no sample of it came"),
+            ((0.2, []), "bad", "none of its samples arrived"),
             ((0.2, [0.001, 0.002, 0.009]), "ok", "found in 0.20 s; a sample takes 2.00 ms (median of 3)"),
         ],
     )
     def test_round_trip(self, tried, state, words):
         one = only(network.check_round_trip(lambda: tried))
-        assert one.state == state
-        assert words in one.what
-        assert bool(one.what_to_do) == (state == "bad")
+        assert one.verdict == state
+        assert words in one.fact
+        assert bool(one.remedy) == (state == "bad")
 
     def test_a_real_round_trip(self):
         found_s, ways_s = network.round_trip()
@@ -264,8 +264,8 @@ class TestNetwork:
     def test_clock(self, steps_s, state, words):
         reads = iter(steps_s)
         one = only(network.check_clock(lambda: next(reads), len(steps_s)))
-        assert one.state == state
-        assert words in one.what
+        assert one.verdict == state
+        assert words in one.fact
 
 
 class TestReport:
@@ -278,7 +278,7 @@ class TestReport:
         found = findings(said.append, {name: CHECKS[name] for name in ("disk", "load", "display")})
         assert said == ["disk", "load", "display"]
         assert states(found)["load"] == "bad"
-        assert found[1].what == "could not be checked: OSError: out of order"
+        assert found[1].fact == "could not be checked: OSError: out of order"
         assert {"disk", "display"} <= set(states(found))
 
     @pytest.mark.parametrize(("state", "code"), [("ok", 0), ("warn", 0), ("bad", 1)])
@@ -292,7 +292,7 @@ class TestReport:
         assert lines[1].split(None, 2) == [state, "thing", "a fact [bold]"]
         assert lines[2].strip() == "→ Do this."
         assert lines[0].index("fine") == lines[1].index("a fact") == lines[2].index("→")
-        assert lines[3].startswith(f"{1 + (state == 'ok')} ok, {int(state == 'warn')} to look at, ")
+        assert lines[3].startswith(f"{1 + (state == 'ok')} ok, {int(state == 'warn')} warn, ")
 
     def test_a_real_run(self):
         out = io.StringIO()

@@ -186,7 +186,7 @@ def test_wrong_orders_are_refused(name, arguments, message):
     ("fields", "message"),
     [
         ({"channel_format": "string"}, "channel_format: got 'string'"),
-        ({"labels": ("a",)}, "labels: got 1, expected 2"),
+        ({"labels": ("a",)}, "labels: got 1, expected at least 2"),
         ({"units": ("V",)}, "units: got 1, expected 5"),
         ({"chunk_n": 0}, "chunk_n: got 0"),
         ({"rate_hz": math.nan}, "rate_hz"),
