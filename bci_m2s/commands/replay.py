@@ -16,6 +16,7 @@ from bci_m2s.commands.run import print_model
 from bci_m2s.engine.health import StreamHealth, stream_health
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
+from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.offline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording
@@ -128,7 +129,7 @@ def _connect(match: Match, clock: Callable[[], float], **options: Any) -> Connec
 
 def _replay_fast(
     match: Match,
-    predictor: build.Predictor,
+    predictor: Predictor,
     loops: int,
     options: Options,
     folder: Path | None,
@@ -189,7 +190,7 @@ def _print_not_made(
 
 def _replay_paced(
     match: Match,
-    predictor: build.Predictor,
+    predictor: Predictor,
     speed: float,
     loops: int,
     options: Options,

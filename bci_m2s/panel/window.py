@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QSettings, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
-from PyQt6.QtWidgets import QApplication, QMainWindow
+from PyQt6.QtWidgets import QApplication, QMainWindow, QSplitter
 
 from bci_m2s.panel.answer.answer import AnswerView
 from bci_m2s.panel.answer.plane import PlaneView
@@ -114,7 +114,7 @@ class PanelWindow(QMainWindow):
 
     # ---- what the operator does ----
 
-    def _slots(self) -> dict:
+    def _slots(self) -> dict[str, Callable[[], object]]:
         return {
             "record": lambda: self.operator.record(),
             "mark": self._ask_marker,
@@ -132,7 +132,7 @@ class PanelWindow(QMainWindow):
             **self._display_slots(),
         }
 
-    def _display_slots(self) -> dict:
+    def _display_slots(self) -> dict[str, Callable[[], object]]:
         """What changes only how traces and head are drawn."""
         choices = ("filter", "notch", "span", "channels")
         return {
@@ -245,7 +245,7 @@ class PanelWindow(QMainWindow):
             if state is not None and splitter.restoreState(state):
                 self.arrangement.is_adjusted = True
 
-    def _splitters(self) -> dict:
+    def _splitters(self) -> dict[str, QSplitter]:
         return {"main": self.arrangement.main, "right": self.arrangement.right}
 
     def closeEvent(self, event: QCloseEvent | None) -> None:

@@ -16,6 +16,7 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import OutputError, StreamError
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.lsl.formats import RAW_TYPE
+from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.session.companions import Beside
 from bci_m2s.session.setup import build
@@ -62,7 +63,7 @@ class Options:
 
 def play(
     plan: build.Plan,
-    predictor: build.Predictor,
+    predictor: Predictor,
     connected: Connected,
     options: Options,
     folder: Path | None,

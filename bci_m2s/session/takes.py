@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import CommandError, OutputError
+from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import save_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup import build
@@ -39,7 +40,7 @@ class Shared:
     """
 
     plan: build.Plan
-    predictor: build.Predictor
+    predictor: Predictor
     connected: Connected
     session: Mapping[str, Any]
     outlets: Sequence[Sink]

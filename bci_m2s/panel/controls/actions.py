@@ -55,7 +55,7 @@ ALSO: Mapping[str, tuple[str, ...]] = {"larger": ("=",)}  # the same key without
 IN_THE_TRACES = ("Up, Down, PgUp, PgDn, Home", "With the traces in focus: other channels; all of them.")
 
 
-def make_actions(parent: QWidget, slots: Mapping[str, Callable[[], None]]) -> dict[str, QAction]:
+def make_actions(parent: QWidget, slots: Mapping[str, Callable[[], object]]) -> dict[str, QAction]:
     """One action for each name of ``SPECS``; their keys work in the whole window of `parent`."""
     actions = {}
     for name, spec in SPECS.items():
@@ -105,7 +105,7 @@ def describe_keys(markers: tuple[str, ...]) -> list[tuple[str, str]]:
     return [*rows, IN_THE_TRACES]
 
 
-def _without_argument(slot: Callable[[], None]) -> Callable[..., None]:
+def _without_argument(slot: Callable[[], object]) -> Callable[..., None]:
     """Qt hands over whether the action is checked; the slots ask for the state that counts."""
 
     def call(*_: object) -> None:

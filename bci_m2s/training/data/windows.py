@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.model.model_file import Contract, WindowContract
-from bci_m2s.training.data.sessions import Rows, SessionFeatures, Trial
+from bci_m2s.training.data.sessions import Rows, SessionFeatures
+from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.types import BoolArray, FloatArray
 
 SMALLEST_STD = 1e-6

@@ -11,7 +11,8 @@ from bci_m2s.errors import RecordingError
 from bci_m2s.training.datasets.layout import OnProblem, Origin, RawSegment, Trial, numbers
 from bci_m2s.training.datasets.raw import Samples, regular_stream, sample_rows
 from bci_m2s.training.datasets.seed_layout import CHANNELS, N_CHANNELS
-from bci_m2s.training.formats.matlab import Shape, mat_shapes, read_mat
+from bci_m2s.training.formats.matlab import mat_shapes, read_mat
+from bci_m2s.training.formats.matlab_values import Shape
 
 RATE_HZ = 200.0
 _CLIP = re.compile(r"(.*)_eeg(\d{1,2})")
