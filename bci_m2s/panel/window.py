@@ -73,13 +73,15 @@ class PanelWindow(QMainWindow):
         self.messages = MessageBar(self.theme)
         self.commander = Commander(self)
         self.operator = Operator(
-            self.actions_by_name, self._marker_actions, self.commander, self.say, self._history
+            self.actions_by_name, self._marker_actions, self.commander, self.notify, self._history
         )
         self._make_views()
         self.presenter = Presenter(client, self.views, self.arrangement, self.theme)
         self.presenter.trace_settings = dict(self.remembered.traces)
-        self.first_start = FirstStart(client, options, folder, self.say, self, lambda: self.theme)
-        self.unexpected.connect(lambda text: self.say(f"unexpected error: {text} (see panel.log)", "error"))
+        self.first_start = FirstStart(client, options, folder, self.notify, self, lambda: self.theme)
+        self.unexpected.connect(
+            lambda text: self.notify(f"unexpected error: {text} (see panel.log)", "error")
+        )
         self._session_uid = ""
         self._is_leaving = False
         self._restore()
@@ -117,7 +119,7 @@ class PanelWindow(QMainWindow):
     def _slots(self) -> dict[str, Callable[[], object]]:
         return {
             "record": lambda: self.operator.record(),
-            "mark": self._ask_marker,
+            "mark": self._type_marker,
             "baseline": lambda: self.operator.baseline(),
             "freeze": self._freeze,
             "screenshot": self.screenshot,
@@ -136,6 +138,7 @@ class PanelWindow(QMainWindow):
         """What changes only how traces and head are drawn."""
         choices = ("filter", "notch", "span", "channels")
         return {
+            "auto": lambda: self._on_traces(lambda controls: controls.choose_auto()),
             "larger": lambda: self._on_traces(lambda controls: controls.step(-1)),
             "smaller": lambda: self._on_traces(lambda controls: controls.step(1)),
             "map": lambda: self.views.head_map.take_next_mode(),
@@ -156,13 +159,13 @@ class PanelWindow(QMainWindow):
         if self.commander.is_connected:
             self.operator.mark(text)
         else:
-            self.say(VIEW_ONLY, "warn")
+            self.notify(VIEW_ONLY, "warn")
 
-    def say(self, text: str, kind: str = "info") -> None:
-        """Show a sentence in the message line; kind : "info", "warn" or "error"."""
+    def notify(self, text: str, kind: str = "info") -> None:
+        """Show a line in the message bar; kind : "info", "warn" or "error"."""
         {"info": self.messages.info, "warn": self.messages.warn, "error": self.messages.error}[kind](text)
 
-    def _ask_marker(self) -> None:
+    def _type_marker(self) -> None:
         self.controls.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _freeze(self) -> None:
@@ -177,9 +180,9 @@ class PanelWindow(QMainWindow):
             if not (path := Path.cwd() / f"{stem}{f'-{number}' if number else ''}.png").exists()
         )
         if self.grab().save(str(path)):
-            self.say(f"saved {path}")
+            self.notify(f"saved {path}")
         else:
-            self.say(f"{path}: the screenshot cannot be written", "error")
+            self.notify(f"{path}: the screenshot cannot be written", "error")
 
     def _edit_markers(self) -> None:
         dialogs.MarkerDialog(self, self.remembered.markers, self._set_markers).open()
@@ -219,7 +222,7 @@ class PanelWindow(QMainWindow):
             self.commander.follow(facts.session_id if facts is not None else "")
         self.arrangement.show_session(facts is not None)
         if facts is None:
-            self.empty.say(*self.first_start.words())
+            self.empty.show_text(*self.first_start.words(), can_connect=self.first_start.engine is None)
         self.sessions.show_sessions(self.client.sessions, uid)
         refusal = self.operator.refusal if facts is not None else ""
         self.presenter.numbers(view_only=refusal == VIEW_ONLY)

@@ -29,8 +29,8 @@ from bci_m2s.panel.answer.bars import Bars
 from bci_m2s.panel.client.answers import (
     NO_ESTIMATE,
     Answer,
-    Line,
-    Said,
+    AnswerLine,
+    ShownAnswer,
     duration,
     legible,
     limited,
@@ -45,7 +45,7 @@ HUGEST = 1.5 * HUGE  # of type, where there is much room
 DRAW_EVERY_S = 0.24  # numbers change at 4 Hz at most
 BLOCK = (300.0, 200.0)  # width and height that suit a block; what is far from it is stacked otherwise
 WRAP = Qt.TextFlag.TextWordWrap.value
-NOBODY = Said(NO_ESTIMATE, detail="the model's classes are not known yet: no engine is heard", tone="muted")
+NOBODY = ShownAnswer(NO_ESTIMATE, detail="waiting for a session", tone="muted")
 
 
 class AnswerView(QFrame):
@@ -62,7 +62,7 @@ class AnswerView(QFrame):
         self._theme = theme
         self._heads: dict[str, tuple[str, ...]] = {}
         self._places: tuple[str, ...] = ("",)
-        self._lines: dict[tuple[str, str], Line] = {}
+        self._lines: dict[tuple[str, str], AnswerLine] = {}
         self._drawn_s = -np.inf
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(1, 1, 1, 1)
@@ -98,12 +98,12 @@ class AnswerView(QFrame):
             return
         self._drawn_s = now_s
         for key, line in self._lines.items():
-            self.blocks[key].show_answer(line.say(now_s))
+            self.blocks[key].show_answer(line.shown(now_s))
 
     def end(self, why: str) -> None:
         """The session is over: say so, once and for all, until other heads are named."""
         for block in self.blocks.values():
-            block.show_answer(Said(NO_ESTIMATE, detail=limited(why), tone="muted"))
+            block.show_answer(ShownAnswer(NO_ESTIMATE, detail=limited(why), tone="muted"))
 
     def freeze(self, frozen_s: float) -> None:
         """The view is frozen: say for how long, so that nobody takes the answer for one of now."""
@@ -122,7 +122,7 @@ class AnswerView(QFrame):
             block.setParent(None)
             block.deleteLater()
         keys = [(place, head) for place in self._places for head in self._heads]
-        self._lines = {key: Line(self._heads[key[1]]) for key in keys}
+        self._lines = {key: AnswerLine(self._heads[key[1]]) for key in keys}
         self.blocks = {
             key: AnswerBlock(self._theme, self._title(*key), self._heads[key[1]]) for key in keys
         }
@@ -164,7 +164,7 @@ class AnswerBlock(QWidget):
     def __init__(self, theme: Theme, title: str, classes: tuple[str, ...]) -> None:
         super().__init__()
         self._theme = theme
-        self.said = Said(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
+        self.said = ShownAnswer(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
         self._name, self._longest_s = title, 0.0  # of the wait that goes on
         self._detail_font = font()
         self._title, self._headline, self._number = ElidedLabel(title), QLabel(), QLabel()
@@ -213,7 +213,7 @@ class AnswerBlock(QWidget):
         )
         self._draw()
 
-    def show_answer(self, said: Said) -> None:
+    def show_answer(self, said: ShownAnswer) -> None:
         """Show an answer; nothing is drawn where it is the same."""
         self._longest_s = max(self._longest_s, said.left_s) if said.left_s is not None else 0.0
         if said == self.said:

@@ -166,7 +166,7 @@ class PlaneView(QFrame):
         last = next((point for point in reversed(self._trail) if not math.isnan(point[1])), None)
         is_now = self.is_now
         words = [self._source] + ["no estimate"] * (last is not None and not is_now)
-        self.note.say(" · ".join(filter(None, words)) if self._has_plane else NO_PLANE)
+        self.note.show_text(" · ".join(filter(None, words)) if self._has_plane else NO_PLANE)
         self._draw_trail()
         if last is None:
             self._point.clear()

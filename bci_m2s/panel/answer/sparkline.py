@@ -88,7 +88,7 @@ class Sparkline(QFrame):
 
     def _draw(self) -> None:
         """Bring words, axis and curve up to date."""
-        self._title.say(self.words)
+        self._title.show_text(self.words)
         table = np.array(self._values).reshape(-1, 2)
         top = nice_top(float(np.nanmax(table[:, 1], initial=0.0)))
         self.plot.show_axis("left", [(0.0, "0"), (1.0, f"{figure(top)} {self._unit}")], self._axis_width)

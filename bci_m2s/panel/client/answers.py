@@ -60,7 +60,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ShownAnswer:
     """An answer as it is shown.
 
     headline, number : the largest words and the number beside them; detail : the line below the bars
@@ -80,15 +80,15 @@ class Said:
 
 
 @dataclass(slots=True)
-class Line:
-    """Newest answer of one line (a modality, or the chosen one) to one head, and when it was heard.
+class AnswerLine:
+    """Newest answer of one line (a modality, or the chosen one) to one head, and when it was received.
 
     Moments are local LSL seconds; NaN before the first.
     """
 
     classes: tuple[str, ...]
     answer: Answer | None = None
-    heard_s: float = math.nan
+    received_s: float = math.nan
     is_new: bool = False
     stamps: deque[float] = field(default_factory=lambda: deque(maxlen=RATE_OVER))
 
@@ -101,25 +101,25 @@ class Line:
             self.stamps.clear()  # a rate across a hole would be none
         self.stamps.append(answer.stamp_s)
 
-    def say(self, now_s: float) -> Said:
+    def shown(self, now_s: float) -> ShownAnswer:
         """What is to be shown at a moment; an old answer is never shown.
 
         The silence is counted from the first call after an answer was taken, by the clock of the
         caller. An estimate of a moment more than ``STALE_S`` ago is not shown either.
         """
-        if self.is_new or math.isnan(self.heard_s):
-            self.heard_s, self.is_new = now_s, False
-        silent_s = now_s - self.heard_s
+        if self.is_new or math.isnan(self.received_s):
+            self.received_s, self.is_new = now_s, False
+        silent_s = now_s - self.received_s
         if self.answer is None:
-            return Said(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
+            return ShownAnswer(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
         words = ""
         if silent_s > STALE_S:
             words = f"no estimate for {duration(silent_s)}: nothing comes from the engine"
         elif self.answer.status == Status.OK and now_s - self.answer.stamp_s > STALE_S:
             words = f"the newest one is {duration(now_s - self.answer.stamp_s)} old"
         if words:
-            return Said(NO_ESTIMATE, detail=words, tone="warn")
-        return say(self.answer, self.classes, self.rate_hz)
+            return ShownAnswer(NO_ESTIMATE, detail=words, tone="warn")
+        return shown_answer(self.answer, self.classes, self.rate_hz)
 
     @property
     def rate_hz(self) -> float:
@@ -128,14 +128,14 @@ class Line:
         return (len(self.stamps) - 1) / span_s if span_s > 0 else math.nan
 
 
-def say(answer: Answer, classes: Sequence[str], rate_hz: float = math.nan) -> Said:
+def shown_answer(answer: Answer, classes: Sequence[str], rate_hz: float = math.nan) -> ShownAnswer:
     """Put an answer into words.
 
     Parameters
     ----------
     answer : the newest one
     classes : names of the head's classes
-    rate_hz : estimates a second; NaN is not said
+    rate_hz : estimates a second; NaN is not shown
 
     An answer whose probabilities do not fit the classes, or are no numbers, is no estimate.
     """
@@ -144,12 +144,12 @@ def say(answer: Answer, classes: Sequence[str], rate_hz: float = math.nan) -> Sa
     shares = np.asarray(answer.probabilities, dtype=np.float64).ravel()
     if len(shares) != len(classes):
         words = f"{len(shares)} probabilities came for {len(classes)} classes"
-        return Said(NO_ESTIMATE, detail=words, tone="warn")
+        return ShownAnswer(NO_ESTIMATE, detail=words, tone="warn")
     if not len(shares) or not np.isfinite(shares).all():
-        return Said(NO_ESTIMATE, detail="the probabilities are no numbers", tone="warn")
+        return ShownAnswer(NO_ESTIMATE, detail="the probabilities are no numbers", tone="warn")
     place = -1 if answer.unknown else int(np.argmax(shares))
     confidence = answer.confidence if math.isfinite(answer.confidence) else float(shares.max())
-    return Said(
+    return ShownAnswer(
         headline=UNKNOWN if answer.unknown else limited(classes[place]).upper(),
         number=f"{confidence:.2f}",
         detail=_source(answer, rate_hz),
@@ -166,12 +166,12 @@ def _source(answer: Answer, rate_hz: float) -> str:
     return why + " · ".join(parts)
 
 
-def _refusal(answer: Answer) -> Said:
+def _refusal(answer: Answer) -> ShownAnswer:
     known = answer.status in list(Status)
     status = Status(answer.status) if known else Status.FAILED
     words = answer.reason or (WORDS[status] if known else f"status {answer.status}")
     tone = "muted" if status in EXPECTED else "bad" if known and status is Status.FAILED else "warn"
-    return Said(NO_ESTIMATE, detail=limited(words), tone=tone, left_s=seconds_left(words))
+    return ShownAnswer(NO_ESTIMATE, detail=limited(words), tone=tone, left_s=seconds_left(words))
 
 
 def seconds_left(reason: str) -> float | None:

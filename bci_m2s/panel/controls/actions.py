@@ -1,4 +1,4 @@
-"""Everything that the panel can be told to do: name, key and what it is for, in one table.
+"""Everything that the panel can do: name, key and what it is for, in one table.
 
 Buttons, menus, keys and the help all come from here, so they cannot disagree.
 """
@@ -27,32 +27,41 @@ class Spec:
 
 
 SPECS: Mapping[str, Spec] = {
-    "record": Spec("Record", "R", "Begin a recording, or end the one that runs.", sticky=True),
-    "mark": Spec("Marker …", "M", "Write a marker with your own words."),
-    "baseline": Spec("Baseline", "B", "Begin the person's baseline anew, or end it and use what there is."),
+    "record": Spec(
+        "Record",
+        "R",
+        "Start or end a recording. Estimates pause for 5 to 10 s.",
+        sticky=True,
+    ),
+    "mark": Spec("Marker …", "M", "Type a marker; Enter writes it."),
+    "baseline": Spec("Baseline", "B", "Start the baseline again, or end it and use what was collected."),
     "freeze": Spec(
         "Freeze view", "P", "Freeze the view; the session and its recording go on.", sticky=True
     ),
     "screenshot": Spec("Picture", "S", "Save the window as a PNG file."),
-    "connect": Spec("Connect", "C", "Choose streams and a model, and start a session."),
+    "connect": Spec("Connect", "C", "Choose streams and a pipeline, and start a session."),
     "stop": Spec("End", "Ctrl+E", "End the session: its engine stops, its files are closed."),
-    "larger": Spec("Larger", "+", "Draw the traces larger: less per row."),
-    "smaller": Spec("Smaller", "-", "Draw the traces smaller: more per row."),
-    "filter": Spec("Filter", "F", "Take the next filter of the traces, for the eye only."),
-    "notch": Spec("Notch", "N", "Take the next notch of the traces, for the eye only."),
-    "span": Spec("Sweep", "W", "Take the next length of a sweep."),
-    "channels": Spec("Channels", "V", "Show fewer channels, and after the fewest all."),
-    "map": Spec("Map", "E", "Let the head show band power, or the evidence."),
-    "band": Spec("Band", "D", "Take the next band of the head map."),
+    "larger": Spec("Larger", "+", "Draw the traces larger."),
+    "smaller": Spec("Smaller", "-", "Draw the traces smaller."),
+    "auto": Spec("Auto", "A", "Scale the traces automatically again, and show all channels."),
+    "filter": Spec("Filter", "F", "Next filter of the traces; it changes the display only."),
+    "notch": Spec("Notch", "N", "Next notch of the traces; it changes the display only."),
+    "span": Spec("Sweep", "W", "Next length of a sweep."),
+    "channels": Spec("Channels", "V", "Show fewer channels; after the fewest, all of them."),
+    "map": Spec("Map", "E", "Show band power or evidence on the head."),
+    "band": Spec("Band", "D", "Next band of the head map."),
     "markers": Spec("Edit", "Ctrl+M", "Change the texts of the marker buttons."),
     "session": Spec("Session", "Ctrl+N", "Show the next session, where several run."),
-    "theme": Spec("Theme", "T", "Change between the dark and the light look."),
-    "fullscreen": Spec("Full", "F11", "Use the whole screen, or return to a window.", sticky=True),
+    "theme": Spec("Theme", "T", "Switch between the dark and the light theme."),
+    "fullscreen": Spec("Full", "F11", "Full screen on or off.", sticky=True),
     "help": Spec("Keys", "F1", "Show all keys."),
-    "quit": Spec("Close", "Ctrl+Q", "Close the panel. A session goes on without it."),
+    "quit": Spec("Close", "Ctrl+Q", "Close the panel. The session goes on."),
 }
 ALSO: Mapping[str, tuple[str, ...]] = {"larger": ("=",)}  # the same key without Shift
-IN_THE_TRACES = ("Up, Down, PgUp, PgDn, Home", "With the traces in focus: other channels; all of them.")
+IN_THE_TRACES = (
+    "Up, Down, PgUp, PgDn, Home",
+    "With the traces in focus: scroll; Home shows all channels.",
+)
 
 
 def make_actions(parent: QWidget, slots: Mapping[str, Callable[[], object]]) -> dict[str, QAction]:

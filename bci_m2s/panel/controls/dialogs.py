@@ -30,9 +30,9 @@ def ask_to_end(parent: QWidget, then: Callable[[], None]) -> None:
 
 def ask_to_leave(parent: QWidget, leave: Callable[[], None], end: Callable[[], None]) -> None:
     """Ask what becomes of a session that was started from here when the window closes."""
-    words = "A session runs that was started from here."
+    words = "A session that was started here is still running."
     box = QMessageBox(QMessageBox.Icon.Question, "bci_m2s", words, parent=parent)
-    box.setInformativeText("It goes on without the panel, and bci-m2s panel shows it again.")
+    box.setInformativeText("It can go on without the panel; bci-m2s panel shows it again.")
     stay = box.addButton("Leave it running", QMessageBox.ButtonRole.AcceptRole)
     over = box.addButton("End it", QMessageBox.ButtonRole.DestructiveRole)
     box.addButton(QMessageBox.StandardButton.Cancel)
@@ -87,7 +87,12 @@ class MarkerDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._then = then
         form = QFormLayout(self)
-        form.addRow(QLabel("Each key writes its text as a marker. An empty one has no button."))
+        form.addRow(
+            QLabel(
+                "Each key writes its text as a marker; without text there is no button.\n"
+                "Training reads trial/start/LABEL and trial/stop/LABEL unless its file names others."
+            )
+        )
         self.fields: list[QLineEdit] = []
         for number, text in enumerate([*texts, *[""] * MOST_MARKERS][:MOST_MARKERS], start=1):
             field = QLineEdit(text)

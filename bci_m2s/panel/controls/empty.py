@@ -1,4 +1,4 @@
-"""What the panel says while there is no session: what it looks for, what it found, what to do."""
+"""What the panel shows while there is no session: what it looks for, what it found, what to do."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ class EmptyState(QFrame):
 
     @property
     def text(self) -> str:
-        """What is said now."""
+        """What is shown now."""
         return f"{self._headline.text()}\n{self._details.text()}"
 
-    def say(self, headline: str, details: str) -> None:
-        """Say something else."""
+    def show_text(self, headline: str, details: str, can_connect: bool) -> None:
+        """Show other words, and the button only where connecting makes sense."""
+        self._button.setVisible(can_connect)
         if headline != self._headline.text():
             self._headline.setText(headline)
         if details != self._details.text():

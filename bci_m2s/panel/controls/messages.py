@@ -119,14 +119,14 @@ class MessageBar(QFrame):
         self.dismiss_button.setVisible(shown is not None and shown.kind == "error")
         self.list_button.setVisible(bool(self.history))
         if shown is None:
-            self.label.say("")
+            self.label.show_text("")
         elif shown.kind == "error":
             more = f"  (and {self._unseen - 1} more)" if self._unseen > 1 else ""
-            self.label.say(f"{shape('bad')} {shown.text}{more}", self._theme.bad)
+            self.label.show_text(f"{shape('bad')} {shown.text}{more}", self._theme.bad)
         elif shown.kind == "warn":
-            self.label.say(f"{shape('warn')} {shown.text}", self._theme.warn)
+            self.label.show_text(f"{shape('warn')} {shown.text}", self._theme.warn)
         else:
-            self.label.say(shown.text, self._theme.text)
+            self.label.show_text(shown.text, self._theme.text)
         self.label.setToolTip(tip(shown.text) if shown else "")
 
 

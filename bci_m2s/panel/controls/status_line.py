@@ -23,16 +23,16 @@ WORD = {"ok": "ok", "warn": "check", "bad": "problem"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What an item says. state : "", "muted", "accent", "ok", "warn" or "bad"; details : when clicked."""
+class Shown:
+    """What an item shows. state : "", "muted", "accent", "ok", "warn" or "bad"; details : when clicked."""
 
     text: str
     state: str = ""
     details: str = ""
 
 
-NOBODY = {"session": Said("no session", "muted", "looking for a session on the network")}
-VIEW_ONLY = Said("○ view only", "muted", "commands are taken on the session's own machine")
+NOBODY = {"session": Shown("no session", "muted", "looking for a session on the network")}
+VIEW_ONLY = Shown("○ view only", "muted", "commands work only on the session's own machine")
 
 
 class StatusLine(QFrame):
@@ -43,7 +43,7 @@ class StatusLine(QFrame):
         self.setProperty("view", True)
         self._theme = theme
         self.items: dict[str, _Item] = {}
-        self._heard_s = math.nan
+        self._received_s = math.nan
         self._status: Mapping[str, Any] = {}
         self._row = row = QHBoxLayout(self)
         row.setContentsMargins(10, 5, 10, 5)
@@ -55,7 +55,7 @@ class StatusLine(QFrame):
             row.addWidget(item)
             if name == "access":
                 row.addStretch(1)
-        self._say(NOBODY)
+        self._show(NOBODY)
 
     def put_first(self, widget: QWidget) -> None:
         """Have something at the left end of the line."""
@@ -72,21 +72,21 @@ class StatusLine(QFrame):
         view_only : the session takes no commands from here
         """
         if self._status is not status:
-            self._status, self._heard_s = status, now_s
-        silent_s = now_s - self._heard_s if status else 0.0
-        said = line(status, session, silent_s, blink=now_s % 1.0 >= 0.5)
-        self._say({**said, "access": VIEW_ONLY} if view_only else said)
+            self._status, self._received_s = status, now_s
+        silent_s = now_s - self._received_s if status else 0.0
+        said = status_items(status, session, silent_s, blink=now_s % 1.0 >= 0.5)
+        self._show({**said, "access": VIEW_ONLY} if view_only else said)
 
     def set_theme(self, theme: Theme) -> None:
         """Colours of another theme."""
         self._theme = theme
         for item in self.items.values():
-            item.say(item.said.text, self._colour(item.said.state))
+            item.show_text(item.said.text, self._colour(item.said.state))
 
-    def _say(self, said: Mapping[str, Said]) -> None:
+    def _show(self, said: Mapping[str, Shown]) -> None:
         for name, item in self.items.items():
-            item.said = said.get(name, Said(""))
-            item.say(item.said.text, self._colour(item.said.state))
+            item.said = said.get(name, Shown(""))
+            item.show_text(item.said.text, self._colour(item.said.state))
             item.setVisible(bool(item.said.text))
             item.setToolTip(tip(item.said.details or item.said.text))
 
@@ -100,7 +100,7 @@ class _Item(ElidedLabel):
 
     def __init__(self, least_px: int | None) -> None:
         super().__init__("", least_px)
-        self.said = Said("")
+        self.said = Shown("")
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Show the details at once, under the item."""
@@ -109,10 +109,10 @@ class _Item(ElidedLabel):
         super().mousePressEvent(event)
 
 
-def line(
+def status_items(
     status: Mapping[str, Any], session: Mapping[str, Any], silent_s: float = 0.0, blink: bool = False
-) -> dict[str, Said]:
-    """What each item says; any key of status and session may be missing or of a wrong kind.
+) -> dict[str, Shown]:
+    """What each item shows; any key of status and session may be missing or of a wrong kind.
 
     silent_s : since the newest status came; blink : in the second half of a second
     """
@@ -121,9 +121,9 @@ def line(
     said = {"session": _session(status, session), "model": _model(session)}
     simulated = _simulated(session)
     if simulated:
-        said["simulated"] = Said("▲ simulated", "warn", simulated)
+        said["simulated"] = Shown("▲ simulated", "warn", simulated)
     if not status:
-        said["state"] = Said("○ waiting for the session's state", "muted")
+        said["state"] = Shown("○ waiting for the first status report", "muted")
         return said
     said["recording"] = _recording(status, silent_s, blink)
     said["disk"] = _disk(mapping(status.get("recording")))
@@ -133,7 +133,7 @@ def line(
     return said
 
 
-def _session(status: Mapping[str, Any], session: Mapping[str, Any]) -> Said:
+def _session(status: Mapping[str, Any], session: Mapping[str, Any]) -> Shown:
     take = mapping(status.get("take"))
     name = plain_text(session.get("participant")) or plain_text(take.get("folder"))
     file = plain_text(mapping(session.get("pipeline")).get("file")).removesuffix(".yaml")
@@ -146,14 +146,14 @@ def _session(status: Mapping[str, Any], session: Mapping[str, Any]) -> Said:
     if mode and mode != "live":
         text += f" · {mode}"
     known = {key: plain_text(session.get(key)) for key in ("mode", "begun_utc", "device", "bci_m2s")}
-    return Said(text, "", "\n".join([text, *(f"{key}: {value}" for key, value in known.items() if value)]))
+    return Shown(text, "", "\n".join([text, *(f"{key}: {value}" for key, value in known.items() if value)]))
 
 
-def _model(session: Mapping[str, Any]) -> Said:
+def _model(session: Mapping[str, Any]) -> Shown:
     model = mapping(session.get("model"))
     name = plain_text(model.get("name"))
     file, digest = plain_text(model.get("file")), plain_text(model.get("sha256"))[:12]
-    return Said(f"model {name}" if name else "", "muted", f"model {name}\nfile {file}\nsha256 {digest}…")
+    return Shown(f"model {name}" if name else "", "muted", f"model {name}\nfile {file}\nsha256 {digest}…")
 
 
 def _simulated(session: Mapping[str, Any]) -> str:
@@ -162,14 +162,14 @@ def _simulated(session: Mapping[str, Any]) -> str:
     signals = bool(session.get("simulated_signals"))
     if model:
         signs = "; the signals are simulated too" if signals else ""
-        return f"the model learnt from simulated data: its estimates say nothing about real feelings{signs}"
+        return f"the model was trained on simulated data: its estimates do not apply to real people{signs}"
     return "the signals are simulated" if signals else ""
 
 
-def _recording(status: Mapping[str, Any], silent_s: float, blink: bool) -> Said:
+def _recording(status: Mapping[str, Any], silent_s: float, blink: bool) -> Shown:
     recording = mapping(status.get("recording"))
     if not recording:
-        return Said("○ not recording", "muted", "nothing is written to the disk")
+        return Shown("○ not recording", "muted", "nothing is written to the disk")
     problem = plain_text(recording.get("problem"))
     lost = int(number(recording.get("lost_samples"), 0.0))
     size = number(recording.get("bytes"), 0.0)
@@ -183,27 +183,27 @@ def _recording(status: Mapping[str, Any], silent_s: float, blink: bool) -> Said:
     )
     if problem or lost:
         what = problem or f"{lost:,} samples were not written"
-        return Said(f"■ REC FAILED {what}", "" if blink else "bad", f"{what}\n{details}")
+        return Shown(f"■ REC FAILED {what}", "" if blink else "bad", f"{what}\n{details}")
     figures = f"{clock_text(elapsed_s)}  {bytes_text(size)}"
     if plain_text(status.get("ended")):
-        return Said(f"○ recorded {figures}", "muted", details)
+        return Shown(f"○ recorded {figures}", "muted", details)
     if silent_s > SILENT_AFTER_S:
-        return Said(f"▲ REC? last seen {figures}", "warn", f"nobody says whether it goes on\n{details}")
-    return Said(f"● REC {figures}", "accent", details)
+        return Shown(f"▲ REC? last seen {figures}", "warn", f"not known whether it goes on\n{details}")
+    return Shown(f"● REC {figures}", "accent", details)
 
 
-def _disk(recording: Mapping[str, Any]) -> Said:
+def _disk(recording: Mapping[str, Any]) -> Shown:
     free = number(recording.get("free_bytes"), -1.0)
     left_s = number(recording.get("seconds_left"), math.inf)
     if free < 0:
-        return Said("")
+        return Shown("")
     low = free < LITTLE_BYTES or left_s < LITTLE_TIME_S
     left = f", {long_text(left_s)} left" if math.isfinite(left_s) else ""
     text = f"disk {bytes_text(free)}{left}"
-    return Said(f"▲ {text}" if low else text, "warn" if low else "", f"{text} at the present rate")
+    return Shown(f"▲ {text}" if low else text, "warn" if low else "", f"{text} at the present rate")
 
 
-def _clock(status: Mapping[str, Any]) -> Said:
+def _clock(status: Mapping[str, Any]) -> Shown:
     said = status.get("streams")
     streams = [mapping(one) for one in (said if isinstance(said, list) else [])]
     offsets = {
@@ -212,39 +212,39 @@ def _clock(status: Mapping[str, Any]) -> Said:
         if "clock_offset_s" in one
     }
     if not offsets:
-        return Said("")
+        return Shown("")
     details = "\n".join(
         f"{name}: {f'{1e3 * offset:+.2f} ms' if math.isfinite(offset) else 'not compared yet'}"
         for name, offset in list(offsets.items())[:16]
     )
     if not all(map(math.isfinite, offsets.values())):
-        return Said("▲ clock unknown", "warn", details)
+        return Shown("▲ clock unknown", "warn", details)
     worst = max(map(abs, offsets.values()))
     far = f"±{worst:.0f} s" if worst >= 1 else f"±{1e3 * worst:.1f} ms"
-    return Said(f"clock ok {far}", "", f"the senders' clocks against this machine's:\n{details}")
+    return Shown(f"clock ok {far}", "", f"the senders' clocks against this machine's:\n{details}")
 
 
-def _lost(status: Mapping[str, Any]) -> Said:
+def _lost(status: Mapping[str, Any]) -> Shown:
     said = status.get("streams")
     streams = [mapping(one) for one in (said if isinstance(said, list) else [])]
     each = {plain_text(one.get("name")): int(number(one.get("lost"), 0.0)) for one in streams}
     lost = sum(each.values())
     details = "\n".join(f"{name}: {count:,} samples lost" for name, count in list(each.items())[:16])
-    return Said(f"▲ lost {lost:,}" if lost else "lost 0", "warn" if lost else "", details)
+    return Shown(f"▲ lost {lost:,}" if lost else "lost 0", "warn" if lost else "", details)
 
 
-def _state(status: Mapping[str, Any], silent_s: float) -> Said:
+def _state(status: Mapping[str, Any], silent_s: float) -> Shown:
     ended = plain_text(status.get("ended"))
     if ended:
-        return Said(f"○ ended: {ended}", "muted")
+        return Shown(f"○ ended: {ended}", "muted")
     if silent_s > SILENT_AFTER_S:
-        return Said(f"■ no word from the engine for {silent_s:.0f} s", "bad", "is it still running?")
+        return Shown(f"■ engine silent for {silent_s:.0f} s", "bad", "Is it still running?")
     state = plain_text(status.get("state"))
     reasons = _reasons(status)
     text = WORD.get(state, "unknown")
     if reasons and state != "ok":
         text += f": {reasons[0]}"
-    return Said(f"{shape(state)} {text}", state if state in WORD else "muted", "\n".join(reasons) or text)
+    return Shown(f"{shape(state)} {text}", state if state in WORD else "muted", "\n".join(reasons) or text)
 
 
 def _reasons(status: Mapping[str, Any]) -> list[str]:

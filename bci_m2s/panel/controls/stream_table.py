@@ -1,4 +1,4 @@
-"""Stream table: one row per stream, in words and numbers; problems say what they are."""
+"""Stream table: one row per stream, in words and numbers; problems are named."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PyQt6.QtWidgets import (
     QVBoxLayout,
 )
 
+from bci_m2s.panel.client.answers import modality_name
 from bci_m2s.panel.client.facts import mapping, number, plain_text
 from bci_m2s.panel.look.text import shape, tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
@@ -29,12 +30,12 @@ SPARE = (("clock", 840), ("baseline", 740), ("signal", 740))  # give way below s
 LEAST_ROWS, MOST_ROWS = 2, 4  # shown without scrolling
 MOST_STREAMS = 32
 MOST_NAMED = 4  # bad channels in a cell; all of them are in the tooltip
-EMPTY = "no stream yet: the session says here what it receives"
+EMPTY = "The session has not reported any streams yet."
 _NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class StreamTable(QFrame):
-    """State of each stream. Cells change in place; nothing is built anew while the streams are the same."""
+    """State of each stream. Cells change in place; nothing is rebuilt for the same streams."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -165,7 +166,7 @@ def row_cells(stream: Mapping[str, Any], n_channels: Mapping[str, int]) -> list[
     quality = _quality(stream, n_channels.get(modality, 0))
     return [
         (name, "", name),
-        (modality, "muted", modality),
+        (modality_name(modality), "muted", ""),
         _rate(stream),
         _lost(stream),
         _age(stream),
@@ -178,7 +179,7 @@ def row_cells(stream: Mapping[str, Any], n_channels: Mapping[str, int]) -> list[
 def _rate(stream: Mapping[str, Any]) -> tuple[str, str, str]:
     nominal, measured = number(stream.get("rate_hz"), 0.0), number(stream.get("measured_hz"), -1.0)
     if nominal <= 0:
-        return ("irregular", "muted", "events, not samples: they come when something happens")
+        return ("irregular", "muted", "events, not samples: no regular rate")
     if measured < 0:
         return (f"{nominal:g} Hz", "muted", "nominal rate; the measured one is not known yet")
     off = abs(measured / nominal - 1)
@@ -200,15 +201,15 @@ def _lost(stream: Mapping[str, Any]) -> tuple[str, str, str]:
 def _age(stream: Mapping[str, Any]) -> tuple[str, str, str]:
     age_s = number(stream.get("age_s"), -1.0)
     if age_s < 0:
-        return ("–", "muted", "nothing was delivered yet")
-    return (duration(age_s), "", "since the last delivery")
+        return ("–", "muted", "nothing has been received yet")
+    return (duration(age_s), "", "since the last samples")
 
 
 def _clock(stream: Mapping[str, Any]) -> tuple[str, str, str]:
     offset_s = number(stream.get("clock_offset_s"), float("nan"))
     if offset_s != offset_s:
-        return ("–", "muted", "the sender's clock was not compared yet")
-    details = "added to the sender's stamps gives the local clock"
+        return ("–", "muted", "the clocks have not been compared yet")
+    details = "local clock minus the sender's clock"
     if abs(offset_s) < 1.0:
         return (f"{1e3 * offset_s + 0.0:+.2f} ms".replace("-0.00", "+0.00"), "", details)
     return (f"{offset_s:+.1f} s", "", details)
@@ -223,7 +224,7 @@ def _baseline(baseline: Mapping[str, Any]) -> tuple[str, str, str]:
         left = f"{left_s:.0f} s left" if left_s >= 0 else "collecting"
         return (f"▲ {left}", "warn", "no estimate until the person's baseline is complete")
     if state == "waiting":
-        return ("▲ waiting", "warn", "begins with the baseline marker")
+        return ("▲ waiting", "warn", "starts with the baseline marker")
     return ("none" if state == "none" else "–", "muted", "the model needs no baseline")
 
 
@@ -240,7 +241,7 @@ def _quality(stream: Mapping[str, Any], n_channels: int) -> tuple[str, str, str]
         count = f"{good} of {n_channels} good" if good >= 0 else f"{len(bad)} bad"
         parts.append(f"{count} ({named}{more})")
     if not parts and state == "bad":
-        parts.append("silent: nothing comes; is the sender running?")
+        parts.append("silent: no samples; is the sender running?")
     if not parts:
         lost = number(stream.get("lost"), 0.0) > 0
         all_good = f"{n_channels} of {n_channels} good" if n_channels else "good"

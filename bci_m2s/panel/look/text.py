@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QLabel, QSizePolicy, QWidget
 from bci_m2s.text import printable
 
 LONGEST = 2000  # characters; texts come from the network
-SHAPES = {"ok": "●", "warn": "▲", "bad": "■"}  # a state is never told by its colour alone
+SHAPES = {"ok": "●", "warn": "▲", "bad": "■"}  # a state is never shown by colour alone
 
 
 def tip(text: object) -> str:
@@ -40,14 +40,14 @@ class ElidedLabel(QLabel):
         self._full, self._least_px, self._colour = "", least_px, ""
         policy = QSizePolicy.Policy.Fixed if least_px is None else QSizePolicy.Policy.Preferred
         self.setSizePolicy(policy, QSizePolicy.Policy.Fixed)
-        self.say(text)
+        self.show_text(text)
 
     @property
     def full_text(self) -> str:
         """The text before it was cut."""
         return self._full
 
-    def say(self, text: str, colour: str = "") -> None:
+    def show_text(self, text: str, colour: str = "") -> None:
         """Show a text, in a colour "#RRGGBB"; touches nothing when both are shown already."""
         text = printable(text, LONGEST)
         if colour != self._colour:
@@ -71,7 +71,7 @@ class ElidedLabel(QLabel):
         return QSize(least, whole.height())
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Cut anew."""
+        """Cut again."""
         super().resizeEvent(event)
         self._cut()
 

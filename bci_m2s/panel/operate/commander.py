@@ -72,7 +72,7 @@ class Commander(QObject):
             session_id, request = given
             if request:
                 self._connect()
-                reply = self._ask(request, session_id)
+                reply = self._request(request, session_id)
                 if not self._closing:  # the window may be gone
                     self.replied.emit(request, reply)
         self._drop()
@@ -87,11 +87,11 @@ class Commander(QObject):
             except BciM2sError:
                 self._client = None
         self._tried = wanted
-        self._tell(self._client is not None)
+        self._set_connected(self._client is not None)
 
-    def _ask(self, request: dict[str, Any], session_id: str) -> dict[str, Any]:
+    def _request(self, request: dict[str, Any], session_id: str) -> dict[str, Any]:
         if self._client is None or self._client_of != session_id:
-            return {"error": "the engine takes no commands from here (another machine, or it has ended)"}
+            return {"error": "the engine cannot be reached (another machine, or it has ended)"}
         try:
             return self._client.request(request, REPLY_WAIT_S)
         except BciM2sError as problem:
@@ -106,9 +106,9 @@ class Commander(QObject):
         if self._client is not None:
             self._client.close()
         self._client = None
-        self._tell(False)
+        self._set_connected(False)
 
-    def _tell(self, connected: bool) -> None:
+    def _set_connected(self, connected: bool) -> None:
         if connected != self.is_connected:
             self.is_connected = connected
             if not self._closing:

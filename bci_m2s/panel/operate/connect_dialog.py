@@ -38,7 +38,7 @@ FIRST_AGAIN_MS = 300  # while nothing was found, and at first: senders answer on
 PATIENCE_LOOKS = 8  # at first, and before help is offered: a sender answers within half a second
 MOST_ROWS = 200
 LOOKING = "looking for streams…"
-NOTHING = "no stream found: is the sender running, on this network, not firewalled?"
+NOTHING = "No stream found. Is the sender running on this network, and not behind a firewall?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class ConnectDialog(QDialog):
         self._refresh()
 
     def _offers_failed(self, problem: Exception) -> None:
-        self.offer_note.say(f"{shape('bad')} {problem}", self._theme.bad)
+        self.offer_note.show_text(f"{shape('bad')} {problem}", self._theme.bad)
 
     # ---- what the user does ----
 
@@ -242,7 +242,7 @@ class ConnectDialog(QDialog):
             if (item := self.table.item(place, 0)) is not None and self._rows[place].fits:
                 item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
         self.table.blockSignals(False)
-        self._say(offer)
+        self._show_notes(offer)
 
     def _tick_the_only_ones(self, rows: Sequence[StreamRow]) -> None:
         """Tick a stream that is the only one that fits, unless the user unticked it."""
@@ -254,26 +254,28 @@ class ConnectDialog(QDialog):
                 if len(fitting) == 1 and fitting[0].key not in self._cleared:
                     self._ticked[modality] = fitting[0].info.uid
 
-    def _say(self, offer: Offer | None) -> None:
+    def _show_notes(self, offer: Offer | None) -> None:
         theme = self._theme
         if offer is not None and offer.problem:
-            self.offer_note.say(f"{shape('bad')} {offer.problem}", theme.bad)
+            self.offer_note.show_text(f"{shape('bad')} {offer.problem}", theme.bad)
         elif offer is not None and offer.simulated:
-            words = "trained on simulated data: its estimates say nothing about real feelings"
-            self.offer_note.say(f"{shape('warn')} {words}", theme.warn)
+            words = "trained on simulated data: its estimates do not apply to real people"
+            self.offer_note.show_text(f"{shape('warn')} {words}", theme.warn)
         elif offer is not None:
-            self.offer_note.say(str(offer.pipeline), theme.muted)
+            self.offer_note.show_text(str(offer.pipeline), theme.muted)
         elif not self._background.busy or self._looks:
-            self.offer_note.say("no pipeline found", theme.warn)
+            self.offer_note.show_text("no pipeline found", theme.warn)
         self.offer_note.setToolTip(tip(self.offer_note.full_text))
         count = len(self._infos)
         if self._problem:
-            self.stream_note.say(f"{shape('bad')} {self._problem}", theme.bad)
+            self.stream_note.show_text(f"{shape('bad')} {self._problem}", theme.bad)
         elif not count:
             late = self._looks >= PATIENCE_LOOKS
-            self.stream_note.say(NOTHING if late else LOOKING, theme.warn if late else theme.muted)
+            self.stream_note.show_text(NOTHING if late else LOOKING, theme.warn if late else theme.muted)
         else:
-            self.stream_note.say(f"{count} stream{'s' if count > 1 else ''} on the network", theme.muted)
+            self.stream_note.show_text(
+                f"{count} stream{'s' if count > 1 else ''} on the network", theme.muted
+            )
         missing = self._missing()
         self.connect_button.setEnabled(not missing)
         self.need_note.setText(printable(self._need_words(offer, missing)))

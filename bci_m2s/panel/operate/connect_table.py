@@ -44,7 +44,7 @@ def rows_of(offer: Offer | None, infos: Sequence[StreamInfo]) -> list[StreamRow]
     for info in infos:
         uses = serves(offer, info, infos) if offer is not None and not offer.problem else {}
         if not uses:
-            said = f"type {info.type!r} is none of the pipeline's" if offer is not None else ""
+            said = f"the pipeline uses no stream of type {info.type!r}" if offer is not None else ""
             rows.append(StreamRow(info, "", said))
         rows += [StreamRow(info, modality, problem) for modality, problem in uses.items()]
     order = [*(offer.needs if offer is not None else ()), MARKERS, ""]

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 SESSIONS_FIRST_S = 3.0  # a session that runs already is shown, none is started
 AGAIN_S = 2.0
 SURE_LOOKS = 2  # as many looks must agree: a second headset may be slow to answer
+SURE_OF_NOTHING = 4  # looks without any stream before that is stated: senders answer late
 MOST_LISTED = 6
+LOOKING = ("Looking for sessions and streams …", "Senders may take a few seconds to answer.")
 
 
 class FirstStart(QObject):
@@ -41,7 +43,7 @@ class FirstStart(QObject):
     client : knows whether there is a session
     options : of the panel; with ``session`` or ``remote`` nothing is started by itself
     folder : for the logs of engines
-    say : shows a sentence; second argument: "info", "warn" or "error"
+    notify : shows a line; second argument: "info", "warn" or "error"
     window : parent of the dialog; theme : asked for its look
     """
 
@@ -50,12 +52,12 @@ class FirstStart(QObject):
         client: SessionClient,
         options: PanelOptions,
         folder: Path,
-        say: Callable[[str, str], None],
+        notify: Callable[[str, str], None],
         window: QWidget,
         theme: Callable[[], Theme],
     ) -> None:
         super().__init__(window)
-        self._client, self._folder, self._say, self._window = client, folder, say, window
+        self._client, self._folder, self._notify, self._window = client, folder, notify, window
         self._pipeline = options.pipeline
         self._theme = theme
         self._by_itself = not options.session and not options.remote
@@ -67,7 +69,7 @@ class FirstStart(QObject):
         self._offers: list[Offer] | None = None
         self._infos: list[StreamInfo] | None = None
         self._agreed: tuple[str, dict[str, str]] | None = None
-        self._agreeing = 0
+        self._agreeing = self._looks = 0
         self._is_someone_starting = False  # a session from a terminal, for instance
         self.engine: EngineProcess | None = None
         self.dialog: ConnectDialog | None = None
@@ -94,6 +96,7 @@ class FirstStart(QObject):
 
     def _found(self, found: tuple[list[Offer], list[StreamInfo]]) -> None:
         self._offers, self._infos = found
+        self._looks += 1
         choice = only_choice(self._offers, self._infos)
         taken = self._client.facts is not None or self.dialog is not None or self._is_someone_starting
         if choice is None or taken or not self._may_start:
@@ -107,25 +110,28 @@ class FirstStart(QObject):
             self._start(offer, source_ids)
 
     def _failed(self, problem: Exception) -> None:
-        self._say(f"looking for streams failed: {problem}", "error")
+        self._notify(f"looking for streams failed: {problem}", "error")
 
-    # ---- what is said meanwhile ----
+    # ---- what is shown meanwhile ----
 
     def words(self) -> tuple[str, str]:
         """Headline and details for the empty state."""
         if self.engine is not None:
-            return "Starting …", f"The engine opens {Path(self.engine.pipeline).stem!r}."
+            stem = Path(self.engine.pipeline).stem
+            return "Starting the session …", f"Loading the model of {stem!r} and waiting for its streams."
         if not self._by_itself:
             which = f" {self._options.session!r}" if self._options.session else ""
             where = "on the network" if self._options.remote else "on this machine"
             return f"Looking for a session{which}", f"No session {where} yet. Start one with bci-m2s run."
         if self._infos is None:
-            return "Looking for a session", "… and for streams that a model fits."
+            return LOOKING
+        if not self._infos and self._looks < SURE_OF_NOTHING:
+            return LOOKING
         if not self._infos:
             return (
-                "No stream yet",
-                "Nothing is sent on the network. Is the headset's LSL program running, on this network, "
-                "and not firewalled? bci-m2s doctor looks for the cause.",
+                "No stream found",
+                "Is the headset's LSL program running on this network, and not behind a firewall? "
+                "bci-m2s doctor looks for the cause.",
             )
         return "Choose streams and a model", "\n".join(self._details())
 
@@ -142,7 +148,7 @@ class FirstStart(QObject):
             lacks = [offer.describe(need) for need, found in fits.items() if not found]
             several = [need for need, found in fits.items() if len(found) > 1]
             if lacks:
-                lines.append(f"{offer.name}: needs also {'; '.join(lacks)}")
+                lines.append(f"{offer.name}: also needs {'; '.join(lacks)}")
                 lines += self._near_misses(offer)
             else:
                 lines.append(
@@ -183,17 +189,17 @@ class FirstStart(QObject):
 
     def _start(self, offer: Offer, source_ids: dict[str, str]) -> None:
         log = self._folder / datetime.now().strftime("engine-%Y-%m-%d-%H%M%S.log")
-        self._say(f"starting {offer.name} with {', '.join(source_ids)}", "info")
+        self._notify(f"starting {offer.name} with {', '.join(source_ids)}", "info")
         known = {need: source_id for need, source_id in source_ids.items() if source_id}
         self._agreed, self._agreeing = None, 0
         if self._client.facts is not None and not self._client.ended:
-            self._say("the session before goes on beside it; Ctrl+N shows it again", "info")
+            self._notify("the previous session goes on; Ctrl+N shows it again", "info")
         self._client.follow_newcomer()
         try:
             self.engine = EngineProcess(str(offer.pipeline), known, log)
         except OSError as problem:  # the log's folder is full, or no process can be made
             self._may_start = False
-            self._say(f"the engine cannot be started: {problem}", "error")
+            self._notify(f"the engine cannot be started: {problem}", "error")
 
     def _watch_engine(self) -> None:
         """An engine that ends with an error says why; then the looking goes on, but nothing starts anew."""
@@ -203,7 +209,7 @@ class FirstStart(QObject):
         self.engine = None
         if engine.status != 0:
             self._may_start = False
-            self._say(f"the engine ended: {engine.last_words()}", "error")
+            self._notify(f"the engine ended: {engine.last_words()}", "error")
 
     def close(self) -> None:
         """The window closes. An engine that was started goes on."""

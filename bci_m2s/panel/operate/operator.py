@@ -15,7 +15,7 @@ from PyQt6.QtGui import QAction
 from bci_m2s.panel.client.facts import mapping, plain_text
 from bci_m2s.panel.operate.commander import Commander
 
-VIEW_ONLY = "view only: the engine takes no commands from here"
+VIEW_ONLY = "view only: this panel cannot send commands to the engine"
 NEEDS_ENGINE = ("record", "mark", "baseline", "stop")
 
 
@@ -26,8 +26,8 @@ class Operator(QObject):
     ----------
     actions : by name, see ``actions.SPECS``; markers : those of the marker buttons
     commander : sends the commands
-    say : shows a sentence; second argument: "info", "warn" or "error"
-    heard : told of every good reply to "history"
+    notify : shows a line; second argument: "info", "warn" or "error"
+    on_history : gets every good reply to "history"
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Operator(QObject):
         actions: Mapping[str, QAction],
         markers: list[QAction],
         commander: Commander,
-        say: Callable[[str, str], None],
-        heard: Callable[[Mapping[str, Any]], None],
+        notify: Callable[[str, str], None],
+        on_history: Callable[[Mapping[str, Any]], None],
     ) -> None:
         super().__init__()
         self._actions, self._markers, self._commander = actions, markers, commander
-        self._say, self._heard = say, heard
+        self._notify, self._on_history = notify, on_history
         self._is_recording, self._is_collecting = False, False
         self._ended = False
         commander.replied.connect(self._reply)
@@ -53,8 +53,8 @@ class Operator(QObject):
         """Switch the recording on or off."""
         self._actions["record"].setChecked(self._is_recording)  # until the engine has done it
         self._commander.send({"do": "record_off" if self._is_recording else "record_on"})
-        words = "ending the recording …" if self._is_recording else "beginning a recording …"
-        self._say(words, "info")
+        words = "ending the recording …" if self._is_recording else "starting a recording …"
+        self._notify(words, "info")
 
     def mark(self, text: str) -> None:
         """Write a marker."""
@@ -78,7 +78,7 @@ class Operator(QObject):
     # ---- what the engine says ----
 
     def take_status(self, status: Mapping[str, Any], is_silent: bool) -> None:
-        """Let the buttons say what the engine does now; a silent one takes no commands."""
+        """Let the buttons show what the engine does now; a silent one takes no commands."""
         self._ended = bool(plain_text(status.get("ended"))) or is_silent
         self._is_recording = status.get("recording") is not None and not self._ended
         streams = status.get("streams")
@@ -107,21 +107,21 @@ class Operator(QObject):
         error = plain_text(reply.get("error"))
         if request.get("do") == "history":
             if not error:
-                self._heard(reply)
+                self._on_history(reply)
             return
         if error:
-            self._say(error, "warn")
+            self._notify(error, "warn")
             return
-        self._say(plain_text(reply.get("said")) or _done(request), "info")
+        self._notify(plain_text(reply.get("said")) or _done(request), "info")
 
 
 def _done(request: Mapping[str, Any]) -> str:
     words = {
         "mark": f"marker {plain_text(request.get('text'))!r} written",
-        "baseline_start": "a new baseline begins",
+        "baseline_start": "the baseline starts again",
         "baseline_end": "the baseline ends here",
-        "record_on": "recording",
-        "record_off": "the recording is closed",
+        "record_on": "recording started",
+        "record_off": "recording ended and closed",
         "stop": "the session ends",
     }
     return words.get(str(request.get("do")), "done")

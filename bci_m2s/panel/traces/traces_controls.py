@@ -40,7 +40,7 @@ class TracesControls(QWidget):
         self._n_channels, self._rate_hz = 0, math.nan
         self._n_bad, self._which_bad = 0, ""
         self.scale: float | None = None
-        self.scale_box = self._box("Value per channel row. Keys: + and −")
+        self.scale_box = self._box("Value per channel row. Keys: +, − and A (automatic)")
         self.scale_box.setMinimumContentsLength(11)  # "auto 1000 µV": the strip shall not move
         self.filter_box = self._box("Filter of the display; recording and model have their own. Key: F")
         self.notch_box = self._box("Notch against mains hum, display only. Key: N")
@@ -132,9 +132,15 @@ class TracesControls(QWidget):
         self.visible_box.setCurrentIndex(index)
 
     def step(self, steps: int) -> None:
-        """Make the scale larger (the traces smaller) by so many of 1-2-5, or smaller."""
+        """Make the scale larger (the traces smaller) by that many steps of 1-2-5, or smaller."""
         now = self._fitted if self.scale is None else self.scale
         self._choose_scale(step_125(now, steps))
+
+    def choose_auto(self) -> None:
+        """Scale automatically again, and show all channels."""
+        self._choose_scale(None)
+        self.visible_box.setCurrentIndex(0)
+        self.changed.emit("visible")
 
     def take_next(self, what: str) -> None:
         """Take the next choice of "filter", "notch", "span" or "channels"; after the last the first."""

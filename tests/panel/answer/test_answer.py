@@ -13,14 +13,14 @@ from bci_m2s.panel.client.answers import (
     NO_ESTIMATE,
     WORDS,
     Answer,
-    Line,
+    AnswerLine,
     contrast,
     duration,
     legible,
     limited,
     modality_name,
-    say,
     seconds_left,
+    shown_answer,
 )
 from bci_m2s.panel.look.theme import DARK, LIGHT
 from bci_m2s.types import Status
@@ -43,7 +43,7 @@ def refusal(status, reason="", **changes):
 
 
 def test_an_estimate_is_its_class_with_confidence_source_age_and_rate():
-    said = say(answer(), CLASSES, rate_hz=4.0)
+    said = shown_answer(answer(), CLASSES, rate_hz=4.0)
     assert (said.headline, said.number, said.place) == ("POSITIVE", "0.81", 2)
     assert said.detail == "from EEG · age 6 ms · 4 Hz"
     assert said.shares == (0.05, 0.14, 0.81)
@@ -51,7 +51,7 @@ def test_an_estimate_is_its_class_with_confidence_source_age_and_rate():
 
 
 def test_unknown_names_no_class_and_says_why():
-    said = say(answer(0.3, 0.3, 0.4, unknown=True), CLASSES)
+    said = shown_answer(answer(0.3, 0.3, 0.4, unknown=True), CLASSES)
     assert (said.headline, said.place, said.number) == ("unknown", -1, "0.40")
     assert "below the model's limit" in said.detail
     assert said.shares == (0.3, 0.3, 0.4)
@@ -71,20 +71,20 @@ def test_unknown_names_no_class_and_says_why():
     ],
 )
 def test_without_an_estimate_the_reason_stands_there(status, tone):
-    said = say(refusal(status, "14 of 62 channels bad"), CLASSES)
+    said = shown_answer(refusal(status, "14 of 62 channels bad"), CLASSES)
     assert (said.headline, said.detail, said.tone) == (NO_ESTIMATE, "14 of 62 channels bad", tone)
     assert said.shares == ()
-    assert say(refusal(int(status)), CLASSES).detail == WORDS[status]
+    assert shown_answer(refusal(int(status)), CLASSES).detail == WORDS[status]
 
 
 def test_a_status_of_a_later_version_is_no_estimate():
-    said = say(refusal(99), CLASSES)
+    said = shown_answer(refusal(99), CLASSES)
     assert (said.headline, said.detail, said.tone) == (NO_ESTIMATE, "status 99", "warn")
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (np.nan, 0.5, 0.5), (np.inf, 0.0, 0.0)])
 def test_probabilities_that_do_not_fit_are_no_estimate(shares):
-    said = say(answer(*shares), CLASSES)
+    said = shown_answer(answer(*shares), CLASSES)
     assert said.headline == NO_ESTIMATE
     assert said.tone == "warn"
 
@@ -93,7 +93,7 @@ def test_what_is_left_to_wait_is_read_from_the_reason():
     assert seconds_left("baseline, 12 s left") == 12.0
     assert seconds_left("window fills, 3.25 s left") == 3.25
     assert seconds_left("14 of 62 channels bad") is None
-    assert say(refusal(Status.BASELINE, "baseline, 12 s left"), CLASSES).left_s == 12.0
+    assert shown_answer(refusal(Status.BASELINE, "baseline, 12 s left"), CLASSES).left_s == 12.0
 
 
 def test_small_words():
@@ -118,7 +118,7 @@ def test_a_colour_with_contrast_enough_stays():
 
 
 def test_the_rate_is_measured_and_begins_anew_after_a_hole():
-    line = Line(CLASSES)
+    line = AnswerLine(CLASSES)
     for number in range(9):
         line.take(answer(stamp_s=100 + 0.25 * number))
     assert line.rate_hz == pytest.approx(4.0)
@@ -129,29 +129,29 @@ def test_the_rate_is_measured_and_begins_anew_after_a_hole():
 
 
 def test_an_old_answer_is_never_left_standing():
-    line = Line(CLASSES)
-    assert line.say(99.0).detail == "waiting for the first window"
+    line = AnswerLine(CLASSES)
+    assert line.shown(99.0).detail == "waiting for the first window"
     line.take(answer(stamp_s=100.0))
-    assert line.say(100.1).headline == "POSITIVE"
-    assert line.say(101.9).headline == "POSITIVE"
-    late = line.say(103.2)
+    assert line.shown(100.1).headline == "POSITIVE"
+    assert line.shown(101.9).headline == "POSITIVE"
+    late = line.shown(103.2)
     assert (late.headline, late.tone) == (NO_ESTIMATE, "warn")
     assert late.detail.startswith("no estimate for 3 s")
     line.take(answer(stamp_s=104.0))
-    assert line.say(104.1).headline == "POSITIVE"
+    assert line.shown(104.1).headline == "POSITIVE"
 
 
 def test_a_refusal_grows_old_too():
-    line = Line(CLASSES)
+    line = AnswerLine(CLASSES)
     line.take(refusal(Status.BASELINE, "baseline, 12 s left"))
-    assert line.say(100.0).tone == "muted"
-    assert line.say(104.0).detail.startswith("no estimate for 4 s")
+    assert line.shown(100.0).tone == "muted"
+    assert line.shown(104.0).detail.startswith("no estimate for 4 s")
 
 
 def test_an_estimate_of_long_ago_is_not_shown_though_it_just_came():
-    line = Line(CLASSES)
+    line = AnswerLine(CLASSES)
     line.take(answer(stamp_s=100.0))
-    assert line.say(112.0).detail == "the newest one is 12 s old"
+    assert line.shown(112.0).detail == "the newest one is 12 s old"
 
 
 # ---- the view ----
@@ -167,7 +167,7 @@ def view(qtbot):
 
 def test_before_an_engine_is_heard_the_view_says_so(view):
     assert [block.said.headline for block in view.blocks.values()] == [NO_ESTIMATE]
-    assert "no engine is heard" in view.blocks["", ""].said.detail
+    assert "waiting for a session" == view.blocks["", ""].said.detail
     view.tick(100.0)
     assert not view.grab().isNull()
 

@@ -4,7 +4,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QToolTip
 
-from bci_m2s.panel.controls.status_line import StatusLine, bytes_text, clock_text, line, long_text
+from bci_m2s.panel.controls.status_line import StatusLine, bytes_text, clock_text, long_text, status_items
 from bci_m2s.panel.look.theme import DARK, LIGHT
 
 STREAM = {
@@ -27,13 +27,13 @@ SESSION = {"mode": "live", "model": {"name": "demo", "simulated": False}, "sessi
 
 
 def said(status=None, session=SESSION, **how):
-    return line({**STATUS, **(status or {})}, session, **how)
+    return status_items({**STATUS, **(status or {})}, session, **how)
 
 
 def test_without_a_session_none_is_waited_for():
-    assert line({}, {})["session"].text == "no session"
-    assert "state" not in line({}, {})
-    assert "waiting" in line({}, SESSION)["state"].text
+    assert status_items({}, {})["session"].text == "no session"
+    assert "state" not in status_items({}, {})
+    assert "waiting" in status_items({}, SESSION)["state"].text
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_an_engine_that_says_nothing_is_found_out(view):
     view.show_status(status, SESSION, 102.9)
     assert view.items["state"].full_text == "● ok"
     view.show_status(status, SESSION, 108.2)
-    assert view.items["state"].full_text == "■ no word from the engine for 8 s"
+    assert view.items["state"].full_text == "■ engine silent for 8 s"
     assert view.items["recording"].full_text == "▲ REC? last seen 0:12:34  184 MB"
     view.show_status(dict(STATUS), SESSION, 108.5)
     assert view.items["state"].full_text == "● ok"

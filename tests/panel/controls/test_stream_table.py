@@ -61,7 +61,7 @@ def shown(table, row, name):
             "warn",
         ),
         ("quality", {"state": "bad", "problem": "signal 3.2 s old"}, "■ signal 3.2 s old", "bad"),
-        ("quality", {"state": "bad"}, "■ silent: nothing comes; is the sender running?", "bad"),
+        ("quality", {"state": "bad"}, "■ silent: no samples; is the sender running?", "bad"),
         ("quality", {"state": "warn", "lost": 3}, "▲ samples were lost", "warn"),
     ],
 )

@@ -94,7 +94,7 @@ def test_a_stream_that_does_not_fit_says_which_field_and_cannot_be_ticked(opened
     )
     verdicts = [cells[-1] for cells in rows(dialog)]
     assert verdicts[0] == "▲ eeg: name: got 'actiCHamp', expected 'Simulated EEG'"
-    assert verdicts[1] == "type 'Video' is none of the pipeline's"
+    assert verdicts[1] == "the pipeline uses no stream of type 'Video'"
     assert not dialog.table.item(0, 0).flags() & Qt.ItemFlag.ItemIsUserCheckable
 
 
