@@ -167,7 +167,7 @@ def view(qtbot):
 
 def test_before_an_engine_is_heard_the_view_says_so(view):
     assert [block.said.headline for block in view.blocks.values()] == [NO_ESTIMATE]
-    assert "waiting for a session" == view.blocks["", ""].said.detail
+    assert view.blocks["", ""].said.detail == "waiting for a session"
     view.tick(100.0)
     assert not view.grab().isNull()
 

@@ -124,7 +124,7 @@ def test_colours_follow_state_and_theme(table):
 def test_text_of_the_network_is_no_markup(table):
     table.show_status({"streams": [{**GOOD, "name": "<b>bold</b>\n\x07" + "x" * 5000}]}, {})
     item = shown(table, 0, "stream")
-    assert item.text().startswith("<b>bold</b>??x")
+    assert item.text().startswith("<b>bold</b> ?x")
     assert len(item.text()) <= 200
     assert "<b>" not in item.toolTip()
     assert "&lt;b&gt;" in item.toolTip()

@@ -123,7 +123,9 @@ def test_two_sessions_one_after_the_other(commander, engine, qtbot):
         commander.follow(other.session_id)
         reply_to(commander, qtbot, {"do": "mark", "text": "2"})
         commander.follow("")
-        assert "engine cannot be reached" in reply_to(commander, qtbot, {"do": "mark", "text": "3"})["error"]
+        assert (
+            "engine cannot be reached" in reply_to(commander, qtbot, {"do": "mark", "text": "3"})["error"]
+        )
         qtbot.waitUntil(lambda: not commander.is_connected, timeout=LIMIT_MS)
         assert [one["text"] for one in engine.told] == ["1"]
         assert [one["text"] for one in other.told] == ["2"]

@@ -9,6 +9,7 @@ import pytest
 
 from bci_m2s.panel.operate.launch import EngineProcess
 from bci_m2s.session.detached import TAIL_BYTES
+from bci_m2s.text import LONGEST
 
 LIMIT_S = 40.0
 
@@ -62,7 +63,7 @@ def test_it_lives_in_a_group_of_its_own_and_is_reaped(log):
         ("error: the first\nerror: the second\nTraceback\n", "error: the second"),
         ("a\x1b[31mred\x07", "a?[31mred?"),
         (b"error: \xff\n", "error: \N{REPLACEMENT CHARACTER}"),
-        ("error: before\n" + "x" * TAIL_BYTES, "x" * TAIL_BYTES),
+        ("error: before\n" + "x" * TAIL_BYTES, "x" * (LONGEST - 1) + "…"),
     ],
 )
 def test_last_words(failed, text, words):
