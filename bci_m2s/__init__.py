@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bci_m2s.training.estimator import M2SClassifier
     from bci_m2s.types import Chunk, Estimate, Event, Status, StreamInfo
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BciM2sError",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import bci_m2s
 from bci_m2s.features import EXTRACTORS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +89,15 @@ def test_what_the_architecture_names_exists():
             missing.append(f"{file} {name}")
     assert len(named) > 25
     assert missing == []
+
+
+def test_version_changelog_and_citation_agree():
+    changes = (DOCS / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\d[\w.]*) — (\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)
+    assert newest is not None
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert bci_m2s.__version__ == newest[1]
+    assert f"\nversion: {newest[1]}\ndate-released: {newest[2]}\n" in citation
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
