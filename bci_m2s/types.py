@@ -75,6 +75,11 @@ class Chunk:
         stamps = np.asarray(times, dtype=np.float64)
         return Chunk(stamps, np.asarray(samples), np.full(len(stamps), received_s))
 
+    def part(self, start: int, stop: int | None = None) -> Chunk:
+        """Samples `start` to `stop` (not with it), as views."""
+        part = slice(start, stop)
+        return Chunk(self.times[part], self.samples[part], self.received_s[part])
+
     @staticmethod
     def empty(n_channels: int, dtype: Any = np.float32) -> Chunk:
         """A chunk without samples."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
 from bci_m2s.errors import OutputError
 
 MOST_WAITING_BYTES = 512 << 20
+Sync = Callable[[int], None]  # waits until what was written to a descriptor is on the disk
 RETRY_S = 1.0  # how long to leave a file alone that could not be written
 
 
@@ -25,6 +27,7 @@ class AppendFile:
     ----------
     path : must not exist yet
     most_waiting_bytes : beyond this, records that cannot be written are dropped and counted
+    sync : replaced where a slow disk is played
 
     Attributes
     ----------
@@ -39,8 +42,10 @@ class AppendFile:
         When the file exists or cannot be created.
     """
 
-    def __init__(self, path: Path, most_waiting_bytes: int = MOST_WAITING_BYTES) -> None:
-        self.path, self._most_waiting_bytes = path, most_waiting_bytes
+    def __init__(
+        self, path: Path, most_waiting_bytes: int = MOST_WAITING_BYTES, sync: Sync = os.fsync
+    ) -> None:
+        self.path, self._most_waiting_bytes, self._sync = path, most_waiting_bytes, sync
         self.written_bytes = self.whole_bytes = self.waiting_bytes = self.lost_records = 0
         self._waiting: deque[bytes] = deque()
         self._begun_bytes = 0  # how much of the first waiting record is in the file already
@@ -86,7 +91,7 @@ class AppendFile:
     def fsync(self) -> None:
         """Wait until what was flushed is on the disk. Any thread; may block as long as the disk does."""
         try:
-            os.fsync(self._file.fileno())
+            self._sync(self._file.fileno())
             self._sync_problem = ""
         except ValueError:  # closed meanwhile, and so in sync
             return

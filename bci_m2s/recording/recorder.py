@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import shutil
 import threading
 import time
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.files.append_file import MOST_WAITING_BYTES
+from bci_m2s.files.append_file import MOST_WAITING_BYTES, Sync
 from bci_m2s.recording.disk import STAMP_BYTES, Growth
 from bci_m2s.recording.xdf_writer import XdfWriter, check_samples, sample_record
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
@@ -84,6 +85,7 @@ class Recorder:
     path : must not exist
     clock : local clock, the same that stamps ``Chunk.received_s``
     most_waiting_bytes : how much may wait in memory for the disk before samples are dropped
+    sync : waits until a descriptor's file is on the disk; replaced where a slow disk is played
 
     Attributes
     ----------
@@ -96,14 +98,18 @@ class Recorder:
     """
 
     def __init__(
-        self, path: Path, clock: Callable[[], float], most_waiting_bytes: int = MOST_WAITING_BYTES
+        self,
+        path: Path,
+        clock: Callable[[], float],
+        most_waiting_bytes: int = MOST_WAITING_BYTES,
+        sync: Sync = os.fsync,
     ) -> None:
         self.path, self.clock = path, clock
         self._begun_s = clock()
         self.failure: BaseException | None = None
         self._most_waiting_bytes = most_waiting_bytes
         # The bound is kept at the door, so the writer's own is wider. The thread's own from ``start`` on.
-        self._writer = XdfWriter(path, 2 * most_waiting_bytes)
+        self._writer = XdfWriter(path, 2 * most_waiting_bytes, sync)
         self._lock = threading.Lock()  # guards what follows, up to the empty line
         self._queue: deque[_Header | _Samples | _Offset] = deque()
         self._infos: list[StreamInfo] = []

@@ -8,6 +8,7 @@ CRC-32, written after the chunk itself: a recovery can tell what is intact.
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zlib
 from collections import deque
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import OutputError
-from bci_m2s.files.append_file import MOST_WAITING_BYTES, AppendFile
+from bci_m2s.files.append_file import MOST_WAITING_BYTES, AppendFile, Sync
 from bci_m2s.recording import SUMS_SUFFIX
 from bci_m2s.recording.xdf_headers import DECLARATION, fill, readable, stream_xml
 from bci_m2s.types import FloatArray, StreamInfo
@@ -77,11 +78,13 @@ class XdfWriter:
         When a file exists or cannot be created.
     """
 
-    def __init__(self, path: Path, most_waiting_bytes: int = MOST_WAITING_BYTES) -> None:
+    def __init__(
+        self, path: Path, most_waiting_bytes: int = MOST_WAITING_BYTES, sync: Sync = os.fsync
+    ) -> None:
         self.path = path
-        self._data = AppendFile(path, most_waiting_bytes)
+        self._data = AppendFile(path, most_waiting_bytes, sync)
         try:
-            self._sums = AppendFile(path.with_name(path.name + SUMS_SUFFIX), most_waiting_bytes)
+            self._sums = AppendFile(path.with_name(path.name + SUMS_SUFFIX), most_waiting_bytes, sync)
         except OutputError:
             self._data.close()
             path.unlink()  # ours, and empty

@@ -8,8 +8,8 @@ cut into chunks. Where one does not, the checksums that each estimate carries sa
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,15 @@ from bci_m2s.errors import RecordingError
 from bci_m2s.lsl.formats import STAGES, RecordedEstimate, RecordLayout
 from bci_m2s.pipeline.failover import fuse
 from bci_m2s.pipeline.pipeline import Pipeline
-from bci_m2s.recording.recorded import RecordedStream, open_recording
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.recorded import Control, RecordedSession, read_session
 from bci_m2s.session.setup import build
-from bci_m2s.types import Chunk, Estimate, Status
+from bci_m2s.sources import Source
+from bci_m2s.sources.replay import ReplaySource
+from bci_m2s.types import Estimate, Status
 
-LARGEST_CHUNK = 1000  # samples; sizes are drawn so that small ones are as likely as large ones
 TOLERANCE = 1e-3  # of a probability, where a GPU took part
-NO_WINDOW = (Status.STALE, Status.FAILED)  # the engine says these by the clock; no samples are behind them
+NO_WINDOW = (Status.STALE, Status.FAILED)  # the engine gives these by the clock; no samples are behind them
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def verify(
     model : file or name; None finds the one that the session names, beside the recording or shipped
     device : "cpu" by default; on another one, or when the session ran on one, ``TOLERANCE`` is allowed
     seed : of the chunk sizes
-    progress : told how many samples are done, of how many
+    progress : gets how many samples are done, and how many there are
 
     Raises
     ------
@@ -112,8 +113,8 @@ def verify(
     replayed: dict[Place, Estimate] = {}
     pipeline = build.make_pipeline(plan, predictor, infos, clock=lambda: 0.0)
     for number, (modality, stream) in enumerate(streams.items()):
-        rng = np.random.default_rng([seed, number])
-        for count, estimate in _replay(pipeline, modality, stream, session.controls.get(modality, []), rng):
+        source = ReplaySource(stream, chunk_samples=np.random.default_rng([seed, number]))
+        for count, estimate in _replay(pipeline, modality, source, session.controls.get(modality, [])):
             if estimate is not None:
                 replayed[modality, estimate.last_index, estimate.head] = estimate
             progress(done + count, total)
@@ -135,32 +136,37 @@ def _version_notes(then: Mapping[str, Any]) -> list[str]:
 
 
 def _replay(
-    pipeline: Pipeline,
-    modality: str,
-    stream: RecordedStream,
-    controls: list[Control],
-    rng: np.random.Generator,
+    pipeline: Pipeline, modality: str, source: Source, controls: Sequence[Control]
 ) -> Iterator[tuple[int, Estimate | None]]:
     """Yield (samples done, estimate); (samples done, None) after each chunk."""
-    at, waiting = 0, list(controls)
-    while at < stream.n_samples or waiting:
-        while waiting and waiting[0][0] <= at:
-            before, kind, fields = waiting.pop(0)
-            try:
-                pipeline.control(modality, kind, fields)
-            except (KeyError, TypeError, ValueError) as problem:
-                raise RecordingError(
-                    f"{modality}: event {kind!r} before sample {before}: {problem!r}"
-                ) from None
-            at = pipeline.state(modality).samples
-        size = int(math.exp(rng.uniform(0.0, math.log(LARGEST_CHUNK))))
-        stop = min(at + size, stream.n_samples, waiting[0][0] if waiting else stream.n_samples)
-        if stop <= at:
-            return  # what is told of samples that the file no longer holds
-        for estimate in pipeline.push(modality, Chunk.of(stream.times[at:stop], stream.read(at, stop))):
-            yield at, estimate
-        at = stop
-        yield at, None
+    waiting, begin = deque(controls), 0  # sample that the chunk begins with
+    while not source.finished or waiting:
+        chunk = source.pull(0.0)
+        end = begin + len(chunk)
+        while True:
+            _control(pipeline, modality, waiting)
+            done = pipeline.state(modality).samples
+            if done >= end:  # what was skipped may lie behind the chunk
+                break
+            stop = min(end, waiting[0][0]) if waiting else end
+            for estimate in pipeline.push(modality, chunk.part(done - begin, stop - begin)):
+                yield done, estimate
+        begin = end
+        yield done, None
+        if not len(chunk):
+            return  # what is left is about samples that the file no longer holds
+
+
+def _control(pipeline: Pipeline, modality: str, waiting: deque[Control]) -> None:
+    """Do again what happened before the next sample."""
+    while waiting and waiting[0][0] <= pipeline.state(modality).samples:
+        before, kind, fields = waiting.popleft()
+        try:
+            pipeline.control(modality, kind, fields)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise RecordingError(
+                f"{modality}: event {kind!r} before sample {before}: {problem!r}"
+            ) from None
 
 
 # ---- comparison ----

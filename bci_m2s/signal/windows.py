@@ -198,7 +198,7 @@ class BlockCutter:
         kinds = np.where(known, 2, placed)
         edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1), len(chunk)]
         for start, stop in pairwise(edges):
-            part = Chunk(chunk.times[start:stop], chunk.samples[start:stop], chunk.received_s[start:stop])
+            part = chunk.part(start, stop)
             if known[start]:
                 self._tell_repairs()
             if placed[start]:

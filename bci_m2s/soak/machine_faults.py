@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bci_m2s.soak.case import Case
-from bci_m2s.soak.rig import SPARE, slow_disk
+from bci_m2s.soak.rig import SPARE
 
 # ---- markers ----
 
@@ -51,9 +51,12 @@ def slow_network(case: Case) -> None:
 
 
 def disk_is_slow(case: Case) -> None:
-    with slow_disk(3.0):
+    case.rig.disk_delay_s = 3.0
+    try:
         case.start()
         case.expect_estimates(5.0)
+    finally:
+        case.rig.disk_delay_s = 0.0
 
 
 def full_disk_for_a_while(case: Case) -> None:

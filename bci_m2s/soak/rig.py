@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,6 @@ import yaml
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.files.append_file import AppendFile
 from bci_m2s.model.model_file import Contract, load_model_file, save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.setup import build
@@ -130,6 +130,7 @@ class Rig:
     senders : by modality
     watch : latest lines and events of the session
     predictor : its device can be made to fail
+    disk_delay_s : how long the disk of the recording takes to sync, on top of its own time
     rate_sound_s : local time from which on a modality's measured rate is free of an earlier fault
     settle_s : what the filters need at the beginning of a segment, s
     """
@@ -156,6 +157,7 @@ class Rig:
         self.pipeline_path = write_pipeline(folder, every, mode, names)
         self.rate_sound_s = dict.fromkeys(every, -math.inf)
         self.watch = Watch(every, chosen=mode != "each")
+        self.disk_delay_s = 0.0
         self._intruders, self._finished = 0, False
         self._engine: Engine | None = None
 
@@ -207,7 +209,9 @@ class Rig:
             pipeline = build.make_pipeline(plan, self.predictor, infos, connected.clock, publisher.emit)
             session = build.describe_session(plan, infos, pipeline.device, "live")
             build.write_session(self.folder, session)
-            recorder, _ = build.make_recorder(self.folder, list(infos.values()), connected.clock)
+            recorder, _ = build.make_recorder(
+                self.folder, list(infos.values()), connected.clock, sync=self._sync
+            )
             self.recorder = recorder
             publisher.attach([*build.make_sinks(plan, self.folder, session, False, recorder), self.watch])
             unclaimed.pop_all()
@@ -231,6 +235,10 @@ class Rig:
                 sender.close()
 
     # ---- for faults ----
+
+    def _sync(self, descriptor: int) -> None:
+        time.sleep(self.disk_delay_s)
+        os.fsync(descriptor)
 
     def wait_until_steady(self, modality: str = "") -> bool:
         """Wait until every modality, or one, has estimates again; false when it has not within a minute.
@@ -274,19 +282,3 @@ def _settle_s(plan: build.Plan) -> float:
     spec = plan.contract.modalities[SPARE]
     extractor = EXTRACTORS[spec.feature.name]
     return float(extractor(dict(spec.feature.params), spec.channels, RATE_HZ, STEP_S, HOP_S).settle_s)
-
-
-@contextlib.contextmanager
-def slow_disk(seconds: float) -> Iterator[None]:
-    """Let every fsync of this process's recordings take this much longer."""
-    plain = AppendFile.fsync
-
-    def late(self: AppendFile) -> None:
-        time.sleep(seconds)
-        plain(self)
-
-    AppendFile.fsync = late  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        AppendFile.fsync = plain  # type: ignore[method-assign]

@@ -209,8 +209,8 @@ class _Pending:
     def take(self, count: int) -> Chunk:
         """Hand on the first `count` samples."""
         whole, self.shared = self.chunk, self.shared[count:]
-        self.chunk = Chunk(whole.times[count:], whole.samples[count:], whole.received_s[count:])
-        return Chunk(whole.times[:count], whole.samples[:count], whole.received_s[:count])
+        self.chunk = whole.part(count)
+        return whole.part(0, count)
 
 
 def merge(sources: Mapping[str, Source]) -> Iterator[tuple[str, Chunk]]:

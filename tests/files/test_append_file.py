@@ -104,17 +104,18 @@ def test_too_much_waiting_is_dropped_and_counted(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"12345678xyheaderagain"
 
 
-def test_a_broken_descriptor_is_a_problem_and_no_exception(tmp_path, monkeypatch):
-    file = AppendFile(tmp_path / "a")
+def test_a_broken_descriptor_is_a_problem_and_no_exception(tmp_path):
+    broken = [True]
 
-    def broken(*_):
-        raise OSError(5, os.strerror(5))
+    def sync(_descriptor):
+        if broken:
+            raise OSError(5, os.strerror(5))
 
-    monkeypatch.setattr(os, "fsync", broken)
+    file = AppendFile(tmp_path / "a", sync=sync)
     file.append(b"one")
     assert file.sync()  # written, yet not safe
     assert file.problem.endswith("a: not safe on the disk: Input/output error")
-    monkeypatch.undo()
+    broken.clear()
     file.fsync()
     assert file.problem == ""
     file.close()

@@ -108,7 +108,7 @@ def test_what_comes_is_in_the_file_within_half_a_second(tmp_path):
     recorder.close()
 
 
-def test_boundaries_come_and_a_disk_that_blocks_holds_nobody_up(tmp_path, monkeypatch):
+def test_boundaries_come_and_a_disk_that_blocks_holds_nobody_up(tmp_path):
     """While an fsync hangs, what comes is flushed all the same."""
     hanging, go_on = threading.Event(), threading.Event()
 
@@ -116,9 +116,8 @@ def test_boundaries_come_and_a_disk_that_blocks_holds_nobody_up(tmp_path, monkey
         hanging.set()
         assert go_on.wait(20)
 
-    recorder = Recorder(tmp_path / "a.xdf", time.monotonic)
+    recorder = Recorder(tmp_path / "a.xdf", time.monotonic, sync=slow)
     stream = recorder.add_stream(EEG)
-    monkeypatch.setattr("os.fsync", slow)
     recorder.start()
     assert hanging.wait(3)
     begun = time.monotonic()

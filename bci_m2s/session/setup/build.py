@@ -183,17 +183,17 @@ def make_folder(output: Path) -> Path:
 
 
 def make_recorder(
-    folder: Path, infos: Sequence[StreamInfo], clock: Callable[[], float]
+    folder: Path, infos: Sequence[StreamInfo], clock: Callable[[], float], **options: Any
 ) -> tuple[Recorder, str]:
     """A recorder of ``session.xdf`` that is not started yet, and a warning when the disk is nearly full.
 
-    Raises OutputError when the file cannot be created or the disk is full.
+    options : as for ``Recorder``. Raises OutputError when the file cannot be created or the disk is full.
     """
     from bci_m2s.recording.disk import check_disk, expected_rate
     from bci_m2s.recording.recorder import Recorder
 
     warning = check_disk(folder, expected_rate(infos))
-    return Recorder(folder / "session.xdf", clock), warning
+    return Recorder(folder / "session.xdf", clock, **options), warning
 
 
 def make_sinks(
