@@ -35,7 +35,7 @@ def run_demo(
         from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
-        spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, wait_s=30.0)
+        spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, wait_s=60.0)
         console.print("starting the simulator …")
         with SenderProcess(spec) as sender:
             options = Options(

@@ -33,29 +33,36 @@ def busy_cores(cores: int = CORES, burners: int = 1) -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
-def beside_a_burner(folder: Path, seconds: float, burners: int = 1, seed: int = 0) -> tuple[Rig, str]:
+def beside_a_burner(
+    folder: Path, seconds: float, burners: int = 1, seed: int = 0, patience: float = 3.0
+) -> tuple[Rig, str]:
     """Run a session of three streams on two cores beside busy processes.
+
+    patience : as for ``Rig``
 
     Returns
     -------
     (Rig, str)
         The finished rig, and the ages of its estimates as a text: median, 95th and 99th percentile, ms.
     """
-    with busy_cores(burners=burners), Rig(folder, ("cap", "ear"), "each", seed, patience=3.0) as rig:
+    with busy_cores(burners=burners), Rig(folder, ("cap", "ear"), "each", seed, patience) as rig:
         time.sleep(seconds)
         rig.finish()
     p50, p95, p99 = rig.engine.publisher.statistics.percentiles_ms("age")
     return rig, f"age of estimates p50 {p50:.1f} p95 {p95:.1f} p99 {p99:.1f} ms"
 
 
-def with_a_slow_network(folder: Path, seconds: float, delay_s: float = 0.5, seed: int = 0) -> list[str]:
+def with_a_slow_network(
+    folder: Path, seconds: float, delay_s: float = 0.5, seed: int = 0, patience: float = 1.0
+) -> list[str]:
     """Let every window of a session of three streams take `delay_s`; return the broken promises.
 
     Eight or more windows are due per second and two can be judged: the others must be skipped and counted,
     no sample may be lost, and the estimates must be recent and the same in a replay.
+    patience : as for ``Rig``
     """
     broken = []
-    with Rig(folder, ("cap", "ear"), "each", seed) as rig:
+    with Rig(folder, ("cap", "ear"), "each", seed, patience) as rig:
         judged = rig.watch.judged
         rig.watch.restart_longest(rig.now_s())
         rig.predictor.delay_s = delay_s

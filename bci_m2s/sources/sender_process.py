@@ -95,7 +95,7 @@ class SenderProcess:
     sent : samples per stream, once stopped; () when it had to be killed
     """
 
-    def __init__(self, spec: SenderSpec, ready_s: float = 30.0) -> None:
+    def __init__(self, spec: SenderSpec, ready_s: float = 60.0) -> None:
         self._spec, self._ready_s = spec, ready_s
         self._child: JsonChild | None = None
         self.infos: tuple[StreamInfo, ...] = ()

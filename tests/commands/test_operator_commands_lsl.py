@@ -22,7 +22,7 @@ from bci_m2s.session.setup.connect import Environment, connect
 from bci_m2s.sources.lsl import local_clock
 from bci_m2s.sources.operator import OperatorMarkers
 
-LIMIT_S = 30.0
+LIMIT_S = 120.0
 CHUNK = 32
 
 

@@ -22,7 +22,7 @@ from bci_m2s.session.run import Options
 from bci_m2s.sources.lsl import Network
 from bci_m2s.types import Chunk
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 FILES = {
     "EDF": "eegmat/Subject00_2.edf",
     "BioSemi EDF": "formats/biosemi_test.edf",

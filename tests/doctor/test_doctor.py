@@ -299,7 +299,7 @@ class TestReport:
         begun_s = time.monotonic()
         run_doctor(Console(file=out, width=240, markup=False))
         text = out.getvalue()
-        assert time.monotonic() - begun_s < 30  # 10 s on a computer that is not also testing
+        assert time.monotonic() - begun_s < 120  # 10 s on a computer that is not also testing
         for name in ("Python", "liblsl", "LSL round trip", "IPv6", "GPU", "disk", "clock", "load"):
             assert f" {name} " in text
         assert "could not be checked" not in text

@@ -25,7 +25,7 @@ from bci_m2s.review.verify import verify
 from bci_m2s.session.setup import build
 from bci_m2s.types import Status
 
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 
 
 class Endless(ScriptedSource):

@@ -32,7 +32,7 @@ from bci_m2s.session.setup import build
 from bci_m2s.sinks.evidence import METHOD, EvidenceOutlet
 from bci_m2s.types import Chunk, Status, Window
 
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 NAMES = [f"{channel}.{band}" for channel in EEG_INFO.labels[:4] for band in "abcde"]
 
 
@@ -197,7 +197,7 @@ def run_engine(evidence: Evidence | None, until: Any) -> tuple[Engine, Collector
     wait_for(lambda: sum(one.status is not Status.STALE for one in sink.estimates) == 96 and until())
     begun_s = time.monotonic()
     engine.finish()
-    assert time.monotonic() - begun_s < 3.0
+    assert time.monotonic() - begun_s < LIMIT_S
     return engine, sink
 
 
@@ -255,13 +255,13 @@ def test_over_lsl_through_two_engines_with_one_outlet() -> None:
     session = {**SESSION, "outlet_name": f"test-{uuid.uuid4().hex[:8]}"}
     outlet = EvidenceOutlet(session, "eeg", NAMES)
     made = Evidence(Predictor(SPEC, TENSORS, "cpu", None), {"eeg": outlet}, every_s=0.01)
-    (found,) = pylsl.resolve_byprop("name", f"{session['outlet_name']}-evidence-eeg", timeout=10)
+    (found,) = pylsl.resolve_byprop("name", f"{session['outlet_name']}-evidence-eeg", timeout=60)
     assert (found.type(), found.nominal_srate(), found.channel_count()) == (EVIDENCE_TYPE, 0.0, 22)
     assert not outlet.wanted
     inlet = pylsl.StreamInlet(found)
-    inlet.open_stream(timeout=10)
+    inlet.open_stream(timeout=60)
     wait_for(lambda: outlet.wanted)
-    info = inlet.info(timeout=10)
+    info = inlet.info(timeout=60)
     assert info.get_channel_labels() == [*NAMES, "head", "class"]
     assert info.get_channel_units() == [*["nats"] * 20, "code", "code"]
     assert info.desc().child_value("method") == METHOD
@@ -315,8 +315,8 @@ def test_streams_only_where_the_pipeline_has_an_outlet(tmp_path: Any, enabled: b
     made = build.make_evidence(plan, predictor, made_pipeline, session)
     assert (made is not None) == enabled
     if made is not None:
-        (found,) = pylsl.resolve_byprop("name", f"{name}-evidence-eeg", timeout=10)
-        labels = pylsl.StreamInlet(found).info(timeout=10).get_channel_labels()
+        (found,) = pylsl.resolve_byprop("name", f"{name}-evidence-eeg", timeout=60)
+        labels = pylsl.StreamInlet(found).info(timeout=60).get_channel_labels()
         assert labels == [*made_pipeline.feature_names["eeg"], "head", "class"]
         assert labels[0] == "TP9.delta"
         made.close()

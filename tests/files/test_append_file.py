@@ -41,7 +41,7 @@ print(json.dumps(said))
 
 def run_full(path, limit):
     out = subprocess.run(
-        [sys.executable, "-c", FULL, str(path), limit], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FULL, str(path), limit], capture_output=True, text=True, timeout=240
     )
     assert out.returncode == 0, out.stderr
     return json.loads(out.stdout)
@@ -133,7 +133,7 @@ def test_a_retry_comes_after_a_second(tmp_path):
     assert file.problem.endswith("Bad file descriptor")
     os.dup2(saved, file.fileno())
     while not file.flush():
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 120
         time.sleep(0.02)
     assert time.monotonic() - begun >= 1.0
     assert file.problem == ""

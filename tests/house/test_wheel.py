@@ -19,10 +19,10 @@ def installation(tmp_path_factory):
     wheels = tmp_path_factory.mktemp("wheels")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(ROOT)]
-    subprocess.run(build, check=True, timeout=100)
+    subprocess.run(build, check=True, timeout=240)
     (wheel,) = wheels.glob("*.whl")
     subprocess.run(
-        [*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True, timeout=100
+        [*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True, timeout=240
     )
     return target
 
@@ -44,7 +44,7 @@ def test_it_works_from_an_empty_folder(installation, tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=240,
             check=False,
         )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.lateness import Lateness
 
 from bci_m2s.lsl.identity import CHECKING, INVISIBLE, IdentityWatch, Moved, difference
 from bci_m2s.lsl.network import ask, brief_info, shared_network
@@ -24,7 +25,7 @@ from bci_m2s.types import StreamInfo
 LABELS = ("Fz", "Cz", "Pz")
 OPENED = StreamInfo("cap", "EEG", "cap-1", "uid-a", "lab", 250.0, LABELS, ("uV",) * 3)
 RETURNED = replace(OPENED, uid="uid-b")
-LIMIT_S = 30.0
+LIMIT_S = 120.0
 
 
 class World:
@@ -293,10 +294,12 @@ class Listener:
         self.trusted_strangers = 0
         self.problem, self.notices = "", []
         self.longest_pull_s = self.longest_question_s = 0.0
+        self.lateness = Lateness()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._pull), threading.Thread(target=self._ask)]
 
     def __enter__(self):
+        self.lateness.__enter__()
         for thread in self._threads:
             thread.start()
         self.until(lambda: self.newest[1] > 0)
@@ -307,7 +310,12 @@ class Listener:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self.lateness.__exit__()
         self.source.close()
+
+    def limit_s(self):
+        """How long a call may take: half a second, and what the machine adds on the ways there and back."""
+        return 0.5 + 4 * self.lateness.worst_s
 
     def until(self, condition):
         limit = time.monotonic() + LIMIT_S
@@ -476,15 +484,15 @@ def test_no_stranger_is_trusted_for_a_moment(scenes, scene):
     listener = scenes[scene].result(timeout=4 * LIMIT_S)
     assert all(listener.runs.get(run, 0) > 0 for run in listener.strangers if (scene, run) != ("shape", 2))
     assert listener.trusted_strangers == 0
-    assert listener.longest_pull_s < 0.5
-    assert listener.longest_question_s < 0.5
+    assert listener.longest_pull_s < listener.limit_s()
+    assert listener.longest_question_s < listener.limit_s()
 
 
 def test_a_frozen_sender_holds_nobody_up_and_stays_trusted(scenes):
     listener, took = scenes["frozen"].result(timeout=4 * LIMIT_S)
-    assert max(took.values()) < 0.5, took
-    assert listener.longest_pull_s < 0.5
-    assert listener.longest_question_s < 0.5
+    assert max(took.values()) < listener.limit_s(), took
+    assert listener.longest_pull_s < listener.limit_s()
+    assert listener.longest_question_s < listener.limit_s()
 
 
 def test_sources_share_one_look_around_while_any_of_them_lives():

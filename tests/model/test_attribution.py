@@ -228,7 +228,7 @@ def test_inference_has_the_same_bits_beside_it() -> None:
                     assert model.predict_all(name, row[None])["emotion"].tobytes() == expected.tobytes()
     finally:
         done.set()
-        beside.join(20)
+        beside.join(120)
     assert rounds[0] >= 5
     assert wrong == []
 

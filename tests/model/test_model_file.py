@@ -58,7 +58,7 @@ class TestRoundTrip:
             "import sys; from bci_m2s.model.model_file import read_contract;"
             f"print(read_contract({str(model)!r}).name, 'torch' in sys.modules)"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
         assert done.stdout.split() == ["small", "False"], done.stderr
         assert read_contract(model) == CONTRACT
 

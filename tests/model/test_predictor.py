@@ -256,7 +256,7 @@ class TestThreads:
 
         worker = threading.Thread(target=infer)
         worker.start()
-        worker.join(timeout=30)
+        worker.join(timeout=120)
         assert [*seen, torch.get_num_threads()] == [1, 1]
 
     def test_none_leaves_it_alone(self) -> None:

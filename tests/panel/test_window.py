@@ -24,7 +24,7 @@ from bci_m2s.panel.operate.offers import Offer
 from bci_m2s.panel.window import PanelWindow
 from bci_m2s.session.control.server import ControlServer
 
-LIMIT_MS = 15_000
+LIMIT_MS = 120_000
 
 
 class Engine:

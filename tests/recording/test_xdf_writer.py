@@ -300,7 +300,7 @@ print(json.dumps(said))
 def test_a_full_disk(tmp_path, limit):
     path = tmp_path / "a.xdf"
     out = subprocess.run(
-        [sys.executable, "-c", FULL, str(path), limit], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FULL, str(path), limit], capture_output=True, text=True, timeout=240
     )
     assert out.returncode == 0, out.stderr
     said = json.loads(out.stdout)

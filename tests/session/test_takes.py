@@ -31,7 +31,7 @@ from bci_m2s.types import Status
 
 pytestmark = pytest.mark.live
 
-LIMIT_S = 40.0
+LIMIT_S = 120.0
 
 
 def until(condition, running=None):
@@ -458,7 +458,7 @@ class Listener:
                 if info.uid() not in self._inlets:
                     inlet = pylsl.StreamInlet(info, recover=False, processing_flags=0)
                     if info.type() == "bci_m2s-status":
-                        told = inlet.info(timeout=5.0)  # kept: its elements die with it
+                        told = inlet.info(timeout=60)  # kept: its elements die with it
                         self.session = json.loads(told.desc().child_value("session"))
                     self._inlets[info.uid()] = (inlet, info.type())
         for inlet, kind in self._inlets.values():

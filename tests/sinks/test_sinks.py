@@ -156,11 +156,11 @@ def test_events_are_lines_of_json_with_both_clocks(tmp_path):
 def test_the_outlet_sends_labelled_estimates(tmp_path):
     made = sink("outlet", tmp_path)
     made.open()
-    found = pylsl.resolve_byprop("name", SESSION["outlet_name"], timeout=10)
+    found = pylsl.resolve_byprop("name", SESSION["outlet_name"], timeout=60)
     assert len(found) == 1
     inlet = pylsl.StreamInlet(found[0])
-    inlet.open_stream(timeout=10)
-    info = inlet.info(timeout=10)
+    inlet.open_stream(timeout=60)
+    info = inlet.info(timeout=60)
     assert (info.type(), info.nominal_srate()) == ("Emotion", 0)
     labels = ["negative", "neutral", "positive", "confidence", "age", "status", "modality", "unknown"]
     assert info.get_channel_labels() == labels
@@ -188,17 +188,17 @@ def test_every_head_has_a_stream_of_its_own(tmp_path):
     made.open()
     inlets = {}
     for head in TWO_HEADS["heads"]:
-        found = pylsl.resolve_byprop("name", f"{TWO_HEADS['outlet_name']}-{head}", timeout=10)
+        found = pylsl.resolve_byprop("name", f"{TWO_HEADS['outlet_name']}-{head}", timeout=60)
         assert len(found) == 1
         inlets[head] = pylsl.StreamInlet(found[0])
-        inlets[head].open_stream(timeout=10)
-        info = inlets[head].info(timeout=10)
+        inlets[head].open_stream(timeout=60)
+        info = inlets[head].info(timeout=60)
         assert info.desc().child_value("head") == head
         assert info.get_channel_labels()[:3] == TWO_HEADS["heads"][head]
     made.take(MADE)
     made.take(replace(AROUSAL, unknown=True))
     for head, expected in (("emotion", [0.1, 0.2, 0.7, 0.7]), ("arousal", [0.1, 0.3, 0.6, 0.6])):
-        sample, _ = inlets[head].pull_sample(timeout=10)
+        sample, _ = inlets[head].pull_sample(timeout=60)
         np.testing.assert_allclose(sample[:4], expected, rtol=1e-5)
         assert sample[-1] == (head == "arousal")  # unknown
         inlets[head].close_stream()

@@ -14,7 +14,7 @@ from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.faulty_stream import FOR_EVER, NOISE_UV, FaultyStream
 from bci_m2s.sources.lsl import LslSource
 
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 RATE_HZ = 250.0
 SPEC = FaultSpec("lies", source_id="lies-1", chunk_n=5, seed=3)
 

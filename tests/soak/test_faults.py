@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 import numpy as np
 import pytest
 from rich.console import Console
+from support.lateness import Lateness
 
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
@@ -23,7 +24,8 @@ from bci_m2s.soak.usage import measure
 
 pytestmark = pytest.mark.live
 
-PATIENCE = 3.0  # a machine that runs other tests beside
+PATIENCE = 10.0  # a machine that runs other tests beside
+GROUP = pytest.mark.xdist_group("faults")  # they look at one session
 SEED = 20
 MODALITIES = ("eeg-1", "eeg-2", "eeg-3", "eeg-4", "eeg-5", "eeg-6")
 # those that take longest begin
@@ -61,6 +63,7 @@ def lived_through(tmp_path_factory):
     return rig, outcomes
 
 
+@GROUP
 @pytest.mark.parametrize("fault", [*FAULTS, *SHARED_FAULTS])
 def test_what_is_promised_follows(lived_through, fault):
     _, outcomes = lived_through
@@ -68,6 +71,7 @@ def test_what_is_promised_follows(lived_through, fault):
     assert outcomes[fault].broken == ()
 
 
+@GROUP
 def test_every_sample_is_recorded_or_inside_a_logged_gap(lived_through):
     rig, _ = lived_through
     assert rig.recorder.state().lost_samples == 0
@@ -83,6 +87,7 @@ def test_every_sample_is_recorded_or_inside_a_logged_gap(lived_through):
     assert accounts[-1].in_gaps == 0
 
 
+@GROUP
 def test_every_estimate_comes_back(lived_through):
     rig, _ = lived_through
     result = verify(rig.path)
@@ -90,6 +95,7 @@ def test_every_estimate_comes_back(lived_through):
     assert result.made > 100
 
 
+@GROUP
 def test_the_log_and_the_recording_say_the_same(lived_through):
     rig, _ = lived_through
     lines = event_lines(open_recording(rig.path))
@@ -103,6 +109,7 @@ def test_the_log_and_the_recording_say_the_same(lived_through):
     assert {"gap", "stale", "sender", "refused", "quality", "rate", "stamps_repaired", "disk"} <= kinds
 
 
+@GROUP
 def test_the_recording_is_whole(lived_through):
     rig, _ = lived_through
     assert recover(rig.path).is_whole
@@ -117,7 +124,7 @@ def end_of_soak(rig, outcomes):
 
 def test_a_second_sensor_takes_over_at_once(tmp_path):
     """The promise of two modalities: with one sensor sound there are estimates all along."""
-    with Rig(tmp_path, ("eeg-1",), "auto", SEED, PATIENCE) as rig:
+    with Lateness() as lateness, Rig(tmp_path, ("eeg-1",), "auto", SEED, PATIENCE) as rig:
         rig.watch.restart_longest(rig.now_s())
         outcome = run_fault(rig, "killed for long", "eeg-1", np.random.default_rng(1))
         longest_s = rig.watch.longest_s
@@ -126,7 +133,7 @@ def test_a_second_sensor_takes_over_at_once(tmp_path):
         rig.patience = PATIENCE
         rig.finish()
     assert outcome.broken == ()
-    assert longest_s < 1.0 * PATIENCE
+    assert longest_s < 1.0 + 5 * lateness.worst_s
     assert "still has estimates within 1 s" in too_late.broken
     assert end_of_soak(rig, [outcome]) == (0, "every promise was kept")
     assert end_of_soak(rig, [outcome, too_late]) == (1, "promises broken")

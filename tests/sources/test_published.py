@@ -16,7 +16,7 @@ from bci_m2s.sources.published import PublishedSource
 from bci_m2s.sources.simulated import SimulatedSource
 from bci_m2s.types import Chunk, StreamInfo
 
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 
 
 def name():

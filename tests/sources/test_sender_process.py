@@ -18,14 +18,14 @@ import pytest
 from bci_m2s.errors import StreamError
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 MUSE = "muse/muse2_sub-P031_ses-S001_task-Default_run-001_eeg.xdf"
 
 
 @pytest.fixture
 def spec(shared_data: Path) -> SenderSpec:
     """The EEG of a real recording, very slowly: it never ends by itself within a test."""
-    return SenderSpec(recording=str(shared_data / MUSE), streams=("EEG",), speed=0.01, wait_s=60.0)
+    return SenderSpec(recording=str(shared_data / MUSE), streams=("EEG",), speed=0.01, wait_s=120.0)
 
 
 def test_it_sends_until_told_to_stop(spec: SenderSpec) -> None:

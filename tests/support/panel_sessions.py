@@ -14,7 +14,7 @@ from bci_m2s.sinks.estimates import OutletSink
 from bci_m2s.sinks.status import StatusSink
 from bci_m2s.types import Estimate, Stamps, Status, StatusReport
 
-LIMIT_S = 15.0
+LIMIT_S = 120.0
 CLASSES = ("negative", "neutral", "positive")
 EEG_LABELS = ("FP1", "FZ", "CZ", "PZ", "O1", "O2", "T7", "T8")
 EYE_LABELS = ("gaze_x", "gaze_y", "pupil_left", "pupil_right", "valid")

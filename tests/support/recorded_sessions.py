@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.model.model_file import save_model
+from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup import build
 from bci_m2s.sources.operator import OperatorMarkers
 from bci_m2s.types import Chunk, StreamInfo
@@ -19,7 +21,7 @@ from support.small_sessions import EEG_INFO, EYE_INFO, Collector, ScriptedSource
 
 MARKER_INFO = StreamInfo("marks", "Markers", "m-1", labels=("m",), units=("",), channel_format="string")
 INFOS = {"eeg": EEG_INFO, "eye": EYE_INFO}
-LIMIT_S = 30.0
+LIMIT_S = 120.0
 
 
 def write_pipeline(folder: Path, eeg: Mapping[str, Any] | None = None, **settings: Any) -> Path:
@@ -36,6 +38,11 @@ def write_pipeline(folder: Path, eeg: Mapping[str, Any] | None = None, **setting
 def chunks_of(times: Any, samples: Any, size: int = 50) -> list[Chunk]:
     """A stream cut into equal chunks."""
     return [Chunk.of(times[i : i + size], samples[i : i + size]) for i in range(0, len(times), size)]
+
+
+def consumed(pipeline: Pipeline, modality: str) -> int:
+    """How many samples of a stream a pipeline has taken."""
+    return pipeline.state(modality).samples
 
 
 def record_session(
@@ -63,6 +70,8 @@ def record_session(
     recorder = recorder_of(recorder) if recorder_of else recorder
     publisher.attach([*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), Collector()])
     sources = {modality: source_of(infos[modality], one) for modality, one in chunks.items()}
+    for modality, source in sources.items():  # on no machine the engine falls behind, and skips windows
+        source.consumed = partial(consumed, pipeline, modality)
     marks: list[Any] = [ScriptedSource(MARKER_INFO, markers)] if markers else []
     marks.append(OperatorMarkers(time.monotonic))
     engine = Engine(pipeline, sources, publisher, time.monotonic, marks, recorder)

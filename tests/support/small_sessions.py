@@ -153,6 +153,8 @@ class ScriptedSource:
     def __init__(self, info: StreamInfo, chunks: Sequence[Chunk] = ()) -> None:
         self.info, self.finished = info, False
         self._chunks = list(chunks)
+        self.delivered = 0  # samples so far
+        self.consumed: Callable[[], int] | None = None  # how many of them were used; None: nobody waits
         self.closed = False
         self.hold = threading.Event()  # set: nothing is delivered
         self.error: Exception | None = None
@@ -163,14 +165,18 @@ class ScriptedSource:
         """Nothing to open."""
 
     def pull(self, timeout_s: float) -> Chunk:
-        """The next chunk, received now."""
+        """The next chunk, received now; empty while the one before was not used."""
         if self.error is not None:
             raise self.error
+        if self.consumed is not None and self.consumed() < self.delivered:
+            time.sleep(0.0005)
+            return Chunk.empty(self.info.n_channels)
         if self.hold.is_set() or not self._chunks:
             self.finished = not self._chunks and not self.hold.is_set()
             time.sleep(min(timeout_s, 0.01))
             return Chunk.empty(self.info.n_channels)
         chunk = self._chunks.pop(0)
+        self.delivered += len(chunk)
         return Chunk(chunk.times, chunk.samples, np.full(len(chunk), time.monotonic()))
 
     def clock_offset_s(self, timeout_s: float) -> float:

@@ -272,7 +272,7 @@ def test_the_package_loads_it_only_when_asked():
         "print(bci_m2s.M2SClassifier.__name__)"
     )
     out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240
     )
     assert out.stdout.split("\n")[:2] == ["[]", "M2SClassifier"]
 

@@ -237,7 +237,7 @@ def test_places_that_come_late_are_those_of_a_stream_that_is_gone(qtbot, view, m
 
     def slow(labels):
         if labels == SEED_62:
-            go_on.wait(20)
+            go_on.wait(120)
         return locate(labels)
 
     monkeypatch.setattr(topography, "locate", slow)
@@ -254,7 +254,7 @@ def test_a_matrix_that_comes_late_is_not_taken_for_another_streams(qtbot, view, 
 
     def slow(xy):
         if np.array_equal(xy, first):
-            go_on.wait(20)
+            go_on.wait(120)
         return interpolation(xy)
 
     monkeypatch.setattr(topography, "interpolation", slow)

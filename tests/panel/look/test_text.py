@@ -70,7 +70,7 @@ def test_a_failure_is_told(qtbot):
 def test_nothing_is_told_to_an_owner_that_is_gone(qtbot):
     owner, told, go_on = QObject(), [], threading.Event()
     background = Background(owner)
-    background.start(lambda: go_on.wait(10), told.append, told.append)
+    background.start(lambda: go_on.wait(120), told.append, told.append)
     owner.deleteLater()
     with qtbot.waitSignal(owner.destroyed):
         pass

@@ -177,7 +177,7 @@ def test_the_window_stays_alive_while_the_network_is_slow(qtbot):
 
     def slow():
         looked_in.append(threading.current_thread())
-        go_on.wait(20)
+        go_on.wait(120)
         return [BAND]
 
     dialog = ConnectDialog(DARK, lambda: [MUSE], slow)
@@ -194,7 +194,7 @@ def test_a_closed_dialog_does_not_look_any_more(qtbot):
     go_on = threading.Event()
 
     def slow():
-        go_on.wait(20)
+        go_on.wait(120)
         return [BAND]
 
     dialog = ConnectDialog(DARK, lambda: [MUSE], slow)

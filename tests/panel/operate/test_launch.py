@@ -11,7 +11,7 @@ from bci_m2s.panel.operate.launch import EngineProcess
 from bci_m2s.session.detached import TAIL_BYTES
 from bci_m2s.text import LONGEST
 
-LIMIT_S = 40.0
+LIMIT_S = 120.0
 
 
 def ended(engine):
