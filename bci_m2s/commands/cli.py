@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bci_m2s import __version__
+from bci_m2s.colours import THEMES
 from bci_m2s.errors import BciM2sError, UsageError, nearest
 
 if TYPE_CHECKING:
     from bci_m2s.lsl.configuration import LslSession
 
-THEMES = ("dark", "light")
 app = typer.Typer(
     name="bci-m2s",
     help="Live emotion estimates from EEG or eye tracking over LSL.",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QSettings, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
@@ -64,16 +64,20 @@ class PanelWindow(QMainWindow):
         self.setWindowTitle("bci_m2s")
         self.client, self._store = client, store
         self.remembered = remembered.load(store)
-        if options.theme in themes.THEMES:
+        if options.theme in themes.BY_NAME:
             self.remembered.theme = options.theme
-        self.theme = themes.THEMES[self.remembered.theme]
+        self.theme = themes.BY_NAME[self.remembered.theme]
         _use(self.theme)
         self.actions_by_name = make_actions(self, self._slots())
         self._marker_actions = marker_actions(self, self.remembered.markers, self.mark)
         self.messages = MessageBar(self.theme)
         self.commander = Commander(self)
         self.operator = Operator(
-            self.actions_by_name, self._marker_actions, self.commander, self.notify, self._history
+            self.actions_by_name,
+            self._marker_actions,
+            self.commander,
+            self.notify,
+            lambda reply: self.presenter.load_history(reply),
         )
         self._make_views()
         self.presenter = Presenter(client, self.views, self.arrangement, self.theme)
@@ -82,8 +86,7 @@ class PanelWindow(QMainWindow):
         self.unexpected.connect(
             lambda text: self.notify(f"unexpected error: {text} (see panel.log)", "error")
         )
-        self._session_uid = ""
-        self._is_leaving = False
+        self._session_uid, self._is_leaving = "", False
         self._restore()
         self._timers = [
             _timer(self, FRAME_MS, self.presenter.frame, precise=True),
@@ -198,7 +201,7 @@ class PanelWindow(QMainWindow):
 
     def set_theme(self, name: str) -> None:
         """Change to "dark" or "light"."""
-        self.theme = themes.THEMES[name]
+        self.theme = themes.BY_NAME[name]
         self.remembered.theme = name
         _use(self.theme)
         self.presenter.set_theme(self.theme)
@@ -229,9 +232,6 @@ class PanelWindow(QMainWindow):
         self.operator.take_status(self.client.status, self.client.is_silent)
         self.controls.set_refusal(refusal)
         self.first_start.look()
-
-    def _history(self, reply: Mapping[str, Any]) -> None:
-        self.presenter.load_history(reply)
 
     # ---- the window itself ----
 

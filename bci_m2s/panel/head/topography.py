@@ -167,11 +167,6 @@ class TopographyView(QFrame):
             self._bad = bad
             self._refresh()
 
-    @property
-    def bad(self) -> frozenset[str]:
-        """Channels that are not good."""
-        return self._bad
-
     def show_power(self, values: FloatArray, unit: str = UNIT) -> None:
         """Show band power, (channels,) or (channels, bands)."""
         self._unit = unit

@@ -7,7 +7,7 @@ from typing import Any
 
 from PyQt6.QtCore import QByteArray, QSettings
 
-from bci_m2s.panel.look.theme import DARK, THEMES
+from bci_m2s.panel.look.theme import BY_NAME, DARK
 
 LONGEST = 60
 MOST_MARKERS = 9
@@ -31,7 +31,7 @@ def load(store: QSettings) -> PanelSettings:
     """Read what was remembered; what is missing or nonsense gets its default."""
     loaded = PanelSettings()
     theme = store.value("theme", DARK.name)
-    if isinstance(theme, str) and theme in THEMES:
+    if isinstance(theme, str) and theme in BY_NAME:
         loaded.theme = theme
     markers = store.value("markers", list(DEFAULT_MARKERS))
     if isinstance(markers, str):  # an INI file turns a list of one into text

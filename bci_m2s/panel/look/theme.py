@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from PyQt6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PyQt6.QtWidgets import QApplication
 
+from bci_m2s.colours import THEMES
+
 BASE_PT = 10  # text; everything else is a multiple
 SMALL, NORMAL, LARGE, HUGE = 0.9, 1.0, 1.4, 3.4
 
@@ -46,7 +48,7 @@ class Theme:
 
 
 DARK = Theme(
-    name="dark",
+    name=THEMES[0],
     background="#0E1116",
     surface="#151A21",
     raised="#212833",
@@ -61,7 +63,7 @@ DARK = Theme(
     bad="#FF5A52",
 )
 LIGHT = Theme(
-    name="light",
+    name=THEMES[1],
     background="#F4F6F8",
     surface="#FFFFFF",
     raised="#E6EAEF",
@@ -75,7 +77,7 @@ LIGHT = Theme(
     warn="#9A5B00",
     bad="#C4121A",
 )
-THEMES = {theme.name: theme for theme in (DARK, LIGHT)}
+BY_NAME = {theme.name: theme for theme in (DARK, LIGHT)}
 
 
 def font(scale: float = NORMAL, bold: bool = False) -> QFont:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-from PyQt6.QtCore import QEvent, QPoint, QRect, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
+from PyQt6.QtCore import QEvent, QPoint, QRect, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QWidget
 
 from bci_m2s.panel.look.theme import LARGE, SMALL, Theme, font
 from bci_m2s.panel.traces.sweep import Float32Array, Page, Rows
-from bci_m2s.panel.traces.sweep_picture import SweepPicture, grid_step_s
+from bci_m2s.panel.traces.sweep_picture import SweepPicture
+from bci_m2s.panel.traces.trace_words import draw_axis, draw_marker_texts, draw_plate
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
 
@@ -26,7 +26,6 @@ SPANS_S = (5.0, 10.0, 20.0, 30.0)
 SILENT_S = 0.5  # without samples: from then on the sweep goes on without them
 GUTTER = "0" * 9  # room at the left, the same in all views, so that their sweeps are one below the other
 LONGEST_TEXT = 60  # characters of a marker
-SHORTEST_TEXT_PX = 24  # of a marker's text; in less room there is only its line
 MOST_MARKERS = 100
 Decorate = Callable[[QPainter, QRect], None]
 
@@ -97,7 +96,7 @@ class SweepCanvas(QWidget):
         self.update()
 
     def set_message(self, text: str) -> None:
-        """What to say while there are no samples."""
+        """Show a text while there are no samples."""
         self._message = text
         self.update()
 
@@ -107,7 +106,7 @@ class SweepCanvas(QWidget):
         self.update()
 
     def set_span(self, span_s: float) -> None:
-        """Show so many seconds; ``reshaped`` follows."""
+        """Show this many seconds; ``reshaped`` follows."""
         if span_s != self._span_s:
             self._span_s = span_s
             self._reshape()
@@ -121,7 +120,7 @@ class SweepCanvas(QWidget):
             self.update()
 
     def clear(self, markers: bool = True) -> None:
-        """Empty the sweep, and with `markers` forget these as well: time began anew."""
+        """Empty the sweep, and with `markers` forget these as well: time began again."""
         self._markers = [] if markers else self._markers
         if self._picture is not None:
             self._picture.clear()
@@ -142,7 +141,7 @@ class SweepCanvas(QWidget):
                 self.update()
 
     def pass_time(self, now_s: float | None, came: bool) -> None:
-        """Tell the time, and whether samples came: after some silence the sweep goes on without them."""
+        """Take the time, and whether samples came: after some silence the sweep goes on without them."""
         if now_s is None or not math.isfinite(now_s):
             return
         if came:
@@ -180,7 +179,7 @@ class SweepCanvas(QWidget):
         self.update(0, 0, self.plot.left(), self.height())
 
     def _reshape(self) -> None:
-        """Make the picture anew, as large as the room there is."""
+        """Make another picture, as large as the room there is."""
         ratio = self.devicePixelRatioF()
         self._metrics = QFontMetrics(font(SMALL))
         line, right = self._metrics.height(), self._metrics.horizontalAdvance("0")
@@ -225,7 +224,7 @@ class SweepCanvas(QWidget):
         return super().event(event)
 
     def resizeEvent(self, _event: QResizeEvent | None) -> None:
-        """Make the picture anew."""
+        """Make another picture."""
         self._reshape()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -240,9 +239,10 @@ class SweepCanvas(QWidget):
             self._paint_picture(painter, rect)
             painter.setFont(font(SMALL))
             if rect.bottom() > self.plot.bottom():
-                self._paint_axis(painter)
+                draw_axis(painter, self.plot, self.width(), self._span_s, self._theme)
             if self._marker_texts and rect.top() < self.plot.top():
-                self._paint_texts(painter)
+                marked = [(self.place_px(at_s), text) for at_s, text in self._markers]
+                draw_marker_texts(painter, marked, self.width(), self._theme)
             if self.decorate is not None:
                 self.decorate(painter, rect)
             self._paint_note(painter)
@@ -265,30 +265,6 @@ class SweepCanvas(QWidget):
                 painter.drawLine(round(place * ratio), corner.y() - 4, round(place * ratio), bottom)
         painter.restore()
 
-    def _paint_axis(self, painter: QPainter) -> None:
-        painter.setPen(QColor(self._theme.muted))
-        top, height = self.plot.bottom() + 2, self._metrics.height()
-        for second in np.arange(0, self._span_s + 1e-9, grid_step_s(self._span_s)):
-            text = f"{second:g} s"
-            middle = self.plot.left() + self.plot.width() * second / self._span_s
-            width = self._metrics.horizontalAdvance(text)
-            left = min(round(middle - width / 2), self.width() - width)
-            painter.drawText(left, top, width + 1, height, Qt.AlignmentFlag.AlignLeft, text)
-
-    def _paint_texts(self, painter: QPainter) -> None:
-        """Above the sweep as much of each marker's text as fits before the next one."""
-        painter.setPen(QColor(self._theme.text))
-        shown = [
-            (place, text) for at_s, text in self._markers if (place := self.place_px(at_s)) is not None
-        ]
-        shown.sort(key=lambda one: one[0])
-        ends = [*(place for place, _ in shown), float(self.width())][1:]
-        for (place, text), end in zip(shown, ends, strict=False):
-            room = int(end - place) - 6
-            fits = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
-            if fits == text or room >= SHORTEST_TEXT_PX:
-                painter.drawText(round(place) + 3, self._metrics.ascent(), fits)
-
     def _paint_message(self, painter: QPainter) -> None:
         painter.setFont(font(LARGE))
         painter.setPen(QColor(self._theme.muted))
@@ -298,20 +274,10 @@ class SweepCanvas(QWidget):
     def _paint_note(self, painter: QPainter) -> None:
         """Why nothing moves: in a corner when it was asked for, else where it cannot be missed."""
         if self._frozen:
-            self._paint_plate(painter, "view frozen", font(bold=True), corner=True)
+            draw_plate(painter, self.plot, "view frozen", font(bold=True), self._theme, corner=True)
         elif self.is_silent:
-            self._paint_plate(painter, f"no samples for {int(self._silent_s)} s", font(LARGE, bold=True))
-
-    def _paint_plate(self, painter: QPainter, text: str, letters: QFont, corner: bool = False) -> None:
-        painter.setFont(letters)
-        box = QFontMetrics(letters).boundingRect(text).adjusted(-8, -4, 8, 4)
-        if corner:
-            box.moveTopRight(self.plot.topRight())
-        else:
-            box.moveCenter(self.plot.center())
-        painter.fillRect(box, QColor(self._theme.raised))
-        painter.setPen(QColor(self._theme.warn))
-        painter.drawText(QRectF(box), Qt.AlignmentFlag.AlignCenter, text)
+            words = f"no samples for {int(self._silent_s)} s"
+            draw_plate(painter, self.plot, words, font(LARGE, bold=True), self._theme)
 
 
 def _on_pixels(length: int, ratio: float) -> int:

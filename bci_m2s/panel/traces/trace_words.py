@@ -1,17 +1,20 @@
-"""Words beside and over the traces: channel names, what is wrong with them, the scale bar."""
+"""Words beside and over a sweep: channel names and what is wrong with them, scale bar, axis, markers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from PyQt6.QtCore import QPointF, QRect, QRectF, Qt
-from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPen
+from PyQt6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.traces.sweep_picture import grid_step_s
 from bci_m2s.panel.traces.trace_rows import placed_labels, step_125
 from bci_m2s.text import printable
 
 LONGEST_LABEL = 12  # characters
+SHORTEST_TEXT_PX = 24  # of a marker's text; in less room there is only its line
 LABEL_SCALE = 0.8  # of the type size
 WORDS_PX = 80  # room for the words at the beginning of bad traces
 BAR_PX = (14, 70)  # shortest and longest scale bar
@@ -83,3 +86,49 @@ def draw_bar(
         painter.drawLine(QPointF(x - 3, y), QPointF(x + 3, y))
     painter.setFont(letters)
     painter.drawText(plate.adjusted(16, 0, 0, 0), LEFT, text)
+
+
+def draw_axis(painter: QPainter, plot: QRect, width: int, span_s: float, theme: Theme) -> None:
+    """Seconds of a sweep below it; width : of the widget, pixels."""
+    metrics = QFontMetrics(font(SMALL))
+    painter.setPen(QColor(theme.muted))
+    for second in np.arange(0, span_s + 1e-9, grid_step_s(span_s)):
+        text = f"{second:g} s"
+        wide = metrics.horizontalAdvance(text)
+        left = min(round(plot.left() + plot.width() * second / span_s - wide / 2), width - wide)
+        painter.drawText(
+            left, plot.bottom() + 2, wide + 1, metrics.height(), Qt.AlignmentFlag.AlignLeft, text
+        )
+
+
+def draw_marker_texts(
+    painter: QPainter, markers: Iterable[tuple[float | None, str]], width: int, theme: Theme
+) -> None:
+    """Above the sweep as much of each marker's text as fits before the next one.
+
+    markers : place in pixels, None where it is not on the screen, and text; width : of the widget, pixels
+    """
+    metrics = QFontMetrics(font(SMALL))
+    painter.setPen(QColor(theme.text))
+    shown = sorted((place, text) for place, text in markers if place is not None)
+    ends = [*(place for place, _ in shown), float(width)][1:]
+    for (place, text), end in zip(shown, ends, strict=False):
+        room = int(end - place) - 6
+        fits = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+        if fits == text or room >= SHORTEST_TEXT_PX:
+            painter.drawText(round(place) + 3, metrics.ascent(), fits)
+
+
+def draw_plate(
+    painter: QPainter, plot: QRect, text: str, letters: QFont, theme: Theme, corner: bool = False
+) -> None:
+    """A text on a ground of its own, in the middle of the sweep or in its upper right corner."""
+    painter.setFont(letters)
+    box = QFontMetrics(letters).boundingRect(text).adjusted(-8, -4, 8, 4)
+    if corner:
+        box.moveTopRight(plot.topRight())
+    else:
+        box.moveCenter(plot.center())
+    painter.fillRect(box, QColor(theme.raised))
+    painter.setPen(QColor(theme.warn))
+    painter.drawText(QRectF(box), Qt.AlignmentFlag.AlignCenter, text)
