@@ -1,7 +1,7 @@
-"""The side file of a recording: for each chunk its first byte, its length and the CRC-32 of all of it.
+"""The side file of a recording: first byte, length and CRC-32 of each chunk.
 
-A line counts only for what it says truly: it proves a chunk when the bytes of the recording match it. So a
-damaged side file costs its help, never data that it does not speak of.
+A line is used only where the bytes of the recording match it: it then proves a chunk. So a damaged side
+file is of less help, but never costs data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bci_m2s.recording import SUMS_SUFFIX
 MOST_LINES = 20_000_000  # of 20 bytes each in memory; a day of 64 streams
 MOST_LINE_BYTES = 100
 LINE = re.compile(rb"(\d{1,18}) ([1-9]\d{0,17}) ([0-9a-f]{8})\n")
-TRIED = 100  # so many chunks are looked at to see whether a side file is of this recording
+TRIED = 100  # chunks that are compared to see whether a side file belongs to the recording
 BLOCK_BYTES = 1 << 20
 
 
@@ -53,38 +53,38 @@ class Checksums:
         return len(self._starts)
 
     def at(self, start: int) -> tuple[int, int] | None:
-        """Length (bytes) and CRC-32 of the chunk that is said to begin at byte `start`."""
-        place = bisect_left(self._starts, start)
-        if place == len(self._starts) or self._starts[place] != start:
+        """Length (bytes) and CRC-32 of the chunk listed at byte `start`; None when there is none."""
+        index = bisect_left(self._starts, start)
+        if index == len(self._starts) or self._starts[index] != start:
             return None
-        return self._lengths[place], self._crcs[place]
+        return self._lengths[index], self._crcs[index]
 
     def count(self, start: int, stop: int) -> int:
-        """How many chunks are said to begin at a byte from `start` to `stop` - 1."""
+        """Number of chunks listed at bytes from `start` to `stop` - 1."""
         return bisect_left(self._starts, stop) - bisect_left(self._starts, start)
 
     def proves(self, file: BinaryIO, start: int) -> bool:
-        """Whether the bytes from `start` are those of the chunk that is said to begin there."""
-        said = self.at(start)
-        return said is not None and _crc(file, start, said[0]) == said[1]
+        """Whether the bytes from `start` are those of the chunk listed there."""
+        entry = self.at(start)
+        return entry is not None and _crc(file, start, entry[0]) == entry[1]
 
     def next_proved(self, file: BinaryIO, start: int, stop: int) -> int | None:
         """First byte of the first chunk that is proved and begins from `start` to `stop` - 1."""
-        for place in range(bisect_left(self._starts, start), bisect_left(self._starts, stop)):
-            if self.proves(file, self._starts[place]):
-                return self._starts[place]
+        for index in range(bisect_left(self._starts, start), bisect_left(self._starts, stop)):
+            if self.proves(file, self._starts[index]):
+                return self._starts[index]
         return None
 
     def are_of(self, file: BinaryIO) -> bool:
-        """Whether any chunk that is said to stand in `file` does; else the side file is of another."""
+        """Whether any listed chunk is in `file`; else the side file belongs to another."""
         size = file.seek(0, 2)
         held = bisect_left(self._starts, size)
         tried = range(0, held, max(1, held // TRIED))
-        return any(self.proves(file, self._starts[place]) for place in tried)
+        return any(self.proves(file, self._starts[index]) for index in tried)
 
 
 def checksums_of(path: Path, file: BinaryIO) -> Checksums | None:
-    """Read the side file of the recording `path`, open as `file`; None when there is none of use."""
+    """Read the side file of the recording `path`, open as `file`; None without a useful one."""
     try:
         sums = Checksums(path.with_name(path.name + SUMS_SUFFIX))
     except OSError:
@@ -93,9 +93,9 @@ def checksums_of(path: Path, file: BinaryIO) -> Checksums | None:
 
 
 def _parsed(line: bytes) -> tuple[int, int, int] | None:
-    """Return start, length and CRC-32 of a line; None for a comment or what is none."""
-    found = LINE.fullmatch(line)
-    return (int(found[1]), int(found[2]), int(found[3], 16)) if found else None
+    """Return start, length and CRC-32 of a line; None for a comment or a malformed line."""
+    match = LINE.fullmatch(line)
+    return (int(match[1]), int(match[2]), int(match[3], 16)) if match else None
 
 
 def _crc(file: BinaryIO, start: int, length: int) -> int:

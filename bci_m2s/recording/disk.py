@@ -16,12 +16,12 @@ from bci_m2s.types import StreamInfo
 
 LEAST_FREE_BYTES = 50_000_000
 WARN_BELOW_S = 3600.0
-STAMP_BYTES = 9  # a stamp and the byte that says how long it is
+STAMP_BYTES = 9  # a stamp and the byte with its length
 GROWTH_SPAN_S = 10.0
 
 
 def expected_rate(infos: Iterable[StreamInfo]) -> float:
-    """Bytes a second that streams will take in an XDF file; irregular and text streams count as none."""
+    """Bytes per second of streams in an XDF file; irregular and text streams count as 0."""
     return sum(
         info.rate_hz * (STAMP_BYTES + info.n_channels * np.dtype(NUMBERS[info.channel_format]).itemsize)
         for info in infos
@@ -30,12 +30,12 @@ def expected_rate(infos: Iterable[StreamInfo]) -> float:
 
 
 def check_disk(folder: Path, bytes_per_s: float) -> str:
-    """Return a warning when less than an hour fits, "" when all is well.
+    """Return a warning when less than an hour fits, else "".
 
     Raises
     ------
     OutputError
-        Below 50 MB of free space, or when the folder cannot be looked at.
+        Below 50 MB of free space, or when the folder cannot be read.
     """
     try:
         free = shutil.disk_usage(folder).free
@@ -51,7 +51,7 @@ def check_disk(folder: Path, bytes_per_s: float) -> str:
 
 
 class Growth:
-    """How fast a size grows, over the last ten seconds. One thread adds, one asks."""
+    """How fast a size grows, over the last ten seconds. One thread adds, one reads."""
 
     def __init__(self) -> None:
         self._sizes: deque[tuple[float, int]] = deque()

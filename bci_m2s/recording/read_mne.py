@@ -70,11 +70,11 @@ def open_mne(path: Path) -> Any:
 
     is_edf = path.suffix.lower() in EDF
     if not is_edf and path.suffix.lower() != ".vhdr":
-        _refuse_lying_fif(path)
+        _refuse_bad_fif(path)
     try:
         options = {"infer_types": True} if is_edf else {}
         return mne.io.read_raw(path, preload=False, verbose="warning", **options)
-    except Exception as problem:  # mne raises nearly every type on files that are not what they say
+    except Exception as problem:  # mne raises nearly every type on damaged files
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
 
 
@@ -138,7 +138,7 @@ def _concerns_file(caught: python_warnings.WarningMessage) -> bool:
 
 def _names(raw: Any, kind: str) -> list[str]:
     kinds = raw.get_channel_types()
-    return [name for name, one in zip(raw.ch_names, kinds, strict=True) if one == kind]
+    return [name for name, other in zip(raw.ch_names, kinds, strict=True) if other == kind]
 
 
 def _signals(raw: Any, stem: str) -> list[RecordedStream]:
@@ -167,7 +167,7 @@ def _signals(raw: Any, stem: str) -> list[RecordedStream]:
 
 
 def _piecewise(raw: Any, picks: list[int], factors: FloatArray, lock: Lock) -> Reader:
-    """Return a reader that keeps the piece it read last; pieces of one file are read one at a time."""
+    """Return a reader that keeps the last piece; pieces of one file are read one at a time."""
     piece = round(PIECE_S * float(raw.info["sfreq"])) or 1
     kept_from, kept = 0, np.empty((0, len(picks)), np.float32)
 
@@ -208,7 +208,7 @@ def _without_gaps(read: Reader, kept: NDArray[np.intp]) -> Reader:
 def _trigger_events(raw: Any, stem: str, name: str) -> RecordedStream:
     """Find where a trigger channel changes to something other than 0."""
     piece = round(PIECE_S * float(raw.info["sfreq"])) or 1
-    places: list[NDArray[np.int64]] = []
+    indices: list[NDArray[np.int64]] = []
     texts: list[str] = []
     before: np.int64 | None = None
     for start in range(0, raw.n_times, piece):
@@ -218,23 +218,23 @@ def _trigger_events(raw: Any, stem: str, name: str) -> RecordedStream:
             codes &= BIOSEMI_TRIGGERS
         previous = np.concatenate([codes[:1] if before is None else [before], codes[:-1]])
         changed = np.flatnonzero((codes != previous) & (codes != 0))
-        places.append(changed + start)
+        indices.append(changed + start)
         texts.extend(str(code) for code in codes[changed])
         before = codes[-1]
-    at = np.concatenate(places) / float(raw.info["sfreq"])
+    at = np.concatenate(indices) / float(raw.info["sfreq"])
     return _markers(f"{stem} {name}", at, texts)
 
 
 def _markers(name: str, times: FloatArray, texts: Any) -> RecordedStream:
     order = np.argsort(times, kind="stable")
-    samples = np.array([str(texts[place]) for place in order], dtype=object)[:, None]
+    samples = np.array([str(texts[index]) for index in order], dtype=object)[:, None]
     samples.setflags(write=False)
     info = StreamInfo(name, MARKER_TYPE, labels=("marker",), units=("",), channel_format="string")
     return RecordedStream(info, np.asarray(times)[order], lambda start, stop: samples[start:stop])
 
 
-def _refuse_lying_fif(path: Path) -> None:
-    """Refuse a FIF that mne would follow for ever: whose chain of tags leads back into itself, or whose
+def _refuse_bad_fif(path: Path) -> None:
+    """Refuse a FIF on which mne would never end: whose chain of tags leads back into itself, or whose
     structures claim more bytes than there are.
 
     A tag begins with four big-endian numbers: kind, type, size of its data and position of the next tag
@@ -251,14 +251,14 @@ def _refuse_lying_fif(path: Path) -> None:
                 if len(head) < 16:
                     return
                 kind, _, size, following = struct.unpack(">4i", head)
-                _refuse_lying_tag(path, file, at, head)
+                _refuse_bad_tag(path, file, at, head)
                 if kind == FIF_DIRECTORY:
                     file.seek(at + 16)
                     entries = file.read(size)  # the file may end before
                     entries = entries[: len(entries) // 16 * 16]
-                    for place in np.frombuffer(entries, ">i4").reshape(-1, 4)[:, 3]:
-                        file.seek(max(0, int(place)))
-                        _refuse_lying_tag(path, file, max(0, int(place)), file.read(16))
+                    for position in np.frombuffer(entries, ">i4").reshape(-1, 4)[:, 3]:
+                        file.seek(max(0, int(position)))
+                        _refuse_bad_tag(path, file, max(0, int(position)), file.read(16))
                 at = following or at + 16 + size
     except (EOFError, zlib.error, OSError) as problem:
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
@@ -266,7 +266,7 @@ def _refuse_lying_fif(path: Path) -> None:
         raise RecordingError(f"{path}: cannot be read: its chain of tags returns to byte {at}")
 
 
-def _refuse_lying_tag(path: Path, file: Any, at: int, head: bytes) -> None:
+def _refuse_bad_tag(path: Path, file: Any, at: int, head: bytes) -> None:
     if len(head) < 16:
         return
     _, data_type, size, _ = struct.unpack(">4i", head)

@@ -1,7 +1,7 @@
-"""XDF files: pyxdf decodes what the survey found whole.
+"""XDF files: pyxdf decodes the chunks that the survey found whole.
 
-pyxdf believes every length, count and header, so ``xdf_survey`` looks first. When all chunks are whole
-pyxdf reads the file, else a copy in memory without the damaged ones, and the recording's warnings say what
+pyxdf trusts every length, count and header, so ``xdf_survey`` checks them first. When all chunks are whole
+pyxdf reads the file, else a copy in memory without the damaged ones, and the recording's warnings list what
 is missing. Stamps are the sender's own: neither clock synchronisation nor dejittering is applied.
 """
 
@@ -28,7 +28,7 @@ MOST_WARNINGS = 20
 
 
 def read_xdf(path: Path) -> Recording:
-    """Load an XDF file. Raises RecordingError as ``open_recording`` says."""
+    """Load an XDF file. Raises RecordingError as ``open_recording``."""
     with path.open("rb") as file, _pyxdf_messages() as messages:
         survey = survey_chunks(path, file)
         if not survey.headers:
@@ -39,12 +39,12 @@ def read_xdf(path: Path) -> Recording:
         try:
             with np.errstate(all="ignore"):  # pyxdf divides by a duration that may be 0
                 raw, _ = pyxdf.load_xdf(source, synchronize_clocks=False, dejitter_timestamps=False)
-        except Exception as problem:  # whatever a parser may raise on a file that nobody has checked
+        except Exception as problem:  # whatever a parser may raise on an unchecked file
             raise RecordingError(f"{path}: cannot be decoded: {printable(problem, 300)}") from None
     warnings = survey.damage[:MOST_WARNINGS] + messages
     if len(survey.damage) > MOST_WARNINGS:
         warnings.append(f"... and {len(survey.damage) - MOST_WARNINGS} more places of damage")
-    streams = tuple(_stream(one, survey, warnings) for one in raw)
+    streams = tuple(_stream(stream, survey, warnings) for stream in raw)
     return Recording(path, streams, warnings)
 
 
@@ -70,13 +70,13 @@ def _stream(raw: dict[str, Any], survey: Survey, warnings: list[str]) -> Recorde
 
 def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
     name, n_channels = _text(fields, "name"), int(_text(fields, "channel_count"))
-    said = _channels(fields)
-    if said and len(said) != n_channels:
+    described = _channels(fields)
+    if described and len(described) != n_channels:
         warnings.append(
-            f"stream {name!r}: describes {len(said)} channels but has {n_channels}; no label kept"
+            f"stream {name!r}: describes {len(described)} channels but has {n_channels}; no label kept"
         )
-    if len(said) != n_channels:  # a wrong label is worse than none
-        said = [("", "")] * n_channels
+    if len(described) != n_channels:  # a wrong label is worse than none
+        described = [("", "")] * n_channels
     return StreamInfo(
         name=name,
         type=_text(fields, "type"),
@@ -84,8 +84,8 @@ def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
         uid=_text(fields, "uid"),
         host=_text(fields, "hostname"),
         rate_hz=float(_text(fields, "nominal_srate")),
-        labels=tuple(label or f"ch{number}" for number, (label, _) in enumerate(said, start=1)),
-        units=tuple(unit for _, unit in said),
+        labels=tuple(label or f"ch{number}" for number, (label, _) in enumerate(described, start=1)),
+        units=tuple(unit for _, unit in described),
         channel_format=_text(fields, "channel_format"),
     )
 
@@ -93,23 +93,23 @@ def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
 def _channels(fields: dict[str, Any]) -> list[tuple[str, str]]:
     """Return label and unit of each described channel; pyxdf wraps every element in a list."""
     channels = _child(_child(fields, "desc"), "channels")
-    found = channels.get("channel", []) if isinstance(channels, dict) else []
-    return [(_text(channel, "label"), _text(channel, "unit")) for channel in found]
+    entries = channels.get("channel", []) if isinstance(channels, dict) else []
+    return [(_text(channel, "label"), _text(channel, "unit")) for channel in entries]
 
 
 def _child(fields: Any, name: str) -> Any:
-    found = fields.get(name) if isinstance(fields, dict) else None
-    return found[0] if found else None
+    children = fields.get(name) if isinstance(fields, dict) else None
+    return children[0] if children else None
 
 
 def _text(fields: Any, name: str) -> str:
-    found = _child(fields, name)
-    return found.strip() if isinstance(found, str) else ""
+    text = _child(fields, name)
+    return text.strip() if isinstance(text, str) else ""
 
 
 @contextmanager
 def _pyxdf_messages() -> Iterator[list[str]]:
-    """Collect what pyxdf would log, tracebacks left out, instead of letting it reach the terminal."""
+    """Collect pyxdf's log messages, without tracebacks, instead of printing them."""
     messages: list[str] = []
 
     class Collect(logging.Handler):

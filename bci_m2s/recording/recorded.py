@@ -1,7 +1,7 @@
-"""Recorded files as streams: what a file holds, whatever its format.
+"""Recorded files as streams, whatever their format.
 
 Every stream of a file becomes one ``RecordedStream`` with the sender's own stamps. Nothing is repaired
-here: backward stamps, gaps, empty streams and duplicate labels come out as they were recorded.
+here: backward stamps, gaps, empty streams and duplicate labels stay as they were recorded.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class RecordedStream:
         return self.info.channel_format == "string"
 
     def offsets_s(self) -> FloatArray:
-        """Return (n,): what to add to each stamp to get the clock that all streams share.
+        """Return (n,): the offset of each stamp to the clock that all streams share.
 
         A constant per run of the sender's clock: the median of the offsets measured in that run, so
         that the spacing of stamps stays as recorded (drift within a run is not followed). A run ends
@@ -98,7 +98,7 @@ class RecordedStream:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """A file's streams in their order in the file, and what was wrong with it, in words."""
+    """A file's streams in their order in the file, and warnings about it."""
 
     path: Path
     streams: tuple[RecordedStream, ...]
@@ -106,7 +106,7 @@ class Recording:
 
     @property
     def raw_streams(self) -> tuple[RecordedStream, ...]:
-        """What came from senders: all streams but the estimates and events that a session added."""
+        """The streams of senders: all but the estimates and events that a session added."""
         return tuple(stream for stream in self.streams if stream.info.type not in RESULT_TYPES)
 
     def find(self, name: str = "", stream_type: str = "") -> RecordedStream:
@@ -142,7 +142,7 @@ class Recording:
         Raises
         ------
         RecordingError
-            When something wanted is neither a name nor a type in this file.
+            When an entry of `wanted` is neither a name nor a type in this file.
         """
         known = sorted({word for stream in self.streams for word in (stream.info.name, stream.info.type)})
         for word in wanted:
@@ -160,13 +160,13 @@ class Recording:
 def open_recording(path: str | Path) -> Recording:
     """Open a recorded file: XDF, EDF(+), BDF(+), FIF or BrainVision.
 
-    XDF is loaded whole; the other kinds are read piece by piece when samples are asked for.
+    XDF is loaded whole; the other kinds are read piece by piece when samples are needed.
 
     Raises
     ------
     RecordingError
         One line with file and cause when it is missing, empty, of an unknown kind, or unreadable. A
-        file that is damaged but partly readable opens; ``Recording.warnings`` says what is lost.
+        file that is damaged but partly readable opens; ``Recording.warnings`` lists what is lost.
     """
     path = Path(path)
     try:

@@ -1,7 +1,7 @@
-"""The recorder: everything that came, into one XDF file, from a thread that nobody waits for.
+"""The recorder: everything that arrives, in one XDF file, written by a thread of its own.
 
-Writing has a thread of its own because a disk may block for seconds, and ``fsync`` another because it
-blocks longest. The queue is lossless up to a bound of memory, and loud beyond it: ``lost_samples``.
+Nobody waits for that thread, since a disk may block for seconds; ``fsync`` has another one because it
+blocks longest. The queue loses nothing up to a limit of memory; ``lost_samples`` counts the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bci_m2s.recording.disk import STAMP_BYTES, Growth
 from bci_m2s.recording.xdf_writer import XdfWriter, check_samples, sample_record
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
-FLUSH_S = 0.2  # with the time that a flush takes, below the half second that a kill may cost
+FLUSH_S = 0.2  # with the duration of a flush, below the half second that a kill may lose
 SYNC_S = 1.0
 SYNC_JOIN_S = 2.0
 CHUNK_BYTES = 500  # what a waiting chunk costs beside its samples
@@ -39,7 +39,7 @@ class RecorderState:
 
     waiting_bytes : in memory only, on their way
     lost_samples : dropped because too much waited, or after the end
-    problem : why nothing can be written now; "" when all is well
+    problem : why nothing can be written now; "" without a problem
     free_bytes : free space; NaN when not known
     seconds_left : until the disk is full at the present rate; NaN when not known
     elapsed_s : since the recording began
@@ -84,12 +84,12 @@ class Recorder:
     ----------
     path : must not exist
     clock : local clock, the same that stamps ``Chunk.received_s``
-    most_waiting_bytes : how much may wait in memory for the disk before samples are dropped
-    sync : waits until a descriptor's file is on the disk; replaced where a slow disk is played
+    most_waiting_bytes : memory for data that wait for the disk; beyond it samples are dropped
+    sync : waits until a descriptor's file is on the disk; replaced to simulate a slow disk
 
     Attributes
     ----------
-    failure : what ended the recorder's thread before its time; None when nothing did
+    failure : the error that ended a thread of the recorder; None without one
 
     Raises
     ------
@@ -108,7 +108,7 @@ class Recorder:
         self._begun_s = clock()
         self.failure: BaseException | None = None
         self._most_waiting_bytes = most_waiting_bytes
-        # The bound is kept at the door, so the writer's own is wider. The thread's own from ``start`` on.
+        # ``samples`` checks the limit: the writer's own is wider. Only the thread uses it after ``start``.
         self._writer = XdfWriter(path, 2 * most_waiting_bytes, sync)
         self._lock = threading.Lock()  # guards what follows, up to the empty line
         self._queue: deque[_Header | _Samples | _Offset] = deque()
@@ -119,15 +119,15 @@ class Recorder:
 
         self._growth = Growth()
         self._free_bytes = math.nan  # written by the sync thread only
-        self._stuck = ""  # written by whoever closes
+        self._stuck = ""  # written by the thread that closes
         self._closing, self._sync_wanted, self._sync_end = (threading.Event() for _ in range(3))
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._sync_thread = threading.Thread(target=self._sync, name="recorder-sync", daemon=True)
 
-    # ---- for everyone ----
+    # ---- any thread ----
 
     def start(self) -> None:
-        """Start writing; what was handed over before is kept."""
+        """Start writing; what was queued before is kept."""
         self._begun_s = self.clock()
         self._sync_thread.start()
         self._thread.start()
@@ -144,7 +144,7 @@ class Recorder:
     def samples(self, stream: int, chunk: Chunk) -> bool:
         """Copy a chunk for the file; false when it was dropped, which is counted.
 
-        Raises OutputError when it does not fit what was announced of the stream.
+        Raises OutputError when it does not fit the stream's description.
         """
         n = len(chunk)
         info = self._infos[stream - 1]
@@ -164,17 +164,17 @@ class Recorder:
         return True
 
     def clock_offset(self, stream: int, measured_local_s: float, offset_s: float) -> None:
-        """Record a clock offset as measured; one that is NaN (no answer) is left out."""
+        """Record a measured clock offset; NaN (no measurement) is left out."""
         with self._lock:
             if self._open and math.isfinite(offset_s):
                 self._queue.append(_Offset(stream, measured_local_s, offset_s))
 
     def samples_of(self, stream: int) -> int:
-        """Samples of a stream that are written or on their way."""
+        """Samples of a stream that are written or queued."""
         return self._accepted[stream - 1]
 
     def state(self) -> RecorderState:
-        """What stands now, for a display and for the log."""
+        """The present state, for displays and the log."""
         writer = self._writer
         return RecorderState(
             self.path,
@@ -191,7 +191,7 @@ class Recorder:
     def close(self, timeout_s: float = 5.0) -> None:
         """Write what is queued and the footers, sync, end the threads. Harmless twice.
 
-        When the disk does not answer within `timeout_s` the threads are left to it, and ``state`` says so.
+        When the disk blocks longer than `timeout_s` the threads are left alone, and ``state`` reports it.
         """
         with self._lock:
             self._open = False
@@ -219,25 +219,25 @@ class Recorder:
                 self._write_queued()
                 if time.monotonic() - synced_s >= SYNC_S:
                     synced_s = time.monotonic()
-                    if not self._writer.problem:  # marks that cannot be written would only fill the memory
+                    if not self._writer.problem:  # marks that cannot be written would fill the memory
                         self._writer.boundary()
                     self._sync_wanted.set()
                 self._writer.flush()
                 self._growth.add(time.monotonic(), self._writer.bytes_written + self._writer.waiting_bytes)
             self._sync_end.set()
             self._sync_wanted.set()
-            self._drain()  # first, since a sync may hang; one that still runs finds its file closed
+            self._drain()  # first, since a sync may block; one still in progress finds its file closed
             self._sync_thread.join(SYNC_JOIN_S)
         except BaseException as problem:
             self._fail(problem)
 
     def _drain(self) -> None:
-        """Write all that is queued and end the file. Nothing more can come: ``close`` saw to it."""
+        """Write everything queued and end the file; ``close`` has ended the queue."""
         self._write_queued()
         self._writer.close()
 
     def _fail(self, problem: BaseException) -> None:
-        """Keep what can be kept, count the rest as lost, take nothing more."""
+        """Keep what can be kept, count the rest as lost, accept nothing more."""
         self.failure = self.failure or problem
         with self._lock:
             self._open = False
@@ -246,14 +246,14 @@ class Recorder:
             self._queued_bytes = 0
         self._sync_end.set()
         self._sync_wanted.set()
-        with contextlib.suppress(Exception):  # the first failure is the one to tell of
+        with contextlib.suppress(Exception):  # the first failure is the one to report
             self._writer.close()
 
     def _write_queued(self) -> None:
-        """Write what is queued now, the chunks of one stream joined; order within a stream is kept."""
+        """Write what is queued now, with the chunks of a stream joined; order within a stream is kept."""
         groups: dict[int, list[_Samples]] = {}
         sizes: dict[int, int] = {}
-        for _ in range(len(self._queue)):  # what is queued meanwhile waits for the next flush
+        for _ in range(len(self._queue)):  # later items wait for the next flush
             item = self._queue.popleft()
             if isinstance(item, _Header):
                 self._writer.add_stream(item.info, item.description_xml)
@@ -265,7 +265,7 @@ class Recorder:
                 if sizes[item.stream] >= MOST_CHUNK_BYTES:
                     self._write_samples(groups.pop(item.stream))
                     sizes[item.stream] = 0
-        for stream in sorted(groups):  # senders' streams come before the estimates that rest on them
+        for stream in sorted(groups):  # senders' streams come before the estimates made from them
             self._write_samples(groups[stream])
 
     def _write_samples(self, group: list[_Samples]) -> None:
@@ -282,7 +282,7 @@ class Recorder:
     def _sync(self) -> None:
         try:
             while not self._sync_end.is_set():
-                with contextlib.suppress(OSError):  # a folder that vanished: writing will say so
+                with contextlib.suppress(OSError):  # a folder that vanished: writing will report it
                     self._free_bytes = float(shutil.disk_usage(self.path.parent).free)
                 self._sync_wanted.wait()
                 self._sync_wanted.clear()
@@ -293,7 +293,7 @@ class Recorder:
 
 
 def _value_bytes(samples: NDArray[Any]) -> int:
-    """Bytes that values take in the file."""
+    """Bytes of values in the file."""
     if samples.dtype != object:
         return samples.nbytes
     return sum(2 + len(str(value).encode("utf-8", "replace")) for value in samples.flat)

@@ -1,8 +1,8 @@
 """A readable copy of a damaged XDF file, with every whole chunk in it.
 
-The file is walked twice, chunk by chunk, so that its size does not matter: once to learn what is whole and
-what is lost, once to copy. The copy begins with all headers, and gets a footer for each stream whose own is
-missing or counts samples that are lost. The original is only ever read.
+The file is read twice, chunk by chunk, so that its size does not matter: once to find what is whole and
+what is lost, once to copy. The copy begins with all headers, and has a new footer for each stream whose own
+is missing or counts lost samples. The original is never written to.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def recover(
 ) -> RecoveryReport:
     """Write a readable copy of a damaged XDF file; a whole file is left as it is and none is written.
 
-    With a side file of checksums (PATH.sums) chunks are found again sooner behind damage, and a chunk
-    whose bytes differ from its checksum is left out although its structure is whole.
+    With a side file of checksums (PATH.sums) the next whole chunk after damage is found sooner, and a chunk
+    that does not match its checksum is left out although its structure is whole.
 
     Parameters
     ----------
     path : the recording, never written to
-    out : the copy; NAME-recovered.xdf beside `path` unless told
+    out : the copy; NAME-recovered.xdf beside `path` by default
     overwrite : whether `out` may be replaced
-    progress : called now and then with what is done ("reading", "copying"), bytes done and bytes in all
+    progress : called repeatedly with the phase ("reading", "copying"), bytes done and bytes in total
 
     Returns
     -------
@@ -59,33 +59,33 @@ def recover(
     """
     path = Path(path)
     out = Path(out) if out is not None else path.with_name(f"{path.stem}-recovered{path.suffix}")
-    tell = progress or (lambda _phase, _done, _size: None)
+    on_progress = progress or (lambda _phase, _done, _size: None)
     if "\0" in f"{path}{out}":
         raise RecordingError(f"{str(path)!r}, {str(out)!r}: not file names")
     try:
         if path.exists() and not path.is_file():
             raise RecordingError(f"{path}: is not a regular file")
         with path.open("rb") as file:
-            scan = scan_recording(path, file, tell)
+            scan = scan_recording(path, file, on_progress)
             if scan.is_whole:
                 return scan.report(path, None)
             if out.exists() and out.samefile(path):
                 raise OutputError(f"{out}: is the recording itself, which is never written to")
             with whole_file(out, overwrite=overwrite) as copy:
-                _write_copy(scan, file, copy, lambda done: tell("copying", done, scan.size))
+                _write_copy(scan, file, copy, lambda done: on_progress("copying", done, scan.size))
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
     return scan.report(path, out)
 
 
-def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, tell: Callable[[int], None]) -> None:
+def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, on_progress: Callable[[int], None]) -> None:
     copy.write(MAGIC)
     if scan.file_header is None:
         copy.write(_chunk(FILE_HEADER, PLAIN_FILE_HEADER))
     for span in ([scan.file_header] if scan.file_header else []) + list(scan.spans.values()):
         _copy_span(file, copy, *span)
     has_footer = set[int]()
-    for piece in pieces_of(file, scan.size, dict(scan.headers), scan.sums, tell):
+    for piece in pieces_of(file, scan.size, dict(scan.headers), scan.sums, on_progress):
         if piece.problem or piece.tag in (FILE_HEADER, STREAM_HEADER):
             continue
         if piece.tag == STREAM_FOOTER:

@@ -1,4 +1,4 @@
-"""What a recovery found: plain data, and the same in words."""
+"""The report of a recovery: plain data, and lines for the terminal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MOST_TOLD = 20  # places of damage that are told in words
+MOST_LINES = 20  # damaged places in the lines of a report
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A damaged place: its number from 1, bytes from `start` to `stop` - 1, and what is wrong."""
+class Damage:
+    """A damaged place: its number from 1, bytes from `start` to `stop` - 1, and the problem."""
 
     number: int
     start: int
@@ -21,8 +21,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """Where samples of a stream are missing: the stamps around (s, the sender's clock) and the places.
+class StreamGap:
+    """Missing samples of a stream: the stamps around them (s, the sender's clock) and the damaged places.
 
     before_s, after_s : NaN where nothing was kept on that side
     first_place, last_place : numbers of the places of damage in between
@@ -36,12 +36,12 @@ class Gap:
 
 @dataclass(slots=True)
 class RecoveredStream:
-    """One stream: what is kept and what is lost of it.
+    """One stream: the samples kept and lost.
 
     first_s, last_s : stamps of the first and last sample kept, s; NaN when none is
-    lost_s : time without samples across the damage, s; what is lost at the end is not in it
-    unsure : samples without stamps of their own behind damage: theirs may be too early
-    footer_samples : samples that the stream's footer counts, -1 when it does not say; None: no footer
+    lost_s : time without samples across the damage, s, without losses at the end
+    unsure : samples without stamps of their own after damage: theirs may be too early
+    footer_samples : number of samples in the stream's footer, -1 when it has none; None: no footer
     open_end : damage follows the last sample, so that more may be lost than is known
     """
 
@@ -57,7 +57,7 @@ class RecoveredStream:
     footer_samples: int | None = None
     open_end: bool = False
     n_gaps: int = 0
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[StreamGap] = field(default_factory=list)
     places_seen: int = 0
     unsure_now: bool = False
 
@@ -73,7 +73,7 @@ class RecoveredStream:
         return round(self.lost_s * self.rate_hz)
 
     def words(self) -> str:
-        """One line on the stream."""
+        """One line about the stream."""
         kept = f"stream {self.number} {self.name!r}: {self.samples} samples kept"
         lost = self.lost_samples
         if lost is None:
@@ -94,12 +94,12 @@ class RecoveredStream:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryReport:
-    """What was found in a recording, and the copy.
+    """The state of a recording, and the copy.
 
     out : the copy; None when the recording is whole and none was made
     places : the first damaged places; `n_places` counts all
-    chunks_lost : at least so many; of chunks whose ends are not known several count as one
-    headless : chunks lost for want of a header, by stream id
+    chunks_lost : the least number; several chunks without known ends count as one
+    headless : chunks lost because their header is missing, by stream id
     unknown_chunks : chunks of a kind that XDF 1.0 does not know, kept
     with_sums : a side file of checksums was used
     """
@@ -111,16 +111,11 @@ class RecoveryReport:
     chunks_kept: int
     chunks_lost: int
     streams: list[RecoveredStream]
-    places: list[Place]
+    places: list[Damage]
     n_places: int
     headless: dict[int, int]
     unknown_chunks: int
     with_sums: bool
-
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of the recording that are whole."""
-        return self.size_bytes - self.lost_bytes
 
     @property
     def is_whole(self) -> bool:
@@ -128,7 +123,7 @@ class RecoveryReport:
         return self.out is None
 
     def lines(self) -> Iterator[str]:
-        """The report in words, line by line."""
+        """The report, line by line."""
         checked = "structure and checksums" if self.with_sums else "structure"
         if self.is_whole:
             yield f"{self.path}: is whole ({self.chunks_kept} chunks, {checked}); nothing to recover"
@@ -150,27 +145,27 @@ class RecoveryReport:
             yield f"  {stream.words()}"
         for number, count in sorted(self.headless.items()):
             yield f"  stream {number}: {count} chunks are lost because its header is missing"
-        for place in self.places[:MOST_TOLD]:
-            yield f"  {place.problem}{self._when(place)}"
-        if self.n_places > MOST_TOLD:
-            yield f"  ... and {self.n_places - MOST_TOLD} more places of damage"
+        for damage in self.places[:MOST_LINES]:
+            yield f"  {damage.problem}{self._when(damage)}"
+        if self.n_places > MOST_LINES:
+            yield f"  ... and {self.n_places - MOST_LINES} more places of damage"
         if self.unknown_chunks:
             yield f"  {self.unknown_chunks} chunks of a kind that XDF 1.0 does not know were kept"
         if self.out is not None:
             yield f"copy: {self.out}"
 
-    def _when(self, place: Place) -> str:
-        """Between which stamps a place lies, for the streams that lost something there."""
-        told = []
+    def _when(self, damage: Damage) -> str:
+        """The stamps around a damaged place, for the streams that lost something there."""
+        streams = []
         for stream in self.streams:
             for gap in stream.gaps:
-                if gap.first_place <= place.number <= gap.last_place:
-                    told.append(f"{stream.name!r} {_between(gap)}")
-        more = f" and {len(told) - 3} more streams" if len(told) > 3 else ""
-        return f" ({'; '.join(told[:3])}{more})" if told else ""
+                if gap.first_place <= damage.number <= gap.last_place:
+                    streams.append(f"{stream.name!r} {_between(gap)}")
+        more = f" and {len(streams) - 3} more streams" if len(streams) > 3 else ""
+        return f" ({'; '.join(streams[:3])}{more})" if streams else ""
 
 
-def _between(gap: Gap) -> str:
+def _between(gap: StreamGap) -> str:
     if math.isnan(gap.before_s):
         return "from its beginning" if math.isnan(gap.after_s) else f"before {gap.after_s:.3f} s"
     if math.isnan(gap.after_s):

@@ -1,4 +1,4 @@
-"""What is whole and what is lost in a recording: the first of a recovery's two walks."""
+"""The first of a recovery's two passes: which parts of a recording are whole and which are lost."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import BinaryIO
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.checksums import Checksums, checksums_of
-from bci_m2s.recording.recovery_report import Gap, Place, RecoveredStream, RecoveryReport
+from bci_m2s.recording.recovery_report import Damage, RecoveredStream, RecoveryReport, StreamGap
 from bci_m2s.recording.xdf_content import Header
 from bci_m2s.recording.xdf_survey import Piece, describe, walk
 from bci_m2s.recording.xdf_writer import FILE_HEADER, MAGIC, SAMPLES, STREAM_FOOTER, STREAM_HEADER
 
-MOST_LISTED = 200  # places, and gaps of a stream, that a report keeps; all are counted
-TELL_BYTES = 16 << 20
-UNTOLD = -1
+MOST_LISTED = 200  # damaged places, and gaps of a stream, in a report; all are counted
+REPORT_BYTES = 16 << 20  # between two calls of `on_progress`
+NO_COUNT = -1
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
 class Scan:
-    """What the first walk learnt. Its size does not depend on the length of the recording.
+    """The result of the first pass. Its size does not depend on the length of the recording.
 
-    spans, file_header : where the stream headers and the first file header stand
+    spans, file_header : bytes of the stream headers and of the first file header
     headless : chunks that came before or without their stream's header, by stream id
     """
 
@@ -38,7 +38,7 @@ class Scan:
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)  # of the stream headers
     file_header: tuple[int, int] | None = None
     headless: dict[int, int] = field(default_factory=dict)  # stream id: chunks before or without a header
-    places: list[Place] = field(default_factory=list)
+    places: list[Damage] = field(default_factory=list)
     n_places: int = 0
     lost_bytes: int = 0
     chunks_kept: int = 0
@@ -47,9 +47,9 @@ class Scan:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is damaged and every stream has a footer that does not count other samples."""
+        """Whether nothing is damaged and every stream has a footer without another number of samples."""
         return not self.n_places and all(
-            one.footer_samples in (one.samples, UNTOLD) for one in self.streams.values()
+            stream.footer_samples in (stream.samples, NO_COUNT) for stream in self.streams.values()
         )
 
     def take(self, piece: Piece) -> None:
@@ -70,7 +70,7 @@ class Scan:
             self.unknown_chunks += 1
 
     def stream(self, number: int) -> RecoveredStream:
-        """What is known of a stream that has a header."""
+        """The state of a stream that has a header."""
         if number not in self.streams:
             header = self.headers[number]
             self.streams[number] = RecoveredStream(number, header.name, header.rate_hz)
@@ -83,32 +83,32 @@ class Scan:
         if "no header before it" in piece.problem:
             self.headless[piece.stream] = self.headless.get(piece.stream, 0) + 1
         if len(self.places) < MOST_LISTED:
-            self.places.append(Place(self.n_places, piece.start, piece.stop, describe(piece, self.size)))
+            self.places.append(Damage(self.n_places, piece.start, piece.stop, describe(piece, self.size)))
 
     def _take_samples(self, piece: Piece) -> None:
-        stream, found = self.stream(piece.stream), piece.measured
+        stream, measured = self.stream(piece.stream), piece.measured
         stream.chunks += 1
-        if found is None or not found.count:
+        if measured is None or not measured.count:
             return
         step_s = 1 / stream.rate_hz if stream.rate_hz else 0.0
         damaged = self.n_places > stream.places_seen
-        first_s = found.first_s
-        if math.isnan(first_s):  # left to be deduced from the sample before, which may be lost
+        first_s = measured.first_s
+        if math.isnan(first_s):  # deduced from the sample before, which may be lost
             first_s = stream.last_s + step_s
-            stream.unsure += found.count if damaged or stream.unsure_now else 0
+            stream.unsure += measured.count if damaged or stream.unsure_now else 0
             stream.unsure_now = damaged or stream.unsure_now
         elif damaged:
             self._note_gap(stream, first_s, step_s)
-        if not math.isnan(found.last_s):
+        if not math.isnan(measured.last_s):
             stream.unsure_now = False
         stream.places_seen = self.n_places
         stream.first_s = stream.first_s if stream.samples else first_s
-        deduced_s = first_s + (found.count - 1) * step_s
-        stream.last_s = deduced_s if math.isnan(found.last_s) else found.last_s
-        stream.samples += found.count
+        deduced_s = first_s + (measured.count - 1) * step_s
+        stream.last_s = deduced_s if math.isnan(measured.last_s) else measured.last_s
+        stream.samples += measured.count
 
     def _note_gap(self, stream: RecoveredStream, first_s: float, step_s: float) -> None:
-        """Samples go on behind damage: what may be missing lies between two stamps."""
+        """Note what is missing between the stamps before and after damage."""
         missing_s = first_s - stream.last_s - step_s
         if stream.rate_hz and not math.isnan(missing_s):
             if not step_s / 2 < missing_s < math.inf:
@@ -116,19 +116,21 @@ class Scan:
             stream.lost_s += missing_s
         stream.n_gaps += 1
         if len(stream.gaps) < MOST_LISTED:
-            stream.gaps.append(Gap(stream.places_seen + 1, self.n_places, stream.last_s, first_s))
+            stream.gaps.append(StreamGap(stream.places_seen + 1, self.n_places, stream.last_s, first_s))
 
     def finish(self) -> None:
-        """The file's end: what was lost behind a stream's last sample has no second stamp."""
+        """End of the file: a gap after a stream's last sample has no stamp after it."""
         for number in self.headers:
             stream = self.stream(number)
             if self.n_places > stream.places_seen and stream.footer_samples != stream.samples:
                 stream.n_gaps += 1
                 stream.open_end = True
-                stream.gaps.append(Gap(stream.places_seen + 1, self.n_places, stream.last_s, math.nan))
+                stream.gaps.append(
+                    StreamGap(stream.places_seen + 1, self.n_places, stream.last_s, math.nan)
+                )
 
     def report(self, path: Path, out: Path | None) -> RecoveryReport:
-        """The report on what was found."""
+        """The report of this scan."""
         streams = [self.streams[number] for number in sorted(self.streams)]
         return RecoveryReport(
             path,
@@ -146,16 +148,16 @@ class Scan:
         )
 
 
-def scan_recording(path: Path, file: BinaryIO, tell: Progress) -> Scan:
-    """Walk the file; once more when samples came before their header, which is then known.
+def scan_recording(path: Path, file: BinaryIO, on_progress: Progress) -> Scan:
+    """Walk the file; again when samples came before their header, which is then known.
 
     Raises RecordingError when no stream header is whole.
     """
     size = file.seek(0, 2)
     sums = checksums_of(path, file)
-    scan = _scanned_once(file, size, sums, {}, tell)
+    scan = _scan_once(file, size, sums, {}, on_progress)
     if set(scan.headless) & set(scan.headers):
-        scan = _scanned_once(file, size, sums, scan.headers, tell)
+        scan = _scan_once(file, size, sums, scan.headers, on_progress)
     if not scan.headers:
         file.seek(0)
         begins = file.read(len(MAGIC))
@@ -164,15 +166,15 @@ def scan_recording(path: Path, file: BinaryIO, tell: Progress) -> Scan:
     return scan
 
 
-def _scanned_once(
-    file: BinaryIO, size: int, sums: Checksums | None, headers: dict[int, Header], tell: Progress
+def _scan_once(
+    file: BinaryIO, size: int, sums: Checksums | None, headers: dict[int, Header], on_progress: Progress
 ) -> Scan:
     scan = Scan(size, sums, headers)
     file.seek(0)
     begins = file.read(len(MAGIC))
     if begins != MAGIC:
         scan.take(Piece(0, len(begins), problem=f"begins with {begins!r}, expected {MAGIC!r}"))
-    for piece in pieces_of(file, size, headers, sums, lambda done: tell("reading", done, size)):
+    for piece in pieces_of(file, size, headers, sums, lambda done: on_progress("reading", done, size)):
         scan.take(piece)
     scan.finish()
     return scan
@@ -183,21 +185,21 @@ def pieces_of(
     size: int,
     headers: dict[int, Header],
     sums: Checksums | None,
-    tell: Callable[[int], None],
+    on_progress: Callable[[int], None],
 ) -> Iterator[Piece]:
-    """The pieces of the file's first `size` bytes; a recording that is still written may grow."""
-    told = 0
+    """The pieces of the file's first `size` bytes; a recording that is still being written may grow."""
+    reported = 0
     for piece in walk(file, headers, sums, size):
         yield piece
-        if piece.stop - told >= TELL_BYTES:
-            told = piece.stop
-            tell(told)
+        if piece.stop - reported >= REPORT_BYTES:
+            reported = piece.stop
+            on_progress(reported)
 
 
 def announced(xml: bytes) -> int:
-    """How many samples a footer counts; ``UNTOLD`` when it does not say."""
+    """The number of samples in a footer; ``NO_COUNT`` when it has none."""
     try:
         text = (ET.fromstring(xml).findtext("sample_count") or "").strip()
     except (ET.ParseError, ValueError, LookupError):  # the latter two: odd encodings
-        return UNTOLD
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else UNTOLD
+        return NO_COUNT
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else NO_COUNT

@@ -28,7 +28,7 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Header:
-    """What the survey needs to know of a stream."""
+    """The fields of a stream header that the survey needs."""
 
     n_channels: int
     channel_format: str
@@ -39,7 +39,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Samples of one chunk: their number, first and last stamp (s; NaN: left to be deduced)."""
+    """Samples of one chunk: their number, first and last stamp (s; NaN: to be deduced)."""
 
     count: int
     first_s: float = math.nan
@@ -47,9 +47,9 @@ class Measured:
 
 
 def read_length(data: bytes) -> tuple[int, int]:
-    """Read a length: one byte that says how wide it is (1, 4 or 8), then the length itself.
+    """Read a length: one byte with its width (1, 4 or 8), then the length itself.
 
-    Returns the length and how many bytes it took. Raises DamageError.
+    Returns the length and the number of bytes read. Raises DamageError.
     """
     width = data[0] if data else 0
     if width not in (1, 4, 8) or len(data) < 1 + width:
@@ -76,13 +76,17 @@ def read_header(stream: int, content: bytes) -> Header:
 def _checked_header(where: str, fields: dict[str, str]) -> Header:
     count, rate = fields.get("channel_count", ""), fields.get("nominal_srate", "")
     if not count.isdecimal() or not 1 <= int(count[:9]) <= MOST_CHANNELS or len(count) > 9:
-        raise RefusedError(f"{where}: channel_count: got {count[:40]!r}, expected 1 to {MOST_CHANNELS}")
+        raise RefusedError(
+            f"{where}: channel_count: got {count[:40]!r}, expected between 1 and {MOST_CHANNELS}"
+        )
     try:
         rate_hz = float(rate)
     except ValueError:
         rate_hz = math.nan
     if not 0 <= rate_hz < math.inf:
-        raise RefusedError(f"{where}: nominal_srate: got {rate[:40]!r}, expected a number from 0 up")
+        raise RefusedError(
+            f"{where}: nominal_srate: got {rate[:40]!r}, expected a finite number of at least 0"
+        )
     channel_format = fields.get("channel_format", "")
     if channel_format != "string" and channel_format not in VALUE_BYTES:
         known = ", ".join([*VALUE_BYTES, "string"])
@@ -131,7 +135,7 @@ def measure(content: bytes, header: Header) -> Measured:
 
 
 def _all_stamped(content: bytes, at: int, count: int, width: int) -> Measured | None:
-    """Measure numbers that all have a stamp, the usual case, at once; None when they are not so."""
+    """Measure numbers that all have a stamp, the usual case, at once; None in other cases."""
     record = 9 + width
     if not count or len(content) - at != count * record:
         return None
@@ -149,7 +153,7 @@ def _walk_samples(content: bytes, at: int, count: int, header: Header) -> Measur
     step_s = 1 / header.rate_hz if header.rate_hz else 0.0
     end, first_s, last_s = len(content), math.nan, math.nan
     for number in range(count):
-        if content[at : at + 1] > b"\0":  # a stamp, else a sign that it is to be deduced
+        if content[at : at + 1] > b"\0":  # a stamp, else a 0: to be deduced
             last_s = struct.unpack_from("<d", content, at + 1)[0] if at + 9 <= end else math.nan
             first_s = first_s if number else last_s
             at += 9

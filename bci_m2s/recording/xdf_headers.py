@@ -1,4 +1,4 @@
-"""The XML in XDF: stream headers that every reader can parse, whatever the sender said."""
+"""The XML in XDF: stream headers that every reader can parse, whatever the sender sent."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What an XDF file really holds: a walk over its chunks that trusts nothing.
+"""The chunks of an XDF file, each checked before it is used.
 
-XDF is a row of chunks, each with its length in front, then a tag, then content that depends on the tag
+XDF is a sequence of chunks, each with its length in front, then a tag, then content that depends on the tag
 (format: github.com/sccn/xdf/wiki/Specifications). A chunk is whole when its length fits into the file, its
-XML is plain XML, and its samples fill it exactly. What is behind a damaged length is found again at the
-next boundary chunk, which recorders write every few seconds for this purpose, or at the next chunk that
-its checksum proves, where the recording has a side file of them.
+XML is plain XML, and its samples fill it exactly. After a damaged length the walk continues at the next
+boundary chunk, which recorders write every few seconds for this purpose, or at the next chunk that its
+checksum proves, where the recording has a side file of them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from bci_m2s.recording.xdf_writer import (
 
 OF_STREAMS = (SAMPLES, CLOCK_OFFSET, STREAM_FOOTER)
 BLOCK_BYTES = 1 << 20
-LARGE_BYTES = 64 << 20  # a chunk beyond this is believed only when no boundary stands inside it
+LARGE_BYTES = 64 << 20  # a larger chunk is accepted only without a boundary inside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Piece:
     tag, stream : 0 where there is none or it cannot be known
     body : tag and content of a whole chunk, b"" otherwise
     measured : of a whole Samples chunk
-    problem : why it cannot be used, in words; "" for a whole chunk
+    problem : why it cannot be used; "" for a whole chunk
     framed : its end is certain, so that it is one chunk
     refused : a reader should refuse the whole file for it
     """
@@ -70,7 +70,7 @@ class Piece:
 
 @dataclass(slots=True)
 class Survey:
-    """What the walk found: byte ranges of whole chunks, stream headers, and damage in words."""
+    """The result of a walk: byte ranges of whole chunks, stream headers, and descriptions of damage."""
 
     whole: list[tuple[int, int]] = field(default_factory=list)
     headers: dict[int, Header] = field(default_factory=dict)
@@ -108,7 +108,7 @@ def survey_chunks(path: Path, file: BinaryIO) -> Survey:
 
 
 def describe(piece: Piece, size: int) -> str:
-    """Return what is wrong with a piece of a file of `size` bytes, in words."""
+    """Describe the problem of a piece of a file of `size` bytes."""
     if piece.framed:
         return f"chunk at byte {piece.start} is left out: {piece.problem}"
     lost = "the rest is lost" if piece.stop == size else f"{piece.stop - piece.start} bytes are skipped"
@@ -124,10 +124,10 @@ def walk(
 
     Parameters
     ----------
-    headers : stream headers by id; those that the walk finds are added. One that is there before lets
-        samples be read that come before their header
+    headers : stream headers by id; those that the walk finds are added. With one that is given, samples
+        that come before their header can be read
     sums : checksums of the chunks, where the recording has them
-    size : walk over so many bytes only; all of the file unless told
+    size : walk over this many bytes only; None for the whole file
     """
     size = file.seek(0, 2) if size is None else size
     at, seen = min(len(MAGIC), size), set[int]()
@@ -154,7 +154,7 @@ def _piece(
             raise DamageError("its bytes do not match its checksum")
         return Piece(at, stop, tag, stream, body, _examine(headers, seen, at, body, tag, stream))
     except DamageError as problem:
-        # A boundary inside tells that the length lied; what follows the boundary may be whole.
+        # A boundary inside shows that the length is wrong; the chunks after it may be whole.
         inside = body.find(BOUNDARY_MARK) if tag != BOUNDARY else -1
         if inside >= 0:
             beyond = body_at + inside + len(BOUNDARY_MARK)
@@ -185,20 +185,20 @@ def _chunk_bounds(file: BinaryIO, at: int, size: int, sums: Checksums | None) ->
 
 
 def _found_again(file: BinaryIO, at: int, size: int, sums: Checksums | None) -> int:
-    """Return where the walk can go on behind damage: a proved chunk or the end of a boundary."""
+    """Return where the walk can continue after damage: a proved chunk or the end of a boundary."""
     boundary = _after_boundary(file, at, size)
     proved = sums.next_proved(file, at + 1, boundary) if sums else None
     return boundary if proved is None else proved
 
 
 def _after_boundary(file: BinaryIO, at: int, size: int) -> int:
-    """Return the first byte behind the next boundary chunk before `size`, `size` when there is none."""
+    """Return the first byte after the next boundary chunk before `size`, `size` when there is none."""
     overlap = len(BOUNDARY_MARK) - 1
     while at < size:
         file.seek(at)
-        found = file.read(min(BLOCK_BYTES + overlap, size - at)).find(BOUNDARY_MARK)
-        if found >= 0:
-            return at + found + len(BOUNDARY_MARK)
+        offset = file.read(min(BLOCK_BYTES + overlap, size - at)).find(BOUNDARY_MARK)
+        if offset >= 0:
+            return at + offset + len(BOUNDARY_MARK)
         at += BLOCK_BYTES
     return size
 
@@ -216,7 +216,7 @@ def _tag_and_stream(body: bytes) -> tuple[int, int]:
 def _examine(
     headers: dict[int, Header], seen: set[int], at: int, body: bytes, tag: int, stream: int
 ) -> Measured | None:
-    """Check one chunk's content and note what it tells. Raises DamageError, RefusedError."""
+    """Check one chunk's content and note its header or samples. Raises DamageError, RefusedError."""
     if tag == FILE_HEADER:
         check_xml(body[2:])
     elif tag == BOUNDARY and body[2:] != BOUNDARY_MARK:

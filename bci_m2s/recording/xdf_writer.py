@@ -1,8 +1,8 @@
-"""XDF 1.0, written so that what is in the file is readable whenever writing ends.
+"""XDF 1.0, written so that the file is readable whenever writing stops.
 
-XDF (github.com/sccn/xdf/wiki/Specifications) is a row of chunks, each with its length in front, then a tag,
-then content. Chunks only ever go to the end. A second file has one line per chunk with its place and
-CRC-32, written after the chunk itself: a recovery can tell what is intact.
+XDF (github.com/sccn/xdf/wiki/Specifications) is a sequence of chunks, each with its length in front, then a
+tag, then content. Chunks are only appended. A second file has one line per chunk with its position and
+CRC-32, written after the chunk itself: a recovery can check what is intact.
 """
 
 from __future__ import annotations
@@ -30,24 +30,18 @@ from bci_m2s.types import FloatArray, StreamInfo
 MAGIC = b"XDF:"
 FILE_HEADER, STREAM_HEADER, SAMPLES, CLOCK_OFFSET, BOUNDARY, STREAM_FOOTER = range(1, 7)
 BOUNDARY_MARK = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")  # the specification's UUID
-NUMBERS = {
-    "int8": "i1",
-    "int16": "<i2",
-    "int32": "<i4",
-    "int64": "<i8",
-    "float32": "<f4",
-    "double64": "<f8",
-}
+NUMBERS = {"int8": "i1", "int16": "<i2", "int32": "<i4", "int64": "<i8"}
+NUMBERS |= {"float32": "<f4", "double64": "<f8"}
 SUMS_HEADING = b"# checksums of an XDF file, one line a chunk: first byte, length, CRC-32 (hex)\n"
-MOST_FOOTER_OFFSETS = 4096  # the chunks hold all of them; a footer repeats an even choice
+MOST_FOOTER_OFFSETS = 4096  # the chunks hold all of them; a footer repeats some, evenly spaced
 
 
 @dataclass(slots=True)
 class _Stream:
-    """A stream of the file and what its footer will say."""
+    """A stream of the file and the contents of its footer."""
 
     info: StreamInfo
-    record: np.dtype[Any] | None  # one sample as it stands in a chunk; None for text
+    record: np.dtype[Any] | None  # one sample in a chunk; None for text
     count: int = 0
     first_s: float = math.nan
     last_s: float = math.nan
@@ -59,13 +53,13 @@ class _Stream:
 class XdfWriter:
     """A new XDF file and its checksums; one thread writes, any may call ``fsync`` and read the counts.
 
-    Nothing raises for a full or broken disk: data wait in memory (see ``AppendFile``) and ``problem``
-    says why.
+    Nothing raises for a full or broken disk: data wait in memory (see ``AppendFile``) and ``problem`` gives
+    the cause.
 
     Parameters
     ----------
     path : must not exist, nor PATH.sums
-    most_waiting_bytes : how much may wait in memory before samples are dropped
+    most_waiting_bytes : memory for waiting data; beyond it samples are dropped
 
     Attributes
     ----------
@@ -105,7 +99,7 @@ class XdfWriter:
 
     @property
     def problem(self) -> str:
-        """Why something cannot be written now; "" when all is well."""
+        """Why something cannot be written now; "" without a problem."""
         return self._data.problem or self._sums.problem
 
     @property
@@ -115,7 +109,7 @@ class XdfWriter:
 
     @property
     def waiting_bytes(self) -> int:
-        """What is in memory only."""
+        """Bytes in memory only."""
         return self._data.waiting_bytes + self._sums.waiting_bytes
 
     # ---- content ----
@@ -125,8 +119,8 @@ class XdfWriter:
 
         Parameters
         ----------
-        info : channel count and format decide how samples are written
-        description_xml : the sender's own description; written as it is when it is XML and agrees with
+        info : with the channel count and format in which samples are written
+        description_xml : the sender's own description; used as the header when it is XML and agrees with
             `info`, else the header is made from `info`
 
         Raises
@@ -147,17 +141,17 @@ class XdfWriter:
         n = len(times)
         if not n:
             return True
-        known = self._streams[stream - 1]
-        content = _text_content(times, samples) if known.record is None else _content(known, times, samples)
+        entry = self._streams[stream - 1]
+        content = _text_content(times, samples) if entry.record is None else _content(entry, times, samples)
         if not self._stream_chunk(SAMPLES, stream, _varlen(n) + content, n):
             self.lost_samples += n
             return False
         self.samples_written += n
-        known.count += n
+        entry.count += n
         finite = times[np.isfinite(times)]
         if len(finite):
-            known.first_s = float(finite[0]) if math.isnan(known.first_s) else known.first_s
-            known.last_s = float(finite[-1])
+            entry.first_s = float(finite[0]) if math.isnan(entry.first_s) else entry.first_s
+            entry.last_s = float(finite[-1])
         return True
 
     def clock_offset(self, stream: int, measured_s: float, offset_s: float) -> None:
@@ -165,30 +159,30 @@ class XdfWriter:
 
         As LabRecorder does, the moment is written in the sender's clock: `measured_s` - `offset_s`.
         """
-        known = self._streams[stream - 1]
+        entry = self._streams[stream - 1]
         pair = (measured_s - offset_s, offset_s)
         self._stream_chunk(CLOCK_OFFSET, stream, struct.pack("<dd", *pair))
-        if known.offsets_seen % known.offsets_stride == 0:
-            known.offsets.append(pair)
-        known.offsets_seen += 1
-        if len(known.offsets) >= MOST_FOOTER_OFFSETS:
-            known.offsets = known.offsets[::2]
-            known.offsets_stride *= 2
+        if entry.offsets_seen % entry.offsets_stride == 0:
+            entry.offsets.append(pair)
+        entry.offsets_seen += 1
+        if len(entry.offsets) >= MOST_FOOTER_OFFSETS:
+            entry.offsets = entry.offsets[::2]
+            entry.offsets_stride *= 2
 
     def boundary(self) -> None:
-        """Write the mark at which a reader finds its way again after damage."""
+        """Write the mark at which a reader can continue after damage."""
         self._chunk(BOUNDARY, BOUNDARY_MARK)
 
     def footer(self, stream: int) -> None:
-        """Write what is known of a stream at its end; nothing of it may follow."""
-        known = self._streams[stream - 1]
+        """Write a stream's footer; nothing of the stream may follow."""
+        entry = self._streams[stream - 1]
         root = ET.Element("info")
-        fill(root, {"first_timestamp": repr(known.first_s), "last_timestamp": repr(known.last_s)})
-        span_s = known.last_s - known.first_s
-        rate_hz = (known.count - 1) / span_s if span_s > 0 else 0.0
-        fill(root, {"sample_count": str(known.count), "measured_srate": repr(rate_hz)})
+        fill(root, {"first_timestamp": repr(entry.first_s), "last_timestamp": repr(entry.last_s)})
+        span_s = entry.last_s - entry.first_s
+        rate_hz = (entry.count - 1) / span_s if span_s > 0 else 0.0
+        fill(root, {"sample_count": str(entry.count), "measured_srate": repr(rate_hz)})
         listed = ET.SubElement(root, "clock_offsets")
-        for time_s, value_s in known.offsets:
+        for time_s, value_s in entry.offsets:
             fill(ET.SubElement(listed, "offset"), {"time": repr(time_s), "value": repr(value_s)})
         xml = DECLARATION + ET.tostring(root, encoding="unicode")
         self._stream_chunk(STREAM_FOOTER, stream, xml.encode(), essential=True)
@@ -196,13 +190,13 @@ class XdfWriter:
     # ---- to the disk ----
 
     def flush(self) -> bool:
-        """Hand everything to the operating system; true when nothing is left in memory."""
+        """Pass everything to the operating system; true when nothing is left in memory."""
         done = self._data.flush()
         self._add_sums()
         return self._sums.flush() and done
 
     def fsync(self) -> None:
-        """Wait until what was flushed is on the disk; any thread may."""
+        """Wait until flushed data are on the disk. Any thread may call it."""
         self._data.fsync()
         self._sums.fsync()
 
@@ -242,7 +236,7 @@ class XdfWriter:
         return True
 
     def _add_sums(self) -> None:
-        """Queue the checksums of the chunks that are wholly in the file."""
+        """Queue the checksums of the chunks that are completely in the file."""
         while self._unsummed and self._unsummed[0][0] <= self._data.whole_bytes:
             self._sums.append(self._unsummed.popleft()[1])
 
@@ -251,7 +245,7 @@ class XdfWriter:
 
 
 def sample_record(info: StreamInfo) -> np.dtype[Any] | None:
-    """One sample of a stream as it stands in a chunk: stamp width, stamp, values; None for text.
+    """One sample of a stream in a chunk: stamp width, stamp, values; None for text.
 
     Raises OutputError for a format that XDF does not know, or no channel.
     """
