@@ -18,7 +18,7 @@ import numpy as np
 
 from bci_m2s.doctor import Finding
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.lsl.configuration import OWN, in_force, places, read_settings
+from bci_m2s.lsl.configuration import OWN, in_force, read_settings, search_paths
 
 LIBRARY = re.compile(r"(lib)?lsl(32|64)?(-debug)?(\.so[.\d]*|(\.[\d.]+)?\.dylib|\.dll)")
 OLDEST_LIBRARY = 116  # 1.16; liblsl counts 100 * major + minor
@@ -107,7 +107,7 @@ def check_configuration(environment: Mapping[str, str] = os.environ) -> list[Fin
     """Which configuration file is in force, and its settings."""
     path, settings = in_force(environment)
     results = []
-    for candidate in places(environment):
+    for candidate in search_paths(environment):
         if candidate == path:
             break
         named = str(candidate) == environment.get("LSLAPICFG")

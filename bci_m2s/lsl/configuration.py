@@ -25,11 +25,11 @@ OWN = "BCI_M2S_LSL_CONFIGURATION"  # the text itself; comes before any file
 NEW = "new"  # asks for a random session id
 LONGEST_ID = 64
 LARGEST_BYTES = 1 << 20
-# An id stands in a line of the file and, between quotes, in the queries that go over the network.
+# An id is part of a line of the file and, between quotes, in the queries that go over the network.
 FORBIDDEN = "[]{}<>'\"&\\`;"
 
 
-def places(environment: Mapping[str, str] = os.environ) -> list[Path]:
+def search_paths(environment: Mapping[str, str] = os.environ) -> list[Path]:
     """Where liblsl looks for its configuration, in its order; nowhere when it is given a text."""
     if environment.get(OWN):
         return []
@@ -61,7 +61,7 @@ def with_session_id(text: str, session_id: str) -> str:
 
 
 def _in_force(environment: Mapping[str, str]) -> tuple[Path | None, str]:
-    for path in places(environment):
+    for path in search_paths(environment):
         with suppress(ConfigurationError):
             text = _read(path)
             _settings(path, text)
@@ -105,7 +105,7 @@ def _lines(path: Path | None, text: str) -> Iterator[tuple[int, str, str, str]]:
 
 
 def check_session_id(session_id: str) -> str:
-    """Return a session id that liblsl takes as it stands. Raises UsageError."""
+    """Return a session id that liblsl takes as it is. Raises UsageError."""
     fits = 0 < len(session_id) <= LONGEST_ID and session_id.isascii() and session_id.isprintable()
     if not fits or session_id != session_id.strip() or any(sign in session_id for sign in FORBIDDEN):
         raise UsageError(

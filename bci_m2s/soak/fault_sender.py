@@ -1,8 +1,8 @@
-"""A real LSL sender in a process of its own that stops, freezes, restarts, lies and floods when told to.
+"""A real LSL sender in a process of its own that stops, freezes, restarts, lies and floods on command.
 
 The child, ``python -m bci_m2s.soak.fault_sender SPEC``, replies to each command with the sample numbers
-from which and up to which it takes effect. What it pushed stands in a small shared file, so that it is
-known after a SIGKILL too.
+from which and up to which it takes effect. What it pushed is counted in a small shared file, so
+that it is known after a SIGKILL too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bci_m2s.types import MARKER_TYPE
 
 TICK_S = 0.005
 BUFFERED_S = 60
-LINGER_S = 0.3  # what is in flight dies with the outlet, and LSL cannot say when nothing is
+LINGER_S = 0.3  # what is in flight dies with the outlet, and LSL does not tell when all has arrived
 MOST_AT_ONCE = 8192  # samples in one push
 COUNTS = struct.Struct("<qq")  # samples made and samples pushed, in the shared file
 

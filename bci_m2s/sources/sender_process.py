@@ -82,7 +82,7 @@ def _simulated_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Sou
 
 
 class SenderProcess:
-    """A sender in a process of its own. It ends when told, when its sources end, or when this process does.
+    """A sender in a process of its own. It ends by ``stop``, with its sources, or with this process.
 
     Parameters
     ----------

@@ -16,8 +16,8 @@ from bci_m2s.lsl.configuration import (
     fresh_session,
     in_force,
     lsl_on_this_machine,
-    places,
     read_settings,
+    search_paths,
     with_session_id,
 )
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
@@ -58,7 +58,7 @@ class TestFile:
     def test_search_order_is_liblsls(self, tmp_path, monkeypatch):
         monkeypatch.chdir(written(tmp_path / "here" / "x").parent)
         environment = {"LSLAPICFG": str(tmp_path / "named.cfg"), "HOME": str(tmp_path / "home")}
-        order = places(environment)
+        order = search_paths(environment)
         assert order == [
             tmp_path / "named.cfg",
             Path("lsl_api.cfg"),

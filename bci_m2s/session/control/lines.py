@@ -49,7 +49,7 @@ def parse(line: bytes) -> dict[str, Any]:
 
 
 def proof(token: bytes, role: str, server_challenge: str, client_challenge: str) -> str:
-    """Return what only who knows the token can say to these challenges; role : "server" or "client"."""
+    """Return the answer to these challenges that needs the token; role : "server" or "client"."""
     return hmac.digest(
         token, json.dumps([role, server_challenge, client_challenge]).encode(), "sha256"
     ).hex()

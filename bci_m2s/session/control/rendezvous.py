@@ -41,7 +41,7 @@ class Entry:
 
 
 def check_id(session_id: str) -> str:
-    """The id, for it becomes a file's name. Raises CommandError unless it is 8 to 64 hexadecimal digits."""
+    """Return the id, a file's name. Raises CommandError unless it is 8 to 64 hexadecimal digits."""
     if not isinstance(session_id, str) or not SESSION_ID.fullmatch(session_id):
         shown = str(session_id)[:40]
         raise CommandError(f"session id: got {shown!r}, expected 8 to 64 hexadecimal digits in lower case")
@@ -71,7 +71,7 @@ def _is_own_folder(path: Path) -> bool:
 
 
 def make_folder() -> Path:
-    """The folder, made where it was not there. Raises CommandError: cannot be made, or is not private."""
+    """Return the folder, made if missing. Raises CommandError: cannot be made, or is not private."""
     folder = folder_path()
     try:
         with contextlib.suppress(FileExistsError):
@@ -151,7 +151,7 @@ def _is_gone(entry: Entry) -> bool:
 def starting() -> Iterator[None]:
     """Announce, as long as this lasts, that a session is about to begin: no panel shall begin one too.
 
-    Where there is no folder for it nothing is announced.
+    Where the folder cannot be had nothing is announced.
     """
     path: Path | None = None
     with contextlib.suppress(CommandError, OSError):
@@ -166,7 +166,7 @@ def starting() -> Iterator[None]:
 
 
 def someone_starts() -> bool:
-    """Whether a process of this user said within the last minute that it is about to begin a session."""
+    """Whether a process of this user announced within the last minute that it begins a session."""
     with contextlib.suppress(CommandError, OSError):
         for path in make_folder().glob(f"*{STARTING}"):
             if time.time() - path.stat().st_mtime < START_LIMIT_S:

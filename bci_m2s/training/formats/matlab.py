@@ -4,8 +4,8 @@ scipy's reader crashes the interpreter on some damaged files (18 of 4,000), and 
 takes twice the time (docs/LOG.md, 2026-11-28). So this one reads the little that data sets need: arrays of
 numbers, texts, cells and structs. Format: MathWorks, "MAT-File Format", chapter 1, Level 5 MAT-files.
 
-An array comes as numpy array of the stored number type, a text of one row as str, a struct as dict (1 × 1)
-or array of dicts, a cell as array of objects. What else a file may hold comes as ``Unread``.
+An array comes as a numpy array of the stored number type, a text of one row as str, a struct as dict
+(1 × 1) or array of dicts, a cell as array of objects. What else a file may hold comes as ``Unread``.
 """
 
 from __future__ import annotations
@@ -103,22 +103,22 @@ def _guarded(path: Path, read: Callable[[BinaryIO], Result]) -> Result:
 
 
 def _read(file: BinaryIO, wanted: set[str], limit: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     size = 0
     for name, _, entry in _variables(file):
-        if name not in wanted or name in found:
+        if name not in wanted or name in values:
             continue
         size += entry.size
         if size > limit:
             raise RecordingError(f"arrays larger than {limit} bytes")
-        _, _, found[name] = read_matrix(Elements(_content(file, entry), entry.order), depth=0)
-        if len(found) == len(wanted):
+        _, _, values[name] = read_matrix(Elements(_content(file, entry), entry.order), depth=0)
+        if len(values) == len(wanted):
             break
-    return found
+    return values
 
 
 def _variables(file: BinaryIO) -> Iterator[tuple[str, Shape, _Entry]]:
-    """Name, shape and place of each variable, in the order of the file."""
+    """Yield name, shape and entry of each variable, in the order of the file."""
     total = file.seek(0, 2)
     file.seek(0)
     order = _byte_order(file.read(HEADER_BYTES))

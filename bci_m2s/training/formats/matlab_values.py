@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 
 class DamageError(Exception):
-    """The bytes are not what they say; the message says why."""
+    """The bytes are not what they claim to be; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,10 @@ def _structs(data: Elements, shape: Shape, count: int, depth: int) -> Any:
 def _filled(shape: Shape, values: list[Any]) -> Any:
     if not values:
         return np.empty(0, dtype=object)  # shapes like (0, 2³¹) are allowed and say nothing
-    held = np.empty(len(values), dtype=object)
-    for place, value in enumerate(values):
-        held[place] = value
-    return held.reshape(shape, order="F")
+    array = np.empty(len(values), dtype=object)
+    for number, value in enumerate(values):
+        array[number] = value
+    return array.reshape(shape, order="F")
 
 
 def _text(data: Elements, shape: Shape) -> Any:

@@ -44,7 +44,7 @@ class _Dtype:
 
 
 class _Array:
-    """An array in the making; `value` stands once shape, type and bytes are known and agree."""
+    """An unfinished array; `value` is set once shape, type and bytes are known and agree."""
 
     def __init__(self, *_arguments: Any) -> None:
         self.value: Any = None
@@ -184,7 +184,7 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, Any]:
     RecordingError
         When the archive is damaged, lacks a name, or a member is too large, of objects, or refused.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for name in names:
@@ -192,7 +192,7 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, Any]:
                 if member.file_size > MAX_BYTES:
                     raise RecordingError(f"{path.name}: {name!r} is larger than {MAX_BYTES} bytes")
                 with archive.open(member) as stream:
-                    found[name] = np.lib.format.read_array(stream, allow_pickle=False)
+                    values[name] = np.lib.format.read_array(stream, allow_pickle=False)
     except KeyError as missing:
         raise RecordingError(f"{path.name}: no array {str(missing.args[0])!r}") from None
     except OSError as problem:
@@ -203,5 +203,5 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, Any]:
         raise RecordingError(f"{path.name}: not a readable npz archive: {printable(problem)}") from None
     return {
         name: load_plain(value.tobytes(), f"{path.name}: {name}") if value.dtype.kind == "S" else value
-        for name, value in found.items()
+        for name, value in values.items()
     }
