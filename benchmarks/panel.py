@@ -34,6 +34,7 @@ from recording import Ages
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.lsl.configuration import OWN, lsl_on_this_machine
+from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
 
@@ -56,7 +57,7 @@ def run_once(
     pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
     for modality, names in pipeline.feature_names.items():  # a made-up person: work from the start
         pipeline.adopt_baseline(modality, np.zeros(len(names)), np.ones(len(names)))
-    session = build.describe_session(plan, infos, pipeline.device, "live")
+    session = describe_session(plan, infos, pipeline.device, "live")
     ages = Ages()
     publisher.attach([*build.make_sinks(plan, None, session, True), ages])
     evidence = build.make_evidence(plan, predictor, pipeline, session)
@@ -65,7 +66,7 @@ def run_once(
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / "frames.json"
-        child = start_child(session["session_id"], result, tree) if tree is not None else None
+        child = start_child(session.session_id, result, tree) if tree is not None else None
         engine.wait(QUIET_S)
         begun, cpu = len(ages.ages_s), cpu_s(child) if child else 0.0
         engine.wait(seconds)

@@ -22,6 +22,7 @@ from machine import describe_machine, load_now, load_warning
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
 from bci_m2s.types import Estimate, Published
@@ -63,7 +64,7 @@ def run_once(
     pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
     for modality, names in pipeline.feature_names.items():  # a made-up person: work from the start
         pipeline.adopt_baseline(modality, np.zeros(len(names)), np.ones(len(names)))
-    session = build.describe_session(plan, infos, pipeline.device, "live")
+    session = describe_session(plan, infos, pipeline.device, "live")
     recorder = None
     if folder is not None:
         recorder, _ = build.make_recorder(folder, list(infos.values()), connected.clock)

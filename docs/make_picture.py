@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bci_m2s.commands.demo import REST_S, SEED, TRIAL_S
 from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.session.description import describe_session
 from bci_m2s.simulator.markers import trial_spans
 
 SECONDS = 60.0
@@ -43,7 +44,7 @@ def main() -> None:
             infos = {modality: source.info for modality, source in connected.sources.items()}
             publisher = build.make_publisher(plan, local_clock)
             pipeline = build.make_pipeline(plan, predictor, infos, local_clock, publisher.emit)
-            session = build.describe_session(plan, infos, pipeline.device, "live")
+            session = describe_session(plan, infos, pipeline.device, "live")
             publisher.attach(build.make_sinks(plan, None, session, outlet=True))
             engine = Engine(pipeline, connected.sources, publisher, local_clock, connected.markers)
             engine.start()

@@ -17,9 +17,11 @@ from bci_m2s.engine.publisher import Publisher
 from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.configuration import LslSession
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import OWN_TYPES
+from bci_m2s.session.description import utc_now, versions
 from bci_m2s.session.run import say_saved
-from bci_m2s.session.setup.build import make_folder, make_recorder, versions
+from bci_m2s.session.setup.build import make_folder, make_recorder
 from bci_m2s.session.terminal.run import run_engine, stop_on_signals
 from bci_m2s.session.terminal.view import make_console, recording_line
 from bci_m2s.sinks.events import EventSink
@@ -122,13 +124,7 @@ def _make_engine(console: Console, folder: Path, sources: dict[str, Any]) -> Eng
     recorder, warning = make_recorder(folder, list(infos.values()), local_clock)
     if warning:
         console.print(warning, style="yellow")
-    session: dict[str, Any] = {
-        "heads": {},
-        "modalities": [],
-        "model": None,
-        "mode": "record",
-        "versions": versions(),
-    }
+    session = SessionDescription(mode="record", begun_utc=utc_now(), versions=versions())
     publisher = Publisher({}, RecordOnly.hop_s, local_clock)
     publisher.attach([EventSink(folder, session), RecordSink(recorder, session)])
     return Engine(RecordOnly(infos, publisher.emit), sources, publisher, local_clock, recorder=recorder)

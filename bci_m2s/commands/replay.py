@@ -21,6 +21,7 @@ from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.offline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_session
+from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.run import Options, play, say_saved
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, check, renamed
@@ -139,9 +140,9 @@ def _replay_fast(
     infos = {modality: source.info for modality, source in connected.sources.items()}
     publisher = build.make_publisher(match.plan, clock=None)
     pipeline = build.make_pipeline(match.plan, predictor, infos, connected.clock, publisher.emit)
-    session = build.describe_session(match.plan, infos, pipeline.device, "replay")
+    session = describe_session(match.plan, infos, pipeline.device, "replay")
     if folder is not None:
-        build.write_session(folder, session)
+        write_session(folder, session)
     publisher.attach(build.make_sinks(match.plan, folder, session, outlet=False))
     stop = threading.Event()
     total = loops * sum(stream.n_samples for stream in match.streams.values())

@@ -65,7 +65,7 @@ def show_file(file: Path, picture: Path | None, console: Console) -> None:
 
 def _print_head(console: Console, facts: SessionFacts) -> None:
     path = facts.recording.path
-    begun = facts.said("begun_utc")
+    begun = facts.session.begun_utc if facts.session is not None else ""
     line = f"{path}: {path.stat().st_size / 1e6:.1f} MB, {_clock(facts.end_s)}"
     console.print(printable(line) + (f", started {printable(begun, 40)}" if begun else ""), soft_wrap=True)
     for words in _session_lines(facts):
@@ -81,19 +81,17 @@ def _print_head(console: Console, facts: SessionFacts) -> None:
 
 
 def _session_lines(facts: SessionFacts) -> Iterable[str]:
-    if not facts.session:
+    session = facts.session
+    if session is None:
         yield "not a session of bci_m2s, or its description is lost: only streams are shown"
         return
-    said = facts.said
-    versions = said("versions")
-    named = versions.items() if isinstance(versions, dict) else ()
-    if said("model", "name") is None:
-        yield f"recorded without a model, mode {said('mode')}"
+    if not session.model_name:
+        yield f"recorded without a model, mode {session.mode}"
     else:
-        yield f"pipeline {said('pipeline', 'file')}, model {said('model', 'name')!r}"
-        yield f"mode {said('mode')}, modality {said('pipeline', 'modality')}, device {said('device')}"
-    own = [f"bci_m2s {said('bci_m2s')}"] if said("bci_m2s") else []
-    parts = own + [f"{name} {value}" for name, value in named if name not in ("system", "bci_m2s")]
+        yield f"pipeline {session.pipeline.file}, model {session.model_name!r}"
+        yield f"mode {session.mode}, modality {session.pipeline.modality}, device {session.device}"
+    versions = {"bci_m2s": session.bci_m2s, **session.versions}
+    parts = [f"{name} {value}" for name, value in versions.items() if value and name != "system"]
     yield f"versions: {', '.join(parts)}"
 
 

@@ -45,7 +45,7 @@ def lines_of(facts: SessionFacts) -> list[tuple[str, Answers]]:
 
 def side_by_side(facts: SessionFacts, answers: Answers) -> bool:
     """Whether modalities answer each for itself; where the file does not say, whether they take turns."""
-    mode = facts.said("pipeline", "modality")
+    mode = facts.session.pipeline.modality if facts.session is not None else ""
     if mode in ("each", "auto", "fused"):
         return bool(mode == "each")
     return bool(np.count_nonzero(np.diff(answers.maker)) > len(answers.maker) / 3)

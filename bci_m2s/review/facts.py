@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, RecordLayout, parse_line
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.signal.windows import GAP_S
@@ -101,12 +102,12 @@ class RecordedEvent:
 class SessionFacts:
     """All of a recording; times count from the first sample of what came from senders.
 
-    session : what ``session.yaml`` holds, {} for a foreign file; markers : (time_s, text) in order
+    session : what it says of itself, None for a foreign file; markers : (time_s, text) in order
     """
 
     recording: Recording
     streams: tuple[StreamFacts, ...]
-    session: Mapping[str, Any]
+    session: SessionDescription | None
     answers: tuple[Answers, ...]
     events: tuple[RecordedEvent, ...]
     markers: tuple[tuple[float, str], ...]
@@ -123,31 +124,19 @@ class SessionFacts:
         """What came from senders."""
         return tuple(one for one in self.streams if one.stream in self.recording.raw_streams)
 
-    def said(self, *keys: str) -> Any:
-        """A value of the session's description, None where it is not there."""
-        value: Any = self.session
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value
-
     @property
     def simulated(self) -> tuple[str, ...]:
         """What of the session is simulated: "model", "signals"."""
-        streams = self.said("pipeline", "streams")
-        sources = streams.values() if isinstance(streams, Mapping) else ()
-        made_up = any(isinstance(one, Mapping) and one.get("source") == "simulated" for one in sources)
-        model = ("model",) if self.said("model", "simulated") is True else ()
-        return model + (("signals",) if made_up or self.said("simulated_signals") else ())
+        return self.session.simulated if self.session is not None else ()
 
     def modality_streams(self) -> dict[str, StreamFacts]:
         """The raw stream of each modality that the session's description names."""
+        described = self.session.streams if self.session is not None else {}
         found: dict[str, StreamFacts] = {}
-        described = self.said("streams")
-        for modality, said in described.items() if isinstance(described, Mapping) else ():
-            wanted = (said.get("name"), said.get("uid")) if isinstance(said, Mapping) else None
+        for modality, stream in described.items():
             for one in self.raw_streams:
-                if (one.stream.info.name, one.stream.info.uid) == wanted:
-                    found[str(modality)] = one
+                if (one.stream.info.name, one.stream.info.uid) == (stream.name, stream.uid):
+                    found[modality] = one
         return found
 
 
@@ -211,9 +200,9 @@ def _markers(streams: Sequence[StreamFacts]) -> tuple[tuple[float, str], ...]:
 
 def _events(
     streams: Sequence[StreamFacts], notes: list[str]
-) -> tuple[Mapping[str, Any], tuple[RecordedEvent, ...]]:
+) -> tuple[SessionDescription | None, tuple[RecordedEvent, ...]]:
     """The session's description and its events; lines that are not JSON objects are counted."""
-    session: Mapping[str, Any] = {}
+    session: SessionDescription | None = None
     events, unreadable = [], 0
     for one in streams:
         if not one.stream.is_text or one.stream.info.type != EVENTS_TYPE:
@@ -226,7 +215,8 @@ def _events(
                 unreadable += 1
                 continue
             if line.get("kind") == "session":
-                session = line["session"] if isinstance(line.get("session"), Mapping) else session
+                if isinstance(line.get("session"), dict):
+                    session = SessionDescription.lenient(line["session"])
             else:
                 events.append(_event(time_s, line))
     if unreadable:
@@ -240,18 +230,16 @@ def _event(time_s: float, line: Mapping[str, Any]) -> RecordedEvent:
 
 
 def _answers(
-    streams: Sequence[StreamFacts], session: Mapping[str, Any], notes: list[str]
+    streams: Sequence[StreamFacts], session: SessionDescription | None, notes: list[str]
 ) -> tuple[Answers, ...]:
     """Estimates of each head; the streams' own labels say which column is what."""
     mine = [one for one in streams if one.stream.info.type == ESTIMATES_TYPE and not one.stream.is_text]
-    heads = session.get("heads")
-    names = [str(name) for name in heads] if isinstance(heads, Mapping) else []
+    names = list(session.heads) if session is not None else []
+    combinations = session.combinations if session is not None else ()
     if len(names) != len(mine):
         names = [one.stream.info.name for one in mine]
     found = []
     for name, one in zip(names, mine, strict=True):
-        listed = session.get("voices") or session.get("modalities")
-        combinations = tuple(map(str, listed)) if isinstance(listed, list) else ()
         try:
             layout = RecordLayout.read(one.stream.info.labels, combinations)
         except ValueError as problem:

@@ -125,7 +125,7 @@ def _regular(facts: SessionFacts) -> dict[str, StreamFacts]:
 
 
 def _title(facts: SessionFacts) -> str:
-    path, model = facts.recording.path, facts.said("model", "name")
+    path, model = facts.recording.path, facts.session.model_name if facts.session is not None else ""
     words = [f"{path.parent.name}/{path.name}" if path.name == "session.xdf" else path.name]
     words += [f"model {model}"] if model else []
     words += [f"SIMULATED: {' and '.join(facts.simulated)}"] if facts.simulated else []

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from bci_m2s.errors import RecordingError, UsageError
 from bci_m2s.files.explain import describe
+from bci_m2s.lsl.description import ReplayableSession, SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, parse_line
 from bci_m2s.model.model_file import check_stream, load_model_file
 from bci_m2s.pipeline.modality import CONTROLS
@@ -23,52 +24,8 @@ from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.text import printable, quoted
-from bci_m2s.types import StreamInfo
 
-Text = Annotated[str, Field(max_length=4096)]
 Control = tuple[int, str, Mapping[str, Any]]  # before which sample, which, the event's fields
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class StreamRecord(_Record):
-    """A stream as the session knew it, channels renamed as the pipeline says; fields of ``StreamInfo``."""
-
-    name: Text
-    type: Text
-    source_id: Text = ""
-    uid: Text = ""
-    host: Text = ""
-    rate_hz: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-    labels: Annotated[tuple[Text, ...], Field(min_length=1, max_length=4096)]
-    units: Annotated[tuple[Text, ...], Field(min_length=1, max_length=4096)]
-    channel_format: Text
-
-    def info(self) -> StreamInfo:
-        """The same as our own type."""
-        return StreamInfo(**self.model_dump())
-
-
-class ModelRecord(_Record):
-    """Which model: its file's name and checksum."""
-
-    name: Text
-    file: Text
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class SessionRecord(_Record):
-    """The part of ``session.yaml`` that a replay needs, as the recording holds it."""
-
-    pipeline: dict[str, Any]
-    model: ModelRecord
-    heads: Annotated[dict[Text, Annotated[list[Text], Field(max_length=64)]], Field(max_length=8)]
-    modalities: Annotated[list[Text], Field(max_length=8)]
-    streams: Annotated[dict[Text, StreamRecord], Field(min_length=1, max_length=8)]
-    device: Text
-    versions: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +33,7 @@ class RecordedSession:
     """A recording with what it says of itself. controls : by modality, in their order."""
 
     recording: Recording
-    record: SessionRecord
+    record: ReplayableSession
     controls: Mapping[str, list[Control]]
 
     @property
@@ -133,9 +90,8 @@ class RecordedSession:
                 "name the session's model with --model"
             )
         # where results went plays no part in how they come back, and needs no package to be installed
-        settings = {
-            key: value for key, value in self.record.pipeline.items() if key not in ("file", "sinks")
-        }
+        pipeline = self.record.pipeline.values()
+        settings = {key: value for key, value in pipeline.items() if key not in ("file", "sinks")}
         try:
             checked = PipelineSettings.model_validate(settings, strict=False)
         except ValidationError as problem:
@@ -161,7 +117,7 @@ def read_session(recording: Recording) -> RecordedSession:
     path = recording.path
     if not has_session(recording):
         raise RecordingError(f"{path}: holds no estimates of bci_m2s: there is nothing to compare with")
-    record: SessionRecord | None = None
+    record: ReplayableSession | None = None
     controls: dict[str, list[Control]] = {}
     for stream in recording.streams:
         if stream.info.type != EVENTS_TYPE or not stream.is_text:
@@ -172,20 +128,17 @@ def read_session(recording: Recording) -> RecordedSession:
             except ValueError as problem:
                 raise RecordingError(f"{path}: event {quoted(str(row[0]))}: {printable(problem)}") from None
             if line.get("kind") == "session":
-                record = _record(path, line.get("session"))
+                try:
+                    record = SessionDescription.strict(line.get("session"))
+                except ValidationError as problem:
+                    words = describe(problem, ReplayableSession)
+                    raise RecordingError(f"{path}: session description: {words}") from None
             elif line.get("kind") in CONTROLS:
                 modality, control = _control(path, line)
                 controls.setdefault(modality, []).append(control)
     if record is None:
         raise RecordingError(f"{path}: session description: got none, expected one in the events")
     return RecordedSession(recording, record, controls)
-
-
-def _record(path: Path, fields: Any) -> SessionRecord:
-    try:
-        return SessionRecord.model_validate(fields)
-    except ValidationError as problem:
-        raise RecordingError(f"{path}: session description: {describe(problem, SessionRecord)}") from None
 
 
 def _control(path: Path, line: Mapping[str, Any]) -> tuple[str, Control]:

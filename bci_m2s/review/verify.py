@@ -22,6 +22,7 @@ from bci_m2s.pipeline.failover import fuse
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.recorded import Control, RecordedSession, read_session
+from bci_m2s.session.description import versions
 from bci_m2s.session.setup import build
 from bci_m2s.sources import Source
 from bci_m2s.sources.replay import ReplaySource
@@ -124,7 +125,7 @@ def verify(
 
 
 def _version_notes(then: Mapping[str, Any]) -> list[str]:
-    now = build.versions()
+    now = versions()
     return [
         f"{name}: recorded with {str(then[name])[:40]}, replayed with {now[name]}"
         for name in ("python", "numpy", "scipy", "torch")

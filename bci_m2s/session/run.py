@@ -15,10 +15,12 @@ from rich.console import Console
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import OutputError, StreamError
 from bci_m2s.lsl.configuration import LslSession
+from bci_m2s.lsl.description import DisplayStream, SessionDescription
 from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.session.companions import Beside
+from bci_m2s.session.description import describe_session, for_displays
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Shared, Takes
@@ -84,10 +86,9 @@ def play(
         if options.baseline is not None:
             taken = adopt_baseline(options.baseline, pipeline)
             console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
-        session = build.describe_session(plan, infos, pipeline.device, options.mode, options.notes)
-        connected = for_displays(plan, connected, session, console)
-        display = {**session, **build.display_facts(plan, pipeline)}
-        outlets = build.make_sinks(plan, None, display, outlet=True)
+        session = describe_session(plan, infos, pipeline.device, options.mode, options.notes)
+        connected, session = offer_to_displays(plan, connected, session, console)
+        outlets = build.make_sinks(plan, None, for_displays(session, plan, pipeline), outlet=True)
         for outlet in outlets:
             outlet.open()
             closing.callback(outlet.close)
@@ -105,7 +106,7 @@ def play(
             console.print(
                 f"no panel: {plan.path.name}: outlet.enabled is false, so there is nothing to draw"
             )
-        with Beside(session["session_id"], takes, console, panel) as beside:
+        with Beside(session.session_id, takes, console, panel) as beside:
             try:
                 _play_takes(takes, options, console, stop, beside)
             finally:
@@ -119,10 +120,10 @@ def play(
                     beside.end_panel()
 
 
-def for_displays(
-    plan: build.Plan, connected: Connected, session: dict[str, Any], console: Console
-) -> Connected:
-    """Make sources known to displays: an entry ``panel`` in the session's description of each stream.
+def offer_to_displays(
+    plan: build.Plan, connected: Connected, session: SessionDescription, console: Console
+) -> tuple[Connected, SessionDescription]:
+    """Make sources known to displays: the description then says of each stream where they find it.
 
     What is no LSL stream becomes one, where the pipeline has outlets. The operator's markers join the rest.
     """
@@ -130,21 +131,26 @@ def for_displays(
     from bci_m2s.sources.published import PublishedSource
 
     sources: dict[str, Source] = {}
+    streams = dict(session.streams)
     for modality, source in connected.sources.items():
-        sources[modality], told = source, session["streams"][modality]
+        sources[modality], info = source, source.info
         if isinstance(source, LslSource):
-            told["panel"] = {key: told[key] for key in ("source_id", "uid", "type", "name")}
+            panel = DisplayStream(source_id=info.source_id, uid=info.uid, type=info.type, name=info.name)
         elif plan.settings.outlet.enabled:
-            published = PublishedSource(source, f"{session['session_id']}-raw-{modality}")
+            published = PublishedSource(source, f"{session.session_id}-raw-{modality}")
             try:
                 published.offer()
             except StreamError as problem:  # nothing but the display needs it
                 console.print(f"{modality}: no display can draw it: {problem}", style="yellow")
                 continue
             sources[modality] = published
-            told["panel"] = {"source_id": published.sent_info.source_id, "type": RAW_TYPE}
+            panel = DisplayStream(source_id=published.sent_info.source_id, type=RAW_TYPE)
+        else:
+            continue
+        streams[modality] = streams[modality].model_copy(update={"panel": panel})
     markers = (*connected.markers, OperatorMarkers(connected.clock))
-    return replace(connected, sources=sources, markers=markers)
+    session = session.model_copy(update={"streams": streams})
+    return replace(connected, sources=sources, markers=markers), session
 
 
 def _play_takes(

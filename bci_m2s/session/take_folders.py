@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bci_m2s.errors import OutputError
+from bci_m2s.lsl.description import SessionDescription
+from bci_m2s.session.description import utc_now, write_session
 from bci_m2s.session.setup import build
 from bci_m2s.types import StreamInfo
 
@@ -25,7 +27,7 @@ class Folder:
     """
 
     path: Path
-    session: Mapping[str, Any]
+    session: SessionDescription
     recorder: Recorder | None
     warning: str = ""
 
@@ -55,7 +57,7 @@ class Folders:
         self,
         root: Path | None,
         name: str,
-        session: Mapping[str, Any],
+        session: SessionDescription,
         infos: Sequence[StreamInfo],
         clock: Callable[[], float],
     ) -> None:
@@ -75,11 +77,10 @@ class Folders:
         recorder, warning = None, ""
         if record:
             recorder, warning = build.make_recorder(path, self._infos, self._clock)
-        begun_utc = datetime.now(UTC).isoformat(timespec="seconds")
-        session = {**self._session, "take": self.made + 1, "begun_utc": begun_utc}
+        session = self._session.model_copy(update={"take": self.made + 1, "begun_utc": utc_now()})
         folder = Folder(path, session, recorder, warning)
         try:
-            build.write_session(path, session)
+            write_session(path, session)
         except OutputError:
             folder.abandon()
             raise

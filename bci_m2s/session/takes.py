@@ -8,7 +8,7 @@ meanwhile. Switching it off only lets go of the files.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import CommandError, OutputError
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import save_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
@@ -42,7 +43,7 @@ class Shared:
     plan: build.Plan
     predictor: Predictor
     connected: Connected
-    session: Mapping[str, Any]
+    session: SessionDescription
     outlets: Sequence[Sink]
     evidence: Evidence | None
     tell: Callable[[str], None]

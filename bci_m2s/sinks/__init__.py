@@ -15,8 +15,8 @@ from bci_m2s.types import Published
 class Sink(Protocol):
     """Takes results. The engine's writer thread alone opens, feeds and closes it.
 
-    Built as Class(folder: Path | None, session: Mapping, **params) with what ``session.yaml`` holds and the
-    parameters of the pipeline file. ``problem`` says what cannot be written now, "" when all is well; after
+    Built as Class(folder: Path | None, session: SessionDescription, **params) with the parameters of the
+    pipeline file. ``problem`` says what cannot be written now, "" when all is well; after
     ``close`` it says what was never written.
     """
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pylsl
 
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ANSWER_TYPE, EstimateLayout, code_names
 from bci_m2s.types import Estimate, Published
 
 
-def source_id(session: Mapping[str, Any], part: str) -> str:
+def source_id(session: SessionDescription, part: str) -> str:
     """Source id of a stream that the session sends. All of them begin with the session's id."""
-    return f"{session.get('session_id') or uuid.uuid4().hex}-{part}"
+    return f"{session.session_id or uuid.uuid4().hex}-{part}"
 
 
 class OutletSink:
@@ -32,18 +32,17 @@ class OutletSink:
     kind = "outlet"
     problem = ""  # nothing of it can fail and be mended
 
-    def __init__(self, folder: Path | None, session: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path | None, session: SessionDescription) -> None:
         del folder
         self._session = session
-        combinations = tuple(session["voices"])
         self._layouts = {
-            head: EstimateLayout(tuple(classes), combinations) for head, classes in session["heads"].items()
+            head: EstimateLayout(classes, session.combinations) for head, classes in session.heads.items()
         }
         self._outlets: dict[str, Any] = {}  # by head
 
     def open(self) -> None:
         """Create the outlets and describe them."""
-        name = self._session["outlet_name"]
+        name = self._session.outlet_name
         for head, layout in self._layouts.items():
             info = self._info(f"{name}-{head}" if len(self._layouts) > 1 else name, head, layout)
             self._outlets[head] = pylsl.StreamOutlet(info)
@@ -57,9 +56,8 @@ class OutletSink:
         info.set_channel_units(list(layout.units))
         info.set_channel_types(ANSWER_TYPE)
         description = info.desc()
-        description.append_child_value("manufacturer", "bci_m2s")
-        description.append_child_value("model", str(session["model"]["name"]))
-        description.append_child_value("simulated", str(session["model"]["simulated"]).lower())
+        for name, value in session.origin.items():
+            description.append_child_value(name, value)
         description.append_child_value("head", head)
         codes = description.append_child("codes")
         for field, numbers in code_names(layout.combinations).items():

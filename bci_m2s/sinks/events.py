@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bci_m2s.files.append_file import AppendFile
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import event_line
 from bci_m2s.types import Event, Published
 
@@ -16,7 +15,7 @@ class EventSink:
 
     kind = "file"
 
-    def __init__(self, folder: Path, session: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, session: SessionDescription) -> None:
         del session
         self.path = folder / "events.jsonl"
         self._file: AppendFile | None = None

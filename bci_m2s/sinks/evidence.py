@@ -7,11 +7,12 @@ feature, then ``head`` and ``class``, positions in the description's lists. A sa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pylsl
 
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import EVIDENCE_TYPE, EvidenceLayout, pack_evidence
 from bci_m2s.sinks.estimates import source_id
 from bci_m2s.types import FloatArray
@@ -30,8 +31,8 @@ class EvidenceOutlet:
     names : (F,) names of the features, in the extractor's order
     """
 
-    def __init__(self, session: Mapping[str, Any], modality: str, names: Sequence[str]) -> None:
-        self._heads = list(session["heads"])
+    def __init__(self, session: SessionDescription, modality: str, names: Sequence[str]) -> None:
+        self._heads = list(session.heads)
         self._outlet: Any = pylsl.StreamOutlet(_info(session, modality, names), max_buffered=BUFFERED)
 
     @property
@@ -57,8 +58,8 @@ class EvidenceOutlet:
         self._outlet = None
 
 
-def _info(session: Mapping[str, Any], modality: str, names: Sequence[str]) -> pylsl.StreamInfo:
-    name = f"{session['outlet_name']}-evidence-{modality}"
+def _info(session: SessionDescription, modality: str, names: Sequence[str]) -> pylsl.StreamInfo:
+    name = f"{session.outlet_name}-evidence-{modality}"
     layout = EvidenceLayout(tuple(names))
     info = pylsl.StreamInfo(
         name,
@@ -71,13 +72,10 @@ def _info(session: Mapping[str, Any], modality: str, names: Sequence[str]) -> py
     info.set_channel_labels(list(layout.labels))
     info.set_channel_units(list(layout.units))
     description = info.desc()
-    description.append_child_value("manufacturer", "bci_m2s")
-    description.append_child_value("model", str(session["model"]["name"]))
-    description.append_child_value("simulated", str(session["model"]["simulated"]).lower())
-    description.append_child_value("modality", modality)
-    description.append_child_value("method", METHOD)
+    for key, value in {**session.origin, "modality": modality, "method": METHOD}.items():
+        description.append_child_value(key, value)
     heads = description.append_child("heads")
-    for head, classes in session["heads"].items():
+    for head, classes in session.heads.items():
         entry = heads.append_child("head")
         entry.append_child_value("name", head)
         listed = entry.append_child("classes")

@@ -9,11 +9,11 @@ clock. NaN: M had no part.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import (
     ESTIMATES_TYPE,
     EVENTS_INFO,
@@ -40,13 +40,11 @@ class RecordSink:
 
     problem = ""  # the recorder tells of its own
 
-    def __init__(self, recorder: Recorder, session: Mapping[str, Any]) -> None:
+    def __init__(self, recorder: Recorder, session: SessionDescription) -> None:
         self._recorder, self._session = recorder, session
-        modalities = tuple(session["modalities"])
-        self._combinations = tuple(session.get("voices", modalities))
         self._layouts = {
-            head: RecordLayout(tuple(classes), modalities, self._combinations)
-            for head, classes in session["heads"].items()
+            head: RecordLayout(classes, session.modalities, session.combinations)
+            for head, classes in session.heads.items()
         }
         self._streams: dict[str, int] = {}  # by head
         self._events = 0
@@ -63,7 +61,7 @@ class RecordSink:
         xml = stream_xml(EVENTS_INFO, {"manufacturer": "bci_m2s"})
         self._events = self._recorder.add_stream(EVENTS_INFO, xml)
         # what is needed to replay the session, first of all
-        self._record(self._events, math.nan, np.array([[session_line(self._session)]], object))
+        self._record(self._events, math.nan, np.array([[session_line(self._session.values())]], object))
 
     def take(self, item: Published) -> None:
         """Record estimates, stamped with their window's last sample in the local clock, and events.
@@ -94,11 +92,4 @@ class RecordSink:
         self._recorder.samples(stream, Chunk.of([stamp_s], samples, stamp_s))
 
     def _description(self, head: str) -> dict[str, Any]:
-        model = self._session["model"]
-        return {
-            "manufacturer": "bci_m2s",
-            "model": model["name"],
-            "simulated": str(model["simulated"]).lower(),
-            "head": head,
-            "codes": code_names(self._combinations),
-        }
+        return {**self._session.origin, "head": head, "codes": code_names(self._session.combinations)}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pylsl
 
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import STATUS_TYPE
 from bci_m2s.sinks.estimates import source_id
 from bci_m2s.types import Published, StatusReport
@@ -28,20 +28,20 @@ class StatusSink:
     kind = "outlet"
     problem = ""
 
-    def __init__(self, folder: Path | None, session: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path | None, session: SessionDescription) -> None:
         del folder
         self._session = session
         self._outlet: Any = None
 
     def open(self) -> None:
         """Offer the stream."""
-        name = f"{self._session['outlet_name']}-status"
+        name = f"{self._session.outlet_name}-status"
         info = pylsl.StreamInfo(
             name, STATUS_TYPE, 1, pylsl.IRREGULAR_RATE, "string", source_id(self._session, "status")
         )
         info.set_channel_labels(["json"])
         info.desc().append_child_value("manufacturer", "bci_m2s")
-        info.desc().append_child_value("session", json.dumps(self._session, default=str))
+        info.desc().append_child_value("session", json.dumps(self._session.values()))
         self._outlet = pylsl.StreamOutlet(info, max_buffered=BUFFERED)
 
     def take(self, item: Published) -> None:

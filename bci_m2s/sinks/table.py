@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bci_m2s.files.append_file import AppendFile
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.types import Estimate, Published
 
 COLUMNS = (
@@ -43,9 +43,9 @@ class TableSink:
 
     kind = "file"
 
-    def __init__(self, folder: Path, session: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, session: SessionDescription) -> None:
         self.path = folder / "estimates.csv"
-        self._heads: Mapping[str, list[str]] = session["heads"]
+        self._heads = session.heads
         self._classes = list(dict.fromkeys(name for classes in self._heads.values() for name in classes))
         self._file: AppendFile | None = None
         self._rows = 0

@@ -16,6 +16,7 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.errors import BciM2sError, StreamError
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.session.setup import build
 from bci_m2s.sinks.events import EventSink
 from bci_m2s.sinks.recording import RecordSink
@@ -88,7 +89,7 @@ class Reconnects:
             sources[name].open()
         infos = {name: source.info for name, source in sources.items()}
         recorder, _ = build.make_recorder(self.folder, list(infos.values()), local_clock)
-        session: dict[str, Any] = {"heads": {}, "modalities": [], "model": None}
+        session = SessionDescription()
         publisher = Publisher({}, RecordOnly.hop_s, local_clock)
         publisher.attach([EventSink(self.folder, session), RecordSink(recorder, session)])
         judge = RecordOnly(infos, publisher.emit)

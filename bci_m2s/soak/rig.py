@@ -24,6 +24,7 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.model.model_file import Contract, load_model_file, save_model
 from bci_m2s.model.predictor import Predictor
+from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, connect
 from bci_m2s.session.setup.shipped import find_model
@@ -207,8 +208,8 @@ class Rig:
             unclaimed.callback(connected.close)
             publisher = build.make_publisher(plan, connected.clock)
             pipeline = build.make_pipeline(plan, self.predictor, infos, connected.clock, publisher.emit)
-            session = build.describe_session(plan, infos, pipeline.device, "live")
-            build.write_session(self.folder, session)
+            session = describe_session(plan, infos, pipeline.device, "live")
+            write_session(self.folder, session)
             recorder, _ = build.make_recorder(
                 self.folder, list(infos.values()), connected.clock, sync=self._sync
             )

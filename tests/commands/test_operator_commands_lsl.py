@@ -16,6 +16,7 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.review.verify import verify
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.control.server import ControlServer
+from bci_m2s.session.description import describe_session
 from bci_m2s.session.operator_commands import Commands
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
@@ -65,7 +66,7 @@ def test_an_operator_at_work(tmp_path, tmp_path_factory, monkeypatch):
     publisher = build.make_publisher(plan, local_clock)
     predictor = build.make_predictor(plan, "cpu")
     pipeline = build.make_pipeline(plan, predictor, infos, local_clock, publisher.emit)
-    session = build.describe_session(plan, infos, "cpu", "live")
+    session = describe_session(plan, infos, "cpu", "live")
     recorder, _ = build.make_recorder(tmp_path, list(infos.values()), local_clock)
     publisher.attach([*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), sink])
     markers = [*connected.markers, OperatorMarkers(local_clock)]
@@ -73,8 +74,8 @@ def test_an_operator_at_work(tmp_path, tmp_path_factory, monkeypatch):
     engine.start()
     try:
         with (
-            contextlib.closing(ControlServer(session["session_id"], Commands(engine).handle)),
-            contextlib.closing(ControlClient.find(session["session_id"])) as panel,
+            contextlib.closing(ControlServer(session.session_id, Commands(engine).handle)),
+            contextlib.closing(ControlClient.find(session.session_id)) as panel,
         ):
             sender.send_until(7008)
             wait_until(lambda: pipeline.state("eeg").samples >= 7008)

@@ -16,6 +16,7 @@ from support.small_sessions import EEG_INFO, EYE_INFO, eeg, eye
 from bci_m2s.colours import CLASS_COLOURS
 from bci_m2s.commands.show import MOST_EVENT_LINES, show_file
 from bci_m2s.errors import OutputError, RecordingError
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.xdf_writer import XdfWriter
@@ -115,7 +116,7 @@ def write_session(path, session=SESSION, answers=None, events=EVENTS, markers=("
     texts = np.array([[text] for text in markers], object).reshape(-1, 1)
     writer.samples(stream, 1012.0 + np.arange(len(markers)), texts)
     if session is not None:
-        sink = RecordSink(WritesAtOnce(writer), session)
+        sink = RecordSink(WritesAtOnce(writer), SessionDescription.model_validate(session))
         sink.open()
         for one in answers_of_a_session() if answers is None else answers:
             sink.take(one)

@@ -25,9 +25,11 @@ from support.small_sessions import (
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.evidence import Evidence
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import EVIDENCE_TYPE
 from bci_m2s.model.model_file import Contract, save_model
 from bci_m2s.model.predictor import Predictor
+from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build
 from bci_m2s.sinks.evidence import METHOD, EvidenceOutlet
 from bci_m2s.types import Chunk, Status, Window
@@ -53,10 +55,12 @@ def spec() -> Contract:
 
 SPEC = spec()
 TENSORS = small_tensors(SPEC, seed=2)  # with 0 the second head says the same of everything
-SESSION = {
-    "heads": {head: list(classes) for head, classes in SPEC.class_names.items()},
-    "model": {"name": "small", "simulated": True},
-}
+SESSION = SessionDescription.model_validate(
+    {
+        "heads": {head: list(classes) for head, classes in SPEC.class_names.items()},
+        "model": {"name": "small", "simulated": True},
+    }
+)
 
 
 class FakeOutlet:
@@ -252,10 +256,10 @@ def test_a_replay_has_no_hook() -> None:
 
 def test_over_lsl_through_two_engines_with_one_outlet() -> None:
     """Labels, description, values and stamps as promised; the second take goes on in the same stream."""
-    session = {**SESSION, "outlet_name": f"test-{uuid.uuid4().hex[:8]}"}
+    session = SESSION.model_copy(update={"outlet_name": f"test-{uuid.uuid4().hex[:8]}"})
     outlet = EvidenceOutlet(session, "eeg", NAMES)
     made = Evidence(Predictor(SPEC, TENSORS, "cpu", None), {"eeg": outlet}, every_s=0.01)
-    (found,) = pylsl.resolve_byprop("name", f"{session['outlet_name']}-evidence-eeg", timeout=60)
+    (found,) = pylsl.resolve_byprop("name", f"{session.outlet_name}-evidence-eeg", timeout=60)
     assert (found.type(), found.nominal_srate(), found.channel_count()) == (EVIDENCE_TYPE, 0.0, 22)
     assert not outlet.wanted
     inlet = pylsl.StreamInlet(found)
@@ -273,7 +277,7 @@ def test_over_lsl_through_two_engines_with_one_outlet() -> None:
             entry = entry.next_sibling()
         heads[head.child_value("name")] = classes
         head = head.next_sibling()
-    assert heads == session["heads"]
+    assert heads == {head: list(classes) for head, classes in session.heads.items()}
     for _ in range(2):
         rows: list[tuple[Any, float]] = []
 
@@ -286,7 +290,7 @@ def test_over_lsl_through_two_engines_with_one_outlet() -> None:
         _, sink = run_engine(made, until=received)
         told = {(one.stamps.last_sample_s, one.head): one for one in sink.estimates}
         for row, stamp_s in rows:
-            head_name = list(session["heads"])[int(row[-2])]
+            head_name = list(session.heads)[int(row[-2])]
             estimate = told[stamp_s, head_name]
             assert int(np.argmax(estimate.probabilities)) == int(row[-1])
             assert np.isfinite(row).all()
@@ -311,7 +315,7 @@ def test_streams_only_where_the_pipeline_has_an_outlet(tmp_path: Any, enabled: b
     plan = build.make_plan(str(tmp_path / "p.yaml"))
     predictor = Predictor(SPEC, TENSORS, "cpu", None)
     made_pipeline = build.make_pipeline(plan, predictor, {"eeg": EEG_INFO}, time.monotonic)
-    session = build.describe_session(plan, {"eeg": EEG_INFO}, "cpu", "live")
+    session = describe_session(plan, {"eeg": EEG_INFO}, "cpu", "live")
     made = build.make_evidence(plan, predictor, made_pipeline, session)
     assert (made is not None) == enabled
     if made is not None:

@@ -13,6 +13,7 @@ import pytest
 import pyxdf
 
 from bci_m2s.errors import OutputError
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.sinks.recording import RecordSink
@@ -317,7 +318,7 @@ def made(modality, head="emotion", **fields):
 
 def test_estimates_and_events_are_streams_of_the_recording(tmp_path):
     recorder = Recorder(tmp_path / "a.xdf", lambda: 555.0)
-    sink = RecordSink(recorder, SESSION)
+    sink = RecordSink(recorder, SessionDescription.model_validate(SESSION))
     sink.open()
     recorder.start()
     eye = made("eye", first_index=20, last_index=319, trace=Trace(7, 8, 9))

@@ -10,7 +10,6 @@ from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
 from bci_m2s.review.recorded import read_session
 from bci_m2s.review.verify import verify
-from bci_m2s.session.setup import build
 from bci_m2s.types import Status
 
 PATH = Path(__file__).resolve().parents[2] / "recordings" / "simulated-session.xdf"
@@ -32,7 +31,7 @@ def test_it_is_small_whole_and_says_that_it_is_simulated(session, events):
     assert recover(PATH).is_whole
     assert events[0]["session"]["model"]["simulated"] is True
     assert "simulated_signals" in events[0]["session"]
-    assert session.record.pipeline["modality"] == "auto"
+    assert session.record.pipeline.modality == "auto"
 
 
 def test_the_outage_the_bad_channels_the_fail_over_and_the_markers_are_in_it(events):
@@ -66,7 +65,7 @@ def test_it_replays(events):
     result = verify(PATH, seed=3)
     versions = events[0]["session"]["versions"]
     alike = versions["system"] == platform.platform() and all(
-        versions.get(name) == version for name, version in build.versions().items() if name != "pylsl"
+        versions.get(name) == version for name, version in versions().items() if name != "pylsl"
     )
     if alike:
         assert result.first is None

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from support.model_files import contract_fields, small_tensors
 
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import save_model
 from bci_m2s.session.setup import build
@@ -17,14 +18,15 @@ from bci_m2s.sinks import SINKS, USUAL
 from bci_m2s.types import Estimate, Event, Stamps, Status, StatusReport
 
 NAN = math.nan
-SESSION = {
-    "heads": {"emotion": ["negative", "neutral", "positive"]},
-    "modalities": ["eeg", "eye"],
-    "combinations": ["eeg", "eye", "eeg+eye"],
-    "voices": ["eeg", "eye", "eeg+eye"],
-    "model": {"name": "m", "simulated": True},
-    "outlet_name": f"every-{uuid.uuid4().hex[:8]}",
-}
+SESSION = SessionDescription.model_validate(
+    {
+        "heads": {"emotion": ["negative", "neutral", "positive"]},
+        "modalities": ["eeg", "eye"],
+        "voices": ["eeg", "eye", "eeg+eye"],
+        "model": {"name": "m", "simulated": True},
+        "outlet_name": f"every-{uuid.uuid4().hex[:8]}",
+    }
+)
 ITEMS = (
     Estimate(
         *("eye", "emotion", 10, 1289, 5.0, 10.0, Status.OK, ""),

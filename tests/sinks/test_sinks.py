@@ -12,17 +12,20 @@ import pylsl
 import pytest
 
 from bci_m2s.errors import OutputError
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.sinks import SINKS
 from bci_m2s.types import Estimate, Event, Stamps, Status
 
 NAN = math.nan
-SESSION = {
-    "heads": {"emotion": ["negative", "neutral", "positive"]},
-    "modalities": ["eeg", "eye"],
-    "voices": ["eeg", "eye", "eeg+eye"],
-    "model": {"name": "m", "simulated": True},
-    "outlet_name": f"test-{uuid.uuid4().hex[:8]}",
-}
+SESSION = SessionDescription.model_validate(
+    {
+        "heads": {"emotion": ["negative", "neutral", "positive"]},
+        "modalities": ["eeg", "eye"],
+        "voices": ["eeg", "eye", "eeg+eye"],
+        "model": {"name": "m", "simulated": True},
+        "outlet_name": f"test-{uuid.uuid4().hex[:8]}",
+    }
+)
 MADE = Estimate(
     "eye",
     "emotion",
@@ -49,11 +52,12 @@ REFUSED = Estimate(
     NAN,
     Stamps(101.0, NAN, NAN, NAN, 101.5, 1.8e9),
 )
-TWO_HEADS = {
-    **SESSION,
-    "outlet_name": f"test-{uuid.uuid4().hex[:8]}",
-    "heads": {**SESSION["heads"], "arousal": ["low", "neutral", "high"]},
-}
+TWO_HEADS = SESSION.model_copy(
+    update={
+        "outlet_name": f"test-{uuid.uuid4().hex[:8]}",
+        "heads": {**SESSION.heads, "arousal": ("low", "neutral", "high")},
+    }
+)
 AROUSAL = replace(
     MADE, head="arousal", probabilities=np.array([0.1, 0.3, 0.6]), confidence=0.6, unknown=False
 )
@@ -156,7 +160,7 @@ def test_events_are_lines_of_json_with_both_clocks(tmp_path):
 def test_the_outlet_sends_labelled_estimates(tmp_path):
     made = sink("outlet", tmp_path)
     made.open()
-    found = pylsl.resolve_byprop("name", SESSION["outlet_name"], timeout=60)
+    found = pylsl.resolve_byprop("name", SESSION.outlet_name, timeout=60)
     assert len(found) == 1
     inlet = pylsl.StreamInlet(found[0])
     inlet.open_stream(timeout=60)
@@ -187,14 +191,14 @@ def test_every_head_has_a_stream_of_its_own(tmp_path):
     made = sink("outlet", tmp_path, TWO_HEADS)
     made.open()
     inlets = {}
-    for head in TWO_HEADS["heads"]:
-        found = pylsl.resolve_byprop("name", f"{TWO_HEADS['outlet_name']}-{head}", timeout=60)
+    for head in TWO_HEADS.heads:
+        found = pylsl.resolve_byprop("name", f"{TWO_HEADS.outlet_name}-{head}", timeout=60)
         assert len(found) == 1
         inlets[head] = pylsl.StreamInlet(found[0])
         inlets[head].open_stream(timeout=60)
         info = inlets[head].info(timeout=60)
         assert info.desc().child_value("head") == head
-        assert info.get_channel_labels()[:3] == TWO_HEADS["heads"][head]
+        assert info.get_channel_labels()[:3] == list(TWO_HEADS.heads[head])
     made.take(MADE)
     made.take(replace(AROUSAL, unknown=True))
     for head, expected in (("emotion", [0.1, 0.2, 0.7, 0.7]), ("arousal", [0.1, 0.3, 0.6, 0.6])):

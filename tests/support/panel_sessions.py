@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pylsl
 
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.sinks.estimates import OutletSink
 from bci_m2s.sinks.status import StatusSink
 from bci_m2s.types import Estimate, Stamps, Status, StatusReport
@@ -55,8 +56,9 @@ class FakeSession:
             },
             **changes,
         }
-        self._status = StatusSink(None, self.session)
-        self._outlet = OutletSink(None, self.session)
+        description = SessionDescription.model_validate(self.session)
+        self._status = StatusSink(None, description)
+        self._outlet = OutletSink(None, description)
         self._status.open()
         self._outlet.open()
         self._sent = {"eeg": 0, "eye": 0}

@@ -13,6 +13,7 @@ import yaml
 from bci_m2s.engine.engine import Engine
 from bci_m2s.model.model_file import save_model
 from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build
 from bci_m2s.sources.operator import OperatorMarkers
 from bci_m2s.types import Chunk, StreamInfo
@@ -65,7 +66,7 @@ def record_session(
     infos = {modality: INFOS[modality] for modality in chunks}
     publisher = build.make_publisher(plan, time.monotonic)
     pipeline = build.make_pipeline(plan, predictor, infos, time.monotonic, publisher.emit)
-    session = build.describe_session(plan, infos, "cpu", "live")
+    session = describe_session(plan, infos, "cpu", "live")
     recorder, _ = build.make_recorder(folder, list(infos.values()), time.monotonic)
     recorder = recorder_of(recorder) if recorder_of else recorder
     publisher.attach([*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), Collector()])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from bci_m2s.lsl.formats import HIGHEST_RATE_HZ
+from bci_m2s.lsl.description import DisplayStream, SessionDescription, StreamDescription
 from bci_m2s.text import printable
 
 MOST_JSON = 4 << 20  # characters
@@ -73,67 +73,42 @@ class SessionFacts:
 
 def read_session(text: str, uid: str, host: str, created_s: float, outlet_name: str) -> SessionFacts:
     """Facts from a session's JSON; what is missing or nonsense becomes empty, never an error."""
-    said = parse_object(text)
-    model = mapping(said.get("model"))
-    heads = {
-        plain_text(head): texts(classes)
-        for head, classes in limited(mapping(said.get("heads")))
-        if texts(classes)
-    }
-    coordinates = {
-        plain_text(head): _coordinates(mapping(places))
-        for head, places in limited(mapping(said.get("coordinates")))
-        if mapping(places)
-    }
-    modalities = texts(said.get("modalities"))
-    pipeline = mapping(said.get("pipeline"))
-    streams = mapping(said.get("streams"))
+    values = parse_object(text)
+    said = SessionDescription.lenient(values)
     return SessionFacts(
         uid=uid,
         host=host,
         created_s=created_s,
-        outlet_name=plain_text(said.get("outlet_name")) or outlet_name,
-        session_id=plain_text(said.get("session_id")),
-        model=plain_text(model.get("name")),
-        simulated=bool(model.get("simulated")) or bool(said.get("simulated_signals")),
-        mode=plain_text(said.get("mode")) or "live",
-        heads=heads,
-        coordinates=coordinates,
-        modalities=modalities,
-        combinations=texts(said.get("voices")) or modalities,
-        combined=pipeline.get("modality") in ("auto", "fused"),
-        streams={name: _stream(name, mapping(streams.get(name))) for name in modalities},
-        features={plain_text(name): texts(names) for name, names in limited(mapping(said.get("features")))},
-        said=said,
+        outlet_name=said.outlet_name or outlet_name,
+        session_id=said.session_id,
+        model=said.model_name,
+        simulated=bool(said.simulated),
+        mode=said.mode or "live",
+        heads={head: classes for head, classes in said.heads.items() if classes},
+        coordinates={head: places for head, places in said.coordinates.items() if places},
+        modalities=said.modalities,
+        combinations=said.combinations,
+        combined=said.pipeline.modality in ("auto", "fused"),
+        streams={name: _stream(name, said.streams.get(name)) for name in said.modalities},
+        features=said.features,
+        said=values,
     )
 
 
-def _stream(modality: str, said: Mapping[str, Any]) -> StreamFacts:
-    where = mapping(said.get("panel")) or said
-    labels = texts(said.get("labels"))
-    rate_hz = number(said.get("rate_hz"), 0.0)
-    units = texts(said.get("units"))
+def _stream(modality: str, stream: StreamDescription | None) -> StreamFacts:
+    stream = stream or StreamDescription()
+    where = stream.panel or DisplayStream(**stream.model_dump(include=set(DisplayStream.model_fields)))
     return StreamFacts(
         modality=modality,
-        title=plain_text(said.get("name")) or modality,
-        rate_hz=rate_hz if 0 <= rate_hz <= HIGHEST_RATE_HZ else 0.0,
-        labels=labels,
-        units=units if len(units) == len(labels) else ("",) * len(labels),
-        source_id=raw_text(where.get("source_id")),
-        uid=raw_text(where.get("uid")) if not where.get("source_id") else "",
-        name=raw_text(where.get("name")) if not where.get("source_id") else "",
-        type=raw_text(where.get("type")),
+        title=printable(stream.name, LONGEST_TEXT) or modality,
+        rate_hz=stream.rate_hz,
+        labels=stream.labels,
+        units=stream.units if len(stream.units) == len(stream.labels) else ("",) * len(stream.labels),
+        source_id=where.source_id,
+        uid=where.uid if not where.source_id else "",
+        name=where.name if not where.source_id else "",
+        type=where.type,
     )
-
-
-def _coordinates(said: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    places = {}
-    for name, place in limited(said):
-        if isinstance(place, Sequence) and not isinstance(place, str) and len(place) == 2:
-            valence, arousal = (number(value, math.nan) for value in place)
-            if abs(valence) <= 1 and abs(arousal) <= 1:  # false for NaN
-                places[plain_text(name)] = (valence, arousal)
-    return places
 
 
 # ---- values of unknown kind ----
@@ -155,24 +130,9 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def limited(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The items of an object, not more than can be shown."""
-    return list(values.items())[:MOST_ITEMS]
-
-
-def raw_text(value: Any) -> str:
-    """The value if it is text, else ""."""
-    return value[:LONGEST_TEXT] if isinstance(value, str) else ""
-
-
 def plain_text(value: Any) -> str:
     """Text to show: printable, not long; "" for anything else."""
-    return printable(raw_text(value))
-
-
-def texts(value: Any) -> tuple[str, ...]:
-    """A list of texts to show; () for anything else."""
-    return tuple(plain_text(one) for one in value[:MOST_ITEMS]) if isinstance(value, list) else ()
+    return printable(value, LONGEST_TEXT) if isinstance(value, str) else ""
 
 
 def number(value: Any, otherwise: float) -> float:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-import sys
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
-import bci_m2s
 from bci_m2s.engine.history import History
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
 from bci_m2s.features import EXTRACTORS
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.model.model_file import Contract, load_model_file
 from bci_m2s.model.predictor import Predictor
-from bci_m2s.pipeline.failover import Chooser, combinations
+from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup.config import PipelineSettings, load_pipeline
@@ -199,7 +192,7 @@ def make_recorder(
 def make_sinks(
     plan: Plan,
     folder: Path | None,
-    session: Mapping[str, Any],
+    session: SessionDescription,
     outlet: bool,
     recorder: Recorder | None = None,
 ) -> list[Sink]:
@@ -224,7 +217,7 @@ def make_sinks(
 
 
 def make_evidence(
-    plan: Plan, predictor: Predictor, pipeline: Pipeline, session: Mapping[str, Any]
+    plan: Plan, predictor: Predictor, pipeline: Pipeline, session: SessionDescription
 ) -> Evidence | None:
     """What publishes what estimates rest on, with its streams; None where the pipeline has no outlet.
 
@@ -242,89 +235,6 @@ def make_evidence(
     return Evidence(predictor, outlets)
 
 
-def describe_session(
-    plan: Plan,
-    infos: Mapping[str, StreamInfo],
-    device: str,
-    mode: str,
-    notes: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """What ``session.yaml`` holds: everything needed to understand and repeat a session.
-
-    Nothing random happens in a session; the seeds are those of the model's training and, in `notes`,
-    of a simulation.
-    """
-    return {
-        "bci_m2s": bci_m2s.__version__,
-        "mode": mode,
-        "session_id": uuid.uuid4().hex,
-        **notes,
-        "begun_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "pipeline": {"file": plan.path.name, **plan.settings.model_dump(mode="json")},
-        "model": {
-            "name": plan.contract.name,
-            "file": plan.model_path.name,
-            "sha256": file_sha256(plan.model_path),
-            "simulated": plan.contract.simulated,
-            "training": plan.contract.training,
-        },
-        "heads": {head: list(classes) for head, classes in plan.contract.class_names.items()},
-        "coordinates": {
-            head: {name: list(place) for name, place in one.valence_arousal.items()}
-            if one.valence_arousal is not None
-            else None
-            for head, one in plan.contract.heads.items()
-        },
-        "modalities": list(infos),
-        # what an estimate can be made of
-        "voices": list(combinations(plan.settings.modality, list(infos))),
-        "window": plan.contract.window.model_dump(mode="json"),
-        "streams": {
-            modality: {**asdict(info), "labels": list(info.labels), "units": list(info.units)}
-            for modality, info in infos.items()
-        },
-        "device": device,
-        "outlet_name": plan.settings.outlet.name,
-        "versions": {"system": platform.platform(), **versions()},
-    }
-
-
-def display_facts(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
-    """What a display also wants to know: too long for ``session.yaml``, and in the model anyway.
-
-    features : names by modality, in the extractor's order; bands : {name: [low, high]} in Hz by modality,
-    where the contract's feature says them
-    """
-    features = {modality: list(names) for modality, names in pipeline.feature_names.items()}
-    params = {modality: plan.contract.modalities[modality].feature.params for modality in features}
-    bands = {modality: one["bands_hz"] for modality, one in params.items() if "bands_hz" in one}
-    return {"features": features, "bands": bands}
-
-
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Versions of what estimates depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("numpy", "scipy", "torch", "pylsl", "mne", "pyxdf"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    pylsl = sys.modules.get("pylsl")
-    if pylsl is not None:
-        found["liblsl"] = str(pylsl.library_version())
-    return found
-
-
-def write_session(folder: Path, session: Mapping[str, Any]) -> None:
-    """Write ``session.yaml``. Raises OutputError."""
-    path = folder / "session.yaml"
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            yaml.safe_dump(dict(session), file, sort_keys=False, allow_unicode=True, width=100)
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be created: {problem.strerror}") from None

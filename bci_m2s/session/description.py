@@ -1,0 +1,97 @@
+"""A session's description from its plan, and ``session.yaml``."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+import bci_m2s
+from bci_m2s.files.whole import write_whole
+from bci_m2s.lsl.description import SessionDescription, StreamDescription
+from bci_m2s.pipeline.failover import combinations
+from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.session.setup.build import Plan, file_sha256
+from bci_m2s.types import StreamInfo
+
+
+def describe_session(
+    plan: Plan,
+    infos: Mapping[str, StreamInfo],
+    device: str,
+    mode: str,
+    notes: Mapping[str, Any] = MappingProxyType({}),
+) -> SessionDescription:
+    """Everything needed to understand and repeat a session.
+
+    Nothing random happens in a session; the seeds are those of the model's training and, in `notes`,
+    of a simulation.
+    """
+    contract = plan.contract
+    return SessionDescription.model_validate(
+        {
+            "bci_m2s": bci_m2s.__version__,
+            "mode": mode,
+            "session_id": uuid.uuid4().hex,
+            **notes,
+            "begun_utc": utc_now(),
+            "pipeline": {"file": plan.path.name, **plan.settings.model_dump(mode="json")},
+            "model": {
+                "name": contract.name,
+                "file": plan.model_path.name,
+                "sha256": file_sha256(plan.model_path),
+                "simulated": contract.simulated,
+                "training": contract.training,
+            },
+            "heads": contract.class_names,
+            "coordinates": {head: part.valence_arousal for head, part in contract.heads.items()},
+            "modalities": list(infos),
+            "voices": combinations(plan.settings.modality, list(infos)),
+            "window": contract.window.model_dump(mode="json"),
+            "streams": {modality: StreamDescription.of(info) for modality, info in infos.items()},
+            "device": device,
+            "outlet_name": plan.settings.outlet.name,
+            "versions": {"system": platform.platform(), **versions()},
+        }
+    )
+
+
+def for_displays(session: SessionDescription, plan: Plan, pipeline: Pipeline) -> SessionDescription:
+    """The description with what a display wants to know: too long for a file, and in the model anyway."""
+    features = {modality: tuple(names) for modality, names in pipeline.feature_names.items()}
+    params = {modality: plan.contract.modalities[modality].feature.params for modality in features}
+    bands = {modality: values["bands_hz"] for modality, values in params.items() if "bands_hz" in values}
+    return session.model_copy(update={"features": features, "bands": bands})
+
+
+def utc_now() -> str:
+    """This moment, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what estimates depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("numpy", "scipy", "torch", "pylsl", "mne", "pyxdf"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    pylsl = sys.modules.get("pylsl")
+    if pylsl is not None:
+        found["liblsl"] = str(pylsl.library_version())
+    return found
+
+
+def write_session(folder: Path, session: SessionDescription) -> None:
+    """Write ``session.yaml``. Raises OutputError."""
+    text = yaml.safe_dump(session.values(), sort_keys=False, allow_unicode=True, width=100)
+    write_whole(folder / "session.yaml", text, overwrite=False)
