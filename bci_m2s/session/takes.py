@@ -1,6 +1,6 @@
 """A session as a row of takes: runs of an engine over the same opened sources, one after another.
 
-A recording has to begin like a session does, with filters that start and a baseline that is told, or it
+A recording has to begin like a session does, with filters that start and a baseline that is logged, or it
 could not be verified. So switching it on ends the run and begins another one; the inlets keep what comes
 meanwhile. Switching it off only lets go of the files.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.take_folders import Folder, Folders
+from bci_m2s.session.take_switch import TakeSwitch
 from bci_m2s.sinks import Sink
 from bci_m2s.types import StreamInfo
 
@@ -37,7 +38,7 @@ SWITCH_S = 4.5  # longest that the operator waits for a take to begin
 class Shared:
     """What all takes of a session have in common.
 
-    session : its description; outlets : open; tell : says a line to the operator
+    session : its description; outlets : open; notify : gets lines for the operator
     """
 
     plan: build.Plan
@@ -46,7 +47,7 @@ class Shared:
     session: SessionDescription
     outlets: Sequence[Sink]
     evidence: Evidence | None
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
 
     @property
     def infos(self) -> dict[str, StreamInfo]:
@@ -63,11 +64,24 @@ class Take:
     pipeline: Pipeline
     engine: Engine
     files: Sequence[Sink]
+    _closing: threading.Lock = field(default_factory=threading.Lock)  # guards ``folder``
 
     @property
     def is_recorded(self) -> bool:
         """Whether raw samples are being kept now."""
         return self.folder is not None and self.folder.recorder is not None
+
+    def close_folder(self, model: str) -> Path | None:
+        """Complete the folder once, by whoever comes first: a command, or the end of the take.
+
+        Returns it, None where nothing is left to complete. Raises OutputError.
+        """
+        with self._closing:
+            folder, self.folder = self.folder, None
+            if folder is None:
+                return None
+            save_baseline(folder.path / "baseline.json", self.pipeline, model)
+            return folder.path
 
 
 class Takes:
@@ -84,8 +98,7 @@ class Takes:
     Attributes
     ----------
     now : the take that runs, or ran last
-    ended : why the session ended, "" while it runs
-    takes_commands : whether somebody hands commands on; told in status reports
+    takes_commands : whether commands can reach this session; in status reports
     """
 
     def __init__(self, shared: Shared, root: Path | None) -> None:
@@ -93,21 +106,22 @@ class Takes:
         self._begun_s = clock()
         infos = list(shared.infos.values())
         self._folders = Folders(root, shared.plan.path.stem, shared.session, infos, clock)
-        self._command = threading.Lock()  # one command at a time
-        self._files = threading.Lock()  # a folder is closed once: by a command or by the end of its take
-        self._change = threading.Condition()  # guards what follows
-        self._wanted: Folder | None = None  # of the next take, until that is made
-        self._running: Take | None = None
-        self._stopped = False
-        self.ended, self.takes_commands = "", False
+        self._switch = TakeSwitch()
+        self._command = threading.Lock()  # guards nothing: one command of the operator's at a time
+        self.takes_commands = False
         self.now: Take
 
     # ---- for the session ----
 
     @property
     def is_switching(self) -> bool:
-        """Whether another take is wanted."""
-        return self._wanted is not None
+        """Whether another take is on its way."""
+        return self._switch.is_switching
+
+    @property
+    def ended(self) -> str:
+        """Why the session ended, "" while it runs."""
+        return self._switch.ended
 
     @property
     def model(self) -> str:
@@ -129,20 +143,16 @@ class Takes:
 
     def began(self) -> None:
         """The newest take runs."""
-        with self._change:
-            self._running = self.now
-            self._change.notify_all()
-            if self._stopped:  # was asked for while the takes changed
-                self.now.engine.request_stop()
+        if not self._switch.began():  # the end was asked for while the takes changed
+            self.now.engine.request_stop()
 
     def finished(self) -> Path | None:
         """The take's engine has finished: complete its folder, which is returned. Raises OutputError."""
-        return self._close_folder(self.now)
+        return self.now.close_folder(self.model)
 
     def next(self) -> Take | None:
         """Another take where one is wanted; the one before is finished. It adopts the person's baseline."""
-        with self._change:
-            folder = None if self._stopped else self._wanted
+        folder = self._switch.next()
         if folder is None:
             return None
         shared = self._shared
@@ -151,18 +161,11 @@ class Takes:
         pipeline = build.make_pipeline(plan, shared.predictor, shared.infos, clock, publisher.emit)
         pipeline.take_over(self.now.pipeline)
         self.now = self._make(pipeline, publisher, folder)
-        with self._change:
-            self._wanted = None
         return self.now
 
     def end(self, reason: str) -> None:
-        """No take follows; whoever waits for one is told the reason. The first reason stands."""
-        with self._change:
-            folder, self._wanted = self._wanted, None
-            self.ended = self.ended or reason
-            self._change.notify_all()
-        if folder is not None:
-            folder.abandon()
+        """No take follows; whoever waits for one gets the reason. The first reason stands."""
+        self._switch.end(reason)
 
     def about(self) -> dict[str, Any]:
         """What status reports say of all this."""
@@ -178,9 +181,8 @@ class Takes:
 
     def stop(self) -> None:
         """End the session."""
-        with self._change:
-            self._stopped = True
-            self.now.engine.request_stop()
+        self._switch.stop()
+        self.now.engine.request_stop()
 
     def record_on(self) -> str:
         """Begin a take that is recorded; returns a sentence about it.
@@ -197,19 +199,12 @@ class Takes:
             self._refuse_to_record(take)
             if self.is_switching:
                 raise CommandError("a recording is about to begin; see the terminal")
-            folder = self._folders.next()
-            with self._change:
-                too_late = bool(self.ended)
-                if not too_late:
-                    self._wanted = folder
-                    take.engine.request_stop()
-                    self._change.wait_for(
-                        lambda: bool(self.ended) or self._running not in (None, take), SWITCH_S
-                    )
-            if too_late:
-                folder.abandon()
+            folder, in_time = self._folders.next(), True
+            if self._switch.want(folder):
+                take.engine.request_stop()
+                in_time = self._switch.wait(SWITCH_S)
             self._refuse_to_record(take)
-            if self._running in (None, take):
+            if not in_time:
                 raise CommandError(f"the recording has not begun after {SWITCH_S:g} s; see the terminal")
         return f"recording into {folder.path}" + (f"; {folder.warning}" if folder.warning else "")
 
@@ -240,14 +235,14 @@ class Takes:
                 take.engine.stop_recording(take.files)
             except OutputError:
                 with suppress(OutputError):  # the first one says more
-                    self._close_folder(take)
+                    take.close_folder(self.model)
                 raise
-            self._close_folder(take)
+            take.close_folder(self.model)
             samples = folder.recorder.state().samples_written
-        said = f"recording closed: {folder.path}, {samples} samples"
+        words = f"recording closed: {folder.path}, {samples} samples"
         with suppress(OSError):  # the terminal may be gone
-            self._shared.tell(said)
-        return said
+            self._shared.notify(words)
+        return words
 
     # ---- parts ----
 
@@ -272,10 +267,3 @@ class Takes:
             begun_s=self._begun_s,
         )
         return Take(self._folders.made, folder, pipeline, engine, files)
-
-    def _close_folder(self, take: Take) -> Path | None:
-        with self._files:
-            folder, take.folder = take.folder, None
-            if folder is not None:
-                save_baseline(folder.path / "baseline.json", take.pipeline, self.model)
-        return folder.path if folder is not None else None

@@ -367,7 +367,7 @@ def test_a_take_that_is_late_is_not_asked_for_twice_and_its_file_is_ended(tmp_pa
         with pytest.raises(CommandError, match="about to begin"):
             session.record_on()
         assert len(list((tmp_path / "sessions").iterdir())) == 1
-        recorder = session._wanted.recorder
+        recorder = session._switch._next.recorder
         number = recorder.add_stream(EEG_INFO)
         assert recorder.samples(number, chunks_of(*eeg(0.25))[0])
         go.set()

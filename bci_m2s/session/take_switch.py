@@ -1,0 +1,87 @@
+"""From one take to the next: the operator's threads want one, the session's thread makes it."""
+
+from __future__ import annotations
+
+import threading
+from enum import Enum, auto
+
+from bci_m2s.session.take_folders import Folder
+
+
+class Phase(Enum):
+    """IDLE -began> RUNNING -want> WANTED -next> STARTING -began> RUNNING; from anywhere -end> ENDED."""
+
+    IDLE = auto()
+    RUNNING = auto()
+    WANTED = auto()
+    STARTING = auto()
+    ENDED = auto()
+
+
+class TakeSwitch:
+    """Who runs, who is to run next, and whether anything follows. One lock guards all of it.
+
+    Attributes
+    ----------
+    ended : why the session ended, "" while it runs
+    """
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()  # guards what follows
+        self._phase = Phase.IDLE
+        self._next: Folder | None = None  # of the take that is wanted or starting
+        self._is_stopping = False
+        self.ended = ""
+
+    @property
+    def is_switching(self) -> bool:
+        """Whether another take is on its way."""
+        return self._phase in (Phase.WANTED, Phase.STARTING)
+
+    # ---- the operator's threads ----
+
+    def want(self, folder: Folder) -> bool:
+        """Have a take made that writes there; once the session has ended it is abandoned: false."""
+        with self._change:
+            if self._phase is not Phase.ENDED:
+                self._phase, self._next = Phase.WANTED, folder
+                return True
+        folder.abandon()
+        return False
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the take that is wanted runs or never will; whether either came in time."""
+        with self._change:
+            return self._change.wait_for(lambda: not self.is_switching, timeout_s)
+
+    def stop(self) -> None:
+        """No take is to follow the one that runs."""
+        with self._change:
+            self._is_stopping = True
+
+    # ---- the session's thread ----
+
+    def began(self) -> bool:
+        """The newest take runs; false where it is to end at once."""
+        with self._change:
+            if self._phase is not Phase.WANTED:  # that one is still to come
+                self._phase, self._next = Phase.RUNNING, None
+                self._change.notify_all()
+            return not self._is_stopping
+
+    def next(self) -> Folder | None:
+        """The folder of the take that is wanted, which starts now; None where none is."""
+        with self._change:
+            if self._is_stopping or self._phase is not Phase.WANTED:
+                return None
+            self._phase = Phase.STARTING
+            return self._next
+
+    def end(self, reason: str) -> None:
+        """No take follows; one that was wanted is abandoned. The first reason stands."""
+        with self._change:
+            folder, self._next = self._next, None
+            self._phase, self.ended = Phase.ENDED, self.ended or reason
+            self._change.notify_all()
+        if folder is not None:
+            folder.abandon()
