@@ -35,7 +35,7 @@ ENERGY_S = 0.15  # length of the moving mean
 REFRACTORY_S = 0.2
 T_WAVE_S, T_WAVE_SHARE = 0.36, 0.4
 LEARN_S = 3.0
-LONGEST_RR_S = 2.0  # 30 beats a minute
+LONGEST_RR_S = 2.0  # 30 beats per minute
 KEPT_S = 5.0  # signal kept for beats that are found late: search back looks 1.66 x 2 s back
 REMEMBERED = 8  # beats, and other peaks, that make the levels
 THRESHOLD = 0.3  # between the level of other peaks (0) and that of beats (1)
@@ -194,7 +194,7 @@ class BeatDetector:
             self._accept(max(late, key=lambda one: one.energy), beats)
 
     def _learn(self, until: int, beats: list[Beat]) -> None:
-        """Learn the levels at the start, and anew when beats stay away; `until` is the sample reached."""
+        """Learn the levels at the start, and again when beats stay away; `until` is the sample reached."""
         half = int(LEARN_S / 2 * self._rate_hz)
         begin = max(self._learn_from, self._lost_until, 0 if self._last is None else self._last.place)
         while until - begin >= 2 * half:

@@ -114,7 +114,7 @@ def detect_events(gaze_deg: FloatArray, tracked: BoolArray, rate_hz: float, limi
     is_blink = _blinks(runs, limits, rate_hz)
 
     slow = np.flatnonzero(runs.kind == SLOW)
-    leave, back = runs.stop[slow[:-1]], runs.start[slow[1:]]  # what lies between two slow runs
+    leave, back = runs.stop[slow[:-1]], runs.start[slow[1:]]  # between two slow runs
     jump_deg = np.hypot(*(after[back] - before[leave - 1]).T)
     moved = jump_deg >= limits.saccade_min_deg
     one_fast = (np.diff(slow) == 2) & (runs.kind[slow[:-1] + 1] == FAST)

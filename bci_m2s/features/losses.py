@@ -15,7 +15,7 @@ class Joiner:
 
     Parameters
     ----------
-    bridged_n : a loss up to so many samples counts as bridged
+    bridged_n : a loss of at most this many samples counts as bridged
     """
 
     def __init__(self, bridged_n: int) -> None:

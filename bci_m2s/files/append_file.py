@@ -34,7 +34,7 @@ class AppendFile:
     written_bytes : size of the file
     whole_bytes : where its last whole record ends
     waiting_bytes : what is queued in memory
-    lost_records : how many were dropped, for want of memory or at the close
+    lost_records : how many were dropped, because memory was short or at the close
 
     Raises
     ------

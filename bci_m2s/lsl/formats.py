@@ -175,7 +175,7 @@ class RecordLayout:
 
         combinations : as the session says; () for the modalities themselves
 
-        Raises ValueError when a channel is missing or they stand in another order.
+        Raises ValueError when a channel is missing or they are in another order.
         """
         missing = [label for label in NEEDED if label not in labels]
         if missing:

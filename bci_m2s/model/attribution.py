@@ -37,7 +37,7 @@ def attribute(
     Raises
     ------
     DeviceError
-        The GPU failed, for want of memory too.
+        The GPU failed, or has no memory left.
     """
     device = next(network.parameters()).device
     try:

@@ -145,7 +145,7 @@ class Predictor:
         ModelError
             The gradient is not finite.
         DeviceError
-            The GPU failed, for want of memory too.
+            The GPU failed, or has no memory left.
         """
         head = self._head(head)
         n_classes = len(self.contract.heads[head].classes)

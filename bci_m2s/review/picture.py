@@ -101,8 +101,8 @@ def session_figure(
         _inside_title(axes[f"answers {name}"], name)
         draw_makers(axes[f"makers {name}"], answers)
     for name, one in strips.items():
-        news = [event for event in facts.events if event.modality in (name, one.stream.info.name)]
-        _draw_stream(axes[f"stream {name}"], name, one, news, checked=bool(facts.answers))
+        events = [event for event in facts.events if event.modality in (name, one.stream.info.name)]
+        _draw_stream(axes[f"stream {name}"], name, one, events, checked=bool(facts.answers))
     if shown:
         progress(f"reading {printable(shown.stream.info.name, 60)}")
         bad = {str(event.fields.get("channel")) for event in facts.events if event.kind == "quality"}
@@ -181,7 +181,7 @@ def _inside_title(axes: Axes, words: str) -> None:
     axes.text(0.004, 0.94, label(words, 60), transform=axes.transAxes, fontsize=9, va="top", bbox=box)
 
 
-# ---- what stands in the panels ----
+# ---- the content of the panels ----
 
 
 def _draw_markers(axes: Sequence[Axes], facts: SessionFacts) -> None:
@@ -218,11 +218,11 @@ def bad_counts(events: Iterable[RecordedEvent]) -> tuple[FloatArray, FloatArray]
 
 
 def _draw_stream(
-    axes: Axes, name: str, one: StreamFacts, news: Sequence[RecordedEvent], checked: bool
+    axes: Axes, name: str, one: StreamFacts, events: Sequence[RecordedEvent], checked: bool
 ) -> None:
     """Gaps in black over the count of bad channels (where a session checked them); strokes where it went
     stale."""
-    times_s, counts = bad_counts(news)
+    times_s, counts = bad_counts(events)
     end_s = axes.get_xlim()[1]
     axes.fill_between(
         np.append(times_s, end_s), np.append(counts, counts[-1]), step="post", color=BAD_COLOUR, linewidth=0
@@ -231,7 +231,7 @@ def _draw_stream(
     # an edge keeps a short gap of a long session visible
     gaps = [(first, last - first) for first, last in one.gaps]
     axes.broken_barh(gaps, (0, top), facecolors="black", edgecolors="black", linewidth=0.8)
-    stale = [event.time_s for event in news if event.kind == "stale"]
+    stale = [event.time_s for event in events if event.kind == "stale"]
     axes.vlines(stale, 0.5 * top, top, color=STALE_COLOUR, lw=2.5, zorder=4)
     axes.set_ylim(0, top)
     axes.set_yticks([0, top] if checked else [])

@@ -32,8 +32,8 @@ from bci_m2s.signal.units import find_unit
 from bci_m2s.signal.windows import Block
 from bci_m2s.types import BoolArray, Emit, Event, FloatArray, no_listener
 
-SPAN_S = 10.0  # the rate is measured over the newest so many seconds of a segment ...
-SHORTEST_S = 5.0  # ... once there are so many: jitter of stamps is then far below a percent
+SPAN_S = 10.0  # the rate is measured over this many of the newest seconds of a segment ...
+SHORTEST_S = 5.0  # ... from this length on: jitter of stamps is then far below a percent
 DOUBTFUL = 0.01  # relative difference that is worth a warning
 WRONG = 0.05  # relative difference that makes features wrong: filters are designed for the nominal rate
 
@@ -85,9 +85,9 @@ _ORDER = ("no samples", "railed", "noisy", "flat")  # in which a reason names th
 
 LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
 COMPARABLE = 4  # channels of one unit that are judged by each other ...
-FEWEST_GOOD = 2  # ... while so many of them are good
-USUAL_S = 60.0  # a channel that is judged by itself: over so many good seconds ...
-LEARN_S = 2.0  # ... once there are so many
+FEWEST_GOOD = 2  # ... while at least this many of them are good
+USUAL_S = 60.0  # a channel that is judged by itself: over this many good seconds ...
+LEARN_S = 2.0  # ... from this many on
 TELL_AFTER_S = 1.0  # a state is told when it has lasted so long: blinks are no news
 TELL_EVERY_S = 5.0  # and a channel that flickers is told of at most so often
 
@@ -141,7 +141,7 @@ class ChannelQuality:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new segment: what is usual is learnt anew."""
+        """Begin a new segment: the reference is learnt again."""
         self._usual = {place: _RunningMedian(self._usual_n) for place in self._alone}
 
     def push(self, block: Block) -> BoolArray:

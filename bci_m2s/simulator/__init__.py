@@ -7,7 +7,7 @@ One emotional state, known at every moment, drives both signals (``state.py``):
 - ``eye.py`` shows the scan path and blinks of ``gaze.py`` and a pupil that answers to light and arousal.
 
 The two share nothing else that tells of the state, except that saccades and blinks also reach frontal
-EEG channels. The published findings behind each part stand in its module. It is a model: what is learnt
+EEG channels. The published findings behind each part are given in its module. It is a model: what is learnt
 from it says that a method works on data made like this, and nothing of people.
 
 Difficulty at ``effect=1.0``, three classes, balanced accuracy over windows of five 1-s steps, logistic
