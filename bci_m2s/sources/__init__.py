@@ -6,6 +6,7 @@ point in the group ``bci_m2s.sources``; either leads to a class of ``StreamSetti
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bci_m2s.signal.windows import GAP_S
 from bci_m2s.types import Chunk, StreamInfo
 
 Name = Annotated[str, Field(max_length=256)]
+WAIT_S = 0.02
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
@@ -53,6 +55,45 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go. Harmless when called twice or before ``open``."""
+
+
+class LocalSource:
+    """A source whose samples are made here, stamped in the local clock: all of it but ``pull``.
+
+    Attributes
+    ----------
+    begun_s : local time at which it was opened
+    """
+
+    description_xml = ""
+    finished = False
+
+    def __init__(self, info: StreamInfo, clock: Callable[[], float]) -> None:
+        self.info, self.clock = info, clock
+
+    def open(self) -> None:
+        """Begin now."""
+        self.begun_s = self.clock()
+
+    def wait(self, timeout_s: float) -> None:
+        """Let others work for a moment, so that there is something to pull."""
+        time.sleep(min(timeout_s, WAIT_S))
+
+    def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002 (the protocol's signature)
+        """Return 0.0: stamps are in the local clock."""
+        return 0.0
+
+    def problem(self) -> str:
+        """Return "": it stays what it is."""
+        return ""
+
+    def notices(self) -> list[str]:
+        """Return []: nothing becomes known of a sender."""
+        return []
+
+    def close(self) -> None:
+        """Make no more samples."""
+        self.finished = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bci_m2s.errors import CommandError
+from bci_m2s.sources import LocalSource
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import LONGEST_MARKER, MARKER_TYPE, Chunk, StreamInfo
 
@@ -18,7 +19,7 @@ ORIGIN = "operator"  # what events and displays call these markers
 MOST_WAITING = 1000
 
 
-class OperatorMarkers:
+class OperatorMarkers(LocalSource):
     """A source of texts that ``put`` is given, stamped by the local clock at that moment.
 
     clock : local clock, s, the same that stamps ``Chunk.received_s`` of other sources
@@ -35,7 +36,7 @@ class OperatorMarkers:
             units=("",),
             channel_format="string",
         )
-        self.finished, self.description_xml = False, ""
+        self.finished = False
         self._change = threading.Condition()  # guards what follows
         self._waiting: deque[tuple[int, float, str]] = deque()  # number, stamp, text
         self._put = self._taken = 0  # how many so far
@@ -84,19 +85,6 @@ class OperatorMarkers:
                 self._change.notify_all()
         texts = np.array([[text] for _, _, text in taken], object).reshape(len(taken), 1)
         return Chunk.of([stamp for _, stamp, _ in taken], texts, self._clock())
-
-    def clock_offset_s(self, timeout_s: float) -> float:
-        """The stamps are the local clock's."""
-        del timeout_s
-        return 0.0
-
-    def problem(self) -> str:
-        """Nobody else can send these."""
-        return ""
-
-    def notices(self) -> list[str]:
-        """There is nothing to tell."""
-        return []
 
     def close(self) -> None:
         """Take no more. Harmless twice; who still waits in ``put`` is told."""

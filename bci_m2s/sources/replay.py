@@ -16,7 +16,7 @@ import numpy as np
 
 from bci_m2s.errors import UsageError
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
-from bci_m2s.sources import Source
+from bci_m2s.sources import LocalSource, Source
 from bci_m2s.sources.timeline import Timeline
 from bci_m2s.types import Chunk, FloatArray
 
@@ -34,7 +34,7 @@ PACED_CHUNK_S = 0.02  # a paced regular stream waits for this much, as a headset
 LARGEST_RANDOM = 1000  # samples
 
 
-class ReplaySource:
+class ReplaySource(LocalSource):
     """One recorded stream as a source.
 
     Parameters
@@ -55,8 +55,6 @@ class ReplaySource:
     UsageError
         When speed, loops or chunk_samples is out of range.
     """
-
-    description_xml = ""  # the file's own header may say more; a replay does not pass it on
 
     def __init__(
         self,
@@ -111,14 +109,6 @@ class ReplaySource:
     def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002
         """Return what brings the newest chunk's stamps to the shared clock; 0.0 when paced."""
         return 0.0 if self._speed else self._offset_s
-
-    def problem(self) -> str:
-        """Return "": a file does not turn into another one."""
-        return ""
-
-    def notices(self) -> list[str]:
-        """Return []: nothing becomes known of the sender."""
-        return []
 
     def close(self) -> None:
         """Play no further."""

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import ConfigurationError, StreamError, nearest
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
+from bci_m2s.sources import LocalSource
 from bci_m2s.sources.timeline import Timeline
 from bci_m2s.types import Chunk, FloatArray
 
 STREAMS = ("eeg", "eye", "markers")
 
 
-class SimulatedSource:
+class SimulatedSource(LocalSource):
     """A source of simulated samples; see ``Source`` for the protocol.
 
     Sources that are built with equal `settings`, `subject` and `session` belong to one recording; with a
@@ -43,8 +44,6 @@ class SimulatedSource:
     ConfigurationError
         For an unknown stream, a speed or chunk length that is not positive, and by the simulator.
     """
-
-    description_xml = ""
 
     def __init__(
         self,
@@ -107,18 +106,6 @@ class SimulatedSource:
         if self._speed is None:
             return Chunk.of(times, samples)
         return Chunk.of(self._timeline.begin() + times, samples, self._timeline.clock())
-
-    def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002 (the protocol's signature)
-        """Return 0.0: stamps are in the local clock."""
-        return 0.0
-
-    def problem(self) -> str:
-        """Return "": a simulation stays what it is."""
-        return ""
-
-    def notices(self) -> list[str]:
-        """Return []: nothing becomes known of the sender."""
-        return []
 
     def close(self) -> None:
         """Hand out no more samples."""

@@ -21,6 +21,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bci_m2s.files.explain import explain, refused
 from bci_m2s.files.yaml_file import Place, read_yaml
+from bci_m2s.registry import Registry
 from bci_m2s.sinks import SINKS
 from bci_m2s.sources import SOURCES, Name, Seconds, StreamSettings
 
@@ -35,8 +36,7 @@ def _stream(value: Any) -> Any:
         return value
     name = value.get("source", "lsl")
     if not isinstance(name, str) or name not in SOURCES:
-        sources = ", ".join(map(repr, SOURCES))
-        raise _refusal(("source",), name, f"a source: {sources}{SOURCES.unknown(str(name)[:60])}")
+        raise _refusal(("source",), name, f"a source: {_valid(SOURCES, name)}")
     try:
         return SOURCES[name].model_validate(value)
     except ValidationError as problem:
@@ -50,9 +50,7 @@ def _sinks(value: Any) -> Any:
         value = {str(name): {} for name in value}
     for name, params in value.items() if isinstance(value, dict) else ():
         if name not in SINKS:
-            raise _refusal(
-                (name,), name, f"a sink: {', '.join(map(repr, SINKS))}{SINKS.unknown(name[:60])}"
-            )
+            raise _refusal((name,), name, f"a sink: {_valid(SINKS, name)}")
         if isinstance(params, dict):
             try:
                 inspect.signature(SINKS[name]).bind(Path(), {}, **params)
@@ -73,6 +71,12 @@ def _device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
         raise ValueError("auto, cpu, cuda or cuda:N")
     return name
+
+
+def _valid(entries: Registry, name: object) -> str:
+    """The names of a registry, and what else there is to say of one that is not among them."""
+    hint = entries.unknown(str(name)[:60])
+    return ", ".join(map(repr, entries)) + hint[hint.find("; no ") if hint.startswith("; valid") else 0 :]
 
 
 # Source and sinks may come from another package, so their settings are looked up when a file is read.

@@ -79,6 +79,11 @@ class WindowSet:
             mask &= self.labels[head] >= 0
         return self.take(mask)
 
+    def flat(self, modalities: Sequence[str]) -> Rows:
+        """Features of some modalities side by side, (n, T·F)."""
+        parts = [self.features[name].reshape(len(self), -1) for name in modalities]
+        return np.concatenate(parts, axis=1)
+
 
 @dataclass(frozen=True)
 class Scaler:

@@ -6,10 +6,12 @@ point in the group ``bci_m2s.methods``; either leads to a ``Method``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bci_m2s.errors import TrainingError
 from bci_m2s.registry import Registry
 
 if TYPE_CHECKING:
@@ -39,6 +41,33 @@ class Method:
     guess: Callable[[Mapping[str, WindowSet], tuple[str, ...], str], Guesser] | None = None
     shared: bool = True
     draws: bool = True
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted classifier of scikit-learn's kind, on the windows of some modalities side by side."""
+
+    modalities: tuple[str, ...]
+    model: Any
+
+    def predict(self, windows: WindowSet) -> Any:
+        """Class indices (n,)."""
+        return self.model.predict(windows.flat(self.modalities))
+
+
+def of_classifier(model: Any, *, draws: bool = False) -> Method:
+    """A method that fits a copy of a scikit-learn classifier on the training windows, flattened.
+
+    draws : the classifier draws random numbers
+    """
+
+    def guess(parts: Mapping[str, WindowSet], modalities: tuple[str, ...], head: str) -> Fit:
+        train = parts["train"].having(modalities, head)
+        if not len(train):
+            raise TrainingError(f"no labelled training window has {' and '.join(modalities)}")
+        return Fit(modalities, copy.deepcopy(model).fit(train.flat(modalities), train.labels[head]))
+
+    return Method(guess=guess, draws=draws)
 
 
 # What a training file may name under `controls`; those with networks also as `finetune.method`.

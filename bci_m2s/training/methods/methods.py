@@ -10,16 +10,15 @@ linear       logistic regression on the same windows, flattened
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from bci_m2s.errors import TrainingError
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
-from bci_m2s.training.methods import Method
+from bci_m2s.training.methods import Fit, Method
 from bci_m2s.training.methods.finetune import Fitted, fewer_labels, finetune
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks
 from bci_m2s.training.results.metrics import mean_over_subjects
@@ -94,36 +93,17 @@ def permuted_labels(windows: WindowSet, seed: int) -> WindowSet:
     return replace(windows, labels=labels)
 
 
-@dataclass(frozen=True)
-class Linear:
-    """A logistic regression fitted on some modalities. inverse_penalty : the one chosen on validation."""
-
-    modalities: tuple[str, ...]
-    model: LogisticRegression
-    inverse_penalty: float
-
-    def predict(self, windows: WindowSet) -> NDArray[np.int64]:
-        """Class indices (n,)."""
-        return np.asarray(self.model.predict(flat(windows, self.modalities)))
-
-
-def flat(windows: WindowSet, modalities: tuple[str, ...]) -> NDArray[np.float32]:
-    """Windows of some modalities side by side, (n, T·F)."""
-    parts = [windows.features[name].reshape(len(windows), -1) for name in modalities]
-    return np.concatenate(parts, axis=1)
-
-
-def fit_linear(parts: Parts, modalities: tuple[str, ...], head: str) -> Linear:
+def fit_linear(parts: Parts, modalities: tuple[str, ...], head: str) -> Fit:
     """Logistic regression with the penalty that is best on validation windows."""
     chosen = {part: windows.having(modalities, head) for part, windows in parts.items()}
     train, validation = chosen["train"], chosen["validation"]
     if not len(train) or not len(validation):
         raise TrainingError(f"linear model: no labelled windows with {' and '.join(modalities)}")
     n_classes = int(max(part.labels[head].max(initial=0) for part in chosen.values())) + 1
-    best: tuple[float, Linear] | None = None
+    best: tuple[float, Fit] | None = None
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
-        fitted = Linear(modalities, model.fit(flat(train, modalities), train.labels[head]), strength)
+        fitted = Fit(modalities, model.fit(train.flat(modalities), train.labels[head]))
         score = mean_over_subjects(
             validation.labels[head], fitted.predict(validation), validation.subjects, n_classes
         )

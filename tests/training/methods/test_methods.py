@@ -16,7 +16,6 @@ from bci_m2s.training.methods.methods import (
     STRENGTHS,
     fit_linear,
     fit_modalities,
-    flat,
     permuted_labels,
 )
 from bci_m2s.training.methods.pretrain import fresh_networks
@@ -129,7 +128,7 @@ def test_fewer_labels_reach_training_only(settings, data, monkeypatch):
 
 def test_flat_puts_modalities_side_by_side(data):
     part = data.parts["test"]
-    rows = flat(part, PAIR)
+    rows = part.flat(PAIR)
     assert rows.shape == (len(part), 4 * 8 + 4 * 5)
     np.testing.assert_array_equal(rows[3, :32].reshape(4, 8), part.features["eeg"][3])
     np.testing.assert_array_equal(rows[3, 32:].reshape(4, 5), part.features["eye"][3])
@@ -141,10 +140,10 @@ def test_the_linear_model_is_scikit_learns_with_the_penalty_that_validation_chos
     scores = {}
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
-        model.fit(flat(train, ("eye",)), train.labels["emotion"])
-        guesses = model.predict(flat(validation, ("eye",)))
+        model.fit(train.flat(("eye",)), train.labels["emotion"])
+        guesses = model.predict(validation.flat(("eye",)))
         scores[strength] = mean_over_subjects(validation.labels["emotion"], guesses, validation.subjects, 2)
-    assert scores[found.inverse_penalty] == max(scores.values())
+    assert scores[found.model.C] == max(scores.values())
     guesses = found.predict(test)
     assert balanced_accuracy_score(test.labels["emotion"], guesses) > 0.9
 
