@@ -19,8 +19,8 @@ HEAD = """# Use it from Python
 
 Everything that is meant to be used from Python is in `bci_m2s` itself; this page is written by
 `docs/make_api.py` from the docstrings. Names are loaded when they are used, so `import bci_m2s` loads
-neither torch nor MNE. Models and scikit-learn: [notebooks.md](notebooks.md). Features, sources, sinks and more
-of your own: [extend.md](extend.md).
+neither torch nor MNE. Models and scikit-learn: [notebooks.md](notebooks.md). Features, sources, sinks and
+more of your own: [extend.md](extend.md).
 
 ```python
 import bci_m2s

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from sklearn.neighbors import NearestCentroid
 
+from bci_m2s.errors import RecordingError
 from bci_m2s.networks import NetworkKind, Setting
 from bci_m2s.signal.normalise import NoBaseline
 from bci_m2s.sources import LocalSource, Name, StreamSettings
@@ -44,7 +45,7 @@ class Tone(LocalSource):
 
 
 class ToneStream(StreamSettings):
-    labels: list[Name]
+    labels: list[Name] = ["a", "b"]
 
     def make_source(self, environment):
         labels, units = tuple(self.labels), ("microvolts",) * len(self.labels)
@@ -71,9 +72,7 @@ class Diary:
 
 
 def build_dense(*, n_features, n_channels, classes, width):
-    from torch import nn  # only here: a model file can be read without torch
-
-    from bci_m2s.networks.m2s import Classifier, Projection, SingleModality
+    from bci_m2s.networks.m2s import Classifier, Projection, SingleModality, nn  # here, as it loads torch
 
     encoder = nn.Sequential(nn.Linear(n_features, width), nn.ReLU())
     heads = nn.ModuleDict({name: Classifier(16, 16, n) for name, n in classes.items()})
@@ -86,6 +85,8 @@ class Clipped(NoBaseline):
 
 
 def read_arrays(root, on_problem):
+    if not any(root.iterdir()):
+        raise RecordingError(f"{root}: no folder of a person")
     for person in sorted(root.iterdir()):
         stream = partial(regular_stream, rate_hz=128.0, labels=("a", "b"), units=("microvolts",) * 2)
         eeg = stream(partial(np.load, person / "eeg.npy"), "eeg", "EEG")

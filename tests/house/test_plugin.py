@@ -173,6 +173,20 @@ def test_its_model_runs_live_from_its_source_into_its_sink_and_comes_back(traine
         assert "eeg OK" in {answer.rsplit(" ", 1)[0] for answer in answers}
 
 
+def test_the_contract_tests_run_over_its_entries(installed):
+    files = (
+        "house/test_every_entry.py",
+        "sources/test_every_source.py",
+        "sinks/test_every_sink.py",
+        "training/datasets/test_check.py",
+        "training/methods/test_methods.py",
+    )
+    names = ("loudness", "dense", "clipped", "tone", "diary", "arrays", "nearest")
+    options = ("-q", "-n", "0", "-p", "no:cacheprovider", "-k", " or ".join(names), "--rootdir", str(ROOT))
+    done = installed.run("-m", "pytest", *options, *(str(ROOT / "tests" / file) for file in files))
+    assert done.splitlines()[-1].startswith("8 passed"), done
+
+
 @pytest.mark.parametrize(
     ("streams", "words"),
     [
