@@ -150,7 +150,7 @@ class Presenter:
         for modality, stream in facts.streams.items():
             view = SweepView(self._theme, EyeRows if is_eye_tracker(stream) else ChannelRows)
             view.set_stream(stream.title, stream.labels, stream.units, stream.rate_hz)
-            view.restore(self.trace_settings)
+            view.rows.restore(self.trace_settings)
             view.set_frozen(self._frozen)
             self.traces[modality] = view
             self._place.traces.addWidget(view)
@@ -162,8 +162,8 @@ class Presenter:
         eyes = [view for view in self.traces.values() if view.controls is None]
         for view in self.traces.values():
             for eye in eyes if view.controls is not None else ():
-                eye.set_span(view.canvas.span_s)
-                view.canvas.span_changed.connect(eye.set_span)
+                eye.canvas.set_span(view.canvas.span_s)
+                view.canvas.span_changed.connect(eye.canvas.set_span)
 
     def _begin_map(self, facts: SessionFacts) -> None:
         stream = mapped_stream(facts)
@@ -203,7 +203,7 @@ class Presenter:
             bad = mapping(mapping(said).get("bad_channels"))
             states = {plain_text(label): plain_text(state) for label, state in list(bad.items())[:512]}
             if modality in self.traces:
-                self.traces[modality].set_states(states)
+                self.traces[modality].rows.set_states(states)
             if self._head is not None and modality == self._head.modality:
                 self._views.head_map.set_bad(list(states))
         self._take_markers(status)
@@ -221,7 +221,7 @@ class Presenter:
             self._markers.add((stamp_s, text))
             self._views.timeline.add_marker(stamp_s, text)
             for view in self.traces.values():
-                view.add_marker(stamp_s, text)
+                view.canvas.add_marker(stamp_s, text)
 
     # ---- once a second ----
 
@@ -248,7 +248,7 @@ class Presenter:
 
     def trace_settings_now(self) -> dict[str, Any]:
         """Settings of the first trace view, to be remembered; those of last time where there is none."""
-        chosen = (settings for view in self.traces.values() if (settings := view.settings()))
+        chosen = (settings for view in self.traces.values() if (settings := view.rows.settings()))
         return next(chosen, self.trace_settings)
 
     def load_history(self, history: Mapping[str, Any]) -> None:

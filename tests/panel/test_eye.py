@@ -184,9 +184,9 @@ def test_every_row_has_its_trace_and_value(view, session):
     rows = view.rows._layout.rows
     assert view.rows._said(rows[0]) == (False, f"{samples[-1, 0]:.2f}")
     assert view.rows._said(rows[2]) == (False, f"{samples[-1, 2:4].mean():.2f} mm")
-    view.set_states({"pupil_left": "lost", "nobody": "flat"})
+    view.rows.set_states({"pupil_left": "lost", "nobody": "flat"})
     assert view.rows._said(rows[2]) == (True, "lost")
-    view.set_states({})
+    view.rows.set_states({})
     play(view, np.full((60, 5), np.nan), START_S + 1000 / RATE_HZ)
     assert view.rows._said(rows[0]) == (False, "–")
 
@@ -240,11 +240,11 @@ def test_freezing_span_theme_and_markers(view, session):
     view.set_frozen(False)
     view.frame()
     assert view.canvas.place_px(START_S + 7.4) is not None
-    view.set_span(5.0)
+    view.canvas.set_span(5.0)
     assert view.canvas.place_px(START_S + 1.0) is None
     assert (pixels(view) == rgb(DARK.trace)).any(axis=0).mean() > 0.5
     cursor = (pixels(view) == rgb(DARK.accent)).any(axis=0).sum()
-    view.add_marker(START_S + 6.0, "x")
+    view.canvas.add_marker(START_S + 6.0, "x")
     assert (pixels(view) == rgb(DARK.accent)).any(axis=0).sum() == cursor + 1
     view.set_theme(LIGHT)
     assert (pixels(view) == rgb(LIGHT.trace)).any(axis=0).mean() > 0.5

@@ -370,8 +370,8 @@ def test_bad_channels_reach_traces_and_map(presenter, client, views):
     client.facts = session()
     bad = {"T8": "flat", "gone": "noisy"}
     shown(presenter, client, streams=[{"modality": "eeg", "bad_channels": bad}])
-    assert presenter.traces["eeg"].states["T8"] == "flat"
-    assert views.head_map.bad == {"T8"}
+    assert presenter.traces["eeg"].rows.states["T8"] == "flat"
+    assert views.head_map._bad == {"T8"}
 
 
 def test_an_ended_session_stands_still(presenter, client, views):

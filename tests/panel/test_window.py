@@ -232,7 +232,7 @@ def test_keys_change_how_traces_and_head_are_drawn(window, qtbot):
     press(window, qtbot, Qt.Key.Key_Minus)
     assert controls.settings()["scale"] == 50.0
     press(window, qtbot, Qt.Key.Key_V)
-    assert window.presenter.traces["eeg"].settings()["visible"] == 4
+    assert window.presenter.traces["eeg"].rows.settings()["visible"] == 4
     for key, what, box in (
         (Qt.Key.Key_F, "filter", controls.filter_box),
         (Qt.Key.Key_N, "notch", controls.notch_box),
@@ -388,7 +388,7 @@ def test_closing_leaves_the_session_alone(window, engine, qtbot):
 
 
 def test_what_was_chosen_is_remembered(window, open_window, store):
-    traces = window.presenter.traces["eeg"]
+    traces = window.presenter.traces["eeg"].rows
     traces.restore({"span_s": 20})
     settings = traces.settings()
     window.close()
@@ -429,8 +429,8 @@ def test_bad_channels_are_greyed_named_and_crossed(window, session, qtbot):
     bad = session.stream("eeg", state="warn", bad_channels={"T8": "flat", "O1": "noisy"})
     feed(window, session, qtbot, streams=[bad, session.stream("eye")])
     view = window.presenter.traces["eeg"]
-    assert view.states == {"T8": "flat", "O1": "noisy"}
-    assert window.views.head_map.bad == {"T8", "O1"}
+    assert view.rows.states == {"T8": "flat", "O1": "noisy"}
+    assert window.views.head_map._bad == {"T8", "O1"}
     table = window.views.table.table
     cells = [table.item(0, column).text() for column in range(table.columnCount())]
     assert any("T8" in cell for cell in cells)
@@ -457,7 +457,7 @@ def test_the_past_is_loaded_from_the_engine(session, engine, open_window, qtbot)
 
 
 def test_the_engine_dies_and_another_returns(window, session, engine, qtbot):
-    window.presenter.traces["eeg"].restore({"span_s": 20})
+    window.presenter.traces["eeg"].rows.restore({"span_s": 20})
     engine.close()
     session.close()
     qtbot.waitUntil(lambda: window.client.is_silent, timeout=LIMIT_MS)
@@ -471,7 +471,7 @@ def test_the_engine_dies_and_another_returns(window, session, engine, qtbot):
         qtbot.waitUntil(lambda: window.actions_by_name["record"].isEnabled(), timeout=LIMIT_MS)
         press(window, qtbot, Qt.Key.Key_1)
         assert told(served, qtbot) == {"do": "mark", "text": "start"}
-        assert window.presenter.traces["eeg"].settings()["span_s"] == 20  # what was chosen stays
+        assert window.presenter.traces["eeg"].rows.settings()["span_s"] == 20  # what was chosen stays
     finally:
         served.close()
         other.close()

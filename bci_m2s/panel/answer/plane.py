@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -102,18 +101,16 @@ class PlaneView(QFrame):
         self._show_places()
         self._draw()
 
-    def set_coordinates(self, coordinates: Mapping[str, Any]) -> None:
+    def set_coordinates(self, coordinates: Mapping[str, tuple[float, float]]) -> None:
         """Name the places of the classes; the trail is forgotten.
 
         coordinates : {class: (valence, arousal)}, each from −1 to 1, in the order of the classes (it gives
-        the colours). Places that are no two numbers are left out; an empty mapping with points that are
-        added later draws the plane without places.
+        the colours); with an empty mapping the plane appears with the first point
         """
-        self._places = {}
-        for number, (name, place) in enumerate(coordinates.items()):
-            point = _numbers(place)
-            if point is not None:
-                self._places[limited(name, LONGEST_LABEL)] = (*point, number)
+        self._places = {
+            limited(name, LONGEST_LABEL): (*place, number)
+            for number, (name, place) in enumerate(coordinates.items())
+        }
         self._trail.clear()
         self._is_known, self._has_plane = False, bool(self._places)
         self._show_places()
@@ -260,16 +257,3 @@ def mean_point(
     valence, arousal = (shares @ places / shares.sum()).tolist()
     is_known = math.isfinite(valence) and math.isfinite(arousal)
     return (valence, arousal) if is_known else (math.nan, math.nan)
-
-
-def _numbers(place: Any) -> tuple[float, float] | None:
-    """Valence and arousal within −1 and 1, or None where a place is no two numbers."""
-    if not isinstance(place, Sequence | np.ndarray) or isinstance(place, str) or len(place) != 2:
-        return None
-    try:
-        valence, arousal = (float(value) for value in place)
-    except (TypeError, ValueError):
-        return None
-    if not (math.isfinite(valence) and math.isfinite(arousal)):
-        return None
-    return float(np.clip(valence, -1, 1)), float(np.clip(arousal, -1, 1))

@@ -12,16 +12,16 @@ from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy,
 from bci_m2s.colours import class_colour
 from bci_m2s.panel.client.answers import legible, limited
 from bci_m2s.panel.client.facts import mapping
+from bci_m2s.panel.look.text import ElidedLabel
 from bci_m2s.panel.look.theme import SMALL, Theme, font
-from bci_m2s.panel.timeline.bins import MOST_CLASSES, Bins, extent_s, history_rows
+from bci_m2s.panel.timeline.bins import Bins, extent_s, history_rows
 from bci_m2s.panel.timeline.timeline_canvas import TimelineCanvas
 from bci_m2s.types import FloatArray
 
 DRAW_EVERY_S = 0.5
-SAME_SESSION_S = 2.0  # a beginning that differs by less is the same, told again
+SAME_SESSION_S = 2.0  # a beginning that differs by less is the same one again
 AHEAD_S = 5.0  # stamps further in the future are broken
 MOST_MARKERS = 1000
-MOST_LINES = 64
 LATEST_S = 1e12  # of a clock that counts seconds
 
 
@@ -37,7 +37,6 @@ class TimelineView(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._theme = theme
         self._lines: dict[str, Bins] = {}
-        self._are_named = False  # by set_heads; then other lines are not made
         self._markers: dict[tuple[int, str], float] = {}
         self._begin_s = self._now_s = self._seen_from_s = math.nan
         self.canvas = TimelineCanvas(theme)
@@ -46,10 +45,8 @@ class TimelineView(QFrame):
         self.combo.setToolTip("which estimate is drawn")
         self.combo.setMaximumWidth(260)
         self.combo.currentTextChanged.connect(self._choose)
-        self._title = QLabel()
-        self._title.setTextFormat(Qt.TextFormat.PlainText)
+        self._title = ElidedLabel("")
         self._title.setProperty("muted", "true")
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         top = QHBoxLayout()
         for part, stretch in ((self.combo, 0), (self._title, 1), (self.legend, 2)):
             top.addWidget(part, stretch)
@@ -75,11 +72,10 @@ class TimelineView(QFrame):
         named = {limited(line): tuple(map(limited, names)) for line, names in heads.items() if names}
         same = {line: bins for line, bins in self._lines.items() if named.get(line) == bins.classes}
         self._lines = {line: same.get(line) or Bins(names) for line, names in named.items()}
-        self._are_named = bool(named)
         self._fill_combo()
 
     def set_session(self, begin_s: float) -> None:
-        """Say when the session began. Another beginning is another session: all of the old is forgotten."""
+        """Set when the session began. Another beginning is another session: all of the old is forgotten."""
         if not math.isfinite(begin_s) or abs(begin_s - self._begin_s) < SAME_SESSION_S:
             return
         self._begin_s, self._seen_from_s, self._now_s = begin_s, math.nan, math.nan
@@ -92,7 +88,7 @@ class TimelineView(QFrame):
         """Take an estimate of a line, or None and the reason why there is none.
 
         Without ``set_session`` the session begins with the first. Lines that ``set_heads`` did not name
-        are ignored; without ``set_heads`` a line is made, its classes without names.
+        are ignored.
         """
         if not math.isfinite(stamp_s) or stamp_s > self._now_s + AHEAD_S:
             return
@@ -100,10 +96,6 @@ class TimelineView(QFrame):
             self._begin_s = stamp_s
         t_s, line = stamp_s - self._begin_s, limited(line)
         self._seen(t_s)
-        is_new = line not in self._lines and not self._are_named and len(self._lines) < MOST_LINES
-        if is_new and probabilities is not None and len(probabilities) <= MOST_CLASSES:
-            self._lines[line] = Bins([f"class {number + 1}" for number in range(len(probabilities))])
-            self._fill_combo()
         if line in self._lines:
             self._lines[line].add(t_s, probabilities, limited(reason))
 
@@ -113,7 +105,7 @@ class TimelineView(QFrame):
         self._seen_from_s = earlier if earlier > SAME_SESSION_S else 0.0
 
     def add_marker(self, stamp_s: float, text: str) -> None:
-        """Take a marker; the same one told again changes nothing. The newest 1000 are kept."""
+        """Take a marker; the same one again changes nothing. The newest 1000 are kept."""
         if self._keep_marker(stamp_s, text):
             self.canvas.set_markers(self._markers)
 
@@ -163,8 +155,6 @@ class TimelineView(QFrame):
             return False
         classes, width_s, t_s, means, shares = rows
         names = tuple(map(limited, classes))
-        if line not in self._lines and not self._are_named and len(self._lines) < MOST_LINES:
-            self._lines[line] = Bins(names)
         bins = self._lines.get(line)
         if bins is None or bins.classes != names:
             return False
@@ -182,9 +172,7 @@ class TimelineView(QFrame):
         if math.isnan(self._seen_from_s):
             self._seen(elapsed_s)
         form = "h:min:s" if extent_s(elapsed_s) > 3600 else "min:s"
-        words = f"probability over session time ({form})"
-        wide = self._title.width()
-        self._title.setText(self._title.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, wide))
+        self._title.show_text(f"probability over session time ({form})")
         self.canvas.draw(elapsed_s, self._seen_from_s)
 
     def _fill_combo(self) -> None:

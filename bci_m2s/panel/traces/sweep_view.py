@@ -138,37 +138,16 @@ class SweepView(QFrame):
         self._name, self._fits = name, []
         rate_hz = rate_hz if math.isfinite(rate_hz) and rate_hz > 0 else 0.0
         self._trail = Trail(n, rate_hz)
-        self.set_message(f"waiting for samples of {name}")
+        self.canvas.set_message(f"waiting for samples of {name}")
         self.rows.labels, self.rows.states = tuple(map(str, labels)), {}
         n_drawn = self.rows.set_stream(self.rows.labels, [*map(str, units), *([""] * n)][:n], rate_hz)
         self.canvas.start(n_drawn, self._trail.longest_s)
-
-    def set_message(self, text: str) -> None:
-        """Show a text while there are no samples."""
-        self.canvas.set_message(text)
 
     def push(self, times: FloatArray, samples: FloatArray | Float32Array) -> None:
         """Put samples by for the next frame: (n,) local s, (n, channels) in the stream's units."""
         if not self._trail.push(times, samples):
             got = np.shape(samples)[1] if np.ndim(samples) == 2 else 0
-            self.set_message(f"{self._name}: got {got} channels, expected {self._trail.n_channels}")
-
-    def set_states(self, states: Mapping[str, str]) -> None:
-        """Mark channels that are not good, {label: "flat", "railed", "noisy" or "lost"}."""
-        self.rows.set_states(states)
-
-    @property
-    def states(self) -> dict[str, str]:
-        """State of each channel that is not good, by label."""
-        return dict(self.rows.states)
-
-    def set_span(self, span_s: float) -> None:
-        """Show this many seconds."""
-        self.canvas.set_span(span_s)
-
-    def add_marker(self, local_s: float, text: str) -> None:
-        """Show a marker as a line."""
-        self.canvas.add_marker(local_s, text)
+            self.canvas.set_message(f"{self._name}: got {got} channels, expected {self._trail.n_channels}")
 
     def set_frozen(self, frozen: bool) -> None:
         """Stop the sweep, or let it go on with what came in between."""
@@ -182,14 +161,6 @@ class SweepView(QFrame):
             self.controls.set_theme(theme)
         self.canvas.set_theme(theme)
         self.rows.lay_out()
-
-    def settings(self) -> dict[str, Any]:
-        """What the user chose, as plain values; {} where there is no choice."""
-        return self.rows.settings()
-
-    def restore(self, values: Mapping[str, Any]) -> None:
-        """Choose again what ``settings`` gave; values that make no sense are passed over."""
-        self.rows.restore(values)
 
     def frame(self, now_s: float | None = None) -> None:
         """Paint what came since the last call. With the time given, silence moves the sweep on as well."""

@@ -151,28 +151,11 @@ def test_the_trail_is_bounded(view):
     assert len(view._trail) < 60
 
 
-@pytest.mark.parametrize(
-    "coordinates",
-    [
-        {
-            "a": None,
-            "b": "xy",
-            "c": (1,),
-            "d": (1, "x"),
-            "e": {"v": 1},
-            "f": (np.nan, 0),
-            "g": [[1], [2, 3]],
-        },
-        {},
-    ],
-)
-def test_malformed_coordinates_are_left_out(view, coordinates):
-    view.set_coordinates({**coordinates, "good": (3.0, -9.0)})
-    assert view._places == {"good": (1.0, -1.0, len(coordinates))}
+def test_a_point_without_a_time_is_left_out(view):
+    view.set_coordinates(PLACES)
     view.add(math.nan, 0.1, 0.1)
-    view.add(100.0, 0.1, 0.1)
     view.tick(100.0)
-    assert not view.grab().isNull()
+    assert point_of(view) is None
 
 
 def test_names_stand_on_nothing_and_inside_the_plane(view):

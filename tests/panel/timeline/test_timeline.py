@@ -435,12 +435,6 @@ def test_the_combo_chooses_among_lines(view):
     assert view.combo.findText("nonsense") < 0
 
 
-def test_without_names_a_line_names_its_classes_itself(view):
-    feed(view, 20.0, line="emotion")
-    view.tick(BEGIN_S + 20.0)
-    assert view.canvas.describe(10.05)[1] == "class 1 0.20"
-
-
 def test_another_session_begins_empty_and_the_same_told_again_does_not(view):
     view.set_heads({"emotion": CLASSES})
     view.set_session(BEGIN_S)

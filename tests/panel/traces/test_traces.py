@@ -83,8 +83,8 @@ def test_before_there_is_a_stream_the_controls_are_there_already(qtbot):
     for box in (made.controls.filter_box, made.controls.notch_box, made.controls.span_box):
         box.setCurrentIndex(2)
     qtbot.mouseClick(made.controls.larger, Qt.MouseButton.LeftButton)
-    made.set_states({"T8": "flat"})
-    made.add_marker(1.0, "x")
+    made.rows.set_states({"T8": "flat"})
+    made.canvas.add_marker(1.0, "x")
     made.push(np.array([1.0]), np.zeros((1, 3)))
     made.frame(1.0)
     assert made.canvas.page is None
@@ -96,7 +96,7 @@ def test_before_there_is_a_stream_the_controls_are_there_already(qtbot):
 def test_before_samples_it_says_what_it_waits_for(view):
     assert view.canvas.page is None
     plain = pixels(view)
-    view.set_message("looking for another one")
+    view.canvas.set_message("looking for another one")
     assert (pixels(view) != plain).any()
     play(view, *signal(1))
     assert view.canvas.page is not None
@@ -142,7 +142,7 @@ def test_filters_begin_anew_after_a_gap(view):
 def test_bad_channels_are_grey_counted_and_named(view):
     play(view, *signal())
     assert view.controls.count.text() == ""
-    view.set_states({"T8": "flat", "C3": "railed", "Cz": "flat", "O1": "good", "O2": "<b>x</b>"})
+    view.rows.set_states({"T8": "flat", "C3": "railed", "Cz": "flat", "O1": "good", "O2": "<b>x</b>"})
     assert view.controls.count.text() == "2 of 8 bad"
     assert view.controls.count.toolTip() == "<qt>C3 railed, T8 flat</qt>"
     grey, normal = rows_with(view, DARK.bad_trace), rows_with(view, DARK.trace)
@@ -150,7 +150,7 @@ def test_bad_channels_are_grey_counted_and_named(view):
     assert (grey[[2, 5]] > 0.01).all()
     red, blue = pixels(view)[:, :60] >> 16 & 255, pixels(view)[:, :60] & 255
     assert ((red > 150) & (blue < 90)).any()  # the words, in amber
-    view.set_states({})
+    view.rows.set_states({})
     assert view.controls.count.text() == ""
     assert (rows_with(view, DARK.trace) > 0.02).all()
 
@@ -221,14 +221,14 @@ def test_scale_buttons_and_box(view, qtbot):
     assert fitted == "auto 200 µV"
     quiet = rows_with(view, DARK.surface).mean()
     qtbot.mouseClick(view.controls.smaller, Qt.MouseButton.LeftButton)
-    assert view.settings()["scale"] == 100.0
+    assert view.rows.settings()["scale"] == 100.0
     assert rows_with(view, DARK.surface).mean() < quiet
     qtbot.mouseClick(view.controls.larger, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(view.controls.larger, Qt.MouseButton.LeftButton)
-    assert view.settings()["scale"] == 500.0
+    assert view.rows.settings()["scale"] == 500.0
     assert rows_with(view, DARK.surface).mean() > quiet
     choose(view.controls.scale_box, None)
-    assert view.settings()["scale"] == "auto"
+    assert view.rows.settings()["scale"] == "auto"
 
 
 def test_who_has_the_keys_is_seen(view, qtbot):
@@ -342,58 +342,59 @@ def test_wheel_drag_and_double_click(view, qtbot):
 def test_keys_and_box_choose_channels(view, qtbot):
     play(view, *signal())
     choose(view.controls.visible_box, 4)
-    assert view.settings()["visible"] == 4
+    assert view.rows.settings()["visible"] == 4
     for key, first in (("Down", 1), ("PageDown", 4), ("Up", 3), ("PageUp", 0)):
         qtbot.keyClick(view.canvas, getattr(Qt.Key, f"Key_{key}"))
         assert view.rows.zoom.first == first
     qtbot.keyClick(view.canvas, Qt.Key.Key_Home)
-    assert view.settings()["visible"] == 0
+    assert view.rows.settings()["visible"] == 0
 
 
 def test_settings_come_back_and_nonsense_does_not(view, qtbot):
-    view.restore({"scale": "50", "filter": "0.5–45 Hz", "notch": "60 Hz", "span_s": "20.0", "visible": "4"})
+    settings = {"scale": "50", "filter": "0.5–45 Hz", "notch": "60 Hz", "span_s": "20.0", "visible": "4"}
+    view.rows.restore(settings)
     chosen = {"scale": 50.0, "unit": "µV", "filter": "0.5–45 Hz", "notch": "60 Hz", "span_s": 20.0}
-    chosen |= {"visible": 4, "montage": view.settings()["montage"]}
-    assert view.settings() == chosen
+    chosen |= {"visible": 4, "montage": view.rows.settings()["montage"]}
+    assert view.rows.settings() == chosen
     for nonsense in (
         {},
         {"scale": "nan", "filter": 3, "notch": None, "span_s": [], "visible": "-2"},
         {"scale": -1, "filter": "x", "span_s": 1e9, "visible": 1.5},
         {"scale": True, "span_s": "inf", "visible": "9" * 40},
     ):
-        view.restore(nonsense)
-        assert {**view.settings(), "scale": 50.0} == chosen
+        view.rows.restore(nonsense)
+        assert {**view.rows.settings(), "scale": 50.0} == chosen
     other = SweepView(DARK, ChannelRows)
     qtbot.addWidget(other)
-    other.restore(chosen)  # before there is a stream
-    assert other.settings()["filter"] == "0.5–45 Hz"
+    other.rows.restore(chosen)  # before there is a stream
+    assert other.rows.settings()["filter"] == "0.5–45 Hz"
 
 
 def test_scale_and_number_of_channels_belong_to_their_montage(view, qtbot):
-    view.restore({"scale": "10", "visible": "1", "filter": "0.5–45 Hz"})
-    chosen = view.settings()
+    view.rows.restore({"scale": "10", "visible": "1", "filter": "0.5–45 Hz"})
+    chosen = view.rows.settings()
     other = SweepView(DARK, ChannelRows)
     qtbot.addWidget(other)
     other.set_stream("Large cap", [f"E{number}" for number in range(94)], ["uV"] * 94, RATE_HZ)
-    other.restore(chosen)
-    assert (other.settings()["scale"], other.settings()["visible"]) == ("auto", 0)
-    assert other.settings()["filter"] == "0.5–45 Hz"
+    other.rows.restore(chosen)
+    assert (other.rows.settings()["scale"], other.rows.settings()["visible"]) == ("auto", 0)
+    assert other.rows.settings()["filter"] == "0.5–45 Hz"
     other.set_stream("Cap", LABELS, ["uV"] * 8, RATE_HZ)
-    other.restore(chosen)
-    assert (other.settings()["scale"], other.settings()["visible"]) == (10.0, 1)
+    other.rows.restore(chosen)
+    assert (other.rows.settings()["scale"], other.rows.settings()["visible"]) == (10.0, 1)
 
 
 def test_scale_belongs_to_its_unit(view):
     choose(view.controls.scale_box, 20.0)
-    chosen = view.settings()
+    chosen = view.rows.settings()
     view.set_stream("Cap", LABELS, ["uV"] * 8, RATE_HZ)
-    assert view.settings() == chosen
+    assert view.rows.settings() == chosen
     times, values = signal(0.3)
     play(view, times, values)
     assert view.rows._scales == {"µV": 20.0}  # at once, not only when there is enough signal
     view.set_stream("Chest", ["ECG"], ["mV"], RATE_HZ)
-    view.restore(chosen)
-    assert view.settings()["scale"] == "auto"
+    view.rows.restore(chosen)
+    assert view.rows.settings()["scale"] == "auto"
     play(view, times, values[:, :1])
     assert view.rows._scales == {"mV": 1.0}
 
@@ -432,8 +433,8 @@ def test_silence_moves_the_sweep_on_and_is_said(view):
 def test_marker_stays_until_the_sweep_passes(view):
     times, values = signal(30)
     play(view, times[:1500], values[:1500])
-    view.add_marker(times[1000], "stimulus <b>1</b>\n")
-    view.add_marker(float("nan"), "never")
+    view.canvas.add_marker(times[1000], "stimulus <b>1</b>\n")
+    view.canvas.add_marker(float("nan"), "never")
     assert view.canvas.place_px(times[1000]) == pytest.approx(
         view.canvas.plot.left() + 0.4 * view.canvas.plot.width(), abs=2
     )
@@ -468,7 +469,7 @@ def test_any_rate_is_drawn(view, rate_hz):
     times = 1000 + np.arange(n) / real_hz
     play(view, times, np.random.default_rng(0).standard_normal((n, 3)).astype(np.float32))
     assert view.canvas.page is not None
-    view.set_states({"a": "noisy"})
+    view.rows.set_states({"a": "noisy"})
     assert view.controls.count.text() == "2 of 3 bad"
 
 
