@@ -10,7 +10,7 @@ import numpy as np
 
 from bci_m2s.errors import CommandError
 from bci_m2s.pipeline.modality import StageState, named
-from bci_m2s.signal.windows import GAP_S, BlockCutter, BreakReport
+from bci_m2s.signal.blocks import GAP_S, BlockCutter, BreakReport
 from bci_m2s.types import Chunk, Emit, Estimate, Status, StreamInfo
 
 SLOWEST_HZ = 1e-3  # a stream that is slower is as good as irregular

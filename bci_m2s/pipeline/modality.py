@@ -18,9 +18,10 @@ import numpy as np
 
 from bci_m2s.model.model_file import ModalityContract, WindowContract, layout_order
 from bci_m2s.pipeline.steps import StepStage
+from bci_m2s.signal.blocks import GAP_S, Block
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import RateGuard, RateVerdict
-from bci_m2s.signal.windows import GAP_S, Block, WindowAssembler, WindowShape
+from bci_m2s.signal.windows import WindowAssembler, WindowShape
 from bci_m2s.types import (
     Chunk,
     Emit,

@@ -9,9 +9,10 @@ import numpy as np
 
 from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.model_file import ModalityContract, channel_order
+from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
 from bci_m2s.signal.quality import STATES, ChannelQuality
 from bci_m2s.signal.smoothing import PhasedSmoother
-from bci_m2s.signal.windows import GAP_S, Block, BlockCutter, BreakReport, WindowShape
+from bci_m2s.signal.windows import WindowShape
 from bci_m2s.types import Chunk, Emit, Step, StreamInfo, no_listener
 
 

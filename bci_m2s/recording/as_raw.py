@@ -19,8 +19,8 @@ from bci_m2s.lsl.formats import EVENTS_TYPE
 from bci_m2s.recording import BAD_GAP
 from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind
 from bci_m2s.recording.recorded import open_recording as open_streams
+from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.signal.units import find_unit
-from bci_m2s.signal.windows import GAP_S
 from bci_m2s.types import FloatArray, StreamInfo
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a model answered in a session, as a picture: probabilities, what made them, why there were none."""
+"""The estimates of a session as a picture: probabilities, the modality behind them, and gaps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def lines_of(facts: SessionFacts) -> list[tuple[str, Answers]]:
-    """What is one line of answers: a head, or one modality of it where modalities answer side by side."""
+    """The lines of estimates: one per head, or per modality where each has its own."""
     lines = []
     for answers in facts.answers:
         present = [maker for maker in range(len(answers.makers)) if (answers.maker == maker).any()]
@@ -44,31 +44,31 @@ def lines_of(facts: SessionFacts) -> list[tuple[str, Answers]]:
 
 
 def side_by_side(facts: SessionFacts, answers: Answers) -> bool:
-    """Whether modalities answer each for itself; where the file does not say, whether they take turns."""
+    """Whether each modality has its own estimates; where the file does not say, whether they alternate."""
     mode = facts.session.pipeline.modality if facts.session is not None else ""
     if mode in ("each", "auto", "fused"):
         return bool(mode == "each")
     return bool(np.count_nonzero(np.diff(answers.maker)) > len(answers.maker) / 3)
 
 
-def runs_of(times_s: FloatArray, here: Mask) -> list[tuple[int, int, float]]:
-    """Return (first, behind, end_s) of each run of answers that are `here`.
+def runs_of(times_s: FloatArray, mask: Mask) -> list[tuple[int, int, float]]:
+    """Return (first, stop, end_s) of each run of lines in `mask`.
 
-    An answer stands until the next one, but not longer than usual: a silence ends a run.
+    A line holds until the next one, but not longer than usual: a silence ends a run.
     """
     if not len(times_s):
         return []
     usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1.0
     silent = np.append(np.diff(times_s) > 2 * usual_s, True)
     ends_s = np.where(silent, times_s + usual_s, np.append(times_s[1:], 0.0))
-    begins = here & ~np.concatenate([[False], here[:-1] & ~silent[:-1]])
-    finishes = here & (silent | ~np.append(here[1:], False))
+    begins = mask & ~np.concatenate([[False], mask[:-1] & ~silent[:-1]])
+    finishes = mask & (silent | ~np.append(mask[1:], False))
     pairs = zip(np.flatnonzero(begins).tolist(), np.flatnonzero(finishes).tolist(), strict=True)
     return [(first, last + 1, float(ends_s[last])) for first, last in pairs]
 
 
 def label(text: object, longest: int) -> str:
-    """Someone else's words for a picture: bounded, no formula, no sign that the font lacks."""
+    """Text from outside for a picture: bounded, no formula, no character that the font lacks."""
     known = "".join(sign if sign < "ʰ" or sign in "Ωμ–…" else "?" for sign in printable(text, longest))
     return known.replace("$", r"\$")
 
@@ -96,14 +96,14 @@ def legend(axes: Axes, entries: Sequence[tuple[str, str]], columns: int = 1, top
     )
 
 
-def thinned(places: FloatArray, spacing: float, first: Iterable[int] = ()) -> list[int]:
-    """Indices of `places` that lie at least `spacing` apart, chosen in order, those of `first` before."""
-    free, chosen = np.ones(len(places), bool), []
+def thinned(positions: FloatArray, spacing: float, first: Iterable[int] = ()) -> list[int]:
+    """Indices of `positions` at least `spacing` apart, chosen in order, those of `first` before."""
+    free, chosen = np.ones(len(positions), bool), []
     wanted = list(first)
     while free.any():
-        index = next((place for place in wanted if free[place]), int(np.argmax(free)))
+        index = next((candidate for candidate in wanted if free[candidate]), int(np.argmax(free)))
         chosen.append(index)
-        free &= np.abs(places - places[index]) >= spacing
+        free &= np.abs(positions - positions[index]) >= spacing
     return sorted(chosen)
 
 
@@ -112,9 +112,9 @@ def draw_answers(axes: Axes, answers: Answers, colours: Sequence[str]) -> None:
     axes.patch.set(facecolor="white", hatch="////", edgecolor="#DDDDDD")
     times_s, shares = _steps(answers)
     low = np.zeros(len(times_s))
-    chosen = [colours[place % len(colours)] for place in range(len(answers.classes))]
-    for place, colour in enumerate(chosen):
-        high = low + shares[:, place]
+    chosen = [colours[index % len(colours)] for index in range(len(answers.classes))]
+    for index, colour in enumerate(chosen):
+        high = low + shares[:, index]
         axes.fill_between(
             times_s, low, high, where=np.isfinite(high), step="post", color=colour, linewidth=0
         )
@@ -123,23 +123,23 @@ def draw_answers(axes: Axes, answers: Answers, colours: Sequence[str]) -> None:
     axes.set_yticks([0, 0.5, 1])
     axes.set_ylabel("probability", fontsize=8)
     names = [label(name, 22) for name in answers.classes]
-    # as they are stacked: the last class on top
+    # in the order of the stack: the last class on top
     legend(axes, list(zip(names, chosen, strict=True))[::-1][:MOST_CLASSES])
 
 
 def _steps(answers: Answers) -> tuple[FloatArray, FloatArray]:
-    """Times and probabilities, each run closed by its end and a NaN: no answer reaches over a silence."""
+    """Times and probabilities, each run closed by its end and a NaN: no line continues over a silence."""
     times: list[FloatArray] = [np.empty(0)]
     shares: list[FloatArray] = [np.empty((0, len(answers.classes)))]
-    for first, behind, end_s in runs_of(answers.times_s, answers.made):
-        run = np.clip(answers.probabilities[first:behind], 0, 1)
-        times += [answers.times_s[first:behind], np.full(2, end_s)]
+    for first, stop, end_s in runs_of(answers.times_s, answers.made):
+        run = np.clip(answers.probabilities[first:stop], 0, 1)
+        times += [answers.times_s[first:stop], np.full(2, end_s)]
         shares += [run, run[-1:], np.full_like(run[-1:], np.nan)]
     return np.concatenate(times), np.concatenate(shares)
 
 
 def draw_makers(axes: Axes, answers: Answers) -> None:
-    """Upper strip: what made the estimate. Lower strip: why there is none, or that it is "unknown"."""
+    """Upper strip: the modality behind the estimate. Lower strip: why there is none, or "unknown"."""
     entries = []
     for maker, name in enumerate(answers.makers):
         colour = MAKER_COLOURS[maker % len(MAKER_COLOURS)]
@@ -155,11 +155,11 @@ def draw_makers(axes: Axes, answers: Answers) -> None:
     legend(axes, entries, columns=2, top=1.15)
 
 
-def _strip(axes: Axes, answers: Answers, here: Mask, low: float, colour: str) -> bool:
-    """Draw the runs of `here` as a bar; whether there are any."""
+def _strip(axes: Axes, answers: Answers, mask: Mask, low: float, colour: str) -> bool:
+    """Draw the runs of `mask` as a bar; whether there are any."""
     times_s = answers.times_s
     spans = [
-        (float(times_s[first]), end_s - float(times_s[first])) for first, _, end_s in runs_of(times_s, here)
+        (float(times_s[first]), end_s - float(times_s[first])) for first, _, end_s in runs_of(times_s, mask)
     ]
     if spans:
         axes.broken_barh(spans, (low, 0.95), facecolors=colour)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLOCK_VALUES = 4_000_000  # read at once
-MOST_CHANNELS = 512  # more are not looked at
+MOST_CHANNELS = 512  # more are not drawn
 IMAGE_COLUMNS = 800  # at most, and a column is a second or more
 ROUNDING = 1e-12  # of the mean square
 LINE_COLUMNS = 1400  # points of a drawn line
@@ -46,7 +46,7 @@ def binned(facts: StreamFacts, end_s: float, column_s: float, loss_is_zero: bool
     """Reduce a numeric stream to columns of `column_s` from 0 to `end_s`.
 
     NaN and magnitudes over ``quality.LOSS_LIMIT`` (loss codes) do not count, and with `loss_is_zero`
-    neither does what is not positive: what eye trackers send for a pupil that they do not see.
+    neither do values that are not positive: eye trackers send them for a pupil that they do not see.
     """
     n_columns = max(1, int(np.ceil(end_s / column_s)))
     n_channels = min(facts.stream.info.n_channels, MOST_CHANNELS)
@@ -56,18 +56,18 @@ def binned(facts: StreamFacts, end_s: float, column_s: float, loss_is_zero: bool
     for start in range(0, facts.stream.n_samples, block):
         stop = min(start + block, facts.stream.n_samples)
         values = np.asarray(facts.stream.read(start, stop))[:, :n_channels].astype(np.float64)
-        here = np.isfinite(facts.times_s[start:stop])
-        column = np.clip((facts.times_s[start:stop][here] / column_s).astype(np.int64), 0, n_columns - 1)
-        values = values[here]
+        timed = np.isfinite(facts.times_s[start:stop])
+        column = np.clip((facts.times_s[start:stop][timed] / column_s).astype(np.int64), 0, n_columns - 1)
+        values = values[timed]
         if not len(values):
             continue
         with np.errstate(invalid="ignore"):
             lost = ~(np.abs(values) < LOSS_LIMIT) | (loss_is_zero & (values <= 0))
         known = np.where(lost, 0.0, values)
-        if centre is None:  # near the mean, so that a large offset costs no digits of the variance
+        if centre is None:  # near the mean, so that a large offset loses no digits of the variance
             centre = known.sum(axis=0) / np.maximum((~lost).sum(axis=0), 1)
         known = np.where(lost, 0.0, known - centre)
-        # samples of a column lie together: sum each run, then add the runs up
+        # samples of a column are adjacent: sum each run, then add the runs
         runs = np.concatenate([[0], np.flatnonzero(np.diff(column)) + 1])
         for sums, terms in ((count, ~lost), (total, known), (squares, known**2)):
             np.add.at(sums, column[runs], np.add.reduceat(terms, runs, axis=0, dtype=np.float64))
@@ -91,18 +91,18 @@ def eye_columns(facts: StreamFacts) -> tuple[str, list[int]]:
     """What to draw of an eye stream: "pupil" or "gaze", and which channels (the first ones else)."""
     names = [name.casefold() for name in facts.stream.info.labels]
     for word in ("pupil", "diameter", "gaze"):
-        found = [place for place, name in enumerate(names) if word in name]
-        if found:
-            return ("gaze" if word == "gaze" else "pupil"), found[:2]
+        columns = [column for column, name in enumerate(names) if word in name]
+        if columns:
+            return ("gaze" if word == "gaze" else "pupil"), columns[:2]
     return "eye", list(range(min(2, len(names))))
 
 
 def overview_stream(facts: SessionFacts) -> StreamFacts | None:
     """The stream whose signal is drawn: EEG where there is some, else the one with most channels."""
-    regular = [one for one in facts.raw_streams if one.is_regular and one.stream.n_samples > 1]
-    signals = [one for one in regular if not is_eye(one)]
-    eeg = [one for one in signals if one.stream.info.type.casefold() == "eeg"]
-    return max(eeg or signals, key=lambda one: one.stream.info.n_channels, default=None)
+    regular = [stream for stream in facts.raw_streams if stream.is_regular and stream.stream.n_samples > 1]
+    signals = [stream for stream in regular if not is_eye(stream)]
+    eeg = [stream for stream in signals if stream.stream.info.type.casefold() == "eeg"]
+    return max(eeg or signals, key=lambda stream: stream.stream.info.n_channels, default=None)
 
 
 def unit_of(facts: StreamFacts, channel: int = 0) -> str:
@@ -115,14 +115,14 @@ def unit_of(facts: StreamFacts, channel: int = 0) -> str:
 # ---- drawing ----
 
 
-def draw_overview(axes: Axes, one: StreamFacts, end_s: float, bad: Collection[str]) -> None:
+def draw_overview(axes: Axes, facts: StreamFacts, end_s: float, bad: Collection[str]) -> None:
     """RMS of each second and channel as an image, logarithmic between robust limits; white: no samples."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    signal = binned(one, end_s, max(1.0, end_s / IMAGE_COLUMNS))
-    info, rms = one.stream.info, signal.rms.T  # (channels, columns)
+    signal = binned(facts, end_s, max(1.0, end_s / IMAGE_COLUMNS))
+    info, rms = facts.stream.info, signal.rms.T  # (channels, columns)
     alive = rms[np.isfinite(rms) & (rms > 0)]
     low, high = np.percentile(alive, [2, 98]) if len(alive) else (1.0, 10.0)
     low = min(low, high / 4)
@@ -139,8 +139,8 @@ def draw_overview(axes: Axes, one: StreamFacts, end_s: float, bad: Collection[st
     axes.set_ylim(len(rms), 0)
     _channel_labels(axes, info.labels[: len(rms)], bad)
     column_s = float(signal.edges_s[1] - signal.edges_s[0])
-    place = axes.inset_axes((1.008, 0.0, 0.013, 1.0))
-    bar = axes.figure.colorbar(image, cax=place, extend="both")
+    bar_axes = axes.inset_axes((1.008, 0.0, 0.013, 1.0))
+    bar = axes.figure.colorbar(image, cax=bar_axes, extend="both")
     bar.ax.yaxis.set(
         major_locator=LogLocator(subs=(1, 2, 5)),
         minor_locator=NullLocator(),
@@ -148,30 +148,32 @@ def draw_overview(axes: Axes, one: StreamFacts, end_s: float, bad: Collection[st
     )
     bar.ax.tick_params(labelsize=8)
     each = "each second" if column_s == 1.0 else f"each {column_s:.3g} s"
-    bar.set_label(f"RMS of {each}, {label(unit_of(one), 16)}\n(black: flat, white: no samples)", fontsize=8)
+    bar.set_label(
+        f"RMS of {each}, {label(unit_of(facts), 16)}\n(black: flat, white: no samples)", fontsize=8
+    )
     axes.set_ylabel(f"{label(info.name, 30)}, channel", fontsize=8, labelpad=14)
 
 
 def _channel_labels(axes: Axes, labels: Sequence[str], bad: Collection[str]) -> None:
-    """As many names as fit; channels that were bad come first and stand out."""
+    """As many names as fit; channels that were bad come first and are highlighted."""
     middles: FloatArray = np.arange(len(labels), dtype=np.float64) + 0.5
-    first = [place for place, name in enumerate(labels) if name in bad]
+    first = [index for index, name in enumerate(labels) if name in bad]
     spacing = CHANNEL_SPACING_PX / axes.get_window_extent().height * len(labels)
     shown = thinned(middles, spacing, first)
-    axes.set_yticks(middles[shown], [label(labels[place], 10) for place in shown], fontsize=7)
-    for tick, place in zip(axes.get_yticklabels(), shown, strict=True):
-        if labels[place] in bad:
+    axes.set_yticks(middles[shown], [label(labels[index], 10) for index in shown], fontsize=7)
+    for tick, index in zip(axes.get_yticklabels(), shown, strict=True):
+        if labels[index] in bad:
             tick.set(color=BAD_COLOUR, fontweight="bold")
 
 
-def draw_eye(axes: Axes, one: StreamFacts, end_s: float) -> None:
+def draw_eye(axes: Axes, facts: StreamFacts, end_s: float) -> None:
     """Pupil, or gaze where there is no pupil; nothing where the eye was not seen."""
-    what, columns = eye_columns(one)
-    signal = binned(one, end_s, max(end_s / LINE_COLUMNS, 0.05), loss_is_zero=what == "pupil")
+    quantity, columns = eye_columns(facts)
+    signal = binned(facts, end_s, max(end_s / LINE_COLUMNS, 0.05), loss_is_zero=quantity == "pupil")
     middles_s = (signal.edges_s[1:] + signal.edges_s[:-1]) / 2
-    names = [label(one.stream.info.labels[place], 16) for place in columns]
-    for place, name, colour in zip(columns, names, EYE_COLOURS, strict=False):
-        axes.plot(middles_s, signal.mean[:, place], color=colour, lw=0.8, label=name)
-    unit = unit_of(one, columns[0]) if columns else ""
-    axes.set_ylabel(f"{what}, {label(unit, 12)}", fontsize=8)
+    names = [label(facts.stream.info.labels[column], 16) for column in columns]
+    for column, name, colour in zip(columns, names, EYE_COLOURS, strict=False):
+        axes.plot(middles_s, signal.mean[:, column], color=colour, lw=0.8, label=name)
+    unit = unit_of(facts, columns[0]) if columns else ""
+    axes.set_ylabel(f"{quantity}, {label(unit, 12)}", fontsize=8)
     legend(axes, list(zip(names, EYE_COLOURS, strict=False)))

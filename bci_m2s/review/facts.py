@@ -16,7 +16,7 @@ import numpy as np
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, RecordLayout, parse_line
 from bci_m2s.recording.recorded import RecordedStream, Recording
-from bci_m2s.signal.windows import GAP_S
+from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import BoolArray, FloatArray, Status
 
 APART_S = 86_400.0  # stamps further away from the others than a day belong to another clock

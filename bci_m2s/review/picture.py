@@ -1,4 +1,4 @@
-"""A recording as one picture: answers, what made them, gaps, bad channels, and the signals themselves."""
+"""A recording as one picture: estimates, the modalities behind them, gaps, bad channels, and signals."""
 
 from __future__ import annotations
 
@@ -69,44 +69,39 @@ def session_figure(
     Parameters
     ----------
     class_colours : of classes, in their order
-    progress : told in words what is being done
+    progress : called with a text at each stage
 
     Returns
     -------
     Figure
         1600 x 900 pixels. Its axes are labelled "markers", "answers LINE", "makers LINE",
-        "stream NAME", "overview" and "eye", each there only where the file holds something for it.
+        "stream NAME", "overview" and "eye", each only where the file has something for it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     lines = dict(lines_of(facts)[:MOST_LINES])
     strips = facts.modality_streams() or _regular(facts)
-    shown = overview_stream(facts)
-    eye = next((one for one in facts.raw_streams if is_eye(one)), None)
-    parts: list[tuple[str, float]] = [("markers", 0.9 if facts.markers else 0.1)]
-    for name in lines:
-        parts += [(f"answers {name}", 1.5), (f"makers {name}", 0.45)]
-    parts += [(f"stream {name}", 0.45) for name in strips]
-    parts += [("eye", 0.8)] if eye else []
-    if shown:  # takes what the others leave
-        left = FULL_HEIGHT - sum(height for _, height in parts)
-        parts.insert(len(parts) - bool(eye), ("overview", max(left, 2.2)))
+    overview = overview_stream(facts)
+    eye = next((stream for stream in facts.raw_streams if is_eye(stream)), None)
     figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), dpi=DPI)
     FigureCanvasAgg(figure)
     figure.suptitle(_title(facts), x=LEFT, y=0.985, ha="left", fontsize=13, fontweight="bold")
-    axes = _panels(figure, parts, facts.end_s)
+    heights = _heights(
+        bool(facts.markers), list(lines), list(strips), overview is not None, eye is not None
+    )
+    axes = _panels(figure, heights, facts.end_s)
     for name, answers in lines.items():
         draw_answers(axes[f"answers {name}"], answers, class_colours)
         _inside_title(axes[f"answers {name}"], name)
         draw_makers(axes[f"makers {name}"], answers)
-    for name, one in strips.items():
-        events = [event for event in facts.events if event.modality in (name, one.stream.info.name)]
-        _draw_stream(axes[f"stream {name}"], name, one, events, checked=bool(facts.answers))
-    if shown:
-        progress(f"reading {printable(shown.stream.info.name, 60)}")
+    for name, stream in strips.items():
+        events = [event for event in facts.events if event.modality in (name, stream.stream.info.name)]
+        _draw_stream(axes[f"stream {name}"], name, stream, events, checked=bool(facts.answers))
+    if overview:
+        progress(f"reading {printable(overview.stream.info.name, 60)}")
         bad = {str(event.fields.get("channel")) for event in facts.events if event.kind == "quality"}
-        draw_overview(axes["overview"], shown, facts.end_s, bad)
+        draw_overview(axes["overview"], overview, facts.end_s, bad)
     if eye:
         progress(f"reading {printable(eye.stream.info.name, 60)}")
         draw_eye(axes["eye"], eye, max(facts.end_s, 1.0))
@@ -115,13 +110,28 @@ def session_figure(
     return figure
 
 
+def _heights(
+    markers: bool, lines: Sequence[str], strips: Sequence[str], overview: bool, eye: bool
+) -> list[tuple[str, float]]:
+    """Name and relative height of each panel, from the top."""
+    parts: list[tuple[str, float]] = [("markers", 0.9 if markers else 0.1)]
+    for name in lines:
+        parts += [(f"answers {name}", 1.5), (f"makers {name}", 0.45)]
+    parts += [(f"stream {name}", 0.45) for name in strips]
+    below = [("eye", 0.8)] if eye else []
+    if overview:  # takes the rest of the height
+        left = FULL_HEIGHT - sum(height for _, height in [*parts, *below])
+        parts.append(("overview", max(left, 2.2)))
+    return parts + below
+
+
 def _regular(facts: SessionFacts) -> dict[str, StreamFacts]:
     """Streams with a rate, by type and number, for a file that names no modalities."""
-    found = [one for one in facts.raw_streams if one.is_regular and one.stream.n_samples]
-    names = [one.stream.info.type or one.stream.info.name for one in found]
-    numbered = [f"{name} {names[:place].count(name) + 1}" for place, name in enumerate(names)]
+    streams = [stream for stream in facts.raw_streams if stream.is_regular and stream.stream.n_samples]
+    names = [stream.stream.info.type or stream.stream.info.name for stream in streams]
+    numbered = [f"{name} {names[:index].count(name) + 1}" for index, name in enumerate(names)]
     short = [name if names.count(name) == 1 else other for name, other in zip(names, numbered, strict=True)]
-    return dict(list(zip(short, found, strict=True))[:MOST_LINES])
+    return dict(list(zip(short, streams, strict=True))[:MOST_LINES])
 
 
 def _title(facts: SessionFacts) -> str:
@@ -137,7 +147,7 @@ def _title(facts: SessionFacts) -> str:
 
 def _panels(figure: Figure, parts: Sequence[tuple[str, float]], end_s: float) -> dict[str, Axes]:
     """One panel under the other on a common time axis, which the lowest one shows."""
-    share = min(1.0, sum(height for _, height in parts) / FULL_HEIGHT)  # few panels are not blown up
+    share = min(1.0, sum(height for _, height in parts) / FULL_HEIGHT)  # few panels are not enlarged
     grid = figure.add_gridspec(
         len(parts),
         1,
@@ -149,16 +159,16 @@ def _panels(figure: Figure, parts: Sequence[tuple[str, float]], end_s: float) ->
         hspace=0.14,
     )
     axes: dict[str, Axes] = {}
-    for place, (name, _) in enumerate(parts):
-        one = figure.add_subplot(grid[place], label=name)
-        one.set_xlim(0, max(end_s, 1.0))
-        lowest = place == len(parts) - 1
-        one.tick_params(labelsize=8, labelbottom=lowest, bottom=lowest)
-        axes[name] = one
+    for index, (name, _) in enumerate(parts):
+        panel = figure.add_subplot(grid[index], label=name)
+        panel.set_xlim(0, max(end_s, 1.0))
+        lowest = index == len(parts) - 1
+        panel.tick_params(labelsize=8, labelbottom=lowest, bottom=lowest)
+        axes[name] = panel
     for edge in ("top", "left", "right"):
         axes["markers"].spines[edge].set_visible(False)
     axes["markers"].set_yticks([])
-    _time_axis(one, max(end_s, 1.0))
+    _time_axis(panel, max(end_s, 1.0))
     return axes
 
 
@@ -181,7 +191,7 @@ def _inside_title(axes: Axes, words: str) -> None:
     axes.text(0.004, 0.94, label(words, 60), transform=axes.transAxes, fontsize=9, va="top", bbox=box)
 
 
-# ---- the content of the panels ----
+# ---- contents of the panels ----
 
 
 def _draw_markers(axes: Sequence[Axes], facts: SessionFacts) -> None:
@@ -193,19 +203,19 @@ def _draw_markers(axes: Sequence[Axes], facts: SessionFacts) -> None:
     if not len(times_s):
         return
     labelled = thinned(times_s, MARKER_SPACING * max(facts.end_s, 1.0))
-    for one in axes:  # only those with a text: a fence of lines would hide the rest
-        one.vlines(times_s[labelled], 0, 1, transform=one.get_xaxis_transform(), **MARKER_LINE)
+    for panel in axes:  # only those with a text: too many lines would hide the rest
+        panel.vlines(times_s[labelled], 0, 1, transform=panel.get_xaxis_transform(), **MARKER_LINE)
     axes[0].vlines(times_s, 0, 0.06, transform=axes[0].get_xaxis_transform(), **MARKER_LINE)
     for index in labelled:
         words = label(", ".join(texts[float(times_s[index])]), MARKER_CHARACTERS)
-        place = axes[0].get_xaxis_transform()
-        axes[0].text(times_s[index], 0.04, words, transform=place, rotation=36, fontsize=7, va="bottom")
-    said = f"markers\n{len(labelled)} of {len(times_s)}" if len(labelled) < len(times_s) else "markers"
-    axes[0].set_ylabel(said, fontsize=8, rotation=0, ha="right", va="bottom", y=0)
+        transform = axes[0].get_xaxis_transform()
+        axes[0].text(times_s[index], 0.04, words, transform=transform, rotation=36, fontsize=7, va="bottom")
+    title = f"markers\n{len(labelled)} of {len(times_s)}" if len(labelled) < len(times_s) else "markers"
+    axes[0].set_ylabel(title, fontsize=8, rotation=0, ha="right", va="bottom", y=0)
 
 
 def bad_counts(events: Iterable[RecordedEvent]) -> tuple[FloatArray, FloatArray]:
-    """Moments, s, and how many channels of one stream are bad from then on; begins with 0 at 0 s."""
+    """Moments, s, and the number of bad channels of one stream from then on; begins with 0 at 0 s."""
     bad: set[str] = set()
     times_s, counts = [0.0], [0.0]
     for event in events:
@@ -218,9 +228,9 @@ def bad_counts(events: Iterable[RecordedEvent]) -> tuple[FloatArray, FloatArray]
 
 
 def _draw_stream(
-    axes: Axes, name: str, one: StreamFacts, events: Sequence[RecordedEvent], checked: bool
+    axes: Axes, name: str, facts: StreamFacts, events: Sequence[RecordedEvent], checked: bool
 ) -> None:
-    """Gaps in black over the count of bad channels (where a session checked them); strokes where it went
+    """Gaps in black over the number of bad channels (where a session checked them); lines where it went
     stale."""
     times_s, counts = bad_counts(events)
     end_s = axes.get_xlim()[1]
@@ -229,7 +239,7 @@ def _draw_stream(
     )
     top = max(float(counts.max()), 1.0)
     # an edge keeps a short gap of a long session visible
-    gaps = [(first, last - first) for first, last in one.gaps]
+    gaps = [(first, last - first) for first, last in facts.gaps]
     axes.broken_barh(gaps, (0, top), facecolors="black", edgecolors="black", linewidth=0.8)
     stale = [event.time_s for event in events if event.kind == "stale"]
     axes.vlines(stale, 0.5 * top, top, color=STALE_COLOUR, lw=2.5, zorder=4)
@@ -239,9 +249,9 @@ def _draw_stream(
     axes.set_ylabel(
         f"{label(name, 16)}\n{what}", fontsize=8, rotation=0, ha="right", va="center", labelpad=6
     )
-    here = [("bad channels", BAD_COLOUR, counts.any()), ("gap", "black", len(one.gaps))]
-    here.append(("stale from here", STALE_COLOUR, len(stale)))
-    legend(axes, [(words, colour) for words, colour, there in here if there])
-    if not (counts.any() or len(one.gaps) or stale):
+    entries = [("bad channels", BAD_COLOUR, counts.any()), ("gap", "black", len(facts.gaps))]
+    entries.append(("stale from here", STALE_COLOUR, len(stale)))
+    legend(axes, [(text, colour) for text, colour, occurs in entries if occurs])
+    if not (counts.any() or len(facts.gaps) or stale):
         words = "no gap, no bad channel" if checked else "no gap"
         axes.text(1.008, 0.5, words, transform=axes.transAxes, fontsize=8, va="center")

@@ -79,7 +79,7 @@ def compiled_sections() -> Callable[[FloatArray, FloatArray, FloatArray], None]:
             run(sections, *trial)
     except (ImportError, TypeError, ValueError):
         return run_sections
-    same = all(np.array_equal(one, other) for one, other in zip(*trials, strict=True))
+    same = all(np.array_equal(ours, theirs) for ours, theirs in zip(*trials, strict=True))
     return compiled if same else run_sections
 
 
@@ -95,7 +95,7 @@ class SectionFilter:
         self._state: FloatArray | None = None  # (channels, sections, 2)
 
     def reset(self) -> None:
-        """Forget the past; the next sample is taken as the value that had always been."""
+        """Forget the past; the next sample counts as the value that had always been there."""
         self._state = None
 
     def apply(self, samples: FloatArray) -> FloatArray:
@@ -144,7 +144,7 @@ class FilterBank:
     def each(self, samples: FloatArray) -> Iterator[FloatArray]:
         """Yield band after band, (channels, n) each; the caller must take them all.
 
-        One band of a block fits into the processor's cache, all of them together do not: who needs
+        One band of a block fits into the processor's cache, all of them together do not: code that needs
         only a sum of each is twice as fast this way.
         """
         for notch in self._notches:

@@ -28,19 +28,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.signal.blocks import Block
 from bci_m2s.signal.units import find_unit
-from bci_m2s.signal.windows import Block
 from bci_m2s.types import BoolArray, Emit, Event, FloatArray, no_listener
 
-SPAN_S = 10.0  # the rate is measured over this many of the newest seconds of a segment ...
-SHORTEST_S = 5.0  # ... from this length on: jitter of stamps is then far below a percent
+SPAN_S = 10.0  # of a segment's newest signal, over which the rate is measured ...
+SHORTEST_S = 5.0  # ... once there is this much: jitter of stamps is then far below a percent
 DOUBTFUL = 0.01  # relative difference that is worth a warning
 WRONG = 0.05  # relative difference that makes features wrong: filters are designed for the nominal rate
 
 
 @dataclass(frozen=True, slots=True)
 class RateVerdict:
-    """Effective rate (NaN while unknown) and what it means."""
+    """Effective rate (NaN while unknown) and its consequence."""
 
     effective_hz: float = float("nan")
     doubtful: bool = False
@@ -56,7 +56,7 @@ class RateGuard:
 
     Parameters
     ----------
-    nominal_hz : what the sender says, > 0
+    nominal_hz : of the sender, > 0
     hop_s : length of a block
     """
 
@@ -80,16 +80,16 @@ class RateGuard:
 
 GOOD, LOST, FLAT, RAILED, NOISY = range(5)
 STATES = ("good", "lost", "flat", "railed", "noisy")
-CAUSES = ("", "no samples", "", "railed", "noisy")  # what a reason calls samples that are missing
+CAUSES = ("", "no samples", "", "railed", "noisy")  # of missing samples, as a reason names them
 _ORDER = ("no samples", "railed", "noisy", "flat")  # in which a reason names them
 
 LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
-COMPARABLE = 4  # channels of one unit that are judged by each other ...
+COMPARABLE = 4  # channels of one unit that are compared with each other ...
 FEWEST_GOOD = 2  # ... while at least this many of them are good
-USUAL_S = 60.0  # a channel that is judged by itself: over this many good seconds ...
-LEARN_S = 2.0  # ... from this many on
-TELL_AFTER_S = 1.0  # a state is told when it has lasted so long: blinks are no news
-TELL_EVERY_S = 5.0  # and a channel that flickers is told of at most so often
+USUAL_S = 60.0  # other channels are compared with their own last good seconds ...
+LEARN_S = 2.0  # ... once there are this many
+REPORT_AFTER_S = 1.0  # a state is reported when it has lasted this long: blinks are not
+REPORT_EVERY_S = 5.0  # between two reports of one channel, at least
 
 
 class ChannelQuality:
@@ -103,7 +103,7 @@ class ChannelQuality:
     limit : |x| above it is loss
     railed_share : 0..1 of a block's samples at its extremes; 0 for off
     rails : (low, high) of the converter in the channels' unit; at or beyond is railed
-    noisy_ratio : how many times the usual difference is noisy; 0 for off
+    noisy_ratio : multiple of the usual difference that is noisy; 0 for off
     emit : gets an event "quality" for each change of a channel that lasts
     """
 
@@ -128,21 +128,24 @@ class ChannelQuality:
         folded = np.array([unit.strip().casefold() for unit in units])
         groups = [np.flatnonzero(folded == unit) for unit in np.unique(folded)]
         self._groups = [group for group in groups if len(group) >= COMPARABLE]
-        self._alone = [int(place) for group in groups if len(group) < COMPARABLE for place in group]
+        self._alone = [int(index) for group in groups if len(group) < COMPARABLE for index in group]
         self._usual_n, self._learn_n = round(USUAL_S / hop_s), max(1, round(LEARN_S / hop_s))
-        self._tell_after, self._tell_every = max(1, int(TELL_AFTER_S / hop_s)), round(TELL_EVERY_S / hop_s)
+        self._report_after, self._report_every = (
+            max(1, int(REPORT_AFTER_S / hop_s)),
+            round(REPORT_EVERY_S / hop_s),
+        )
         n = len(labels)
         self.states: NDArray[np.int8] = np.zeros(n, dtype=np.int8)  # of the newest block, in ``STATES``
-        self.causes = [CAUSES[LOST]] * n  # why samples of each channel were missing when last they were
+        self.causes = [CAUSES[LOST]] * n  # why samples of each channel were last missing
         self._lasted = np.zeros(n, dtype=np.int64)  # blocks for which each state has held
-        self._told = np.zeros(n, dtype=np.int8)
-        self._told_ago = np.full(n, self._tell_every)
+        self._reported = np.zeros(n, dtype=np.int8)
+        self._reported_ago = np.full(n, self._report_every)
         self._hidden_ago = np.full(n, 1 << 40)  # blocks since each channel was railed or noisy
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new segment: the reference is learnt again."""
-        self._usual = {place: _RunningMedian(self._usual_n) for place in self._alone}
+        """Begin a new segment: the usual differences are learnt again."""
+        self._usual = {index: _RunningMedian(self._usual_n) for index in self._alone}
 
     def push(self, block: Block) -> BoolArray:
         """Judge the next block; return which of its samples are missing, (n, channels)."""
@@ -170,9 +173,9 @@ class ChannelQuality:
         return missing
 
     def hidden(self, blocks: int) -> str:
-        """Channels that were railed or noisy in the newest `blocks` blocks, in words; "" for none."""
+        """Channels that were railed or noisy in the newest `blocks` blocks, as a text; "" for none."""
         recent = np.flatnonzero(self._hidden_ago < blocks).tolist()
-        return name_channels(self.labels, {place: self.causes[place] for place in recent})
+        return name_channels(self.labels, {index: self.causes[index] for index in recent})
 
     def _railed(self, samples: FloatArray, flat: BoolArray) -> BoolArray:
         high, low = samples.max(axis=0), samples.min(axis=0)
@@ -187,7 +190,7 @@ class ChannelQuality:
 
     def _noisy(self, samples: FloatArray, judged: BoolArray) -> BoolArray:
         """Which of the judged channels, (channels,), are noisy."""
-        with np.errstate(invalid="ignore", over="ignore"):  # lost samples, which are not judged
+        with np.errstate(invalid="ignore", over="ignore"):  # of lost samples, which are not judged
             steps = samples[1:] - samples[:-1]
             power = np.einsum("nc,nc->c", steps, steps) / len(steps)
         most = np.full(len(power), np.inf)
@@ -195,37 +198,37 @@ class ChannelQuality:
             good = power[group[judged[group]]]
             if len(good) >= FEWEST_GOOD:
                 most[group] = _median(good)
-        for place, usual in self._usual.items():
+        for index, usual in self._usual.items():
             if usual.n >= self._learn_n:
-                most[place] = usual.value
+                most[index] = usual.value
         noisy: BoolArray = judged & (power > most * self._noisy_ratio**2)
-        for place, usual in self._usual.items():
-            if judged[place] and not noisy[place]:
-                usual.push(float(power[place]))
+        for index, usual in self._usual.items():
+            if judged[index] and not noisy[index]:
+                usual.push(float(power[index]))
         return noisy
 
     def _remember(self, states: NDArray[np.int8], at_sample: int) -> None:
         changed = states != self.states
         self.states = states
         self._lasted = np.where(changed, 1, self._lasted + 1)
-        self._told_ago += 1
+        self._reported_ago += 1
         if changed.any():
-            for place in np.flatnonzero(changed):
-                self.causes[place] = CAUSES[states[place]] or self.causes[place]
-        news = (states != self._told) & (self._lasted >= self._tell_after)
-        for place in np.flatnonzero(news & (self._told_ago >= self._tell_every)) if news.any() else ():
-            now, was = STATES[states[place]], STATES[self._told[place]]
-            message = f"channel {self.labels[place]} {now}" + (" again" if now == "good" else "")
-            fields = {"at_sample": at_sample, "channel": self.labels[place], "state": now, "was": was}
+            for index in np.flatnonzero(changed):
+                self.causes[index] = CAUSES[states[index]] or self.causes[index]
+        due = (states != self._reported) & (self._lasted >= self._report_after)
+        for index in np.flatnonzero(due & (self._reported_ago >= self._report_every)) if due.any() else ():
+            now, was = STATES[states[index]], STATES[self._reported[index]]
+            message = f"channel {self.labels[index]} {now}" + (" again" if now == "good" else "")
+            fields = {"at_sample": at_sample, "channel": self.labels[index], "state": now, "was": was}
             self._emit(Event("quality", message, fields=fields))
-            self._told[place], self._told_ago[place] = states[place], 0
+            self._reported[index], self._reported_ago[index] = states[index], 0
 
 
 def name_channels(labels: Sequence[str], causes: dict[int, str], most: int = 4) -> str:
-    """Channels by what is wrong with them: "railed: Fp1; noisy: T7, T8". causes : by place in `labels`."""
+    """Channels by what is wrong with them: "railed: Fp1; noisy: T7, T8". causes : by index in `labels`."""
     named: dict[str, list[str]] = {}
-    for place, cause in causes.items():
-        named.setdefault(cause, []).append(labels[place])
+    for index, cause in causes.items():
+        named.setdefault(cause, []).append(labels[index])
     return "; ".join(
         f"{cause}: {', '.join(names[:most])}" + (", …" if len(names) > most else "")
         for cause, names in sorted(named.items(), key=lambda item: _ORDER.index(item[0]))

@@ -1,30 +1,18 @@
-"""Cutting a stream into segments and blocks, and deciding which windows are due and valid.
+"""Windows of steps: which are due, and whether they are valid.
 
-A *segment* is an unbroken run of samples of a regular stream. A *block* is one hop of a segment, cut by
-sample count: block k holds the samples ⌊k·hop·rate⌋ to ⌊(k+1)·hop·rate⌋ of its segment. A *step* is
-``step_s / hop_s`` blocks, and a *window* is T steps end to end. A window is due at the end of every
-block; nothing depends on how the samples were chunked.
-
-A stamp that is no number inside a segment is *repaired*: the sampling interval says what it must have
-been, for up to ``LONGEST_REPAIR_S`` in a row. When the next stamp disagrees, the segment ends there.
+A *step* is ``step_s / hop_s`` blocks, and a *window* is T steps end to end. A window is due at the end of
+every block.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from bci_m2s.types import BoolArray, Chunk, Emit, Event, FloatArray, Status, Step, Window
-
-# Stamps may leave the nominal interval by this before there is a gap, unless a pipeline says otherwise.
-GAP_S = 0.1
-LONGEST_REPAIR_S = 1.0  # sender and receiver clocks cannot drift apart noticeably in that time
-MOST_LOST = 1e12  # samples; a longer jump is a lying stamp, not a loss
+from bci_m2s.signal.blocks import Block
+from bci_m2s.types import FloatArray, Status, Step, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,268 +33,23 @@ class WindowShape:
 
     @property
     def blocks_per_step(self) -> int:
-        """How many hops make a step."""
+        """Number of hops in a step."""
         return round(self.step_s / self.hop_s)
 
     @property
     def blocks(self) -> int:
-        """How many hops make a window."""
+        """Number of hops in a window."""
         return self.steps * self.blocks_per_step
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A break between two samples: `step_s` from stamp to stamp, `lost` samples by the nominal rate.
-
-    at_sample : number of the first sample behind it, in the stream
-    """
-
-    after_s: float
-    step_s: float
-    lost: int
-    at_sample: int = 0
-
-    def describe(self) -> str:
-        """In words."""
-        if np.isnan(self.step_s):
-            return "stamp is not a number"
-        if self.step_s < 0:
-            return f"stamps jumped back {-self.step_s:.3g} s"
-        return f"gap of {self.step_s:.3g} s ({self.lost} samples)"
-
-
-def describe_gaps(gaps: Sequence[Gap]) -> tuple[str, dict[str, Any]]:
-    """What one event says of breaks that came at once, in words and as fields; at least one.
-
-    `after_s` is of the first of them, the rest of the last.
-    """
-    more = f", {len(gaps) - 1} more breaks just before" if len(gaps) > 1 else ""
-    lost = sum(gap.lost for gap in gaps)
-    last = gaps[-1]
-    fields = {"at_sample": last.at_sample, "after_s": gaps[0].after_s, "step_s": last.step_s}
-    return last.describe() + more, {**fields, "lost_samples": lost, "breaks": len(gaps)}
-
-
-def describe_repairs(repairs: Sequence[tuple[int, int]]) -> tuple[str, dict[str, Any]]:
-    """What one event says of stamps that were repaired: as ``describe_gaps``."""
-    n = sum(n for _, n in repairs)
-    fields = {"at_sample": repairs[0][0], "samples": n}
-    return f"{n} stamps were no numbers and were predicted", fields
-
-
-class BreakReport:
-    """Breaks and repairs of a stream's stamps as events; a stream that breaks all the time is told in sum.
-
-    Attributes
-    ----------
-    lost_samples : of all breaks reported so far
-    """
-
-    def __init__(self, emit: Emit) -> None:
-        self._emit, self.lost_samples = emit, 0
-        self._gaps: list[Gap] = []
-        self._repairs: list[tuple[int, int]] = []
-
-    def gap(self, gap: Gap) -> None:
-        """Note a break."""
-        self._gaps.append(gap)
-
-    def repair(self, first: int, n: int) -> None:
-        """Note `n` repaired stamps from sample `first` on."""
-        self._repairs.append((first, n))
-
-    def report(self) -> None:
-        """Emit what was noted since the last report: at most one event of each kind."""
-        if self._gaps:
-            message, fields = describe_gaps(self._gaps)
-            self.lost_samples += fields["lost_samples"]
-            self._gaps.clear()
-            self._emit(Event("gap", message, fields=fields))
-        if self._repairs:
-            message, fields = describe_repairs(self._repairs)
-            self._repairs.clear()
-            self._emit(Event("stamps_repaired", message, fields=fields))
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One hop of samples. samples : (n, channels) float64, a view that the next block overwrites."""
-
-    samples: FloatArray
-    first_index: int
-    last_index: int
-    start_s: float
-    end_s: float
-    received_s: float
-    number: int  # in its segment, from 0
-    segment: int  # from 0
-    gap: Gap | None  # what broke the stream just before this segment, None in the first
-
-
-class BlockCutter:
-    """Turns chunks into blocks, segment by segment.
-
-    Samples whose stamp is not known and cannot be repaired are counted and belong to no segment.
-
-    Parameters
-    ----------
-    n_channels, rate_hz : of the stream, rate_hz > 0
-    hop_s : length of a block
-    gap_s : stamps that step further than this from the nominal sampling interval break the segment
-    on_gap : gets every break, when it is found
-    on_repair : gets every finished run of repaired stamps: its first sample, and how many
-    """
-
-    def __init__(
-        self,
-        n_channels: int,
-        rate_hz: float,
-        hop_s: float,
-        gap_s: float,
-        on_gap: Callable[[Gap], object] = lambda _gap: None,
-        on_repair: Callable[[int, int], object] = lambda _first, _n: None,
-    ) -> None:
-        self._on_gap, self._on_repair = on_gap, on_repair
-        self._rate_hz, self._hop_n, self._gap_s = rate_hz, hop_s * rate_hz, gap_s
-        self._longest_repair_n = int(LONGEST_REPAIR_S * rate_hz)
-        self._samples = np.empty((int(np.ceil(self._hop_n)) + 1, n_channels))
-        self._known_s = float("nan")  # the newest stamp that was a number
-        self._unknown_n = 0  # samples since then
-        self._repaired_n = 0  # of these, how many were repaired and not told yet
-        self._index = 0  # of the next sample, in the stream
-        self._segment = 0
-        self._gap: Gap | None = None  # what began this segment
-        self._number = 0  # of the block being filled, in its segment
-        self._filled = 0  # samples in it
-        self._start_s = 0.0
-        self._broken = False  # the next sample begins a new segment, whatever its stamp
-
-    def push(self, chunk: Chunk) -> Iterator[Block]:
-        """Take the next samples, yield every block that they complete, in order."""
-        if not len(chunk):
-            return
-        known = np.isfinite(chunk.times)
-        before = self._known_s + self._unknown_n / self._rate_hz
-        if not self._index and known[0]:
-            before = float(chunk.times[0]) - 1 / self._rate_hz
-        if known.all():
-            self._tell_repairs()
-            self._known_s, self._unknown_n = float(chunk.times[-1]), 0
-            yield from self._cut(chunk, before)
-            return
-        chunk, placed = self._repair(chunk, known)
-        kinds = np.where(known, 2, placed)
-        edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1), len(chunk)]
-        for start, stop in pairwise(edges):
-            part = chunk.part(start, stop)
-            if known[start]:
-                self._tell_repairs()
-            if placed[start]:
-                yield from self._cut(part, before)
-                self._repaired_n += 0 if known[start] else len(part)
-            else:
-                self._leave_out(part, before)
-            before = float(part.times[-1])
-
-    def skip(self, samples: int) -> None:
-        """Count samples that are never pushed; the next one begins a new segment, whatever its stamp."""
-        self._tell_repairs()
-        self._broken = self._index > 0
-        self._index += samples
-
-    def _repair(self, chunk: Chunk, known: BoolArray) -> tuple[Chunk, BoolArray]:
-        """The chunk with unknown stamps predicted, and which samples have a stamp to be placed by."""
-        places = np.arange(len(chunk))
-        newest = np.maximum.accumulate(np.where(known, places, -1))  # -1: in an earlier chunk
-        unknown_n = np.where(newest >= 0, places - newest, places + 1 + self._unknown_n)
-        known_s = np.where(newest >= 0, chunk.times[np.maximum(newest, 0)], self._known_s)
-        times = known_s + unknown_n / self._rate_hz
-        placed = np.isfinite(times) & (unknown_n <= self._longest_repair_n)
-        if self._broken:  # what was skipped may have been any number of samples long
-            placed &= newest >= 0
-        self._known_s, self._unknown_n = float(known_s[-1]), int(unknown_n[-1])
-        return replace(chunk, times=times), placed
-
-    def _tell_repairs(self) -> None:
-        if self._repaired_n:
-            self._on_repair(self._index - self._repaired_n, self._repaired_n)
-            self._repaired_n = 0
-
-    def _leave_out(self, part: Chunk, before: float) -> None:
-        """Count samples that have no place in time; the segment ends before them."""
-        self._tell_repairs()
-        if not self._broken:
-            self._break(before, float("nan"))
-        self._broken = True
-        self._index += len(part)
-
-    def _cut(self, chunk: Chunk, before: float) -> Iterator[Block]:
-        """Fill blocks with the chunk. before : stamp of the sample before it, NaN when it is not known"""
-        with np.errstate(over="ignore"):  # from one end of time to the other
-            steps = np.diff(chunk.times, prepend=before)
-        broken = np.flatnonzero(~(np.abs(steps - 1 / self._rate_hz) <= self._gap_s))  # NaN breaks too
-        if self._broken and not (len(broken) and broken[0] == 0):
-            broken = np.concatenate([[0], broken])
-        self._broken = False
-        start = 0
-        for place in broken:
-            yield from self._fill(chunk, start, int(place))
-            self._break(chunk.times[place] - steps[place], float(steps[place]))
-            start = int(place)
-        yield from self._fill(chunk, start, len(chunk))
-
-    def _break(self, after_s: float, step_s: float) -> None:
-        steps = step_s * self._rate_hz
-        lost = max(0, round(steps) - 1) if abs(steps) < MOST_LOST else 0  # NaN compares false
-        self._gap = Gap(after_s, step_s, lost, self._index)
-        self._on_gap(self._gap)
-        self._segment += 1
-        self._number, self._filled = 0, 0
-
-    def _fill(self, chunk: Chunk, start: int, stop: int) -> Iterator[Block]:
-        """Copy chunk[start:stop] into the block being filled, yielding each time it is full."""
-        while start < stop:
-            size = self._edge(self._number + 1) - self._edge(self._number)
-            take = min(stop - start, size - self._filled)
-            with np.errstate(invalid="ignore"):  # a signalling NaN may come from anywhere
-                self._samples[self._filled : self._filled + take] = chunk.samples[start : start + take]
-            if self._filled == 0:
-                self._start_s = float(chunk.times[start])
-            start += take
-            self._filled += take
-            self._index += take
-            if self._filled == size:
-                yield self._block(size, float(chunk.times[start - 1]), float(chunk.received_s[start - 1]))
-                self._number += 1
-                self._filled = 0
-
-    def _edge(self, number: int) -> int:
-        """Sample of the segment at which a block begins; the addend absorbs the error of hop × rate."""
-        return int(number * self._hop_n + 1e-6)
-
-    def _block(self, size: int, end_s: float, received_s: float) -> Block:
-        last = self._index - 1
-        return Block(
-            samples=self._samples[:size],
-            first_index=last - size + 1,
-            last_index=last,
-            start_s=self._start_s,
-            end_s=end_s,
-            received_s=received_s,
-            number=self._number,
-            segment=self._segment,
-            gap=self._gap,
-        )
-
-
 class WindowAssembler:
-    """Keeps the last steps of a segment and says, at each block, what its window is worth.
+    """Keeps the last steps of a segment and gives, at each block, the window that is due and its status.
 
     Parameters
     ----------
     modality : name written into the windows
     shape : the window
-    settle_s : beginning of a segment that filters still answer to; steps must begin after it
+    settle_s : time that filters need at the beginning of a segment; steps must begin after it
     max_missing : largest share of NaN in any step of a valid window
     """
 
@@ -325,10 +68,10 @@ class WindowAssembler:
         if block.number == 0:
             self._recent.clear()
         self._recent.append((step, block.first_index, block.start_s))
-        status, reason = self._judge_time(block)
+        status, reason = self._time_status(block)
         values = None
         if status is Status.OK:
-            status, reason, values = self._judge_steps()
+            status, reason, values = self._steps_status()
         return Window(
             modality=self._modality,
             first_index=self._recent[0][1],
@@ -341,7 +84,7 @@ class WindowAssembler:
             features=values,
         )
 
-    def _judge_steps(self) -> tuple[Status, str, FloatArray | None]:
+    def _steps_status(self) -> tuple[Status, str, FloatArray | None]:
         ends = range(self._shape.blocks_per_step - 1, self._shape.blocks, self._shape.blocks_per_step)
         steps = [step for step in (self._recent[end][0] for end in ends) if step is not None]
         worst = max(steps, key=lambda step: missing_share(step.values))
@@ -349,7 +92,7 @@ class WindowAssembler:
             return Status.BAD_SIGNAL, worst.problem or "too many features are missing", None
         return Status.OK, "", np.array([step.values for step in steps])
 
-    def _judge_time(self, block: Block) -> tuple[Status, str]:
+    def _time_status(self, block: Block) -> tuple[Status, str]:
         done = block.number + 1
         left_s = (self._settle_blocks + self._shape.blocks - done) * self._shape.hop_s
         if left_s <= 0:

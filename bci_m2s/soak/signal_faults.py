@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bci_m2s.signal.quality import TELL_EVERY_S
+from bci_m2s.signal.quality import REPORT_EVERY_S
 from bci_m2s.soak.case import DETECT_S, Case
 from bci_m2s.soak.rig import RATE_HZ
 
@@ -102,7 +102,7 @@ def rate_20_percent_off(case: Case) -> None:
 
 def wait_until_quality_is_reported(case: Case) -> None:
     """A channel is reported every five seconds at most: wait until earlier reports are over."""
-    rig, span_s = case.rig, TELL_EVERY_S + 1.0
+    rig, span_s = case.rig, REPORT_EVERY_S + 1.0
     while reported := rig.watch.events("quality", rig.now_s() - span_s, (case.modality,)):
         # "good again" may come meanwhile
         time.sleep(max(0.05, reported[-1].local_s + span_s - rig.now_s()))

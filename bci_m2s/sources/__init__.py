@@ -16,7 +16,7 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from bci_m2s.registry import Registry
-from bci_m2s.signal.windows import GAP_S
+from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import Chunk, StreamInfo
 
 Name = Annotated[str, Field(max_length=256)]

@@ -32,7 +32,7 @@ from bci_m2s.lsl.network import (
     resolve,
     shared_network,
 )
-from bci_m2s.signal.windows import GAP_S
+from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 __all__ = [

@@ -11,8 +11,9 @@ from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, e
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.model.model_file import channel_order
 from bci_m2s.pipeline.steps import StepStage
+from bci_m2s.signal.blocks import BlockCutter
 from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard
-from bci_m2s.signal.windows import BlockCutter, WindowShape
+from bci_m2s.signal.windows import WindowShape
 from bci_m2s.types import Chunk, Status
 
 

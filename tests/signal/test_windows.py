@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bci_m2s.signal.windows import BlockCutter, WindowAssembler, WindowShape
+from bci_m2s.signal.blocks import BlockCutter
+from bci_m2s.signal.windows import WindowAssembler, WindowShape
 from bci_m2s.types import Chunk, Status, Step
 
 SHAPE = WindowShape(steps=3, step_s=1.0, hop_s=0.25)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.signal.windows import GAP_S
+from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import FloatArray
 
 Float32Array = NDArray[np.float32]
