@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bci_m2s.commands.demo import REST_S, SEED, TRIAL_S
+from bci_m2s.commands.demo import REST_S, SEED, STREAMS, TRIAL_S
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.session.description import describe_session
 from bci_m2s.simulator.markers import trial_spans
@@ -36,8 +36,10 @@ def main() -> None:
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
         console.print("$ bci-m2s demo", style="bold")
         console.print("Signals are simulated, and the model was trained on simulated ones.", style="yellow")
-        with SenderProcess(SenderSpec(simulated=simulated, subject=1000, wait_s=30.0)):
-            plan = build.make_plan("demo")
+        spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=1000, wait_s=30.0)
+        with SenderProcess(spec) as sender:
+            ids = {key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)}
+            plan = build.pinned(build.make_plan("demo"), ids)  # not those of another demo on this machine
             predictor = build.make_predictor(plan)
             around = Environment(local_clock, console.print, threading.Event().is_set)
             connected = connect(plan, around)
