@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import bci_m2s
 from bci_m2s.features import EXTRACTORS
@@ -105,3 +107,26 @@ def test_links_lead_to_files(page):
     text = page.read_text(encoding="utf-8")
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_page_on_extending_shows_what_the_example_package_has():
+    text = (DOCS / "extend.md").read_text(encoding="utf-8")
+    package = ROOT / "examples" / "plugin"
+    code = (package / "bci_m2s_example.py").read_text(encoding="utf-8")
+    entries = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "entry-points"
+    ]
+    (shown,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert tomllib.loads(shown)["project"]["entry-points"].items() <= entries.items()
+    assert all(f"`{group}`" in text for group in entries)
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                line = block.splitlines()[node.lineno - 1].split("#")[0].strip().removesuffix(" ...")
+            elif isinstance(node, ast.Assign) and node.col_offset == 0:
+                line = block.splitlines()[node.lineno - 1]
+            else:
+                continue
+            assert line in code, line
+    for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        assert isinstance(yaml.safe_load(block), dict)
