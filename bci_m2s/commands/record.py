@@ -26,7 +26,7 @@ from bci_m2s.session.terminal.run import run_engine, stop_on_signals
 from bci_m2s.session.terminal.view import make_console, recording_line
 from bci_m2s.sinks.events import EventSink
 from bci_m2s.sinks.recording import RecordSink
-from bci_m2s.sources.lsl import LslSource, Network, brief_info, local_clock
+from bci_m2s.sources.lsl import LslNetwork, LslSource, brief_info, local_clock
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
 
@@ -52,7 +52,7 @@ def record_streams(
     """
     console, stop = make_console(), threading.Event()
     with stop_on_signals(stop):
-        network = Network()
+        network = LslNetwork()
         with console.status("looking for LSL streams"):
             infos = _choose(network, wanted, wait_s, stop)
         if stop.is_set():
@@ -92,7 +92,7 @@ def record_streams(
 
 
 def _choose(
-    network: Network, wanted: Sequence[str], wait_s: float, stop: threading.Event
+    network: LslNetwork, wanted: Sequence[str], wait_s: float, stop: threading.Event
 ) -> list[StreamInfo]:
     """What is wanted of what is there. Raises StreamError."""
     begun = time.monotonic()

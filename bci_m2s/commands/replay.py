@@ -20,7 +20,7 @@ from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.offline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording
-from bci_m2s.review.recorded import RecordedSession, has_session, read_session
+from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.run import Options, play, say_saved
 from bci_m2s.session.setup import build
@@ -76,7 +76,7 @@ def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
     if pipeline is not None:
         return _match(recording, build.make_plan(pipeline))
     if has_session(recording):
-        return _match_session(read_session(recording))
+        return _match_session(read_recorded_session(recording))
     matches, reasons = [], []
     for name in names("pipelines", ".yaml"):
         try:

@@ -17,7 +17,7 @@ from rich.text import Text
 from bci_m2s.colours import CLASS_COLOURS
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.review.facts import Answers, RecordedEvent, SessionFacts, StreamFacts, session_facts
+from bci_m2s.review.facts import Answers, RecordedEvent, RecordingFacts, RecordingStream, recording_facts
 from bci_m2s.review.picture import check_picture, save_picture, session_figure
 from bci_m2s.text import printable
 from bci_m2s.types import Status
@@ -48,7 +48,7 @@ def show_file(file: Path, picture: Path | None, console: Console) -> None:
     if picture is not None:
         check_picture(picture)
     with console.status(Text(f"reading {printable(file)}")):
-        facts = session_facts(open_recording(file))
+        facts = recording_facts(open_recording(file))
     _print_head(console, facts)
     _print_streams(console, facts)
     _print_answers(console, facts)
@@ -63,7 +63,7 @@ def show_file(file: Path, picture: Path | None, console: Console) -> None:
 # ---- head ----
 
 
-def _print_head(console: Console, facts: SessionFacts) -> None:
+def _print_head(console: Console, facts: RecordingFacts) -> None:
     path = facts.recording.path
     begun = facts.session.begun_utc if facts.session is not None else ""
     line = f"{path}: {path.stat().st_size / 1e6:.1f} MB, {_clock(facts.end_s)}"
@@ -80,7 +80,7 @@ def _print_head(console: Console, facts: SessionFacts) -> None:
         console.print(printable(words, 300), style="yellow", soft_wrap=True)
 
 
-def _session_lines(facts: SessionFacts) -> Iterable[str]:
+def _session_lines(facts: RecordingFacts) -> Iterable[str]:
     session = facts.session
     if session is None:
         yield "not a session of bci_m2s, or its description is lost: only streams are shown"
@@ -108,7 +108,7 @@ def _clock(time_s: float) -> str:
 # ---- streams ----
 
 
-def _print_streams(console: Console, facts: SessionFacts) -> None:
+def _print_streams(console: Console, facts: RecordingFacts) -> None:
     console.print("\nstreams", style="bold")
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     for heading in HEADINGS:
@@ -122,7 +122,7 @@ def _print_streams(console: Console, facts: SessionFacts) -> None:
             console.print(f"{name}: stamps run backwards {stream.backward} times", style="yellow")
 
 
-def _stream_row(stream: StreamFacts) -> tuple[str, ...]:
+def _stream_row(stream: RecordingStream) -> tuple[str, ...]:
     info = stream.stream.info
     rate = "–" if math.isnan(stream.rate_hz) else f"{stream.rate_hz:.2f}"
     gaps = f"{len(stream.gaps)}, {stream.lost_s:.2f} s" if len(stream.gaps) else "none"
@@ -154,7 +154,7 @@ def _offsets(measured: np.ndarray[Any, Any]) -> str:
 # ---- answers ----
 
 
-def _print_answers(console: Console, facts: SessionFacts) -> None:
+def _print_answers(console: Console, facts: RecordingFacts) -> None:
     for answers in facts.answers:
         n, made = len(answers.times_s), int(answers.made.sum())
         console.print(
@@ -191,7 +191,7 @@ def _status_name(code: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EventLine:
     """One line of the list of events; `count` of them, from `time_s` to `last_s`, are joined."""
 
     time_s: float
@@ -216,7 +216,7 @@ class Line:
         return f"{self.text} (and {self.count - 1} more{until})" if self.count > 1 else self.text
 
 
-def _print_events(console: Console, facts: SessionFacts) -> None:
+def _print_events(console: Console, facts: RecordingFacts) -> None:
     lines = together(event_lines(facts), TOGETHER_S)
     if len(lines) > MOST_EVENT_LINES:  # a long session: consecutive events of a kind are summed up
         lines = together([replace(line, subject=line.subject or line.kind) for line in lines], math.inf)
@@ -232,27 +232,27 @@ def _print_events(console: Console, facts: SessionFacts) -> None:
         console.print(f"  … and {sum(rest.values())} more: {counts}")
 
 
-def event_lines(facts: SessionFacts) -> list[Line]:
+def event_lines(facts: RecordingFacts) -> list[EventLine]:
     """Markers of the senders and events of the session, in the order of time."""
-    lines = [Line(t, t, "marker", "", text, (text,)) for t, text in facts.markers]
+    lines = [EventLine(t, t, "marker", "", text, (text,)) for t, text in facts.markers]
     for event in facts.events:
         if event.kind != "marker" or not facts.markers:  # the senders' own stamps are better
             lines.append(_event_line(event))
     return sorted(lines, key=lambda line: (math.isnan(line.time_s), line.time_s))
 
 
-def _event_line(event: RecordedEvent) -> Line:
+def _event_line(event: RecordedEvent) -> EventLine:
     subject, names = event.modality, tuple[str, ...]()
     if event.kind == "quality":
         state = str(event.fields.get("state"))
         subject = f"{event.modality}: channels {'good again' if state == 'good' else state}"
         names = (str(event.fields.get("channel")),)
-    return Line(event.time_s, event.time_s, event.kind, subject, event.message, names)
+    return EventLine(event.time_s, event.time_s, event.kind, subject, event.message, names)
 
 
-def together(lines: Sequence[Line], within_s: float) -> list[Line]:
+def together(lines: Sequence[EventLine], within_s: float) -> list[EventLine]:
     """Join neighbours of one kind and subject that lie within a time; markers without a subject stay."""
-    joined: list[Line] = []
+    joined: list[EventLine] = []
     for line in lines:
         last = joined[-1] if joined else None
         if (

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel, ValidationError
 
 from bci_m2s.errors import ConfigurationError, ContractError, nearest
-from bci_m2s.files.yaml_file import Place
+from bci_m2s.files.yaml_file import KeyPath
 from bci_m2s.text import printable, quoted
 
 EXPECTED = {
@@ -47,7 +47,7 @@ UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 MOST = 400  # characters of what is expected
 
 
-def explain(problem: ValidationError, model: type[BaseModel], *, yaml: bool = False) -> tuple[Place, str]:
+def explain(problem: ValidationError, model: type[BaseModel], *, yaml: bool = False) -> tuple[KeyPath, str]:
     """Where the first thing is that a model refuses, and in words what is wrong with it.
 
     Parameters
@@ -83,10 +83,10 @@ def describe(problem: ValidationError, model: type[BaseModel]) -> str:
 
 def refused(
     path: Path,
-    lines: Mapping[Place, int],
+    lines: Mapping[KeyPath, int],
     problem: ValidationError | ContractError,
     model: type[BaseModel],
-    start: Place = (),
+    start: KeyPath = (),
 ) -> ConfigurationError:
     """The error for a YAML file that a model refuses: file, line, key, got and expected in one line.
 
@@ -104,7 +104,7 @@ def refused(
     return ConfigurationError(f"{path}:{line}: {f'{key}: ' if key else ''}{words}")
 
 
-def _line_of(lines: Mapping[Place, int], start: Place, field: str) -> int:
+def _line_of(lines: Mapping[KeyPath, int], start: KeyPath, field: str) -> int:
     """The line of a field that a message names from somewhere inside; that of its part if there are two."""
     parts = tuple(field.split("."))
     found = [
@@ -115,14 +115,14 @@ def _line_of(lines: Mapping[Place, int], start: Place, field: str) -> int:
     return found[0] if len(found) == 1 else lines.get((*start, *parts[:1]), lines.get(start, 1))
 
 
-def _key(place: Place) -> str:
+def _key(place: KeyPath) -> str:
     return printable(".".join(str(part) for part in place), MOST)
 
 
 # ---- where ----
 
 
-def _in_file(annotation: Any, location: Sequence[str | int]) -> tuple[Place, Any]:
+def _in_file(annotation: Any, location: Sequence[str | int]) -> tuple[KeyPath, Any]:
     """The place in the file, and the annotation of what holds its last part.
 
     pydantic's location also names the members of unions, and says "[key]" behind a key that is wrong.

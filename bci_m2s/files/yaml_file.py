@@ -19,10 +19,10 @@ LARGEST_BYTES = 1 << 20
 DEEPEST = 20
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
+def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Read a mapping.
 
     Returns
@@ -56,7 +56,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
         raise ConfigurationError(f"{path}: not valid YAML: {printable(problem, 200)}") from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigurationError(f"{path}: got {_kind(root)}, expected a mapping (key: value)")
-    lines: dict[Place, int] = {}
+    lines: dict[KeyPath, int] = {}
     _check(path, root, (), lines)
     try:
         return yaml.SafeLoader("").construct_document(root), lines
@@ -80,7 +80,7 @@ def _read_text(path: Path) -> str:
         ) from None
 
 
-def _check(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
+def _check(path: Path, node: yaml.Node, place: KeyPath, lines: dict[KeyPath, int]) -> None:
     lines.setdefault(place, node.start_mark.line + 1)
     if node.tag not in PLAIN_TAGS:
         raise _wrong(

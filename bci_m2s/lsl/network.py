@@ -120,7 +120,7 @@ def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> tuple[StreamIn
     return replace(brief, labels=labels, units=units), raw.as_xml()
 
 
-class Network:
+class LslNetwork:
     """Streams as they appear. One look around serves all sources of a session.
 
     It is not free: for every query of the last three seconds liblsl holds one of the 32 ports from which
@@ -143,17 +143,17 @@ class Network:
         return time.monotonic() - self._first_seen_s[uid]
 
 
-_network: weakref.ref[Network] | None = None
+_network: weakref.ref[LslNetwork] | None = None
 _network_lock = threading.Lock()
 
 
-def shared_network() -> Network:
+def shared_network() -> LslNetwork:
     """The one look around of this process, for as long as somebody uses it."""
     global _network
     with _network_lock:
         network = _network() if _network is not None else None
         if network is None:
-            network = Network()
+            network = LslNetwork()
             _network = weakref.ref(network)
         return network
 
@@ -163,7 +163,7 @@ def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo
 
     Senders answer a query within half a second or miss it, so several are asked in `wait_s`.
     """
-    network = Network()
+    network = LslNetwork()
     time.sleep(wait_s)
     infos = []
     for raw in network.streams().values():
@@ -181,7 +181,7 @@ def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo
 def resolve(
     selector: Selector,
     wait_s: float,
-    network: Network | None = None,
+    network: LslNetwork | None = None,
     say: Callable[[str], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bci_m2s.review.facts import Answers, SessionFacts
+from bci_m2s.review.facts import Answers, RecordingFacts
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, Status
 
@@ -31,7 +31,7 @@ MOST_CLASSES = 8  # in a legend
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def lines_of(facts: SessionFacts) -> list[tuple[str, Answers]]:
+def lines_of(facts: RecordingFacts) -> list[tuple[str, Answers]]:
     """The lines of estimates: one per head, or per modality where each has its own."""
     lines = []
     for answers in facts.answers:
@@ -43,7 +43,7 @@ def lines_of(facts: SessionFacts) -> list[tuple[str, Answers]]:
     return lines
 
 
-def side_by_side(facts: SessionFacts, answers: Answers) -> bool:
+def side_by_side(facts: RecordingFacts, answers: Answers) -> bool:
     """Whether each modality has its own estimates; where the file does not say, whether they alternate."""
     mode = facts.session.pipeline.modality if facts.session is not None else ""
     if mode in ("each", "auto", "fused"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bci_m2s.review.draw_answers import label, legend, thinned
-from bci_m2s.review.facts import SessionFacts, StreamFacts
+from bci_m2s.review.facts import RecordingFacts, RecordingStream
 from bci_m2s.signal.quality import LOSS_LIMIT
 from bci_m2s.signal.units import find_unit
 from bci_m2s.types import FloatArray
@@ -42,7 +42,7 @@ class Binned:
     rms: FloatArray
 
 
-def binned(facts: StreamFacts, end_s: float, column_s: float, loss_is_zero: bool = False) -> Binned:
+def binned(facts: RecordingStream, end_s: float, column_s: float, loss_is_zero: bool = False) -> Binned:
     """Reduce a numeric stream to columns of `column_s` from 0 to `end_s`.
 
     NaN and magnitudes over ``quality.LOSS_LIMIT`` (loss codes) do not count, and with `loss_is_zero`
@@ -80,14 +80,14 @@ def binned(facts: StreamFacts, end_s: float, column_s: float, loss_is_zero: bool
     return Binned(edges_s, mean + (0.0 if centre is None else centre), rms)
 
 
-def is_eye(facts: StreamFacts) -> bool:
+def is_eye(facts: RecordingStream) -> bool:
     """Whether a stream is of an eye tracker, by type or by the names of its channels."""
     info = facts.stream.info
     named = any("pupil" in name.casefold() for name in info.labels)
     return facts.is_regular and facts.stream.n_samples > 1 and (info.type.casefold() in EYE_TYPES or named)
 
 
-def eye_columns(facts: StreamFacts) -> tuple[str, list[int]]:
+def eye_columns(facts: RecordingStream) -> tuple[str, list[int]]:
     """What to draw of an eye stream: "pupil" or "gaze", and which channels (the first ones else)."""
     names = [name.casefold() for name in facts.stream.info.labels]
     for word in ("pupil", "diameter", "gaze"):
@@ -97,7 +97,7 @@ def eye_columns(facts: StreamFacts) -> tuple[str, list[int]]:
     return "eye", list(range(min(2, len(names))))
 
 
-def overview_stream(facts: SessionFacts) -> StreamFacts | None:
+def overview_stream(facts: RecordingFacts) -> RecordingStream | None:
     """The stream whose signal is drawn: EEG where there is some, else the one with most channels."""
     regular = [stream for stream in facts.raw_streams if stream.is_regular and stream.stream.n_samples > 1]
     signals = [stream for stream in regular if not is_eye(stream)]
@@ -105,7 +105,7 @@ def overview_stream(facts: SessionFacts) -> StreamFacts | None:
     return max(eeg or signals, key=lambda stream: stream.stream.info.n_channels, default=None)
 
 
-def unit_of(facts: StreamFacts, channel: int = 0) -> str:
+def unit_of(facts: RecordingStream, channel: int = 0) -> str:
     """The unit of a channel as people write it; "unit unknown" where the sender did not say."""
     stated = facts.stream.info.units[channel] if facts.stream.info.units else ""
     known = find_unit(stated)
@@ -115,7 +115,7 @@ def unit_of(facts: StreamFacts, channel: int = 0) -> str:
 # ---- drawing ----
 
 
-def draw_overview(axes: Axes, facts: StreamFacts, end_s: float, bad: Collection[str]) -> None:
+def draw_overview(axes: Axes, facts: RecordingStream, end_s: float, bad: Collection[str]) -> None:
     """RMS of each second and channel as an image, logarithmic between robust limits; white: no samples."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
@@ -166,7 +166,7 @@ def _channel_labels(axes: Axes, labels: Sequence[str], bad: Collection[str]) -> 
             tick.set(color=BAD_COLOUR, fontweight="bold")
 
 
-def draw_eye(axes: Axes, facts: StreamFacts, end_s: float) -> None:
+def draw_eye(axes: Axes, facts: RecordingStream, end_s: float) -> None:
     """Pupil, or gaze where there is no pupil; nothing where the eye was not seen."""
     quantity, columns = eye_columns(facts)
     signal = binned(facts, end_s, max(end_s / LINE_COLUMNS, 0.05), loss_is_zero=quantity == "pupil")

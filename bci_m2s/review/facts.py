@@ -1,7 +1,7 @@
 """What a recording holds, put on one clock: streams with their gaps, answers of the model, events, markers.
 
 Made to look at any file, also a damaged or foreign one: nothing here is refused, what cannot be understood
-is left out and said in ``SessionFacts.notes``. ``recorded_session`` is strict where a replay needs it.
+is left out and said in ``RecordingFacts.notes``. ``recorded_session`` is strict where a replay needs it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEVERAL = "several"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StreamFacts:
+class RecordingStream:
     """One stream on the clock that all share.
 
     times_s : (n,) from the session's start, s; NaN where a stamp is no number or belongs to another clock
@@ -99,14 +99,14 @@ class RecordedEvent:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SessionFacts:
+class RecordingFacts:
     """All of a recording; times count from the first sample of what came from senders.
 
     session : what it says of itself, None for a foreign file; markers : (time_s, text) in order
     """
 
     recording: Recording
-    streams: tuple[StreamFacts, ...]
+    streams: tuple[RecordingStream, ...]
     session: SessionDescription | None
     answers: tuple[Answers, ...]
     events: tuple[RecordedEvent, ...]
@@ -120,7 +120,7 @@ class SessionFacts:
         return max(ends, default=0.0)
 
     @property
-    def raw_streams(self) -> tuple[StreamFacts, ...]:
+    def raw_streams(self) -> tuple[RecordingStream, ...]:
         """What came from senders."""
         return tuple(one for one in self.streams if one.stream in self.recording.raw_streams)
 
@@ -129,10 +129,10 @@ class SessionFacts:
         """What of the session is simulated: "model", "signals"."""
         return self.session.simulated if self.session is not None else ()
 
-    def modality_streams(self) -> dict[str, StreamFacts]:
+    def modality_streams(self) -> dict[str, RecordingStream]:
         """The raw stream of each modality that the session's description names."""
         described = self.session.streams if self.session is not None else {}
-        found: dict[str, StreamFacts] = {}
+        found: dict[str, RecordingStream] = {}
         for modality, stream in described.items():
             for one in self.raw_streams:
                 if (one.stream.info.name, one.stream.info.uid) == (stream.name, stream.uid):
@@ -140,7 +140,7 @@ class SessionFacts:
         return found
 
 
-def session_facts(recording: Recording) -> SessionFacts:
+def recording_facts(recording: Recording) -> RecordingFacts:
     """Read what a recording holds; raises nothing for what its streams say."""
     notes: list[str] = []
     streams = []
@@ -155,7 +155,7 @@ def session_facts(recording: Recording) -> SessionFacts:
         streams.append(_stream_facts(stream, times_s))
     session, events = _events(streams, notes)
     answers = _answers(streams, session, notes)
-    return SessionFacts(recording, tuple(streams), session, answers, events, _markers(streams), notes)
+    return RecordingFacts(recording, tuple(streams), session, answers, events, _markers(streams), notes)
 
 
 def _start(recording: Recording, clocks: Sequence[FloatArray]) -> tuple[float, float]:
@@ -174,20 +174,20 @@ def _start(recording: Recording, clocks: Sequence[FloatArray]) -> tuple[float, f
     return float(min((clock.min() for clock in close if len(clock)), default=near)), near
 
 
-def _stream_facts(stream: RecordedStream, times_s: FloatArray) -> StreamFacts:
+def _stream_facts(stream: RecordedStream, times_s: FloatArray) -> RecordingStream:
     steps_s = np.diff(times_s)
     backward = int(np.count_nonzero(steps_s < 0))
     if stream.is_text or stream.info.rate_hz <= 0:
-        return StreamFacts(stream, times_s, np.empty((0, 2)), math.nan, backward)
+        return RecordingStream(stream, times_s, np.empty((0, 2)), math.nan, backward)
     interval_s = 1 / stream.info.rate_hz
     late = np.flatnonzero(steps_s - interval_s > GAP_S)
     gaps = np.column_stack([times_s[late], times_s[late + 1]])
     steady = steps_s[np.abs(steps_s - interval_s) <= GAP_S]
     rate_hz = len(steady) / float(steady.sum()) if len(steady) and steady.sum() > 0 else math.nan
-    return StreamFacts(stream, times_s, gaps, rate_hz, backward)
+    return RecordingStream(stream, times_s, gaps, rate_hz, backward)
 
 
-def _markers(streams: Sequence[StreamFacts]) -> tuple[tuple[float, str], ...]:
+def _markers(streams: Sequence[RecordingStream]) -> tuple[tuple[float, str], ...]:
     """Texts of senders, in the order of time."""
     found: list[tuple[float, str]] = []
     for one in streams:
@@ -199,7 +199,7 @@ def _markers(streams: Sequence[StreamFacts]) -> tuple[tuple[float, str], ...]:
 
 
 def _events(
-    streams: Sequence[StreamFacts], notes: list[str]
+    streams: Sequence[RecordingStream], notes: list[str]
 ) -> tuple[SessionDescription | None, tuple[RecordedEvent, ...]]:
     """The session's description and its events; lines that are not JSON objects are counted."""
     session: SessionDescription | None = None
@@ -230,7 +230,7 @@ def _event(time_s: float, line: Mapping[str, Any]) -> RecordedEvent:
 
 
 def _answers(
-    streams: Sequence[StreamFacts], session: SessionDescription | None, notes: list[str]
+    streams: Sequence[RecordingStream], session: SessionDescription | None, notes: list[str]
 ) -> tuple[Answers, ...]:
     """Estimates of each head; the streams' own labels say which column is what."""
     mine = [one for one in streams if one.stream.info.type == ESTIMATES_TYPE and not one.stream.is_text]
@@ -249,7 +249,7 @@ def _answers(
     return tuple(found)
 
 
-def _head(name: str, one: StreamFacts, layout: RecordLayout) -> Answers:
+def _head(name: str, one: RecordingStream, layout: RecordLayout) -> Answers:
     values = np.asarray(one.stream.read(0, one.stream.n_samples), np.float64)
     values = values.reshape(one.stream.n_samples, len(layout.labels))[np.isfinite(one.times_s)]
     times_s = one.times_s[np.isfinite(one.times_s)]

@@ -20,7 +20,7 @@ from bci_m2s.review.draw_answers import (
     thinned,
 )
 from bci_m2s.review.draw_signals import BAD_COLOUR, draw_eye, draw_overview, is_eye, overview_stream
-from bci_m2s.review.facts import RecordedEvent, SessionFacts, StreamFacts
+from bci_m2s.review.facts import RecordedEvent, RecordingFacts, RecordingStream
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, Status
 
@@ -62,7 +62,7 @@ def save_picture(path: Path, figure: Figure) -> None:
 
 
 def session_figure(
-    facts: SessionFacts, class_colours: Sequence[str], progress: Callable[[str], None]
+    facts: RecordingFacts, class_colours: Sequence[str], progress: Callable[[str], None]
 ) -> Figure:
     """Draw a recording.
 
@@ -125,7 +125,7 @@ def _heights(
     return parts + below
 
 
-def _regular(facts: SessionFacts) -> dict[str, StreamFacts]:
+def _regular(facts: RecordingFacts) -> dict[str, RecordingStream]:
     """Streams with a rate, by type and number, for a file that names no modalities."""
     streams = [stream for stream in facts.raw_streams if stream.is_regular and stream.stream.n_samples]
     names = [stream.stream.info.type or stream.stream.info.name for stream in streams]
@@ -134,7 +134,7 @@ def _regular(facts: SessionFacts) -> dict[str, StreamFacts]:
     return dict(list(zip(short, streams, strict=True))[:MOST_LINES])
 
 
-def _title(facts: SessionFacts) -> str:
+def _title(facts: RecordingFacts) -> str:
     path, model = facts.recording.path, facts.session.model_name if facts.session is not None else ""
     words = [f"{path.parent.name}/{path.name}" if path.name == "session.xdf" else path.name]
     words += [f"model {model}"] if model else []
@@ -194,7 +194,7 @@ def _inside_title(axes: Axes, words: str) -> None:
 # ---- contents of the panels ----
 
 
-def _draw_markers(axes: Sequence[Axes], facts: SessionFacts) -> None:
+def _draw_markers(axes: Sequence[Axes], facts: RecordingFacts) -> None:
     """A line through every panel at each moment with markers; as many texts as do not overlap."""
     texts: dict[float, list[str]] = {}
     for time_s, text in facts.markers:
@@ -228,7 +228,7 @@ def bad_counts(events: Iterable[RecordedEvent]) -> tuple[FloatArray, FloatArray]
 
 
 def _draw_stream(
-    axes: Axes, name: str, facts: StreamFacts, events: Sequence[RecordedEvent], checked: bool
+    axes: Axes, name: str, facts: RecordingStream, events: Sequence[RecordedEvent], checked: bool
 ) -> None:
     """Gaps in black over the number of bad channels (where a session checked them); lines where it went
     stale."""

@@ -112,7 +112,7 @@ def has_session(recording: Recording) -> bool:
     return EVENTS_TYPE in types and ESTIMATES_TYPE in types
 
 
-def read_session(recording: Recording) -> RecordedSession:
+def read_recorded_session(recording: Recording) -> RecordedSession:
     """What a recording says of its session. Raises RecordingError when it holds none, or a damaged one."""
     path = recording.path
     if not has_session(recording):

@@ -21,7 +21,7 @@ from bci_m2s.lsl.formats import STAGES, RecordedEstimate, RecordLayout
 from bci_m2s.pipeline.failover import fuse
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.review.recorded import Control, RecordedSession, read_session
+from bci_m2s.review.recorded import Control, RecordedSession, read_recorded_session
 from bci_m2s.session.description import versions
 from bci_m2s.session.setup import build
 from bci_m2s.sources import Source
@@ -70,7 +70,7 @@ class Verification:
     notes: list[str] = field(default_factory=list)
 
 
-Place = tuple[str, int, str]  # modality, last sample, head
+WindowKey = tuple[str, int, str]  # modality, last sample, head
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -101,7 +101,7 @@ def verify(
     UsageError
         The model is not there, or is not the one that was used.
     """
-    session = read_session(open_recording(path))
+    session = read_recorded_session(open_recording(path))
     plan = session.plan(model)
     # what was chosen from is compared, whatever was chosen
     plan = replace(plan, settings=plan.settings.model_copy(update={"modality": "each"}))
@@ -111,7 +111,7 @@ def verify(
     infos = {modality: stream.info() for modality, stream in session.record.streams.items()}
     streams = {modality: session.raw_stream(modality) for modality in infos}
     total, done = sum(stream.n_samples for stream in streams.values()), 0
-    replayed: dict[Place, Estimate] = {}
+    replayed: dict[WindowKey, Estimate] = {}
     pipeline = build.make_pipeline(plan, predictor, infos, clock=lambda: 0.0)
     for number, (modality, stream) in enumerate(streams.items()):
         source = ReplaySource(stream, chunk_samples=np.random.default_rng([seed, number]))
@@ -173,8 +173,8 @@ def _control(pipeline: Pipeline, modality: str, waiting: deque[Control]) -> None
 # ---- comparison ----
 
 
-def _compare(session: RecordedSession, replayed: dict[Place, Estimate], result: Verification) -> None:
-    used: set[Place] = set()
+def _compare(session: RecordedSession, replayed: dict[WindowKey, Estimate], result: Verification) -> None:
+    used: set[WindowKey] = set()
     for head, recorded in _recorded(session):
         if recorded.status in NO_WINDOW:
             continue
@@ -212,8 +212,8 @@ def _recorded(session: RecordedSession) -> Iterator[tuple[str, RecordedEstimate]
 def _differs(
     recorded: RecordedEstimate,
     head: str,
-    keys: list[Place],
-    replayed: Mapping[Place, Estimate],
+    keys: list[WindowKey],
+    replayed: Mapping[WindowKey, Estimate],
     result: Verification,
 ) -> Difference | None:
     """Compare one recorded estimate with what the replay made of the same windows."""

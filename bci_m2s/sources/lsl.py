@@ -21,7 +21,7 @@ from bci_m2s.errors import StreamError
 from bci_m2s.lsl.identity import IdentityWatch, Moved
 from bci_m2s.lsl.network import (
     NO_ANSWER,
-    Network,
+    LslNetwork,
     Selector,
     ask,
     brief_info,
@@ -36,8 +36,8 @@ from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 __all__ = [
+    "LslNetwork",
     "LslSource",
-    "Network",
     "Selector",
     "brief_info",
     "list_streams",
@@ -74,7 +74,7 @@ class LslSource:
         source_id: str = "",
         host: str = "",
         wait_s: float = 10.0,
-        network: Network | None = None,
+        network: LslNetwork | None = None,
         say: Callable[[str], None] = lambda _: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:

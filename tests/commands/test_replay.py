@@ -19,7 +19,7 @@ from bci_m2s.errors import StreamError, UsageError
 from bci_m2s.model.model_file import Contract, save_model
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.session.run import Options
-from bci_m2s.sources.lsl import Network
+from bci_m2s.sources.lsl import LslNetwork
 from bci_m2s.types import Chunk
 
 LIMIT_S = 120.0
@@ -130,7 +130,7 @@ def test_as_lsl_offers_every_stream_with_samples_until_it_is_stopped(shared_data
         text=True,
     )
     try:
-        network, found, limit = Network(), {}, time.monotonic() + LIMIT_S
+        network, found, limit = LslNetwork(), {}, time.monotonic() + LIMIT_S
         while len(found) < 3 and time.monotonic() < limit:
             seen = network.streams().values()
             found |= {one.type(): one.nominal_srate() for one in seen if one.name() == "Muse"}

@@ -23,7 +23,7 @@ from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.review import draw_signals as session_signals
 from bci_m2s.review.draw_answers import label, lines_of, runs_of, thinned
 from bci_m2s.review.draw_signals import binned
-from bci_m2s.review.facts import session_facts
+from bci_m2s.review.facts import recording_facts
 from bci_m2s.review.picture import session_figure
 from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.types import Estimate, Event, Stamps, Status, StreamInfo
@@ -134,7 +134,7 @@ def shown(path, picture=None):
 
 
 def facts_of(path):
-    return session_facts(open_recording(path))
+    return recording_facts(open_recording(path))
 
 
 def figure_of(path):

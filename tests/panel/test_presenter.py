@@ -15,7 +15,7 @@ from bci_m2s.panel.answer.sparkline import Sparkline
 from bci_m2s.panel.choices import heads_in_plane, is_eye_tracker, line_name
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.client import EvidenceSample
-from bci_m2s.panel.client.facts import read_session
+from bci_m2s.panel.client.facts import parse_session
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
 from bci_m2s.panel.head.topography import TopographyView
@@ -47,7 +47,7 @@ def session(**changes):
         "features": {"eeg": FEATURES},
         **changes,
     }
-    return read_session(json.dumps(said), f"uid-{next(_numbers)}", "host", 0.0, "name")
+    return parse_session(json.dumps(said), f"uid-{next(_numbers)}", "host", 0.0, "name")
 
 
 class Client:

@@ -8,7 +8,7 @@ import pytest
 
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
-from bci_m2s.review.recorded import read_session
+from bci_m2s.review.recorded import read_recorded_session
 from bci_m2s.review.verify import verify
 from bci_m2s.types import Status
 
@@ -17,7 +17,7 @@ PATH = Path(__file__).resolve().parents[2] / "recordings" / "simulated-session.x
 
 @pytest.fixture(scope="module")
 def session():
-    return read_session(open_recording(PATH))
+    return read_recorded_session(open_recording(PATH))
 
 
 @pytest.fixture(scope="module")

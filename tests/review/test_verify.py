@@ -15,7 +15,7 @@ from bci_m2s.model.predictor import Predictor
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.review import recorded as recorded_session
-from bci_m2s.review.facts import session_facts
+from bci_m2s.review.facts import recording_facts
 from bci_m2s.review.verify import verify
 from bci_m2s.session.setup import build
 from bci_m2s.signal.filters import FilterBank
@@ -133,7 +133,7 @@ def test_baselines_that_the_operator_began_and_ended_come_back(tmp_path, monkeyp
         assert result.equal == {"eeg": 232}
         assert result.unrecorded == 0
     assert result.made > 40  # behind both ends, not between
-    facts = session_facts(open_recording(path))
+    facts = recording_facts(open_recording(path))
     told = [(event.kind, event.fields.get("at_sample")) for event in facts.events]
     kinds = ("baseline_started", "baseline_ended", "command_refused", "marker")
     assert [one for one in told if one[0] in kinds] == [

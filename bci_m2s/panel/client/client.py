@@ -33,12 +33,12 @@ from bci_m2s.panel.client.facts import (
     SessionFacts,
     mapping,
     parse_object,
+    parse_session,
     plain_text,
-    read_session,
 )
 from bci_m2s.panel.client.raw_reader import RawReader
 from bci_m2s.panel.client.session_inlet import SessionInlet, told_by
-from bci_m2s.sources.lsl import Network, brief_info, local_clock
+from bci_m2s.sources.lsl import LslNetwork, brief_info, local_clock
 from bci_m2s.types import FloatArray, Status, StreamInfo
 
 EVERY_S = 0.05
@@ -81,7 +81,7 @@ class SessionClient:
     def __init__(self, session_id: str = "", remote: bool = False, hostname: str = "") -> None:
         self._wanted, self._remote = session_id, remote
         self._host = hostname or socket.gethostname()  # as liblsl does
-        self._network = Network()
+        self._network = LslNetwork()
         self.facts: SessionFacts | None = None
         self.status: Mapping[str, Any] = {}
         self.status_received_s = math.nan
@@ -178,7 +178,7 @@ class SessionClient:
                 text = told.desc().child_value("session")
                 name = plain_text(brief.name).removesuffix("-status")
                 created_s = float(streams[uid].created_at())
-                self._known[uid] = read_session(text, uid, brief.host, created_s, name)
+                self._known[uid] = parse_session(text, uid, brief.host, created_s, name)
         self._known = {uid: facts for uid, facts in self._known.items() if uid in briefs}
         self._asked_s = {uid: at_s for uid, at_s in self._asked_s.items() if uid in briefs}
 

@@ -71,7 +71,7 @@ class SessionFacts:
         return ("",) if self.combined else self.modalities
 
 
-def read_session(text: str, uid: str, host: str, created_s: float, outlet_name: str) -> SessionFacts:
+def parse_session(text: str, uid: str, host: str, created_s: float, outlet_name: str) -> SessionFacts:
     """Facts from a session's JSON; what is missing or nonsense becomes empty, never an error."""
     values = parse_object(text)
     said = SessionDescription.lenient(values)

@@ -16,7 +16,7 @@ import numpy as np
 
 from bci_m2s.errors import BciM2sError
 from bci_m2s.panel.client.facts import StreamFacts
-from bci_m2s.sources.lsl import LslSource, Network, local_clock
+from bci_m2s.sources.lsl import LslNetwork, LslSource, local_clock
 from bci_m2s.types import FloatArray, StreamInfo
 
 FETCH_EVERY_S = 1 / 30
@@ -44,7 +44,7 @@ class RawReader:
     problem : why nothing is open, in words
     """
 
-    def __init__(self, facts: StreamFacts, network: Network) -> None:
+    def __init__(self, facts: StreamFacts, network: LslNetwork) -> None:
         self.facts, self._network = facts, network
         self.info: StreamInfo | None = None
         self.dropped, self.received = 0, 0

@@ -180,7 +180,7 @@ class Lookout:
     """The streams on the network, described; each sender is asked once. For a worker thread."""
 
     def __init__(self) -> None:
-        self._network: lsl_network.Network | None = None
+        self._network: lsl_network.LslNetwork | None = None
         self._known: dict[str, StreamInfo] = {}
 
     def __call__(self) -> list[StreamInfo]:

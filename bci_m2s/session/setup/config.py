@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bci_m2s.files.explain import explain, refused
-from bci_m2s.files.yaml_file import Place, read_yaml
+from bci_m2s.files.yaml_file import KeyPath, read_yaml
 from bci_m2s.registry import Registry
 from bci_m2s.sinks import SINKS
 from bci_m2s.sources import SOURCES, Name, Seconds, StreamSettings
@@ -59,7 +59,7 @@ def _sinks(value: Any) -> Any:
     return value
 
 
-def _refusal(place: Place, got: Any, words: str, kind: str = "refused") -> ValidationError:
+def _refusal(place: KeyPath, got: Any, words: str, kind: str = "refused") -> ValidationError:
     """An error at a place, in our own words for what is expected, or, "explained", for all of it."""
     error = PydanticCustomError(kind, "{words}", {"words": words})
     return ValidationError.from_exception_data(

@@ -8,7 +8,7 @@ import pytest
 from support.panel_sessions import CLASSES, EEG_LABELS, FakeSession, until
 
 from bci_m2s.panel.client.client import SessionClient
-from bci_m2s.panel.client.facts import read_session
+from bci_m2s.panel.client.facts import parse_session
 from bci_m2s.types import Status
 
 
@@ -188,7 +188,7 @@ def test_sessions_of_other_hosts_need_remote():
     ],
 )
 def test_nonsense_makes_empty_facts(text):
-    facts = read_session(text, "uid", "host", 0.0, "name")
+    facts = parse_session(text, "uid", "host", 0.0, "name")
     assert facts.outlet_name == "name"
     assert not any(facts.coordinates.values())
     for stream in facts.streams.values():

@@ -12,7 +12,7 @@ from support.panel_sessions import until
 from bci_m2s.panel.client import raw_reader
 from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.client.raw_reader import KEEP_S, RawReader
-from bci_m2s.sources.lsl import Network, local_clock
+from bci_m2s.sources.lsl import LslNetwork, local_clock
 
 RATE_HZ = 200.0
 LABELS = ("a", "b", "c")
@@ -64,7 +64,7 @@ def read(source_id):
             "units": ("",) * 3,
             **changes,
         }
-        started.append(RawReader(StreamFacts("eeg", "the cap", **facts), Network()))
+        started.append(RawReader(StreamFacts("eeg", "the cap", **facts), LslNetwork()))
         return started[-1]
 
     yield start

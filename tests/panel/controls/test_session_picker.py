@@ -2,12 +2,12 @@
 
 import pytest
 
-from bci_m2s.panel.client.facts import read_session
+from bci_m2s.panel.client.facts import parse_session
 from bci_m2s.panel.controls.session_picker import SessionPicker, session_name
 
 
 def session(number, text="{}"):
-    return read_session(text, f"uid-{number}", "lab-pc", float(number), f"run-{number}")
+    return parse_session(text, f"uid-{number}", "lab-pc", float(number), f"run-{number}")
 
 
 @pytest.fixture
