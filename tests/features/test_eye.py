@@ -424,7 +424,7 @@ def test_a_step_without_events_is_finite() -> None:
     assert got["fixation_duration_longest"] == pytest.approx(5.0 - 1 / 120)
 
 
-@pytest.mark.parametrize("rate_hz", [60.0, 500.0, 1000.0, 2000.0])
+@pytest.mark.parametrize("rate_hz", [60.0, 500.0, 1000.0, pytest.param(2000.0, marks=pytest.mark.nightly)])
 def test_rates_agree(rate_hz: float) -> None:
     """The same scene at another rate gives nearly the same features."""
     mean, at_120 = (

@@ -8,11 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pymovements.events import blink as pm_blink
-from pymovements.events import idt as pm_idt
-from pymovements.events import ivt as pm_ivt
-from pymovements.events import microsaccades as pm_saccades
-from pymovements.transforms.numpy import pos2vel
 
 from bci_m2s.features.eye_events import NEVER, EventLimits, Events, detect_events, half_window
 from bci_m2s.types import BoolArray, FloatArray
@@ -102,6 +97,9 @@ def test_known_scan_path(rate_hz: float, noise_deg: float) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_agrees_with_pymovements_on_fixations_and_saccades(rate_hz: float, seed: int) -> None:
     """Same events as I-VT and as the velocity ellipse of Engbert & Kliegl 2003 with equal radii."""
+    from pymovements.events import ivt, microsaccades
+    from pymovements.transforms.numpy import pos2vel
+
     path = scan_path(rate_hz, seed)
     found = detect(path.gaze_deg, rate_hz)
     if rate_hz > 200:  # a line fitted to the same 20 ms
@@ -114,9 +112,9 @@ def test_agrees_with_pymovements_on_fixations_and_saccades(rate_hz: float, seed:
         options = {"method": "neighbors"}
     velocity = pos2vel(path.gaze_deg, sampling_rate=rate_hz, **options)
     least = round(LIMITS.fixation_min_s * rate_hz) - 1  # theirs is last minus first sample
-    fixations = pm_ivt(velocity, minimum_duration=least, velocity_threshold=LIMITS.velocity_deg_s)
+    fixations = ivt(velocity, minimum_duration=least, velocity_threshold=LIMITS.velocity_deg_s)
     compare(found.fixations.start, found.fixations.stop, fixations, tolerance=max(1, 0.003 * rate_hz))
-    saccades = pm_saccades(
+    saccades = microsaccades(
         velocity, minimum_duration=1, threshold=(LIMITS.velocity_deg_s,) * 2, threshold_factor=1
     )
     compare(found.saccades.start, found.saccades.stop, saccades, tolerance=max(1, 0.003 * rate_hz))
@@ -125,9 +123,11 @@ def test_agrees_with_pymovements_on_fixations_and_saccades(rate_hz: float, seed:
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_pymovements_on_dispersion_fixations(seed: int) -> None:
     """I-DT knows no velocity, yet 19 in 20 of our fixations share 4/5 of their time with one of its."""
+    from pymovements.events import idt
+
     path = scan_path(120.0, seed, noise_deg=0.02)
     fixations = detect(path.gaze_deg, 120.0).fixations
-    theirs = pm_idt(path.gaze_deg, minimum_duration=8, dispersion_threshold=1.0).frame
+    theirs = idt(path.gaze_deg, minimum_duration=8, dispersion_threshold=1.0).frame
     onset, end = theirs["onset"].to_numpy(), theirs["offset"].to_numpy() + 1
     shared = np.minimum(fixations.stop[:, None], end) - np.maximum(fixations.start[:, None], onset)
     united = np.maximum(fixations.stop[:, None], end) - np.minimum(fixations.start[:, None], onset)
@@ -138,12 +138,14 @@ def test_agrees_with_pymovements_on_dispersion_fixations(seed: int) -> None:
 @pytest.mark.parametrize("rate_hz", [120.0, 1000.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_pymovements_on_blinks(rate_hz: float, seed: int) -> None:
+    from pymovements.events import blink
+
     path = scan_path(rate_hz, seed, with_blinks=True)
     assert len(path.blinks) >= 3
     found = detect(path.gaze_deg, rate_hz)
     assert list(zip(found.blinks.start.tolist(), found.blinks.stop.tolist(), strict=True)) == path.blinks
     pupil = np.where(path.tracked, 3.0, 0.0)
-    theirs = pm_blink(
+    theirs = blink(
         pupil,
         delta=10.0,
         minimum_duration=round(LIMITS.blink_min_s * rate_hz) - 1,

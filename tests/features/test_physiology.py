@@ -84,7 +84,7 @@ def test_breath(rate_hz: float, per_min: float) -> None:
     assert (got["respiration_slow_quick_ln"] > 0) == (per_min < 15.0)
 
 
-@pytest.mark.parametrize("rate_hz", [51.2, 128.0, 500.0])
+@pytest.mark.parametrize("rate_hz", [51.2, 128.0, pytest.param(500.0, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("rate_bpm", [50.0, 72.0, 110.0])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_pulse(rate_hz: float, rate_bpm: float, sign: float) -> None:

@@ -121,13 +121,17 @@ def no_wait_for_the_disk(monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
         monkeypatch.setattr(os, "fsync", lambda _fd: None)
 
 
+EVERY_BYTE = pytest.param(1, marks=pytest.mark.nightly)
+
+
+@pytest.mark.parametrize("step", [5, EVERY_BYTE])
 @pytest.mark.parametrize("with_sums", [True, False])
-def test_cut_at_every_byte(tmp_path: Path, with_sums: bool) -> None:
+def test_cut_at_any_byte(tmp_path: Path, with_sums: bool, step: int) -> None:
     session = Session(tmp_path / "s.xdf", rounds=2)
     whole = session.path.read_bytes()
     if not with_sums:
         session.sums.unlink()
-    made, step = 0, 1 if with_sums else 3
+    made = 0
     for size in range(0, len(whole), step):
         session.path.write_bytes(whole[:size])
         expected = session.kept(lambda _start, stop, size=size: stop <= size)
@@ -158,11 +162,12 @@ def test_our_reader_opens_every_cut(tmp_path: Path) -> None:
         assert [one.n_samples for one in streams] == [len(rows) for rows in expected.values()]
 
 
-def test_with_checksums_a_damaged_byte_costs_its_own_chunk_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [7, EVERY_BYTE])
+def test_with_checksums_a_damaged_byte_costs_its_own_chunk_only(tmp_path: Path, step: int) -> None:
     session = Session(tmp_path / "s.xdf", rounds=2)
     whole = session.path.read_bytes()
     rng = np.random.default_rng(0)
-    for place in range(len(whole)):
+    for place in range(0, len(whole), step):
         damaged = bytearray(whole)
         damaged[place] ^= int(rng.integers(1, 256))
         session.path.write_bytes(damaged)

@@ -365,8 +365,9 @@ class TestRefusals:
         assert load_model_file(tmp_path / "m")[0].name == "released-m2s"
 
 
-def test_damaged_files_are_refused_in_one_line_or_read_whole(tmp_path):
-    """Hundreds of seeded mutations: bytes changed, cut off, doubled; mostly in directory and pickle."""
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.nightly)])
+def test_damaged_files_are_refused_in_one_line_or_read_whole(tmp_path, count):
+    """Seeded mutations: bytes changed, cut off, doubled; mostly in directory and pickle."""
     rng = np.random.default_rng(0)
     tiny = released(2, n_eeg=4, n_eye=3, bands=2, embedding=4, ffn=3, depth=1)
     raw = saved(tmp_path / "f.pt", finetuned(*tiny)).read_bytes()
@@ -376,7 +377,7 @@ def test_damaged_files_are_refused_in_one_line_or_read_whole(tmp_path):
         directory = archive.start_dir
     places = ((0, len(raw)), (head, head + pickled + 100), (directory, len(raw)))
     messages, read = [], 0
-    for number in range(400):
+    for number in range(count):
         low, high = places[number % 3]
         at = int(rng.integers(low, high))
         kind = number % 5
@@ -398,8 +399,8 @@ def test_damaged_files_are_refused_in_one_line_or_read_whole(tmp_path):
             messages.append(str(problem))
     assert max(len(message) for message in messages) < 900
     assert not any("\n" in message for message in messages)
-    assert len(messages) > 200
-    assert read > 5  # damage in padding and in unused parts does no harm
+    assert len(messages) > count / 2
+    assert read > count / 80  # damage in padding and in unused parts does no harm
 
 
 def test_names_are_mutated_too(tmp_path, small):
