@@ -461,7 +461,7 @@ def test_a_stream_that_does_not_fit_is_named_with_what_is_needed(panel, senders,
     eeg, *others = fitting_streams()
     senders(replace(eeg, labels=eeg.labels[:32], units=eeg.units[:32]), *others)
     window = panel(pipeline="demo")
-    until(lambda: "needs also" in window.empty.text, lambda: window.empty.text)
+    until(lambda: "also needs" in window.empty.text, lambda: window.empty.text)
     until(lambda: looks and len(looks[-1]) == 3, "not all streams were seen")
     why = "'Simulated EEG' does not fit: eeg: "
     until(lambda: why in window.empty.text, lambda: window.empty.text)
