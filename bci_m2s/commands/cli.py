@@ -325,7 +325,7 @@ def simulate(
         montage, rate_hz, eye_rate_hz, classes=names, rest_s=rest, trial_s=trial, seed=seed
     )
     with _lsl_session(session_id):
-        from bci_m2s.commands.replay import simulate_as_lsl
+        from bci_m2s.commands.simulate import simulate_as_lsl
 
         simulate_as_lsl(settings, subject, session, duration)
 

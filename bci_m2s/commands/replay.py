@@ -1,10 +1,10 @@
-"""Recorded and simulated sessions from the command line: through a pipeline, or as LSL streams."""
+"""Recorded sessions from the command line: through a pipeline, or as LSL streams."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bci_m2s.commands.run import print_model
+from bci_m2s.commands.simulate import send
 from bci_m2s.engine.health import StreamHealth, stream_health
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
@@ -22,14 +23,13 @@ from bci_m2s.pipeline.offline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session
-from bci_m2s.session.run import Options, play, say_saved
+from bci_m2s.session.run import Options, run_connected, say_saved
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, check, renamed
 from bci_m2s.session.setup.shipped import names
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
 from bci_m2s.simulator.markers import trial_spans
-from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OPERATOR_ID
 from bci_m2s.sources.replay import open_recording, replay_sources
@@ -205,7 +205,7 @@ def _replay_paced(
     with stop_on_signals(stop):
         # what is recorded already is not recorded once more
         options = replace(options, truth=trial_spans, record=False, mode="replay")
-        play(match.plan, predictor, connected, options, folder, console, stop)
+        run_connected(match.plan, predictor, connected, options, folder, console, stop)
 
 
 def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
@@ -219,35 +219,3 @@ def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
     if not streams:
         raise StreamError(f"{file}: no stream of it holds a sample")
     send(replay_sources(streams, speed=speed, loops=loops, clock=local_clock), 0.0)
-
-
-def simulate_as_lsl(settings: SimulatorSettings, subject: int, session: int, duration_s: float) -> None:
-    """``bci-m2s simulate``."""
-    from bci_m2s.sources.lsl import local_clock
-    from bci_m2s.sources.simulated import SimulatedSource
-    from bci_m2s.sources.timeline import Timeline
-
-    print("signals are simulated")
-    fixed: Mapping[str, Any] = {"subject": subject, "session": session, "speed": 1.0}
-    timeline = Timeline(clock=local_clock)
-    send(
-        [
-            SimulatedSource(settings, stream=stream, timeline=timeline, **fixed)
-            for stream in ("eeg", "eye", "markers")
-        ],
-        duration_s,
-    )
-
-
-def send(sources: Sequence[Source], duration_s: float) -> None:
-    """Offer sources as LSL streams until they end, `duration_s` has passed (0: no limit) or Ctrl-C."""
-    from bci_m2s.sources.sender import Sender
-
-    stop = threading.Event()
-    with stop_on_signals(stop), Sender(sources) as sender:
-        for info in sender.infos:
-            print(f"sending {info.describe()}, source id {info.source_id!r}", flush=True)
-        print("Ctrl-C ends", flush=True)
-        counts = sender.run(duration_s or None, stop)
-        for info, count in zip(sender.infos, counts, strict=True):
-            print(f"sent {count} samples of {info.name!r} ({info.type})")

@@ -13,7 +13,7 @@ from bci_m2s.errors import StreamError
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.session.control.rendezvous import starting
-from bci_m2s.session.run import Options, play
+from bci_m2s.session.run import Options, run_connected
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import connect, fits
 from bci_m2s.session.setup.shipped import find_model
@@ -44,7 +44,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
                 raise
             console.print("stopped before the session began")
             return
-        play(plan, predictor, connected, options, folder, console, stop)
+        run_connected(plan, predictor, connected, options, folder, console, stop)
 
 
 def print_lsl_session(console: Console, lsl: LslSession | None, folder: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Who stands beside a running session: a panel that shows it, and whoever gives it commands."""
+"""What accompanies a running session: a panel that shows it, and a server for the operator's commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bci_m2s.engine.engine import Engine
 
 
-class Beside:
+class Companions:
     """Takes commands for a session's engines, and looks after the panel. The session does without either.
 
     Parameters
@@ -24,7 +24,7 @@ class Beside:
     session_id : under which a panel finds the session
     takes : of the session; the first one is made
     console : where lines for the operator go
-    panel : open a panel where there is a display; without it nothing is said of one
+    panel : open a panel where there is a display; without it none is mentioned
     """
 
     def __init__(self, session_id: str, takes: Takes, console: Console, panel: bool) -> None:
@@ -40,7 +40,7 @@ class Beside:
         if panel:
             self._open_panel(session_id)
 
-    def __enter__(self) -> Beside:
+    def __enter__(self) -> Companions:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -53,8 +53,8 @@ class Beside:
         """Commands go to this engine from now on."""
         self._commands.use(engine)
 
-    def look(self) -> None:
-        """Say once that the panel is gone, when it is. Never waits."""
+    def check_panel(self) -> None:
+        """Print once that the panel is gone, when it is. Never waits."""
         news = self._panel.news() if self._panel is not None else ""
         if news:
             self._console.print(news)

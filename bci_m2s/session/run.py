@@ -1,4 +1,4 @@
-"""One session from opened sources to the summary: its own streams, its takes, and who stands beside it."""
+"""One session from opened sources to the summary: its streams, its takes, its panel and its commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bci_m2s.lsl.description import DisplayStream, SessionDescription
 from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline
-from bci_m2s.session.companions import Beside
+from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
@@ -63,7 +63,7 @@ class Options:
     panel: bool = False
 
 
-def play(
+def run_connected(
     plan: build.Plan,
     predictor: Predictor,
     connected: Connected,
@@ -106,9 +106,9 @@ def play(
             console.print(
                 f"no panel: {plan.path.name}: outlet.enabled is false, so there is nothing to draw"
             )
-        with Beside(session.session_id, takes, console, panel) as beside:
+        with Companions(session.session_id, takes, console, panel) as companions:
             try:
-                _play_takes(takes, options, console, stop, beside)
+                _run_takes(takes, options, console, stop, companions)
             finally:
                 takes.end("failed")  # unless the reason is known
                 last = (
@@ -117,7 +117,7 @@ def play(
                 for outlet in outlets:
                     outlet.take(last)
                 if stop.is_set():
-                    beside.end_panel()
+                    companions.end_panel()
 
 
 def offer_to_displays(
@@ -153,8 +153,8 @@ def offer_to_displays(
     return replace(connected, sources=sources, markers=markers), session
 
 
-def _play_takes(
-    takes: Takes, options: Options, console: Console, stop: threading.Event, beside: Beside
+def _run_takes(
+    takes: Takes, options: Options, console: Console, stop: threading.Event, companions: Companions
 ) -> None:
     """Run takes until the session is over. Raises what an engine thread raised."""
     end, title = deadline(options.duration_s), takes.model
@@ -164,8 +164,8 @@ def _play_takes(
         try:
             take.engine.start()
             takes.began()
-            beside.attend(take.engine)
-            show(take.engine, console, stop, end, take.pipeline.heads, title, beside.look)
+            companions.attend(take.engine)
+            show(take.engine, console, stop, end, take.pipeline.heads, title, companions.check_panel)
         finally:
             take.engine.finish(keep_sources=True)
             _complete(takes, options, console)

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from bci_m2s.errors import CommandError
-from bci_m2s.session import companions as beside
+from bci_m2s.session import companions
 from bci_m2s.session import panel_process
-from bci_m2s.session.companions import Beside
+from bci_m2s.session.companions import Companions
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
 
@@ -135,7 +135,7 @@ class FakeEngine:
 
 
 class FakeTakes:
-    """What ``Beside`` needs of takes."""
+    """What ``Companions`` needs of takes."""
 
     def __init__(self):
         self.now = self
@@ -165,31 +165,31 @@ def said(console):
 
 
 def test_without_a_display_it_is_said(console, monkeypatch):
-    monkeypatch.setattr(beside, "has_display", lambda: False)
-    with Beside("ab" * 16, FakeTakes(), console, panel=True):
+    monkeypatch.setattr(companions, "has_display", lambda: False)
+    with Companions("ab" * 16, FakeTakes(), console, panel=True):
         pass
     assert said(console) == "no display: terminal only\n"
 
 
 def test_a_headless_session_says_nothing_of_panels(console, monkeypatch):
-    monkeypatch.setattr(beside, "start_panel", pytest.fail)
-    monkeypatch.setattr(beside, "has_display", lambda: True)
-    with Beside("ab" * 16, FakeTakes(), console, panel=False) as made:
-        made.look()
+    monkeypatch.setattr(companions, "start_panel", pytest.fail)
+    monkeypatch.setattr(companions, "has_display", lambda: True)
+    with Companions("ab" * 16, FakeTakes(), console, panel=False) as made:
+        made.check_panel()
         made.end_panel()
     assert said(console) == ""
 
 
 def test_a_panel_opens_is_missed_and_is_closed(console, monkeypatch, panel):
     started = []
-    monkeypatch.setattr(beside, "has_display", lambda: True)
-    monkeypatch.setattr(beside, "start_panel", lambda _: started.append(panel(STAYS)) or started[-1])
-    with Beside("ab" * 16, FakeTakes(), console, panel=True) as made:
-        made.look()
+    monkeypatch.setattr(companions, "has_display", lambda: True)
+    monkeypatch.setattr(companions, "start_panel", lambda _: started.append(panel(STAYS)) or started[-1])
+    with Companions("ab" * 16, FakeTakes(), console, panel=True) as made:
+        made.check_panel()
         made.end_panel()
         assert started[0].process.poll() is not None
-        made.look()
-        made.look()
+        made.check_panel()
+        made.check_panel()
     lines = said(console).splitlines()
     assert lines[0] == "panel opened; --headless for none"
     assert len(lines) == 2
@@ -198,9 +198,9 @@ def test_a_panel_opens_is_missed_and_is_closed(console, monkeypatch, panel):
 
 def test_a_session_that_ends_leaves_the_panel_open(console, monkeypatch, panel):
     process = is_ready(panel(STAYS))
-    monkeypatch.setattr(beside, "has_display", lambda: True)
-    monkeypatch.setattr(beside, "start_panel", lambda _: process)
-    with Beside("ab" * 16, FakeTakes(), console, panel=True):
+    monkeypatch.setattr(companions, "has_display", lambda: True)
+    monkeypatch.setattr(companions, "start_panel", lambda _: process)
+    with Companions("ab" * 16, FakeTakes(), console, panel=True):
         assert process.log.exists()
     assert process.process.poll() is None
     assert not process.log.exists()  # nobody is left to read it
@@ -210,16 +210,16 @@ def test_a_panel_that_cannot_be_started_costs_a_line(console, monkeypatch):
     def missing(session):
         raise FileNotFoundError(2, "No such file or directory", session)
 
-    monkeypatch.setattr(beside, "has_display", lambda: True)
-    monkeypatch.setattr(beside, "start_panel", missing)
-    with Beside("ab" * 16, FakeTakes(), console, panel=True) as made:
-        made.look()
+    monkeypatch.setattr(companions, "has_display", lambda: True)
+    monkeypatch.setattr(companions, "start_panel", missing)
+    with Companions("ab" * 16, FakeTakes(), console, panel=True) as made:
+        made.check_panel()
     assert "the panel cannot be started" in said(console)
 
 
 def test_commands_reach_the_takes_and_the_engine_of_the_day(console):
     takes, session_id = FakeTakes(), "cd" * 16
-    with Beside(session_id, takes, console, panel=False) as made:
+    with Companions(session_id, takes, console, panel=False) as made:
         assert takes.takes_commands
         later = FakeEngine()
         made.attend(later)
@@ -236,16 +236,16 @@ def test_a_session_runs_without_commands_where_there_can_be_none(console, monkey
     def refused(*_):
         raise CommandError("the folder is open to others")
 
-    monkeypatch.setattr(beside, "ControlServer", refused)
+    monkeypatch.setattr(companions, "ControlServer", refused)
     takes = FakeTakes()
-    with Beside("ab" * 16, takes, console, panel=False):
+    with Companions("ab" * 16, takes, console, panel=False):
         assert not takes.takes_commands
     assert "no commands from a panel: the folder is open to others" in said(console)
 
 
 def test_no_thread_is_left(console):
     before = threading.active_count()
-    with Beside("ef" * 16, FakeTakes(), console, panel=False):
+    with Companions("ef" * 16, FakeTakes(), console, panel=False):
         assert threading.active_count() > before
     assert threading.active_count() == before
 
