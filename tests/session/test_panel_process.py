@@ -12,8 +12,7 @@ import pytest
 from rich.console import Console
 
 from bci_m2s.errors import CommandError
-from bci_m2s.session import companions
-from bci_m2s.session import panel_process
+from bci_m2s.session import companions, panel_process
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
