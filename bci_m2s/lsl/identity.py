@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from bci_m2s.types import StreamInfo
@@ -69,7 +70,7 @@ def difference(info: StreamInfo, opened: StreamInfo) -> str:
         return shape
     if not math.isclose(info.rate_hz, opened.rate_hz, rel_tol=1e-6):  # it travels as text
         return f"rate_hz: got {info.rate_hz:g}, expected {opened.rate_hz:g}"
-    for field, got, expected in (
+    for name, got, expected in (
         ("channels", info.labels, opened.labels),
         ("units", info.units, opened.units),
     ):
@@ -77,7 +78,7 @@ def difference(info: StreamInfo, opened: StreamInfo) -> str:
             number for number, pair in enumerate(zip(got, expected, strict=True)) if len(set(pair)) > 1
         ]
         if differing:
-            return f"{field}: got {_shown(got, differing)}, expected {_shown(expected, differing)}"
+            return f"{name}: got {_shown(got, differing)}, expected {_shown(expected, differing)}"
     return ""
 
 
@@ -89,6 +90,21 @@ def _shown(values: tuple[str, ...], places: list[int]) -> str:
     """The values at some places, few and short."""
     shown = [repr(values[place][:LONGEST_SHOWN]) for place in places[:MOST_SHOWN]]
     return ", ".join(shown + ["..."] * (len(places) > MOST_SHOWN))
+
+
+@dataclass(slots=True)
+class _Check:
+    """Finding out who sends.
+
+    since_s : when it began; lost_s : the last delivery before it; moved : liblsl told that it reconnected
+    answers : descriptions that senders gave since; asked : how often each was asked, by uid
+    """
+
+    since_s: float
+    lost_s: float
+    moved: bool
+    answers: dict[str, StreamInfo] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
 
 
 class IdentityWatch:
@@ -119,15 +135,10 @@ class IdentityWatch:
         self._first_seen_s: dict[str, float] = {}
         self._twins: set[str] = set()
         self._left: set[str] = set()  # the connection moved away from it, and it is listed ever since
-        self._checking = False
-        self._checking_since_s = math.nan
-        self._moved_in_check = False
+        self._check: _Check | None = None  # under way
         self._silence_s = (math.nan, math.nan)  # the newest one between deliveries: begin and end
-        self._lost_s = math.nan  # the last delivery before this check
         self._received_s = math.nan
         self._settled_gap_s = -math.inf
-        self._answers: dict[str, StreamInfo] = {}  # since the check began
-        self._asked: dict[str, int] = {}  # how often, since the check began
 
     def look(
         self,
@@ -161,23 +172,23 @@ class IdentityWatch:
         self._received_s = last_received_s
         self._notice_change(now_s, gap_s, moved)
         wanted = ""
-        if self._checking:
-            wanted = self._judge(now_s)
+        if self._check is not None:
+            wanted = self._judge(now_s, self._check)
         elif not self._refused:
             self._find_twins(gap_s, moved)
-        self._say(now_s)
+        self._state_problem(now_s)
         return wanted
 
     def answer(self, now_s: float, uid: str, info: StreamInfo | None) -> None:
-        """Take what a sender said when it was asked: its full description, None when it did not answer."""
-        self._asked[uid] = self._asked.get(uid, 0) + 1
-        if info is None:
-            self._answers.pop(uid, None)
-        else:
-            self._answers[uid] = info
-        if self._checking:
-            self._judge(now_s)
-        self._say(now_s)
+        """Take the reply of a sender that was asked: its full description, None when there was none."""
+        check = self._check
+        if check is not None:
+            check.asked[uid] = check.asked.get(uid, 0) + 1
+            check.answers.pop(uid, None)
+            if info is not None:
+                check.answers[uid] = info
+            self._judge(now_s, check)
+        self._state_problem(now_s)
 
     def notices(self) -> list[str]:
         """What became known since the last call, in words."""
@@ -191,55 +202,56 @@ class IdentityWatch:
         if moved is Moved.YES:
             self._left = {self._from} if self._from else self._left
             self._begin(now_s, moved=True)
-        elif new_gap and moved is Moved.UNKNOWN and not self._checking:
+        elif new_gap and moved is Moved.UNKNOWN and self._check is None:
             self._begin(now_s, moved=False)
         if new_gap:
             self._settled_gap_s = gap_s
 
     def _begin(self, now_s: float, moved: bool) -> None:
-        begun_s, ended_s = self._silence_s
-        if not self._checking:
+        if self._check is not None:
+            lost_s = self._check.lost_s
+        else:
+            begun_s, ended_s = self._silence_s
             just_over = now_s - self._received_s <= SILENT_S and now_s - ended_s <= BESIDE_UNSURE_S
-            self._lost_s = begun_s if just_over else self._received_s
-        self._checking, self._checking_since_s, self._moved_in_check = True, now_s, moved
+            lost_s = begun_s if just_over else self._received_s
+        self._check = _Check(now_s, lost_s, moved)
         self._refused, self._from = "", ""
-        self._answers, self._asked = {}, {}
 
     # ---- who it is ----
 
-    def _judge(self, now_s: float) -> str:
+    def _judge(self, now_s: float, check: _Check) -> str:
         """Settle who sends if that can be known; else return whom to ask."""
         candidates = [
             uid
             for uid, info in self._listed.items()
             if uid not in self._left
-            and not self._born_s.get(uid, math.nan) > self._checking_since_s
+            and not self._born_s.get(uid, math.nan) > check.since_s
             and not shape_difference(info, self._opened)
         ]
-        unheard = [uid for uid in candidates if uid not in self._answers]
+        unheard = [uid for uid in candidates if uid not in check.answers]
         if unheard:  # the one that was asked least: one that never answers must not hold up another
-            return min(unheard, key=lambda uid: self._asked.get(uid, 0))
+            return min(unheard, key=lambda uid: check.asked.get(uid, 0))
         if len(candidates) == 1:
-            self._settle(now_s, self._answers[candidates[0]])
+            self._settle(now_s, check.answers[candidates[0]], check)
         elif len(candidates) > 1:
-            who = " and ".join(_who(self._answers[uid]) for uid in candidates)
+            who = " and ".join(_who(check.answers[uid]) for uid in candidates)
             self._refuse(
                 "", f"{len(candidates)} senders claim to be it, and which one sends is unknown: {who}"
             )
         return ""
 
-    def _invisible(self, now_s: float) -> bool:
+    def _invisible(self, now_s: float, check: _Check) -> bool:
         """Whether samples come although, for long, nobody was listed who could send them."""
-        coming = self._received_s > self._checking_since_s and now_s - self._received_s <= SILENT_S
-        return coming and now_s - self._checking_since_s > INVISIBLE_S
+        coming = self._received_s > check.since_s and now_s - self._received_s <= SILENT_S
+        return coming and now_s - check.since_s > INVISIBLE_S
 
-    def _settle(self, now_s: float, info: StreamInfo) -> None:
+    def _settle(self, now_s: float, info: StreamInfo, check: _Check) -> None:
         self._from = info.uid
         if info.uid in self._twins:
             self._refuse(info.uid, f"another sender took over: {_who(info)}; it was there beside the first")
             return
         if info.uid == self._trusted:
-            self._accept(info, f"the first sender is back: {_who(info)}" if self._moved_in_check else "")
+            self._accept(info, f"the first sender is back: {_who(info)}" if check.moved else "")
             return
         if info.host != self._opened.host:
             got, expected = _short(info.host), _short(self._opened.host)
@@ -251,18 +263,18 @@ class IdentityWatch:
         if differs:
             self._refuse(info.uid, f"{differs}; the sender was restarted: {_who(info)}")
             return
-        lost_s = now_s - self._lost_s
+        lost_s = now_s - check.lost_s
         after = "" if math.isnan(lost_s) else f" after {lost_s:.1f} s"
         self._accept(info, f"sender returned{after}, {_who(info)}")
 
     def _accept(self, info: StreamInfo, notice: str) -> None:
         self._trusted = self._from = info.uid
-        self._checking, self._refused = False, ""
+        self._check, self._refused = None, ""
         if notice:
             self._notices.append(notice)
 
     def _refuse(self, uid: str, reason: str) -> None:
-        self._checking, self._refused, self._from = False, reason, uid
+        self._check, self._refused, self._from = None, reason, uid
 
     # ---- who else is there ----
 
@@ -282,9 +294,9 @@ class IdentityWatch:
 
     # ---- in words ----
 
-    def _say(self, now_s: float) -> None:
-        if self._checking:
-            self.problem = INVISIBLE if self._invisible(now_s) else CHECKING
+    def _state_problem(self, now_s: float) -> None:
+        if self._check is not None:
+            self.problem = INVISIBLE if self._invisible(now_s, self._check) else CHECKING
         else:
             self.problem = self._cannot_return(now_s) or self._refused
 

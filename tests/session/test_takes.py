@@ -19,9 +19,8 @@ from bci_m2s.errors import CommandError, DeviceError, OutputError
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.verify import verify
-from bci_m2s.session import run as play
-from bci_m2s.session import take_folders, takes
-from bci_m2s.session.companions import Beside
+from bci_m2s.session import run, take_folders, takes
+from bci_m2s.session.companions import Companions
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, Environment, connect
@@ -50,7 +49,7 @@ class Running:
         self.lines = []
         self._console = Console(file=self, width=240)
         self._arguments = (plan, predictor or build.make_predictor(plan, "cpu"), connected)
-        self._rest = (play.Options(**options), folder, self._console, self.stop)
+        self._rest = (run.Options(**options), folder, self._console, self.stop)
         self._thread = threading.Thread(target=self._run)
 
     def write(self, text):
@@ -61,7 +60,7 @@ class Running:
 
     def _run(self):
         try:
-            play.play(*self._arguments, *self._rest)
+            run.run_connected(*self._arguments, *self._rest)
         except BaseException as problem:
             self.failure = problem
 
@@ -106,12 +105,12 @@ def seen(monkeypatch):
     """The takes of every session that is played, as they are made."""
     found = []
 
-    class Watched(Beside):
+    class Watched(Companions):
         def __init__(self, session_id, made, *rest):
             super().__init__(session_id, made, *rest)
             found.append(made)
 
-    monkeypatch.setattr(play, "Beside", Watched)
+    monkeypatch.setattr(run, "Companions", Watched)
     return found
 
 
