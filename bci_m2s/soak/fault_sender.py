@@ -58,7 +58,7 @@ class FaultSender:
     def __init__(
         self,
         spec: FaultSpec,
-        ready_s: float = 30.0,
+        ready_s: float = 60.0,
         reply_s: float = 10.0,
         environment: Mapping[str, str] | None = None,
     ) -> None:

@@ -87,7 +87,7 @@ class Installed:
         (self.packages / "outer.pth").write_text("\n".join(places))
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
         options = ("--no-deps", "--no-index", "--no-build-isolation", "--target", str(self.packages))
-        subprocess.run([*pip, *options, str(PLUGIN)], check=True, timeout=100, cwd=folder)
+        subprocess.run([*pip, *options, str(PLUGIN)], check=True, timeout=240, cwd=folder)
 
     def run(self, *arguments, status=0):
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -97,7 +97,7 @@ class Installed:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=240,
             check=False,
         )
         assert done.returncode == status, done.stdout + done.stderr

@@ -479,6 +479,8 @@ def scenes(tmp_path_factory):
         }
 
 
+@pytest.mark.live
+@pytest.mark.xdist_group("scenes")
 @pytest.mark.parametrize("scene", ["changed", "shape", "twin", "imitation"])
 def test_no_stranger_is_trusted_for_a_moment(scenes, scene):
     listener = scenes[scene].result(timeout=4 * LIMIT_S)
@@ -488,6 +490,8 @@ def test_no_stranger_is_trusted_for_a_moment(scenes, scene):
     assert listener.longest_question_s < listener.limit_s()
 
 
+@pytest.mark.live
+@pytest.mark.xdist_group("scenes")
 def test_a_frozen_sender_holds_nobody_up_and_stays_trusted(scenes):
     listener, took = scenes["frozen"].result(timeout=4 * LIMIT_S)
     assert max(took.values()) < listener.limit_s(), took
