@@ -31,8 +31,8 @@ HEAD = """# Reference
 
 Every key of a pipeline, a model's contract and a training file, written by `docs/make_reference.py` from
 the classes that check them. Unknown keys are refused, and the nearest valid one is named. Introductions:
-[pipelines](pipelines.md), [training](training.md), [features](features.md). Installed packages can add features,
-networks, normalisers, sources, data sets and methods ([extend](extend.md)); those listed here come with bci_m2s.
+[pipelines](pipelines.md), [training](training.md), [features](features.md). What is listed comes with
+bci_m2s; installed packages can add features, networks, normalisers, sources and more ([extend](extend.md)).
 """
 UNITS = {"s": "s", "hz": "Hz", "deg": "degrees", "deg_s": "degrees/s"}
 WORDS = {
