@@ -34,42 +34,18 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from bci_m2s.errors import ContractError, nearest
-from bci_m2s.features.eye_events import EventLimits, Events, detect_events
-from bci_m2s.features.eye_pupil import PupilSizes, SlowBands
+from bci_m2s.features import eye_parameters as checked
+from bci_m2s.features.eye_events import Events, detect_events
+from bci_m2s.features.eye_parameters import BANDS_HZ, NUMBERS, PARAMETERS, WHERE
+from bci_m2s.features.eye_pupil import PupilSizes
 from bci_m2s.types import BoolArray, FloatArray, Step
 
-WHERE = "feature eye"
-COLUMNS = ("gaze_x", "gaze_y", "pupil_x", "pupil_y", "confidence")
-GAZE_UNITS = ("normalized", "pixels", "degrees")
-RATES_HZ = (25.0, 2500.0)
-IMPOSSIBLE_DEG = 180.0  # gaze beyond this is a loss code that nobody declared
-BANDS_HZ = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 1.0))
-
-# Parameters that are numbers: default, smallest, largest.
-_LIMITS = EventLimits()
-NUMBERS: dict[str, tuple[float, float, float]] = {
-    "min_confidence": (0.6, 0.0, 1.0),
-    "min_tracked": (0.5, 0.01, 1.0),
-    "history_s": (4.0, 1.0, 8.0),
-    "velocity_deg_s": (_LIMITS.velocity_deg_s, 1.0, 1000.0),
-    "saccade_min_s": (_LIMITS.saccade_min_s, 0.0, 0.1),
-    "saccade_min_deg": (_LIMITS.saccade_min_deg, 0.0, 10.0),
-    "fixation_min_s": (_LIMITS.fixation_min_s, 0.0, 0.5),
-    "merge_gap_s": (_LIMITS.merge_gap_s, 0.0, 0.5),
-    "blink_min_s": (_LIMITS.blink_min_s, 0.0, 0.5),
-    "blink_max_s": (_LIMITS.blink_max_s, 0.0, 1.0),
-    "pupil_trend_hz": (0.05, 0.01, 1.0),
-    "pupil_hold_s": (1.0, 0.0, 10.0),
-    "pupil_margin_s": (0.05, 0.0, 1.0),
-}
-DEGREES = ("degrees_per_unit_x", "degrees_per_unit_y")
-PARAMETERS = ("columns", "gaze_unit", *DEGREES, "loss_values", "pupil_bands_hz", "blink_duration", *NUMBERS)
+IMPOSSIBLE_DEG = 180.0  # gaze beyond this is an undeclared loss code
 
 
 class EyeMovements:
@@ -118,20 +94,22 @@ class EyeMovements:
         for key in params:
             if key not in PARAMETERS:
                 raise ContractError(WHERE, key, params[key], f"a known parameter{nearest(key, PARAMETERS)}")
-        number = {name: _number(name, params.get(name, row[0]), *row[1:]) for name, row in NUMBERS.items()}
-        _check_timing(rate_hz, step_s, hop_s, number["pupil_margin_s"])
-        self._limits = _event_limits(number)
+        number = {
+            name: checked.number(name, params.get(name, row[0]), *row[1:]) for name, row in NUMBERS.items()
+        }
+        checked.check_timing(rate_hz, step_s, hop_s, number["pupil_margin_s"])
+        self._limits = checked.event_limits(number)
         self._rate_hz, self._step_s = rate_hz, step_s
-        self._columns, self._confidence = _columns(params.get("columns"), labels)
-        self._degrees_per_unit = _degrees_per_unit(params)
-        self._loss_values = _loss_values(params.get("loss_values", []))
+        self._columns, self._confidence = checked.columns(params.get("columns"), labels)
+        self._degrees_per_unit = checked.degrees_per_unit(params)
+        self._loss_values = checked.loss_values(params.get("loss_values", []))
         self._min_confidence, self._min_tracked = number["min_confidence"], number["min_tracked"]
         self._with_blinks = params.get("blink_duration", True)
         if not isinstance(self._with_blinks, bool):
             raise ContractError(WHERE, "blink_duration", repr(self._with_blinks), "true or false")
 
-        bands_hz = _bands(params.get("pupil_bands_hz", BANDS_HZ))
-        bands = _slow_bands(bands_hz, number["pupil_trend_hz"], hop_s)
+        bands_hz = checked.pupil_bands(params.get("pupil_bands_hz", BANDS_HZ))
+        bands = checked.slow_bands(bands_hz, number["pupil_trend_hz"], hop_s)
         margin_n = round(number["pupil_margin_s"] * rate_hz)
         blocks = round(step_s / hop_s)
         history = math.ceil(round(number["history_s"] / hop_s, 9))
@@ -237,94 +215,3 @@ def _names(bands_hz: Iterable[tuple[float, float]], with_blinks: bool) -> tuple[
         "saccade_amplitude_average",
         "saccade_latency_average",
     )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(name: str, value: Any, smallest: float, largest: float) -> float:
-    if not _is_number(value) or not smallest <= value <= largest:
-        raise ContractError(WHERE, name, repr(value), f"a number from {smallest:g} to {largest:g}")
-    return float(value)
-
-
-def _check_timing(rate_hz: float, step_s: float, hop_s: float, margin_s: float) -> None:
-    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-        raise ContractError(WHERE, "rate_hz", rate_hz, f"{RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz")
-    ratio = step_s / hop_s if hop_s > 0 else 0.0
-    if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
-        raise ContractError(WHERE, "step_s", step_s, f"a whole number of hops of {hop_s:g} s")
-    if int(hop_s * rate_hz) <= round(margin_s * rate_hz):
-        raise ContractError(WHERE, "pupil_margin_s", margin_s, f"less than a hop ({hop_s:g} s)")
-
-
-def _columns(mapping: Any, labels: tuple[str, ...]) -> tuple[list[int], int | None]:
-    """Return the places of gaze x, y and pupil x, y, and of the confidence."""
-    if not isinstance(mapping, dict):
-        raise ContractError(WHERE, "columns", repr(mapping), f"a channel for each of {', '.join(COLUMNS)}")
-    for name in mapping:
-        if name not in COLUMNS:
-            expected = f"a column that this feature knows{nearest(name, COLUMNS)}"
-            raise ContractError(WHERE, f"columns.{name}", repr(mapping[name]), expected)
-    places: dict[str, int] = {}
-    for name in COLUMNS:
-        label = mapping.get(name)
-        if label is None and name == "confidence":
-            continue
-        if labels.count(label) != 1:
-            expected = f"one channel of the stream{nearest(str(label), labels)}"
-            raise ContractError(WHERE, f"columns.{name}", repr(label), expected)
-        places[name] = labels.index(label)
-    gaze = {places["gaze_x"], places["gaze_y"]}
-    if len(gaze) < 2 or gaze & {place for name, place in places.items() if not name.startswith("gaze")}:
-        raise ContractError(WHERE, "columns", mapping, "gaze_x and gaze_y in channels of their own")
-    return [places[name] for name in COLUMNS[:4]], places.get("confidence")
-
-
-def _degrees_per_unit(params: dict[str, Any]) -> FloatArray:
-    unit = params.get("gaze_unit")
-    if unit not in GAZE_UNITS:
-        expected = f"one of {', '.join(GAZE_UNITS)}{nearest(str(unit), GAZE_UNITS)}"
-        raise ContractError(WHERE, "gaze_unit", repr(unit), expected)
-    if unit != "degrees":
-        return np.array([_number(name, params.get(name), 1e-6, 360.0) for name in DEGREES])
-    for name in DEGREES:
-        if name in params:
-            raise ContractError(WHERE, name, repr(params[name]), "nothing, gaze is in degrees already")
-    return np.ones(2)
-
-
-def _loss_values(values: Any) -> FloatArray:
-    """Return the codes, also as a sender of float32 would round them."""
-    if not isinstance(values, list | tuple) or not all(_is_number(value) for value in values):
-        raise ContractError(WHERE, "loss_values", repr(values), "a list of numbers")
-    codes = np.array(values, dtype=np.float64)
-    with np.errstate(over="ignore"):
-        return np.concatenate((codes, codes.astype(np.float32).astype(np.float64)))
-
-
-def _bands(bands: Any) -> list[tuple[float, float]]:
-    try:
-        pairs = [(float(low), float(high)) for low, high in bands]
-    except (TypeError, ValueError):
-        pairs = []
-    if len(pairs) != len(BANDS_HZ):
-        raise ContractError(WHERE, "pupil_bands_hz", repr(bands), "four pairs [low, high] in Hz")
-    return pairs
-
-
-def _slow_bands(bands_hz: list[tuple[float, float]], trend_hz: float, hop_s: float) -> SlowBands:
-    try:
-        return SlowBands(bands_hz, trend_hz, hop_s)
-    except ValueError as problem:
-        expected = "four pairs [low, high], above pupil_trend_hz and up to 2 Hz"
-        raise ContractError(WHERE, "pupil_bands_hz", problem, expected) from None
-
-
-def _event_limits(number: dict[str, float]) -> EventLimits:
-    limits = EventLimits(**{name: number[name] for name in asdict(_LIMITS)})
-    if not limits.blink_min_s < limits.blink_max_s:
-        expected = f"more than blink_min_s ({limits.blink_min_s:g})"
-        raise ContractError(WHERE, "blink_max_s", f"{limits.blink_max_s:g}", expected)
-    return limits

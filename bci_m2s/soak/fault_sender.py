@@ -129,14 +129,6 @@ class FaultSender:
         """How many samples of the newest run fell due: those pushed, and those skipped on purpose."""
         return self._read_counts()[0]
 
-    def wait_for_consumer(self, limit_s: float) -> None:
-        """Wait until somebody listens. Raises StreamError when nobody does in time."""
-        until_s = time.monotonic() + limit_s
-        while not self.command("consumers")["consumers"]:
-            if time.monotonic() > until_s:
-                raise StreamError(f"fault sender {self.spec.name!r}: no consumer within {limit_s:g} s")
-            time.sleep(0.02)
-
     def freeze(self) -> None:
         """SIGSTOP: everything stands still, and nobody is notified."""
         os.kill(self.pid, signal.SIGSTOP)
@@ -221,8 +213,6 @@ class _Child:
     def _obey(self, command: dict[str, Any]) -> dict[str, Any]:
         name = str(command.pop("command", ""))
         try:
-            if name == "consumers":
-                return {"consumers": bool(self._outlet.have_consumers())}
             if name.endswith("marker"):
                 return self._send_marker(name, **command)
             if self._stream is None:

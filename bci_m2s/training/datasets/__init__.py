@@ -6,11 +6,9 @@ the group ``bci_m2s.datasets``; either leads to a ``DataSet``.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from bci_m2s.errors import RecordingError, UsageError, nearest
+from bci_m2s.errors import UsageError, nearest
 from bci_m2s.registry import Registry
-from bci_m2s.training.datasets.layout import DataSet, DistributedTrial, Problem
+from bci_m2s.training.datasets.layout import DataSet
 
 RAW = "raw"  # in place of a feature: the signals themselves
 DATASETS = Registry(
@@ -46,27 +44,3 @@ def find_dataset(name: str, feature: str = "") -> tuple[DataSet, str]:
     if feature and feature not in data.features:
         raise UsageError(f"{name} has no feature {feature!r}{nearest(feature, data.features)}")
     return data, feature or data.default_feature
-
-
-def load_trials(root: Path, name: str, feature: str = "") -> list[DistributedTrial]:
-    """Read every trial of a data set below `root`, by subject, session and trial.
-
-    Raises
-    ------
-    RecordingError
-        At the first thing that is malformed, and when nothing is found.
-    UsageError
-        For an unknown data set or feature.
-    """
-    data, chosen = find_dataset(name, feature)
-    if data.read is None or chosen == RAW:
-        raise UsageError(f"{name}: its signals are raw; features are computed from them, not loaded")
-    trials = list(data.read(root, chosen, _stop))
-    if not trials:
-        raise RecordingError(f"{root}: no trial of {name} found")
-    return trials
-
-
-def _stop(problem: Problem) -> None:
-    if problem.left_out:
-        raise RecordingError(str(problem))

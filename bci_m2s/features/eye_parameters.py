@@ -1,0 +1,136 @@
+"""The parameters of the eye-movement features, and their checks; each raises ContractError."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.errors import ContractError, nearest
+from bci_m2s.features.eye_events import EventLimits
+from bci_m2s.features.eye_pupil import SlowBands
+from bci_m2s.types import FloatArray
+
+WHERE = "feature eye"
+COLUMNS = ("gaze_x", "gaze_y", "pupil_x", "pupil_y", "confidence")
+GAZE_UNITS = ("normalized", "pixels", "degrees")
+RATES_HZ = (25.0, 2500.0)
+BANDS_HZ = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 1.0))
+
+# Parameters that are numbers: default, smallest, largest.
+_LIMITS = EventLimits()
+NUMBERS: dict[str, tuple[float, float, float]] = {
+    "min_confidence": (0.6, 0.0, 1.0),
+    "min_tracked": (0.5, 0.01, 1.0),
+    "history_s": (4.0, 1.0, 8.0),
+    "velocity_deg_s": (_LIMITS.velocity_deg_s, 1.0, 1000.0),
+    "saccade_min_s": (_LIMITS.saccade_min_s, 0.0, 0.1),
+    "saccade_min_deg": (_LIMITS.saccade_min_deg, 0.0, 10.0),
+    "fixation_min_s": (_LIMITS.fixation_min_s, 0.0, 0.5),
+    "merge_gap_s": (_LIMITS.merge_gap_s, 0.0, 0.5),
+    "blink_min_s": (_LIMITS.blink_min_s, 0.0, 0.5),
+    "blink_max_s": (_LIMITS.blink_max_s, 0.0, 1.0),
+    "pupil_trend_hz": (0.05, 0.01, 1.0),
+    "pupil_hold_s": (1.0, 0.0, 10.0),
+    "pupil_margin_s": (0.05, 0.0, 1.0),
+}
+DEGREES = ("degrees_per_unit_x", "degrees_per_unit_y")
+PARAMETERS = ("columns", "gaze_unit", *DEGREES, "loss_values", "pupil_bands_hz", "blink_duration", *NUMBERS)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def number(name: str, value: Any, smallest: float, largest: float) -> float:
+    """Return a number within its range."""
+    if not _is_number(value) or not smallest <= value <= largest:
+        raise ContractError(WHERE, name, repr(value), f"a number from {smallest:g} to {largest:g}")
+    return float(value)
+
+
+def check_timing(rate_hz: float, step_s: float, hop_s: float, margin_s: float) -> None:
+    """Refuse impossible rates, steps and hops."""
+    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+        raise ContractError(WHERE, "rate_hz", rate_hz, f"{RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz")
+    ratio = step_s / hop_s if hop_s > 0 else 0.0
+    if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
+        raise ContractError(WHERE, "step_s", step_s, f"a whole number of hops of {hop_s:g} s")
+    if int(hop_s * rate_hz) <= round(margin_s * rate_hz):
+        raise ContractError(WHERE, "pupil_margin_s", margin_s, f"less than a hop ({hop_s:g} s)")
+
+
+def columns(mapping: Any, labels: tuple[str, ...]) -> tuple[list[int], int | None]:
+    """Return the channel indices of gaze x, y and pupil x, y, and of the confidence."""
+    if not isinstance(mapping, dict):
+        raise ContractError(WHERE, "columns", repr(mapping), f"a channel for each of {', '.join(COLUMNS)}")
+    for name in mapping:
+        if name not in COLUMNS:
+            expected = f"a column that this feature knows{nearest(name, COLUMNS)}"
+            raise ContractError(WHERE, f"columns.{name}", repr(mapping[name]), expected)
+    indices: dict[str, int] = {}
+    for name in COLUMNS:
+        label = mapping.get(name)
+        if label is None and name == "confidence":
+            continue
+        if labels.count(label) != 1:
+            expected = f"one channel of the stream{nearest(str(label), labels)}"
+            raise ContractError(WHERE, f"columns.{name}", repr(label), expected)
+        indices[name] = labels.index(label)
+    gaze = {indices["gaze_x"], indices["gaze_y"]}
+    if len(gaze) < 2 or gaze & {index for name, index in indices.items() if not name.startswith("gaze")}:
+        raise ContractError(WHERE, "columns", mapping, "gaze_x and gaze_y in channels of their own")
+    return [indices[name] for name in COLUMNS[:4]], indices.get("confidence")
+
+
+def degrees_per_unit(params: dict[str, Any]) -> FloatArray:
+    """Return visual angle per unit of gaze, horizontal and vertical."""
+    unit = params.get("gaze_unit")
+    if unit not in GAZE_UNITS:
+        expected = f"one of {', '.join(GAZE_UNITS)}{nearest(str(unit), GAZE_UNITS)}"
+        raise ContractError(WHERE, "gaze_unit", repr(unit), expected)
+    if unit != "degrees":
+        return np.array([number(name, params.get(name), 1e-6, 360.0) for name in DEGREES])
+    for name in DEGREES:
+        if name in params:
+            raise ContractError(WHERE, name, repr(params[name]), "nothing, gaze is in degrees already")
+    return np.ones(2)
+
+
+def loss_values(values: Any) -> FloatArray:
+    """Return the codes, also as a sender of float32 would round them."""
+    if not isinstance(values, list | tuple) or not all(_is_number(value) for value in values):
+        raise ContractError(WHERE, "loss_values", repr(values), "a list of numbers")
+    codes = np.array(values, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        return np.concatenate((codes, codes.astype(np.float32).astype(np.float64)))
+
+
+def pupil_bands(bands: Any) -> list[tuple[float, float]]:
+    """Return the four bands, Hz."""
+    try:
+        pairs = [(float(low), float(high)) for low, high in bands]
+    except (TypeError, ValueError):
+        pairs = []
+    if len(pairs) != len(BANDS_HZ):
+        raise ContractError(WHERE, "pupil_bands_hz", repr(bands), "four pairs [low, high] in Hz")
+    return pairs
+
+
+def slow_bands(bands_hz: list[tuple[float, float]], trend_hz: float, hop_s: float) -> SlowBands:
+    """Return the filters of the pupil's bands."""
+    try:
+        return SlowBands(bands_hz, trend_hz, hop_s)
+    except ValueError as problem:
+        expected = "four pairs [low, high], above pupil_trend_hz and up to 2 Hz"
+        raise ContractError(WHERE, "pupil_bands_hz", problem, expected) from None
+
+
+def event_limits(number: dict[str, float]) -> EventLimits:
+    """Return the limits of fixations, saccades and blinks."""
+    limits = EventLimits(**{name: number[name] for name in asdict(_LIMITS)})
+    if not limits.blink_min_s < limits.blink_max_s:
+        expected = f"more than blink_min_s ({limits.blink_min_s:g})"
+        raise ContractError(WHERE, "blink_max_s", f"{limits.blink_max_s:g}", expected)
+    return limits
