@@ -1,6 +1,6 @@
 """One line for what pydantic refuses: file and line, key, what was given, what is expected, nearest.
 
-Pipelines, training files, contracts and recorded sessions all speak through this module.
+Pipelines, training files, contracts and recorded sessions are all explained by this module.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _members(annotation: Any) -> list[Any]:
 
 
 def _is_called(member: Any, name: str | int) -> bool:
-    """Whether pydantic calls a member of a union so: by a value that it is told by, or its class."""
+    """Whether pydantic calls a member of a union so: by the value of its tag, or by its class."""
     kinds = _fields(member).values()
     tags = [tag for kind in kinds if get_origin(kind) is Literal for tag in get_args(kind)]
     return name == getattr(member, "__name__", "") or name in tags

@@ -7,7 +7,6 @@ One class, written once and read in two ways: ``strict`` for a replay, which mus
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -148,8 +147,8 @@ class SessionDescription(_Part):
     @property
     def simulated(self) -> tuple[str, ...]:
         """What is simulated: "model", "signals"."""
-        sources = self.pipeline.streams.values()
-        made_up = any(isinstance(one, Mapping) and one.get("source") == "simulated" for one in sources)
+        sources = [source for source in self.pipeline.streams.values() if isinstance(source, dict)]
+        made_up = any(source.get("source") == "simulated" for source in sources)
         model = ("model",) if self.model is not None and self.model.simulated else ()
         return model + (("signals",) if made_up or self.simulated_signals else ())
 

@@ -1,7 +1,7 @@
 """What a recording holds, put on one clock: streams with their gaps, answers of the model, events, markers.
 
 Made to look at any file, also a damaged or foreign one: nothing here is refused, what cannot be understood
-is left out and said in ``RecordingFacts.notes``. ``recorded_session`` is strict where a replay needs it.
+is left out and noted in ``RecordingFacts.notes``. ``review.recorded`` is strict where a replay needs it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RecordingStream:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What a model said to one question, in the order of time.
+    """What a model answered to one question, in the order of time.
 
     classes : names; makers : what ``maker`` counts, modalities and their unions
     times_s : (n,) from the session's start; probabilities : (n, classes), NaN without an estimate
@@ -81,15 +81,15 @@ class Answers:
         return self.status == Status.OK
 
     def of_maker(self, maker: int) -> Answers:
-        """Only what one maker said."""
-        here = self.maker == maker
+        """Only the answers of one maker."""
+        wanted = self.maker == maker
         columns = ("times_s", "probabilities", "status", "maker", "unknown")
-        return replace(self, **{name: getattr(self, name)[here] for name in columns})
+        return replace(self, **{name: getattr(self, name)[wanted] for name in columns})
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """Something that the session told. time_s : from its start; modality : "" where none is concerned."""
+    """What the session reported. time_s : from its start; modality : "" where none is concerned."""
 
     time_s: float
     kind: str

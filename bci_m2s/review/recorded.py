@@ -79,14 +79,14 @@ class RecordedSession:
         UsageError
             The model is not there, or is not the one that was used.
         """
-        said = self.record.model
+        used = self.record.model
         near = self.path.parent if model is None else None
-        file = find_model(model or Path(said.file).name, near=near)
+        file = find_model(model or Path(used.file).name, near=near)
         contract, tensors = load_model_file(file)
         got = build.file_sha256(file)
-        if got != said.sha256:
+        if got != used.sha256:
             raise UsageError(
-                f"model {file}: sha256: got {got[:16]}…, expected {said.sha256[:16]}… ({said.file}); "
+                f"model {file}: sha256: got {got[:16]}…, expected {used.sha256[:16]}… ({used.file}); "
                 "name the session's model with --model"
             )
         # where results went plays no part in how they come back, and needs no package to be installed

@@ -1,4 +1,4 @@
-"""The panel's ear: finds a session on the network and keeps the latest of what it says.
+"""Finds a session on the network and keeps the latest of what it sends.
 
 One thread serves the session's own streams (status, estimates, evidence), all of which are slow; each raw
 stream has a ``RawReader``. Nothing here waits for the window and nothing of the window waits for this: what
@@ -37,7 +37,7 @@ from bci_m2s.panel.client.facts import (
     plain_text,
 )
 from bci_m2s.panel.client.raw_reader import RawReader
-from bci_m2s.panel.client.session_inlet import SessionInlet, told_by
+from bci_m2s.panel.client.session_inlet import SessionInlet, full_description
 from bci_m2s.sources.lsl import LslNetwork, brief_info, local_clock
 from bci_m2s.types import FloatArray, Status, StreamInfo
 
@@ -152,8 +152,8 @@ class SessionClient:
         streams = self._network.streams()
         briefs = {uid: brief_info(raw) for uid, raw in streams.items()}
         self._meet(streams, briefs)
-        here = [self._known[uid] for uid in briefs if uid in self._known]
-        self.sessions = tuple(sorted(here, key=lambda facts: -facts.created_s))
+        present = [self._known[uid] for uid in briefs if uid in self._known]
+        self.sessions = tuple(sorted(present, key=lambda facts: -facts.created_s))
         if self.facts is not None and not self.status and self.facts.uid not in self._known:
             self._let_go()
             self.facts = None  # it went before it said anything: there is nothing to show
@@ -173,9 +173,9 @@ class SessionClient:
                 continue
             if not self._may_ask(uid):
                 continue
-            told = told_by(streams[uid], brief)
-            if told is not None:
-                text = told.desc().child_value("session")
+            sent = full_description(streams[uid], brief)
+            if sent is not None:
+                text = sent.desc().child_value("session")
                 name = plain_text(brief.name).removesuffix("-status")
                 created_s = float(streams[uid].created_at())
                 self._known[uid] = parse_session(text, uid, brief.host, created_s, name)
@@ -249,13 +249,13 @@ class SessionClient:
         assert self.facts is not None
         if brief.type == STATUS_TYPE:
             return self._take_status
-        told = told_by(raw, brief) if self._may_ask(brief.uid) else None
-        if told is None:
+        sent = full_description(raw, brief) if self._may_ask(brief.uid) else None
+        if sent is None:
             return None
         if brief.type == EVIDENCE_TYPE:
-            modality = plain_text(told.desc().child_value("modality"))
+            modality = plain_text(sent.desc().child_value("modality"))
             return lambda stamp_s, values: self._take_evidence(modality, stamp_s, values)
-        head = plain_text(told.desc().child_value("head"))
+        head = plain_text(sent.desc().child_value("head"))
         layout = EstimateLayout(self.facts.heads.get(head, ()), self.facts.combinations)
         if not layout.classes or len(layout.labels) != brief.n_channels:
             return None
@@ -269,10 +269,9 @@ class SessionClient:
         self.status, self.status_received_s = report, local_clock()
         self.ended = plain_text(report.get("ended"))
         latest = report.get("latest")
-        for one in latest if isinstance(latest, list) else []:
-            one = mapping(one)
-            key = plain_text(one.get("modality")), plain_text(one.get("head"))
-            self._reasons[key] = plain_text(one.get("status")), plain_text(one.get("reason"))
+        for answer in map(mapping, latest if isinstance(latest, list) else []):
+            key = plain_text(answer.get("modality")), plain_text(answer.get("head"))
+            self._reasons[key] = plain_text(answer.get("status")), plain_text(answer.get("reason"))
 
     def _take_answer(self, head: str, stamp_s: float, sent: SentEstimate) -> None:
         is_nonsense = sent.status == Status.OK and not np.isfinite(sent.probabilities).all()

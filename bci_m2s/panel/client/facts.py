@@ -74,23 +74,23 @@ class SessionFacts:
 def parse_session(text: str, uid: str, host: str, created_s: float, outlet_name: str) -> SessionFacts:
     """Facts from a session's JSON; what is missing or nonsense becomes empty, never an error."""
     values = parse_object(text)
-    said = SessionDescription.lenient(values)
+    sent = SessionDescription.lenient(values)
     return SessionFacts(
         uid=uid,
         host=host,
         created_s=created_s,
-        outlet_name=said.outlet_name or outlet_name,
-        session_id=said.session_id,
-        model=said.model_name,
-        simulated=bool(said.simulated),
-        mode=said.mode or "live",
-        heads={head: classes for head, classes in said.heads.items() if classes},
-        coordinates={head: places for head, places in said.coordinates.items() if places},
-        modalities=said.modalities,
-        combinations=said.combinations,
-        combined=said.pipeline.modality in ("auto", "fused"),
-        streams={name: _stream(name, said.streams.get(name)) for name in said.modalities},
-        features=said.features,
+        outlet_name=sent.outlet_name or outlet_name,
+        session_id=sent.session_id,
+        model=sent.model_name,
+        simulated=bool(sent.simulated),
+        mode=sent.mode or "live",
+        heads={head: classes for head, classes in sent.heads.items() if classes},
+        coordinates={head: places for head, places in sent.coordinates.items() if places},
+        modalities=sent.modalities,
+        combinations=sent.combinations,
+        combined=sent.pipeline.modality in ("auto", "fused"),
+        streams={name: _stream(name, sent.streams.get(name)) for name in sent.modalities},
+        features=sent.features,
         said=values,
     )
 

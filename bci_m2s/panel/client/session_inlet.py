@@ -45,7 +45,7 @@ class SessionInlet:
             return False
 
 
-def told_by(raw: Any, brief: StreamInfo) -> Any:
+def full_description(raw: Any, brief: StreamInfo) -> Any:
     """What a sender tells of its stream; None when it does not answer or is absurd.
 
     Its description lives as long as this object: pylsl's element only points into it.
