@@ -89,7 +89,7 @@ def test_before_there_is_a_stream_the_controls_are_there_already(qtbot):
     made.frame(1.0)
     assert made.canvas.page is None
     made.set_stream("Cap", LABELS, ["uV"] * 8, RATE_HZ)
-    assert made.settings()["scale"] == 200.0
+    assert made.rows.settings()["scale"] == 200.0
     assert made.canvas.span_s == 20.0
 
 
