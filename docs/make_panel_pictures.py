@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from bci_m2s.commands.demo import REST_S, SEED, TRIAL_S
-from bci_m2s.lsl.configuration import inherit, lsl_on_this_machine
+from bci_m2s.lsl.configuration import fresh_session, inherit, lsl_on_this_machine
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources.simulated import SimulatedSource
 from bci_m2s.types import Chunk
@@ -141,7 +141,7 @@ def main() -> None:
         return
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with lsl_on_this_machine(quiet=True):
+    with lsl_on_this_machine(quiet=True), fresh_session():
         if options.to is not None:
             width, _, height = (options.size or "1920x1080").partition("x")
             size = (int(width), int(height))
