@@ -72,20 +72,13 @@ class PanelWindow(QMainWindow):
         self._marker_actions = marker_actions(self, self.remembered.markers, self.mark)
         self.messages = MessageBar(self.theme)
         self.commander = Commander(self)
-        self.operator = Operator(
-            self.actions_by_name,
-            self._marker_actions,
-            self.commander,
-            self.notify,
-            lambda reply: self.presenter.load_history(reply),
-        )
+        actions, markers = self.actions_by_name, self._marker_actions
+        self.operator = Operator(actions, markers, self.commander, self.notify, self._load_history)
         self._make_views()
         self.presenter = Presenter(client, self.views, self.arrangement, self.theme)
         self.presenter.trace_settings = dict(self.remembered.traces)
         self.first_start = FirstStart(client, options, folder, self.notify, self, lambda: self.theme)
-        self.unexpected.connect(
-            lambda text: self.notify(f"unexpected error: {text} (see panel.log)", "error")
-        )
+        self.unexpected.connect(lambda text: self.notify(f"unexpected error (panel.log): {text}", "error"))
         self._session_uid, self._is_leaving = "", False
         self._restore()
         self._timers = [
@@ -232,6 +225,9 @@ class PanelWindow(QMainWindow):
         self.operator.take_status(self.client.status, self.client.is_silent)
         self.controls.set_refusal(refusal)
         self.first_start.look()
+
+    def _load_history(self, history: Mapping[str, Any]) -> None:
+        self.presenter.load_history(history)
 
     # ---- the window itself ----
 

@@ -17,7 +17,7 @@ from bci_m2s.panel.look.theme import LARGE, NORMAL, SMALL, Theme, font
 GAP_PX = 8.0  # between name, bar and number
 THICK = 0.5  # of a row
 LARGEST_NAME = 0.45  # of the width
-ROOM_PX = 2.4  # rows are at most so many lines high
+ROOM_PX = 2.4  # of the height of a row, in lines, at most
 
 
 class Bars(Plot):

@@ -26,7 +26,7 @@ from bci_m2s.panel.look.theme import SMALL, Theme, font
 COLUMNS = ("stream", "signal", "rate", "lost", "age", "quality", "baseline", "clock")
 RIGHT = ("rate", "lost", "age", "clock")
 QUALITY = COLUMNS.index("quality")  # takes the room that is left
-SPARE = (("clock", 840), ("baseline", 740), ("signal", 740))  # give way below so many pixels
+SPARE = (("clock", 840), ("baseline", 740), ("signal", 740))  # hidden below this width, pixels
 LEAST_ROWS, MOST_ROWS = 2, 4  # shown without scrolling
 MOST_STREAMS = 32
 MOST_NAMED = 4  # bad channels in a cell; all of them are in the tooltip

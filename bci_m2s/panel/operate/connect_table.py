@@ -85,8 +85,8 @@ def fill_row(table: QTableWidget, place: int, row: StreamRow, theme: Theme) -> N
     verdict = f"{shape('ok')} fits {row.modality}" if row.fits else row.problem
     verdict = f"{shape('warn')} {verdict}" if row.modality and row.problem else verdict
     rate = f"{info.rate_hz:g} Hz" if info.rate_hz else "irregular"
-    told = (info.name, info.type, rate, str(info.n_channels), info.host, info.source_id)
-    for column, text in enumerate((row.modality if row.fits else "", *told, verdict)):
+    texts = (info.name, info.type, rate, str(info.n_channels), info.host, info.source_id)
+    for column, text in enumerate((row.modality if row.fits else "", *texts, verdict)):
         item = QTableWidgetItem(printable(text, 300))
         item.setFlags(Qt.ItemFlag.ItemIsEnabled)
         item.setForeground(QColor(theme.text if row.fits else theme.muted))

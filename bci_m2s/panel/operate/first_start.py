@@ -202,7 +202,7 @@ class FirstStart(QObject):
             self._notify(f"the engine cannot be started: {problem}", "error")
 
     def _watch_engine(self) -> None:
-        """An engine that ends with an error says why; then the looking goes on, but nothing starts anew."""
+        """Report an engine that failed; the search goes on, but nothing starts by itself again."""
         engine = self.engine
         if engine is None or engine.status is None:
             return

@@ -6,6 +6,7 @@ Only a model's contract is read, not its weights, so nothing here needs torch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,10 +68,12 @@ def find_offers(pipeline: str = "") -> list[Offer]:
             return [_offer(find_pipeline(pipeline))]
         except BciM2sError as problem:
             return [Offer(Path(pipeline), Path(pipeline).stem, problem=str(problem))]
-    found: dict[Path, None] = {}
+    found: dict[tuple[str, bytes], Path] = {}  # a copy of a shipped pipeline is that pipeline
     for place in (Path("pipelines"), folder("pipelines")):
-        found.update(dict.fromkeys(path.resolve() for path in sorted(place.glob("*.yaml"))))
-    return [_offer(path) for path in found]
+        for path in sorted(place.glob("*.yaml")):
+            content = path.read_bytes() if os.access(path, os.R_OK) else bytes(path.resolve())
+            found.setdefault((path.stem, content), path.resolve())
+    return [_offer(path) for path in found.values()]
 
 
 def _offer(path: Path) -> Offer:

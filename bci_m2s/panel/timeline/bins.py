@@ -221,7 +221,7 @@ def clock(seconds: float) -> str:
 
 
 def tick_step_s(span_s: float, most: int) -> float:
-    """Distance of an axis' ticks, round in minutes or hours, so that there are at most so many."""
+    """Distance of an axis' ticks, round in minutes or hours, so that there are at most `most`."""
     for step in (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800):
         if span_s / step <= most:
             return float(step)

@@ -62,7 +62,7 @@ class DisplayFilter:
         return self._sections is not None and bool(np.any(self._sections[:, :3].sum(axis=1) == 0))
 
     def reset(self) -> None:
-        """Begin anew: the next samples have nothing to do with those before."""
+        """Begin again: the next samples have nothing to do with those before."""
         n_sections = 0 if self._sections is None else len(self._sections)
         self._state = np.zeros((self._n_channels, n_sections, 2))
         self._held = np.full(self._n_channels, np.nan)  # last value of each channel, NaN before its first

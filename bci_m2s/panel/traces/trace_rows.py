@@ -14,7 +14,7 @@ from bci_m2s.text import printable
 from bci_m2s.types import BoolArray, FloatArray
 
 LONGEST_UNIT = 8  # characters
-ROW_SPREADS = 5.0  # a row is so many standard deviations of its channel high
+ROW_SPREADS = 5.0  # height of a row, in standard deviations of its channel
 CLIP_ROWS = 1.5  # a trace goes so far from the middle of its row: a bad one hides two others at most
 DEFAULT_SCALES = {"µV": 100.0}  # while nothing else is known
 SMALLEST, LARGEST = 1e-9, 1e12

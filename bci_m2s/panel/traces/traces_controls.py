@@ -166,7 +166,7 @@ class TracesControls(QWidget):
         }
 
     def restore(self, values: Mapping[str, Any]) -> None:
-        """Choose again what ``settings`` told; what is not one of the choices is left as it is."""
+        """Choose again what ``settings`` gave; what is not one of the choices is left as it is."""
         for box, key in ((self.filter_box, "filter"), (self.notch_box, "notch")):
             if (index := box.findData(str(values.get(key)))) >= 0:
                 box.setCurrentIndex(index)

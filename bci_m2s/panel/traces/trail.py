@@ -49,9 +49,9 @@ class Trail:
         return True
 
     def take(self) -> tuple[FloatArray, Float32Array, bool] | None:
-        """What waits, now kept: times (n,), samples (n, channels), and whether time began anew.
+        """What waits, now kept: times (n,), samples (n, channels), and whether time began again.
 
-        Time begins anew when it goes back by more than a gap: what came before is gone then.
+        Time begins again when it goes back by more than a gap: what came before is gone then.
         """
         if not self._waiting:
             return None

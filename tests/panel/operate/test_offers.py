@@ -41,6 +41,16 @@ BAND = stream(MUSE, "eeg", "muse-1", name="Muse-2A3F")
 # ---- finding pipelines ----
 
 
+def test_a_copy_of_the_shipped_pipelines_counts_once(tmp_path, monkeypatch):
+    whole = [offer.name for offer in find_offers()]
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines/muse.yaml").write_bytes(MUSE.pipeline.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert sorted(offer.name for offer in find_offers()) == sorted(whole)
+    (tmp_path / "pipelines/muse.yaml").write_bytes(MUSE.pipeline.read_bytes() + b"\n# another\n")
+    assert [offer.name for offer in find_offers()].count("muse") == 2
+
+
 def test_the_shipped_ones_are_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     offers = find_offers()
