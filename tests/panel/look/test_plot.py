@@ -26,7 +26,7 @@ def test_axes_are_shown_where_they_are_asked_for(plot):
     assert not [side for side in plot._axes if plot._axes[side].isVisible()]
     plot.show_axis("left", [(0.0, "none"), (10.0, "all")], 30)
     assert [side for side in plot._axes if plot._axes[side].isVisible()] == ["left"]
-    plot.grab()
+    QApplication.processEvents()  # the layout of a scene waits for the next turn
     assert plot.place_px(0.0, 0.0).x() >= 30
 
 
