@@ -247,7 +247,7 @@ def respiratory_rms(rr_ms: FloatArray, time_s: FloatArray) -> float:
     rest = rr_ms - rr_ms @ line.T @ line
     cosine, sine = waves.reshape(2, len(RESPIRATION_HZ), -1)
     cc, ss, cs = (
-        (one * other).sum(axis=1) for one, other in ((cosine, cosine), (sine, sine), (cosine, sine))
+        (first * second).sum(axis=1) for first, second in ((cosine, cosine), (sine, sine), (cosine, sine))
     )
     with_cosine, with_sine = cosine @ rest, sine @ rest
     # What a least-squares fit of both explains: b' G^-1 b, with the 2 x 2 Gram matrix G.

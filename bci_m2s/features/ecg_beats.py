@@ -188,10 +188,10 @@ class BeatDetector:
             if until - begin <= PATIENCE * sum(self._intervals) / len(self._intervals):
                 return
             least, earliest = self._threshold() / 2, begin + T_WAVE_S * self._rate_hz
-            late = [one for one in self._passed_over if one.place > earliest and one.energy > least]
+            late = [peak for peak in self._passed_over if peak.place > earliest and peak.energy > least]
             if not late:
                 return
-            self._accept(max(late, key=lambda one: one.energy), beats)
+            self._accept(max(late, key=lambda peak: peak.energy), beats)
 
     def _learn(self, until: int, beats: list[Beat]) -> None:
         """Learn the levels at the start, and again when beats stay away; `until` is the sample reached."""
@@ -199,8 +199,10 @@ class BeatDetector:
         begin = max(self._learn_from, self._lost_until, 0 if self._last is None else self._last.place)
         while until - begin >= 2 * half:
             self._forget(begin)
-            early = [one.energy for one in self._passed_over if one.place < begin + half]
-            late = [one.energy for one in self._passed_over if begin + half <= one.place < begin + 2 * half]
+            early = [peak.energy for peak in self._passed_over if peak.place < begin + half]
+            late = [
+                peak.energy for peak in self._passed_over if begin + half <= peak.place < begin + 2 * half
+            ]
             begin = self._learn_from = begin + half
             if early and late:
                 self._beat_levels.append(min(max(early), max(late)))  # an artefact may be in one of them
@@ -214,14 +216,14 @@ class BeatDetector:
         self._beat_levels.clear()
         self._other_levels.clear()
         self._intervals.clear()
-        self._passed_over = [one for one in self._passed_over if one.place >= before]
+        self._passed_over = [peak for peak in self._passed_over if peak.place >= before]
 
     def _accept(self, candidate: _Candidate, beats: list[Beat]) -> None:
         if self._last is not None and candidate.place - self._last.place <= LONGEST_RR_S * self._rate_hz:
             self._intervals.append(candidate.place - self._last.place)
         self._last = candidate
         self._beat_levels.append(candidate.energy)
-        self._passed_over = [one for one in self._passed_over if one.place > candidate.place]
+        self._passed_over = [peak for peak in self._passed_over if peak.place > candidate.place]
         beats.append(self._locate(candidate.place))
 
     def _locate(self, place: int) -> Beat:

@@ -53,10 +53,10 @@ class EyeArtefacts:
     field : (channels, 3) µV for a blink of strength 1 and for one degree to the right and up
     """
 
-    def __init__(self, places: FloatArray, eyes: Eyes) -> None:
+    def __init__(self, positions: FloatArray, eyes: Eyes) -> None:
         self._eyes = eyes
-        up = _eye_field(places, (0.0, 0.0, 1.0)) / _eye_field(REFERENCE_PLACE, (0.0, 0.0, 1.0))
-        right = _eye_field(places, (1.0, 0.0, 0.0)) / _eye_field(SIDE_PLACE, (1.0, 0.0, 0.0))
+        up = _eye_field(positions, (0.0, 0.0, 1.0)) / _eye_field(REFERENCE_PLACE, (0.0, 0.0, 1.0))
+        right = _eye_field(positions, (1.0, 0.0, 0.0)) / _eye_field(SIDE_PLACE, (1.0, 0.0, 0.0))
         self.field = np.stack([BLINK_UV * up, EYE_UV_PER_DEG * right, EYE_UV_PER_DEG * up], axis=1)
 
     def signals(self, times: FloatArray) -> FloatArray:
@@ -70,9 +70,9 @@ class EyeArtefacts:
         return out
 
 
-def _eye_field(places: FloatArray, direction: tuple[float, float, float]) -> FloatArray:
+def _eye_field(positions: FloatArray, direction: tuple[float, float, float]) -> FloatArray:
     eyes = np.array([LEFT_EYE, RIGHT_EYE])
-    field: FloatArray = dipole_field(places, eyes, np.array([direction, direction])).sum(axis=1)
+    field: FloatArray = dipole_field(positions, eyes, np.array([direction, direction])).sum(axis=1)
     return field
 
 
@@ -86,9 +86,9 @@ def _blink_shape(u: FloatArray) -> FloatArray:
 class Muscle:
     """Four muscles: their signals, and how each channel sees them. field : (channels, 4)."""
 
-    def __init__(self, places: FloatArray, seeds: Seeds, block: int, rate_hz: float) -> None:
+    def __init__(self, positions: FloatArray, seeds: Seeds, block: int, rate_hz: float) -> None:
         sources = MUSCLE_RADIUS * np.array(MUSCLES) / np.linalg.norm(MUSCLES, axis=1, keepdims=True)
-        self.field = np.clip(dipole_field(places, sources, np.array(MUSCLES)), -1.0, 1.0)
+        self.field = np.clip(dipole_field(positions, sources, np.array(MUSCLES)), -1.0, 1.0)
         self._noise = ColouredNoise(
             seeds, Use.MUSCLE, _muscle_density(block, rate_hz), [slice(None)], block, rate_hz
         )

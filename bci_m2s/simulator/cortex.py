@@ -88,7 +88,7 @@ class Cortex:
     lead_field : (channels, patches), µV at an electrode for 1 µV at the patch's own place
     """
 
-    def __init__(self, places: FloatArray, seeds: Seeds, effect: float) -> None:
+    def __init__(self, positions: FloatArray, seeds: Seeds, effect: float) -> None:
         person, session = seeds.person(Use.PERSON_BRAIN), seeds.rng(Use.SESSION_BRAIN)
         self.patches = fibonacci_cap(N_PATCHES, LOWEST_Z)
         smooth = _smoother(self.patches)
@@ -104,8 +104,8 @@ class Cortex:
         self._moments = tilted / np.linalg.norm(tilted, axis=1, keepdims=True)
         self.nuisance_gain = NUISANCE_GAIN * _random_maps(smooth, person, N_NUISANCE)
         self.offset = SESSION_GAIN * _random_maps(smooth, session, 1)[..., 0]
-        self.places = _turned(places, CAP_SHIFT * session.standard_normal(3))
-        self.lead_field = dipole_field(self.places, SOURCE_RADIUS * self.patches, self._moments)
+        self.positions = _turned(positions, CAP_SHIFT * session.standard_normal(3))
+        self.lead_field = dipole_field(self.positions, SOURCE_RADIUS * self.patches, self._moments)
 
     def density(self, frequencies: FloatArray) -> FloatArray:
         """Return each patch's one-sided power density at rest, µV²/Hz: (patches, n)."""
@@ -115,27 +115,27 @@ class Cortex:
         return self._background[:, None] * background + self._alpha_power * np.outer(behind, bump)
 
 
-def dipole_field(places: FloatArray, sources: FloatArray, moments: FloatArray) -> FloatArray:
-    """Return the potential of current dipoles in an unbounded conductor: (places, sources).
+def dipole_field(positions: FloatArray, sources: FloatArray, moments: FloatArray) -> FloatArray:
+    """Return the potential of current dipoles in an unbounded conductor: (positions, sources).
 
     Scaled to 1 on the unit sphere straight above a radial source.
     """
-    apart = places[:, None, :] - sources[None, :, :]
+    apart = positions[:, None, :] - sources[None, :, :]
     distance = np.linalg.norm(apart, axis=2)
     depth = 1.0 - np.linalg.norm(sources, axis=1)
     return np.einsum("csx,sx->cs", apart, moments) / distance**3 * depth**2
 
 
 def fibonacci_cap(n: int, lowest_z: float) -> FloatArray:
-    """Return n places spread evenly over the unit sphere above `lowest_z`: (n, 3)."""
+    """Return n positions spread evenly over the unit sphere above `lowest_z`: (n, 3)."""
     z = 1.0 - (1.0 - lowest_z) * (np.arange(n) + 0.5) / n
     angle = np.pi * (3.0 - math.sqrt(5.0)) * np.arange(n)
     radius = np.sqrt(1.0 - z**2)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
 
 
-def _kernel(places: FloatArray, others: FloatArray, width: float) -> FloatArray:
-    distance2: FloatArray = np.sum((places[:, None, :] - others[None, :, :]) ** 2, axis=2)
+def _kernel(positions: FloatArray, others: FloatArray, width: float) -> FloatArray:
+    distance2: FloatArray = np.sum((positions[:, None, :] - others[None, :, :]) ** 2, axis=2)
     weights: FloatArray = np.exp(-0.5 * distance2 / width**2)
     return weights
 
@@ -161,7 +161,7 @@ def _state_maps(patches: FloatArray, smooth: FloatArray, rng: np.random.Generato
     return math.sqrt(1.0 - OWN_SHARE) * shared + math.sqrt(OWN_SHARE) * own
 
 
-def _turned(places: FloatArray, angles: FloatArray) -> FloatArray:
-    """Return places after a small turn about x, y and z."""
-    turned = places + np.cross(angles, places)
+def _turned(positions: FloatArray, angles: FloatArray) -> FloatArray:
+    """Return positions after a small turn about x, y and z."""
+    turned = positions + np.cross(angles, positions)
     return turned / np.linalg.norm(turned, axis=1, keepdims=True)

@@ -35,12 +35,12 @@ class Electroencephalogram:
     """Raw EEG of one subject in one session, µV, against a distant reference."""
 
     def __init__(
-        self, schedule: Schedule, eyes: Eyes, seeds: Seeds, places: FloatArray, rate_hz: float
+        self, schedule: Schedule, eyes: Eyes, seeds: Seeds, positions: FloatArray, rate_hz: float
     ) -> None:
         settings = schedule.settings
         self.rate_hz = rate_hz
         self.block = round(rate_hz)  # samples made at a time
-        self.cortex = Cortex(places, seeds, settings.effect)
+        self.cortex = Cortex(positions, seeds, settings.effect)
         self._schedule, self._seeds = schedule, seeds
         frequencies = scipy.fft.rfftfreq(2 * self.block, 1.0 / rate_hz)
         edges = np.searchsorted(frequencies, BAND_EDGES_HZ)
@@ -49,10 +49,10 @@ class Electroencephalogram:
         self._activity = ColouredNoise(seeds, Use.CORTEX, density, bands, self.block, rate_hz)
         self._nuisance = SlowNoise(seeds, Use.NUISANCE, NUISANCE_SPACING_S, (N_NUISANCE,))
         self._drift = SlowNoise(seeds, Use.DRIFT, DRIFT_SPACING_S, (N_NUISANCE,))
-        n_channels = len(places)
+        n_channels = len(positions)
         self._contact = SlowNoise(seeds, Use.ELECTRODE, CONTACT_SPACING_S, (n_channels,))
-        self._eyes = EyeArtefacts(self.cortex.places, eyes)
-        self._muscle = Muscle(self.cortex.places, seeds, self.block, rate_hz)
+        self._eyes = EyeArtefacts(self.cortex.positions, eyes)
+        self._muscle = Muscle(self.cortex.positions, seeds, self.block, rate_hz)
         self._mains = Mains(n_channels, seeds, settings.line_hz, rate_hz)
         self._mixing = self._mix(settings.artefacts)
         self._white_uv = np.float32(AMPLIFIER_UV * np.sqrt(rate_hz / 200.0))
@@ -62,7 +62,7 @@ class Electroencephalogram:
     def _mix(self, artefacts: float) -> Float32Array:
         """Return the weights of all signals in all channels: (signals, channels)."""
         rng = self._seeds.rng(Use.ELECTRODE, part=1)
-        gain = np.exp(GAIN_SPREAD * rng.standard_normal(len(self.cortex.places)))
+        gain = np.exp(GAIN_SPREAD * rng.standard_normal(len(self.cortex.positions)))
         fields = [
             self.cortex.lead_field,
             artefacts * self._eyes.field,

@@ -112,10 +112,10 @@ class EyeTracker:
 
     def _losses(self, start_s: float, stop_s: float) -> list[tuple[float, float]]:
         """Return start and end (s) of the track losses near the interval."""
-        found = [(b.start_s, b.start_s + b.duration_s) for b in self._eyes.blinks(start_s, stop_s + 1e-9)]
+        blinks = [(b.start_s, b.start_s + b.duration_s) for b in self._eyes.blinks(start_s, stop_s + 1e-9)]
         for slot in range(max(0, int(start_s // LOSS_SLOT_S)), int(stop_s // LOSS_SLOT_S) + 1):
-            found += self._loss(slot)
-        return found
+            blinks += self._loss(slot)
+        return blinks
 
     def _draw_loss(self, slot: int) -> list[tuple[float, float]]:
         rng = self._seeds.rng(Use.TRACK_LOSS, slot)

@@ -119,7 +119,7 @@ class Eyes:
         start_s, stop_s = PIECE_S * index, PIECE_S * (index + 1)
         grid = np.arange(start_s, stop_s, STATE_STEP_S, dtype=np.float64)
         median_s, width_deg = self._statistics(grid)
-        here, goal = self._start_deg(index), self._start_deg(index + 1)
+        start, goal = self._start_deg(index), self._start_deg(index + 1)
         now = start_s
         rows: list[tuple[float, float, FloatArray, FloatArray]] = []
         while True:
@@ -128,12 +128,12 @@ class Eyes:
             now += min(max(fixation, FIXATION_S[0]), FIXATION_S[1])
             if now > stop_s - LAST_FIXATION_S:
                 break
-            target = _on_screen(0.5 * here + math.sqrt(0.75) * width_deg[at] * rng.standard_normal(2))
-            duration_s = _saccade_s(here, target)
-            rows.append((now, duration_s, here, target))
-            here, now = target, now + duration_s
-        duration_s = _saccade_s(here, goal)
-        rows.append((stop_s - duration_s, duration_s, here, goal))
+            target = _on_screen(0.5 * start + math.sqrt(0.75) * width_deg[at] * rng.standard_normal(2))
+            duration_s = _saccade_s(start, target)
+            rows.append((now, duration_s, start, target))
+            start, now = target, now + duration_s
+        duration_s = _saccade_s(start, goal)
+        rows.append((stop_s - duration_s, duration_s, start, goal))
         starts, durations, origins, targets = zip(*rows, strict=True)
         return Movements(np.array(starts), np.array(durations), np.array(origins), np.array(targets))
 

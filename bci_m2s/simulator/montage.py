@@ -1,12 +1,12 @@
-"""Electrode places on a unit sphere, from the montages that mne ships.
+"""Electrode positions on a unit sphere, from the montages that mne ships.
 
-x points to the right ear, y to the nose, z up. A montage's own places are put on the sphere by
+x points to the right ear, y to the nose, z up. A montage's own positions are put on the sphere by
 fitting its centre (least squares); labels given one by one are looked up in the 10-05 system
 (Oostenveld & Praamstra 2001), whatever their case. Two names are added to mne's: "seed-62", the cap
 of the SEED data sets, and "muse".
 
 CB1 and CB2 of the NeuroScan cap are not part of the 10-05 system. They sit over the cerebellum,
-below PO7 and PO8 and beside O1 and O2; here they take the places of PO9 and PO10.
+below PO7 and PO8 and beside O1 and O2; here they take the positions of PO9 and PO10.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CEREBELLAR = {"cb1": "po9", "cb2": "po10"}
 
 
 def electrodes(montage: str | tuple[str, ...]) -> tuple[tuple[str, ...], FloatArray]:
-    """Return labels and places (channels, 3) on the unit sphere.
+    """Return labels and positions (channels, 3) on the unit sphere.
 
     montage : "seed-62", "muse", a montage name of mne, or labels of the 10-05 system
 
@@ -46,24 +46,24 @@ def electrodes(montage: str | tuple[str, ...]) -> tuple[tuple[str, ...], FloatAr
         return tuple(montage), _lookup(tuple(montage))
     if montage in NAMED:
         return NAMED[montage], _lookup(NAMED[montage])
-    places = _mne_places(montage)
-    return tuple(places), np.array(list(places.values()))
+    positions = _mne_positions(montage)
+    return tuple(positions), np.array(list(positions.values()))
 
 
 def _lookup(labels: tuple[str, ...]) -> FloatArray:
-    places = {label.casefold(): place for label, place in _mne_places("standard_1005").items()}
+    positions = {label.casefold(): place for label, place in _mne_positions("standard_1005").items()}
     rows = []
     for label in labels:
         key = CEREBELLAR.get(label.casefold(), label.casefold())
-        if key not in places:
-            hint = nearest(label, _mne_places("standard_1005"))
+        if key not in positions:
+            hint = nearest(label, _mne_positions("standard_1005"))
             raise ConfigurationError(f"simulator: montage: unknown channel {label!r}{hint}")
-        rows.append(places[key])
+        rows.append(positions[key])
     return np.array(rows)
 
 
 @lru_cache(maxsize=4)
-def _mne_places(name: str) -> dict[str, FloatArray]:
+def _mne_positions(name: str) -> dict[str, FloatArray]:
     import mne.channels  # heavy, and only needed here
 
     known = mne.channels.get_builtin_montages()
@@ -71,20 +71,20 @@ def _mne_places(name: str) -> dict[str, FloatArray]:
     swapped = {"standard": "colin27", "colin27": "standard"}
     family, _, rest = name.partition("_")
     other = f"{swapped.get(family, family)}_{rest}"
-    found = next((option for option in (name, other) if option in known), None)
-    if found is None:
+    chosen = next((option for option in (name, other) if option in known), None)
+    if chosen is None:
         options = [*NAMED, *known]
         raise ConfigurationError(f"simulator: montage: unknown montage {name!r}{nearest(name, options)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # names between two releases of mne
-        places = mne.channels.make_standard_montage(found).get_positions()["ch_pos"]
-    sphere = _on_sphere(np.array(list(places.values()), dtype=np.float64))
-    return dict(zip(places, sphere, strict=True))
+        positions = mne.channels.make_standard_montage(chosen).get_positions()["ch_pos"]
+    sphere = _on_sphere(np.array(list(positions.values()), dtype=np.float64))
+    return dict(zip(positions, sphere, strict=True))
 
 
-def _on_sphere(places: FloatArray) -> FloatArray:
+def _on_sphere(positions: FloatArray) -> FloatArray:
     """Fit a sphere and return the directions from its centre: (n, 3)."""
-    equations = np.hstack([2.0 * places, np.ones((len(places), 1))])
-    centre = np.linalg.lstsq(equations, np.sum(places**2, axis=1), rcond=None)[0][:3]
-    directions = places - centre
+    equations = np.hstack([2.0 * positions, np.ones((len(positions), 1))])
+    centre = np.linalg.lstsq(equations, np.sum(positions**2, axis=1), rcond=None)[0][:3]
+    directions = positions - centre
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)

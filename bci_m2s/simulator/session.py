@@ -35,11 +35,11 @@ class SimulatedSession:
             if number < 0:
                 raise ConfigurationError(f"simulator: {name}: got {number}, expected 0 or more")
         self.settings = settings
-        labels, places = electrodes(settings.montage)
+        labels, positions = electrodes(settings.montage)
         seeds = Seeds(settings.seed, subject, session)
         self._schedule = Schedule(settings, seeds)
         self._eyes = Eyes(self._schedule, seeds)
-        self._eeg = Electroencephalogram(self._schedule, self._eyes, seeds, places, settings.eeg_rate_hz)
+        self._eeg = Electroencephalogram(self._schedule, self._eyes, seeds, positions, settings.eeg_rate_hz)
         self._tracker = EyeTracker(self._schedule, self._eyes, seeds, settings.eye_rate_hz)
         origin = f"{settings.seed}-{subject}-{session}"
         self.eeg_info = StreamInfo(
@@ -134,18 +134,18 @@ class SimulatedSession:
         """
         if math.isinf(stop_s) and math.isinf(self.duration_s):
             raise ValueError("an endless session has no last marker")
-        found: list[tuple[float, str]] = []
+        markers: list[tuple[float, str]] = []
         slot_s = self.settings.trial_s + self.settings.pause_s
         index = max(0, 2 * int((start_s - self.settings.rest_s) // slot_s))
         while True:
             try:
                 time_s, text = self.marker(index)
             except IndexError:
-                return found
+                return markers
             if time_s >= stop_s:
-                return found
+                return markers
             if time_s >= start_s:
-                found.append((time_s, text))
+                markers.append((time_s, text))
             index += 1
 
     def _clipped(self, stop: int, rate_hz: float) -> int:

@@ -228,7 +228,7 @@ def test_sessions_of_a_person_share_the_person() -> None:
     np.testing.assert_array_equal(first.state_gain, second.state_gain)
     assert first.alpha_hz == second.alpha_hz != other.alpha_hz
     assert np.abs(first.offset - second.offset).mean() > 0.02
-    shift = np.linalg.norm(first.places - second.places, axis=1)
+    shift = np.linalg.norm(first.positions - second.positions, axis=1)
     assert 0.0 < shift.min() <= shift.max() < 0.3
 
 

@@ -65,9 +65,9 @@ def _complete(
     completed = []
     for session in sessions:
         mine = [
-            one
-            for one in trials
-            if (str(one.subject), str(one.session)) == (session.subject, session.session)
+            trial
+            for trial in trials
+            if (str(trial.subject), str(trial.session)) == (session.subject, session.session)
         ]
         for name in given:
             session = with_distributed(session, mine, name, found.step_s[feature], contract.window.hop_s)
@@ -94,6 +94,9 @@ def _from_segments(
     console: Console,
 ) -> list[SessionFeatures]:
     wanted = settings.data.subjects
-    kept = [one for one in raw if one and (not wanted or one[0].subject in wanted)]
-    jobs = [(f"{one[0].subject}-{one[0].session}", lambda one=one: one) for one in kept]
+    kept = [segments for segments in raw if segments and (not wanted or segments[0].subject in wanted)]
+    jobs = [
+        (f"{segments[0].subject}-{segments[0].session}", lambda segments=segments: segments)
+        for segments in kept
+    ]
     return compute_features(settings, jobs, cache, console)
