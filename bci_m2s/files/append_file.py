@@ -96,6 +96,8 @@ class AppendFile:
         except ValueError:  # closed meanwhile, and so in sync
             return
         except OSError as problem:
+            if self._file.closed:  # between the two: another thread has closed it, in sync
+                return
             self._sync_problem = f"{self.path}: not safe on the disk: {problem.strerror}"
 
     def sync(self) -> bool:

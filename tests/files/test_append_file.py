@@ -141,3 +141,13 @@ def test_a_retry_comes_after_a_second(tmp_path):
     os.close(saved)
     file.close()
     assert path.read_bytes() == b"one"
+
+
+def test_a_sync_that_finds_its_file_closed_is_no_problem(tmp_path):
+    def closed_meanwhile(descriptor):
+        file._file.close()
+        os.fsync(descriptor)
+
+    file = AppendFile(tmp_path / "a", sync=closed_meanwhile)
+    file.fsync()
+    assert file.problem == ""
