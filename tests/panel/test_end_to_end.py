@@ -317,7 +317,6 @@ def events_of(folder):
     return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.xdist_group("story")
 def test_markers_are_in_the_recording_of_their_take(story):
     first, second = operator_markers(story.folder), operator_markers(story.folder / "take-2")
     assert list(first) == ["artefact", FREE_TEXT]
@@ -329,7 +328,6 @@ def test_markers_are_in_the_recording_of_their_take(story):
         assert story.given_s[text] <= stamp_s <= answered_s[text]
 
 
-@pytest.mark.xdist_group("story")
 def test_both_recordings_verify(story):
     for take in (story.folder, story.folder / "take-2"):
         result = verify(take / "session.xdf")
@@ -339,7 +337,6 @@ def test_both_recordings_verify(story):
         assert min(result.equal.values()) > 1
 
 
-@pytest.mark.xdist_group("story")
 def test_a_killed_panel_is_nothing_to_the_engine(story):
     assert story.returned_s > story.killed_s > 0  # and another one has connected to everything again
     assert len(story.reports) > 2
@@ -356,7 +353,6 @@ def test_a_killed_panel_is_nothing_to_the_engine(story):
     assert kinds <= OF_THE_SIGNAL
 
 
-@pytest.mark.xdist_group("story")
 def test_a_baseline_begins_anew_and_cannot_end_at_once(story):
     begun = [event for event in events_of(story.folder / "take-2") if event["kind"] == "baseline_started"]
     assert {event["modality"] for event in begun} == {"eeg", "eye"}
@@ -364,7 +360,6 @@ def test_a_baseline_begins_anew_and_cannot_end_at_once(story):
     assert "baseline" in story.refusal
 
 
-@pytest.mark.xdist_group("story")
 def test_the_operator_ends_the_session(story):
     assert story.status == 0
     assert "stopped by the operator" in story.words

@@ -25,7 +25,6 @@ from bci_m2s.soak.usage import measure
 pytestmark = pytest.mark.live
 
 PATIENCE = 10.0  # a machine that runs other tests beside
-GROUP = pytest.mark.xdist_group("faults")  # they look at one session
 SEED = 20
 MODALITIES = ("eeg-1", "eeg-2", "eeg-3", "eeg-4", "eeg-5", "eeg-6")
 # those that take longest begin
@@ -63,7 +62,6 @@ def lived_through(tmp_path_factory):
     return rig, outcomes
 
 
-@GROUP
 @pytest.mark.parametrize("fault", [*FAULTS, *SHARED_FAULTS])
 def test_what_is_promised_follows(lived_through, fault):
     _, outcomes = lived_through
@@ -71,7 +69,6 @@ def test_what_is_promised_follows(lived_through, fault):
     assert outcomes[fault].broken == ()
 
 
-@GROUP
 def test_every_sample_is_recorded_or_inside_a_logged_gap(lived_through):
     rig, _ = lived_through
     assert rig.recorder.state().lost_samples == 0
@@ -87,7 +84,6 @@ def test_every_sample_is_recorded_or_inside_a_logged_gap(lived_through):
     assert accounts[-1].in_gaps == 0
 
 
-@GROUP
 def test_every_estimate_comes_back(lived_through):
     rig, _ = lived_through
     result = verify(rig.path)
@@ -95,7 +91,6 @@ def test_every_estimate_comes_back(lived_through):
     assert result.made > 100
 
 
-@GROUP
 def test_the_log_and_the_recording_say_the_same(lived_through):
     rig, _ = lived_through
     lines = event_lines(open_recording(rig.path))
@@ -109,7 +104,6 @@ def test_the_log_and_the_recording_say_the_same(lived_through):
     assert {"gap", "stale", "sender", "refused", "quality", "rate", "stamps_repaired", "disk"} <= kinds
 
 
-@GROUP
 def test_the_recording_is_whole(lived_through):
     rig, _ = lived_through
     assert recover(rig.path).is_whole

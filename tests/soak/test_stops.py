@@ -15,7 +15,6 @@ def broken_promises(tmp_path_factory):
         return run_stops(stand)
 
 
-@pytest.mark.xdist_group("stops")
 @pytest.mark.parametrize("name", STOPS)
 def test_an_end_leaves_what_is_promised(broken_promises, name):
     assert broken_promises[name] == []
