@@ -79,7 +79,7 @@ def _lsl_session(session_id: str) -> AbstractContextManager[LslSession | None]:
 
 
 def _recording(record: bool | None, output: Path | None) -> bool:
-    """Whether to record: with --output, unless told not to."""
+    """Whether to record: with --output, unless switched off."""
     if record and output is None:
         raise UsageError("--record: got no --output, expected the folder to record into")
     return record is not False

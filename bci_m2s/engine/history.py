@@ -87,8 +87,8 @@ class History:
             marked = list(self._markers)
         lines: dict[str, dict[str, Any]] = {}
         for (line, head), bins in kept.items():
-            told = bins.as_json(begun_s, bin_s)
-            lines.setdefault(line, {})[head] = {"classes": list(self._heads[head]), **told}
+            described = bins.as_json(begun_s, bin_s)
+            lines.setdefault(line, {})[head] = {"classes": list(self._heads[head]), **described}
         markers = [[_rounded(when_s), text, origin] for when_s, text, origin in marked]
         heads = next(iter(lines.values()), {})
         return {"bin_s": bin_s, "heads": heads, "lines": lines, "markers": markers}

@@ -145,9 +145,9 @@ class DifferentialEntropy:
         if not bad.any():
             return Step(entropy.T.ravel(), filters_crc=crc)
         entropy[:, bad] = np.nan
-        return Step(entropy.T.ravel(), self._say(flat, lost), crc)
+        return Step(entropy.T.ravel(), self._problem_of(flat, lost), crc)
 
-    def _say(self, flat: BoolArray, lost: BoolArray) -> str:
+    def _problem_of(self, flat: BoolArray, lost: BoolArray) -> str:
         bad = np.flatnonzero(flat | lost)
         causes = {place: self.causes[place] if lost[place] else "flat" for place in bad.tolist()}
         return f"{len(bad)} of {len(self._labels)} channels bad ({name_channels(self._labels, causes)})"

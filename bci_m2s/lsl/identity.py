@@ -4,7 +4,7 @@ liblsl finds a lost sender again by name, type, source id, channel count and cha
 neither at the host nor at rate, labels and units, and its inlet keeps the description of the first. So
 whenever the connection may have moved to another sender, this watch finds out whose samples come now.
 
-What it is told, a few times a second (``look``): who is listed on the network, when samples came, when
+What it is given, a few times a second (``look``): who is listed on the network, when samples came, when
 the stamps had a gap, and whether the connection moved (liblsl can tell, once it has a clock offset). Each
 look names at most one sender whose full description is wanted (``answer``): who answers is alive, who is
 listed may be gone for seconds already.
@@ -15,7 +15,7 @@ listed may be gone for seconds already.
 - A sender that was there while the first one still delivered is a twin. When it takes over, it is refused.
 - Anything else is refused too, until the connection moves again.
 
-A restarted sender cannot be told from an imitation of it that appears on the same host, in the silence,
+A restarted sender cannot be distinguished from an imitation that appears on the same host, in the silence,
 with an equal description: LSL has no authentication.
 """
 
@@ -96,7 +96,7 @@ def _shown(values: tuple[str, ...], places: list[int]) -> str:
 class _Check:
     """Finding out who sends.
 
-    since_s : when it began; lost_s : the last delivery before it; moved : liblsl told that it reconnected
+    since_s : when it began; lost_s : the last delivery before it; moved : liblsl reported a reconnection
     answers : descriptions that senders gave since; asked : how often each was asked, by uid
     """
 

@@ -30,7 +30,7 @@ FORMATS = {
 }
 NO_ANSWER = (pylsl.util.TimeoutError, pylsl.util.LostError)  # pylsl's own, not the built-in one
 FORGET_S = 2.5  # a sender not heard of for this long is gone; it is asked once a second, and may miss that
-ASK_S = 0.3  # for the description of a sender that may be frozen; the watching thread serves all streams
+REQUEST_S = 0.3  # for the description of a sender that may be frozen; one thread serves all streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def resolve(
     selector: Selector,
     wait_s: float,
     network: LslNetwork | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Any:
     """Wait for the one stream that is meant.
@@ -194,7 +194,7 @@ def resolve(
         listed), or when `stopped` turned true.
     """
     network = network or shared_network()
-    begun, told = time.monotonic(), False
+    begun, is_notified = time.monotonic(), False
     while True:
         seen = network.streams()
         matching = [raw for raw in seen.values() if selector.matches(brief_info(raw))]
@@ -214,14 +214,14 @@ def resolve(
             raise StreamError(
                 f"no stream with {selector.describe()} came within {wait_s:g} s; on the network: {there}"
             )
-        if not told and waited_s > 1.0 and not matching:
-            say(f"waiting for a stream with {selector.describe()}, up to {wait_s:g} s")
-            told = True
+        if not is_notified and waited_s > 1.0 and not matching:
+            notify(f"waiting for a stream with {selector.describe()}, up to {wait_s:g} s")
+            is_notified = True
         time.sleep(0.05)
 
 
-def ask(raw: Any, brief: StreamInfo) -> StreamInfo | None:
-    """The full description of a sender, None when it does not give one within ``ASK_S``.
+def request_info(raw: Any, brief: StreamInfo) -> StreamInfo | None:
+    """The full description of a sender, None when it does not give one within ``REQUEST_S``.
 
     raw : the sender as a resolver found it; brief : the same, see ``brief_info``
     """
@@ -230,7 +230,7 @@ def ask(raw: Any, brief: StreamInfo) -> StreamInfo | None:
     except StreamError:
         return brief  # not to be connected to, and different enough
     try:
-        info, _ = full_info(pylsl.StreamInlet(raw, max_buflen=1, recover=False), brief, ASK_S)
+        info, _ = full_info(pylsl.StreamInlet(raw, max_buflen=1, recover=False), brief, REQUEST_S)
     except StreamError:
         return None
     return info

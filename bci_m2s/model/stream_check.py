@@ -60,7 +60,7 @@ def channel_order(spec: ModalityContract, info: StreamInfo, where: str = "") -> 
     Raises
     ------
     ContractError
-        A channel is missing or cannot be told from another.
+        A channel is missing or cannot be distinguished from another.
     """
     problems = [
         p for p in _channel_problems(spec, info, where or f"stream {info.name!r}") if p.field != "units"

@@ -2,7 +2,7 @@
 
 What comes out depends on the samples and stamps alone, never on how they were chunked. Everything else
 that has an effect (a baseline that begins, samples that were skipped, a stream that is refused) is a
-*control*: it takes effect before a certain sample, and is told as an event with that sample's number, so
+*control*: it takes effect before a certain sample, and is logged as an event with that sample's number, so
 that a replay can do the same.
 """
 
@@ -157,7 +157,7 @@ class ModalityStage:
             return "complete", 0.0
         return "collecting" if self._now.collecting else "waiting", self.normaliser.seconds_left
 
-    # ---- controls: each is told as an event of its own name, with the sample that it comes before ----
+    # ---- controls: each is logged as an event of its own name, with the sample that it comes before ----
 
     def control(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Do again what an event of ``CONTROLS`` tells of. Raises KeyError, TypeError, ValueError."""

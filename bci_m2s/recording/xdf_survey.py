@@ -180,7 +180,7 @@ def _chunk_bounds(file: BinaryIO, at: int, size: int, sums: Checksums | None) ->
     if sums and sums.next_proved(file, at + 1, stop):
         raise DamageError(f"a chunk of {length} bytes is announced, but another begins inside it")
     if length > LARGE_BYTES and _after_boundary(file, body_at, stop) < stop:
-        raise DamageError(f"a chunk of {length} bytes is announced, but a boundary stands inside it")
+        raise DamageError(f"a chunk of {length} bytes is announced, but a boundary lies inside it")
     return body_at, stop
 
 

@@ -46,7 +46,7 @@ class Options:
     device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
     record : keep every sample as received in session.xdf, where there is an output folder;
-    lsl : LSL session of its own, told to the user and saved beside the results; mode : live or replay;
+    lsl : LSL session of its own, shown to the user and saved beside the results; mode : live or replay;
     panel : open a panel where there is a display
     """
 

@@ -2,7 +2,7 @@
 
 *Sources.* 32 patches of cortex on the upper part of a sphere of 0.62 head radii, each a radial current
 dipole, tilted a little, in a conductor without boundary (Nunez & Srinivasan 2006, ch. 1; the depth
-stands in for the blur of the skull). Potentials are against a distant reference.
+models the blur of the skull). Potentials are against a distant reference.
 
 *Spectrum.* Each patch has a 1/f^χ background, χ from 1.0 to 1.6, flat below 1 Hz (He 2014; Donoghue
 et al. 2020), and an alpha rhythm: a Gaussian peak at the individual alpha frequency, 8.7 to 11.8 Hz

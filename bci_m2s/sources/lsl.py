@@ -23,12 +23,12 @@ from bci_m2s.lsl.network import (
     NO_ANSWER,
     LslNetwork,
     Selector,
-    ask,
     brief_info,
     full_info,
     list_streams,
     local_clock,
     refuse_absurd,
+    request_info,
     resolve,
     shared_network,
 )
@@ -63,7 +63,7 @@ class LslSource:
     name, type, source_id, host : which stream, see ``Selector``
     wait_s : how long ``open`` waits for it
     network : who is there; None for the one that all sources of this process share
-    say : told what is waited for
+    notify : gets what is waited for, in words
     stopped : asked while waiting whether to give up
     """
 
@@ -75,11 +75,11 @@ class LslSource:
         host: str = "",
         wait_s: float = 10.0,
         network: LslNetwork | None = None,
-        say: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._selector = Selector(name, type, source_id, host)
-        self._wait_s, self._network, self._say, self._stopped = wait_s, network, say, stopped
+        self._wait_s, self._network, self._notify, self._stopped = wait_s, network, notify, stopped
         self._inlet: Any = None
         self.info = StreamInfo(name, type, source_id)
         self.description_xml = ""
@@ -94,7 +94,7 @@ class LslSource:
     def open(self) -> None:
         """Find the stream, learn its description and subscribe."""
         self._network = self._network or shared_network()
-        raw = resolve(self._selector, self._wait_s, self._network, self._say, self._stopped)
+        raw = resolve(self._selector, self._wait_s, self._network, self._notify, self._stopped)
         brief = brief_info(raw)
         refuse_absurd(brief)
         self._inlet = pylsl.StreamInlet(raw, max_buflen=60, recover=True, processing_flags=0)
@@ -163,7 +163,7 @@ class LslSource:
     def problem(self) -> str:
         """Why samples may come from another sender than the one that was opened, see ``identity``.
 
-        Returns at once, unless a sender has to be asked who it is: then within ``ASK_S``, and a little.
+        Returns at once, unless a sender has to be asked who it is: then within ``REQUEST_S``, and a little.
         """
         if self._watch is None or self._network is None or self._inlet is None:
             return self._lost
@@ -176,7 +176,7 @@ class LslSource:
         born_s = {uid: seen[uid].created_at() + self._offset_s for uid in listed}
         uid = self._watch.look(pylsl.local_clock(), listed, received_s, gap_s, moved, born_s)
         if uid:
-            answer = ask(seen[uid], listed[uid])
+            answer = request_info(seen[uid], listed[uid])
             self._watch.answer(pylsl.local_clock(), uid, answer)
         return self._watch.problem
 

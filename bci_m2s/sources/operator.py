@@ -87,7 +87,7 @@ class OperatorMarkers(LocalSource):
         return Chunk.of([stamp for _, stamp, _ in taken], texts, self._clock())
 
     def close(self) -> None:
-        """Take no more. Harmless twice; who still waits in ``put`` is told."""
+        """Take no more. Harmless twice; whoever still waits in ``put`` gets an error."""
         with self._change:
             self._closed = True
             self._change.notify_all()

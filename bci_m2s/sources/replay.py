@@ -29,7 +29,7 @@ __all__ = [
     "replay_sources",
 ]
 
-UNPACED_SAMPLES = 1024  # in a chunk, unless told
+UNPACED_SAMPLES = 1024  # in a chunk, unless given
 PACED_CHUNK_S = 0.02  # a paced regular stream waits for this much, as a headset does that sends packets
 LARGEST_RANDOM = 1000  # samples
 

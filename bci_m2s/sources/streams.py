@@ -34,7 +34,9 @@ class LslStream(StreamSettings):
         wanted = {key: getattr(self, key) for key in ("name", "type", "source_id", "host")}
         if not any(wanted.values()):
             wanted = {"type": environment.stream_type}
-        return LslSource(**wanted, wait_s=self.wait_s, say=environment.notify, stopped=environment.stopped)
+        return LslSource(
+            **wanted, wait_s=self.wait_s, notify=environment.notify, stopped=environment.stopped
+        )
 
 
 class ReplayStream(StreamSettings):

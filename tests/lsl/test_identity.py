@@ -16,7 +16,7 @@ import pytest
 from support.lateness import Lateness
 
 from bci_m2s.lsl.identity import CHECKING, INVISIBLE, IdentityWatch, Moved, difference
-from bci_m2s.lsl.network import ask, brief_info, shared_network
+from bci_m2s.lsl.network import brief_info, request_info, shared_network
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.sources.lsl import LslSource, local_clock
@@ -430,7 +430,7 @@ def frozen_and_thawed():
                 call()
                 took[name] = max(took[name], time.monotonic() - begun_s)
         begun_s = time.monotonic()
-        assert ask(raw, brief_info(raw)) is None
+        assert request_info(raw, brief_info(raw)) is None
         took["ask"] = time.monotonic() - begun_s
         assert math.isnan(source.clock_offset_s(0.0))
         source.close()

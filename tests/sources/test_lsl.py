@@ -113,11 +113,11 @@ def test_several_matches_are_refused_with_a_list():
 def test_nothing_found_says_what_is_there():
     name = unique("other")
     sender = outlet(name)
-    told = []
+    notices = []
     with pytest.raises(StreamError, match=r"no stream with name 'nobody' came within 2 s") as caught:
-        LslSource("nobody", wait_s=2.0, say=told.append).open()
+        LslSource("nobody", wait_s=2.0, notify=notices.append).open()
     assert name in str(caught.value)
-    assert told == ["waiting for a stream with name 'nobody', up to 2 s"]
+    assert notices == ["waiting for a stream with name 'nobody', up to 2 s"]
     del sender
 
 

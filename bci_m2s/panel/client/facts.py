@@ -67,7 +67,7 @@ class SessionFacts:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Estimates are shown in so many places: one for each modality, or one for all ("")."""
+        """Where estimates are shown: one place per modality, or one for all ("")."""
         return ("",) if self.combined else self.modalities
 
 

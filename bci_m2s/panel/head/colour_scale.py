@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.types import FloatArray
 
-# Blue against orange is told apart by every common kind of colour blindness. Middle and ends by theme.
+# Blue and orange can be told apart with every common kind of colour blindness. Middle and ends by theme.
 _DIVERGING = {"dark": ("#F0A04B", "#1B2129", "#5BB4FF"), "light": ("#A04D00", "#F6F6F4", "#0B55B0")}
 _FEWEST_SHOWN = 0.5  # a range is narrowed when values fill less of it, else its numbers would dance
 

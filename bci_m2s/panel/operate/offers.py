@@ -194,7 +194,7 @@ class Lookout:
         self._known = {uid: info for uid, info in self._known.items() if uid in seen}
         for uid, raw in seen.items():
             if uid not in self._known:
-                described = lsl_network.ask(raw, lsl_network.brief_info(raw))
+                described = lsl_network.request_info(raw, lsl_network.brief_info(raw))
                 if described is not None:
                     self._known[uid] = described
         undescribed = [
