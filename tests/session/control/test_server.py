@@ -175,6 +175,7 @@ def test_who_does_not_know_the_token_is_cut_and_gives_no_command(runtime, token,
         with caplog.at_level(logging.INFO):
             stranger = Raw(entry, token)
             assert stranger.answer == b""
+            wait_until(lambda: caplog.text)
         assert "does not know the session's token" in caplog.text
         assert requests == []
         assert found().request({})["ok"]
