@@ -21,6 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 WHAT = {"demo": ".", "test": ".[test]"}
+# Compiled once, by loading them; pip would compile every file of every package, and each process of its own these.
+HEAVY = (
+    "torch, scipy.stats, scipy.signal, sklearn.metrics, mne, matplotlib.pyplot, pyqtgraph, pydantic, typer"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -78,7 +82,7 @@ def environment(name: str) -> str:
     venv.create(folder, clear=True, with_pip=True)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "-qq"]
     command = [*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", WHAT[name]]
-    if status := run(command):
+    if status := run(command) or run([str(python), "-c", f"import {HEAVY}"]):
         raise SystemExit(status)
     stamp.write_text(wanted.hexdigest())
     return str(python)

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,6 @@ CRASH_LOSS_S = 0.5  # promised
 READY_S = 240.0  # until a session reaches a phase; it has to load the network first
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 PHASES = ("waiting", "settling", "estimating")
-AT_ONCE = 6
 LARGEST_BYTES = 100_000
 FOOTER = b"<sample_count>"
 
@@ -133,16 +131,6 @@ class Stand:
         """A new session; `waits`: for a stream that never comes."""
         pipeline = self.waiting_pipeline if waits else self.pipeline
         return Child(pipeline, self.folder / f"session-{secrets.token_hex(4)}", largest_bytes)
-
-
-def run_stops(stand: Stand, at_once: int = AT_ONCE) -> dict[str, list[str]]:
-    """End sessions in every way of ``STOPS``; return the broken promises, by name.
-
-    at_once : number of sessions that run in parallel
-    """
-    with ThreadPoolExecutor(at_once) as pool:
-        waiting = {name: pool.submit(stop, stand) for name, stop in STOPS.items()}
-    return {name: future.result() for name, future in waiting.items()}
 
 
 def _by_signal(stand: Stand, name: str, phase: str) -> list[str]:

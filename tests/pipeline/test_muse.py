@@ -1,10 +1,9 @@
 """Real Muse recordings give estimates, by replay and from a live stream, or say why not."""
 
 import csv
-import subprocess
-import sys
 
 import pytest
+from support import command_line
 
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
@@ -18,13 +17,7 @@ def file_of(shared_data, person):
 
 
 def bci(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "bci_m2s", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = command_line.bci(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

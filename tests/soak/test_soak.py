@@ -45,6 +45,7 @@ def test_a_slow_network_costs_windows_and_no_samples(tmp_path):
     assert with_a_slow_network(tmp_path, 4.0, patience=PATIENCE) == []
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="affinity is set on Linux")
 def test_estimates_come_beside_a_busy_process(tmp_path):
     with Lateness() as lateness:
