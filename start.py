@@ -21,10 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 WHAT = {"demo": ".", "test": ".[test]"}
-# Compiled once, by loading them; pip would compile every file of every package, and each process of its own these.
-HEAVY = (
-    "torch, scipy.stats, scipy.signal, sklearn.metrics, mne, matplotlib.pyplot, pyqtgraph, pydantic, typer"
-)
+# Compiled once, by loading them: pip would compile every file of every package, and processes that start
+# together the same files each.
+HEAVY = "torch, scipy.stats, scipy.signal, sklearn.metrics, mne, matplotlib.pyplot, pyqtgraph, pydantic"
 
 
 def main(arguments: list[str]) -> int:
