@@ -152,6 +152,7 @@ def test_bf16_autocast_is_close_and_leaves_no_trace(layer: STSAttention) -> None
         assert largest_difference(layer(x[:1]), written_out(layer, x[:1])) < 1e-5
 
 
+@pytest.mark.nightly
 # torch's compiler itself warns of torch.jit.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])

@@ -18,6 +18,8 @@ from sklearn.metrics import balanced_accuracy_score
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
 from bci_m2s.simulator.gaze import SCREEN_DEG
 
+pytestmark = pytest.mark.nightly
+
 EEG_HZ, EYE_HZ = 128, 120
 REST_S, TRIAL_S, PAUSE_S, N_TRIALS = 20, 16, 2, 27
 STEPS = 5

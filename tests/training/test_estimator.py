@@ -41,6 +41,7 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.nightly
 @parametrize_with_checks([classifier()], expected_failed_checks=lambda _: EXPECTED_FAILURES)
 def test_scikit_learn(estimator, check):
     check(estimator)

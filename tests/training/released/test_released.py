@@ -403,6 +403,7 @@ def test_damaged_files_are_refused_in_one_line_or_read_whole(tmp_path, count):
     assert read > count / 80  # damage in padding and in unused parts does no harm
 
 
+@pytest.mark.nightly
 def test_names_are_mutated_too(tmp_path, small):
     """Seeded changes of the state dict itself: every one is refused by name or leaves a sound model."""
     rng = np.random.default_rng(1)
