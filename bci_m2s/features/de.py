@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bci_m2s.errors import ContractError, nearest
+from bci_m2s.errors import ContractError
+from bci_m2s.features.parameters import check_known
 from bci_m2s.signal.filters import FilterBank
 from bci_m2s.signal.quality import name_channels
 from bci_m2s.types import BoolArray, FloatArray, Step
@@ -73,11 +74,7 @@ class DifferentialEntropy:
     def __init__(
         self, params: dict[str, Any], labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float
     ) -> None:
-        for key in params:
-            if key not in DEFAULTS:
-                raise ContractError(
-                    "feature de", key, params[key], f"a known parameter{nearest(key, DEFAULTS)}"
-                )
+        check_known("feature de", params, DEFAULTS)
         chosen = {**DEFAULTS, **params}
         try:
             limits = chosen["bands_hz"].items()

@@ -38,11 +38,12 @@ from typing import Any
 
 import numpy as np
 
-from bci_m2s.errors import ContractError, nearest
+from bci_m2s.errors import ContractError
 from bci_m2s.features import eye_parameters as checked
 from bci_m2s.features.eye_events import Events, detect_events
 from bci_m2s.features.eye_parameters import BANDS_HZ, NUMBERS, PARAMETERS, WHERE
 from bci_m2s.features.eye_pupil import PupilSizes
+from bci_m2s.features.parameters import check_known, numbers
 from bci_m2s.types import BoolArray, FloatArray, Step
 
 IMPOSSIBLE_DEG = 180.0  # gaze beyond this is an undeclared loss code
@@ -91,13 +92,9 @@ class EyeMovements:
     def __init__(
         self, params: dict[str, Any], labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float
     ) -> None:
-        for key in params:
-            if key not in PARAMETERS:
-                raise ContractError(WHERE, key, params[key], f"a known parameter{nearest(key, PARAMETERS)}")
-        number = {
-            name: checked.number(name, params.get(name, row[0]), *row[1:]) for name, row in NUMBERS.items()
-        }
-        checked.check_timing(rate_hz, step_s, hop_s, number["pupil_margin_s"])
+        check_known(WHERE, params, PARAMETERS)
+        number = numbers(WHERE, params, NUMBERS)
+        blocks = checked.check_timing(rate_hz, step_s, hop_s, number["pupil_margin_s"])
         self._limits = checked.event_limits(number)
         self._rate_hz, self._step_s = rate_hz, step_s
         self._columns, self._confidence = checked.columns(params.get("columns"), labels)
@@ -111,7 +108,6 @@ class EyeMovements:
         bands_hz = checked.pupil_bands(params.get("pupil_bands_hz", BANDS_HZ))
         bands = checked.slow_bands(bands_hz, number["pupil_trend_hz"], hop_s)
         margin_n = round(number["pupil_margin_s"] * rate_hz)
-        blocks = round(step_s / hop_s)
         history = math.ceil(round(number["history_s"] / hop_s, 9))
         self.names = _names(bands_hz, self._with_blinks)
         self.settle_s = max(bands.settle_s + (margin_n + 1) / rate_hz, number["history_s"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features.eye_events import EventLimits
 from bci_m2s.features.eye_pupil import SlowBands
+from bci_m2s.features.parameters import blocks_per_step, check_rate, column, is_number, numbers
 from bci_m2s.types import FloatArray
 
 WHERE = "feature eye"
@@ -36,29 +38,17 @@ NUMBERS: dict[str, tuple[float, float, float]] = {
     "pupil_margin_s": (0.05, 0.0, 1.0),
 }
 DEGREES = ("degrees_per_unit_x", "degrees_per_unit_y")
+_PER_UNIT = dict.fromkeys(DEGREES, (math.nan, 1e-6, 360.0))  # required
 PARAMETERS = ("columns", "gaze_unit", *DEGREES, "loss_values", "pupil_bands_hz", "blink_duration", *NUMBERS)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def number(name: str, value: Any, smallest: float, largest: float) -> float:
-    """Return a number within its range."""
-    if not _is_number(value) or not smallest <= value <= largest:
-        raise ContractError(WHERE, name, repr(value), f"a number from {smallest:g} to {largest:g}")
-    return float(value)
-
-
-def check_timing(rate_hz: float, step_s: float, hop_s: float, margin_s: float) -> None:
-    """Refuse impossible rates, steps and hops."""
-    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-        raise ContractError(WHERE, "rate_hz", rate_hz, f"{RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz")
-    ratio = step_s / hop_s if hop_s > 0 else 0.0
-    if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
-        raise ContractError(WHERE, "step_s", step_s, f"a whole number of hops of {hop_s:g} s")
+def check_timing(rate_hz: float, step_s: float, hop_s: float, margin_s: float) -> int:
+    """Refuse impossible rates, steps and hops; return how many blocks make a step."""
+    check_rate(WHERE, rate_hz, *RATES_HZ)
+    blocks = blocks_per_step(WHERE, step_s, hop_s)
     if int(hop_s * rate_hz) <= round(margin_s * rate_hz):
         raise ContractError(WHERE, "pupil_margin_s", margin_s, f"less than a hop ({hop_s:g} s)")
+    return blocks
 
 
 def columns(mapping: Any, labels: tuple[str, ...]) -> tuple[list[int], int | None]:
@@ -71,13 +61,8 @@ def columns(mapping: Any, labels: tuple[str, ...]) -> tuple[list[int], int | Non
             raise ContractError(WHERE, f"columns.{name}", repr(mapping[name]), expected)
     indices: dict[str, int] = {}
     for name in COLUMNS:
-        label = mapping.get(name)
-        if label is None and name == "confidence":
-            continue
-        if labels.count(label) != 1:
-            expected = f"one channel of the stream{nearest(str(label), labels)}"
-            raise ContractError(WHERE, f"columns.{name}", repr(label), expected)
-        indices[name] = labels.index(label)
+        if mapping.get(name) is not None or name != "confidence":
+            indices[name] = column(WHERE, f"columns.{name}", mapping.get(name), labels)
     gaze = {indices["gaze_x"], indices["gaze_y"]}
     if len(gaze) < 2 or gaze & {index for name, index in indices.items() if not name.startswith("gaze")}:
         raise ContractError(WHERE, "columns", mapping, "gaze_x and gaze_y in channels of their own")
@@ -91,7 +76,8 @@ def degrees_per_unit(params: dict[str, Any]) -> FloatArray:
         expected = f"one of {', '.join(GAZE_UNITS)}{nearest(str(unit), GAZE_UNITS)}"
         raise ContractError(WHERE, "gaze_unit", repr(unit), expected)
     if unit != "degrees":
-        return np.array([number(name, params.get(name), 1e-6, 360.0) for name in DEGREES])
+        given = {name: params.get(name) for name in DEGREES}
+        return np.array(list(numbers(WHERE, given, _PER_UNIT).values()))
     for name in DEGREES:
         if name in params:
             raise ContractError(WHERE, name, repr(params[name]), "nothing, gaze is in degrees already")
@@ -100,7 +86,7 @@ def degrees_per_unit(params: dict[str, Any]) -> FloatArray:
 
 def loss_values(values: Any) -> FloatArray:
     """Return the codes, also as a sender of float32 would round them."""
-    if not isinstance(values, list | tuple) or not all(_is_number(value) for value in values):
+    if not isinstance(values, list | tuple) or not all(map(is_number, values)):
         raise ContractError(WHERE, "loss_values", repr(values), "a list of numbers")
     codes = np.array(values, dtype=np.float64)
     with np.errstate(over="ignore"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from bci_m2s.errors import ContractError, nearest
@@ -10,11 +11,16 @@ from bci_m2s.errors import ContractError, nearest
 Limits = Mapping[str, tuple[float, float, float]]  # name: default, smallest, largest
 
 
-def check_known(where: str, params: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def check_known(where: str, params: Mapping[str, Any], known: Collection[str]) -> None:
     """Refuse a parameter that the extractor does not have."""
     for key in params:
         if key not in known:
             raise ContractError(where, key, params[key], f"a known parameter{nearest(key, known)}")
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def numbers(where: str, params: Mapping[str, Any], limits: Limits) -> dict[str, float]:
@@ -22,8 +28,7 @@ def numbers(where: str, params: Mapping[str, Any], limits: Limits) -> dict[str, 
     chosen = {}
     for name, (default, smallest, largest) in limits.items():
         value = params.get(name, default)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not smallest <= value <= largest:
+        if not is_number(value) or not smallest <= value <= largest:
             raise ContractError(where, name, repr(value), f"a number from {smallest:g} to {largest:g}")
         chosen[name] = float(value)
     return chosen
@@ -37,7 +42,7 @@ def column(where: str, field: str, label: object, labels: tuple[str, ...]) -> in
     return labels.index(label)
 
 
-def blocks_per_step(where: str, step_s: float, hop_s: float, window_s: float) -> int:
+def blocks_per_step(where: str, step_s: float, hop_s: float, window_s: float = math.inf) -> int:
     """Return how many blocks make a step, which is no longer than the window that it looks back over."""
     ratio = step_s / hop_s if hop_s > 0 else 0.0
     if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:

@@ -14,6 +14,7 @@ Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,12 +63,12 @@ class ElectrodeEncoder(nn.Module):
         n_channels: int,
         n_bands: int,
         *,
-        depth: int = 4,
-        heads: int = 4,
-        head_width: int = 64,
-        ffn: int = 1024,
-        dropout: float = 0.1,
-        embedding: int = 128,
+        depth: int,
+        heads: int,
+        head_width: int,
+        ffn: int,
+        dropout: float,
+        embedding: int,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
@@ -92,12 +93,12 @@ class SequenceEncoder(nn.Module):
         self,
         n_features: int,
         *,
-        depth: int = 4,
-        heads: int = 4,
-        ffn: int = 1024,
-        dropout: float = 0.1,
-        embedding: int = 128,
-        causal: bool = False,
+        depth: int,
+        heads: int,
+        ffn: int,
+        dropout: float,
+        embedding: int,
+        causal: bool,
     ) -> None:
         super().__init__()
         self.causal = causal
@@ -187,21 +188,24 @@ def _classifiers(projection: int, hidden: int, heads: Mapping[str, int]) -> nn.M
     return made
 
 
+def _single(
+    encoder: nn.Module, embedding: int, projection: int, hidden: int, heads: Mapping[str, int]
+) -> SingleModality:
+    return SingleModality(
+        encoder, Projection(embedding, projection), _classifiers(projection, hidden, heads)
+    )
+
+
 def electrode_network(
     *,
     n_features: int,
     n_channels: int,
     classes: Mapping[str, int],
-    depth: int,
-    heads: int,
-    head_width: int,
-    ffn: int,
-    dropout: float,
-    embedding: int,
     projection: int,
     hidden: int,
+    **sizes: Any,
 ) -> SingleModality:
-    """Build "m2s-electrode"; K is n_features / n_channels.
+    """Build "m2s-electrode"; K is n_features / n_channels. sizes : of ``ElectrodeEncoder``
 
     Raises
     ------
@@ -211,19 +215,8 @@ def electrode_network(
     if n_features % n_channels:
         expected = f"a multiple of the {n_channels} channels"
         raise ContractError("network m2s-electrode", "n_features", n_features, expected)
-    encoder = ElectrodeEncoder(
-        n_channels,
-        n_features // n_channels,
-        depth=depth,
-        heads=heads,
-        head_width=head_width,
-        ffn=ffn,
-        dropout=dropout,
-        embedding=embedding,
-    )
-    return SingleModality(
-        encoder, Projection(embedding, projection), _classifiers(projection, hidden, classes)
-    )
+    encoder = ElectrodeEncoder(n_channels, n_features // n_channels, **sizes)
+    return _single(encoder, sizes["embedding"], projection, hidden, classes)
 
 
 def sequence_network(
@@ -231,16 +224,15 @@ def sequence_network(
     n_features: int,
     n_channels: int,
     classes: Mapping[str, int],
-    depth: int,
     heads: int,
-    ffn: int,
-    dropout: float,
     embedding: int,
     projection: int,
     hidden: int,
-    causal: bool,
+    **sizes: Any,
 ) -> SingleModality:
     """Build "m2s-sequence"; the channels behind the features do not matter to it.
+
+    sizes : the others of ``SequenceEncoder``
 
     Raises
     ------
@@ -252,9 +244,5 @@ def sequence_network(
         raise ContractError(
             "network m2s-sequence", "embedding", embedding, f"a multiple of the {heads} heads"
         )
-    encoder = SequenceEncoder(
-        n_features, depth=depth, heads=heads, ffn=ffn, dropout=dropout, embedding=embedding, causal=causal
-    )
-    return SingleModality(
-        encoder, Projection(embedding, projection), _classifiers(projection, hidden, classes)
-    )
+    encoder = SequenceEncoder(n_features, heads=heads, embedding=embedding, **sizes)
+    return _single(encoder, embedding, projection, hidden, classes)

@@ -30,7 +30,7 @@ from bci_m2s.text import printable
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.prepare import UnitData, prepare
 from bci_m2s.training.data.sessions import SessionFeatures
-from bci_m2s.training.data.splits import Split, make_splits
+from bci_m2s.training.data.splits import PARTS, Split, make_splits
 from bci_m2s.training.data.windows import Names
 from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.settings import TrainingSettings, load_training
@@ -93,10 +93,12 @@ def open_experiment(
     """
     settings = load_training(config)
     folder = folder or Path("runs") / config.stem
-    if begin:
-        _refuse_another(folder)
-    else:
+    if not begin:
         _check_same(folder, settings)
+    elif (folder / "config.yaml").exists():
+        raise OutputError(
+            f"{folder}: already holds a run; continue it with --resume, or name another with --run"
+        )
     sessions = load_sessions(settings, folder / "features", console)
     head = settings.contract.first_head
     splits = make_splits(sessions, settings.split, head)
@@ -107,13 +109,6 @@ def open_experiment(
     return Experiment(
         config.stem, settings, folder, sessions, names, splits, resolve_device(device), console
     )
-
-
-def _refuse_another(folder: Path) -> None:
-    if (folder / "config.yaml").exists():
-        raise OutputError(
-            f"{folder}: already holds a run; continue it with --resume, or name another with --run"
-        )
 
 
 def write_config(folder: Path, settings: TrainingSettings) -> None:
@@ -142,14 +137,7 @@ def _about(config: Path, settings: TrainingSettings, names: Names, splits: list[
         "seeds": list(settings.seeds),
         "people": list(names.subjects),
         "trials": len(names.trials),
-        "splits": {
-            split.name: {
-                "train": sorted(split.train),
-                "validation": sorted(split.validation),
-                "test": sorted(split.test),
-            }
-            for split in splits
-        },
+        "splits": {split.name: {part: sorted(getattr(split, part)) for part in PARTS} for split in splits},
         "versions": library_versions(),
     }
 

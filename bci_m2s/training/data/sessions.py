@@ -46,14 +46,9 @@ class SessionFeatures:
         """Name of a trial, unique over all people and sessions."""
         return f"{self.subject}/{self.session}/{trial.name}"
 
-
-@dataclass(frozen=True)
-class _Piece:
-    """One segment's rows, on its own clock."""
-
-    end_s: FloatArray
-    values: dict[str, Rows]
-    usable: dict[str, BoolArray]
+    def inside(self, trial: Trial) -> BoolArray:
+        """Rows (n,) whose step ends in a trial."""
+        return (self.end_s > trial.start_s + 1e-6) & (self.end_s <= trial.stop_s + 1e-6)
 
 
 def from_raw(segments: Sequence[RawSegment], contract: Contract) -> SessionFeatures:
@@ -75,15 +70,15 @@ def from_raw(segments: Sequence[RawSegment], contract: Contract) -> SessionFeatu
     trials: list[Trial] = []
     begin_s = 0.0
     for segment in segments:
-        piece = _piece(segment, contract)
-        if not len(piece.end_s):
+        own_end_s, own_values, own_usable = _rows(segment, contract)
+        if not len(own_end_s):
             continue
-        shift_s = begin_s - piece.end_s[0]
-        end_s.append(piece.end_s + shift_s)
+        shift_s = begin_s - own_end_s[0]
+        end_s.append(own_end_s + shift_s)
         begin_s = float(end_s[-1][-1]) + SEGMENT_GAP_S
         for name in contract.modalities:
-            values[name].append(piece.values[name])
-            usable[name].append(piece.usable[name])
+            values[name].append(own_values[name])
+            usable[name].append(own_usable[name])
         trials += [
             replace(trial, start_s=trial.start_s + shift_s, stop_s=trial.stop_s + shift_s)
             for trial in segment.trials
@@ -101,7 +96,10 @@ def from_raw(segments: Sequence[RawSegment], contract: Contract) -> SessionFeatu
     )
 
 
-def _piece(segment: RawSegment, contract: Contract) -> _Piece:
+def _rows(
+    segment: RawSegment, contract: Contract
+) -> tuple[FloatArray, dict[str, Rows], dict[str, BoolArray]]:
+    """One segment's end times, values and usable rows, on its own clock."""
     window = contract.window
     steps = {
         name: stream_steps(segment.streams[name], spec, window)
@@ -120,7 +118,7 @@ def _piece(segment: RawSegment, contract: Contract) -> _Piece:
             close = np.abs(step_end_s[nearest] - end_s) <= window.hop_s / 2 + 1e-6
             rows[close], good[close] = step_values[nearest[close]], step_usable[nearest[close]]
         values[name], usable[name] = rows, good
-    return _Piece(end_s, values, usable)
+    return end_s, values, usable
 
 
 def _nearest(times: FloatArray, wanted: FloatArray) -> NDArray[np.intp]:
@@ -230,7 +228,8 @@ def typical_spread(sessions: Sequence[SessionFeatures], modality: str, keys: Col
         usable = session.usable[modality]
         rest = usable & (session.end_s < first_s)
         if rest.sum() <= 2:
-            rest = usable & _inside(session, keys)
+            trials = [session.inside(trial) for trial in session.trials if session.key(trial) in keys]
+            rest = usable & np.any(trials, axis=0)
         rows = session.values[modality][rest].astype(np.float64)
         if len(rows) > 1:
             variances.append(known(np.nanvar, rows))
@@ -239,15 +238,6 @@ def typical_spread(sessions: Sequence[SessionFeatures], modality: str, keys: Col
         return np.ones(n_features)
     spread = np.sqrt(known(np.nanmean, np.array(variances)))
     return np.maximum(np.nan_to_num(spread, nan=1.0), SMALLEST_SPREAD)
-
-
-def _inside(session: SessionFeatures, keys: Collection[str]) -> BoolArray:
-    """Rows (n,) whose step ends in one of these trials."""
-    mask = np.zeros(len(session.end_s), dtype=bool)
-    for trial in session.trials:
-        if session.key(trial) in keys:
-            mask |= (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + 1e-6)
-    return mask
 
 
 def known(statistic: Callable[..., FloatArray], rows: FloatArray) -> FloatArray:

@@ -189,9 +189,8 @@ def _fingerprints(sessions: Sequence[SessionFeatures], keys: frozenset[str]) -> 
             key = session.key(trial)
             if key not in keys:
                 continue
-            inside = (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + 1e-6)
             for modality, rows in session.values.items():
-                for row in rows[inside & session.usable[modality]]:
+                for row in rows[session.inside(trial) & session.usable[modality]]:
                     if len(set(row[:8].tolist())) > 1:  # a dead sensor looks alike everywhere
                         digests[hashlib.blake2b(row.tobytes(), digest_size=16).digest()] = key
     return digests

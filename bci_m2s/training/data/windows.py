@@ -154,9 +154,7 @@ def _straddling(
     rows: list[int] = []
     owners: list[Trial] = []
     for trial in wanted:
-        inside = np.flatnonzero(
-            (session.end_s > trial.start_s + 1e-6) & (session.end_s <= trial.stop_s + 1e-6)
-        )
+        inside = np.flatnonzero(session.inside(trial))
         rows += inside.tolist()
         owners += [trial] * len(inside)
     steps = window.steps

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -29,10 +29,6 @@ _EEG = (
     "Fp1 AF3 F3 F7 FC5 FC1 C3 T7 CP5 CP1 P3 P7 PO3 O1 Oz Pz "
     "Fp2 AF4 Fz F4 F8 FC6 FC2 Cz C4 T8 CP6 CP2 P4 P8 PO4 O2"
 )
-
-if TYPE_CHECKING:
-    from bci_m2s.model.contract import Contract
-    from bci_m2s.training.settings import DataSettings
 EEG = tuple(_EEG.split())
 # Units are given where they are certain: the filters that were applied removed the others' zero.
 PERIPHERAL = {
@@ -132,18 +128,10 @@ def _read(path: Path, _changed_ns: int) -> Any:
     return read_pickle(path)
 
 
-def _read_settings(
-    data: DataSettings, _contract: Contract, on_problem: OnProblem
-) -> Iterator[list[RawSegment]]:
-    assert data.root is not None  # checked with the settings
-    threshold = THRESHOLD if data.threshold is None else data.threshold
-    return read_deap(data.root, on_problem, threshold)
-
-
 DEAP = DataSet(
     name="deap",
     heads=dict.fromkeys(HEADS, LOW_HIGH),
     subjects=SUBJECTS,
     read_raw=read_deap,
-    read_settings=_read_settings,
+    rated=True,
 )

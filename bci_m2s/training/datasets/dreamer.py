@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.training.datasets.layout import (
@@ -24,10 +24,6 @@ from bci_m2s.training.datasets.layout import (
 from bci_m2s.training.datasets.raw import LOW_HIGH, Samples, rated, regular_stream, sample_rows
 from bci_m2s.training.formats.matlab import cells, member, read_mat
 from bci_m2s.types import FloatArray
-
-if TYPE_CHECKING:
-    from bci_m2s.model.contract import Contract
-    from bci_m2s.training.settings import DataSettings
 
 FILE = "DREAMER.mat"
 HEADS = ("valence", "arousal", "dominance")
@@ -161,18 +157,10 @@ def _read(path: Path, _changed_ns: int) -> Any:
     return variables["DREAMER"]
 
 
-def _read_settings(
-    data: DataSettings, _contract: Contract, on_problem: OnProblem
-) -> Iterator[list[RawSegment]]:
-    assert data.root is not None  # checked with the settings
-    threshold = THRESHOLD if data.threshold is None else data.threshold
-    return read_dreamer(data.root, on_problem, threshold)
-
-
 DREAMER = DataSet(
     name="dreamer",
     heads=dict.fromkeys(HEADS, LOW_HIGH),
     subjects=SUBJECTS,
     read_raw=read_dreamer,
-    read_settings=_read_settings,
+    rated=True,
 )

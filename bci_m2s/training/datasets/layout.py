@@ -127,6 +127,7 @@ class DataSet:
     step_s : length of a step, by feature; the first is the default
     read : (root, feature, on_problem) → trials; None where no features are distributed
     read_raw : (root, on_problem) → sessions of raw segments; None where raw signals are not read
+    rated : `read_raw` also takes the rating above which a class is high
     read_settings : (data, contract, on_problem) → the same as a training file asks for it; None where that
         depends on its `data.root` alone
     of_copy : (root, contract or None, markers or None) → this data set as a copy shows it; None where its
@@ -143,10 +144,11 @@ class DataSet:
     modalities: dict[str, int] = field(default_factory=dict)
     step_s: dict[str, float] = field(default_factory=dict)
     read: Callable[[Path, str, OnProblem], Iterator[DistributedTrial]] | None = None
-    read_raw: Callable[[Path, OnProblem], Iterator[list[RawSegment]]] | None = None
+    read_raw: Callable[..., Iterator[list[RawSegment]]] | None = None
     read_settings: Callable[[DataSettings, Contract, OnProblem], Iterator[list[RawSegment]]] | None = None
     of_copy: Callable[[Path, Contract | None, MarkerSettings | None], DataSet] | None = None
     needs_root: bool = True
+    rated: bool = False
 
     def sessions(
         self, data: DataSettings, contract: Contract, on_problem: OnProblem
@@ -164,10 +166,11 @@ class DataSet:
             return self.read_settings(data, contract, on_problem)
         if self.read_raw is None:
             raise ConfigurationError(f"data.raw: {self.name} distributes no raw signals that are read")
-        if data.threshold is not None:
+        if data.threshold is None:
+            return self.read_raw(data.root, on_problem)
+        if not self.rated:
             raise ConfigurationError(f"data.threshold: {self.name} has no ratings")
-        assert data.root is not None  # checked with the settings
-        return self.read_raw(data.root, on_problem)
+        return self.read_raw(data.root, on_problem, data.threshold)
 
     @property
     def features(self) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,14 +20,7 @@ from bci_m2s.errors import ConfigurationError, RecordingError, nearest
 from bci_m2s.model.model_file import Contract, check_stream
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.simulator.markers import MarkedTrial
-from bci_m2s.training.datasets.layout import (
-    DataSet,
-    OnProblem,
-    Problem,
-    RawSegment,
-    RawStream,
-    Trial,
-)
+from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
 from bci_m2s.types import Chunk
 
@@ -60,13 +53,12 @@ class RecordedChunks:
             yield Chunk.of(times[start:stop], stream.read(start, stop))
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A file, and whose session it is part of."""
 
-    path: Path
     subject: str
     session: str
+    path: Path
 
 
 def read_recordings(
@@ -86,9 +78,7 @@ def read_recordings(
     ConfigurationError
         ``markers.head`` is not a head of the contract.
     """
-    read = matched_recordings(root, contract, markers).read_raw
-    assert read is not None
-    return read(root, on_problem)
+    return _read_copy(matched_recordings(root, contract, markers), root, on_problem)
 
 
 def matched_recordings(root: Path, contract: Contract, markers: MarkerSettings) -> DataSet:
@@ -130,7 +120,7 @@ def _data_set(
     def read(_root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
         return _sessions(files, heads, markers, match, on_problem)
 
-    return DataSet("recordings", heads, (), (), (), 0, {}, {}, read_raw=read)
+    return DataSet("recordings", heads, (), read_raw=read)
 
 
 def _files(root: Path) -> list[_File]:
@@ -140,11 +130,11 @@ def _files(root: Path) -> list[_File]:
             name = path.relative_to(root).as_posix()
             subject, session = _SUBJECT.findall(name), _SESSION.findall(name)
             files.append(
-                _File(path, subject[-1] if subject else path.stem, session[-1] if session else "1")
+                _File(subject[-1] if subject else path.stem, session[-1] if session else "1", path)
             )
     if not files:
         raise RecordingError(f"{root}: no XDF file, in it or in a folder below")
-    return sorted(files, key=lambda file: (file.subject, file.session, file.path))
+    return sorted(files)
 
 
 def _sessions(
@@ -154,7 +144,7 @@ def _sessions(
     match: Matcher,
     on_problem: OnProblem,
 ) -> Iterator[list[RawSegment]]:
-    for _, group in groupby(files, key=lambda file: (file.subject, file.session)):
+    for _, group in groupby(files, key=lambda file: file[:2]):
         segments: list[RawSegment] = []
         n_trials = 0
         for file in group:
@@ -287,9 +277,12 @@ def _of_copy(root: Path, contract: Contract | None, markers: MarkerSettings | No
 
 
 def _read_default(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
-    read = unmatched_recordings(root, MarkerSettings()).read_raw
-    assert read is not None
-    return read(root, on_problem)
+    return _read_copy(unmatched_recordings(root, MarkerSettings()), root, on_problem)
+
+
+def _read_copy(data: DataSet, root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
+    assert data.read_raw is not None
+    return data.read_raw(root, on_problem)
 
 
 RECORDINGS = DataSet(

@@ -15,15 +15,11 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.simulator.montage import SEED_62
 from bci_m2s.training.datasets.layout import OnProblem, Origin, numbers, step_rows
 from bci_m2s.types import FloatArray
 
-_CHANNELS = (
-    "FP1 FPZ FP2 AF3 AF4 F7 F5 F3 F1 FZ F2 F4 F6 F8 FT7 FC5 FC3 FC1 FCZ FC2 FC4 FC6 FT8 T7 C5 C3 C1 CZ "
-    "C2 C4 C6 T8 TP7 CP5 CP3 CP1 CPZ CP2 CP4 CP6 TP8 P7 P5 P3 P1 PZ P2 P4 P6 P8 PO7 PO5 PO3 POZ PO4 PO6 "
-    "PO8 CB1 O1 OZ O2 CB2"
-)
-CHANNELS = tuple(_CHANNELS.split())
+CHANNELS = SEED_62
 N_CHANNELS = len(CHANNELS)
 BANDS = ("delta", "theta", "alpha", "beta", "gamma")
 EEG_FEATURES = N_CHANNELS * len(BANDS)

@@ -11,13 +11,12 @@ import numpy as np
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, RawSegment, RawStream, Trial
+from bci_m2s.training.datasets.raw import CHUNK_S
 from bci_m2s.types import Chunk
 
 if TYPE_CHECKING:
     from bci_m2s.model.contract import Contract
     from bci_m2s.training.settings import DataSettings
-
-CHUNK_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,13 @@ class SimulatedChunks:
     def __call__(self) -> Iterator[Chunk]:
         """Yield them from the first sample."""
         simulated = SimulatedSession(self.settings, self.person, self.session)
-        info = simulated.eeg_info if self.modality == "eeg" else simulated.eye_info
-        return _chunks(simulated, self.modality, info.rate_hz)
+        read, info = simulated.eye, simulated.eye_info
+        if self.modality == "eeg":
+            read, info = simulated.eeg, simulated.eeg_info
+        total, size = int(simulated.duration_s * info.rate_hz), int(CHUNK_S * info.rate_hz)
+        for start in range(0, total, size):
+            samples = read(start, min(start + size, total))
+            yield Chunk.of((start + np.arange(len(samples))) / info.rate_hz, samples)
 
 
 def simulated_segments(settings: SimulatorSettings, person: int, session: int) -> list[RawSegment]:
@@ -60,14 +64,6 @@ def simulated_segments(settings: SimulatorSettings, person: int, session: int) -
         for number, trial in enumerate(simulated.trials, 1)
     )
     return [RawSegment(str(person), str(session), streams, trials)]
-
-
-def _chunks(simulated: SimulatedSession, modality: str, rate_hz: float) -> Iterator[Chunk]:
-    read = simulated.eeg if modality == "eeg" else simulated.eye
-    total, size = int(simulated.duration_s * rate_hz), int(CHUNK_S * rate_hz)
-    for start in range(0, total, size):
-        samples = read(start, min(start + size, total))
-        yield Chunk.of((start + np.arange(len(samples))) / rate_hz, samples)
 
 
 def _read_settings(

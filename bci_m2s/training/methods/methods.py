@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -30,12 +31,16 @@ Start = Callable[[], Networks]
 OnEpoch = Callable[[], None]
 
 
+def _nothing() -> None:
+    """Nobody counts the epochs."""
+
+
 def fit_modalities(
     job: Job,
     data: UnitData,
     networks: Networks,
     settings: FinetuneSettings,
-    on_epoch: Callable[[], None] = lambda: None,
+    on_epoch: OnEpoch = _nothing,
 ) -> dict[str, Fitted]:
     """Train a classifier on each modality's labels; `networks` are changed."""
     parts = labelled_parts(job, data, settings)
@@ -52,28 +57,22 @@ def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict
     return {**data.parts, "train": train}
 
 
-def _nothing() -> None:
-    """Nobody counts the epochs."""
-
-
 def _fit_pretrained(
     job: Job, data: UnitData, pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
 ) -> dict[str, Fitted]:
     return fit_modalities(job, data, pretrained(), settings, on_epoch)
 
 
-def _fit_random(
-    job: Job, data: UnitData, _pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
+def _fit_fresh(
+    freeze: bool,
+    job: Job,
+    data: UnitData,
+    _: Start,
+    settings: FinetuneSettings,
+    on_epoch: OnEpoch = _nothing,
 ) -> dict[str, Fitted]:
-    frozen = settings.model_copy(update={"freeze": True})
-    return fit_modalities(job, data, fresh_networks(job), frozen, on_epoch)
-
-
-def _fit_supervised(
-    job: Job, data: UnitData, _pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
-) -> dict[str, Fitted]:
-    trained = settings.model_copy(update={"freeze": False})
-    return fit_modalities(job, data, fresh_networks(job), trained, on_epoch)
+    settings = settings.model_copy(update={"freeze": freeze})
+    return fit_modalities(job, data, fresh_networks(job), settings, on_epoch)
 
 
 def _fit_permuted(
@@ -100,21 +99,18 @@ def fit_linear(parts: Parts, modalities: tuple[str, ...], head: str) -> Fit:
     if not len(train) or not len(validation):
         raise TrainingError(f"linear model: no labelled windows with {' and '.join(modalities)}")
     n_classes = int(max(part.labels[head].max(initial=0) for part in chosen.values())) + 1
-    best: tuple[float, Fit] | None = None
+    fits = {}
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
         fitted = Fit(modalities, model.fit(train.flat(modalities), train.labels[head]))
-        score = mean_over_subjects(
+        fits[fitted] = mean_over_subjects(
             validation.labels[head], fitted.predict(validation), validation.subjects, n_classes
         )
-        if best is None or score > best[0]:
-            best = (score, fitted)
-    assert best is not None
-    return best[1]
+    return max(fits, key=lambda fitted: fits[fitted])
 
 
 PRETRAINED = Method(fit=_fit_pretrained)
-RANDOM = Method(fit=_fit_random)
-SUPERVISED = Method(fit=_fit_supervised, shared=False)
+RANDOM = Method(fit=partial(_fit_fresh, True))
+SUPERVISED = Method(fit=partial(_fit_fresh, False), shared=False)
 PERMUTED = Method(fit=_fit_permuted)
 LINEAR = Method(guess=fit_linear, draws=False)

@@ -25,13 +25,11 @@ def write_curves(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[s
 
 
 def _draw(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[str]]) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     shown = [[name for name in panel if name in rows[-1]] for panel in panels]
     shown = [panel for panel in shown if panel]
     figure = Figure(figsize=(4.2 * len(shown), 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(title)
     epochs = [row["epoch"] for row in rows]
     for column, names in enumerate(shown, 1):
@@ -51,11 +49,9 @@ def draw_confusions(
 ) -> None:
     """Draw confusion matrices side by side, each row (the truth) in per cent."""
     import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.0 * len(titles), 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
     for column, (title, matrix_counts) in enumerate(zip(titles, counts, strict=True), 1):
         matrix = np.asarray(matrix_counts, dtype=float)
         shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
