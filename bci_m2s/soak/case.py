@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.rig import WINDOW_S, Rig
 
@@ -17,49 +15,21 @@ BACK_S = 5.0  # promised, after the sender returned, plus a window and the filte
 EVENT_S = 3.0  # an event waits for a state to last a second, and for the next query of the network
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of a fault; times in s, NaN where nothing was measured.
-
-    detected_s : from the fault to the first line without an estimate
-    back_s : from the sender's return to the next estimate
-    message : of the event that named it
-    broken : promises that were not kept
-    """
-
-    fault: str
-    modality: str
-    detected_s: float
-    back_s: float
-    message: str
-    broken: tuple[str, ...]
-
-    def describe(self) -> str:
-        """One line."""
-        times = [
-            f"{word} {value:.2f} s"
-            for word, value in (("noticed after", self.detected_s), ("back after", self.back_s))
-            if math.isfinite(value)
-        ]
-        parts = [
-            *times,
-            *([self.message] if self.message else []),
-            *(f"BROKEN: {promise}" for promise in self.broken),
-        ]
-        return f"{self.fault} ({self.modality}): {'; '.join(parts) or 'no effect, as promised'}"
-
-
 @dataclass(slots=True)
 class Case:
     """A fault in progress; each ``expect`` method waits for a promise and notes when it is broken.
 
-    rig : the session; name : of the fault; modality : of the sender; rng : draws what a fault leaves open
+    rig : the session; name : of the fault; modality : of the sender
+    share : drawn from 0 to 1: how much of what a fault leaves open
+    detected_s : from the fault to the first line without an estimate, s, NaN while not measured
+    back_s : from the sender's return to the next estimate, the same
+    message : of the event that named the fault; broken : promises that were not kept
     """
 
     rig: Rig
     name: str
     modality: str
-    rng: np.random.Generator
+    share: float
     started_s: float = math.nan
     returned_s: float = math.nan
     detected_s: float = math.nan
@@ -118,7 +88,7 @@ class Case:
 
         def has_come() -> bool:
             events = self.rig.watch.events(kind, self.started_s, (self.modality, *words))
-            self.message = events[0].message if events else self.message
+            self.message = events[0].message[:200] if events else self.message
             return bool(events)
 
         self.expect(has_come, limit_s, f"no event {kind!r} with {', '.join(words) or 'this modality'}")
@@ -152,8 +122,13 @@ class Case:
         if self.expect(back, limit_s, "no estimate again"):
             self.back_s = watch.latest(self.modality).ok_s - self.returned_s
 
-    def outcome(self) -> Outcome:
-        """The result so far."""
-        return Outcome(
-            self.name, self.modality, self.detected_s, self.back_s, self.message[:200], tuple(self.broken)
-        )
+    def describe(self) -> str:
+        """The result so far in one line."""
+        times = [
+            f"{word} {value:.2f} s"
+            for word, value in (("noticed after", self.detected_s), ("back after", self.back_s))
+            if math.isfinite(value)
+        ]
+        message = [self.message] if self.message else []
+        parts = [*times, *message, *(f"BROKEN: {promise}" for promise in self.broken)]
+        return f"{self.name} ({self.modality}): {'; '.join(parts) or 'no effect, as promised'}"

@@ -22,7 +22,7 @@ from bci_m2s.session.terminal.view import make_console
 from bci_m2s.soak.usage import Usage, growth_mib_per_h, measure
 
 if TYPE_CHECKING:  # liblsl reads its configuration when it is imported
-    from bci_m2s.soak.case import Outcome
+    from bci_m2s.soak.case import Case
     from bci_m2s.soak.rig import Rig
 
 BROKEN_STATUS = 1
@@ -41,7 +41,7 @@ MOST_NEW_DESCRIPTORS = 8
 class Results:
     """The results of a soak so far."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[Case] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
     longest_s: float = 0.0
     oldest_s: float = 0.0
@@ -134,11 +134,11 @@ def _weight(name: str) -> float:
     return RESTART_WEIGHT if name.startswith("killed") else 1.0
 
 
-def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Outcome]:
+def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Case]:
     """One shared fault, or one for every modality at once."""
     from bci_m2s.soak.faults import run_fault
 
-    outcomes: list[Outcome] = []
+    outcomes: list[Case] = []
     if shared:
         name, rng = deck.draw(True)
         return [run_fault(rig, name, rig.modalities[0], rng)]
@@ -175,11 +175,11 @@ def report(console: Console, rig: Rig, results: Results) -> int:
 def _report_faults(console: Console, results: Results) -> None:
     outcomes = results.outcomes
     for outcome in outcomes:
-        results.broken += [f"{outcome.fault} ({outcome.modality}): {promise}" for promise in outcome.broken]
-    kinds = sorted({outcome.fault for outcome in outcomes})
+        results.broken += [f"{outcome.name} ({outcome.modality}): {promise}" for promise in outcome.broken]
+    kinds = sorted({outcome.name for outcome in outcomes})
     console.print(f"\n{len(outcomes)} faults of {len(kinds)} kinds")
     for fault in kinds:
-        same = [outcome for outcome in outcomes if outcome.fault == fault]
+        same = [outcome for outcome in outcomes if outcome.name == fault]
         noticed = _times([outcome.detected_s for outcome in same])
         back = _times([outcome.back_s for outcome in same])
         console.print(f"  {len(same):4d}  {fault:36s} noticed {noticed}, back {back}", soft_wrap=True)

@@ -46,24 +46,14 @@ SPARE = "spare"  # the modality whose sender is never hurt
 STEADY_S = 60.0  # until everything has an estimate; a loaded machine needs a while for the processes
 
 
-class TroubledPredictor(Predictor):
-    """The model, and what can go wrong with its device.
-
-    Attributes
-    ----------
-    delay_s : how long a window takes at least
-    trouble : raised by every window, None for none
-    """
+class SlowPredictor(Predictor):
+    """The model on a device that may be slow: ``delay_s`` is what a window takes at least."""
 
     delay_s = 0.0
-    trouble: Exception | None = None
 
     def predict_all(self, modality: str, features: Any) -> dict[str, Any]:
-        """As the model's own, later or not at all."""
-        if self.delay_s:
-            time.sleep(self.delay_s)
-        if self.trouble is not None:
-            raise self.trouble
+        """As the model's own, later."""
+        time.sleep(self.delay_s)
         return super().predict_all(modality, features)
 
 
@@ -130,7 +120,7 @@ class Rig:
     ----------
     senders : by modality
     watch : latest lines and events of the session
-    predictor : its device can be made to fail
+    predictor : its device can be made slow
     disk_delay_s : how long the disk of the recording takes to sync, on top of its own time
     rate_sound_s : local time from which on a modality's measured rate is free of an earlier fault
     settle_s : what the filters need at the beginning of a segment, s
@@ -195,7 +185,7 @@ class Rig:
 
     def _start_engine(self) -> None:
         plan = build.make_plan(str(self.pipeline_path))
-        self.predictor = TroubledPredictor(plan.contract, plan.tensors, "cpu", 1)
+        self.predictor = SlowPredictor(plan.contract, plan.tensors, "cpu", 1)
         self.predictor.warm_up()
         connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
         self._engine = self._make_engine(plan, connected)

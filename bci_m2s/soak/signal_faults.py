@@ -71,7 +71,7 @@ def flood(case: Case) -> None:
     case.expect_recovery(RATE_SPAN_S)
 
 
-def _rate_off(case: Case, factor: float) -> None:
+def rate_off(case: Case, factor: float) -> None:
     wait_until_rate_is_sound(case)
     case.command("rate_factor", factor=factor)
     case.expect_event("rate", "effective rate", limit_s=RATE_SPAN_S + 2)
@@ -85,18 +85,6 @@ def _rate_off(case: Case, factor: float) -> None:
     case.expect_recovery(RATE_SPAN_S)
 
 
-def rate_2_percent_off(case: Case) -> None:
-    _rate_off(case, 1.02)
-
-
-def rate_8_percent_off(case: Case) -> None:
-    _rate_off(case, 0.92)
-
-
-def rate_20_percent_off(case: Case) -> None:
-    _rate_off(case, 1.2)
-
-
 # ---- samples ----
 
 
@@ -108,7 +96,7 @@ def wait_until_quality_is_reported(case: Case) -> None:
         time.sleep(max(0.05, reported[-1].local_s + span_s - rig.now_s()))
 
 
-def _bad_channels(case: Case, state: str, fault: str, **arguments: object) -> None:
+def bad_channels(case: Case, state: str, fault: str, **arguments: object) -> None:
     """Half of the channels are bad for a while: no estimate, and the channels are named."""
     wait_until_quality_is_reported(case)
     case.command(fault, lasts_s=2.5, channels=EEG[:2], seconds=2.5, **arguments)
@@ -116,22 +104,6 @@ def _bad_channels(case: Case, state: str, fault: str, **arguments: object) -> No
     case.expect_loss(1.0 if state != "flat" else 2.0)
     case.expect_event("quality", "TP9", state)
     case.expect_recovery()
-
-
-def nan_samples(case: Case) -> None:
-    _bad_channels(case, "lost", "nan_samples")
-
-
-def loss_code(case: Case) -> None:
-    _bad_channels(case, "lost", "sentinel", value=1e8)
-
-
-def flat_channels(case: Case) -> None:
-    _bad_channels(case, "flat", "flat")
-
-
-def railed_channels(case: Case) -> None:
-    _bad_channels(case, "railed", "rail")
 
 
 def noisy_channel(case: Case) -> None:

@@ -3,8 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.session_stops import STOPS, Stand, check_recording
 
-from bci_m2s.soak.stops import STOPS, Stand, fail_device
+from bci_m2s.errors import DeviceError
+from bci_m2s.soak.rig import RATE_HZ, Rig
 
 pytestmark = pytest.mark.live
 
@@ -34,5 +36,17 @@ def test_the_stops_of_every_run_exist():
     assert set(OFTEN) <= set(STOPS)
 
 
-def test_a_failed_device_ends_the_estimates_but_not_the_recording(tmp_path):
-    assert fail_device(tmp_path, PATIENCE) == []
+def test_a_failed_device_ends_the_estimates_but_not_the_recording(tmp_path, monkeypatch):
+    def fail(_modality, _features):
+        raise DeviceError("cuda:0: inference failed: an illegal memory access")
+
+    with Rig(tmp_path, (), patience=PATIENCE) as rig:
+        started_s, watch = rig.now_s(), rig.watch
+        monkeypatch.setattr(rig.predictor, "predict_all", fail)
+        words = ("illegal memory access",)
+        assert watch.wait_for(lambda: watch.events("inference_failed", started_s, words), 2.0 * PATIENCE)
+        enough = rig.recorder.state().samples_written + RATE_HZ
+        assert watch.wait_for(lambda: rig.recorder.state().samples_written > enough, 3.0 * PATIENCE)
+        rig.finish()
+        assert isinstance(rig.engine.failure, DeviceError)
+    assert check_recording(rig.path, rig.sent) == []

@@ -1,4 +1,4 @@
-"""Faults that end a session: signals, kill -9, a disk that stays full, a device that fails for good.
+"""Faults that end a session: signals, kill -9, a disk that stays full.
 
 The sessions are the real command, ``bci-m2s run``, in processes of their own, several at once on the same
 senders. Their recordings are compared with the promises.
@@ -17,14 +17,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from bci_m2s.errors import DeviceError, StreamError
+from bci_m2s.errors import StreamError
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
 from bci_m2s.review.verify import verify
 from bci_m2s.session.terminal.run import FORCED_STATUS
 from bci_m2s.soak.accounts import Sent, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
-from bci_m2s.soak.rig import RATE_HZ, SPARE, Rig, sender_spec, write_pipeline
+from bci_m2s.soak.rig import RATE_HZ, SPARE, sender_spec, write_pipeline
 
 STOP_S = 2.0  # promised: a valid file within this time
 CRASH_LOSS_S = 0.5  # promised
@@ -210,30 +210,6 @@ def _by_a_full_disk(stand: Stand) -> list[str]:
         broken.append("status: got 0, expected another")
     whole = recover(child.recording).out or child.recording
     return broken + check_recording(whole, stand.sent, replay=False)
-
-
-def fail_device(folder: Path, patience: float = 1.0) -> list[str]:
-    """The device fails for good: no more estimates, the failure is named, and the recording continues."""
-    broken = []
-    with Rig(folder, (), patience=patience) as rig:
-        started_s = rig.now_s()
-        rig.predictor.trouble = DeviceError("cuda:0: inference failed: an illegal memory access")
-        reported = rig.watch.wait_for(
-            lambda: bool(rig.watch.events("inference_failed", started_s, ("illegal memory access",))),
-            2.0 * patience,
-        )
-        recorded = rig.recorder.state().samples_written
-        continues = rig.watch.wait_for(
-            lambda: rig.recorder.state().samples_written > recorded + RATE_HZ, 3.0 * patience
-        )
-        rig.finish()
-        if not reported:
-            broken.append("not reported")
-        if not continues:
-            broken.append("the recording does not continue")
-        if not isinstance(rig.engine.failure, DeviceError):
-            broken.append(f"failure: got {rig.engine.failure}, expected a DeviceError")
-    return broken + check_recording(rig.path, rig.sent)
 
 
 def check_recording(path: Path, sent: dict[str, Sent], replay: bool = True) -> list[str]:
