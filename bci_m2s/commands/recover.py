@@ -11,14 +11,14 @@ from bci_m2s.recording.recovery_report import RecoveryReport
 from bci_m2s.session.terminal.view import make_console
 
 
-def recover_file(path: Path, out: Path | None = None, overwrite: bool = False) -> RecoveryReport:
+def recover_file(path: Path, out: Path | None = None) -> RecoveryReport:
     """Recover `path` and print what was found; progress too, when the file is large.
 
     Returns normally when a copy was made or the file is whole. Raises RecordingError when nothing can
     be recovered, OutputError when the copy cannot be written.
     """
     console = make_console()
-    report = recover(path, out, overwrite, lambda *state: _print_progress(console, *state))
+    report = recover(path, out, progress=lambda *state: _print_progress(console, *state))
     for line in report.lines():
         console.print(line, soft_wrap=True)
     return report

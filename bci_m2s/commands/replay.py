@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +15,12 @@ from rich.progress import Progress
 
 from bci_m2s.commands.run import print_model
 from bci_m2s.commands.simulate import send
-from bci_m2s.engine.health import StreamHealth, stream_health
+from bci_m2s.engine.health import StreamHealth
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
+from bci_m2s.pipeline.modality import StageState
 from bci_m2s.pipeline.offline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
@@ -33,6 +35,7 @@ from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OPERATOR_ID
 from bci_m2s.sources.replay import open_recording, replay_sources
+from bci_m2s.types import StreamInfo
 
 
 @dataclass(frozen=True)
@@ -158,11 +161,7 @@ def _replay_fast(
                 console.print("stopped")
                 break
     spent_s = time.perf_counter() - begun
-    states = {modality: pipeline.state(modality) for modality in infos}
-    health = [
-        stream_health(modality, infos[modality], state, samples=state.samples)
-        for modality, state in states.items()
-    ]
+    health = [_health(modality, info, pipeline.state(modality)) for modality, info in infos.items()]
     statistics = publisher.statistics
     _print_not_made(console, health, statistics, is_one_line=pipeline.chosen is not None)
     truth = trial_spans([(when_s, text) for when_s, text, _ in publisher.markers])
@@ -172,6 +171,12 @@ def _replay_fast(
     if folder is not None:
         save_baseline(folder / "baseline.json", pipeline, match.plan.contract.name)
         say_saved(console, folder)
+
+
+def _health(modality: str, info: StreamInfo, state: StageState) -> StreamHealth:
+    return StreamHealth(
+        modality, info.name, info.rate_hz, math.nan, state.samples, state.lost_samples, math.nan
+    )
 
 
 def _print_not_made(

@@ -105,10 +105,8 @@ class Engine:
         )
         self._writing: threading.Thread | None = None  # None until started
         self._inferring: threading.Thread | None = None
-        self._is_stuck, self._lost_results = (
-            False,
-            list[str](),
-        )  # of files that were let go of before the end
+        self._is_stuck = False
+        self._lost_results: list[str] = []  # of files that were let go of before the end
 
     # ---- life ----
 
@@ -168,9 +166,8 @@ class Engine:
         if recorder is None or self._workers.stop.is_set():
             raise CommandError("nothing is being recorded" if recorder is None else "the run is ending")
         self.publisher.emit(Event("recording_stopped", f"recording of {recorder.path.name} ends here"))
-        self.publisher.release(
-            files, RELEASE_S
-        )  # a writer that hangs must not keep the file from being closed
+        # a writer that hangs must not keep the file from being closed
+        self.publisher.release(files, RELEASE_S)
         self._acquisition.stop_recording()
         self._recorder, self.reporter.recorder, self._inference.goes_on = None, None, False
         dropped = recorder.state().lost_samples  # what comes from now on is not meant

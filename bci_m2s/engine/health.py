@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bci_m2s.engine.stream_state import silent_after_s
-from bci_m2s.pipeline.modality import StageState
-from bci_m2s.types import Estimate, Status, StreamInfo
+from bci_m2s.types import Estimate, Status
 
 if TYPE_CHECKING:
     from bci_m2s.recording.recorder import RecorderState
@@ -55,34 +54,6 @@ class StreamHealth:
         if self.problem or self.is_silent:
             return "bad"
         return "warn" if self.bad_channels or self.lost else "ok"
-
-
-def stream_health(
-    modality: str,
-    info: StreamInfo,
-    state: StageState,
-    *,
-    samples: int,
-    measured_hz: float = math.nan,
-    age_s: float = math.nan,
-    problem: str = "",
-    clock_offset_s: float = math.nan,
-) -> StreamHealth:
-    """A stream's health from how its processing stands and, live, how it was received."""
-    return StreamHealth(
-        modality,
-        info.name,
-        info.rate_hz,
-        measured_hz,
-        samples,
-        state.lost_samples,
-        age_s,
-        problem,
-        state.bad_channels,
-        clock_offset_s,
-        state.baseline,
-        state.baseline_left_s,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from bci_m2s.engine.health import Snapshot, StreamHealth, signature, status_report, stream_health
+from bci_m2s.engine.health import Snapshot, StreamHealth, signature, status_report
 from bci_m2s.engine.inference import Inference
 from bci_m2s.engine.publisher import Publisher, write_problems
 from bci_m2s.engine.stream_state import RATE_SPAN_S, StreamState
@@ -89,15 +89,20 @@ class Reporter:
 
     def _health(self, stream: StreamState, now_s: float) -> StreamHealth:
         silent_s = now_s - stream.last_received_s
-        return stream_health(
+        info, state = stream.source.info, self._inference.judge.state(stream.name)
+        return StreamHealth(
             stream.name,
-            stream.source.info,
-            self._inference.judge.state(stream.name),
-            samples=stream.ring.total,
-            measured_hz=stream.measured_hz(self._run_begun_s) if silent_s < RATE_SPAN_S else math.nan,
-            age_s=silent_s,
-            problem=stream.problem,
-            clock_offset_s=stream.clock_offset_s,
+            info.name,
+            info.rate_hz,
+            stream.measured_hz(self._run_begun_s) if silent_s < RATE_SPAN_S else math.nan,
+            stream.ring.total,
+            state.lost_samples,
+            silent_s,
+            stream.problem,
+            state.bad_channels,
+            stream.clock_offset_s,
+            state.baseline,
+            state.baseline_left_s,
         )
 
     def _report_disk(self) -> None:

@@ -100,12 +100,6 @@ class AppendFile:
                 return
             self._sync_problem = f"{self.path}: not safe on the disk: {problem.strerror}"
 
-    def sync(self) -> bool:
-        """``flush``, then ``fsync``; true when nothing is left in memory."""
-        done = self.flush()
-        self.fsync()
-        return done
-
     def fileno(self) -> int:
         """The file's descriptor."""
         return self._file.fileno()

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
 
 CHECKING = "who sends is being checked"
@@ -54,7 +55,8 @@ def same_stream(info: StreamInfo, opened: StreamInfo) -> bool:
 def shape_difference(info: StreamInfo, opened: StreamInfo) -> str:
     """What keeps liblsl from reconnecting, in words; "" for nothing."""
     if info.n_channels != opened.n_channels:
-        return f"returned with {_channels(info.n_channels)}, expected {opened.n_channels}"
+        plural = "" if info.n_channels == 1 else "s"
+        return f"returned with {info.n_channels} channel{plural}, expected {opened.n_channels}"
     if info.channel_format != opened.channel_format:
         return f"returned with channel format {info.channel_format}, expected {opened.channel_format}"
     return ""
@@ -82,13 +84,9 @@ def difference(info: StreamInfo, opened: StreamInfo) -> str:
     return ""
 
 
-def _channels(count: int) -> str:
-    return f"{count} channel{'' if count == 1 else 's'}"
-
-
 def _shown(values: tuple[str, ...], places: list[int]) -> str:
     """The values at some places, few and short."""
-    shown = [repr(values[place][:LONGEST_SHOWN]) for place in places[:MOST_SHOWN]]
+    shown = [quoted(values[place]) for place in places[:MOST_SHOWN]]
     return ", ".join(shown + ["..."] * (len(places) > MOST_SHOWN))
 
 
@@ -254,7 +252,7 @@ class IdentityWatch:
             self._accept(info, f"the first sender is back: {_who(info)}" if check.moved else "")
             return
         if info.host != self._opened.host:
-            got, expected = _short(info.host), _short(self._opened.host)
+            got, expected = quoted(info.host), quoted(self._opened.host)
             self._refuse(
                 info.uid, f"another sender took over: host: got {got}, expected {expected}; uid {info.uid}"
             )
@@ -312,9 +310,5 @@ class IdentityWatch:
         return f"{shape}; the sender was restarted: {_who(newest)}" if shape else ""
 
 
-def _short(text: str) -> str:
-    return repr(text[:LONGEST_SHOWN])
-
-
 def _who(info: StreamInfo) -> str:
-    return f"uid {info.uid[:LONGEST_SHOWN]}, host {_short(info.host)}"
+    return f"uid {printable(info.uid, LONGEST_SHOWN)}, host {quoted(info.host)}"

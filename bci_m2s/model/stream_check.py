@@ -38,10 +38,9 @@ def check_stream(spec: ModalityContract, info: StreamInfo, where: str = "") -> l
     return [*_rate_problems(spec, info, where), *_channel_problems(spec, info, where)]
 
 
-def stream_doubts(spec: ModalityContract, info: StreamInfo, where: str = "") -> list[str]:
+def stream_doubts(spec: ModalityContract, info: StreamInfo) -> list[str]:
     """Return what a stream leaves open but is not refused for, in words, for the log."""
-    where = where or f"stream {info.name!r}"
-    doubts = []
+    where, doubts = f"stream {info.name!r}", []
     if info.type.casefold() != spec.stream_type.casefold():
         doubts.append(
             f"{where}: type: got {quoted(info.type)}, the model was made for {spec.stream_type!r}"
@@ -52,7 +51,7 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo, where: str = "") -> 
     return doubts
 
 
-def channel_order(spec: ModalityContract, info: StreamInfo, where: str = "") -> NDArray[np.intp]:
+def channel_order(spec: ModalityContract, info: StreamInfo) -> NDArray[np.intp]:
     """Return the stream's column for each channel of the contract, (C,).
 
     A label is found by its exact name, or regardless of case where only one channel has it.
@@ -62,11 +61,9 @@ def channel_order(spec: ModalityContract, info: StreamInfo, where: str = "") -> 
     ContractError
         A channel is missing or cannot be distinguished from another.
     """
-    problems = [
-        p for p in _channel_problems(spec, info, where or f"stream {info.name!r}") if p.field != "units"
-    ]
-    if problems:
-        raise problems[0]
+    for problem in _channel_problems(spec, info, f"stream {info.name!r}"):
+        if problem.field != "units":
+            raise problem
     return np.array([columns[0] for columns in _candidates(spec, info)], dtype=np.intp)
 
 

@@ -89,11 +89,8 @@ class XdfWriter:
         self._sums.append(SUMS_HEADING)
         self._data.append(MAGIC, essential=True)
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        self._chunk(
-            FILE_HEADER,
-            f"{DECLARATION}<info><version>1.0</version><datetime>{made}</datetime></info>".encode(),
-            essential=True,
-        )
+        header = f"{DECLARATION}<info><version>1.0</version><datetime>{made}</datetime></info>"
+        self._chunk(FILE_HEADER, header.encode(), essential=True)
 
     # ---- state ----
 
@@ -199,12 +196,6 @@ class XdfWriter:
         """Wait until flushed data are on the disk. Any thread may call it."""
         self._data.fsync()
         self._sums.fsync()
-
-    def sync(self) -> bool:
-        """``flush``, then ``fsync``."""
-        done = self.flush()
-        self.fsync()
-        return done
 
     def close(self) -> None:
         """Write footers, flush, sync; what cannot be written is cut at a chunk's end. Harmless twice."""

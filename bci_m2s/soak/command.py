@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,24 +110,23 @@ def soak(rig: Rig, seconds: float, rng: np.random.Generator, console: Console) -
 
 
 class _Deck:
-    """Draws faults: every kind once, then by weight. Any thread may draw."""
+    """Draws faults: every kind once, then by weight."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS
 
-        self._rng, self._lock = rng, threading.Lock()
+        self._rng = rng
         self._kinds = {False: list(FAULTS), True: list(SHARED_FAULTS)}
         self._new = {shared: list(rng.permutation(names)) for shared, names in self._kinds.items()}
 
     def draw(self, shared: bool) -> tuple[str, np.random.Generator]:
         """A fault's name, and the generator for its own draws."""
-        with self._lock:
-            (own,) = self._rng.spawn(1)
-            if self._new[shared]:
-                return str(self._new[shared].pop()), own
-            names = self._kinds[shared]
-            weights = np.array([0.0 if name in ONCE else _weight(name) for name in names])
-            return str(self._rng.choice(names, p=weights / weights.sum())), own
+        (own,) = self._rng.spawn(1)
+        if self._new[shared]:
+            return str(self._new[shared].pop()), own
+        names = self._kinds[shared]
+        weights = np.array([0.0 if name in ONCE else _weight(name) for name in names])
+        return str(self._rng.choice(names, p=weights / weights.sum())), own
 
 
 def _weight(name: str) -> float:
@@ -138,23 +137,14 @@ def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Case]:
     """One shared fault, or one for every modality at once."""
     from bci_m2s.soak.faults import run_fault
 
-    outcomes: list[Case] = []
     if shared:
         name, rng = deck.draw(True)
         return [run_fault(rig, name, rig.modalities[0], rng)]
-    drawn = [(modality, *deck.draw(False)) for modality in rig.modalities]
-    threads = [
-        threading.Thread(
-            target=lambda name, modality, rng: outcomes.append(run_fault(rig, name, modality, rng)),
-            args=(name, modality, rng),
+    drawn = [deck.draw(False) for _ in rig.modalities]
+    with ThreadPoolExecutor(len(drawn)) as pool:
+        return list(
+            pool.map(lambda fault, of: run_fault(rig, fault[0], of, fault[1]), drawn, rig.modalities)
         )
-        for modality, name, rng in drawn
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
 
 
 # ---- the end ----

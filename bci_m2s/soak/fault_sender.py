@@ -35,7 +35,7 @@ TICK_S = 0.005
 BUFFERED_S = 60
 LINGER_S = 0.3  # what is in flight dies with the outlet, and LSL does not tell when all has arrived
 MOST_AT_ONCE = 8192  # samples in one push
-COUNTS = struct.Struct("<qq")  # samples made and samples pushed, in the shared file
+COUNT = struct.Struct("<q")  # samples pushed, in the shared file
 
 
 class FaultSender:
@@ -67,8 +67,8 @@ class FaultSender:
         self.history: list[tuple[int, int]] = []
         self._ready_s, self._reply_s = ready_s, reply_s
         self._child: JsonChild | None = None
-        self._counts = tempfile.TemporaryFile(prefix="bci_m2s-sent-")  # noqa: SIM115 (kept open)
-        self._write_counts()
+        self._count = tempfile.TemporaryFile(prefix="bci_m2s-sent-")  # noqa: SIM115 (kept open)
+        self._clear_count()
 
     def __enter__(self) -> FaultSender:
         self.start()
@@ -80,24 +80,19 @@ class FaultSender:
     def close(self) -> None:
         """Stop it for good. Harmless when called twice."""
         self.stop()
-        self._counts.close()
+        self._count.close()
 
     @property
     def pid(self) -> int:
         """Process id. Raises StreamError when it does not run."""
         return self._running().process.pid
 
-    @property
-    def runs(self) -> bool:
-        """Whether it was started and not ended."""
-        return self._child is not None
-
     def start(self) -> None:
         """Start it and wait until its stream is offered. Raises StreamError when that fails."""
         if self._child is not None:
             raise StreamError(f"fault sender {self.spec.name!r}: runs already")
-        self._write_counts()
-        handle = self._counts.fileno()
+        self._clear_count()
+        handle = self._count.fileno()
         command = ["bci_m2s.soak.fault_sender", json.dumps(asdict(self.spec)), str(handle)]
         name = f"fault sender {self.spec.name!r}"
         self._child = JsonChild(name, command, self._environment, [handle])
@@ -123,11 +118,7 @@ class FaultSender:
 
     def pushed(self) -> tuple[int, int]:
         """The newest run, and how many samples it has pushed. After a kill one more chunk may have gone."""
-        return self.spec.run, self._read_counts()[1]
-
-    def made(self) -> int:
-        """How many samples of the newest run fell due: those pushed, and those skipped on purpose."""
-        return self._read_counts()[0]
+        return self.spec.run, COUNT.unpack(os.pread(self._count.fileno(), COUNT.size, 0))[0]
 
     def freeze(self) -> None:
         """SIGSTOP: everything stands still, and nobody is notified."""
@@ -156,17 +147,13 @@ class FaultSender:
         self.spec = replace(self.spec, run=self.spec.run + 1, **changes)
         self.start()
 
+    def _clear_count(self) -> None:
+        os.pwrite(self._count.fileno(), COUNT.pack(0), 0)
+
     def _running(self) -> JsonChild:
         if self._child is None:
             raise StreamError(f"fault sender {self.spec.name!r}: does not run")
         return self._child
-
-    def _write_counts(self) -> None:
-        os.pwrite(self._counts.fileno(), COUNTS.pack(0, 0), 0)
-
-    def _read_counts(self) -> tuple[int, int]:
-        made, pushed = COUNTS.unpack(os.pread(self._counts.fileno(), COUNTS.size, 0))
-        return made, pushed
 
 
 # ---- the child ----
@@ -175,8 +162,8 @@ class FaultSender:
 class _Child:
     """The sending side: one thread sends and replies, another one reads commands."""
 
-    def __init__(self, spec: FaultSpec, counts: mmap) -> None:
-        self._spec, self._counts = spec, counts
+    def __init__(self, spec: FaultSpec, count: mmap) -> None:
+        self._spec, self._count = spec, count
         self._outlet = pylsl.StreamOutlet(_described(spec), max_buffered=BUFFERED_S)
         self._marker_outlet = _marker_outlet(spec) if spec.marker_name else None
         self._stream: FaultyStream | None = None
@@ -204,7 +191,7 @@ class _Child:
         stamps, samples = self._stream.take(now_s)
         for start in range(0, len(stamps), MOST_AT_ONCE):
             self._push(stamps[start : start + MOST_AT_ONCE], samples[start : start + MOST_AT_ONCE])
-        COUNTS.pack_into(self._counts, 0, self._stream.made, self.pushed)
+        COUNT.pack_into(self._count, 0, self.pushed)
 
     def _push(self, stamps: NDArray[np.float64], samples: NDArray[Any]) -> None:
         self._outlet.push_chunk(np.ascontiguousarray(samples), stamps.tolist())
@@ -262,7 +249,7 @@ def _marker_outlet(spec: FaultSpec) -> pylsl.StreamOutlet:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the child: the spec as JSON, and the number of the open file that takes the counts."""
+    """Run the child: the spec as JSON, and the number of the open file that takes the count."""
     commands: queue.Queue[dict[str, Any]] = queue.Queue()
     stop = begin(commands.put)
     try:
@@ -271,8 +258,8 @@ def main(arguments: Sequence[str]) -> int:
     except StreamError as problem:
         emit({"error": str(problem)})
         return 2
-    with mmap(int(arguments[1]), COUNTS.size) as counts:
-        child = _Child(spec, counts)
+    with mmap(int(arguments[1]), COUNT.size) as count:
+        child = _Child(spec, count)
         emit({"uid": child.uid})
         child.run(commands, stop)
     return 0

@@ -73,11 +73,6 @@ class FaultyStream:
             "noise": self._louder,
         }
 
-    @property
-    def commands(self) -> tuple[str, ...]:
-        """Names that ``command`` knows."""
-        return tuple(self._commands)
-
     def command(self, name: str, now_s: float, **arguments: Any) -> tuple[int, int]:
         """Inject a fault; return the range [first, last) of sample numbers for which it holds.
 
@@ -222,11 +217,7 @@ class FaultyStream:
     # ---- samples ----
 
     def _fault_of_samples(
-        self,
-        channels: Sequence[int],
-        seconds: float,
-        fault: Fault,
-        whole_numbers: bool = True,
+        self, channels: Sequence[int], seconds: float, fault: Fault, whole_numbers: bool = True
     ) -> tuple[int, int]:
         columns = self._columns(channels)
         if not whole_numbers and self.spec.channel_format.startswith("int"):
@@ -276,13 +267,7 @@ class FaultyStream:
         return self._fault_of_samples(channels, seconds, lambda x, _: x * factor)
 
 
-def _inject(
-    fault: Fault,
-    values: FloatArray,
-    numbers: NDArray[np.int64],
-    first: int,
-    last: int,
-) -> None:
+def _inject(fault: Fault, values: FloatArray, numbers: NDArray[np.int64], first: int, last: int) -> None:
     """Change the values of samples first to last (exclusive)."""
     changed = (numbers >= first) & (numbers < last)
     if changed.any():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,16 +102,11 @@ class Reconnects:
     def _restart_all(self, engine: Engine, count: int, console: Console) -> None:
         shares = np.full(len(self.senders), count // len(self.senders))
         shares[: count % len(self.senders)] += 1
-        threads = [
-            threading.Thread(target=self._restart_often, args=(engine, name, int(share), console))
-            for name, share in zip(self.senders, shares, strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(self.senders)) as pool:
+            again = pool.map(partial(self._restart_often, engine, console), self.senders, shares.tolist())
+            list(again)  # raises what one of them raised
 
-    def _restart_often(self, engine: Engine, name: str, count: int, console: Console) -> None:
+    def _restart_often(self, engine: Engine, console: Console, name: str, count: int) -> None:
         try:
             for _ in range(count):
                 for attempt in range(ATTEMPTS):

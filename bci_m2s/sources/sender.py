@@ -33,21 +33,15 @@ class Sender:
     sources : opened, run and closed by the sender. They must be paced with the LSL clock (``speed`` a
         number, ``clock`` pylsl.local_clock); their stamps go out as they are.
     tag : goes behind each source id; None: a new random one; "": the ids stay as they are
-    chunk_s : how often due samples are pushed, s
     linger_s : how long, at most, consumers may take to fetch the last samples, s
     """
 
     def __init__(
-        self,
-        sources: Sequence[Source],
-        *,
-        tag: str | None = None,
-        chunk_s: float = CHUNK_S,
-        linger_s: float = LINGER_S,
+        self, sources: Sequence[Source], *, tag: str | None = None, linger_s: float = LINGER_S
     ) -> None:
         self._sources = list(sources)
         self._tag = uuid.uuid4().hex[:12] if tag is None else tag
-        self._chunk_s, self._linger_s = chunk_s, linger_s
+        self._linger_s = linger_s
         self._outlets: list[Any] = []
         self.infos: tuple[StreamInfo, ...] = ()  # as sent, once open
 
@@ -95,11 +89,11 @@ class Sender:
                 break
             for number, (source, outlet) in enumerate(zip(self._sources, self._outlets, strict=True)):
                 counts[number] += _push_due(source, outlet, stop)
-            tick = max(tick + self._chunk_s, pylsl.local_clock())
+            tick = max(tick + CHUNK_S, pylsl.local_clock())
             stop.wait(tick - pylsl.local_clock())
         until = pylsl.local_clock() + self._linger_s
         while any(outlet.have_consumers() for outlet in self._outlets) and pylsl.local_clock() < until:
-            if stop.wait(self._chunk_s):
+            if stop.wait(CHUNK_S):
                 break
         return tuple(counts)
 

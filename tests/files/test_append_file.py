@@ -56,7 +56,8 @@ def test_records_stand_in_order_where_it_was_said(tmp_path):
     assert file.flush()
     assert path.read_bytes() == b"onethree"
     assert file.append(b"four") == 8
-    assert file.sync()
+    assert file.flush()
+    file.fsync()
     assert (file.written_bytes, file.whole_bytes, file.waiting_bytes, file.problem) == (12, 12, 0, "")
     file.append(b"five")
     assert file.close() == 0 == file.close()
@@ -113,7 +114,8 @@ def test_a_broken_descriptor_is_a_problem_and_no_exception(tmp_path):
 
     file = AppendFile(tmp_path / "a", sync=sync)
     file.append(b"one")
-    assert file.sync()  # written, yet not safe
+    assert file.flush()  # written, yet not safe
+    file.fsync()
     assert file.problem.endswith("a: not safe on the disk: Input/output error")
     broken.clear()
     file.fsync()

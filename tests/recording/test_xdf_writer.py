@@ -241,7 +241,8 @@ def test_sums_never_run_ahead_of_the_file(tmp_path):
     writer = XdfWriter(tmp_path / "a.xdf")
     writer.add_stream(EEG)
     assert (tmp_path / "a.xdf.sums").read_text() == ""
-    writer.sync()
+    writer.flush()
+    writer.fsync()
     assert check_sums(tmp_path / "a.xdf") == 2
     writer.close()
 
