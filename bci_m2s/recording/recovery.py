@@ -68,14 +68,17 @@ def recover(
         with path.open("rb") as file:
             scan = scan_recording(path, file, on_progress)
             if scan.is_whole:
-                return scan.report(path, None)
+                return scan.report
             if out.exists() and out.samefile(path):
                 raise OutputError(f"{out}: is the recording itself, which is never written to")
             with whole_file(out, overwrite=overwrite) as copy:
-                _write_copy(scan, file, copy, lambda done: on_progress("copying", done, scan.size))
+                _write_copy(
+                    scan, file, copy, lambda done: on_progress("copying", done, scan.report.size_bytes)
+                )
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
-    return scan.report(path, out)
+    scan.report.out = out
+    return scan.report
 
 
 def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, on_progress: Callable[[int], None]) -> None:
@@ -85,7 +88,7 @@ def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, on_progress: Callabl
     for span in ([scan.file_header] if scan.file_header else []) + list(scan.spans.values()):
         _copy_span(file, copy, *span)
     has_footer = set[int]()
-    for piece in pieces_of(file, scan.size, dict(scan.headers), scan.sums, on_progress):
+    for piece in pieces_of(file, scan.report.size_bytes, dict(scan.headers), scan.sums, on_progress):
         if piece.problem or piece.tag in (FILE_HEADER, STREAM_HEADER):
             continue
         if piece.tag == STREAM_FOOTER:

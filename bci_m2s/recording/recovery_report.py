@@ -92,7 +92,7 @@ class RecoveredStream:
         return f"{kept}, {what}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecoveryReport:
     """The state of a recording, and the copy.
 
@@ -107,15 +107,15 @@ class RecoveryReport:
     path: Path
     out: Path | None
     size_bytes: int
-    lost_bytes: int
-    chunks_kept: int
-    chunks_lost: int
-    streams: list[RecoveredStream]
-    places: list[Damage]
-    n_places: int
-    headless: dict[int, int]
-    unknown_chunks: int
     with_sums: bool
+    lost_bytes: int = 0
+    chunks_kept: int = 0
+    chunks_lost: int = 0
+    streams: list[RecoveredStream] = field(default_factory=list)
+    places: list[Damage] = field(default_factory=list)
+    n_places: int = 0
+    headless: dict[int, int] = field(default_factory=dict)
+    unknown_chunks: int = 0
 
     @property
     def is_whole(self) -> bool:

@@ -28,27 +28,20 @@ class Scan:
     """The result of the first pass. Its size does not depend on the length of the recording.
 
     spans, file_header : bytes of the stream headers and of the first file header
-    headless : chunks that came before or without their stream's header, by stream id
+    report : what is found, as it is found
     """
 
-    size: int
     sums: Checksums | None
     headers: dict[int, Header]
+    report: RecoveryReport
     streams: dict[int, RecoveredStream] = field(default_factory=dict)
-    spans: dict[int, tuple[int, int]] = field(default_factory=dict)  # of the stream headers
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     file_header: tuple[int, int] | None = None
-    headless: dict[int, int] = field(default_factory=dict)  # stream id: chunks before or without a header
-    places: list[Damage] = field(default_factory=list)
-    n_places: int = 0
-    lost_bytes: int = 0
-    chunks_kept: int = 0
-    chunks_lost: int = 0
-    unknown_chunks: int = 0
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is damaged and every stream has a footer without another number of samples."""
-        return not self.n_places and all(
+        return not self.report.n_places and all(
             stream.footer_samples in (stream.samples, NO_COUNT) for stream in self.streams.values()
         )
 
@@ -57,7 +50,7 @@ class Scan:
         if piece.problem:
             self._take_damage(piece)
             return
-        self.chunks_kept += 1
+        self.report.chunks_kept += 1
         if piece.tag == STREAM_HEADER:
             self.spans[piece.stream] = (piece.start, piece.stop)
         elif piece.tag == FILE_HEADER:
@@ -67,7 +60,7 @@ class Scan:
         elif piece.tag == STREAM_FOOTER:
             self.stream(piece.stream).footer_samples = announced(piece.body[6:])
         elif piece.tag > STREAM_FOOTER or not piece.tag:
-            self.unknown_chunks += 1
+            self.report.unknown_chunks += 1
 
     def stream(self, number: int) -> RecoveredStream:
         """The state of a stream that has a header."""
@@ -77,13 +70,15 @@ class Scan:
         return self.streams[number]
 
     def _take_damage(self, piece: Piece) -> None:
-        self.n_places += 1
-        self.lost_bytes += piece.stop - piece.start
-        self.chunks_lost += max(1, self.sums.count(piece.start, piece.stop) if self.sums else 1)
+        report = self.report
+        report.n_places += 1
+        report.lost_bytes += piece.stop - piece.start
+        report.chunks_lost += max(1, self.sums.count(piece.start, piece.stop) if self.sums else 1)
         if "no header before it" in piece.problem:
-            self.headless[piece.stream] = self.headless.get(piece.stream, 0) + 1
-        if len(self.places) < MOST_LISTED:
-            self.places.append(Damage(self.n_places, piece.start, piece.stop, describe(piece, self.size)))
+            report.headless[piece.stream] = report.headless.get(piece.stream, 0) + 1
+        if len(report.places) < MOST_LISTED:
+            problem = describe(piece, report.size_bytes)
+            report.places.append(Damage(report.n_places, piece.start, piece.stop, problem))
 
     def _take_samples(self, piece: Piece) -> None:
         stream, measured = self.stream(piece.stream), piece.measured
@@ -91,7 +86,7 @@ class Scan:
         if measured is None or not measured.count:
             return
         step_s = 1 / stream.rate_hz if stream.rate_hz else 0.0
-        damaged = self.n_places > stream.places_seen
+        damaged = self.report.n_places > stream.places_seen
         first_s = measured.first_s
         if math.isnan(first_s):  # deduced from the sample before, which may be lost
             first_s = stream.last_s + step_s
@@ -101,7 +96,7 @@ class Scan:
             self._note_gap(stream, first_s, step_s)
         if not math.isnan(measured.last_s):
             stream.unsure_now = False
-        stream.places_seen = self.n_places
+        stream.places_seen = self.report.n_places
         stream.first_s = stream.first_s if stream.samples else first_s
         deduced_s = first_s + (measured.count - 1) * step_s
         stream.last_s = deduced_s if math.isnan(measured.last_s) else measured.last_s
@@ -116,36 +111,20 @@ class Scan:
             stream.lost_s += missing_s
         stream.n_gaps += 1
         if len(stream.gaps) < MOST_LISTED:
-            stream.gaps.append(StreamGap(stream.places_seen + 1, self.n_places, stream.last_s, first_s))
+            stream.gaps.append(
+                StreamGap(stream.places_seen + 1, self.report.n_places, stream.last_s, first_s)
+            )
 
     def finish(self) -> None:
         """End of the file: a gap after a stream's last sample has no stamp after it."""
         for number in self.headers:
             stream = self.stream(number)
-            if self.n_places > stream.places_seen and stream.footer_samples != stream.samples:
+            if self.report.n_places > stream.places_seen and stream.footer_samples != stream.samples:
                 stream.n_gaps += 1
                 stream.open_end = True
                 stream.gaps.append(
-                    StreamGap(stream.places_seen + 1, self.n_places, stream.last_s, math.nan)
+                    StreamGap(stream.places_seen + 1, self.report.n_places, stream.last_s, math.nan)
                 )
-
-    def report(self, path: Path, out: Path | None) -> RecoveryReport:
-        """The report of this scan."""
-        streams = [self.streams[number] for number in sorted(self.streams)]
-        return RecoveryReport(
-            path,
-            out,
-            self.size,
-            self.lost_bytes,
-            self.chunks_kept,
-            self.chunks_lost,
-            streams,
-            self.places,
-            self.n_places,
-            {number: count for number, count in self.headless.items() if number not in self.headers},
-            self.unknown_chunks,
-            self.sums is not None,
-        )
 
 
 def scan_recording(path: Path, file: BinaryIO, on_progress: Progress) -> Scan:
@@ -155,21 +134,29 @@ def scan_recording(path: Path, file: BinaryIO, on_progress: Progress) -> Scan:
     """
     size = file.seek(0, 2)
     sums = checksums_of(path, file)
-    scan = _scan_once(file, size, sums, {}, on_progress)
-    if set(scan.headless) & set(scan.headers):
-        scan = _scan_once(file, size, sums, scan.headers, on_progress)
+    scan = _scan_once(path, file, size, sums, {}, on_progress)
+    if set(scan.report.headless) & set(scan.headers):
+        scan = _scan_once(path, file, size, sums, scan.headers, on_progress)
     if not scan.headers:
         file.seek(0)
         begins = file.read(len(MAGIC))
         what = "" if begins == MAGIC else f"; begins with {begins!r}, an XDF file with {MAGIC!r}"
         raise RecordingError(f"{path}: nothing can be recovered: no stream header is whole{what}")
+    scan.report.streams = [scan.streams[number] for number in sorted(scan.streams)]
+    for number in scan.headers:
+        scan.report.headless.pop(number, None)
     return scan
 
 
 def _scan_once(
-    file: BinaryIO, size: int, sums: Checksums | None, headers: dict[int, Header], on_progress: Progress
+    path: Path,
+    file: BinaryIO,
+    size: int,
+    sums: Checksums | None,
+    headers: dict[int, Header],
+    on_progress: Progress,
 ) -> Scan:
-    scan = Scan(size, sums, headers)
+    scan = Scan(sums, headers, RecoveryReport(path, None, size, sums is not None))
     file.seek(0)
     begins = file.read(len(MAGIC))
     if begins != MAGIC:
