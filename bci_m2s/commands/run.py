@@ -102,16 +102,8 @@ def list_network(model: str | None, wait_s: float) -> None:
         )
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in (
-        "name",
-        "type",
-        "rate",
-        "channels",
-        "host",
-        "source id",
-        "uid",
-        *(["fits"] if contract else []),
-    ):
+    headings = ["name", "type", "rate", "channels", "host", "source id", "uid"]
+    for heading in headings + ["fits"] * bool(contract):
         table.add_column(heading, overflow="fold")
     for info in found:
         rate = f"{info.rate_hz:g} Hz" if info.rate_hz else "irregular"

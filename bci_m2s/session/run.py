@@ -111,9 +111,8 @@ def run_connected(
                 _run_takes(takes, options, console, stop, companions)
             finally:
                 takes.end("failed")  # unless the reason is known
-                last = (
-                    takes.now.engine.reporter.report()
-                )  # displays learn that the session has ended, and why
+                # displays learn that the session has ended, and why
+                last = takes.now.engine.reporter.report()
                 for outlet in outlets:
                     outlet.take(last)
                 if stop.is_set():
@@ -206,19 +205,14 @@ def _complete(takes: Takes, options: Options, console: Console) -> None:
     finally:  # also where the disk is full
         truth = options.truth([(at_s, text) for at_s, text, _ in take.engine.publisher.markers])
         with suppress(OSError):  # the terminal may be gone
-            summarise(console, take.engine, truth, folder)
-
-
-def summarise(
-    console: Console, engine: Engine, truth: Sequence[tuple[float, float, str]], folder: Path | None
-) -> None:
-    """The end of a take in figures, and where everything is."""
-    snapshot = engine.reporter.snapshot()
-    print_summary(console, engine.publisher.statistics, snapshot.health, engine.skipped, truth)
-    if (recording := snapshot.recording) is not None:
-        console.print(recording_line(recording))
-    if folder is not None:
-        say_saved(console, folder)
+            snapshot = take.engine.reporter.snapshot()
+            print_summary(
+                console, take.engine.publisher.statistics, snapshot.health, take.engine.skipped, truth
+            )
+            if snapshot.recording is not None:
+                console.print(recording_line(snapshot.recording))
+            if folder is not None:
+                say_saved(console, folder)
 
 
 def say_saved(console: Console, folder: Path) -> None:

@@ -11,19 +11,37 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pylsl
 
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.lsl.formats import ANSWER_TYPE, EstimateLayout, code_names
+from bci_m2s.lsl.formats import ANSWER_TYPE, EstimateLayout, EvidenceLayout, code_names
 from bci_m2s.types import Estimate, Published
 
 
 def source_id(session: SessionDescription, part: str) -> str:
     """Source id of a stream that the session sends. All of them begin with the session's id."""
     return f"{session.session_id or uuid.uuid4().hex}-{part}"
+
+
+def described(
+    name: str,
+    stream_type: str,
+    layout: EstimateLayout | EvidenceLayout,
+    source: str,
+    facts: Mapping[str, str],
+) -> pylsl.StreamInfo:
+    """An irregular stream of float32 as LSL describes it. source : its id; facts : further entries"""
+    n_channels = len(layout.labels)
+    info = pylsl.StreamInfo(name, stream_type, n_channels, pylsl.IRREGULAR_RATE, "float32", source)
+    info.set_channel_labels(list(layout.labels))
+    info.set_channel_units(list(layout.units))
+    for key, value in facts.items():
+        info.desc().append_child_value(key, value)
+    return info
 
 
 class OutletSink:
@@ -48,18 +66,10 @@ class OutletSink:
             self._outlets[head] = pylsl.StreamOutlet(info)
 
     def _info(self, name: str, head: str, layout: EstimateLayout) -> pylsl.StreamInfo:
-        session, n_channels = self._session, len(layout.labels)
-        info = pylsl.StreamInfo(
-            name, ANSWER_TYPE, n_channels, pylsl.IRREGULAR_RATE, "float32", source_id(session, head)
-        )
-        info.set_channel_labels(list(layout.labels))
-        info.set_channel_units(list(layout.units))
+        facts = {**self._session.origin, "head": head}
+        info = described(name, ANSWER_TYPE, layout, source_id(self._session, head), facts)
         info.set_channel_types(ANSWER_TYPE)
-        description = info.desc()
-        for name, value in session.origin.items():
-            description.append_child_value(name, value)
-        description.append_child_value("head", head)
-        codes = description.append_child("codes")
+        codes = info.desc().append_child("codes")
         for field, numbers in code_names(layout.combinations).items():
             listed = codes.append_child(field)
             for meaning, number in numbers.items():

@@ -14,7 +14,7 @@ import pylsl
 
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import EVIDENCE_TYPE, EvidenceLayout, pack_evidence
-from bci_m2s.sinks.estimates import source_id
+from bci_m2s.sinks.estimates import described, source_id
 from bci_m2s.types import FloatArray
 
 METHOD = "gradient x input of the calibrated log-probability of the class, summed over the window's steps"
@@ -61,20 +61,9 @@ class EvidenceOutlet:
 def _info(session: SessionDescription, modality: str, names: Sequence[str]) -> pylsl.StreamInfo:
     name = f"{session.outlet_name}-evidence-{modality}"
     layout = EvidenceLayout(tuple(names))
-    info = pylsl.StreamInfo(
-        name,
-        EVIDENCE_TYPE,
-        len(layout.labels),
-        pylsl.IRREGULAR_RATE,
-        "float32",
-        source_id(session, f"evidence-{modality}"),
-    )
-    info.set_channel_labels(list(layout.labels))
-    info.set_channel_units(list(layout.units))
-    description = info.desc()
-    for key, value in {**session.origin, "modality": modality, "method": METHOD}.items():
-        description.append_child_value(key, value)
-    heads = description.append_child("heads")
+    facts = {**session.origin, "modality": modality, "method": METHOD}
+    info = described(name, EVIDENCE_TYPE, layout, source_id(session, f"evidence-{modality}"), facts)
+    heads = info.desc().append_child("heads")
     for head, classes in session.heads.items():
         entry = heads.append_child("head")
         entry.append_child_value("name", head)

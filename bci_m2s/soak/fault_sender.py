@@ -29,7 +29,8 @@ from bci_m2s.errors import StreamError
 from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.faulty_stream import FaultyStream
 from bci_m2s.sources.child import JsonChild, begin, emit
-from bci_m2s.types import MARKER_TYPE
+from bci_m2s.sources.published import make_outlet
+from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 TICK_S = 0.005
 BUFFERED_S = 60
@@ -164,8 +165,12 @@ class _Child:
 
     def __init__(self, spec: FaultSpec, count: mmap) -> None:
         self._spec, self._count = spec, count
-        self._outlet = pylsl.StreamOutlet(_described(spec), max_buffered=BUFFERED_S)
-        self._marker_outlet = _marker_outlet(spec) if spec.marker_name else None
+        self._outlet = make_outlet(spec.info(), BUFFERED_S)
+        source_id = f"{spec.source_id or spec.name}-markers"
+        markers = StreamInfo(
+            spec.marker_name, MARKER_TYPE, source_id, labels=("",), units=("",), channel_format="string"
+        )
+        self._marker_outlet = make_outlet(markers, BUFFERED_S) if spec.marker_name else None
         self._stream: FaultyStream | None = None
         self._begun_s = pylsl.local_clock()
         self.pushed = self.markers = 0
@@ -227,25 +232,6 @@ class _Child:
         self._marker_outlet.push_sample([contents[name]], pylsl.local_clock())
         self.markers += 1
         return {"markers": self.markers}
-
-
-def _described(spec: FaultSpec) -> pylsl.StreamInfo:
-    raw = pylsl.StreamInfo(
-        spec.name, spec.type, len(spec.labels), spec.rate_hz, spec.channel_format, spec.source_id
-    )
-    channels = raw.desc().append_child("channels")
-    for label, unit in zip(spec.labels, spec.units or ("uV",) * len(spec.labels), strict=True):
-        channel = channels.append_child("channel")
-        channel.append_child_value("label", label)
-        channel.append_child_value("unit", unit)
-    return raw
-
-
-def _marker_outlet(spec: FaultSpec) -> pylsl.StreamOutlet:
-    source_id = f"{spec.source_id or spec.name}-markers"
-    return pylsl.StreamOutlet(
-        pylsl.StreamInfo(spec.marker_name, MARKER_TYPE, 1, pylsl.IRREGULAR_RATE, "string", source_id)
-    )
 
 
 def main(arguments: Sequence[str]) -> int:

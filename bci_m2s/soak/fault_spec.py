@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from bci_m2s.errors import StreamError, nearest
+from bci_m2s.types import StreamInfo
 
 DTYPES = {"double64": "f8", "float32": "f4", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8"}
 COUNTERS = 2  # channels
@@ -56,6 +57,19 @@ class FaultSpec:
             wrong = f"rate_hz, irregular_hz: got {self.rate_hz}, {self.irregular_hz}, expected at least 0"
         if wrong:
             raise StreamError(f"fault sender {self.name!r}: {wrong}")
+
+    def info(self) -> StreamInfo:
+        """The stream as LSL describes it."""
+        units = self.units or ("uV",) * len(self.labels)
+        return StreamInfo(
+            self.name,
+            self.type,
+            self.source_id,
+            rate_hz=self.rate_hz,
+            labels=self.labels,
+            units=units,
+            channel_format=self.channel_format,
+        )
 
     @property
     def samples_per_s(self) -> float:

@@ -120,6 +120,7 @@ class Rig:
     ----------
     senders : by modality
     watch : latest lines and events of the session
+    engine : once entered
     predictor : its device can be made slow
     disk_delay_s : how long the disk of the recording takes to sync, on top of its own time
     rate_sound_s : local time from which on a modality's measured rate is free of an earlier fault
@@ -149,20 +150,12 @@ class Rig:
         self.rate_sound_s = dict.fromkeys(every, -math.inf)
         self.watch = Watch(every, chosen=mode != "each")
         self.disk_delay_s = 0.0
-        self._intruders, self._finished = 0, False
-        self._engine: Engine | None = None
+        self._intruders, self._finished = 0, True  # nothing has begun
 
     @property
     def path(self) -> Path:
         """The recording."""
         return self.folder / "session.xdf"
-
-    @property
-    def engine(self) -> Engine:
-        """The engine. Raises RuntimeError before the rig was entered."""
-        if self._engine is None:
-            raise RuntimeError("the rig was not entered")
-        return self._engine
 
     def now_s(self) -> float:
         """Local clock."""
@@ -188,9 +181,10 @@ class Rig:
         self.predictor = SlowPredictor(plan.contract, plan.tensors, "cpu", 1)
         self.predictor.warm_up()
         connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
-        self._engine = self._make_engine(plan, connected)
+        self.engine = self._make_engine(plan, connected)
+        self._finished = False
         self.settle_s = _settle_s(plan)
-        self._engine.start()
+        self.engine.start()
 
     def _make_engine(self, plan: build.Plan, connected: Connected) -> Engine:
         infos = {name: source.info for name, source in connected.sources.items()}
@@ -212,9 +206,9 @@ class Rig:
 
     def finish(self) -> None:
         """End the session: the recording is whole afterwards. Harmless twice."""
-        if self._engine is not None and not self._finished:
+        if not self._finished:
             self._finished = True
-            self._engine.finish()
+            self.engine.finish()
 
     def close(self) -> None:
         """End the session and the senders."""

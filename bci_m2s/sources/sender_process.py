@@ -113,11 +113,6 @@ class SenderProcess:
         """Process id, None before it was started."""
         return self._child.process.pid if self._child else None
 
-    @property
-    def running(self) -> bool:
-        """Whether the process lives."""
-        return self._child is not None and self._child.process.poll() is None
-
     def start(self) -> None:
         """Start it and wait until its streams are offered. Raises StreamError when they never are."""
         spec = json.dumps(asdict(self._spec))

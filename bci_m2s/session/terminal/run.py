@@ -88,29 +88,17 @@ def show(
     tick : called a few times a second
     """
     try:
-        _draw(engine, console, stop, end, heads, title, tick)
+        if console.is_terminal:
+            with Live(console=console, auto_refresh=False, transient=True) as live:
+                while not _over(engine, stop, end, REDRAW_S, tick):
+                    live.update(live_view(engine.reporter.snapshot(), heads, title), refresh=True)
+        else:
+            while not _over(engine, stop, end, PLAIN_LINE_S, tick):
+                console.print(plain_line(engine.reporter.snapshot(), heads), soft_wrap=True)
     except OSError:  # the terminal or pipe is gone; the session is not
         discard_output()
         while not _over(engine, stop, end, PLAIN_LINE_S, tick):
             pass
-
-
-def _draw(
-    engine: Engine,
-    console: Console,
-    stop: threading.Event,
-    end: float,
-    heads: Mapping[str, Sequence[str]],
-    title: str,
-    tick: Callable[[], None],
-) -> None:
-    if console.is_terminal:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            while not _over(engine, stop, end, REDRAW_S, tick):
-                live.update(live_view(engine.reporter.snapshot(), heads, title), refresh=True)
-    else:
-        while not _over(engine, stop, end, PLAIN_LINE_S, tick):
-            console.print(plain_line(engine.reporter.snapshot(), heads), soft_wrap=True)
 
 
 def _over(
