@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -46,9 +47,7 @@ class Statistics:
         self.labels[*key, label] += 1
         stamps = estimate.stamps
         # without a clock offset (a replay) spans stay in the sender's clock, as the markers do
-        offset_s = (
-            0.0 if stamps.last_sample_s != stamps.last_sample_s else stamps.last_sample_s - estimate.end_s
-        )
+        offset_s = 0.0 if math.isnan(stamps.last_sample_s) else stamps.last_sample_s - estimate.end_s
         if not estimate.unknown:
             answer = (estimate.start_s + offset_s, estimate.end_s + offset_s, estimate.class_index)
             self._answers.setdefault(key, array("d")).extend(answer)

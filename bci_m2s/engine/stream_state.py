@@ -37,7 +37,8 @@ class StreamState:
         self.source, self.name = source, name
         self.is_text = info.channel_format == "string"
         capacity = max(1024, int(RING_S * info.rate_hz))
-        self.ring = Ring(capacity, info.n_channels, object if self.is_text else _dtype(info.channel_format))
+        number = "f4" if info.channel_format == "float32" else "f8"
+        self.ring = Ring(capacity, info.n_channels, object if self.is_text else number)
         self.cursor: Cursor = self.ring.cursor()
         self.last_received_s = self.clock_offset_s = math.nan
         self.problem = ""
@@ -84,7 +85,3 @@ class StreamState:
 def silent_after_s(rate_hz: float, usual_s: float) -> float:
     """How long a stream may be silent: `usual_s`, two samples of a slow one, for ever without a rate."""
     return max(usual_s, 2 / rate_hz) if rate_hz > 0 else math.inf
-
-
-def _dtype(channel_format: str) -> str:
-    return {"double64": "f8", "float32": "f4"}.get(channel_format, "f8")

@@ -33,10 +33,6 @@ READERS = {
 }
 
 
-def _no_offsets() -> FloatArray:
-    return np.empty((0, 2))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedStream:
     """One stream of a file.
@@ -51,7 +47,7 @@ class RecordedStream:
     info: StreamInfo
     times: FloatArray
     read: Callable[[int, int], NDArray[Any]]
-    clock_offsets: FloatArray = field(default_factory=_no_offsets)
+    clock_offsets: FloatArray = field(default_factory=lambda: np.empty((0, 2)))
 
     @property
     def n_samples(self) -> int:

@@ -73,16 +73,12 @@ class Verification:
 WindowKey = tuple[str, int, str]  # modality, last sample, head
 
 
-def _no_progress(done: int, total: int) -> None:
-    del done, total
-
-
 def verify(
     path: Path,
     model: str | None = None,
     device: str | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] = _no_progress,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Verification:
     """Replay a recorded session and compare.
 

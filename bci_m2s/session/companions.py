@@ -51,7 +51,7 @@ class Companions:
 
     def attend(self, engine: Engine) -> None:
         """Commands go to this engine from now on."""
-        self._commands.use(engine)
+        self._commands.engine = engine
 
     def check_panel(self) -> None:
         """Print once that the panel is gone, when it is. Never waits."""

@@ -41,7 +41,7 @@ class Commands:
 
     Parameters
     ----------
-    engine : that runs now; None while none does
+    engine : that runs now; any thread may put the next one in its place
     record_on, record_off : begin or end a recording and say so, or raise CommandError; never called
         both at once. None where this session cannot
     stop : ends the session; by default the engine is asked to end
@@ -49,29 +49,14 @@ class Commands:
 
     def __init__(
         self,
-        engine: Engine | None,
+        engine: Engine,
         record_on: Callable[[], str] | None = None,
         record_off: Callable[[], str] | None = None,
         stop: Callable[[], None] | None = None,
     ) -> None:
-        self._engine, self._stop = engine, stop
+        self.engine, self._stop = engine, stop
         self._record = {"record_on": record_on, "record_off": record_off}
-        self._lock = threading.Lock()  # guards which engine; never held while one is asked
         self._recording = threading.Lock()  # one change of the recording at a time
-
-    def use(self, engine: Engine | None) -> None:
-        """Another engine carries the session on from here, or none for a while. Any thread."""
-        with self._lock:
-            self._engine = engine
-
-    @property
-    def engine(self) -> Engine:
-        """The engine that runs now. Raises CommandError while none does."""
-        with self._lock:
-            engine = self._engine
-        if engine is None:
-            raise CommandError("the session is starting or ending a recording right now; try again")
-        return engine
 
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out one request; several threads may.

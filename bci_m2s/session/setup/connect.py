@@ -51,8 +51,11 @@ def connect(plan: Plan, environment: Environment) -> Connected:
                 environment.notify(f"note: {doubt}")
         if plan.settings.markers is not None:
             markers = (opening(plan.settings.markers, MARKER_TYPE),)
-            _check_markers(markers[0].info)
-            environment.notify(f"markers: {markers[0].info.describe()} connected")
+            info = markers[0].info
+            if info.channel_format != "string":
+                got = f"got {info.channel_format}, expected string"
+                raise StreamError(f"markers: stream {info.name!r}: channel format: {got}")
+            environment.notify(f"markers: {info.describe()} connected")
         opened.pop_all()
     return Connected(sources, markers, environment.clock)
 
@@ -73,13 +76,6 @@ def check(plan: Plan, modality: str, info: StreamInfo) -> None:
     problems = check_stream(plan.contract.modalities[modality], info, f"{modality}: stream {info.name!r}")
     if problems:
         raise StreamError("; ".join(str(problem) for problem in problems))
-
-
-def _check_markers(info: StreamInfo) -> None:
-    if info.channel_format != "string":
-        raise StreamError(
-            f"markers: stream {info.name!r}: channel format: got {info.channel_format}, expected string"
-        )
 
 
 def fits(contract: Contract, info: StreamInfo) -> list[str]:
