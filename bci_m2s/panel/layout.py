@@ -18,55 +18,60 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QBoxLayout, QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from bci_m2s.panel.answer.answer import AnswerView
+from bci_m2s.panel.answer.plane import PlaneView
+from bci_m2s.panel.answer.sparkline import Sparkline
+from bci_m2s.panel.controls.status_line import StatusLine
+from bci_m2s.panel.controls.stream_table import StreamTable
+from bci_m2s.panel.head.topography import TopographyView
+from bci_m2s.panel.timeline.timeline import TimelineView
+
 MAP_MIN_WIDTH, MAP_MIN_HEIGHT = 1500, 800
 SIDE_BY_SIDE_MIN_WIDTH = 1100
 LATENCY_WIDTH = 190
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What is arranged: the views, by what they show."""
+class Views:
+    """Every view that shows a session; the traces come and go with its streams."""
 
-    status: QWidget
-    answer: QWidget
-    plane: QWidget
-    head_map: QWidget
-    timeline: QWidget
-    table: QWidget
-    latency: QWidget
-    controls: QWidget
-    messages: QWidget
-    empty: QWidget
+    status: StatusLine
+    answer: AnswerView
+    plane: PlaneView
+    head_map: TopographyView
+    timeline: TimelineView
+    table: StreamTable
+    latency: Sparkline
 
 
 class Arrangement(QWidget):
-    """The panel's central widget."""
+    """The panel's central widget. empty : shown instead of the views where there is no session"""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, views: Views, controls: QWidget, messages: QWidget, empty: QWidget) -> None:
         super().__init__()
-        self._parts, self._wants_plane = parts, False
+        self._views, self._wants_plane = views, False
         self.is_adjusted = False  # by the user: then the parts stay as they are
         self.traces, self.right = QSplitter(Qt.Orientation.Vertical), QSplitter(Qt.Orientation.Vertical)
         self.main = QSplitter(Qt.Orientation.Horizontal)
         self._pages = QStackedWidget()
-        self._pages.addWidget(parts.empty)
+        self._pages.addWidget(empty)
         self._pages.addWidget(self._make_session_page())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        layout.addWidget(parts.status)
+        layout.addWidget(views.status)
         layout.addWidget(self._pages, 1)
-        layout.addLayout(self._make_bottom())
-        layout.addWidget(parts.messages)
+        layout.addLayout(self._make_bottom(controls))
+        layout.addWidget(messages)
 
     def _make_session_page(self) -> QWidget:
         self._maps = QWidget()
         maps = QHBoxLayout(self._maps)
         maps.setContentsMargins(0, 0, 0, 0)
-        maps.addWidget(self._parts.plane, 1)
-        maps.addWidget(self._parts.head_map, 1)
+        maps.addWidget(self._views.plane, 1)
+        maps.addWidget(self._views.head_map, 1)
         for splitter, widgets in (
-            (self.right, (self._parts.answer, self._maps)),
+            (self.right, (self._views.answer, self._maps)),
             (self.main, (self.traces, self.right)),
             (self.traces, ()),
         ):
@@ -79,27 +84,22 @@ class Arrangement(QWidget):
         rows = QVBoxLayout(page)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(self.main, 1)
-        rows.addWidget(self._parts.timeline)
+        rows.addWidget(self._views.timeline)
         return page
 
-    def _make_bottom(self) -> QBoxLayout:
-        self._parts.latency.setMinimumWidth(LATENCY_WIDTH)
+    def _make_bottom(self, controls: QWidget) -> QBoxLayout:
+        self._views.latency.setMinimumWidth(LATENCY_WIDTH)
         facts = QHBoxLayout()
-        facts.addWidget(self._parts.table, 6)
-        facts.addWidget(self._parts.latency, 1)
+        facts.addWidget(self._views.table, 6)
+        facts.addWidget(self._views.latency, 1)
         self._bottom = QHBoxLayout()
         self._bottom.addLayout(facts, 7)
-        self._bottom.addWidget(self._parts.controls, 3)
+        self._bottom.addWidget(controls, 3)
         return self._bottom
 
     def show_session(self, shown: bool) -> None:
         """Show the session's views, or the empty state."""
         self._pages.setCurrentIndex(1 if shown else 0)
-
-    @property
-    def shows_session(self) -> bool:
-        """Whether the session's views are up."""
-        return self._pages.currentIndex() == 1
 
     def show_plane(self, wanted: bool) -> None:
         """Whether the session's classes have places in the valence–arousal plane."""
@@ -119,8 +119,8 @@ class Arrangement(QWidget):
         way = QBoxLayout.Direction
         self._bottom.setDirection(way.LeftToRight if side_by_side else way.TopToBottom)
         has_map = width >= MAP_MIN_WIDTH and height >= MAP_MIN_HEIGHT
-        self._parts.head_map.setVisible(has_map)
-        self._parts.plane.setVisible(self._wants_plane)
+        self._views.head_map.setVisible(has_map)
+        self._views.plane.setVisible(self._wants_plane)
         self._maps.setVisible(has_map or self._wants_plane)
         if not self.is_adjusted:
             # Qt scales these to the room that there is
@@ -134,4 +134,4 @@ class Arrangement(QWidget):
     @property
     def has_map(self) -> bool:
         """Whether there is room for the head map."""
-        return not self._parts.head_map.isHidden()
+        return not self._views.head_map.isHidden()

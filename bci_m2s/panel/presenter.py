@@ -8,50 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from dataclasses import fields
+from typing import Any
 
-from bci_m2s.panel.answer.answer import AnswerView
-from bci_m2s.panel.answer.plane import PlaneView
 from bci_m2s.panel.answer.plane_feed import PlaneFeed
-from bci_m2s.panel.answer.sparkline import Sparkline
 from bci_m2s.panel.choices import is_eye_tracker, line_name, mapped_stream
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.client import SessionClient
-from bci_m2s.panel.client.facts import SessionFacts, mapping, number, plain_text
-from bci_m2s.panel.controls.status_line import StatusLine
-from bci_m2s.panel.controls.stream_table import StreamTable
+from bci_m2s.panel.client.facts import SessionFacts, mapping, mappings, marker_pairs, number, plain_text
 from bci_m2s.panel.head.head_feed import HeadFeed
-from bci_m2s.panel.head.topography import TopographyView
-from bci_m2s.panel.layout import Arrangement
+from bci_m2s.panel.layout import Arrangement, Views
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.timeline.bins import LONGEST_S
-from bci_m2s.panel.timeline.timeline import TimelineView
 from bci_m2s.panel.traces.channel_rows import ChannelRows
 from bci_m2s.panel.traces.eye_rows import EyeRows
 from bci_m2s.panel.traces.sweep_view import SweepView
 from bci_m2s.sources.lsl import local_clock
 from bci_m2s.types import Status
-
-
-class Themed(Protocol):
-    """A view that can be drawn in other colours."""
-
-    def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-
-
-@dataclass(slots=True)
-class Views:
-    """Every view that shows a session; the traces come and go with its streams."""
-
-    status: StatusLine
-    answer: AnswerView
-    plane: PlaneView
-    head_map: TopographyView
-    timeline: TimelineView
-    table: StreamTable
-    latency: Sparkline
 
 
 class Presenter:
@@ -105,8 +78,7 @@ class Presenter:
         if self._facts is None:
             return
         self._take_status(status, now_s)
-        answers = self._client.take_answers()
-        for answer in answers:
+        for answer in self._client.take_answers():
             self._take(answer)
         if self._frozen:
             self._views.answer.freeze(now_s - self._frozen_s)
@@ -197,10 +169,9 @@ class Presenter:
             self._load_history()
         sizes = {modality: len(stream.labels) for modality, stream in facts.streams.items()}
         self._views.table.show_status(status, sizes)
-        streams = status.get("streams")
-        for said in streams if isinstance(streams, list) else []:
-            modality = plain_text(mapping(said).get("modality"))
-            bad = mapping(mapping(said).get("bad_channels"))
+        for stream in mappings(status.get("streams")):
+            modality = plain_text(stream.get("modality"))
+            bad = mapping(stream.get("bad_channels"))
             states = {plain_text(label): plain_text(state) for label, state in list(bad.items())[:512]}
             if modality in self.traces:
                 self.traces[modality].rows.set_states(states)
@@ -209,12 +180,8 @@ class Presenter:
         self._take_markers(status)
 
     def _take_markers(self, status: Mapping[str, Any]) -> None:
-        said = status.get("markers")
-        for marker in said if isinstance(said, list) else []:
-            if not isinstance(marker, list) or len(marker) < 2:
-                continue
-            stamp_s, text = number(marker[0], math.nan), plain_text(marker[1])
-            if math.isnan(stamp_s) or (stamp_s, text) in self._markers:
+        for stamp_s, text in marker_pairs(status.get("markers")):
+            if (stamp_s, text) in self._markers:
                 continue
             if len(self._markers) > 10_000:
                 self._markers.clear()
@@ -242,8 +209,8 @@ class Presenter:
     def set_theme(self, theme: Theme) -> None:
         """Redraw everything in other colours."""
         self._theme = theme
-        themed: list[Themed] = [getattr(self._views, view.name) for view in fields(self._views)]
-        for view in (*themed, *self.traces.values()):
+        views = [getattr(self._views, view.name) for view in fields(self._views)]
+        for view in (*views, *self.traces.values()):
             view.set_theme(theme)
 
     def trace_settings_now(self) -> dict[str, Any]:

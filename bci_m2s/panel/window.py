@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QSettings, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
@@ -25,13 +24,13 @@ from bci_m2s.panel.controls.session_picker import SessionPicker
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
 from bci_m2s.panel.head.topography import TopographyView
-from bci_m2s.panel.layout import Arrangement, Parts
+from bci_m2s.panel.layout import Arrangement, Views
 from bci_m2s.panel.look import settings as remembered
 from bci_m2s.panel.look import theme as themes
 from bci_m2s.panel.operate.commander import Commander
 from bci_m2s.panel.operate.first_start import FirstStart
 from bci_m2s.panel.operate.operator import VIEW_ONLY, Operator
-from bci_m2s.panel.presenter import Presenter, Views
+from bci_m2s.panel.presenter import Presenter
 from bci_m2s.panel.timeline.timeline import TimelineView
 from bci_m2s.panel.traces.traces_controls import TracesControls
 
@@ -71,11 +70,16 @@ class PanelWindow(QMainWindow):
         self.actions_by_name = make_actions(self, self._slots())
         self._marker_actions = marker_actions(self, self.remembered.markers, self.mark)
         self.messages = MessageBar(self.theme)
+        self.notify = self.messages.notify
         self.commander = Commander(self)
-        actions, markers = self.actions_by_name, self._marker_actions
-        self.operator = Operator(actions, markers, self.commander, self.notify, self._load_history)
         self._make_views()
         self.presenter = Presenter(client, self.views, self.arrangement, self.theme)
+        actions, markers, on_history = (
+            self.actions_by_name,
+            self._marker_actions,
+            self.presenter.load_history,
+        )
+        self.operator = Operator(actions, markers, self.commander, self.notify, on_history)
         self.presenter.trace_settings = dict(self.remembered.traces)
         self.first_start = FirstStart(client, options, folder, self.notify, self, lambda: self.theme)
         self.unexpected.connect(lambda text: self.notify(f"unexpected error (panel.log): {text}", "error"))
@@ -105,9 +109,7 @@ class PanelWindow(QMainWindow):
         self.sessions.chosen.connect(self.client.follow)
         self.views.status.put_first(self.sessions)
         self.empty = EmptyState(theme, self.actions_by_name["connect"])
-        views = {view.name: getattr(self.views, view.name) for view in fields(self.views)}
-        parts = Parts(**views, controls=self.controls, messages=self.messages, empty=self.empty)
-        self.arrangement = Arrangement(parts)
+        self.arrangement = Arrangement(self.views, self.controls, self.messages, self.empty)
         self.setCentralWidget(self.arrangement)
 
     # ---- what the operator does ----
@@ -115,15 +117,15 @@ class PanelWindow(QMainWindow):
     def _slots(self) -> dict[str, Callable[[], object]]:
         return {
             "record": lambda: self.operator.record(),
-            "mark": self._type_marker,
+            "mark": lambda: self.controls.field.setFocus(Qt.FocusReason.ShortcutFocusReason),
             "baseline": lambda: self.operator.baseline(),
-            "freeze": self._freeze,
+            "freeze": lambda: self.presenter.set_frozen(self.actions_by_name["freeze"].isChecked()),
             "screenshot": self.screenshot,
             "connect": lambda: self.first_start.open_dialog(),
             "stop": lambda: dialogs.ask_to_end(self, self.operator.stop),
             "markers": self._edit_markers,
             "session": lambda: self.sessions.take_next(),
-            "theme": self._change_theme,
+            "theme": lambda: self.set_theme("light" if self.theme is themes.DARK else "dark"),
             "fullscreen": self._full_screen,
             "help": lambda: dialogs.KeysDialog(self, describe_keys(self.remembered.markers)).open(),
             "quit": self.close,
@@ -157,16 +159,6 @@ class PanelWindow(QMainWindow):
         else:
             self.notify(VIEW_ONLY, "warn")
 
-    def notify(self, text: str, kind: str = "info") -> None:
-        """Show a line in the message bar; kind : "info", "warn" or "error"."""
-        {"info": self.messages.info, "warn": self.messages.warn, "error": self.messages.error}[kind](text)
-
-    def _type_marker(self) -> None:
-        self.controls.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
-
-    def _freeze(self) -> None:
-        self.presenter.set_frozen(self.actions_by_name["freeze"].isChecked())
-
     def screenshot(self) -> None:
         """Save the window as ``bci_m2s-DATE-TIME.png`` in the current folder; nothing is overwritten."""
         stem = datetime.now().strftime("bci_m2s-%Y-%m-%d-%H%M%S")
@@ -187,10 +179,6 @@ class PanelWindow(QMainWindow):
         self.remembered.markers = texts or remembered.DEFAULT_MARKERS
         set_marker_texts(self._marker_actions, self.remembered.markers)
         self._remember()
-
-    def _change_theme(self) -> None:
-        name = themes.LIGHT.name if self.theme is themes.DARK else themes.DARK.name
-        self.set_theme(name)
 
     def set_theme(self, name: str) -> None:
         """Change to "dark" or "light"."""
@@ -225,9 +213,6 @@ class PanelWindow(QMainWindow):
         self.operator.take_status(self.client.status, self.client.is_silent)
         self.controls.set_refusal(refusal)
         self.first_start.look()
-
-    def _load_history(self, history: Mapping[str, Any]) -> None:
-        self.presenter.load_history(history)
 
     # ---- the window itself ----
 

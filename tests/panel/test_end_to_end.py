@@ -427,7 +427,7 @@ def test_one_fitting_choice_just_runs(panel, processes, tmp_path):
     window = panel(pipeline="demo")
     engine = until(lambda: window.first_start.engine, sender.log.read_text)
     until(lambda: window.empty.text.startswith("Starting"), lambda: window.empty.text)
-    until(lambda: window.arrangement.shows_session, engine.last_words)
+    until(lambda: window.arrangement.main.isVisibleTo(window), engine.last_words)
     until(lambda: window.commander.is_connected, engine.last_words)
     until(lambda: window.client.status.get("commands"), "no status report came")
     assert set(window.presenter.traces) == {"eeg", "eye"}
@@ -485,10 +485,10 @@ def test_a_session_that_goes_without_a_word_is_forgotten(panel):
     session = FakeSession()
     window = panel()
     try:
-        until(lambda: window.arrangement.shows_session, "the session is not shown")
+        until(lambda: window.arrangement.main.isVisibleTo(window), "the session is not shown")
     finally:
         session.close()
-    until(lambda: not window.arrangement.shows_session, "it is waited for, for ever")
+    until(lambda: not window.arrangement.main.isVisibleTo(window), "it is waited for, for ever")
     assert window.client.facts is None
     assert window.empty.isVisible()
 

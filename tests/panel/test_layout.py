@@ -4,7 +4,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QWidget
 
-from bci_m2s.panel.layout import MAP_MIN_HEIGHT, MAP_MIN_WIDTH, SIDE_BY_SIDE_MIN_WIDTH, Arrangement, Parts
+from bci_m2s.panel.layout import MAP_MIN_HEIGHT, MAP_MIN_WIDTH, SIDE_BY_SIDE_MIN_WIDTH, Arrangement, Views
 
 NAMES = (
     "status",
@@ -27,7 +27,9 @@ def views():
 
 @pytest.fixture
 def place(views, qtbot):
-    made = Arrangement(Parts(**views))
+    rest = {name: views[name] for name in ("controls", "messages", "empty")}
+    shown = Views(**{name: view for name, view in views.items() if name not in rest})
+    made = Arrangement(shown, **rest)
     qtbot.addWidget(made)
     for _ in range(2):
         made.traces.addWidget(QWidget())
@@ -38,10 +40,10 @@ def place(views, qtbot):
 
 
 def test_either_the_session_or_the_empty_state_is_seen(place, views):
-    assert place.shows_session
+    assert place.main.isVisibleTo(place)
     assert (views["timeline"].isVisible(), views["empty"].isVisible()) == (True, False)
     place.show_session(False)
-    assert not place.shows_session
+    assert not place.main.isVisibleTo(place)
     assert (views["timeline"].isVisible(), views["empty"].isVisible()) == (False, True)
     for name in ("status", "table", "latency", "controls", "messages"):
         assert views[name].isVisible()

@@ -1,6 +1,5 @@
 """Which view gets what: decided between the client and the views, without any network."""
 
-import dataclasses
 import itertools
 import json
 import math
@@ -19,9 +18,9 @@ from bci_m2s.panel.client.facts import parse_session
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
 from bci_m2s.panel.head.topography import TopographyView
-from bci_m2s.panel.layout import Arrangement, Parts
+from bci_m2s.panel.layout import Arrangement, Views
 from bci_m2s.panel.look.theme import DARK
-from bci_m2s.panel.presenter import Presenter, Views
+from bci_m2s.panel.presenter import Presenter
 from bci_m2s.panel.timeline.timeline import TimelineView
 from bci_m2s.panel.traces.channel_rows import ChannelRows
 from bci_m2s.panel.traces.eye_rows import EyeRows
@@ -97,8 +96,7 @@ def views(qtbot):
 
 @pytest.fixture
 def place(views, qtbot):
-    shown = {view.name: getattr(views, view.name) for view in dataclasses.fields(views)}
-    made = Arrangement(Parts(**shown, controls=QWidget(), messages=QWidget(), empty=QWidget()))
+    made = Arrangement(views, QWidget(), QWidget(), QWidget())
     qtbot.addWidget(made)
     made.resize(1920, 1080)
     made.show()

@@ -89,12 +89,7 @@ class PlaneView(QFrame):
         """Draw in other colours."""
         self._theme = theme
         self.plot.set_theme(theme)
-        for side, words in (
-            ("left", "arousal: calm – excited"),
-            ("bottom", "valence: unpleasant – pleasant"),
-        ):
-            axis = self.plot.getPlotItem().getAxis(side)
-            axis.setLabel(words, **{"color": theme.muted, "font-size": f"{font(SMALL).pointSizeF():g}pt"})
+        self._name_axes()
         self._cross.setPen(pen(theme.grid))
         for level, curve in enumerate(self._trails):
             curve.setPen(pen(theme.muted, 1.2, 0.1 + 0.8 * (level + 0.5) / LEVELS))

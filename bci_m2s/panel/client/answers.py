@@ -216,9 +216,9 @@ def legible(colour: str, ground: str, least: float = 3.0) -> str:
     -------
     "#RRGGBB", of the same hue; the colour itself where it has contrast enough
     """
-    rgb, end = _rgb(colour), np.full(3, 0.0 if luminance(ground) > 0.18 else 255.0)
+    own, end = rgb(colour), np.full(3, 0.0 if luminance(ground) > 0.18 else 255.0)
     for part in np.arange(0.0, 1.01, 0.05):
-        red, green, blue = np.rint((1 - part) * rgb + part * end).astype(int).tolist()
+        red, green, blue = np.rint((1 - part) * own + part * end).astype(int).tolist()
         made = f"#{red:02X}{green:02X}{blue:02X}"
         if contrast(made, ground) >= least:
             break
@@ -233,10 +233,11 @@ def contrast(one: str, other: str) -> float:
 
 def luminance(colour: str) -> float:
     """Relative luminance of a colour "#RRGGBB", from 0 to 1 (WCAG 2.2)."""
-    part = _rgb(colour) / 255
+    part = rgb(colour) / 255
     linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-def _rgb(colour: str) -> FloatArray:
+def rgb(colour: str) -> FloatArray:
+    """Red, green and blue of a colour "#RRGGBB", (3,), 0 to 255."""
     return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)], dtype=np.float64)

@@ -31,7 +31,7 @@ from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.facts import (
     SILENT_AFTER_S,
     SessionFacts,
-    mapping,
+    mappings,
     parse_object,
     parse_session,
     plain_text,
@@ -268,8 +268,7 @@ class SessionClient:
             return
         self.status, self.status_received_s = report, local_clock()
         self.ended = plain_text(report.get("ended"))
-        latest = report.get("latest")
-        for answer in map(mapping, latest if isinstance(latest, list) else []):
+        for answer in mappings(report.get("latest")):
             key = plain_text(answer.get("modality")), plain_text(answer.get("head"))
             self._reasons[key] = plain_text(answer.get("status")), plain_text(answer.get("reason"))
 

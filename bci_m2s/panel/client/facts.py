@@ -14,7 +14,7 @@ from bci_m2s.text import printable
 
 MOST_JSON = 4 << 20  # characters
 LONGEST_TEXT = 200
-MOST_ITEMS = 4096
+MOST_STREAMS = 32
 SILENT_AFTER_S = 3.0  # the engine reports once a second
 Coordinates = Mapping[str, tuple[float, float]]
 
@@ -128,6 +128,19 @@ def parse_object(text: str) -> dict[str, Any]:
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is a JSON object, else {}."""
     return value if isinstance(value, dict) else {}
+
+
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The JSON objects of a list, at most ``MOST_STREAMS``; anything else is left out."""
+    items = value[:MOST_STREAMS] if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def marker_pairs(value: Any) -> list[tuple[float, str]]:
+    """Times, s, and texts of a list of markers; what is no marker is left out."""
+    pairs = [pair for pair in (value if isinstance(value, list) else []) if isinstance(pair, list)]
+    markers = [(number(pair[0], math.nan), plain_text(pair[1])) for pair in pairs if len(pair) >= 2]
+    return [marker for marker in markers if math.isfinite(marker[0])]
 
 
 def plain_text(value: Any) -> str:

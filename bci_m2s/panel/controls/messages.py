@@ -32,13 +32,14 @@ class MessageBar(QFrame):
     """One line. An info stays for five seconds, a warning for ten, an error until it is dismissed.
 
     What comes while an error is shown goes to the list, which keeps the last hundred of all.
+    shown : what is in the line now
     """
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
         self.history: deque[Message] = deque(maxlen=KEEP)
-        self._shown: Message | None = None
+        self.shown: Message | None = None
         self._unseen = 0  # errors
         self.label = ElidedLabel("")
         self.dismiss_button = QPushButton("dismiss")
@@ -59,35 +60,21 @@ class MessageBar(QFrame):
         self._timer.timeout.connect(self._expire)
         self._refresh()
 
-    @property
-    def shown(self) -> Message | None:
-        """What is in the line now."""
-        return self._shown
-
-    def info(self, text: str) -> None:
-        """Say what was done; gone after five seconds."""
-        self._say_for_a_while("info", text)
-
-    def warn(self, text: str) -> None:
-        """Say what was refused; gone after ten seconds."""
-        self._say_for_a_while("warn", text)
-
-    def _say_for_a_while(self, kind: str, text: str) -> None:
-        message = self._keep(kind, text)
-        if self._shown is None or self._shown.kind != "error":
-            self._shown = message
+    def notify(self, text: str, kind: str = "info") -> None:
+        """Show what was done ("info"), what was refused ("warn") or what went wrong ("error")."""
+        message = Message(kind, printable(text, LONGEST), time.strftime("%H:%M:%S"))
+        self.history.append(message)
+        if kind == "error":
+            self.shown = message
+            self._unseen += 1
+        elif self.shown is None or self.shown.kind != "error":
+            self.shown = message
             self._timer.start(round(1000 * STAYS_S[kind]))
-        self._refresh()
-
-    def error(self, text: str) -> None:
-        """Say what went wrong; stays until it is dismissed."""
-        self._shown = self._keep("error", text)
-        self._unseen += 1
         self._refresh()
 
     def dismiss(self) -> None:
         """Clear the line; the list keeps everything."""
-        self._shown, self._unseen = None, 0
+        self.shown, self._unseen = None, 0
         self._refresh()
 
     def show_history(self) -> None:
@@ -103,19 +90,13 @@ class MessageBar(QFrame):
         self._theme = theme
         self._refresh()
 
-    def _keep(self, kind: str, text: str) -> Message:
-        cut = printable(text, LONGEST)
-        message = Message(kind, cut, time.strftime("%H:%M:%S"))
-        self.history.append(message)
-        return message
-
     def _expire(self) -> None:
-        if self._shown is not None and self._shown.kind != "error":
-            self._shown = None
+        if self.shown is not None and self.shown.kind != "error":
+            self.shown = None
             self._refresh()
 
     def _refresh(self) -> None:
-        shown = self._shown
+        shown = self.shown
         self.dismiss_button.setVisible(shown is not None and shown.kind == "error")
         self.list_button.setVisible(bool(self.history))
         if shown is None:

@@ -11,7 +11,7 @@ from PyQt6.QtCore import QPoint
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QToolTip, QWidget
 
-from bci_m2s.panel.client.facts import SILENT_AFTER_S, mapping, number, plain_text
+from bci_m2s.panel.client.facts import SILENT_AFTER_S, mapping, mappings, number, plain_text
 from bci_m2s.panel.look.text import ElidedLabel, shape, tip
 from bci_m2s.panel.look.theme import Theme, font
 
@@ -204,12 +204,10 @@ def _disk(recording: Mapping[str, Any]) -> Shown:
 
 
 def _clock(status: Mapping[str, Any]) -> Shown:
-    said = status.get("streams")
-    streams = [mapping(one) for one in (said if isinstance(said, list) else [])]
     offsets = {
-        plain_text(one.get("name")): number(one["clock_offset_s"], math.nan)
-        for one in streams
-        if "clock_offset_s" in one
+        plain_text(stream.get("name")): number(stream["clock_offset_s"], math.nan)
+        for stream in mappings(status.get("streams"))
+        if "clock_offset_s" in stream
     }
     if not offsets:
         return Shown("")
@@ -225,9 +223,8 @@ def _clock(status: Mapping[str, Any]) -> Shown:
 
 
 def _lost(status: Mapping[str, Any]) -> Shown:
-    said = status.get("streams")
-    streams = [mapping(one) for one in (said if isinstance(said, list) else [])]
-    each = {plain_text(one.get("name")): int(number(one.get("lost"), 0.0)) for one in streams}
+    streams = mappings(status.get("streams"))
+    each = {plain_text(stream.get("name")): int(number(stream.get("lost"), 0.0)) for stream in streams}
     lost = sum(each.values())
     details = "\n".join(f"{name}: {count:,} samples lost" for name, count in list(each.items())[:16])
     return Shown(f"▲ lost {lost:,}" if lost else "lost 0", "warn" if lost else "", details)
@@ -253,8 +250,7 @@ def _reasons(status: Mapping[str, Any]) -> list[str]:
     reasons = [plain_text(one) for one in (said if isinstance(said, list) else [])[:16]]
     recording = plain_text(mapping(status.get("recording")).get("problem"))
     reasons += [recording] if recording else []
-    streams = status.get("streams")
-    for stream in map(mapping, (streams if isinstance(streams, list) else [])[:16]):
+    for stream in mappings(status.get("streams"))[:16]:
         name, problem = plain_text(stream.get("name")), plain_text(stream.get("problem"))
         bad, lost = len(mapping(stream.get("bad_channels"))), int(number(stream.get("lost"), 0.0))
         if stream.get("state") == "bad":

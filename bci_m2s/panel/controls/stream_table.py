@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from PyQt6.QtCore import Qt
@@ -19,7 +18,7 @@ from PyQt6.QtWidgets import (
 )
 
 from bci_m2s.panel.client.answers import modality_name
-from bci_m2s.panel.client.facts import mapping, number, plain_text
+from bci_m2s.panel.client.facts import mapping, mappings, number, plain_text
 from bci_m2s.panel.look.text import shape, tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 
@@ -28,10 +27,8 @@ RIGHT = ("rate", "lost", "age", "clock")
 QUALITY = COLUMNS.index("quality")  # takes the room that is left
 SPARE = (("clock", 840), ("baseline", 740), ("signal", 740))  # hidden below this width, pixels
 LEAST_ROWS, MOST_ROWS = 2, 4  # shown without scrolling
-MOST_STREAMS = 32
 MOST_NAMED = 4  # bad channels in a cell; all of them are in the tooltip
 EMPTY = "The session has not reported any streams yet."
-_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class StreamTable(QFrame):
@@ -93,14 +90,13 @@ class StreamTable(QFrame):
             for column, cell in enumerate(cells):
                 self._colour(self.table.item(row, column), cell[1])
 
-    def show_status(self, status: Mapping[str, Any], n_channels: Mapping[str, int] = _NONE) -> None:
+    def show_status(self, status: Mapping[str, Any], n_channels: Mapping[str, int]) -> None:
         """Show the streams of a status.
 
         status : see docs/output.md; n_channels : of each modality's stream
         """
-        said = status.get("streams")
-        streams = [mapping(one) for one in (said if isinstance(said, list) else [])[:MOST_STREAMS]]
-        cells = [row_cells(one, n_channels) for one in streams if one]
+        streams = mappings(status.get("streams"))
+        cells = [row_cells(stream, n_channels) for stream in streams if stream]
         if len(cells) != self.table.rowCount():
             self.table.setRowCount(len(cells))
             self._shown = [[] for _ in cells]

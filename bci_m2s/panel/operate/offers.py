@@ -168,11 +168,8 @@ def only_choice(
     None when several offers fit, when a need has several streams, and when any need has none: a pipeline
     does not start until all streams that it names are there.
     """
-    served = []
-    for offer in offers:
-        fits = fitting(offer, infos)
-        if fits and all(len(found) >= 1 for found in fits.values()):
-            served.append((offer, fits))
+    tried = [(offer, fitting(offer, infos)) for offer in offers]
+    served = [(offer, fits) for offer, fits in tried if fits and all(fits.values())]
     if len(served) != 1 or any(len(found) != 1 for found in served[0][1].values()):
         return None
     offer, fits = served[0]

@@ -12,7 +12,7 @@ from typing import Any
 from PyQt6.QtCore import QObject
 from PyQt6.QtGui import QAction
 
-from bci_m2s.panel.client.facts import mapping, plain_text
+from bci_m2s.panel.client.facts import mapping, mappings, plain_text
 from bci_m2s.panel.operate.commander import Commander
 
 VIEW_ONLY = "view only: this panel cannot send commands to the engine"
@@ -81,11 +81,8 @@ class Operator(QObject):
         """Let the buttons show what the engine does now; a silent one takes no commands."""
         self._ended = bool(plain_text(status.get("ended"))) or is_silent
         self._is_recording = status.get("recording") is not None and not self._ended
-        streams = status.get("streams")
-        states = [
-            mapping(mapping(one).get("baseline")).get("state")
-            for one in (streams if isinstance(streams, list) else [])
-        ]
+        streams = mappings(status.get("streams"))
+        states = [mapping(stream.get("baseline")).get("state") for stream in streams]
         self._is_collecting = "collecting" in states
         record, baseline = self._actions["record"], self._actions["baseline"]
         record.setChecked(self._is_recording)

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy,
 
 from bci_m2s.colours import class_colour
 from bci_m2s.panel.client.answers import legible, limited
-from bci_m2s.panel.client.facts import mapping
+from bci_m2s.panel.client.facts import mapping, marker_pairs
 from bci_m2s.panel.look.text import ElidedLabel
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.timeline.bins import Bins, extent_s, history_rows
@@ -141,12 +141,9 @@ class TimelineView(QFrame):
         if any(known):
             self._seen_from_s = 0.0
             self._fill_combo()
-        markers = history.get("markers")
-        for marker in markers if isinstance(markers, list) else ():
-            is_pair = isinstance(marker, list | tuple) and len(marker) >= 2
-            # A JSON integer may be too large for a float.
-            if is_pair and isinstance(marker[0], int | float) and abs(marker[0]) < LATEST_S:
-                self._keep_marker(float(marker[0]), str(marker[1]))
+        for stamp_s, text in marker_pairs(history.get("markers")):
+            if abs(stamp_s) < LATEST_S:
+                self._keep_marker(stamp_s, text)
         self.canvas.set_markers(self._markers)
 
     def _fill(self, line: str, row: object, bin_s: object) -> bool:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.panel.client.answers import rgb
 from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import FloatArray
 
@@ -258,13 +259,9 @@ def coverage(top: FloatArray, bottom: FloatArray, height: int) -> NDArray[np.uin
 def shades(grounds: tuple[str, ...], colour: str) -> NDArray[np.uint32]:
     """Pixels from each ground colour to `colour`: (grounds, ``LEVELS``), 0xffRRGGBB; colours "#RRGGBB"."""
     level = np.linspace(0.0, 1.0, LEVELS)[:, None]
-    start = np.array([_rgb(ground) for ground in grounds])[:, None]  # (grounds, 1, 3)
-    mixed = np.rint(start + level * (_rgb(colour) - start)).astype(np.uint32)
+    start = np.array([rgb(ground) for ground in grounds])[:, None]  # (grounds, 1, 3)
+    mixed = np.rint(start + level * (rgb(colour) - start)).astype(np.uint32)
     pixels: NDArray[np.uint32] = (
         np.uint32(0xFF000000) | mixed[..., 0] << 16 | mixed[..., 1] << 8 | mixed[..., 2]
     )
     return pixels
-
-
-def _rgb(colour: str) -> FloatArray:
-    return np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)], dtype=np.float64)

@@ -55,7 +55,7 @@ class TracesControls(QWidget):
         self._lay_out()
         self.larger.clicked.connect(lambda: self.step(1))
         self.smaller.clicked.connect(lambda: self.step(-1))
-        self.scale_box.activated.connect(self._scale_chosen)
+        self.scale_box.activated.connect(lambda index: self._choose_scale(self.scale_box.itemData(index)))
         for box in (self.filter_box, self.notch_box):
             box.currentIndexChanged.connect(lambda _index: self.changed.emit("filter"))
         self.span_box.currentIndexChanged.connect(lambda _index: self.changed.emit("span"))
@@ -156,9 +156,8 @@ class TracesControls(QWidget):
 
     def settings(self) -> dict[str, Any]:
         """What is chosen, as plain values."""
-        scale: str | float = AUTO if self.scale is None else self.scale
         return {
-            "scale": scale,
+            "scale": AUTO if self.scale is None else self.scale,
             "unit": self._unit,
             "filter": self.preset,
             "notch": self.notch,
@@ -182,9 +181,6 @@ class TracesControls(QWidget):
         self.scale = value
         self._show_scale()
         self.changed.emit("scale")
-
-    def _scale_chosen(self, index: int) -> None:
-        self._choose_scale(self.scale_box.itemData(index))
 
     def _show_scale(self) -> None:
         self.scale_box.setItemText(0, f"{AUTO} {self._value(self._fitted)}")

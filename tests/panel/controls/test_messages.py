@@ -24,7 +24,7 @@ def press(qtbot, button):
 def test_news_and_refusals_go_by_themselves(bar, qtbot, kind, sign, monkeypatch):
     assert STAYS_S[kind] >= 5
     monkeypatch.setitem(STAYS_S, kind, 0.05)
-    getattr(bar, kind)("marker 'x' recorded")
+    bar.notify("marker 'x' recorded", kind)
     assert bar.label.full_text == f"{sign}marker 'x' recorded"
     assert not bar.dismiss_button.isVisible()
     qtbot.waitUntil(lambda: bar.label.full_text == "")
@@ -33,9 +33,9 @@ def test_news_and_refusals_go_by_themselves(bar, qtbot, kind, sign, monkeypatch)
 
 def test_an_error_stays_until_it_is_dismissed(bar, qtbot, monkeypatch):
     monkeypatch.setitem(STAYS_S, "info", 0.001)
-    bar.info("before")
-    bar.error("the disk is full")
-    bar.info("after")
+    bar.notify("before")
+    bar.notify("the disk is full", "error")
+    bar.notify("after")
     qtbot.wait(30)
     assert bar.shown.text == "the disk is full"
     assert bar.label.full_text == "■ the disk is full"
@@ -47,16 +47,16 @@ def test_an_error_stays_until_it_is_dismissed(bar, qtbot, monkeypatch):
 
 def test_errors_are_counted(bar, qtbot):
     for number in range(3):
-        bar.error(f"error {number}")
+        bar.notify(f"error {number}", "error")
     assert bar.label.full_text == "■ error 2  (and 2 more)"
     press(qtbot, bar.dismiss_button)
-    bar.error("again")
+    bar.notify("again", "error")
     assert bar.label.full_text == "■ again"
 
 
 def test_the_list_has_the_newest_first_and_an_end(bar, qtbot):
     for number in range(KEEP + 20):
-        bar.info(f"info {number}")
+        bar.notify(f"info {number}")
     press(qtbot, bar.list_button)
     assert bar.popup.isVisible()
     rows = bar.popup.rows
@@ -67,7 +67,7 @@ def test_the_list_has_the_newest_first_and_an_end(bar, qtbot):
 
 
 def test_text_is_plain_and_not_endless(bar):
-    bar.error("<img src=x>\nline\x1b[2J" + "y" * 10_000)
+    bar.notify("<img src=x>\nline\x1b[2J" + "y" * 10_000, "error")
     assert bar.label.textFormat() == Qt.TextFormat.PlainText
     assert bar.shown.text.startswith("<img src=x> line?[2J")
     assert len(bar.shown.text) == LONGEST
@@ -75,6 +75,6 @@ def test_text_is_plain_and_not_endless(bar):
 
 
 def test_a_theme_changes_the_colour(bar):
-    bar.error("x")
+    bar.notify("x", "error")
     bar.set_theme(LIGHT)
     assert bar.label.styleSheet() == f"color: {LIGHT.bad}"
