@@ -12,10 +12,19 @@ from dataclasses import fields
 from typing import Any
 
 from bci_m2s.panel.answer.plane_feed import PlaneFeed
-from bci_m2s.panel.choices import is_eye_tracker, line_name, mapped_stream
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.client import SessionClient
-from bci_m2s.panel.client.facts import SessionFacts, mapping, mappings, marker_pairs, number, plain_text
+from bci_m2s.panel.client.facts import (
+    SessionFacts,
+    is_eye_tracker,
+    line_name,
+    mapped_stream,
+    mapping,
+    mappings,
+    marker_pairs,
+    number,
+    plain_text,
+)
 from bci_m2s.panel.head.head_feed import HeadFeed
 from bci_m2s.panel.layout import Arrangement, Views
 from bci_m2s.panel.look.theme import Theme
@@ -73,8 +82,8 @@ class Presenter:
         if facts is not None and facts is not self._facts:
             self._begin(facts)
         status = self._client.status
-        said = facts.said if facts is not None else {}
-        self._views.status.show_status(status, said, now_s, view_only)
+        description = facts.description if facts is not None else None
+        self._views.status.show_status(status, description, now_s, view_only)
         if self._facts is None:
             return
         self._take_status(status, now_s)

@@ -27,9 +27,8 @@ from bci_m2s.panel.head.topography import TopographyView
 from bci_m2s.panel.layout import Arrangement, Views
 from bci_m2s.panel.look import settings as remembered
 from bci_m2s.panel.look import theme as themes
-from bci_m2s.panel.operate.commander import Commander
 from bci_m2s.panel.operate.first_start import FirstStart
-from bci_m2s.panel.operate.operator import VIEW_ONLY, Operator
+from bci_m2s.panel.operate.operator import VIEW_ONLY, Commander, Operator
 from bci_m2s.panel.presenter import Presenter
 from bci_m2s.panel.timeline.timeline import TimelineView
 from bci_m2s.panel.traces.traces_controls import TracesControls

@@ -117,7 +117,7 @@ def end_window(window):
     window.shut_down()
     window.deleteLater()
     if engine is not None and engine.status is None:
-        os.kill(engine.pid, signal.SIGKILL)
+        os.kill(engine._process.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -435,7 +435,7 @@ def test_one_fitting_choice_just_runs(panel, processes, tmp_path):
     window.operator.stop()
     until(lambda: engine.status is not None, engine.last_words)
     assert engine.status == 0
-    assert not psutil.pid_exists(engine.pid)
+    assert not psutil.pid_exists(engine._process.pid)
     until(lambda: window.client.ended, "the panel does not know that the session has ended")
     until(lambda: window.first_start.engine is None, "the engine is not let go of")
     (log,) = tmp_path.glob("engine-*.log")

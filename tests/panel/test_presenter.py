@@ -11,10 +11,9 @@ from PyQt6.QtWidgets import QWidget
 from bci_m2s.panel.answer.answer import AnswerView
 from bci_m2s.panel.answer.plane import PlaneView
 from bci_m2s.panel.answer.sparkline import Sparkline
-from bci_m2s.panel.choices import heads_in_plane, is_eye_tracker, line_name
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.client import EvidenceSample
-from bci_m2s.panel.client.facts import parse_session
+from bci_m2s.panel.client.facts import heads_in_plane, is_eye_tracker, line_name, parse_session
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
 from bci_m2s.panel.head.topography import TopographyView

@@ -14,9 +14,8 @@ from support.panel_sessions import CLASSES, FakeSession
 
 from bci_m2s.errors import CommandError
 from bci_m2s.panel.app import PanelOptions, errors_shown, log_to
-from bci_m2s.panel.choices import mapped_stream
 from bci_m2s.panel.client.client import SessionClient
-from bci_m2s.panel.client.facts import SessionFacts, StreamFacts
+from bci_m2s.panel.client.facts import SessionFacts, StreamFacts, mapped_stream
 from bci_m2s.panel.controls.actions import SPECS
 from bci_m2s.panel.controls.dialogs import KeysDialog, MarkerDialog
 from bci_m2s.panel.operate import first_start

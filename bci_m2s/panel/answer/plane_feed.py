@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from bci_m2s.panel.answer.plane import PlaneView, mean_point
-from bci_m2s.panel.choices import heads_in_plane
 from bci_m2s.panel.client.answers import STALE_S, Answer, modality_name
-from bci_m2s.panel.client.facts import SessionFacts
+from bci_m2s.panel.client.facts import SessionFacts, heads_in_plane
 from bci_m2s.types import Status
 
 SAME_WINDOW_S = 1e-3  # the heads of a window have one stamp

@@ -10,11 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from bci_m2s.lsl.description import DisplayStream, SessionDescription, StreamDescription
+from bci_m2s.panel.client.answers import modality_name
 from bci_m2s.text import printable
 
 MOST_JSON = 4 << 20  # characters
 LONGEST_TEXT = 200
 MOST_STREAMS = 32
+MAP_LABELS = 4  # fewer channels are no map
+MOST_MAPPED_HZ = 5e6  # samples a second over all channels; more would fill the memory
 SILENT_AFTER_S = 3.0  # the engine reports once a second
 Coordinates = Mapping[str, tuple[float, float]]
 
@@ -53,9 +56,6 @@ class SessionFacts:
     created_s: float
     outlet_name: str
     session_id: str = ""
-    model: str = ""
-    simulated: bool = False
-    mode: str = "live"
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     coordinates: Mapping[str, Coordinates] = field(default_factory=lambda: MappingProxyType({}))
     modalities: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class SessionFacts:
     combined: bool = False
     streams: Mapping[str, StreamFacts] = field(default_factory=lambda: MappingProxyType({}))
     features: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    said: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    description: SessionDescription = field(default_factory=SessionDescription, compare=False)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -73,17 +73,13 @@ class SessionFacts:
 
 def parse_session(text: str, uid: str, host: str, created_s: float, outlet_name: str) -> SessionFacts:
     """Facts from a session's JSON; what is missing or nonsense becomes empty, never an error."""
-    values = parse_object(text)
-    sent = SessionDescription.lenient(values)
+    sent = SessionDescription.lenient(parse_object(text))
     return SessionFacts(
         uid=uid,
         host=host,
         created_s=created_s,
         outlet_name=sent.outlet_name or outlet_name,
         session_id=sent.session_id,
-        model=sent.model_name,
-        simulated=bool(sent.simulated),
-        mode=sent.mode or "live",
         heads={head: classes for head, classes in sent.heads.items() if classes},
         coordinates={head: places for head, places in sent.coordinates.items() if places},
         modalities=sent.modalities,
@@ -91,7 +87,7 @@ def parse_session(text: str, uid: str, host: str, created_s: float, outlet_name:
         combined=sent.pipeline.modality in ("auto", "fused"),
         streams={name: _stream(name, sent.streams.get(name)) for name in sent.modalities},
         features=sent.features,
-        said=values,
+        description=sent,
     )
 
 
@@ -109,6 +105,42 @@ def _stream(modality: str, stream: StreamDescription | None) -> StreamFacts:
         name=where.name if not where.source_id else "",
         type=where.type,
     )
+
+
+# ---- which view, which name, which place ----
+
+
+def is_eye_tracker(stream: StreamFacts) -> bool:
+    """Whether a stream has gaze or pupil in its channels."""
+    return any("pupil" in label.casefold() or "gaze" in label.casefold() for label in stream.labels)
+
+
+def mapped_stream(facts: SessionFacts) -> StreamFacts | None:
+    """The stream whose channels are drawn on the head: an EEG before anything else; None without one."""
+    fit = [
+        stream
+        for stream in facts.streams.values()
+        if not is_eye_tracker(stream)
+        and len(stream.labels) >= MAP_LABELS
+        and stream.rate_hz >= MAP_LABELS
+        and len(stream.labels) * stream.rate_hz <= MOST_MAPPED_HZ
+    ]
+    return min(fit, key=lambda stream: "eeg" not in (stream.type.casefold(), stream.modality), default=None)
+
+
+def line_name(facts: SessionFacts, line: str, head: str) -> str:
+    """What a line of estimates is called: "EEG", "EEG · valence", "valence"."""
+    parts = [modality_name(line)] * bool(line) + [head] * (len(facts.heads) > 1 or not line)
+    return " · ".join(parts)
+
+
+def heads_in_plane(facts: SessionFacts) -> list[str]:
+    """The heads all of whose classes have a place in the valence–arousal plane."""
+    return [
+        head
+        for head, classes in facts.heads.items()
+        if all(name in facts.coordinates.get(head, {}) for name in classes)
+    ]
 
 
 # ---- values of unknown kind ----

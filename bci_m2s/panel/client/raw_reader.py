@@ -39,6 +39,7 @@ class RawReader:
     Attributes
     ----------
     info : of the open stream, None before
+    waiting : samples that nobody has taken yet
     dropped : samples that were thrown away because nobody took them in time
     last_received_s : local time of the newest sample, NaN before the first
     problem : why nothing is open, in words
@@ -52,21 +53,16 @@ class RawReader:
         self.problem = f"looking for {facts.title}"
         self._offset_s = math.nan
         self._chunks: deque[tuple[FloatArray, np.ndarray]] = deque()
-        self._kept = 0
+        self.waiting = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"panel-{facts.modality}", daemon=True)
         self._thread.start()
 
-    @property
-    def waiting(self) -> int:
-        """Samples that nobody has taken yet."""
-        return self._kept
-
     def take(self) -> tuple[FloatArray, np.ndarray] | None:
         """Everything since the last call: (n,) local times and (n, channels) float32; None if nothing."""
         with self._lock:
-            chunks, self._kept = list(self._chunks), 0
+            chunks, self.waiting = list(self._chunks), 0
             self._chunks.clear()
         if not chunks:
             return None
@@ -130,10 +126,10 @@ class RawReader:
         most = max(64, int(KEEP_S * self.facts.rate_hz))
         with self._lock:
             self._chunks.append((times, samples))
-            self._kept += len(times)
+            self.waiting += len(times)
             self.received += len(times)
-            while self._kept > most and len(self._chunks) > 1:
+            while self.waiting > most and len(self._chunks) > 1:
                 dropped = len(self._chunks.popleft()[0])
-                self._kept -= dropped
+                self.waiting -= dropped
                 self.dropped += dropped
         self.last_received_s = local_clock()

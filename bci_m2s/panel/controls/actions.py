@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QWidget
@@ -73,7 +72,7 @@ def make_actions(parent: QWidget, slots: Mapping[str, Callable[[], object]]) -> 
         action.setShortcuts([QKeySequence(key) for key in (spec.key, *ALSO.get(name, ()))])
         action.setCheckable(spec.sticky)
         action.setToolTip(f"{spec.help} Key: {spec.key}")
-        action.triggered.connect(_without_argument(slots[name]))
+        action.triggered.connect(lambda _checked, slot=slots[name]: slot())
         parent.addAction(action)
         actions[name] = action
     return actions
@@ -86,15 +85,11 @@ def marker_actions(parent: QWidget, texts: tuple[str, ...], mark: Callable[[str]
         action = QAction(parent)
         action.setObjectName(f"marker-{number}")
         action.setShortcut(QKeySequence(str(number)))
-        action.triggered.connect(_without_argument(partial(_mark, mark, action)))
+        action.triggered.connect(lambda _checked, action=action: mark(action.data()))
         parent.addAction(action)
         actions.append(action)
     set_marker_texts(actions, texts)
     return actions
-
-
-def _mark(mark: Callable[[str], None], action: QAction) -> None:
-    mark(action.data())
 
 
 def set_marker_texts(actions: Sequence[QAction], texts: tuple[str, ...]) -> None:
@@ -112,12 +107,3 @@ def describe_keys(markers: tuple[str, ...]) -> list[tuple[str, str]]:
     rows = [(spec.key, spec.help) for spec in SPECS.values()]
     rows += [(str(number), f"Write the marker {text!r}.") for number, text in enumerate(markers, start=1)]
     return [*rows, IN_THE_TRACES]
-
-
-def _without_argument(slot: Callable[[], object]) -> Callable[..., None]:
-    """Qt hands over whether the action is checked; the slots ask for the state that counts."""
-
-    def call(*_: object) -> None:
-        slot()
-
-    return call

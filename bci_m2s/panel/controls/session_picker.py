@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QWidget
 
-from bci_m2s.panel.client.facts import SessionFacts, plain_text
+from bci_m2s.panel.client.facts import SessionFacts
 from bci_m2s.panel.look.text import tip
 
 WIDTH_PX = 210
@@ -56,5 +56,5 @@ class SessionPicker(QComboBox):
 
 def session_name(facts: SessionFacts) -> str:
     """A session in a few words: who or what, model, machine."""
-    who = plain_text(facts.said.get("participant")) or facts.outlet_name or facts.session_id[:8]
-    return " · ".join(part for part in (who, facts.model, facts.host) if part)
+    who = facts.description.participant or facts.outlet_name or facts.session_id[:8]
+    return " · ".join(part for part in (who, facts.description.model_name, facts.host) if part)

@@ -11,6 +11,7 @@ from PyQt6.QtCore import QPoint
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QToolTip, QWidget
 
+from bci_m2s.lsl.description import ModelDescription, SessionDescription
 from bci_m2s.panel.client.facts import SILENT_AFTER_S, mapping, mappings, number, plain_text
 from bci_m2s.panel.look.text import ElidedLabel, shape, tip
 from bci_m2s.panel.look.theme import Theme, font
@@ -62,12 +63,16 @@ class StatusLine(QFrame):
         self._row.insertWidget(0, widget)
 
     def show_status(
-        self, status: Mapping[str, Any], session: Mapping[str, Any], now_s: float, view_only: bool = False
+        self,
+        status: Mapping[str, Any],
+        session: SessionDescription | None,
+        now_s: float,
+        view_only: bool = False,
     ) -> None:
         """Show a status. Called four times a second, so that a recording failure blinks.
 
         status : the newest one, see docs/output.md, the same object until another comes; {} before
-        session : its description
+        session : its description, None without one
         now_s : the local clock, s
         view_only : the session takes no commands from here
         """
@@ -110,15 +115,18 @@ class _Item(ElidedLabel):
 
 
 def status_items(
-    status: Mapping[str, Any], session: Mapping[str, Any], silent_s: float = 0.0, blink: bool = False
+    status: Mapping[str, Any],
+    session: SessionDescription | None,
+    silent_s: float = 0.0,
+    blink: bool = False,
 ) -> dict[str, Shown]:
-    """What each item shows; any key of status and session may be missing or of a wrong kind.
+    """What each item shows; any key of a status may be missing or of a wrong kind.
 
     silent_s : since the newest status came; blink : in the second half of a second
     """
-    if not session and not status:
+    if session is None:
         return dict(NOBODY)
-    said = {"session": _session(status, session), "model": _model(session)}
+    said = {"session": _session(status, session), "model": _model(session.model)}
     simulated = _simulated(session)
     if simulated:
         said["simulated"] = Shown("▲ simulated", "warn", simulated)
@@ -133,34 +141,30 @@ def status_items(
     return said
 
 
-def _session(status: Mapping[str, Any], session: Mapping[str, Any]) -> Shown:
+def _session(status: Mapping[str, Any], session: SessionDescription) -> Shown:
     take = mapping(status.get("take"))
-    name = plain_text(session.get("participant")) or plain_text(take.get("folder"))
-    file = plain_text(mapping(session.get("pipeline")).get("file")).removesuffix(".yaml")
-    name = name or file or plain_text(session.get("outlet_name"))
-    mode = plain_text(session.get("mode"))
+    name = session.participant or plain_text(take.get("folder"))
+    text = name or session.pipeline.file.removesuffix(".yaml") or session.outlet_name or "session"
     count = int(number(take.get("number"), 0.0))
-    text = name or "session"
     if count > 1:
         text += f" take {count}"
-    if mode and mode != "live":
-        text += f" · {mode}"
-    known = {key: plain_text(session.get(key)) for key in ("mode", "begun_utc", "device", "bci_m2s")}
+    if session.mode not in ("", "live"):
+        text += f" · {session.mode}"
+    known = {key: getattr(session, key) for key in ("mode", "begun_utc", "device", "bci_m2s")}
     return Shown(text, "", "\n".join([text, *(f"{key}: {value}" for key, value in known.items() if value)]))
 
 
-def _model(session: Mapping[str, Any]) -> Shown:
-    model = mapping(session.get("model"))
-    name = plain_text(model.get("name"))
-    file, digest = plain_text(model.get("file")), plain_text(model.get("sha256"))[:12]
-    return Shown(f"model {name}" if name else "", "muted", f"model {name}\nfile {file}\nsha256 {digest}…")
+def _model(model: ModelDescription | None) -> Shown:
+    if model is None or not model.name:
+        return Shown("")
+    text = f"model {model.name}"
+    return Shown(text, "muted", f"{text}\nfile {model.file}\nsha256 {model.sha256[:12]}…")
 
 
-def _simulated(session: Mapping[str, Any]) -> str:
+def _simulated(session: SessionDescription) -> str:
     """What is simulated, in words; "" when nothing is."""
-    model = mapping(session.get("model")).get("simulated") is True
-    signals = bool(session.get("simulated_signals"))
-    if model:
+    signals = bool(session.simulated_signals)
+    if session.model is not None and session.model.simulated:
         signs = "; the signals are simulated too" if signals else ""
         return f"the model was trained on simulated data: its estimates do not apply to real people{signs}"
     return "the signals are simulated" if signals else ""

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
-from bci_m2s.panel.head import colour_scale
 from bci_m2s.panel.head.band_power import DEFAULT_BANDS, UNIT
-from bci_m2s.panel.head.head_map import HeadMap, Scene
+from bci_m2s.panel.head.head_map import HeadMap, Scene, diverging, evidence_limits, power_limits
 from bci_m2s.panel.head.scalp import LEAST_PLACES, Places, interpolation, locate
 from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.text import tip
@@ -261,11 +260,11 @@ class TopographyView(QFrame):
             scene.message = "no channel has a value yet"
             return
         evidence = self._mode == EVIDENCE
-        pick = colour_scale.evidence_limits if evidence else colour_scale.power_limits
+        pick = evidence_limits if evidence else power_limits
         key = (self._mode, self.band)
         scene.limits = self._limits[key] = pick(values[good], self._limits.get(key))
         if evidence:
-            scene.colours, scene.unit = colour_scale.diverging(self._theme), EVIDENCE_UNIT
+            scene.colours, scene.unit = diverging(self._theme), EVIDENCE_UNIT
             scene.ends = f"against – for {self._evidence_for}"
         else:
             scene.unit, scene.ends = self._unit, self._unit

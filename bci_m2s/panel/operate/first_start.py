@@ -6,8 +6,10 @@ that is started is a process of its own and outlives the panel.
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +21,10 @@ from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.operate.connect_dialog import ConnectDialog
-from bci_m2s.panel.operate.launch import EngineProcess
 from bci_m2s.panel.operate.offers import Lookout, Offer, find_offers, fitting, only_choice, serves
 from bci_m2s.session.control.rendezvous import someone_starts
+from bci_m2s.session.detached import last_lines, start_detached
+from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
@@ -33,6 +36,39 @@ SURE_LOOKS = 2  # as many looks must agree: a second headset may be slow to answ
 SURE_OF_NOTHING = 4  # looks without any stream before that is stated: senders answer late
 MOST_LISTED = 6
 LOOKING = ("Looking for sessions and streams …", "Senders may take a few seconds to answer.")
+
+
+class EngineProcess:
+    """``bci-m2s run PIPELINE --headless`` in a process group of its own.
+
+    Parameters
+    ----------
+    pipeline : file or shipped name
+    source_ids : which stream serves which modality
+    log : what the engine prints; the folder exists
+    """
+
+    def __init__(self, pipeline: str, source_ids: Mapping[str, str], log: Path) -> None:
+        self.pipeline, self._log = pipeline, log
+        command = [sys.executable, "-m", "bci_m2s", "run", pipeline, "--headless"]
+        for modality, source_id in source_ids.items():
+            command += ["--stream", f"{modality}={source_id}"]
+        with log.open("wb") as output:
+            self._process = start_detached(command, output)
+        # reaped whenever it ends, so that no zombie is left while the window stays open
+        threading.Thread(target=self._process.wait, daemon=True, name="engine-process").start()
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, None while it runs."""
+        return self._process.poll()
+
+    def last_words(self) -> str:
+        """The last line that it printed: an error, if it failed."""
+        lines = last_lines(self._log)
+        errors = [line for line in lines if line.startswith("error: ")]
+        said = errors[-1:] or lines[-1:]
+        return printable(said[0]) if said else ""
 
 
 class FirstStart(QObject):

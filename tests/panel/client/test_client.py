@@ -42,7 +42,8 @@ def answers_of(client, session, **estimate):
 
 def test_finds_the_session_and_its_streams(client, session):
     facts = client.facts
-    assert (facts.session_id, facts.model, facts.simulated) == (session.session_id, "test model", True)
+    assert (facts.session_id, facts.description.model_name) == (session.session_id, "test model")
+    assert facts.description.simulated
     assert facts.heads == {"emotion": CLASSES}
     assert facts.coordinates["emotion"]["positive"] == (1, 0.3)
     assert facts.lines == ("eeg", "eye")

@@ -4,6 +4,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QToolTip
 
+from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.panel.controls.status_line import StatusLine, bytes_text, clock_text, long_text, status_items
 from bci_m2s.panel.look.theme import DARK, LIGHT
 
@@ -27,13 +28,17 @@ SESSION = {"mode": "live", "model": {"name": "demo", "simulated": False}, "sessi
 
 
 def said(status=None, session=SESSION, **how):
-    return status_items({**STATUS, **(status or {})}, session, **how)
+    return status_items({**STATUS, **(status or {})}, SessionDescription.lenient(session), **how)
+
+
+def show(view, status, session, now_s):
+    view.show_status(status, SessionDescription.lenient(session) if session else None, now_s)
 
 
 def test_without_a_session_none_is_waited_for():
-    assert status_items({}, {})["session"].text == "no session"
-    assert "state" not in status_items({}, {})
-    assert "waiting" in status_items({}, SESSION)["state"].text
+    assert status_items({}, None)["session"].text == "no session"
+    assert "state" not in status_items({}, None)
+    assert "waiting" in status_items({}, SessionDescription.lenient(SESSION))["state"].text
 
 
 @pytest.fixture
@@ -129,13 +134,13 @@ def test_a_session_that_ended_says_why():
 
 def test_an_engine_that_says_nothing_is_found_out(view):
     status = dict(STATUS)
-    view.show_status(status, SESSION, 100.0)
-    view.show_status(status, SESSION, 102.9)
+    show(view, status, SESSION, 100.0)
+    show(view, status, SESSION, 102.9)
     assert view.items["state"].full_text == "● ok"
-    view.show_status(status, SESSION, 108.2)
+    show(view, status, SESSION, 108.2)
     assert view.items["state"].full_text == "■ engine silent for 8 s"
     assert view.items["recording"].full_text == "▲ REC? last seen 0:12:34  184 MB"
-    view.show_status(dict(STATUS), SESSION, 108.5)
+    show(view, dict(STATUS), SESSION, 108.5)
     assert view.items["state"].full_text == "● ok"
 
 
@@ -143,16 +148,16 @@ def test_blinking_is_once_a_second(view):
     status = {**STATUS, "recording": {**RECORDING, "problem": "gone"}}
     seen = []
     for quarter in range(8):
-        view.show_status(status, SESSION, 10.0 + quarter / 4)
+        show(view, status, SESSION, 10.0 + quarter / 4)
         seen.append(view.items["recording"].styleSheet() == f"color: {DARK.bad}")
     assert seen == [True, True, False, False] * 2
 
 
 def test_before_a_session_it_says_so(view):
     assert view.items["session"].full_text == "no session"
-    view.show_status({}, {}, 5.0)
+    show(view, {}, {}, 5.0)
     assert view.items["session"].full_text == "no session"
-    view.show_status({}, SESSION, 5.0)
+    show(view, {}, SESSION, 5.0)
     assert "waiting" in view.items["state"].full_text
     assert not view.items["recording"].isVisible()
 
@@ -161,7 +166,7 @@ def test_everything_fits_at_1366_px(view, qtbot):
     long = {**STREAM, "name": "A very long amplifier name " * 4, "state": "bad"}
     status = {**STATUS, "state": "bad", "streams": [long]}
     status["recording"] = {**RECORDING, "problem": "No space left on device, " * 5}
-    view.show_status(status, {**SESSION, "model": {"name": "m" * 100, "simulated": True}}, 1.0)
+    show(view, status, {**SESSION, "model": {"name": "m" * 100, "simulated": True}}, 1.0)
     qtbot.waitUntil(lambda: view.items["state"].geometry().right() <= 1366)
     assert view.width() == 1366
     cut = {name for name, item in view.items.items() if item.text() != item.full_text}
@@ -170,13 +175,13 @@ def test_everything_fits_at_1366_px(view, qtbot):
 
 
 def test_a_click_shows_the_details(view, qtbot):
-    view.show_status(STATUS, SESSION, 1.0)
+    show(view, STATUS, SESSION, 1.0)
     qtbot.mouseClick(view.items["recording"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "session.xdf" in QToolTip.text())
 
 
 def test_a_theme_changes_the_colours(view):
-    view.show_status(STATUS, SESSION, 1.0)
+    show(view, STATUS, SESSION, 1.0)
     view.set_theme(LIGHT)
     assert view.items["state"].styleSheet() == f"color: {LIGHT.ok}"
 
@@ -187,13 +192,13 @@ NONSENSE = [None, 3, -1, float("nan"), "<b>x</b>", [], [1, "a", None], {}, {"a":
 @pytest.mark.parametrize("value", NONSENSE)
 def test_nonsense_is_survived(view, value):
     for key in STATUS:
-        view.show_status({**STATUS, key: value}, SESSION, 1.0)
+        show(view, {**STATUS, key: value}, SESSION, 1.0)
     for key in RECORDING:
-        view.show_status({**STATUS, "recording": {**RECORDING, key: value}}, SESSION, 1.0)
+        show(view, {**STATUS, "recording": {**RECORDING, key: value}}, SESSION, 1.0)
     for key in STREAM:
-        view.show_status({**STATUS, "streams": [{**STREAM, key: value}, value]}, SESSION, 1.0)
+        show(view, {**STATUS, "streams": [{**STREAM, key: value}, value]}, SESSION, 1.0)
     for key in (*SESSION, "simulated_signals", "participant"):
-        view.show_status(STATUS, {**SESSION, key: value}, 1.0)
+        show(view, STATUS, {**SESSION, key: value}, 1.0)
     assert view.items["recording"].full_text.startswith("● REC")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PyQt6.QtGui import QColor
 
-from bci_m2s.panel.head import colour_scale, topography
+from bci_m2s.panel.head import head_map, topography
 from bci_m2s.panel.head.band_power import DEFAULT_BANDS
 from bci_m2s.panel.head.scalp import GRID, SMOOTHING, cells, interpolation, locate
 from bci_m2s.panel.head.topography import ALL_BANDS, TopographyView
@@ -300,27 +300,27 @@ def test_the_picture_has_the_screens_own_pixels(qtbot, view):
 
 def test_limits_do_not_dance():
     values = np.array([3.2, 9.7])
-    limits = colour_scale.power_limits(values, None)
+    limits = head_map.power_limits(values, None)
     assert limits == (3.0, 10.0)
-    assert colour_scale.power_limits(values * 0.95, limits) == (3.0, 10.0)
-    assert colour_scale.power_limits(np.array([3.2, 12.1]), limits) == (3.0, 13.0)
-    assert colour_scale.power_limits(np.array([5.0, 5.5]), limits) == (4.0, 7.0)
+    assert head_map.power_limits(values * 0.95, limits) == (3.0, 10.0)
+    assert head_map.power_limits(np.array([3.2, 12.1]), limits) == (3.0, 13.0)
+    assert head_map.power_limits(np.array([5.0, 5.5]), limits) == (4.0, 7.0)
 
 
 @pytest.mark.parametrize(("largest", "end"), [(0.13, 0.15), (1.0, 1.0), (6.2, 7.0), (71.0, 100.0)])
 def test_evidence_ends_are_round(largest, end):
-    low, high = colour_scale.evidence_limits(np.array([-largest, 0.1 * largest]), None)
+    low, high = head_map.evidence_limits(np.array([-largest, 0.1 * largest]), None)
     assert (low, high) == (pytest.approx(-end), pytest.approx(end))
 
 
 def test_evidence_of_nothing_has_limits():
-    low, high = colour_scale.evidence_limits(np.zeros(3), None)
+    low, high = head_map.evidence_limits(np.zeros(3), None)
     assert low < 0 < high
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT])
 def test_the_middle_of_the_diverging_scale_is_quiet(theme):
-    table = colour_scale.diverging(theme).getLookupTable(nPts=257)
+    table = head_map.diverging(theme).getLookupTable(nPts=257)
     middle, surface = table[len(table) // 2, :3].astype(int), QColor(theme.surface).getRgb()[:3]
     assert np.abs(middle - surface).max() < 25
     lightness = [np.abs(end.astype(int) - middle).sum() for end in (table[0, :3], table[-1, :3])]
@@ -328,6 +328,6 @@ def test_the_middle_of_the_diverging_scale_is_quiet(theme):
 
 
 def test_the_sequential_scale_gets_lighter_all_the_way():
-    luma = colour_scale.sequential().getLookupTable(nPts=256)[:, :3] @ [0.2126, 0.7152, 0.0722]
+    luma = head_map.sequential().getLookupTable(nPts=256)[:, :3] @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luma) > -0.6).all()
     assert luma[-1] - luma[0] > 150

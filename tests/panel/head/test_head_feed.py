@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.panel.head.feature_grid import grid_of
+from bci_m2s.panel.head.head_feed import grid_of
 
 LABELS = ("Fp1", "Fp2", "Cz")
 BODY = {"columns": {"gsr": "Fp1", "emg": ["Fp2", "Cz"]}}
@@ -20,14 +20,12 @@ def names_of(extractor, params, labels):
 def test_differential_entropy_is_a_grid():
     names = names_of("de", {}, LABELS)
     grid = grid_of(names)
-    assert grid
     assert grid.channels == LABELS
     assert grid.bands == ("delta", "theta", "alpha", "beta", "gamma")
-    assert grid.others == ()
-    np.testing.assert_array_equal(grid.index, np.arange(15).reshape(3, 5))
+    np.testing.assert_array_equal(grid.places, np.arange(15).reshape(3, 5))
     for row, channel in enumerate(grid.channels):
         for column, band in enumerate(grid.bands):
-            assert names[grid.index[row, column]] == f"{channel}.{band}"
+            assert names[grid.places[row, column]] == f"{channel}.{band}"
 
 
 @pytest.mark.parametrize(
@@ -47,17 +45,14 @@ def test_differential_entropy_is_a_grid():
 )
 def test_quantities_of_a_person_have_no_place_on_the_head(extractor, params, labels):
     names = names_of(extractor, params, labels)
-    grid = grid_of(names)
-    assert not grid
-    assert (grid.channels, grid.bands) == ((), ())
-    assert grid.others == tuple(range(len(names)))
+    assert grid_of(names) is None
 
 
 def test_values_are_picked_by_channel_and_band():
     names = [f"{channel}.{band}" for band in ("a", "b") for channel in LABELS]  # band by band
     grid = grid_of(names)
     values = np.arange(12.0).reshape(2, 6)
-    picked = grid.pick(values)
+    picked = values[:, grid.places]
     assert picked.shape == (2, 3, 2)
     np.testing.assert_array_equal(picked[0], [[0, 3], [1, 4], [2, 5]])
     np.testing.assert_array_equal(picked[1], picked[0] + 6)
@@ -91,12 +86,9 @@ def test_names_with_dots(channels, bands):
         ("Fp1.", "Fp2."),
     ],
 )
-def test_what_is_no_grid_stays_a_list(names):
-    grid = grid_of(names)
-    assert not grid
-    assert grid.others == tuple(range(len(names)))
-    assert grid.pick(np.zeros(len(names))).shape == (0, 0)
+def test_other_names_make_no_grid(names):
+    assert grid_of(names) is None
 
 
 def test_what_the_network_sends_is_survived():
-    assert grid_of([None, 3, "x"]).others == (0, 1, 2)
+    assert grid_of([None, 3, "x"]) is None

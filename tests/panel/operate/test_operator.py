@@ -9,8 +9,8 @@ import uuid
 import pytest
 
 from bci_m2s.errors import CommandError
-from bci_m2s.panel.operate import commander as module
-from bci_m2s.panel.operate.commander import Commander
+from bci_m2s.panel.operate import operator as module
+from bci_m2s.panel.operate.operator import Commander
 from bci_m2s.session.control.server import ControlServer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the folder's rules are those of POSIX")

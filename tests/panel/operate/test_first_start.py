@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bci_m2s.panel.operate.launch import EngineProcess
+from bci_m2s.panel.operate.first_start import EngineProcess
 from bci_m2s.session.detached import TAIL_BYTES
 from bci_m2s.text import LONGEST
 
@@ -47,11 +47,11 @@ def test_why_it_failed(failed):
 def test_it_lives_in_a_group_of_its_own_and_is_reaped(log):
     engine = EngineProcess("muse", {"eeg": "no-such-id"}, log)
     assert engine.status is None
-    assert os.getpgid(engine.pid) == engine.pid != os.getpgid(0)
-    os.kill(engine.pid, signal.SIGKILL)
+    assert os.getpgid(engine._process.pid) == engine._process.pid != os.getpgid(0)
+    os.kill(engine._process.pid, signal.SIGKILL)
     assert ended(engine) == -signal.SIGKILL
     with pytest.raises(ProcessLookupError):
-        os.kill(engine.pid, 0)
+        os.kill(engine._process.pid, 0)
 
 
 @pytest.mark.parametrize(
