@@ -101,33 +101,57 @@ class SlowSignal:
         return self._compute(levels, self._bin_s) or "is flat"
 
 
-class PulseSignal:
+class _Wave:
+    """A filtered channel over the trailing window, thinned to about ``KEPT_HZ``."""
+
+    def __init__(self, band_hz: tuple[float, float], timing: Timing) -> None:
+        self._bank = FilterBank([band_hz], timing.rate_hz, ORDER)
+        self._joiner = Joiner(round(BRIDGED_S * timing.rate_hz))
+        self._every = max(1, math.floor(timing.rate_hz / KEPT_HZ))
+        self.rate_hz = timing.rate_hz / self._every
+        self._kept_n = round(timing.window_s * self.rate_hz)
+        self.settle_s = self._bank.settle_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        self._bank.reset()
+        self._joiner.reset()
+        self._n = 0
+        self.kept = self.newest = np.empty(0)
+        self.broken = np.empty(0, dtype=bool)
+
+    def push(self, samples: FloatArray, lost: BoolArray) -> None:
+        """Filter and append."""
+        joined, broken = self._joiner.push(samples, lost)
+        wave = self.newest = self._bank.apply(joined[None])[0, 0]
+        first = -self._n % self._every
+        self._n += len(samples)
+        self.kept = np.concatenate((self.kept, wave[first :: self._every]))[-self._kept_n :]
+        self.broken = np.concatenate((self.broken, broken[first :: self._every]))[-self._kept_n :]
+
+    def lost(self, min_tracked: float) -> str:
+        """Why too little of the window is known; "" where it is enough."""
+        share = self.broken.mean()
+        return f"lost {100 * share:.0f} % of the window" if share > 1 - min_tracked else ""
+
+
+class PulseSignal(_Wave):
     """Plethysmogram: band 0.5–8 Hz over the trailing window."""
 
     names: tuple[str, ...] = ("pulse_rate_bpm", "pulse_sdnn_ms", "pulse_rmssd_ms", "pulse_amplitude_ln")
 
     def __init__(self, timing: Timing) -> None:
+        super().__init__(PULSE_BAND_HZ, timing)
         self.window_s = timing.window_s
-        self._wave = _Wave(PULSE_BAND_HZ, timing)
-        self.settle_s = self._wave.settle_s
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin a new segment."""
-        self._wave.reset()
-        self.newest = self._wave.newest
-
-    def push(self, samples: FloatArray, lost: BoolArray) -> None:
-        """Filter and append."""
-        self._wave.push(samples, lost)
-        self.newest = self._wave.newest
 
     def values(self, min_tracked: float) -> list[float] | str:
         """Find the peaks and measure them."""
-        wave, broken = self._wave.kept, self._wave.broken
-        if broken.mean() > 1 - min_tracked:
-            return f"lost {100 * broken.mean():.0f} % of the window"
-        return pulse_values(wave, broken, self._wave.rate_hz) or "shows no regular pulse"
+        return (
+            self.lost(min_tracked)
+            or pulse_values(self.kept, self.broken, self.rate_hz)
+            or "shows no regular pulse"
+        )
 
 
 class EnergySignal:
@@ -177,41 +201,10 @@ class EnergySignal:
         energy = math.log(square / count)
         if self._blinks is None:
             return [energy]
-        wave, broken = self._blinks.kept, self._blinks.broken
-        if broken.mean() > 1 - min_tracked:
-            return f"lost {100 * broken.mean():.0f} % of the window"
-        minutes = np.count_nonzero(~broken) / self._blinks.rate_hz / 60
-        return [energy, blinks(wave, self._blinks.rate_hz) / minutes]
-
-
-class _Wave:
-    """A filtered channel over the trailing window, thinned to about ``KEPT_HZ``."""
-
-    def __init__(self, band_hz: tuple[float, float], timing: Timing) -> None:
-        self._bank = FilterBank([band_hz], timing.rate_hz, ORDER)
-        self._joiner = Joiner(round(BRIDGED_S * timing.rate_hz))
-        self._every = max(1, math.floor(timing.rate_hz / KEPT_HZ))
-        self.rate_hz = timing.rate_hz / self._every
-        self._kept_n = round(timing.window_s * self.rate_hz)
-        self.settle_s = self._bank.settle_s
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin a new segment."""
-        self._bank.reset()
-        self._joiner.reset()
-        self._n = 0
-        self.kept = self.newest = np.empty(0)
-        self.broken = np.empty(0, dtype=bool)
-
-    def push(self, samples: FloatArray, lost: BoolArray) -> None:
-        """Filter and append."""
-        joined, broken = self._joiner.push(samples, lost)
-        wave = self.newest = self._bank.apply(joined[None])[0, 0]
-        first = -self._n % self._every
-        self._n += len(samples)
-        self.kept = np.concatenate((self.kept, wave[first :: self._every]))[-self._kept_n :]
-        self.broken = np.concatenate((self.broken, broken[first :: self._every]))[-self._kept_n :]
+        if problem := self._blinks.lost(min_tracked):
+            return problem
+        minutes = np.count_nonzero(~self._blinks.broken) / self._blinks.rate_hz / 60
+        return [energy, blinks(self._blinks.kept, self._blinks.rate_hz) / minutes]
 
 
 def signals(kind: str, labels: list[str], notch_hz: list[float], timing: Timing) -> list[BodySignal]:

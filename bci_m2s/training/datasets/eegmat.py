@@ -18,13 +18,7 @@ import numpy as np
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.recorded import RecordedStream, open_recording
-from bci_m2s.training.datasets.layout import (
-    DataSet,
-    OnProblem,
-    Origin,
-    RawSegment,
-    Trial,
-)
+from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, Trial
 from bci_m2s.training.datasets.raw import Samples, regular_stream
 from bci_m2s.types import StreamInfo
 
@@ -88,11 +82,10 @@ def read_eegmat(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]
 
 @dataclass(frozen=True)
 class _File:
-    """A file and its streams. units : modality → one per channel."""
+    """A file and its streams."""
 
     origin: Origin
     info: dict[str, StreamInfo]
-    units: dict[str, tuple[str, ...]]
     length_s: float
 
     def segment(self, start_s: float, stop_s: float, name: str = "") -> RawSegment:
@@ -100,11 +93,10 @@ class _File:
         streams = {}
         for modality, info in self.info.items():
             load = partial(_samples, self.origin.path, modality, start_s, stop_s)
-            streams[modality] = regular_stream(
-                load, info.name, info.type, info.rate_hz, CHANNELS[modality], self.units[modality]
-            )
-        labels = {"load": CLASSES.index(name)} if name else {}
-        trials = (Trial(name, 0.0, stop_s - start_s, labels),) if name else ()
+            labels = CHANNELS[modality]
+            units = [info.units[info.labels.index(label)] for label in labels]
+            streams[modality] = regular_stream(load, info.name, info.type, info.rate_hz, labels, units)
+        trials = (Trial(name, 0.0, stop_s - start_s, {"load": CLASSES.index(name)}),) if name else ()
         return RawSegment(str(self.origin.subject), "1", streams, trials)
 
 
@@ -116,10 +108,6 @@ def _file(origin: Origin, on_problem: OnProblem) -> _File:
     return _File(
         origin,
         {name: stream.info for name, stream in streams.items()},
-        {
-            name: tuple(stream.info.units[stream.info.labels.index(label)] for label in CHANNELS[name])
-            for name, stream in streams.items()
-        },
         float(min(stream.n_samples / stream.info.rate_hz for stream in streams.values())),
     )
 

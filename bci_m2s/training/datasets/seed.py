@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from bci_m2s.training.datasets.seed_layout import (
     eye_33,
     find_folder,
     known_subjects,
+    named_files,
 )
 from bci_m2s.training.datasets.seed_raw import raw_session
 from bci_m2s.training.formats.matlab import read_mat
@@ -41,12 +41,8 @@ SEED_SECONDS = (235, 233, 206, 238, 185, 195, 237, 216, 265, 237, 235, 233, 235,
 def _read_seed(root: Path, feature: str, on_problem: OnProblem) -> Iterator[DistributedTrial]:
     features = "02-EEG-DE-feature"
     root = find_folder(root, f"{features}/eeg_used_{feature}", "Chinese", "SEED_Multimodal/Chinese")
-    named = re.compile(r"(\d{1,3})_([123])\.npz")
-    origins = [
-        Origin(path, int(match[1]), int(match[2]))
-        for path in (root / features / f"eeg_used_{feature}").glob("*.npz")
-        if (match := named.fullmatch(path.name))
-    ]
+    files = named_files(root / features / f"eeg_used_{feature}", r"(\d{1,3})_([123])\.npz")
+    origins = [Origin(path, int(match[1]), int(match[2])) for path, match in files]
     steps = [int(seconds // SEED.step_s[feature]) for seconds in SEED_SECONDS]
     ends = np.cumsum(steps)
     for origin in known_subjects(origins, "seed", SUBJECTS, on_problem):
@@ -101,12 +97,8 @@ def _read_raw(root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
     """Sessions are numbered by their dates."""
     root = find_folder(root, "Preprocessed_EEG")
     _check_labels(root / "Preprocessed_EEG" / "label.mat")
-    named = re.compile(r"(\d{1,3})_(\d{8})\.mat")
-    dated = sorted(
-        (int(match[1]), match[2], path)
-        for path in (root / "Preprocessed_EEG").glob("*.mat")
-        if (match := named.fullmatch(path.name))
-    )
+    files = named_files(root / "Preprocessed_EEG", r"(\d{1,3})_(\d{8})\.mat")
+    dated = sorted((int(match[1]), match[2], path) for path, match in files)
     origins = [
         Origin(path, subject, 1 + sum(other == subject and earlier < date for other, earlier, _ in dated))
         for subject, date, path in dated

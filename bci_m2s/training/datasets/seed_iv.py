@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from bci_m2s.training.datasets.seed_layout import (
     known_subjects,
     mat_eeg,
     mat_eye,
+    named_files,
 )
 from bci_m2s.training.datasets.seed_raw import raw_session
 from bci_m2s.training.formats.matlab import read_mat
@@ -36,7 +36,6 @@ SEED_IV_FIRST_STEPS = (
     *(42, 23, 49, 32, 22, 40, 38, 52, 36, 42, 12, 27),
     *(54, 42, 64, 35, 17, 44, 35, 12, 28, 28, 43, 34),
 )
-_NAMED = re.compile(r"(\d{1,3})_\d+\.mat")
 
 
 def _read_seed_iv(root: Path, feature: str, on_problem: OnProblem) -> Iterator[DistributedTrial]:
@@ -78,8 +77,7 @@ def _origins(root: Path, folder: str) -> list[Origin]:
     return [
         Origin(path, int(match[1]), session)
         for session in (1, 2, 3)
-        for path in (root / folder / str(session)).glob("*.mat")
-        if (match := _NAMED.fullmatch(path.name))
+        for path, match in named_files(root / folder / str(session), r"(\d{1,3})_\d+\.mat")
     ]
 
 

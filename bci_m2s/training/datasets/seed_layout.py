@@ -7,6 +7,7 @@ figures, not for a model that is to run live.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,12 @@ def find_folder(root: Path, needed: str, *above: str) -> Path:
         if (root / inside / needed).is_dir():
             return root / inside
     raise RecordingError(f"{root}: no folder {needed!r}; ROOT is the folder that holds it")
+
+
+def named_files(folder: Path, pattern: str) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Files whose whole name matches."""
+    matches = ((path, re.fullmatch(pattern, path.name)) for path in folder.glob("*"))
+    return ((path, match) for path, match in matches if match)
 
 
 def known_subjects(

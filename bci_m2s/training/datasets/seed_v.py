@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from bci_m2s.training.datasets.seed_layout import (
     find_folder,
     known_subjects,
     looks_band_major,
+    named_files,
 )
 from bci_m2s.training.formats.pickles import read_npz
 
@@ -36,12 +36,8 @@ SEED_V_LABELS = ((4, 1, 3, 2, 0) * 3, _SEED_V_LATER, _SEED_V_LATER)
 
 def _read_seed_v(root: Path, _feature: str, on_problem: OnProblem) -> Iterator[DistributedTrial]:
     root = find_folder(root, "EEG_DE_features")
-    named = re.compile(r"(\d{1,3})_123\.npz")
-    origins = [
-        Origin(path, int(match[1]), 0)
-        for path in (root / "EEG_DE_features").glob("*.npz")
-        if (match := named.fullmatch(path.name))
-    ]
+    files = named_files(root / "EEG_DE_features", r"(\d{1,3})_123\.npz")
+    origins = [Origin(path, int(match[1]), 0) for path, match in files]
     for origin in known_subjects(origins, "seed-v", SUBJECTS, on_problem):
         eye_origin = origin._replace(path=root / "Eye_movement_features" / origin.path.name)
         eeg = _keyed_trials(origin, on_problem)
