@@ -31,20 +31,18 @@ from bci_m2s.errors import ContractError, TrainingError, UsageError
 from bci_m2s.model.model_file import modality_network
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.networks.m2s import SingleModality
-from bci_m2s.training.estimator_parameters import (
+from bci_m2s.training.estimator_parts import (
+    HEAD,
     OTHER,
     OWN,
-    estimator_contract,
-    finetune_settings,
-    pretrain_settings,
-)
-from bci_m2s.training.estimator_rows import (
-    HEAD,
     Rows,
     cut,
+    estimator_contract,
+    finetune_settings,
     flattened,
     held_out,
     numbered,
+    pretrain_settings,
     window_set,
 )
 from bci_m2s.training.methods.finetune import finetune, head_logits

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from bci_m2s import M2SClassifier
 from bci_m2s.training import estimator
-from bci_m2s.training.estimator_rows import held_out
+from bci_m2s.training.estimator_parts import held_out
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notebooks.md"
 # Checks that may fail, and why: none does.

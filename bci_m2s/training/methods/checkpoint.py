@@ -42,10 +42,7 @@ def save_checkpoint(
         for number, state in optimiser.state_dict()["state"].items():
             for key in ADAM_STATE:
                 arrays[f"{name}.{number}.{key}"] = _array(torch.as_tensor(state[key]))
-    texts = {
-        "progress": json.dumps({"epoch": progress.epoch, "rows": progress.rows, "about": progress.about})
-    }
-    write_tensors(path, arrays, texts, overwrite=True)
+    write_tensors(path, arrays, {"progress": json.dumps(vars(progress))}, overwrite=True)
 
 
 def read_progress(path: Path) -> Progress:
