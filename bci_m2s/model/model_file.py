@@ -11,8 +11,8 @@ with KEY being ``encoder.*``, ``projection.*`` and ``heads.HEAD.*``. The scaler'
 modality's ``layout``, the baseline's in the extractor's order. A file may store the network in float16,
 half the size; reading turns it into float32.
 
-``load_model_file`` returns only what is complete, finite and of the right shape. ``contract_schema`` says
-what a contract may hold, ``contract_stream`` compares a stream with one.
+``load_model_file`` returns only what is complete, finite and of the right shape. ``contract`` says
+what a contract may hold, ``stream_check`` compares a stream with one.
 """
 
 from __future__ import annotations
