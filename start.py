@@ -54,7 +54,7 @@ def test(python: str, rest: list[str]) -> int:
         return run(types) or run([*pytest, *rest])
     nightly = "" if rest else " and not nightly"
     # Live tests wait more than they compute, so that they, and the type check, run beside the others.
-    live = [*pytest[:3], "-n", "4", "--dist", "loadfile", "-m", "live" + nightly]
+    live = [*pytest[:3], "-n", "2", "--dist", "loadfile", "-m", "live" + nightly]
     with ThreadPoolExecutor() as beside:
         others = [beside.submit(quietly, command) for command in (types, live)]
         status = run([*pytest, "-m", "not live" + nightly])

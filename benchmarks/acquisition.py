@@ -34,7 +34,7 @@ from machine import describe_machine, load_now, load_warning
 
 ROLES = str(Path(__file__).with_name("acquisition_roles.py"))
 LABELS = {"pylsl": "pylsl, blocking", "bci_m2s": "bci_m2s engine", "mne-lsl": "mne-lsl StreamLSL"}
-TURN_LIMIT_S = 90.0  # imports, finding the stream and connecting, beside what is measured
+TURN_LIMIT_S = 120.0  # imports, finding the stream and connecting, beside what is measured
 
 Result = dict[str, float]
 
