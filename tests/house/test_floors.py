@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -50,8 +51,10 @@ def module_of(path: Path) -> str:
 FILES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
+@cache
+def imports_of(module: str) -> list[tuple[str, bool]]:
     """Each imported module, and whether it is loaded at once (not inside a function)."""
+    path = FILES[module]
 
     def visit(node: ast.AST, at_once: bool) -> Iterator[tuple[str, bool]]:
         for child in ast.iter_child_nodes(node):
@@ -68,15 +71,12 @@ def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
             function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from visit(child, at_once and not function)
 
-    yield from visit(ast.parse(path.read_text(encoding="utf-8")), True)
-
-
-IMPORTS = {module: list(imports_of(path)) for module, path in FILES.items()}
+    return list(visit(ast.parse(path.read_text(encoding="utf-8")), True))
 
 
 def own_imports(module: str, *, functions: bool = True) -> set[str]:
     """Modules of this package that a module imports, without the package's name."""
-    found = {name for name, at_once in IMPORTS[module] if functions or at_once}
+    found = {name for name, at_once in imports_of(module) if functions or at_once}
     own = {name for name in found if name.split(".")[0] == "bci_m2s"}
     return {name.removeprefix("bci_m2s").lstrip(".") or "__init__" for name in own} - {module}
 
@@ -115,7 +115,7 @@ def test_heavy_packages_stay_in_their_rooms():
     wrong = [
         f"{module} imports {name}"
         for module in FILES
-        for name, _ in IMPORTS[module]
+        for name, _ in imports_of(module)
         for places in [ALLOWED.get(name.split(".")[0])]
         if places is not None and not any(f"{module}.".startswith(f"{place}.") for place in places)
     ]
