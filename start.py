@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0 if arguments in ([], ["--help"], ["-h"]) else 2
     name, rest = arguments[0], arguments[1:]
-    # Some containers forbid bytecode files; each of hundreds of processes would then compile every module again.
+    # Some containers forbid bytecode files: every process would compile every module again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     python = environment(name)
     if name == "demo":
