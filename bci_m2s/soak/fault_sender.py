@@ -32,7 +32,7 @@ from bci_m2s.sources.child import JsonChild, begin, emit
 from bci_m2s.sources.published import make_outlet
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
-TICK_S = 0.005
+TICK_S = 0.02  # a headset sends chunks, too
 BUFFERED_S = 60
 LINGER_S = 0.3  # what is in flight dies with the outlet, and LSL does not tell when all has arrived
 MOST_AT_ONCE = 8192  # samples in one push

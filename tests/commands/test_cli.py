@@ -106,7 +106,7 @@ def test_run_on_a_live_stream(home, tmp_path):
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [pytest.param(signal.SIGINT, marks=pytest.mark.nightly), signal.SIGTERM])
 def test_a_signal_ends_a_session_cleanly(home, tmp_path, kind):
     out = tmp_path / "out"
     with simulated():

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "examples" / "plugin"
 GROUPS = ("features", "sources", "sinks", "networks", "normalisers", "datasets", "methods")
 PARTED = "=== next command ==="
-pytestmark = [pytest.mark.plugin, pytest.mark.xdist_group("plugin")]
+pytestmark = [pytest.mark.plugin, pytest.mark.live]  # it waits for pip and for a session
 
 
 def modality(kind):
@@ -173,6 +173,7 @@ def test_its_model_runs_live_from_its_source_into_its_sink_and_comes_back(traine
         assert "eeg OK" in {answer.rsplit(" ", 1)[0] for answer in answers}
 
 
+@pytest.mark.nightly
 def test_the_contract_tests_run_over_its_entries(installed):
     files = (
         "house/test_every_entry.py",

@@ -602,6 +602,7 @@ def test_a_session_that_was_started_from_here_may_go_on(window, engine):
 
 
 @pytest.mark.live
+@pytest.mark.nightly
 def test_ten_thousand_samples_a_second_for_half_a_minute_do_not_pile_up(open_window, qtbot):
     session = FakeSession(eeg_rate_hz=10_000.0)
     try:

@@ -24,6 +24,7 @@ SECONDS = 4.0  # under strain
 DELAY_S = 0.5  # of each window, by a slow network
 
 
+@pytest.mark.nightly
 def test_a_soak_keeps_every_promise_and_says_so(tmp_path, capsys):
     status = run_soak(0.75, 7, tmp_path / "soak", PATIENCE)
     printed = capsys.readouterr().out
