@@ -38,6 +38,7 @@ pytestmark = [
 LIMIT_S = 120.0
 PYTHON = (sys.executable, "-m", "bci_m2s")
 FREE_TEXT = "person R yawns 2x – ☃"
+MODALITIES = ("eeg", "eye")
 OF_THE_SIGNAL = {"marker", "baseline_complete", "skipped"}  # events that come without anybody's doing
 
 
@@ -170,16 +171,16 @@ class Story:
     status: int | None = None
     words: str = ""
 
-    def said(self, do, count=1):
-        """The answers to a kind of command; waits until there are so many."""
-        answers = lambda: [reply for _, request, reply in self.replies if request.get("do") == do]  # noqa: E731
-        until(lambda: len(answers()) >= count, f"no answer to {do}")
-        return answers()
+    def replies_to(self, do, count=1):
+        """The replies to a kind of command; waits until there are `count`."""
+        replies = lambda: [reply for _, request, reply in self.replies if request.get("do") == do]  # noqa: E731
+        until(lambda: len(replies()) >= count, f"no reply to {do}")
+        return replies()
 
 
 @pytest.fixture(scope="module")
 def story(qapp, tmp_path_factory):
-    """A session of the demo, told once; the tests read what it left behind."""
+    """A session of the demo, played once; the tests read what it left behind."""
     assert qapp is not None
     folder = tmp_path_factory.mktemp("story")
     with contextlib.closing(Processes(folder)) as processes, Lateness() as lateness:
@@ -188,36 +189,36 @@ def story(qapp, tmp_path_factory):
         # a panel that is there earlier may start an engine of its own for the headset
         until(lambda: "'Simulated markers' (Markers" in demo.log.read_text(), demo.log.read_text)
         window = open_window(folder)
-        told = Story(output, window, lateness)
-        window.commander.replied.connect(lambda *said: told.replies.append((local_clock(), *said)))
+        story = Story(output, window, lateness)
+        window.commander.replied.connect(lambda *reply: story.replies.append((local_clock(), *reply)))
         try:
             until(lambda: window.commander.is_connected, demo.log.read_text)
             until(lambda: window.client.status.get("commands"), "no status report came")
-            give_markers(told)
-            kill_a_panel(told, demo, processes)
-            record_again(told)
-            begin_a_baseline(told)
-            end_session(told, demo)
+            give_markers(story)
+            kill_a_panel(story, demo, processes)
+            record_again(story)
+            begin_a_baseline(story)
+            end_session(story, demo)
             assert window.first_start.engine is None
         finally:
             end_window(window)
-    return told
+    return story
 
 
-def give_markers(told):
-    window = told.window
+def give_markers(story):
+    window = story.window
     button = window.controls.button("marker-3")  # "artefact"
-    told.given_s["artefact"] = local_clock()
+    story.given_s["artefact"] = local_clock()
     button.click()
-    told.said("mark")
+    story.replies_to("mark")
     window.controls.field.setText(FREE_TEXT)
-    told.given_s[FREE_TEXT] = local_clock()
+    story.given_s[FREE_TEXT] = local_clock()
     QTest.keyClick(window.controls.field, "\r")
-    told.said("mark", 2)
+    story.replies_to("mark", 2)
 
 
-def kill_a_panel(told, demo, processes):
-    client = told.window.client
+def kill_a_panel(story, demo, processes):
+    client = story.window.client
 
     def opened():
         process = processes.start("panel", "--session", client.facts.session_id)
@@ -225,10 +226,10 @@ def kill_a_panel(told, demo, processes):
         return process
 
     opened().kill()
-    told.killed_s = local_clock()
+    story.killed_s = local_clock()
     again = opened()
-    told.returned_s = local_clock()
-    until(lambda: told.reports.add(client.status_received_s) or len(told.reports) > 2, "no more reports")
+    story.returned_s = local_clock()
+    until(lambda: story.reports.add(client.status_received_s) or len(story.reports) > 2, "no more reports")
     again.terminate()
     assert again.wait(60) == 0
 
@@ -251,20 +252,22 @@ def connections(pid):
     return psutil.Process(pid).net_connections("tcp")
 
 
-def record_again(told):
-    window = told.window
+def record_again(story):
+    window = story.window
     record = window.actions_by_name["record"]
     until(record.isChecked, "the first take is recorded")
     record.trigger()
     until(lambda: not record.isChecked(), "the recording did not end")
-    told.said("record_off")
+    story.replies_to("record_off")
     record.trigger()
     until(record.isChecked, "no recording began")
-    told.said("record_on")
+    story.replies_to("record_on")
+    # without estimates there would be nothing to verify
+    until(lambda: estimates_made(story.folder / "take-2") > 1, "the second take holds no estimates")
 
 
-def begin_a_baseline(told):
-    window = told.window
+def begin_a_baseline(story):
+    window = story.window
 
     def states():
         return {one["baseline"]["state"] for one in window.client.status["streams"]}
@@ -272,28 +275,28 @@ def begin_a_baseline(told):
     until(lambda: states() == {"complete"}, lambda: f"the first baseline: {states()}")
     action = window.actions_by_name["baseline"]
     until(lambda: action.text() == "Baseline", "the button does not know of the complete baseline")
-    told.baseline_s = local_clock()
+    story.baseline_s = local_clock()
     action.trigger()
     until(lambda: action.text() == "End baseline", "no baseline began")
     action.trigger()  # too soon
-    told.refusal = told.said("baseline_end")[0].get("error", "")
+    story.refusal = story.replies_to("baseline_end")[0].get("error", "")
     until(
-        lambda: told.refusal in [message.text for message in window.messages.history], "refusal not shown"
+        lambda: story.refusal in [message.text for message in window.messages.history], "refusal not shown"
     )
-    told.given_s["start"] = local_clock()
+    story.given_s["start"] = local_clock()
     window.controls.button("marker-1").click()
-    told.said("mark", 3)
+    story.replies_to("mark", 3)
 
 
-def end_session(told, demo):
-    window = told.window
+def end_session(story, demo):
+    window = story.window
     window.actions_by_name["stop"].trigger()
     (box,) = window.findChildren(QMessageBox)
     box.button(QMessageBox.StandardButton.Yes).click()
-    told.status = until_ended(demo)
+    story.status = until_ended(demo)
     block = window.views.answer.blocks["eeg", "emotion"]
     until(lambda: "has ended" in block.toolTip(), "the panel does not say that the session has ended")
-    told.words = block.toolTip()
+    story.words = block.toolTip()
     until(lambda: not window.actions_by_name["stop"].isEnabled(), "an ended session can be ended")
 
 
@@ -311,6 +314,19 @@ def operator_markers(folder):
     ]
     texts = [str(text) for text in stream.read(0, stream.n_samples)[:, 0]]
     return dict(zip(texts, stream.times.tolist(), strict=True))
+
+
+def estimates_of(folder, modality):
+    """Rows of a take's table for a modality, also while it is written."""
+    table = folder / "estimates.csv"
+    lines = table.read_text().splitlines() if table.exists() else []
+    return [row for row in csv.DictReader(lines) if row["modality"] == modality]
+
+
+def estimates_made(folder):
+    """How many estimates a take holds, of the modality that has the fewest."""
+    rows = [estimates_of(folder, modality) for modality in MODALITIES]
+    return min(sum(row["status"] == "ok" for row in of_modality) for of_modality in rows)
 
 
 def events_of(folder):
@@ -333,17 +349,15 @@ def test_both_recordings_verify(story):
         result = verify(take / "session.xdf")
         assert result.first is None
         assert result.tolerance == 0.0
-        assert set(result.equal) == {"eeg", "eye"}
+        assert set(result.equal) == set(MODALITIES)
         assert min(result.equal.values()) > 1
 
 
 def test_a_killed_panel_is_nothing_to_the_engine(story):
     assert story.returned_s > story.killed_s > 0  # and another one has connected to everything again
     assert len(story.reports) > 2
-    with (story.folder / "estimates.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for modality in ("eeg", "eye"):
-        made_s = [float(row["local_s"]) for row in rows if row["modality"] == modality]
+    for modality in MODALITIES:
+        made_s = [float(row["local_s"]) for row in estimates_of(story.folder, modality)]
         during = [at_s for at_s in made_s if story.killed_s < at_s < story.returned_s]
         around = [story.killed_s, *during, story.returned_s]
         assert len(during) > 2
@@ -355,7 +369,7 @@ def test_a_killed_panel_is_nothing_to_the_engine(story):
 
 def test_a_baseline_begins_anew_and_cannot_end_at_once(story):
     begun = [event for event in events_of(story.folder / "take-2") if event["kind"] == "baseline_started"]
-    assert {event["modality"] for event in begun} == {"eeg", "eye"}
+    assert {event["modality"] for event in begun} == set(MODALITIES)
     assert all(0 <= event["local_s"] - story.baseline_s < LIMIT_S for event in begun)
     assert "baseline" in story.refusal
 
@@ -363,7 +377,7 @@ def test_a_baseline_begins_anew_and_cannot_end_at_once(story):
 def test_the_operator_ends_the_session(story):
     assert story.status == 0
     assert "stopped by the operator" in story.words
-    assert story.said("stop") == [{"ok": True, "said": "the session ends"}]
+    assert story.replies_to("stop") == [{"ok": True, "said": "the session ends"}]
 
 
 # ---- without a session ----
