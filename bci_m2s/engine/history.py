@@ -113,8 +113,8 @@ class _Bins:
 
     def fold(self) -> None:
         """Join bins in pairs."""
-        self._sums = _halved(self._sums)
-        self._made, self._all = _halved(self._made), _halved(self._all)
+        self._sums = halved(self._sums)
+        self._made, self._all = halved(self._made), halved(self._all)
         early, late = self._status[::2], self._status[1::2]
         joined = np.where(late >= 0, late, early)
         self._status = np.concatenate([joined, np.full(len(joined), -1, np.int8)])
@@ -135,7 +135,7 @@ class _Bins:
         }
 
 
-def _halved(values: FloatArray) -> NDArray[np.float64]:
+def halved(values: FloatArray) -> NDArray[np.float64]:
     """Sums of pairs, the second half empty."""
     joined = values[::2] + values[1::2]
     return np.concatenate([joined, np.zeros_like(joined)])

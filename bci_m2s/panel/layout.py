@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QBoxLayout, QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QBoxLayout, QSplitter, QStackedWidget, QWidget
 
 from bci_m2s.panel.answer.answer import AnswerView
 from bci_m2s.panel.answer.plane import PlaneView
@@ -24,6 +24,7 @@ from bci_m2s.panel.answer.sparkline import Sparkline
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
 from bci_m2s.panel.head.topography import TopographyView
+from bci_m2s.panel.look.view import in_column, in_row
 from bci_m2s.panel.timeline.timeline import TimelineView
 
 MAP_MIN_WIDTH, MAP_MIN_HEIGHT = 1500, 800
@@ -56,20 +57,14 @@ class Arrangement(QWidget):
         self._pages = QStackedWidget()
         self._pages.addWidget(empty)
         self._pages.addWidget(self._make_session_page())
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(6)
-        layout.addWidget(views.status)
-        layout.addWidget(self._pages, 1)
-        layout.addLayout(self._make_bottom(controls))
-        layout.addWidget(messages)
+        views.latency.setMinimumWidth(LATENCY_WIDTH)
+        self._bottom = in_row((in_row((views.table, 6), (views.latency, 1)), 7), (controls, 3))
+        parts = views.status, (self._pages, 1), self._bottom, messages
+        self.setLayout(in_column(*parts, margins=(6, 6, 6, 6), spacing=6))
 
     def _make_session_page(self) -> QWidget:
         self._maps = QWidget()
-        maps = QHBoxLayout(self._maps)
-        maps.setContentsMargins(0, 0, 0, 0)
-        maps.addWidget(self._views.plane, 1)
-        maps.addWidget(self._views.head_map, 1)
+        self._maps.setLayout(in_row((self._views.plane, 1), (self._views.head_map, 1)))
         for splitter, widgets in (
             (self.right, (self._views.answer, self._maps)),
             (self.main, (self.traces, self.right)),
@@ -81,21 +76,8 @@ class Arrangement(QWidget):
             splitter.setHandleWidth(6)
             splitter.splitterMoved.connect(self._adjusted)
         page = QWidget()
-        rows = QVBoxLayout(page)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.addWidget(self.main, 1)
-        rows.addWidget(self._views.timeline)
+        page.setLayout(in_column((self.main, 1), self._views.timeline))
         return page
-
-    def _make_bottom(self, controls: QWidget) -> QBoxLayout:
-        self._views.latency.setMinimumWidth(LATENCY_WIDTH)
-        facts = QHBoxLayout()
-        facts.addWidget(self._views.table, 6)
-        facts.addWidget(self._views.latency, 1)
-        self._bottom = QHBoxLayout()
-        self._bottom.addLayout(facts, 7)
-        self._bottom.addWidget(controls, 3)
-        return self._bottom
 
     def show_session(self, shown: bool) -> None:
         """Show the session's views, or the empty state."""

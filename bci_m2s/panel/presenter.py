@@ -82,8 +82,7 @@ class Presenter:
         if facts is not None and facts is not self._facts:
             self._begin(facts)
         status = self._client.status
-        description = facts.description if facts is not None else None
-        self._views.status.show_status(status, description, now_s, view_only)
+        self._views.status.show_status(status, facts, now_s, view_only)
         if self._facts is None:
             return
         self._take_status(status, now_s)
@@ -107,8 +106,7 @@ class Presenter:
         self._facts, self._begun_s, self._history = facts, math.nan, {}
         self._markers.clear()
         views = self._views
-        views.answer.set_heads(facts.heads)
-        views.answer.set_places(facts.lines)
+        views.answer.set_heads(facts.heads, facts.lines)
         views.timeline.set_heads(
             {
                 line_name(facts, line, head): names

@@ -109,10 +109,10 @@ def test_losses_do_not_depend_on_chunks(chunk):
     losses = Losses()
     for start in range(0, len(lost), chunk):
         losses.push(times[start : start + chunk], lost[start : start + chunk], start == 0)
-    told = np.zeros(len(lost), dtype=bool)
+    found = np.zeros(len(lost), dtype=bool)
     for start_s, stop_s in [*losses.spans, (losses.since_s, np.inf)]:
-        told |= (times >= start_s - 1e-9) & (times < stop_s - 1e-9)
-    np.testing.assert_array_equal(told, lost)
+        found |= (times >= start_s - 1e-9) & (times < stop_s - 1e-9)
+    np.testing.assert_array_equal(found, lost)
 
 
 def test_a_gap_ends_a_loss():
@@ -164,10 +164,10 @@ def test_a_range_stays_while_it_fits():
 
 def test_blinks_of_the_simulator_are_found_and_shaded(view, session):
     play(view, session.eye(0, int(9.0 * RATE_HZ)))
-    told = [span for span in view.rows._losses.spans if loss_word(span[1] - span[0]) == "blink"]
+    found = [span for span in view.rows._losses.spans if loss_word(span[1] - span[0]) == "blink"]
     blinks = session.blinks(0.0, 8.8)
-    assert len(told) == len(blinks) > 1
-    for (start_s, stop_s), blink in zip(told, blinks, strict=True):
+    assert len(found) == len(blinks) > 1
+    for (start_s, stop_s), blink in zip(found, blinks, strict=True):
         assert start_s - START_S == pytest.approx(blink.start_s, abs=0.05)  # low confidence at its edges
         assert stop_s - start_s == pytest.approx(blink.duration_s, abs=0.1)
         middle = (view.canvas.place_px(start_s) + view.canvas.place_px(stop_s)) / 2

@@ -241,16 +241,16 @@ def test_without_coordinates_there_is_no_plane(presenter, client, views, points)
 
 @pytest.fixture
 def evidence(presenter, client, views, monkeypatch):
-    """Gives the presenter a sample of evidence; returns what the map is told."""
-    told = []
-    monkeypatch.setattr(views.head_map, "show_evidence", lambda *said: told.append(said))
+    """Gives the presenter a sample of evidence; returns what the map is given."""
+    shown = []
+    monkeypatch.setattr(views.head_map, "show_evidence", lambda *evidence: shown.append(evidence))
 
     def give(values, class_index=2, head=0, modality="eeg"):
-        told.clear()
+        shown.clear()
         client.evidence = [EvidenceSample(modality, 0.0, np.asarray(values, float), head, class_index)]
         presenter.numbers()
         presenter.maps()
-        return list(told)
+        return list(shown)
 
     return give
 
@@ -262,11 +262,9 @@ def test_evidence_lands_on_its_channels_whatever_the_order(client, evidence):
     cell = {name: float(number) for number, name in enumerate(names)}
     ((values, label),) = evidence([cell[names[place]] for place in order])
     assert label == "positive"
-    bands = [name.partition(".")[2] for name in client.facts.features["eeg"]]
-    bands = list(dict.fromkeys(bands))
     for row, channel in enumerate(client.facts.streams["eeg"].labels):
         known = {"T8": "t8"}.get(channel, channel)
-        for column, band in enumerate(bands):
+        for column, band in enumerate(BANDS):
             expected = cell.get(f"{known}.{band}", math.nan)  # PZ is not among the features
             assert values[row, column] == pytest.approx(expected, nan_ok=True)
 

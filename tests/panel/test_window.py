@@ -27,10 +27,10 @@ LIMIT_MS = 120_000
 
 
 class Engine:
-    """The engine's side of the command socket: notes what it is told, answers as told."""
+    """The engine's side of the command socket: notes each request, answers as it is set to."""
 
     def __init__(self, session_id):
-        self.told = []
+        self.requests = []
         self.refusal = ""
         self.history = {"bin_s": 1.0, "lines": {}, "markers": []}
         self._server = ControlServer(session_id, self.handle)
@@ -38,7 +38,7 @@ class Engine:
     def handle(self, request):
         if request["do"] == "history":
             return self.history
-        self.told.append(request)
+        self.requests.append(request)
         if self.refusal:
             raise CommandError(self.refusal)
         return {"said": f"{request['do']} is done"}
@@ -114,9 +114,9 @@ def feed(window, session, qtbot, **status):
     qtbot.waitUntil(lambda: window.presenter.numbers_shown > shown, timeout=LIMIT_MS)
 
 
-def told(engine, qtbot, count=1):
-    qtbot.waitUntil(lambda: len(engine.told) >= count, timeout=LIMIT_MS)
-    return engine.told[-1]
+def requested(engine, qtbot, count=1):
+    qtbot.waitUntil(lambda: len(engine.requests) >= count, timeout=LIMIT_MS)
+    return engine.requests[-1]
 
 
 def press(window, qtbot, key, modifier=Qt.KeyboardModifier.NoModifier):
@@ -150,7 +150,7 @@ def test_every_key_belongs_to_an_action_of_the_window(window):
 )
 def test_keys_give_commands(window, engine, qtbot, key, modifier, request_):
     press(window, qtbot, key, modifier)
-    assert told(engine, qtbot) == request_
+    assert requested(engine, qtbot) == request_
     qtbot.waitUntil(lambda: window.messages.shown is not None, timeout=LIMIT_MS)
 
 
@@ -162,10 +162,10 @@ def test_record_and_baseline_say_what_they_would_do(window, session, engine, qtb
     assert window.actions_by_name["record"].isChecked()
     assert window.actions_by_name["baseline"].text() == "End baseline"
     press(window, qtbot, Qt.Key.Key_R)
-    assert told(engine, qtbot) == {"do": "record_off"}
+    assert requested(engine, qtbot) == {"do": "record_off"}
     assert window.actions_by_name["record"].isChecked()  # until the engine says otherwise
     press(window, qtbot, Qt.Key.Key_B)
-    assert told(engine, qtbot, 2) == {"do": "baseline_end"}
+    assert requested(engine, qtbot, 2) == {"do": "baseline_end"}
     feed(window, session, qtbot)
     assert not window.actions_by_name["record"].isChecked()
 
@@ -176,8 +176,8 @@ def test_free_text_becomes_a_marker(window, engine, qtbot):
     qtbot.waitUntil(lambda: field.hasFocus() or window.focusWidget() is field, timeout=LIMIT_MS)
     qtbot.keyClicks(field, "person R yawns 2x")  # r, 2 and the rest are no commands here
     qtbot.keyClick(field, Qt.Key.Key_Return)
-    assert told(engine, qtbot) == {"do": "mark", "text": "person R yawns 2x"}
-    assert len(engine.told) == 1
+    assert requested(engine, qtbot) == {"do": "mark", "text": "person R yawns 2x"}
+    assert len(engine.requests) == 1
     assert field.text() == ""
 
 
@@ -186,7 +186,7 @@ def test_escape_writes_no_marker(window, engine, qtbot):
     qtbot.keyClicks(window.controls.field, "never mind")
     qtbot.keyClick(window.controls.field, Qt.Key.Key_Escape)
     press(window, qtbot, Qt.Key.Key_1)
-    assert told(engine, qtbot) == {"do": "mark", "text": "start"}
+    assert requested(engine, qtbot) == {"do": "mark", "text": "start"}
 
 
 def test_a_refusal_is_shown(window, engine, qtbot):
@@ -202,13 +202,13 @@ def test_a_refusal_is_shown(window, engine, qtbot):
 def test_ending_a_session_asks_first(window, engine, qtbot):
     press(window, qtbot, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
     (box,) = window.findChildren(QMessageBox)
-    assert engine.told == []
+    assert engine.requests == []
     box.button(QMessageBox.StandardButton.No).click()
     press(window, qtbot, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: len(window.findChildren(QMessageBox)) > 0, timeout=LIMIT_MS)
     box = window.findChildren(QMessageBox)[-1]
     box.button(QMessageBox.StandardButton.Yes).click()
-    assert told(engine, qtbot) == {"do": "stop"}
+    assert requested(engine, qtbot) == {"do": "stop"}
 
 
 def test_enter_does_not_end_a_session(window, engine, qtbot):
@@ -218,7 +218,7 @@ def test_enter_does_not_end_a_session(window, engine, qtbot):
     qtbot.waitUntil(lambda: not window.findChildren(QMessageBox), timeout=LIMIT_MS)
     back_to(window, qtbot)
     press(window, qtbot, Qt.Key.Key_1)
-    assert told(engine, qtbot) == {"do": "mark", "text": "start"}
+    assert requested(engine, qtbot) == {"do": "mark", "text": "start"}
 
 
 def test_keys_change_how_traces_and_head_are_drawn(window, qtbot):
@@ -263,10 +263,10 @@ def test_marker_buttons_get_other_texts_and_keep_them(window, engine, open_windo
     assert window.controls.button("marker-6").isVisible()
     assert not window.controls.button("marker-7").isVisible()
     press(window, qtbot, Qt.Key.Key_2)
-    assert told(engine, qtbot) == {"do": "mark", "text": "eyes & mouth"}
+    assert requested(engine, qtbot) == {"do": "mark", "text": "eyes & mouth"}
     press(window, qtbot, Qt.Key.Key_7)
     press(window, qtbot, Qt.Key.Key_1)
-    assert told(engine, qtbot, 2) == {"do": "mark", "text": "eyes open"}  # 7 has no text any more
+    assert requested(engine, qtbot, 2) == {"do": "mark", "text": "eyes open"}  # 7 has no text any more
     window.resize(1366, 768)
     assert window.width() == 1366  # long texts are cut, they do not widen the window
     assert open_window().remembered.markers[:2] == ("eyes open", "eyes & mouth")
@@ -383,7 +383,7 @@ def test_help_lists_every_key(window, qtbot):
 def test_closing_leaves_the_session_alone(window, engine, qtbot):
     press(window, qtbot, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
     assert not window.isVisible()
-    assert engine.told == []
+    assert engine.requests == []
 
 
 def test_what_was_chosen_is_remembered(window, open_window, store):
@@ -469,7 +469,7 @@ def test_the_engine_dies_and_another_returns(window, session, engine, qtbot):
         feed(window, other, qtbot)
         qtbot.waitUntil(lambda: window.actions_by_name["record"].isEnabled(), timeout=LIMIT_MS)
         press(window, qtbot, Qt.Key.Key_1)
-        assert told(served, qtbot) == {"do": "mark", "text": "start"}
+        assert requested(served, qtbot) == {"do": "mark", "text": "start"}
         assert window.presenter.traces["eeg"].rows.settings()["span_s"] == 20  # what was chosen stays
     finally:
         served.close()
@@ -495,7 +495,7 @@ def test_the_head_shows_the_eeg_whatever_comes_first():
         return StreamFacts(modality, modality, 250.0, labels, ("",) * n, type=type_)
 
     def mapped(*streams):
-        facts = SessionFacts("u", "h", 0.0, "x", streams={one.modality: one for one in streams})
+        facts = SessionFacts.model_construct(streams={stream.modality: stream for stream in streams})
         found = mapped_stream(facts)
         return found and found.modality
 
@@ -586,7 +586,7 @@ def test_closing_asks_about_a_session_that_was_started_from_here(window, engine,
     (box,) = window.findChildren(QMessageBox)
     next(button for button in box.buttons() if button.text() == "End it").click()
     assert not window.isVisible()
-    assert told(engine, qtbot) == {"do": "stop"}
+    assert requested(engine, qtbot) == {"do": "stop"}
 
 
 def test_a_session_that_was_started_from_here_may_go_on(window, engine):
@@ -595,7 +595,7 @@ def test_a_session_that_was_started_from_here_may_go_on(window, engine):
     (box,) = window.findChildren(QMessageBox)
     box.defaultButton().click()
     assert not window.isVisible()
-    assert engine.told == []
+    assert engine.requests == []
 
 
 # ---- load ----

@@ -1,6 +1,7 @@
 """What a widget paints, as numbers."""
 
 import numpy as np
+from PyQt6.QtCore import QPointF
 from PyQt6.QtGui import QImage
 
 
@@ -28,3 +29,8 @@ def longest_run(wanted):
         run = (run + 1) * column
         longest = np.maximum(longest, run)
     return int(longest.max())
+
+
+def place_px(plot, x, y):
+    """Where a point of a plot's data is, in the widget's pixels."""
+    return QPointF(plot.mapFromScene(plot.getViewBox().mapViewToScene(QPointF(x, y))))

@@ -13,16 +13,7 @@ from functools import lru_cache
 import numpy as np
 from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QFont, QFontMetricsF, QResizeEvent
-from PyQt6.QtWidgets import (
-    QFrame,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QGridLayout, QLabel, QProgressBar, QSizePolicy
 
 from bci_m2s.colours import class_colour
 from bci_m2s.panel.answer.bars import Bars
@@ -33,77 +24,53 @@ from bci_m2s.panel.client.answers import (
     ShownAnswer,
     duration,
     legible,
-    limited,
     modality_name,
 )
 from bci_m2s.panel.look.text import ElidedLabel, tip
 from bci_m2s.panel.look.theme import HUGE, LARGE, NORMAL, SMALL, Theme, font
+from bci_m2s.panel.look.view import View, in_column, in_row, plain_label
 
 MARGIN, WAIT_PX = 8, 5
 MOST_LINES = 3  # of the words below the answer
 HUGEST = 1.5 * HUGE  # of type, where there is much room
-DRAW_EVERY_S = 0.24  # numbers change at 4 Hz at most
 BLOCK = (300.0, 200.0)  # width and height that suit a block; what is far from it is stacked otherwise
 WRAP = Qt.TextFlag.TextWordWrap.value
 NOBODY = ShownAnswer(NO_ESTIMATE, detail="waiting for a session", tone="muted")
 
 
-class AnswerView(QFrame):
-    """Estimates of all heads, now.
-
-    ``tick`` draws, so it has to be called about four times a second or more often. It also notices when
-    nothing comes any more.
-    """
+class AnswerView(View):
+    """Estimates of all heads, now. ``tick`` draws, and notices when nothing comes any more."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("view", "true")
+        super().__init__(theme)
         self.setMinimumSize(220, 140)
-        self._theme = theme
-        self._heads: dict[str, tuple[str, ...]] = {}
-        self._places: tuple[str, ...] = ("",)
         self._lines: dict[tuple[str, str], AnswerLine] = {}
-        self._drawn_s = -np.inf
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(1, 1, 1, 1)
         self._grid.setSpacing(0)
         self.blocks: dict[tuple[str, str], AnswerBlock] = {}
-        self._build()
-
-    def set_heads(self, heads: Mapping[str, Sequence[str]]) -> None:
-        """Name the questions and their classes; what was shown is forgotten."""
-        self._heads = {head: tuple(map(limited, names)) for head, names in heads.items() if names}
-        self._build()
-
-    def set_places(self, places: Sequence[str]) -> None:
-        """Name the modalities that answer side by side; with fewer than two, one line is made of all."""
-        self._places = tuple(dict.fromkeys(places)) if len(places) > 1 else ("",)
-        self._build()
+        self.set_heads({})
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
+        super().set_theme(theme)
         for block in self.blocks.values():
             block.set_theme(theme)
 
     def show_answer(self, head: str, answer: Answer) -> None:
         """Take the newest answer to a head; one that has no place here is ignored."""
-        line = self._lines.get((answer.modality if len(self._places) > 1 else "", head))
+        line = self._lines.get((answer.modality, head)) or self._lines.get(("", head))
         if line is not None:
             line.take(answer)
 
     def tick(self, now_s: float) -> None:
         """Draw what is new. now_s : local LSL clock, s."""
-        if 0 <= now_s - self._drawn_s < DRAW_EVERY_S:
-            return
-        self._drawn_s = now_s
         for key, line in self._lines.items():
             self.blocks[key].show_answer(line.shown(now_s))
 
     def end(self, why: str) -> None:
         """The session is over: say so, once and for all, until other heads are named."""
         for block in self.blocks.values():
-            block.show_answer(ShownAnswer(NO_ESTIMATE, detail=limited(why), tone="muted"))
+            block.show_answer(ShownAnswer(NO_ESTIMATE, detail=why, tone="muted"))
 
     def freeze(self, frozen_s: float) -> None:
         """The view is frozen: say for how long, so that nobody takes the answer for one of now."""
@@ -115,25 +82,25 @@ class AnswerView(QFrame):
         super().resizeEvent(event)
         self._arrange()
 
-    def _build(self) -> None:
+    def set_heads(self, heads: Mapping[str, tuple[str, ...]], modalities: Sequence[str] = ()) -> None:
+        """Name the questions and their classes; what was shown is forgotten.
+
+        modalities : those that answer side by side; with fewer than two, one line is made of all
+        """
         for block in self.blocks.values():
             self._grid.removeWidget(block)
             block.hide()  # else the layout may yet show it, as a window of its own
             block.setParent(None)
             block.deleteLater()
-        keys = [(place, head) for place in self._places for head in self._heads]
-        self._lines = {key: AnswerLine(self._heads[key[1]]) for key in keys}
-        self.blocks = {
-            key: AnswerBlock(self._theme, self._title(*key), self._heads[key[1]]) for key in keys
-        }
-        if not keys:
-            self.blocks["", ""] = AnswerBlock(self._theme, "", ())
-        self._drawn_s = -np.inf
+        self._lines, self.blocks = {}, {}
+        for modality in modalities if len(modalities) > 1 else ("",):
+            for head, classes in heads.items():
+                title = [modality_name(modality)] * bool(modality) + [head] * (len(heads) > 1)
+                self._lines[modality, head] = AnswerLine(classes)
+                self.blocks[modality, head] = AnswerBlock(self.theme, " · ".join(title), classes)
+        if not self.blocks:
+            self.blocks["", ""] = AnswerBlock(self.theme, "", ())
         self._arrange()
-
-    def _title(self, place: str, head: str) -> str:
-        parts = [modality_name(place)] * bool(place) + [limited(head)] * (len(self._heads) > 1)
-        return " · ".join(parts)
 
     def _arrange(self) -> None:
         columns = best_columns(len(self.blocks), self.width(), self.height())
@@ -155,20 +122,20 @@ def best_columns(blocks: int, width: float, height: float) -> int:
     return max(range(1, blocks + 1), key=room)
 
 
-class AnswerBlock(QWidget):
+class AnswerBlock(View):
     """One head's answer: words as large as fit, what they rest on or why there are none, and bars.
 
     Everything has a place of its own, whatever is shown: nothing jumps when an answer is missing.
     """
 
     def __init__(self, theme: Theme, title: str, classes: tuple[str, ...]) -> None:
-        super().__init__()
-        self._theme = theme
+        super().__init__(theme, framed=False)
         self.said = ShownAnswer(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
         self._name, self._longest_s = title, 0.0  # of the wait that goes on
         self._detail_font = font()
-        self._title, self._headline, self._number = ElidedLabel(title), QLabel(), QLabel()
-        self._detail, self._wait, self.bars = QLabel(), QProgressBar(), Bars(theme, classes)
+        self._title, self._headline = ElidedLabel(title), plain_label(wraps=True)
+        self._number, self._detail = plain_label(), plain_label(wraps=True)
+        self._wait, self.bars = QProgressBar(), Bars(theme, classes)
         self._lay_out()
         self.set_theme(theme)
         self.show_answer(self.said if classes else NOBODY)
@@ -178,34 +145,21 @@ class AnswerBlock(QWidget):
         self._title.setFont(font(SMALL))
         self._title.setProperty("muted", True)
         for label in (self._headline, self._number, self._detail):
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._headline.setWordWrap(True)
         self._number.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._number.setAlignment(align.AlignRight | align.AlignVCenter)
-        self._detail.setWordWrap(True)
         self._detail.setAlignment(align.AlignLeft | align.AlignTop)
         self._wait.setTextVisible(False)
         self._wait.setFixedHeight(WAIT_PX)
         policy = self._wait.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self._wait.setSizePolicy(policy)
-        first = QHBoxLayout()
-        first.addWidget(self._headline, 1)
-        first.addWidget(self._number)
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
-        rows.setSpacing(2)
-        rows.addWidget(self._title)
-        rows.addLayout(first)
-        rows.addWidget(self._detail)
-        rows.addWidget(self._wait)
-        rows.addWidget(self.bars, 1)
+        parts = self._title, in_row((self._headline, 1), self._number), self._detail, self._wait
+        self.setLayout(in_column(*parts, (self.bars, 1), margins=(MARGIN,) * 4, spacing=2))
         self._title.setVisible(bool(self._name))  # not before it has a parent: it would be a window
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
+        super().set_theme(theme)
         self.bars.set_theme(theme)
         self._wait.setStyleSheet(
             f"QProgressBar {{ background: {theme.raised}; border: 0; border-radius: 2px; }}"
@@ -240,7 +194,7 @@ class AnswerBlock(QWidget):
         self._draw()
 
     def _draw(self) -> None:
-        said, theme = self.said, self._theme
+        said, theme = self.said, self.theme
         colour = theme.muted if said.tone == "muted" else theme.state(said.tone)
         if said.shares and said.tone != "frozen":
             colour = legible(class_colour(said.place), theme.surface) if said.place >= 0 else theme.text
@@ -260,11 +214,9 @@ class AnswerBlock(QWidget):
 
 
 def _write(label: QLabel, text: str, chosen: QFont, colour: str) -> None:
-    """Show a text in a font and a colour; what is the same already is left alone."""
-    if label.text() != text:
-        label.setText(text)
-    if label.font() != chosen:
-        label.setFont(chosen)
+    """Show a text in a font and a colour; the same style sheet again would cost as much as another one."""
+    label.setText(text)
+    label.setFont(chosen)
     sheet = f"color: {colour}"
     if label.styleSheet() != sheet:
         label.setStyleSheet(sheet)

@@ -28,7 +28,7 @@ class Bars(Plot):
 
     def __init__(self, theme: Theme, classes: Sequence[str]) -> None:
         super().__init__(theme, zoom=(False, False))
-        self._theme, self._classes = theme, tuple(classes)
+        self._classes = tuple(classes)
         self._shares: tuple[float, ...] = ()
         self._winner, self._shown = -1, 0
         self._track, self._bars = (pg.BarGraphItem(x0=0, width=0, y=[], height=THICK) for _ in range(2))
@@ -42,8 +42,6 @@ class Bars(Plot):
         self.getViewBox().sigResized.connect(self._lay_out)
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
         super().set_theme(theme)
         self._lay_out()
 
@@ -57,7 +55,7 @@ class Bars(Plot):
         """Draw the bars of the rows that are shown; a pale one has an edge."""
         shares = np.array(self._shares[: self._shown])
         colours = [class_colour(place) for place in range(len(shares))]
-        edges = [pen(legible(colour, self._theme.raised, least=2.0)) for colour in colours]
+        edges = [pen(legible(colour, self.theme.raised, least=2.0)) for colour in colours]
         self._bars.setVisible(len(shares) > 0)
         if len(shares):
             self._bars.setOpts(width=shares, y=-np.arange(len(shares)), brushes=colours, pens=edges)
@@ -90,7 +88,7 @@ class Bars(Plot):
                 item.setVisible(place < rows)
             self._names[place].setPos(self._ends[0], -place)
             self._numbers[place].setPos(self._ends[1], -place)
-        whole, ground = np.ones(self._shown), self._theme.raised
+        whole, ground = np.ones(self._shown), self.theme.raised
         self._track.setVisible(self._shown > 0)
         if self._shown:
             self._track.setOpts(width=whole, y=-np.arange(self._shown), brush=ground, pen=pen(ground))
@@ -104,7 +102,7 @@ class Bars(Plot):
                 break
             wins, is_last = place == self._winner, place == self._shown
             letters = font(max(self._scale, SMALL), bold=wins)
-            colour = self._theme.text if wins else self._theme.muted
+            colour = self.theme.text if wins else self.theme.muted
             metrics = QFontMetricsF(letters)
             text = metrics.elidedText(self._classes[place], Qt.TextElideMode.ElideRight, self._name_px)
             words = f"and {len(self._classes) - place} more" if is_last else text

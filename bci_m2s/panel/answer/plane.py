@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtGui import QFontMetrics
-from PyQt6.QtWidgets import QFrame, QVBoxLayout
 
 from bci_m2s.colours import class_colour
-from bci_m2s.panel.client.answers import STALE_S, legible, limited
+from bci_m2s.panel.client.answers import STALE_S, legible
 from bci_m2s.panel.look.plot import Plot, pen
 from bci_m2s.panel.look.text import ElidedLabel
 from bci_m2s.panel.look.theme import SMALL, Theme, font
-from bci_m2s.types import FloatArray
+from bci_m2s.panel.look.view import View, in_column
+from bci_m2s.text import printable
 
 TRAIL_S = 60.0
 APART_S = 0.6  # points of the trail, at most; at 4 Hz every second one
-DRAW_EVERY_S = 0.24
 DOT_PX, MARK_PX = 14, 11
 EDGE = 1.08  # the plane is drawn so far, for points at its border
 LONGEST_LABEL = 14  # characters of a class name in the plane
@@ -34,14 +33,12 @@ AXES = (("left", "arousal", "calm – excited"), ("bottom", "valence", "unpleasa
 NO_PLANE = "this model's classes have no place in the valence–arousal plane"
 
 
-class PlaneView(QFrame):
+class PlaneView(View):
     """Valence from −1 (unpleasant) to 1 (pleasant), arousal from −1 (calm) to 1 (excited)."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("view", "true")
+        super().__init__(theme)
         self.setMinimumSize(160, 150)
-        self._theme = theme
         self._places: dict[str, tuple[float, float, int]] = {}
         self._trail: deque[tuple[float, float, float]] = deque(maxlen=2 * round(TRAIL_S / APART_S))
         self._is_known, self._has_plane = False, False
@@ -51,11 +48,7 @@ class PlaneView(QFrame):
         self.note.setProperty("muted", "true")
         self.note.setFont(font(SMALL))
         self._make_plot(theme)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 4, 4, 4)
-        column.setSpacing(0)
-        column.addWidget(self.note)
-        column.addWidget(self.plot, 1)
+        self.setLayout(in_column(self.note, (self.plot, 1), margins=(8, 4, 4, 4), spacing=0))
         self.set_theme(theme)
 
     def _make_plot(self, theme: Theme) -> None:
@@ -86,8 +79,7 @@ class PlaneView(QFrame):
         return self._is_known and not self._now_s - self._newest_s > STALE_S
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
+        super().set_theme(theme)
         self.plot.set_theme(theme)
         self._name_axes()
         self._cross.setPen(pen(theme.grid))
@@ -103,7 +95,7 @@ class PlaneView(QFrame):
         the colours); with an empty mapping the plane appears with the first point
         """
         self._places = {
-            limited(name, LONGEST_LABEL): (*place, number)
+            printable(name, LONGEST_LABEL): (*place, number)
             for number, (name, place) in enumerate(coordinates.items())
         }
         self._trail.clear()
@@ -113,7 +105,7 @@ class PlaneView(QFrame):
 
     def set_source(self, words: str) -> None:
         """Say what the points are made from, "from EEG"; "" where that goes without saying."""
-        self._source = limited(words, 40)
+        self._source = words
         self._draw()
 
     def add(self, stamp_s: float, valence: float, arousal: float) -> None:
@@ -142,9 +134,7 @@ class PlaneView(QFrame):
         return not math.isnan(self._trail[-1][1]) and not math.isnan(self._trail[-2][1])
 
     def tick(self, now_s: float) -> None:
-        """Draw what is new, at most four times a second. now_s : local LSL clock, s."""
-        if 0 <= now_s - self._now_s < DRAW_EVERY_S:
-            return
+        """Draw what is new. now_s : local LSL clock, s."""
         self._now_s = now_s
         while self._trail and self._trail[0][0] < now_s - TRAIL_S:
             self._trail.popleft()
@@ -163,8 +153,8 @@ class PlaneView(QFrame):
         if last is None:
             self._point.clear()
             return
-        colour = self._theme.text if is_now else self._theme.muted
-        edge, fill = (self._theme.surface, pg.mkBrush(colour)) if is_now else (colour, None)
+        colour = self.theme.text if is_now else self.theme.muted
+        edge, fill = (self.theme.surface, pg.mkBrush(colour)) if is_now else (colour, None)
         self._point.setData([last[1]], [last[2]], pen=pen(edge, 2), brush=fill)
 
     def _draw_trail(self) -> None:
@@ -183,15 +173,15 @@ class PlaneView(QFrame):
         spots = []
         for valence, arousal, number in self._places.values():
             colour = class_colour(number)
-            edge = legible(colour, self._theme.surface, least=2.0)
+            edge = legible(colour, self.theme.surface, least=2.0)
             look = {"symbol": SHAPES[number % len(SHAPES)], "brush": pg.mkBrush(colour), "pen": pen(edge)}
             spots.append({"pos": (valence, arousal), **look})
         self._marks.setData(spots)
         for item in self._names:
             self.plot.removeItem(item)
-        ground = pen(self._theme.surface, alpha=0.75).color()  # a name is read on the trail, too
+        ground = pen(self.theme.surface, alpha=0.75).color()  # a name is read on the trail, too
         self._names = [
-            pg.TextItem(name, color=self._theme.text, fill=pg.mkBrush(ground)) for name in self._places
+            pg.TextItem(name, color=self.theme.text, fill=pg.mkBrush(ground)) for name in self._places
         ]
         for item, (valence, arousal, _) in zip(self._names, self._places.values(), strict=True):
             item.setFont(font(SMALL))
@@ -211,7 +201,7 @@ class PlaneView(QFrame):
             axis, whole = self.plot.getPlotItem().getAxis(side), f"{name}: {ends}"
             room = axis.height() if side == "left" else axis.width()
             fits = metrics.horizontalAdvance(whole) < room
-            axis.setLabel(whole if fits else name, color=self._theme.muted, **look)
+            axis.setLabel(whole if fits else name, color=self.theme.muted, **look)
             axis.resizeEvent()  # else another text stands where the old one began
 
     def _place_names(self) -> None:
@@ -230,25 +220,3 @@ class PlaneView(QFrame):
                     taken.append(box)
                     item.show()
                     break
-
-
-def mean_point(
-    probabilities: FloatArray | Sequence[float], coordinates: FloatArray | Sequence[Sequence[float]]
-) -> tuple[float, float]:
-    """The place of an estimate: the mean of its classes' places, weighted with their probabilities.
-
-    Parameters
-    ----------
-    probabilities : (classes,), 0 to 1; weights, so they need not sum to 1
-    coordinates : (classes, 2), valence and arousal of each class, −1 to 1
-
-    Returns
-    -------
-    Valence and arousal. Both are NaN where a number is missing, the shapes differ or no weight is left.
-    """
-    shares, places = np.asarray(probabilities, dtype=np.float64), np.asarray(coordinates, dtype=np.float64)
-    if shares.ndim != 1 or places.shape != (len(shares), 2) or not shares.sum() > 0:
-        return math.nan, math.nan
-    valence, arousal = (shares @ places / shares.sum()).tolist()
-    is_known = math.isfinite(valence) and math.isfinite(arousal)
-    return (valence, arousal) if is_known else (math.nan, math.nan)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from bci_m2s.panel.answer.plane import PlaneView, mean_point
+import numpy as np
+
+from bci_m2s.panel.answer.plane import PlaneView
 from bci_m2s.panel.client.answers import STALE_S, Answer, modality_name
 from bci_m2s.panel.client.facts import SessionFacts, heads_in_plane
-from bci_m2s.types import Status
+from bci_m2s.types import FloatArray, Status
 
 SAME_WINDOW_S = 1e-3  # the heads of a window have one stamp
 
@@ -60,3 +63,24 @@ class PlaneFeed:
         if all(abs(stamp_s - answer.stamp_s) < SAME_WINDOW_S for stamp_s, _, _ in newest):
             _, valence, arousal = map(sum, zip(*newest, strict=True))
             self._plane.add(answer.stamp_s, valence, arousal)
+
+
+def mean_point(
+    probabilities: FloatArray | Sequence[float], coordinates: FloatArray | Sequence[Sequence[float]]
+) -> tuple[float, float]:
+    """The place of an estimate: the mean of its classes' places, weighted with their probabilities.
+
+    Parameters
+    ----------
+    probabilities : (classes,), 0 to 1; weights, so they need not sum to 1
+    coordinates : (classes, 2), valence and arousal of each class, −1 to 1
+
+    Returns
+    -------
+    Valence and arousal. Both are NaN where a probability is missing or no weight is left.
+    """
+    shares = np.asarray(probabilities, dtype=np.float64)
+    if not shares.sum() > 0:
+        return math.nan, math.nan
+    valence, arousal = (shares @ np.asarray(coordinates) / shares.sum()).tolist()
+    return valence, arousal

@@ -8,12 +8,12 @@ from collections import deque
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtGui import QFontMetrics
-from PyQt6.QtWidgets import QFrame, QVBoxLayout
 
-from bci_m2s.panel.client.answers import STALE_S, limited
-from bci_m2s.panel.look.plot import Plot, pen
+from bci_m2s.panel.client.answers import STALE_S
+from bci_m2s.panel.look.plot import Plot, pen, step_125
 from bci_m2s.panel.look.text import ElidedLabel
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.look.view import View, in_column
 
 SPAN_S = 120.0
 DRAW_EVERY_S = 0.49
@@ -21,7 +21,7 @@ ROOM = 1.2  # height of the plot, in values of the uppermost tick
 MOST = 4096  # values kept: 120 s at 34 a second; of faster ones the newest
 
 
-class Sparkline(QFrame):
+class Sparkline(View):
     """The last 120 s of a quantity, of latency for instance.
 
     Parameters
@@ -31,10 +31,9 @@ class Sparkline(QFrame):
     """
 
     def __init__(self, theme: Theme, title: str, unit: str) -> None:
-        super().__init__()
-        self.setProperty("view", "true")
+        super().__init__(theme)
         self.setMinimumSize(150, 64)
-        self._name, self._unit = limited(title, 40), limited(unit, 12)
+        self._name, self._unit = title, unit
         self._values: deque[tuple[float, float]] = deque(maxlen=MOST)
         self._now_s = math.nan
         self._title = ElidedLabel(self.words)
@@ -48,15 +47,11 @@ class Sparkline(QFrame):
         self.plot.show_axis(
             "bottom", [(-SPAN_S / 2, f"−{SPAN_S / 2:.0f} s"), (0.0, "now")], metrics.height() + 2
         )
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 4, 4, 4)
-        column.setSpacing(2)
-        column.addWidget(self._title)
-        column.addWidget(self.plot, 1)
+        self.setLayout(in_column(self._title, (self.plot, 1), margins=(8, 4, 4, 4), spacing=2))
         self.set_theme(theme)
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
+        super().set_theme(theme)
         self.plot.set_theme(theme)
         self._curve.setPen(pen(theme.accent))
 
@@ -90,7 +85,7 @@ class Sparkline(QFrame):
         """Bring words, axis and curve up to date."""
         self._title.show_text(self.words)
         table = np.array(self._values).reshape(-1, 2)
-        top = nice_top(float(np.nanmax(table[:, 1], initial=0.0)))
+        top = step_125(float(np.nanmax(table[:, 1], initial=0.0)) or 1.0)
         self.plot.show_axis("left", [(0.0, "0"), (1.0, f"{figure(top)} {self._unit}")], self._axis_width)
         breaks = np.flatnonzero(np.diff(table[:, 0]) > STALE_S) + 1
         x = np.insert(table[:, 0] - self._now_s, breaks, np.nan)
@@ -100,11 +95,3 @@ class Sparkline(QFrame):
 def figure(value: float) -> str:
     """A number for a glance: no digits that would only dance."""
     return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
-
-
-def nice_top(largest: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50 … that is at least as large, so that the axis seldom changes."""
-    if not largest > 0 or not math.isfinite(largest):
-        return 1.0
-    ten = 10.0 ** math.floor(math.log10(largest))
-    return next(step * ten for step in (1, 2, 5, 10) if step * ten >= largest * (1 - 1e-9))

@@ -1,7 +1,4 @@
-"""What the panel says of an estimate, in words and numbers. No Qt: this is the part that decides.
-
-Every text that comes from the network (class names, reasons, modalities) is cut to ``LONGEST_TEXT``.
-"""
+"""What the panel says of an estimate, in words and numbers. No Qt: this is the part that decides."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ from bci_m2s.text import printable
 from bci_m2s.types import UNKNOWN, FloatArray, Status
 
 STALE_S = 2.0  # an answer older than this is not shown any more
-LONGEST_TEXT = 200  # characters
 RATE_OVER = 41  # answers over which the rate is measured: 10 s at 4 Hz
 EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
 NO_ESTIMATE = "no estimate"
@@ -150,7 +146,7 @@ def shown_answer(answer: Answer, classes: Sequence[str], rate_hz: float = math.n
     place = -1 if answer.unknown else int(np.argmax(shares))
     confidence = answer.confidence if math.isfinite(answer.confidence) else float(shares.max())
     return ShownAnswer(
-        headline=UNKNOWN if answer.unknown else limited(classes[place]).upper(),
+        headline=UNKNOWN if answer.unknown else classes[place].upper(),
         number=f"{confidence:.2f}",
         detail=_source(answer, rate_hz),
         place=place,
@@ -160,7 +156,7 @@ def shown_answer(answer: Answer, classes: Sequence[str], rate_hz: float = math.n
 
 def _source(answer: Answer, rate_hz: float) -> str:
     parts = [f"from {modality_name(answer.modality)}"] * bool(answer.modality)
-    parts += [f"age {milliseconds(answer.age_ms)}"] * math.isfinite(answer.age_ms)
+    parts += [f"age {age(answer.age_ms / 1e3)}"] * math.isfinite(answer.age_ms)
     parts += [f"{rate_hz:.2g} Hz"] * math.isfinite(rate_hz)
     why = "confidence below the model's limit\n" * bool(answer.unknown)
     return why + " · ".join(parts)
@@ -171,7 +167,7 @@ def _refusal(answer: Answer) -> ShownAnswer:
     status = Status(answer.status) if known else Status.FAILED
     words = answer.reason or (WORDS[status] if known else f"status {answer.status}")
     tone = "muted" if status in EXPECTED else "bad" if known and status is Status.FAILED else "warn"
-    return ShownAnswer(NO_ESTIMATE, detail=limited(words), tone=tone, left_s=seconds_left(words))
+    return ShownAnswer(NO_ESTIMATE, detail=words, tone=tone, left_s=seconds_left(words))
 
 
 def seconds_left(reason: str) -> float | None:
@@ -180,19 +176,24 @@ def seconds_left(reason: str) -> float | None:
     return float(found[1]) if found else None
 
 
-def limited(text: str, most: int = LONGEST_TEXT) -> str:
-    """A text on one line, at most `most` characters."""
-    return printable(text, most)
-
-
 def modality_name(modality: str) -> str:
     """A modality as people write it: "EEG", "eye", "EEG + eye"."""
-    return " + ".join(SHOWN.get(part, part) for part in limited(modality, 40).split("+"))
+    return " + ".join(SHOWN.get(part, part) for part in printable(modality, 40).split("+"))
 
 
-def milliseconds(value_ms: float) -> str:
-    """An age that fits a glance: "6 ms", "1.4 s"."""
-    return f"{value_ms:.0f} ms" if value_ms < 1000 else f"{value_ms / 1000:.1f} s"
+def age(seconds: float) -> str:
+    """An age that fits a glance: "6 ms", "3.2 s", "12 min"."""
+    if seconds < 0.9995:
+        return f"{1e3 * seconds:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def clock(seconds: float, with_hours: bool = False) -> str:
+    """Time since a beginning: "12:34", "1:02:34"; `with_hours` also "0:12:34"."""
+    minutes, whole = divmod(int(max(seconds, 0.0)), 60)
+    if minutes >= 60 or with_hours:
+        return f"{minutes // 60}:{minutes % 60:02}:{whole:02}"
+    return f"{minutes}:{whole:02}"
 
 
 def duration(seconds: float) -> str:

@@ -67,7 +67,6 @@ class SessionClient:
     ----------
     session_id : follow this one while it is there; "" for the newest
     remote : also sessions of other machines
-    hostname : of this machine, as LSL tells it
 
     Attributes
     ----------
@@ -78,9 +77,9 @@ class SessionClient:
     ended : why the session ended, in its own words; "" while it did not
     """
 
-    def __init__(self, session_id: str = "", remote: bool = False, hostname: str = "") -> None:
+    def __init__(self, session_id: str = "", remote: bool = False) -> None:
         self._wanted, self._remote = session_id, remote
-        self._host = hostname or socket.gethostname()  # as liblsl does
+        self._host = socket.gethostname()  # as liblsl does
         self._network = LslNetwork()
         self.facts: SessionFacts | None = None
         self.status: Mapping[str, Any] = {}

@@ -5,28 +5,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any
 
-from bci_m2s.lsl.description import DisplayStream, SessionDescription, StreamDescription
+from bci_m2s.lsl.description import LONGEST_SHOWN, DisplayStream, SessionDescription, StreamDescription
 from bci_m2s.panel.client.answers import modality_name
 from bci_m2s.text import printable
 
 MOST_JSON = 4 << 20  # characters
-LONGEST_TEXT = 200
 MOST_STREAMS = 32
 MAP_LABELS = 4  # fewer channels are no map
 MOST_MAPPED_HZ = 5e6  # samples a second over all channels; more would fill the memory
 SILENT_AFTER_S = 3.0  # the engine reports once a second
-Coordinates = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
     """A raw stream of the session, and where a display finds it.
 
-    source_id, uid, name, type : what to look for on the network; "" where it does not matter
+    units : one per channel; source_id, name, type : to look for on the network, "" for any
     """
 
     modality: str
@@ -35,35 +32,26 @@ class StreamFacts:
     labels: tuple[str, ...]
     units: tuple[str, ...]
     source_id: str = ""
-    uid: str = ""
     name: str = ""
     type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionFacts:
-    """A session as its description tells it.
+class SessionFacts(SessionDescription):
+    """A session as its description tells it, and where it was found.
 
     uid, host, created_s : of the status stream; created_s in the clock of that host
-    session_id : names the engine's commands, see ``control``; "" where it takes none
-    heads : class names of each head; coordinates : of the classes in the valence–arousal plane, by head
-    combinations : what an estimate can be made of, in the order of the outlet's codes
-    combined : estimates of several modalities make one line
     """
 
     uid: str
     host: str
     created_s: float
-    outlet_name: str
-    session_id: str = ""
-    heads: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    coordinates: Mapping[str, Coordinates] = field(default_factory=lambda: MappingProxyType({}))
-    modalities: tuple[str, ...] = ()
-    combinations: tuple[str, ...] = ()
-    combined: bool = False
-    streams: Mapping[str, StreamFacts] = field(default_factory=lambda: MappingProxyType({}))
-    features: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    description: SessionDescription = field(default_factory=SessionDescription, compare=False)
+    coordinates: dict[str, dict[str, tuple[float, float]]]  # type: ignore[assignment]
+    streams: dict[str, StreamFacts]  # type: ignore[assignment]
+
+    @property
+    def combined(self) -> bool:
+        """Whether estimates of several modalities make one line."""
+        return self.pipeline.modality in ("auto", "fused")
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -74,21 +62,14 @@ class SessionFacts:
 def parse_session(text: str, uid: str, host: str, created_s: float, outlet_name: str) -> SessionFacts:
     """Facts from a session's JSON; what is missing or nonsense becomes empty, never an error."""
     sent = SessionDescription.lenient(parse_object(text))
-    return SessionFacts(
-        uid=uid,
-        host=host,
-        created_s=created_s,
-        outlet_name=sent.outlet_name or outlet_name,
-        session_id=sent.session_id,
-        heads={head: classes for head, classes in sent.heads.items() if classes},
-        coordinates={head: places for head, places in sent.coordinates.items() if places},
-        modalities=sent.modalities,
-        combinations=sent.combinations,
-        combined=sent.pipeline.modality in ("auto", "fused"),
-        streams={name: _stream(name, sent.streams.get(name)) for name in sent.modalities},
-        features=sent.features,
-        description=sent,
-    )
+    changed = {
+        "outlet_name": sent.outlet_name or outlet_name,
+        "heads": {head: classes for head, classes in sent.heads.items() if classes},
+        "coordinates": {head: places for head, places in sent.coordinates.items() if places},
+        "streams": {name: _stream(name, sent.streams.get(name)) for name in sent.modalities},
+    }
+    found = {"uid": uid, "host": host, "created_s": created_s}
+    return SessionFacts.model_construct(**{**dict(sent), **changed, **found})
 
 
 def _stream(modality: str, stream: StreamDescription | None) -> StreamFacts:
@@ -96,12 +77,11 @@ def _stream(modality: str, stream: StreamDescription | None) -> StreamFacts:
     where = stream.panel or DisplayStream(**stream.model_dump(include=set(DisplayStream.model_fields)))
     return StreamFacts(
         modality=modality,
-        title=printable(stream.name, LONGEST_TEXT) or modality,
+        title=printable(stream.name, LONGEST_SHOWN) or modality,
         rate_hz=stream.rate_hz,
         labels=stream.labels,
         units=stream.units if len(stream.units) == len(stream.labels) else ("",) * len(stream.labels),
         source_id=where.source_id,
-        uid=where.uid if not where.source_id else "",
         name=where.name if not where.source_id else "",
         type=where.type,
     )
@@ -177,7 +157,7 @@ def marker_pairs(value: Any) -> list[tuple[float, str]]:
 
 def plain_text(value: Any) -> str:
     """Text to show: printable, not long; "" for anything else."""
-    return printable(value, LONGEST_TEXT) if isinstance(value, str) else ""
+    return printable(value, LONGEST_SHOWN) if isinstance(value, str) else ""
 
 
 def number(value: Any, otherwise: float) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from bci_m2s.errors import BciM2sError
 from bci_m2s.panel.client.facts import StreamFacts
-from bci_m2s.sources.lsl import LslNetwork, LslSource, local_clock
+from bci_m2s.sources.lsl import LslNetwork, LslSource
 from bci_m2s.types import FloatArray, StreamInfo
 
 FETCH_EVERY_S = 1 / 30
@@ -41,7 +41,6 @@ class RawReader:
     info : of the open stream, None before
     waiting : samples that nobody has taken yet
     dropped : samples that were thrown away because nobody took them in time
-    last_received_s : local time of the newest sample, NaN before the first
     problem : why nothing is open, in words
     """
 
@@ -49,7 +48,6 @@ class RawReader:
         self.facts, self._network = facts, network
         self.info: StreamInfo | None = None
         self.dropped, self.received = 0, 0
-        self.last_received_s = math.nan
         self.problem = f"looking for {facts.title}"
         self._offset_s = math.nan
         self._chunks: deque[tuple[FloatArray, np.ndarray]] = deque()
@@ -66,9 +64,8 @@ class RawReader:
             self._chunks.clear()
         if not chunks:
             return None
-        if len(chunks) == 1:
-            return chunks[0]
-        return np.concatenate([times for times, _ in chunks]), np.concatenate([one for _, one in chunks])
+        times, samples = zip(*chunks, strict=True)
+        return np.concatenate(times), np.concatenate(samples)
 
     def close(self, wait_s: float = 1.0) -> None:
         """End the thread; the inlet is let go by it."""
@@ -132,4 +129,3 @@ class RawReader:
                 dropped = len(self._chunks.popleft()[0])
                 self.waiting -= dropped
                 self.dropped += dropped
-        self.last_received_s = local_clock()

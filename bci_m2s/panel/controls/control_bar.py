@@ -7,19 +7,16 @@ from collections.abc import Mapping, Sequence
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QFocusEvent, QKeyEvent
 from PyQt6.QtWidgets import (
-    QFrame,
     QGridLayout,
-    QHBoxLayout,
     QLineEdit,
     QSizePolicy,
     QStyleOptionToolButton,
     QToolButton,
-    QVBoxLayout,
-    QWidget,
 )
 
 from bci_m2s.panel.controls.actions import SPECS
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.look.view import View, in_column, in_row
 from bci_m2s.types import LONGEST_MARKER
 
 HINT = "marker text  M"
@@ -33,8 +30,8 @@ class MarkerField(QLineEdit):
 
     entered = pyqtSignal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setPlaceholderText(HINT)
         self.setMaxLength(LONGEST_MARKER)
         self.setAccessibleName("Marker text")
@@ -77,7 +74,7 @@ class MarkerButton(QToolButton):
             option.text = self.fontMetrics().elidedText(option.text, Qt.TextElideMode.ElideRight, room)
 
 
-class ControlBar(QFrame):
+class ControlBar(View):
     """Buttons for the panel's actions; `field` takes free marker texts.
 
     Signals
@@ -88,21 +85,13 @@ class ControlBar(QFrame):
     edit_wanted = pyqtSignal()
 
     def __init__(self, theme: Theme, actions: Mapping[str, QAction], markers: Sequence[QAction]) -> None:
-        super().__init__()
-        self.setProperty("view", True)
+        super().__init__(theme)
         self._buttons: dict[str, QToolButton] = {}
         self.field = MarkerField()
         self.field.setFont(font(SMALL))
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(6, 6, 6, 6)
-        rows.setSpacing(4)
-        first = self._row(rows)
-        for name in ROWS[0]:
-            first.addWidget(self._button(name, actions[name]))
-        first.addWidget(self.field, 1)
+        first, last = ([self._button(name, actions[name]) for name in names] for names in ROWS)
         marker_row = QGridLayout()
         marker_row.setSpacing(4)
-        rows.addLayout(marker_row)
         for place, action in enumerate(markers):
             button = self._button(action.objectName(), action, MarkerButton())
             button.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -112,16 +101,9 @@ class ControlBar(QFrame):
         edit = self._button("markers", actions["markers"])
         edit.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         marker_row.addWidget(edit, 0, IN_A_ROW)
-        last = self._row(rows)
-        for name in ROWS[1]:
-            last.addWidget(self._button(name, actions[name]))
+        lines = in_row(*first, (self.field, 1), spacing=4), marker_row, in_row(*last, spacing=4)
+        self.setLayout(in_column(*lines, margins=(6, 6, 6, 6), spacing=4))
         self.set_theme(theme)
-
-    def _row(self, rows: QVBoxLayout) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        rows.addLayout(row)
-        return row
 
     def _button(self, name: str, action: QAction, button: QToolButton | None = None) -> QToolButton:
         button = button or QToolButton()
@@ -148,7 +130,6 @@ class ControlBar(QFrame):
         return self._buttons[name]
 
     def set_theme(self, theme: Theme) -> None:
-        """Redraw in other colours."""
         self.setStyleSheet(
             f"QToolButton {{ background: {theme.raised}; color: {theme.text};"
             f" border: 1px solid {theme.grid}; border-radius: 4px; padding: 4px 4px; }}"

@@ -11,7 +11,8 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QMessageBox, QWidget
 
 from bci_m2s.panel.look.settings import LONGEST, MOST_MARKERS
-from bci_m2s.panel.look.theme import SMALL, font
+from bci_m2s.panel.look.theme import SMALL
+from bci_m2s.panel.look.view import plain_label
 
 BUTTONS = QDialogButtonBox.StandardButton
 
@@ -56,18 +57,10 @@ class KeysDialog(QDialog):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(1)
         for key, meaning in rows:
-            form.addRow(_plain(key, bold=True), _plain(meaning))
+            form.addRow(plain_label(key, SMALL, bold=True), plain_label(meaning, SMALL))
         buttons = QDialogButtonBox(BUTTONS.Close)
         buttons.rejected.connect(self.reject)
         form.addRow(buttons)
-
-
-def _plain(text: str, bold: bool = False) -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)  # markers are the user's own words
-    label.setText(text)
-    label.setFont(font(SMALL, bold))
-    return label
 
 
 class MarkerDialog(QDialog):

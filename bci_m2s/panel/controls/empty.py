@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QFrame, QLabel, QToolButton, QVBoxLayout
+from PyQt6.QtWidgets import QToolButton, QVBoxLayout
 
-from bci_m2s.panel.look.theme import LARGE, NORMAL, Theme, font
+from bci_m2s.panel.look.theme import LARGE, Theme, font
+from bci_m2s.panel.look.view import View, plain_label
 
 
-class EmptyState(QFrame):
+class EmptyState(View):
     """A headline, details in words, and the button that helps."""
 
     def __init__(self, theme: Theme, connect: QAction) -> None:
-        super().__init__()
-        self.setProperty("view", True)
-        self._headline, self._details = QLabel(), QLabel()
+        super().__init__(theme)
+        self._headline = plain_label(scale=2.0, bold=True, wraps=True)
+        self._details = plain_label(scale=1.2, wraps=True)
         self._button = QToolButton()
         self._button.setDefaultAction(connect)
         self._button.setFont(font(LARGE))
         layout = QVBoxLayout(self)
         layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout.setSpacing(14)
-        for label, scale in ((self._headline, 2.0), (self._details, NORMAL * 1.2)):
-            label.setTextFormat(Qt.TextFormat.PlainText)
+        for label in (self._headline, self._details):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            label.setWordWrap(True)
-            label.setFont(font(scale, bold=label is self._headline))
             label.setMinimumWidth(600)
-            layout.addWidget(label, 0, Qt.AlignmentFlag.AlignCenter)
-        layout.addWidget(self._button, 0, Qt.AlignmentFlag.AlignCenter)
+        for part in (self._headline, self._details, self._button):
+            layout.addWidget(part, 0, Qt.AlignmentFlag.AlignCenter)
         self.set_theme(theme)
 
     @property
@@ -40,13 +38,10 @@ class EmptyState(QFrame):
     def show_text(self, headline: str, details: str, can_connect: bool) -> None:
         """Show other words, and the button only where connecting makes sense."""
         self._button.setVisible(can_connect)
-        if headline != self._headline.text():
-            self._headline.setText(headline)
-        if details != self._details.text():
-            self._details.setText(details)
+        self._headline.setText(headline)
+        self._details.setText(details)
 
     def set_theme(self, theme: Theme) -> None:
-        """Redraw in other colours."""
         self._headline.setStyleSheet(f"color: {theme.text}")
         self._details.setStyleSheet(f"color: {theme.muted}")
         self._button.setStyleSheet(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from PyQt6.QtCore import QPoint, Qt, QTimer
 from PyQt6.QtGui import QColor
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
+from PyQt6.QtWidgets import QListWidget, QListWidgetItem, QPushButton
 
 from bci_m2s.panel.look.text import ElidedLabel, shape, tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.look.view import View, in_row
 from bci_m2s.text import printable
 
 STAYS_S = {"info": 5.0, "warn": 10.0}  # an error stays
@@ -28,7 +29,7 @@ class Message:
     wall: str
 
 
-class MessageBar(QFrame):
+class MessageBar(View):
     """One line. An info stays for five seconds, a warning for ten, an error until it is dismissed.
 
     What comes while an error is shown goes to the list, which keeps the last hundred of all.
@@ -36,8 +37,7 @@ class MessageBar(QFrame):
     """
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
+        super().__init__(theme, framed=False)
         self.history: deque[Message] = deque(maxlen=KEEP)
         self.shown: Message | None = None
         self._unseen = 0  # errors
@@ -46,12 +46,10 @@ class MessageBar(QFrame):
         self.dismiss_button.clicked.connect(self.dismiss)
         self.list_button = QPushButton("messages")
         self.list_button.clicked.connect(self.show_history)
-        self.popup = _History(self)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(8, 2, 8, 2)
-        row.addWidget(self.label, 1)
-        row.addWidget(self.dismiss_button)
-        row.addWidget(self.list_button)
+        self.popup = QListWidget(self)
+        self.popup.setWindowFlag(Qt.WindowType.Popup)  # it closes when something else is clicked
+        self.popup.setWordWrap(True)
+        self.setLayout(in_row((self.label, 1), self.dismiss_button, self.list_button, margins=(8, 2, 8, 2)))
         for button in (self.dismiss_button, self.list_button):
             button.setFont(font(SMALL))
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -79,15 +77,19 @@ class MessageBar(QFrame):
 
     def show_history(self) -> None:
         """Open the list of the last messages, the newest first."""
-        self.popup.fill(list(self.history), self._theme)
+        self.popup.clear()
+        for message in reversed(self.history):
+            is_error = message.kind == "error"
+            line = QListWidgetItem(f"{message.wall}  {shape('bad') if is_error else '·'} {message.text}")
+            line.setForeground(QColor(self.theme.bad if is_error else self.theme.text))
+            self.popup.addItem(line)
         self.popup.resize(min(720, max(self.width(), 320)), 280)
         below = self.mapToGlobal(QPoint(self.width() - self.popup.width(), -self.popup.height()))
         self.popup.move(below)
         self.popup.show()
 
     def set_theme(self, theme: Theme) -> None:
-        """Colours of another theme."""
-        self._theme = theme
+        super().set_theme(theme)
         self._refresh()
 
     def _expire(self) -> None:
@@ -103,32 +105,9 @@ class MessageBar(QFrame):
             self.label.show_text("")
         elif shown.kind == "error":
             more = f"  (and {self._unseen - 1} more)" if self._unseen > 1 else ""
-            self.label.show_text(f"{shape('bad')} {shown.text}{more}", self._theme.bad)
+            self.label.show_text(f"{shape('bad')} {shown.text}{more}", self.theme.bad)
         elif shown.kind == "warn":
-            self.label.show_text(f"{shape('warn')} {shown.text}", self._theme.warn)
+            self.label.show_text(f"{shape('warn')} {shown.text}", self.theme.warn)
         else:
-            self.label.show_text(shown.text, self._theme.text)
+            self.label.show_text(shown.text, self.theme.text)
         self.label.setToolTip(tip(shown.text) if shown else "")
-
-
-class _History(QFrame):
-    """The last messages, in a window that closes when something else is clicked."""
-
-    def __init__(self, parent: MessageBar) -> None:
-        super().__init__(parent, Qt.WindowType.Popup)
-        self.setProperty("view", True)
-        self.rows = QListWidget()
-        self.rows.setWordWrap(True)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(6, 6, 6, 6)
-        column.addWidget(self.rows)
-
-    def fill(self, messages: list[Message], theme: Theme) -> None:
-        """Show messages, the newest first."""
-        self.rows.clear()
-        for message in reversed(messages):
-            is_error = message.kind == "error"
-            sign = shape("bad") if is_error else "·"
-            row = QListWidgetItem(f"{message.wall}  {sign} {message.text}")
-            row.setForeground(QColor(theme.bad if is_error else theme.text))
-            self.rows.addItem(row)

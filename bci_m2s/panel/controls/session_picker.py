@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QComboBox, QWidget
+from PyQt6.QtWidgets import QComboBox
 
 from bci_m2s.panel.client.facts import SessionFacts
 from bci_m2s.panel.look.text import tip
@@ -23,8 +23,8 @@ class SessionPicker(QComboBox):
 
     chosen = pyqtSignal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("session")
         self.setMaximumWidth(WIDTH_PX)
         self.setMinimumContentsLength(12)
@@ -56,5 +56,5 @@ class SessionPicker(QComboBox):
 
 def session_name(facts: SessionFacts) -> str:
     """A session in a few words: who or what, model, machine."""
-    who = facts.description.participant or facts.outlet_name or facts.session_id[:8]
-    return " · ".join(part for part in (who, facts.description.model_name, facts.host) if part)
+    who = facts.participant or facts.outlet_name or facts.session_id[:8]
+    return " · ".join(part for part in (who, facts.model_name, facts.host) if part)

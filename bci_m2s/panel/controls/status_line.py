@@ -9,12 +9,14 @@ from typing import Any
 
 from PyQt6.QtCore import QPoint
 from PyQt6.QtGui import QMouseEvent
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QToolTip, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QToolTip, QWidget
 
 from bci_m2s.lsl.description import ModelDescription, SessionDescription
+from bci_m2s.panel.client.answers import clock
 from bci_m2s.panel.client.facts import SILENT_AFTER_S, mapping, mappings, number, plain_text
 from bci_m2s.panel.look.text import ElidedLabel, shape, tip
 from bci_m2s.panel.look.theme import Theme, font
+from bci_m2s.panel.look.view import View
 
 ITEMS = ("session", "model", "simulated", "access", "recording", "disk", "clock", "lost", "state")
 MAY_SHRINK = {"session": 130, "model": 90, "recording": 175, "state": 120}  # px
@@ -36,13 +38,11 @@ NOBODY = {"session": Shown("no session", "muted", "looking for a session on the 
 VIEW_ONLY = Shown("○ view only", "muted", "commands work only on the session's own machine")
 
 
-class StatusLine(QFrame):
+class StatusLine(View):
     """The top line. A click on an item shows its details."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("view", True)
-        self._theme = theme
+        super().__init__(theme)
         self.items: dict[str, _Item] = {}
         self._received_s = math.nan
         self._status: Mapping[str, Any] = {}
@@ -79,25 +79,23 @@ class StatusLine(QFrame):
         if self._status is not status:
             self._status, self._received_s = status, now_s
         silent_s = now_s - self._received_s if status else 0.0
-        said = status_items(status, session, silent_s, blink=now_s % 1.0 >= 0.5)
-        self._show({**said, "access": VIEW_ONLY} if view_only else said)
+        shown = status_items(status, session, silent_s, blink=now_s % 1.0 >= 0.5)
+        self._show({**shown, "access": VIEW_ONLY} if view_only else shown)
 
     def set_theme(self, theme: Theme) -> None:
-        """Colours of another theme."""
-        self._theme = theme
-        for item in self.items.values():
-            item.show_text(item.said.text, self._colour(item.said.state))
+        super().set_theme(theme)
+        self._show({name: item.shown for name, item in self.items.items()})
 
-    def _show(self, said: Mapping[str, Shown]) -> None:
+    def _show(self, shown: Mapping[str, Shown]) -> None:
         for name, item in self.items.items():
-            item.said = said.get(name, Shown(""))
-            item.show_text(item.said.text, self._colour(item.said.state))
-            item.setVisible(bool(item.said.text))
-            item.setToolTip(tip(item.said.details or item.said.text))
+            item.shown = shown.get(name, Shown(""))
+            item.show_text(item.shown.text, self._colour(item.shown.state))
+            item.setVisible(bool(item.shown.text))
+            item.setToolTip(tip(item.shown.details or item.shown.text))
 
     def _colour(self, state: str) -> str:
-        own = {"": self._theme.text, "accent": self._theme.accent}
-        return own.get(state) or self._theme.state(state)
+        own = {"": self.theme.text, "accent": self.theme.accent}
+        return own.get(state) or self.theme.state(state)
 
 
 class _Item(ElidedLabel):
@@ -105,12 +103,12 @@ class _Item(ElidedLabel):
 
     def __init__(self, least_px: int | None) -> None:
         super().__init__("", least_px)
-        self.said = Shown("")
+        self.shown = Shown("")
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Show the details at once, under the item."""
         place = self.mapToGlobal(QPoint(0, self.height()))
-        QToolTip.showText(place, tip(self.said.details or self.said.text), self, self.rect(), 10_000)
+        QToolTip.showText(place, tip(self.shown.details or self.shown.text), self, self.rect(), 10_000)
         super().mousePressEvent(event)
 
 
@@ -188,7 +186,7 @@ def _recording(status: Mapping[str, Any], silent_s: float, blink: bool) -> Shown
     if problem or lost:
         what = problem or f"{lost:,} samples were not written"
         return Shown(f"■ REC FAILED {what}", "" if blink else "bad", f"{what}\n{details}")
-    figures = f"{clock_text(elapsed_s)}  {bytes_text(size)}"
+    figures = f"{clock(elapsed_s, with_hours=True)}  {bytes_text(size)}"
     if plain_text(status.get("ended")):
         return Shown(f"○ recorded {figures}", "muted", details)
     if silent_s > SILENT_AFTER_S:
@@ -273,12 +271,6 @@ def bytes_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 9.95 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def clock_text(seconds: float) -> str:
-    """A length of time as h:mm:ss."""
-    whole = int(max(seconds, 0.0))
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def long_text(seconds: float) -> str:

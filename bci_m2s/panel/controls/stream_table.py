@@ -7,20 +7,13 @@ from typing import Any
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QResizeEvent
-from PyQt6.QtWidgets import (
-    QAbstractItemView,
-    QFrame,
-    QHeaderView,
-    QLabel,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-)
+from PyQt6.QtWidgets import QHeaderView, QTableWidgetItem
 
-from bci_m2s.panel.client.answers import modality_name
+from bci_m2s.panel.client.answers import age, modality_name
 from bci_m2s.panel.client.facts import mapping, mappings, number, plain_text
 from bci_m2s.panel.look.text import shape, tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.look.view import View, in_column, plain_label, plain_table
 
 COLUMNS = ("stream", "signal", "rate", "lost", "age", "quality", "baseline", "clock")
 RIGHT = ("rate", "lost", "age", "clock")
@@ -31,51 +24,32 @@ MOST_NAMED = 4  # bad channels in a cell; all of them are in the tooltip
 EMPTY = "The session has not reported any streams yet."
 
 
-class StreamTable(QFrame):
+class StreamTable(View):
     """State of each stream. Cells change in place; nothing is rebuilt for the same streams."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("view", True)
-        self._theme = theme
+        super().__init__(theme)
         self._shown: list[list[tuple[str, str, str]]] = []
         self._widths: dict[int, int] = {}
-        self.table = QTableWidget(0, len(COLUMNS))
+        self.table, header, rows = plain_table(COLUMNS)
         self.table.setStyleSheet("QTableWidget::item { padding: 0 3px; }")
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.table.setShowGrid(False)
-        self.table.setWordWrap(False)
         self.table.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.empty = QLabel(EMPTY)
-        self.empty.setProperty("muted", True)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(6, 4, 6, 4)
-        column.addWidget(self.empty)
-        column.addWidget(self.table)
-        self._lay_out_header()
-        self.table.hide()
-        self._fit_height()
-
-    def _lay_out_header(self) -> None:
-        header, rows = self.table.horizontalHeader(), self.table.verticalHeader()
-        assert header is not None
-        assert rows is not None
-        rows.hide()
+        self.empty = plain_label(EMPTY, muted=True)
+        self.setLayout(in_column(self.empty, self.table, margins=(6, 4, 6, 4)))
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(self.fontMetrics().height() + 6)
         rows.setMinimumSectionSize(1)
         header.setFont(font(SMALL))
         header.setHighlightSections(False)
         header.setMinimumSectionSize(44)
-        for place, name in enumerate(COLUMNS):
-            item = QTableWidgetItem(name)
-            item.setTextAlignment(_side(place))
-            self.table.setHorizontalHeaderItem(place, item)
-            header.setSectionResizeMode(place, QHeaderView.ResizeMode.Interactive)
+        for column in range(len(COLUMNS)):
+            if (item := self.table.horizontalHeaderItem(column)) is not None:
+                item.setTextAlignment(_side(column))
         header.setSectionResizeMode(QUALITY, QHeaderView.ResizeMode.Stretch)
+        self.table.hide()
+        self._fit_height()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Columns that can be spared give way in a narrow table; quality is never one of them."""
@@ -84,8 +58,7 @@ class StreamTable(QFrame):
             self.table.setColumnHidden(COLUMNS.index(name), self.width() < width)
 
     def set_theme(self, theme: Theme) -> None:
-        """Colours of another theme."""
-        self._theme = theme
+        super().set_theme(theme)
         for row, cells in enumerate(self._shown):
             for column, cell in enumerate(cells):
                 self._colour(self.table.item(row, column), cell[1])
@@ -116,14 +89,13 @@ class StreamTable(QFrame):
                 item = QTableWidgetItem()
                 item.setTextAlignment(_side(column))
                 self.table.setItem(row, column, item)
-            if item.text() != text:
-                item.setText(text)
+            item.setText(text)
             item.setToolTip(tip(details or text))
             self._colour(item, state)
 
     def _colour(self, item: QTableWidgetItem | None, state: str) -> None:
         if item is not None:
-            item.setForeground(QColor(self._theme.state(state) if state else self._theme.text))
+            item.setForeground(QColor(self.theme.state(state) if state else self.theme.text))
 
     def _fit_columns(self) -> None:
         """Numbers get what they need, and never less than before: columns must not dance."""
@@ -198,7 +170,7 @@ def _age(stream: Mapping[str, Any]) -> tuple[str, str, str]:
     age_s = number(stream.get("age_s"), -1.0)
     if age_s < 0:
         return ("–", "muted", "nothing has been received yet")
-    return (duration(age_s), "", "since the last samples")
+    return (age(age_s), "", "since the last samples")
 
 
 def _clock(stream: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -245,10 +217,3 @@ def _quality(stream: Mapping[str, Any], n_channels: int) -> tuple[str, str, str]
     details = "\n".join([*parts, *(f"{label}: {why}" for label, why in list(bad.items())[:64])])
     sign = f"{shape(state)} " if state != "muted" else ""
     return (sign + "; ".join(parts), state, details)
-
-
-def duration(seconds: float) -> str:
-    """A short time with its unit: 6 ms, 3.2 s, 12 min."""
-    if seconds < 0.9995:
-        return f"{1e3 * seconds:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -10,11 +10,12 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPainterPath
-from PyQt6.QtWidgets import QGraphicsPathItem, QLabel, QSizePolicy, QStackedWidget
+from PyQt6.QtWidgets import QGraphicsPathItem, QSizePolicy, QStackedWidget
 
 from bci_m2s.panel.head.scalp import GRID, cells
 from bci_m2s.panel.look.plot import Plot, pen
-from bci_m2s.panel.look.theme import NORMAL, SMALL, Theme, font
+from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.look.view import plain_label
 from bci_m2s.types import BoolArray, FloatArray
 
 MOST_NAMED = 20  # electrodes; more names than that are not legible
@@ -125,10 +126,8 @@ class HeadMap(QStackedWidget):
         self._scale.setImageItem(self._picture, insert_in=self.plot.getPlotItem())
         self._scale.getAxis("right").setStyle(tickFont=font(SMALL), tickLength=0)
         self.plot.getPlotItem().layout.setContentsMargins(1, 8, 1, 8)  # for the numbers at its ends
-        self.message = QLabel(self.plot)
-        self.message.setTextFormat(Qt.TextFormat.PlainText)
-        self.message.setWordWrap(True)
-        self.message.setFont(font(NORMAL))
+        self.message = plain_label(wraps=True)
+        self.message.setParent(self.plot)
         self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
         view.sigResized.connect(lambda: self.message.setGeometry(self.plot.rect().adjusted(12, 0, -12, 0)))
 

@@ -7,91 +7,65 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from PyQt6.QtWidgets import QButtonGroup, QComboBox, QPushButton
 
-from bci_m2s.panel.head.band_power import DEFAULT_BANDS, UNIT
+from bci_m2s.panel.head.band_power import BANDS, UNIT
 from bci_m2s.panel.head.head_map import HeadMap, Scene, diverging, evidence_limits, power_limits
 from bci_m2s.panel.head.scalp import LEAST_PLACES, Places, interpolation, locate
 from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.text import tip
-from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.look.theme import SMALL, Theme
+from bci_m2s.panel.look.view import View, in_column, in_row, plain_label
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
 
 POWER, EVIDENCE = "power", "evidence"
-WORDS = {POWER: "power", EVIDENCE: "evidence"}
 ALL_BANDS = "all bands"
 EVIDENCE_UNIT = "gradient × input"
 MOST_NAMED = 6  # of the channels that are left out; all of them are in the tooltip
 KEPT_MATRICES = 8  # one for each set of bad channels that was seen; a matrix takes 3 MB at 62 channels
 
 
-class TopographyView(QFrame):
+class TopographyView(View):
     """A head with one band's power or evidence; the user picks which.
 
-    Values are (channels,), or (channels, bands) in the order of ``set_bands``; the view takes the picked
-    band, and adds up evidence where "all bands" is picked. NaN is a channel without a value.
-
-    Signals
-    -------
-    mode_changed : "power" or "evidence"; band_changed : a band's name, or "all bands"
+    Values are (channels, bands), the first of them ``BANDS``; the view takes the picked band, and adds up
+    evidence where "all bands" is picked. NaN is a channel without a value.
     """
 
-    mode_changed = pyqtSignal(str)
-    band_changed = pyqtSignal(str)
-
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("view", True)
-        self._theme = theme
+        super().__init__(theme)
         self._labels: tuple[str, ...] = ()
-        self._bands: tuple[str, ...] = ()
         self._bad: frozenset[str] = frozenset()
         self._places: Places | None = None
         self._matrices: OrderedDict[frozenset[int], NDArray[np.float32] | None] = OrderedDict()
         self._making: set[frozenset[int]] = set()
         self._values: dict[str, FloatArray] = {}
-        self._unit, self._evidence_for, self._problem = UNIT, "", ""
+        self._evidence_for = self._problem = ""
         self._limits: dict[tuple[str, str], tuple[float, float]] = {}
-        self._picked = {POWER: "", EVIDENCE: ALL_BANDS}
+        self._picked = {POWER: "alpha", EVIDENCE: ALL_BANDS}
         self._mode = POWER
         self._background = Background(self)
         self.map = HeadMap(theme)
         self._make_controls()
-        self.set_bands(tuple(DEFAULT_BANDS))
+        self._fill_picker()
+        self._refresh()
 
     def _make_controls(self) -> None:
-        row = QHBoxLayout()
-        row.setSpacing(0)
-        self.buttons: dict[str, QPushButton] = {}
+        self.buttons = {mode: QPushButton(mode) for mode in (POWER, EVIDENCE)}
         group = QButtonGroup(self)
-        for mode, words in WORDS.items():
-            button = QPushButton(words)
+        for mode, button in self.buttons.items():
             button.setCheckable(True)
             button.setChecked(mode == self._mode)
             button.clicked.connect(lambda _, mode=mode: self.set_mode(mode))
             group.addButton(button)
-            row.addWidget(button)
-            self.buttons[mode] = button
         self.picker = QComboBox()
         self.picker.setAccessibleName("band")
         self.picker.setMinimumContentsLength(len(ALL_BANDS))
         self.picker.textActivated.connect(self.set_band)
-        row.addSpacing(6)
-        row.addStretch(1)
-        row.addWidget(self.picker)
-        self.note = QLabel()
-        self.note.setTextFormat(Qt.TextFormat.PlainText)
-        self.note.setWordWrap(True)
-        self.note.setProperty("muted", True)
-        self.note.setFont(font(SMALL))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(6, 6, 6, 6)
-        column.setSpacing(4)
-        column.addLayout(row)
-        column.addWidget(self.map, 1)
-        column.addWidget(self.note)
+        self.note = plain_label("", SMALL, muted=True, wraps=True)
+        choices = in_row(*self.buttons.values(), None, self.picker, spacing=0)
+        self.setLayout(in_column(choices, (self.map, 1), self.note, margins=(6, 6, 6, 6), spacing=4))
 
     # ---- what is shown ----
 
@@ -111,7 +85,6 @@ class TopographyView(QFrame):
             self._mode = mode
             self._fill_picker()
             self._refresh()
-            self.mode_changed.emit(mode)
         self.buttons[mode].setChecked(True)
 
     def set_band(self, band: str) -> None:
@@ -121,7 +94,6 @@ class TopographyView(QFrame):
         self._picked[self._mode] = band
         self.picker.setCurrentText(band)
         self._refresh()
-        self.band_changed.emit(band)
 
     def take_next_mode(self) -> None:
         """Show evidence instead of power, or power again."""
@@ -130,18 +102,6 @@ class TopographyView(QFrame):
     def take_next_band(self) -> None:
         """Pick the next band; after the last the first."""
         self.set_band(self.picker.itemText((self.picker.currentIndex() + 1) % max(self.picker.count(), 1)))
-
-    def set_bands(self, names: Sequence[str]) -> None:
-        """Name the bands, in the order in which values have them."""
-        if tuple(names) == self._bands:
-            return
-        self._bands = tuple(names)
-        if self._picked[POWER] not in self._bands:
-            self._picked[POWER] = "alpha" if "alpha" in self._bands else (*self._bands, "")[0]
-        if self._picked[EVIDENCE] not in self._bands:
-            self._picked[EVIDENCE] = ALL_BANDS
-        self._fill_picker()
-        self._refresh()
 
     def set_montage(self, labels: Sequence[str]) -> None:
         """Name the channels. Their places are looked up beside the window; until then there is no map."""
@@ -166,9 +126,8 @@ class TopographyView(QFrame):
             self._bad = bad
             self._refresh()
 
-    def show_power(self, values: FloatArray, unit: str = UNIT) -> None:
-        """Show band power, (channels,) or (channels, bands)."""
-        self._unit = unit
+    def show_power(self, values: FloatArray) -> None:
+        """Show band power, (channels, bands)."""
         self._take(POWER, values)
 
     def show_evidence(self, values: FloatArray, label: str) -> None:
@@ -177,23 +136,21 @@ class TopographyView(QFrame):
         self._take(EVIDENCE, values)
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
+        super().set_theme(theme)
         self.map.set_theme(theme)
         self._refresh()
 
     # ---- how it comes about ----
 
     def _take(self, mode: str, values: FloatArray) -> None:
-        values = np.asarray(values, dtype=np.float64)
-        if len(values) == len(self._labels) and values.ndim in (1, 2):  # else of a session that was
+        if len(values) == len(self._labels):  # else of a session that was
             self._values[mode] = values
             if mode == self._mode:
                 self._refresh()
 
     def _fill_picker(self) -> None:
         self.picker.clear()
-        self.picker.addItems([*([ALL_BANDS] if self._mode == EVIDENCE else []), *self._bands])
+        self.picker.addItems([*([ALL_BANDS] if self._mode == EVIDENCE else []), *BANDS])
         self.picker.setCurrentText(self.band)
 
     def _located(self, labels: tuple[str, ...], places: Places) -> None:
@@ -232,13 +189,10 @@ class TopographyView(QFrame):
     def _column(self) -> FloatArray | None:
         """Values of the picked band, (channels,)."""
         values = self._values.get(self._mode)
-        if values is None or values.ndim == 1:
-            return values
-        if self.band == ALL_BANDS:
-            total: FloatArray = values.sum(axis=1)
-            return total
-        place = self._bands.index(self.band) if self.band in self._bands else 0
-        return values[:, place] if place < values.shape[1] else None
+        if values is None or self.band != ALL_BANDS:
+            return None if values is None else values[:, BANDS.index(self.band)]
+        total: FloatArray = np.where(np.isfinite(values).any(axis=1), np.nansum(values, axis=1), np.nan)
+        return total
 
     def _refresh(self) -> None:
         scene = Scene(labels=self._labels, message=self._problem)
@@ -264,10 +218,10 @@ class TopographyView(QFrame):
         key = (self._mode, self.band)
         scene.limits = self._limits[key] = pick(values[good], self._limits.get(key))
         if evidence:
-            scene.colours, scene.unit = diverging(self._theme), EVIDENCE_UNIT
+            scene.colours, scene.unit = diverging(self.theme), EVIDENCE_UNIT
             scene.ends = f"against – for {self._evidence_for}"
         else:
-            scene.unit, scene.ends = self._unit, self._unit
+            scene.unit = scene.ends = UNIT
         used = frozenset(np.flatnonzero(good[places.columns]).tolist())
         matrix = self._matrix(used)
         if matrix is not None:

@@ -5,6 +5,7 @@ The wheel zooms, dragging moves, a right click offers "View All" and "Export…"
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import pyqtgraph as pg
@@ -17,6 +18,7 @@ from bci_m2s.panel.look.theme import SMALL, Theme, font
 
 pg.setConfigOptions(antialias=True, imageAxisOrder="row-major")
 MARGIN_PX = 14  # right of a level axis, for half of its last tick's text
+SMALLEST, LARGEST = 1e-9, 1e12  # steps of an axis or a scale
 Ticks = Sequence[tuple[float, str]]
 
 
@@ -51,13 +53,14 @@ class Plot(pg.PlotWidget):
             )
             axis.enableAutoSIPrefix(False)
             axis.hide()
-        self._on_hover = on_hover
+        self.theme, self._on_hover = theme, on_hover
         if on_hover is not None:
             self.scene().sigMouseMoved.connect(self.hover)
         Plot.set_theme(self, theme)  # a view's own items are not there yet
 
     def set_theme(self, theme: Theme) -> None:
         """Give background and axes other colours; items are the view's."""
+        self.theme = theme
         self.setBackground(theme.surface)
         for axis in self._axes.values():
             axis.setPen(theme.grid)
@@ -85,10 +88,6 @@ class Plot(pg.PlotWidget):
         at = self.getViewBox().mapSceneToView(place)
         QToolTip.showText(QCursor.pos(), tip(self._on_hover(at.x(), at.y())), self)
 
-    def place_px(self, x: float, y: float) -> QPointF:
-        """Where a point of the data is, in the widget's pixels."""
-        return QPointF(self.mapFromScene(self.getViewBox().mapViewToScene(QPointF(x, y))))
-
     def rect_around(self, x: float, y: float, size_px: float) -> QRectF:
         """A square of the scene around a point of the data."""
         at = self.getViewBox().mapViewToScene(QPointF(x, y))
@@ -100,3 +99,12 @@ def pen(colour: str, width: float = 1.0, alpha: float = 1.0) -> QPen:
     shade = QColor(colour)
     shade.setAlphaF(alpha)
     return pg.mkPen(shade, width=width)
+
+
+def step_125(value: float, steps: int = 0) -> float:
+    """The next of …, 1, 2, 5, 10, … at or above `value`, then `steps` further up or down."""
+    value = min(max(value, SMALLEST), LARGEST)
+    decade = math.floor(math.log10(value))
+    place = next(i for i, mantissa in enumerate((1, 2, 5, 10)) if value <= mantissa * 10.0**decade * 1.0001)
+    decade, place = divmod(3 * decade + place + steps, 3)
+    return float(f"{(1, 2, 5)[place]}e{decade}")

@@ -6,7 +6,7 @@ import html
 
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QLabel, QSizePolicy
 
 from bci_m2s.text import printable
 
@@ -34,8 +34,8 @@ class ElidedLabel(QLabel):
     least_px : the width down to which it may shrink; None: it is never cut
     """
 
-    def __init__(self, text: str = "", least_px: int | None = 40, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, text: str = "", least_px: int | None = 40) -> None:
+        super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
         self._full, self._least_px, self._colour = "", least_px, ""
         policy = QSizePolicy.Policy.Fixed if least_px is None else QSizePolicy.Policy.Preferred

@@ -47,35 +47,23 @@ class Theme:
         return {"ok": self.ok, "warn": self.warn, "bad": self.bad}.get(word, self.muted)
 
 
-DARK = Theme(
-    name=THEMES[0],
-    background="#0E1116",
-    surface="#151A21",
-    raised="#212833",
-    text="#E8ECF1",
-    muted="#97A3B3",
-    grid="#2B3440",
-    trace="#C9D4E0",
-    bad_trace="#59636F",
-    accent="#6CB6FF",
-    ok="#4CC38A",
-    warn="#FFB224",
-    bad="#FF5A52",
-)
-LIGHT = Theme(
-    name=THEMES[1],
-    background="#F4F6F8",
-    surface="#FFFFFF",
-    raised="#E6EAEF",
-    text="#14181D",
-    muted="#55606E",
-    grid="#D5DBE2",
-    trace="#26313D",
-    bad_trace="#A7B0BB",
-    accent="#0B62C4",
-    ok="#157F4E",
-    warn="#9A5B00",
-    bad="#C4121A",
+PALETTE = {  # dark, light
+    "background": ("#0E1116", "#F4F6F8"),
+    "surface": ("#151A21", "#FFFFFF"),
+    "raised": ("#212833", "#E6EAEF"),
+    "text": ("#E8ECF1", "#14181D"),
+    "muted": ("#97A3B3", "#55606E"),
+    "grid": ("#2B3440", "#D5DBE2"),
+    "trace": ("#C9D4E0", "#26313D"),
+    "bad_trace": ("#59636F", "#A7B0BB"),
+    "accent": ("#6CB6FF", "#0B62C4"),
+    "ok": ("#4CC38A", "#157F4E"),
+    "warn": ("#FFB224", "#9A5B00"),
+    "bad": ("#FF5A52", "#C4121A"),
+}
+DARK, LIGHT = (
+    Theme(name, **{use: colours[number] for use, colours in PALETTE.items()})
+    for number, name in enumerate(THEMES)
 )
 BY_NAME = {theme.name: theme for theme in (DARK, LIGHT)}
 

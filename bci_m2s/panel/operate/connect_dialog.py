@@ -6,21 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PyQt6.QtCore import Qt, QTimer
-from PyQt6.QtWidgets import (
-    QComboBox,
-    QDialog,
-    QDialogButtonBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QPushButton, QTableWidgetItem, QWidget
 
 from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.text import ElidedLabel, shape, tip
-from bci_m2s.panel.look.theme import LARGE, Theme, font
+from bci_m2s.panel.look.theme import LARGE, Theme
+from bci_m2s.panel.look.view import in_column, in_row, plain_label
 from bci_m2s.panel.operate.connect_table import (
     VERDICT,
     StreamRow,
@@ -89,8 +80,7 @@ class ConnectDialog(QDialog):
         self._refresh()
 
     def _make_widgets(self) -> None:
-        title = QLabel("Which pipeline, with which streams?")
-        title.setFont(font(LARGE))
+        title = plain_label("Which pipeline, with which streams?", LARGE)
         self.picker = QComboBox()
         self.picker.setAccessibleName("pipeline")
         self.picker.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -98,40 +88,23 @@ class ConnectDialog(QDialog):
         self.offer_note = ElidedLabel("reading pipelines…")
         self.table = make_table()
         self.table.itemChanged.connect(self._changed)
-        self.stream_note, self.need_note = ElidedLabel(LOOKING), QLabel()
-        self.need_note.setTextFormat(Qt.TextFormat.PlainText)
-        self.need_note.setWordWrap(True)
+        self.stream_note, self.need_note = ElidedLabel(LOOKING), plain_label(wraps=True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.connect_button = QPushButton("Connect")
         self.connect_button.setDefault(True)
         buttons.addButton(self.connect_button, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
-        row = QHBoxLayout()
-        row.addWidget(self.picker)
-        row.addWidget(self.offer_note, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(14, 12, 14, 12)
-        column.setSpacing(8)
-        column.addWidget(title)
-        column.addLayout(row)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.stream_note)
-        column.addWidget(self.need_note)
-        column.addWidget(buttons)
+        choice = in_row(self.picker, (self.offer_note, 1))
+        notes = self.stream_note, self.need_note
+        parts = title, choice, (self.table, 1), *notes, buttons
+        self.setLayout(in_column(*parts, margins=(14, 12, 14, 12), spacing=8))
 
     @property
     def offer(self) -> Offer | None:
         """The pipeline that is picked."""
         place = self.picker.currentIndex()
         return self._offers[place] if 0 <= place < len(self._offers) else None
-
-    def set_theme(self, theme: Theme) -> None:
-        """Colours of another theme."""
-        self._theme = theme
-        self._rows = []
-        colour_boxes(self.table, self._theme)
-        self._refresh()
 
     def accept(self) -> None:
         """Keep the choice and close; nothing happens while something is missing."""

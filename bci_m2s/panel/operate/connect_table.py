@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor
-from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from PyQt6.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from bci_m2s.panel.look.text import shape, tip
 from bci_m2s.panel.look.theme import Theme
+from bci_m2s.panel.look.view import plain_table
 from bci_m2s.panel.operate.offers import MARKERS, Offer, serves
 from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
@@ -53,16 +54,7 @@ def rows_of(offer: Offer | None, infos: Sequence[StreamInfo]) -> list[StreamRow]
 
 def make_table() -> QTableWidget:
     """The empty table."""
-    table = QTableWidget(0, len(COLUMNS))
-    table.setHorizontalHeaderLabels(list(COLUMNS))
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-    table.setShowGrid(False)
-    table.setWordWrap(False)
-    header, numbers = table.horizontalHeader(), table.verticalHeader()
-    assert header is not None
-    assert numbers is not None
-    numbers.hide()
+    table, header, _ = plain_table(COLUMNS)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setSectionResizeMode(VERDICT, QHeaderView.ResizeMode.Stretch)
     header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)

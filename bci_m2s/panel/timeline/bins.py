@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.engine.history import MOST_BINS, halved
+from bci_m2s.panel.client.facts import plain_text
 from bci_m2s.types import FloatArray
 
 FIRST_BIN_S = 0.5
-MOST_BINS = 2000
 MOST_CLASSES = 64
 LONGEST_S = 7 * 86400.0  # what lies beyond is a broken stamp
 HOLD_S = 2.0  # an estimate stands so long; after that there is none
@@ -93,12 +94,7 @@ class Bins:
         np.add.at(self._sums, places[known], (np.nan_to_num(means) * part[:, None])[known])
 
     def _double(self) -> None:
-        half = MOST_BINS // 2
-        for name in ("_sums", "_good", "_total"):
-            old = getattr(self, name)
-            new = np.zeros_like(old)
-            new[:half] = old[0::2] + old[1::2]
-            setattr(self, name, new)
+        self._sums, self._good, self._total = map(halved, (self._sums, self._good, self._total))
         self._reasons = {place // 2: reason for place, reason in sorted(self._reasons.items())}
         self.bin_s *= 2
 
@@ -168,37 +164,33 @@ def _first(wanted: NDArray[np.bool_], low: NDArray[np.intp], high: NDArray[np.in
     return np.where(following < high, following, -1)
 
 
-def history_rows(
-    row: Any, bin_s: Any
-) -> tuple[tuple[str, ...], float, FloatArray, FloatArray, FloatArray] | None:
-    """One line of the engine's memory of the session, which came over a pipe and may be anything.
+class HistoryRows(NamedTuple):
+    """One line of the engine's memory: bins of `bin_s` that begin at `t_s`, (n,); see ``Bins.fill``."""
 
-    Parameters
-    ----------
+    classes: tuple[str, ...]
+    bin_s: float
+    t_s: FloatArray
+    means: FloatArray
+    shares: FloatArray
+
+
+def history_rows(row: Any, bin_s: Any) -> HistoryRows | None:
+    """Read one line of the engine's memory of the session, which came over a pipe and may be anything.
+
     row : {"classes": [...], "t": [...], "p": [[...]], "share": [...]}; null stands for NaN
-    bin_s : width of the bins, s
 
-    Returns
-    -------
-    Class names, bin width, times (n,), means (n, classes) and shares (n,); None where anything of it does
-    not fit. The newest 2 * ``MOST_BINS`` rows are taken.
+    None where anything of it does not fit. The newest 2 * ``MOST_BINS`` rows are taken.
     """
     try:
-        classes = tuple(str(name) for name in row["classes"])
-        width_s = float(bin_s)
-        t_s, shares, means = (
-            np.array(row[key][-2 * MOST_BINS :], dtype=np.float64) for key in ("t", "share", "p")
+        classes, width_s = tuple(map(plain_text, row["classes"])), float(bin_s)
+        t_s, means, shares = (
+            np.array(row[key][-2 * MOST_BINS :], dtype=np.float64) for key in ("t", "p", "share")
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     fits = means.shape == (len(t_s), len(classes)) and shares.shape == t_s.shape == (len(t_s),)
-    if (
-        not 1 <= len(classes) <= MOST_CLASSES
-        or not fits
-        or not FIRST_BIN_S / 8 <= width_s <= LONGEST_S / MOST_BINS
-    ):
-        return None
-    return classes, width_s, t_s, means, shares
+    sound = 1 <= len(classes) <= MOST_CLASSES and FIRST_BIN_S / 8 <= width_s <= LONGEST_S / MOST_BINS
+    return HistoryRows(classes, width_s, t_s, means, shares) if fits and sound else None
 
 
 def extent_s(elapsed_s: float) -> float:
@@ -211,13 +203,6 @@ def extent_s(elapsed_s: float) -> float:
         if minutes <= step:
             return 60.0 * step
     return 7200.0 * math.ceil(elapsed_s / 7200.0)
-
-
-def clock(seconds: float) -> str:
-    """Session time: "12:34", "1:02:34"."""
-    whole = int(max(seconds, 0.0))
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def tick_step_s(span_s: float, most: int) -> float:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
+from PyQt6.QtWidgets import QComboBox, QLabel, QSizePolicy
 
 from bci_m2s.colours import class_colour
-from bci_m2s.panel.client.answers import legible, limited
+from bci_m2s.panel.client.answers import legible
 from bci_m2s.panel.client.facts import mapping, marker_pairs
 from bci_m2s.panel.look.text import ElidedLabel
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.look.view import View, in_column, in_row
 from bci_m2s.panel.timeline.bins import Bins, extent_s, history_rows
 from bci_m2s.panel.timeline.timeline_canvas import TimelineCanvas
+from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
 
 DRAW_EVERY_S = 0.5
@@ -25,17 +28,15 @@ MOST_MARKERS = 1000
 LATEST_S = 1e12  # of a clock that counts seconds
 
 
-class TimelineView(QFrame):
+class TimelineView(View):
     """Estimates and markers since the session began; one line (head, or modality and head) at a time.
 
     All moments are local LSL seconds. ``tick`` draws, twice a second at most.
     """
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("view", "true")
+        super().__init__(theme)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._theme = theme
         self._lines: dict[str, Bins] = {}
         self._markers: dict[tuple[int, str], float] = {}
         self._begin_s = self._now_s = self._seen_from_s = math.nan
@@ -47,14 +48,8 @@ class TimelineView(QFrame):
         self.combo.currentTextChanged.connect(self._choose)
         self._title = ElidedLabel("")
         self._title.setProperty("muted", "true")
-        top = QHBoxLayout()
-        for part, stretch in ((self.combo, 0), (self._title, 1), (self.legend, 2)):
-            top.addWidget(part, stretch)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 4, 6, 2)
-        layout.setSpacing(2)
-        layout.addLayout(top)
-        layout.addWidget(self.canvas, 1)
+        top = in_row(self.combo, (self._title, 1), (self.legend, 2))
+        self.setLayout(in_column(top, (self.canvas, 1), margins=(8, 4, 6, 2), spacing=2))
         self._fill_combo()
 
     def sizeHint(self) -> QSize:
@@ -62,14 +57,13 @@ class TimelineView(QFrame):
         return QSize(600, 150)
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
+        super().set_theme(theme)
         self.canvas.set_theme(theme)
         self.legend.set_theme(theme)
 
     def set_heads(self, heads: Mapping[str, Sequence[str]]) -> None:
         """Name the lines and their classes; what is known of a line whose classes stay is kept."""
-        named = {limited(line): tuple(map(limited, names)) for line, names in heads.items() if names}
+        named = {line: tuple(names) for line, names in heads.items()}
         same = {line: bins for line, bins in self._lines.items() if named.get(line) == bins.classes}
         self._lines = {line: same.get(line) or Bins(names) for line, names in named.items()}
         self._fill_combo()
@@ -94,10 +88,10 @@ class TimelineView(QFrame):
             return
         if math.isnan(self._begin_s):
             self._begin_s = stamp_s
-        t_s, line = stamp_s - self._begin_s, limited(line)
+        t_s = stamp_s - self._begin_s
         self._seen(t_s)
         if line in self._lines:
-            self._lines[line].add(t_s, probabilities, limited(reason))
+            self._lines[line].add(t_s, probabilities, reason)
 
     def _seen(self, t_s: float) -> None:
         """From here on this panel was there. The first seconds of a session hold no estimate anyway."""
@@ -112,7 +106,7 @@ class TimelineView(QFrame):
     def _keep_marker(self, stamp_s: float, text: str) -> bool:
         if math.isnan(self._begin_s) or not math.isfinite(stamp_s):
             return False
-        key = (round(100 * stamp_s), limited(text))
+        key = (round(100 * stamp_s), text)
         if key in self._markers or stamp_s < self._begin_s:
             return False
         self._markers[key] = stamp_s - self._begin_s
@@ -127,36 +121,22 @@ class TimelineView(QFrame):
         """Texts of the markers, oldest first."""
         return [text for _, text in sorted(self._markers, key=lambda each: self._markers[each])]
 
-    def load_history(self, history: object) -> None:
+    def load_history(self, history: Mapping[str, Any]) -> None:
         """Fill the part of the session that this panel did not see with what the engine remembers.
 
         history : {"bin_s", "heads": {line: {"classes", "t", "p", "share"}}, "markers": [[t, text, …]]}:
         for each line, named as in ``set_heads``, the rows of ``History.as_json``; times are local LSL
         seconds. What is malformed is left out; a session has to be set before.
         """
-        if not isinstance(history, Mapping) or math.isnan(self._begin_s):
-            return
-        heads = mapping(history.get("heads"))
-        known = [self._fill(limited(str(line)), row, history.get("bin_s")) for line, row in heads.items()]
-        if any(known):
-            self._seen_from_s = 0.0
-            self._fill_combo()
+        for line, row in mapping(history.get("heads")).items():
+            rows, bins = history_rows(row, history.get("bin_s")), self._lines.get(line)
+            if rows is not None and bins is not None and bins.classes == rows.classes:
+                bins.fill(rows.bin_s, rows.t_s - self._begin_s, rows.means, rows.shares)
+                self._seen_from_s = 0.0
         for stamp_s, text in marker_pairs(history.get("markers")):
             if abs(stamp_s) < LATEST_S:
                 self._keep_marker(stamp_s, text)
         self.canvas.set_markers(self._markers)
-
-    def _fill(self, line: str, row: object, bin_s: object) -> bool:
-        rows = history_rows(row, bin_s)
-        if rows is None:
-            return False
-        classes, width_s, t_s, means, shares = rows
-        names = tuple(map(limited, classes))
-        bins = self._lines.get(line)
-        if bins is None or bins.classes != names:
-            return False
-        bins.fill(width_s, t_s - self._begin_s, means, shares)
-        return True
 
     def tick(self, now_s: float) -> None:
         """Draw what is new. now_s : local LSL clock, s."""
@@ -215,7 +195,7 @@ class Legend(QLabel):
         ]
         self.setText(
             "&nbsp;&nbsp; ".join(
-                f'<span style="color: {colour}">■</span>&nbsp;{html.escape(limited(name, longest))}'
+                f'<span style="color: {colour}">■</span>&nbsp;{html.escape(printable(name, longest))}'
                 for colour, name in zip(colours, classes, strict=True)
             )
         )

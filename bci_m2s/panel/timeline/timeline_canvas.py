@@ -15,10 +15,10 @@ from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QFontMetricsF, QMouseEvent
 
 from bci_m2s.colours import class_colour
-from bci_m2s.panel.client.answers import limited
+from bci_m2s.panel.client.answers import clock
 from bci_m2s.panel.look.plot import Plot, pen
 from bci_m2s.panel.look.theme import SMALL, Theme, font
-from bci_m2s.panel.timeline.bins import STATE_WORDS, Bins, State, clock, extent_s, tick_step_s
+from bci_m2s.panel.timeline.bins import STATE_WORDS, Bins, State, extent_s, tick_step_s
 from bci_m2s.types import FloatArray
 
 GUTTER_PX = 18  # width for the numbers of the upright axis
@@ -33,7 +33,6 @@ class TimelineCanvas(Plot):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, zoom=(True, False), on_hover=lambda t_s, _: "\n".join(self.describe(t_s)))
-        self._theme = theme
         self._bins: Bins | None = None
         self._markers: list[tuple[float, str]] = []
         self._now_s = self._seen_from_s = 0.0
@@ -53,8 +52,6 @@ class TimelineCanvas(Plot):
         self.getViewBox().sigResized.connect(self._on_resize)
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
         super().set_theme(theme)
         self._frame.setPen(pen(theme.grid))
         self._ticks.setPen(pen(theme.text))
@@ -68,7 +65,7 @@ class TimelineCanvas(Plot):
 
     def set_markers(self, markers: Mapping[tuple[int, str], float]) -> None:
         """The session's markers: {(anything, text): time}."""
-        self._markers = sorted((t_s, limited(key[1])) for key, t_s in markers.items())
+        self._markers = sorted((t_s, text) for (_, text), t_s in markers.items())
         self._place_markers()
 
     def draw(self, now_s: float, seen_from_s: float) -> None:
@@ -133,7 +130,7 @@ class TimelineCanvas(Plot):
         self, states: NDArray[np.uint8], means: FloatArray, tall: int, ratio: float
     ) -> NDArray[np.uint8]:
         """Pixels (tall, columns, 4): stacked classes from the bottom up, or a hatch."""
-        theme, n_classes = self._theme, means.shape[1]
+        theme, n_classes = self.theme, means.shape[1]
         above = ((np.arange(tall, dtype=np.float32) + 0.5) / tall)[:, None]
         heights = np.cumsum(means, axis=1) / np.maximum(means.sum(axis=1), 1e-9)[:, None]
         layer = np.zeros((tall, len(states)), dtype=np.uint8)
@@ -165,7 +162,7 @@ class TimelineCanvas(Plot):
             words = STATE_WORDS.get(State(states[low]), "") if high > low else ""
             if words and (high - low) / ratio >= metrics.horizontalAdvance(words) + 16:
                 wanted.append((begin_s + (low + high) / 2 * column_s, 0.5, words))
-        self._show_texts(self._words, wanted, anchor=(0.5, 0.5), fill=self._theme.surface)
+        self._show_texts(self._words, wanted, anchor=(0.5, 0.5), fill=self.theme.surface)
 
     def _place_ticks(self, begin_s: float, end_s: float) -> None:
         wide = QFontMetricsF(font(SMALL)).horizontalAdvance("00:00:00") + 24
@@ -218,8 +215,8 @@ class TimelineCanvas(Plot):
         for item, (x, y, text) in zip(items, wanted, strict=False):
             if item.toPlainText() != text:
                 item.setPlainText(text)
-            if item.color.name() != QColor(self._theme.text).name():
-                item.setColor(self._theme.text)
+            if item.color.name() != QColor(self.theme.text).name():
+                item.setColor(self.theme.text)
             item.fill = pg.mkBrush(fill)
             item.setPos(x, y)
             item.show()

@@ -76,13 +76,8 @@ class DisplayFilter:
         if lost.any() or np.isnan(self._held).any():
             self._bridge(values, lost)
         self._held = values[:, -1].copy()
-        known = ~np.isnan(self._held)  # a channel without any value yet stays out
-        if known.all():
-            _run_sections(self._sections, values, self._state)
-        elif known.any():
-            part, state = values[known], self._state[known]
-            _run_sections(self._sections, part, state)
-            values[known], self._state[known] = part, state
+        values[np.isnan(self._held)] = 0.0  # without any value yet: nothing goes in, nothing comes out
+        _run_sections(self._sections, values, self._state)
         values[lost] = np.nan
         return values.T.astype(np.float32)
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bci_m2s.features.eye_events import EventLimits
+from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.traces.sweep import Float32Array
-from bci_m2s.panel.traces.trace_rows import shown_unit, step_125
+from bci_m2s.panel.traces.trace_rows import shown_unit
 from bci_m2s.types import BoolArray, FloatArray
 
 GAZE_WORDS = ("gaze", "norm_pos", "por")  # how trackers call where somebody looks

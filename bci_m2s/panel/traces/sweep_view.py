@@ -8,25 +8,106 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import QRect
 from PyQt6.QtGui import QPainter
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
 from bci_m2s.panel.look.theme import Theme
+from bci_m2s.panel.look.view import View, in_column, in_row
 from bci_m2s.panel.traces.channel_zoom import ChannelZoom
-from bci_m2s.panel.traces.sweep import Float32Array
+from bci_m2s.panel.traces.sweep import Float32Array, gap_s
 from bci_m2s.panel.traces.sweep_canvas import SweepCanvas
 from bci_m2s.panel.traces.traces_controls import TracesControls
-from bci_m2s.panel.traces.trail import Trail
+from bci_m2s.signal.quality import LOSS_LIMIT
 from bci_m2s.types import FloatArray
 
+KEEP_S = 36.0  # of a stream: the longest sweep, and some for a filter to settle in before it
 FIT_AFTER_S = (0.5, 3.0)  # of signal: scales are found, and found again
 NEVER = [math.inf]  # when scales are found next
 Segments = Iterable[tuple[slice, bool]]
+
+
+class Trail:
+    """Newest samples of one stream. What is pushed waits until it is taken, for ``KEEP_S`` at most.
+
+    Parameters
+    ----------
+    n_channels : channels; chunks of another width are refused
+    rate_hz : nominal rate, 0.0 when irregular
+    """
+
+    def __init__(self, n_channels: int, rate_hz: float) -> None:
+        self.n_channels = n_channels
+        self.longest_s = gap_s(rate_hz)
+        self.newest_s = float("nan")  # of what was taken
+        self._waiting: deque[tuple[FloatArray, Float32Array]] = deque()
+        self._kept: deque[tuple[FloatArray, Float32Array]] = deque()
+
+    def push(self, times: FloatArray, samples: FloatArray | Float32Array) -> bool:
+        """Add samples; False when they do not fit the stream's channels.
+
+        times : (n,) s; samples without a finite time are left out. samples : (n, channels); what is not
+        finite or beyond ``quality.LOSS_LIMIT`` becomes NaN: it is lost, not measured.
+        """
+        stamps = np.array(times, dtype=np.float64)
+        values = np.array(samples, dtype=np.float64)
+        if values.shape != (len(stamps), self.n_channels):
+            return False
+        values[~(np.abs(values) <= LOSS_LIMIT)] = np.nan
+        stamped = np.isfinite(stamps)
+        if stamped.any():
+            self._waiting.append((stamps[stamped], values[stamped].astype(np.float32)))
+            _drop_old(self._waiting)
+        return True
+
+    def take(self) -> tuple[FloatArray, Float32Array, bool] | None:
+        """What waits, now kept: times (n,), samples (n, channels), and whether time began again.
+
+        Time begins again when it goes back by more than a gap: what came before is gone then.
+        """
+        if not self._waiting:
+            return None
+        times, samples = _joined(self._waiting)
+        self._waiting.clear()
+        steps = np.diff(times, prepend=times[0] if np.isnan(self.newest_s) else self.newest_s)
+        back = np.flatnonzero(steps < -self.longest_s)
+        if len(back):
+            self._kept.clear()
+            times, samples = times[back[-1] :], samples[back[-1] :]
+        self._kept.append((times, samples))
+        self.newest_s = float(times[-1])
+        _drop_old(self._kept)
+        return times, samples, len(back) > 0
+
+    def kept(self, span_s: float) -> tuple[FloatArray, Float32Array] | None:
+        """The newest `span_s` seconds of what was taken: (n,), (n, channels); None when there is none."""
+        chunks = [chunk for chunk in self._kept if chunk[0][-1] > self.newest_s - span_s]
+        return _joined(chunks) if chunks else None
+
+    def segments(self, times: FloatArray, after_s: float) -> Iterator[tuple[slice, bool]]:
+        """Cut samples at gaps: slices, and whether a gap is before each; `after_s` : time of the last."""
+        steps = np.diff(times, prepend=after_s)  # NaN, at the very start, begins a segment too
+        begins = ~(steps <= self.longest_s)
+        cuts = [0, *(np.flatnonzero(begins[1:]) + 1), len(times)]
+        for start, stop in pairwise(cuts):
+            yield slice(start, stop), bool(begins[start])
+
+
+def _joined(chunks: Iterable[tuple[FloatArray, Float32Array]]) -> tuple[FloatArray, Float32Array]:
+    times, samples = zip(*chunks, strict=True)
+    return np.concatenate(times), np.concatenate(samples)
+
+
+def _drop_old(chunks: deque[tuple[FloatArray, Float32Array]]) -> None:
+    """Keep ``KEEP_S`` seconds; what time has left behind by going back does not count as older."""
+    newest_s = chunks[-1][0][-1]
+    while len(chunks) > 1 and newest_s - chunks[0][0][-1] > KEEP_S:
+        chunks.popleft()
 
 
 class SweepRows(ABC):
@@ -90,15 +171,14 @@ class SweepRows(ABC):
         """Choose again what ``settings`` gave; values that make no sense are passed over."""
 
 
-class SweepView(QFrame):
+class SweepView(View):
     """The sweep of one stream. See the module for how it is fed.
 
     rows : kind of rows
     """
 
     def __init__(self, theme: Theme, rows: type[SweepRows]) -> None:
-        super().__init__()
-        self.setProperty("view", True)
+        super().__init__(theme)
         self._name, self._frozen = "", False
         self._trail = Trail(0, 0.0)
         self._fits: list[float] = []
@@ -107,22 +187,12 @@ class SweepView(QFrame):
         self.rows = rows(self.canvas, theme)
         self.canvas.decorate = self.rows.decorate
         self.canvas.reshaped.connect(self._feed_again)
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        sweep = QHBoxLayout()
-        sweep.setSpacing(0)
-        sweep.addWidget(self.canvas, 1)
-        column = QVBoxLayout(self)
-        column.setSpacing(4)
-        if self.rows.zoom is not None:
-            sweep.addWidget(self.rows.zoom.bar)
-            column.setContentsMargins(8, 6, 4, 4)
-        else:
-            column.setContentsMargins(8, 4, 14, 4)  # sweeps stand exactly one below the other
-        if self.rows.controls is not None:
-            column.addWidget(self.rows.controls)
-        column.addLayout(sweep, 1)
+        zoom, controls = self.rows.zoom, self.rows.controls
+        if zoom is not None and controls is not None:
+            sweep = in_row((self.canvas, 1), zoom.bar, spacing=0)
+            self.setLayout(in_column(controls, (sweep, 1), margins=(8, 6, 4, 4), spacing=4))
+        else:  # sweeps stand exactly one below the other
+            self.setLayout(in_column((self.canvas, 1), margins=(8, 4, 14, 4)))
 
     @property
     def controls(self) -> TracesControls | None:
@@ -155,7 +225,6 @@ class SweepView(QFrame):
         self.canvas.set_frozen(frozen)
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
         self.rows.theme = theme
         if self.controls is not None:
             self.controls.set_theme(theme)

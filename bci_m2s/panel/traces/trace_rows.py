@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.traces.sweep import Float32Array, Rows
 from bci_m2s.signal.units import MICROVOLTS, find_unit
@@ -17,7 +18,6 @@ LONGEST_UNIT = 8  # characters
 ROW_SPREADS = 5.0  # height of a row, in standard deviations of its channel
 CLIP_ROWS = 1.5  # a trace goes so far from the middle of its row: a bad one hides two others at most
 DEFAULT_SCALES = {"µV": 100.0}  # while nothing else is known
-SMALLEST, LARGEST = 1e-9, 1e12
 
 
 def shown_unit(unit: str) -> tuple[str, float]:
@@ -31,15 +31,6 @@ def shown_unit(unit: str) -> tuple[str, float]:
 def main_unit(units: Sequence[str]) -> str:
     """The unit that most channels have; the first of them when two are as frequent."""
     return max(units, key=list(units).count) if units else ""
-
-
-def step_125(value: float, steps: int = 0) -> float:
-    """The next of …, 1, 2, 5, 10, … at or above `value`, then `steps` further up or down."""
-    value = min(max(value, SMALLEST), LARGEST)
-    decade = math.floor(math.log10(value))
-    place = next(i for i, mantissa in enumerate((1, 2, 5, 10)) if value <= mantissa * 10.0**decade * 1.0001)
-    decade, place = divmod(3 * decade + place + steps, 3)
-    return float(f"{(1, 2, 5)[place]}e{decade}")
 
 
 def fitted_scales(spread: Float32Array, units: Sequence[str], good: BoolArray) -> dict[str, float]:

@@ -8,9 +8,10 @@ import numpy as np
 from PyQt6.QtCore import QPointF, QRect, QRectF, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 
+from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.traces.sweep_picture import grid_step_s
-from bci_m2s.panel.traces.trace_rows import placed_labels, step_125
+from bci_m2s.panel.traces.trace_rows import placed_labels
 from bci_m2s.text import printable
 
 LONGEST_LABEL = 12  # characters

@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QComboBox, QPushButton, QSizePolicy
 
 from bci_m2s.panel.look import text
+from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.look.view import View, in_row, plain_label
 from bci_m2s.panel.traces.display_filter import NOTCHES, OFF, PRESETS, possible, words
 from bci_m2s.panel.traces.sweep_canvas import SPANS_S
-from bci_m2s.panel.traces.trace_rows import step_125
 
 AUTO = "auto"
 DEFAULT_PRESET = "1–50 Hz"
@@ -23,7 +24,7 @@ MICROVOLT_SCALES = (1.0, 5000.0)  # smallest and largest to choose from
 OTHER_SCALES = (1e-3, 1e5)
 
 
-class TracesControls(QWidget):
+class TracesControls(View):
     """Choices of how traces are drawn. It draws nothing itself; ``changed`` names what was chosen.
 
     Attributes
@@ -35,8 +36,8 @@ class TracesControls(QWidget):
     changed = pyqtSignal(str)
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme, self._unit, self._fitted = theme, "µV", 100.0
+        super().__init__(theme, framed=False)
+        self._unit, self._fitted = "µV", 100.0
         self._n_channels, self._rate_hz = 0, math.nan
         self._n_bad, self._which_bad = 0, ""
         self.scale: float | None = None
@@ -48,11 +49,12 @@ class TracesControls(QWidget):
         self.visible_box = self._box("Channels shown. Wheel: zoom, drag: scroll, double click: all. Key: V")
         self.larger = self._button("−", "Smaller traces: more per row")
         self.smaller = self._button("+", "Larger traces: less per row")
-        self.count = QLabel()
-        self.count.setTextFormat(Qt.TextFormat.PlainText)
+        self.count = plain_label(bold=True)
         self._fill()
         self.set_stream(0, self._unit, math.nan)
-        self._lay_out()
+        boxes = self.filter_box, self.notch_box, self.span_box, self.visible_box
+        scale = self.larger, self.scale_box, self.smaller
+        self.setLayout(in_row(*scale, *boxes, None, self.count, spacing=4))
         self.larger.clicked.connect(lambda: self.step(1))
         self.smaller.clicked.connect(lambda: self.step(-1))
         self.scale_box.activated.connect(lambda index: self._choose_scale(self.scale_box.itemData(index)))
@@ -83,8 +85,7 @@ class TracesControls(QWidget):
         return int(self.visible_box.currentData() or 0)
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
+        super().set_theme(theme)
         self.set_bad(self._n_bad, self._which_bad)
 
     def set_stream(self, n_channels: int, unit: str, rate_hz: float) -> None:
@@ -122,8 +123,7 @@ class TracesControls(QWidget):
         self._n_bad, self._which_bad = n_bad, which
         self.count.setText(f"{n_bad} of {self._n_channels} bad" if n_bad else "")
         self.count.setToolTip(text.tip(which) if n_bad else "")
-        self.count.setStyleSheet(f"color: {self._theme.warn}")
-        self.count.setFont(font(bold=True))
+        self.count.setStyleSheet(f"color: {self.theme.warn}")
 
     def set_visible(self, count: int) -> None:
         """Show a number of channels that was chosen elsewhere; 0 for all."""
@@ -210,16 +210,6 @@ class TracesControls(QWidget):
         for span_s in SPANS_S:
             self.span_box.addItem(f"{span_s:g} s", span_s)
         self.span_box.setCurrentIndex(SPANS_S.index(DEFAULT_SPAN_S))
-
-    def _lay_out(self) -> None:
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        parts: tuple[QWidget, ...] = (self.larger, self.scale_box, self.smaller)
-        for part in (*parts, self.filter_box, self.notch_box, self.span_box, self.visible_box):
-            row.addWidget(part)
-        row.addStretch(1)
-        row.addWidget(self.count)
 
     def _box(self, tip: str) -> QComboBox:
         box = QComboBox()

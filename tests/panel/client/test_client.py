@@ -42,8 +42,8 @@ def answers_of(client, session, **estimate):
 
 def test_finds_the_session_and_its_streams(client, session):
     facts = client.facts
-    assert (facts.session_id, facts.description.model_name) == (session.session_id, "test model")
-    assert facts.description.simulated
+    assert (facts.session_id, facts.model_name) == (session.session_id, "test model")
+    assert facts.simulated
     assert facts.heads == {"emotion": CLASSES}
     assert facts.coordinates["emotion"]["positive"] == (1, 0.3)
     assert facts.lines == ("eeg", "eye")
@@ -161,8 +161,9 @@ def test_a_session_that_begins_later_is_followed_when_it_is_awaited(client):
 
 
 @pytest.mark.usefixtures("session")
-def test_sessions_of_other_hosts_need_remote():
-    near, far = SessionClient(hostname="elsewhere"), SessionClient(remote=True, hostname="elsewhere")
+def test_sessions_of_other_hosts_need_remote(monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    near, far = SessionClient(), SessionClient(remote=True)
     near.start()
     far.start()
     try:

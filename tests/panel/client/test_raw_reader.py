@@ -92,12 +92,10 @@ def receive(reader, sender, n):
 def test_samples_come_whole_and_in_order(read, sender):
     reader = read()
     until(sender.is_heard, reader.problem)
-    begun_s = local_clock()
     times, values = receive(reader, sender, 300)
     assert np.all(np.diff(values) == 1)
     assert times == pytest.approx(sender.begun_s + values / RATE_HZ, abs=0.05)  # one clock here
     assert (reader.problem, reader.info.channel_format) == ("", "float32")
-    assert begun_s < reader.last_received_s <= local_clock()
     assert (reader.dropped, reader.received) == (0, len(values) + reader.waiting)
 
 
@@ -108,7 +106,6 @@ def test_nobody_there_is_said(read, monkeypatch):
     until(lambda: reader.problem != "looking for the cap")
     assert "\n" not in reader.problem
     assert (reader.info, reader.take(), reader.received) == (None, None, 0)
-    assert np.isnan(reader.last_received_s)
 
 
 def test_another_sender_takes_the_place_of_one_that_went(read, sender, source_id):

@@ -59,7 +59,7 @@ def test_the_list_has_the_newest_first_and_an_end(bar, qtbot):
         bar.notify(f"info {number}")
     press(qtbot, bar.list_button)
     assert bar.popup.isVisible()
-    rows = bar.popup.rows
+    rows = bar.popup
     assert rows.count() == KEEP
     assert rows.item(0).text().endswith(f"info {KEEP + 19}")
     assert rows.item(KEEP - 1).text().endswith("info 20")

@@ -5,7 +5,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QToolTip
 
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.panel.controls.status_line import StatusLine, bytes_text, clock_text, long_text, status_items
+from bci_m2s.panel.controls.status_line import StatusLine, bytes_text, long_text, status_items
 from bci_m2s.panel.look.theme import DARK, LIGHT
 
 STREAM = {
@@ -218,5 +218,4 @@ def test_sizes(value, text):
 
 
 def test_times():
-    assert clock_text(36_061.9) == "10:01:01"
     assert [long_text(s) for s in (480, 7200, 300_000)] == ["8 min", "2 h", "3 days"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.panel.head.head_feed import grid_of
+from bci_m2s.panel.head.band_power import BANDS
+from bci_m2s.panel.head.head_feed import feature_places
 
 LABELS = ("Fp1", "Fp2", "Cz")
 BODY = {"columns": {"gsr": "Fp1", "emg": ["Fp2", "Cz"]}}
@@ -17,15 +18,15 @@ def names_of(extractor, params, labels):
     return EXTRACTORS[extractor](params, labels, 256.0, 1.0, 0.25).names
 
 
-def test_differential_entropy_is_a_grid():
+def named(channels, bands):
+    return [f"{channel}.{band}" for channel in channels for band in bands]
+
+
+def test_differential_entropy_has_a_place_for_each_channel_and_band():
     names = names_of("de", {}, LABELS)
-    grid = grid_of(names)
-    assert grid.channels == LABELS
-    assert grid.bands == ("delta", "theta", "alpha", "beta", "gamma")
-    np.testing.assert_array_equal(grid.places, np.arange(15).reshape(3, 5))
-    for row, channel in enumerate(grid.channels):
-        for column, band in enumerate(grid.bands):
-            assert names[grid.places[row, column]] == f"{channel}.{band}"
+    places = feature_places(names, LABELS)
+    np.testing.assert_array_equal(places, np.arange(15).reshape(3, 5))
+    assert [names[place] for place in places[1]] == [f"Fp2.{band}" for band in BANDS]
 
 
 @pytest.mark.parametrize(
@@ -44,51 +45,41 @@ def test_differential_entropy_is_a_grid():
     ],
 )
 def test_quantities_of_a_person_have_no_place_on_the_head(extractor, params, labels):
-    names = names_of(extractor, params, labels)
-    assert grid_of(names) is None
+    assert (feature_places(names_of(extractor, params, labels), labels) == -1).all()
 
 
-def test_values_are_picked_by_channel_and_band():
-    names = [f"{channel}.{band}" for band in ("a", "b") for channel in LABELS]  # band by band
-    grid = grid_of(names)
-    values = np.arange(12.0).reshape(2, 6)
-    picked = values[:, grid.places]
-    assert picked.shape == (2, 3, 2)
-    np.testing.assert_array_equal(picked[0], [[0, 3], [1, 4], [2, 5]])
-    np.testing.assert_array_equal(picked[1], picked[0] + 6)
+def test_any_order_and_any_case():
+    names = named(("cz", "FP2", "fp1"), BANDS[::-1])
+    places = feature_places(names, LABELS)
+    assert [[names[place] for place in row] for row in places] == [
+        named((channel,), BANDS) for channel in ("fp1", "FP2", "cz")
+    ]
+
+
+def test_a_models_own_bands_come_after_those_that_have_names_here():
+    names = named(("Fp1", "Cz"), ("high", "alpha"))
+    places = feature_places(names, LABELS)
+    assert places.shape == (3, len(BANDS) + 1)
+    assert places[:, BANDS.index("alpha")].tolist() == [1, -1, 3]
+    assert places[:, -1].tolist() == [0, -1, 2]
+    assert (places >= 0).sum() == 4
 
 
 @pytest.mark.parametrize(
     ("channels", "bands"),
     [
         (("Fc5.", "C3..", "Cz."), ("theta", "alpha")),
-        (("A1.L", "A1.R", "A2.L"), ("theta", "alpha", "beta")),
+        (("A1.L", "A1.R", "A1"), ("theta", "alpha", "beta")),
         (("Fp1", "Fp2"), ("1.5-4", "4-8.5", "8.5-13")),
         (("Fp1",), ("alpha",)),
     ],
 )
 def test_names_with_dots(channels, bands):
-    grid = grid_of([f"{channel}.{band}" for channel in channels for band in bands])
-    assert (grid.channels, grid.bands) == (channels, bands)
+    places = feature_places(named(channels, bands), channels)
+    found = [[place for place in row if place >= 0] for row in places.tolist()]
+    assert found == np.arange(len(channels) * len(bands)).reshape(len(channels), -1).tolist()
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        (),
-        ("a", "b"),
-        ("Fp1.alpha", "heart_rate"),
-        ("Fp1.alpha", "Fp1.beta", "Fp2.alpha"),  # one is missing
-        ("Fp1.alpha", "Fp1.alpha"),  # one is there twice
-        ("Fp1.a", "Fp1.b", "Fp2.a", "Fp2.a"),  # right in number, wrong in kind
-        (".alpha", "Fp1.alpha"),
-        (".", "."),
-        ("Fp1.", "Fp2."),
-    ],
-)
-def test_other_names_make_no_grid(names):
-    assert grid_of(names) is None
-
-
-def test_what_the_network_sends_is_survived():
-    assert grid_of([None, 3, "x"]) is None
+@pytest.mark.parametrize("names", [(), ("a", "b"), (".alpha",), (".", "."), ("Fp1.", "Fp2."), ("Fp1",)])
+def test_other_names_have_no_place(names):
+    assert (feature_places(names, LABELS) == -1).all()

@@ -5,7 +5,7 @@ import pytest
 from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QImage
 from PyQt6.QtWidgets import QApplication, QMenu
-from support.pictures import colours_of
+from support.pictures import colours_of, place_px
 
 from bci_m2s.panel.look.plot import Plot
 from bci_m2s.panel.look.theme import DARK, LIGHT
@@ -27,7 +27,7 @@ def test_axes_are_shown_where_they_are_asked_for(plot):
     plot.show_axis("left", [(0.0, "none"), (10.0, "all")], 30)
     assert [side for side in plot._axes if plot._axes[side].isVisible()] == ["left"]
     QApplication.processEvents()  # the layout of a scene waits for the next turn
-    assert plot.place_px(0.0, 0.0).x() >= 30
+    assert place_px(plot, 0.0, 0.0).x() >= 30
 
 
 def test_the_menu_offers_the_whole_and_export(plot, qtbot):

@@ -39,38 +39,38 @@ def test_every_state_has_a_shape_of_its_own():
     assert len({shape(state) for state in ("ok", "warn", "bad", "")}) == 4
 
 
-def test_work_is_done_elsewhere_and_told_here(qtbot):
-    owner, told = QObject(), []
+def test_work_is_done_elsewhere_and_reported_here(qtbot):
+    owner, reported = QObject(), []
     background = Background(owner)
     background.start(
         threading.current_thread,
-        lambda thread: told.append((thread, threading.current_thread())),
-        told.append,
+        lambda thread: reported.append((thread, threading.current_thread())),
+        reported.append,
     )
     assert background.busy
-    qtbot.waitUntil(lambda: bool(told))
-    worker, teller = told[0]
-    assert worker is not teller
-    assert teller is threading.current_thread()
+    qtbot.waitUntil(lambda: bool(reported))
+    worker, reporter = reported[0]
+    assert worker is not reporter
+    assert reporter is threading.current_thread()
     assert not background.busy
     assert not background._timer.isActive()
 
 
-def test_a_failure_is_told(qtbot):
-    owner, told = QObject(), []
+def test_a_failure_is_reported(qtbot):
+    owner, reported = QObject(), []
 
     def fail():
         raise ValueError("no")
 
-    Background(owner).start(fail, lambda _: told.append(None), told.append)
-    qtbot.waitUntil(lambda: bool(told))
-    assert isinstance(told[0], ValueError)
+    Background(owner).start(fail, lambda _: reported.append(None), reported.append)
+    qtbot.waitUntil(lambda: bool(reported))
+    assert isinstance(reported[0], ValueError)
 
 
-def test_nothing_is_told_to_an_owner_that_is_gone(qtbot):
-    owner, told, go_on = QObject(), [], threading.Event()
+def test_nothing_is_reported_to_an_owner_that_is_gone(qtbot):
+    owner, reported, go_on = QObject(), [], threading.Event()
     background = Background(owner)
-    background.start(lambda: go_on.wait(120), told.append, told.append)
+    background.start(lambda: go_on.wait(120), reported.append, reported.append)
     owner.deleteLater()
     with qtbot.waitSignal(owner.destroyed):
         pass
@@ -78,4 +78,4 @@ def test_nothing_is_told_to_an_owner_that_is_gone(qtbot):
     with pytest.raises(RuntimeError):
         background._timer.isActive()  # deleted with its owner
     qtbot.wait(100)
-    assert told == []
+    assert reported == []

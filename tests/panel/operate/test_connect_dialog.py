@@ -7,7 +7,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QDialog
 
-from bci_m2s.panel.look.theme import DARK, LIGHT
+from bci_m2s.panel.look.theme import DARK
 from bci_m2s.panel.operate import connect_dialog
 from bci_m2s.panel.operate.connect_dialog import LOOKING, NOTHING, ConnectDialog
 from bci_m2s.panel.operate.connect_table import COLUMNS
@@ -205,13 +205,6 @@ def test_a_closed_dialog_does_not_look_any_more(qtbot):
     qtbot.waitUntil(lambda: not dialog._background.busy)
     assert not dialog._again.isActive()
     assert dialog.choice is None
-
-
-def test_a_theme_changes_the_colours(opened):
-    dialog = opened([BAND], offers=[MUSE])
-    dialog.set_theme(LIGHT)
-    assert dialog.table.item(0, len(COLUMNS) - 1).foreground().color().name() == LIGHT.ok.lower()
-    assert ticked(dialog) == {"Muse"}
 
 
 def test_text_of_the_network_is_plain(opened):

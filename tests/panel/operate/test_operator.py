@@ -25,17 +25,17 @@ def runtime(tmp_path_factory, monkeypatch):
 
 
 class Engine:
-    """Notes what it is told; holds every answer back while ``gate`` is closed."""
+    """Notes what is requested; holds every answer back while ``gate`` is closed."""
 
     def __init__(self, session_id=None):
         self.session_id = session_id or uuid.uuid4().hex
-        self.told = []
+        self.requests = []
         self.gate = threading.Event()
         self.gate.set()
         self._server = ControlServer(self.session_id, self._handle)
 
     def _handle(self, request):
-        self.told.append(request)
+        self.requests.append(request)
         assert self.gate.wait(120)
         if request["do"] == "refuse":
             raise CommandError("not now")
@@ -83,7 +83,7 @@ def test_a_command_is_answered_and_a_refusal_too(commander, engine, qtbot):
     said = f"mark by {engine.session_id}"
     assert reply_to(commander, qtbot, {"do": "mark", "text": "x"}) == {"ok": True, "said": said}
     assert reply_to(commander, qtbot, {"do": "refuse"}) == {"error": "not now"}
-    assert engine.told == [{"do": "mark", "text": "x"}, {"do": "refuse"}]
+    assert engine.requests == [{"do": "mark", "text": "x"}, {"do": "refuse"}]
 
 
 def test_commands_are_given_in_order(commander, engine, qtbot):
@@ -92,7 +92,7 @@ def test_commands_are_given_in_order(commander, engine, qtbot):
     for request in requests:
         commander.send(request)
     qtbot.waitUntil(lambda: len(commander.replies) == 50, timeout=LIMIT_MS)
-    assert engine.told == requests
+    assert engine.requests == requests
 
 
 def test_without_a_session_a_command_is_answered_in_words(commander, qtbot):
@@ -112,7 +112,7 @@ def test_the_engine_vanishes_between_two_commands_and_returns(commander, engine,
     with contextlib.closing(Engine(engine.session_id)) as again:
         qtbot.waitUntil(lambda: commander.is_connected, timeout=LIMIT_MS)
         assert reply_to(commander, qtbot, {"do": "mark", "text": "4"})["ok"] is True
-        assert again.told == [{"do": "mark", "text": "4"}]  # the lost ones are not given later
+        assert again.requests == [{"do": "mark", "text": "4"}]  # the lost ones are not given later
     assert commander.states == [True, False, True]
 
 
@@ -127,8 +127,8 @@ def test_two_sessions_one_after_the_other(commander, engine, qtbot):
             "engine cannot be reached" in reply_to(commander, qtbot, {"do": "mark", "text": "3"})["error"]
         )
         qtbot.waitUntil(lambda: not commander.is_connected, timeout=LIMIT_MS)
-        assert [one["text"] for one in engine.told] == ["1"]
-        assert [one["text"] for one in other.told] == ["2"]
+        assert [one["text"] for one in engine.requests] == ["1"]
+        assert [one["text"] for one in other.requests] == ["2"]
 
 
 def test_a_command_goes_to_the_session_that_was_shown_when_it_was_given(commander, engine, qtbot):
@@ -136,12 +136,12 @@ def test_a_command_goes_to_the_session_that_was_shown_when_it_was_given(commande
         connected(commander, qtbot, engine)
         engine.gate.clear()
         commander.send({"do": "mark", "text": "1"})
-        qtbot.waitUntil(lambda: len(engine.told) == 1, timeout=LIMIT_MS)
+        qtbot.waitUntil(lambda: len(engine.requests) == 1, timeout=LIMIT_MS)
         commander.send({"do": "stop"})  # waits for the answer to the first
         commander.follow(other.session_id)
         engine.gate.set()
         qtbot.waitUntil(lambda: len(commander.replies) == 2, timeout=LIMIT_MS)
-        assert {"do": "stop"} not in other.told
+        assert {"do": "stop"} not in other.requests
 
 
 def test_it_closes_quickly_while_a_command_is_under_way(engine, qtbot):
@@ -151,7 +151,7 @@ def test_it_closes_quickly_while_a_command_is_under_way(engine, qtbot):
     connected(made, qtbot, engine)
     engine.gate.clear()
     made.send({"do": "mark", "text": "x"})
-    qtbot.waitUntil(lambda: bool(engine.told), timeout=LIMIT_MS)
+    qtbot.waitUntil(lambda: bool(engine.requests), timeout=LIMIT_MS)
     begun_s = time.monotonic()
     made.close()
     assert time.monotonic() - begun_s < 100  # the gate stays shut for longer

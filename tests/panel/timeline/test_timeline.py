@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, Qt
-from support.pictures import colours_of, pixels, value_of
+from support.pictures import colours_of, pixels, place_px, value_of
 
 from bci_m2s.colours import class_colour
 from bci_m2s.engine.history import History
@@ -16,7 +16,6 @@ from bci_m2s.panel.timeline.bins import (
     MOST_BINS,
     Bins,
     State,
-    clock,
     extent_s,
     history_rows,
     tick_step_s,
@@ -164,14 +163,7 @@ def test_the_axis_grows_in_steps_from_a_minute():
     assert ratio.max() <= 1.51
 
 
-def test_session_time():
-    assert [clock(value) for value in (0, 61.9, 3600, 3725, -3)] == [
-        "0:00",
-        "1:01",
-        "1:00:00",
-        "1:02:05",
-        "0:00",
-    ]
+def test_ticks_are_round():
     assert [tick_step_s(value, 10) for value in (60, 600, 7200)] == [10, 60, 900]
 
 
@@ -194,12 +186,12 @@ def feed(view, until_s, begin_s=0.0, shares=SHARES, line="emotion", reason=""):
 
 
 def x_of(view, t_s):
-    return view.canvas.place_px(t_s, 0.5).x()
+    return place_px(view.canvas, t_s, 0.5).x()
 
 
 def column_of(view, t_s):
     """Pixels from the probability 1 down to 0 at a moment."""
-    top, bottom = (round(view.canvas.place_px(t_s, share).y()) for share in (1.0, 0.0))
+    top, bottom = (round(place_px(view.canvas, t_s, share).y()) for share in (1.0, 0.0))
     return pixels(view.canvas)[top + 1 : bottom, int(x_of(view, t_s))]
 
 
@@ -386,9 +378,6 @@ def test_a_history_of_several_lines_finds_its_places(view):
 @pytest.mark.parametrize(
     "history",
     [
-        None,
-        [],
-        "x",
         {},
         {"heads": 3},
         {"heads": {"emotion": 3}, "bin_s": 1},

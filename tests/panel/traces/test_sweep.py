@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bci_m2s.panel.look.theme import DARK
 from bci_m2s.panel.traces.sweep import LEVELS, Batch, Columns, Page, Rows, coverage, gap_s, shades
 from bci_m2s.panel.traces.sweep_picture import SweepPicture
-from bci_m2s.panel.traces.trail import KEEP_S, Trail
+from bci_m2s.panel.traces.sweep_view import KEEP_S, Trail
 
 
 def signal(rng, n=900, n_channels=3, rate_hz=250.0):

@@ -8,19 +8,18 @@ from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QColor, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
+from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.look.theme import DARK, LIGHT
 from bci_m2s.panel.traces.channel_rows import ChannelRows
-from bci_m2s.panel.traces.sweep_view import SweepView
+from bci_m2s.panel.traces.sweep_view import KEEP_S, SweepView
 from bci_m2s.panel.traces.trace_rows import (
     fitted_scales,
     main_unit,
     placed_labels,
     shown_unit,
-    step_125,
     trace_rows,
 )
 from bci_m2s.panel.traces.trace_words import short_label
-from bci_m2s.panel.traces.trail import KEEP_S
 
 LABELS = ("Fp1", "Fp2", "C3", "C4", "T7", "T8", "O1", "O2")
 RATE_HZ = 250.0
@@ -269,9 +268,9 @@ def test_without_a_high_pass_offsets_do_not_move_traces_out_of_their_rows(view):
 def test_span(view, qtbot):
     times, values = signal()
     play(view, times, values)
-    with qtbot.waitSignal(view.canvas.span_changed, timeout=1000) as told:
+    with qtbot.waitSignal(view.canvas.span_changed, timeout=1000) as emitted:
         choose(view.controls.span_box, 5.0)
-    assert told.args == [5.0]
+    assert emitted.args == [5.0]
     assert view.canvas.span_s == 5.0
     newest = times[-1] - 4.0
     assert view.canvas.place_px(newest) is not None
