@@ -118,8 +118,8 @@ class DifferentialEntropy:
     def _hold(self, samples: FloatArray, missing: BoolArray) -> FloatArray:
         """Replace missing samples by the last good one, so that NaN never enters a filter's state."""
         n = len(samples)
-        places = np.where(missing, -1, np.arange(n)[:, None])
-        last_good = np.maximum.accumulate(places, axis=0)  # (n, channels), -1 before the first good one
+        rows = np.where(missing, -1, np.arange(n)[:, None])
+        last_good = np.maximum.accumulate(rows, axis=0)  # (n, channels), -1 before the first good one
         columns = np.arange(samples.shape[1])
         filled = np.where(last_good >= 0, samples[np.maximum(last_good, 0), columns], self._held)
         self._held = filled[-1]
@@ -146,5 +146,5 @@ class DifferentialEntropy:
 
     def _problem_of(self, flat: BoolArray, lost: BoolArray) -> str:
         bad = np.flatnonzero(flat | lost)
-        causes = {place: self.causes[place] if lost[place] else "flat" for place in bad.tolist()}
+        causes = {channel: self.causes[channel] if lost[channel] else "flat" for channel in bad.tolist()}
         return f"{len(bad)} of {len(self._labels)} channels bad ({name_channels(self._labels, causes)})"

@@ -1,38 +1,8 @@
-"""Heart rate and its variability from an electrocardiogram, live.
+"""Heart rate and its variability from an electrocardiogram, live; docs/features.md defines each feature.
 
-Every step looks back over the newest `window_s` (15 s unless the model says otherwise) at the intervals
-between heart beats (RR) whose second beat lies there. ``ecg_beats`` finds the beats. Measures are those
-of the Task Force of the ESC and NASPE (1996, "Heart rate variability", Eur. Heart J. 17, 354–381) unless
-said otherwise; how far short windows can be trusted: Munoz et al. 2015, PLoS ONE 10(9), e0138921.
-
-==========================  =======  ==================================================================
-name                        unit     what
-==========================  =======  ==================================================================
-heart_rate_bpm              1/min    60 / mean RR
-rr_mean_ms                  ms       mean RR
-sdnn_ms                     ms       standard deviation of RR (n − 1)
-rmssd_ms                    ms       root mean square of differences between neighbouring RR; √2 × SD1
-pnn50_percent               %        share of these differences above 50 ms
-sd2_ms                      ms       √(2 SDNN² − ½ SDSD²), the long axis of the Poincaré plot (Brennan,
-                                     Palaniswami & Kamen 2001); SDSD is the differences' deviation
-cv_percent                  %        SDNN / mean RR
-heart_rate_min_bpm          1/min    60 / longest RR
-heart_rate_max_bpm          1/min    60 / shortest RR
-heart_rate_slope_bpm_s      1/min/s  slope of the straight line through 60 / RR over time
-rr_respiration_ms           ms       root mean square of the strongest sinusoid of 0.15 to 0.4 Hz in RR (the
-                                     band of respiratory sinus arrhythmia), fitted by least squares
-                                     beside a straight line
-r_amplitude_ln              ln       logarithm of the median R height at 2–25 Hz: a change by a factor is
-                                     a difference, and the normalisation per person takes the gain out
-==========================  =======  ==================================================================
-
-*Rejected* are RR outside 0.27 to 2 s (30 to 220 beats per minute), those that differ from the window's
-median RR by more than `rr_tolerance` (ectopic, missed and false beats), and those with lost samples.
-Only differences between neighbours that are both accepted count. Losses up to 20 ms are bridged.
-
-All is NaN, with a reason, when half of the step's samples are lost, when they do not move, when no beat
-came for 3 s, when beats do not stand out from the noise, when more than 30 % of the RR were rejected
-for their length, and when the accepted ones cover less than `min_covered` of the window.
+Every step looks back over the newest `window_s` at the intervals between heart beats (RR) whose second
+beat lies there; ``ecg_beats`` finds the beats. Only differences between neighbours that are both accepted
+count. Losses up to 20 ms are bridged.
 """
 
 from __future__ import annotations
@@ -82,7 +52,7 @@ NAMES = (
 
 
 class Electrocardiogram:
-    """Extractor of heart-rate features; the module says how each is defined.
+    """Extractor of heart-rate features; docs/features.md defines each.
 
     Settings
     --------
@@ -141,7 +111,7 @@ class Electrocardiogram:
         flat = not np.any(joined != joined[0])
         self._recent.append((len(signal), int(np.count_nonzero(lost)), flat))
         horizon = self._n - (self._window_s + LONGEST_RR_S) * self._rate_hz
-        while self._beats and self._beats[0].place < horizon:
+        while self._beats and self._beats[0].position < horizon:
             self._beats.popleft()
         return self._step() if len(self._recent) == self._blocks_per_step else None
 
@@ -158,15 +128,15 @@ class Electrocardiogram:
             return f"ECG: {100 * lost / taken:.0f} % of the step's samples lost"
         if all(flat for _, _, flat in self._recent):
             return "ECG is flat"
-        if not self._beats or self._n - self._beats[-1].place > SILENCE_S * self._rate_hz:
+        if not self._beats or self._n - self._beats[-1].position > SILENCE_S * self._rate_hz:
             return f"ECG: no heart beat for {SILENCE_S:g} s"
         if self._detector.clarity() < LEAST_CLARITY:
             return "ECG: heart beats do not stand out from the noise"
         return ""
 
     def _values(self) -> tuple[FloatArray, str]:
-        place, height, joined = (np.array(part) for part in zip(*self._beats, strict=True))
-        time_s = (place - self._n) / self._rate_hz  # 0 is now
+        position, height, joined = (np.array(part) for part in zip(*self._beats, strict=True))
+        time_s = (position - self._n) / self._rate_hz  # 0 is now
         rr_s, end_s = np.diff(time_s), time_s[1:]
         whole = (end_s > -self._window_s) & joined[1:]
         accepted = plausible_intervals(rr_s, whole, self._rr_tolerance)
@@ -186,7 +156,7 @@ class Electrocardiogram:
 
 
 def plausible_intervals(rr_s: FloatArray, whole: BoolArray, tolerance: float) -> BoolArray:
-    """Which of the whole intervals a heart can have made, (k,): see the module."""
+    """Which of the whole intervals a heart can have made, (k,); docs/features.md has the rules."""
     accepted = whole & (rr_s >= SHORTEST_RR_S) & (rr_s <= LONGEST_RR_S)
     if not accepted.any():
         return accepted
@@ -195,7 +165,7 @@ def plausible_intervals(rr_s: FloatArray, whole: BoolArray, tolerance: float) ->
 
 
 def rr_measures(rr_s: FloatArray, end_s: FloatArray, differences_s: FloatArray) -> FloatArray:
-    """The features of the module's table that come from RR intervals.
+    """The features that come from RR intervals.
 
     Parameters
     ----------

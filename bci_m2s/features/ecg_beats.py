@@ -49,18 +49,18 @@ LEAN_FLIP = 0.05  # how far it must point to the other side until R is looked fo
 class Beat(NamedTuple):
     """One heart beat.
 
-    place : samples from the segment's start to the R peak, fractional
+    position : samples from the segment's start to the R peak, fractional
     height : of the R peak at 2–25 Hz, > 0, in the signal's unit
     joined : the interval from the beat before is whole: no sample lost, R on the same side
     """
 
-    place: float
+    position: float
     height: float
     joined: bool
 
 
 class _Candidate(NamedTuple):
-    place: int
+    position: int
     energy: float
 
 
@@ -112,7 +112,7 @@ class BeatDetector:
         self._extend(samples, lost)
         beats: list[Beat] = []
         for candidate in self._candidates():
-            self._learn(candidate.place, beats)
+            self._learn(candidate.position, beats)
             self._judge(candidate, beats)
         self._search_back(self._decided, beats)
         self._learn(self._decided, beats)
@@ -155,9 +155,11 @@ class BeatDetector:
         energy = self._energy[start - self._n :]
         highest = ndimage.maximum_filter1d(energy, 2 * self._refractory_n + 1, mode="constant")
         rises = np.diff(energy, prepend=0.0) > 0  # of equal neighbours the first
-        places = np.flatnonzero((energy == highest) & rises) + start
-        chosen = places[(places >= first) & (places < self._decided) & ~self._lost[places - self._n]]
-        return [_Candidate(int(place), float(self._energy[place - self._n])) for place in chosen]
+        positions = np.flatnonzero((energy == highest) & rises) + start
+        chosen = positions[
+            (positions >= first) & (positions < self._decided) & ~self._lost[positions - self._n]
+        ]
+        return [_Candidate(int(position), float(self._energy[position - self._n])) for position in chosen]
 
     def _threshold(self) -> float:
         other = statistics.median(self._other_levels) if self._other_levels else 0.0
@@ -167,7 +169,7 @@ class BeatDetector:
         if not self._beat_levels:
             self._passed_over.append(candidate)
             return
-        self._search_back(candidate.place, beats)
+        self._search_back(candidate.position, beats)
         if candidate.energy > self._threshold() and not self._is_t_wave(candidate):
             self._accept(candidate, beats)
         else:
@@ -175,20 +177,20 @@ class BeatDetector:
             self._passed_over.append(candidate)
 
     def _is_t_wave(self, candidate: _Candidate) -> bool:
-        if self._last is None or candidate.place - self._last.place > T_WAVE_S * self._rate_hz:
+        if self._last is None or candidate.position - self._last.position > T_WAVE_S * self._rate_hz:
             return False
         return candidate.energy < T_WAVE_SHARE * self._last.energy
 
     def _search_back(self, until: int, beats: list[Beat]) -> None:
         """Take candidates that were passed over, while beats are overdue at sample `until`."""
         while self._last is not None and self._intervals and self._beat_levels:
-            begin = self._last.place
+            begin = self._last.position
             if begin < self._lost_until:
                 return  # the beat may be among the lost samples
             if until - begin <= PATIENCE * sum(self._intervals) / len(self._intervals):
                 return
             least, earliest = self._threshold() / 2, begin + T_WAVE_S * self._rate_hz
-            late = [peak for peak in self._passed_over if peak.place > earliest and peak.energy > least]
+            late = [peak for peak in self._passed_over if peak.position > earliest and peak.energy > least]
             if not late:
                 return
             self._accept(max(late, key=lambda peak: peak.energy), beats)
@@ -196,12 +198,14 @@ class BeatDetector:
     def _learn(self, until: int, beats: list[Beat]) -> None:
         """Learn the levels at the start, and again when beats stay away; `until` is the sample reached."""
         half = int(LEARN_S / 2 * self._rate_hz)
-        begin = max(self._learn_from, self._lost_until, 0 if self._last is None else self._last.place)
+        begin = max(self._learn_from, self._lost_until, 0 if self._last is None else self._last.position)
         while until - begin >= 2 * half:
             self._forget(begin)
-            early = [peak.energy for peak in self._passed_over if peak.place < begin + half]
+            early = [peak.energy for peak in self._passed_over if peak.position < begin + half]
             late = [
-                peak.energy for peak in self._passed_over if begin + half <= peak.place < begin + 2 * half
+                peak.energy
+                for peak in self._passed_over
+                if begin + half <= peak.position < begin + 2 * half
             ]
             begin = self._learn_from = begin + half
             if early and late:
@@ -216,20 +220,23 @@ class BeatDetector:
         self._beat_levels.clear()
         self._other_levels.clear()
         self._intervals.clear()
-        self._passed_over = [peak for peak in self._passed_over if peak.place >= before]
+        self._passed_over = [peak for peak in self._passed_over if peak.position >= before]
 
     def _accept(self, candidate: _Candidate, beats: list[Beat]) -> None:
-        if self._last is not None and candidate.place - self._last.place <= LONGEST_RR_S * self._rate_hz:
-            self._intervals.append(candidate.place - self._last.place)
+        if (
+            self._last is not None
+            and candidate.position - self._last.position <= LONGEST_RR_S * self._rate_hz
+        ):
+            self._intervals.append(candidate.position - self._last.position)
         self._last = candidate
         self._beat_levels.append(candidate.energy)
-        self._passed_over = [peak for peak in self._passed_over if peak.place > candidate.place]
-        beats.append(self._locate(candidate.place))
+        self._passed_over = [peak for peak in self._passed_over if peak.position > candidate.position]
+        beats.append(self._locate(candidate.position))
 
-    def _locate(self, place: int) -> Beat:
-        """Find the R peak of a beat whose energy is highest at `place`."""
+    def _locate(self, position: int) -> Beat:
+        """Find the R peak of a beat whose energy is highest at `position`."""
         offset = self._n - self._kept_n  # sample at which what is kept begins
-        middle = place - offset - self._delay_n - self._mean_n / 2
+        middle = position - offset - self._delay_n - self._mean_n / 2
         reach = self._mean_n / 2 + NEAR_LOSS_S / 2 * self._rate_hz
         first, last = max(1, int(middle - reach)), min(self._kept_n - 2, int(middle + reach))
         stretch = self._shape[first : last + 1]
@@ -238,10 +245,10 @@ class BeatDetector:
         before, peak, after = self._side * self._shape[top - 1 : top + 2]
         bend = before - 2 * peak + after
         shift = float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
-        r_place = offset + top + shift
-        joined = not flipped and self._is_whole(self._last_r, r_place)
-        self._last_r = r_place
-        return Beat(r_place, max(float(peak - 0.25 * (before - after) * shift), 0.0), joined)
+        r_position = offset + top + shift
+        joined = not flipped and self._is_whole(self._last_r, r_position)
+        self._last_r = r_position
+        return Beat(r_position, max(float(peak - 0.25 * (before - after) * shift), 0.0), joined)
 
     def _turn(self, up: float, down: float) -> bool:
         """Follow the side to which beats point; return whether it changed."""
@@ -252,11 +259,11 @@ class BeatDetector:
         self._side = 1.0 if self._lean >= 0 else -1.0
         return True
 
-    def _is_whole(self, r_before: float, r_place: float) -> bool:
+    def _is_whole(self, r_before: float, r_position: float) -> bool:
         offset, margin = self._n - self._kept_n, NEAR_LOSS_S * self._rate_hz
         if r_before - margin < offset:
             return False
-        return not self._lost[int(r_before - margin) - offset : int(r_place + margin) + 1 - offset].any()
+        return not self._lost[int(r_before - margin) - offset : int(r_position + margin) + 1 - offset].any()
 
 
 def _delay(band_hz: tuple[float, float], rate_hz: float) -> int:

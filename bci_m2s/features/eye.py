@@ -1,24 +1,11 @@
 """The 33 eye-movement features of the SEED data sets, from raw gaze and pupil, live.
 
-In the order of ``EyeMovements.names``; std is the population's (0 for one event):
+docs/features.md lists them, in the order of ``EyeMovements.names``; std is the population's (0 for one
+event), and a value of which the step has no event is 0.
 
-* *Pupil X, then Y* (6 each; two axes of one pupil, or left and right): mean and std of the diameter over
-  the step's valid samples, in the sender's unit (mm, as a rule); differential entropy ½ ln(2πe σ²) in
-  0–0.2, 0.2–0.4, 0.4–0.6 and 0.6–1 Hz. σ² is the mean square of the band signal over the step: a band
-  signal has zero mean by construction, and a step may be shorter than its period.
-* *Dispersion X mean, std, dispersion Y mean, std*, degrees: width (largest minus smallest x) and height
-  of each fixation's gaze.
-* *Fixation duration mean, std*, s. *Blink duration mean, std*, s (left out with ``blink_duration: false``,
-  which gives the 31 of SEED-IV). *Saccade duration mean, std*, s, *saccade amplitude mean, std*, degrees.
-* *Event statistics*: blinks per s; fixations that ended per s; longest fixation, s; sum and largest of
-  (width + height) over the fixations, degrees (dispersion as in Salvucci & Goldberg 2000); saccades per s;
-  mean saccade duration, s, and amplitude, degrees (the same as above: the published list has both); mean
-  saccade latency, s, from the end of a saccade to the beginning of the next.
-
-``eye_events`` defines the events. An event belongs to the step in which it becomes certain, at most 0.1 s
-after its end, so steps end to end count each event once; it keeps its true onset, up to `history_s` before
-the step. Fixations that still go on count with their length so far, but not in fixations per s.
-A value of which the step has no event is 0.
+*Events* (``eye_events``) belong to the step in which they become certain, at most 0.1 s after their end, so
+steps end to end count each once; an event keeps its true onset, up to `history_s` before the step.
+Fixations that still go on count with their length so far, but not in fixations per s.
 
 *Pupil.* Blinks and 50 ms around them, where the lid covers the pupil (Kret & Sjak-Shie 2019), are bridged
 by the last valid value: a straight line would need the value after the blink. Pupil values therefore lag
@@ -50,7 +37,7 @@ IMPOSSIBLE_DEG = 180.0  # gaze beyond this is an undeclared loss code
 
 
 class EyeMovements:
-    """Extractor of the eye-movement features; the module says how each is defined.
+    """Extractor of the eye-movement features; docs/features.md defines each.
 
     Settings
     --------
@@ -199,8 +186,8 @@ def _names(bands_hz: Iterable[tuple[float, float]], with_blinks: bool) -> tuple[
     if not with_blinks:
         means.remove("blink_duration")
     return (
-        *(f"pupil_{axis}_{what}" for axis in "xy" for what in pupil),
-        *(f"{name}_{what}" for name in means for what in ("mean", "std")),
+        *(f"pupil_{axis}_{statistic}" for axis in "xy" for statistic in pupil),
+        *(f"{name}_{statistic}" for name in means for statistic in ("mean", "std")),
         "blink_frequency",
         "fixation_frequency",
         "fixation_duration_longest",

@@ -205,11 +205,11 @@ class PupilSizes:
             self._last = np.where(starts, self._origin, self._last)
             self._age = np.where(starts, -first, self._age)
             self._running |= starts
-        place = np.maximum.accumulate(np.where(known, order, -1), axis=0)
-        held = np.where(place >= 0, bins[place, (0, 1)], self._last)
+        newest = np.maximum.accumulate(np.where(known, order, -1), axis=0)
+        held = np.where(newest >= 0, bins[newest, (0, 1)], self._last)
         squares = self._bands.squares(np.where(self._running, held - self._origin, 0.0))
         self._last, self._age = held[-1], self._age + len(bins)
-        self._held = np.where(place[-1] >= 0, len(bins) - 1 - place[-1], self._held + len(bins))
+        self._held = np.where(newest[-1] >= 0, len(bins) - 1 - newest[-1], self._held + len(bins))
         stops = self._running & (self._held > self._hold_bins)
         if stops.any():
             self._running &= ~stops

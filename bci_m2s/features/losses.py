@@ -40,14 +40,14 @@ class Joiner:
         if self._begun and not self._lost_n and not lost.any():
             self._held = float(samples[-1])
             return samples - self._shift, lost
-        n, places = len(samples), np.arange(len(samples))
+        n, indices = len(samples), np.arange(len(samples))
         if not self._begun and not lost.all():
             self._held, self._begun = float(samples[np.argmin(lost)]), True
-        good = np.maximum.accumulate(np.where(lost, -1, places))  # -1 before the first good one
+        good = np.maximum.accumulate(np.where(lost, -1, indices))  # -1 before the first good one
         filled = np.where(good >= 0, samples[np.maximum(good, 0)], self._held)
         before = np.append(self._held, filled[:-1])
         resumes = ~lost & np.append(self._lost_n > 0, lost[:-1])
         shift = self._shift + np.cumsum(np.where(resumes, filled - before, 0.0))
-        run = np.where(good >= 0, places - good, places + 1 + self._lost_n)
+        run = np.where(good >= 0, indices - good, indices + 1 + self._lost_n)
         self._held, self._shift, self._lost_n = float(filled[-1]), float(shift[-1]), int(run[n - 1])
         return filled - shift, run > self._bridged_n

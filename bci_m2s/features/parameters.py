@@ -35,7 +35,7 @@ def numbers(where: str, params: Mapping[str, Any], limits: Limits) -> dict[str, 
 
 
 def column(where: str, field: str, label: object, labels: tuple[str, ...]) -> int:
-    """Return the place of the one channel that has this label."""
+    """Return the index of the one channel that has this label."""
     if not isinstance(label, str) or labels.count(label) != 1:
         expected = f"one channel of the stream{nearest(str(label), labels)}"
         raise ContractError(where, field, repr(label), expected)

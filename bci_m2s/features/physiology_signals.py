@@ -1,4 +1,7 @@
-"""One signal of the body: takes its blocks, keeps its trailing window, gives its values.
+"""Signals of the body: each takes its blocks, keeps its trailing window, gives its values.
+
+All have `names` of their values, `window_s` (how far these look back), `settle_s` (beyond that) and
+`newest`: what the filters, or the bins, gave for the newest block.
 
 Slow signals (skin, breath, temperature) are kept as means of about 1/8 s and are not filtered, so they have
 no state but the window. Quick ones (pulse, muscle, eye) pass causal filters whose state is carried.
@@ -9,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,15 +31,19 @@ from bci_m2s.types import BoolArray, FloatArray
 BIN_S = 0.125
 KEPT_HZ = 100.0  # filtered waves are kept at about this rate, far above their bands
 PULSE_BAND_HZ, BLINK_BAND_HZ = (0.5, 8.0), (1.0, 10.0)
-EOG_BAND_HZ = (0.5, 35.0)
-EMG_LOW_HZ, EMG_HIGH_HZ = 20.0, 200.0
+EOG_BAND_HZ, EMG_BAND_HZ = (0.5, 35.0), (20.0, 200.0)
 NYQUIST_SHARE = 0.45  # of the sampling rate, the highest cut-off
 BRIDGED_S = 0.02
 ORDER = 2
+SKIN = tuple(f"gsr_{name}" for name in ("mean", "slope_per_s", "range", "falling_share", "peaks_per_min"))
+BREATH = tuple(
+    f"respiration_{name}" for name in ("rate_per_min", "centroid_hz", "depth", "sd", "slow_quick_ln")
+)
+WARMTH = ("temperature_mean", "temperature_slope_per_s")
 
 
 class Timing(NamedTuple):
-    """rate_hz, length of a block, blocks in a step, trailing window."""
+    """Length of a block, blocks in a step, trailing window."""
 
     rate_hz: float
     hop_s: float
@@ -44,26 +51,8 @@ class Timing(NamedTuple):
     window_s: float
 
 
-class BodySignal(Protocol):
-    """What the extractor needs of a signal."""
-
-    names: tuple[str, ...]
-    settle_s: float  # beyond the trailing window
-    window_s: float  # how far values look back
-    newest: FloatArray  # what the filters, or the bins, gave for the newest block
-
-    def reset(self) -> None:
-        """Begin a new segment."""
-
-    def push(self, samples: FloatArray, lost: BoolArray) -> None:
-        """Take one block of the channel. samples, lost : (n,)"""
-
-    def values(self, min_tracked: float) -> list[float] | str:
-        """Return a value for each name, or why there is none."""
-
-
 class SlowSignal:
-    """Bins of a slow signal and what is computed from them."""
+    """Bins of a slow signal, and what `compute` makes of their levels and length; None when flat."""
 
     settle_s = 0.0
 
@@ -84,7 +73,7 @@ class SlowSignal:
         self._levels = self.newest = np.empty(0)  # NaN where all samples of a bin were lost
 
     def push(self, samples: FloatArray, lost: BoolArray) -> None:
-        """Append the means of the block's bins."""
+        """Append the means of the block's bins. samples, lost : (n,), as for the other signals"""
         edges = np.arange(self._bins) * len(samples) // self._bins
         count = np.add.reduceat(~lost, edges, dtype=np.float64)
         total = np.add.reduceat(np.where(lost, 0.0, samples), edges)
@@ -92,12 +81,12 @@ class SlowSignal:
         self._levels = np.concatenate((self._levels, self.newest))[-self._kept :]
 
     def values(self, min_tracked: float) -> list[float] | str:
-        """Bridge lost bins by straight lines, then compute."""
+        """A value for each name, or why there is none; lost bins are bridged by straight lines."""
         known = np.isfinite(self._levels)
         if known.sum() < max(min_tracked * len(known), 2 / self._bin_s):
             return f"lost {100 * (1 - known.mean()):.0f} % of the window"
-        place = np.arange(len(known))
-        levels = np.interp(place, place[known], self._levels[known])
+        bins = np.arange(len(known))
+        levels = np.interp(bins, bins[known], self._levels[known])
         return self._compute(levels, self._bin_s) or "is flat"
 
 
@@ -108,7 +97,7 @@ class _Wave:
         self._bank = FilterBank([band_hz], timing.rate_hz, ORDER)
         self._joiner = Joiner(round(BRIDGED_S * timing.rate_hz))
         self._every = max(1, math.floor(timing.rate_hz / KEPT_HZ))
-        self.rate_hz = timing.rate_hz / self._every
+        self.rate_hz, self.window_s = timing.rate_hz / self._every, timing.window_s
         self._kept_n = round(timing.window_s * self.rate_hz)
         self.settle_s = self._bank.settle_s
         self.reset()
@@ -143,7 +132,6 @@ class PulseSignal(_Wave):
 
     def __init__(self, timing: Timing) -> None:
         super().__init__(PULSE_BAND_HZ, timing)
-        self.window_s = timing.window_s
 
     def values(self, min_tracked: float) -> list[float] | str:
         """Find the peaks and measure them."""
@@ -207,6 +195,9 @@ class EnergySignal:
         return [energy, blinks(self._blinks.kept, self._blinks.rate_hz) / minutes]
 
 
+BodySignal = SlowSignal | PulseSignal | EnergySignal
+
+
 def signals(kind: str, labels: list[str], notch_hz: list[float], timing: Timing) -> list[BodySignal]:
     """Build what computes the features of one kind, a signal for each label.
 
@@ -215,27 +206,14 @@ def signals(kind: str, labels: list[str], notch_hz: list[float], timing: Timing)
     ValueError
         When the sampling rate is too low for a band or a notch is not below half of it.
     """
-    top_hz = NYQUIST_SHARE * timing.rate_hz
     if kind == "gsr":
-        names: tuple[str, ...] = (
-            "gsr_mean",
-            "gsr_slope_per_s",
-            "gsr_range",
-            "gsr_falling_share",
-            "gsr_peaks_per_min",
-        )
-        return [SlowSignal(names, timing, skin_values)]
+        return [SlowSignal(SKIN, timing, skin_values)]
     if kind == "respiration":
-        what = ("rate_per_min", "centroid_hz", "depth", "sd", "slow_quick_ln")
-        return [SlowSignal(tuple(f"respiration_{name}" for name in what), timing, breath_values)]
+        return [SlowSignal(BREATH, timing, breath_values)]
     if kind == "temperature":
-        names = ("temperature_mean", "temperature_slope_per_s")
-        return [SlowSignal(names, timing, lambda x, bin_s: [float(x.mean()), slope_per_s(x, bin_s)])]
+        return [SlowSignal(WARMTH, timing, lambda x, bin_s: [float(x.mean()), slope_per_s(x, bin_s)])]
     if kind == "plethysmograph":
         return [PulseSignal(timing)]
-    band_hz = (
-        (EMG_LOW_HZ, min(EMG_HIGH_HZ, top_hz))
-        if kind == "emg"
-        else (EOG_BAND_HZ[0], min(EOG_BAND_HZ[1], top_hz))
-    )
+    low_hz, high_hz = EMG_BAND_HZ if kind == "emg" else EOG_BAND_HZ
+    band_hz = (low_hz, min(high_hz, NYQUIST_SHARE * timing.rate_hz))
     return [EnergySignal(kind, label, band_hz, notch_hz, timing) for label in labels]

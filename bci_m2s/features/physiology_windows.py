@@ -80,7 +80,7 @@ def pulse_peaks(wave: FloatArray, rate_hz: float) -> tuple[FloatArray, FloatArra
 
     Returns
     -------
-    (p,) places in samples, fractional, and (p,) heights above the lowest point since the peak before
+    (p,) positions in samples, fractional, and (p,) heights above the lowest point since the peak before
     """
     wave = wave if np.mean(np.diff(wave) ** 3) >= 0 else -wave
     squared = np.maximum(wave, 0.0) ** 2
@@ -95,9 +95,9 @@ def pulse_peaks(wave: FloatArray, rate_hz: float) -> tuple[FloatArray, FloatArra
         return np.empty(0), np.empty(0)
     before, peak, after = wave[tops - 1], wave[tops], wave[tops + 1]
     bend = np.minimum(before - 2 * peak + after, -TINY)
-    places: FloatArray = tops.astype(np.float64) + np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
+    positions: FloatArray = tops.astype(np.float64) + np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
     lows = np.minimum.reduceat(wave[: tops[-1]], np.append(0, tops[:-1]))
-    return places, peak - lows
+    return positions, peak - lows
 
 
 def pulse_values(wave: FloatArray, broken: BoolArray, rate_hz: float) -> list[float] | None:
@@ -105,12 +105,12 @@ def pulse_values(wave: FloatArray, broken: BoolArray, rate_hz: float) -> list[fl
 
     broken : (k,), true where samples were lost; the intervals around are left out
     """
-    places, heights = pulse_peaks(wave, rate_hz)
-    if len(places) <= FEWEST_INTERVALS:
+    positions, heights = pulse_peaks(wave, rate_hz)
+    if len(positions) <= FEWEST_INTERVALS:
         return None
-    lost_before = np.append(0, np.cumsum(broken))[places.astype(np.int64) + 1]
+    lost_before = np.append(0, np.cumsum(broken))[positions.astype(np.int64) + 1]
     whole = np.diff(lost_before) == 0
-    rr_s = np.diff(places) / rate_hz
+    rr_s = np.diff(positions) / rate_hz
     accepted = plausible_intervals(rr_s, whole, 0.3)
     differences_s = np.diff(rr_s)[accepted[1:] & accepted[:-1]]
     covered = rr_s[accepted].sum() >= 0.5 * len(wave) / rate_hz

@@ -84,7 +84,7 @@ def gradient_times_input(
         point = window[None].clone().requires_grad_(True)
         # In float64 the part of a nearly certain class's gradient that is left does not round to zero.
         logits = network(point)[head][0].double() / temperature
-        place = int(logits.argmax()) if class_index is None else class_index
-        answer = torch.log_softmax(logits, dim=0)[place]
+        index = int(logits.argmax()) if class_index is None else class_index
+        answer = torch.log_softmax(logits, dim=0)[index]
         (slope,) = torch.autograd.grad(answer, point)
     return (slope[0].double() * window.double()).sum(dim=0)

@@ -281,11 +281,11 @@ def _refuse_twins(field: str, names: Sequence[str]) -> None:
         )
 
 
-def _check_numbers(field: str, component: Component, made: Any) -> None:
+def _check_numbers(field: str, component: Component, built: Any) -> None:
     """Parameters of normalisers and smoothers are the positive numbers of their signature."""
     defaults = {
         key: parameter.default
-        for key, parameter in inspect.signature(made).parameters.items()
+        for key, parameter in inspect.signature(built).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
     for key, value in component.params.items():

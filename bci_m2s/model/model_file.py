@@ -27,51 +27,14 @@ from pydantic import ValidationError
 
 from bci_m2s.errors import ContractError, ModelError, nearest
 from bci_m2s.files.explain import describe
-from bci_m2s.files.tensor_file import (
-    Arrays,
-    read_tensors,
-    read_texts,
-    strict_json,
-    write_tensors,
-)
-from bci_m2s.model.contract import (
-    CalibrationContract,
-    Component,
-    Contract,
-    FeatureContract,
-    HeadContract,
-    ModalityContract,
-    QualityContract,
-    WindowContract,
-)
-from bci_m2s.model.stream_check import channel_order, check_stream, stream_doubts
+from bci_m2s.files.tensor_file import Arrays, read_tensors, read_texts, strict_json, write_tensors
+from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.networks import build_network
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import FloatArray
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = [
-    "CalibrationContract",
-    "Component",
-    "Contract",
-    "FeatureContract",
-    "HeadContract",
-    "ModalityContract",
-    "QualityContract",
-    "WindowContract",
-    "channel_order",
-    "check_stream",
-    "layout_order",
-    "load_model_file",
-    "modality_network",
-    "pack_modality",
-    "read_contract",
-    "save_model",
-    "stream_doubts",
-    "unpack_modality",
-]
 
 VERSION = 1  # newest contract that this program reads
 SCALER_TENSORS = ("scaler.mean", "scaler.std", "baseline.std")
@@ -105,7 +68,10 @@ def save_model(
     path = Path(path)
     _check_tensors(path, contract, tensors)
     if storage == "float16":
-        tensors = _halved(path, contract, tensors)
+        tensors = _converted(contract, tensors, np.float32, np.float16)
+        for name, array in tensors.items():
+            if not np.isfinite(array).all():
+                raise ModelError(f"{path}: tensor {name!r} holds numbers too large for float16")
     write_tensors(path, tensors, {"contract": contract.model_dump_json()}, overwrite=overwrite)
 
 
@@ -121,35 +87,23 @@ def load_model_file(path: str | Path) -> tuple[Contract, Arrays]:
     path = Path(path)
     texts, tensors = read_tensors(path)
     contract = _parse_contract(path, texts)
-    tensors = _widened(contract, tensors)
+    tensors = _converted(contract, tensors, np.float16, np.float32)
     _check_tensors(path, contract, tensors)
     return contract, tensors
 
 
-def _halved(path: Path, contract: Contract, tensors: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The arrays with every float32 of a network in float16."""
-    halved = dict(tensors)
+def _converted(
+    contract: Contract, tensors: Mapping[str, NDArray[Any]], stored: type, wanted: type
+) -> Arrays:
+    """The arrays with every `stored` of a network as `wanted`, read-only like the others."""
+    converted = dict(tensors)
     for name, array in tensors.items():
-        if _of_network(contract, name) and array.dtype == np.float32:
-            with np.errstate(over="ignore"):  # said below
-                halved[name] = array.astype(np.float16)
-            if not np.isfinite(halved[name]).all():
-                raise ModelError(f"{path}: tensor {name!r} holds numbers too large for float16")
-    return halved
-
-
-def _widened(contract: Contract, tensors: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The arrays with every float16 of a network in float32, read-only like the others."""
-    widened = dict(tensors)
-    for name, array in tensors.items():
-        if _of_network(contract, name) and array.dtype == np.float16:
-            widened[name] = array.astype(np.float32)
-            widened[name].flags.writeable = False
-    return widened
-
-
-def _of_network(contract: Contract, name: str) -> bool:
-    return any(name.startswith(f"{modality}.network.") for modality in contract.modalities)
+        is_network = any(name.startswith(f"{modality}.network.") for modality in contract.modalities)
+        if is_network and array.dtype == stored:
+            with np.errstate(over="ignore"):  # refused when it is saved
+                converted[name] = array.astype(wanted)
+            converted[name].flags.writeable = False
+    return converted
 
 
 def read_contract(path: str | Path) -> Contract:

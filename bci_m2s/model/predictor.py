@@ -13,6 +13,7 @@ input passes through pinned memory and nothing waits for the device but the read
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bci_m2s.errors import ContractError, DeviceError, ModelError, UsageError
 from bci_m2s.model.attribution import attribute
-from bci_m2s.model.model_file import (
-    Contract,
-    layout_order,
-    load_model_file,
-    modality_network,
-    unpack_modality,
-)
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import layout_order, load_model_file, modality_network, unpack_modality
 from bci_m2s.types import FloatArray
 
 MAX_ROWS = 256  # windows in one pass of the network; 62 channels then take some 0.4 GB
@@ -239,9 +235,7 @@ class Predictor:
 
     def _on_device(self, modality: str, windows: torch.Tensor) -> torch.Tensor:
         if self.device.type == "cpu":
-            return (
-                windows.clone()
-            )  # torch's own memory is aligned alike each time, and BLAS may round by it
+            return windows.clone()  # torch's memory is aligned alike each time: BLAS may round by it
         pinned = self._pinned.get(modality)
         if pinned is None or len(pinned) < len(windows):
             pinned = self._pinned[modality] = torch.empty(windows.shape, pin_memory=True)
@@ -276,21 +270,17 @@ def resolve_device(name: str) -> torch.device:
     UsageError
         The name is not "auto", "cpu", "cuda" or "cuda:N", or there is no such CUDA device.
     """
-    kind, colon, number = name.partition(":")
-    valid = (
-        kind == "cuda" and number.isdecimal() and number.isascii()
-        if colon
-        else kind in ("auto", "cpu", "cuda")
-    )
-    if not valid:
+    match = re.fullmatch(r"(auto|cpu|cuda)|cuda:([0-9]+)", name)
+    if match is None:
         raise UsageError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N")
+    kind, number = match[1] or "cuda", match[2]
     count = torch.cuda.device_count() if kind != "cpu" and torch.cuda.is_available() else 0
     if kind == "cpu" or (kind == "auto" and count == 0):
         return torch.device("cpu")
     index = int(number) if number else 0
     if index >= count:
-        there = ", ".join(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(count))
+        known = ", ".join(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(count))
         raise UsageError(
-            f"device: got {name!r}, but torch {torch.__version__} sees {there or 'no CUDA device'}"
+            f"device: got {name!r}, but torch {torch.__version__} sees {known or 'no CUDA device'}"
         )
     return torch.device("cuda", index)

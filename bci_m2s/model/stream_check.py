@@ -82,14 +82,14 @@ def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> l
     if not any(label.strip() for label in info.labels):
         return [ContractError(where, "channels", f"{info.n_channels} without labels", wanted)]
     problems = []
-    found = list(zip(spec.channels, _candidates(spec, info), strict=True))
-    missing = [label for label, columns in found if not columns]
+    matches = list(zip(spec.channels, _candidates(spec, info), strict=True))
+    missing = [label for label, columns in matches if not columns]
     if missing:
         hint = nearest(missing[0], [label for label in info.labels if label.strip()])
         problems.append(
             ContractError(where, "channels", f"no {_some(missing)}", printable(wanted + hint, 400))
         )
-    twins = [label for label, columns in found if len(columns) > 1]
+    twins = [label for label, columns in matches if len(columns) > 1]
     if twins:
         problems.append(
             ContractError(where, "channels", f"{_some(twins)} more than once", f"{wanted}, each once")

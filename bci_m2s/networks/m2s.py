@@ -180,12 +180,12 @@ class SingleModality(nn.Module):
 
 def _classifiers(projection: int, hidden: int, heads: Mapping[str, int]) -> nn.ModuleDict:
     """One classifier for each head. heads : name → number of classes. Raises ContractError."""
-    made = nn.ModuleDict()
+    classifiers = nn.ModuleDict()
     for name, n_classes in heads.items():
-        if hasattr(made, name):  # torch keeps the name of every attribute of a module
+        if hasattr(classifiers, name):  # torch keeps the name of every attribute of a module
             raise ContractError("network", "heads", repr(name), "a name that torch does not use itself")
-        made[name] = Classifier(projection, hidden, n_classes)
-    return made
+        classifiers[name] = Classifier(projection, hidden, n_classes)
+    return classifiers
 
 
 def _single(

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from bci_m2s.model.model_file import ModalityContract, WindowContract, layout_order
+from bci_m2s.model.contract import ModalityContract, WindowContract
+from bci_m2s.model.model_file import layout_order
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import GAP_S, Block
 from bci_m2s.signal.normalise import NORMALISERS

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from bci_m2s.features import EXTRACTORS, NamesCauses
-from bci_m2s.model.model_file import ModalityContract, channel_order
+from bci_m2s.model.contract import ModalityContract
+from bci_m2s.model.stream_check import channel_order
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
 from bci_m2s.signal.quality import STATES, ChannelQuality
 from bci_m2s.signal.smoothing import PhasedSmoother

@@ -17,7 +17,8 @@ from bci_m2s.errors import RecordingError, UsageError
 from bci_m2s.files.explain import describe
 from bci_m2s.lsl.description import ReplayableSession, SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, parse_line
-from bci_m2s.model.model_file import check_stream, load_model_file
+from bci_m2s.model.model_file import load_model_file
+from bci_m2s.model.stream_check import check_stream
 from bci_m2s.pipeline.modality import CONTROLS
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.session.setup import build

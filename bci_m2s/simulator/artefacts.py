@@ -1,18 +1,6 @@
 """What an EEG amplifier picks up besides the brain: lids, eyes, muscle and mains.
 
-*Blinks.* A potential of about 100 µV over the eyes that falls off backwards, rising in a third and
-falling in two thirds of its time (Iwasaki et al. 2005; Stern, Walrath & Goldstein 1984). It is there
-whenever the eye tracker loses the pupil to a blink: both read the same events.
-
-*Eye movement.* The eyes are dipoles, positive in front (corneo-retinal potential; Plöchl, Ossandón &
-König 2012): a saccade leaves a step in frontal channels, opposite left and right.
-
-*Muscle.* Temporalis and frontalis of both sides, 20 to above 100 Hz (Goncharova, McFarland, Vaughan &
-Wolpaw 2003): a weak lasting part and bursts of 0.2 to 1.5 s, about six a minute, independent of the
-state. Its level wanders within minutes.
-
-*Mains.* A sine at the line frequency and its third harmonic below Nyquist, with size and phase of
-their own in each channel, swelling slowly.
+docs/simulator.md has the findings behind each. Blinks and eye movement are those that the eye tracker sees.
 """
 
 from __future__ import annotations

@@ -1,30 +1,6 @@
-"""What one person's brain is like: sources, spectra, and how the state changes them.
+"""What one person's brain is like: sources, spectra, and how the state and nuisances change them.
 
-*Sources.* 32 patches of cortex on the upper part of a sphere of 0.62 head radii, each a radial current
-dipole, tilted a little, in a conductor without boundary (Nunez & Srinivasan 2006, ch. 1; the depth
-models the blur of the skull). Potentials are against a distant reference.
-
-*Spectrum.* Each patch has a 1/f^χ background, χ from 1.0 to 1.6, flat below 1 Hz (He 2014; Donoghue
-et al. 2020), and an alpha rhythm: a Gaussian peak at the individual alpha frequency, 8.7 to 11.8 Hz
-(Klimesch 1999; Haegens et al. 2014), strongest at the back, with a power of its own for each person.
-
-*State.* The logarithm of each patch's amplitude in each band is linear in valence and arousal. The
-part that people share puts these findings on the patches (``FINDINGS``):
-
-- alpha asymmetry: less alpha on the left than on the right of the forehead with positive valence
-  (Davidson 1992; Coan & Allen 2004);
-- more frontal midline theta with pleasant emotion (Sammler, Grigutsch, Fritz & Koelsch 2007);
-- more beta and gamma at the temples with positive valence (Zheng & Lu 2015);
-- less alpha at the back with arousal (Simons, Detenber, Cuthbert, Schwartz & Reiss 2003), more
-  gamma there (Keil et al. 2001), more theta there (Aftanas et al. 2002) and a little more delta
-  (Klados et al. 2009), more beta at the centre and front.
-
-The rest is the person's own: smooth random maps, one for each band, valence and arousal (for how much
-is common and stable see Zheng, Zhu & Lu 2019). How strongly a person answers at all differs too.
-
-*Nuisance.* Processes with nothing to do with the state change the same amplitudes through smooth maps:
-vigilance, attention and the like over seconds, drift over minutes, and a step between sessions, when
-the cap also sits a few degrees elsewhere.
+docs/simulator.md has the findings behind each part.
 """
 
 from __future__ import annotations

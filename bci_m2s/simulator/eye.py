@@ -3,16 +3,7 @@
 Columns: ``gaze_x`` from 0 (left) to 1 (right) and ``gaze_y`` from 0 (top) to 1 (bottom) of a screen
 that is ``gaze.SCREEN_DEG`` wide and high, so 1.0 in x is 35 degrees and 1.0 in y is 20 degrees;
 ``pupil_left`` and ``pupil_right``, mm; ``confidence`` from 0 to 1. Gaze and pupil are NaN when the
-track is lost: in blinks, and about once a minute for 0.45 to 0.9 s for other reasons (Holmqvist et
-al. 2011 on data quality). Confidence sinks at the edges of a loss.
-
-*Gaze* is the scan path of ``gaze.py``, with ocular drift, an error of calibration that differs
-between sessions (0.5°) and the tracker's noise (about 0.12° from sample to sample).
-
-*Pupil* is a sum of a person's own diameter; the answer to light, one level per trial and a slow change
-within it (the clip's brightness; Watson & Yellott 2012 for its size); arousal, which dilates by about
-0.28 mm for each unit, half a second to two seconds late, whatever the valence (Bradley, Miccoli, Escrig
-& Lang 2008; Partala & Surakka 2003); and hippus, unrest below 1 Hz (Stark, Campbell & Atwood 1958).
+track is lost. docs/simulator.md has the findings behind each part.
 """
 
 from __future__ import annotations

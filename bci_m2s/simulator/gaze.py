@@ -1,18 +1,7 @@
 """Where the eyes look and when the lids close: events that the tracker and frontal EEG share.
 
-*Scan path.* Fixations of lognormal duration and saccades between them. Targets are drawn around the
-middle of the screen and depend on the last one, so that small saccades are the rule (Tatler 2007 on
-the central bias). A saccade lasts 21 ms + 2.2 ms per degree (Carpenter 1988) and moves along a
-minimum-jerk curve. The state shifts the statistics: arousal brings more and shorter fixations and a
-wider scan (Bradley, Houbova, Miccoli, Costa & Lang 2011), positive valence a wider one (Wadlinger &
-Isaacowitz 2006). How much is each person's own, and each clip has a pace and width of its own that
-say nothing of emotion.
-
-*Blinks.* At most one in each slot of 2 s, at a random moment in it; 8 to 22 a minute at rest, somewhat
-fewer with arousal (Maffei & Angrilli 2019). The pupil is covered for 0.08 to 0.3 s.
-
-The path is made in pieces of 10 s. A piece starts where the one before ends, with a saccade, so any
-piece can be made without those before it.
+docs/simulator.md has the findings behind them. The path is made in pieces of 10 s. A piece starts where
+the one before ends, with a saccade, so any piece can be made without those before it.
 """
 
 from __future__ import annotations
@@ -101,8 +90,8 @@ class Eyes:
     def blinks(self, start_s: float, stop_s: float) -> list[Blink]:
         """Return the blinks that begin in [start_s, stop_s), in order."""
         slots = range(max(0, math.floor(start_s / BLINK_SLOT_S)), math.floor(stop_s / BLINK_SLOT_S) + 1)
-        found = [blink for slot in slots if (blink := self._blink(slot)) is not None]
-        return [blink for blink in found if start_s <= blink.start_s < stop_s]
+        blinks = [blink for slot in slots if (blink := self._blink(slot)) is not None]
+        return [blink for blink in blinks if start_s <= blink.start_s < stop_s]
 
     def _draw_blink(self, slot: int) -> Blink | None:
         rng = self._seeds.rng(Use.BLINK, slot)

@@ -104,9 +104,9 @@ class SlowNoise:
         indices = distinct(left, left + 1)
         rows = [self._group(k // KNOTS_AT_ONCE)[k % KNOTS_AT_ONCE] for k in indices.tolist()]
         knots = np.array(rows).reshape(-1, *self.shape)
-        place = np.searchsorted(indices, left)  # the right-hand knot follows the left-hand one
+        row = np.searchsorted(indices, left)  # the right-hand knot follows the left-hand one
         angle = (0.5 * np.pi * (position - left)).reshape(-1, *[1] * len(self.shape))
-        return np.cos(angle) * knots[place] + np.sin(angle) * knots[place + 1]
+        return np.cos(angle) * knots[row] + np.sin(angle) * knots[row + 1]
 
 
 def distinct(first: IntArray, last: IntArray) -> IntArray:
@@ -144,8 +144,8 @@ class ColouredNoise:
 
     def block(self, index: int) -> Float32Array:
         """Return block `index` from 0 up: (bands, rows, block)."""
-        here, before = self._segment(index), self._segment(index - 1)
-        return here[..., : self._block] * self._rise + before[..., self._block :] * self._fall
+        own, before = self._segment(index), self._segment(index - 1)
+        return own[..., : self._block] * self._rise + before[..., self._block :] * self._fall
 
     def _draw(self, index: int) -> Float32Array:
         rng = self._seeds.rng(self._use, index)

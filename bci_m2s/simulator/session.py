@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator.eeg import Electroencephalogram
@@ -88,10 +87,6 @@ class SimulatedSession:
         """Return trial `index` from 0. Raises IndexError past the last one."""
         return self._schedule.trial(index)
 
-    def state(self, times: FloatArray) -> NDArray[np.int64]:
-        """Return the class index at each time (s), -1 outside trials: (n,)."""
-        return self._schedule.classes_at(np.asarray(times, dtype=np.float64))
-
     def latent(self, times: FloatArray) -> FloatArray:
         """Return valence and arousal at each time (s), about -1 to 1: (n, 2)."""
         return self._schedule.latent(np.asarray(times, dtype=np.float64))
@@ -113,8 +108,16 @@ class SimulatedSession:
         stop = self._clipped(stop, self.settings.eye_rate_hz)
         return _read(self._tracker.make_block, self._tracker.block, start, stop, len(LABELS))
 
+    @property
+    def n_markers(self) -> float:
+        """Number of markers; infinite when endless."""
+        return 2 * ((self.settings.n_trials or math.inf) + (self.settings.rest_s > 0.0))
+
     def marker(self, index: int) -> tuple[float, str]:
-        """Return time (s) and text of marker `index` from 0. Raises IndexError past the last one."""
+        """Return time (s) and text of marker `index` from 0. Raises IndexError past the last one.
+
+        Texts are "rest/start", "rest/stop", "trial/start/LABEL" and "trial/stop/LABEL".
+        """
         if index < 0:
             raise IndexError(f"marker {index}")
         if self.settings.rest_s > 0.0:
@@ -125,28 +128,6 @@ class SimulatedSession:
         if index % 2 == 0:
             return trial.start_s, TRIAL_START + trial.label
         return trial.stop_s, TRIAL_STOP + trial.label
-
-    def markers(self, start_s: float, stop_s: float) -> list[tuple[float, str]]:
-        """Return time (s) and text of the markers in [start_s, stop_s), in order of time.
-
-        Texts are "rest/start", "rest/stop", "trial/start/LABEL" and "trial/stop/LABEL".
-        Raises ValueError when asked for all markers of an endless session.
-        """
-        if math.isinf(stop_s) and math.isinf(self.duration_s):
-            raise ValueError("an endless session has no last marker")
-        markers: list[tuple[float, str]] = []
-        slot_s = self.settings.trial_s + self.settings.pause_s
-        index = max(0, 2 * int((start_s - self.settings.rest_s) // slot_s))
-        while True:
-            try:
-                time_s, text = self.marker(index)
-            except IndexError:
-                return markers
-            if time_s >= stop_s:
-                return markers
-            if time_s >= start_s:
-                markers.append((time_s, text))
-            index += 1
 
     def _clipped(self, stop: int, rate_hz: float) -> int:
         return stop if math.isinf(self.duration_s) else min(stop, math.floor(self.duration_s * rate_hz))

@@ -1,14 +1,6 @@
-"""Trials and the emotional state: what both signals have in common.
+"""Trials and the emotional state, in valence and arousal: what both signals have in common.
 
-A session is a rest and then trials with pauses, in slots of equal length. Classes come in random
-order, balanced: every run of as many trials as there are classes holds each class once.
-
-The state is a point in the plane of valence and arousal (Russell 1980). Each class has a centre
-there: words for emotions take about their place in the circumplex (Russell 1980; Posner, Russell &
-Peterson 2005), other labels are spread evenly on a circle. A trial pulls the state to its own target:
-the centre times an intensity, plus what this person made of this clip (both random, so that some
-trials do not work, as in every film study; Gross & Levenson 1995). The pull sets in over 2 s and
-fades over 1.5 s after the trial. Spontaneous mood moves the state within a few seconds, also at rest.
+docs/simulator.md has the findings behind it.
 """
 
 from __future__ import annotations
@@ -57,7 +49,7 @@ def class_centres(classes: tuple[str, ...]) -> FloatArray:
     If any label has no known place, all are spread evenly on a circle, so that no two classes meet.
     """
     known = [CENTRES.get(label.casefold()) for label in classes]
-    if all(place is not None for place in known) and len(set(known)) == len(known):
+    if None not in known and len(set(known)) == len(known):
         return np.array(known, dtype=np.float64)
     angle = 2.0 * np.pi * np.arange(len(classes)) / len(classes) + 0.25 * np.pi
     return CIRCLE_RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -83,18 +75,6 @@ class Schedule:
         label = self.settings.classes[self.class_index(index)]
         return MarkedTrial(start_s, start_s + self.settings.trial_s, label)
 
-    def index_at(self, times: FloatArray) -> IntArray:
-        """Return the trial that each time falls in, -1 in rest, pauses and after the end: (n,)."""
-        slot, offset_s = self._slots(times)
-        inside = (slot >= 0) & (offset_s < self.settings.trial_s) & self._exists(slot)
-        return np.where(inside, slot, -1)
-
-    def classes_at(self, times: FloatArray) -> IntArray:
-        """Return the class at each time, -1 outside trials: (n,)."""
-        trials, place = np.unique(self.index_at(times), return_inverse=True)
-        classes = [-1 if i < 0 else self.class_index(i) for i in trials.tolist()]
-        return np.array(classes, dtype=np.int64)[place]
-
     def latent(self, times: FloatArray) -> FloatArray:
         """Return valence and arousal at each time: (n, 2)."""
         times = np.asarray(times, dtype=np.float64)
@@ -107,10 +87,11 @@ class Schedule:
         """
         slot, offset_s = self._slots(times)
         past_s = offset_s + self._slot_s  # since the trial before began
-        here = np.minimum(_ramp(offset_s / ONSET_S), _fade(offset_s, self.settings.trial_s))
+        present = np.minimum(_ramp(offset_s / ONSET_S), _fade(offset_s, self.settings.trial_s))
         before = _fade(past_s, self.settings.trial_s)
-        now = here[:, None] * self._values(slot, target, width)
-        return now + before[:, None] * self._values(slot - 1, target, width)
+        return present[:, None] * self._values(slot, target, width) + before[:, None] * self._values(
+            slot - 1, target, width
+        )
 
     def _values(self, slot: IntArray, target: Target, width: int) -> FloatArray:
         indices = distinct(slot, slot)

@@ -22,7 +22,8 @@ import yaml
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.model.model_file import Contract, load_model_file, save_model
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import load_model_file, save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.setup import build

@@ -137,8 +137,7 @@ class SimulatedSource(LocalSource):
 
     def _count(self) -> float:
         """Return how many samples or markers the session has; infinite when endless."""
-        if math.isinf(self.session.duration_s):
-            return math.inf
         if self._stream == "markers":
-            return len(self.session.markers(0.0, math.inf))
-        return math.floor(self.session.duration_s * self.info.rate_hz)
+            return self.session.n_markers
+        length = self.session.duration_s * self.info.rate_hz
+        return length if math.isinf(length) else math.floor(length)

@@ -27,17 +27,16 @@ from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.methods.methods import labelled_parts
 from bci_m2s.training.methods.model_files import CROSSED, OWN, crossing, write_model
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks, load_pretrained, pretrain
-from bci_m2s.training.methods.probes import identity_probe
-from bci_m2s.training.results.curves import write_curves
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
     Result,
     evaluate_files,
     evaluate_fitted,
     evaluate_guesses,
+    identity_probe,
     summarise,
 )
-from bci_m2s.training.results.report import protocol, table, write_results
+from bci_m2s.training.results.report import protocol, table, write_curves, write_results
 from bci_m2s.training.settings import FinetuneSettings, recorded
 
 Candidate = tuple[float, int, Mapping[str, Fitted], UnitData]  # validation score, seed, networks, windows
@@ -251,7 +250,7 @@ def _record(
     return {
         "data": settings.data.format,
         "method": _method(settings.finetune),
-        "protocol": protocol(settings, experiment.head),
+        "protocol": protocol(settings, settings.contract.first_head),
         "people": {part: len({key.split("/")[0] for key in getattr(split, part)}) for part in PARTS},
         "trials": {part: len(getattr(split, part)) for part in PARTS},
         "seed": seed,

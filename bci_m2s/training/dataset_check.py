@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from bci_m2s.errors import BciM2sError, UsageError
-from bci_m2s.model.model_file import Contract
+from bci_m2s.model.contract import Contract
 from bci_m2s.text import printable
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, Trial
@@ -65,20 +64,26 @@ def _check_features(root: Path, data: DataSet, feature: str) -> list[str]:
         steps[trial.subject, trial.session, trial.trial] = {
             modality: len(rows) for modality, rows in trial.steps.items()
         }
-        for head, label in trial.labels.items():
-            counts[head][label] += 1
-    by_subject = defaultdict(list)
-    for problem in problems:
-        by_subject[problem.subject].append(problem)
+        _count(counts, trial.labels)
+    by_subject = _by_subject(problems)
     lines = [f"{data.name}, feature {feature}, steps of {data.step_s[feature]:g} s: {root}"]
-    for subject in sorted({*data.subjects, *(int(subject) for subject in by_subject)}):
+    for subject in sorted({*data.subjects, *map(int, by_subject)}):
         lines += _subject_lines(data, subject, steps)
-        lines += _problem_lines(by_subject[subject])
+        lines += by_subject[str(subject)]
     return lines + _summary(data, steps, counts, problems)
 
 
-def _problem_lines(problems: Iterable[Problem]) -> list[str]:
-    return [f"  {'' if problem.left_out else 'note: '}{problem}" for problem in problems]
+def _count(counts: Counts, labels: Mapping[str, int]) -> None:
+    for head, label in labels.items():
+        counts[head][label] += 1
+
+
+def _by_subject(problems: Iterable[Problem]) -> dict[str, list[str]]:
+    """Lines of the problems of each subject."""
+    lines = defaultdict(list)
+    for problem in problems:
+        lines[str(problem.subject)].append(f"  {'' if problem.left_out else 'note: '}{problem}")
+    return lines
 
 
 def _subject_lines(data: DataSet, subject: int, steps: StepCounts) -> list[str]:
@@ -141,34 +146,27 @@ def _problem_count(problems: list[Problem]) -> str:
     return f"problems: {bad}; notes: {len(problems) - bad}"
 
 
-@dataclass
-class _RawReport:
-    """The lines of each subject, and totals."""
-
-    lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    counts: Counts = field(default_factory=lambda: defaultdict(Counter))
-    sessions: int = 0
-    trials: int = 0
-
-
 def _check_raw(root: Path, data: DataSet) -> list[str]:
     problems: list[Problem] = []
-    report = _RawReport()
+    by_subject: dict[str, list[str]] = defaultdict(list)
+    counts: Counts = defaultdict(Counter)
+    n_sessions = n_trials = 0
     for segments in data.read_raw(root, problems.append) if data.read_raw else ():
-        _add_session(report, segments, data.heads, problems.append)
-    by_subject = defaultdict(list)
-    for problem in problems:
-        by_subject[str(problem.subject)].append(problem)
+        by_subject[segments[0].subject] += _session_lines(segments, data.heads, problems.append)
+        trials = [trial for segment in segments for trial in segment.trials]
+        for trial in trials:
+            _count(counts, trial.labels)
+        n_sessions, n_trials = n_sessions + 1, n_trials + len(trials)
+    reported = _by_subject(problems)
     lines = [f"{data.name}, raw signals: {root}"]
-    for subject in sorted({*report.lines, *by_subject}, key=_by_number):
-        lines += report.lines.get(subject) or [f"subject {subject}: nothing found"]
-        lines += _problem_lines(by_subject[subject])
-    reported = {*report.lines, *by_subject}
-    absent = [subject for subject in data.subjects if str(subject) not in reported]
+    for subject in sorted({*by_subject, *reported}, key=_by_number):
+        lines += by_subject.get(subject) or [f"subject {subject}: nothing found"]
+        lines += reported[subject]
+    absent = [subject for subject in data.subjects if str(subject) not in {*by_subject, *reported}]
     lines += [f"subjects {_ranges(absent)}: nothing found"] if absent else []
-    people = f"{len(report.lines)}{f' of {len(data.subjects)}' if data.subjects else ''}"
-    lines.append(f"people: {people}; sessions: {report.sessions}; trials: {report.trials}")
-    lines += [f"{head}: {_shares(names, report.counts[head])}" for head, names in data.heads.items()]
+    people = f"{len(by_subject)}{f' of {len(data.subjects)}' if data.subjects else ''}"
+    lines.append(f"people: {people}; sessions: {n_sessions}; trials: {n_trials}")
+    lines += [f"{head}: {_shares(names, counts[head])}" for head, names in data.heads.items()]
     return [*lines, _problem_count(problems)]
 
 
@@ -176,12 +174,9 @@ def _by_number(subject: str) -> tuple[int, str]:
     return (int(subject) if subject.isdecimal() else -1), subject
 
 
-def _add_session(
-    report: _RawReport,
-    segments: list[RawSegment],
-    heads: Mapping[str, tuple[str, ...]],
-    on_problem: OnProblem,
-) -> None:
+def _session_lines(
+    segments: list[RawSegment], heads: Mapping[str, tuple[str, ...]], on_problem: OnProblem
+) -> list[str]:
     subject, session = segments[0].subject, segments[0].session
     streams: dict[str, RawStream] = {}
     lengths_s: dict[str, float] = defaultdict(float)
@@ -196,17 +191,9 @@ def _add_session(
                 continue
             streams.setdefault(modality, stream)
             lengths_s[modality] += len(times[modality]) / (stream.info.rate_hz or np.inf)
-        for trial in segment.trials:
-            trial_lines.append(_trial_line(trial, segment, times, heads))
-            for head, label in trial.labels.items():
-                report.counts[head][label] += 1
+        trial_lines += [_trial_line(trial, segment, times, heads) for trial in segment.trials]
     listed = "; ".join(_stream(name, stream, lengths_s[name]) for name, stream in streams.items())
-    report.lines[subject] += [
-        f"subject {subject}, session {session}: {listed or 'nothing readable'}",
-        *trial_lines,
-    ]
-    report.sessions += 1
-    report.trials += len(trial_lines)
+    return [f"subject {subject}, session {session}: {listed or 'nothing readable'}", *trial_lines]
 
 
 def _times(stream: RawStream) -> FloatArray:

@@ -15,6 +15,7 @@ import contextlib
 import copy
 import tempfile
 from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,6 +52,7 @@ from bci_m2s.training.methods.pretrain import Job, pretrain
 NO_Y = "no_validation"  # scikit-learn's value for no y
 
 
+@dataclass(eq=False, repr=False)  # both are scikit-learn's
 class M2SClassifier(ClassifierMixin, BaseEstimator):
     """M2S for one modality's windows, with optional pre-training on pairs without labels.
 
@@ -96,52 +98,28 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134.
     """
 
-    def __init__(
-        self,
-        steps: int = 1,
-        n_channels: int = 0,
-        n_channels_other: int = 0,
-        *,
-        depth: int = 4,
-        heads: int = 4,
-        ffn: int = 1024,
-        embedding: int = 128,
-        projection: int = 32,
-        hidden: int = 128,
-        dropout: float = 0.1,
-        epochs: int = 50,
-        batch: int = 256,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-4,
-        validation: float = 0.2,
-        pretrain_epochs: int = 60,
-        pretrain_batch: int = 256,
-        pretrain_learning_rate: float = 1e-4,
-        pretrain_weight_decay: float = 1e-4,
-        random_state: Any = None,
-        device: str = "auto",
-    ) -> None:
-        self.steps = steps
-        self.n_channels = n_channels
-        self.n_channels_other = n_channels_other
-        self.depth = depth
-        self.heads = heads
-        self.ffn = ffn
-        self.embedding = embedding
-        self.projection = projection
-        self.hidden = hidden
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch = batch
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.validation = validation
-        self.pretrain_epochs = pretrain_epochs
-        self.pretrain_batch = pretrain_batch
-        self.pretrain_learning_rate = pretrain_learning_rate
-        self.pretrain_weight_decay = pretrain_weight_decay
-        self.random_state = random_state
-        self.device = device
+    steps: int = 1
+    n_channels: int = 0
+    n_channels_other: int = 0
+    _: KW_ONLY
+    depth: int = 4
+    heads: int = 4
+    ffn: int = 1024
+    embedding: int = 128
+    projection: int = 32
+    hidden: int = 128
+    dropout: float = 0.1
+    epochs: int = 50
+    batch: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    validation: float = 0.2
+    pretrain_epochs: int = 60
+    pretrain_batch: int = 256
+    pretrain_learning_rate: float = 1e-4
+    pretrain_weight_decay: float = 1e-4
+    random_state: Any = None
+    device: str = "auto"
 
     def __sklearn_tags__(self) -> Any:
         """Accept three-dimensional input too."""
@@ -169,7 +147,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         unlabelled = np.full(len(own), -1, dtype=np.int64)
         windows = window_set({OWN: own, OTHER: other}, unlabelled, numbered(groups, len(own)))
         none = windows.take(np.empty(0, dtype=np.int64))
-        with _as_value_error(), _torch_generator_kept(), tempfile.TemporaryDirectory() as folder:
+        with _as_value_error(), torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
             settings = pretrain_settings(self.get_params(), own.shape[1], within_person=groups is not None)
             shapes = {OWN: own.shape, OTHER: other.shape}
             contract = estimator_contract(self.get_params(), shapes, 2)
@@ -201,7 +179,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         windows = window_set({OWN: features}, labels, group_numbers)
         # Without validation rows the last epoch is taken, and no score is used.
         parts = {"train": windows.take(~held), "validation": windows.take(held if held.any() else ~held)}
-        with _as_value_error(), _torch_generator_kept():
+        with _as_value_error(), torch.random.fork_rng(devices=[]):  # its seeds stay within
             network = self._fresh_network(features, seed)
             settings = finetune_settings(
                 self.get_params(), freeze=hasattr(self, "encoders_"), validate=bool(held.any())
@@ -288,10 +266,3 @@ def _as_value_error() -> Iterator[None]:
         yield
     except (ContractError, TrainingError, UsageError) as problem:
         raise ValueError(str(problem)) from problem
-
-
-@contextlib.contextmanager
-def _torch_generator_kept() -> Iterator[None]:
-    """Restore the state of torch's generator on the CPU, which training seeds."""
-    with torch.random.fork_rng(devices=[]):
-        yield

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
 
-from bci_m2s.model.model_file import Contract
+from bci_m2s.model.contract import Contract
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
 from bci_m2s.training.settings import FinetuneSettings, PretrainSettings

@@ -52,24 +52,18 @@ class Experiment:
     device: torch.device
     console: Console
 
-    @property
-    def head(self) -> str:
-        """The first head; validation trials within a session are chosen by its classes."""
-        return self.settings.contract.first_head
-
-    def data(self, split: Split) -> UnitData:
-        """One split's windows. Raises TrainingError for a leak."""
-        return prepare(self.settings, self.sessions, split, self.names)
-
     def job(self, seed: int) -> Job:
         """The pre-training of a seed."""
         settings = self.settings
         return Job(settings.contract, settings.pair, settings.pretrain, seed, self.device)
 
     def units(self) -> Iterator[tuple[UnitData, int, Path]]:
-        """Every split's data with every seed, and the folder of that training."""
+        """Every split's data with every seed, and the folder of that training.
+
+        Raises TrainingError for a leak.
+        """
         for split in self.splits:
-            data = self.data(split)
+            data = prepare(self.settings, self.sessions, split, self.names)
             for seed in self.settings.seeds:
                 yield data, seed, self.folder / split.name / f"seed-{seed}"
 
@@ -100,8 +94,7 @@ def open_experiment(
             f"{folder}: already holds a run; continue it with --resume, or name another with --run"
         )
     sessions = load_sessions(settings, folder / "features", console)
-    head = settings.contract.first_head
-    splits = make_splits(sessions, settings.split, head)
+    splits = make_splits(sessions, settings.split, settings.contract.first_head)
     names = Names.of(sessions)
     if begin:  # only now: a file with a mistake in it leaves no run behind
         write_config(folder, settings)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bci_m2s.errors import ConfigurationError, ContractError, nearest
 from bci_m2s.files.explain import refused
 from bci_m2s.files.yaml_file import read_yaml
-from bci_m2s.model.model_file import Contract
+from bci_m2s.model.contract import Contract
 from bci_m2s.text import quoted
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings

@@ -27,7 +27,8 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.evidence import Evidence
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import EVIDENCE_TYPE
-from bci_m2s.model.model_file import Contract, save_model
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build

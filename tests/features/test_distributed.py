@@ -8,7 +8,8 @@ from support.small_sessions import EYE_PARAMS
 
 from bci_m2s.errors import ContractError, ModelError
 from bci_m2s.features.distributed import Distributed
-from bci_m2s.model.model_file import Contract, save_model
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import save_model
 from bci_m2s.session.setup.build import make_plan
 
 PARAMS = {"dataset": "SEED", "feature": "de_LDS"}

@@ -42,7 +42,7 @@ def beats_of(samples: Array, rate_hz: float, hop_s: float = HOP_S) -> Array:
     found = [
         beat for block in blocks(samples, rate_hz, hop_s) for beat in detector.push(block, block != block)
     ]
-    return np.array([beat.place for beat in found]) / rate_hz
+    return np.array([beat.position for beat in found]) / rate_hz
 
 
 def named(step: Step | None) -> dict[str, float]:
@@ -229,10 +229,10 @@ def test_settling_time_is_honest(rate_hz: float, step_s: float, hop_s: float) ->
         long = feed(extractor(rate_hz, step_s, hop_s), signal, rate_hz, hop_s)
         one = extractor(rate_hz, step_s, hop_s)
         assert one.settle_s < 20
-        place = int(np.ceil(one.settle_s / hop_s)) + round(step_s / hop_s) - 1
+        position = int(np.ceil(one.settle_s / hop_s)) + round(step_s / hop_s) - 1
         start = 40 + seed
-        fresh = feed(one, signal[int(start * rate_hz) :], rate_hz, hop_s)[place]
-        expected = list(named(long[place + round(start / hop_s)]).values())
+        fresh = feed(one, signal[int(start * rate_hz) :], rate_hz, hop_s)[position]
+        expected = list(named(long[position + round(start / hop_s)]).values())
         np.testing.assert_allclose(list(named(fresh).values()), expected, rtol=0.01, atol=0.5)
 
 

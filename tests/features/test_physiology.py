@@ -107,10 +107,10 @@ def test_every_pulse_is_one_peak() -> None:
     """Each beat inside the window once; the dicrotic wave is none."""
     true_s = beat_times(30, 70.0)
     wave = pulse_of(true_s, 30, 128.0)
-    places, heights = pulse_peaks(wave - wave.mean(), 128.0)
+    positions, heights = pulse_peaks(wave - wave.mean(), 128.0)
     peaks_s = true_s + 0.1
     inside = peaks_s[(peaks_s > 0.7) & (peaks_s < 29.6)]
-    inner_s = places[(places > 0.7 * 128) & (places < 29.6 * 128)] / 128
+    inner_s = positions[(positions > 0.7 * 128) & (positions < 29.6 * 128)] / 128
     np.testing.assert_allclose(inner_s, inside, atol=0.01)
     np.testing.assert_allclose(heights[1:], 50, rtol=0.15)
 
@@ -200,9 +200,9 @@ def test_a_flat_signal_is_unknown(label: str) -> None:
     _, samples = body(32)
     samples[10 * 128 :, BODY_LABELS.index(label)] = 7.0
     step = feed(extractor(), samples)[-1]
-    said = {"Resp": "respiration is flat", "Plet": "plethysmograph shows no regular pulse"}
+    problems = {"Resp": "respiration is flat", "Plet": "plethysmograph shows no regular pulse"}
     kind = "emg" if "EMG" in label else "eog"
-    assert step.problem == said.get(label, f"{kind} {label} is flat")
+    assert step.problem == problems.get(label, f"{kind} {label} is flat")
     assert np.isnan(step.values).any()
     assert np.isfinite(step.values[:5]).all()
 
@@ -223,10 +223,10 @@ def test_settling_time_is_honest(step_s: float, hop_s: float) -> None:
     long = feed(extractor(128.0, step_s, hop_s), samples, hop_s=hop_s)
     one = extractor(128.0, step_s, hop_s)
     assert one.settle_s < 20
-    place = int(np.ceil(one.settle_s / hop_s))
+    position = int(np.ceil(one.settle_s / hop_s))
     for start in (30, 41):
         fresh = feed(one, samples[start * 128 :], hop_s=hop_s)
-        got, expected = fresh[place], long[place + round(start / hop_s)]
+        got, expected = fresh[position], long[position + round(start / hop_s)]
         assert got.problem == expected.problem == ""
         np.testing.assert_allclose(got.values, expected.values, rtol=0.01, atol=0.02)
         one.reset()

@@ -13,7 +13,8 @@ from support.model_files import contract_fields, small_contract, small_tensors
 
 from bci_m2s.errors import ContractError, DeviceError, ModelError
 from bci_m2s.model.attribution import attribute, gradient_times_input
-from bci_m2s.model.model_file import Contract, layout_order
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import layout_order
 from bci_m2s.model.predictor import Predictor
 
 CONTRACT = small_contract()

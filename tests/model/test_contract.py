@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from support.model_files import contract_fields, raw_model, refusal, small_contract
 
 from bci_m2s.errors import ContractError
-from bci_m2s.model.model_file import Contract, load_model_file
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import load_model_file
 
 
 def change(fields: dict[str, Any], where: str, value: Any) -> dict[str, Any]:

@@ -16,19 +16,17 @@ import torch
 from support.model_files import SMALL, contract_fields, raw_model, refusal, small_contract, small_tensors
 
 from bci_m2s.errors import ContractError, ModelError, OutputError
+from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import (
-    Contract,
-    channel_order,
-    check_stream,
     layout_order,
     load_model_file,
     modality_network,
     pack_modality,
     read_contract,
     save_model,
-    stream_doubts,
     unpack_modality,
 )
+from bci_m2s.model.stream_check import channel_order, check_stream, stream_doubts
 from bci_m2s.networks import NETWORKS
 from bci_m2s.types import StreamInfo
 

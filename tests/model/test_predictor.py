@@ -15,7 +15,8 @@ from scipy.special import softmax
 from support.model_files import contract_fields, small_contract, small_tensors
 
 from bci_m2s.errors import ContractError, ModelError, UsageError
-from bci_m2s.model.model_file import Contract, modality_network, save_model, unpack_modality
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import modality_network, save_model, unpack_modality
 from bci_m2s.model.predictor import MAX_ROWS, Predictor, load_model, resolve_device
 from bci_m2s.networks import NETWORKS
 

@@ -18,7 +18,8 @@ from support.small_sessions import (
 )
 
 from bci_m2s.commands.replay import replay_file
-from bci_m2s.model.model_file import Contract, layout_order, save_model
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import layout_order, save_model
 from bci_m2s.session.run import Options
 from bci_m2s.types import Chunk, Status
 

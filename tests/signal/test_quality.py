@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, eye, pipeline
 
 from bci_m2s.features import EXTRACTORS
-from bci_m2s.model.model_file import channel_order
+from bci_m2s.model.stream_check import channel_order
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import BlockCutter
 from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard

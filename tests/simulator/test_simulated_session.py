@@ -45,7 +45,6 @@ def test_order_of_reading_does_not_matter() -> None:
     np.testing.assert_array_equal(backward.eeg(500_000, 500_100), far)
     assert forward.eeg(7, 7).shape == (0, 3)
     assert forward.latent(np.empty(0)).shape == (0, 2)
-    assert forward.state(np.empty(0)).shape == (0,)
     with pytest.raises(IndexError):
         forward.eeg(-1, 5)
 
@@ -76,7 +75,7 @@ def test_state_does_not_depend_on_montage_or_rates() -> None:
         )
     )
     np.testing.assert_array_equal(small.latent(times), fast.latent(times))
-    np.testing.assert_array_equal(small.state(times), fast.state(times))
+    assert [small.trial(i) for i in range(9)] == [fast.trial(i) for i in range(9)]
     assert small.blinks(0.0, 60.0) == fast.blinks(0.0, 60.0)
 
 
@@ -85,8 +84,8 @@ def test_only_the_state_tells_of_the_class() -> None:
     base = SimulatorSettings(montage="muse", eeg_rate_hz=128.0, effect=0.0)
     two = SimulatedSession(replace(base, classes=("low", "high")))
     five = SimulatedSession(replace(base, classes=("a", "b", "c", "d", "e")))
-    times = np.arange(0.0, 100.0, 0.5)
-    assert (two.state(times) != five.state(times)).any()
+    orders = [[s.settings.classes.index(s.trial(i).label) for i in range(9)] for s in (two, five)]
+    assert orders[0] != orders[1]
     np.testing.assert_array_equal(two.eeg(0, 12_800), five.eeg(0, 12_800))
     np.testing.assert_array_equal(two.eye(0, 12_000), five.eye(0, 12_000))
     moved = SimulatedSession(replace(base, effect=1.0))
@@ -107,9 +106,8 @@ def test_any_montage_and_number_of_classes(montage: str | tuple[str, ...], n_cla
     assert np.isfinite(eeg).all()
     assert (eeg.std(axis=0) > 0.5).all()
     assert {t.label for t in session.trials} == set(classes)
-    assert {text.split("/")[2] for _, text in session.markers(0.0, 1e6) if text.startswith("trial")} == set(
-        classes
-    )
+    texts = [session.marker(index)[1] for index in range(2, session.n_markers)]
+    assert {text.split("/")[2] for text in texts} == set(classes)
 
 
 def test_stream_descriptions() -> None:
@@ -131,7 +129,7 @@ def test_stream_descriptions() -> None:
 def test_markers_and_trials_agree() -> None:
     """Every trial has its two markers at its times with its label; rest comes first."""
     session = SimulatedSession(SimulatorSettings(montage="muse", n_trials=9))
-    markers = session.markers(0.0, session.duration_s + 1.0)
+    markers = [session.marker(index) for index in range(session.n_markers)]
     assert markers[:2] == [(0.0, "rest/start"), (16.0, "rest/stop")]
     expected = []
     for trial in session.trials:
@@ -140,25 +138,12 @@ def test_markers_and_trials_agree() -> None:
             (trial.stop_s, f"trial/stop/{trial.label}"),
         ]
     assert markers[2:] == expected
-    assert [session.marker(i) for i in range(len(markers))] == markers
     for wrong in (-1, len(markers)):
         with pytest.raises(IndexError):
             session.marker(wrong)
-    for time_s, text in markers[2::2]:
-        assert session.settings.classes[session.state(np.array([time_s + 0.5]))[0]] == text.split("/")[2]
-
-
-def test_markers_of_an_interval() -> None:
-    """The pieces of any cut make up the whole; the end is excluded."""
-    session = SimulatedSession(SMALL)
-    whole = session.markers(0.0, 200.0)
-    pieces = [m for a in range(0, 200, 4) for m in session.markers(float(a), float(a + 4))]
-    assert pieces == whole
-    assert len(whole) == 2 + 2 * 49
     no_rest = SimulatedSession(SimulatorSettings(montage="muse", rest_s=0.0))
-    assert no_rest.markers(0.0, 1.0)[0][1].startswith("trial/start/")
-    with pytest.raises(ValueError, match="endless"):
-        session.markers(0.0, float("inf"))
+    assert no_rest.n_markers == math.inf
+    assert no_rest.marker(0)[1].startswith("trial/start/")
 
 
 def test_a_finite_session_ends() -> None:

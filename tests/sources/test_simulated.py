@@ -63,8 +63,8 @@ def test_markers_come_one_by_one() -> None:
     """Text and time of each, as objects in one column."""
     chunks = _drain(SimulatedSource(SETTINGS, "markers"))
     session = SimulatedSession(SETTINGS)
-    got = [(float(c.times[0]), c.samples[0, 0]) for c in chunks]
-    assert got == session.markers(0.0, 100.0)
+    got = [(float(chunk.times[0]), chunk.samples[0, 0]) for chunk in chunks]
+    assert got == [session.marker(index) for index in range(session.n_markers)]
     assert all(c.samples.shape == (1, 1) and c.samples.dtype == object for c in chunks)
 
 

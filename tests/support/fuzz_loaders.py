@@ -449,7 +449,7 @@ def load_mat(path: Path) -> None:
 
 
 def session_seeds(folder: Path) -> list[Seed]:
-    from bci_m2s.training.data.feature_cache import write_features
+    from bci_m2s.training.data.load import write_features
     from support.small_pairs import corpus
 
     path = folder / "made.npz"
@@ -466,7 +466,7 @@ def session_seeds(folder: Path) -> list[Seed]:
 
 
 def load_session(path: Path) -> None:
-    from bci_m2s.training.data.feature_cache import read_features
+    from bci_m2s.training.data.load import read_features
 
     read_features(path)
 
@@ -562,11 +562,12 @@ def recordings_seeds(_folder: Path) -> list[Seed]:
 
 def read_for_contract(path: Path) -> None:
     """Recordings with the streams that a contract wants, as training reads them."""
-    from bci_m2s.training.datasets.recordings import MarkerSettings, read_recordings
+    from bci_m2s.training.datasets.recordings import find_recordings
     from support.model_files import small_contract
 
     problems: list[Any] = []
-    for segments in read_recordings(path.parent, small_contract(), MarkerSettings(), problems.append):
+    data = find_recordings(path.parent, small_contract())
+    for segments in data.read_raw(path.parent, problems.append):
         for segment in segments:
             for stream in segment.streams.values():
                 assert all(len(chunk.times) == len(chunk.samples) for chunk in stream.chunks())

@@ -13,7 +13,8 @@ from safetensors.numpy import save
 
 from bci_m2s.errors import ModelError
 from bci_m2s.files.tensor_file import Arrays
-from bci_m2s.model.model_file import Contract, load_model_file, modality_network, pack_modality
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import load_model_file, modality_network, pack_modality
 
 SMALL = {"depth": 1, "heads": 2, "ffn": 16, "embedding": 8, "projection": 4, "hidden": 6}
 

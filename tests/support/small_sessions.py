@@ -13,7 +13,7 @@ import numpy as np
 from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.engine.record_only import RecordOnly
-from bci_m2s.model.model_file import Contract
+from bci_m2s.model.contract import Contract
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage

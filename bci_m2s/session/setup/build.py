@@ -15,7 +15,8 @@ from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.model.model_file import Contract, load_model_file
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import load_model_file
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage

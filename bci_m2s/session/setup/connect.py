@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from bci_m2s.errors import StreamError, nearest
-from bci_m2s.model.model_file import Contract, check_stream, stream_doubts
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.session.setup.build import Plan
 from bci_m2s.sources import Environment, Source, StreamSettings
 from bci_m2s.types import MARKER_TYPE, StreamInfo

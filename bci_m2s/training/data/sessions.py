@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.model.model_file import Contract, ModalityContract, WindowContract
+from bci_m2s.model.contract import Contract, ModalityContract, WindowContract
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.windows import WindowAssembler, WindowShape
@@ -64,42 +64,39 @@ def from_raw(segments: Sequence[RawSegment], contract: Contract) -> SessionFeatu
     ContractError
         A stream does not fit its modality.
     """
-    end_s: list[FloatArray] = []
-    values: dict[str, list[Rows]] = {name: [] for name in contract.modalities}
-    usable: dict[str, list[BoolArray]] = {name: [] for name in contract.modalities}
-    trials: list[Trial] = []
+    parts: list[SessionFeatures] = []
     begin_s = 0.0
     for segment in segments:
-        own_end_s, own_values, own_usable = _rows(segment, contract)
-        if not len(own_end_s):
-            continue
-        shift_s = begin_s - own_end_s[0]
-        end_s.append(own_end_s + shift_s)
-        begin_s = float(end_s[-1][-1]) + SEGMENT_GAP_S
-        for name in contract.modalities:
-            values[name].append(own_values[name])
-            usable[name].append(own_usable[name])
-        trials += [
-            replace(trial, start_s=trial.start_s + shift_s, stop_s=trial.stop_s + shift_s)
-            for trial in segment.trials
-        ]
-    if not end_s:
+        part = _of_segment(segment, contract)
+        if len(part.end_s):
+            shift_s = begin_s - part.end_s[0]
+            trials = tuple(
+                replace(trial, start_s=trial.start_s + shift_s, stop_s=trial.stop_s + shift_s)
+                for trial in part.trials
+            )
+            parts.append(replace(part, end_s=part.end_s + shift_s, trials=trials))
+            begin_s = float(parts[-1].end_s[-1]) + SEGMENT_GAP_S
+    if not parts:
         who = f"{segments[0].subject}, session {segments[0].session}" if segments else "a session"
         raise RecordingError(f"{who}: no segment is long enough for a step")
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[SessionFeatures]) -> SessionFeatures:
+    """Parts of one session, one after the other."""
+    first = parts[0]
     return SessionFeatures(
-        segments[0].subject,
-        segments[0].session,
-        np.concatenate(end_s),
-        {name: np.concatenate(rows) for name, rows in values.items()},
-        {name: np.concatenate(rows) for name, rows in usable.items()},
-        tuple(trials),
+        first.subject,
+        first.session,
+        np.concatenate([part.end_s for part in parts]),
+        {name: np.concatenate([part.values[name] for part in parts]) for name in first.values},
+        {name: np.concatenate([part.usable[name] for part in parts]) for name in first.usable},
+        tuple(trial for part in parts for trial in part.trials),
     )
 
 
-def _rows(
-    segment: RawSegment, contract: Contract
-) -> tuple[FloatArray, dict[str, Rows], dict[str, BoolArray]]:
-    """One segment's end times, values and usable rows, on its own clock."""
+def _of_segment(segment: RawSegment, contract: Contract) -> SessionFeatures:
+    """One segment on its own clock."""
     window = contract.window
     steps = {
         name: stream_steps(segment.streams[name], spec, window)
@@ -118,7 +115,7 @@ def _rows(
             close = np.abs(step_end_s[nearest] - end_s) <= window.hop_s / 2 + 1e-6
             rows[close], good[close] = step_values[nearest[close]], step_usable[nearest[close]]
         values[name], usable[name] = rows, good
-    return end_s, values, usable
+    return SessionFeatures(segment.subject, segment.session, end_s, values, usable, segment.trials)
 
 
 def _nearest(times: FloatArray, wanted: FloatArray) -> NDArray[np.intp]:
@@ -156,31 +153,31 @@ def from_steps(
     modalities : name → F; those that a trial lacks are NaN there
     """
     sessions = []
-    for (subject, session), group in groupby(trials, key=lambda trial: (trial.subject, trial.session)):
-        sessions.append(_joined(str(subject), str(session), list(group), step_s, modalities))
+    for _, group in groupby(trials, key=lambda trial: (trial.subject, trial.session)):
+        parts: list[SessionFeatures] = []
+        for trial in group:
+            begin_s = parts[-1].trials[0].stop_s if parts else 0.0
+            parts.append(_of_steps(trial, begin_s, step_s, modalities))
+        sessions.append(_joined(parts))
     return sessions
 
 
-def _joined(
-    subject: str, session: str, group: list[DistributedTrial], step_s: float, modalities: dict[str, int]
+def _of_steps(
+    trial: DistributedTrial, begin_s: float, step_s: float, modalities: dict[str, int]
 ) -> SessionFeatures:
-    end_s: list[FloatArray] = []
-    values: dict[str, list[Rows]] = {name: [] for name in modalities}
-    trials: list[Trial] = []
-    begin_s = 0.0
-    for trial in group:
-        n = len(next(iter(trial.steps.values())))
-        end_s.append(begin_s + step_s * np.arange(1.0, n + 1))
-        for name, n_features in modalities.items():
-            rows = trial.steps.get(name)
-            values[name].append(
-                np.full((n, n_features), np.nan, np.float32) if rows is None else rows.astype(np.float32)
-            )
-        trials.append(Trial(str(trial.trial), begin_s, begin_s + n * step_s, trial.labels))
-        begin_s += n * step_s
-    joined = {name: np.concatenate(rows) for name, rows in values.items()}
-    usable = {name: np.asarray(~np.isnan(rows).all(axis=1)) for name, rows in joined.items()}
-    return SessionFeatures(subject, session, np.concatenate(end_s), joined, usable, tuple(trials))
+    n = len(next(iter(trial.steps.values())))
+    values = {
+        name: trial.steps.get(name, np.full((n, n_features), np.nan)).astype(np.float32)
+        for name, n_features in modalities.items()
+    }
+    return SessionFeatures(
+        str(trial.subject),
+        str(trial.session),
+        begin_s + step_s * np.arange(1.0, n + 1),
+        values,
+        {name: np.asarray(~np.isnan(rows).all(axis=1)) for name, rows in values.items()},
+        (Trial(str(trial.trial), begin_s, begin_s + n * step_s, trial.labels),),
+    )
 
 
 def with_distributed(

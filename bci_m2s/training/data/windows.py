@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.model.model_file import Contract, WindowContract
+from bci_m2s.model.contract import Contract, WindowContract
 from bci_m2s.training.data.sessions import Rows, SessionFeatures
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.types import BoolArray, FloatArray
@@ -60,15 +60,7 @@ class WindowSet:
 
     def take(self, chosen: NDArray[np.generic]) -> WindowSet:
         """Some of the windows, by mask or by index."""
-        return WindowSet(
-            {name: rows[chosen] for name, rows in self.features.items()},
-            {name: rows[chosen] for name, rows in self.present.items()},
-            {name: rows[chosen] for name, rows in self.labels.items()},
-            self.subjects[chosen],
-            self.sessions[chosen],
-            self.trials[chosen],
-            self.starts[chosen],
-        )
+        return _arrays(lambda rows: rows[chosen], self)
 
     def having(self, modalities: Collection[str], head: str = "") -> WindowSet:
         """The windows in which all of these modalities may be used and that have a label of `head`."""
@@ -196,28 +188,31 @@ def _numbers(values: Iterable[int]) -> Indices:
     return np.array(list(values), dtype=np.int64)
 
 
+def _arrays(change: Callable[..., Any], *sets: WindowSet) -> WindowSet:
+    """A set of which every array is `change` of the same array of each of the sets."""
+
+    def changed(*parts: Any) -> Any:
+        if isinstance(parts[0], dict):
+            return {name: change(*(part[name] for part in parts)) for name in parts[0]}
+        return change(*parts)
+
+    names = vars(sets[0])
+    return WindowSet(**{name: changed(*(getattr(part, name) for part in sets)) for name in names})
+
+
 def _concatenated(parts: Sequence[WindowSet], contract: Contract) -> WindowSet:
-    steps = contract.window.steps
-    empty_indices = np.empty(0, dtype=np.int64)
-
-    def joined(field: str, key: str, empty: Any) -> Any:
-        return np.concatenate([getattr(part, field)[key] for part in parts]) if parts else empty
-
-    def numbers(field: str) -> Indices:
-        return np.concatenate([getattr(part, field) for part in parts]) if parts else empty_indices
-
-    return WindowSet(
+    none = np.empty(0, dtype=np.int64)
+    steps, modalities = contract.window.steps, contract.modalities
+    empty = WindowSet(
         {
-            name: joined("features", name, np.empty((0, steps, spec.feature.n_features), np.float32))
-            for name, spec in contract.modalities.items()
+            name: np.empty((0, steps, spec.feature.n_features), np.float32)
+            for name, spec in modalities.items()
         },
-        {name: joined("present", name, np.empty(0, bool)) for name in contract.modalities},
-        {head: joined("labels", head, empty_indices) for head in contract.heads},
-        numbers("subjects"),
-        numbers("sessions"),
-        numbers("trials"),
-        numbers("starts"),
+        {name: np.empty(0, bool) for name in modalities},
+        dict.fromkeys(contract.heads, none),
+        *(none,) * 4,
     )
+    return _arrays(lambda *arrays: np.concatenate(arrays), empty, *parts)
 
 
 def fit_scaler(training: WindowSet, modality: str, spread: FloatArray) -> Scaler:

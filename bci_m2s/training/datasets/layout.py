@@ -104,11 +104,11 @@ OnProblem = Callable[[Problem], None]
 
 
 class Origin(NamedTuple):
-    """The file, person, session and trial that values come from."""
+    """The file, person, session and trial that values come from; see ``Problem``."""
 
     path: Path
-    subject: int
-    session: int
+    subject: Any
+    session: Any
     trial: int = 0
 
     def problem(self, text: object, left_out: bool = True) -> Problem:
@@ -129,7 +129,7 @@ class DataSet:
     read_raw : (root, on_problem) → sessions of raw segments; None where raw signals are not read
     rated : `read_raw` also takes the rating above which a class is high
     read_settings : (data, contract, on_problem) → the same as a training file asks for it; None where that
-        depends on its `data.root` alone
+        depends on the copy alone
     of_copy : (root, contract or None, markers or None) → this data set as a copy shows it; None where its
         classes are known without one
     needs_root : whether there is a copy to read
@@ -164,6 +164,11 @@ class DataSet:
         """
         if self.read_settings is not None:
             return self.read_settings(data, contract, on_problem)
+        if self.of_copy is not None:
+            assert data.root is not None  # checked with the settings
+            read_raw = self.of_copy(data.root, contract, data.markers).read_raw
+            assert read_raw is not None
+            return read_raw(data.root, on_problem)
         if self.read_raw is None:
             raise ConfigurationError(f"data.raw: {self.name} distributes no raw signals that are read")
         if data.threshold is None:
@@ -175,7 +180,8 @@ class DataSet:
     @property
     def features(self) -> list[str]:
         """What can be read: the distributed features, and "raw" where signals are."""
-        return [*self.step_s, *(["raw"] if self.read_raw or self.read_settings else [])]
+        is_raw = self.read_raw or self.read_settings or self.of_copy
+        return [*self.step_s, *(["raw"] if is_raw else [])]
 
     @property
     def default_feature(self) -> str:

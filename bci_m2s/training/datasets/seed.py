@@ -26,8 +26,8 @@ from bci_m2s.training.datasets.seed_layout import (
     find_folder,
     known_subjects,
     named_files,
+    raw_session,
 )
-from bci_m2s.training.datasets.seed_raw import raw_session
 from bci_m2s.training.formats.matlab import read_mat
 from bci_m2s.training.formats.pickles import read_npz, read_pickle
 from bci_m2s.types import FloatArray

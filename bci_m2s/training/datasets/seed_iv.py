@@ -22,8 +22,8 @@ from bci_m2s.training.datasets.seed_layout import (
     mat_eeg,
     mat_eye,
     named_files,
+    raw_session,
 )
-from bci_m2s.training.datasets.seed_raw import raw_session
 from bci_m2s.training.formats.matlab import read_mat
 
 SUBJECTS = tuple(range(1, 16))

@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, RawSegment, RawStream, Trial
-from bci_m2s.training.datasets.raw import CHUNK_S
-from bci_m2s.types import Chunk
+from bci_m2s.training.datasets.raw import RegularChunks, Samples
 
 if TYPE_CHECKING:
     from bci_m2s.model.contract import Contract
     from bci_m2s.training.settings import DataSettings
 
 
-@dataclass(frozen=True)
-class SimulatedChunks:
-    """Chunks of one stream of a simulated session, the same at each reading."""
-
-    settings: SimulatorSettings
-    person: int
-    session: int
-    modality: str
-
-    def __call__(self) -> Iterator[Chunk]:
-        """Yield them from the first sample."""
-        simulated = SimulatedSession(self.settings, self.person, self.session)
-        read, info = simulated.eye, simulated.eye_info
-        if self.modality == "eeg":
-            read, info = simulated.eeg, simulated.eeg_info
-        total, size = int(simulated.duration_s * info.rate_hz), int(CHUNK_S * info.rate_hz)
-        for start in range(0, total, size):
-            samples = read(start, min(start + size, total))
-            yield Chunk.of((start + np.arange(len(samples))) / info.rate_hz, samples)
+def _samples(settings: SimulatorSettings, person: int, session: int, modality: str) -> Samples:
+    """All samples of one stream of a simulated session, the same at each call."""
+    simulated = SimulatedSession(settings, person, session)
+    if modality == "eeg":
+        return simulated.eeg(0, int(simulated.duration_s * settings.eeg_rate_hz))
+    return simulated.eye(0, int(simulated.duration_s * settings.eye_rate_hz))
 
 
 def simulated_segments(settings: SimulatorSettings, person: int, session: int) -> list[RawSegment]:
@@ -56,7 +40,9 @@ def simulated_segments(settings: SimulatorSettings, person: int, session: int) -
         raise ConfigurationError("simulator: n_trials: got none, expected at least 1 for training")
     simulated = SimulatedSession(settings, person, session)
     streams = {
-        modality: RawStream(info, SimulatedChunks(settings, person, session, modality))
+        modality: RawStream(
+            info, RegularChunks(partial(_samples, settings, person, session, modality), info.rate_hz)
+        )
         for modality, info in (("eeg", simulated.eeg_info), ("eye", simulated.eye_info))
     }
     trials = tuple(

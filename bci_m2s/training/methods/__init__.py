@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bci_m2s.errors import TrainingError
 from bci_m2s.registry import Registry
@@ -18,27 +18,21 @@ if TYPE_CHECKING:
     from bci_m2s.training.data.windows import WindowSet
 
 
-class Guesser(Protocol):
-    """What a method without networks has learnt."""
-
-    def predict(self, windows: WindowSet) -> Any:
-        """Class index of each window, (n,)."""
-
-
 @dataclass(frozen=True)
 class Method:
     """A way to learn from the labels of a pair of modalities: with networks, or without.
 
     fit : (job, data, pretrained, settings, on_epoch) → modality → ``Fitted``. `pretrained` loads the
         networks that `pretrain` made, or fresh ones; a method that needs neither does not call it
-    guess : (parts, modalities, head) → a ``Guesser`` that has seen the train and validation windows of
-        `parts`, for one modality or for both side by side; of a method without networks
+    guess : (parts, modalities, head) → an object that has seen the train and validation windows of `parts`,
+        for one modality or for both side by side; its `predict(windows)` gives class indices (n,). Of a
+        method without networks
     shared : labels do not change the encoders, so that the classifiers of two modalities can be exchanged
     draws : another seed may give other results
     """
 
     fit: Callable[..., Mapping[str, Any]] | None = None
-    guess: Callable[[Mapping[str, WindowSet], tuple[str, ...], str], Guesser] | None = None
+    guess: Callable[[Mapping[str, WindowSet], tuple[str, ...], str], Any] | None = None
     shared: bool = True
     draws: bool = True
 

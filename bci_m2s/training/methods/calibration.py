@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from bci_m2s.model.model_file import CalibrationContract
+from bci_m2s.model.contract import CalibrationContract
 from bci_m2s.types import FloatArray
 
 Indices = NDArray[np.int64]

@@ -36,8 +36,7 @@ def same_trial(trials: Tensor, starts: Tensor | None = None, reach: int | None =
     """
     pairs = trials[:, None] == trials[None, :]
     if reach is not None:
-        if starts is None:
-            raise ContractError("losses", "starts", None, "the windows' starts, as mask_reach is set")
+        assert starts is not None
         pairs = pairs & ((starts[:, None] - starts[None, :]).abs() < reach)
     return pairs & ~torch.eye(len(trials), dtype=torch.bool, device=trials.device)
 
@@ -111,12 +110,7 @@ def cpc_loss(
 
 
 def derangement(n: int, generator: torch.Generator | None = None) -> Tensor:
-    """Random cyclic permutation of 0..n−1, (n,): no element stays where it is.
-
-    Raises ContractError for n < 2, where there is none.
-    """
-    if n < 2:
-        raise ContractError("losses", "batch", n, "at least 2 windows")
+    """Random cyclic permutation of 0..n−1, (n,), n ≥ 2: no element stays where it is."""
     order = torch.randperm(n, generator=generator)
     shuffled = torch.empty_like(order)
     shuffled[order] = order.roll(1)
@@ -162,8 +156,6 @@ def fit_club(
     optimiser : holds ``model.club_parameters()`` and nothing else
     inner_steps : at least 1
     """
-    if inner_steps < 1:
-        raise ContractError("CLUB fit", "inner_steps", inner_steps, "at least 1")
     a, b = a.detached(), b.detached()
     for _ in range(inner_steps):
         optimiser.zero_grad()  # the total loss leaves gradients of these parameters too
@@ -180,7 +172,7 @@ def pair_terms(
     b: Encoded,
     settings: LossSettings,
     *,
-    trials: Tensor | None = None,
+    trials: Tensor,
     starts: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
@@ -188,7 +180,7 @@ def pair_terms(
 
     Parameters
     ----------
-    trials, starts : as in ``same_trial``; `trials` is needed with ``mask_same_trial``
+    trials, starts : as in ``same_trial``
     generator : on the CPU; draws the CPC step and the CLUB negatives
 
     Returns
@@ -199,10 +191,10 @@ def pair_terms(
     Raises
     ------
     ContractError
-        For missing `trials` or `starts`, a window too short for the predictions, a batch of one.
+        For a window too short for the predictions.
     """
     weights, terms = settings.weights, {}
-    excluded = _excluded(settings, trials, starts)
+    excluded = same_trial(trials, starts, settings.mask_reach) if settings.mask_same_trial else None
     if weights.contrastive:
         terms["contrastive"] = contrastive_loss(
             model.a.projection(a.er),
@@ -228,21 +220,11 @@ def pair_terms(
 def _club_term(
     estimator: ClubEstimator, side: Encoded, settings: LossSettings, generator: torch.Generator | None
 ) -> Tensor:
-    draw = derangement if settings.club_derangement else _permutation
-    shuffled = draw(len(side.er), generator).to(side.er.device)
+    n = len(side.er)
+    shuffled = (
+        derangement(n, generator) if settings.club_derangement else torch.randperm(n, generator=generator)
+    ).to(side.er.device)
     return club_bound(estimator, side.er, side.ei, shuffled, per_step=settings.club_per_step)
-
-
-def _excluded(settings: LossSettings, trials: Tensor | None, starts: Tensor | None) -> Tensor | None:
-    if not settings.mask_same_trial:
-        return None
-    if trials is None:
-        raise ContractError("losses", "trials", None, "the windows' trials, as mask_same_trial is set")
-    return same_trial(trials, starts, settings.mask_reach)
-
-
-def _permutation(n: int, generator: torch.Generator | None) -> Tensor:
-    return torch.randperm(n, generator=generator)
 
 
 def total_loss(terms: Mapping[str, Tensor], settings: LossSettings) -> Tensor:

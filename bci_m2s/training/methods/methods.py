@@ -31,16 +31,12 @@ Start = Callable[[], Networks]
 OnEpoch = Callable[[], None]
 
 
-def _nothing() -> None:
-    """Nobody counts the epochs."""
-
-
 def fit_modalities(
     job: Job,
     data: UnitData,
     networks: Networks,
     settings: FinetuneSettings,
-    on_epoch: OnEpoch = _nothing,
+    on_epoch: OnEpoch = lambda: None,
 ) -> dict[str, Fitted]:
     """Train a classifier on each modality's labels; `networks` are changed."""
     parts = labelled_parts(job, data, settings)
@@ -58,7 +54,11 @@ def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict
 
 
 def _fit_pretrained(
-    job: Job, data: UnitData, pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
+    job: Job,
+    data: UnitData,
+    pretrained: Start,
+    settings: FinetuneSettings,
+    on_epoch: OnEpoch = lambda: None,
 ) -> dict[str, Fitted]:
     return fit_modalities(job, data, pretrained(), settings, on_epoch)
 
@@ -69,14 +69,18 @@ def _fit_fresh(
     data: UnitData,
     _: Start,
     settings: FinetuneSettings,
-    on_epoch: OnEpoch = _nothing,
+    on_epoch: OnEpoch = lambda: None,
 ) -> dict[str, Fitted]:
     settings = settings.model_copy(update={"freeze": freeze})
     return fit_modalities(job, data, fresh_networks(job), settings, on_epoch)
 
 
 def _fit_permuted(
-    job: Job, data: UnitData, pretrained: Start, settings: FinetuneSettings, on_epoch: OnEpoch = _nothing
+    job: Job,
+    data: UnitData,
+    pretrained: Start,
+    settings: FinetuneSettings,
+    on_epoch: OnEpoch = lambda: None,
 ) -> dict[str, Fitted]:
     shuffled = {part: permuted_labels(windows, job.seed) for part, windows in data.parts.items()}
     shuffled["test"] = data.parts["test"]

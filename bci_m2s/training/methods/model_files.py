@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from bci_m2s.files.tensor_file import Arrays
-from bci_m2s.model.model_file import CalibrationContract, Contract, pack_modality, save_model
+from bci_m2s.model.contract import CalibrationContract, Contract
+from bci_m2s.model.model_file import pack_modality, save_model
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from bci_m2s.errors import ModelError, TrainingError
-from bci_m2s.model.model_file import Contract, modality_network
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import modality_network
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.networks.pretraining import PairModel
 from bci_m2s.training.data.batches import epoch_batches

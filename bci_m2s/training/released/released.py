@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import ContractError, ModelError, OutputError, UsageError, nearest
 from bci_m2s.files.tensor_file import Arrays
-from bci_m2s.model.model_file import SCALER_TENSORS, Contract, modality_network, save_model
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import SCALER_TENSORS, modality_network, save_model
 from bci_m2s.text import printable, quoted
 from bci_m2s.training.formats.pickles import read_npz
 from bci_m2s.training.released.released_contract import (

@@ -1,26 +1,32 @@
-"""The four directions of a pair and their controls, summarised over people and seeds."""
+"""The four directions of a pair, their controls and a probe of identity, over people and seeds."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from bci_m2s.model.predictor import Predictor, load_model
+from bci_m2s.model.predictor import load_model
+from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Method
-from bci_m2s.training.methods.finetune import Fitted, head_logits
+from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.methods.model_files import CROSSED, OWN, crossed_networks, own_networks
-from bci_m2s.training.results.metrics import figures, kappa, macro_f1
+from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figures, kappa, macro_f1
+from bci_m2s.types import FloatArray
 
 FUSED = "both"
-Probabilities = Callable[[str, NDArray[np.float32]], NDArray[np.float64]]
+MOST_WINDOWS = 4000  # of the probe
+# labels of which modality, windows of which, and (n, classes) probabilities from their features
+Direction = tuple[str, str, Callable[[NDArray[np.float32]], FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -87,29 +93,13 @@ def evaluate_files(
     A direction without a test window is left out, here and in the functions below.
     """
     own, crossed = load_model(folder / OWN, "cpu", None), load_model(folder / CROSSED, "cpu", None)
-    results = []
+    directions: list[Direction] = []
     for name, other in (pair, pair[::-1]):
-        windows = test.having([name], setup.head)
-        if not len(windows):
-            continue
-        for predictor, source in ((own, name), (crossed, other)):
-            guesses = _probabilities(predictor, setup.head)(name, windows.features[name]).argmax(axis=1)
-            oracle = _oracle(own.contract.training, name, setup.head) if source == name else None
-            results.append(evaluate(setup, method, source, name, windows, guesses, oracle))
-    results += _fused(setup, method, pair, test, _probabilities(own, setup.head))
-    return results
-
-
-def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None:
-    """The oracle's figure in a training record by modality and head; None where it has none."""
-    figure: Any = record.get("chosen")
-    for key in (modality, "oracle", head):
-        figure = figure.get(key) if isinstance(figure, Mapping) else None
-    return figure if isinstance(figure, float) else None
-
-
-def _probabilities(predictor: Predictor, head: str) -> Probabilities:
-    return lambda modality, features: predictor.predict_proba(modality, features, head)
+        directions += [
+            (source, name, partial(predictor.predict_proba, name, head=setup.head))
+            for predictor, source in ((own, name), (crossed, other))
+        ]
+    return _evaluate_directions(setup, method, test, directions, own.contract.training)
 
 
 def evaluate_fitted(
@@ -126,40 +116,51 @@ def evaluate_fitted(
     shared : the encoders were not changed by the labels, so that classifiers can be exchanged
     unlabelled : training windows for the batch normalisation of an exchanged classifier, see ``exchanged``
     """
-    pair = tuple(fitted)
-    own = own_networks(fitted)
-    trained = [(own, pair)]
+    trained = [(own_networks(fitted), list(fitted))]
     if shared:
-        trained.append((crossed_networks(fitted, unlabelled), pair[::-1]))
+        trained.append((crossed_networks(fitted, unlabelled), list(fitted)[::-1]))
+    directions: list[Direction] = [
+        (source, target, partial(_probabilities, networks[target], setup.head))
+        for networks, sources in trained
+        for source, target in zip(sources, fitted, strict=True)
+    ]
+    return _evaluate_directions(setup, method, test, directions, {})
+
+
+def _probabilities(network: SingleModality, head: str, features: NDArray[np.float32]) -> FloatArray:
+    return np.asarray(softmax(head_logits(network, features)[head], axis=1))
+
+
+def _evaluate_directions(
+    setup: EvaluationSetup,
+    method: str,
+    test: WindowSet,
+    directions: Sequence[Direction],
+    record: Mapping[str, Any],
+) -> list[Result]:
+    """Every direction, and the average of the modalities' own ones. record : holds the oracles"""
     results = []
-    for networks, sources in trained:
-        for source, target in zip(sources, pair, strict=True):
-            windows = test.having([target], setup.head)
-            if not len(windows):
-                continue
-            logits = head_logits(networks[target], windows.features[target])[setup.head]
-            results.append(evaluate(setup, method, source, target, windows, logits.argmax(axis=1)))
-
-    def probabilities(modality: str, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        logits = head_logits(own[modality], features)[setup.head]
-        return np.asarray(softmax(logits, axis=1))
-
-    results += _fused(setup, method, (pair[0], pair[1]), test, probabilities)
+    for source, target, probabilities in directions:
+        windows = test.having([target], setup.head)
+        if len(windows):
+            guesses = probabilities(windows.features[target]).argmax(axis=1)
+            oracle = _oracle(record, target, setup.head) if source == target else None
+            results.append(evaluate(setup, method, source, target, windows, guesses, oracle))
+    own = {target: probabilities for source, target, probabilities in directions if source == target}
+    windows = test.having(own, setup.head)
+    if len(windows):
+        mean = sum(probabilities(windows.features[name]) for name, probabilities in own.items())
+        guesses = np.asarray(mean).argmax(axis=1)
+        results.append(evaluate(setup, method, FUSED, FUSED, windows, guesses))
     return results
 
 
-def _fused(
-    setup: EvaluationSetup,
-    method: str,
-    pair: tuple[str, str],
-    test: WindowSet,
-    probabilities: Probabilities,
-) -> list[Result]:
-    windows = test.having(pair, setup.head)
-    if not len(windows):
-        return []
-    mean = sum(probabilities(name, windows.features[name]) for name in pair)
-    return [evaluate(setup, method, FUSED, FUSED, windows, np.asarray(mean).argmax(axis=1))]
+def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None:
+    """The oracle's figure in a training record by modality and head; None where it has none."""
+    figure: Any = record.get("chosen")
+    for key in (modality, "oracle", head):
+        figure = figure.get(key) if isinstance(figure, Mapping) else None
+    return figure if isinstance(figure, float) else None
 
 
 def evaluate_guesses(
@@ -173,8 +174,8 @@ def evaluate_guesses(
         if not len(windows):
             continue
         guesses = method.guess(parts, modalities, setup.head).predict(windows)
-        place = modalities[0] if len(modalities) == 1 else FUSED
-        results.append(evaluate(setup, name, place, place, windows, guesses))
+        used = modalities[0] if len(modalities) == 1 else FUSED
+        results.append(evaluate(setup, name, used, used, windows, guesses))
     return results
 
 
@@ -246,3 +247,40 @@ def _summary(group: list[Result]) -> Summary:
         confusion=np.sum(counts, axis=0).tolist(),
         oracle=float(np.mean(oracles)) if oracles else None,
     )
+
+
+@dataclass(frozen=True)
+class IdentityProbe:
+    """How well people are distinguished. accuracy : balanced, of people; chance : 1 / people."""
+
+    accuracy: float
+    chance: float
+
+
+def identity_probe(network: SingleModality, windows: WindowSet, modality: str) -> IdentityProbe | None:
+    """Classify people by their projections: linear discriminants fitted on half of each person's trials.
+
+    None where there are fewer than two people with two trials each. With an accuracy near 1 the contrastive
+    loss can be low just by recognising the person.
+    """
+    usable = windows.having([modality])
+    halves = np.zeros(len(usable), dtype=bool)
+    kept = np.zeros(len(usable), dtype=bool)
+    for subject in np.unique(usable.subjects):
+        of_subject = usable.subjects == subject
+        trials = np.unique(usable.trials[of_subject])
+        if len(trials) > 1:
+            kept |= of_subject
+            halves |= np.isin(usable.trials, trials[::2])
+    people = np.unique(usable.subjects[kept])
+    if len(people) < 2:
+        return None
+    thinned = np.flatnonzero(kept)[:: max(1, int(kept.sum() / MOST_WINDOWS))]
+    projected = project(network, usable.features[modality][thinned])
+    numbers = np.searchsorted(people, usable.subjects[thinned])
+    fit = halves[thinned]
+    # shrinkage: projections behind a ReLU are often constant in some columns
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
+    model.fit(projected[fit], numbers[fit])
+    counts = confusion(numbers[~fit], model.predict(projected[~fit]), len(people))
+    return IdentityProbe(balanced_accuracy(counts), 1 / len(people))

@@ -10,7 +10,8 @@ from support.small_sessions import contract
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import ConfigurationError, ModelError, OutputError, StreamError, UsageError
-from bci_m2s.model.model_file import Contract, save_model
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import save_model
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import connect, fits, renamed
 from bci_m2s.session.setup.shipped import find_model, find_pipeline, names

@@ -9,9 +9,8 @@ from support.small_pairs import SIZES, corpus, training_settings, unit
 
 from bci_m2s.errors import ConfigurationError, RecordingError, UsageError
 from bci_m2s.model.model_file import layout_order
-from bci_m2s.training.data import feature_cache
-from bci_m2s.training.data.feature_cache import read_features, write_features
-from bci_m2s.training.data.load import load_sessions
+from bci_m2s.training.data import load
+from bci_m2s.training.data.load import load_sessions, read_features, write_features
 from bci_m2s.training.data.prepare import prepare
 from bci_m2s.training.data.splits import PARTS, make_splits
 from bci_m2s.training.data.windows import Names
@@ -129,14 +128,14 @@ def test_a_session_is_kept_on_disk_as_it_was(tmp_path):
 
 def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, monkeypatch):
     """The cache's folder depends on all that features depend on, and on nothing else."""
-    monkeypatch.setattr(feature_cache, "WORKERS", 1)
+    monkeypatch.setattr(load, "WORKERS", 1)
     made = []
 
     def fake(segments, _contract):
         made.append((int(segments[0].subject), int(segments[0].session)))
         return replace(CORPUS[made[-1][0]], session=segments[0].session)
 
-    monkeypatch.setattr(feature_cache, "from_raw", fake)
+    monkeypatch.setattr(load, "from_raw", fake)
     simulator = {"n_trials": 2, "montage": "muse"}
     data = {"format": "simulated", "persons": 2, "sessions": 2, "simulator": simulator}
     found = load_sessions(training_settings(data=data), tmp_path, QUIET)

@@ -12,7 +12,7 @@ from support.raw_files import raw_clips, write_dreamer, write_eegmat, xdf
 
 from bci_m2s.errors import ConfigurationError, RecordingError, UsageError
 from bci_m2s.training.dataset_check import check_dataset, print_dataset_check
-from bci_m2s.training.datasets import DATASETS, find_dataset, seed_raw
+from bci_m2s.training.datasets import DATASETS, find_dataset, seed_layout
 from bci_m2s.training.settings import DataSettings
 
 
@@ -160,7 +160,7 @@ def test_samples_that_cannot_be_read_are_a_line(tmp_path, monkeypatch):
         raise RecordingError(f"{variable}: broke off")
 
     save_mat(tmp_path / "eeg_raw_data" / "1" / "4_20150508.mat", raw_clips("ab", 24))
-    monkeypatch.setattr(seed_raw, "_samples", broken)
+    monkeypatch.setattr(seed_layout, "_samples", broken)
     lines = check_dataset(tmp_path, "seed-iv", "raw")
     assert lines[1] == "subject 4, session 1: nothing readable"
     assert sum("eeg: ab_eeg" in line and "broke off" in line for line in lines) == 24

@@ -77,7 +77,7 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("replaced", "said"),
+    ("replaced", "expected"),
     [
         ({"EEG_SamplingRate": 256}, "eeg sampled at"),
         ({"EEG_Electrodes": cell(["AF3", "F7"]).T}, "electrodes are AF3, F7, expected"),
@@ -86,9 +86,9 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
         ({"Data": cell([dreamer_person()] * 24).T}, "24 people, expected between 1 and 23"),
     ],
 )
-def test_a_file_of_another_make_is_refused(tmp_path, replaced, said):
+def test_a_file_of_another_make_is_refused(tmp_path, replaced, expected):
     write_dreamer(tmp_path, [], **replaced)
-    with pytest.raises(RecordingError, match=said):
+    with pytest.raises(RecordingError, match=expected):
         list(read_dreamer(tmp_path, lambda _: None))
 
 

@@ -8,9 +8,10 @@ from support.model_files import contract_fields
 from support.raw_files import read_all, samples_of, xdf
 
 from bci_m2s.errors import ConfigurationError, RecordingError
-from bci_m2s.model.model_file import Contract
+from bci_m2s.model.contract import Contract
 from bci_m2s.training.datasets import DATASETS
-from bci_m2s.training.datasets.recordings import MarkerSettings, read_recordings, unmatched_recordings
+from bci_m2s.training.datasets.markers import MarkerSettings
+from bci_m2s.training.datasets.recordings import find_recordings
 
 EEG_LABELS = ("AF8", "TP9", "AUX", "AF7", "TP10")
 EYE_LABELS = ("gaze_x", "gaze_y", "pupil_left", "pupil_right", "confidence")
@@ -44,10 +45,7 @@ def write(path, *streams, markers=MARKS, **options):
 
 
 def read(root, markers=None):
-    def told(root, on_problem):
-        return read_recordings(root, contract(), markers or MarkerSettings(), on_problem)
-
-    return read_all(told, root)
+    return read_all(find_recordings(root, contract(), markers).read_raw, root)
 
 
 def test_streams_are_matched_and_trials_cut(tmp_path):
@@ -60,7 +58,7 @@ def test_streams_are_matched_and_trials_cut(tmp_path):
     np.testing.assert_array_equal(times, eeg()[5])
     np.testing.assert_array_equal(samples, eeg()[6])
     assert segment.streams["eeg"].info.labels == EEG_LABELS  # reordered where they are used
-    assert [(one.name, one.start_s, one.labels) for one in segment.trials] == [
+    assert [(trial.name, trial.start_s, trial.labels) for trial in segment.trials] == [
         ("1", 102.0, {"emotion": 1}),
         ("2", 105.0, {"emotion": 2}),
     ]
@@ -113,22 +111,22 @@ def test_what_does_not_fit_is_reported_and_the_rest_is_read(tmp_path):
     }
     assert [span.name for span in sessions["1", "1"][0].trials] == ["1", "2"]
     assert sessions["8", "1"][0].trials == ()
-    said = {}
+    texts = {}
     for problem in problems:
-        said.setdefault(problem.subject, []).append((problem.left_out, problem.trial, problem.text))
-    (angry,) = said["1"]
+        texts.setdefault(problem.subject, []).append((problem.left_out, problem.trial, problem.text))
+    (angry,) = texts["1"]
     assert angry[:2] == (True, 3)
     assert angry[2].startswith("label 'angry' is not a class of emotion")
-    assert "TP10" in said["2"][0][2]
-    assert "units" in said["3"][0][2]
-    assert said["3"][-1] == (True, 0, "no stream of it can be used")
-    assert said["4"] == [(True, 0, "eeg: 2 streams fit: 'cap', 'twin'")]
-    assert "rate_hz" in said["5"][0][2]
-    assert [one[0] for one in said["6"]] == [False, False]
-    assert "no stream of type 'Gaze'" in said["6"][0][2]
-    assert "no marker begins a trial" in said["6"][1][2]
-    assert "holds no stream" in said["7"][0][2]
-    assert said["8"] == [(True, 1, "ends where it begins")]
+    assert "TP10" in texts["2"][0][2]
+    assert "units" in texts["3"][0][2]
+    assert texts["3"][-1] == (True, 0, "no stream of it can be used")
+    assert texts["4"] == [(True, 0, "eeg: 2 streams fit: 'cap', 'twin'")]
+    assert "rate_hz" in texts["5"][0][2]
+    assert [row[0] for row in texts["6"]] == [False, False]
+    assert "no stream of type 'Gaze'" in texts["6"][0][2]
+    assert "no marker begins a trial" in texts["6"][1][2]
+    assert "holds no stream" in texts["7"][0][2]
+    assert texts["8"] == [(True, 1, "ends where it begins")]
 
 
 def test_the_head_must_be_the_models(tmp_path):
@@ -149,19 +147,20 @@ def test_recordings_as_they_are(tmp_path):
         eye(),
         markers=[*MARKS, (107.0, "trial/start/angry")],
     )
-    data = unmatched_recordings(tmp_path, MarkerSettings(head="mood"))
+    data = find_recordings(tmp_path, markers=MarkerSettings(head="mood"))
     assert data.heads == {"mood": ("angry", "neutral", "positive")}
     sessions, problems = read_all(data.read_raw, tmp_path)
     assert problems == []
     (segment,) = sessions["1", "1"]
     assert list(segment.streams) == ["eeg", "eeg-2", "gaze"]
     assert [span.labels["mood"] for span in segment.trials] == [1, 2, 0]
-    assert read_all(DATASETS["recordings"].read_raw, tmp_path)[0].keys() == sessions.keys()
+    of_copy = DATASETS["recordings"].of_copy(tmp_path, None, None)
+    assert read_all(of_copy.read_raw, tmp_path)[0].keys() == sessions.keys()
 
 
 def test_a_file_that_is_gone_names_itself(tmp_path):
     write(tmp_path / "1.xdf", eeg(), eye())
-    (segments,) = read_recordings(tmp_path, contract(), MarkerSettings(), lambda _: None)
+    (segments,) = find_recordings(tmp_path, contract()).read_raw(tmp_path, lambda _: None)
     path = tmp_path / "1.xdf"
     path.unlink()
     with pytest.raises(RecordingError, match=r"1\.xdf: cannot be read"):
@@ -173,7 +172,7 @@ def test_a_file_that_is_gone_names_itself(tmp_path):
 
 
 def test_the_real_recordings_of_a_headset(shared_data):
-    data = unmatched_recordings(shared_data / "muse", MarkerSettings())
+    data = find_recordings(shared_data / "muse")
     sessions, problems = read_all(data.read_raw, shared_data / "muse")
     assert list(sessions) == [
         (person, "S001") for person in ("P001", "P002", "P003", "P023", "P031", "P032", "P050")

@@ -36,7 +36,7 @@ def read(root, name, feature=""):
     return trials, problems
 
 
-def said(problems):
+def texts_of(problems):
     return [str(problem) for problem in problems]
 
 
@@ -123,7 +123,7 @@ def test_seed_iv_reports_each_fault_and_reads_on(tmp_path):
     assert sum(key[0] == 2 for key in trials) == 24
     assert "eeg" not in trials[1, 2, 4].steps
     assert "eeg" not in trials[1, 2, 5].steps
-    lines = said(problems)
+    lines = texts_of(problems)
     assert len(lines) == 4
     assert "session 2, trial 4 (2/1_20150915.mat): no variable 'de_LDS4'" in lines[0]
     assert "trial 5" in lines[1]
@@ -145,7 +145,7 @@ def test_seed_iv_notes_a_first_session_cut_elsewhere(tmp_path):
         (tmp_path / folder / "2" / "1_20150915.mat").rename(tmp_path / folder / "1" / "1_20150915.mat")
     trials, problems = read(tmp_path, "seed-iv")
     assert len(trials) == len(problems) == 24
-    assert "got 2 steps, expected 42" in said(problems)[0]
+    assert "got 2 steps, expected 42" in texts_of(problems)[0]
     assert len(load_trials(tmp_path, "seed-iv")) == 24  # worth knowing, no reason to stop
 
 
@@ -235,7 +235,7 @@ def test_seed_v_reports_each_fault_and_reads_on(tmp_path):
     write_seed_v(tmp_path, eeg=eeg, eye=eye, labels=labels)
     trials, problems = read(tmp_path, "seed-v")
     assert len(trials) == 43
-    lines = "\n".join(said(problems))
+    lines = "\n".join(texts_of(problems))
     assert "trial 4 (EEG_DE_features/1_123.npz): no key 3 in data" in lines
     assert "trial 5 (EEG_DE_features/1_123.npz): eeg: shape (310, 1)" in lines
     assert lines.count("labels are 2, expected 1") == 2  # in the file of each modality

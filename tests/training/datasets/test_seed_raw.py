@@ -74,13 +74,13 @@ def test_what_is_wrong_is_reported_and_the_rest_is_read(tmp_path):
     sessions, problems = read(tmp_path, "seed-iv")
     assert list(sessions) == [("1", "2")]
     assert len(sessions["1", "2"]) == 22
-    said = {(problem.subject, problem.trial): problem.text for problem in problems}
-    assert said[1, 3] == "no variable '..._eeg3'"
-    assert said[1, 4] == "eeg: shape (400, 62), expected (62, samples)"
-    assert said[2, 0] == "clips of ab, cd, expected clips of one person"
-    assert said[3, 0] == "no variable '..._eeg1', expected clips of one person"
-    assert "not a readable MATLAB file" in said[4, 0]
-    assert said[16, 0] == "subject 16 is not one of seed-iv"
+    texts = {(problem.subject, problem.trial): problem.text for problem in problems}
+    assert texts[1, 3] == "no variable '..._eeg3'"
+    assert texts[1, 4] == "eeg: shape (400, 62), expected (62, samples)"
+    assert texts[2, 0] == "clips of ab, cd, expected clips of one person"
+    assert texts[3, 0] == "no variable '..._eeg1', expected clips of one person"
+    assert "not a readable MATLAB file" in texts[4, 0]
+    assert texts[16, 0] == "subject 16 is not one of seed-iv"
     assert len(problems) == 6
 
 

@@ -8,7 +8,7 @@ from support.model_files import contract_fields
 from support.raw_files import samples_of
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.model.model_file import Contract
+from bci_m2s.model.contract import Contract
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
 from bci_m2s.training.data.sessions import from_raw
 from bci_m2s.training.datasets.simulated import simulated_segments

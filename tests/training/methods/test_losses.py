@@ -134,8 +134,6 @@ def test_same_trial_marks_whole_trials_or_neighbours() -> None:
     assert same_trial(trials).int().tolist() == expected
     near = [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert same_trial(trials, starts, 5).int().tolist() == near
-    with pytest.raises(ContractError, match="starts"):
-        same_trial(trials, None, 5)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -170,8 +168,6 @@ def test_derangement_takes_every_other_element_equally_often() -> None:
     counts = torch.bincount(drawn[:, 1], minlength=4)
     assert counts[1] == 0
     assert ((counts[[0, 2, 3]] - 1000).abs() < 120).all()  # 4.6 standard deviations
-    with pytest.raises(ContractError, match="at least 2 windows"):
-        derangement(1)
 
 
 def test_club_equals_its_loop() -> None:
@@ -237,7 +233,7 @@ def test_fitting_club_changes_club_alone() -> None:
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]) is (".club." not in name), name
     assert all(parameter.grad is None for parameter in model.main_parameters())
-    terms = pair_terms(model, a, b, UNMASKED)  # the batch's graph is still there
+    terms = pair_terms(model, a, b, UNMASKED, trials=TRIALS)  # the batch's graph is still there
     total_loss(terms, UNMASKED).backward()
     still = torch.optim.SGD(model.club_parameters(), lr=0.0)
     wanted = list(model.a.club.parameters())
@@ -245,8 +241,6 @@ def test_fitting_club_changes_club_alone() -> None:
     fit_club(model, a, b, still, inner_steps=2)
     for parameter, expected in zip(wanted, plain, strict=True):  # not what the total loss left, nor a sum
         assert torch.equal(parameter.grad, expected)
-    with pytest.raises(ContractError, match="inner_steps"):
-        fit_club(model, a, b, optimiser, inner_steps=0)
 
 
 OWNERS = {
@@ -264,7 +258,7 @@ def test_each_term_can_be_switched_off(off: str) -> None:
     settings = dataclasses.replace(UNMASKED, club_floor=False)
     settings = dataclasses.replace(settings, weights=dataclasses.replace(LossWeights(), **{off: 0.0}))
     a, b = model(*batch())
-    terms = pair_terms(model, a, b, settings)
+    terms = pair_terms(model, a, b, settings, trials=TRIALS)
     assert {name.split("_")[0] for name in terms} == OWNERS.keys() - {off}
     total_loss(terms, settings).backward()
     for term, prefixes in OWNERS.items():
@@ -283,7 +277,7 @@ def test_weights_are_refused_below_zero_and_all_at_zero() -> None:
     model = pair_model()
     a, b = model(*batch())
     with pytest.raises(ContractError, match="at least one weight"):
-        total_loss(pair_terms(model, a, b, none), none)
+        total_loss(pair_terms(model, a, b, none, trials=TRIALS), none)
 
 
 def test_the_floor_holds_back_a_negative_estimate_only() -> None:
@@ -295,10 +289,8 @@ def test_the_floor_holds_back_a_negative_estimate_only() -> None:
 def test_masking_needs_the_trials() -> None:
     model = pair_model()
     a, b = model(*batch())
-    with pytest.raises(ContractError, match="trials"):
-        pair_terms(model, a, b, LossSettings())
     masked = pair_terms(model, a, b, LossSettings(), trials=TRIALS, generator=torch.Generator())
-    plain = pair_terms(model, a, b, UNMASKED, generator=torch.Generator())
+    plain = pair_terms(model, a, b, UNMASKED, trials=TRIALS, generator=torch.Generator())
     for name, value in plain.items():
         assert (value > masked[name]) if name in ("contrastive", "cpc") else (value == masked[name]), name
 
@@ -310,7 +302,10 @@ def test_released_negatives_may_meet_themselves() -> None:
 
     def zeros(settings: LossSettings) -> int:
         generator = torch.Generator().manual_seed(0)
-        draws = [pair_terms(model, a, b, settings, generator=generator)["club_a"] for _ in range(40)]
+        draws = [
+            pair_terms(model, a, b, settings, trials=TRIALS, generator=generator)["club_a"]
+            for _ in range(40)
+        ]
         return sum(value.item() == 0.0 for value in draws)
 
     assert zeros(UNMASKED) == 0

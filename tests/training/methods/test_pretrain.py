@@ -324,16 +324,16 @@ def test_dropout_is_on_in_training_and_off_in_validation(settings, data, tmp_pat
 
 @pytest.mark.parametrize("sampler", ["mixed", "within-person", "within-session"])
 def test_every_sampler_trains_and_progress_is_told(settings, data, tmp_path, sampler):
-    told, batches = [], []
+    epochs, batches = [], []
     _, rows = run(
         settings,
         data,
         tmp_path / "a.safetensors",
-        on_epoch=lambda epoch, row: told.append((epoch, row)),
+        on_epoch=lambda epoch, row: epochs.append((epoch, row)),
         on_batch=lambda: batches.append(1),
         sampler=sampler,
         batch=8,
     )
-    assert [epoch for epoch, _ in told] == [1, 2]
-    assert [row for _, row in told] == rows
+    assert [epoch for epoch, _ in epochs] == [1, 2]
+    assert [row for _, row in epochs] == rows
     assert len(batches) == 2 * (len(data.parts["train"]) // 8 if sampler == "mixed" else 2)

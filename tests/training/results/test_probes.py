@@ -5,7 +5,7 @@ import pytest
 from support.small_pairs import corpus, job, training_settings, unit
 
 from bci_m2s.training.methods.pretrain import fresh_networks
-from bci_m2s.training.methods.probes import identity_probe
+from bci_m2s.training.results.evaluation import identity_probe
 
 
 def probe(offset, people=8, per_session=6, **split):
@@ -21,9 +21,9 @@ def probe(offset, people=8, per_session=6, **split):
 
 
 def test_people_who_differ_are_told_apart_and_people_who_do_not_are_not():
-    told, same = probe(20.0), probe(0.0)
-    assert told.chance == same.chance == pytest.approx(1 / 6)
-    assert told.accuracy > 0.6
+    apart, same = probe(20.0), probe(0.0)
+    assert apart.chance == same.chance == pytest.approx(1 / 6)
+    assert apart.accuracy > 0.6
     assert same.accuracy < 0.35
 
 
