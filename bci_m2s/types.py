@@ -167,6 +167,16 @@ class Stamps:
         """Age of the newest sample when the estimate was published."""
         return self.published_s - self.last_sample_s
 
+    @property
+    def stages_s(self) -> tuple[float, float, float, float]:
+        """How long transport, features, inference and publication took; NaN where that is not known."""
+        return (
+            self.received_s - self.last_sample_s,
+            self.features_s - self.received_s,
+            self.inferred_s - self.features_s,
+            self.published_s - self.inferred_s,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

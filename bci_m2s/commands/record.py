@@ -24,7 +24,7 @@ from bci_m2s.session.run import say_saved
 from bci_m2s.session.setup.build import make_folder, make_recorder
 from bci_m2s.session.terminal.run import run_engine, stop_on_signals
 from bci_m2s.session.terminal.view import make_console, recording_line
-from bci_m2s.sinks.events import EventSink
+from bci_m2s.sinks.files import EventSink
 from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.sources.lsl import LslNetwork, LslSource, brief_info, local_clock
 from bci_m2s.text import printable, quoted

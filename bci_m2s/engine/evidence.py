@@ -17,7 +17,7 @@ from bci_m2s.types import Emit, Event, FloatArray, Window
 
 if TYPE_CHECKING:
     from bci_m2s.model.predictor import Predictor
-    from bci_m2s.sinks.evidence import EvidenceOutlet
+    from bci_m2s.sinks.outlets import EvidenceOutlet
 
 EVERY_S = 1.0
 

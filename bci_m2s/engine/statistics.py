@@ -51,23 +51,14 @@ class Statistics:
         if not estimate.unknown:
             answer = (estimate.start_s + offset_s, estimate.end_s + offset_s, estimate.class_index)
             self._answers.setdefault(key, array("d")).extend(answer)
-        durations = (
-            stamps.received_s - stamps.last_sample_s,
-            stamps.features_s - stamps.received_s,
-            stamps.inferred_s - stamps.features_s,
-            stamps.published_s - stamps.inferred_s,
-            stamps.age_s,
-        )
-        self._durations_ms[self._measured % KEPT] = 1e3 * np.array(durations)
+        self._durations_ms[self._measured % KEPT] = 1e3 * np.array([*stamps.stages_s, stamps.age_s])
         self._measured += 1
 
-    def percentiles_ms(self, stage: str, points: Sequence[float] = (50, 95, 99)) -> list[float]:
-        """Percentiles of a stage's duration; NaN where nothing was measured."""
+    def percentiles_ms(self, stage: str) -> list[float]:
+        """50th, 95th and 99th percentile of a stage's duration; NaN where nothing was measured."""
         column = self._durations_ms[:, STAGES.index(stage)]
         known = column[np.isfinite(column)]
-        if not len(known):
-            return [float("nan")] * len(points)
-        return [float(value) for value in np.percentile(known, points)]
+        return np.percentile(known, (50, 95, 99)).tolist() if len(known) else [math.nan] * 3
 
     def agreement(
         self, truth: Sequence[tuple[float, float, str]], modality: str, head: str

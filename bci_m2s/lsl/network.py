@@ -75,20 +75,21 @@ def brief_info(raw: Any) -> StreamInfo:
     )
 
 
-def refuse_absurd(info: StreamInfo) -> None:
-    """Refuse what must not even be opened. Raises StreamError."""
+def refuse_absurd(info: StreamInfo, why: str = "") -> None:
+    """Refuse what LSL cannot carry, or must not even be opened. Raises StreamError.
+
+    why : words behind the stream's name
+    """
+    wrong = ""
     if not 0 <= info.rate_hz <= HIGHEST_RATE_HZ:
-        raise StreamError(
-            f"stream {info.name!r}: rate: got {info.rate_hz:g} Hz, expected 0 to {HIGHEST_RATE_HZ:g} Hz"
-        )
-    if not 1 <= info.n_channels <= MOST_CHANNELS:
-        raise StreamError(
-            f"stream {info.name!r}: channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS}"
-        )
-    if info.channel_format == "undefined":
-        raise StreamError(
-            f"stream {info.name!r}: channel format: got undefined, expected a number or string"
-        )
+        wrong = f"rate: got {info.rate_hz:g} Hz, expected 0 to {HIGHEST_RATE_HZ:g} Hz"
+    elif not 1 <= info.n_channels <= MOST_CHANNELS:
+        wrong = f"channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS}"
+    elif info.channel_format not in FORMATS.values():
+        known = ", ".join(FORMATS.values())
+        wrong = f"channel format: got {info.channel_format!r}, expected one of {known}"
+    if wrong:
+        raise StreamError(f"stream {info.name!r}{why}: {wrong}")
 
 
 def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> tuple[StreamInfo, str]:

@@ -44,10 +44,10 @@ SINKS = Registry(
     "sink",
     "bci_m2s.sinks",
     {
-        "outlet": "bci_m2s.sinks.estimates:OutletSink",
-        "table": "bci_m2s.sinks.table:TableSink",
-        "events": "bci_m2s.sinks.events:EventSink",
-        "status": "bci_m2s.sinks.status:StatusSink",
+        "outlet": "bci_m2s.sinks.outlets:OutletSink",
+        "table": "bci_m2s.sinks.files:TableSink",
+        "events": "bci_m2s.sinks.files:EventSink",
+        "status": "bci_m2s.sinks.outlets:StatusSink",
     },
     needs=("kind", "open", "take", "close"),
 )

@@ -26,10 +26,10 @@ import pylsl
 from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError
+from bci_m2s.lsl.outlet import make_outlet
 from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.faulty_stream import FaultyStream
 from bci_m2s.sources.child import JsonChild, begin, emit
-from bci_m2s.sources.published import make_outlet
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 TICK_S = 0.02  # a headset sends chunks, too

@@ -20,7 +20,7 @@ from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.errors import BciM2sError, StreamError
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.session.setup import build
-from bci_m2s.sinks.events import EventSink
+from bci_m2s.sinks.files import EventSink
 from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.soak.accounts import Account, Sent, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender

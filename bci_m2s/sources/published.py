@@ -10,14 +10,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import pylsl
-
-from bci_m2s.errors import StreamError
-from bci_m2s.lsl.formats import HIGHEST_RATE_HZ, MOST_CHANNELS, RAW_TYPE
+from bci_m2s.lsl.formats import RAW_TYPE
+from bci_m2s.lsl.network import refuse_absurd
+from bci_m2s.lsl.outlet import make_outlet, push
 from bci_m2s.sources import Source
-from bci_m2s.types import Chunk, StreamInfo
+from bci_m2s.types import Chunk
 
-FORMATS = ("float32", "double64", "string", "int8", "int16", "int32", "int64")
 BUFFERED_S = 10  # liblsl keeps this much for a display that is late
 
 
@@ -44,7 +42,7 @@ class PublishedSource:
 
     def offer(self) -> None:
         """Offer the stream of a source that is open already. Raises StreamError if LSL cannot carry it."""
-        refuse_unsendable(self.sent_info)
+        refuse_absurd(self.sent_info, " cannot be sent over LSL")
         self._outlet = make_outlet(self.sent_info, BUFFERED_S)
 
     def pull(self, timeout_s: float) -> Chunk:
@@ -74,41 +72,3 @@ class PublishedSource:
         """Withdraw the stream and close the source. Harmless when called twice."""
         self._outlet = None
         self._source.close()
-
-
-def refuse_unsendable(info: StreamInfo) -> None:
-    """Raise StreamError for a stream that LSL cannot carry."""
-    wrong = ""
-    if not 0 <= info.rate_hz <= HIGHEST_RATE_HZ:
-        wrong = f"rate: got {info.rate_hz:g} Hz, expected 0 to {HIGHEST_RATE_HZ:g} Hz"
-    elif not 1 <= info.n_channels <= MOST_CHANNELS:
-        wrong = f"channels: got {info.n_channels}, expected 1 to {MOST_CHANNELS}"
-    elif info.channel_format not in FORMATS:
-        wrong = f"channel format: got {info.channel_format!r}, expected one of {', '.join(FORMATS)}"
-    if wrong:
-        raise StreamError(f"stream {info.name!r} cannot be sent over LSL: {wrong}")
-
-
-def make_outlet(info: StreamInfo, buffered_s: int) -> Any:
-    """Offer a stream that is described like `info`; uid and host are liblsl's.
-
-    buffered_s : how much liblsl keeps for a slow consumer, s (irregular: hundreds of samples)
-    """
-    raw = pylsl.StreamInfo(
-        info.name, info.type, info.n_channels, info.rate_hz, info.channel_format, info.source_id
-    )
-    channels = raw.desc().append_child("channels")
-    for label, unit in zip(info.labels, info.units, strict=True):
-        channel = channels.append_child("channel")
-        channel.append_child_value("label", label)
-        channel.append_child_value("unit", unit)
-        channel.append_child_value("type", info.type)
-    return pylsl.StreamOutlet(raw, max_buffered=buffered_s)
-
-
-def push(outlet: Any, chunk: Chunk) -> None:
-    """Send a chunk with its stamps as they are."""
-    if chunk.samples.dtype == object:
-        outlet.push_chunk(chunk.samples.ravel().tolist(), chunk.times.tolist())
-    else:
-        outlet.push_chunk(chunk.samples, chunk.times.tolist())

@@ -16,8 +16,9 @@ from typing import Any
 
 import pylsl
 
+from bci_m2s.lsl.network import refuse_absurd
+from bci_m2s.lsl.outlet import make_outlet, push
 from bci_m2s.sources import Source
-from bci_m2s.sources.published import make_outlet, push, refuse_unsendable
 from bci_m2s.types import StreamInfo
 
 CHUNK_S = 0.01  # how often due samples are pushed
@@ -59,7 +60,7 @@ class Sender:
                 source.open()
             infos = [self._sent_info(number, source.info) for number, source in enumerate(self._sources)]
             for info in infos:
-                refuse_unsendable(info)
+                refuse_absurd(info, " cannot be sent over LSL")
             self._outlets = [make_outlet(info, BUFFERED_S) for info in infos]
             self.infos = tuple(infos)
         except BaseException:

@@ -32,7 +32,7 @@ from bci_m2s.model.model_file import save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build
-from bci_m2s.sinks.evidence import METHOD, EvidenceOutlet
+from bci_m2s.sinks.outlets import METHOD, EvidenceOutlet
 from bci_m2s.types import Chunk, Status, Window
 
 LIMIT_S = 120.0

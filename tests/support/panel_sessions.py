@@ -11,8 +11,7 @@ import numpy as np
 import pylsl
 
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.sinks.estimates import OutletSink
-from bci_m2s.sinks.status import StatusSink
+from bci_m2s.sinks.outlets import OutletSink, StatusSink
 from bci_m2s.types import Estimate, Stamps, Status, StatusReport
 
 LIMIT_S = 120.0

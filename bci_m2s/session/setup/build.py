@@ -227,7 +227,7 @@ def make_evidence(
     if not plan.settings.outlet.enabled:
         return None
     from bci_m2s.engine.evidence import Evidence
-    from bci_m2s.sinks.evidence import EvidenceOutlet
+    from bci_m2s.sinks.outlets import EvidenceOutlet
 
     outlets = {
         modality: EvidenceOutlet(session, modality, names)
