@@ -1,9 +1,9 @@
 """What a session sends over LSL: estimates, its state, and what estimates rest on.
 
-A stream of estimates has type ``Emotion``, for LabRecorder and for the experiment, one stream per head. With one
-head it has the pipeline's name for it, with several ``NAME-HEAD``. Channels: see ``lsl.formats.EstimateLayout``.
-All streams are irregular; the stamp of an estimate is the local time of its window's last sample, so it lines up
-with the signal.
+Estimates have streams of type ``Emotion``, one per head, for LabRecorder and for the experiment. With one
+head the stream has the pipeline's name for it, with several ``NAME-HEAD``; for the channels see
+``lsl.formats.EstimateLayout``. All streams are irregular. The stamp of an estimate is the local time of its
+window's last sample, so it lines up with the signal.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class OutletSink:
 class StatusSink:
     """Stream ``NAME-status`` of type ``bci_m2s-status``: one string channel, one JSON object per sample.
 
-    It tells the session's state once a second and whenever that changes. Its description holds the session (model,
-    heads, streams, window) as JSON, so that a display that starts late knows all that it needs.
+    It has the session's state, once a second and whenever that changes. Its description holds the session
+    (model, heads, streams, window) as JSON, so that a display that starts late knows all that it needs.
     """
 
     kind = "outlet"
@@ -118,8 +118,8 @@ class StatusSink:
 class EvidenceOutlet:
     """What the estimates of one modality rest on, for a display; no sink, ``engine.evidence`` feeds it.
 
-    Stream ``NAME-evidence-MODALITY`` of type ``bci_m2s-evidence``: one channel per feature, then ``head`` and
-    ``class``, positions in the description's lists. A sample answers for one head.
+    Stream ``NAME-evidence-MODALITY`` of type ``bci_m2s-evidence``: one channel per feature, then ``head``
+    and ``class``, positions in the description's lists. A sample answers for one head.
 
     Parameters
     ----------
