@@ -100,7 +100,8 @@ def receive_with_engine(name: str, meter: Meter) -> Iterator[Callable[[float], N
     """The live engine: reader thread, ring, inference thread, clock thread, writer thread."""
     from bci_m2s.engine.engine import Engine
     from bci_m2s.engine.publisher import Publisher
-    from bci_m2s.sources.lsl import LslSource, local_clock
+    from bci_m2s.lsl.network import local_clock
+    from bci_m2s.sources.lsl import LslSource
 
     source = LslSource(name, wait_s=START_LIMIT_S)
     source.open()

@@ -49,7 +49,7 @@ def run_once(
     plan: build.Plan, predictor: build.Predictor, tree: Path | None, seconds: float
 ) -> dict[str, float]:
     """One session of `seconds` of full windows: ages in ms; CPU and frames of a tree's panel, if any."""
-    from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.lsl.network import local_clock
 
     connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
     infos = {modality: source.info for modality, source in connected.sources.items()}

@@ -55,7 +55,7 @@ class Spoiled(SimulatedSource):
 def send(scene: str) -> None:
     """The sender's process: until it is ended."""
     inherit()
-    from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.lsl.network import local_clock
     from bci_m2s.sources.sender import Sender
     from bci_m2s.sources.timeline import Timeline
 

@@ -27,10 +27,10 @@ def main() -> None:
     )
     with lsl_on_this_machine():
         from bci_m2s.engine.engine import Engine
+        from bci_m2s.lsl.network import local_clock
         from bci_m2s.session.setup import build
         from bci_m2s.session.setup.connect import Environment, connect
         from bci_m2s.session.terminal.view import live_view, print_summary
-        from bci_m2s.sources.lsl import local_clock
         from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
         simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}

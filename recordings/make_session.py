@@ -75,8 +75,8 @@ def send() -> None:
     inherit()
     import threading
 
+    from bci_m2s.lsl.network import local_clock
     from bci_m2s.simulator import SimulatorSettings
-    from bci_m2s.sources.lsl import local_clock
     from bci_m2s.sources.sender import Sender
     from bci_m2s.sources.timeline import Timeline
 

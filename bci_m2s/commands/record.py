@@ -19,6 +19,7 @@ from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import OWN_TYPES
+from bci_m2s.lsl.network import LslNetwork, brief_info, local_clock
 from bci_m2s.session.description import utc_now, versions
 from bci_m2s.session.run import say_saved
 from bci_m2s.session.setup.build import make_folder, make_recorder
@@ -26,7 +27,7 @@ from bci_m2s.session.terminal.run import run_engine, stop_on_signals
 from bci_m2s.session.terminal.view import make_console, recording_line
 from bci_m2s.sinks.files import EventSink
 from bci_m2s.sinks.recording import RecordSink
-from bci_m2s.sources.lsl import LslNetwork, LslSource, brief_info, local_clock
+from bci_m2s.sources.lsl import LslSource
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
 

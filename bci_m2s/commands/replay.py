@@ -22,7 +22,7 @@ from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.modality import StageState
 from bci_m2s.pipeline.offline import run_offline
-from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.run import Options, run_connected, say_saved
@@ -34,7 +34,7 @@ from bci_m2s.session.terminal.view import make_console, print_summary
 from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OPERATOR_ID
-from bci_m2s.sources.replay import open_recording, replay_sources
+from bci_m2s.sources.replay import replay_sources
 from bci_m2s.types import StreamInfo
 
 
@@ -203,7 +203,7 @@ def _replay_paced(
     folder: Path | None,
     console: Console,
 ) -> None:
-    from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.lsl.network import local_clock
 
     stop = threading.Event()
     connected = _connect(match, local_clock, speed=speed, loops=loops)
@@ -215,7 +215,7 @@ def _replay_paced(
 
 def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
     """``bci-m2s replay FILE --as-lsl``: every stream of the file that has samples."""
-    from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.lsl.network import local_clock
 
     recording = open_recording(file)
     for warning in recording.warnings:

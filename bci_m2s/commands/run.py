@@ -25,7 +25,7 @@ from bci_m2s.text import printable
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
     """``bci-m2s run``. Raises BciM2sError before anything starts, or what an engine thread raised."""
-    from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.lsl.network import local_clock
 
     console = console or make_console()
     stop = threading.Event()
@@ -89,7 +89,7 @@ def check_pipeline(pipeline: str) -> None:
 
 def list_network(model: str | None, wait_s: float) -> None:
     """``bci-m2s streams``."""
-    from bci_m2s.sources.lsl import list_streams
+    from bci_m2s.lsl.network import list_streams
 
     console = make_console()
     contract = load_model_file(find_model(model))[0] if model else None

@@ -13,7 +13,7 @@ from bci_m2s.sources import Source
 
 def simulate_as_lsl(settings: SimulatorSettings, subject: int, session: int, duration_s: float) -> None:
     """``bci-m2s simulate``."""
-    from bci_m2s.sources.lsl import local_clock
+    from bci_m2s.lsl.network import local_clock
     from bci_m2s.sources.simulated import SimulatedSource
     from bci_m2s.sources.timeline import Timeline
 

@@ -278,7 +278,7 @@ def check_round_trip(run: Callable[[], tuple[float, list[float]]] = round_trip) 
 def check_clock(read: Callable[[], float] | None = None, reads: int = 20_000) -> list[Finding]:
     """Whether the clock is fine-grained and never goes back."""
     if read is None:
-        from bci_m2s.sources.lsl import local_clock
+        from bci_m2s.lsl.network import local_clock
 
         read = local_clock
     steps_s = np.diff([read() for _ in range(reads)])

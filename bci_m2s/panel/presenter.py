@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.panel.answer.plane_feed import PlaneFeed
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.client import SessionClient
@@ -32,7 +33,6 @@ from bci_m2s.panel.timeline.bins import LONGEST_S
 from bci_m2s.panel.traces.channel_rows import ChannelRows
 from bci_m2s.panel.traces.eye_rows import EyeRows
 from bci_m2s.panel.traces.sweep_view import SweepView
-from bci_m2s.sources.lsl import local_clock
 from bci_m2s.types import Status
 
 

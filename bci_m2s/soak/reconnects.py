@@ -19,6 +19,7 @@ from bci_m2s.engine.publisher import Publisher
 from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.errors import BciM2sError, StreamError
 from bci_m2s.lsl.description import SessionDescription
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.session.setup import build
 from bci_m2s.sinks.files import EventSink
 from bci_m2s.sinks.recording import RecordSink
@@ -26,7 +27,7 @@ from bci_m2s.soak.accounts import Account, Sent, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.usage import Usage, measure
-from bci_m2s.sources.lsl import LslSource, local_clock
+from bci_m2s.sources.lsl import LslSource
 
 RETURN_S = 20.0  # until samples of a restarted sender come
 ATTEMPTS = 4  # liblsl has a few ports for senders; a sender without one is not found

@@ -22,6 +22,7 @@ import yaml
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.features import EXTRACTORS
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import load_model_file, save_model
 from bci_m2s.model.predictor import Predictor
@@ -34,7 +35,6 @@ from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.watch import Watch
 from bci_m2s.sources import Environment
-from bci_m2s.sources.lsl import local_clock
 
 MODEL = "muse-4ch"
 RATE_HZ = 250.0

@@ -25,8 +25,6 @@ from bci_m2s.lsl.network import (
     Selector,
     brief_info,
     full_info,
-    list_streams,
-    local_clock,
     refuse_absurd,
     request_info,
     resolve,
@@ -34,17 +32,6 @@ from bci_m2s.lsl.network import (
 )
 from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
-
-__all__ = [
-    "LslNetwork",
-    "LslSource",
-    "Selector",
-    "brief_info",
-    "list_streams",
-    "local_clock",
-    "refuse_absurd",
-    "resolve",
-]
 
 LONGEST_CALL_S = 0.2
 MOST_SAMPLES = 1024  # pull_chunk's own limit

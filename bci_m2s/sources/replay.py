@@ -15,19 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from bci_m2s.errors import UsageError
-from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
+from bci_m2s.recording.recorded import RecordedStream
 from bci_m2s.sources import LocalSource, Source
 from bci_m2s.sources.timeline import Timeline
 from bci_m2s.types import Chunk, FloatArray
-
-__all__ = [
-    "RecordedStream",
-    "Recording",
-    "ReplaySource",
-    "merge",
-    "open_recording",
-    "replay_sources",
-]
 
 UNPACED_SAMPLES = 1024  # in a chunk, unless given
 PACED_CHUNK_S = 0.02  # a paced regular stream waits for this much, as a headset does that sends packets

@@ -51,7 +51,8 @@ def make_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
     Raises RecordingError, ConfigurationError.
     """
     if spec.recording:
-        from bci_m2s.sources.replay import open_recording, replay_sources
+        from bci_m2s.recording.recorded import open_recording
+        from bci_m2s.sources.replay import replay_sources
 
         streams = open_recording(spec.recording).pick(spec.streams)
         return list(replay_sources(streams, speed=spec.speed, loops=spec.loops, clock=clock))
@@ -143,7 +144,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the child process: send what the spec (JSON, the only argument) says until the parent ends it."""
     stop = begin()
     try:
-        from bci_m2s.sources.lsl import local_clock
+        from bci_m2s.lsl.network import local_clock
         from bci_m2s.sources.sender import Sender  # here, so that the parent does not load liblsl for this
 
         fields = json.loads(arguments[0])

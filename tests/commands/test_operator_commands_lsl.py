@@ -13,6 +13,7 @@ from support.recorded_sessions import write_pipeline
 from support.small_sessions import EEG_INFO, RATE_HZ, Collector
 
 from bci_m2s.engine.engine import Engine
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.review.verify import verify
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.control.server import ControlServer
@@ -20,7 +21,6 @@ from bci_m2s.session.description import describe_session
 from bci_m2s.session.operator_commands import Commands
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
-from bci_m2s.sources.lsl import local_clock
 from bci_m2s.sources.operator import OperatorMarkers
 
 LIMIT_S = 120.0

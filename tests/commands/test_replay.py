@@ -16,11 +16,11 @@ from support.small_sessions import eeg
 
 from bci_m2s.commands.replay import match_pipeline, replay_file
 from bci_m2s.errors import StreamError, UsageError
+from bci_m2s.lsl.network import LslNetwork
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import save_model
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.session.run import Options
-from bci_m2s.sources.lsl import LslNetwork
 from bci_m2s.types import Chunk
 
 LIMIT_S = 120.0

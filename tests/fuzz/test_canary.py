@@ -21,10 +21,10 @@ from bci_m2s.errors import BciM2sError
 from bci_m2s.lsl.configuration import read_settings
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.pipeline.baseline_file import adopt_baseline
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
 from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.session.setup.config import load_pipeline
-from bci_m2s.sources.replay import open_recording
 from bci_m2s.training.formats.pickles import read_npz, read_pickle
 from bci_m2s.training.released.released import import_released
 from bci_m2s.training.settings import load_training

@@ -148,7 +148,7 @@ SEEKER = """
 import sys
 from bci_m2s.lsl.configuration import fresh_session
 with fresh_session(sys.argv[1]):
-    from bci_m2s.sources.lsl import list_streams
+    from bci_m2s.lsl.network import list_streams
     found, looks = [], 0
     while looks < 10 and not found:
         found, looks = list_streams(1.0, describe=False), looks + 1

@@ -16,10 +16,10 @@ import pytest
 from support.lateness import Lateness
 
 from bci_m2s.lsl.identity import CHECKING, INVISIBLE, IdentityWatch, Moved, difference
-from bci_m2s.lsl.network import brief_info, request_info, shared_network
+from bci_m2s.lsl.network import brief_info, local_clock, request_info, shared_network
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.fault_spec import FaultSpec
-from bci_m2s.sources.lsl import LslSource, local_clock
+from bci_m2s.sources.lsl import LslSource
 from bci_m2s.types import StreamInfo
 
 LABELS = ("Fz", "Cz", "Pz")

@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import QMessageBox
 from support.lateness import Lateness
 from support.panel_sessions import FakeSession
 
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.lsl.outlet import make_outlet
 from bci_m2s.panel.app import PanelOptions
 from bci_m2s.panel.client.client import SessionClient
@@ -28,7 +29,6 @@ from bci_m2s.panel.operate.offers import find_offers
 from bci_m2s.panel.window import PanelWindow
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.verify import verify
-from bci_m2s.sources.lsl import local_clock
 from bci_m2s.types import StreamInfo
 
 pytestmark = [

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PyQt6.QtWidgets import QWidget
 
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.panel.answer.answer import AnswerView
 from bci_m2s.panel.answer.plane import PlaneView
 from bci_m2s.panel.answer.sparkline import Sparkline
@@ -23,7 +24,6 @@ from bci_m2s.panel.presenter import Presenter
 from bci_m2s.panel.timeline.timeline import TimelineView
 from bci_m2s.panel.traces.channel_rows import ChannelRows
 from bci_m2s.panel.traces.eye_rows import EyeRows
-from bci_m2s.sources.lsl import local_clock
 from bci_m2s.types import Status
 
 CLASSES = ("negative", "neutral", "positive")

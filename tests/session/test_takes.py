@@ -16,6 +16,7 @@ from support.small_sessions import EEG_INFO, ScriptedSource, eeg
 
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import CommandError, DeviceError, OutputError
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.verify import verify
@@ -24,7 +25,7 @@ from bci_m2s.session.companions import Companions
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, Environment, connect
-from bci_m2s.sources.lsl import LslSource, local_clock
+from bci_m2s.sources.lsl import LslSource
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 from bci_m2s.types import Status
 

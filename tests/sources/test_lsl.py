@@ -8,7 +8,8 @@ import pylsl
 import pytest
 
 from bci_m2s.errors import StreamError
-from bci_m2s.sources.lsl import LslSource, Selector, list_streams, refuse_absurd, resolve
+from bci_m2s.lsl.network import Selector, list_streams, refuse_absurd, resolve
+from bci_m2s.sources.lsl import LslSource
 from bci_m2s.types import StreamInfo
 
 LIMIT_S = 120.0

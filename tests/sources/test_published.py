@@ -10,8 +10,9 @@ from support.small_sessions import EEG_INFO, ScriptedSource, eeg
 
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.formats import RAW_TYPE
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.simulator import SimulatorSettings
-from bci_m2s.sources.lsl import LslSource, local_clock
+from bci_m2s.sources.lsl import LslSource
 from bci_m2s.sources.published import PublishedSource
 from bci_m2s.sources.simulated import SimulatedSource
 from bci_m2s.types import Chunk, StreamInfo

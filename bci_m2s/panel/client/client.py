@@ -27,6 +27,7 @@ from bci_m2s.lsl.formats import (
     SentEstimate,
     unpack_evidence,
 )
+from bci_m2s.lsl.network import LslNetwork, brief_info, local_clock
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.facts import (
     SILENT_AFTER_S,
@@ -38,7 +39,6 @@ from bci_m2s.panel.client.facts import (
 )
 from bci_m2s.panel.client.raw_reader import RawReader
 from bci_m2s.panel.client.session_inlet import SessionInlet, full_description
-from bci_m2s.sources.lsl import LslNetwork, brief_info, local_clock
 from bci_m2s.types import FloatArray, Status, StreamInfo
 
 EVERY_S = 0.05

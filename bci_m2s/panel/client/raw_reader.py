@@ -15,8 +15,9 @@ from collections import deque
 import numpy as np
 
 from bci_m2s.errors import BciM2sError
+from bci_m2s.lsl.network import LslNetwork
 from bci_m2s.panel.client.facts import StreamFacts
-from bci_m2s.sources.lsl import LslNetwork, LslSource
+from bci_m2s.sources.lsl import LslSource
 from bci_m2s.types import FloatArray, StreamInfo
 
 FETCH_EVERY_S = 1 / 30

@@ -9,10 +9,10 @@ import pylsl
 import pytest
 from support.panel_sessions import until
 
+from bci_m2s.lsl.network import LslNetwork, local_clock
 from bci_m2s.panel.client import raw_reader
 from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.client.raw_reader import KEEP_S, RawReader
-from bci_m2s.sources.lsl import LslNetwork, local_clock
 
 RATE_HZ = 200.0
 LABELS = ("a", "b", "c")
