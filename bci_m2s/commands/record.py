@@ -13,8 +13,6 @@ from rich.console import Console
 
 from bci_m2s.commands.run import print_lsl_session
 from bci_m2s.engine.engine import Engine
-from bci_m2s.engine.publisher import Publisher
-from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.lsl.description import SessionDescription
@@ -22,11 +20,9 @@ from bci_m2s.lsl.formats import OWN_TYPES
 from bci_m2s.lsl.network import LslNetwork, brief_info, local_clock
 from bci_m2s.session.description import utc_now, versions
 from bci_m2s.session.run import say_saved
-from bci_m2s.session.setup.build import make_folder, make_recorder
+from bci_m2s.session.setup.build import make_folder, make_recording
 from bci_m2s.session.terminal.run import run_engine, stop_on_signals
 from bci_m2s.session.terminal.view import make_console, recording_line
-from bci_m2s.sinks.files import EventSink
-from bci_m2s.sinks.recording import RecordSink
 from bci_m2s.sources.lsl import LslSource
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import StreamInfo
@@ -84,7 +80,10 @@ def record_streams(
                 raise
             folder = make_folder(output)
             print_lsl_session(console, lsl, folder)
-            engine = _make_engine(console, folder, sources)
+            session = SessionDescription(mode="record", begun_utc=utc_now(), versions=versions())
+            engine, warning = make_recording(folder, sources, local_clock, session)
+            if warning:
+                console.print(warning, style="yellow")
             unclaimed.pop_all()
         try:
             run_engine(engine, console, stop, duration_s, {}, title="recording")
@@ -118,17 +117,6 @@ def _key(info: StreamInfo, taken: dict[str, Any]) -> str:
     """A short name for a stream that no other one has."""
     name = info.name or info.type or "stream"
     return name if name not in taken else f"{name} ({info.uid[:8]})"
-
-
-def _make_engine(console: Console, folder: Path, sources: dict[str, Any]) -> Engine:
-    infos = {name: source.info for name, source in sources.items()}
-    recorder, warning = make_recorder(folder, list(infos.values()), local_clock)
-    if warning:
-        console.print(warning, style="yellow")
-    session = SessionDescription(mode="record", begun_utc=utc_now(), versions=versions())
-    publisher = Publisher({}, RecordOnly.hop_s, local_clock)
-    publisher.attach([EventSink(folder, session), RecordSink(recorder, session)])
-    return Engine(RecordOnly(infos, publisher.emit), sources, publisher, local_clock, recorder=recorder)
 
 
 def _summarise(console: Console, engine: Engine, folder: Path) -> None:

@@ -5,42 +5,23 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from bci_m2s.engine.calls import Calls
 from bci_m2s.engine.publisher import Publisher
+from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState, silent_after_s
 from bci_m2s.errors import BciM2sError, DeviceError, ModelError
-from bci_m2s.pipeline.modality import StageState
+from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.sources.operator import ORIGIN, OperatorMarkers
-from bci_m2s.types import Chunk, Estimate, Event, Status
+from bci_m2s.types import Chunk, Event, Status
 
 STALE_EVERY_S = 1.0
 LOOK_EVERY_S = 0.1
 BEHIND_S = 1.0
 
 
-class Judge(Protocol):
-    """What the inference thread feeds: a ``Pipeline``, or ``RecordOnly``. See there for every method."""
-
-    hop_s: float
-
-    @property
-    def heads(self) -> Mapping[str, tuple[str, ...]]: ...
-    @property
-    def chosen(self) -> str | None: ...
-    @property
-    def skipped(self) -> Mapping[str, int]: ...
-    def state(self, modality: str) -> StageState: ...
-    def push(
-        self, modality: str, chunk: Chunk, clock_offset_s: float = ..., newest_only: bool = ...
-    ) -> list[Estimate]: ...
-    def no_estimates(self, modality: str, status: Status, reason: str) -> list[Estimate]: ...
-    def skip(self, modality: str, samples: int) -> None: ...
-    def refuse(self, modality: str, reason: str) -> None: ...
-    def take_marker(self, stamp_s: float, text: str, origin: str = ...) -> None: ...
-    def start_baseline(self) -> str: ...
-    def end_baseline(self) -> str: ...
+Judge = Pipeline | RecordOnly  # what the inference thread feeds
 
 
 class Inference:

@@ -17,7 +17,7 @@ SLOWEST_HZ = 1e-3  # a stream that is slower is as good as irregular
 
 
 class RecordOnly:
-    """A ``Judge`` without a model.
+    """Stands where a ``Pipeline`` would, without a model.
 
     Parameters
     ----------

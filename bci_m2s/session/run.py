@@ -110,7 +110,7 @@ def run_connected(
             try:
                 _run_takes(takes, options, console, stop, companions)
             finally:
-                takes.end("failed")  # unless the reason is known
+                takes.switch.end("failed")  # unless the reason is known
                 # displays learn that the session has ended, and why
                 last = takes.now.engine.reporter.report()
                 for outlet in outlets:
@@ -169,7 +169,7 @@ def _run_takes(
             take.engine.finish(keep_sources=True)
             _complete(takes, options, console)
         failure = take.engine.failure
-        if isinstance(failure, OutputError) and takes.is_switching:
+        if isinstance(failure, OutputError) and takes.switch.is_switching:
             console.print(f"from the previous take: {failure}", style="yellow")
             lost, failure = lost or failure, None
         if reason := _why_over(take.engine, failure, stop, end, options.duration_s):
@@ -178,7 +178,7 @@ def _run_takes(
             reason = "stopped by the operator"
             break
         console.print(takes.describe())
-    takes.end(reason)
+    takes.switch.end(reason)
     if failure := lost or failure:
         raise failure
 

@@ -87,8 +87,8 @@ class Take:
 class Takes:
     """Makes a session's takes, and the next one when the operator switches the recording on.
 
-    One thread (the session's) calls ``first``, ``began``, ``finished``, ``next`` and ``end``; ``record_on``
-    and ``record_off`` are called by others.
+    One thread (the session's) calls ``first``, ``began``, ``finished`` and ``next``; ``record_on`` and
+    ``record_off`` are called by others, one after another (``Commands`` sees to it).
 
     Parameters
     ----------
@@ -98,6 +98,7 @@ class Takes:
     Attributes
     ----------
     now : the take that runs, or ran last
+    switch : whether another one is on its way, and why the session ended
     takes_commands : whether commands can reach this session; in status reports
     """
 
@@ -106,22 +107,11 @@ class Takes:
         self._begun_s = clock()
         infos = list(shared.infos.values())
         self._folders = Folders(root, shared.plan.path.stem, shared.session, infos, clock)
-        self._switch = TakeSwitch()
-        self._command = threading.Lock()  # guards nothing: one command of the operator's at a time
+        self.switch = TakeSwitch()
         self.takes_commands = False
         self.now: Take
 
     # ---- for the session ----
-
-    @property
-    def is_switching(self) -> bool:
-        """Whether another take is on its way."""
-        return self._switch.is_switching
-
-    @property
-    def ended(self) -> str:
-        """Why the session ended, "" while it runs."""
-        return self._switch.ended
 
     @property
     def model(self) -> str:
@@ -143,7 +133,7 @@ class Takes:
 
     def began(self) -> None:
         """The newest take runs."""
-        if not self._switch.began():  # the end was asked for while the takes changed
+        if not self.switch.began():  # the end was asked for while the takes changed
             self.now.engine.request_stop()
 
     def finished(self) -> Path | None:
@@ -152,7 +142,7 @@ class Takes:
 
     def next(self) -> Take | None:
         """Another take where one is wanted; the one before is finished. It adopts the person's baseline."""
-        folder = self._switch.next()
+        folder = self.switch.next()
         if folder is None:
             return None
         shared = self._shared
@@ -163,25 +153,21 @@ class Takes:
         self.now = self._make(pipeline, publisher, folder)
         return self.now
 
-    def end(self, reason: str) -> None:
-        """No take follows; whoever waits for one gets the reason. The first reason stands."""
-        self._switch.end(reason)
-
     def about(self) -> dict[str, Any]:
         """What status reports say of all this."""
         take = self.now
         folder = take.folder
         return {
             "take": {"number": take.number, "folder": folder.path.name if folder is not None else None},
-            "ended": self.ended,
-            "commands": self.takes_commands and not self.ended,
+            "ended": self.switch.ended,
+            "commands": self.takes_commands and not self.switch.ended,
         }
 
     # ---- for the operator, from any thread ----
 
     def stop(self) -> None:
         """End the session."""
-        self._switch.stop()
+        self.switch.stop()
         self.now.engine.request_stop()
 
     def record_on(self) -> str:
@@ -194,23 +180,22 @@ class Takes:
         OutputError
             No folder can be made, or the disk is full.
         """
-        with self._command:
-            take = self.now
-            self._refuse_to_record(take)
-            if self.is_switching:
-                raise CommandError("a recording is about to begin; see the terminal")
-            folder, in_time = self._folders.next(), True
-            if self._switch.want(folder):
-                take.engine.request_stop()
-                in_time = self._switch.wait(SWITCH_S)
-            self._refuse_to_record(take)
-            if not in_time:
-                raise CommandError(f"the recording has not begun after {SWITCH_S:g} s; see the terminal")
+        take = self.now
+        self._refuse_to_record(take)
+        if self.switch.is_switching:
+            raise CommandError("a recording is about to begin; see the terminal")
+        folder, in_time = self._folders.next(), True
+        if self.switch.want(folder):
+            take.engine.request_stop()
+            in_time = self.switch.wait(SWITCH_S)
+        self._refuse_to_record(take)
+        if not in_time:
+            raise CommandError(f"the recording has not begun after {SWITCH_S:g} s; see the terminal")
         return f"recording into {folder.path}" + (f"; {folder.warning}" if folder.warning else "")
 
     def _refuse_to_record(self, take: Take) -> None:
-        if self.ended:
-            raise CommandError(f"nothing is recorded: the session has ended ({self.ended})")
+        if self.switch.ended:
+            raise CommandError(f"nothing is recorded: the session has ended ({self.switch.ended})")
         if take.is_recorded and take.folder is not None:
             raise CommandError(f"recording already, into {take.folder.path}")
         if problem := take.engine.inference_problem:
@@ -226,19 +211,18 @@ class Takes:
         OutputError
             The recording is closed, but not all of it could be written.
         """
-        with self._command:
-            take = self.now
-            folder = take.folder
-            if folder is None or folder.recorder is None:
-                raise CommandError("nothing is being recorded")
-            try:
-                take.engine.stop_recording(take.files)
-            except OutputError:
-                with suppress(OutputError):  # the first one says more
-                    take.close_folder(self.model)
-                raise
-            take.close_folder(self.model)
-            samples = folder.recorder.state().samples_written
+        take = self.now
+        folder = take.folder
+        if folder is None or folder.recorder is None:
+            raise CommandError("nothing is being recorded")
+        try:
+            take.engine.stop_recording(take.files)
+        except OutputError:
+            with suppress(OutputError):  # the first one says more
+                take.close_folder(self.model)
+            raise
+        take.close_folder(self.model)
+        samples = folder.recorder.state().samples_written
         words = f"recording closed: {folder.path}, {samples} samples"
         with suppress(OSError):  # the terminal may be gone
             self._shared.notify(words)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
-from bci_m2s.soak.fault_spec import COUNTERS, FaultSpec
+from bci_m2s.soak.fault_spec import COUNTERS, Sent
 from bci_m2s.soak.faulty_stream import FaultyStream
 from bci_m2s.types import BoolArray, Status
 
@@ -29,18 +29,6 @@ MAX_MISSING = 0.25  # share of bad channels that the rig's model allows
 FALSE_S = 0.75  # a step and a hop: a channel may be false for this long before it is noticed
 INTRUDER_RUN = 1_000_000  # runs from here on are of intruders
 MOST_TOLD = 8
-
-
-@dataclass(slots=True)
-class Sent:
-    """What the senders of one stream sent.
-
-    specs : by run; pushed : samples of earlier runs; refused : runs that must not make an estimate
-    """
-
-    specs: dict[int, FaultSpec]
-    pushed: dict[int, int] = field(default_factory=dict)
-    refused: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

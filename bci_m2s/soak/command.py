@@ -203,7 +203,7 @@ def _report_samples(console: Console, rig: Rig, results: Results) -> None:
     missing = sum(account.in_gaps + account.outside for account in accounts)
     inside = sum(account.in_gaps for account in accounts)
     recorded = sum(account.recorded for account in accounts)
-    reconnects = sum(len(sender.history) for sender in rig.senders.values())
+    reconnects = sum(len(sender.sent.pushed) for sender in rig.senders.values())
     console.print(
         f"{recorded} samples recorded, {missing} missing across outages, "
         f"{inside} of these inside logged gaps; reconnects: {reconnects}"

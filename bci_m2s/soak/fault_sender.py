@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.outlet import make_outlet
-from bci_m2s.soak.fault_spec import FaultSpec
+from bci_m2s.soak.fault_spec import FaultSpec, Sent
 from bci_m2s.soak.faulty_stream import FaultyStream
 from bci_m2s.sources.child import JsonChild, begin, emit
 from bci_m2s.types import MARKER_TYPE, StreamInfo
@@ -53,7 +53,7 @@ class FaultSender:
     ----------
     spec : of the newest run
     uid : of the newest run's stream
-    history : (run, samples pushed) of each earlier run
+    sent : what all runs sent
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class FaultSender:
     ) -> None:
         self.spec, self.uid = spec, ""
         self._environment = environment
-        self.history: list[tuple[int, int]] = []
+        self.sent = Sent({spec.run: spec})
         self._ready_s, self._reply_s = ready_s, reply_s
         self._child: JsonChild | None = None
         self._count = tempfile.TemporaryFile(prefix="bci_m2s-sent-")  # noqa: SIM115 (kept open)
@@ -86,7 +86,7 @@ class FaultSender:
     @property
     def pid(self) -> int:
         """Process id. Raises StreamError when it does not run."""
-        return self._running().process.pid
+        return self._running().pid
 
     def start(self) -> None:
         """Start it and wait until its stream is offered. Raises StreamError when that fails."""
@@ -141,11 +141,16 @@ class FaultSender:
             child.process.send_signal(signal.SIGCONT)  # a frozen one could not end
             child.stop(timeout_s)
 
-    def restart(self, **changes: Any) -> None:
-        """Start the next run, with changed fields of the spec; a run that goes on is ended first."""
+    def restart(self, refused: bool = False, **changes: Any) -> None:
+        """Start the next run, with changed fields of the spec; a run that goes on is ended first.
+
+        refused : its samples must never make an estimate
+        """
         self.stop()
-        self.history.append(self.pushed())
-        self.spec = replace(self.spec, run=self.spec.run + 1, **changes)
+        run, pushed = self.pushed()
+        self.sent.pushed[run] = pushed
+        self.spec = replace(self.spec, run=run + 1, **changes)
+        self.sent.add(self.spec, refused)
         self.start()
 
     def _clear_count(self) -> None:

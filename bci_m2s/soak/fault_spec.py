@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.types import StreamInfo
@@ -75,3 +75,21 @@ class FaultSpec:
     def samples_per_s(self) -> float:
         """Nominal number of samples per second."""
         return self.rate_hz or self.irregular_hz
+
+
+@dataclass(slots=True)
+class Sent:
+    """What the senders of one stream sent.
+
+    specs : by run; pushed : samples of earlier runs; refused : runs that must not make an estimate
+    """
+
+    specs: dict[int, FaultSpec]
+    pushed: dict[int, int] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+
+    def add(self, spec: FaultSpec, refused: bool) -> None:
+        """Note a run."""
+        self.specs[spec.run] = spec
+        if refused:
+            self.refused.add(spec.run)

@@ -53,38 +53,22 @@ class FaultyStream:
         self._paused: str = ""  # "", "keep" or "skip"
         self._hold_n = 0
         self._chunk_n = spec.chunk_n
-        self._commands: dict[str, Callable[..., tuple[int, int]]] = {
-            "pause": self._pause,
-            "resume": self._resume,
-            "burst": self._burst,
-            "drop": self._drop,
-            "rate_factor": self._rate_factor,
-            "flood": self._flood,
-            "chunk_size": self._chunk_size,
-            "nan_stamps": self._nan_stamps,
-            "backward_stamp": self._backward_stamp,
-            "jump_stamp": self._jump_stamp,
-            "constant_stamps": self._constant_stamps,
-            "jitter": self._jitter_stamps,
-            "nan_samples": self._nan_samples,
-            "sentinel": self._sentinel,
-            "rail": self._rail,
-            "flat": self._flat,
-            "noise": self._louder,
-        }
 
     def command(self, name: str, now_s: float, **arguments: Any) -> tuple[int, int]:
         """Inject a fault; return the range [first, last) of sample numbers for which it holds.
 
         Raises StreamError for an unknown command, and for arguments that it cannot take.
         """
-        if name not in self._commands:
-            raise StreamError(f"fault sender: command: got {name!r}{nearest(name, self._commands)}")
+        known = [word.removeprefix("_do_") for word in dir(self) if word.startswith("_do_")]
+        if name not in known:
+            raise StreamError(f"fault sender: command: got {name!r}{nearest(name, known)}")
         self._now_s = now_s
+        first_last: tuple[int, int]
         try:
-            return self._commands[name](**arguments)
+            first_last = getattr(self, f"_do_{name}")(**arguments)
         except (TypeError, ValueError) as problem:
             raise StreamError(f"fault sender: {name}: {problem}") from None
+        return first_last
 
     # ---- samples ----
 
@@ -147,12 +131,12 @@ class FaultyStream:
 
     # ---- flow ----
 
-    def _pause(self, keep: bool = False) -> tuple[int, int]:
+    def _do_pause(self, keep: bool = False) -> tuple[int, int]:
         """Send nothing until ``resume``; then, with `keep`, all at once, else only what follows."""
         self._paused = "keep" if keep else "skip"
         return self.made, FOR_EVER
 
-    def _resume(self) -> tuple[int, int]:
+    def _do_resume(self) -> tuple[int, int]:
         first = self.made
         if self._paused == "skip":
             last = self._due(self._now_s)
@@ -161,17 +145,17 @@ class FaultyStream:
         self._paused = ""
         return first, self.made
 
-    def _burst(self, n: int) -> tuple[int, int]:
+    def _do_burst(self, n: int) -> tuple[int, int]:
         """Hold back the next `n` samples, then send them at once."""
         self._hold_n = int(n)
         return self._range(n)
 
-    def _drop(self, n: int) -> tuple[int, int]:
+    def _do_drop(self, n: int) -> tuple[int, int]:
         """Lose the next `n` samples between the headset and the network."""
         self.skipped.append(self._range(n))
         return self.skipped[-1]
 
-    def _rate_factor(self, factor: float) -> tuple[int, int]:
+    def _do_rate_factor(self, factor: float) -> tuple[int, int]:
         """Send at `factor` times the nominal rate, with stamps to match, until the next rate."""
         if not 0 < factor < math.inf:
             raise ValueError(f"factor: got {factor}, expected more than 0")
@@ -179,13 +163,13 @@ class FaultyStream:
         self._normal_again = FOR_EVER
         return self.made, FOR_EVER
 
-    def _flood(self, samples_per_s: float, seconds: float) -> tuple[int, int]:
+    def _do_flood(self, samples_per_s: float, seconds: float) -> tuple[int, int]:
         """Send at another rate for a while."""
-        self._rate_factor(samples_per_s / self.spec.samples_per_s)
+        self._do_rate_factor(samples_per_s / self.spec.samples_per_s)
         first, self._normal_again = self._span(seconds)
         return first, self._normal_again
 
-    def _chunk_size(self, n: int) -> tuple[int, int]:
+    def _do_chunk_size(self, n: int) -> tuple[int, int]:
         first, _ = self._range(n)
         self._chunk_n = int(n)
         return first, FOR_EVER
@@ -196,20 +180,20 @@ class FaultyStream:
         self._stamp_faults.append((*span, fault))
         return span
 
-    def _nan_stamps(self, n: int) -> tuple[int, int]:
+    def _do_nan_stamps(self, n: int) -> tuple[int, int]:
         return self._fault_of_stamps(self._range(n), lambda stamps, _: np.full_like(stamps, math.nan))
 
-    def _backward_stamp(self, seconds: float, n: int = 1) -> tuple[int, int]:
+    def _do_backward_stamp(self, seconds: float, n: int = 1) -> tuple[int, int]:
         return self._fault_of_stamps(self._range(n), lambda stamps, _: stamps - seconds)
 
-    def _jump_stamp(self, seconds: float) -> tuple[int, int]:
+    def _do_jump_stamp(self, seconds: float) -> tuple[int, int]:
         return self._fault_of_stamps((self.made, FOR_EVER), lambda stamps, _: stamps + seconds)
 
-    def _constant_stamps(self, n: int) -> tuple[int, int]:
+    def _do_constant_stamps(self, n: int) -> tuple[int, int]:
         stamp = self._base_s + (self.made - self._base) * self._step_s
         return self._fault_of_stamps(self._range(n), lambda stamps, _: np.full_like(stamps, stamp))
 
-    def _jitter_stamps(self, sd_s: float, seconds: float) -> tuple[int, int]:
+    def _do_jitter(self, sd_s: float, seconds: float) -> tuple[int, int]:
         return self._fault_of_stamps(
             self._span(seconds), lambda stamps, k: stamps + sd_s * self._jitter[k % NOISE_N]
         )
@@ -242,28 +226,28 @@ class FaultyStream:
             raise ValueError(f"channels: got {columns}, expected between {free} and {end - 1}")
         return columns
 
-    def _nan_samples(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
+    def _do_nan_samples(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
         return self._fault_of_samples(channels, seconds, lambda x, _: np.full_like(x, math.nan), False)
 
-    def _sentinel(self, value: float, channels: Sequence[int], seconds: float) -> tuple[int, int]:
+    def _do_sentinel(self, value: float, channels: Sequence[int], seconds: float) -> tuple[int, int]:
         """The value of a device without a signal: 0, -1, 1e8."""
         return self._fault_of_samples(
             channels, seconds, lambda x, _: np.full_like(x, value), float(value).is_integer()
         )
 
-    def _rail(self, channels: Sequence[int], seconds: float, value: float = 187500.0) -> tuple[int, int]:
+    def _do_rail(self, channels: Sequence[int], seconds: float, value: float = 187500.0) -> tuple[int, int]:
         """The amplifier's limits in turn: `value` and -`value`, 50 samples each."""
         return self._fault_of_samples(
             channels, seconds, lambda x, k: np.where(k // 50 % 2, -value, value)[:, None] + 0 * x
         )
 
-    def _flat(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
+    def _do_flat(self, channels: Sequence[int], seconds: float) -> tuple[int, int]:
         """The value of the first sample, repeated."""
         columns = self._columns(channels)
         first = self._noise[self.made % NOISE_N, columns]
         return self._fault_of_samples(columns, seconds, lambda x, _: np.broadcast_to(first, x.shape))
 
-    def _louder(self, channels: Sequence[int], factor: float, seconds: float) -> tuple[int, int]:
+    def _do_noise(self, channels: Sequence[int], factor: float, seconds: float) -> tuple[int, int]:
         return self._fault_of_samples(channels, seconds, lambda x, _: x * factor)
 
 

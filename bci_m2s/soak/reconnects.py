@@ -15,15 +15,11 @@ import numpy as np
 from rich.console import Console
 
 from bci_m2s.engine.engine import Engine
-from bci_m2s.engine.publisher import Publisher
-from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.errors import BciM2sError, StreamError
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.network import local_clock
 from bci_m2s.session.setup import build
-from bci_m2s.sinks.files import EventSink
-from bci_m2s.sinks.recording import RecordSink
-from bci_m2s.soak.accounts import Account, Sent, settle_accounts
+from bci_m2s.soak.accounts import Account, settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
 from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.usage import Usage, measure
@@ -60,7 +56,6 @@ class Reconnects:
             name: FaultSender(FaultSpec(name, source_id=name, seed=seed + number))
             for number, name in enumerate(names)
         }
-        self.sent = {name: Sent({0: sender.spec}) for name, sender in self.senders.items()}
         self.usages: list[Usage] = []
         self.back_s: list[float] = []
         self.broken: list[str] = []
@@ -83,20 +78,15 @@ class Reconnects:
             finally:
                 engine.finish()
             self._note_end(engine)
-        return settle_accounts(self.folder / "session.xdf", self.sent)
+        sent = {name: sender.sent for name, sender in self.senders.items()}
+        return settle_accounts(self.folder / "session.xdf", sent)
 
     def _start(self) -> Engine:
         sources: dict[str, Any] = {}
         for name in self.senders:
             sources[name] = LslSource(name, wait_s=RETURN_S)
             sources[name].open()
-        infos = {name: source.info for name, source in sources.items()}
-        recorder, _ = build.make_recorder(self.folder, list(infos.values()), local_clock)
-        session = SessionDescription()
-        publisher = Publisher({}, RecordOnly.hop_s, local_clock)
-        publisher.attach([EventSink(self.folder, session), RecordSink(recorder, session)])
-        judge = RecordOnly(infos, publisher.emit)
-        engine = Engine(judge, sources, publisher, local_clock, recorder=recorder)
+        engine, _ = build.make_recording(self.folder, sources, local_clock, SessionDescription())
         engine.start()
         return engine
 
@@ -111,7 +101,9 @@ class Reconnects:
         try:
             for _ in range(count):
                 for attempt in range(ATTEMPTS):
-                    started_s = self._restart(name)
+                    self.senders[name].kill()
+                    self.senders[name].restart()
+                    started_s = time.monotonic()
                     if self._sends(engine, name):
                         break
                     self.unseen += 1
@@ -120,15 +112,6 @@ class Reconnects:
                 self._count(time.monotonic() - started_s, console)
         except BciM2sError as problem:
             self.broken.append(str(problem))
-
-    def _restart(self, name: str) -> float:
-        """Kill a sender and start its next run; the time at which it runs again."""
-        sender, sent = self.senders[name], self.sent[name]
-        sender.kill()
-        sender.restart()
-        sent.specs[sender.spec.run] = sender.spec
-        sent.pushed.update(dict(sender.history))
-        return time.monotonic()
 
     def _count(self, back_s: float, console: Console) -> None:
         with self._lock:

@@ -30,9 +30,9 @@ from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, connect
 from bci_m2s.session.setup.shipped import find_model
-from bci_m2s.soak.accounts import Sent
+from bci_m2s.soak.accounts import INTRUDER_RUN
 from bci_m2s.soak.fault_sender import FaultSender
-from bci_m2s.soak.fault_spec import FaultSpec
+from bci_m2s.soak.fault_spec import FaultSpec, Sent
 from bci_m2s.soak.watch import Watch
 from bci_m2s.sources import Environment
 
@@ -146,7 +146,6 @@ class Rig:
             )
             for number, name in enumerate(every)
         }
-        self.sent = {name: Sent({0: sender.spec}) for name, sender in self.senders.items()}
         self.pipeline_path = write_pipeline(folder, every, mode, names)
         self.rate_sound_s = dict.fromkeys(every, -math.inf)
         self.watch = Watch(every, chosen=mode != "each")
@@ -157,6 +156,11 @@ class Rig:
     def path(self) -> Path:
         """The recording."""
         return self.folder / "session.xdf"
+
+    @property
+    def sent(self) -> dict[str, Sent]:
+        """What was sent, by modality."""
+        return {name: sender.sent for name, sender in self.senders.items()}
 
     def now_s(self) -> float:
         """Local clock."""
@@ -216,8 +220,7 @@ class Rig:
         try:
             self.finish()
         finally:
-            for name, sender in self.senders.items():
-                self.note_sent(name)
+            for sender in self.senders.values():
                 sender.close()
 
     # ---- for faults ----
@@ -238,28 +241,13 @@ class Rig:
             lambda: all(self.watch.latest(name).ok_s > since_s for name in names), STEADY_S
         )
 
-    def restart(self, modality: str, refused: bool = False, **changes: Any) -> None:
-        """Start a sender's next run; `refused`: its samples must never make an estimate."""
-        sender = self.senders[modality]
-        sender.restart(**changes)
-        run = sender.spec.run
-        self.sent[modality].specs[run] = sender.spec
-        if refused:
-            self.sent[modality].refused.add(run)
-        self.note_sent(modality)
-
-    def note_sent(self, modality: str) -> None:
-        """Remember how many samples earlier runs of a sender pushed."""
-        self.sent[modality].pushed.update(dict(self.senders[modality].history))
-
     @contextlib.contextmanager
     def intruder(self, modality: str) -> Iterator[FaultSender]:
         """Another sender with the same description, whose samples must never make an estimate."""
         self._intruders += 1
-        run = 1_000_000 + self._intruders
+        run = INTRUDER_RUN + self._intruders
         spec = replace(self.senders[modality].spec, run=run, marker_name="")
-        self.sent[modality].specs[run] = spec
-        self.sent[modality].refused.add(run)
+        self.senders[modality].sent.add(spec, refused=True)
         with FaultSender(spec) as sender:
             yield sender
 

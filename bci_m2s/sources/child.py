@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.configuration import inherit
@@ -25,7 +25,7 @@ Message = dict[str, Any]
 
 
 class JsonChild:
-    """A running child as its parent sees it.
+    """A running child as its parent sees it; a context manager, which ends it.
 
     Parameters
     ----------
@@ -57,6 +57,17 @@ class JsonChild:
         self._messages: queue.Queue[Message] = queue.Queue()
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self.process.pid
 
     def receive(self, timeout_s: float) -> Message:
         """Return its next message. Raises StreamError: an error of the child, its end, or none in time."""

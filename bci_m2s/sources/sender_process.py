@@ -13,7 +13,7 @@ from typing import Any
 
 from bci_m2s.errors import BciM2sError
 from bci_m2s.sources import Source
-from bci_m2s.sources.child import JsonChild, begin, emit
+from bci_m2s.sources.child import JsonChild, Message, begin, emit
 from bci_m2s.types import StreamInfo
 
 CHUNK_S = 0.01  # of the simulated streams
@@ -82,7 +82,7 @@ def _simulated_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Sou
     ]
 
 
-class SenderProcess:
+class SenderProcess(JsonChild):
     """A sender in a process of its own. It ends by ``stop``, with its sources, or with this process.
 
     Parameters
@@ -92,34 +92,20 @@ class SenderProcess:
 
     Attributes
     ----------
-    infos : streams as sent, once started
+    infos : streams as sent
     sent : samples per stream, once stopped; () when it had to be killed
+
+    Raises
+    ------
+    StreamError
+        The streams were not offered in time, or cannot be; the message says why.
     """
 
     def __init__(self, spec: SenderSpec, ready_s: float = 60.0) -> None:
-        self._spec, self._ready_s = spec, ready_s
-        self._child: JsonChild | None = None
-        self.infos: tuple[StreamInfo, ...] = ()
+        super().__init__("sender process", ["bci_m2s.sources.sender_process", json.dumps(asdict(spec))])
         self.sent: tuple[int, ...] = ()
-
-    def __enter__(self) -> SenderProcess:
-        self.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int | None:
-        """Process id, None before it was started."""
-        return self._child.process.pid if self._child else None
-
-    def start(self) -> None:
-        """Start it and wait until its streams are offered. Raises StreamError when they never are."""
-        spec = json.dumps(asdict(self._spec))
-        self._child = JsonChild("sender process", ["bci_m2s.sources.sender_process", spec])
         try:
-            infos = self._child.receive(self._ready_s)["ready"]
+            infos = self.receive(ready_s)["ready"]
         except BaseException:
             self.stop()
             raise
@@ -128,16 +114,12 @@ class SenderProcess:
             for info in infos
         )
 
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for it to end by itself; false when the time was up first."""
-        return self._child is None or self._child.wait(timeout_s)
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """End it: by its standard input, by force when that takes too long. Harmless when called twice."""
-        child, self._child = self._child, None
-        if child is not None:
-            for message in child.stop(timeout_s):
-                self.sent = tuple(message.get("sent", self.sent))
+    def stop(self, timeout_s: float = 5.0) -> list[Message]:
+        """End it, see ``JsonChild.stop``, and note what was sent."""
+        messages = super().stop(timeout_s)
+        for message in messages:
+            self.sent = tuple(message.get("sent", self.sent))
+        return messages
 
 
 def main(arguments: Sequence[str]) -> int:

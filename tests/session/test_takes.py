@@ -183,7 +183,7 @@ def test_a_session_without_a_folder_records_when_it_is_asked_to(tmp_path, monkey
             session.record_on()
         wait_for_more(session, 3, running)  # estimates go on
     assert running.failure is None
-    assert session.ended == "stopped at the terminal"
+    assert session.switch.ended == "stopped at the terminal"
     with pytest.raises(CommandError, match="the session has ended"):
         session.record_on()
 
@@ -249,17 +249,17 @@ def test_a_stop_while_takes_change_is_a_stop(tmp_path, monkeypatch, seen):
             session.record_on()
         until(lambda: not running.is_alive())
     assert running.failure is None
-    assert session.ended == "stopped by the operator"
+    assert session.switch.ended == "stopped by the operator"
 
 
 def test_a_session_that_ends_by_itself_says_why(tmp_path, seen):
     with quiet_session(tmp_path, duration_s=0.5) as running:
         until(lambda: not running.is_alive())
-    assert seen[0].ended == "its 0.5 s are over"
+    assert seen[0].switch.ended == "its 0.5 s are over"
     (tmp_path / "second").mkdir()
     with quiet_session(tmp_path / "second", ScriptedSource(EEG_INFO, chunks_of(*eeg(3)))) as running:
         until(lambda: not running.is_alive())
-    assert seen[1].ended == "the signals have ended"
+    assert seen[1].switch.ended == "the signals have ended"
 
 
 def test_where_estimates_failed_no_recording_begins_and_off_ends_well(tmp_path, monkeypatch, seen):
@@ -282,7 +282,7 @@ def test_where_estimates_failed_no_recording_begins_and_off_ends_well(tmp_path, 
         with pytest.raises(CommandError, match="which failed: cuda:0"):
             session.record_on()
     assert isinstance(running.failure, DeviceError)
-    assert session.ended.startswith("failed: cuda:0")
+    assert session.switch.ended.startswith("failed: cuda:0")
     broken.clear()
     assert proven(folder, tmp_path)
 
@@ -342,10 +342,10 @@ def test_a_recording_that_failed_does_not_end_the_session_when_the_next_one_begi
         monkeypatch.undo()
         assert "take-2" in session.record_on()
         until(lambda: made(session) > 5, running)
-        assert not session.ended
+        assert not session.switch.ended
     assert isinstance(running.failure, OutputError)  # the first recording is not whole, and that is said
     assert "from the previous take" in running.said
-    assert session.ended == "stopped at the terminal"
+    assert session.switch.ended == "stopped at the terminal"
     assert proven(folder / "take-2", tmp_path) > 5
 
 
@@ -367,13 +367,13 @@ def test_a_take_that_is_late_is_not_asked_for_twice_and_its_file_is_ended(tmp_pa
         with pytest.raises(CommandError, match="about to begin"):
             session.record_on()
         assert len(list((tmp_path / "sessions").iterdir())) == 1
-        recorder = session._switch._next.recorder
+        recorder = session.switch._next.recorder
         number = recorder.add_stream(EEG_INFO)
         assert recorder.samples(number, chunks_of(*eeg(0.25))[0])
         go.set()
         until(lambda: not running.is_alive())
     assert isinstance(running.failure, DeviceError)
-    assert session.ended == "failed"
+    assert session.switch.ended == "failed"
     assert not recorder.samples(number, chunks_of(*eeg(0.25))[0])  # closed, though its take never came
     assert recorder.state().samples_written == 50  # and whole
 

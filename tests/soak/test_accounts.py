@@ -7,8 +7,8 @@ import pytest
 
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import RecordedStream, Recording
-from bci_m2s.soak.accounts import Sent, settle_accounts
-from bci_m2s.soak.fault_spec import FaultSpec
+from bci_m2s.soak.accounts import settle_accounts
+from bci_m2s.soak.fault_spec import FaultSpec, Sent
 from bci_m2s.soak.faulty_stream import FaultyStream
 from bci_m2s.soak.usage import Usage, growth_mib_per_h, measure
 from bci_m2s.types import StreamInfo

@@ -267,7 +267,7 @@ def test_a_killed_sender_is_accounted_for_and_returns_as_the_next_run():
         sender.kill()
         run, pushed = sender.pushed()
         sender.restart(rate_hz=500.0)
-        assert sender.history == [(0, pushed)]
+        assert sender.sent.pushed == {0: pushed}
         assert sender.uid != first_uid
         _, samples = pull(source, lambda _, samples: np.sum(samples[:, 1] == 1) > 20)
         old = samples[samples[:, 1] == 0, 0]

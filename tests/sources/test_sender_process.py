@@ -78,21 +78,17 @@ def test_simulated_streams_begin_together() -> None:
 
 
 def test_a_wrong_simulation_is_refused() -> None:
-    sender = SenderProcess(SenderSpec(simulated={"trial_s": 0.0}))
     with pytest.raises(StreamError, match="trial_s: got 0"):
-        sender.start()
+        SenderProcess(SenderSpec(simulated={"trial_s": 0.0}))
 
 
 def test_errors_are_told_in_one_line(tmp_path: Path) -> None:
-    sender = SenderProcess(SenderSpec(recording=str(tmp_path / "none.xdf")))
     with pytest.raises(StreamError, match=r"^sender process: .*none\.xdf: no such file$"):
-        sender.start()
-    assert sender.wait(0)
+        SenderProcess(SenderSpec(recording=str(tmp_path / "none.xdf")))
 
 
 def test_ctrl_c_is_left_to_the_parent(spec: SenderSpec) -> None:
     with SenderProcess(spec) as sender:
-        assert sender.pid is not None
         os.kill(sender.pid, signal.SIGINT)
         assert not sender.wait(0.3)
         os.kill(sender.pid, signal.SIGTERM)
@@ -102,7 +98,6 @@ def test_ctrl_c_is_left_to_the_parent(spec: SenderSpec) -> None:
 
 def test_a_killed_child_is_noticed(spec: SenderSpec) -> None:
     with SenderProcess(spec) as sender:
-        assert sender.pid is not None
         os.kill(sender.pid, signal.SIGKILL)
         assert sender.wait(LIMIT_S)
         assert sender.wait(0)
@@ -115,7 +110,6 @@ def test_it_ends_when_its_parent_is_killed(spec: SenderSpec) -> None:
         "from bci_m2s.sources.sender_process import SenderProcess, SenderSpec\n"
         "fields = json.loads(sys.argv[1])\n"
         "sender = SenderProcess(SenderSpec(**{**fields, 'streams': tuple(fields['streams'])}))\n"
-        "sender.start()\n"
         "print(sender.pid, flush=True)\n"
         "time.sleep(600)\n"
     )

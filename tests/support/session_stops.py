@@ -22,8 +22,9 @@ from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
 from bci_m2s.review.verify import verify
 from bci_m2s.session.terminal.run import FORCED_STATUS
-from bci_m2s.soak.accounts import Sent, settle_accounts
+from bci_m2s.soak.accounts import settle_accounts
 from bci_m2s.soak.fault_sender import FaultSender
+from bci_m2s.soak.fault_spec import Sent
 from bci_m2s.soak.rig import RATE_HZ, SPARE, sender_spec, write_pipeline
 
 STOP_S = 2.0  # promised: a valid file within this time
@@ -113,7 +114,8 @@ class Stand:
         prefix = f"stand-{secrets.token_hex(4)}"
         names = {SPARE: f"{prefix}-{SPARE}", "markers": f"{prefix}-markers"}
         spec = sender_spec(names[SPARE], SPARE, seed, names["markers"])
-        self.sender, self.sent = FaultSender(spec), {SPARE: Sent({0: spec})}
+        self.sender = FaultSender(spec)
+        self.sent = {SPARE: self.sender.sent}
         self.pipeline = write_pipeline(folder, (SPARE,), "each", names)
         nobody = folder / "nobody"
         nobody.mkdir()

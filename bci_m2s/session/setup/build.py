@@ -24,10 +24,12 @@ from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup.config import PipelineSettings, load_pipeline
 from bci_m2s.session.setup.shipped import find_model, find_pipeline
 from bci_m2s.sinks import SINKS, USUAL, Sink
+from bci_m2s.sources import Source
 from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import Emit, StreamInfo, no_listener
 
 if TYPE_CHECKING:
+    from bci_m2s.engine.engine import Engine
     from bci_m2s.engine.evidence import Evidence
     from bci_m2s.recording.recorder import Recorder
 
@@ -188,6 +190,24 @@ def make_recorder(
 
     warning = check_disk(folder, expected_rate(infos))
     return Recorder(folder / "session.xdf", clock, **options), warning
+
+
+def make_recording(
+    folder: Path, sources: Mapping[str, Source], clock: Callable[[], float], session: SessionDescription
+) -> tuple[Engine, str]:
+    """An engine that only records opened sources, not started, and a warning as by ``make_recorder``.
+
+    session : what the recording says of itself
+    """
+    from bci_m2s.engine.engine import Engine
+    from bci_m2s.engine.record_only import RecordOnly
+    from bci_m2s.sinks.recording import RecordSink
+
+    infos = {name: source.info for name, source in sources.items()}
+    recorder, warning = make_recorder(folder, list(infos.values()), clock)
+    publisher = Publisher({}, RecordOnly.hop_s, clock)
+    publisher.attach([SINKS["events"](folder, session), RecordSink(recorder, session)])
+    return Engine(RecordOnly(infos, publisher.emit), sources, publisher, clock, recorder=recorder), warning
 
 
 def make_sinks(
