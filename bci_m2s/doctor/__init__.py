@@ -34,6 +34,11 @@ class Finding:
     fact: str
     remedy: str = ""
 
+    @staticmethod
+    def judge(name: str, ok: bool, fact: str, remedy: str, otherwise: Verdict = "warn") -> Finding:
+        """A finding that has its remedy only where it is not ok."""
+        return Finding(name, "ok", fact) if ok else Finding(name, otherwise, fact, remedy)
+
 
 CHECKS = {
     "versions": "bci_m2s.doctor.machine:check_versions",

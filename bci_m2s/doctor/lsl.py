@@ -43,21 +43,17 @@ def check_library(
     loaded : version number of liblsl, and its file; folders : where else to look
     """
     number, path = _loaded() if loaded is None else loaded
-    old = number < OLDEST_LIBRARY
     update = "Update pylsl (pip install -U pylsl): its wheel contains a recent liblsl."
     fact = f"{number // 100}.{number % 100} from {path}"
-    results = [Finding("liblsl", "warn" if old else "ok", fact, update if old else "")]
+    results = [Finding.judge("liblsl", number >= OLDEST_LIBRARY, fact, update)]
     wanted = environment.get("PYLSL_LIB", "")
     if wanted:
         remedy = "Unset PYLSL_LIB unless you need that build."
         results.append(Finding("PYLSL_LIB", "warn", f"chooses the library: {wanted}", remedy))
     others = _other_libraries(path, _library_folders(environment) if folders is None else folders)
-    if others:
-        remedy = "Harmless if they are the same version; else remove them: two builds together can crash."
-        results.append(Finding("other liblsl", "warn", ", ".join(map(str, others)), remedy))
-    else:
-        results.append(Finding("other liblsl", "ok", "none found"))
-    return results
+    fact = ", ".join(map(str, others)) or "none found"
+    remedy = "Harmless if they are the same version; else remove them: two builds together can crash."
+    return [*results, Finding.judge("other liblsl", not others, fact, remedy)]
 
 
 def _loaded() -> tuple[int, Path]:
@@ -166,12 +162,12 @@ def check_ports(
     fact = f"{usable} of {count} free; each outlet takes two, one of them for IPv6"
     allow = f"A firewall must allow: UDP {multicast}, UDP and TCP {first} to {first + count - 1}."
     remedy = allow if usable >= FEW_PORTS else f"Close programs with outlets that are not needed. {allow}"
-    results = [Finding("LSL ports", "ok" if usable >= FEW_PORTS else "warn", fact, remedy)]
-    if not free(socket.SOCK_DGRAM, multicast, shared=True):
-        fact = f"UDP {multicast}, used to find streams, is in use by another program"
-        remedy = "Find that program (ss -ulpn, netstat -abn) and close it."
-        results.append(Finding("multicast port", "bad", fact, remedy))
-    return results
+    ports = Finding("LSL ports", "ok" if usable >= FEW_PORTS else "warn", fact, remedy)
+    if free(socket.SOCK_DGRAM, multicast, shared=True):
+        return [ports]
+    fact = f"UDP {multicast}, used to find streams, is in use by another program"
+    remedy = "Find that program (ss -ulpn, netstat -abn) and close it."
+    return [ports, Finding("multicast port", "bad", fact, remedy)]
 
 
 def route_to(group: str) -> str:
@@ -210,22 +206,17 @@ def _multicast(settings: Mapping[str, str], route: Callable[[str], str], names: 
     except OSError as problem:
         local = settings.get("multicast.ResolveScope") == "machine"
         remedy = "Connect to the senders' network, or list their addresses as KnownPeers in lsl_api.cfg."
-        fact = f"{fact}; no route for multicast: {problem.strerror}"
-        return Finding("network", "ok" if local else "warn", fact, "" if local else remedy)
-    tunnels = [name for name in names if name.startswith(TUNNELS)]
-    if tunnels:
-        remedy = (
-            f"If streams are not found, turn {', '.join(tunnels)} off: multicast may take the wrong route."
-        )
-        return Finding("network", "warn", fact, remedy)
-    return Finding("network", "ok", fact)
+        fact += f"; no route for multicast: {problem.strerror}"
+        return Finding.judge("network", local, fact, remedy)
+    tunnels = ", ".join(name for name in names if name.startswith(TUNNELS))
+    remedy = f"If streams are not found, turn {tunnels} off: multicast may take the wrong route."
+    return Finding.judge("network", not tunnels, fact, remedy)
 
 
 def _ipv6(setting: str, works: bool) -> Finding:
     fact = f"{'works' if works else 'is not available'}; LSL's setting: {setting}"
-    if works or not setting.startswith("force"):
-        return Finding("IPv6", "ok", fact)
-    return Finding("IPv6", "bad", fact, "Set IPv6 = allow under [ports] in lsl_api.cfg.")
+    remedy = "Set IPv6 = allow under [ports] in lsl_api.cfg."
+    return Finding.judge("IPv6", works or not setting.startswith("force"), fact, remedy, "bad")
 
 
 # ---- round trip and clock ----
@@ -266,13 +257,12 @@ def check_round_trip(run: Callable[[], tuple[float, list[float]]] = round_trip) 
     firewall = "A firewall, a VPN or a wrong lsl_api.cfg blocks it: see LSL ports and LSL configuration."
     if np.isnan(found_s):
         fact = f"a stream of this program was not found in {ROUND_TRIP_S / 2:g} s"
-        return [Finding("LSL round trip", "bad", fact, firewall)]
-    if not latencies_s:
+    elif not latencies_s:
         fact = "a stream was found, but none of its samples arrived"
-        return [Finding("LSL round trip", "bad", fact, firewall)]
-    median_ms = 1e3 * float(np.median(latencies_s))
-    fact = f"found in {found_s:.2f} s; a sample takes {median_ms:.2f} ms (median of {len(latencies_s)})"
-    return [Finding("LSL round trip", "ok", fact)]
+    else:
+        median_ms = 1e3 * float(np.median(latencies_s))
+        fact = f"found in {found_s:.2f} s; a sample takes {median_ms:.2f} ms (median of {len(latencies_s)})"
+    return [Finding.judge("LSL round trip", bool(latencies_s), fact, firewall, "bad")]
 
 
 def check_clock(read: Callable[[], float] | None = None, reads: int = 20_000) -> list[Finding]:
@@ -290,7 +280,5 @@ def check_clock(read: Callable[[], float] | None = None, reads: int = 20_000) ->
     finest_s = float(steps_s[steps_s > 0].min(initial=np.inf))
     fine_ns, system_ns = 1e9 * finest_s, 1e9 * info.resolution
     fact = f"LSL's clock advances in steps of {fine_ns:.0f} ns; the system's: {system_ns:.0f} ns"
-    if finest_s <= COARSE_S:
-        return [Finding("clock", "ok", fact)]
     remedy = "Stamps are too coarse for timing; update liblsl or the system."
-    return [Finding("clock", "warn", fact, remedy)]
+    return [Finding.judge("clock", finest_s <= COARSE_S, fact, remedy)]

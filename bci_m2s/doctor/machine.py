@@ -36,20 +36,16 @@ def check_versions(
         needed = requires("bci_m2s") or [] if needed is None else needed
     except PackageNotFoundError:
         return [Finding("versions", "bad", "bci_m2s is not installed as a package", INSTALL)]
-    shown = ".".join(map(str, python))
     enough = python >= _numbers(wanted)
-    results = [
-        Finding(
-            "Python",
-            "ok" if enough else "bad",
-            f"{shown} on {platform.platform()}" + ("" if enough else f", expected {wanted}"),
-            "" if enough else f"Install Python {wanted.lstrip('>=')} or newer, and bci_m2s with it.",
-        )
-    ]
+    shown = f"{'.'.join(map(str, python))} on {platform.platform()}"
+    shown += "" if enough else f", expected {wanted}"
+    remedy = f"Install Python {wanted.lstrip('>=')} or newer, and bci_m2s with it."
     problems = _package_problems(needed, found)
     fact = "; ".join(problems) or "all present and recent enough"
-    results.append(Finding("packages", "bad" if problems else "ok", fact, INSTALL if problems else ""))
-    return results
+    return [
+        Finding.judge("Python", enough, shown, remedy, "bad"),
+        Finding.judge("packages", not problems, fact, INSTALL, "bad"),
+    ]
 
 
 def _package_problems(needed: Sequence[str], found: Callable[[str], str]) -> list[str]:
@@ -85,26 +81,21 @@ def nvidia_gpus() -> list[str]:
         result = subprocess.run(command, capture_output=True, text=True, timeout=2.0, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    lines = result.stdout.splitlines() if result.returncode == 0 else []
-    return [
-        f"{name.strip()}, driver {driver.strip()}"
-        for name, _, driver in (row.partition(",") for row in lines)
-    ]
+    rows = [row.partition(",") for row in result.stdout.splitlines() if result.returncode == 0]
+    return [f"{name.strip()}, driver {driver.strip()}" for name, _, driver in rows]
 
 
 def check_gpu(
     gpus: Callable[[], list[str]] = nvidia_gpus, device_type: Callable[[], str] | None = None
 ) -> list[Finding]:
     """Which device a network runs on. device_type : "cpu" or "cuda", what torch chooses."""
-    found = gpus()
-    chosen = (device_type or _chosen_device)()
+    found, chosen = "; ".join(gpus()), (device_type or _chosen_device)()
     if chosen != "cpu":
-        return [Finding("GPU", "ok", f"{'; '.join(found) or chosen}: used")]
+        return [Finding("GPU", "ok", f"{found or chosen}: used")]
     if not found:
         return [Finding("GPU", "ok", "none: the CPU is used, which is sufficient for live estimates")]
-    fact = f"{'; '.join(found)}: torch cannot use it, the CPU is used"
     remedy = "Live estimates need no GPU. For training, install a build of torch for this driver's CUDA."
-    return [Finding("GPU", "warn", fact, remedy)]
+    return [Finding("GPU", "warn", f"{found}: torch cannot use it, the CPU is used", remedy)]
 
 
 def _chosen_device() -> str:
@@ -132,20 +123,19 @@ def check_model(clock: Callable[[], float] = time.perf_counter) -> list[Finding]
         f"{MODEL} on {model.device}: {median_ms:.1f} ms per window (median of {PASSES}), "
         f"one is due every {hop_ms:.0f} ms"
     )
-    if median_ms < hop_ms / 4:
-        return [Finding("model", "ok", fact)]
     remedy = "Close other programs, or give the network more threads (`threads:` in the pipeline)."
-    return [Finding("model", "warn" if median_ms < hop_ms else "bad", fact, remedy)]
+    late: Verdict = "warn" if median_ms < hop_ms else "bad"
+    return [Finding.judge("model", median_ms < hop_ms / 4, fact, remedy, late)]
 
 
 def check_disk(folder: Path = Path(), free_bytes: int | None = None) -> list[Finding]:
     """How many hours of 64 channels at 1 kHz fit on the disk of this folder."""
     free = shutil.disk_usage(folder).free if free_bytes is None else free_bytes
     hours = free / (SAMPLE_BYTES * RECORDED_HZ * 3600)
-    verdict: Verdict = "ok" if hours >= FEW_HOURS else "warn" if hours >= TOO_FEW_HOURS else "bad"
     fact = f"{free / 1e9:.1f} GB free in {folder.resolve()}: {hours:.1f} h of 64 channels at 1 kHz"
-    remedy = "" if verdict == "ok" else "Free some space, or record to another disk."
-    return [Finding("disk", verdict, fact, remedy)]
+    little: Verdict = "warn" if hours >= TOO_FEW_HOURS else "bad"
+    remedy = "Free some space, or record to another disk."
+    return [Finding.judge("disk", hours >= FEW_HOURS, fact, remedy, little)]
 
 
 def check_load(load: float | None = None, cores: int | None = None) -> list[Finding]:
@@ -157,9 +147,8 @@ def check_load(load: float | None = None, cores: int | None = None) -> list[Find
             return [Finding("load", "ok", f"{cores} cores; this system does not report its load")]
         load = os.getloadavg()[0]
     fact = f"{load:.1f} on average in the last minute, {cores} cores"
-    if load <= 0.8 * cores:
-        return [Finding("load", "ok", fact)]
-    return [Finding("load", "warn", fact, "Close other programs: estimates are late when no core is free.")]
+    remedy = "Close other programs: estimates are late when no core is free."
+    return [Finding.judge("load", load <= 0.8 * cores, fact, remedy)]
 
 
 def check_power(system: Path = Path("/sys")) -> list[Finding]:
@@ -167,17 +156,14 @@ def check_power(system: Path = Path("/sys")) -> list[Finding]:
     results = []
     governor = _word(system / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor:
-        saving = governor == "powersave"
         remedy = "If estimates are late, choose the performance profile of the system's power settings."
-        results.append(
-            Finding("processor speed", "warn" if saving else "ok", governor, remedy if saving else "")
-        )
+        results.append(Finding.judge("processor speed", governor != "powersave", governor, remedy))
     supplies = sorted((system / "class/power_supply").glob("*"))
     mains = [_word(supply / "online") for supply in supplies if _word(supply / "type") == "Mains"]
     if mains:
         plugged = "1" in mains
-        fact, remedy = ("mains", "") if plugged else ("battery", "Plug the computer in for a session.")
-        results.append(Finding("power", "ok" if plugged else "warn", fact, remedy))
+        fact, remedy = "mains" if plugged else "battery", "Plug the computer in for a session."
+        results.append(Finding.judge("power", plugged, fact, remedy))
     return results
 
 
@@ -191,6 +177,5 @@ def _word(path: Path) -> str:
 def check_display(environment: Mapping[str, str] = os.environ, system: str = sys.platform) -> list[Finding]:
     """Whether a window can be drawn."""
     shown = [f"{key}={environment[key]}" for key in ("WAYLAND_DISPLAY", "DISPLAY") if environment.get(key)]
-    if shown or system in ("darwin", "win32"):
-        return [Finding("display", "ok", ", ".join(shown) or "available")]
-    return [Finding("display", "ok", "none: everything runs in the terminal")]
+    usual = "available" if system in ("darwin", "win32") else "none: everything runs in the terminal"
+    return [Finding("display", "ok", ", ".join(shown) or usual)]
