@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from bci_m2s import __version__
 from bci_m2s.colours import THEMES
@@ -35,25 +36,20 @@ datasets = typer.Typer(help="Your own copies of data sets.", no_args_is_help=Tru
 app.add_typer(datasets, name="dataset")
 
 Pipeline = Annotated[
-    str, typer.Argument(metavar="PIPELINE.yaml", help="Pipeline file, or the name of a shipped one.")
+    str, Argument(metavar="PIPELINE.yaml", help="Pipeline file, or the name of a shipped one.")
 ]
-Duration = Annotated[float, typer.Option(help="Seconds to run; 0: until Ctrl-C.", min=0)]
-Output = Annotated[
-    Path | None, typer.Option(help="New folder for the results: estimates.csv, events.jsonl …")
-]
+Duration = Annotated[float, Option(help="Seconds to run; 0: until Ctrl-C.", min=0)]
+Output = Annotated[Path | None, Option(help="New folder for the results: estimates.csv, events.jsonl …")]
 BaselineFile = Annotated[
-    Path | None, typer.Option("--baseline", help="baseline.json of an earlier session of the same person.")
+    Path | None, Option(help="baseline.json of an earlier session of the same person.")
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; overrides the pipeline.")]
+Device = Annotated[str | None, Option(help="auto, cpu, cuda or cuda:N; overrides the pipeline.")]
 Record = Annotated[
     bool | None,
-    typer.Option("--record/--no-record", help="Record every raw sample in session.xdf (needs --output)."),
+    Option("--record/--no-record", help="Record every raw sample in session.xdf (needs --output)."),
 ]
-SessionId = Annotated[
-    str,
-    typer.Option("--session-id", help="LSL SessionID: new for a random one, or text; see docs/safety.md."),
-]
-Headless = Annotated[bool, typer.Option("--headless", help="In the terminal only; needs no display.")]
+SessionId = Annotated[str, Option(help="LSL SessionID: new for a random one, or text; see docs/safety.md.")]
+Headless = Annotated[bool, Option("--headless", help="In the terminal only; needs no display.")]
 
 
 def main() -> None:
@@ -105,7 +101,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     del version
@@ -116,7 +112,7 @@ def demo(
     duration: Duration = 60.0,
     headless: Headless = False,
     output: Output = None,
-    subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 1000,
+    subject: Annotated[int, Option(help="Which simulated person.", min=0)] = 1000,
     record: Record = None,
 ) -> None:
     """Show live estimates from a simulated EEG headset and eye tracker on LSL. No hardware needed."""
@@ -137,7 +133,7 @@ def run(
     session_id: SessionId = "",
     stream: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODALITY=SOURCE_ID", help="Take exactly this stream; may be repeated."),
+        Option(metavar="MODALITY=SOURCE_ID", help="Take exactly this stream; may be repeated."),
     ] = None,
 ) -> None:
     """Estimate from the streams that a pipeline names, until Ctrl-C; --output records them."""
@@ -163,12 +159,12 @@ def run(
 
 @app.command()
 def panel(
-    session: Annotated[str, typer.Option(help="Id of the session to show; default: the newest.")] = "",
+    session: Annotated[str, Option(help="Id of the session to show; default: the newest.")] = "",
     remote: Annotated[
-        bool, typer.Option("--remote", help="Show sessions of other machines too, view only.")
+        bool, Option("--remote", help="Show sessions of other machines too, view only.")
     ] = False,
-    pipeline: Annotated[str, typer.Option(help="For a session that the panel starts: file or name.")] = "",
-    theme: Annotated[str, typer.Option(help="dark or light; default: as last time.")] = "",
+    pipeline: Annotated[str, Option(help="For a session that the panel starts: file or name.")] = "",
+    theme: Annotated[str, Option(help="dark or light; default: as last time.")] = "",
     session_id: SessionId = "",
 ) -> None:
     """Open a window that shows and controls a session: signals, estimates, problems."""
@@ -182,13 +178,12 @@ def panel(
 
 @app.command()
 def record(
-    output: Annotated[Path, typer.Option(help="New folder for session.xdf and events.jsonl.")],
+    output: Annotated[Path, Option(help="New folder for session.xdf and events.jsonl.")],
     streams: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[STREAM]...", help="Names or types; default: all."),
+        list[str] | None, Argument(metavar="[STREAM]...", help="Names or types; default: all.")
     ] = None,
     duration: Duration = 0.0,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for the streams.", min=0.5, max=3600)] = 10.0,
+    wait: Annotated[float, Option(help="Seconds to wait for the streams.", min=0.5, max=3600)] = 10.0,
     session_id: SessionId = "",
 ) -> None:
     """Record LSL streams as they are, without a model, until Ctrl-C."""
@@ -200,12 +195,8 @@ def record(
 
 @app.command()
 def recover(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.xdf", help="Damaged recording; it is never changed.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="The readable copy; default: FILE-recovered.xdf.")
-    ] = None,
+    file: Annotated[Path, Argument(metavar="FILE.xdf", help="Damaged recording; it is never changed.")],
+    out: Annotated[Path | None, Option(help="The readable copy; default: FILE-recovered.xdf.")] = None,
 ) -> None:
     """Make a readable copy of a damaged recording, and report what was lost."""
     from bci_m2s.commands.recover import recover_file
@@ -215,12 +206,12 @@ def recover(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="SESSION.xdf", help="Recording made by run or demo.")],
-    model: Annotated[str | None, typer.Option(help="Model file, if it is not found by its name.")] = None,
+    file: Annotated[Path, Argument(metavar="SESSION.xdf", help="Recording made by run or demo.")],
+    model: Annotated[str | None, Option(help="Model file, if it is not found by its name.")] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda or cuda:N; default: cpu. A GPU has a tolerance.")
+        str | None, Option(help="auto, cpu, cuda or cuda:N; default: cpu. A GPU has a tolerance.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random chunk sizes.", min=0)] = 0,
+    seed: Annotated[int, Option(help="Of the random chunk sizes.", min=0)] = 0,
 ) -> None:
     """Replay a recorded session and compare every estimate, on the CPU bit for bit."""
     from bci_m2s.commands.verify import verify_file
@@ -230,8 +221,8 @@ def verify(
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
-    picture: Annotated[Path | None, typer.Option(help="New PNG file: also draw the recording.")] = None,
+    file: Annotated[Path, Argument(metavar="FILE", help="A recording.")],
+    picture: Annotated[Path | None, Option(help="New PNG file: also draw the recording.")] = None,
 ) -> None:
     """Show what a recording holds: streams, gaps, events, estimates."""
     from bci_m2s.commands.show import show_file
@@ -242,11 +233,11 @@ def show(
 
 @app.command()
 def soak(
-    minutes: Annotated[float, typer.Option(help="How long.", min=0.2, max=100_000)] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the faults.", min=0)] = 0,
-    output: Annotated[Path | None, typer.Option(help="New folder that keeps the recording.")] = None,
+    minutes: Annotated[float, Option(help="How long.", min=0.2, max=100_000)] = 1.0,
+    seed: Annotated[int, Option(help="Of the faults.", min=0)] = 0,
+    output: Annotated[Path | None, Option(help="New folder that keeps the recording.")] = None,
     reconnects: Annotated[
-        int, typer.Option(help="Instead: restart senders this number of times, and only record.", min=0)
+        int, Option(help="Instead: restart senders this number of times, and only record.", min=0)
     ] = 0,
 ) -> None:
     """Run a session while its senders stop, freeze, restart, lie and flood; report what was lost."""
@@ -268,18 +259,14 @@ def doctor() -> None:
 
 @app.command()
 def replay(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="XDF, EDF, BDF, FIF or BrainVision (.vhdr).")
-    ],
+    file: Annotated[Path, Argument(metavar="FILE", help="XDF, EDF, BDF, FIF or BrainVision (.vhdr).")],
     pipeline: Annotated[
-        str | None, typer.Option(help="Pipeline file or name; default: the shipped one that fits.")
+        str | None, Option(help="Pipeline file or name; default: the shipped one that fits.")
     ] = None,
-    speed: Annotated[
-        float | None, typer.Option(help="1: as recorded; default: as fast as possible.")
-    ] = None,
-    loop: Annotated[int, typer.Option(help="How often to play it.", min=1)] = 1,
+    speed: Annotated[float | None, Option(help="1: as recorded; default: as fast as possible.")] = None,
+    loop: Annotated[int, Option(help="How often to play it.", min=1)] = 1,
     as_lsl: Annotated[
-        bool, typer.Option("--as-lsl", help="Send it as LSL streams, for any other program.")
+        bool, Option("--as-lsl", help="Send it as LSL streams, for any other program.")
     ] = False,
     headless: Headless = False,
     output: Output = None,
@@ -301,19 +288,15 @@ def replay(
 
 @app.command()
 def simulate(
-    montage: Annotated[str, typer.Option(help="seed-62, muse, or a montage that mne knows.")] = "seed-62",
-    subject: Annotated[int, typer.Option(help="Which simulated person.", min=0)] = 0,
-    session: Annotated[int, typer.Option(help="Which of the person's sessions.", min=0)] = 0,
-    rate_hz: Annotated[float, typer.Option("--rate-hz", help="Sampling rate of the EEG.")] = 1000.0,
-    eye_rate_hz: Annotated[
-        float, typer.Option("--eye-rate-hz", help="Sampling rate of the eye tracker.")
-    ] = 120.0,
-    classes: Annotated[
-        str, typer.Option(help="Emotions, separated by commas.")
-    ] = "negative,neutral,positive",
-    rest: Annotated[float, typer.Option(help="Seconds of rest before the first trial.")] = 16.0,
-    trial: Annotated[float, typer.Option(help="Seconds per trial.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Which population the person comes from.", min=0)] = 0,
+    montage: Annotated[str, Option(help="seed-62, muse, or a montage that mne knows.")] = "seed-62",
+    subject: Annotated[int, Option(help="Which simulated person.", min=0)] = 0,
+    session: Annotated[int, Option(help="Which of the person's sessions.", min=0)] = 0,
+    rate_hz: Annotated[float, Option(help="Sampling rate of the EEG.")] = 1000.0,
+    eye_rate_hz: Annotated[float, Option(help="Sampling rate of the eye tracker.")] = 120.0,
+    classes: Annotated[str, Option(help="Emotions, separated by commas.")] = "negative,neutral,positive",
+    rest: Annotated[float, Option(help="Seconds of rest before the first trial.")] = 16.0,
+    trial: Annotated[float, Option(help="Seconds per trial.")] = 10.0,
+    seed: Annotated[int, Option(help="Which population the person comes from.", min=0)] = 0,
     duration: Duration = 0.0,
     session_id: SessionId = "",
 ) -> None:
@@ -332,8 +315,8 @@ def simulate(
 
 @app.command()
 def streams(
-    model: Annotated[str | None, typer.Option(help="Model file or name: which streams fit it.")] = None,
-    wait: Annotated[float, typer.Option(help="Seconds to look.", min=0.2, max=60)] = 2.0,
+    model: Annotated[str | None, Option(help="Model file or name: which streams fit it.")] = None,
+    wait: Annotated[float, Option(help="Seconds to look.", min=0.2, max=60)] = 2.0,
     session_id: SessionId = "",
 ) -> None:
     """List the LSL streams on the network."""
@@ -351,19 +334,16 @@ def check(pipeline: Pipeline) -> None:
     check_pipeline(pipeline)
 
 
-Training = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Training file.")]
-Run = Annotated[
-    Path | None,
-    typer.Option("--run", help="Folder of the run; default: runs/ and the file's name."),
-]
+Training = Annotated[Path, Argument(metavar="CONFIG.yaml", help="Training file.")]
+Run = Annotated[Path | None, Option(help="Folder of the run; default: runs/ and the file's name.")]
 
 
 @app.command()
 def pretrain(
     config: Training,
     run: Run = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    resume: Annotated[bool, Option("--resume", help="Continue an interrupted run.")] = False,
+    device: Annotated[str, Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Learn from two signals recorded together, without labels."""
     from bci_m2s.session.terminal.view import make_console
@@ -376,10 +356,8 @@ def pretrain(
 def finetune(
     config: Training,
     run: Run = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Model file for live use, of a split that makes one.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model file.")] = False,
+    out: Annotated[Path | None, Option(help="Model file for live use, of a split that makes one.")] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing model file.")] = False,
 ) -> None:
     """Train classifiers on the labels of one modality; write model files for live use."""
     from bci_m2s.session.terminal.view import make_console
@@ -399,16 +377,14 @@ def evaluate(config: Training, run: Run = None) -> None:
 
 @app.command("import-released")
 def import_released(
-    file: Annotated[Path, typer.Argument(metavar="FILE.pt", help="Pre-trained or fine-tuned checkpoint.")],
-    out: Annotated[Path, typer.Option(help="Model file to write.")],
-    dataset: Annotated[str, typer.Option(help="seed, seed-iv or seed-v; default: by the shapes.")] = "",
-    scaler: Annotated[
-        Path | None, typer.Option(help=".npz with eeg_mean, eeg_std, eye_mean, eye_std.")
-    ] = None,
+    file: Annotated[Path, Argument(metavar="FILE.pt", help="Pre-trained or fine-tuned checkpoint.")],
+    out: Annotated[Path, Option(help="Model file to write.")],
+    dataset: Annotated[str, Option(help="seed, seed-iv or seed-v; default: by the shapes.")] = "",
+    scaler: Annotated[Path | None, Option(help=".npz with eeg_mean, eeg_std, eye_mean, eye_std.")] = None,
     layout: Annotated[
-        str, typer.Option(help="band-major or channel-major EEG features; default: the data set's.")
+        str, Option(help="band-major or channel-major EEG features; default: the data set's.")
     ] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model file.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing model file.")] = False,
 ) -> None:
     """Turn a checkpoint of the M2S authors' released code into a model file."""
     from bci_m2s.training.released.released import describe_import
@@ -421,11 +397,9 @@ def import_released(
 
 @datasets.command("check")
 def dataset_check(
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of your own copy.")],
-    format: Annotated[
-        str, typer.Option(help="eegmat, seed, seed-iv, seed-v, deap, dreamer or recordings.")
-    ],
-    feature: Annotated[str, typer.Option(help="One of its features, or raw; default: the usual one.")] = "",
+    root: Annotated[Path, Argument(metavar="ROOT", help="Folder of your own copy.")],
+    format: Annotated[str, Option(help="eegmat, seed, seed-iv, seed-v, deap, dreamer or recordings.")],
+    feature: Annotated[str, Option(help="One of its features, or raw; default: the usual one.")] = "",
 ) -> None:
     """Report what a copy of a data set holds, what it lacks and what is malformed."""
     from bci_m2s.training.dataset_check import print_dataset_check
