@@ -1,17 +1,12 @@
 """The live engine: which threads run, and how they end.
 
 One reader thread per inlet and one for clocks (``acquisition``), one inference thread (``inference``), one
-writer thread that owns result files and outlets (``publisher``). The recorder has threads of its own: a
-disk may block for seconds, and estimates must not wait for it. ``evidence`` has one too, which nothing
-waits for and whose failure ends nothing else. The engine alone makes, stops and joins them. An exception
-in any other ends the run: the others finish what is queued, files are closed, and ``failure`` holds it.
-Only a failed GPU or model does not end a session that is being recorded: there are no estimates any more,
-the recording goes on.
-
-Loss policies: the recorder is lossless or loud; a ring keeps ``stream_state.RING_S`` seconds for the
-inference thread and counts what it had to drop; inference skips windows when it is more than
-``inference.BEHIND_S`` behind and counts them; the writer's queue is lossless; ``Snapshot`` and evidence
-are the latest only.
+writer thread that owns result files and outlets (``publisher``); the recorder and the evidence have
+threads of their own, because a disk or a GPU may block for seconds. The engine alone makes, stops and
+joins them. An exception in any of its own ends the run: the others finish what is queued, files are
+closed, and ``failure`` holds it. Only a failed GPU or model does not end a session that is being recorded:
+there are no estimates any more, the recording goes on. What each thread may lose is in
+``docs/architecture.md``.
 """
 
 from __future__ import annotations

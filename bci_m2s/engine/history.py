@@ -79,8 +79,7 @@ class History:
         ``bin_s``: width; ``lines``: for each line and head ``classes``, ``t`` (a bin's start, local clock,
         s; bins without an answer are left out), ``p`` (mean probabilities of each class, None without an
         estimate), ``share`` (of the bin with an estimate, 0–1), ``status`` (code of the newest answer);
-        ``heads``: the first line again, all there is in most sessions; ``markers``: the newest as
-        [local_s, text, origin].
+        ``markers``: the newest as [local_s, text, origin].
         """
         with self._lock:  # an answer that is being published must not wait for the words
             kept, begun_s, bin_s = copy.deepcopy(self._lines), self._begun_s, self._bin_s
@@ -90,8 +89,7 @@ class History:
             described = bins.as_json(begun_s, bin_s)
             lines.setdefault(line, {})[head] = {"classes": list(self._heads[head]), **described}
         markers = [[_rounded(when_s), text, origin] for when_s, text, origin in marked]
-        heads = next(iter(lines.values()), {})
-        return {"bin_s": bin_s, "heads": heads, "lines": lines, "markers": markers}
+        return {"bin_s": bin_s, "lines": lines, "markers": markers}
 
 
 class _Bins:

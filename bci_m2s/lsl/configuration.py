@@ -1,10 +1,10 @@
 """LSL's configuration: what is in force, this machine only, and a session of its own.
 
 liblsl reads its configuration once, when the first stream is described, found or sent: a file,
-``lsl_api.cfg``, or the text that it was given before. A configuration of ours is such a text, and no file
-whose life would have to end: child processes get it in an environment variable, and each of our entry
-points calls ``inherit`` first. Format and search order of the files are those of liblsl 1.18,
-``src/api_config.cpp`` and ``src/util/inireader.cpp``.
+``lsl_api.cfg``, or the text that it was given before. A configuration of ours is such a text: child
+processes get it in an environment variable, and each of our entry points calls ``inherit`` first. Format
+and search order of the files are those of liblsl 1.18 (``src/api_config.cpp``,
+``src/util/inireader.cpp``).
 """
 
 from __future__ import annotations

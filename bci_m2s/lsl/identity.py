@@ -1,22 +1,16 @@
 """Who sends? The rules by which a live stream stays trusted; pure logic, no network.
 
-liblsl finds a lost sender again by name, type, source id, channel count and channel format. It looks
-neither at the host nor at rate, labels and units, and its inlet keeps the description of the first. So
-whenever the connection may have moved to another sender, this watch finds out whose samples come now.
-
-What it is given, a few times a second (``look``): who is listed on the network, when samples came, when
-the stamps had a gap, and whether the connection moved (liblsl can tell, once it has a clock offset). Each
-look names at most one sender whose full description is wanted (``answer``): who answers is alive, who is
-listed may be gone for seconds already.
+liblsl finds a lost sender again by name, type, source id, channel count and channel format alone, and its
+inlet keeps the description of the first. So whenever the connection may have moved, this watch finds out
+whose samples come now. Each look names at most one sender whose full description is wanted: who answers is
+alive, who is listed may be gone for seconds already.
 
 - The connection did not move: the same sender, whatever gap there was; a frozen one thawed, for instance.
 - It moved, to a sender that appeared after the silence, on the same host and with an equal description:
-  the sender was restarted.
+  the sender was restarted. An imitation that does just this cannot be told from it: LSL has no
+  authentication.
 - A sender that was there while the first one still delivered is a twin. When it takes over, it is refused.
 - Anything else is refused too, until the connection moves again.
-
-A restarted sender cannot be distinguished from an imitation that appears on the same host, in the silence,
-with an equal description: LSL has no authentication.
 """
 
 from __future__ import annotations

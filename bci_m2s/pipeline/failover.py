@@ -1,12 +1,10 @@
 """One line of estimates from several modalities: which one answers now, and what two say together.
 
-Pure: no threads, no clock. What comes out depends on the order and the times of what is pushed.
-
-A modality is *usable* while its newest window has an estimate and its next one is less than a hop overdue.
-``auto`` lets one modality lead: the first usable one in the order of preference. It is left as soon as it
-is not usable, and comes back once it has been usable for ``back_after_s`` without a break, so that a loose
-contact does not make the answer jump back and forth. ``fused`` chooses a leader in the same way and, at the
-leader's windows, averages what all usable modalities say.
+Pure: no threads, no clock. A modality is *usable* while its newest window has an estimate and its next one
+is less than a hop overdue. ``auto`` lets one modality lead: the first usable one in the order of
+preference. It is left as soon as it is not usable, and comes back once it has been usable for
+``back_after_s`` without a break, so that a loose contact does not make the answer jump. ``fused`` chooses
+a leader in the same way and, at the leader's windows, averages what all usable modalities say.
 """
 
 from __future__ import annotations

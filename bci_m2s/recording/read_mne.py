@@ -1,14 +1,11 @@
 """EDF(+), BDF(+), FIF and BrainVision files as streams, read through mne.
 
-- Channels are grouped by kind: all EEG channels are one stream of type "EEG", ECG channels another, and
-  so on (``STREAM_TYPES``), so that a stream has one meaning, and its name is the file's.
+- Channels are grouped by kind (``STREAM_TYPES``), so that a stream has one meaning; its name is the file's.
 - EDF labels such as "EEG Fp1" follow EDF+ (Kemp and Olivan 2003, doi 10.1016/S1388-2457(03)00123-8):
   kind, space, sensor. The kind decides the stream, the sensor ("Fp1") is the label.
-- Voltages come in microvolts (mne's are in volts), as float32: exact for BioSemi's 24 bits. Other
-  quantities keep mne's unit.
+- Voltages come in microvolts, as float32: exact for BioSemi's 24 bits. Others keep mne's unit.
 - Stamps are seconds from the first sample. Annotations become a marker stream (a duration is not kept),
   and so does each trigger channel: the number that it changes to, as text, zeros left out.
-- Samples are read in pieces of ``PIECE_S``; a file need not fit into memory.
 - EDF and BDF channels of a lower rate are raised to the highest by mne; a warning says so.
 """
 

@@ -1,10 +1,9 @@
 """The chunks of an XDF file, each checked before it is used.
 
-XDF is a sequence of chunks, each with its length in front, then a tag, then content that depends on the tag
-(format: github.com/sccn/xdf/wiki/Specifications). A chunk is whole when its length fits into the file, its
-XML is plain XML, and its samples fill it exactly. After a damaged length the walk continues at the next
-boundary chunk, which recorders write every few seconds for this purpose, or at the next chunk that its
-checksum proves, where the recording has a side file of them.
+A chunk is whole when its length fits into the file, its XML is plain XML, and its samples fill it exactly.
+After a damaged length the walk continues at the next boundary chunk, which recorders write every few
+seconds for this purpose, or at the next chunk that its checksum proves, where the recording has a side
+file of them.
 """
 
 from __future__ import annotations

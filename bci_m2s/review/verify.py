@@ -1,9 +1,8 @@
 """Proof of replay: recorded samples through the pipeline again, every estimate held against its twin.
 
-Samples and stamps alone decide what comes out, and controls (a baseline that began, samples that were
-skipped, a stream that was refused), which the recording holds as events. So on the CPU, with the same
-versions on the same kind of machine, every probability must come back bit for bit, however the samples are
-cut into chunks. Where one does not, the checksums that each estimate carries say which stage differs first.
+Samples, stamps and controls alone decide what comes out. So on the CPU, with the same versions on the same
+kind of machine, every probability must come back bit for bit, however the samples are cut into chunks.
+Where one does not, the checksums that each estimate carries say which stage differs first.
 """
 
 from __future__ import annotations

@@ -1,19 +1,10 @@
 """Normalisation per person: what "zero" and "one" mean for this participant.
 
 People differ in skull, cap and temperament by far more than feelings move a signal, so features are
-expressed relative to the person. Three ways, named in the model's contract because a model is trained
-with the one that it runs with:
+expressed relative to the person, in the way that the model was trained with (its contract names it).
 
-baseline
-    mean and standard deviation of the first `duration_s` of usable steps (or of those after a
-    marker); until then there is no estimate.
-rolling
-    the same of the last `duration_s`, always moving, from `ready_s` on.
-training
-    nothing per person: only the training scaler applies.
-
-A short baseline knows a standard deviation badly. Its variance is therefore pooled with the typical
-one of the training people (`prior_std`, worth `prior_s` seconds of data), an empirical-Bayes shrinkage.
+A short baseline knows a standard deviation badly. Its variance is therefore pooled with the typical one of
+the training people (`prior_std`, worth `prior_s` seconds of data), an empirical-Bayes shrinkage.
 """
 
 from __future__ import annotations

@@ -1,17 +1,8 @@
 """Is a stream what it says it is? The effective sampling rate, and what each channel's signal is worth.
 
-A channel is judged block by block, so nothing depends on chunks or on what comes later. Its state is the
-first of these that holds:
-
-* *lost*: a sample is NaN, infinite, beyond `limit`, or one of the device's loss codes (`sentinels`). Such
-  samples are missing.
-* *railed*: a sample reaches the converter's range (`rails`), or the signal moves and at least
-  `railed_share` of the block sits exactly at its largest and smallest value. The whole block is missing.
-* *flat*: a voltage that does not move. Extractors judge flat signals by themselves; this is for displays.
-* *noisy*: the root mean square of first differences, which stands for power at high frequencies, is more
-  than `noisy_ratio` times what is usual. Usual is the median of the good channels of the same unit where
-  four or more channels have it, else the channel's own median over the last good minute of the segment.
-  The whole block is missing.
+A channel is judged block by block, so nothing depends on chunks or on what comes later.
+``docs/quality.md`` says when it is lost, railed, flat or noisy; the first that applies is its state.
+Extractors judge flat signals by themselves; that state is for displays.
 
 Differences and counts of extreme values are the simplest of the checks for bad channels and clipping that
 Bigdely-Shamlo et al. 2015 (PREP, Front. Neuroinform. 9:16) and Nolan et al. 2010 (FASTER, J. Neurosci.

@@ -1,9 +1,7 @@
 """Estimates and events as further streams of the recording, for ``verify`` to hold a replay against.
 
-Every head has one double64 stream: a probability for each class, confidence, status, unknown, modality;
-then for each modality M where its window lay and the CRC-32 of what each stage made of it (see
-``types.Trace``); then age, and the stamps of the window's last sample in the local and in the sender's
-clock. NaN: M had no part.
+Every head has one double64 stream, see ``lsl.formats.RecordLayout``; events are lines as in
+``events.jsonl``.
 """
 
 from __future__ import annotations

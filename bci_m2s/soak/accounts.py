@@ -1,9 +1,8 @@
 """Accounts of a recorded session: every sample that a sender numbered is in the file or in a logged gap.
 
-Channel 0 of each stream numbers the samples and channel 1 the starts of the sender, so a recording shows
-what is missing. That is compared with the gaps that the session logged, and every estimate with the samples
-that it was made from: none may use a window with a hole, a sender that had to be refused, or more false
-channels than the bad ones that the model allows.
+What is missing by the numbers is compared with the gaps that the session logged, and every estimate with
+the samples that it was made from: none may use a window with a hole, a sender that had to be refused, or
+more false channels than the bad ones that the model allows.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """A stream with known samples and the faults that can be injected into it. No network, no thread.
 
-Sample k of a run is always the same for the same seed, however samples are cut into chunks. With
-``counters``, channel 0 is k and channel 1 the number of the run, so a receiver can count which ones are
-missing. A fault holds for a range of sample numbers, and the reply to its command gives that range:
-[first, last).
+Sample k of a run is always the same for the same seed, however samples are cut into chunks. A fault holds
+for a range of sample numbers, and the reply to its command gives that range: [first, last).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A whole session against fault senders: real LSL, a real model, the live engine, a recording.
 
 The model is the shipped ``muse-4ch``, once for each modality, with steps of half a second: what it says
-means nothing, but everything that a session does is done. Every stream has two more channels than the
-model: COUNT numbers the samples and RUN the starts of their sender. Channels are picked by name, so the
-model never sees them, and the recording holds the proof of what was lost.
+means nothing. Every stream has two more channels than the model: COUNT numbers the samples and RUN the
+starts of their sender, so the recording holds the proof of what was lost.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Recorded streams as sources: as fast as they are pulled, or paced like the live stream was.
 
-Streams of one recording share a ``Timeline``, so they stay aligned whatever their own clocks said. Played
-several times over (`loops`), each pass is the recording again with its stamps moved on. Between the end of
-the last stream of a pass and the start of the next pass lies ``PAUSE_S`` in the stamps, so that the seam,
-where the signal jumps, is an honest gap for everything downstream.
+Streams of one recording share a ``Timeline``, so they stay aligned whatever their own clocks said. Between
+two passes (`loops`) lies ``PAUSE_S`` in the stamps, so that the seam is an honest gap for everything
+downstream.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Any sources as LSL outlets: recorded files and simulated people for every program on the network.
 
-Names, types, rates, formats, labels and units go out as the sources have them; uid and host are liblsl's.
-The source id is the original one with a tag behind it, new for each sender unless given: inlets find a
-lost stream again by its source id, and must neither take a replay for the headset that it was recorded
-from nor mistake one player for another.
+The source id is the original one with a tag behind it, new for each sender unless given: inlets find a lost
+stream again by its source id, and must not take a replay for the headset that it was recorded from.
 """
 
 from __future__ import annotations

@@ -122,7 +122,6 @@ def test_lines_stand_side_by_side():
     history.add(made(1.1, 0.5, 0.5, head="valence"), "eye")
     told = history.as_json()
     assert list(told["lines"]) == ["eeg", "eye"]
-    assert told["heads"] == told["lines"]["eeg"]
     assert told["lines"]["eeg"]["valence"]["p"] == [[0.25, 0.75]]
     assert told["lines"]["eye"]["valence"]["p"] == [[0.5, 0.5]]
 

@@ -1,12 +1,6 @@
 """The few commands that a panel gives to a session on the same machine: requests and replies over loopback.
 
-A session that takes commands makes a server, and closes it at its end::
-
-    commands = Commands(engine, record_on, record_off)
-    with contextlib.closing(ControlServer(session_id, commands.handle)):
-        ...
-
-with its ``session_id`` in the session's description, where a panel finds it. Where no server can be made
+A panel finds the server by the ``session_id`` in the session's description. Where no server can be made
 (``CommandError``: no private folder, for instance) the session runs without; it must not fail for that.
 """
 
