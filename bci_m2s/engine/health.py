@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bci_m2s.engine.stream_state import silent_after_s
@@ -82,7 +82,7 @@ class Snapshot:
         recording = self.recording
         if self.problems or (recording is not None and (recording.problem or recording.lost_samples)):
             return "bad"
-        words = [one.state for one in self.health]
+        words = [health.state for health in self.health]
         return "bad" if "bad" in words else "warn" if "warn" in words else "ok"
 
 
@@ -105,7 +105,7 @@ def status_report(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> dic
         "elapsed_s": round(snapshot.elapsed_s, 3),
         "modality": snapshot.chosen,
         "problems": list(snapshot.problems),
-        "streams": [_stream(one) for one in snapshot.health],
+        "streams": [_stream(health) for health in snapshot.health],
         "recording": _recording(snapshot.recording),
         "latest": latest,
         "markers": [[_number(local_s), text, origin] for local_s, text, origin in snapshot.markers],
@@ -115,28 +115,20 @@ def status_report(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> dic
 def signature(snapshot: Snapshot) -> tuple[object, ...]:
     """What a change of is worth a report at once, out of turn."""
     streams = tuple(
-        (one.state, one.problem, one.baseline, *one.bad_channels.items()) for one in snapshot.health
+        (health.state, health.problem, health.baseline, *health.bad_channels.items())
+        for health in snapshot.health
     )
     disk = snapshot.recording.problem if snapshot.recording else None
-    answers = tuple((key, one.status) for key, one in snapshot.latest.items())
+    answers = tuple((key, estimate.status) for key, estimate in snapshot.latest.items())
     return (snapshot.chosen, tuple(snapshot.problems), disk, streams, answers, *snapshot.markers[-1:])
 
 
-def _stream(one: StreamHealth) -> dict[str, Any]:
-    return {
-        "modality": one.modality,
-        "name": one.name,
-        "state": one.state,
-        "rate_hz": one.rate_hz,
-        "measured_hz": _number(one.measured_hz),
-        "samples": one.samples,
-        "lost": one.lost,
-        "age_s": _number(one.age_s),
-        "problem": one.problem,
-        "bad_channels": dict(one.bad_channels),
-        "clock_offset_s": _number(one.clock_offset_s),
-        "baseline": {"state": one.baseline, "seconds_left": round(one.baseline_left_s, 2)},
-    }
+def _stream(health: StreamHealth) -> dict[str, Any]:
+    values = asdict(health)
+    seconds_left = round(values.pop("baseline_left_s"), 2)
+    values |= {key: _number(values[key]) for key in ("measured_hz", "age_s", "clock_offset_s")}
+    values["baseline"] = {"state": health.baseline, "seconds_left": seconds_left}
+    return {**values, "state": health.state}
 
 
 def _recording(state: RecorderState | None) -> dict[str, Any] | None:

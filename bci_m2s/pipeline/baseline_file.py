@@ -8,18 +8,37 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bci_m2s.errors import ConfigurationError, OutputError
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.files.explain import describe
+from bci_m2s.files.tensor_file import strict_json
+from bci_m2s.files.whole import write_whole
 from bci_m2s.pipeline.pipeline import Pipeline
-from bci_m2s.types import FloatArray
 
-FORMAT = "bci_m2s-baseline"
 LARGEST_BYTES = 16 << 20
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Statistics(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    features: list[str]
+    mean: list[Finite | None]
+    std: list[Annotated[Finite, Field(gt=0)]]
+
+
+class _BaselineFile(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    format: Literal["bci_m2s-baseline"] = "bci_m2s-baseline"
+    version: Literal[1] = 1
+    model: str
+    modalities: dict[str, _Statistics]
 
 
 def save_baseline(path: Path, pipeline: Pipeline, model: str) -> bool:
@@ -28,21 +47,17 @@ def save_baseline(path: Path, pipeline: Pipeline, model: str) -> bool:
     Raises OutputError when the file exists or cannot be written.
     """
     modalities = {
-        name: {
-            "features": list(pipeline.feature_names[name]),
-            "mean": [None if math.isnan(value) else value for value in mean.tolist()],
-            "std": std.tolist(),
-        }
+        name: _Statistics(
+            features=list(pipeline.feature_names[name]),
+            mean=[None if math.isnan(value) else value for value in mean.tolist()],
+            std=std.tolist(),
+        )
         for name, (mean, std) in pipeline.baselines().items()
     }
-    if not modalities:
-        return False
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, "version": 1, "model": model, "modalities": modalities}, file)
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be created: {problem.strerror}") from None
-    return True
+    if modalities:
+        content = _BaselineFile(model=model, modalities=modalities).model_dump()
+        write_whole(path, json.dumps(content), overwrite=False)
+    return bool(modalities)
 
 
 def adopt_baseline(path: Path, pipeline: Pipeline) -> list[str]:
@@ -51,61 +66,35 @@ def adopt_baseline(path: Path, pipeline: Pipeline) -> list[str]:
     Raises ConfigurationError when the file is damaged, of another feature set, or holds nothing
     that this pipeline can use.
     """
-    modalities = _read(path)
-    taken = []
-    for name, feature_names in pipeline.feature_names.items():
-        if name in modalities:
-            pipeline.adopt_baseline(name, *_statistics(path, name, modalities[name], feature_names))
-            taken.append(name)
+    modalities = _read(path).modalities
+    taken = [name for name in pipeline.feature_names if name in modalities]
     if not taken:
         raise ConfigurationError(
             f"{path}: modalities: got {', '.join(modalities) or 'none'}, "
             f"expected one of {', '.join(pipeline.feature_names)}"
         )
+    for name in taken:
+        statistics, names = modalities[name], pipeline.feature_names[name]
+        if statistics.features != list(names):
+            raise ConfigurationError(
+                f"{path}: {name}.features: the file was made with other features than the model's "
+                f"{len(names)} (same model, same pipeline needed)"
+            )
+        if {len(statistics.mean), len(statistics.std)} != {len(names)}:
+            raise ConfigurationError(f"{path}: {name}: expected {len(names)} means and deviations")
+        mean = np.array([math.nan if value is None else value for value in statistics.mean])
+        pipeline.adopt_baseline(name, mean, np.array(statistics.std))
     return taken
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path) -> _BaselineFile:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ConfigurationError(f"{path}: size: expected at most {LARGEST_BYTES} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return _BaselineFile.model_validate(strict_json(path.read_text(encoding="utf-8")))
     except OSError as problem:
         raise ConfigurationError(f"{path}: cannot be read: {problem.strerror}") from None
-    except (ValueError, RecursionError):
+    except ValidationError as problem:
+        raise ConfigurationError(f"{path}: {describe(problem, _BaselineFile)}") from None
+    except ValueError:
         raise ConfigurationError(f"{path}: not a baseline file: not valid JSON") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != 1:
-        raise ConfigurationError(f"{path}: format: expected {FORMAT!r} version 1")
-    modalities = content.get("modalities")
-    if not isinstance(modalities, dict):
-        raise ConfigurationError(f"{path}: modalities: expected a mapping")
-    return modalities
-
-
-def _statistics(
-    path: Path, modality: str, part: Any, feature_names: tuple[str, ...]
-) -> tuple[FloatArray, FloatArray]:
-    if not isinstance(part, dict) or part.get("features") != list(feature_names):
-        raise ConfigurationError(
-            f"{path}: {modality}.features: the file was made with other features than the model's "
-            f"{len(feature_names)} (same model, same pipeline needed)"
-        )
-    arrays = []
-    for key in ("mean", "std"):
-        values: Any = part.get(key)
-        if not _are_numbers(values, len(feature_names)):
-            raise ConfigurationError(f"{path}: {modality}.{key}: expected {len(feature_names)} numbers")
-        arrays.append(np.array([math.nan if value is None else float(value) for value in values]))
-    mean, std = arrays
-    if np.isinf(mean).any() or not (np.isfinite(std) & (std > 0)).all():
-        raise ConfigurationError(f"{path}: {modality}: expected finite means and positive deviations")
-    return mean, std
-
-
-def _are_numbers(values: Any, count: int) -> bool:
-    """Whether this is a list of `count` numbers or nulls."""
-    return (
-        isinstance(values, list)
-        and len(values) == count
-        and all(value is None or type(value) in (int, float) for value in values)
-    )

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,24 +58,11 @@ class RecorderState:
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
-    info: StreamInfo
-    description_xml: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Samples:
     stream: int
     times: FloatArray
     samples: NDArray[Any]
     n_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Offset:
-    stream: int
-    measured_local_s: float
-    offset_s: float
 
 
 class Recorder:
@@ -111,10 +99,9 @@ class Recorder:
         # ``samples`` checks the limit: the writer's own is wider. Only the thread uses it after ``start``.
         self._writer = XdfWriter(path, 2 * most_waiting_bytes, sync)
         self._lock = threading.Lock()  # guards what follows, up to the empty line
-        self._queue: deque[_Header | _Samples | _Offset] = deque()
+        self._queue: deque[_Samples | Callable[[], object]] = deque()  # samples, and calls of the writer
         self._infos: list[StreamInfo] = []
-        self._accepted: list[int] = []  # samples, by stream
-        self._queued_bytes = self._lost = 0
+        self._accepted = self._queued_bytes = self._lost = 0  # the first and last in samples
         self._open = True
 
         self._growth = Growth()
@@ -137,8 +124,7 @@ class Recorder:
         sample_record(info)
         with self._lock:
             self._infos.append(info)
-            self._accepted.append(0)
-            self._queue.append(_Header(info, description_xml))
+            self._queue.append(partial(self._writer.add_stream, info, description_xml))
             return len(self._infos)
 
     def samples(self, stream: int, chunk: Chunk) -> bool:
@@ -160,18 +146,14 @@ class Recorder:
                 return False
             self._queue.append(_Samples(stream, times, samples, n_bytes))
             self._queued_bytes += n_bytes
-            self._accepted[stream - 1] += n
+            self._accepted += n
         return True
 
     def clock_offset(self, stream: int, measured_local_s: float, offset_s: float) -> None:
         """Record a measured clock offset; NaN (no measurement) is left out."""
         with self._lock:
             if self._open and math.isfinite(offset_s):
-                self._queue.append(_Offset(stream, measured_local_s, offset_s))
-
-    def samples_of(self, stream: int) -> int:
-        """Samples of a stream that are written or queued."""
-        return self._accepted[stream - 1]
+                self._queue.append(partial(self._writer.clock_offset, stream, measured_local_s, offset_s))
 
     def state(self) -> RecorderState:
         """The present state, for displays and the log."""
@@ -241,7 +223,7 @@ class Recorder:
         self.failure = self.failure or problem
         with self._lock:
             self._open = False
-            self._lost += sum(self._accepted) - self._writer.samples_written
+            self._lost += self._accepted - self._writer.samples_written
             self._queue.clear()
             self._queued_bytes = 0
         self._sync_end.set()
@@ -255,16 +237,14 @@ class Recorder:
         sizes: dict[int, int] = {}
         for _ in range(len(self._queue)):  # later items wait for the next flush
             item = self._queue.popleft()
-            if isinstance(item, _Header):
-                self._writer.add_stream(item.info, item.description_xml)
-            elif isinstance(item, _Offset):
-                self._writer.clock_offset(item.stream, item.measured_local_s, item.offset_s)
-            else:
-                groups.setdefault(item.stream, []).append(item)
-                sizes[item.stream] = sizes.get(item.stream, 0) + item.n_bytes
-                if sizes[item.stream] >= MOST_CHUNK_BYTES:
-                    self._write_samples(groups.pop(item.stream))
-                    sizes[item.stream] = 0
+            if not isinstance(item, _Samples):
+                item()
+                continue
+            groups.setdefault(item.stream, []).append(item)
+            sizes[item.stream] = sizes.get(item.stream, 0) + item.n_bytes
+            if sizes[item.stream] >= MOST_CHUNK_BYTES:
+                self._write_samples(groups.pop(item.stream))
+                sizes[item.stream] = 0
         for stream in sorted(groups):  # senders' streams come before the estimates made from them
             self._write_samples(groups[stream])
 
@@ -275,7 +255,7 @@ class Recorder:
         with self._lock:
             self._queued_bytes -= sum(item.n_bytes for item in group)
             if not written:
-                self._accepted[group[0].stream - 1] -= len(times)
+                self._accepted -= len(times)
 
     # ---- the sync thread ----
 

@@ -14,14 +14,10 @@ from typing import BinaryIO
 
 from bci_m2s.errors import OutputError, RecordingError
 from bci_m2s.files.whole import whole_file
-from bci_m2s.recording.recovery_report import RecoveredStream, RecoveryReport
+from bci_m2s.recording.recovery_report import RecoveryReport
 from bci_m2s.recording.recovery_scan import Progress, Scan, announced, pieces_of, scan_recording
-from bci_m2s.recording.xdf_writer import (
-    FILE_HEADER,
-    MAGIC,
-    STREAM_FOOTER,
-    STREAM_HEADER,
-)
+from bci_m2s.recording.xdf_headers import footer_xml
+from bci_m2s.recording.xdf_writer import FILE_HEADER, MAGIC, STREAM_FOOTER, STREAM_HEADER, chunk_of
 
 BLOCK_BYTES = 1 << 20
 PLAIN_FILE_HEADER = b'<?xml version="1.0"?><info><version>1.0</version></info>'
@@ -84,7 +80,7 @@ def recover(
 def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, on_progress: Callable[[int], None]) -> None:
     copy.write(MAGIC)
     if scan.file_header is None:
-        copy.write(_chunk(FILE_HEADER, PLAIN_FILE_HEADER))
+        copy.write(chunk_of(FILE_HEADER, PLAIN_FILE_HEADER))
     for span in ([scan.file_header] if scan.file_header else []) + list(scan.spans.values()):
         _copy_span(file, copy, *span)
     has_footer = set[int]()
@@ -99,7 +95,8 @@ def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, on_progress: Callabl
         _copy_span(file, copy, piece.start, piece.stop)
     for number, stream in scan.streams.items():
         if number not in has_footer:
-            copy.write(_chunk(STREAM_FOOTER, struct.pack("<I", number) + _footer(stream)))
+            xml = footer_xml(stream.samples, stream.first_s, stream.last_s)
+            copy.write(chunk_of(STREAM_FOOTER, struct.pack("<I", number) + xml.encode()))
 
 
 def _copy_span(file: BinaryIO, copy: BinaryIO, start: int, stop: int) -> None:
@@ -110,16 +107,3 @@ def _copy_span(file: BinaryIO, copy: BinaryIO, start: int, stop: int) -> None:
             raise OSError("the recording became shorter while it was read")
         copy.write(block)
         start += len(block)
-
-
-def _footer(stream: RecoveredStream) -> bytes:
-    return (
-        '<?xml version="1.0"?><info>'
-        f"<first_timestamp>{stream.first_s!r}</first_timestamp>"
-        f"<last_timestamp>{stream.last_s!r}</last_timestamp>"
-        f"<sample_count>{stream.samples}</sample_count></info>"
-    ).encode()
-
-
-def _chunk(tag: int, content: bytes) -> bytes:
-    return struct.pack("<BIH", 4, len(content) + 2, tag) + content

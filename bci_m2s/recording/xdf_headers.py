@@ -1,9 +1,9 @@
-"""The XML in XDF: stream headers that every reader can parse, whatever the sender sent."""
+"""The XML in XDF: headers that every reader can parse, whatever the sender sent, and footers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -37,6 +37,20 @@ def stream_xml(info: StreamInfo, description: Mapping[str, Any] | None = None) -
     for label, unit in zip(info.labels, units, strict=True):
         fill(ET.SubElement(channels, "channel"), {"label": label, "unit": unit, "type": info.type})
     fill(desc, description or {})
+    return DECLARATION + ET.tostring(root, encoding="unicode")
+
+
+def footer_xml(
+    count: int, first_s: float, last_s: float, offsets: Sequence[tuple[float, float]] = ()
+) -> str:
+    """Return a stream footer: number of samples, first and last stamp, clock offsets (time, value); s."""
+    root = ET.Element("info")
+    fill(root, {"first_timestamp": repr(first_s), "last_timestamp": repr(last_s)})
+    rate_hz = (count - 1) / (last_s - first_s) if last_s > first_s else 0.0
+    fill(root, {"sample_count": str(count), "measured_srate": repr(rate_hz)})
+    listed = ET.SubElement(root, "clock_offsets")
+    for time_s, value_s in offsets:
+        fill(ET.SubElement(listed, "offset"), {"time": repr(time_s), "value": repr(value_s)})
     return DECLARATION + ET.tostring(root, encoding="unicode")
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from bci_m2s.errors import OutputError
 from bci_m2s.files.append_file import MOST_WAITING_BYTES, AppendFile, Sync
 from bci_m2s.recording import SUMS_SUFFIX
-from bci_m2s.recording.xdf_headers import DECLARATION, fill, readable, stream_xml
+from bci_m2s.recording.xdf_headers import DECLARATION, footer_xml, readable, stream_xml
 from bci_m2s.types import FloatArray, StreamInfo
 
 MAGIC = b"XDF:"
@@ -173,15 +172,7 @@ class XdfWriter:
     def footer(self, stream: int) -> None:
         """Write a stream's footer; nothing of the stream may follow."""
         entry = self._streams[stream - 1]
-        root = ET.Element("info")
-        fill(root, {"first_timestamp": repr(entry.first_s), "last_timestamp": repr(entry.last_s)})
-        span_s = entry.last_s - entry.first_s
-        rate_hz = (entry.count - 1) / span_s if span_s > 0 else 0.0
-        fill(root, {"sample_count": str(entry.count), "measured_srate": repr(rate_hz)})
-        listed = ET.SubElement(root, "clock_offsets")
-        for time_s, value_s in entry.offsets:
-            fill(ET.SubElement(listed, "offset"), {"time": repr(time_s), "value": repr(value_s)})
-        xml = DECLARATION + ET.tostring(root, encoding="unicode")
+        xml = footer_xml(entry.count, entry.first_s, entry.last_s, entry.offsets)
         self._stream_chunk(STREAM_FOOTER, stream, xml.encode(), essential=True)
 
     # ---- to the disk ----
@@ -218,7 +209,7 @@ class XdfWriter:
         return self._chunk(tag, struct.pack("<I", stream) + content, n_samples, essential)
 
     def _chunk(self, tag: int, content: bytes, n_samples: int = 0, essential: bool = False) -> bool:
-        chunk = _varlen(len(content) + 2) + struct.pack("<H", tag) + content
+        chunk = chunk_of(tag, content)
         begins_at = self._data.append(chunk, essential)
         if begins_at < 0:
             return False
@@ -232,7 +223,12 @@ class XdfWriter:
             self._sums.append(self._unsummed.popleft()[1])
 
 
-# ---- content of chunks ----
+# ---- chunks and their content ----
+
+
+def chunk_of(tag: int, content: bytes) -> bytes:
+    """A whole chunk: its length, its tag, its content."""
+    return _varlen(len(content) + 2) + struct.pack("<H", tag) + content
 
 
 def sample_record(info: StreamInfo) -> np.dtype[Any] | None:

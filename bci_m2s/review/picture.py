@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bci_m2s.errors import OutputError
+from bci_m2s.files.whole import write_whole
 from bci_m2s.review.draw_answers import (
     STATUS_COLOURS,
     draw_answers,
@@ -54,11 +55,7 @@ def save_picture(path: Path, figure: Figure) -> None:
     check_picture(path)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI)
-    try:
-        with path.open("xb") as file:
-            file.write(content.getvalue())
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be written: {problem.strerror}") from None
+    write_whole(path, content.getvalue(), overwrite=False)
 
 
 def session_figure(

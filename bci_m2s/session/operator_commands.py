@@ -24,16 +24,8 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import CommandError, nearest
 from bci_m2s.text import quoted
 
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "mark": ("text",),
-    "baseline_start": (),
-    "baseline_end": (),
-    "record_on": (),
-    "record_off": (),
-    "stop": (),
-    "state": (),
-    "history": (),
-}
+WITHOUT_FIELDS = ("baseline_start", "baseline_end", "record_on", "record_off", "stop", "state", "history")
+FIELDS: Mapping[str, tuple[str, ...]] = {"mark": ("text",), **dict.fromkeys(WITHOUT_FIELDS, ())}
 
 
 class Commands:

@@ -32,8 +32,7 @@ class SimulatedSource(LocalSource):
     subject, session : which person and visit, from 0
     speed : None hands out chunks as fast as they are pulled; 1.0 in real time, 2.0 twice as fast. A
         paced chunk comes when the last of its samples is due, late ones one at a time without waiting.
-    chunk_s : mean length of a chunk, s; at least one sample
-    chunk_seed : None for equal chunks, a number for random lengths up to twice the mean
+    chunk_s : length of a chunk, s; at least one sample
     clock : where time comes from, the LSL clock for live use. Not with `timeline`.
     timeline : says when sample 0 is due, and what it is stamped when paced; else its stamp is 0.0. Sample i
         is stamped i / rate later, whatever the speed.
@@ -54,7 +53,6 @@ class SimulatedSource(LocalSource):
         *,
         speed: float | None = None,
         chunk_s: float = 0.04,
-        chunk_seed: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         timeline: Timeline | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -73,14 +71,12 @@ class SimulatedSource(LocalSource):
             "markers": self.session.marker_info,
         }[stream]
         self._n_total = self._count()
-        self._mean_n = max(1, round(chunk_s * self.info.rate_hz))
-        self._chunk_seed = chunk_seed
+        self._chunk_n = max(1, round(chunk_s * self.info.rate_hz))
         self._timeline, self._sleep = timeline or Timeline(clock=clock), sleep
         self._is_open = False
 
     def open(self) -> None:
         """Begin at sample 0; time counts from the first pull."""
-        self._lengths = None if self._chunk_seed is None else np.random.default_rng(self._chunk_seed)
         self._at = 0
         self._ahead: tuple[FloatArray, NDArray[Any]] | None = None
         self._is_open = True
@@ -125,11 +121,8 @@ class SimulatedSource(LocalSource):
         if self._stream == "markers":
             time_s, text = self.session.marker(self._at)
             return np.array([time_s]), np.array([[text]], dtype=object)
-        n = self._mean_n
-        if self._lengths is not None:
-            n = int(self._lengths.integers(1, 2 * self._mean_n, endpoint=True))
         read = self.session.eye if self._stream == "eye" else self.session.eeg
-        samples = read(self._at, self._at + n)
+        samples = read(self._at, self._at + self._chunk_n)
         return np.arange(self._at, self._at + len(samples)) / self.info.rate_hz, samples
 
     def _empty(self) -> Chunk:

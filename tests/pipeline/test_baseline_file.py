@@ -42,7 +42,7 @@ def test_an_unfinished_baseline_leaves_no_file(tmp_path):
 def test_nothing_is_overwritten(tmp_path):
     path = tmp_path / "b.json"
     path.write_text("mine")
-    with pytest.raises(OutputError, match="File exists"):
+    with pytest.raises(OutputError, match="exists already"):
         save_baseline(path, rested(), "small")
     assert path.read_text() == "mine"
 
@@ -55,18 +55,33 @@ def change(content, **parts):
 BAD = {
     "not JSON": (lambda _: "{", "not valid JSON"),
     "deep": (lambda _: "[" * 100_000, "not valid JSON"),
-    "another format": (lambda content: {**content, "format": "x"}, "format: expected"),
-    "a list": (lambda _: [], "format: expected"),
-    "no modalities": (lambda content: {**content, "modalities": 3}, "modalities: expected a mapping"),
+    "another format": (
+        lambda content: {**content, "format": "x"},
+        "got 'x', expected 'bci_m2s-baseline'",
+    ),
+    "a list": (lambda _: [], "got [], expected a mapping"),
+    "no modalities": (
+        lambda content: {**content, "modalities": 3},
+        "modalities: got 3, expected",
+    ),
     "another modality": (
-        lambda content: {**content, "modalities": {"ecg": {}}},
+        lambda content: {**content, "modalities": {"ecg": content["modalities"]["eeg"]}},
         "modalities: got ecg, expected one of eeg",
     ),
     "other features": (lambda content: change(content, features=["a"]), "eeg.features"),
-    "short": (lambda content: change(content, mean=[1.0]), "eeg.mean: expected 20 numbers"),
-    "text": (lambda content: change(content, mean=["a"] * 20), "eeg.mean: expected 20 numbers"),
-    "zero": (lambda content: change(content, std=[0.0] * 20), "positive deviations"),
-    "infinite": (lambda content: change(content, mean=[1e999] * 20), "finite means"),
+    "short": (lambda content: change(content, mean=[1.0]), "eeg: expected 20 means"),
+    "text": (
+        lambda content: change(content, mean=["a"] * 20),
+        "eeg.mean.0: got 'a'",
+    ),
+    "zero": (
+        lambda content: change(content, std=[0.0] * 20),
+        "eeg.std.0: got 0.0, expected greater",
+    ),
+    "infinite": (
+        lambda content: change(content, mean=[1e999] * 20),
+        "eeg.mean.0: got inf",
+    ),
 }
 
 

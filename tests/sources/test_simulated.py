@@ -42,11 +42,11 @@ def _drain(source: SimulatedSource) -> list[Chunk]:
     return chunks
 
 
-@pytest.mark.parametrize("chunk_seed", [None, 0, 1])
+@pytest.mark.parametrize("chunk_s", [0.0001, 0.1, 0.37])
 @pytest.mark.parametrize("stream", ["eeg", "eye"])
-def test_chunks_make_up_the_session(stream: str, chunk_seed: int | None) -> None:
+def test_chunks_make_up_the_session(stream: str, chunk_s: float) -> None:
     """Whatever the chunk lengths, samples and stamps are those of the session."""
-    source = SimulatedSource(SETTINGS, stream, subject=2, chunk_s=0.1, chunk_seed=chunk_seed)
+    source = SimulatedSource(SETTINGS, stream, subject=2, chunk_s=chunk_s)
     chunks = _drain(source)
     session = SimulatedSession(SETTINGS, 2)
     expected = getattr(session, stream)(0, 10**6)
@@ -54,9 +54,7 @@ def test_chunks_make_up_the_session(stream: str, chunk_seed: int | None) -> None
     np.testing.assert_array_equal(samples, expected)
     np.testing.assert_array_equal(times, np.arange(len(expected)) / source.info.rate_hz)
     assert np.isnan(np.concatenate([c.received_s for c in chunks])).all()
-    lengths = {len(c) for c in chunks[:-1]}
-    assert (len(lengths) > 5) == (chunk_seed is not None)
-    assert min(lengths) >= 1
+    assert {len(c) for c in chunks[:-1]} == {max(1, round(chunk_s * source.info.rate_hz))}
 
 
 def test_markers_come_one_by_one() -> None:
