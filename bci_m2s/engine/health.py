@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bci_m2s.engine.history import rounded
 from bci_m2s.engine.stream_state import silent_after_s
 from bci_m2s.types import Estimate, Status
 
@@ -95,8 +96,8 @@ def status_report(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> dic
             "status": Status(estimate.status).name.lower(),
             "reason": estimate.reason,
             "label": estimate.label(heads[head]),
-            "confidence": _number(estimate.confidence),
-            "age_s": _number(estimate.stamps.age_s),
+            "confidence": rounded(estimate.confidence),
+            "age_s": rounded(estimate.stamps.age_s),
         }
         for (_, head), estimate in snapshot.latest.items()
     ]
@@ -108,7 +109,7 @@ def status_report(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> dic
         "streams": [_stream(health) for health in snapshot.health],
         "recording": _recording(snapshot.recording),
         "latest": latest,
-        "markers": [[_number(local_s), text, origin] for local_s, text, origin in snapshot.markers],
+        "markers": [[rounded(local_s), text, origin] for local_s, text, origin in snapshot.markers],
     }
 
 
@@ -126,7 +127,7 @@ def signature(snapshot: Snapshot) -> tuple[object, ...]:
 def _stream(health: StreamHealth) -> dict[str, Any]:
     values = asdict(health)
     seconds_left = round(values.pop("baseline_left_s"), 2)
-    values |= {key: _number(values[key]) for key in ("measured_hz", "age_s", "clock_offset_s")}
+    values |= {key: rounded(values[key]) for key in ("measured_hz", "age_s", "clock_offset_s")}
     values["baseline"] = {"state": health.baseline, "seconds_left": seconds_left}
     return {**values, "state": health.state}
 
@@ -142,10 +143,6 @@ def _recording(state: RecorderState | None) -> dict[str, Any] | None:
         "lost_samples": state.lost_samples,
         "problem": state.problem,
         "free_bytes": state.free_bytes,
-        "seconds_left": _number(state.seconds_left),
+        "seconds_left": rounded(state.seconds_left),
         "elapsed_s": round(state.elapsed_s, 3),
     }
-
-
-def _number(value: float) -> float | None:
-    return round(float(value), 4) if math.isfinite(value) else None

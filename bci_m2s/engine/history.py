@@ -88,7 +88,7 @@ class History:
         for (line, head), bins in kept.items():
             described = bins.as_json(begun_s, bin_s)
             lines.setdefault(line, {})[head] = {"classes": list(self._heads[head]), **described}
-        markers = [[_rounded(when_s), text, origin] for when_s, text, origin in marked]
+        markers = [[rounded(when_s), text, origin] for when_s, text, origin in marked]
         return {"bin_s": bin_s, "lines": lines, "markers": markers}
 
 
@@ -139,5 +139,6 @@ def halved(values: FloatArray) -> NDArray[np.float64]:
     return np.concatenate([joined, np.zeros_like(joined)])
 
 
-def _rounded(value: float) -> float | None:
-    return round(value, DIGITS) if math.isfinite(value) else None
+def rounded(value: float) -> float | None:
+    """A number as JSON has it: to 4 digits, None for what is none."""
+    return round(float(value), DIGITS) if math.isfinite(value) else None

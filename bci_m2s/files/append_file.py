@@ -100,10 +100,6 @@ class AppendFile:
                 return
             self._sync_problem = f"{self.path}: not safe on the disk: {problem.strerror}"
 
-    def fileno(self) -> int:
-        """The file's descriptor."""
-        return self._file.fileno()
-
     def close(self) -> int:
         """Try a last time, cut off a half-written record, close; return ``lost_records``."""
         if self._file.closed:

@@ -94,21 +94,9 @@ class EstimateLayout:
 # ---- what estimates rest on ----
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceLayout:
-    """Channels of a stream of type ``EVIDENCE_TYPE``: one per feature, then head and class by position."""
-
-    features: tuple[str, ...]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the channels."""
-        return (*self.features, "head", "class")
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """Units of the channels."""
-        return (*["nats"] * len(self.features), "code", "code")
+def evidence_channels(features: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Labels and units of a stream of type ``EVIDENCE_TYPE``: one per feature, then head and class."""
+    return (*features, "head", "class"), (*["nats"] * len(features), "code", "code")
 
 
 def pack_evidence(values: FloatArray, head: int, class_index: int) -> np.ndarray[Any, np.dtype[np.float32]]:

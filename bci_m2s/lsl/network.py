@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pylsl
@@ -44,15 +44,12 @@ class Selector:
 
     def matches(self, info: StreamInfo) -> bool:
         """Whether a stream is meant."""
-        return all(not want or want == getattr(info, field) for field, want in self._fields())
+        return all(not want or want == getattr(info, field) for field, want in asdict(self).items())
 
     def describe(self) -> str:
         """For messages: name 'x', type 'EEG'."""
-        said = [f"{field} {want!r}" for field, want in self._fields() if want]
-        return ", ".join(said) or "any stream"
-
-    def _fields(self) -> Iterable[tuple[str, str]]:
-        return ((field, getattr(self, field)) for field in ("name", "type", "source_id", "host"))
+        wanted = [f"{field} {want!r}" for field, want in asdict(self).items() if want]
+        return ", ".join(wanted) or "any stream"
 
 
 def local_clock() -> float:
@@ -108,16 +105,14 @@ def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> tuple[StreamIn
         ) from None
     if raw.uid() != brief.uid:
         raise StreamError(f"stream {brief.name!r}: uid: got {raw.uid()}, expected {brief.uid}")
-    said: list[tuple[str, str]] = []
+    described: list[tuple[str, str]] = []
     channel = raw.desc().child("channels").child("channel")
-    while not channel.empty() and len(said) < MOST_CHANNELS:
-        said.append((channel.child_value("label").strip(), channel.child_value("unit").strip()))
+    while not channel.empty() and len(described) < MOST_CHANNELS:
+        described.append((channel.child_value("label").strip(), channel.child_value("unit").strip()))
         channel = channel.next_sibling("channel")
-    if (
-        len(said) != brief.n_channels
-    ):  # nothing said, or nonsense: no label at all is better than a wrong one
-        said = [("", "")] * brief.n_channels
-    labels, units = tuple(label for label, _ in said), tuple(unit for _, unit in said)
+    if len(described) != brief.n_channels:  # no label at all is better than a wrong one
+        described = [("", "")] * brief.n_channels
+    labels, units = zip(*described, strict=True)
     return replace(brief, labels=labels, units=units), raw.as_xml()
 
 

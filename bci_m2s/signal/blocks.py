@@ -10,10 +10,9 @@ up to ``LONGEST_REPAIR_S`` in a row. When the next stamp disagrees, the segment 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -46,25 +45,6 @@ class Gap:
         return f"gap of {self.step_s:.3g} s ({self.lost} samples)"
 
 
-def describe_gaps(gaps: Sequence[Gap]) -> tuple[str, dict[str, Any]]:
-    """Message and fields of one event for breaks found together; at least one.
-
-    `after_s` is of the first of them, the others of the last.
-    """
-    more = f", {len(gaps) - 1} more breaks just before" if len(gaps) > 1 else ""
-    lost = sum(gap.lost for gap in gaps)
-    last = gaps[-1]
-    fields = {"at_sample": last.at_sample, "after_s": gaps[0].after_s, "step_s": last.step_s}
-    return last.describe() + more, {**fields, "lost_samples": lost, "breaks": len(gaps)}
-
-
-def describe_repairs(repairs: Sequence[tuple[int, int]]) -> tuple[str, dict[str, Any]]:
-    """Message and fields of one event for repaired stamps, as ``describe_gaps``."""
-    n = sum(n for _, n in repairs)
-    fields = {"at_sample": repairs[0][0], "samples": n}
-    return f"{n} stamps were no numbers and were predicted", fields
-
-
 class BreakReport:
     """Breaks and repairs of a stream's stamps as events; breaks found together make one event.
 
@@ -88,14 +68,22 @@ class BreakReport:
 
     def report(self) -> None:
         """Emit everything noted since the last report: at most one event of each kind."""
-        if self._gaps:
-            message, fields = describe_gaps(self._gaps)
-            self.lost_samples += fields["lost_samples"]
-            self._gaps.clear()
-            self._emit(Event("gap", message, fields=fields))
-        if self._repairs:
-            message, fields = describe_repairs(self._repairs)
-            self._repairs.clear()
+        if gaps := self._gaps:
+            self._gaps, last, lost = [], gaps[-1], sum(gap.lost for gap in gaps)
+            self.lost_samples += lost
+            more = f", {len(gaps) - 1} more breaks just before" if len(gaps) > 1 else ""
+            fields = {
+                "at_sample": last.at_sample,
+                "after_s": gaps[0].after_s,
+                "step_s": last.step_s,
+                "lost_samples": lost,
+                "breaks": len(gaps),
+            }
+            self._emit(Event("gap", last.describe() + more, fields=fields))
+        if repairs := self._repairs:
+            self._repairs, n = [], sum(n for _, n in repairs)
+            message = f"{n} stamps were no numbers and were predicted"
+            fields = {"at_sample": repairs[0][0], "samples": n}
             self._emit(Event("stamps_repaired", message, fields=fields))
 
 

@@ -24,8 +24,8 @@ from bci_m2s.lsl.formats import (
     EVIDENCE_TYPE,
     STATUS_TYPE,
     EstimateLayout,
-    EvidenceLayout,
     code_names,
+    evidence_channels,
     pack_evidence,
 )
 from bci_m2s.lsl.outlet import make_outlet
@@ -130,13 +130,13 @@ class EvidenceOutlet:
 
     def __init__(self, session: SessionDescription, modality: str, names: Sequence[str]) -> None:
         self._heads = list(session.heads)
-        name, layout = f"evidence-{modality}", EvidenceLayout(tuple(names))
+        name, (labels, units) = f"evidence-{modality}", evidence_channels(names)
         info = StreamInfo(
             f"{session.outlet_name}-{name}",
             EVIDENCE_TYPE,
             _source_id(session, name),
-            labels=layout.labels,
-            units=layout.units,
+            labels=labels,
+            units=units,
         )
         heads = [
             {"name": head, "classes": {"class": list(classes)}} for head, classes in session.heads.items()

@@ -156,10 +156,14 @@ def report(console: Console, rig: Rig, results: Results) -> int:
     _report_samples(console, rig, results)
     _report_usage(console, rig, results)
     _report_replay(console, rig, results)
-    for promise in results.broken:
+    return _verdict(console, results.broken)
+
+
+def _verdict(console: Console, broken: Sequence[str]) -> int:
+    for promise in broken:
         console.print(f"BROKEN: {escape(promise)}", style="bold red", soft_wrap=True)
-    console.print("promises broken" if results.broken else "every promise was kept")
-    return BROKEN_STATUS if results.broken else 0
+    console.print("promises broken" if broken else "every promise was kept")
+    return BROKEN_STATUS if broken else 0
 
 
 def _report_faults(console: Console, results: Results) -> None:
@@ -271,7 +275,4 @@ def run_reconnects(count: int, seed: int, output: Path | None = None, senders: i
         f"{test.unseen} senders were not found and were started again"
     )
     console.print(f"at first {first.describe()}; at last {last.describe()}")
-    test.broken += _growth(first, last)
-    for promise in test.broken:
-        console.print(f"BROKEN: {escape(promise)}", style="bold red", soft_wrap=True)
-    return BROKEN_STATUS if test.broken else 0
+    return _verdict(console, [*test.broken, *_growth(first, last)])

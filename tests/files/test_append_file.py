@@ -127,13 +127,13 @@ def test_a_retry_comes_after_a_second(tmp_path):
     path = tmp_path / "a"
     file = AppendFile(path)
     read_only = os.open(path, os.O_RDONLY)
-    saved = os.dup(file.fileno())
-    os.dup2(read_only, file.fileno())  # a descriptor that refuses to write
+    saved = os.dup(file._file.fileno())
+    os.dup2(read_only, file._file.fileno())  # a descriptor that refuses to write
     file.append(b"one")
     begun = time.monotonic()
     assert not file.flush()
     assert file.problem.endswith("Bad file descriptor")
-    os.dup2(saved, file.fileno())
+    os.dup2(saved, file._file.fileno())
     while not file.flush():
         assert time.monotonic() - begun < 120
         time.sleep(0.02)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from bci_m2s.lsl.formats import (
     EstimateLayout,
-    EvidenceLayout,
     RecordLayout,
     code_names,
     event_line,
+    evidence_channels,
     pack_evidence,
     parse_line,
     session_line,
@@ -129,8 +129,8 @@ def test_channels_of_something_else_are_refused(labels: tuple[str, ...], words: 
 def test_evidence_comes_back(values: list[float], head: int, class_index: int) -> None:
     names = tuple(f"f{number}" for number in range(len(values)))
     sample = pack_evidence(np.array(values), head, class_index)
-    layout = EvidenceLayout(names)
-    assert len(sample) == len(layout.labels) == len(layout.units)
+    labels, units = evidence_channels(names)
+    assert len(sample) == len(labels) == len(units)
     back, *codes = unpack_evidence(sample)
     assert back.tolist() == values
     assert codes == [head, class_index]

@@ -44,7 +44,6 @@ class Sender:
         self.names = {kind: name for kind, (name, _) in made.items()}
         self._outlets = {kind: one for kind, (_, one) in made.items()}
         self._stop = threading.Event()
-        self.counts = dict.fromkeys(names, 0)  # samples so far
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self):
