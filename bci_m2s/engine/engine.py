@@ -118,7 +118,7 @@ class Engine:
     @property
     def has_run_dry(self) -> bool:
         """Whether no source will ever give a sample again."""
-        return all(stream.source.finished for stream in self._streams.values())
+        return self._inference.all_finished()
 
     @property
     def skipped(self) -> int:

@@ -88,7 +88,7 @@ class Inference:
                 for modality, stream in self._streams.items():
                     self._advance(modality, stream)
                 self._look_for_silence()
-                if self._nothing_left() and self._all_finished():
+                if self._nothing_left() and self.all_finished():
                     self._stop.set()
         except (DeviceError, ModelError) as problem:
             self._go_on_without(problem)
@@ -107,13 +107,14 @@ class Inference:
             for modality in self._streams:
                 self._put_none(modality, Status.FAILED, self.problem)
             self._take_markers()
-            if self._all_finished():
+            if self.all_finished():
                 self._stop.set()
 
     def _nothing_left(self) -> bool:
         return all(stream.cursor.available == 0 for stream in self._streams.values())
 
-    def _all_finished(self) -> bool:
+    def all_finished(self) -> bool:
+        """Whether no source will ever give a sample again."""
         return all(stream.source.finished for stream in self._streams.values())
 
     def _advance(self, modality: str, stream: StreamState) -> None:

@@ -23,19 +23,13 @@ from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
-from bci_m2s.session.takes import Shared, Takes
+from bci_m2s.session.takes import Takes
 from bci_m2s.session.terminal.run import deadline, show
 from bci_m2s.session.terminal.view import print_summary, recording_line
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
 
 Truth = Callable[[Sequence[tuple[float, str]]], Sequence[tuple[float, float, str]]]
-
-
-def no_truth(markers: Sequence[tuple[float, str]]) -> Sequence[tuple[float, float, str]]:
-    """Nobody knows how a real person feels."""
-    del markers
-    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,7 @@ class Options:
     output: Path | None = None
     baseline: Path | None = None
     device: str | None = None
-    truth: Truth = no_truth
+    truth: Truth = lambda _markers: ()  # nobody knows how a real person feels
     notes: Mapping[str, Any] = field(default_factory=dict)
     source_ids: Mapping[str, str] = field(default_factory=dict)
     record: bool = True
@@ -95,7 +89,7 @@ def run_connected(
         evidence = build.make_evidence(plan, predictor, pipeline, session)
         if evidence is not None:
             closing.callback(evidence.close)
-        takes = Takes(Shared(plan, predictor, connected, session, outlets, evidence, console.print), folder)
+        takes = Takes(plan, predictor, connected, session, outlets, evidence, console.print, folder)
         take = takes.first(pipeline, publisher, options.record)
         if take.folder is not None and take.folder.warning:
             console.print(take.folder.warning, style="yellow")

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import threading
-from enum import Enum, auto
 
 from bci_m2s.session.take_folders import Folder
 
 
-class Phase(Enum):
-    """IDLE -began> RUNNING -want> WANTED -next> STARTING -began> RUNNING; from anywhere -end> ENDED."""
-
-    IDLE = auto()
-    RUNNING = auto()
-    WANTED = auto()
-    STARTING = auto()
-    ENDED = auto()
-
-
 class TakeSwitch:
-    """Who runs, who is to run next, and whether anything follows. One lock guards all of it.
+    """Whether a take is to follow the one that runs. One lock guards all of it.
 
     Attributes
     ----------
@@ -28,23 +17,22 @@ class TakeSwitch:
 
     def __init__(self) -> None:
         self._change = threading.Condition()  # guards what follows
-        self._phase = Phase.IDLE
         self._next: Folder | None = None  # of the take that is wanted or starting
-        self._is_stopping = False
+        self._is_starting = self._is_stopping = False
         self.ended = ""
 
     @property
     def is_switching(self) -> bool:
         """Whether another take is on its way."""
-        return self._phase in (Phase.WANTED, Phase.STARTING)
+        return self._next is not None
 
     # ---- the operator's threads ----
 
     def want(self, folder: Folder) -> bool:
         """Have a take made that writes there; once the session has ended it is abandoned: false."""
         with self._change:
-            if self._phase is not Phase.ENDED:
-                self._phase, self._next = Phase.WANTED, folder
+            if not self.ended:
+                self._next, self._is_starting = folder, False
                 return True
         folder.abandon()
         return False
@@ -64,24 +52,22 @@ class TakeSwitch:
     def began(self) -> bool:
         """The newest take runs; false where it is to end at once."""
         with self._change:
-            if self._phase is not Phase.WANTED:  # that one is still to come
-                self._phase, self._next = Phase.RUNNING, None
+            if self._is_starting:  # else what is wanted is still to come
+                self._next, self._is_starting = None, False
                 self._change.notify_all()
             return not self._is_stopping
 
     def next(self) -> Folder | None:
         """The folder of the take that is wanted, which starts now; None where none is."""
         with self._change:
-            if self._is_stopping or self._phase is not Phase.WANTED:
-                return None
-            self._phase = Phase.STARTING
-            return self._next
+            self._is_starting = self._next is not None and not self._is_stopping
+            return self._next if self._is_starting else None
 
     def end(self, reason: str) -> None:
         """No take follows; one that was wanted is abandoned. The first reason stands."""
         with self._change:
             folder, self._next = self._next, None
-            self._phase, self.ended = Phase.ENDED, self.ended or reason
+            self.ended = self.ended or reason
             self._change.notify_all()
         if folder is not None:
             folder.abandon()

@@ -26,33 +26,11 @@ from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.take_folders import Folder, Folders
 from bci_m2s.session.take_switch import TakeSwitch
 from bci_m2s.sinks import Sink
-from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
 
 SWITCH_S = 4.5  # longest that the operator waits for a take to begin
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all takes of a session have in common.
-
-    session : its description; outlets : open; notify : gets lines for the operator
-    """
-
-    plan: build.Plan
-    predictor: Predictor
-    connected: Connected
-    session: SessionDescription
-    outlets: Sequence[Sink]
-    evidence: Evidence | None
-    notify: Callable[[str], None]
-
-    @property
-    def infos(self) -> dict[str, StreamInfo]:
-        """Streams by modality."""
-        return {modality: source.info for modality, source in self.connected.sources.items()}
 
 
 @dataclass(slots=True, eq=False)
@@ -92,7 +70,10 @@ class Takes:
 
     Parameters
     ----------
-    shared : what all takes have in common
+    plan, predictor, connected, session : of the session, with its description
+    outlets : open; they stay through all takes
+    evidence : computes what estimates rest on, for every engine
+    notify : gets lines for the operator
     root : folder of the session's results; None: see ``Folders``
 
     Attributes
@@ -102,11 +83,23 @@ class Takes:
     takes_commands : whether commands can reach this session; in status reports
     """
 
-    def __init__(self, shared: Shared, root: Path | None) -> None:
-        self._shared, clock = shared, shared.connected.clock
-        self._begun_s = clock()
-        infos = list(shared.infos.values())
-        self._folders = Folders(root, shared.plan.path.stem, shared.session, infos, clock)
+    def __init__(
+        self,
+        plan: build.Plan,
+        predictor: Predictor,
+        connected: Connected,
+        session: SessionDescription,
+        outlets: Sequence[Sink],
+        evidence: Evidence | None,
+        notify: Callable[[str], None],
+        root: Path | None,
+    ) -> None:
+        self._plan, self._predictor, self._connected = plan, predictor, connected
+        self._outlets, self._evidence, self._notify = outlets, evidence, notify
+        self._infos = {modality: source.info for modality, source in connected.sources.items()}
+        self._begun_s = connected.clock()
+        infos = list(self._infos.values())
+        self._folders = Folders(root, plan.path.stem, session, infos, connected.clock)
         self.switch = TakeSwitch()
         self.takes_commands = False
         self.now: Take
@@ -116,7 +109,7 @@ class Takes:
     @property
     def model(self) -> str:
         """Name of the model."""
-        return self._shared.plan.contract.name
+        return self._plan.contract.name
 
     def describe(self) -> str:
         """A line about the take that begins."""
@@ -145,10 +138,9 @@ class Takes:
         folder = self.switch.next()
         if folder is None:
             return None
-        shared = self._shared
-        plan, clock = shared.plan, shared.connected.clock
+        plan, clock = self._plan, self._connected.clock
         publisher = build.make_publisher(plan, clock, self.now.engine.publisher.history)
-        pipeline = build.make_pipeline(plan, shared.predictor, shared.infos, clock, publisher.emit)
+        pipeline = build.make_pipeline(plan, self._predictor, self._infos, clock, publisher.emit)
         pipeline.take_over(self.now.pipeline)
         self.now = self._make(pipeline, publisher, folder)
         return self.now
@@ -225,28 +217,25 @@ class Takes:
         samples = folder.recorder.state().samples_written
         words = f"recording closed: {folder.path}, {samples} samples"
         with suppress(OSError):  # the terminal may be gone
-            self._shared.notify(words)
+            self._notify(words)
         return words
 
     # ---- parts ----
 
     def _make(self, pipeline: Pipeline, publisher: Publisher, folder: Folder | None) -> Take:
-        shared, files = self._shared, list[Sink]()
-        recorder = None
+        files, recorder, connected = list[Sink](), None, self._connected
         if folder is not None:
             recorder = folder.recorder
-            files = build.make_sinks(
-                shared.plan, folder.path, folder.session, outlet=False, recorder=recorder
-            )
-        publisher.attach(files, shared.outlets)
+            files = build.make_sinks(self._plan, folder.path, folder.session, False, recorder)
+        publisher.attach(files, self._outlets)
         engine = Engine(
             pipeline,
-            shared.connected.sources,
+            connected.sources,
             publisher,
-            shared.connected.clock,
-            shared.connected.markers,
+            connected.clock,
+            connected.markers,
             recorder=recorder,
-            evidence=shared.evidence,
+            evidence=self._evidence,
             about=self.about,
             begun_s=self._begun_s,
         )
