@@ -94,18 +94,18 @@ def record_streams(
 def _choose(
     network: LslNetwork, wanted: Sequence[str], wait_s: float, stop: threading.Event
 ) -> list[StreamInfo]:
-    """What is wanted of what is there. Raises StreamError."""
+    """What is wanted of what is offered. Raises StreamError."""
     begun = time.monotonic()
     while not stop.wait(0.1):
         waited_s = time.monotonic() - begun
-        there = [brief_info(raw) for raw in network.streams().values()]
-        there = [info for info in there if info.type not in OWN_TYPES]
-        missing = [word for word in wanted if not any(word in (info.name, info.type) for info in there)]
-        if waited_s >= 2.0 and there and not missing:  # senders answer within half a second or miss it
-            chosen = [info for info in there if not wanted or {info.name, info.type} & set(wanted)]
+        offered = [brief_info(raw) for raw in network.streams().values()]
+        offered = [info for info in offered if info.type not in OWN_TYPES]
+        missing = [word for word in wanted if not any(word in (info.name, info.type) for info in offered)]
+        if waited_s >= 2.0 and offered and not missing:  # senders answer within half a second or miss it
+            chosen = [info for info in offered if not wanted or {info.name, info.type} & set(wanted)]
             return sorted(chosen, key=lambda info: (info.type, info.name, info.uid))
         if waited_s >= wait_s and missing:
-            known = sorted({word for info in there for word in (info.name, info.type)})
+            known = sorted({word for info in offered for word in (info.name, info.type)})
             hint = nearest(missing[0], known)
             raise StreamError(f"no stream named or of type {missing[0]!r} came within {wait_s:g} s{hint}")
         if waited_s >= wait_s:
@@ -122,8 +122,9 @@ def _key(info: StreamInfo, taken: dict[str, Any]) -> str:
 def _summarise(console: Console, engine: Engine, folder: Path) -> None:
     with suppress(OSError):  # the terminal may be gone
         snapshot = engine.reporter.snapshot()
-        for one in snapshot.health:
-            console.print(f"{quoted(one.name)}: {one.samples} samples received, {one.lost} lost in gaps")
+        for stream in snapshot.health:
+            lost = f"{stream.lost} lost in gaps"
+            console.print(f"{quoted(stream.name)}: {stream.samples} samples received, {lost}")
         if snapshot.recording is not None:
             console.print(recording_line(snapshot.recording))
         say_saved(console, folder)

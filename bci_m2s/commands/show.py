@@ -75,8 +75,8 @@ def _print_head(console: Console, facts: RecordingFacts) -> None:
             f"SIMULATED: {' and '.join(facts.simulated)}; nothing here says anything about real feelings",
             style="yellow",
         )
-    warnings = [f"warning: {one}" for one in facts.recording.warnings] + [f"note: {n}" for n in facts.notes]
-    for words in warnings:
+    warnings = [f"warning: {warning}" for warning in facts.recording.warnings]
+    for words in (*warnings, *(f"note: {note}" for note in facts.notes)):
         console.print(printable(words, 300), style="yellow", soft_wrap=True)
 
 
@@ -118,12 +118,12 @@ def _print_streams(console: Console, facts: RecordingFacts) -> None:
     console.print(table, width=WIDEST_TABLE, crop=False)
     for stream in facts.raw_streams:
         if stream.backward:
-            name = printable(f"{stream.stream.info.name} ({stream.stream.info.type})", LONGEST_NAME)
+            name = printable(f"{stream.info.name} ({stream.info.type})", LONGEST_NAME)
             console.print(f"{name}: stamps run backwards {stream.backward} times", style="yellow")
 
 
 def _stream_row(stream: RecordingStream) -> tuple[str, ...]:
-    info = stream.stream.info
+    info = stream.info
     rate = "–" if math.isnan(stream.rate_hz) else f"{stream.rate_hz:.2f}"
     gaps = f"{len(stream.gaps)}, {stream.lost_s:.2f} s" if len(stream.gaps) else "none"
     return (
@@ -131,10 +131,10 @@ def _stream_row(stream: RecordingStream) -> tuple[str, ...]:
         printable(SHORT_TYPES.get(info.type, info.type), 12),
         f"{info.rate_hz:g}, {rate}" if info.rate_hz else "irregular",
         str(info.n_channels),
-        str(stream.stream.n_samples),
+        str(stream.n_samples),
         _clock(stream.length_s),
         gaps if stream.is_regular else "–",
-        _offsets(stream.stream.clock_offsets),
+        _offsets(stream.clock_offsets),
     )
 
 
@@ -174,12 +174,12 @@ def _made_by(answers: Answers, here: np.ndarray[Any, Any]) -> str:
     known = made & ~answers.unknown & np.isfinite(answers.probabilities).all(axis=1)
     there = known.any() and len(answers.classes) > 0
     best = Counter(np.argmax(answers.probabilities[known], axis=1).tolist()) if there else Counter()
-    words = [f"{answers.classes[place]} {best[place]}" for place in range(len(answers.classes))]
+    words = [f"{answers.classes[index]} {best[index]}" for index in range(len(answers.classes))]
     words.append(f"unknown {int((made & answers.unknown).sum())}")
     refused = Counter(answers.status[here & ~answers.made].tolist())
     reasons = [f"{_status_name(code)} {count}" for code, count in sorted(refused.items())]
-    said = f"{int(made.sum())} estimates ({', '.join(words)})" if made.any() else "no estimate"
-    return said + (f"; none: {', '.join(reasons)}" if reasons else "")
+    estimates = f"{int(made.sum())} estimates ({', '.join(words)})" if made.any() else "no estimate"
+    return estimates + (f"; none: {', '.join(reasons)}" if reasons else "")
 
 
 def _status_name(code: int) -> str:

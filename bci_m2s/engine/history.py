@@ -17,7 +17,7 @@ from bci_m2s.types import Estimate, FloatArray, Status
 MOST_BINS = 2000
 FIRST_BIN_S = 1.0
 MOST_MARKERS = 1000
-LONGEST_TOLD = 200  # characters of a marker; recordings have it whole
+MARKER_CHARACTERS = 200  # characters of a marker; recordings have it whole
 BY_THE_CLOCK = (Status.STALE, Status.FAILED)  # said once a second, where others come with every hop
 DIGITS = 4
 
@@ -64,9 +64,9 @@ class History:
             self._lines[key].add(max(0, place), estimate, weight)
 
     def mark(self, local_s: float, text: str, origin: str) -> None:
-        """Take a marker, cut at ``LONGEST_TOLD`` characters. local_s : local clock, s."""
+        """Take a marker, cut at ``MARKER_CHARACTERS`` characters. local_s : local clock, s."""
         with self._lock:
-            self._markers.append((local_s, text[:LONGEST_TOLD], origin[:LONGEST_TOLD]))
+            self._markers.append((local_s, text[:MARKER_CHARACTERS], origin[:MARKER_CHARACTERS]))
 
     def newest_markers(self, most: int) -> list[tuple[float, str, str]]:
         """The newest markers, oldest first: (local time, text, origin)."""

@@ -22,7 +22,7 @@ from bci_m2s.types import Emit, Estimate, Event, FloatArray, Status, no_listener
 Mode = Literal["auto", "fused"]
 STOPPED_HOPS = 2.0  # after its newest window: the next one was due after one hop, and is one overdue
 ROUNDING = 1e-6  # of a hop; stamps are sums of many intervals
-TOLD_EVERY_S = 1.0  # how often a silent stream is said to be silent, see ``Pipeline.no_estimates``
+REPORTED_EVERY_S = 1.0  # how often a silent stream is said to be silent, see ``Pipeline.no_estimates``
 
 
 @dataclass(slots=True)
@@ -189,14 +189,15 @@ class Chooser:
 
     def _first_that_reports(self) -> str:
         """Who says why there is no estimate: a modality with windows before one that is silent."""
-        for wanted, patience_s in ((True, self._stopped_s), (False, TOLD_EVERY_S + self._stopped_s)):
+        for wanted, patience_s in ((True, self._stopped_s), (False, REPORTED_EVERY_S + self._stopped_s)):
             for name, newest in self._newest.items():
                 if newest.has_window is wanted and self._now_s - newest.at_s < patience_s:
                     return name
         return ""
 
     def _average(self, usable: Sequence[str]) -> list[Estimate]:
-        by_head = [{one.head: one for one in self._newest[name].estimates} for name in usable]
+        newest = [self._newest[name].estimates for name in usable]
+        by_head = [{estimate.head: estimate for estimate in estimates} for estimates in newest]
         made = []
         for leading in self._newest[self._leader].estimates:
             parts = tuple(heads[leading.head] for heads in by_head)

@@ -97,7 +97,8 @@ def _choose(recording: Recording, wanted: str) -> RecordedStream:
         problem = (
             f"no stream {wanted!r} with a sampling rate" if wanted else "no stream with a sampling rate"
         )
-    raise StreamError(f"{recording.path}: {problem}{nearest(wanted, [one.info.name for one in sampled])}")
+    names = [stream.info.name for stream in sampled]
+    raise StreamError(f"{recording.path}: {problem}{nearest(wanted, names)}")
 
 
 def _raw_of(recording: Recording, stream: RecordedStream, unit: str) -> Any:

@@ -85,9 +85,8 @@ def read_raw(path: Path) -> Recording:
             streams = raw_streams(raw, stem)
         except Exception as problem:  # its samples may be damaged where its header was not
             raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
-    notes = list(
-        dict.fromkeys(printable(Warning(one.message), 300) for one in caught if _concerns_file(one))
-    )
+    messages = [printable(Warning(warning.message), 300) for warning in caught if _concerns_file(warning)]
+    notes = list(dict.fromkeys(messages))
     if path.suffix.lower() in EDF:
         notes += _rate_notes(path, float(raw.info["sfreq"]))
     if not streams:

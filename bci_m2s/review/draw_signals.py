@@ -49,13 +49,13 @@ def binned(facts: RecordingStream, end_s: float, column_s: float, loss_is_zero: 
     neither do values that are not positive: eye trackers send them for a pupil that they do not see.
     """
     n_columns = max(1, int(np.ceil(end_s / column_s)))
-    n_channels = min(facts.stream.info.n_channels, MOST_CHANNELS)
+    n_channels = min(facts.info.n_channels, MOST_CHANNELS)
     count, total, squares = (np.zeros((n_columns, n_channels)) for _ in range(3))
-    block = max(1, BLOCK_VALUES // max(1, facts.stream.info.n_channels))
+    block = max(1, BLOCK_VALUES // max(1, facts.info.n_channels))
     centre: FloatArray | None = None
-    for start in range(0, facts.stream.n_samples, block):
-        stop = min(start + block, facts.stream.n_samples)
-        values = np.asarray(facts.stream.read(start, stop))[:, :n_channels].astype(np.float64)
+    for start in range(0, facts.n_samples, block):
+        stop = min(start + block, facts.n_samples)
+        values = np.asarray(facts.read(start, stop))[:, :n_channels].astype(np.float64)
         timed = np.isfinite(facts.times_s[start:stop])
         column = np.clip((facts.times_s[start:stop][timed] / column_s).astype(np.int64), 0, n_columns - 1)
         values = values[timed]
@@ -82,14 +82,14 @@ def binned(facts: RecordingStream, end_s: float, column_s: float, loss_is_zero: 
 
 def is_eye(facts: RecordingStream) -> bool:
     """Whether a stream is of an eye tracker, by type or by the names of its channels."""
-    info = facts.stream.info
+    info = facts.info
     named = any("pupil" in name.casefold() for name in info.labels)
-    return facts.is_regular and facts.stream.n_samples > 1 and (info.type.casefold() in EYE_TYPES or named)
+    return facts.is_regular and facts.n_samples > 1 and (info.type.casefold() in EYE_TYPES or named)
 
 
 def eye_columns(facts: RecordingStream) -> tuple[str, list[int]]:
     """What to draw of an eye stream: "pupil" or "gaze", and which channels (the first ones else)."""
-    names = [name.casefold() for name in facts.stream.info.labels]
+    names = [name.casefold() for name in facts.info.labels]
     for word in ("pupil", "diameter", "gaze"):
         columns = [column for column, name in enumerate(names) if word in name]
         if columns:
@@ -99,15 +99,15 @@ def eye_columns(facts: RecordingStream) -> tuple[str, list[int]]:
 
 def overview_stream(facts: RecordingFacts) -> RecordingStream | None:
     """The stream whose signal is drawn: EEG where there is some, else the one with most channels."""
-    regular = [stream for stream in facts.raw_streams if stream.is_regular and stream.stream.n_samples > 1]
+    regular = [stream for stream in facts.raw_streams if stream.is_regular and stream.n_samples > 1]
     signals = [stream for stream in regular if not is_eye(stream)]
-    eeg = [stream for stream in signals if stream.stream.info.type.casefold() == "eeg"]
-    return max(eeg or signals, key=lambda stream: stream.stream.info.n_channels, default=None)
+    eeg = [stream for stream in signals if stream.info.type.casefold() == "eeg"]
+    return max(eeg or signals, key=lambda stream: stream.info.n_channels, default=None)
 
 
 def unit_of(facts: RecordingStream, channel: int = 0) -> str:
     """The unit of a channel as people write it; "unit unknown" where the sender did not say."""
-    stated = facts.stream.info.units[channel] if facts.stream.info.units else ""
+    stated = facts.info.units[channel] if facts.info.units else ""
     known = find_unit(stated)
     return (known.short or known.name if known else stated) or "unit unknown"
 
@@ -122,7 +122,7 @@ def draw_overview(axes: Axes, facts: RecordingStream, end_s: float, bad: Collect
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     signal = binned(facts, end_s, max(1.0, end_s / IMAGE_COLUMNS))
-    info, rms = facts.stream.info, signal.rms.T  # (channels, columns)
+    info, rms = facts.info, signal.rms.T  # (channels, columns)
     alive = rms[np.isfinite(rms) & (rms > 0)]
     low, high = np.percentile(alive, [2, 98]) if len(alive) else (1.0, 10.0)
     low = min(low, high / 4)
@@ -171,7 +171,7 @@ def draw_eye(axes: Axes, facts: RecordingStream, end_s: float) -> None:
     quantity, columns = eye_columns(facts)
     signal = binned(facts, end_s, max(end_s / LINE_COLUMNS, 0.05), loss_is_zero=quantity == "pupil")
     middles_s = (signal.edges_s[1:] + signal.edges_s[:-1]) / 2
-    names = [label(facts.stream.info.labels[column], 16) for column in columns]
+    names = [label(facts.info.labels[column], 16) for column in columns]
     for column, name, colour in zip(columns, names, EYE_COLOURS, strict=False):
         axes.plot(middles_s, signal.mean[:, column], color=colour, lw=0.8, label=name)
     unit = unit_of(facts, columns[0]) if columns else ""

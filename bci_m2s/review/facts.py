@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, RecordLayout, parse_line
+from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, RESULT_TYPES, RecordLayout, parse_line
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import BoolArray, FloatArray, Status
@@ -23,8 +23,8 @@ APART_S = 86_400.0  # stamps further away from the others than a day belong to a
 SEVERAL = "several"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RecordingStream:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RecordingStream(RecordedStream):
     """One stream on the clock that all share.
 
     times_s : (n,) from the session's start, s; NaN where a stamp is no number or belongs to another clock
@@ -33,7 +33,6 @@ class RecordingStream:
     backward : number of stamps that are earlier than the one before
     """
 
-    stream: RecordedStream
     times_s: FloatArray
     gaps: FloatArray
     rate_hz: float
@@ -42,12 +41,12 @@ class RecordingStream:
     @property
     def is_regular(self) -> bool:
         """Whether it has a nominal rate and numbers."""
-        return self.stream.info.rate_hz > 0 and not self.stream.is_text
+        return self.info.rate_hz > 0 and not self.is_text
 
     @property
     def lost_s(self) -> float:
         """Seconds without samples inside gaps."""
-        interval_s = 1 / self.stream.info.rate_hz if self.is_regular else 0.0
+        interval_s = 1 / self.info.rate_hz if self.is_regular else 0.0
         return float(np.sum(self.gaps[:, 1] - self.gaps[:, 0] - interval_s))
 
     @property
@@ -116,13 +115,15 @@ class RecordingFacts:
     @property
     def end_s(self) -> float:
         """The last sample of all, from the start."""
-        ends = [float(np.nanmax(one.times_s)) for one in self.streams if np.isfinite(one.times_s).any()]
+        ends = [
+            float(np.nanmax(stream.times_s)) for stream in self.streams if np.isfinite(stream.times_s).any()
+        ]
         return max(ends, default=0.0)
 
     @property
     def raw_streams(self) -> tuple[RecordingStream, ...]:
         """What came from senders."""
-        return tuple(one for one in self.streams if one.stream in self.recording.raw_streams)
+        return tuple(stream for stream in self.streams if stream.info.type not in RESULT_TYPES)
 
     @property
     def simulated(self) -> tuple[str, ...]:
@@ -134,9 +135,9 @@ class RecordingFacts:
         described = self.session.streams if self.session is not None else {}
         found: dict[str, RecordingStream] = {}
         for modality, stream in described.items():
-            for one in self.raw_streams:
-                if (one.stream.info.name, one.stream.info.uid) == (stream.name, stream.uid):
-                    found[modality] = one
+            for raw in self.raw_streams:
+                if (raw.info.name, raw.info.uid) == (stream.name, stream.uid):
+                    found[modality] = raw
         return found
 
 
@@ -176,25 +177,30 @@ def _start(recording: Recording, clocks: Sequence[FloatArray]) -> tuple[float, f
 
 def _stream_facts(stream: RecordedStream, times_s: FloatArray) -> RecordingStream:
     steps_s = np.diff(times_s)
-    backward = int(np.count_nonzero(steps_s < 0))
-    if stream.is_text or stream.info.rate_hz <= 0:
-        return RecordingStream(stream, times_s, np.empty((0, 2)), math.nan, backward)
-    interval_s = 1 / stream.info.rate_hz
-    late = np.flatnonzero(steps_s - interval_s > GAP_S)
-    gaps = np.column_stack([times_s[late], times_s[late + 1]])
-    steady = steps_s[np.abs(steps_s - interval_s) <= GAP_S]
-    rate_hz = len(steady) / float(steady.sum()) if len(steady) and steady.sum() > 0 else math.nan
-    return RecordingStream(stream, times_s, gaps, rate_hz, backward)
+    gaps, rate_hz = np.empty((0, 2)), math.nan
+    if not stream.is_text and stream.info.rate_hz > 0:
+        interval_s = 1 / stream.info.rate_hz
+        late = np.flatnonzero(steps_s - interval_s > GAP_S)
+        gaps = np.column_stack([times_s[late], times_s[late + 1]])
+        steady = steps_s[np.abs(steps_s - interval_s) <= GAP_S]
+        rate_hz = len(steady) / float(steady.sum()) if len(steady) and steady.sum() > 0 else math.nan
+    return RecordingStream(
+        *(stream.info, stream.times, stream.read, stream.clock_offsets),
+        times_s=times_s,
+        gaps=gaps,
+        rate_hz=rate_hz,
+        backward=int(np.count_nonzero(steps_s < 0)),
+    )
 
 
 def _markers(streams: Sequence[RecordingStream]) -> tuple[tuple[float, str], ...]:
     """Texts of senders, in the order of time."""
     found: list[tuple[float, str]] = []
-    for one in streams:
-        if one.stream.is_text and one.stream.info.type != EVENTS_TYPE:
-            rows = one.stream.read(0, one.stream.n_samples)
+    for stream in streams:
+        if stream.is_text and stream.info.type != EVENTS_TYPE:
+            rows = stream.read(0, stream.n_samples)
             texts = (", ".join(map(str, row)) for row in rows)
-            found += [(t, text) for t, text in zip(one.times_s.tolist(), texts, strict=True) if t == t]
+            found += [(t, text) for t, text in zip(stream.times_s.tolist(), texts, strict=True) if t == t]
     return tuple(sorted(found))
 
 
@@ -204,11 +210,11 @@ def _events(
     """The session's description and its events; lines that are not JSON objects are counted."""
     session: SessionDescription | None = None
     events, unreadable = [], 0
-    for one in streams:
-        if not one.stream.is_text or one.stream.info.type != EVENTS_TYPE:
+    for stream in streams:
+        if not stream.is_text or stream.info.type != EVENTS_TYPE:
             continue
-        rows = one.stream.read(0, one.stream.n_samples)
-        for time_s, row in zip(one.times_s.tolist(), rows, strict=True):
+        rows = stream.read(0, stream.n_samples)
+        for time_s, row in zip(stream.times_s.tolist(), rows, strict=True):
             try:
                 line = parse_line(str(row[0]))
             except ValueError:
@@ -233,26 +239,26 @@ def _answers(
     streams: Sequence[RecordingStream], session: SessionDescription | None, notes: list[str]
 ) -> tuple[Answers, ...]:
     """Estimates of each head; the streams' own labels say which column is what."""
-    mine = [one for one in streams if one.stream.info.type == ESTIMATES_TYPE and not one.stream.is_text]
+    mine = [stream for stream in streams if stream.info.type == ESTIMATES_TYPE and not stream.is_text]
     names = list(session.heads) if session is not None else []
     combinations = session.combinations if session is not None else ()
     if len(names) != len(mine):
-        names = [one.stream.info.name for one in mine]
+        names = [stream.info.name for stream in mine]
     found = []
-    for name, one in zip(names, mine, strict=True):
+    for name, stream in zip(names, mine, strict=True):
         try:
-            layout = RecordLayout.read(one.stream.info.labels, combinations)
+            layout = RecordLayout.read(stream.info.labels, combinations)
         except ValueError as problem:
-            notes.append(f"stream {one.stream.info.name!r} of estimates: {problem}")
+            notes.append(f"stream {stream.info.name!r} of estimates: {problem}")
             continue
-        found.append(_head(name, one, layout))
+        found.append(_head(name, stream, layout))
     return tuple(found)
 
 
-def _head(name: str, one: RecordingStream, layout: RecordLayout) -> Answers:
-    values = np.asarray(one.stream.read(0, one.stream.n_samples), np.float64)
-    values = values.reshape(one.stream.n_samples, len(layout.labels))[np.isfinite(one.times_s)]
-    times_s = one.times_s[np.isfinite(one.times_s)]
+def _head(name: str, stream: RecordingStream, layout: RecordLayout) -> Answers:
+    values = np.asarray(stream.read(0, stream.n_samples), np.float64)
+    values = values.reshape(stream.n_samples, len(layout.labels))[np.isfinite(stream.times_s)]
+    times_s = stream.times_s[np.isfinite(stream.times_s)]
     order = np.argsort(times_s, kind="stable")  # two modalities arrive in turns, each with its own delay
     column = {label: values[order, place] for place, label in enumerate(layout.labels)}
     classes, makers = layout.classes, layout.combinations

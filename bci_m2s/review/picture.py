@@ -93,14 +93,14 @@ def session_figure(
         _inside_title(axes[f"answers {name}"], name)
         draw_makers(axes[f"makers {name}"], answers)
     for name, stream in strips.items():
-        events = [event for event in facts.events if event.modality in (name, stream.stream.info.name)]
+        events = [event for event in facts.events if event.modality in (name, stream.info.name)]
         _draw_stream(axes[f"stream {name}"], name, stream, events, checked=bool(facts.answers))
     if overview:
-        progress(f"reading {printable(overview.stream.info.name, 60)}")
+        progress(f"reading {printable(overview.info.name, 60)}")
         bad = {str(event.fields.get("channel")) for event in facts.events if event.kind == "quality"}
         draw_overview(axes["overview"], overview, facts.end_s, bad)
     if eye:
-        progress(f"reading {printable(eye.stream.info.name, 60)}")
+        progress(f"reading {printable(eye.info.name, 60)}")
         draw_eye(axes["eye"], eye, max(facts.end_s, 1.0))
     _draw_markers(list(axes.values()), facts)
     progress("drawing")
@@ -124,8 +124,8 @@ def _heights(
 
 def _regular(facts: RecordingFacts) -> dict[str, RecordingStream]:
     """Streams with a rate, by type and number, for a file that names no modalities."""
-    streams = [stream for stream in facts.raw_streams if stream.is_regular and stream.stream.n_samples]
-    names = [stream.stream.info.type or stream.stream.info.name for stream in streams]
+    streams = [stream for stream in facts.raw_streams if stream.is_regular and stream.n_samples]
+    names = [stream.info.type or stream.info.name for stream in streams]
     numbered = [f"{name} {names[:index].count(name) + 1}" for index, name in enumerate(names)]
     short = [name if names.count(name) == 1 else other for name, other in zip(names, numbered, strict=True)]
     return dict(list(zip(short, streams, strict=True))[:MOST_LINES])

@@ -215,21 +215,21 @@ def _differs(
     names = "+".join(key[0] for key in keys)
     last = keys[0][1] if keys else -1
     parts = [replayed.get(key) for key in keys]
-    there = [part for part in parts if part is not None]
-    if len(there) < len(parts) or not parts:
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts) or not parts:
         return Difference(names, head, last, "samples", "a window", "none")
-    for part in there:
+    for part in found:
         trace = recorded.windows[part.modality].trace
         for stage in STAGES:
             then, now = getattr(trace, stage), getattr(part.trace, stage)
             if then != now:
                 return Difference(part.modality, head, last, stage, f"CRC {then}", f"CRC {now}")
     status = Status(recorded.status)
-    if there[0].status is not status:
-        return Difference(names, head, last, "window", status.name.lower(), there[0].status.name.lower())
+    if found[0].status is not status:
+        return Difference(names, head, last, "window", status.name.lower(), found[0].status.name.lower())
     if status is not Status.OK:
         return None
-    again_p = fuse(there) if len(there) > 1 else there[0].probabilities
+    again_p = fuse(found) if len(found) > 1 else found[0].probabilities
     recorded_p = recorded.probabilities
     off = float(np.abs(recorded_p - again_p).max())
     result.largest = max(result.largest, off)

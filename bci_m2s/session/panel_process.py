@@ -46,16 +46,16 @@ class PanelProcess:
     def __init__(self, command: Sequence[str], log_folder: Path | None = None) -> None:
         number, name = tempfile.mkstemp(prefix="bci_m2s-panel-", suffix=".log", dir=log_folder)
         self.log = Path(name)
-        self._told = False
+        self._is_reported = False
         with os.fdopen(number, "wb") as output:
             self.process = start_detached(command, output)
 
     def news(self) -> str:
         """Say once, in a sentence, that it is gone; "" while it runs and after that. Never waits."""
         status = self.process.poll()
-        if status is None or self._told:
+        if status is None or self._is_reported:
             return ""
-        self._told = True
+        self._is_reported = True
         if status == 0:
             self._drop_log()
             return f"panel closed; the session continues; {AGAIN}"
@@ -85,5 +85,5 @@ class PanelProcess:
             self.log.unlink()
 
     def _last_words(self) -> str:
-        said = last_lines(self.log)
-        return f": {printable(said[-1], 200)}" if said else ""
+        lines = last_lines(self.log)
+        return f": {printable(lines[-1], 200)}" if lines else ""

@@ -27,7 +27,7 @@ STAMPS_N = 1  # samples by which a gap's length, from stamps, may differ from th
 MAX_MISSING = 0.25  # share of bad channels that the rig's model allows
 FALSE_S = 0.75  # a step and a hop: a channel may be false for this long before it is noticed
 INTRUDER_RUN = 1_000_000  # runs from here on are of intruders
-MOST_TOLD = 8
+MOST_NOTED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Account:
 
     def note(self, words: str) -> None:
         """Add a broken promise; the first few are kept."""
-        if len(self.broken) < MOST_TOLD:
+        if len(self.broken) < MOST_NOTED:
             self.broken.append(f"{self.modality}: {words}")
 
 

@@ -228,11 +228,11 @@ def _next_chunk(source: Source) -> Chunk | None:
 
 def _first(pending: Mapping[str, _Pending]) -> tuple[str, int]:
     """Return whose turn it is, and how many samples of its chunk."""
-    markers = [key for key, one in pending.items() if one.is_text]
+    markers = [key for key, part in pending.items() if part.is_text]
     marker = min(markers, key=lambda key: pending[key].head_s, default="")
     until = pending[marker].head_s if markers else math.inf
     # "not >=" rather than "<": a stamp that is no number must not hold its stream back for ever
-    earlier = [key for key, one in pending.items() if not one.is_text and not one.head_s >= until]
+    earlier = [key for key, part in pending.items() if not part.is_text and not part.head_s >= until]
     if not earlier:
         return marker, 1
     key = min(earlier, key=lambda key: float(pending[key].shared[-1]))

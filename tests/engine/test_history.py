@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from bci_m2s.engine.history import LONGEST_TOLD, MOST_BINS, MOST_MARKERS, History
+from bci_m2s.engine.history import MARKER_CHARACTERS, MOST_BINS, MOST_MARKERS, History
 from bci_m2s.types import Estimate, Stamps, Status
 
 HEADS = {"emotion": ("negative", "neutral", "positive")}
@@ -146,4 +146,4 @@ def test_a_whole_history_is_short_enough_to_send():
         history.mark(1e5 + number, "😀" * 1000, "operator")  # 12 bytes each as JSON
     told = history.as_json()
     assert len(json.dumps(told)) < 4 * 1024 * 1024
-    assert {text for _, text, _ in told["markers"]} == {"😀" * LONGEST_TOLD}
+    assert {text for _, text, _ in told["markers"]} == {"😀" * MARKER_CHARACTERS}

@@ -152,7 +152,7 @@ def _chooser(plan: Plan, modalities: Sequence[str], emit: Emit) -> Chooser | Non
     if mode == "each":
         return None
     unknown_below = {
-        modality: {head: one.unknown_below for head, one in spec.calibration.items()}
+        modality: {head: entry.unknown_below for head, entry in spec.calibration.items()}
         for modality, spec in plan.contract.modalities.items()
     }
     settings, hop_s = plan.settings, plan.contract.window.hop_s

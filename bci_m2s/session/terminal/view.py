@@ -57,10 +57,10 @@ def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str
     heads : class names of each head
     """
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
-    for place in _places(snapshot):
+    for line in _lines(snapshot):
         for head, classes in heads.items():
-            estimate = snapshot.latest.get((place, head))
-            table.add_row(*_row(_subject(_maker(place, estimate), head, heads), estimate, classes))
+            estimate = snapshot.latest.get((line, head))
+            table.add_row(*_row(_subject(_maker(line, estimate), head, heads), estimate, classes))
     lines = [Text(health_line(health), style=STYLES[health.state]) for health in snapshot.health]
     if snapshot.recording is not None:
         low = snapshot.recording.seconds_left < WARN_BELOW_S
@@ -70,13 +70,13 @@ def live_view(snapshot: Snapshot, heads: Mapping[str, Sequence[str]], title: str
     return Group(table, *lines, Text(f"{snapshot.elapsed_s:6.1f} s   Ctrl-C ends", style="dim"))
 
 
-def _places(snapshot: Snapshot) -> list[str]:
+def _lines(snapshot: Snapshot) -> list[str]:
     """Keys of ``Snapshot.latest``: one line, or one per modality."""
     return [""] if snapshot.chosen is not None else [health.modality for health in snapshot.health]
 
 
-def _maker(place: str, estimate: Estimate | None) -> str:
-    return place or (f"from {estimate.modality}" if estimate else "estimate")
+def _maker(line: str, estimate: Estimate | None) -> str:
+    return line or (f"from {estimate.modality}" if estimate else "estimate")
 
 
 def _subject(modality: str, head: str, heads: Mapping[str, Sequence[str]]) -> str:
@@ -96,23 +96,23 @@ def _row(subject: str, estimate: Estimate | None, classes: Sequence[str]) -> tup
         )
     number = estimate.class_index
     bars = Text()
-    for place, (name, share) in enumerate(zip(classes, estimate.probabilities, strict=True)):
-        colour = class_colour(place)
-        bars.append(f"{name} ", style="bold" if place == number else "dim")
+    for index, (name, share) in enumerate(zip(classes, estimate.probabilities, strict=True)):
+        colour = class_colour(index)
+        bars.append(f"{name} ", style="bold" if index == number else "dim")
         bars.append("█" * round(BAR * share / 2), style=colour)
-        bars.append(f" {share:.2f}  ", style="bold" if place == number else "dim")
+        bars.append(f" {share:.2f}  ", style="bold" if index == number else "dim")
     label = Text(f"{estimate.label(classes).upper():<10} {estimate.confidence:.2f}", style="bold")
     return (Text(subject), label, bars, Text(f"age {_ms(estimate.stamps.age_s)}", style="dim"))
 
 
 def plain_line(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> str:
     """The same moment as one line, for logs and pipes. heads : class names of each head."""
-    said = []
-    for place in _places(snapshot):
+    answers = []
+    for line in _lines(snapshot):
         for head, classes in heads.items():
-            estimate = snapshot.latest.get((place, head))
-            said.append(f"{_subject(_maker(place, estimate), head, heads)}: {_said(estimate, classes)}")
-    parts = [", ".join(said)] * bool(said) + [_plain_health(health) for health in snapshot.health]
+            estimate = snapshot.latest.get((line, head))
+            answers.append(f"{_subject(_maker(line, estimate), head, heads)}: {_answer(estimate, classes)}")
+    parts = [", ".join(answers)] * bool(answers) + [_plain_health(health) for health in snapshot.health]
     recording = snapshot.recording
     if recording is not None and (recording.problem or recording.seconds_left < WARN_BELOW_S):
         parts.append(recording_line(recording))
@@ -124,11 +124,11 @@ def _bad_channels(health: StreamHealth, most: int = 3) -> str:
     by_state: dict[str, list[str]] = {}
     for label, state in health.bad_channels.items():
         by_state.setdefault(state, []).append(label)
-    said = ""
+    words = ""
     for state, labels in by_state.items():
         more = f" and {len(labels) - most} more" if len(labels) > most else ""
-        said += f", {state}: {', '.join(labels[:most])}{more}"
-    return said
+        words += f", {state}: {', '.join(labels[:most])}{more}"
+    return words
 
 
 def _plain_health(health: StreamHealth) -> str:
@@ -137,7 +137,7 @@ def _plain_health(health: StreamHealth) -> str:
     return f"{health.modality} {_rate(health)}, lost {health.lost}{silence}{_bad_channels(health)}{problem}"
 
 
-def _said(estimate: Estimate | None, classes: Sequence[str]) -> str:
+def _answer(estimate: Estimate | None, classes: Sequence[str]) -> str:
     if estimate is None:
         return "waiting for the first window"
     if estimate.status is not Status.OK:
@@ -191,7 +191,7 @@ def print_summary(
 ) -> None:
     """The end of a session in figures. `truth`: spans (start, end, class) where the class is known."""
     modalities = list(
-        dict.fromkeys([one.modality for one in health] + [name for name, _ in statistics.made])
+        dict.fromkeys([stream.modality for stream in health] + [name for name, _ in statistics.made])
     )
     console.print("\nSummary", style="bold")
     for modality in modalities:
@@ -201,8 +201,8 @@ def print_summary(
             if name == modality:
                 words = "" if status in EXPECTED else f" (at last: {statistics.reasons[modality, status]})"
                 console.print(f"  no estimate {count} times: {status.name.lower()}{words}")
-    for one in health:
-        console.print(f"samples from {one.name!r}: {one.samples} received, {one.lost} lost")
+    for stream in health:
+        console.print(f"samples from {stream.name!r}: {stream.samples} received, {stream.lost} lost")
     if skipped:
         console.print(f"windows skipped because inference fell behind: {skipped}")
     _print_durations(console, statistics)
