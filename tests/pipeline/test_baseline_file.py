@@ -59,10 +59,10 @@ BAD = {
         lambda content: {**content, "format": "x"},
         "got 'x', expected 'bci_m2s-baseline'",
     ),
-    "a list": (lambda _: [], "got [], expected a mapping"),
+    "a list": (lambda _: [], "got [] (a list), expected a mapping"),
     "no modalities": (
         lambda content: {**content, "modalities": 3},
-        "modalities: got 3, expected",
+        "modalities: got 3 (a whole number), expected",
     ),
     "another modality": (
         lambda content: {**content, "modalities": {"ecg": content["modalities"]["eeg"]}},
@@ -80,7 +80,7 @@ BAD = {
     ),
     "infinite": (
         lambda content: change(content, mean=[1e999] * 20),
-        "eeg.mean.0: got inf",
+        "not valid JSON",
     ),
 }
 
