@@ -2,17 +2,9 @@
 
 J. Pan & W. J. Tompkins, "A real-time QRS detection algorithm", IEEE Trans. Biomed. Eng. 32(3), 230–236:
 band-pass 5–15 Hz, slope, square, mean over 150 ms; a peak of this *energy* is a beat when it rises above
-a threshold between the levels of recent beats and of recent other peaks. Levels are medians of eight, as
-in Hamilton & Tompkins (1986): one artefact moves them little. Nothing here knows which way up the lead is.
-
-*Candidates* are the energy's maxima within ±200 ms, the heart's refractory time. A candidate within
-360 ms after a beat is a T wave when it has less than 40 % of that beat's energy. When no beat comes for
-1.66 mean intervals, the highest candidate above half the threshold is taken after all (search back).
-Levels are learnt from the first 3 s, and again when there was no beat for 3 s; the beats of these 3 s
-are then judged as well. A beat is known 0.3 to 0.5 s after its R peak, one found by search back later.
-
-*R peak.* The extreme of the signal at 2–25 Hz in the stretch that the energy's maximum stands for, on the
-side (up or down) to which recent beats lean, refined by a parabola through three samples.
+a threshold between the levels of recent beats and of recent other peaks. docs/features.md has the rules.
+Nothing here knows which way up the lead is. A beat is known 0.3 to 0.5 s after its R peak, one found by
+search back later.
 """
 
 from __future__ import annotations

@@ -92,8 +92,9 @@ class EyeMovements:
         if not isinstance(self._with_blinks, bool):
             raise ContractError(WHERE, "blink_duration", repr(self._with_blinks), "true or false")
 
-        bands_hz = checked.pupil_bands(params.get("pupil_bands_hz", BANDS_HZ))
-        bands = checked.slow_bands(bands_hz, number["pupil_trend_hz"], hop_s)
+        bands_hz, bands = checked.pupil_bands(
+            params.get("pupil_bands_hz", BANDS_HZ), number["pupil_trend_hz"], hop_s
+        )
         margin_n = round(number["pupil_margin_s"] * rate_hz)
         history = math.ceil(round(number["history_s"] / hop_s, 9))
         self.names = _names(bands_hz, self._with_blinks)

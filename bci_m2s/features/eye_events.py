@@ -1,24 +1,8 @@
 """Fixations, saccades and blinks in gaze, by a velocity threshold (I-VT; Salvucci & Goldberg 2000).
 
-*Speed.* At each tracked sample the mean gaze of the 10 ms up to it is taken from the mean gaze of the
-10 ms from it on (each with the sample itself, at least one neighbour, lost samples left out), over the
-time between the two means: a window of 20 ms as in Olsen 2012 ("The Tobii I-VT fixation filter"), which
-at 120 Hz is the central difference and at 1000 Hz averages noise away. A sample is *fast* from
-`velocity_deg_s` on, else *slow*, and *lost* when it is not tracked or has no tracked neighbour.
-
-*Saccade.* One fast run between two slow ones that lasts longer than `saccade_min_s` and moves gaze by
-at least `saccade_min_deg`. A slow dip of at most `saccade_min_s` between two fast runs is part of it.
-Amplitude: distance between the mean gaze just before and just after. A fast run beside a track loss is
-no saccade: its beginning or end was not seen, and lids that close look like one.
-
-*Blink.* A lost run of `blink_min_s` to `blink_max_s` (both included) with tracked samples on both sides.
-
-*Fixation.* Slow samples in a row. Two slow runs are one fixation when at most `merge_gap_s` passed, no
-blink lies between them and gaze moved by less than `saccade_min_deg` (Komogortsev et al. 2010, Olsen
-2012): noise spikes and single lost samples do not break a fixation. It lasts at least `fixation_min_s`.
-
-Every duration is a number of samples over the sampling rate. All is decided from the samples up to
-now: `known` of an event is the sample at which it is beyond doubt, and whatever follows that sample
+docs/features.md defines the events. At 120 Hz the speed is the central difference; at 1000 Hz it averages
+noise away. Every duration is a number of samples over the sampling rate. All is decided from the samples up
+to now: `known` of an event is the sample at which it is beyond doubt, and whatever follows that sample
 leaves the event as it is.
 """
 

@@ -93,21 +93,16 @@ def loss_values(values: Any) -> FloatArray:
         return np.concatenate((codes, codes.astype(np.float32).astype(np.float64)))
 
 
-def pupil_bands(bands: Any) -> list[tuple[float, float]]:
-    """Return the four bands, Hz."""
+def pupil_bands(bands: Any, trend_hz: float, hop_s: float) -> tuple[list[tuple[float, float]], SlowBands]:
+    """Return the four bands, Hz, and their filters."""
     try:
         pairs = [(float(low), float(high)) for low, high in bands]
     except (TypeError, ValueError):
         pairs = []
     if len(pairs) != len(BANDS_HZ):
         raise ContractError(WHERE, "pupil_bands_hz", repr(bands), "four pairs [low, high] in Hz")
-    return pairs
-
-
-def slow_bands(bands_hz: list[tuple[float, float]], trend_hz: float, hop_s: float) -> SlowBands:
-    """Return the filters of the pupil's bands."""
     try:
-        return SlowBands(bands_hz, trend_hz, hop_s)
+        return pairs, SlowBands(pairs, trend_hz, hop_s)
     except ValueError as problem:
         expected = "four pairs [low, high], above pupil_trend_hz and up to 2 Hz"
         raise ContractError(WHERE, "pupil_bands_hz", problem, expected) from None

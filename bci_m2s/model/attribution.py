@@ -1,19 +1,11 @@
 """What a network's answer rests on: gradient × input, for each feature of a window.
 
-The question is how the log-probability of one class would change with the input, times the input itself
-(saliency: Simonyan, Vedaldi & Zisserman 2014, "Deep inside convolutional networks"; the product: Shrikumar,
-Greenside & Kundaje 2017, "Learning important features through propagating activation differences"). The
-input is standardised, so 0 is the training mean: a feature that lies at its mean, or is missing and was
-replaced by it, counts nothing.
+How the log-probability of a class would change with the input, times the input itself (saliency: Simonyan,
+Vedaldi & Zisserman 2014, "Deep inside convolutional networks"; the product: Shrikumar, Greenside & Kundaje
+2017, "Learning important features through propagating activation differences"). Of the log-probability, not
+the logit: a logit may rise together with those of all other classes, which changes no answer.
 
-The log-probability is asked for, not the logit: a logit may rise together with those of all other classes,
-which changes no answer. The gradient of the log-probability leaves such a common part out. It shrinks as
-the probability nears 1, all features alike, so compare features within a window rather than windows.
-
-Limits. This is the slope at one point. The values add up to what the answer owes to the input (log p at the
-window minus log p at the training mean) only where the network is linear on the way there; this one is not.
-Layer normalisation and attention let features that say the same share the credit, or take it from each
-other. It says what this model used, and nothing about where in the brain an emotion comes from.
+docs/output.md has what the values mean and what they do not.
 """
 
 from __future__ import annotations

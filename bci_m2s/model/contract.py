@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -32,6 +33,8 @@ from bci_m2s.signal.quality import LOSS_LIMIT
 from bci_m2s.signal.smoothing import SMOOTHERS
 from bci_m2s.text import quoted
 from bci_m2s.types import UNKNOWN
+
+_conflict = partial(ContractError, "contract")  # field, what it has, what is expected
 
 
 def _printable(text: str) -> str:
@@ -106,9 +109,7 @@ class WindowContract(_Part):
     def _whole_hops(self) -> WindowContract:
         hops = self.step_s / self.hop_s
         if round(hops) < 1 or abs(hops - round(hops)) > 1e-6:
-            raise ContractError(
-                "contract", "window.hop_s", self.hop_s, f"{self.step_s:g} s / a whole number"
-            )
+            raise _conflict("window.hop_s", self.hop_s, f"{self.step_s:g} s / a whole number")
         return self
 
 
@@ -141,7 +142,7 @@ class HeadContract(_Part):
     def _consistent(self) -> HeadContract:
         _refuse_twins("classes", self.classes)
         if UNKNOWN in self.classes:
-            raise ContractError("contract", "classes", repr(UNKNOWN), "names other than this reserved one")
+            raise _conflict("classes", repr(UNKNOWN), "names other than this reserved one")
         for name in self.valence_arousal or {}:
             _known("valence_arousal", name, self.classes)
         return self
@@ -165,11 +166,9 @@ class QualityContract(_Part):
     def _consistent(self) -> QualityContract:
         if self.rails is not None and not self.rails[0] < self.rails[1]:
             got = f"{self.rails[0]:g} to {self.rails[1]:g}"
-            raise ContractError("contract", "quality.rails", got, "low below high")
+            raise _conflict("quality.rails", got, "low below high")
         if 0 < self.noisy_ratio <= 1:
-            raise ContractError(
-                "contract", "quality.noisy_ratio", self.noisy_ratio, "above 1, or 0 for never"
-            )
+            raise _conflict("quality.noisy_ratio", self.noisy_ratio, "above 1, or 0 for never")
         return self
 
 
@@ -207,11 +206,9 @@ class ModalityContract(_Part):
     def _consistent(self) -> ModalityContract:
         if self.rate_min_hz > self.rate_max_hz:
             limit = f"at most rate_max_hz ({self.rate_max_hz:g})"
-            raise ContractError("contract", "rate_min_hz", self.rate_min_hz, limit)
+            raise _conflict("rate_min_hz", self.rate_min_hz, limit)
         if len(self.units) != len(self.channels):
-            raise ContractError(
-                "contract", "units", len(self.units), f"one for each of {len(self.channels)}"
-            )
+            raise _conflict("units", len(self.units), f"one for each of {len(self.channels)}")
         _refuse_twins("channels", [label.casefold() for label in self.channels])
         _known("feature", self.feature.name, EXTRACTORS)
         for field, component, registry in (
@@ -223,7 +220,7 @@ class ModalityContract(_Part):
         complete_params(self.network.name, self.network.params)
         if self.layout == "band-major" and self.feature.n_features % len(self.channels):
             expected = f"a multiple of the {len(self.channels)} channels for layout band-major"
-            raise ContractError("contract", "feature.n_features", self.feature.n_features, expected)
+            raise _conflict("feature.n_features", self.feature.n_features, expected)
         return self
 
 
@@ -270,15 +267,13 @@ class Contract(_Part):
 def _known(field: str, name: str, valid: Mapping[str, Any] | Sequence[str]) -> None:
     if name not in valid:
         hint = valid.unknown(name) if isinstance(valid, Registry) else nearest(name, valid)
-        raise ContractError("contract", field, quoted(name), f"a known name{hint}")
+        raise _conflict(field, quoted(name), f"a known name{hint}")
 
 
 def _refuse_twins(field: str, names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twin = next(name for name in names if names.count(name) > 1)
-        raise ContractError(
-            "contract", field, f"{quoted(twin)} twice", "different names, regardless of case"
-        )
+        raise _conflict(field, f"{quoted(twin)} twice", "different names, regardless of case")
 
 
 def _check_numbers(field: str, component: Component, built: Any) -> None:
@@ -291,11 +286,9 @@ def _check_numbers(field: str, component: Component, built: Any) -> None:
     for key, value in component.params.items():
         if key not in defaults:
             known = f"a parameter of {component.name}{nearest(key, defaults)}"
-            raise ContractError("contract", f"{field}.params", quoted(key), known)
+            raise _conflict(f"{field}.params", quoted(key), known)
         whole = isinstance(defaults[key], int)
         right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if not (right_type and 0 < value <= 1e5):  # type: ignore[operator]
             kind = "a whole number" if whole else "a number"
-            raise ContractError(
-                "contract", f"{field}.params.{key}", quoted(value), f"{kind} above 0, to 1e5"
-            )
+            raise _conflict(f"{field}.params.{key}", quoted(value), f"{kind} above 0, to 1e5")

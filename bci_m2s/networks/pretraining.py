@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -67,15 +68,9 @@ class ClubEstimator(nn.Module):
 
 
 def _mlp(embedding: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(embedding, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, embedding),
-    )
+    widths = pairwise((embedding, hidden, hidden, hidden))
+    layers = [layer for width in widths for layer in (nn.Linear(*width), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(hidden, embedding))
 
 
 class CrossModalPredictor(nn.Module):

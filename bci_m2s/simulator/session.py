@@ -10,13 +10,13 @@ import numpy as np
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator.eeg import Electroencephalogram
 from bci_m2s.simulator.eye import LABELS, UNITS, EyeTracker
-from bci_m2s.simulator.gaze import Blink, Eyes
+from bci_m2s.simulator.gaze import Eyes
 from bci_m2s.simulator.markers import REST_START, REST_STOP, TRIAL_START, TRIAL_STOP, MarkedTrial
 from bci_m2s.simulator.montage import electrodes
 from bci_m2s.simulator.noise import Float32Array, Seeds
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.simulator.state import Schedule
-from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
+from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 
 class SimulatedSession:
@@ -27,6 +27,12 @@ class SimulatedSession:
     Samples are numbered from 0; sample i is taken i / rate seconds after the session began. Asking
     twice, in other pieces or in another order gives the same bits. Raises ConfigurationError for a
     montage that is not known and for negative numbers.
+
+    Attributes
+    ----------
+    schedule : trials, and valence and arousal at any time
+    eyes : where they look, and when they blink
+    cortex : the brain behind the EEG
     """
 
     def __init__(self, settings: SimulatorSettings, subject: int = 0, session: int = 0) -> None:
@@ -36,10 +42,11 @@ class SimulatedSession:
         self.settings = settings
         labels, positions = electrodes(settings.montage)
         seeds = Seeds(settings.seed, subject, session)
-        self._schedule = Schedule(settings, seeds)
-        self._eyes = Eyes(self._schedule, seeds)
-        self._eeg = Electroencephalogram(self._schedule, self._eyes, seeds, positions, settings.eeg_rate_hz)
-        self._tracker = EyeTracker(self._schedule, self._eyes, seeds, settings.eye_rate_hz)
+        self.schedule = Schedule(settings, seeds)
+        self.eyes = Eyes(self.schedule, seeds)
+        self._eeg = Electroencephalogram(self.schedule, self.eyes, seeds, positions, settings.eeg_rate_hz)
+        self.cortex = self._eeg.cortex
+        self._tracker = EyeTracker(self.schedule, self.eyes, seeds, settings.eye_rate_hz)
         origin = f"{settings.seed}-{subject}-{session}"
         self.eeg_info = StreamInfo(
             name="Simulated EEG",
@@ -67,33 +74,11 @@ class SimulatedSession:
         )
 
     @property
-    def duration_s(self) -> float:
-        """Length of the session, s; infinite when endless."""
-        return self.settings.duration_s
-
-    @property
-    def alpha_hz(self) -> float:
-        """This subject's alpha frequency, Hz."""
-        return self._eeg.cortex.alpha_hz
-
-    @property
     def trials(self) -> list[MarkedTrial]:
-        """All trials. Raises ValueError for an endless session: ask ``trial`` there."""
+        """All trials. Raises ValueError for an endless session; ``schedule.trial`` has its trials."""
         if not self.settings.n_trials:
             raise ValueError("an endless session has no last trial")
-        return [self.trial(index) for index in range(self.settings.n_trials)]
-
-    def trial(self, index: int) -> MarkedTrial:
-        """Return trial `index` from 0. Raises IndexError past the last one."""
-        return self._schedule.trial(index)
-
-    def latent(self, times: FloatArray) -> FloatArray:
-        """Return valence and arousal at each time (s), about -1 to 1: (n, 2)."""
-        return self._schedule.latent(np.asarray(times, dtype=np.float64))
-
-    def blinks(self, start_s: float, stop_s: float) -> list[Blink]:
-        """Return the blinks that begin in the interval (s)."""
-        return self._eyes.blinks(start_s, stop_s)
+        return [self.schedule.trial(index) for index in range(self.settings.n_trials)]
 
     def eeg(self, start: int, stop: int) -> Float32Array:
         """Return EEG samples start to stop - 1, fewer at the session's end: (n, channels), µV."""
@@ -124,13 +109,17 @@ class SimulatedSession:
             if index < 2:
                 return (0.0, REST_START) if index == 0 else (self.settings.rest_s, REST_STOP)
             index -= 2
-        trial = self.trial(index // 2)
+        trial = self.schedule.trial(index // 2)
         if index % 2 == 0:
             return trial.start_s, TRIAL_START + trial.label
         return trial.stop_s, TRIAL_STOP + trial.label
 
     def _clipped(self, stop: int, rate_hz: float) -> int:
-        return stop if math.isinf(self.duration_s) else min(stop, math.floor(self.duration_s * rate_hz))
+        return (
+            stop
+            if math.isinf(self.settings.duration_s)
+            else min(stop, math.floor(self.settings.duration_s * rate_hz))
+        )
 
 
 def _read(

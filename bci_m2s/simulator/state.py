@@ -76,7 +76,7 @@ class Schedule:
         return MarkedTrial(start_s, start_s + self.settings.trial_s, label)
 
     def latent(self, times: FloatArray) -> FloatArray:
-        """Return valence and arousal at each time: (n, 2)."""
+        """Return valence and arousal at each time (s), about -1 to 1: (n, 2)."""
         times = np.asarray(times, dtype=np.float64)
         return MOOD_SPREAD * self._mood(times) + self.pull(times, self._target, 2)
 

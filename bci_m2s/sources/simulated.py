@@ -132,5 +132,5 @@ class SimulatedSource(LocalSource):
         """Return how many samples or markers the session has; infinite when endless."""
         if self._stream == "markers":
             return self.session.n_markers
-        length = self.session.duration_s * self.info.rate_hz
+        length = self.session.settings.duration_s * self.info.rate_hz
         return length if math.isinf(length) else math.floor(length)

@@ -165,7 +165,7 @@ def test_a_range_stays_while_it_fits():
 def test_blinks_of_the_simulator_are_found_and_shaded(view, session):
     play(view, session.eye(0, int(9.0 * RATE_HZ)))
     found = [span for span in view.rows._losses.spans if loss_word(span[1] - span[0]) == "blink"]
-    blinks = session.blinks(0.0, 8.8)
+    blinks = session.eyes.blinks(0.0, 8.8)
     assert len(found) == len(blinks) > 1
     for (start_s, stop_s), blink in zip(found, blinks, strict=True):
         assert start_s - START_S == pytest.approx(blink.start_s, abs=0.05)  # low confidence at its edges

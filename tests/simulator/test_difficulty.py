@@ -80,7 +80,7 @@ def _eye_features(eye: NDArray[np.float32]) -> Array:
 
 def _person(settings: SimulatorSettings, subject: int, with_eyes: bool = True) -> Person:
     session = SimulatedSession(settings, subject)
-    length_s = int(session.duration_s)
+    length_s = int(session.settings.duration_s)
     return Person(
         _differential_entropy(session.eeg(0, length_s * EEG_HZ)),
         _eye_features(session.eye(0, length_s * EYE_HZ)) if with_eyes else np.empty((0, 8)),

@@ -73,7 +73,7 @@ def test_alpha_peak_stands_at_the_persons_own_frequency(resting: list) -> None:
         smooth = np.convolve(excess, np.ones(5) / 5, mode="same")
         peaks.append(frequencies[alpha][smooth.argmax()])
         assert excess.max() > 2.0
-        assert abs(peaks[-1] - session.alpha_hz) < 0.6
+        assert abs(peaks[-1] - session.cortex.alpha_hz) < 0.6
     assert np.ptp(peaks) > 0.8
 
 
@@ -144,7 +144,7 @@ def test_blinks_show_in_front_and_as_track_loss() -> None:
     """Each blink covers the pupil and lifts Fp1 and Fp2, far more than Oz, at that very time."""
     session = SimulatedSession(_settings(artefacts=1.0))
     eeg, eye = session.eeg(0, int(180 * RATE_HZ)), session.eye(0, 180 * 120)
-    blinks = session.blinks(1.0, 178.0)
+    blinks = session.eyes.blinks(1.0, 178.0)
     assert 15 <= len(blinks) <= 70
     lifts = []
     for blink in blinks:
@@ -166,7 +166,7 @@ def test_lost_track_is_blinks_and_few_long_losses() -> None:
     session = SimulatedSession(QUIET)
     lost = np.isnan(session.eye(0, 300 * 120)[:, 0])
     times = np.arange(len(lost)) / 120.0
-    for blink in session.blinks(0.0, 300.0):
+    for blink in session.eyes.blinks(0.0, 300.0):
         lost &= ~((times >= blink.start_s) & (times < blink.start_s + blink.duration_s))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], lost.astype(np.int8), [0]])))
     assert 1 <= len(edges) // 2 <= 20

@@ -51,9 +51,9 @@ def test_gaze_does_not_jump_between_pieces() -> None:
     """At the joints of the scan path gaze moves no faster than in a saccade."""
     session = SimulatedSession(LIVE, 1)
     times = np.arange(0.0, 100.0, 0.001)
-    gaze = session._eyes.gaze(times)
+    gaze = session.eyes.gaze(times)
     assert np.linalg.norm(np.diff(gaze, axis=0), axis=1).max() < 0.9
-    at_joints = session._eyes.gaze(np.array([19.999999, 20.000001]))
+    at_joints = session.eyes.gaze(np.array([19.999999, 20.000001]))
     np.testing.assert_allclose(at_joints[0], at_joints[1], atol=1e-3)
 
 
@@ -61,7 +61,7 @@ def test_blinks_are_in_the_published_range() -> None:
     """0.08 to 0.3 s long, never two at once, 5 to 25 a minute, different between people."""
     rates = []
     for subject in range(5):
-        blinks = SimulatedSession(LIVE, subject).blinks(0.0, 600.0)
+        blinks = SimulatedSession(LIVE, subject).eyes.blinks(0.0, 600.0)
         starts = np.array([b.start_s for b in blinks])
         assert all(0.08 <= b.duration_s <= 0.3 for b in blinks)
         assert np.diff(starts).min() > 0.4

@@ -44,7 +44,7 @@ def test_order_of_reading_does_not_matter() -> None:
     np.testing.assert_array_equal(backward.eeg(100, 400), kept)
     np.testing.assert_array_equal(backward.eeg(500_000, 500_100), far)
     assert forward.eeg(7, 7).shape == (0, 3)
-    assert forward.latent(np.empty(0)).shape == (0, 2)
+    assert forward.schedule.latent(np.empty(0)).shape == (0, 2)
     with pytest.raises(IndexError):
         forward.eeg(-1, 5)
 
@@ -62,7 +62,7 @@ def test_people_sessions_and_seeds_differ(change: str) -> None:
     for channel in range(4):
         assert abs(np.corrcoef(a[:, channel], b[:, channel])[0, 1]) < 0.1
     assert [t.label for t in first.trials] != [t.label for t in second.trials]
-    assert [b.start_s for b in first.blinks(0, 60)] != [b.start_s for b in second.blinks(0, 60)]
+    assert [b.start_s for b in first.eyes.blinks(0, 60)] != [b.start_s for b in second.eyes.blinks(0, 60)]
 
 
 def test_state_does_not_depend_on_montage_or_rates() -> None:
@@ -74,9 +74,9 @@ def test_state_does_not_depend_on_montage_or_rates() -> None:
             montage="muse", eeg_rate_hz=500.0, eye_rate_hz=60.0, rest_s=4.0, trial_s=3.0, pause_s=1.0
         )
     )
-    np.testing.assert_array_equal(small.latent(times), fast.latent(times))
-    assert [small.trial(i) for i in range(9)] == [fast.trial(i) for i in range(9)]
-    assert small.blinks(0.0, 60.0) == fast.blinks(0.0, 60.0)
+    np.testing.assert_array_equal(small.schedule.latent(times), fast.schedule.latent(times))
+    assert [small.schedule.trial(i) for i in range(9)] == [fast.schedule.trial(i) for i in range(9)]
+    assert small.eyes.blinks(0.0, 60.0) == fast.eyes.blinks(0.0, 60.0)
 
 
 def test_only_the_state_tells_of_the_class() -> None:
@@ -84,7 +84,7 @@ def test_only_the_state_tells_of_the_class() -> None:
     base = SimulatorSettings(montage="muse", eeg_rate_hz=128.0, effect=0.0)
     two = SimulatedSession(replace(base, classes=("low", "high")))
     five = SimulatedSession(replace(base, classes=("a", "b", "c", "d", "e")))
-    orders = [[s.settings.classes.index(s.trial(i).label) for i in range(9)] for s in (two, five)]
+    orders = [[s.settings.classes.index(s.schedule.trial(i).label) for i in range(9)] for s in (two, five)]
     assert orders[0] != orders[1]
     np.testing.assert_array_equal(two.eeg(0, 12_800), five.eeg(0, 12_800))
     np.testing.assert_array_equal(two.eye(0, 12_000), five.eye(0, 12_000))
@@ -152,14 +152,14 @@ def test_a_finite_session_ends() -> None:
         montage="muse", eeg_rate_hz=128.0, rest_s=4.0, trial_s=3.0, pause_s=1.0, n_trials=3
     )
     session = SimulatedSession(settings)
-    assert session.duration_s == 16.0
+    assert session.settings.duration_s == 16.0
     assert session.eeg(0, 10**6).shape == (16 * 128, 4)
     assert session.eye(16 * 120, 10**6).shape == (0, 5)
     endless = SimulatedSession(
         SimulatorSettings(montage="muse", eeg_rate_hz=128.0, rest_s=4.0, trial_s=3.0, pause_s=1.0)
     )
     np.testing.assert_array_equal(session.eeg(0, 14 * 128), endless.eeg(0, 14 * 128))
-    assert endless.duration_s == float("inf")
+    assert endless.settings.duration_s == float("inf")
     with pytest.raises(ValueError, match="endless"):
         _ = endless.trials
 

@@ -20,8 +20,8 @@ def _samples(settings: SimulatorSettings, person: int, session: int, modality: s
     """All samples of one stream of a simulated session, the same at each call."""
     simulated = SimulatedSession(settings, person, session)
     if modality == "eeg":
-        return simulated.eeg(0, int(simulated.duration_s * settings.eeg_rate_hz))
-    return simulated.eye(0, int(simulated.duration_s * settings.eye_rate_hz))
+        return simulated.eeg(0, int(settings.duration_s * settings.eeg_rate_hz))
+    return simulated.eye(0, int(settings.duration_s * settings.eye_rate_hz))
 
 
 def simulated_segments(settings: SimulatorSettings, person: int, session: int) -> list[RawSegment]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,13 +197,13 @@ class _Run:
         batches = epoch_batches(
             self._training, settings.sampler, settings.batch, settings.last_batch, generator
         )
-        means = _Means()
+        losses = []
         for i, batch in enumerate(batches):
             _set_rate(optimiser, settings, number + i / len(batches))
-            means.add(self._step([part[batch] for part in self._pairs], generator))
+            losses.append(self._step([part[batch] for part in self._pairs], generator))
             on_batch()
         row = {"epoch": float(number + 1), "learning_rate": optimiser.param_groups[0]["lr"]}
-        row |= means.row() | self._validate()
+        row |= _means(losses) | self._validate()
         row["seconds"] = round(time.monotonic() - started_s, 3)
         _check(row, settings)
         return row
@@ -235,7 +236,7 @@ class _Run:
         model, settings = self._model, self._settings
         generator = torch.Generator().manual_seed(0)
         pairs = _tensors(self._validation, self._job)
-        means = _Means()
+        losses = []
         model.eval()
         with torch.no_grad():
             for batch in epoch_batches(
@@ -246,9 +247,9 @@ class _Run:
                 terms = pair_terms(
                     model, a, b, settings.loss, trials=trials, starts=starts, generator=generator
                 )
-                means.add({f"validation_{name}": float(term) for name, term in terms.items()})
-                means.add({"validation_matched": _matched(model, a.er, b.er)})
-        return means.row()
+                row = {f"validation_{name}": float(term) for name, term in terms.items()}
+                losses.append(row | {"validation_matched": _matched(model, a.er, b.er)})
+        return _means(losses)
 
 
 def _matched(model: PairModel, er_a: Tensor, er_b: Tensor) -> float:
@@ -275,17 +276,10 @@ def _check(row: dict[str, float], settings: PretrainSettings) -> None:
         )
 
 
-class _Means:
-    """Running means by name."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-            self._counts[name] = self._counts.get(name, 0) + 1
-
-    def row(self) -> dict[str, float]:
-        return {name: total / self._counts[name] for name, total in self._sums.items()}
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Means by name, over the rows that have it."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for name, value in row.items():
+            values[name].append(value)
+    return {name: sum(numbers) / len(numbers) for name, numbers in values.items()}

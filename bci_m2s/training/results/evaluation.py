@@ -19,7 +19,7 @@ from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
-from bci_m2s.training.methods.model_files import CROSSED, OWN, crossed_networks, own_networks
+from bci_m2s.training.methods.model_files import CROSSED, OWN, crossing, exchanged
 from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figures, kappa, macro_f1
 from bci_m2s.types import FloatArray
 
@@ -116,13 +116,11 @@ def evaluate_fitted(
     shared : the encoders were not changed by the labels, so that classifiers can be exchanged
     unlabelled : training windows for the batch normalisation of an exchanged classifier, see ``exchanged``
     """
-    trained = [(own_networks(fitted), list(fitted))]
-    if shared:
-        trained.append((crossed_networks(fitted, unlabelled), list(fitted)[::-1]))
+    trained = [{name: name for name in fitted}, *([crossing(fitted)] if shared else [])]
     directions: list[Direction] = [
-        (source, target, partial(_probabilities, networks[target], setup.head))
-        for networks, sources in trained
-        for source, target in zip(sources, fitted, strict=True)
+        (teachers[target], target, partial(_probabilities, network, setup.head))
+        for teachers in trained
+        for target, network in exchanged(fitted, teachers, unlabelled).items()
     ]
     return _evaluate_directions(setup, method, test, directions, {})
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from bci_m2s.training.methods.calibration import (
+from bci_m2s.training.methods.model_files import (
     HIGHEST,
     LOWEST,
     calibrate,

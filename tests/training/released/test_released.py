@@ -2,14 +2,14 @@
 
 import os
 import pickle
-import subprocess
-import sys
 import zipfile
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
+from support.command_line import bci
+from support.command_line import refused as command_refused
 from support.released_checkpoints import expected_logits, finetuned, released
 
 import bci_m2s
@@ -436,11 +436,8 @@ def test_names_are_mutated_too(tmp_path, small):
 def test_the_command(tmp_path):
     path = saved(tmp_path / "fine.pt", finetuned(*released(3, depth=1)))
     out = tmp_path / "m.safetensors"
-    command = [sys.executable, "-m", "bci_m2s", "import-released", str(path), "--out", str(out)]
-    done = subprocess.run([*command, "--dataset", "seed"], capture_output=True, text=True, check=True)
+    done = bci("import-released", path, "--out", out, "--dataset", "seed")
+    assert done.returncode == 0, done.stderr
     assert "negative, neutral, positive" in done.stdout
     assert "scaler: unknown" in done.stdout
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert again.returncode == 2
-    assert again.stderr.startswith("error: ")
-    assert again.stderr.count("\n") == 1
+    assert "exists" in command_refused("import-released", path, "--out", out)

@@ -12,16 +12,14 @@ from bci_m2s.errors import ContractError, OutputError
 from bci_m2s.model.model_file import load_model_file, unpack_modality
 from bci_m2s.model.predictor import load_model
 from bci_m2s.training.methods import METHODS
-from bci_m2s.training.methods.calibration import expected_calibration_error
 from bci_m2s.training.methods.finetune import head_logits, project
 from bci_m2s.training.methods.methods import LINEAR, fit_modalities
 from bci_m2s.training.methods.model_files import (
     CROSSED,
     OWN,
-    crossed_networks,
     crossing,
     exchanged,
-    own_networks,
+    expected_calibration_error,
     write_model,
 )
 from bci_m2s.training.methods.pretrain import load_pretrained, pretrain
@@ -107,11 +105,11 @@ def test_a_direction_is_the_classifier_of_one_on_the_embedding_of_the_other(trai
     }
     test = replace(trained.test, features=noisy)
     found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
-    own = own_networks(trained.fitted)
-    exchanged = crossed_networks(trained.fitted, trained.data.parts["train"])
+    own = {name: fitted.network for name, fitted in trained.fitted.items()}
+    crossed = exchanged(trained.fitted, crossing(trained.fitted), trained.data.parts["train"])
     for source, target in (("eeg", "eeg"), ("eeg", "eye"), ("eye", "eeg"), ("eye", "eye")):
         projected = own[target].project(torch.from_numpy(noisy[target]))
-        classifiers = own if source == target else exchanged
+        classifiers = own if source == target else crossed
         guesses = classifiers[target].heads["emotion"](projected).argmax(dim=1).numpy()
         one = found[f"{source} → {target}"]
         assert one.figures["confusion"] == confusion_matrix(test.labels["emotion"], guesses).tolist()
@@ -221,8 +219,8 @@ def test_the_crossed_file_has_the_other_modalitys_classifier_and_calibration(tra
 
 
 def test_an_exchanged_classifier_is_centred_on_the_modality_that_it_judges(trained):
-    plain = crossed_networks(trained.fitted)["eye"]
-    adapted = crossed_networks(trained.fitted, trained.data.parts["train"])["eye"]
+    plain = exchanged(trained.fitted, crossing(trained.fitted), None)["eye"]
+    adapted = exchanged(trained.fitted, crossing(trained.fitted), trained.data.parts["train"])["eye"]
     windows = trained.data.parts["train"].having(["eye"])
     projected = torch.tensor(project(adapted, windows.features["eye"])).float()
     before = {key: value for key, value in plain.heads.state_dict().items() if "running" not in key}
@@ -244,7 +242,8 @@ def test_one_modalitys_labels_can_serve_both(trained):
 
 def test_crossing_leaves_the_fitted_networks_alone(trained):
     before = {key: value.clone() for key, value in trained.fitted["eeg"].network.state_dict().items()}
-    crossed_networks(trained.fitted)["eeg"].heads["emotion"].out.weight.data.zero_()
+    crossed = exchanged(trained.fitted, crossing(trained.fitted), None)
+    crossed["eeg"].heads["emotion"].out.weight.data.zero_()
     after = trained.fitted["eeg"].network.state_dict()
     assert all((before[key] == after[key]).all() for key in before)
 
