@@ -127,8 +127,7 @@ class Presenter:
             view.deleteLater()
         self.traces = {}
         for modality, stream in facts.streams.items():
-            view = SweepView(self._theme, EyeRows if is_eye_tracker(stream) else ChannelRows)
-            view.set_stream(stream.title, stream.labels, stream.units, stream.rate_hz)
+            view = SweepView(self._theme, EyeRows if is_eye_tracker(stream) else ChannelRows, stream)
             view.rows.restore(self.trace_settings)
             view.set_frozen(self._frozen)
             self.traces[modality] = view

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PyQt6.QtWidgets import QApplication
 
+from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.look.theme import DARK, LIGHT
 from bci_m2s.panel.traces.eye_layout import (
     Losses,
@@ -28,14 +29,17 @@ def session():
     return SimulatedSession(SimulatorSettings())
 
 
-@pytest.fixture
-def view(qtbot):
-    made = SweepView(DARK, EyeRows)
+def open_view(qtbot, title="Tracker", labels=LABELS, units=UNITS, rate_hz=RATE_HZ):
+    made = SweepView(DARK, EyeRows, StreamFacts("eye", title, rate_hz, tuple(labels), tuple(units)))
     qtbot.addWidget(made)
     made.resize(700, 200)
     made.show()
-    made.set_stream("Tracker", LABELS, UNITS, RATE_HZ)
     return made
+
+
+@pytest.fixture
+def view(qtbot):
+    return open_view(qtbot)
 
 
 def play(view, samples, start_s=START_S, chunk=5, now=False):
@@ -212,11 +216,7 @@ def test_picture_does_not_depend_on_chunks(view, qtbot, session, chunk):
     samples = session.eye(0, 360)  # all before the ranges are found for the second time
     play(view, samples[:50])
     play(view, samples[50:], START_S + 50 / RATE_HZ)
-    other = SweepView(DARK, EyeRows)
-    qtbot.addWidget(other)
-    other.resize(700, 200)
-    other.show()
-    other.set_stream("Tracker", LABELS, UNITS, RATE_HZ)
+    other = open_view(qtbot)
     play(other, samples, chunk=chunk)
     view.rows.fit()
     other.rows.fit()
@@ -266,8 +266,8 @@ def test_silence_is_said_and_another_width_survived(view, session):
     assert view.canvas.place_px(START_S - 499) is not None
 
 
-def test_other_channels_are_plain_traces(view):
-    view.set_stream("Other", ("a", "b"), (), 0.0)
+def test_other_channels_are_plain_traces(qtbot):
+    view = open_view(qtbot, "Other", ("a", "b"), ("", ""), 0.0)
     rng = np.random.default_rng(0)
     play(view, 100 + rng.standard_normal((600, 2)))
     assert [row.name for row in view.rows._layout.rows] == ["a", "b"]

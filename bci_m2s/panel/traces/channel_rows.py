@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import QRect
 from PyQt6.QtGui import QPainter
 
+from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.traces.channel_zoom import ChannelZoom
 from bci_m2s.panel.traces.display_filter import NOTCHES, PRESETS, DisplayFilter
@@ -32,33 +33,20 @@ class ChannelRows(SweepRows):
     zoom: ChannelZoom
     settle_s = 4.0  # the filters' start is not shown
 
-    def __init__(self, canvas: SweepCanvas, theme: Theme) -> None:
-        super().__init__(canvas, theme)
-        self._units: tuple[str, ...] = ()
-        self._unit, self._rate_hz, self._factors = "µV", 0.0, np.ones(0, dtype=np.float32)
-        self._scales: dict[str, float] = {}
-        self._good, self._middle = np.ones(0, dtype=bool), np.zeros(0, dtype=np.float32)
-        self._filter = DisplayFilter(0.0, 0)
-        self.controls, self.zoom = TracesControls(theme), ChannelZoom(canvas)
-        self.controls.changed.connect(self._on_choice)
-        self.zoom.changed.connect(self._on_zoom)
-
-    def set_stream(self, labels: tuple[str, ...], units: Sequence[str], rate_hz: float) -> int:
-        """Take another stream."""
-        n, self._rate_hz = len(labels), rate_hz
-        shown = [shown_unit(unit) for unit in units]
+    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: StreamFacts) -> None:
+        super().__init__(canvas, theme, stream)
+        n, self._rate_hz = len(stream.labels), stream.rate_hz
+        shown = [shown_unit(unit) for unit in stream.units]
         self._units = tuple(unit for unit, _ in shown)
         self._factors = np.array([factor for _, factor in shown], dtype=np.float32)
         self._unit = main_unit(self._units)
         self._scales = {unit: default_scale(unit) for unit in self._units}
         self._good, self._middle = np.ones(n, dtype=bool), np.zeros(n, dtype=np.float32)
+        self.controls = TracesControls(theme, n, self._unit, stream.rate_hz)
+        self.zoom = ChannelZoom(canvas, n)
         self._make_filter()
-        self.controls.set_stream(n, self._unit, rate_hz)
-        self.controls.set_bad(0, "")
-        if self.controls.scale is not None and n:
-            self._scales[self._unit] = self.controls.scale
-        self.zoom.set_total(n)
-        return n
+        self.controls.changed.connect(self._on_choice)
+        self.zoom.changed.connect(self._on_zoom)
 
     def set_states(self, states: Mapping[str, str]) -> None:
         """Mark channels that are not good: {label: "flat", "railed", "noisy" or "lost"}."""

@@ -27,10 +27,9 @@ class ChannelZoom(QObject):
 
     changed = pyqtSignal()
 
-    def __init__(self, canvas: SweepCanvas) -> None:
+    def __init__(self, canvas: SweepCanvas, total: int) -> None:
         super().__init__(canvas)
-        self._canvas = canvas
-        self.first, self.count, self.total = 0, 0, 0
+        self._canvas, self.total = canvas, total
         self._turned = 0.0  # of the wheel, less than a notch
         self._drag: tuple[float, int] | None = None  # where it began: height, first channel
         self.bar = QScrollBar(Qt.Orientation.Vertical)
@@ -38,7 +37,7 @@ class ChannelZoom(QObject):
         policy = self.bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the traces shall not change their width
         self.bar.setSizePolicy(policy)
-        self.bar.hide()
+        self._choose(0, total)
         self.bar.valueChanged.connect(lambda first: self.show_channels(first, self.count))
         canvas.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         canvas.installEventFilter(self)
@@ -47,11 +46,6 @@ class ChannelZoom(QObject):
     def visible(self) -> int:
         """How many channels are shown, 0 for all: what is remembered from one stream to the next."""
         return 0 if self.count == self.total else self.count
-
-    def set_total(self, total: int) -> None:
-        """Begin with another stream, all of its channels shown; ``changed`` does not follow."""
-        self.total = total
-        self._choose(0, total)
 
     def show_channels(self, first: int, count: int) -> None:
         """Show `count` channels from `first` on, as far as there are; 0 for all."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from PyQt6.QtCore import QRect, QRectF, Qt
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter
 
+from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.traces.eye_layout import (
-    EyeLayout,
     EyeRow,
     Losses,
     eye_layout,
@@ -34,28 +34,18 @@ LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 class EyeRows(SweepRows):
     """Gaze and pupil of an eye tracker, found by the channels' names."""
 
+    own_channels = 1  # where the track is lost
     marker_texts = False
     fits_once = False
 
-    def __init__(self, canvas: SweepCanvas, theme: Theme) -> None:
-        super().__init__(canvas, theme)
-        canvas.set_message("looking for an eye tracker")
-        self._layout = EyeLayout(())
-        self._ranges: list[tuple[float, float] | None] = []
+    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: StreamFacts) -> None:
+        super().__init__(canvas, theme, stream)
+        self._layout = eye_layout(stream.labels, stream.units)
+        self._ranges: list[tuple[float, float] | None] = [None] * len(self._layout.rows)
         self._losses = Losses()
         self._had_pupil = False
-        self._values: Float32Array = np.zeros(0, dtype=np.float32)  # newest sample
+        self._values = np.full(len(stream.labels), np.nan, dtype=np.float32)  # newest sample
         self._written_s = math.nan  # when the numbers were last written
-
-    def set_stream(self, labels: tuple[str, ...], units: Sequence[str], rate_hz: float) -> int:
-        """Take another stream; one more channel is drawn: where the track is lost."""
-        del rate_hz
-        self._layout = eye_layout(labels, units)
-        self._ranges = [None] * len(self._layout.rows)
-        self._had_pupil = False
-        self._values = np.full(len(labels), np.nan, dtype=np.float32)
-        self.forget()
-        return len(labels) + 1
 
     def forget(self) -> None:
         """Losses of another time are none of this."""

@@ -36,11 +36,12 @@ class SweepCanvas(QWidget):
     Parameters
     ----------
     theme : colours
+    n_channels, longest_s : of the stream: channels, and the longest step that a line is drawn over, s
     marker_texts : whether markers have their text above the sweep, or are lines only
 
     Attributes
     ----------
-    plot : the sweep's place, in the widget's pixels
+    plot : the sweep's place, in the widget's pixels; span_s : seconds from its left edge to the right
     decorate : called with the painter and the part being painted, after the sweep, once there are samples
     reshaped : signal: the picture is another one and empty, the view must ``feed`` it again
     span_changed : signal with the seconds of a sweep, when another length was chosen
@@ -49,11 +50,11 @@ class SweepCanvas(QWidget):
     reshaped = pyqtSignal()
     span_changed = pyqtSignal(float)
 
-    def __init__(self, theme: Theme, marker_texts: bool = True) -> None:
+    def __init__(self, theme: Theme, n_channels: int, longest_s: float, marker_texts: bool) -> None:
         super().__init__()
         self._theme, self._marker_texts = theme, marker_texts
         self.decorate: Decorate | None = None
-        self._span_s, self._n_channels, self._longest_s = 10.0, 0, 1.0
+        self.span_s, self._n_channels, self._longest_s = 10.0, n_channels, longest_s
         self._picture: SweepPicture | None = None
         self._markers: list[tuple[float, str]] = []
         self._marked: list[float] = []  # where those are that were last shown
@@ -63,11 +64,6 @@ class SweepCanvas(QWidget):
         self.plot = QRect()
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMinimumSize(160, 80)
-
-    @property
-    def span_s(self) -> float:
-        """Seconds from the left edge to the right."""
-        return self._span_s
 
     @property
     def page(self) -> Page | None:
@@ -81,12 +77,6 @@ class SweepCanvas(QWidget):
         """Number of the sweep that is being drawn; another one begins at the left edge."""
         page = self.page
         return 0 if page is None or page.newest is None else page.newest // page.width
-
-    def start(self, n_channels: int, longest_s: float) -> None:
-        """Begin with a stream: its channels, and the longest step that a line is drawn over, s."""
-        self._n_channels, self._longest_s, self._markers = n_channels, longest_s, []
-        self._arrived_s, self._silent_s = math.nan, 0.0
-        self._reshape()
 
     def set_theme(self, theme: Theme) -> None:
         """Draw in other colours; the view sets its rows again."""
@@ -107,8 +97,8 @@ class SweepCanvas(QWidget):
 
     def set_span(self, span_s: float) -> None:
         """Show this many seconds; ``reshaped`` follows."""
-        if span_s != self._span_s:
-            self._span_s = span_s
+        if span_s != self.span_s:
+            self.span_s = span_s
             self._reshape()
             self.span_changed.emit(span_s)
 
@@ -191,7 +181,7 @@ class SweepCanvas(QWidget):
         self._picture = None
         if self._n_channels and width > 1 and height > 1:
             stroke_px, ahead_px = max(1.0, ratio), round(AHEAD_PX * ratio)
-            about = self._span_s, self._n_channels, self._longest_s, self._theme
+            about = self.span_s, self._n_channels, self._longest_s, self._theme
             self._picture = SweepPicture(width, height, stroke_px, ahead_px, *about)
             pixels = self._picture.pixels
             self._image = QImage(  # looks at the array's own memory, which the picture keeps alive
@@ -239,7 +229,7 @@ class SweepCanvas(QWidget):
             self._paint_picture(painter, rect)
             painter.setFont(font(SMALL))
             if rect.bottom() > self.plot.bottom():
-                draw_axis(painter, self.plot, self.width(), self._span_s, self._theme)
+                draw_axis(painter, self.plot, self.width(), self.span_s, self._theme)
             if self._marker_texts and rect.top() < self.plot.top():
                 marked = [(self.place_px(at_s), text) for at_s, text in self._markers]
                 draw_marker_texts(painter, marked, self.width(), self._theme)

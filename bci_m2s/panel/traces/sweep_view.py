@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from PyQt6.QtCore import QRect
 from PyQt6.QtGui import QPainter
 
+from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.look.view import View, in_column, in_row
 from bci_m2s.panel.traces.channel_zoom import ChannelZoom
@@ -116,6 +117,7 @@ class SweepRows(ABC):
     Attributes
     ----------
     controls, zoom : what the user can choose, and which channels are shown; None where there is no choice
+    own_channels : how many more than the stream has are drawn
     marker_texts : whether markers have their text above the sweep
     fits_once : whether scales stay as they were found, or are found again after the stream was lost
     settle_s : of signal before what is shown that must be fed again with it
@@ -123,18 +125,14 @@ class SweepRows(ABC):
 
     controls: TracesControls | None = None
     zoom: ChannelZoom | None = None
+    own_channels = 0
     marker_texts = True
     fits_once = True
     settle_s = 0.0
 
-    def __init__(self, canvas: SweepCanvas, theme: Theme) -> None:
-        self.canvas, self.theme = canvas, theme
-        self.labels: tuple[str, ...] = ()
+    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: StreamFacts) -> None:
+        self.canvas, self.theme, self.labels = canvas, theme, stream.labels
         self.states: dict[str, str] = {}
-
-    @abstractmethod
-    def set_stream(self, labels: tuple[str, ...], units: Sequence[str], rate_hz: float) -> int:
-        """Take another stream; units : one per channel. Returns how many channels the canvas gets."""
 
     @abstractmethod
     def set_states(self, states: Mapping[str, str]) -> None:
@@ -174,44 +172,26 @@ class SweepRows(ABC):
 class SweepView(View):
     """The sweep of one stream. See the module for how it is fed.
 
-    rows : kind of rows
+    rows : kind of rows; controls : what the user can choose, None where there is no choice
     """
 
-    def __init__(self, theme: Theme, rows: type[SweepRows]) -> None:
+    def __init__(self, theme: Theme, rows: type[SweepRows], stream: StreamFacts) -> None:
         super().__init__(theme)
-        self._name, self._frozen = "", False
-        self._trail = Trail(0, 0.0)
+        self._name, self._frozen = stream.title, False
+        self._trail = Trail(len(stream.labels), stream.rate_hz)
         self._fits: list[float] = []
-        self.canvas = SweepCanvas(theme, rows.marker_texts)
-        self.canvas.set_message("looking for a stream")
-        self.rows = rows(self.canvas, theme)
+        n_drawn = len(stream.labels) + rows.own_channels
+        self.canvas = SweepCanvas(theme, n_drawn, self._trail.longest_s, rows.marker_texts)
+        self.canvas.set_message(f"waiting for samples of {stream.title}")
+        self.rows = rows(self.canvas, theme, stream)
         self.canvas.decorate = self.rows.decorate
         self.canvas.reshaped.connect(self._feed_again)
-        zoom, controls = self.rows.zoom, self.rows.controls
-        if zoom is not None and controls is not None:
+        zoom, self.controls = self.rows.zoom, self.rows.controls
+        if zoom is not None and self.controls is not None:
             sweep = in_row((self.canvas, 1), zoom.bar, spacing=0)
-            self.setLayout(in_column(controls, (sweep, 1), margins=(8, 6, 4, 4), spacing=4))
+            self.setLayout(in_column(self.controls, (sweep, 1), margins=(8, 6, 4, 4), spacing=4))
         else:  # sweeps stand exactly one below the other
             self.setLayout(in_column((self.canvas, 1), margins=(8, 4, 14, 4)))
-
-    @property
-    def controls(self) -> TracesControls | None:
-        """What the user can choose."""
-        return self.rows.controls
-
-    def set_stream(self, name: str, labels: Sequence[str], units: Sequence[str], rate_hz: float) -> None:
-        """Show another stream, from now on. `rate_hz` is 0.0 where it is irregular.
-
-        labels, units : one per channel; missing units are made up
-        """
-        n = len(labels)
-        self._name, self._fits = name, []
-        rate_hz = rate_hz if math.isfinite(rate_hz) and rate_hz > 0 else 0.0
-        self._trail = Trail(n, rate_hz)
-        self.canvas.set_message(f"waiting for samples of {name}")
-        self.rows.labels, self.rows.states = tuple(map(str, labels)), {}
-        n_drawn = self.rows.set_stream(self.rows.labels, [*map(str, units), *([""] * n)][:n], rate_hz)
-        self.canvas.start(n_drawn, self._trail.longest_s)
 
     def push(self, times: FloatArray, samples: FloatArray | Float32Array) -> None:
         """Put samples by for the next frame: (n,) local s, (n, channels) in the stream's units."""

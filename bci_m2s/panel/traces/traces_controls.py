@@ -15,6 +15,7 @@ from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.look.view import View, in_row, plain_label
 from bci_m2s.panel.traces.display_filter import NOTCHES, OFF, PRESETS, possible, words
 from bci_m2s.panel.traces.sweep_canvas import SPANS_S
+from bci_m2s.panel.traces.trace_rows import default_scale
 
 AUTO = "auto"
 DEFAULT_PRESET = "1–50 Hz"
@@ -25,7 +26,7 @@ OTHER_SCALES = (1e-3, 1e5)
 
 
 class TracesControls(View):
-    """Choices of how traces are drawn. It draws nothing itself; ``changed`` names what was chosen.
+    """How a stream's traces are drawn. It draws nothing itself; ``changed`` names what was chosen.
 
     Attributes
     ----------
@@ -35,11 +36,10 @@ class TracesControls(View):
 
     changed = pyqtSignal(str)
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, theme: Theme, n_channels: int, unit: str, rate_hz: float) -> None:
         super().__init__(theme, framed=False)
-        self._unit, self._fitted = "µV", 100.0
-        self._n_channels, self._rate_hz = 0, math.nan
-        self._n_bad, self._which_bad = 0, ""
+        self._n_channels, self._unit, self._rate_hz = n_channels, unit, rate_hz
+        self._fitted = default_scale(unit)
         self.scale: float | None = None
         self.scale_box = self._box("Value per channel row. Keys: +, − and A (automatic)")
         self.scale_box.setMinimumContentsLength(11)  # "auto 1000 µV": the strip shall not move
@@ -51,7 +51,7 @@ class TracesControls(View):
         self.smaller = self._button("+", "Larger traces: less per row")
         self.count = plain_label(bold=True)
         self._fill()
-        self.set_stream(0, self._unit, math.nan)
+        self._show_scale()
         boxes = self.filter_box, self.notch_box, self.span_box, self.visible_box
         scale = self.larger, self.scale_box, self.smaller
         self.setLayout(in_row(*scale, *boxes, None, self.count, spacing=4))
@@ -85,33 +85,7 @@ class TracesControls(View):
         return int(self.visible_box.currentData() or 0)
 
     def set_theme(self, theme: Theme) -> None:
-        super().set_theme(theme)
-        self.set_bad(self._n_bad, self._which_bad)
-
-    def set_stream(self, n_channels: int, unit: str, rate_hz: float) -> None:
-        """Offer what is possible with a stream; a scale that was chosen for another unit is forgotten.
-
-        n_channels, rate_hz : of the stream; 0 and NaN while there is none
-        """
-        if unit != self._unit:
-            self.scale = None
-        self._n_channels, self._unit, self._rate_hz = n_channels, unit, rate_hz
-        for box in (self.filter_box, self.notch_box):
-            for index in range(box.count()):
-                box.setItemText(index, self._filter_text(box, str(box.itemData(index))))
-        self.scale_box.clear()
-        self.scale_box.addItem("", None)
-        smallest, largest = MICROVOLT_SCALES if unit == "µV" else OTHER_SCALES
-        value = smallest
-        while value <= largest:
-            self.scale_box.addItem(self._value(value), value)
-            value = step_125(value, 1)
-        self.visible_box.clear()
-        self.visible_box.addItem(f"all {n_channels or 'channels'}", 0)
-        for fewer in FEWER_CHANNELS:
-            if fewer < n_channels:
-                self.visible_box.addItem(f"{fewer} of {n_channels}", fewer)
-        self._show_scale()
+        self.count.setStyleSheet(f"color: {theme.warn}")
 
     def set_fitted(self, value: float) -> None:
         """Tell what an automatic scale comes to."""
@@ -120,10 +94,8 @@ class TracesControls(View):
 
     def set_bad(self, n_bad: int, which: str) -> None:
         """Show how many channels are bad; `which` names them in the tool tip."""
-        self._n_bad, self._which_bad = n_bad, which
         self.count.setText(f"{n_bad} of {self._n_channels} bad" if n_bad else "")
         self.count.setToolTip(text.tip(which) if n_bad else "")
-        self.count.setStyleSheet(f"color: {self.theme.warn}")
 
     def set_visible(self, count: int) -> None:
         """Show a number of channels that was chosen elsewhere; 0 for all."""
@@ -193,19 +165,27 @@ class TracesControls(View):
     def _value(self, value: float) -> str:
         return f"{value:g} {self._unit}".rstrip()
 
-    def _filter_text(self, box: QComboBox, choice: str) -> str:
-        if box is self.filter_box:
-            shown = words(choice, self._rate_hz) if self._rate_hz == self._rate_hz else choice
-            return "no filter" if shown == OFF else shown
-        hz = NOTCHES[choice]
-        if hz is not None and self._rate_hz == self._rate_hz and not possible(hz, self._rate_hz):
-            return f"no {choice} notch"
-        return "no notch" if hz is None else f"notch {choice}"
+    def _notch_text(self, choice: str, hz: float | None) -> str:
+        if hz is None:
+            return "no notch"
+        return f"notch {choice}" if possible(hz, self._rate_hz) else f"no {choice} notch"
 
     def _fill(self) -> None:
-        for box, choices in ((self.filter_box, PRESETS), (self.notch_box, NOTCHES)):
-            for choice in choices:
-                box.addItem(self._filter_text(box, choice), choice)
+        """Offer what is possible with the stream."""
+        self.scale_box.addItem("", None)
+        value, largest = MICROVOLT_SCALES if self._unit == "µV" else OTHER_SCALES
+        while value <= largest:
+            self.scale_box.addItem(self._value(value), value)
+            value = step_125(value, 1)
+        n = self._n_channels
+        self.visible_box.addItem(f"all {n or 'channels'}", 0)
+        for fewer in (fewer for fewer in FEWER_CHANNELS if fewer < n):
+            self.visible_box.addItem(f"{fewer} of {n}", fewer)
+        for preset in PRESETS:
+            effect = words(preset, self._rate_hz)
+            self.filter_box.addItem("no filter" if effect == OFF else effect, preset)
+        for notch, hz in NOTCHES.items():
+            self.notch_box.addItem(self._notch_text(notch, hz), notch)
         self.filter_box.setCurrentIndex(self.filter_box.findData(DEFAULT_PRESET))
         for span_s in SPANS_S:
             self.span_box.addItem(f"{span_s:g} s", span_s)
