@@ -89,7 +89,6 @@ class Arrangement(QWidget):
         self.fit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Views give way on small screens."""
         super().resizeEvent(event)
         self.fit()
 

@@ -82,7 +82,8 @@ class Presenter:
         if facts is not None and facts is not self._facts:
             self._begin(facts)
         status = self._client.status
-        self._views.status.show_status(status, facts, now_s, view_only)
+        received_s = self._client.status_received_s
+        self._views.status.show_status(status, facts, now_s, received_s, view_only)
         if self._facts is None:
             return
         self._take_status(status, now_s)

@@ -73,12 +73,8 @@ class PanelWindow(QMainWindow):
         self.commander = Commander(self)
         self._make_views()
         self.presenter = Presenter(client, self.views, self.arrangement, self.theme)
-        actions, markers, on_history = (
-            self.actions_by_name,
-            self._marker_actions,
-            self.presenter.load_history,
-        )
-        self.operator = Operator(actions, markers, self.commander, self.notify, on_history)
+        buttons, take_history = (self.actions_by_name, self._marker_actions), self.presenter.load_history
+        self.operator = Operator(*buttons, self.commander, self.notify, take_history)
         self.presenter.trace_settings = dict(self.remembered.traces)
         self.first_start = FirstStart(client, options, folder, self.notify, self, lambda: self.theme)
         self.unexpected.connect(lambda text: self.notify(f"unexpected error (panel.log): {text}", "error"))

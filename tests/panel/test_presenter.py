@@ -53,6 +53,7 @@ class Client:
 
     def __init__(self):
         self.facts, self.status, self.readers, self.ended = None, {}, {}, ""
+        self.status_received_s = local_clock()
         self.answers, self.evidence = [], []
 
     def take_answers(self):

@@ -78,7 +78,6 @@ class AnswerView(View):
             block.freeze(f"view frozen for {duration(max(frozen_s, 0.0))}")
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Stack the blocks as suits the new size."""
         super().resizeEvent(event)
         self._arrange()
 
@@ -182,7 +181,6 @@ class AnswerBlock(View):
         self.show_answer(replace(self.said, detail=words, tone="frozen"))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Type as large as fits."""
         super().resizeEvent(event)
         wide, tall = self.width(), self.height()
         scale = LARGE if tall >= 300 and wide >= 400 else NORMAL if tall >= 220 else SMALL

@@ -132,17 +132,10 @@ def shown_answer(answer: Answer, classes: Sequence[str], rate_hz: float = math.n
     answer : the newest one
     classes : names of the head's classes
     rate_hz : estimates a second; NaN is not shown
-
-    An answer whose probabilities do not fit the classes, or are no numbers, is no estimate.
     """
     if answer.status != Status.OK:
         return _refusal(answer)
-    shares = np.asarray(answer.probabilities, dtype=np.float64).ravel()
-    if len(shares) != len(classes):
-        words = f"{len(shares)} probabilities came for {len(classes)} classes"
-        return ShownAnswer(NO_ESTIMATE, detail=words, tone="warn")
-    if not len(shares) or not np.isfinite(shares).all():
-        return ShownAnswer(NO_ESTIMATE, detail="the probabilities are no numbers", tone="warn")
+    shares = answer.probabilities
     place = -1 if answer.unknown else int(np.argmax(shares))
     confidence = answer.confidence if math.isfinite(answer.confidence) else float(shares.max())
     return ShownAnswer(

@@ -67,7 +67,6 @@ class MarkerButton(QToolButton):
         return QSize(min(LEAST_PX, whole.width()), whole.height())
 
     def initStyleOption(self, option: QStyleOptionToolButton | None) -> None:
-        """Cut the text."""
         super().initStyleOption(option)
         if option is not None:
             room = self.width() - 12

@@ -19,20 +19,17 @@ BUTTONS = QDialogButtonBox.StandardButton
 
 def ask_to_end(parent: QWidget, then: Callable[[], None]) -> None:
     """Ask whether the session is to end; `then` is called after a yes. Enter means no."""
-    question = "End the session? Its engine stops and its files are closed."
+    box = _question(parent, "End the session? Its engine stops and its files are closed.")
     yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
-    box = QMessageBox(QMessageBox.Icon.Question, "bci_m2s", question, parent=parent)
     box.setStandardButtons(yes | no)
     box.setDefaultButton(no)
     box.accepted.connect(then)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.open()
 
 
 def ask_to_leave(parent: QWidget, leave: Callable[[], None], end: Callable[[], None]) -> None:
     """Ask what becomes of a session that was started from here when the window closes."""
-    words = "A session that was started here is still running."
-    box = QMessageBox(QMessageBox.Icon.Question, "bci_m2s", words, parent=parent)
+    box = _question(parent, "A session that was started here is still running.")
     box.setInformativeText("It can go on without the panel; bci-m2s panel shows it again.")
     stay = box.addButton("Leave it running", QMessageBox.ButtonRole.AcceptRole)
     over = box.addButton("End it", QMessageBox.ButtonRole.DestructiveRole)
@@ -41,8 +38,13 @@ def ask_to_leave(parent: QWidget, leave: Callable[[], None], end: Callable[[], N
     for button, then in ((stay, leave), (over, end)):
         if button is not None:
             button.clicked.connect(lambda _checked, then=then: then())
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.open()
+
+
+def _question(parent: QWidget, words: str) -> QMessageBox:
+    box = QMessageBox(QMessageBox.Icon.Question, "bci_m2s", words, parent=parent)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    return box
 
 
 class KeysDialog(QDialog):

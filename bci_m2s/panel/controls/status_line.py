@@ -44,8 +44,6 @@ class StatusLine(View):
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme)
         self.items: dict[str, _Item] = {}
-        self._received_s = math.nan
-        self._status: Mapping[str, Any] = {}
         self._row = row = QHBoxLayout(self)
         row.setContentsMargins(10, 5, 10, 5)
         row.setSpacing(18)
@@ -67,18 +65,17 @@ class StatusLine(View):
         status: Mapping[str, Any],
         session: SessionDescription | None,
         now_s: float,
+        received_s: float,
         view_only: bool = False,
     ) -> None:
         """Show a status. Called four times a second, so that a recording failure blinks.
 
-        status : the newest one, see docs/output.md, the same object until another comes; {} before
+        status : the newest one, see docs/output.md; {} before
         session : its description, None without one
-        now_s : the local clock, s
+        now_s, received_s : the local clock now, and when the status came, s
         view_only : the session takes no commands from here
         """
-        if self._status is not status:
-            self._status, self._received_s = status, now_s
-        silent_s = now_s - self._received_s if status else 0.0
+        silent_s = now_s - received_s if status else 0.0
         shown = status_items(status, session, silent_s, blink=now_s % 1.0 >= 0.5)
         self._show({**shown, "access": VIEW_ONLY} if view_only else shown)
 

@@ -132,7 +132,6 @@ class HeadMap(QStackedWidget):
         view.sigResized.connect(lambda: self.message.setGeometry(self.plot.rect().adjusted(12, 0, -12, 0)))
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
         self._theme = theme
         for plot in (self.plot, self.bars):
             plot.set_theme(theme)

@@ -30,7 +30,7 @@ class TopographyView(View):
     """A head with one band's power or evidence; the user picks which.
 
     Values are (channels, bands), the first of them ``BANDS``; the view takes the picked band, and adds up
-    evidence where "all bands" is picked. NaN is a channel without a value.
+    evidence where "all bands" is picked. NaN is a channel without a value. mode : "power" or "evidence"
     """
 
     def __init__(self, theme: Theme) -> None:
@@ -44,7 +44,7 @@ class TopographyView(View):
         self._evidence_for = self._problem = ""
         self._limits: dict[tuple[str, str], tuple[float, float]] = {}
         self._picked = {POWER: "alpha", EVIDENCE: ALL_BANDS}
-        self._mode = POWER
+        self.mode = POWER
         self._background = Background(self)
         self.map = HeadMap(theme)
         self._make_controls()
@@ -56,7 +56,7 @@ class TopographyView(View):
         group = QButtonGroup(self)
         for mode, button in self.buttons.items():
             button.setCheckable(True)
-            button.setChecked(mode == self._mode)
+            button.setChecked(mode == self.mode)
             button.clicked.connect(lambda _, mode=mode: self.set_mode(mode))
             group.addButton(button)
         self.picker = QComboBox()
@@ -70,19 +70,14 @@ class TopographyView(View):
     # ---- what is shown ----
 
     @property
-    def mode(self) -> str:
-        """ "power" or "evidence"."""
-        return self._mode
-
-    @property
     def band(self) -> str:
         """Name of the picked band, or "all bands"."""
-        return self._picked[self._mode]
+        return self._picked[self.mode]
 
     def set_mode(self, mode: str) -> None:
         """Show "power" or "evidence"."""
-        if mode != self._mode:
-            self._mode = mode
+        if mode != self.mode:
+            self.mode = mode
             self._fill_picker()
             self._refresh()
         self.buttons[mode].setChecked(True)
@@ -91,13 +86,13 @@ class TopographyView(View):
         """Pick a band of the current mode; an unknown one is ignored."""
         if self.picker.findText(band) < 0 or band == self.band:
             return
-        self._picked[self._mode] = band
+        self._picked[self.mode] = band
         self.picker.setCurrentText(band)
         self._refresh()
 
     def take_next_mode(self) -> None:
         """Show evidence instead of power, or power again."""
-        self.set_mode(EVIDENCE if self._mode == POWER else POWER)
+        self.set_mode(EVIDENCE if self.mode == POWER else POWER)
 
     def take_next_band(self) -> None:
         """Pick the next band; after the last the first."""
@@ -145,12 +140,12 @@ class TopographyView(View):
     def _take(self, mode: str, values: FloatArray) -> None:
         if len(values) == len(self._labels):  # else of a session that was
             self._values[mode] = values
-            if mode == self._mode:
+            if mode == self.mode:
                 self._refresh()
 
     def _fill_picker(self) -> None:
         self.picker.clear()
-        self.picker.addItems([*([ALL_BANDS] if self._mode == EVIDENCE else []), *BANDS])
+        self.picker.addItems([*([ALL_BANDS] if self.mode == EVIDENCE else []), *BANDS])
         self.picker.setCurrentText(self.band)
 
     def _located(self, labels: tuple[str, ...], places: Places) -> None:
@@ -188,7 +183,7 @@ class TopographyView(View):
 
     def _column(self) -> FloatArray | None:
         """Values of the picked band, (channels,)."""
-        values = self._values.get(self._mode)
+        values = self._values.get(self.mode)
         if values is None or self.band != ALL_BANDS:
             return None if values is None else values[:, BANDS.index(self.band)]
         total: FloatArray = np.where(np.isfinite(values).any(axis=1), np.nansum(values, axis=1), np.nan)
@@ -213,9 +208,9 @@ class TopographyView(View):
         if not good.any():
             scene.message = "no channel has a value yet"
             return
-        evidence = self._mode == EVIDENCE
+        evidence = self.mode == EVIDENCE
         pick = evidence_limits if evidence else power_limits
-        key = (self._mode, self.band)
+        key = (self.mode, self.band)
         scene.limits = self._limits[key] = pick(values[good], self._limits.get(key))
         if evidence:
             scene.colours, scene.unit = diverging(self.theme), EVIDENCE_UNIT
@@ -233,7 +228,7 @@ class TopographyView(View):
     def _waiting(self) -> str:
         if not self._labels:
             return "no EEG stream yet"
-        if self._mode == EVIDENCE and self._places is not None:
+        if self.mode == EVIDENCE and self._places is not None:
             return "no evidence yet:\nit comes with the estimates"
         return "collecting two seconds of signal" if self._places is not None else ""
 

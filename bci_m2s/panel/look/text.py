@@ -30,22 +30,17 @@ class ElidedLabel(QLabel):
 
     Parameters
     ----------
-    text : what it shows
+    text : what it shows; full_text : the same before it was cut
     least_px : the width down to which it may shrink; None: it is never cut
     """
 
     def __init__(self, text: str = "", least_px: int | None = 40) -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self._full, self._least_px, self._colour = "", least_px, ""
+        self.full_text, self._least_px, self._colour = "", least_px, ""
         policy = QSizePolicy.Policy.Fixed if least_px is None else QSizePolicy.Policy.Preferred
         self.setSizePolicy(policy, QSizePolicy.Policy.Fixed)
         self.show_text(text)
-
-    @property
-    def full_text(self) -> str:
-        """The text before it was cut."""
-        return self._full
 
     def show_text(self, text: str, colour: str = "") -> None:
         """Show a text, in a colour "#RRGGBB"; touches nothing when both are shown already."""
@@ -53,15 +48,15 @@ class ElidedLabel(QLabel):
         if colour != self._colour:
             self._colour = colour
             self.setStyleSheet(f"color: {colour}" if colour else "")
-        if text != self._full:
-            self._full = text
+        if text != self.full_text:
+            self.full_text = text
             self.updateGeometry()
             self._cut()
 
     def sizeHint(self) -> QSize:
         """Room for the whole text."""
         self.ensurePolished()
-        width = self.fontMetrics().horizontalAdvance(self._full) + 2
+        width = self.fontMetrics().horizontalAdvance(self.full_text) + 2
         return QSize(width, self.fontMetrics().height() + 2)
 
     def minimumSizeHint(self) -> QSize:
@@ -71,10 +66,9 @@ class ElidedLabel(QLabel):
         return QSize(least, whole.height())
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Cut again."""
         super().resizeEvent(event)
         self._cut()
 
     def _cut(self) -> None:
         room = max(self.width(), 1)
-        self.setText(self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideRight, room))
+        self.setText(self.fontMetrics().elidedText(self.full_text, Qt.TextElideMode.ElideRight, room))

@@ -116,7 +116,6 @@ class ConnectDialog(QDialog):
         super().accept()
 
     def done(self, result: int) -> None:
-        """Stop looking."""
         self._closed = True
         self._again.stop()
         super().done(result)

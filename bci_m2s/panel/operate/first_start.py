@@ -159,8 +159,6 @@ class FirstStart(QObject):
             which = f" {self._options.session!r}" if self._options.session else ""
             where = "on the network" if self._options.remote else "on this machine"
             return f"Looking for a session{which}", f"No session {where} yet. Start one with bci-m2s run."
-        if self._infos is None:
-            return LOOKING
         if not self._infos and self._looks < SURE_OF_NOTHING:
             return LOOKING
         if not self._infos:

@@ -56,21 +56,17 @@ class Bins:
         self._reasons: dict[int, str] = {}  # by bin
 
     def add(self, t_s: float, probabilities: FloatArray | None, reason: str = "") -> None:
-        """Take an estimate, or None and the reason why there is none.
-
-        Probabilities that do not fit the classes or are no numbers count as no estimate.
-        """
+        """Take an estimate, or None and the reason why there is none."""
         if not 0 <= t_s <= LONGEST_S:
             return
         while t_s >= MOST_BINS * self.bin_s:
             self._double()
         place = int(t_s / self.bin_s)
         self._total[place] += 1
-        shares = None if probabilities is None else np.asarray(probabilities, dtype=np.float64)
-        if shares is None or shares.shape != (len(self.classes),) or not np.isfinite(shares).all():
+        if probabilities is None:
             self._reasons[place] = reason
             return
-        self._sums[place] += shares
+        self._sums[place] += probabilities
         self._good[place] += 1
 
     def fill(self, bin_s: float, t_s: FloatArray, means: FloatArray, shares: FloatArray) -> None:
@@ -199,15 +195,12 @@ def extent_s(elapsed_s: float) -> float:
     It grows in steps, so that the picture stands still and only new columns are painted.
     """
     minutes = elapsed_s / 60
-    for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 90, 120, 150, 180, 240):
-        if minutes <= step:
-            return 60.0 * step
-    return 7200.0 * math.ceil(elapsed_s / 7200.0)
+    steps = 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 90, 120, 150, 180, 240
+    return 60.0 * next((step for step in steps if minutes <= step), 120 * math.ceil(minutes / 120))
 
 
 def tick_step_s(span_s: float, most: int) -> float:
     """Distance of an axis' ticks, round in minutes or hours, so that there are at most `most`."""
-    for step in (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800):
-        if span_s / step <= most:
-            return float(step)
-    return 86400.0 * math.ceil(span_s / 86400.0 / max(most, 1))
+    steps = 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800
+    days = 86400 * math.ceil(span_s / 86400 / most)
+    return float(next((step for step in steps if span_s / step <= most), days))

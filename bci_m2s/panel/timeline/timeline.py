@@ -41,7 +41,11 @@ class TimelineView(View):
         self._markers: dict[tuple[int, str], float] = {}
         self._begin_s = self._now_s = self._seen_from_s = math.nan
         self.canvas = TimelineCanvas(theme)
-        self.legend = Legend(theme)
+        self.legend = QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setFont(font(SMALL))
+        self.legend.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.combo = QComboBox()
         self.combo.setToolTip("which estimate is drawn")
         self.combo.setMaximumWidth(260)
@@ -59,7 +63,7 @@ class TimelineView(View):
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
         self.canvas.set_theme(theme)
-        self.legend.set_theme(theme)
+        self._choose(self.combo.currentText())
 
     def set_heads(self, heads: Mapping[str, Sequence[str]]) -> None:
         """Name the lines and their classes; what is known of a line whose classes stay is kept."""
@@ -165,37 +169,15 @@ class TimelineView(View):
     def _choose(self, line: str) -> None:
         bins = self._lines.get(line)
         self.canvas.show_line(bins)
-        self.legend.set_classes(bins.classes if bins else ())
+        self._name_classes(bins.classes if bins else ())
 
-
-class Legend(QLabel):
-    """Names of classes, each with a patch of its colour."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self._classes: tuple[str, ...] = ()
-        self.setTextFormat(Qt.TextFormat.RichText)
-        self.setFont(font(SMALL))
-        self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-
-    def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
-        self._theme = theme
-        self.set_classes(self._classes)
-
-    def set_classes(self, classes: Sequence[str]) -> None:
-        """Name the classes, in the order of their colours; many get less room each."""
-        self._classes = tuple(classes)
-        self.setAccessibleName("classes: " + ", ".join(self._classes))
+    def _name_classes(self, classes: Sequence[str]) -> None:
+        """Each class's name with a patch of its colour; many get less room each."""
+        self.legend.setAccessibleName("classes: " + ", ".join(classes))
         longest = max(90 // max(len(classes), 1), 4)
-        colours = [
-            legible(class_colour(place), self._theme.surface, least=2.0) for place in range(len(classes))
-        ]
-        self.setText(
-            "&nbsp;&nbsp; ".join(
-                f'<span style="color: {colour}">■</span>&nbsp;{html.escape(printable(name, longest))}'
-                for colour, name in zip(colours, classes, strict=True)
-            )
+        patches = (
+            f'<span style="color: {legible(class_colour(place), self.theme.surface, least=2.0)}">■</span>'
+            f"&nbsp;{html.escape(printable(name, longest))}"
+            for place, name in enumerate(classes)
         )
+        self.legend.setText("&nbsp;&nbsp; ".join(patches))

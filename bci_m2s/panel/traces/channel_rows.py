@@ -7,22 +7,36 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QRect
-from PyQt6.QtGui import QPainter
+from PyQt6.QtCore import QPointF, QRect, QRectF, Qt
+from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPen
 
 from bci_m2s.panel.client.facts import StreamFacts
-from bci_m2s.panel.look.theme import Theme
+from bci_m2s.panel.look.plot import step_125
+from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.traces.channel_zoom import ChannelZoom
 from bci_m2s.panel.traces.display_filter import NOTCHES, PRESETS, DisplayFilter
 from bci_m2s.panel.traces.sweep import Float32Array
 from bci_m2s.panel.traces.sweep_canvas import SweepCanvas
 from bci_m2s.panel.traces.sweep_view import Segments, SweepRows
-from bci_m2s.panel.traces.trace_rows import default_scale, fitted_scales, main_unit, shown_unit, trace_rows
-from bci_m2s.panel.traces.trace_words import draw_bar, draw_labels, short_label
+from bci_m2s.panel.traces.trace_rows import (
+    default_scale,
+    fitted_scales,
+    main_unit,
+    placed_labels,
+    shown_unit,
+    trace_rows,
+)
 from bci_m2s.panel.traces.traces_controls import TracesControls
+from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
 
 BAD_STATES = ("flat", "railed", "noisy", "lost")
+LONGEST_LABEL = 12  # characters
+LABEL_SCALE = 0.8  # of the type size
+WORDS_PX = 80  # room for the words at the beginning of bad traces
+BAR_PX = (14, 70)  # shortest and longest scale bar
+RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 OF_ONE_MONTAGE = ("scale", "visible")  # settings that make no sense for other channels
 
 
@@ -148,7 +162,55 @@ class ChannelRows(SweepRows):
 
     def decorate(self, painter: QPainter, rect: QRect) -> None:
         """Names of the channels, and the scale bar."""
-        plot, shown = self.canvas.plot, slice(self.zoom.first, self.zoom.first + self.zoom.count)
-        draw_labels(painter, rect, plot, self.labels[shown], self.states, self.theme)
-        row_px = plot.height() / self.zoom.count
-        draw_bar(painter, rect, plot, row_px, self._scales[self._unit], self._unit, self.theme)
+        if rect.left() <= self.canvas.plot.left() + (WORDS_PX if self.states else 0):
+            self._draw_labels(painter)
+        self._draw_bar(painter, rect)
+
+    def _draw_labels(self, painter: QPainter) -> None:
+        """Those that are not good crossed out, with the word where their trace begins."""
+        plot, labels = self.canvas.plot, self.labels[self.zoom.first : self.zoom.first + self.zoom.count]
+        metrics, row_px = QFontMetrics(font(LABEL_SCALE)), plot.height() / max(1, len(labels))
+        height = metrics.height()
+        centres = [plot.top() + (i + 0.5) * row_px for i in range(len(labels))]
+        painter.setFont(font(LABEL_SCALE))
+        for i in placed_labels(centres, metrics.ascent() + 1, [label in self.states for label in labels]):
+            box = QRectF(0, centres[i] - height / 2, plot.left() - 6, height)
+            name = metrics.elidedText(short_label(labels[i]), Qt.TextElideMode.ElideRight, int(box.width()))
+            word = self.states.get(labels[i], "")
+            painter.setPen(QColor(self.theme.warn if word else self.theme.muted))
+            painter.drawText(box, RIGHT, name)
+            if word:
+                left = box.right() - metrics.horizontalAdvance(name)
+                painter.drawLine(QPointF(left - 1, centres[i]), QPointF(box.right() + 1, centres[i]))
+                plate = QRectF(plot.left() + 2, box.top(), metrics.horizontalAdvance(word) + 6, height)
+                painter.fillRect(plate, QColor(self.theme.surface))
+                painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, word)
+
+    def _draw_bar(self, painter: QPainter, rect: QRect) -> None:
+        """A vertical bar in the lower right corner, as long as the value written beside it."""
+        plot, scale = self.canvas.plot, self._scales[self._unit]
+        value, row_px = scale, plot.height() / self.zoom.count
+        while row_px * value / scale < BAR_PX[0]:
+            value = step_125(value, 1)
+        while row_px * value / scale > BAR_PX[1]:
+            value = step_125(value, -1)
+        length, text = row_px * value / scale, f"{value:g} {self._unit}".rstrip()
+        letters = font(SMALL, bold=True)
+        metrics = QFontMetrics(letters)
+        width, height = metrics.horizontalAdvance(text) + 22, max(length, metrics.height()) + 6
+        plate = QRectF(plot.right() - width - 4, plot.bottom() - 6 - height, width, height)
+        if not plate.intersects(QRectF(rect)):
+            return
+        painter.fillRect(plate, QColor(self.theme.surface))
+        painter.setPen(QPen(QColor(self.theme.text), 2))
+        x, bottom = plate.left() + 9, plate.bottom() - 3
+        painter.drawLine(QPointF(x, bottom), QPointF(x, bottom - length))
+        for y in (bottom, bottom - length):
+            painter.drawLine(QPointF(x - 3, y), QPointF(x + 3, y))
+        painter.setFont(letters)
+        painter.drawText(plate.adjusted(16, 0, 0, 0), LEFT, text)
+
+
+def short_label(label: str) -> str:
+    """A label as it is shown: one line, not too long."""
+    return printable(label, LONGEST_LABEL)

@@ -20,7 +20,6 @@ from bci_m2s.panel.traces.trace_words import draw_axis, draw_marker_texts, draw_
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
 
-AHEAD_PX = 12  # empty before the cursor
 FOCUS_PX = 2  # line at the left edge
 SPANS_S = (5.0, 10.0, 20.0, 30.0)
 SILENT_S = 0.5  # without samples: from then on the sweep goes on without them
@@ -180,9 +179,8 @@ class SweepCanvas(QWidget):
         width, height = int(self.plot.width() * ratio), int(self.plot.height() * ratio)
         self._picture = None
         if self._n_channels and width > 1 and height > 1:
-            stroke_px, ahead_px = max(1.0, ratio), round(AHEAD_PX * ratio)
             about = self.span_s, self._n_channels, self._longest_s, self._theme
-            self._picture = SweepPicture(width, height, stroke_px, ahead_px, *about)
+            self._picture = SweepPicture(width, height, ratio, *about)
             pixels = self._picture.pixels
             self._image = QImage(  # looks at the array's own memory, which the picture keeps alive
                 pixels.data,  # type: ignore[call-overload]
@@ -214,11 +212,9 @@ class SweepCanvas(QWidget):
         return super().event(event)
 
     def resizeEvent(self, _event: QResizeEvent | None) -> None:
-        """Make another picture."""
         self._reshape()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Bring what changed to the screen."""
         rect = self.rect() if event is None else event.rect()
         painter = QPainter(self)
         if self.page is None or not self.plot.contains(rect):

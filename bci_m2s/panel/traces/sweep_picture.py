@@ -14,18 +14,17 @@ from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.traces.sweep import Columns, Float32Array, Page, Rows, coverage, shades
 from bci_m2s.types import FloatArray
 
+AHEAD_PX = 12  # empty before the cursor
+
 
 class SweepPicture:
     """Pixels of a sweep; times in, changed columns out.
 
     Parameters
     ----------
-    width, height : pixels of the screen, 2 or more
-    stroke_px : thickness of a line
-    ahead_px : columns that are empty before the cursor
+    width, height : pixels of the screen, 2 or more; ratio : how many of them make one of Qt's
     span_s : seconds from the left edge to the right
     longest_s : longest step between samples that a line is drawn over
-    theme : colours
 
     Attributes
     ----------
@@ -37,17 +36,16 @@ class SweepPicture:
         self,
         width: int,
         height: int,
-        stroke_px: float,
-        ahead_px: int,
+        ratio: float,
         span_s: float,
         n_channels: int,
         longest_s: float,
         theme: Theme,
     ) -> None:
-        self.page = Page(width, n_channels, ahead_px)
+        self.page = Page(width, n_channels, ahead=round(AHEAD_PX * ratio))
         self.pixels: NDArray[np.uint32] = np.zeros((height, width), dtype=np.uint32)
         self._columns = Columns(span_s / width, longest_s)
-        self._stroke_px, self._theme = stroke_px, theme
+        self._stroke_px, self._theme = max(1.0, ratio), theme
         self._rows: Rows | None = None
         seconds = np.arange(1, math.ceil(span_s), grid_step_s(span_s))
         self._on_grid = np.zeros(width, dtype=np.intp)
@@ -55,7 +53,6 @@ class SweepPicture:
         self.paint_all()
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw in other colours."""
         self._theme = theme
         self.paint_all()
 

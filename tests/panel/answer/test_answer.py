@@ -83,13 +83,6 @@ def test_a_status_of_a_later_version_is_no_estimate():
     assert (said.headline, said.detail, said.tone) == (NO_ESTIMATE, "status 99", "warn")
 
 
-@pytest.mark.parametrize("shares", [(0.5, 0.5), (np.nan, 0.5, 0.5), (np.inf, 0.0, 0.0)])
-def test_probabilities_that_do_not_fit_are_no_estimate(shares):
-    said = shown_answer(answer(*shares), CLASSES)
-    assert said.headline == NO_ESTIMATE
-    assert said.tone == "warn"
-
-
 def test_what_is_left_to_wait_is_read_from_the_reason():
     assert seconds_left("baseline, 12 s left") == 12.0
     assert seconds_left("window fills, 3.25 s left") == 3.25

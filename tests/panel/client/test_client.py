@@ -65,6 +65,13 @@ def test_estimates_arrive_with_their_stamps(client, session):
     assert 0 <= pylsl.local_clock() - answer.stamp_s < 5
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_an_estimate_that_is_no_number_is_a_failure(client, session, broken):
+    answer = answers_of(client, session, probabilities=(broken, 0.5, 0.5), status=Status.OK)[-1]
+    assert answer.status == Status.FAILED
+    assert np.isnan(answer.probabilities).all()
+
+
 def test_no_estimate_comes_with_the_status_reports_reason(client, session):
     why = {"modality": "eye", "head": "emotion", "reason": "track loss"}
     until(lambda: session.report(latest=[why]) or client.status.get("latest"))

@@ -31,8 +31,9 @@ def said(status=None, session=SESSION, **how):
     return status_items({**STATUS, **(status or {})}, SessionDescription.lenient(session), **how)
 
 
-def show(view, status, session, now_s):
-    view.show_status(status, SessionDescription.lenient(session) if session else None, now_s)
+def show(view, status, session, now_s, received_s=None):
+    described = SessionDescription.lenient(session) if session else None
+    view.show_status(status, described, now_s, now_s if received_s is None else received_s)
 
 
 def test_without_a_session_none_is_waited_for():
@@ -133,14 +134,12 @@ def test_a_session_that_ended_says_why():
 
 
 def test_an_engine_that_says_nothing_is_found_out(view):
-    status = dict(STATUS)
-    show(view, status, SESSION, 100.0)
-    show(view, status, SESSION, 102.9)
+    show(view, STATUS, SESSION, 102.9, received_s=100.0)
     assert view.items["state"].full_text == "● ok"
-    show(view, status, SESSION, 108.2)
+    show(view, STATUS, SESSION, 108.2, received_s=100.0)
     assert view.items["state"].full_text == "■ engine silent for 8 s"
     assert view.items["recording"].full_text == "▲ REC? last seen 0:12:34  184 MB"
-    show(view, dict(STATUS), SESSION, 108.5)
+    show(view, STATUS, SESSION, 108.5)
     assert view.items["state"].full_text == "● ok"
 
 

@@ -96,13 +96,6 @@ def test_broken_stamps_are_ignored(t_s):
     assert "GOOD" not in states_of(bins, 10.0)
 
 
-@pytest.mark.parametrize("shares", [np.array([0.5, 0.5]), np.full(3, np.nan), np.zeros((3, 1))])
-def test_probabilities_that_do_not_fit_are_no_estimate(shares):
-    bins = Bins(CLASSES)
-    bins.add(0.0, shares)
-    assert states_of(bins, 0.9)[0] == "NONE"
-
-
 def test_a_history_fills_only_what_was_not_seen():
     bins = Bins(CLASSES)
     bins.add(5.2, SHARES)

@@ -199,7 +199,7 @@ def test_shades_go_from_the_ground_to_the_colour():
 
 
 def picture(width=200, span_s=2.0):
-    made = SweepPicture(width, 90, 1.0, 10, span_s, 3, 0.1, DARK)
+    made = SweepPicture(width, 90, 1.0, span_s, 3, 0.1, DARK)
     third = np.arange(3)
     rows = Rows(
         origin=(third + 0.5) / 3,

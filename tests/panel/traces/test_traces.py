@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QApplication
 from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.look.theme import DARK, LIGHT
-from bci_m2s.panel.traces.channel_rows import ChannelRows
+from bci_m2s.panel.traces.channel_rows import ChannelRows, short_label
 from bci_m2s.panel.traces.sweep_view import KEEP_S, SweepView
 from bci_m2s.panel.traces.trace_rows import (
     fitted_scales,
@@ -20,7 +20,6 @@ from bci_m2s.panel.traces.trace_rows import (
     shown_unit,
     trace_rows,
 )
-from bci_m2s.panel.traces.trace_words import short_label
 
 LABELS = ("Fp1", "Fp2", "C3", "C4", "T7", "T8", "O1", "O2")
 RATE_HZ = 250.0
