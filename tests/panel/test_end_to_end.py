@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QMessageBox
 from support.lateness import Lateness
 from support.panel_sessions import FakeSession
+from support.panel_windows import LIMIT_S, until
 
 from bci_m2s.lsl.network import local_clock
 from bci_m2s.lsl.outlet import make_outlet
@@ -35,20 +35,10 @@ pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, and the command folder's rules"),
 ]
-LIMIT_S = 120.0
 PYTHON = (sys.executable, "-m", "bci_m2s")
 FREE_TEXT = "person R yawns 2x – ☃"
 MODALITIES = ("eeg", "eye")
 OF_THE_SIGNAL = {"marker", "baseline_complete", "skipped"}  # events that come without anybody's doing
-
-
-def until(condition, what, limit_s=LIMIT_S):
-    """Let Qt work until a condition holds, which is returned."""
-    limit = time.monotonic() + limit_s
-    while not (found := condition()):
-        assert time.monotonic() < limit, what() if callable(what) else what
-        QTest.qWait(20)
-    return found
 
 
 # ---- processes and windows ----
