@@ -39,8 +39,6 @@ from bci_m2s.types import Status
 class Presenter:
     """Feeds the views; its methods are called by the window's timers.
 
-    Attributes
-    ----------
     traces : the view of each modality's stream
     trace_settings : what a new trace view begins with
     numbers_shown : how often ``numbers`` was called
@@ -239,4 +237,4 @@ class Presenter:
                 if self._facts is not None:
                     rows[line_name(self._facts, plain_text(line), plain_text(head))] = row
         if history:
-            self._views.timeline.load_history({**history, "heads": rows})
+            self._views.timeline.load_history({**history, "lines": rows})

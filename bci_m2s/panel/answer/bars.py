@@ -32,12 +32,10 @@ class Bars(Plot):
         self._shares: tuple[float, ...] = ()
         self._winner, self._shown = -1, 0
         self._track, self._bars = (pg.BarGraphItem(x0=0, width=0, y=[], height=THICK) for _ in range(2))
-        self._names = [pg.TextItem(anchor=(0.0, 0.5)) for _ in classes]
-        self._numbers = [pg.TextItem(anchor=(1.0, 0.5)) for _ in classes]
-        for item in (self._track, self._bars, *self._names, *self._numbers):
+        for item in (self._track, self._bars):
             self.addItem(item)
-        for item in (*self._names, *self._numbers):
-            item.textItem.document().setDocumentMargin(0)
+        self._names = [self.add_text(anchor=(0.0, 0.5)) for _ in classes]
+        self._numbers = [self.add_text(anchor=(1.0, 0.5)) for _ in classes]
         self.set_theme(theme)
         self.getViewBox().sigResized.connect(self._lay_out)
 

@@ -180,14 +180,10 @@ class PlaneView(View):
         for item in self._names:
             self.plot.removeItem(item)
         ground = pen(self.theme.surface, alpha=0.75).color()  # a name is read on the trail, too
-        self._names = [
-            pg.TextItem(name, color=self.theme.text, fill=pg.mkBrush(ground)) for name in self._places
-        ]
+        colours = {"color": self.theme.text, "fill": pg.mkBrush(ground)}
+        self._names = [self.plot.add_text(name, margin_px=1, **colours) for name in self._places]
         for item, (valence, arousal, _) in zip(self._names, self._places.values(), strict=True):
-            item.setFont(font(SMALL))
-            item.textItem.document().setDocumentMargin(1)
             item.setPos(valence, arousal)
-            self.plot.addItem(item)
         self._place_names()
 
     def _on_view(self) -> None:

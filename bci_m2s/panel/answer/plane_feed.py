@@ -18,8 +18,6 @@ SAME_WINDOW_S = 1e-3  # the heads of a window have one stamp
 class PlaneFeed:
     """Feeds the plane for one session.
 
-    Attributes
-    ----------
     heads : those whose classes have places in the plane; [] leaves it without a point
     """
 

@@ -22,13 +22,7 @@ MOST = 4096  # values kept: 120 s at 34 a second; of faster ones the newest
 
 
 class Sparkline(View):
-    """The last 120 s of a quantity, of latency for instance.
-
-    Parameters
-    ----------
-    theme : colours
-    title, unit : "age" and "ms" for instance
-    """
+    """The last 120 s of a quantity. title, unit : "age" and "ms" for instance"""
 
     def __init__(self, theme: Theme, title: str, unit: str) -> None:
         super().__init__(theme)

@@ -125,14 +125,7 @@ class AnswerLine:
 
 
 def shown_answer(answer: Answer, classes: Sequence[str], rate_hz: float = math.nan) -> ShownAnswer:
-    """Put an answer into words.
-
-    Parameters
-    ----------
-    answer : the newest one
-    classes : names of the head's classes
-    rate_hz : estimates a second; NaN is not shown
-    """
+    """Put an answer into words. classes : of its head; rate_hz : estimates a second, NaN is not shown"""
     if answer.status != Status.OK:
         return _refusal(answer)
     shares = answer.probabilities

@@ -76,9 +76,7 @@ class MarkerButton(QToolButton):
 class ControlBar(View):
     """Buttons for the panel's actions; `field` takes free marker texts.
 
-    Signals
-    -------
-    edit_wanted : a marker's button was clicked with the right mouse button
+    edit_wanted : signal: a marker's button was clicked with the right mouse button
     """
 
     edit_wanted = pyqtSignal()

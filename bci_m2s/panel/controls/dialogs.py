@@ -68,8 +68,6 @@ class KeysDialog(QDialog):
 class MarkerDialog(QDialog):
     """Texts of the marker buttons, one for each of the keys 1 to 9.
 
-    Parameters
-    ----------
     texts : of the buttons now
     then : called with the new ones after OK; empty ones are left out, those after them move up
     """

@@ -16,9 +16,7 @@ WIDTH_PX = 210
 class SessionPicker(QComboBox):
     """A list of sessions; hidden while there are fewer than two.
 
-    Signals
-    -------
-    chosen : uid of the session that the user wants to see
+    chosen : signal with the uid of the session that the user wants to see
     """
 
     chosen = pyqtSignal(str)

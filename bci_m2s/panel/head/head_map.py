@@ -206,12 +206,9 @@ class HeadMap(QStackedWidget):
         self._names = []
         for column, (x, y) in zip(scene.columns, scene.xy, strict=True):
             if len(scene.columns) <= MOST_NAMED:
-                name = pg.TextItem(scene.labels[column], color=theme.text, fill=theme.surface)
+                name = self.plot.add_text(scene.labels[column], color=theme.text, fill=theme.surface)
                 name.setAnchor((0.5, 1.3 if y < 0 else -0.3))  # towards the middle
-                name.setFont(font(SMALL))
-                name.textItem.document().setDocumentMargin(0)
                 name.setPos(x, y)
-                self.plot.addItem(name)
                 self._names.append(name)
 
     def _draw_bars(self) -> None:

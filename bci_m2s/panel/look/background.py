@@ -17,12 +17,7 @@ LOOK_EVERY_MS = 30
 
 
 class Background(QObject):
-    """Runs pieces of work beside the window.
-
-    Parameters
-    ----------
-    owner : nothing is reported after it was deleted
-    """
+    """Runs pieces of work beside the window. owner : nothing is reported after it was deleted"""
 
     def __init__(self, owner: QObject) -> None:
         super().__init__(owner)

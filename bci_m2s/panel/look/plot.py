@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pyqtgraph as pg
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
@@ -25,9 +26,6 @@ Ticks = Sequence[tuple[float, str]]
 class Plot(pg.PlotWidget):
     """One plot without decoration: no legend, no grid, axes only where they are asked for.
 
-    Parameters
-    ----------
-    theme : colours
     zoom : whether the user can zoom and move along x and along y
     on_hover : called with the data coordinates under the mouse; gives the tooltip, "" for none
     """
@@ -81,6 +79,14 @@ class Plot(pg.PlotWidget):
         axis.show()
         if side == "bottom":
             self.getPlotItem().layout.setContentsMargins(1, 1, MARGIN_PX, 1)
+
+    def add_text(self, text: str = "", margin_px: int = 0, **look: Any) -> pg.TextItem:
+        """A text of small type among the data; look : anchor and colours, see ``pg.TextItem``."""
+        item = pg.TextItem(text, **look)
+        item.setFont(font(SMALL))
+        item.textItem.document().setDocumentMargin(margin_px)
+        self.addItem(item, ignoreBounds=True)
+        return item
 
     def hover(self, place: QPointF) -> None:
         """Show the tooltip of a place of the scene."""

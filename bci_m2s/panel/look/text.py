@@ -28,8 +28,6 @@ def shape(state: str) -> str:
 class ElidedLabel(QLabel):
     """One line of plain text, cut with "…" where it does not fit.
 
-    Parameters
-    ----------
     text : what it shows; full_text : the same before it was cut
     least_px : the width down to which it may shrink; None: it is never cut
     """

@@ -43,8 +43,6 @@ class Choice:
 class ConnectDialog(QDialog):
     """Lists pipelines and streams; ``choice`` is set when it was accepted.
 
-    Parameters
-    ----------
     offers : finds the pipelines; called once, in a worker thread
     streams : what is on the network; called again and again, in a worker thread
     """

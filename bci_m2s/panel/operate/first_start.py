@@ -41,11 +41,7 @@ LOOKING = ("Looking for sessions and streams …", "Senders may take a few secon
 class EngineProcess:
     """``bci-m2s run PIPELINE --headless`` in a process group of its own.
 
-    Parameters
-    ----------
-    pipeline : file or shipped name
-    source_ids : which stream serves which modality
-    log : what the engine prints; the folder exists
+    pipeline : file or shipped name; source_ids : which stream serves which modality; log : what it prints
     """
 
     def __init__(self, pipeline: str, source_ids: Mapping[str, str], log: Path) -> None:
@@ -74,8 +70,6 @@ class EngineProcess:
 class FirstStart(QObject):
     """Looks for streams while there is no session; starts an engine by itself or from the dialog.
 
-    Parameters
-    ----------
     client : knows whether there is a session
     options : of the panel; with ``session`` or ``remote`` nothing is started by itself
     folder : for the logs of engines

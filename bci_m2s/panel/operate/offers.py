@@ -47,13 +47,18 @@ class Offer:
         """Whether the model learnt from simulated data."""
         return self.contract is not None and self.contract.simulated
 
+    def stream_type(self, modality: str) -> str:
+        """LSL type of the streams that serve a modality, or "markers"."""
+        spec = self.contract.modalities.get(modality) if self.contract else None
+        return spec.stream_type if spec is not None else MARKER_TYPE
+
     def describe(self, modality: str) -> str:
         """What is looked for, in words: type 'EEG', 62 channels, 128 to 2000 Hz."""
-        said = self.needs[modality]
-        parts = [f"{key} {value!r}" for key in ("name", "type") if (value := getattr(said, key))]
+        stream = self.needs[modality]
+        parts = [f"{key} {value!r}" for key in ("name", "type") if (value := getattr(stream, key))]
         spec = self.contract.modalities.get(modality) if self.contract else None
         if spec is not None:
-            parts += [] if said.type or said.name else [f"type {spec.stream_type!r}"]
+            parts += [] if stream.type or stream.name else [f"type {spec.stream_type!r}"]
             parts += [f"{len(spec.channels)} channels", f"{spec.rate_min_hz:g} to {spec.rate_max_hz:g} Hz"]
         return ", ".join(parts) or "any stream"
 
@@ -126,8 +131,7 @@ def _wanted(offer: Offer, modality: str) -> dict[str, str]:
     said = {key: value for key, value in said.items() if value}
     if said:
         return said
-    spec = offer.contract.modalities.get(modality) if offer.contract else None
-    return {"type": spec.stream_type if spec is not None else MARKER_TYPE}
+    return {"type": offer.stream_type(modality)}
 
 
 def _mistakable(offer: Offer, modality: str, info: StreamInfo, among: Sequence[StreamInfo]) -> str:
@@ -145,9 +149,8 @@ def serves(offer: Offer, info: StreamInfo, among: Sequence[StreamInfo] = ()) -> 
     for modality in offer.needs:
         wanted = _wanted(offer, modality)
         key = next((key for key in ("name", "source_id", "type") if key in wanted), "type")
-        spec = offer.contract.modalities.get(modality) if offer.contract else None
-        kin = spec.stream_type if spec is not None else MARKER_TYPE
-        if getattr(info, key) == wanted.get(key) or info.type.casefold() == kin.casefold():
+        is_kin = info.type.casefold() == offer.stream_type(modality).casefold()
+        if getattr(info, key) == wanted.get(key) or is_kin:
             found[modality] = misfit(offer, modality, info, among)
     return found
 

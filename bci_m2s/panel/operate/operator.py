@@ -29,10 +29,8 @@ NEEDS_ENGINE = ("record", "mark", "baseline", "stop")
 class Commander(QObject):
     """Talks to the engine of one session at a time, where that is on this machine.
 
-    Signals
-    -------
-    replied(request, reply) : the engine's answer; {"error": text} when there was none
-    connected(bool) : whether commands can be given now
+    replied(request, reply) : signal: the engine's answer; {"error": text} when there was none
+    connected(bool) : signal: whether commands can be given now
     """
 
     replied = pyqtSignal(dict, dict)
@@ -127,8 +125,6 @@ class Commander(QObject):
 class Operator(QObject):
     """Turns actions into commands.
 
-    Parameters
-    ----------
     actions : by name, see ``actions.SPECS``; markers : those of the marker buttons
     commander : sends the commands
     notify : shows a line; second argument: "info", "warn" or "error"

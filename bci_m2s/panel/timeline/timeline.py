@@ -128,11 +128,11 @@ class TimelineView(View):
     def load_history(self, history: Mapping[str, Any]) -> None:
         """Fill the part of the session that this panel did not see with what the engine remembers.
 
-        history : {"bin_s", "heads": {line: {"classes", "t", "p", "share"}}, "markers": [[t, text, …]]}:
+        history : {"bin_s", "lines": {line: {"classes", "t", "p", "share"}}, "markers": [[t, text, …]]}:
         for each line, named as in ``set_heads``, the rows of ``History.as_json``; times are local LSL
         seconds. What is malformed is left out; a session has to be set before.
         """
-        for line, row in mapping(history.get("heads")).items():
+        for line, row in mapping(history.get("lines")).items():
             rows, bins = history_rows(row, history.get("bin_s")), self._lines.get(line)
             if rows is not None and bins is not None and bins.classes == rows.classes:
                 bins.fill(rows.bin_s, rows.t_s - self._begin_s, rows.means, rows.shares)

@@ -205,11 +205,7 @@ class TimelineCanvas(Plot):
     ) -> None:
         """Show (x, y, text) with items that are there; more are made where they do not suffice."""
         while len(items) < len(wanted):
-            item = pg.TextItem(anchor=anchor)
-            item.setFont(font(SMALL))
-            item.textItem.document().setDocumentMargin(0)
-            items.append(item)
-            self.addItem(item, ignoreBounds=True)
+            items.append(self.add_text(anchor=anchor))
         for item in items[len(wanted) :]:
             item.hide()
         for item, (x, y, text) in zip(items, wanted, strict=False):

@@ -18,8 +18,6 @@ IN, OUT = 0.8, 1.25  # factor of the number of channels for one notch of the whe
 class ChannelZoom(QObject):
     """A run of neighbouring channels. It listens to the canvas and to its own scroll bar.
 
-    Attributes
-    ----------
     changed : signal: other channels are to be shown
     first, count, total : first channel shown, how many, and how many there are
     bar : scroll bar, hidden while all channels are shown

@@ -34,7 +34,6 @@ class SweepCanvas(QWidget):
 
     Parameters
     ----------
-    theme : colours
     n_channels, longest_s : of the stream: channels, and the longest step that a line is drawn over, s
     marker_texts : whether markers have their text above the sweep, or are lines only
 

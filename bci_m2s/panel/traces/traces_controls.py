@@ -28,8 +28,6 @@ OTHER_SCALES = (1e-3, 1e5)
 class TracesControls(View):
     """How a stream's traces are drawn. It draws nothing itself; ``changed`` names what was chosen.
 
-    Attributes
-    ----------
     changed : signal with "scale", "filter", "span" or "visible"
     scale : value per row in the main unit; None for automatic
     """

@@ -336,7 +336,8 @@ def engine_history(heads, until_s=30):
             status, stamps = Status.OK if is_ok else Status.GAP, Stamps(published_s=BEGIN_S + 0.25 * number)
             history.add(Estimate("eeg", head, 0, 0, 0.0, 0.0, status, "", shares, 0.5, stamps=stamps))
     history.mark(BEGIN_S + 5.0, "clip 1", "operator")
-    return json.loads(json.dumps(history.as_json()))
+    sent = json.loads(json.dumps(history.as_json()))
+    return {**sent, "lines": sent["lines"][""]}
 
 
 def test_a_history_fills_the_past_of_a_panel_that_starts_late(view):
@@ -372,9 +373,9 @@ def test_a_history_of_several_lines_finds_its_places(view):
     "history",
     [
         {},
-        {"heads": 3},
-        {"heads": {"emotion": 3}, "bin_s": 1},
-        {"heads": {3: {}}, "lines": {"eeg": 4, "eye": {"emotion": []}}, "bin_s": None, "markers": 5},
+        {"lines": 3},
+        {"lines": {"emotion": 3}, "bin_s": 1},
+        {"lines": {3: {}, "emotion": []}, "bin_s": None, "markers": 5},
         {
             "markers": [
                 3,
@@ -386,7 +387,7 @@ def test_a_history_of_several_lines_finds_its_places(view):
                 [BEGIN_S, None],
             ]
         },
-        {"heads": {"emotion": {"classes": ["other"], "t": [1], "p": [[1]], "share": [1]}}, "bin_s": 1},
+        {"lines": {"emotion": {"classes": ["other"], "t": [1], "p": [[1]], "share": [1]}}, "bin_s": 1},
     ],
 )
 def test_a_malformed_history_does_no_harm(view, history):
