@@ -56,7 +56,7 @@ def read_settings(path: Path) -> dict[str, str]:
 
 def with_session_id(text: str, session_id: str) -> str:
     """A configuration like this one, with this session id."""
-    kept = [line for _, line, key, _ in _lines(None, text) if key != "lab.SessionID"] if text else []
+    kept = [line for line, key, _ in _lines(None, text) if key != "lab.SessionID"] if text else []
     return "\n".join([*kept, "[lab]", f"SessionID = {session_id}", ""])
 
 
@@ -70,13 +70,7 @@ def _in_force(environment: Mapping[str, str]) -> tuple[Path | None, str]:
 
 
 def _settings(path: Path | None, text: str) -> dict[str, str]:
-    settings: dict[str, str] = {}
-    for number, _, key, value in _lines(path, text):
-        if key:
-            if key in settings:
-                raise ConfigurationError(f"{path}:{number}: {printable(key)}: occurs twice")
-            settings[key] = value
-    return settings
+    return {key: value for _, key, value in _lines(path, text) if key}
 
 
 def _read(path: Path) -> str:
@@ -87,9 +81,9 @@ def _read(path: Path) -> str:
         raise ConfigurationError(f"{path}: cannot be read: {problem.strerror}") from None
 
 
-def _lines(path: Path | None, text: str) -> Iterator[tuple[int, str, str, str]]:
-    """Yield (number, line, "section.Key" or "", value) of each line."""
-    section = ""
+def _lines(path: Path | None, text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (line, "section.Key" or "", value) of each line."""
+    section, keys = "", set[str]()
     for number, line in enumerate(text.split("\n"), start=1):
         key, value = "", ""
         if line.startswith("["):
@@ -101,7 +95,10 @@ def _lines(path: Path | None, text: str) -> Iterator[tuple[int, str, str, str]]:
             if not name or not value:
                 raise ConfigurationError(f"{path}:{number}: got {line[:60]!r}, expected KEY = VALUE")
             key = f"{section}.{name}"
-        yield number, line.rstrip("\r"), key, value
+            if key in keys:
+                raise ConfigurationError(f"{path}:{number}: {printable(key)}: occurs twice")
+            keys.add(key)
+        yield line.rstrip("\r"), key, value
 
 
 def check_session_id(session_id: str) -> str:

@@ -10,6 +10,7 @@ import re
 import zlib
 from array import array
 from bisect import bisect_left
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from bci_m2s.recording import SUMS_SUFFIX
 
 MOST_LINES = 20_000_000  # of 20 bytes each in memory; a day of 64 streams
 MOST_LINE_BYTES = 100
+ENTRY = np.dtype([("start", np.int64), ("length", np.int64), ("crc", np.uint32)])
 LINE = re.compile(rb"(\d{1,18}) ([1-9]\d{0,17}) ([0-9a-f]{8})\n")
 TRIED = 100  # chunks that are compared to see whether a side file belongs to the recording
 BLOCK_BYTES = 1 << 20
@@ -28,26 +30,17 @@ class Checksums:
     """What a side file says, in the order of the recording's bytes; 20 bytes of memory a chunk."""
 
     def __init__(self, path: Path) -> None:
-        starts, lengths, crcs = array("q"), array("q"), array("I")
         with path.open("rb") as file:
-            for _ in range(MOST_LINES):
-                line = file.readline(MOST_LINE_BYTES)
-                if not line:
-                    break
-                entry = _parsed(line)
-                if entry:
-                    starts.append(entry[0])
-                    lengths.append(entry[1])
-                    crcs.append(entry[2])
-        order = np.argsort(np.array(starts, np.int64), kind="stable")
-        begins, sizes = np.array(starts, np.int64)[order], np.array(lengths, np.int64)[order]
+            lines = islice(iter(lambda: file.readline(MOST_LINE_BYTES), b""), MOST_LINES)
+            entries = np.fromiter(filter(None, map(_parsed, lines)), ENTRY)
+        entries = entries[np.argsort(entries["start"], kind="stable")]
         # Chunks do not overlap: a line that reaches into the next one's chunk is damaged.
-        sound = np.ones(len(order), bool)
-        sound[:-1] = begins[:-1] + sizes[:-1] <= begins[1:]
+        sound = np.ones(len(entries), bool)
+        sound[:-1] = entries["start"][:-1] + entries["length"][:-1] <= entries["start"][1:]
+        entries = entries[sound]
         # Plain arrays: looking one number up in them is many times faster than in numpy's.
-        self._starts = array("q", begins[sound].tobytes())
-        self._lengths = array("q", sizes[sound].tobytes())
-        self._crcs = array("I", np.array(crcs, np.uint32)[order][sound].tobytes())
+        self._starts, self._lengths = (array("q", entries[name].tobytes()) for name in ("start", "length"))
+        self._crcs = array("I", entries["crc"].tobytes())
 
     def __len__(self) -> int:
         return len(self._starts)

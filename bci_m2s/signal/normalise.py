@@ -25,6 +25,8 @@ SHORTEST_BASELINE_S = 10.0  # of usable signal, where a baseline is ended before
 class Normaliser(Protocol):
     """Sees every usable step of a person in order; expresses windows relative to it.
 
+    What is here serves where nothing is learnt of a person; subclasses replace what they do otherwise.
+
     no_baseline : why there is no baseline that somebody could start or end, in words; "" where there is one
     """
 
@@ -32,28 +34,40 @@ class Normaliser(Protocol):
 
     def observe(self, values: FloatArray) -> None:
         """Take a usable step. values : (F,), NaN where unknown."""
+        del values
 
     def restart(self) -> None:
         """Forget the person and begin a new baseline with the next step."""
+        return
 
     def finish(self) -> str:
         """End the baseline with what was collected; return why that cannot be, "" when it is done."""
+        return self.no_baseline
 
     @property
     def seconds_left(self) -> float:
         """Seconds of usable signal still needed before ``apply`` may be used; 0.0 when ready."""
+        return 0.0
 
     def apply(self, values: FloatArray) -> FloatArray:
-        """values : (T, F) → (T, F)."""
+        """values : (T, F) → (T, F), in the person's own standard deviations where there are some."""
+        statistics = self.statistics()
+        if statistics is None:
+            assert self.seconds_left == 0.0, "apply() before enough signal was seen"
+            return values
+        mean, std = statistics
+        return (values - mean) / std
 
     def statistics(self) -> tuple[FloatArray, FloatArray] | None:
         """Mean and standard deviation (F,) in use, None while not ready or not per person."""
+        return None
 
     def adopt(self, mean: FloatArray, std: FloatArray) -> None:
         """Use statistics recorded earlier from the same person."""
+        del mean, std
 
 
-class Baseline:
+class Baseline(Normaliser):
     """Statistics of the first `duration_s` of usable signal, then fixed.
 
     Parameters
@@ -115,12 +129,6 @@ class Baseline:
         left = self._duration_s - _covered_s(n, self._step_s, self._hop_s)
         return left if left > 1e-9 else 0.0
 
-    def apply(self, values: FloatArray) -> FloatArray:
-        """values : (T, F) → (T, F), in the person's own standard deviations."""
-        assert self._statistics is not None, "apply() before the baseline was complete"
-        mean, std = self._statistics
-        return (values - mean) / std
-
     def statistics(self) -> tuple[FloatArray, FloatArray] | None:
         """Mean and standard deviation in use."""
         return self._statistics
@@ -131,7 +139,7 @@ class Baseline:
         self._statistics = (mean.copy(), np.maximum(std, SMALLEST_STD))
 
 
-class Rolling:
+class Rolling(Normaliser):
     """Statistics of the last `duration_s` of usable signal, moving with it.
 
     Parameters
@@ -162,10 +170,6 @@ class Rolling:
         self._steps.clear()
         self._adopted = None
 
-    def finish(self) -> str:
-        """There is nothing to end."""
-        return self.no_baseline
-
     def observe(self, values: FloatArray) -> None:
         """Take a step; the oldest leaves when `duration_s` is covered."""
         self._steps.append(values)
@@ -178,13 +182,6 @@ class Rolling:
         left = self._ready_s - _covered_s(len(self._steps), self._step_s, self._hop_s)
         return left if left > 1e-9 else 0.0
 
-    def apply(self, values: FloatArray) -> FloatArray:
-        """values : (T, F) → (T, F)."""
-        statistics = self.statistics()
-        assert statistics is not None, "apply() before enough signal was seen"
-        mean, std = statistics
-        return (values - mean) / std
-
     def statistics(self) -> tuple[FloatArray, FloatArray] | None:
         """Mean and standard deviation in use: recorded ones until this session's own suffice."""
         if _covered_s(len(self._steps), self._step_s, self._hop_s) + 1e-9 >= self._ready_s:
@@ -196,35 +193,13 @@ class Rolling:
         self._adopted = (mean.copy(), np.maximum(std, SMALLEST_STD))
 
 
-class NoBaseline:
+class NoBaseline(Normaliser):
     """No normalisation per person: the training scaler is all there is."""
+
+    no_baseline = "the scaler of the training serves everyone"
 
     def __init__(self, prior_std: FloatArray, step_s: float, hop_s: float) -> None:
         del prior_std, step_s, hop_s  # same signature for every entry of NORMALISERS
-
-    seconds_left = 0.0
-    no_baseline = "the scaler of the training serves everyone"
-
-    def finish(self) -> str:
-        """There is nothing to end."""
-        return self.no_baseline
-
-    def observe(self, values: FloatArray) -> None:
-        """Nothing to learn."""
-
-    def restart(self) -> None:
-        """Nothing to forget."""
-
-    def apply(self, values: FloatArray) -> FloatArray:
-        """values : (T, F), unchanged."""
-        return values
-
-    def statistics(self) -> None:
-        """There are none."""
-        return
-
-    def adopt(self, mean: FloatArray, std: FloatArray) -> None:
-        """Nothing to adopt."""
 
 
 def _covered_s(n_steps: int, step_s: float, hop_s: float) -> float:

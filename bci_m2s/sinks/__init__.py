@@ -16,16 +16,17 @@ class Sink(Protocol):
     """Takes results. The engine's writer thread alone opens, feeds and closes it.
 
     Built as Class(folder: Path | None, session: SessionDescription, **params) with the parameters of the
-    pipeline file. ``problem`` says what cannot be written now, "" when all is well; after
-    ``close`` it says what was never written.
+    pipeline file. Subclasses inherit what is usual.
     """
 
     @property
     def problem(self) -> str:
-        """What cannot be written, in words."""
+        """What cannot be written now, in words, "" when all is well; after ``close`` what never was."""
+        return ""
 
     def open(self) -> None:
         """Create files or outlets. Raises OutputError; never overwrites."""
+        return
 
     def take(self, item: Published) -> None:
         """Take one result: an estimate, an event, or a report of the session's state.
@@ -36,6 +37,7 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish. Harmless when called twice or before ``open``."""
+        return
 
 
 # What YAML may name under `sinks:`. The class says its `kind`: "outlet" is made once for a live session,

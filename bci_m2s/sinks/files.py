@@ -15,6 +15,7 @@ from typing import Any
 from bci_m2s.files.append_file import AppendFile
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import event_line
+from bci_m2s.sinks import Sink
 from bci_m2s.types import Estimate, Event, Published
 
 COLUMNS = (
@@ -39,7 +40,7 @@ COLUMNS = (
 )
 
 
-class _LineSink:
+class _LineSink(Sink):
     """A file that grows line by line; each is handed to the operating system at once."""
 
     kind = "file"

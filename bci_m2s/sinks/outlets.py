@@ -29,6 +29,7 @@ from bci_m2s.lsl.formats import (
     pack_evidence,
 )
 from bci_m2s.lsl.outlet import make_outlet
+from bci_m2s.sinks import Sink
 from bci_m2s.types import Estimate, FloatArray, Published, StatusReport, StreamInfo
 
 LAST_REPORT_S = 0.3
@@ -37,11 +38,10 @@ NEWEST = 1  # the same for displays: to them the newest matter
 METHOD = "gradient x input of the calibrated log-probability of the class, summed over the window's steps"
 
 
-class OutletSink:
+class OutletSink(Sink):
     """Publishes estimates; irregular rate, because an estimate comes when its window is complete."""
 
     kind = "outlet"
-    problem = ""  # nothing of it can fail and be mended
 
     def __init__(self, folder: Path | None, session: SessionDescription) -> None:
         del folder
@@ -74,7 +74,7 @@ class OutletSink:
         self._outlets.clear()
 
 
-class StatusSink:
+class StatusSink(Sink):
     """Stream ``NAME-status`` of type ``bci_m2s-status``: one string channel, one JSON object per sample.
 
     It has the session's state, once a second and whenever that changes. Its description holds the session
@@ -82,7 +82,6 @@ class StatusSink:
     """
 
     kind = "outlet"
-    problem = ""
 
     def __init__(self, folder: Path | None, session: SessionDescription) -> None:
         del folder

@@ -22,21 +22,20 @@ from bci_m2s.lsl.formats import (
 )
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.recording.xdf_headers import stream_xml
+from bci_m2s.sinks import Sink
 from bci_m2s.types import Chunk, Estimate, Event, Published, StatusReport, StreamInfo
 
 OFFSET_EVERY_S = 5.0
 
 
-class RecordSink:
-    """A sink that hands results to a recorder; the recorder outlives it and is closed by its owner.
+class RecordSink(Sink):
+    """A sink that hands results to a recorder, which outlives it and reports problems of its own.
 
     Parameters
     ----------
     recorder : may be started or not
     session : what ``session.yaml`` holds; heads with their classes, modalities and the model are used
     """
-
-    problem = ""  # the recorder tells of its own
 
     def __init__(self, recorder: Recorder, session: SessionDescription) -> None:
         self._recorder, self._session = recorder, session
@@ -81,9 +80,6 @@ class RecordSink:
         values = self._layouts[estimate.head].pack(estimate)
         stamp_s = stamps.last_sample_s if math.isfinite(stamps.last_sample_s) else stamps.published_s
         self._record(self._streams[estimate.head], stamp_s, values[np.newaxis])
-
-    def close(self) -> None:
-        """Nothing to let go: the recorder goes on."""
 
     def _record(self, stream: int, stamp_s: float, samples: np.ndarray[Any, Any]) -> None:
         stamp_s = stamp_s if math.isfinite(stamp_s) else self._recorder.clock()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from bci_m2s.sinks import Sink
 from bci_m2s.types import Estimate, Event, Published, Status
 
 MOST_EVENTS = 4000  # kept; older ones are in the files
@@ -26,7 +27,7 @@ class Latest:
     reason: str = ""
 
 
-class Watch:
+class Watch(Sink):
     """A sink that keeps the latest lines and events. Its methods are safe from any thread.
 
     Parameters
@@ -41,8 +42,6 @@ class Watch:
     oldest_s : largest age of one of them since ``restart_longest``, s
     """
 
-    problem = ""
-
     def __init__(self, modalities: Sequence[str], chosen: bool) -> None:
         self._changed = threading.Condition()
         self._latest = {name: Latest() for name in modalities}
@@ -53,12 +52,6 @@ class Watch:
         self.longest_s = self.oldest_s = 0.0
 
     # ---- the engine's writer ----
-
-    def open(self) -> None:
-        """Nothing to open."""
-
-    def close(self) -> None:
-        """Nothing to close."""
 
     def take(self, item: Published) -> None:
         """Keep an event; note which modalities have an estimate."""

@@ -28,7 +28,7 @@ class Source(Protocol):
     """One stream. A single thread opens, pulls and closes it.
 
     ``info`` is complete once ``open`` has returned. ``finished`` turns true when no sample will ever
-    come again (end of a file); a live stream never finishes.
+    come again (end of a file); a live stream never finishes. Subclasses inherit what is usual.
     """
 
     info: StreamInfo
@@ -41,23 +41,26 @@ class Source(Protocol):
     def pull(self, timeout_s: float) -> Chunk:
         """Return the next samples in order, waiting at most `timeout_s`; empty when none came."""
 
-    def clock_offset_s(self, timeout_s: float) -> float:
+    def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002
         """Seconds to add to a stamp to get local time; 0.0 where both are one clock."""
+        return 0.0
 
     def problem(self) -> str:
         """Why the stream may no longer be what was opened; "" when it is. Never blocks for long.
 
         Called a few times per second by one thread that is not the one that pulls.
         """
+        return ""
 
     def notices(self) -> list[str]:
         """What became known of the sender since the last call, in words: a twin appeared, it returned."""
+        return []
 
     def close(self) -> None:
         """Let go. Harmless when called twice or before ``open``."""
 
 
-class LocalSource:
+class LocalSource(Source):
     """A source whose samples are made here, stamped in the local clock: all of it but ``pull``.
 
     Attributes
@@ -78,18 +81,6 @@ class LocalSource:
     def wait(self, timeout_s: float) -> None:
         """Let others work for a moment, so that there is something to pull."""
         time.sleep(min(timeout_s, WAIT_S))
-
-    def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002 (the protocol's signature)
-        """Return 0.0: stamps are in the local clock."""
-        return 0.0
-
-    def problem(self) -> str:
-        """Return "": it stays what it is."""
-        return ""
-
-    def notices(self) -> list[str]:
-        """Return []: nothing becomes known of a sender."""
-        return []
 
     def close(self) -> None:
         """Make no more samples."""

@@ -26,8 +26,7 @@ class OperatorMarkers(LocalSource):
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.info = StreamInfo(
+        info = StreamInfo(
             "bci_m2s operator markers",
             MARKER_TYPE,
             OPERATOR_ID,
@@ -36,14 +35,11 @@ class OperatorMarkers(LocalSource):
             units=("",),
             channel_format="string",
         )
-        self.finished = False
+        super().__init__(info, clock)
         self._change = threading.Condition()  # guards what follows
         self._waiting: deque[tuple[int, float, str]] = deque()  # number, stamp, text
         self._put = self._taken = 0  # how many so far
         self._closed = False
-
-    def open(self) -> None:
-        """There is nothing to connect to."""
 
     def put(self, text: str, wait_s: float = 0.0) -> float:
         """Mark this moment; any thread. Returns the stamp, local clock.
@@ -63,7 +59,7 @@ class OperatorMarkers(LocalSource):
             if self._closed or len(self._waiting) >= MOST_WAITING:
                 raise CommandError(f"marker {quoted(text, 40)}: the session takes no markers now")
             self._put += 1
-            number, stamp = self._put, self._clock()
+            number, stamp = self._put, self.clock()
             mark = (number, stamp, text)
             self._waiting.append(mark)
             self._change.notify_all()
@@ -84,7 +80,7 @@ class OperatorMarkers(LocalSource):
                 self._taken = taken[-1][0]
                 self._change.notify_all()
         texts = np.array([[text] for _, _, text in taken], object).reshape(len(taken), 1)
-        return Chunk.of([stamp for _, stamp, _ in taken], texts, self._clock())
+        return Chunk.of([stamp for _, stamp, _ in taken], texts, self.clock())
 
     def close(self) -> None:
         """Take no more. Harmless twice; whoever still waits in ``put`` gets an error."""

@@ -100,10 +100,6 @@ class ReplaySource(LocalSource):
         """Return what brings the newest chunk's stamps to the shared clock; 0.0 when paced."""
         return 0.0 if self._speed else self._offset_s
 
-    def close(self) -> None:
-        """Play no further."""
-        self.finished = True
-
     def _stop(self) -> int:
         """Return the sample that the next chunk must not reach."""
         size = self._chunk_samples
