@@ -7,7 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bci_m2s.engine.history import History
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from bci_m2s.recording.recorder import Recorder
 
 MOST_MARKERS = 10_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Release:
-    """In the queue: these sinks get nothing of what comes behind it."""
-
-    files: Sequence[Sink]
-    done: threading.Event = field(default_factory=threading.Event)
 
 
 class Publisher:
@@ -61,7 +54,7 @@ class Publisher:
         self._clock, self._is_one_line = clock, is_one_line
         self._outlets: Sequence[Sink] = ()
         self._files: Sequence[Sink] = ()  # replaced as a whole, so that any thread may go through it
-        self._queue: queue.SimpleQueue[Published | _Release] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Published | Callable[[], None]] = queue.SimpleQueue()
         self._is_complete = False
         self.statistics = Statistics(heads)
         self.history = history or History(heads, hop_s)
@@ -95,9 +88,9 @@ class Publisher:
 
     def release(self, files: Sequence[Sink], timeout_s: float) -> None:
         """Close some files once all that was taken before is in them; wait for it, at most `timeout_s`."""
-        release = _Release(files)
-        self._queue.put(release)
-        release.done.wait(timeout_s)
+        done = threading.Event()
+        self._queue.put(partial(self._close, files, done))
+        done.wait(timeout_s)
 
     def complete(self) -> None:
         """Nothing more will be put: ``run`` returns when the queue is empty."""
@@ -114,8 +107,8 @@ class Publisher:
                     item = self._queue.get(timeout=0.1)
                 except queue.Empty:
                     continue
-                if isinstance(item, _Release):
-                    self._close(item)
+                if callable(item):
+                    item()
                 else:
                     self._publish(item)
 
@@ -132,11 +125,12 @@ class Publisher:
         for sink in self._files:
             sink.close()
 
-    def _close(self, release: _Release) -> None:
-        self._files = [sink for sink in self._files if sink not in release.files]
-        for sink in release.files:
+    def _close(self, files: Sequence[Sink], done: threading.Event) -> None:
+        """These sinks get nothing of what comes from now on."""
+        self._files = [sink for sink in self._files if sink not in files]
+        for sink in files:
             sink.close()
-        release.done.set()
+        done.set()
 
     def _publish(self, item: Published) -> None:
         if isinstance(item, Estimate):

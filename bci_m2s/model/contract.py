@@ -105,6 +105,11 @@ class WindowContract(_Part):
     hop_s: Annotated[float, Field(ge=0.01, le=3600)] = 0.25
     """Distance between estimates."""
 
+    @property
+    def blocks_per_step(self) -> int:
+        """Number of hops in a step."""
+        return round(self.step_s / self.hop_s)
+
     @model_validator(mode="after")
     def _whole_hops(self) -> WindowContract:
         hops = self.step_s / self.hop_s

@@ -22,7 +22,7 @@ from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import GAP_S, Block
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import RateGuard, RateVerdict
-from bci_m2s.signal.windows import WindowAssembler, WindowShape
+from bci_m2s.signal.windows import WindowAssembler
 from bci_m2s.types import (
     Chunk,
     Emit,
@@ -102,17 +102,18 @@ class ModalityStage:
         wait_for_marker: bool = False,
         emit: Emit = no_listener,
     ) -> None:
-        shape = WindowShape(window.steps, window.step_s, window.hop_s)
-        self.modality, self._info, self._shape = modality, info, shape
+        self.modality, self._info, self._window = modality, info, window
         self._emit = named(modality, emit)
-        self._steps = StepStage(spec, shape, info, gap_s, self._emit)
-        self._windows = WindowAssembler(modality, shape, self._steps.extractor.settle_s, spec.max_missing)
+        self._steps = StepStage(spec, window, info, gap_s, self._emit)
+        shape = (window.steps, window.blocks_per_step, window.hop_s)
+        settle_s = self._steps.extractor.settle_s
+        self._windows = WindowAssembler(modality, *shape, settle_s, spec.max_missing)
         self._mean, self._std = tensors["scaler.mean"], tensors["scaler.std"]
         self._layout, self._max_missing = layout_order(spec), spec.max_missing
         self.normaliser = NORMALISERS[spec.normaliser.name](
-            tensors["baseline.std"], shape.step_s, shape.hop_s, **spec.normaliser.params
+            tensors["baseline.std"], window.step_s, window.hop_s, **spec.normaliser.params
         )
-        self._rate = RateGuard(info.rate_hz, shape.hop_s)
+        self._rate = RateGuard(info.rate_hz, window.hop_s)
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
 
@@ -120,7 +121,7 @@ class ModalityStage:
     def state(self) -> StageState:
         """How things stand. Any thread."""
         now = self._now
-        unplaced_s = (now.samples - now.placed) / self._info.rate_hz - self._shape.hop_s
+        unplaced_s = (now.samples - now.placed) / self._info.rate_hz - self._window.hop_s
         return StageState(
             now.samples,
             self._steps.lost_samples,
@@ -196,7 +197,7 @@ class ModalityStage:
         self.normaliser.restart()
         now = self._now
         now.collecting, now.ready = True, False
-        now.blocks_to_skip = self._shape.blocks_per_step  # they hold samples from before
+        now.blocks_to_skip = self._window.blocks_per_step  # they hold samples from before
         self._note("baseline_started", now.samples, "baseline started")
 
     def end_baseline(self) -> str:

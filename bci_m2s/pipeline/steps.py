@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from bci_m2s.features import EXTRACTORS, NamesCauses
-from bci_m2s.model.contract import ModalityContract
+from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_order
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
 from bci_m2s.signal.quality import STATES, ChannelQuality
 from bci_m2s.signal.smoothing import PhasedSmoother
-from bci_m2s.signal.windows import WindowShape
 from bci_m2s.types import Chunk, Emit, Step, StreamInfo, no_listener
 
 
@@ -25,7 +24,7 @@ class StepStage:
     Parameters
     ----------
     spec : the modality's part of the contract
-    shape : steps and hop
+    window : steps and hop
     info : the stream; its channels are picked and reordered by name
     gap_s : tolerance of the stamps, see ``BlockCutter``
     emit : gets gaps, repaired stamps and changes of channels, as soon as a block shows them
@@ -34,7 +33,7 @@ class StepStage:
     def __init__(
         self,
         spec: ModalityContract,
-        shape: WindowShape,
+        window: WindowContract,
         info: StreamInfo,
         gap_s: float = GAP_S,
         emit: Emit = no_listener,
@@ -42,18 +41,18 @@ class StepStage:
         self._order = channel_order(spec, info)
         extractor = EXTRACTORS[spec.feature.name]
         self.extractor = extractor(
-            dict(spec.feature.params), tuple(spec.channels), info.rate_hz, shape.step_s, shape.hop_s
+            dict(spec.feature.params), tuple(spec.channels), info.rate_hz, window.step_s, window.hop_s
         )
         self._smoother = PhasedSmoother(
-            spec.smoothing.name, dict(spec.smoothing.params), shape.blocks_per_step
+            spec.smoothing.name, dict(spec.smoothing.params), window.blocks_per_step
         )
         self._breaks = BreakReport(emit)
         self._cutter = BlockCutter(
-            len(spec.channels), info.rate_hz, shape.hop_s, gap_s, self._breaks.gap, self._breaks.repair
+            len(spec.channels), info.rate_hz, window.hop_s, gap_s, self._breaks.gap, self._breaks.repair
         )
         checks = spec.quality.model_dump()
-        self.quality = ChannelQuality(spec.channels, spec.units, shape.hop_s, **checks, emit=emit)
-        self._blocks_per_step = shape.blocks_per_step
+        self.quality = ChannelQuality(spec.channels, spec.units, window.hop_s, **checks, emit=emit)
+        self._blocks_per_step = window.blocks_per_step
         # DE names bad channels one by one and has to know what to call them; others give one sentence.
         self._names_causes = isinstance(self.extractor, NamesCauses)
         if isinstance(self.extractor, NamesCauses):

@@ -17,6 +17,7 @@ from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
+from bci_m2s.session.setup.connect import check
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.sources import Source
 from bci_m2s.sources.replay import replay_sources
@@ -66,12 +67,10 @@ def make_pipeline(
     settings = PipelineSettings.model_validate(
         {"model": path.name, "streams": {name: {} for name in infos}, "modality": modality}
     )
-    for name, info in infos.items():
-        problems = check_stream(contract.modalities[name], info, f"{name}: stream {info.name!r}")
-        if problems:
-            raise StreamError("; ".join(map(str, problems)))
-        build.check_feature(path, contract, name)
     plan = build.Plan(path, settings, path, contract, tensors)
+    for name, info in infos.items():
+        check(plan, name, info)
+        build.check_feature(path, contract, name)
     made = build.make_pipeline(plan, build.make_predictor(plan, device), infos, time.perf_counter)
     if baseline is not None:
         adopt_baseline(Path(baseline), made)
@@ -122,7 +121,7 @@ def run_offline(
     made = replay_sources([*chosen.values(), *texts])
     sources: dict[str, Source] = dict(zip(chosen, made, strict=False))
     results = offline.run_offline(pipeline, sources, made[len(chosen) :])
-    return [_row(item, contract.class_names) for item in results if isinstance(item, Estimate)]
+    return [_row(estimate, contract.class_names) for estimate in results]
 
 
 def _described(contract: Contract, name: str, stream: StreamInfo | float) -> StreamInfo:

@@ -7,39 +7,11 @@ every block.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
 from bci_m2s.signal.blocks import Block
 from bci_m2s.types import FloatArray, Status, Step, Window
-
-
-@dataclass(frozen=True, slots=True)
-class WindowShape:
-    """T steps of `step_s`, one window every `hop_s`; `step_s` is a whole number of hops."""
-
-    steps: int
-    step_s: float
-    hop_s: float
-
-    def __post_init__(self) -> None:
-        ratio = self.step_s / self.hop_s if self.hop_s > 0 else 0.0
-        if self.steps < 1 or ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
-            raise ValueError(
-                f"window of {self.steps} steps of {self.step_s:g} s every {self.hop_s:g} s: "
-                "expected at least one step, and a step of a whole number of hops"
-            )
-
-    @property
-    def blocks_per_step(self) -> int:
-        """Number of hops in a step."""
-        return round(self.step_s / self.hop_s)
-
-    @property
-    def blocks(self) -> int:
-        """Number of hops in a window."""
-        return self.steps * self.blocks_per_step
 
 
 class WindowAssembler:
@@ -48,19 +20,28 @@ class WindowAssembler:
     Parameters
     ----------
     modality : name written into the windows
-    shape : the window
+    steps, blocks_per_step, hop_s : shape of the window
     settle_s : time that filters need at the beginning of a segment; steps must begin after it
     max_missing : largest share of NaN in any step of a valid window
     """
 
-    def __init__(self, modality: str, shape: WindowShape, settle_s: float, max_missing: float) -> None:
-        self._modality, self._shape, self._max_missing = modality, shape, max_missing
-        self._settle_blocks = int(np.ceil(round(settle_s / shape.hop_s, 9)))
-        self._recent: deque[tuple[Step | None, int, float]] = deque(maxlen=shape.blocks)
+    def __init__(
+        self,
+        modality: str,
+        steps: int,
+        blocks_per_step: int,
+        hop_s: float,
+        settle_s: float,
+        max_missing: float,
+    ) -> None:
+        self._modality, self._hop_s, self._max_missing = modality, hop_s, max_missing
+        self._blocks_per_step, self._blocks = blocks_per_step, steps * blocks_per_step
+        self._settle_blocks = int(np.ceil(round(settle_s / hop_s, 9)))
+        self._recent: deque[tuple[Step | None, int, float]] = deque(maxlen=self._blocks)
 
     def usable(self, step: Step | None, block: Block) -> bool:
         """Whether this step alone may be used, for a baseline for instance."""
-        begun_after = block.number + 1 - self._shape.blocks_per_step >= self._settle_blocks
+        begun_after = block.number + 1 - self._blocks_per_step >= self._settle_blocks
         return step is not None and begun_after and missing_share(step.values) <= self._max_missing
 
     def push(self, step: Step | None, block: Block) -> Window:
@@ -85,7 +66,7 @@ class WindowAssembler:
         )
 
     def _steps_status(self) -> tuple[Status, str, FloatArray | None]:
-        ends = range(self._shape.blocks_per_step - 1, self._shape.blocks, self._shape.blocks_per_step)
+        ends = range(self._blocks_per_step - 1, self._blocks, self._blocks_per_step)
         steps = [step for step in (self._recent[end][0] for end in ends) if step is not None]
         worst = max(steps, key=lambda step: missing_share(step.values))
         if missing_share(worst.values) > self._max_missing:
@@ -94,13 +75,13 @@ class WindowAssembler:
 
     def _time_status(self, block: Block) -> tuple[Status, str]:
         done = block.number + 1
-        left_s = (self._settle_blocks + self._shape.blocks - done) * self._shape.hop_s
+        left_s = (self._settle_blocks + self._blocks - done) * self._hop_s
         if left_s <= 0:
             return Status.OK, ""
         if block.gap is not None:
             return Status.GAP, f"{block.gap.describe()}, {left_s:.3g} s until the next whole window"
         if done < self._settle_blocks:
-            settle_left_s = (self._settle_blocks - done) * self._shape.hop_s
+            settle_left_s = (self._settle_blocks - done) * self._hop_s
             return Status.SETTLING, f"filters settle, {settle_left_s:.3g} s left"
         return Status.FILLING, f"window fills, {left_s:.3g} s left"
 

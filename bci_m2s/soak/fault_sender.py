@@ -243,12 +243,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the child: the spec as JSON, and the number of the open file that takes the count."""
     commands: queue.Queue[dict[str, Any]] = queue.Queue()
     stop = begin(commands.put)
-    try:
-        fields = json.loads(arguments[0])
-        spec = FaultSpec(**{**fields, "labels": tuple(fields["labels"]), "units": tuple(fields["units"])})
-    except StreamError as problem:
-        emit({"error": str(problem)})
-        return 2
+    fields = json.loads(arguments[0])
+    spec = FaultSpec(**{**fields, "labels": tuple(fields["labels"]), "units": tuple(fields["units"])})
     with mmap(int(arguments[1]), COUNT.size) as count:
         child = _Child(spec, count)
         emit({"uid": child.uid})

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
-from bci_m2s.errors import StreamError, nearest
 from bci_m2s.types import StreamInfo
 
-DTYPES = {"double64": "f8", "float32": "f4", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8"}
 COUNTERS = 2  # channels
 
 
@@ -41,22 +38,6 @@ class FaultSpec:
     marker_name: str = ""
     wait_s: float = 0.0
     irregular_hz: float = 20.0
-
-    def __post_init__(self) -> None:
-        """Raise StreamError for what cannot be sent."""
-        wrong = ""
-        if self.channel_format not in DTYPES:
-            wrong = f"channel_format: got {self.channel_format!r}{nearest(self.channel_format, DTYPES)}"
-        elif len(self.labels) < (COUNTERS if self.counters else 1):
-            wrong = f"labels: got {len(self.labels)}, expected at least {COUNTERS if self.counters else 1}"
-        elif self.units and len(self.units) != len(self.labels):
-            wrong = f"units: got {len(self.units)}, expected {len(self.labels)}"
-        elif self.chunk_n < 1:
-            wrong = f"chunk_n: got {self.chunk_n}, expected at least 1"
-        elif not (0 <= self.rate_hz < math.inf and 0 < self.irregular_hz < math.inf):
-            wrong = f"rate_hz, irregular_hz: got {self.rate_hz}, {self.irregular_hz}, expected at least 0"
-        if wrong:
-            raise StreamError(f"fault sender {self.name!r}: {wrong}")
 
     def info(self) -> StreamInfo:
         """The stream as LSL describes it."""

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError, nearest
-from bci_m2s.soak.fault_spec import COUNTERS, DTYPES, FaultSpec
+from bci_m2s.recording.xdf_writer import NUMBERS
+from bci_m2s.soak.fault_spec import COUNTERS, FaultSpec
 from bci_m2s.types import FloatArray
 
 NOISE_N = 4096  # samples after which the noise repeats
@@ -98,7 +99,7 @@ class FaultyStream:
         sent = np.ones(len(numbers), bool)
         for first, last in self.skipped:
             sent &= (numbers < first) | (numbers >= last)
-        return stamps[sent], samples[sent].astype(DTYPES[self.spec.channel_format])
+        return stamps[sent], samples[sent].astype(NUMBERS[self.spec.channel_format])
 
     def true_samples(self, numbers: NDArray[np.int64]) -> FloatArray:
         """The samples of these numbers without any fault: (n, channels) float64, uV."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import theilslopes
 
 PROC = Path("/proc/self")
 WARM_UP_SHARE = 1 / 3  # of the time: pools fill, buffers reach their size
@@ -59,5 +60,4 @@ def growth_mib_per_h(usages: Sequence[Usage]) -> float:
         return math.nan
     at_h = np.array([usage.at_s for usage in late]) / 3600
     mib = np.array([usage.rss_mib for usage in late])
-    first, second = np.triu_indices(len(late), 1)
-    return float(np.median((mib[second] - mib[first]) / (at_h[second] - at_h[first])))
+    return float(theilslopes(mib, at_h).slope)

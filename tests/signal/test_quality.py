@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, eye, pipeline
 
 from bci_m2s.features import EXTRACTORS
+from bci_m2s.model.contract import WindowContract
 from bci_m2s.model.stream_check import channel_order
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import BlockCutter
 from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard
-from bci_m2s.signal.windows import WindowShape
 from bci_m2s.types import Chunk, Status
 
 
@@ -62,7 +62,7 @@ def test_stamps_that_stand_still_give_no_estimate():
 
 # ---- channels ----
 
-SHAPE = WindowShape(5, 1.0, 0.25)
+SHAPE = WindowContract()
 CHECKS = {"railed_share": 0.2, "noisy_ratio": 8.0}
 HOP_N = int(RATE_HZ / 4)
 

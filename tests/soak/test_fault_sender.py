@@ -182,21 +182,6 @@ def test_wrong_orders_are_refused(name, arguments, message):
         FaultyStream(SPEC, 100.0).command(name, 101.0, **arguments)
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"channel_format": "string"}, "channel_format: got 'string'"),
-        ({"labels": ("a",)}, "labels: got 1, expected at least 2"),
-        ({"units": ("V",)}, "units: got 1, expected 5"),
-        ({"chunk_n": 0}, "chunk_n: got 0"),
-        ({"rate_hz": math.nan}, "rate_hz"),
-    ],
-)
-def test_a_spec_that_cannot_be_sent_is_refused(fields, message):
-    with pytest.raises(StreamError, match=message):
-        FaultSpec("bad", **fields)
-
-
 # ---- the process ----
 
 

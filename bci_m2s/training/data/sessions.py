@@ -17,7 +17,7 @@ from bci_m2s.errors import RecordingError
 from bci_m2s.model.contract import Contract, ModalityContract, WindowContract
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.normalise import NORMALISERS
-from bci_m2s.signal.windows import WindowAssembler, WindowShape
+from bci_m2s.signal.windows import WindowAssembler
 from bci_m2s.training.datasets.layout import DistributedTrial, RawSegment, RawStream, Trial
 from bci_m2s.types import BoolArray, FloatArray
 
@@ -131,9 +131,9 @@ def stream_steps(
     stream: RawStream, spec: ModalityContract, window: WindowContract
 ) -> tuple[FloatArray, Rows, BoolArray]:
     """Every step of a stream as in a live session: its end (n,), values (n, F), usable (n,)."""
-    shape = WindowShape(window.steps, window.step_s, window.hop_s)
-    stage = StepStage(spec, shape, stream.info)
-    assembler = WindowAssembler("", shape, stage.extractor.settle_s, spec.max_missing)
+    stage = StepStage(spec, window, stream.info)
+    shape = (window.steps, window.blocks_per_step, window.hop_s)
+    assembler = WindowAssembler("", *shape, stage.extractor.settle_s, spec.max_missing)
     ends, values, usable = [], [], []
     for chunk in stream.chunks():
         for block, step in stage.push(chunk):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bci_m2s.files.tensor_file import read_tensors
+from bci_m2s.model.contract import WindowContract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.quality import STATES
-from bci_m2s.signal.windows import WindowShape
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
 from bci_m2s.training.settings import load_training
 from bci_m2s.types import Chunk
@@ -39,7 +39,7 @@ def states_of(name, change=None):
     samples = session.eeg(0, int(40 * rate_hz)).copy()
     if change is not None:
         change(samples)
-    stage = StepStage(spec, WindowShape(5, 1.0, 0.25), session.eeg_info)
+    stage = StepStage(spec, WindowContract(), session.eeg_info)
     states = []
     for start in range(0, len(samples), 50):
         times = np.arange(start, min(start + 50, len(samples))) / rate_hz
