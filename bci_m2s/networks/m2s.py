@@ -178,22 +178,16 @@ class SingleModality(nn.Module):
         return {name: classifier(projected) for name, classifier in self.heads.items()}
 
 
-def _classifiers(projection: int, hidden: int, heads: Mapping[str, int]) -> nn.ModuleDict:
-    """One classifier for each head. heads : name → number of classes. Raises ContractError."""
-    classifiers = nn.ModuleDict()
+def _single(
+    encoder: nn.Module, embedding: int, projection: int, hidden: int, heads: Mapping[str, int]
+) -> SingleModality:
+    """A network with one classifier per head. heads : name → number of classes. Raises ContractError."""
+    shared, classifiers = Projection(embedding, projection), nn.ModuleDict()
     for name, n_classes in heads.items():
         if hasattr(classifiers, name):  # torch keeps the name of every attribute of a module
             raise ContractError("network", "heads", repr(name), "a name that torch does not use itself")
         classifiers[name] = Classifier(projection, hidden, n_classes)
-    return classifiers
-
-
-def _single(
-    encoder: nn.Module, embedding: int, projection: int, hidden: int, heads: Mapping[str, int]
-) -> SingleModality:
-    return SingleModality(
-        encoder, Projection(embedding, projection), _classifiers(projection, hidden, heads)
-    )
+    return SingleModality(encoder, shared, classifiers)
 
 
 def electrode_network(

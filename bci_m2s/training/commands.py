@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ def run_finetune(
     for data, seed, unit in experiment.units():
         fitted = _finetune_unit(experiment, config, data, seed, unit)
         if out is not None:
-            candidates.append((sum(one.score for one in fitted.values()), seed, fitted, data))
+            candidates.append((sum(result.score for result in fitted.values()), seed, fitted, data))
     if out is not None:
         _write_best(experiment, config, out, candidates, overwrite)
 
@@ -150,19 +150,33 @@ def run_finetune(
 def _finetune_unit(
     experiment: Experiment, config: Path, data: UnitData, seed: int, unit: Path
 ) -> Mapping[str, Fitted]:
-    split, job, settings = data.split, experiment.job(seed), experiment.settings.finetune
+    job, settings = experiment.job(seed), experiment.settings.finetune
+    title = f"{data.split.name} seed {seed}"
+    method: Method = METHODS[settings.method]
+    if method.fit is None:
+        raise UsageError(
+            f"finetune.method: {settings.method} trains no networks, so it makes no model file"
+        )
     combinations = 1
     if settings.select == "validation":
         combinations = len(settings.learning_rates) * len(settings.weight_decays)
-    total = settings.epochs * len(job.pair) * combinations
-    with _bar(experiment.console, f"{split.name} seed {seed}", total) as advance:
+    with _bar(experiment.console, title, settings.epochs * len(job.pair) * combinations) as advance:
         epochs = itertools.count(1)
-        fitted = _fit(settings.method)(
+        fitted = method.fit(
             job, data, lambda: _start(experiment, job, unit), settings, lambda: advance(next(epochs))
         )
-    _write_unit(experiment, config, seed, unit, data, fitted)
-    scores = ", ".join(f"{name} {one.score:.3f}" for name, one in fitted.items())
-    experiment.console.print(f"{split.name} seed {seed}: validation balanced accuracy {scores}")
+    unit.mkdir(parents=True, exist_ok=True)
+    record = _record(experiment, data.split, seed, fitted, f"bci-m2s finetune {config.name}")
+    for name, teachers in ((OWN, None), (CROSSED, crossing(fitted))):
+        write_model(
+            unit / name, experiment.settings, fitted, data, record, teachers=teachers, overwrite=True
+        )
+    for name, result in fitted.items():
+        panels = (("loss",), ("validation", "test"))
+        write_curves(unit / f"finetune-{name}", result.rows, f"{experiment.name}, {name}", panels)
+    write_json(unit / "finetune.json", {name: _choice(result) for name, result in fitted.items()})
+    scores = ", ".join(f"{name} {result.score:.3f}" for name, result in fitted.items())
+    experiment.console.print(f"{title}: validation balanced accuracy {scores}")
     return fitted
 
 
@@ -178,10 +192,9 @@ def _write_best(
     record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
     contract = write_model(
         out,
-        settings.contract,
+        settings,
         fitted,
         data,
-        settings.finetune,
         record,
         teachers={name: name if labels == "own" else labels for name in fitted},
         keep=settings.finetune.keep,
@@ -190,46 +203,10 @@ def _write_best(
     experiment.console.print(f"{out}: {contract.name}, {out.stat().st_size / 1e6:.1f} MB, seed {seed}")
 
 
-def _fit(name: str) -> Callable[..., Mapping[str, Fitted]]:
-    """How a method trains networks. Raises UsageError for one that has none."""
-    method: Method = METHODS[name]
-    if method.fit is None:
-        raise UsageError(f"finetune.method: {name} trains no networks, so it makes no model file")
-    return method.fit
-
-
 def _start(experiment: Experiment, job: Job, unit: Path) -> Networks:
     if experiment.settings.finetune.start == "random":
         return fresh_networks(job)
     return load_pretrained(job, unit / CHECKPOINT)
-
-
-def _write_unit(
-    experiment: Experiment,
-    config: Path,
-    seed: int,
-    unit: Path,
-    data: UnitData,
-    fitted: Mapping[str, Fitted],
-) -> None:
-    settings = experiment.settings
-    unit.mkdir(parents=True, exist_ok=True)
-    record = _record(experiment, data.split, seed, fitted, f"bci-m2s finetune {config.name}")
-    for name, teachers in ((OWN, None), (CROSSED, crossing(fitted))):
-        write_model(
-            unit / name,
-            settings.contract,
-            fitted,
-            data,
-            settings.finetune,
-            record,
-            teachers=teachers,
-            overwrite=True,
-        )
-    for name, one in fitted.items():
-        panels = (("loss",), ("validation", "test"))
-        write_curves(unit / f"finetune-{name}", one.rows, f"{experiment.name}, {name}", panels)
-    write_json(unit / "finetune.json", {name: _choice(one) for name, one in fitted.items()})
 
 
 def _choice(fitted: Fitted) -> dict[str, Any]:
@@ -254,7 +231,7 @@ def _record(
         "people": {part: len({key.split("/")[0] for key in getattr(split, part)}) for part in PARTS},
         "trials": {part: len(getattr(split, part)) for part in PARTS},
         "seed": seed,
-        "chosen": {name: _choice(one) for name, one in fitted.items()},
+        "chosen": {name: _choice(result) for name, result in fitted.items()},
         "pretrain": recorded(settings.pretrain),
         "finetune": recorded(settings.finetune),
         "command": command,
@@ -301,9 +278,9 @@ def _check_unit(path: Path, config: Path, settings: FinetuneSettings) -> None:
     """Raises UsageError when there is no such model file or it was made with other settings."""
     if not path.exists():
         raise UsageError(f"{path}: missing; run bci-m2s finetune {config} first")
-    made = read_contract(path).training.get("finetune")
+    kept = read_contract(path).training.get("finetune")
     # what an earlier version did not know of it did as the defaults do
-    if not isinstance(made, dict) or recorded(FinetuneSettings()) | made != recorded(settings):
+    if not isinstance(kept, dict) or recorded(FinetuneSettings()) | kept != recorded(settings):
         raise UsageError(f"{path}: finetune: made with other values; run bci-m2s finetune {config} again")
 
 
@@ -328,7 +305,7 @@ def _evaluate_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path
             for setup in setups:
                 results += evaluate_guesses(setup, name, method, parts, settings.pair)
             continue
-        fitted = _fit(name)(job, data, lambda: _start(experiment, job, unit), settings.finetune)
+        fitted = method.fit(job, data, lambda: _start(experiment, job, unit), settings.finetune)
         for setup in setups:
             results += evaluate_fitted(
                 setup, name, fitted, test, shared=method.shared, unlabelled=unlabelled

@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from bci_m2s.errors import BciM2sError, UsageError
-from bci_m2s.model.contract import Contract
 from bci_m2s.text import printable
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, Trial
-from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.types import FloatArray
 
 Key = tuple[int, int, int]  # subject, session, trial
@@ -22,24 +20,15 @@ Counts = dict[str, Counter[int]]  # head → number of trials of each class
 MOST_LABELS = 8  # channels listed by name
 
 
-def check_dataset(
-    root: Path,
-    format: str,
-    feature: str = "",
-    *,
-    contract: Contract | None = None,
-    markers: MarkerSettings | None = None,
-) -> list[str]:
+def check_dataset(root: Path, format: str, feature: str = "") -> list[str]:
     """Read every file of a data set and report on it in lines to print.
 
-    A file that cannot be used is a line of the report and does not end it.
+    A file that cannot be used is a line of the report and does not end it. Of own recordings every stream
+    and every label is listed, whatever model they may be for.
 
     Parameters
     ----------
     feature : which of the distributed features, "raw" for the signals; "" for the usual one
-    contract : for own recordings: the model whose modalities and classes they should fit; None lists
-        every stream and every label
-    markers : for own recordings: how markers name trials
 
     Raises
     ------
@@ -52,7 +41,7 @@ def check_dataset(
     if not data.needs_root:
         raise UsageError(f"format {format!r} is made, not read: there is no copy to check")
     if data.of_copy is not None:
-        data = data.of_copy(root, contract, markers)
+        data = data.of_copy(root, None, None)
     return _check_raw(root, data) if chosen == RAW else _check_features(root, data, chosen)
 
 

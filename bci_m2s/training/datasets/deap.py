@@ -66,8 +66,8 @@ def read_deap(
         raise RecordingError(f"{root}: no s01.dat; ROOT is the folder {FOLDER!r} or the one above it")
     for origin in origins:
         try:
-            ratings = _labels(origin.path)
-            _data(origin.path)
+            ratings = _part(origin.path, "labels")
+            _part(origin.path, "data")
         except RecordingError as problem:
             on_problem(origin.problem(problem))
             continue
@@ -100,20 +100,13 @@ def _segment(origin: Origin, labels: dict[str, int]) -> RawSegment:
 
 def _samples(path: Path, trial: int, first: int, stop: int) -> Samples:
     try:
-        return sample_rows(_data(path)[trial, first:stop].T, stop - first)
+        return sample_rows(_part(path, "data")[trial, first:stop].T, stop - first)
     except RecordingError as problem:
         raise RecordingError(f"{path}: trial {trial + 1}: {problem}") from None
 
 
-def _data(path: Path) -> Any:
-    return _part(path, "data", (N_TRIALS, N_CHANNELS, N_SAMPLES))
-
-
-def _labels(path: Path) -> Any:
-    return _part(path, "labels", (N_TRIALS, len(HEADS)))
-
-
-def _part(path: Path, name: str, shape: tuple[int, ...]) -> Any:
+def _part(path: Path, name: str) -> Any:
+    shape = {"data": (N_TRIALS, N_CHANNELS, N_SAMPLES), "labels": (N_TRIALS, len(HEADS))}[name]
     content = _read(path, path.stat().st_mtime_ns)
     part = content.get(name) if isinstance(content, dict) else None
     if not isinstance(part, np.ndarray) or part.dtype.kind not in "iuf":

@@ -24,7 +24,7 @@ from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
-from bci_m2s.training.settings import FinetuneSettings
+from bci_m2s.training.settings import FinetuneSettings, TrainingSettings
 from bci_m2s.types import FloatArray
 
 Indices = NDArray[np.int64]
@@ -85,10 +85,9 @@ def _adapt_norm(network: SingleModality, features: np.ndarray) -> None:
 
 def write_model(
     path: Path,
-    contract: Contract,
+    settings: TrainingSettings,
     fitted: Mapping[str, Fitted],
     data: UnitData,
-    settings: FinetuneSettings,
     record: Mapping[str, Any],
     *,
     teachers: Mapping[str, str] | None = None,
@@ -110,17 +109,19 @@ def write_model(
         The file exists and `overwrite` is false, or it cannot be written.
     """
     teachers = teachers or {name: name for name in fitted}
-    networks = exchanged(fitted, teachers, data.parts["train"] if settings.adapt_norm else None)
+    networks = exchanged(fitted, teachers, data.parts["train"] if settings.finetune.adapt_norm else None)
     tensors: Arrays = {}
     modalities = {}
     for name in keep or networks:
         scaler = data.scalers[name]
-        calibration = _calibrations(fitted[teachers[name]].network, data, teachers[name], settings)
-        modalities[name] = contract.modalities[name].model_copy(update={"calibration": calibration})
+        calibration = _calibrations(fitted[teachers[name]].network, data, teachers[name], settings.finetune)
+        modalities[name] = settings.contract.modalities[name].model_copy(
+            update={"calibration": calibration}
+        )
         tensors |= pack_modality(name, networks[name], scaler.mean, scaler.std, scaler.spread)
-    contract = contract.model_copy(update={"modalities": modalities, "training": dict(record)})
+    contract = settings.contract.model_copy(update={"modalities": modalities, "training": dict(record)})
     contract = Contract.model_validate(contract.model_dump())
-    save_model(path, contract, tensors, overwrite=overwrite, storage=settings.storage)
+    save_model(path, contract, tensors, overwrite=overwrite, storage=settings.finetune.storage)
     return contract
 
 

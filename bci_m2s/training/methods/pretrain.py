@@ -30,7 +30,6 @@ from bci_m2s.training.settings import PretrainSettings, recorded
 
 Networks = dict[str, SingleModality]
 OnEpoch = Callable[[int, dict[str, float]], None]
-OnBatch = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,6 @@ def pretrain(
     path: Path,
     *,
     on_epoch: OnEpoch = lambda _epoch, _row: None,
-    on_batch: OnBatch = lambda: None,
 ) -> tuple[Networks, list[dict[str, float]]]:
     """Train until the last epoch, from the checkpoint at `path` where there is one.
 
@@ -88,7 +86,6 @@ def pretrain(
     training, validation : standardised windows; only those that have both modalities are used
     path : of the checkpoint, written before the first epoch and after each
     on_epoch : called after each epoch with its number from 1 and its mean losses
-    on_batch : called after each batch
 
     Returns
     -------
@@ -110,7 +107,7 @@ def pretrain(
     run = _Run(job, model, training, validation)
     progress = _resume(job, model, run.optimisers, path)
     for epoch in range(progress.epoch, job.settings.epochs):
-        row = run.epoch(epoch, on_batch)
+        row = run.epoch(epoch)
         progress = Progress(epoch + 1, [*progress.rows, row], progress.about)
         save_checkpoint(path, model, run.optimisers, progress)
         on_epoch(epoch + 1, row)
@@ -185,7 +182,7 @@ class _Run:
         self._training, self._validation = training, validation
         self._pairs = _tensors(training, job)
 
-    def epoch(self, number: int, on_batch: OnBatch) -> dict[str, float]:
+    def epoch(self, number: int) -> dict[str, float]:
         """Train one epoch, counted from 0; its mean losses. Raises TrainingError as ``pretrain``."""
         started_s = time.monotonic()
         settings, optimiser = self._settings, self.optimisers["main"]
@@ -201,7 +198,6 @@ class _Run:
         for i, batch in enumerate(batches):
             _set_rate(optimiser, settings, number + i / len(batches))
             losses.append(self._step([part[batch] for part in self._pairs], generator))
-            on_batch()
         row = {"epoch": float(number + 1), "learning_rate": optimiser.param_groups[0]["lr"]}
         row |= _means(losses) | self._validate()
         row["seconds"] = round(time.monotonic() - started_s, 3)

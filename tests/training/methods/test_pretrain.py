@@ -1,6 +1,7 @@
 """Pre-training: the same seed gives the same bits, an interruption costs nothing, runaways stop."""
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -48,14 +49,17 @@ def data(settings):
 
 
 def run(settings, data, path, seed=0, on_epoch=lambda _epoch, _row: None, on_batch=lambda: None, **changes):
-    return pretrain(
-        job(settings, seed, **changes),
-        data.parts["train"],
-        data.parts["validation"],
-        path,
-        on_epoch=on_epoch,
-        on_batch=on_batch,
-    )
+    """on_batch : called after each batch"""
+    step = module._Run._step
+
+    def counted(self, *arguments):
+        row = step(self, *arguments)
+        on_batch()
+        return row
+
+    with mock.patch.object(module._Run, "_step", counted):
+        parts = data.parts["train"], data.parts["validation"]
+        return pretrain(job(settings, seed, **changes), *parts, path, on_epoch=on_epoch)
 
 
 def weights(networks):
@@ -323,7 +327,7 @@ def test_dropout_is_on_in_training_and_off_in_validation(settings, data, tmp_pat
 
 
 @pytest.mark.parametrize("sampler", ["mixed", "within-person", "within-session"])
-def test_every_sampler_trains_and_progress_is_told(settings, data, tmp_path, sampler):
+def test_every_sampler_trains_and_progress_is_reported(settings, data, tmp_path, sampler):
     epochs, batches = [], []
     _, rows = run(
         settings,

@@ -54,15 +54,8 @@ class Trained:
     def write(self, path, fitted=None, tuning=None, **options):
         options = {"record": {"made": "by a test"}, **options}
         record = options.pop("record")
-        return write_model(
-            path,
-            self.settings.contract,
-            fitted or self.fitted,
-            self.data,
-            tuning or self.tuning,
-            record,
-            **options,
-        )
+        settings = self.settings.model_copy(update={"finetune": tuning or self.tuning})
+        return write_model(path, settings, fitted or self.fitted, self.data, record, **options)
 
     def setup(self, seed=0):
         return EvaluationSetup("all", seed, "emotion", 2, self.data.names.subjects)
