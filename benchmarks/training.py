@@ -40,7 +40,7 @@ from machine import describe_machine, load_now, load_warning  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from bci_m2s.networks import build_network  # noqa: E402
-from bci_m2s.networks.dropout import Dropout  # noqa: E402
+from bci_m2s.networks.m2s import Dropout  # noqa: E402
 from bci_m2s.networks.pretraining import Encoded, PairModel  # noqa: E402
 from bci_m2s.networks.sts import STSAttention  # noqa: E402
 from bci_m2s.training.methods.loss_settings import LossSettings  # noqa: E402

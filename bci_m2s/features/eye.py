@@ -30,9 +30,10 @@ from bci_m2s.features import eye_parameters as checked
 from bci_m2s.features.eye_events import Events, detect_events
 from bci_m2s.features.eye_parameters import BANDS_HZ, NUMBERS, PARAMETERS, WHERE
 from bci_m2s.features.eye_pupil import PupilSizes
-from bci_m2s.features.parameters import check_known, numbers
+from bci_m2s.features.parameters import blocks_per_step, check_known, check_rate, numbers
 from bci_m2s.types import BoolArray, FloatArray, Step
 
+RATES_HZ = (25.0, 2500.0)
 IMPOSSIBLE_DEG = 180.0  # gaze beyond this is an undeclared loss code
 
 
@@ -81,7 +82,12 @@ class EyeMovements:
     ) -> None:
         check_known(WHERE, params, PARAMETERS)
         number = numbers(WHERE, params, NUMBERS)
-        blocks = checked.check_timing(rate_hz, step_s, hop_s, number["pupil_margin_s"])
+        check_rate(WHERE, rate_hz, *RATES_HZ)
+        blocks = blocks_per_step(WHERE, step_s, hop_s)
+        margin_n = round(number["pupil_margin_s"] * rate_hz)
+        if int(hop_s * rate_hz) <= margin_n:
+            expected = f"less than a hop ({hop_s:g} s)"
+            raise ContractError(WHERE, "pupil_margin_s", number["pupil_margin_s"], expected)
         self._limits = checked.event_limits(number)
         self._rate_hz, self._step_s = rate_hz, step_s
         self._columns, self._confidence = checked.columns(params.get("columns"), labels)
@@ -95,7 +101,6 @@ class EyeMovements:
         bands_hz, bands = checked.pupil_bands(
             params.get("pupil_bands_hz", BANDS_HZ), number["pupil_trend_hz"], hop_s
         )
-        margin_n = round(number["pupil_margin_s"] * rate_hz)
         history = math.ceil(round(number["history_s"] / hop_s, 9))
         self.names = _names(bands_hz, self._with_blinks)
         self.settle_s = max(bands.settle_s + (margin_n + 1) / rate_hz, number["history_s"])

@@ -11,13 +11,12 @@ import numpy as np
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features.eye_events import EventLimits
 from bci_m2s.features.eye_pupil import SlowBands
-from bci_m2s.features.parameters import blocks_per_step, check_rate, column, is_number, numbers
+from bci_m2s.features.parameters import column, is_number, numbers
 from bci_m2s.types import FloatArray
 
 WHERE = "feature eye"
 COLUMNS = ("gaze_x", "gaze_y", "pupil_x", "pupil_y", "confidence")
 GAZE_UNITS = ("normalized", "pixels", "degrees")
-RATES_HZ = (25.0, 2500.0)
 BANDS_HZ = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 1.0))
 
 # Parameters that are numbers: default, smallest, largest.
@@ -40,15 +39,6 @@ NUMBERS: dict[str, tuple[float, float, float]] = {
 DEGREES = ("degrees_per_unit_x", "degrees_per_unit_y")
 _PER_UNIT = dict.fromkeys(DEGREES, (math.nan, 1e-6, 360.0))  # required
 PARAMETERS = ("columns", "gaze_unit", *DEGREES, "loss_values", "pupil_bands_hz", "blink_duration", *NUMBERS)
-
-
-def check_timing(rate_hz: float, step_s: float, hop_s: float, margin_s: float) -> int:
-    """Refuse impossible rates, steps and hops; return how many blocks make a step."""
-    check_rate(WHERE, rate_hz, *RATES_HZ)
-    blocks = blocks_per_step(WHERE, step_s, hop_s)
-    if int(hop_s * rate_hz) <= round(margin_s * rate_hz):
-        raise ContractError(WHERE, "pupil_margin_s", margin_s, f"less than a hop ({hop_s:g} s)")
-    return blocks
 
 
 def columns(mapping: Any, labels: tuple[str, ...]) -> tuple[list[int], int | None]:

@@ -33,7 +33,10 @@ def attribute(
     """
     device = next(network.parameters()).device
     try:
-        with torch.cuda.stream(_side_stream(device)):
+        stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        if stream is not None:  # the weights may only just be on their way
+            stream.wait_stream(torch.cuda.default_stream(device))
+        with torch.cuda.stream(stream):
             point = torch.from_numpy(window).to(device)
             return gradient_times_input(network, point, head, class_index, temperature).cpu().numpy()
     except RuntimeError as problem:
@@ -41,15 +44,6 @@ def attribute(
             raise
         first = str(problem).strip().splitlines()[0][:300]
         raise DeviceError(f"{device}: attribution failed: {first}") from None
-
-
-def _side_stream(device: torch.device) -> torch.cuda.Stream | None:
-    """A CUDA stream beside inference's own; None on the CPU."""
-    if device.type != "cuda":
-        return None
-    stream = torch.cuda.Stream(device)
-    stream.wait_stream(torch.cuda.default_stream(device))  # the weights may only just be on their way
-    return stream
 
 
 def gradient_times_input(

@@ -52,7 +52,12 @@ PANELS = (
 def run_pretrain(config: Path, folder: Path | None, console: Console, device: str, resume: bool) -> None:
     """Pre-train every split and seed of a training file."""
     experiment = open_experiment(config, folder, console, device=device, begin=not resume)
-    _describe(experiment)
+    names, settings = experiment.names, experiment.settings
+    console.print(
+        f"{experiment.name}: {len(names.subjects)} people, {len(names.sessions)} sessions, "
+        f"{len(names.trials)} trials; {len(experiment.splits)} split(s) × {len(settings.seeds)} seed(s), "
+        f"on {experiment.device}"
+    )
     try:
         for data, seed, unit in experiment.units():
             unit.mkdir(parents=True, exist_ok=True)
@@ -64,15 +69,6 @@ def run_pretrain(config: Path, folder: Path | None, console: Console, device: st
         )
         raise
     console.print(f"Pre-trained: {experiment.folder}. Next: bci-m2s finetune {config}")
-
-
-def _describe(experiment: Experiment) -> None:
-    names, settings = experiment.names, experiment.settings
-    experiment.console.print(
-        f"{experiment.name}: {len(names.subjects)} people, {len(names.sessions)} sessions, "
-        f"{len(names.trials)} trials; {len(experiment.splits)} split(s) × {len(settings.seeds)} seed(s), "
-        f"on {experiment.device}"
-    )
 
 
 def _pretrain_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path) -> None:

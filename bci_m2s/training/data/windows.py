@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -175,17 +175,16 @@ def _window_set(
     windows = WindowSet(
         features,
         present,
-        {head: _numbers(trial.labels.get(head, -1) for trial in trials) for head in contract.heads},
+        {
+            head: np.fromiter((trial.labels.get(head, -1) for trial in trials), np.int64)
+            for head in contract.heads
+        },
         np.full(n, numbers["subjects"][session.subject], dtype=np.int64),
         np.full(n, numbers["sessions"][f"{session.subject}/{session.session}"], dtype=np.int64),
-        _numbers(numbers["trials"][session.key(trial)] for trial in trials),
+        np.fromiter((numbers["trials"][session.key(trial)] for trial in trials), np.int64),
         rows[:, 0] if n else np.empty(0, dtype=np.int64),
     )
     return windows.take(kept)
-
-
-def _numbers(values: Iterable[int]) -> Indices:
-    return np.array(list(values), dtype=np.int64)
 
 
 def _arrays(change: Callable[..., Any], *sets: WindowSet) -> WindowSet:

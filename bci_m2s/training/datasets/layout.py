@@ -204,11 +204,11 @@ def numbers(values: Any) -> FloatArray:
     return array
 
 
-def step_rows(values: Any, n_features: int) -> FloatArray:
-    """Step features (W, F), W ≥ 1. Raises RecordingError for any other shape, naming both."""
+def step_rows(values: Any, n_features: int, rows_are: str = "steps") -> FloatArray:
+    """Rows (W, F), W ≥ 1. Raises RecordingError for any other shape, naming both."""
     rows = numbers(values)
     if rows.ndim != 2 or rows.shape[1] != n_features or not len(rows):
-        raise RecordingError(f"shape {rows.shape}, expected (steps, {n_features})")
+        raise RecordingError(f"shape {rows.shape}, expected ({rows_are}, {n_features})")
     return rows
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.training.datasets.layout import RawStream, numbers
+from bci_m2s.training.datasets.layout import RawStream, numbers, step_rows
 from bci_m2s.types import Chunk, StreamInfo
 
 CHUNK_S = 10.0
@@ -57,9 +57,7 @@ def regular_stream(
 
 def sample_rows(values: Any, n_channels: int) -> Samples:
     """Samples of a file, (n, n_channels), n ≥ 1, as float32. Raises RecordingError for anything else."""
-    rows = numbers(values)
-    if rows.ndim != 2 or rows.shape[1] != n_channels or not len(rows):
-        raise RecordingError(f"shape {rows.shape}, expected (samples, {n_channels})")
+    rows = step_rows(values, n_channels, "samples")
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which later stages take as missing
         return rows.astype(np.float32)
 
