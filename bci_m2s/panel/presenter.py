@@ -1,4 +1,4 @@
-"""From the client to the views: frames thirty times a second, numbers four times, maps once.
+"""From the client to the views: frames thirty times per second, numbers four times, maps once.
 
 Everything that needs a decision (which view draws a stream, which estimates belong together) is here; the
 views only draw.
@@ -57,7 +57,7 @@ class Presenter:
         self._head: HeadFeed | None = None
         self._history: Mapping[str, Any] = {}
 
-    # ---- thirty times a second ----
+    # ---- thirty times per second ----
 
     def frame(self) -> None:
         """Hand over the newest samples and let the sweeps paint them."""
@@ -71,7 +71,7 @@ class Presenter:
                     self._head.push(taken[1])
             view.frame(now_s)
 
-    # ---- four times a second ----
+    # ---- four times per second ----
 
     def numbers(self, view_only: bool = False) -> None:
         """Estimates, status and everything that is read as a number."""
@@ -195,7 +195,7 @@ class Presenter:
             for view in self.traces.values():
                 view.canvas.add_marker(stamp_s, text)
 
-    # ---- once a second ----
+    # ---- once per second ----
 
     def maps(self) -> None:
         """The head map: band power, and what the newest estimate rests on."""

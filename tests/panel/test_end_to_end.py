@@ -229,10 +229,10 @@ def is_connected(panel, demo):
     assert panel.poll() is None, panel.log.read_text()
     senders = [demo.pid, *(child.pid for child in psutil.Process(demo.pid).children())]
     ports = {
-        one.laddr.port for pid in senders for one in connections(pid) if one.status == psutil.CONN_LISTEN
+        port.laddr.port for pid in senders for port in connections(pid) if port.status == psutil.CONN_LISTEN
     }
     ours, theirs = (
-        {one.raddr.port for one in connections(pid) if one.status == psutil.CONN_ESTABLISHED} & ports
+        {port.raddr.port for port in connections(pid) if port.status == psutil.CONN_ESTABLISHED} & ports
         for pid in (os.getpid(), panel.pid)
     )
     return len(ours) >= 6 and ours <= theirs  # status, estimates, evidence of both, and both signals
@@ -260,7 +260,7 @@ def begin_a_baseline(story):
     window = story.window
 
     def states():
-        return {one["baseline"]["state"] for one in window.client.status["streams"]}
+        return {stream["baseline"]["state"] for stream in window.client.status["streams"]}
 
     until(lambda: states() == {"complete"}, lambda: f"the first baseline: {states()}")
     action = window.actions_by_name["baseline"]

@@ -186,13 +186,13 @@ def test_every_row_has_its_trace_and_value(view, session):
     shown = (pixels(view) & 255) > 130  # smoothed lines are not all of the full colour
     assert all(part.any(axis=0).mean() > 0.6 for part in np.array_split(shown, 3))
     rows = view.rows._layout.rows
-    assert view.rows._said(rows[0]) == (False, f"{samples[-1, 0]:.2f}")
-    assert view.rows._said(rows[2]) == (False, f"{samples[-1, 2:4].mean():.2f} mm")
+    assert view.rows._value(rows[0]) == (False, f"{samples[-1, 0]:.2f}")
+    assert view.rows._value(rows[2]) == (False, f"{samples[-1, 2:4].mean():.2f} mm")
     view.rows.set_states({"pupil_left": "lost", "nobody": "flat"})
-    assert view.rows._said(rows[2]) == (True, "lost")
+    assert view.rows._value(rows[2]) == (True, "lost")
     view.rows.set_states({})
     play(view, np.full((60, 5), np.nan), START_S + 1000 / RATE_HZ)
-    assert view.rows._said(rows[0]) == (False, "–")
+    assert view.rows._value(rows[0]) == (False, "–")
 
 
 def test_tracker_without_a_pupil_is_not_lost(view, session):

@@ -141,15 +141,15 @@ def test_each_modality_has_a_place_unless_they_are_combined(presenter, client, v
     client.facts = session()
     shown(presenter, client, answer(), answer(modality="eye", probabilities=(1, 0, 0)))
     assert list(views.answer.blocks) == [("eeg", "emotion"), ("eye", "emotion")]
-    assert [block.said.headline for block in views.answer.blocks.values()] == ["POSITIVE", "NEGATIVE"]
+    assert [block.shown.headline for block in views.answer.blocks.values()] == ["POSITIVE", "NEGATIVE"]
     for mode in ("auto", "fused"):
         client.facts = session(pipeline={"modality": mode}, voices=["eeg", "eye", "eeg+eye"])
         shown(
             presenter, client, answer(modality="eeg+eye", probabilities=(1, 0, 0)), answer(modality="eye")
         )
         (block,) = views.answer.blocks.values()
-        assert block.said.headline == "POSITIVE"
-        assert "eye" in block.said.detail
+        assert block.shown.headline == "POSITIVE"
+        assert "eye" in block.shown.detail
         assert views.timeline.combo.count() == 1
 
 
@@ -376,7 +376,7 @@ def test_an_ended_session_stands_still(presenter, client, views):
     client.ended = "stopped by the operator"
     shown(presenter, client, answer())
     for block in views.answer.blocks.values():
-        assert block.said.detail == "the session has ended: stopped by the operator"
+        assert block.shown.detail == "the session has ended: stopped by the operator"
 
 
 # ---- nonsense ----

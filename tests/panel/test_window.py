@@ -184,12 +184,12 @@ def test_a_held_estimate_is_not_taken_for_one_of_now(window, session, qtbot):
 
     def shown():
         session.estimate((0.1, 0.2, 0.7))
-        return block.said.headline == "POSITIVE"
+        return block.shown.headline == "POSITIVE"
 
     until(shown)
     qtbot.keyClick(window, Qt.Key.Key_P)
     until(lambda: "view frozen for" in block.toolTip())
-    assert (block.said.headline, block.said.tone) == ("POSITIVE", "frozen")
+    assert (block.shown.headline, block.shown.tone) == ("POSITIVE", "frozen")
     qtbot.keyClick(window, Qt.Key.Key_P)
     until(lambda: "frozen" not in block.toolTip())
 

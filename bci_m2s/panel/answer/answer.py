@@ -129,7 +129,7 @@ class AnswerBlock(View):
 
     def __init__(self, theme: Theme, title: str, classes: tuple[str, ...]) -> None:
         super().__init__(theme, framed=False)
-        self.said = ShownAnswer(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
+        self.shown = ShownAnswer(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
         self._name, self._longest_s = title, 0.0  # of the wait that goes on
         self._detail_font = font()
         self._title, self._headline = ElidedLabel(title), plain_label(wraps=True)
@@ -137,7 +137,7 @@ class AnswerBlock(View):
         self._wait, self.bars = QProgressBar(), Bars(theme, classes)
         self._lay_out()
         self.set_theme(theme)
-        self.show_answer(self.said if classes else NOBODY)
+        self.show_answer(self.shown if classes else NOBODY)
 
     def _lay_out(self) -> None:
         align = Qt.AlignmentFlag
@@ -166,19 +166,19 @@ class AnswerBlock(View):
         )
         self._draw()
 
-    def show_answer(self, said: ShownAnswer) -> None:
+    def show_answer(self, shown: ShownAnswer) -> None:
         """Show an answer; nothing is drawn where it is the same."""
-        self._longest_s = max(self._longest_s, said.left_s) if said.left_s is not None else 0.0
-        if said == self.said:
+        self._longest_s = max(self._longest_s, shown.left_s) if shown.left_s is not None else 0.0
+        if shown == self.shown:
             return
-        self.said = said
-        self.setAccessibleName(" ".join((self._name, said.headline, said.number, said.detail)).strip())
-        self.setToolTip(tip("\n".join(filter(None, (self._name, said.headline, said.detail)))))
+        self.shown = shown
+        self.setAccessibleName(" ".join((self._name, shown.headline, shown.number, shown.detail)).strip())
+        self.setToolTip(tip("\n".join(filter(None, (self._name, shown.headline, shown.detail)))))
         self._draw()
 
     def freeze(self, words: str) -> None:
         """Keep the answer, pale, with words below it that say why it stands still."""
-        self.show_answer(replace(self.said, detail=words, tone="frozen"))
+        self.show_answer(replace(self.shown, detail=words, tone="frozen"))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
@@ -192,23 +192,23 @@ class AnswerBlock(View):
         self._draw()
 
     def _draw(self) -> None:
-        said, theme = self.said, self.theme
-        colour = theme.muted if said.tone == "muted" else theme.state(said.tone)
-        if said.shares and said.tone != "frozen":
-            colour = legible(class_colour(said.place), theme.surface) if said.place >= 0 else theme.text
+        shown, theme = self.shown, self.theme
+        colour = theme.muted if shown.tone == "muted" else theme.state(shown.tone)
+        if shown.shares and shown.tone != "frozen":
+            colour = legible(class_colour(shown.place), theme.surface) if shown.place >= 0 else theme.text
         room = self.width() - 2 * MARGIN, self._headline.maximumHeight()
-        chosen, text, number_px = _fit(said.headline, said.number, *room)
+        chosen, text, number_px = _fit(shown.headline, shown.number, *room)
         _write(self._headline, text, chosen, colour)
-        _write(self._number, said.number, chosen, theme.text)
+        _write(self._number, shown.number, chosen, theme.text)
         self._number.setFixedWidth(round(number_px))
-        is_quiet = bool(said.shares) and said.tone != "frozen"
+        is_quiet = bool(shown.shares) and shown.tone != "frozen"
         tones = {"muted": theme.text, "frozen": theme.warn}
-        colour = theme.muted if is_quiet else tones.get(said.tone, theme.state(said.tone))
-        _write(self._detail, said.detail, self._detail_font, colour)
-        self._wait.setVisible(said.left_s is not None and self._longest_s > 0)
-        if said.left_s is not None and self._longest_s > 0:
-            self._wait.setValue(round(100 * (1 - said.left_s / self._longest_s)))
-        self.bars.show_shares(said.shares, said.place)
+        colour = theme.muted if is_quiet else tones.get(shown.tone, theme.state(shown.tone))
+        _write(self._detail, shown.detail, self._detail_font, colour)
+        self._wait.setVisible(shown.left_s is not None and self._longest_s > 0)
+        if shown.left_s is not None and self._longest_s > 0:
+            self._wait.setValue(round(100 * (1 - shown.left_s / self._longest_s)))
+        self.bars.show_shares(shown.shares, shown.place)
 
 
 def _write(label: QLabel, text: str, chosen: QFont, colour: str) -> None:

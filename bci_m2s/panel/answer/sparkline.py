@@ -18,7 +18,7 @@ from bci_m2s.panel.look.view import View, in_column
 SPAN_S = 120.0
 DRAW_EVERY_S = 0.49
 ROOM = 1.2  # height of the plot, in values of the uppermost tick
-MOST = 4096  # values kept: 120 s at 34 a second; of faster ones the newest
+MOST = 4096  # values kept: 120 s at 34 per second; of faster ones the newest
 
 
 class Sparkline(View):
@@ -55,7 +55,7 @@ class Sparkline(View):
             self._values.append((stamp_s, value if math.isfinite(value) else math.nan))
 
     def tick(self, now_s: float) -> None:
-        """Draw what is new, at most twice a second. now_s : local LSL clock, s."""
+        """Draw what is new, at most twice per second. now_s : local LSL clock, s."""
         if 0 <= now_s - self._now_s < DRAW_EVERY_S:
             return
         self._now_s = now_s

@@ -62,7 +62,7 @@ class ShownAnswer:
     headline, number : the largest words and the number beside them; detail : the line below the bars
     tone : "ok", "muted" (expected, wait), "warn", "bad" or "frozen" (the view stands still)
     place : index of the answer among the classes, -1 where there is none
-    shares : one probability a class, 0.01 steps; () where there is no estimate
+    shares : one probability per class, 0.01 steps; () where there is no estimate
     left_s : what is left to wait, s, where that is known
     """
 
@@ -119,13 +119,13 @@ class AnswerLine:
 
     @property
     def rate_hz(self) -> float:
-        """Estimates a second, measured from their stamps; NaN with fewer than two."""
+        """Estimates per second, measured from their stamps; NaN with fewer than two."""
         span_s = self.stamps[-1] - self.stamps[0] if self.stamps else 0.0
         return (len(self.stamps) - 1) / span_s if span_s > 0 else math.nan
 
 
 def shown_answer(answer: Answer, classes: Sequence[str], rate_hz: float = math.nan) -> ShownAnswer:
-    """Put an answer into words. classes : of its head; rate_hz : estimates a second, NaN is not shown"""
+    """Put an answer into words. classes : of its head; rate_hz : estimates per second, NaN is not shown"""
     if answer.status != Status.OK:
         return _refusal(answer)
     shares = answer.probabilities
@@ -212,9 +212,9 @@ def legible(colour: str, ground: str, least: float = 3.0) -> str:
     return made
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour: str, ground: str) -> float:
     """Contrast ratio of two colours "#RRGGBB", from 1 to 21 (WCAG 2.2)."""
-    low, high = sorted((luminance(one), luminance(other)))
+    low, high = sorted((luminance(colour), luminance(ground)))
     return (high + 0.05) / (low + 0.05)
 
 

@@ -292,7 +292,7 @@ class SessionClient:
         self._evidence.append(EvidenceSample(modality, stamp_s, *unpack_evidence(values)))
 
     def _reason(self, modality: str, head: str, code: int) -> str:
-        """The newest report's reason, unless that was given for another status: it comes once a second."""
+        """The newest report's reason, unless it was given for another status: reports are rarer."""
         status, reason = self._reasons.get((modality, head), ("", ""))
         known = code in list(Status)
         return reason if not status or not known or status == Status(code).name.lower() else ""

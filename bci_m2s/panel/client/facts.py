@@ -15,8 +15,8 @@ from bci_m2s.text import printable
 MOST_JSON = 4 << 20  # characters
 MOST_STREAMS = 32
 MAP_LABELS = 4  # fewer channels are no map
-MOST_MAPPED_HZ = 5e6  # samples a second over all channels; more would fill the memory
-SILENT_AFTER_S = 3.0  # the engine reports once a second
+MOST_MAPPED_HZ = 5e6  # samples per second over all channels; more would fill the memory
+SILENT_AFTER_S = 3.0  # the engine reports once per second
 
 
 @dataclass(frozen=True, slots=True)

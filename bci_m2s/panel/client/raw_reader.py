@@ -1,4 +1,4 @@
-"""One raw stream for the display: a thread that fetches what is there, thirty times a second.
+"""One raw stream for the display: a thread that fetches what is there, thirty times per second.
 
 A display wants frames, not samples: asking at the pace of the frames costs a tenth of what waking up for
 each sample of a 1 kHz stream does.

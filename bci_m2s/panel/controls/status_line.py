@@ -68,7 +68,7 @@ class StatusLine(View):
         received_s: float,
         view_only: bool = False,
     ) -> None:
-        """Show a status. Called four times a second, so that a recording failure blinks.
+        """Show a status. Called four times per second, so that a recording failure blinks.
 
         status : the newest one, see docs/output.md; {} before
         session : its description, None without one
@@ -121,19 +121,19 @@ def status_items(
     """
     if session is None:
         return dict(NOBODY)
-    said = {"session": _session(status, session), "model": _model(session.model)}
+    items = {"session": _session(status, session), "model": _model(session.model)}
     simulated = _simulated(session)
     if simulated:
-        said["simulated"] = Shown("▲ simulated", "warn", simulated)
+        items["simulated"] = Shown("▲ simulated", "warn", simulated)
     if not status:
-        said["state"] = Shown("○ waiting for the first status report", "muted")
-        return said
-    said["recording"] = _recording(status, silent_s, blink)
-    said["disk"] = _disk(mapping(status.get("recording")))
-    said["clock"] = _clock(status)
-    said["lost"] = _lost(status)
-    said["state"] = _state(status, silent_s)
-    return said
+        items["state"] = Shown("○ waiting for the first status report", "muted")
+        return items
+    items["recording"] = _recording(status, silent_s, blink)
+    items["disk"] = _disk(mapping(status.get("recording")))
+    items["clock"] = _clock(status)
+    items["lost"] = _lost(status)
+    items["state"] = _state(status, silent_s)
+    return items
 
 
 def _session(status: Mapping[str, Any], session: SessionDescription) -> Shown:
@@ -245,8 +245,8 @@ def _state(status: Mapping[str, Any], silent_s: float) -> Shown:
 
 def _reasons(status: Mapping[str, Any]) -> list[str]:
     """What is wrong, the worst first."""
-    said = status.get("problems")
-    reasons = [plain_text(one) for one in (said if isinstance(said, list) else [])[:16]]
+    problems = status.get("problems")
+    reasons = [plain_text(problem) for problem in (problems if isinstance(problems, list) else [])[:16]]
     recording = plain_text(mapping(status.get("recording")).get("problem"))
     reasons += [recording] if recording else []
     for stream in mappings(status.get("streams"))[:16]:

@@ -45,8 +45,8 @@ class Background(QObject):
         self._timer.start()
 
     def _look(self) -> None:
-        done = [one for one in self._under_way if one[0].done()]
-        self._under_way = [one for one in self._under_way if not one[0].done()]
+        done = [work for work in self._under_way if work[0].done()]
+        self._under_way = [work for work in self._under_way if not work[0].done()]
         if not self._under_way:
             self._timer.stop()
         for future, then, failed in done:

@@ -87,7 +87,7 @@ def platforms(environment: Mapping[str, str]) -> list[str]:
     """Qt's platforms in the order in which it tries them on Linux; [] where there is no display."""
     wanted = environment.get("QT_QPA_PLATFORM", "")
     if wanted.strip():
-        return [one.split(":")[0].strip() for one in wanted.split(";") if one.strip()]
+        return [name.split(":")[0].strip() for name in wanted.split(";") if name.strip()]
     found = [
         name
         for name, variable in (("wayland", "WAYLAND_DISPLAY"), ("xcb", "DISPLAY"))
@@ -102,21 +102,21 @@ def explain(problem: str, system: str = "") -> str:
     system : as ``sys.platform``; "" is this one
     """
     system = system or sys.platform
-    said = printable(problem, 300)
-    missing = _MISSING.search(said)
+    reason = printable(problem, 300)
+    missing = _MISSING.search(reason)
     if missing is not None:
         return f"Qt cannot start: the system library {missing[1]} is missing; {_install(missing[1])}"
     if system == "win32":
         return (
-            f"Qt cannot start: {said}; install the Microsoft Visual C++ redistributable "
+            f"Qt cannot start: {reason}; install the Microsoft Visual C++ redistributable "
             "(https://aka.ms/vs/17/release/vc_redist.x64.exe), then: pip install --force-reinstall PyQt6"
         )
     if system == "darwin":
         return (
-            f"Qt cannot start: {said}; Qt 6 needs macOS 13 or newer and a Python for this processor "
+            f"Qt cannot start: {reason}; Qt 6 needs macOS 13 or newer and a Python for this processor "
             "(not Rosetta), then: pip install --force-reinstall PyQt6"
         )
-    return f"Qt cannot start: {said}; try: pip install --force-reinstall PyQt6"
+    return f"Qt cannot start: {reason}; try: pip install --force-reinstall PyQt6"
 
 
 def _install(first: str) -> str:

@@ -45,8 +45,8 @@ def rows_of(offer: Offer | None, infos: Sequence[StreamInfo]) -> list[StreamRow]
     for info in infos:
         uses = serves(offer, info, infos) if offer is not None and not offer.problem else {}
         if not uses:
-            said = f"the pipeline uses no stream of type {info.type!r}" if offer is not None else ""
-            rows.append(StreamRow(info, "", said))
+            why = f"the pipeline uses no stream of type {info.type!r}" if offer is not None else ""
+            rows.append(StreamRow(info, "", why))
         rows += [StreamRow(info, modality, problem) for modality, problem in uses.items()]
     order = [*(offer.needs if offer is not None else ()), MARKERS, ""]
     return sorted(rows, key=lambda row: (not row.modality, not row.fits, order.index(row.modality)))

@@ -63,8 +63,8 @@ class EngineProcess:
         """The last line that it printed: an error, if it failed."""
         lines = last_lines(self._log)
         errors = [line for line in lines if line.startswith("error: ")]
-        said = errors[-1:] or lines[-1:]
-        return printable(said[0]) if said else ""
+        newest = errors[-1:] or lines[-1:]
+        return printable(newest[0]) if newest else ""
 
 
 class FirstStart(QObject):
@@ -107,7 +107,7 @@ class FirstStart(QObject):
     # ---- looking ----
 
     def look(self) -> None:
-        """Called a few times a second. Does nothing while there is a session."""
+        """Called a few times per second. Does nothing while there is a session."""
         self._watch_engine()
         now_s = time.monotonic()
         if self._client.facts is not None or not self._by_itself or self.engine is not None:

@@ -127,16 +127,16 @@ def misfit(offer: Offer, modality: str, info: StreamInfo, among: Sequence[Stream
 def _wanted(offer: Offer, modality: str) -> dict[str, str]:
     """What the pipeline says of a stream; its type where it says nothing, as ``connect`` does."""
     stream = offer.needs[modality]
-    said = {key: getattr(stream, key) for key in ("name", "type", "source_id", "host")}
-    said = {key: value for key, value in said.items() if value}
-    if said:
-        return said
+    asked = {key: getattr(stream, key) for key in ("name", "type", "source_id", "host")}
+    asked = {key: value for key, value in asked.items() if value}
+    if asked:
+        return asked
     return {"type": offer.stream_type(modality)}
 
 
 def _mistakable(offer: Offer, modality: str, info: StreamInfo, among: Sequence[StreamInfo]) -> str:
     wanted = _wanted(offer, modality) | ({"source_id": info.source_id} if info.source_id else {})
-    alike = [one for one in among if all(getattr(one, key) == value for key, value in wanted.items())]
+    alike = [other for other in among if all(getattr(other, key) == wanted[key] for key in wanted)]
     if len(alike) < 2:
         return ""
     what = f"source id {info.source_id!r}" if info.source_id else "no source id"

@@ -31,7 +31,7 @@ LATEST_S = 1e12  # of a clock that counts seconds
 class TimelineView(View):
     """Estimates and markers since the session began; one line (head, or modality and head) at a time.
 
-    All moments are local LSL seconds. ``tick`` draws, twice a second at most.
+    All moments are local LSL seconds. ``tick`` draws, twice per second at most.
     """
 
     def __init__(self, theme: Theme) -> None:

@@ -135,7 +135,7 @@ class EyeRows(SweepRows):
         theme, metrics = self.theme, QFontMetrics(font(SMALL))
         line = metrics.height()
         value = QRectF(0, box.center().y() - line / 2, box.width(), line)
-        said, text = self._said(row)
+        is_state, text = self._value(row)
         if box.height() < 2 * line:  # one line for both
             name = row.name.removeprefix("gaze ") if row.kind == "gaze" or text == "–" else ""
             text = f"{name} {text}".strip()  # a unit says what a pupil is; there is no room for both
@@ -143,12 +143,12 @@ class EyeRows(SweepRows):
             value.translate(0, line / 2)
             self._draw_name(painter, row, value.translated(0, -line))
         painter.setFont(font(SMALL, bold=True))
-        painter.setPen(QColor(theme.warn if said else theme.text))
+        painter.setPen(QColor(theme.warn if is_state else theme.text))
         painter.drawText(value, LEFT, text)
 
-    def _said(self, row: EyeRow) -> tuple[bool, str]:
+    def _value(self, row: EyeRow) -> tuple[bool, str]:
         """Whether the engine says something of a row, and what stands for its value: that, or the value."""
-        states = [self.states[one] for i in row.channels if (one := self.labels[i]) in self.states]
+        states = [self.states[label] for i in row.channels if (label := self.labels[i]) in self.states]
         known = self._values[list(row.channels)]
         known = known[~np.isnan(known)]
         if states or not len(known) or self.canvas.is_silent:

@@ -40,7 +40,7 @@ def fitted_scales(spread: Float32Array, units: Sequence[str], good: BoolArray) -
     """
     scales = {}
     for unit in dict.fromkeys(units):
-        mine = np.array([one == unit for one in units])
+        mine = np.array([other == unit for other in units])
         chosen = spread[mine & good & (spread > 0)]
         if not len(chosen):
             chosen = spread[mine & (spread > 0)]
@@ -88,7 +88,7 @@ def placed_labels(centres: Sequence[float], height: float, urgent: Sequence[bool
         return []
     row = (centres[-1] - centres[0]) / max(1, len(centres) - 1)
     every = max(1, math.ceil(height / row - 1e-6)) if row > 0 else 1
-    wanted = [i for i, one in enumerate(urgent) if one] + list(range(0, len(centres), every))
+    wanted = [i for i, is_urgent in enumerate(urgent) if is_urgent] + list(range(0, len(centres), every))
     chosen: list[int] = []
     for index in dict.fromkeys(wanted):
         if all(abs(centres[index] - centres[other]) >= height - 1e-6 for other in chosen):

@@ -162,8 +162,8 @@ def view(qtbot):
 
 
 def test_before_an_engine_is_heard_the_view_says_so(view):
-    assert [block.said.headline for block in view.blocks.values()] == [NO_ESTIMATE]
-    assert view.blocks["", ""].said.detail == "waiting for a session"
+    assert [block.shown.headline for block in view.blocks.values()] == [NO_ESTIMATE]
+    assert view.blocks["", ""].shown.detail == "waiting for a session"
     view.tick(100.0)
     assert not view.grab().isNull()
 
@@ -174,7 +174,7 @@ def test_the_view_shows_the_newest_answer(view):
     view.show_answer("emotion", answer())
     view.tick(100.1)
     block = view.blocks["", "emotion"]
-    assert block.said.headline == "POSITIVE"
+    assert block.shown.headline == "POSITIVE"
     assert "POSITIVE 0.81" in block.accessibleName()
     assert class_colour(2).upper() in colours_of(view)
 
@@ -243,8 +243,8 @@ def test_each_head_has_its_block(view):
     view.show_answer("valence", answer(0.2, 0.8))
     view.show_answer("nonsense", answer(0.2, 0.8))
     view.tick(100.1)
-    assert view.blocks["", "valence"].said.headline == "HIGH"
-    assert view.blocks["", "arousal"].said.headline == NO_ESTIMATE
+    assert view.blocks["", "valence"].shown.headline == "HIGH"
+    assert view.blocks["", "arousal"].shown.headline == NO_ESTIMATE
     assert list(view.blocks) == [("", "valence"), ("", "arousal")]
 
 
@@ -254,8 +254,8 @@ def test_modalities_stand_side_by_side(view):
     view.show_answer("emotion", refusal(Status.STALE, "signal 3.2 s old", modality="eye"))
     view.show_answer("emotion", answer(1.0, 0.0, 0.0, modality="other"))
     view.tick(100.1)
-    assert view.blocks["eeg", "emotion"].said.headline == "POSITIVE"
-    assert view.blocks["eye", "emotion"].said.detail == "signal 3.2 s old"
+    assert view.blocks["eeg", "emotion"].shown.headline == "POSITIVE"
+    assert view.blocks["eye", "emotion"].shown.detail == "signal 3.2 s old"
     view.set_heads({"emotion": CLASSES}, ["eeg"])
     assert list(view.blocks) == [("", "emotion")]
 

@@ -204,7 +204,7 @@ def test_streams_of_the_network_are_described(qtbot):
     found = []
 
     def seen():
-        found[:] = [one for one in look() if one.name == name and one.labels == BAND.labels]
+        found[:] = [info for info in look() if info.name == name and info.labels == BAND.labels]
         return bool(found)
 
     qtbot.waitUntil(seen, timeout=120_000)

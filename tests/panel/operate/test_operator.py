@@ -127,8 +127,8 @@ def test_two_sessions_one_after_the_other(commander, engine, qtbot):
             "engine cannot be reached" in reply_to(commander, qtbot, {"do": "mark", "text": "3"})["error"]
         )
         qtbot.waitUntil(lambda: not commander.is_connected, timeout=LIMIT_MS)
-        assert [one["text"] for one in engine.requests] == ["1"]
-        assert [one["text"] for one in other.requests] == ["2"]
+        assert [request["text"] for request in engine.requests] == ["1"]
+        assert [request["text"] for request in other.requests] == ["2"]
 
 
 def test_a_command_goes_to_the_session_that_was_shown_when_it_was_given(commander, engine, qtbot):

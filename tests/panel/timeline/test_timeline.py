@@ -461,7 +461,7 @@ def test_texts_of_markers_do_not_overlap(view):
     shown = [item for item in view.canvas._texts if item.isVisible()]
     rooms = [item.mapRectToScene(item.boundingRect()).adjusted(1, 1, -1, -1) for item in shown]
     assert len(rooms) >= 10
-    assert not [1 for one in rooms for other in rooms if one is not other and one.intersects(other)]
+    assert not [1 for room in rooms for other in rooms if room is not other and room.intersects(other)]
     assert all(room.right() <= view.canvas.width() for room in rooms)
     assert shown[0].toPlainText().startswith("clip 39")  # the newest comes first
 
