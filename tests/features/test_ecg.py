@@ -31,18 +31,18 @@ def blocks(samples: Array, rate_hz: float, hop_s: float) -> list[Array]:
     return [samples[edges[k] : edges[k + 1]] for k in range(len(edges) - 1)]
 
 
-def feed(one: Any, samples: Array, rate_hz: float = 500.0, hop_s: float = HOP_S) -> list[Step | None]:
+def feed(ecg: Any, samples: Array, rate_hz: float = 500.0, hop_s: float = HOP_S) -> list[Step | None]:
     """Push a channel's samples (n,), NaN where lost."""
-    return [one.push(block[:, None], np.isnan(block)[:, None]) for block in blocks(samples, rate_hz, hop_s)]
+    return [ecg.push(block[:, None], np.isnan(block)[:, None]) for block in blocks(samples, rate_hz, hop_s)]
 
 
 def beats_of(samples: Array, rate_hz: float, hop_s: float = HOP_S) -> Array:
     """R peaks that the detector finds, s."""
     detector = BeatDetector(rate_hz, hop_s)
-    found = [
+    beats = [
         beat for block in blocks(samples, rate_hz, hop_s) for beat in detector.push(block, block != block)
     ]
-    return np.array([beat.position for beat in found]) / rate_hz
+    return np.array([beat.position for beat in beats]) / rate_hz
 
 
 def named(step: Step | None) -> dict[str, float]:
@@ -186,11 +186,11 @@ def test_what_a_loss_holds_does_not_matter(made_up: float) -> None:
     filled = np.where(lost, made_up, signal)
     for start in range(0, len(signal), 125):
         part = slice(start, start + 125)
-        one = expected.push(np.where(lost, np.nan, signal)[part, None], lost[part, None])
+        step = expected.push(np.where(lost, np.nan, signal)[part, None], lost[part, None])
         other = got.push(filled[part, None], lost[part, None])
-        assert (one is None) == (other is None)
-        if one is not None and other is not None:
-            np.testing.assert_array_equal(one.values, other.values)
+        assert (step is None) == (other is None)
+        if step is not None and other is not None:
+            np.testing.assert_array_equal(step.values, other.values)
 
 
 @pytest.mark.parametrize("kind", ["noise", "flat", "stopped", "wandering"])
@@ -227,11 +227,11 @@ def test_settling_time_is_honest(rate_hz: float, step_s: float, hop_s: float) ->
     for seed in range(4):
         signal = ecg_of(beat_times(80, seed=seed), 80, rate_hz, noise=0.05, wander=0.3, seed=seed)
         long = feed(extractor(rate_hz, step_s, hop_s), signal, rate_hz, hop_s)
-        one = extractor(rate_hz, step_s, hop_s)
-        assert one.settle_s < 20
-        position = int(np.ceil(one.settle_s / hop_s)) + round(step_s / hop_s) - 1
+        ecg = extractor(rate_hz, step_s, hop_s)
+        assert ecg.settle_s < 20
+        position = int(np.ceil(ecg.settle_s / hop_s)) + round(step_s / hop_s) - 1
         start = 40 + seed
-        fresh = feed(one, signal[int(start * rate_hz) :], rate_hz, hop_s)[position]
+        fresh = feed(ecg, signal[int(start * rate_hz) :], rate_hz, hop_s)[position]
         expected = list(named(long[position + round(start / hop_s)]).values())
         np.testing.assert_allclose(list(named(fresh).values()), expected, rtol=0.01, atol=0.5)
 
@@ -239,20 +239,20 @@ def test_settling_time_is_honest(rate_hz: float, step_s: float, hop_s: float) ->
 def test_beats_do_not_depend_on_the_hop() -> None:
     """Blocks of 50 ms and of 1 s: the same R peaks."""
     signal = ecg_of(beat_times(60), 60, 250.0, noise=0.05, wander=0.3)
-    one, other = beats_of(signal, 250.0, 0.052), beats_of(signal, 250.0, 1.0)
-    n = min(len(one), len(other))
+    short, other = beats_of(signal, 250.0, 0.052), beats_of(signal, 250.0, 1.0)
+    n = min(len(short), len(other))
     assert n > 65
-    np.testing.assert_allclose(one[:n], other[:n], atol=1e-6)
+    np.testing.assert_allclose(short[:n], other[:n], atol=1e-6)
 
 
 def test_a_push_takes_a_millisecond() -> None:
     """At 500 Hz, on a processor that does other things as well: the fastest of three runs."""
     signal = ecg_of(beat_times(30), 30, 500.0, noise=0.05)
-    one, taken_s = extractor(), []
+    ecg, taken_s = extractor(), []
     for _ in range(3):
-        one.reset()
+        ecg.reset()
         begun = time.process_time()
-        n = len(feed(one, signal))
+        n = len(feed(ecg, signal))
         taken_s.append((time.process_time() - begun) / n)
     assert min(taken_s) < 0.002  # 0.6 ms on a free core
 
@@ -297,8 +297,8 @@ def test_one_of_several_channels() -> None:
         Electrocardiogram({}, ("a", "b"), 500.0, 1.0, 0.25)
     signal = ecg_of(beat_times(30), 30, 500.0)
     both = np.column_stack((np.full(len(signal), np.nan), signal))
-    one = Electrocardiogram({"channel": "b"}, ("a", "b"), 500.0, 1.0, 0.25)
-    steps = [one.push(block, np.isnan(block)) for block in np.split(both, len(both) // 125)]
+    ecg = Electrocardiogram({"channel": "b"}, ("a", "b"), 500.0, 1.0, 0.25)
+    steps = [ecg.push(block, np.isnan(block)) for block in np.split(both, len(both) // 125)]
     assert named(steps[-1]) == named(feed(extractor(), signal)[-1])
 
 
@@ -339,8 +339,8 @@ def test_real_beats_agree_with_another_library(shared_data: Path, name: str) -> 
 @pytest.mark.parametrize("name", REAL)
 def test_real_heart_rates_are_plausible(shared_data: Path, name: str) -> None:
     """40 to 180 beats per minute wherever there is a value, and there is one nearly everywhere."""
-    one = extractor()
-    steps = feed(one, real_ecg(shared_data, name))[int(np.ceil(one.settle_s / HOP_S)) + 3 :]
+    ecg = extractor()
+    steps = feed(ecg, real_ecg(shared_data, name))[int(np.ceil(ecg.settle_s / HOP_S)) + 3 :]
     known = np.array([step.values for step in steps if step is not None and not step.problem])
     assert len(known) > 0.95 * len(steps)
     assert known[:, NAMES.index("heart_rate_min_bpm")].min() > 40
@@ -351,7 +351,7 @@ def test_real_heart_rates_are_plausible(shared_data: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["Subject02_1", "Subject13_1"])
 def test_real_channels_without_a_heart_are_refused(shared_data: Path, name: str) -> None:
     """Two of the recordings hold noise where the ECG should be."""
-    one = extractor()
-    steps = feed(one, real_ecg(shared_data, name))[80:]
+    ecg = extractor()
+    steps = feed(ecg, real_ecg(shared_data, name))[80:]
     unknown = [step is not None and step.problem != "" for step in steps]
     assert all(unknown)

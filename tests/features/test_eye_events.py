@@ -33,17 +33,17 @@ def scan_path(rate_hz: float, seed: int, noise_deg: float = 0.05, with_blinks: b
     times = np.arange(int(20 * rate_hz)) / rate_hz
     gaze = np.zeros((len(times), 2))
     start, stop, amplitude, blinks = [], [], [], []
-    here, now = np.zeros(2), rng.uniform(0.3, 0.6)
+    origin, now = np.zeros(2), rng.uniform(0.3, 0.6)
     while now < 19.3:
         turn, size = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 12)
-        there = here + size * np.array([np.cos(turn), np.sin(turn)])
+        target = origin + size * np.array([np.cos(turn), np.sin(turn)])
         length = 0.021 + 0.0022 * size
         u = np.clip((times - now) / length, 0, 1)
-        gaze += (u**3 * (10 - 15 * u + 6 * u**2))[:, None] * (there - here)
+        gaze += (u**3 * (10 - 15 * u + 6 * u**2))[:, None] * (target - origin)
         start.append(now)
         stop.append(now + length)
         amplitude.append(size)
-        here, now = there, now + length + rng.uniform(0.15, 0.6)
+        origin, now = target, now + length + rng.uniform(0.15, 0.6)
         if with_blinks and rng.random() < 0.3:
             begin = int((now + 0.15) * rate_hz)
             blinks.append((begin, begin + int(rng.uniform(0.07, 0.35) * rate_hz)))
@@ -77,20 +77,20 @@ def ramp(start: float, stop: float, samples: int) -> FloatArray:
 def test_known_scan_path(rate_hz: float, noise_deg: float) -> None:
     """Every saccade, no other; onsets and ends to a sample plus the 10 ms half window."""
     path = scan_path(rate_hz, seed=int(rate_hz), noise_deg=noise_deg)
-    found = detect(path.gaze_deg, rate_hz)
-    assert len(found.saccades.start) == len(path.saccade_start_s)
-    assert len(found.fixations.start) == len(path.saccade_start_s) + 1
-    assert not len(found.blinks.start)
+    events = detect(path.gaze_deg, rate_hz)
+    assert len(events.saccades.start) == len(path.saccade_start_s)
+    assert len(events.fixations.start) == len(path.saccade_start_s) + 1
+    assert not len(events.blinks.start)
     tolerance_s = 0.01 + 1 / rate_hz
-    np.testing.assert_allclose(found.saccades.start / rate_hz, path.saccade_start_s, atol=tolerance_s)
-    np.testing.assert_allclose(found.saccades.stop / rate_hz, path.saccade_stop_s, atol=tolerance_s)
-    np.testing.assert_allclose(found.amplitude_deg, path.amplitude_deg, atol=0.2 + 2 * noise_deg)
+    np.testing.assert_allclose(events.saccades.start / rate_hz, path.saccade_start_s, atol=tolerance_s)
+    np.testing.assert_allclose(events.saccades.stop / rate_hz, path.saccade_stop_s, atol=tolerance_s)
+    np.testing.assert_allclose(events.amplitude_deg, path.amplitude_deg, atol=0.2 + 2 * noise_deg)
     # Fixations fill the time between the saccades.
-    np.testing.assert_array_equal(found.fixations.start[1:], found.saccades.stop)
-    np.testing.assert_array_equal(found.fixations.stop[:-1], found.saccades.start)
-    assert found.fixations.known[-1] == NEVER
+    np.testing.assert_array_equal(events.fixations.start[1:], events.saccades.stop)
+    np.testing.assert_array_equal(events.fixations.stop[:-1], events.saccades.start)
+    assert events.fixations.known[-1] == NEVER
     # The flanks of a saccade that are slower than the threshold belong to the fixations beside it.
-    assert np.all(found.extent_deg < 1.0 + 10 * noise_deg)
+    assert np.all(events.extent_deg < 1.0 + 10 * noise_deg)
 
 
 @pytest.mark.parametrize("rate_hz", [120.0, 1000.0])
@@ -101,7 +101,7 @@ def test_agrees_with_pymovements_on_fixations_and_saccades(rate_hz: float, seed:
     from pymovements.transforms.numpy import pos2vel
 
     path = scan_path(rate_hz, seed)
-    found = detect(path.gaze_deg, rate_hz)
+    events = detect(path.gaze_deg, rate_hz)
     if rate_hz > 200:  # a line fitted to the same 20 ms
         options = {
             "method": "savitzky_golay",
@@ -113,11 +113,11 @@ def test_agrees_with_pymovements_on_fixations_and_saccades(rate_hz: float, seed:
     velocity = pos2vel(path.gaze_deg, sampling_rate=rate_hz, **options)
     least = round(LIMITS.fixation_min_s * rate_hz) - 1  # theirs is last minus first sample
     fixations = ivt(velocity, minimum_duration=least, velocity_threshold=LIMITS.velocity_deg_s)
-    compare(found.fixations.start, found.fixations.stop, fixations, tolerance=max(1, 0.003 * rate_hz))
+    compare(events.fixations.start, events.fixations.stop, fixations, tolerance=max(1, 0.003 * rate_hz))
     saccades = microsaccades(
         velocity, minimum_duration=1, threshold=(LIMITS.velocity_deg_s,) * 2, threshold_factor=1
     )
-    compare(found.saccades.start, found.saccades.stop, saccades, tolerance=max(1, 0.003 * rate_hz))
+    compare(events.saccades.start, events.saccades.stop, saccades, tolerance=max(1, 0.003 * rate_hz))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -142,8 +142,8 @@ def test_agrees_with_pymovements_on_blinks(rate_hz: float, seed: int) -> None:
 
     path = scan_path(rate_hz, seed, with_blinks=True)
     assert len(path.blinks) >= 3
-    found = detect(path.gaze_deg, rate_hz)
-    assert list(zip(found.blinks.start.tolist(), found.blinks.stop.tolist(), strict=True)) == path.blinks
+    events = detect(path.gaze_deg, rate_hz)
+    assert list(zip(events.blinks.start.tolist(), events.blinks.stop.tolist(), strict=True)) == path.blinks
     pupil = np.where(path.tracked, 3.0, 0.0)
     theirs = blink(
         pupil,
@@ -152,7 +152,7 @@ def test_agrees_with_pymovements_on_blinks(rate_hz: float, seed: int) -> None:
         maximum_duration=round(LIMITS.blink_max_s * rate_hz) - 1,
         minimum_gap=0,
     )
-    compare(found.blinks.start, found.blinks.stop, theirs, tolerance=0)
+    compare(events.blinks.start, events.blinks.stop, theirs, tolerance=0)
 
 
 def compare(start: NDArray[Any], stop: NDArray[Any], theirs: Any, tolerance: float) -> None:
@@ -168,11 +168,11 @@ def compare(start: NDArray[Any], stop: NDArray[Any], theirs: Any, tolerance: flo
 
 def test_one_saccade_by_hand() -> None:
     """At 100 Hz the speed is (x[i+1] - x[i-1]) / 20 ms: a ramp of 3 steps is fast at 4 samples."""
-    found = detect(along_x(np.zeros(50), ramp(0, 6, 2), np.full(50, 6.0)), 100.0)
-    assert (found.saccades.start.tolist(), found.saccades.stop.tolist()) == ([49], [53])
-    assert found.amplitude_deg == pytest.approx([6.0])
-    assert (found.fixations.start.tolist(), found.fixations.stop.tolist()) == ([0, 53], [49, 101])
-    assert found.saccades.known.tolist() == [55]  # one sample of a possible dip, one of the speed window
+    events = detect(along_x(np.zeros(50), ramp(0, 6, 2), np.full(50, 6.0)), 100.0)
+    assert (events.saccades.start.tolist(), events.saccades.stop.tolist()) == ([49], [53])
+    assert events.amplitude_deg == pytest.approx([6.0])
+    assert (events.fixations.start.tolist(), events.fixations.stop.tolist()) == ([0, 53], [49, 101])
+    assert events.saccades.known.tolist() == [55]  # one sample of a possible dip, one of the speed window
 
 
 def test_threshold_of_speed() -> None:
@@ -187,9 +187,9 @@ def test_threshold_of_speed() -> None:
 @pytest.mark.parametrize(("size_deg", "expected"), [(0.45, 0), (0.55, 1)])
 def test_smallest_saccade(size_deg: float, expected: int) -> None:
     """A smaller leap than 0.5 degrees is noise and does not end the fixation."""
-    found = detect(along_x(np.zeros(60), np.full(60, size_deg)), 120.0)
-    assert len(found.saccades.start) == expected
-    assert len(found.fixations.start) == 1 + expected
+    events = detect(along_x(np.zeros(60), np.full(60, size_deg)), 120.0)
+    assert len(events.saccades.start) == expected
+    assert len(events.fixations.start) == 1 + expected
 
 
 def test_shortest_saccade() -> None:
@@ -204,8 +204,8 @@ def test_shortest_saccade() -> None:
 def test_a_dip_belongs_to_its_saccade() -> None:
     """Fast, one slow sample, fast: one saccade of the whole amplitude."""
     x = [0.0, 2.0, 4.0, 4.1, 4.2, 6.2, 8.2]
-    found = detect(along_x(np.zeros(30), x, np.full(30, 8.2)), 120.0)
-    assert found.amplitude_deg == pytest.approx([8.2])
+    events = detect(along_x(np.zeros(30), x, np.full(30, 8.2)), 120.0)
+    assert events.amplitude_deg == pytest.approx([8.2])
     apart = [0.0, 2.0, 4.0, 4.1, 4.2, 4.2, 4.2, 6.2, 8.2]
     assert len(detect(along_x(np.zeros(30), apart, np.full(30, 8.2)), 120.0).saccades.start) == 2
 
@@ -214,10 +214,10 @@ def test_a_spike_does_not_break_a_fixation() -> None:
     """And does not widen it: the fast samples and the dip between them are left out of its extent."""
     gaze = along_x(np.zeros(100))
     gaze[50, 1] = 3.0
-    found = detect(gaze, 120.0)
-    assert (found.fixations.start.tolist(), found.fixations.stop.tolist()) == ([0], [99])
-    assert not len(found.saccades.start)
-    assert found.extent_deg.tolist() == [[0.0, 0.0]]
+    events = detect(gaze, 120.0)
+    assert (events.fixations.start.tolist(), events.fixations.stop.tolist()) == ([0], [99])
+    assert not len(events.saccades.start)
+    assert events.extent_deg.tolist() == [[0.0, 0.0]]
 
 
 @pytest.mark.parametrize(("rate_hz", "least", "most"), [(120.0, 6, 48), (1000.0, 50, 400), (30.0, 2, 12)])
@@ -225,10 +225,10 @@ def test_blink_lasts_50_to_400_ms(rate_hz: float, least: int, most: int) -> None
     """Both limits included; shorter and longer losses are no blinks."""
     for lost, expected in ((least - 1, 0), (least, 1), (most, 1), (most + 1, 0)):
         n = int(rate_hz)
-        found = detect(along_x(np.zeros(n), np.full(lost, np.nan), np.zeros(n)), rate_hz)
-        assert len(found.blinks.start) == expected, lost
+        events = detect(along_x(np.zeros(n), np.full(lost, np.nan), np.zeros(n)), rate_hz)
+        assert len(events.blinks.start) == expected, lost
         if expected:
-            assert found.blinks.stop - found.blinks.start == [lost]
+            assert events.blinks.stop - events.blinks.start == [lost]
 
 
 @pytest.mark.parametrize(
@@ -236,44 +236,44 @@ def test_blink_lasts_50_to_400_ms(rate_hz: float, least: int, most: int) -> None
 )
 def test_what_a_loss_does_to_a_fixation(lost: int, moved_deg: float, fixations: int) -> None:
     """Five samples at 120 Hz are bridged unless gaze moved; a blink or a long loss ends a fixation."""
-    found = detect(along_x(np.zeros(60), np.full(lost, np.nan), np.full(60, moved_deg)), 120.0)
-    assert len(found.fixations.start) == fixations
-    assert not len(found.saccades.start)  # a leap that was not seen is not counted
+    events = detect(along_x(np.zeros(60), np.full(lost, np.nan), np.full(60, moved_deg)), 120.0)
+    assert len(events.fixations.start) == fixations
+    assert not len(events.saccades.start)  # a leap that was not seen is not counted
 
 
 def test_fast_samples_beside_a_loss_are_no_saccade() -> None:
     """Lids that close drag gaze down before the loss; the blink counts, the drag does not."""
     drag = ramp(0, -6, 4)
-    found = detect(along_x(np.zeros(60), drag, np.full(18, np.nan), drag[::-1], np.zeros(60)), 120.0)
-    assert not len(found.saccades.start)
-    assert len(found.blinks.start) == 1
-    assert len(found.fixations.start) == 2
+    events = detect(along_x(np.zeros(60), drag, np.full(18, np.nan), drag[::-1], np.zeros(60)), 120.0)
+    assert not len(events.saccades.start)
+    assert len(events.blinks.start) == 1
+    assert len(events.fixations.start) == 2
 
 
 def test_a_lone_sample_is_lost() -> None:
     """One tracked sample in a gap has no speed; the gap stays one blink."""
     gaze = along_x(np.zeros(60), np.full(10, np.nan), [5.0], np.full(10, np.nan), np.zeros(60))
-    found = detect(gaze, 120.0)
-    assert found.blinks.stop - found.blinks.start == [21]
+    events = detect(gaze, 120.0)
+    assert events.blinks.stop - events.blinks.start == [21]
 
 
 def test_shortest_fixation() -> None:
     """A rest of under 60 ms between two saccades is no fixation."""
     for rest, expected in ((8, 2), (11, 3)):  # the two samples at its ends are fast
-        found = detect(along_x(np.zeros(60), np.full(rest, 5.0), np.full(60, 10.0)), 120.0)
-        assert len(found.saccades.start) == 2
-        assert len(found.fixations.start) == expected
+        events = detect(along_x(np.zeros(60), np.full(rest, 5.0), np.full(60, 10.0)), 120.0)
+        assert len(events.saccades.start) == 2
+        assert len(events.fixations.start) == expected
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 50])
 def test_nothing_to_find(n: int) -> None:
     """No samples, too few for a speed, or none tracked."""
     for tracked in (np.ones(n, bool), np.zeros(n, bool)):
-        found = detect_events(np.zeros((n, 2)), tracked, 120.0, LIMITS)
-        assert not len(found.saccades.start)
-        assert not len(found.blinks.start)
-        assert len(found.fixations.start) == int(n == 50 and bool(tracked.all()))
-        assert found.extent_deg.shape == (len(found.fixations.start), 2)
+        events = detect_events(np.zeros((n, 2)), tracked, 120.0, LIMITS)
+        assert not len(events.saccades.start)
+        assert not len(events.blinks.start)
+        assert len(events.fixations.start) == int(n == 50 and bool(tracked.all()))
+        assert events.extent_deg.shape == (len(events.fixations.start), 2)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -298,14 +298,16 @@ def test_a_known_event_never_changes(seed: int) -> None:
 def rough_gaze(rng: np.random.Generator, rate_hz: float) -> tuple[FloatArray, BoolArray]:
     """Six seconds that hold every awkward case: tiny and large leaps, heavy noise, losses of any length."""
     n = int(6 * rate_hz)
-    gaze, here, at = np.zeros((n, 2)), np.zeros(2), 0
+    gaze, origin, at = np.zeros((n, 2)), np.zeros(2), 0
     while at < n:
         rest, move = rng.uniform(0.02, 0.6, 1).item(), rng.uniform(0.004, 0.06, 1).item()
-        there = here + rng.normal(0, rng.choice([0.3, 3.0]), 2)
+        target = origin + rng.normal(0, rng.choice([0.3, 3.0]), 2)
         way = np.linspace(0, 1, int(move * rate_hz) + 2)[1:, None]
-        piece = np.concatenate((np.tile(here, (int(rest * rate_hz) + 1, 1)), here + (there - here) * way))
+        piece = np.concatenate(
+            (np.tile(origin, (int(rest * rate_hz) + 1, 1)), origin + (target - origin) * way)
+        )
         gaze[at : at + len(piece)] = piece[: n - at]
-        at, here = at + len(piece), there
+        at, origin = at + len(piece), target
     gaze += rng.normal(0, rng.choice([0.02, 0.1, 0.3]), gaze.shape)
     tracked = np.ones(n, dtype=bool)
     for begin in rng.integers(0, n, rng.integers(0, 15)):

@@ -188,8 +188,8 @@ def test_a_lost_signal_leaves_the_others(label: str, whole: list[Step]) -> None:
     at = round(22 / HOP_S)
     assert np.isnan(got[at].values[own]).all()
     assert "lost 100 % of the step" in got[at].problem
-    for one, other in zip(whole, got, strict=True):
-        np.testing.assert_array_equal(one.values[~own], other.values[~own])
+    for step, other in zip(whole, got, strict=True):
+        np.testing.assert_array_equal(step.values[~own], other.values[~own])
     assert got[-1].problem == ""
     np.testing.assert_allclose(got[-1].values, whole[-1].values, rtol=0.02, atol=0.02)
 
@@ -221,15 +221,15 @@ def test_settling_time_is_honest(step_s: float, hop_s: float) -> None:
     """The first step that may be used has the values of a run that began long before."""
     _, samples = body(65)
     long = feed(extractor(128.0, step_s, hop_s), samples, hop_s=hop_s)
-    one = extractor(128.0, step_s, hop_s)
-    assert one.settle_s < 20
-    position = int(np.ceil(one.settle_s / hop_s))
+    restarted = extractor(128.0, step_s, hop_s)
+    assert restarted.settle_s < 20
+    position = int(np.ceil(restarted.settle_s / hop_s))
     for start in (30, 41):
-        fresh = feed(one, samples[start * 128 :], hop_s=hop_s)
+        fresh = feed(restarted, samples[start * 128 :], hop_s=hop_s)
         got, expected = fresh[position], long[position + round(start / hop_s)]
         assert got.problem == expected.problem == ""
         np.testing.assert_allclose(got.values, expected.values, rtol=0.01, atol=0.02)
-        one.reset()
+        restarted.reset()
 
 
 def test_values_do_not_depend_on_the_hop() -> None:
@@ -237,18 +237,18 @@ def test_values_do_not_depend_on_the_hop() -> None:
     _, samples = body(40)
     often = feed(extractor(hop_s=0.25), samples, hop_s=0.25)[::4]
     seldom = feed(extractor(hop_s=1.0), samples, hop_s=1.0)
-    for one, other in zip(often, seldom, strict=True):
-        np.testing.assert_allclose(one.values, other.values, rtol=1e-9, atol=1e-9)
+    for step, other in zip(often, seldom, strict=True):
+        np.testing.assert_allclose(step.values, other.values, rtol=1e-9, atol=1e-9)
 
 
 def test_a_push_takes_little() -> None:
     """Eight channels at 128 Hz: the fastest of three runs."""
     _, samples = body(30)
-    one, taken_s = extractor(hop_s=0.25), []
+    body_signals, taken_s = extractor(hop_s=0.25), []
     for _ in range(3):
-        one.reset()
+        body_signals.reset()
         begun = time.process_time()
-        n = len(feed(one, samples, hop_s=0.25))
+        n = len(feed(body_signals, samples, hop_s=0.25))
         taken_s.append((time.process_time() - begun) / n)
     assert min(taken_s) < 0.006  # about 1.5 ms on a free core
 

@@ -119,8 +119,8 @@ def test_blocks_leave_no_seam() -> None:
     x = SimulatedSession(settings).eeg(0, int(240 * RATE_HZ)).astype(np.float64)
     for order in (1, 2, 3):
         size = np.median(np.abs(np.diff(x, n=order, axis=0)), axis=1)
-        place = (np.arange(len(size)) + order) % int(RATE_HZ)  # of the difference's last sample
-        across = size[(place < order)]
+        offset = (np.arange(len(size)) + order) % int(RATE_HZ)  # of the difference's last sample
+        across = size[(offset < order)]
         assert abs(across.mean() / size.mean() - 1.0) < 0.10
 
 

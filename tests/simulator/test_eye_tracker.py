@@ -74,7 +74,7 @@ def test_blinks_are_in_the_published_range() -> None:
 def by_class() -> dict[str, list[tuple[float, float]]]:
     """Median pupil (mm) and width of gaze (degrees) of trials, less the person's mean, for each class."""
     settings = SimulatorSettings(montage="muse", n_trials=24, trial_s=8.0)
-    found: dict[str, list[tuple[float, float]]] = {label: [] for label in settings.classes}
+    values: dict[str, list[tuple[float, float]]] = {label: [] for label in settings.classes}
     for subject in range(6):
         session = SimulatedSession(settings, subject)
         rows = []
@@ -83,8 +83,8 @@ def by_class() -> dict[str, list[tuple[float, float]]]:
             rows.append((np.nanmedian(eye[:, 2:4]), np.nanstd(_degrees(eye), axis=0).mean()))
         centred = np.array(rows) - np.mean(rows, axis=0)
         for trial, (pupil, width) in zip(session.trials, centred, strict=True):
-            found[trial.label].append((float(pupil), float(width)))
-    return found
+            values[trial.label].append((float(pupil), float(width)))
+    return values
 
 
 def test_pupil_follows_arousal_not_valence(by_class: dict[str, list[tuple[float, float]]]) -> None:

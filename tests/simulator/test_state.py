@@ -29,8 +29,8 @@ def test_classes_are_balanced_in_every_run(n_classes: int) -> None:
 def test_class_does_not_follow_from_time() -> None:
     """Over many sessions every class is as frequent at every place of the order."""
     first = np.array([[_schedule(s).class_index(i) for i in range(6)] for s in range(300)])
-    for place in range(6):
-        np.testing.assert_allclose(np.bincount(first[:, place], minlength=3) / 300, 1 / 3, atol=0.09)
+    for position in range(6):
+        np.testing.assert_allclose(np.bincount(first[:, position], minlength=3) / 300, 1 / 3, atol=0.09)
 
 
 def test_trials_and_classes_agree() -> None:

@@ -111,10 +111,10 @@ def write(path, **changes):
 
 def call(*words):
     """Run a command; its output, or its exception."""
-    found = CliRunner().invoke(app, [str(word) for word in words])
-    if found.exception is not None:
-        raise found.exception
-    return found.output
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception is not None:
+        raise result.exception
+    return result.output
 
 
 class Finished:
@@ -197,19 +197,19 @@ def test_curves_are_a_table_and_a_picture(finished):
 
 
 def test_evaluation_gives_all_directions_and_controls_with_protocol_and_support(finished):
-    found = json.loads((finished.run / "results.json").read_text())
+    results = json.loads((finished.run / "results.json").read_text())
     methods = {}
-    for one in found["summaries"]:
-        methods.setdefault(one["method"], []).append(one["direction"])
-        seeds = 1 if one["method"] == "linear" else 2  # the linear model draws nothing
-        assert sum(map(sum, one["confusion"])) == seeds * sum(one["support"])
-        assert one["seeds"] == seeds
-        assert 0 <= one["mean"] <= 1
+    for row in results["summaries"]:
+        methods.setdefault(row["method"], []).append(row["direction"])
+        seeds = 1 if row["method"] == "linear" else 2  # the linear model draws nothing
+        assert sum(map(sum, row["confusion"])) == seeds * sum(row["support"])
+        assert row["seeds"] == seeds
+        assert 0 <= row["mean"] <= 1
     assert methods["pretrained"] == DIRECTIONS
     assert set(methods) == {"pretrained", "linear", "random", "supervised", "permuted"}
     assert sorted(methods["random"]) == sorted(methods["permuted"]) == sorted(DIRECTIONS)
     assert set(methods["supervised"]) == set(methods["linear"]) == {"eeg → eeg", "eye → eye", "both → both"}
-    assert len(found["results"]) == 2 * (5 + 5 + 5 + 3) + 3
+    assert len(results["results"]) == 2 * (5 + 5 + 5 + 3) + 3
     for text in ((finished.run / "results.md").read_text(), " ".join(finished.printed["evaluate"].split())):
         for piece in (
             "1 test, 1 validate",
@@ -226,14 +226,14 @@ def test_evaluation_gives_all_directions_and_controls_with_protocol_and_support(
 
 
 def test_the_oracle_is_never_below_what_validation_chose(finished):
-    found = json.loads((finished.run / "results.json").read_text())
+    results = json.loads((finished.run / "results.json").read_text())
     seen = 0
-    for one in found["results"]:
-        if one["method"] == "pretrained" and one["trained_on"] == one["tested_on"] != "both":
-            assert one["oracle"] >= np.mean(list(one["figures"]["by_subject"].values()))
+    for row in results["results"]:
+        if row["method"] == "pretrained" and row["trained_on"] == row["tested_on"] != "both":
+            assert row["oracle"] >= np.mean(list(row["figures"]["by_subject"].values()))
             seen += 1
         else:
-            assert one["oracle"] is None
+            assert row["oracle"] is None
     assert seen == 4
 
 
@@ -247,8 +247,8 @@ def test_the_model_file_is_what_live_use_needs(finished):
     chosen = int(record["chosen_seed"].split(",")[0])
     scores = []
     for seed in (0, 1):
-        found = json.loads((finished.run / "all" / f"seed-{seed}" / "finetune.json").read_text())
-        scores.append(sum(one["validation_balanced_accuracy"] for one in found.values()))
+        choices = json.loads((finished.run / "all" / f"seed-{seed}" / "finetune.json").read_text())
+        scores.append(sum(choice["validation_balanced_accuracy"] for choice in choices.values()))
     assert scores[chosen] == max(scores)
     assert record["seed"] == chosen
     assert record["people"] == {"train": 3, "validation": 1, "test": 1}
@@ -267,21 +267,21 @@ def test_the_live_pipeline_gives_what_evaluation_judged(finished):
     data, _, _ = next(experiment.units())
     test = data.parts["test"]
     (person,) = {key.split("/")[0] for key in data.split.test}
-    session = next(one for one in experiment.sessions if one.subject == person)
+    session = next(each for each in experiment.sessions if each.subject == person)
     simulator = SimulatorSettings(**SIMULATOR, classes=("negative", "positive"))
     (segment,) = simulated_segments(simulator, int(person), 0)
     offset = segment.trials[0].start_s - session.trials[0].start_s
     model = load_model(finished.out, "cpu", None)
     for modality in ("eeg", "eye"):
         stream = segment.streams[modality]
-        made = pipeline({modality: stream.info}, spec=contract, tensors=tensors)
+        live_pipeline = pipeline({modality: stream.info}, spec=contract, tensors=tensors)
         live = [
-            one
+            estimate
             for chunk in stream.chunks()
-            for one in made.push(modality, chunk)
-            if one.status is Status.OK
+            for estimate in live_pipeline.push(modality, chunk)
+            if estimate.status is Status.OK
         ]
-        live_ends = np.array([one.end_s for one in live])
+        live_ends = np.array([estimate.end_s for estimate in live])
         windows = test.having([modality])
         assert len(windows) >= 20
         expected = model.predict_proba(modality, windows.features[modality])
@@ -307,11 +307,11 @@ def test_interrupted_and_resumed_gives_the_same_weights_and_models_and_says_how(
         return honest(*arguments)
 
     monkeypatch.setattr(pretraining._Run, "_step", stop)
-    found = CliRunner().invoke(
+    result = CliRunner().invoke(
         app, ["pretrain", str(finished.config), "--run", str(run), "--device", "cpu"]
     )
-    assert found.exit_code != 0
-    printed = "".join(found.output.split())
+    assert result.exit_code != 0
+    printed = "".join(result.output.split())
     assert f"pretrain{finished.config}--run{run}--resume".replace(" ", "") in printed
     assert "Stopped.Thelastcompleteepochiskept" in printed
     assert read_progress(run / "all" / "seed-0" / "pretrain.safetensors").epoch == 3

@@ -48,26 +48,26 @@ def test_the_sound_preset_is_the_defaults(tmp_path):
 
 @pytest.mark.parametrize("name", ["released-seed", "released-seed-iv", "released-cross-subject"])
 def test_released_presets_do_as_the_released_code_does_but_never_select_on_test(tmp_path, name):
-    made = load_training(write(tmp_path, preset=name))
-    assert made.pretrain.loss == RELEASED_LOSSES
-    assert made.pretrain.layers_start == "copies"
-    assert made.pretrain.sampler == "mixed"
-    assert made.pretrain.last_batch == made.finetune.last_batch == "keep"
-    assert not made.pretrain.causal_only
-    assert made.pretrain.club_limit is None
-    assert made.windows.straddling
-    assert made.finetune.frozen_dropout
-    assert made.finetune.frozen_in_optimiser
-    assert made.finetune.class_weight == "none"
-    assert made.finetune.select == "validation"
-    assert made.finetune.oracle
-    assert (made.pretrain.batch, made.finetune.batch, made.pretrain.weight_decay) == {
+    settings = load_training(write(tmp_path, preset=name))
+    assert settings.pretrain.loss == RELEASED_LOSSES
+    assert settings.pretrain.layers_start == "copies"
+    assert settings.pretrain.sampler == "mixed"
+    assert settings.pretrain.last_batch == settings.finetune.last_batch == "keep"
+    assert not settings.pretrain.causal_only
+    assert settings.pretrain.club_limit is None
+    assert settings.windows.straddling
+    assert settings.finetune.frozen_dropout
+    assert settings.finetune.frozen_in_optimiser
+    assert settings.finetune.class_weight == "none"
+    assert settings.finetune.select == "validation"
+    assert settings.finetune.oracle
+    assert (settings.pretrain.batch, settings.finetune.batch, settings.pretrain.weight_decay) == {
         "released-seed": (512, 512, 1e-4),
         "released-seed-iv": (256, 256, 1e-4),
         "released-cross-subject": (128, 2048, 1e-3),
     }[name]
-    assert made.pretrain.epochs == made.finetune.epochs == 200
-    assert made.finetune.learning_rates == (1e-3, 1e-4, 1e-5)
+    assert settings.pretrain.epochs == settings.finetune.epochs == 200
+    assert settings.finetune.learning_rates == (1e-3, 1e-4, 1e-5)
 
 
 def test_released_splits(tmp_path):
@@ -81,21 +81,21 @@ def test_released_splits(tmp_path):
 
 
 def test_a_file_is_laid_over_its_preset_setting_by_setting(tmp_path):
-    made = load_training(
+    settings = load_training(
         write(tmp_path, preset="released-seed", pretrain={"batch": 64, "loss": {"weights": {"club": 0}}})
     )
-    assert (made.pretrain.batch, made.pretrain.epochs) == (64, 200)
-    assert made.pretrain.loss.weights.club == 0
-    assert made.pretrain.loss.weights.cpc == 1.0
-    assert made.pretrain.loss.max_logit_scale == math.inf
+    assert (settings.pretrain.batch, settings.pretrain.epochs) == (64, 200)
+    assert settings.pretrain.loss.weights.club == 0
+    assert settings.pretrain.loss.weights.cpc == 1.0
+    assert settings.pretrain.loss.max_logit_scale == math.inf
     assert preset("released-seed")["pretrain"]["batch"] == 512
 
 
 def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
-    made = load_training(write(tmp_path, data={"format": "seed", "root": "copy/of/it"}))
-    assert made.data.root == (tmp_path / "copy/of/it").resolve()
-    assert made.contract.name == "tiny-pair"
-    assert not made.contract.training
+    settings = load_training(write(tmp_path, data={"format": "seed", "root": "copy/of/it"}))
+    assert settings.data.root == (tmp_path / "copy/of/it").resolve()
+    assert settings.contract.name == "tiny-pair"
+    assert not settings.contract.training
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_an_unknown_preset_and_a_file_that_is_not_there(tmp_path):
 
 
 def test_recorded_settings_are_strict_json_and_mean_the_same():
-    made = training_settings(pretrain={"loss": {"max_logit_scale": math.inf, "club_ceiling": math.inf}})
-    values = recorded(made.pretrain)
+    settings = training_settings(pretrain={"loss": {"max_logit_scale": math.inf, "club_ceiling": math.inf}})
+    values = recorded(settings.pretrain)
     assert values["loss"]["max_logit_scale"] == "inf"
     assert values["loss"]["weights"]["club"] == 0.3
-    assert type(made.pretrain).model_validate(values) == made.pretrain
+    assert type(settings.pretrain).model_validate(values) == settings.pretrain

@@ -25,8 +25,8 @@ def batches(windows, sampler, size=8, last_batch="merge", seed=0):
 
 @pytest.mark.parametrize("sampler", ["mixed", "within-person", "within-session"])
 def test_every_window_is_used_once_an_epoch(windows, sampler):
-    found = torch.cat(batches(windows, sampler))
-    assert sorted(found.tolist()) == list(range(len(windows)))
+    indices = torch.cat(batches(windows, sampler))
+    assert sorted(indices.tolist()) == list(range(len(windows)))
 
 
 def test_batches_come_from_whom_the_sampler_says(windows):
@@ -42,9 +42,9 @@ def test_batches_come_from_whom_the_sampler_says(windows):
 
 
 def test_order_is_random_and_repeats_with_the_seed(windows):
-    one, same, other = (torch.cat(batches(windows, "within-person", seed=seed)) for seed in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
+    first, same, other = (torch.cat(batches(windows, "within-person", seed=seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
     owners = [windows.subjects[batch[0]] for batch in batches(windows, "within-person", size=4)]
     assert owners != sorted(owners)  # people take turns
 
@@ -66,9 +66,9 @@ def test_order_is_random_and_repeats_with_the_seed(windows):
     ],
 )
 def test_the_last_batch(n, last_batch, sizes):
-    found = batches_of(np.arange(100, 100 + n), 5, last_batch, generator())
-    assert sorted(map(len, found)) == sorted(sizes)
-    members = [int(i) for batch in found for i in batch]
+    parts = batches_of(np.arange(100, 100 + n), 5, last_batch, generator())
+    assert sorted(map(len, parts)) == sorted(sizes)
+    members = [int(i) for batch in parts for i in batch]
     assert len(set(members)) == len(members)
     assert set(members) <= set(range(100, 100 + n))
 

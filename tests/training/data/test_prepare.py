@@ -31,9 +31,9 @@ def test_the_scaler_comes_from_training_rows_only():
     rows = data.parts["train"].features["eeg"].reshape(-1, SIZES["eeg"])
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(rows.std(axis=0), 1, rtol=1e-4)
-    for one in sessions:
-        if one.subject in {key.split("/")[0] for key in data.split.test | data.split.validation}:
-            one.values["eeg"][:] = one.values["eeg"] * 50 + 1000
+    for session in sessions:
+        if session.subject in {key.split("/")[0] for key in data.split.test | data.split.validation}:
+            session.values["eeg"][:] = session.values["eeg"] * 50 + 1000
     moved = unit(settings, sessions)
     np.testing.assert_array_equal(moved.scalers["eeg"].mean, data.scalers["eeg"].mean)
     np.testing.assert_array_equal(moved.scalers["eeg"].std, data.scalers["eeg"].std)
@@ -47,8 +47,8 @@ def test_within_a_session_nothing_of_the_test_trials_reaches_training():
     baseline = {"normaliser": {"name": "baseline", "params": {"duration_s": 6.0}}}
     settings, sessions = training_settings(eeg=baseline, split=split), corpus(people=2)
     data = unit(settings, sessions)
-    for one in sessions:
-        one.values["eeg"][4 * 8 :] *= 100  # the test trials' rows
+    for session in sessions:
+        session.values["eeg"][4 * 8 :] *= 100  # the test trials' rows
     moved = unit(settings, sessions)
     for part in ("train", "validation"):
         np.testing.assert_array_equal(moved.parts[part].features["eeg"], data.parts[part].features["eeg"])
@@ -77,8 +77,8 @@ def test_band_major_is_the_same_features_permuted():
 
 def test_a_session_scaled_by_itself_is_a_named_option():
     sessions = corpus()
-    for number, one in enumerate(sessions):
-        one.values["eye"][:] += 100 * number
+    for number, session in enumerate(sessions):
+        session.values["eye"][:] += 100 * number
     plain = unit(training_settings(), sessions)
     own = unit(training_settings(windows={"own_session": True}), sessions)
     for subject in np.unique(own.parts["test"].subjects):
@@ -101,23 +101,29 @@ def test_a_session_scaled_by_itself_may_lack_a_modality_or_a_column():
 def test_people_outside_the_split_do_not_matter():
     settings, sessions = training_settings(), corpus(people=9)
     (split,) = make_splits(sessions[:8], settings.split, "emotion")
-    one = prepare(settings, sessions, split, Names.of(sessions))
+    all_people = prepare(settings, sessions, split, Names.of(sessions))
     other = prepare(settings, sessions[:8], split, Names.of(sessions))
-    np.testing.assert_array_equal(one.parts["train"].features["eeg"], other.parts["train"].features["eeg"])
+    np.testing.assert_array_equal(
+        all_people.parts["train"].features["eeg"], other.parts["train"].features["eeg"]
+    )
 
 
 def test_a_session_is_kept_on_disk_as_it_was(tmp_path):
-    one = corpus(people=1)[0]
-    one.usable["eye"][3] = False
-    one.values["eye"][3] = np.nan
+    session = corpus(people=1)[0]
+    session.usable["eye"][3] = False
+    session.values["eye"][3] = np.nan
     path = tmp_path / "features" / "1-1.npz"
-    write_features(path, one)
+    write_features(path, session)
     again = read_features(path)
-    assert (again.subject, again.session, again.trials) == (one.subject, one.session, one.trials)
-    np.testing.assert_array_equal(again.end_s, one.end_s)
+    assert (again.subject, again.session, again.trials) == (
+        session.subject,
+        session.session,
+        session.trials,
+    )
+    np.testing.assert_array_equal(again.end_s, session.end_s)
     for name in SIZES:
-        np.testing.assert_array_equal(again.values[name], one.values[name])
-        np.testing.assert_array_equal(again.usable[name], one.usable[name])
+        np.testing.assert_array_equal(again.values[name], session.values[name])
+        np.testing.assert_array_equal(again.usable[name], session.usable[name])
         assert again.values[name].dtype == np.float32
     assert [item.name for item in path.parent.iterdir()] == ["1-1.npz"]
     for broken in (b"", b"no archive", path.read_bytes()[:-400]):
@@ -129,32 +135,37 @@ def test_a_session_is_kept_on_disk_as_it_was(tmp_path):
 def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, monkeypatch):
     """The cache's folder depends on all that features depend on, and on nothing else."""
     monkeypatch.setattr(load, "WORKERS", 1)
-    made = []
+    computed = []
 
     def fake(segments, _contract):
-        made.append((int(segments[0].subject), int(segments[0].session)))
-        return replace(CORPUS[made[-1][0]], session=segments[0].session)
+        computed.append((int(segments[0].subject), int(segments[0].session)))
+        return replace(CORPUS[computed[-1][0]], session=segments[0].session)
 
     monkeypatch.setattr(load, "from_raw", fake)
     simulator = {"n_trials": 2, "montage": "muse"}
     data = {"format": "simulated", "persons": 2, "sessions": 2, "simulator": simulator}
-    found = load_sessions(training_settings(data=data), tmp_path, QUIET)
-    assert [(one.subject, one.session) for one in found] == [("1", "0"), ("1", "1"), ("2", "0"), ("2", "1")]
-    assert made == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    features = load_sessions(training_settings(data=data), tmp_path, QUIET)
+    assert [(session.subject, session.session) for session in features] == [
+        ("1", "0"),
+        ("1", "1"),
+        ("2", "0"),
+        ("2", "1"),
+    ]
+    assert computed == [(0, 0), (0, 1), (1, 0), (1, 1)]
     again = load_sessions(training_settings(data=data, seeds=[7]), tmp_path, QUIET)
-    assert len(made) == 4
-    np.testing.assert_array_equal(again[3].values["eeg"], found[3].values["eeg"])
+    assert len(computed) == 4
+    np.testing.assert_array_equal(again[3].values["eeg"], features[3].values["eeg"])
     load_sessions(
         training_settings(data=data | {"simulator": simulator | {"effect": 2.0}}), tmp_path, QUIET
     )
-    assert len(made) == 8
+    assert len(computed) == 8
     smooth = {"smoothing": {"name": "moving_average", "params": {"steps": 3}}}
     load_sessions(training_settings(eeg=smooth, data=data), tmp_path, QUIET)
-    assert len(made) == 12
+    assert len(computed) == 12
     load_sessions(training_settings(eeg={"quality": {"noisy_ratio": 8.0}}, data=data), tmp_path, QUIET)
-    assert len(made) == 16
+    assert len(computed) == 16
     load_sessions(training_settings(data=data), None, QUIET)  # no cache: computed each time
-    assert len(made) == 20
+    assert len(computed) == 20
 
 
 CORPUS = corpus(people=2)

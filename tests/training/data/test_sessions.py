@@ -36,47 +36,47 @@ def stream(info, times, samples, sizes=(500,)):
 
 def segment(seconds=14.0, seed=0, eye_shift_s=0.0, trials=(TRIAL,), only=("eeg", "eye")):
     """Both streams on a clock that begins at 0; the eye tracker begins `eye_shift_s` later."""
-    made = {"eeg": (EEG_INFO, *eeg(seconds, seed)), "eye": (EYE_INFO, *eye(seconds, seed))}
+    recorded = {"eeg": (EEG_INFO, *eeg(seconds, seed)), "eye": (EYE_INFO, *eye(seconds, seed))}
     streams = {
         name: stream(info, times - 1000 + (eye_shift_s if name == "eye" else 0.0), samples)
-        for name, (info, times, samples) in made.items()
+        for name, (info, times, samples) in recorded.items()
         if name in only
     }
     return RawSegment("anna", "2", streams, trials)
 
 
 def test_distributed_features_come_one_row_a_step_and_trials_end_to_end():
-    made = trials(people=2, sessions=2, per_session=3, steps=5)
-    sessions = from_steps(made, 1.0, SIZES)
-    assert [(one.subject, one.session) for one in sessions] == [
+    group = trials(people=2, sessions=2, per_session=3, steps=5)
+    sessions = from_steps(group, 1.0, SIZES)
+    assert [(session.subject, session.session) for session in sessions] == [
         ("1", "1"),
         ("1", "2"),
         ("2", "1"),
         ("2", "2"),
     ]
-    one = sessions[1]
-    np.testing.assert_array_equal(one.end_s, np.arange(1.0, 16.0))
-    assert [(trial.start_s, trial.stop_s) for trial in one.trials] == [(0, 5), (5, 10), (10, 15)]
-    assert one.values["eeg"].dtype == np.float32
-    np.testing.assert_array_equal(one.values["eye"][5:10], made[4].steps["eye"].astype(np.float32))
-    assert one.key(one.trials[0]) == "1/2/1"
-    assert one.trials[2].labels == {"emotion": 1}
+    session = sessions[1]
+    np.testing.assert_array_equal(session.end_s, np.arange(1.0, 16.0))
+    assert [(trial.start_s, trial.stop_s) for trial in session.trials] == [(0, 5), (5, 10), (10, 15)]
+    assert session.values["eeg"].dtype == np.float32
+    np.testing.assert_array_equal(session.values["eye"][5:10], group[4].steps["eye"].astype(np.float32))
+    assert session.key(session.trials[0]) == "1/2/1"
+    assert session.trials[2].labels == {"emotion": 1}
 
 
 def test_a_modality_that_a_trial_lacks_is_unknown_there_and_a_step_without_any_value_is_not_usable():
-    made = trials(people=1, per_session=2, steps=3)
-    del made[0].steps["eye"]
-    made[1].steps["eeg"][1] = np.nan
-    made[1].steps["eeg"][2, 0] = np.nan
-    (one,) = from_steps(made, 1.0, SIZES)
-    assert np.isnan(one.values["eye"][:3]).all()
-    assert one.usable["eye"].tolist() == [False] * 3 + [True] * 3
-    assert one.usable["eeg"].tolist() == [True] * 4 + [False, True]
+    group = trials(people=1, per_session=2, steps=3)
+    del group[0].steps["eye"]
+    group[1].steps["eeg"][1] = np.nan
+    group[1].steps["eeg"][2, 0] = np.nan
+    (session,) = from_steps(group, 1.0, SIZES)
+    assert np.isnan(session.values["eye"][:3]).all()
+    assert session.usable["eye"].tolist() == [False] * 3 + [True] * 3
+    assert session.usable["eeg"].tolist() == [True] * 4 + [False, True]
 
 
 def test_raw_segments_give_the_steps_that_the_live_path_gives():
     spec = contract()
-    found = from_raw([segment()], spec)
+    session = from_raw([segment()], spec)
     stage = ModalityStage(
         "eeg",
         spec.modalities["eeg"],
@@ -89,13 +89,15 @@ def test_raw_segments_give_the_steps_that_the_live_path_gives():
     for block, step in stage._steps.push(Chunk.of(times - 1000, samples)):
         if step is not None:
             live.append((block.end_s, step.values))
-    np.testing.assert_allclose(np.diff(found.end_s), 0.25, atol=1e-9)
-    assert found.end_s[0] == 0.0  # the session's clock begins with the first step
-    np.testing.assert_array_equal(found.values["eeg"], np.array([values for _, values in live], np.float32))
-    shift = found.trials[0].start_s - TRIAL.start_s
-    np.testing.assert_allclose(found.end_s - shift, [end for end, _ in live], atol=1e-9)
-    assert found.trials[0] == Trial("1", 4.0 + shift, 12.0 + shift, {"emotion": 1})
-    assert found.usable["eeg"].any()
+    np.testing.assert_allclose(np.diff(session.end_s), 0.25, atol=1e-9)
+    assert session.end_s[0] == 0.0  # the session's clock begins with the first step
+    np.testing.assert_array_equal(
+        session.values["eeg"], np.array([values for _, values in live], np.float32)
+    )
+    shift = session.trials[0].start_s - TRIAL.start_s
+    np.testing.assert_allclose(session.end_s - shift, [end for end, _ in live], atol=1e-9)
+    assert session.trials[0] == Trial("1", 4.0 + shift, 12.0 + shift, {"emotion": 1})
+    assert session.usable["eeg"].any()
 
 
 def test_steps_do_not_depend_on_how_the_file_was_read():
@@ -105,20 +107,22 @@ def test_steps_do_not_depend_on_how_the_file_was_read():
         stream_steps(stream(EEG_INFO, times, samples, sizes), spec.modalities["eeg"], spec.window)
         for sizes in ((10_000,), (1, 77, 3))
     )
-    for one, other in zip(whole, pieces, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for rows, other in zip(whole, pieces, strict=True):
+        np.testing.assert_array_equal(rows, other)
 
 
 @pytest.mark.parametrize("shift_s", [-0.1, 0.0, 0.1])
 def test_the_other_modality_gives_the_nearest_step_within_half_a_hop(shift_s):
     spec = contract()
-    found = from_raw([segment(eye_shift_s=shift_s)], spec)
+    session = from_raw([segment(eye_shift_s=shift_s)], spec)
     times, samples = eye(14.0)
     ends, values, usable = stream_steps(
         stream(EYE_INFO, times - 1000 + shift_s, samples), spec.modalities["eye"], spec.window
     )
-    offset = TRIAL.start_s - found.trials[0].start_s
-    for end_s, row, fit in zip(found.end_s + offset, found.values["eye"], found.usable["eye"], strict=True):
+    offset = TRIAL.start_s - session.trials[0].start_s
+    for end_s, row, fit in zip(
+        session.end_s + offset, session.values["eye"], session.usable["eye"], strict=True
+    ):
         nearest = int(np.abs(ends - end_s).argmin())
         if abs(ends[nearest] - end_s) <= spec.window.hop_s / 2 + 1e-6:
             np.testing.assert_array_equal(row, values[nearest])
@@ -126,7 +130,7 @@ def test_the_other_modality_gives_the_nearest_step_within_half_a_hop(shift_s):
         else:
             assert np.isnan(row).all()
             assert not fit
-    assert found.usable["eye"][-20:].all()
+    assert session.usable["eye"][-20:].all()
 
 
 def test_where_the_other_stream_has_a_gap_its_steps_are_unknown_and_rows_stay():
@@ -135,33 +139,33 @@ def test_where_the_other_stream_has_a_gap_its_steps_are_unknown_and_rows_stay():
     kept = (times < 1010) | (times > 1014)
     streams = dict(segment(30.0).streams)
     streams["eye"] = stream(EYE_INFO, times[kept] - 1000, samples[kept])
-    found = from_raw([RawSegment("anna", "1", streams, ())], spec)
+    session = from_raw([RawSegment("anna", "1", streams, ())], spec)
     plain = from_raw([segment(30.0, trials=())], spec)
-    np.testing.assert_array_equal(found.end_s, plain.end_s)
-    end_s = found.end_s + 1.0  # the first step ends after a second
-    assert np.isnan(found.values["eye"][(end_s > 10.3) & (end_s < 14.8)]).all()
-    assert not found.usable["eye"][(end_s > 10.3) & (end_s < 14.8)].any()
-    assert found.usable["eye"][(end_s > 9) & (end_s < 9.9)].all()
-    assert found.usable["eye"][-9:-1].all()  # the last one may end too early
-    np.testing.assert_array_equal(found.usable["eeg"], plain.usable["eeg"])
+    np.testing.assert_array_equal(session.end_s, plain.end_s)
+    end_s = session.end_s + 1.0  # the first step ends after a second
+    assert np.isnan(session.values["eye"][(end_s > 10.3) & (end_s < 14.8)]).all()
+    assert not session.usable["eye"][(end_s > 10.3) & (end_s < 14.8)].any()
+    assert session.usable["eye"][(end_s > 9) & (end_s < 9.9)].all()
+    assert session.usable["eye"][-9:-1].all()  # the last one may end too early
+    np.testing.assert_array_equal(session.usable["eeg"], plain.usable["eeg"])
 
 
 def test_segments_of_a_session_lie_far_apart_and_one_may_lack_a_modality():
     spec = contract()
-    found = from_raw(
+    session = from_raw(
         [segment(8.0, trials=()), segment(14.0, only=("eeg",)), segment(14.0, only=("eye",))], spec
     )
-    jumps = np.diff(found.end_s)
+    jumps = np.diff(session.end_s)
     far = np.flatnonzero(jumps > 1)
     np.testing.assert_allclose(jumps[far], SEGMENT_GAP_S)
     assert len(far) == 2
-    assert not found.usable["eye"][far[0] + 1 : far[1] + 1].any()
-    assert found.usable["eye"][far[1] + 1 :].any()
-    assert not found.usable["eeg"][far[1] + 1 :].any()
-    first, second = found.trials
+    assert not session.usable["eye"][far[0] + 1 : far[1] + 1].any()
+    assert session.usable["eye"][far[1] + 1 :].any()
+    assert not session.usable["eeg"][far[1] + 1 :].any()
+    first, second = session.trials
     assert first.stop_s - first.start_s == pytest.approx(8.0)
-    assert found.end_s[far[0] + 1] < first.start_s < first.stop_s < found.end_s[far[1]]
-    assert found.end_s[far[1] + 1] < second.start_s
+    assert session.end_s[far[0] + 1] < first.start_s < first.stop_s < session.end_s[far[1]]
+    assert session.end_s[far[1] + 1] < second.start_s
 
 
 def test_a_session_that_is_too_short_or_does_not_fit_says_so():
@@ -175,28 +179,28 @@ def test_a_session_that_is_too_short_or_does_not_fit_says_so():
 
 
 def one_session(*spans):
-    (one,) = from_steps(
+    (session,) = from_steps(
         [DistributedTrial(1, 1, 1, {}, {"eye": np.arange(40.0).reshape(8, 5) ** 2})], 1.0, {"eye": 5}
     )
-    return replace(one, trials=tuple(Trial(str(i), *span, {}) for i, span in enumerate(spans, 1)))
+    return replace(session, trials=tuple(Trial(str(i), *span, {}) for i, span in enumerate(spans, 1)))
 
 
 def test_the_typical_spread_is_that_at_rest():
-    one = one_session((5.0, 8.0))
-    expected = one.values["eye"][:4].std(axis=0)  # rows that end before the trial begins
-    np.testing.assert_allclose(typical_spread([one], "eye", {"1/1/1"}), expected, rtol=1e-6)
+    session = one_session((5.0, 8.0))
+    expected = session.values["eye"][:4].std(axis=0)  # rows that end before the trial begins
+    np.testing.assert_allclose(typical_spread([session], "eye", {"1/1/1"}), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("begins_s", [0.0, 3.0])  # two rows of rest are too few
 def test_without_rest_the_typical_spread_is_that_of_the_training_trials(begins_s):
-    one = one_session((begins_s, 6.0), (6.0, 8.0))
-    expected = one.values["eye"][int(begins_s) : 6].std(axis=0)
-    np.testing.assert_allclose(typical_spread([one], "eye", {"1/1/1"}), expected, rtol=1e-6)
+    session = one_session((begins_s, 6.0), (6.0, 8.0))
+    expected = session.values["eye"][int(begins_s) : 6].std(axis=0)
+    np.testing.assert_allclose(typical_spread([session], "eye", {"1/1/1"}), expected, rtol=1e-6)
 
 
 def test_the_typical_spread_survives_columns_and_people_without_values():
     sessions = corpus(people=2, per_session=2)
-    keys = {one.key(trial) for one in sessions for trial in one.trials}
+    keys = {session.key(trial) for session in sessions for trial in session.trials}
     sessions[0].values["eye"][:, 2] = np.nan
     sessions[1].values["eye"][:, 2] = np.nan
     sessions[1].usable["eye"][:] = False
@@ -213,23 +217,25 @@ def test_rows_are_normalised_as_the_live_normaliser_does_it(name):
     params = {"duration_s": 6.0} if name == "baseline" else {"duration_s": 8.0, "ready_s": 6.0}
     settings = training_settings(eeg={"normaliser": {"name": name, "params": params}})
     spec, window = settings.contract.modalities["eeg"], settings.contract.window
-    (one,) = corpus(people=1, per_session=3)
-    one.usable["eeg"][2] = False  # not observed, so everything comes one step later
-    rows = normalised(one, "eeg", spec, window, np.full(8, 2.0))
+    (session,) = corpus(people=1, per_session=3)
+    session.usable["eeg"][2] = False  # not observed, so everything comes one step later
+    rows = normalised(session, "eeg", spec, window, np.full(8, 2.0))
     assert np.isnan(rows[:6]).all()
     assert np.isfinite(rows[6:]).all()
-    seen = np.flatnonzero(one.usable["eeg"])
+    seen = np.flatnonzero(session.usable["eeg"])
     for row in (6, 11, 20):
         used = seen[seen <= row][:6] if name == "baseline" else seen[seen <= row][-8:]
-        known = one.values["eeg"][used].astype(np.float64)
+        known = session.values["eeg"][used].astype(np.float64)
         # 10 s of the prior spread's weight against 1 s a row
         variance = (known.var(axis=0) * len(used) + 10 * 2.0**2) / (len(used) + 10)
-        expected = (one.values["eeg"][row] - known.mean(axis=0)) / np.sqrt(variance)
+        expected = (session.values["eeg"][row] - known.mean(axis=0)) / np.sqrt(variance)
         np.testing.assert_allclose(rows[row], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_normaliser_training_leaves_rows_alone():
     settings = training_settings()
-    (one,) = corpus(people=1)
-    rows = normalised(one, "eye", settings.contract.modalities["eye"], settings.contract.window, np.ones(5))
-    np.testing.assert_array_equal(rows, one.values["eye"])
+    (session,) = corpus(people=1)
+    rows = normalised(
+        session, "eye", settings.contract.modalities["eye"], settings.contract.window, np.ones(5)
+    )
+    np.testing.assert_array_equal(rows, session.values["eye"])

@@ -80,8 +80,8 @@ def test_within_sessions_the_first_trials_train_and_validation_is_taken_from_the
 
 
 def test_a_class_with_one_training_trial_keeps_it():
-    made = corpus(people=1, per_session=5, steps=5)  # classes 1 0 1 0 1
-    (split,) = splits_of(made, "trials", train_trials=3)
+    sessions = corpus(people=1, per_session=5, steps=5)  # classes 1 0 1 0 1
+    (split,) = splits_of(sessions, "trials", train_trials=3)
     assert split.train == {"1/1/1", "1/1/2"}
     assert split.validation == {"1/1/3"}
 
@@ -147,14 +147,14 @@ def test_a_person_in_two_parts_is_named_only_where_people_must_be_apart(sessions
 
 @pytest.mark.parametrize("modality", ["eeg", "eye"])
 def test_a_copy_of_a_signal_under_another_name_is_found(modality):
-    made = trials(people=6, per_session=4, steps=5)
+    group = trials(people=6, per_session=4, steps=5)
     settings = SplitSettings(kind="subjects", test_subjects=2, validation_subjects=1)
-    (split,) = make_splits(from_steps(made, 1.0, SIZES), settings, "emotion")
+    (split,) = make_splits(from_steps(group, 1.0, SIZES), settings, "emotion")
     thief, victim = sorted(split.train)[0], sorted(split.test)[-1]
-    by_key = {f"{one.subject}/{one.session}/{one.trial}": one for one in made}
+    by_key = {f"{trial.subject}/{trial.session}/{trial.trial}": trial for trial in group}
     by_key[thief].steps[modality][2:4] = by_key[victim].steps[modality][:2]  # two steps of one modality
     with pytest.raises(TrainingError, match=f"the signal of trial {victim} is in train and in test"):
-        check_apart(split, from_steps(made, 1.0, SIZES))
+        check_apart(split, from_steps(group, 1.0, SIZES))
 
 
 def test_the_check_runs_before_any_window_is_made():
@@ -169,9 +169,9 @@ def test_the_check_runs_before_any_window_is_made():
 def test_a_dead_sensor_is_no_leak():
     """Steps in which nothing moves look alike in everybody."""
     sessions = corpus(people=4, per_session=2, steps=5)
-    for one in sessions:
-        one.values["eye"][:2] = 0.0
-        one.values["eeg"][3] = np.nan
-        one.usable["eeg"][3] = False
+    for session in sessions:
+        session.values["eye"][:2] = 0.0
+        session.values["eeg"][3] = np.nan
+        session.usable["eeg"][3] = False
     settings = SplitSettings(kind="subjects", test_subjects=1, validation_subjects=1)
     check_apart(make_splits(sessions, settings, "emotion")[0], sessions)

@@ -15,8 +15,12 @@ STEPS = 4  # of a window
 
 def windows_of(sessions, keys=None, contract=None, rows=None, **options):
     contract = contract or training_settings().contract
-    keys = keys if keys is not None else {one.key(trial) for one in sessions for trial in one.trials}
-    rows = rows if rows is not None else [one.values for one in sessions]
+    keys = (
+        keys
+        if keys is not None
+        else {session.key(trial) for session in sessions for trial in session.trials}
+    )
+    rows = rows if rows is not None else [session.values for session in sessions]
     return cut_windows(sessions, rows, keys, contract, Names.of(sessions), **options)
 
 
@@ -31,8 +35,8 @@ def fast_session(n=40, gap_after=None, spans=((0.0, 10.0),), hop_s=0.25):
     }
     values["eye"] = values["eye"] + np.arange(5, dtype=np.float32) / 10
     usable = {name: np.ones(n, dtype=bool) for name in SIZES}
-    made = tuple(Trial(str(i), *span, {"emotion": i % 2}) for i, span in enumerate(spans))
-    return SessionFeatures("p", "s", end_s, values, usable, made)
+    marked = tuple(Trial(str(i), *span, {"emotion": i % 2}) for i, span in enumerate(spans))
+    return SessionFeatures("p", "s", end_s, values, usable, marked)
 
 
 def fast_contract(hop_s=0.25):
@@ -43,23 +47,25 @@ def fast_contract(hop_s=0.25):
 @pytest.mark.parametrize("n", [3, 4, 5, 9])
 def test_a_trial_of_n_distributed_steps_gives_n_minus_t_plus_1_windows(n):
     sessions = corpus(people=2, per_session=3, steps=n)
-    found = windows_of(sessions)
-    assert len(found) == 2 * 3 * max(0, n - STEPS + 1)
-    for i in range(len(found)):
-        owner = sessions[found.subjects[i]]
-        start = found.starts[i]
-        np.testing.assert_array_equal(found.features["eye"][i], owner.values["eye"][start : start + STEPS])
-        trial = owner.trials[found.trials[i] % 3]
+    windows = windows_of(sessions)
+    assert len(windows) == 2 * 3 * max(0, n - STEPS + 1)
+    for i in range(len(windows)):
+        owner = sessions[windows.subjects[i]]
+        start = windows.starts[i]
+        np.testing.assert_array_equal(
+            windows.features["eye"][i], owner.values["eye"][start : start + STEPS]
+        )
+        trial = owner.trials[windows.trials[i] % 3]
         assert trial.start_s <= owner.end_s[start] - 1.0  # the first step began inside
         assert owner.end_s[start + STEPS - 1] <= trial.stop_s
-        assert found.labels["emotion"][i] == trial.labels["emotion"]
+        assert windows.labels["emotion"][i] == trial.labels["emotion"]
 
 
 def test_straddling_as_released_loses_a_window_a_session_and_mixes_trials_of_one_class():
-    made = trials(people=1, per_session=4, steps=6)
-    for one, label in zip(made, (1, 1, 0, 0), strict=True):
-        one.labels["emotion"] = label
-    sessions = from_steps(made, 1.0, SIZES)
+    group = trials(people=1, per_session=4, steps=6)
+    for trial, label in zip(group, (1, 1, 0, 0), strict=True):
+        trial.labels["emotion"] = label
+    sessions = from_steps(group, 1.0, SIZES)
     inside, straddling = windows_of(sessions), windows_of(sessions, straddling=True)
     rows = np.repeat([1, 1, 0, 0], 6)
     starts = [i for i in range(24 - STEPS) if rows[i] == rows[i + STEPS]]
@@ -73,27 +79,27 @@ def test_straddling_as_released_loses_a_window_a_session_and_mixes_trials_of_one
 
 def test_straddling_loses_the_last_window_of_each_trial_where_the_class_changes():
     sessions = corpus(people=1, per_session=3, steps=7)  # classes alternate
-    found = windows_of(sessions, straddling=True)
-    assert found.starts.tolist() == [*range(3), *range(7, 10), *range(14, 17)]  # n − T, not n − T + 1
+    windows = windows_of(sessions, straddling=True)
+    assert windows.starts.tolist() == [*range(3), *range(7, 10), *range(14, 17)]  # n − T, not n − T + 1
 
 
 def test_windows_of_overlapping_steps_take_every_fourth_row_and_lie_in_the_trial():
-    one = fast_session(spans=((0.0, 10.0), (2.1, 8.1)))
-    found = windows_of([one], contract=fast_contract())
-    first = found.take(found.trials == 0)
+    session = fast_session(spans=((0.0, 10.0), (2.1, 8.1)))
+    windows = windows_of([session], contract=fast_contract())
+    first = windows.take(windows.trials == 0)
     assert first.starts.tolist() == list(range(25))  # row 36 is the last that ends in time
-    np.testing.assert_array_equal(np.diff(found.features["eeg"][:, :, 0], axis=1), 4)
-    second = found.take(found.trials == 1)
-    begins, ends = one.end_s[second.starts] - 1.0, one.end_s[second.starts + 12]
+    np.testing.assert_array_equal(np.diff(windows.features["eeg"][:, :, 0], axis=1), 4)
+    second = windows.take(windows.trials == 1)
+    begins, ends = session.end_s[second.starts] - 1.0, session.end_s[second.starts + 12]
     assert begins.min() == pytest.approx(2.25)
     assert ends.max() == pytest.approx(8.0)
 
 
 def test_every_hops_thins_each_trial_by_itself():
-    one = fast_session(spans=((0.0, 5.0), (5.0, 10.0)))
+    session = fast_session(spans=((0.0, 5.0), (5.0, 10.0)))
     contract = fast_contract()
-    everything = windows_of([one], contract=contract)
-    thin = windows_of([one], contract=contract, every_hops=4)
+    everything = windows_of([session], contract=contract)
+    thin = windows_of([session], contract=contract, every_hops=4)
     for trial in (0, 1):
         starts = everything.starts[everything.trials == trial]
         assert thin.starts[thin.trials == trial].tolist() == starts[::4].tolist()
@@ -102,12 +108,12 @@ def test_every_hops_thins_each_trial_by_itself():
 
 @pytest.mark.parametrize("gap_after", [1, 13, 20, 39])
 def test_no_window_spans_a_gap(gap_after):
-    one = fast_session(gap_after=gap_after, spans=((0.0, 20.0),))
-    found = windows_of([one], contract=fast_contract())
-    last = found.starts + 12
-    assert ((last < gap_after) | (found.starts >= gap_after)).all()
+    session = fast_session(gap_after=gap_after, spans=((0.0, 20.0),))
+    windows = windows_of([session], contract=fast_contract())
+    last = windows.starts + 12
+    assert ((last < gap_after) | (windows.starts >= gap_after)).all()
     before, after = max(0, gap_after - 12), max(0, 40 - gap_after - 12)
-    assert len(found) == before + after
+    assert len(windows) == before + after
 
 
 def test_a_window_without_a_usable_modality_is_left_out_and_one_with_either_is_kept():
@@ -115,13 +121,13 @@ def test_a_window_without_a_usable_modality_is_left_out_and_one_with_either_is_k
     sessions[0].usable["eeg"][:6] = False
     sessions[0].usable["eye"][3:] = False
     sessions[0].values["eye"][0, 0] = np.nan  # one of five: within max_missing of 0.25
-    found = windows_of(sessions)
+    windows = windows_of(sessions)
     # starts 0..4; eeg is there from row 6, so never for a window of four; eye in rows 0 to 2 only
-    assert len(found) == 0
+    assert len(windows) == 0
     sessions[0].usable["eye"][:] = True
-    found = windows_of(sessions)
-    assert found.present["eye"].tolist() == [True] * 5
-    assert not found.present["eeg"].any()
+    windows = windows_of(sessions)
+    assert windows.present["eye"].tolist() == [True] * 5
+    assert not windows.present["eeg"].any()
     sessions[0].values["eye"][0, 1] = np.nan  # two of five are too many
     assert windows_of(sessions).present["eye"].tolist() == [True] * 4
     assert windows_of(sessions).starts.tolist() == [1, 2, 3, 4]
@@ -130,11 +136,11 @@ def test_a_window_without_a_usable_modality_is_left_out_and_one_with_either_is_k
 def test_only_the_trials_that_are_asked_for_are_cut_and_missing_labels_are_minus_one():
     sessions = corpus(people=2, per_session=2)
     sessions[1] = replace(sessions[1], trials=(Trial("1", 0.0, 8.0, {}), *sessions[1].trials[1:]))
-    found = windows_of(sessions, keys={"1/1/2", "2/1/1"})
+    windows = windows_of(sessions, keys={"1/1/2", "2/1/1"})
     names = Names.of(sessions)
-    assert {names.trials[i] for i in found.trials} == {"1/1/2", "2/1/1"}
-    assert set(found.labels["emotion"][found.subjects == 1]) == {-1}
-    assert len(found.having([], "emotion")) == len(found) // 2
+    assert {names.trials[i] for i in windows.trials} == {"1/1/2", "2/1/1"}
+    assert set(windows.labels["emotion"][windows.subjects == 1]) == {-1}
+    assert len(windows.having([], "emotion")) == len(windows) // 2
     assert len(windows_of(sessions, keys=set())) == 0
     assert windows_of(sessions, keys=set()).features["eye"].shape == (0, STEPS, 5)
 
@@ -149,8 +155,8 @@ def test_names_list_everything_once():
 def window_set(rows, present=None):
     n = len(rows)
     zeros = np.zeros(n, dtype=np.int64)
-    there = np.ones(n, dtype=bool) if present is None else np.array(present)
-    return WindowSet({"eye": rows}, {"eye": there}, {"emotion": zeros}, zeros, zeros, zeros, zeros)
+    usable = np.ones(n, dtype=bool) if present is None else np.array(present)
+    return WindowSet({"eye": rows}, {"eye": usable}, {"emotion": zeros}, zeros, zeros, zeros, zeros)
 
 
 def test_the_scaler_is_of_present_training_windows_and_skips_unknown_values():

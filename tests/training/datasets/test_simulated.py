@@ -28,12 +28,12 @@ def test_a_session_is_one_segment_with_its_trials():
     np.testing.assert_array_equal(times, np.arange(n) / 256)
     np.testing.assert_array_equal(eeg, made.eeg(0, n))
     np.testing.assert_array_equal(samples_of(segment, "eye")[1], made.eye(0, n))
-    assert [(one.name, one.start_s, one.stop_s) for one in segment.trials] == [
+    assert [(trial.name, trial.start_s, trial.stop_s) for trial in segment.trials] == [
         ("1", 3.0, 7.0),
         ("2", 8.0, 12.0),
         ("3", 13.0, 17.0),
     ]
-    names = [SETTINGS.classes[one.labels["emotion"]] for one in segment.trials]
+    names = [SETTINGS.classes[trial.labels["emotion"]] for trial in segment.trials]
     assert names == [trial.label for trial in made.trials]
 
 

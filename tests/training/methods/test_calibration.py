@@ -32,13 +32,13 @@ def test_a_known_temperature_is_recovered(temperature):
 
 def test_the_temperature_has_the_least_loss_of_all():
     logits, labels = drawn(n=300, temperature=1.7, seed=4)
-    found = fit_temperature(logits, labels)
+    temperature = fit_temperature(logits, labels)
 
     def loss(temperature):
         chances = softmax(logits / temperature, axis=1)
         return -np.log(chances[np.arange(300), labels]).mean()
 
-    assert all(loss(found) <= loss(found * factor) for factor in (0.7, 0.95, 1.05, 1.4))
+    assert all(loss(temperature) <= loss(temperature * factor) for factor in (0.7, 0.95, 1.05, 1.4))
 
 
 def test_the_temperature_stays_in_bounds():
@@ -109,12 +109,12 @@ def test_equal_confidences_fall_on_one_side():
 
 def test_all_that_a_contract_says_of_a_head():
     logits, labels = drawn(n=2000, temperature=4.0)
-    found = calibrate(logits.astype(np.float32), labels, np.arange(2000) // 100, 0.25)
-    assert found.temperature == pytest.approx(4.0, rel=0.15)
-    assert found.ece_after < 0.05 < found.ece_before
-    assert (found.windows, found.trials) == (2000, 20)
-    chances = softmax(logits.astype(np.float32).astype(float) / found.temperature, axis=1)
-    assert (chances.max(axis=1) < found.unknown_below).mean() <= 0.25
+    calibration = calibrate(logits.astype(np.float32), labels, np.arange(2000) // 100, 0.25)
+    assert calibration.temperature == pytest.approx(4.0, rel=0.15)
+    assert calibration.ece_after < 0.05 < calibration.ece_before
+    assert (calibration.windows, calibration.trials) == (2000, 20)
+    chances = softmax(logits.astype(np.float32).astype(float) / calibration.temperature, axis=1)
+    assert (chances.max(axis=1) < calibration.unknown_below).mean() <= 0.25
     none = calibrate(np.empty((0, 3)), np.empty(0, dtype=int), np.empty(0, dtype=int), 0.25)
     assert (none.temperature, none.unknown_below, none.windows) == (1.0, 0.0, 0)
     assert none.ece_before is None

@@ -62,19 +62,19 @@ def test_what_is_frozen_does_not_change(settings, data, modality, options, parts
 
 
 def test_the_same_seed_gives_the_same_classifier(settings, data):
-    one, _ = fit(settings, data)
+    first, _ = fit(settings, data)
     torch.manual_seed(77)
     same, _ = fit(settings, data)
     network = fresh_networks(job(settings, 0))["eye"]
     other = finetune(network, data.parts, "eye", finetune_settings(), 3)
     assert all(
         torch.equal(value, same.network.state_dict()[key])
-        for key, value in one.network.state_dict().items()
+        for key, value in first.network.state_dict().items()
     )
     assert not torch.equal(
-        one.network.heads["emotion"].out.weight, other.network.heads["emotion"].out.weight
+        first.network.heads["emotion"].out.weight, other.network.heads["emotion"].out.weight
     )
-    assert one.rows == same.rows
+    assert first.rows == same.rows
 
 
 def test_frozen_dropout_is_off_unless_asked_for(data):
@@ -101,7 +101,7 @@ def test_selection_takes_the_best_validation_epoch_of_the_grid(settings, data, f
         for rate in grid["learning_rates"]
         for decay in grid["weight_decays"]
     }
-    assert chosen.score == max(one.score for one in alone.values())
+    assert chosen.score == max(fitted.score for fitted in alone.values())
     winner = alone[chosen.learning_rate, chosen.weight_decay]
     assert winner.score == chosen.score
     assert winner.rows == chosen.rows
@@ -109,8 +109,8 @@ def test_selection_takes_the_best_validation_epoch_of_the_grid(settings, data, f
     assert chosen.epoch == scores.index(max(scores)) + 1  # the first of equals
     validation = data.parts["validation"]
     guesses = head_logits(chosen.network, validation.features["eye"])["emotion"].argmax(axis=1)
-    found = mean_over_subjects(validation.labels["emotion"], guesses, validation.subjects, 2)
-    assert found == chosen.score  # the weights are those of that epoch
+    score = mean_over_subjects(validation.labels["emotion"], guesses, validation.subjects, 2)
+    assert score == chosen.score  # the weights are those of that epoch
 
 
 def test_every_setting_of_the_grid_starts_from_the_same_encoder(settings, data, monkeypatch):
@@ -129,12 +129,12 @@ def test_every_setting_of_the_grid_starts_from_the_same_encoder(settings, data, 
 
 
 def test_the_last_epoch_of_the_first_setting_when_that_is_asked_for(settings, data):
-    found, _ = fit(
+    fitted, _ = fit(
         settings, data, select="last", epochs=5, learning_rates=[1e-3, 1e-2], weight_decays=[0.0, 1e-2]
     )
-    assert (found.epoch, found.learning_rate, found.weight_decay) == (5, 1e-3, 0.0)
-    assert found.score == found.rows[-1]["validation"]
-    assert len(found.rows) == 5
+    assert (fitted.epoch, fitted.learning_rate, fitted.weight_decay) == (5, 1e-3, 0.0)
+    assert fitted.score == fitted.rows[-1]["validation"]
+    assert len(fitted.rows) == 5
 
 
 def test_nothing_is_chosen_on_test_and_the_oracle_is_never_below(settings, data):
@@ -161,15 +161,15 @@ def test_nothing_is_chosen_on_test_and_the_oracle_is_never_below(settings, data)
 
 def two_headed():
     """Every second trial lacks one of its two labels; arousal follows the emotion."""
-    made = trials(people=8, per_session=6, steps=6)
-    for one in made:
-        one.labels["arousal"] = 2 * one.labels["emotion"]
-        if one.trial in (2, 3):
-            del one.labels["emotion"]
-        if one.trial in (4, 5):
-            del one.labels["arousal"]
+    group = trials(people=8, per_session=6, steps=6)
+    for trial in group:
+        trial.labels["arousal"] = 2 * trial.labels["emotion"]
+        if trial.trial in (2, 3):
+            del trial.labels["emotion"]
+        if trial.trial in (4, 5):
+            del trial.labels["arousal"]
     settings = training_settings(heads=HEADS)
-    return settings, unit(settings, from_steps(made, 1.0, SIZES))
+    return settings, unit(settings, from_steps(group, 1.0, SIZES))
 
 
 def test_several_heads_learn_together_though_labels_are_missing():
@@ -181,10 +181,12 @@ def test_several_heads_learn_together_though_labels_are_missing():
     logits = head_logits(fitted.network, test.features["eye"])
     for head, n_classes in (("emotion", 2), ("arousal", 3)):
         assert logits[head].shape == (len(test), n_classes)
-        there = test.labels[head] >= 0
-        assert 0 < there.sum() < len(test)
-        guesses = logits[head].argmax(axis=1)[there]
-        reached = mean_over_subjects(test.labels[head][there], guesses, test.subjects[there], n_classes)
+        labelled = test.labels[head] >= 0
+        assert 0 < labelled.sum() < len(test)
+        guesses = logits[head].argmax(axis=1)[labelled]
+        reached = mean_over_subjects(
+            test.labels[head][labelled], guesses, test.subjects[labelled], n_classes
+        )
         assert reached > 0.8
         assert fitted.oracle[head] >= reached
 
@@ -211,12 +213,12 @@ def test_class_weights_give_each_class_the_same_say():
 
 
 def test_balanced_weights_help_the_rare_class(settings):
-    made = [
-        one
-        for one in trials(people=10, per_session=8, steps=5, effect=0.25)
-        if one.labels["emotion"] or one.trial == 2
+    group = [
+        trial
+        for trial in trials(people=10, per_session=8, steps=5, effect=0.25)
+        if trial.labels["emotion"] or trial.trial == 2
     ]
-    data = unit(settings, from_steps(made, 1.0, SIZES))
+    data = unit(settings, from_steps(group, 1.0, SIZES))
     recalls = {}
     for kind in ("balanced", "none"):
         fitted, _ = fit(settings, data, class_weight=kind, select="last", epochs=10)
@@ -253,10 +255,10 @@ def test_only_windows_with_the_modality_and_a_label_train(settings, data):
     labels = nonsense.labels["emotion"].copy()
     labels[1::3] = -1
     parts["train"] = replace(nonsense, labels={"emotion": labels})
-    found, _ = fit(settings, data, parts=parts)
+    fitted, _ = fit(settings, data, parts=parts)
     parts["train"] = train.take(np.arange(2, len(train), 3))
     expected, _ = fit(settings, data, parts=parts)
-    assert found.rows == expected.rows
+    assert fitted.rows == expected.rows
 
 
 def test_no_labels_or_batches_are_refused(settings, data):

@@ -320,8 +320,8 @@ def encode_unfolded(encoder: Any, x: Tensor) -> Tensor:
         for t in range(x.shape[1]):
             seen = [x[:, i].unflatten(-1, layer.tokens) for i in (t, max(t - 1, 0), 0)]
             q = sts.to_q(seen[0]).unflatten(-1, (sts.heads, -1))
-            k = (sum(sts.to_k(one) for one in seen) / 3).unflatten(-1, (sts.heads, -1))
-            v = (sum(sts.to_v(one) for one in seen) / 3).unflatten(-1, (sts.heads, -1))
+            k = (sum(sts.to_k(tokens) for tokens in seen) / 3).unflatten(-1, (sts.heads, -1))
+            v = (sum(sts.to_v(tokens) for tokens in seen) / 3).unflatten(-1, (sts.heads, -1))
             weights = (torch.einsum("bchd,bjhd->bhcj", q, k) / sts.head_width**0.5).softmax(-1)
             mixed = torch.einsum("bhcj,bjhd->bchd", weights, v).flatten(-2)
             rows.append(sts.to_out(mixed).flatten(-2))

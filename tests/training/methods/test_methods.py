@@ -41,8 +41,8 @@ def encoder(network):
     return {key: value for key, value in network.state_dict().items() if not key.startswith("heads")}
 
 
-def alike(one, other):
-    return all(torch.equal(one[key], other[key]) for key in one)
+def alike(state, other):
+    return all(torch.equal(state[key], other[key]) for key in state)
 
 
 def control(method, settings, data, **changes):
@@ -56,14 +56,14 @@ def test_where_each_control_starts_and_what_it_may_change(settings, data, method
     fitted = control(method, settings, data, freeze=freeze, epochs=1)
     assert tuple(fitted) == PAIR
     fresh, pretrained = fresh_networks(job(settings)), marked(job(settings))
-    for name, one in fitted.items():
-        found = encoder(one.network)
+    for name, result in fitted.items():
+        state = encoder(result.network)
         if method == "random":
-            assert alike(found, encoder(fresh[name]))  # frozen whatever the file says
+            assert alike(state, encoder(fresh[name]))  # frozen whatever the file says
         elif method == "supervised":
-            assert not alike(found, encoder(fresh[name]))  # trained whatever the file says
+            assert not alike(state, encoder(fresh[name]))  # trained whatever the file says
         else:
-            assert alike(found, encoder(pretrained[name])) == freeze
+            assert alike(state, encoder(pretrained[name])) == freeze
 
 
 def test_permuted_labels_move_between_trials_as_a_whole(data):
@@ -135,7 +135,7 @@ def test_flat_puts_modalities_side_by_side(data):
 
 
 def test_the_linear_model_is_scikit_learns_with_the_penalty_that_validation_chose(data):
-    found = fit_linear(data.parts, ("eye",), "emotion")
+    fit = fit_linear(data.parts, ("eye",), "emotion")
     train, validation, test = (data.parts[part] for part in ("train", "validation", "test"))
     scores = {}
     for strength in STRENGTHS:
@@ -143,8 +143,8 @@ def test_the_linear_model_is_scikit_learns_with_the_penalty_that_validation_chos
         model.fit(train.flat(("eye",)), train.labels["emotion"])
         guesses = model.predict(validation.flat(("eye",)))
         scores[strength] = mean_over_subjects(validation.labels["emotion"], guesses, validation.subjects, 2)
-    assert scores[found.model.C] == max(scores.values())
-    guesses = found.predict(test)
+    assert scores[fit.model.C] == max(scores.values())
+    guesses = fit.predict(test)
     assert balanced_accuracy_score(test.labels["emotion"], guesses) > 0.9
 
 
@@ -160,9 +160,9 @@ def test_true_labels_are_learnt_from_either_modality(settings, data):
     fitted = fit_modalities(
         job(settings), data, fresh_networks(job(settings)), finetune_settings(epochs=20)
     )
-    for name, one in fitted.items():
+    for name, result in fitted.items():
         test = data.parts["test"]
-        guesses = head_logits(one.network, test.features[name])["emotion"].argmax(axis=1)
+        guesses = head_logits(result.network, test.features[name])["emotion"].argmax(axis=1)
         assert balanced_accuracy_score(test.labels["emotion"], guesses) > 0.8
 
 
@@ -181,10 +181,10 @@ def test_every_method_learns_with_networks_or_without(settings, data, name):
             lambda: counted.append(1),
         )
         assert tuple(fitted) == PAIR
-        for modality, one in fitted.items():
-            logits = head_logits(one.network, data.parts["test"].features[modality])["emotion"]
+        for modality, result in fitted.items():
+            logits = head_logits(result.network, data.parts["test"].features[modality])["emotion"]
             assert np.isfinite(logits).all()
-            assert 0 <= one.score <= 1
+            assert 0 <= result.score <= 1
     else:
         test = data.parts["test"]
         for modalities in ((PAIR[0],), PAIR):

@@ -69,9 +69,9 @@ def weights(networks):
 
 
 def same(networks, others):
-    one, other = weights(networks), weights(others)
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[key], other[key]) for key in one)
+    first, other = weights(networks), weights(others)
+    assert first.keys() == other.keys()
+    return all(torch.equal(first[key], other[key]) for key in first)
 
 
 def losses(rows):
@@ -107,9 +107,9 @@ def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(settings, da
     assert read_progress(path).epoch == 2
     assert losses(read_progress(path).rows) == losses(rows[:2])
     torch.manual_seed(5)
-    resumed, found = run(settings, data, path, **recipe)
+    resumed, again = run(settings, data, path, **recipe)
     assert same(whole, resumed)
-    assert losses(found) == losses(rows)
+    assert losses(again) == losses(rows)
     assert same(load_pretrained(job(settings, **recipe), path), whole)
 
 
@@ -220,8 +220,8 @@ def test_layers_start_independent_or_as_copies(settings):
     for start, alike in (("copies", True), ("independent", False)):
         networks = fresh_networks(job(deep, layers_start=start))
         for name in PAIR:
-            one, two = (layer.state_dict() for layer in networks[name].encoder.layers)
-            assert all(torch.equal(one[key], two[key]) for key in one) == alike
+            first, second = (layer.state_dict() for layer in networks[name].encoder.layers)
+            assert all(torch.equal(first[key], second[key]) for key in first) == alike
     assert same(fresh_networks(job(settings, 4)), fresh_networks(job(settings, 4)))
     assert not same(fresh_networks(job(settings, 4)), fresh_networks(job(settings, 5)))
 
@@ -231,13 +231,15 @@ def test_the_optimisers_share_nothing_and_hold_no_classifier(settings):
     model = pair_model(job(settings), networks)
     optimisers = make_optimisers(model, settings.pretrain)
     held = {
-        name: {id(one) for group in optimiser.param_groups for one in group["params"]}
+        name: {id(parameter) for group in optimiser.param_groups for parameter in group["params"]}
         for name, optimiser in optimisers.items()
     }
     assert not held["main"] & held["club"]
-    assert held["main"] | held["club"] == {id(one) for one in model.parameters()}
+    assert held["main"] | held["club"] == {id(parameter) for parameter in model.parameters()}
     for network in networks.values():
-        assert not {id(one) for one in network.heads.parameters()} & (held["main"] | held["club"])
+        assert not {id(parameter) for parameter in network.heads.parameters()} & (
+            held["main"] | held["club"]
+        )
 
 
 def test_a_club_term_that_runs_away_stops_training_and_keeps_the_last_good_checkpoint(

@@ -56,7 +56,7 @@ class TestSameLogits:
     def test_at_the_released_sizes(self, tmp_path, dataset, n_eye, n_classes, layout):
         model, classifier = released(n_classes, n_eye=n_eye)
         path = saved(tmp_path / "fine.pt", finetuned(model, classifier))
-        made = import_released(path, tmp_path / "m.safetensors")  # the shapes alone name the data set
+        contract = import_released(path, tmp_path / "m.safetensors")  # the shapes alone name the data set
         loaded = bci_m2s.load_model(tmp_path / "m.safetensors", device="cpu", threads=None)
         for modality, n in (("eeg", 310), ("eye", n_eye)):
             x = windows(n)
@@ -64,10 +64,10 @@ class TestSameLogits:
             assert np.ptp(wanted) > 0.1
             assert np.ptp(wanted, axis=0).max() > 0.01  # and differs between windows
             np.testing.assert_allclose(loaded.logits(modality, x), wanted, atol=1e-5, rtol=0)
-        assert made.name == f"released-{dataset}"
-        assert made.modalities["eeg"].layout == layout
-        assert len(made.heads["emotion"].classes) == n_classes
-        assert made.modalities["eye"].network.params["causal"] is False
+        assert contract.name == f"released-{dataset}"
+        assert contract.modalities["eeg"].layout == layout
+        assert len(contract.heads["emotion"].classes) == n_classes
+        assert contract.modalities["eye"].network.params["causal"] is False
 
     @pytest.mark.parametrize(
         "change",
@@ -120,14 +120,16 @@ class TestSameLogits:
 class TestWhatTheFileSays:
     def test_pretrained_has_an_untrained_classifier_and_says_so(self, tmp_path):
         model, _ = released(n_eye=31, depth=1)
-        made = import_released(saved(tmp_path / "pre.pt", model.state_dict()), tmp_path / "m.safetensors")
-        assert made.name == "released-seed-iv"
-        assert "untrained classifier" in made.training["classifier"]
-        assert made.training["kind"] == "pre-trained"
+        contract = import_released(
+            saved(tmp_path / "pre.pt", model.state_dict()), tmp_path / "m.safetensors"
+        )
+        assert contract.name == "released-seed-iv"
+        assert "untrained classifier" in contract.training["classifier"]
+        assert contract.training["kind"] == "pre-trained"
         loaded = bci_m2s.load_model(tmp_path / "m.safetensors", device="cpu", threads=None)
         for modality, n in (("eeg", 310), ("eye", 31)):
             assert np.array_equal(loaded.predict_proba(modality, windows(n)), np.full((6, 4), 0.25))
-            assert made.modalities[modality].calibration["emotion"].unknown_below == 1.0
+            assert contract.modalities[modality].calibration["emotion"].unknown_below == 1.0
         network = loaded._networks["eeg"]
         with torch.no_grad():
             got = network.project(torch.from_numpy(windows(310)))
@@ -142,8 +144,8 @@ class TestWhatTheFileSays:
         assert import_released(path, tmp_path / "m", dataset="seed-v").training["data"] == "seed-v"
 
     def test_what_was_left_out_and_that_the_scaler_is_unknown(self, tmp_path, small):
-        made = import_released(saved(tmp_path / "f.pt", finetuned(*small)), tmp_path / "m.safetensors")
-        assert made.training["left_out"] == [
+        contract = import_released(saved(tmp_path / "f.pt", finetuned(*small)), tmp_path / "m.safetensors")
+        assert contract.training["left_out"] == [
             "EEG_EI_encoder.eeg_linear",
             "EEG_ER_encoder.encoder_layer",
             "Eye_EI_encoder.eye_linear",
@@ -158,25 +160,25 @@ class TestWhatTheFileSays:
             "eye_decoder.eye_rec",
             "logit_scale",
         ]
-        assert made.training["scaler"].startswith("unknown")
+        assert contract.training["scaler"].startswith("unknown")
         _, arrays = load_model_file(tmp_path / "m.safetensors")
         assert not arrays["eeg.scaler.mean"].any()
         assert (arrays["eye.scaler.std"] == 1).all()
-        assert made.heads["emotion"].classes == ("class 0", "class 1")
-        assert made.training["data"] == "unknown"
+        assert contract.heads["emotion"].classes == ("class 0", "class 1")
+        assert contract.training["data"] == "unknown"
 
     def test_layout_can_be_chosen(self, tmp_path, small):
         path = saved(tmp_path / "f.pt", finetuned(*small))
-        made = import_released(path, tmp_path / "m", layout="band-major")
-        assert made.modalities["eeg"].layout == "band-major"
-        assert made.modalities["eye"].layout == "channel-major"
+        contract = import_released(path, tmp_path / "m", layout="band-major")
+        assert contract.modalities["eeg"].layout == "band-major"
+        assert contract.modalities["eye"].layout == "channel-major"
 
     def test_no_live_stream_can_feed_it(self, tmp_path):
         from bci_m2s.features import EXTRACTORS
 
         path = saved(tmp_path / "f.pt", finetuned(*released(4, n_eye=31, depth=1)))
-        made = import_released(path, tmp_path / "m")
-        spec = made.modalities["eeg"]
+        contract = import_released(path, tmp_path / "m")
+        spec = contract.modalities["eeg"]
         with pytest.raises(BciM2sError, match="with 'seed-iv': no live stream"):
             EXTRACTORS[spec.feature.name](spec.feature.params, spec.channels, 200.0, 4.0, 4.0)
 
@@ -184,20 +186,20 @@ class TestWhatTheFileSays:
 class TestScaler:
     def arrays(self, **changes):
         rng = np.random.default_rng(1)
-        made = {}
+        arrays = {}
         for name, n in (("eeg", 20), ("eye", 7)):
-            made |= {f"{name}_mean": rng.normal(size=n), f"{name}_std": rng.uniform(0.5, 2, size=n)}
-        return made | changes
+            arrays |= {f"{name}_mean": rng.normal(size=n), f"{name}_std": rng.uniform(0.5, 2, size=n)}
+        return arrays | changes
 
     def test_is_stored(self, tmp_path, small):
         path = saved(tmp_path / "f.pt", finetuned(*small))
         values = self.arrays()
         np.savez(tmp_path / "scaler.npz", **values)
-        made = import_released(path, tmp_path / "m", scaler=tmp_path / "scaler.npz")
+        contract = import_released(path, tmp_path / "m", scaler=tmp_path / "scaler.npz")
         _, arrays = load_model_file(tmp_path / "m")
         assert np.array_equal(arrays["eeg.scaler.mean"], values["eeg_mean"])
         assert np.array_equal(arrays["eye.scaler.std"], values["eye_std"])
-        assert made.training["scaler"] == "scaler.npz"
+        assert contract.training["scaler"] == "scaler.npz"
 
     @pytest.mark.parametrize(
         ("change", "named"),
@@ -383,8 +385,8 @@ def test_damaged_files_are_refused_in_one_line_or_read_whole(tmp_path, count):
         kind = number % 5
         bad = bytearray(raw)
         if kind < 3:
-            for place in rng.integers(low, high, size=kind + 1):
-                bad[place] = int(rng.integers(256))
+            for position in rng.integers(low, high, size=kind + 1):
+                bad[position] = int(rng.integers(256))
         elif kind == 3:
             bad = bad[:at]
         else:
@@ -413,16 +415,16 @@ def test_names_are_mutated_too(tmp_path, small):
         values = {part: OrderedDict(state) for part, state in values.items()}
         part = values[("Encoder", "Classifier")[int(rng.integers(2))]]
         names = list(part)
-        one, other = (names[i] for i in rng.choice(len(names), 2, replace=False))
+        name, other = (names[i] for i in rng.choice(len(names), 2, replace=False))
         kind = int(rng.integers(4))
         if kind == 0:
-            part[one] = part[other]
+            part[name] = part[other]
         elif kind == 1:
-            part[one[::-1]] = part.pop(one)
+            part[name[::-1]] = part.pop(name)
         elif kind == 2:
-            part[one] = part[one].reshape(-1)[: int(rng.integers(0, 5))]
+            part[name] = part[name].reshape(-1)[: int(rng.integers(0, 5))]
         else:
-            part[one] = part[one].double() * 1e300
+            part[name] = part[name].double() * 1e300
         (tmp_path / "m").unlink(missing_ok=True)
         try:
             import_released(saved(path, values), tmp_path / "m")

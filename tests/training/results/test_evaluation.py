@@ -67,14 +67,14 @@ def trained(tmp_path_factory):
 
 
 def by_direction(results):
-    return {one.direction: one for one in results}
+    return {result.direction: result for result in results}
 
 
 def test_true_labels_are_learnt_in_every_direction_and_shuffled_ones_give_chance(trained):
     """Each permutation of so few trials leaves some class information; over many it cancels."""
-    found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, trained.test))
-    assert found.keys() == DIRECTIONS
-    assert all(one.figures["balanced_accuracy"] > 0.9 for one in found.values())
+    results = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, trained.test))
+    assert results.keys() == DIRECTIONS
+    assert all(result.figures["balanced_accuracy"] > 0.9 for result in results.values())
     shuffled = {direction: [] for direction in DIRECTIONS}
     for seed in range(16):
         fitted = METHODS["permuted"].fit(
@@ -83,8 +83,8 @@ def test_true_labels_are_learnt_in_every_direction_and_shuffled_ones_give_chance
             trained.pretrained,
             finetune_settings(),
         )
-        for one in evaluate_fitted(trained.setup(seed), "permuted", fitted, trained.test, shared=True):
-            shuffled[one.direction].append(one.figures["balanced_accuracy"])
+        for result in evaluate_fitted(trained.setup(seed), "permuted", fitted, trained.test, shared=True):
+            shuffled[result.direction].append(result.figures["balanced_accuracy"])
     for direction, values in shuffled.items():
         assert len(values) == 16
         assert abs(np.mean(values) - 0.5) < 0.2, direction
@@ -97,22 +97,22 @@ def test_a_direction_is_the_classifier_of_one_on_the_embedding_of_the_other(trai
         for name, rows in trained.test.features.items()
     }
     test = replace(trained.test, features=noisy)
-    found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
+    results = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
     own = {name: fitted.network for name, fitted in trained.fitted.items()}
     crossed = exchanged(trained.fitted, crossing(trained.fitted), trained.data.parts["train"])
     for source, target in (("eeg", "eeg"), ("eeg", "eye"), ("eye", "eeg"), ("eye", "eye")):
         projected = own[target].project(torch.from_numpy(noisy[target]))
         classifiers = own if source == target else crossed
         guesses = classifiers[target].heads["emotion"](projected).argmax(dim=1).numpy()
-        one = found[f"{source} → {target}"]
-        assert one.figures["confusion"] == confusion_matrix(test.labels["emotion"], guesses).tolist()
-        assert (one.method, one.trained_on, one.tested_on) == ("pretrained", source, target)
-        assert sum(one.figures["support"]) == len(test)
+        result = results[f"{source} → {target}"]
+        assert result.figures["confusion"] == confusion_matrix(test.labels["emotion"], guesses).tolist()
+        assert (result.method, result.trained_on, result.tested_on) == ("pretrained", source, target)
+        assert sum(result.figures["support"]) == len(test)
         people = {trained.data.names.subjects[i] for i in set(test.subjects)}
-        assert set(one.figures["by_subject"]) == people
+        assert set(result.figures["by_subject"]) == people
     apart = [
-        found["eeg → eye"].figures != found["eye → eye"].figures,
-        found["eye → eeg"].figures != found["eeg → eeg"].figures,
+        results["eeg → eye"].figures != results["eye → eye"].figures,
+        results["eye → eeg"].figures != results["eeg → eeg"].figures,
     ]
     assert any(apart)  # otherwise nothing would be shown
 
@@ -120,24 +120,24 @@ def test_a_direction_is_the_classifier_of_one_on_the_embedding_of_the_other(trai
 def test_both_is_the_mean_of_the_calibrated_probabilities(trained):
     test = trained.test.take(np.arange(len(trained.test)))
     test.present["eye"][::4] = False
-    found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
+    results = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
     kept = test.having(PAIR)
     model = load_model(trained.folder / OWN, "cpu", None)
     mean = sum(model.predict_proba(name, kept.features[name]) for name in PAIR)
     expected = balanced_accuracy_score(kept.labels["emotion"], mean.argmax(axis=1))
-    assert found["both → both"].figures["balanced_accuracy"] == pytest.approx(expected)
-    assert sum(found["both → both"].figures["support"]) == len(kept) < len(test)
-    assert sum(found["eye → eye"].figures["support"]) == len(kept)
-    assert sum(found["eeg → eeg"].figures["support"]) == len(test)
+    assert results["both → both"].figures["balanced_accuracy"] == pytest.approx(expected)
+    assert sum(results["both → both"].figures["support"]) == len(kept) < len(test)
+    assert sum(results["eye → eye"].figures["support"]) == len(kept)
+    assert sum(results["eeg → eeg"].figures["support"]) == len(test)
 
 
 def test_the_oracle_is_given_for_a_modalitys_own_direction_only(trained, tmp_path):
     chosen = {"eeg": {"oracle": {"emotion": 0.99}}, "eye": {"oracle": None}}
     for name, teachers in ((OWN, None), (CROSSED, crossing(trained.fitted))):
         trained.write(tmp_path / name, teachers=teachers, record={"chosen": chosen})
-    found = by_direction(evaluate_files(trained.setup(), tmp_path, PAIR, trained.test))
-    assert found["eeg → eeg"].oracle == 0.99
-    assert all(one.oracle is None for direction, one in found.items() if direction != "eeg → eeg")
+    results = by_direction(evaluate_files(trained.setup(), tmp_path, PAIR, trained.test))
+    assert results["eeg → eeg"].oracle == 0.99
+    assert all(result.oracle is None for direction, result in results.items() if direction != "eeg → eeg")
 
 
 def test_networks_kept_in_memory_are_judged_like_files(trained):
@@ -155,17 +155,17 @@ def test_networks_kept_in_memory_are_judged_like_files(trained):
 
 
 def test_the_linear_control_is_judged_on_each_and_on_both(trained):
-    found = by_direction(evaluate_guesses(trained.setup(), "linear", LINEAR, trained.data.parts, PAIR))
-    assert found.keys() == {"eeg → eeg", "eye → eye", "both → both"}
-    assert all(one.figures["balanced_accuracy"] > 0.9 for one in found.values())
+    results = by_direction(evaluate_guesses(trained.setup(), "linear", LINEAR, trained.data.parts, PAIR))
+    assert results.keys() == {"eeg → eeg", "eye → eye", "both → both"}
+    assert all(result.figures["balanced_accuracy"] > 0.9 for result in results.values())
 
 
 def test_a_direction_without_test_windows_is_left_out(trained):
     test = trained.test.take(np.arange(len(trained.test)))
     test.present["eye"][:] = False
     parts = dict(trained.data.parts) | {"test": test}
-    found = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
-    assert found.keys() == {"eeg → eeg", "eye → eeg"}
+    results = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
+    assert results.keys() == {"eeg → eeg", "eye → eeg"}
     memory = by_direction(evaluate_fitted(trained.setup(), "m", trained.fitted, test, shared=True))
     assert memory.keys() == {"eeg → eeg", "eye → eeg"}
     assert by_direction(evaluate_guesses(trained.setup(), "linear", LINEAR, parts, PAIR)).keys() == {
@@ -183,12 +183,15 @@ def test_the_model_file_holds_what_was_trained_calibrated_on_validation(trained)
         np.testing.assert_array_equal(arrays["scaler.mean"], trained.data.scalers[name].mean)
         np.testing.assert_array_equal(arrays["scaler.std"], trained.data.scalers[name].std)
         np.testing.assert_array_equal(arrays["baseline.std"], trained.data.scalers[name].spread)
-        found = contract.modalities[name].calibration["emotion"]
-        assert (found.windows, found.trials) == (len(validation), len(trained.data.split.validation))
+        calibration = contract.modalities[name].calibration["emotion"]
+        assert (calibration.windows, calibration.trials) == (
+            len(validation),
+            len(trained.data.split.validation),
+        )
         chances = model.predict_proba(name, validation.features[name])
         labels = validation.labels["emotion"]
-        assert found.ece_after == pytest.approx(expected_calibration_error(chances, labels), abs=1e-6)
-        assert (chances.max(axis=1) < found.unknown_below).mean() <= trained.tuning.most_unknown
+        assert calibration.ece_after == pytest.approx(expected_calibration_error(chances, labels), abs=1e-6)
+        assert (chances.max(axis=1) < calibration.unknown_below).mean() <= trained.tuning.most_unknown
         logits = head_logits(trained.fitted[name].network, trained.test.features[name])["emotion"]
         np.testing.assert_allclose(model.logits(name, trained.test.features[name]), logits, atol=1e-5)
 
@@ -227,10 +230,10 @@ def test_an_exchanged_classifier_is_centred_on_the_modality_that_it_judges(train
 
 
 def test_one_modalitys_labels_can_serve_both(trained):
-    made = exchanged(trained.fitted, {"eeg": "eeg", "eye": "eeg"}, None)
-    assert made["eeg"] is trained.fitted["eeg"].network
+    networks = exchanged(trained.fitted, {"eeg": "eeg", "eye": "eeg"}, None)
+    assert networks["eeg"] is trained.fitted["eeg"].network
     theirs = trained.fitted["eeg"].network.heads.state_dict()
-    assert all(torch.equal(value, theirs[key]) for key, value in made["eye"].heads.state_dict().items())
+    assert all(torch.equal(value, theirs[key]) for key, value in networks["eye"].heads.state_dict().items())
 
 
 def test_crossing_leaves_the_fitted_networks_alone(trained):
@@ -243,8 +246,8 @@ def test_crossing_leaves_the_fitted_networks_alone(trained):
 
 def test_one_modality_may_be_kept_and_no_file_is_overwritten_unasked(trained, tmp_path):
     path = tmp_path / "eye.safetensors"
-    made = trained.write(path, keep=("eye",))
-    assert list(made.modalities) == list(load_model_file(path)[0].modalities) == ["eye"]
+    contract = trained.write(path, keep=("eye",))
+    assert list(contract.modalities) == list(load_model_file(path)[0].modalities) == ["eye"]
     with pytest.raises(OutputError, match="exists already"):
         trained.write(path)
     trained.write(path, overwrite=True)
@@ -287,16 +290,16 @@ def test_a_summary_is_over_people_each_the_mean_of_its_seeds():
         result(value, person, split=f"fold-{person}", seed=seed, oracle=value + 0.1)
         for (person, seed), value in values.items()
     ]
-    (one,) = summarise(results)
-    assert one.direction == "eeg → eye"
-    assert one.mean == pytest.approx(0.5)
-    assert one.sd == pytest.approx(np.std([0.7, 0.3], ddof=1))
-    assert one.seeds_sd == pytest.approx(np.std([0.6, 0.4], ddof=1))
-    assert (one.people, one.seeds) == (2, 2)
-    assert one.oracle == pytest.approx(0.6)
-    assert one.support == [20, 20]  # two splits of one seed
-    assert one.confusion == [[20, 20], [8, 32]]
-    assert one.kappa == pytest.approx(0.3)  # agreed 0.65, by chance 0.5
+    (summary,) = summarise(results)
+    assert summary.direction == "eeg → eye"
+    assert summary.mean == pytest.approx(0.5)
+    assert summary.sd == pytest.approx(np.std([0.7, 0.3], ddof=1))
+    assert summary.seeds_sd == pytest.approx(np.std([0.6, 0.4], ddof=1))
+    assert (summary.people, summary.seeds) == (2, 2)
+    assert summary.oracle == pytest.approx(0.6)
+    assert summary.support == [20, 20]  # two splits of one seed
+    assert summary.confusion == [[20, 20], [8, 32]]
+    assert summary.kappa == pytest.approx(0.3)  # agreed 0.65, by chance 0.5
 
 
 def test_summaries_keep_methods_and_directions_apart_and_one_person_has_no_spread():
@@ -309,5 +312,5 @@ def test_summaries_keep_methods_and_directions_apart_and_one_person_has_no_sprea
 
 
 def test_people_of_one_split_count_each():
-    (one,) = summarise([result(0.6, {"a": 0.5, "b": 0.7}.items())])
-    assert (one.people, one.mean) == (2, 0.6)
+    (summary,) = summarise([result(0.6, {"a": 0.5, "b": 0.7}.items())])
+    assert (summary.people, summary.mean) == (2, 0.6)
