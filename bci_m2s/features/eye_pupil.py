@@ -1,7 +1,7 @@
 """Two pupil diameters: blinks bridged, thinned, split into slow bands by causal filters.
 
 ``eye`` says what is bridged and removed, and why. The bands end at 1 Hz, so the filters need no
-1000 samples a second: each block is averaged into bins of about 1/16 s first (a gain of 0.99 at 1 Hz),
+1000 samples per second: each block is averaged into bins of about 1/16 s first (a gain of 0.99 at 1 Hz),
 whatever the sampling rate. All bands of a block are then one small matrix product: outputs and next
 state are linear in the state before and the block's bins.
 """

@@ -43,7 +43,7 @@ WARMTH = ("temperature_mean", "temperature_slope_per_s")
 
 
 class Timing(NamedTuple):
-    """Length of a block, blocks in a step, trailing window."""
+    """Sampling rate, length of a block, blocks per step, trailing window."""
 
     rate_hz: float
     hop_s: float

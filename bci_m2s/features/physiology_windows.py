@@ -13,7 +13,7 @@ from bci_m2s.types import BoolArray, FloatArray
 TINY = 1e-300  # keeps logarithms finite
 SMOOTH_S = 1.0
 PEAK_SHARE = 0.1  # of the window's range, by which a skin response stands out
-BREATH_HZ = (0.1, 0.7)  # 6 to 42 breaths a minute
+BREATH_HZ = (0.1, 0.7)  # 6 to 42 breaths per minute
 SLOW_HZ, QUICK_HZ = (0.05, 0.25), (0.25, 2.0)
 PADDED = 8  # the spectrum's grid is this many times finer than the window's own resolution
 PULSE_S, BEAT_S, PULSE_OFFSET = 0.111, 0.667, 0.02  # Elgendi et al. 2013

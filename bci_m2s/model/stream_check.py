@@ -45,7 +45,7 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo) -> list[str]:
         doubts.append(
             f"{where}: type: got {quoted(info.type)}, the model was made for {spec.stream_type!r}"
         )
-    silent = [label for label, unit, got in _stated_units(spec, info) if unit and not got]
+    silent = [label for label, unit, stated in _stated_units(spec, info) if unit and not stated]
     if silent:
         doubts.append(f"{where}: units: not stated for {_some(silent)}; taken as the model's")
     return doubts
@@ -95,11 +95,11 @@ def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> l
             ContractError(where, "channels", f"{_some(twins)} more than once", f"{wanted}, each once")
         )
     wrong: dict[tuple[str, str], list[str]] = {}
-    for label, unit, got in _stated_units(spec, info):
-        if unit and got and _unit(unit) != _unit(got):
-            wrong.setdefault((unit, got), []).append(label)
-    for (unit, got), labels in wrong.items():
-        problems.append(ContractError(where, "units", f"{quoted(got)} for {_some(labels)}", repr(unit)))
+    for label, unit, stated in _stated_units(spec, info):
+        if unit and stated and _unit(unit) != _unit(stated):
+            wrong.setdefault((unit, stated), []).append(label)
+    for (unit, stated), labels in wrong.items():
+        problems.append(ContractError(where, "units", f"{quoted(stated)} for {_some(labels)}", repr(unit)))
     return problems
 
 

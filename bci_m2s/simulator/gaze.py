@@ -69,7 +69,7 @@ class Eyes:
         self._effects = effect * (means + spread)  # fixation, width, blink by valence, arousal
         self._fixation_s = 0.27 * math.exp(0.12 * person.standard_normal())
         self._width_deg = 4.2 * math.exp(0.12 * person.standard_normal())
-        self._blinks_a_minute = person.uniform(8.0, 22.0)
+        self._blinks_per_min = person.uniform(8.0, 22.0)
         self._blink_s = person.uniform(0.12, 0.18)
         self._schedule, self._seeds = schedule, seeds
         # Pace and width also wander within a session, whatever is shown.
@@ -97,7 +97,7 @@ class Eyes:
         rng = self._seeds.rng(Use.BLINK, slot)
         start_s = BLINK_SLOT_S * slot + rng.uniform(BLINK_MARGIN_S, BLINK_SLOT_S - BLINK_MARGIN_S)
         state = self._schedule.latent(np.array([start_s]))[0]
-        rate = self._blinks_a_minute * math.exp(float(self._effects[2] @ state))
+        rate = self._blinks_per_min * math.exp(float(self._effects[2] @ state))
         if rng.random() > rate * BLINK_SLOT_S / 60.0:
             return None
         duration_s = self._blink_s * math.exp(0.2 * rng.standard_normal())

@@ -51,7 +51,7 @@ def electrodes(montage: str | tuple[str, ...]) -> tuple[tuple[str, ...], FloatAr
 
 
 def _lookup(labels: tuple[str, ...]) -> FloatArray:
-    positions = {label.casefold(): place for label, place in _mne_positions("standard_1005").items()}
+    positions = {label.casefold(): position for label, position in _mne_positions("standard_1005").items()}
     rows = []
     for label in labels:
         key = CEREBELLAR.get(label.casefold(), label.casefold())

@@ -116,11 +116,11 @@ def _check_same(folder: Path, settings: TrainingSettings) -> None:
     if not path.exists():
         raise UsageError(f"{folder}: no run here; start one with bci-m2s pretrain")
     try:
-        theirs = TrainingSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        begun = TrainingSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, yaml.YAMLError, ContractError) as problem:
         raise UsageError(f"{path}: holds no settings of a run: {printable(problem)}") from None
     for section in SAME_RUN:
-        if getattr(theirs, section) != getattr(settings, section):
+        if getattr(begun, section) != getattr(settings, section):
             raise UsageError(f"{path}: {section}: the run was made with other values; name another run")
 
 

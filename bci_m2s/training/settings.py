@@ -215,8 +215,8 @@ class TrainingSettings(_Part):
         if self.pair[0] == self.pair[1] or set(self.contract.modalities) != set(self.pair):
             expected = "two different modalities, the contract's"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
-        made = self.data.format in DATASETS and not DATASETS[self.data.format].needs_root
-        if self.data.root is None and not made:
+        generated = self.data.format in DATASETS and not DATASETS[self.data.format].needs_root
+        if self.data.root is None and not generated:
             raise ContractError("training", "data.root", "nothing", "the folder of your copy")
         methods = [
             ("finetune.method", self.finetune.method),

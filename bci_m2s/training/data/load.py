@@ -62,39 +62,39 @@ def load_sessions(
 def _complete(
     settings: TrainingSettings,
     sessions: list[SessionFeatures],
-    found: DataSet,
+    data_set: DataSet,
     feature: str,
     problems: list[Problem],
 ) -> list[SessionFeatures]:
     """Sessions of raw signals with the modalities that the contract takes as distributed."""
     contract = settings.contract
     given = [name for name, spec in contract.modalities.items() if spec.feature.name == "distributed"]
-    if not given or found.read is None or settings.data.root is None:
+    if not given or data_set.read is None or settings.data.root is None:
         return sessions
-    _check_sizes(contract, found.modalities, found.name, given)
-    trials = [] if feature == RAW else list(found.read(settings.data.root, feature, problems.append))
+    _check_sizes(contract, data_set.modalities, data_set.name, given)
+    trials = [] if feature == RAW else list(data_set.read(settings.data.root, feature, problems.append))
     completed = []
     for session in sessions:
-        mine = [
+        own = [
             trial
             for trial in trials
             if (str(trial.subject), str(trial.session)) == (session.subject, session.session)
         ]
         for name in given:
-            session = with_distributed(session, mine, name, found.step_s[feature], contract.window.hop_s)
+            session = with_distributed(session, own, name, data_set.step_s[feature], contract.window.hop_s)
         completed.append(session)
     return completed
 
 
 def _check_sizes(
-    contract: Contract, found: Mapping[str, int], name: str, modalities: Iterable[str]
+    contract: Contract, sizes: Mapping[str, int], name: str, modalities: Iterable[str]
 ) -> None:
     for modality in modalities:
         spec = contract.modalities[modality]
-        if found.get(modality) != spec.feature.n_features:
+        if sizes.get(modality) != spec.feature.n_features:
             raise ConfigurationError(
                 f"contract.modalities.{modality}.feature.n_features: got {spec.feature.n_features}, "
-                f"{name} has {found.get(modality, 'no such modality')}"
+                f"{name} has {sizes.get(modality, 'no such modality')}"
             )
 
 

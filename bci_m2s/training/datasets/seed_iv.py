@@ -1,4 +1,4 @@
-"""SEED-IV: four emotions, 24 clips a session; features every 4 s, and raw EEG."""
+"""SEED-IV: four emotions, 24 clips per session; features every 4 s, and raw EEG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SEED-V: five emotions, 15 clips a session; features every 4 s, in pickles."""
+"""SEED-V: five emotions, 15 clips per session; features every 4 s, in pickles."""
 
 from __future__ import annotations
 

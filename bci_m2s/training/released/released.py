@@ -176,12 +176,12 @@ def released_names(modality: str, key: str) -> tuple[str, ...]:
         whole = f"{side}.affine_matrix.{parts[2]}"
         return (whole, f"{side}.affine_matrix") if parts[2] == "weight" else (whole,)
     start, rest = f"{side}.encoder.layers.{parts[2]}.", ".".join(parts[3:])
-    for ours, theirs in FEED_FORWARD.items():
+    for ours, names in FEED_FORWARD.items():
         if rest.startswith(ours):
-            return tuple(start + name + rest.removeprefix(ours) for name in theirs)
-    for mine, released in LAYER_NAMES:
-        if rest.startswith(mine):
-            return (start + released + rest.removeprefix(mine),)
+            return tuple(start + name + rest.removeprefix(ours) for name in names)
+    for ours, released in LAYER_NAMES:
+        if rest.startswith(ours):
+            return (start + released + rest.removeprefix(ours),)
     return (start + rest,)
 
 
