@@ -53,6 +53,7 @@ def home(tmp_path_factory):
             (folder / name[4:7]).mkdir(mode=0o700)
             patch.setenv(name, str(folder / name[4:7]))
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setattr("bci_m2s.panel.window.FRAME_MS", 250)  # nobody looks at the traces
         patch.chdir(folder)
         yield folder
 

@@ -190,19 +190,12 @@ class Lookout:
         """What is there now, sorted by type and name. Takes up to 0.3 s for each new sender."""
         if self._network is None:
             self._network = lsl_network.shared_network()
-        seen = self._network.streams()
-        self._known = {uid: info for uid, info in self._known.items() if uid in seen}
-        for uid, raw in seen.items():
-            if uid not in self._known:
-                described = lsl_network.request_info(raw, lsl_network.brief_info(raw))
-                if described is not None:
-                    self._known[uid] = described
-        undescribed = [
-            replace(brief, labels=("",) * brief.n_channels)
-            for brief in (
-                lsl_network.brief_info(raw) for uid, raw in seen.items() if uid not in self._known
-            )
-        ]
-        return sorted(
-            [*self._known.values(), *undescribed], key=lambda info: (info.type, info.name, info.uid)
-        )
+        infos, known = [], {}
+        for uid, raw in self._network.streams().items():
+            brief = lsl_network.brief_info(raw)
+            info = self._known.get(uid) or lsl_network.request_info(raw, brief)
+            if info is not None:
+                known[uid] = info
+            infos.append(info or replace(brief, labels=("",) * brief.n_channels))
+        self._known = known
+        return sorted(infos, key=lambda info: (info.type, info.name, info.uid))
