@@ -213,7 +213,7 @@ def kill_a_panel(story, demo, processes):
 
     def opened():
         process = processes.start("panel", "--session", client.facts.session_id)
-        until(lambda: is_connected(process, demo), process.log.read_text)
+        until(lambda: is_connected(process, demo), process.log.read_text, every_ms=300)
         return process
 
     opened().kill()
@@ -254,7 +254,8 @@ def record_again(story):
     until(record.isChecked, "no recording began")
     story.replies_to("record_on")
     # without estimates there would be nothing to verify
-    until(lambda: estimates_made(story.folder / "take-2") > 1, "the second take holds no estimates")
+    made = lambda: estimates_made(story.folder / "take-2")  # noqa: E731
+    until(lambda: made() > 1, "the second take holds no estimates", every_ms=300)
 
 
 def begin_a_baseline(story):

@@ -16,12 +16,12 @@ from bci_m2s.session.control.server import ControlServer
 LIMIT_S = 120.0
 
 
-def until(condition, what="it does not come", limit_s=LIMIT_S):
+def until(condition, what="it does not come", limit_s=LIMIT_S, every_ms=20):
     """Let Qt work until a condition holds, which is returned; what : the failure, or what gives it."""
     limit = time.monotonic() + limit_s
     while not (found := condition()):
         assert time.monotonic() < limit, what() if callable(what) else what
-        QTest.qWait(20)
+        QTest.qWait(every_ms)
     return found
 
 
