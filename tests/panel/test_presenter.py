@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from PyQt6.QtWidgets import QWidget
+from support.panel_windows import markers_of
 
 from bci_m2s.lsl.network import local_clock
 from bci_m2s.panel.answer.answer import AnswerView
@@ -329,11 +330,11 @@ def test_another_session_forgets_the_last(presenter, client, views):
     now_s = local_clock()
     client.facts = session()
     shown(presenter, client, answer(), markers=[[now_s, "old", "lab"]])
-    assert views.timeline.markers == ["old"]
+    assert markers_of(views.timeline) == ["old"]
     old = presenter.traces["eeg"]
     client.facts = session(modalities=["eeg"], streams={"eeg": {**EEG, "labels": ["A", "B", "C", "D"]}})
     shown(presenter, client, elapsed_s=50.0, markers=[[now_s, "new", "lab"]])
-    assert views.timeline.markers == ["new"]
+    assert markers_of(views.timeline) == ["new"]
     assert list(presenter.traces) == ["eeg"]
     assert presenter.traces["eeg"] is not old
     assert old.isHidden()
@@ -357,9 +358,9 @@ def test_history_waits_for_the_first_status(presenter, client, views):
     client.facts = session()
     presenter.numbers()
     presenter.load_history({"bin_s": 1.0, "lines": {"eeg": {"emotion": row}}, "markers": [marker]})
-    assert views.timeline.markers == []
+    assert markers_of(views.timeline) == []
     shown(presenter, client)
-    assert views.timeline.markers == ["early"]
+    assert markers_of(views.timeline) == ["early"]
 
 
 def test_bad_channels_reach_traces_and_map(presenter, client, views):

@@ -12,7 +12,16 @@ from PyQt6.QtCore import QPoint, Qt, QTimer
 from PyQt6.QtGui import QImage
 from PyQt6.QtWidgets import QLabel, QMessageBox
 from support.panel_sessions import FakeSession
-from support.panel_windows import Engine, activate, feed, follow, panel_windows, requested, until
+from support.panel_windows import (
+    Engine,
+    activate,
+    feed,
+    follow,
+    markers_of,
+    panel_windows,
+    requested,
+    until,
+)
 
 from bci_m2s.panel.app import errors_shown, log_to
 from bci_m2s.panel.client.facts import SessionFacts, StreamFacts, mapped_stream
@@ -298,7 +307,7 @@ def test_markers_reach_the_timeline_once(window, session):
     markers = [[now_s, "stimulus 7", "lab"], ["nonsense"], [None, "x", "y"], 3]
     feed(window, session, markers=markers)
     feed(window, session, markers=markers)
-    assert window.views.timeline.markers == ["stimulus 7"]
+    assert markers_of(window.views.timeline) == ["stimulus 7"]
 
 
 # ---- when things go wrong ----

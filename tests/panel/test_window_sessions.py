@@ -9,11 +9,20 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QMessageBox
 from support.panel_sessions import CLASSES, FakeSession
-from support.panel_windows import Engine, activate, feed, follow, panel_windows, requested, until
+from support.panel_windows import (
+    Engine,
+    activate,
+    feed,
+    follow,
+    markers_of,
+    panel_windows,
+    requested,
+    until,
+)
 
 from bci_m2s.panel.controls.dialogs import MarkerDialog
 from bci_m2s.panel.operate import first_start
-from bci_m2s.panel.operate.offers import Offer
+from bci_m2s.panel.operate.offers import Choice, Offer
 
 
 @pytest.fixture
@@ -110,7 +119,7 @@ def test_the_past_is_loaded_from_the_engine(session, engine, open_window):
     window = open_window(session.session_id)
     until(lambda: window.client.facts is not None)
     feed(window, session)
-    until(lambda: "early" in window.views.timeline.markers)
+    until(lambda: "early" in markers_of(window.views.timeline))
 
 
 def test_the_engine_dies_and_another_returns(window, session, engine, qtbot):
@@ -140,7 +149,7 @@ def test_an_engine_that_cannot_be_started_is_said_once(open_window, monkeypatch)
 
     monkeypatch.setattr(first_start, "EngineProcess", refuse)
     window = open_window()
-    window.first_start._start(Offer(Path("x.yaml"), "x"), {"eeg": "cap"})
+    window.first_start._start(Choice(Offer(Path("x.yaml"), "x"), {"eeg": "cap"}))
     assert window.messages.shown.kind == "error"
     assert "No space left" in window.messages.shown.text
     assert window.first_start.engine is None

@@ -97,6 +97,11 @@ def feed(window, session, **status):
     until(lambda: window.presenter.numbers_shown > shown)
 
 
+def markers_of(timeline):
+    """Texts of the markers on a timeline, the oldest first."""
+    return [text for _, text in timeline.canvas.markers]
+
+
 def requested(engine, count=1):
     """The newest of the requests that an engine got; waits until there are `count`."""
     until(lambda: len(engine.requests) >= count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QPushButton, QTableWidgetItem, QWidget
@@ -20,7 +19,7 @@ from bci_m2s.panel.operate.connect_table import (
     make_table,
     rows_of,
 )
-from bci_m2s.panel.operate.offers import Lookout, Offer, find_offers, fitting
+from bci_m2s.panel.operate.offers import Choice, Lookout, Offer, fitting
 from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
@@ -30,14 +29,6 @@ PATIENCE_LOOKS = 8  # at first, and before help is offered: a sender answers wit
 MOST_ROWS = 200
 LOOKING = "looking for streams…"
 NOTHING = "No stream found. Is the sender running on this network, and not behind a firewall?"
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the user chose: a pipeline, and the source id of the stream for each of its needs."""
-
-    offer: Offer
-    source_ids: dict[str, str]
 
 
 class ConnectDialog(QDialog):
@@ -50,7 +41,7 @@ class ConnectDialog(QDialog):
     def __init__(
         self,
         theme: Theme,
-        offers: Callable[[], list[Offer]] = find_offers,
+        offers: Callable[[], list[Offer]],
         streams: Callable[[], list[StreamInfo]] | None = None,
         parent: QWidget | None = None,
     ) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.operate.connect_dialog import ConnectDialog
-from bci_m2s.panel.operate.offers import Lookout, Offer, find_offers, fitting, only_choice, serves
+from bci_m2s.panel.operate.offers import Choice, Lookout, Offer, find_offers, fitting, only_choice, serves
 from bci_m2s.session.control.rendezvous import someone_starts
 from bci_m2s.session.detached import last_lines, start_detached
 from bci_m2s.text import printable
@@ -88,7 +89,6 @@ class FirstStart(QObject):
     ) -> None:
         super().__init__(window)
         self._client, self._folder, self._notify, self._window = client, folder, notify, window
-        self._pipeline = options.pipeline
         self._theme = theme
         self._by_itself = not options.session and not options.remote
         self._may_start = self._by_itself  # until an engine that was started fails
@@ -97,8 +97,8 @@ class FirstStart(QObject):
         self._background = Background(self)
         self._lookout = Lookout()
         self._offers: list[Offer] | None = None
-        self._infos: list[StreamInfo] | None = None
-        self._agreed: tuple[str, dict[str, str]] | None = None
+        self._infos: list[StreamInfo] = []
+        self._agreed: Choice | None = None
         self._agreeing = self._looks = 0
         self._is_someone_starting = False  # a session from a terminal, for instance
         self.engine: EngineProcess | None = None
@@ -121,7 +121,7 @@ class FirstStart(QObject):
     def _find(self) -> tuple[list[Offer], list[StreamInfo]]:
         """In a worker thread: models are opened and senders asked."""
         self._is_someone_starting = someone_starts()
-        offers = self._offers if self._offers is not None else find_offers(self._pipeline)
+        offers = self._offers if self._offers is not None else find_offers(self._options.pipeline)
         return offers, self._lookout()
 
     def _found(self, found: tuple[list[Offer], list[StreamInfo]]) -> None:
@@ -132,12 +132,10 @@ class FirstStart(QObject):
         if choice is None or taken or not self._may_start:
             self._agreed = None
             return
-        offer, source_ids = choice
-        agreed = (str(offer.pipeline), source_ids)
-        self._agreeing = self._agreeing + 1 if agreed == self._agreed else 1
-        self._agreed = agreed
+        self._agreeing = self._agreeing + 1 if choice == self._agreed else 1
+        self._agreed = choice
         if self._agreeing >= SURE_LOOKS:
-            self._start(offer, source_ids)
+            self._start(choice)
 
     def _failed(self, problem: Exception) -> None:
         self._notify(f"looking for streams failed: {problem}", "error")
@@ -165,7 +163,6 @@ class FirstStart(QObject):
 
     def _details(self) -> list[str]:
         """For each pipeline what it lacks, in words."""
-        assert self._infos is not None
         names = [f"{info.describe()}" for info in self._infos[:MOST_LISTED]]
         lines = [f"On the network: {', '.join(names)}"]
         for offer in (self._offers or [])[:MOST_LISTED]:
@@ -186,8 +183,7 @@ class FirstStart(QObject):
 
     def _near_misses(self, offer: Offer) -> list[str]:
         """Which streams are of the kind that an offer asks for, and the field in which each differs."""
-        infos = self._infos or []
-        found = [(info.name, serves(offer, info, infos)) for info in infos]
+        found = [(info.name, serves(offer, info, self._infos)) for info in self._infos]
         return [
             f"{name!r} does not fit: {problem[:200]}"
             for name, problems in found
@@ -202,8 +198,8 @@ class FirstStart(QObject):
         if self.dialog is not None:
             self.dialog.raise_()
             return
-        theme, pipeline = self._theme(), self._pipeline
-        self.dialog = ConnectDialog(theme, offers=lambda: find_offers(pipeline), parent=self._window)
+        find = partial(find_offers, self._options.pipeline)
+        self.dialog = ConnectDialog(self._theme(), find, parent=self._window)
         self.dialog.finished.connect(self._chosen)
         self.dialog.open()
 
@@ -212,10 +208,11 @@ class FirstStart(QObject):
         if dialog is None:
             return
         if result and dialog.choice is not None:
-            self._start(dialog.choice.offer, dialog.choice.source_ids)
+            self._start(dialog.choice)
         dialog.deleteLater()
 
-    def _start(self, offer: Offer, source_ids: dict[str, str]) -> None:
+    def _start(self, choice: Choice) -> None:
+        offer, source_ids = choice
         log = self._folder / datetime.now().strftime("engine-%Y-%m-%d-%H%M%S.log")
         self._notify(f"starting {offer.name} with {', '.join(source_ids)}", "info")
         known = {need: source_id for need, source_id in source_ids.items() if source_id}

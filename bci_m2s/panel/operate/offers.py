@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from bci_m2s.errors import BciM2sError, ContractError, nearest
 from bci_m2s.lsl import network as lsl_network
@@ -61,6 +62,13 @@ class Offer:
             parts += [] if stream.type or stream.name else [f"type {spec.stream_type!r}"]
             parts += [f"{len(spec.channels)} channels", f"{spec.rate_min_hz:g} to {spec.rate_max_hz:g} Hz"]
         return ", ".join(parts) or "any stream"
+
+
+class Choice(NamedTuple):
+    """What is to run: a pipeline, and the source id of the stream for each of its needs."""
+
+    offer: Offer
+    source_ids: dict[str, str]
 
 
 def find_offers(pipeline: str = "") -> list[Offer]:
@@ -163,10 +171,8 @@ def fitting(offer: Offer, infos: Sequence[StreamInfo]) -> dict[str, list[StreamI
     }
 
 
-def only_choice(
-    offers: Iterable[Offer], infos: Sequence[StreamInfo]
-) -> tuple[Offer, dict[str, str]] | None:
-    """The one offer all of whose needs exactly one stream serves, with the source ids; else None.
+def only_choice(offers: Iterable[Offer], infos: Sequence[StreamInfo]) -> Choice | None:
+    """The one offer all of whose needs exactly one stream serves; None where it is not the only one.
 
     None when several offers fit, when a need has several streams, and when any need has none: a pipeline
     does not start until all streams that it names are there.
@@ -176,7 +182,7 @@ def only_choice(
     if len(served) != 1 or any(len(found) != 1 for found in served[0][1].values()):
         return None
     offer, fits = served[0]
-    return offer, {modality: found[0].source_id for modality, found in fits.items()}
+    return Choice(offer, {modality: found[0].source_id for modality, found in fits.items()})
 
 
 class Lookout:

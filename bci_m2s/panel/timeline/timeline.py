@@ -120,11 +120,6 @@ class TimelineView(View):
             return oldest != key
         return True
 
-    @property
-    def markers(self) -> list[str]:
-        """Texts of the markers, oldest first."""
-        return [text for _, text in sorted(self._markers, key=lambda each: self._markers[each])]
-
     def load_history(self, history: Mapping[str, Any]) -> None:
         """Fill the part of the session that this panel did not see with what the engine remembers.
 

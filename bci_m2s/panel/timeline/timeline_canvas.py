@@ -34,7 +34,7 @@ class TimelineCanvas(Plot):
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, zoom=(True, False), on_hover=lambda t_s, _: "\n".join(self.describe(t_s)))
         self._bins: Bins | None = None
-        self._markers: list[tuple[float, str]] = []
+        self.markers: list[tuple[float, str]] = []
         self._now_s = self._seen_from_s = 0.0
         self._extent_s = extent_s(0.0)
         self._image, self._frame = pg.ImageItem(), pg.PlotCurveItem(antialias=False)
@@ -64,8 +64,8 @@ class TimelineCanvas(Plot):
         self._paint()
 
     def set_markers(self, markers: Mapping[tuple[int, str], float]) -> None:
-        """The session's markers: {(anything, text): time}."""
-        self._markers = sorted((t_s, text) for (_, text), t_s in markers.items())
+        """The session's markers, {(anything, text): time}; ``markers`` has them in order of time."""
+        self.markers = sorted((t_s, text) for (_, text), t_s in markers.items())
         self._place_markers()
 
     def draw(self, now_s: float, seen_from_s: float) -> None:
@@ -176,7 +176,7 @@ class TimelineCanvas(Plot):
         metrics, view = QFontMetricsF(font(SMALL)), self.getViewBox()
         (begin_s, end_s), (_, top) = view.viewRange()
         per_s, per_one = view.width() / (end_s - begin_s), view.height() / top
-        seen = [(t_s, text) for t_s, text in self._markers if begin_s <= t_s <= end_s]
+        seen = [(t_s, text) for t_s, text in self.markers if begin_s <= t_s <= end_s]
         times = np.array([t_s for t_s, _ in seen])
         self._ticks.setData(np.repeat(times, 2), np.tile((0.0, 1 + 3 / per_one), len(seen)))
         rows: list[list[float]] = [[] for _ in range(self._rows())]  # where texts begin, px
@@ -234,7 +234,7 @@ class TimelineCanvas(Plot):
         elif states[0] != State.FUTURE:
             reason = self._bins.reason(t_s) if states[0] == State.NONE else ""
             lines.append(": ".join([STATE_WORDS[State(states[0])]] + [reason] * bool(reason)))
-        near = [text for at_s, text in self._markers if abs(at_s - t_s) <= NEAR_PX * pixel_s]
+        near = [text for at_s, text in self.markers if abs(at_s - t_s) <= NEAR_PX * pixel_s]
         return (*lines, *(f"marker {text}" for text in near[:5]))
 
 
