@@ -24,6 +24,7 @@ from bci_m2s.training.datasets.simulated import simulated_segments
 from bci_m2s.training.experiment import open_experiment
 from bci_m2s.training.methods import pretrain as pretraining
 from bci_m2s.training.methods.checkpoint import read_progress
+from bci_m2s.training.results import report
 from bci_m2s.types import Status
 
 SIMULATOR = {
@@ -140,6 +141,13 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load, "WORKERS", 1)
         yield Finished(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch):
+    """Those of the finished run are looked at; drawing takes longer than all else of another one."""
+    monkeypatch.setattr(report, "_draw", lambda *_: None)
+    monkeypatch.setattr(report, "draw_confusions", lambda *_: None)
 
 
 def test_the_run_folder_says_what_was_done(finished):
@@ -316,7 +324,7 @@ def test_interrupted_and_resumed_gives_the_same_weights_and_models_and_says_how(
     assert "Stopped.Thelastcompleteepochiskept" in printed
     assert read_progress(run / "all" / "seed-0" / "pretrain.safetensors").epoch == 3
     assert read_progress(run / "all" / "seed-1" / "pretrain.safetensors").epoch == 1
-    monkeypatch.undo()
+    monkeypatch.setattr(pretraining._Run, "_step", honest)
     monkeypatch.setattr(load, "WORKERS", 1)
     with pytest.raises(ModelError, match=r"stopped after epoch 1 of 3; continue with pretrain --resume"):
         call("finetune", finished.config, "--run", run)
