@@ -37,26 +37,15 @@ def prepare(
     """
     check_apart(split, sessions)
     contract = settings.contract
-    keys = {part: getattr(split, part) for part in PARTS}
     training = [session for session in sessions if _has_trials(session, split.train)]
     spreads = {name: typical_spread(training, name, split.train) for name in contract.modalities}
-    used = [session for session in sessions if _has_trials(session, frozenset().union(*keys.values()))]
+    of_split = split.train | split.validation | split.test
+    used = [session for session in sessions if _has_trials(session, of_split)]
     rows = [
         {name: _rows(settings, session, name, spreads[name]) for name in contract.modalities}
         for session in used
     ]
-    parts = {
-        part: cut_windows(
-            used,
-            rows,
-            keys[part],
-            contract,
-            names,
-            every_hops=settings.windows.every_hops,
-            straddling=settings.windows.straddling,
-        )
-        for part in PARTS
-    }
+    parts = {part: cut_windows(used, rows, getattr(split, part), settings, names) for part in PARTS}
     scalers = {name: fit_scaler(parts["train"], name, spreads[name]) for name in contract.modalities}
     return UnitData(
         split,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bci_m2s.model.contract import Contract, WindowContract
 from bci_m2s.training.data.sessions import Rows, SessionFeatures
 from bci_m2s.training.datasets.layout import Trial
+from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.types import BoolArray, FloatArray
 
 SMALLEST_STD = 1e-6
@@ -90,30 +91,25 @@ def cut_windows(
     sessions: Sequence[SessionFeatures],
     rows: Sequence[Mapping[str, Rows]],
     keys: Collection[str],
-    contract: Contract,
+    settings: TrainingSettings,
     names: Names,
-    *,
-    every_hops: int = 1,
-    straddling: bool = False,
 ) -> WindowSet:
-    """Windows of T steps end to end from the trials in `keys`.
+    """Windows of T steps end to end from the trials in `keys`, each wholly inside its trial.
 
-    Parameters
-    ----------
+    With ``windows.straddling`` windows may run over the end of a trial, as in the released code: over the
+    concatenated rows of the trials, a window from row i is used when rows i and i + T have the same label,
+    with the label of row i.
+
     rows : normalised values of each session, modality → (n, F)
-    every_hops : one window of a trial per this many hops
-    straddling : windows may run over the end of a trial, as in the released code: over the concatenated
-        rows of the trials, a window from row i is used when rows i and i + T have the same label, with
-        the label of row i. Otherwise a window lies wholly inside its trial.
     """
+    contract, cut = settings.contract, _straddling if settings.windows.straddling else _inside
     numbers = {name: {key: index for index, key in enumerate(part)} for name, part in vars(names).items()}
     parts = []
     for session, values in zip(sessions, rows, strict=True):
         wanted = [trial for trial in session.trials if session.key(trial) in keys]
         if not wanted:
             continue
-        cut = _straddling if straddling else _inside
-        rows_of, trials = cut(session, wanted, contract.window, every_hops)
+        rows_of, trials = cut(session, wanted, contract.window, settings.windows.every_hops)
         parts.append(_window_set(session, values, rows_of, trials, contract, numbers))
     return _concatenated(parts, contract)
 

@@ -9,19 +9,21 @@ from support.small_pairs import SIZES, corpus, training_settings, trials
 from bci_m2s.training.data.sessions import SessionFeatures, from_steps
 from bci_m2s.training.data.windows import Names, WindowSet, cut_windows, fit_scaler, standardised
 from bci_m2s.training.datasets.layout import Trial
+from bci_m2s.training.settings import WindowSettings
 
 STEPS = 4  # of a window
 
 
 def windows_of(sessions, keys=None, contract=None, rows=None, **options):
-    contract = contract or training_settings().contract
+    update = {"windows": WindowSettings(**options)} | ({"contract": contract} if contract else {})
+    settings = training_settings().model_copy(update=update)
     keys = (
         keys
         if keys is not None
         else {session.key(trial) for session in sessions for trial in session.trials}
     )
     rows = rows if rows is not None else [session.values for session in sessions]
-    return cut_windows(sessions, rows, keys, contract, Names.of(sessions), **options)
+    return cut_windows(sessions, rows, keys, settings, Names.of(sessions))
 
 
 def fast_session(n=40, gap_after=None, spans=((0.0, 10.0),), hop_s=0.25):
