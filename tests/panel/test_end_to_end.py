@@ -432,7 +432,7 @@ def test_one_fitting_choice_just_runs(panel, processes, tmp_path):
     sender = processes.start("simulate")
     window = panel(pipeline="demo")
     engine = until(lambda: window.first_start.engine, sender.log.read_text)
-    until(lambda: window.empty.text.startswith("Starting"), lambda: window.empty.text)
+    until(lambda: window.empty.headline.text().startswith("Starting"), window.empty.headline.text)
     until(lambda: window.arrangement.main.isVisibleTo(window), engine.last_words)
     until(lambda: window.commander.is_connected, engine.last_words)
     until(lambda: window.client.status.get("commands"), "no status report came")
@@ -451,24 +451,24 @@ def test_one_fitting_choice_just_runs(panel, processes, tmp_path):
 def test_two_headsets_are_the_users_choice(panel, senders, looks):
     senders(*fitting_streams(), *fitting_streams(source_id="test-other")[:1])
     window = panel(pipeline="demo")
-    until(lambda: "several for eeg" in window.empty.text, lambda: window.empty.text)
+    until(lambda: "several for eeg" in window.empty.details.text(), window.empty.details.text)
     before = len(looks)
     until(lambda: len(looks) >= before + 2 * first_start.SURE_LOOKS, "it stopped to look")
     assert window.first_start.engine is None
-    assert "Choose streams" in window.empty.text
+    assert "Choose streams" in window.empty.headline.text()
 
 
 def test_a_stream_that_does_not_fit_is_named_with_what_is_needed(panel, senders, looks):
     eeg, *others = fitting_streams()
     senders(replace(eeg, labels=eeg.labels[:32], units=eeg.units[:32]), *others)
     window = panel(pipeline="demo")
-    until(lambda: "also needs" in window.empty.text, lambda: window.empty.text)
+    until(lambda: "also needs" in window.empty.details.text(), window.empty.details.text)
     until(lambda: looks and len(looks[-1]) == 3, "not all streams were seen")
     why = "'Simulated EEG' does not fit: eeg: "
-    until(lambda: why in window.empty.text, lambda: window.empty.text)
-    assert "32 channels" in window.empty.text
-    assert "62 channels" in window.empty.text
-    assert f"{eeg.labels[32]!r}" in window.empty.text.partition(why)[2]
+    until(lambda: why in window.empty.details.text(), window.empty.details.text)
+    assert "32 channels" in window.empty.details.text()
+    assert "62 channels" in window.empty.details.text()
+    assert f"{eeg.labels[32]!r}" in window.empty.details.text().partition(why)[2]
     assert window.first_start.engine is None
 
 
@@ -483,7 +483,7 @@ def test_an_engine_that_fails_says_why(panel, senders, looks, tmp_path):
     before = len(looks)
     until(lambda: len(looks) >= before + 2 * first_start.SURE_LOOKS, "it stopped to look")
     assert window.first_start.engine is None  # not again
-    until(lambda: "broken: fits" in window.empty.text, lambda: window.empty.text)
+    until(lambda: "broken: fits" in window.empty.details.text(), window.empty.details.text)
     assert len(list(tmp_path.glob("engine-*.log"))) == 1
 
 

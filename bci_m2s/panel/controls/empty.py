@@ -15,35 +15,30 @@ class EmptyState(View):
 
     def __init__(self, theme: Theme, connect: QAction) -> None:
         super().__init__(theme)
-        self._headline = plain_label(scale=2.0, bold=True, wraps=True)
-        self._details = plain_label(scale=1.2, wraps=True)
+        self.headline = plain_label(scale=2.0, bold=True, wraps=True)
+        self.details = plain_label(scale=1.2, wraps=True)
         self._button = QToolButton()
         self._button.setDefaultAction(connect)
         self._button.setFont(font(LARGE))
         layout = QVBoxLayout(self)
         layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout.setSpacing(14)
-        for label in (self._headline, self._details):
+        for label in (self.headline, self.details):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setMinimumWidth(600)
-        for part in (self._headline, self._details, self._button):
+        for part in (self.headline, self.details, self._button):
             layout.addWidget(part, 0, Qt.AlignmentFlag.AlignCenter)
         self.set_theme(theme)
-
-    @property
-    def text(self) -> str:
-        """What is shown now."""
-        return f"{self._headline.text()}\n{self._details.text()}"
 
     def show_text(self, headline: str, details: str, can_connect: bool) -> None:
         """Show other words, and the button only where connecting makes sense."""
         self._button.setVisible(can_connect)
-        self._headline.setText(headline)
-        self._details.setText(details)
+        self.headline.setText(headline)
+        self.details.setText(details)
 
     def set_theme(self, theme: Theme) -> None:
-        self._headline.setStyleSheet(f"color: {theme.text}")
-        self._details.setStyleSheet(f"color: {theme.muted}")
+        self.headline.setStyleSheet(f"color: {theme.text}")
+        self.details.setStyleSheet(f"color: {theme.muted}")
         self._button.setStyleSheet(
             f"QToolButton {{ background: {theme.accent}; color: {theme.background};"
             " border-radius: 6px; padding: 8px 20px; }"
