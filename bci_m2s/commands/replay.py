@@ -64,8 +64,15 @@ def replay_file(
     predictor = build.make_predictor(match.plan, options.device)
     if speed is None:
         _replay_fast(match, predictor, loops, options, folder, console)
-    else:
-        _replay_paced(match, predictor, speed, loops, options, folder, console)
+        return
+    from bci_m2s.lsl.network import local_clock
+
+    stop = threading.Event()
+    connected = _connect(match, local_clock, speed=speed, loops=loops)
+    # what is recorded already is not recorded once more
+    options = replace(options, truth=trial_spans, record=False, mode="replay")
+    with stop_on_signals(stop):
+        run_connected(match.plan, predictor, connected, options, folder, console, stop)
 
 
 def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
@@ -192,25 +199,6 @@ def _print_not_made(
         length_s = stream.samples / stream.rate_hz
         words = f"{stream.modality}: no estimate from {length_s:.1f} s of signal: {reason}"
         console.print(words, style="yellow")
-
-
-def _replay_paced(
-    match: Match,
-    predictor: Predictor,
-    speed: float,
-    loops: int,
-    options: Options,
-    folder: Path | None,
-    console: Console,
-) -> None:
-    from bci_m2s.lsl.network import local_clock
-
-    stop = threading.Event()
-    connected = _connect(match, local_clock, speed=speed, loops=loops)
-    with stop_on_signals(stop):
-        # what is recorded already is not recorded once more
-        options = replace(options, truth=trial_spans, record=False, mode="replay")
-        run_connected(match.plan, predictor, connected, options, folder, console, stop)
 
 
 def replay_as_lsl(file: Path, speed: float, loops: int) -> None:

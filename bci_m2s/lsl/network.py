@@ -165,11 +165,7 @@ def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo
     for raw in network.streams().values():
         info = brief_info(raw)
         if describe:
-            try:
-                refuse_absurd(info)
-                info, _ = full_info(pylsl.StreamInlet(raw, recover=False), info, timeout_s=2.0)
-            except StreamError:
-                info = replace(info, labels=("",) * info.n_channels)
+            info = request_info(raw, info, 2.0) or replace(info, labels=("",) * info.n_channels)
         infos.append(info)
     return sorted(infos, key=lambda info: (info.type, info.name, info.uid))
 
@@ -216,8 +212,8 @@ def resolve(
         time.sleep(0.05)
 
 
-def request_info(raw: Any, brief: StreamInfo) -> StreamInfo | None:
-    """The full description of a sender, None when it does not give one within ``REQUEST_S``.
+def request_info(raw: Any, brief: StreamInfo, timeout_s: float = REQUEST_S) -> StreamInfo | None:
+    """The full description of a sender, None when it does not give one in time.
 
     raw : the sender as a resolver found it; brief : the same, see ``brief_info``
     """
@@ -226,7 +222,7 @@ def request_info(raw: Any, brief: StreamInfo) -> StreamInfo | None:
     except StreamError:
         return brief  # not to be connected to, and different enough
     try:
-        info, _ = full_info(pylsl.StreamInlet(raw, max_buflen=1, recover=False), brief, REQUEST_S)
+        info, _ = full_info(pylsl.StreamInlet(raw, max_buflen=1, recover=False), brief, timeout_s)
     except StreamError:
         return None
     return info

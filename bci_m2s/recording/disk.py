@@ -20,17 +20,10 @@ STAMP_BYTES = 9  # a stamp and the byte with its length
 GROWTH_SPAN_S = 10.0
 
 
-def expected_rate(infos: Iterable[StreamInfo]) -> float:
-    """Bytes per second of streams in an XDF file; irregular and text streams count as 0."""
-    return sum(
-        info.rate_hz * (STAMP_BYTES + info.n_channels * np.dtype(NUMBERS[info.channel_format]).itemsize)
-        for info in infos
-        if info.channel_format in NUMBERS
-    )
+def check_disk(folder: Path, infos: Iterable[StreamInfo]) -> str:
+    """Return a warning when less than an hour of these streams fits, else "".
 
-
-def check_disk(folder: Path, bytes_per_s: float) -> str:
-    """Return a warning when less than an hour fits, else "".
+    Irregular streams and texts count as nothing.
 
     Raises
     ------
@@ -44,6 +37,11 @@ def check_disk(folder: Path, bytes_per_s: float) -> str:
     if free < LEAST_FREE_BYTES:
         least = f"{LEAST_FREE_BYTES / 1e6:.0f} MB"
         raise OutputError(f"{folder}: free space: got {free / 1e6:.0f} MB, expected at least {least}")
+    bytes_per_s = sum(
+        info.rate_hz * (STAMP_BYTES + info.n_channels * np.dtype(NUMBERS[info.channel_format]).itemsize)
+        for info in infos
+        if info.channel_format in NUMBERS
+    )
     lasts_s = free / bytes_per_s if bytes_per_s > 0 else math.inf
     if lasts_s >= WARN_BELOW_S:
         return ""

@@ -31,7 +31,7 @@ class Companions:
         self._console = console
         self._panel: PanelProcess | None = None
         self._server: ControlServer | None = None
-        self._commands = Commands(takes.now.engine, takes.record_on, takes.record_off, takes.stop)
+        self._commands = Commands(takes)
         try:
             self._server = ControlServer(session_id, self._commands.handle)
         except BciM2sError as problem:

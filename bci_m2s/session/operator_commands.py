@@ -17,11 +17,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import CommandError, nearest
+from bci_m2s.session.takes import Takes
 from bci_m2s.text import quoted
 
 WITHOUT_FIELDS = ("baseline_start", "baseline_end", "record_on", "record_off", "stop", "state", "history")
@@ -31,23 +31,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {"mark": ("text",), **dict.fromkeys(WITH
 class Commands:
     """Carries out commands; ``handle`` is what a ``ControlServer`` is given.
 
-    Parameters
+    Attributes
     ----------
     engine : that runs now; any thread may put the next one in its place
-    record_on, record_off : begin or end a recording and say so, or raise CommandError; never called
-        both at once. None where this session cannot
-    stop : ends the session; by default the engine is asked to end
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        record_on: Callable[[], str] | None = None,
-        record_off: Callable[[], str] | None = None,
-        stop: Callable[[], None] | None = None,
-    ) -> None:
-        self.engine, self._stop = engine, stop
-        self._record = {"record_on": record_on, "record_off": record_off}
+    def __init__(self, takes: Takes) -> None:
+        self._takes, self.engine = takes, takes.now.engine
         self._recording = threading.Lock()  # one change of the recording at a time
 
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +49,7 @@ class Commands:
             The request is none of those above, or it is refused; the message says why.
         """
         do = _checked(request)
-        if do in self._record:
+        if do in ("record_on", "record_off"):
             return {"said": self._switch(do)}
         if do == "mark":
             return {"said": self.engine.mark(request["text"])}
@@ -71,20 +61,14 @@ class Commands:
             return {"status": self.engine.reporter.report().values}
         if do == "history":
             return self.engine.publisher.history.as_json()
-        if self._stop is not None:
-            self._stop()
-        else:
-            self.engine.request_stop()
+        self._takes.stop()
         return {"said": "the session ends"}
 
     def _switch(self, do: str) -> str:
-        change = self._record[do]
-        if change is None:
-            raise CommandError("this session cannot start or end a recording while it runs")
         if not self._recording.acquire(blocking=False):
             raise CommandError("a recording is already being started or ended")
         try:
-            return change()
+            return self._takes.record_on() if do == "record_on" else self._takes.record_off()
         finally:
             self._recording.release()
 

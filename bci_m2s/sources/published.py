@@ -32,6 +32,8 @@ class PublishedSource:
         self._source = source
         self.info, self.finished = source.info, source.finished
         self.description_xml = source.description_xml
+        self.clock_offset_s, self.problem = source.clock_offset_s, source.problem
+        self.notices = source.notices
         self.sent_info = replace(source.info, type=RAW_TYPE, source_id=source_id, uid="", host="")
         self._outlet: Any = None
 
@@ -55,18 +57,6 @@ class PublishedSource:
             known_s = 0.0 if math.isnan(offset_s) else offset_s
             push(outlet, Chunk(chunk.times + known_s, chunk.samples, chunk.received_s))
         return chunk
-
-    def clock_offset_s(self, timeout_s: float) -> float:
-        """As the source says."""
-        return self._source.clock_offset_s(timeout_s)
-
-    def problem(self) -> str:
-        """As the source says."""
-        return self._source.problem()
-
-    def notices(self) -> list[str]:
-        """As the source says."""
-        return self._source.notices()
 
     def close(self) -> None:
         """Withdraw the stream and close the source. Harmless when called twice."""

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 import uuid
+from types import SimpleNamespace
 
 import numpy as np
 import pylsl
@@ -71,10 +72,12 @@ def test_an_operator_at_work(tmp_path, tmp_path_factory, monkeypatch):
     publisher.attach([*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), sink])
     markers = [*connected.markers, OperatorMarkers(local_clock)]
     engine = Engine(pipeline, connected.sources, publisher, local_clock, markers, recorder)
+    takes = SimpleNamespace(now=SimpleNamespace(engine=engine), stop=engine.request_stop)
+    commands = Commands(takes)
     engine.start()
     try:
         with (
-            contextlib.closing(ControlServer(session.session_id, Commands(engine).handle)),
+            contextlib.closing(ControlServer(session.session_id, commands.handle)),
             contextlib.closing(ControlClient.find(session.session_id)) as panel,
         ):
             sender.send_until(7008)

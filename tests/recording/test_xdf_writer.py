@@ -13,7 +13,7 @@ import pytest
 import pyxdf
 
 from bci_m2s.errors import OutputError
-from bci_m2s.recording.disk import Growth, check_disk, expected_rate
+from bci_m2s.recording.disk import Growth, check_disk
 from bci_m2s.recording.xdf_headers import stream_xml
 from bci_m2s.recording.xdf_writer import MOST_FOOTER_OFFSETS, NUMBERS, XdfWriter
 from bci_m2s.types import StreamInfo
@@ -320,18 +320,19 @@ def test_a_full_disk(tmp_path, limit):
 
 
 def test_whether_a_recording_fits(tmp_path, monkeypatch):
-    infos = [EEG, replace(EEG, channel_format="double64"), TEXT]
-    assert expected_rate(infos) == 250 * (9 + 12) + 250 * (9 + 24)
+    wide = replace(EEG, rate_hz=1000.0, labels=("a",) * 32, channel_format="double64")
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 360_000_000})())
-    assert check_disk(tmp_path, 1e5) == ""
-    assert check_disk(tmp_path, 0.0) == ""
-    assert "360 MB free: the recording fits for about 30 minutes" in check_disk(tmp_path, 2e5)
+    assert check_disk(tmp_path, [EEG, TEXT]) == ""
+    assert check_disk(tmp_path, []) == ""
+    rate = 250 * (9 + 12) + 1000 * (9 + 256)
+    expected = f"360 MB free: the recording fits for about {360_000_000 / rate / 60:.0f} minutes"
+    assert expected in check_disk(tmp_path, [EEG, wide, TEXT])
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 49_000_000})())
     with pytest.raises(OutputError, match="free space: got 49 MB, expected at least 50 MB"):
-        check_disk(tmp_path, 1.0)
+        check_disk(tmp_path, [EEG])
     monkeypatch.undo()
     with pytest.raises(OutputError, match="none: cannot be used"):
-        check_disk(tmp_path / "none", 1.0)
+        check_disk(tmp_path / "none", [EEG])
 
 
 def test_growth_is_that_of_the_last_seconds():

@@ -185,10 +185,10 @@ def make_recorder(
 
     options : as for ``Recorder``. Raises OutputError when the file cannot be created or the disk is full.
     """
-    from bci_m2s.recording.disk import check_disk, expected_rate
+    from bci_m2s.recording.disk import check_disk
     from bci_m2s.recording.recorder import Recorder
 
-    warning = check_disk(folder, expected_rate(infos))
+    warning = check_disk(folder, infos)
     return Recorder(folder / "session.xdf", clock, **options), warning
 
 
