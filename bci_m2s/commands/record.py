@@ -70,7 +70,9 @@ def record_streams(
                     )
                     unclaimed.callback(source.close)
                     source.open()
-                    sources[_key(source.info, sources)] = source
+                    name = source.info.name or source.info.type or "stream"
+                    name += f" ({source.info.uid[:8]})" if name in sources else ""
+                    sources[name] = source
                     words = f"recording {source.info.describe()} of {source.info.host}"
                     console.print(printable(words, 512))
             except StreamError:
@@ -111,12 +113,6 @@ def _choose(
         if waited_s >= wait_s:
             raise StreamError(f"no LSL stream came within {wait_s:g} s")
     return []
-
-
-def _key(info: StreamInfo, taken: dict[str, Any]) -> str:
-    """A short name for a stream that no other one has."""
-    name = info.name or info.type or "stream"
-    return name if name not in taken else f"{name} ({info.uid[:8]})"
 
 
 def _summarise(console: Console, engine: Engine, folder: Path) -> None:

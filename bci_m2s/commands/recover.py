@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from bci_m2s.recording.recovery import recover
 from bci_m2s.recording.recovery_report import RecoveryReport
 from bci_m2s.session.terminal.view import make_console
@@ -18,11 +16,11 @@ def recover_file(path: Path, out: Path | None = None) -> RecoveryReport:
     be recovered, OutputError when the copy cannot be written.
     """
     console = make_console()
-    report = recover(path, out, progress=lambda *state: _print_progress(console, *state))
+
+    def progress(phase: str, done: int, size: int) -> None:
+        console.print(f"{phase}: {done / 1e6:.0f} of {size / 1e6:.0f} MB", style="dim")
+
+    report = recover(path, out, progress=progress)
     for line in report.lines():
         console.print(line, soft_wrap=True)
     return report
-
-
-def _print_progress(console: Console, phase: str, done: int, size: int) -> None:
-    console.print(f"{phase}: {done / 1e6:.0f} of {size / 1e6:.0f} MB", style="dim")

@@ -20,7 +20,6 @@ from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
-from bci_m2s.pipeline.modality import StageState
 from bci_m2s.pipeline.offline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
@@ -35,7 +34,6 @@ from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OPERATOR_ID
 from bci_m2s.sources.replay import replay_sources
-from bci_m2s.types import StreamInfo
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,11 @@ def _replay_fast(
                 console.print("stopped")
                 break
     spent_s = time.perf_counter() - begun
-    health = [_health(modality, info, pipeline.state(modality)) for modality, info in infos.items()]
+    health = []
+    for name, info in infos.items():
+        state = pipeline.state(name)
+        counts = (state.samples, state.lost_samples)
+        health.append(StreamHealth(name, info.name, info.rate_hz, math.nan, *counts, math.nan))
     statistics = publisher.statistics
     _print_not_made(console, health, statistics, is_one_line=pipeline.chosen is not None)
     truth = trial_spans([(when_s, text) for when_s, text, _ in publisher.markers])
@@ -178,12 +180,6 @@ def _replay_fast(
     if folder is not None:
         save_baseline(folder / "baseline.json", pipeline, match.plan.contract.name)
         say_saved(console, folder)
-
-
-def _health(modality: str, info: StreamInfo, state: StageState) -> StreamHealth:
-    return StreamHealth(
-        modality, info.name, info.rate_hz, math.nan, state.samples, state.lost_samples, math.nan
-    )
 
 
 def _print_not_made(

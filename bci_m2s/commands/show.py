@@ -177,14 +177,10 @@ def _made_by(answers: Answers, here: np.ndarray[Any, Any]) -> str:
     words = [f"{answers.classes[index]} {best[index]}" for index in range(len(answers.classes))]
     words.append(f"unknown {int((made & answers.unknown).sum())}")
     refused = Counter(answers.status[here & ~answers.made].tolist())
-    reasons = [f"{_status_name(code)} {count}" for code, count in sorted(refused.items())]
+    names = {int(status): status.name.lower().replace("_", " ") for status in Status}
+    reasons = [f"{names.get(code, f'code {code}')} {count}" for code, count in sorted(refused.items())]
     estimates = f"{int(made.sum())} estimates ({', '.join(words)})" if made.any() else "no estimate"
     return estimates + (f"; none: {', '.join(reasons)}" if reasons else "")
-
-
-def _status_name(code: int) -> str:
-    known = {int(status): status.name.lower().replace("_", " ") for status in Status}
-    return known.get(code, f"code {code}")
 
 
 # ---- events ----

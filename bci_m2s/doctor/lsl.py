@@ -42,7 +42,12 @@ def check_library(
 
     loaded : version number of liblsl, and its file; folders : where else to look
     """
-    number, path = _loaded() if loaded is None else loaded
+    if loaded is None:
+        import pylsl
+        import pylsl.lib
+
+        loaded = int(pylsl.library_version()), Path(pylsl.lib.lib._name)  # ctypes documents the attribute
+    number, path = loaded
     update = "Update pylsl (pip install -U pylsl): its wheel contains a recent liblsl."
     fact = f"{number // 100}.{number % 100} from {path}"
     results = [Finding.judge("liblsl", number >= OLDEST_LIBRARY, fact, update)]
@@ -54,13 +59,6 @@ def check_library(
     fact = ", ".join(map(str, others)) or "none found"
     remedy = "Harmless if they are the same version; else remove them: two builds together can crash."
     return [*results, Finding.judge("other liblsl", not others, fact, remedy)]
-
-
-def _loaded() -> tuple[int, Path]:
-    import pylsl
-    import pylsl.lib
-
-    return int(pylsl.library_version()), Path(pylsl.lib.lib._name)  # an attribute that ctypes documents
 
 
 def _library_folders(environment: Mapping[str, str]) -> list[Path]:
@@ -196,7 +194,11 @@ def check_network(
     """Interfaces, the route of multicast, IPv6."""
     settings = in_force()[1] if settings is None else settings
     names = [name for _, name in socket.if_nameindex()] if interfaces is None else list(interfaces)
-    return [_multicast(settings, route, names), _ipv6(settings.get("ports.IPv6", "allow"), ipv6())]
+    setting, works = settings.get("ports.IPv6", "allow"), ipv6()
+    fact = f"{'works' if works else 'is not available'}; LSL's setting: {setting}"
+    remedy = "Set IPv6 = allow under [ports] in lsl_api.cfg."
+    usable = works or not setting.startswith("force")
+    return [_multicast(settings, route, names), Finding.judge("IPv6", usable, fact, remedy, "bad")]
 
 
 def _multicast(settings: Mapping[str, str], route: Callable[[str], str], names: Sequence[str]) -> Finding:
@@ -211,12 +213,6 @@ def _multicast(settings: Mapping[str, str], route: Callable[[str], str], names: 
     tunnels = ", ".join(name for name in names if name.startswith(TUNNELS))
     remedy = f"If streams are not found, turn {tunnels} off: multicast may take the wrong route."
     return Finding.judge("network", not tunnels, fact, remedy)
-
-
-def _ipv6(setting: str, works: bool) -> Finding:
-    fact = f"{'works' if works else 'is not available'}; LSL's setting: {setting}"
-    remedy = "Set IPv6 = allow under [ports] in lsl_api.cfg."
-    return Finding.judge("IPv6", works or not setting.startswith("force"), fact, remedy, "bad")
 
 
 # ---- round trip and clock ----

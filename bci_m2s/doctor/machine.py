@@ -89,19 +89,19 @@ def check_gpu(
     gpus: Callable[[], list[str]] = nvidia_gpus, device_type: Callable[[], str] | None = None
 ) -> list[Finding]:
     """Which device a network runs on. device_type : "cpu" or "cuda", what torch chooses."""
-    found, chosen = "; ".join(gpus()), (device_type or _chosen_device)()
+    found = "; ".join(gpus())
+    if device_type is None:
+        from bci_m2s.model.predictor import resolve_device
+
+        chosen = str(resolve_device("auto").type)
+    else:
+        chosen = device_type()
     if chosen != "cpu":
         return [Finding("GPU", "ok", f"{found or chosen}: used")]
     if not found:
         return [Finding("GPU", "ok", "none: the CPU is used, which is sufficient for live estimates")]
     remedy = "Live estimates need no GPU. For training, install a build of torch for this driver's CUDA."
     return [Finding("GPU", "warn", f"{found}: torch cannot use it, the CPU is used", remedy)]
-
-
-def _chosen_device() -> str:
-    from bci_m2s.model.predictor import resolve_device
-
-    return str(resolve_device("auto").type)
 
 
 def check_model(clock: Callable[[], float] = time.perf_counter) -> list[Finding]:

@@ -158,7 +158,8 @@ class Chooser:
         if self._leader in usable:
             for name in usable[: usable.index(self._leader)]:
                 if self._may_return(name):
-                    return self._change(name, self._why_return(name))
+                    steady_s = self._newest[name].at_s - self._newest[name].since_s
+                    return self._change(name, f"{name} has been usable for {steady_s:.1f} s")
         elif usable:
             self._change(usable[0], self._why_left() if self._leader else f"{usable[0]} is usable")
         elif self._leader:
@@ -169,9 +170,6 @@ class Chooser:
         newest = self._newest[name]
         steady_s = newest.at_s - newest.since_s
         return name not in self._have_led or steady_s >= self._back_after_s - ROUNDING * self._hop_s
-
-    def _why_return(self, name: str) -> str:
-        return f"{name} has been usable for {self._newest[name].at_s - self._newest[name].since_s:.1f} s"
 
     def _why_left(self) -> str:
         newest = self._newest[self._leader]

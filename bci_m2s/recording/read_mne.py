@@ -100,7 +100,8 @@ def raw_streams(raw: Any, name: str) -> list[RecordedStream]:
     Samples inside an annotation ``BAD_gap`` are left out: a gap that was bridged becomes one again.
     """
     streams = _signals(raw, name)
-    streams += [_trigger_events(raw, name, channel) for channel in _names(raw, TRIGGER)]
+    kinds = zip(raw.ch_names, raw.get_channel_types(), strict=True)
+    streams += [_trigger_events(raw, name, channel) for channel, kind in kinds if kind == TRIGGER]
     marks = raw.annotations
     marks = marks[marks.description != BAD_GAP] if len(marks) else marks
     if len(marks):
@@ -130,11 +131,6 @@ def _concerns_file(caught: python_warnings.WarningMessage) -> bool:
         ResourceWarning,
     )
     return not issubclass(caught.category, about_code) and "MNE naming" not in str(caught.message)
-
-
-def _names(raw: Any, kind: str) -> list[str]:
-    kinds = raw.get_channel_types()
-    return [name for name, other in zip(raw.ch_names, kinds, strict=True) if other == kind]
 
 
 def _signals(raw: Any, stem: str) -> list[RecordedStream]:

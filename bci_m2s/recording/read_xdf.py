@@ -18,12 +18,11 @@ import pyxdf
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.recorded import RecordedStream, Recording
-from bci_m2s.recording.xdf_content import VALUE_BYTES
 from bci_m2s.recording.xdf_survey import Survey, survey_chunks, whole_chunks
+from bci_m2s.recording.xdf_writer import NUMBERS
 from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
-DTYPES = {name: np.dtype(name.replace("double64", "float64")) for name in VALUE_BYTES}
 MOST_WARNINGS = 20
 
 
@@ -56,7 +55,7 @@ def _stream(raw: dict[str, Any], survey: Survey, warnings: list[str]) -> Recorde
         samples = np.empty((len(times), info.n_channels), dtype=object)
         samples[:] = raw["time_series"] if len(times) else samples
     else:
-        samples = np.asarray(raw["time_series"], dtype=DTYPES[info.channel_format])
+        samples = np.asarray(raw["time_series"], dtype=NUMBERS[info.channel_format])
     expected = survey.headers[raw["info"]["stream_id"]].n_samples
     if len(times) != expected:
         warnings.append(f"stream {info.name!r}: {expected} samples in the file, {len(times)} decoded")
@@ -70,7 +69,9 @@ def _stream(raw: dict[str, Any], survey: Survey, warnings: list[str]) -> Recorde
 
 def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
     name, n_channels = _text(fields, "name"), int(_text(fields, "channel_count"))
-    described = _channels(fields)
+    channels = _child(_child(fields, "desc"), "channels")
+    entries = channels.get("channel", []) if isinstance(channels, dict) else []
+    described = [(_text(channel, "label"), _text(channel, "unit")) for channel in entries]
     if described and len(described) != n_channels:
         warnings.append(
             f"stream {name!r}: describes {len(described)} channels but has {n_channels}; no label kept"
@@ -90,14 +91,8 @@ def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
     )
 
 
-def _channels(fields: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return label and unit of each described channel; pyxdf wraps every element in a list."""
-    channels = _child(_child(fields, "desc"), "channels")
-    entries = channels.get("channel", []) if isinstance(channels, dict) else []
-    return [(_text(channel, "label"), _text(channel, "unit")) for channel in entries]
-
-
 def _child(fields: Any, name: str) -> Any:
+    """An element of pyxdf's, which wraps every one in a list."""
     children = fields.get(name) if isinstance(fields, dict) else None
     return children[0] if children else None
 

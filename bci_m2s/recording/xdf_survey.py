@@ -143,7 +143,10 @@ def _piece(
     try:
         body_at, stop = _chunk_bounds(file, at, size, sums)
     except DamageError as problem:
-        return Piece(at, _found_again(file, at, size, sums), problem=str(problem), framed=False)
+        boundary = _after_boundary(file, at, size)
+        proved = sums.next_proved(file, at + 1, boundary) if sums else None
+        stop = boundary if proved is None else proved  # where the walk can continue
+        return Piece(at, stop, problem=str(problem), framed=False)
     file.seek(body_at)
     body = file.read(stop - body_at)
     try:
@@ -181,13 +184,6 @@ def _chunk_bounds(file: BinaryIO, at: int, size: int, sums: Checksums | None) ->
     if length > LARGE_BYTES and _after_boundary(file, body_at, stop) < stop:
         raise DamageError(f"a chunk of {length} bytes is announced, but a boundary lies inside it")
     return body_at, stop
-
-
-def _found_again(file: BinaryIO, at: int, size: int, sums: Checksums | None) -> int:
-    """Return where the walk can continue after damage: a proved chunk or the end of a boundary."""
-    boundary = _after_boundary(file, at, size)
-    proved = sums.next_proved(file, at + 1, boundary) if sums else None
-    return boundary if proved is None else proved
 
 
 def _after_boundary(file: BinaryIO, at: int, size: int) -> int:

@@ -224,15 +224,12 @@ def _events(
                 if isinstance(line.get("session"), dict):
                     session = SessionDescription.lenient(line["session"])
             else:
-                events.append(_event(time_s, line))
+                kind, message = str(line.get("kind", "")), str(line.get("message", ""))
+                modality = str(line.get("modality", ""))
+                events.append(RecordedEvent(time_s, kind, message, modality, line))
     if unreadable:
         notes.append(f"{unreadable} events are not JSON objects and are not shown")
     return session, tuple(sorted(events, key=lambda event: (math.isnan(event.time_s), event.time_s)))
-
-
-def _event(time_s: float, line: Mapping[str, Any]) -> RecordedEvent:
-    kind, message, modality = (str(line.get(key, "")) for key in ("kind", "message", "modality"))
-    return RecordedEvent(time_s, kind, message, modality, line)
 
 
 def _answers(

@@ -59,7 +59,8 @@ class PanelProcess:
         if status == 0:
             self._drop_log()
             return f"panel closed; the session continues; {AGAIN}"
-        words = self._last_words() if status > 0 else ""  # before a kill it knew of nothing
+        lines = last_lines(self.log) if status > 0 else []  # before a kill it knew of nothing
+        words = f": {printable(lines[-1], 200)}" if lines else ""
         return f"panel ended (status {status}{words}); the session continues; {AGAIN}"
 
     def end(self, wait_s: float = END_S) -> None:
@@ -83,7 +84,3 @@ class PanelProcess:
     def _drop_log(self) -> None:
         with suppress(OSError):
             self.log.unlink()
-
-    def _last_words(self) -> str:
-        lines = last_lines(self.log)
-        return f": {printable(lines[-1], 200)}" if lines else ""

@@ -54,7 +54,9 @@ class RecordSink(Sink):
             info = StreamInfo(
                 name, ESTIMATES_TYPE, labels=layout.labels, units=layout.units, channel_format="double64"
             )
-            self._streams[head] = self._recorder.add_stream(info, stream_xml(info, self._description(head)))
+            codes = code_names(self._session.combinations)
+            xml = stream_xml(info, {**self._session.origin, "head": head, "codes": codes})
+            self._streams[head] = self._recorder.add_stream(info, xml)
         xml = stream_xml(EVENTS_INFO, {"manufacturer": "bci_m2s"})
         self._events = self._recorder.add_stream(EVENTS_INFO, xml)
         # what is needed to replay the session, first of all
@@ -67,7 +69,10 @@ class RecordSink(Sink):
         """
         match item:
             case Estimate():
-                self._record_estimate(item)
+                stamps, values = item.stamps, self._layouts[item.head].pack(item)
+                known = math.isfinite(stamps.last_sample_s)
+                stamp_s = stamps.last_sample_s if known else stamps.published_s
+                self._record(self._streams[item.head], stamp_s, values[np.newaxis])
             case Event():  # the line that ``events.jsonl`` has
                 self._record(self._events, item.local_s, np.array([[event_line(item)]], object))
             case StatusReport() if item.local_s - self._offset_s >= OFFSET_EVERY_S:
@@ -75,15 +80,6 @@ class RecordSink(Sink):
                 for stream in (*self._streams.values(), self._events):
                     self._recorder.clock_offset(stream, item.local_s, 0.0)
 
-    def _record_estimate(self, estimate: Estimate) -> None:
-        stamps = estimate.stamps
-        values = self._layouts[estimate.head].pack(estimate)
-        stamp_s = stamps.last_sample_s if math.isfinite(stamps.last_sample_s) else stamps.published_s
-        self._record(self._streams[estimate.head], stamp_s, values[np.newaxis])
-
     def _record(self, stream: int, stamp_s: float, samples: np.ndarray[Any, Any]) -> None:
         stamp_s = stamp_s if math.isfinite(stamp_s) else self._recorder.clock()
         self._recorder.samples(stream, Chunk.of([stamp_s], samples, stamp_s))
-
-    def _description(self, head: str) -> dict[str, Any]:
-        return {**self._session.origin, "head": head, "codes": code_names(self._session.combinations)}

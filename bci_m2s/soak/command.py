@@ -125,12 +125,9 @@ class _Deck:
         if self._new[shared]:
             return str(self._new[shared].pop()), own
         names = self._kinds[shared]
-        weights = np.array([0.0 if name in ONCE else _weight(name) for name in names])
+        restarts = np.array([name.startswith("killed") for name in names])
+        weights = np.where(restarts, RESTART_WEIGHT, 1.0) * [name not in ONCE for name in names]
         return str(self._rng.choice(names, p=weights / weights.sum())), own
-
-
-def _weight(name: str) -> float:
-    return RESTART_WEIGHT if name.startswith("killed") else 1.0
 
 
 def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Case]:

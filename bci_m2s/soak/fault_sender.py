@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import pylsl
-from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.outlet import make_outlet
@@ -200,12 +199,10 @@ class _Child:
             self._stream = FaultyStream(self._spec, now_s)
         stamps, samples = self._stream.take(now_s)
         for start in range(0, len(stamps), MOST_AT_ONCE):
-            self._push(stamps[start : start + MOST_AT_ONCE], samples[start : start + MOST_AT_ONCE])
+            part = slice(start, start + MOST_AT_ONCE)
+            self._outlet.push_chunk(np.ascontiguousarray(samples[part]), stamps[part].tolist())
+            self.pushed += len(stamps[part])
         COUNT.pack_into(self._count, 0, self.pushed)
-
-    def _push(self, stamps: NDArray[np.float64], samples: NDArray[Any]) -> None:
-        self._outlet.push_chunk(np.ascontiguousarray(samples), stamps.tolist())
-        self.pushed += len(stamps)
 
     def _obey(self, command: dict[str, Any]) -> dict[str, Any]:
         name = str(command.pop("command", ""))

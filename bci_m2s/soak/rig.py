@@ -187,7 +187,9 @@ class Rig:
         connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
         self.engine = self._make_engine(plan, connected)
         self._finished = False
-        self.settle_s = _settle_s(plan)
+        spec = plan.contract.modalities[SPARE]
+        feature = EXTRACTORS[spec.feature.name], dict(spec.feature.params)
+        self.settle_s = float(feature[0](feature[1], spec.channels, RATE_HZ, STEP_S, HOP_S).settle_s)
         self.engine.start()
 
     def _make_engine(self, plan: build.Plan, connected: Connected) -> Engine:
@@ -249,9 +251,3 @@ class Rig:
         self.senders[modality].sent.add(spec, refused=True)
         with FaultSender(spec) as sender:
             yield sender
-
-
-def _settle_s(plan: build.Plan) -> float:
-    spec = plan.contract.modalities[SPARE]
-    extractor = EXTRACTORS[spec.feature.name]
-    return float(extractor(dict(spec.feature.params), spec.channels, RATE_HZ, STEP_S, HOP_S).settle_s)

@@ -56,10 +56,6 @@ def make_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
 
         streams = open_recording(spec.recording).pick(spec.streams)
         return list(replay_sources(streams, speed=spec.speed, loops=spec.loops, clock=clock))
-    return _simulated_sources(spec, clock)
-
-
-def _simulated_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
     from bci_m2s.simulator import SimulatorSettings
     from bci_m2s.sources.simulated import STREAMS, SimulatedSource
     from bci_m2s.sources.timeline import Timeline
