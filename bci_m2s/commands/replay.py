@@ -20,7 +20,7 @@ from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
-from bci_m2s.pipeline.offline import run_offline
+from bci_m2s.pipeline.pipeline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from bci_m2s.errors import CommandError
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage, StageState
+from bci_m2s.sources import Source
+from bci_m2s.sources.replay import merge
 from bci_m2s.types import (
     LONGEST_MARKER,
     Chunk,
@@ -258,3 +260,22 @@ class Pipeline:
     def _unknown_below(self, modality: str, head: str) -> float:
         calibration = self._predictor.contract.modalities[modality].calibration.get(head)
         return calibration.unknown_below if calibration is not None else 0.0
+
+
+def run_offline(
+    pipeline: Pipeline, sources: Mapping[str, Source], markers: Sequence[Source] = ()
+) -> Iterator[Estimate]:
+    """Feed finite, opened sources through a pipeline in the order of their stamps.
+
+    Yields estimates in the order in which a live session would have made them. Events go where the
+    pipeline emits them: those of a chunk before its estimates.
+    """
+    pipeline.sort_by_time()
+    marks = {f" markers {number}": source for number, source in enumerate(markers)}  # no modality's name
+    for key, chunk in merge(dict(sources) | marks):
+        if key in marks:
+            for stamp, row in zip(chunk.times, chunk.samples, strict=True):
+                pipeline.take_marker(float(stamp), str(row[0]), marks[key].info.name)
+        else:
+            yield from pipeline.push(key, chunk, sources[key].clock_offset_s(0.0))
+    yield from pipeline.finish()

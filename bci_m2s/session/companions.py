@@ -13,7 +13,7 @@ from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
 from bci_m2s.session.takes import Takes
 
 if TYPE_CHECKING:
-    from bci_m2s.engine.engine import Engine
+    pass
 
 
 class Companions:
@@ -25,15 +25,19 @@ class Companions:
     takes : of the session; the first one is made
     console : where lines for the operator go
     panel : open a panel where there is a display; without it none is mentioned
+
+    Attributes
+    ----------
+    commands : their ``engine`` is the one that runs
     """
 
     def __init__(self, session_id: str, takes: Takes, console: Console, panel: bool) -> None:
         self._console = console
         self._panel: PanelProcess | None = None
         self._server: ControlServer | None = None
-        self._commands = Commands(takes)
+        self.commands = Commands(takes)
         try:
-            self._server = ControlServer(session_id, self._commands.handle)
+            self._server = ControlServer(session_id, self.commands.handle)
         except BciM2sError as problem:
             console.print(f"no commands from a panel: {problem}", style="yellow")
         takes.takes_commands = self._server is not None
@@ -48,10 +52,6 @@ class Companions:
             self._server.close()
         if self._panel is not None:
             self._panel.leave()
-
-    def attend(self, engine: Engine) -> None:
-        """Commands go to this engine from now on."""
-        self._commands.engine = engine
 
     def check_panel(self) -> None:
         """Print once that the panel is gone, when it is. Never waits."""

@@ -11,9 +11,9 @@ from bci_m2s.errors import StreamError, UsageError, nearest
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.model.stream_check import check_stream
-from bci_m2s.pipeline import offline
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.pipeline.pipeline import run_offline as estimates_of
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
@@ -120,7 +120,7 @@ def run_offline(
     texts = [stream for stream in opened.raw_streams if stream.is_text and stream.n_samples]
     made = replay_sources([*chosen.values(), *texts])
     sources: dict[str, Source] = dict(zip(chosen, made, strict=False))
-    results = offline.run_offline(pipeline, sources, made[len(chosen) :])
+    results = estimates_of(pipeline, sources, made[len(chosen) :])
     return [_row(estimate, contract.class_names) for estimate in results]
 
 

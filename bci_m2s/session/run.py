@@ -157,7 +157,7 @@ def _run_takes(
         try:
             take.engine.start()
             takes.began()
-            companions.attend(take.engine)
+            companions.commands.engine = take.engine
             show(take.engine, console, stop, end, take.pipeline.heads, title, companions.check_panel)
         finally:
             take.engine.finish(keep_sources=True)

@@ -64,6 +64,8 @@ class Reconnects:
 
     def run(self, count: int, console: Console) -> list[Account]:
         """Restart senders `count` times in total; return the accounts of the recording."""
+        shares = np.full(len(self.senders), count // len(self.senders))
+        shares[: count % len(self.senders)] += 1
         with ExitStack() as stack:
             for sender in self.senders.values():
                 stack.enter_context(sender)
@@ -72,12 +74,18 @@ class Reconnects:
                 self._wait_for_all(engine)
                 self._started_s = time.monotonic()
                 self.usages.append(measure(0.0))
-                self._restart_all(engine, count, console)
+                restart = partial(self._restart_often, engine, console)
+                with ThreadPoolExecutor(len(shares)) as pool:
+                    list(pool.map(restart, self.senders, shares.tolist()))  # raises what one of them raised
                 self._wait_for_all(engine)
                 self.usages.append(measure(time.monotonic() - self._started_s))
             finally:
                 engine.finish()
-            self._note_end(engine)
+            recording = engine.reporter.snapshot().recording
+            if engine.failure is not None:
+                self.broken.append(f"engine: {engine.failure}")
+            if recording is not None and recording.lost_samples:
+                self.broken.append(f"recorder: {recording.lost_samples} samples lost, expected 0")
         sent = {name: sender.sent for name, sender in self.senders.items()}
         return settle_accounts(self.folder / "session.xdf", sent)
 
@@ -89,13 +97,6 @@ class Reconnects:
         engine, _ = build.make_recording(self.folder, sources, local_clock, SessionDescription())
         engine.start()
         return engine
-
-    def _restart_all(self, engine: Engine, count: int, console: Console) -> None:
-        shares = np.full(len(self.senders), count // len(self.senders))
-        shares[: count % len(self.senders)] += 1
-        with ThreadPoolExecutor(len(self.senders)) as pool:
-            again = pool.map(partial(self._restart_often, engine, console), self.senders, shares.tolist())
-            list(again)  # raises what one of them raised
 
     def _restart_often(self, engine: Engine, console: Console, name: str, count: int) -> None:
         try:
@@ -131,13 +132,6 @@ class Reconnects:
             if time.monotonic() > until_s or engine.wait(0.02):
                 return False
         return True
-
-    def _note_end(self, engine: Engine) -> None:
-        snapshot = engine.reporter.snapshot()
-        if engine.failure is not None:
-            self.broken.append(f"engine: {engine.failure}")
-        if snapshot.recording is not None and snapshot.recording.lost_samples:
-            self.broken.append(f"recorder: {snapshot.recording.lost_samples} samples lost, expected 0")
 
 
 def _samples(engine: Engine, name: str) -> int:

@@ -27,7 +27,7 @@ from bci_m2s.model.model_file import load_model_file, save_model
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Connected, connect
+from bci_m2s.session.setup.connect import connect
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.soak.accounts import INTRUDER_RUN
 from bci_m2s.soak.fault_sender import FaultSender
@@ -185,30 +185,26 @@ class Rig:
         self.predictor = SlowPredictor(plan.contract, plan.tensors, "cpu", 1)
         self.predictor.warm_up()
         connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
-        self.engine = self._make_engine(plan, connected)
-        self._finished = False
-        spec = plan.contract.modalities[SPARE]
-        feature = EXTRACTORS[spec.feature.name], dict(spec.feature.params)
-        self.settle_s = float(feature[0](feature[1], spec.channels, RATE_HZ, STEP_S, HOP_S).settle_s)
-        self.engine.start()
-
-    def _make_engine(self, plan: build.Plan, connected: Connected) -> Engine:
         infos = {name: source.info for name, source in connected.sources.items()}
         with contextlib.ExitStack() as unclaimed:
             unclaimed.callback(connected.close)
-            publisher = build.make_publisher(plan, connected.clock)
-            pipeline = build.make_pipeline(plan, self.predictor, infos, connected.clock, publisher.emit)
+            publisher = build.make_publisher(plan, local_clock)
+            pipeline = build.make_pipeline(plan, self.predictor, infos, local_clock, publisher.emit)
             session = describe_session(plan, infos, pipeline.device, "live")
             write_session(self.folder, session)
-            recorder, _ = build.make_recorder(
-                self.folder, list(infos.values()), connected.clock, sync=self._sync
-            )
+            streams = list(infos.values())
+            recorder, _ = build.make_recorder(self.folder, streams, local_clock, sync=self._sync)
             self.recorder = recorder
             publisher.attach([*build.make_sinks(plan, self.folder, session, False, recorder), self.watch])
             unclaimed.pop_all()
-        return Engine(
-            pipeline, connected.sources, publisher, connected.clock, connected.markers, recorder=recorder
+        self.engine = Engine(
+            pipeline, connected.sources, publisher, local_clock, connected.markers, recorder=recorder
         )
+        self._finished = False
+        spec = plan.contract.modalities[SPARE]
+        extractor, params = EXTRACTORS[spec.feature.name], dict(spec.feature.params)
+        self.settle_s = float(extractor(params, spec.channels, RATE_HZ, STEP_S, HOP_S).settle_s)
+        self.engine.start()
 
     def finish(self) -> None:
         """End the session: the recording is whole afterwards. Harmless twice."""

@@ -29,7 +29,7 @@ def nan_stamps_for_long(case: Case) -> None:
 
 
 def backward_stamps(case: Case) -> None:
-    case.command("backward_stamp", seconds=3.0, n=10)
+    case.command("backward_stamp", seconds=3.0, n=125)  # longer than what one late pull may hold
     case.expect_loss()
     case.expect_event("gap", "jumped back")
     case.expect_recovery()

@@ -191,8 +191,8 @@ def test_a_session_opens_a_panel_where_there_is_a_display_and_ctrl_c_closes_both
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     assert child.wait(LIMIT_S) == 0
-    said = terminal.read_text()
-    assert "panel opened; --headless for none" in said
+    printed = terminal.read_text()
+    assert "panel opened; --headless for none" in printed
     session_id = yaml.safe_load((tmp_path / "out" / "session.yaml").read_text())["session_id"]
     assert not processes_of(session_id)
 

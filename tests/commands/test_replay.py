@@ -157,8 +157,8 @@ def test_the_markers_of_a_lab_and_of_its_operator_are_replayed_together(tmp_path
     ]
     replay_file(path, None, speed=None, loops=1, options=Options(output=tmp_path / "again"))
     lines = (tmp_path / "again" / "events.jsonl").read_text().splitlines()
-    told = [one for one in map(json.loads, lines) if one["kind"] == "marker"]
-    assert {(one["message"], one["origin"]) for one in told} == {
+    markers = [one for one in map(json.loads, lines) if one["kind"] == "marker"]
+    assert {(one["message"], one["origin"]) for one in markers} == {
         ("baseline/start", "marks"),
         ("by hand", "bci_m2s operator markers"),
     }

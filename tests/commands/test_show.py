@@ -138,9 +138,9 @@ def facts_of(path):
 
 
 def figure_of(path):
-    said = []
-    figure = session_figure(facts_of(path), CLASS_COLOURS, said.append)
-    assert "drawing" in said
+    stages = []
+    figure = session_figure(facts_of(path), CLASS_COLOURS, stages.append)
+    assert "drawing" in stages
     return figure, {axes.get_label(): axes for axes in figure.axes}
 
 
@@ -260,9 +260,9 @@ def test_many_events_end_in_a_count(tmp_path):
     text = shown(write_session(tmp_path / "s.xdf", events=events, markers=["go", "stop"] * 10))
     lines = text[text.index("\nevents\n") :].strip().splitlines()[1:]
     assert len(lines) == MOST_EVENT_LINES + 1
-    told = sum(int(line.split("marker")[1].split()[0]) for line in lines[:-1] if "  marker " in line)
-    told += sum(1 for line in lines[:-1] if "  marker " not in line)
-    assert f"and {320 - told} more: " in lines[-1]
+    shown = sum(int(line.split("marker")[1].split()[0]) for line in lines[:-1] if "  marker " in line)
+    shown += sum(1 for line in lines[:-1] if "  marker " not in line)
+    assert f"and {320 - shown} more: " in lines[-1]
 
 
 def test_many_markers_are_told_by_their_texts_or_by_their_ends(tmp_path):

@@ -274,9 +274,9 @@ class TestReport:
 
     def test_a_check_that_fails_hides_nothing(self, monkeypatch):
         monkeypatch.setattr(machine, "check_load", self.broken)
-        said = []
-        found = findings(said.append, {name: CHECKS[name] for name in ("disk", "load", "display")})
-        assert said == ["disk", "load", "display"]
+        names = []
+        found = findings(names.append, {name: CHECKS[name] for name in ("disk", "load", "display")})
+        assert names == ["disk", "load", "display"]
         assert states(found)["load"] == "bad"
         assert found[1].fact == "could not be checked: OSError: out of order"
         assert {"disk", "display"} <= set(states(found))

@@ -52,14 +52,14 @@ def test_live_equals_offline_bit_for_bit():
     for chunk in chunks_of(20, size=1000):
         offline += reference.push("eeg", chunk)
     assert len(sink.estimates) == len(offline) == 80
-    for live, told in zip(sink.estimates, offline, strict=True):
+    for live, replayed in zip(sink.estimates, offline, strict=True):
         assert (live.first_index, live.last_index, live.status, live.reason) == (
-            told.first_index,
-            told.last_index,
-            told.status,
-            told.reason,
+            replayed.first_index,
+            replayed.last_index,
+            replayed.status,
+            replayed.reason,
         )
-        assert live.probabilities.tobytes() == told.probabilities.tobytes()
+        assert live.probabilities.tobytes() == replayed.probabilities.tobytes()
 
 
 def test_stamps_grow_stage_by_stage_and_the_tally_counts_all():
@@ -156,8 +156,8 @@ def test_markers_of_several_streams_keep_their_origins(tmp_path):
         assert time.monotonic() < limit
         time.sleep(0.005)
     engine.finish()
-    told = {(text, origin) for _, text, origin in engine.publisher.markers}
-    assert told == {("a", "box"), ("b", "other"), ("by hand", "operator")}
+    reported = {(text, origin) for _, text, origin in engine.publisher.markers}
+    assert reported == {("a", "box"), ("b", "other"), ("by hand", "operator")}
     recorded = {
         stream.info.name: stream.read(0, stream.n_samples).tolist()
         for stream in open_recording(tmp_path / "s.xdf").streams

@@ -120,12 +120,12 @@ class Running:
     """Evidence in its thread, without an engine."""
 
     def __init__(self, outlet: Any, every_s: float = 0.01) -> None:
-        self.predictor, self.stop, self.said = CountingPredictor(), threading.Event(), []
+        self.predictor, self.stop, self.emitted = CountingPredictor(), threading.Event(), []
         self.evidence = Evidence(self.predictor, {"eeg": outlet}, every_s)
         self.begin()
 
     def begin(self) -> None:
-        self.evidence.start(self.stop, self.said.append)
+        self.evidence.start(self.stop, self.emitted.append)
 
     def __enter__(self) -> Running:
         return self
@@ -189,7 +189,7 @@ def test_a_failure_is_told_once_and_is_for_good() -> None:
         running.evidence.offer(window(), ANSWERS, 2.0)
         assert running.evidence.join(0.1)
     message = "no more evidence: CUDA error: unspecified launch failure"
-    assert [(event.kind, event.message) for event in running.said] == [("evidence_failed", message)]
+    assert [(event.kind, event.message) for event in running.emitted] == [("evidence_failed", message)]
     assert running.evidence.problem == message
     assert outlet.rows == []
 
@@ -228,8 +228,8 @@ def test_its_failure_leaves_the_session_alone() -> None:
     engine, sink = run_engine(failing, until=lambda: failing.join(0.0) and failing.problem)
     assert engine.failure is None
     assert engine.reporter.snapshot().problems == []
-    (told,) = [event for event in sink.events if event.kind == "evidence_failed"]
-    assert told.message == "no more evidence: CUDA error"
+    (failed,) = [event for event in sink.events if event.kind == "evidence_failed"]
+    assert failed.message == "no more evidence: CUDA error"
 
 
 def test_one_that_hangs_delays_no_estimate_and_fails_nothing() -> None:
@@ -289,10 +289,10 @@ def test_over_lsl_through_two_engines_with_one_outlet() -> None:
             return len(rows) >= 2
 
         _, sink = run_engine(made, until=received)
-        told = {(one.stamps.last_sample_s, one.head): one for one in sink.estimates}
+        published = {(one.stamps.last_sample_s, one.head): one for one in sink.estimates}
         for row, stamp_s in rows:
             head_name = list(session.heads)[int(row[-2])]
-            estimate = told[stamp_s, head_name]
+            estimate = published[stamp_s, head_name]
             assert int(np.argmax(estimate.probabilities)) == int(row[-1])
             assert np.isfinite(row).all()
             assert np.count_nonzero(row[:20]) > 10

@@ -19,17 +19,17 @@ def snapshot(*streams, markers=MARKS):
 
 def test_markers_offset_and_baseline_are_told():
     collecting = replace(STREAM, clock_offset_s=-0.123456, baseline="collecting", baseline_left_s=7.256)
-    told = status_report(snapshot(collecting), {})
-    assert told["markers"] == [[5.0, "one", "operator"], [None, "two", "box"]]
-    assert told["streams"][0]["clock_offset_s"] == -0.1235
-    assert told["streams"][0]["baseline"] == {"state": "collecting", "seconds_left": 7.26}
-    json.dumps(told, allow_nan=False)
+    report = status_report(snapshot(collecting), {})
+    assert report["markers"] == [[5.0, "one", "operator"], [None, "two", "box"]]
+    assert report["streams"][0]["clock_offset_s"] == -0.1235
+    assert report["streams"][0]["baseline"] == {"state": "collecting", "seconds_left": 7.26}
+    json.dumps(report, allow_nan=False)
 
 
 def test_what_is_not_known_is_null():
-    told = status_report(snapshot(markers=()), {})["streams"][0]
-    assert told["clock_offset_s"] is None
-    assert told["baseline"] == {"state": "none", "seconds_left": 0.0}
+    report = status_report(snapshot(markers=()), {})["streams"][0]
+    assert report["clock_offset_s"] is None
+    assert report["baseline"] == {"state": "none", "seconds_left": 0.0}
 
 
 @pytest.mark.parametrize(

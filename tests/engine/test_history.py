@@ -37,9 +37,9 @@ def test_means_shares_and_the_newest_status_of_a_second():
     history.add(made(10.5, status=Status.GAP))
     history.add(made(10.75, 0.3, 0.2, 0.5))
     history.add(made(11.0, status=Status.GAP))
-    told = history.as_json()
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert told == {
+    values = history.as_json()
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values == {
         "bin_s": 1.0,
         "lines": {
             "": {
@@ -76,9 +76,9 @@ def test_bins_double_and_sums_stay():
     p = rng.dirichlet(np.ones(3), 3 * MOST_BINS)
     for second, row in enumerate(p):
         history.add(made(50.0 + second, *row))
-    told = history.as_json()
-    line = told["lines"][""]["emotion"]
-    assert told["bin_s"] == 4.0
+    values = history.as_json()
+    line = values["lines"][""]["emotion"]
+    assert values["bin_s"] == 4.0
     assert len(line["t"]) == 3 * MOST_BINS / 4
     np.testing.assert_allclose(np.diff(line["t"]), 4.0)
     np.testing.assert_allclose(line["p"], p.reshape(-1, 4, 3).mean(axis=1), atol=6e-5)
@@ -103,9 +103,9 @@ def test_a_clock_that_leaps_a_century_costs_no_memory():
     history.add(made(0.0, 1.0, 0.0, 0.0))
     history.add(made(3.2e9, 0.0, 1.0, 0.0))
     history.add(made(-5.0, 0.0, 0.0, 1.0))  # backward: in the first bin
-    told = history.as_json()
-    assert told["bin_s"] * MOST_BINS > 3.2e9
-    assert told["lines"][""]["emotion"]["p"] == [[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]]
+    values = history.as_json()
+    assert values["bin_s"] * MOST_BINS > 3.2e9
+    assert values["lines"][""]["emotion"]["p"] == [[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]]
 
 
 @pytest.mark.parametrize("estimate", [made(NAN, 1.0, 0.0, 0.0), made(1.0, 1.0, 0.0, 0.0, head="other")])
@@ -119,10 +119,10 @@ def test_lines_stand_side_by_side():
     history = History({"valence": ("low", "high")})
     history.add(made(1.0, 0.25, 0.75, head="valence"), "eeg")
     history.add(made(1.1, 0.5, 0.5, head="valence"), "eye")
-    told = history.as_json()
-    assert list(told["lines"]) == ["eeg", "eye"]
-    assert told["lines"]["eeg"]["valence"]["p"] == [[0.25, 0.75]]
-    assert told["lines"]["eye"]["valence"]["p"] == [[0.5, 0.5]]
+    values = history.as_json()
+    assert list(values["lines"]) == ["eeg", "eye"]
+    assert values["lines"]["eeg"]["valence"]["p"] == [[0.25, 0.75]]
+    assert values["lines"]["eye"]["valence"]["p"] == [[0.5, 0.5]]
 
 
 def test_the_newest_markers_are_kept():
@@ -143,6 +143,6 @@ def test_a_whole_history_is_short_enough_to_send():
         history.add(made(1e5 + second, 0.1234, 0.2345, 0.6421))
     for number in range(MOST_MARKERS):
         history.mark(1e5 + number, "😀" * 1000, "operator")  # 12 bytes each as JSON
-    told = history.as_json()
-    assert len(json.dumps(told)) < 4 * 1024 * 1024
-    assert {text for _, text, _ in told["markers"]} == {"😀" * MARKER_CHARACTERS}
+    values = history.as_json()
+    assert len(json.dumps(values)) < 4 * 1024 * 1024
+    assert {text for _, text, _ in values["markers"]} == {"😀" * MARKER_CHARACTERS}

@@ -109,9 +109,9 @@ def test_markers_may_be_silent_and_slow_streams_between_their_samples():
 
 def test_a_disk_that_fills_up_is_told_before_it_is_full():
     filling = RecorderState(Path("session.xdf"), 10**6, 500, 0, 0, "", 6e8, 600.0)
-    told = "recording session.xdf: 1.0 MB, 500 samples, disk full in about 10 minutes"
-    assert recording_line(filling) == told
-    assert told in plain_line(Snapshot({}, [HEALTH], 1.0, recording=filling), HEADS)
+    words = "recording session.xdf: 1.0 MB, 500 samples, disk full in about 10 minutes"
+    assert recording_line(filling) == words
+    assert words in plain_line(Snapshot({}, [HEALTH], 1.0, recording=filling), HEADS)
     plenty = replace(filling, seconds_left=NAN)
     assert "disk" not in recording_line(plenty)
     assert "recording" not in plain_line(Snapshot({}, [HEALTH], 1.0, recording=plenty), HEADS)

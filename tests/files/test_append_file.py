@@ -24,18 +24,18 @@ records = [bytes([number]) * 1800 for number in range(10)]
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
 for record in records:
     file.append(record)
-said = {"done": file.flush(), "problem": file.problem}
-said |= {"waiting": file.waiting_bytes, "size": file.written_bytes}
+reported = {"done": file.flush(), "problem": file.problem}
+reported |= {"waiting": file.waiting_bytes, "size": file.written_bytes}
 if raised:
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    said["at once"] = file.flush()
+    reported["at once"] = file.flush()
     until = time.monotonic() + 10
     while not file.flush() and time.monotonic() < until:
         time.sleep(0.05)
-    said["problem later"] = file.problem
-said["lost"] = file.close()
-said["problem closed"] = file.problem
-print(json.dumps(said))
+    reported["problem later"] = file.problem
+reported["lost"] = file.close()
+reported["problem closed"] = file.problem
+print(json.dumps(reported))
 """
 
 
@@ -77,18 +77,18 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 def test_a_full_disk_that_has_room_again_loses_nothing(tmp_path):
-    said = run_full(tmp_path / "a", "raised")
-    assert (said["done"], said["size"], said["waiting"]) == (False, 10_000, 8_000)
-    assert said["problem"].endswith("a: cannot be written: File too large")
-    assert said["at once"] is False  # not tried more than once a second
-    assert (said["problem later"], said["lost"], said["problem closed"]) == ("", 0, "")
+    reported = run_full(tmp_path / "a", "raised")
+    assert (reported["done"], reported["size"], reported["waiting"]) == (False, 10_000, 8_000)
+    assert reported["problem"].endswith("a: cannot be written: File too large")
+    assert reported["at once"] is False  # not tried more than once a second
+    assert (reported["problem later"], reported["lost"], reported["problem closed"]) == ("", 0, "")
     assert (tmp_path / "a").read_bytes() == b"".join(RECORDS)
 
 
 def test_a_disk_that_stays_full_leaves_whole_records(tmp_path):
-    said = run_full(tmp_path / "a", "stays")
-    assert said["lost"] == 5
-    assert "File too large" in said["problem closed"]
+    reported = run_full(tmp_path / "a", "stays")
+    assert reported["lost"] == 5
+    assert "File too large" in reported["problem closed"]
     assert (tmp_path / "a").read_bytes() == b"".join(RECORDS[:5])
 
 

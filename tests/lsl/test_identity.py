@@ -42,13 +42,13 @@ class World:
 
     def run(self, seconds, coming=True):
         """Let time pass; return all that was said to be the problem, in order, without repetitions."""
-        said = []
+        problems = []
         for _ in range(round(seconds / 0.25)):
             self.now_s += 0.25
             if coming:
                 self.received_s = self.now_s - 0.01
-            said.append(self.look())
-        return [text for number, text in enumerate(said) if number == 0 or text != said[number - 1]]
+            problems.append(self.look())
+        return [text for number, text in enumerate(problems) if number == 0 or text != problems[number - 1]]
 
     def look(self):
         moved = self.moved
@@ -131,11 +131,11 @@ def test_it_is_not_trusted_before_it_is_seen():
 )
 def test_one_that_returns_changed_is_refused_until_the_right_one_returns(change, problem):
     world = World()
-    [said] = world.replaced_by(replace(RETURNED, **change))
-    assert said.startswith(problem)
-    assert "uid-b" in said
+    [stated] = world.replaced_by(replace(RETURNED, **change))
+    assert stated.startswith(problem)
+    assert "uid-b" in stated
     del world.listed["uid-a"]
-    assert world.run(5) == [said]
+    assert world.run(5) == [stated]
     world.die("uid-b")
     world.appear(replace(OPENED, uid="uid-c"))
     world.move()
@@ -156,8 +156,8 @@ def test_a_shape_to_which_liblsl_does_not_reconnect_is_named(change, problem):
     world.die("uid-a")
     world.run(2, coming=False)
     world.appear(replace(RETURNED, **change))
-    [said] = world.run(5, coming=False)
-    assert said.startswith(problem)
+    [stated] = world.run(5, coming=False)
+    assert stated.startswith(problem)
     del world.listed["uid-a"], world.listed["uid-b"]
     world.appear(replace(OPENED, uid="uid-c"))
     world.run(1, coming=False)
@@ -212,8 +212,8 @@ def test_two_that_answer_after_a_move_are_refused():
     world.appear(RETURNED)
     world.appear(replace(OPENED, uid="uid-c"))
     world.move()
-    *_, said = world.run(2)
-    assert said.startswith("2 senders claim to be it, and which one sends is unknown: uid uid-b")
+    *_, stated = world.run(2)
+    assert stated.startswith("2 senders claim to be it, and which one sends is unknown: uid uid-b")
 
 
 def test_samples_from_nobody_are_not_trusted():
@@ -273,10 +273,10 @@ def test_streams_of_the_same_device_are_not_mixed_up():
 def test_messages_stay_short_whatever_the_network_says():
     many = replace(OPENED, labels=("a",) * 64, units=("",) * 64)
     other = replace(many, labels=("\n" + "x" * 10_000,) * 64)
-    said = difference(other, many)
-    assert said.startswith("channels: got ")
-    assert len(said) < 500
-    assert "\n" not in said
+    stated = difference(other, many)
+    assert stated.startswith("channels: got ")
+    assert len(stated) < 500
+    assert "\n" not in stated
 
 
 # ---- real senders ----

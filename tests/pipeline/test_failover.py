@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.small_sessions import EEG_INFO, EYE_INFO, ScriptedSource, eeg, eye, pipeline
 
 from bci_m2s.pipeline.failover import Chooser, combinations, fuse
-from bci_m2s.pipeline.offline import run_offline
+from bci_m2s.pipeline.pipeline import run_offline
 from bci_m2s.types import Chunk, Estimate, Stamps, Status
 
 HOP_S = 0.25
@@ -21,20 +21,20 @@ def window(modality, at_s, status=Status.OK, probabilities=(0.2, 0.8), head="emo
     """An estimate of the window that ends at `at_s`; no window for STALE."""
     ok = status is Status.OK
     shares = np.array(probabilities if ok else [NAN] * len(probabilities))
-    told = status is Status.STALE
+    is_silent = status is Status.STALE
     index = round(at_s * 1000)
     return Estimate(
         modality=modality,
         head=head,
         first_index=index - 5000,
         last_index=index,
-        start_s=NAN if told else at_s - 5.0,
-        end_s=NAN if told else at_s,
+        start_s=NAN if is_silent else at_s - 5.0,
+        end_s=NAN if is_silent else at_s,
         status=status,
         reason="" if ok else reason or f"{modality} {status.name}",
         probabilities=shares,
         confidence=float(shares.max()),
-        stamps=Stamps(last_sample_s=NAN if told else at_s - 0.01),
+        stamps=Stamps(last_sample_s=NAN if is_silent else at_s - 0.01),
     )
 
 
@@ -170,17 +170,17 @@ class TestAuto:
     def test_a_silent_first_one_leaves_the_word_to_the_second(self):
         chooser = auto()
         eye = steady("eye", 0.1, 6.1, Status.BAD_SIGNAL)
-        told = [("eeg", at_s, Status.STALE) for at_s in (1.8, 2.8, 3.8, 4.8, 5.8)]
-        out = play(chooser, merged(steady("eeg", 0.0, 1.0), told, eye))
+        silent = [("eeg", at_s, Status.STALE) for at_s in (1.8, 2.8, 3.8, 4.8, 5.8)]
+        out = play(chooser, merged(steady("eeg", 0.0, 1.0), silent, eye))
         after = [(at_s, one) for at_s, one in out if at_s > 1.5]
         assert {one.reason for _, one in after} == {"eye BAD_SIGNAL"}
         assert len(after) == len([row for row in eye if row[1] > 1.5])
 
     def test_when_all_are_silent_it_is_said_once_a_second(self):
         chooser = auto()
-        told = [(name, 1.8 + second, Status.STALE) for second in range(5) for name in ("eye", "eeg")]
+        silent = [(name, 1.8 + second, Status.STALE) for second in range(5) for name in ("eye", "eeg")]
         play(chooser, merged(steady("eeg", 0.0, 1.0), steady("eye", 0.1, 1.1)))
-        out = play(chooser, told)
+        out = play(chooser, silent)
         assert [one.status for _, one in out] == [Status.STALE] * 6
         assert [one.modality for _, one in out] == ["eye", *["eeg"] * 5]  # the eye was silent first
         assert moves(chooser)[-1] == ("eeg", "")

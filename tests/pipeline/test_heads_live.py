@@ -170,6 +170,6 @@ def test_a_replayed_recording_writes_a_row_a_head(shared_data, tmp_path, capsys)
     assert labels <= {"low", "high"}
     session = yaml.safe_load((tmp_path / "out" / "session.yaml").read_text())
     assert session["heads"] == {"emotion": ["negative", "neutral", "positive"], "arousal": ["low", "high"]}
-    said = capsys.readouterr().out
-    assert "eeg emotion: " in said
-    assert "eeg arousal: " in said
+    printed = capsys.readouterr().out
+    assert "eeg emotion: " in printed
+    assert "eeg arousal: " in printed

@@ -53,8 +53,8 @@ def samples(
     stamps: list[float | None], values: np.ndarray | list[str], stream: int = 1, count: int | None = None
 ) -> bytes:
     """A sample chunk; a stamp of None is left to be deduced, `count` may lie."""
-    said = len(stamps) if count is None else count
-    body = struct.pack("<I", stream) + b"\x08" + struct.pack("<Q", said)
+    stated = len(stamps) if count is None else count
+    body = struct.pack("<I", stream) + b"\x08" + struct.pack("<Q", stated)
     for stamp, value in zip(stamps, values, strict=True):
         body += b"\0" if stamp is None else b"\x08" + struct.pack("<d", stamp)
         if isinstance(value, str):

@@ -223,17 +223,19 @@ while True:
 def test_a_kill_costs_half_a_second_at_most(tmp_path, after):
     path = tmp_path / "a.xdf"
     child = subprocess.Popen([sys.executable, "-c", LIVE, str(path)], stdout=subprocess.PIPE, text=True)
-    said = [(0.0, 0)]
+    reported = [(0.0, 0)]
     for line in child.stdout:
         moment, n = line.split()
-        said.append((float(moment), int(n)))
-        if said[-1][1] > after:
+        reported.append((float(moment), int(n)))
+        if reported[-1][1] > after:
             break
     child.kill()
-    said += [(float(line.split()[0]), int(line.split()[1])) for line in child.stdout if line.endswith("\n")]
+    reported += [
+        (float(line.split()[0]), int(line.split()[1])) for line in child.stdout if line.endswith("\n")
+    ]
     child.stdout.close()
     child.wait()
-    owed = max(n for moment, n in said if moment <= said[-1][0] - 0.5)
+    owed = max(n for moment, n in reported if moment <= reported[-1][0] - 0.5)
     data = path.read_bytes()
     _, *rows = path.with_name("a.xdf.sums").read_text().splitlines()
     end = 4 + sum(int(row.split()[1]) for row in rows)
@@ -262,15 +264,15 @@ for number in range(200):
 until = time.monotonic() + 10
 while not recorder.state().problem and time.monotonic() < until:
     time.sleep(0.02)
-said = {"problem": recorder.state().problem, "waiting": recorder.state().waiting_bytes}
+reported = {"problem": recorder.state().problem, "waiting": recorder.state().waiting_bytes}
 if sys.argv[2] == "raised":
     resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
     while recorder.state().problem and time.monotonic() < until:
         time.sleep(0.02)
 recorder.close()
 state = recorder.state()
-said |= {"then": state.problem, "lost": state.lost_samples, "written": state.samples_written}
-print(json.dumps(said))
+reported |= {"then": state.problem, "lost": state.lost_samples, "written": state.samples_written}
+print(json.dumps(reported))
 """
 
 
@@ -281,18 +283,18 @@ def test_a_full_disk_turns_red_and_loses_nothing_once_there_is_room(tmp_path, li
         [sys.executable, "-c", FULL, str(path), limit], capture_output=True, text=True, timeout=240
     )
     assert out.returncode == 0, out.stderr
-    said = json.loads(out.stdout)
-    assert said["problem"].endswith("a.xdf: cannot be written: File too large")
-    assert said["waiting"] > 200_000
-    samples = read(path)["cap"]["time_series"] if said["written"] else np.empty((0, 2))
-    assert said["lost"] + said["written"] == 20_000
-    assert len(samples) == said["written"]
+    reported = json.loads(out.stdout)
+    assert reported["problem"].endswith("a.xdf: cannot be written: File too large")
+    assert reported["waiting"] > 200_000
+    samples = read(path)["cap"]["time_series"] if reported["written"] else np.empty((0, 2))
+    assert reported["lost"] + reported["written"] == 20_000
+    assert len(samples) == reported["written"]
     if limit == "raised":
-        assert (said["then"], said["lost"]) == ("", 0)
+        assert (reported["then"], reported["lost"]) == ("", 0)
         np.testing.assert_array_equal(samples[:, 0], np.repeat(np.arange(200), 100))
     else:
-        assert "File too large" in said["then"]
-        assert said["lost"] > 0
+        assert "File too large" in reported["then"]
+        assert reported["lost"] > 0
 
 
 # ---- estimates and events ----

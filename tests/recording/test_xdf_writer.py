@@ -285,15 +285,15 @@ writer.add_stream(StreamInfo("cap", "EEG", labels=tuple("abcd"), units=("",) * 4
 for number in range(100):
     writer.samples(1, number + np.arange(100) / 100, np.full((100, 4), number, np.float32))
     writer.flush()
-said = {"problem": writer.problem, "waiting": writer.waiting_bytes}
+reported = {"problem": writer.problem, "waiting": writer.waiting_bytes}
 if sys.argv[2] == "raised":
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     until = time.monotonic() + 10
     while not writer.flush() and time.monotonic() < until:
         time.sleep(0.05)
 writer.close()
-said |= {"lost": writer.lost_samples, "written": writer.samples_written, "then": writer.problem}
-print(json.dumps(said))
+reported |= {"lost": writer.lost_samples, "written": writer.samples_written, "then": writer.problem}
+print(json.dumps(reported))
 """
 
 
@@ -304,18 +304,18 @@ def test_a_full_disk(tmp_path, limit):
         [sys.executable, "-c", FULL, str(path), limit], capture_output=True, text=True, timeout=240
     )
     assert out.returncode == 0, out.stderr
-    said = json.loads(out.stdout)
-    assert said["problem"].endswith("a.xdf: cannot be written: File too large")
-    assert said["waiting"] > 150_000
+    reported = json.loads(out.stdout)
+    assert reported["problem"].endswith("a.xdf: cannot be written: File too large")
+    assert reported["waiting"] > 150_000
     check_sums(path)
     samples = read(path)["cap"]["time_series"]
-    assert len(samples) == said["written"] == 10_000 - said["lost"]
+    assert len(samples) == reported["written"] == 10_000 - reported["lost"]
     np.testing.assert_array_equal(samples[:, 0], np.repeat(np.arange(100), 100)[: len(samples)])
     if limit == "raised":
-        assert (said["lost"], said["then"]) == (0, "")
+        assert (reported["lost"], reported["then"]) == (0, "")
     else:
-        assert said["lost"] == 10_000 - 100 * (len(samples) // 100) > 0
-        assert "File too large" in said["then"]
+        assert reported["lost"] == 10_000 - 100 * (len(samples) // 100) > 0
+        assert "File too large" in reported["then"]
         assert path.stat().st_size <= 50_000
 
 

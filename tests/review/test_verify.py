@@ -134,9 +134,9 @@ def test_baselines_that_the_operator_began_and_ended_come_back(tmp_path, monkeyp
         assert result.unrecorded == 0
     assert result.made > 40  # behind both ends, not between
     facts = recording_facts(open_recording(path))
-    told = [(event.kind, event.fields.get("at_sample")) for event in facts.events]
+    logged = [(event.kind, event.fields.get("at_sample")) for event in facts.events]
     kinds = ("baseline_started", "baseline_ended", "command_refused", "marker")
-    assert [one for one in told if one[0] in kinds] == [
+    assert [one for one in logged if one[0] in kinds] == [
         ("baseline_ended", 7000),
         ("marker", None),
         ("baseline_started", 8550),

@@ -88,17 +88,17 @@ def test_a_marker_reaches_events_history_and_status():
         assert (event.message, event.fields["origin"]) == ("coffee", "operator")
         assert before <= event.fields["marker_s"] <= time.monotonic()
         wait_until(lambda: commands.handle({"do": "history"})["markers"])
-        (told,) = commands.handle({"do": "state"})["status"]["markers"]
-        assert told[1:] == ["coffee", "operator"]
-        assert commands.handle({"do": "history"})["markers"] == [told]
+        (marker,) = commands.handle({"do": "state"})["status"]["markers"]
+        assert marker[1:] == ["coffee", "operator"]
+        assert commands.handle({"do": "history"})["markers"] == [marker]
         # the change is reported at once, not with the next second
         wait_until(lambda: any(report.values["markers"] for report in sink.reports))
 
 
 def test_history_holds_what_was_answered():
     with running() as (engine, sink):
-        told = commands_of(engine).handle({"do": "history"})
-        line = told["lines"]["eeg"]["emotion"]
+        history = commands_of(engine).handle({"do": "history"})
+        line = history["lines"]["eeg"]["emotion"]
         assert line["classes"] == list(engine.publisher.statistics.heads["emotion"])
         first = [one for one in sink.estimates if one.stamps.published_s < line["t"][0] + 0.99]
         p = np.array([one.probabilities for one in first])
@@ -130,10 +130,10 @@ def test_a_baseline_is_started_and_ended_before_its_time():
             commands.handle({"do": "baseline_end"})
         wait_until(lambda: kinds(sink).count("command_refused") == 2)
         assert commands.handle({"do": "state"})["status"]["streams"][0]["baseline"]["state"] == "collecting"
-    told = {event.kind: event.fields for event in sink.events}
+    fields = {event.kind: event.fields for event in sink.events}
     n = 20 * 256
-    assert (told["baseline_ended"]["at_sample"], told["baseline_started"]["at_sample"]) == (n, n)
-    assert 30 < told["baseline_ended"]["seconds_left"] < 60
+    assert (fields["baseline_ended"]["at_sample"], fields["baseline_started"]["at_sample"]) == (n, n)
+    assert 30 < fields["baseline_ended"]["seconds_left"] < 60
 
 
 @pytest.mark.parametrize(
@@ -236,15 +236,15 @@ def test_the_recording_is_switched_by_one_at_a_time():
         go.wait(LIMIT_S)
         return "on"
 
-    commands, said = commands_of(None, slow, lambda: "off"), []
-    first = threading.Thread(target=lambda: said.append(commands.handle({"do": "record_on"})))
+    commands, replies = commands_of(None, slow, lambda: "off"), []
+    first = threading.Thread(target=lambda: replies.append(commands.handle({"do": "record_on"})))
     first.start()
     assert inside.wait(LIMIT_S)
     with pytest.raises(CommandError, match="already being started or ended"):
         commands.handle({"do": "record_off"})
     go.set()
     first.join(LIMIT_S)
-    assert said == [{"said": "on"}]
+    assert replies == [{"said": "on"}]
     assert commands.handle({"do": "record_off"}) == {"said": "off"}
 
 
@@ -256,7 +256,7 @@ def test_another_engine_takes_over():
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "words"),
     [
         ({}, "do: got None, expected a command; valid: mark, "),
         ({"do": 7}, "do: got 7"),
@@ -268,10 +268,10 @@ def test_another_engine_takes_over():
         ({"do": "\x1b[31m" * 100}, "do: got "),
     ],
 )
-def test_requests_are_checked(request_, told):
+def test_requests_are_checked(request_, words):
     with pytest.raises(CommandError) as refused:
         commands_of(None).handle(request_)
-    assert told in str(refused.value)
+    assert words in str(refused.value)
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 250
 

@@ -157,7 +157,7 @@ def console(tmp_path):
         yield Console(file=file, width=240)
 
 
-def said(console):
+def printed(console):
     console.file.flush()
     console.file.seek(0)
     return console.file.read()
@@ -167,7 +167,7 @@ def test_without_a_display_it_is_said(console, monkeypatch):
     monkeypatch.setattr(companions, "has_display", lambda: False)
     with Companions("ab" * 16, FakeTakes(), console, panel=True):
         pass
-    assert said(console) == "no display: terminal only\n"
+    assert printed(console) == "no display: terminal only\n"
 
 
 def test_a_headless_session_says_nothing_of_panels(console, monkeypatch):
@@ -176,7 +176,7 @@ def test_a_headless_session_says_nothing_of_panels(console, monkeypatch):
     with Companions("ab" * 16, FakeTakes(), console, panel=False) as made:
         made.check_panel()
         made.end_panel()
-    assert said(console) == ""
+    assert printed(console) == ""
 
 
 def test_a_panel_opens_is_missed_and_is_closed(console, monkeypatch, panel):
@@ -189,7 +189,7 @@ def test_a_panel_opens_is_missed_and_is_closed(console, monkeypatch, panel):
         assert started[0].process.poll() is not None
         made.check_panel()
         made.check_panel()
-    lines = said(console).splitlines()
+    lines = printed(console).splitlines()
     assert lines[0] == "panel opened; --headless for none"
     assert len(lines) == 2
     assert lines[1].startswith("panel ended (status ")
@@ -213,7 +213,7 @@ def test_a_panel_that_cannot_be_started_costs_a_line(console, monkeypatch):
     monkeypatch.setattr(companions, "start_panel", missing)
     with Companions("ab" * 16, FakeTakes(), console, panel=True) as made:
         made.check_panel()
-    assert "the panel cannot be started" in said(console)
+    assert "the panel cannot be started" in printed(console)
 
 
 def test_commands_reach_the_takes_and_the_engine_of_the_day(console):
@@ -221,7 +221,7 @@ def test_commands_reach_the_takes_and_the_engine_of_the_day(console):
     with Companions(session_id, takes, console, panel=False) as made:
         assert takes.takes_commands
         later = FakeEngine()
-        made.attend(later)
+        made.commands.engine = later
         with contextlib.closing(ControlClient.find(session_id)) as client:
             assert client.request({"do": "record_off"})["said"] == "closed"
             assert client.request({"do": "mark", "text": "x"})["ok"] is True
@@ -239,7 +239,7 @@ def test_a_session_runs_without_commands_where_there_can_be_none(console, monkey
     takes = FakeTakes()
     with Companions("ab" * 16, takes, console, panel=False):
         assert not takes.takes_commands
-    assert "no commands from a panel: the folder is open to others" in said(console)
+    assert "no commands from a panel: the folder is open to others" in printed(console)
 
 
 def test_no_thread_is_left(console):

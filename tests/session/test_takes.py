@@ -81,7 +81,7 @@ class Running:
         assert not self._thread.is_alive()
 
     @property
-    def said(self):
+    def printed(self):
         return "".join(self.lines)
 
 
@@ -320,10 +320,10 @@ def test_a_writer_that_hangs_does_not_keep_a_recording_open(tmp_path, monkeypatc
     with quiet_session(tmp_path, folder=folder) as running:
         until(lambda: seen and made(seen[0]) > 2, running)
         hold.set()
-        said = seen[0].record_off()
+        reply = seen[0].record_off()
         assert len(raw_samples(folder / "session.xdf"))
         hold.clear()
-    assert "recording closed" in said
+    assert "recording closed" in reply
     assert running.failure is None
 
 
@@ -344,7 +344,7 @@ def test_a_recording_that_failed_does_not_end_the_session_when_the_next_one_begi
         until(lambda: made(session) > 5, running)
         assert not session.switch.ended
     assert isinstance(running.failure, OutputError)  # the first recording is not whole, and that is said
-    assert "from the previous take" in running.said
+    assert "from the previous take" in running.printed
     assert session.switch.ended == "stopped at the terminal"
     assert proven(folder / "take-2", tmp_path) > 5
 
@@ -400,20 +400,20 @@ def test_a_baseline_under_way_is_not_forgotten_when_a_recording_begins(tmp_path,
 
 def test_a_marker_given_while_takes_change_is_in_the_next_one(tmp_path, monkeypatch, seen):
     monkeypatch.chdir(tmp_path)
-    plain, said = build.make_pipeline, []
+    plain, replies = build.make_pipeline, []
     with quiet_session(tmp_path) as running:
         until(lambda: seen and made(seen[0]) > 2, running)
         (session,) = seen
         before = session.now.engine
 
         def marking(*arguments):
-            marker = threading.Thread(target=lambda: said.append(before.mark("at the switch")))
+            marker = threading.Thread(target=lambda: replies.append(before.mark("at the switch")))
             marker.start()
             return plain(*arguments)
 
         monkeypatch.setattr(build, "make_pipeline", marking)
         session.record_on()
-        until(lambda: said and session.now.engine.publisher.markers, running)
+        until(lambda: replies and session.now.engine.publisher.markers, running)
         assert [text for _, text, _ in session.now.engine.publisher.markers] == ["at the switch"]
         session.record_off()
     (folder,) = (tmp_path / "sessions").iterdir()
@@ -426,7 +426,7 @@ def test_without_outlets_there_is_nothing_to_draw_and_no_panel(tmp_path, monkeyp
     with quiet_session(tmp_path, panel=True) as running:
         until(lambda: seen and seen[0].now.engine.publisher.statistics.refused, running)
     assert running.failure is None
-    assert "no panel: small.yaml: outlet.enabled is false" in running.said
+    assert "no panel: small.yaml: outlet.enabled is false" in running.printed
 
 
 # ---- over LSL ----
@@ -458,8 +458,8 @@ class Listener:
                 if info.uid() not in self._inlets:
                     inlet = pylsl.StreamInlet(info, recover=False, processing_flags=0)
                     if info.type() == "bci_m2s-status":
-                        told = inlet.info(timeout=60)  # kept: its elements die with it
-                        self.session = json.loads(told.desc().child_value("session"))
+                        described = inlet.info(timeout=60)  # kept: its elements die with it
+                        self.session = json.loads(described.desc().child_value("session"))
                     self._inlets[info.uid()] = (inlet, info.type())
         for inlet, kind in self._inlets.values():
             with contextlib.suppress(pylsl.util.LostError):

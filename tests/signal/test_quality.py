@@ -196,9 +196,11 @@ def test_changes_are_told_once_they_last_and_a_flicker_at_most_every_five_second
     assert [message for message, _ in of_c2] == ["channel c2 lost", "channel c2 good again"]
     assert of_c2[0][1] == {"channel": "c2", "state": "lost", "was": "good", "at_sample": 2048 + 256 - 1}
     assert {fields["channel"] for _, fields in events} == {"c2", "c3"}
-    told = np.array([fields["at_sample"] for _, fields in events if fields["channel"] == "c3"]) / RATE_HZ
-    assert 2 <= len(told) <= 6
-    assert np.diff(told).min() >= 5
+    reported = (
+        np.array([fields["at_sample"] for _, fields in events if fields["channel"] == "c3"]) / RATE_HZ
+    )
+    assert 2 <= len(reported) <= 6
+    assert np.diff(reported).min() >= 5
 
 
 def steps_of(stage, times, samples):

@@ -164,8 +164,8 @@ def test_samples_before_the_first_stamp_have_no_place():
     assert [block[1] for block in found] == list(range(60, 300 - 24, 25))
     assert repairs == []
     assert [gap.describe() for gap in gaps] == ["stamp is not a number"] * 2
-    endless, told, _ = repaired(np.full(2000, np.nan))
-    assert (endless, len(told)) == ([], 1)
+    endless, reported, _ = repaired(np.full(2000, np.nan))
+    assert (endless, len(reported)) == ([], 1)
 
 
 def test_one_backward_stamp_is_two_gaps():

@@ -74,14 +74,14 @@ STAMP_LIES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "told"), STAMP_LIES, ids=[lie[0] for lie in STAMP_LIES])
-def test_a_lie_in_the_stamps_is_where_it_is_said_to_be(name, arguments, told):
+@pytest.mark.parametrize(("name", "arguments", "changed"), STAMP_LIES, ids=[lie[0] for lie in STAMP_LIES])
+def test_a_lie_in_the_stamps_is_where_it_is_said_to_be(name, arguments, changed):
     _, stamps, samples, [(first, last)], _ = played(one(name, **arguments))
     true = 100.0 + np.arange(len(stamps)) / RATE_HZ
     assert 240 <= first <= 260
     assert last - first == arguments.get("n", 1) or last == FOR_EVER
     inside = slice(first, min(last, len(stamps)))
-    np.testing.assert_allclose(stamps[inside], told(true[inside]), atol=1e-9)
+    np.testing.assert_allclose(stamps[inside], changed(true[inside]), atol=1e-9)
     outside = np.ones(len(stamps), bool)
     outside[inside] = False
     np.testing.assert_allclose(stamps[outside], true[outside], atol=1e-9)
@@ -103,13 +103,13 @@ SAMPLE_LIES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "told"), SAMPLE_LIES, ids=[lie[0] for lie in SAMPLE_LIES])
-def test_a_lie_in_the_samples_is_where_it_is_said_to_be(name, arguments, told):
+@pytest.mark.parametrize(("name", "arguments", "changed"), SAMPLE_LIES, ids=[lie[0] for lie in SAMPLE_LIES])
+def test_a_lie_in_the_samples_is_where_it_is_said_to_be(name, arguments, changed):
     order = one(name, channels=[2, 4], seconds=1.5, **arguments)
     stream, _, samples, [(first, last)], _ = played(order)
     assert last - first == round(1.5 * RATE_HZ)
     expected = stream.true_samples(np.arange(len(samples)))
-    expected[first:last, [2, 4]] = told(expected[first:last][:, [2, 4]])
+    expected[first:last, [2, 4]] = changed(expected[first:last][:, [2, 4]])
     np.testing.assert_array_equal(samples, expected)
 
 
@@ -223,10 +223,10 @@ def test_every_pushed_sample_arrives_and_lies_arrive_as_told():
         numbers = samples[:, 0].astype(int)
         assert set(np.diff(numbers)) == {1, 11}
         assert numbers[np.argmax(np.diff(numbers)) + 1] == lies["drop"]["last"]
-        told = (numbers >= lies["nan_samples"]["first"]) & (numbers < lies["nan_samples"]["last"])
-        np.testing.assert_array_equal(np.isnan(samples[:, 2]), told)
-        told = (numbers >= lies["nan_stamps"]["first"]) & (numbers < lies["nan_stamps"]["last"])
-        np.testing.assert_array_equal(np.isnan(stamps), told)
+        stated = (numbers >= lies["nan_samples"]["first"]) & (numbers < lies["nan_samples"]["last"])
+        np.testing.assert_array_equal(np.isnan(samples[:, 2]), stated)
+        stated = (numbers >= lies["nan_stamps"]["first"]) & (numbers < lies["nan_stamps"]["last"])
+        np.testing.assert_array_equal(np.isnan(stamps), stated)
         for name in ("marker", "big_marker", "bad_marker"):
             assert "markers" in sender.command(name, **({"text": "trial"} if name == "marker" else {}))
         _, texts = pull(marks, lambda stamps, _: len(stamps) == 3)

@@ -94,13 +94,13 @@ def test_every_estimate_comes_back(lived_through):
 def test_the_log_and_the_recording_say_the_same(lived_through):
     rig, _ = lived_through
     lines = event_lines(open_recording(rig.path))
-    told = [line for line in lines if line["kind"] not in ("session", "stopped")]
+    events = [line for line in lines if line["kind"] not in ("session", "stopped")]
     written = (rig.folder / "events.jsonl").read_text(encoding="utf-8")
-    assert len(told) > 60
-    for line in told:
+    assert len(events) > 60
+    for line in events:
         assert line["utc"] in written
         assert f'"kind": "{line["kind"]}"' in written
-    kinds = {line["kind"] for line in told}
+    kinds = {line["kind"] for line in events}
     assert {"gap", "stale", "sender", "refused", "quality", "rate", "stamps_repaired", "disk"} <= kinds
 
 

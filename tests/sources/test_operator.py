@@ -95,13 +95,13 @@ def test_a_marker_that_nobody_takes_is_withdrawn():
 
 
 def test_closing_tells_who_waits_and_takes_no_more():
-    source, told = OperatorMarkers(time.monotonic), []
+    source, refused = OperatorMarkers(time.monotonic), []
 
     def put():
         try:
             source.put("last", wait_s=LIMIT_S)
         except CommandError as problem:
-            told.append(str(problem))
+            refused.append(str(problem))
 
     waiting = threading.Thread(target=put)
     waiting.start()
@@ -111,7 +111,7 @@ def test_closing_tells_who_waits_and_takes_no_more():
     source.close()
     source.close()
     waiting.join(LIMIT_S)
-    assert told == ["marker 'last': could not be recorded"]
+    assert refused == ["marker 'last': could not be recorded"]
     with pytest.raises(CommandError, match="takes no markers now"):
         source.put("later")
 

@@ -100,12 +100,12 @@ def test_description_goes_along() -> None:
     ((_, _, info),) = send_and_fetch([sent])
     assert (info.name(), info.type(), info.nominal_srate()) == ("amp", "EEG", 1000.0)
     assert (info.channel_count(), info.channel_format()) == (2, pylsl.cf_float32)
-    said = []
+    described = []
     channel = info.desc().child("channels").child("channel")
     while not channel.empty():
-        said.append([channel.child_value(field) for field in ("label", "unit", "type")])
+        described.append([channel.child_value(field) for field in ("label", "unit", "type")])
         channel = channel.next_sibling("channel")
-    assert said == [["Fp1", "uV", "EEG"], ["µ<2>", "", "EEG"]]
+    assert described == [["Fp1", "uV", "EEG"], ["µ<2>", "", "EEG"]]
 
 
 def test_markers_stay_aligned_with_samples() -> None:

@@ -107,14 +107,14 @@ def test_a_model_whose_feature_cannot_be_built_is_refused(tmp_path, feature, wor
 
 def test_one_stream_that_does_not_fit_closes_those_before_it(tmp_path):
     eye = {"source": "simulated", "stream": "eye"}
-    told = []
+    notified = []
     plan = build.make_plan(write(tmp_path, {"eye": eye, "eeg": dict(eye)}))
     with pytest.raises(
         StreamError, match="eeg: stream 'Simulated eye tracker': rate_hz: got 120"
     ) as caught:
-        connect(plan, Environment(time.monotonic, told.append, threading.Event().is_set))
+        connect(plan, Environment(time.monotonic, notified.append, threading.Event().is_set))
     assert "channels: got no 'TP9', 'AF7'" in str(caught.value)  # every difference, not the first alone
-    assert told[0].startswith("eye: 'Simulated eye tracker'")
+    assert notified[0].startswith("eye: 'Simulated eye tracker'")
 
 
 def test_labels_can_be_renamed():
