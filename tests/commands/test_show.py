@@ -260,9 +260,9 @@ def test_many_events_end_in_a_count(tmp_path):
     text = shown(write_session(tmp_path / "s.xdf", events=events, markers=["go", "stop"] * 10))
     lines = text[text.index("\nevents\n") :].strip().splitlines()[1:]
     assert len(lines) == MOST_EVENT_LINES + 1
-    shown = sum(int(line.split("marker")[1].split()[0]) for line in lines[:-1] if "  marker " in line)
-    shown += sum(1 for line in lines[:-1] if "  marker " not in line)
-    assert f"and {320 - shown} more: " in lines[-1]
+    listed = sum(int(line.split("marker")[1].split()[0]) for line in lines[:-1] if "  marker " in line)
+    listed += sum(1 for line in lines[:-1] if "  marker " not in line)
+    assert f"and {320 - listed} more: " in lines[-1]
 
 
 def test_many_markers_are_told_by_their_texts_or_by_their_ends(tmp_path):
