@@ -207,7 +207,7 @@ def processes_of(session_id):
     return found
 
 
-def test_no_stream_is_told_after_the_wait(home, tmp_path):
+def test_no_stream_is_reported_after_the_wait(home, tmp_path):
     text = (home / "live.yaml").read_text().replace("name: Simulated EEG", "name: nobody\n    wait_s: 1.5")
     (home / "absent.yaml").write_text(text)
     out = tmp_path / "never"

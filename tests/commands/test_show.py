@@ -265,7 +265,7 @@ def test_many_events_end_in_a_count(tmp_path):
     assert f"and {320 - listed} more: " in lines[-1]
 
 
-def test_many_markers_are_told_by_their_texts_or_by_their_ends(tmp_path):
+def test_many_markers_are_reported_by_their_texts_or_by_their_ends(tmp_path):
     text = shown(write_session(tmp_path / "s.xdf", session=None, markers=["go", "stop", "go"] * 20))
     assert "marker             60 until 71.0 s: go 40, stop 20" in text
     text = shown(write_session(tmp_path / "t.xdf", session=None, markers=[f"m{n}" for n in range(60)]))

@@ -157,7 +157,7 @@ class TestConfiguration:
         assert (one.verdict, one.fact) == ("ok", f"{path}: ResolveScope machine, SessionID x")
         assert "other computers are not seen" in one.remedy
 
-    def test_a_log_file_is_told(self, tmp_path):
+    def test_a_log_file_is_reported(self, tmp_path):
         _, found = self.check(tmp_path, "[log]\nfile = /somewhere/x.log\n")
         assert states(found) == {"LSL log": "warn", "LSL configuration": "ok"}
         assert "/somewhere/x.log" in found[0].fact

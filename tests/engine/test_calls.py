@@ -61,7 +61,7 @@ def test_calls_of_many_are_each_done_once(owner):
     assert [i for n, i in done if n == 0] == list(range(20))
 
 
-def test_a_refusal_reaches_the_asker_and_is_told(owner):
+def test_a_refusal_reaches_the_asker_and_is_reported(owner):
     def refuse():
         raise CommandError("not enough")
 
@@ -87,7 +87,7 @@ def test_what_comes_too_late_is_never_done():
     assert done == []
 
 
-def test_what_has_begun_and_hangs_is_told_as_that(owner):
+def test_what_has_begun_and_hangs_is_reported_as_that(owner):
     go = threading.Event()
     with pytest.raises(CommandError, match=r"started, but not done after 0\.1 s"):
         owner.calls.request(lambda: str(go.wait(LIMIT_S)), timeout_s=0.05)

@@ -198,7 +198,7 @@ def test_a_marker_that_was_accepted_is_recorded_even_at_the_last_moment(tmp_path
     assert [event.message for event in sink.events if event.kind == "marker"] == accepted
 
 
-def test_markers_that_inference_was_too_slow_for_are_told():
+def test_markers_that_inference_was_too_slow_for_are_reported():
     flood = Chunk.of(np.arange(1500.0), np.array([[f"m{n}"] for n in range(1500)], object))
     sink = Collector()
     sources = {"eeg": ScriptedSource(EEG_INFO, chunks_of(2))}
@@ -249,7 +249,7 @@ def test_an_engine_without_data_can_be_finished_at_once():
     assert 0 <= engine.reporter.snapshot().elapsed_s < LIMIT_S
 
 
-def test_samples_that_inference_was_too_slow_for_are_told_and_break_the_segment(monkeypatch):
+def test_samples_that_inference_was_too_slow_for_are_reported_and_break_the_segment(monkeypatch):
     """The ring is overwritten while inference sleeps: an event, a gap, and no window across it."""
 
     awake = Inference._advance

@@ -173,7 +173,7 @@ def full(monkeypatch):
     return full
 
 
-def test_a_full_disk_is_told_kept_in_memory_and_fails_the_run(tmp_path, full):
+def test_a_full_disk_is_reported_kept_in_memory_and_fails_the_run(tmp_path, full):
     source, sink = Endless(EEG_INFO), Collector()
     engine = engine_with(tmp_path, source, sink)
     engine.start()
@@ -268,7 +268,7 @@ def test_reports_come_once_a_second_and_at_once_when_something_changes():
     assert any(event.kind == "sender" for event in sink.events)
 
 
-def test_streams_are_recorded_without_a_model_and_gaps_are_told(tmp_path):
+def test_streams_are_recorded_without_a_model_and_gaps_are_reported(tmp_path):
     times, samples = eeg(10)
     times[1280:] += 2.0
     source, sink = ScriptedSource(EEG_INFO, chunks_of(times, samples)), Collector()

@@ -179,7 +179,7 @@ def test_a_window_that_is_not_valid_is_no_offer() -> None:
     assert made._latest == {}
 
 
-def test_a_failure_is_told_once_and_is_for_good() -> None:
+def test_a_failure_is_reported_once_and_is_for_good() -> None:
     outlet = FakeOutlet()
     with Running(outlet) as running:
         running.predictor.error = RuntimeError("CUDA error: unspecified launch failure\nand more")

@@ -17,7 +17,7 @@ def snapshot(*streams, markers=MARKS):
     return Snapshot({}, streams or (STREAM,), 12.0, markers=markers)
 
 
-def test_markers_offset_and_baseline_are_told():
+def test_markers_offset_and_baseline_are_reported():
     collecting = replace(STREAM, clock_offset_s=-0.123456, baseline="collecting", baseline_left_s=7.256)
     report = status_report(snapshot(collecting), {})
     assert report["markers"] == [[5.0, "one", "operator"], [None, "two", "box"]]

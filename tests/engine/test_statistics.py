@@ -107,7 +107,7 @@ def test_markers_may_be_silent_and_slow_streams_between_their_samples():
     assert (replace(HEALTH, lost=0).state, replace(HEALTH, age_s=NAN).state) == ("ok", "bad")
 
 
-def test_a_disk_that_fills_up_is_told_before_it_is_full():
+def test_a_disk_that_fills_up_is_reported_before_it_is_full():
     filling = RecorderState(Path("session.xdf"), 10**6, 500, 0, 0, "", 6e8, 600.0)
     words = "recording session.xdf: 1.0 MB, 500 samples, disk full in about 10 minutes"
     assert recording_line(filling) == words

@@ -110,7 +110,7 @@ def test_a_band_major_channel_that_is_bad_is_masked_as_the_same_channel():
     assert (values[..., :3] != 0).all()
 
 
-def test_a_silent_stream_is_told_for_every_head_and_the_snapshot_keeps_all():
+def test_a_silent_stream_is_reported_for_every_head_and_the_snapshot_keeps_all():
     source, sink = ScriptedSource(EEG_INFO, [Chunk.of(*eeg(8))]), Collector()
     source.hold.set()
     engine = engine_of(pipeline(spec=two_heads()), {"eeg": source}, [sink], time.monotonic)

@@ -96,7 +96,7 @@ def test_channels_are_picked_and_reordered_by_name():
     assert [facts(one) for one in plain] == [facts(one) for one in moved]
 
 
-def test_a_gap_is_told_counted_and_makes_windows_invalid():
+def test_a_gap_is_reported_counted_and_makes_windows_invalid():
     made = pipeline()
     times, samples = eeg(30)
     times[4000:] += 2.0

@@ -208,7 +208,7 @@ def test_edf_round_trip(tmp_path: Path) -> None:
     np.testing.assert_allclose(streams["EEG"].read(0, 400)[:, 0], np.arange(400), atol=1e-3)
 
 
-def test_edf_of_two_rates_is_told(tmp_path: Path) -> None:
+def test_edf_of_two_rates_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.edf"
     path.write_bytes(edf_bytes(["EEG Cz", "Temp skin"], [100, 10], 4))
     (warning,) = open_recording(path).warnings

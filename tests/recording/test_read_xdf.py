@@ -266,7 +266,7 @@ def test_a_cut_anywhere_leaves_the_samples_before_it(tmp_path: Path) -> None:
     assert set(counts) == {-1, 0, 3, 6}
 
 
-def test_a_cut_inside_a_chunk_is_told(tmp_path: Path) -> None:
+def test_a_cut_inside_a_chunk_is_reported(tmp_path: Path) -> None:
     recording = opened(tmp_path, GOOD[: len(GOOD) - 20])
     assert len(recording.warnings) == 1
     assert "the rest is lost" in recording.warnings[0]

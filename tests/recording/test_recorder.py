@@ -174,7 +174,7 @@ def test_misfits_are_refused_at_the_door(tmp_path):
     assert recorder.failure is None
 
 
-def test_an_exception_in_the_thread_is_told_and_the_rest_is_kept(tmp_path, monkeypatch):
+def test_an_exception_in_the_thread_is_reported_and_the_rest_is_kept(tmp_path, monkeypatch):
     recorder = Recorder(tmp_path / "a.xdf", time.monotonic)
     recorder.start()
     stream = recorder.add_stream(EEG)

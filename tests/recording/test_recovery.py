@@ -295,7 +295,7 @@ def test_the_magic_itself_may_be_damaged(tmp_path: Path) -> None:
     assert "begins with b'XDX:'" in "".join(report.lines())
 
 
-def test_a_hole_is_told_in_bytes_time_and_samples(tmp_path: Path) -> None:
+def test_a_hole_is_reported_in_bytes_time_and_samples(tmp_path: Path) -> None:
     path = tmp_path / "s.xdf"
     before = b"XDF:" + HEADER + b"".join(DATA[:2])
     path.write_bytes(before + b"\x99" * 40 + MARK + b"".join(DATA[4:]))

@@ -81,7 +81,7 @@ def test_the_command_names_the_session(monkeypatch, tmp_path):
     assert seen == [([sys.executable, "-m", "bci_m2s", "panel", "--session", "ab" * 16], tmp_path)]
 
 
-def test_a_panel_that_is_closed_is_told_once(panel):
+def test_a_panel_that_is_closed_is_reported_once(panel):
     process = panel("pass")
     assert news_of(process) == "panel closed; the session continues; `bci-m2s panel` opens it again"
     assert process.news() == ""
@@ -89,7 +89,7 @@ def test_a_panel_that_is_closed_is_told_once(panel):
     process.end()
 
 
-def test_a_panel_that_fails_is_told_with_its_last_words(panel):
+def test_a_panel_that_fails_is_reported_with_its_last_words(panel):
     process = panel("import sys\nprint('error: no Qt \\x1b[31m here')\nsys.exit(2)")
     news = news_of(process)
     assert "status 2: error: no Qt ?[31m here" in news
@@ -97,7 +97,7 @@ def test_a_panel_that_fails_is_told_with_its_last_words(panel):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_killed_panel_is_told_and_has_its_own_group(panel):
+def test_a_killed_panel_is_reported_and_has_its_own_group(panel):
     process = is_ready(panel(STAYS))
     assert os.getpgid(process.process.pid) != os.getpgid(0)  # so that Ctrl-C does not reach it
     assert process.news() == ""

@@ -287,7 +287,7 @@ def test_where_estimates_failed_no_recording_begins_and_off_ends_well(tmp_path, 
     assert proven(folder, tmp_path)
 
 
-def test_results_that_could_not_be_written_are_told_at_once_and_fail_the_session(
+def test_results_that_could_not_be_written_are_reported_at_once_and_fail_the_session(
     tmp_path, monkeypatch, seen
 ):
     folder = tmp_path / "out"

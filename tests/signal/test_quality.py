@@ -185,7 +185,7 @@ def test_a_confidence_that_stands_still_is_not_flat():
     assert judged(samples, units=["normalized", "microvolts"])[0][-1].tolist() == ["good", "flat"]
 
 
-def test_changes_are_told_once_they_last_and_a_flicker_at_most_every_five_seconds():
+def test_changes_are_reported_once_they_last_and_a_flicker_at_most_every_five_seconds():
     samples = noise(30, 5)
     samples[1024:1100, 1] = np.nan  # 0.3 s: not told
     samples[2048:3072, 2] = np.nan  # 4 s
@@ -274,7 +274,7 @@ def test_every_loss_code_of_an_eye_tracker_gives_the_same_features(code):
     np.testing.assert_array_equal(values(0.5, confidence=0.1), values(np.nan))
 
 
-def test_an_extractor_that_names_no_channels_is_told_what_was_masked():
+def test_an_extractor_that_names_no_channels_gives_what_was_masked():
     times, samples = eye(30)
     fields = contract().modalities["eye"].model_dump()
     fields["quality"]["rails"] = (-2.0, 6.0)

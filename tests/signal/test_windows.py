@@ -122,7 +122,7 @@ def test_blocks_gaps_and_repairs_do_not_depend_on_chunks(cuts, runs, jumps, skip
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("n", [1, 7, 100])
-def test_stamps_that_are_no_numbers_are_repaired_and_told(value, n):
+def test_stamps_that_are_no_numbers_are_repaired_and_reported(value, n):
     clean = np.arange(400) / 100
     times = clean.copy()
     times[137 : 137 + n] = value

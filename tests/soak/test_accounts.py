@@ -67,7 +67,7 @@ def test_a_hole_inside_a_logged_gap_is_accounted_for(monkeypatch):
     assert (account.outside, account.in_gaps, account.broken) == (0, 60, [])
 
 
-def test_a_gap_of_another_length_is_told(monkeypatch):
+def test_a_gap_of_another_length_is_reported(monkeypatch):
     times, samples = samples_of(np.r_[0:500, 560:1000])
     account = books(monkeypatch, times, samples, [gap_after(times, 499, 40)])
     assert account.broken == ["eeg: run 0: gap after 499: 40 samples logged as lost, 60 missing"]

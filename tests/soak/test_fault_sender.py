@@ -204,7 +204,7 @@ def pull(source, enough):
         assert time.monotonic() < limit, "what was waited for did not come"
 
 
-def test_every_pushed_sample_arrives_and_lies_arrive_as_told():
+def test_every_pushed_sample_arrives_and_lies_arrive_as_stated():
     with FaultSender(spec(marker_name=f"marks-{uuid.uuid4().hex[:8]}")) as sender:
         source = opened(name=sender.spec.name)
         marks = opened(name=sender.spec.marker_name)

@@ -64,7 +64,7 @@ MAKERS = {"lsl": live, "replay": recorded, "simulated": simulated}
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_samples_come_in_order_and_the_end_is_told(name):
+def test_samples_come_in_order_and_the_end_is_reported(name):
     with MAKERS[name]() as source:
         source.open()
         info = source.info

@@ -180,7 +180,7 @@ def test_paced_waits_for_whole_chunks() -> None:
     assert fake.slept == 40
 
 
-def test_paced_chunk_of_20_ms_unless_told() -> None:
+def test_paced_chunk_of_20_ms_unless_set() -> None:
     fake, stream = FakeTime(), signal(1000, rate_hz=1000.0)
     source = ReplaySource(stream, speed=1.0, timeline=Timeline([stream], fake.clock), sleep=fake.sleep)
     _, sizes = drain(source)

@@ -28,7 +28,7 @@ def spec(shared_data: Path) -> SenderSpec:
     return SenderSpec(recording=str(shared_data / MUSE), streams=("EEG",), speed=0.01, wait_s=120.0)
 
 
-def test_it_sends_until_told_to_stop(spec: SenderSpec) -> None:
+def test_it_sends_until_it_is_stopped(spec: SenderSpec) -> None:
     with SenderProcess(spec) as sender:
         (info,) = sender.infos
         assert info.labels == ("TP9", "AF7", "AF8", "TP10", "AUX_RIGHT")
@@ -82,7 +82,7 @@ def test_a_wrong_simulation_is_refused() -> None:
         SenderProcess(SenderSpec(simulated={"trial_s": 0.0}))
 
 
-def test_errors_are_told_in_one_line(tmp_path: Path) -> None:
+def test_errors_are_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StreamError, match=r"^sender process: .*none\.xdf: no such file$"):
         SenderProcess(SenderSpec(recording=str(tmp_path / "none.xdf")))
 
