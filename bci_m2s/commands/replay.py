@@ -26,7 +26,7 @@ from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_
 from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.run import Options, run_connected, say_saved
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Connected, check, renamed
+from bci_m2s.session.setup.connect import Connected, check
 from bci_m2s.session.setup.shipped import names
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
@@ -121,7 +121,7 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
     for modality, settings in plan.settings.streams.items():
         wanted = getattr(settings, "type", "") or plan.contract.modalities[modality].stream_type
         stream = recording.find(getattr(settings, "name", ""), wanted)
-        info = renamed(stream.info, settings.rename)
+        info = settings.applied_to(stream.info)
         check(plan, modality, info)
         streams[modality] = replace(stream, info=info)
     return Match(plan, streams, _markers(recording))

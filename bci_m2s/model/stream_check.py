@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.model.contract import ModalityContract
-from bci_m2s.signal.units import find_unit
+from bci_m2s.signal.units import factor_between, find_unit, is_stated
 from bci_m2s.text import printable, quoted
-from bci_m2s.types import StreamInfo
+from bci_m2s.types import FloatArray, StreamInfo
 
 NUMERIC_FORMATS = ("float32", "double64", "int8", "int16", "int32", "int64")
 
@@ -20,8 +20,9 @@ def check_stream(spec: ModalityContract, info: StreamInfo, where: str = "") -> l
     """Return every difference that makes a stream unfit for a modality; empty when it fits.
 
     Compared are number format, channels by name, units as stated and the nominal rate. A stated unit
-    must be the contract's, under any of its usual names: values are never rescaled by guess. A stream
-    that does not state its units, or is of another type, is let pass; ``stream_doubts`` says so.
+    must be the contract's or one that can be converted to it, under any of its usual names. A stream that
+    does not state its units, or is of another type, is let pass, its values as they stand;
+    ``stream_doubts`` says so.
 
     Parameters
     ----------
@@ -45,9 +46,15 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo) -> list[str]:
         doubts.append(
             f"{where}: type: got {quoted(info.type)}, the model was made for {spec.stream_type!r}"
         )
-    silent = [label for label, unit, stated in _stated_units(spec, info) if unit and not stated]
+    silent = [label for label, unit, stated in _stated_units(spec, info) if unit and not is_stated(stated)]
     if silent:
         doubts.append(f"{where}: units: not stated for {_some(silent)}; taken as the model's")
+    converted = {
+        (found.name, unit): None
+        for _, unit, stated in _stated_units(spec, info)
+        if factor_between(stated, unit) not in (None, 1.0) and (found := find_unit(stated))
+    }
+    doubts += [f"{where}: units: {stated} are converted to {unit}" for stated, unit in converted]
     return doubts
 
 
@@ -65,6 +72,12 @@ def channel_order(spec: ModalityContract, info: StreamInfo) -> NDArray[np.intp]:
         if problem.field != "units":
             raise problem
     return np.array([columns[0] for columns in _candidates(spec, info)], dtype=np.intp)
+
+
+def channel_factors(spec: ModalityContract, info: StreamInfo) -> FloatArray | None:
+    """Return what each channel is multiplied by to have the contract's unit, (C,); None for nothing."""
+    factors = [factor_between(stated, unit) or 1.0 for _, unit, stated in _stated_units(spec, info)]
+    return None if set(factors) == {1.0} else np.array(factors)
 
 
 def _candidates(spec: ModalityContract, info: StreamInfo) -> list[list[int]]:
@@ -96,10 +109,11 @@ def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> l
         )
     wrong: dict[tuple[str, str], list[str]] = {}
     for label, unit, stated in _stated_units(spec, info):
-        if unit and stated and _unit(unit) != _unit(stated):
+        if factor_between(stated, unit) is None:
             wrong.setdefault((unit, stated), []).append(label)
     for (unit, stated), labels in wrong.items():
-        problems.append(ContractError(where, "units", f"{quoted(stated)} for {_some(labels)}", repr(unit)))
+        expected = f"{unit!r} or what can be converted to it; `unit:` in the pipeline says what they are"
+        problems.append(ContractError(where, "units", f"{quoted(stated)} for {_some(labels)}", expected))
     return problems
 
 
@@ -111,12 +125,6 @@ def _stated_units(spec: ModalityContract, info: StreamInfo) -> list[tuple[str, s
         for label, unit, columns in zip(spec.channels, spec.units, _candidates(spec, info), strict=True)
         if len(columns) == 1
     ]
-
-
-def _unit(name: str) -> str:
-    """One name for a unit under all its names."""
-    known = find_unit(name)
-    return known.name if known else name.strip().casefold()
 
 
 def _rate_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.contract import ModalityContract, WindowContract
-from bci_m2s.model.stream_check import channel_order
+from bci_m2s.model.stream_check import channel_factors, channel_order
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
 from bci_m2s.signal.quality import STATES, ChannelQuality
 from bci_m2s.signal.smoothing import PhasedSmoother
@@ -38,7 +38,7 @@ class StepStage:
         gap_s: float = GAP_S,
         emit: Emit = no_listener,
     ) -> None:
-        self._order = channel_order(spec, info)
+        self._order, self._factors = channel_order(spec, info), channel_factors(spec, info)
         extractor = EXTRACTORS[spec.feature.name]
         self.extractor = extractor(
             dict(spec.feature.params), tuple(spec.channels), info.rate_hz, window.step_s, window.hop_s
@@ -76,7 +76,10 @@ class StepStage:
 
     def push(self, chunk: Chunk) -> Iterator[tuple[Block, Step | None]]:
         """Yield each completed block with the step that ends there (None while the first one fills)."""
-        picked = replace(chunk, samples=chunk.samples[:, self._order])
+        samples = chunk.samples[:, self._order]
+        if self._factors is not None:
+            samples = samples * self._factors
+        picked = replace(chunk, samples=samples)
         for block in self._cutter.push(picked):
             self._breaks.report()
             if block.number == 0:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bci_m2s.errors import StreamError, nearest
 from bci_m2s.registry import Registry
 from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import Chunk, StreamInfo
@@ -119,6 +120,19 @@ class StreamSettings(BaseModel):
     """A stamp that deviates from the sampling interval by more begins a new segment."""
     rename: dict[Name, Name] = {}
     """The stream's label: the model's label."""
+    unit: Name = ""
+    """Unit of every channel, whatever the sender states; empty for what it states."""
+
+    def applied_to(self, info: StreamInfo) -> StreamInfo:
+        """The description with the model's labels and this file's unit. Raises StreamError."""
+        for label in self.rename:
+            if label not in info.labels:
+                raise StreamError(
+                    f"stream {info.name!r}: rename: the stream has no channel {label!r}"
+                    f"{nearest(label, info.labels)}"
+                )
+        labels = tuple(self.rename.get(label, label) for label in info.labels)
+        return replace(info, labels=labels, units=(self.unit,) * len(labels) if self.unit else info.units)
 
     @abstractmethod
     def make_source(self, environment: Environment) -> Source:

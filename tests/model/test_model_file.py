@@ -26,7 +26,7 @@ from bci_m2s.model.model_file import (
     save_model,
     unpack_modality,
 )
-from bci_m2s.model.stream_check import channel_order, check_stream, stream_doubts
+from bci_m2s.model.stream_check import channel_factors, channel_order, check_stream, stream_doubts
 from bci_m2s.networks import NETWORKS
 from bci_m2s.types import StreamInfo
 
@@ -330,11 +330,26 @@ class TestStream:
     def test_one_unit_under_its_names(self, unit: str) -> None:
         assert check_stream(EEG, stream(units=(unit,) * 5)) == []
 
-    @pytest.mark.parametrize("unit", ["V", "volts", "mV", "nV", "counts", "m", "u"])
+    @pytest.mark.parametrize("unit", ["counts", "m", "u", ".V"])
     def test_another_unit(self, unit: str) -> None:
         (problem,) = check_stream(EEG, stream(units=("microvolts", unit, unit, "uV", "V")))
-        assert str(problem) == f"stream 'Muse': units: got {unit!r} for 'AF7', 'AF8', expected 'microvolts'"
+        assert str(problem) == (
+            f"stream 'Muse': units: got {unit!r} for 'AF7', 'AF8', expected 'microvolts' or what can be "
+            "converted to it; `unit:` in the pipeline says what they are"
+        )
         assert channel_order(EEG, stream(units=(unit,) * 5)).tolist() == [0, 1, 2, 3]
+
+    @pytest.mark.parametrize(("unit", "factor"), [("V", 1e6), ("mV", 1e3), ("nV", 1e-3), ("-6", 1.0)])
+    def test_a_unit_that_can_be_converted(self, unit: str, factor: float) -> None:
+        info = stream(units=("uV", unit, "uV", "uV", "m"))
+        assert check_stream(EEG, info) == []
+        factors = channel_factors(EEG, info)
+        assert (factors is None) == (factor == 1.0)
+        if factors is not None:
+            np.testing.assert_allclose(factors, [1.0, factor, 1.0, 1.0])
+        assert any("converted to microvolts" in doubt for doubt in stream_doubts(EEG, info)) == (
+            factor != 1
+        )
 
     @pytest.mark.parametrize("units", [(), ("", "", "", "", "")])
     def test_unit_not_stated_is_a_doubt(self, units: tuple[str, ...]) -> None:
@@ -376,9 +391,9 @@ class TestStream:
         assert (problem.field, problem.got) == ("channel_format", "'string'")
 
     def test_all_differences_at_once(self) -> None:
-        info = stream(rate_hz=0.0, labels=("TP9", "AF7", "tp10", "TP10x"), units=("V",) * 4)
+        info = stream(rate_hz=0.0, labels=("TP9", "AF7", "tp10", "TP10x"), units=("m",) * 4)
         assert [problem.field for problem in check_stream(EEG, info)] == ["rate_hz", "channels", "units"]
 
     def test_hostile_labels_stay_on_one_line(self) -> None:
-        info = stream(labels=("TP9\n\x1b[2J", "AF7", "AF8", "TP10"), units=("V\n",) * 4)
+        info = stream(labels=("TP9\n\x1b[2J", "AF7", "AF8", "TP10"), units=("furlongs\n",) * 4)
         assert all(str(problem).isprintable() for problem in check_stream(EEG, info))

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bci_m2s.errors import BciM2sError, ContractError, nearest
+from bci_m2s.errors import BciM2sError, ContractError, StreamError, nearest
 from bci_m2s.lsl import network as lsl_network
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import read_contract
@@ -121,12 +121,11 @@ def misfit(offer: Offer, modality: str, info: StreamInfo, among: Sequence[Stream
         if info.channel_format != "string":
             return f"markers: channel_format: got {info.channel_format}, expected string"
     elif offer.contract is not None:
-        absent = [label for label in stream.rename if label not in info.labels]
-        if absent:
-            hint = nearest(absent[0], info.labels)
-            return f"{modality}: rename: got no channel {absent[0]!r}, expected it{hint}"
-        named = replace(info, labels=tuple(stream.rename.get(label, label) for label in info.labels))
-        problems = check_stream(offer.contract.modalities[modality], named, modality)
+        try:
+            applied = stream.applied_to(info)
+        except StreamError as problem:
+            return f"{modality}: {problem}"
+        problems = check_stream(offer.contract.modalities[modality], applied, modality)
         if problems:
             return "; ".join(map(str, problems))
     return _mistakable(offer, modality, info, among)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from bci_m2s.errors import StreamError, nearest
+from bci_m2s.errors import StreamError
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.session.setup.build import Plan
@@ -44,7 +44,7 @@ def connect(plan: Plan, environment: Environment) -> Connected:
         for modality, settings in plan.settings.streams.items():
             spec = plan.contract.modalities[modality]
             source = opening(settings, spec.stream_type)
-            source.info = renamed(source.info, settings.rename)
+            source.info = settings.applied_to(source.info)
             check(plan, modality, source.info)
             sources[modality] = source
             environment.notify(f"{modality}: {source.info.describe()} connected")
@@ -59,17 +59,6 @@ def connect(plan: Plan, environment: Environment) -> Connected:
             environment.notify(f"markers: {info.describe()} connected")
         opened.pop_all()
     return Connected(sources, markers, environment.clock)
-
-
-def renamed(info: StreamInfo, names: Mapping[str, str]) -> StreamInfo:
-    """The description with the stream's labels as the model calls them. Raises StreamError."""
-    for label in names:
-        if label not in info.labels:
-            raise StreamError(
-                f"stream {info.name!r}: rename: the stream has no channel {label!r}"
-                f"{nearest(label, info.labels)}"
-            )
-    return replace(info, labels=tuple(names.get(label, label) for label in info.labels))
 
 
 def check(plan: Plan, modality: str, info: StreamInfo) -> None:

@@ -118,7 +118,7 @@ def test_what_fits_fits():
         ("eeg", replace(EEG, name="actiCHamp"), "eeg: name: got 'actiCHamp', expected 'Simulated EEG'"),
         ("eeg", replace(EEG, rate_hz=100.0), "eeg: rate_hz: got 100, expected a regular rate from 250"),
         ("eeg", replace(EEG, labels=("X", *EEG.labels[1:])), f"eeg: channels: got no '{EEG.labels[0]}'"),
-        ("eeg", replace(EEG, units=("volts",) * 62), "eeg: units: got"),
+        ("eeg", replace(EEG, units=("furlongs",) * 62), "eeg: units: got"),
         ("eeg", replace(EEG, channel_format="undefined"), "refused"),
         ("markers", replace(MARKERS, channel_format="int32"), "channel_format: got int32, expected string"),
     ],
@@ -133,7 +133,7 @@ def test_renamed_labels_are_those_of_the_model(tmp_path):
     file.write_text("model: muse-4ch\nstreams:\n  eeg: {type: EEG, rename: {ch1: TP9}}\n")
     offer = find_offers(str(file))[0]
     assert misfit(offer, "eeg", replace(BAND, labels=("ch1", *BAND.labels[1:]))) == ""
-    assert "rename: got no channel 'ch1'" in misfit(offer, "eeg", BAND)
+    assert "rename: the stream has no channel 'ch1'" in misfit(offer, "eeg", BAND)
 
 
 def test_streams_that_cannot_be_told_apart_do_not_fit():

@@ -13,9 +13,10 @@ from bci_m2s.errors import ConfigurationError, ModelError, OutputError, StreamEr
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import save_model
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import connect, fits, renamed
+from bci_m2s.session.setup.connect import connect, fits
 from bci_m2s.session.setup.shipped import find_model, find_pipeline, names
 from bci_m2s.sources import Environment
+from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import Status, StreamInfo
 
 
@@ -119,9 +120,15 @@ def test_one_stream_that_does_not_fit_closes_those_before_it(tmp_path):
 
 def test_labels_can_be_renamed():
     info = StreamInfo("cap", "EEG", labels=("A1", "A2"), units=("", ""))
-    assert renamed(info, {"A1": "TP9"}).labels == ("TP9", "A2")
+    assert LslStream(rename={"A1": "TP9"}).applied_to(info).labels == ("TP9", "A2")
     with pytest.raises(StreamError, match="no channel 'B1'; nearest: 'A1'"):
-        renamed(info, {"B1": "x"})
+        LslStream(rename={"B1": "x"}).applied_to(info)
+
+
+def test_the_pipelines_unit_counts_whatever_the_sender_states():
+    info = StreamInfo("cap", "EEG", labels=("A1", "A2"), units=("V", ""))
+    assert LslStream(unit="nV").applied_to(info).units == ("nV", "nV")
+    assert LslStream().applied_to(info).units == ("V", "")
 
 
 def test_fits_says_which_modality_or_what_differs():
