@@ -51,7 +51,8 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     shortened to that. Markers become annotations of their own text, events of a session of ours of their
     kind and message. What lies outside the stream's time is left out.
 
-    An EDF, BDF, FIF or BrainVision file is opened by MNE, all of its channels, not loaded.
+    An EDF, BDF, FIF or BrainVision file is opened by MNE, all of its channels, not loaded. MNE knows of no
+    pause in it: each is annotated ``BAD boundary``, without a duration, and the time axis goes on.
 
     Parameters
     ----------
@@ -73,10 +74,28 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     from bci_m2s.recording.read_mne import open_mne
 
     raw = open_mne(path)
+    _annotate_pauses(raw, path)
     if stream:
         raise StreamError(f"{path}: stream: got {stream!r}; only XDF files have several streams")
     _place_electrodes(raw)
     return raw
+
+
+def _annotate_pauses(raw: Any, path: Path) -> None:
+    """Mark each pause of a file in its Raw as MNE does where two are joined: ``BAD boundary``."""
+    import mne
+
+    from bci_m2s.recording.file_pauses import FileTimes, find_pauses
+    from bci_m2s.recording.read_mne import annotations_of, edf_header
+    from bci_m2s.recording.triggers import find_triggers
+
+    header = edf_header(path, [])
+    times = FileTimes(float(raw.info["sfreq"]), find_pauses(raw, path, header, find_triggers(raw)))
+    if header is not None and header.is_discontinuous:  # mne has dropped what lies behind the pauses
+        onsets, texts = annotations_of(raw, path, header, times)
+        raw.set_annotations(mne.Annotations(times.without_pauses(onsets), 0.0, texts), verbose="error")
+    if "bad boundary" not in {text.casefold() for text in raw.annotations.description}:
+        raw.annotations.append(times.starts_s + raw.first_time, 0.0, "BAD boundary")
 
 
 def _choose(recording: Recording, wanted: str) -> RecordedStream:

@@ -186,7 +186,7 @@ def test_bdf_triggers_are_the_lower_16_bits(tmp_path: Path) -> None:
     status = np.full(2500, 0xD00000)
     status[1000:1100] |= 5
     status[1100:1200] |= 0xFFFF
-    status[1500:] ^= 0x110000  # a change of status alone is no trigger
+    status[1500:] ^= 0x100000  # a change of status alone is no trigger
     status[2200:] |= 5
     signals = np.zeros(2500, dtype=int), status
     body = b"".join(
