@@ -132,9 +132,11 @@ class DifferentialEntropy:
         n = sum(block.n for block in self._recent)
         first = sum((block.first for block in self._recent), np.zeros(()))
         second = sum((block.second for block in self._recent), np.zeros(()))
-        variance = np.maximum(second / n - (first / n) ** 2, SMALLEST_VARIANCE)
-        entropy = 0.5 * np.log(2 * np.pi * np.e * variance)  # (bands, channels)
+        variance = second / n - (first / n) ** 2
+        floored = np.maximum(variance, SMALLEST_VARIANCE)
+        entropy = 0.5 * np.log(2 * np.pi * np.e * floored)  # (bands, channels)
         flat = np.logical_and.reduce([block.flat for block in self._recent])
+        flat |= (variance <= SMALLEST_VARIANCE).any(axis=0)  # a number that says nothing
         lost = np.logical_or.reduce([block.missing for block in self._recent])
         bad = flat | lost
         newest = self._recent[-1]

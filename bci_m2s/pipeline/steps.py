@@ -11,6 +11,7 @@ from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_factors, channel_order
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
+from bci_m2s.signal.plausible import usual_amplitudes
 from bci_m2s.signal.quality import STATES, ChannelQuality
 from bci_m2s.signal.smoothing import PhasedSmoother
 from bci_m2s.types import Chunk, Emit, Step, StreamInfo, no_listener
@@ -51,7 +52,10 @@ class StepStage:
             len(spec.channels), info.rate_hz, window.hop_s, gap_s, self._breaks.gap, self._breaks.repair
         )
         checks = spec.quality.model_dump()
-        self.quality = ChannelQuality(spec.channels, spec.units, window.hop_s, **checks, emit=emit)
+        amplitudes = usual_amplitudes(spec.stream_type, spec.channels, spec.units)
+        self.quality = ChannelQuality(
+            spec.channels, spec.units, window.hop_s, **checks, amplitudes=amplitudes, emit=emit
+        )
         self._blocks_per_step = window.blocks_per_step
         # DE names bad channels one by one and has to know what to call them; others give one sentence.
         self._names_causes = isinstance(self.extractor, NamesCauses)
@@ -60,7 +64,7 @@ class StepStage:
 
     @property
     def bad_channels(self) -> dict[str, str]:
-        """State of each channel that is not good now, by label: lost, flat, railed, noisy."""
+        """State of each channel that is not good now, by label: lost, flat, railed, noisy, implausible."""
         states = self.quality.states  # replaced as a whole, so this copy stays consistent
         bad = np.flatnonzero(states).tolist()
         return {self.quality.labels[channel]: STATES[states[channel]] for channel in bad}

@@ -1,7 +1,8 @@
 """Is a stream what it says it is? The effective sampling rate, and what each channel's signal is worth.
 
 A channel is judged block by block, so nothing depends on chunks or on what comes later.
-``docs/quality.md`` says when it is lost, railed, flat or noisy; the first that applies is its state.
+``docs/quality.md`` says when it is lost, railed, flat, implausible or noisy; the first that applies is its
+state.
 Extractors judge flat signals by themselves; that state is for displays.
 
 Differences and counts of extreme values are the simplest of the checks for bad channels and clipping that
@@ -20,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.signal.blocks import Block
+from bci_m2s.signal.plausible import CAUSE, SHORTEST_S, Amplitudes
 from bci_m2s.signal.units import find_unit
 from bci_m2s.types import BoolArray, Emit, Event, FloatArray, no_listener
 
 SPAN_S = 10.0  # of a segment's newest signal, over which the rate is measured ...
-SHORTEST_S = 5.0  # ... once there is this much: jitter of stamps is then far below a percent
+LEAST_S = 5.0  # ... once there is this much: jitter of stamps is then far below a percent
 DOUBTFUL = 0.01  # relative difference that is worth a warning
 WRONG = 0.05  # relative difference that makes features wrong: filters are designed for the nominal rate
 
@@ -61,7 +63,7 @@ class RateGuard:
             self._blocks.clear()
         self._blocks.append((block.last_index, block.end_s))
         (first_index, first_s), (last_index, last_s) = self._blocks[0], self._blocks[-1]
-        if (last_index - first_index) / self._nominal_hz < SHORTEST_S:
+        if (last_index - first_index) / self._nominal_hz < LEAST_S:
             return RateVerdict()
         span_s = last_s - first_s
         effective_hz = (last_index - first_index) / span_s if span_s > 0 else float("inf")
@@ -69,10 +71,10 @@ class RateGuard:
         return RateVerdict(effective_hz, off > DOUBTFUL, off > WRONG)
 
 
-GOOD, LOST, FLAT, RAILED, NOISY = range(5)
-STATES = ("good", "lost", "flat", "railed", "noisy")
-CAUSES = ("", "no samples", "", "railed", "noisy")  # of missing samples, as a reason names them
-_ORDER = ("no samples", "railed", "noisy", "flat")  # in which a reason names them
+GOOD, LOST, FLAT, RAILED, NOISY, IMPLAUSIBLE = range(6)
+STATES = ("good", "lost", "flat", "railed", "noisy", "implausible")
+CAUSES = ("", "no samples", "", "railed", "noisy", "")  # of missing samples, as a reason names them
+_ORDER = ("no samples", CAUSE, "railed", "noisy", "flat")  # in which a reason names them, by its beginning
 
 LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
 COMPARABLE = 4  # channels of one unit that are compared with each other ...
@@ -95,6 +97,7 @@ class ChannelQuality:
     railed_share : 0..1 of a block's samples at its extremes; 0 for off
     rails : (low, high) of the converter in the channels' unit; at or beyond is railed
     noisy_ratio : multiple of the usual difference that is noisy; 0 for off
+    amplitudes : what each channel can have at all; None for anything
     emit : gets an event "quality" for each change of a channel that lasts
     """
 
@@ -109,11 +112,15 @@ class ChannelQuality:
         railed_share: float = 0.0,
         rails: tuple[float, float] | None = None,
         noisy_ratio: float = 0.0,
+        amplitudes: Amplitudes | None = None,
         emit: Emit = no_listener,
     ) -> None:
         self.labels, self._emit = tuple(labels), emit
         self._limit, self._railed_share, self._rails = limit, railed_share, rails
-        self._noisy_ratio = noisy_ratio
+        self._noisy_ratio, self._amplitudes = noisy_ratio, amplitudes
+        # Blocks without a plausible amplitude, and from how many on a channel has none.
+        self._outside_for = np.zeros(len(labels), dtype=np.int64)
+        self._outside_from = max(1, round(SHORTEST_S / hop_s))
         self._sentinels = sorted({*map(float, sentinels), *(float(np.float32(x)) for x in sentinels)})
         self._voltage = np.array([unit is not None and unit.is_voltage for unit in map(find_unit, units)])
         folded = np.array([unit.strip().casefold() for unit in units])
@@ -156,11 +163,17 @@ class ChannelQuality:
             states[(states != LOST) & self._railed(samples, flat)] = RAILED
         if self._noisy_ratio and len(samples) > 1:
             states[self._noisy(samples, (states == GOOD) & ~flat)] = NOISY
+        if self._amplitudes is not None:
+            outside = self._amplitudes.outside(samples)
+            self._outside_for = np.where(outside, self._outside_for + 1, 0)
+            states[(states != LOST) & (states != FLAT) & (self._outside_for >= self._outside_from)] = (
+                IMPLAUSIBLE
+            )
         hidden = states >= RAILED
         if hidden.any():
             missing[:, hidden] = True
         self._hidden_ago = np.where(hidden, 0, self._hidden_ago + 1)
-        self._remember(states, block.last_index)
+        self._remember(states, block)
         return missing
 
     def hidden(self, blocks: int) -> str:
@@ -198,7 +211,7 @@ class ChannelQuality:
                 usual.push(float(power[index]))
         return noisy
 
-    def _remember(self, states: NDArray[np.int8], at_sample: int) -> None:
+    def _remember(self, states: NDArray[np.int8], block: Block) -> None:
         changed = states != self.states
         self.states = states
         self._lasted = np.where(changed, 1, self._lasted + 1)
@@ -206,11 +219,22 @@ class ChannelQuality:
         if changed.any():
             for index in np.flatnonzero(changed):
                 self.causes[index] = CAUSES[states[index]] or self.causes[index]
+        implausible = np.flatnonzero(states == IMPLAUSIBLE)
+        if len(implausible) and self._amplitudes is not None:
+            cause = self._amplitudes.explain(block.samples, implausible.tolist())
+            for channel in implausible.tolist():
+                self.causes[channel] = cause
         due = (states != self._reported) & (self._lasted >= self._report_after)
         for index in np.flatnonzero(due & (self._reported_ago >= self._report_every)) if due.any() else ():
             now, was = STATES[states[index]], STATES[self._reported[index]]
             message = f"channel {self.labels[index]} {now}" + (" again" if now == "good" else "")
-            fields = {"at_sample": at_sample, "channel": self.labels[index], "state": now, "was": was}
+            message += f": {self.causes[index]}" if now == "implausible" else ""
+            fields = {
+                "at_sample": block.last_index,
+                "channel": self.labels[index],
+                "state": now,
+                "was": was,
+            }
             self._emit(Event("quality", message, fields=fields))
             self._reported[index], self._reported_ago[index] = states[index], 0
 
@@ -222,8 +246,12 @@ def name_channels(labels: Sequence[str], causes: dict[int, str], most: int = 4) 
         named.setdefault(cause, []).append(labels[index])
     return "; ".join(
         f"{cause}: {', '.join(names[:most])}" + (", …" if len(names) > most else "")
-        for cause, names in sorted(named.items(), key=lambda item: _ORDER.index(item[0]))
+        for cause, names in sorted(named.items(), key=lambda item: _rank(item[0]))
     )
+
+
+def _rank(cause: str) -> int:
+    return next(rank for rank, beginning in enumerate(_ORDER) if cause.startswith(beginning))
 
 
 class _RunningMedian:

@@ -30,7 +30,7 @@ from bci_m2s.panel.traces.traces_controls import TracesControls
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray
 
-BAD_STATES = ("flat", "railed", "noisy", "lost")
+BAD_STATES = ("flat", "railed", "noisy", "lost", "implausible")
 LONGEST_LABEL = 12  # characters
 LABEL_SCALE = 0.8  # of the type size
 WORDS_PX = 80  # room for the words at the beginning of bad traces

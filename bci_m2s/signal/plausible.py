@@ -1,0 +1,108 @@
+"""What amplitude a channel can have at all: values in another unit than the model's are never answered.
+
+A voltage is judged by its standard deviation within a hop, in which offsets do not count; a pupil, a skin
+conductance, a temperature or a normalised coordinate by its mean. The limits are generous: they find
+factors of a thousand, not poor signals. Orders of magnitude are those of textbooks (EEG: Niedermeyer and
+Lopes da Silva 2005, 10 to 100 µV; ECG: Malmivuo and Plonsey 1995, about 1 mV).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bci_m2s.signal.units import UNITS, Unit, find_unit
+from bci_m2s.types import BoolArray, FloatArray
+
+CAUSE = "amplitude"  # how every reason begins
+# By stream type, without case: the least and largest standard deviation within a hop, V.
+SPREADS_V = {"eeg": (5e-8, 5e-3), "ecg": (2e-6, 2e-2), "eog": (5e-8, 1e-2), "emg": (5e-8, 2e-2)}
+ANY_VOLTAGE_V = (5e-8, 2e-2)
+USUAL_V = {"eeg": 2e-5, "ecg": 2e-4}  # what a sound signal has about, V
+LEVELS = {  # by unit: least and largest mean of a hop in that unit
+    "normalized": (-10.0, 10.0),
+    "microsiemens": (0.0, 200.0),
+    "celsius": (5.0, 60.0),
+}
+PUPIL_MM = (0.5, 15.0)
+SHORTEST_S = 0.25  # of signal on which a channel is judged
+
+
+@dataclass(frozen=True, slots=True)
+class Amplitudes:
+    """Limits of each channel, (C,), NaN where there is none; and what they are limits of.
+
+    spread_low, spread_high : of the standard deviation; level_low, level_high : of the mean
+    units : of the channels; usual_v : what a voltage usually has, V
+    """
+
+    spread_low: FloatArray
+    spread_high: FloatArray
+    level_low: FloatArray
+    level_high: FloatArray
+    units: tuple[Unit | None, ...]
+    usual_v: float
+
+    def outside(self, samples: FloatArray) -> BoolArray:
+        """Which channels, (C,), have no plausible amplitude in a block of samples, (n, C)."""
+        with np.errstate(invalid="ignore", over="ignore"):  # of lost samples; NaN compares false
+            level = samples.mean(axis=0)
+            spread = np.sqrt(np.einsum("nc,nc->c", samples - level, samples - level) / len(samples))
+            wrong: BoolArray = (spread < self.spread_low) | (spread > self.spread_high)
+            wrong |= (level < self.level_low) | (level > self.level_high)
+        return wrong
+
+    def explain(self, samples: FloatArray, channels: Sequence[int]) -> str:
+        """Why these channels are not used: "amplitude 2e-05 µV; would be 20 µV if the sender sends volts".
+
+        samples : a block of samples, (n, C); the middle one of the channels gives the figure
+        """
+        unit = self.units[channels[0]]
+        picked = samples[:, list(channels)]
+        if unit is None or not unit.is_voltage:
+            value = float(np.median(picked.mean(axis=0)))
+            return f"{CAUSE} {_figure(value)} {unit.short or unit.name if unit else ''} cannot be".replace(
+                "  ", " "
+            )
+        value = float(np.median(picked.std(axis=0)))
+        text = f"{CAUSE} {_figure(value)} {unit.short}"
+        likely = min(
+            (other for other in UNITS if other.is_voltage and other is not unit),
+            key=lambda other: abs(math.log10(max(value, 1e-300) * other.factor / self.usual_v)),
+        )
+        meant = value * likely.factor / unit.factor
+        if 0.01 < meant * unit.factor / self.usual_v < 100:
+            text += f"; would be {_figure(meant)} {unit.short} if the sender sends {likely.name}"
+        return text
+
+
+def usual_amplitudes(stream_type: str, labels: Sequence[str], units: Sequence[str]) -> Amplitudes:
+    """The limits for the channels of a contract; those in units that are not known have none."""
+    kind = stream_type.casefold()
+    known = tuple(find_unit(unit) for unit in units)
+    spreads, levels = [], []
+    for label, unit in zip(labels, known, strict=True):
+        spread = level = (math.nan, math.nan)
+        if unit is not None and unit.is_voltage:
+            low_v, high_v = SPREADS_V.get(kind, ANY_VOLTAGE_V)
+            spread = (low_v / unit.factor, high_v / unit.factor)
+        elif unit is not None and unit.base == "m" and "pupil" in label.casefold():
+            level = (PUPIL_MM[0] * 1e-3 / unit.factor, PUPIL_MM[1] * 1e-3 / unit.factor)
+        elif unit is not None:
+            level = LEVELS.get(unit.name, level)
+        spreads.append(spread)
+        levels.append(level)
+    spread_low, spread_high = np.array(spreads).T
+    level_low, level_high = np.array(levels).T
+    usual_v = USUAL_V.get(kind, USUAL_V["eeg"])
+    return Amplitudes(spread_low, spread_high, level_low, level_high, known, usual_v)
+
+
+def _figure(value: float) -> str:
+    """One significant digit, without an exponent where people can count the zeros."""
+    if value == 0 or not 1e-9 < abs(value) < 1e9:
+        return f"{value:.1g}"
+    return np.format_float_positional(value, precision=1, fractional=False, trim="-")

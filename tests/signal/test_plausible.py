@@ -1,0 +1,100 @@
+"""Values in another unit than the model's have no plausible amplitude, and the reason says in which."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bci_m2s.signal.blocks import Block
+from bci_m2s.signal.plausible import usual_amplitudes
+from bci_m2s.signal.quality import ChannelQuality
+
+RNG = np.random.default_rng(3)
+NOISE = RNG.normal(0.0, 1.0, (64, 1))
+
+
+def outside(stream_type, unit, samples, label="a"):
+    limits = usual_amplitudes(stream_type, (label,), (unit,))
+    return bool(limits.outside(samples)[0]), limits.explain(samples, [0])
+
+
+@pytest.mark.parametrize(
+    ("stream_type", "unit", "usual"),
+    [
+        ("EEG", "microvolts", 20.0),
+        ("eeg", "V", 2e-5),
+        ("ECG", "mV", 0.3),
+        ("EOG", "uV", 80.0),
+        ("X", "uV", 20.0),
+    ],
+)
+@pytest.mark.parametrize("poor", [0.05, 1.0, 20.0])
+def test_a_signal_in_its_unit_is_plausible_however_poor(stream_type, unit, usual, poor):
+    offset = 4200.0 * usual  # electrodes have offsets far above the signal
+    assert not outside(stream_type, unit, NOISE * usual * poor + offset)[0]
+
+
+@pytest.mark.parametrize(("factor", "sent"), [(1e-6, "volts"), (1e-3, "millivolts"), (1e3, "nanovolts")])
+def test_another_unit_is_found_and_named(factor, sent):
+    wrong, reason = outside("EEG", "microvolts", NOISE / NOISE.std() * 20.0 * factor)
+    assert wrong
+    figure = {"volts": "0.00002", "millivolts": "0.02", "nanovolts": "20000"}[sent]
+    assert reason == f"amplitude {figure} µV; would be 20 µV if the sender sends {sent}"
+
+
+def test_nonsense_is_no_unit():
+    wrong, reason = outside("EEG", "microvolts", NOISE * 1e12)
+    assert wrong
+    assert "if the sender" not in reason
+
+
+@pytest.mark.parametrize(
+    ("unit", "label", "good", "bad"),
+    [
+        ("normalized", "gaze_x", 0.5, 960.0),
+        ("mm", "pupil_left", 3.0, 0.003),
+        ("m", "pupil_left", 0.003, 3.0),
+        ("microsiemens", "skin", 5.0, -3.0),
+        ("celsius", "skin", 33.0, 306.0),
+    ],
+)
+def test_other_quantities_are_judged_by_their_level(unit, label, good, bad):
+    assert not outside("Gaze", unit, np.full((8, 1), good), label)[0]
+    wrong, reason = outside("Gaze", unit, np.full((8, 1), bad), label)
+    assert wrong
+    assert reason.startswith("amplitude ")
+    assert reason.endswith("cannot be")
+
+
+@pytest.mark.parametrize("unit", ["", "pixels", "furlongs"])
+def test_what_has_no_known_limits_is_let_pass(unit):
+    assert not outside("Gaze", unit, np.full((8, 1), 1e6))[0]
+
+
+def block(samples, number):
+    n = len(samples)
+    return Block(samples, number * n, number * n + n - 1, 0.0, 0.25, 0.0, number, 0, None)
+
+
+def test_a_channel_in_volts_is_bad_and_the_others_are_not():
+    events = []
+    limits = usual_amplitudes("EEG", ("TP9", "AF7"), ("uV", "uV"))
+    quality = ChannelQuality(("TP9", "AF7"), ("uV", "uV"), 0.25, amplitudes=limits, emit=events.append)
+    for number in range(8):
+        samples = RNG.normal(0.0, 20.0, (64, 2)) * [1e-6, 1.0]
+        missing = quality.push(block(samples, number))
+        assert missing.all(axis=0).tolist() == [True, False]
+    assert "would be 2" in quality.causes[0]
+    (event,) = events
+    assert event.message.startswith("channel TP9 implausible: amplitude 0.00002 µV; would be")
+    assert event.fields["state"] == "implausible"
+
+
+def test_short_hops_are_judged_together():
+    """Two samples may be alike by chance; a quarter of a second of them is not."""
+    limits = usual_amplitudes("EEG", ("a",), ("uV",))
+    quality = ChannelQuality(("a",), ("uV",), 0.05, amplitudes=limits)
+    small = NOISE[:4] * 1e-5
+    judged = [bool(quality.push(block(small, number)).all()) for number in range(6)]
+    assert judged == [False] * 4 + [True] * 2
+    assert not quality.push(block(NOISE[:4] * 20.0, 6)).any()
