@@ -164,14 +164,14 @@ class Stamps:
 
     @property
     def age_s(self) -> float:
-        """Age of the newest sample when the estimate was published."""
-        return self.published_s - self.last_sample_s
+        """Age of the newest sample when the estimate was published; a stamp a little ahead is of now."""
+        return max(self.published_s - self.last_sample_s, 0.0)
 
     @property
     def stages_s(self) -> tuple[float, float, float, float]:
         """How long transport, features, inference and publication took; NaN where that is not known."""
         return (
-            self.received_s - self.last_sample_s,
+            max(self.received_s - self.last_sample_s, 0.0),
             self.features_s - self.received_s,
             self.inferred_s - self.features_s,
             self.published_s - self.inferred_s,

@@ -35,6 +35,7 @@ from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 LONGEST_CALL_S = 0.2
 MOST_SAMPLES = 1024  # pull_chunk's own limit
+OLDEST_S, NEWEST_S = 60.0, 1.0  # behind and ahead of this clock that a stamp of LSL can be
 SURE_AFTER_S = 1.0  # a gap may be reported this long after liblsl began to notice that it reconnects
 
 
@@ -74,7 +75,7 @@ class LslSource:
         self._watch: IdentityWatch | None = None
         # written by the thread that pulls, read by the one that asks for problems
         self._lost = ""
-        self._received_s = self._gap_s = self._newest_stamp = math.nan
+        self._received_s = self._gap_s = self._newest_stamp = self._arrived_stamp = math.nan
         self._offset_s = float("nan")  # the newest that was known, of the newest sender that had one
         self._offset_since_s = float("inf")  # liblsl notices that it reconnects while it has an offset
 
@@ -145,6 +146,8 @@ class LslSource:
             if (np.abs(steps - 1 / self.info.rate_hz) > GAP_S).any():
                 self._gap_s = received_s
             self._newest_stamp = known[-1]
+        if len(known):
+            self._arrived_stamp = float(known[-1])
         self._received_s = received_s
 
     def problem(self) -> str:
@@ -153,7 +156,7 @@ class LslSource:
         Returns at once, unless a sender has to be asked who it is: then within ``REQUEST_S``, and a little.
         """
         if self._watch is None or self._network is None or self._inlet is None:
-            return self._lost
+            return self._lost or self._astray()
         received_s, gap_s = self._received_s, self._gap_s
         moved = self._moved()  # after `received_s` was read, so that it covers that delivery
         seen = self._network.streams()
@@ -165,7 +168,19 @@ class LslSource:
         if uid:
             answer = request_info(seen[uid], listed[uid])
             self._watch.answer(pylsl.local_clock(), uid, answer)
-        return self._watch.problem
+        return self._watch.problem or self._astray()
+
+    def _astray(self) -> str:
+        """Why the stamps cannot be LSL time; "" where they can, or nothing is known yet."""
+        behind_s = self._received_s - (self._arrived_stamp + self.clock_offset_s(0.0))
+        if not (behind_s > OLDEST_S or behind_s < -NEWEST_S):  # NaN compares false
+            return ""
+        where = f"{abs(behind_s):.3g} s {'behind' if behind_s > 0 else 'ahead of'} this clock"
+        unix = abs(time.time() - pylsl.local_clock() + behind_s) < OLDEST_S
+        is_unix = (
+            " (they are Unix time: start the sender with LSL's, muselsl with --lsltime)" if unix else ""
+        )
+        return f"stamps are {where}: not LSL time{is_unix}"
 
     def notices(self) -> list[str]:
         """What became known of the sender since the last call: a twin appeared, it was restarted."""

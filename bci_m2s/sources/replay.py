@@ -97,8 +97,14 @@ class ReplaySource(LocalSource):
         return chunk
 
     def clock_offset_s(self, timeout_s: float) -> float:  # noqa: ARG002
-        """Return what brings the newest chunk's stamps to the shared clock; 0.0 when paced."""
-        return 0.0 if self._speed else self._offset_s
+        """Return what brings the newest chunk's stamps to the shared clock; 0.0 when paced.
+
+        NaN at any speed but 1: stamps keep their distance, so that they leave the clock behind, or fall
+        behind it, and nothing has an age.
+        """
+        if self._speed:
+            return 0.0 if self._speed == 1.0 else math.nan
+        return self._offset_s
 
     def _stop(self) -> int:
         """Return the sample that the next chunk must not reach."""

@@ -63,6 +63,32 @@ def test_every_sample_comes_in_order_with_its_stamp():
     source.close()
 
 
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [
+        (lambda: 0.0, ""),
+        (lambda: -50.0, ""),  # a sender that was frozen for a while
+        (lambda: time.time() - pylsl.local_clock(), "not LSL time (they are Unix time"),
+        (lambda: -1e4, "stamps are 1e+04 s behind this clock: not LSL time"),
+        (lambda: 5.0, "stamps are 5 s ahead of this clock: not LSL time"),
+    ],
+)
+def test_stamps_that_are_not_lsl_time_are_a_problem(shift, words):
+    name = unique("cap")
+    sender = outlet(name)
+    source = opened(name)
+    assert sender.wait_for_consumers(LIMIT_S)
+    sender.push_chunk(
+        np.zeros((10, 2), np.float32), (pylsl.local_clock() + shift() + np.arange(10) / 500).tolist()
+    )
+    pull_until(source, 10)
+    assert np.isfinite(source.clock_offset_s(5.0))
+    problem = source.problem()
+    source.close()
+    assert problem.startswith("stamps are") == bool(words)
+    assert words in problem
+
+
 def test_the_description_is_complete():
     name = unique("cap")
     sender = outlet(name, labels=("TP9", "AF7", "µ<&>"))
