@@ -172,6 +172,8 @@ class LslSource:
 
     def _astray(self) -> str:
         """Why the stamps cannot be LSL time; "" where they can, or nothing is known yet."""
+        if math.isnan(self._arrived_stamp):
+            return ""
         behind_s = self._received_s - (self._arrived_stamp + self.clock_offset_s(0.0))
         if not (behind_s > OLDEST_S or behind_s < -NEWEST_S):  # NaN compares false
             return ""

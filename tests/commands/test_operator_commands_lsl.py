@@ -37,7 +37,8 @@ class Sender:
         info.set_channel_labels(list(EEG_INFO.labels))
         info.set_channel_units(list(EEG_INFO.units))
         self._outlet = pylsl.StreamOutlet(info)
-        self._rng, self._sent, self._begun_s = np.random.default_rng(3), 0, pylsl.local_clock()
+        self._rng, self._sent = np.random.default_rng(3), 0
+        self._begun_s = pylsl.local_clock() - 57.0  # so that no stamp lies ahead of the clock
 
     def send_until(self, n):
         """Send on up to n samples in all; stamps as if a second took one."""
