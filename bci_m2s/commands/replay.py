@@ -32,7 +32,6 @@ from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
 from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source
-from bci_m2s.sources.operator import OPERATOR_ID
 from bci_m2s.sources.replay import replay_sources
 
 
@@ -105,15 +104,7 @@ def _match_session(session: RecordedSession) -> Match:
     streams = {modality: session.raw_stream(modality) for modality in session.record.streams}
     for modality, stream in streams.items():
         check(plan, modality, stream.info)
-    return Match(plan, streams, _markers(session.recording))
-
-
-def _markers(recording: Recording) -> tuple[RecordedStream, ...]:
-    """The marker stream of a recording, unless there are several, and the operator's."""
-    texts = [stream for stream in recording.raw_streams if stream.is_text and stream.n_samples]
-    own = [stream for stream in texts if stream.info.source_id == OPERATOR_ID]
-    others = [stream for stream in texts if stream.info.source_id != OPERATOR_ID]
-    return (*(others if len(others) == 1 else ()), *own)
+    return Match(plan, streams, session.recording.markers)
 
 
 def _match(recording: Recording, plan: build.Plan) -> Match:
@@ -124,7 +115,7 @@ def _match(recording: Recording, plan: build.Plan) -> Match:
         info = settings.applied_to(stream.info)
         check(plan, modality, info)
         streams[modality] = replace(stream, info=info)
-    return Match(plan, streams, _markers(recording))
+    return Match(plan, streams, recording.markers)
 
 
 def _connect(match: Match, clock: Callable[[], float], **options: Any) -> Connected:

@@ -182,8 +182,8 @@ class Inference:
                 self._emit("overrun", f"markers: inference was too slow for {missed} of them")
             offset_s = 0.0 if math.isnan(stream.clock_offset_s) else stream.clock_offset_s  # at first
             origin = ORIGIN if isinstance(stream.source, OperatorMarkers) else stream.source.info.name
-            for stamp, row in zip(chunk.times, chunk.samples, strict=True):
-                self.judge.take_marker(float(stamp) + offset_s, str(row[0]), origin)
+            for stamp_s, text in stream.markers.take(chunk.times, chunk.samples):
+                self.judge.take_marker(stamp_s + offset_s, text, origin)
 
     def _emit(self, kind: str, message: str, **fields: Any) -> None:
         self._publisher.emit(Event(kind, message, fields=fields))

@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 
 from bci_m2s.engine.ring import Cursor, Ring
+from bci_m2s.lsl.markers import MarkerReader
 from bci_m2s.sources import Source
 from bci_m2s.types import LONGEST_MARKER, Chunk
 
@@ -36,6 +37,7 @@ class StreamState:
         info = source.info
         self.source, self.name = source, name
         self.is_text = info.channel_format == "string"
+        self.markers = MarkerReader(info)
         capacity = max(1024, int(RING_S * info.rate_hz))
         number = "f4" if info.channel_format == "float32" else "f8"
         self.ring = Ring(capacity, info.n_channels, object if self.is_text else number)

@@ -166,7 +166,8 @@ def lsl_on_this_machine(quiet: bool = False) -> Iterator[None]:
         yield
         return
     # a sender takes two ports, and of liblsl's usual 32 every look around holds some
-    text = "[multicast]\nResolveScope = machine\n[ports]\nPortRange = 200\n"
+    # Programs with liblsl 1.17 or older, LabRecorder for instance, are told of one sender only without the peer.
+    text = "[multicast]\nResolveScope = machine\n[lab]\nKnownPeers = {127.0.0.1}\n[ports]\nPortRange = 200\n"
     with _configuration(f"{text}[log]\nlevel = {-3 if quiet else -2}\n"):
         yield
 

@@ -35,7 +35,7 @@ REQUEST_S = 0.3  # for the description of a sender that may be frozen; one threa
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which stream is meant: every field that is not "" must be equal."""
+    """Which stream is meant: every field that is not "" must be equal, the type in any case."""
 
     name: str = ""
     type: str = ""
@@ -44,7 +44,9 @@ class Selector:
 
     def matches(self, info: StreamInfo) -> bool:
         """Whether a stream is meant."""
-        return all(not want or want == getattr(info, field) for field, want in asdict(self).items())
+        wanted, stated = asdict(replace(self, type=self.type.casefold())), asdict(info)
+        stated["type"] = info.type.casefold()
+        return all(not want or want == stated[field] for field, want in wanted.items())
 
     def describe(self) -> str:
         """For messages: name 'x', type 'EEG'."""

@@ -220,9 +220,8 @@ def _marks(recording: Recording, times: FloatArray, index: NDArray[np.intp]) -> 
     """Place on the grid and text of each marker and event of all streams that lies within `times`."""
     rising = np.maximum.accumulate(times)
     step_s = (rising[-1] - rising[0]) / max(1, len(rising) - 1)
-    for stream in recording.streams:
-        if not stream.is_text:
-            continue
+    ours = [stream for stream in recording.streams if stream.info.type == EVENTS_TYPE]
+    for stream in [*recording.markers, *ours]:
         shared = stream.times + stream.offsets_s()
         inside = (shared >= rising[0] - step_s) & (shared <= rising[-1] + step_s)
         rows = stream.read(0, stream.n_samples)

@@ -7,7 +7,7 @@ here: backward stamps, gaps, empty streams and duplicate labels stay as they wer
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError, StreamError, nearest
 from bci_m2s.lsl.formats import RESULT_TYPES
+from bci_m2s.lsl.markers import MarkerReader, is_marker_stream
 from bci_m2s.registry import load_class
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo
@@ -69,6 +70,20 @@ class RecordedStream:
         """Whether the samples are strings (markers)."""
         return self.info.channel_format == "string"
 
+    @property
+    def is_markers(self) -> bool:
+        """Whether the samples are markers of a sender, as texts, codes or levels."""
+        return is_marker_stream(self.info)
+
+    def as_markers(self) -> RecordedStream:
+        """The markers of a stream of them as one channel of texts; see ``MarkerReader``."""
+        read = MarkerReader(self.info).take(self.times, self.read(0, self.n_samples))
+        texts = np.array([text for _, text in read], dtype=object)[:, None]
+        texts.setflags(write=False)
+        info = replace(self.info, rate_hz=0.0, labels=("marker",), units=("",), channel_format="string")
+        times = np.array([time_s for time_s, _ in read], dtype=np.float64)
+        return RecordedStream(info, times, lambda start, stop: texts[start:stop], self.clock_offsets)
+
     def offsets_s(self) -> FloatArray:
         """Return (n,): the offset of each stamp to the clock that all streams share.
 
@@ -104,6 +119,12 @@ class Recording:
     def raw_streams(self) -> tuple[RecordedStream, ...]:
         """The streams of senders: all but the estimates and events that a session added."""
         return tuple(stream for stream in self.streams if stream.info.type not in RESULT_TYPES)
+
+    @property
+    def markers(self) -> tuple[RecordedStream, ...]:
+        """Every marker stream of a sender that holds markers, as texts."""
+        texts = (stream.as_markers() for stream in self.raw_streams if stream.is_markers)
+        return tuple(stream for stream in texts if stream.n_samples)
 
     def find(self, name: str = "", stream_type: str = "") -> RecordedStream:
         """Return the one stream with this name and type; "" for any. An empty one only where no other fits.

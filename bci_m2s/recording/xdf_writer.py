@@ -87,7 +87,7 @@ class XdfWriter:
         self.samples_written = self.lost_samples = 0
         self._sums.append(SUMS_HEADING)
         self._data.append(MAGIC, essential=True)
-        made = datetime.now(UTC).isoformat(timespec="seconds")
+        made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S%z")  # as LabRecorder writes it: +0000
         header = f"{DECLARATION}<info><version>1.0</version><datetime>{made}</datetime></info>"
         self._chunk(FILE_HEADER, header.encode(), essential=True)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, RESULT_TYPES, RecordLayout, parse_line
+from bci_m2s.lsl.markers import MarkerReader
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import BoolArray, FloatArray, Status
@@ -197,10 +198,9 @@ def _markers(streams: Sequence[RecordingStream]) -> tuple[tuple[float, str], ...
     """Texts of senders, in the order of time."""
     found: list[tuple[float, str]] = []
     for stream in streams:
-        if stream.is_text and stream.info.type != EVENTS_TYPE:
-            rows = stream.read(0, stream.n_samples)
-            texts = (", ".join(map(str, row)) for row in rows)
-            found += [(t, text) for t, text in zip(stream.times_s.tolist(), texts, strict=True) if t == t]
+        if stream.is_markers:
+            read = MarkerReader(stream.info).take(stream.times_s, stream.read(0, stream.n_samples))
+            found += [(time_s, text) for time_s, text in read if not math.isnan(time_s)]
     return tuple(sorted(found))
 
 

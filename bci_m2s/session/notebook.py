@@ -117,8 +117,7 @@ def run_offline(
     chosen = _chosen(opened, contract, streams or {})
     infos = {name: stream.info for name, stream in chosen.items()}
     pipeline = make_pipeline(model, infos, modality=modality, device=device, baseline=baseline)
-    texts = [stream for stream in opened.raw_streams if stream.is_text and stream.n_samples]
-    made = replay_sources([*chosen.values(), *texts])
+    made = replay_sources([*chosen.values(), *opened.markers])
     sources: dict[str, Source] = dict(zip(chosen, made, strict=False))
     results = estimates_of(pipeline, sources, made[len(chosen) :])
     return [_row(estimate, contract.class_names) for estimate in results]

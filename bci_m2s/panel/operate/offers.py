@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from bci_m2s.errors import BciM2sError, ContractError, StreamError, nearest
 from bci_m2s.lsl import network as lsl_network
+from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.model.stream_check import check_stream
@@ -115,11 +116,12 @@ def misfit(offer: Offer, modality: str, info: StreamInfo, among: Sequence[Stream
     if info.channel_format == "undefined":
         return ABSURD
     for key, want in _wanted(offer, modality).items():
-        if (got := getattr(info, key)) != want:
+        got = getattr(info, key)
+        if got != want and (key != "type" or got.casefold() != want.casefold()):
             return f"{modality}: {key}: got {got!r}, expected {want!r}"
     if modality == MARKERS:
-        if info.channel_format != "string":
-            return f"markers: channel_format: got {info.channel_format}, expected string"
+        if not is_marker_stream(info):
+            return f"markers: type: got {info.type!r}, expected {MARKER_TYPE!r}"
     elif offer.contract is not None:
         try:
             applied = stream.applied_to(info)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from bci_m2s.errors import StreamError
+from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.session.setup.build import Plan
@@ -53,9 +54,8 @@ def connect(plan: Plan, environment: Environment) -> Connected:
         if plan.settings.markers is not None:
             markers = (opening(plan.settings.markers, MARKER_TYPE),)
             info = markers[0].info
-            if info.channel_format != "string":
-                got = f"got {info.channel_format}, expected string"
-                raise StreamError(f"markers: stream {info.name!r}: channel format: {got}")
+            if info.channel_format == "string" and info.rate_hz and not is_marker_stream(info):
+                raise StreamError(f"markers: stream {info.name!r}: got {info.describe()}, expected markers")
             environment.notify(f"markers: {info.describe()} connected")
         opened.pop_all()
     return Connected(sources, markers, environment.clock)

@@ -187,11 +187,12 @@ def _marked(
     for stream in recording.raw_streams:
         shared = stream.times + stream.offsets_s()
         known = np.isfinite(shared)
-        if stream.is_text:
-            texts = stream.read(0, stream.n_samples)[:, 0]
-            events += [(float(shared[row]), str(texts[row])) for row in np.flatnonzero(known)]
-        elif known.any():
+        if not stream.is_markers and known.any():
             end_s = max(end_s, float(shared[known].max()))
+    for stream in recording.markers:
+        shared = stream.times + stream.offsets_s()
+        texts = stream.read(0, stream.n_samples)[:, 0]
+        events += [(float(shared[row]), str(texts[row])) for row in np.flatnonzero(np.isfinite(shared))]
     return marked_trials(events, end_s, markers, notify)
 
 
@@ -223,7 +224,7 @@ def _fitting(
 def _all_streams(recording: Recording, _file: Origin, _on_problem: OnProblem) -> dict[str, int]:
     indices: dict[str, int] = {}
     for index, stream in enumerate(recording.streams):
-        if stream in recording.raw_streams and not stream.is_text and stream.n_samples:
+        if stream in recording.raw_streams and not (stream.is_text or stream.is_markers) and stream.n_samples:
             name = stream.info.type.lower() or "untyped"
             indices[name if name not in indices else f"{name}-{index + 1}"] = index
     return indices

@@ -120,7 +120,7 @@ def test_what_fits_fits():
         ("eeg", replace(EEG, labels=("X", *EEG.labels[1:])), f"eeg: channels: got no '{EEG.labels[0]}'"),
         ("eeg", replace(EEG, units=("furlongs",) * 62), "eeg: units: got"),
         ("eeg", replace(EEG, channel_format="undefined"), "refused"),
-        ("markers", replace(MARKERS, channel_format="int32"), "channel_format: got int32, expected string"),
+        ("markers", replace(MARKERS, type="EEG", rate_hz=128.0), "type: got 'EEG', expected 'Markers'"),
     ],
 )
 def test_what_does_not_fit_says_which_field(modality, info, words):
