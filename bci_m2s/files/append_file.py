@@ -18,6 +18,7 @@ from bci_m2s.errors import OutputError
 MOST_WAITING_BYTES = 512 << 20
 Sync = Callable[[int], None]  # waits until what was written to a descriptor is on the disk
 RETRY_S = 1.0  # how long to leave a file alone that could not be written
+LOOK_S = 1.0  # how often to look whether the file is still where it was made
 
 
 class AppendFile:
@@ -50,6 +51,7 @@ class AppendFile:
         self._waiting: deque[bytes] = deque()
         self._begun_bytes = 0  # how much of the first waiting record is in the file already
         self._write_problem = self._sync_problem = ""  # the latter is written by whoever calls fsync
+        self._place_problem, self._looked_s = "", time.monotonic()
         self._tried_s = -RETRY_S
         try:
             self._file = FileIO(path, "xb")  # unbuffered: what is written survives a kill of this process
@@ -59,7 +61,7 @@ class AppendFile:
     @property
     def problem(self) -> str:
         """Why the file cannot be written now, in words; "" when all is well."""
-        return self._write_problem or self._sync_problem
+        return self._place_problem or self._write_problem or self._sync_problem
 
     @property
     def closed(self) -> bool:
@@ -84,6 +86,8 @@ class AppendFile:
 
         While a problem stands this tries once in ``RETRY_S`` only. Raises nothing: see ``problem``.
         """
+        if time.monotonic() - self._looked_s >= LOOK_S:
+            self._look()
         if self._write_problem and time.monotonic() - self._tried_s < RETRY_S:
             return False
         return self._write_waiting()
@@ -110,8 +114,19 @@ class AppendFile:
             self._waiting.clear()
             self.waiting_bytes = self._begun_bytes = 0
         self.fsync()
+        self._look()
         self._file.close()
         return self.lost_records
+
+    def _look(self) -> None:
+        """Notice that the file was deleted, moved or replaced: writing to it goes on without an error."""
+        self._looked_s = time.monotonic()
+        try:
+            is_here = os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+        except OSError:
+            is_here = False
+        gone = "deleted, moved or replaced while it was being written; what is written now is lost"
+        self._place_problem = "" if is_here else f"{self.path}: {gone}"
 
     def _write_waiting(self) -> bool:
         self._tried_s = time.monotonic()

@@ -210,5 +210,12 @@ def _complete(takes: Takes, options: Options, console: Console) -> None:
 
 
 def say_saved(console: Console, folder: Path) -> None:
-    """Say where everything is."""
-    console.print(f"saved in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    """Say where everything is that is there and holds something."""
+    try:
+        saved = sorted(path.name for path in folder.iterdir() if path.is_dir() or path.stat().st_size)
+    except OSError:
+        saved = []
+    if saved:
+        console.print(f"saved in {folder}: {', '.join(saved)}")
+    else:
+        console.print(f"nothing is saved in {folder}", style="bold red")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -153,3 +154,39 @@ def test_a_sync_that_finds_its_file_closed_is_no_problem(tmp_path):
     file = AppendFile(tmp_path / "a", sync=closed_meanwhile)
     file.fsync()
     assert file.problem == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
+@pytest.mark.parametrize("harm", ["deleted", "moved", "replaced", "folder deleted"])
+def test_a_file_that_is_gone_is_noticed_within_two_seconds(tmp_path, harm):
+    path = tmp_path / "out" / "a"
+    path.parent.mkdir()
+    file = AppendFile(path)
+    file.append(b"before")
+    assert file.flush()
+    assert file.problem == ""
+    if harm == "folder deleted":
+        shutil.rmtree(path.parent)
+    elif harm == "moved":
+        path.rename(tmp_path / "elsewhere")
+    else:
+        path.unlink()
+        if harm == "replaced":
+            path.write_bytes(b"of another program")
+    until = time.monotonic() + 2
+    while not file.problem and time.monotonic() < until:
+        file.append(b"after")
+        file.flush()
+        time.sleep(0.05)
+    assert "deleted, moved or replaced" in file.problem
+    assert str(path) in file.problem
+    file.close()
+    assert file.problem
+
+
+def test_a_file_that_is_gone_at_the_end_is_noticed(tmp_path):
+    file = AppendFile(tmp_path / "a")
+    file.append(b"x")
+    (tmp_path / "a").unlink()
+    file.close()
+    assert "deleted, moved or replaced" in file.problem
