@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+STREAM_NAME = "Simulated markers"
 REST_START, REST_STOP = "rest/start", "rest/stop"
 TRIAL_START, TRIAL_STOP = "trial/start/", "trial/stop/"  # the class follows
 

@@ -188,15 +188,22 @@ def print_summary(
     health: Sequence[StreamHealth],
     skipped: int,
     truth: Sequence[tuple[float, float, str]] = (),
+    markers: Sequence[tuple[float, str, str]] = (),
 ) -> None:
-    """The end of a session in figures. `truth`: spans (start, end, class) where the class is known."""
+    """The end of a session in figures.
+
+    truth : spans (start, end, class) where the class is known
+    markers : (time, text, origin) from which it is known
+    """
+    is_simulated = all(origin == STREAM_NAME for _, _, origin in markers)
+    truth_of = "the simulator's state" if is_simulated else "the trials' labels"
     modalities = list(
         dict.fromkeys([stream.modality for stream in health] + [name for name, _ in statistics.made])
     )
     console.print("\nSummary", style="bold")
     for modality in modalities:
         for head in statistics.heads:
-            _print_answers(console, statistics, modality, head, truth)
+            _print_answers(console, statistics, modality, head, truth, truth_of)
         for (name, status), count in statistics.refused.items():
             if name == modality:
                 words = "" if status in EXPECTED else f" (at last: {statistics.reasons[modality, status]})"
@@ -214,6 +221,7 @@ def _print_answers(
     modality: str,
     head: str,
     truth: Sequence[tuple[float, float, str]],
+    truth_of: str,
 ) -> None:
     classes, unknown = statistics.heads[head], statistics.labels[modality, head, UNKNOWN]
     shares = [f"{name} {statistics.labels[modality, head, name]}" for name in classes]
@@ -225,7 +233,7 @@ def _print_answers(
     right, judged = statistics.agreement(truth, modality, head)
     share = f"{right / judged:.2f}" if judged else "–"
     console.print(
-        f"  agreement with the simulator's state: {share} "
+        f"  agreement with {truth_of}: {share} "
         f"({right} of {judged} windows inside a trial; chance {1 / len(classes):.2f})",
     )
 
