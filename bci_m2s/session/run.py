@@ -197,11 +197,17 @@ def _complete(takes: Takes, options: Options, console: Console) -> None:
     try:
         takes.finished()
     finally:  # also where the disk is full
-        truth = options.truth([(at_s, text) for at_s, text, _ in take.engine.publisher.markers])
+        markers = take.engine.publisher.markers
+        truth = options.truth([(at_s, text) for at_s, text, _ in markers])
         with suppress(OSError):  # the terminal may be gone
             snapshot = take.engine.reporter.snapshot()
             print_summary(
-                console, take.engine.publisher.statistics, snapshot.health, take.engine.skipped, truth
+                console,
+                take.engine.publisher.statistics,
+                snapshot.health,
+                take.engine.skipped,
+                truth,
+                markers,
             )
             if snapshot.recording is not None:
                 console.print(recording_line(snapshot.recording))

@@ -125,6 +125,8 @@ def test_the_summary():
     statistics.add(refused(Status.BAD_SIGNAL, "2 of 4 channels bad"))
     print_summary(console, statistics, [HEALTH], 4, [(100.0, 200.0, "positive")])
     text = console.file.getvalue()
+    print_summary(console, statistics, [HEALTH], 4, [(100.0, 200.0, "positive")], [(100.0, "x", "Task")])
+    assert "agreement with the trials' labels: 1.00" in console.file.getvalue()
     assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
     assert "no estimate 1 times: settling" in text
     assert "agreement with the simulator's state: 1.00 (1 of 1 windows inside a trial; chance 0.33)" in text

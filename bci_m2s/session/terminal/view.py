@@ -17,6 +17,7 @@ from bci_m2s.colours import class_colour
 from bci_m2s.engine.health import Snapshot, StreamHealth
 from bci_m2s.engine.statistics import STAGES, Statistics
 from bci_m2s.recording.disk import WARN_BELOW_S
+from bci_m2s.simulator.markers import STREAM_NAME
 from bci_m2s.types import UNKNOWN, Estimate, Status
 
 if TYPE_CHECKING:
