@@ -263,6 +263,8 @@ def replay(
     pipeline: Annotated[
         str | None, Option(help="Pipeline file or name; default: the shipped one that fits.")
     ] = None,
+    stream: Annotated[
+        list[str] | None,
     speed: Annotated[float | None, Option(help="1: as recorded; default: as fast as possible.")] = None,
     loop: Annotated[int, Option(help="How often to play it.", min=1)] = 1,
     as_lsl: Annotated[
@@ -282,7 +284,9 @@ def replay(
         if as_lsl:
             replay_as_lsl(file, 1.0 if speed is None else speed, loop)
         else:
-            options = Options(0.0, output, baseline, device, panel=not headless)
+            options = Options(
+                0.0, output, baseline, device, source_ids=_pinned(stream or ()), panel=not headless
+            )
             replay_file(file, pipeline, speed, loop, options)
 
 

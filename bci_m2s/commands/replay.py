@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -17,8 +18,10 @@ from bci_m2s.commands.run import print_model
 from bci_m2s.commands.simulate import send
 from bci_m2s.engine.health import StreamHealth
 from bci_m2s.engine.statistics import Statistics
-from bci_m2s.errors import BciM2sError, StreamError, UsageError
+from bci_m2s.errors import BciM2sError, StreamError, UsageError, nearest
+from bci_m2s.model.contract import ModalityContract
 from bci_m2s.model.predictor import Predictor
+from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.pipeline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
@@ -31,7 +34,7 @@ from bci_m2s.session.setup.shipped import names
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
 from bci_m2s.simulator.markers import trial_spans
-from bci_m2s.sources import Source
+from bci_m2s.sources import Source, StreamSettings
 from bci_m2s.sources.replay import replay_sources
 
 
@@ -52,11 +55,13 @@ def replay_file(
     recording = open_recording(file)
     for warning in recording.warnings:
         console.print(f"{file.name}: {warning}", style="yellow")
-    match = match_pipeline(recording, pipeline)
+    match = match_pipeline(recording, pipeline, options.source_ids)
     print_model(console, match.plan)
     for modality, stream in match.streams.items():
         length_s = stream.last_s - stream.first_s if stream.n_samples else 0.0
         console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s")
+        for doubt in stream_doubts(match.plan.contract.modalities[modality], stream.info):
+            console.print(f"note: {doubt}", style="yellow")
     folder = build.make_folder(options.output) if options.output else None
     predictor = build.make_predictor(match.plan, options.device)
     if speed is None:
@@ -72,8 +77,12 @@ def replay_file(
         run_connected(match.plan, predictor, connected, options, folder, console, stop)
 
 
-def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
+def match_pipeline(
+    recording: Recording, pipeline: str | None, source_ids: Mapping[str, str] = MappingProxyType({})
+) -> Match:
     """The pipeline asked for, else that of the recorded session, else the one shipped that it fits.
+
+    source_ids : exactly which streams, by modality
 
     Raises
     ------
@@ -81,13 +90,13 @@ def match_pipeline(recording: Recording, pipeline: str | None) -> Match:
         When the recording does not fit, with the reason; when none or several shipped ones fit.
     """
     if pipeline is not None:
-        return _match(recording, build.make_plan(pipeline))
-    if has_session(recording):
+        return _match(recording, build.make_plan(pipeline), source_ids)
+    if has_session(recording) and not source_ids:
         return _match_session(read_recorded_session(recording))
     matches, reasons = [], []
     for name in names("pipelines", ".yaml"):
         try:
-            matches.append(_match(recording, build.make_plan(name)))
+            matches.append(_match(recording, build.make_plan(name), source_ids))
         except BciM2sError as problem:
             reasons.append(f"{name}: {problem}")
     if len(matches) == 1:
@@ -107,15 +116,36 @@ def _match_session(session: RecordedSession) -> Match:
     return Match(plan, streams, session.recording.markers)
 
 
-def _match(recording: Recording, plan: build.Plan) -> Match:
+def _match(recording: Recording, plan: build.Plan, source_ids: Mapping[str, str]) -> Match:
     streams = {}
+    for modality in source_ids:
+        if modality not in plan.settings.streams:
+            raise UsageError(f"--stream: got {modality!r}{nearest(modality, plan.settings.streams)}")
     for modality, settings in plan.settings.streams.items():
-        wanted = getattr(settings, "type", "") or plan.contract.modalities[modality].stream_type
-        stream = recording.find(getattr(settings, "name", ""), wanted)
+        spec = plan.contract.modalities[modality]
+        wanted = {field: getattr(settings, field, "") for field in ("name", "type", "source_id", "host")}
+        if modality in source_ids:
+            wanted = {"source_id": source_ids[modality]}
+        elif not any(wanted.values()):
+            wanted["type"] = spec.stream_type
+        stream = recording.find(
+            wanted.get("name", ""),
+            wanted.get("type", ""),
+            wanted["source_id"],
+            wanted.get("host", ""),
+            fits=lambda info, settings=settings, spec=spec: _fits(settings, spec, info),
+        )
         info = settings.applied_to(stream.info)
         check(plan, modality, info)
         streams[modality] = replace(stream, info=info)
     return Match(plan, streams, recording.markers)
+
+
+def _fits(settings: StreamSettings, spec: ModalityContract, info: StreamInfo) -> bool:
+    try:
+        return not check_stream(spec, settings.applied_to(info))
+    except StreamError:
+        return False
 
 
 def _connect(match: Match, clock: Callable[[], float], **options: Any) -> Connected:

@@ -6,7 +6,7 @@ here: backward stamps, gaps, empty streams and duplicate labels stay as they wer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -126,32 +126,38 @@ class Recording:
         texts = (stream.as_markers() for stream in self.raw_streams if stream.is_markers)
         return tuple(stream for stream in texts if stream.n_samples)
 
-    def find(self, name: str = "", stream_type: str = "") -> RecordedStream:
-        """Return the one stream with this name and type; "" for any. An empty one only where no other fits.
+    def find(
+        self,
+        name: str = "",
+        stream_type: str = "",
+        source_id: str = "",
+        host: str = "",
+        fits: Callable[[StreamInfo], bool] = lambda _info: True,
+    ) -> RecordedStream:
+        """Return the one stream that is meant; "" for any. An empty one only where no other is.
+
+        fits : decides between several that are meant
 
         Raises
         ------
         StreamError
-            No stream fits, or several do; with what the file holds.
+            No stream is meant, or several are; with what the file holds.
         """
-        wanted = " and ".join(
-            [f"name {name!r}"] * bool(name) + [f"type {stream_type!r}"] * bool(stream_type)
-        )
-        matching = [
-            stream
-            for stream in self.streams
-            if name in ("", stream.info.name)
-            and stream_type.casefold() in ("", stream.info.type.casefold())
-        ]
-        if len(matching) > 1:
-            matching = [stream for stream in matching if stream.n_samples] or matching
+        wanted = {"name": name, "type": stream_type, "source_id": source_id, "host": host}
+        wanted = {field: text for field, text in wanted.items() if text}
+        matching = [stream for stream in self.streams if _is_meant(stream.info, wanted)]
+        for is_better in (lambda stream: stream.n_samples > 0, lambda stream: fits(stream.info)):
+            if len(matching) > 1:
+                matching = [stream for stream in matching if is_better(stream)] or matching
         if len(matching) == 1:
             return matching[0]
         listed = "; ".join(
-            f"{stream.info.describe()}, {stream.n_samples} samples" for stream in self.streams
+            f"{stream.info.describe()}, source id {stream.info.source_id!r}, {stream.n_samples} samples"
+            for stream in self.streams
         )
         count = "no stream has" if not matching else f"{len(matching)} streams have"
-        raise StreamError(f"{self.path}: {count} {wanted}; the file holds: {listed or 'no stream'}")
+        words = " and ".join(f"{field.replace('_', ' ')} {text!r}" for field, text in wanted.items())
+        raise StreamError(f"{self.path}: {count} {words}; the file holds: {listed or 'no stream'}")
 
     def pick(self, wanted: Sequence[str]) -> tuple[RecordedStream, ...]:
         """Return the streams whose name or type is in `wanted` (all when it is empty).
@@ -172,6 +178,14 @@ class Recording:
             for stream in self.streams
             if not wanted or stream.info.name in wanted or stream.info.type in wanted
         )
+
+
+def _is_meant(info: StreamInfo, wanted: Mapping[str, str]) -> bool:
+    """Whether every wanted field is the stream's, the type in any case."""
+    return all(
+        text.casefold() == info.type.casefold() if field == "type" else text == getattr(info, field)
+        for field, text in wanted.items()
+    )
 
 
 def open_recording(path: str | Path) -> Recording:

@@ -18,7 +18,7 @@ import numpy as np
 
 from bci_m2s.errors import ConfigurationError, RecordingError, nearest
 from bci_m2s.model.contract import Contract
-from bci_m2s.model.stream_check import check_stream
+from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
@@ -210,6 +210,8 @@ def _fitting(
         fitting = [index for index, problems in typed.items() if not problems]
         if len(fitting) == 1:
             indices[modality] = fitting[0]
+            for doubt in stream_doubts(spec, recording.streams[fitting[0]].info):
+                _note(file, on_problem, f"{modality}: {doubt}")
         elif fitting:
             names = ", ".join(repr(recording.streams[index].info.name) for index in fitting)
             on_problem(file.problem(f"{modality}: {len(fitting)} streams fit: {names}"))
