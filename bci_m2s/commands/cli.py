@@ -48,6 +48,10 @@ Record = Annotated[
     bool | None,
     Option("--record/--no-record", help="Record every raw sample in session.xdf (needs --output)."),
 ]
+Pinned = Annotated[
+    list[str] | None,
+    Option(metavar="MODALITY=SOURCE_ID", help="Take exactly this stream; may be repeated."),
+]
 SessionId = Annotated[str, Option(help="LSL SessionID: new for a random one, or text; see docs/safety.md.")]
 Headless = Annotated[bool, Option("--headless", help="In the terminal only; needs no display.")]
 
@@ -131,10 +135,7 @@ def run(
     device: Device = None,
     record: Record = None,
     session_id: SessionId = "",
-    stream: Annotated[
-        list[str] | None,
-        Option(metavar="MODALITY=SOURCE_ID", help="Take exactly this stream; may be repeated."),
-    ] = None,
+    stream: Pinned = None,
 ) -> None:
     """Estimate from the streams that a pipeline names, until Ctrl-C; --output records them."""
     pinned = _pinned(stream or ())
@@ -263,8 +264,7 @@ def replay(
     pipeline: Annotated[
         str | None, Option(help="Pipeline file or name; default: the shipped one that fits.")
     ] = None,
-    stream: Annotated[
-        list[str] | None,
+    stream: Pinned = None,
     speed: Annotated[float | None, Option(help="1: as recorded; default: as fast as possible.")] = None,
     loop: Annotated[int, Option(help="How often to play it.", min=1)] = 1,
     as_lsl: Annotated[
