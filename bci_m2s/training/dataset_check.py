@@ -180,7 +180,7 @@ def _session_lines(
                 continue
             streams.setdefault(modality, stream)
             lengths_s[modality] += len(times[modality]) / (stream.info.rate_hz or np.inf)
-        trial_lines += [_trial_line(trial, segment, times, heads) for trial in segment.trials]
+        trial_lines += [_trial_line(trial, segment, times, heads, on_problem) for trial in segment.trials]
     listed = "; ".join(_stream(name, stream, lengths_s[name]) for name, stream in streams.items())
     return [f"subject {subject}, session {session}: {listed or 'nothing readable'}", *trial_lines]
 
@@ -207,6 +207,7 @@ def _trial_line(
     segment: RawSegment,
     times: Mapping[str, FloatArray],
     heads: Mapping[str, tuple[str, ...]],
+    on_problem: OnProblem,
 ) -> str:
     length_s = trial.stop_s - trial.start_s
     parts = [f"    trial {trial.name}: {length_s:.1f} s"]
@@ -216,6 +217,10 @@ def _trial_line(
         inside = np.count_nonzero((stamps >= trial.start_s) & (stamps < trial.stop_s))
         if rate_hz and inside / rate_hz < length_s - 1.0:
             parts.append(f"{modality} has {inside / rate_hz:.1f} s of it")
+        if not inside:
+            name = Path(segment.streams[modality].info.name)
+            text = f"{modality} has no sample in it: are its stamps and the markers of one clock?"
+            on_problem(Problem(name, segment.subject, segment.session, trial.name, text))
     return ", ".join(parts)
 
 
