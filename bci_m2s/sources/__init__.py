@@ -16,6 +16,7 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from bci_m2s.errors import StreamError, nearest
+from bci_m2s.lsl.formats import HIGHEST_RATE_HZ
 from bci_m2s.registry import Registry
 from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import Chunk, StreamInfo
@@ -122,9 +123,11 @@ class StreamSettings(BaseModel):
     """The stream's label: the model's label."""
     unit: Name = ""
     """Unit of every channel, whatever the sender states; empty for what it states."""
+    rate_hz: Annotated[float, Field(ge=0, le=HIGHEST_RATE_HZ, allow_inf_nan=False)] = 0.0
+    """Sampling rate, where the sender states none or a wrong one; 0 for what it states."""
 
     def applied_to(self, info: StreamInfo) -> StreamInfo:
-        """The description with the model's labels and this file's unit. Raises StreamError."""
+        """The description with the model's labels, this file's unit and rate. Raises StreamError."""
         for label in self.rename:
             if label not in info.labels:
                 raise StreamError(
@@ -132,7 +135,8 @@ class StreamSettings(BaseModel):
                     f"{nearest(label, info.labels)}"
                 )
         labels = tuple(self.rename.get(label, label) for label in info.labels)
-        return replace(info, labels=labels, units=(self.unit,) * len(labels) if self.unit else info.units)
+        units = (self.unit,) * len(labels) if self.unit else info.units
+        return replace(info, labels=labels, units=units, rate_hz=self.rate_hz or info.rate_hz)
 
     @abstractmethod
     def make_source(self, environment: Environment) -> Source:
