@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +37,7 @@ from bci_m2s.session.terminal.view import make_console, print_summary
 from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source, StreamSettings
 from bci_m2s.sources.replay import replay_sources
+from bci_m2s.types import StreamInfo
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _match(recording: Recording, plan: build.Plan, source_ids: Mapping[str, str]
             wanted.get("type", ""),
             wanted["source_id"],
             wanted.get("host", ""),
-            fits=lambda info, settings=settings, spec=spec: _fits(settings, spec, info),
+            fits=partial(_fits, settings, spec),
         )
         info = settings.applied_to(stream.info)
         check(plan, modality, info)

@@ -122,7 +122,7 @@ class AppendFile:
         """Notice that the file was deleted, moved or replaced: writing to it goes on without an error."""
         self._looked_s = time.monotonic()
         try:
-            is_here = os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+            is_here = os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
         except OSError:
             is_here = False
         gone = "deleted, moved or replaced while it was being written; what is written now is lost"

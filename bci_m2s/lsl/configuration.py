@@ -166,8 +166,10 @@ def lsl_on_this_machine(quiet: bool = False) -> Iterator[None]:
         yield
         return
     # a sender takes two ports, and of liblsl's usual 32 every look around holds some
-    # Programs with liblsl 1.17 or older, LabRecorder for instance, are told of one sender only without the peer.
-    text = "[multicast]\nResolveScope = machine\n[lab]\nKnownPeers = {127.0.0.1}\n[ports]\nPortRange = 200\n"
+    # Without the peer, programs with liblsl 1.17 or older (LabRecorder) find one of several senders.
+    text = (
+        "[multicast]\nResolveScope = machine\n[lab]\nKnownPeers = {127.0.0.1}\n[ports]\nPortRange = 200\n"
+    )
     with _configuration(f"{text}[log]\nlevel = {-3 if quiet else -2}\n"):
         yield
 

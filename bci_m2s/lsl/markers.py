@@ -12,7 +12,7 @@ MARKER_TYPES = (MARKER_TYPE.casefold(), "marker", "event", "events", "trigger", 
 
 
 def is_marker_stream(info: StreamInfo) -> bool:
-    """Whether a stream is one of markers: by its type, or as irregular texts that are no results of ours."""
+    """Whether a stream is one of markers: by its type, or as irregular texts that are no result."""
     if info.type.casefold() in MARKER_TYPES:
         return True
     ours = info.type.startswith(OWN_PREFIX)

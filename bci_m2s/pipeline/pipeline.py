@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +42,7 @@ class Pipeline:
     ----------
     stages : one for each modality in use, with the same `emit`
     predictor : the model
+    late_after_s : a live window whose newest sample is older is not answered
     clock : local clock in seconds, for the stage stamps only
     baseline_marker : the marker text that begins a new baseline; "" for none
     chooser : makes one line of estimates from those of all modalities, with the same `emit`; None leaves

@@ -11,7 +11,14 @@ from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator.eeg import Electroencephalogram
 from bci_m2s.simulator.eye import LABELS, UNITS, EyeTracker
 from bci_m2s.simulator.gaze import Eyes
-from bci_m2s.simulator.markers import REST_START, REST_STOP, STREAM_NAME, TRIAL_START, TRIAL_STOP, MarkedTrial
+from bci_m2s.simulator.markers import (
+    REST_START,
+    REST_STOP,
+    STREAM_NAME,
+    TRIAL_START,
+    TRIAL_STOP,
+    MarkedTrial,
+)
 from bci_m2s.simulator.montage import electrodes
 from bci_m2s.simulator.noise import Float32Array, Seeds
 from bci_m2s.simulator.settings import SimulatorSettings

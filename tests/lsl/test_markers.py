@@ -32,7 +32,9 @@ def test_texts(rows, texts):
     assert read == list(zip(TIMES.tolist(), texts, strict=True))
 
 
-@pytest.mark.parametrize(("kind", "dtype"), [("int32", "i4"), ("float32", "f4"), ("double64", "f8"), ("int8", "i1")])
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("int32", "i4"), ("float32", "f4"), ("double64", "f8"), ("int8", "i1")]
+)
 def test_codes_are_their_digits(kind, dtype):
     codes = np.array([[7, 1], [0, 2], [7, 3], [100, 4]], dtype)
     read = MarkerReader(info(kind, 2)).take(TIMES, codes)
@@ -40,7 +42,9 @@ def test_codes_are_their_digits(kind, dtype):
 
 
 def test_what_is_no_number_is_no_marker():
-    read = MarkerReader(info("float32")).take(TIMES, np.array([[math.nan], [2.5], [math.inf], [-1.0]], "f4"))
+    read = MarkerReader(info("float32")).take(
+        TIMES, np.array([[math.nan], [2.5], [math.inf], [-1.0]], "f4")
+    )
     assert read == [(2.0, "2.5"), (4.0, "-1")]
 
 

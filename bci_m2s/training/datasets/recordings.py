@@ -226,7 +226,11 @@ def _fitting(
 def _all_streams(recording: Recording, _file: Origin, _on_problem: OnProblem) -> dict[str, int]:
     indices: dict[str, int] = {}
     for index, stream in enumerate(recording.streams):
-        if stream in recording.raw_streams and not (stream.is_text or stream.is_markers) and stream.n_samples:
+        if (
+            stream in recording.raw_streams
+            and not (stream.is_text or stream.is_markers)
+            and stream.n_samples
+        ):
             name = stream.info.type.lower() or "untyped"
             indices[name if name not in indices else f"{name}-{index + 1}"] = index
     return indices
