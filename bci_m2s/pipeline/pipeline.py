@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,6 @@ class Pipeline:
     ----------
     stages : one for each modality in use, with the same `emit`
     predictor : the model
-    late_after_s : a live window whose newest sample is older is not answered
     clock : local clock in seconds, for the stage stamps only
     baseline_marker : the marker text that begins a new baseline; "" for none
     chooser : makes one line of estimates from those of all modalities, with the same `emit`; None leaves
@@ -66,12 +64,11 @@ class Pipeline:
         baseline_marker: str = "",
         chooser: Chooser | None = None,
         emit: Emit = no_listener,
-        late_after_s: float = math.inf,
     ) -> None:
         self._stages, self._chooser = dict(stages), chooser
         self.heads, self.hop_s = predictor.contract.class_names, predictor.contract.window.hop_s
         self._predictor, self._clock, self._baseline_marker = predictor, clock, baseline_marker
-        self._emit, self._late_after_s = emit, late_after_s
+        self._emit = emit
         self.skipped = dict.fromkeys(stages, 0)
         self.on_judged: Callable[[Window, Mapping[str, FloatArray], float], None] | None = None
 
@@ -227,16 +224,11 @@ class Pipeline:
         """One estimate for each head, all from one pass of the network."""
         answers: Mapping[str, FloatArray] = {}
         inferred_s = math.nan
-        last_sample_s = window.end_s + clock_offset_s
-        age_s = features_s - last_sample_s if math.isfinite(window.received_s) else math.nan
-        if window.features is not None and age_s > self._late_after_s:  # NaN, where nothing is live, is not
-            reason = f"{age_s:.1f} s old when it was due"
-            window = replace(window, status=Status.LATE, reason=reason, features=None)
         if window.features is not None:
             answers = self._predictor.predict_all(window.modality, window.features[None])
             inferred_s = self._clock()
         stamps = Stamps(
-            last_sample_s=last_sample_s,
+            last_sample_s=window.end_s + clock_offset_s,
             received_s=window.received_s,
             features_s=features_s,
             inferred_s=inferred_s,

@@ -25,7 +25,6 @@ STATUS_COLOURS = {
     Status.STALE: "#EE8866",
     Status.MISMATCH: "#CCBB44",
     Status.FAILED: "#EE3333",
-    Status.LATE: "#4477AA",
 }
 UNKNOWN_COLOUR = "#BBEEFF"
 MOST_CLASSES = 8  # in a legend

@@ -27,7 +27,6 @@ WORDS = {
     Status.STALE: "the signal is silent",
     Status.MISMATCH: "the stream is not what the model needs",
     Status.FAILED: "inference failed",
-    Status.LATE: "the signal is old: this computer stood still",
 }
 SHOWN = {"eeg": "EEG", "ecg": "ECG", "emg": "EMG", "eda": "EDA", "ppg": "PPG"}
 _LEFT = re.compile(r"(\d+(?:\.\d+)?) s left")

@@ -133,9 +133,7 @@ def make_pipeline(
             emit=emit,
         )
     chooser = _chooser(plan, list(stages), emit)
-    return Pipeline(
-        stages, predictor, clock, settings.baseline.marker, chooser, emit, settings.late_after_s
-    )
+    return Pipeline(stages, predictor, clock, settings.baseline.marker, chooser, emit)
 
 
 def make_publisher(
