@@ -183,7 +183,12 @@ def test_a_run_of_overwritten_bytes_costs_what_it_touches(tmp_path: Path) -> Non
     for _ in range(300):
         begin = int(rng.integers(len(whole)))
         end = min(len(whole), begin + int(rng.integers(1, 300)))
-        session.path.write_bytes(whole[:begin] + rng.bytes(end - begin) + whole[end:])
+        overwritten = np.frombuffer(whole[begin:end], np.uint8) ^ rng.integers(
+            1, 256, end - begin, np.uint8
+        )
+        session.path.write_bytes(
+            whole[:begin] + overwritten.tobytes() + whole[end:]
+        )  # no byte is as before
         _, values = recovered(session)
         assert values == session.kept(lambda start, stop, b=begin, e=end: stop <= b or start >= e)
 

@@ -188,7 +188,9 @@ def test_own_recordings(tmp_path, capsys):
         "subject A, session 2: eeg 4 channels (TP9, AF7, AF8, TP10), 256 Hz, 4.0 s; gaze 5"
     )
     assert lines[2] == "    trial 1: 3.0 s, emotion neutral, gaze has 0.5 s of it"
-    assert lines[-2:] == ["emotion: \x1b[31mred 1, neutral 1", "problems: 0; notes: 0"]
+    assert lines[-2:] == ["emotion: \x1b[31mred 1, neutral 1", "problems: 1; notes: 0"]
+    (problem,) = [line for line in lines if "gaze has no sample in it" in line]
+    assert "trial 2" in problem
     print_dataset_check(tmp_path, "recordings")
     assert "\x1b" not in capsys.readouterr().out
 

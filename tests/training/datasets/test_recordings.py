@@ -95,7 +95,7 @@ def test_files_of_one_session_are_its_segments_and_trials_count_on(tmp_path):
 def test_what_does_not_fit_is_reported_and_the_rest_is_read(tmp_path):
     write(tmp_path / "1.xdf", eeg(), eye(), markers=[*MARKS, (107.0, "trial/start/angry")])
     write(tmp_path / "2.xdf", eeg(labels=EEG_LABELS[:3]), eye())
-    write(tmp_path / "3.xdf", eeg(unit="volts"))
+    write(tmp_path / "3.xdf", eeg(unit="furlongs"))
     write(tmp_path / "4.xdf", eeg(), eeg(name="twin"), eye())
     write(tmp_path / "5.xdf", eeg(rate_hz=64), markers=[])
     write(tmp_path / "6.xdf", eeg(), markers=[])
