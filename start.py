@@ -21,11 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 WHAT = {"demo": ".", "test": ".[test]"}
-# Compiled once, by loading it: pip would compile every file of every package, and processes that start
-# together the same files each.
-LOADED = {
-    "demo": ["-c", "import torch, scipy.signal, mne, pyqtgraph, pydantic, bci_m2s.commands.cli"],
-    "test": ["-m", "pytest", "--collect-only", "-qq", "-n", "0", "-m", ""],
+# Done once, so that processes that start together do not each do it: pip would compile every file of every
+# package, this compiles what is loaded (tests too), and learns the types of what is imported.
+FIRST = {
+    "demo": [["-c", "import torch, scipy.signal, mne, pyqtgraph, pydantic, bci_m2s.commands.cli"]],
+    "test": [["-m", "pytest", "--collect-only", "-qq", "-n", "0", "-m", ""], ["-m", "mypy", "bci_m2s"]],
 }
 
 
@@ -88,7 +88,8 @@ def environment(name: str) -> str:
     command = [*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", WHAT[name]]
     if status := run(command):
         raise SystemExit(status)
-    quietly([str(python), *LOADED[name]])  # what does not load says so when it is used
+    with ThreadPoolExecutor() as beside:  # what fails here says so when it is used
+        list(beside.map(quietly, ([str(python), *first] for first in FIRST[name])))
     stamp.write_text(wanted.hexdigest())
     return str(python)
 

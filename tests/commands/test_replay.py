@@ -102,6 +102,7 @@ def test_fif_gives_what_the_same_edf_gives(shared_data, tmp_path):
             assert float(a["p_positive"]) == pytest.approx(float(b["p_positive"]), abs=1e-4)
 
 
+@pytest.mark.live
 def test_paced_replay_runs_the_live_engine_and_gives_the_same(shared_data, tmp_path):
     file = shared_data / FILES["XDF"]
     pipeline = pipeline_for(tmp_path, open_recording(file))
@@ -123,6 +124,7 @@ def test_a_recording_that_fits_nothing_says_what_differs(shared_data):
         match_pipeline(recording, "muse")
 
 
+@pytest.mark.live
 def test_as_lsl_offers_every_stream_with_samples_until_it_is_stopped(shared_data):
     file = shared_data / FILES["XDF"]
     child = subprocess.Popen(

@@ -93,6 +93,7 @@ def test_features_refuses_a_rate_with_half_samples(
     assert "--rate: got 250, expected a multiple of 4" in capsys.readouterr().err
 
 
+@pytest.mark.nightly
 @pytest.mark.live
 def test_recording_runs_both_ways_and_loses_nothing(printed: Callable[..., str]) -> None:
     shown = printed("recording", "--rounds", "1", "--seconds", "3")
@@ -105,6 +106,7 @@ def test_recording_runs_both_ways_and_loses_nothing(printed: Callable[..., str])
     assert re.search(rf"^with / without: age p50 {RATIO}, age p99 {RATIO}, CPU {RATIO}$", shown, re.M)
 
 
+@pytest.mark.nightly
 def test_training_prints_both_sides_and_their_ratio(printed: Callable[..., str]) -> None:
     shown = printed("training", *TINY)
     assert "batch 6, 5 steps, 3 × 5 and 33 features" in shown

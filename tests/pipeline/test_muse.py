@@ -67,6 +67,7 @@ def test_loops_leave_honest_gaps(shared_data, tmp_path):
     assert (tmp_path / "thrice" / "events.jsonl").read_text().count('"gap"') == 2
 
 
+@pytest.mark.live
 def test_the_same_estimates_come_live_from_a_separate_sender(shared_data, tmp_path):
     recording = file_of(shared_data, "P001")
     bci("replay", recording, "--output", tmp_path / "replayed")

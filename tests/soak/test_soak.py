@@ -36,6 +36,7 @@ def test_a_soak_keeps_every_promise_and_says_so(tmp_path, capsys):
     assert len(open_recording(tmp_path / "soak" / "session.xdf").raw_streams) == 4
 
 
+@pytest.mark.nightly
 def test_reconnects_grow_nothing_and_lose_nothing(tmp_path):
     test = Reconnects(tmp_path, senders=2, seed=1)
     accounts = test.run(8, Console(quiet=True))

@@ -11,6 +11,8 @@ from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.client.facts import parse_session
 from bci_m2s.types import Status
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def session():

@@ -14,6 +14,8 @@ from bci_m2s.panel.client import raw_reader
 from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.client.raw_reader import KEEP_S, RawReader
 
+pytestmark = pytest.mark.live
+
 RATE_HZ = 200.0
 LABELS = ("a", "b", "c")
 

@@ -37,6 +37,7 @@ def around():
 MUSE = {"source": "simulated", "stream": "eeg", "montage": "muse"}
 
 
+@pytest.mark.live
 def test_simulated_streams_run_in_the_live_engine(tmp_path):
     streams = {"eeg": MUSE, "eye": {"source": "simulated", "stream": "eye"}}
     plan = build.make_plan(write(tmp_path, streams, markers={"source": "simulated", "stream": "markers"}))
