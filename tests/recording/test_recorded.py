@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bci_m2s.errors import RecordingError
+from bci_m2s.errors import RecordingError, StreamError
 from bci_m2s.recording.recorded import READERS, RecordedStream, Recording, open_recording
 from bci_m2s.types import StreamInfo
 
@@ -69,6 +70,41 @@ def test_pick_by_name_and_type() -> None:
     assert recording.pick(["EEG"]) == (first, second)
     with pytest.raises(RecordingError, match=r"f\.xdf: no stream named or of type 'EEGG'; nearest: 'EEG'"):
         recording.pick(["EEGG"])
+
+
+def test_find_takes_what_is_meant_and_what_fits_of_several() -> None:
+    """Headsets of one name and type, one of them empty; an accelerometer that calls itself EEG."""
+    left, right, empty, accelerometer = (
+        replace(stream_of(times, []), info=StreamInfo("cap", "EEG", source_id, host=host, rate_hz=rate_hz))
+        for times, source_id, host, rate_hz in (
+            ([1.0], "left", "a", 256.0),
+            ([1.0], "right", "b", 256.0),
+            ([], "old", "b", 256.0),
+            ([1.0], "left", "a", 16.0),
+        )
+    )
+    recording = Recording(Path("f.xdf"), (left, right, empty, accelerometer))
+    assert recording.find(source_id="right") is right
+    assert recording.find("cap", "eeg", host="b") is right
+    assert recording.find(source_id="old") is empty
+    assert recording.find(host="a", fits=lambda info: info.rate_hz > 100) is left
+    with pytest.raises(StreamError, match=r"3 streams have name 'cap' and type 'EEG'; .*source id 'right'"):
+        recording.find("cap", "EEG", fits=lambda _: False)
+    with pytest.raises(StreamError, match="no stream has source id 'x'"):
+        recording.find(source_id="x")
+
+
+def test_markers_of_every_shape_are_texts() -> None:
+    times = [1.0, 2.0, 3.0]
+    codes, signal = stream_of(times, [(1, 5.0)]), stream_of(times, [])
+    codes = replace(
+        codes, info=StreamInfo("c", "Markers", labels=("",), units=("",), channel_format="int32")
+    )
+    recording = Recording(Path("f.xdf"), (codes, signal))
+    (stream,) = recording.markers
+    assert stream.info.channel_format == "string"
+    assert stream.read(0, 3).tolist() == [["0"], ["0"], ["0"]]
+    np.testing.assert_array_equal(stream.offsets_s(), 5.0)
 
 
 def test_offset_is_the_median_of_its_run() -> None:
