@@ -7,12 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from bci_m2s.errors import StreamError
+from bci_m2s.lsl.formats import ANSWER_TYPE, OWN_TYPES
 from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.session.setup.build import Plan
 from bci_m2s.sources import Environment, Source, StreamSettings
 from bci_m2s.types import MARKER_TYPE, StreamInfo
+
+UNNAMED_WAIT_S = 2.0  # for a stream that is on the network already
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,36 @@ def connect(plan: Plan, environment: Environment) -> Connected:
             environment.notify(f"markers: {info.describe()} connected")
         opened.pop_all()
     return Connected(sources, markers, environment.clock)
+
+
+def with_unnamed_markers(connected: Connected, environment: Environment) -> Connected:
+    """The same with every other marker stream on the network, so that no trigger is missing in a recording.
+
+    What else is there and is not taken is named once. A stream that does not open is left out, and named.
+    """
+    from bci_m2s.lsl.network import brief_info, shared_network
+    from bci_m2s.sources.lsl import LslSource
+
+    taken = {source.info.uid for source in (*connected.sources.values(), *connected.markers)}
+    found = [brief_info(raw) for uid, raw in shared_network().streams().items() if uid not in taken]
+    found = [info for info in found if info.type not in (ANSWER_TYPE, *OWN_TYPES)]
+    markers = list(connected.markers)
+    for info in filter(is_marker_stream, found):
+        source = LslSource(info.name, info.type, info.source_id, info.host, UNNAMED_WAIT_S)
+        try:
+            source.open()
+        except StreamError as problem:
+            environment.notify(f"note: markers that the pipeline does not name are not recorded: {problem}")
+            source.close()
+            continue
+        markers.append(source)
+        environment.notify(f"markers: {source.info.describe()} connected; the pipeline does not name it")
+    left_out = [info.describe() for info in found if not is_marker_stream(info)]
+    if left_out:
+        environment.notify(
+            f"note: not recorded, since the pipeline does not name it: {'; '.join(left_out)}"
+        )
+    return replace(connected, markers=tuple(markers))
 
 
 def check(plan: Plan, modality: str, info: StreamInfo) -> None:
