@@ -60,7 +60,7 @@ def replay_file(
     match = match_pipeline(recording, pipeline, options.source_ids)
     print_model(console, match.plan)
     for modality, stream in match.streams.items():
-        length_s = stream.last_s - stream.first_s if stream.n_samples else 0.0
+        length_s = stream.n_samples / stream.info.rate_hz  # not the stamps': one of them may lie hours away
         console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s")
         for doubt in stream_doubts(match.plan.contract.modalities[modality], stream.info):
             console.print(f"note: {doubt}", style="yellow")

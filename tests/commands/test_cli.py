@@ -18,6 +18,7 @@ from support.model_files import small_tensors
 from support.small_sessions import contract
 
 from bci_m2s.model.model_file import save_model
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
 COMMAND = [sys.executable, "-m", "bci_m2s"]
@@ -103,6 +104,40 @@ def test_run_on_a_live_stream(home, tmp_path):
     # and never over an earlier session
     with simulated():
         assert "nothing is overwritten" in refused("run", home / "live.yaml", "--output", out)
+
+
+@pytest.mark.live
+def test_markers_that_the_pipeline_does_not_name_are_recorded(home, tmp_path):
+    """The lab's trigger codes, and whoever else sends markers; a signal that is not named is said to be left out."""
+    text = (home / "live.yaml").read_text()
+    settings = yaml.safe_load(text)
+    del settings["markers"]
+    (home / "no-markers.yaml").write_text(yaml.safe_dump(settings))
+    trigger = pylsl.StreamOutlet(
+        pylsl.StreamInfo("Trigger", "markers", 1, 0, "int32", f"trigger-{os.getpid()}")
+    )
+    motion = pylsl.StreamOutlet(pylsl.StreamInfo("Motion", "ACC", 3, 50, "float32", f"acc-{os.getpid()}"))
+    out = tmp_path / "out"
+
+    def has_enough():
+        if trigger.have_consumers():
+            trigger.push_sample([7])
+        return len(rows_of(out)) >= 8 if (out / "estimates.csv").is_file() else False
+
+    with simulated():
+        done = bci("run", home / "no-markers.yaml", "--headless", "--output", out, until=has_enough)
+    del trigger, motion
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("the pipeline does not name it") == 2
+    assert "note: not recorded, since the pipeline does not name it: 'Motion' (ACC" in done.stdout
+    streams = {stream.info.name: stream for stream in open_recording(out / "session.xdf").streams}
+    assert streams["Trigger"].info.channel_format == "int32"
+    assert set(streams["Trigger"].read(0, streams["Trigger"].n_samples).ravel()) == {7}
+    assert "Simulated markers" in streams
+    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    codes = [event for event in events if event["kind"] == "marker" and event.get("origin") == "Trigger"]
+    assert codes
+    assert all("7" in event["message"] for event in codes)
 
 
 @pytest.mark.live
