@@ -108,7 +108,7 @@ def test_run_on_a_live_stream(home, tmp_path):
 
 @pytest.mark.live
 def test_markers_that_the_pipeline_does_not_name_are_recorded(home, tmp_path):
-    """The lab's trigger codes, and whoever else sends markers; a signal that is not named is said to be left out."""
+    """Trigger codes, and whoever else sends markers; a signal that is not named is said to be left out."""
     text = (home / "live.yaml").read_text()
     settings = yaml.safe_load(text)
     del settings["markers"]
@@ -126,7 +126,7 @@ def test_markers_that_the_pipeline_does_not_name_are_recorded(home, tmp_path):
 
     with simulated():
         done = bci("run", home / "no-markers.yaml", "--headless", "--output", out, until=has_enough)
-    del trigger, motion
+    trigger = motion = None  # their streams end
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("the pipeline does not name it") == 2
     assert "note: not recorded, since the pipeline does not name it: 'Motion' (ACC" in done.stdout
