@@ -126,7 +126,7 @@ def test_markers_that_the_pipeline_does_not_name_are_recorded(home, tmp_path):
 
     with simulated():
         done = bci("run", home / "no-markers.yaml", "--headless", "--output", out, until=has_enough)
-    trigger = motion = None  # their streams end
+    assert not motion.have_consumers()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("the pipeline does not name it") == 2
     assert "note: not recorded, since the pipeline does not name it: 'Motion' (ACC" in done.stdout
