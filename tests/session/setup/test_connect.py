@@ -135,7 +135,7 @@ def test_the_pipelines_unit_counts_whatever_the_sender_states():
 def test_the_pipelines_rate_counts_whatever_the_sender_states():
     info = StreamInfo("tracker", "Gaze", labels=("x",), units=("",))
     assert LslStream(rate_hz=120.0).applied_to(info).rate_hz == 120.0
-    assert LslStream().applied_to(StreamInfo("t", rate_hz=60.0)).rate_hz == 60.0
+    assert LslStream().applied_to(StreamInfo("t", "Gaze", rate_hz=60.0)).rate_hz == 60.0
 
 
 def test_fits_says_which_modality_or_what_differs():
