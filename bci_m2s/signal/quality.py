@@ -166,9 +166,8 @@ class ChannelQuality:
         if self._amplitudes is not None:
             outside = self._amplitudes.outside(samples)
             self._outside_for = np.where(outside, self._outside_for + 1, 0)
-            states[(states != LOST) & (states != FLAT) & (self._outside_for >= self._outside_from)] = (
-                IMPLAUSIBLE
-            )
+            long_enough = self._outside_for >= self._outside_from
+            states[long_enough & ~np.isin(states, (LOST, FLAT, RAILED))] = IMPLAUSIBLE
         hidden = states >= RAILED
         if hidden.any():
             missing[:, hidden] = True

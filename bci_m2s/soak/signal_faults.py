@@ -39,7 +39,7 @@ def jumping_stamps(case: Case) -> None:
     case.command("jump_stamp", seconds=60.0)
     case.expect_loss()
     case.expect_event("gap", "gap of 60")
-    case.expect_recovery()
+    case.expect_event("refused", "not LSL time")
     case.sender.restart()  # with a correct clock again
     case.rig.wait_until_steady(case.modality)
 

@@ -80,7 +80,20 @@ class LslSource:
         self._offset_since_s = float("inf")  # liblsl notices that it reconnects while it has an offset
 
     def open(self) -> None:
-        """Find the stream, learn its description and subscribe."""
+        """Find the stream, learn its description and subscribe.
+
+        A sender that was restarted meanwhile is looked for again, once. Raises StreamError.
+        """
+        try:
+            self._subscribe()
+        except StreamError as problem:
+            if self._inlet is None or self._stopped():  # nobody was found, or nobody waits any more
+                raise
+            self._notify(f"{problem}; looking again")
+            self._inlet = None
+            self._subscribe()
+
+    def _subscribe(self) -> None:
         self._network = self._network or shared_network()
         raw = resolve(self._selector, self._wait_s, self._network, self._notify, self._stopped)
         brief = brief_info(raw)

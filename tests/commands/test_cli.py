@@ -128,7 +128,7 @@ def test_markers_that_the_pipeline_does_not_name_are_recorded(home, tmp_path):
         done = bci("run", home / "no-markers.yaml", "--headless", "--output", out, until=has_enough)
     assert not motion.have_consumers()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("the pipeline does not name it") == 2
+    assert done.stdout.count("connected; the pipeline does not name it") == 2
     assert "note: not recorded, since the pipeline does not name it: 'Motion' (ACC" in done.stdout
     streams = {stream.info.name: stream for stream in open_recording(out / "session.xdf").streams}
     assert streams["Trigger"].info.channel_format == "int32"
