@@ -14,6 +14,7 @@ def events_of(folder):
     return [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.nightly
 def test_the_demo_gives_estimates_from_both_modalities(tmp_path):
     out = tmp_path / "out"
 

@@ -313,6 +313,7 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+@pytest.mark.nightly
 def test_faster_than_written_out(layer: STSAttention, capsys: pytest.CaptureFixture[str]) -> None:
     x = torch.randn(16, 5, 62, 5)
     runs: dict[str, Callable[[Callable[[], Tensor]], object]] = {

@@ -344,7 +344,7 @@ def rows_of(modality, runs, phase_s, delay_s):
     return rows
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.lists(STREAM, min_size=1, max_size=3), st.sampled_from(["auto", "fused"]), st.floats(0.3, 3.0))
 def test_any_sequence(streams, mode, back_after_s):
     names = ("eeg", "eye", "ecg")[: len(streams)]

@@ -180,7 +180,7 @@ def test_a_run_of_overwritten_bytes_costs_what_it_touches(tmp_path: Path) -> Non
     session = Session(tmp_path / "s.xdf", rounds=6)
     whole = session.path.read_bytes()
     rng = np.random.default_rng(3)
-    for _ in range(300):
+    for _ in range(150):
         begin = int(rng.integers(len(whole)))
         end = min(len(whole), begin + int(rng.integers(1, 300)))
         overwritten = np.frombuffer(whole[begin:end], np.uint8) ^ rng.integers(

@@ -45,6 +45,7 @@ def resting() -> list[tuple[SimulatedSession, NDArray[np.float64], NDArray[np.fl
     return [(s, *_density(s.eeg(0, int(90 * RATE_HZ)))) for s in sessions]
 
 
+@pytest.mark.nightly
 def test_amplitudes_are_those_of_eeg(resting: list) -> None:
     """Every channel has 2 to 60 µV root mean square from 1 to 45 Hz."""
     for _, frequencies, density in resting:
@@ -106,6 +107,7 @@ def test_line_noise_is_a_narrow_peak(line_hz: float) -> None:
     assert np.median(silent) < 1.3
 
 
+@pytest.mark.nightly
 def test_third_harmonic_only_below_nyquist() -> None:
     """150 Hz is there when sampled at 1000 Hz; at 200 Hz no harmonic folds back into the band."""
     fast = _settings(line_hz=50.0, eeg_rate_hz=1000.0, montage=("Cz", "Pz"))
@@ -124,6 +126,7 @@ def test_blocks_leave_no_seam() -> None:
         assert abs(across.mean() / size.mean() - 1.0) < 0.10
 
 
+@pytest.mark.nightly
 def test_spectrum_around_seams_equals_spectrum_elsewhere() -> None:
     """Half-second pieces centred on seams and on block centres have the same mean spectrum."""
     n = int(RATE_HZ)
@@ -188,6 +191,7 @@ def test_gaze_shows_in_frontal_channels() -> None:
     assert abs(slope("O2", "O1")) < 0.5
 
 
+@pytest.mark.nightly
 def test_muscle_bursts_reach_the_temples() -> None:
     """Above 60 Hz what artefacts add is bursty, strong at the temples and weak at the centre."""
     with_artefacts = SimulatedSession(_settings(artefacts=1.0, eeg_rate_hz=500.0), 3).eeg(0, 60_000)
@@ -232,6 +236,7 @@ def test_sessions_of_a_person_share_the_person() -> None:
     assert 0.0 < shift.min() <= shift.max() < 0.3
 
 
+@pytest.mark.nightly
 def test_state_changes_band_power_in_the_signal() -> None:
     """Stronger effect: alpha at the back is lower in aroused trials, for most people."""
     settings = _settings(effect=3.0, classes=("low", "high"), n_trials=12, trial_s=8.0, pause_s=2.0)

@@ -87,6 +87,7 @@ def by_class() -> dict[str, list[tuple[float, float]]]:
     return values
 
 
+@pytest.mark.nightly
 def test_pupil_follows_arousal_not_valence(by_class: dict[str, list[tuple[float, float]]]) -> None:
     """Wider in both emotional classes than in the neutral one, by a tenth of a millimetre or more."""
     pupil = {label: np.mean([row[0] for row in rows]) for label, rows in by_class.items()}

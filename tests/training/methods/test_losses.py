@@ -204,6 +204,7 @@ def test_club_likelihood_is_the_gaussian_one_without_its_constant() -> None:
     assert_same(club_likelihood_loss(estimator, er, ei), plain, [er, ei, *estimator.parameters()])
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("correlation", [0.0, 0.7])
 def test_club_bounds_a_known_information(correlation: float) -> None:
     """Two standard normal pairs: MI = −ln(1 − ρ²); with the exact q, CLUB is 2·ρ²/(1 − ρ²)."""
@@ -351,6 +352,7 @@ def test_the_whole_step_equals_the_plain_reference(masked: bool) -> None:
     compare_whole_step(model, inputs, TRIALS, masked)
 
 
+@pytest.mark.nightly
 def test_the_whole_step_equals_the_plain_reference_at_a_middling_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

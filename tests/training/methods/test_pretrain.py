@@ -201,6 +201,7 @@ def test_the_classifiers_are_left_alone(settings, data, tmp_path):
             assert torch.equal(value, start[name].heads.state_dict()[key])
 
 
+@pytest.mark.nightly
 def test_contrastive_learning_finds_partners(data, tmp_path):
     settings = training_settings(pretrain={"epochs": 15, "batch": 32, "learning_rate": 1e-2})
     _, rows = run(settings, data, tmp_path / "a.safetensors")
