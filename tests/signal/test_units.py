@@ -22,7 +22,7 @@ from bci_m2s.signal.units import UNITS, factor_between, find_unit, is_stated
             "micro-volts",
             "micro volts",
         ),
-        *("(uV)", "[µV]", "µV".encode().decode("latin-1"), "Âµv", "-6", "microV"),
+        *("(uV)", "[µV]", "µV".encode().decode("latin-1"), "Âµv", "-6", "microV", "\ufffdV"),
     ],
 )
 def test_names_of_microvolts(stated):

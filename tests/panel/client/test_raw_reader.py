@@ -135,6 +135,8 @@ def test_a_silent_stream_is_opened_again(read, sender, monkeypatch):
     assert reader.info.uid == first_uid  # it has thawed
 
 
+# liblsl may crash where an outlet without a source id goes before an inlet of the same process.
+@pytest.mark.nightly
 def test_without_a_source_id_it_goes_by_the_name_and_opens_what_comes_back(read, monkeypatch):
     monkeypatch.setattr(raw_reader, "AGAIN_AFTER_S", 0.4)
     with contextlib.closing(Sender("")) as sender:
