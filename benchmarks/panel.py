@@ -34,6 +34,7 @@ from recording import Ages
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.lsl.configuration import OWN, lsl_on_this_machine
+from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
@@ -45,9 +46,7 @@ QUIET_S = 9.0  # until the first window is full, and the panel has opened
 END_S = 10.0
 
 
-def run_once(
-    plan: build.Plan, predictor: build.Predictor, tree: Path | None, seconds: float
-) -> dict[str, float]:
+def run_once(plan: build.Plan, predictor: Predictor, tree: Path | None, seconds: float) -> dict[str, float]:
     """One session of `seconds` of full windows: ages in ms; CPU and frames of a tree's panel, if any."""
     from bci_m2s.lsl.network import local_clock
 

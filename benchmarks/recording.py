@@ -22,6 +22,7 @@ from machine import describe_machine, load_now, load_warning
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.lsl.configuration import lsl_on_this_machine
+from bci_m2s.model.predictor import Predictor
 from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
@@ -53,7 +54,7 @@ class Ages:
 
 
 def run_once(
-    plan: build.Plan, predictor: build.Predictor, folder: Path | None, seconds: float
+    plan: build.Plan, predictor: Predictor, folder: Path | None, seconds: float
 ) -> dict[str, float]:
     """One session of `seconds` of full windows: ages in ms, CPU in cores, samples lost."""
     from bci_m2s.lsl.network import local_clock

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -21,7 +21,6 @@ from bci_m2s.engine.health import StreamHealth
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError, nearest
 from bci_m2s.model.contract import ModalityContract
-from bci_m2s.model.predictor import Predictor
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.pipeline import run_offline
@@ -38,6 +37,9 @@ from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source, StreamSettings
 from bci_m2s.sources.replay import replay_sources
 from bci_m2s.types import StreamInfo
+
+if TYPE_CHECKING:
+    from bci_m2s.model.predictor import Predictor
 
 
 @dataclass(frozen=True)

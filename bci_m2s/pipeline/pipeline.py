@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bci_m2s.errors import CommandError
-from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage, StageState
 from bci_m2s.sources import Source
@@ -32,6 +31,9 @@ from bci_m2s.types import (
     Window,
     no_listener,
 )
+
+if TYPE_CHECKING:
+    from bci_m2s.model.predictor import Predictor
 
 
 class Pipeline:

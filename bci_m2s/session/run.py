@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -17,7 +17,6 @@ from bci_m2s.errors import OutputError, StreamError
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.lsl.description import DisplayStream, SessionDescription
 from bci_m2s.lsl.formats import RAW_TYPE
-from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
@@ -28,6 +27,9 @@ from bci_m2s.session.terminal.run import deadline, show
 from bci_m2s.session.terminal.view import print_summary, recording_line
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
+
+if TYPE_CHECKING:
+    from bci_m2s.model.predictor import Predictor
 
 Truth = Callable[[Sequence[tuple[float, str]]], Sequence[tuple[float, float, str]]]
 

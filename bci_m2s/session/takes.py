@@ -18,7 +18,6 @@ from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.baseline_file import save_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup import build
@@ -29,6 +28,7 @@ from bci_m2s.sinks import Sink
 
 if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
+    from bci_m2s.model.predictor import Predictor
 
 SWITCH_S = 4.5  # longest that the operator waits for a take to begin
 

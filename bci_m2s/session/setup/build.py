@@ -17,7 +17,6 @@ from bci_m2s.features import EXTRACTORS
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import load_model_file
-from bci_m2s.model.predictor import Predictor
 from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.pipeline.pipeline import Pipeline
@@ -31,6 +30,7 @@ from bci_m2s.types import Emit, StreamInfo, no_listener
 if TYPE_CHECKING:
     from bci_m2s.engine.engine import Engine
     from bci_m2s.engine.evidence import Evidence
+    from bci_m2s.model.predictor import Predictor
     from bci_m2s.recording.recorder import Recorder
 
 
@@ -104,6 +104,8 @@ def check_feature(model_path: Path, contract: Contract, modality: str) -> None:
 
 def make_predictor(plan: Plan, device: str | None = None) -> Predictor:
     """The plan's model, ready; before any stream is connected, because it takes a second."""
+    from bci_m2s.model.predictor import Predictor
+
     predictor = Predictor(
         plan.contract, plan.tensors, device or plan.settings.device, plan.settings.threads
     )
