@@ -60,11 +60,13 @@ class Chunk:
     times : (n,) float64, the sender's clock, s
     samples : (n, channels), the stream's own number type; object (str) for a string stream
     received_s : (n,) float64, local clock when the sample was handed over; NaN when not live
+    sent_s : (n,) float64, what the sender stamped, where `times` are of the arrival; None elsewhere
     """
 
     times: FloatArray
     samples: NDArray[Any]
     received_s: FloatArray
+    sent_s: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -78,7 +80,8 @@ class Chunk:
     def part(self, start: int, stop: int | None = None) -> Chunk:
         """Samples `start` to `stop` (not with it), as views."""
         part = slice(start, stop)
-        return Chunk(self.times[part], self.samples[part], self.received_s[part])
+        sent_s = None if self.sent_s is None else self.sent_s[part]
+        return Chunk(self.times[part], self.samples[part], self.received_s[part], sent_s)
 
     @staticmethod
     def empty(n_channels: int, dtype: Any = np.float32) -> Chunk:

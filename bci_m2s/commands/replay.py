@@ -141,7 +141,7 @@ def _match(recording: Recording, plan: build.Plan, source_ids: Mapping[str, str]
         )
         info = settings.applied_to(stream.info)
         check(plan, modality, info)
-        streams[modality] = replace(stream, info=info)
+        streams[modality] = replace(recording.stamped(stream, settings.stamps), info=info)
     return Match(plan, streams, recording.markers)
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bci_m2s.engine.stream_state import StreamState
 from bci_m2s.engine.workers import Workers
-from bci_m2s.types import Emit, Event
+from bci_m2s.lsl.formats import sent_stamps_info
+from bci_m2s.types import Chunk, Emit, Event, FloatArray
 
 if TYPE_CHECKING:
     from bci_m2s.recording.recorder import Recorder
@@ -57,6 +58,7 @@ class Acquisition:
         if recorder is not None:
             for stream in self._streams:
                 stream.recorded_as = recorder.add_stream(stream.source.info, stream.source.description_xml)
+                stream.stamps_recorded_as = -1
         self._begun_s = self._clock()
         self._workers.start("clock", self._watch)
         for stream in self._streams:
@@ -89,8 +91,18 @@ class Acquisition:
             recorder = self._recorder  # whoever stops the recording sets it to None, once
             if recorder is not None:
                 recorder.samples(stream.recorded_as, chunk)
+                if chunk.sent_s is not None:
+                    self._record_stamps(recorder, stream, chunk.times, chunk.sent_s)
             stream.write(chunk)
             wake.set()
+
+    def _record_stamps(
+        self, recorder: Recorder, stream: StreamState, times: FloatArray, sent_s: FloatArray
+    ) -> None:
+        """Keep what the sender stamped beside samples that were stamped on arrival."""
+        if stream.stamps_recorded_as < 0:
+            stream.stamps_recorded_as = recorder.add_stream(sent_stamps_info(stream.source.info))
+        recorder.samples(stream.stamps_recorded_as, Chunk.of(times, sent_s[:, None]))
 
     def _watch(self) -> None:
         asked_s = dict.fromkeys(range(len(self._streams)), -math.inf)

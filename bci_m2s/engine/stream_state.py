@@ -31,6 +31,7 @@ class StreamState:
     clock_offset_s : sender to local clock, NaN while unknown; by the clock thread
     problem : why the stream may not be what was opened, "" when it is; by the watching thread
     recorded_as : number of the stream in the recording, -1 for none
+    stamps_recorded_as : number of the stream of the sender's own stamps there, -1 for none
     """
 
     def __init__(self, source: Source, name: str) -> None:
@@ -44,7 +45,7 @@ class StreamState:
         self.cursor: Cursor = self.ring.cursor()
         self.last_received_s = self.clock_offset_s = math.nan
         self.problem = ""
-        self._overrun, self.recorded_as = 0, -1
+        self._overrun, self.recorded_as, self.stamps_recorded_as = 0, -1, -1
         self._counts: deque[tuple[float, int]] = deque()  # (received, samples) of the last seconds
 
     def write(self, chunk: Chunk) -> None:

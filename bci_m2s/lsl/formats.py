@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,8 @@ OWN_TYPES = (STATUS_TYPE, EVIDENCE_TYPE, RAW_TYPE)  # of no use to anybody else
 # Types of the streams that a session adds to its recording.
 ESTIMATES_TYPE = "bci_m2s-estimates"  # one double64 stream per head
 EVENTS_TYPE = "bci_m2s-events"  # one string stream, a JSON object per sample
-RESULT_TYPES = (ESTIMATES_TYPE, EVENTS_TYPE)
+SENT_STAMPS_TYPE = "bci_m2s-sent-stamps"  # a sender's own stamps, where its stream was stamped on arrival
+RESULT_TYPES = (ESTIMATES_TYPE, EVENTS_TYPE, SENT_STAMPS_TYPE)
 
 # liblsl allocates its buffers from what a sender claims, before the first sample comes. Audio of 192 kHz is
 # the fastest that anybody sends; a contract may ask for as much as a stream may have.
@@ -224,6 +225,18 @@ class RecordLayout:
 EVENTS_INFO = StreamInfo(
     "bci_m2s events", EVENTS_TYPE, labels=("event",), units=("json",), channel_format="string"
 )
+
+
+def sent_stamps_info(info: StreamInfo) -> StreamInfo:
+    """The stream that keeps what a sender stamped, in s of its own clock, beside one stamped on arrival."""
+    return replace(
+        info,
+        name=f"{info.name} sent stamps",
+        type=SENT_STAMPS_TYPE,
+        labels=("sent",),
+        units=("seconds",),
+        channel_format="double64",
+    )
 
 
 def session_line(session: Mapping[str, Any]) -> str:

@@ -64,7 +64,10 @@ def _stream(raw: dict[str, Any], survey: Survey, warnings: list[str]) -> Recorde
         warnings.append(f"stream {info.name!r}: {odd} stamps are not finite numbers")
     samples.setflags(write=False)
     offsets = np.column_stack([raw["clock_times"], raw["clock_values"]]).astype(np.float64)
-    return RecordedStream(info, times, lambda start, stop: samples[start:stop], offsets.reshape(-1, 2))
+    behind_s = survey.behind_s(raw["info"]["stream_id"])
+    return RecordedStream(
+        info, times, lambda start, stop: samples[start:stop], offsets.reshape(-1, 2), behind_s
+    )
 
 
 def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:

@@ -6,7 +6,8 @@ here: backward stamps, gaps, empty streams and duplicate labels stay as they wer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError, StreamError, nearest
-from bci_m2s.lsl.formats import RESULT_TYPES
+from bci_m2s.lsl.formats import RESULT_TYPES, sent_stamps_info
 from bci_m2s.lsl.markers import MarkerReader, is_marker_stream
 from bci_m2s.registry import load_class
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo
 
+APART_S = 60.0  # stamps of streams that were recorded together are not further from each other
 RESET_S = 1.0  # clock offsets that differ by more belong to different runs of a sender's clock
 
 # File name endings and the reader of each ("module:function", loaded on use: mne takes a second).
@@ -43,12 +45,15 @@ class RecordedStream:
     read : ``read(start, stop)`` returns samples (stop - start, channels), object (str) for strings
     clock_offsets : (k, 2) float64: when measured (sender's clock, s), and what to add to a stamp to
         get the recorder's clock (s); empty when the file has one clock
+    behind_s : what to add to a stamp to get the recorder's clock when the sample came, by the order of the
+        file, s; NaN where the file does not show it
     """
 
     info: StreamInfo
     times: FloatArray
     read: Callable[[int, int], NDArray[Any]]
     clock_offsets: FloatArray = field(default_factory=lambda: np.empty((0, 2)))
+    behind_s: float = float("nan")
 
     @property
     def n_samples(self) -> int:
@@ -83,6 +88,13 @@ class RecordedStream:
         info = replace(self.info, rate_hz=0.0, labels=("marker",), units=("",), channel_format="string")
         times = np.array([time_s for time_s, _ in read], dtype=np.float64)
         return RecordedStream(info, times, lambda start, stop: texts[start:stop], self.clock_offsets)
+
+    def on_arrival(self) -> RecordedStream:
+        """The stream with stamps that are moved to the time at which its samples came into the file.
+
+        Their spacing stays. Recorders write every half second or so, and that is how exact it is.
+        """
+        return replace(self, times=self.times + self.behind_s, clock_offsets=np.empty((0, 2)))
 
     def offsets_s(self) -> FloatArray:
         """Return (n,): the offset of each stamp to the clock that all streams share.
@@ -159,6 +171,23 @@ class Recording:
         words = " and ".join(f"{field.replace('_', ' ')} {text!r}" for field, text in wanted.items())
         raise StreamError(f"{self.path}: {count} {words}; the file holds: {listed or 'no stream'}")
 
+    def stamped(self, stream: RecordedStream, stamps: str) -> RecordedStream:
+        """A stream of this file with its stamps as a pipeline wants them: "sent" or "arrival".
+
+        Raises RecordingError where the file does not show when samples came.
+        """
+        beside = sent_stamps_info(stream.info)
+        kinds = [(other.info.name, other.info.type) for other in self.streams]
+        done = (beside.name, beside.type) in kinds
+        if stamps == "sent" or done:
+            return stream
+        if not math.isfinite(stream.behind_s):
+            raise RecordingError(
+                f"{self.path}: stream {stream.info.name!r}: stamps: got 'arrival', but the file does not "
+                "show when samples came; expected 'sent'"
+            )
+        return stream.on_arrival()
+
     def pick(self, wanted: Sequence[str]) -> tuple[RecordedStream, ...]:
         """Return the streams whose name or type is in `wanted` (all when it is empty).
 
@@ -204,7 +233,33 @@ def open_recording(path: str | Path) -> Recording:
         recording: Recording = load_class(READERS, file_kind(path))(path)
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
+    recording.warnings.extend(_other_clocks(recording))
     return recording
+
+
+def _other_clocks(recording: Recording) -> Iterator[str]:
+    """Streams whose stamps lie far from those of every other: no marker can be laid on them."""
+    spans = {}
+    for stream in recording.raw_streams:
+        shared = stream.times + stream.offsets_s()
+        shared = shared[np.isfinite(shared)]
+        if len(shared):
+            spans[stream] = (float(shared.min()), float(shared.max()))
+    apart_s = {stream: _apart_s(spans, stream) for stream in spans}
+    astray = [stream for stream in spans if APART_S < apart_s[stream] < math.inf]
+    for stream in [stream for stream in astray if not stream.is_markers] or astray:
+        hint = "" if stream.is_markers else " `stamps: arrival` makes them those of when samples came"
+        yield (
+            f"stream {stream.info.name!r}: its stamps are {apart_s[stream]:.3g} s from those of all "
+            f"others: are they of one clock?{hint}"
+        )
+
+
+def _apart_s(spans: Mapping[RecordedStream, tuple[float, float]], stream: RecordedStream) -> float:
+    """How far a stream's stamps are from the nearest other stream's; infinite where there is none."""
+    first_s, last_s = spans[stream]
+    others = [span for other, span in spans.items() if other is not stream]
+    return min((max(begin_s - last_s, first_s - end_s) for begin_s, end_s in others), default=math.inf)
 
 
 def _check_file(path: Path) -> None:

@@ -8,6 +8,7 @@ file of them.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from bci_m2s.recording.xdf_writer import (
 
 OF_STREAMS = (SAMPLES, CLOCK_OFFSET, STREAM_FOOTER)
 BLOCK_BYTES = 1 << 20
+FEWEST_LAGS, LARGEST_SPREAD_S = 3, 1.0  # recorders write twice a second or so
 LARGE_BYTES = 64 << 20  # a larger chunk is accepted only without a boundary inside it
 
 
@@ -69,11 +71,36 @@ class Piece:
 
 @dataclass(slots=True)
 class Survey:
-    """The result of a walk: byte ranges of whole chunks, stream headers, and descriptions of damage."""
+    """The result of a walk: byte ranges of whole chunks, stream headers, and descriptions of damage.
+
+    lags_s : by stream, how far its newest stamp was behind the recorder's clock, at each clock offset
+    """
 
     whole: list[tuple[int, int]] = field(default_factory=list)
     headers: dict[int, Header] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
+    lags_s: dict[int, list[float]] = field(default_factory=dict)
+    _newest_s: dict[int, float] = field(default_factory=dict)
+
+    def note_time(self, piece: Piece) -> None:
+        """Learn from the order of the file when samples came: a clock offset says what time it was."""
+        if piece.measured and math.isfinite(piece.measured.last_s):
+            self._newest_s[piece.stream] = piece.measured.last_s
+        elif piece.tag == CLOCK_OFFSET:
+            now_s = sum(struct.unpack_from("<dd", piece.body, 6))
+            for stream, newest_s in self._newest_s.items():
+                self.lags_s.setdefault(stream, []).append(now_s - newest_s)
+
+    def behind_s(self, stream: int) -> float:
+        """How far a stream's stamps are behind the recorder's clock, s; NaN where that does not show.
+
+        Samples come a little late, never early, so that it is the least lag. A file that was not written
+        while samples came shows in lags that differ, or in none.
+        """
+        lags_s = sorted(self.lags_s.get(stream, []))
+        if len(lags_s) < FEWEST_LAGS or lags_s[len(lags_s) // 2] - lags_s[0] > LARGEST_SPREAD_S:
+            return math.nan
+        return lags_s[0]
 
 
 def survey_chunks(path: Path, file: BinaryIO) -> Survey:
@@ -95,6 +122,7 @@ def survey_chunks(path: Path, file: BinaryIO) -> Survey:
                     "its header"
                 )
             survey.whole.append((piece.start, piece.stop))
+            survey.note_time(piece)
             if piece.measured:
                 survey.headers[piece.stream].n_samples += piece.measured.count
             continue

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -125,6 +125,10 @@ class StreamSettings(BaseModel):
     """Unit of every channel, whatever the sender states; empty for what it states."""
     rate_hz: Annotated[float, Field(ge=0, le=HIGHEST_RATE_HZ, allow_inf_nan=False)] = 0.0
     """Sampling rate, where the sender states none or a wrong one; 0 for what it states."""
+
+    stamps: Literal["sent", "arrival"] = "sent"
+    """`sent`: as the sender stamps. `arrival`: by a regular clock when they come, where a sender's are not
+    LSL time."""
 
     def applied_to(self, info: StreamInfo) -> StreamInfo:
         """The description with the model's labels, this file's unit and rate. Raises StreamError."""

@@ -53,6 +53,7 @@ class LslSource:
     network : who is there; None for the one that all sources of this process share
     notify : gets what is waited for, in words
     stopped : asked while waiting whether to give up
+    heed_stamps : whether stamps that cannot be LSL time are a problem
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class LslSource:
         network: LslNetwork | None = None,
         notify: Callable[[str], None] = lambda _: None,
         stopped: Callable[[], bool] = lambda: False,
+        heed_stamps: bool = True,
     ) -> None:
+        self._heed_stamps = heed_stamps
         self._selector = Selector(name, type, source_id, host)
         self._wait_s, self._network, self._notify, self._stopped = wait_s, network, notify, stopped
         self._inlet: Any = None
@@ -185,17 +188,16 @@ class LslSource:
 
     def _astray(self) -> str:
         """Why the stamps cannot be LSL time; "" where they can, or nothing is known yet."""
-        if math.isnan(self._arrived_stamp):
+        if math.isnan(self._arrived_stamp) or not self._heed_stamps:
             return ""
         behind_s = self._received_s - (self._arrived_stamp + self.clock_offset_s(0.0))
         if not (behind_s > OLDEST_S or behind_s < -NEWEST_S):  # NaN compares false
             return ""
         where = f"{abs(behind_s):.3g} s {'behind' if behind_s > 0 else 'ahead of'} this clock"
         unix = abs(time.time() - pylsl.local_clock() + behind_s) < OLDEST_S
-        is_unix = (
-            " (they are Unix time: start the sender with LSL's, muselsl with --lsltime)" if unix else ""
-        )
-        return f"stamps are {where}: not LSL time{is_unix}"
+        way_out = f"{'or ' if unix else ''}`stamps: arrival` in the pipeline stamps on arrival"
+        cause = "they are Unix time: start the sender with LSL's, muselsl with --lsltime, " if unix else ""
+        return f"stamps are {where}: not LSL time ({cause}{way_out})"
 
     def notices(self) -> list[str]:
         """What became known of the sender since the last call: a twin appeared, it was restarted."""

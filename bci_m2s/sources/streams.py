@@ -29,14 +29,20 @@ class LslStream(StreamSettings):
 
     def make_source(self, environment: Environment) -> Source:
         """All live streams of a process share one look at the network."""
-        from bci_m2s.sources.lsl import LslSource
+        from bci_m2s.sources.arrival import ArrivalSource
+        from bci_m2s.sources.lsl import MOST_SAMPLES, LslSource
 
         wanted = {key: getattr(self, key) for key in ("name", "type", "source_id", "host")}
         if not any(wanted.values()):
             wanted = {"type": environment.stream_type}
-        return LslSource(
-            **wanted, wait_s=self.wait_s, notify=environment.notify, stopped=environment.stopped
+        live = LslSource(
+            **wanted,
+            wait_s=self.wait_s,
+            notify=environment.notify,
+            stopped=environment.stopped,
+            heed_stamps=self.stamps == "sent",
         )
+        return live if self.stamps == "sent" else ArrivalSource(live, MOST_SAMPLES)
 
 
 class ReplayStream(StreamSettings):
@@ -60,6 +66,7 @@ class ReplayStream(StreamSettings):
 
         recording = open_recording(environment.folder / self.file)
         stream = recording.find(self.name, self.type or ("" if self.name else environment.stream_type))
+        stream = recording.stamped(stream, self.stamps)
         return ReplaySource(stream, speed=1.0, loops=self.loops, clock=environment.clock)
 
 

@@ -12,6 +12,8 @@ import pyxdf
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.recording.xdf_survey import BOUNDARY_MARK
+from bci_m2s.recording.xdf_writer import XdfWriter
+from bci_m2s.types import StreamInfo
 
 MUSE = [
     f"muse/muse2_sub-{person}_ses-S001_task-Default_run-001_eeg.xdf"
@@ -129,6 +131,51 @@ def test_empty_streams_are_kept(shared_data: Path) -> None:
         assert streams[kind].read(0, 0).shape == (0, 3)
         assert np.isnan(streams[kind].first_s)
         assert np.isnan(streams[kind].last_s)
+
+
+@pytest.mark.parametrize("name", MUSE[:3])
+def test_when_samples_came_shows_in_the_order_of_a_file(shared_data: Path, name: str) -> None:
+    """Their stamps are of the recorder's clock, so that samples came a little after them."""
+    for stream in open_recording(shared_data / name).streams:
+        if stream.n_samples:
+            assert 0 <= stream.behind_s - np.median(stream.clock_offsets[:, 1]) < 0.5
+
+
+def unix_recording(folder: Path, interleaved: bool = True) -> Path:
+    """A headset in Unix time beside markers of the recorder's clock, which begins at 100 s."""
+    headset = StreamInfo("cap", "EEG", "c", rate_hz=100.0, labels=("a",), units=("uV",))
+    marks = StreamInfo("task", "Markers", "m", labels=("m",), units=("",), channel_format="string")
+    path = folder / "unix.xdf"
+    writer = XdfWriter(path)
+    writer.add_stream(headset)
+    writer.add_stream(marks)
+    for second in range(20):
+        at = second + np.arange(100) / 100
+        writer.samples(1, 1.7e9 + at, np.zeros((100, 1), np.float32))
+        if second == 8:
+            writer.samples(2, np.array([108.0]), np.array([["trial/start/calm"]], object))
+        if second % 5 == 4 and interleaved:
+            writer.clock_offset(1, 101.0 + second, 0.0)
+    writer.close()
+    return path
+
+
+def test_a_stream_of_another_clock_is_named_and_can_be_moved_to_when_it_came(tmp_path: Path) -> None:
+    recording = open_recording(unix_recording(tmp_path))
+    (warning,) = recording.warnings
+    assert warning.startswith("stream 'cap': its stamps are 1.7e+09 s from those of all others")
+    assert "`stamps: arrival`" in warning
+    cap = recording.find("cap")
+    assert recording.stamped(cap, "sent") is cap
+    moved = recording.stamped(cap, "arrival")
+    np.testing.assert_allclose(moved.times, 100.01 + np.arange(2000) / 100, atol=1e-5)
+    np.testing.assert_array_equal(moved.times + moved.offsets_s(), moved.times)
+
+
+def test_where_it_does_not_show_when_samples_came_none_are_moved(tmp_path: Path) -> None:
+    recording = open_recording(unix_recording(tmp_path, interleaved=False))
+    with pytest.raises(RecordingError, match=r"stream 'cap': stamps: got 'arrival', but the file does not"):
+        recording.stamped(recording.find("cap"), "arrival")
 
 
 @pytest.mark.parametrize("name", MALFORMED)

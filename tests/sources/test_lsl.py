@@ -9,7 +9,9 @@ import pytest
 
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.network import Selector, list_streams, refuse_absurd, resolve
+from bci_m2s.sources import Environment
 from bci_m2s.sources.lsl import LslSource
+from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import StreamInfo
 
 LIMIT_S = 120.0
@@ -33,7 +35,7 @@ def opened(name, **options):
 
 def pull_until(source, count):
     chunks, limit = [], time.monotonic() + LIMIT_S
-    while sum(len(times) for times, _, _ in chunks) < count:
+    while sum(len(times) for times, *_ in chunks) < count:
         assert time.monotonic() < limit
         chunk = source.pull(0.2)
         if len(chunk):  # copied: the next pull overwrites the samples
@@ -87,6 +89,23 @@ def test_stamps_that_are_not_lsl_time_are_a_problem(shift, words):
     source.close()
     assert problem.startswith("stamps are") == bool(words)
     assert words in problem
+
+
+def test_stamps_of_another_clock_are_none_when_samples_are_stamped_on_arrival():
+    name = unique("cap")
+    sender = outlet(name)
+    settings = LslStream(name=name, wait_s=LIMIT_S, stamps="arrival")
+    source = settings.make_source(Environment(pylsl.local_clock, print, lambda: False))
+    source.open()
+    assert sender.wait_for_consumers(LIMIT_S)
+    stamps = time.time() + np.arange(10) / 500
+    sender.push_chunk(np.zeros((10, 2), np.float32), stamps.tolist())
+    times, _, received_s = pull_until(source, 10)
+    assert source.problem() == ""
+    assert source.clock_offset_s(0.0) == 0.0
+    source.close()
+    assert times[-1] == received_s[-1]
+    np.testing.assert_allclose(np.diff(times), 1 / 500)
 
 
 def test_the_description_is_complete():

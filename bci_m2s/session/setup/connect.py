@@ -51,7 +51,8 @@ def connect(plan: Plan, environment: Environment) -> Connected:
             source.info = settings.applied_to(source.info)
             check(plan, modality, source.info)
             sources[modality] = source
-            environment.notify(f"{modality}: {source.info.describe()} connected")
+            how = "; its samples are stamped on arrival" if settings.stamps == "arrival" else ""
+            environment.notify(f"{modality}: {source.info.describe()} connected{how}")
             for doubt in stream_doubts(spec, source.info):
                 environment.notify(f"note: {doubt}")
         if plan.settings.markers is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -27,6 +28,8 @@ class MarkerSettings(BaseModel):
     """The same for a trial's end; empty when there is none. With a group `label`, of that class only."""
     duration_s: float | None = Field(default=None, gt=0, le=86_400)
     """Length of every trial; stop markers are then ignored."""
+    stamps: Literal["sent", "arrival"] = "sent"
+    """Stamps of samples: as sent, or of when they came into the file, for senders of another clock."""
     head: str = ""
     """What the labels are classes of; empty for the contract's first head."""
 

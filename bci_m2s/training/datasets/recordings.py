@@ -7,6 +7,7 @@ rates of the contract. All times are on the clock that the streams of a file sha
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,10 +40,12 @@ class RecordedChunks:
 
     path: Path
     index: int
+    stamps: str = "sent"
 
     def __call__(self) -> Iterator[Chunk]:
         """Read from the first sample. Raises RecordingError when the file is gone or damaged."""
-        stream = _opened(self.path).streams[self.index]
+        recording = _opened(self.path)
+        stream = recording.stamped(recording.streams[self.index], self.stamps)
         times = stream.times + stream.offsets_s()
         for start in range(0, stream.n_samples, CHUNK_SAMPLES):
             stop = min(start + CHUNK_SAMPLES, stream.n_samples)
@@ -128,7 +131,8 @@ def _sessions(
                 recording = _opened(file.path)
                 for warning in recording.warnings:
                     note(warning)
-                streams = _streams(file.path, recording, match(recording, file, on_problem))
+                indices = match(recording, file, on_problem)
+                streams = _streams(file.path, recording, indices, markers.stamps)
                 marked = _marked(recording, markers, note)
             except RecordingError as problem:
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
@@ -147,11 +151,15 @@ def _note(file: Origin, on_problem: OnProblem, text: str) -> None:
     on_problem(file.problem(text, left_out=False))
 
 
-def _streams(path: Path, recording: Recording, indices: Mapping[str, int]) -> dict[str, RawStream]:
+def _streams(
+    path: Path, recording: Recording, indices: Mapping[str, int], stamps: str
+) -> dict[str, RawStream]:
     if not indices:
         raise RecordingError("no stream of it can be used")
+    for index in indices.values():
+        recording.stamped(recording.streams[index], stamps)  # refused now, not when samples are read
     return {
-        name: RawStream(recording.streams[index].info, RecordedChunks(path, index))
+        name: RawStream(recording.streams[index].info, RecordedChunks(path, index, stamps))
         for name, index in indices.items()
     }
 
@@ -185,9 +193,12 @@ def _marked(
     events: list[Event] = []
     end_s = -np.inf
     for stream in recording.raw_streams:
+        if stream.is_markers:
+            continue
+        stream = stream if math.isnan(stream.behind_s) else recording.stamped(stream, markers.stamps)
         shared = stream.times + stream.offsets_s()
         known = np.isfinite(shared)
-        if not stream.is_markers and known.any():
+        if known.any():
             end_s = max(end_s, float(shared[known].max()))
     for stream in recording.markers:
         shared = stream.times + stream.offsets_s()

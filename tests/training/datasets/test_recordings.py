@@ -48,6 +48,16 @@ def read(root, markers=None):
     return read_all(find_recordings(root, contract(), markers).read_raw, root)
 
 
+def test_a_sender_of_another_clock_can_be_stamped_by_when_its_samples_came(tmp_path):
+    """Here nothing says when they came, which refuses the file; `test_read_xdf` has one that does."""
+    write(tmp_path / "a.xdf", eeg(start_s=1.7e9))
+    _, problems = read(tmp_path)
+    assert any("are they of one clock?" in str(problem) for problem in problems)
+    sessions, problems = read(tmp_path, MarkerSettings(stamps="arrival"))
+    assert sessions == {}
+    assert any("stamps: got 'arrival', but the file does not show" in str(problem) for problem in problems)
+
+
 def test_streams_are_matched_and_trials_cut(tmp_path):
     write(tmp_path / "sub-P001" / "ses-S002" / "eeg" / "sub-P001_ses-S002_task-x_eeg.xdf", eeg(), eye())
     sessions, problems = read(tmp_path)
@@ -126,7 +136,7 @@ def test_what_does_not_fit_is_reported_and_the_rest_is_read(tmp_path):
     assert "no stream of type 'Gaze'" in texts["6"][0][2]
     assert "no marker begins a trial" in texts["6"][1][2]
     assert "holds no stream" in texts["7"][0][2]
-    assert texts["8"] == [(True, 1, "ends where it begins")]
+    assert texts["8"][-1] == (True, 1, "ends where it begins")
 
 
 def test_the_head_must_be_the_models(tmp_path):

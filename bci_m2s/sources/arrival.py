@@ -1,0 +1,105 @@
+"""Samples stamped on arrival, for senders whose own stamps are not of LSL's clock.
+
+The stamps are made once, when samples are pulled, and everything behind it, the recording too, has them:
+so a recording verifies, however its samples are cut into chunks. What the sender stamped is recorded
+beside it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bci_m2s.sources import Source
+from bci_m2s.types import Chunk, FloatArray
+
+SMOOTH_S = 5.0  # the clock follows changes of rate and transport this slowly
+BREAK_S = 0.5  # an arrival that deviates from the clock by more begins it again: samples are missing
+LARGEST_DEVIATION = 0.05  # of the sampling interval from the nominal one
+
+
+class ArrivalClock:
+    """A regular clock that is steered by arrivals: causal, and of constant spacing within a pull.
+
+    Of a pull only the newest sample is known to have just arrived. Its stamp is predicted from the sampling
+    interval; of the prediction's error a share of 1 - exp(-d / ``SMOOTH_S``), for a pull of d seconds, is
+    spread over the pull's samples, and the interval is corrected as in a critically damped second-order
+    loop. An error above ``BREAK_S`` is no jitter: the clock begins again at that arrival, a gap.
+
+    Parameters
+    ----------
+    rate_hz : nominal sampling rate; 0 for an irregular stream, whose samples are stamped with their arrival
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._nominal_s = 1 / rate_hz if rate_hz else 0.0
+        self._interval_s = self._nominal_s
+        self._newest_s = math.nan
+
+    def stamp(self, count: int, received_s: float, more_waits: bool = False) -> FloatArray:
+        """Return the stamps, (count,) s, of the samples that one pull gave at `received_s`.
+
+        more_waits : whether the pull may have left samples waiting, so that these arrived earlier than now
+        """
+        if not self._nominal_s or not count:
+            return np.full(count, received_s)
+        predicted_s = self._newest_s + count * self._interval_s
+        error_s = received_s - predicted_s
+        if math.isnan(error_s) or (abs(error_s) > BREAK_S and not more_waits):
+            first_s = received_s - count * self._nominal_s
+            self._interval_s, self._newest_s = self._nominal_s, received_s
+            return np.asarray(first_s + self._nominal_s * np.arange(1, count + 1))
+        share = 0.0 if more_waits else 1 - math.exp(-count * self._nominal_s / SMOOTH_S)
+        step_s = self._interval_s + share * error_s / count
+        times: FloatArray = np.asarray(self._newest_s + step_s * np.arange(1, count + 1))
+        self._newest_s = float(times[-1])
+        limit_s = LARGEST_DEVIATION * self._nominal_s
+        deviation_s = self._interval_s - self._nominal_s + share**2 / 4 * error_s / count
+        self._interval_s = self._nominal_s + min(max(deviation_s, -limit_s), limit_s)
+        return times
+
+
+class ArrivalSource(Source):
+    """Another source's samples with stamps of their arrival, on the local clock.
+
+    Parameters
+    ----------
+    source : live
+    most_samples : what one pull of it gives at most
+    """
+
+    def __init__(self, source: Source, most_samples: int) -> None:
+        self._source, self._most_samples = source, most_samples
+        self.info, self.description_xml = source.info, ""
+        self.finished = False
+        self._clock: ArrivalClock | None = None
+
+    def open(self) -> None:
+        """Open the other source. Raises as it does."""
+        self._source.open()
+        self.info, self.description_xml = self._source.info, self._source.description_xml
+
+    def pull(self, timeout_s: float) -> Chunk:
+        """Return the other source's next samples, stamped."""
+        chunk = self._source.pull(timeout_s)
+        self.finished = self._source.finished
+        if not len(chunk):
+            return chunk
+        if self._clock is None:  # the rate may have been put right after `open`
+            self._clock = ArrivalClock(self.info.rate_hz)
+        received_s = float(chunk.received_s[-1])
+        times = self._clock.stamp(len(chunk), received_s, len(chunk) == self._most_samples)
+        return Chunk(times, chunk.samples, chunk.received_s, chunk.times)
+
+    def problem(self) -> str:
+        """Return what is known of the sender; whatever it stamps is no problem."""
+        return self._source.problem()
+
+    def notices(self) -> list[str]:
+        """Return the other source's."""
+        return self._source.notices()
+
+    def close(self) -> None:
+        """Close the other source."""
+        self._source.close()
