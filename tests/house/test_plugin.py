@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import site
 import subprocess
@@ -21,6 +20,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "examples" / "plugin"
 GROUPS = ("features", "sources", "sinks", "networks", "normalisers", "datasets", "methods")
 PARTED = "=== next command ==="
+COMMANDS = """
+import sys
+for lot in {lots!r}:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("bci_m2s", "bci_m2s_example")]:
+        del sys.modules[name]
+    from bci_m2s.commands.cli import app
+    from bci_m2s.training.results import report
+    report._draw = report.draw_confusions = lambda *_: None
+    for command in lot:
+        print({parted!r}, flush=True)
+        assert not app(command.split(), standalone_mode=False), command
+"""
 pytestmark = [pytest.mark.plugin, pytest.mark.live]  # it waits for pip and for a session
 
 
@@ -103,15 +114,13 @@ class Installed:
         assert done.returncode == status, done.stdout + done.stderr
         return (done.stdout + done.stderr).strip()
 
-    def bci(self, *commands):
-        """Run commands of the CLI one after the other in one process; return what each of them printed."""
-        code = (
-            "import json, sys\nfrom bci_m2s.commands.cli import app\n"
-            f"for command in json.loads({json.dumps(json.dumps(commands))}):\n"
-            f"    print({PARTED!r}, flush=True)\n"
-            "    assert not app(command.split(), standalone_mode=False), command\n"
-        )
-        return self.run("-c", code).split(PARTED)[1:]
+    def bci(self, *lots):
+        """Run lots of commands of the CLI in one process; return what each command printed.
+
+        Each lot begins with this package and the example to be imported, as in a process of its own; what
+        they need is not imported again: torch takes longer than all the commands. Nothing is drawn.
+        """
+        return self.run("-c", COMMANDS.format(parted=PARTED, lots=lots)).split(PARTED)[1:]
 
 
 @pytest.fixture(scope="module")
@@ -124,13 +133,23 @@ def installed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(installed):
-    """With the model file that the example's data set, feature, normaliser and network make."""
-    installed.bci(
-        "pretrain train.yaml --device cpu",
-        "finetune train.yaml --out example.safetensors",
-        "evaluate train.yaml",
+def used(installed):
+    """With the model file that the example's parts make, a session with it, and what was printed."""
+    printed = installed.bci(
+        ["dataset check data --format arrays"],
+        [
+            "pretrain train.yaml --device cpu",
+            "finetune train.yaml --out example.safetensors",
+            "evaluate train.yaml",
+        ],
+        [
+            "check run.yaml",
+            "run run.yaml --headless --duration 6 --output out",
+            "verify out/session.xdf --model example.safetensors",
+            "replay out/session.xdf --pipeline run.yaml --headless --output again",
+        ],
     )
+    installed.data_checked, installed.checked, installed.verified = printed[0], printed[4], printed[6]
     return installed
 
 
@@ -147,29 +166,22 @@ def test_every_kind_has_an_entry_point(installed):
     assert installed.run("-c", code) == str(sorted(f"bci_m2s.{group}" for group in GROUPS))
 
 
-def test_its_data_set_is_checked_and_its_method_evaluated_beside_the_pretrained_one(trained):
-    (report,) = trained.bci("dataset check data --format arrays")
-    assert "people: 4; sessions: 4; trials: 24" in report
-    assert "mood: calm 12, excited 12" in report
-    results = (trained.folder / "runs" / "train" / "results.md").read_text(encoding="utf-8")
+def test_its_data_set_is_checked_and_its_method_evaluated_beside_the_pretrained_one(used):
+    assert "people: 4; sessions: 4; trials: 24" in used.data_checked
+    assert "mood: calm 12, excited 12" in used.data_checked
+    results = (used.folder / "runs" / "train" / "results.md").read_text(encoding="utf-8")
     assert {"nearest-mean", "pretrained"} <= {
         line.split("|")[1].strip() for line in results.splitlines() if "→" in line
     }
 
 
-def test_its_model_runs_live_from_its_source_into_its_sink_and_comes_back(trained):
-    checked, _, verified, _ = trained.bci(
-        "check run.yaml",
-        "run run.yaml --headless --duration 6 --output out",
-        "verify out/session.xdf --model example.safetensors",
-        "replay out/session.xdf --pipeline run.yaml --headless --output again",
-    )
-    assert "eeg: from tone, type 'EEG', 2 channels" in checked
-    assert "feature 'loudness', normaliser 'clipped'" in checked
-    assert "session.xdf: verified" in verified
-    assert {"estimates.csv", "session.xdf"} <= {path.name for path in (trained.folder / "out").iterdir()}
+def test_its_model_runs_live_from_its_source_into_its_sink_and_comes_back(used):
+    assert "eeg: from tone, type 'EEG', 2 channels" in used.checked
+    assert "feature 'loudness', normaliser 'clipped'" in used.checked
+    assert "session.xdf: verified" in used.verified
+    assert {"estimates.csv", "session.xdf"} <= {path.name for path in (used.folder / "out").iterdir()}
     for folder in ("out", "again"):
-        answers = (trained.folder / folder / "answers.txt").read_text(encoding="utf-8").splitlines()
+        answers = (used.folder / folder / "answers.txt").read_text(encoding="utf-8").splitlines()
         assert "eeg OK" in {answer.rsplit(" ", 1)[0] for answer in answers}
 
 
@@ -198,8 +210,8 @@ def test_the_contract_tests_run_over_its_entries(installed):
         ({"eeg": {}}, "feature: got 'loudness', expected a known name"),
     ],
 )
-def test_without_the_package_one_line_says_what_is_missing(trained, streams, words, monkeypatch):
-    monkeypatch.chdir(trained.folder)
+def test_without_the_package_one_line_says_what_is_missing(used, streams, words, monkeypatch):
+    monkeypatch.chdir(used.folder)
     Path("without.yaml").write_text(yaml.safe_dump({"model": "example.safetensors", "streams": streams}))
     with pytest.raises(BciM2sError) as caught:
         make_plan("without.yaml")

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import pickle
 import shutil
 
 import numpy as np
 import pytest
 import yaml
+from joblib import parallel_config
 from rich.console import Console
 from support.small_pairs import TINY
 from support.small_sessions import pipeline
@@ -25,6 +27,7 @@ from bci_m2s.training.experiment import open_experiment
 from bci_m2s.training.methods import pretrain as pretraining
 from bci_m2s.training.methods.checkpoint import read_progress
 from bci_m2s.training.results import report
+from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.types import Status
 
 SIMULATOR = {
@@ -131,6 +134,11 @@ class Finished:
             "evaluate": call("evaluate", *where),
         }
 
+    def session(self, person):
+        """Its features, as they are kept."""
+        (path,) = (self.run / "features").glob(f"*/{person}-0.npz")
+        return load.read_features(path)
+
     def features_to(self, run):
         """Spare another run of the same data the features."""
         shutil.copytree(self.run / "features", run / "features")
@@ -138,9 +146,7 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "WORKERS", 1)
-        yield Finished(tmp_path_factory.mktemp("finished"))
+    return Finished(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture(autouse=True)
@@ -325,7 +331,6 @@ def test_interrupted_and_resumed_gives_the_same_weights_and_models_and_says_how(
     assert read_progress(run / "all" / "seed-0" / "pretrain.safetensors").epoch == 3
     assert read_progress(run / "all" / "seed-1" / "pretrain.safetensors").epoch == 1
     monkeypatch.setattr(pretraining._Run, "_step", honest)
-    monkeypatch.setattr(load, "WORKERS", 1)
     with pytest.raises(ModelError, match=r"stopped after epoch 1 of 3; continue with pretrain --resume"):
         call("finetune", finished.config, "--run", run)
     call("pretrain", finished.config, "--run", run, "--device", "cpu", "--resume")
@@ -353,6 +358,35 @@ def test_nothing_is_overwritten_unasked(finished):
     with pytest.raises(OutputError, match=r"tiny-live\.safetensors: exists; .*without --overwrite"):
         call("finetune", finished.config, "--run", finished.run, "--out", finished.out)
     assert finished.out.read_bytes() == model
+
+
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.nightly)])
+def test_features_computed_side_by_side_are_the_same(finished, tmp_path, monkeypatch, backend):
+    monkeypatch.setattr(load, "WORTH_WORKERS_S", -1.0)  # from the second session on
+    fewer = TrainingSettings.model_validate(values(data=values()["data"] | {"persons": 3}))
+    with parallel_config(backend=backend):
+        sessions = load.load_sessions(fewer, tmp_path, Console(quiet=True))
+    assert [session.subject for session in sessions] == ["0", "1", "2"]
+    for session in sessions:
+        same(session, finished.session(int(session.subject)))
+    assert len(list(tmp_path.glob("*/*.npz"))) == 3
+
+
+def test_a_session_and_its_contract_can_be_sent_to_another_process(finished):
+    simulator = SimulatorSettings(**SIMULATOR, classes=("negative", "positive"))
+    sent = (simulated_segments(simulator, 0, 0), read_contract(finished.out))
+    same(load.from_raw(*pickle.loads(pickle.dumps(sent))), finished.session(0))
+
+
+def same(session, other):
+    assert (session.subject, session.session, session.trials) == (
+        other.subject,
+        other.session,
+        other.trials,
+    )
+    for name in ("eeg", "eye"):
+        np.testing.assert_array_equal(session.values[name], other.values[name])
+        np.testing.assert_array_equal(session.usable[name], other.usable[name])
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment, Trial
 from bci_m2s.training.settings import TrainingSettings
 
 WORKERS = 2  # processes that compute features; more memory than speed beyond that
+WORTH_WORKERS_S = 10.0  # each of them takes seconds to start: it imports what this one has already
+_Outcome = SessionFeatures | str
 
 
 def load_sessions(
@@ -104,7 +108,7 @@ def _from_segments(
     cache: Path | None,
     console: Console,
 ) -> list[SessionFeatures]:
-    """Features of every session, two sessions at a time; those in the cache are read instead.
+    """Features of every session; those in the cache are read instead.
 
     A session that cannot be read is reported on the console and left out.
     """
@@ -112,12 +116,12 @@ def _from_segments(
     kept = [segments for segments in raw if segments and (not wanted or segments[0].subject in wanted)]
     names = [f"{segments[0].subject}-{segments[0].session}" for segments in kept]
     folder = None if cache is None else cache / _fingerprint(settings)
-    computed = Parallel(n_jobs=WORKERS, return_as="generator")(
-        delayed(_compute)(segments, settings.contract, None if folder is None else folder / f"{name}.npz")
+    calls = [
+        partial(_compute, segments, settings.contract, None if folder is None else folder / f"{name}.npz")
         for name, segments in zip(names, kept, strict=True)
-    )
+    ]
     sessions = []
-    shown = track(computed, "features", total=len(kept), console=console, transient=True)
+    shown = track(_computed(calls), "features", total=len(calls), console=console, transient=True)
     for name, session in zip(names, shown, strict=True):
         if isinstance(session, SessionFeatures):
             sessions.append(session)
@@ -126,7 +130,20 @@ def _from_segments(
     return sessions
 
 
-def _compute(segments: list[RawSegment], contract: Contract, path: Path | None) -> SessionFeatures | str:
+def _computed(calls: Sequence[partial[_Outcome]]) -> Iterator[_Outcome]:
+    """Sessions one after the other; two at a time once what is left is worth starting processes."""
+    for done, call in enumerate(calls, 1):
+        begun = time.perf_counter()
+        outcome = call()
+        left_s = (time.perf_counter() - begun) * (len(calls) - done)
+        yield outcome
+        if left_s > WORTH_WORKERS_S:
+            others = (delayed(call)() for call in calls[done:])
+            yield from Parallel(n_jobs=WORKERS, return_as="generator")(others)
+            return
+
+
+def _compute(segments: list[RawSegment], contract: Contract, path: Path | None) -> _Outcome:
     """A session, or why there is none."""
     if path is not None and path.exists():
         return read_features(path)

@@ -1,5 +1,6 @@
 """From settings and sessions to standardised windows; the features kept on disk."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_a_session_is_kept_on_disk_as_it_was(tmp_path):
 
 def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, monkeypatch):
     """The cache's folder depends on all that features depend on, and on nothing else."""
-    monkeypatch.setattr(load, "WORKERS", 1)
+    monkeypatch.setattr(load, "WORTH_WORKERS_S", math.inf)
     computed = []
 
     def fake(segments, _contract):
