@@ -54,6 +54,8 @@ def home(tmp_path_factory):
             patch.setenv(name, str(folder / name[4:7]))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setattr("bci_m2s.panel.window.FRAME_MS", 250)  # nobody looks at the traces
+        for name in ("SESSIONS_FIRST_S", "AGAIN_S"):  # it looks around more often than it does for people
+            patch.setattr(first_start, name, 0.3)
         patch.chdir(folder)
         yield folder
 
@@ -62,12 +64,12 @@ class Processes:
     """Processes that are started here, and are gone when this is closed."""
 
     def __init__(self, folder):
-        self._folder = folder
+        self.folder = folder
         self.started = []
 
     def start(self, *arguments, **environment):
         """``python -m bci_m2s ARGUMENTS``; what it prints goes to the attribute ``log``."""
-        log = self._folder / f"process-{len(self.started)}.log"
+        log = self.folder / f"process-{len(self.started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*PYTHON, *arguments],
@@ -140,17 +142,19 @@ def panel(qapp, tmp_path):
 class Story:
     """What an operator did to a session, and what was seen of it.
 
-    folder : of the first take; window : the panel that followed it; lateness : of the machine meanwhile
+    folder : of the first take; window : the panel that started the session, and its engine
+    lateness : of the machine meanwhile
     replies : of the engine: local time, request, answer; given_s : when each marker was given
-    killed_s, returned_s : a second panel's death, and when it listened again; reports : when status
-        reports came after that
+    killed_s, returned_s : a second panel's death, and when a third one listened; reports : when status
+        reports came after that; closed : the third one's exit status, what it printed and its settings
     baseline_s : when it was begun anew; refusal : what was said to an end of it that came too soon
-    status : of the ended process; words : of the panel in the end
+    words : of the panel in the end
     All times are those of the local clock.
     """
 
     folder: Path
     window: PanelWindow
+    engine: first_start.EngineProcess
     lateness: Lateness
     replies: list = field(default_factory=list)
     given_s: dict = field(default_factory=dict)
@@ -159,7 +163,7 @@ class Story:
     reports: set = field(default_factory=set)
     baseline_s: float = 0.0
     refusal: str = ""
-    status: int | None = None
+    closed: tuple = ()
     words: str = ""
 
     def replies_to(self, do, count=1):
@@ -170,30 +174,47 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(qapp, tmp_path_factory):
-    """A session of the demo, played once; the tests read what it left behind."""
+def story(qapp, home, tmp_path_factory):
+    """A session that a panel starts for the only headset, played once; the tests read what it left."""
     assert qapp is not None
     folder = tmp_path_factory.mktemp("story")
     with contextlib.closing(Processes(folder)) as processes, Lateness() as lateness:
-        output = folder / "session"
-        demo = processes.start("demo", "--headless", "--duration", "600", "--output", str(output))
-        # a panel that is there earlier may start an engine of its own for the headset
-        until(lambda: "'Simulated markers' (Markers" in demo.log.read_text(), demo.log.read_text)
-        window = open_window(folder)
-        story = Story(output, window, lateness)
-        window.commander.replied.connect(lambda *reply: story.replies.append((local_clock(), *reply)))
+        # slower than the demo's headset, and at rest: the baseline is not ended by a marker
+        headset = processes.start("simulate", "--rate-hz", "500", "--rest", "600")
+        window = open_window(folder, pipeline="demo")
         try:
-            until(lambda: window.commander.is_connected, demo.log.read_text)
-            until(lambda: window.client.status.get("commands"), "no status report came")
+            engine = begin_session(window, headset)
+            (session,) = (home / "sessions").iterdir()
+            story = Story(session, window, engine, lateness)
+            window.commander.replied.connect(lambda *reply: story.replies.append((local_clock(), *reply)))
             give_markers(story)
-            kill_a_panel(story, demo, processes)
+            close_panels(story, headset, processes)
             record_again(story)
             begin_a_baseline(story)
-            end_session(story, demo)
-            assert window.first_start.engine is None
+            end_session(story)
         finally:
             end_window(window)
     return story
+
+
+def begin_session(window, headset):
+    """Wait until a panel has started an engine that listens to a headset, and let it record."""
+    engine = until(lambda: window.first_start.engine, headset.log.read_text)
+    until(lambda: window.empty.headline.text().startswith("Starting"), window.empty.headline.text)
+    until(lambda: window.arrangement.main.isVisibleTo(window), engine.last_words)
+    until(lambda: window.commander.is_connected, engine.last_words)
+    until(lambda: window.client.status.get("commands"), "no status report came")
+    assert set(window.presenter.traces) == set(MODALITIES)
+    until(lambda: window.client.readers["eeg"].received > 100, "no sample of the headset is shown")
+    record(window, True)
+    return engine
+
+
+def record(window, on):
+    action = window.actions_by_name["record"]
+    assert action.isChecked() != on
+    action.trigger()
+    until(lambda: action.isChecked() == on, f"the recording is not {'on' if on else 'off'}")
 
 
 def give_markers(story):
@@ -208,27 +229,30 @@ def give_markers(story):
     story.replies_to("mark", 2)
 
 
-def kill_a_panel(story, demo, processes):
+def close_panels(story, headset, processes):
+    """A panel more, which is killed, and another one, which is asked to close."""
     client = story.window.client
 
-    def opened():
-        process = processes.start("panel", "--session", client.facts.session_id)
-        until(lambda: is_connected(process, demo), process.log.read_text, every_ms=300)
+    def opened(**environment):
+        process = processes.start("panel", "--session", client.facts.session_id, **environment)
+        senders = story.engine._process.pid, headset.pid
+        until(lambda: is_connected(process, senders), process.log.read_text, every_ms=300)
         return process
 
     opened().kill()
     story.killed_s = local_clock()
-    again = opened()
+    settings = processes.folder / "settings"
+    settings.mkdir()
+    again = opened(XDG_CONFIG_HOME=str(settings))
     story.returned_s = local_clock()
+    again.send_signal(signal.SIGTERM)
+    story.closed = again.wait(60), again.log.read_text(), settings
     until(lambda: story.reports.add(client.status_received_s) or len(story.reports) > 2, "no more reports")
-    again.terminate()
-    assert again.wait(60) == 0
 
 
-def is_connected(panel, demo):
+def is_connected(panel, senders):
     """Whether a panel listens to all that this process's panel listens to, engine's and headset's."""
     assert panel.poll() is None, panel.log.read_text()
-    senders = [demo.pid, *(child.pid for child in psutil.Process(demo.pid).children())]
     ports = {
         port.laddr.port for pid in senders for port in connections(pid) if port.status == psutil.CONN_LISTEN
     }
@@ -244,14 +268,9 @@ def connections(pid):
 
 
 def record_again(story):
-    window = story.window
-    record = window.actions_by_name["record"]
-    until(record.isChecked, "the first take is recorded")
-    record.trigger()
-    until(lambda: not record.isChecked(), "the recording did not end")
+    record(story.window, False)
     story.replies_to("record_off")
-    record.trigger()
-    until(record.isChecked, "no recording began")
+    record(story.window, True)
     story.replies_to("record_on")
     # without estimates there would be nothing to verify
     made = lambda: estimates_made(story.folder / "take-2")  # noqa: E731
@@ -280,21 +299,17 @@ def begin_a_baseline(story):
     story.replies_to("mark", 3)
 
 
-def end_session(story, demo):
+def end_session(story):
     window = story.window
     window.actions_by_name["stop"].trigger()
     (box,) = window.findChildren(QMessageBox)
     box.button(QMessageBox.StandardButton.Yes).click()
-    story.status = until_ended(demo)
+    until(lambda: story.engine.status is not None, story.engine.last_words)
     block = window.views.answer.blocks["eeg", "emotion"]
     until(lambda: "has ended" in block.toolTip(), "the panel does not say that the session has ended")
     story.words = block.toolTip()
     until(lambda: not window.actions_by_name["stop"].isEnabled(), "an ended session can be ended")
-
-
-def until_ended(process):
-    until(lambda: process.poll() is not None, process.log.read_text)
-    return process.returncode
+    until(lambda: window.first_start.engine is None, "the engine is not let go of")
 
 
 def operator_markers(folder):
@@ -367,19 +382,29 @@ def test_a_baseline_begins_anew_and_cannot_end_at_once(story):
 
 
 def test_the_operator_ends_the_session(story):
-    assert story.status == 0
     assert "stopped by the operator" in story.words
     assert story.replies_to("stop") == [{"ok": True, "said": "the session ends"}]
+    assert story.engine.status == 0
+    assert not psutil.pid_exists(story.engine._process.pid)
+    (log,) = story.window.first_start._folder.glob("engine-*.log")
+    assert "Summary" in log.read_text()
+
+
+def check_closed(status, printed, settings):
+    """Check what a panel left that closed: no error, and where its window was."""
+    assert status == 0, printed
+    assert "Traceback" not in printed
+    (file,) = settings.rglob("panel.conf")
+    geometry = QSettings(str(file), QSettings.Format.IniFormat).value("window/geometry")
+    assert isinstance(geometry, QByteArray)
+    assert len(geometry) > 20
+
+
+def test_sigterm_closes_the_panel_and_its_geometry_is_kept(story):
+    check_closed(*story.closed)
 
 
 # ---- without a session ----
-
-
-@pytest.fixture(autouse=True)
-def impatience(monkeypatch):
-    """The panel looks around more often than it does for people."""
-    monkeypatch.setattr(first_start, "SESSIONS_FIRST_S", 0.3)
-    monkeypatch.setattr(first_start, "AGAIN_S", 0.3)
 
 
 @pytest.fixture
@@ -428,26 +453,6 @@ def looks(monkeypatch):
     return seen
 
 
-def test_one_fitting_choice_just_runs(panel, processes, tmp_path):
-    sender = processes.start("simulate")
-    window = panel(pipeline="demo")
-    engine = until(lambda: window.first_start.engine, sender.log.read_text)
-    until(lambda: window.empty.headline.text().startswith("Starting"), window.empty.headline.text)
-    until(lambda: window.arrangement.main.isVisibleTo(window), engine.last_words)
-    until(lambda: window.commander.is_connected, engine.last_words)
-    until(lambda: window.client.status.get("commands"), "no status report came")
-    assert set(window.presenter.traces) == {"eeg", "eye"}
-    until(lambda: window.client.readers["eeg"].received > 100, "no sample of the headset is shown")
-    window.operator.stop()
-    until(lambda: engine.status is not None, engine.last_words)
-    assert engine.status == 0
-    assert not psutil.pid_exists(engine._process.pid)
-    until(lambda: window.client.ended, "the panel does not know that the session has ended")
-    until(lambda: window.first_start.engine is None, "the engine is not let go of")
-    (log,) = tmp_path.glob("engine-*.log")
-    assert "Summary" in log.read_text()
-
-
 def test_two_headsets_are_the_users_choice(panel, senders, looks):
     senders(*fitting_streams(), *fitting_streams(source_id="test-other")[:1])
     window = panel(pipeline="demo")
@@ -472,14 +477,21 @@ def test_a_stream_that_does_not_fit_is_named_with_what_is_needed(panel, senders,
     assert window.first_start.engine is None
 
 
-def test_an_engine_that_fails_says_why(panel, senders, looks, tmp_path):
+def test_an_engine_that_fails_says_why(panel, senders, looks, tmp_path, monkeypatch):
     senders(*fitting_streams())
     file = tmp_path / "broken.yaml"
-    file.write_text("model: demo-62ch-eye\ndevice: cuda:63\nstreams:\n  eeg: {name: Simulated EEG}\n")
+    file.write_text("model: demo-62ch-eye\nstreams:\n  eeg: {name: Simulated EEG}\n")
+
+    def found_then_broken(pipeline):
+        offers = find_offers(pipeline)
+        file.write_text("model: demo-62ch-eye\nstream:\n  eeg: {name: Simulated EEG}\n")
+        return offers
+
+    monkeypatch.setattr(first_start, "find_offers", found_then_broken)
     window = panel(pipeline=str(file))
     until(lambda: window.messages.shown and window.messages.shown.kind == "error", "no error is shown")
     assert "the engine ended: error: " in window.messages.shown.text
-    assert "cuda:63" in window.messages.shown.text
+    assert "stream: unknown key" in window.messages.shown.text
     before = len(looks)
     until(lambda: len(looks) >= before + 2 * first_start.SURE_LOOKS, "it stopped to look")
     assert window.first_start.engine is None  # not again
@@ -502,24 +514,12 @@ def test_a_session_that_goes_without_a_word_is_forgotten(panel):
 # ---- the command ----
 
 
-def test_signals_close_the_panel_and_its_geometry_is_kept(processes, tmp_path):
-    ends = []
-    with contextlib.ExitStack() as closing:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            session = closing.enter_context(contextlib.closing(FakeSession()))
-            config = tmp_path / number.name
-            config.mkdir()
-            process = processes.start("panel", "--session", session.session_id, XDG_CONFIG_HOME=str(config))
-            ends.append((number, session, process, config))
-        for number, session, process, config in ends:
-            until(session.eeg.have_consumers, process.log.read_text)  # it draws
-            process.send_signal(number)
-            assert process.wait(60) == 0, process.log.read_text()
-            assert "Traceback" not in process.log.read_text()
-            (file,) = config.rglob("panel.conf")
-            geometry = QSettings(str(file), QSettings.Format.IniFormat).value("window/geometry")
-            assert isinstance(geometry, QByteArray)
-            assert len(geometry) > 20
+def test_ctrl_c_closes_the_panel_and_its_geometry_is_kept(processes, tmp_path):
+    with contextlib.closing(FakeSession()) as session:
+        process = processes.start("panel", "--session", session.session_id, XDG_CONFIG_HOME=str(tmp_path))
+        until(session.eeg.have_consumers, process.log.read_text)  # it draws
+        process.send_signal(signal.SIGINT)
+        check_closed(process.wait(60), process.log.read_text(), tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a display needs no variable")
