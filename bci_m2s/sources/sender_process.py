@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bci_m2s.errors import BciM2sError
+from bci_m2s.lsl.child import JsonChild, Message, begin, emit
 from bci_m2s.sources import Source
-from bci_m2s.sources.child import JsonChild, Message, begin, emit
 from bci_m2s.types import StreamInfo
 
 CHUNK_S = 0.01  # of the simulated streams
