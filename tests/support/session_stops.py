@@ -136,7 +136,7 @@ class Stand:
 
 
 def _by_signal(stand: Stand, name: str, phase: str) -> list[str]:
-    """One signal: a complete file within two seconds, status 0, and every estimate is reproduced."""
+    """One signal: a whole file within two seconds, status 0, a summary, and estimates that are reproduced."""
     broken, waits = [], phase == "waiting"
     with stand.session(waits) as child:
         child.wait_for(phase)
@@ -149,6 +149,10 @@ def _by_signal(stand: Stand, name: str, phase: str) -> list[str]:
         broken.append(f"status: got {status}, expected 0")
     if waits and child.recording.exists():
         broken.append("a recording without a session")
+    if not waits and '"stopped"' not in (child.output / "events.jsonl").read_text(encoding="utf-8"):
+        broken.append("no event 'stopped'")
+    if not waits and "Summary" not in child.text():
+        broken.append("no summary")
     return broken if waits else broken + check_recording(child.recording, stand.sent)
 
 
