@@ -1,3 +1,3 @@
-"""The Lab Streaming Layer: its configuration, what is on the network, who a sender is; no samples are
-pulled here.
+"""The Lab Streaming Layer: its configuration, what is on the network, who a sender is, and child processes
+in the same session of it; no samples are pulled here.
 """

@@ -136,7 +136,7 @@ class Stand:
 
 
 def _by_signal(stand: Stand, name: str, phase: str) -> list[str]:
-    """One signal: a whole file within two seconds, status 0, a summary, and estimates that are reproduced."""
+    """One signal: a whole file within two seconds, status 0, a summary, estimates that are reproduced."""
     broken, waits = [], phase == "waiting"
     with stand.session(waits) as child:
         child.wait_for(phase)
