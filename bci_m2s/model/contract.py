@@ -198,6 +198,9 @@ class ModalityContract(_Part):
     """Causal smoothing of the features over time."""
     quality: QualityContract = QualityContract()
     """When a channel's samples are not used."""
+    amplitude: dict[Unit, tuple[float, float]] = Field(default={}, max_length=64)
+    """By unit, the least and largest that a channel can have within a hop (standard deviation of a voltage,
+    mean of anything else): what training data had, with a margin. It narrows the usual limits."""
     max_missing: Fraction = 0.25
     """Largest fraction of a step's features that may be replaced by the training mean."""
     layout: Literal["channel-major", "band-major"] = "channel-major"
@@ -214,6 +217,9 @@ class ModalityContract(_Part):
             raise _conflict("rate_min_hz", self.rate_min_hz, limit)
         if len(self.units) != len(self.channels):
             raise _conflict("units", len(self.units), f"one for each of {len(self.channels)}")
+        for unit, (low, high) in self.amplitude.items():
+            if not low < high:
+                raise _conflict(f"amplitude.{unit}", f"{low:g} to {high:g}", "low below high")
         _refuse_twins("channels", [label.casefold() for label in self.channels])
         _known("feature", self.feature.name, EXTRACTORS)
         for field, component, registry in (

@@ -11,10 +11,10 @@ from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_factors, channel_order
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
-from bci_m2s.signal.plausible import usual_amplitudes
-from bci_m2s.signal.quality import STATES, ChannelQuality
+from bci_m2s.signal.plausible import amplitude_limits
+from bci_m2s.signal.quality import GOOD, STATES, ChannelQuality
 from bci_m2s.signal.smoothing import PhasedSmoother
-from bci_m2s.types import Chunk, Emit, Step, StreamInfo, no_listener
+from bci_m2s.types import Chunk, Emit, FloatArray, Step, StreamInfo, no_listener
 
 
 class StepStage:
@@ -52,9 +52,9 @@ class StepStage:
             len(spec.channels), info.rate_hz, window.hop_s, gap_s, self._breaks.gap, self._breaks.repair
         )
         checks = spec.quality.model_dump()
-        amplitudes = usual_amplitudes(spec.stream_type, spec.channels, spec.units)
+        self._amplitudes = amplitude_limits(spec.stream_type, spec.channels, spec.units, spec.amplitude)
         self.quality = ChannelQuality(
-            spec.channels, spec.units, window.hop_s, **checks, amplitudes=amplitudes, emit=emit
+            spec.channels, spec.units, window.hop_s, **checks, amplitudes=self._amplitudes, emit=emit
         )
         self._blocks_per_step = window.blocks_per_step
         # DE names bad channels one by one and has to know what to call them; others give one sentence.
@@ -68,6 +68,10 @@ class StepStage:
         states = self.quality.states  # replaced as a whole, so this copy stays consistent
         bad = np.flatnonzero(states).tolist()
         return {self.quality.labels[channel]: STATES[states[channel]] for channel in bad}
+
+    def amplitude(self, block: Block) -> FloatArray:
+        """Amplitude of each channel in the block that was judged last, (C,); NaN where it is not good."""
+        return np.where(self.quality.states == GOOD, self._amplitudes.measure(block.samples), np.nan)
 
     @property
     def lost_samples(self) -> int:

@@ -1,7 +1,8 @@
 """What amplitude a channel can have at all: values in another unit than the model's are never answered.
 
 A voltage is judged by its standard deviation within a hop, in which offsets do not count; a pupil, a skin
-conductance, a temperature or a normalised coordinate by its mean. The limits are generous: they find
+conductance, a temperature or a normalised coordinate by its mean. A contract may have limits that were
+learnt from training data, which narrow those of the stream type. Both are generous: they find
 factors of a thousand, not poor signals. Orders of magnitude are those of textbooks (EEG: Niedermeyer and
 Lopes da Silva 2005, 10 to 100 µV; ECG: Malmivuo and Plonsey 1995, about 1 mV).
 """
@@ -9,7 +10,7 @@ Lopes da Silva 2005, 10 to 100 µV; ECG: Malmivuo and Plonsey 1995, about 1 mV).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,8 @@ LEVELS = {  # by unit: least and largest mean of a hop in that unit
 }
 PUPIL_MM = (0.5, 15.0)
 SHORTEST_S = 0.25  # of signal on which a channel is judged
+MARGIN = 30.0  # between what training data had and a limit that is learnt from them
+Limits = Mapping[str, tuple[float, float]]  # by the contract's unit: least and largest amplitude
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,15 @@ class Amplitudes:
     units: tuple[Unit | None, ...]
     usual_v: float
 
+    def measure(self, samples: FloatArray) -> FloatArray:
+        """Amplitude of each channel, (C,), in a block of samples, (n, C): what the limits are limits of."""
+        level, spread = _moments(samples)
+        return np.where([unit is not None and unit.is_voltage for unit in self.units], spread, level)
+
     def outside(self, samples: FloatArray) -> BoolArray:
         """Which channels, (C,), have no plausible amplitude in a block of samples, (n, C)."""
-        with np.errstate(invalid="ignore", over="ignore"):  # of lost samples; NaN compares false
-            level = samples.mean(axis=0)
-            spread = np.sqrt(np.einsum("nc,nc->c", samples - level, samples - level) / len(samples))
+        level, spread = _moments(samples)
+        with np.errstate(invalid="ignore"):  # NaN compares false
             wrong: BoolArray = (spread < self.spread_low) | (spread > self.spread_high)
             wrong |= (level < self.level_low) | (level > self.level_high)
         return wrong
@@ -79,12 +86,17 @@ class Amplitudes:
         return text
 
 
-def usual_amplitudes(stream_type: str, labels: Sequence[str], units: Sequence[str]) -> Amplitudes:
-    """The limits for the channels of a contract; those in units that are not known have none."""
+def amplitude_limits(
+    stream_type: str, labels: Sequence[str], units: Sequence[str], learnt: Limits | None = None
+) -> Amplitudes:
+    """The limits for the channels of a contract.
+
+    learnt : by unit, from training data; they narrow those of the stream type
+    """
     kind = stream_type.casefold()
     known = tuple(find_unit(unit) for unit in units)
     spreads, levels = [], []
-    for label, unit in zip(labels, known, strict=True):
+    for label, name, unit in zip(labels, units, known, strict=True):
         spread = level = (math.nan, math.nan)
         if unit is not None and unit.is_voltage:
             low_v, high_v = SPREADS_V.get(kind, ANY_VOLTAGE_V)
@@ -93,12 +105,48 @@ def usual_amplitudes(stream_type: str, labels: Sequence[str], units: Sequence[st
             level = (PUPIL_MM[0] * 1e-3 / unit.factor, PUPIL_MM[1] * 1e-3 / unit.factor)
         elif unit is not None:
             level = LEVELS.get(unit.name, level)
-        spreads.append(spread)
-        levels.append(level)
+        low, high = (learnt or {}).get(
+            name, (-math.inf, math.inf)
+        )  # NaN stays: what has no limit gets none
+        spreads.append((np.maximum(spread[0], low), np.minimum(spread[1], high)))
+        levels.append((np.maximum(level[0], low), np.minimum(level[1], high)))
     spread_low, spread_high = np.array(spreads).T
     level_low, level_high = np.array(levels).T
     usual_v = USUAL_V.get(kind, USUAL_V["eeg"])
     return Amplitudes(spread_low, spread_high, level_low, level_high, known, usual_v)
+
+
+def learn_limits(seen: FloatArray, units: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Limits by unit from what training data had.
+
+    Parameters
+    ----------
+    seen : (n, C, 2), least and largest usual amplitude of each channel, in n recordings; NaN where none
+    units : of the channels
+
+    Returns
+    -------
+    dict
+        ``MARGIN`` times beyond what was seen, on both sides; a unit of which nothing was seen is left out.
+    """
+    limits = {}
+    for unit in dict.fromkeys(units):
+        values = seen[:, [column for column, name in enumerate(units) if name == unit]]
+        values = values[np.isfinite(values).all(axis=-1)]
+        if not len(values):
+            continue
+        low, high = float(values[:, 0].min()), float(values[:, 1].max())
+        reach = MARGIN * max(abs(low), abs(high))
+        if reach:
+            limits[unit] = (low / MARGIN, reach) if low > 0 else (-reach, reach)
+    return limits
+
+
+def _moments(samples: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of each channel, (C,), of (n, C) samples."""
+    with np.errstate(invalid="ignore", over="ignore"):  # of lost samples
+        level = samples.mean(axis=0)
+        return level, np.sqrt(np.einsum("nc,nc->c", samples - level, samples - level) / len(samples))
 
 
 def _figure(value: float) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bci_m2s.signal.blocks import Block
-from bci_m2s.signal.plausible import usual_amplitudes
+from bci_m2s.signal.plausible import amplitude_limits, learn_limits
 from bci_m2s.signal.quality import ChannelQuality
 
 RNG = np.random.default_rng(3)
@@ -14,7 +14,7 @@ NOISE = RNG.normal(0.0, 1.0, (64, 1))
 
 
 def outside(stream_type, unit, samples, label="a"):
-    limits = usual_amplitudes(stream_type, (label,), (unit,))
+    limits = amplitude_limits(stream_type, (label,), (unit,))
     return bool(limits.outside(samples)[0]), limits.explain(samples, [0])
 
 
@@ -40,6 +40,30 @@ def test_another_unit_is_found_and_named(factor, sent):
     assert wrong
     figure = {"volts": "0.00002", "millivolts": "0.02", "nanovolts": "20000"}[sent]
     assert reason == f"amplitude {figure} µV; would be 20 µV if the sender sends {sent}"
+
+
+def seen(*ranges):
+    return np.array(ranges)[None]
+
+
+def test_limits_learnt_from_data_are_far_beyond_them():
+    limits = learn_limits(seen((3.0, 50.0), (5.0, 60.0), (2.0, 6.0)), ("uV", "uV", "mm"))
+    assert limits == {"uV": (0.1, 1800.0), "mm": (2 / 30, 180.0)}
+    assert learn_limits(seen((-0.2, 0.8)), ("normalized",)) == {"normalized": (-24.0, 24.0)}
+    assert learn_limits(seen((np.nan, np.nan)), ("uV",)) == {}
+    assert learn_limits(seen((0.0, 0.0)), ("",)) == {}
+
+
+@pytest.mark.parametrize("scale", [0.08, 2500.0])
+def test_learnt_limits_narrow_the_usual_ones(scale):
+    samples = NOISE / NOISE.std() * scale
+    learnt = {"uV": (0.1, 1800.0)}
+    assert not amplitude_limits("EEG", ("a",), ("uV",)).outside(samples)[0]
+    assert amplitude_limits("EEG", ("a",), ("uV",), learnt).outside(samples)[0]
+    wide = {"uV": (1e-9, 1e9)}
+    assert amplitude_limits("EEG", ("a",), ("uV",), wide).outside(samples * 1e6)[0]
+    anything = amplitude_limits("Gaze", ("confidence",), ("",), {"": (0.1, 1.0)})
+    assert not anything.outside(np.zeros((64, 1)))[0]
 
 
 def test_nonsense_is_no_unit():
@@ -78,7 +102,7 @@ def block(samples, number):
 
 def test_a_channel_in_volts_is_bad_and_the_others_are_not():
     events = []
-    limits = usual_amplitudes("EEG", ("TP9", "AF7"), ("uV", "uV"))
+    limits = amplitude_limits("EEG", ("TP9", "AF7"), ("uV", "uV"))
     quality = ChannelQuality(("TP9", "AF7"), ("uV", "uV"), 0.25, amplitudes=limits, emit=events.append)
     for number in range(8):
         samples = RNG.normal(0.0, 20.0, (64, 2)) * [1e-6, 1.0]
@@ -92,7 +116,7 @@ def test_a_channel_in_volts_is_bad_and_the_others_are_not():
 
 def test_short_hops_are_judged_together():
     """Two samples may be alike by chance; a quarter of a second of them is not."""
-    limits = usual_amplitudes("EEG", ("a",), ("uV",))
+    limits = amplitude_limits("EEG", ("a",), ("uV",))
     quality = ChannelQuality(("a",), ("uV",), 0.05, amplitudes=limits)
     small = NOISE[:4] * 1e-5
     judged = [bool(quality.push(block(small, number)).all()) for number in range(6)]

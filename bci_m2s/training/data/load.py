@@ -180,6 +180,7 @@ def write_features(path: Path, session: SessionFeatures) -> None:
     arrays: dict[str, Any] = {"end_s": session.end_s}
     for name, rows in session.values.items():
         arrays[f"values.{name}"], arrays[f"usable.{name}"] = rows, session.usable[name]
+    arrays |= {f"amplitude.{name}": ranges for name, ranges in session.amplitudes.items()}
     about = {
         "subject": session.subject,
         "session": session.session,
@@ -203,6 +204,7 @@ def read_features(path: Path) -> SessionFeatures:
                 {name: file[f"values.{name}"] for name in names},
                 {name: file[f"usable.{name}"] for name in names},
                 tuple(Trial(**trial) for trial in about["trials"]),
+                {name: file[f"amplitude.{name}"] for name in names if f"amplitude.{name}" in file.files},
             )
     except Exception as problem:  # zip, zlib, JSON and numpy's parser of headers raise nearly every type
         raise RecordingError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from bci_m2s.model.model_file import layout_order
+from bci_m2s.signal.plausible import learn_limits
 from bci_m2s.training.data.sessions import Rows, SessionFeatures, known, normalised, typical_spread
 from bci_m2s.training.data.splits import PARTS, Split, check_apart
 from bci_m2s.training.data.windows import Names, Scaler, WindowSet, cut_windows, fit_scaler, standardised
@@ -17,12 +18,16 @@ from bci_m2s.training.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class UnitData:
-    """One split's windows, standardised, by part; the scalers of its training windows."""
+    """One split's windows, standardised, by part; the scalers of its training windows.
+
+    amplitudes : modality → limits of amplitude by unit, from the sessions of training trials
+    """
 
     split: Split
     parts: dict[str, WindowSet]
     scalers: dict[str, Scaler]
     names: Names
+    amplitudes: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
 
 
 def prepare(
@@ -52,7 +57,15 @@ def prepare(
         {part: standardised(windows, scalers) for part, windows in parts.items()},
         scalers,
         names,
+        {name: _limits(training, name, spec.units) for name, spec in contract.modalities.items()},
     )
+
+
+def _limits(
+    sessions: Sequence[SessionFeatures], modality: str, units: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    seen = [session.amplitudes[modality] for session in sessions if modality in session.amplitudes]
+    return learn_limits(np.concatenate(seen), units) if seen else {}
 
 
 def _has_trials(session: SessionFeatures, keys: frozenset[str]) -> bool:

@@ -7,7 +7,8 @@ features that a data set's owners distribute are used as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -33,6 +34,7 @@ class SessionFeatures:
     end_s : (n,) when each row's step ends; every row is one hop later, or a segment begins
     values : modality → (n, F) float32, before normalisation, NaN where unknown
     usable : modality → (n,) bool
+    amplitudes : modality → (segments, C, 2), usual range of each channel's amplitude (``signal.plausible``)
     """
 
     subject: str
@@ -41,6 +43,7 @@ class SessionFeatures:
     values: dict[str, Rows]
     usable: dict[str, BoolArray]
     trials: tuple[Trial, ...]
+    amplitudes: dict[str, FloatArray] = field(default_factory=dict)
 
     def key(self, trial: Trial) -> str:
         """Name of a trial, unique over all people and sessions."""
@@ -92,6 +95,10 @@ def _joined(parts: Sequence[SessionFeatures]) -> SessionFeatures:
         {name: np.concatenate([part.values[name] for part in parts]) for name in first.values},
         {name: np.concatenate([part.usable[name] for part in parts]) for name in first.usable},
         tuple(trial for part in parts for trial in part.trials),
+        {
+            name: np.concatenate([part.amplitudes[name] for part in parts if name in part.amplitudes])
+            for name in {name: None for part in parts for name in part.amplitudes}
+        },
     )
 
 
@@ -103,19 +110,22 @@ def _of_segment(segment: RawSegment, contract: Contract) -> SessionFeatures:
         for name, spec in contract.modalities.items()
         if name in segment.streams
     }
-    end_s = next((ends for ends, _, _ in steps.values() if len(ends)), np.empty(0))
+    end_s = next((ends for ends, *_ in steps.values() if len(ends)), np.empty(0))
     values: dict[str, Rows] = {}
     usable: dict[str, BoolArray] = {}
     for name, spec in contract.modalities.items():
         rows = np.full((len(end_s), spec.feature.n_features), np.nan, dtype=np.float32)
         good = np.zeros(len(end_s), dtype=bool)
         if name in steps and len(steps[name][0]) and len(end_s):
-            step_end_s, step_values, step_usable = steps[name]
+            step_end_s, step_values, step_usable, _ = steps[name]
             nearest = _nearest(step_end_s, end_s)
             close = np.abs(step_end_s[nearest] - end_s) <= window.hop_s / 2 + 1e-6
             rows[close], good[close] = step_values[nearest[close]], step_usable[nearest[close]]
         values[name], usable[name] = rows, good
-    return SessionFeatures(segment.subject, segment.session, end_s, values, usable, segment.trials)
+    amplitudes = {name: ranges[None] for name, (_, _, _, ranges) in steps.items()}
+    return SessionFeatures(
+        segment.subject, segment.session, end_s, values, usable, segment.trials, amplitudes
+    )
 
 
 def _nearest(times: FloatArray, wanted: FloatArray) -> NDArray[np.intp]:
@@ -129,20 +139,26 @@ def _nearest(times: FloatArray, wanted: FloatArray) -> NDArray[np.intp]:
 
 def stream_steps(
     stream: RawStream, spec: ModalityContract, window: WindowContract
-) -> tuple[FloatArray, Rows, BoolArray]:
-    """Every step of a stream as in a live session: its end (n,), values (n, F), usable (n,)."""
+) -> tuple[FloatArray, Rows, BoolArray, FloatArray]:
+    """Every step of a stream as in a live session: its end (n,), values (n, F), usable (n,).
+
+    The last is the usual range of each channel's amplitude, (C, 2): percentiles 1 and 99 of its good hops.
+    """
     stage = StepStage(spec, window, stream.info)
     shape = (window.steps, window.blocks_per_step, window.hop_s)
     assembler = WindowAssembler("", *shape, stage.extractor.settle_s, spec.max_missing)
-    ends, values, usable = [], [], []
+    ends, values, usable, amplitudes = [], [], [], []
     for chunk in stream.chunks():
         for block, step in stage.push(chunk):
+            amplitudes.append(stage.amplitude(block))
             if step is not None:
                 ends.append(block.end_s)
                 values.append(step.values.astype(np.float32))
                 usable.append(assembler.usable(step, block))
     rows = np.array(values, dtype=np.float32).reshape(len(values), spec.feature.n_features)
-    return np.array(ends), rows, np.array(usable, dtype=bool)
+    seen = np.array(amplitudes).reshape(-1, len(spec.channels))
+    ranges = np.stack([known(partial(np.nanpercentile, q=q), seen) for q in (1, 99)], axis=-1)
+    return np.array(ends), rows, np.array(usable, dtype=bool), ranges
 
 
 def from_steps(

@@ -116,7 +116,7 @@ def write_model(
         scaler = data.scalers[name]
         calibration = _calibrations(fitted[teachers[name]].network, data, teachers[name], settings.finetune)
         modalities[name] = settings.contract.modalities[name].model_copy(
-            update={"calibration": calibration}
+            update={"calibration": calibration, "amplitude": data.amplitudes.get(name, {})}
         )
         tensors |= pack_modality(name, networks[name], scaler.mean, scaler.std, scaler.spread)
     contract = settings.contract.model_copy(update={"modalities": modalities, "training": dict(record)})

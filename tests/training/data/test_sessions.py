@@ -9,6 +9,7 @@ from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, e
 
 from bci_m2s.errors import ContractError, RecordingError
 from bci_m2s.pipeline.modality import ModalityStage
+from bci_m2s.training.data.load import read_features, write_features
 from bci_m2s.training.data.sessions import (
     SEGMENT_GAP_S,
     from_raw,
@@ -111,12 +112,26 @@ def test_steps_do_not_depend_on_how_the_file_was_read():
         np.testing.assert_array_equal(rows, other)
 
 
+def test_the_usual_amplitude_of_each_channel_is_kept(tmp_path):
+    spec = contract()
+    session = from_raw([segment(), segment()], spec)
+    spread = eeg(14.0)[1].std(axis=0)
+    low, high = np.moveaxis(session.amplitudes["eeg"], -1, 0)
+    assert low.shape == (2, len(spec.modalities["eeg"].channels))
+    assert (low < high).all()
+    assert (low.min() < spread).all()
+    assert (spread.max() / 10 < high).all()
+    write_features(tmp_path / "kept.npz", session)
+    kept = read_features(tmp_path / "kept.npz")
+    np.testing.assert_array_equal(kept.amplitudes["eeg"], session.amplitudes["eeg"])
+
+
 @pytest.mark.parametrize("shift_s", [-0.1, 0.0, 0.1])
 def test_the_other_modality_gives_the_nearest_step_within_half_a_hop(shift_s):
     spec = contract()
     session = from_raw([segment(eye_shift_s=shift_s)], spec)
     times, samples = eye(14.0)
-    ends, values, usable = stream_steps(
+    ends, values, usable, _ = stream_steps(
         stream(EYE_INFO, times - 1000 + shift_s, samples), spec.modalities["eye"], spec.window
     )
     offset = TRIAL.start_s - session.trials[0].start_s
