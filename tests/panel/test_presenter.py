@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -81,9 +82,9 @@ def client():
     return Client()
 
 
-@pytest.fixture
-def views(qtbot):
-    assert qtbot is not None
+@pytest.fixture(scope="module")
+def views(qapp):
+    assert qapp is not None
     return Views(
         status=StatusLine(DARK),
         answer=AnswerView(DARK),
@@ -95,18 +96,29 @@ def views(qtbot):
     )
 
 
+@pytest.fixture(scope="module")
+def arrangement(views):
+    """Shared, as making a plot takes long: to a presenter each session is another one anyway."""
+    with closing(Arrangement(views, QWidget(), QWidget(), QWidget())) as made:
+        made.show()
+        yield made
+
+
 @pytest.fixture
-def place(views, qtbot):
-    made = Arrangement(views, QWidget(), QWidget(), QWidget())
-    qtbot.addWidget(made)
-    made.resize(1920, 1080)
-    made.show()
-    return made
+def place(arrangement):
+    arrangement.resize(1920, 1080)
+    return arrangement
 
 
 @pytest.fixture
 def presenter(client, views, place):
-    return Presenter(client, views, place, DARK)
+    views.timeline.set_session(local_clock() - 1e6)  # else that of the last test goes on
+    made = Presenter(client, views, place, DARK)
+    yield made
+    for view in made.traces.values():
+        view.hide()
+        view.setParent(None)
+        view.deleteLater()
 
 
 @pytest.fixture

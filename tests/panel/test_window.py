@@ -5,19 +5,18 @@ The tests share one window and one session, and leave them as they were.
 
 import logging
 import threading
-from contextlib import closing
 
 import pytest
 from PyQt6.QtCore import QPoint, Qt, QTimer
 from PyQt6.QtGui import QImage
 from PyQt6.QtWidgets import QLabel, QMessageBox
-from support.panel_sessions import FakeSession
 from support.panel_windows import (
-    Engine,
     activate,
+    commanded_session,
     feed,
     follow,
     markers_of,
+    own_style,
     panel_windows,
     requested,
     until,
@@ -34,8 +33,8 @@ def shared(qapp, tmp_path_factory):
     """A session, its engine's command socket, and a panel that shows it."""
     assert qapp is not None
     with (
-        closing(FakeSession()) as session,
-        closing(Engine(session.session_id)) as engine,
+        own_style(),
+        commanded_session() as (session, engine),
         panel_windows(tmp_path_factory.mktemp("panel")) as open_window,
     ):
         yield follow(open_window, session), session, engine

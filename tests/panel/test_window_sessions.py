@@ -12,9 +12,11 @@ from support.panel_sessions import CLASSES, FakeSession
 from support.panel_windows import (
     Engine,
     activate,
+    commanded_session,
     feed,
     follow,
     markers_of,
+    own_style,
     panel_windows,
     requested,
     until,
@@ -25,21 +27,31 @@ from bci_m2s.panel.operate import first_start
 from bci_m2s.panel.operate.offers import Choice, Offer
 
 
-@pytest.fixture
-def session():
-    with closing(FakeSession()) as made:
-        yield made
-
-
-@pytest.fixture
-def engine(session):
-    with closing(Engine(session.session_id)) as made:
-        yield made
-
-
-@pytest.fixture
-def open_window(qapp, tmp_path):
+@pytest.fixture(scope="module", autouse=True)
+def style(qapp):
     assert qapp is not None
+    with own_style():
+        yield
+
+
+@pytest.fixture
+def commanded():
+    with commanded_session() as made:
+        yield made
+
+
+@pytest.fixture
+def session(commanded):
+    return commanded[0]
+
+
+@pytest.fixture
+def engine(commanded):
+    return commanded[1]
+
+
+@pytest.fixture
+def open_window(tmp_path):
     with panel_windows(tmp_path) as make:
         yield make
 
@@ -164,9 +176,16 @@ def test_an_ended_session_says_so(window, session):
     assert not window.actions_by_name["record"].isEnabled()
 
 
-def test_another_machines_session_is_view_only(session, open_window):
-    window = open_window(session.session_id)  # nobody serves its commands here
-    feed(window, session)
+@pytest.fixture
+def uncommanded():
+    """A session whose commands nobody serves here."""
+    with closing(FakeSession()) as made:
+        yield made
+
+
+def test_another_machines_session_is_view_only(uncommanded, open_window):
+    window = open_window(uncommanded.session_id)
+    feed(window, uncommanded)
     assert not window.actions_by_name["record"].isEnabled()
     says = window.views.status.items["access"]
     until(lambda: "view only" in says.text() and says.isVisible())

@@ -1,7 +1,7 @@
 """Panels in this process, and the engine's side of their commands."""
 
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from PyQt6.QtCore import QSettings
 from PyQt6.QtTest import QTest
@@ -12,6 +12,7 @@ from bci_m2s.panel.app import PanelOptions
 from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.window import PanelWindow
 from bci_m2s.session.control.server import ControlServer
+from support.panel_sessions import FakeSession
 
 LIMIT_S = 120.0
 
@@ -47,6 +48,20 @@ class Engine:
 
 
 @contextmanager
+def commanded_session():
+    """A session, and the engine's side of its commands."""
+    with closing(FakeSession()) as session, closing(Engine(session.session_id)) as engine:
+        yield session, engine
+
+
+@contextmanager
+def own_style():
+    """Take back what panels give the whole application: other tests draw their views by themselves."""
+    yield
+    QApplication.instance().setStyleSheet("")
+
+
+@contextmanager
 def panel_windows(folder):
     """Opens panels whose settings and logs are in a folder, and shuts them down."""
     store, opened = QSettings(str(folder / "panel.ini"), QSettings.Format.IniFormat), []
@@ -66,7 +81,6 @@ def panel_windows(folder):
         window.leave()
         window.shut_down()
         window.deleteLater()
-    QApplication.instance().setStyleSheet("")  # other tests draw their views by themselves
 
 
 def follow(make, session):
