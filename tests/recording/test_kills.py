@@ -57,7 +57,7 @@ def start_child(folder: Path, number: int) -> tuple[subprocess.Popen[str], Path,
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-@pytest.mark.parametrize("kills", [20, pytest.param(50, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.nightly)])
 def test_kills_cost_half_a_second_at_most(tmp_path: Path, kills: int) -> None:
     rng = np.random.default_rng(kills)
     losses, durations = [], []
