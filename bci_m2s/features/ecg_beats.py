@@ -146,7 +146,7 @@ class BeatDetector:
         start = max(self._n - self._kept_n, first - self._refractory_n, 0)
         energy = self._energy[start - self._n :]
         highest = ndimage.maximum_filter1d(energy, 2 * self._refractory_n + 1, mode="constant")
-        rises = np.diff(energy, prepend=0.0) > 0  # of equal neighbours the first
+        rises = energy > np.append(0.0, energy[:-1])  # of equal neighbours the first
         positions = np.flatnonzero((energy == highest) & rises) + start
         chosen = positions[
             (positions >= first) & (positions < self._decided) & ~self._lost[positions - self._n]
