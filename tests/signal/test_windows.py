@@ -104,7 +104,7 @@ def repaired(times, cuts=(), rate_hz=100.0, skips=()):
     return found, gaps, repairs
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     cuts=st.lists(st.integers(1, 599), max_size=30),
     runs=st.lists(st.tuples(st.integers(0, 599), st.integers(1, 130)), max_size=6),

@@ -78,8 +78,14 @@ def losses(rows):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-def test_the_same_seed_gives_the_same_weights_bit_for_bit(settings, data, tmp_path):
-    first, rows = run(settings, data, tmp_path / "a.safetensors")
+@pytest.fixture(scope="module")
+def whole(settings, data, tmp_path_factory):
+    """Networks and rows of a run that nothing interrupts."""
+    return run(settings, data, tmp_path_factory.mktemp("whole") / "a.safetensors")
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(settings, data, tmp_path, whole):
+    first, rows = whole
     torch.manual_seed(99)  # what was drawn before does not matter
     second, again = run(settings, data, tmp_path / "b.safetensors")
     other, _ = run(settings, data, tmp_path / "c.safetensors", seed=1)
@@ -113,7 +119,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(settings, da
     assert same(load_pretrained(job(settings, **recipe), path), whole)
 
 
-def test_an_interruption_in_the_first_epoch_leaves_a_checkpoint_of_none(settings, data, tmp_path):
+def test_an_interruption_in_the_first_epoch_leaves_a_checkpoint_of_none(settings, data, tmp_path, whole):
     path = tmp_path / "pretrain.safetensors"
 
     def stop():
@@ -124,8 +130,7 @@ def test_an_interruption_in_the_first_epoch_leaves_a_checkpoint_of_none(settings
     assert read_progress(path).epoch == 0
     with pytest.raises(ModelError, match=r"stopped after epoch 0 of 2; continue with pretrain --resume"):
         load_pretrained(job(settings), path)
-    whole, _ = run(settings, data, tmp_path / "whole.safetensors")
-    assert same(run(settings, data, path)[0], whole)
+    assert same(run(settings, data, path)[0], whole[0])
 
 
 def test_no_epochs_leave_the_encoders_as_initialised(settings, data, tmp_path):
@@ -261,7 +266,7 @@ def test_a_club_term_that_runs_away_stops_training_and_keeps_the_last_good_check
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_last_good_checkpoint(
-    settings, data, tmp_path, monkeypatch
+    settings, data, tmp_path, monkeypatch, whole
 ):
     path = tmp_path / "pretrain.safetensors"
     honest = module.pair_terms
@@ -281,8 +286,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_last_good_checkp
     progress = read_progress(path)
     assert progress.epoch == 1
     monkeypatch.undo()
-    whole, _ = run(settings, data, tmp_path / "whole.safetensors")
-    assert same(run(settings, data, path)[0], whole)
+    assert same(run(settings, data, path)[0], whole[0])
 
 
 def test_encoders_that_see_the_future_are_refused_unless_allowed(data, tmp_path):

@@ -39,7 +39,7 @@ class Trained:
     """A pair, pre-trained and fine-tuned on the corpus, with its model files in `folder`."""
 
     def __init__(self, folder):
-        self.settings = training_settings(pretrain={"epochs": 20, "batch": 32, "learning_rate": 1e-2})
+        self.settings = training_settings(pretrain={"epochs": 8, "batch": 32, "learning_rate": 1e-2})
         self.data = unit(self.settings, corpus(people=12, per_session=6, steps=8))
         self.job, self.folder = job(self.settings), folder
         path = folder / "pretrain.safetensors"
