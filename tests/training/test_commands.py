@@ -257,7 +257,7 @@ def test_the_model_file_is_what_live_use_needs(finished):
     for modality in ("eeg", "eye"):
         check_feature(finished.out, contract, modality)
         assert contract.modalities[modality].calibration["emotion"].trials == 4
-    low, high = contract.modalities["eeg"].amplitude["microvolts"]
+    low, high = contract.modalities["eeg"].amplitude["uV"]
     assert 0 < low < 2  # a thirtieth of what is usual
     assert 300 < high < 30_000
     record = contract.training
