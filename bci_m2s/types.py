@@ -29,6 +29,7 @@ class StreamInfo:
     ``rate_hz`` 0.0 means irregular (markers). ``labels`` and ``units`` have one entry per channel; an
     entry is "" where the sender did not say. ``uid`` is new at each start of a sender, ``source_id``
     stays. ``channel_format`` is LSL's word: float32, double64, int8, int16, int32, int64, string.
+    ``reference`` is what channels are referred to: labels, "average", "" where nobody said.
     """
 
     name: str
@@ -40,6 +41,7 @@ class StreamInfo:
     labels: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     channel_format: str = "float32"
+    reference: str = ""
 
     @property
     def n_channels(self) -> int:

@@ -64,6 +64,7 @@ class StreamDescription(_Part):
     labels: Labels = ()
     units: Labels = ()
     channel_format: Exact = ""
+    reference: Exact = ""
     panel: DisplayStream | None = None
 
     @staticmethod

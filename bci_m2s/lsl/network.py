@@ -115,7 +115,10 @@ def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> tuple[StreamIn
     if len(described) != brief.n_channels:  # no label at all is better than a wrong one
         described = [("", "")] * brief.n_channels
     labels, units = zip(*described, strict=True)
-    return replace(brief, labels=labels, units=units), raw.as_xml()
+    given = raw.desc().child("reference")
+    is_average = given.child_value("common_average").strip().casefold() in ("yes", "true", "1")
+    reference = "average" if is_average else given.child_value("label").strip()
+    return replace(brief, labels=labels, units=units, reference=reference), raw.as_xml()
 
 
 class LslNetwork:

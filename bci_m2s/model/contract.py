@@ -70,6 +70,8 @@ ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}
 HeadName = ModalityName
 Record = Annotated[dict[str, JsonValue], AfterValidator(_bounded)]
 Unit = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
+Labels = Annotated[tuple[Text, ...], Field(min_length=1, max_length=8)]
+Reference = Literal["as recorded", "average"] | Labels
 Rate = Annotated[float, Field(gt=0, le=HIGHEST_RATE_HZ)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Affect = Annotated[float, Field(ge=-1, le=1)]
@@ -190,6 +192,9 @@ class ModalityContract(_Part):
     """Labels in the model's order; a stream is reordered by name."""
     units: tuple[Unit, ...] = Field(min_length=1, max_length=1024)
     """One entry per channel; empty where any unit will do."""
+    reference: Reference = "as recorded"
+    """What channels are referred to: `as recorded`, `average` of the model's good channels, or the mean of
+    labels (`[A1, A2]`, `[Cz]`) that the stream has as channels, or states."""
     feature: FeatureContract
     """What is computed from the samples."""
     normaliser: Component

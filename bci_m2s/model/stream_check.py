@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.model.contract import ModalityContract
+from bci_m2s.signal.reference import AS_RECORDED, AVERAGE, reference_columns, stated_reference
 from bci_m2s.signal.units import factor_between, find_unit, is_stated
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import FloatArray, StreamInfo
@@ -36,7 +37,11 @@ def check_stream(spec: ModalityContract, info: StreamInfo, where: str = "") -> l
         return [ContractError(where, "channel_format", quoted(info.channel_format), expected)]
     if not info.labels:
         return [ContractError(where, "channels", "none", f"{len(spec.channels)} channels")]
-    return [*_rate_problems(spec, info, where), *_channel_problems(spec, info, where)]
+    return [
+        *_rate_problems(spec, info, where),
+        *_channel_problems(spec, info, where),
+        *_reference_problems(spec, info, where),
+    ]
 
 
 def stream_doubts(spec: ModalityContract, info: StreamInfo) -> list[str]:
@@ -49,6 +54,9 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo) -> list[str]:
     silent = [label for label, unit, stated in _stated_units(spec, info) if unit and not is_stated(stated)]
     if silent:
         doubts.append(f"{where}: units: not stated for {_some(silent)}; taken as the model's")
+    if _is_unstated(spec, info):
+        named = " + ".join(spec.reference)
+        doubts.append(f"{where}: reference: not stated; taken as the model's ({named})")
     converted = {
         (found.name, unit): None
         for _, unit, stated in _stated_units(spec, info)
@@ -133,6 +141,44 @@ def _rate_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list
     got = f"{info.rate_hz:g}" + (" (irregular)" if info.rate_hz == 0 else "")
     expected = f"a regular rate from {spec.rate_min_hz:g} to {spec.rate_max_hz:g} Hz"
     return [ContractError(where, "rate_hz", got, expected)]
+
+
+def reference_of(spec: ModalityContract, info: StreamInfo) -> list[int] | None:
+    """The columns whose mean is subtracted, [] for the average of the model's own; None for nothing."""
+    if spec.reference == AS_RECORDED:
+        return None
+    if spec.reference == AVERAGE:
+        return []
+    if stated_reference(info.reference) == _wanted(spec):
+        return None
+    return reference_columns(spec.reference, info.labels)
+
+
+def with_reference(spec: ModalityContract, info: StreamInfo, columns: Sequence[int]) -> ModalityContract:
+    """The modality with reference channels behind its own; their unit is that of the first channel."""
+    labels = tuple(info.labels[column].strip() for column in columns)
+    units = (spec.units[0],) * len(labels)
+    return spec.model_copy(update={"channels": spec.channels + labels, "units": spec.units + units})
+
+
+def _wanted(spec: ModalityContract) -> tuple[str, ...]:
+    return stated_reference(" ".join(spec.reference))
+
+
+def _is_unstated(spec: ModalityContract, info: StreamInfo) -> bool:
+    """Whether only the lab knows that a stream has the model's reference."""
+    is_labels = spec.reference not in (AS_RECORDED, AVERAGE)
+    return is_labels and reference_of(spec, info) is None and not stated_reference(info.reference)
+
+
+def _reference_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:
+    stated = stated_reference(info.reference)
+    if not stated or spec.reference in (AS_RECORDED, AVERAGE) or stated == _wanted(spec):
+        return []
+    if reference_columns(spec.reference, info.labels) is not None:
+        return []
+    expected = f"{' + '.join(spec.reference)}, or these among the channels"
+    return [ContractError(where, "reference", quoted(info.reference), expected)]
 
 
 def _some(labels: Sequence[str], most: int = 6) -> str:

@@ -9,12 +9,13 @@ import numpy as np
 
 from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.contract import ModalityContract, WindowContract
-from bci_m2s.model.stream_check import channel_factors, channel_order
+from bci_m2s.model.stream_check import channel_factors, channel_order, reference_of, with_reference
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
 from bci_m2s.signal.plausible import amplitude_limits
-from bci_m2s.signal.quality import GOOD, STATES, ChannelQuality
+from bci_m2s.signal.quality import FLAT, GOOD, STATES, ChannelQuality
+from bci_m2s.signal.reference import NO_REFERENCE, Rereference
 from bci_m2s.signal.smoothing import PhasedSmoother
-from bci_m2s.types import Chunk, Emit, FloatArray, Step, StreamInfo, no_listener
+from bci_m2s.types import BoolArray, Chunk, Emit, FloatArray, Step, StreamInfo, no_listener
 
 
 class StepStage:
@@ -39,10 +40,18 @@ class StepStage:
         gap_s: float = GAP_S,
         emit: Emit = no_listener,
     ) -> None:
+        self._n_channels = len(spec.channels)
+        reference = reference_of(spec, info)
+        self._reference = None if reference is None else Rereference(self._n_channels, len(reference))
+        spec = with_reference(spec, info, reference or [])
         self._order, self._factors = channel_order(spec, info), channel_factors(spec, info)
         extractor = EXTRACTORS[spec.feature.name]
         self.extractor = extractor(
-            dict(spec.feature.params), tuple(spec.channels), info.rate_hz, window.step_s, window.hop_s
+            dict(spec.feature.params),
+            tuple(spec.channels[: self._n_channels]),
+            info.rate_hz,
+            window.step_s,
+            window.hop_s,
         )
         self._smoother = PhasedSmoother(
             spec.smoothing.name, dict(spec.smoothing.params), window.blocks_per_step
@@ -71,7 +80,8 @@ class StepStage:
 
     def amplitude(self, block: Block) -> FloatArray:
         """Amplitude of each channel in the block that was judged last, (C,); NaN where it is not good."""
-        return np.where(self.quality.states == GOOD, self._amplitudes.measure(block.samples), np.nan)
+        measured = self._amplitudes.measure(block.samples)
+        return np.where(self.quality.states == GOOD, measured, np.nan)[: self._n_channels]
 
     @property
     def lost_samples(self) -> int:
@@ -94,13 +104,26 @@ class StepStage:
                 self.extractor.reset()
                 self._smoother.reset()
                 self.quality.reset()
-            step = self.extractor.push(block.samples, self.quality.push(block))
+            step = self.extractor.push(*self._referred(block, self.quality.push(block)))
             if step is not None:
                 step = replace(
                     step, values=self._smoother.push(step.values), problem=self._explained(step.problem)
                 )
             yield block, step
         self._breaks.report()  # a gap that no block has followed yet
+
+    def _referred(self, block: Block, missing: BoolArray) -> tuple[FloatArray, BoolArray]:
+        """The block against the contract's reference."""
+        if self._reference is None:
+            return block.samples, missing
+        flat = self.quality.states == FLAT
+        samples, missing, reference_lost = self._reference.apply(block.samples, missing, flat)
+        for channel in range(self._n_channels):
+            if flat[channel]:
+                self.quality.causes[channel] = "flat"
+            elif reference_lost and self.quality.states[channel] == GOOD:
+                self.quality.causes[channel] = NO_REFERENCE
+        return samples, missing
 
     def _explained(self, problem: str) -> str:
         """The extractor's problem, with the channels that were masked in the step if it cannot tell."""

@@ -34,6 +34,7 @@ from bci_m2s.recording.file_pauses import (
 )
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.triggers import PIECE_S, TRIGGER, find_triggers
+from bci_m2s.signal.reference import AVERAGE, reference_of_labels
 from bci_m2s.signal.units import MICROVOLTS, find_unit, is_stated
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import MARKER_TYPE, BoolArray, FloatArray, StreamInfo
@@ -215,6 +216,7 @@ def _signals(
             rate_hz=rate_hz,
             labels=tuple(raw.ch_names[pick] for pick in picks),
             units=tuple(units[pick][0] for pick in picks),
+            reference=_reference(raw, picks) if stream_type == "EEG" else "",
         )
         factors = np.array([units[pick][1] for pick in picks])
         factors[[raw.ch_names[pick] in raw.info["bads"] for pick in picks]] = math.nan
@@ -223,6 +225,14 @@ def _signals(
             read = _without_gaps(read, kept)
         streams.append(RecordedStream(info, times, read))
     return streams
+
+
+def _reference(raw: Any, picks: list[int]) -> str:
+    """What the file says that its EEG is referred to; "" for nothing."""
+    projected = any(
+        "average" in projector["desc"].casefold() and projector["active"] for projector in raw.info["projs"]
+    )
+    return AVERAGE if projected else reference_of_labels([raw.ch_names[pick] for pick in picks])
 
 
 def _piecewise(

@@ -81,6 +81,8 @@ def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
         )
     if len(described) != n_channels:  # a wrong label is worse than none
         described = [("", "")] * n_channels
+    given = _child(_child(fields, "desc"), "reference")
+    is_average = _text(given, "common_average").casefold() in ("yes", "true", "1")
     return StreamInfo(
         name=name,
         type=_text(fields, "type"),
@@ -91,6 +93,7 @@ def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
         labels=tuple(label or f"ch{number}" for number, (label, _) in enumerate(described, start=1)),
         units=tuple(unit for _, unit in described),
         channel_format=_text(fields, "channel_format"),
+        reference="average" if is_average else _text(given, "label"),
     )
 
 

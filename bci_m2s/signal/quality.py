@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.signal.blocks import Block
 from bci_m2s.signal.plausible import CAUSE, SHORTEST_S, Amplitudes
+from bci_m2s.signal.reference import NO_REFERENCE
 from bci_m2s.signal.units import find_unit
 from bci_m2s.types import BoolArray, Emit, Event, FloatArray, no_listener
 
@@ -74,7 +75,14 @@ class RateGuard:
 GOOD, LOST, FLAT, RAILED, NOISY, IMPLAUSIBLE = range(6)
 STATES = ("good", "lost", "flat", "railed", "noisy", "implausible")
 CAUSES = ("", "no samples", "", "railed", "noisy", "")  # of missing samples, as a reason names them
-_ORDER = ("no samples", CAUSE, "railed", "noisy", "flat")  # in which a reason names them, by its beginning
+_ORDER = (
+    "no samples",
+    CAUSE,
+    "railed",
+    "noisy",
+    "flat",
+    NO_REFERENCE,
+)  # in which a reason names them, by its beginning
 
 LOSS_LIMIT = 1e7  # larger magnitudes are a device's loss code (1e8 is a common one), never a signal
 COMPARABLE = 4  # channels of one unit that are compared with each other ...

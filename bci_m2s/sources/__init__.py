@@ -126,12 +126,14 @@ class StreamSettings(BaseModel):
     rate_hz: Annotated[float, Field(ge=0, le=HIGHEST_RATE_HZ, allow_inf_nan=False)] = 0.0
     """Sampling rate, where the sender states none or a wrong one; 0 for what it states."""
 
+    reference: Name = ""
+    """What channels are referred to, whatever the sender states: `average`, or labels (`A1 A2`)."""
     stamps: Literal["sent", "arrival"] = "sent"
     """`sent`: as the sender stamps. `arrival`: by a regular clock when they come, where a sender's are not
     LSL time."""
 
     def applied_to(self, info: StreamInfo) -> StreamInfo:
-        """The description with the model's labels, this file's unit and rate. Raises StreamError."""
+        """The description with what this file says of the stream. Raises StreamError for a wrong label."""
         for label in self.rename:
             if label not in info.labels:
                 raise StreamError(
@@ -140,7 +142,13 @@ class StreamSettings(BaseModel):
                 )
         labels = tuple(self.rename.get(label, label) for label in info.labels)
         units = (self.unit,) * len(labels) if self.unit else info.units
-        return replace(info, labels=labels, units=units, rate_hz=self.rate_hz or info.rate_hz)
+        return replace(
+            info,
+            labels=labels,
+            units=units,
+            rate_hz=self.rate_hz or info.rate_hz,
+            reference=self.reference or info.reference,
+        )
 
     @abstractmethod
     def make_source(self, environment: Environment) -> Source:

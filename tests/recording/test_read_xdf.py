@@ -236,6 +236,20 @@ def test_labels_are_kept_or_numbered(tmp_path: Path) -> None:
     assert stream.info.units == ("uV", "")
 
 
+@pytest.mark.parametrize(
+    ("desc", "reference"),
+    [
+        ("<reference><label>FCz</label></reference>", "FCz"),
+        ("<reference><label>x</label><common_average>Yes</common_average></reference>", "average"),
+        ("<reference><common_average>No</common_average></reference>", ""),
+        ("", ""),
+    ],
+)
+def test_the_reference_is_read(tmp_path: Path, desc: str, reference: str) -> None:
+    (stream,) = opened(tmp_path, FILE_HEADER + header(desc=desc)).streams
+    assert stream.info.reference == reference
+
+
 def test_labels_that_do_not_fit_are_not_guessed(tmp_path: Path) -> None:
     recording = opened(tmp_path, header(desc="<channels><channel><label>Fp1</label></channel></channels>"))
     assert recording.streams[0].info.labels == ("ch1", "ch2")

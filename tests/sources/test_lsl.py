@@ -121,6 +121,17 @@ def test_the_description_is_complete():
     source.close()
 
 
+def test_the_reference_is_read():
+    info = pylsl.StreamInfo(unique("cap"), "EEG", 1, 250.0, "float32", uuid.uuid4().hex)
+    info.set_channel_labels(["Cz"])
+    info.desc().append_child("reference").append_child_value("label", " linked ears ")
+    sender = pylsl.StreamOutlet(info)
+    source = opened(info.name())
+    assert source.info.reference == "linked ears"
+    source.close()
+    del sender
+
+
 def test_a_stream_without_labels_has_empty_ones():
     name = unique("bare")
     sender = outlet(name, labels=())
