@@ -118,9 +118,9 @@ class Inference:
         return all(stream.source.finished for stream in self._streams.values())
 
     def _advance(self, modality: str, stream: StreamState) -> None:
-        chunk = self._read(modality, stream)
-        if not len(chunk):
+        if not stream.cursor.available:  # somebody else's samples woke this thread
             return
+        chunk = self._read(modality, stream)
         self.judge.refuse(modality, stream.problem)
         if missed := stream.newly_overrun():
             self._emit("overrun", f"{modality}: inference was too slow for {missed} samples")
@@ -176,7 +176,7 @@ class Inference:
         self._calls.carry_out(lambda words: self._emit("command_refused", words))
 
     def _take_markers(self) -> None:
-        for stream in self._marker_streams:
+        for stream in filter(lambda stream: stream.cursor.available, self._marker_streams):
             chunk = stream.cursor.read()
             if missed := stream.newly_overrun():
                 self._emit("overrun", f"markers: inference was too slow for {missed} of them")
