@@ -285,8 +285,14 @@ def test_stamps_of_another_clock_are_noted(tmp_path):
 # ---- picture ----
 
 
-def test_the_picture_has_what_the_session_had(tmp_path):
-    figure, axes = figure_of(write_session(tmp_path / "s.xdf"))
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The picture of the usual session, and its axes by label."""
+    return figure_of(write_session(tmp_path_factory.mktemp("drawn") / "s.xdf"))
+
+
+def test_the_picture_has_what_the_session_had(drawn):
+    figure, axes = drawn
     assert list(axes)[:7] == [
         "markers", "answers emotion", "makers emotion", "stream eeg", "stream eye", "overview", "eye",
     ]  # fmt: skip
@@ -297,8 +303,8 @@ def test_the_picture_has_what_the_session_had(tmp_path):
     assert [text.get_text() for text in axes["markers"].texts] == ["trial/start"]
 
 
-def test_no_probability_is_drawn_where_there_is_no_estimate(tmp_path):
-    _, axes = figure_of(write_session(tmp_path / "s.xdf"))
+def test_no_probability_is_drawn_where_there_is_no_estimate(drawn):
+    _, axes = drawn
     negative, positive = axes["answers emotion"].collections[:2]
     edges = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in negative.get_paths()]
     assert np.allclose(edges, [(10, 20), (23, 60)])
@@ -310,8 +316,8 @@ def test_no_probability_is_drawn_where_there_is_no_estimate(tmp_path):
     ]
 
 
-def test_the_strips_say_who_and_why(tmp_path):
-    _, axes = figure_of(write_session(tmp_path / "s.xdf"))
+def test_the_strips_say_who_and_why(drawn):
+    _, axes = drawn
     makers = axes["makers emotion"]
     words = [text.get_text() for text in makers.get_legend().texts]
     assert words == ["made by eeg", "made by eye", "baseline", "unknown"]
@@ -326,8 +332,8 @@ def extents(collection):
     return [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in collection.get_paths()]
 
 
-def test_gaps_bad_channels_and_stale_are_in_the_stream_strip(tmp_path):
-    _, axes = figure_of(write_session(tmp_path / "s.xdf"))
+def test_gaps_bad_channels_and_stale_are_in_the_stream_strip(drawn):
+    _, axes = drawn
     strip = axes["stream eeg"]
     words = [text.get_text() for text in strip.get_legend().texts]
     assert words == ["bad channels", "gap", "stale from here"]
@@ -339,8 +345,8 @@ def test_gaps_bad_channels_and_stale_are_in_the_stream_strip(tmp_path):
     assert axes["stream eye"].texts[0].get_text() == "no gap, no bad channel"
 
 
-def test_the_overview_shows_flat_channels_and_the_outage(tmp_path):
-    _, axes = figure_of(write_session(tmp_path / "s.xdf"))
+def test_the_overview_shows_flat_channels_and_the_outage(drawn):
+    _, axes = drawn
     image = axes["overview"].collections[0]
     rms = image.get_array().reshape(5, -1)
     assert rms.mask[:, 20:26].all()
@@ -353,8 +359,8 @@ def test_the_overview_shows_flat_channels_and_the_outage(tmp_path):
     assert "RMS of each second, µV" in bar.get_ylabel()
 
 
-def test_a_lost_pupil_leaves_a_hole(tmp_path):
-    _, axes = figure_of(write_session(tmp_path / "s.xdf"))
+def test_a_lost_pupil_leaves_a_hole(drawn):
+    _, axes = drawn
     line = axes["eye"].lines[0]
     times_s, values = line.get_data()
     assert np.isnan(values[(times_s > 30.1) & (times_s < 31.9)]).all()
