@@ -12,6 +12,7 @@ import math
 import zlib
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -45,11 +46,9 @@ class SlowBands:
     def __init__(self, bands_hz: Sequence[tuple[float, float]], trend_hz: float, hop_s: float) -> None:
         self.bins = max(1, round(BINS_PER_S * hop_s))
         rate_hz = self.bins / hop_s
-        sections = [_sections(low_hz, high_hz, trend_hz, rate_hz) for low_hz, high_hz in bands_hz]
-        self.settle_bins = max(_settling(band, int(LONGEST_RESPONSE_S * rate_hz)) for band in sections)
+        self.settle_bins, self._matrix = _designed(tuple(bands_hz), trend_hz, rate_hz, self.bins)
         self.settle_s = self.settle_bins / rate_hz
-        self._matrix = np.stack([_block_matrix(band, self.bins) for band in sections])
-        self._state = np.zeros((len(sections), 2 * SECTIONS, 2))  # bands, state, diameters
+        self._state = np.zeros((len(bands_hz), 2 * SECTIONS, 2))  # bands, state, diameters
 
     def reset(self, columns: BoolArray) -> None:
         """Empty the state of the chosen diameters (2,): as if their input had always been 0."""
@@ -61,6 +60,16 @@ class SlowBands:
         result = self._matrix @ np.concatenate((self._state, inputs), axis=1)
         self._state = result[:, self.bins :]
         return np.square(result[:, : self.bins]).sum(axis=1).T
+
+
+@lru_cache(maxsize=64)  # each session asks for the same few
+def _designed(
+    bands_hz: tuple[tuple[float, float], ...], trend_hz: float, rate_hz: float, bins: int
+) -> tuple[int, FloatArray]:
+    """Bins until all bands have settled, and the matrix of a block, which nobody writes to."""
+    sections = [_sections(low_hz, high_hz, trend_hz, rate_hz) for low_hz, high_hz in bands_hz]
+    settled = max(_settling(band, int(LONGEST_RESPONSE_S * rate_hz)) for band in sections)
+    return settled, np.stack([_block_matrix(band, bins) for band in sections])
 
 
 def _sections(low_hz: float, high_hz: float, trend_hz: float, rate_hz: float) -> FloatArray:

@@ -8,6 +8,8 @@ that of a stream which had always had this value, so a constant electrode offset
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from functools import lru_cache
 
 import numpy as np
 from scipy import signal
@@ -127,10 +129,9 @@ class FilterBank:
         order: int = 3,
         notch_hz: Sequence[float] = (),
     ) -> None:
-        self._notches = [SectionFilter(notch_sections(line, rate_hz)) for line in notch_hz]
-        self._bands = [SectionFilter(band_sections(low, high, rate_hz, order)) for low, high in bands_hz]
-        before = [notch.sections for notch in self._notches]
-        self.settle_s = max(settle_s(np.vstack([*before, band.sections]), rate_hz) for band in self._bands)
+        bands = tuple((low, high) for low, high in bands_hz)
+        notches, bands_of, self.settle_s = _designed(bands, rate_hz, order, tuple(notch_hz))
+        self._notches, self._bands = [copy(one) for one in notches], [copy(one) for one in bands_of]
 
     def reset(self) -> None:
         """Begin a new segment."""
@@ -151,3 +152,14 @@ class FilterBank:
             samples = notch.apply(samples)
         for band in self._bands:
             yield band.apply(samples)
+
+
+@lru_cache(maxsize=64)  # each session asks for the same few, and a design takes as long as many blocks
+def _designed(
+    bands_hz: tuple[tuple[float, float], ...], rate_hz: float, order: int, notch_hz: tuple[float, ...]
+) -> tuple[list[SectionFilter], list[SectionFilter], float]:
+    """Notches and bands at rest, to be copied, and how long they settle."""
+    notches = [SectionFilter(notch_sections(line, rate_hz)) for line in notch_hz]
+    bands = [SectionFilter(band_sections(low, high, rate_hz, order)) for low, high in bands_hz]
+    before = [notch.sections for notch in notches]
+    return notches, bands, max(settle_s(np.vstack([*before, band.sections]), rate_hz) for band in bands)
