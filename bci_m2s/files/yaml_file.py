@@ -37,16 +37,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """
     text = _read_text(path)
     try:
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise _wrong(path, event.start_mark, "anchors and aliases are not allowed")
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
-                event, yaml.CollectionEndEvent
-            )
-            if depth > DEEPEST:
-                raise _wrong(path, event.start_mark, f"nested deeper than {DEEPEST}")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _Plain(path, text).get_single_node()
     except yaml.MarkedYAMLError as problem:
         what = problem.problem or problem.context or "cannot be read"
         raise _wrong(
@@ -62,6 +53,26 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
         return yaml.SafeLoader("").construct_document(root), lines
     except (yaml.YAMLError, ValueError) as problem:  # a date or number that looks right and is none
         raise ConfigurationError(f"{path}: not valid YAML: {printable(problem, 200)}") from None
+
+
+class _Plain(yaml.SafeLoader):
+    """Composes a document; an alias, an anchor or deep nesting ends it where it stands."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        super().__init__(text)
+        self._path, self._depth = path, 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise _wrong(self._path, event.start_mark, "anchors and aliases are not allowed")
+        nested = isinstance(event, yaml.CollectionStartEvent)
+        self._depth += nested
+        if self._depth > DEEPEST:
+            raise _wrong(self._path, event.start_mark, f"nested deeper than {DEEPEST}")
+        node = super().compose_node(parent, index)
+        self._depth -= nested
+        return node
 
 
 def _read_text(path: Path) -> str:
