@@ -22,6 +22,7 @@ from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError, nearest
 from bci_m2s.model.contract import ModalityContract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
+from bci_m2s.model.training_people import training_remark
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.pipeline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
@@ -66,6 +67,7 @@ def replay_file(
         console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s")
         for doubt in stream_doubts(match.plan.contract.modalities[modality], stream.info):
             console.print(f"note: {doubt}", style="yellow")
+    options = replace(options, caution=training_remark(match.plan.contract, file))
     folder = build.make_folder(options.output) if options.output else None
     predictor = build.make_predictor(match.plan, options.device)
     if speed is None:
@@ -199,7 +201,7 @@ def _replay_fast(
     statistics = publisher.statistics
     _print_not_made(console, health, statistics, is_one_line=pipeline.chosen is not None)
     truth = trial_spans([(when_s, text) for when_s, text, _ in publisher.markers])
-    print_summary(console, statistics, health, 0, truth, publisher.markers)
+    print_summary(console, statistics, health, 0, truth, publisher.markers, options.caution)
     signal_s = max((stream.samples / stream.rate_hz for stream in health), default=0.0)
     console.print(f"{signal_s:.1f} s of signal in {spent_s:.2f} s ({signal_s / spent_s:.0f} × real time)")
     if folder is not None:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bci_m2s.errors import RecordingError, UsageError
+from bci_m2s.files.checksum import file_sha256
 from bci_m2s.files.explain import describe
 from bci_m2s.lsl.description import ReplayableSession, SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, parse_line
@@ -84,7 +85,7 @@ class RecordedSession:
         near = self.path.parent if model is None else None
         file = find_model(model or Path(used.file).name, near=near)
         contract, tensors = load_model_file(file)
-        got = build.file_sha256(file)
+        got = file_sha256(file)
         if got != used.sha256:
             raise UsageError(
                 f"model {file}: sha256: got {got[:16]}…, expected {used.sha256[:16]}… ({used.file}); "

@@ -15,11 +15,12 @@ from typing import Any
 import yaml
 
 import bci_m2s
+from bci_m2s.files.checksum import file_sha256
 from bci_m2s.files.whole import write_whole
 from bci_m2s.lsl.description import SessionDescription, StreamDescription
 from bci_m2s.pipeline.failover import combinations
 from bci_m2s.pipeline.pipeline import Pipeline
-from bci_m2s.session.setup.build import Plan, file_sha256
+from bci_m2s.session.setup.build import Plan
 from bci_m2s.types import StreamInfo
 
 

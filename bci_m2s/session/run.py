@@ -43,7 +43,7 @@ class Options:
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
     record : keep every sample as received in session.xdf, where there is an output folder;
     lsl : LSL session of its own, shown to the user and saved beside the results; mode : live or replay;
-    panel : open a panel where there is a display
+    panel : open a panel where there is a display; caution : to be said beside an agreement
     """
 
     duration_s: float = 0.0
@@ -57,6 +57,7 @@ class Options:
     lsl: LslSession | None = None
     mode: str = "live"
     panel: bool = False
+    caution: str = ""
 
 
 def run_connected(
@@ -210,6 +211,7 @@ def _complete(takes: Takes, options: Options, console: Console) -> None:
                 take.engine.skipped,
                 truth,
                 markers,
+                options.caution,
             )
             if snapshot.recording is not None:
                 console.print(recording_line(snapshot.recording))

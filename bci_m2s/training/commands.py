@@ -14,10 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bci_m2s.errors import OutputError, UsageError
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.training.data.prepare import UnitData
-from bci_m2s.training.data.splits import PARTS, Split
 from bci_m2s.training.experiment import (
     Experiment,
-    library_versions,
     open_experiment,
     write_config,
     write_json,
@@ -38,6 +36,7 @@ from bci_m2s.training.results.evaluation import (
 )
 from bci_m2s.training.results.report import protocol, table, write_curves, write_results
 from bci_m2s.training.settings import FinetuneSettings, recorded
+from bci_m2s.training.training_record import choice_of, training_record
 
 Candidate = tuple[float, int, Mapping[str, Fitted], UnitData]  # validation score, seed, networks, windows
 CHECKPOINT = "pretrain.safetensors"
@@ -162,7 +161,7 @@ def _finetune_unit(
             job, data, lambda: _start(experiment, job, unit), settings, lambda: advance(next(epochs))
         )
     unit.mkdir(parents=True, exist_ok=True)
-    record = _record(experiment, data.split, seed, fitted, f"bci-m2s finetune {config.name}")
+    record = training_record(experiment, data.split, seed, fitted, f"bci-m2s finetune {config.name}")
     for name, teachers in ((OWN, None), (CROSSED, crossing(fitted))):
         write_model(
             unit / name, experiment.settings, fitted, data, record, teachers=teachers, overwrite=True
@@ -170,7 +169,7 @@ def _finetune_unit(
     for name, result in fitted.items():
         panels = (("loss",), ("validation", "test"))
         write_curves(unit / f"finetune-{name}", result.rows, f"{experiment.name}, {name}", panels)
-    write_json(unit / "finetune.json", {name: _choice(result) for name, result in fitted.items()})
+    write_json(unit / "finetune.json", {name: choice_of(result) for name, result in fitted.items()})
     scores = ", ".join(f"{name} {result.score:.3f}" for name, result in fitted.items())
     experiment.console.print(f"{title}: validation balanced accuracy {scores}")
     return fitted
@@ -183,7 +182,7 @@ def _write_best(
     settings, labels = experiment.settings, experiment.settings.finetune.labels
     _, seed, fitted, data = max(candidates, key=lambda candidate: candidate[:2])
     command = f"bci-m2s pretrain {config.name} && bci-m2s finetune {config.name} --out {out.name}"
-    record = _record(experiment, data.split, seed, fitted, command)
+    record = training_record(experiment, data.split, seed, fitted, command)
     record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
     record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
     contract = write_model(
@@ -203,44 +202,6 @@ def _start(experiment: Experiment, job: Job, unit: Path) -> Networks:
     if experiment.settings.finetune.start == "random":
         return fresh_networks(job)
     return load_pretrained(job, unit / CHECKPOINT)
-
-
-def _choice(fitted: Fitted) -> dict[str, Any]:
-    return {
-        "validation_balanced_accuracy": fitted.score,
-        "epoch": fitted.epoch,
-        "learning_rate": fitted.learning_rate,
-        "weight_decay": fitted.weight_decay,
-        "oracle": fitted.oracle,
-    }
-
-
-def _record(
-    experiment: Experiment, split: Split, seed: int, fitted: Mapping[str, Fitted], command: str
-) -> dict[str, Any]:
-    """The training record of a contract: how the model was made."""
-    settings = experiment.settings
-    return {
-        "data": settings.data.format,
-        "method": _method(settings.finetune),
-        "protocol": protocol(settings, settings.contract.first_head),
-        "people": {part: len({key.split("/")[0] for key in getattr(split, part)}) for part in PARTS},
-        "trials": {part: len(getattr(split, part)) for part in PARTS},
-        "seed": seed,
-        "chosen": {name: _choice(result) for name, result in fitted.items()},
-        "pretrain": recorded(settings.pretrain),
-        "finetune": recorded(settings.finetune),
-        "command": command,
-        "versions": library_versions(),
-    }
-
-
-def _method(settings: FinetuneSettings) -> str:
-    if settings.method != "pretrained":
-        return settings.method
-    if settings.start == "pretrained":
-        return "M2S: pre-trained on pairs without labels, classifiers on the labels of one modality"
-    return "random encoders" if settings.freeze else "supervised"
 
 
 def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:

@@ -127,6 +127,10 @@ def test_the_summary():
     text = console.file.getvalue()
     print_summary(console, statistics, [HEALTH], 4, [(100.0, 200.0, "positive")], [(100.0, "x", "Task")])
     assert "agreement with the trials' labels: 1.00" in console.file.getvalue()
+    assert "note:" not in console.file.getvalue()
+    truth = [(100.0, 200.0, "positive")]
+    print_summary(console, statistics, [HEALTH], 4, truth, caution="trained on this recording")
+    assert "note: trained on this recording" in console.file.getvalue()
     assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
     assert "no estimate 1 times: settling" in text
     assert "agreement with the simulator's state: 1.00 (1 of 1 windows inside a trial; chance 0.33)" in text

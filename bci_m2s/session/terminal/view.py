@@ -190,11 +190,13 @@ def print_summary(
     skipped: int,
     truth: Sequence[tuple[float, float, str]] = (),
     markers: Sequence[tuple[float, str, str]] = (),
+    caution: str = "",
 ) -> None:
     """The end of a session in figures.
 
     truth : spans (start, end, class) where the class is known
     markers : (time, text, origin) from which it is known
+    caution : what must be said beside an agreement; "" for nothing
     """
     is_simulated = all(origin == STREAM_NAME for _, _, origin in markers)
     truth_of = "the simulator's state" if is_simulated else "the trials' labels"
@@ -209,6 +211,8 @@ def print_summary(
             if name == modality:
                 words = "" if status in EXPECTED else f" (at last: {statistics.reasons[modality, status]})"
                 console.print(f"  no estimate {count} times: {status.name.lower()}{words}")
+    if caution and truth:
+        console.print(f"note: {caution}", style="yellow")
     for stream in health:
         console.print(f"samples from {stream.name!r}: {stream.samples} received, {stream.lost} lost")
     if skipped:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -20,6 +19,7 @@ import numpy as np
 from bci_m2s.errors import ConfigurationError, RecordingError, nearest
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
+from bci_m2s.recording.file_names import subject_and_session
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
@@ -28,8 +28,6 @@ from bci_m2s.types import Chunk
 
 CHUNK_SAMPLES = 4096
 DEFAULT_HEAD = "emotion"
-_SUBJECT = re.compile(r"(?:^|[/_])sub-([^/_.]+)")
-_SESSION = re.compile(r"(?:^|[/_])ses-([^/_.]+)")
 # modality → index of its stream in a recording
 Matcher = Callable[[Recording, Origin, OnProblem], dict[str, int]]
 
@@ -76,7 +74,7 @@ def find_recordings(
         ``markers.head`` is not a head of the contract.
     """
     markers = markers or MarkerSettings()
-    files = _files(root)
+    files = recordings_below(root)
     if contract is None:
         heads, match = {markers.head or DEFAULT_HEAD: _labels(files, markers)}, _all_streams
     else:
@@ -92,15 +90,12 @@ def find_recordings(
     return DataSet("recordings", heads, (), read_raw=read)
 
 
-def _files(root: Path) -> list[Origin]:
+def recordings_below(root: Path) -> list[Origin]:
+    """The XDF files of a folder and its folders, by person and session. Raises RecordingError for none."""
     files = []
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() == ".xdf" and path.is_file():
-            name = path.relative_to(root).as_posix()
-            subject, session = _SUBJECT.findall(name), _SESSION.findall(name)
-            files.append(
-                Origin(path, subject[-1] if subject else path.stem, session[-1] if session else "1")
-            )
+            files.append(Origin(path, *subject_and_session(path.relative_to(root))))
     if not files:
         raise RecordingError(f"{root}: no XDF file, in it or in a folder below")
     return sorted(files, key=lambda file: (file.subject, file.session, file.path))

@@ -9,7 +9,6 @@ Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 
 from bci_m2s.errors import ModelError, UsageError, nearest
+from bci_m2s.files.checksum import file_sha256
 from bci_m2s.text import printable, quoted
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.layout import DataSet
@@ -151,7 +151,7 @@ def _record(released: Released, data: DataSet | None) -> dict[str, Any]:
         "method": "M2S, imported from a checkpoint of the released code",
         "data": data.name if data is not None else "unknown",
         "file": printable(released.path.name),
-        "sha256": hashlib.sha256(released.path.read_bytes()).hexdigest(),
+        "sha256": file_sha256(released.path),
         "kind": "fine-tuned" if released.classifier else "pre-trained",
         "step_s": "the usual one of the data set; the checkpoint has none",
         "classifier": "one for both modalities, as fine-tuned"

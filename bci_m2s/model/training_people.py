@@ -1,0 +1,31 @@
+"""Whether a model was trained on the person of a recording: what it gets right there says little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bci_m2s.files.checksum import file_sha256
+from bci_m2s.model.contract import Contract
+from bci_m2s.recording.file_names import subject_and_session
+
+
+def training_remark(contract: Contract, path: Path) -> str:
+    """What is to be said beside an agreement or accuracy on a recording; "" where nothing is known.
+
+    The model's training record names its people, and the checksums of recordings in a folder of one's own.
+    """
+    record = contract.training
+    caution = "agreement with its trials says nothing about new people"
+    if path.is_file() and file_sha256(path) in _entries(record.get("recordings"), "train"):
+        return f"the model was trained on this recording: {caution}"
+    subject, _ = subject_and_session(path.absolute())
+    if subject != path.stem and subject in _entries(record.get("subjects"), "train"):
+        return f"the model was trained on a person {subject!r}: if it is this one, {caution}"
+    return ""
+
+
+def _entries(value: Any, part: str) -> list[Any]:
+    """A part's list in a record that may come from anyone."""
+    entries = value.get(part) if isinstance(value, dict) else None
+    return entries if isinstance(entries, list) else []

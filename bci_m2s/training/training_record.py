@@ -1,0 +1,76 @@
+"""The training record that a model file holds: how it was made, from what, and from whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bci_m2s.files.checksum import file_sha256
+from bci_m2s.training.data.splits import PARTS, Split
+from bci_m2s.training.datasets.recordings import recordings_below
+from bci_m2s.training.experiment import Experiment, library_versions
+from bci_m2s.training.methods.finetune import Fitted
+from bci_m2s.training.results.report import protocol
+from bci_m2s.training.settings import FinetuneSettings, TrainingSettings, recorded
+
+
+def choice_of(fitted: Fitted) -> dict[str, Any]:
+    """How one modality's classifiers were chosen, on validation data."""
+    return {
+        "validation_balanced_accuracy": fitted.score,
+        "epoch": fitted.epoch,
+        "learning_rate": fitted.learning_rate,
+        "weight_decay": fitted.weight_decay,
+        "oracle": fitted.oracle,
+    }
+
+
+def training_record(
+    experiment: Experiment, split: Split, seed: int, fitted: Mapping[str, Fitted], command: str
+) -> dict[str, Any]:
+    """The training record of a contract: how the model was made."""
+    settings = experiment.settings
+    return {
+        "data": settings.data.format,
+        "method": _method(settings.finetune),
+        "protocol": protocol(settings, settings.contract.first_head),
+        "people": {part: len({key.split("/")[0] for key in getattr(split, part)}) for part in PARTS},
+        "trials": {part: len(getattr(split, part)) for part in PARTS},
+        **people_of(settings, split),
+        "seed": seed,
+        "chosen": {name: choice_of(result) for name, result in fitted.items()},
+        "pretrain": recorded(settings.pretrain),
+        "finetune": recorded(settings.finetune),
+        "command": command,
+        "versions": library_versions(),
+    }
+
+
+def people_of(settings: TrainingSettings, split: Split) -> dict[str, dict[str, list[str]]]:
+    """The people of each part by name, and checksums of own recordings, so that their replay can say so."""
+    data = settings.data
+    if data.format == "simulated":
+        return {}
+    sessions = {part: {key.rpartition("/")[0] for key in getattr(split, part)} for part in PARTS}
+    whose = {
+        "subjects": {
+            part: sorted({key.partition("/")[0] for key in keys}) for part, keys in sessions.items()
+        }
+    }
+    if data.format == "recordings" and data.root is not None:
+        sums = [
+            (f"{file.subject}/{file.session}", file_sha256(file.path))
+            for file in recordings_below(data.root)
+        ]
+        whose["recordings"] = {
+            part: [checksum for key, checksum in sums if key in keys] for part, keys in sessions.items()
+        }
+    return whose
+
+
+def _method(settings: FinetuneSettings) -> str:
+    if settings.method != "pretrained":
+        return settings.method
+    if settings.start == "pretrained":
+        return "M2S: pre-trained on pairs without labels, classifiers on the labels of one modality"
+    return "random encoders" if settings.freeze else "supervised"
