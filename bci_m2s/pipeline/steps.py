@@ -11,6 +11,7 @@ from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_factors, channel_order, reference_of, with_reference
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
+from bci_m2s.signal.counter import SampleCounter, counter_columns
 from bci_m2s.signal.plausible import amplitude_limits
 from bci_m2s.signal.quality import FLAT, GOOD, STATES, ChannelQuality
 from bci_m2s.signal.reference import NO_REFERENCE, Rereference
@@ -45,6 +46,9 @@ class StepStage:
         self._reference = None if reference is None else Rereference(self._n_channels, len(reference))
         spec = with_reference(spec, info, reference or [])
         self._order, self._factors = channel_order(spec, info), channel_factors(spec, info)
+        counters = counter_columns(info.labels, self._order.tolist())
+        self._counter = SampleCounter() if counters else None
+        self._counter_column = counters[0] if counters else 0
         extractor = EXTRACTORS[spec.feature.name]
         self.extractor = extractor(
             dict(spec.feature.params),
@@ -91,14 +95,15 @@ class StepStage:
     def skip(self, samples: int) -> None:
         """The next samples are never pushed; a new segment begins behind them."""
         self._cutter.skip(samples)
+        if self._counter is not None:
+            self._counter = SampleCounter()
 
     def push(self, chunk: Chunk) -> Iterator[tuple[Block, Step | None]]:
         """Yield each completed block with the step that ends there (None while the first one fills)."""
         samples = chunk.samples[:, self._order]
         if self._factors is not None:
             samples = samples * self._factors
-        picked = replace(chunk, samples=samples)
-        for block in self._cutter.push(picked):
+        for block in self._blocks(replace(chunk, samples=samples), chunk):
             self._breaks.report()
             if block.number == 0:
                 self.extractor.reset()
@@ -111,6 +116,18 @@ class StepStage:
                 )
             yield block, step
         self._breaks.report()  # a gap that no block has followed yet
+
+    def _blocks(self, picked: Chunk, whole: Chunk) -> Iterator[Block]:
+        """Blocks of the picked channels, with the losses that a counter of the whole chunk shows."""
+        if self._counter is None:
+            yield from self._cutter.push(picked)
+            return
+        start = 0
+        for index, lost in self._counter.lost(whole.samples[:, self._counter_column]):
+            yield from self._cutter.push(picked.part(start, index))
+            self._cutter.lose(lost)
+            start = index
+        yield from self._cutter.push(picked.part(start))
 
     def _referred(self, block: Block, missing: BoolArray) -> tuple[FloatArray, BoolArray]:
         """The block against the contract's reference."""

@@ -29,15 +29,19 @@ class Gap:
     """A break between two samples: `step_s` from stamp to stamp, `lost` samples by the nominal rate.
 
     at_sample : number of the first sample behind it, in the stream
+    is_counted : it is the sender's own count of samples that shows it, not the stamps
     """
 
     after_s: float
     step_s: float
     lost: int
     at_sample: int = 0
+    is_counted: bool = False
 
     def describe(self) -> str:
         """In words."""
+        if self.is_counted:
+            return f"{self.lost} samples lost by the sender's own count; its stamps show no gap"
         if np.isnan(self.step_s):
             return "stamp is not a number"
         if self.step_s < 0:
@@ -139,6 +143,7 @@ class BlockCutter:
         self._filled = 0  # samples in it
         self._start_s = 0.0
         self._broken = False  # the next sample begins a new segment, whatever its stamp
+        self._counted = 0  # samples missing before it by the sender's count
 
     def push(self, chunk: Chunk) -> Iterator[Block]:
         """Take the next samples; yield every block that they complete, in order."""
@@ -166,6 +171,16 @@ class BlockCutter:
             else:
                 self._leave_out(part, before)
             before = float(part.times[-1])
+
+    def lose(self, samples: int) -> None:
+        """Note that `samples` are missing before the next one by the sender's own count.
+
+        A new segment begins there when they last longer than ``gap_s``.
+        """
+        if samples / self._rate_hz > self._gap_s:
+            self._broken, self._counted = self._index > 0, samples
+        else:
+            self._on_gap(Gap(self._known_s, 1 / self._rate_hz, samples, self._index, is_counted=True))
 
     def skip(self, samples: int) -> None:
         """Count samples that are not pushed; the next one begins a new segment, whatever its stamp."""
@@ -219,7 +234,8 @@ class BlockCutter:
     def _break(self, after_s: float, step_s: float) -> None:
         steps = step_s * self._rate_hz
         lost = max(0, round(steps) - 1) if abs(steps) < MOST_LOST else 0  # NaN compares false
-        self._gap = Gap(after_s, step_s, lost, self._index)
+        lost, is_counted, self._counted = max(lost, self._counted), self._counted > lost, 0
+        self._gap = Gap(after_s, step_s, lost, self._index, is_counted)
         self._on_gap(self._gap)
         self._segment += 1
         self._number, self._filled = 0, 0
