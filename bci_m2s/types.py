@@ -103,6 +103,7 @@ class Status(IntEnum):
     STALE = 6  # the newest sample is too old, or none ever came
     MISMATCH = 7  # the stream no longer is what the model's contract asks for, or who sends is in doubt
     FAILED = 8  # inference cannot go on (the device failed); the recording does
+    LATE = 9  # the answer came too long after its samples: this process or its machine stood still
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -11,10 +12,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bci_m2s.engine.history import History
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.sinks import Sink
-from bci_m2s.types import Estimate, Event, Published
+from bci_m2s.types import Estimate, Event, Published, Status
 
 if TYPE_CHECKING:
     from bci_m2s.recording.recorder import Recorder
@@ -35,6 +38,7 @@ class Publisher:
     clock : local clock; None where nothing is live: stamps of arrival and publication are then left out
     is_one_line : one line of estimates is made of several modalities
     history : of the run before in the same session, to go on with; None for a new one
+    late_after_s : an answer whose newest sample is older than this is none, but ``Status.LATE``
 
     Attributes
     ----------
@@ -50,7 +54,9 @@ class Publisher:
         clock: Callable[[], float] | None,
         is_one_line: bool = False,
         history: History | None = None,
+        late_after_s: float = math.inf,
     ) -> None:
+        self._late_after_s = late_after_s
         self._clock, self._is_one_line = clock, is_one_line
         self._outlets: Sequence[Sink] = ()
         self._files: Sequence[Sink] = ()  # replaced as a whole, so that any thread may go through it
@@ -134,7 +140,7 @@ class Publisher:
 
     def _publish(self, item: Published) -> None:
         if isinstance(item, Estimate):
-            item = replace(item, stamps=replace(item.stamps, **self._stamps()))
+            item = self._unless_late(replace(item, stamps=replace(item.stamps, **self._stamps())))
         for sink in self.sinks:
             sink.take(item)
         if isinstance(item, Estimate):
@@ -146,6 +152,20 @@ class Publisher:
             marker = (float(item.fields["marker_s"]), item.message, str(item.fields["origin"]))
             self.markers.append(marker)
             self.history.mark(*marker)
+
+    def _unless_late(self, estimate: Estimate) -> Estimate:
+        """The estimate, without its answer where that is of the past."""
+        age_s = estimate.stamps.age_s
+        if estimate.status is not Status.OK or not age_s > self._late_after_s:  # NaN compares false
+            return estimate
+        return replace(
+            estimate,
+            status=Status.LATE,
+            reason=f"the answer came {age_s:.1f} s after its samples",
+            probabilities=np.full_like(estimate.probabilities, np.nan),
+            confidence=math.nan,
+            unknown=False,
+        )
 
     def _stamped(self, event: Event) -> Event:
         local_s = self._clock() if self._clock is not None else event.local_s

@@ -25,6 +25,7 @@ STATUS_COLOURS = {
     Status.STALE: "#EE8866",
     Status.MISMATCH: "#CCBB44",
     Status.FAILED: "#EE3333",
+    Status.LATE: "#66CCEE",
 }
 UNKNOWN_COLOUR = "#BBEEFF"
 MOST_CLASSES = 8  # in a legend

@@ -225,6 +225,8 @@ def _differs(
             if then != now:
                 return Difference(part.modality, head, last, stage, f"CRC {then}", f"CRC {now}")
     status = Status(recorded.status)
+    if status is Status.LATE and found[0].status is Status.OK:
+        return None  # the same window was answered, too late to be told
     if found[0].status is not status:
         return Difference(names, head, last, "window", status.name.lower(), found[0].status.name.lower())
     if status is not Status.OK:

@@ -32,6 +32,7 @@ def write_pipeline(folder: Path, eeg: Mapping[str, Any] | None = None, **setting
     save_model(folder / "small.safetensors", spec, small_tensors(spec))
     path = folder / "small.yaml"
     streams = settings.pop("streams", {"eeg": {"type": "EEG"}})
+    settings = {"late_after_s": 86_400.0, **settings}  # stamps are of a clock of the test's own
     path.write_text(yaml.safe_dump({"model": "small.safetensors", "streams": streams, **settings}))
     return path
 

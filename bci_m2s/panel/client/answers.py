@@ -27,6 +27,7 @@ WORDS = {
     Status.STALE: "the signal is silent",
     Status.MISMATCH: "the stream is not what the model needs",
     Status.FAILED: "inference failed",
+    Status.LATE: "the answer came too late",
 }
 SHOWN = {"eeg": "EEG", "ecg": "ECG", "emg": "EMG", "eda": "EDA", "ppg": "PPG"}
 _LEFT = re.compile(r"(\d+(?:\.\d+)?) s left")

@@ -144,7 +144,8 @@ def make_publisher(
     into it. Parameters as for ``Publisher``.
     """
     contract, is_one_line = plan.contract, plan.settings.modality != "each"
-    return Publisher(contract.class_names, contract.window.hop_s, clock, is_one_line, history)
+    late_after_s = plan.settings.late_after_s
+    return Publisher(contract.class_names, contract.window.hop_s, clock, is_one_line, history, late_after_s)
 
 
 def _chooser(plan: Plan, modalities: Sequence[str], emit: Emit) -> Chooser | None:

@@ -116,6 +116,8 @@ class PipelineSettings(_Settings):
     """Estimates side by side, of the first usable modality, or their average."""
     back_after_s: Seconds = 2.0
     """A modality that failed leads again after it has been usable for this long."""
+    late_after_s: Seconds = 5.0
+    """An answer whose newest sample is older than this when it is published has the status `late`."""
     device: Device = "auto"
     """Where the network runs: `auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
