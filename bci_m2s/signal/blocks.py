@@ -234,7 +234,8 @@ class BlockCutter:
     def _break(self, after_s: float, step_s: float) -> None:
         steps = step_s * self._rate_hz
         lost = max(0, round(steps) - 1) if abs(steps) < MOST_LOST else 0  # NaN compares false
-        lost, is_counted, self._counted = max(lost, self._counted), self._counted > lost, 0
+        is_counted = self._counted > lost and abs(step_s - 1 / self._rate_hz) <= self._gap_s
+        lost, self._counted = max(lost, self._counted), 0
         self._gap = Gap(after_s, step_s, lost, self._index, is_counted)
         self._on_gap(self._gap)
         self._segment += 1

@@ -34,6 +34,19 @@ def test_a_long_loss_begins_a_new_segment():
     assert (statuses, lost, gaps) == run(np.s_[3000 : 3000 + n], size=7)
 
 
+def test_a_loss_that_stamps_show_too_is_told_by_them():
+    times, samples = eeg(20.0)
+    counted = np.column_stack([samples, np.arange(len(samples))])
+    counted[3000:, -1] += 3  # a count that includes more than what is missing by the stamps
+    kept, at = np.delete(counted, np.s_[3000:3128], axis=0), np.delete(times, np.s_[3000:3128])
+    made = pipeline({"eeg": INFO})
+    for chunk in chunks_of(at, kept):
+        list(made.push("eeg", chunk))
+    (gap,) = [event for event in made.emitted if event.kind == "gap"]
+    assert gap.message.startswith("eeg: gap of 0.504 s")
+    assert made.state("eeg").lost_samples == 131
+
+
 def test_a_short_loss_is_counted_and_the_windows_go_on():
     statuses, lost, gaps = run(np.s_[3000:3012])
     assert lost == 12
