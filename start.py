@@ -53,13 +53,13 @@ def test(python: str, rest: list[str]) -> int:
         if status := run([python, "-m", *check]):
             return status
     types = [python, "-m", "mypy", "bci_m2s"]
-    pytest = [python, "-m", "pytest", "-n", "2", "--dist", "worksteal"]
+    pytest = [python, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores already
     if rest not in ([], ["--all"]):
         return run(types) or run([*pytest, *rest])
     nightly = "" if rest else " and not nightly"
     # Live tests wait more than they compute, so that they, and the type check, run beside the others.
-    live = [*pytest[:3], "-n", "2", "--dist", "loadfile", "-m", "live" + nightly]
+    live = [*pytest, "-m", "live" + nightly]
     with ThreadPoolExecutor() as beside:
         others = [beside.submit(quietly, command) for command in (types, live)]
         status = run([*pytest, "-m", "not live" + nightly])

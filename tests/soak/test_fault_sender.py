@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bci_m2s.errors import StreamError
-from bci_m2s.soak.fault_sender import FaultSender
+from bci_m2s.soak.fault_sender import TICK_S, FaultSender
 from bci_m2s.soak.fault_spec import FaultSpec
 from bci_m2s.soak.faulty_stream import FOR_EVER, NOISE_UV, FaultyStream
 from bci_m2s.sources.lsl import LslSource
@@ -258,8 +258,9 @@ def test_a_killed_sender_is_accounted_for_and_returns_as_the_next_run():
         old = samples[samples[:, 1] == 0, 0]
         new = samples[samples[:, 1] == 1, 0]
         assert run == 0
-        assert pushed > 200 - sender.spec.chunk_n  # killed between a push and its count
-        assert not len(old) or old.max() < pushed + sender.spec.chunk_n
+        tick_n = 500.0 * TICK_S + sender.spec.chunk_n
+        assert pushed > 200 - tick_n  # killed between a push and its count
+        assert not len(old) or old.max() < pushed + tick_n
         np.testing.assert_array_equal(new, np.arange(len(new)))
         source.close()
 
