@@ -15,7 +15,7 @@ from bci_m2s.model.model_file import load_model_file
 from bci_m2s.session.control.rendezvous import starting
 from bci_m2s.session.run import Options, run_connected
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import connect, fits, with_unnamed_markers
+from bci_m2s.session.setup.connect import connect, fits, with_unnamed
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console
@@ -41,7 +41,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
             environment = Environment(local_clock, console.print, stop.is_set)
             connected = connect(plan, environment)
             if any(settings.source == "lsl" for settings in plan.settings.streams.values()):
-                connected = with_unnamed_markers(connected, environment)
+                connected = with_unnamed(connected, environment, plan.settings.record_also)
         except StreamError:
             if not stop.is_set():
                 raise

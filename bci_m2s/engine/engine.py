@@ -56,6 +56,7 @@ class Engine:
     evidence : computes what estimates rest on; belongs to the caller, who closes it
     about : further entries of every status report
     begun_s : when the session began that this run is a part of, local clock; None: with this run
+    others : opened sources that are only recorded
 
     Attributes
     ----------
@@ -73,6 +74,7 @@ class Engine:
         evidence: Evidence | None = None,
         about: Callable[[], Mapping[str, object]] = dict,
         begun_s: float | None = None,
+        others: Sequence[Source] = (),
     ) -> None:
         self.publisher, self._recorder, self._evidence = publisher, recorder, evidence
         self._streams = {name: StreamState(source, name) for name, source in sources.items()}
@@ -90,7 +92,11 @@ class Engine:
             self._streams, self._inference, publisher, clock, recorder, about, session_begun_s
         )
         self._acquisition = Acquisition(
-            [*self._streams.values(), *marker_streams],
+            [
+                *self._streams.values(),
+                *marker_streams,
+                *(StreamState(source, "other") for source in others),
+            ],
             clock,
             self._workers,
             publisher.emit,

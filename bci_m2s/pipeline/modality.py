@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,7 @@ from bci_m2s.signal.blocks import GAP_S, Block
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import RateGuard, RateVerdict
 from bci_m2s.signal.windows import WindowAssembler
+from bci_m2s.text import quoted
 from bci_m2s.types import (
     Chunk,
     Emit,
@@ -37,6 +39,7 @@ from bci_m2s.types import (
 )
 
 CONTROLS = ("baseline_adopted", "baseline_started", "baseline_ended", "samples_skipped", "refused")
+MOST_NAMED = 4  # markers in a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class ModalityStage:
         self.normaliser = NORMALISERS[spec.normaliser.name](
             tensors["baseline.std"], window.step_s, window.hop_s, **spec.normaliser.params
         )
+        self._other_markers: deque[str] = deque(maxlen=MOST_NAMED)
         self._rate = RateGuard(info.rate_hz, window.hop_s)
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
@@ -264,8 +268,14 @@ class ModalityStage:
 
     def _baseline_reason(self) -> str:
         if not self._now.collecting:
-            return "baseline waits for its marker"
+            came = ", ".join(quoted(text, 40) for text in self._other_markers)
+            return "baseline waits for its marker" + (f"; others came: {came}" if came else "")
         return f"baseline, {math.ceil(self.normaliser.seconds_left)} s left"
+
+    def note_marker(self, text: str) -> None:
+        """Remember a marker that is not the baseline's, to be named while that one does not come."""
+        if not self._now.collecting and text not in self._other_markers:
+            self._other_markers.append(text)
 
     def _note(self, kind: str, at_sample: int, message: str, **fields: Any) -> None:
         self._emit(Event(kind, message, fields={"at_sample": at_sample, **fields}))

@@ -159,6 +159,9 @@ class Pipeline:
         if self._baseline_marker and text == self._baseline_marker:
             for stage in self._stages.values():
                 stage.start_baseline()
+        else:
+            for stage in self._stages.values():
+                stage.note_marker(text)
 
     # ---- the person's baseline ----
 

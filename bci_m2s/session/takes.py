@@ -238,5 +238,6 @@ class Takes:
             evidence=self._evidence,
             about=self.about,
             begun_s=self._begun_s,
+            others=connected.others,
         )
         return Take(self._folders.made, folder, pipeline, engine, files)

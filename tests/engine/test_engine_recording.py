@@ -23,7 +23,7 @@ from bci_m2s.recording.recorder import Recorder
 from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.review.verify import verify
 from bci_m2s.session.setup import build
-from bci_m2s.types import Status
+from bci_m2s.types import Chunk, Status, StreamInfo
 
 LIMIT_S = 120.0
 
@@ -70,6 +70,19 @@ def test_every_sample_received_is_recorded_in_order(tmp_path):
     expected = np.concatenate([eeg(0.25, seed=number)[1] for number in range(source.given)])
     np.testing.assert_array_equal(recorded_samples(tmp_path / "session.xdf"), expected)
     assert engine.reporter.snapshot().recording.lost_samples == 0
+
+
+def test_what_is_only_recorded_is_recorded(tmp_path):
+    motion = ScriptedSource(StreamInfo("motion", "ACC", rate_hz=50.0, labels=("x",), units=("g",)))
+    motion._chunks = [Chunk.of(np.arange(5.0), np.arange(5, dtype=np.float32)[:, None])]
+    source = ScriptedSource(EEG_INFO, chunks_of(*eeg(3)))
+    recorder = Recorder(tmp_path / "session.xdf", time.monotonic)
+    engine = engine_of(pipeline(), {"eeg": source}, [], recorder=recorder, others=[motion])
+    engine.start()
+    until(lambda: engine.wait(0))
+    engine.finish()
+    (stream,) = open_recording(tmp_path / "session.xdf").pick(["ACC"])
+    np.testing.assert_array_equal(stream.read(0, 5)[:, 0], np.arange(5))
 
 
 def test_a_failed_gpu_ends_the_estimates_but_not_the_recording(tmp_path, monkeypatch):

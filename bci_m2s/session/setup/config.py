@@ -112,6 +112,8 @@ class PipelineSettings(_Settings):
     """For each modality of the model, where its stream comes from; the order is the order of preference."""
     markers: Stream | None = None
     """The stream of marker texts: logged, recorded, and able to begin a baseline."""
+    record_also: Literal["markers", "all"] = "markers"
+    """What else on the network a recording holds: every marker stream, or all streams that are there."""
     modality: Literal["each", "auto", "fused"] = "each"
     """Estimates side by side, of the first usable modality, or their average."""
     back_after_s: Seconds = 2.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -20,15 +20,19 @@ UNNAMED_WAIT_S = 2.0  # for a stream that is on the network already
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Opened and checked sources: one for each modality, all that give markers, and their clock."""
+    """Opened and checked sources: one for each modality, all that give markers, and their clock.
+
+    others : only recorded
+    """
 
     sources: Mapping[str, Source]
     markers: tuple[Source, ...]
     clock: Callable[[], float]
+    others: tuple[Source, ...] = ()
 
     def close(self) -> None:
         """Let go of them, where no engine has taken them over."""
-        for source in (*self.sources.values(), *self.markers):
+        for source in (*self.sources.values(), *self.markers, *self.others):
             source.close()
 
 
@@ -65,34 +69,47 @@ def connect(plan: Plan, environment: Environment) -> Connected:
     return Connected(sources, markers, environment.clock)
 
 
-def with_unnamed_markers(connected: Connected, environment: Environment) -> Connected:
+def with_unnamed(connected: Connected, environment: Environment, record_also: str) -> Connected:
     """The same with every other marker stream on the network, so that no trigger is missing in a recording.
 
-    What else is there and is not taken is named once. A stream that does not open is left out, and named.
+    What is not taken is named once. A stream that does not open is left out, and named.
+
+    record_also : "all" for every other stream too, which is then only recorded
     """
     from bci_m2s.lsl.network import brief_info, shared_network
-    from bci_m2s.sources.lsl import LslSource
 
     taken = {source.info.uid for source in (*connected.sources.values(), *connected.markers)}
     found = [brief_info(raw) for uid, raw in shared_network().streams().items() if uid not in taken]
     found = [info for info in found if info.type not in (ANSWER_TYPE, *OWN_TYPES)]
-    markers = list(connected.markers)
-    for info in filter(is_marker_stream, found):
+    unnamed = [info for info in found if not is_marker_stream(info)]
+    markers = [info for info in found if is_marker_stream(info)]
+    others: list[Source] = []
+    if record_also == "all":
+        others = _opened(unnamed, "recorded", environment)
+    elif unnamed:
+        listed = "; ".join(info.describe() for info in unnamed)
+        environment.notify(
+            f"note: not recorded, since the pipeline does not name it: {listed} (`record_also: all` does)"
+        )
+    opened = _opened(markers, "markers", environment)
+    return replace(connected, markers=(*connected.markers, *opened), others=tuple(others))
+
+
+def _opened(infos: Sequence[StreamInfo], role: str, environment: Environment) -> list[Source]:
+    from bci_m2s.sources.lsl import LslSource
+
+    opened: list[Source] = []
+    for info in infos:
         source = LslSource(info.name, info.type, info.source_id, info.host, UNNAMED_WAIT_S)
         try:
             source.open()
         except StreamError as problem:
-            environment.notify(f"note: markers that the pipeline does not name are not recorded: {problem}")
+            environment.notify(f"note: a stream that the pipeline does not name is not recorded: {problem}")
             source.close()
             continue
-        markers.append(source)
-        environment.notify(f"markers: {source.info.describe()} connected; the pipeline does not name it")
-    left_out = [info.describe() for info in found if not is_marker_stream(info)]
-    if left_out:
-        environment.notify(
-            f"note: not recorded, since the pipeline does not name it: {'; '.join(left_out)}"
-        )
-    return replace(connected, markers=tuple(markers))
+        opened.append(source)
+        environment.notify(f"{role}: {source.info.describe()} connected; the pipeline does not name it")
+    return opened
 
 
 def check(plan: Plan, modality: str, info: StreamInfo) -> None:

@@ -2,7 +2,9 @@
 
 import threading
 import time
+import uuid
 
+import pylsl
 import pytest
 import yaml
 from support.model_files import contract_fields, small_tensors
@@ -10,10 +12,11 @@ from support.small_sessions import contract
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import ConfigurationError, ModelError, OutputError, StreamError, UsageError
+from bci_m2s.lsl.network import shared_network
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import save_model
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import connect, fits
+from bci_m2s.session.setup.connect import Connected, connect, fits, with_unnamed
 from bci_m2s.session.setup.shipped import find_model, find_pipeline, names
 from bci_m2s.sources import Environment
 from bci_m2s.sources.streams import LslStream
@@ -57,6 +60,39 @@ def test_simulated_streams_run_in_the_live_engine(tmp_path):
     assert engine.publisher.markers[0][1] == "rest/start"
     assert engine.reporter.snapshot().latest["eeg", "emotion"].status is Status.OK
     assert {one.lost for one in engine.reporter.snapshot().health} == {0}
+
+
+@pytest.mark.parametrize("record_also", ["markers", "all"])
+def test_what_the_pipeline_does_not_name_is_recorded_or_named(record_also):
+    kinds = {
+        "trigger": ("Markers", 0, "int32"),
+        "motion": ("ACC", 50, "float32"),
+        "told": ("Emotion", 0, "float32"),
+    }
+    tag = uuid.uuid4().hex[:6]
+    outlets = [
+        pylsl.StreamOutlet(pylsl.StreamInfo(f"{word}-{tag}", type_, 1, rate, form, f"{word}-{tag}"))
+        for word, (type_, rate, form) in kinds.items()
+    ]
+    shared, limit = shared_network(), time.monotonic() + 60
+    while {f"{word}-{tag}" for word in kinds} - {raw.name() for raw in shared.streams().values()}:
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    lines = []
+    environment = Environment(time.monotonic, lines.append, threading.Event().is_set)
+    made = with_unnamed(Connected({}, (), time.monotonic), environment, record_also)
+
+    def names_of(sources):
+        return {source.info.name for source in sources if source.info.name.endswith(tag)}
+
+    assert names_of(made.markers) == {f"trigger-{tag}"}
+    assert names_of(made.others) == ({f"motion-{tag}"} if record_also == "all" else set())
+    said = "\n".join(lines)
+    assert f"markers: 'trigger-{tag}'" in said
+    is_named = f"'motion-{tag}'" in said.partition("note: not recorded")[2]
+    assert is_named == (record_also == "markers")
+    made.close()
+    del outlets
 
 
 def test_recorded_streams_in_yaml(shared_data, tmp_path):
