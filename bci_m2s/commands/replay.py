@@ -37,6 +37,7 @@ from bci_m2s.session.terminal.view import make_console, print_summary
 from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source, StreamSettings
 from bci_m2s.sources.replay import replay_sources
+from bci_m2s.sources.timeline import LONGEST_WAIT_S
 from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ def replay_file(
     from bci_m2s.lsl.network import local_clock
 
     stop = threading.Event()
-    connected = _connect(match, local_clock, speed=speed, loops=loops)
+    connected, left_out_s = _connect(match, local_clock, speed=speed, loops=loops)
+    if left_out_s:
+        words = f"{left_out_s:.0f} s of pauses are left out; none lasts more than {LONGEST_WAIT_S:g} s"
+        console.print(f"note: {words}", style="yellow")
     # what is recorded already is not recorded once more
     options = replace(options, truth=trial_spans, record=False, mode="replay")
     with stop_on_signals(stop):
@@ -154,13 +158,14 @@ def _fits(settings: StreamSettings, spec: ModalityContract, info: StreamInfo) ->
         return False
 
 
-def _connect(match: Match, clock: Callable[[], float], **options: Any) -> Connected:
+def _connect(match: Match, clock: Callable[[], float], **options: Any) -> tuple[Connected, float]:
+    """The sources, and how many seconds of pauses a paced replay leaves out."""
     streams = [*match.streams.values(), *match.markers]
     made = replay_sources(streams, clock=clock, **options)
     for source in made:
         source.open()
     sources: dict[str, Source] = dict(zip(match.streams, made, strict=False))
-    return Connected(sources, tuple(made[len(sources) :]), clock)
+    return Connected(sources, tuple(made[len(sources) :]), clock), made[0].timeline.left_out_s
 
 
 def _replay_fast(
@@ -171,7 +176,7 @@ def _replay_fast(
     folder: Path | None,
     console: Console,
 ) -> None:
-    connected = _connect(match, time.perf_counter, loops=loops)
+    connected, _ = _connect(match, time.perf_counter, loops=loops)
     infos = {modality: source.info for modality, source in connected.sources.items()}
     publisher = build.make_publisher(match.plan, clock=None)
     pipeline = build.make_pipeline(match.plan, predictor, infos, connected.clock, publisher.emit)

@@ -33,6 +33,7 @@ class ReplaySource(LocalSource):
     speed : None: as fast as pulled, with the stamps as recorded. A number > 0: paced, 1.0 as it was, with
         stamps moved onto the local clock. Their spacing stays as recorded at any speed, so that gaps and
         rates are judged as ever; away from 1.0 the stamps therefore run ahead of or behind the clock.
+        Only a long pause of all streams is shortened, see ``Timeline``.
     loops : how many times to play it, at least 1
     chunk_samples : largest chunk; or a generator, which draws a size for each; None: 1024 when not paced,
         all that is due when paced
@@ -67,7 +68,7 @@ class ReplaySource(LocalSource):
         self.finished = stream.n_samples == 0
         self._stream, self._speed, self._loops = stream, speed, loops
         self._chunk_samples, self._sleep = chunk_samples, sleep
-        self._timeline = timeline or Timeline([stream], clock)
+        self.timeline = timeline or Timeline([stream], clock)
         self._offsets = stream.offsets_s()
         # a chunk never spans a reset of the sender's clock, so that one offset holds for all of it
         self._breaks = np.flatnonzero(np.diff(self._offsets)) + 1
@@ -119,13 +120,13 @@ class ReplaySource(LocalSource):
 
     def _due(self) -> FloatArray:
         """Return (n,): seconds into a pass when each sample is due; never falling, even if stamps do."""
-        since = self._stream.times + self._offsets - self._timeline.start_s
+        since = self.timeline.into_s(self._stream.times + self._offsets)
         return np.fmax.accumulate(np.where(np.isfinite(since), since, 0.0))
 
     def _wait(self, most: int, timeout_s: float) -> int:
         """Wait for a chunk or until the time is up; return the first sample that is not due."""
-        speed, clock = self._speed or 1.0, self._timeline.clock
-        begun, past = self._timeline.begin(), self._pass * self._timeline.pass_s
+        speed, clock = self._speed or 1.0, self.timeline.clock
+        begun, past = self.timeline.begin(), self._pass * self.timeline.pass_s(bool(self._speed))
         least = 1
         if self.info.rate_hz:
             least = round(PACED_CHUNK_S * self.info.rate_hz) if self._chunk_samples is None else most
@@ -141,14 +142,14 @@ class ReplaySource(LocalSource):
         return min(max(due, self._at), most)
 
     def _chunk(self, stop: int) -> Chunk:
-        past = self._pass * self._timeline.pass_s
+        past = self._pass * self.timeline.pass_s(bool(self._speed))
         times = self._stream.times[self._at : stop]
         samples = self._stream.read(self._at, stop)
         self._offset_s = float(self._offsets[self._at])
         if not self._speed:
             return Chunk.of(times + past, samples)
-        moved = times + (self._offset_s - self._timeline.start_s)
-        return Chunk.of(moved + (self._timeline.begin() + past), samples, self._timeline.clock())
+        moved = self.timeline.into_s(times + self._offset_s)
+        return Chunk.of(moved + (self.timeline.begin() + past), samples, self.timeline.clock())
 
     def _move_to(self, stop: int) -> None:
         self._at = stop

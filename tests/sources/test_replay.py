@@ -12,7 +12,7 @@ from bci_m2s.errors import UsageError
 from bci_m2s.recording.recorded import RecordedStream, open_recording
 from bci_m2s.sources import Source
 from bci_m2s.sources.replay import ReplaySource, merge, replay_sources
-from bci_m2s.sources.timeline import PAUSE_S, Timeline
+from bci_m2s.sources.timeline import LONGEST_WAIT_S, PAUSE_S, Timeline
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 REAL = [
@@ -168,6 +168,22 @@ def test_paced_moves_stamps_to_the_local_clock(chunk_samples: int | None) -> Non
     age = whole.received_s - whole.times
     assert age.min() > -1e-6
     assert age.max() < 0.2 + 1e-6  # the pull's time limit, whatever the chunk size
+
+
+def test_paced_does_not_wait_out_a_pause_of_hours() -> None:
+    """The first samples are stamped near zero, the others by a clock that has run for ten hours."""
+    fake, stamps = FakeTime(), 50 + np.arange(1000) / 100
+    stamps[:50] -= 36_000.0
+    stream, marks = signal(times=stamps), texts([stamps[500], stamps[600]], ["a", "b"])
+    timeline = Timeline([stream, marks], fake.clock)
+    whole, _ = drain(ReplaySource(stream, speed=1.0, timeline=timeline, sleep=fake.sleep))
+    assert timeline.left_out_s == pytest.approx(36_000.01 - LONGEST_WAIT_S)
+    assert fake.now == pytest.approx(5_009.98 + LONGEST_WAIT_S, abs=1e-6)
+    steps = np.diff(whole.times)
+    assert steps[49] == pytest.approx(LONGEST_WAIT_S)
+    np.testing.assert_allclose(np.delete(steps, 49), 0.01)
+    marked, _ = drain(ReplaySource(marks, speed=1.0, timeline=timeline, sleep=fake.sleep))
+    np.testing.assert_allclose(marked.times, whole.times[[500, 600]])
 
 
 def test_paced_waits_for_whole_chunks() -> None:
