@@ -26,6 +26,7 @@ from bci_m2s.panel.client.facts import (
     number,
     plain_text,
 )
+from bci_m2s.panel.controls.status_line import Doubts
 from bci_m2s.panel.head.head_feed import HeadFeed
 from bci_m2s.panel.layout import Arrangement, Views
 from bci_m2s.panel.look.theme import Theme
@@ -81,7 +82,8 @@ class Presenter:
             self._begin(facts)
         status = self._client.status
         received_s = self._client.status_received_s
-        self._views.status.show_status(status, facts, now_s, received_s, view_only)
+        doubts = Doubts(self._client.stranger, self._client.twins)
+        self._views.status.show_status(status, facts, now_s, received_s, view_only, doubts)
         if self._facts is None:
             return
         self._take_status(status, now_s)
@@ -173,7 +175,7 @@ class Presenter:
             self._views.timeline.set_session(self._begun_s)
             self._load_history()
         sizes = {modality: len(stream.labels) for modality, stream in facts.streams.items()}
-        self._views.table.show_status(status, sizes)
+        self._views.table.show_status(status, sizes, is_trusted=not self._client.stranger)
         for stream in mappings(status.get("streams")):
             modality = plain_text(stream.get("modality"))
             bad = mapping(stream.get("bad_channels"))

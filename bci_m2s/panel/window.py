@@ -78,7 +78,7 @@ class PanelWindow(QMainWindow):
         self.presenter.trace_settings = dict(self.remembered.traces)
         self.first_start = FirstStart(client, options, folder, self.notify, self, lambda: self.theme)
         self.unexpected.connect(lambda text: self.notify(f"unexpected error (panel.log): {text}", "error"))
-        self._session_uid, self._is_leaving = "", False
+        self._session_uid, self._twins, self._is_leaving = "", "", False
         self._restore()
         self._timers = [
             _timer(self, FRAME_MS, self.presenter.frame, precise=True),
@@ -202,9 +202,13 @@ class PanelWindow(QMainWindow):
         self.arrangement.show_session(facts is not None)
         if facts is None:
             self.empty.show_text(*self.first_start.words(), can_connect=self.first_start.engine is None)
-        self.sessions.show_sessions(self.client.sessions, uid)
+        self.sessions.show_sessions(self.client.sessions, uid, self.client.own)
         refusal = self.operator.refusal if facts is not None else ""
         self.presenter.numbers(view_only=refusal == VIEW_ONLY)
+        if self.client.twins != self._twins:
+            self._twins = self.client.twins
+            if self._twins:
+                self.notify(self._twins, "error")  # it stays until somebody has seen it
         self.operator.take_status(self.client.status, self.client.is_silent)
         self.controls.set_refusal(refusal)
         self.first_start.look()

@@ -55,6 +55,7 @@ class Client:
 
     def __init__(self):
         self.facts, self.status, self.readers, self.ended = None, {}, {}, ""
+        self.stranger = self.twins = ""
         self.status_received_s = local_clock()
         self.answers, self.evidence = [], []
 

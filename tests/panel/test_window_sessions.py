@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pylsl
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QMessageBox
@@ -192,6 +193,28 @@ def test_another_machines_session_is_view_only(uncommanded, open_window):
     assert "view only" in window.controls.field.placeholderText()
     window.mark("x")
     assert "view only" in window.messages.shown.text
+
+
+def test_a_stranger_who_says_ok_is_not_believed(uncommanded, open_window):
+    window = open_window(uncommanded.session_id)
+    feed(window, uncommanded)
+    items = window.views.status.items
+    until(lambda: "not a session of this user" in items["access"].full_text)
+    assert items["state"].shown.state == "muted"
+    assert "● ok" not in items["state"].full_text
+    uncommanded.announce()
+    feed(window, uncommanded)
+    until(lambda: items["state"].full_text == "● ok")
+
+
+def test_an_imitator_of_an_outlet_is_said_until_somebody_has_seen_it(window, session):
+    source_id = f"{session.session_id}-emotion"
+    imitator = pylsl.StreamOutlet(pylsl.StreamInfo("imitator", "Emotion", 8, 0, "double64", source_id))
+    until(lambda: window.messages.shown is not None and "'imitator' on" in window.messages.shown.text)
+    assert window.messages.shown.kind == "error"
+    feed(window, session)
+    assert window.views.status.items["state"].shown.state == "warn"
+    del imitator
 
 
 def test_html_from_the_network_is_text(open_window):

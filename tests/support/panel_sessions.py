@@ -11,6 +11,7 @@ import numpy as np
 import pylsl
 
 from bci_m2s.lsl.description import SessionDescription
+from bci_m2s.session.control import rendezvous
 from bci_m2s.sinks.outlets import OutletSink, StatusSink
 from bci_m2s.types import Estimate, Stamps, Status, StatusReport
 
@@ -128,8 +129,14 @@ class FakeSession:
         values = 30 * np.sin(2 * np.pi * (8 + np.arange(len(labels))) * t)
         outlet.push_chunk(values.astype(np.float32), pylsl.local_clock())
 
+    def announce(self) -> None:
+        """Enter the session in this user's private folder, as one of its own; nobody takes its commands."""
+        if not rendezvous.has_entry(self.session_id):
+            rendezvous.write_entry(rendezvous.make_folder(), self.session_id, rendezvous.Entry(1, b"token"))
+
     def close(self) -> None:
         """Withdraw everything."""
+        (rendezvous.folder_path() / f"{self.session_id}.json").unlink(missing_ok=True)
         self._status.close()
         self._outlet.close()
         self.eeg = self.eye = None

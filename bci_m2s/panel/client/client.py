@@ -39,6 +39,7 @@ from bci_m2s.panel.client.facts import (
 )
 from bci_m2s.panel.client.raw_reader import RawReader
 from bci_m2s.panel.client.session_inlet import SessionInlet, full_description
+from bci_m2s.panel.client.whose import OwnSessions, claimed_twice
 from bci_m2s.types import FloatArray, Status, StreamInfo
 
 EVERY_S = 0.05
@@ -65,14 +66,17 @@ class SessionClient:
 
     Parameters
     ----------
-    session_id : follow this one while it is there; "" for the newest
+    session_id : follow this one while it is there; "" for the newest, of this user's own if there is one
     remote : also sessions of other machines
 
     Attributes
     ----------
     facts : of the session that is followed, None before one was found
     status : newest status report, {} before the first; status_received_s : local time of it
-    sessions : every session that is on the network now
+    sessions : every session that is on the network now, this user's own first
+    own : the uids of this user's own
+    stranger : why the session that is followed is not of this user, in words; "" where it is
+    twins : which two outlets claim the same source id of it, in words; "" where none do
     readers : raw streams by modality
     ended : why the session ended, in its own words; "" while it did not
     """
@@ -80,6 +84,8 @@ class SessionClient:
     def __init__(self, session_id: str = "", remote: bool = False) -> None:
         self._wanted, self._remote = session_id, remote
         self._host = socket.gethostname()  # as liblsl does
+        self.own = OwnSessions(self._host)
+        self.stranger = self.twins = ""
         self._network = LslNetwork()
         self.facts: SessionFacts | None = None
         self.status: Mapping[str, Any] = {}
@@ -114,7 +120,7 @@ class SessionClient:
         self._choice, self._before = uid, None
 
     def follow_newcomer(self) -> None:
-        """Follow the next session that begins, as soon as it does; until then go on with this one."""
+        """Follow this user's next session, as soon as it begins; until then go on with this one."""
         self._before = frozenset(facts.uid for facts in self.sessions)
 
     @property
@@ -152,7 +158,9 @@ class SessionClient:
         briefs = {uid: brief_info(raw) for uid, raw in streams.items()}
         self._meet(streams, briefs)
         present = [self._known[uid] for uid in briefs if uid in self._known]
-        self.sessions = tuple(sorted(present, key=lambda facts: -facts.created_s))
+        self.sessions = tuple(
+            sorted(present, key=lambda facts: (not self.own.look(facts), -facts.created_s))
+        )
         if self.facts is not None and not self.status and self.facts.uid not in self._known:
             self._let_go()
             self.facts = None  # it went before it said anything: there is nothing to show
@@ -161,6 +169,8 @@ class SessionClient:
             self._let_go()
             self._begin(chosen)
         if self.facts is not None:
+            self.stranger = self.own.why_not(self.facts)
+            self.twins = claimed_twice(briefs.values(), self.facts.session_id)
             self._subscribe(streams, briefs)
 
     def _meet(self, streams: Mapping[str, Any], briefs: Mapping[str, StreamInfo]) -> None:
@@ -191,10 +201,11 @@ class SessionClient:
 
     def _chosen(self) -> SessionFacts | None:
         """Which session to follow now: the user's choice, the one asked for, else the one that we have
-        until it is gone, else the newest.
+        until it is gone, else the newest. A stranger's that nobody asked for gives way to this user's own.
         """
         by_uid = {facts.uid: facts for facts in self.sessions}
-        new = [uid for uid in by_uid if self._before is not None and uid not in self._before]
+        known = self._before
+        new = [uid for uid in by_uid if known is not None and uid not in known and uid in self.own]
         if new:
             self.follow(new[0])
         if self._choice in by_uid:
@@ -202,11 +213,13 @@ class SessionClient:
         for facts in self.sessions:
             if self._wanted and facts.session_id == self._wanted:
                 return facts
+        own_first = self.sessions[0] if self.sessions else None
+        is_own_there = own_first is not None and own_first.uid in self.own
         if self.facts is not None and self.facts.uid in by_uid:
-            return self.facts
+            return own_first if is_own_there and self.facts.uid not in self.own else self.facts
         if self._wanted and self.facts is None:
             return None  # it will come
-        return self.sessions[0] if self.sessions else None
+        return own_first
 
     def _begin(self, facts: SessionFacts) -> None:
         self.status, self.status_received_s, self.ended = {}, local_clock(), ""
@@ -217,6 +230,7 @@ class SessionClient:
         self.readers = {
             modality: RawReader(stream, self._network) for modality, stream in facts.streams.items()
         }
+        self.stranger, self.twins = self.own.why_not(facts), ""
         self.facts = facts
 
     def _let_go(self) -> None:
@@ -265,6 +279,8 @@ class SessionClient:
         report = parse_object(values[0])
         if not report:
             return
+        if self.stranger and self.facts is not None:  # its entry came a moment after its outlets
+            self.stranger = self.own.why_not(self.facts)
         self.status, self.status_received_s = report, local_clock()
         self.ended = plain_text(report.get("ended"))
         for answer in mappings(report.get("latest")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox
@@ -11,6 +11,7 @@ from bci_m2s.panel.client.facts import SessionFacts
 from bci_m2s.panel.look.text import tip
 
 WIDTH_PX = 210
+NOT_OWN = " · not a session of this user"
 
 
 class SessionPicker(QComboBox):
@@ -31,9 +32,17 @@ class SessionPicker(QComboBox):
         self.activated.connect(lambda place: self.chosen.emit(self.itemData(place)))
         self.hide()
 
-    def show_sessions(self, sessions: Sequence[SessionFacts], uid: str) -> None:
-        """Name the sessions that run now; uid : of the one that is shown."""
-        named = [(facts.uid, session_name(facts)) for facts in sessions]
+    def show_sessions(
+        self, sessions: Sequence[SessionFacts], uid: str, own: Container[str] | None = None
+    ) -> None:
+        """Name the sessions that run now.
+
+        uid : of the one that is shown; own : uids of this user's sessions, None where that does not matter
+        """
+        named = [
+            (facts.uid, session_name(facts) + NOT_OWN * (own is not None and facts.uid not in own))
+            for facts in sessions
+        ]
         if named != self._shown:
             self._shown = named
             self.clear()

@@ -19,7 +19,7 @@ from bci_m2s.panel.look.theme import Theme, font
 from bci_m2s.panel.look.view import View
 
 ITEMS = ("session", "model", "simulated", "access", "recording", "disk", "clock", "lost", "state")
-MAY_SHRINK = {"session": 130, "model": 90, "recording": 175, "state": 120}  # px
+MAY_SHRINK = {"session": 130, "model": 90, "access": 90, "recording": 175, "state": 120}  # px
 LITTLE_TIME_S = 600.0  # left on the disk
 LITTLE_BYTES = 1 << 30
 WORD = {"ok": "ok", "warn": "check", "bad": "problem"}
@@ -32,6 +32,17 @@ class Shown:
     text: str
     state: str = ""
     details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Why a session's own words do not count for all, see ``SessionClient``; "" where there is no doubt.
+
+    stranger : why it is not of this user; twins : which two outlets claim the same source id
+    """
+
+    stranger: str = ""
+    twins: str = ""
 
 
 NOBODY = {"session": Shown("no session", "muted", "looking for a session on the network")}
@@ -67,6 +78,7 @@ class StatusLine(View):
         now_s: float,
         received_s: float,
         view_only: bool = False,
+        doubts: Doubts | None = None,
     ) -> None:
         """Show a status. Called four times per second, so that a recording failure blinks.
 
@@ -74,10 +86,13 @@ class StatusLine(View):
         session : its description, None without one
         now_s, received_s : the local clock now, and when the status came, s
         view_only : the session takes no commands from here
+        doubts : why what it says is not shown as good
         """
         silent_s = now_s - received_s if status else 0.0
         shown = status_items(status, session, silent_s, blink=now_s % 1.0 >= 0.5)
-        self._show({**shown, "access": VIEW_ONLY} if view_only else shown)
+        if view_only and session is not None:
+            shown["access"] = VIEW_ONLY
+        self._show(doubted(shown, doubts or Doubts()))
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
@@ -134,6 +149,26 @@ def status_items(
     items["lost"] = _lost(status)
     items["state"] = _state(status, silent_s)
     return items
+
+
+def doubted(items: Mapping[str, Shown], doubts: Doubts) -> dict[str, Shown]:
+    """The items of a session whose word does not count for all: nothing of it is shown as good.
+
+    What a stranger calls a problem keeps its colour: to look is all that can be done about it.
+    """
+    shown, state = dict(items), items.get("state")
+    if state is None:
+        return shown
+    if doubts.stranger:
+        words = f"not a session of this user: {doubts.stranger}"
+        shown["access"] = Shown("○ view only: not a session of this user", "muted", f"{words}\nview only")
+        if state.state == "ok":
+            shown["state"] = Shown("○ says that it is ok", "muted", words)
+    if doubts.twins:
+        shown["state"] = Shown(
+            f"▲ {doubts.twins}", "warn", f"{doubts.twins}\n{state.details or state.text}"
+        )
+    return shown
 
 
 def _session(status: Mapping[str, Any], session: SessionDescription) -> Shown:

@@ -63,13 +63,21 @@ class StreamTable(View):
             for column, cell in enumerate(cells):
                 self._colour(self.table.item(row, column), cell[1])
 
-    def show_status(self, status: Mapping[str, Any], n_channels: Mapping[str, int]) -> None:
+    def show_status(
+        self, status: Mapping[str, Any], n_channels: Mapping[str, int], is_trusted: bool = True
+    ) -> None:
         """Show the streams of a status.
 
         status : see docs/output.md; n_channels : of each modality's stream
+        is_trusted : whether it comes from a session of this user; what a stranger calls good is not green
         """
         streams = mappings(status.get("streams"))
         cells = [row_cells(stream, n_channels) for stream in streams if stream]
+        if not is_trusted:
+            cells = [
+                [(text, "muted" if state == "ok" else state, details) for text, state, details in row]
+                for row in cells
+            ]
         if len(cells) != self.table.rowCount():
             self.table.setRowCount(len(cells))
             self._shown = [[] for _ in cells]

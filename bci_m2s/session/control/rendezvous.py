@@ -121,6 +121,18 @@ def read_entry(path: Path) -> Entry | None:
     return entry if type(entry.port) is int and 0 < entry.port < 65536 and entry.token else None
 
 
+def has_entry(session_id: str) -> bool:
+    """Whether a session with this id, which may be any text, is announced in this user's private folder."""
+    if not SESSION_ID.fullmatch(session_id):
+        return False
+    try:
+        folder = folder_path()
+        check_private(folder)
+    except CommandError:
+        return False
+    return read_entry(folder / f"{session_id}.json") is not None
+
+
 def connect(entry: Entry) -> socket.socket:
     """Connect to a session. Raises OSError, also where it does not accept in time."""
     return socket.create_connection((HOST, entry.port), CONNECT_S)

@@ -9,6 +9,7 @@ from support.panel_sessions import CLASSES, EEG_LABELS, FakeSession, until
 
 from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.client.facts import parse_session
+from bci_m2s.session.control.rendezvous import folder_path
 from bci_m2s.types import Status
 
 pytestmark = pytest.mark.live
@@ -159,6 +160,9 @@ def test_a_session_that_begins_later_is_followed_when_it_is_awaited(client):
     client.follow_newcomer()
     other = FakeSession()
     try:
+        until(lambda: len(client.sessions) == 2)
+        assert client.facts.session_id != other.session_id  # a stranger's is not what is awaited
+        other.announce()
         until(lambda: client.facts.session_id == other.session_id, "the newcomer was not followed")
         third = FakeSession()
         try:
@@ -183,6 +187,47 @@ def test_sessions_of_other_hosts_need_remote(monkeypatch):
     finally:
         near.close()
         far.close()
+
+
+def test_this_users_own_session_is_shown_before_a_newer_one_of_a_stranger(session):
+    stranger, client = FakeSession(), SessionClient()
+    client.start()
+    try:
+        until(lambda: len(client.sessions) == 2)
+        assert client.stranger == "it has no entry in this user's private folder"
+        session.announce()
+        until(lambda: client.facts.session_id == session.session_id, "one's own session has to be shown")
+        until(lambda: not client.stranger)
+        assert client.facts.uid in client.own
+        client.follow(client.sessions[1].uid)  # but who asks for the stranger's gets it
+        until(lambda: client.facts.session_id == stranger.session_id and client.stranger)
+    finally:
+        client.close()
+        stranger.close()
+
+
+def test_a_session_whose_entry_went_stays_this_users(session):
+    session.announce()
+    client = SessionClient(session.session_id)
+    client.start()
+    try:
+        until(lambda: client.facts is not None)
+        (folder_path() / f"{session.session_id}.json").unlink()
+        until(lambda: session.report(ended="stopped by Ctrl-C") or client.ended)
+        assert client.stranger == ""
+    finally:
+        client.close()
+
+
+def test_a_second_outlet_under_the_same_source_id_is_told(client, session):
+    source_id = f"{session.session_id}-emotion"
+    imitator = pylsl.StreamOutlet(pylsl.StreamInfo("imitator", "Emotion", 8, 0, "double64", source_id))
+    until(lambda: client.twins)
+    assert "'imitator' on" in client.twins
+    assert f"'{session.session['outlet_name']}' on" in client.twins
+    assert source_id in client.twins
+    del imitator
+    until(lambda: not client.twins)
 
 
 @pytest.mark.parametrize(

@@ -53,3 +53,9 @@ def test_names_say_who_and_where_and_are_never_html(picker):
     picker.show_sessions([one, session(2)], "uid-1")
     assert "<b>" not in picker.toolTip()
     assert "&lt;b&gt;" in picker.toolTip()
+
+
+def test_a_strangers_session_is_marked(picker):
+    picker.show_sessions([session(2), session(1)], "uid-2", own={"uid-2"})
+    assert picker.itemText(0) == "run-2 · lab-pc"
+    assert picker.itemText(1) == "run-1 · lab-pc · not a session of this user"

@@ -5,7 +5,14 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QToolTip
 
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.panel.controls.status_line import StatusLine, bytes_text, long_text, status_items
+from bci_m2s.panel.controls.status_line import (
+    Doubts,
+    StatusLine,
+    bytes_text,
+    doubted,
+    long_text,
+    status_items,
+)
 from bci_m2s.panel.look.theme import DARK, LIGHT
 
 STREAM = {
@@ -218,3 +225,24 @@ def test_sizes(value, text):
 
 def test_times():
     assert [long_text(s) for s in (480, 7200, 300_000)] == ["8 min", "2 h", "3 days"]
+
+
+def test_a_strangers_ok_is_not_green_and_its_problems_are_shown():
+    doubts = Doubts(stranger="it is on another machine, 'lab-2'")
+    good = doubted(said(), doubts)
+    assert good["state"].state == good["access"].state == "muted"
+    assert "not a session of this user" in good["access"].text
+    assert "lab-2" in good["state"].details
+    assert "ok" not in {item.state for item in good.values()}
+    bad = said({"state": "bad", "problems": ["no signal"]})
+    assert doubted(bad, doubts)["state"] == bad["state"]
+
+
+def test_two_outlets_of_one_source_id_are_a_warning_that_names_them(view):
+    twins = "two outlets claim one source id: 'a' on 'x' [1] and 'b' on 'y' [2] (id)"
+    described = SessionDescription.lenient(SESSION)
+    view.show_status(STATUS, described, 1.0, 1.0, doubts=Doubts(twins=twins))
+    assert view.items["state"].full_text == f"▲ {twins}"
+    assert view.items["state"].shown.state == "warn"
+    view.show_status(STATUS, described, 1.0, 1.0)
+    assert view.items["state"].full_text == "● ok"

@@ -141,3 +141,8 @@ def test_nonsense_is_survived(table, value):
         assert table.table.rowCount() >= 1
     table.show_status({"streams": [{**GOOD, "baseline": {"state": value, "seconds_left": value}}]}, {})
     table.show_status({"streams": [{**GOOD, "bad_channels": {"T8": value}}]}, {})
+
+
+def test_what_a_stranger_calls_good_is_not_green(table):
+    table.show_status({"streams": [GOOD]}, {"eeg": 62}, is_trusted=False)
+    assert "ok" not in {state for _, state, _ in table._shown[0]}
