@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from support import nightly
 
 # Windows are drawn into memory, also where there is a display.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -52,6 +53,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """With ``-m live`` leave out files without such a test before they, and torch, are imported."""
     only_live = config.option.markexpr.startswith("live") and collection_path.suffix == ".py"
     return True if only_live and b"mark.live" not in collection_path.read_bytes() else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say how thorough the tests are to be."""
+    nightly.begin(config)
 
 
 def pytest_unconfigure() -> None:

@@ -179,6 +179,7 @@ def test_a_theme_that_there_is_not():
     assert "--theme: got 'drak'; nearest: 'dark'" in refused("panel", "--theme", "drak")
 
 
+@pytest.mark.nightly  # its parts: tests/session/test_panel_process.py, tests/soak/test_stops.py
 @pytest.mark.live
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 def test_a_session_opens_a_panel_where_there_is_a_display_and_ctrl_c_closes_both(home, tmp_path):

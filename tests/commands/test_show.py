@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rich.console import Console
+from support.nightly import nightly
 from support.recorded_sessions import MARKER_INFO, chunks_of, record_session
 from support.small_sessions import EEG_INFO, EYE_INFO, eeg, eye
 
@@ -236,9 +237,10 @@ def test_text_of_the_file_is_data(tmp_path):
     "session",
     [
         {"streams": 5, "model": "x", "pipeline": [], "versions": 3, "heads": 7, "modalities": "eeg"},
-        {"streams": {"eeg": None}, "model": {"name": {"a": 1}}, "heads": {}, "voices": [1, None]},
+        *nightly(
+            {"streams": {"eeg": None}, "model": {"name": {"a": 1}}, "heads": {}, "voices": [1, None]}, 5
+        ),
         {"pipeline": {"streams": {"eeg": {"source": "simulated"}}}},
-        5,
     ],
 )
 def test_a_description_of_nonsense_hides_nothing_else(tmp_path, session):

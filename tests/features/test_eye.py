@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import signal
+from support.nightly import nightly, tries
 
 from bci_m2s.errors import ContractError
 from bci_m2s.features.eye import EyeMovements
@@ -366,7 +367,7 @@ def test_settling_time_is_honest(step_s: float, hop_s: float, limit: float) -> N
     assert 4.0 < eye(rate_hz, step_s, hop_s).settle_s <= 8.0
     extractor = eye(rate_hz, step_s, hop_s)
     place = int(np.ceil(extractor.settle_s / hop_s)) + round(step_s / hop_s) - 1
-    for seed in range(4):
+    for seed in range(tries(2, 4)):
         samples = recording(rate_hz, 46.0, seed)
         extractor.reset()
         long = feed(extractor, samples, rate_hz, hop_s)
@@ -438,7 +439,7 @@ def test_a_step_without_events_is_finite() -> None:
     assert got["fixation_duration_longest"] == pytest.approx(5.0 - 1 / 120)
 
 
-@pytest.mark.parametrize("rate_hz", [60.0, 500.0, 1000.0, pytest.param(2000.0, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("rate_hz", [60.0, *nightly(500.0), 1000.0, *nightly(2000.0)])
 def test_rates_agree(rate_hz: float) -> None:
     """The same scene at another rate gives nearly the same features."""
     mean, at_120 = (

@@ -18,6 +18,7 @@ from support.body_signals import (
     pulse_of,
     skin,
 )
+from support.nightly import nightly, often
 
 from bci_m2s.errors import ContractError
 from bci_m2s.features.physiology import PeripheralPhysiology
@@ -72,8 +73,8 @@ def test_names_follow_the_signals() -> None:
     np.testing.assert_array_equal(part, every[[0, 1, 2, 3, 4, 14, 15]])
 
 
-@pytest.mark.parametrize("rate_hz", [32.0, 128.0, 1000.0])
-@pytest.mark.parametrize("per_min", [8.0, 13.0, 24.0, 36.0])
+@pytest.mark.parametrize("rate_hz", [32.0, *nightly(128.0), 1000.0])
+@pytest.mark.parametrize("per_min", [8.0, *nightly(13.0, 24.0), 36.0])
 def test_breath(rate_hz: float, per_min: float) -> None:
     """Rate to one breath a minute; depth and deviation of a sinusoid with a tenth of a harmonic."""
     got = alone("respiration", 40 + breath(60, rate_hz, per_min, 3.0), rate_hz, window_s=20.0)
@@ -84,8 +85,8 @@ def test_breath(rate_hz: float, per_min: float) -> None:
     assert (got["respiration_slow_quick_ln"] > 0) == (per_min < 15.0)
 
 
-@pytest.mark.parametrize("rate_hz", [51.2, 128.0, pytest.param(500.0, marks=pytest.mark.nightly)])
-@pytest.mark.parametrize("rate_bpm", [50.0, 72.0, 110.0])
+@pytest.mark.parametrize("rate_hz", [51.2, 128.0, *nightly(500.0)])
+@pytest.mark.parametrize("rate_bpm", [50.0, *nightly(72.0), 110.0])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_pulse(rate_hz: float, rate_bpm: float, sign: float) -> None:
     """Rate and variability of the beats that made it, both ways up, on a drifting ground with noise."""
@@ -173,7 +174,7 @@ def whole() -> list[Step]:
     return feed(extractor(), body(45)[1])
 
 
-@pytest.mark.parametrize("label", BODY_LABELS)
+@pytest.mark.parametrize("label", often(BODY_LABELS, ("GSR", "Resp", "Plet", "Temp", "zEMG", "vEOG")))
 def test_a_lost_signal_leaves_the_others(label: str, whole: list[Step]) -> None:
     """Its own values become NaN with a reason at once; the others keep their bits; it heals."""
     _, holed = body(45)
@@ -225,7 +226,8 @@ def test_settling_time_is_honest(step_s: float, hop_s: float) -> None:
     assert restarted.settle_s < 20
     position = int(np.ceil(restarted.settle_s / hop_s))
     for start in (30, 41):
-        fresh = feed(restarted, samples[start * 128 :], hop_s=hop_s)
+        needed = samples[start * 128 : round((start + (position + 1) * hop_s + step_s) * 128)]
+        fresh = feed(restarted, needed, hop_s=hop_s)
         got, expected = fresh[position], long[position + round(start / hop_s)]
         assert got.problem == expected.problem == ""
         np.testing.assert_allclose(got.values, expected.values, rtol=0.01, atol=0.02)
@@ -243,7 +245,7 @@ def test_values_do_not_depend_on_the_hop() -> None:
 
 def test_a_push_takes_little() -> None:
     """Eight channels at 128 Hz: the fastest of three runs."""
-    _, samples = body(30)
+    _, samples = body(20)
     body_signals, taken_s = extractor(hop_s=0.25), []
     for _ in range(3):
         body_signals.reset()

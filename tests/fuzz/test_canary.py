@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from support.model_files import contract_fields, raw_model
+from support.nightly import often
 from typer.testing import CliRunner
 
 from bci_m2s.commands.cli import app
@@ -174,9 +175,10 @@ HOSTILE = (
     "[bold]canary[/bold]",
     "canary" * 200,
 )
+OF_EVERY_RUN = ("../../canary", "$(touch canary)", "\x1b[2J\x1b]0;canary\x07", "canary" * 200)
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("hostile", often(HOSTILE, OF_EVERY_RUN))
 def test_names_in_a_recording_stay_text(tmp_path, monkeypatch, hostile):
     """Names, labels, units, ids and markers of a recording: replayed, they create nothing."""
     work = tmp_path / "a" / "b" / "work"

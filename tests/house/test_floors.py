@@ -58,6 +58,8 @@ def imports_of(module: str) -> list[tuple[str, bool]]:
 
     def visit(node: ast.AST, at_once: bool) -> Iterator[tuple[str, bool]]:
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr | ast.expr_context | ast.arguments):
+                continue  # an import is a statement
             if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
                 continue
             if isinstance(child, ast.Import):
@@ -68,7 +70,7 @@ def imports_of(module: str) -> list[tuple[str, bool]]:
                     name = f"{child.module}.{alias.name}"
                     is_module = name.removeprefix("bci_m2s.") in FILES
                     yield (name if is_module else str(child.module)), at_once
-            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
             yield from visit(child, at_once and not function)
 
     return list(visit(ast.parse(path.read_text(encoding="utf-8")), True))

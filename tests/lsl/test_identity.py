@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.lateness import Lateness
+from support.nightly import nightly
 
 from bci_m2s.lsl.identity import CHECKING, INVISIBLE, IdentityWatch, Moved, difference
 from bci_m2s.lsl.network import brief_info, local_clock, request_info, shared_network
@@ -481,7 +482,7 @@ def scenes(tmp_path_factory):
 
 @pytest.mark.live
 @pytest.mark.xdist_group("scenes")
-@pytest.mark.parametrize("scene", ["changed", "shape", "twin", "imitation"])
+@pytest.mark.parametrize("scene", ["changed", "shape", "twin", *nightly("imitation")])
 def test_no_stranger_is_trusted_for_a_moment(scenes, scene):
     listener = scenes[scene].result(timeout=4 * LIMIT_S)
     assert all(listener.runs.get(run, 0) > 0 for run in listener.strangers if (scene, run) != ("shape", 2))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.nightly import tries
 from support.small_sessions import EEG_INFO, EYE_INFO, ScriptedSource, eeg, eye, pipeline
 
 from bci_m2s.pipeline.failover import Chooser, combinations, fuse
@@ -344,7 +345,7 @@ def rows_of(modality, runs, phase_s, delay_s):
     return rows
 
 
-@settings(max_examples=150)
+@settings(max_examples=tries(60, 150))
 @given(st.lists(STREAM, min_size=1, max_size=3), st.sampled_from(["auto", "fused"]), st.floats(0.3, 3.0))
 def test_any_sequence(streams, mode, back_after_s):
     names = ("eeg", "eye", "ecg")[: len(streams)]
@@ -437,7 +438,7 @@ def test_an_outage_of_the_preferred_stream(mode):
 @pytest.mark.parametrize("mode", ["auto", "fused"])
 def test_chunks_of_a_recording_do_not_matter(mode):
     """Down to single samples and up to seconds: the same estimates to the bit."""
-    runs = [session_with_an_outage(mode, seed)[0] for seed in (0, 1, 2)]
+    runs = [session_with_an_outage(mode, seed)[0] for seed in range(tries(2, 3))]
     facts = [[(one.modality, one.last_index, one.probabilities.tobytes()) for one in run] for run in runs]
     assert len(facts[0]) > 80
-    assert facts[0] == facts[1] == facts[2]
+    assert all(fact == facts[0] for fact in facts[1:])

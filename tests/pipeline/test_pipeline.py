@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.nightly import tries
 from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, eeg, eye, pipeline
 
 from bci_m2s.types import Chunk, Status
@@ -31,7 +32,7 @@ HOLED[5000:5100] = np.nan
 WHOLE = estimates_of(pipeline(), GAPPED_TIMES, HOLED)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=tries(5, 12), deadline=None)
 @given(cuts=st.lists(st.integers(0, len(TIMES)), max_size=80))
 def test_chunks_do_not_change_a_bit(cuts):
     again = estimates_of(pipeline(), GAPPED_TIMES, HOLED, cuts)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pyxdf
+from support.nightly import nightly, tries
 
 from bci_m2s.commands.recover import recover_file
 from bci_m2s.errors import OutputError, RecordingError
@@ -121,10 +122,10 @@ def no_wait_for_the_disk(monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
         monkeypatch.setattr(os, "fsync", lambda _fd: None)
 
 
-EVERY_BYTE = pytest.param(1, marks=pytest.mark.nightly)
+(EVERY_BYTE,) = nightly(1)
 
 
-@pytest.mark.parametrize("step", [5, EVERY_BYTE])
+@pytest.mark.parametrize("step", [11, EVERY_BYTE])
 @pytest.mark.parametrize("with_sums", [True, False])
 def test_cut_at_any_byte(tmp_path: Path, with_sums: bool, step: int) -> None:
     session = Session(tmp_path / "s.xdf", rounds=2)
@@ -147,11 +148,12 @@ def test_cut_at_any_byte(tmp_path: Path, with_sums: bool, step: int) -> None:
     assert made == len(range(0, len(whole), step)) - len(range(0, session.spans[1][1], step))
 
 
-def test_our_reader_opens_every_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [11, EVERY_BYTE])
+def test_our_reader_opens_every_cut(tmp_path: Path, step: int) -> None:
     """Without recovery too: what stands before the cut comes, or one line says why not."""
     session = Session(tmp_path / "s.xdf", rounds=2)
     whole = session.path.read_bytes()
-    for size in range(0, len(whole), 5):
+    for size in range(0, len(whole), step):
         session.path.write_bytes(whole[:size])
         expected = session.kept(lambda _start, stop, size=size: stop <= size)
         if not expected:
@@ -162,7 +164,7 @@ def test_our_reader_opens_every_cut(tmp_path: Path) -> None:
         assert [one.n_samples for one in streams] == [len(rows) for rows in expected.values()]
 
 
-@pytest.mark.parametrize("step", [7, EVERY_BYTE])
+@pytest.mark.parametrize("step", [17, EVERY_BYTE])
 def test_with_checksums_a_damaged_byte_costs_its_own_chunk_only(tmp_path: Path, step: int) -> None:
     session = Session(tmp_path / "s.xdf", rounds=2)
     whole = session.path.read_bytes()
@@ -180,7 +182,7 @@ def test_a_run_of_overwritten_bytes_costs_what_it_touches(tmp_path: Path) -> Non
     session = Session(tmp_path / "s.xdf", rounds=6)
     whole = session.path.read_bytes()
     rng = np.random.default_rng(3)
-    for _ in range(150):
+    for _ in range(tries(50, 150)):
         begin = int(rng.integers(len(whole)))
         end = min(len(whole), begin + int(rng.integers(1, 300)))
         overwritten = np.frombuffer(whole[begin:end], np.uint8) ^ rng.integers(
@@ -228,7 +230,7 @@ def test_any_byte_of_the_side_file_may_be_wrong(tmp_path: Path) -> None:
     session = Session(tmp_path / "s.xdf", rounds=2)
     sums = session.sums.read_bytes()
     every = session.kept(lambda _start, _stop: True)
-    for place in range(len(sums)):
+    for place in range(0, len(sums), tries(3, 1)):
         damaged = bytearray(sums)
         damaged[place] ^= 1 + place % 255
         session.sums.write_bytes(damaged)

@@ -86,7 +86,7 @@ def test_a_raw_gives_what_its_recording_gave(rows, recording, tmp_path):
 
 
 def test_streams_and_modality_can_be_chosen(tmp_path):
-    short = beginning(tmp_path, 32)
+    short = beginning(tmp_path, 24)
     made = bci_m2s.run_offline(MODEL, short, streams={"eye": "Gaze"})
     assert {row["modality"] for row in made} == {"eye"}
     fused = bci_m2s.run_offline(MODEL, short, modality="fused")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
+from support.nightly import tries
 
 from bci_m2s.features.de import SEED_BANDS_HZ
 from bci_m2s.signal.filters import (
@@ -24,7 +25,7 @@ from bci_m2s.signal.filters import (
 BANDS = list(SEED_BANDS_HZ.values())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(12, 25), deadline=None)
 @given(cuts=st.lists(st.integers(0, 400), max_size=12), seed=st.integers(0, 9))
 def test_chunked_equals_whole_bit_for_bit(cuts, seed):
     samples = np.random.default_rng(seed).normal(size=(3, 400)) + 40

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.nightly import tries
 from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, eye, pipeline
 
 from bci_m2s.features import EXTRACTORS
@@ -123,7 +124,7 @@ def test_without_checks_only_lost_samples_are_missing():
     np.testing.assert_array_equal(mask, np.isnan(samples) | (samples == 1e8))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(12, 30), deadline=None)
 @given(
     cuts=st.lists(st.integers(0, 5 * int(RATE_HZ)), max_size=40), seed=st.integers(0, 3), few=st.booleans()
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.nightly import tries
 
 from bci_m2s.signal.blocks import BlockCutter
 from bci_m2s.signal.windows import WindowAssembler
@@ -36,7 +37,7 @@ def blocks_of(times, samples, cuts=(), rate_hz=100.0, hop_s=0.25):
     return found, gaps
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(25, 60), deadline=None)
 @given(
     cuts=st.lists(st.integers(0, 700), max_size=30),
     jumps=st.lists(
@@ -104,7 +105,7 @@ def repaired(times, cuts=(), rate_hz=100.0, skips=()):
     return found, gaps, repairs
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=tries(25, 75), deadline=None)
 @given(
     cuts=st.lists(st.integers(1, 599), max_size=30),
     runs=st.lists(st.tuples(st.integers(0, 599), st.integers(1, 130)), max_size=6),

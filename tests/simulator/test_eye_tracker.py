@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.nightly import nightly, tries
 
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
 from bci_m2s.simulator.gaze import SCREEN_DEG
@@ -17,11 +18,11 @@ def _degrees(eye: NDArray[np.float32]) -> NDArray[np.float64]:
     return (eye[:, :2].astype(np.float64) - 0.5) * np.array(SCREEN_DEG)
 
 
-@pytest.mark.parametrize("rate_hz", [30.0, 60.0, 120.0, 1000.0])
+@pytest.mark.parametrize("rate_hz", [30.0, *nightly(60.0), 120.0, 1000.0])
 def test_values_stay_in_their_ranges(rate_hz: float) -> None:
     """Gaze about the screen, pupils of people, confidence 0 exactly where the rest is lost."""
     settings = SimulatorSettings(montage="muse", eye_rate_hz=rate_hz)
-    for subject in range(3):
+    for subject in range(tries(2, 3)):
         eye = SimulatedSession(settings, subject).eye(0, int(60 * rate_hz))
         assert eye.dtype == np.float32
         lost = np.isnan(eye[:, 0])
@@ -75,7 +76,7 @@ def by_class() -> dict[str, list[tuple[float, float]]]:
     """Median pupil (mm) and width of gaze (degrees) of trials, less the person's mean, for each class."""
     settings = SimulatorSettings(montage="muse", n_trials=24, trial_s=8.0)
     values: dict[str, list[tuple[float, float]]] = {label: [] for label in settings.classes}
-    for subject in range(6):
+    for subject in range(tries(3, 6)):
         session = SimulatedSession(settings, subject)
         rows = []
         for trial in session.trials:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from support.nightly import often
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
@@ -19,7 +20,7 @@ SMALL = SimulatorSettings(
 )
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", often(range(8), range(2)))
 @pytest.mark.parametrize("stream", ["eeg", "eye"])
 def test_chunks_equal_whole(stream: str, seed: int) -> None:
     """Random cuts, empty pieces and single samples included, give the bits of one long read."""

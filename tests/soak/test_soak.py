@@ -51,6 +51,7 @@ def test_reconnects_grow_nothing_and_lose_nothing(tmp_path):
     assert last.threads <= first.threads + 6
 
 
+@pytest.mark.nightly  # of every run: tests/engine/test_engine.py, where inference is too slow
 def test_a_slow_network_costs_windows_and_no_samples(tmp_path):
     """Eight or more windows are due per second and two can be judged: the others are skipped."""
     with Rig(tmp_path, ("cap", "ear"), patience=PATIENCE) as rig:

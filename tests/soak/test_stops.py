@@ -12,7 +12,7 @@ pytestmark = pytest.mark.live
 
 PATIENCE = 10.0  # a machine that runs other tests, and other sessions, beside
 AT_ONCE = 6  # sessions in parallel: they wait more than they compute
-OFTEN = ("SIGTERM while estimating", "kill -9", "a disk that stays full")
+OFTEN = ("SIGINT while estimating", "kill -9", "a disk that stays full")
 
 
 @pytest.fixture(scope="module")

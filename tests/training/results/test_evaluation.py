@@ -70,11 +70,15 @@ def by_direction(results):
     return {result.direction: result for result in results}
 
 
-def test_true_labels_are_learnt_in_every_direction_and_shuffled_ones_give_chance(trained):
-    """Each permutation of so few trials leaves some class information; over many it cancels."""
+def test_true_labels_are_learnt_in_every_direction(trained):
     results = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, trained.test))
     assert results.keys() == DIRECTIONS
     assert all(result.figures["balanced_accuracy"] > 0.9 for result in results.values())
+
+
+@pytest.mark.nightly  # of every run, for a classifier: tests/training/test_estimator.py
+def test_shuffled_labels_give_chance_in_every_direction(trained):
+    """Each permutation of so few trials leaves some class information; over many it cancels."""
     shuffled = {direction: [] for direction in DIRECTIONS}
     for seed in range(16):
         fitted = METHODS["permuted"].fit(
