@@ -19,7 +19,7 @@ DATA_UV = np.random.default_rng(0).normal(0.0, 20.0, (RATE_HZ * SECONDS, 2))
 MARKS = ((1.0, "before"), (4.0, "after"))  # on the file's own samples
 
 
-def write_edf(folder: Path, unit: bytes = b"uV", kind: bytes = b"EDF+D") -> Path:
+def write_edf(folder: Path, unit: bytes = b"uV", kind: bytes = b"EDF+D", begin_s: float = 0.0) -> Path:
     def fields(width: int, *texts: object) -> bytes:
         return b"".join(
             (text if isinstance(text, bytes) else str(text).encode()).ljust(width) for text in texts
@@ -33,7 +33,7 @@ def write_edf(folder: Path, unit: bytes = b"uV", kind: bytes = b"EDF+D") -> Path
     counts = np.rint((DATA_UV + 500) / 1000 * 65535 - 32768).astype("<i2")
     records = []
     for second in range(SECONDS):
-        onset_s = second + (PAUSE_S if kind == b"EDF+D" and second >= PAUSED_AT_S else 0.0)
+        onset_s = begin_s + second + (PAUSE_S if kind == b"EDF+D" and second >= PAUSED_AT_S else 0.0)
         notes = f"+{onset_s:g}\x14\x14\x00"
         for at_s, text in MARKS:
             notes += f"+{onset_s:g}\x14{text}\x14\x00" if at_s == second else ""
@@ -130,6 +130,13 @@ def test_segments_without_a_pause_are_one(tmp_path: Path) -> None:
 def test_a_continuous_edf_has_no_pause(tmp_path: Path) -> None:
     stream = open_recording(write_edf(tmp_path, kind=b"EDF+C")).streams[0]
     np.testing.assert_allclose(stream.times, np.arange(len(DATA_UV)) / RATE_HZ)
+
+
+@pytest.mark.parametrize("kind", [b"EDF+C", b"EDF+D"])
+def test_annotations_of_an_edf_count_from_its_first_record(tmp_path: Path, kind: bytes) -> None:
+    """They are written from the full second of the header's start time, which the first record may follow."""
+    begun = marks_of(open_recording(write_edf(tmp_path, kind=kind)))
+    assert marks_of(open_recording(write_edf(tmp_path, kind=kind, begin_s=0.25))) == begun
 
 
 def test_a_discontinuous_edf_that_does_not_say_when_is_refused(tmp_path: Path) -> None:
