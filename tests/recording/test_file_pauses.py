@@ -134,7 +134,7 @@ def test_a_continuous_edf_has_no_pause(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [b"EDF+C", b"EDF+D"])
 def test_annotations_of_an_edf_count_from_its_first_record(tmp_path: Path, kind: bytes) -> None:
-    """They are written from the full second of the header's start time, which the first record may follow."""
+    """They are written from the full second of the start time, which the first record may follow."""
     begun = marks_of(open_recording(write_edf(tmp_path, kind=kind)))
     assert marks_of(open_recording(write_edf(tmp_path, kind=kind, begin_s=0.25))) == begun
 
