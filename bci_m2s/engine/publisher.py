@@ -184,7 +184,7 @@ def write_problems(sinks: Sequence[Sink], recorder: Recorder | None, dropped: in
     if recorder is None:
         return problems
     if problem := recorder.state().problem:
-        problems.append(problem)
+        problems.insert(0, problem)  # it matters most
     elif dropped and not problems:  # the disk came back too late
         problems.append(f"{recorder.path}: {dropped} samples could not wait for the disk and are lost")
     return problems

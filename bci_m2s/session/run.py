@@ -199,6 +199,9 @@ def _complete(takes: Takes, options: Options, console: Console) -> None:
     folder = take.folder.path if take.folder is not None else None
     try:
         takes.finished()
+    except OutputError:
+        if take.engine.failure is None:
+            raise  # else that one names the recording, which matters more than this file
     finally:  # also where the disk is full
         markers = take.engine.publisher.markers
         truth = options.truth([(at_s, text) for at_s, text, _ in markers])

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import shutil
 import threading
 import time
 import uuid
@@ -303,6 +305,21 @@ def test_results_that_could_not_be_written_are_reported_at_once_and_fail_the_ses
         until(lambda: made(session) > 10, running)  # the session goes on
     assert isinstance(running.failure, OutputError)
     assert proven(folder, tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be deleted there")
+def test_an_output_folder_that_is_deleted_is_noticed_and_the_last_words_name_the_recording(tmp_path, seen):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with quiet_session(tmp_path, folder=folder) as running:
+        until(lambda: seen and made(seen[0]) > 2, running)
+        shutil.rmtree(folder)
+        recorder = seen[0].now.engine.reporter.recorder
+        until(lambda: "deleted" in recorder.state().problem, running)
+    assert isinstance(running.failure, OutputError)
+    assert str(running.failure).startswith(f"{folder / 'session.xdf'}: deleted")
+    assert "nothing is saved" in running.printed
+    assert "saved in" not in running.printed.replace("nothing is saved in", "")
 
 
 def test_a_writer_that_hangs_does_not_keep_a_recording_open(tmp_path, monkeypatch, seen):
