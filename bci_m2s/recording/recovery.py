@@ -8,16 +8,18 @@ is missing or counts lost samples. The original is never written to.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from bci_m2s.errors import OutputError, RecordingError
 from bci_m2s.files.whole import whole_file
+from bci_m2s.lsl.formats import parse_line
 from bci_m2s.recording.recovery_report import RecoveryReport
 from bci_m2s.recording.recovery_scan import Progress, Scan, announced, pieces_of, scan_recording
 from bci_m2s.recording.xdf_headers import footer_xml
 from bci_m2s.recording.xdf_writer import FILE_HEADER, MAGIC, STREAM_FOOTER, STREAM_HEADER, chunk_of
+from bci_m2s.text import printable
 
 BLOCK_BYTES = 1 << 20
 PLAIN_FILE_HEADER = b'<?xml version="1.0"?><info><version>1.0</version></info>'
@@ -74,7 +76,21 @@ def recover(
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
     scan.report.out = out
+    if scan.report.has_no_end:
+        scan.report.beyond = list(_log_beyond(path.with_name("events.jsonl")))
     return scan.report
+
+
+def _log_beyond(log: Path) -> Iterator[str]:
+    """When and why writing failed, and when the session ended, by its log; nothing where there is none."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            events = [parse_line(line) for line in file]
+    except (OSError, ValueError):
+        return
+    disk = next((event for event in events if event.get("kind") == "disk"), None)
+    for event in [disk, events[-1]] if disk is not None else []:
+        yield f"{log.name}, {printable(event.get('utc'), 40)}: {printable(event.get('message'), 300)}"
 
 
 def _write_copy(scan: Scan, file: BinaryIO, copy: BinaryIO, on_progress: Callable[[int], None]) -> None:

@@ -101,6 +101,7 @@ class RecoveryReport:
     chunks_lost : the least number; several chunks without known ends count as one
     headless : chunks lost because their header is missing, by stream id
     unknown_chunks : chunks of a kind that XDF 1.0 does not know, kept
+    beyond : what the session's log beside the file says of the time after its end
     with_sums : a side file of checksums was used
     """
 
@@ -116,6 +117,12 @@ class RecoveryReport:
     n_places: int = 0
     headless: dict[int, int] = field(default_factory=dict)
     unknown_chunks: int = 0
+    beyond: list[str] = field(default_factory=list)
+
+    @property
+    def has_no_end(self) -> bool:
+        """Whether a footer is missing: the file does not say how much came after."""
+        return any(stream.footer_samples is None for stream in self.streams)
 
     @property
     def is_whole(self) -> bool:
@@ -128,10 +135,9 @@ class RecoveryReport:
         if self.is_whole:
             yield f"{self.path}: is whole ({self.chunks_kept} chunks, {checked}); nothing to recover"
         elif not self.n_places:
-            unended = any(stream.footer_samples is None for stream in self.streams)
             what = (
                 "footers are missing"
-                if unended
+                if self.has_no_end
                 else "footers state other numbers of samples than there are"
             )
             yield f"{self.path}: not damaged, but {what}; {self.chunks_kept} chunks kept"
@@ -149,6 +155,9 @@ class RecoveryReport:
             yield f"  {damage.problem}{self._when(damage)}"
         if self.n_places > MOST_LINES:
             yield f"  ... and {self.n_places - MOST_LINES} more places of damage"
+        if self.has_no_end:
+            yield "  writing was broken off: what came after the last samples is not in the file"
+            yield from (f"  {line}" for line in self.beyond)
         if self.unknown_chunks:
             yield f"  {self.unknown_chunks} chunks of a kind that XDF 1.0 does not know were kept"
         if self.out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import subprocess
@@ -327,6 +328,30 @@ def test_a_recording_that_never_ended_gets_footers(tmp_path: Path) -> None:
     assert report is not None
     assert "not damaged, but footers are missing" in next(report.lines())
     assert report.lost_bytes == 0
+    broken_off = "  writing was broken off: what came after the last samples is not in the file"
+    assert broken_off in list(report.lines())
+    assert report.beyond == []
+
+
+@pytest.mark.parametrize("log", ["", "no JSON", '{"kind": "disk"'])
+def test_the_log_beside_a_recording_without_an_end_says_why(tmp_path: Path, log: str) -> None:
+    session = Session(tmp_path / "s.xdf")
+    begin = session.spans[session.kinds.index(("footer", 1, []))][0]
+    session.path.write_bytes(session.path.read_bytes()[:begin])
+    lines = [
+        {"kind": "started", "utc": "2026-01-01T10:00:00.000+00:00", "message": "engine started"},
+        {"kind": "disk", "utc": "2026-01-01T10:05:00.000+00:00", "message": "s.xdf: No space left"},
+        {"kind": "stopped", "utc": "2026-01-01T10:07:00.000+00:00", "message": "engine stopped"},
+    ]
+    text = log or "\n".join(map(json.dumps, lines))
+    (tmp_path / "events.jsonl").write_text(text)
+    report, _ = recovered(session)
+    assert report is not None
+    expected = [
+        "events.jsonl, 2026-01-01T10:05:00.000+00:00: s.xdf: No space left",
+        "events.jsonl, 2026-01-01T10:07:00.000+00:00: engine stopped",
+    ]
+    assert report.beyond == ([] if log else expected)
 
 
 def test_a_footer_tells_the_loss_exactly(tmp_path: Path) -> None:
