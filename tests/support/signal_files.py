@@ -72,7 +72,7 @@ def write_edf(
 def write_fif(
     path: Path, values_uv: Samples, labels: tuple[str, ...], rate_hz: float, unit: str, number: str
 ) -> float:
-    """A FIF file as mne writes it: volts. Whole numbers are cut off, not rounded: their step counts twice."""
+    """A FIF file as mne writes it: volts. Whole numbers are cut off, not rounded: the step counts twice."""
     del unit
     step_uv = float(np.abs(values_uv).max()) / 32_000 if number == "short" else 0.0
     raw = mne.io.RawArray(
