@@ -185,13 +185,16 @@ def record(
     ] = None,
     duration: Duration = 0.0,
     wait: Annotated[float, Option(help="Seconds to wait for the streams.", min=0.5, max=3600)] = 10.0,
+    group: Annotated[
+        bool, Option("--group", help="Let the group read it too, not its owner alone.")
+    ] = False,
     session_id: SessionId = "",
 ) -> None:
     """Record LSL streams as they are, without a model, until Ctrl-C."""
     with _lsl_session(session_id) as lsl:
         from bci_m2s.commands.record import record_streams
 
-        record_streams(streams or (), output, duration, wait, lsl)
+        record_streams(streams or (), output, duration, wait, lsl, group)
 
 
 @app.command()

@@ -29,7 +29,12 @@ from bci_m2s.types import StreamInfo
 
 
 def record_streams(
-    wanted: Sequence[str], output: Path, duration_s: float, wait_s: float, lsl: LslSession | None = None
+    wanted: Sequence[str],
+    output: Path,
+    duration_s: float,
+    wait_s: float,
+    lsl: LslSession | None = None,
+    group: bool = False,
 ) -> None:
     """Record until `duration_s` has passed (0: no limit) or a signal comes.
 
@@ -39,6 +44,7 @@ def record_streams(
     output : new folder for session.xdf and events.jsonl
     wait_s : how long to wait for every one that is wanted
     lsl : LSL session of its own, if there is one
+    group : its group may read the recording, not its owner alone
 
     Raises
     ------
@@ -80,7 +86,7 @@ def record_streams(
                     console.print("stopped before the recording began")
                     return
                 raise
-            folder = make_folder(output)
+            folder = make_folder(output, group)
             print_lsl_session(console, lsl, folder)
             session = SessionDescription(mode="record", begun_utc=utc_now(), versions=versions())
             engine, warning = make_recording(folder, sources, local_clock, session)

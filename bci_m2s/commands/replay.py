@@ -69,7 +69,8 @@ def replay_file(
         for doubt in stream_doubts(match.plan.contract.modalities[modality], stream.info):
             console.print(f"note: {doubt}", style="yellow")
     options = replace(options, caution=training_remark(match.plan.contract, file))
-    folder = build.make_folder(options.output) if options.output else None
+    shared = match.plan.settings.shared_with_group
+    folder = build.make_folder(options.output, shared) if options.output else None
     predictor = build.make_predictor(match.plan, options.device)
     if speed is None:
         _replay_fast(match, predictor, loops, options, folder, console)

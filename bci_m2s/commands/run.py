@@ -34,7 +34,8 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
         if options.source_ids:
             plan = build.pinned(plan, options.source_ids)
         print_model(console, plan)
-        folder = build.make_folder(options.output) if options.output else None
+        shared = plan.settings.shared_with_group
+        folder = build.make_folder(options.output, shared) if options.output else None
         print_lsl_session(console, options.lsl, folder)
         predictor = build.make_predictor(plan, options.device)
         try:

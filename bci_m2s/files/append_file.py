@@ -14,6 +14,7 @@ from io import FileIO
 from pathlib import Path
 
 from bci_m2s.errors import OutputError
+from bci_m2s.files.access import open_private
 
 MOST_WAITING_BYTES = 512 << 20
 Sync = Callable[[int], None]  # waits until what was written to a descriptor is on the disk
@@ -22,7 +23,9 @@ LOOK_S = 1.0  # how often to look whether the file is still where it was made
 
 
 class AppendFile:
-    """A new file. One thread appends, flushes and closes; any may call ``fsync`` and read the counts.
+    """A new file of its owner's, see ``access``.
+
+    One thread appends, flushes and closes; any may call ``fsync`` and read the counts.
 
     Parameters
     ----------
@@ -54,7 +57,8 @@ class AppendFile:
         self._place_problem, self._looked_s = "", time.monotonic()
         self._tried_s = -RETRY_S
         try:
-            self._file = FileIO(path, "xb")  # unbuffered: what is written survives a kill of this process
+            # unbuffered: what is written survives a kill of this process
+            self._file = FileIO(path, "xb", opener=open_private)
         except OSError as problem:
             raise OutputError(f"{path}: cannot be created: {problem.strerror}") from None
 

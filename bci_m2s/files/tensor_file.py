@@ -139,7 +139,12 @@ def _refuse_constant(name: str) -> Any:
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str], *, overwrite: bool = False
+    path: Path,
+    tensors: Mapping[str, NDArray[Any]],
+    texts: Mapping[str, str],
+    *,
+    overwrite: bool = False,
+    private: bool = False,
 ) -> None:
     """Write a file so that `path` holds all of it or what it held before, see ``write_whole``.
 
@@ -156,4 +161,4 @@ def write_tensors(
         raise OutputError(
             f"{path}: the header has {header_bytes} bytes, at most {MAX_HEADER_BYTES} are read"
         )
-    write_whole(path, data, overwrite=overwrite)
+    write_whole(path, data, overwrite=overwrite, private=private)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bci_m2s.errors import OutputError
+from bci_m2s.files.access import open_private
 
 
 def write_whole(path: Path, data: bytes | str, *, overwrite: bool = True, private: bool = False) -> None:
@@ -28,7 +29,8 @@ def whole_file(path: Path, *, overwrite: bool = True, private: bool = False) -> 
     Parameters
     ----------
     overwrite : whether a file that is there may be replaced
-    private : only the user may read it
+    private : only its owner may read it, and the group in a folder that was shared (see ``access``); else
+        the umask decides
 
     Raises
     ------
@@ -36,10 +38,9 @@ def whole_file(path: Path, *, overwrite: bool = True, private: bool = False) -> 
         `path` exists and `overwrite` is false, or something cannot be written.
     """
     hidden = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
-    mode = 0o600 if private else 0o666
     try:
         _refuse_existing(path, overwrite)
-        with open(hidden, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        with open(hidden, "xb", opener=open_private if private else None) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

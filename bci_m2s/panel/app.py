@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -10,11 +11,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
+from bci_m2s.files.access import make_private_folder, open_private
 from bci_m2s.panel.look.preflight import check_qt
 
 if TYPE_CHECKING:
@@ -70,10 +73,18 @@ def log_folder() -> Path:
     kind = QStandardPaths.StandardLocation.AppLocalDataLocation
     folder = Path(QStandardPaths.writableLocation(kind) or tempfile.gettempdir())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError:  # a home that cannot be written to
         folder = Path(tempfile.mkdtemp(prefix="bci_m2s-panel-"))
     return folder
+
+
+class _OwnersLog(RotatingFileHandler):
+    """A log that only its owner may read, also after a turn of the files."""
+
+    def _open(self) -> TextIOWrapper:
+        handle = open_private(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        return TextIOWrapper(os.fdopen(handle, "ab"), encoding=self.encoding)
 
 
 @contextmanager
@@ -81,7 +92,7 @@ def log_to(path: Path) -> Iterator[None]:
     """Write warnings and errors to a file, and to the standard error output."""
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     try:
-        handlers.append(RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"))
+        handlers.append(_OwnersLog(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"))
     except OSError as problem:
         print(f"the log {path} cannot be written: {problem.strerror}", file=sys.stderr)
     root = logging.getLogger("bci_m2s")

@@ -56,7 +56,7 @@ def save_baseline(path: Path, pipeline: Pipeline, model: str) -> bool:
     }
     if modalities:
         content = _BaselineFile(model=model, modalities=modalities).model_dump()
-        write_whole(path, json.dumps(content), overwrite=False)
+        write_whole(path, json.dumps(content), overwrite=False, private=True)
     return bool(modalities)
 
 

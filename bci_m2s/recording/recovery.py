@@ -69,7 +69,7 @@ def recover(
                 return scan.report
             if out.exists() and out.samefile(path):
                 raise OutputError(f"{out}: is the recording itself, which is never written to")
-            with whole_file(out, overwrite=overwrite) as copy:
+            with whole_file(out, overwrite=overwrite, private=True) as copy:
                 _write_copy(
                     scan, file, copy, lambda done: on_progress("copying", done, scan.report.size_bytes)
                 )

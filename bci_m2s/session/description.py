@@ -95,4 +95,4 @@ def versions() -> dict[str, str]:
 def write_session(folder: Path, session: SessionDescription) -> None:
     """Write ``session.yaml``. Raises OutputError."""
     text = yaml.safe_dump(session.values(), sort_keys=False, allow_unicode=True, width=100)
-    write_whole(folder / "session.yaml", text, overwrite=False)
+    write_whole(folder / "session.yaml", text, overwrite=False, private=True)

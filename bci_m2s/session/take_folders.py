@@ -47,6 +47,7 @@ class Folders:
     session : description of the session
     infos : streams that will be recorded
     clock : local clock
+    shared : the group may read them too
 
     Attributes
     ----------
@@ -60,8 +61,9 @@ class Folders:
         session: SessionDescription,
         infos: Sequence[StreamInfo],
         clock: Callable[[], float],
+        shared: bool = False,
     ) -> None:
-        self._root, self._name = root, name
+        self._root, self._name, self._shared = root, name, shared
         self._session, self._infos, self._clock = session, infos, clock
         self.made = 0
 
@@ -71,7 +73,7 @@ class Folders:
 
     def next(self) -> Folder:
         """A folder for another take, which is recorded. Raises OutputError: cannot be made, disk full."""
-        return self._open(build.make_folder(self._next_path()), record=True)
+        return self._open(build.make_folder(self._next_path(), self._shared), record=True)
 
     def _open(self, path: Path, record: bool) -> Folder:
         recorder, warning = None, ""

@@ -99,7 +99,8 @@ class Takes:
         self._infos = {modality: source.info for modality, source in connected.sources.items()}
         self._begun_s = connected.clock()
         infos = list(self._infos.values())
-        self._folders = Folders(root, plan.path.stem, session, infos, connected.clock)
+        shared = plan.settings.shared_with_group
+        self._folders = Folders(root, plan.path.stem, session, infos, connected.clock, shared)
         self.switch = TakeSwitch()
         self.takes_commands = False
         self.now: Take

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bci_m2s.errors import OutputError, UsageError
+from bci_m2s.files.access import make_private_folder
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.experiment import (
@@ -59,7 +60,7 @@ def run_pretrain(config: Path, folder: Path | None, console: Console, device: st
     )
     try:
         for data, seed, unit in experiment.units():
-            unit.mkdir(parents=True, exist_ok=True)
+            make_private_folder(unit)
             _pretrain_unit(experiment, data, seed, unit)
     except KeyboardInterrupt:
         console.print(
@@ -160,7 +161,7 @@ def _finetune_unit(
         fitted = method.fit(
             job, data, lambda: _start(experiment, job, unit), settings, lambda: advance(next(epochs))
         )
-    unit.mkdir(parents=True, exist_ok=True)
+    make_private_folder(unit)
     record = training_record(experiment, data.split, seed, fitted, f"bci-m2s finetune {config.name}")
     for name, teachers in ((OWN, None), (CROSSED, crossing(fitted))):
         write_model(

@@ -24,6 +24,7 @@ from rich.console import Console
 
 import bci_m2s
 from bci_m2s.errors import ContractError, OutputError, UsageError
+from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import write_whole
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.text import printable
@@ -106,9 +107,9 @@ def open_experiment(
 
 def write_config(folder: Path, settings: TrainingSettings) -> None:
     """Keep every setting of a run in its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_whole(folder / "config.yaml", text, private=True)
 
 
 def _check_same(folder: Path, settings: TrainingSettings) -> None:
@@ -143,4 +144,4 @@ def library_versions() -> dict[str, str]:
 
 def write_json(path: Path, values: Any) -> None:
     """Write or replace a JSON file, whole."""
-    write_whole(path, json.dumps(values, indent=1, allow_nan=True))
+    write_whole(path, json.dumps(values, indent=1, allow_nan=True), private=True)

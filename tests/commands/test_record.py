@@ -10,6 +10,7 @@ import pylsl
 import pytest
 from support.command_line import refused
 from support.recorded_sessions import chunks_of, record_session
+from support.rights import assert_rights
 from support.small_sessions import ScriptedSource, eeg
 from typer.testing import CliRunner
 
@@ -54,6 +55,7 @@ def test_named_streams_are_recorded_sample_for_sample(tmp_path):
         stop.set()
         thread.join()
     del unwanted
+    assert_rights(tmp_path / "r")
     recording = open_recording(tmp_path / "r" / "session.xdf")
     (stream,) = recording.raw_streams
     assert (stream.info.name, stream.info.labels) == (name, ("count", "run"))

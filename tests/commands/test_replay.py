@@ -12,6 +12,7 @@ import pytest
 import yaml
 from support.model_files import contract_fields, small_tensors
 from support.recorded_sessions import chunks_of, record_session
+from support.rights import assert_rights
 from support.small_sessions import eeg
 
 from bci_m2s.commands.replay import match_pipeline, replay_file
@@ -93,6 +94,7 @@ def test_fif_gives_what_the_same_edf_gives(shared_data, tmp_path):
     raw.save(fif, fmt="double", verbose="error")
     pipeline = pipeline_for(tmp_path, open_recording(edf))
     replay_file(edf, str(pipeline), None, 1, Options(output=tmp_path / "edf"))
+    assert_rights(tmp_path / "edf")
     replay_file(fif, str(pipeline), None, 1, Options(output=tmp_path / "fif"))
     from_fif = rows_of(tmp_path / "fif")
     assert len(from_fif) == 48

@@ -4,6 +4,7 @@ The tests share one window and one session, and leave them as they were.
 """
 
 import logging
+import os
 import threading
 
 import pytest
@@ -361,6 +362,8 @@ def test_an_uncaught_error_is_shown_and_logged(window, tmp_path):
         until(shown)
     assert window.isVisible()
     assert "ZeroDivisionError: of all things" in (tmp_path / "panel.log").read_text()
+    if os.name == "posix":
+        assert (tmp_path / "panel.log").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_small_screen_lets_the_map_give_way_and_a_narrow_one_stacks(window):

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from rich.console import Console
 from support.recorded_sessions import chunks_of, write_pipeline
+from support.rights import assert_rights
 from support.small_sessions import EEG_INFO, ScriptedSource, eeg
 
 from bci_m2s.engine.publisher import Publisher
@@ -157,7 +158,7 @@ def raw_samples(path):
 def test_a_session_without_a_folder_records_when_it_is_asked_to(tmp_path, monkeypatch, seen):
     monkeypatch.chdir(tmp_path)
     source = Endless()
-    with quiet_session(tmp_path, source) as running:
+    with quiet_session(tmp_path, source, pipeline={"shared_with_group": True}) as running:
         until(lambda: seen and made(seen[0]) > 5, running)
         (session,) = seen
         assert not (tmp_path / "sessions").exists()
@@ -192,6 +193,7 @@ def test_a_session_without_a_folder_records_when_it_is_asked_to(tmp_path, monkey
     assert [one.name for one in folders[1:]] == ["take-2"]
     assert folders[1].parent == folders[0]
     assert folders[0].name.endswith("-small")
+    assert_rights(folders[0], shared=True)
     for folder in folders:
         kept = {one.name for one in folder.iterdir()} - {"take-2", "take-3"}
         expected = {"session.xdf", "session.xdf.sums", "session.yaml", "estimates.csv", "events.jsonl"}

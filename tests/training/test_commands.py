@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pickle
 import shutil
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from joblib import parallel_config
 from rich.console import Console
+from support.rights import assert_rights
 from support.small_pairs import TINY
 from support.small_sessions import pipeline
 from typer.testing import CliRunner
@@ -192,6 +194,14 @@ def test_the_run_folder_says_what_was_done(finished):
             "pretrain.png",
             "pretrain.safetensors",
         }
+
+
+def test_a_run_is_its_owners_but_for_the_models_that_are_handed_on(finished):
+    assert_rights(finished.run)
+    assert_rights(finished.run / "all" / "seed-0")
+    if os.name == "posix":
+        made = (finished.run / "all" / "seed-0" / "model.safetensors").stat().st_mode
+        assert made & 0o777 == finished.config.stat().st_mode & 0o777  # as the umask has it
 
 
 def test_curves_are_a_table_and_a_picture(finished):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import QObject
 from PyQt6.QtWidgets import QWidget
 
+from bci_m2s.files.access import open_private
 from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.theme import Theme
@@ -50,7 +51,7 @@ class EngineProcess:
         command = [sys.executable, "-m", "bci_m2s", "run", pipeline, "--headless"]
         for modality, source_id in source_ids.items():
             command += ["--stream", f"{modality}={source_id}"]
-        with log.open("wb") as output:
+        with open(log, "wb", opener=open_private) as output:
             self._process = start_detached(command, output)
         # reaped whenever it ends, so that no zombie is left while the window stays open
         threading.Thread(target=self._process.wait, daemon=True, name="engine-process").start()

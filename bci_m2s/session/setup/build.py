@@ -13,6 +13,7 @@ from bci_m2s.engine.history import History
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
 from bci_m2s.features import EXTRACTORS
+from bci_m2s.files.access import make_private_folder
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import load_model_file
@@ -169,10 +170,14 @@ def stage_tensors(tensors: Mapping[str, Any], modality: str) -> dict[str, np.nda
     }
 
 
-def make_folder(output: Path) -> Path:
-    """Create the output folder; one that holds anything is refused. Raises OutputError."""
+def make_folder(output: Path, shared: bool = False) -> Path:
+    """Create the output folder; one that holds anything is refused. Raises OutputError.
+
+    shared : its group may read what is written into it, not its owner alone
+    """
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        output.parent.mkdir(parents=True, exist_ok=True)  # a study's, as its umask has it
+        make_private_folder(output, shared)
         if any(output.iterdir()):
             raise OutputError(f"{output}: the folder is not empty; nothing is overwritten, choose another")
     except OSError as problem:

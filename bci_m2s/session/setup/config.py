@@ -128,6 +128,8 @@ class PipelineSettings(_Settings):
     """When a person's baseline begins."""
     outlet: OutletSettings = OutletSettings()
     """The LSL stream of estimates."""
+    shared_with_group: bool = False
+    """Whether the group may read what the session writes (0640, folders 0750), not its owner alone."""
     sinks: Sinks = {}
     """Further sinks, besides the usual ones: a list of names, or a mapping of names to parameters."""
 

@@ -18,6 +18,7 @@ from rich.progress import track
 
 import bci_m2s
 from bci_m2s.errors import ConfigurationError, RecordingError
+from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import whole_file
 from bci_m2s.model.contract import Contract
 from bci_m2s.text import printable
@@ -176,7 +177,7 @@ def _fingerprint(settings: TrainingSettings) -> str:
 
 def write_features(path: Path, session: SessionFeatures) -> None:
     """Keep a session's features; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     arrays: dict[str, Any] = {"end_s": session.end_s}
     for name, rows in session.values.items():
         arrays[f"values.{name}"], arrays[f"usable.{name}"] = rows, session.usable[name]
@@ -187,7 +188,7 @@ def write_features(path: Path, session: SessionFeatures) -> None:
         "trials": [asdict(trial) for trial in session.trials],
     }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-    with whole_file(path) as file:
+    with whole_file(path, private=True) as file:
         np.savez(file, **arrays)
 
 

@@ -42,7 +42,7 @@ def save_checkpoint(
         for number, state in optimiser.state_dict()["state"].items():
             for key in ADAM_STATE:
                 arrays[f"{name}.{number}.{key}"] = _array(torch.as_tensor(state[key]))
-    write_tensors(path, arrays, {"progress": json.dumps(vars(progress))}, overwrite=True)
+    write_tensors(path, arrays, {"progress": json.dumps(vars(progress))}, overwrite=True, private=True)
 
 
 def read_progress(path: Path) -> Progress:

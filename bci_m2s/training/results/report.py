@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from bci_m2s.files.access import open_private
+from bci_m2s.files.whole import whole_file, write_whole
 from bci_m2s.training.experiment import Experiment, library_versions, write_json
 from bci_m2s.training.results.evaluation import Result, Summary
 from bci_m2s.training.settings import SplitSettings, TrainingSettings
@@ -117,7 +119,7 @@ def write_results(experiment: Experiment, results: Sequence[Result], summaries: 
             [summary.confusion for summary in own],
             spec.classes,
         )
-    (folder / "results.md").write_text("\n".join(texts), encoding="utf-8")
+    write_whole(folder / "results.md", "\n".join(texts), private=True)
     write_json(
         folder / "results.json",
         {
@@ -138,7 +140,8 @@ def write_curves(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[s
     if not rows:
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+    table = path.with_suffix(".csv")
+    with open(table, "w", newline="", encoding="utf-8", opener=open_private) as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
@@ -162,7 +165,8 @@ def _draw(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[str]]) -
         axes.set_xlabel("epoch")
         axes.legend(fontsize=8, frameon=False)
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    with whole_file(path, private=True) as file:
+        figure.savefig(file, format="png", dpi=110)
 
 
 def draw_confusions(
@@ -184,4 +188,5 @@ def draw_confusions(
         axes.set_yticks(range(len(classes)), classes if column == 1 else [""] * len(classes), fontsize=8)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("estimate, % of the truth", fontsize=8)
-    figure.savefig(path, dpi=110)
+    with whole_file(path, private=True) as file:
+        figure.savefig(file, format="png", dpi=110)
