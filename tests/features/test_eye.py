@@ -178,7 +178,7 @@ def whole_band_power(diameter: FloatArray, rate_hz: float, part: slice) -> list[
     return powers
 
 
-@pytest.mark.parametrize("rate_hz", [30.0, 120.0, 1000.0, 2000.0])
+@pytest.mark.parametrize("rate_hz", [30.0, *nightly(120.0, 1000.0), 2000.0])
 @pytest.mark.parametrize(("band", "frequency_hz"), [(0, 0.1), (1, 0.3), (2, 0.5), (3, 0.8)])
 def test_entropy_of_a_sinusoid(rate_hz: float, band: int, frequency_hz: float) -> None:
     """½ ln(2πe A²/2) in its own band over whole periods, less elsewhere."""
@@ -204,7 +204,7 @@ def test_blocks_of_filters_equal_the_whole() -> None:
         np.testing.assert_allclose(got[:, :, place], whole.reshape(40, 4, 2).sum(axis=1), rtol=1e-9)
 
 
-@pytest.mark.parametrize("code", [0.0, -1.0, 1e8, 99999.9, np.inf])
+@pytest.mark.parametrize("code", [0.0, *nightly(-1.0, 1e8), 99999.9, np.inf])
 @pytest.mark.parametrize("rounded", [False, True])
 def test_every_loss_code_means_the_same(code: float, rounded: bool) -> None:
     """NaN and a declared code, also as float32 rounds it: equal steps."""
@@ -386,7 +386,7 @@ def test_settling_time_is_honest(step_s: float, hop_s: float, limit: float) -> N
     assert np.percentile(differences, 95) < limit
 
 
-@pytest.mark.parametrize("rate_hz", [30.0, 128.0, 333.3])
+@pytest.mark.parametrize("rate_hz", [*nightly(30.0, 128.0), 333.3])
 def test_reset_forgets_everything(rate_hz: float) -> None:
     """Same blocks after a reset, same bits, whatever came before; also when block lengths alternate."""
     samples = recording(rate_hz, 15.0)

@@ -285,9 +285,9 @@ def test_evidence_lands_on_its_channels_whatever_the_order(client, evidence):
             assert values[row, column] == pytest.approx(expected, nan_ok=True)
 
 
-@pytest.mark.parametrize(
-    ("count", "changes"),
-    [
+def test_evidence_that_does_not_belong_is_ignored(client, evidence):
+    client.facts = session()
+    for count, changes in (
         (len(FEATURES) - 1, {}),
         (len(FEATURES) + 1, {}),
         (0, {}),
@@ -296,12 +296,9 @@ def test_evidence_lands_on_its_channels_whatever_the_order(client, evidence):
         (len(FEATURES), {"head": 1}),
         (len(FEATURES), {"modality": "eye"}),
         (len(FEATURES), {"modality": ""}),
-    ],
-)
-def test_evidence_that_does_not_belong_is_ignored(client, evidence, count, changes):
-    client.facts = session()
-    assert evidence(np.ones(count), **changes) == []
-    assert len(evidence(np.ones(len(FEATURES)))) == 1  # the next one is taken
+    ):
+        assert evidence(np.ones(count), **changes) == []
+        assert len(evidence(np.ones(len(FEATURES)))) == 1  # the next one is taken
 
 
 def test_features_without_channels_make_no_evidence(client, evidence):
@@ -397,25 +394,22 @@ def test_an_ended_session_stands_still(presenter, client, views):
 # ---- nonsense ----
 
 NONSENSE = (None, 7, -1, 1e308, "text", [], {}, [None], {"a": {}}, [[1]], True)
+STATUS = ("elapsed_s", "streams", "markers", "recording", "latest", "problems", "take", "state", "ended")
+STREAM = ("modality", "bad_channels", "state", "rate_hz", "measured_hz", "age_s", "baseline", "lost")
 
 
-@pytest.mark.parametrize(
-    "key", ["elapsed_s", "streams", "markers", "recording", "latest", "problems", "take", "state", "ended"]
-)
-def test_a_status_of_wrong_types_is_survived(presenter, client, key):
+def test_a_status_of_wrong_types_is_survived(presenter, client):
     client.facts = session()
-    for value in (*NONSENSE, [{"modality": value} for value in NONSENSE]):
+    values = (*NONSENSE, [{"modality": value} for value in NONSENSE])
+    for key, value in itertools.product(STATUS, values):
         shown(presenter, client, answer(), **{key: value})
         presenter.frame()
         presenter.maps()
 
 
-@pytest.mark.parametrize(
-    "key", ["modality", "bad_channels", "state", "rate_hz", "measured_hz", "age_s", "baseline", "lost"]
-)
-def test_a_stream_of_wrong_types_is_survived(presenter, client, key):
+def test_a_stream_of_wrong_types_is_survived(presenter, client):
     client.facts = session()
-    for value in NONSENSE:
+    for key, value in itertools.product(STREAM, NONSENSE):
         shown(presenter, client, streams=[{"modality": "eeg", key: value}])
 
 

@@ -102,28 +102,24 @@ def test_several_sessions_can_be_chosen_from(window, session, qtbot):
     until(lambda: not window.sessions.isVisible())
 
 
-def test_theme_changes_what_is_drawn_and_is_remembered(window, qtbot, open_window):
+def test_a_theme_changes_what_is_drawn_and_what_was_chosen_is_remembered(window, qtbot, open_window):
     before = window.grab().toImage().pixelColor(3, 3).lightness()
     qtbot.keyClick(window, Qt.Key.Key_T)
     assert window.theme.name == "light"
     assert window.grab().toImage().pixelColor(3, 3).lightness() > before + 100
+    traces = window.presenter.traces["eeg"].rows
+    traces.restore({"span_s": 20})
+    settings = traces.settings()
     window.close()
-    assert open_window().theme.name == "light"
+    again = open_window(window.client.facts.session_id)
+    assert again.theme.name == "light"
+    assert str(again.presenter.trace_settings["span_s"]) == str(settings["span_s"])
 
 
 def test_closing_leaves_the_session_alone(window, engine, qtbot):
     qtbot.keyClick(window, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
     assert not window.isVisible()
     assert engine.requests == []
-
-
-def test_what_was_chosen_is_remembered(window, open_window):
-    traces = window.presenter.traces["eeg"].rows
-    traces.restore({"span_s": 20})
-    settings = traces.settings()
-    window.close()
-    again = open_window(window.client.facts.session_id)
-    assert str(again.presenter.trace_settings["span_s"]) == str(settings["span_s"])
 
 
 def test_the_past_is_loaded_from_the_engine(session, engine, open_window):

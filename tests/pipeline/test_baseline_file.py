@@ -1,6 +1,7 @@
 """A person's baseline as a file: exact, checked, never overwritten."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from bci_m2s.types import Chunk, Status
 TIMES, SAMPLES = eeg(20)
 
 
+@cache
 def rested():
     made = pipeline()
     made.push("eeg", Chunk.of(TIMES, SAMPLES))

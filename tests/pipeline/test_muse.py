@@ -4,6 +4,7 @@ import csv
 
 import pytest
 from support import command_line
+from support.nightly import often
 
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
@@ -27,7 +28,7 @@ def made_in(folder):
         return [row for row in csv.DictReader(file) if row["status"] == "ok"]
 
 
-@pytest.mark.parametrize("person", LONG_ENOUGH)
+@pytest.mark.parametrize("person", often(LONG_ENOUGH, ("P032",)))
 def test_replay_gives_estimates(shared_data, tmp_path, person):
     text = bci("replay", file_of(shared_data, person), "--output", tmp_path / "out")
     assert "pipeline muse.yaml" in text
@@ -39,14 +40,14 @@ def test_replay_gives_estimates(shared_data, tmp_path, person):
         assert row["age_ms"] == ""  # nothing is live
 
 
-@pytest.mark.parametrize("person", TWO_BAD_ELECTRODES)
+@pytest.mark.parametrize("person", often(TWO_BAD_ELECTRODES, ("P003",)))
 def test_a_recording_with_two_bad_electrodes_of_four_names_them(shared_data, tmp_path, person):
     bci("replay", file_of(shared_data, person), "--output", tmp_path / "out")
     assert made_in(tmp_path / "out") == []
     assert "2 of 4 channels bad (noisy: TP9, AF8)" in (tmp_path / "out" / "estimates.csv").read_text()
 
 
-@pytest.mark.parametrize("person", TOO_SHORT)
+@pytest.mark.parametrize("person", often(TOO_SHORT, ("P031",)))
 def test_a_recording_that_is_too_short_says_so(shared_data, tmp_path, person):
     text = bci("replay", file_of(shared_data, person), "--output", tmp_path / "out")
     assert made_in(tmp_path / "out") == []

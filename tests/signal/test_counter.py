@@ -5,7 +5,8 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from support.nightly import tries
 
 from bci_m2s.signal.counter import SampleCounter, counter_columns
 
@@ -76,6 +77,7 @@ def test_what_is_no_count_is_ignored():
     assert lost(big) == []
 
 
+@settings(max_examples=tries(40, 100))
 @given(
     gaps=st.lists(st.tuples(st.integers(1, 399), st.integers(1, 40)), max_size=4),
     cuts=st.sets(st.integers(0, 399), max_size=8),

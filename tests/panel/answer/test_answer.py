@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from PyQt6.QtWidgets import QApplication
+from support.nightly import nightly
 from support.pictures import colours_of, longest_run, pixels, value_of
 
 from bci_m2s.colours import CLASS_COLOURS, class_colour
@@ -267,8 +268,8 @@ def test_blocks_stack_as_the_room_asks():
     assert best_columns(1, 100, 1000) == 1
 
 
-@pytest.mark.parametrize("size", [(220, 140), (350, 300), (480, 420), (1200, 200)])
-@pytest.mark.parametrize("count", [1, 3, 9])
+@pytest.mark.parametrize("size", [(220, 140), *nightly((350, 300), (480, 420)), (1200, 200)])
+@pytest.mark.parametrize("count", [1, *nightly(3), 9])
 def test_long_names_do_not_leave_the_view(qtbot, size, count):
     """Nothing is painted within the margin, whatever the names are."""
     view = AnswerView(DARK)

@@ -7,6 +7,7 @@ import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QColor, QWheelEvent
 from PyQt6.QtWidgets import QApplication
+from support.nightly import nightly
 
 from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.look.plot import step_125
@@ -173,7 +174,7 @@ def test_volts_are_shown_as_microvolts(view, qtbot):
     assert (pixels(view) != pixels(other)).mean() < 0.01  # float32 rounds otherwise
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 250])
+@pytest.mark.parametrize("chunk", [1, *nightly(7), 250])
 def test_picture_does_not_depend_on_chunks(view, qtbot, chunk):
     times, values = signal(2.4)
     choose(view.controls.scale_box, 100.0)
@@ -286,7 +287,7 @@ def test_resize_and_theme_draw_what_is_kept(view):
     assert QColor(view.canvas.grab().toImage().pixelColor(2, 2)).name().upper() == LIGHT.surface
 
 
-@pytest.mark.parametrize("ratio", [1.5, 2.0])
+@pytest.mark.parametrize("ratio", [1.5, *nightly(2.0)])
 def test_picture_has_the_pixels_of_the_screen(view, monkeypatch, ratio):
     monkeypatch.setattr(view.canvas, "devicePixelRatioF", lambda: ratio)
     view.resize(700, 450)
