@@ -131,6 +131,7 @@ class LslNetwork:
     def __init__(self) -> None:
         self._resolver = pylsl.ContinuousResolver(forget_after=FORGET_S)
         self._first_seen_s: dict[str, float] = {}
+        self._begun_s = time.monotonic()
 
     def streams(self) -> dict[str, Any]:
         """What is there now, by uid."""
@@ -138,6 +139,11 @@ class LslNetwork:
         for uid in found:
             self._first_seen_s.setdefault(uid, time.monotonic())
         return found
+
+    def streams_after(self, look_s: float) -> dict[str, Any]:
+        """What is there once this has looked for so long, s; at once where it has already."""
+        time.sleep(max(0.0, self._begun_s + look_s - time.monotonic()))
+        return self.streams()
 
     def known_for_s(self, uid: str) -> float:
         """How long ago a stream was first seen."""

@@ -20,6 +20,7 @@ from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
+from bci_m2s.session.outlet_name import with_own_name
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
@@ -84,6 +85,8 @@ def run_connected(
             taken = adopt_baseline(options.baseline, pipeline)
             console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
         session = describe_session(plan, infos, pipeline.device, options.mode, options.notes)
+        if plan.settings.outlet.enabled:
+            session = with_own_name(session, console)
         connected, session = offer_to_displays(plan, connected, session, console)
         outlets = build.make_sinks(plan, None, for_displays(session, plan, pipeline), outlet=True)
         for outlet in outlets:

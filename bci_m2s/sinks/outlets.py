@@ -3,7 +3,8 @@
 Estimates have streams of type ``Emotion``, one per head, for LabRecorder and for the experiment. With one
 head the stream has the pipeline's name for it, with several ``NAME-HEAD``; for the channels see
 ``lsl.formats.EstimateLayout``. All streams are irregular. The stamp of an estimate is the local time of its
-window's last sample, so it lines up with the signal.
+window's last sample, so it lines up with the signal; where several modalities share a stream, one that is
+earlier than the stamp before is sent as that one.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from bci_m2s.types import Estimate, FloatArray, Published, StatusReport, StreamI
 LAST_REPORT_S = 0.3
 BUFFERED = 360  # hundreds of samples that liblsl keeps for a reader that does not read
 NEWEST = 1  # the same for displays: to them the newest matter
+MOST_AHEAD_S = 1.0  # clocks of two machines differ by less
 METHOD = "gradient x input of the calibrated log-probability of the class, summed over the window's steps"
 
 
@@ -50,6 +52,7 @@ class OutletSink(Sink):
             head: EstimateLayout(classes, session.combinations) for head, classes in session.heads.items()
         }
         self._outlets: dict[str, Any] = {}  # by head
+        self._newest_s: dict[str, float] = {}  # the last stamp of each
 
     def open(self) -> None:
         """Create the outlets and describe them."""
@@ -64,10 +67,21 @@ class OutletSink(Sink):
             )
 
     def take(self, item: Published) -> None:
-        """Push one sample per estimate to the stream of its head."""
+        """Push one sample per estimate to the stream of its head, whose stamps never go back."""
         if isinstance(item, Estimate):
-            stamp_s = _stamp(item.stamps.last_sample_s)
+            stamp_s = self._rising(item.head, item.stamps.last_sample_s)
             self._outlets[item.head].push_sample(self._layouts[item.head].pack(item), stamp_s)
+
+    def _rising(self, head: str, last_sample_s: float) -> float:
+        """The stamp to send: of two modalities the later window may be published first.
+
+        One that lies ahead of this clock is no moment yet, and must not hold up all that follow.
+        """
+        stamp_s, now_s = _stamp(last_sample_s), pylsl.local_clock()
+        if stamp_s > now_s + MOST_AHEAD_S:
+            stamp_s = now_s
+        self._newest_s[head] = max(stamp_s, self._newest_s.get(head, -math.inf))
+        return self._newest_s[head]
 
     def close(self) -> None:
         """Withdraw the outlets."""

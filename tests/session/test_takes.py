@@ -566,26 +566,28 @@ def test_a_session_tells_a_display_all_that_it_needs(tmp_path, seen):
     """A large description arrives whole: names of 310 features, of a model with 62 channels."""
     del seen
     plan = build.make_plan("demo")
-    name = f"facts-{uuid.uuid4().hex[:8]}"
+    other = pylsl.StreamInfo("bci_m2s-status", "bci_m2s-status", 1, 0, "string", uuid.uuid4().hex)
+    other = pylsl.StreamOutlet(other)  # of a session that has the usual name already
     streams = {
         "eeg": {"source": "simulated", "stream": "eeg"},
         "eye": {"source": "simulated", "stream": "eye"},
     }
-    (tmp_path / "own.yaml").write_text(
-        yaml.safe_dump({"model": "demo-62ch-eye", "streams": streams, "outlet": {"name": name}})
-    )
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"model": "demo-62ch-eye", "streams": streams}))
     plan = build.make_plan(str(tmp_path / "own.yaml"))
     connected = connect(plan, Environment(local_clock, lambda _: None, lambda: False))
-    display = Listener(name)
+    display = Listener("bci_m2s-2")
     with Running(plan, connected) as running:
         display.wait(lambda: display.session, running)
         session = display.session
+        del other
         raw = pylsl.resolve_byprop(
             "source_id", session["streams"]["eeg"]["panel"]["source_id"], timeout=5.0
         )
     assert running.failure is None
     assert len(session["features"]["eeg"]) == 310
     assert session["features"]["eeg"][:2] == ["FP1.delta", "FP1.theta"]
+    assert session["outlet_name"] == "bci_m2s-2"
+    assert "has this name, so this one is 'bci_m2s-2'" in running.printed
     assert len(session["features"]["eye"]) == 33
     assert session["coordinates"]["emotion"]["positive"] == [0.7, 0.5]
     assert len(session["session_id"]) == 32

@@ -187,6 +187,52 @@ def test_the_outlet_sends_labelled_estimates(tmp_path):
     made.close()
 
 
+class Kept:
+    """An outlet that keeps what it was given."""
+
+    def __init__(self):
+        self.stamps = []
+
+    def push_sample(self, values, stamp_s):
+        assert len(values)
+        self.stamps.append(stamp_s)
+
+
+def stamps_sent(monkeypatch, tmp_path, session, *estimates):
+    """The stamps under which estimates go out, by the head's place in the session."""
+    kept = []
+    monkeypatch.setattr("bci_m2s.sinks.outlets.make_outlet", lambda *_: kept.append(Kept()) or kept[-1])
+    monkeypatch.setattr("bci_m2s.sinks.outlets.pylsl.local_clock", lambda: 200.0)
+    made = sink("outlet", tmp_path, session)
+    made.open()
+    for estimate in estimates:
+        made.take(estimate)
+    return [outlet.stamps for outlet in kept]
+
+
+def stamped(stamp_s, **changes):
+    return replace(MADE, stamps=replace(MADE.stamps, last_sample_s=stamp_s), **changes)
+
+
+def test_stamps_of_an_outlet_never_go_back(tmp_path, monkeypatch):
+    """Two modalities share it, and the one whose window ends later may be published first."""
+    given = [(100.0, "eeg"), (99.9, "eye"), (100.25, "eeg"), (100.15, "eye"), (100.4, "eye")]
+    estimates = [stamped(stamp_s, modality=modality) for stamp_s, modality in given]
+    (sent,) = stamps_sent(monkeypatch, tmp_path, SESSION, *estimates)
+    assert sent == [100.0, 100.0, 100.25, 100.25, 100.4]
+    assert [estimate.stamps.last_sample_s for estimate in estimates] == [stamp_s for stamp_s, _ in given]
+
+
+def test_a_stamp_of_the_future_does_not_hold_up_the_others(tmp_path, monkeypatch):
+    sent = stamps_sent(monkeypatch, tmp_path, SESSION, stamped(1.8e9), stamped(150.0), stamped(200.5))
+    assert sent == [[200.0, 200.0, 200.5]]
+
+
+def test_each_head_has_stamps_of_its_own(tmp_path, monkeypatch):
+    later = replace(AROUSAL, stamps=replace(AROUSAL.stamps, last_sample_s=120.0))
+    assert stamps_sent(monkeypatch, tmp_path, TWO_HEADS, later, stamped(110.0)) == [[110.0], [120.0]]
+
+
 def test_every_head_has_a_stream_of_its_own(tmp_path):
     made = sink("outlet", tmp_path, TWO_HEADS)
     made.open()
