@@ -53,7 +53,7 @@ def test_gaps_nan_stamps_bad_channels_and_a_marked_baseline_come_back(tmp_path):
 
 @pytest.mark.parametrize("mode", ["auto", "fused"])
 def test_one_line_of_two_modalities_comes_back(tmp_path, mode):
-    chunks = {"eeg": eeg_chunks(20), "eye": chunks_of(*eye(20), size=9)}
+    chunks = {"eeg": eeg_chunks(18), "eye": chunks_of(*eye(18), size=9)}
     path = record_session(tmp_path / "s", chunks, modality=mode)
     result = verify(path)
     assert result.first is None

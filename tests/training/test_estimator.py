@@ -63,9 +63,9 @@ class TestFit:
     def test_learns_with_either_network_from_either_shape(self):
         eeg, _, y, _ = pairs()
         for n_channels in (0, 4):
-            model = classifier(n_channels=n_channels, epochs=10).fit(eeg[:160], y[:160])
+            model = classifier(n_channels=n_channels, epochs=5).fit(eeg[:160], y[:160])
             assert (model.predict(eeg[160:]) == y[160:]).mean() > 0.9
-            flat = classifier(steps=3, n_channels=n_channels, epochs=10).fit(
+            flat = classifier(steps=3, n_channels=n_channels, epochs=5).fit(
                 eeg[:160].reshape(160, -1), y[:160]
             )
             assert np.array_equal(flat.predict_proba(eeg[160:]), model.predict_proba(eeg[160:]))
@@ -183,10 +183,10 @@ class TestPretrain:
     def test_one_modalitys_labels_judge_the_other(self):
         eeg, eye, y, people = pairs(360, people=2)
         model = classifier(
-            n_channels=4, pretrain_epochs=15, pretrain_batch=64, pretrain_learning_rate=3e-3, dropout=0.0
+            n_channels=4, pretrain_epochs=10, pretrain_batch=64, pretrain_learning_rate=3e-3, dropout=0.0
         )
         model.pretrain(eeg[:240], eye[:240], groups=people[:240])
-        assert len(model.losses_) == 15
+        assert len(model.losses_) == 10
         assert model.losses_[-1]["contrastive"] < model.losses_[0]["contrastive"]
         model.fit(eeg[:240], y[:240])
         assert (model.predict(eeg[240:]) == y[240:]).mean() > 0.8
@@ -238,7 +238,7 @@ class TestPretrain:
 class TestInPipelines:
     def test_cross_validation_by_person(self):
         eeg, _, y, people = pairs()
-        model = make_pipeline(StandardScaler(), classifier(steps=3, n_channels=4))
+        model = make_pipeline(StandardScaler(), classifier(steps=3, n_channels=4, epochs=8))
         scores = cross_val_score(model, eeg.reshape(240, -1), y, groups=people, cv=GroupKFold(3))
         assert scores.min() > 0.85
 
