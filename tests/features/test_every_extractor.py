@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from support.body_signals import BODY_LABELS, BODY_PARAMS, body, ecg
+from support.nightly import nightly
 from support.small_sessions import EYE_LABELS, EYE_PARAMS, eeg, eye
 
 from bci_m2s.errors import ContractError
@@ -29,7 +30,7 @@ def push(extractor, samples, rate_hz):
     return [extractor.push(block, np.isnan(block)) for block in blocks]
 
 
-@pytest.mark.parametrize("step_s", [1.0, 4.0])
+@pytest.mark.parametrize("step_s", [1.0, *nightly(4.0)])
 @pytest.mark.parametrize("name", LIVE)
 def test_a_step_comes_with_every_block_once_the_first_is_whole(name, step_s):
     extractor = make(name, step_s)
@@ -64,7 +65,7 @@ def test_reset_gives_the_same_as_new(name):
 
 @pytest.mark.parametrize("name", LIVE)
 def test_lost_samples_make_missing_values_with_a_reason_and_heal(name):
-    _, samples = SIGNALS[name](40)
+    _, samples = SIGNALS[name](36)
     n = len(samples)
     samples[n // 4 : n // 4 + int(2 * RATES_HZ[name])] = np.nan
     steps = push(make(name), samples, RATES_HZ[name])

@@ -346,7 +346,7 @@ def test_long_loss_restarts_the_filters() -> None:
 
 def test_a_loss_leaves_no_trace_in_the_state() -> None:
     """One settling time after a second of NaN the values are those of the clean run, near enough."""
-    clean = recording(120.0, 60.0, seed=3)
+    clean = recording(120.0, 45.0, seed=3)
     lossy = clean.copy()
     lossy[2400:2520, :4] = np.nan
     after = 84 + int(np.ceil(eye().settle_s / 0.25)) + 4
