@@ -33,7 +33,9 @@ class Unit:
 
 
 # Of the last two the first is Shift JIS, the second has lost the one sign that no ASCII has.
-MICROVOLTS = Unit("microvolts", "µV", 1e-6, "V", ("uv", "uvolt", "microv", "-6", "\x83êv", "\ufffdv"))
+MICROVOLTS = Unit(
+    "microvolts", "µV", 1e-6, "V", ("uv", "uvolt", "\u03bcvolt", "microv", "-6", "\x83êv", "\ufffdv")
+)
 UNITS = (
     MICROVOLTS,
     Unit("nanovolts", "nV", 1e-9, "V", ("nvolt", "nanov", "-9")),

@@ -20,7 +20,19 @@ SPEC, WINDOW = CONTRACT.modalities["eeg"], CONTRACT.window
 SECONDS = 2
 # What a word means, in microvolts: written down here once more, so that a wrong table is found.
 BASES = {
-    1.0: ("uV", "µV", "μV", "uVolt", "microvolt", "micro-volt", "micro volt", "microV", "-6"),
+    1.0: (
+        "uV",
+        "µV",
+        "μV",
+        "uVolt",
+        "µVolt",
+        "μvolts",
+        "microvolt",
+        "micro-volt",
+        "micro volt",
+        "microV",
+        "-6",
+    ),
     1e-3: ("nV", "nVolt", "nanovolt", "nano-volt", "nanoV", "-9"),
     1e3: ("mV", "mVolt", "millivolt", "milli-volt", "milliV", "-3"),
     1e6: ("V", "volt", "0"),
