@@ -28,6 +28,7 @@ from bci_m2s.pipeline.pipeline import run_offline
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session
+from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.run import Options, run_connected, say_saved
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, check
@@ -71,6 +72,8 @@ def replay_file(
     options = replace(options, caution=training_remark(match.plan.contract, file))
     shared = match.plan.settings.shared_with_group
     folder = build.make_folder(options.output, shared) if options.output else None
+    wants_outlets = speed is not None and match.plan.settings.outlet.enabled
+    neighbours = Neighbours() if wants_outlets else None
     predictor = build.make_predictor(match.plan, options.device)
     if speed is None:
         _replay_fast(match, predictor, loops, options, folder, console)
@@ -85,7 +88,7 @@ def replay_file(
     # what is recorded already is not recorded once more
     options = replace(options, truth=trial_spans, record=False, mode="replay")
     with stop_on_signals(stop):
-        run_connected(match.plan, predictor, connected, options, folder, console, stop)
+        run_connected(match.plan, predictor, connected, options, folder, console, stop, neighbours)
 
 
 def match_pipeline(

@@ -13,6 +13,7 @@ from bci_m2s.errors import StreamError
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.session.control.rendezvous import starting
+from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.run import Options, run_connected
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import connect, fits, with_unnamed
@@ -37,6 +38,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
         shared = plan.settings.shared_with_group
         folder = build.make_folder(options.output, shared) if options.output else None
         print_lsl_session(console, options.lsl, folder)
+        neighbours = Neighbours() if plan.settings.outlet.enabled else None
         predictor = build.make_predictor(plan, options.device)
         try:
             environment = Environment(local_clock, console.print, stop.is_set)
@@ -48,7 +50,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
                 raise
             console.print("stopped before the session began")
             return
-        run_connected(plan, predictor, connected, options, folder, console, stop)
+        run_connected(plan, predictor, connected, options, folder, console, stop, neighbours)
 
 
 def print_lsl_session(console: Console, lsl: LslSession | None, folder: Path | None) -> None:

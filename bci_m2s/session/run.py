@@ -20,7 +20,7 @@ from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
-from bci_m2s.session.outlet_name import with_own_name
+from bci_m2s.session.outlet_name import Neighbours, with_own_name
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
@@ -69,10 +69,12 @@ def run_connected(
     folder: Path | None,
     console: Console,
     stop: threading.Event,
+    neighbours: Neighbours | None = None,
 ) -> None:
     """Run opened sources through a plan's pipeline, take by take; close them at the end.
 
     folder : of the results, made and empty; None where nothing is kept until the operator asks for it
+    neighbours : made earlier, where there was time to look for other sessions
     Raises what an engine thread raised, OutputError where results are not all on the disk.
     """
     with ExitStack() as closing:
@@ -86,7 +88,7 @@ def run_connected(
             console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
         session = describe_session(plan, infos, pipeline.device, options.mode, options.notes)
         if plan.settings.outlet.enabled:
-            session = with_own_name(session, console)
+            session = with_own_name(session, neighbours or Neighbours(), console)
         connected, session = offer_to_displays(plan, connected, session, console)
         outlets = build.make_sinks(plan, None, for_displays(session, plan, pipeline), outlet=True)
         for outlet in outlets:

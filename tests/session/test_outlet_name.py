@@ -6,7 +6,6 @@ import pytest
 from rich.console import Console
 
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.session import outlet_name
 from bci_m2s.session.outlet_name import free_name, with_own_name
 
 
@@ -25,12 +24,19 @@ def test_a_name_that_is_free(taken, name):
     assert free_name("bci_m2s", taken, "lab") == name
 
 
+class Known:
+    """Neighbours that are known."""
+
+    def __init__(self, taken):
+        self.names = lambda: taken
+
+
 def named(wanted, taken, monkeypatch):
     """The name that a session gets, and what was said."""
-    monkeypatch.setattr(outlet_name, "names_on_network", lambda: taken)
     monkeypatch.setattr("socket.gethostname", lambda: "lab")
     said = io.StringIO()
-    session = with_own_name(SessionDescription(outlet_name=wanted), Console(file=said, width=200))
+    console = Console(file=said, width=200)
+    session = with_own_name(SessionDescription(outlet_name=wanted), Known(taken), console)
     return session.outlet_name, said.getvalue().strip()
 
 
