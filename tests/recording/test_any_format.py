@@ -1,9 +1,10 @@
-"""The same signal in another unit, number format or file type gives the same features."""
+"""The same signal in another unit, number format or file type gives the same features and estimates."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from support.small_sessions import contract
 
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.recording.recorded import open_recording
+from bci_m2s.session.notebook import run_offline
 from bci_m2s.types import Chunk, StreamInfo
 
 CONTRACT = contract()
@@ -89,3 +91,34 @@ def test_no_feature_knows_how_the_signal_was_written(
     else:  # rounding adds white noise of step / √12, thrice which is more than any band of white noise has
         worst = 3 * step_uv / np.sqrt(12) / values_uv.std(axis=0).min()
         np.testing.assert_allclose(found, expected, atol=np.log1p(worst) + 2e-6)
+
+
+ANSWERED = [  # how it is written, and how much an answer may differ
+    ("xdf", "int16", "µV", 0.0),
+    ("vhdr", "IEEE_FLOAT_32", "µV", 0.0),
+    ("xdf", "double64", "V", 1e-6),
+    ("xdf", "float32", "mV", 1e-6),
+    ("fif", "single", "V", 1e-6),
+    ("bdf", "int24", "nV", 1e-5),
+    ("edf", "int16", "mV", 1e-3),
+]
+
+
+def answers(path: Path, way: tuple[str, str, str], values_uv: Samples) -> list[dict[str, Any]]:
+    """Estimates of muse-4ch from the signal, written in this way."""
+    kind, number, unit = way
+    file = path / f"{kind}-{number}-{unit}_raw.{kind}"
+    WRITERS[kind](file, values_uv, SPEC.channels, 256.0, unit, number)
+    return run_offline("muse-4ch", file)
+
+
+def test_no_estimate_knows_how_the_signal_was_written(tmp_path: Path) -> None:
+    values_uv = np.rint(np.random.default_rng(0).normal(0.0, 15.0, (256 * 14, len(SPEC.channels))))
+    expected = answers(tmp_path, ("xdf", "float32", "µV"), values_uv)
+    assert sum(row["status"] == "ok" for row in expected) > 10
+    for *way, differ in ANSWERED:
+        found = answers(tmp_path, tuple(way), values_uv)
+        assert [row["status"] for row in found] == [row["status"] for row in expected], way
+        for name in ("confidence", "p_negative", "p_neutral", "p_positive"):
+            numbers = [[row[name] for row in rows] for rows in (found, expected)]
+            np.testing.assert_allclose(*numbers, rtol=0, atol=differ, err_msg=str(way))
