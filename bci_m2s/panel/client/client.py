@@ -39,7 +39,7 @@ from bci_m2s.panel.client.facts import (
 )
 from bci_m2s.panel.client.raw_reader import RawReader
 from bci_m2s.panel.client.session_inlet import SessionInlet, full_description
-from bci_m2s.panel.client.whose import OwnSessions, claimed_twice
+from bci_m2s.panel.client.whose import OwnSessions, claimed_twice, is_its_own_status
 from bci_m2s.types import FloatArray, Status, StreamInfo
 
 EVERY_S = 0.05
@@ -187,7 +187,10 @@ class SessionClient:
                 text = sent.desc().child_value("session")
                 name = plain_text(brief.name).removesuffix("-status")
                 created_s = float(streams[uid].created_at())
-                self._known[uid] = parse_session(text, uid, brief.host, created_s, name)
+                facts = parse_session(text, uid, brief.host, created_s, name)
+                if not is_its_own_status(brief, facts.session_id):  # it copied another session's id
+                    facts = facts.model_copy(update={"session_id": ""})
+                self._known[uid] = facts
         self._known = {uid: facts for uid, facts in self._known.items() if uid in briefs}
         self._asked_s = {uid: at_s for uid, at_s in self._asked_s.items() if uid in briefs}
 

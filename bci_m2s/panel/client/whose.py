@@ -48,6 +48,14 @@ class OwnSessions:
         return "it has no entry in this user's private folder"
 
 
+def is_its_own_status(info: StreamInfo, session_id: str) -> bool:
+    """Whether a status stream has the source id of the session that it says it is.
+
+    A copy then has the source id of what it copies, and ``claimed_twice`` tells of it.
+    """
+    return info.source_id == f"{session_id}-status"
+
+
 def claimed_twice(infos: Iterable[StreamInfo], session_id: str) -> str:
     """Which two outlets claim the same source id of a session, in words; "" where none do.
 

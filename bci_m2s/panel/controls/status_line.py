@@ -164,7 +164,7 @@ def doubted(items: Mapping[str, Shown], doubts: Doubts) -> dict[str, Shown]:
         shown["access"] = Shown("○ view only: not a session of this user", "muted", f"{words}\nview only")
         if state.state == "ok":
             shown["state"] = Shown("○ says that it is ok", "muted", words)
-    if doubts.twins:
+    if doubts.twins and state.state != "bad":  # what is worse stays
         shown["state"] = Shown(
             f"▲ {doubts.twins}", "warn", f"{doubts.twins}\n{state.details or state.text}"
         )

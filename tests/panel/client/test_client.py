@@ -219,6 +219,23 @@ def test_a_session_whose_entry_went_stays_this_users(session):
         client.close()
 
 
+def test_a_copied_session_id_makes_nobody_this_users(session):
+    session.announce()
+    info = pylsl.StreamInfo("copy-status", "bci_m2s-status", 1, 0, "string", "copy-status")
+    info.desc().append_child_value("session", json.dumps({"session_id": session.session_id}))
+    copy, client = pylsl.StreamOutlet(info), SessionClient()
+    client.start()
+    try:
+        until(lambda: len(client.sessions) == 2)
+        own, stranger = client.sessions
+        assert (own.session_id, stranger.session_id) == (session.session_id, "")
+        assert own.uid in client.own
+        assert stranger.uid not in client.own
+    finally:
+        client.close()
+        del copy
+
+
 def test_a_second_outlet_under_the_same_source_id_is_told(client, session):
     source_id = f"{session.session_id}-emotion"
     imitator = pylsl.StreamOutlet(pylsl.StreamInfo("imitator", "Emotion", 8, 0, "double64", source_id))

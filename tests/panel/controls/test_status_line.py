@@ -244,5 +244,7 @@ def test_two_outlets_of_one_source_id_are_a_warning_that_names_them(view):
     view.show_status(STATUS, described, 1.0, 1.0, doubts=Doubts(twins=twins))
     assert view.items["state"].full_text == f"▲ {twins}"
     assert view.items["state"].shown.state == "warn"
+    bad = said({"state": "bad", "problems": ["no signal"]})
+    assert doubted(bad, Doubts(twins=twins))["state"] == bad["state"]  # what is worse stays
     view.show_status(STATUS, described, 1.0, 1.0)
     assert view.items["state"].full_text == "● ok"
