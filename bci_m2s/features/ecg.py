@@ -151,7 +151,8 @@ class Electrocardiogram:
             return np.empty(0), f"ECG: whole beat intervals cover {100 * covered:.0f} % of the window"
         if regular < LEAST_REGULAR:
             return np.empty(0), f"ECG: {100 * (1 - regular):.0f} % of the beat intervals are irregular"
-        amplitude = math.log(max(float(np.median(height[1:][accepted])), 1e-300))
+        height_v = float(np.median(height[1:][accepted]))
+        amplitude = math.log(height_v) if height_v > 0 else math.nan  # a floor says nothing
         return np.append(rr_measures(rr_s[accepted], end_s[accepted], differences), amplitude), ""
 
 

@@ -62,7 +62,8 @@ def breath_values(belt: FloatArray, bin_s: float) -> list[float] | None:
     rate_hz = frequency_hz[breath][np.argmax(power[breath])]
     centroid_hz = power[all_of_it] @ frequency_hz[all_of_it] / max(power[all_of_it].sum(), TINY)
     low, high = np.percentile(swing, (5, 95))
-    ratio = math.log(max(power[slow].sum(), TINY) / max(power[quick].sum(), TINY))
+    least = min(float(power[slow].sum()), float(power[quick].sum()))
+    ratio = math.log(power[slow].sum() / power[quick].sum()) if least > TINY else math.nan
     return [60 * float(rate_hz), float(centroid_hz), float(high - low), deviation, ratio]
 
 
@@ -119,8 +120,9 @@ def pulse_values(wave: FloatArray, broken: BoolArray, rate_hz: float) -> list[fl
         return None
     rr_ms = 1000 * rr_s[accepted]
     rmssd_ms = 1000 * math.sqrt(float(np.mean(differences_s**2)))
-    height = max(float(np.median(heights[1:][accepted])), TINY)
-    return [60_000 / float(rr_ms.mean()), float(rr_ms.std(ddof=1)), rmssd_ms, math.log(height)]
+    height = float(np.median(heights[1:][accepted]))
+    log_height = math.log(height) if height > TINY else math.nan
+    return [60_000 / float(rr_ms.mean()), float(rr_ms.std(ddof=1)), rmssd_ms, log_height]
 
 
 def blinks(wave: FloatArray, rate_hz: float) -> int:
