@@ -48,23 +48,38 @@ class Acquisition:
         tick: Callable[[], None],
         recorder: Recorder | None = None,
     ) -> None:
-        self._streams, self._clock, self._workers, self._emit = streams, clock, workers, emit
+        self._streams, self._clock, self._workers, self._emit = list(streams), clock, workers, emit
         self._wake, self._tick, self._recorder = wake, tick, recorder
         self._readers: list[threading.Thread] = []
+        self._starting, self._is_started = threading.Lock(), False
 
     def start(self) -> None:
         """Announce the streams to the recorder and start the threads."""
+        with self._starting:
+            self._begun_s = self._clock()
+            for stream in self._streams:
+                self._announce(stream)
+            self._workers.start("clock", self._watch)
+            for stream in self._streams:
+                self._start_reader(stream)
+            self._is_started = True
+
+    def add(self, stream: StreamState) -> None:
+        """Read another stream too; any thread."""
+        with self._starting:
+            if self._is_started:
+                self._announce(stream)
+                self._start_reader(stream)
+            self._streams.append(stream)
+
+    def _announce(self, stream: StreamState) -> None:
         recorder = self._recorder
         if recorder is not None:
-            for stream in self._streams:
-                stream.recorded_as = recorder.add_stream(stream.source.info, stream.source.description_xml)
-                stream.stamps_recorded_as = -1
-        self._begun_s = self._clock()
-        self._workers.start("clock", self._watch)
-        for stream in self._streams:
-            self._readers.append(
-                self._workers.start(f"reader-{stream.source.info.name}", self._read, stream)
-            )
+            stream.recorded_as = recorder.add_stream(stream.source.info, stream.source.description_xml)
+            stream.stamps_recorded_as = -1
+
+    def _start_reader(self, stream: StreamState) -> None:
+        self._readers.append(self._workers.start(f"reader-{stream.source.info.name}", self._read, stream))
 
     def join_readers(self) -> None:
         """After the stop: wait until no sample comes any more."""
@@ -105,10 +120,11 @@ class Acquisition:
         recorder.samples(stream.stamps_recorded_as, Chunk.of(times, sent_s[:, None]))
 
     def _watch(self) -> None:
-        asked_s = dict.fromkeys(range(len(self._streams)), -math.inf)
+        asked_s: dict[int, float] = {}
         while not self._workers.stop.is_set():
             for number, stream in enumerate(self._streams):
-                if self._clock() - asked_s[number] >= CLOCK_EVERY_S and self._ask_clock(stream):
+                is_due = self._clock() - asked_s.get(number, -math.inf) >= CLOCK_EVERY_S
+                if is_due and self._ask_clock(stream):
                     asked_s[number] = self._clock()  # else soon again: liblsl needs a moment at first
             for stream in self._streams:
                 self._ask_sender(stream)

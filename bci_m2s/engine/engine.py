@@ -234,6 +234,13 @@ class Engine:
             self._workers.fail(recorder.failure)  # a full disk is none: it may have room again
         self.reporter.tick()
 
+    def add(self, source: Source, is_markers: bool) -> None:
+        """Read another opened source from now on, as markers or only to record it. Any thread."""
+        stream = StreamState(source, "markers" if is_markers else "other")
+        self._acquisition.add(stream)
+        if is_markers:
+            self._inference.add_markers(stream)
+
     # ---- commands, from any thread; each raises CommandError where it is refused ----
 
     def mark(self, text: str) -> str:

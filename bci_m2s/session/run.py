@@ -20,6 +20,7 @@ from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
+from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.outlet_name import Neighbours, with_own_name
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
@@ -108,7 +109,11 @@ def run_connected(
             console.print(
                 f"no panel: {plan.path.name}: outlet.enabled is false, so there is nothing to draw"
             )
-        with Companions(session.session_id, takes, console, panel) as companions:
+        with ExitStack() as beside:
+            companions = beside.enter_context(Companions(session.session_id, takes, console, panel))
+            if connected.is_live:
+                also = plan.settings.record_also
+                beside.enter_context(Newcomers(connected, takes, also, console.print))
             try:
                 _run_takes(takes, options, console, stop, companions)
             finally:

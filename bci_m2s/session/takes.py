@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.take_folders import Folder, Folders
 from bci_m2s.session.take_switch import TakeSwitch
 from bci_m2s.sinks import Sink
+from bci_m2s.sources import Source
 
 if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
@@ -101,11 +102,25 @@ class Takes:
         infos = list(self._infos.values())
         shared = plan.settings.shared_with_group
         self._folders = Folders(root, plan.path.stem, session, infos, connected.clock, shared)
+        self._adding = threading.Lock()
         self.switch = TakeSwitch()
         self.takes_commands = False
         self.now: Take
 
     # ---- for the session ----
+
+    def add(self, source: Source, is_markers: bool) -> None:
+        """Take another opened source into this take and those that follow. Any thread.
+
+        is_markers : else it is only recorded
+        """
+        with self._adding:
+            had = self._connected
+            if is_markers:
+                self._connected = replace(had, markers=(*had.markers, source))
+            else:
+                self._connected = replace(had, others=(*had.others, source))
+            self.now.engine.add(source, is_markers)
 
     @property
     def model(self) -> str:
@@ -143,7 +158,8 @@ class Takes:
         publisher = build.make_publisher(plan, clock, self.now.engine.publisher.history)
         pipeline = build.make_pipeline(plan, self._predictor, self._infos, clock, publisher.emit)
         pipeline.take_over(self.now.pipeline)
-        self.now = self._make(pipeline, publisher, folder)
+        with self._adding:
+            self.now = self._make(pipeline, publisher, folder)
         return self.now
 
     def about(self) -> dict[str, Any]:

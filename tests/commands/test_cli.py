@@ -115,23 +115,30 @@ def test_markers_that_the_pipeline_does_not_name_are_recorded(home, tmp_path):
         pylsl.StreamInfo("Trigger", "markers", 1, 0, "int32", f"trigger-{os.getpid()}")
     )
     motion = pylsl.StreamOutlet(pylsl.StreamInfo("Motion", "ACC", 3, 50, "float32", f"acc-{os.getpid()}"))
-    out = tmp_path / "out"
+    out, late = tmp_path / "out", []
 
     def has_enough():
         if trigger.have_consumers():
             trigger.push_sample([7])
-        return len(rows_of(out)) >= 8 if (out / "estimates.csv").is_file() else False
+        n_rows = len(rows_of(out)) if (out / "estimates.csv").is_file() else 0
+        if n_rows and not late:  # the experiment is often started after the recording
+            info = pylsl.StreamInfo("Late", "Markers", 1, 0, "string", f"late-{os.getpid()}")
+            late.append(pylsl.StreamOutlet(info))
+        if late and late[0].have_consumers():
+            late[0].push_sample(["began late"])
+        return n_rows >= 8 and "began late" in (out / "events.jsonl").read_text()
 
     with simulated():
         done = bci("run", home / "no-markers.yaml", "--headless", "--output", out, until=has_enough)
     assert not motion.have_consumers()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("connected; the pipeline does not name it") == 2
+    assert done.stdout.count("connected; the pipeline does not name it") == 3
     assert "note: not recorded, since the pipeline does not name it: 'Motion' (ACC" in done.stdout
     streams = {stream.info.name: stream for stream in open_recording(out / "session.xdf").streams}
     assert streams["Trigger"].info.channel_format == "int32"
     assert set(streams["Trigger"].read(0, streams["Trigger"].n_samples).ravel()) == {7}
     assert "Simulated markers" in streams
+    assert set(streams["Late"].read(0, streams["Late"].n_samples).ravel()) == {"began late"}
     events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
     codes = [event for event in events if event["kind"] == "marker" and event.get("origin") == "Trigger"]
     assert codes

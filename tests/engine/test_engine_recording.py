@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from support.recorded_sessions import chunks_of, record_session
+from support.recorded_sessions import MARKER_INFO, chunks_of, record_session
 from support.small_sessions import (
     EEG_INFO,
     Collector,
@@ -83,6 +83,20 @@ def test_what_is_only_recorded_is_recorded(tmp_path):
     engine.finish()
     (stream,) = open_recording(tmp_path / "session.xdf").pick(["ACC"])
     np.testing.assert_array_equal(stream.read(0, 5)[:, 0], np.arange(5))
+
+
+def test_a_stream_that_is_added_is_read_recorded_and_heeded(tmp_path):
+    source, sink = Endless(EEG_INFO), Collector()
+    engine = engine_with(tmp_path, source, sink)
+    marks = ScriptedSource(MARKER_INFO, [Chunk.of([1001.0], np.array([["late"]], object))])
+    engine.start()
+    until(lambda: source.given > 5)
+    engine.add(marks, is_markers=True)
+    until(lambda: any(event.message == "late" for event in sink.events))
+    engine.finish()
+    assert engine.failure is None
+    (stream,) = open_recording(tmp_path / "session.xdf").pick(["Markers"])
+    assert stream.read(0, 1).tolist() == [["late"]]
 
 
 def test_a_failed_gpu_ends_the_estimates_but_not_the_recording(tmp_path, monkeypatch):

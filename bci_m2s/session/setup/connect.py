@@ -22,17 +22,24 @@ UNNAMED_WAIT_S = 2.0  # for a stream that is on the network already
 class Connected:
     """Opened and checked sources: one for each modality, all that give markers, and their clock.
 
-    others : only recorded
+    others : only recorded; left_out : streams of the network that were found at the beginning
+    is_live : more may appear on the network
     """
 
     sources: Mapping[str, Source]
     markers: tuple[Source, ...]
     clock: Callable[[], float]
     others: tuple[Source, ...] = ()
+    left_out: tuple[StreamInfo, ...] = ()
+    is_live: bool = False
+
+    def all(self) -> tuple[Source, ...]:
+        """Every source."""
+        return (*self.sources.values(), *self.markers, *self.others)
 
     def close(self) -> None:
         """Let go of them, where no engine has taken them over."""
-        for source in (*self.sources.values(), *self.markers, *self.others):
+        for source in self.all():
             source.close()
 
 
@@ -76,26 +83,37 @@ def with_unnamed(connected: Connected, environment: Environment, record_also: st
 
     record_also : "all" for every other stream too, which is then only recorded
     """
-    from bci_m2s.lsl.network import brief_info, shared_network
-
-    taken = {source.info.uid for source in (*connected.sources.values(), *connected.markers)}
-    found = [brief_info(raw) for uid, raw in shared_network().streams().items() if uid not in taken]
-    found = [info for info in found if info.type not in (ANSWER_TYPE, *OWN_TYPES)]
+    taken = {source.info.uid for source in connected.all()}
+    found = [info for info in unnamed_streams() if info.uid not in taken]
     unnamed = [info for info in found if not is_marker_stream(info)]
-    markers = [info for info in found if is_marker_stream(info)]
     others: list[Source] = []
     if record_also == "all":
-        others = _opened(unnamed, "recorded", environment)
+        others = open_unnamed(unnamed, "recorded", environment)
     elif unnamed:
         listed = "; ".join(info.describe() for info in unnamed)
         environment.notify(
             f"note: not recorded, since the pipeline does not name it: {listed} (`record_also: all` does)"
         )
-    opened = _opened(markers, "markers", environment)
-    return replace(connected, markers=(*connected.markers, *opened), others=tuple(others))
+    markers = open_unnamed([info for info in found if is_marker_stream(info)], "markers", environment)
+    return replace(
+        connected,
+        markers=(*connected.markers, *markers),
+        others=tuple(others),
+        left_out=tuple(found),
+        is_live=True,
+    )
 
 
-def _opened(infos: Sequence[StreamInfo], role: str, environment: Environment) -> list[Source]:
+def unnamed_streams() -> list[StreamInfo]:
+    """What is on the network now, but for what sessions of ours publish."""
+    from bci_m2s.lsl.network import brief_info, shared_network
+
+    found = [brief_info(raw) for raw in shared_network().streams().values()]
+    return [info for info in found if info.type not in (ANSWER_TYPE, *OWN_TYPES)]
+
+
+def open_unnamed(infos: Sequence[StreamInfo], role: str, environment: Environment) -> list[Source]:
+    """Sources of streams that the pipeline does not name; those that do not open are named and left out."""
     from bci_m2s.sources.lsl import LslSource
 
     opened: list[Source] = []
