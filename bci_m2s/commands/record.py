@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import OWN_TYPES
 from bci_m2s.lsl.network import LslNetwork, brief_info, local_clock
 from bci_m2s.session.description import utc_now, versions
+from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.run import say_saved
 from bci_m2s.session.setup.build import make_folder, make_recording
 from bci_m2s.session.terminal.run import run_engine, stop_on_signals
@@ -61,31 +62,11 @@ def record_streams(
         if stop.is_set():
             console.print("stopped before the recording began")
             return
-        sources: dict[str, Any] = {}
         with ExitStack() as unclaimed:
-            try:
-                for info in infos:
-                    source = LslSource(
-                        info.name,
-                        info.type,
-                        info.source_id,
-                        info.host,
-                        wait_s,
-                        network,
-                        stopped=stop.is_set,
-                    )
-                    unclaimed.callback(source.close)
-                    source.open()
-                    name = source.info.name or source.info.type or "stream"
-                    name += f" ({source.info.uid[:8]})" if name in sources else ""
-                    sources[name] = source
-                    words = f"recording {source.info.describe()} of {source.info.host}"
-                    console.print(printable(words, 512))
-            except StreamError:
-                if stop.is_set():
-                    console.print("stopped before the recording began")
-                    return
-                raise
+            sources = _open(infos, network, wait_s, stop, console, unclaimed, may_lack=not wanted)
+            if not sources:
+                console.print("stopped before the recording began")
+                return
             folder = make_folder(output, group)
             print_lsl_session(console, lsl, folder)
             session = SessionDescription(mode="record", begun_utc=utc_now(), versions=versions())
@@ -93,10 +74,50 @@ def record_streams(
             if warning:
                 console.print(warning, style="yellow")
             unclaimed.pop_all()
+        known = [source.info for source in sources.values()]
+        newcomers = Newcomers(known, engine.add, "all", local_clock, console.print, remark=" meanwhile")
         try:
-            run_engine(engine, console, stop, duration_s, {}, title="recording")
+            with newcomers if not wanted else nullcontext():
+                run_engine(engine, console, stop, duration_s, {}, title="recording")
         finally:
             _summarise(console, engine, folder)
+
+
+def _open(
+    infos: Sequence[StreamInfo],
+    network: LslNetwork,
+    wait_s: float,
+    stop: threading.Event,
+    console: Console,
+    unclaimed: ExitStack,
+    may_lack: bool,
+) -> dict[str, Any]:
+    """Opened sources by name; none when stopped. Raises StreamError.
+
+    unclaimed : closes them; may_lack : one that went away meanwhile is named and left out
+    """
+    sources: dict[str, Any] = {}
+    for info in infos:
+        source = LslSource(
+            info.name, info.type, info.source_id, info.host, wait_s, network, stopped=stop.is_set
+        )
+        unclaimed.callback(source.close)
+        try:
+            source.open()
+        except StreamError as problem:
+            if stop.is_set():
+                return {}
+            if not may_lack or len(infos) == 1:
+                raise
+            console.print(f"note: not recorded: {printable(problem, 512)}", style="yellow")
+            continue
+        name = source.info.name or source.info.type or "stream"
+        name += f" ({source.info.uid[:8]})" if name in sources else ""
+        sources[name] = source
+        console.print(printable(f"recording {source.info.describe()} of {source.info.host}", 512))
+    if not sources:
+        raise StreamError("every stream went away before it was connected")
+    return sources
 
 
 def _choose(

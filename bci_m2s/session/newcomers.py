@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bci_m2s.lsl.markers import is_marker_stream
-from bci_m2s.session.setup.connect import Connected, open_unnamed, unnamed_streams
-from bci_m2s.session.takes import Takes
-from bci_m2s.sources import Environment
+from bci_m2s.session.setup.connect import UNNAMED, open_unnamed, unnamed_streams
+from bci_m2s.sources import Environment, Source
 from bci_m2s.types import StreamInfo
 
 LOOK_S = 1.0
 
 
 class Newcomers:
-    """Adds marker streams to a session as they appear, and names once what else came.
+    """Adds marker streams to a session or recording as they appear, and names once what else came.
 
     Parameters
     ----------
-    connected : what the session has; a sender that returns is not new
-    takes : of the session, started
-    record_also : as in the pipeline; "all" adds every other stream, to be recorded
+    known : streams that are there already; a sender that returns is not new
+    add : takes an opened source, and whether it gives markers
+    record_also : as in a pipeline; "all" adds every other stream, to be recorded
+    clock : local clock, s
     notify : gets lines for the operator
+    remark : at the end of a line about a stream that is taken
     """
 
     def __init__(
-        self, connected: Connected, takes: Takes, record_also: str, notify: Callable[[str], None]
+        self,
+        known: Iterable[StreamInfo],
+        add: Callable[[Source, bool], None],
+        record_also: str,
+        clock: Callable[[], float],
+        notify: Callable[[str], None],
+        remark: str = UNNAMED,
     ) -> None:
-        self._takes, self._record_also, self._notify = takes, record_also, notify
-        self._known = {_identity(source.info) for source in connected.all()}
-        self._known |= {_identity(info) for info in connected.left_out}
+        self._add, self._record_also, self._notify, self._remark = add, record_also, notify, remark
+        self._known = {_identity(info) for info in known}
         self._stop = threading.Event()
-        self._environment = Environment(connected.clock, notify, self._stop.is_set)
+        self._environment = Environment(clock, notify, self._stop.is_set)
         self._thread = threading.Thread(target=self._run, name="newcomers", daemon=True)
 
     def __enter__(self) -> Newcomers:
@@ -55,8 +61,9 @@ class Newcomers:
         if not is_markers and self._record_also != "all":
             self._notify(f"note: {info.describe()} appeared; the pipeline does not name it: not recorded")
             return
-        for source in open_unnamed([info], "markers" if is_markers else "recorded", self._environment):
-            self._takes.add(source, is_markers)
+        role = "markers" if is_markers else "recorded"
+        for source in open_unnamed([info], role, self._environment, self._remark):
+            self._add(source, is_markers)
 
 
 def _identity(info: StreamInfo) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
 from bci_m2s.session.terminal.run import deadline, show
 from bci_m2s.session.terminal.view import print_summary, recording_line
+from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
 
@@ -104,26 +105,39 @@ def run_connected(
             console.print(take.folder.warning, style="yellow")
         unclaimed.pop_all()
         closing.callback(lambda: takes.now.engine.close_sources())
-        panel = options.panel and plan.settings.outlet.enabled
-        if options.panel and not panel:
-            console.print(
-                f"no panel: {plan.path.name}: outlet.enabled is false, so there is nothing to draw"
-            )
-        with ExitStack() as beside:
-            companions = beside.enter_context(Companions(session.session_id, takes, console, panel))
-            if connected.is_live:
-                also = plan.settings.record_also
-                beside.enter_context(Newcomers(connected, takes, also, console.print))
-            try:
-                _run_takes(takes, options, console, stop, companions)
-            finally:
-                takes.switch.end("failed")  # unless the reason is known
-                # displays learn that the session has ended, and why
-                last = takes.now.engine.reporter.report()
-                for outlet in outlets:
-                    outlet.take(last)
-                if stop.is_set():
-                    companions.end_panel()
+        _accompany(takes, connected, session, outlets, options, console, stop)
+
+
+def _accompany(
+    takes: Takes,
+    connected: Connected,
+    session: SessionDescription,
+    outlets: Sequence[Sink],
+    options: Options,
+    console: Console,
+    stop: threading.Event,
+) -> None:
+    """Run the takes, with a panel, a server of commands and an eye on the network beside them."""
+    settings = takes.settings
+    panel = options.panel and settings.outlet.enabled
+    if options.panel and not panel:
+        console.print(f"no panel: {takes.pipeline}: outlet.enabled is false, so there is nothing to draw")
+    with ExitStack() as beside:
+        companions = beside.enter_context(Companions(session.session_id, takes, console, panel))
+        if connected.is_live:
+            known = [*(source.info for source in connected.all()), *connected.left_out]
+            also, clock = settings.record_also, connected.clock
+            beside.enter_context(Newcomers(known, takes.add, also, clock, console.print))
+        try:
+            _run_takes(takes, options, console, stop, companions)
+        finally:
+            takes.switch.end("failed")  # unless the reason is known
+            # displays learn that the session has ended, and why
+            last = takes.now.engine.reporter.report()
+            for outlet in outlets:
+                outlet.take(last)
+            if stop.is_set():
+                companions.end_panel()
 
 
 def offer_to_displays(

@@ -21,6 +21,7 @@ from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.pipeline.baseline_file import save_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup import build
+from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.take_folders import Folder, Folders
 from bci_m2s.session.take_switch import TakeSwitch
@@ -121,6 +122,16 @@ class Takes:
             else:
                 self._connected = replace(had, others=(*had.others, source))
             self.now.engine.add(source, is_markers)
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """The pipeline's."""
+        return self._plan.settings
+
+    @property
+    def pipeline(self) -> str:
+        """Name of the pipeline's file."""
+        return self._plan.path.name
 
     @property
     def model(self) -> str:

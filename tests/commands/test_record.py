@@ -1,6 +1,8 @@
 """``bci-m2s record``, ``verify`` and ``recover`` as a user calls them, on real streams."""
 
 import json
+import os
+import signal
 import threading
 import time
 import uuid
@@ -102,6 +104,36 @@ def test_a_damaged_session_is_recovered_and_then_verified(tmp_path):
     result = run("verify", copy)
     assert result.exit_code == 0, result.output
     assert "session-recovered.xdf: verified" in result.output
+
+
+def test_whoever_comes_later_is_recorded_too(tmp_path):
+    name, late, stop = f"cap-{uuid.uuid4().hex[:6]}", [], threading.Event()
+    sender = outlet(name)
+
+    def come_late():
+        sender.wait_for_consumers(LIMIT_S)
+        info = pylsl.StreamInfo(f"late-{name}", "Markers", 1, 0, "string", uuid.uuid4().hex)
+        late.append(pylsl.StreamOutlet(info))
+        late[0].wait_for_consumers(LIMIT_S)
+        for _ in range(5):
+            late[0].push_sample(["here"])
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does
+
+    threads = [threading.Thread(target=come_late), threading.Thread(target=send, args=(sender, stop))]
+    for thread in threads:
+        thread.start()
+    try:
+        record_streams([], tmp_path / "r", LIMIT_S, LIMIT_S)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    streams = {
+        stream.info.name: stream for stream in open_recording(tmp_path / "r" / "session.xdf").streams
+    }
+    assert streams[name].n_samples > 0
+    assert set(streams[f"late-{name}"].read(0, streams[f"late-{name}"].n_samples).ravel()) == {"here"}
 
 
 def test_commands_tell_what_they_need():

@@ -15,6 +15,7 @@ from bci_m2s.session.setup.build import Plan
 from bci_m2s.sources import Environment, Source, StreamSettings
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
+UNNAMED = "; the pipeline does not name it"
 UNNAMED_WAIT_S = 2.0  # for a stream that is on the network already
 
 
@@ -112,21 +113,27 @@ def unnamed_streams() -> list[StreamInfo]:
     return [info for info in found if info.type not in (ANSWER_TYPE, *OWN_TYPES)]
 
 
-def open_unnamed(infos: Sequence[StreamInfo], role: str, environment: Environment) -> list[Source]:
-    """Sources of streams that the pipeline does not name; those that do not open are named and left out."""
+def open_unnamed(
+    infos: Sequence[StreamInfo], role: str, environment: Environment, remark: str = UNNAMED
+) -> list[Source]:
+    """Sources of streams that nobody asked for; those that do not open are named and left out.
+
+    role, remark : what a line about each begins and ends with
+    """
     from bci_m2s.sources.lsl import LslSource
 
     opened: list[Source] = []
+    stopped = environment.stopped
     for info in infos:
-        source = LslSource(info.name, info.type, info.source_id, info.host, UNNAMED_WAIT_S)
+        source = LslSource(info.name, info.type, info.source_id, info.host, UNNAMED_WAIT_S, stopped=stopped)
         try:
             source.open()
         except StreamError as problem:
-            environment.notify(f"note: a stream that the pipeline does not name is not recorded: {problem}")
+            environment.notify(f"note: not recorded: {problem}")
             source.close()
             continue
         opened.append(source)
-        environment.notify(f"{role}: {source.info.describe()} connected; the pipeline does not name it")
+        environment.notify(f"{role}: {source.info.describe()} connected{remark}")
     return opened
 
 
