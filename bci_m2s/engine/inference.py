@@ -55,7 +55,7 @@ class Inference:
         stop: threading.Event,
         goes_on: bool,
     ) -> None:
-        self.judge, self._streams, self._marker_streams = judge, streams, list(markers)
+        self.judge, self._streams, self.marker_streams = judge, streams, list(markers)
         self._publisher, self._clock, self._stop, self.goes_on = publisher, clock, stop, goes_on
         self._begun_s = clock()
         self._hop_n = {
@@ -75,7 +75,7 @@ class Inference:
 
     def add_markers(self, stream: StreamState) -> None:
         """Heed another marker stream; any thread."""
-        self._marker_streams.append(stream)
+        self.marker_streams.append(stream)
 
     def run(self) -> None:
         """The thread's work."""
@@ -180,7 +180,7 @@ class Inference:
         self._calls.carry_out(lambda words: self._emit("command_refused", words))
 
     def _take_markers(self) -> None:
-        for stream in filter(lambda stream: stream.cursor.available, [*self._marker_streams]):
+        for stream in filter(lambda stream: stream.cursor.available, [*self.marker_streams]):
             chunk = stream.cursor.read()
             if missed := stream.newly_overrun():
                 self._emit("overrun", f"markers: inference was too slow for {missed} of them")

@@ -62,6 +62,11 @@ class Reporter:
         """The latest state, for a display."""
         now_s, recorder = self._clock(), self.recorder  # the recorder may be let go of meanwhile
         problems = [self._inference.problem, *(sink.problem for sink in self._publisher.sinks)]
+        problems += [
+            f"markers {stream.source.info.name!r}: {stream.problem}"
+            for stream in self._inference.marker_streams
+            if stream.problem
+        ]
         return Snapshot(
             dict(self._publisher.latest),
             [self._health(stream, now_s) for stream in self._streams.values()],

@@ -105,7 +105,7 @@ class DifferentialEntropy:
             samples = self._hold(samples, missing)
         else:
             self._echo_n = np.maximum(self._echo_n - len(samples), 0)
-            self._held = samples[-1]
+            self._held = samples[-1].copy()  # the block's buffer is used again
         first, second = [], []
         for band in self._bank.each(np.ascontiguousarray(samples.T)):
             first.append(band.sum(axis=-1))

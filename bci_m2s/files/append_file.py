@@ -131,6 +131,8 @@ class AppendFile:
             is_here = False
         gone = "deleted, moved or replaced while it was being written; what is written now is lost"
         self._place_problem = "" if is_here else f"{self.path}: {gone}"
+        if is_here and os.fstat(self._file.fileno()).st_size < self.written_bytes:
+            self._place_problem = f"{self.path}: cut or overwritten while it was being written"
 
     def _write_waiting(self) -> bool:
         self._tried_s = time.monotonic()

@@ -75,6 +75,8 @@ def difference(info: StreamInfo, opened: StreamInfo) -> str:
         ]
         if differing:
             return f"{name}: got {_shown(got, differing)}, expected {_shown(expected, differing)}"
+    if info.reference != opened.reference:
+        return f"reference: got {quoted(info.reference, 40)}, expected {quoted(opened.reference, 40)}"
     return ""
 
 

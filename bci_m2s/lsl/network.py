@@ -41,6 +41,7 @@ class Selector:
     type: str = ""
     source_id: str = ""
     host: str = ""
+    uid: str = ""
 
     def matches(self, info: StreamInfo) -> bool:
         """Whether a stream is meant."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 from bci_m2s.lsl.markers import is_marker_stream
@@ -11,6 +12,8 @@ from bci_m2s.sources import Environment, Source
 from bci_m2s.types import StreamInfo
 
 LOOK_S = 1.0
+TWIN_S = 4.0  # a sender that is gone is listed for 2.5 s
+MOST_TRIES = 3  # to connect to a stream
 
 
 class Newcomers:
@@ -36,7 +39,11 @@ class Newcomers:
         remark: str = UNNAMED,
     ) -> None:
         self._add, self._record_also, self._notify, self._remark = add, record_also, notify, remark
-        self._known = {_identity(info) for info in known}
+        self._known: dict[tuple[str, ...], str] = {}  # uid of whoever is read, or named, by identity
+        self._first_seen_s: dict[str, float] = {}
+        self._tries: dict[str, int] = {}
+        for info in known:
+            self._know(info)
         self._stop = threading.Event()
         self._environment = Environment(clock, notify, self._stop.is_set)
         self._thread = threading.Thread(target=self._run, name="newcomers", daemon=True)
@@ -51,19 +58,45 @@ class Newcomers:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_S):
-            for info in unnamed_streams():
-                if not self._stop.is_set() and _identity(info) not in self._known:
-                    self._known.add(_identity(info))
+            streams = unnamed_streams()
+            present = {info.uid for info in streams}
+            for info in streams:
+                if not self._stop.is_set() and self._is_new(info, present):
                     self._take(info)
+
+    def _is_new(self, info: StreamInfo, present: set[str]) -> bool:
+        """Whether nobody reads it yet; a sender that returns is found again by its inlet.
+
+        Only when its predecessor does not go away is it a twin, which is new.
+        """
+        if info.uid in self._known.values():
+            return False
+        before = self._known.get(_identity(info))
+        if before is None:
+            return True
+        first_s = self._first_seen_s.setdefault(info.uid, time.monotonic())
+        if before not in present:
+            self._known[_identity(info)] = info.uid
+            return False
+        return time.monotonic() - first_s > TWIN_S
 
     def _take(self, info: StreamInfo) -> None:
         is_markers = is_marker_stream(info)
         if not is_markers and self._record_also != "all":
+            self._know(info)
             self._notify(f"note: {info.describe()} appeared; the pipeline does not name it: not recorded")
             return
         role = "markers" if is_markers else "recorded"
         for source in open_unnamed([info], role, self._environment, self._remark):
+            self._know(info)
             self._add(source, is_markers)
+        self._tries[info.uid] = self._tries.get(info.uid, 0) + 1
+        if self._tries[info.uid] >= MOST_TRIES:
+            self._know(info)
+
+    def _know(self, info: StreamInfo) -> None:
+        identity = _identity(info)
+        self._known[identity if identity not in self._known else (*identity, info.uid)] = info.uid
 
 
 def _identity(info: StreamInfo) -> tuple[str, ...]:

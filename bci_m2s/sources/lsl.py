@@ -54,6 +54,7 @@ class LslSource:
     notify : gets what is waited for, in words
     stopped : asked while waiting whether to give up
     heed_stamps : whether stamps that cannot be LSL time are a problem
+    uid : of exactly this start of the sender, where others match too
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class LslSource:
         notify: Callable[[str], None] = lambda _: None,
         stopped: Callable[[], bool] = lambda: False,
         heed_stamps: bool = True,
+        uid: str = "",
     ) -> None:
         self._heed_stamps = heed_stamps
-        self._selector = Selector(name, type, source_id, host)
+        self._selector = Selector(name, type, source_id, host, uid)
         self._wait_s, self._network, self._notify, self._stopped = wait_s, network, notify, stopped
         self._inlet: Any = None
         self.info = StreamInfo(name, type, source_id)

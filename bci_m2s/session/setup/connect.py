@@ -123,9 +123,16 @@ def open_unnamed(
     from bci_m2s.sources.lsl import LslSource
 
     opened: list[Source] = []
-    stopped = environment.stopped
     for info in infos:
-        source = LslSource(info.name, info.type, info.source_id, info.host, UNNAMED_WAIT_S, stopped=stopped)
+        source = LslSource(
+            info.name,
+            info.type,
+            info.source_id,
+            info.host,
+            UNNAMED_WAIT_S,
+            stopped=environment.stopped,
+            uid=info.uid,
+        )
         try:
             source.open()
         except StreamError as problem:
