@@ -53,6 +53,7 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
 
     An EDF, BDF, FIF or BrainVision file is opened by MNE, all of its channels, not loaded. MNE knows of no
     pause in it: each is annotated ``BAD boundary``, without a duration, and the time axis goes on.
+    BrainVision's comments stand without MNE's prefix ``Comment/``.
 
     Parameters
     ----------

@@ -42,6 +42,7 @@ from bci_m2s.types import MARKER_TYPE, BoolArray, FloatArray, StreamInfo
 Notes = list[str] | None
 Reader = Callable[[int, int], NDArray[np.float32]]
 EDF = (".edf", ".bdf")
+COMMENT = "Comment/"  # mne's prefix of BrainVision's markers of this kind
 STREAM_TYPES = {  # mne's kind of channel: type of the stream; every other kind is "Misc"
     "eeg": "EEG",
     "ecg": "ECG",
@@ -80,9 +81,17 @@ def open_mne(path: Path) -> Any:
         with python_warnings.catch_warnings():
             if (header := edf_header(path, [])) and header.is_discontinuous:  # mne knows of no pause
                 python_warnings.filterwarnings("ignore", "Omitted .* annotation")
-            return mne.io.read_raw(path, preload=False, verbose="warning", **options)
+            raw = mne.io.read_raw(path, preload=False, verbose="warning", **options)
     except Exception as problem:  # mne raises nearly every type on damaged files
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
+    if path.suffix.lower() == ".vhdr":  # a comment's text is a marker as it was sent; "Comment/" is mne's
+        texts = {str(text) for text in raw.annotations.description}
+        raw.annotations.rename({text: text[len(COMMENT) :] for text in texts if _is_comment(text)})
+    return raw
+
+
+def _is_comment(text: str) -> bool:
+    return text.startswith(COMMENT) and text != COMMENT
 
 
 def read_raw(path: Path) -> Recording:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording.as_raw import open_recording as open_as_raw
 from bci_m2s.recording.recorded import RecordedStream, open_recording
 
 REAL = [
@@ -142,6 +143,7 @@ def test_brainvision_round_trip(tmp_path: Path) -> None:
     (tmp_path / "b.vmrk").write_text(
         "Brain Vision Data Exchange Marker File, Version 1.0\n\n[Common Infos]\nCodepage=UTF-8\n"
         "DataFile=b.eeg\n\n[Marker Infos]\nMk1=Stimulus,S  7,11,1,0\n"
+        "Mk2=Comment,baseline/start,5,1,0\n"
     )
     (tmp_path / "b.vhdr").write_text(
         "Brain Vision Data Exchange Header File Version 1.0\n\n[Common Infos]\nCodepage=UTF-8\n"
@@ -153,7 +155,14 @@ def test_brainvision_round_trip(tmp_path: Path) -> None:
     eeg = by_type(tmp_path / "b.vhdr")["EEG"]
     assert eeg.info.rate_hz == 100.0
     np.testing.assert_allclose(eeg.read(0, 20), values * 0.5, rtol=1e-6)
-    assert markers(tmp_path / "b.vhdr", "b annotations") == [(0.1, "Stimulus/S  7")]
+    assert markers(tmp_path / "b.vhdr", "b annotations") == [
+        (0.04, "baseline/start"),  # as the script sent it
+        (0.1, "Stimulus/S  7"),
+    ]
+    assert list(open_as_raw(tmp_path / "b.vhdr").annotations.description) == [
+        "baseline/start",
+        "Stimulus/S  7",
+    ]
     (tmp_path / "b.eeg").unlink()
     with pytest.raises(RecordingError, match=r"b\.vhdr: cannot be read"):
         open_recording(tmp_path / "b.vhdr")
