@@ -29,6 +29,7 @@ from bci_m2s.training.settings import TrainingSettings
 
 WORKERS = 2  # processes that compute features; more memory than speed beyond that
 WORTH_WORKERS_S = 10.0  # each of them takes seconds to start: it imports what this one has already
+LEAST_USABLE = 0.1  # share of a session's steps; less is said
 _Outcome = SessionFeatures | str
 
 
@@ -61,7 +62,22 @@ def load_sessions(
     if not sessions:
         where = f"data.root: {data.root}" if data.root else "data"
         raise ConfigurationError(f"{where}: no session of {data.format} found")
+    for line in _hardly_usable(sessions):
+        console.print(line, markup=False)
     return sessions
+
+
+def _hardly_usable(sessions: Iterable[SessionFeatures]) -> Iterator[str]:
+    """A line for each modality of a session of which next to nothing can be used."""
+    for session in sessions:
+        for modality, usable in session.usable.items():
+            count, n = np.count_nonzero(usable), len(usable)
+            if count < LEAST_USABLE * n:
+                why = session.problems.get(modality)
+                yield (
+                    f"subject {session.subject}, session {session.session}: {modality}: {count} of {n} steps "
+                    f"are usable{f': {printable(why)}' if why else ''}"
+                )
 
 
 def _complete(
@@ -186,6 +202,7 @@ def write_features(path: Path, session: SessionFeatures) -> None:
         "subject": session.subject,
         "session": session.session,
         "trials": [asdict(trial) for trial in session.trials],
+        "problems": session.problems,
     }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     with whole_file(path, private=True) as file:
@@ -206,6 +223,7 @@ def read_features(path: Path) -> SessionFeatures:
                 {name: file[f"usable.{name}"] for name in names},
                 tuple(Trial(**trial) for trial in about["trials"]),
                 {name: file[f"amplitude.{name}"] for name in names if f"amplitude.{name}" in file.files},
+                dict(about.get("problems", {})),  # files of 0.2.0 have none
             )
     except Exception as problem:  # zip, zlib, JSON and numpy's parser of headers raise nearly every type
         raise RecordingError(

@@ -6,10 +6,12 @@ features that a data set's owners distribute are used as they are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,7 @@ class SessionFeatures:
     values : modality → (n, F) float32, before normalisation, NaN where unknown
     usable : modality → (n,) bool
     amplitudes : modality → (segments, C, 2), usual range of each channel's amplitude (``signal.plausible``)
+    problems : modality → the most frequent reason why a step lacks values; none where no step does
     """
 
     subject: str
@@ -44,6 +47,7 @@ class SessionFeatures:
     usable: dict[str, BoolArray]
     trials: tuple[Trial, ...]
     amplitudes: dict[str, FloatArray] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
     def key(self, trial: Trial) -> str:
         """Name of a trial, unique over all people and sessions."""
@@ -99,7 +103,13 @@ def _joined(parts: Sequence[SessionFeatures]) -> SessionFeatures:
             name: np.concatenate([part.amplitudes[name] for part in parts if name in part.amplitudes])
             for name in {name: None for part in parts for name in part.amplitudes}
         },
+        {name: text for name in first.usable if (text := _worst(parts, name).problems.get(name))},
     )
+
+
+def _worst(parts: Sequence[SessionFeatures], modality: str) -> SessionFeatures:
+    """The part with the most steps that are not usable."""
+    return max(parts, key=lambda part: np.count_nonzero(~part.usable[modality]))
 
 
 def _of_segment(segment: RawSegment, contract: Contract) -> SessionFeatures:
@@ -110,21 +120,22 @@ def _of_segment(segment: RawSegment, contract: Contract) -> SessionFeatures:
         for name, spec in contract.modalities.items()
         if name in segment.streams
     }
-    end_s = next((ends for ends, *_ in steps.values() if len(ends)), np.empty(0))
+    end_s = next((found.end_s for found in steps.values() if len(found.end_s)), np.empty(0))
     values: dict[str, Rows] = {}
     usable: dict[str, BoolArray] = {}
     for name, spec in contract.modalities.items():
         rows = np.full((len(end_s), spec.feature.n_features), np.nan, dtype=np.float32)
         good = np.zeros(len(end_s), dtype=bool)
-        if name in steps and len(steps[name][0]) and len(end_s):
-            step_end_s, step_values, step_usable, _ = steps[name]
-            nearest = _nearest(step_end_s, end_s)
-            close = np.abs(step_end_s[nearest] - end_s) <= window.hop_s / 2 + 1e-6
-            rows[close], good[close] = step_values[nearest[close]], step_usable[nearest[close]]
+        if name in steps and len(steps[name].end_s) and len(end_s):
+            found = steps[name]
+            nearest = _nearest(found.end_s, end_s)
+            close = np.abs(found.end_s[nearest] - end_s) <= window.hop_s / 2 + 1e-6
+            rows[close], good[close] = found.values[nearest[close]], found.usable[nearest[close]]
         values[name], usable[name] = rows, good
-    amplitudes = {name: ranges[None] for name, (_, _, _, ranges) in steps.items()}
+    amplitudes = {name: found.amplitudes[None] for name, found in steps.items()}
+    problems = {name: found.problem for name, found in steps.items() if found.problem}
     return SessionFeatures(
-        segment.subject, segment.session, end_s, values, usable, segment.trials, amplitudes
+        segment.subject, segment.session, end_s, values, usable, segment.trials, amplitudes, problems
     )
 
 
@@ -137,17 +148,28 @@ def _nearest(times: FloatArray, wanted: FloatArray) -> NDArray[np.intp]:
     return np.where(wanted - times[left] <= times[right] - wanted, left, right)
 
 
-def stream_steps(
-    stream: RawStream, spec: ModalityContract, window: WindowContract
-) -> tuple[FloatArray, Rows, BoolArray, FloatArray]:
-    """Every step of a stream as in a live session: its end (n,), values (n, F), usable (n,).
+class StreamSteps(NamedTuple):
+    """Every step of a stream.
 
-    The last is the usual range of each channel's amplitude, (C, 2): percentiles 1 and 99 of its good hops.
+    end_s : (n,) when it ends; values : (n, F), NaN where unknown; usable : (n,)
+    amplitudes : (C, 2), the usual range of each channel's amplitude: percentiles 1 and 99 of its good hops
+    problem : the most frequent reason why a step lacks values, "" where none does
     """
+
+    end_s: FloatArray
+    values: Rows
+    usable: BoolArray
+    amplitudes: FloatArray
+    problem: str
+
+
+def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContract) -> StreamSteps:
+    """Every step of a stream as in a live session."""
     stage = StepStage(spec, window, stream.info)
     shape = (window.steps, window.blocks_per_step, window.hop_s)
     assembler = WindowAssembler("", *shape, stage.extractor.settle_s, spec.max_missing)
     ends, values, usable, amplitudes = [], [], [], []
+    problems = Counter[str]()
     for chunk in stream.chunks():
         for block, step in stage.push(chunk):
             amplitudes.append(stage.amplitude(block))
@@ -155,10 +177,12 @@ def stream_steps(
                 ends.append(block.end_s)
                 values.append(step.values.astype(np.float32))
                 usable.append(assembler.usable(step, block))
+                problems[step.problem] += bool(step.problem)
     rows = np.array(values, dtype=np.float32).reshape(len(values), spec.feature.n_features)
     seen = np.array(amplitudes).reshape(-1, len(spec.channels))
     ranges = np.stack([known(partial(np.nanpercentile, q=q), seen) for q in (1, 99)], axis=-1)
-    return np.array(ends), rows, np.array(usable, dtype=bool), ranges
+    problem = max(problems, key=problems.__getitem__, default="")
+    return StreamSteps(np.array(ends), rows, np.array(usable, dtype=bool), ranges, problem)
 
 
 def from_steps(

@@ -1,5 +1,7 @@
 """From settings and sessions to standardised windows; the features kept on disk."""
 
+import copy
+import io
 import math
 from dataclasses import replace
 
@@ -131,6 +133,30 @@ def test_a_session_is_kept_on_disk_as_it_was(tmp_path):
         path.write_bytes(broken)
         with pytest.raises(RecordingError, match=r"1-1\.npz: cannot be read.*delete it"):
             read_features(path)
+
+
+def test_a_session_of_which_hardly_a_step_is_usable_is_named(monkeypatch):
+    monkeypatch.setattr(load, "WORTH_WORKERS_S", math.inf)
+
+    def fake(segments, _contract):
+        session = copy.deepcopy(
+            replace(CORPUS[0], subject=segments[0].subject, problems={"eeg": "too small"})
+        )
+        session.usable["eye"][1:] = False
+        if session.subject == "1":
+            session.usable["eeg"][:] = False
+        return session
+
+    monkeypatch.setattr(load, "from_raw", fake)
+    data = {"format": "simulated", "persons": 2, "simulator": {"n_trials": 2, "montage": "muse"}}
+    console = Console(record=True, width=200, file=io.StringIO())
+    load_sessions(training_settings(data=data), None, console)
+    n = len(CORPUS[0].end_s)
+    assert console.export_text().strip().splitlines() == [
+        f"subject 0, session 1: eye: 1 of {n} steps are usable",
+        f"subject 1, session 1: eeg: 0 of {n} steps are usable: too small",
+        f"subject 1, session 1: eye: 1 of {n} steps are usable",
+    ]
 
 
 def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, monkeypatch):

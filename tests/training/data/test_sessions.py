@@ -127,12 +127,25 @@ def test_the_usual_amplitude_of_each_channel_is_kept(tmp_path):
     np.testing.assert_array_equal(kept.amplitudes["eeg"], session.amplitudes["eeg"])
 
 
+def test_why_hardly_any_step_is_usable_is_kept(tmp_path):
+    """Two of four channels in volts that are called microvolts."""
+    times, samples = eeg(8.0)
+    samples = samples.copy()
+    samples[:, [2, 3]] *= 1e-6
+    wrong = RawSegment("anna", "2", {"eeg": stream(EEG_INFO, times - 1000, samples)}, ())
+    session = from_raw([segment(8.0, only=("eeg",)), wrong], contract())
+    assert "if the sender sends volts: TP9, TP10" in session.problems["eeg"]
+    assert list(session.problems) == ["eeg"]
+    write_features(tmp_path / "kept.npz", session)
+    assert read_features(tmp_path / "kept.npz").problems == session.problems
+
+
 @pytest.mark.parametrize("shift_s", [-0.1, *nightly(0.0), 0.1])
 def test_the_other_modality_gives_the_nearest_step_within_half_a_hop(shift_s):
     spec = contract()
     session = from_raw([segment(eye_shift_s=shift_s)], spec)
     times, samples = eye(14.0)
-    ends, values, usable, _ = stream_steps(
+    ends, values, usable, *_ = stream_steps(
         stream(EYE_INFO, times - 1000 + shift_s, samples), spec.modalities["eye"], spec.window
     )
     offset = TRIAL.start_s - session.trials[0].start_s
