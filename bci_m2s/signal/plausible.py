@@ -49,10 +49,15 @@ class Amplitudes:
     units: tuple[Unit | None, ...]
     usual_v: float
 
+    @property
+    def are_voltages(self) -> BoolArray:
+        """Which channels, (C,), are voltages."""
+        return np.array([unit is not None and unit.is_voltage for unit in self.units])
+
     def measure(self, samples: FloatArray) -> FloatArray:
         """Amplitude of each channel, (C,), in a block of samples, (n, C): what the limits are limits of."""
         level, spread = _moments(samples)
-        return np.where([unit is not None and unit.is_voltage for unit in self.units], spread, level)
+        return np.where(self.are_voltages, spread, level)
 
     def outside(self, samples: FloatArray) -> BoolArray:
         """Which channels, (C,), have no plausible amplitude in a block of samples, (n, C)."""

@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from bci_m2s.errors import BciM2sError, UsageError
+from bci_m2s.signal.plausible import SHORTEST_S, amplitude_limits
 from bci_m2s.text import printable
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, Trial
-from bci_m2s.types import FloatArray
+from bci_m2s.types import FloatArray, StreamInfo
 
 Key = tuple[int, int, int]  # subject, session, trial
 StepCounts = dict[Key, dict[str, int]]  # by modality
 Counts = dict[str, Counter[int]]  # head → number of trials of each class
 MOST_LABELS = 8  # channels listed by name
+JUDGED_S = 10.0  # of a stream: its amplitude there says whether its unit can be right
+FEWEST_SAMPLES = 8  # that have a standard deviation worth the name
 
 
 def check_dataset(root: Path, format: str, feature: str = "") -> list[str]:
@@ -170,14 +173,19 @@ def _session_lines(
     streams: dict[str, RawStream] = {}
     lengths_s: dict[str, float] = defaultdict(float)
     trial_lines = []
+    doubted = set[str]()  # one line of the session is enough
     for segment in segments:
         times = {}
         for modality, stream in segment.streams.items():
             try:
-                times[modality] = _times(stream)
+                times[modality], begin = _read(stream)
             except BciM2sError as problem:
                 on_problem(Problem(Path(stream.info.name), subject, session, 0, f"{modality}: {problem}"))
                 continue
+            if modality not in doubted and (doubt := _implausible(stream.info, begin)):
+                doubted.add(modality)
+                text = f"{modality}: {doubt}"
+                on_problem(Problem(Path(stream.info.name), subject, session, 0, text))
             streams.setdefault(modality, stream)
             lengths_s[modality] += len(times[modality]) / (stream.info.rate_hz or np.inf)
         trial_lines += [_trial_line(trial, segment, times, heads, on_problem) for trial in segment.trials]
@@ -185,13 +193,37 @@ def _session_lines(
     return [f"subject {subject}, session {session}: {listed or 'nothing readable'}", *trial_lines]
 
 
-def _times(stream: RawStream) -> FloatArray:
-    """Stamps of a stream's samples, those without any finite value left out."""
-    kept = [
-        chunk.times[np.isfinite(np.asarray(chunk.samples, dtype=np.float64)).any(axis=1)]
-        for chunk in stream.chunks()
-    ]
-    return np.concatenate(kept) if kept else np.empty(0)
+def _read(stream: RawStream) -> tuple[FloatArray, FloatArray]:
+    """Stamps (n,) of a stream's samples that hold a finite value, and its first ``JUDGED_S``, (m, C)."""
+    wanted = round(JUDGED_S * stream.info.rate_hz)
+    times, begin, taken = [np.empty(0)], [np.empty((0, stream.info.n_channels))], 0
+    for chunk in stream.chunks():
+        samples = np.asarray(chunk.samples, dtype=np.float64)
+        times.append(chunk.times[np.isfinite(samples).any(axis=1)])
+        if taken < wanted:
+            begin.append(samples[: wanted - taken])
+            taken += len(begin[-1])
+    return np.concatenate(times), np.concatenate(begin)
+
+
+def _implausible(info: StreamInfo, samples: FloatArray) -> str:
+    """Channels whose amplitude cannot be in most of a stream's beginning, (n, C), and why; "" for none."""
+    size = max(FEWEST_SAMPLES, round(SHORTEST_S * info.rate_hz))
+    blocks = samples[: len(samples) // size * size].reshape(-1, size, info.n_channels)
+    limits = amplitude_limits(info.type, info.labels, info.units)
+    live = np.isfinite(blocks).all(axis=1)
+    live &= (blocks != blocks[:, :1]).any(axis=1) | ~limits.are_voltages
+    outside = np.array([limits.outside(block) for block in blocks]).reshape(live.shape) & live
+    wrong = np.flatnonzero(2 * outside.sum(axis=0) > live.sum(axis=0))
+    texts = []
+    for unit in dict.fromkeys(info.units[channel] for channel in wrong):
+        channels = [channel for channel in wrong.tolist() if info.units[channel] == unit]
+        block = int(outside[:, channels].sum(axis=1).argmax())
+        shown = [channel for channel in channels if outside[block, channel]]
+        names = ", ".join(info.labels[channel] for channel in channels[:MOST_LABELS])
+        more = ", ..." if len(channels) > MOST_LABELS else ""
+        texts.append(f"{names}{more}: {limits.explain(blocks[block], shown)}")
+    return "; ".join(texts)
 
 
 def _stream(modality: str, stream: RawStream, length_s: float) -> str:

@@ -73,11 +73,9 @@ def _hardly_usable(sessions: Iterable[SessionFeatures]) -> Iterator[str]:
         for modality, usable in session.usable.items():
             count, n = np.count_nonzero(usable), len(usable)
             if count < LEAST_USABLE * n:
+                where = f"subject {session.subject}, session {session.session}: {modality}"
                 why = session.problems.get(modality)
-                yield (
-                    f"subject {session.subject}, session {session.session}: {modality}: {count} of {n} steps "
-                    f"are usable{f': {printable(why)}' if why else ''}"
-                )
+                yield f"{where}: {count} of {n} steps are usable{f': {printable(why)}' if why else ''}"
 
 
 def _complete(

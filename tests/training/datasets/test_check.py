@@ -176,6 +176,31 @@ def recording(path, markers, seconds=4):
     path.write_bytes(xdf([eeg, eye], markers))
 
 
+def test_what_cannot_be_in_the_stated_unit_is_a_problem(tmp_path):
+    """Two channels in volts that are called microvolts, a flat one, and one of no unit."""
+    stamps = 100 + np.arange(4 * 256) / 256
+    values = 1e-5 * np.where(np.arange(1024)[:, None] % 8 < 4, 1.0, -1.0) * [1.0, 1.0, 1e6, 0.0, 1.0]
+    labels, units = ("TP9", "AF7", "AF8", "TP10", "AUX"), ["uV"] * 4 + [""]
+    eeg = ("cap", "EEG", 256, labels, units, stamps, values)
+    gaze = (
+        "eyes",
+        "Gaze",
+        128,
+        ("gaze_x", "gaze_y"),
+        ["normalized"] * 2,
+        stamps[::2],
+        960 + values[::2, :2],
+    )
+    (tmp_path / "sub-A_ses-2.xdf").write_bytes(xdf([eeg, gaze], [(100.5, "trial/start/neutral")]))
+    lines = check_dataset(tmp_path, "recordings")
+    found = [line.split(": ", 1)[1] for line in lines if "amplitude" in line]
+    assert found == [
+        "eeg: TP9, AF7: amplitude 0.00001 µV; would be 10 µV if the sender sends volts",
+        "gaze: gaze_x, gaze_y: amplitude 1000 normalized cannot be",
+    ]
+    assert lines[-1] == "problems: 2; notes: 0"
+
+
 def test_own_recordings(tmp_path, capsys):
     marks = [
         (100.5, "trial/start/neutral"),
