@@ -140,11 +140,12 @@ class Publisher:
 
     def _publish(self, item: Published) -> None:
         if isinstance(item, Estimate):
+            last_sample_s = item.stamps.last_sample_s  # a replay does not publish it: there is no age
             item = self._unless_late(replace(item, stamps=replace(item.stamps, **self._stamps())))
         for sink in self.sinks:
             sink.take(item)
         if isinstance(item, Estimate):
-            self.statistics.add(item)
+            self.statistics.add(item, last_sample_s)
             line = "" if self._is_one_line else item.modality
             self.latest[line, item.head] = item
             self.history.add(item, line)

@@ -34,8 +34,11 @@ class Statistics:
         # start, end (local time) and class number of each answer, one after the other
         self._answers: dict[tuple[str, str], array[float]] = {}
 
-    def add(self, estimate: Estimate) -> None:
-        """Count one published estimate."""
+    def add(self, estimate: Estimate, last_sample_s: float | None = None) -> None:
+        """Count one published estimate.
+
+        last_sample_s : of its newest sample in the clock of markers; None for what its stamps say
+        """
         if estimate.status is not Status.OK:
             self.refused[estimate.modality, estimate.status] += estimate.head == next(iter(self.heads))
             self.last_reason[estimate.modality] = estimate.reason
@@ -46,8 +49,8 @@ class Statistics:
         self.made[key] += 1
         self.labels[*key, label] += 1
         stamps = estimate.stamps
-        # without a clock offset (a replay) spans stay in the sender's clock, as the markers do
-        offset_s = 0.0 if math.isnan(stamps.last_sample_s) else stamps.last_sample_s - estimate.end_s
+        shared_s = stamps.last_sample_s if last_sample_s is None else last_sample_s
+        offset_s = 0.0 if math.isnan(shared_s) else shared_s - estimate.end_s
         if not estimate.unknown:
             answer = (estimate.start_s + offset_s, estimate.end_s + offset_s, estimate.class_index)
             self._answers.setdefault(key, array("d")).extend(answer)

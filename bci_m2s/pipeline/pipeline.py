@@ -279,8 +279,9 @@ def run_offline(
     marks = {f" markers {number}": source for number, source in enumerate(markers)}  # no modality's name
     for key, chunk in merge(dict(sources) | marks):
         if key in marks:
-            for stamp, row in zip(chunk.times, chunk.samples, strict=True):
-                pipeline.take_marker(float(stamp), str(row[0]), marks[key].info.name)
+            shared = chunk.times + marks[key].clock_offset_s(0.0)  # streams may have clocks of their own
+            for shared_s, row in zip(shared.tolist(), chunk.samples, strict=True):
+                pipeline.take_marker(shared_s, str(row[0]), marks[key].info.name)
         else:
             yield from pipeline.push(key, chunk, sources[key].clock_offset_s(0.0))
     yield from pipeline.finish()

@@ -67,7 +67,13 @@ class StepStage:
         checks = spec.quality.model_dump()
         self._amplitudes = amplitude_limits(spec.stream_type, spec.channels, spec.units, spec.amplitude)
         self.quality = ChannelQuality(
-            spec.channels, spec.units, window.hop_s, **checks, amplitudes=self._amplitudes, emit=emit
+            spec.channels,
+            spec.units,
+            window.hop_s,
+            **checks,
+            amplitudes=self._amplitudes,
+            factors=self._factors,
+            emit=emit,
         )
         self._blocks_per_step = window.blocks_per_step
         # DE names bad channels one by one and has to know what to call them; others give one sentence.
@@ -109,6 +115,8 @@ class StepStage:
                 self.extractor.reset()
                 self._smoother.reset()
                 self.quality.reset()
+                if self._reference is not None:
+                    self._reference.reset()
             step = self.extractor.push(*self._referred(block, self.quality.push(block)))
             if step is not None:
                 step = replace(

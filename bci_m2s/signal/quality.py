@@ -106,6 +106,7 @@ class ChannelQuality:
     rails : (low, high) of the converter in the channels' unit; at or beyond is railed
     noisy_ratio : multiple of the usual difference that is noisy; 0 for off
     amplitudes : what each channel can have at all; None for anything
+    factors : (C,), what samples were multiplied by; `sentinels` and `limit` are of before that
     emit : gets an event "quality" for each change of a channel that lasts
     """
 
@@ -121,15 +122,18 @@ class ChannelQuality:
         rails: tuple[float, float] | None = None,
         noisy_ratio: float = 0.0,
         amplitudes: Amplitudes | None = None,
+        factors: FloatArray | None = None,
         emit: Emit = no_listener,
     ) -> None:
         self.labels, self._emit = tuple(labels), emit
-        self._limit, self._railed_share, self._rails = limit, railed_share, rails
+        scale = np.ones(len(labels)) if factors is None else factors
+        self._limit, self._railed_share, self._rails = limit * scale, railed_share, rails
         self._noisy_ratio, self._amplitudes = noisy_ratio, amplitudes
         # Blocks without a plausible amplitude, and from how many on a channel has none.
         self._outside_for = np.zeros(len(labels), dtype=np.int64)
         self._outside_from = max(1, round(SHORTEST_S / hop_s))
-        self._sentinels = sorted({*map(float, sentinels), *(float(np.float32(x)) for x in sentinels)})
+        codes = sorted({*map(float, sentinels), *(float(np.float32(x)) for x in sentinels)})
+        self._sentinels = [code * scale for code in codes]
         self._voltage = np.array([unit is not None and unit.is_voltage for unit in map(find_unit, units)])
         folded = np.array([unit.strip().casefold() for unit in units])
         groups = [np.flatnonzero(folded == unit) for unit in np.unique(folded)]

@@ -57,10 +57,19 @@ class Rereference:
     -----
     Channels that are missing or flat have no part in an average, and are missing after it. Where a
     reference channel is missing or flat, or fewer than three are left to average, every channel is missing.
+    Electrodes have offsets far above the signal: where a channel leaves an average or returns, a constant
+    keeps the mean from jumping, which the filters of every channel would answer.
     """
 
     def __init__(self, n_channels: int, n_reference: int) -> None:
         self._n, self._n_reference = n_channels, n_reference
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        self._shift = 0.0
+        self._members: BoolArray | None = None  # of the average so far, (C,)
+        self._last = np.full(self._n, np.nan)  # newest sample of each channel
 
     def apply(
         self, samples: FloatArray, missing: BoolArray, flat: BoolArray
@@ -87,8 +96,33 @@ class Rereference:
             count = good.sum(axis=1)
             lost = np.asarray(count < min(FEWEST_IN_AVERAGE, self._n))
             mean = np.where(good, samples, 0.0).sum(axis=1) / np.maximum(count, 1)
+            mean += self._shifts(samples, good, lost)
             out_missing = unusable | lost[:, None]
         return samples[:, : self._n] - mean[:, None], out_missing, bool(lost.any())
+
+    def _shifts(self, samples: FloatArray, good: BoolArray, lost: BoolArray) -> FloatArray:
+        """What keeps the mean from jumping, (n,), where its members change."""
+        shifts = np.full(len(samples), self._shift)
+        if self._members is None and not lost[0]:
+            self._members = good[0].copy()
+        before = good[0] if self._members is None else self._members
+        changes = (good != np.vstack([before, good[:-1]])).any(axis=1) & ~lost
+        for row in np.flatnonzero(changes).tolist():
+            seen = self._newest(samples[:row], good[:row])
+            if self._members is not None:
+                arriving = np.where(self._members, seen, samples[row])
+                self._shift += float(seen[self._members].mean() - arriving[good[row]].mean())
+            self._members = good[row].copy()
+            shifts[row:] = self._shift
+        self._last = self._newest(samples, good)
+        return shifts
+
+    def _newest(self, samples: FloatArray, good: BoolArray) -> FloatArray:
+        """The newest good sample of each channel, (C,), NaN where there was none."""
+        rows = np.where(good, np.arange(len(samples))[:, None], -1).max(axis=0, initial=-1)
+        if not len(samples):
+            return self._last
+        return np.where(rows >= 0, samples[rows, np.arange(self._n)], self._last)
 
 
 def reference_of_labels(labels: Sequence[str]) -> str:

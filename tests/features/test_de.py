@@ -83,6 +83,21 @@ def test_a_nan_burst_is_named_then_equal_to_the_clean_run_one_settling_time_late
             np.testing.assert_allclose(got_values[1], want_values[1], atol=0.02)
 
 
+def test_a_loss_that_begins_with_a_block_is_held_though_the_buffer_is_used_again():
+    """As the cutter of blocks does it: every block is the same array."""
+    de, buffer, samples = extractor(), np.empty((HOP_N, len(LABELS))), noise(20)
+    steps = []
+    for number in range(len(samples) // len(buffer)):
+        buffer[:] = samples[number * len(buffer) : (number + 1) * len(buffer)]
+        missing = np.full(buffer.shape, number in (12, 13))
+        buffer[missing] = np.nan
+        steps.append(de.push(buffer, missing))
+    clean = push_all(extractor(), samples)
+    settled = 14 + int(np.ceil(de.settle_s / 0.25)) + 4
+    np.testing.assert_allclose(steps[-1].values, clean[-1].values, atol=1e-6)
+    assert all(np.isfinite(step.values).all() for step in steps[settled:])
+
+
 def test_a_flat_channel_is_missing_and_named():
     samples = noise(4)
     samples[:, 2] = 17.0

@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.nightly import tries
+from support.recorded_sessions import MARKER_INFO
 from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, eeg, eye, pipeline
 
+from bci_m2s.engine.publisher import Publisher
+from bci_m2s.pipeline.pipeline import run_offline
+from bci_m2s.recording.recorded import RecordedStream
+from bci_m2s.sources.replay import ReplaySource
 from bci_m2s.types import Chunk, Status
 
 
@@ -89,6 +94,23 @@ def test_a_marker_begins_the_baseline_when_the_pipeline_waits_for_one():
     assert after[-1].status is Status.OK
     kinds = [event.kind for event in made.emitted]
     assert kinds == ["marker"] * 3 + ["baseline_started", "baseline_complete"]
+
+
+def test_markers_of_another_clock_are_laid_on_the_shared_one():
+    times, samples = eeg(20)
+    offsets = np.array([[times[0], 20.0], [times[-1], 20.0]])
+    stream = RecordedStream(EEG_INFO, times, lambda start, stop: samples[start:stop], offsets)
+    texts = np.array([["trial/start/x"]], object)
+    marks = RecordedStream(MARKER_INFO, np.array([times[0] + 30.0]), lambda start, stop: texts[start:stop])
+    made = pipeline()
+    publisher = Publisher(made.heads, made.hop_s, None)
+    for estimate in run_offline(made, {"eeg": ReplaySource(stream)}, [ReplaySource(marks)]):
+        publisher.put(estimate)
+    (marker,) = [event for event in made.emitted if event.kind == "marker"]
+    assert marker.fields["marker_s"] == times[0] + 30.0
+    truth = [(times[0] + 20.0, times[-1] + 20.1, "positive")]  # the whole recording
+    _, judged = publisher.statistics.agreement(truth, "eeg", "emotion")
+    assert judged == publisher.statistics.made["eeg", "emotion"] > 10
 
 
 def test_channels_are_picked_and_reordered_by_name():

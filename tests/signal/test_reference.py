@@ -54,13 +54,13 @@ def test_reference_channels_are_found_regardless_of_case():
 def test_the_average_is_of_good_channels_only():
     samples = RNG.normal(size=(8, 5))
     missing, flat = np.zeros((8, 5), bool), np.zeros(5, bool)
-    samples[3, 1], missing[3, 1] = np.nan, True
+    samples[:, 1], missing[:, 1] = np.nan, True
     flat[4] = True
     out, lost, reference_lost = Rereference(5, 0).apply(samples, missing, flat)
     expected = samples - np.nanmean(samples[:, :4], axis=1, keepdims=True)
     np.testing.assert_allclose(out[:, [0, 2, 3]], expected[:, [0, 2, 3]])
     assert lost[:, 4].all()
-    assert lost[:, :4].sum() == 1
+    assert lost[:, :4].sum() == 8
     assert not reference_lost
 
 
@@ -86,3 +86,20 @@ def test_without_its_reference_channel_everything_is_missing(fault):
     _, lost, reference_lost = Rereference(2, 2).apply(samples, missing, flat)
     assert lost.all()
     assert reference_lost
+
+
+def test_a_channel_that_leaves_the_average_and_returns_makes_no_jump():
+    """It has the offset of an electrode; cut into blocks or not, the others go on as if it had none."""
+    samples = RNG.normal(size=(64, 5)) + np.array([0.0, 0.0, 0.0, 0.0, 20_000.0])
+    missing = np.zeros(samples.shape, bool)
+    missing[20:40, 4] = True
+    samples[missing] = np.nan
+    whole, _, _ = Rereference(5, 0).apply(samples, missing, np.zeros(5, bool))
+    steps = np.abs(np.diff(whole[:, :4], axis=0))
+    assert steps.max() < 10.0  # of noise of 1; the offset's share is 4000
+    blocks = Rereference(5, 0)
+    cut = [
+        blocks.apply(samples[start : start + 8], missing[start : start + 8], np.zeros(5, bool))[0]
+        for start in range(0, 64, 8)
+    ]
+    np.testing.assert_allclose(np.concatenate(cut)[:, :4], whole[:, :4], atol=1e-9)
