@@ -7,7 +7,8 @@ The markers and events of all streams come with it, placed on its time axis by t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,11 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     stream : name or type of a stream of an XDF file; "" for the EEG, or the only one with a sampling rate
     unit : of voltages where an XDF file does not say any
 
+    Warns
+    -----
+    RuntimeWarning
+        What is odd or damaged about the file.
+
     Raises
     ------
     RecordingError
@@ -71,6 +77,7 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     path = Path(path)
     if file_kind(path) == ".xdf":
         recording = open_streams(path)
+        _warn(path, recording.warnings)
         return _raw_of(recording, _choose(recording, stream), unit)
     from bci_m2s.recording.read_mne import open_mne
 
@@ -80,6 +87,12 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
         raise StreamError(f"{path}: stream: got {stream!r}; only XDF files have several streams")
     _place_electrodes(raw)
     return raw
+
+
+def _warn(path: Path, texts: Iterable[str]) -> None:
+    """Say what is odd about a file, to the caller of ``open_recording``."""
+    for text in texts:
+        warnings.warn(f"{path}: {text}", RuntimeWarning, stacklevel=3)
 
 
 def _annotate_pauses(raw: Any, path: Path) -> None:
@@ -211,10 +224,17 @@ def _place_electrodes(raw: Any) -> None:
     # mne 1.13 renamed the montage
     name = next(name for name in MONTAGES if name in channels.get_builtin_montages())
     montage = channels.make_standard_montage(name)
-    known = {label.casefold() for label in montage.ch_names}
-    eeg = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "eeg"]
-    if raw.get_montage() is None and any(name.casefold() in known for name in eeg):
-        raw.set_montage(montage, match_case=False, on_missing="ignore", verbose="error")
+    kinds = zip(raw.ch_names, raw.get_channel_types(), strict=True)
+    # Of two that differ in case the exact or the first one gets the position: mne would refuse both.
+    meant: dict[str, str] = {}
+    for channel in (channel for channel, kind in kinds if kind == "eeg"):
+        if channel in montage.ch_names:
+            meant[channel.casefold()] = channel
+        meant.setdefault(channel.casefold(), channel)
+    renamed = {label: meant[label.casefold()] for label in montage.ch_names if label.casefold() in meant}
+    if raw.get_montage() is None and renamed:
+        montage.rename_channels(renamed)
+        raw.set_montage(montage, on_missing="ignore", verbose="error")
 
 
 def _marks(recording: Recording, times: FloatArray, index: NDArray[np.intp]) -> Iterator[tuple[float, str]]:

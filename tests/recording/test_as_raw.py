@@ -122,7 +122,8 @@ def test_stamps_that_lie_cost_neither_memory_nor_samples(tmp_path):
     times[100:] += 1e9
     times[200:] -= 2e9
     times[50] = np.nan
-    raw = open_recording(write(tmp_path / "a.xdf", [(EEG, times, counted(300))]))
+    with pytest.warns(RuntimeWarning, match="a.xdf: stream 'cap': 1 stamps are not finite numbers"):
+        raw = open_recording(write(tmp_path / "a.xdf", [(EEG, times, counted(300))]))
     assert raw.n_times == 300 + LONGEST_GAP_S * 100
     assert list(raw.annotations.description) == ["BAD_gap", "BAD_gap"]
     np.testing.assert_allclose(raw.annotations.duration, [LONGEST_GAP_S, 0.01])
@@ -133,6 +134,25 @@ def test_channels_get_names_of_their_own(tmp_path):
     raw = open_recording(write(tmp_path / "a.xdf", [(info, np.arange(9) / 10, counted(9, 3))]))
     assert raw.ch_names == ["a", "a-2", "ch3"]
     assert raw.get_montage() is None
+
+
+def test_labels_that_differ_only_in_case(tmp_path):
+    info = StreamInfo("x", "EEG", rate_hz=10.0, labels=("tp9", "TP9", "cz"), units=("uV",) * 3)
+    raw = open_recording(write(tmp_path / "a.xdf", [(info, np.arange(9) / 10, counted(9, 3))]))
+    assert raw.ch_names == ["tp9", "TP9", "cz"]
+    placed = [np.isfinite(channel["loc"][:3]).all() for channel in raw.info["chs"]]
+    assert placed == [False, True, True]
+
+
+def test_what_is_odd_about_a_file_is_said(tmp_path):
+    times = np.arange(300) / 100
+    path = write(tmp_path / "a.xdf", [(EEG, times, counted(300)), (GAZE, times + 1.7e9, counted(300))])
+    with pytest.warns(RuntimeWarning) as caught:
+        raw = open_recording(path)
+    assert raw.n_times == 300
+    texts = [str(warning.message) for warning in caught]
+    assert [text.startswith(f"{path}: stream ") for text in texts] == [True, True]
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 @pytest.mark.parametrize(
