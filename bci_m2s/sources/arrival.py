@@ -8,15 +8,18 @@ beside it.
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 
+from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.sources import Source
 from bci_m2s.types import Chunk, FloatArray
 
 SMOOTH_S = 5.0  # the clock follows changes of rate and transport this slowly
 BREAK_S = 0.5  # an arrival that deviates from the clock by more begins it again: samples are missing
 LARGEST_DEVIATION = 0.05  # of the sampling interval from the nominal one
+SETTLE_S = 0.005  # the rest of a chunk follows its first sample within this
 
 
 class ArrivalClock:
@@ -27,6 +30,9 @@ class ArrivalClock:
     spread over the pull's samples, and the interval is corrected as in a critically damped second-order
     loop. An error above ``BREAK_S`` is no jitter: the clock begins again at that arrival, a gap.
 
+    A shorter loss shows where the sender's own stamps step too far: if skipping that step brings the
+    prediction nearer to the arrival, the clock skips it. Stamps that jitter alone move nothing.
+
     Parameters
     ----------
     rate_hz : nominal sampling rate; 0 for an irregular stream, whose samples are stamped with their arrival
@@ -35,29 +41,48 @@ class ArrivalClock:
     def __init__(self, rate_hz: float) -> None:
         self._nominal_s = 1 / rate_hz if rate_hz else 0.0
         self._interval_s = self._nominal_s
-        self._newest_s = math.nan
+        self._newest_s = self._sent_s = math.nan
 
-    def stamp(self, count: int, received_s: float, more_waits: bool = False) -> FloatArray:
+    def stamp(
+        self, count: int, received_s: float, more_waits: bool = False, sent_s: FloatArray | None = None
+    ) -> FloatArray:
         """Return the stamps, (count,) s, of the samples that one pull gave at `received_s`.
 
         more_waits : whether the pull may have left samples waiting, so that these arrived earlier than now
+        sent_s : (count,) s, what the sender stamped, of whatever clock; None where nothing is known
         """
         if not self._nominal_s or not count:
             return np.full(count, received_s)
         predicted_s = self._newest_s + count * self._interval_s
         error_s = received_s - predicted_s
+        skipped_s = np.zeros(count)
+        if sent_s is not None:
+            skipped_s = self._skipped(sent_s, 0.0 if more_waits else error_s)
+            error_s -= skipped_s[-1]
         if math.isnan(error_s) or (abs(error_s) > BREAK_S and not more_waits):
             first_s = received_s - count * self._nominal_s
             self._interval_s, self._newest_s = self._nominal_s, received_s
             return np.asarray(first_s + self._nominal_s * np.arange(1, count + 1))
         share = 0.0 if more_waits else 1 - math.exp(-count * self._nominal_s / SMOOTH_S)
         step_s = self._interval_s + share * error_s / count
-        times: FloatArray = np.asarray(self._newest_s + step_s * np.arange(1, count + 1))
+        times: FloatArray = self._newest_s + step_s * np.arange(1, count + 1) + skipped_s
         self._newest_s = float(times[-1])
         limit_s = LARGEST_DEVIATION * self._nominal_s
         deviation_s = self._interval_s - self._nominal_s + share**2 / 4 * error_s / count
         self._interval_s = self._nominal_s + min(max(deviation_s, -limit_s), limit_s)
         return times
+
+    def _skipped(self, sent_s: FloatArray, error_s: float) -> FloatArray:
+        """Seconds, (count,), skipped up to each sample: steps of the sender's that explain the error."""
+        with np.errstate(invalid="ignore"):  # a sender may stamp infinity
+            beyond_s = np.diff(sent_s, prepend=self._sent_s) - self._nominal_s
+        self._sent_s = float(sent_s[-1])
+        skipped_s = np.zeros(len(sent_s))
+        for index in np.flatnonzero(beyond_s > GAP_S).tolist():  # NaN compares false
+            if abs(error_s - beyond_s[index]) < abs(error_s):
+                skipped_s[index:] += beyond_s[index]
+                error_s -= beyond_s[index]
+        return skipped_s
 
 
 class ArrivalSource(Source):
@@ -82,15 +107,31 @@ class ArrivalSource(Source):
 
     def pull(self, timeout_s: float) -> Chunk:
         """Return the other source's next samples, stamped."""
-        chunk = self._source.pull(timeout_s)
+        parts = self._arrival(timeout_s)
         self.finished = self._source.finished
-        if not len(chunk):
-            return chunk
+        if not len(parts[0]):
+            return parts[0]
         if self._clock is None:  # the rate may have been put right after `open`
             self._clock = ArrivalClock(self.info.rate_hz)
-        received_s = float(chunk.received_s[-1])
-        times = self._clock.stamp(len(chunk), received_s, len(chunk) == self._most_samples)
-        return Chunk(times, chunk.samples, chunk.received_s, chunk.times)
+        sent_s, received_s = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("times", "received_s")
+        )
+        more_waits = len(parts[-1]) == self._most_samples
+        times = self._clock.stamp(len(sent_s), float(received_s[-1]), more_waits, sent_s)
+        return Chunk(times, np.concatenate([part.samples for part in parts]), received_s, sent_s)
+
+    def _arrival(self, timeout_s: float) -> list[Chunk]:
+        """All that came together: liblsl hands over the first sample of a chunk while it reads the rest."""
+        part = self._source.pull(timeout_s)
+        parts, rate_hz = [_copied(part)], self.info.rate_hz
+        made = 0.0  # samples that may be new since the pull before: they are no reason to wait on
+        while rate_hz and made < len(part) < self._most_samples > sum(map(len, parts)):
+            time.sleep(SETTLE_S)
+            part = self._source.pull(0.0)
+            if len(part):
+                parts.append(_copied(part))
+            made = 1 + 2 * SETTLE_S * rate_hz
+        return parts
 
     def problem(self) -> str:
         """Return what is known of the sender; whatever it stamps is no problem."""
@@ -103,3 +144,8 @@ class ArrivalSource(Source):
     def close(self) -> None:
         """Close the other source."""
         self._source.close()
+
+
+def _copied(chunk: Chunk) -> Chunk:
+    """The chunk with arrays of its own, which the next pull does not overwrite."""
+    return Chunk(chunk.times.copy(), chunk.samples.copy(), chunk.received_s.copy())

@@ -9,7 +9,7 @@ from support.small_sessions import ScriptedSource, eeg
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.verify import verify
 from bci_m2s.sources.arrival import BREAK_S, ArrivalClock, ArrivalSource
-from bci_m2s.types import Chunk
+from bci_m2s.types import Chunk, StreamInfo
 
 RATE = 256.0
 
@@ -89,6 +89,86 @@ def test_a_late_packet_within_the_limit_is_jitter():
 def test_without_a_rate_samples_have_the_time_at_which_they_came():
     (times,) = stamps_of([(3, 7.0)], rate_hz=0.0)
     np.testing.assert_array_equal(times, [7.0, 7.0, 7.0])
+
+
+def sent_of(pulls, lost_at=None, lost_s=0.3):
+    """What a sender stamps in Unix time, pull by pull, where it lost `lost_s` before sample `lost_at`."""
+    counts = [n for n, _ in pulls]
+    sent_s = 1.7e9 + np.arange(sum(counts)) / RATE
+    if lost_at is not None:
+        sent_s[lost_at:] += lost_s
+    return np.split(sent_s, np.cumsum(counts)[:-1])
+
+
+def with_sent(pulls, sent_s):
+    """Steps between all stamps of these pulls, made with what the sender stamped."""
+    clock = ArrivalClock(RATE)
+    return np.diff(
+        np.concatenate([clock.stamp(n, s, sent_s=sent) for (n, s), sent in zip(pulls, sent_s, strict=True)])
+    )
+
+
+@pytest.mark.parametrize("lost_at", [1200, 1205])  # between two pulls of 12, and inside one
+def test_a_short_loss_is_a_gap_where_the_sender_stamped_one(lost_at):
+    pulls = [(n, s if number < 100 else s + 0.3) for number, (n, s) in enumerate(pulls_of(10))]
+    steps = with_sent(pulls, sent_of(pulls, lost_at))
+    assert np.flatnonzero(steps > 0.1) == [lost_at - 1]
+    assert steps[lost_at - 1] == pytest.approx(0.3 + 1 / RATE, abs=0.001)
+
+
+@pytest.mark.parametrize("lost_s", [0.2, 3.0, 1e9, np.inf, np.nan])
+def test_what_the_sender_stamps_makes_no_gap_where_arrivals_show_none(lost_s):
+    pulls = pulls_of(10)
+    assert (np.abs(with_sent(pulls, sent_of(pulls, 1205, lost_s)) * RATE - 1) < 0.1).all()
+
+
+def test_stamps_that_jitter_make_no_gap():
+    """The sender stamps what it got in lumps of half a second; it comes regularly all the same."""
+    pulls = pulls_of(20)
+    lumps = [np.floor(sent_s * 2) / 2 for sent_s in sent_of(pulls)]
+    assert (np.abs(with_sent(pulls, lumps) * RATE - 1) < 0.1).all()
+
+
+class InPieces(ScriptedSource):
+    """Chunks of a second: a pull gives one sample and the next one the rest, in the same memory."""
+
+    def __init__(self, seconds, rest=255):
+        super().__init__(eeg_info())
+        self.pulls = [(n, 50.0 + second) for second in range(seconds) for n in (1, rest, 0)]
+        self.memory, self.stamps, self.given = np.zeros((256, 1)), np.zeros(256), 0
+
+    def pull(self, timeout_s):
+        del timeout_s
+        n, received_s = self.pulls.pop(0)
+        self.memory[:n, 0] = self.stamps[:n] = self.given + np.arange(n)
+        self.given += n
+        return Chunk(self.stamps[:n], self.memory[:n], np.full(n, received_s))
+
+
+def eeg_info():
+    return StreamInfo("eeg", "EEG", rate_hz=RATE, labels=("Cz",))
+
+
+def test_a_chunk_that_comes_in_pieces_is_one_arrival():
+    arriving = ArrivalSource(InPieces(4), 1024)
+    chunks = [arriving.pull(0.2) for _ in range(4)]
+    assert [len(chunk) for chunk in chunks] == [256] * 4
+    for values in (chunk.samples[:, 0] for chunk in chunks), (chunk.sent_s for chunk in chunks):
+        np.testing.assert_array_equal(np.concatenate(list(values)), np.arange(1024))
+    steps = np.diff(np.concatenate([chunk.times for chunk in chunks]))
+    np.testing.assert_allclose(steps, 1 / RATE, rtol=1e-6)
+
+
+def test_samples_that_come_while_it_waits_keep_nobody_waiting():
+    source = InPieces(100, rest=2)
+    source.pulls = [(2, 50.0 + number / RATE) for number in range(100)]
+    assert len(ArrivalSource(source, 1024).pull(0.2)) == 4
+
+
+def test_an_arrival_has_its_bound():
+    source = InPieces(1)
+    source.pulls = [(100, 50.0) for number in range(100)]
+    assert len(ArrivalSource(source, 256).pull(0.2)) == 300
 
 
 class InUnixTime(ScriptedSource):
