@@ -146,7 +146,7 @@ def _summarise(console: Console, engine: Engine, folder: Path) -> None:
     with suppress(OSError):  # the terminal may be gone
         snapshot = engine.reporter.snapshot()
         for stream in snapshot.health:
-            lost = f"{stream.lost} lost in gaps"
+            lost = f"{stream.lost} lost in gaps" + (f"; {stream.problem}" if stream.problem else "")
             console.print(f"{quoted(stream.name)}: {stream.samples} samples received, {lost}")
         if snapshot.recording is not None:
             console.print(recording_line(snapshot.recording))

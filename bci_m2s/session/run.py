@@ -30,6 +30,7 @@ from bci_m2s.session.terminal.view import print_summary, recording_line
 from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
+from bci_m2s.text import printable
 
 if TYPE_CHECKING:
     from bci_m2s.model.predictor import Predictor
@@ -240,6 +241,8 @@ def _complete(takes: Takes, options: Options, console: Console) -> None:
                 markers,
                 options.caution,
             )
+            for problem in snapshot.problems:
+                console.print(printable(problem, 500), style="yellow")
             if snapshot.recording is not None:
                 console.print(recording_line(snapshot.recording))
             if folder is not None:

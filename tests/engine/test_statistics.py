@@ -135,7 +135,10 @@ def test_the_summary():
     assert "no estimate 1 times: settling" in text
     assert "agreement with the simulator's state: 1.00 (1 of 1 windows inside a trial; chance 0.33)" in text
     assert "no estimate 1 times: bad_signal (at last: 2 of 4 channels bad)" in text
-    assert "5000 received, 3 lost" in text
+    assert "5000 received, 3 lost\n" in text
+    gone = replace(HEALTH, problem="lost, and it cannot be found again")
+    print_summary(console, statistics, [gone], 0)
+    assert "5000 received, 3 lost; lost, and it cannot be found again" in console.file.getvalue()
     assert "windows skipped because inference fell behind: 4" in text
     assert "age" in text
 

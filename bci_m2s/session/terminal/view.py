@@ -214,7 +214,10 @@ def print_summary(
     if caution and truth:
         console.print(f"note: {caution}", style="yellow")
     for stream in health:
-        console.print(f"samples from {stream.name!r}: {stream.samples} received, {stream.lost} lost")
+        problem = f"; {stream.problem}" if stream.problem else ""
+        console.print(
+            f"samples from {stream.name!r}: {stream.samples} received, {stream.lost} lost{problem}"
+        )
     if skipped:
         console.print(f"windows skipped because inference fell behind: {skipped}")
     _print_durations(console, statistics)
