@@ -246,8 +246,14 @@ def _other_clocks(recording: Recording) -> Iterator[str]:
         if len(shared):
             spans[stream] = (float(shared.min()), float(shared.max()))
     apart_s = {stream: _apart_s(spans, stream) for stream in spans}
-    astray = [stream for stream in spans if APART_S < apart_s[stream] < math.inf]
-    for stream in [stream for stream in astray if not stream.is_markers] or astray:
+    wrong_s = {stream: _wrong_s(stream) for stream in spans}
+    astray = [
+        stream
+        for stream in spans
+        if APART_S < apart_s[stream] < math.inf and not wrong_s[stream] <= APART_S  # NaN: not known
+    ]
+    shown = [stream for stream in astray if wrong_s[stream] > APART_S]
+    for stream in shown or [stream for stream in astray if not stream.is_markers] or astray:
         hint = "" if stream.is_markers else " `stamps: arrival` makes them those of when samples came"
         yield (
             f"stream {stream.info.name!r}: its stamps are {apart_s[stream]:.3g} s from those of all "
@@ -260,6 +266,12 @@ def _apart_s(spans: Mapping[RecordedStream, tuple[float, float]], stream: Record
     first_s, last_s = spans[stream]
     others = [span for other, span in spans.items() if other is not stream]
     return min((max(begin_s - last_s, first_s - end_s) for begin_s, end_s in others), default=math.inf)
+
+
+def _wrong_s(stream: RecordedStream) -> float:
+    """How far its stamps are from when its samples came, s; NaN where the file does not show that."""
+    offsets_s = stream.clock_offsets[np.isfinite(stream.clock_offsets).all(axis=1), 1]
+    return abs(stream.behind_s - (float(np.median(offsets_s)) if len(offsets_s) else 0.0))
 
 
 def _check_file(path: Path) -> None:

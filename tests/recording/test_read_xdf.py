@@ -172,6 +172,23 @@ def test_a_stream_of_another_clock_is_named_and_can_be_moved_to_when_it_came(tmp
     np.testing.assert_array_equal(moved.times + moved.offsets_s(), moved.times)
 
 
+def test_markers_of_another_clock_are_named_and_not_the_headset(tmp_path: Path) -> None:
+    headset = StreamInfo("cap", "EEG", "c", rate_hz=100.0, labels=("a",), units=("uV",))
+    marks = StreamInfo("task", "Markers", "m", labels=("m",), units=("",), channel_format="string")
+    writer = XdfWriter(path := tmp_path / "unix.xdf")
+    writer.add_stream(headset)
+    writer.add_stream(marks)
+    for second in range(20):  # the headset's clock is 5000 s behind the recorder's
+        writer.samples(1, second + np.arange(100) / 100, np.zeros((100, 1), np.float32))
+        if second in (3, 8, 12):
+            writer.samples(2, np.array([1.7e9 + second]), np.array([["go"]], object))
+        if second % 5 == 4:
+            writer.clock_offset(1, 5001.0 + second, 5000.0)
+    writer.close()
+    (warning,) = open_recording(path).warnings
+    assert warning.startswith("stream 'task': its stamps are 1.7e+09 s from those of all others")
+
+
 def test_where_it_does_not_show_when_samples_came_none_are_moved(tmp_path: Path) -> None:
     recording = open_recording(unix_recording(tmp_path, interleaved=False))
     with pytest.raises(RecordingError, match=r"stream 'cap': stamps: got 'arrival', but the file does not"):
