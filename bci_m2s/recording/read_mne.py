@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings as python_warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,7 @@ UNITS = {  # FIF's unit codes: name and factor
     7: ("radian", 1.0),
     210: ("pixel", 1.0),
 }
+_BRAINVISION_UNIT = re.compile(r"^Ch\d+=[^,\n]*,[^,\n]*,[^,\n]*,?([^,\n\r]*)", re.MULTILINE)
 MNE_VOLTS = ("uV", "mV", "V", "\u00b5V", "\u03bcV", "\x83\xcaV")  # what mne reads rightly in EDF
 
 
@@ -131,7 +133,11 @@ def raw_streams(
     triggers = find_triggers(raw)
     times = FileTimes(float(raw.info["sfreq"]), find_pauses(raw, path, header, triggers))
     notes += times.notes
-    streams = _signals(raw, name, times, _units(raw, header, notes))
+    voltages = _brainvision_voltages(raw, path)
+    units = _units(raw, header, notes)
+    for index, factor in voltages.items():
+        units[index] = ("microvolts", factor)
+    streams = _signals(raw, name, times, units)
     for channel, found in triggers.items():
         streams.append(_markers(f"{name} {channel}", times.at(found.at), found.texts))
     onsets, texts = annotations_of(raw, path, header, times)
@@ -193,6 +199,25 @@ def _units(raw: Any, header: EdfHeader | None, notes: list[str]) -> list[tuple[s
             if is_stated(word) and unit is None:
                 notes.append(f"channel {raw.ch_names[index]}: unit {quoted(word)} is not known: not stated")
     return known
+
+
+def _brainvision_voltages(raw: Any, path: Path | None) -> dict[int, float]:
+    """Channels whose voltage mne does not know by its name, now of kind EEG, with the factor to microvolts.
+
+    mne takes microvolts, millivolts, volts and nanovolts in its own spelling alone; others are "misc".
+    """
+    if path is None or path.suffix.lower() != ".vhdr":
+        return {}
+    words = _BRAINVISION_UNIT.findall(path.read_text("utf-8", "replace"))
+    factors, kinds = {}, raw.get_channel_types()
+    for index, (word, kind) in enumerate(zip(words, kinds, strict=False)):
+        unit = find_unit(word)
+        if kind == "misc" and unit is not None and unit.is_voltage:
+            factors[index] = unit.factor / MICROVOLTS.factor
+    if factors:
+        names = {raw.ch_names[index]: "eeg" for index in factors}
+        raw.set_channel_types(names, on_unit_change="ignore", verbose="error")
+    return factors
 
 
 def _concerns_file(caught: python_warnings.WarningMessage) -> bool:

@@ -190,6 +190,17 @@ def test_the_files_own_word_for_its_unit_decides(
     assert all("unit '.V' is not known" in warning for warning in recording.warnings)
 
 
+@pytest.mark.parametrize(
+    ("word", "factor"), [("UV", 1.0), ("uVolts", 1.0), ("\u03bcV", 1.0), ("mVolt", 1e3)]
+)
+def test_a_brainvision_file_may_spell_its_unit(tmp_path: Path, word: str, factor: float) -> None:
+    path = write_brainvision(tmp_path)
+    path.write_text(path.read_text("utf-8").replace(",0.01,µV", f",0.01,{word}"), "utf-8")
+    stream = open_recording(path).find(stream_type="EEG")
+    assert stream.info.units == ("microvolts",) * 2
+    np.testing.assert_allclose(stream.read(0, stream.n_samples), DATA_UV * factor, atol=0.02 * factor)
+
+
 @pytest.mark.parametrize("write", [write_edf, write_brainvision, write_undated, write_joined])
 def test_a_paused_file_as_raw_has_a_boundary(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     raw = open_as_raw(write(tmp_path))
