@@ -1,8 +1,9 @@
 """XDF files: pyxdf decodes the chunks that the survey found whole.
 
-pyxdf trusts every length, count and header, so ``xdf_survey`` checks them first. When all chunks are whole
-pyxdf reads the file, else a copy in memory without the damaged ones, and the recording's warnings list what
-is missing. Stamps are the sender's own: neither clock synchronisation nor dejittering is applied.
+pyxdf trusts every length, count and header, so ``xdf_survey`` checks them first. When all chunks are whole,
+and every stream has a name, pyxdf reads the file, else a copy in memory without the damaged ones, and the
+recording's warnings list what is missing. Stamps are the sender's own: neither clock synchronisation nor
+dejittering is applied.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def read_xdf(path: Path) -> Recording:
         if not survey.headers:
             why = survey.damage[0] if survey.damage else "the file ends after its first 4 bytes"
             raise RecordingError(f"{path}: holds no stream: {why}")
-        source = whole_chunks(file, survey) if survey.damage else file
+        source = whole_chunks(file, survey) if survey.damage or survey.named else file
         source.seek(0)
         try:
             with np.errstate(all="ignore"):  # pyxdf divides by a duration that may be 0

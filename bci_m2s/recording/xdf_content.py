@@ -73,6 +73,16 @@ def read_header(stream: int, content: bytes) -> Header:
     return _checked_header(f"stream {stream} {quoted(fields.get('name', ''), 80)}", fields)
 
 
+def with_blank_name(content: bytes) -> bytes:
+    """A stream header's XML, which ``read_header`` has read, with a blank for its name."""
+    root = ET.fromstring(content.decode("utf-8", "replace"))
+    name = root.find("name")
+    if name is None:
+        name = ET.SubElement(root, "name")
+    name.text = " "
+    return ET.tostring(root, "utf-8")
+
+
 def _checked_header(where: str, fields: dict[str, str]) -> Header:
     count, rate = fields.get("channel_count", ""), fields.get("nominal_srate", "")
     if not count.isdecimal() or not 1 <= int(count[:9]) <= MOST_CHANNELS or len(count) > 9:

@@ -27,6 +27,7 @@ from bci_m2s.recording.xdf_content import (
     measure,
     read_header,
     read_length,
+    with_blank_name,
 )
 from bci_m2s.recording.xdf_writer import (
     BOUNDARY,
@@ -73,12 +74,14 @@ class Piece:
 class Survey:
     """The result of a walk: byte ranges of whole chunks, stream headers, and descriptions of damage.
 
+    named : where a header without a stream's name begins, and a chunk that pyxdf can read in its place
     lags_s : by stream, how far its newest stamp was behind the recorder's clock, at each clock offset
     """
 
     whole: list[tuple[int, int]] = field(default_factory=list)
     headers: dict[int, Header] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
+    named: dict[int, bytes] = field(default_factory=dict)
     lags_s: dict[int, list[float]] = field(default_factory=dict)
     _newest_s: dict[int, float] = field(default_factory=dict)
 
@@ -123,6 +126,8 @@ def survey_chunks(path: Path, file: BinaryIO) -> Survey:
                 )
             survey.whole.append((piece.start, piece.stop))
             survey.note_time(piece)
+            if piece.tag == STREAM_HEADER and not survey.headers[piece.stream].name:
+                survey.named[piece.start] = _with_name(piece.body)
             if piece.measured:
                 survey.headers[piece.stream].n_samples += piece.measured.count
             continue
@@ -132,6 +137,12 @@ def survey_chunks(path: Path, file: BinaryIO) -> Survey:
     for stream_id, first in headless.items():
         survey.damage.append(f"stream {stream_id}: its samples are left out: no header (from byte {first})")
     return survey
+
+
+def _with_name(body: bytes) -> bytes:
+    """A chunk of a stream header whose name is a blank: pyxdf fails where there is none."""
+    content = body[:6] + with_blank_name(body[6:])
+    return b"\x04" + struct.pack("<I", len(content)) + content
 
 
 def describe(piece: Piece, size: int) -> str:
@@ -262,10 +273,10 @@ def _examine(
 
 
 def whole_chunks(file: BinaryIO, survey: Survey) -> BinaryIO:
-    """Return a file in memory of the magic and the whole chunks alone."""
+    """Return a file in memory of the magic and the whole chunks alone, every stream with a name."""
     copy = BytesIO(MAGIC)
     copy.seek(0, 2)
     for start, stop in survey.whole:
         file.seek(start)
-        copy.write(file.read(stop - start))
+        copy.write(survey.named.get(start) or file.read(stop - start))
     return copy

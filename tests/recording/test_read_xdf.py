@@ -237,6 +237,17 @@ def test_number_formats(tmp_path: Path, kind: str) -> None:
     np.testing.assert_array_equal(stream.read(0, 2), values)
 
 
+@pytest.mark.parametrize("missing", [b"<name></name>", b"<name/>", b"<name>\t</name>", b""])
+def test_a_stream_may_have_no_name(tmp_path: Path, missing: bytes) -> None:
+    body = header(desc="<channels/>µ")[5:].replace(b"<name>amp</name>", missing)
+    nameless = b"\x04" + struct.pack("<I", len(body)) + body
+    recording = opened(tmp_path, FILE_HEADER + nameless + samples([1.0, 2.0, 3.0], FIRST))
+    (stream,) = recording.streams
+    assert (stream.info.name, stream.info.source_id) == ("", "s1")
+    np.testing.assert_array_equal(stream.read(0, 3), FIRST)
+    assert not recording.warnings
+
+
 def test_texts_come_unchanged(tmp_path: Path) -> None:
     texts = ["", "Prüfung", "two\nlines", "end\0"]
     content = header(count="1", rate="0", kind="string") + samples([1.0, 2.0, 2.0, 3.0], texts)
