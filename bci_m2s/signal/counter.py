@@ -21,6 +21,8 @@ NAMES = re.compile(
 USUAL_MODULI = (100, 128, 129, 200, 256, 1000, 1024, 4096, 10_000, 32_768, 65_536, 2**24, 2**31, 2**32)
 LONGEST_LOSS = 100_000  # counts; a longer jump is a restart
 EXACT = 2.0**24  # beyond it float32 skips whole numbers
+SURE_AFTER = 4  # equal steps in a row are how the counter counts
+LARGEST_WRAP = 0.25  # of the modulus, from a value to one behind the counter's end; else it has begun anew
 
 
 def counter_columns(labels: Sequence[str], taken: Sequence[int] = ()) -> list[int]:
@@ -35,44 +37,68 @@ def counter_columns(labels: Sequence[str], taken: Sequence[int] = ()) -> list[in
 class SampleCounter:
     """Follows one counter over a stream, however it is cut into chunks.
 
-    A counter goes up by one per sample, or per packet of several samples; at its end it begins again.
+    A counter goes up by a step that is always the same, usually 1, per sample or per packet of several
+    samples; at its end it begins again. Before that step was seen ``SURE_AFTER`` times in a row no loss is
+    counted.
     """
 
     def __init__(self) -> None:
         self._last = np.nan
         self._same = 1  # samples that had the last value so far
-        self._per_count = 1  # samples per count, as the newest whole packet had them
+        self._per_count = 1  # samples per step, as the newest whole packet had them
         self._top = 0.0
+        self._step = self._newest_step = 0.0  # the usual step, 0 as long as it is not known; the newest one
+        self._in_row = 0  # steps like the newest one
+        self._modulus = 0.0  # by the newest clean end; 0 as long as none was seen
 
     def lost(self, values: FloatArray) -> list[tuple[int, int]]:
         """Take the next values, (n,); return (index of the first sample behind a loss, samples lost)."""
         values = np.asarray(values, dtype=np.float64)
         if not len(values):
             return []
-        steps: NDArray[np.float64] = np.diff(values, prepend=self._last)
+        with np.errstate(invalid="ignore"):
+            steps: NDArray[np.float64] = np.diff(values, prepend=self._last)
+            changes = np.flatnonzero(steps != 0)  # NaN differs from everything
         losses = []
         last_change = -self._same  # where the running value began, counted from this chunk
-        with np.errstate(invalid="ignore"):
-            changes = np.flatnonzero(steps != 0)  # NaN differs from everything
         for index in changes.tolist():
             step, same = float(steps[index]), index - last_change
+            self._learn(step)
             missing = self._missing(step, float(values[index - 1]) if index else self._last)
             if missing:
                 losses.append((index, missing * self._per_count))
-            elif step == 1:
+            elif step == self._step:
                 self._per_count = same
             last_change = index
             self._top = max(self._top, float(values[index]) if np.isfinite(values[index]) else 0.0)
         self._last, self._same = float(values[-1]), len(values) - last_change
         return losses
 
+    def _learn(self, step: float) -> None:
+        """Take a step for the usual one once it came often in a row; a larger one later is a loss."""
+        self._in_row = self._in_row + 1 if step == self._newest_step else 1
+        self._newest_step = step
+        if self._in_row >= SURE_AFTER and step > 0 and step == round(step):
+            self._step = min(step, self._step or step)
+
     def _missing(self, step: float, before: float) -> int:
-        """Counts that are missing in a step of the counter."""
-        if not np.isfinite(step) or step != round(step) or self._top >= EXACT:
+        """Steps of the counter that are missing in this one."""
+        if not self._step or not np.isfinite(step) or self._top >= EXACT:
             return 0
         if step < 0:
-            after = before + step
-            if after in (0, 1):  # it began again; whatever its end is, nothing shows a loss
-                return 0
-            step += next((modulus for modulus in USUAL_MODULI if modulus > max(self._top, before)), 0)
-        return int(step) - 1 if 1 < step <= LONGEST_LOSS else 0
+            step = self._over_end(before, before + step)
+        is_loss = self._step < step <= LONGEST_LOSS and step % self._step == 0
+        return int(step / self._step) - 1 if is_loss else 0
+
+    def _over_end(self, before: float, after: float) -> float:
+        """Counts from a value to a lower one over the counter's end; 0 where it has begun anew."""
+        if after in (0, 1) and self._modulus - before + after < self._step:  # not by the end that is known
+            self._modulus = before + self._step - after
+            return 0.0
+        span = max(self._top, before) * (2 if after < 0 else 1)  # a signed one goes as far below 0
+        usual = next((modulus for modulus in USUAL_MODULI if modulus > span), 0)
+        for modulus in (self._modulus, usual):
+            step = modulus - before + after
+            if self._step <= step <= LARGEST_WRAP * modulus:
+                return step
+        return 0.0

@@ -66,14 +66,64 @@ def test_a_loss_over_the_counters_end_is_counted(modulus):
     assert lost(values) == [(modulus - 5, 9)]
 
 
-def test_a_restart_is_no_loss():
-    assert lost([5_000_000, 5_000_001, 0, 1, 2]) == []
-    assert lost([7, 8, 9_000_000, 9_000_001]) == []
+@pytest.mark.parametrize("step", [2, 4, 12])
+def test_a_counter_may_go_up_by_any_step(step):
+    values = np.delete(np.arange(0, 600 * step, step), np.s_[300:317])
+    assert lost(values) == [(300, 17)]
+
+
+def test_no_loss_is_counted_before_the_counter_is_known():
+    assert lost([1, 2, 3, 4, 7, 8]) == []
+    assert lost([1, 2, 3, 4, 5, 8, 9]) == [(5, 2)]
+
+
+def test_losing_every_other_sample_does_not_become_usual():
+    values = np.concatenate([np.arange(10), np.arange(11, 31, 2)])
+    assert lost(values) == [(10 + number, 1) for number in range(10)]
+    found = lost(np.concatenate([np.arange(0, 20, 2), np.arange(19, 30), [32]]))
+    assert found == [(21, 2)]  # and what looked usual at first gives way
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [*range(5_000_000, 5_000_009), *range(9)],
+        [*range(9), *range(9_000_000, 9_000_009)],
+        [*range(4900, 5001), *range(37, 99)],
+        range(5000, 100, -1),
+        np.arange(600, 0, -1) % 256,
+        [*range(40), 43.5, *range(44, 60)],
+    ],
+)
+def test_a_restart_or_a_falling_counter_is_no_loss(values):
+    assert lost(list(values)) == []
+
+
+@pytest.mark.parametrize("modulus", [128, 129, 250, 5000])
+@pytest.mark.parametrize("landing", [0, 1, 3])
+def test_a_loss_over_an_end_that_was_seen_is_counted_wherever_it_lands(modulus, landing):
+    start = 2 * modulus - 6
+    values = np.delete(np.arange(3 * modulus) % modulus, np.s_[start : 2 * modulus + landing])
+    assert lost(values) == [(start, 6 + landing)]
+
+
+def test_an_end_that_was_no_end_is_forgotten():
+    """A loss that lands on 0 looks like the counter's end; higher values show that it was none."""
+    values = np.delete(np.arange(4 * 250) % 250, [*range(240, 250), *range(740, 750)])
+    assert lost(values) == [(730, 10)]
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_signed_counter_goes_on_below_zero(step):
+    values = np.arange(32_700, 32_900, step).astype(np.uint16).view(np.int16)
+    assert lost(values) == []
+    at = int(np.argmin(values))
+    assert lost(np.delete(values, np.s_[at - 2 : at + 3])) == [(at - 2, 5)]
 
 
 def test_what_is_no_count_is_ignored():
     assert lost([1, 2, np.nan, 4, 5, 5.5, 7]) == []
-    big = np.float32(2.0**24 + np.arange(8))
+    big = np.float32(2.0**24 + np.arange(-8, 8))
     assert lost(big) == []
 
 
@@ -82,10 +132,13 @@ def test_what_is_no_count_is_ignored():
     gaps=st.lists(st.tuples(st.integers(1, 399), st.integers(1, 40)), max_size=4),
     cuts=st.sets(st.integers(0, 399), max_size=8),
     per_count=st.sampled_from([1, 3]),
-    modulus=st.sampled_from([128, 100_000]),
+    modulus=st.sampled_from([60, 128, 100_000]),
+    step=st.sampled_from([1, 2, -1]),
+    below=st.sampled_from([0, 64]),
 )
-def test_chunks_do_not_matter(gaps, cuts, per_count, modulus):
+def test_chunks_do_not_matter(gaps, cuts, per_count, modulus, step, below):
     counts = np.arange(400) // per_count
     for start, n in gaps:
         counts[start:] += n
-    assert lost(counts % modulus, cuts) == lost(counts % modulus)
+    values = counts * step % modulus - below
+    assert lost(values, cuts) == lost(values)
