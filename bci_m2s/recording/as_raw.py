@@ -21,7 +21,7 @@ from bci_m2s.recording import BAD_GAP
 from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind
 from bci_m2s.recording.recorded import open_recording as open_streams
 from bci_m2s.signal.blocks import GAP_S
-from bci_m2s.signal.units import find_unit
+from bci_m2s.signal.units import factor_between, find_unit
 from bci_m2s.types import FloatArray, StreamInfo
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ KINDS = {  # type of a stream, without case: MNE's type of its channels; any oth
     "eda": "gsr",
     "respiration": "resp",
 }
+FIFF_VOLT = 107  # FIF's code of the unit
 VOLTAGES = ("eeg", "ecg", "eog", "emg")
 
 
@@ -60,7 +61,7 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     ----------
     path : XDF, EDF, BDF, FIF or BrainVision (.vhdr)
     stream : name or type of a stream of an XDF file; "" for the EEG, or the only one with a sampling rate
-    unit : of voltages where an XDF file does not say any
+    unit : of voltages where an XDF, EDF or BDF file does not say any
 
     Warns
     -----
@@ -82,6 +83,7 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     from bci_m2s.recording.read_mne import open_mne
 
     raw = open_mne(path)
+    _mend_volts(raw, path, unit)
     _annotate_pauses(raw, path)
     if stream:
         raise StreamError(f"{path}: stream: got {stream!r}; only XDF files have several streams")
@@ -93,6 +95,24 @@ def _warn(path: Path, texts: Iterable[str]) -> None:
     """Say what is odd about a file, to the caller of ``open_recording``."""
     for text in texts:
         warnings.warn(f"{path}: {text}", RuntimeWarning, stacklevel=3)
+
+
+def _mend_volts(raw: Any, path: Path, unit: str) -> None:
+    """Bring to volts what mne takes for volts since it does not know the unit's name; it is loaded then."""
+    from bci_m2s.recording.read_mne import channel_units, edf_header
+
+    scales = {}
+    for index, (name, factor) in enumerate(channel_units(raw, path, edf_header(path, []), [])):
+        if int(raw.info["chs"][index]["unit"]) != FIFF_VOLT:
+            continue
+        scale = (factor_between(unit, "V") or 1.0) if not name else factor * 1e-6
+        if abs(scale - 1) > 1e-9:
+            scales[index] = scale
+    if not scales:
+        return
+    raw.load_data(verbose="error")
+    for index, scale in scales.items():
+        raw.apply_function(lambda values, scale=scale: values * scale, picks=[index], verbose="error")
 
 
 def _annotate_pauses(raw: Any, path: Path) -> None:

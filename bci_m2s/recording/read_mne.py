@@ -133,11 +133,7 @@ def raw_streams(
     triggers = find_triggers(raw)
     times = FileTimes(float(raw.info["sfreq"]), find_pauses(raw, path, header, triggers))
     notes += times.notes
-    voltages = _brainvision_voltages(raw, path)
-    units = _units(raw, header, notes)
-    for index, factor in voltages.items():
-        units[index] = ("microvolts", factor)
-    streams = _signals(raw, name, times, units)
+    streams = _signals(raw, name, times, channel_units(raw, path, header, notes))
     for channel, found in triggers.items():
         streams.append(_markers(f"{name} {channel}", times.at(found.at), found.texts))
     onsets, texts = annotations_of(raw, path, header, times)
@@ -176,6 +172,17 @@ def edf_header(path: Path, notes: list[str]) -> EdfHeader | None:
         slower = ", ".join(header.slower)
         notes.append(f"channels of a lower rate were raised to {rate_hz:g} Hz by interpolation: {slower}")
     return header
+
+
+def channel_units(
+    raw: Any, path: Path | None, header: EdfHeader | None, notes: list[str]
+) -> list[tuple[str, float]]:
+    """Unit of each channel ("" where it is not stated), and what turns mne's values into it."""
+    voltages = _brainvision_voltages(raw, path)
+    units = _units(raw, header, notes)
+    for index, factor in voltages.items():
+        units[index] = ("microvolts", factor)
+    return units
 
 
 def _units(raw: Any, header: EdfHeader | None, notes: list[str]) -> list[tuple[str, float]]:

@@ -191,6 +191,17 @@ def test_the_files_own_word_for_its_unit_decides(
 
 
 @pytest.mark.parametrize(
+    ("unit", "factor"),
+    [(b"uV", 1.0), (b"UV", 1.0), (b"microV", 1.0), (b"mV", 1e3), (b"nV", 1e-3), (b"", 1.0)],
+)
+def test_raw_is_in_volts_whatever_the_file_calls_its_unit(
+    tmp_path: Path, unit: bytes, factor: float
+) -> None:
+    raw = open_as_raw(write_edf(tmp_path, unit, b"EDF+C"))
+    np.testing.assert_allclose(raw.get_data()[:2].T, 1e-6 * DATA_UV * factor, atol=2e-8 * factor)
+
+
+@pytest.mark.parametrize(
     ("word", "factor"), [("UV", 1.0), ("uVolts", 1.0), ("\u03bcV", 1.0), ("mVolt", 1e3)]
 )
 def test_a_brainvision_file_may_spell_its_unit(tmp_path: Path, word: str, factor: float) -> None:
@@ -199,6 +210,9 @@ def test_a_brainvision_file_may_spell_its_unit(tmp_path: Path, word: str, factor
     stream = open_recording(path).find(stream_type="EEG")
     assert stream.info.units == ("microvolts",) * 2
     np.testing.assert_allclose(stream.read(0, stream.n_samples), DATA_UV * factor, atol=0.02 * factor)
+    raw = open_as_raw(path)
+    assert raw.get_channel_types() == ["eeg", "eeg"]
+    np.testing.assert_allclose(raw.get_data().T, 1e-6 * DATA_UV * factor, atol=2e-8 * factor)
 
 
 @pytest.mark.parametrize("write", [write_edf, write_brainvision, write_undated, write_joined])
