@@ -129,6 +129,13 @@ def test_stamps_that_jitter_make_no_gap():
     assert (np.abs(with_sent(pulls, lumps) * RATE - 1) < 0.1).all()
 
 
+def test_a_pause_of_the_receiver_takes_no_jitter_for_a_loss():
+    clock = ArrivalClock(RATE)
+    lumps = np.floor(np.arange(1024) / RATE * 2) / 2
+    steps = np.diff(np.concatenate([clock.stamp(256, 50.0), clock.stamp(1024, 60.0, True, 50.0 + lumps)]))
+    assert (np.abs(steps * RATE - 1) < 0.1).all()
+
+
 class InPieces(ScriptedSource):
     """Chunks of a second: a pull gives one sample and the next one the rest, in the same memory."""
 
@@ -163,6 +170,12 @@ def test_samples_that_come_while_it_waits_keep_nobody_waiting():
     source = InPieces(100, rest=2)
     source.pulls = [(2, 50.0 + number / RATE) for number in range(100)]
     assert len(ArrivalSource(source, 1024).pull(0.2)) == 4
+
+
+def test_nobody_waits_for_more_of_an_irregular_stream():
+    source = InPieces(1)
+    source.info = StreamInfo("markers", "Markers")
+    assert len(ArrivalSource(source, 1024).pull(0.2)) == 1
 
 
 def test_an_arrival_has_its_bound():
