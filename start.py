@@ -62,7 +62,7 @@ def test(python: str, rest: list[str]) -> int:
     live = [*pytest, "-m", "live" + nightly]
     with ThreadPoolExecutor() as beside:
         others = [beside.submit(quietly, command) for command in (types, live)]
-        status = run([*pytest, "-m", "not live" + nightly])
+        status = run([*pytest, "-n", "3", "-m", "not live" + nightly])  # the live ones leave gaps
         for other in others:
             done = other.result()
             print("\n", *done.args[1:], flush=True)

@@ -67,6 +67,9 @@ class Acquisition:
     def add(self, stream: StreamState) -> None:
         """Read another stream too; any thread."""
         with self._starting:
+            if self._workers.stop.is_set():  # too late: its reader would not be waited for
+                stream.source.close()
+                return
             if self._is_started:
                 self._announce(stream)
                 self._start_reader(stream)
@@ -83,7 +86,9 @@ class Acquisition:
 
     def join_readers(self) -> None:
         """After the stop: wait until no sample comes any more."""
-        for thread in self._readers:
+        with self._starting:
+            readers = [*self._readers]
+        for thread in readers:
             thread.join(PULL_S + 0.3)
 
     def stop_recording(self) -> None:

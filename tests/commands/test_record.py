@@ -1,8 +1,6 @@
 """``bci-m2s record``, ``verify`` and ``recover`` as a user calls them, on real streams."""
 
 import json
-import os
-import signal
 import threading
 import time
 import uuid
@@ -106,6 +104,7 @@ def test_a_damaged_session_is_recovered_and_then_verified(tmp_path):
     assert "session-recovered.xdf: verified" in result.output
 
 
+@pytest.mark.nightly  # twenty seconds; test_cli has one who comes later in every run
 def test_whoever_comes_later_is_recorded_too(tmp_path):
     name, late, stop = f"cap-{uuid.uuid4().hex[:6]}", [], threading.Event()
     sender = outlet(name)
@@ -115,16 +114,14 @@ def test_whoever_comes_later_is_recorded_too(tmp_path):
         info = pylsl.StreamInfo(f"late-{name}", "Markers", 1, 0, "string", uuid.uuid4().hex)
         late.append(pylsl.StreamOutlet(info))
         late[0].wait_for_consumers(LIMIT_S)
-        for _ in range(5):
+        while not stop.wait(0.1):
             late[0].push_sample(["here"])
-            time.sleep(0.1)
-        os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does
 
     threads = [threading.Thread(target=come_late), threading.Thread(target=send, args=(sender, stop))]
     for thread in threads:
         thread.start()
     try:
-        record_streams([], tmp_path / "r", LIMIT_S, LIMIT_S)
+        record_streams([], tmp_path / "r", 20.0, LIMIT_S)
     finally:
         stop.set()
         for thread in threads:
