@@ -67,10 +67,8 @@ class Acquisition:
     def add(self, stream: StreamState) -> None:
         """Read another stream too; any thread."""
         with self._starting:
-            if self._workers.stop.is_set():  # too late: its reader would not be waited for
-                stream.source.close()
-                return
-            if self._is_started:
+            # after the stop nobody would wait for its reader; a take that follows reads it
+            if self._is_started and not self._workers.stop.is_set():
                 self._announce(stream)
                 self._start_reader(stream)
             self._streams.append(stream)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 
 from bci_m2s.errors import BciM2sError
@@ -11,9 +9,6 @@ from bci_m2s.session.control.server import ControlServer
 from bci_m2s.session.operator_commands import Commands
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
 from bci_m2s.session.takes import Takes
-
-if TYPE_CHECKING:
-    pass
 
 
 class Companions:

@@ -99,6 +99,19 @@ def test_a_stream_that_is_added_is_read_recorded_and_heeded(tmp_path):
     assert stream.read(0, 1).tolist() == [["late"]]
 
 
+def test_a_stream_that_is_added_after_the_stop_stays_open_for_the_take_that_follows(tmp_path):
+    source = Endless(EEG_INFO)
+    engine = engine_with(tmp_path, source, Collector())
+    marks = ScriptedSource(MARKER_INFO, [Chunk.of([1001.0], np.array([["late"]], object))])
+    engine.start()
+    until(lambda: source.given > 5)
+    engine.finish(keep_sources=True)
+    engine.add(marks, is_markers=True)
+    assert len(marks.pull(0.0)) == 1  # nobody else reads it, and it was not closed
+    engine.close_sources()
+    assert marks.closed
+
+
 def test_a_failed_gpu_ends_the_estimates_but_not_the_recording(tmp_path, monkeypatch):
     plain, calls = Predictor.predict_all, []
 
