@@ -56,7 +56,6 @@ class Acquisition:
     def start(self) -> None:
         """Announce the streams to the recorder and start the threads."""
         with self._starting:
-            self._begun_s = self._clock()
             for stream in self._streams:
                 self._announce(stream)
             self._workers.start("clock", self._watch)
@@ -145,7 +144,7 @@ class Acquisition:
         return True
 
     def _ask_sender(self, stream: StreamState) -> None:
-        stream.count(self._begun_s)
+        stream.count()
         problem = stream.source.problem()
         if problem != stream.problem:
             stream.problem = problem

@@ -133,7 +133,6 @@ class Engine:
 
     def start(self) -> None:
         """Start every thread. Sources are open already, so that they could be checked."""
-        self.reporter.begin()
         if self._recorder is not None:
             self._recorder.start()
         self._acquisition.start()

@@ -21,11 +21,11 @@ SILENT_S = 1.0  # a stream that is silent for longer is in trouble; markers may 
 class StreamHealth:
     """State of one stream.
 
-    measured_hz : effective rate, NaN while unknown
+    measured_hz : effective rate, NaN while it is being measured
     lost : samples missing in the gaps, by the stamps
     age_s : since the last delivery, NaN before the first
     problem : why its samples cannot be used, "" when they can
-    bad_channels : state of each channel that is not good, by label: lost, flat, railed, noisy
+    bad_channels : state of each channel that has not been good for a second, by label: lost, flat, …
     clock_offset_s : sender's to local clock, NaN while unknown
     baseline : of the person: none, waiting, collecting or complete
     baseline_left_s : seconds of usable signal that it still needs

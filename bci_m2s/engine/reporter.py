@@ -50,13 +50,8 @@ class Reporter:
     ) -> None:
         self._streams, self._inference, self._publisher = streams, inference, publisher
         self._clock, self.recorder, self._about, self._begun_s = clock, recorder, about, begun_s
-        self._run_begun_s = clock()
         self._disk_problem = ""
         self._reported: tuple[float, object] = (-math.inf, None)  # when, and what stood then
-
-    def begin(self) -> None:
-        """The run begins: rates are measured from now on."""
-        self._run_begun_s = self._clock()
 
     def snapshot(self) -> Snapshot:
         """The latest state, for a display."""
@@ -99,7 +94,7 @@ class Reporter:
             stream.name,
             info.name,
             info.rate_hz,
-            stream.measured_hz(self._run_begun_s) if silent_s < RATE_SPAN_S else math.nan,
+            stream.measured_hz() if silent_s < RATE_SPAN_S else math.nan,
             stream.ring.total,
             state.lost_samples,
             silent_s,

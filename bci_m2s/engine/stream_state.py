@@ -13,7 +13,8 @@ from bci_m2s.sources import Source
 from bci_m2s.types import LONGEST_MARKER, Chunk
 
 RING_S = 30.0
-RATE_SPAN_S = 5.0
+RATE_SPAN_S = 5.0  # of deliveries that a rate is measured over; there is none before
+BURST_S = 1.0  # at first: what waited until the reader came is no rate
 STALE_AFTER_S = 0.8  # of silence: what is shown is not of now, and this is reported within a second
 
 
@@ -47,6 +48,7 @@ class StreamState:
         self.problem = ""
         self._overrun, self.recorded_as, self.stamps_recorded_as = 0, -1, -1
         self._counts: deque[tuple[float, int]] = deque()  # (received, samples) of the last seconds
+        self._first_s = math.nan  # of deliveries; by the counting thread
 
     def write(self, chunk: Chunk) -> None:
         """Take what was pulled; the chunk's arrays may be reused afterwards."""
@@ -67,22 +69,26 @@ class StreamState:
         """Seconds since the newest delivery, or since the beginning."""
         return now_s - (begun_s if math.isnan(self.last_received_s) else self.last_received_s)
 
-    def count(self, begun_s: float) -> None:
+    def count(self) -> None:
         """Note how many samples there are now; called a few times a second, by one thread."""
-        newest = (self.last_received_s, self.ring.total)
-        if not self._counts:
-            self._counts.append((begun_s, 0))
-        if newest[0] > self._counts[-1][0]:
-            self._counts.append(newest)
-        while len(self._counts) > 2 and self._counts[0][0] < newest[0] - RATE_SPAN_S:
-            self._counts.popleft()
+        now_s, total, counts = self.last_received_s, self.ring.total, self._counts
+        if math.isnan(now_s):
+            return
+        if not now_s - (counts[-1][0] if counts else self._first_s) <= RATE_SPAN_S:
+            self._first_s, self._counts = now_s, deque()  # at first, and after a silence
+        elif now_s > (counts[-1][0] if counts else self._first_s + BURST_S):
+            counts.append((now_s, total))
+            while len(counts) > 2 and counts[1][0] <= now_s - RATE_SPAN_S:
+                counts.popleft()
 
-    def measured_hz(self, begun_s: float) -> float:
-        """Samples a second over the last ``RATE_SPAN_S`` of deliveries; NaN while unknown. Any thread."""
-        # by place, never by iterator: the counting thread may add to it meanwhile; it is never emptied
-        first_s, first = self._counts[0] if self._counts else (begun_s, 0)
+    def measured_hz(self) -> float:
+        """Samples a second over the last ``RATE_SPAN_S`` of deliveries; NaN before. Any thread."""
+        counts = self._counts  # by place, never by iterator: the counting thread may add to it meanwhile
+        if not counts:
+            return math.nan
+        first_s, first = counts[0]
         last_s, last = self.last_received_s, self.ring.total
-        return (last - first) / (last_s - first_s) if last_s > first_s else math.nan
+        return (last - first) / (last_s - first_s) if last_s - first_s >= RATE_SPAN_S else math.nan
 
 
 def silent_after_s(rate_hz: float, usual_s: float) -> float:

@@ -49,7 +49,7 @@ class StageState:
     samples : of the stream so far, skipped ones included
     lost_samples : missing in the gaps, by the stamps and the nominal rate
     unplaced_s : how much more than a hop of signal waits, because it has no usable stamps; < 0: none
-    bad_channels : state of each channel that is not good, by label: lost, flat, railed, noisy
+    bad_channels : state of each channel that has not been good for a second, by label: lost, flat, …
     baseline : of the person: none (the model has none), waiting (for its marker), collecting or complete
     baseline_left_s : seconds of usable signal that it still needs
     """

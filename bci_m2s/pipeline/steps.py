@@ -83,8 +83,10 @@ class StepStage:
 
     @property
     def bad_channels(self) -> dict[str, str]:
-        """State of each channel that is not good now, by label: lost, flat, railed, noisy, implausible."""
-        states = self.quality.states  # replaced as a whole, so this copy stays consistent
+        """State of each channel that has not been good for a second, by label: lost, flat, railed, noisy,
+        implausible. A blink is none.
+        """
+        states = self.quality.lasting  # replaced as a whole, so this copy stays consistent
         bad = np.flatnonzero(states).tolist()
         return {self.quality.labels[channel]: STATES[states[channel]] for channel in bad}
 

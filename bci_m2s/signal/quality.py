@@ -89,7 +89,7 @@ COMPARABLE = 4  # channels of one unit that are compared with each other ...
 FEWEST_GOOD = 2  # ... while at least this many of them are good
 USUAL_S = 60.0  # other channels are compared with their own last good seconds ...
 LEARN_S = 2.0  # ... once there are this many
-REPORT_AFTER_S = 1.0  # a state is reported when it has lasted this long: blinks are not
+REPORT_AFTER_S = 1.0  # a state is told, on a display too, when it has lasted this long: blinks are not
 REPORT_EVERY_S = 5.0  # between two reports of one channel, at least
 
 
@@ -146,8 +146,10 @@ class ChannelQuality:
         )
         n = len(labels)
         self.states: NDArray[np.int8] = np.zeros(n, dtype=np.int8)  # of the newest block, in ``STATES``
+        self.lasting: NDArray[np.int8] = np.zeros(n, dtype=np.int8)  # that lasted ``REPORT_AFTER_S``
         self.causes = [CAUSES[LOST]] * n  # why samples of each channel were last missing
         self._lasted = np.zeros(n, dtype=np.int64)  # blocks for which each state has held
+        self._bad_for = np.zeros(n, dtype=np.int64)  # blocks since each channel was good
         self._reported = np.zeros(n, dtype=np.int8)
         self._reported_ago = np.full(n, self._report_every)
         self._hidden_ago = np.full(n, 1 << 40)  # blocks since each channel was railed or noisy
@@ -226,6 +228,9 @@ class ChannelQuality:
         changed = states != self.states
         self.states = states
         self._lasted = np.where(changed, 1, self._lasted + 1)
+        self._bad_for = np.where(states == GOOD, 0, self._bad_for + 1)
+        lasts = np.maximum(self._lasted, self._bad_for) >= self._report_after  # now lost, now noisy: bad
+        self.lasting = np.where(lasts, states, self.lasting)
         self._reported_ago += 1
         if changed.any():
             for index in np.flatnonzero(changed):
@@ -235,9 +240,9 @@ class ChannelQuality:
             cause = self._amplitudes.explain(block.samples, implausible.tolist())
             for channel in implausible.tolist():
                 self.causes[channel] = cause
-        due = (states != self._reported) & (self._lasted >= self._report_after)
+        due = self.lasting != self._reported
         for index in np.flatnonzero(due & (self._reported_ago >= self._report_every)) if due.any() else ():
-            now, was = STATES[states[index]], STATES[self._reported[index]]
+            now, was = STATES[self.lasting[index]], STATES[self._reported[index]]
             message = f"channel {self.labels[index]} {now}" + (" again" if now == "good" else "")
             message += f": {self.causes[index]}" if now == "implausible" else ""
             fields = {
@@ -247,7 +252,7 @@ class ChannelQuality:
                 "was": was,
             }
             self._emit(Event("quality", message, fields=fields))
-            self._reported[index], self._reported_ago[index] = states[index], 0
+            self._reported[index], self._reported_ago[index] = self.lasting[index], 0
 
 
 def name_channels(labels: Sequence[str], causes: dict[int, str], most: int = 4) -> str:

@@ -14,8 +14,8 @@ from bci_m2s.features import EXTRACTORS
 from bci_m2s.model.contract import WindowContract
 from bci_m2s.model.stream_check import channel_order
 from bci_m2s.pipeline.steps import StepStage
-from bci_m2s.signal.blocks import BlockCutter
-from bci_m2s.signal.quality import STATES, ChannelQuality, RateGuard
+from bci_m2s.signal.blocks import Block, BlockCutter
+from bci_m2s.signal.quality import LOST, STATES, ChannelQuality, RateGuard
 from bci_m2s.types import Chunk, Status
 
 
@@ -203,6 +203,27 @@ def test_changes_are_reported_once_they_last_and_a_flicker_at_most_every_five_se
     )
     assert 2 <= len(reported) <= 6
     assert np.diff(reported).min() >= 5
+
+
+def test_a_blink_makes_no_channel_bad_and_no_moment_makes_one_good():
+    times, samples = eeg(8)
+    for lost_s in (slice(2, 2.75), slice(4, 5.25)):
+        samples[int(lost_s.start * RATE_HZ) : int(lost_s.stop * RATE_HZ), 2] = np.nan
+    stage = StepStage(contract().modalities["eeg"], SHAPE, EEG_INFO)
+    bad_from = []
+    for start in range(0, len(times), 64):
+        part = slice(start, start + 64)
+        list(stage.push(Chunk.of(times[part], samples[part])))
+        bad_from += [start / RATE_HZ] if stage.bad_channels == {"TP9": "lost"} else []
+    assert bad_from == [4.75, 5.0, 5.25, 5.5, 5.75]  # after a second of loss until one of signal
+
+
+def test_a_channel_that_is_bad_in_turns_is_bad():
+    stage = ChannelQuality(["A"], ["uV"], 0.25, rails=(-9.0, 9.0))
+    for number in range(6):
+        values = np.full((64, 1), np.nan if number % 2 else 9.0)
+        stage.push(Block(values, 64 * number, 64 * number + 63, 0.0, 0.0, 0.0, number, 0, None))
+    assert stage.lasting[0] == stage.states[0] == LOST
 
 
 def steps_of(stage, times, samples):

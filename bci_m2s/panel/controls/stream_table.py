@@ -157,7 +157,9 @@ def _rate(stream: Mapping[str, Any]) -> tuple[str, str, str]:
     if nominal <= 0:
         return ("irregular", "muted", "events, not samples: no regular rate")
     if measured < 0:
-        return (f"{nominal:g} Hz", "muted", "nominal rate; the measured one is not known yet")
+        if stream.get("state") == "bad":
+            return (f"{nominal:g} Hz", "muted", "nominal rate: no samples, nothing to measure")
+        return (f"{nominal:g} Hz, measuring", "muted", "nominal rate; the effective one is known after 6 s")
     off = abs(measured / nominal - 1)
     state = "bad" if off >= 0.05 else "warn" if off >= 0.01 else ""
     sign = f"{shape(state)} " if state else ""

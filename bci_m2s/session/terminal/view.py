@@ -175,8 +175,9 @@ def _last(health: StreamHealth) -> str:
 def _rate(health: StreamHealth) -> str:
     if not health.rate_hz:
         return "irregular"
-    measured = "–" if math.isnan(health.measured_hz) else f"{health.measured_hz:.1f}"
-    return f"{measured} of {health.rate_hz:g} Hz"
+    if math.isnan(health.measured_hz):
+        return f"{health.rate_hz:g} Hz" + ("" if health.is_silent else " (measuring)")
+    return f"{health.measured_hz:.1f} of {health.rate_hz:g} Hz"
 
 
 def _ms(seconds: float) -> str:

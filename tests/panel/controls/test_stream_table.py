@@ -38,7 +38,7 @@ def shown(table, row, name):
         ("rate", {}, "1000.0 of 1000 Hz", ""),
         ("rate", {"measured_hz": 985.0}, "▲ 985.0 of 1000 Hz", "warn"),
         ("rate", {"measured_hz": 940.0}, "■ 940.0 of 1000 Hz", "bad"),
-        ("rate", {"measured_hz": None}, "1000 Hz", "muted"),
+        ("rate", {"measured_hz": None}, "1000 Hz, measuring", "muted"),
         ("rate", {"rate_hz": 0.0}, "irregular", "muted"),
         ("lost", {}, "0", ""),
         ("lost", {"lost": 1312}, "▲ 1,312", "warn"),
