@@ -188,8 +188,8 @@ class TrainingSettings(_Part):
     """What applies where this file says nothing: `sound` or a released recipe."""
     contract: Contract
     """The contract of the model file to be written; see above."""
-    pair: tuple[str, str]
-    """Which two modalities train together."""
+    pair: tuple[str, ...] = Field(min_length=2, max_length=2)
+    """The modalities that train together: all of the contract, each once."""
     data: DataSettings
     """Which data."""
     split: SplitSettings = SplitSettings()
@@ -212,8 +212,8 @@ class TrainingSettings(_Part):
             if name not in self.contract.modalities:
                 expected = f"a modality of the contract{nearest(name, self.contract.modalities)}"
                 raise ContractError("training", "pair", repr(name), expected)
-        if self.pair[0] == self.pair[1] or set(self.contract.modalities) != set(self.pair):
-            expected = "two different modalities, the contract's"
+        if sorted(self.pair) != sorted(self.contract.modalities):
+            expected = f"each modality of the contract once: {', '.join(self.contract.modalities)}"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
         generated = self.data.format in DATASETS and not DATASETS[self.data.format].needs_root
         if self.data.root is None and not generated:

@@ -115,7 +115,7 @@ def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
         ({"data": {"format": "seed"}}, "data.root: got nothing, expected the folder of your copy"),
         ({"data": {}}, "data.format: got nothing"),
         ({"pair": ["eeg", "ecg"]}, "pair: got 'ecg', expected a modality of the contract"),
-        ({"pair": ["eeg", "eeg"]}, "pair: got eeg, eeg, expected two different modalities"),
+        ({"pair": ["eeg", "eeg"]}, "pair: got eeg, eeg, expected each modality of the contract once"),
         ({"seeds": [1, 1]}, "seeds: got .*different numbers"),
         ({"seeds": []}, "seeds"),
         ({"contract": {}}, "contract.name: got nothing"),

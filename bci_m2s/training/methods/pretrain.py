@@ -37,7 +37,7 @@ class Job:
     """One pre-training: the pair, its settings, seed and device."""
 
     contract: Contract
-    pair: tuple[str, str]
+    pair: tuple[str, ...]
     settings: PretrainSettings
     seed: int
     device: torch.device

@@ -82,7 +82,7 @@ def evaluate(
 def evaluate_files(
     setup: EvaluationSetup,
     folder: Path,
-    pair: tuple[str, str],
+    pair: tuple[str, ...],
     test: WindowSet,
     method: str = "pretrained",
 ) -> list[Result]:
@@ -162,7 +162,7 @@ def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None
 
 
 def evaluate_guesses(
-    setup: EvaluationSetup, name: str, method: Method, parts: Mapping[str, WindowSet], pair: tuple[str, str]
+    setup: EvaluationSetup, name: str, method: Method, parts: Mapping[str, WindowSet], pair: tuple[str, ...]
 ) -> list[Result]:
     """A method without networks, on each modality and on both side by side."""
     assert method.guess is not None
