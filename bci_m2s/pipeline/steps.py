@@ -65,7 +65,9 @@ class StepStage:
             len(spec.channels), info.rate_hz, window.hop_s, gap_s, self._breaks.gap, self._breaks.repair
         )
         checks = spec.quality.model_dump()
-        self._amplitudes = amplitude_limits(spec.stream_type, spec.channels, spec.units, spec.amplitude)
+        self._amplitudes = amplitude_limits(
+            spec.stream_type, spec.channels, spec.units, spec.amplitude, self._factors
+        )
         self.quality = ChannelQuality(
             spec.channels,
             spec.units,

@@ -10,7 +10,7 @@ Lopes da Silva 2005, 10 to 100 µV; ECG: Malmivuo and Plonsey 1995, about 1 mV).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,7 @@ class Amplitudes:
 
     spread_low, spread_high : of the standard deviation; level_low, level_high : of the mean
     units : of the channels; usual_v : what a voltage usually has, V
+    factors : what the sender's values were multiplied by to have these units
     """
 
     spread_low: FloatArray
@@ -48,6 +49,7 @@ class Amplitudes:
     level_high: FloatArray
     units: tuple[Unit | None, ...]
     usual_v: float
+    factors: FloatArray
 
     @property
     def are_voltages(self) -> BoolArray:
@@ -81,22 +83,43 @@ class Amplitudes:
             )
         value = float(np.median(picked.std(axis=0)))
         text = f"{CAUSE} {_figure(value)} {unit.short}"
-        likely = min(
-            (other for other in UNITS if other.is_voltage and other is not unit),
-            key=lambda other: abs(math.log10(max(value, 1e-300) * other.factor / self.usual_v)),
+        factor = float(self.factors[channels[0]])
+        meant, words = min(
+            _meant(value, unit, factor),
+            key=lambda guess: abs(_decades(guess[0] * unit.factor, self.usual_v)),
         )
-        meant = value * likely.factor / unit.factor
-        if 0.01 < meant * unit.factor / self.usual_v < 100:
-            text += f"; would be {_figure(meant)} {unit.short} if the sender sends {likely.name}"
+        if abs(_decades(meant * unit.factor, self.usual_v)) < 2:
+            text += f"; would be {_figure(meant)} {unit.short} if {words}"
         return text
 
 
+def _meant(value: float, unit: Unit, factor: float) -> Iterator[tuple[float, str]]:
+    """What a voltage would be under every mistake of its sender, and that mistake in words.
+
+    factor : what the sender's values were multiplied by to have the unit
+    """
+    for other in UNITS:
+        if other.is_voltage and not math.isclose(other.factor, unit.factor * factor):
+            yield value / factor * other.factor / unit.factor, f"the sender sends {other.name}"
+    if factor == 1.0:  # a file's reader may have converted before
+        yield value * 1e-6, "what is called volts is microvolts"
+
+
+def _decades(value_v: float, usual_v: float) -> float:
+    return math.log10(max(value_v, 1e-300) / usual_v)
+
+
 def amplitude_limits(
-    stream_type: str, labels: Sequence[str], units: Sequence[str], learnt: Limits | None = None
+    stream_type: str,
+    labels: Sequence[str],
+    units: Sequence[str],
+    learnt: Limits | None = None,
+    factors: FloatArray | None = None,
 ) -> Amplitudes:
     """The limits for the channels of a contract.
 
     learnt : by unit, from training data; they narrow those of the stream type
+    factors : (C,), what the sender's values were multiplied by to have `units`; None for nothing
     """
     kind = stream_type.casefold()
     known = tuple(find_unit(unit) for unit in units)
@@ -118,7 +141,8 @@ def amplitude_limits(
     spread_low, spread_high = np.array(spreads).T
     level_low, level_high = np.array(levels).T
     usual_v = USUAL_V.get(kind, USUAL_V["eeg"])
-    return Amplitudes(spread_low, spread_high, level_low, level_high, known, usual_v)
+    factors = np.ones(len(labels)) if factors is None else factors
+    return Amplitudes(spread_low, spread_high, level_low, level_high, known, usual_v, factors)
 
 
 def learn_limits(seen: FloatArray, units: Sequence[str]) -> dict[str, tuple[float, float]]:

@@ -8,6 +8,7 @@ import pytest
 from bci_m2s.signal.blocks import Block
 from bci_m2s.signal.plausible import amplitude_limits, learn_limits
 from bci_m2s.signal.quality import ChannelQuality
+from bci_m2s.signal.units import factor_between
 
 RNG = np.random.default_rng(3)
 NOISE = RNG.normal(0.0, 1.0, (64, 1))
@@ -40,6 +41,33 @@ def test_another_unit_is_found_and_named(factor, sent):
     assert wrong
     figure = {"volts": "0.00002", "millivolts": "0.02", "nanovolts": "20000"}[sent]
     assert reason == f"amplitude {figure} µV; would be 20 µV if the sender sends {sent}"
+
+
+@pytest.mark.parametrize(
+    ("stated", "sent", "figure"),
+    [
+        ("volts", "microvolts", "20000000"),
+        ("millivolts", "microvolts", "20000"),
+        ("millivolts", "volts", "0.02"),
+        ("volts", "nanovolts", "2e+10"),
+    ],
+)
+def test_a_unit_that_was_converted_was_wrong_before(stated, sent, figure):
+    """What the sender says is believed first; the hint is of the values that it sent."""
+    factor = factor_between(stated, "microvolts")
+    sent_values = NOISE / NOISE.std() * 20.0 * factor_between("microvolts", sent)
+    limits = amplitude_limits("EEG", ("a",), ("microvolts",), None, np.array([factor]))
+    samples = sent_values * factor
+    assert limits.outside(samples)[0]
+    assert limits.explain(samples, [0]) == (
+        f"amplitude {figure} µV; would be 20 µV if the sender sends {sent}"
+    )
+
+
+def test_a_file_may_have_been_converted_before_it_was_opened():
+    wrong, reason = outside("EEG", "microvolts", NOISE / NOISE.std() * 1e7)
+    assert wrong
+    assert reason == "amplitude 10000000 µV; would be 10 µV if what is called volts is microvolts"
 
 
 def seen(*ranges):
