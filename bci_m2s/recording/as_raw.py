@@ -117,17 +117,14 @@ def _mend_volts(raw: Any, path: Path, unit: str) -> None:
 
 def _annotate_pauses(raw: Any, path: Path) -> None:
     """Mark each pause of a file in its Raw as MNE does where two are joined: ``BAD boundary``."""
-    import mne
-
-    from bci_m2s.recording.file_pauses import FileTimes, find_pauses
-    from bci_m2s.recording.read_mne import annotations_of, edf_header
+    from bci_m2s.recording.file_pauses import FileTimes, discontinuous_annotations, find_pauses
+    from bci_m2s.recording.read_mne import edf_header
     from bci_m2s.recording.triggers import find_triggers
 
     header = edf_header(path, [])
     times = FileTimes(float(raw.info["sfreq"]), find_pauses(raw, path, header, find_triggers(raw)))
     if header is not None and header.is_discontinuous:  # mne has dropped what lies behind the pauses
-        onsets, texts = annotations_of(raw, path, header, times)
-        raw.set_annotations(mne.Annotations(times.without_pauses(onsets), 0.0, texts), verbose="error")
+        raw.set_annotations(discontinuous_annotations(raw, path, times), verbose="error")
     if "bad boundary" not in {text.casefold() for text in raw.annotations.description}:
         raw.annotations.append(times.starts_s + raw.first_time, 0.0, "BAD boundary")
 

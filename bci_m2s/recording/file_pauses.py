@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,17 @@ UNKNOWN_PAUSE_S = 1.0  # for a pause whose length the file does not say: a new s
 LONGEST_PAUSE_S = 30 * 86_400.0  # a longer one is a wrong date
 CUT = (BAD_GAP, "BAD_ACQ_SKIP")  # what lies inside was never recorded
 SEAMS = ("boundary", "bad boundary", "edge boundary")
+
+
+class Span(NamedTuple):
+    """An annotation: its first sample and the one behind its last, its text, the channels concerned."""
+
+    first: int
+    stop: int
+    text: str
+    channels: frozenset[str]
+
+
 Pause = tuple[int, float]  # number of the sample that follows it, and its length in s; NaN when not known
 
 
@@ -105,13 +116,8 @@ def _edf_pauses(path: Path, header: EdfHeader, rate_hz: float) -> Iterator[Pause
 
 def _brainvision_pauses(path: Path, rate_hz: float) -> Iterator[Pause]:
     """Pauses before the "New Segment" markers of a BrainVision recording, by their dates. path : .vhdr"""
-    named = re.search(r"^MarkerFile=(.+)$", path.read_text("utf-8", "replace"), re.MULTILINE)
-    if named is None:
+    if (text := _marker_text(path)) is None:
         return
-    file = path.parent / named[1].strip().replace("$b", path.stem)
-    if not file.is_file():
-        return
-    text = file.read_text("utf-8", "replace")
     found = re.findall(r"(?m)^Mk\d+=New Segment,[^,]*,(\d+),[^,]*,[^,\s]*(?:,(\d{20}))?", text)
     before: tuple[int, datetime | None] | None = None
     for position, date in found:
@@ -127,6 +133,13 @@ def _brainvision_pauses(path: Path, rate_hz: float) -> Iterator[Pause]:
         before = sample, moment
 
 
+def _marker_text(path: Path) -> str | None:
+    """Contents of a BrainVision recording's marker file; None where there is none. path : .vhdr"""
+    named = re.search(r"^MarkerFile=(.+)$", path.read_text("utf-8", "replace"), re.MULTILINE)
+    file = path.parent / named[1].strip().replace("$b", path.stem) if named is not None else None
+    return file.read_text("utf-8", "replace") if file is not None and file.is_file() else None
+
+
 def _moment(date: str) -> datetime | None:
     try:
         return datetime.strptime(date, "%Y%m%d%H%M%S%f")
@@ -136,32 +149,77 @@ def _moment(date: str) -> datetime | None:
 
 def _seams(raw: Any) -> Iterator[Pause]:
     """Places at which annotations say that two recordings were joined."""
-    for first, _, text in _spans(raw):
-        if text.casefold() in SEAMS:
-            yield first, math.nan
+    for span in _spans(raw, raw.annotations):
+        if span.text.casefold() in SEAMS:
+            yield span.first, math.nan
 
 
 def kept_samples(raw: Any) -> NDArray[np.intp]:
     """Numbers of the samples that were recorded: not those with which a gap was filled."""
     kept = np.ones(raw.n_times, bool)
-    for first, stop, text in _spans(raw):
-        if text in CUT:
-            kept[first:stop] = False
+    for span in _spans(raw, raw.annotations):
+        if span.text in CUT:
+            kept[span.first : span.stop] = False
     return np.flatnonzero(kept)
 
 
-def bad_samples(raw: Any) -> NDArray[np.bool_] | None:
-    """Which samples, (n,), a "BAD" annotation of the file's own excludes; None for none of them."""
-    bad = np.zeros(raw.n_times, bool)
-    for first, stop, text in _spans(raw):
-        if text.casefold().startswith("bad") and text not in CUT:
-            bad[first:stop] = True
-    return bad if bad.any() else None
+def bad_spans(raw: Any, annotations: Any = None) -> list[Span]:
+    """Spans that a "BAD" annotation of the file's own excludes, in all channels or in those that it names.
+
+    annotations : of mne, on the file's own axis; None for the Raw's
+    """
+    found = _spans(raw, raw.annotations if annotations is None else annotations)
+    return [span for span in found if span.text.casefold().startswith("bad") and span.text not in CUT]
 
 
-def _spans(raw: Any) -> Iterator[tuple[int, int, str]]:
-    """First sample, the one behind the last, and text of each annotation."""
-    rate_hz = float(raw.info["sfreq"])
-    for mark in raw.annotations:
+def _spans(raw: Any, annotations: Any) -> Iterator[Span]:
+    rate_hz, known = float(raw.info["sfreq"]), set(raw.ch_names)
+    for mark in annotations:
         first = round((mark["onset"] - raw.first_time) * rate_hz)
-        yield max(0, first), max(0, first + round(mark["duration"] * rate_hz)), str(mark["description"])
+        stop = first + round(mark["duration"] * rate_hz)
+        # of channels that the file does not have nobody knows what they are called here
+        channels = known.intersection(mark.get("ch_names") or ()) or known
+        yield Span(max(0, first), max(0, stop), str(mark["description"]), frozenset(channels))
+
+
+def without_channel(text: str, channels: Collection[str]) -> str:
+    """Text of an EDF+ annotation, without the channel that it concerns: "text@@Cz"."""
+    words, _, channel = text.partition("@@")
+    return words if channel in channels else text
+
+
+def discontinuous_annotations(raw: Any, path: Path, times: FileTimes) -> Any:
+    """All annotations of an EDF+D file on its Raw's axis; mne drops those that lie behind a pause."""
+    import mne
+
+    marks = mne.read_annotations(path)
+    begin_s = times.without_pauses(marks.onset) + raw.first_time
+    end_s = times.without_pauses(marks.onset + marks.duration) + raw.first_time
+    texts = [without_channel(str(text), raw.ch_names) for text in marks.description]
+    named = [
+        [text.partition("@@")[2]] if words != text else []
+        for text, words in zip(marks.description, texts, strict=True)
+    ]
+    return mne.Annotations(begin_s, end_s - begin_s, texts, ch_names=named)
+
+
+def brainvision_channels(raw: Any, path: Path) -> Any:
+    """The Raw's annotations, with the channel to which a "Bad Interval" of a BrainVision file is confined.
+
+    path : .vhdr. mne leaves the channel out.
+    """
+    rate_hz, marks = float(raw.info["sfreq"]), raw.annotations.copy()
+    if (text := _marker_text(path)) is None:
+        return marks
+    found = re.findall(r"(?m)^Mk\d+=(Bad Interval),([^,]*),(\d+),(\d+),([1-9]\d*)", text)
+    for kind, words, position, size, channel in found:
+        if int(channel) > len(raw.ch_names):
+            continue
+        begin_s, length_s = (int(position) - 1) / rate_hz, int(size) / rate_hz
+        for index, mark in enumerate(marks):
+            is_it = mark["description"] == f"{kind}/{words}" and not mark.get("ch_names")
+            near = abs(mark["onset"] - begin_s) < 0.5 / rate_hz
+            if is_it and near and abs(mark["duration"] - length_s) < 0.5 / rate_hz:
+                marks.ch_names[index] = (raw.ch_names[int(channel) - 1],)
+                break
+    return marks

@@ -29,16 +29,20 @@ from bci_m2s.recording.fif_check import refuse_bad_fif
 from bci_m2s.recording.file_pauses import (
     CUT,
     FileTimes,
-    bad_samples,
+    Span,
+    bad_spans,
+    brainvision_channels,
+    discontinuous_annotations,
     find_pauses,
     kept_samples,
+    without_channel,
 )
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.triggers import PIECE_S, TRIGGER, find_triggers
 from bci_m2s.signal.reference import AVERAGE, reference_of_labels
 from bci_m2s.signal.units import MICROVOLTS, find_unit, is_stated
 from bci_m2s.text import printable, quoted
-from bci_m2s.types import MARKER_TYPE, BoolArray, FloatArray, StreamInfo
+from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
 
 Notes = list[str] | None
 Reader = Callable[[int, int], NDArray[np.float32]]
@@ -88,6 +92,7 @@ def open_mne(path: Path) -> Any:
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     if path.suffix.lower() == ".vhdr":  # a comment's text is a marker as it was sent; "Comment/" is mne's
         texts = {str(text) for text in raw.annotations.description}
+        raw.set_annotations(brainvision_channels(raw, path), verbose="error")
         raw.annotations.rename({text: text[len(COMMENT) :] for text in texts if _is_comment(text)})
     return raw
 
@@ -133,7 +138,9 @@ def raw_streams(
     triggers = find_triggers(raw)
     times = FileTimes(float(raw.info["sfreq"]), find_pauses(raw, path, header, triggers))
     notes += times.notes
-    streams = _signals(raw, name, times, channel_units(raw, path, header, notes))
+    is_cut = path is not None and header is not None and header.is_discontinuous
+    bad = bad_spans(raw, discontinuous_annotations(raw, path, times) if path and is_cut else None)
+    streams = _signals(raw, name, times, channel_units(raw, path, header, notes), bad)
     for channel, found in triggers.items():
         streams.append(_markers(f"{name} {channel}", times.at(found.at), found.texts))
     onsets, texts = annotations_of(raw, path, header, times)
@@ -154,8 +161,9 @@ def annotations_of(
     else:  # mne counts from before the first sample
         marks, rate_hz = raw.annotations, float(raw.info["sfreq"])
         onsets = times.at((marks.onset - raw.first_time) * rate_hz)
-    wanted = [index for index, text in enumerate(marks.description) if text not in CUT]
-    return onsets[wanted], marks.description[wanted]
+    texts = np.array([without_channel(str(text), raw.ch_names) for text in marks.description], object)
+    wanted = [index for index, text in enumerate(texts) if text not in CUT]
+    return onsets[wanted], texts[wanted]
 
 
 def edf_header(path: Path, notes: list[str]) -> EdfHeader | None:
@@ -240,14 +248,14 @@ def _concerns_file(caught: python_warnings.WarningMessage) -> bool:
 
 
 def _signals(
-    raw: Any, stem: str, file_times: FileTimes, units: list[tuple[str, float]]
+    raw: Any, stem: str, file_times: FileTimes, units: list[tuple[str, float]], bad: list[Span]
 ) -> list[RecordedStream]:
     groups: dict[str, list[int]] = {}
     for index, kind in enumerate(raw.get_channel_types()):
         if kind != TRIGGER:
             groups.setdefault(STREAM_TYPES.get(kind, "Misc"), []).append(index)
     rate_hz, lock = float(raw.info["sfreq"]), Lock()
-    kept, bad = kept_samples(raw), bad_samples(raw)
+    kept = kept_samples(raw)
     times: FloatArray = file_times.at(kept)
     streams = []
     for stream_type, picks in groups.items():
@@ -276,12 +284,11 @@ def _reference(raw: Any, picks: list[int]) -> str:
     return AVERAGE if projected else reference_of_labels([raw.ch_names[pick] for pick in picks])
 
 
-def _piecewise(
-    raw: Any, picks: list[int], factors: FloatArray, bad: BoolArray | None, lock: Lock
-) -> Reader:
+def _piecewise(raw: Any, picks: list[int], factors: FloatArray, bad: list[Span], lock: Lock) -> Reader:
     """Return a reader that keeps the last piece; pieces of one file are read one at a time."""
     piece = round(PIECE_S * float(raw.info["sfreq"])) or 1
     kept_from, kept = 0, np.empty((0, len(picks)), np.float32)
+    columns = [(span, [raw.ch_names[pick] in span.channels for pick in picks]) for span in bad]
 
     def read(start: int, stop: int) -> NDArray[np.float32]:
         nonlocal kept_from, kept
@@ -298,8 +305,8 @@ def _piecewise(
                     )
                 with np.errstate(over="ignore"):  # beyond float32 is no signal: infinite, so missing
                     kept = np.ascontiguousarray((values * factors[:, None]).T, dtype=np.float32)
-                if bad is not None:
-                    kept[bad[start:until]] = np.nan
+                for span, concerned in columns:
+                    kept[max(0, span.first - start) : max(0, span.stop - start), concerned] = np.nan
                 kept.setflags(write=False)
                 kept_from = start
             return kept[start - kept_from : stop - kept_from] if start < stop else kept[:0]

@@ -163,6 +163,51 @@ def test_what_the_file_calls_bad_is_missing(tmp_path: Path) -> None:
     assert {"BAD muscle", "badly"} <= set(marks_of(open_recording(tmp_path / "bad_raw.fif")))
 
 
+def write_bad_fif(folder: Path, at_s: float) -> Path:
+    raw = raw_of(DATA_UV)
+    raw.set_annotations(mne.Annotations([at_s], [0.5], ["BAD electrode"], ch_names=[["Pz"]]))
+    raw.save(folder / "bad_raw.fif", verbose="error")
+    return folder / "bad_raw.fif"
+
+
+def write_bad_edf(folder: Path, at_s: float, kind: bytes = b"EDF+C") -> Path:
+    path = write_edf(folder, kind=kind)
+    onset = b"+%g" % (at_s + (PAUSE_S if kind == b"EDF+D" and at_s >= PAUSED_AT_S else 0.0))
+    written, wanted = (onset + text for text in (b"\x14after\x14", b"\x150.5\x14BAD electrode@@Pz\x14"))
+    extra = len(wanted) - len(written)
+    assert written + bytes(extra) in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(written + bytes(extra), wanted))
+    return path
+
+
+def write_bad_edf_behind_a_pause(folder: Path, at_s: float) -> Path:
+    return write_bad_edf(folder, at_s, b"EDF+D")
+
+
+def write_bad_brainvision(folder: Path, at_s: float) -> Path:
+    path = write_brainvision(folder, "20240101100003000000")
+    marks = path.with_suffix(".vmrk")
+    more = f"Mk9=Bad Interval,electrode,{round(at_s * RATE_HZ) + 1},{RATE_HZ // 2},2\n"
+    marks.write_text(marks.read_text("utf-8") + more, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "write", [write_bad_fif, write_bad_edf, write_bad_edf_behind_a_pause, write_bad_brainvision]
+)
+def test_an_annotation_may_call_one_channel_bad(tmp_path: Path, write: Callable[..., Path]) -> None:
+    path, bad = write(tmp_path, 4.0), slice(4 * RATE_HZ, 4 * RATE_HZ + RATE_HZ // 2)
+    (stream,) = [stream for stream in open_recording(path).streams if not stream.is_text]
+    expected = DATA_UV.copy()
+    expected[bad, 1] = np.nan
+    np.testing.assert_allclose(stream.read(0, stream.n_samples), expected, atol=0.02)
+    np.testing.assert_allclose(stream.read(420, 460), expected[420:460], atol=0.02)
+    (mark,) = [mark for mark in open_as_raw(path).annotations if "electrode" in mark["description"]]
+    assert (mark["ch_names"], mark["duration"]) == (("Pz",), 0.5)
+    assert mark["onset"] == pytest.approx(4.0)
+    assert not any("@@" in text for text in marks_of(open_recording(path)))
+
+
 @pytest.mark.parametrize(
     ("unit", "stated", "factor"),
     [
