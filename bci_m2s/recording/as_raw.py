@@ -117,8 +117,8 @@ def _mend_volts(raw: Any, path: Path, unit: str) -> None:
 
 def _annotate_pauses(raw: Any, path: Path) -> None:
     """Mark each pause of a file in its Raw as MNE does where two are joined: ``BAD boundary``."""
-    from bci_m2s.recording.file_pauses import FileTimes, discontinuous_annotations, find_pauses
-    from bci_m2s.recording.read_mne import edf_header
+    from bci_m2s.recording.file_pauses import FileTimes, find_pauses
+    from bci_m2s.recording.read_mne import discontinuous_annotations, edf_header
     from bci_m2s.recording.triggers import find_triggers
 
     header = edf_header(path, [])

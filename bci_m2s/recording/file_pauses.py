@@ -188,21 +188,6 @@ def without_channel(text: str, channels: Collection[str]) -> str:
     return words if channel in channels else text
 
 
-def discontinuous_annotations(raw: Any, path: Path, times: FileTimes) -> Any:
-    """All annotations of an EDF+D file on its Raw's axis; mne drops those that lie behind a pause."""
-    import mne
-
-    marks = mne.read_annotations(path)
-    begin_s = times.without_pauses(marks.onset) + raw.first_time
-    end_s = times.without_pauses(marks.onset + marks.duration) + raw.first_time
-    texts = [without_channel(str(text), raw.ch_names) for text in marks.description]
-    named = [
-        [text.partition("@@")[2]] if words != text else []
-        for text, words in zip(marks.description, texts, strict=True)
-    ]
-    return mne.Annotations(begin_s, end_s - begin_s, texts, ch_names=named)
-
-
 def brainvision_channels(raw: Any, path: Path) -> Any:
     """The Raw's annotations, with the channel to which a "Bad Interval" of a BrainVision file is confined.
 

@@ -32,7 +32,6 @@ from bci_m2s.recording.file_pauses import (
     Span,
     bad_spans,
     brainvision_channels,
-    discontinuous_annotations,
     find_pauses,
     kept_samples,
     without_channel,
@@ -164,6 +163,21 @@ def annotations_of(
     texts = np.array([without_channel(str(text), raw.ch_names) for text in marks.description], object)
     wanted = [index for index, text in enumerate(texts) if text not in CUT]
     return onsets[wanted], texts[wanted]
+
+
+def discontinuous_annotations(raw: Any, path: Path, times: FileTimes) -> Any:
+    """All annotations of an EDF+D file on its Raw's axis; mne drops those that lie behind a pause."""
+    import mne
+
+    marks = mne.read_annotations(path)
+    begin_s = times.without_pauses(marks.onset) + raw.first_time
+    end_s = times.without_pauses(marks.onset + marks.duration) + raw.first_time
+    texts = [without_channel(str(text), raw.ch_names) for text in marks.description]
+    named = [
+        [text.partition("@@")[2]] if words != text else []
+        for text, words in zip(marks.description, texts, strict=True)
+    ]
+    return mne.Annotations(begin_s, end_s - begin_s, texts, ch_names=named)
 
 
 def edf_header(path: Path, notes: list[str]) -> EdfHeader | None:
