@@ -44,8 +44,11 @@ def check_stream(spec: ModalityContract, info: StreamInfo, where: str = "") -> l
     ]
 
 
-def stream_doubts(spec: ModalityContract, info: StreamInfo) -> list[str]:
-    """Return what a stream leaves open but is not refused for, in words, for the log."""
+def stream_doubts(spec: ModalityContract, info: StreamInfo, conversions: bool = True) -> list[str]:
+    """Return what a stream leaves open but is not refused for, in words, for the log.
+
+    conversions : also which units are converted, which leaves nothing open
+    """
     where, doubts = f"stream {info.name!r}", []
     if info.type.casefold() != spec.stream_type.casefold():
         doubts.append(
@@ -62,7 +65,8 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo) -> list[str]:
         for _, unit, stated in _stated_units(spec, info)
         if factor_between(stated, unit) not in (None, 1.0) and (found := find_unit(stated))
     }
-    doubts += [f"{where}: units: {stated} are converted to {unit}" for stated, unit in converted]
+    if conversions:
+        doubts += [f"{where}: units: {stated} are converted to {unit}" for stated, unit in converted]
     return doubts
 
 

@@ -37,6 +37,8 @@ class Span(NamedTuple):
     channels: frozenset[str]
 
 
+SEGMENT = "New Segment/"  # how mne names BrainVision's
+
 Pause = tuple[int, float]  # number of the sample that follows it, and its length in s; NaN when not known
 
 
@@ -98,8 +100,9 @@ def find_pauses(
     """
     rate_hz = float(raw.info["sfreq"])
     restarts = [int(sample) for found in triggers.values() for sample in found.restarts]
-    pauses = [*_seams(raw), *((sample, math.nan) for sample in restarts)]
-    if path is not None and path.suffix.lower() == ".vhdr":
+    is_brainvision = path is not None and path.suffix.lower() == ".vhdr"
+    pauses = [*_seams(raw, not is_brainvision), *((sample, math.nan) for sample in restarts)]
+    if path is not None and is_brainvision:
         pauses += _brainvision_pauses(path, rate_hz)
     if path is not None and header is not None and header.is_discontinuous:
         pauses += _edf_pauses(path, header, rate_hz)
@@ -147,10 +150,13 @@ def _moment(date: str) -> datetime | None:
         return None
 
 
-def _seams(raw: Any) -> Iterator[Pause]:
-    """Places at which annotations say that two recordings were joined."""
+def _seams(raw: Any, is_undated: bool) -> Iterator[Pause]:
+    """Places at which annotations say that two recordings were joined.
+
+    is_undated : it is not known how long before BrainVision's segments nothing was recorded
+    """
     for span in _spans(raw, raw.annotations):
-        if span.text.casefold() in SEAMS:
+        if span.text.casefold() in SEAMS or (is_undated and span.text.startswith(SEGMENT)):
             yield span.first, math.nan
 
 

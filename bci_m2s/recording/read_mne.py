@@ -92,12 +92,12 @@ def open_mne(path: Path) -> Any:
     if path.suffix.lower() == ".vhdr":  # a comment's text is a marker as it was sent; "Comment/" is mne's
         texts = {str(text) for text in raw.annotations.description}
         raw.set_annotations(brainvision_channels(raw, path), verbose="error")
-        raw.annotations.rename({text: text[len(COMMENT) :] for text in texts if _is_comment(text)})
+        raw.annotations.rename({text: _as_sent(text) for text in texts})
     return raw
 
 
-def _is_comment(text: str) -> bool:
-    return text.startswith(COMMENT) and text != COMMENT
+def _as_sent(text: str) -> str:
+    return text[len(COMMENT) :] if text.startswith(COMMENT) and text != COMMENT else text
 
 
 def read_raw(path: Path) -> Recording:
@@ -134,6 +134,8 @@ def raw_streams(
     notes : takes what a reader of the file should know
     """
     notes = [] if notes is None else notes
+    if raw.info["bads"]:
+        notes.append(f"called bad by the file, so missing: {', '.join(raw.info['bads'])}")
     triggers = find_triggers(raw)
     times = FileTimes(float(raw.info["sfreq"]), find_pauses(raw, path, header, triggers))
     notes += times.notes
@@ -160,7 +162,8 @@ def annotations_of(
     else:  # mne counts from before the first sample
         marks, rate_hz = raw.annotations, float(raw.info["sfreq"])
         onsets = times.at((marks.onset - raw.first_time) * rate_hz)
-    texts = np.array([without_channel(str(text), raw.ch_names) for text in marks.description], object)
+    plain = [_as_sent(without_channel(str(text), raw.ch_names)) for text in marks.description]
+    texts = np.array(plain, object)
     wanted = [index for index, text in enumerate(texts) if text not in CUT]
     return onsets[wanted], texts[wanted]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bci_m2s.errors import StreamError, UsageError, nearest
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import load_model_file
-from bci_m2s.model.stream_check import check_stream
+from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.pipeline.pipeline import run_offline as estimates_of
@@ -103,6 +104,11 @@ def run_offline(
     label, confidence, p_CLASS for each class of the head, and start_s, end_s of its window in the clock of
     the stream. Numbers that are not known are NaN.
 
+    Warns
+    -----
+    RuntimeWarning
+        What is odd or damaged about the recording, and what a stream leaves open, as ``replay`` says it.
+
     Raises
     ------
     RecordingError
@@ -113,8 +119,13 @@ def run_offline(
         As ``make_pipeline``.
     """
     opened = _opened(recording)
+    for text in opened.warnings:
+        _warn(f"{opened.path}: {text}")
     contract, _ = load_model_file(find_model(str(model)))
     chosen = _chosen(opened, contract, streams or {})
+    for name, stream in chosen.items():
+        for doubt in stream_doubts(contract.modalities[name], stream.info, conversions=False):
+            _warn(f"{opened.path}: {doubt}")
     infos = {name: stream.info for name, stream in chosen.items()}
     pipeline = make_pipeline(model, infos, modality=modality, device=device, baseline=baseline)
     made = replay_sources([*chosen.values(), *opened.markers])
@@ -139,9 +150,20 @@ def _described(contract: Contract, name: str, stream: StreamInfo | float) -> Str
 def _opened(recording: Any) -> Recording:
     if not hasattr(recording, "get_channel_types"):
         return open_recording(recording)
-    from bci_m2s.recording.read_mne import raw_streams
+    from bci_m2s.recording.read_mne import edf_header, raw_streams
 
-    return Recording(Path("raw"), tuple(raw_streams(recording, "raw")))
+    notes: list[str] = []
+    streams = raw_streams(recording, "raw", notes=notes)
+    name = next(iter(recording.filenames), None)
+    header = edf_header(Path(name), []) if name is not None else None
+    if header is not None and header.is_discontinuous:
+        notes.append(f"MNE's Raw knows nothing of its pauses; give the file itself: {name}")
+    return Recording(Path("raw"), tuple(streams), notes)
+
+
+def _warn(text: str) -> None:
+    """Say what is odd about a recording to the caller of ``run_offline``."""
+    warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 def _chosen(

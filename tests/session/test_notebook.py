@@ -15,11 +15,14 @@ import bci_m2s
 from bci_m2s.commands.replay import replay_file
 from bci_m2s.errors import StreamError, UsageError
 from bci_m2s.model.model_file import load_model_file
+from bci_m2s.recording.recorded import open_recording
+from bci_m2s.session import notebook
 from bci_m2s.session.run import Options
 from bci_m2s.types import Chunk, StreamInfo
 
 SHIPPED = Path(__file__).resolve().parents[2] / "recordings" / "simulated-session.xdf"
 MODEL = "demo-62ch-eye"
+pytestmark = pytest.mark.filterwarnings("ignore:.*the rest is lost")  # of a recording cut short
 
 
 def beginning(folder, seconds):
@@ -84,6 +87,56 @@ def test_a_raw_gives_what_its_recording_gave(rows, recording, tmp_path):
         pandas.DataFrame(bci_m2s.run_offline(MODEL, raw)),
         atol=1e-4,
     )
+
+
+def test_what_is_odd_about_a_recording_is_warned_of(tmp_path):
+    short = beginning(tmp_path, 12)
+    with pytest.warns(RuntimeWarning, match=r"beginning\.xdf: damaged at byte .* the rest is lost"):
+        bci_m2s.run_offline(MODEL, short)
+
+
+def muse_raw(**about):
+    labels = [*load_model_file(bci_m2s.find_model("muse-4ch"))[0].modalities["eeg"].channels]
+    samples = np.random.default_rng(2).normal(0, 20e-6, (len(labels), 256 * 12))
+    raw = mne.io.RawArray(samples, mne.create_info(labels, 256.0, "eeg"), verbose="error")
+    raw.info["bads"] = about.get("bads", [])
+    return raw
+
+
+def test_a_raw_that_leaves_something_open_is_warned_of():
+    raw = muse_raw(bads=["TP9"])
+    with pytest.warns(RuntimeWarning, match="called bad by the file, so missing: TP9"):
+        bci_m2s.run_offline("muse-4ch", raw)
+    raw = muse_raw()
+    raw.set_annotations(mne.Annotations([5.0], [0.0], ["BAD boundary"]))
+    with pytest.warns(RuntimeWarning, match=r"raw: paused at 5\.0 s, it is not known for how long"):
+        bci_m2s.run_offline("muse-4ch", raw)
+
+
+def test_markers_of_a_raw_are_those_of_its_file(tmp_path):
+    """MNE prefixes BrainVision's markers by their kind; a comment is a marker as it was sent."""
+    header = tmp_path / "m.vhdr"
+    muse_raw().get_data().T.astype("<f4").tofile(tmp_path / "m.eeg")
+    channels = "".join(f"Ch{n}={label},,1,V\n" for n, label in enumerate(muse_raw().ch_names, 1))
+    header.write_text(
+        "Brain Vision Data Exchange Header File Version 1.0\n\n[Common Infos]\nCodepage=UTF-8\n"
+        "DataFile=m.eeg\nMarkerFile=m.vmrk\nDataFormat=BINARY\nDataOrientation=MULTIPLEXED\n"
+        "NumberOfChannels=4\nSamplingInterval=3906.25\n\n[Binary Infos]\nBinaryFormat=IEEE_FLOAT_32\n\n"
+        f"[Channel Infos]\n{channels}",
+        "utf-8",
+    )
+    (tmp_path / "m.vmrk").write_text(
+        "Brain Vision Data Exchange Marker File, Version 1.0\n\n[Common Infos]\nCodepage=UTF-8\n"
+        "DataFile=m.eeg\n\n[Marker Infos]\nMk1=New Segment,,1,1,0,20240101100000000000\n"
+        "Mk2=Comment,baseline/start,257,1,0\nMk3=Stimulus,S  1,513,1,0\n",
+        "utf-8",
+    )
+    (file,) = open_recording(header).markers
+    (raw,) = notebook._opened(mne.io.read_raw(header, verbose="error")).markers
+    texts = file.read(0, file.n_samples)[:, 0].tolist()
+    assert texts[-2:] == ["baseline/start", "Stimulus/S  1"]
+    assert raw.read(0, raw.n_samples)[:, 0].tolist() == texts
+    np.testing.assert_allclose(raw.times, file.times)
 
 
 def test_streams_and_modality_can_be_chosen(tmp_path):
