@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class BciM2sError(Exception):
@@ -43,10 +44,15 @@ class ContractError(BciM2sError):
     """A stream or configuration disagrees with the model's contract."""
 
     def __init__(self, where: str, field: str, got: object, expected: object) -> None:
+        self.where = where
         self.field = field
         self.got = got
         self.expected = expected
         super().__init__(f"{where}: {field}: got {got}, expected {expected}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process as it is; what `got` and `expected` were may not be fit to go there."""
+        return ContractError, (self.where, self.field, str(self.got), str(self.expected))
 
 
 class StreamError(BciM2sError):

@@ -26,6 +26,7 @@ from pydantic import (
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.lsl.formats import HIGHEST_RATE_HZ
+from bci_m2s.model.feature_size import count_features
 from bci_m2s.networks import complete_params
 from bci_m2s.registry import Registry
 from bci_m2s.signal.normalise import NORMALISERS
@@ -93,8 +94,8 @@ class Component(_Part):
 class FeatureContract(Component):
     """What a step's features are."""
 
-    n_features: Annotated[int, Field(ge=1, le=65536)]
-    """F, the number of features per step; for `de`, channels times bands."""
+    n_features: Annotated[int, Field(ge=1, le=65536)] = 0
+    """F, the number of features per step; left out, as many as the feature makes."""
 
 
 class WindowContract(_Part):
@@ -267,7 +268,16 @@ class Contract(_Part):
         for name, spec in self.modalities.items():
             for head in spec.calibration:
                 _known(f"modalities.{name}.calibration", head, self.heads)
+        counted = {name: self._counted(spec) for name, spec in self.modalities.items()}
+        object.__setattr__(self, "modalities", counted)  # frozen for everybody else
         return self
+
+    def _counted(self, spec: ModalityContract) -> ModalityContract:
+        """A modality that states the number of its features."""
+        if spec.feature.n_features:
+            return spec
+        number = count_features(spec, self.window)
+        return spec.model_copy(update={"feature": spec.feature.model_copy(update={"n_features": number})})
 
     @property
     def first_head(self) -> str:

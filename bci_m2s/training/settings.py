@@ -259,10 +259,24 @@ def load_training(path: Path) -> TrainingSettings:
     data = merged.get("data")
     if isinstance(data, dict) and isinstance(data.get("root"), str):
         data["root"] = _folder(path, data["root"])
+    _count_distributed(merged)
     try:
         return TrainingSettings.model_validate(merged)
     except (ValidationError, ContractError) as problem:
         raise refused(path, lines, problem, TrainingSettings) from None
+
+
+def _count_distributed(values: Mapping[str, Any]) -> None:
+    """State the number of features that only their data set knows, where the file leaves it out."""
+    try:
+        data_set = DATASETS[values["data"]["format"]]
+        modalities = values["contract"]["modalities"]
+        features = {name: spec["feature"] for name, spec in modalities.items()}
+    except (KeyError, TypeError, AttributeError):  # refused with the settings
+        return
+    for name, feature in features.items():
+        if isinstance(feature, dict) and feature.get("name") == "distributed":
+            feature.setdefault("n_features", data_set.modalities.get(name, 1))
 
 
 def _folder(path: Path, root: str) -> str:

@@ -187,3 +187,17 @@ def test_made_in_python_it_is_checked_too() -> None:
         Contract.model_validate(change(contract_fields(), "heads.emotion.classes", ["a", "a"]))
     with pytest.raises(ValidationError, match="unknown"):
         Contract.model_validate(change(contract_fields(), "unknown", 1))
+
+
+def test_the_number_of_features_is_counted_where_it_is_left_out():
+    fields = contract_fields()
+    wanted = fields["modalities"]["eeg"]["feature"].pop("n_features")
+    contract = Contract.model_validate(fields)
+    assert contract.modalities["eeg"].feature.n_features == wanted
+    assert Contract.model_validate_json(contract.model_dump_json(), strict=True) == contract
+
+
+def test_what_the_feature_cannot_be_built_for_is_said_where_it_is_counted():
+    fields = change(contract_fields(), "modalities.eeg.feature", {"name": "de", "params": {"band_hz": {}}})
+    with pytest.raises(ContractError, match=r"feature de: band_hz: .* nearest: 'bands_hz'"):
+        Contract.model_validate(fields)

@@ -12,10 +12,10 @@ import numpy as np
 from bci_m2s.engine.history import History
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
-from bci_m2s.features import EXTRACTORS
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.model.contract import Contract
+from bci_m2s.model.feature_size import check_size
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage
@@ -88,18 +88,10 @@ def pinned(plan: Plan, source_ids: Mapping[str, str]) -> Plan:
 
 def check_feature(model_path: Path, contract: Contract, modality: str) -> None:
     """Build a modality's feature at both ends of its rates, as a stream will. Raises ModelError."""
-    spec, window = contract.modalities[modality], contract.window
-    extractor = EXTRACTORS[spec.feature.name]
-    for rate_hz in (spec.rate_min_hz, spec.rate_max_hz):
-        try:
-            made = extractor(dict(spec.feature.params), spec.channels, rate_hz, window.step_s, window.hop_s)
-        except ContractError as problem:
-            raise ModelError(f"{model_path}: {modality} at {rate_hz:g} Hz: {problem}") from None
-        if len(made.names) != spec.feature.n_features:
-            raise ModelError(
-                f"{model_path}: {modality}.feature.n_features: got {spec.feature.n_features}, "
-                f"expected {len(made.names)}"
-            )
+    try:
+        check_size(contract.modalities[modality], contract.window, modality)
+    except ContractError as problem:
+        raise ModelError(f"{model_path}: {problem}") from None
 
 
 def make_predictor(plan: Plan, device: str | None = None) -> Predictor:
