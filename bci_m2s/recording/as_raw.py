@@ -99,7 +99,8 @@ def _warn(path: Path, texts: Iterable[str]) -> None:
 
 def _mend_volts(raw: Any, path: Path, unit: str) -> None:
     """Bring to volts what mne takes for volts since it does not know the unit's name; it is loaded then."""
-    from bci_m2s.recording.read_mne import channel_units, edf_header
+    from bci_m2s.recording.mne_channels import channel_units
+    from bci_m2s.recording.read_mne import edf_header
 
     scales = {}
     for index, (name, factor) in enumerate(channel_units(raw, path, edf_header(path, []), [])):

@@ -4,18 +4,20 @@
 - EDF labels such as "EEG Fp1" follow EDF+ (Kemp and Olivan 2003, doi 10.1016/S1388-2457(03)00123-8):
   kind, space, sensor. The kind decides the stream, the sensor ("Fp1") is the label.
 - Voltages come in microvolts, as float32: exact for BioSemi's 24 bits. Others keep mne's unit.
+- What stands beside a file as BIDS has it counts (``bids``): kind and state of channels, reference, events.
 - Stamps are seconds from the first sample, pauses included (``file_pauses``). Annotations become a marker
-  stream (a duration is not kept), and so does each trigger channel: the number that it changes to, as
-  text, zeros left out. What the file calls bad is missing.
+  stream with durations, and so does each trigger channel: the number that it changes to, as text, zeros
+  left out. Where a table of events stands beside the file, its rows are the markers instead. What the file
+  calls bad is missing.
 - EDF and BDF channels of a lower rate are raised to the highest by mne; a warning says so.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import warnings as python_warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -24,10 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording.bids.channels import Sidecars, by_name, find_sidecars, unit_beside
+from bci_m2s.recording.bids.events import Events, find_events
 from bci_m2s.recording.edf_header import EdfHeader, read_edf_header
 from bci_m2s.recording.fif_check import refuse_bad_fif
 from bci_m2s.recording.file_pauses import (
     CUT,
+    SEAMS,
     FileTimes,
     Span,
     bad_spans,
@@ -36,42 +41,16 @@ from bci_m2s.recording.file_pauses import (
     kept_samples,
     without_channel,
 )
+from bci_m2s.recording.mne_channels import EDF, channel_types, channel_units
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.triggers import PIECE_S, TRIGGER, find_triggers
 from bci_m2s.signal.reference import AVERAGE, reference_of_labels
-from bci_m2s.signal.units import MICROVOLTS, find_unit, is_stated
-from bci_m2s.text import printable, quoted
+from bci_m2s.text import printable
 from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
 
 Notes = list[str] | None
 Reader = Callable[[int, int], NDArray[np.float32]]
-EDF = (".edf", ".bdf")
 COMMENT = "Comment/"  # mne's prefix of BrainVision's markers of this kind
-STREAM_TYPES = {  # mne's kind of channel: type of the stream; every other kind is "Misc"
-    "eeg": "EEG",
-    "ecg": "ECG",
-    "eog": "EOG",
-    "emg": "EMG",
-    "ecog": "iEEG",
-    "seeg": "iEEG",
-    "dbs": "iEEG",
-    "mag": "MEG",
-    "grad": "MEG",
-    "ref_meg": "MEG",
-    "eyegaze": "Gaze",
-    "pupil": "Gaze",
-}
-UNITS = {  # FIF's unit codes: name and factor
-    107: ("microvolts", 1e6),
-    112: ("tesla", 1.0),
-    201: ("tesla/m", 1.0),
-    114: ("celsius", 1.0),
-    110: ("siemens", 1.0),
-    7: ("radian", 1.0),
-    210: ("pixel", 1.0),
-}
-_BRAINVISION_UNIT = re.compile(r"^Ch\d+=[^,\n]*,[^,\n]*,[^,\n]*,?([^,\n\r]*)", re.MULTILINE)
-MNE_VOLTS = ("uV", "mV", "V", "\u00b5V", "\u03bcV", "\x83\xcaV")  # what mne reads rightly in EDF
 
 
 def open_mne(path: Path) -> Any:
@@ -108,18 +87,26 @@ def read_raw(path: Path) -> Recording:
         raw = open_mne(path)
         try:
             header = edf_header(path, notes := list[str]())
-            streams = raw_streams(raw, stem, path, header, notes)
+            beside = find_sidecars(path, notes)
+            events = find_events(path, notes)
+            streams = raw_streams(raw, stem, path, header, notes, beside, events)
         except Exception as problem:  # its samples may be damaged where its header was not
             raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     messages = [printable(Warning(warning.message), 300) for warning in caught if _concerns_file(warning)]
     notes = [*dict.fromkeys(messages), *notes]
     if not streams:
         raise RecordingError(f"{path}: holds no channel")
-    return Recording(path, tuple(streams), notes)
+    return Recording(path, tuple(streams), notes, line_hz=beside.line_hz)
 
 
 def raw_streams(
-    raw: Any, name: str, path: Path | None = None, header: EdfHeader | None = None, notes: Notes = None
+    raw: Any,
+    name: str,
+    path: Path | None = None,
+    header: EdfHeader | None = None,
+    notes: Notes = None,
+    beside: Sidecars | None = None,
+    events: Events | None = None,
 ) -> list[RecordedStream]:
     """The channels of mne's Raw by kind, its trigger channels and its annotations.
 
@@ -132,28 +119,55 @@ def raw_streams(
     name : of the streams
     path, header : of the file; what it alone says of pauses and units is not known without
     notes : takes what a reader of the file should know
+    beside, events : what stands beside the file; with events, its annotations and triggers are no markers
     """
     notes = [] if notes is None else notes
     if raw.info["bads"]:
         notes.append(f"called bad by the file, so missing: {', '.join(raw.info['bads'])}")
+    beside = beside or Sidecars()
+    units = channel_units(raw, path, header, unit_notes := list[str]())
+    types = channel_types(raw, path, beside, unit_notes)
+    units = [
+        unit_beside(*unit, by_name(beside.units, channel))
+        for unit, channel in zip(units, raw.ch_names, strict=True)
+    ]
     triggers = find_triggers(raw)
+    if events is not None:
+        _annotate_bad(raw, events)
     times = FileTimes(float(raw.info["sfreq"]), find_pauses(raw, path, header, triggers))
-    notes += times.notes
+    notes += times.notes + unit_notes
     is_cut = path is not None and header is not None and header.is_discontinuous
     bad = bad_spans(raw, discontinuous_annotations(raw, path, times) if path and is_cut else None)
-    streams = _signals(raw, name, times, channel_units(raw, path, header, notes), bad)
+    streams = _signals(raw, name, times, units, types, beside, bad)
+    onsets, texts, durations = annotations_of(raw, path, header, times)
+    if events is not None:
+        own = len(texts) + sum(len(found.at) for found in triggers.values())
+        if own:
+            notes.append(f"markers are those of {events.path.name}; the file's own {own} are not used")
+        return [*streams, _event_markers(f"{name} events", events)]
     for channel, found in triggers.items():
         streams.append(_markers(f"{name} {channel}", times.at(found.at), found.texts))
-    onsets, texts = annotations_of(raw, path, header, times)
     if len(texts):
-        streams.append(_markers(f"{name} annotations", onsets, texts))
+        streams.append(_markers(f"{name} annotations", onsets, texts, durations))
     return streams
+
+
+def _annotate_bad(raw: Any, events: Events) -> None:
+    """Let mne's Raw know of events that say what cannot be used, or where recordings were joined."""
+    for onset_s, duration_s, text in zip(events.onsets_s, events.durations_s, events.texts, strict=True):
+        if text.casefold().startswith("bad") or text.casefold() in SEAMS:
+            raw.annotations.append(onset_s + raw.first_time, np.nan_to_num(duration_s), text)
+
+
+def _event_markers(name: str, events: Events) -> RecordedStream:
+    stream = _markers(name, events.onsets_s, events.texts, events.durations_s)
+    return replace(stream, columns=events.columns)
 
 
 def annotations_of(
     raw: Any, path: Path | None, header: EdfHeader | None, times: FileTimes
-) -> tuple[FloatArray, NDArray[Any]]:
-    """Onset, s from the first sample, and text of what the file was annotated with, gaps left out."""
+) -> tuple[FloatArray, NDArray[Any], FloatArray]:
+    """Onset, s from the first sample, text and duration, s, of the file's annotations, gaps left out."""
     if header is not None and header.is_discontinuous:  # mne's Raw drops what lies behind the pauses
         import mne
 
@@ -165,7 +179,7 @@ def annotations_of(
     plain = [_as_sent(without_channel(str(text), raw.ch_names)) for text in marks.description]
     texts = np.array(plain, object)
     wanted = [index for index, text in enumerate(texts) if text not in CUT]
-    return onsets[wanted], texts[wanted]
+    return onsets[wanted], texts[wanted], marks.duration[wanted]
 
 
 def discontinuous_annotations(raw: Any, path: Path, times: FileTimes) -> Any:
@@ -199,59 +213,6 @@ def edf_header(path: Path, notes: list[str]) -> EdfHeader | None:
     return header
 
 
-def channel_units(
-    raw: Any, path: Path | None, header: EdfHeader | None, notes: list[str]
-) -> list[tuple[str, float]]:
-    """Unit of each channel ("" where it is not stated), and what turns mne's values into it."""
-    voltages = _brainvision_voltages(raw, path)
-    units = _units(raw, header, notes)
-    for index, factor in voltages.items():
-        units[index] = ("microvolts", factor)
-    return units
-
-
-def _units(raw: Any, header: EdfHeader | None, notes: list[str]) -> list[tuple[str, float]]:
-    """Unit of each channel, and what turns mne's values into it.
-
-    mne takes every unit of EDF and BDF that it does not know for volts: there the file's own word counts,
-    and one that nobody knows is not stated, the values standing as they are in the file.
-    """
-    known = [UNITS.get(int(channel["unit"]), ("", 1.0)) for channel in raw.info["chs"]]
-    if header is None or len(header.signals) != len(known):
-        return known
-    for index, place in enumerate(header.signals):
-        word = header.units[place]
-        unit = find_unit(word)
-        if known[index][0] != "microvolts" or word in MNE_VOLTS:
-            continue
-        if unit is not None and unit.is_voltage:
-            known[index] = ("microvolts", unit.factor / MICROVOLTS.factor)
-        else:
-            known[index] = (unit.name if unit is not None else "", 1.0)
-            if is_stated(word) and unit is None:
-                notes.append(f"channel {raw.ch_names[index]}: unit {quoted(word)} is not known: not stated")
-    return known
-
-
-def _brainvision_voltages(raw: Any, path: Path | None) -> dict[int, float]:
-    """Channels whose voltage mne does not know by its name, now of kind EEG, with the factor to microvolts.
-
-    mne takes microvolts, millivolts, volts and nanovolts in its own spelling alone; others are "misc".
-    """
-    if path is None or path.suffix.lower() != ".vhdr":
-        return {}
-    words = _BRAINVISION_UNIT.findall(path.read_text("utf-8", "replace"))
-    factors, kinds = {}, raw.get_channel_types()
-    for index, (word, kind) in enumerate(zip(words, kinds, strict=False)):
-        unit = find_unit(word)
-        if kind == "misc" and unit is not None and unit.is_voltage:
-            factors[index] = unit.factor / MICROVOLTS.factor
-    if factors:
-        names = {raw.ch_names[index]: "eeg" for index in factors}
-        raw.set_channel_types(names, on_unit_change="ignore", verbose="error")
-    return factors
-
-
 def _concerns_file(caught: python_warnings.WarningMessage) -> bool:
     """Whether a warning is about the file: not about a library's future, nor mne's naming convention."""
     about_code = (
@@ -265,12 +226,18 @@ def _concerns_file(caught: python_warnings.WarningMessage) -> bool:
 
 
 def _signals(
-    raw: Any, stem: str, file_times: FileTimes, units: list[tuple[str, float]], bad: list[Span]
+    raw: Any,
+    stem: str,
+    file_times: FileTimes,
+    units: list[tuple[str, float]],
+    types: list[str],
+    beside: Sidecars,
+    bad: list[Span],
 ) -> list[RecordedStream]:
     groups: dict[str, list[int]] = {}
-    for index, kind in enumerate(raw.get_channel_types()):
+    for index, (kind, stream_type) in enumerate(zip(raw.get_channel_types(), types, strict=True)):
         if kind != TRIGGER:
-            groups.setdefault(STREAM_TYPES.get(kind, "Misc"), []).append(index)
+            groups.setdefault(stream_type, []).append(index)
     rate_hz, lock = float(raw.info["sfreq"]), Lock()
     kept = kept_samples(raw)
     times: FloatArray = file_times.at(kept)
@@ -282,7 +249,7 @@ def _signals(
             rate_hz=rate_hz,
             labels=tuple(raw.ch_names[pick] for pick in picks),
             units=tuple(units[pick][0] for pick in picks),
-            reference=_reference(raw, picks) if stream_type == "EEG" else "",
+            reference=(_reference(raw, picks) or beside.reference) if stream_type == "EEG" else "",
         )
         factors = np.array([units[pick][1] for pick in picks])
         factors[[raw.ch_names[pick] in raw.info["bads"] for pick in picks]] = math.nan
@@ -343,9 +310,14 @@ def _without_gaps(read: Reader, kept: NDArray[np.intp]) -> Reader:
     return read_kept
 
 
-def _markers(name: str, times: FloatArray, texts: Any) -> RecordedStream:
+def _markers(
+    name: str, times: FloatArray, texts: Any, durations_s: FloatArray | None = None
+) -> RecordedStream:
     order = np.argsort(times, kind="stable")
     samples = np.array([str(texts[index]) for index in order], dtype=object)[:, None]
     samples.setflags(write=False)
     info = StreamInfo(name, MARKER_TYPE, labels=("marker",), units=("",), channel_format="string")
-    return RecordedStream(info, np.asarray(times)[order], lambda start, stop: samples[start:stop])
+    lasting = None if durations_s is None else np.asarray(durations_s, dtype=np.float64)[order]
+    return RecordedStream(
+        info, np.asarray(times)[order], lambda start, stop: samples[start:stop], durations_s=lasting
+    )

@@ -47,6 +47,8 @@ class RecordedStream:
         get the recorder's clock (s); empty when the file has one clock
     behind_s : what to add to a stamp to get the recorder's clock when the sample came, by the order of the
         file, s; NaN where the file does not show it
+    durations_s : (n,) how long each marker lasts, s, NaN where it does not say; None where none does
+    columns : what else a table of events says of each marker, (n,) texts by column
     """
 
     info: StreamInfo
@@ -54,6 +56,8 @@ class RecordedStream:
     read: Callable[[int, int], NDArray[Any]]
     clock_offsets: FloatArray = field(default_factory=lambda: np.empty((0, 2)))
     behind_s: float = float("nan")
+    durations_s: FloatArray | None = None
+    columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
 
     @property
     def n_samples(self) -> int:
@@ -80,14 +84,37 @@ class RecordedStream:
         """Whether the samples are markers of a sender, as texts, codes or levels."""
         return is_marker_stream(self.info)
 
-    def as_markers(self) -> RecordedStream:
-        """The markers of a stream of them as one channel of texts; see ``MarkerReader``."""
+    def as_markers(self, column: str = "") -> RecordedStream:
+        """The markers of a stream of them as one channel of texts; see ``MarkerReader``.
+
+        column : whose texts they have, of a table of events or of a channel; "" for the usual one
+        """
+        if column in self.column_names:
+            texts = self._column(column)[:, None]
+            info = replace(self.info, labels=("marker",), units=("",))
+            return replace(self, info=info, read=lambda start, stop: texts[start:stop])
         read = MarkerReader(self.info).take(self.times, self.read(0, self.n_samples))
         texts = np.array([text for _, text in read], dtype=object)[:, None]
         texts.setflags(write=False)
         info = replace(self.info, rate_hz=0.0, labels=("marker",), units=("",), channel_format="string")
         times = np.array([time_s for time_s, _ in read], dtype=np.float64)
-        return RecordedStream(info, times, lambda start, stop: texts[start:stop], self.clock_offsets)
+        lasting = self.durations_s if self.is_text else None  # of a text each is a marker
+        return RecordedStream(
+            info, times, lambda start, stop: texts[start:stop], self.clock_offsets, durations_s=lasting
+        )
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Of a table of events, or the channels of texts where there are several."""
+        named = tuple(label for label in self.info.labels if label)
+        return tuple(self.columns) or (named if self.is_text and len(named) > 1 else ())
+
+    def _column(self, name: str) -> NDArray[Any]:
+        """Texts (n,) of one of ``column_names``."""
+        if self.columns:
+            return self.columns[name]
+        texts: NDArray[Any] = self.read(0, self.n_samples)[:, self.info.labels.index(name)]
+        return texts
 
     def on_arrival(self) -> RecordedStream:
         """The stream with stamps that are moved to the time at which its samples came into the file.
@@ -121,11 +148,15 @@ class RecordedStream:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """A file's streams in their order in the file, and warnings about it."""
+    """A file's streams in their order in the file, and warnings about it.
+
+    line_hz : line frequency where it was recorded, NaN where nothing says it
+    """
 
     path: Path
     streams: tuple[RecordedStream, ...]
     warnings: list[str] = field(default_factory=list)
+    line_hz: float = float("nan")
 
     @property
     def raw_streams(self) -> tuple[RecordedStream, ...]:
@@ -135,7 +166,22 @@ class Recording:
     @property
     def markers(self) -> tuple[RecordedStream, ...]:
         """Every marker stream of a sender that holds markers, as texts."""
-        texts = (stream.as_markers() for stream in self.raw_streams if stream.is_markers)
+        return self.markers_by("")
+
+    def markers_by(self, column: str) -> tuple[RecordedStream, ...]:
+        """The same with the texts of a column, where there are columns; see ``RecordedStream.as_markers``.
+
+        Raises RecordingError where markers have columns, and none of this name.
+        """
+        streams = [stream for stream in self.raw_streams if stream.is_markers and stream.n_samples]
+        columns = sorted({name for stream in streams for name in stream.column_names})
+        if column and columns and column not in columns:
+            raise RecordingError(
+                f"{self.path}: markers have no column {column!r}{nearest(column, columns)}"
+            )
+        if column:
+            streams = [stream for stream in streams if not columns or column in stream.column_names]
+        texts = (stream.as_markers(column) for stream in streams)
         return tuple(stream for stream in texts if stream.n_samples)
 
     def find(

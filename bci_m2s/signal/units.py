@@ -50,7 +50,7 @@ UNITS = (
     Unit("seconds", "s", 1.0, "s", ("sec",)),
     Unit("milliseconds", "ms", 1e-3, "s", ("msec",)),
     Unit("siemens", "", 1.0, "S", ()),
-    Unit("microsiemens", "µS", 1e-6, "S", ("umho",)),
+    Unit("microsiemens", "µS", 1e-6, "S", ("umho", "us")),
     Unit("celsius", "°C", 1.0, "°C", ("degc", "c")),
 )
 # Words that people write where no unit is known; "not stated" is what they mean.

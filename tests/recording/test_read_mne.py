@@ -115,11 +115,11 @@ def test_fif_round_trip(tmp_path: Path, raw: Any, ending: str) -> None:
     recording = open_recording(path)
     assert recording.warnings == []
     streams = by_type(path)
-    assert set(streams) == {"EEG", "ECG", "Misc"}
+    assert set(streams) == {"EEG", "ECG", "Peripheral"}
     assert streams["EEG"].info.labels == ("Fp1", "Cz")
     np.testing.assert_allclose(streams["EEG"].read(0, 300), raw.get_data(["Fp1", "Cz"]).T * 1e6, rtol=1e-6)
-    np.testing.assert_allclose(streams["Misc"].read(0, 300), raw.get_data(["skin"]).T, rtol=1e-6)
-    assert streams["Misc"].info.units == ("celsius",)
+    np.testing.assert_allclose(streams["Peripheral"].read(0, 300), raw.get_data(["skin"]).T, rtol=1e-6)
+    assert streams["Peripheral"].info.units == ("celsius",)
     name = path.name.removesuffix(".gz").removesuffix(".fif")
     assert markers(path, f"{name} STI") == [(1.0, "3"), (1.1, "7"), (2.5, "3")]
     assert markers(path, f"{name} annotations") == [(0.5, "go"), (2.505, "stop")]

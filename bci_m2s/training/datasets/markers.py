@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.types import LONGEST_MARKER
 
-Event = tuple[float, str]  # time, s, and text
+ANNOTATED = "annotated"
+
+
+class Event(NamedTuple):
+    """A marker: when, s, its text, and how long it lasts, s, NaN where it does not say."""
+
+    time_s: float
+    text: str
+    lasts_s: float = math.nan
 
 
 class MarkerSettings(BaseModel):
@@ -26,8 +35,12 @@ class MarkerSettings(BaseModel):
     """Regular expression for the whole marker that begins a trial; its group `label` is the class."""
     stop: str = r"trial/stop/(?P<label>.+)"
     """The same for a trial's end; empty when there is none. With a group `label`, of that class only."""
-    duration_s: float | None = Field(default=None, gt=0, le=86_400)
-    """Length of every trial; stop markers are then ignored."""
+    duration_s: Annotated[float, Field(gt=0, le=86_400)] | Literal["annotated"] | None = None
+    """Length of every trial, or `annotated`: as its annotation says; stop markers are then ignored."""
+    column: str = ""
+    """Column of `events.tsv`, or channel of a stream of texts, with the texts; empty for the usual one."""
+    labels: dict[str, str] = {}
+    """Class of a label, where it is not the label itself: `{"1": calm, "2": upset}`."""
     stamps: Literal["sent", "arrival"] = "sent"
     """Stamps of samples: as sent, or of when they came into the file, for senders of another clock."""
     head: str = ""
@@ -51,37 +64,58 @@ class MarkerSettings(BaseModel):
 
 
 def marked_trials(
-    events: Sequence[Event], end_s: float, markers: MarkerSettings, notify: Callable[[str], None]
+    events: Iterable[Event | tuple[float, str]],
+    end_s: float,
+    markers: MarkerSettings,
+    notify: Callable[[str], None],
 ) -> list[MarkedTrial]:
     """Trials in the order of their starts; none overlaps the next.
 
     A trial ends at its stop marker or after ``duration_s``, at the latest at the next start and at the end
-    of the recording. Stop markers that end no trial are reported to `notify`.
+    of the recording. Reported to `notify` are stop markers that end no trial, and markers that should say
+    how long a trial lasts, but do not.
 
     Parameters
     ----------
-    events : time (s) and text of every marker, any order
+    events : time (s), text and, where it has one, duration (s) of every marker, any order
     end_s : when the recording ends
     """
     start, stop = re.compile(markers.start), re.compile(markers.stop or r"(?!)")
     trials: list[MarkedTrial] = []
     running = False
-    for time_s, text in sorted(events, key=lambda event: event[0]):
+    silent: list[str] = []
+    for time_s, text, lasts_s in sorted((Event(*event) for event in events), key=lambda event: event[0]):
         text = text[:LONGEST_MARKER]
         if match := start.fullmatch(text):
             if running:
                 trials[-1] = _ended(trials[-1], time_s)
-            length_s = float("inf") if markers.duration_s is None else markers.duration_s
-            trials.append(MarkedTrial(time_s, time_s + length_s, match["label"] or ""))
+            length_s = _length_s(markers, lasts_s)
+            if not length_s > 0:
+                silent.append(text)
+                running = False
+                continue
+            label = match["label"] or ""
+            trials.append(MarkedTrial(time_s, time_s + length_s, markers.labels.get(label, label)))
             running = True
         elif markers.duration_s is None and (match := stop.fullmatch(text)):
             label = match["label"] if "label" in stop.groupindex else None
+            label = markers.labels.get(label, label) if label is not None else None
             if running and label in (None, trials[-1].label):
                 trials[-1] = _ended(trials[-1], time_s)
                 running = False
             else:
                 notify(f"marker {text[:80]!r} at {time_s:.3f} s ends no trial")
+    if silent:
+        count = f"{len(silent)} marker{'' if len(silent) == 1 else 's'} ({silent[0][:80]!r})"
+        notify(f"{count} without a duration: no trial; see data.markers.duration_s")
     return [_ended(trial, end_s) for trial in trials]
+
+
+def _length_s(markers: MarkerSettings, lasts_s: float) -> float:
+    """How long a trial is that begins now, s; NaN where it should say so and does not."""
+    if markers.duration_s == ANNOTATED:
+        return lasts_s
+    return math.inf if markers.duration_s is None else float(markers.duration_s)
 
 
 def _ended(trial: MarkedTrial, time_s: float) -> MarkedTrial:

@@ -195,10 +195,14 @@ def _marked(
         known = np.isfinite(shared)
         if known.any():
             end_s = max(end_s, float(shared[known].max()))
-    for stream in recording.markers:
+    for stream in recording.markers_by(markers.column):
         shared = stream.times + stream.offsets_s()
         texts = stream.read(0, stream.n_samples)[:, 0]
-        events += [(float(shared[row]), str(texts[row])) for row in np.flatnonzero(np.isfinite(shared))]
+        lasting = np.full(len(texts), np.nan) if stream.durations_s is None else stream.durations_s
+        events += [
+            Event(float(shared[row]), str(texts[row]), float(lasting[row]))
+            for row in np.flatnonzero(np.isfinite(shared))
+        ]
     return marked_trials(events, end_s, markers, notify)
 
 
