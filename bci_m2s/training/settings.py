@@ -40,7 +40,7 @@ class DataSettings(_Part):
     """Which data."""
 
     format: str
-    """A data set's name, `recordings` for a folder of XDF files, or `simulated`."""
+    """A data set's name, `recordings` for a folder of recordings, or `simulated`."""
     root: Path | None = None
     """Folder of your copy, relative to the training file."""
     feature: str = ""
@@ -56,7 +56,7 @@ class DataSettings(_Part):
     simulator: dict[str, Any] = {}
     """For `simulated`: settings of the simulator."""
     markers: MarkerSettings = MarkerSettings()
-    """For `recordings`: how marker texts name trials."""
+    """For `recordings`: how markers name trials."""
     threshold: float | None = None
     """For rated data sets: ratings above it are high; `null` for the usual one."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bci_m2s.files.checksum import file_sha256
 from bci_m2s.training.data.splits import PARTS, Split
-from bci_m2s.training.datasets.recordings import recordings_below
+from bci_m2s.training.datasets.recorded_files import recordings_below
 from bci_m2s.training.experiment import Experiment, library_versions
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.results.report import protocol

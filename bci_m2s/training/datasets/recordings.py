@@ -1,4 +1,4 @@
-"""Own recordings: a folder of XDF files with trial markers.
+"""Own recordings: a folder of files of any kind that ``open_recording`` knows, with trial markers.
 
 Streams are matched to a model's modalities as in a replay: by LSL type, and by the channels, units and
 rates of the contract. All times are on the clock that the streams of a file share.
@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError, RecordingError, nearest
-from bci_m2s.model.contract import Contract
+from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
-from bci_m2s.recording.file_names import subject_and_session
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
+from bci_m2s.training.datasets.recorded_files import recordings_below
 from bci_m2s.types import Chunk
 
 CHUNK_SAMPLES = 4096
@@ -69,7 +69,7 @@ def find_recordings(
     Raises
     ------
     RecordingError
-        There is no XDF file below `root`.
+        There is no recording below `root`.
     ConfigurationError
         ``markers.head`` is not a head of the contract.
     """
@@ -85,20 +85,10 @@ def find_recordings(
         heads, match = {head: contract.heads[head].classes}, partial(_fitting, contract)
 
     def read(_root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
+        recordings_below(root, on_problem)  # for what is left out
         return _sessions(files, heads, markers, match, on_problem)
 
     return DataSet("recordings", heads, (), read_raw=read)
-
-
-def recordings_below(root: Path) -> list[Origin]:
-    """The XDF files of a folder and its folders, by person and session. Raises RecordingError for none."""
-    files = []
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() == ".xdf" and path.is_file():
-            files.append(Origin(path, *subject_and_session(path.relative_to(root))))
-    if not files:
-        raise RecordingError(f"{root}: no XDF file, in it or in a folder below")
-    return sorted(files, key=lambda file: (file.subject, file.session, file.path))
 
 
 def _labels(files: list[Origin], markers: MarkerSettings) -> tuple[str, ...]:
@@ -222,15 +212,37 @@ def _fitting(
             indices[modality] = fitting[0]
             for doubt in stream_doubts(spec, recording.streams[fitting[0]].info):
                 _note(file, on_problem, f"{modality}: {doubt}")
+            if other := _other_line(spec, recording):
+                _note(file, on_problem, f"{modality}: {other}")
         elif fitting:
             names = ", ".join(repr(recording.streams[index].info.name) for index in fitting)
             on_problem(file.problem(f"{modality}: {len(fitting)} streams fit: {names}"))
         elif typed:
             lines = [f"{modality}: {problem}" for problems in typed.values() for problem in problems]
-            on_problem(file.problem("; ".join(lines)))
+            on_problem(file.problem("; ".join([*lines, *_elsewhere(spec, recording)])))
         else:
             _note(file, on_problem, f"{modality}: no stream of type {spec.stream_type!r} with samples")
     return indices
+
+
+def _elsewhere(spec: ModalityContract, recording: Recording) -> Iterator[str]:
+    """Channels that the model wants in a stream of one type, and the file has in one of another."""
+    for stream in recording.raw_streams:
+        if stream.is_markers or stream.info.type.casefold() == spec.stream_type.casefold():
+            continue
+        own = {label.casefold() for label in stream.info.labels}
+        if found := [label for label in spec.channels if label.casefold() in own]:
+            yield f"{', '.join(found)}: of type {stream.info.type!r} in this file"
+
+
+def _other_line(spec: ModalityContract, recording: Recording) -> str:
+    """Words for a notch of the model that is at another frequency than the file's mains; "" for none."""
+    notches = spec.feature.params.get("notch_hz")
+    if not isinstance(notches, list) or not notches or math.isnan(recording.line_hz):
+        return ""
+    if any(isinstance(notch, int | float) and abs(notch - recording.line_hz) < 1 for notch in notches):
+        return ""
+    return f"line frequency {recording.line_hz:g} Hz; the model's notch_hz is {notches}"
 
 
 def _all_streams(recording: Recording, _file: Origin, _on_problem: OnProblem) -> dict[str, int]:

@@ -1,0 +1,66 @@
+"""Which files of a folder are recordings, and whose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.recording.file_names import subject_and_session
+from bci_m2s.recording.recorded import READERS
+from bci_m2s.training.datasets.layout import OnProblem, Origin, Problem
+
+BIDS_ASIDE = ("sourcedata", "derivatives", "code", "stimuli")  # folders of a BIDS data set: copies, results
+_CONTINUED = re.compile(r"-\d+\.fif(?:\.gz)?$|_split-(?!0*1_)\d+_.*\.fif(?:\.gz)?$", re.IGNORECASE)
+
+
+def recordings_below(root: Path, on_problem: OnProblem = lambda _problem: None) -> list[Origin]:
+    """The recordings in a folder and its folders, by person and session, in the order of the files' names.
+
+    on_problem : takes what is left out: the same recording in a second format, folders in which BIDS keeps
+        originals and results
+
+    Raises RecordingError where there is none.
+    """
+    files: list[Origin] = []
+    taken: dict[Path, Path] = {}
+    for path in _candidates(root, on_problem):
+        origin = Origin(path, *subject_and_session(path.relative_to(root)))
+        without_ending = path.with_name(path.name[: -len(ending_of(path))])
+        if (first := taken.setdefault(without_ending, path)) != path:
+            on_problem(origin.problem(f"taken for the same recording as {first.name}"))
+            continue
+        files.append(origin)
+    if not files:
+        raise RecordingError(f"{root}: no recording ({', '.join(READERS)}), in it or in a folder below")
+    return sorted(files, key=lambda file: (file.subject, file.session, natural(file.path)))
+
+
+def ending_of(path: Path) -> str:
+    """The ending by which a file is known as a recording, "" for none."""
+    name = path.name.casefold()
+    return next((ending for ending in READERS if name.endswith(ending)), "")
+
+
+def natural(path: Path) -> list[tuple[bool, int, str]]:
+    """A key by which run-2 comes before run-10."""
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+def _candidates(root: Path, on_problem: OnProblem) -> Iterator[Path]:
+    aside = {root / name for name in BIDS_ASIDE} if (root / "dataset_description.json").is_file() else set()
+    reported = set[Path]()
+    for path in sorted(root.rglob("*")):
+        if not ending_of(path) or not path.is_file() or _CONTINUED.search(path.name):
+            continue
+        if path.name.startswith("."):  # macOS leaves such a file beside each on a foreign disk
+            continue
+        if hidden := aside.intersection(path.parents):
+            if not hidden <= reported:
+                reported |= hidden
+                folder = next(iter(hidden))
+                on_problem(Problem(folder, "", "", 0, "BIDS keeps originals and results there"))
+            continue
+        yield path
