@@ -58,10 +58,7 @@ Headless = Annotated[bool, Option("--headless", help="In the terminal only; need
 
 def main() -> None:
     """Entry point: one line and status 2 for errors of ours."""
-    from bci_m2s.lsl.configuration import inherit
-
     try:
-        inherit()
         app()
     except BciM2sError as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -109,6 +106,10 @@ def _common(
     ] = False,
 ) -> None:
     del version
+    if "--help" not in sys.argv:  # which answers at once
+        from bci_m2s.lsl.configuration import inherit
+
+        inherit()
 
 
 @app.command()

@@ -25,6 +25,7 @@ OWN = "BCI_M2S_LSL_CONFIGURATION"  # the text itself; comes before any file
 NEW = "new"  # asks for a random session id
 LONGEST_ID = 64
 LARGEST_BYTES = 1 << 20
+FATAL = -3  # what liblsl logs: nothing less; what matters to a user, a session says itself
 # An id is part of a line of the file and, between quotes, in the queries that go over the network.
 FORBIDDEN = "[]{}<>'\"&\\`;"
 
@@ -156,11 +157,8 @@ def fresh_session(session_id: str = NEW) -> Iterator[LslSession]:
 
 
 @contextmanager
-def lsl_on_this_machine(quiet: bool = False) -> Iterator[None]:
-    """Keep LSL to this machine, for this process and its children, unless LSLAPICFG says otherwise.
-
-    quiet : liblsl does not report every sender that goes
-    """
+def lsl_on_this_machine() -> Iterator[None]:
+    """Keep LSL to this machine, for this process and its children, unless LSLAPICFG says otherwise."""
     if os.environ.get(VARIABLE) or os.environ.get(OWN):
         inherit()
         yield
@@ -170,14 +168,16 @@ def lsl_on_this_machine(quiet: bool = False) -> Iterator[None]:
     text = (
         "[multicast]\nResolveScope = machine\n[lab]\nKnownPeers = {127.0.0.1}\n[ports]\nPortRange = 200\n"
     )
-    with _configuration(f"{text}[log]\nlevel = {-3 if quiet else -2}\n"):
+    with _configuration(text):
         yield
 
 
 def inherit() -> None:
-    """Give liblsl the configuration of the process that started this one, where that is one of ours."""
-    if text := os.environ.get(OWN):
-        _set(text)
+    """Give liblsl the configuration of the process that started this one, where that is one of ours.
+
+    liblsl's own log stays out of the user's terminal, unless a configuration states a level.
+    """
+    _set(os.environ.get(OWN, ""))
 
 
 @contextmanager
@@ -193,7 +193,10 @@ def _configuration(text: str) -> Iterator[None]:
 def _set(text: str) -> None:
     import pylsl
 
-    pylsl.set_config_content(text)  # "": a file is read again
+    content = text or _in_force(os.environ)[1]  # "": a file is read again
+    if "log.level" not in _settings(None, content):
+        content += f"\n[log]\nlevel = {FATAL}\n"
+    pylsl.set_config_content(content)
     if text:
         os.environ[OWN] = text
     else:

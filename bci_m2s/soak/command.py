@@ -64,7 +64,7 @@ def run_soak(minutes: float, seed: int, output: Path | None = None, patience: fl
         0, or 1 when a promise was not kept.
     """
     console = make_console()
-    with lsl_on_this_machine(quiet=True), _folder(output) as folder:
+    with lsl_on_this_machine(), _folder(output) as folder:
         from bci_m2s.soak.rig import Rig
 
         console.print(f"soak: {minutes:g} min, seed {seed}, patience {patience:g}, recording in {folder}")
@@ -258,7 +258,7 @@ def run_reconnects(count: int, seed: int, output: Path | None = None, senders: i
     Parameters and result as of ``run_soak``; senders : their number
     """
     console = make_console()
-    with lsl_on_this_machine(quiet=True), _folder(output) as folder:
+    with lsl_on_this_machine(), _folder(output) as folder:
         from bci_m2s.soak.reconnects import Reconnects
 
         test = Reconnects(folder, senders, seed)

@@ -185,6 +185,19 @@ def test_a_sender_process_sends_in_the_session_of_who_started_it():
     assert info.source_id in listed
 
 
+def test_the_log_of_liblsl_does_not_reach_the_user_unless_it_is_asked_for(tmp_path):
+    text = f"[multicast]\nResolveScope = machine\n[lab]\nSessionID = {os.getpid()}-log\n"
+    logs = []
+    for level in ("", "[log]\nlevel = 9\n"):
+        file = tmp_path / f"{len(logs)}.cfg"
+        file.write_text(text + level)
+        command = [sys.executable, "-m", "bci_m2s", "streams", "--wait", "0.2"]
+        environment = {**os.environ, "LSLAPICFG": str(file)}
+        logs.append(subprocess.run(command, capture_output=True, text=True, check=True, env=environment))
+    assert logs[0].stderr == ""
+    assert logs[1].stderr
+
+
 def test_sessions_do_not_see_each_other():
     """Two senders of two sessions; each session's seeker finds its own sender and not the other one."""
     ids = [f"{os.getpid()}-{name}" for name in ("one", "two")]
