@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.session.control.rendezvous import starting
 from bci_m2s.session.terminal.view import make_console
 from bci_m2s.simulator.markers import trial_spans
+from bci_m2s.simulator.settings import SimulatorSettings
 
-REST_S = 20.0  # of the simulated person, long enough for the model's baseline
+PIPELINE = "demo"
+FIRST_VISIT, VISIT = 0, 1
+REST_S = 20.0  # of the first visit: settling, and the model's baseline of 10 s
+WAIT_S = 4.0  # before the first trial of this visit
 TRIAL_S = 10.0
 STREAMS = ("eeg", "eye", "markers")
 SEED = 0  # the population; the model learnt from other people of it
@@ -27,25 +33,52 @@ def run_demo(
     console.print("Signals are simulated, and the model was trained on simulated ones.", style="yellow")
     console.print(
         "Another process sends a 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz) as real LSL "
-        "streams."
+        "streams. The simulated person has rested on an earlier visit; that baseline is used."
     )
-    with lsl_on_this_machine(), starting():
+    simulated = {"rest_s": WAIT_S, "trial_s": TRIAL_S, "seed": SEED}
+    with lsl_on_this_machine(), starting(), tempfile.TemporaryDirectory(prefix="bci_m2s-demo-") as folder:
         from bci_m2s.commands.run import run_session
         from bci_m2s.session.run import Options
         from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
-        simulated = {"rest_s": REST_S, "trial_s": TRIAL_S, "seed": SEED}
-        spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, wait_s=60.0)
+        spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, session=VISIT, wait_s=60.0)
         console.print("starting the simulator …")
-        with SenderProcess(spec) as sender:
-            options = Options(
-                duration_s,
-                output,
-                truth=trial_spans,
-                notes={"simulated_signals": {**simulated, "subject": subject}},
-                # not those of another demo that may run on this machine
-                record=record,
-                panel=panel,
-                source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
-            )
-            run_session("demo", options, console)
+        with ThreadPoolExecutor(1) as beside:  # the other process takes seconds to begin
+            resting = beside.submit(measure_baseline, Path(folder) / "first-visit.json", subject)
+            with SenderProcess(spec) as sender:
+                options = Options(
+                    duration_s,
+                    output,
+                    baseline=resting.result(),
+                    truth=trial_spans,
+                    notes={"simulated_signals": {**simulated, "subject": subject, "session": VISIT}},
+                    # not those of another demo that may run on this machine
+                    record=record,
+                    panel=panel,
+                    source_ids={
+                        key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)
+                    },
+                )
+                run_session(PIPELINE, options, console)
+
+
+def measure_baseline(path: Path, subject: int) -> Path:
+    """Write the baseline of a simulated person at rest, from a visit before the demo's; return `path`."""
+    from bci_m2s.pipeline.baseline_file import save_baseline
+    from bci_m2s.session.notebook import make_pipeline
+    from bci_m2s.session.setup.build import make_plan
+    from bci_m2s.sources.simulated import SimulatedSource
+
+    plan = make_plan(PIPELINE)
+    settings = SimulatorSettings(rest_s=REST_S, trial_s=TRIAL_S, seed=SEED)
+    sources = {
+        modality: SimulatedSource(settings, modality, subject, FIRST_VISIT, chunk_s=1.0)
+        for modality in plan.settings.streams
+    }
+    pipeline = make_pipeline(plan.model_path, {name: source.info for name, source in sources.items()})
+    for modality, source in sources.items():
+        source.open()
+        for _ in range(round(REST_S)):
+            pipeline.push(modality, source.pull(0.0))
+    save_baseline(path, pipeline, plan.contract.name)
+    return path

@@ -6,12 +6,16 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from bci_m2s.types import Estimate, Status
 
 KEPT = 20_000  # more than an hour of four estimates a second
+FEWEST_TRIALS = 12  # with fewer, a 95 % interval spans more than half of the scale
+FEWEST_PER_CLASS = 2
+Z_95 = 1.96  # of the normal distribution
 STAGES = ("transport", "features", "inference", "publish", "age")
 
 
@@ -63,20 +67,57 @@ class Statistics:
         known = column[np.isfinite(column)]
         return np.percentile(known, (50, 95, 99)).tolist() if len(known) else [math.nan] * 3
 
-    def agreement(
-        self, truth: Sequence[tuple[float, float, str]], modality: str, head: str
-    ) -> tuple[int, int]:
-        """(right, judged): estimates whose whole window lies in a span (start, end, class) of `truth`.
+    def agreement(self, truth: Sequence[tuple[float, float, str]], modality: str, head: str) -> Agreement:
+        """How often answers are right whose whole window lies in a span (start, end, class) of `truth`.
 
         Those that are unknown are not judged.
         """
-        right = judged = 0
         answers = np.array(self._answers.get((modality, head), ())).reshape(-1, 3)
-        for start_s, end_s, number in answers.tolist():
-            label = self.heads[head][int(number)]
-            for span_start_s, span_end_s, true_label in truth:
-                if span_start_s <= start_s and end_s <= span_end_s:
-                    judged += 1
-                    right += label == true_label
-                    break
-        return right, judged
+        classes = self.heads[head]
+        shares, windows, of_class = [], 0, Counter[str]()
+        for start_s, end_s, label in truth:
+            inside = answers[(answers[:, 0] >= start_s) & (answers[:, 1] <= end_s)]
+            if label in classes and len(inside):
+                shares.append(float(np.mean(inside[:, 2] == classes.index(label))))
+                windows += len(inside)
+                of_class[label] += 1
+        fewest = min(of_class[label] for label in classes)
+        return Agreement(tuple(shares), windows, fewest)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Answers against a known truth.
+
+    shares : of each trial that has judged answers, how many of these are right, 0 to 1
+    windows : judged answers of all trials
+    fewest : trials of the class that has fewest
+    """
+
+    shares: tuple[float, ...]
+    windows: int
+    fewest: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are enough trials for a figure to mean anything."""
+        return len(self.shares) >= FEWEST_TRIALS and self.fewest >= FEWEST_PER_CLASS
+
+    @property
+    def share(self) -> float:
+        """Mean over trials; NaN without any."""
+        return sum(self.shares) / len(self.shares) if self.shares else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % confidence interval of the share (Wilson, J. Am. Stat. Assoc. 22, 1927; NaN without trials).
+
+        Windows of one trial overlap and share its state, so a trial counts once. That a trial may be right
+        in part only makes the interval too wide, not too narrow.
+        """
+        n, share = len(self.shares), self.share
+        if not n:
+            return math.nan, math.nan
+        middle = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
+        half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n * n))
+        return max(0.0, middle - half), min(1.0, middle + half)

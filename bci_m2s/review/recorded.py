@@ -105,6 +105,7 @@ class RecordedSession:
             problems = check_stream(contract.modalities[modality], stream.info(), modality)
             if problems:
                 raise RecordingError(f"{self.path}: session: {problems[0]}")
+        contract = build.with_threshold(contract, checked.unknown_below)
         return build.Plan(self.path, checked, file, contract, tensors)
 
 

@@ -54,8 +54,36 @@ def test_counts_percentiles_and_agreement():
     )
     assert statistics.percentiles_ms("publish")[0] == pytest.approx(0, abs=1e-6)
     # windows (local time) end at 110 .. 209; a trial from 120 to 140 holds those that end at 125 .. 140
-    assert statistics.agreement([(120.0, 140.0, "negative")], "eeg", "emotion") == (6, 16)
-    assert statistics.agreement([(120.0, 140.0, "negative")], "eye", "emotion") == (0, 0)
+    agreement = statistics.agreement([(120.0, 140.0, "negative")], "eeg", "emotion")
+    assert (agreement.shares, agreement.windows) == ((6 / 16,), 16)
+    nothing = statistics.agreement([(120.0, 140.0, "negative")], "eye", "emotion")
+    assert (nothing.shares, nothing.windows, nothing.is_enough) == ((), 0, False)
+    assert math.isnan(nothing.share)
+    assert math.isnan(nothing.interval[0])
+
+
+def test_an_agreement_needs_trials_of_every_class_and_has_an_interval():
+    statistics = Statistics(HEADS)
+    for number in range(120):  # windows end at 110 .. 229, six to a trial
+        statistics.add(made(10.0 + number, number // 10 % 3))
+    spans = [
+        (104.5 + 10 * k, 114.5 + 10 * k, ("negative", "neutral", "positive")[k % 3]) for k in range(12)
+    ]
+    agreement = statistics.agreement(spans, "eeg", "emotion")
+    assert agreement.is_enough
+    assert (agreement.share, agreement.fewest, len(agreement.shares)) == (0.5 + 0.5, 4, 12)
+    # Wilson (1927) for 12 of 12: 12 / (12 + 1.96²)
+    assert agreement.interval == (pytest.approx(12 / (12 + 1.96**2)), 1.0)
+    half = [
+        (start, end, "negative" if index % 2 else label) for index, (start, end, label) in enumerate(spans)
+    ]
+    mixed = statistics.agreement(half, "eeg", "emotion")
+    low, high = mixed.interval
+    assert low < mixed.share < high
+    assert high - low > 0.45
+    assert not statistics.agreement(spans[:11], "eeg", "emotion").is_enough
+    only = [(start, end, "negative") for start, end, _ in spans]
+    assert not statistics.agreement(only, "eeg", "emotion").is_enough  # nothing about other classes
 
 
 def test_nothing_counted_is_nothing_shown():
@@ -126,14 +154,20 @@ def test_the_summary():
     print_summary(console, statistics, [HEALTH], 4, [(100.0, 200.0, "positive")])
     text = console.file.getvalue()
     print_summary(console, statistics, [HEALTH], 4, [(100.0, 200.0, "positive")], [(100.0, "x", "Task")])
-    assert "agreement with the trials' labels: 1.00" in console.file.getvalue()
+    assert (
+        "agreement with the trials' labels: 1 trial with an answer, too few to say"
+        in console.file.getvalue()
+    )
     assert "note:" not in console.file.getvalue()
     truth = [(100.0, 200.0, "positive")]
     print_summary(console, statistics, [HEALTH], 4, truth, caution="trained on this recording")
     assert "note: trained on this recording" in console.file.getvalue()
     assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
     assert "no estimate 1 times: settling" in text
-    assert "agreement with the simulator's state: 1.00 (1 of 1 windows inside a trial; chance 0.33)" in text
+    words = (
+        "  agreement with the simulator's state: 1 trial with an answer, too few to say (12 and 2 per class"
+    )
+    assert words in text
     assert "no estimate 1 times: bad_signal (at last: 2 of 4 channels bad)" in text
     assert "5000 received, 3 lost\n" in text
     gone = replace(HEALTH, problem="lost, and it cannot be found again")
@@ -153,7 +187,7 @@ def test_unknown_answers_are_made_but_neither_a_class_nor_judged():
         == statistics.labels["eeg", "emotion", "unknown"]
         == 1
     )
-    assert statistics.agreement([(100.0, 200.0, "positive")], "eeg", "emotion") == (1, 1)
+    assert statistics.agreement([(100.0, 200.0, "positive")], "eeg", "emotion").windows == 1
     console = Console(file=io.StringIO(), width=200)
     print_summary(console, statistics, [HEALTH], 0)
     assert "eeg: 2 estimates (negative 0, neutral 0, positive 1, unknown 1)" in console.file.getvalue()

@@ -109,7 +109,7 @@ def test_markers_of_another_clock_are_laid_on_the_shared_one():
     (marker,) = [event for event in made.emitted if event.kind == "marker"]
     assert marker.fields["marker_s"] == times[0] + 30.0
     truth = [(times[0] + 20.0, times[-1] + 20.1, "positive")]  # the whole recording
-    _, judged = publisher.statistics.agreement(truth, "eeg", "emotion")
+    judged = publisher.statistics.agreement(truth, "eeg", "emotion").windows
     assert judged == publisher.statistics.made["eeg", "emotion"] > 10
 
 

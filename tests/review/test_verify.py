@@ -39,6 +39,15 @@ def test_every_estimate_comes_back_whatever_the_chunks(tmp_path):
         assert result.notes == []
 
 
+@pytest.mark.parametrize("unknown_below", [0.0, 1.0])
+def test_a_threshold_of_the_pipeline_replaces_the_models(tmp_path, unknown_below):
+    path = record_session(tmp_path / "s", {"eeg": eeg_chunks(14)}, unknown_below=unknown_below)
+    (answers,) = recording_facts(open_recording(path)).answers
+    assert answers.made.sum() > 20
+    assert answers.unknown[answers.made].mean() == unknown_below
+    assert verify(path).first is None
+
+
 def test_gaps_nan_stamps_bad_channels_and_a_marked_baseline_come_back(tmp_path):
     times, samples = eeg(30)
     times[3000:] += 0.7

@@ -14,7 +14,7 @@ from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.model.contract import Contract
+from bci_m2s.model.contract import CalibrationContract, Contract
 from bci_m2s.model.feature_size import check_size
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.pipeline.failover import Chooser
@@ -65,7 +65,23 @@ def make_plan(pipeline: str) -> Plan:
         raise ConfigurationError(
             f"{path}: baseline.start: got 'marker', expected a 'markers' stream beside it"
         )
-    return Plan(path, settings, model_path, contract, tensors)
+    return Plan(path, settings, model_path, with_threshold(contract, settings.unknown_below), tensors)
+
+
+def with_threshold(contract: Contract, unknown_below: float | None) -> Contract:
+    """The contract with this threshold of confidence for every answer; as it is for None."""
+    if unknown_below is None:
+        return contract
+    modalities = {}
+    for modality, spec in contract.modalities.items():
+        calibration = {
+            head: spec.calibration.get(head, CalibrationContract()).model_copy(
+                update={"unknown_below": unknown_below}
+            )
+            for head in contract.heads
+        }
+        modalities[modality] = spec.model_copy(update={"calibration": calibration})
+    return contract.model_copy(update={"modalities": modalities})
 
 
 def pinned(plan: Plan, source_ids: Mapping[str, str]) -> Plan:

@@ -116,6 +116,8 @@ class PipelineSettings(_Settings):
     """What else on the network a recording holds: every marker stream, or all streams that are there."""
     modality: Literal["each", "auto", "fused"] = "each"
     """Estimates side by side, of the first usable modality, or their average."""
+    unknown_below: Annotated[float, Field(ge=0, le=1)] | None = None
+    """An estimate with less confidence is `unknown`; `null`: as the model has it, 0: never."""
     back_after_s: Seconds = 2.0
     """A modality that failed leads again after it has been usable for this long."""
     late_after_s: Seconds = 5.0

@@ -15,7 +15,13 @@ from rich.text import Text
 
 from bci_m2s.colours import class_colour
 from bci_m2s.engine.health import Snapshot, StreamHealth
-from bci_m2s.engine.statistics import STAGES, Statistics
+from bci_m2s.engine.statistics import (
+    FEWEST_PER_CLASS,
+    FEWEST_TRIALS,
+    STAGES,
+    Agreement,
+    Statistics,
+)
 from bci_m2s.recording.disk import WARN_BELOW_S
 from bci_m2s.simulator.markers import STREAM_NAME
 from bci_m2s.types import UNKNOWN, Estimate, Status
@@ -239,11 +245,20 @@ def _print_answers(
     console.print(f"{subject}: {statistics.made[modality, head]} estimates ({', '.join(shares)})")
     if not any(label in classes for _, _, label in truth):  # the truth answers another question
         return
-    right, judged = statistics.agreement(truth, modality, head)
-    share = f"{right / judged:.2f}" if judged else "–"
-    console.print(
-        f"  agreement with {truth_of}: {share} "
-        f"({right} of {judged} windows inside a trial; chance {1 / len(classes):.2f})",
+    console.print(f"  {_agreement(statistics.agreement(truth, modality, head), truth_of, len(classes))}")
+
+
+def _agreement(found: Agreement, truth_of: str, n_classes: int) -> str:
+    n_trials = f"{len(found.shares)} trial{'s' * (len(found.shares) != 1)}"
+    if not found.is_enough:
+        return (
+            f"agreement with {truth_of}: {n_trials} with an answer, too few to say "
+            f"({FEWEST_TRIALS} and {FEWEST_PER_CLASS} per class are needed)"
+        )
+    low, high = found.interval
+    return (
+        f"agreement with {truth_of}: {found.share:.2f} (95 % interval {low:.2f} to {high:.2f}; {n_trials}, "
+        f"{found.windows} windows; chance {1 / n_classes:.2f})"
     )
 
 
