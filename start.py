@@ -21,6 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 WHAT = {"demo": ".", "test": ".[test]"}
+GO_ON = """
+To go on, with a headset or the simulator: {command} --help
+  {command} new my-lab        from your devices to your own model
+  {command} panel             watch the streams on the network
+To have the command bci-m2s everywhere: pipx install .   (or: uv tool install .)"""
 # Done once, so that processes that start together do not each do it: pip would compile every file of every
 # package, this compiles what is loaded (tests too), and learns the types of what is imported.
 FIRST = {
@@ -43,7 +48,10 @@ def main(arguments: list[str]) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     python = environment(name)
     if name == "demo":
-        return run([python, "-m", "bci_m2s", "demo", *rest], folder=None)  # --output is where you are
+        status = run([python, "-m", "bci_m2s", "demo", *rest], folder=None)  # --output is where you are
+        if status == 0:
+            print(GO_ON.format(command=Path(python).with_name("bci-m2s")))
+        return status
     return test(python, rest)
 
 

@@ -254,6 +254,20 @@ def soak(
 
 
 @app.command()
+def sessions(
+    end: Annotated[str, Option(metavar="ID", help="End this one as Ctrl-C would; all: every one.")] = "",
+) -> None:
+    """List your sessions that run on this machine, with or without a panel, or end them."""
+    from bci_m2s.commands.sessions import end_sessions, list_sessions
+    from bci_m2s.session.terminal.view import make_console
+
+    if end:
+        end_sessions(end, make_console())
+    else:
+        list_sessions(make_console())
+
+
+@app.command()
 def doctor() -> None:
     """Check what sessions depend on (LSL, network, disk, clock, GPU), and how to put it right."""
     from bci_m2s.doctor import run_doctor

@@ -133,6 +133,23 @@ def has_entry(session_id: str) -> bool:
     return read_entry(folder / f"{session_id}.json") is not None
 
 
+def announced() -> list[str]:
+    """Ids of the sessions in this user's private folder that somebody listens for, the oldest first.
+
+    Raises CommandError: the folder is not private.
+    """
+    folder = folder_path()
+    if not folder.exists():
+        return []
+    check_private(folder)
+    remove_stale(folder)
+    files = []
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(OSError):  # it may have ended just now
+            files.append((path.stat().st_mtime, path.stem))
+    return [name for _, name in sorted(files) if SESSION_ID.fullmatch(name)]
+
+
 def connect(entry: Entry) -> socket.socket:
     """Connect to a session. Raises OSError, also where it does not accept in time."""
     return socket.create_connection((HOST, entry.port), CONNECT_S)
