@@ -91,7 +91,11 @@ def environment(name: str) -> str:
     if python.is_file() and stamp.is_file() and stamp.read_text() == wanted.hexdigest():
         return str(python)
     print(f"setting up {folder.relative_to(ROOT)} (once; some minutes, mostly for torch) …", flush=True)
-    venv.create(folder, clear=True, with_pip=True)
+    try:
+        venv.create(folder, clear=True, with_pip=True)
+    except subprocess.CalledProcessError:  # Debian and Ubuntu pack a part of it separately
+        print("error: venv: Python cannot set up pip; on Debian or Ubuntu: sudo apt install python3-venv")
+        raise SystemExit(2) from None
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "-qq"]
     command = [*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", WHAT[name]]
     if status := run(command):
