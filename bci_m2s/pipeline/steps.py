@@ -11,12 +11,12 @@ from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_factors, channel_order, reference_of, with_reference
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
-from bci_m2s.signal.counter import SampleCounter, counter_columns
+from bci_m2s.signal.counter import STILL_S, SampleCounter, counter_columns
 from bci_m2s.signal.plausible import amplitude_limits
 from bci_m2s.signal.quality import FLAT, GOOD, STATES, ChannelQuality
 from bci_m2s.signal.reference import NO_REFERENCE, Rereference
 from bci_m2s.signal.smoothing import PhasedSmoother
-from bci_m2s.types import BoolArray, Chunk, Emit, FloatArray, Step, StreamInfo, no_listener
+from bci_m2s.types import BoolArray, Chunk, Emit, Event, FloatArray, Step, StreamInfo, no_listener
 
 
 class StepStage:
@@ -47,8 +47,13 @@ class StepStage:
         spec = with_reference(spec, info, reference or [])
         self._order, self._factors = channel_order(spec, info), channel_factors(spec, info)
         counters = counter_columns(info.labels, self._order.tolist())
-        self._counter = SampleCounter() if counters else None
+        self._still_n = round(STILL_S * info.rate_hz)
+        self._counter = SampleCounter(self._still_n) if counters else None
         self._counter_column = counters[0] if counters else 0
+        self._counter_name = info.labels[self._counter_column].strip()
+        self._counted_from = self._n = 0  # the counter's first sample in the stream; the next one
+        self._counter_stood = False
+        self._emit = emit
         extractor = EXTRACTORS[spec.feature.name]
         self.extractor = extractor(
             dict(spec.feature.params),
@@ -105,8 +110,9 @@ class StepStage:
     def skip(self, samples: int) -> None:
         """The next samples are never pushed; a new segment begins behind them."""
         self._cutter.skip(samples)
+        self._n += samples
         if self._counter is not None:
-            self._counter = SampleCounter()
+            self._counter, self._counted_from = SampleCounter(self._still_n), self._n
 
     def push(self, chunk: Chunk) -> Iterator[tuple[Block, Step | None]]:
         """Yield each completed block with the step that ends there (None while the first one fills)."""
@@ -128,6 +134,16 @@ class StepStage:
                 )
             yield block, step
         self._breaks.report()  # a gap that no block has followed yet
+        self._n += len(chunk)
+        self._report_counter()
+
+    def _report_counter(self) -> None:
+        """Say once that the counter stands still."""
+        still_at = None if self._counter is None else self._counter.still_at
+        if still_at is not None and not self._counter_stood:
+            self._counter_stood = True
+            words = f"the sender's counter {self._counter_name!r} stands still: it shows no losses"
+            self._emit(Event("counter", words, fields={"at_sample": self._counted_from + still_at}))
 
     def _blocks(self, picked: Chunk, whole: Chunk) -> Iterator[Block]:
         """Blocks of the picked channels, with the losses that a counter of the whole chunk shows."""

@@ -22,6 +22,7 @@ USUAL_MODULI = (100, 128, 129, 200, 256, 1000, 1024, 4096, 10_000, 32_768, 65_53
 LONGEST_LOSS = 100_000  # counts; a longer jump is a restart
 EXACT = 2.0**24  # beyond it float32 skips whole numbers
 SURE_AFTER = 4  # equal steps in a row are how the counter counts
+STILL_S = 2.0  # of one value: no packet is as long
 LARGEST_WRAP = 0.25  # of the modulus, from a value to one behind the counter's end; else it has begun anew
 
 
@@ -39,10 +40,20 @@ class SampleCounter:
 
     A counter goes up by a step that is always the same, usually 1, per sample or per packet of several
     samples; at its end it begins again. Before that step was seen ``SURE_AFTER`` times in a row no loss is
-    counted.
+    counted. One that stands still for long counts nothing: neither then nor with its next step.
+
+    Parameters
+    ----------
+    still_n : samples of one value after which it stands still
+
+    Attributes
+    ----------
+    still_at : number of the sample, since the beginning, with which it first stood still; None if never
     """
 
-    def __init__(self) -> None:
+    def __init__(self, still_n: int = 2**62) -> None:
+        self._still_n, self._n = still_n, 0
+        self.still_at: int | None = None
         self._last = np.nan
         self._same = 1  # samples that had the last value so far
         self._per_count = 1  # samples per step, as the newest whole packet had them
@@ -65,14 +76,25 @@ class SampleCounter:
             step, same = float(steps[index]), index - last_change
             self._learn(step)
             missing = self._missing(step, float(values[index - 1]) if index else self._last)
-            if missing:
+            if self._stood_still(last_change, same):
+                pass  # what it missed meanwhile came all the same, and this was no packet
+            elif missing:
                 losses.append((index, missing * self._per_count))
             elif step == self._step:
                 self._per_count = same
             last_change = index
             self._top = max(self._top, float(values[index]) if np.isfinite(values[index]) else 0.0)
         self._last, self._same = float(values[-1]), len(values) - last_change
+        self._stood_still(last_change, self._same)
+        self._n += len(values)
         return losses
+
+    def _stood_still(self, first: int, same: int) -> bool:
+        """Whether `same` samples of one value, from one of this chunk or before, are too many."""
+        is_still = same >= self._still_n
+        if is_still and self.still_at is None:
+            self.still_at = self._n + first + self._still_n - 1
+        return is_still
 
     def _learn(self, step: float) -> None:
         """Take a step for the usual one once it came often in a row; a larger one later is a loss."""

@@ -58,3 +58,18 @@ def test_a_short_loss_is_counted_and_the_windows_go_on():
 def test_nothing_is_lost_where_nothing_is_missing_in_between(missing):
     _, lost, gaps = run(missing)
     assert (lost, gaps) == (0, [])
+
+
+@pytest.mark.parametrize("size", [32, 1000])
+def test_a_counter_that_stands_still_is_named_once(size):
+    times, samples = eeg(20.0)
+    counts = np.minimum(np.arange(len(samples)), 1000) % 256
+    made = pipeline({"eeg": INFO})
+    for chunk in chunks_of(times, np.column_stack([samples, counts]), size):
+        list(made.push("eeg", chunk))
+    said = [event for event in made.emitted if event.kind == "counter"]
+    assert [event.message for event in said] == [
+        "eeg: the sender's counter 'Counter' stands still: it shows no losses"
+    ]
+    assert said[0].fields["at_sample"] == 1000 + 2 * RATE_HZ - 1
+    assert made.state("eeg").lost_samples == 0

@@ -121,6 +121,26 @@ def test_a_signed_counter_goes_on_below_zero(step):
     assert lost(np.delete(values, np.s_[at - 2 : at + 3])) == [(at - 2, 5)]
 
 
+@pytest.mark.parametrize("step", [1, 700])
+def test_a_counter_that_stood_still_counts_no_loss(step):
+    """Not when it goes on either, and no packet is taken to be as long."""
+    still = np.concatenate([np.arange(50), np.full(700, 50), np.arange(100) + 50 + step])
+    at = 50 + 700 + 40
+    values = np.delete(still, np.s_[at : at + 3])
+    counter = SampleCounter(500)
+    assert counter.lost(values) == [(at, 3)]
+    assert counter.still_at == 50 + 499
+
+
+@pytest.mark.parametrize("size", [1, 7, 200, 2000])
+def test_when_a_counter_stood_still_does_not_depend_on_chunks(size):
+    values = np.concatenate([np.arange(50), np.full(400, 50), np.arange(51, 60), np.full(700, 3)])
+    counter = SampleCounter(500)
+    for start in range(0, len(values), size):
+        counter.lost(values[start : start + size])
+    assert counter.still_at == 459 + 499
+
+
 def test_what_is_no_count_is_ignored():
     assert lost([1, 2, np.nan, 4, 5, 5.5, 7]) == []
     big = np.float32(2.0**24 + np.arange(-8, 8))
