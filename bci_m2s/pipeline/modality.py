@@ -22,7 +22,7 @@ from bci_m2s.model.model_file import layout_order
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import GAP_S, Block
 from bci_m2s.signal.normalise import NORMALISERS
-from bci_m2s.signal.quality import RateGuard, RateVerdict
+from bci_m2s.signal.quality import RateGuard, RateVerdict, say_never_used
 from bci_m2s.signal.windows import WindowAssembler
 from bci_m2s.text import quoted
 from bci_m2s.types import (
@@ -133,6 +133,18 @@ class ModalityStage:
             self._steps.bad_channels,
             *self._baseline_state(),
         )
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth a line for people, of the stream so far. Any thread."""
+        problem = self._steps.counter_problem
+        return [f"{self.modality}: {problem}"] if problem else []
+
+    @property
+    def never_used(self) -> str:
+        """Channels of which no sample was used so far, in words; "" for none. Any thread."""
+        said = say_never_used(self._steps.never_used)
+        return f"{self.modality}: {said}" if said else ""
 
     def push(self, chunk: Chunk) -> list[Window]:
         """Take the next samples; return every window that they complete, in order."""

@@ -95,6 +95,16 @@ class Pipeline:
         """How the processing of one stream stands."""
         return self._stages[modality].state
 
+    @property
+    def notes(self) -> list[str]:
+        """What is worth a line for people, of every stream so far."""
+        return [note for stage in self._stages.values() for note in stage.notes]
+
+    @property
+    def never_used(self) -> list[str]:
+        """Of each modality that has some: channels of which no sample was used so far."""
+        return [said for stage in self._stages.values() if (said := stage.never_used)]
+
     # ---- samples ----
 
     def push(

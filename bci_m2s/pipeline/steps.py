@@ -16,6 +16,7 @@ from bci_m2s.signal.plausible import amplitude_limits
 from bci_m2s.signal.quality import FLAT, GOOD, STATES, ChannelQuality
 from bci_m2s.signal.reference import NO_REFERENCE, Rereference
 from bci_m2s.signal.smoothing import PhasedSmoother
+from bci_m2s.text import printable
 from bci_m2s.types import BoolArray, Chunk, Emit, Event, FloatArray, Step, StreamInfo, no_listener
 
 
@@ -50,7 +51,7 @@ class StepStage:
         self._still_n = round(STILL_S * info.rate_hz)
         self._counter = SampleCounter(self._still_n) if counters else None
         self._counter_column = counters[0] if counters else 0
-        self._counter_name = info.labels[self._counter_column].strip()
+        self._counter_name = printable(info.labels[self._counter_column].strip(), 40)
         self._counted_from = self._n = 0  # the counter's first sample in the stream; the next one
         self._counter_stood = False
         self._emit = emit
@@ -103,6 +104,17 @@ class StepStage:
         return np.where(self.quality.states == GOOD, measured, np.nan)[: self._n_channels]
 
     @property
+    def never_used(self) -> dict[str, str]:
+        """Channels of which no sample was used since the beginning, by label, and why."""
+        return self.quality.never_used
+
+    @property
+    def counter_problem(self) -> str:
+        """What is wrong with the sender's counter of samples, "" for nothing."""
+        words = f"the sender's counter {self._counter_name!r} stands still: it shows no losses"
+        return words if self._counter_stood else ""
+
+    @property
     def lost_samples(self) -> int:
         """Samples missing in the gaps so far, by the stamps and the nominal rate."""
         return self._breaks.lost_samples
@@ -142,8 +154,8 @@ class StepStage:
         still_at = None if self._counter is None else self._counter.still_at
         if still_at is not None and not self._counter_stood:
             self._counter_stood = True
-            words = f"the sender's counter {self._counter_name!r} stands still: it shows no losses"
-            self._emit(Event("counter", words, fields={"at_sample": self._counted_from + still_at}))
+            fields = {"at_sample": self._counted_from + still_at}
+            self._emit(Event("counter", self.counter_problem, fields=fields))
 
     def _blocks(self, picked: Chunk, whole: Chunk) -> Iterator[Block]:
         """Blocks of the picked channels, with the losses that a counter of the whole chunk shows."""

@@ -131,7 +131,10 @@ def run_offline(
     made = replay_sources([*chosen.values(), *opened.markers])
     sources: dict[str, Source] = dict(zip(chosen, made, strict=False))
     results = estimates_of(pipeline, sources, made[len(chosen) :])
-    return [_row(estimate, contract.class_names) for estimate in results]
+    rows = [_row(estimate, contract.class_names) for estimate in results]
+    for text in [*pipeline.notes, *pipeline.never_used]:
+        _warn(f"{opened.path}: {text}")
+    return rows
 
 
 def _described(contract: Contract, name: str, stream: StreamInfo | float) -> StreamInfo:

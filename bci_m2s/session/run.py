@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.lsl.description import DisplayStream, SessionDescription
 from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.pipeline.baseline_file import adopt_baseline
+from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
 from bci_m2s.session.newcomers import Newcomers
@@ -26,7 +28,7 @@ from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
 from bci_m2s.session.terminal.run import deadline, show
-from bci_m2s.session.terminal.view import print_summary, recording_line
+from bci_m2s.session.terminal.view import print_notes, print_summary, recording_line
 from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
@@ -179,6 +181,7 @@ def _run_takes(
 ) -> None:
     """Run takes until the session is over. Raises what an engine thread raised."""
     end, title = deadline(options.duration_s), takes.model
+    said: list[str] = []  # notes that are on the terminal
     lost: BaseException | None = None  # what an earlier take could not write: no reason to stop at once
     while True:
         take = takes.now
@@ -186,10 +189,11 @@ def _run_takes(
             take.engine.start()
             takes.began()
             companions.commands.engine = take.engine
-            show(take.engine, console, stop, end, take.pipeline.heads, title, companions.check_panel)
+            tick = partial(_tick, take.pipeline, companions, console, said)
+            show(take.engine, console, stop, end, take.pipeline.heads, title, tick)
         finally:
             take.engine.finish(keep_sources=True)
-            _complete(takes, options, console)
+            _complete(takes, options, console, said)
         failure = take.engine.failure
         if isinstance(failure, OutputError) and takes.switch.is_switching:
             console.print(f"from the previous take: {failure}", style="yellow")
@@ -205,6 +209,14 @@ def _run_takes(
         raise failure
 
 
+def _tick(pipeline: Pipeline, companions: Companions, console: Console, said: list[str]) -> None:
+    """What the terminal looks at a few times a second."""
+    companions.check_panel()
+    fresh = [note for note in pipeline.notes if note not in said]
+    print_notes(console, fresh)
+    said += fresh
+
+
 def _why_over(
     engine: Engine, failure: BaseException | None, stop: threading.Event, end: float, duration_s: float
 ) -> str:
@@ -218,8 +230,8 @@ def _why_over(
     return "the signals have ended" if engine.has_run_dry else ""
 
 
-def _complete(takes: Takes, options: Options, console: Console) -> None:
-    """The end of a take: its folder is made whole, and it is summed up."""
+def _complete(takes: Takes, options: Options, console: Console, said: Sequence[str]) -> None:
+    """The end of a take: its folder is made whole, and it is summed up. said : notes that were printed"""
     take = takes.now
     folder = take.folder.path if take.folder is not None else None
     try:
@@ -240,6 +252,7 @@ def _complete(takes: Takes, options: Options, console: Console) -> None:
                 truth,
                 markers,
                 options.caution,
+                [*(note for note in take.pipeline.notes if note not in said), *take.pipeline.never_used],
             )
             for problem in snapshot.problems:
                 console.print(printable(problem, 500), style="yellow")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,6 +153,7 @@ class ChannelQuality:
         self._reported = np.zeros(n, dtype=np.int8)
         self._reported_ago = np.full(n, self._report_every)
         self._hidden_ago = np.full(n, 1 << 40)  # blocks since each channel was railed or noisy
+        self._never_used, self._judged = np.ones(n, dtype=bool), 0  # so far; blocks
         self.reset()
 
     def reset(self) -> None:
@@ -185,9 +186,19 @@ class ChannelQuality:
         hidden = states >= RAILED
         if hidden.any():
             missing[:, hidden] = True
+        if self._never_used.any():
+            self._never_used &= missing.all(axis=0) | (states == FLAT) | (self._outside_for > 0)
+        self._judged += 1
         self._hidden_ago = np.where(hidden, 0, self._hidden_ago + 1)
         self._remember(states, block)
         return missing
+
+    @property
+    def never_used(self) -> dict[str, str]:
+        """Channels of which no sample was used since the beginning, and why; none in the first second."""
+        long_enough = self._judged >= self._report_after
+        never = np.flatnonzero(self._never_used).tolist() if long_enough else []
+        return {self.labels[at]: "flat" if self.states[at] == FLAT else self.causes[at] for at in never}
 
     def hidden(self, blocks: int) -> str:
         """Channels that were railed or noisy in the newest `blocks` blocks, as a text; "" for none."""
@@ -263,6 +274,18 @@ def name_channels(labels: Sequence[str], causes: dict[int, str], most: int = 4) 
     return "; ".join(
         f"{cause}: {', '.join(names[:most])}" + (", …" if len(names) > most else "")
         for cause, names in sorted(named.items(), key=lambda item: _rank(item[0]))
+    )
+
+
+def say_never_used(channels: Mapping[str, str], most: int = 8) -> str:
+    """Channels of which nothing was used, in a line; "" for none. channels : label: why"""
+    named: dict[str, list[str]] = {}
+    for label, cause in channels.items():
+        named.setdefault(cause, []).append(label)
+    return "; ".join(
+        f"{', '.join(labels[:most])}{f' and {len(labels) - most} more' if len(labels) > most else ''}: "
+        f"missing throughout ({cause})"
+        for cause, labels in named.items()
     )
 
 

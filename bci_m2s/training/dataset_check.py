@@ -10,7 +10,10 @@ import numpy as np
 
 from bci_m2s.errors import BciM2sError, UsageError
 from bci_m2s.signal.plausible import SHORTEST_S, amplitude_limits
+from bci_m2s.signal.quality import say_never_used
+from bci_m2s.signal.units import find_unit
 from bci_m2s.text import printable
+from bci_m2s.training.data.sessions import in_all
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Problem, RawSegment, RawStream, Trial
 from bci_m2s.types import FloatArray, StreamInfo
@@ -174,11 +177,12 @@ def _session_lines(
     lengths_s: dict[str, float] = defaultdict(float)
     trial_lines = []
     doubted = set[str]()  # one line of the session is enough
+    dead: dict[str, dict[str, str]] = {}  # by modality: channels without a signal, and why
     for segment in segments:
         times = {}
         for modality, stream in segment.streams.items():
             try:
-                times[modality], begin = _read(stream)
+                times[modality], begin, never = _read(stream)
             except BciM2sError as problem:
                 on_problem(Problem(Path(stream.info.name), subject, session, 0, f"{modality}: {problem}"))
                 continue
@@ -186,24 +190,46 @@ def _session_lines(
                 doubted.add(modality)
                 text = f"{modality}: {doubt}"
                 on_problem(Problem(Path(stream.info.name), subject, session, 0, text))
+            dead[modality] = never if modality not in dead else in_all([dead[modality], never])
             streams.setdefault(modality, stream)
             lengths_s[modality] += len(times[modality]) / (stream.info.rate_hz or np.inf)
         trial_lines += [_trial_line(trial, segment, times, heads, on_problem) for trial in segment.trials]
+    for modality, never in dead.items():
+        if said := say_never_used(never):
+            file, text = Path(streams[modality].info.name), f"{modality}: {said}"
+            on_problem(Problem(file, subject, session, 0, text, left_out=False))
     listed = "; ".join(_stream(name, stream, lengths_s[name]) for name, stream in streams.items())
     return [f"subject {subject}, session {session}: {listed or 'nothing readable'}", *trial_lines]
 
 
-def _read(stream: RawStream) -> tuple[FloatArray, FloatArray]:
-    """Stamps (n,) of a stream's samples that hold a finite value, and its first ``JUDGED_S``, (m, C)."""
+def _read(stream: RawStream) -> tuple[FloatArray, FloatArray, dict[str, str]]:
+    """Stamps (n,) of a stream's samples that hold a finite value, its first ``JUDGED_S``, (m, C), and its
+    channels that are missing throughout, with the reason.
+    """
     wanted = round(JUDGED_S * stream.info.rate_hz)
     times, begin, taken = [np.empty(0)], [np.empty((0, stream.info.n_channels))], 0
+    low, high = np.full((2, stream.info.n_channels), np.nan)
     for chunk in stream.chunks():
         samples = np.asarray(chunk.samples, dtype=np.float64)
-        times.append(chunk.times[np.isfinite(samples).any(axis=1)])
+        finite = np.isfinite(samples)
+        times.append(chunk.times[finite.any(axis=1)])
+        low = np.fmin(low, samples.min(axis=0, initial=np.inf, where=finite))
+        high = np.fmax(high, samples.max(axis=0, initial=-np.inf, where=finite))
         if taken < wanted:
             begin.append(samples[: wanted - taken])
             taken += len(begin[-1])
-    return np.concatenate(times), np.concatenate(begin)
+    return np.concatenate(times), np.concatenate(begin), _never_used(stream.info, low, high)
+
+
+def _never_used(info: StreamInfo, low: FloatArray, high: FloatArray) -> dict[str, str]:
+    """Channels that hold nothing from least to largest value, (C,), that could be a signal, and why."""
+    if not (low <= high).any():  # the stream holds nothing; its trials say so
+        return {}
+    units = [find_unit(unit) for unit in info.units]
+    flat = [unit is not None and unit.is_voltage for unit in units] & (low == high)
+    why = dict.fromkeys(np.flatnonzero(flat).tolist(), "flat")
+    why |= dict.fromkeys(np.flatnonzero(~(low <= high)).tolist(), "no samples")
+    return {info.labels[column]: why[column] for column in sorted(why)}
 
 
 def _implausible(info: StreamInfo, samples: FloatArray) -> str:

@@ -162,6 +162,8 @@ def test_the_summary():
     truth = [(100.0, 200.0, "positive")]
     print_summary(console, statistics, [HEALTH], 4, truth, caution="trained on this recording")
     assert "note: trained on this recording" in console.file.getvalue()
+    print_summary(console, statistics, [HEALTH], 4, notes=["eeg: TP9: missing throughout (no samples)"])
+    assert "note: eeg: TP9: missing throughout (no samples)\n" in console.file.getvalue()
     assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
     assert "no estimate 1 times: settling" in text
     words = (

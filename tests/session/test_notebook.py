@@ -105,8 +105,12 @@ def muse_raw(**about):
 
 def test_a_raw_that_leaves_something_open_is_warned_of():
     raw = muse_raw(bads=["TP9"])
-    with pytest.warns(RuntimeWarning, match="called bad by the file, so missing: TP9"):
+    with pytest.warns(RuntimeWarning) as caught:
         bci_m2s.run_offline("muse-4ch", raw)
+    assert [str(warning.message) for warning in caught] == [
+        "raw: called bad by the file, so missing: TP9",
+        "raw: eeg: TP9: missing throughout (no samples)",
+    ]
     raw = muse_raw()
     raw.set_annotations(mne.Annotations([5.0], [0.0], ["BAD boundary"]))
     with pytest.warns(RuntimeWarning, match=r"raw: paused at 5\.0 s, it is not known for how long"):

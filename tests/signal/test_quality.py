@@ -1,6 +1,7 @@
 """The effective rate, and each channel's state: found, masked, named and told, whatever the chunks."""
 
 import itertools
+import re
 from functools import cache
 
 import numpy as np
@@ -15,7 +16,7 @@ from bci_m2s.model.contract import WindowContract
 from bci_m2s.model.stream_check import channel_order
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import Block, BlockCutter
-from bci_m2s.signal.quality import LOST, STATES, ChannelQuality, RateGuard
+from bci_m2s.signal.quality import LOST, STATES, ChannelQuality, RateGuard, say_never_used
 from bci_m2s.types import Chunk, Status
 
 
@@ -63,6 +64,38 @@ def test_stamps_that_stand_still_give_no_estimate():
 
 
 # ---- channels ----
+
+
+@pytest.mark.parametrize("size", [7, 10_000])
+def test_channels_that_are_missing_throughout_are_named_in_a_line(size):
+    times, samples = eeg(10.0)
+    samples = samples.copy()
+    labels = dict(zip(EEG_INFO.labels, samples.T, strict=True))
+    labels["TP9"] *= 1e-6
+    labels["AF7"][:] = np.nan
+    labels["TP10"][:] = 4.0
+    labels["AF8"][300:] = np.nan  # was good once
+    made = pipeline(eeg={"max_missing": 1.0})
+    for start in range(0, len(times), size):
+        made.push("eeg", Chunk.of(times[start : start + size], samples[start : start + size]))
+    (said,) = made.never_used
+    parts = re.split(r"(?<=\)); ", said.removeprefix("eeg: "))
+    assert "AF7: missing throughout (no samples)" in parts
+    assert "TP10: missing throughout (flat)" in parts
+    assert (
+        "TP9: missing throughout (amplitude 0.000009 µV; would be 9 µV if the sender sends volts)" in parts
+    )
+    assert "AF8" not in said
+
+
+def test_many_channels_that_are_missing_throughout_are_one_line():
+    named = {f"E{number}": "no samples" for number in range(60)}
+    assert say_never_used(named) == (
+        "E0, E1, E2, E3, E4, E5, E6, E7 and 52 more: missing throughout (no samples)"
+    )
+    assert say_never_used({}) == ""
+    assert pipeline().never_used == []
+
 
 SHAPE = WindowContract()
 CHECKS = {"railed_share": 0.2, "noisy_ratio": 8.0}

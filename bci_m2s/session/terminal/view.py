@@ -24,6 +24,7 @@ from bci_m2s.engine.statistics import (
 )
 from bci_m2s.recording.disk import WARN_BELOW_S
 from bci_m2s.simulator.markers import STREAM_NAME
+from bci_m2s.text import printable
 from bci_m2s.types import UNKNOWN, Estimate, Status
 
 if TYPE_CHECKING:
@@ -198,12 +199,14 @@ def print_summary(
     truth: Sequence[tuple[float, float, str]] = (),
     markers: Sequence[tuple[float, str, str]] = (),
     caution: str = "",
+    notes: Sequence[str] = (),
 ) -> None:
     """The end of a session in figures.
 
     truth : spans (start, end, class) where the class is known
     markers : (time, text, origin) from which it is known
     caution : what must be said beside an agreement; "" for nothing
+    notes : what is worth a line about the streams
     """
     is_simulated = all(origin == STREAM_NAME for _, _, origin in markers)
     truth_of = "the simulator's state" if is_simulated else "the trials' labels"
@@ -225,9 +228,16 @@ def print_summary(
         console.print(
             f"samples from {stream.name!r}: {stream.samples} received, {stream.lost} lost{problem}"
         )
+    print_notes(console, notes)
     if skipped:
         console.print(f"windows skipped because inference fell behind: {skipped}")
     _print_durations(console, statistics)
+
+
+def print_notes(console: Console, notes: Sequence[str]) -> None:
+    """What is worth a line about a session's streams."""
+    for note in notes:
+        console.print(f"note: {printable(note, 500)}", style="yellow")
 
 
 def _print_answers(

@@ -21,6 +21,7 @@ from bci_m2s.errors import ConfigurationError, RecordingError
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import whole_file
 from bci_m2s.model.contract import Contract
+from bci_m2s.signal.quality import say_never_used
 from bci_m2s.text import printable
 from bci_m2s.training.data.sessions import SessionFeatures, from_raw, from_steps, with_distributed
 from bci_m2s.training.datasets import RAW, find_dataset
@@ -62,20 +63,30 @@ def load_sessions(
     if not sessions:
         where = f"data.root: {data.root}" if data.root else "data"
         raise ConfigurationError(f"{where}: no session of {data.format} found")
-    for line in _hardly_usable(sessions):
+    for line in _hardly_usable(sessions, contract):
         console.print(line, markup=False)
     return sessions
 
 
-def _hardly_usable(sessions: Iterable[SessionFeatures]) -> Iterator[str]:
-    """A line for each modality of a session of which next to nothing can be used."""
+def _hardly_usable(sessions: Sequence[SessionFeatures], contract: Contract) -> Iterator[str]:
+    """A line for each modality of a session that can hardly be used, or lacks a channel throughout.
+
+    What a data set distributes it has for some people and trials alone, which its reader tells of.
+    """
+    given = [name for name, spec in contract.modalities.items() if spec.feature.name == "distributed"]
+    for name in given:
+        if not any(session.usable[name].any() for session in sessions):
+            yield f"{name}: no session has a step of it"
     for session in sessions:
-        for modality, usable in session.usable.items():
+        for modality in [name for name in session.usable if name not in given]:
+            usable = session.usable[modality]
+            where = f"subject {session.subject}, session {session.session}: {modality}"
             count, n = np.count_nonzero(usable), len(usable)
             if count < LEAST_USABLE * n:
-                where = f"subject {session.subject}, session {session.session}: {modality}"
                 why = session.problems.get(modality)
                 yield f"{where}: {count} of {n} steps are usable{f': {printable(why)}' if why else ''}"
+            elif said := say_never_used(session.never_used.get(modality, {})):
+                yield f"{where}: {printable(said, 500)}"
 
 
 def _complete(
@@ -180,7 +191,17 @@ def _fingerprint(settings: TrainingSettings) -> str:
         "window": contract.window.model_dump(),
         "modalities": {
             name: spec.model_dump(
-                include={"channels", "units", "feature", "smoothing", "quality", "max_missing"}
+                include={
+                    "stream_type",
+                    "channels",
+                    "units",
+                    "reference",
+                    "feature",
+                    "smoothing",
+                    "quality",
+                    "amplitude",
+                    "max_missing",
+                }
             )
             for name, spec in contract.modalities.items()
         },
@@ -201,6 +222,7 @@ def write_features(path: Path, session: SessionFeatures) -> None:
         "session": session.session,
         "trials": [asdict(trial) for trial in session.trials],
         "problems": session.problems,
+        "never_used": session.never_used,
     }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     with whole_file(path, private=True) as file:
@@ -222,6 +244,7 @@ def read_features(path: Path) -> SessionFeatures:
                 tuple(Trial(**trial) for trial in about["trials"]),
                 {name: file[f"amplitude.{name}"] for name in names if f"amplitude.{name}" in file.files},
                 dict(about.get("problems", {})),  # files of 0.2.0 have none
+                dict(about.get("never_used", {})),
             )
     except Exception as problem:  # zip, zlib, JSON and numpy's parser of headers raise nearly every type
         raise RecordingError(

@@ -38,6 +38,7 @@ class SessionFeatures:
     usable : modality → (n,) bool
     amplitudes : modality → (segments, C, 2), usual range of each channel's amplitude (``signal.plausible``)
     problems : modality → the most frequent reason why a step lacks values; none where no step does
+    never_used : modality → channels of which no sample could be used, by label, and why
     """
 
     subject: str
@@ -48,6 +49,7 @@ class SessionFeatures:
     trials: tuple[Trial, ...]
     amplitudes: dict[str, FloatArray] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    never_used: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def key(self, trial: Trial) -> str:
         """Name of a trial, unique over all people and sessions."""
@@ -104,7 +106,13 @@ def _joined(parts: Sequence[SessionFeatures]) -> SessionFeatures:
             for name in {name: None for part in parts for name in part.amplitudes}
         },
         {name: text for name in first.usable if (text := _worst(parts, name).problems.get(name))},
+        {name: in_all([part.never_used.get(name, {}) for part in parts]) for name in first.never_used},
     )
+
+
+def in_all(found: Sequence[dict[str, str]]) -> dict[str, str]:
+    """The entries of the first whose names all others have too."""
+    return {name: why for name, why in found[0].items() if all(name in other for other in found)}
 
 
 def _worst(parts: Sequence[SessionFeatures], modality: str) -> SessionFeatures:
@@ -133,9 +141,16 @@ def _of_segment(segment: RawSegment, contract: Contract) -> SessionFeatures:
             rows[close], good[close] = found.values[nearest[close]], found.usable[nearest[close]]
         values[name], usable[name] = rows, good
     amplitudes = {name: found.amplitudes[None] for name, found in steps.items()}
-    problems = {name: found.problem for name, found in steps.items() if found.problem}
     return SessionFeatures(
-        segment.subject, segment.session, end_s, values, usable, segment.trials, amplitudes, problems
+        segment.subject,
+        segment.session,
+        end_s,
+        values,
+        usable,
+        segment.trials,
+        amplitudes,
+        {name: found.problem for name, found in steps.items() if found.problem},
+        {name: found.never_used for name, found in steps.items()},
     )
 
 
@@ -154,6 +169,7 @@ class StreamSteps(NamedTuple):
     end_s : (n,) when it ends; values : (n, F), NaN where unknown; usable : (n,)
     amplitudes : (C, 2), the usual range of each channel's amplitude: percentiles 1 and 99 of its good hops
     problem : the most frequent reason why a step lacks values, "" where none does
+    never_used : channels of which no sample could be used, by label, and why
     """
 
     end_s: FloatArray
@@ -161,6 +177,7 @@ class StreamSteps(NamedTuple):
     usable: BoolArray
     amplitudes: FloatArray
     problem: str
+    never_used: dict[str, str]
 
 
 def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContract) -> StreamSteps:
@@ -182,7 +199,8 @@ def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContra
     seen = np.array(amplitudes).reshape(-1, len(spec.channels))
     ranges = np.stack([known(partial(np.nanpercentile, q=q), seen) for q in (1, 99)], axis=-1)
     problem = max(problems, key=problems.__getitem__, default="")
-    return StreamSteps(np.array(ends), rows, np.array(usable, dtype=bool), ranges, problem)
+    good = np.array(usable, dtype=bool)
+    return StreamSteps(np.array(ends), rows, good, ranges, problem, stage.never_used)
 
 
 def from_steps(

@@ -143,6 +143,7 @@ def test_a_session_of_which_hardly_a_step_is_usable_is_named(monkeypatch):
             replace(CORPUS[0], subject=segments[0].subject, problems={"eeg": "too small"})
         )
         session.usable["eye"][1:] = False
+        session.never_used["eeg"] = {"TP9": "no samples"}
         if session.subject == "1":
             session.usable["eeg"][:] = False
         return session
@@ -150,13 +151,45 @@ def test_a_session_of_which_hardly_a_step_is_usable_is_named(monkeypatch):
     monkeypatch.setattr(load, "from_raw", fake)
     data = {"format": "simulated", "persons": 2, "simulator": {"n_trials": 2, "montage": "muse"}}
     console = Console(record=True, width=200, file=io.StringIO())
-    load_sessions(training_settings(data=data), None, console)
+    load_sessions(with_features(training_settings(data=data), eeg="de", eye="eye"), None, console)
     n = len(CORPUS[0].end_s)
     assert console.export_text().strip().splitlines() == [
+        "subject 0, session 1: eeg: TP9: missing throughout (no samples)",
         f"subject 0, session 1: eye: 1 of {n} steps are usable",
         f"subject 1, session 1: eeg: 0 of {n} steps are usable: too small",
         f"subject 1, session 1: eye: 1 of {n} steps are usable",
     ]
+
+
+def with_features(settings, **names):
+    """Settings whose modalities are made by these extractors."""
+    modalities = {
+        name: spec.model_copy(update={"feature": spec.feature.model_copy(update={"name": names[name]})})
+        for name, spec in settings.contract.modalities.items()
+    }
+    return settings.model_copy(
+        update={"contract": settings.contract.model_copy(update={"modalities": modalities})}
+    )
+
+
+def test_what_is_distributed_is_named_only_where_nobody_has_it(monkeypatch):
+    """Its steps are further apart than rows are, and not every person has them."""
+    monkeypatch.setattr(load, "WORTH_WORKERS_S", math.inf)
+    has_eyes = ["0"]
+
+    def fake(segments, _contract):
+        session = copy.deepcopy(replace(CORPUS[0], subject=segments[0].subject))
+        session.usable["eye"][session.subject in has_eyes :] = False
+        return session
+
+    monkeypatch.setattr(load, "from_raw", fake)
+    data = {"format": "simulated", "persons": 2, "simulator": {"n_trials": 2, "montage": "muse"}}
+    settings = with_features(training_settings(data=data), eeg="de", eye="distributed")
+    for expected in ([], ["eye: no session has a step of it"]):
+        console = Console(record=True, width=200, file=io.StringIO())
+        load_sessions(settings, None, console)
+        assert console.export_text().strip().splitlines() == expected
+        has_eyes.clear()
 
 
 def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, monkeypatch):
@@ -191,8 +224,10 @@ def test_features_are_computed_once_and_again_when_they_would_differ(tmp_path, m
     assert len(computed) == 12
     load_sessions(training_settings(eeg={"quality": {"noisy_ratio": 8.0}}, data=data), tmp_path, QUIET)
     assert len(computed) == 16
-    load_sessions(training_settings(data=data), None, QUIET)  # no cache: computed each time
+    load_sessions(training_settings(eeg={"reference": "average"}, data=data), tmp_path, QUIET)
     assert len(computed) == 20
+    load_sessions(training_settings(data=data), None, QUIET)  # no cache: computed each time
+    assert len(computed) == 24
 
 
 CORPUS = corpus(people=2)

@@ -136,6 +136,11 @@ def test_why_hardly_any_step_is_usable_is_kept(tmp_path):
     session = from_raw([segment(8.0, only=("eeg",)), wrong], contract())
     assert "if the sender sends volts: TP9, TP10" in session.problems["eeg"]
     assert list(session.problems) == ["eeg"]
+    assert session.never_used["eeg"] == {}  # of the whole session
+    alone = from_raw([wrong], contract())
+    assert list(alone.never_used["eeg"]) == ["TP9", "TP10"]
+    write_features(tmp_path / "alone.npz", alone)
+    assert read_features(tmp_path / "alone.npz").never_used == alone.never_used
     write_features(tmp_path / "kept.npz", session)
     assert read_features(tmp_path / "kept.npz").problems == session.problems
 

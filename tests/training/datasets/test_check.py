@@ -198,7 +198,9 @@ def test_what_cannot_be_in_the_stated_unit_is_a_problem(tmp_path):
         "eeg: TP9, AF7: amplitude 0.00001 µV; would be 10 µV if the sender sends volts",
         "gaze: gaze_x, gaze_y: amplitude 1000 normalized cannot be",
     ]
-    assert lines[-1] == "problems: 2; notes: 0"
+    (line,) = [line for line in lines if "throughout" in line]
+    assert line.endswith("): eeg: TP10: missing throughout (flat)")
+    assert lines[-1] == "problems: 2; notes: 1"
 
 
 def test_own_recordings(tmp_path, capsys):
@@ -213,7 +215,8 @@ def test_own_recordings(tmp_path, capsys):
         "subject A, session 2: eeg 4 channels (TP9, AF7, AF8, TP10), 256 Hz, 4.0 s; gaze 5"
     )
     assert lines[2] == "    trial 1: 3.0 s, emotion neutral, gaze has 0.5 s of it"
-    assert lines[-2:] == ["emotion: \x1b[31mred 1, neutral 1", "problems: 1; notes: 0"]
+    assert lines[-2:] == ["emotion: \x1b[31mred 1, neutral 1", "problems: 1; notes: 1"]
+    assert any("eeg: TP9, AF7, AF8, TP10: missing throughout (flat)" in line for line in lines)
     (problem,) = [line for line in lines if "gaze has no sample in it" in line]
     assert "trial 2" in problem
     print_dataset_check(tmp_path, "recordings")
