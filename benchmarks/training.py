@@ -41,7 +41,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from bci_m2s.networks import build_network  # noqa: E402
 from bci_m2s.networks.m2s import Dropout  # noqa: E402
-from bci_m2s.networks.pretraining import Encoded, PairModel  # noqa: E402
+from bci_m2s.networks.pretraining import Encoded, PairModel, club_parameters, main_parameters  # noqa: E402
 from bci_m2s.networks.sts import STSAttention  # noqa: E402
 from bci_m2s.training.methods.loss_settings import LossSettings  # noqa: E402
 from bci_m2s.training.methods.losses import fit_club, pair_terms, total_loss  # noqa: E402
@@ -104,8 +104,8 @@ class Side:
         if way.plain:
             _write_out(self.model)
         fused = None if way.plain else True  # None is Adam's own default
-        self.club = torch.optim.Adam(self.model.club_parameters(), lr=1e-4, fused=fused)
-        self.main = torch.optim.Adam(self.model.main_parameters(), lr=1e-4, fused=fused)
+        self.club = torch.optim.Adam(club_parameters(self.model), lr=1e-4, fused=fused)
+        self.main = torch.optim.Adam(main_parameters(self.model), lr=1e-4, fused=fused)
         self.run: Any = torch.compile(self.model) if way.compiled else self.model
 
     def encode(self, x_a: Tensor, x_b: Tensor) -> tuple[Encoded, Encoded]:

@@ -1,7 +1,7 @@
-"""What pre-training on two modalities adds to their networks: nothing of it is needed to run live.
+"""What pre-training adds to the networks of the modalities: nothing of it is needed to run live.
 
 Shapes: B windows in a batch, T steps, F features per step, E embedding, N prediction steps. For each of
-the two modalities A and B,
+the two modalities A and B of a pair,
 
 ER    the network's own encoder: what is about emotion and shared, (B, T, E)
 EI    a small encoder for what is particular to the modality, (B, T, E)
@@ -9,16 +9,20 @@ EI    a small encoder for what is particular to the modality, (B, T, E)
 The decoder rebuilds the input from both, the predictor foretells later ER embeddings (M2M CPC), and a
 Gaussian model of EI given ER bounds the information that the two share (CLUB).
 
+Three or more modalities are pre-trained pair by pair, with one encoder each.
+
 Sources: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134; Cheng et al.,
-"CLUB: A Contrastive Log-ratio Upper Bound of Mutual Information", ICML 2020, arXiv 2006.12013.
+"CLUB: A Contrastive Log-ratio Upper Bound of Mutual Information", ICML 2020, arXiv 2006.12013; Tian,
+Krishnan, Isola, "Contrastive Multiview Coding", ECCV 2020, arXiv 1906.05849 (every pair of the views).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -187,16 +191,6 @@ class PairModel(nn.Module):
         """x_a : (B, T, F of A), x_b : (B, T, F of B); row i of both was recorded together."""
         return self.a(x_a), self.b(x_b)
 
-    def club_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the CLUB estimators: fitted by likelihood, with an optimiser of their own."""
-        yield from self.a.club.parameters()
-        yield from self.b.club.parameters()
-
-    def main_parameters(self) -> Iterator[nn.Parameter]:
-        """All other parameters: these the total loss trains."""
-        club = {id(parameter) for parameter in self.club_parameters()}
-        return (parameter for parameter in self.parameters() if id(parameter) not in club)
-
     @torch.no_grad()
     def limit_logit_scale(self, highest: float) -> None:
         """Bring the learnt scale back to at most `highest`; to be called after an optimiser's step.
@@ -207,6 +201,44 @@ class PairModel(nn.Module):
         self.logit_scale.clamp_(max=highest)
 
 
+class AllPairs(nn.Module):
+    """Every pair of three or more modalities. What belongs to one modality is shared by all of its pairs.
+
+    Parameters
+    ----------
+    networks : by modality; as in ``PairModel``
+    features : F by modality
+    sizes : the keywords of ``PairModel``
+
+    Attributes
+    ----------
+    pairs : a ``PairModel`` for each pair, in the order of ``combinations``
+    """
+
+    def __init__(
+        self, networks: Mapping[str, SingleModality], features: Mapping[str, int], **sizes: Any
+    ) -> None:
+        super().__init__()
+        self.pairs = nn.ModuleList()
+        parts: dict[str, ModalityParts] = {}
+        for a, b in combinations(networks, 2):
+            pair = PairModel(networks[a], networks[b], (features[a], features[b]), **sizes)
+            pair.a, pair.b = parts.setdefault(a, pair.a), parts.setdefault(b, pair.b)
+            self.pairs.append(pair)
+
+
+def club_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """Parameters of the CLUB estimators: fitted by likelihood, with an optimiser of their own."""
+    estimators = [module for module in model.modules() if isinstance(module, ClubEstimator)]
+    return [parameter for estimator in estimators for parameter in estimator.parameters()]
+
+
+def main_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """All other parameters: these the total loss trains."""
+    club = {id(parameter) for parameter in club_parameters(model)}
+    return [parameter for parameter in model.parameters() if id(parameter) not in club]
+
+
 def _check_pair(network_a: SingleModality, network_b: SingleModality, causal_only: bool) -> None:
     linear_a, linear_b = network_a.projection.linear, network_b.projection.linear
     for field in ("in_features", "out_features"):
@@ -214,7 +246,12 @@ def _check_pair(network_a: SingleModality, network_b: SingleModality, causal_onl
         if got != expected:
             name = "embedding" if field == "in_features" else "projection"
             raise ContractError("second network", name, got, f"{expected} as in the first")
-    for order, network in (("first", network_a), ("second", network_b)):
-        # An encoder without the flag is causal by construction.
-        if causal_only and not getattr(network.encoder, "causal", True):
-            raise ContractError(f"{order} network", "causal", "false", "true (or causal_only: false)")
+    for order, network in (("first network", network_a), ("second network", network_b)):
+        check_causal(order, network, causal_only)
+
+
+def check_causal(where: str, network: SingleModality, causal_only: bool) -> None:
+    """Raise ContractError for an encoder that is not causal where only causal ones may be."""
+    # An encoder without the flag is causal by construction.
+    if causal_only and not getattr(network.encoder, "causal", True):
+        raise ContractError(where, "causal", "false", "true (or causal_only: false)")

@@ -24,7 +24,7 @@ from bci_m2s.training.experiment import (
 from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.methods.methods import labelled_parts
-from bci_m2s.training.methods.model_files import CROSSED, OWN, crossing, write_model
+from bci_m2s.training.methods.model_files import OWN, crossings, write_model
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks, load_pretrained, pretrain
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
@@ -86,7 +86,8 @@ def _pretrain_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path
             job, data.parts["train"], data.parts["validation"], unit / CHECKPOINT, on_epoch=on_epoch
         )
     write_curves(unit / "pretrain", rows, f"{experiment.name}, {title}", PANELS)
-    result = f", contrastive {rows[-1]['contrastive']:.2f}" if rows and "contrastive" in rows[-1] else ""
+    shown = [name for name in ("contrastive", "cpc") if rows and name in rows[-1]]
+    result = f", {shown[0]} {rows[-1][shown[0]]:.2f}" if shown else ""
     probes = {}
     for name in job.pair:
         probe = identity_probe(networks[name], data.parts["train"], name)
@@ -163,7 +164,7 @@ def _finetune_unit(
         )
     make_private_folder(unit)
     record = training_record(experiment, data.split, seed, fitted, f"bci-m2s finetune {config.name}")
-    for name, teachers in ((OWN, None), (CROSSED, crossing(fitted))):
+    for name, teachers in {OWN: None, **crossings(fitted)}.items():
         write_model(
             unit / name, experiment.settings, fitted, data, record, teachers=teachers, overwrite=True
         )
@@ -213,7 +214,8 @@ def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:
     with _bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):
             advance(number, f"{data.split.name} seed {seed}")
-            _check_unit(unit / CROSSED, config, settings.finetune)
+            for name in (OWN, *crossings(settings.pair)):
+                _check_unit(unit / name, config, settings.finetune)
             results += _evaluate_unit(experiment, data, seed, unit)
     summaries = summarise(results)
     write_results(experiment, results, summaries)

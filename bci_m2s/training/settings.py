@@ -30,6 +30,11 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 LastBatch = Literal["merge", "drop", "keep"]
+OF_PAIRS = ("contrastive", "reconstruction", "club", "cpc_cross")  # loss weights
+# What applies to one modality alone where the file says nothing.
+ALONE: dict[str, Any] = {
+    "pretrain": {"loss": {"weights": dict.fromkeys(OF_PAIRS, 0.0) | {"cpc_within": 1.0}}}
+}
 
 
 class _Part(BaseModel):
@@ -188,8 +193,8 @@ class TrainingSettings(_Part):
     """What applies where this file says nothing: `sound` or a released recipe."""
     contract: Contract
     """The contract of the model file to be written; see above."""
-    pair: tuple[str, ...] = Field(min_length=2, max_length=2)
-    """The modalities that train together: all of the contract, each once."""
+    pair: tuple[str, ...] = Field(min_length=1)
+    """The modalities that train together: all of the contract, each once. Two, or one alone, or more."""
     data: DataSettings
     """Which data."""
     split: SplitSettings = SplitSettings()
@@ -205,6 +210,14 @@ class TrainingSettings(_Part):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One model per seed."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, values: Any) -> Any:
+        """Of the losses, one modality alone has only the prediction of its own future."""
+        if not isinstance(values, Mapping) or not isinstance(pair := values.get("pair"), list | tuple):
+            return values
+        return _merged(ALONE, values) if len(pair) == 1 else values
+
     @model_validator(mode="after")
     def _consistent(self) -> TrainingSettings:
         teacher = () if self.finetune.labels == "own" else (self.finetune.labels,)
@@ -215,6 +228,7 @@ class TrainingSettings(_Part):
         if sorted(self.pair) != sorted(self.contract.modalities):
             expected = f"each modality of the contract once: {', '.join(self.contract.modalities)}"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
+        self._check_weights()
         generated = self.data.format in DATASETS and not DATASETS[self.data.format].needs_root
         if self.data.root is None and not generated:
             raise ContractError("training", "data.root", "nothing", "the folder of your copy")
@@ -232,6 +246,15 @@ class TrainingSettings(_Part):
         if len(set(self.seeds)) < len(self.seeds):
             raise ContractError("training", "seeds", self.seeds, "different numbers")
         return self
+
+    def _check_weights(self) -> None:
+        weights = self.pretrain.loss.weights
+        for name in OF_PAIRS if len(self.pair) == 1 else ():
+            if getattr(weights, name):
+                expected = f"0, since {self.pair[0]} is trained alone"
+                raise ContractError(
+                    "training", f"pretrain.loss.weights.{name}", getattr(weights, name), expected
+                )
 
 
 def recorded(settings: BaseModel) -> dict[str, Any]:

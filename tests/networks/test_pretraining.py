@@ -16,6 +16,8 @@ from bci_m2s.networks.pretraining import (
     Decoder,
     InteractionEncoder,
     PairModel,
+    club_parameters,
+    main_parameters,
 )
 
 SMALL = {"depth": 2, "heads": 2, "ffn": 32, "dropout": 0.0, "embedding": 16, "projection": 8}
@@ -140,7 +142,7 @@ def test_the_networks_are_trained_in_place() -> None:
     x_a, x_b = inputs()
     before = a.embed(x_a)
     with torch.no_grad():
-        for parameter in model.main_parameters():
+        for parameter in main_parameters(model):
             parameter.add_(0.1)
     assert (a.embed(x_a) - before).abs().max() > 1e-3
     assert torch.equal(a.embed(x_a), model(x_a, x_b)[0].er)
@@ -149,8 +151,8 @@ def test_the_networks_are_trained_in_place() -> None:
 
 def test_main_and_club_parameters_part_the_model() -> None:
     model = PairModel(*networks(), FEATURES)
-    main = {id(p) for p in model.main_parameters()}
-    club = {id(p) for p in model.club_parameters()}
+    main = {id(p) for p in main_parameters(model)}
+    club = {id(p) for p in club_parameters(model)}
     assert not main & club
     assert main | club == {id(p) for p in model.parameters()}
     assert id(model.logit_scale) in main

@@ -1,9 +1,10 @@
-"""A small corpus of two modalities that both carry the class, and settings for tiny networks."""
+"""A small corpus of modalities that all carry the class, two as a rule, and settings for tiny networks."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.settings import FinetuneSettings, PretrainSettings, TrainingSettings
 
 SIZES = {"eeg": 8, "eye": 5}
+THREE = {**SIZES, "skin": 4}
 PAIR = ("eeg", "eye")
 TINY = {"depth": 1, "heads": 2, "ffn": 16, "embedding": 8, "projection": 6, "hidden": 8}
 
@@ -32,7 +34,9 @@ RELEASED_LOSSES = LossSettings(
 )
 
 
-def contract_values(heads: dict[str, Any] | None = None, **eeg: Any) -> dict[str, Any]:
+def contract_values(
+    heads: dict[str, Any] | None = None, names: Sequence[str] = PAIR, **eeg: Any
+) -> dict[str, Any]:
     """Fields of a contract over the corpus; `eeg` replaces fields of that modality."""
     both = {"rate_min_hz": 1.0, "rate_max_hz": 1000.0, "normaliser": {"name": "training"}}
     values = {
@@ -58,19 +62,31 @@ def contract_values(heads: dict[str, Any] | None = None, **eeg: Any) -> dict[str
                 "feature": {"name": "distributed", "n_features": SIZES["eye"]},
                 "network": {"name": "m2s-sequence", "params": TINY | {"causal": True}},
             },
+            "skin": both
+            | {
+                "stream_type": "GSR",
+                "channels": ["GSR"],
+                "units": ["uS"],
+                "feature": {"name": "distributed", "n_features": THREE["skin"]},
+                "network": {"name": "m2s-sequence", "params": TINY | {"causal": True}},
+            },
         },
     }
+    values["modalities"] = {name: values["modalities"][name] for name in names}
     copied: dict[str, Any] = json.loads(json.dumps(values))  # nothing shared: YAML would write an alias
     return copied
 
 
 def training_settings(
-    heads: dict[str, Any] | None = None, eeg: dict[str, Any] | None = None, **sections: Any
+    heads: dict[str, Any] | None = None,
+    eeg: dict[str, Any] | None = None,
+    names: Sequence[str] = PAIR,
+    **sections: Any,
 ) -> TrainingSettings:
     """Settings as a training file would give them; `sections` replaces whole sections."""
     values = {
-        "contract": contract_values(heads, **(eeg or {})),
-        "pair": list(PAIR),
+        "contract": contract_values(heads, names, **(eeg or {})),
+        "pair": list(names),
         "data": {"format": "simulated"},
         "split": {"kind": "subjects", "test_subjects": 2, "validation_subjects": 2},
         "pretrain": {"epochs": 2, "batch": 32, "learning_rate": 1e-3},
@@ -88,13 +104,14 @@ def trials(
     steps: int = 8,
     effect: float = 2.0,
     seed: int = 0,
+    sizes: Mapping[str, int] = SIZES,
 ) -> list[DistributedTrial]:
-    """Trials whose class moves both modalities by `effect`, over noise of a state that they share.
+    """Trials whose class moves all modalities by `effect`, over noise of a state that they share.
 
     Classes alternate; person, session and trial count from 1. `steps` rows per trial.
     """
     rng = np.random.default_rng(seed)
-    ways = {name: rng.normal(size=(3, n)) for name, n in SIZES.items()}
+    ways = {name: rng.normal(size=(3, n)) for name, n in sizes.items()}
     made = []
     for person in range(1, people + 1):
         for session in range(1, sessions + 1):
@@ -110,9 +127,9 @@ def trials(
     return made
 
 
-def corpus(**options: Any) -> list[SessionFeatures]:
-    """The trials as sessions; `options` as in ``trials``."""
-    return from_steps(trials(**options), 1.0, SIZES)
+def corpus(sizes: Mapping[str, int] = SIZES, **options: Any) -> list[SessionFeatures]:
+    """The trials as sessions; as in ``trials``."""
+    return from_steps(trials(sizes=sizes, **options), 1.0, dict(sizes))
 
 
 def unit(settings: TrainingSettings, sessions: list[SessionFeatures], number: int = 0) -> UnitData:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bci_m2s.errors import ContractError
+from bci_m2s.networks.own_future import SingleModel
 from bci_m2s.networks.pretraining import ClubEstimator, Encoded, PairModel
 from bci_m2s.training.methods.loss_settings import LossSettings
 
@@ -153,7 +154,7 @@ def fit_club(
 
     Parameters
     ----------
-    optimiser : holds ``model.club_parameters()`` and nothing else
+    optimiser : holds ``club_parameters(model)`` and nothing else
     inner_steps : at least 1
     """
     a, b = a.detached(), b.detached()
@@ -215,6 +216,28 @@ def pair_terms(
         terms["club_a"] = _club_term(model.a.club, a, settings, generator)
         terms["club_b"] = _club_term(model.b.club, b, settings, generator)
     return terms
+
+
+def own_terms(
+    model: SingleModel,
+    er: Tensor,
+    settings: LossSettings,
+    *,
+    trials: Tensor,
+    starts: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> dict[str, Tensor]:
+    """The term "cpc" of one modality alone: its true later embeddings against the predictions of the batch.
+
+    Parameters and errors as ``pair_terms``; er : (B, T, E)
+    """
+    if not settings.weights.cpc:
+        return {}
+    excluded = same_trial(trials, starts, settings.mask_reach) if settings.mask_same_trial else None
+    step = draw_step(er.shape[1], model.predictor.predictions, generator)
+    predicted = model.predictor(er, step)
+    true = er[:, step + 1 : step + 1 + len(predicted)].transpose(0, 1)  # (N, B, E)
+    return {"cpc": settings.weights.cpc_within * _matching(true @ predicted.transpose(1, 2), excluded)}
 
 
 def _club_term(

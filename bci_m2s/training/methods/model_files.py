@@ -7,7 +7,7 @@ scaling; expected calibration error with 15 bins of equal width).
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,18 @@ FEWEST = 10  # windows; with fewer nothing is fitted
 OWN, CROSSED = "model.safetensors", "crossed.safetensors"
 
 
-def crossing(fitted: Mapping[str, Fitted]) -> dict[str, str]:
-    """Each modality of a pair → the other one."""
-    return dict(zip(fitted, reversed(list(fitted)), strict=True))
+def crossings(modalities: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Name of a model file → modality → whose labels train its classifiers; never its own.
+
+    None for one modality, one file for a pair; of more, together every direction between two.
+    """
+    names = tuple(modalities)
+    return {
+        CROSSED if shift == 1 else f"crossed-{shift}.safetensors": dict(
+            zip(names, names[shift:] + names[:shift], strict=True)
+        )
+        for shift in range(1, len(names))
+    }
 
 
 def exchanged(
@@ -98,7 +107,7 @@ def write_model(
 
     Parameters
     ----------
-    fitted : both modalities of the pair
+    fitted : every modality that was trained
     teachers : modality → whose labels train its classifiers and their calibration; itself when None. Its
         own labels are then not used, not even in the calibration
     keep : modalities to write; empty for all

@@ -1,6 +1,12 @@
-"""Pre-training on pairs of windows without labels.
+"""Pre-training without labels: on pairs of windows, or on the windows of one modality alone.
 
-Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134, Algorithm 1.
+Three or more modalities are trained pair by pair in one optimisation: every batch belongs to one pair, and
+an epoch takes the batches of all pairs in random order. Each modality has one encoder, so that after it any
+two can exchange classifiers; and a window needs the two modalities of its pair only, not all.
+
+Sources: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134, Algorithm 1;
+every pair of more than two: Tian, Krishnan, Isola, "Contrastive Multiview Coding", ECCV 2020, arXiv
+1906.05849, and, on emotion, Franceschini et al., ICPR 2022, arXiv 2207.11482.
 """
 
 from __future__ import annotations
@@ -10,10 +16,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,20 +27,23 @@ from bci_m2s.errors import ModelError, TrainingError
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import modality_network
 from bci_m2s.networks.m2s import SingleModality
-from bci_m2s.networks.pretraining import PairModel
+from bci_m2s.networks.own_future import SingleModel
+from bci_m2s.networks.pretraining import AllPairs, PairModel, club_parameters, main_parameters
 from bci_m2s.training.data.batches import epoch_batches
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.checkpoint import Progress, load_checkpoint, save_checkpoint
-from bci_m2s.training.methods.losses import fit_club, pair_terms, total_loss
+from bci_m2s.training.methods.losses import fit_club, total_loss
+from bci_m2s.training.methods.members import Member, matched
 from bci_m2s.training.settings import PretrainSettings, recorded
 
 Networks = dict[str, SingleModality]
+Model = SingleModel | PairModel | AllPairs
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One pre-training: the pair, its settings, seed and device."""
+    """One pre-training: the pair (or one modality, or more than two), its settings, seed and device."""
 
     contract: Contract
     pair: tuple[str, ...]
@@ -55,20 +64,18 @@ def fresh_networks(job: Job) -> Networks:
     return networks
 
 
-def pair_model(job: Job, networks: Networks) -> PairModel:
+def pretraining_model(job: Job, networks: Networks) -> Model:
     """The networks and the parts that only pre-training needs, from the job's seed."""
     torch.manual_seed(job.seed + 1)
-    sizes = [job.contract.modalities[name].feature.n_features for name in job.pair]
-    first, second = (networks[name] for name in job.pair)
-    return PairModel(
-        first,
-        second,
-        (sizes[0], sizes[1]),
-        predictions=job.settings.predictions,
-        context=job.settings.context,
-        club_hidden=job.settings.club_hidden,
-        causal_only=job.settings.causal_only,
-    )
+    sizes: dict[str, Any] = job.settings.model_dump(include={"predictions", "context", "causal_only"})
+    if len(job.pair) == 1:
+        return SingleModel(networks[job.pair[0]], **sizes)
+    sizes["club_hidden"] = job.settings.club_hidden
+    features = {name: job.contract.modalities[name].feature.n_features for name in job.pair}
+    if len(job.pair) > 2:
+        return AllPairs({name: networks[name] for name in job.pair}, features, **sizes)
+    a, b = job.pair
+    return PairModel(networks[a], networks[b], (features[a], features[b]), **sizes)
 
 
 def pretrain(
@@ -83,7 +90,7 @@ def pretrain(
 
     Parameters
     ----------
-    training, validation : standardised windows; only those that have both modalities are used
+    training, validation : standardised windows; a pair uses those that have both of its modalities
     path : of the checkpoint, written before the first epoch and after each
     on_epoch : called after each epoch with its number from 1 and its mean losses
 
@@ -94,16 +101,11 @@ def pretrain(
     Raises
     ------
     TrainingError
-        No pairs, a loss that is not finite, or CLUB terms above the limit. The last good checkpoint is
-        kept.
+        No windows of a pair, a loss that is not finite, or CLUB terms above the limit. The last good
+        checkpoint is kept.
     """
-    training, validation = training.having(job.pair), validation.having(job.pair)
-    if len(training) < 2:
-        raise TrainingError(
-            f"got {len(training)} windows with both {' and '.join(job.pair)}, expected at least 2"
-        )
     networks = fresh_networks(job)
-    model = pair_model(job, networks).to(job.device)
+    model = pretraining_model(job, networks).to(job.device)
     run = _Run(job, model, training, validation)
     progress = _resume(job, model, run.optimisers, path)
     for epoch in range(progress.epoch, job.settings.epochs):
@@ -114,9 +116,7 @@ def pretrain(
     return {name: network.cpu().eval() for name, network in networks.items()}, progress.rows
 
 
-def _resume(
-    job: Job, model: PairModel, optimisers: dict[str, torch.optim.Optimizer], path: Path
-) -> Progress:
+def _resume(job: Job, model: Model, optimisers: dict[str, torch.optim.Optimizer], path: Path) -> Progress:
     """Load the checkpoint at `path`; without one, write that of epoch 0."""
     about = {"seed": job.seed, "pair": list(job.pair), "settings": recorded(job.settings)}
     if path.exists():
@@ -132,7 +132,7 @@ def _resume(
 def load_pretrained(job: Job, path: Path) -> Networks:
     """The networks of a finished pre-training; classifiers are fresh. Raises ModelError."""
     networks = fresh_networks(job)
-    progress = load_checkpoint(path, pair_model(job, networks))
+    progress = load_checkpoint(path, pretraining_model(job, networks))
     if progress.epoch < job.settings.epochs:
         raise ModelError(
             f"{path}: pre-training stopped after epoch {progress.epoch} of {job.settings.epochs}; "
@@ -141,17 +141,19 @@ def load_pretrained(job: Job, path: Path) -> Networks:
     return {name: network.eval() for name, network in networks.items()}
 
 
-def make_optimisers(model: PairModel, settings: PretrainSettings) -> dict[str, torch.optim.Optimizer]:
-    """One optimiser for the encoders and their losses, one for CLUB's own fit."""
-    return {
+def make_optimisers(model: Model, settings: PretrainSettings) -> dict[str, torch.optim.Optimizer]:
+    """One optimiser for the encoders and their losses; of pairs, one for CLUB's own fit."""
+    optimisers: dict[str, torch.optim.Optimizer] = {
         "main": torch.optim.Adam(
-            model.main_parameters(),
+            main_parameters(model),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
-        ),
-        "club": torch.optim.Adam(model.club_parameters(), lr=settings.club_learning_rate, fused=True),
+        )
     }
+    if club := club_parameters(model):
+        optimisers["club"] = torch.optim.Adam(club, lr=settings.club_learning_rate, fused=True)
+    return optimisers
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
@@ -165,22 +167,22 @@ def _set_rate(optimiser: torch.optim.Optimizer, settings: PretrainSettings, done
         group["lr"] = rate
 
 
-def _tensors(windows: WindowSet, job: Job) -> list[Tensor]:
-    first, second = (windows.features[name] for name in job.pair)
-    numbers = (first, second, windows.trials, windows.starts)
-    return [torch.from_numpy(np.ascontiguousarray(part)) for part in numbers]
-
-
 class _Run:
-    """A pair model in training, epoch by epoch."""
+    """A model in training, epoch by epoch."""
 
-    def __init__(self, job: Job, model: PairModel, training: WindowSet, validation: WindowSet) -> None:
+    def __init__(self, job: Job, model: Model, training: WindowSet, validation: WindowSet) -> None:
         self._job, self._model, self._settings = job, model, job.settings
-        self.optimisers = make_optimisers(model, job.settings)
+        alone = [(job.pair, model)]
+        pairs = (
+            zip(combinations(job.pair, 2), model.pairs, strict=True)
+            if isinstance(model, AllPairs)
+            else alone
+        )
         compiled = job.settings.compile and job.device.type == "cuda"
-        self._forward: Any = torch.compile(model) if compiled else model
-        self._training, self._validation = training, validation
-        self._pairs = _tensors(training, job)
+        self._members = [
+            Member(names, part, job.settings.loss, training, validation, compiled) for names, part in pairs
+        ]
+        self.optimisers = make_optimisers(model, job.settings)
 
     def epoch(self, number: int) -> dict[str, float]:
         """Train one epoch, counted from 0; its mean losses. Raises TrainingError as ``pretrain``."""
@@ -191,71 +193,83 @@ class _Run:
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self._model.train()
-        batches = epoch_batches(
-            self._training, settings.sampler, settings.batch, settings.last_batch, generator
-        )
+        batches = self._batches(generator)
         losses = []
-        for i, batch in enumerate(batches):
+        for i, (member, batch) in enumerate(batches):
             _set_rate(optimiser, settings, number + i / len(batches))
-            losses.append(self._step([part[batch] for part in self._pairs], generator))
+            losses.append(self._step(member, member.batch(batch), generator))
         row = {"epoch": float(number + 1), "learning_rate": optimiser.param_groups[0]["lr"]}
         row |= _means(losses) | self._validate()
         row["seconds"] = round(time.monotonic() - started_s, 3)
         _check(row, settings)
         return row
 
-    def _step(self, batch: list[Tensor], generator: torch.Generator) -> dict[str, float]:
-        model, settings, device = self._model, self._settings, self._job.device
-        x_a, x_b, trials, starts = (part.to(device, non_blocking=True) for part in batch)
+    def _batches(self, generator: torch.Generator) -> list[tuple[Member, Tensor]]:
+        """Every batch of an epoch and whose it is; several pairs take turns in random order."""
+        settings = self._settings
+        batches = [
+            (member, batch)
+            for member in self._members
+            for batch in epoch_batches(
+                member.training, settings.sampler, settings.batch, settings.last_batch, generator
+            )
+        ]
+        if len(self._members) == 1:
+            return batches
+        return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+    def _step(self, member: Member, batch: list[Tensor], generator: torch.Generator) -> dict[str, float]:
+        settings, device = self._settings, self._job.device
+        *features, trials, starts = (part.to(device, non_blocking=True) for part in batch)
         half = settings.precision == "bf16" and device.type == "cuda"
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            a, b = self._forward(x_a, x_b)
-        a, b = a.float(), b.float()  # losses and CLUB stay in float32
-        row = {}
-        if settings.loss.weights.club:
-            row["club_fit"] = fit_club(model, a, b, self.optimisers["club"], settings.club_inner_steps)
-        terms = pair_terms(model, a, b, settings.loss, trials=trials, starts=starts, generator=generator)
+            made = member.forward(*features)
+        encoded: Any = tuple(side.float() for side in made)  # losses and CLUB stay in float32
+        row, pair = {}, member.pair
+        if pair is not None and settings.loss.weights.club:
+            a, b = encoded
+            row["club_fit"] = fit_club(pair, a, b, self.optimisers["club"], settings.club_inner_steps)
+        terms = member.terms(encoded, trials, starts, generator)
         loss = total_loss(terms, settings.loss)
         self.optimisers["main"].zero_grad()
         loss.backward()
         self.optimisers["main"].step()
-        model.limit_logit_scale(settings.loss.max_logit_scale)
         row |= {"total": float(loss.detach())}
         row |= {name: float(term.detach()) for name, term in terms.items()}
-        row["logit_scale"] = float(model.logit_scale.detach().exp())
-        return row
+        if pair is not None:
+            pair.limit_logit_scale(settings.loss.max_logit_scale)
+            row["logit_scale"] = float(pair.logit_scale.detach().exp())
+        return self._of_pair(row, member, "contrastive")
+
+    def _of_pair(self, row: dict[str, float], member: Member, *columns: str) -> dict[str, float]:
+        """With some columns for this pair too, where there are several."""
+        if len(self._members) == 1:
+            return row
+        return row | {f"{name} {'+'.join(member.names)}": row[name] for name in columns if name in row}
 
     def _validate(self) -> dict[str, float]:
-        """Mean losses of the validation pairs, dropout off, in batches drawn alike in every epoch."""
-        if len(self._validation) < 2:
-            return {}
-        model, settings = self._model, self._settings
+        """Mean losses of the validation windows, dropout off, in batches drawn alike in every epoch."""
+        settings, losses = self._settings, []
         generator = torch.Generator().manual_seed(0)
-        pairs = _tensors(self._validation, self._job)
-        losses = []
-        model.eval()
+        self._model.eval()
         with torch.no_grad():
-            for batch in epoch_batches(
-                self._validation, settings.sampler, settings.batch, "merge", generator
-            ):
-                x_a, x_b, trials, starts = (part[batch].to(self._job.device) for part in pairs)
-                a, b = model(x_a, x_b)
-                terms = pair_terms(
-                    model, a, b, settings.loss, trials=trials, starts=starts, generator=generator
-                )
-                row = {f"validation_{name}": float(term) for name, term in terms.items()}
-                losses.append(row | {"validation_matched": _matched(model, a.er, b.er)})
+            for member in self._members:
+                if len(member.validation) < 2:
+                    continue
+                for batch in epoch_batches(
+                    member.validation, settings.sampler, settings.batch, "merge", generator
+                ):
+                    windows = member.batch(batch, validation=True)
+                    *features, trials, starts = (part.to(self._job.device) for part in windows)
+                    encoded = member.model(*features)
+                    terms = member.terms(encoded, trials, starts, generator)
+                    row = {f"validation_{name}": float(term) for name, term in terms.items()}
+                    if member.pair is not None:
+                        row["validation_matched"] = matched(member.pair, *encoded)
+                    losses.append(
+                        self._of_pair(row, member, "validation_contrastive", "validation_matched")
+                    )
         return _means(losses)
-
-
-def _matched(model: PairModel, er_a: Tensor, er_b: Tensor) -> float:
-    """Share of windows whose own partner is the nearest of the batch."""
-    unit_a, unit_b = (
-        torch.nn.functional.normalize(projection(er), dim=-1, eps=1e-6)
-        for projection, er in ((model.a.projection, er_a), (model.b.projection, er_b))
-    )
-    nearest = (unit_a @ unit_b.T).argmax(dim=1)
-    return float((nearest == torch.arange(len(nearest), device=nearest.device)).float().mean())
 
 
 def _check(row: dict[str, float], settings: PretrainSettings) -> None:

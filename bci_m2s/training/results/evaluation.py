@@ -1,9 +1,9 @@
-"""The four directions of a pair, their controls and a probe of identity, over people and seeds."""
+"""All directions between modalities, their controls and a probe of identity, over people and seeds."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,10 @@ from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
-from bci_m2s.training.methods.model_files import CROSSED, OWN, crossing, exchanged
+from bci_m2s.training.methods.model_files import OWN, crossings, exchanged
 from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figures, kappa, macro_f1
 from bci_m2s.types import FloatArray
 
-FUSED = "both"
 MOST_WINDOWS = 4000  # of the probe
 # labels of which modality, windows of which, and (n, classes) probabilities from their features
 Direction = tuple[str, str, Callable[[NDArray[np.float32]], FloatArray]]
@@ -33,7 +32,7 @@ Direction = tuple[str, str, Callable[[NDArray[np.float32]], FloatArray]]
 class Result:
     """One method in one direction on one split's test windows.
 
-    trained_on, tested_on : modalities; "both" where the probabilities of both are averaged
+    trained_on, tested_on : modalities; "both", or "all", where the probabilities of all are averaged
     figures : see ``metrics.figures``, by the subjects' names
     oracle : balanced accuracy of the epoch and settings that are best on test; None unless requested
     """
@@ -86,19 +85,20 @@ def evaluate_files(
     test: WindowSet,
     method: str = "pretrained",
 ) -> list[Result]:
-    """The four directions and the average of both, by the model files that would run live.
+    """Every direction and the average of all modalities, by the model files that would run live.
 
     The oracle of a modality's own direction is the one in its model file's training record.
 
     A direction without a test window is left out, here and in the functions below.
     """
-    own, crossed = load_model(folder / OWN, "cpu", None), load_model(folder / CROSSED, "cpu", None)
-    directions: list[Direction] = []
-    for name, other in (pair, pair[::-1]):
-        directions += [
-            (source, name, partial(predictor.predict_proba, name, head=setup.head))
-            for predictor, source in ((own, name), (crossed, other))
-        ]
+    own = load_model(folder / OWN, "cpu", None)
+    trained = [(own, {name: name for name in pair})]
+    trained += [(load_model(folder / file, "cpu", None), who) for file, who in crossings(pair).items()]
+    directions: list[Direction] = [
+        (teachers[name], name, partial(predictor.predict_proba, name, head=setup.head))
+        for name in pair
+        for predictor, teachers in trained
+    ]
     return _evaluate_directions(setup, method, test, directions, own.contract.training)
 
 
@@ -116,7 +116,7 @@ def evaluate_fitted(
     shared : the encoders were not changed by the labels, so that classifiers can be exchanged
     unlabelled : training windows for the batch normalisation of an exchanged classifier, see ``exchanged``
     """
-    trained = [{name: name for name in fitted}, *([crossing(fitted)] if shared else [])]
+    trained = [{name: name for name in fitted}, *(crossings(fitted).values() if shared else ())]
     directions: list[Direction] = [
         (teachers[target], target, partial(_probabilities, network, setup.head))
         for teachers in trained
@@ -146,11 +146,16 @@ def _evaluate_directions(
             results.append(evaluate(setup, method, source, target, windows, guesses, oracle))
     own = {target: probabilities for source, target, probabilities in directions if source == target}
     windows = test.having(own, setup.head)
-    if len(windows):
+    if len(own) > 1 and len(windows):
         mean = sum(probabilities(windows.features[name]) for name, probabilities in own.items())
         guesses = np.asarray(mean).argmax(axis=1)
-        results.append(evaluate(setup, method, FUSED, FUSED, windows, guesses))
+        results.append(evaluate(setup, method, together(own), together(own), windows, guesses))
     return results
+
+
+def together(modalities: Collection[str]) -> str:
+    """What the table calls some modalities at once."""
+    return {1: next(iter(modalities)), 2: "both"}.get(len(modalities), "all")
 
 
 def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None:
@@ -164,15 +169,15 @@ def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None
 def evaluate_guesses(
     setup: EvaluationSetup, name: str, method: Method, parts: Mapping[str, WindowSet], pair: tuple[str, ...]
 ) -> list[Result]:
-    """A method without networks, on each modality and on both side by side."""
+    """A method without networks, on each modality and on all side by side."""
     assert method.guess is not None
     results = []
-    for modalities in ((pair[0],), (pair[1],), pair):
+    for modalities in dict.fromkeys([*((name,) for name in pair), pair]):
         windows = parts["test"].having(modalities, setup.head)
         if not len(windows):
             continue
         guesses = method.guess(parts, modalities, setup.head).predict(windows)
-        used = modalities[0] if len(modalities) == 1 else FUSED
+        used = together(modalities)
         results.append(evaluate(setup, name, used, used, windows, guesses))
     return results
 

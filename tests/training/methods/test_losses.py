@@ -14,7 +14,7 @@ from torch import Tensor
 from bci_m2s.errors import ContractError
 from bci_m2s.networks import build_network, sts
 from bci_m2s.networks.m2s import SingleModality
-from bci_m2s.networks.pretraining import ClubEstimator, PairModel
+from bci_m2s.networks.pretraining import ClubEstimator, PairModel, club_parameters, main_parameters
 from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
 from bci_m2s.training.methods.losses import (
     club_bound,
@@ -226,17 +226,17 @@ def test_club_bounds_a_known_information(correlation: float) -> None:
 
 def test_fitting_club_changes_club_alone() -> None:
     model = pair_model()
-    optimiser = torch.optim.Adam(model.club_parameters(), lr=1e-3)
+    optimiser = torch.optim.Adam(club_parameters(model), lr=1e-3)
     a, b = model(*batch())
     before = {name: value.clone() for name, value in model.state_dict().items()}
     first = fit_club(model, a, b, optimiser)
     assert all(fit_club(model, a, b, optimiser) < first for _ in range(3))
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]) is (".club." not in name), name
-    assert all(parameter.grad is None for parameter in model.main_parameters())
+    assert all(parameter.grad is None for parameter in main_parameters(model))
     terms = pair_terms(model, a, b, UNMASKED, trials=TRIALS)  # the batch's graph is still there
     total_loss(terms, UNMASKED).backward()
-    still = torch.optim.SGD(model.club_parameters(), lr=0.0)
+    still = torch.optim.SGD(club_parameters(model), lr=0.0)
     wanted = list(model.a.club.parameters())
     plain = torch.autograd.grad(club_likelihood_loss(model.a.club, a.er.detach(), a.ei.detach()), wanted)
     fit_club(model, a, b, still, inner_steps=2)

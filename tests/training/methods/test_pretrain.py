@@ -9,14 +9,15 @@ import torch
 from support.small_pairs import PAIR, corpus, job, training_settings, unit
 
 from bci_m2s.errors import ContractError, ModelError, TrainingError
+from bci_m2s.training.methods import members
 from bci_m2s.training.methods import pretrain as module
 from bci_m2s.training.methods.checkpoint import read_progress
 from bci_m2s.training.methods.pretrain import (
     fresh_networks,
     load_pretrained,
     make_optimisers,
-    pair_model,
     pretrain,
+    pretraining_model,
 )
 
 TERMS = {"contrastive", "cpc", "reconstruction", "club_a", "club_b"}
@@ -234,7 +235,7 @@ def test_layers_start_independent_or_as_copies(settings):
 
 def test_the_optimisers_share_nothing_and_hold_no_classifier(settings):
     networks = fresh_networks(job(settings))
-    model = pair_model(job(settings), networks)
+    model = pretraining_model(job(settings), networks)
     optimisers = make_optimisers(model, settings.pretrain)
     held = {
         name: {id(parameter) for group in optimiser.param_groups for parameter in group["params"]}
@@ -269,7 +270,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_last_good_checkp
     settings, data, tmp_path, monkeypatch, whole
 ):
     path = tmp_path / "pretrain.safetensors"
-    honest = module.pair_terms
+    honest = members.pair_terms
     calls = 0
 
     def broken(*arguments, **options):
@@ -280,7 +281,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_last_good_checkp
             terms["cpc"] = terms["cpc"] * math.nan
         return terms
 
-    monkeypatch.setattr(module, "pair_terms", broken)
+    monkeypatch.setattr(members, "pair_terms", broken)
     with pytest.raises(TrainingError, match=r"epoch 2: .* is not finite: lower learning_rate"):
         run(settings, data, path)
     progress = read_progress(path)
@@ -322,13 +323,13 @@ def test_validation_is_not_needed_and_never_trained_on(settings, data, tmp_path)
 
 
 def test_dropout_is_on_in_training_and_off_in_validation(settings, data, tmp_path, monkeypatch):
-    honest, seen = module.pair_terms, []
+    honest, seen = members.pair_terms, []
 
     def spy(model, *arguments, **options):
         seen.append(model.training)
         return honest(model, *arguments, **options)
 
-    monkeypatch.setattr(module, "pair_terms", spy)
+    monkeypatch.setattr(members, "pair_terms", spy)
     run(settings, data, tmp_path / "a.safetensors")
     assert seen == [True, True, False, False] * 2  # two batches of training and of validation an epoch
 

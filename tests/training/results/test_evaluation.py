@@ -17,7 +17,7 @@ from bci_m2s.training.methods.methods import LINEAR, fit_modalities
 from bci_m2s.training.methods.model_files import (
     CROSSED,
     OWN,
-    crossing,
+    crossings,
     exchanged,
     expected_calibration_error,
     write_model,
@@ -48,7 +48,7 @@ class Trained:
         self.tuning = finetune_settings(epochs=12)
         self.fitted = fit_modalities(self.job, self.data, self.pretrained(), self.tuning)
         self.test = self.data.parts["test"]
-        for name, teachers in ((OWN, None), (CROSSED, crossing(self.fitted))):
+        for name, teachers in ((OWN, None), (CROSSED, crossings(self.fitted)[CROSSED])):
             self.write(folder / name, teachers=teachers)
 
     def write(self, path, fitted=None, tuning=None, **options):
@@ -103,7 +103,7 @@ def test_a_direction_is_the_classifier_of_one_on_the_embedding_of_the_other(trai
     test = replace(trained.test, features=noisy)
     results = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, test))
     own = {name: fitted.network for name, fitted in trained.fitted.items()}
-    crossed = exchanged(trained.fitted, crossing(trained.fitted), trained.data.parts["train"])
+    crossed = exchanged(trained.fitted, crossings(trained.fitted)[CROSSED], trained.data.parts["train"])
     for source, target in (("eeg", "eeg"), ("eeg", "eye"), ("eye", "eeg"), ("eye", "eye")):
         projected = own[target].project(torch.from_numpy(noisy[target]))
         classifiers = own if source == target else crossed
@@ -137,7 +137,7 @@ def test_both_is_the_mean_of_the_calibrated_probabilities(trained):
 
 def test_the_oracle_is_given_for_a_modalitys_own_direction_only(trained, tmp_path):
     chosen = {"eeg": {"oracle": {"emotion": 0.99}}, "eye": {"oracle": None}}
-    for name, teachers in ((OWN, None), (CROSSED, crossing(trained.fitted))):
+    for name, teachers in ((OWN, None), (CROSSED, crossings(trained.fitted)[CROSSED])):
         trained.write(tmp_path / name, teachers=teachers, record={"chosen": chosen})
     results = by_direction(evaluate_files(trained.setup(), tmp_path, PAIR, trained.test))
     assert results["eeg → eeg"].oracle == 0.99
@@ -219,8 +219,10 @@ def test_the_crossed_file_has_the_other_modalitys_classifier_and_calibration(tra
 
 
 def test_an_exchanged_classifier_is_centred_on_the_modality_that_it_judges(trained):
-    plain = exchanged(trained.fitted, crossing(trained.fitted), None)["eye"]
-    adapted = exchanged(trained.fitted, crossing(trained.fitted), trained.data.parts["train"])["eye"]
+    plain = exchanged(trained.fitted, crossings(trained.fitted)[CROSSED], None)["eye"]
+    adapted = exchanged(trained.fitted, crossings(trained.fitted)[CROSSED], trained.data.parts["train"])[
+        "eye"
+    ]
     windows = trained.data.parts["train"].having(["eye"])
     projected = torch.tensor(project(adapted, windows.features["eye"])).float()
     before = {key: value for key, value in plain.heads.state_dict().items() if "running" not in key}
@@ -242,7 +244,7 @@ def test_one_modalitys_labels_can_serve_both(trained):
 
 def test_crossing_leaves_the_fitted_networks_alone(trained):
     before = {key: value.clone() for key, value in trained.fitted["eeg"].network.state_dict().items()}
-    crossed = exchanged(trained.fitted, crossing(trained.fitted), None)
+    crossed = exchanged(trained.fitted, crossings(trained.fitted)[CROSSED], None)
     crossed["eeg"].heads["emotion"].out.weight.data.zero_()
     after = trained.fitted["eeg"].network.state_dict()
     assert all((before[key] == after[key]).all() for key in before)
