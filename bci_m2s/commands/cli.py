@@ -310,29 +310,111 @@ def replay(
 
 @app.command()
 def simulate(
-    montage: Annotated[str, Option(help="seed-62, muse, or a montage that mne knows.")] = "seed-62",
+    montage: Annotated[str, Option(help="See bci-m2s montages; or a montage that mne knows.")] = "seed-62",
     subject: Annotated[int, Option(help="Which simulated person.", min=0)] = 0,
     session: Annotated[int, Option(help="Which of the person's sessions.", min=0)] = 0,
-    rate_hz: Annotated[float, Option(help="Sampling rate of the EEG.")] = 1000.0,
+    rate_hz: Annotated[
+        float | None, Option(help="Sampling rate of the EEG; default: the device's, else 1000.")
+    ] = None,
     eye_rate_hz: Annotated[float, Option(help="Sampling rate of the eye tracker.")] = 120.0,
     classes: Annotated[str, Option(help="Emotions, separated by commas.")] = "negative,neutral,positive",
     rest: Annotated[float, Option(help="Seconds of rest before the first trial.")] = 16.0,
     trial: Annotated[float, Option(help="Seconds per trial.")] = 10.0,
     seed: Annotated[int, Option(help="Which population the person comes from.", min=0)] = 0,
-    duration: Duration = 0.0,
+    output: Annotated[
+        Path | None, Option(metavar="FILE.xdf", help="Write a recording instead, faster than real time.")
+    ] = None,
+    duration: Annotated[
+        float, Option(help="Seconds; 0: until Ctrl-C, and in a file four trials of each class.", min=0)
+    ] = 0.0,
     session_id: SessionId = "",
 ) -> None:
-    """Send a simulated EEG headset, eye tracker and trial markers as LSL streams."""
+    """Send a simulated EEG headset, eye tracker and trial markers over LSL, or write them to a file."""
+    from bci_m2s.simulator.devices import usual_rate_hz
     from bci_m2s.simulator.settings import SimulatorSettings
 
     names = tuple(name.strip() for name in classes.split(","))
+    rate_hz = rate_hz or usual_rate_hz(montage)
     settings = SimulatorSettings(
         montage, rate_hz, eye_rate_hz, classes=names, rest_s=rest, trial_s=trial, seed=seed
     )
+    if output is not None:
+        from bci_m2s.commands.simulate import simulate_to_file
+
+        simulate_to_file(settings, subject, session, duration, output)
+        return
     with _lsl_session(session_id):
         from bci_m2s.commands.simulate import simulate_as_lsl
 
         simulate_as_lsl(settings, subject, session, duration)
+
+
+@app.command()
+def new(
+    folder: Annotated[
+        Path, Argument(metavar="FOLDER", help="Where the files go; its name is the model's.")
+    ],
+    source: Annotated[
+        Path | None, Option("--from", metavar="FILE|FOLDER", help="Recordings; default: the network.")
+    ] = None,
+    montage: Annotated[str, Option(help="Instead: a device, see bci-m2s montages; none for no EEG.")] = "",
+    eeg: Annotated[str, Option(help="Name of the EEG stream; none for none.")] = "",
+    eye: Annotated[str, Option(help="Name of the gaze stream, or a tracker beside --montage; none.")] = "",
+    channels: Annotated[str, Option(help="EEG channels, separated by commas; default: electrodes.")] = "",
+    classes: Annotated[str, Option(help="Classes, separated by commas; default: of the markers.")] = "",
+    baseline: Annotated[float | None, Option(help="Seconds of rest at the beginning.", min=0)] = None,
+    mains: Annotated[
+        float | None, Option(help="Mains frequency, 50 or 60 Hz; 0: none.", min=0, max=400)
+    ] = None,
+    screen: Annotated[str, Option(help="Width x height of the screen in cm, as 53x30.")] = "",
+    distance: Annotated[
+        float | None, Option(help="From the eyes to the screen, cm.", min=1, max=1000)
+    ] = None,
+    pixels: Annotated[str, Option(help="Width x height of the screen in pixels, as 1920x1080.")] = "",
+    degrees: Annotated[
+        str, Option(help="Instead of a screen: degrees per unit of gaze, as 44.4,26.0.")
+    ] = "",
+    quick: Annotated[
+        bool, Option("--quick", help="A try-out: few epochs, one seed; figures mean little.")
+    ] = False,
+    yes: Annotated[bool, Option("--yes", help="Ask nothing; take what is likeliest, and say it.")] = False,
+    session_id: SessionId = "",
+) -> None:
+    """Write files for a model of your own: training, pipeline, and a protocol that sends markers."""
+    with _lsl_session(session_id):
+        from bci_m2s.session.terminal.view import make_console
+        from bci_m2s.training.new.command import is_asked, new_project
+        from bci_m2s.training.new.decide import Wishes
+
+        new_project(
+            folder,
+            Wishes(
+                source,
+                montage,
+                classes,
+                baseline,
+                eeg,
+                eye,
+                channels,
+                screen,
+                distance,
+                pixels,
+                degrees,
+                mains,
+                quick,
+                ask=is_asked() and not yes,
+            ),
+            make_console(),
+        )
+
+
+@app.command()
+def montages() -> None:
+    """List the devices that `new` and `simulate` know by name."""
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.new.montages import list_montages
+
+    list_montages(make_console())
 
 
 @app.command()

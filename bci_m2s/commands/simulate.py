@@ -1,12 +1,24 @@
-"""``bci-m2s simulate``, and sending any sources as LSL streams until Ctrl-C."""
+"""``bci-m2s simulate``, live or into a file, and sending any sources as LSL streams until Ctrl-C."""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from rich.progress import Progress
+
+from bci_m2s.errors import OutputError
+from bci_m2s.files.access import make_private_folder
+from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.session.terminal.run import stop_on_signals
+from bci_m2s.session.terminal.view import make_console
+from bci_m2s.simulator import SimulatedSession
+from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
 
@@ -27,6 +39,94 @@ def simulate_as_lsl(settings: SimulatorSettings, subject: int, session: int, dur
         ],
         duration_s,
     )
+
+
+TRIALS_OF_EACH = 4  # in a file of no given length
+PIECE_S = 1.0  # of every stream, after which a damaged file can be read on
+
+
+def simulate_to_file(
+    settings: SimulatorSettings, subject: int, session: int, duration_s: float, path: Path
+) -> None:
+    """``bci-m2s simulate --output``: what would be sent, stamped from now on, in a new XDF file.
+
+    duration_s : 0 for ``TRIALS_OF_EACH`` trials of each class
+
+    Raises
+    ------
+    OutputError
+        The file exists, or cannot be written.
+    """
+    from bci_m2s.lsl.network import local_clock
+
+    console, stop, begun = make_console(), threading.Event(), time.monotonic()
+    person = SimulatedSession(settings, subject, session)
+    n_trials = TRIALS_OF_EACH * len(settings.classes)
+    length_s = duration_s or settings.rest_s + n_trials * (settings.trial_s + settings.pause_s)
+    try:
+        make_private_folder(path.parent)
+    except OSError as problem:
+        raise OutputError(f"{path.parent}: cannot be made: {problem.strerror}") from None
+    writer = XdfWriter(path)
+    with stop_on_signals(stop), Progress(console=console, transient=True) as progress:
+        task = progress.add_task("simulating", total=length_s)
+        done_s = _write_session(
+            person,
+            writer,
+            local_clock(),
+            length_s,
+            stop,
+            lambda at_s: progress.update(task, completed=at_s),
+        )
+    if writer.problem or writer.lost_samples:
+        raise OutputError(f"{path}: {writer.problem or f'{writer.lost_samples} samples are missing'}")
+    for info in (person.eeg_info, person.eye_info, person.marker_info):
+        console.print(f"wrote {info.describe()}")
+    was_stopped = "stopped: " if stop.is_set() else ""
+    n_trials = sum(trial.stop_s <= done_s for trial in _trials(person, done_s))
+    console.print(
+        f"{was_stopped}{path}: subject {subject}, {done_s:g} s with {n_trials} trials, "
+        f"{writer.bytes_written / 1e6:.1f} MB, in {time.monotonic() - begun:.1f} s; signals are simulated"
+    )
+
+
+def _write_session(
+    person: SimulatedSession,
+    writer: XdfWriter,
+    begin_s: float,
+    length_s: float,
+    stop: threading.Event,
+    on_progress: Callable[[float], None],
+) -> float:
+    """Write piece by piece, all streams of a piece together; return how much there is, s."""
+    signals = [(person.eeg_info, person.eeg), (person.eye_info, person.eye)]
+    ids = [writer.add_stream(info) for info, _ in signals]
+    marker_id = writer.add_stream(person.marker_info)
+    marker, at_s = 0, 0.0
+    try:
+        while at_s < length_s and not stop.is_set():
+            end_s = min(at_s + PIECE_S, length_s)
+            for stream, (info, read) in zip(ids, signals, strict=True):
+                first, last = (math.ceil(edge * info.rate_hz - 1e-6) for edge in (at_s, end_s))
+                writer.samples(stream, begin_s + np.arange(first, last) / info.rate_hz, read(first, last))
+            while marker < person.n_markers and person.marker(marker)[0] < end_s:
+                time_s, text = person.marker(marker)
+                writer.samples(marker_id, np.array([begin_s + time_s]), np.array([[text]], dtype=object))
+                marker += 1
+            writer.boundary()
+            writer.flush()
+            at_s = end_s
+            on_progress(at_s)
+    finally:
+        writer.close()
+    return at_s
+
+
+def _trials(person: SimulatedSession, length_s: float) -> list[MarkedTrial]:
+    """The trials that begin within so many seconds."""
+    slot_s = person.settings.trial_s + person.settings.pause_s
+    count = max(0, math.ceil((length_s - person.settings.rest_s) / slot_s))
+    return [person.schedule.trial(index) for index in range(count)]
 
 
 def send(sources: Sequence[Source], duration_s: float) -> None:

@@ -46,7 +46,7 @@ UNITS = (
     Unit("pixels", "px", 1.0, "", ()),
     Unit("degrees", "°", math.pi / 180, "rad", ("deg",)),
     Unit("radians", "rad", 1.0, "rad", ()),
-    Unit("normalized", "", 1.0, "", ("normalised", "norm")),
+    Unit("normalized", "", 1.0, "", ("normalised", "norm", "screencoord")),  # App-TobiiPro
     Unit("seconds", "s", 1.0, "s", ("sec",)),
     Unit("milliseconds", "ms", 1e-3, "s", ("msec",)),
     Unit("siemens", "", 1.0, "S", ()),

@@ -2,8 +2,7 @@
 
 x points to the right ear, y to the nose, z up. A montage's own positions are put on the sphere by
 fitting its centre (least squares); labels given one by one are looked up in the 10-05 system
-(Oostenveld & Praamstra 2001), whatever their case. Two names are added to mne's: "seed-62", the cap
-of the SEED data sets, and "muse".
+(Oostenveld & Praamstra 2001), whatever their case. The names of ``devices`` are added to mne's.
 
 CB1 and CB2 of the NeuroScan cap are not part of the 10-05 system. They sit over the cerebellum,
 below PO7 and PO8 and beside O1 and O2; here they take the positions of PO9 and PO10.
@@ -17,35 +16,24 @@ from functools import lru_cache
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError, nearest
+from bci_m2s.simulator.devices import DEVICES
 from bci_m2s.types import FloatArray
 
-_SEED_ROWS = """
-FP1 FPZ FP2 AF3 AF4
-F7 F5 F3 F1 FZ F2 F4 F6 F8
-FT7 FC5 FC3 FC1 FCZ FC2 FC4 FC6 FT8
-T7 C5 C3 C1 CZ C2 C4 C6 T8
-TP7 CP5 CP3 CP1 CPZ CP2 CP4 CP6 TP8
-P7 P5 P3 P1 PZ P2 P4 P6 P8
-PO7 PO5 PO3 POZ PO4 PO6 PO8
-CB1 O1 OZ O2 CB2
-"""
-SEED_62 = tuple(_SEED_ROWS.split())
-MUSE = ("TP9", "AF7", "AF8", "TP10")
-NAMED = {"seed-62": SEED_62, "muse": MUSE}
 CEREBELLAR = {"cb1": "po9", "cb2": "po10"}
 
 
 def electrodes(montage: str | tuple[str, ...]) -> tuple[tuple[str, ...], FloatArray]:
     """Return labels and positions (channels, 3) on the unit sphere.
 
-    montage : "seed-62", "muse", a montage name of mne, or labels of the 10-05 system
+    montage : name of a device (``bci-m2s montages`` lists them) or of a montage of mne, or labels of the
+        10-05 system
 
     Raises ConfigurationError for an unknown montage or label, naming the nearest.
     """
     if not isinstance(montage, str):
         return tuple(montage), _lookup(tuple(montage))
-    if montage in NAMED:
-        return NAMED[montage], _lookup(NAMED[montage])
+    if montage in DEVICES:
+        return DEVICES[montage].channels, _lookup(DEVICES[montage].channels)
     positions = _mne_positions(montage)
     return tuple(positions), np.array(list(positions.values()))
 
@@ -73,7 +61,7 @@ def _mne_positions(name: str) -> dict[str, FloatArray]:
     other = f"{swapped.get(family, family)}_{rest}"
     chosen = next((option for option in (name, other) if option in known), None)
     if chosen is None:
-        options = [*NAMED, *known]
+        options = [*DEVICES, *known, *(name.replace("colin27", "standard") for name in known)]
         raise ConfigurationError(f"simulator: montage: unknown montage {name!r}{nearest(name, options)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # names between two releases of mne

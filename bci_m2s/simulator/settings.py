@@ -16,7 +16,7 @@ class SimulatorSettings:
     """
 
     montage: str | tuple[str, ...] = "seed-62"
-    """`seed-62`, `muse`, the name of a montage that mne knows, or a list of channel labels."""
+    """A name that `bci-m2s montages` lists, that of a montage of mne, or a list of channel labels."""
     eeg_rate_hz: float = 1000.0
     """Sampling rate of the EEG, 64 to 20000."""
     eye_rate_hz: float = 120.0

@@ -78,7 +78,7 @@ class SimulatedStream(StreamSettings):
     stream: Literal["eeg", "eye", "markers"]
     """Which of the simulator's streams."""
     montage: Name = "seed-62"
-    """`seed-62`, `muse`, or the name of a montage that mne knows."""
+    """A name that `bci-m2s montages` lists, or that of a montage of mne."""
     subject: Index = 0
     """Which simulated person."""
     session: Index = 0

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.simulator.montage import SEED_62, electrodes
+from bci_m2s.simulator.devices import SEED_62
+from bci_m2s.simulator.montage import electrodes
 
 
 def test_seed_cap_has_its_62_channels_in_order() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.simulator.montage import SEED_62
+from bci_m2s.simulator.devices import SEED_62
 from bci_m2s.training.datasets.layout import OnProblem, Origin, RawSegment, Trial, numbers, step_rows
 from bci_m2s.training.datasets.raw import Samples, regular_stream, sample_rows
 from bci_m2s.training.formats.matlab import mat_shapes, read_mat

@@ -12,7 +12,7 @@ from bci_m2s.panel.head.band_power import BANDS
 from bci_m2s.panel.head.scalp import GRID, SMOOTHING, cells, interpolation, locate
 from bci_m2s.panel.head.topography import ALL_BANDS, TopographyView
 from bci_m2s.panel.look.theme import DARK, LIGHT
-from bci_m2s.simulator.montage import SEED_62
+from bci_m2s.simulator.devices import SEED_62
 
 WAIT_MS = 20_000  # mne's montages take a second, on a busy machine several
 

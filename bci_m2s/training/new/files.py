@@ -1,0 +1,210 @@
+"""The training file and the pipeline of a project as texts, with what to know beside each key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bci_m2s.simulator.state import CENTRES
+from bci_m2s.training.new.project import EegPart, EyePart, Project
+
+WIDTH = 108
+FEWEST_FOR_FIFTHS = 10  # people: from here on a fifth tests and a fifth validates
+
+
+def training_yaml(project: Project) -> str:
+    """The training file."""
+    parts = [
+        f"# Trains {project.name}.safetensors:",
+        "#   bci-m2s pretrain training.yaml",
+        f"#   bci-m2s finetune training.yaml --out {project.name}.safetensors",
+        "#   bci-m2s evaluate training.yaml",
+        "# docs/own-model.md goes through it, docs/reference.md has every key.",
+        "contract:",
+        f"  name: {_flow(project.name)}",
+        f"  simulated: {_flow(project.is_simulated)}",
+        "  heads:",
+        "    emotion:",
+        f"      classes: {_flow(list(project.classes), 6)}",
+        *_plane(project.classes),
+        "  window: {steps: 5, step_s: 1.0, hop_s: 0.25}",
+        "  modalities:",
+        *(_eeg(project.eeg, project) if project.eeg else []),
+        *(_eye(project.eye, project) if project.eye else []),
+        f"pair: {_flow(project.pair)}",
+        "data:",
+        "  format: recordings",
+        f"  root: {_flow(project.root)}  # sub-P001/ses-S001/session.xdf and so on, relative to this file",
+        *_markers(project),
+        *_split(project),
+        *_effort(project),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def pipeline_yaml(project: Project) -> str:
+    """The pipeline."""
+    streams = {"eeg": project.eeg, "eye": project.eye}
+    lines = [
+        "# Runs the model live:  bci-m2s run pipeline.yaml --output ../sessions/sub-P001",
+        "# Every marker stream on the network is recorded too.",
+        f"model: {_flow(f'{project.name}.safetensors')}",
+        "streams:  # the first that is usable leads" if len(project.pair) > 1 else "streams:",
+    ]
+    for name, part in streams.items():
+        if part is not None:
+            lines.append(f"  {name}: {{type: {_flow(part.stream.type)}}}  # {_comment(part)}")
+    if len(project.pair) > 1:
+        lines.append("modality: auto  # one answer: when a signal fails, the other one goes on")
+    return "\n".join(lines) + "\n"
+
+
+def _comment(part: EegPart | EyePart) -> str:
+    name = part.stream.name
+    return f"for instance {name!r}; several of this type: add name: …" if name else "of any name"
+
+
+def _plane(classes: tuple[str, ...]) -> list[str]:
+    """Where the classes lie in the plane, where all of them are words for which that is known."""
+    places = {name: CENTRES.get(name.casefold()) for name in classes}
+    if None in places.values():
+        return []
+    return [
+        f"      valence_arousal: {_flow({name: list(place or ()) for name, place in places.items()}, 6)}"
+    ]
+
+
+def _normaliser(project: Project) -> str:
+    if project.baseline_s:
+        params = f"{{duration_s: {project.baseline_s:.1f}}}"
+        return f"      normaliser: {{name: baseline, params: {params}}}  # of rest, before the first trial"
+    return "      normaliser: {name: rolling}  # no rest to speak of before the first trial"
+
+
+def _eeg(part: EegPart, project: Project) -> list[str]:
+    slowest, fastest = part.rates_hz
+    params: dict[str, Any] = {}
+    if (
+        set(part.bands_hz) != {"delta", "theta", "alpha", "beta", "gamma"}
+        or part.bands_hz["gamma"][1] < 50.0
+    ):
+        params["bands_hz"] = {name: list(edges) for name, edges in part.bands_hz.items()}
+    params["notch_hz"] = part.notch_hz
+    count = len(part.channels)
+    feature = {"name": "de", "params": params}
+    network = {"name": "m2s-electrode", "params": {"depth": 2, "ffn": 128 if count < 16 else 256}}
+    return [
+        "    eeg:",
+        f"      stream_type: {_flow(part.stream.type)}",
+        f"      rate_min_hz: {slowest:g}",
+        f"      rate_max_hz: {fastest:g}",
+        f"      channels: {_flow(list(part.channels), 6)}",
+        f"      units: {_flow([part.unit] * count, 6)}",
+        f"      reference: {_flow(part.reference)}",
+        f"      feature: {_flow(feature, 6)}",
+        _normaliser(project),
+        "      quality: {railed_share: 0.5, noisy_ratio: 8.0}",
+        "      max_missing: 0.25",
+        f"      network: {_flow(network)}",
+    ]
+
+
+def _eye(part: EyePart, project: Project) -> list[str]:
+    slowest, fastest = part.rates_hz
+    lines = [
+        "    eye:",
+        f"      stream_type: {_flow(part.stream.type)}",
+        f"      rate_min_hz: {slowest:g}",
+        f"      rate_max_hz: {fastest:g}",
+        f"      channels: {_flow(list(part.channels), 6)}",
+        f"      units: {_flow(list(part.units), 6)}",
+        "      feature:",
+        "        name: eye",
+        "        params:",
+        f"          columns: {_flow(part.tracker.columns, 10)}",
+        f"          gaze_unit: {part.tracker.gaze_unit}",
+    ]
+    if part.degrees is not None:
+        lines += [
+            f"          degrees_per_unit_x: {part.degrees[0]}  # 2 atan(width / 2 distance) of the screen",
+            f"          degrees_per_unit_y: {part.degrees[1]}",
+        ]
+    if part.tracker.loss_values:
+        lines.append(f"          loss_values: {_flow(list(part.tracker.loss_values))}")
+    return [
+        *lines,
+        _normaliser(project),
+        "      max_missing: 0.3",
+        "      network: {name: m2s-sequence, params: {depth: 2, ffn: 256, causal: true}}",
+    ]
+
+
+def _markers(project: Project) -> list[str]:
+    scheme = project.scheme
+    return [
+        "  markers:",
+        f"    start: {_quoted(scheme.start)}",
+        f"    stop: {_quoted(scheme.stop)}"
+        + ("" if scheme.stop or project.lasts else "  # until the next one"),
+        *(
+            ["    duration_s: annotated  # each marker says how long its trial lasts"]
+            if project.lasts
+            else []
+        ),
+    ]
+
+
+def _split(project: Project) -> list[str]:
+    """By people from three on; with fewer by the trials of each, which says nothing of other people."""
+    if project.people in (1, 2):
+        train = max(2 * len(project.classes), round(0.7 * project.trials))
+        kind = {"kind": "trials", "train_trials": train, "validation_trials": 1}
+        return [f"split: {_flow(kind)}  # too few people to keep some apart"]
+    part = project.people // 5 if project.people >= FEWEST_FOR_FIFTHS else 1
+    kind = {"kind": "subjects", "test_subjects": part, "validation_subjects": part}
+    remark = "" if project.people >= FEWEST_FOR_FIFTHS else "  # from ten people on, a fifth each"
+    return [f"split: {_flow(kind)}{remark}"]
+
+
+def _effort(project: Project) -> list[str]:
+    if project.is_quick:
+        return [
+            "# A try-out that shows the way: too few epochs and seeds for a figure that means anything.",
+            "windows: {every_hops: 4}",
+            "pretrain: {epochs: 2, batch: 64, learning_rate: 1.0e-3}",
+            "finetune: {epochs: 5, learning_rates: [1.0e-3], weight_decays: [1.0e-4]}",
+            "controls: [linear]",
+            "seeds: [0]",
+        ]
+    return [
+        "windows: {every_hops: 4}",
+        "pretrain: {epochs: 40, batch: 128, learning_rate: 3.0e-4}",
+        "controls: [linear, random, permuted]",
+        "seeds: [0, 1, 2]",
+    ]
+
+
+def _flow(value: Any, indent: int = 0) -> str:
+    """A value as YAML on one line, or on several that are indented two more than their key."""
+    text = yaml.safe_dump(
+        value, default_flow_style=True, width=WIDTH - indent - 14, allow_unicode=True, sort_keys=False
+    )
+    lines = text.removesuffix("...\n").strip().splitlines()
+    return ("\n" + " " * (indent + 2)).join(line.strip() for line in lines)
+
+
+def _quoted(text: str) -> str:
+    """A regular expression in single quotes, where nothing but a quote needs care."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def relative_root(root: Path, folder: Path) -> str:
+    """The recordings' folder as seen from the project's; absolute where neither is near the other."""
+    here, there = folder.absolute(), root.absolute()
+    if here == there or here in there.parents:
+        return there.relative_to(here).as_posix()
+    if here.parent == there or here.parent in there.parents:
+        return (Path("..") / there.relative_to(here.parent)).as_posix()
+    return there.as_posix()

@@ -1,0 +1,212 @@
+"""What there is to make a model from: streams on the network, in recordings, or of a device by its name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from bci_m2s.errors import RecordingError
+from bci_m2s.lsl.markers import is_marker_stream
+from bci_m2s.recording.file_names import subject_and_session
+from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
+from bci_m2s.simulator.devices import Device
+from bci_m2s.training.datasets.markers import Event
+from bci_m2s.training.datasets.recorded_files import recordings_below
+from bci_m2s.training.new.electrodes import find_electrodes
+from bci_m2s.training.new.trackers import Tracker, recognise
+from bci_m2s.types import StreamInfo
+
+MOST_FILES = 12  # of a folder; the others are as these
+SIMULATED = "bci_m2s-simulated-"  # of source ids
+_ELECTRODE = re.compile(r"(?i)(n|fp|aff?|f|f?ft|f?fc|f?t|c|t?tp|c?cp|p|p?po|o|i|a|m|cb)(z|\d{1,2})h?")
+_EYE_TYPES = ("gaze", "eyetracker", "eyetracking", "eye", "et")
+
+
+@dataclass(frozen=True)
+class Marked:
+    """One recording's markers, and when its signals begin and end on the same clock, s."""
+
+    events: list[Event]
+    begin_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was looked at.
+
+    eeg, eye : streams that could serve; the first is the likeliest
+    marked : markers of each recording; [] for a network
+    people : number of people in recordings, 0 where there are none; root : folder of the recordings
+    line_hz : mains frequency that recordings state, NaN where they do not
+    where : what was looked at, in words; notes : what to know of it
+    """
+
+    eeg: list[StreamInfo]
+    eye: list[StreamInfo]
+    marked: list[Marked] = field(default_factory=list)
+    people: int = 0
+    root: Path | None = None
+    line_hz: float = math.nan
+    where: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of every marker."""
+        return [event.text for one in self.marked for event in one.events]
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the signals come from the simulator."""
+        return any(SIMULATED in info.source_id for info in (*self.eeg, *self.eye))
+
+
+def look_at_streams(infos: Sequence[StreamInfo], where: str) -> Found:
+    """Sort streams into EEG and eye trackers; what is neither is named."""
+    eye = [info for info in infos if not _is_eeg(info) and recognise(info) and info.rate_hz >= 0]
+    eeg = [info for info in infos if _is_eeg(info) and find_electrodes(info).kept]
+    if not eeg:
+        eeg = [info for info in infos if info not in eye and _has_electrodes(info)]
+    eye.sort(key=lambda info: info.type.casefold() not in _EYE_TYPES)
+    eeg.sort(key=lambda info: -len(find_electrodes(info).kept))
+    notes = []
+    for info in infos:
+        if _is_eeg(info) and info not in eeg:
+            notes.append(
+                f"stream {info.name!r}: {info.n_channels} channels without usable labels; not used"
+            )
+        elif info not in eye and info not in eeg and not is_marker_stream(info):
+            notes.append(f"stream {info.name!r} of type {info.type!r}: neither EEG nor gaze; not used")
+    return Found(eeg, eye, where=where, notes=notes)
+
+
+def look_at_device(device: Device | None, tracker: Tracker | None) -> Found:
+    """The streams that a device and a tracker send, as their programs describe them."""
+    eeg, eye = [], []
+    if device is not None:
+        units = ("microvolts",) * len(device.channels)
+        eeg.append(
+            StreamInfo(
+                name=device.stream_name,
+                type=device.stream_type,
+                rate_hz=device.rate_hz,
+                labels=device.channels,
+                units=units,
+            )
+        )
+    if tracker is not None:
+        labels = tuple(dict.fromkeys(tracker.columns.values()))
+        eye.append(
+            StreamInfo(
+                name=tracker.stream_name,
+                type=tracker.stream_type,
+                rate_hz=tracker.rate_hz,
+                labels=labels,
+                units=("",) * len(labels),
+            )
+        )
+    titles = [one.title for one in (device, tracker) if one is not None]
+    return Found(eeg, eye, where=" and ".join(titles))
+
+
+def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
+    """The streams and markers of a recording, or of the recordings in a folder and below.
+
+    progress : told each file's name before it is read
+
+    Raises
+    ------
+    RecordingError
+        Nothing there can be read.
+    """
+    files = [one.path for one in recordings_below(path)] if path.is_dir() else [path]
+    root = path if path.is_dir() else _root_of(path)
+    people = {subject_and_session(file.relative_to(root))[0] for file in files}
+    chosen = files[:: math.ceil(len(files) / MOST_FILES)]
+    recordings, problems = [], []
+    for file in chosen:
+        progress(file.name)
+        try:
+            recordings.append(open_recording(file))
+        except RecordingError as problem:
+            problems.append(str(problem))
+    if not recordings:
+        raise RecordingError(problems[0])
+    infos = _common([_sent(recording) for recording in recordings])
+    where = f"{len(files)} recording{'s' if len(files) > 1 else ''} of {_people(len(people))} in {root}"
+    found = look_at_streams(infos, where)
+    marked = [_marked(recording) for recording in recordings]
+    notes = [*problems, *found.notes]
+    if len(chosen) < len(files):
+        notes.append(f"{len(chosen)} of {len(files)} recordings were looked into")
+    line_hz = next((one.line_hz for one in recordings if math.isfinite(one.line_hz)), math.nan)
+    return replace(found, marked=marked, people=len(people), root=root, line_hz=line_hz, notes=notes)
+
+
+def _people(count: int) -> str:
+    return f"{count} {'person' if count == 1 else 'people'}"
+
+
+def _root_of(file: Path) -> Path:
+    """The folder above the first that names a person, else the file's own."""
+    named = [parent for parent in file.parents if parent.name.startswith("sub-")]
+    return named[-1].parent if named else file.parent
+
+
+def _sent(recording: Recording) -> list[StreamInfo]:
+    return [
+        stream.info
+        for stream in recording.raw_streams
+        if stream.n_samples and not stream.is_text and not stream.is_markers
+    ]
+
+
+def _common(described: list[list[StreamInfo]]) -> list[StreamInfo]:
+    """The streams of the first recording, with the channels that all have which hold such a stream."""
+    common = []
+    for info in described[0]:
+        labels = list(info.labels)
+        for others in described[1:]:
+            alike = [other for other in others if other.type.casefold() == info.type.casefold()]
+            same = [other for other in alike if other.name == info.name] or alike
+            if len(same) == 1:
+                labels = [label for label in labels if label in same[0].labels]
+        kept = [column for column, label in enumerate(info.labels) if label in labels]
+        units = tuple(info.units[column] for column in kept) if info.units else ()
+        common.append(replace(info, labels=tuple(info.labels[column] for column in kept), units=units))
+    return [info for info in common if info.labels]
+
+
+def _marked(recording: Recording) -> Marked:
+    events: list[Event] = []
+    for stream in recording.markers:
+        times = stream.times + stream.offsets_s()
+        texts = stream.read(0, stream.n_samples)[:, 0]
+        lasting = np.full(len(texts), np.nan) if stream.durations_s is None else stream.durations_s
+        found = zip(times.tolist(), map(str, texts), lasting.tolist(), strict=True)
+        events += [Event(*event) for event in found if math.isfinite(event[0])]
+    spans = [span for stream in recording.raw_streams if not stream.is_markers for span in _span(stream)]
+    begin_s = min((begin for begin, _ in spans), default=math.nan)
+    return Marked(sorted(events), begin_s, max((end for _, end in spans), default=math.nan))
+
+
+def _span(stream: RecordedStream) -> Iterable[tuple[float, float]]:
+    if stream.n_samples and not stream.is_text:
+        times = stream.times + stream.offsets_s()
+        yield float(times.min()), float(times.max())
+
+
+def _is_eeg(info: StreamInfo) -> bool:
+    return info.type.casefold() == "eeg" and info.channel_format != "string"
+
+
+def _has_electrodes(info: StreamInfo) -> bool:
+    """Whether most of a stream's labels are places of the 10-20 system and its extensions."""
+    places = [label for label in info.labels if _ELECTRODE.fullmatch(label.strip())]
+    return info.rate_hz > 0 and 2 * len(places) > info.n_channels

@@ -1,0 +1,151 @@
+"""``bci-m2s new``: the files that it writes check, whatever they were made from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support.command_line import bci, refused
+
+from bci_m2s.session.setup.config import load_pipeline
+from bci_m2s.simulator.devices import DEVICES
+from bci_m2s.training.settings import load_training
+
+FILES = ("README.md", "pipeline.yaml", "protocol.py", "training.yaml")
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Recordings of three simulated people."""
+    root = tmp_path_factory.mktemp("lab") / "data"
+    for subject in (1, 2, 3):
+        options = ("--montage", "emotiv-5", "--rest", 12, "--trial", 3, "--classes", "calm,stressed")
+        path = root / f"sub-P00{subject}" / "ses-S001" / "session.xdf"
+        bci("simulate", "--subject", subject, *options, "--duration", 24, "--output", path)
+    return root
+
+
+def made(folder, *options):
+    done = bci("new", folder, *options)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == list(FILES)
+    return load_training(folder / "training.yaml"), load_pipeline(folder / "pipeline.yaml"), done.stdout
+
+
+def test_from_recordings_everything_is_found(recordings):
+    training, pipeline, said = made(recordings.parent / "my-lab", "--from", recordings)
+    contract = training.contract
+    assert contract.name == "my-lab"
+    assert contract.simulated
+    assert contract.heads["emotion"].classes == ("calm", "stressed")
+    assert contract.modalities["eeg"].channels == DEVICES["emotiv-5"].channels
+    assert contract.modalities["eeg"].normaliser.params == {"duration_s": 12.0}
+    eye = contract.modalities["eye"].feature.params
+    assert (eye["degrees_per_unit_x"], eye["degrees_per_unit_y"]) == (
+        35.0,
+        20.0,
+    )  # as the simulator sees it
+    assert training.pair == ("eeg", "eye")
+    assert training.data.root == recordings
+    assert training.split.kind == "subjects"
+    assert (training.split.test_subjects, training.split.validation_subjects) == (1, 1)
+    assert pipeline.model == "my-lab.safetensors"
+    assert pipeline.modality == "auto"
+    assert "looked at 3 recordings of 3 people" in said
+    assert "12 s of rest (the recordings rest 12 s before the first trial)" in said
+
+
+@pytest.mark.parametrize("name", sorted(DEVICES))
+def test_every_device_gets_files_that_load(tmp_path, name):
+    training, _, said = made(tmp_path / "lab", "--montage", name, "--eye", "tobii", "--mains", 60)
+    spec = training.contract.modalities["eeg"]
+    assert spec.channels == DEVICES[name].channels
+    assert spec.rate_min_hz <= DEVICES[name].rate_hz <= spec.rate_max_hz
+    assert spec.feature.params["notch_hz"] == [60.0]
+    assert "assumed; --classes" in said
+
+
+def test_what_is_asked_for_is_in_the_files(tmp_path):
+    options = (
+        "--montage",
+        "openbci-8",
+        "--eye",
+        "eyelink",
+        "--channels",
+        "fp1,O2",
+        "--classes",
+        "low,high",
+    )
+    more = ("--baseline", 20, "--screen", "60x34", "--distance", 70, "--pixels", "2560x1440", "--quick")
+    training, _, _ = made(tmp_path / "lab", *options, *more)
+    eeg, eye = training.contract.modalities["eeg"], training.contract.modalities["eye"]
+    assert eeg.channels == ("Fp1", "O2")
+    assert eeg.normaliser.params == eye.normaliser.params == {"duration_s": 20.0}
+    assert eye.feature.params["degrees_per_unit_x"] == pytest.approx(46.397 / 2560, abs=1e-4)
+    assert eye.feature.params["loss_values"] == [-32768.0]
+    assert training.contract.heads["emotion"].classes == ("low", "high")
+    assert training.seeds == (0,)
+
+
+def test_the_protocol_sends_the_markers_of_the_training_file(tmp_path):
+    folder = tmp_path / "lab"
+    made(folder, "--montage", "muse", "--eye", "simulated", "--classes", "calm,stressed")
+    script = (
+        "import sys, types, runpy\n"
+        "texts = []\n"
+        "class Outlet:\n"
+        "    def __init__(self, info): pass\n"
+        "    def wait_for_consumers(self, s): return True\n"
+        "    def push_sample(self, row): texts.append(row[0])\n"
+        "pylsl = types.ModuleType('pylsl')\n"
+        "pylsl.StreamInfo, pylsl.StreamOutlet = (lambda *a: None), Outlet\n"
+        "sys.modules['pylsl'] = pylsl\n"
+        "sys.argv = ['protocol.py', '--rest', '0', '--trial', '0', '--pause', '0', '--trials', '1']\n"
+        "runpy.run_path('protocol.py', run_name='__main__')\n"
+        "print(sorted(texts))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
+    )
+    expected = [f"trial/{what}/{label}" for what in ("start", "stop") for label in ("calm", "stressed")]
+    assert done.stdout.splitlines()[-1] == str(["rest/start", "rest/stop", *expected])
+
+
+def test_nothing_is_overwritten(tmp_path):
+    made(tmp_path / "lab", "--montage", "muse", "--eye", "tobii")
+    (tmp_path / "lab" / "training.yaml").unlink()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "lab").iterdir()}
+    assert "exists already and is not overwritten" in refused("new", tmp_path / "lab", "--montage", "muse")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "lab").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--montage", "actichamp"), "nearest: 'actichamp-64'"),
+        (("--montage", "muse", "--eye", "tobi"), "nearest: 'tobii'"),
+        (("--montage", "muse", "--channels", "TP99"), "--channels: got 'TP99'"),
+        (("--montage", "muse", "--eye", "tobii", "--screen", "53"), "--screen: got '53'"),
+        (("--montage", "muse", "--eye", "tobii", "--degrees", "a,b"), "--degrees: got 'a,b'"),
+        (("--montage", "muse", "--classes", "calm"), "expected at least two"),
+        (
+            (
+                "--montage",
+                "none",
+            ),
+            "no EEG and no gaze",
+        ),
+        (("--from", "nowhere.xdf"), "no such file"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(tmp_path, options, words):
+    assert words in refused("new", tmp_path / "lab", *options)
+    assert not (tmp_path / "lab").exists()
+
+
+def test_montages_are_listed():
+    said = bci("montages").stdout
+    assert all(name in said for name in (*DEVICES, "tobii", "pupil-core"))
+    assert os.linesep in said
