@@ -105,7 +105,7 @@ def make_head() -> tuple[Any, tuple[int, int], Feed]:
     """A map of 62 channels, another one once per second."""
     from bci_m2s.panel.head.topography import TopographyView
     from bci_m2s.panel.look.theme import DARK
-    from bci_m2s.simulator.montage import SEED_62
+    from bci_m2s.simulator.devices import SEED_62
 
     view, rng = TopographyView(DARK), np.random.default_rng(0)
     view.set_montage(SEED_62)
@@ -186,7 +186,7 @@ def make_traces(with_curves: bool) -> tuple[Any, tuple[int, int], Feed]:
     from bci_m2s.panel.look.theme import DARK
     from bci_m2s.panel.traces.channel_rows import ChannelRows
     from bci_m2s.panel.traces.sweep_view import SweepView
-    from bci_m2s.simulator.montage import SEED_62
+    from bci_m2s.simulator.devices import SEED_62
 
     noise = np.random.default_rng(0).normal(0, 30, (round(SPAN_S * RATE_HZ), N_CHANNELS)).astype(np.float32)
     begun_s, pushed = time.perf_counter() - SPAN_S, 0
