@@ -26,10 +26,11 @@ BoolArray = NDArray[np.bool_]
 class StreamInfo:
     """What a sender says of its stream.
 
-    ``rate_hz`` 0.0 means irregular (markers). ``labels`` and ``units`` have one entry per channel; an
-    entry is "" where the sender did not say. ``uid`` is new at each start of a sender, ``source_id``
-    stays. ``channel_format`` is LSL's word: float32, double64, int8, int16, int32, int64, string.
+    ``rate_hz`` 0.0 means irregular (markers). ``labels`` and ``units`` have one entry per channel; where
+    the sender did not say, a label is ch1 … chN and a unit "". ``uid`` is new at each start of a sender,
+    ``source_id`` stays. ``channel_format`` is of LSL: float32, double64, int8, int16, int32, int64, string.
     ``reference`` is what channels are referred to: labels, "average", "" where nobody said.
+    ``remark`` says what is odd about the sender's description.
     """
 
     name: str
@@ -42,6 +43,7 @@ class StreamInfo:
     units: tuple[str, ...] = ()
     channel_format: str = "float32"
     reference: str = ""
+    remark: str = ""
 
     @property
     def n_channels(self) -> int:

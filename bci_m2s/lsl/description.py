@@ -65,6 +65,7 @@ class StreamDescription(_Part):
     units: Labels = ()
     channel_format: Exact = ""
     reference: Exact = ""
+    remark: Exact = ""
     panel: DisplayStream | None = None
 
     @staticmethod

@@ -8,13 +8,14 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pylsl
 
 from bci_m2s.errors import StreamError
+from bci_m2s.lsl.channel_names import Described, channel_names, default_labels
 from bci_m2s.lsl.formats import HIGHEST_RATE_HZ, MOST_CHANNELS
 from bci_m2s.types import StreamInfo
 
@@ -61,7 +62,7 @@ def local_clock() -> float:
 
 
 def brief_info(raw: Any) -> StreamInfo:
-    """What a resolver knows of a stream; labels are numbers until ``full_info`` asks the sender."""
+    """What a resolver knows of a stream; labels are ch1 … chN until ``full_info`` asks the sender."""
     return StreamInfo(
         name=raw.name(),
         type=raw.type(),
@@ -69,7 +70,7 @@ def brief_info(raw: Any) -> StreamInfo:
         uid=raw.uid(),
         host=raw.hostname(),
         rate_hz=float(raw.nominal_srate()),
-        labels=tuple(str(number + 1) for number in range(min(raw.channel_count(), MOST_CHANNELS + 1))),
+        labels=default_labels(min(raw.channel_count(), MOST_CHANNELS + 1)),
         units=("",) * min(raw.channel_count(), MOST_CHANNELS + 1),
         channel_format=FORMATS.get(raw.channel_format(), "undefined"),
     )
@@ -108,18 +109,24 @@ def full_info(inlet: Any, brief: StreamInfo, timeout_s: float) -> tuple[StreamIn
         ) from None
     if raw.uid() != brief.uid:
         raise StreamError(f"stream {brief.name!r}: uid: got {raw.uid()}, expected {brief.uid}")
-    described: list[tuple[str, str]] = []
-    channel = raw.desc().child("channels").child("channel")
-    while not channel.empty() and len(described) < MOST_CHANNELS:
-        described.append((channel.child_value("label").strip(), channel.child_value("unit").strip()))
-        channel = channel.next_sibling("channel")
-    if len(described) != brief.n_channels:  # no label at all is better than a wrong one
-        described = [("", "")] * brief.n_channels
-    labels, units = zip(*described, strict=True)
+    labels, units, remark = channel_names(list(_described(raw.desc())), brief.n_channels)
     given = raw.desc().child("reference")
     is_average = given.child_value("common_average").strip().casefold() in ("yes", "true", "1")
     reference = "average" if is_average else given.child_value("label").strip()
-    return replace(brief, labels=labels, units=units, reference=reference), raw.as_xml()
+    info = replace(brief, labels=labels, units=units, reference=reference, remark=remark)
+    return info, raw.as_xml()
+
+
+def _described(desc: Any) -> Iterator[Described]:
+    """Every channel that a sender describes, of all its groups of channels."""
+    group, n = desc.child("channels"), 0
+    while not group.empty():
+        channel = group.child("channel")
+        while not channel.empty() and n <= MOST_CHANNELS:
+            label, name, unit = (channel.child_value(key).strip() for key in ("label", "name", "unit"))
+            yield label, name, unit
+            channel, n = channel.next_sibling("channel"), n + 1
+        group = group.next_sibling("channels")
 
 
 class LslNetwork:
@@ -177,7 +184,7 @@ def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo
     for raw in network.streams().values():
         info = brief_info(raw)
         if describe:
-            info = request_info(raw, info, 2.0) or replace(info, labels=("",) * info.n_channels)
+            info = request_info(raw, info, 2.0) or info
         infos.append(info)
     return sorted(infos, key=lambda info: (info.type, info.name, info.uid))
 

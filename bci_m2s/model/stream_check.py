@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import ContractError, nearest
+from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.model.contract import ModalityContract
+from bci_m2s.signal.labels import find_channels
 from bci_m2s.signal.reference import AS_RECORDED, AVERAGE, reference_columns, stated_reference
 from bci_m2s.signal.units import factor_between, find_unit, is_stated
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import FloatArray, StreamInfo
 
+MOST_NAMED = 6  # channels in a message
 NUMERIC_FORMATS = ("float32", "double64", "int8", "int16", "int32", "int64")
 
 
@@ -54,6 +57,9 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo, conversions: bool = 
         doubts.append(
             f"{where}: type: got {quoted(info.type)}, the model was made for {spec.stream_type!r}"
         )
+    doubts += [f"{where}: {words}" for words in _translations(spec, info)]
+    if info.remark:
+        doubts.append(f"{where}: {info.remark}")
     silent = [label for label, unit, stated in _stated_units(spec, info) if unit and not is_stated(stated)]
     if silent:
         doubts.append(f"{where}: units: not stated for {_some(silent)}; taken as the model's")
@@ -73,7 +79,7 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo, conversions: bool = 
 def channel_order(spec: ModalityContract, info: StreamInfo) -> NDArray[np.intp]:
     """Return the stream's column for each channel of the contract, (C,).
 
-    A label is found by its exact name, or regardless of case where only one channel has it.
+    A label is found as ``signal.labels`` says.
 
     Raises
     ------
@@ -94,31 +100,21 @@ def channel_factors(spec: ModalityContract, info: StreamInfo) -> FloatArray | No
 
 def _candidates(spec: ModalityContract, info: StreamInfo) -> list[list[int]]:
     """For each channel of the contract the columns of the stream that may be meant."""
-    exact: dict[str, list[int]] = {}
-    folded: dict[str, list[int]] = {}
-    for column, label in enumerate(info.labels):
-        exact.setdefault(label.strip(), []).append(column)
-        folded.setdefault(label.strip().casefold(), []).append(column)
-    return [exact.get(label) or folded.get(label.casefold(), []) for label in spec.channels]
+    return find_channels(spec.channels, info.labels)
 
 
 def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:
     wanted = f"the model's {len(spec.channels)} channels by name"
-    if not any(label.strip() for label in info.labels):
-        return [ContractError(where, "channels", f"{info.n_channels} without labels", wanted)]
     problems = []
     matches = list(zip(spec.channels, _candidates(spec, info), strict=True))
     missing = [label for label, columns in matches if not columns]
     if missing:
-        hint = nearest(missing[0], [label for label in info.labels if label.strip()])
-        problems.append(
-            ContractError(where, "channels", f"no {_some(missing)}", printable(wanted + hint, 400))
-        )
-    twins = [label for label, columns in matches if len(columns) > 1]
+        problems.append(_missing(spec, info, where, missing))
+    twins = {label: columns for label, columns in matches if len(columns) > 1}
     if twins:
-        problems.append(
-            ContractError(where, "channels", f"{_some(twins)} more than once", f"{wanted}, each once")
-        )
+        got = "; ".join(_twin(label, columns, info.labels) for label, columns in list(twins.items())[:4])
+        expected = f"{wanted}, each once; `rename` of the stream says which is which"
+        problems.append(ContractError(where, "channels", printable(got, 400), expected))
     wrong: dict[tuple[str, str], list[str]] = {}
     for label, unit, stated in _stated_units(spec, info):
         if factor_between(stated, unit) is None:
@@ -127,6 +123,55 @@ def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> l
         expected = f"{unit!r} or what can be converted to it; `unit:` in the pipeline says what they are"
         problems.append(ContractError(where, "units", f"{quoted(stated)} for {_some(labels)}", expected))
     return problems
+
+
+def _missing(spec: ModalityContract, info: StreamInfo, where: str, missing: list[str]) -> ContractError:
+    """That channels of the model are not among the stream's, and what can be done about it."""
+    got, wanted = f"no {_some(missing)}", f"the model's {len(spec.channels)} channels by name"
+    others = [label for label in info.labels if label.strip().casefold() not in _folded(spec.channels)]
+    if info.labels == default_labels(info.n_channels) or not any(map(str.strip, info.labels)):
+        got += f", and no names of its own{f' ({info.remark})' if info.remark else ''}"
+        entries = ", ".join(f"ch{number}: {label}" for number, label in enumerate(missing[:2], 1))
+        return ContractError(where, "channels", got, f"{wanted}; `rename: {{{entries}, …}}` gives it names")
+    hint = nearest(missing[0], others)
+    return ContractError(where, "channels", got, printable(f"{wanted}; `rename` translates{hint}", 400))
+
+
+def _twin(label: str, columns: Sequence[int], labels: Sequence[str]) -> str:
+    """That a channel of the model can be several of the stream's."""
+    found = list(dict.fromkeys(labels[column].strip() for column in columns))
+    if found == [label]:
+        return f"{label!r} more than once (channels {', '.join(str(column + 1) for column in columns)})"
+    return f"{_some(found)}, which may all be {label!r}"
+
+
+def _folded(labels: Sequence[str]) -> list[str]:
+    return [label.strip().casefold() for label in labels]
+
+
+def _translations(spec: ModalityContract, info: StreamInfo) -> list[str]:
+    """Which channels of the model have another name in the stream, in words."""
+    pairs = [
+        (label, info.labels[columns[0]].strip())
+        for label, columns in zip(spec.channels, _candidates(spec, info), strict=True)
+        if len(columns) == 1
+    ]
+    other = [(label, found) for label, found in pairs if found.casefold() != label.casefold()]
+    cased = [
+        (label, found) for label, found in pairs if found.casefold() == label.casefold() and found != label
+    ]
+    said = []
+    if other:
+        more = f" and {len(other) - MOST_NAMED} more" if len(other) > MOST_NAMED else ""
+        named = ", ".join(
+            f"{label} is taken from {quoted(found, 60)}" for label, found in other[:MOST_NAMED]
+        )
+        said.append(f"channels: {named}{more}")
+    if cased:
+        label, found = cased[0]
+        more = f" and {len(cased) - 1} more" if len(cased) > 1 else ""
+        said.append(f"channels: {label} is taken from {found!r}{more}: other letter case")
+    return said
 
 
 def _stated_units(spec: ModalityContract, info: StreamInfo) -> list[tuple[str, str, str]]:
@@ -185,6 +230,6 @@ def _reference_problems(spec: ModalityContract, info: StreamInfo, where: str) ->
     return [ContractError(where, "reference", quoted(info.reference), expected)]
 
 
-def _some(labels: Sequence[str], most: int = 6) -> str:
+def _some(labels: Sequence[str], most: int = MOST_NAMED) -> str:
     more = f" and {len(labels) - most} more" if len(labels) > most else ""
     return ", ".join(repr(label) for label in labels[:most]) + more

@@ -18,6 +18,7 @@ import numpy as np
 import pyxdf
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.lsl.channel_names import channel_names
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.xdf_survey import Survey, survey_chunks, whole_chunks
 from bci_m2s.recording.xdf_writer import NUMBERS
@@ -73,15 +74,12 @@ def _stream(raw: dict[str, Any], survey: Survey, warnings: list[str]) -> Recorde
 
 def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
     name, n_channels = _text(fields, "name"), int(_text(fields, "channel_count"))
-    channels = _child(_child(fields, "desc"), "channels")
-    entries = channels.get("channel", []) if isinstance(channels, dict) else []
-    described = [(_text(channel, "label"), _text(channel, "unit")) for channel in entries]
-    if described and len(described) != n_channels:
-        warnings.append(
-            f"stream {name!r}: describes {len(described)} channels but has {n_channels}; no label kept"
-        )
-    if len(described) != n_channels:  # a wrong label is worse than none
-        described = [("", "")] * n_channels
+    groups = (_child(fields, "desc") or {}).get("channels", [])
+    entries = [entry for group in groups if isinstance(group, dict) for entry in group.get("channel", [])]
+    described = [(_text(entry, "label"), _text(entry, "name"), _text(entry, "unit")) for entry in entries]
+    labels, units, remark = channel_names(described, n_channels)
+    if remark:
+        warnings.append(f"stream {name!r}: {remark}")
     given = _child(_child(fields, "desc"), "reference")
     is_average = _text(given, "common_average").casefold() in ("yes", "true", "1")
     return StreamInfo(
@@ -91,10 +89,11 @@ def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
         uid=_text(fields, "uid"),
         host=_text(fields, "hostname"),
         rate_hz=float(_text(fields, "nominal_srate")),
-        labels=tuple(label or f"ch{number}" for number, (label, _) in enumerate(described, start=1)),
-        units=tuple(unit for _, unit in described),
+        labels=labels,
+        units=units,
         channel_format=_text(fields, "channel_format"),
         reference="average" if is_average else _text(given, "label"),
+        remark=remark,
     )
 
 

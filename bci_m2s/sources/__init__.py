@@ -15,10 +15,10 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.formats import HIGHEST_RATE_HZ
 from bci_m2s.registry import Registry
 from bci_m2s.signal.blocks import GAP_S
+from bci_m2s.signal.labels import renamed
 from bci_m2s.types import Chunk, StreamInfo
 
 Name = Annotated[str, Field(max_length=256)]
@@ -120,7 +120,7 @@ class StreamSettings(BaseModel):
     gap_s: Seconds = GAP_S
     """A stamp that deviates from the sampling interval by more begins a new segment."""
     rename: dict[Name, Name] = {}
-    """The stream's label: the model's label."""
+    """The stream's label: the model's label. A `*` on both sides is the same text: `"EEG *-Ref": "*"`."""
     unit: Name = ""
     """Unit of every channel, whatever the sender states; empty for what it states."""
     rate_hz: Annotated[float, Field(ge=0, le=HIGHEST_RATE_HZ, allow_inf_nan=False)] = 0.0
@@ -134,13 +134,7 @@ class StreamSettings(BaseModel):
 
     def applied_to(self, info: StreamInfo) -> StreamInfo:
         """The description with what this file says of the stream. Raises StreamError for a wrong label."""
-        for label in self.rename:
-            if label not in info.labels:
-                raise StreamError(
-                    f"stream {info.name!r}: rename: the stream has no channel {label!r}"
-                    f"{nearest(label, info.labels)}"
-                )
-        labels = tuple(self.rename.get(label, label) for label in info.labels)
+        labels = renamed(info.labels, self.rename, f"stream {info.name!r}")
         units = (self.unit,) * len(labels) if self.unit else info.units
         return replace(
             info,

@@ -281,7 +281,7 @@ def test_the_reference_is_read(tmp_path: Path, desc: str, reference: str) -> Non
 def test_labels_that_do_not_fit_are_not_guessed(tmp_path: Path) -> None:
     recording = opened(tmp_path, header(desc="<channels><channel><label>Fp1</label></channel></channels>"))
     assert recording.streams[0].info.labels == ("ch1", "ch2")
-    assert "describes 1 channels but has 2" in recording.warnings[0]
+    assert "stream 'amp': channels described: 1, sent: 2; the labels are not used" in recording.warnings[0]
 
 
 BAD = {
