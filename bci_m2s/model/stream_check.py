@@ -11,7 +11,7 @@ from bci_m2s.errors import ContractError, nearest
 from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.model.contract import ModalityContract
 from bci_m2s.signal.labels import find_channels
-from bci_m2s.signal.reference import AS_RECORDED, AVERAGE, reference_columns, stated_reference
+from bci_m2s.signal.reference import AS_RECORDED, AVERAGE, stated_reference
 from bci_m2s.signal.units import factor_between, find_unit, is_stated
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import FloatArray, StreamInfo
@@ -200,7 +200,13 @@ def reference_of(spec: ModalityContract, info: StreamInfo) -> list[int] | None:
         return []
     if stated_reference(info.reference) == _wanted(spec):
         return None
-    return reference_columns(spec.reference, info.labels)
+    return _reference_columns(spec, info)
+
+
+def _reference_columns(spec: ModalityContract, info: StreamInfo) -> list[int] | None:
+    """Columns of a stream that are the model's reference; None where one is not there once."""
+    found = find_channels(spec.reference, info.labels)
+    return None if any(len(columns) != 1 for columns in found) else [columns[0] for columns in found]
 
 
 def with_reference(spec: ModalityContract, info: StreamInfo, columns: Sequence[int]) -> ModalityContract:
@@ -224,7 +230,7 @@ def _reference_problems(spec: ModalityContract, info: StreamInfo, where: str) ->
     stated = stated_reference(info.reference)
     if not stated or spec.reference in (AS_RECORDED, AVERAGE) or stated == _wanted(spec):
         return []
-    if reference_columns(spec.reference, info.labels) is not None:
+    if _reference_columns(spec, info) is not None:
         return []
     expected = f"{' + '.join(spec.reference)}, or these among the channels"
     return [ContractError(where, "reference", quoted(info.reference), expected)]

@@ -130,11 +130,3 @@ def reference_of_labels(labels: Sequence[str]) -> str:
     said = {label.strip().rpartition("-")[2] if "-" in label.strip()[1:] else "" for label in labels}
     word = said.pop() if len(said) == 1 else ""
     return word if stated_reference(word) else ""
-
-
-def reference_columns(reference: Sequence[str], labels: Sequence[str]) -> list[int] | None:
-    """Columns of a stream that are its reference, in the order named; None where one is not among them."""
-    folded = [label.strip().casefold() for label in labels]
-    if any(folded.count(label.casefold()) != 1 for label in reference):
-        return None
-    return [folded.index(label.casefold()) for label in reference]

@@ -9,21 +9,16 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from bci_m2s.lsl.formats import HIGHEST_RATE_HZ
 from bci_m2s.registry import Registry
-from bci_m2s.signal.blocks import GAP_S
-from bci_m2s.signal.labels import renamed
+from bci_m2s.sources.facts import Name, Seconds, StreamFacts
 from bci_m2s.types import Chunk, StreamInfo
 
-Name = Annotated[str, Field(max_length=256)]
+__all__ = ["Name", "Seconds"]  # for settings of sources
 WAIT_S = 0.02
-Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
 class Source(Protocol):
@@ -107,42 +102,17 @@ class Environment:
     stream_type: str = ""
 
 
-class StreamSettings(BaseModel):
+class StreamSettings(StreamFacts):
     """What a pipeline file says of one stream. A source is a subclass with fields of its own.
 
     Every key is checked against the fields, so that a misspelt one is refused with file and line.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     source: Name
     """Name of the source."""
-    gap_s: Seconds = GAP_S
-    """A stamp that deviates from the sampling interval by more begins a new segment."""
-    rename: dict[Name, Name] = {}
-    """The stream's label: the model's label. A `*` on both sides is the same text: `"EEG *-Ref": "*"`."""
-    unit: Name = ""
-    """Unit of every channel, whatever the sender states; empty for what it states."""
-    rate_hz: Annotated[float, Field(ge=0, le=HIGHEST_RATE_HZ, allow_inf_nan=False)] = 0.0
-    """Sampling rate, where the sender states none or a wrong one; 0 for what it states."""
-
-    reference: Name = ""
-    """What channels are referred to, whatever the sender states: `average`, or labels (`A1 A2`)."""
     stamps: Literal["sent", "arrival"] = "sent"
     """`sent`: as the sender stamps. `arrival`: by a regular clock when they come, where a sender's are not
     LSL time."""
-
-    def applied_to(self, info: StreamInfo) -> StreamInfo:
-        """The description with what this file says of the stream. Raises StreamError for a wrong label."""
-        labels = renamed(info.labels, self.rename, f"stream {info.name!r}")
-        units = (self.unit,) * len(labels) if self.unit else info.units
-        return replace(
-            info,
-            labels=labels,
-            units=units,
-            rate_hz=self.rate_hz or info.rate_hz,
-            reference=self.reference or info.reference,
-        )
 
     @abstractmethod
     def make_source(self, environment: Environment) -> Source:

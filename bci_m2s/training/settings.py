@@ -20,6 +20,7 @@ from bci_m2s.errors import ConfigurationError, ContractError, nearest
 from bci_m2s.files.explain import refused
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.contract import Contract
+from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.text import quoted
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings
@@ -62,6 +63,8 @@ class DataSettings(_Part):
     """For `simulated`: settings of the simulator."""
     markers: MarkerSettings = MarkerSettings()
     """For `recordings`: how markers name trials."""
+    streams: dict[str, StreamFacts] = {}
+    """For `recordings`: what is stated of the stream of each modality, as in a pipeline."""
     threshold: float | None = None
     """For rated data sets: ratings above it are high; `null` for the usual one."""
 
@@ -229,6 +232,10 @@ class TrainingSettings(_Part):
             expected = f"each modality of the contract once: {', '.join(self.contract.modalities)}"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
         self._check_weights()
+        for name in self.data.streams:
+            if name not in self.contract.modalities:
+                expected = f"a modality of the contract{nearest(name, self.contract.modalities)}"
+                raise ContractError("training", "data.streams", quoted(name), expected)
         generated = self.data.format in DATASETS and not DATASETS[self.data.format].needs_root
         if self.data.root is None and not generated:
             raise ContractError("training", "data.root", "nothing", "the folder of your copy")

@@ -45,6 +45,7 @@ MANGLED = {
     "μV".encode("shift-jis").decode("latin-1"): 1.0,
     "µV".encode("latin-1").decode("utf-8", "replace"): 1.0,
 }
+OTHER_NAMES = ("EEG {}-Ref", "{}.", "EEG-{}", "Muse_{}", "{}-A1", "eeg {}-(A1+A2)/2", "POL {}")
 WRITTEN = (str, str.upper, str.capitalize, "({})".format, "[{}]".format, " {} ".format)
 NOTHING = ("", " ", "n/a", "N/A", "NA", "nan", "None", "null", "unknown", "Unknown", "?", "unspecified")
 OTHER = (
@@ -105,6 +106,11 @@ SPELLINGS = MANGLED | {
 }
 
 
+def electrode(label: str) -> str:
+    """The name of the small contract's that stands in a label."""
+    return next((name for name in SPEC.channels if name in label.upper()), "")
+
+
 @dataclass(frozen=True)
 class Described:
     """A stream, and what is true of it. factors : to microvolts, of each channel of the stream"""
@@ -119,7 +125,9 @@ def streams(draw: st.DrawFn) -> Described:
     labels = list(draw(st.permutations([*SPEC.channels, "AUX"])))
     wrong = set()
     change = draw(
-        st.sampled_from(("none", "none", "none", "case", "blanks", "missing", "twice", "no labels"))
+        st.sampled_from(
+            ("none", "none", "none", "case", "blanks", "spelt", "missing", "twice", "no labels")
+        )
     )
     if change in ("missing", "twice", "no labels"):
         wrong.add("channels")
@@ -127,6 +135,7 @@ def streams(draw: st.DrawFn) -> Described:
     labels = {
         "case": [label.lower() for label in labels],
         "blanks": [f" {label} " for label in labels],
+        "spelt": [draw(st.sampled_from(OTHER_NAMES)).format(label) for label in labels],
         "missing": [*labels[:place], *labels[place + 1 :]],
         "twice": [*labels, labels[place]],
         "no labels": [""] * len(labels),
@@ -137,9 +146,7 @@ def streams(draw: st.DrawFn) -> Described:
     if draw(st.integers(0, 4)) == 0:
         units[draw(st.integers(0, len(units) - 1))] = draw(st.sampled_from(OTHER))
     wanted = set(SPEC.channels) - ({labels[place]} if change == "twice" else set())
-    if any(
-        unit in OTHER and label.strip().upper() in wanted for label, unit in zip(labels, units, strict=True)
-    ):
+    if any(unit in OTHER and electrode(label) in wanted for label, unit in zip(labels, units, strict=True)):
         wrong.add("units")
     rate_hz = draw(st.sampled_from((128.0, 250.0, 256.0, 256.0, 500.0, 0.0, 127.9, 3000.0, -256.0, np.nan)))
     if not SPEC.rate_min_hz <= rate_hz <= SPEC.rate_max_hz:
@@ -203,7 +210,7 @@ def check(described: Described) -> None:
     assert len(expected) > 2
     np.testing.assert_allclose(features(info, samples), expected, rtol=1e-9, atol=1e-9)
     unstated = any(
-        unit.strip().casefold() in NOT_STATED and label.strip().upper() in SPEC.channels
+        unit.strip().casefold() in NOT_STATED and electrode(label) in SPEC.channels
         for label, unit in zip(info.labels, info.units, strict=True)
     )
     assert any("units: not stated" in doubt for doubt in stream_doubts(SPEC, info)) == unstated

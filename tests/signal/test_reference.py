@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bci_m2s.signal.reference import Rereference, reference_columns, reference_of_labels, stated_reference
+from bci_m2s.signal.reference import Rereference, reference_of_labels, stated_reference
 
 RNG = np.random.default_rng(5)
 
@@ -43,12 +43,6 @@ def test_words_for_a_reference(words, meant):
 )
 def test_labels_that_name_their_reference(labels, reference):
     assert reference_of_labels(labels) == reference
-
-
-def test_reference_channels_are_found_regardless_of_case():
-    assert reference_columns(("m1", "M2"), ("Cz", "M2", "M1")) == [2, 1]
-    assert reference_columns(("M1",), ("Cz",)) is None
-    assert reference_columns(("M1",), ("M1", "m1")) is None
 
 
 def test_the_average_is_of_good_channels_only():

@@ -1,14 +1,20 @@
 """LSL sources on loopback: real outlets in this process, found, described, refused, pulled."""
 
+import struct
+import tempfile
 import time
 import uuid
+import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pylsl
 import pytest
+from support.raw_files import xdf_chunk
 
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.network import Selector, list_streams, refuse_absurd, resolve
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.sources import Environment
 from bci_m2s.sources.lsl import LslSource
 from bci_m2s.sources.streams import LslStream
@@ -132,13 +138,38 @@ def test_the_reference_is_read():
     del sender
 
 
-def test_a_stream_without_labels_has_empty_ones():
-    name = unique("bare")
-    sender = outlet(name, labels=())
-    source = opened(name)
-    assert source.info.labels == ("",)
+@pytest.mark.parametrize(
+    ("groups", "labels", "remark"),
+    [
+        ([], ("ch1", "ch2", "ch3"), ""),
+        ([["label=Cz"], ["name=Pz", ""]], ("Cz", "Pz", "ch3"), ""),
+        ([["label=Cz", "label=Pz"]], ("ch1", "ch2", "ch3"), "channels described: 2, sent: 3"),
+        ([["label=Cz"] * 4], ("ch1", "ch2", "ch3"), "channels described: 4, sent: 3"),
+    ],
+)
+def test_labels_of_every_description_are_those_of_a_recording(groups, labels, remark):
+    info = pylsl.StreamInfo(unique("bare"), "EEG", 3, 250.0, "float32", uuid.uuid4().hex)
+    for group in groups:
+        channels = info.desc().append_child("channels")
+        for entry in group:
+            channel = channels.append_child("channel")
+            if entry:
+                channel.append_child_value(*entry.split("="))
+    sender = pylsl.StreamOutlet(info)
+    source = opened(info.name())
     source.close()
+    assert (source.info.labels, source.info.remark[: len(remark)]) == (labels, remark)
+    assert bool(source.info.remark) == bool(remark)
     del sender
+    element = ET.fromstring(source.description_xml)
+    header = f"<info>{''.join(ET.tostring(child, 'unicode') for child in element)}</info>"
+    content = b"XDF:" + xdf_chunk(1, b"<info><version>1.0</version></info>")
+    content += xdf_chunk(2, struct.pack("<I", 1) + header.encode())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bare.xdf"
+        path.write_bytes(content)
+        (recorded,) = open_recording(path).streams
+    assert (recorded.info.labels, recorded.info.remark) == (source.info.labels, source.info.remark)
 
 
 def test_text_streams_survive_bad_utf8():

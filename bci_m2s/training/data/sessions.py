@@ -182,7 +182,7 @@ class StreamSteps(NamedTuple):
 
 def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContract) -> StreamSteps:
     """Every step of a stream as in a live session."""
-    stage = StepStage(spec, window, stream.info)
+    stage = StepStage(spec, window, stream.info, stream.facts.gap_s)
     shape = (window.steps, window.blocks_per_step, window.hop_s)
     assembler = WindowAssembler("", *shape, stage.extractor.settle_s, spec.max_missing)
     ends, values, usable, amplitudes = [], [], [], []

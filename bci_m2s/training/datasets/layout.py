@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError, RecordingError
+from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 if TYPE_CHECKING:
     from bci_m2s.model.contract import Contract
-    from bci_m2s.training.datasets.markers import MarkerSettings
     from bci_m2s.training.settings import DataSettings
 
 
@@ -45,10 +45,12 @@ class RawStream:
 
     info : with labels, units and nominal rate, as of a live stream
     chunks : yields the samples from the first one at each call; raw units, stamps on the segment's clock
+    facts : what the training file states of it; they are in `info` already
     """
 
     info: StreamInfo
     chunks: Callable[[], Iterator[Chunk]]
+    facts: StreamFacts = field(default_factory=StreamFacts)
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,8 @@ class DataSet:
     rated : `read_raw` also takes the rating above which a class is high
     read_settings : (data, contract, on_problem) → the same as a training file asks for it; None where that
         depends on the copy alone
-    of_copy : (root, contract or None, markers or None) → this data set as a copy shows it; None where its
-        classes are known without one
+    of_copy : (root, contract or None, markers or None, facts of streams) → this data set as a copy shows
+        it; None where its classes are known without one
     needs_root : whether there is a copy to read
     """
 
@@ -146,7 +148,7 @@ class DataSet:
     read: Callable[[Path, str, OnProblem], Iterator[DistributedTrial]] | None = None
     read_raw: Callable[..., Iterator[list[RawSegment]]] | None = None
     read_settings: Callable[[DataSettings, Contract, OnProblem], Iterator[list[RawSegment]]] | None = None
-    of_copy: Callable[[Path, Contract | None, MarkerSettings | None], DataSet] | None = None
+    of_copy: Callable[..., DataSet] | None = None
     needs_root: bool = True
     rated: bool = False
 
@@ -166,7 +168,7 @@ class DataSet:
             return self.read_settings(data, contract, on_problem)
         if self.of_copy is not None:
             assert data.root is not None  # checked with the settings
-            read_raw = self.of_copy(data.root, contract, data.markers).read_raw
+            read_raw = self.of_copy(data.root, contract, data.markers, data.streams).read_raw
             assert read_raw is not None
             return read_raw(data.root, on_problem)
         if self.read_raw is None:

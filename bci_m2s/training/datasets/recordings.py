@@ -13,21 +13,24 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
-from bci_m2s.errors import ConfigurationError, RecordingError, nearest
+from bci_m2s.errors import BciM2sError, ConfigurationError, RecordingError, StreamError, nearest
 from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.simulator.markers import MarkedTrial
+from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
 from bci_m2s.training.datasets.recorded_files import recordings_below
-from bci_m2s.types import Chunk
+from bci_m2s.types import Chunk, StreamInfo
 
 CHUNK_SAMPLES = 4096
 DEFAULT_HEAD = "emotion"
+NOTHING_STATED = StreamFacts()
 # modality → index of its stream in a recording
 Matcher = Callable[[Recording, Origin, OnProblem], dict[str, int]]
 
@@ -51,7 +54,10 @@ class RecordedChunks:
 
 
 def find_recordings(
-    root: Path, contract: Contract | None = None, markers: MarkerSettings | None = None
+    root: Path,
+    contract: Contract | None = None,
+    markers: MarkerSettings | None = None,
+    facts: Mapping[str, StreamFacts] = MappingProxyType({}),
 ) -> DataSet:
     """The recordings below `root`: a segment for each file, in the order of the files' names.
 
@@ -65,6 +71,7 @@ def find_recordings(
     contract : the model whose modalities and classes they should fit; with None every stream of numbers is
         a modality, named by its LSL type, and every label that occurs is a class
     markers : how markers name trials
+    facts : what is stated of streams, by modality; only with a contract
 
     Raises
     ------
@@ -82,11 +89,11 @@ def find_recordings(
         if head not in contract.heads:
             valid = nearest(head, contract.heads)
             raise ConfigurationError(f"markers.head: {head!r} is not a head of the model{valid}")
-        heads, match = {head: contract.heads[head].classes}, partial(_fitting, contract)
+        heads, match = {head: contract.heads[head].classes}, partial(_fitting, contract, facts)
 
     def read(_root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
         recordings_below(root, on_problem)  # for what is left out
-        return _sessions(files, heads, markers, match, on_problem)
+        return _sessions(files, heads, markers, facts, match, on_problem)
 
     return DataSet("recordings", heads, (), read_raw=read)
 
@@ -104,6 +111,7 @@ def _sessions(
     files: list[Origin],
     heads: Mapping[str, tuple[str, ...]],
     markers: MarkerSettings,
+    facts: Mapping[str, StreamFacts],
     match: Matcher,
     on_problem: OnProblem,
 ) -> Iterator[list[RawSegment]]:
@@ -117,7 +125,7 @@ def _sessions(
                 for warning in recording.warnings:
                     note(warning)
                 indices = match(recording, file, on_problem)
-                streams = _streams(file.path, recording, indices, markers.stamps)
+                streams = _streams(file.path, recording, indices, markers.stamps, facts)
                 marked = _marked(recording, markers, note)
             except RecordingError as problem:
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
@@ -137,16 +145,22 @@ def _note(file: Origin, on_problem: OnProblem, text: str) -> None:
 
 
 def _streams(
-    path: Path, recording: Recording, indices: Mapping[str, int], stamps: str
+    path: Path,
+    recording: Recording,
+    indices: Mapping[str, int],
+    stamps: str,
+    facts: Mapping[str, StreamFacts],
 ) -> dict[str, RawStream]:
     if not indices:
         raise RecordingError("no stream of it can be used")
     for index in indices.values():
         recording.stamped(recording.streams[index], stamps)  # refused now, not when samples are read
-    return {
-        name: RawStream(recording.streams[index].info, RecordedChunks(path, index, stamps))
-        for name, index in indices.items()
-    }
+    streams = {}
+    for name, index in indices.items():
+        stated = facts.get(name, NOTHING_STATED)
+        info = stated.applied_to(recording.streams[index].info)
+        streams[name] = RawStream(info, RecordedChunks(path, index, stamps), stated)
+    return streams
 
 
 def _trials(
@@ -197,20 +211,25 @@ def _marked(
 
 
 def _fitting(
-    contract: Contract, recording: Recording, file: Origin, on_problem: OnProblem
+    contract: Contract,
+    facts: Mapping[str, StreamFacts],
+    recording: Recording,
+    file: Origin,
+    on_problem: OnProblem,
 ) -> dict[str, int]:
     """The stream that fits each modality; a modality that none or several fit is reported."""
     indices: dict[str, int] = {}
     for modality, spec in contract.modalities.items():
+        stated = facts.get(modality, NOTHING_STATED)
         typed = {
-            index: check_stream(spec, stream.info)
+            index: _problems(spec, stated, stream.info)
             for index, stream in enumerate(recording.streams)
             if stream.info.type.casefold() == spec.stream_type.casefold() and stream.n_samples
         }
         fitting = [index for index, problems in typed.items() if not problems]
         if len(fitting) == 1:
             indices[modality] = fitting[0]
-            for doubt in stream_doubts(spec, recording.streams[fitting[0]].info):
+            for doubt in stream_doubts(spec, stated.applied_to(recording.streams[fitting[0]].info)):
                 _note(file, on_problem, f"{modality}: {doubt}")
             if other := _other_line(spec, recording):
                 _note(file, on_problem, f"{modality}: {other}")
@@ -243,6 +262,13 @@ def _other_line(spec: ModalityContract, recording: Recording) -> str:
     if any(isinstance(notch, int | float) and abs(notch - recording.line_hz) < 1 for notch in notches):
         return ""
     return f"line frequency {recording.line_hz:g} Hz; the model's notch_hz is {notches}"
+
+
+def _problems(spec: ModalityContract, stated: StreamFacts, info: StreamInfo) -> list[BciM2sError]:
+    try:
+        return [*check_stream(spec, stated.applied_to(info))]
+    except StreamError as problem:
+        return [problem]
 
 
 def _all_streams(recording: Recording, _file: Origin, _on_problem: OnProblem) -> dict[str, int]:

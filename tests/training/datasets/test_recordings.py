@@ -1,6 +1,7 @@
 """Own recordings: XDF files with markers, matched to a model."""
 
 import os
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from support.raw_files import read_all, samples_of, xdf
 
 from bci_m2s.errors import ConfigurationError, RecordingError
 from bci_m2s.model.contract import Contract
+from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.datasets.recordings import find_recordings
@@ -44,8 +46,8 @@ def write(path, *streams, markers=MARKS, **options):
     path.write_bytes(xdf(streams, markers, **options))
 
 
-def read(root, markers=None):
-    return read_all(find_recordings(root, contract(), markers).read_raw, root)
+def read(root, markers=None, facts=MappingProxyType({})):
+    return read_all(find_recordings(root, contract(), markers, facts).read_raw, root)
 
 
 def test_a_sender_of_another_clock_can_be_stamped_by_when_its_samples_came(tmp_path):
@@ -74,6 +76,23 @@ def test_streams_are_matched_and_trials_cut(tmp_path):
     ]
     assert segment.trials[0].stop_s == 104.0
     assert segment.trials[1].stop_s == pytest.approx(108.0, abs=0.02)  # the last sample
+
+
+def test_what_a_training_file_states_of_a_stream_is_as_in_a_pipeline(tmp_path):
+    labels = [f"EXG {label}!" for label in EEG_LABELS]
+    write(tmp_path / "a.xdf", eeg(labels=labels, unit="", rate_hz=256))
+    sessions, problems = read(tmp_path)
+    assert sessions == {}
+    assert "`rename` translates" in str(problems[0])
+    facts = {"eeg": StreamFacts(rename={"EXG *!": "*"}, unit="nV", gap_s=0.3)}
+    sessions, problems = read(tmp_path, facts=facts)
+    stream = sessions["a", "1"][0].streams["eeg"]
+    assert stream.info.labels == EEG_LABELS
+    assert set(stream.info.units) == {"nV"}
+    assert stream.facts.gap_s == 0.3
+    assert any("nanovolts are converted to" in str(problem) for problem in problems)
+    _, problems = read(tmp_path, facts={"eeg": StreamFacts(rename={"Cz": "TP9"})})
+    assert any("rename: the stream has no channel 'Cz'" in str(problem) for problem in problems)
 
 
 def test_all_times_are_on_one_clock(tmp_path):
