@@ -66,9 +66,15 @@ def _stream(raw: dict[str, Any], survey: Survey, warnings: list[str]) -> Recorde
         warnings.append(f"stream {info.name!r}: {odd} stamps are not finite numbers")
     samples.setflags(write=False)
     offsets = np.column_stack([raw["clock_times"], raw["clock_values"]]).astype(np.float64)
-    behind_s = survey.behind_s(raw["info"]["stream_id"])
+    number = raw["info"]["stream_id"]
+    places = survey.offset_places.get(number, [])[: len(offsets)]  # pyxdf may leave out the last offset
     return RecordedStream(
-        info, times, lambda start, stop: samples[start:stop], offsets.reshape(-1, 2), behind_s
+        info,
+        times,
+        lambda start, stop: samples[start:stop],
+        offsets.reshape(-1, 2),
+        survey.behind_s(number),
+        offset_places=np.array(places, np.intp),
     )
 
 

@@ -7,7 +7,7 @@ here: backward stamps, gaps, empty streams and duplicate labels stay as they wer
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from bci_m2s.errors import RecordingError, StreamError, nearest
 from bci_m2s.lsl.formats import RESULT_TYPES, sent_stamps_info
 from bci_m2s.lsl.markers import MarkerReader, is_marker_stream
+from bci_m2s.recording.clock_runs import Run, clock_runs, offsets_s
+from bci_m2s.recording.clock_warnings import clock_warnings
 from bci_m2s.registry import load_class
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo
-
-APART_S = 60.0  # stamps of streams that were recorded together are not further from each other
-RESET_S = 1.0  # clock offsets that differ by more belong to different runs of a sender's clock
 
 # File name endings and the reader of each ("module:function", loaded on use: mne takes a second).
 READERS = {
@@ -49,6 +48,7 @@ class RecordedStream:
         file, s; NaN where the file does not show it
     durations_s : (n,) how long each marker lasts, s, NaN where it does not say; None where none does
     columns : what else a table of events says of each marker, (n,) texts by column
+    offset_places : (k,) how many samples stood in the file before each clock offset; (0,) where not known
     """
 
     info: StreamInfo
@@ -58,6 +58,7 @@ class RecordedStream:
     behind_s: float = float("nan")
     durations_s: FloatArray | None = None
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    offset_places: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
 
     @property
     def n_samples(self) -> int:
@@ -99,8 +100,15 @@ class RecordedStream:
         info = replace(self.info, rate_hz=0.0, labels=("marker",), units=("",), channel_format="string")
         times = np.array([time_s for time_s, _ in read], dtype=np.float64)
         lasting = self.durations_s if self.is_text else None  # of a text each is a marker
+        kept = np.flatnonzero(np.isin(self.times, times))
+        places = np.searchsorted(kept, self.offset_places) if len(kept) == len(times) else None
         return RecordedStream(
-            info, times, lambda start, stop: texts[start:stop], self.clock_offsets, durations_s=lasting
+            info,
+            times,
+            lambda start, stop: texts[start:stop],
+            self.clock_offsets,
+            durations_s=lasting,
+            offset_places=np.empty(0, np.intp) if places is None else places,
         )
 
     @property
@@ -123,27 +131,20 @@ class RecordedStream:
         """
         return replace(self, times=self.times + self.behind_s, clock_offsets=np.empty((0, 2)))
 
+    def runs(self) -> list[Run]:
+        """The runs of the sender's clock, in the order of the file: more than one where it began again."""
+        return clock_runs(self.times, self.clock_offsets, self.offset_places)
+
     def offsets_s(self) -> FloatArray:
         """Return (n,): the offset of each stamp to the clock that all streams share.
 
-        A constant per run of the sender's clock: the median of the offsets measured in that run, so
-        that the spacing of stamps stays as recorded (drift within a run is not followed). A run ends
-        where consecutive offsets differ by more than ``RESET_S``, for instance when the sender's
-        computer restarted; a stamp belongs to the run that was measured nearest to it. A run of one
-        measurement beside longer ones is a faulty measurement.
+        In each run of the sender's clock it is the median of the offsets that were measured, so that the
+        spacing of stamps stays as recorded; or, where these show a drift, the line through them. A run ends
+        where offsets differ by more than a second, for instance when the sender's computer restarted, and
+        the order of the file decides which stamps belong to it. A measurement that no stamp agrees with is
+        faulty.
         """
-        measured = self.clock_offsets[np.isfinite(self.clock_offsets).all(axis=1)]
-        if not len(measured):
-            return np.zeros(self.n_samples)
-        cuts = np.flatnonzero(np.abs(np.diff(measured[:, 1])) > RESET_S) + 1
-        runs = np.split(measured, cuts)
-        runs = [run for run in runs if len(run) > 1] or runs
-        when = np.concatenate([run[:, 0] for run in runs])
-        value = np.concatenate([np.full(len(run), np.median(run[:, 1])) for run in runs])
-        order = np.argsort(when, kind="stable")
-        when, value = when[order], value[order]
-        middles = (when[1:] + when[:-1]) / 2
-        return value[np.searchsorted(middles, self.times)]
+        return offsets_s(self.times, self.runs())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -279,45 +280,8 @@ def open_recording(path: str | Path) -> Recording:
         recording: Recording = load_class(READERS, file_kind(path))(path)
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
-    recording.warnings.extend(_other_clocks(recording))
+    recording.warnings.extend(clock_warnings(recording.raw_streams))
     return recording
-
-
-def _other_clocks(recording: Recording) -> Iterator[str]:
-    """Streams whose stamps lie far from those of every other: no marker can be laid on them."""
-    spans = {}
-    for stream in recording.raw_streams:
-        shared = stream.times + stream.offsets_s()
-        shared = shared[np.isfinite(shared)]
-        if len(shared):
-            spans[stream] = (float(shared.min()), float(shared.max()))
-    apart_s = {stream: _apart_s(spans, stream) for stream in spans}
-    wrong_s = {stream: _wrong_s(stream) for stream in spans}
-    astray = [
-        stream
-        for stream in spans
-        if APART_S < apart_s[stream] < math.inf and not wrong_s[stream] <= APART_S  # NaN: not known
-    ]
-    shown = [stream for stream in astray if wrong_s[stream] > APART_S]
-    for stream in shown or [stream for stream in astray if not stream.is_markers] or astray:
-        hint = "" if stream.is_markers else " `stamps: arrival` makes them those of when samples came"
-        yield (
-            f"stream {stream.info.name!r}: its stamps are {apart_s[stream]:.3g} s from those of all "
-            f"others: are they of one clock?{hint}"
-        )
-
-
-def _apart_s(spans: Mapping[RecordedStream, tuple[float, float]], stream: RecordedStream) -> float:
-    """How far a stream's stamps are from the nearest other stream's; infinite where there is none."""
-    first_s, last_s = spans[stream]
-    others = [span for other, span in spans.items() if other is not stream]
-    return min((max(begin_s - last_s, first_s - end_s) for begin_s, end_s in others), default=math.inf)
-
-
-def _wrong_s(stream: RecordedStream) -> float:
-    """How far its stamps are from when its samples came, s; NaN where the file does not show that."""
-    offsets_s = stream.clock_offsets[np.isfinite(stream.clock_offsets).all(axis=1), 1]
-    return abs(stream.behind_s - (float(np.median(offsets_s)) if len(offsets_s) else 0.0))
 
 
 def _check_file(path: Path) -> None:

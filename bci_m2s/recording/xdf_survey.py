@@ -76,6 +76,7 @@ class Survey:
 
     named : where a header without a stream's name begins, and a chunk that pyxdf can read in its place
     lags_s : by stream, how far its newest stamp was behind the recorder's clock, at each clock offset
+    offset_places : by stream, how many of its samples stand before each of its clock offsets
     """
 
     whole: list[tuple[int, int]] = field(default_factory=list)
@@ -83,6 +84,7 @@ class Survey:
     damage: list[str] = field(default_factory=list)
     named: dict[int, bytes] = field(default_factory=dict)
     lags_s: dict[int, list[float]] = field(default_factory=dict)
+    offset_places: dict[int, list[int]] = field(default_factory=dict)
     _newest_s: dict[int, float] = field(default_factory=dict)
 
     def note_time(self, piece: Piece) -> None:
@@ -90,6 +92,7 @@ class Survey:
         if piece.measured and math.isfinite(piece.measured.last_s):
             self._newest_s[piece.stream] = piece.measured.last_s
         elif piece.tag == CLOCK_OFFSET:
+            self.offset_places.setdefault(piece.stream, []).append(self.headers[piece.stream].n_samples)
             now_s = sum(struct.unpack_from("<dd", piece.body, 6))
             for stream, newest_s in self._newest_s.items():
                 self.lags_s.setdefault(stream, []).append(now_s - newest_s)

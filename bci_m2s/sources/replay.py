@@ -22,6 +22,7 @@ from bci_m2s.types import Chunk, FloatArray
 UNPACED_SAMPLES = 1024  # in a chunk, unless given
 PACED_CHUNK_S = 0.02  # a paced regular stream waits for this much, as a headset does that sends packets
 LARGEST_RANDOM = 1000  # samples
+DRIFT_S = 0.001  # of a chunk's offset
 
 
 class ReplaySource(LocalSource):
@@ -70,8 +71,9 @@ class ReplaySource(LocalSource):
         self._chunk_samples, self._sleep = chunk_samples, sleep
         self.timeline = timeline or Timeline([stream], clock)
         self._offsets = stream.offsets_s()
-        # a chunk never spans a reset of the sender's clock, so that one offset holds for all of it
-        self._breaks = np.flatnonzero(np.diff(self._offsets)) + 1
+        # a chunk never spans a reset of the sender's clock, nor much drift: one offset holds for all of it
+        with np.errstate(invalid="ignore"):
+            self._breaks = np.flatnonzero(np.diff(np.floor(self._offsets / DRIFT_S))) + 1
         self._due_s = self._due() if speed else np.empty(0)
         self._nothing = Chunk.empty(self.info.n_channels, stream.read(0, 0).dtype)
         self._at = 0  # next sample
