@@ -6,8 +6,8 @@ entry point in the group ``bci_m2s.features``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from bci_m2s.registry import Registry
 from bci_m2s.types import BoolArray, FloatArray, Step
@@ -47,6 +47,18 @@ class NamesCauses(Protocol):
     """
 
     causes: Sequence[str]
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """An extractor's class that knows the number of its features without being built."""
+
+    @staticmethod
+    def count(params: Mapping[str, Any], labels: Sequence[str]) -> int:
+        """Number of features per step. params, labels : as for the extractor, not checked further
+
+        May raise what wrong parameters raise: building the extractor then says what is wrong with them.
+        """
 
 
 # What a contract may name as `feature`, and the class ("module:class", loaded on use). Each is built

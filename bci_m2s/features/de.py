@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,6 +90,11 @@ class DifferentialEntropy:
         self._blocks_per_step = round(step_s / hop_s)
         self._settle_n = int(np.ceil(self.settle_s * rate_hz))
         self.reset()
+
+    @staticmethod
+    def count(params: Mapping[str, Any], labels: Sequence[str]) -> int:
+        """See ``Counts``."""
+        return len(labels) * len(params.get("bands_hz", SEED_BANDS_HZ))
 
     def reset(self) -> None:
         """Begin a new segment."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,12 @@ class Electrocardiogram:
         # The window begins that much before the step, and its first interval up to 2 s before that.
         self.settle_s = self._window_s - step_s + self._detector.settle_s + LONGEST_RR_S
         self.reset()
+
+    @staticmethod
+    def count(params: Mapping[str, Any], labels: Sequence[str]) -> int:
+        """See ``Counts``."""
+        del params, labels
+        return len(NAMES)
 
     def reset(self) -> None:
         """Begin a new segment."""

@@ -15,7 +15,7 @@ from collections import deque
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage, signal
+import scipy
 
 from bci_m2s.signal.filters import FilterBank, band_sections
 from bci_m2s.types import BoolArray, FloatArray
@@ -145,7 +145,7 @@ class BeatDetector:
         first, self._decided = self._decided, max(self._decided, self._n - self._refractory_n)
         start = max(self._n - self._kept_n, first - self._refractory_n, 0)
         energy = self._energy[start - self._n :]
-        highest = ndimage.maximum_filter1d(energy, 2 * self._refractory_n + 1, mode="constant")
+        highest = scipy.ndimage.maximum_filter1d(energy, 2 * self._refractory_n + 1, mode="constant")
         rises = energy > np.append(0.0, energy[:-1])  # of equal neighbours the first
         positions = np.flatnonzero((energy == highest) & rises) + start
         chosen = positions[
@@ -262,5 +262,5 @@ def _delay(band_hz: tuple[float, float], rate_hz: float) -> int:
     """Samples by which a filter delays a short wave: the centre of its impulse response's energy."""
     impulse = np.zeros(round(2 * rate_hz))
     impulse[0] = 1.0
-    energy = signal.sosfilt(band_sections(*band_hz, rate_hz, ORDER), impulse) ** 2
+    energy = scipy.signal.sosfilt(band_sections(*band_hz, rate_hz, ORDER), impulse) ** 2
     return round(float(np.arange(len(energy)) @ energy / energy.sum()))

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,12 @@ class EyeMovements:
         self._blocks_per_step = blocks
         self._recent: deque[tuple[FloatArray, BoolArray]] = deque(maxlen=blocks + history)
         self._pupils = PupilSizes(("pupil_x", "pupil_y"), bands, number["pupil_hold_s"], margin_n, blocks)
+
+    @staticmethod
+    def count(params: Mapping[str, Any], labels: Sequence[str]) -> int:
+        """See ``Counts``."""
+        del labels
+        return len(_names(list(BANDS_HZ), params.get("blink_duration", True)))
 
     def reset(self) -> None:
         """Begin a new segment."""

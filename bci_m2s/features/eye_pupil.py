@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from bci_m2s.types import BoolArray, FloatArray
 
@@ -82,7 +82,9 @@ def _sections(low_hz: float, high_hz: float, trend_hz: float, rate_hz: float) ->
     low_hz = low_hz if low_hz > 0 else trend_hz
     if not 0 < low_hz < high_hz <= HIGHEST_HZ:
         raise ValueError(f"{low_hz:g}–{high_hz:g} Hz (possible: 0 < low < high <= {HIGHEST_HZ:g} Hz)")
-    sections = signal.bessel(order, (low_hz, high_hz), "bandpass", fs=rate_hz, norm="mag", output="sos")
+    sections = scipy.signal.bessel(
+        order, (low_hz, high_hz), "bandpass", fs=rate_hz, norm="mag", output="sos"
+    )
     unchanged = np.tile([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], (SECTIONS - order, 1))
     return np.vstack([sections, unchanged])
 
@@ -91,7 +93,7 @@ def _settling(sections: FloatArray, longest: int) -> int:
     """Samples until all but ``SETTLED_ENERGY`` of the impulse response's energy has passed."""
     impulse = np.zeros(longest)
     impulse[0] = 1.0
-    energy = np.cumsum(signal.sosfilt(sections, impulse) ** 2)
+    energy = np.cumsum(scipy.signal.sosfilt(sections, impulse) ** 2)
     return int(np.searchsorted(energy, (1 - SETTLED_ENERGY) * energy[-1])) + 1
 
 
@@ -100,7 +102,7 @@ def _block_matrix(sections: FloatArray, bins: int) -> FloatArray:
     n_state = 2 * len(sections)
     inputs = np.eye(n_state + bins)[:, n_state:]  # one experiment a row
     states = np.eye(n_state + bins)[:, :n_state].reshape(-1, len(sections), 2).swapaxes(0, 1)
-    outputs, after = signal.sosfilt(sections, inputs, axis=-1, zi=states)
+    outputs, after = scipy.signal.sosfilt(sections, inputs, axis=-1, zi=states)
     return np.hstack([outputs, after.swapaxes(0, 1).reshape(-1, n_state)]).T
 
 

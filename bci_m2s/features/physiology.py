@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,14 @@ from bci_m2s.types import BoolArray, FloatArray, Step
 WHERE = "feature physiology"
 ONE = ("gsr", "respiration", "plethysmograph", "temperature")  # kinds with one channel
 MANY = ("emg", "eog")  # kinds with a list of channels
+SIZES = {
+    "gsr": 5,
+    "respiration": 5,
+    "plethysmograph": 4,
+    "temperature": 2,
+    "emg": 1,
+    "eog": 2,
+}  # of a channel
 SMALLEST_RATE_HZ = {"plethysmograph": 25.0, "emg": 64.0, "eog": 32.0}
 RATES_HZ = (8.0, 10_000.0)
 LEAST_OF_STEP = 0.5
@@ -85,6 +94,12 @@ class PeripheralPhysiology:
         )
         self._recent: deque[tuple[int, FloatArray]] = deque(maxlen=self._blocks)
         self.reset()
+
+    @staticmethod
+    def count(params: Mapping[str, Any], labels: Sequence[str]) -> int:
+        """See ``Counts``."""
+        chosen = _channels(params.get("columns"), tuple(labels))
+        return sum(SIZES[kind] * len(picked) for kind, picked in chosen.items())
 
     def reset(self) -> None:
         """Begin a new segment."""

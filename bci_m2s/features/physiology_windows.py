@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import ndimage, signal
+import scipy
 
 from bci_m2s.features.ecg import plausible_intervals
 from bci_m2s.types import BoolArray, FloatArray
@@ -39,7 +39,7 @@ def skin_values(level: FloatArray, bin_s: float) -> list[float]:
     smooth = (sums[width:] - sums[:-width]) / width + level[0]
     change, extent = np.diff(smooth), float(smooth.max() - smooth.min())
     least = max(PEAK_SHARE * extent, 1e-9 * abs(float(level.mean())), TINY)
-    peaks = signal.find_peaks(smooth, prominence=least)[0]
+    peaks = scipy.signal.find_peaks(smooth, prominence=least)[0]
     minutes = len(smooth) * bin_s / 60
     falling = float(np.mean(change < 0))
     return [float(level.mean()), slope_per_s(smooth, bin_s), extent, falling, len(peaks) / minutes]
@@ -85,8 +85,8 @@ def pulse_peaks(wave: FloatArray, rate_hz: float) -> tuple[FloatArray, FloatArra
     """
     wave = wave if np.mean(np.diff(wave) ** 3) >= 0 else -wave
     squared = np.maximum(wave, 0.0) ** 2
-    pulse = ndimage.uniform_filter1d(squared, max(1, round(PULSE_S * rate_hz)))
-    beat = ndimage.uniform_filter1d(squared, max(1, round(BEAT_S * rate_hz)))
+    pulse = scipy.ndimage.uniform_filter1d(squared, max(1, round(PULSE_S * rate_hz)))
+    beat = scipy.ndimage.uniform_filter1d(squared, max(1, round(BEAT_S * rate_hz)))
     above = pulse > beat + PULSE_OFFSET * squared.mean()
     edges = np.flatnonzero(np.diff(above, prepend=False, append=False)).reshape(-1, 2)
     whole = (edges[:, 0] > 0) & (edges[:, 1] < len(wave) - 1)
@@ -132,4 +132,4 @@ def blinks(wave: FloatArray, rate_hz: float) -> int:
     width = (BLINK_S[0] * rate_hz, BLINK_S[1] * rate_hz)
     least = max(BLINK_SPREADS * spread, TINY)
     apart = max(1.0, BLINK_APART_S * rate_hz)
-    return len(signal.find_peaks(wave, height=least, distance=apart, width=width)[0])
+    return len(scipy.signal.find_peaks(wave, height=least, distance=apart, width=width)[0])

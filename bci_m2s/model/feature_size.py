@@ -1,30 +1,35 @@
-"""How many features a modality has: its extractor says so, once it is built."""
+"""How many features a modality has, and whether its extractor can be built."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from bci_m2s.errors import ContractError
-from bci_m2s.features import EXTRACTORS
+from bci_m2s.features import EXTRACTORS, Counts
 
 if TYPE_CHECKING:
     from bci_m2s.model.contract import ModalityContract, WindowContract
 
 
-def count_features(spec: ModalityContract, window: WindowContract, rate_hz: float = 0.0) -> int:
+def count_features(spec: ModalityContract, window: WindowContract) -> int:
     """The number of features per step that a modality's extractor makes.
-
-    rate_hz : the stream's; 0 for the lowest that the modality takes
 
     Raises
     ------
     ContractError
-        The extractor cannot be built: a parameter is wrong, a channel not there, the rate too low; or its
-        features are ones that no stream can make.
+        A parameter of the extractor is wrong, or its features are ones that no stream can make.
     """
-    build = EXTRACTORS[spec.feature.name]
-    rate_hz = rate_hz or spec.rate_min_hz
-    made = build(dict(spec.feature.params), spec.channels, rate_hz, window.step_s, window.hop_s)
+    kind = EXTRACTORS[spec.feature.name]
+    if isinstance(kind, Counts):
+        with contextlib.suppress(TypeError, ContractError):  # building it says what is wrong, in words
+            return kind.count(spec.feature.params, spec.channels)
+    return _built(spec, window, spec.rate_min_hz)
+
+
+def _built(spec: ModalityContract, window: WindowContract, rate_hz: float) -> int:
+    kind = EXTRACTORS[spec.feature.name]
+    made = kind(dict(spec.feature.params), spec.channels, rate_hz, window.step_s, window.hop_s)
     return len(made.names)
 
 
@@ -32,7 +37,7 @@ def check_size(spec: ModalityContract, window: WindowContract, modality: str) ->
     """Build a modality's extractor at both ends of its rates, and count. Raises ContractError."""
     for rate_hz in (spec.rate_min_hz, spec.rate_max_hz):
         try:
-            expected = count_features(spec, window, rate_hz)
+            expected = _built(spec, window, rate_hz)
         except ContractError as problem:
             where = f"{modality} at {rate_hz:g} Hz: {problem.where}"
             raise ContractError(where, problem.field, problem.got, problem.expected) from None

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyxdf
@@ -30,7 +30,13 @@ MOST_WARNINGS = 20
 
 def read_xdf(path: Path) -> Recording:
     """Load an XDF file. Raises RecordingError as ``open_recording``."""
-    with path.open("rb") as file, _pyxdf_messages() as messages:
+    with path.open("rb") as file:
+        return decode_xdf(path, file)
+
+
+def decode_xdf(path: Path, file: BinaryIO) -> Recording:
+    """Load what `file` holds, the XDF file at `path` or parts of it. Raises as ``open_recording``."""
+    with _pyxdf_messages() as messages:
         survey = survey_chunks(path, file)
         if not survey.headers:
             why = survey.damage[0] if survey.damage else "the file ends after its first 4 bytes"

@@ -10,6 +10,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from bci_m2s.lsl.markers import MARKER_TYPES
 from bci_m2s.recording.xdf_writer import NUMBERS
 from bci_m2s.text import printable, quoted
 
@@ -35,6 +36,17 @@ class Header:
     rate_hz: float = 0.0
     name: str = ""
     n_samples: int = 0
+    stream_type: str = ""
+
+    @property
+    def is_markers(self) -> bool:
+        """Whether its type is one of markers."""
+        return self.stream_type.casefold() in MARKER_TYPES
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one sample of numbers, without its stamp."""
+        return self.n_channels * VALUE_BYTES[self.channel_format]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,8 @@ def _checked_header(where: str, fields: dict[str, str]) -> Header:
     if channel_format != "string" and channel_format not in VALUE_BYTES:
         known = ", ".join([*VALUE_BYTES, "string"])
         raise RefusedError(f"{where}: channel_format: got {channel_format[:40]!r}, expected one of {known}")
-    return Header(int(count), channel_format, rate_hz, fields.get("name", ""))
+    name, stream_type = fields.get("name", ""), fields.get("type", "")
+    return Header(int(count), channel_format, rate_hz, name, stream_type=stream_type)
 
 
 def check_xml(text: str | bytes) -> None:

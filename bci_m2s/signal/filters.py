@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from bci_m2s.types import FloatArray
 
@@ -32,15 +32,15 @@ def band_sections(low_hz: float, high_hz: float, rate_hz: float, order: int) -> 
             f"{low_hz:g}–{high_hz:g} Hz at {rate_hz:g} Hz (possible: 0 <= low < high < {rate_hz / 2:g} Hz)"
         )
     if low_hz == 0:
-        return signal.butter(order, high_hz, "lowpass", fs=rate_hz, output="sos")
-    return signal.butter(order, (low_hz, high_hz), "bandpass", fs=rate_hz, output="sos")
+        return scipy.signal.butter(order, high_hz, "lowpass", fs=rate_hz, output="sos")
+    return scipy.signal.butter(order, (low_hz, high_hz), "bandpass", fs=rate_hz, output="sos")
 
 
 def notch_sections(line_hz: float, rate_hz: float, quality: float = 30.0) -> FloatArray:
     """Second-order section that removes a line frequency (`line_hz` / `quality` wide)."""
     if not 0 < line_hz < rate_hz / 2:
         raise ValueError(f"notch {line_hz:g} Hz at {rate_hz:g} Hz: expected 0 < notch < {rate_hz / 2:g} Hz")
-    return signal.tf2sos(*signal.iirnotch(line_hz, quality, fs=rate_hz))
+    return scipy.signal.tf2sos(*scipy.signal.iirnotch(line_hz, quality, fs=rate_hz))
 
 
 def settle_s(sections: FloatArray, rate_hz: float, longest_s: float = 60.0) -> float:
@@ -49,7 +49,7 @@ def settle_s(sections: FloatArray, rate_hz: float, longest_s: float = 60.0) -> f
     while True:
         impulse = np.zeros(int(span_s * rate_hz))
         impulse[0] = 1.0
-        energy = np.cumsum(signal.sosfilt(sections, impulse) ** 2)
+        energy = np.cumsum(scipy.signal.sosfilt(sections, impulse) ** 2)
         settled = int(np.searchsorted(energy, (1 - SETTLED_ENERGY) * energy[-1])) + 1
         if settled < len(impulse) / 2 or span_s >= longest_s:
             return settled / rate_hz
@@ -61,7 +61,7 @@ def run_sections(sections: FloatArray, samples: FloatArray, state: FloatArray) -
 
     sections : (sections, 6); samples : (channels, n); state : (channels, sections, 2)
     """
-    filtered, after = signal.sosfilt(sections, samples, axis=-1, zi=np.moveaxis(state, 0, 1))
+    filtered, after = scipy.signal.sosfilt(sections, samples, axis=-1, zi=np.moveaxis(state, 0, 1))
     samples[:], state[:] = filtered, np.moveaxis(after, 0, 1)
 
 
@@ -85,7 +85,11 @@ def compiled_sections() -> Callable[[FloatArray, FloatArray, FloatArray], None]:
     return compiled if same else run_sections
 
 
-_run_sections = compiled_sections()
+_loop = cache(compiled_sections)
+
+
+def _run_sections(sections: FloatArray, samples: FloatArray, state: FloatArray) -> None:
+    _loop()(sections, samples, state)  # found on use: it needs scipy.signal, which takes a second
 
 
 class SectionFilter:
@@ -93,7 +97,7 @@ class SectionFilter:
 
     def __init__(self, sections: FloatArray) -> None:
         self.sections = np.array(sections, dtype=np.float64, order="C")
-        self._unit_state = signal.sosfilt_zi(self.sections)  # (sections, 2): answer to a constant 1
+        self._unit_state = scipy.signal.sosfilt_zi(self.sections)  # (sections, 2): answer to a constant 1
         self._state: FloatArray | None = None  # (channels, sections, 2)
 
     def reset(self) -> None:

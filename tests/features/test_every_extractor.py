@@ -50,6 +50,11 @@ def test_a_step_comes_with_every_block_once_the_first_is_whole(name, step_s):
 
 
 @pytest.mark.parametrize("name", LIVE)
+def test_it_counts_its_features_without_being_built(name):
+    assert EXTRACTORS[name].count(PARAMS[name], LABELS[name]) == len(make(name).names)
+
+
+@pytest.mark.parametrize("name", LIVE)
 def test_reset_gives_the_same_as_new(name):
     _, samples = SIGNALS[name](12)
     used = make(name)

@@ -127,4 +127,5 @@ DEAP = DataSet(
     subjects=SUBJECTS,
     read_raw=read_deap,
     rated=True,
+    is_quick=False,
 )

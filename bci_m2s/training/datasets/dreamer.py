@@ -163,4 +163,5 @@ DREAMER = DataSet(
     subjects=SUBJECTS,
     read_raw=read_dreamer,
     rated=True,
+    is_quick=False,
 )

@@ -97,7 +97,8 @@ class _File:
             units = [info.units[info.labels.index(label)] for label in labels]
             streams[modality] = regular_stream(load, info.name, info.type, info.rate_hz, labels, units)
         trials = (Trial(name, 0.0, stop_s - start_s, {"load": CLASSES.index(name)}),) if name else ()
-        return RawSegment(str(self.origin.subject), "1", streams, trials)
+        spans_s = dict.fromkeys(streams, (0.0, stop_s - start_s))
+        return RawSegment(str(self.origin.subject), "1", streams, trials, spans_s)
 
 
 def _file(origin: Origin, on_problem: OnProblem) -> _File:

@@ -71,12 +71,14 @@ class RawSegment:
     """A stretch recorded without a break, all streams on one clock. A session is a list of these, in order.
 
     streams : modality → stream; trials : the labelled ones in it, none for a resting baseline
+    spans_s : modality → when its stream begins and ends, on the segment's clock; none where not known
     """
 
     subject: str
     session: str
     streams: dict[str, RawStream]
     trials: tuple[Trial, ...]
+    spans_s: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,9 @@ class DataSet:
     of_copy : (root, contract or None, markers or None, facts of streams) → this data set as a copy shows
         it; None where its classes are known without one
     needs_root : whether there is a copy to read
+    skim : (data, contract, on_problem) → the sessions that `sessions` gives, without a sample being read;
+        None where that is so anyway
+    is_quick : headers alone tell which sessions there are; otherwise whole files must be read
     """
 
     name: str
@@ -151,6 +156,8 @@ class DataSet:
     of_copy: Callable[..., DataSet] | None = None
     needs_root: bool = True
     rated: bool = False
+    skim: Callable[[DataSettings, Contract, OnProblem], Iterator[list[RawSegment]]] | None = None
+    is_quick: bool = True
 
     def sessions(
         self, data: DataSettings, contract: Contract, on_problem: OnProblem

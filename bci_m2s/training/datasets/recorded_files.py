@@ -23,6 +23,8 @@ def recordings_below(root: Path, on_problem: OnProblem = lambda _problem: None) 
 
     Raises RecordingError where there is none.
     """
+    if not root.is_dir():
+        raise RecordingError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     files: list[Origin] = []
     taken: dict[Path, Path] = {}
     for path in _candidates(root, on_problem):

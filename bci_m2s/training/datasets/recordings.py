@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from bci_m2s.errors import BciM2sError, ConfigurationError, RecordingError, Stre
 from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.recording.recorded import Recording, open_recording
+from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
@@ -28,11 +30,15 @@ from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_tria
 from bci_m2s.training.datasets.recorded_files import recordings_below
 from bci_m2s.types import Chunk, StreamInfo
 
+if TYPE_CHECKING:
+    from bci_m2s.training.settings import DataSettings
+
 CHUNK_SAMPLES = 4096
 DEFAULT_HEAD = "emotion"
 NOTHING_STATED = StreamFacts()
 # modality → index of its stream in a recording
 Matcher = Callable[[Recording, Origin, OnProblem], dict[str, int]]
+Opener = Callable[[Path], Recording]
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ def find_recordings(
     contract: Contract | None = None,
     markers: MarkerSettings | None = None,
     facts: Mapping[str, StreamFacts] = MappingProxyType({}),
+    open_file: Opener | None = None,
 ) -> DataSet:
     """The recordings below `root`: a segment for each file, in the order of the files' names.
 
@@ -72,6 +79,7 @@ def find_recordings(
         a modality, named by its LSL type, and every label that occurs is a class
     markers : how markers name trials
     facts : what is stated of streams, by modality; only with a contract
+    open_file : opens each file; ``skim_recording`` where no sample is needed
 
     Raises
     ------
@@ -93,7 +101,7 @@ def find_recordings(
 
     def read(_root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
         recordings_below(root, on_problem)  # for what is left out
-        return _sessions(files, heads, markers, facts, match, on_problem)
+        return _sessions(files, heads, markers, facts, match, on_problem, open_file or _opened)
 
     return DataSet("recordings", heads, (), read_raw=read)
 
@@ -114,6 +122,7 @@ def _sessions(
     facts: Mapping[str, StreamFacts],
     match: Matcher,
     on_problem: OnProblem,
+    open_file: Opener,
 ) -> Iterator[list[RawSegment]]:
     for _, group in groupby(files, key=lambda file: (file.subject, file.session)):
         segments: list[RawSegment] = []
@@ -121,7 +130,7 @@ def _sessions(
         for file in group:
             note = partial(_note, file, on_problem)
             try:
-                recording = _opened(file.path)
+                recording = open_file(file.path)
                 for warning in recording.warnings:
                     note(warning)
                 indices = match(recording, file, on_problem)
@@ -134,7 +143,8 @@ def _sessions(
                 note("no marker begins a trial; the recording has no labels")
             trials = _trials(marked, n_trials, heads, file, on_problem)
             n_trials += len(marked)
-            segments.append(RawSegment(file.subject, file.session, streams, trials))
+            spans_s = {name: _span(recording, index, markers.stamps) for name, index in indices.items()}
+            segments.append(RawSegment(file.subject, file.session, streams, trials, spans_s))
         if segments:
             yield segments
     _read.cache_clear()
@@ -161,6 +171,14 @@ def _streams(
         info = stated.applied_to(recording.streams[index].info)
         streams[name] = RawStream(info, RecordedChunks(path, index, stamps), stated)
     return streams
+
+
+def _span(recording: Recording, index: int, stamps: str) -> tuple[float, float]:
+    """When a stream begins and ends, on the clock that the file's streams share."""
+    stream = recording.stamped(recording.streams[index], stamps)
+    shared = stream.times + stream.offsets_s()
+    shared = shared[np.isfinite(shared)]
+    return (float(shared.min()), float(shared.max())) if len(shared) else (math.nan, math.nan)
 
 
 def _trials(
@@ -240,7 +258,9 @@ def _fitting(
             lines = [f"{modality}: {problem}" for problems in typed.values() for problem in problems]
             on_problem(file.problem("; ".join([*lines, *_elsewhere(spec, recording)])))
         else:
-            _note(file, on_problem, f"{modality}: no stream of type {spec.stream_type!r} with samples")
+            types = [stream.info.type for stream in recording.raw_streams if stream.n_samples]
+            text = f"{modality}: no stream of type {spec.stream_type!r} with samples"
+            _note(file, on_problem, text + nearest(spec.stream_type, dict.fromkeys(types)))
     return indices
 
 
@@ -296,4 +316,13 @@ def _read(path: Path, _changed_ns: int) -> Recording:
     return open_recording(path)
 
 
-RECORDINGS = DataSet(name="recordings", heads={}, subjects=(), of_copy=find_recordings)
+def _skim(data: DataSettings, contract: Contract, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
+    assert data.root is not None  # checked with the settings
+    # when samples came shows only in where they lie in the file
+    open_file = skim_recording if data.markers.stamps == "sent" else None
+    read_raw = find_recordings(data.root, contract, data.markers, data.streams, open_file).read_raw
+    assert read_raw is not None
+    return read_raw(data.root, on_problem)
+
+
+RECORDINGS = DataSet(name="recordings", heads={}, subjects=(), of_copy=find_recordings, skim=_skim)

@@ -133,4 +133,5 @@ SEED = DataSet(
     step_s={"4s": 4.0, "1s": 1.0},
     read=_read_seed,
     read_raw=_read_raw,
+    is_quick=False,
 )

@@ -99,4 +99,5 @@ SEED_IV = DataSet(
     step_s=dict.fromkeys(("de_LDS", "de_movingAve", "psd_LDS", "psd_movingAve"), 4.0),
     read=_read_seed_iv,
     read_raw=_read_raw,
+    is_quick=False,
 )

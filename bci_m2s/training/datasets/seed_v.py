@@ -103,4 +103,5 @@ SEED_V = DataSet(
     modalities={"eeg": EEG_FEATURES, "eye": 33},
     step_s={"de": 4.0},
     read=_read_seed_v,
+    is_quick=False,
 )

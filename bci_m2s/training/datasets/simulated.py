@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bci_m2s.errors import ConfigurationError
+from bci_m2s.errors import ConfigurationError, nearest
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.raw import RegularChunks, Samples
@@ -49,7 +50,8 @@ def simulated_segments(settings: SimulatorSettings, person: int, session: int) -
         Trial(str(number), trial.start_s, trial.stop_s, {"emotion": settings.classes.index(trial.label)})
         for number, trial in enumerate(simulated.trials, 1)
     )
-    return [RawSegment(str(person), str(session), streams, trials)]
+    spans_s = dict.fromkeys(streams, (0.0, settings.duration_s))
+    return [RawSegment(str(person), str(session), streams, trials, spans_s)]
 
 
 def _read_settings(
@@ -58,6 +60,10 @@ def _read_settings(
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in data.simulator.items()
     }
+    known = [field.name for field in fields(SimulatorSettings) if field.name != "classes"]
+    for key in values:
+        if key not in known:
+            raise ConfigurationError(f"data.simulator.{key}: unknown key{nearest(key, known)}")
     settings = SimulatorSettings(**values, classes=contract.heads[contract.first_head].classes)
     for person in range(data.persons):
         for session in range(data.sessions):

@@ -165,7 +165,7 @@ def test_the_head_must_be_the_models(tmp_path):
         ConfigurationError, match=r"markers\.head: 'emotoin' is not a head .*nearest: 'emotion'"
     ):
         read(tmp_path, MarkerSettings(head="emotoin"))
-    with pytest.raises(RecordingError, match="no recording"):
+    with pytest.raises(RecordingError, match="no such folder"):
         read(tmp_path / "nowhere")
 
 
