@@ -76,9 +76,10 @@ class SplitSettings(_Part):
     subject-folds : people in `folds` parts that test in turn (0: one person at a time)
     trials : within each session the first `train_trials` trials train, the others test
     trial-folds : within each session `folds` blocks of trials test in turn
+    named : the people in `test` test, those in `validation` validate, all others train
     """
 
-    kind: Literal["subjects", "subject-folds", "trials", "trial-folds"] = "subjects"
+    kind: Literal["subjects", "subject-folds", "trials", "trial-folds", "named"] = "subjects"
     """How trials are divided."""
     test_subjects: Count = 4
     """For `subjects`: number of people that test."""
@@ -90,8 +91,22 @@ class SplitSettings(_Part):
     """For `trials`: number of trials at the beginning of a session that train; the others test."""
     validation_trials: Count = 1
     """Within a session, the last training trials of each class that validate."""
+    test: tuple[str, ...] = ()
+    """For `named`: who tests: people, or PERSON/SESSION for one session of a person."""
+    validation: tuple[str, ...] = ()
+    """For `named`: who validates, in the same way."""
     seed: int = 0
     """Of the draw of people."""
+
+    @model_validator(mode="after")
+    def _are_named(self) -> SplitSettings:
+        is_named = self.kind == "named"
+        for part, names in (("test", self.test), ("validation", self.validation)):
+            if bool(names) != is_named:
+                got = f"{len(names)} names" if names else "nothing"
+                expected = "names of people" if is_named else f"nothing with kind {self.kind}"
+                raise ContractError("split", part, got, expected)
+        return self
 
 
 class WindowSettings(_Part):

@@ -12,12 +12,12 @@ import torch
 
 from bci_m2s.training.data.prepare import UnitData, prepare
 from bci_m2s.training.data.sessions import SessionFeatures, from_steps
-from bci_m2s.training.data.splits import make_splits
+from bci_m2s.training.data.splits import Split, make_splits
 from bci_m2s.training.data.windows import Names
 from bci_m2s.training.datasets.layout import DistributedTrial
 from bci_m2s.training.methods.loss_settings import LossSettings
 from bci_m2s.training.methods.pretrain import Job
-from bci_m2s.training.settings import FinetuneSettings, PretrainSettings, TrainingSettings
+from bci_m2s.training.settings import FinetuneSettings, PretrainSettings, SplitSettings, TrainingSettings
 
 SIZES = {"eeg": 8, "eye": 5}
 THREE = {**SIZES, "skin": 4}
@@ -150,3 +150,20 @@ def finetune_settings(**changes: Any) -> FinetuneSettings:
     """Quick settings of classifier training."""
     values = {"epochs": 4, "batch": 32, "learning_rates": [1e-2], "weight_decays": [1e-4], **changes}
     return FinetuneSettings.model_validate(values)
+
+
+# Settings of each kind of split, for six people with two sessions of six trials.
+KINDS: dict[str, dict[str, Any]] = {
+    "subjects": {"test_subjects": 2, "validation_subjects": 1},
+    "subject-folds": {"folds": 3, "validation_subjects": 1},
+    "leave-one-out": {"kind": "subject-folds", "folds": 0, "validation_subjects": 2},
+    "trials": {"train_trials": 4},
+    "trial-folds": {"folds": 3},
+    "named": {"test": ("2", "5"), "validation": ("1",)},
+}
+
+
+def splits_of(sessions: list[SessionFeatures], kind: str, **changes: Any) -> list[Split]:
+    """Every split of a kind, its settings changed."""
+    settings = SplitSettings(**({"kind": kind} | KINDS[kind] | changes))
+    return make_splits(sessions, settings, "emotion")

@@ -10,8 +10,9 @@ import numpy as np
 
 from bci_m2s.model.model_file import layout_order
 from bci_m2s.signal.plausible import learn_limits
+from bci_m2s.training.data.leaks import check_apart
 from bci_m2s.training.data.sessions import Rows, SessionFeatures, known, normalised, typical_spread
-from bci_m2s.training.data.splits import PARTS, Split, check_apart
+from bci_m2s.training.data.splits import PARTS, Split
 from bci_m2s.training.data.windows import Names, Scaler, WindowSet, cut_windows, fit_scaler, standardised
 from bci_m2s.training.settings import TrainingSettings
 

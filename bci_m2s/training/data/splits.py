@@ -1,24 +1,56 @@
-"""Which trials train, validate and test; and the check that the parts share nothing."""
+"""Which trials train, validate and test."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 import numpy as np
 
-from bci_m2s.errors import ConfigurationError, TrainingError
-from bci_m2s.training.data.sessions import SessionFeatures
+from bci_m2s.errors import ConfigurationError, nearest
+from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.settings import SplitSettings
 
 PARTS = ("train", "validation", "test")
 
 
+class HasTrials(Protocol):
+    """A session as far as a split needs it: with its features, or before there are any."""
+
+    @property
+    def subject(self) -> str:
+        """Whose it is."""
+
+    @property
+    def session(self) -> str:
+        """Its name."""
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The labelled ones."""
+
+    def key(self, trial: Trial) -> str:
+        """Name of a trial, unique over all people and sessions."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A session of which no sample was read."""
+
+    subject: str
+    session: str
+    trials: tuple[Trial, ...]
+
+    def key(self, trial: Trial) -> str:
+        """Name of a trial, unique over all people and sessions."""
+        return f"{self.subject}/{self.session}/{trial.name}"
+
+
 @dataclass(frozen=True)
 class Split:
-    """Keys of the trials of each part (``SessionFeatures.key``).
+    """Keys of the trials of each part (``HasTrials.key``).
 
     by_subject : no person may be in two parts
     """
@@ -30,7 +62,7 @@ class Split:
     by_subject: bool
 
 
-def make_splits(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
+def make_splits(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
     """All splits of a configuration.
 
     Raises
@@ -40,6 +72,7 @@ def make_splits(sessions: Sequence[SessionFeatures], settings: SplitSettings, he
     """
     make = {
         "subjects": _subjects,
+        "named": _named,
         "subject-folds": _subject_folds,
         "trials": _trials,
         "trial-folds": _trial_folds,
@@ -48,29 +81,70 @@ def make_splits(sessions: Sequence[SessionFeatures], settings: SplitSettings, he
     for split in splits:
         for part in PARTS:
             if not getattr(split, part):
-                raise ConfigurationError(f"split: {split.name}: no trials are left for {part}")
+                raise ConfigurationError(f"split: {split.name}: no trial is left for {part}")
     return splits
 
 
-def _subjects(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
+def _subjects(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
     del head
     people = _shuffled(sessions, settings.seed)
     n_test, n_validation = settings.test_subjects, settings.validation_subjects
     if n_test + n_validation >= len(people):
         raise ConfigurationError(
             f"split: got {n_test} people that test and {n_validation} that validate, "
-            f"expected together fewer than the {len(people)} people"
+            f"expected together fewer than the {len(people)} people there are"
         )
     test, validation = people[:n_test], people[n_test : n_test + n_validation]
     return [_by_people("all", sessions, test, validation)]
 
 
-def _subject_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
+def _named(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
+    """The people or sessions that the file names; all others train."""
+    del head
+    people = {session.subject for session in sessions}
+    known = [*sorted(people), *sorted(f"{session.subject}/{session.session}" for session in sessions)]
+    parts = {"test": settings.test, "validation": settings.validation}
+    for part, names in parts.items():
+        for name in names:
+            if name not in known:
+                valid = nearest(name, sorted(people))
+                raise ConfigurationError(
+                    f"split.{part}: got {name!r}, expected a person or PERSON/SESSION of the data{valid}"
+                )
+    keys = {
+        part: frozenset(
+            session.key(trial)
+            for session in sessions
+            if not {session.subject, f"{session.subject}/{session.session}"}.isdisjoint(names)
+            for trial in session.trials
+        )
+        for part, names in parts.items()
+    }
+    twice = sorted({key.rpartition("/")[0] for key in keys["test"] & keys["validation"]})
+    if twice:
+        raise ConfigurationError(f"split.validation: {twice[0]} tests already: name it in one part")
+    every = frozenset(session.key(trial) for session in sessions for trial in session.trials)
+    train = every - keys["test"] - keys["validation"]
+    persons = [{key.split("/")[0] for key in part} for part in (train, *keys.values())]
+    apart = sum(map(len, persons)) == len(set().union(*persons))
+    return [Split("all", train, keys["validation"], keys["test"], by_subject=apart)]
+
+
+def _subject_folds(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
     del head
     people = _shuffled(sessions, settings.seed)
     folds = settings.folds or len(people)  # 0: leave one person out
     if not 2 <= folds <= len(people):
-        raise ConfigurationError(f"split.folds: got {folds}, expected between 2 and {len(people)} people")
+        expected = f"between 2 and {len(people)} people"
+        if len(people) < 2:
+            expected = f"more than the {len(people)} person there is"
+        raise ConfigurationError(f"split.folds: got {folds}, expected {expected}")
+    largest_test = -(-len(people) // folds)
+    if settings.validation_subjects >= len(people) - largest_test:
+        raise ConfigurationError(
+            f"split.validation_subjects: got {settings.validation_subjects}, expected fewer than the "
+            f"{len(people) - largest_test} people that a fold does not test"
+        )
     splits = []
     for number in range(folds):
         test = people[number::folds]
@@ -82,13 +156,13 @@ def _subject_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings,
     return splits
 
 
-def _shuffled(sessions: Sequence[SessionFeatures], seed: int) -> list[str]:
+def _shuffled(sessions: Sequence[HasTrials], seed: int) -> list[str]:
     people = sorted({session.subject for session in sessions})
     return [people[i] for i in np.random.default_rng(seed).permutation(len(people))]
 
 
 def _by_people(
-    name: str, sessions: Sequence[SessionFeatures], test: Sequence[str], validation: Sequence[str]
+    name: str, sessions: Sequence[HasTrials], test: Sequence[str], validation: Sequence[str]
 ) -> Split:
     def keys(wanted: Iterable[str]) -> frozenset[str]:
         chosen = set(wanted)
@@ -103,21 +177,27 @@ def _by_people(
     return Split(name, keys(train), keys(validation), keys(test), by_subject=True)
 
 
-def _trials(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
+def _trials(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
     """Within each session of each person: its first trials train, the others test."""
     splits = []
     for session in sessions:
         keys = [session.key(trial) for trial in session.trials]
+        if settings.train_trials >= len(keys):
+            _refuse_number(
+                session, "train_trials", settings.train_trials, f"fewer than its {len(keys)} trials"
+            )
         first, rest = keys[: settings.train_trials], keys[settings.train_trials :]
         splits.append(_within(session, first, rest, settings, head))
     return splits
 
 
-def _trial_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings, head: str) -> list[Split]:
+def _trial_folds(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
     """Within each session of each person: consecutive blocks of trials test in turn."""
     splits = []
     for session in sessions:
         keys = [session.key(trial) for trial in session.trials]
+        if not 2 <= settings.folds <= len(keys):
+            _refuse_number(session, "folds", settings.folds, f"between 2 and its {len(keys)} trials")
         for number, block in enumerate(np.array_split(np.arange(len(keys)), settings.folds)):
             test = [keys[i] for i in block]
             train = [key for key in keys if key not in test]
@@ -125,8 +205,13 @@ def _trial_folds(sessions: Sequence[SessionFeatures], settings: SplitSettings, h
     return splits
 
 
+def _refuse_number(session: HasTrials, key: str, got: int, expected: str) -> NoReturn:
+    where = f"person {session.subject}, session {session.session}"
+    raise ConfigurationError(f"split.{key}: got {got}, expected {expected} ({where})")
+
+
 def _within(
-    session: SessionFeatures,
+    session: HasTrials,
     train: Sequence[str],
     test: Sequence[str],
     settings: SplitSettings,
@@ -147,50 +232,3 @@ def _within(
     name = f"subject-{session.subject}-session-{session.session}{suffix}"
     kept = frozenset(train) - validation
     return Split(name, kept, frozenset(validation), frozenset(test), by_subject=False)
-
-
-def check_apart(split: Split, sessions: Sequence[SessionFeatures]) -> None:
-    """Refuse parts that share a trial, a person (where they must not), or the same signal twice.
-
-    Called before every fit. Two trials share a signal when a step of theirs has the same features bit for
-    bit, whatever their names: copies under another name are detected too.
-
-    Raises
-    ------
-    TrainingError
-        With the two parts and what they share.
-    """
-    seen = {part: _fingerprints(sessions, getattr(split, part)) for part in PARTS}
-    for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
-        where = (split.name, first, second)
-        _refuse_shared(where, "trial", getattr(split, first) & getattr(split, second))
-        if split.by_subject:
-            people = [{key.split("/")[0] for key in getattr(split, part)} for part in (first, second)]
-            _refuse_shared(where, "person", people[0] & people[1])
-        same = seen[first].keys() & seen[second].keys()
-        _refuse_shared(where, "the signal of trial", {seen[second][digest] for digest in same})
-
-
-def _refuse_shared(where: tuple[str, str, str], what: str, shared: Iterable[str]) -> None:
-    names = sorted(shared)
-    if names:
-        split, first, second = where
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise TrainingError(
-            f"leak in split {split!r}: {what} {', '.join(names[:3])}{more} is in {first} and in {second}"
-        )
-
-
-def _fingerprints(sessions: Sequence[SessionFeatures], keys: frozenset[str]) -> dict[bytes, str]:
-    """Digest of every usable step of the trials, and the trial's name."""
-    digests = {}
-    for session in sessions:
-        for trial in session.trials:
-            key = session.key(trial)
-            if key not in keys:
-                continue
-            for modality, rows in session.values.items():
-                for row in rows[session.inside(trial) & session.usable[modality]]:
-                    if len(set(row[:8].tolist())) > 1:  # a dead sensor looks alike everywhere
-                        digests[hashlib.blake2b(row.tobytes(), digest_size=16).digest()] = key
-    return digests

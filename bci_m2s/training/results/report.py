@@ -81,6 +81,7 @@ def _describe_split(split: SplitSettings) -> str:
         "trials": f"within each session: the first {split.train_trials} trials train, the others test; "
         f"{within}",
         "trial-folds": f"within each session: {split.folds} folds over trials; {within}",
+        "named": f"by name: {', '.join(split.test)} test, {', '.join(split.validation)} validate",
     }[split.kind]
 
 

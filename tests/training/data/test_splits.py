@@ -1,31 +1,12 @@
 """Splits keep people and trials apart, and what is not apart is refused before anything is fitted."""
 
 from collections import Counter
-from dataclasses import replace
 
-import numpy as np
 import pytest
-from support.small_pairs import SIZES, corpus, training_settings, trials, unit
+from support.small_pairs import KINDS, corpus, splits_of
 
-from bci_m2s.errors import ConfigurationError, TrainingError
-from bci_m2s.training.data.prepare import prepare
-from bci_m2s.training.data.sessions import from_steps
-from bci_m2s.training.data.splits import PARTS, Split, check_apart, make_splits
-from bci_m2s.training.data.windows import Names
-from bci_m2s.training.settings import SplitSettings
-
-KINDS = {
-    "subjects": {"test_subjects": 2, "validation_subjects": 1},
-    "subject-folds": {"folds": 3, "validation_subjects": 1},
-    "leave-one-out": {"kind": "subject-folds", "folds": 0, "validation_subjects": 2},
-    "trials": {"train_trials": 4},
-    "trial-folds": {"folds": 3},
-}
-
-
-def splits_of(sessions, kind, **changes):
-    settings = SplitSettings(**({"kind": kind} | KINDS[kind] | changes))
-    return make_splits(sessions, settings, "emotion")
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.training.data.splits import PARTS
 
 
 def people(keys):
@@ -38,13 +19,12 @@ def sessions():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_trial_is_in_two_parts_and_the_check_passes(sessions, kind):
+def test_no_trial_is_in_two_parts(sessions, kind):
     for split in splits_of(sessions, kind):
         parts = [getattr(split, part) for part in PARTS]
         assert sum(map(len, parts)) == len(frozenset.union(*parts))
         if kind not in ("trials", "trial-folds"):
             assert sum(len(people(part)) for part in parts) == len(people(frozenset.union(*parts))) == 6
-        check_apart(split, sessions)
 
 
 def test_by_person_the_numbers_are_as_asked_and_the_seed_draws_them(sessions):
@@ -103,6 +83,18 @@ def test_folds_over_trials_test_every_trial_once_in_blocks(sessions):
         assert not split.test & (split.train | split.validation)
 
 
+def test_people_and_sessions_are_named_and_the_others_train(sessions):
+    (split,) = splits_of(sessions, "named", test=("2", "5"), validation=("1",))
+    assert people(split.test) == {"2", "5"}
+    assert people(split.validation) == {"1"}
+    assert people(split.train) == {"3", "4", "6"}
+    assert split.by_subject
+    (split,) = splits_of(sessions, "named", test=("2/2",), validation=("1",))
+    assert {key.rpartition("/")[0] for key in split.test} == {"2/2"}
+    assert people(split.train) == {"2", "3", "4", "5", "6"}
+    assert not split.by_subject  # who named them wanted it so
+
+
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
@@ -113,65 +105,22 @@ def test_folds_over_trials_test_every_trial_once_in_blocks(sessions):
         ),
         ("subject-folds", {"folds": 7}, "split.folds: got 7, expected between 2 and 6 people"),
         ("subject-folds", {"folds": 1}, "split.folds: got 1"),
-        ("subject-folds", {"folds": 3, "validation_subjects": 4}, "fold-1: no trials are left for train"),
-        ("trials", {"train_trials": 6}, "subject-1-session-1: no trials are left for test"),
-        ("trials", {"train_trials": 2}, "no trials are left for validation"),
+        (
+            "subject-folds",
+            {"folds": 3, "validation_subjects": 4},
+            "split.validation_subjects: got 4, expected fewer than the 4 people",
+        ),
+        ("trials", {"train_trials": 6}, "split.train_trials: got 6, expected fewer than its 6 trials"),
+        (
+            "named",
+            {"test": ("7",)},
+            "split.test: got '7', expected a person or PERSON/SESSION of the data; v",
+        ),
+        ("named", {"validation": ("5/1",)}, "split.validation: 5/1 tests already"),
+        ("trial-folds", {"folds": 7}, "split.folds: got 7, expected between 2 and its 6 trials"),
+        ("trials", {"train_trials": 2}, "no trial is left for validation"),
     ],
 )
 def test_too_few_people_or_trials_are_refused(sessions, kind, changes, message):
     with pytest.raises(ConfigurationError, match=message):
         splits_of(sessions, kind, **changes)
-
-
-def test_a_test_trial_among_the_training_trials_is_named(sessions):
-    (split,) = splits_of(sessions, "subjects")
-    stolen = sorted(split.test)[0]
-    leaky = replace(split, train=split.train | {stolen})
-    with pytest.raises(TrainingError, match=f"leak in split 'all': trial {stolen} is in train and in test"):
-        check_apart(leaky, sessions)
-    leaky = replace(split, validation=split.validation | {stolen})
-    with pytest.raises(TrainingError, match=f"trial {stolen} is in validation and in test"):
-        check_apart(leaky, sessions)
-    mine = sorted(split.train)[0]
-    leaky = replace(split, validation=split.validation | {mine})
-    with pytest.raises(TrainingError, match=f"trial {mine} is in train and in validation"):
-        check_apart(leaky, sessions)
-
-
-def test_a_person_in_two_parts_is_named_only_where_people_must_be_apart(sessions):
-    keys = {part: frozenset({f"3/1/{number}"}) for number, part in enumerate(PARTS, 1)}
-    with pytest.raises(TrainingError, match="person 3 is in train and in test"):
-        check_apart(Split("planted", **keys, by_subject=True), sessions)
-    check_apart(Split("within", **keys, by_subject=False), sessions)
-
-
-@pytest.mark.parametrize("modality", ["eeg", "eye"])
-def test_a_copy_of_a_signal_under_another_name_is_found(modality):
-    group = trials(people=6, per_session=4, steps=5)
-    settings = SplitSettings(kind="subjects", test_subjects=2, validation_subjects=1)
-    (split,) = make_splits(from_steps(group, 1.0, SIZES), settings, "emotion")
-    thief, victim = sorted(split.train)[0], sorted(split.test)[-1]
-    by_key = {f"{trial.subject}/{trial.session}/{trial.trial}": trial for trial in group}
-    by_key[thief].steps[modality][2:4] = by_key[victim].steps[modality][:2]  # two steps of one modality
-    with pytest.raises(TrainingError, match=f"the signal of trial {victim} is in train and in test"):
-        check_apart(split, from_steps(group, 1.0, SIZES))
-
-
-def test_the_check_runs_before_any_window_is_made():
-    settings, sessions = training_settings(), corpus()
-    data = unit(settings, sessions)
-    assert len(data.parts["test"])
-    leaky = replace(data.split, train=data.split.train | data.split.test)
-    with pytest.raises(TrainingError, match=r"leak in split 'all': trial .* and 9 more"):
-        prepare(settings, sessions, leaky, Names.of(sessions))
-
-
-def test_a_dead_sensor_is_no_leak():
-    """Steps in which nothing moves look alike in everybody."""
-    sessions = corpus(people=4, per_session=2, steps=5)
-    for session in sessions:
-        session.values["eye"][:2] = 0.0
-        session.values["eeg"][3] = np.nan
-        session.usable["eeg"][3] = False
-    settings = SplitSettings(kind="subjects", test_subjects=1, validation_subjects=1)
-    check_apart(make_splits(sessions, settings, "emotion")[0], sessions)
