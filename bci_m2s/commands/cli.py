@@ -19,6 +19,7 @@ from typer import Argument, Option
 from bci_m2s import __version__
 from bci_m2s.colours import THEMES
 from bci_m2s.errors import BciM2sError, UsageError, nearest
+from bci_m2s.recording.file_names import recording_in
 
 if TYPE_CHECKING:
     from bci_m2s.lsl.configuration import LslSession
@@ -211,7 +212,9 @@ def recover(
 
 @app.command()
 def verify(
-    file: Annotated[Path, Argument(metavar="SESSION.xdf", help="Recording made by run or demo.")],
+    file: Annotated[
+        Path, Argument(metavar="SESSION.xdf", help="Recording made by run or demo, or its folder.")
+    ],
     model: Annotated[str | None, Option(help="Model file, if it is not found by its name.")] = None,
     device: Annotated[
         str | None, Option(help="auto, cpu, cuda or cuda:N; default: cpu. A GPU has a tolerance.")
@@ -221,19 +224,19 @@ def verify(
     """Replay a recorded session and compare every estimate, on the CPU bit for bit."""
     from bci_m2s.commands.verify import verify_file
 
-    raise typer.Exit(verify_file(file, model, device, seed))
+    raise typer.Exit(verify_file(recording_in(file), model, device, seed))
 
 
 @app.command()
 def show(
-    file: Annotated[Path, Argument(metavar="FILE", help="A recording.")],
+    file: Annotated[Path, Argument(metavar="FILE", help="A recording, or a session's folder.")],
     picture: Annotated[Path | None, Option(help="New PNG file: also draw the recording.")] = None,
 ) -> None:
     """Show what a recording holds: streams, gaps, events, estimates."""
     from bci_m2s.commands.show import show_file
     from bci_m2s.session.terminal.view import make_console
 
-    show_file(file, picture, make_console())
+    show_file(recording_in(file), picture, make_console())
 
 
 @app.command()
@@ -278,7 +281,9 @@ def doctor() -> None:
 
 @app.command()
 def replay(
-    file: Annotated[Path, Argument(metavar="FILE", help="XDF, EDF, BDF, FIF or BrainVision (.vhdr).")],
+    file: Annotated[
+        Path, Argument(metavar="FILE", help="XDF, EDF, BDF, FIF, BrainVision or a session's folder.")
+    ],
     pipeline: Annotated[
         str | None, Option(help="Pipeline file or name; default: the shipped one that fits.")
     ] = None,
@@ -295,6 +300,7 @@ def replay(
     session_id: SessionId = "",
 ) -> None:
     """Play a recorded file through a pipeline, or send it as LSL streams."""
+    file = recording_in(file)
     with _lsl_session(session_id):
         from bci_m2s.commands.replay import replay_as_lsl, replay_file
         from bci_m2s.session.run import Options

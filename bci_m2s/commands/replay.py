@@ -70,8 +70,18 @@ def replay_file(
         for doubt in stream_doubts(match.plan.contract.modalities[modality], stream.info):
             console.print(f"note: {doubt}", style="yellow")
     options = replace(options, caution=training_remark(match.plan.contract, file))
-    shared = match.plan.settings.shared_with_group
-    folder = build.make_folder(options.output, shared) if options.output else None
+    with build.output_folder(options.output, match.plan.settings.shared_with_group) as folder:
+        _replay(match, speed, loops, options, folder, console)
+
+
+def _replay(
+    match: Match,
+    speed: float | None,
+    loops: int,
+    options: Options,
+    folder: Path | None,
+    console: Console,
+) -> None:
     wants_outlets = speed is not None and match.plan.settings.outlet.enabled
     neighbours = Neighbours() if wants_outlets else None
     predictor = build.make_predictor(match.plan, options.device)

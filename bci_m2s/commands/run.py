@@ -16,7 +16,7 @@ from bci_m2s.session.control.rendezvous import starting
 from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.run import Options, run_connected
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import connect, fits, with_unnamed
+from bci_m2s.session.setup.connect import Connected, connect, fits, with_unnamed
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console
@@ -36,21 +36,26 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
             plan = build.pinned(plan, options.source_ids)
         print_model(console, plan)
         shared = plan.settings.shared_with_group
-        folder = build.make_folder(options.output, shared) if options.output else None
-        print_lsl_session(console, options.lsl, folder)
-        neighbours = Neighbours() if plan.settings.outlet.enabled else None
-        predictor = build.make_predictor(plan, options.device)
-        try:
-            environment = Environment(local_clock, console.print, stop.is_set)
-            connected = connect(plan, environment)
-            if any(settings.source == "lsl" for settings in plan.settings.streams.values()):
-                connected = with_unnamed(connected, environment, plan.settings.record_also)
-        except StreamError:
-            if not stop.is_set():
-                raise
-            console.print("stopped before the session began")
-            return
-        run_connected(plan, predictor, connected, options, folder, console, stop, neighbours)
+        with build.output_folder(options.output, shared) as folder:
+            print_lsl_session(console, options.lsl, folder)
+            neighbours = Neighbours() if plan.settings.outlet.enabled else None
+            predictor = build.make_predictor(plan, options.device)
+            try:
+                connected = _connect(plan, Environment(local_clock, console.print, stop.is_set))
+            except StreamError:
+                if not stop.is_set():
+                    raise
+                console.print("stopped before the session began")
+                return
+            run_connected(plan, predictor, connected, options, folder, console, stop, neighbours)
+
+
+def _connect(plan: build.Plan, environment: Environment) -> Connected:
+    """Every stream that the plan names, and what else is to be recorded."""
+    connected = connect(plan, environment)
+    if any(settings.source == "lsl" for settings in plan.settings.streams.values()):
+        connected = with_unnamed(connected, environment, plan.settings.record_also)
+    return connected
 
 
 def print_lsl_session(console: Console, lsl: LslSession | None, folder: Path | None) -> None:

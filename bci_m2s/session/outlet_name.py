@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Set
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,12 @@ from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ANSWER_TYPE, STATUS_TYPE
 from bci_m2s.session.setup.config import OutletSettings
 from bci_m2s.text import printable
+from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
     from bci_m2s.lsl.network import LslNetwork
 
+LOOK_AGAIN_S = 3.0  # with the first look of a session that began together with this one
 LOOK_S = 1.2  # senders answer the first question half a second later, or miss it and answer the next one
 USUAL = OutletSettings().name
 
@@ -64,6 +67,50 @@ def with_own_name(
     own = free_name(wanted, taken, socket.gethostname())
     console.print(f"{said}, so this one is {own!r}", style="yellow")
     return session.model_copy(update={"outlet_name": own})
+
+
+class Namesakes:
+    """Looks once more when a session's own streams are on the network: two that began together may have one
+    name. Both say so. Neither can be renamed any more: scripts may have found it.
+    """
+
+    def __init__(self, session: SessionDescription, notify: Callable[[str], None]) -> None:
+        self._session, self._notify = session, notify
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="namesakes", daemon=True)
+
+    def __enter__(self) -> Namesakes:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        from bci_m2s.lsl.network import brief_info, shared_network
+
+        network = shared_network()
+        if self._stop.wait(LOOK_AGAIN_S):
+            return
+        if said := namesakes(self._session, map(brief_info, network.streams().values())):
+            self._notify(said)
+
+
+def namesakes(session: SessionDescription, streams: Iterable[StreamInfo]) -> str:
+    """Which other sessions on the network send estimates under this one's name; "" for none."""
+    own, ids = session.session_id, set[str]()
+    names = {session.outlet_name, *(f"{session.outlet_name}-{head}" for head in session.heads)}
+    for info in streams:
+        is_ours = bool(own) and info.source_id.startswith(own)
+        if info.type == ANSWER_TYPE and info.name in names and not is_ours:
+            ids.add(printable(f"{info.source_id!r} on {info.host}", 200))
+    if not ids:
+        return ""
+    return (
+        f"note: {len(ids) + 1} sessions have the name {session.outlet_name!r}; scripts can tell them apart "
+        f"by source_id: this one's begins with {own!r}, the other is {', '.join(sorted(ids))}"
+    )
 
 
 def free_name(wanted: str, taken: Mapping[str, Set[str]], host: str) -> str:

@@ -23,7 +23,7 @@ from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
 from bci_m2s.session.newcomers import Newcomers
-from bci_m2s.session.outlet_name import Neighbours, with_own_name
+from bci_m2s.session.outlet_name import Namesakes, Neighbours, with_own_name
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
@@ -131,6 +131,8 @@ def _accompany(
             known = [*(source.info for source in connected.all()), *connected.left_out]
             also, clock = settings.record_also, connected.clock
             beside.enter_context(Newcomers(known, takes.add, also, clock, console.print))
+        if settings.outlet.enabled:
+            beside.enter_context(Namesakes(session, console.print))
         try:
             _run_takes(takes, options, console, stop, companions)
         finally:

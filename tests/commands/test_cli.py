@@ -64,6 +64,33 @@ def test_it_starts_as_a_program():
     assert done.stdout.startswith("bci_m2s 0.")
 
 
+@pytest.mark.parametrize("when", ["find_spec", "main"])
+def test_a_ctrl_c_while_it_starts_ends_it_without_a_word(when):
+    """It comes while the command line is imported, or begins."""
+    program = f"""
+import os, signal, sys, types
+class Pressing:
+    def find_spec(self, name, *_):
+        if name == "bci_m2s.commands.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+def main():
+    os.kill(os.getpid(), signal.SIGINT)
+if "{when}" == "main":
+    sys.modules["bci_m2s.commands.cli"] = types.SimpleNamespace(main=main)
+sys.meta_path.insert(0, Pressing())
+from bci_m2s.__main__ import main
+main()
+"""
+    run = [sys.executable, "-c", program]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_folder_means_the_recording_in_it(tmp_path):
+    for command in ("verify", "show", "replay"):
+        assert "is a folder without session.xdf" in refused(command, tmp_path)
+
+
 def test_help():
     for arguments in (["--help"], ["run", "--help"], ["replay", "--help"], ["simulate", "--help"]):
         done = bci(*arguments)
@@ -227,11 +254,13 @@ def processes_of(session_id):
 
 
 def test_no_stream_is_reported_after_the_wait(home, tmp_path):
-    text = (home / "live.yaml").read_text().replace("name: Simulated EEG", "name: nobody\n    wait_s: 1.5")
+    text = (home / "live.yaml").read_text().replace("name: Simulated EEG", "name: nobody\n    wait_s: 0.3")
     (home / "absent.yaml").write_text(text)
-    out = tmp_path / "never"
-    message = refused("run", home / "absent.yaml", "--output", out)
-    assert "no stream with name 'nobody', type 'EEG' came within 1.5 s" in message
+    (tmp_path / "mine").mkdir()
+    for name in ("never", "mine"):
+        message = refused("run", home / "absent.yaml", "--output", tmp_path / name)
+        assert "no stream with name 'nobody', type 'EEG' came within 0.3 s" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]  # what it made and left empty is gone
 
 
 @pytest.mark.live

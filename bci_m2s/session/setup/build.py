@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,6 +192,25 @@ def make_folder(output: Path, shared: bool = False) -> Path:
     except OSError as problem:
         raise OutputError(f"{output}: cannot be used as output folder: {problem.strerror}") from None
     return output
+
+
+@contextmanager
+def output_folder(output: Path | None, shared: bool = False) -> Iterator[Path | None]:
+    """The output folder for the time of a command, see ``make_folder``; None for no output.
+
+    One that was made for it and that holds nothing at the end is removed again.
+    """
+    if output is None:
+        yield None
+        return
+    was_there = output.is_dir()
+    folder = make_folder(output, shared)
+    try:
+        yield folder
+    finally:
+        if not was_there:
+            with suppress(OSError):  # it holds something, or is gone
+                folder.rmdir()
 
 
 def make_recorder(
