@@ -1,7 +1,6 @@
 """``python -m bci_m2s`` is ``bci-m2s``."""
 
 import os
-import signal
 import sys
 
 INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
@@ -9,10 +8,12 @@ INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
 
 def main() -> None:
     """Entry point: a Ctrl-C that comes before a command has begun ends it without a word."""
-    usual = signal.getsignal(signal.SIGINT)
-    if usual is signal.default_int_handler:  # else it is ignored, in the background of a shell
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     try:
+        import signal  # which takes a moment too
+
+        usual = signal.getsignal(signal.SIGINT)
+        if usual is signal.default_int_handler:  # else it is ignored, in the background of a shell
+            signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
         from bci_m2s.commands.cli import main as begin
 
         signal.signal(signal.SIGINT, usual)

@@ -20,11 +20,14 @@ class Latest:
     """The latest lines of one modality, by the local clock: with an estimate, and without; -inf: never.
 
     reason : of the latest line without
+    not_silent_s, not_silent : the latest line without for another reason than that nothing came: when, why
     """
 
     ok_s: float = -math.inf
     out_s: float = -math.inf
     reason: str = ""
+    not_silent_s: float = -math.inf
+    not_silent: str = ""
 
 
 class Watch(Sink):
@@ -73,8 +76,10 @@ class Watch(Sink):
                 elif self._chosen:
                     latest.out_s = now_s
         else:
-            for name in names:
-                self._latest[name].out_s, self._latest[name].reason = now_s, estimate.reason
+            for latest in (self._latest[name] for name in names):
+                latest.out_s, latest.reason = now_s, estimate.reason
+                if estimate.status is not Status.STALE:
+                    latest.not_silent_s, latest.not_silent = now_s, estimate.reason
 
     def _note_ok(self, now_s: float, age_s: float) -> None:
         self.judged += 1
