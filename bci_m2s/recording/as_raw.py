@@ -18,16 +18,15 @@ from numpy.typing import NDArray
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.formats import EVENTS_TYPE
 from bci_m2s.recording import BAD_GAP
+from bci_m2s.recording.raw_axis import place, time_axis
 from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind
 from bci_m2s.recording.recorded import open_recording as open_streams
-from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.signal.units import factor_between, find_unit
 from bci_m2s.types import FloatArray, StreamInfo
 
 if TYPE_CHECKING:
     import mne
 
-LONGEST_GAP_S = 60.0  # in a Raw: a stamp can lie years away
 MONTAGES = ("colin27_1005", "standard_1005")
 KINDS = {  # type of a stream, without case: MNE's type of its channels; any other is "misc"
     "eeg": "eeg",
@@ -50,8 +49,9 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     metres where they were in millimetres, gaze in radians where it was in degrees; every other quantity
     stays as it was sent. EEG channels that have the name of an electrode get its position. Gaps, found by
     the stamps, are filled by straight lines and annotated ``BAD_gap``; one longer than ``LONGEST_GAP_S`` is
-    shortened to that. Markers become annotations of their own text, events of a session of ours of their
-    kind and message. What lies outside the stream's time is left out.
+    shortened to that. A Raw has the rate that the stream states, or that of its stamps where it is more
+    than 1 % off, which is said. Markers become annotations of their own text, events of a session of ours
+    of their kind and message. What lies outside the stream's time is left out.
 
     An EDF, BDF, FIF or BrainVision file is opened by MNE, all of its channels, not loaded. MNE knows of no
     pause in it: each is annotated ``BAD boundary``, without a duration, and the time axis goes on.
@@ -79,7 +79,10 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     if file_kind(path) == ".xdf":
         recording = open_streams(path)
         _warn(path, recording.warnings)
-        return _raw_of(recording, _choose(recording, stream), unit)
+        chosen = _choose(recording, stream)
+        times, rate_hz, text = time_axis(chosen)
+        _warn(path, [text] if text else [])
+        return _raw_of(recording, chosen, unit, times, rate_hz)
     from bci_m2s.recording.read_mne import open_mne
 
     raw = open_mne(path)
@@ -152,12 +155,13 @@ def _choose(recording: Recording, wanted: str) -> RecordedStream:
     raise StreamError(f"{recording.path}: {problem}{nearest(wanted, names)}")
 
 
-def _raw_of(recording: Recording, stream: RecordedStream, unit: str) -> Any:
+def _raw_of(
+    recording: Recording, stream: RecordedStream, unit: str, times: FloatArray, rate_hz: float
+) -> Any:
     import mne
 
-    info, rate_hz = stream.info, stream.info.rate_hz
-    times = _finite(stream.times + stream.offsets_s(), rate_hz)
-    index, first, missing = _grid(times, rate_hz)
+    info = stream.info
+    index, first, missing = place(times, rate_hz)
     kinds, factors = _kinds(info, unit)
     samples = stream.read(0, stream.n_samples).astype(np.float64) * factors
     data = np.empty((info.n_channels, int(index[-1]) + 1))
@@ -176,29 +180,6 @@ def _raw_of(recording: Recording, stream: RecordedStream, unit: str) -> Any:
     texts = [*(BAD_GAP for _ in first), *(text for _, text in marks)]
     raw.set_annotations(mne.Annotations(onsets, lasting, texts), verbose="error")
     return raw
-
-
-def _finite(times: FloatArray, rate_hz: float) -> FloatArray:
-    """Stamps (n,) with those that are no number put between their neighbours."""
-    known = np.isfinite(times)
-    if not known.any():
-        return np.asarray(np.arange(len(times)) / rate_hz)
-    places = np.arange(len(times))
-    return np.asarray(np.interp(places, places[known], times[known]))
-
-
-def _grid(times: FloatArray, rate_hz: float) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Where each sample stands on an even grid; of each gap its first place and how many are missing.
-
-    A jump backwards is a gap in which nothing is missing.
-    """
-    late = np.diff(times) - 1 / rate_hz
-    before = np.flatnonzero(np.abs(late) > max(GAP_S, 0.5 / rate_hz))
-    missing = np.rint(np.clip(late[before], 0.0, LONGEST_GAP_S) * rate_hz).astype(np.intp)
-    shift = np.zeros(len(times), np.intp)
-    shift[before + 1] = missing
-    index = np.arange(len(times)) + np.cumsum(shift)
-    return index, index[before] + 1, missing
 
 
 def _kinds(info: StreamInfo, unit: str) -> tuple[list[str], FloatArray]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bci_m2s.signal.quality import rate_verdict
+
 if TYPE_CHECKING:
     from bci_m2s.recording.recorded import RecordedStream
 
@@ -16,12 +18,13 @@ SAME_CLOCK_S = 0.05  # an offset of less is that of the recorder's own clock
 
 
 def clock_warnings(streams: Sequence[RecordedStream]) -> Iterator[str]:
-    """Senders whose clock began again, stamps without clock offsets, stamps of another clock.
+    """Clocks that began again, rates other than stated, stamps without clock offsets or of another clock.
 
     streams : of senders, all of a file
     """
     for stream in streams:
         yield from _restarts(stream)
+        yield from _rate(stream)
     other_clocks = dict(_other_clocks(streams))
     yield from (text for stream, text in _not_measured(streams) if stream not in other_clocks)
     yield from other_clocks.values()
@@ -36,6 +39,13 @@ def _restarts(stream: RecordedStream) -> Iterator[str]:
             f"stream {stream.info.name!r}: its sender's clock began again at sample {runs[1].first} (clock "
             f"offset {runs[0].offset_s:.6g} s before, {runs[1].offset_s:.6g} s then){more}: a new segment"
         )
+
+
+def _rate(stream: RecordedStream) -> Iterator[str]:
+    """A stream whose stamps have another rate than it states."""
+    verdict = rate_verdict(stream.info.rate_hz, stream.times)
+    if verdict.doubtful and not stream.is_markers:
+        yield f"stream {stream.info.name!r}: {verdict.describe(stream.info.rate_hz)}"
 
 
 def _not_measured(streams: Sequence[RecordedStream]) -> Iterator[tuple[RecordedStream, str]]:

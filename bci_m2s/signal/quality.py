@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.signal.blocks import Block
+from bci_m2s.signal.blocks import GAP_S, Block
 from bci_m2s.signal.plausible import CAUSE, SHORTEST_S, Amplitudes
 from bci_m2s.signal.reference import NO_REFERENCE
 from bci_m2s.signal.units import find_unit
@@ -29,6 +29,7 @@ from bci_m2s.types import BoolArray, Emit, Event, FloatArray, no_listener
 SPAN_S = 10.0  # of a segment's newest signal, over which the rate is measured ...
 LEAST_S = 5.0  # ... once there is this much: jitter of stamps is then far below a percent
 DOUBTFUL = 0.01  # relative difference that is worth a warning
+FEWEST_STEPS = 10  # between stamps, for a rate of all of them
 WRONG = 0.05  # relative difference that makes features wrong: filters are designed for the nominal rate
 
 
@@ -43,6 +44,24 @@ class RateVerdict:
     def describe(self, nominal_hz: float) -> str:
         """In words."""
         return f"effective rate {self.effective_hz:.4g} Hz, nominal {nominal_hz:g} Hz"
+
+
+def rate_verdict(nominal_hz: float, times: FloatArray) -> RateVerdict:
+    """The verdict on all stamps of a stream, (n,) s, gaps left out; unknown for less than a second.
+
+    Where there is less than ``LEAST_S``, only a wrong rate is doubtful.
+    """
+    steps_s = np.diff(times[np.isfinite(times)])
+    forward = steps_s[steps_s > 0]
+    if not len(forward) or not nominal_hz > 0:
+        return RateVerdict()
+    steady = steps_s[np.abs(steps_s) <= float(np.median(forward)) + GAP_S]
+    span_s = float(steady.sum())
+    if span_s < 1.0 or len(steady) < FEWEST_STEPS:
+        return RateVerdict()
+    effective_hz = len(steady) / span_s
+    off = abs(effective_hz / nominal_hz - 1)
+    return RateVerdict(effective_hz, off > (DOUBTFUL if span_s >= LEAST_S else WRONG), off > WRONG)
 
 
 class RateGuard:

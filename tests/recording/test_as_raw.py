@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 from bci_m2s.errors import RecordingError, StreamError
 from bci_m2s.lsl.formats import EVENTS_TYPE
-from bci_m2s.recording.as_raw import LONGEST_GAP_S, open_recording
+from bci_m2s.recording.as_raw import open_recording
+from bci_m2s.recording.raw_axis import LONGEST_GAP_S
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.types import Chunk, StreamInfo
 
@@ -130,6 +132,34 @@ def test_stamps_that_lie_cost_neither_memory_nor_samples(tmp_path):
     np.testing.assert_allclose(raw.annotations.duration, [LONGEST_GAP_S, 0.01])
 
 
+@pytest.mark.parametrize("stated_hz", [600.0, 1e6, 0.001])
+def test_a_false_rate_gives_the_true_time_axis_and_is_said(tmp_path, stated_hz):
+    """The stream is of 250 Hz, whatever it states; 2 s are missing in the middle."""
+    jitter = np.random.default_rng(0).uniform(0.0, 0.002, 5000)
+    times = 1000.0 + np.arange(5000) / 250 + 2.0 * (np.arange(5000) >= 2500) + jitter
+    info = replace(EEG, rate_hz=stated_hz)
+    path = write(tmp_path / "a.xdf", [(info, times, counted(5000)), (TEXT, np.array([1015.0]), [["go"]])])
+    with pytest.warns(RuntimeWarning) as caught:
+        raw = open_recording(path)
+    assert [str(warning.message).removeprefix(f"{path}: ") for warning in caught] == [
+        f"stream 'cap': effective rate 250 Hz, nominal {stated_hz:g} Hz",
+        "stream 'cap': its Raw has the effective rate, 250 Hz",
+    ]
+    assert raw.info["sfreq"] == pytest.approx(250.0, abs=0.01)
+    found = {one["description"]: one["onset"] for one in raw.annotations}
+    assert found == pytest.approx({"BAD_gap": 10.0, "go": 15.0}, abs=0.01)
+    assert raw.times[-1] == pytest.approx(22.0, abs=0.01)
+
+
+def test_a_rate_that_is_a_little_off_stays_and_its_shift_is_said(tmp_path):
+    times = np.arange(30_000) / 100.5
+    with pytest.warns(
+        RuntimeWarning, match=r"leave the even time axis of a Raw by up to 1\.5 s .*rate 100\.5 Hz"
+    ):
+        raw = open_recording(write(tmp_path / "a.xdf", [(EEG, times, counted(30_000))]))
+    assert raw.info["sfreq"] == 100.0
+
+
 def test_channels_get_names_of_their_own(tmp_path):
     info = StreamInfo("x", "EEG", rate_hz=10.0, labels=("a", "a", ""), units=("uV",) * 3)
     raw = open_recording(write(tmp_path / "a.xdf", [(info, np.arange(9) / 10, counted(9, 3))]))
@@ -147,7 +177,7 @@ def test_labels_that_differ_only_in_case(tmp_path):
 
 def test_what_is_odd_about_a_file_is_said(tmp_path):
     times = np.arange(300) / 100
-    path = write(tmp_path / "a.xdf", [(EEG, times, counted(300)), (GAZE, times + 1.7e9, counted(300))])
+    path = write(tmp_path / "a.xdf", [(EEG, times, counted(300)), (GAZE, 2 * times + 1.7e9, counted(300))])
     with pytest.warns(RuntimeWarning) as caught:
         raw = open_recording(path)
     assert raw.n_times == 300

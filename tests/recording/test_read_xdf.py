@@ -22,8 +22,9 @@ MUSE = [
 EXAMPLES = ["xdf/ex_clock_resets.xdf", "xdf/ex_empty_streams.xdf", "xdf/ex_minimal.xdf"]
 CLOCK_WARNINGS = {
     "xdf/ex_clock_resets.xdf": [
-        "stream 'MyMarkerStream': its sender's clock",
-        "stream 'BioSemi': its sender's",
+        "stream 'MyMarkerStream': its sender's clock began again at sample 91",
+        "stream 'BioSemi': its sender's clock began again at sample 12876",
+        "stream 'BioSemi': effective rate 92.88 Hz, nominal 100 Hz",
     ],
     "xdf/ex_minimal.xdf": ["no clock offsets were recorded for 'SendDataString'; its stamps are taken as"],
 }

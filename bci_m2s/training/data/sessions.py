@@ -20,6 +20,7 @@ from bci_m2s.errors import RecordingError
 from bci_m2s.model.contract import Contract, ModalityContract, WindowContract
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.normalise import NORMALISERS
+from bci_m2s.signal.quality import RateGuard
 from bci_m2s.signal.windows import WindowAssembler
 from bci_m2s.training.datasets.layout import DistributedTrial, RawSegment, RawStream, Trial
 from bci_m2s.types import BoolArray, FloatArray
@@ -185,11 +186,16 @@ def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContra
     stage = StepStage(spec, window, stream.info, stream.facts.gap_s)
     shape = (window.steps, window.blocks_per_step, window.hop_s)
     assembler = WindowAssembler("", *shape, stage.extractor.settle_s, spec.max_missing)
+    rate = RateGuard(stream.info.rate_hz, window.hop_s)
     ends, values, usable, amplitudes = [], [], [], []
     problems = Counter[str]()
     for chunk in stream.chunks():
         for block, step in stage.push(chunk):
             amplitudes.append(stage.amplitude(block))
+            verdict = rate.push(block)
+            if step is not None and verdict.wrong:  # a live session gives no estimate either
+                text = verdict.describe(stream.info.rate_hz)
+                step = replace(step, values=np.full_like(step.values, np.nan), problem=text)
             if step is not None:
                 ends.append(block.end_s)
                 values.append(step.values.astype(np.float32))

@@ -113,6 +113,18 @@ def test_steps_do_not_depend_on_how_the_file_was_read():
         np.testing.assert_array_equal(rows, other)
 
 
+@pytest.mark.parametrize("factor", [1.04, 1.2])
+def test_a_false_rate_makes_no_step_usable_as_it_makes_no_estimate_live(factor):
+    times, samples = eeg(20)
+    spec = contract()
+    times = times[0] + (times - times[0]) / factor  # the stream states another rate than its stamps have
+    steps = stream_steps(stream(EEG_INFO, times, samples), spec.modalities["eeg"], spec.window)
+    measured = np.arange(len(steps.usable)) > 16  # the rate is known after 5 s, 4 steps begin per second
+    assert steps.usable[measured].any() == (factor == 1.04)
+    if factor == 1.2:
+        assert steps.problem == f"effective rate {1.2 * RATE_HZ:.4g} Hz, nominal {RATE_HZ:g} Hz"
+
+
 def test_the_usual_amplitude_of_each_channel_is_kept(tmp_path):
     spec = contract()
     session = from_raw([segment(), segment()], spec)
