@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bci_m2s.review.verify import verify
     from bci_m2s.session.notebook import make_pipeline, run_offline
     from bci_m2s.session.setup.shipped import find_model
+    from bci_m2s.training.data.prepare import training_data
     from bci_m2s.training.estimator import M2SClassifier
     from bci_m2s.types import Chunk, Estimate, Event, Status, StreamInfo
 
@@ -61,6 +62,7 @@ __all__ = [
     "open_recording",
     "recover",
     "run_offline",
+    "training_data",
     "verify",
 ]
 
@@ -68,6 +70,7 @@ __all__ = [
 _HOME = {  # module: what it gives
     "bci_m2s.model.predictor": ("load_model",),
     "bci_m2s.session.setup.shipped": ("find_model",),
+    "bci_m2s.training.data.prepare": ("training_data",),
     "bci_m2s.training.estimator": ("M2SClassifier",),
     "bci_m2s.recording.as_raw": ("open_recording",),
     "bci_m2s.session.notebook": ("make_pipeline", "run_offline"),

@@ -58,6 +58,7 @@ FUNCTIONS = (
     "run_offline",
     "verify",
     "recover",
+    "training_data",
 )
 RETURNED = (Predictor, Pipeline, Verification, RecoveryReport)
 RECORDS = ("Chunk", "StreamInfo", "Estimate", "Status", "Event")

@@ -7,14 +7,20 @@ Labels of a sensor and unlabelled pairs of it with another one:
 
     model = M2SClassifier(steps=5, n_channels=14).pretrain(X_eeg, X_eye)
     model.fit(X_eeg[labelled], y).predict_other(X_eye)
+
+Windows of a training file, and from them a model file that runs live:
+
+    data = training_data("my-training.yaml")
+    train = data.parts["train"].having(["eeg"], "emotion")
+    model = M2SClassifier(n_channels=14).fit(train.features["eeg"], train.labels["emotion"])
+    model.to_model_file("my-model.safetensors", data)
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,31 +28,34 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from bci_m2s.errors import ContractError, TrainingError, UsageError
 from bci_m2s.model.model_file import modality_network
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.networks.m2s import SingleModality
+from bci_m2s.training.data.prepare import UnitData
+from bci_m2s.training.estimator_file import write_estimator
 from bci_m2s.training.estimator_parts import (
-    HEAD,
     OTHER,
     OWN,
     Rows,
+    as_value_error,
     cut,
     estimator_contract,
     finetune_settings,
     flattened,
     held_out,
     numbered,
+    other_windows,
+    others,
     pretrain_settings,
+    probabilities,
     window_set,
 )
-from bci_m2s.training.methods.finetune import finetune, head_logits
+from bci_m2s.training.methods.finetune import finetune
 from bci_m2s.training.methods.pretrain import Job, pretrain
 
 NO_Y = "no_validation"  # scikit-learn's value for no y
@@ -54,12 +63,13 @@ NO_Y = "no_validation"  # scikit-learn's value for no y
 
 @dataclass(eq=False, repr=False)  # both are scikit-learn's
 class M2SClassifier(ClassifierMixin, BaseEstimator):
-    """M2S for one modality's windows, with optional pre-training on pairs without labels.
+    """M2S for one modality's windows, with optional pre-training without labels.
 
-    ``fit`` alone trains encoder and classifier on labels. After ``pretrain`` it trains the classifier on
-    the pre-trained encoder, which stays frozen, and ``predict_other`` classifies the other modality with
-    the same classifier. Features are not scaled: put a StandardScaler before. Every class has the same
-    weight in the loss, however often it occurs.
+    ``fit`` alone trains encoder and classifier on labels. After ``pretrain`` with other modalities it
+    trains the classifier on the pre-trained encoder, which stays frozen, and ``predict_other`` classifies
+    another modality with the same classifier. After ``pretrain`` of one modality alone, which learns to
+    predict its own future, encoder and classifier go on from there. Features are not scaled: put a
+    StandardScaler before. Every class has the same weight in the loss, however often it occurs.
 
     The epoch is chosen on validation rows taken out of those given to ``fit``: whole groups where ``fit``
     has them, else rows of each class at random. Windows that overlap, or are of one trial, do not validate
@@ -70,7 +80,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     steps : T; rows of a two-dimensional X are T·F numbers, step by step. A three-dimensional X has its own
     n_channels : of the modality given to ``fit``. Above 0 a step's F features are (channel, band)
         flattened and the network attends between channels; 0 is for features of any other kind
-    n_channels_other : the same of the other modality
+    n_channels_other : the same of the other modality; of several, a mapping by name
     depth, heads, ffn, embedding, projection, hidden, dropout : of the networks; `embedding` is a multiple
         of `heads`. The defaults are the published sizes
     epochs, batch, learning_rate, weight_decay : of ``fit``: Adam, cosine to 0
@@ -87,7 +97,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     n_validation_ : number of rows that chose the epoch
     epoch_, score_ : chosen epoch, from 1, and its balanced accuracy on those rows, NaN without any
     network_ : the trained network, in float64, so that a row's result does not depend on other rows
-    encoders_ : pre-trained networks by "own" and "other"; only after ``pretrain``
+    encoders_ : pre-trained networks by "own" and "other", or the others' names; only after ``pretrain``
     losses_ : one dict of losses per epoch of ``pretrain``
 
     Raises
@@ -100,7 +110,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
 
     steps: int = 1
     n_channels: int = 0
-    n_channels_other: int = 0
+    n_channels_other: int | Mapping[str, int] = 0
     _: KW_ONLY
     depth: int = 4
     heads: int = 4
@@ -127,33 +137,43 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
-    def pretrain(self, X: ArrayLike, X_other: ArrayLike, groups: ArrayLike | None = None) -> M2SClassifier:
-        """Learn both encoders from rows that were recorded together, without labels.
+    def pretrain(
+        self,
+        X: ArrayLike,
+        X_other: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        groups: ArrayLike | None = None,
+    ) -> M2SClassifier:
+        """Learn the encoders from rows that were recorded together, without labels.
 
         Every call starts from random weights. ``sklearn.base.clone``, and so cross-validation, drops the
         result: pre-train inside each fold, on its training part.
 
         Parameters
         ----------
-        X, X_other : (n, T·F) or (n, T, F), row i of both at the same time; T is the same, F may differ
+        X : (n, T·F) or (n, T, F)
+        X_other : the same of the other modality, row i of both at the same time; T is the same, F may
+            differ. Of several others a mapping by name; None where there is no other
         groups : (n,) person of each row. Each batch is then drawn from one person, so that pairs cannot be
             matched by recognising the person
         """
         own, _ = self._windows(X, NO_Y, reset=True)
-        other = self._other_windows(X_other)
-        check_consistent_length(own, other)
-        if own.shape[1] != other.shape[1]:
-            raise ValueError(f"X has {own.shape[1]} steps, X_other {other.shape[1]}: expected the same")
+        rows = {OWN: own, **others(X_other, self.steps)}
+        check_consistent_length(*rows.values())
+        for other in rows.values():
+            if own.shape[1] != other.shape[1]:
+                raise ValueError(f"X has {own.shape[1]} steps, X_other {other.shape[1]}: expected the same")
         unlabelled = np.full(len(own), -1, dtype=np.int64)
-        windows = window_set({OWN: own, OTHER: other}, unlabelled, numbered(groups, len(own)))
+        windows = window_set(rows, unlabelled, numbered(groups, len(own)))
         none = windows.take(np.empty(0, dtype=np.int64))
-        with _as_value_error(), torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
-            settings = pretrain_settings(self.get_params(), own.shape[1], within_person=groups is not None)
-            shapes = {OWN: own.shape, OTHER: other.shape}
+        with as_value_error(), torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+            settings = pretrain_settings(
+                self.get_params(), own.shape[1], within_person=groups is not None, alone=len(rows) == 1
+            )
+            shapes = {name: part.shape for name, part in rows.items()}
             contract = estimator_contract(self.get_params(), shapes, 2)
-            job = Job(contract, (OWN, OTHER), settings, self._seed(), resolve_device(self.device))
+            job = Job(contract, tuple(rows), settings, self._seed(), resolve_device(self.device))
             self.encoders_, self.losses_ = pretrain(job, windows, none, Path(folder) / "checkpoint")
-        self._shapes = {OWN: own.shape[1:], OTHER: other.shape[1:]}
+        self._shapes = {name: part.shape[1:] for name, part in rows.items()}
         return self
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> M2SClassifier:
@@ -179,12 +199,16 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         windows = window_set({OWN: features}, labels, group_numbers)
         # Without validation rows the last epoch is taken, and no score is used.
         parts = {"train": windows.take(~held), "validation": windows.take(held if held.any() else ~held)}
-        with _as_value_error(), torch.random.fork_rng(devices=[]):  # its seeds stay within
+        with as_value_error(), torch.random.fork_rng(devices=[]):  # its seeds stay within
             network = self._fresh_network(features, seed)
             settings = finetune_settings(
-                self.get_params(), freeze=hasattr(self, "encoders_"), validate=bool(held.any())
+                self.get_params(),
+                # alone there is nobody to exchange classifiers with, so nothing has to stay
+                freeze=len(getattr(self, "encoders_", ())) > 1,
+                validate=bool(held.any()),
             )
             fitted = finetune(network, parts, OWN, settings, seed)
+        self._shapes = getattr(self, "_shapes", {}) | {OWN: features.shape[1:]}
         self.n_validation_, self.epoch_ = int(held.sum()), fitted.epoch
         self.score_ = fitted.score if held.any() else float("nan")
         self.network_ = fitted.network.double().requires_grad_(False).eval()
@@ -193,30 +217,84 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Class probabilities (n, classes), not calibrated. X : as in ``fit``."""
         check_is_fitted(self, "network_")
-        return _probabilities(self.network_, self._windows(X, NO_Y, reset=False)[0])
+        return probabilities(self.network_, self._windows(X, NO_Y, reset=False)[0])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Most probable class of each row, (n,). X : as in ``fit``."""
         return self._named(self.predict_proba(X))
 
-    def predict_proba_other(self, X_other: ArrayLike) -> NDArray[np.float64]:
-        """Class probabilities (n, classes) from the other modality, with the classifier of ``fit``.
+    def predict_proba_other(self, X_other: ArrayLike, modality: str = OTHER) -> NDArray[np.float64]:
+        """Class probabilities (n, classes) from another modality, with the classifier of ``fit``.
 
-        X_other : as in ``pretrain``
+        Parameters
+        ----------
+        X_other : (n, T·F) or (n, T, F)
+        modality : which one, where ``pretrain`` had several by name
         """
         check_is_fitted(self, ["network_", "encoders_"])
-        windows = self._other_windows(X_other)
-        if windows.shape[1:] != self._shapes[OTHER]:
+        known = [name for name in self.encoders_ if name != OWN]
+        if modality not in known:
+            raise ValueError(f"modality: got {modality!r}, expected one of {', '.join(known) or 'none'}")
+        windows = other_windows(X_other, self.steps)
+        if windows.shape[1:] != self._shapes[modality]:
             raise ValueError(
-                f"X_other: got steps and features {windows.shape[1:]}, expected {self._shapes[OTHER]}"
+                f"X_other: got steps and features {windows.shape[1:]}, expected {self._shapes[modality]}"
             )
-        network = copy.deepcopy(self.encoders_[OTHER]).double()
-        network.heads = self.network_.heads
-        return _probabilities(network.eval(), windows)
+        return probabilities(self._network_of(modality), windows)
 
-    def predict_other(self, X_other: ArrayLike) -> NDArray[Any]:
-        """Most probable class of each row of the other modality, (n,). X_other : as in ``pretrain``."""
-        return self._named(self.predict_proba_other(X_other))
+    def predict_other(self, X_other: ArrayLike, modality: str = OTHER) -> NDArray[Any]:
+        """Most probable class of each row of another modality, (n,); as ``predict_proba_other``."""
+        return self._named(self.predict_proba_other(X_other, modality))
+
+    def to_model_file(
+        self,
+        path: str | Path,
+        data: UnitData,
+        *,
+        modality: str = "",
+        head: str = "",
+        overwrite: bool = False,
+    ) -> None:
+        """Write a model file that ``run``, ``replay`` and ``load_model`` take, calibrated on validation.
+
+        What was pre-trained beside the fitted modality is in it too, with the same classifier.
+
+        Parameters
+        ----------
+        path : of the file
+        data : what ``training_data`` gave, and this was trained on: it has contract and scalers
+        modality : the contract's name of what ``fit`` had; "" for the first one that no other has
+        head : of the contract; "" for the first. Labels are the names or the indices of its classes
+
+        Raises
+        ------
+        ValueError
+            Classes, steps, features or names are not the contract's.
+        OutputError
+            The file exists and `overwrite` is false, or it cannot be written.
+        """
+        check_is_fitted(self, "network_")
+        networks = {OWN: self._network_of(OWN)}
+        networks |= {name: self._network_of(name) for name in getattr(self, "encoders_", ()) if name != OWN}
+        with as_value_error():
+            write_estimator(
+                Path(path),
+                self,
+                networks,
+                self._shapes,
+                data,
+                modality=modality,
+                head=head,
+                overwrite=overwrite,
+            )
+
+    def _network_of(self, name: str) -> SingleModality:
+        """The network of a modality with the classifier of ``fit``, in float64."""
+        if name == OWN:
+            return self.network_
+        network = copy.deepcopy(self.encoders_[name]).double()
+        network.heads = self.network_.heads
+        return network.eval()
 
     def _named(self, probabilities: NDArray[np.float64]) -> NDArray[Any]:
         return cast(NDArray[Any], self.classes_[probabilities.argmax(axis=1)])
@@ -227,10 +305,6 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         checked = validate_data(self, X, y, dtype=np.float32, reset=reset)
         rows, targets = (checked, np.empty(0)) if isinstance(y, str) and y == NO_Y else checked
         return cut(rows, steps), targets
-
-    def _other_windows(self, X_other: Any) -> Rows:
-        X_other, steps = flattened(X_other, self.steps)
-        return cut(check_array(X_other, dtype=np.float32, input_name="X_other"), steps)
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -252,17 +326,3 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
                     "sizes of the network have changed since pretrain: call it again"
                 ) from None
         return network
-
-
-def _probabilities(network: SingleModality, windows: Rows) -> NDArray[np.float64]:
-    logits = head_logits(network, windows.astype(np.float64))[HEAD]
-    return cast(NDArray[np.float64], softmax(logits, axis=1))
-
-
-@contextlib.contextmanager
-def _as_value_error() -> Iterator[None]:
-    """Raise what scikit-learn expects for parameters and data that cannot be used."""
-    try:
-        yield
-    except (ContractError, TrainingError, UsageError) as problem:
-        raise ValueError(str(problem)) from problem

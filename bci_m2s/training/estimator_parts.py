@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import column_or_1d
+from scipy.special import softmax
+from sklearn.utils import check_array, column_or_1d
 
+from bci_m2s.errors import ContractError, TrainingError, UsageError
 from bci_m2s.model.contract import Contract
+from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods.finetune import head_logits
 from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
-from bci_m2s.training.settings import FinetuneSettings, PretrainSettings
+from bci_m2s.training.settings import ALONE, FinetuneSettings, PretrainSettings
 
 OWN, OTHER = "own", "other"
 SIZES = ("depth", "heads", "ffn", "embedding", "projection", "hidden", "dropout")
@@ -29,7 +34,7 @@ def estimator_contract(
 
     Parameters
     ----------
-    shapes : "own" and "other" → (n, T, F) of the rows
+    shapes : "own" and every other modality → (n, T, F) of the rows
 
     Raises ValueError for a negative number of channels, ContractError for sizes that make no network.
     """
@@ -37,6 +42,8 @@ def estimator_contract(
     modalities = {}
     for name, shape in shapes.items():
         n_channels = parameters["n_channels" if name == OWN else "n_channels_other"]
+        if isinstance(n_channels, Mapping):
+            n_channels = n_channels.get(name, 0)
         if n_channels < 0:
             raise ValueError(f"number of channels: got {n_channels}, expected at least 0")
         network = {"name": "m2s-electrode", "params": sizes}
@@ -63,10 +70,21 @@ def estimator_contract(
     )
 
 
-def pretrain_settings(parameters: Parameters, steps: int, *, within_person: bool) -> PretrainSettings:
-    """Settings of ``pretrain`` for windows of `steps` steps. within_person : a batch is of one person"""
+def pretrain_settings(
+    parameters: Parameters, steps: int, *, within_person: bool, alone: bool = False
+) -> PretrainSettings:
+    """Settings of ``pretrain`` for windows of `steps` steps.
+
+    within_person : a batch is of one person; alone : there is no other modality
+
+    Raises ValueError for one modality with one step.
+    """
     # The rows' trials are not known, so none is masked; one step leaves nothing to predict.
     weights = LossWeights(cpc=1.0 if steps > 1 else 0.0)
+    if alone and steps == 1:
+        raise ValueError("X: got 1 step, expected at least 2: one step leaves no future to predict")
+    if alone:
+        weights = LossWeights(**ALONE["pretrain"]["loss"]["weights"])
     return PretrainSettings(
         epochs=parameters["pretrain_epochs"],
         batch=parameters["pretrain_batch"],
@@ -155,3 +173,35 @@ def window_set(features: dict[str, Rows], labels: Indices, groups: Indices) -> W
     n = len(labels)
     present = {name: np.ones(n, dtype=bool) for name in features}
     return WindowSet(features, present, {HEAD: labels}, groups, groups, np.arange(n), np.zeros(n, np.int64))
+
+
+def others(X_other: Any, steps: int) -> dict[str, Rows]:
+    """The other modalities' windows by name: "other" where there is one without a name."""
+    if X_other is None:
+        return {}
+    if not isinstance(X_other, Mapping):
+        return {OTHER: other_windows(X_other, steps)}
+    if OWN in X_other:
+        raise ValueError(f"X_other: got a modality named {OWN!r}, expected another name")
+    return {name: other_windows(rows, steps) for name, rows in X_other.items()}
+
+
+def other_windows(X_other: Any, steps: int) -> Rows:
+    """One other modality's windows as (n, T, F) float32 and finite."""
+    X_other, steps = flattened(X_other, steps)
+    return cut(check_array(X_other, dtype=np.float32, input_name="X_other"), steps)
+
+
+def probabilities(network: SingleModality, windows: Rows) -> NDArray[np.float64]:
+    """Class probabilities (n, classes) of windows (n, T, F)."""
+    logits = head_logits(network, windows.astype(np.float64))[HEAD]
+    return cast(NDArray[np.float64], softmax(logits, axis=1))
+
+
+@contextlib.contextmanager
+def as_value_error() -> Iterator[None]:
+    """Raise what scikit-learn expects for parameters and data that cannot be used."""
+    try:
+        yield
+    except (ContractError, TrainingError, UsageError) as problem:
+        raise ValueError(str(problem)) from problem

@@ -16,9 +16,10 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from support.small_pairs import THREE, corpus, training_settings, unit
 
 import bci_m2s
-from bci_m2s import M2SClassifier
+from bci_m2s import M2SClassifier, OutputError, load_model
 from bci_m2s.training import estimator
 from bci_m2s.training.estimator_parts import held_out
 
@@ -233,6 +234,81 @@ class TestPretrain:
             clone(model).fit(eeg, y).predict_other(eye)
         with pytest.raises(ValueError, match="X_other"):
             model.pretrain(eeg, eye).fit(eeg, y).predict_other(eye[:, :, :4])
+
+
+class TestAlone:
+    def test_it_goes_on_from_what_predicts_its_future(self):
+        eeg, _, y, people = pairs(160)
+        model = classifier(n_channels=4, pretrain_epochs=3, pretrain_batch=32, epochs=4)
+        model.pretrain(eeg, groups=people).fit(eeg[:120], y[:120])
+        assert list(model.encoders_) == ["own"]
+        assert model.losses_[-1]["cpc"] < model.losses_[0]["cpc"]
+        assert (model.predict(eeg[120:]) == y[120:]).mean() > 0.9
+        start, end = (network.encoder.affine.weight for network in (model.encoders_["own"], model.network_))
+        assert not torch.equal(start.double(), end)
+        with pytest.raises(ValueError, match="modality: got 'other', expected one of none"):
+            model.predict_other(eeg)
+
+    def test_one_step_has_no_future(self):
+        with pytest.raises(ValueError, match="got 1 step, expected at least 2"):
+            classifier().pretrain(pairs(20, steps=1)[0])
+
+
+class TestModelFile:
+    """One, two and three modalities: the file answers as the estimator does."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def data():
+        names = list(THREE)
+        return unit(training_settings(names=names), corpus(THREE, people=8, per_session=4, steps=6))
+
+    @pytest.mark.parametrize("names", [["eye"], ["eeg", "eye"], ["skin", "eeg", "eye"]])
+    def test_answers_as_the_estimator_does(self, data, tmp_path, names):
+        own, *rest = names
+        train, test = (data.parts[part].having(names, "emotion") for part in ("train", "test"))
+        model = classifier(
+            n_channels=4 * (own == "eeg"), n_channels_other={"eeg": 4}, epochs=3, pretrain_epochs=1
+        )
+        if rest:
+            model.pretrain(train.features[own], {name: train.features[name] for name in rest})
+        model.fit(train.features[own], np.array(["negative", "positive"])[train.labels["emotion"]])
+        path = tmp_path / "model.safetensors"
+        model.to_model_file(path, data, modality=own)
+        made = load_model(path, threads=None)
+        assert set(made.contract.modalities) == set(names)
+        assert made.contract.training["labels"] == own
+        assert made.contract.modalities[own].calibration["emotion"].windows
+        for name in names:
+            temperature = made.contract.modalities[name].calibration["emotion"].temperature
+            expected = (
+                model.predict_proba(test.features[name])
+                if name == own
+                else model.predict_proba_other(test.features[name], name)
+            )
+            scaled = expected ** (1 / temperature)
+            got = made.predict_proba(name, test.features[name])
+            np.testing.assert_allclose(got, scaled / scaled.sum(axis=1, keepdims=True), atol=1e-5)
+        with pytest.raises(OutputError, match="exists"):
+            model.to_model_file(path, data, modality=own)
+
+    def test_what_does_not_fit_is_a_value_error(self, data, tmp_path):
+        train = data.parts["train"].having(["eye"], "emotion")
+        model = classifier(epochs=1).fit(train.features["eye"], train.labels["emotion"])
+        path = tmp_path / "model.safetensors"
+        for options, words in (
+            ({}, r"eeg: got steps and features \(4, 5\), expected \(4, 8\)"),
+            ({"modality": "ecg"}, "modality: got 'ecg', expected one of eeg, eye, skin"),
+            ({"modality": "eye", "head": "valence"}, "head: got 'valence', expected one of emotion"),
+        ):
+            with pytest.raises(ValueError, match=words):
+                model.to_model_file(path, data, **options)
+        model.fit(train.features["eye"], train.labels["emotion"] + 1)
+        with pytest.raises(ValueError, match="classes: got 1, 2, expected negative, positive"):
+            model.to_model_file(path, data, modality="eye")
+        with pytest.raises(sklearn.exceptions.NotFittedError):
+            clone(model).to_model_file(path, data)
+        assert not path.exists()
 
 
 class TestInPipelines:

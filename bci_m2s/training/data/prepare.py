@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from bci_m2s.model.model_file import layout_order
 from bci_m2s.signal.plausible import learn_limits
 from bci_m2s.training.data.leaks import check_apart
+from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.sessions import Rows, SessionFeatures, known, normalised, typical_spread
-from bci_m2s.training.data.splits import PARTS, Split
+from bci_m2s.training.data.splits import PARTS, Split, make_splits
 from bci_m2s.training.data.windows import Names, Scaler, WindowSet, cut_windows, fit_scaler, standardised
-from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.settings import TrainingSettings, load_training
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,10 @@ class UnitData:
     """One split's windows, standardised, by part; the scalers of its training windows.
 
     amplitudes : modality → limits of amplitude by unit, from the sessions of training trials
+    settings : of the training file
     """
 
+    settings: TrainingSettings
     split: Split
     parts: dict[str, WindowSet]
     scalers: dict[str, Scaler]
@@ -54,12 +59,37 @@ def prepare(
     parts = {part: cut_windows(used, rows, getattr(split, part), settings, names) for part in PARTS}
     scalers = {name: fit_scaler(parts["train"], name, spreads[name]) for name in contract.modalities}
     return UnitData(
+        settings,
         split,
         {part: standardised(windows, scalers) for part, windows in parts.items()},
         scalers,
         names,
         {name: _limits(training, name, spec.units) for name, spec in contract.modalities.items()},
     )
+
+
+def training_data(config: str | Path, split: int = 0) -> UnitData:
+    """Windows of a training file, standardised as its model will be given them, by part.
+
+    ``parts["train"].having(["eeg"], "emotion")`` are the training windows that have EEG and that label:
+    ``features["eeg"]`` (n, T, F), ``labels["emotion"]`` (n,) class indices, ``subjects``, ``trials`` (n,).
+
+    Parameters
+    ----------
+    config : the file; its `pretrain`, `finetune` and `seeds` are not used
+    split : which, where the file makes several
+
+    Raises
+    ------
+    ConfigurationError
+        In the file, or nothing is found where it points.
+    TrainingError
+        A trial, person or signal of one part is in another.
+    """
+    settings = load_training(Path(config))
+    sessions = load_sessions(settings, None, Console(stderr=True))
+    splits = make_splits(sessions, settings.split, settings.contract.first_head)
+    return prepare(settings, sessions, splits[split], Names.of(sessions))
 
 
 def _limits(
