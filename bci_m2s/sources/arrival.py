@@ -31,7 +31,9 @@ class ArrivalClock:
     loop. An error above ``BREAK_S`` is no jitter: the clock begins again at that arrival, a gap.
 
     A shorter loss shows where the sender's own stamps step too far: if skipping that step brings the
-    prediction nearer to the arrival, the clock skips it. Stamps that jitter alone move nothing.
+    prediction nearer to the arrival, the clock skips it. Stamps that jitter alone move nothing. While
+    samples wait that came long ago, arrivals say nothing; then a step counts where the sender's stamps have
+    had none that arrivals contradict for ``SMOOTH_S``, and no sample is stamped later than it was taken.
 
     Parameters
     ----------
@@ -42,6 +44,7 @@ class ArrivalClock:
         self._nominal_s = 1 / rate_hz if rate_hz else 0.0
         self._interval_s = self._nominal_s
         self._newest_s = self._sent_s = math.nan
+        self._steady = 0  # samples since the sender's stamps last stepped and arrivals did not
 
     def stamp(
         self, count: int, received_s: float, more_waits: bool = False, sent_s: FloatArray | None = None
@@ -57,7 +60,7 @@ class ArrivalClock:
         error_s = received_s - predicted_s
         skipped_s = np.zeros(count)
         if sent_s is not None:
-            skipped_s = self._skipped(sent_s, 0.0 if more_waits else error_s)
+            skipped_s = self._skipped(sent_s, error_s, more_waits)
             error_s -= skipped_s[-1]
         if math.isnan(error_s) or (abs(error_s) > BREAK_S and not more_waits):
             first_s = received_s - count * self._nominal_s
@@ -72,16 +75,28 @@ class ArrivalClock:
         self._interval_s = self._nominal_s + min(max(deviation_s, -limit_s), limit_s)
         return times
 
-    def _skipped(self, sent_s: FloatArray, error_s: float) -> FloatArray:
-        """Seconds, (count,), skipped up to each sample: steps of the sender's that explain the error."""
+    def _skipped(self, sent_s: FloatArray, error_s: float, more_waits: bool) -> FloatArray:
+        """Seconds, (count,), skipped up to each sample: steps of the sender's that explain the error.
+
+        Where more waits, the error is what waits, so that any step within it may be a loss.
+        """
         with np.errstate(invalid="ignore"):  # a sender may stamp infinity
             beyond_s = np.diff(sent_s, prepend=self._sent_s) - self._nominal_s
         self._sent_s = float(sent_s[-1])
         skipped_s = np.zeros(len(sent_s))
-        for index in np.flatnonzero(beyond_s > GAP_S).tolist():  # NaN compares false
-            if abs(error_s - beyond_s[index]) < abs(error_s):
+        done = 0
+        for index in np.flatnonzero(np.abs(beyond_s) > GAP_S).tolist():  # NaN compares false
+            self._steady, done = self._steady + index - done, index
+            left_s = error_s - beyond_s[index]
+            nearer = abs(left_s) < abs(error_s)
+            if more_waits:
+                nearer = left_s > -GAP_S and self._steady * self._nominal_s >= SMOOTH_S
+            if beyond_s[index] > 0 and nearer:
                 skipped_s[index:] += beyond_s[index]
-                error_s -= beyond_s[index]
+                error_s = left_s
+            else:
+                self._steady = 0
+        self._steady += len(sent_s) - done
         return skipped_s
 
 

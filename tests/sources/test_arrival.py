@@ -136,6 +136,53 @@ def test_a_pause_of_the_receiver_takes_no_jitter_for_a_loss():
     assert (np.abs(steps * RATE - 1) < 0.1).all()
 
 
+def backlog(sent_s, seconds_before=10.0):
+    """Steps between all stamps: `seconds_before` of pulls as ever, then what waited, 1024 at a time.
+
+    sent_s : what the sender stamped, with all of it taken when its last sample has just come
+    """
+    clock, n = ArrivalClock(RATE), round(seconds_before * RATE / 12) * 12
+    pulls = [(at, min(at + 12, n), False) for at in range(0, n, 12)]
+    pulls += [
+        (at, min(at + 1024, len(sent_s)), at + 1024 < len(sent_s)) for at in range(n, len(sent_s), 1024)
+    ]
+    now_s = [sent_s[(stop if at < n else len(sent_s)) - 1] - 1.7e9 for at, stop, _ in pulls]
+    made = [
+        clock.stamp(stop - at, received_s, waits, sent_s[at:stop])
+        for (at, stop, waits), received_s in zip(pulls, now_s, strict=True)
+    ]
+    return np.diff(np.concatenate(made))
+
+
+@pytest.mark.parametrize("lost_s", [0.15, 0.4, 2.0])
+@pytest.mark.parametrize("lost_at", [3000, 3584, 5000])  # in a full pull, at its first sample, in the last
+def test_a_short_loss_in_what_waited_is_a_gap_where_the_sender_stamped_one(lost_s, lost_at):
+    sent_s = 1.7e9 + np.arange(5500) / RATE + lost_s * (np.arange(5500) >= lost_at)
+    steps = backlog(sent_s)
+    assert np.flatnonzero(steps > 0.1) == [lost_at - 1]
+    assert steps[lost_at - 1] == pytest.approx(lost_s + 1 / RATE, abs=0.001)
+    assert (np.abs(np.delete(steps, lost_at - 1) * RATE - 1) < 0.1).all()
+
+
+def test_jitter_in_what_waited_is_no_loss():
+    """The sender has stamped in lumps of half a second all the time, and once its clock was set."""
+    sent_s = 1.7e9 + np.floor(np.arange(5500) / RATE * 2) / 2
+    assert (np.abs(backlog(sent_s) * RATE - 1) < 0.1).all()
+    steps = backlog(1.7e9 + np.arange(5500) / RATE)
+    assert (np.abs(steps * RATE - 1) < 0.1).all()
+
+
+@pytest.mark.parametrize("set_s", [1e9, -3.0, np.inf])
+def test_a_clock_that_is_set_while_samples_wait_moves_no_stamp(set_s):
+    clock, sent_s = ArrivalClock(RATE), 1.7e9 + np.arange(5500) / RATE
+    regular = [
+        clock.stamp(250, 50.0 + at / RATE, False, sent_s[at - 250 : at]) for at in range(250, 2501, 250)
+    ]
+    late = np.where(np.arange(2500, 3524) >= 3000, set_s, 0.0) + sent_s[2500:3524]
+    steps = np.diff(np.concatenate([*regular, clock.stamp(1024, 70.0, True, late)]))
+    assert (np.abs(steps * RATE - 1) < 0.1).all()
+
+
 class InPieces(ScriptedSource):
     """Chunks of a second: a pull gives one sample and the next one the rest, in the same memory."""
 
