@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.run import Options, run_connected, say_saved
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, check
+from bci_m2s.session.setup.fitting import NONE_FITS, unused
 from bci_m2s.session.setup.shipped import names
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
@@ -39,6 +41,7 @@ from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source, StreamSettings
 from bci_m2s.sources.replay import replay_sources
 from bci_m2s.sources.timeline import LONGEST_WAIT_S
+from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
 if TYPE_CHECKING:
@@ -69,6 +72,9 @@ def replay_file(
         console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s")
         for doubt in stream_doubts(match.plan.contract.modalities[modality], stream.info):
             console.print(f"note: {doubt}", style="yellow")
+    used = {modality: stream.info for modality, stream in match.streams.items()}
+    if words := unused(match.plan.contract, used, [one.info for one in recording.raw_streams]):
+        console.print(f"note: {printable(words)}", style="yellow")
     options = replace(options, caution=training_remark(match.plan.contract, file))
     with build.output_folder(options.output, match.plan.settings.shared_with_group) as folder:
         _replay(match, speed, loops, options, folder, console)
@@ -117,16 +123,15 @@ def match_pipeline(
         return _match(recording, build.make_plan(pipeline), source_ids)
     if has_session(recording) and not source_ids:
         return _match_session(read_recorded_session(recording))
-    matches, reasons = [], []
-    for name in names("pipelines", ".yaml"):
-        try:
+    matches, tried = [], names("pipelines", ".yaml")
+    for name in tried:
+        with suppress(BciM2sError):
             matches.append(_match(recording, build.make_plan(name), source_ids))
-        except BciM2sError as problem:
-            reasons.append(f"{name}: {problem}")
     if len(matches) == 1:
         return matches[0]
     if not matches:
-        raise UsageError(f"no shipped pipeline fits {recording.path.name}: " + " | ".join(reasons))
+        how = NONE_FITS.format(source=f" --from {recording.path}")
+        raise UsageError(f"{recording.path.name}: {how}; --pipeline {tried[0]} says why it does not fit")
     fitting = ", ".join(match.plan.path.stem for match in matches)
     raise UsageError(f"several pipelines fit {recording.path.name}: {fitting}; name one with --pipeline")
 

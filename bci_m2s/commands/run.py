@@ -17,7 +17,9 @@ from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.run import Options, run_connected
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, connect, fits, with_unnamed
+from bci_m2s.session.setup.fitting import say_fits, shipped_contracts
 from bci_m2s.session.setup.shipped import find_model
+from bci_m2s.session.setup.untrained import Untrained
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console
 from bci_m2s.sources import Environment
@@ -79,7 +81,7 @@ def print_model(console: Console, plan: build.Plan) -> None:
 def check_pipeline(pipeline: str) -> None:
     """``bci-m2s check``: everything that can be known without streams."""
     console = make_console()
-    plan = build.make_plan(pipeline)
+    plan = build.make_plan(pipeline, may_be_untrained=True)
     print_model(console, plan)
     window = plan.contract.window
     for modality, settings in plan.settings.streams.items():
@@ -95,6 +97,9 @@ def check_pipeline(pipeline: str) -> None:
     )
     for head, classes in plan.contract.class_names.items():
         console.print(f"{head}: {', '.join(classes)}")
+    if not plan.tensors:
+        how = Untrained(plan.model_path, plan.contract).next_step(plan.settings.model)
+        console.print(f"model {plan.settings.model!r}: not trained yet: {how}", style="yellow")
     console.print(f"{plan.path}: ok")
 
 
@@ -105,7 +110,9 @@ def list_network(model: str | None, wait_s: float) -> None:
     console = make_console()
     contract = load_model_file(find_model(model))[0] if model else None
     with console.status(f"looking for LSL streams, {wait_s:g} s"):
-        found = list_streams(wait_s, describe=contract is not None)
+        shipped = [] if contract else shipped_contracts()
+        types = {spec.stream_type.casefold() for one in shipped for spec in one.modalities.values()}
+        found = list_streams(wait_s, describe=types or True)
     if not found:
         console.print(
             "no LSL stream found (is the sender running, on this network, with the same SessionID, and not "
@@ -123,3 +130,5 @@ def list_network(model: str | None, wait_s: float) -> None:
             row.append("; ".join(fits(contract, info)))
         table.add_row(*(Text(printable(text, 256)) for text in row))
     console.print(table)
+    for line in say_fits(shipped, found) if contract is None else ():
+        console.print(printable(line))

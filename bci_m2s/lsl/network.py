@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -173,8 +173,10 @@ def shared_network() -> LslNetwork:
         return network
 
 
-def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo]:
-    """Everything on the network, sorted by type and name; with labels and units when `describe`.
+def list_streams(wait_s: float = 2.0, describe: bool | Collection[str] = False) -> list[StreamInfo]:
+    """Everything on the network, sorted by type and name.
+
+    describe : whether senders are asked for labels and units; of these types alone, in lower case
 
     Senders answer a query within half a second or miss it, so several are asked in `wait_s`.
     """
@@ -183,7 +185,7 @@ def list_streams(wait_s: float = 2.0, describe: bool = False) -> list[StreamInfo
     infos = []
     for raw in network.streams().values():
         info = brief_info(raw)
-        if describe:
+        if describe is True or (describe and info.type.casefold() in describe):
             info = request_info(raw, info, 2.0) or info
         infos.append(info)
     return sorted(infos, key=lambda info: (info.type, info.name, info.uid))

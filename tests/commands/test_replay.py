@@ -117,11 +117,12 @@ def test_paced_replay_runs_the_live_engine_and_gives_the_same(shared_data, tmp_p
     ]
 
 
-def test_a_recording_that_fits_nothing_says_what_differs(shared_data):
+def test_a_recording_that_fits_nothing_says_how_to_make_a_model(shared_data):
     recording = open_recording(shared_data / FILES["EDF"])
-    with pytest.raises(UsageError, match=r"no shipped pipeline fits Subject00_2\.edf") as caught:
+    with pytest.raises(UsageError, match=r"Subject00_2\.edf: no shipped model fits") as caught:
         match_pipeline(recording, None)
-    assert "channels: got no 'TP9'" in str(caught.value)
+    assert f"bci-m2s new my-lab --from {recording.path} (docs/own-model.md)" in str(caught.value)
+    assert "TP9" not in str(caught.value)  # why one does not fit is said where it is asked for by name
     with pytest.raises(StreamError, match=r"rate_hz|channels"):
         match_pipeline(recording, "muse")
 

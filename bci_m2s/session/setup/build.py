@@ -23,6 +23,7 @@ from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup.config import PipelineSettings, load_pipeline
 from bci_m2s.session.setup.shipped import find_model, find_pipeline
+from bci_m2s.session.setup.untrained import find_untrained
 from bci_m2s.sinks import SINKS, USUAL, Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.streams import LslStream
@@ -46,15 +47,29 @@ class Plan:
     tensors: Mapping[str, Any]
 
 
-def make_plan(pipeline: str) -> Plan:
+def make_plan(pipeline: str, *, may_be_untrained: bool = False) -> Plan:
     """Read a pipeline (path or shipped name) and its model, and check them against each other.
+
+    may_be_untrained : where the model is missing and a training file beside the pipeline makes it, take
+        what that says: the plan then has no tensors, and its `model_path` is the training file
 
     Raises ConfigurationError, ModelError or UsageError, each one line.
     """
     path = find_pipeline(pipeline)
     settings = load_pipeline(path)
-    model_path = find_model(settings.model, near=path.parent)
-    contract, tensors = load_model_file(model_path)
+    tensors: Mapping[str, Any] = {}
+    try:
+        model_path = find_model(settings.model, near=path.parent)
+    except UsageError:
+        untrained = find_untrained(path, settings.model)
+        if untrained is None:
+            raise
+        if not may_be_untrained:
+            how = untrained.next_step(settings.model)
+            raise UsageError(f"{path}: model {settings.model!r}: not trained yet: {how}") from None
+        model_path, contract = untrained
+    else:
+        contract, tensors = load_model_file(model_path)
     for modality in settings.streams:
         if modality not in contract.modalities:
             raise ConfigurationError(

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from support.command_line import bci, refused
 
+from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.session.setup.config import load_pipeline
 from bci_m2s.simulator.devices import DEVICES
 from bci_m2s.training.settings import load_training
+from bci_m2s.types import StreamInfo
 
 FILES = ("README.md", "pipeline.yaml", "protocol.py", "training.yaml")
 
@@ -143,6 +146,24 @@ def test_nothing_is_overwritten(tmp_path):
 def test_what_cannot_be_is_refused_in_a_line(tmp_path, options, words):
     assert words in refused("new", tmp_path / "lab", *options)
     assert not (tmp_path / "lab").exists()
+
+
+def test_a_recording_without_eyes_nor_markers_is_enough(tmp_path):
+    info = StreamInfo(
+        "LiveAmpSN-1",
+        "EEG",
+        rate_hz=250.0,
+        labels=("Fp1", "Fp2", "ACC_X", "SampleCounter", "AUX_1", "STETriggerIn"),
+        units=("microvolts", "microvolts", "milliGs", "", "microvolts", ""),
+    )
+    writer = XdfWriter(tmp_path / "one.xdf")
+    stream = writer.add_stream(info)
+    writer.samples(stream, np.arange(250) / 250.0, np.zeros((250, 6), np.float32))
+    writer.close()
+    done = bci("new", tmp_path / "lab", "--from", tmp_path / "one.xdf", "--eye", "none")
+    text = (tmp_path / "lab" / "training.yaml").read_text() if done.returncode == 0 else done.stderr
+    assert "channels: [Fp1, Fp2]" in text, done.stderr
+    assert "not used: ACC_X (movement); SampleCounter (counter); AUX_1 (auxiliary input)" in done.stdout
 
 
 def test_montages_are_listed():

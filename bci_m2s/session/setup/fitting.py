@@ -1,0 +1,58 @@
+"""What the shipped models make of streams, and what to say where none of them fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bci_m2s.lsl.markers import is_marker_stream
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import read_contract
+from bci_m2s.model.stream_check import check_stream
+from bci_m2s.session.setup.shipped import find_model, names
+from bci_m2s.types import StreamInfo
+
+NONE_FITS = "no shipped model fits; make your own: bci-m2s new my-lab{source} (docs/own-model.md)"
+
+
+def shipped_contracts() -> list[Contract]:
+    """The contracts of the shipped models, without their weights."""
+    return [read_contract(find_model(name)) for name in names("models", ".safetensors")]
+
+
+def say_fits(contracts: Iterable[Contract], infos: Sequence[StreamInfo]) -> list[str]:
+    """One line per model that has a use for a stream; how to make one where none has; [] without a signal.
+
+    infos : streams with labels and units
+    """
+    signals = [info for info in infos if not is_marker_stream(info) and info.channel_format != "string"]
+    lines = []
+    for contract in contracts:
+        uses = [
+            f"{modality} from {info.name!r}"
+            for modality, spec in contract.modalities.items()
+            for info in signals
+            if info.type.casefold() == spec.stream_type.casefold() and not check_stream(spec, info)
+        ]
+        lines += [f"model {contract.name!r} fits: {', '.join(uses)}"] if uses else []
+    return lines or [NONE_FITS.format(source="")] * bool(signals)
+
+
+def unused(contract: Contract, used: dict[str, StreamInfo], infos: Iterable[StreamInfo]) -> str:
+    """The channels and streams of signals that a model has no use for, in a sentence; "" for none.
+
+    used : by modality; infos : every stream there is
+    """
+    parts = []
+    for modality, info in used.items():
+        count = info.n_channels - len(contract.modalities[modality].channels)
+        if count > 0:
+            parts.append(f"{count} of {info.n_channels} channels of {info.name!r}")
+    taken = {(info.name, info.type, info.source_id) for info in used.values()}
+    for info in infos:
+        is_signal = not is_marker_stream(info) and info.channel_format != "string"
+        if is_signal and (info.name, info.type, info.source_id) not in taken:
+            parts.append(f"the stream {info.name!r}")
+    if not parts:
+        return ""
+    listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    return f"not used by {contract.name}: {listed}"

@@ -1,0 +1,40 @@
+"""What is said of streams that no shipped model fits, and of what a model leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from support.model_files import contract_fields
+
+from bci_m2s.model.contract import Contract
+from bci_m2s.session.setup.fitting import say_fits, shipped_contracts, unused
+from bci_m2s.simulator import SimulatedSession, SimulatorSettings
+from bci_m2s.types import StreamInfo
+
+MARKERS = StreamInfo("Lab", "Markers", labels=("marker",), units=("",), channel_format="string")
+
+
+def test_a_muse_is_served_by_a_shipped_model_and_a_cap_by_none():
+    shipped = shipped_contracts()
+    muse = SimulatedSession(SimulatorSettings("muse", 256.0)).eeg_info
+    cap = SimulatedSession(SimulatorSettings("actichamp-32", 500.0)).eeg_info
+    assert say_fits(shipped, [muse, MARKERS]) == ["model 'muse-4ch' fits: eeg from 'Simulated EEG'"]
+    assert say_fits(shipped, [cap, MARKERS]) == [
+        "no shipped model fits; make your own: bci-m2s new my-lab (docs/own-model.md)"
+    ]
+    assert say_fits(shipped, [MARKERS]) == []
+
+
+def test_channels_and_streams_without_use_are_counted():
+    contract = Contract.model_validate(contract_fields())
+    spec = contract.modalities["eeg"]
+    extra = ("X1", "X2", "X3")
+    eeg = StreamInfo("Cap", "EEG", labels=(*spec.channels, *extra), units=("",) * (len(spec.channels) + 3))
+    gaze = StreamInfo("Tobii", "Gaze", labels=("x",), units=("",))
+    said = unused(contract, {"eeg": eeg}, [eeg, gaze, MARKERS])
+    assert (
+        said
+        == f"not used by {contract.name}: 3 of {eeg.n_channels} channels of 'Cap' and the stream 'Tobii'"
+    )
+    alone = replace(eeg, labels=spec.channels)
+    assert unused(contract, {"eeg": alone}, [alone, MARKERS]) == ""
