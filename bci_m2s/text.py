@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 LONGEST = 1000  # characters of a message; paths and lists of names are long
+MODALITIES = {"eeg": "EEG", "ecg": "ECG", "emg": "EMG", "eda": "EDA", "ppg": "PPG"}
 
 
 def printable(text: object, most: int = LONGEST) -> str:
@@ -36,3 +37,8 @@ def quoted(value: object, most: int = 60) -> str:
     if isinstance(value, str):
         return repr(value if len(value) <= most else value[: most - 1] + "…")
     return printable(repr(value), most)
+
+
+def modality_name(modality: str) -> str:
+    """A modality as people write it: "EEG", "eye", "EEG + eye"."""
+    return " + ".join(MODALITIES.get(part, part) for part in printable(modality, 40).split("+"))

@@ -105,6 +105,7 @@ class SessionDescription(_Part):
     coordinates : of classes in the valence–arousal plane, by head
     voices : what an estimate can be made of, in the order of the codes in streams; () for the modalities
     features, bands : names, and {name: (low, high)} in Hz, by modality; for displays only
+    channels : labels of those that the model uses, by modality; for displays only
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -127,6 +128,7 @@ class SessionDescription(_Part):
     versions: dict[Shown, Shown] = {}
     features: dict[Shown, Annotated[tuple[Shown, ...], Field(max_length=65536)]] = {}
     bands: dict[Shown, Any] = {}
+    channels: Annotated[dict[Shown, Labels], Field(max_length=8)] = {}
     participant: Shown = ""
     simulated_signals: Any = None
 

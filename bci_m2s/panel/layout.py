@@ -7,7 +7,8 @@
     streams, latency         | buttons
     messages
 
-On a screen of 1366 × 768 the head map gives way; a narrower window puts the right column below.
+On a screen of 1366 × 768 the head map gives way, on one of 1024 × 768 the age; a narrower window puts the
+right column below, and has the plane only where it is tall.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from bci_m2s.panel.look.view import in_column, in_row
 from bci_m2s.panel.timeline.timeline import TimelineView
 
 MAP_MIN_WIDTH, MAP_MIN_HEIGHT = 1500, 800
-SIDE_BY_SIDE_MIN_WIDTH = 1100
+SIDE_BY_SIDE_MIN_WIDTH = 1010
+LATENCY_MIN_WIDTH = 1200
+STACKED_PLANE_MIN_HEIGHT = 1000
 LATENCY_WIDTH = 190
 
 
@@ -101,8 +104,10 @@ class Arrangement(QWidget):
         self._bottom.setDirection(way.LeftToRight if side_by_side else way.TopToBottom)
         has_map = width >= MAP_MIN_WIDTH and height >= MAP_MIN_HEIGHT
         self._views.head_map.setVisible(has_map)
-        self._views.plane.setVisible(self._wants_plane)
-        self._maps.setVisible(has_map or self._wants_plane)
+        has_plane = self._wants_plane and (side_by_side or height >= STACKED_PLANE_MIN_HEIGHT)
+        self._views.plane.setVisible(has_plane)
+        self._maps.setVisible(has_map or has_plane)
+        self._views.latency.setVisible(width >= LATENCY_MIN_WIDTH)
         if not self.is_adjusted:
             # Qt scales these to the room that there is
             self.main.setSizes([1300, 800])

@@ -41,14 +41,14 @@ class Presenter:
     """Feeds the views; its methods are called by the window's timers.
 
     traces : the view of each modality's stream
-    trace_settings : what a new trace view begins with
+    trace_settings : what a new trace view begins with, by montage
     numbers_shown : how often ``numbers`` was called
     """
 
     def __init__(self, client: SessionClient, views: Views, place: Arrangement, theme: Theme) -> None:
         self._client, self._views, self._place, self._theme = client, views, place, theme
         self.traces: dict[str, SweepView] = {}
-        self.trace_settings: dict[str, Any] = {}
+        self.trace_settings: dict[str, dict[str, Any]] = {}
         self.numbers_shown = 0
         self._facts: SessionFacts | None = None
         self._frozen, self._frozen_s = False, math.nan
@@ -129,7 +129,7 @@ class Presenter:
         self.traces = {}
         for modality, stream in facts.streams.items():
             view = SweepView(self._theme, EyeRows if is_eye_tracker(stream) else ChannelRows, stream)
-            view.rows.restore(self.trace_settings)
+            view.rows.restore(self.trace_settings.get(view.rows.montage, {}))
             view.set_frozen(self._frozen)
             self.traces[modality] = view
             self._place.traces.addWidget(view)
@@ -220,10 +220,10 @@ class Presenter:
         for view in (*views, *self.traces.values()):
             view.set_theme(theme)
 
-    def trace_settings_now(self) -> dict[str, Any]:
-        """Settings of the first trace view, to be remembered; those of last time where there is none."""
-        chosen = (settings for view in self.traces.values() if (settings := view.rows.settings()))
-        return next(chosen, self.trace_settings)
+    def trace_settings_now(self) -> dict[str, dict[str, Any]]:
+        """Settings of the trace views by montage, to be remembered, and those of other montages."""
+        rows = [view.rows for view in self.traces.values()]
+        return self.trace_settings | {each.montage: chosen for each in rows if (chosen := each.settings())}
 
     def load_history(self, history: Mapping[str, Any]) -> None:
         """What the engine remembers of the session, see ``history``, onto the timeline."""

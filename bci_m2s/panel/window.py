@@ -16,7 +16,13 @@ from bci_m2s.panel.answer.answer import AnswerView
 from bci_m2s.panel.answer.plane import PlaneView
 from bci_m2s.panel.answer.sparkline import Sparkline
 from bci_m2s.panel.controls import dialogs
-from bci_m2s.panel.controls.actions import describe_keys, make_actions, marker_actions, set_marker_texts
+from bci_m2s.panel.controls.actions import (
+    describe_keys,
+    make_actions,
+    marker_actions,
+    set_marker_texts,
+    usual_markers,
+)
 from bci_m2s.panel.controls.control_bar import ControlBar
 from bci_m2s.panel.controls.empty import EmptyState
 from bci_m2s.panel.controls.messages import MessageBar
@@ -67,7 +73,7 @@ class PanelWindow(QMainWindow):
         self.theme = themes.BY_NAME[self.remembered.theme]
         _use(self.theme)
         self.actions_by_name = make_actions(self, self._slots())
-        self._marker_actions = marker_actions(self, self.remembered.markers, self.mark)
+        self._marker_actions = marker_actions(self, self._marker_texts(), self.mark)
         self.messages = MessageBar(self.theme)
         self.notify = self.messages.notify
         self.commander = Commander(self)
@@ -122,7 +128,7 @@ class PanelWindow(QMainWindow):
             "session": lambda: self.sessions.take_next(),
             "theme": lambda: self.set_theme("light" if self.theme is themes.DARK else "dark"),
             "fullscreen": self._full_screen,
-            "help": lambda: dialogs.KeysDialog(self, describe_keys(self.remembered.markers)).open(),
+            "help": lambda: dialogs.KeysDialog(self, describe_keys(self._marker_texts())).open(),
             "quit": self.close,
             **self._display_slots(),
         }
@@ -168,12 +174,15 @@ class PanelWindow(QMainWindow):
             self.notify(f"{path}: the screenshot cannot be written", "error")
 
     def _edit_markers(self) -> None:
-        dialogs.MarkerDialog(self, self.remembered.markers, self._set_markers).open()
+        dialogs.MarkerDialog(self, self._marker_texts(), self._set_markers).open()
 
     def _set_markers(self, texts: tuple[str, ...]) -> None:
-        self.remembered.markers = texts or remembered.DEFAULT_MARKERS
-        set_marker_texts(self._marker_actions, self.remembered.markers)
+        self.remembered.markers = texts if texts != usual_markers(self.client.facts) else ()
+        set_marker_texts(self._marker_actions, self._marker_texts())
         self._remember()
+
+    def _marker_texts(self) -> tuple[str, ...]:
+        return self.remembered.markers or usual_markers(self.client.facts)
 
     def set_theme(self, name: str) -> None:
         """Change to "dark" or "light"."""
@@ -199,9 +208,10 @@ class PanelWindow(QMainWindow):
         if uid != self._session_uid:
             self._session_uid = uid
             self.commander.follow(facts.session_id if facts is not None else "")
+            set_marker_texts(self._marker_actions, self._marker_texts())
         self.arrangement.show_session(facts is not None)
         if facts is None:
-            self.empty.show_text(*self.first_start.words(), can_connect=self.first_start.engine is None)
+            self.empty.show_text(*self.first_start.words(), can_connect=not self.first_start.is_starting)
         self.sessions.show_sessions(self.client.sessions, uid, self.client.own)
         refusal = self.operator.refusal if facts is not None else ""
         self.presenter.numbers(view_only=refusal == VIEW_ONLY)
@@ -212,6 +222,7 @@ class PanelWindow(QMainWindow):
         self.operator.take_status(self.client.status, self.client.is_silent)
         self.controls.set_refusal(refusal)
         self.first_start.look()
+        self.actions_by_name["connect"].setEnabled(not self.first_start.is_starting)
 
     # ---- the window itself ----
 

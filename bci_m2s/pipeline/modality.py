@@ -119,6 +119,7 @@ class ModalityStage:
         self._other_markers: deque[str] = deque(maxlen=MOST_NAMED)
         self._rate = RateGuard(info.rate_hz, window.hop_s)
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
+        self.channels = self._steps.channels
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
 
     @property

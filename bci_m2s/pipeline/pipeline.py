@@ -91,6 +91,10 @@ class Pipeline:
         """Names of the features by modality, in the extractor's order."""
         return {name: stage.feature_names for name, stage in self._stages.items()}
 
+    def channels(self, modality: str) -> tuple[str, ...]:
+        """Labels in the stream of the channels that a modality's features are made of."""
+        return self._stages[modality].channels
+
     def state(self, modality: str) -> StageState:
         """How the processing of one stream stands."""
         return self._stages[modality].state

@@ -42,7 +42,7 @@ class StepStage:
         gap_s: float = GAP_S,
         emit: Emit = no_listener,
     ) -> None:
-        self._n_channels = len(spec.channels)
+        self._n_channels, self._labels = len(spec.channels), info.labels
         reference = reference_of(spec, info)
         self._reference = None if reference is None else Rereference(self._n_channels, len(reference))
         spec = with_reference(spec, info, reference or [])
@@ -88,6 +88,11 @@ class StepStage:
         self._names_causes = isinstance(self.extractor, NamesCauses)
         if isinstance(self.extractor, NamesCauses):
             self.extractor.causes = self.quality.causes
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Labels in the stream of the channels that features are made of."""
+        return tuple(self._labels[place] for place in self._order[: self._n_channels].tolist())
 
     @property
     def bad_channels(self) -> dict[str, str]:

@@ -70,7 +70,8 @@ def for_displays(session: SessionDescription, plan: Plan, pipeline: Pipeline) ->
     features = {modality: tuple(names) for modality, names in pipeline.feature_names.items()}
     params = {modality: plan.contract.modalities[modality].feature.params for modality in features}
     bands = {modality: values["bands_hz"] for modality, values in params.items() if "bands_hz" in values}
-    return session.model_copy(update={"features": features, "bands": bands})
+    channels = {modality: pipeline.channels(modality) for modality in features}
+    return session.model_copy(update={"features": features, "bands": bands, "channels": channels})
 
 
 def utc_now() -> str:

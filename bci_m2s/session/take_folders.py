@@ -52,6 +52,7 @@ class Folders:
     Attributes
     ----------
     made : how many there are
+    called : name of the session: of the folder it was given, else of its pipeline; it never changes
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Folders:
         self._root, self._name, self._shared = root, name, shared
         self._session, self._infos, self._clock = session, infos, clock
         self.made = 0
+        self.called = root.name if root is not None else name
 
     def first(self, record: bool) -> Folder | None:
         """The session's own folder, made and empty; None where it has none. Raises OutputError."""

@@ -178,7 +178,11 @@ class Takes:
         take = self.now
         folder = take.folder
         return {
-            "take": {"number": take.number, "folder": folder.path.name if folder is not None else None},
+            "take": {
+                "session": self._folders.called,
+                "number": take.number,
+                "folder": folder.path.name if folder is not None else None,
+            },
             "ended": self.switch.ended,
             "commands": self.takes_commands and not self.switch.ended,
         }

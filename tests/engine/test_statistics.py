@@ -116,13 +116,13 @@ def test_the_live_view_says_the_estimate_or_why_there_is_none():
 
 def test_plain_lines():
     line = plain_line(Snapshot({("eeg", "emotion"): made(10, 0)}, [HEALTH], 12.0), HEADS)
-    assert line == "  12.0 s  eeg: negative 0.80 (age 10.0 ms)  |  eeg 999.6 of 1000 Hz, lost 3"
+    assert line == "  12.0 s  EEG: negative 0.80 (age 10.0 ms)  |  EEG 999.6 of 1000 Hz, lost 3"
     assert "no estimate: gap" in plain_line(
         Snapshot({("eeg", "emotion"): refused(Status.GAP, "gap")}, [HEALTH], 1.0), HEADS
     )
     silent = replace(HEALTH, age_s=3.21)
     assert plain_line(Snapshot({}, [silent], 12.0), {}) == (
-        "  12.0 s  eeg 999.6 of 1000 Hz, lost 3, last 3.2 s ago"
+        "  12.0 s  EEG 999.6 of 1000 Hz, lost 3, last 3.2 s ago"
     )
 
 
@@ -164,7 +164,7 @@ def test_the_summary():
     assert "note: trained on this recording" in console.file.getvalue()
     print_summary(console, statistics, [HEALTH], 4, notes=["eeg: TP9: missing throughout (no samples)"])
     assert "note: eeg: TP9: missing throughout (no samples)\n" in console.file.getvalue()
-    assert "eeg: 1 estimates (negative 0, neutral 0, positive 1)" in text
+    assert "EEG: 1 estimates (negative 0, neutral 0, positive 1)" in text
     assert "no estimate 1 times: settling" in text
     words = (
         "  agreement with the simulator's state: 1 trial with an answer, too few to say (12 and 2 per class"
@@ -192,9 +192,9 @@ def test_unknown_answers_are_made_but_neither_a_class_nor_judged():
     assert statistics.agreement([(100.0, 200.0, "positive")], "eeg", "emotion").windows == 1
     console = Console(file=io.StringIO(), width=200)
     print_summary(console, statistics, [HEALTH], 0)
-    assert "eeg: 2 estimates (negative 0, neutral 0, positive 1, unknown 1)" in console.file.getvalue()
+    assert "EEG: 2 estimates (negative 0, neutral 0, positive 1, unknown 1)" in console.file.getvalue()
     snapshot = Snapshot({("eeg", "emotion"): replace(made(10, 2), unknown=True)}, [HEALTH], 12.0)
-    assert "eeg: unknown 0.80" in plain_line(snapshot, HEADS)
+    assert "EEG: unknown 0.80" in plain_line(snapshot, HEADS)
     view = shown(live_view(snapshot, HEADS, "demo"))
     assert "UNKNOWN" in view
     assert "positive" in view  # the probabilities stay
@@ -211,10 +211,10 @@ def test_several_heads_are_told_apart_and_a_refused_window_counts_once():
     console = Console(file=io.StringIO(), width=200)
     print_summary(console, statistics, [HEALTH], 0, [(100.0, 200.0, "positive")])
     text = console.file.getvalue()
-    assert "eeg emotion: 1 estimates (negative 0, neutral 0, positive 1)" in text
-    assert "eeg arousal: 1 estimates (low 0, high 1)" in text
+    assert "EEG emotion: 1 estimates (negative 0, neutral 0, positive 1)" in text
+    assert "EEG arousal: 1 estimates (low 0, high 1)" in text
     assert text.count("agreement") == 1  # the truth is about emotions
     latest = {("eeg", one.head): one for one in (made(10, 2), arousal)}
     line = plain_line(Snapshot(latest, [HEALTH], 12.0), TWO_HEADS)
-    assert "eeg emotion: positive 0.80 (age 10.0 ms), eeg arousal: high 0.80 (age 10.0 ms)  |" in line
+    assert "EEG emotion: positive 0.80 (age 10.0 ms), EEG arousal: high 0.80 (age 10.0 ms)  |" in line
     assert "HIGH" in shown(live_view(Snapshot(latest, [HEALTH], 12.0), TWO_HEADS, "demo"))

@@ -354,13 +354,19 @@ def test_another_session_forgets_the_last(presenter, client, views):
 
 
 def test_trace_settings_go_from_one_session_to_the_next(presenter, client):
-    presenter.trace_settings = {"span_s": 20}
     client.facts = session()
     presenter.numbers()
-    assert presenter.trace_settings_now()["span_s"] == 20
+    presenter.traces["eeg"].rows.restore({"span_s": 20})
+    montage = presenter.traces["eeg"].rows.montage
     client.facts = session(modalities=["eye"])
     presenter.numbers()
-    assert presenter.trace_settings_now()["span_s"] == 20  # there is no trace view to ask
+    assert presenter.trace_settings_now()[montage]["span_s"] == 20  # there is no trace view to ask
+    client.facts = session(streams={"eeg": {**EEG, "labels": ["A", "B", "C", "D"]}})
+    presenter.numbers()
+    assert presenter.traces["eeg"].rows.settings()["span_s"] == 10  # another montage
+    client.facts = session()
+    presenter.numbers()
+    assert presenter.traces["eeg"].rows.settings()["span_s"] == 20
 
 
 def test_history_waits_for_the_first_status(presenter, client, views):

@@ -113,7 +113,7 @@ def test_a_theme_changes_what_is_drawn_and_what_was_chosen_is_remembered(window,
     window.close()
     again = open_window(window.client.facts.session_id)
     assert again.theme.name == "light"
-    assert str(again.presenter.trace_settings["span_s"]) == str(settings["span_s"])
+    assert str(again.presenter.trace_settings[traces.montage]["span_s"]) == str(settings["span_s"])
 
 
 def test_closing_leaves_the_session_alone(window, engine, qtbot):
@@ -145,7 +145,7 @@ def test_the_engine_dies_and_another_returns(window, session, engine, qtbot):
         feed(window, other)
         until(lambda: window.actions_by_name["record"].isEnabled())
         qtbot.keyClick(window, Qt.Key.Key_1)
-        assert requested(served) == {"do": "mark", "text": "start"}
+        assert requested(served) == {"do": "mark", "text": "trial/start/negative"}
         assert window.presenter.traces["eeg"].rows.settings()["span_s"] == 20  # what was chosen stays
     finally:
         served.close()

@@ -171,5 +171,5 @@ def test_a_replayed_recording_writes_a_row_a_head(shared_data, tmp_path, capsys)
     session = yaml.safe_load((tmp_path / "out" / "session.yaml").read_text())
     assert session["heads"] == {"emotion": ["negative", "neutral", "positive"], "arousal": ["low", "high"]}
     printed = capsys.readouterr().out
-    assert "eeg emotion: " in printed
-    assert "eeg arousal: " in printed
+    assert "EEG emotion: " in printed
+    assert "EEG arousal: " in printed

@@ -162,7 +162,7 @@ def test_a_session_without_a_folder_records_when_it_is_asked_to(tmp_path, monkey
         until(lambda: seen and made(seen[0]) > 5, running)
         (session,) = seen
         assert not (tmp_path / "sessions").exists()
-        assert session.about()["take"] == {"number": 0, "folder": None}
+        assert session.about()["take"] == {"session": "small", "number": 0, "folder": None}
         with pytest.raises(CommandError, match="nothing is being recorded"):
             session.record_off()
 

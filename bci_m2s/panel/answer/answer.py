@@ -24,11 +24,12 @@ from bci_m2s.panel.client.answers import (
     ShownAnswer,
     duration,
     legible,
-    modality_name,
 )
 from bci_m2s.panel.look.text import ElidedLabel, tip
 from bci_m2s.panel.look.theme import HUGE, LARGE, NORMAL, SMALL, Theme, font
 from bci_m2s.panel.look.view import View, in_column, in_row, plain_label
+from bci_m2s.text import modality_name
+from bci_m2s.types import UNKNOWN
 
 MARGIN, WAIT_PX = 8, 5
 MOST_LINES = 3  # of the words below the answer
@@ -131,6 +132,7 @@ class AnswerBlock(View):
         super().__init__(theme, framed=False)
         self.shown = ShownAnswer(NO_ESTIMATE, detail="waiting for the first window", tone="muted")
         self._name, self._longest_s = title, 0.0  # of the wait that goes on
+        self._said = (*(name.upper() for name in classes), UNKNOWN, NO_ESTIMATE)
         self._detail_font = font()
         self._title, self._headline = ElidedLabel(title), plain_label(wraps=True)
         self._number, self._detail = plain_label(), plain_label(wraps=True)
@@ -197,10 +199,12 @@ class AnswerBlock(View):
         if shown.shares and shown.tone != "frozen":
             colour = legible(class_colour(shown.place), theme.surface) if shown.place >= 0 else theme.text
         room = self.width() - 2 * MARGIN, self._headline.maximumHeight()
-        chosen, text, number_px = _fit(shown.headline, shown.number, *room)
+        chosen, number_px = _fit(self._said, *room)
+        left = room[0] - number_px * bool(shown.number)
+        text = _cut(shown.headline, chosen, left)
         _write(self._headline, text, chosen, colour)
         _write(self._number, shown.number, chosen, theme.text)
-        self._number.setFixedWidth(round(number_px))
+        self._number.setFixedWidth(round(number_px * bool(shown.number)))
         is_quiet = bool(shown.shares) and shown.tone != "frozen"
         tones = {"muted": theme.text, "frozen": theme.warn}
         colour = theme.muted if is_quiet else tones.get(shown.tone, theme.state(shown.tone))
@@ -221,17 +225,28 @@ def _write(label: QLabel, text: str, chosen: QFont, colour: str) -> None:
 
 
 @lru_cache(maxsize=64)
-def _fit(text: str, number: str, width: float, height: float) -> tuple[QFont, str, float]:
-    """The largest font in which a text, on one line or several, and a number fit side by side.
+def _fit(texts: tuple[str, ...], width: float, height: float) -> tuple[QFont, float]:
+    """The largest font in which each of some texts, on one line or several, fits beside a number.
 
-    Gives the font, the text (cut where even the smallest type is too large) and the number's width.
+    Gives the font, the same whichever is shown, and the number's width. "No estimate" has none.
     """
     for scale in np.linspace(HUGEST, LARGE, 12).tolist():
         chosen = font(scale, bold=True)
         metrics = QFontMetricsF(chosen)
-        beside = metrics.horizontalAdvance("0.00") + 0.5 * metrics.height() if number else 0.0
-        left = width - beside
-        size = metrics.boundingRect(QRectF(0, 0, max(left, 1), 1e6), WRAP, text)
-        if size.width() <= left and size.height() <= height:
-            return chosen, text, beside
-    return chosen, metrics.elidedText(text, Qt.TextElideMode.ElideRight, left), beside
+        beside = metrics.horizontalAdvance("0.00") + 0.5 * metrics.height()
+        for text in texts:
+            left = max(width - beside * (text != NO_ESTIMATE), 1)
+            size = metrics.boundingRect(QRectF(0, 0, left, 1e6), WRAP, text)
+            if size.width() > left or size.height() > height:
+                break
+        else:
+            break
+    return chosen, beside
+
+
+def _cut(text: str, chosen: QFont, width: float) -> str:
+    """The text, cut where its longest word does not fit."""
+    metrics = QFontMetricsF(chosen)
+    if max(map(metrics.horizontalAdvance, text.split() or [""])) <= width:
+        return text
+    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bci_m2s.panel.answer.plane import PlaneView
-from bci_m2s.panel.client.answers import STALE_S, Answer, modality_name
+from bci_m2s.panel.client.answers import STALE_S, Answer
 from bci_m2s.panel.client.facts import SessionFacts, heads_in_plane
+from bci_m2s.text import modality_name
 from bci_m2s.types import FloatArray, Status
 
 SAME_WINDOW_S = 1e-3  # the heads of a window have one stamp

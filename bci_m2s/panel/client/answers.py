@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from bci_m2s.text import printable
+from bci_m2s.text import modality_name
 from bci_m2s.types import UNKNOWN, FloatArray, Status
 
 STALE_S = 2.0  # an answer older than this is not shown any more
@@ -29,7 +29,6 @@ WORDS = {
     Status.FAILED: "inference failed",
     Status.LATE: "the answer came too late",
 }
-SHOWN = {"eeg": "EEG", "ecg": "ECG", "emg": "EMG", "eda": "EDA", "ppg": "PPG"}
 _LEFT = re.compile(r"(\d+(?:\.\d+)?) s left")
 
 
@@ -161,11 +160,6 @@ def seconds_left(reason: str) -> float | None:
     """What is left to wait, s, by a reason ("baseline, 12 s left"); None where it does not say."""
     found = _LEFT.search(reason)
     return float(found[1]) if found else None
-
-
-def modality_name(modality: str) -> str:
-    """A modality as people write it: "EEG", "eye", "EEG + eye"."""
-    return " + ".join(SHOWN.get(part, part) for part in printable(modality, 40).split("+"))
 
 
 def age(seconds: float) -> str:

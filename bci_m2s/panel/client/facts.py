@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bci_m2s.lsl.description import LONGEST_SHOWN, DisplayStream, SessionDescription, StreamDescription
-from bci_m2s.panel.client.answers import modality_name
-from bci_m2s.text import printable
+from bci_m2s.text import modality_name, printable
 
 MOST_JSON = 4 << 20  # characters
 MOST_STREAMS = 32
@@ -23,7 +22,8 @@ SILENT_AFTER_S = 3.0  # the engine reports once per second
 class StreamFacts:
     """A raw stream of the session, and where a display finds it.
 
-    units : one per channel; source_id, name, type : to look for on the network, "" for any
+    units : one per channel; used : labels of those that the model uses, () while that is not known
+    source_id, name, type : to look for on the network, "" for any
     """
 
     modality: str
@@ -34,6 +34,7 @@ class StreamFacts:
     source_id: str = ""
     name: str = ""
     type: str = ""
+    used: tuple[str, ...] = ()
 
 
 class SessionFacts(SessionDescription):
@@ -66,14 +67,14 @@ def parse_session(text: str, uid: str, host: str, created_s: float, outlet_name:
         "outlet_name": sent.outlet_name or outlet_name,
         "heads": {head: classes for head, classes in sent.heads.items() if classes},
         "coordinates": {head: places for head, places in sent.coordinates.items() if places},
-        "streams": {name: _stream(name, sent.streams.get(name)) for name in sent.modalities},
+        "streams": {name: _stream(name, sent) for name in sent.modalities},
     }
     found = {"uid": uid, "host": host, "created_s": created_s}
     return SessionFacts.model_construct(**{**dict(sent), **changed, **found})
 
 
-def _stream(modality: str, stream: StreamDescription | None) -> StreamFacts:
-    stream = stream or StreamDescription()
+def _stream(modality: str, sent: SessionDescription) -> StreamFacts:
+    stream = sent.streams.get(modality) or StreamDescription()
     where = stream.panel or DisplayStream(**stream.model_dump(include=set(DisplayStream.model_fields)))
     return StreamFacts(
         modality=modality,
@@ -84,6 +85,7 @@ def _stream(modality: str, stream: StreamDescription | None) -> StreamFacts:
         source_id=where.source_id,
         name=where.name if not where.source_id else "",
         type=where.type,
+        used=sent.channels.get(modality, ()),
     )
 
 

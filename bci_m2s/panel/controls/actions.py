@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QWidget
 
+from bci_m2s.panel.client.facts import SessionFacts, mapping, plain_text
 from bci_m2s.panel.look.settings import MOST_MARKERS
 from bci_m2s.panel.look.text import tip
 
@@ -42,7 +43,7 @@ SPECS: Mapping[str, Spec] = {
     "stop": Spec("End", "Ctrl+E", "End the session: its engine stops, its files are closed."),
     "larger": Spec("Larger", "+", "Draw the traces larger."),
     "smaller": Spec("Smaller", "-", "Draw the traces smaller."),
-    "auto": Spec("Auto", "A", "Scale the traces automatically again, and show all channels."),
+    "auto": Spec("Auto", "A", "Draw the traces as for a new montage: automatic scale, all channels."),
     "filter": Spec("Filter", "F", "Next filter of the traces; it changes the display only."),
     "notch": Spec("Notch", "N", "Next notch of the traces; it changes the display only."),
     "span": Spec("Sweep", "W", "Next length of a sweep."),
@@ -56,6 +57,8 @@ SPECS: Mapping[str, Spec] = {
     "help": Spec("Keys", "F1", "Show all keys."),
     "quit": Spec("Close", "Ctrl+Q", "Close the panel. The session goes on."),
 }
+TRIAL = "trial/"  # not written on a button: there is little room
+BASELINE = "baseline/start"
 ALSO: Mapping[str, tuple[str, ...]] = {"larger": ("=",)}  # the same key without Shift
 IN_THE_TRACES = (
     "Up, Down, PgUp, PgDn, Home",
@@ -97,9 +100,23 @@ def set_marker_texts(actions: Sequence[QAction], texts: tuple[str, ...]) -> None
     for number, action in enumerate(actions, start=1):
         text = texts[number - 1] if number <= len(texts) else ""
         action.setData(text)
-        action.setText(f"{number}  {text}".replace("&", "&&"))  # one would underline the next letter
+        words = f"{number}  {text.removeprefix(TRIAL).replace('/', ' ')}"
+        action.setText(words.replace("&", "&&"))  # one would underline the next letter
         action.setToolTip(tip(f"Write the marker {text!r}. Key: {number}. Right click: change it"))
         action.setVisible(bool(text))
+
+
+def usual_markers(facts: SessionFacts | None) -> tuple[str, ...]:
+    """Markers that training reads, for the classes of a session's first head; () without a session.
+
+    Where not all find a key, stops are left out: a trial ends with the next one's start.
+    """
+    classes = next(iter(facts.heads.values()), ()) if facts is not None else ()
+    baseline = mapping(facts.pipeline.values().get("baseline")) if facts is not None else {}
+    last = (plain_text(baseline.get("marker")) or BASELINE,) if classes else ()
+    starts, stops = ([f"{TRIAL}{what}/{name}" for name in classes] for what in ("start", "stop"))
+    every = (*starts, *stops) if 2 * len(classes) < MOST_MARKERS else (*starts[: MOST_MARKERS - 1],)
+    return (*every, *last)
 
 
 def describe_keys(markers: tuple[str, ...]) -> list[tuple[str, str]]:

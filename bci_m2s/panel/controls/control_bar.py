@@ -20,7 +20,7 @@ from bci_m2s.panel.look.view import View, in_column, in_row
 from bci_m2s.types import LONGEST_MARKER
 
 HINT = "marker text  M"
-IN_A_ROW = 5  # marker buttons
+IN_A_ROW = 4  # marker buttons; the ninth stands at the end of the second row
 LEAST_PX = 34  # of a marker's button; its text is cut before the window grows
 ROWS = (("record", "baseline", "freeze"), ("connect", "stop", "screenshot", "theme", "fullscreen", "help"))
 
@@ -94,7 +94,8 @@ class ControlBar(View):
             button.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
             button.customContextMenuRequested.connect(lambda _place: self.edit_wanted.emit())
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # all as wide
-            marker_row.addWidget(button, place // IN_A_ROW, place % IN_A_ROW)
+            row, column = divmod(place, IN_A_ROW) if place < 2 * IN_A_ROW else (1, IN_A_ROW)
+            marker_row.addWidget(button, row, column)
         edit = self._button("markers", actions["markers"])
         edit.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         marker_row.addWidget(edit, 0, IN_A_ROW)

@@ -83,7 +83,8 @@ class MarkerDialog(QDialog):
         form.addRow(
             QLabel(
                 "Each key writes its text as a marker; without text there is no button.\n"
-                "Training reads trial/start/LABEL and trial/stop/LABEL unless its file names others."
+                "With all empty they have the model's classes, in words that training reads:\n"
+                "trial/start/CLASS, trial/stop/CLASS."
             )
         )
         self.fields: list[QLineEdit] = []

@@ -173,7 +173,7 @@ def doubted(items: Mapping[str, Shown], doubts: Doubts) -> dict[str, Shown]:
 
 def _session(status: Mapping[str, Any], session: SessionDescription) -> Shown:
     take = mapping(status.get("take"))
-    name = session.participant or plain_text(take.get("folder"))
+    folder, name = plain_text(take.get("folder")), session.participant or plain_text(take.get("session"))
     text = name or session.pipeline.file.removesuffix(".yaml") or session.outlet_name or "session"
     count = int(number(take.get("number"), 0.0))
     if count > 1:
@@ -181,6 +181,7 @@ def _session(status: Mapping[str, Any], session: SessionDescription) -> Shown:
     if session.mode not in ("", "live"):
         text += f" · {session.mode}"
     known = {key: getattr(session, key) for key in ("mode", "begun_utc", "device", "bci_m2s")}
+    known |= {"folder": folder}
     return Shown(text, "", "\n".join([text, *(f"{key}: {value}" for key, value in known.items() if value)]))
 
 

@@ -9,16 +9,18 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QResizeEvent
 from PyQt6.QtWidgets import QHeaderView, QTableWidgetItem
 
-from bci_m2s.panel.client.answers import age, modality_name
+from bci_m2s.panel.client.answers import age
 from bci_m2s.panel.client.facts import mapping, mappings, number, plain_text
 from bci_m2s.panel.look.text import shape, tip
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.look.view import View, in_column, plain_label, plain_table
+from bci_m2s.text import modality_name
 
 COLUMNS = ("stream", "signal", "rate", "lost", "age", "quality", "baseline", "clock")
 RIGHT = ("rate", "lost", "age", "clock")
 QUALITY = COLUMNS.index("quality")  # takes the room that is left
-SPARE = (("clock", 840), ("baseline", 740), ("signal", 740))  # hidden below this width, pixels
+# Hidden below these widths, pixels; a name cut short tells less than its signal.
+SPARE = (("clock", 840), ("baseline", 740), ("stream", 620))
 LEAST_ROWS, MOST_ROWS = 2, 4  # shown without scrolling
 MOST_NAMED = 4  # bad channels in a cell; all of them are in the tooltip
 EMPTY = "The session has not reported any streams yet."
@@ -36,7 +38,7 @@ class StreamTable(View):
         self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.table.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.empty = plain_label(EMPTY, muted=True)
+        self.empty = plain_label(EMPTY, muted=True, wraps=True)
         self.setLayout(in_column(self.empty, self.table, margins=(6, 4, 6, 4)))
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(self.fontMetrics().height() + 6)
@@ -142,7 +144,7 @@ def row_cells(stream: Mapping[str, Any], n_channels: Mapping[str, int]) -> list[
     quality = _quality(stream, n_channels.get(modality, 0))
     return [
         (name, "", name),
-        (modality_name(modality), "muted", ""),
+        (modality_name(modality), "", name),
         _rate(stream),
         _lost(stream),
         _age(stream),

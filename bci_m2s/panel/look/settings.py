@@ -11,18 +11,20 @@ from bci_m2s.panel.look.theme import BY_NAME, DARK
 
 LONGEST = 60
 MOST_MARKERS = 9
-DEFAULT_MARKERS = ("start", "stop", "artefact")
+MONTAGES = "traces"  # group of the file, with one in it for each montage
+FORMER_MARKERS = ("start", "stop", "artefact")  # of buttons that nobody had named
 
 
 @dataclass(slots=True)
 class PanelSettings:
-    """theme : name; markers : texts of the marker buttons; traces : of the trace view, see there;
-    geometry, splitters : of the window, as Qt packs them
+    """theme : name; markers : texts of the marker buttons, () for those of the model's classes;
+    traces : of the trace view of each
+    montage, see there; geometry, splitters : of the window, as Qt packs them
     """
 
     theme: str = DARK.name
-    markers: tuple[str, ...] = DEFAULT_MARKERS
-    traces: dict[str, Any] = field(default_factory=dict)
+    markers: tuple[str, ...] = ()
+    traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     geometry: QByteArray = field(default_factory=QByteArray)
     splitters: dict[str, QByteArray] = field(default_factory=dict)
 
@@ -33,13 +35,15 @@ def load(store: QSettings) -> PanelSettings:
     theme = store.value("theme", DARK.name)
     if isinstance(theme, str) and theme in BY_NAME:
         loaded.theme = theme
-    markers = store.value("markers", list(DEFAULT_MARKERS))
+    markers = store.value("markers", [])
     if isinstance(markers, str):  # an INI file turns a list of one into text
         markers = [markers]
     if isinstance(markers, list):
         texts = [str(text)[:LONGEST] for text in markers if str(text).strip()]
-        loaded.markers = tuple(texts[:MOST_MARKERS]) or DEFAULT_MARKERS
-    loaded.traces = _group(store, "traces")
+        loaded.markers = () if tuple(texts) == FORMER_MARKERS else tuple(texts[:MOST_MARKERS])
+    store.beginGroup(MONTAGES)
+    loaded.traces = {montage: _group(store, montage) for montage in store.childGroups()}
+    store.endGroup()
     geometry = store.value("window/geometry")
     if isinstance(geometry, QByteArray):
         loaded.geometry = geometry
@@ -54,7 +58,8 @@ def save(store: QSettings, settings: PanelSettings) -> None:
     store.setValue("theme", settings.theme)
     store.setValue("markers", list(settings.markers))
     store.setValue("window/geometry", settings.geometry)
-    for group, values in (("traces", settings.traces), ("splitters", settings.splitters)):
+    traces = {f"{MONTAGES}/{montage}": values for montage, values in settings.traces.items()}
+    for group, values in (*traces.items(), ("splitters", settings.splitters)):
         store.beginGroup(group)
         store.remove("")  # what is no longer among the values
         for key, value in values.items():

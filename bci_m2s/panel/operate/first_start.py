@@ -6,6 +6,7 @@ that is started is a process of its own and outlives the panel.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -103,6 +104,7 @@ class FirstStart(QObject):
         self._agreeing = self._looks = 0
         self._is_someone_starting = False  # a session from a terminal, for instance
         self.engine: EngineProcess | None = None
+        self._started_s = math.nan
         self.dialog: ConnectDialog | None = None
 
     # ---- looking ----
@@ -143,11 +145,20 @@ class FirstStart(QObject):
 
     # ---- what is shown meanwhile ----
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether an engine is on its way and nothing is seen of it yet."""
+        return self.engine is not None and self._client.facts is None
+
     def words(self) -> tuple[str, str]:
         """Headline and details for the empty state."""
         if self.engine is not None:
             stem = Path(self.engine.pipeline).stem
-            return "Starting the session …", f"Loading the model of {stem!r} and waiting for its streams."
+            took_s = time.monotonic() - self._started_s
+            return (
+                f"Starting the session … {took_s:.0f} s",
+                f"Loading the model of {stem!r}, connecting streams.",
+            )
         if not self._by_itself:
             which = f" {self._options.session!r}" if self._options.session else ""
             where = "on the network" if self._options.remote else "on this machine"
@@ -221,6 +232,7 @@ class FirstStart(QObject):
         if self._client.facts is not None and not self._client.ended:
             self._notify("the previous session goes on; Ctrl+N shows it again", "info")
         self._client.follow_newcomer()
+        self._started_s = time.monotonic()
         try:
             self.engine = EngineProcess(str(offer.pipeline), known, log)
         except OSError as problem:  # the log's folder is full, or no process can be made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +22,8 @@ from bci_m2s.panel.traces.trace_rows import (
     fitted_scales,
     main_unit,
     placed_labels,
+    row_centres,
+    row_height,
     shown_unit,
     trace_rows,
 )
@@ -34,10 +35,10 @@ BAD_STATES = ("flat", "railed", "noisy", "lost", "implausible")
 LONGEST_LABEL = 12  # characters
 LABEL_SCALE = 0.8  # of the type size
 WORDS_PX = 80  # room for the words at the beginning of bad traces
+USED = "●"  # before the name of a channel that the model uses, where it does not use all
 BAR_PX = (14, 70)  # shortest and longest scale bar
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-OF_ONE_MONTAGE = ("scale", "visible")  # settings that make no sense for other channels
 
 
 class ChannelRows(SweepRows):
@@ -55,9 +56,15 @@ class ChannelRows(SweepRows):
         self._factors = np.array([factor for _, factor in shown], dtype=np.float32)
         self._unit = main_unit(self._units)
         self._scales = {unit: default_scale(unit) for unit in self._units}
+        self._used = frozenset(stream.used) & set(self.labels) if stream.used else frozenset[str]()
         self._good, self._middle = np.ones(n, dtype=bool), np.zeros(n, dtype=np.float32)
         self.controls = TracesControls(theme, n, self._unit, stream.rate_hz)
         self.zoom = ChannelZoom(canvas, n)
+        if len(self._used) < n:
+            which = ", ".join(label for label in self.labels if label in self._used)
+            self.controls.set_used(len(self._used), which)
+        else:
+            self._used = frozenset()  # all: there is nothing to tell apart
         self._make_filter()
         self.controls.changed.connect(self._on_choice)
         self.zoom.changed.connect(self._on_zoom)
@@ -74,20 +81,11 @@ class ChannelRows(SweepRows):
             self.lay_out()
 
     def settings(self) -> dict[str, Any]:
-        """Scale, unit, filter, notch, span_s, visible (0 for all), and the montage that they belong to."""
-        return {**self.controls.settings(), "visible": self.zoom.visible, "montage": self._montage}
-
-    @property
-    def _montage(self) -> str:
-        return f"{zlib.crc32(chr(0).join(self.labels).encode()):08x}"
+        """Scale, unit, filter, notch, span_s and visible (0 for all)."""
+        return {**self.controls.settings(), "visible": self.zoom.visible}
 
     def restore(self, values: Mapping[str, Any]) -> None:
-        """Choose again what ``settings`` gave; values that make no sense are passed over.
-
-        So is a scale in another unit than this stream's, and what belongs to another montage.
-        """
-        if values.get("montage") not in (None, self._montage):
-            values = {key: value for key, value in values.items() if key not in OF_ONE_MONTAGE}
+        """Choose again what ``settings`` gave; values that make no sense are passed over."""
         self.controls.restore(values)
         visible = str(values.get("visible", ""))
         if visible.isdecimal() and len(visible) < 6 and self.labels:
@@ -167,17 +165,24 @@ class ChannelRows(SweepRows):
         self._draw_bar(painter, rect)
 
     def _draw_labels(self, painter: QPainter) -> None:
-        """Those that are not good crossed out, with the word where their trace begins."""
+        """Those that are not good crossed out, with the word where their trace begins.
+
+        Where the model does not use all channels, those that it uses have a dot.
+        """
         plot, labels = self.canvas.plot, self.labels[self.zoom.first : self.zoom.first + self.zoom.count]
-        metrics, row_px = QFontMetrics(font(LABEL_SCALE)), plot.height() / max(1, len(labels))
+        metrics, count = QFontMetrics(font(LABEL_SCALE)), len(labels)
+        places = row_centres(np.arange(count), max(count, 1))
         height = metrics.height()
-        centres = [plot.top() + (i + 0.5) * row_px for i in range(len(labels))]
+        centres = (plot.top() + plot.height() * places).tolist()
         painter.setFont(font(LABEL_SCALE))
-        for i in placed_labels(centres, metrics.ascent() + 1, [label in self.states for label in labels]):
+        urgent = [label in self.states or label in self._used for label in labels]
+        for i in placed_labels(centres, metrics.ascent() + 1, urgent):
             box = QRectF(0, centres[i] - height / 2, plot.left() - 6, height)
-            name = metrics.elidedText(short_label(labels[i]), Qt.TextElideMode.ElideRight, int(box.width()))
+            name = f"{USED} " * (labels[i] in self._used) + short_label(labels[i])
+            name = metrics.elidedText(name, Qt.TextElideMode.ElideRight, int(box.width()))
             word = self.states.get(labels[i], "")
-            painter.setPen(QColor(self.theme.warn if word else self.theme.muted))
+            usual = self.theme.text if labels[i] in self._used else self.theme.muted
+            painter.setPen(QColor(self.theme.warn if word else usual))
             painter.drawText(box, RIGHT, name)
             if word:
                 left = box.right() - metrics.horizontalAdvance(name)
@@ -189,7 +194,7 @@ class ChannelRows(SweepRows):
     def _draw_bar(self, painter: QPainter, rect: QRect) -> None:
         """A vertical bar in the lower right corner, as long as the value written beside it."""
         plot, scale = self.canvas.plot, self._scales[self._unit]
-        value, row_px = scale, plot.height() / self.zoom.count
+        value, row_px = scale, plot.height() * row_height(self.zoom.count)
         while row_px * value / scale < BAR_PX[0]:
             value = step_125(value, 1)
         while row_px * value / scale > BAR_PX[1]:

@@ -50,6 +50,7 @@ class Rows:
     origin, gain, top, bottom : (channels,) in heights of the picture, from its upper edge
     layers : channels and their colour, "#RRGGBB"; later ones lie above
     shade : channel whose columns over 0.5 get another ground; None for none
+    cut_colour : of the ends of strokes that go on beyond top or bottom, "" for that of the trace
     """
 
     origin: FloatArray
@@ -58,6 +59,7 @@ class Rows:
     bottom: FloatArray
     layers: tuple[tuple[NDArray[np.intp], str], ...]
     shade: int | None = None
+    cut_colour: str = ""
 
 
 class Columns:

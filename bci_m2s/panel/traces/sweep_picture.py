@@ -15,6 +15,7 @@ from bci_m2s.panel.traces.sweep import Columns, Float32Array, Page, Rows, covera
 from bci_m2s.types import FloatArray
 
 AHEAD_PX = 12  # empty before the cursor
+CUT_PX = 2  # of the mark where a trace is cut off
 
 
 class SweepPicture:
@@ -111,7 +112,23 @@ class SweepPicture:
             if rows is not None and len(chosen):
                 level = coverage(*self._ends(rows, low[:, chosen], high[:, chosen], chosen), height)
                 pixels = np.where(level > 0, shades(grounds, colour)[ground, level], pixels)
+        if rows is not None and rows.cut_colour:
+            self._mark_cuts(pixels, rows, low, high)
         self.pixels[:, part] = pixels
+
+    def _mark_cuts(
+        self, pixels: NDArray[np.uint32], rows: Rows, low: Float32Array, high: Float32Array
+    ) -> None:
+        """Colour the ends of the topmost layer's strokes that are not drawn whole."""
+        chosen, height = rows.layers[-1][0], len(self.pixels)
+        top = height * (rows.origin[chosen] - rows.gain[chosen] * high[:, chosen])
+        bottom = height * (rows.origin[chosen] - rows.gain[chosen] * low[:, chosen])
+        upper, lower = height * rows.top[chosen], height * rows.bottom[chosen]
+        colour, thick = shades((rows.cut_colour,), rows.cut_colour)[0, 0], round(CUT_PX * self._stroke_px)
+        for cut, edge, step in ((top < upper, upper, 1), (bottom > lower, lower - 1, -1)):
+            column, channel = np.nonzero(cut)
+            for n in range(thick) if len(column) else ():
+                pixels[np.clip(edge[channel].astype(int) + step * n, 0, height - 1), column] = colour
 
     def _ends(
         self, rows: Rows, low: Float32Array, high: Float32Array, chosen: NDArray[np.intp]

@@ -7,6 +7,7 @@ screen until the sweep passes it again, so what was seen does not move.
 from __future__ import annotations
 
 import math
+import zlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -121,6 +122,7 @@ class SweepRows(ABC):
     marker_texts : whether markers have their text above the sweep
     fits_once : whether scales stay as they were found, or are found again after the stream was lost
     settle_s : of signal before what is shown that must be fed again with it
+    montage : checksum of labels and units, by which settings are remembered
     """
 
     controls: TracesControls | None = None
@@ -132,6 +134,8 @@ class SweepRows(ABC):
 
     def __init__(self, canvas: SweepCanvas, theme: Theme, stream: StreamFacts) -> None:
         self.canvas, self.theme, self.labels = canvas, theme, stream.labels
+        channels = chr(0).join((*stream.labels, *stream.units))
+        self.montage = f"{zlib.crc32(channels.encode()):08x}"
         self.states: dict[str, str] = {}
 
     @abstractmethod

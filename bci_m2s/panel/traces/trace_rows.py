@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.look.theme import Theme
@@ -17,6 +18,7 @@ from bci_m2s.types import BoolArray, FloatArray
 LONGEST_UNIT = 8  # characters
 ROW_SPREADS = 5.0  # height of a row, in standard deviations of its channel
 CLIP_ROWS = 1.5  # a trace goes so far from the middle of its row: a bad one hides two others at most
+EDGE_ROWS, EDGE_SHARE = 1.0, 0.06  # room above the first row and below the last; of all rows at most
 DEFAULT_SCALES = {"µV": 100.0}  # while nothing else is known
 
 
@@ -62,19 +64,32 @@ def trace_rows(
     scale : (channels,) value per row; middle : (channels,) value in the middle of the row
     """
     number = np.arange(len(scale)) - first
-    centre = (number + 0.5) / count
-    gain = 1.0 / (count * scale)
     seen = (number >= 0) & (number < count)
+    centre, height = row_centres(number, count), row_height(count)
+    gain = height / scale
     return Rows(
         origin=centre + gain * middle,
         gain=gain,
-        top=np.clip(centre - CLIP_ROWS / count, 0.0, 1.0),
-        bottom=np.clip(centre + CLIP_ROWS / count, 0.0, 1.0),
+        top=np.clip(centre - CLIP_ROWS * height, 0.0, 1.0),
+        bottom=np.clip(centre + CLIP_ROWS * height, 0.0, 1.0),
         layers=(
             (np.flatnonzero(seen & ~good), theme.bad_trace),
             (np.flatnonzero(seen & good), theme.trace),
         ),
+        cut_colour=theme.warn,
     )
+
+
+def row_height(count: int) -> float:
+    """Height of each of `count` rows, of the sweep's; there is some room above and below them all."""
+    return 1.0 / (count + 2 * min(EDGE_ROWS, EDGE_SHARE * count))
+
+
+def row_centres(number: NDArray[np.intp], count: int) -> FloatArray:
+    """Middle of each row by its number from the top, of the sweep's height from its upper edge."""
+    above = 0.5 + min(EDGE_ROWS, EDGE_SHARE * count)
+    centres: FloatArray = (number.astype(np.float64) + above) * row_height(count)
+    return centres
 
 
 def placed_labels(centres: Sequence[float], height: float, urgent: Sequence[bool]) -> list[int]:

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QComboBox, QPushButton, QSizePolicy
 
 from bci_m2s.panel.look import text
 from bci_m2s.panel.look.plot import step_125
+from bci_m2s.panel.look.text import ElidedLabel
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.look.view import View, in_row, plain_label
 from bci_m2s.panel.traces.display_filter import NOTCHES, OFF, PRESETS, possible, words
@@ -39,7 +40,7 @@ class TracesControls(View):
         self._n_channels, self._unit, self._rate_hz = n_channels, unit, rate_hz
         self._fitted = default_scale(unit)
         self.scale: float | None = None
-        self.scale_box = self._box("Value per channel row. Keys: +, − and A (automatic)")
+        self.scale_box = self._box("Value per channel row. Keys: + and −")
         self.scale_box.setMinimumContentsLength(11)  # "auto 1000 µV": the strip shall not move
         self.filter_box = self._box("Filter of the display; recording and model have their own. Key: F")
         self.notch_box = self._box("Notch against mains hum, display only. Key: N")
@@ -47,14 +48,18 @@ class TracesControls(View):
         self.visible_box = self._box("Channels shown. Wheel: zoom, drag: scroll, double click: all. Key: V")
         self.larger = self._button("−", "Smaller traces: more per row")
         self.smaller = self._button("+", "Larger traces: less per row")
-        self.count = plain_label(bold=True)
+        self.auto = self._button("A", "Automatic: everything as for a new montage. Key: A")
+        self.count, self.used = plain_label(bold=True), ElidedLabel("")
+        self.used.setProperty("muted", True)
+        self.used.setFont(font(SMALL))
         self._fill()
         self._show_scale()
-        boxes = self.filter_box, self.notch_box, self.span_box, self.visible_box
+        boxes = self.filter_box, self.notch_box, self.span_box, self.visible_box, self.auto
         scale = self.larger, self.scale_box, self.smaller
-        self.setLayout(in_row(*scale, *boxes, None, self.count, spacing=4))
+        self.setLayout(in_row(*scale, *boxes, (self.used, 1), self.count, spacing=4))
         self.larger.clicked.connect(lambda: self.step(1))
         self.smaller.clicked.connect(lambda: self.step(-1))
+        self.auto.clicked.connect(self.choose_auto)
         self.scale_box.activated.connect(lambda index: self._choose_scale(self.scale_box.itemData(index)))
         for box in (self.filter_box, self.notch_box):
             box.currentIndexChanged.connect(lambda _index: self.changed.emit("filter"))
@@ -95,6 +100,11 @@ class TracesControls(View):
         self.count.setText(f"{n_bad} of {self._n_channels} bad" if n_bad else "")
         self.count.setToolTip(text.tip(which) if n_bad else "")
 
+    def set_used(self, count: int, which: str) -> None:
+        """Show how many channels the model uses, 0 for nothing; `which` names them in the tool tip."""
+        self.used.show_text(f"{count} of {self._n_channels} used by the model" if count else "")
+        self.used.setToolTip(text.tip(which) if count else "")
+
     def set_visible(self, count: int) -> None:
         """Show a number of channels that was chosen elsewhere; 0 for all."""
         index = self.visible_box.findData(count)
@@ -107,7 +117,8 @@ class TracesControls(View):
         self._choose_scale(step_125(now, steps))
 
     def choose_auto(self) -> None:
-        """Scale automatically again, and show all channels."""
+        """Draw as for a new montage: automatic scale, all channels, usual filter and sweep, no notch."""
+        self._choose_usual()
         self._choose_scale(None)
         self.visible_box.setCurrentIndex(0)
         self.changed.emit("visible")
@@ -184,9 +195,13 @@ class TracesControls(View):
             self.filter_box.addItem("no filter" if effect == OFF else effect, preset)
         for notch, hz in NOTCHES.items():
             self.notch_box.addItem(self._notch_text(notch, hz), notch)
-        self.filter_box.setCurrentIndex(self.filter_box.findData(DEFAULT_PRESET))
         for span_s in SPANS_S:
             self.span_box.addItem(f"{span_s:g} s", span_s)
+        self._choose_usual()
+
+    def _choose_usual(self) -> None:
+        self.filter_box.setCurrentIndex(self.filter_box.findData(DEFAULT_PRESET))
+        self.notch_box.setCurrentIndex(0)
         self.span_box.setCurrentIndex(SPANS_S.index(DEFAULT_SPAN_S))
 
     def _box(self, tip: str) -> QComboBox:

@@ -24,7 +24,7 @@ from bci_m2s.engine.statistics import (
 )
 from bci_m2s.recording.disk import WARN_BELOW_S
 from bci_m2s.simulator.markers import STREAM_NAME
-from bci_m2s.text import printable
+from bci_m2s.text import modality_name, printable
 from bci_m2s.types import UNKNOWN, Estimate, Status
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _lines(snapshot: Snapshot) -> list[str]:
 
 
 def _maker(line: str, estimate: Estimate | None) -> str:
-    return line or (f"from {estimate.modality}" if estimate else "estimate")
+    return modality_name(line) or (f"from {modality_name(estimate.modality)}" if estimate else "estimate")
 
 
 def _subject(modality: str, head: str, heads: Mapping[str, Sequence[str]]) -> str:
@@ -142,7 +142,8 @@ def _bad_channels(health: StreamHealth, most: int = 3) -> str:
 def _plain_health(health: StreamHealth) -> str:
     silence = f", {_last(health)}" if health.is_silent else ""
     problem = f", {health.problem}" if health.problem else ""
-    return f"{health.modality} {_rate(health)}, lost {health.lost}{silence}{_bad_channels(health)}{problem}"
+    beginning = f"{modality_name(health.modality)} {_rate(health)}, lost {health.lost}"
+    return f"{beginning}{silence}{_bad_channels(health)}{problem}"
 
 
 def _answer(estimate: Estimate | None, classes: Sequence[str]) -> str:
@@ -156,8 +157,8 @@ def _answer(estimate: Estimate | None, classes: Sequence[str]) -> str:
 def health_line(health: StreamHealth) -> str:
     """Rate, samples, loss and silence of a stream."""
     counts = f"{health.samples} samples, lost {health.lost}"
-    line = f"{health.modality:<5} {health.name!r}: {_rate(health)}, {counts}, {_last(health)}"
-    line += _bad_channels(health)
+    name = f"{modality_name(health.modality):<5} {health.name!r}"
+    line = f"{name}: {_rate(health)}, {counts}, {_last(health)}{_bad_channels(health)}"
     return line + (f", {health.problem}" if health.problem else "")
 
 
@@ -251,7 +252,7 @@ def _print_answers(
     classes, unknown = statistics.heads[head], statistics.labels[modality, head, UNKNOWN]
     shares = [f"{name} {statistics.labels[modality, head, name]}" for name in classes]
     shares += [f"{UNKNOWN} {unknown}"] if unknown else []
-    subject = _subject(modality, head, statistics.heads)
+    subject = _subject(modality_name(modality), head, statistics.heads)
     console.print(f"{subject}: {statistics.made[modality, head]} estimates ({', '.join(shares)})")
     if not any(label in classes for _, _, label in truth):  # the truth answers another question
         return

@@ -20,11 +20,11 @@ from bci_m2s.panel.client.answers import (
     contrast,
     duration,
     legible,
-    modality_name,
     seconds_left,
     shown_answer,
 )
 from bci_m2s.panel.look.theme import DARK, LIGHT
+from bci_m2s.text import modality_name
 from bci_m2s.types import Status
 
 CLASSES = ("negative", "neutral", "positive")

@@ -29,7 +29,7 @@ RECORDING = {
 }  # fmt: skip
 STATUS = {
     "state": "ok", "elapsed_s": 754.2, "problems": [], "streams": [STREAM], "recording": RECORDING,
-    "ended": "", "take": {"number": 2, "folder": "sub-01_run-02"},
+    "ended": "", "take": {"session": "sub-01_run-02", "number": 2, "folder": "take-2"},
 }  # fmt: skip
 SESSION = {"mode": "live", "model": {"name": "demo", "simulated": False}, "session_id": "abc"}
 

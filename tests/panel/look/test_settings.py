@@ -3,7 +3,7 @@
 import pytest
 from PyQt6.QtCore import QByteArray, QSettings
 
-from bci_m2s.panel.look.settings import DEFAULT_MARKERS, LONGEST, MOST_MARKERS, PanelSettings, load, save
+from bci_m2s.panel.look.settings import FORMER_MARKERS, LONGEST, MOST_MARKERS, PanelSettings, load, save
 
 
 @pytest.fixture
@@ -18,40 +18,46 @@ def opened(file):
 
 def test_an_empty_store_gives_defaults(file):
     assert load(opened(file)) == PanelSettings()
-    assert PanelSettings().markers == DEFAULT_MARKERS
+    save(
+        opened(file), PanelSettings(markers=FORMER_MARKERS)
+    )  # an older panel wrote them without being asked
+    assert load(opened(file)).markers == ()
 
 
 def test_everything_comes_back_from_the_file(file):
     settings = PanelSettings(
         theme="light",
         markers=("ä; b", "50 % = x", "c,d", "[e]"),
-        traces={"span_s": 20, "notch": "50 Hz"},
+        traces={"0a1b": {"span_s": 20, "notch": "50 Hz"}, "ffff": {"notch": "off"}},
         geometry=QByteArray(b"\x01\x00\xff geometry"),
         splitters={"main": QByteArray(b"\x00\x02"), "right": QByteArray(b"\x03")},
     )
     save(opened(file), settings)
     again = load(opened(file))
-    assert again.traces.pop("span_s") in (20, "20")  # an INI file knows no numbers
-    settings.traces.pop("span_s")
+    assert again.traces["0a1b"].pop("span_s") in (20, "20")  # an INI file knows no numbers
+    settings.traces["0a1b"].pop("span_s")
     assert again == settings
 
 
 @pytest.mark.parametrize("markers", [("only one",), ("a, b",), ("1",), ("",), ()])
 def test_few_markers(file, markers):
     save(opened(file), PanelSettings(markers=markers))
-    assert load(opened(file)).markers == (markers if any(markers) else DEFAULT_MARKERS)
+    assert load(opened(file)).markers == (markers if any(markers) else ())
 
 
 def test_saving_again_replaces_what_was_there(file):
     first = {"main": QByteArray(b"1"), "right": QByteArray(b"2")}
-    save(opened(file), PanelSettings(markers=("a", "b"), splitters=first, traces={"x": "1", "y": "2"}))
     save(
-        opened(file), PanelSettings(markers=("c",), splitters={"main": QByteArray(b"3")}, traces={"x": "4"})
+        opened(file), PanelSettings(markers=("a", "b"), splitters=first, traces={"m": {"x": "1", "y": "2"}})
+    )
+    save(
+        opened(file),
+        PanelSettings(markers=("c",), splitters={"main": QByteArray(b"3")}, traces={"m": {"x": "4"}}),
     )
     again = load(opened(file))
     assert again.markers == ("c",)
     assert again.splitters == {"main": QByteArray(b"3")}
-    assert again.traces == {"x": "4"}
+    assert again.traces == {"m": {"x": "4"}}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +71,7 @@ def test_saving_again_replaces_what_was_there(file):
 def test_nonsense_gives_defaults(file, text):
     file.write_text(f"[General]\n{text}")
     again = load(opened(file))
-    assert (again.theme, again.markers) == (PanelSettings().theme, DEFAULT_MARKERS)
+    assert (again.theme, again.markers) == (PanelSettings().theme, ())
     assert again.geometry.isEmpty()
     assert again.splitters == {}
 

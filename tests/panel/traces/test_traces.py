@@ -8,6 +8,8 @@ from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QColor, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 from support.nightly import nightly
+from support.pictures import pixels as whole
+from support.pictures import value_of
 
 from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.look.plot import step_125
@@ -351,7 +353,7 @@ def test_settings_come_back_and_nonsense_does_not(view):
     settings = {"scale": "50", "filter": "0.5–45 Hz", "notch": "60 Hz", "span_s": "20.0", "visible": "4"}
     view.rows.restore(settings)
     chosen = {"scale": 50.0, "unit": "µV", "filter": "0.5–45 Hz", "notch": "60 Hz", "span_s": 20.0}
-    chosen |= {"visible": 4, "montage": view.rows.settings()["montage"]}
+    chosen |= {"visible": 4}
     assert view.rows.settings() == chosen
     for nonsense in (
         {},
@@ -363,16 +365,22 @@ def test_settings_come_back_and_nonsense_does_not(view):
         assert {**view.rows.settings(), "scale": 50.0} == chosen
 
 
-def test_scale_and_number_of_channels_belong_to_their_montage(view, qtbot):
-    view.rows.restore({"scale": "10", "visible": "1", "filter": "0.5–45 Hz"})
-    chosen = view.rows.settings()
-    other = open_view(qtbot, labels=[f"E{number}" for number in range(94)])
-    other.rows.restore(chosen)
-    assert (other.rows.settings()["scale"], other.rows.settings()["visible"]) == ("auto", 0)
-    assert other.rows.settings()["filter"] == "0.5–45 Hz"
-    other = open_view(qtbot)
-    other.rows.restore(chosen)
-    assert (other.rows.settings()["scale"], other.rows.settings()["visible"]) == (10.0, 1)
+def test_a_montage_is_known_by_its_labels_and_units(view, qtbot):
+    same = open_view(qtbot).rows.montage
+    others = [open_view(qtbot, unit="V"), open_view(qtbot, labels=["A", "B"])]
+    assert view.rows.montage == same
+    assert len({same, *(other.rows.montage for other in others)}) == 3
+
+
+def test_automatic_is_as_for_a_new_montage(view, qtbot):
+    usual = view.rows.settings()
+    view.rows.restore(
+        {"scale": "10", "visible": "1", "span_s": "20", "filter": "0.5–45 Hz", "notch": "50 Hz"}
+    )
+    assert view.rows.settings() != usual
+    qtbot.mouseClick(view.controls.auto, Qt.MouseButton.LeftButton)
+    assert view.rows.settings() == usual
+    assert view.canvas.span_s == usual["span_s"]
 
 
 def test_scale_belongs_to_its_unit(view, qtbot):
@@ -520,9 +528,46 @@ def test_rows_keep_traces_near_and_leave_out_what_is_not_seen():
     rows = trace_rows(np.full(4, 100.0), np.zeros(4, dtype=np.float32), good, 1, 2, DARK)
     (bad, bad_colour), (fine, colour) = rows.layers
     assert (list(bad), bad_colour, list(fine), colour) == ([2], DARK.bad_trace, [1], DARK.trace)
-    assert rows.origin[1] == 0.25
-    assert rows.gain[1] * 100 == 0.5  # a scale fills a row
-    assert rows.bottom[1] == 1.0
+    assert rows.origin[1] + rows.origin[2] == pytest.approx(1.0)  # as much room above as below
+    assert rows.gain[1] * 100 == pytest.approx(rows.origin[2] - rows.origin[1])  # a scale fills a row
+    assert rows.gain[1] * 100 < 0.5
+    assert (rows.top[1], rows.bottom[1]) == (0.0, pytest.approx(rows.origin[1] + 1.5 * rows.gain[1] * 100))
+
+
+def test_a_trace_that_is_cut_off_has_marks(view):
+    times, values = signal()
+    play(view, times, values)
+
+    def marked():
+        return np.count_nonzero(pixels(view) == value_of(DARK.warn))
+
+    assert marked() == 0
+    choose(view.controls.scale_box, 2.0)
+    assert marked() > 100
+    view.controls.choose_auto()
+    assert marked() == 0
+
+
+def test_channels_that_the_model_uses_are_marked_where_it_does_not_use_all(qtbot):
+    def opened(used):
+        stream = StreamFacts("eeg", "Cap", RATE_HZ, LABELS, ("uV",) * len(LABELS), used=used)
+        view = SweepView(DARK, ChannelRows, stream)
+        qtbot.addWidget(view)
+        view.resize(900, 400)
+        view.show()
+        play(view, *signal())
+        return view
+
+    plain, four = opened(()), opened(LABELS[:4])
+    assert four.controls.used.full_text == f"4 of {len(LABELS)} used by the model"
+
+    def names(view):
+        return whole(view.canvas)[:, : view.canvas.plot.left()]
+
+    assert (names(four) != names(plain)).any()
+    everything = opened(LABELS)
+    assert everything.controls.used.full_text == plain.controls.used.full_text == ""
+    np.testing.assert_array_equal(names(everything), names(plain))
 
 
 def test_labels_do_not_cover_each_other_and_bad_ones_are_always_there():
