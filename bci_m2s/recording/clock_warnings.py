@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bci_m2s.recording.clock_runs import RESET_S
 from bci_m2s.signal.quality import rate_verdict
 
 if TYPE_CHECKING:
@@ -22,22 +23,30 @@ def clock_warnings(streams: Sequence[RecordedStream]) -> Iterator[str]:
 
     streams : of senders, all of a file
     """
-    for stream in streams:
-        yield from _restarts(stream)
-        yield from _rate(stream)
     other_clocks = dict(_other_clocks(streams))
+    for stream in streams:
+        if stream not in other_clocks:
+            yield from _restarts(stream)
+        yield from _rate(stream)
     yield from (text for stream, text in _not_measured(streams) if stream not in other_clocks)
     yield from other_clocks.values()
 
 
 def _restarts(stream: RecordedStream) -> Iterator[str]:
-    """A stream whose sender's clock began again."""
-    runs = stream.runs()
+    """A stream whose sender's clock began again, and one whose stamps fall without a known reason."""
+    runs, name = stream.runs(), repr(stream.info.name)
     if len(runs) > 1:
         more = f", and {len(runs) - 2} more times" if len(runs) > 2 else ""
         yield (
-            f"stream {stream.info.name!r}: its sender's clock began again at sample {runs[1].first} (clock "
+            f"stream {name}: its sender's clock began again at sample {runs[1].first} (clock "
             f"offset {runs[0].offset_s:.6g} s before, {runs[1].offset_s:.6g} s then){more}: a new segment"
+        )
+    steps_s = np.diff(stream.times + stream.offsets_s())
+    if len(fallen := np.flatnonzero(steps_s < -RESET_S)):
+        more = f", and {len(fallen) - 1} more times" if len(fallen) > 1 else ""
+        yield (
+            f"stream {name}: its stamps fall by {-steps_s[fallen[0]]:.3g} s at sample {fallen[0] + 1}"
+            f"{more}, and no clock offset says why: what follows may lie at a wrong time"
         )
 
 

@@ -19,7 +19,7 @@ from bci_m2s.errors import RecordingError, StreamError, nearest
 from bci_m2s.lsl.formats import RESULT_TYPES, sent_stamps_info
 from bci_m2s.lsl.markers import MarkerReader, is_marker_stream
 from bci_m2s.recording.clock_runs import Run, clock_runs, offsets_s
-from bci_m2s.recording.clock_warnings import clock_warnings
+from bci_m2s.recording.clock_warnings import APART_S, clock_warnings
 from bci_m2s.registry import load_class
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo
@@ -129,7 +129,12 @@ class RecordedStream:
 
         Their spacing stays. Recorders write every half second or so, and that is how exact it is.
         """
-        return replace(self, times=self.times + self.behind_s, clock_offsets=np.empty((0, 2)))
+        late_s = [self.behind_s - run.offset_s for run in self.runs()]
+        near_s = [late for late in late_s if abs(late) <= APART_S]
+        behind_s: FloatArray | float = self.behind_s
+        if len(late_s) > 1 and near_s:  # stamps of a clock that began again, not of another one
+            behind_s = self.offsets_s() + min(near_s, key=abs)
+        return replace(self, times=self.times + behind_s, clock_offsets=np.empty((0, 2)))
 
     def runs(self) -> list[Run]:
         """The runs of the sender's clock, in the order of the file: more than one where it began again."""

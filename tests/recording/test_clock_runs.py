@@ -16,12 +16,13 @@ from bci_m2s.recording import as_raw
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.sources.replay import ReplaySource
 from bci_m2s.training.datasets.recordings import RecordedChunks
+from bci_m2s.types import StreamInfo
 
 BEFORE = (1000.0, 1060.0, 900.0)  # the sender's clock shows 100 to 160 s
 
 
-def opened(folder: Path, *senders: Sender) -> Recording:
-    return open_recording(record(folder / "a.xdf", senders))
+def opened(folder: Path, *senders: Sender, flush_s: float = 0.5) -> Recording:
+    return open_recording(record(folder / "a.xdf", senders, flush_s))
 
 
 def assert_true(recording: Recording, *senders: Sender, within_s: float = 1e-9) -> None:
@@ -134,3 +135,62 @@ def test_stamps_without_offsets_are_named_where_it_can_matter(tmp_path):
     assert warnings_of(away, here, unmeasured("rec")) == []  # the recorder's own clock
     assert warnings_of(here, unmeasured("")) == []
     assert warnings_of(unmeasured("a"), unmeasured("b")) == []  # nothing was measured at all
+
+
+def test_a_restart_that_was_never_measured_is_named(tmp_path):
+    cap = sender("cap", [BEFORE, (1075.0, 1135.0, 940.0)])
+    (warning,) = opened(tmp_path, replace(cap, measured=cap.measured[:12])).warnings
+    assert warning.startswith(
+        "stream 'cap': its stamps fall by 25 s at sample 6000, and no clock offset says"
+    )
+
+
+def test_stamps_of_arrival_follow_a_restart(tmp_path):
+    cap = sender("cap", [BEFORE, (1075.0, 1105.0, 940.0)])
+    recording = opened(tmp_path, cap)
+    moved = recording.stamped(recording.streams[0], "arrival")
+    late_s = moved.times + moved.offsets_s() - cap.true_s
+    assert np.ptp(late_s) < 1e-9
+    assert 0.0 <= late_s[0] < 0.6
+
+
+@pytest.mark.parametrize(
+    ("at", "offset_s"),
+    [
+        ([1010.0, 1030.0, 1058.0, 1077.0, 1120.0], [900.0, 900.0, 900.0, 940.0, 940.0]),
+        ([1077.0, 1120.0], [940.0, 940.0]),  # none before the restart
+        ([1010.0, 1058.0], [900.0, 900.0]),  # none after it
+    ],
+)
+def test_markers_of_a_clock_that_begins_again(tmp_path, at, offset_s):
+    cap = sender("cap", [BEFORE, (1075.0, 1135.0, 940.0)])
+    sent = marks([(when, "x") for when in at], cap.measured)
+    sent = replace(sent, stamps=sent.true_s - np.array(offset_s))
+    recording = opened(tmp_path, sent)
+    assert_true(recording, sent)
+    (texts,) = recording.markers
+    np.testing.assert_allclose(texts.times + texts.offsets_s(), at, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("noise_s", [0.0002, 0.005])
+def test_a_drift_is_followed_and_none_is_made_of_noise(tmp_path, noise_s):
+    """Half an hour at 100 ppm, some measurements slow; beside it a clock that does not drift."""
+    random = np.random.default_rng(1)
+    true_s = 1000.0 + np.arange(36_000) / 20
+    at = np.arange(1300.0, 2800.0, 5.0)  # the first offset comes late
+    noise = noise_s * random.standard_normal(len(at)) + 0.2 * (random.random(len(at)) < 0.05)
+    info = StreamInfo("cap", "EEG", rate_hz=20.0, labels=("Cz",), units=("uV",))
+    drifting, steady = (
+        Sender(
+            replace(info, name=name),
+            true_s,
+            (true_s - 1000.0) * (1 + ppm * 1e-6) + 100.0,
+            np.zeros((len(true_s), 1), np.float32),
+            list(zip(at, 900.0 - (at - 1000.0) * ppm * 1e-6 + noise, strict=True)),
+        )
+        for name, ppm in (("drifts", 100.0), ("steady", 0.0))
+    )
+    recording = opened(tmp_path, drifting, steady, flush_s=4.0)
+    assert_true(recording, drifting, steady, within_s=max(0.0005, noise_s))
+    assert np.ptp(recording.streams[1].offsets_s()) == 0.0
+    assert recording.warnings == []

@@ -61,9 +61,9 @@ def record(path: Path, senders: Sequence[Sender], flush_s: float = 0.5) -> Path:
     for one in senders:
         number = writer.add_stream(one.info)
         flushed = np.ceil((one.true_s + 0.1) / flush_s) * flush_s
-        for at in np.unique(flushed):
-            rows = flushed == at
-            stamps, samples = one.stamps[rows], one.samples[rows]
+        cuts = np.flatnonzero(np.diff(flushed)) + 1
+        for first, stop in zip([0, *cuts], [*cuts, len(flushed)], strict=True):
+            at, stamps, samples = flushed[first], one.stamps[first:stop], one.samples[first:stop]
             steps.append((at, 0, lambda n=number, t=stamps, x=samples: writer.samples(n, t, x)))
         for at, offset in one.measured:
             steps.append((at, 1, lambda n=number, t=at, x=offset: writer.clock_offset(n, t, x)))
