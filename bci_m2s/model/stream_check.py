@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,9 @@ from bci_m2s.text import printable, quoted
 from bci_m2s.types import FloatArray, StreamInfo
 
 MOST_NAMED = 6  # channels in a message
+TRIGGERS = re.compile(
+    r"(device[ _-]*)?(trig|triggers?|trg|sti|stim|status|markers?|events?)[ _-]*(ch)?[ _-]*\d*"
+)
 NUMERIC_FORMATS = ("float32", "double64", "int8", "int16", "int32", "int64")
 
 
@@ -66,6 +70,9 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo, conversions: bool = 
     if _is_unstated(spec, info):
         named = " + ".join(spec.reference)
         doubts.append(f"{where}: reference: not stated; taken as the model's ({named})")
+    triggers = [label for label in info.labels if _is_trigger(label) and label.strip() not in spec.channels]
+    if triggers:
+        doubts.append(f"{where}: channels: {_some(triggers)} not read as markers; only marker streams are")
     converted = {
         (found.name, unit): None
         for _, unit, stated in _stated_units(spec, info)
@@ -234,6 +241,10 @@ def _reference_problems(spec: ModalityContract, info: StreamInfo, where: str) ->
         return []
     expected = f"{' + '.join(spec.reference)}, or these among the channels"
     return [ContractError(where, "reference", quoted(info.reference), expected)]
+
+
+def _is_trigger(label: str) -> bool:
+    return TRIGGERS.fullmatch(label.strip().casefold()) is not None
 
 
 def _some(labels: Sequence[str], most: int = MOST_NAMED) -> str:

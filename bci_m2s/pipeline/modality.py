@@ -70,6 +70,7 @@ class _Progress:
     collecting, ready : whether the baseline takes steps, and whether it is complete
     blocks_to_skip : of these the steps hold samples from before the baseline began
     refusal : why no estimate can be trusted now, whatever the samples are
+    rate_doubted : whether the effective rate is doubtful now; rate_doubt : how it was the first time
     """
 
     collecting: bool
@@ -79,6 +80,7 @@ class _Progress:
     blocks_to_skip: int = 0
     refusal: str = ""
     rate_doubted: bool = False
+    rate_doubt: str = ""
 
 
 class ModalityStage:
@@ -138,8 +140,8 @@ class ModalityStage:
     @property
     def notes(self) -> list[str]:
         """What is worth a line for people, of the stream so far. Any thread."""
-        problem = self._steps.counter_problem
-        return [f"{self.modality}: {problem}"] if problem else []
+        problems = [self._steps.counter_problem, self._now.rate_doubt, *self._steps.copies]
+        return [f"{self.modality}: {problem}" for problem in problems if problem]
 
     @property
     def never_used(self) -> str:
@@ -253,6 +255,7 @@ class ModalityStage:
         if verdict.doubtful and not self._now.rate_doubted:
             message = verdict.describe(self._info.rate_hz)
             self._note("rate", block.last_index, message, hz=verdict.effective_hz)
+            self._now.rate_doubt = self._now.rate_doubt or message
         self._now.rate_doubted = verdict.doubtful
         return verdict
 

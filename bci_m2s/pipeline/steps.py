@@ -11,6 +11,7 @@ from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_factors, channel_order, reference_of, with_reference
 from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
+from bci_m2s.signal.copies import Copies
 from bci_m2s.signal.counter import STILL_S, SampleCounter, counter_columns
 from bci_m2s.signal.plausible import amplitude_limits
 from bci_m2s.signal.quality import FLAT, GOOD, STATES, ChannelQuality
@@ -83,6 +84,8 @@ class StepStage:
             factors=self._factors,
             emit=emit,
         )
+        voltages = self._amplitudes.are_voltages
+        self._copies = Copies(spec.channels, voltages, info.rate_hz)
         self._blocks_per_step = window.blocks_per_step
         # DE names bad channels one by one and has to know what to call them; others give one sentence.
         self._names_causes = isinstance(self.extractor, NamesCauses)
@@ -112,6 +115,11 @@ class StepStage:
     def never_used(self) -> dict[str, str]:
         """Channels of which no sample was used since the beginning, by label, and why."""
         return self.quality.never_used
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """What shows that samples were copied rather than measured, in words."""
+        return self._copies.notes
 
     @property
     def counter_problem(self) -> str:
@@ -144,7 +152,9 @@ class StepStage:
                 self.quality.reset()
                 if self._reference is not None:
                     self._reference.reset()
-            step = self.extractor.push(*self._referred(block, self.quality.push(block)))
+            missing = self.quality.push(block)
+            self._copies.push(block.samples, self.quality.states == GOOD)
+            step = self.extractor.push(*self._referred(block, missing))
             if step is not None:
                 step = replace(
                     step, values=self._smoother.push(step.values), problem=self._explained(step.problem)

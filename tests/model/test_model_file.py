@@ -276,6 +276,13 @@ class TestStream:
         assert stream_doubts(EEG, stream()) == []
         assert channel_order(EEG, stream()).tolist() == [0, 1, 2, 3]
 
+    @pytest.mark.parametrize("label", ["TRIG", "Trigger", "DeviceTrigger", "STI 014", "Status", "Marker1"])
+    def test_triggers_among_the_channels_are_no_markers_and_that_is_said(self, label: str) -> None:
+        info = stream(labels=("TP9", "AF7", "AF8", "TP10", label))
+        assert check_stream(EEG, info) == []
+        (doubt,) = stream_doubts(EEG, info)
+        assert doubt == f"stream 'Muse': channels: '{label}' not read as markers; only marker streams are"
+
     def test_reordered_by_name(self) -> None:
         info = stream(labels=("AUX", "TP10", "AF7", "TP9", "AF8"))
         assert check_stream(EEG, info) == []

@@ -49,6 +49,7 @@ def test_the_pipeline_warns_once_and_refuses_what_is_wrong():
     made = pipeline()
     found = made.push("eeg", Chunk.of(1000 + (times - 1000) * 1.02, samples))
     assert [event.kind for event in made.emitted].count("rate") == 1
+    assert made.notes == [f"eeg: effective rate 251 Hz, nominal {RATE_HZ:g} Hz"]
     assert found[-1].status is Status.OK
     made = pipeline()
     found = made.push("eeg", Chunk.of(1000 + (times - 1000) * 1.08, samples))
