@@ -18,7 +18,7 @@ from typer import Argument, Option
 
 from bci_m2s import __version__
 from bci_m2s.colours import THEMES
-from bci_m2s.errors import BciM2sError, UsageError, nearest
+from bci_m2s.errors import BciM2sError, OutputError, UsageError, nearest
 from bci_m2s.recording.file_names import recording_in
 
 if TYPE_CHECKING:
@@ -437,11 +437,15 @@ def streams(
 
 
 @app.command()
-def check(pipeline: Pipeline) -> None:
-    """Validate a pipeline and its model without touching any stream."""
-    from bci_m2s.commands.run import check_pipeline
+def check(
+    file: Annotated[
+        str, Argument(metavar="FILE.yaml", help="Pipeline, the name of a shipped one, or training file.")
+    ],
+) -> None:
+    """Look for mistakes in a pipeline and its model, or in a training file and its data; run nothing."""
+    from bci_m2s.commands.check import check_file
 
-    check_pipeline(pipeline)
+    check_file(file)
 
 
 Training = Annotated[Path, Argument(metavar="CONFIG.yaml", help="Training file.")]
@@ -457,9 +461,12 @@ def pretrain(
 ) -> None:
     """Learn from two signals recorded together, without labels."""
     from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.check.training_file import check_training
+
+    checked = check_training(config)  # what is wrong is said before torch is loaded
     from bci_m2s.training.commands import run_pretrain
 
-    run_pretrain(config, run, make_console(), device, resume)
+    run_pretrain(checked, run, make_console(), device, resume)
 
 
 @app.command()
@@ -471,18 +478,26 @@ def finetune(
 ) -> None:
     """Train classifiers on the labels of one modality; write model files for live use."""
     from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.check.training_file import check_training
+
+    if out is not None and out.exists() and not overwrite:
+        raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
+    checked = check_training(config)
     from bci_m2s.training.commands import run_finetune
 
-    run_finetune(config, run, make_console(), out, overwrite)
+    run_finetune(checked, run, make_console(), out, overwrite)
 
 
 @app.command()
 def evaluate(config: Training, run: Run = None) -> None:
     """Test every direction of a pair, and the controls, on trials kept out of training."""
     from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.check.training_file import check_training
+
+    checked = check_training(config)
     from bci_m2s.training.commands import run_evaluate
 
-    run_evaluate(config, run, make_console())
+    run_evaluate(checked, run, make_console())
 
 
 @app.command("import-released")

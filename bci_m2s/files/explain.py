@@ -104,6 +104,16 @@ def refused(
     return ConfigurationError(f"{path}:{line}: {f'{key}: ' if key else ''}{words}")
 
 
+def with_line(path: Path, lines: Mapping[KeyPath, int], text: str) -> str:
+    """File and line before a message that begins with a key ("split.folds: got 5 ...").
+
+    lines : as ``read_yaml`` returns them
+    """
+    place: KeyPath = tuple(text.split(":", 1)[0].split("."))
+    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
+    return f"{path}:{line}: {text}" if line else f"{path}: {text}"
+
+
 def _line_of(lines: Mapping[KeyPath, int], start: KeyPath, field: str) -> int:
     """The line of a field that a message names from somewhere inside; that of its part if there are two."""
     parts = tuple(field.split("."))

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bci_m2s.errors import ContractError
-from bci_m2s.features import EXTRACTORS, Counts
+from bci_m2s.features import EXTRACTORS, Counts, Extractor
 
 if TYPE_CHECKING:
     from bci_m2s.model.contract import ModalityContract, WindowContract
@@ -24,20 +24,21 @@ def count_features(spec: ModalityContract, window: WindowContract) -> int:
     if isinstance(kind, Counts):
         with contextlib.suppress(TypeError, ContractError):  # building it says what is wrong, in words
             return kind.count(spec.feature.params, spec.channels)
-    return _built(spec, window, spec.rate_min_hz)
+    return len(build_extractor(spec, window, spec.rate_min_hz).names)
 
 
-def _built(spec: ModalityContract, window: WindowContract, rate_hz: float) -> int:
+def build_extractor(spec: ModalityContract, window: WindowContract, rate_hz: float) -> Extractor:
+    """A modality's extractor for a stream of this rate. Raises ContractError."""
     kind = EXTRACTORS[spec.feature.name]
-    made = kind(dict(spec.feature.params), spec.channels, rate_hz, window.step_s, window.hop_s)
-    return len(made.names)
+    made: Extractor = kind(dict(spec.feature.params), spec.channels, rate_hz, window.step_s, window.hop_s)
+    return made
 
 
 def check_size(spec: ModalityContract, window: WindowContract, modality: str) -> None:
     """Build a modality's extractor at both ends of its rates, and count. Raises ContractError."""
     for rate_hz in (spec.rate_min_hz, spec.rate_max_hz):
         try:
-            expected = _built(spec, window, rate_hz)
+            expected = len(build_extractor(spec, window, rate_hz).names)
         except ContractError as problem:
             where = f"{modality} at {rate_hz:g} Hz: {problem.where}"
             raise ContractError(where, problem.field, problem.got, problem.expected) from None

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bci_m2s.errors import OutputError, UsageError
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.model.model_file import read_contract
+from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.experiment import (
     Experiment,
@@ -49,9 +50,11 @@ PANELS = (
 )
 
 
-def run_pretrain(config: Path, folder: Path | None, console: Console, device: str, resume: bool) -> None:
+def run_pretrain(
+    checked: Checked, folder: Path | None, console: Console, device: str, resume: bool
+) -> None:
     """Pre-train every split and seed of a training file."""
-    experiment = open_experiment(config, folder, console, device=device, begin=not resume)
+    experiment = open_experiment(checked, folder, console, device=device, begin=not resume)
     names, settings = experiment.names, experiment.settings
     console.print(
         f"{experiment.name}: {len(names.subjects)} people, {len(names.sessions)} sessions, "
@@ -64,11 +67,11 @@ def run_pretrain(config: Path, folder: Path | None, console: Console, device: st
             _pretrain_unit(experiment, data, seed, unit)
     except KeyboardInterrupt:
         console.print(
-            f"Stopped. The last complete epoch is kept; continue with: bci-m2s pretrain {config} "
+            f"Stopped. The last complete epoch is kept; continue with: bci-m2s pretrain {checked.path} "
             f"--run {experiment.folder} --resume"
         )
         raise
-    console.print(f"Pre-trained: {experiment.folder}. Next: bci-m2s finetune {config}")
+    console.print(f"Pre-trained: {experiment.folder}. Next: bci-m2s finetune {checked.path}")
 
 
 def _pretrain_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path) -> None:
@@ -113,7 +116,7 @@ def _bar(console: Console, title: str, total: int) -> Iterator[Any]:
 
 
 def run_finetune(
-    config: Path, folder: Path | None, console: Console, out: Path | None, overwrite: bool
+    checked: Checked, folder: Path | None, console: Console, out: Path | None, overwrite: bool
 ) -> None:
     """Train classifiers for every split and seed; write model files, and one to `out`.
 
@@ -126,7 +129,8 @@ def run_finetune(
     """
     if out is not None and out.exists() and not overwrite:  # refused now, not after minutes
         raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
-    experiment = open_experiment(config, folder, console, device="cpu")
+    experiment = open_experiment(checked, folder, console, device="cpu")
+    config = checked.path
     settings, n_splits = experiment.settings, len(experiment.splits)
     if out is not None and settings.windows.own_session:
         raise UsageError("windows.own_session: a model scaled by whole sessions cannot run live")
@@ -206,10 +210,10 @@ def _start(experiment: Experiment, job: Job, unit: Path) -> Networks:
     return load_pretrained(job, unit / CHECKPOINT)
 
 
-def run_evaluate(config: Path, folder: Path | None, console: Console) -> None:
+def run_evaluate(checked: Checked, folder: Path | None, console: Console) -> None:
     """All directions and controls on the test windows of every split and seed."""
-    experiment = open_experiment(config, folder, console, device="cpu")
-    settings = experiment.settings
+    experiment = open_experiment(checked, folder, console, device="cpu")
+    config, settings = checked.path, experiment.settings
     results: list[Result] = []
     with _bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):

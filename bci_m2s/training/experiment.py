@@ -28,13 +28,14 @@ from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import write_whole
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.text import printable
+from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.prepare import UnitData, prepare
 from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.data.splits import PARTS, Split, make_splits
 from bci_m2s.training.data.windows import Names
 from bci_m2s.training.methods.pretrain import Job
-from bci_m2s.training.settings import TrainingSettings, load_training
+from bci_m2s.training.settings import TrainingSettings
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "mne")
 SAME_RUN = ("contract", "pair", "data", "split", "windows", "pretrain")  # equal for all of a run
@@ -70,12 +71,13 @@ class Experiment:
 
 
 def open_experiment(
-    config: Path, folder: Path | None, console: Console, *, device: str = "auto", begin: bool = False
+    checked: Checked, folder: Path | None, console: Console, *, device: str = "auto", begin: bool = False
 ) -> Experiment:
-    """Read a training file and its data.
+    """Read the data of a training file.
 
     Parameters
     ----------
+    checked : the training file
     folder : of the run; runs/NAME of the file when None
     begin : start a new run; otherwise the folder must hold a run with the same settings
 
@@ -86,8 +88,8 @@ def open_experiment(
     OutputError
         A run is to begin where there is one already.
     """
-    settings = load_training(config)
-    folder = folder or Path("runs") / config.stem
+    config, settings = checked.path, checked.settings
+    folder = folder or Path("runs") / checked.name
     if not begin:
         _check_same(folder, settings)
     elif (folder / "config.yaml").exists():

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bci_m2s.errors import ConfigurationError, ContractError, nearest
 from bci_m2s.files.explain import refused
 from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.model.contract import Contract
 from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.text import quoted
@@ -299,6 +300,7 @@ def load_training(path: Path) -> TrainingSettings:
         File, line, key, got, expected; the first problem of several.
     """
     values, lines = read_yaml(path)
+    refuse_other(path, values, "training file")
     name = values.get("preset", "sound")
     merged = _merged(preset(str(name)), values)
     data = merged.get("data")

@@ -21,6 +21,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bci_m2s.files.explain import explain, refused
 from bci_m2s.files.yaml_file import KeyPath, read_yaml
+from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.registry import Registry
 from bci_m2s.sinks import SINKS
 from bci_m2s.sources import SOURCES, Name, Seconds, StreamSettings
@@ -145,6 +146,7 @@ def load_pipeline(path: Path) -> PipelineSettings:
         One line: file, line, key, got, expected; the first problem of several.
     """
     values, lines = read_yaml(path)
+    refuse_other(path, values, "pipeline")
     try:
         return PipelineSettings.model_validate(values)
     except ValidationError as problem:

@@ -1,0 +1,29 @@
+"""``bci-m2s check FILE``: a pipeline or a training file, whichever its keys say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.files.yaml_kind import kind_of
+from bci_m2s.session.terminal.view import make_console
+
+
+def check_file(name: str) -> None:
+    """Print what a file is and whether it is in order. Raises BciM2sError."""
+    path = Path(name)
+    if path.is_file() and kind_of(read_yaml(path)[0]) == "training file":
+        _check_training_file(path)
+        return
+    from bci_m2s.commands.run import check_pipeline
+
+    check_pipeline(name)
+
+
+def _check_training_file(path: Path) -> None:
+    from bci_m2s.training.check.training_file import check_training, describe
+
+    console = make_console()
+    for line, is_remark in describe(check_training(path)):
+        console.print(line, style="yellow" if is_remark else "", soft_wrap=True)
+    console.print(f"{path}: ok. Next: bci-m2s pretrain {path}", soft_wrap=True)

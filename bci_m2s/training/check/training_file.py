@@ -1,0 +1,165 @@
+"""``check`` for training files: what pretrain, finetune and evaluate look at before they begin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bci_m2s.errors import BciM2sError, ConfigurationError, ContractError, RecordingError, UsageError
+from bci_m2s.files.explain import with_line
+from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.model.contract import ModalityContract, WindowContract
+from bci_m2s.model.feature_size import check_size, count_features
+from bci_m2s.text import printable
+from bci_m2s.training.check import mistakes
+from bci_m2s.training.check.baseline import baseline_notes
+from bci_m2s.training.check.listing import Listing, list_sessions
+from bci_m2s.training.data.splits import PARTS, Split, make_splits
+from bci_m2s.training.datasets.layout import Trial
+from bci_m2s.training.settings import TrainingSettings, load_training
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A training file in which no mistake was found, and what its data hold.
+
+    splits : none where the data tell only when they are read; notes : what a user should know
+    """
+
+    path: Path
+    settings: TrainingSettings
+    listing: Listing
+    splits: list[Split]
+    notes: list[str]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+
+def check_training(path: Path) -> Checked:
+    """Say everything that is wrong with a training file and needs no feature to be computed.
+
+    Raises
+    ------
+    ConfigurationError
+        In one line: the file and, where it is known, line and key; the first of several mistakes.
+    """
+    settings = load_training(path)
+    try:
+        return _checked(path, settings)
+    except BciM2sError as problem:
+        raise ConfigurationError(with_line(path, read_yaml(path)[1], printable(problem))) from None
+
+
+def _checked(path: Path, settings: TrainingSettings) -> Checked:
+    contract = settings.contract
+    live = {name: spec for name, spec in contract.modalities.items() if spec.feature.name != "distributed"}
+    for name, spec in live.items():
+        _check_count(name, spec, contract.window)
+    listing = _listing(settings)
+    splits: list[Split] = []
+    if listing.sessions:
+        splits = make_splits(listing.sessions, settings.split, contract.first_head)
+    for name, spec in live.items():  # last, because filters need packages that take a second to load
+        try:
+            check_size(spec, contract.window, name)
+        except ContractError as problem:
+            raise ConfigurationError(f"contract.modalities.{name}.feature: {problem}") from None
+    return Checked(path, settings, listing, splits, baseline_notes(settings, listing))
+
+
+def _check_count(name: str, spec: ModalityContract, window: WindowContract) -> None:
+    got, expected = spec.feature.n_features, count_features(spec, window)
+    if got != expected:
+        raise ConfigurationError(
+            f"contract.modalities.{name}.feature.n_features: got {got}, expected {expected}, which is what "
+            f"{spec.feature.name} makes of {count(len(spec.channels), 'channel')}; it may be left out"
+        )
+
+
+def _listing(settings: TrainingSettings) -> Listing:
+    """The data, nothing wrong with them; of the people that are wanted alone."""
+    try:
+        listing = list_sessions(settings)
+    except RecordingError as problem:
+        raise ConfigurationError(f"data.root: {problem}") from None
+    except UsageError as problem:
+        raise ConfigurationError(f"data.format: {problem}") from None
+    mistakes.check_classes_of(settings, listing.data_set)
+    mistakes.check_sizes(settings, listing)
+    mistakes.check_people(settings, listing)
+    if listing.segments or (not listing.sessions and listing.is_whole):
+        mistakes.check_streams(settings, listing)
+    if listing.is_whole:
+        mistakes.check_trials(settings, listing)
+    wanted = settings.data.subjects
+    kept = [not wanted or session.subject in wanted for session in listing.sessions]
+    sessions = [session for session, keep in zip(listing.sessions, kept, strict=True) if keep]
+    segments = listing.segments
+    if segments:
+        segments = [found for found, keep in zip(segments, kept, strict=True) if keep]
+    return replace(listing, sessions=sessions, segments=segments)
+
+
+def describe(checked: Checked) -> Iterator[tuple[str, bool]]:
+    """What a training file is, in lines to print; whether each is a remark."""
+    settings, listing = checked.settings, checked.listing
+    contract = settings.contract
+    yield f"{checked.path}: training file for the model {contract.name!r}", False
+    for name, spec in contract.modalities.items():
+        channels = f"{len(spec.channels)} channel{'' if len(spec.channels) == 1 else 's'}"
+        yield f"{name}: {channels}, {spec.feature.name}, {spec.feature.n_features} features per step", False
+    yield f"trained on: {', '.join(settings.pair)}", False
+    yield data_line(checked), False
+    if checked.splits:
+        yield f"split: {split_line(checked)}", False
+    for line in mistakes.left_out(listing):
+        yield line, True
+    for note in checked.notes:
+        yield f"note: {note}", True
+
+
+def data_line(checked: Checked) -> str:
+    """Who and how much was found."""
+    settings, listing = checked.settings, checked.listing
+    where = f" in {settings.data.root}" if settings.data.root is not None else ""
+    if not listing.is_whole:
+        people = (
+            f", {len(listing.data_set.subjects)} people when complete" if listing.data_set.subjects else ""
+        )
+        return f"data: {settings.data.format}{where}{people}; the files tell the rest when they are read"
+    n_people = len({session.subject for session in listing.sessions})
+    trials = [trial for session in listing.sessions for trial in session.trials]
+    classes = settings.contract.class_names
+    heads = [f"{head}: {_shares(head, names, trials)}" for head, names in classes.items()]
+    return (
+        f"data: {settings.data.format}{where}: {count(n_people, 'person', 'people')}, "
+        f"{count(len(listing.sessions), 'session')}, {count(len(trials), 'trial')} ({'; '.join(heads)})"
+    )
+
+
+def _shares(head: str, classes: tuple[str, ...], trials: Iterable[Trial]) -> str:
+    counts = Counter(trial.labels.get(head, -1) for trial in trials)
+    return ", ".join(f"{name} {counts[index]}" for index, name in enumerate(classes))
+
+
+def split_line(checked: Checked) -> str:
+    """How many people, or trials, train, validate and test."""
+    splits, kind = checked.splits, checked.settings.split.kind
+    first = splits[0]
+    unit = "people" if first.by_subject else "trials"
+    words = []
+    for part in PARTS:
+        keys = getattr(first, part)
+        words.append(f"{part} {len({key.split('/')[0] for key in keys} if first.by_subject else keys)}")
+    several = f"; the first of {len(splits)} parts that test in turn" if len(splits) > 1 else ""
+    return f"{kind}, {unit}: {', '.join(words)}{several}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 person", "2 sessions"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
