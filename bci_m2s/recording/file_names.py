@@ -1,4 +1,4 @@
-"""Whose a recording is (``sub-P001_ses-S001_...``, as BIDS names files), and which one a folder means."""
+"""Whose a recording is: ``sub-P001_ses-S001_...``, as BIDS names files; and which one a folder means."""
 
 from __future__ import annotations
 
@@ -6,21 +6,47 @@ import re
 from pathlib import Path, PurePath
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording.e4_files import leading_file
 
 IN_SESSION = "session.xdf"  # name of the recording in a session's folder
 
 _SUBJECT = re.compile(r"(?:^|[/_])sub-([^/_.]+)")
 _SESSION = re.compile(r"(?:^|[/_])ses-([^/_.]+)")
+# Words that say what a file holds, not whose it is.
+_SIGNALS = {"eeg", "eye", "eyes", "gaze", "pupil", "ecg", "emg", "eog", "eda", "gsr", "ppg", "physio"}
+_WATCH = {"e4", "empatica", "acc", "bvp", "hr", "ibi", "tags", "temp"}
+_MARKERS = {"marker", "markers", "event", "events", "label", "labels"}
+KINDS = frozenset(_SIGNALS | _WATCH | _MARKERS | {"session", "data", "signal", "signals", "samples"})
+_OF_WATCH = re.compile(r"\d{9,10}_[0-9A-Fa-f]+")  # Empatica's name of an export: Unix time and device
 
 
 def subject_and_session(path: PurePath) -> tuple[str, str]:
-    """The subject, else the file's stem; and the session, else "1"."""
+    """The subject and the session, "1" where none is named.
+
+    Without BIDS names the subject is the file's stem without words such as "eeg" ("P01_eeg.csv" is of P01);
+    where that leaves nothing ("eeg.csv"), the first folder of a relative path; the second is the session.
+    """
     subject, session = _SUBJECT.findall(path.as_posix()), _SESSION.findall(path.as_posix())
-    return subject[-1] if subject else path.stem, session[-1] if session else "1"
+    if subject or session:
+        return subject[-1] if subject else path.stem, session[-1] if session else "1"
+    if own := without_kind(path.stem):
+        return own, "1"
+    parts = path.parent.parts[-1:] if path.is_absolute() else path.parent.parts
+    named = list(dict.fromkeys(own for part in parts if (own := without_kind(part))))
+    return named[0] if named else path.stem, named[1] if len(named) > 1 else "1"
+
+
+def without_kind(stem: str) -> str:
+    """A name without the words that say what a file holds: "P01" of "P01_eeg", "" of "eeg"."""
+    if _OF_WATCH.fullmatch(stem):
+        return ""
+    parts = re.split(r"([_\s-])", stem)
+    words = [word for word in parts[::2] if word.casefold() not in KINDS]
+    return stem if len(words) == len(parts[::2]) else "_".join(words)
 
 
 def recording_in(path: Path) -> Path:
-    """The recording that is meant: the file itself, or that of a session's folder.
+    """The recording that is meant: the file itself, or that of a session's or a watch's folder.
 
     Raises
     ------
@@ -31,6 +57,8 @@ def recording_in(path: Path) -> Path:
         return path
     if (path / IN_SESSION).is_file():
         return path / IN_SESSION
+    if (watch := leading_file(path)) is not None:
+        return watch
     below = sorted(file.relative_to(path).as_posix() for file in path.glob("*/*.xdf"))
     below += sorted(file.name for file in path.glob("*.xdf"))
     listed = f"{', '.join(below[:4])}{', …' if len(below) > 4 else ''}"

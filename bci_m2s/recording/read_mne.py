@@ -41,6 +41,7 @@ from bci_m2s.recording.file_pauses import (
     kept_samples,
     without_channel,
 )
+from bci_m2s.recording.file_settings import FileSettings, find_zone
 from bci_m2s.recording.mne_channels import EDF, channel_types, channel_units
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.triggers import PIECE_S, TRIGGER, find_triggers
@@ -79,7 +80,7 @@ def _as_sent(text: str) -> str:
     return text[len(COMMENT) :] if text.startswith(COMMENT) and text != COMMENT else text
 
 
-def read_raw(path: Path) -> Recording:
+def read_raw(path: Path, settings: FileSettings | None = None) -> Recording:
     """Open a file that mne can read. Raises RecordingError when mne cannot."""
     stem = path.name[: -len(".fif.gz")] if path.name.lower().endswith(".fif.gz") else path.stem
     with python_warnings.catch_warnings(record=True) as caught:
@@ -96,7 +97,23 @@ def read_raw(path: Path) -> Recording:
     notes = [*dict.fromkeys(messages), *notes]
     if not streams:
         raise RecordingError(f"{path}: holds no channel")
-    return Recording(path, tuple(streams), notes, line_hz=beside.line_hz)
+    unix_s = _unix_s(raw, path, (settings or FileSettings()).timezone)
+    return Recording(path, tuple(streams), notes, line_hz=beside.line_hz, unix_s=unix_s)
+
+
+def _unix_s(raw: Any, path: Path, timezone: str) -> float:
+    """Unix time of the first sample; NaN where the file has no date, or one of a place that nobody states.
+
+    FIF has UTC; EDF, BDF and BrainVision have the time of the place, which mne takes for UTC.
+    """
+    begun = raw.info["meas_date"]
+    if begun is None:
+        return math.nan
+    if not path.name.lower().endswith((".fif", ".fif.gz")):
+        if not timezone:
+            return math.nan
+        begun = begun.replace(tzinfo=find_zone(timezone))
+    return float(begun.timestamp()) + float(raw.first_time)
 
 
 def raw_streams(

@@ -20,6 +20,8 @@ from bci_m2s.lsl.formats import RESULT_TYPES, sent_stamps_info
 from bci_m2s.lsl.markers import MarkerReader, is_marker_stream
 from bci_m2s.recording.clock_runs import Run, clock_runs, offsets_s
 from bci_m2s.recording.clock_warnings import APART_S, clock_warnings
+from bci_m2s.recording.e4_files import leading_file
+from bci_m2s.recording.file_settings import FileSettings, settings_for
 from bci_m2s.registry import load_class
 from bci_m2s.text import printable
 from bci_m2s.types import FloatArray, StreamInfo
@@ -32,7 +34,12 @@ READERS = {
     ".fif": "bci_m2s.recording.read_mne:read_raw",
     ".fif.gz": "bci_m2s.recording.read_mne:read_raw",
     ".vhdr": "bci_m2s.recording.read_mne:read_raw",
+    ".csv": "bci_m2s.recording.tables.read_table:read_table",
+    ".tsv": "bci_m2s.recording.tables.read_table:read_table",
+    ".parquet": "bci_m2s.recording.tables.read_table:read_table",
+    ".zip": "bci_m2s.recording.empatica:read_e4",  # or a folder of its files
 }
+TABLES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,12 +164,14 @@ class Recording:
     """A file's streams in their order in the file, and warnings about it.
 
     line_hz : line frequency where it was recorded, NaN where nothing says it
+    unix_s : Unix time of stamp 0, NaN where nothing says it
     """
 
     path: Path
     streams: tuple[RecordedStream, ...]
     warnings: list[str] = field(default_factory=list)
     line_hz: float = float("nan")
+    unix_s: float = float("nan")
 
     @property
     def raw_streams(self) -> tuple[RecordedStream, ...]:
@@ -269,10 +278,15 @@ def _is_meant(info: StreamInfo, wanted: Mapping[str, str]) -> bool:
     )
 
 
-def open_recording(path: str | Path) -> Recording:
-    """Open a recorded file: XDF, EDF(+), BDF(+), FIF or BrainVision.
+def open_recording(path: str | Path, files: Sequence[FileSettings] = ()) -> Recording:
+    """Open a recorded file: XDF, EDF(+), BDF(+), FIF, BrainVision, a table (CSV, TSV, Parquet), or an
+    export of an Empatica E4 (zip or folder).
 
     XDF is loaded whole; the other kinds are read piece by piece when samples are needed.
+
+    Parameters
+    ----------
+    files : what is said of files that do not say it themselves
 
     Raises
     ------
@@ -282,7 +296,10 @@ def open_recording(path: str | Path) -> Recording:
     """
     path = Path(path)
     try:
-        recording: Recording = load_class(READERS, file_kind(path))(path)
+        lead = leading_file(path)
+        kind = ".zip" if lead is not None else file_kind(path)
+        told = {"settings": settings_for(path, files)} if kind not in (".xdf", ".zip") else {}
+        recording: Recording = load_class(READERS, kind)(lead or path, **told)
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
     recording.warnings.extend(clock_warnings(recording.raw_streams))

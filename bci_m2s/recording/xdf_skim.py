@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.recording.read_xdf import decode_xdf
 from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind, open_recording
 from bci_m2s.recording.xdf_content import DamageError, RefusedError, read_header, read_length
@@ -28,18 +29,18 @@ from bci_m2s.recording.xdf_writer import BOUNDARY, FILE_HEADER, MAGIC, SAMPLES, 
 STAMP_BYTES = 8
 
 
-def skim_recording(path: Path) -> Recording:
+def skim_recording(path: Path, files: Sequence[FileSettings] = ()) -> Recording:
     """A recording of which streams of numbers have their first and last stamp, and no samples.
 
-    Formats other than XDF are opened as usual, which reads no samples either.
+    Formats other than XDF are opened as usual, which reads no samples either; `files` as there.
 
     Raises
     ------
     RecordingError
         As ``open_recording``.
     """
-    if file_kind(path) != ".xdf":
-        return open_recording(path)
+    if path.suffix.lower() != ".xdf" or file_kind(path) != ".xdf":
+        return open_recording(path, files)
     try:
         return _skimmed(path)
     except (DamageError, RefusedError, struct.error, IndexError):

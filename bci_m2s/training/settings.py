@@ -21,6 +21,7 @@ from bci_m2s.files.explain import refused
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.model.contract import Contract
+from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.text import quoted
 from bci_m2s.training.datasets import DATASETS
@@ -66,6 +67,8 @@ class DataSettings(_Part):
     """For `recordings`: how markers name trials."""
     streams: dict[str, StreamFacts] = {}
     """For `recordings`: what is stated of the stream of each modality, as in a pipeline."""
+    files: tuple[FileSettings, ...] = ()
+    """For `recordings`: what files do not say themselves; the first entry that fits a file counts."""
     threshold: float | None = None
     """For rated data sets: ratings above it are high; `null` for the usual one."""
 

@@ -40,7 +40,7 @@ def test_missing_empty_and_folder(tmp_path: Path, ending: str) -> None:
 
 
 def test_unknown_kind_lists_the_known(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
+    path = tmp_path / "x.doc"
     path.write_text("a,b\n")
     assert all(ending in refusal(path) for ending in READERS)
 

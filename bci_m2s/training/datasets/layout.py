@@ -134,8 +134,8 @@ class DataSet:
     rated : `read_raw` also takes the rating above which a class is high
     read_settings : (data, contract, on_problem) → the same as a training file asks for it; None where that
         depends on the copy alone
-    of_copy : (root, contract or None, markers or None, facts of streams) → this data set as a copy shows
-        it; None where its classes are known without one
+    of_copy : (root, contract or None, markers or None, facts of streams, what is said of files) → this data
+        set as a copy shows it; None where its classes are known without one
     needs_root : whether there is a copy to read
     skim : (data, contract, on_problem) → the sessions that `sessions` gives, without a sample being read;
         None where that is so anyway
@@ -175,7 +175,7 @@ class DataSet:
             return self.read_settings(data, contract, on_problem)
         if self.of_copy is not None:
             assert data.root is not None  # checked with the settings
-            read_raw = self.of_copy(data.root, contract, data.markers, data.streams).read_raw
+            read_raw = self.of_copy(data.root, contract, data.markers, data.streams, data.files).read_raw
             assert read_raw is not None
             return read_raw(data.root, on_problem)
         if self.read_raw is None:

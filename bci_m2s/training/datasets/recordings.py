@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
@@ -21,13 +21,15 @@ import numpy as np
 from bci_m2s.errors import BciM2sError, ConfigurationError, RecordingError, StreamError, nearest
 from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
-from bci_m2s.recording.recorded import Recording, open_recording
+from bci_m2s.recording.file_settings import FileSettings
+from bci_m2s.recording.recorded import Recording
+from bci_m2s.recording.together import open_together
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
-from bci_m2s.training.datasets.recorded_files import recordings_below
+from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
 from bci_m2s.types import Chunk, StreamInfo
 
 if TYPE_CHECKING:
@@ -38,20 +40,26 @@ DEFAULT_HEAD = "emotion"
 NOTHING_STATED = StreamFacts()
 # modality → index of its stream in a recording
 Matcher = Callable[[Recording, Origin, OnProblem], dict[str, int]]
-Opener = Callable[[Path], Recording]
+Opener = Callable[[tuple[Path, ...], tuple[FileSettings, ...]], Recording]
 
 
 @dataclass(frozen=True)
 class RecordedChunks:
-    """Chunks of one stream of a file, stamps on the clock that the file's streams share."""
+    """Chunks of one stream of a file, stamps on the clock that the file's streams share.
+
+    path, index : of the file, and of the stream in it and the files beside it
+    beside : files that were recorded together with it; files : what is said of them
+    """
 
     path: Path
     index: int
     stamps: str = "sent"
+    beside: tuple[Path, ...] = ()
+    files: tuple[FileSettings, ...] = ()
 
     def __call__(self) -> Iterator[Chunk]:
         """Read from the first sample. Raises RecordingError when the file is gone or damaged."""
-        recording = _opened(self.path)
+        recording = _opened((self.path, *self.beside), self.files)
         stream = recording.stamped(recording.streams[self.index], self.stamps)
         times = stream.times + stream.offsets_s()
         for start in range(0, stream.n_samples, CHUNK_SAMPLES):
@@ -64,9 +72,12 @@ def find_recordings(
     contract: Contract | None = None,
     markers: MarkerSettings | None = None,
     facts: Mapping[str, StreamFacts] = MappingProxyType({}),
-    open_file: Opener | None = None,
+    told: tuple[FileSettings, ...] = (),
+    open_files: Opener | None = None,
 ) -> DataSet:
     """The recordings below `root`: a segment for each file, in the order of the files' names.
+
+    Tables of one session, and a watch worn during it, are laid beside each other; see ``open_together``.
 
     Subject and session come from names as BIDS has them (``sub-P001_ses-S001_...``, of file or folder);
     else the file's stem is the subject. Trials are numbered through a session, as their starts come. A
@@ -79,7 +90,8 @@ def find_recordings(
         a modality, named by its LSL type, and every label that occurs is a class
     markers : how markers name trials
     facts : what is stated of streams, by modality; only with a contract
-    open_file : opens each file; ``skim_recording`` where no sample is needed
+    told : what is said of files that do not say it themselves
+    open_files : opens the files of a recording; ``_skimmed`` where no sample is needed
 
     Raises
     ------
@@ -89,9 +101,9 @@ def find_recordings(
         ``markers.head`` is not a head of the contract.
     """
     markers = markers or MarkerSettings()
-    files = recordings_below(root)
+    groups = recorded_together(recordings_below(root))
     if contract is None:
-        heads, match = {markers.head or DEFAULT_HEAD: _labels(files, markers)}, _all_streams
+        heads, match = {markers.head or DEFAULT_HEAD: _labels(groups, markers, told)}, _all_streams
     else:
         head = markers.head or contract.first_head
         if head not in contract.heads:
@@ -101,40 +113,48 @@ def find_recordings(
 
     def read(_root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
         recordings_below(root, on_problem)  # for what is left out
-        return _sessions(files, heads, markers, facts, match, on_problem, open_file or _opened)
+        opener = open_files or _opened
+        return _sessions(groups, heads, markers, facts, told, match, on_problem, opener)
 
     return DataSet("recordings", heads, (), read_raw=read)
 
 
-def _labels(files: list[Origin], markers: MarkerSettings) -> tuple[str, ...]:
+def _labels(
+    groups: list[list[Origin]], markers: MarkerSettings, told: tuple[FileSettings, ...]
+) -> tuple[str, ...]:
     """Every label that occurs; files that cannot be read are reported later."""
     labels: set[str] = set()
-    for file in files:
+    for group in groups:
         with contextlib.suppress(RecordingError):
-            labels |= {trial.label for trial in _marked(_opened(file.path), markers, lambda _text: None)}
+            recording = _opened(tuple(file.path for file in group), told)
+            labels |= {trial.label for trial in _marked(recording, markers, lambda _text: None)}
     return tuple(sorted(labels))
 
 
 def _sessions(
-    files: list[Origin],
+    groups: list[list[Origin]],
     heads: Mapping[str, tuple[str, ...]],
     markers: MarkerSettings,
     facts: Mapping[str, StreamFacts],
+    told: tuple[FileSettings, ...],
     match: Matcher,
     on_problem: OnProblem,
-    open_file: Opener,
+    open_files: Opener,
 ) -> Iterator[list[RawSegment]]:
-    for _, group in groupby(files, key=lambda file: (file.subject, file.session)):
+    for _, session in groupby(groups, key=lambda group: group[0][1:3]):
         segments: list[RawSegment] = []
         n_trials = 0
-        for file in group:
+        for file, *beside in session:
             note = partial(_note, file, on_problem)
             try:
-                recording = open_file(file.path)
+                chunks = RecordedChunks(
+                    file.path, 0, markers.stamps, tuple(other.path for other in beside), told
+                )
+                recording = open_files((file.path, *chunks.beside), told)
                 for warning in recording.warnings:
                     note(warning)
                 indices = match(recording, file, on_problem)
-                streams = _streams(file.path, recording, indices, markers.stamps, facts)
+                streams = _streams(chunks, recording, indices, facts)
                 marked = _marked(recording, markers, note)
             except RecordingError as problem:
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
@@ -155,21 +175,20 @@ def _note(file: Origin, on_problem: OnProblem, text: str) -> None:
 
 
 def _streams(
-    path: Path,
+    chunks: RecordedChunks,
     recording: Recording,
     indices: Mapping[str, int],
-    stamps: str,
     facts: Mapping[str, StreamFacts],
 ) -> dict[str, RawStream]:
     if not indices:
         raise RecordingError("no stream of it can be used")
     for index in indices.values():
-        recording.stamped(recording.streams[index], stamps)  # refused now, not when samples are read
+        recording.stamped(recording.streams[index], chunks.stamps)  # refused now, not when samples are read
     streams = {}
     for name, index in indices.items():
         stated = facts.get(name, NOTHING_STATED)
         info = stated.applied_to(recording.streams[index].info)
-        streams[name] = RawStream(info, RecordedChunks(path, index, stamps), stated)
+        streams[name] = RawStream(info, replace(chunks, index=index), stated)
     return streams
 
 
@@ -304,23 +323,30 @@ def _all_streams(recording: Recording, _file: Origin, _on_problem: OnProblem) ->
     return indices
 
 
-def _opened(path: Path) -> Recording:
+def _opened(paths: tuple[Path, ...], told: tuple[FileSettings, ...]) -> Recording:
     try:
-        return _read(path, path.stat().st_mtime_ns)
+        return _read(paths, tuple(path.stat().st_mtime_ns for path in paths), told)
     except OSError as problem:
-        raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
+        raise RecordingError(f"{paths[0]}: cannot be read: {problem.strerror or problem}") from None
 
 
 @lru_cache(maxsize=1)  # a file is read whole, and its streams are needed one after the other
-def _read(path: Path, _changed_ns: int) -> Recording:
-    return open_recording(path)
+def _read(
+    paths: tuple[Path, ...], _changed_ns: tuple[int, ...], told: tuple[FileSettings, ...]
+) -> Recording:
+    return open_together(paths, told)
+
+
+def _skimmed(paths: tuple[Path, ...], told: tuple[FileSettings, ...]) -> Recording:
+    return open_together(paths, told, skim_recording)
 
 
 def _skim(data: DataSettings, contract: Contract, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
     assert data.root is not None  # checked with the settings
     # when samples came shows only in where they lie in the file
-    open_file = skim_recording if data.markers.stamps == "sent" else None
-    read_raw = find_recordings(data.root, contract, data.markers, data.streams, open_file).read_raw
+    opener = _skimmed if data.markers.stamps == "sent" else None
+    made = find_recordings(data.root, contract, data.markers, data.streams, data.files, opener)
+    read_raw = made.read_raw
     assert read_raw is not None
     return read_raw(data.root, on_problem)
 

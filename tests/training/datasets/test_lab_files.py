@@ -6,10 +6,14 @@ import mne
 import numpy as np
 import pytest
 from support.bids_files import RATE_HZ, values, write_bids
+from support.e4_files import BEGIN_S, write_e4, zip_e4
 from support.model_files import contract_fields
 from support.raw_files import read_all, samples_of, xdf
 
 from bci_m2s.model.contract import Contract
+from bci_m2s.recording.file_names import subject_and_session
+from bci_m2s.recording.file_settings import FileSettings
+from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.training.dataset_check import check_dataset
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.datasets.recorded_files import natural
@@ -151,3 +155,96 @@ def test_files_that_mne_continues_are_no_recordings_of_their_own(tmp_path):
 @pytest.mark.parametrize("names", [["r2", "r10"], ["a1b2", "a1b10"], ["a", "a1"]])
 def test_numbers_in_names_count_as_numbers(names):
     assert sorted(map(Path, reversed(names)), key=natural) == list(map(Path, names))
+
+
+def write_table(path, begin_s=BEGIN_S + 4, label=True):
+    """The EEG of the other tests as a table, with a column of labels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["time (s),TP9 (uV),AF7 (uV),AF8 (uV),TP10 (uV)" + (",label" if label else "")]
+    for index, row in enumerate(values()[:, :4]):
+        text = ",".join(f"{value:g}" for value in row)
+        word = ("very calm" if 1.25 <= index / RATE_HZ < 3.25 else "") if label else None
+        lines.append(f"{begin_s + index / RATE_HZ:.7f},{text}" + ("" if word is None else f",{word}"))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_table_with_labels_gives_the_same_trials_as_xdf(tmp_path):
+    (tmp_path / "xdf").mkdir()
+    write_xdf(tmp_path / "xdf" / "P01.xdf")
+    by_stops = MarkerSettings(start="go/(?P<label>.+)", stop="end")
+    expected = read(tmp_path / "xdf", by_stops)[0]["P01", "1"][0]
+    write_table(tmp_path / "csv" / "P01_eeg.csv")
+    markers = MarkerSettings(
+        start="(?P<label>.+)", stop="", duration_s="annotated", labels={"very calm": "neutral"}
+    )
+    sessions, problems = read(tmp_path / "csv", markers)
+    (found,) = sessions["P01", "1"]
+    np.testing.assert_array_equal(samples_of(found, "eeg")[1], samples_of(expected, "eeg")[1])
+    times, known = samples_of(found, "eeg")[0], samples_of(expected, "eeg")[0]
+    np.testing.assert_allclose(times - times[0], known - known[0], atol=1e-6)
+    (trial,) = found.trials
+    assert trial.labels == expected.trials[0].labels
+    begin_s = trial.start_s - times[0]
+    assert begin_s == pytest.approx(expected.trials[0].start_s - known[0], abs=1e-6)
+    assert trial.stop_s - trial.start_s == pytest.approx(2.0, abs=1e-6)
+    assert [problem.text for problem in problems] == [
+        "eye: no stream of type 'Gaze' with samples; valid: EEG, Markers"
+    ]
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_tables_and_a_watch_in_one_folder_are_one_session(tmp_path, form):
+    folder = tmp_path / "P01"
+    write_table(folder / "eeg.csv", label=False)
+    (folder / "markers.csv").write_text(f"time,label\n{BEGIN_S + 5.25},neutral\n")
+    zip_e4(folder / "1700000000_A00204.zip") if form == "zip" else write_e4(folder / "E4")
+    fields = contract_fields()
+    fields["modalities"]["eye"] |= {
+        "stream_type": "Peripheral", "rate_min_hz": 4.0, "channels": ["EDA", "TEMP"],
+        "units": ["microsiemens", "celsius"],
+    }  # fmt: skip
+    markers = MarkerSettings(start="(?P<label>neutral)", stop="", duration_s=2.0)
+    problems = []
+    data = find_recordings(tmp_path, Contract.model_validate(fields), markers)
+    ((segment,),) = data.read_raw(tmp_path, problems.append)
+    assert (segment.subject, segment.session) == ("P01", "1")
+    assert set(segment.streams) == {"eeg", "eye"}
+    eeg, skin = (samples_of(segment, name)[0] for name in ("eeg", "eye"))
+    assert skin[0] - eeg[0] == pytest.approx(-4.0)
+    (trial,) = segment.trials
+    assert trial.start_s - eeg[0] == pytest.approx(1.25)
+    assert not any(problem.left_out for problem in problems)
+
+
+def test_what_is_said_of_files_reaches_their_reader(tmp_path):
+    path = write_table(tmp_path / "P01.csv")
+    path.write_text(path.read_text().replace("time (s)", "clock").replace(" (uV)", ""))
+    told = (FileSettings(time="clock"),)
+    facts = {"eeg": StreamFacts(unit="mV")}
+    read_raw = find_recordings(tmp_path, contract(), None, facts, told).read_raw
+    ((segment,),) = read_raw(tmp_path, lambda _problem: None)
+    assert segment.streams["eeg"].info.units == ("mV",) * 4
+    assert samples_of(segment, "eeg")[1].shape == (8 * RATE_HZ, 4)
+    sessions, problems = read(tmp_path)
+    assert sessions == {}
+    assert "no column of time" in problems[0].text
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("P01_eeg.csv", ("P01", "1")),
+        ("P01.csv", ("P01", "1")),
+        ("eeg.csv", ("eeg", "1")),
+        ("P01/eeg.csv", ("P01", "1")),
+        ("P01/S2/E4/EDA.csv", ("P01", "S2")),
+        ("S2/S2_E4_Data/EDA.csv", ("S2", "1")),
+        ("P01/1554394387_A00204.zip", ("P01", "1")),
+        ("sub-01/ses-02/eeg/sub-01_ses-02_eeg.csv", ("01", "02")),
+        ("P01/session.xdf", ("P01", "1")),
+        ("/home/x/P01/eeg.csv", ("P01", "1")),
+    ],
+)
+def test_whose_a_file_is(path, expected):
+    assert subject_and_session(Path(path)) == expected
