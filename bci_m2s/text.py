@@ -42,3 +42,12 @@ def quoted(value: object, most: int = 60) -> str:
 def modality_name(modality: str) -> str:
     """A modality as people write it: "EEG", "eye", "EEG + eye"."""
     return " + ".join(MODALITIES.get(part, part) for part in printable(modality, 40).split("+"))
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a number; NaN and infinity are some."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bci_m2s.recording.tables.text_rows import is_number
+from bci_m2s.text import is_number
 
 SENSORS = ("EDA.csv", "TEMP.csv", "BVP.csv", "ACC.csv", "HR.csv")
 IBI, TAGS = "IBI.csv", "tags.csv"

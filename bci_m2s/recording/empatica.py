@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.e4_files import IBI, MEMBERS, SENSORS, TAGS
 from bci_m2s.recording.recorded import RecordedStream, Recording
-from bci_m2s.recording.tables.text_rows import is_number
-from bci_m2s.text import printable
+from bci_m2s.text import is_number, printable
 from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
 
 LARGEST_BYTES = 500_000_000  # of one file, unpacked

@@ -10,9 +10,9 @@ from pathlib import Path
 from bci_m2s.errors import RecordingError, nearest
 from bci_m2s.recording.channel_types import type_of_label
 from bci_m2s.recording.file_settings import FileSettings
-from bci_m2s.recording.tables.text_rows import is_number
 from bci_m2s.recording.tables.times import TimeColumn
 from bci_m2s.signal.units import find_unit
+from bci_m2s.text import is_number
 
 CODES = ("marker", "markers", "event", "events", "trigger", "stim")  # in which 0 is nothing
 LABELS = ("label", "labels", "trial_type", "condition", "annotation", "annotations", "description", "class")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.recording.tables.text_rows import HEAD_ROWS, MOST_COLUMNS, is_number
-from bci_m2s.text import printable
+from bci_m2s.recording.tables.text_rows import HEAD_ROWS, MOST_COLUMNS
+from bci_m2s.text import is_number, printable
 from bci_m2s.types import FloatArray
 
 LARGEST_GROUP = 50_000_000  # cells

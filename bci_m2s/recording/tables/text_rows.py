@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.text import is_number
 from bci_m2s.types import FloatArray
 
 BLOCK_BYTES = 4_000_000
@@ -146,15 +147,6 @@ class TextRows:
         if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
             raise RecordingError(f"{self.path}: a line is longer than {LONGEST_LINE} bytes")
         return line
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell holds a number; NaN and infinity are some."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _number(row: list[str], place: int) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bci_m2s.errors import RecordingError, nearest
 from bci_m2s.recording.file_settings import FileSettings
-from bci_m2s.recording.tables.text_rows import is_number
+from bci_m2s.text import is_number
 from bci_m2s.types import FloatArray
 
 FACTORS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
