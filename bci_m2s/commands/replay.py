@@ -164,9 +164,10 @@ def _match(recording: Recording, plan: build.Plan, source_ids: Mapping[str, str]
             wanted.get("host", ""),
             fits=partial(_fits, settings, spec),
         )
-        info = settings.applied_to(stream.info)
+        stream = recording.stamped(stream, settings.stamps)
+        info = settings.applied_to(stream.info, stream.times)
         check(plan, modality, info)
-        streams[modality] = replace(recording.stamped(stream, settings.stamps), info=info)
+        streams[modality] = replace(stream, info=info)
     return Match(plan, streams, recording.markers)
 
 

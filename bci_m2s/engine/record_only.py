@@ -10,7 +10,8 @@ import numpy as np
 
 from bci_m2s.errors import CommandError
 from bci_m2s.pipeline.modality import StageState, named
-from bci_m2s.signal.blocks import GAP_S, BlockCutter, BreakReport
+from bci_m2s.signal.blocks import GAP_S, BlockCutter
+from bci_m2s.signal.breaks import BreakReport
 from bci_m2s.types import Chunk, Emit, Estimate, Status, StreamInfo
 
 SLOWEST_HZ = 1e-3  # a stream that is slower is as good as irregular
@@ -32,7 +33,7 @@ class RecordOnly:
         self.heads: Mapping[str, tuple[str, ...]] = {}
         self.skipped: Mapping[str, int] = {}
         regular = {name: info.rate_hz for name, info in infos.items() if info.rate_hz >= SLOWEST_HZ}
-        self._breaks = {name: BreakReport(named(name, emit)) for name in regular}
+        self._breaks = {name: BreakReport(named(name, emit), rate_hz) for name, rate_hz in regular.items()}
         # only stamps matter, but a cutter wants to cut: a second, or one sample of a slow stream
         self._cutters = {
             name: BlockCutter(1, rate_hz, max(1.0, 1 / rate_hz), GAP_S, breaks.gap, breaks.repair)

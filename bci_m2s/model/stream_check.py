@@ -12,6 +12,7 @@ from bci_m2s.errors import ContractError, nearest
 from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.model.contract import ModalityContract
 from bci_m2s.signal.labels import find_channels
+from bci_m2s.signal.rates import TOLERANCE
 from bci_m2s.signal.reference import AS_RECORDED, AVERAGE, stated_reference
 from bci_m2s.signal.units import factor_between, find_unit, is_stated
 from bci_m2s.text import printable, quoted
@@ -192,10 +193,13 @@ def _stated_units(spec: ModalityContract, info: StreamInfo) -> list[tuple[str, s
 
 
 def _rate_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:
-    if spec.rate_min_hz <= info.rate_hz <= spec.rate_max_hz:
+    low_hz, high_hz = spec.rate_min_hz * (1 - TOLERANCE), spec.rate_max_hz * (1 + TOLERANCE)
+    if low_hz <= info.rate_hz <= high_hz:
         return []
-    got = f"{info.rate_hz:g}" + (" (irregular)" if info.rate_hz == 0 else "")
+    got = f"{info.rate_hz:.8g}" + (" (irregular)" if info.rate_hz == 0 else "")
     expected = f"a regular rate from {spec.rate_min_hz:g} to {spec.rate_max_hz:g} Hz"
+    if info.rate_hz == 0:
+        expected += "; `rate_hz: auto` measures a steady one, `resample_hz` is for others"
     return [ContractError(where, "rate_hz", got, expected)]
 
 

@@ -24,6 +24,7 @@ from bci_m2s.signal.blocks import GAP_S, Block
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import RateGuard, RateVerdict, say_never_used
 from bci_m2s.signal.windows import WindowAssembler
+from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
 from bci_m2s.text import quoted
 from bci_m2s.types import (
     Chunk,
@@ -66,7 +67,8 @@ class StageState:
 class _Progress:
     """What changes while a stage runs.
 
-    samples : of the stream, skipped ones included; placed : of these, up to the newest block
+    samples : of the stream, skipped ones included
+    placed : of those that blocks are cut from, up to the newest block
     collecting, ready : whether the baseline takes steps, and whether it is complete
     blocks_to_skip : of these the steps hold samples from before the baseline began
     refusal : why no estimate can be trusted now, whatever the samples are
@@ -91,6 +93,7 @@ class ModalityStage:
     modality : name in the contract
     tensors : "scaler.mean" and "scaler.std" (F,) in the modality's layout, "baseline.std" (F,) in the
         extractor's order, from the model file
+    facts : what a file states of the stream
     wait_for_marker : the baseline begins when ``start_baseline`` is called, not with the stream
     emit : gets what is noticed and every control; no clock is read here
     """
@@ -103,13 +106,13 @@ class ModalityStage:
         info: StreamInfo,
         tensors: Mapping[str, FloatArray],
         *,
-        gap_s: float = GAP_S,
+        facts: StreamFacts = NOTHING_STATED,
         wait_for_marker: bool = False,
         emit: Emit = no_listener,
     ) -> None:
         self.modality, self._info, self._window = modality, info, window
         self._emit = named(modality, emit)
-        self._steps = StepStage(spec, window, info, gap_s, self._emit)
+        self._steps = StepStage(spec, window, info, facts, self._emit)
         shape = (window.steps, window.blocks_per_step, window.hop_s)
         settle_s = self._steps.extractor.settle_s
         self._windows = WindowAssembler(modality, *shape, settle_s, spec.max_missing)
@@ -119,7 +122,7 @@ class ModalityStage:
             tensors["baseline.std"], window.step_s, window.hop_s, **spec.normaliser.params
         )
         self._other_markers: deque[str] = deque(maxlen=MOST_NAMED)
-        self._rate = RateGuard(info.rate_hz, window.hop_s)
+        self._rate = RateGuard(info.rate_hz, window.hop_s, max(0.0, facts.gap_s - GAP_S))
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
         self.channels = self._steps.channels
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
@@ -128,7 +131,7 @@ class ModalityStage:
     def state(self) -> StageState:
         """How things stand. Any thread."""
         now = self._now
-        unplaced_s = (now.samples - now.placed) / self._info.rate_hz - self._window.hop_s
+        unplaced_s = (self._steps.cut_n - now.placed) / self._info.rate_hz - self._window.hop_s
         return StageState(
             now.samples,
             self._steps.lost_samples,
@@ -202,7 +205,7 @@ class ModalityStage:
         self._note("samples_skipped", self._now.samples, f"{samples} samples skipped", samples=samples)
         self._steps.skip(samples)
         self._now.samples += samples
-        self._now.placed = self._now.samples
+        self._now.placed = self._steps.cut_n
 
     def refuse(self, reason: str) -> None:
         """Give no estimates from now on, whatever the samples are; "" lifts it."""

@@ -10,13 +10,16 @@ import numpy as np
 from bci_m2s.features import EXTRACTORS, NamesCauses
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_factors, channel_order, reference_of, with_reference
-from bci_m2s.signal.blocks import GAP_S, Block, BlockCutter, BreakReport
+from bci_m2s.signal.blocks import Block, BlockCutter
+from bci_m2s.signal.breaks import BreakReport
 from bci_m2s.signal.copies import Copies
 from bci_m2s.signal.counter import STILL_S, SampleCounter, counter_columns
 from bci_m2s.signal.plausible import amplitude_limits
-from bci_m2s.signal.quality import FLAT, GOOD, STATES, ChannelQuality
+from bci_m2s.signal.quality import FLAT, GOOD, STATES, ChannelQuality, loss_codes
 from bci_m2s.signal.reference import NO_REFERENCE, Rereference
+from bci_m2s.signal.resample import Resampler
 from bci_m2s.signal.smoothing import PhasedSmoother
+from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
 from bci_m2s.text import printable
 from bci_m2s.types import BoolArray, Chunk, Emit, Event, FloatArray, Step, StreamInfo, no_listener
 
@@ -31,7 +34,7 @@ class StepStage:
     spec : the modality's part of the contract
     window : steps and hop
     info : the stream; its channels are picked and reordered by name
-    gap_s : tolerance of the stamps, see ``BlockCutter``
+    facts : what a file states of the stream; what is in `info` counts from there
     emit : gets gaps, repaired stamps and changes of channels, as soon as a block shows them
     """
 
@@ -40,7 +43,7 @@ class StepStage:
         spec: ModalityContract,
         window: WindowContract,
         info: StreamInfo,
-        gap_s: float = GAP_S,
+        facts: StreamFacts = NOTHING_STATED,
         emit: Emit = no_listener,
     ) -> None:
         self._n_channels, self._labels = len(spec.channels), info.labels
@@ -50,7 +53,7 @@ class StepStage:
         self._order, self._factors = channel_order(spec, info), channel_factors(spec, info)
         counters = counter_columns(info.labels, self._order.tolist())
         self._still_n = round(STILL_S * info.rate_hz)
-        self._counter = SampleCounter(self._still_n) if counters else None
+        self._counter = SampleCounter(self._still_n) if counters and not facts.resample_hz else None
         self._counter_column = counters[0] if counters else 0
         self._counter_name = printable(info.labels[self._counter_column].strip(), 40)
         self._counted_from = self._n = 0  # the counter's first sample in the stream; the next one
@@ -67,10 +70,19 @@ class StepStage:
         self._smoother = PhasedSmoother(
             spec.smoothing.name, dict(spec.smoothing.params), window.blocks_per_step
         )
-        self._breaks = BreakReport(emit)
+        self._breaks = BreakReport(emit, info.rate_hz)
         self._cutter = BlockCutter(
-            len(spec.channels), info.rate_hz, window.hop_s, gap_s, self._breaks.gap, self._breaks.repair
+            len(spec.channels),
+            info.rate_hz,
+            window.hop_s,
+            facts.gap_s,
+            self._breaks.gap,
+            self._breaks.repair,
         )
+        self._cut_n = 0
+        self._resampler = Resampler(info.rate_hz, facts.gap_s) if facts.resample_hz else None
+        self._codes = loss_codes(spec.quality.sentinels)
+        self._limit = spec.quality.limit
         checks = spec.quality.model_dump()
         self._amplitudes = amplitude_limits(
             spec.stream_type, spec.channels, spec.units, spec.amplitude, self._factors
@@ -128,6 +140,11 @@ class StepStage:
         return words if self._counter_stood else ""
 
     @property
+    def cut_n(self) -> int:
+        """Samples so far as blocks count them: those of the grid, where a stream is put on one."""
+        return self._cut_n
+
+    @property
     def lost_samples(self) -> int:
         """Samples missing in the gaps so far, by the stamps and the nominal rate."""
         return self._breaks.lost_samples
@@ -135,6 +152,9 @@ class StepStage:
     def skip(self, samples: int) -> None:
         """The next samples are never pushed; a new segment begins behind them."""
         self._cutter.skip(samples)
+        self._cut_n += samples
+        if self._resampler is not None:
+            self._resampler.reset()
         self._n += samples
         if self._counter is not None:
             self._counter, self._counted_from = SampleCounter(self._still_n), self._n
@@ -142,6 +162,10 @@ class StepStage:
     def push(self, chunk: Chunk) -> Iterator[tuple[Block, Step | None]]:
         """Yield each completed block with the step that ends there (None while the first one fills)."""
         samples = chunk.samples[:, self._order]
+        if self._resampler is not None:
+            chunk = self._resampler.push(replace(chunk, samples=self._without_codes(samples), sent_s=None))
+            samples = chunk.samples
+        self._cut_n += len(chunk)
         if self._factors is not None:
             samples = samples * self._factors
         for block in self._blocks(replace(chunk, samples=samples), chunk):
@@ -171,6 +195,14 @@ class StepStage:
             self._counter_stood = True
             fields = {"at_sample": self._counted_from + still_at}
             self._emit(Event("counter", self.counter_problem, fields=fields))
+
+    def _without_codes(self, samples: FloatArray) -> FloatArray:
+        """Lost samples as NaN, before anything is computed from them."""
+        samples = samples.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            lost = ~(np.abs(samples) <= self._limit)
+        samples[lost | np.isin(samples, self._codes)] = np.nan
+        return samples
 
     def _blocks(self, picked: Chunk, whole: Chunk) -> Iterator[Block]:
         """Blocks of the picked channels, with the losses that a counter of the whole chunk shows."""

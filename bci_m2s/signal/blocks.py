@@ -16,79 +16,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from bci_m2s.types import BoolArray, Chunk, Emit, Event, FloatArray
+from bci_m2s.signal.breaks import Gap
+from bci_m2s.types import BoolArray, Chunk, FloatArray
 
 # Stamps may leave the nominal interval by this before there is a gap, unless a pipeline says otherwise.
 GAP_S = 0.1
 LONGEST_REPAIR_S = 1.0  # sender and receiver clocks cannot drift apart noticeably in that time
 MOST_LOST = 1e12  # samples; a longer jump is a false stamp, not a loss
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A break between two samples: `step_s` from stamp to stamp, `lost` samples by the nominal rate.
-
-    at_sample : number of the first sample behind it, in the stream
-    is_counted : it is the sender's own count of samples that shows it, not the stamps
-    """
-
-    after_s: float
-    step_s: float
-    lost: int
-    at_sample: int = 0
-    is_counted: bool = False
-
-    def describe(self) -> str:
-        """In words."""
-        if self.is_counted:
-            return f"{self.lost} samples lost by the sender's own count; its stamps show no gap"
-        if np.isnan(self.step_s):
-            return "stamp is not a number"
-        if self.step_s < 0:
-            return f"stamps jumped back {-self.step_s:.3g} s"
-        return f"gap of {self.step_s:.3g} s ({self.lost} samples)"
-
-
-class BreakReport:
-    """Breaks and repairs of a stream's stamps as events; breaks found together make one event.
-
-    Attributes
-    ----------
-    lost_samples : of all breaks reported so far
-    """
-
-    def __init__(self, emit: Emit) -> None:
-        self._emit, self.lost_samples = emit, 0
-        self._gaps: list[Gap] = []
-        self._repairs: list[tuple[int, int]] = []
-
-    def gap(self, gap: Gap) -> None:
-        """Note a break."""
-        self._gaps.append(gap)
-
-    def repair(self, first: int, n: int) -> None:
-        """Note `n` repaired stamps from sample `first` on."""
-        self._repairs.append((first, n))
-
-    def report(self) -> None:
-        """Emit everything noted since the last report: at most one event of each kind."""
-        if gaps := self._gaps:
-            self._gaps, last, lost = [], gaps[-1], sum(gap.lost for gap in gaps)
-            self.lost_samples += lost
-            more = f", {len(gaps) - 1} more breaks just before" if len(gaps) > 1 else ""
-            fields = {
-                "at_sample": last.at_sample,
-                "after_s": gaps[0].after_s,
-                "step_s": last.step_s,
-                "lost_samples": lost,
-                "breaks": len(gaps),
-            }
-            self._emit(Event("gap", last.describe() + more, fields=fields))
-        if repairs := self._repairs:
-            self._repairs, n = [], sum(n for _, n in repairs)
-            message = f"{n} stamps were no numbers and were predicted"
-            fields = {"at_sample": repairs[0][0], "samples": n}
-            self._emit(Event("stamps_repaired", message, fields=fields))
 
 
 @dataclass(frozen=True, slots=True)

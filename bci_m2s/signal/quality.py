@@ -71,10 +71,11 @@ class RateGuard:
     ----------
     nominal_hz : of the sender, > 0
     hop_s : length of a block
+    jitter_s : how far a stamp may be from its time, as a pipeline allows; it is no wrong rate
     """
 
-    def __init__(self, nominal_hz: float, hop_s: float) -> None:
-        self._nominal_hz = nominal_hz
+    def __init__(self, nominal_hz: float, hop_s: float, jitter_s: float = 0.0) -> None:
+        self._nominal_hz, self._jitter_s = nominal_hz, jitter_s
         self._blocks: deque[tuple[int, float]] = deque(maxlen=max(2, round(SPAN_S / hop_s) + 1))
 
     def push(self, block: Block) -> RateVerdict:
@@ -88,6 +89,7 @@ class RateGuard:
         span_s = last_s - first_s
         effective_hz = (last_index - first_index) / span_s if span_s > 0 else float("inf")
         off = abs(effective_hz / self._nominal_hz - 1)
+        off -= self._jitter_s / span_s if span_s > 0 else 0.0
         return RateVerdict(effective_hz, off > DOUBTFUL, off > WRONG)
 
 
@@ -151,8 +153,7 @@ class ChannelQuality:
         # Blocks without a plausible amplitude, and from how many on a channel has none.
         self._outside_for = np.zeros(len(labels), dtype=np.int64)
         self._outside_from = max(1, round(SHORTEST_S / hop_s))
-        codes = sorted({*map(float, sentinels), *(float(np.float32(x)) for x in sentinels)})
-        self._sentinels = [code * scale for code in codes]
+        self._sentinels = [code * scale for code in loss_codes(sentinels)]
         self._voltage = np.array([unit is not None and unit.is_voltage for unit in map(find_unit, units)])
         folded = np.array([unit.strip().casefold() for unit in units])
         groups = [np.flatnonzero(folded == unit) for unit in np.unique(folded)]
@@ -283,6 +284,11 @@ class ChannelQuality:
             }
             self._emit(Event("quality", message, fields=fields))
             self._reported[index], self._reported_ago[index] = self.lasting[index], 0
+
+
+def loss_codes(sentinels: Sequence[float]) -> list[float]:
+    """The values that mean loss, each also as float32 rounds it."""
+    return sorted({*map(float, sentinels), *(float(np.float32(code)) for code in sentinels)})
 
 
 def name_channels(labels: Sequence[str], causes: dict[int, str], most: int = 4) -> str:

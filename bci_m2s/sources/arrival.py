@@ -41,6 +41,7 @@ class ArrivalClock:
     """
 
     def __init__(self, rate_hz: float) -> None:
+        self.rate_hz = rate_hz
         self._nominal_s = 1 / rate_hz if rate_hz else 0.0
         self._interval_s = self._nominal_s
         self._newest_s = self._sent_s = math.nan
@@ -126,7 +127,7 @@ class ArrivalSource(Source):
         self.finished = self._source.finished
         if not len(parts[0]):
             return parts[0]
-        if self._clock is None:  # the rate may have been put right after `open`
+        if self._clock is None or self._clock.rate_hz != self.info.rate_hz:  # put right after `open`
             self._clock = ArrivalClock(self.info.rate_hz)
         sent_s, received_s = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("times", "received_s")

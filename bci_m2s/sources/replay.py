@@ -80,6 +80,11 @@ class ReplaySource(LocalSource):
         self._pass = 0
         self._offset_s = float(self._offsets[0]) if len(self._offsets) else 0.0
 
+    @property
+    def stamps(self) -> FloatArray:
+        """Every stamp of the stream, as recorded."""
+        return self._stream.times
+
     def open(self) -> None:
         """Do nothing: the recording was opened before."""
 

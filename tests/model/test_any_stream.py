@@ -148,8 +148,10 @@ def streams(draw: st.DrawFn) -> Described:
     wanted = set(SPEC.channels) - ({labels[place]} if change == "twice" else set())
     if any(unit in OTHER and electrode(label) in wanted for label, unit in zip(labels, units, strict=True)):
         wrong.add("units")
-    rate_hz = draw(st.sampled_from((128.0, 250.0, 256.0, 256.0, 500.0, 0.0, 127.9, 3000.0, -256.0, np.nan)))
-    if not SPEC.rate_min_hz <= rate_hz <= SPEC.rate_max_hz:
+    rate_hz = draw(
+        st.sampled_from((128.0, 250.0, 256.0, 256.0, 500.0, 0.0, 127.9, 127.8, 3000.0, -256.0, np.nan))
+    )
+    if not 0.999 * SPEC.rate_min_hz <= rate_hz <= 1.001 * SPEC.rate_max_hz:
         wrong.add("rate_hz")
     channel_format = draw(
         st.sampled_from((*NUMERIC_FORMATS, "float32", "double64", "string", "undefined", ""))

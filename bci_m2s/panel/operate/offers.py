@@ -128,6 +128,8 @@ def misfit(offer: Offer, modality: str, info: StreamInfo, among: Sequence[Stream
         except StreamError as problem:
             return f"{modality}: {problem}"
         problems = check_stream(offer.contract.modalities[modality], applied, modality)
+        if stream.rate_hz == "auto":  # it is measured when the session connects
+            problems = [problem for problem in problems if problem.field != "rate_hz"]
         if problems:
             return "; ".join(map(str, problems))
     return _mistakable(offer, modality, info, among)

@@ -154,7 +154,7 @@ def make_pipeline(
             plan.contract.window,
             info,
             stage_tensors(plan.tensors, modality),
-            gap_s=settings.streams[modality].gap_s,
+            facts=settings.streams[modality],
             wait_for_marker=settings.baseline.start == "marker",
             emit=emit,
         )

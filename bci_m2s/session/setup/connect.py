@@ -12,7 +12,9 @@ from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.session.setup.build import Plan
+from bci_m2s.signal.rates import MEASURE_S
 from bci_m2s.sources import Environment, Source, StreamSettings
+from bci_m2s.sources.measure import first_stamps
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 UNNAMED = "; the pipeline does not name it"
@@ -60,7 +62,11 @@ def connect(plan: Plan, environment: Environment) -> Connected:
         for modality, settings in plan.settings.streams.items():
             spec = plan.contract.modalities[modality]
             source = opening(settings, spec.stream_type)
-            source.info = settings.applied_to(source.info)
+            stamps = None
+            if settings.rate_hz == "auto":
+                environment.notify(f"{modality}: its rate is measured, {MEASURE_S:g} s")
+                stamps = first_stamps(source, environment.stopped)
+            source.info = settings.applied_to(source.info, stamps)
             check(plan, modality, source.info)
             sources[modality] = source
             how = "; its samples are stamped on arrival" if settings.stamps == "arrival" else ""

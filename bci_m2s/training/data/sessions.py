@@ -183,7 +183,7 @@ class StreamSteps(NamedTuple):
 
 def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContract) -> StreamSteps:
     """Every step of a stream as in a live session."""
-    stage = StepStage(spec, window, stream.info, stream.facts.gap_s)
+    stage = StepStage(spec, window, stream.info, stream.facts)
     shape = (window.steps, window.blocks_per_step, window.hop_s)
     assembler = WindowAssembler("", *shape, stage.extractor.settle_s, spec.max_missing)
     rate = RateGuard(stream.info.rate_hz, window.hop_s)

@@ -22,11 +22,11 @@ from bci_m2s.errors import BciM2sError, ConfigurationError, RecordingError, Stre
 from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.recording.file_settings import FileSettings
-from bci_m2s.recording.recorded import Recording
+from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.together import open_together
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.simulator.markers import MarkedTrial
-from bci_m2s.sources.facts import StreamFacts
+from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 CHUNK_SAMPLES = 4096
 DEFAULT_HEAD = "emotion"
-NOTHING_STATED = StreamFacts()
 # modality → index of its stream in a recording
 Matcher = Callable[[Recording, Origin, OnProblem], dict[str, int]]
 Opener = Callable[[tuple[Path, ...], tuple[FileSettings, ...]], Recording]
@@ -187,7 +186,7 @@ def _streams(
     streams = {}
     for name, index in indices.items():
         stated = facts.get(name, NOTHING_STATED)
-        info = stated.applied_to(recording.streams[index].info)
+        info = _stated(stated, recording.streams[index])
         streams[name] = RawStream(info, replace(chunks, index=index), stated)
     return streams
 
@@ -259,14 +258,14 @@ def _fitting(
     for modality, spec in contract.modalities.items():
         stated = facts.get(modality, NOTHING_STATED)
         typed = {
-            index: _problems(spec, stated, stream.info)
+            index: _problems(spec, stated, stream)
             for index, stream in enumerate(recording.streams)
             if stream.info.type.casefold() == spec.stream_type.casefold() and stream.n_samples
         }
         fitting = [index for index, problems in typed.items() if not problems]
         if len(fitting) == 1:
             indices[modality] = fitting[0]
-            for doubt in stream_doubts(spec, stated.applied_to(recording.streams[fitting[0]].info)):
+            for doubt in stream_doubts(spec, _stated(stated, recording.streams[fitting[0]])):
                 _note(file, on_problem, f"{modality}: {doubt}")
             if other := _other_line(spec, recording):
                 _note(file, on_problem, f"{modality}: {other}")
@@ -303,9 +302,13 @@ def _other_line(spec: ModalityContract, recording: Recording) -> str:
     return f"line frequency {recording.line_hz:g} Hz; the model's notch_hz is {notches}"
 
 
-def _problems(spec: ModalityContract, stated: StreamFacts, info: StreamInfo) -> list[BciM2sError]:
+def _stated(stated: StreamFacts, stream: RecordedStream) -> StreamInfo:
+    return stated.applied_to(stream.info, stream.times)
+
+
+def _problems(spec: ModalityContract, stated: StreamFacts, stream: RecordedStream) -> list[BciM2sError]:
     try:
-        return [*check_stream(spec, stated.applied_to(info))]
+        return [*check_stream(spec, _stated(stated, stream))]
     except StreamError as problem:
         return [problem]
 
@@ -343,8 +346,9 @@ def _skimmed(paths: tuple[Path, ...], told: tuple[FileSettings, ...]) -> Recordi
 
 def _skim(data: DataSettings, contract: Contract, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
     assert data.root is not None  # checked with the settings
-    # when samples came shows only in where they lie in the file
-    opener = _skimmed if data.markers.stamps == "sent" else None
+    # when samples came shows only in where they lie in the file, and a rate is measured by stamps
+    needs_stamps = any(facts.rate_hz == "auto" for facts in data.streams.values())
+    opener = _skimmed if data.markers.stamps == "sent" and not needs_stamps else None
     made = find_recordings(data.root, contract, data.markers, data.streams, data.files, opener)
     read_raw = made.read_raw
     assert read_raw is not None
