@@ -327,6 +327,7 @@ def simulate(
     rest: Annotated[float, Option(help="Seconds of rest before the first trial.")] = 16.0,
     trial: Annotated[float, Option(help="Seconds per trial.")] = 10.0,
     seed: Annotated[int, Option(help="Which population the person comes from.", min=0)] = 0,
+    skin: Annotated[bool, Option("--skin", help="Skin conductance too, 32 Hz.")] = False,
     output: Annotated[
         Path | None, Option(metavar="FILE.xdf", help="Write a recording instead, faster than real time.")
     ] = None,
@@ -344,15 +345,16 @@ def simulate(
     settings = SimulatorSettings(
         montage, rate_hz, eye_rate_hz, classes=names, rest_s=rest, trial_s=trial, seed=seed
     )
+    streams = ("eeg", "eye", "skin") if skin else ("eeg", "eye")
     if output is not None:
         from bci_m2s.commands.simulate import simulate_to_file
 
-        simulate_to_file(settings, subject, session, duration, output)
+        simulate_to_file(settings, subject, session, duration, output, streams)
         return
     with _lsl_session(session_id):
         from bci_m2s.commands.simulate import simulate_as_lsl
 
-        simulate_as_lsl(settings, subject, session, duration)
+        simulate_as_lsl(settings, subject, session, duration, streams)
 
 
 @app.command()

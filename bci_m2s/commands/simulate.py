@@ -22,9 +22,17 @@ from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
 
+SENT = ("eeg", "eye")
 
-def simulate_as_lsl(settings: SimulatorSettings, subject: int, session: int, duration_s: float) -> None:
-    """``bci-m2s simulate``."""
+
+def simulate_as_lsl(
+    settings: SimulatorSettings,
+    subject: int,
+    session: int,
+    duration_s: float,
+    streams: Sequence[str] = SENT,
+) -> None:
+    """``bci-m2s simulate``. streams : beside the markers"""
     from bci_m2s.lsl.network import local_clock
     from bci_m2s.sources.simulated import SimulatedSource
     from bci_m2s.sources.timeline import Timeline
@@ -35,7 +43,7 @@ def simulate_as_lsl(settings: SimulatorSettings, subject: int, session: int, dur
     send(
         [
             SimulatedSource(settings, stream=stream, timeline=timeline, **fixed)
-            for stream in ("eeg", "eye", "markers")
+            for stream in (*streams, "markers")
         ],
         duration_s,
     )
@@ -46,7 +54,12 @@ PIECE_S = 1.0  # of every stream, after which a damaged file can be read on
 
 
 def simulate_to_file(
-    settings: SimulatorSettings, subject: int, session: int, duration_s: float, path: Path
+    settings: SimulatorSettings,
+    subject: int,
+    session: int,
+    duration_s: float,
+    path: Path,
+    streams: Sequence[str] = SENT,
 ) -> None:
     """``bci-m2s simulate --output``: what would be sent, stamped from now on, in a new XDF file.
 
@@ -75,12 +88,13 @@ def simulate_to_file(
             writer,
             local_clock(),
             length_s,
+            streams,
             stop,
             lambda at_s: progress.update(task, completed=at_s),
         )
     if writer.problem or writer.lost_samples:
         raise OutputError(f"{path}: {writer.problem or f'{writer.lost_samples} samples are missing'}")
-    for info in (person.eeg_info, person.eye_info, person.marker_info):
+    for info in (*(getattr(person, f"{name}_info") for name in streams), person.marker_info):
         console.print(f"wrote {info.describe()}")
     was_stopped = "stopped: " if stop.is_set() else ""
     n_trials = sum(trial.stop_s <= done_s for trial in _trials(person, done_s))
@@ -95,11 +109,12 @@ def _write_session(
     writer: XdfWriter,
     begin_s: float,
     length_s: float,
+    streams: Sequence[str],
     stop: threading.Event,
     on_progress: Callable[[float], None],
 ) -> float:
     """Write piece by piece, all streams of a piece together; return how much there is, s."""
-    signals = [(person.eeg_info, person.eeg), (person.eye_info, person.eye)]
+    signals = [(getattr(person, f"{name}_info"), getattr(person, name)) for name in streams]
     ids = [writer.add_stream(info) for info, _ in signals]
     marker_id = writer.add_stream(person.marker_info)
     marker, at_s = 0, 0.0

@@ -60,6 +60,11 @@ class Use(IntEnum):
     TRACK_LOSS = 23
     GAZE_DRIFT = 24
     CLIP = 25
+    PERSON_SKIN = 26
+    SESSION_SKIN = 27
+    SKIN_DRIFT = 28
+    SKIN_NOISE = 29
+    SKIN_RESPONSE = 30
 
 
 @dataclass(frozen=True, slots=True)

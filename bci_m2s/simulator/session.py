@@ -1,4 +1,4 @@
-"""One recording session: paired EEG and eye tracking, with markers."""
+"""One recording session: EEG, eye tracking and skin conductance of one person, with markers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError
+from bci_m2s.simulator import skin
 from bci_m2s.simulator.eeg import Electroencephalogram
 from bci_m2s.simulator.eye import LABELS, UNITS, EyeTracker
 from bci_m2s.simulator.gaze import Eyes
@@ -22,12 +23,13 @@ from bci_m2s.simulator.markers import (
 from bci_m2s.simulator.montage import electrodes
 from bci_m2s.simulator.noise import Float32Array, Seeds
 from bci_m2s.simulator.settings import SimulatorSettings
+from bci_m2s.simulator.skin import SkinConductance
 from bci_m2s.simulator.state import Schedule
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 
 class SimulatedSession:
-    """Raw EEG, gaze and pupil of one subject in one session, at any time of it.
+    """Raw EEG, gaze, pupil and skin conductance of one subject in one session, at any time of it.
 
     subject : which person of the population, from 0; session : which visit, from 0
 
@@ -54,6 +56,7 @@ class SimulatedSession:
         self._eeg = Electroencephalogram(self.schedule, self.eyes, seeds, positions, settings.eeg_rate_hz)
         self.cortex = self._eeg.cortex
         self._tracker = EyeTracker(self.schedule, self.eyes, seeds, settings.eye_rate_hz)
+        self._skin = SkinConductance(self.schedule, seeds, settings.skin_rate_hz)
         origin = f"{settings.seed}-{subject}-{session}"
         self.eeg_info = StreamInfo(
             name="Simulated EEG",
@@ -70,6 +73,14 @@ class SimulatedSession:
             rate_hz=settings.eye_rate_hz,
             labels=LABELS,
             units=UNITS,
+        )
+        self.skin_info = StreamInfo(
+            name="Simulated skin conductance",
+            type="GSR",
+            source_id=f"bci_m2s-simulated-skin-{origin}",
+            rate_hz=settings.skin_rate_hz,
+            labels=skin.LABELS,
+            units=skin.UNITS,
         )
         self.marker_info = StreamInfo(
             name=STREAM_NAME,
@@ -99,6 +110,11 @@ class SimulatedSession:
         """
         stop = self._clipped(stop, self.settings.eye_rate_hz)
         return _read(self._tracker.make_block, self._tracker.block, start, stop, len(LABELS))
+
+    def skin(self, start: int, stop: int) -> Float32Array:
+        """Return skin samples start to stop - 1, fewer at the session's end: (n, 1), µS."""
+        stop = self._clipped(stop, self.settings.skin_rate_hz)
+        return _read(self._skin.make_block, self._skin.block, start, stop, 1)
 
     @property
     def n_markers(self) -> float:

@@ -21,6 +21,8 @@ class SimulatorSettings:
     """Sampling rate of the EEG, 64 to 20000."""
     eye_rate_hz: float = 120.0
     """Sampling rate of the eye tracker, 20 to 4000."""
+    skin_rate_hz: float = 32.0
+    """Sampling rate of the skin conductance, 8 to 1000."""
     classes: tuple[str, ...] = ("negative", "neutral", "positive")
     """One label per class; a session shows them in balanced random order."""
     rest_s: float = 16.0
@@ -43,6 +45,7 @@ class SimulatorSettings:
     def __post_init__(self) -> None:
         _within("eeg_rate_hz", self.eeg_rate_hz, 64.0, 20_000.0)
         _within("eye_rate_hz", self.eye_rate_hz, 20.0, 4_000.0)
+        _within("skin_rate_hz", self.skin_rate_hz, 8.0, 1_000.0)
         _within("rest_s", self.rest_s, 0.0, 86_400.0)
         _within("trial_s", self.trial_s, 2.0, 86_400.0)
         _within("pause_s", self.pause_s, 0.0, 86_400.0)

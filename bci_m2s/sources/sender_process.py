@@ -57,7 +57,7 @@ def make_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
         streams = open_recording(spec.recording).pick(spec.streams)
         return list(replay_sources(streams, speed=spec.speed, loops=spec.loops, clock=clock))
     from bci_m2s.simulator import SimulatorSettings
-    from bci_m2s.sources.simulated import STREAMS, SimulatedSource
+    from bci_m2s.sources.simulated import USUAL, SimulatedSource
     from bci_m2s.sources.timeline import Timeline
 
     fields: dict[str, Any] = dict(spec.simulated)
@@ -74,7 +74,7 @@ def make_sources(spec: SenderSpec, clock: Callable[[], float]) -> list[Source]:
             chunk_s=CHUNK_S,
             timeline=timeline,
         )
-        for stream in spec.streams or STREAMS
+        for stream in spec.streams or USUAL
     ]
 
 

@@ -16,7 +16,8 @@ from bci_m2s.sources import LocalSource
 from bci_m2s.sources.timeline import Timeline
 from bci_m2s.types import Chunk, FloatArray
 
-STREAMS = ("eeg", "eye", "markers")
+USUAL = ("eeg", "eye", "markers")  # of a simulated person, where no streams are named
+STREAMS = (*USUAL, "skin")
 
 
 class SimulatedSource(LocalSource):
@@ -28,7 +29,7 @@ class SimulatedSource(LocalSource):
     Parameters
     ----------
     settings : what is simulated
-    stream : "eeg", "eye" or "markers"
+    stream : "eeg", "eye", "skin" or "markers"
     subject, session : which person and visit, from 0
     speed : None hands out chunks as fast as they are pulled; 1.0 in real time, 2.0 twice as fast. A
         paced chunk comes when the last of its samples is due, late ones one at a time without waiting.
@@ -68,6 +69,7 @@ class SimulatedSource(LocalSource):
         self.info = {
             "eeg": self.session.eeg_info,
             "eye": self.session.eye_info,
+            "skin": self.session.skin_info,
             "markers": self.session.marker_info,
         }[stream]
         self._n_total = self._count()
@@ -121,7 +123,7 @@ class SimulatedSource(LocalSource):
         if self._stream == "markers":
             time_s, text = self.session.marker(self._at)
             return np.array([time_s]), np.array([[text]], dtype=object)
-        read = self.session.eye if self._stream == "eye" else self.session.eeg
+        read = {"eeg": self.session.eeg, "eye": self.session.eye, "skin": self.session.skin}[self._stream]
         samples = read(self._at, self._at + self._chunk_n)
         return np.arange(self._at, self._at + len(samples)) / self.info.rate_hz, samples
 

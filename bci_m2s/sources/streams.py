@@ -75,7 +75,7 @@ class SimulatedStream(StreamSettings):
 
     source: Literal["simulated"]
     """A stream of a simulated person."""
-    stream: Literal["eeg", "eye", "markers"]
+    stream: Literal["eeg", "eye", "skin", "markers"]
     """Which of the simulator's streams."""
     montage: Name = "seed-62"
     """A name that `bci-m2s montages` lists, or that of a montage of mne."""

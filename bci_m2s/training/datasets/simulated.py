@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 def _samples(settings: SimulatorSettings, person: int, session: int, modality: str) -> Samples:
     """All samples of one stream of a simulated session, the same at each call."""
     simulated = SimulatedSession(settings, person, session)
-    if modality == "eeg":
-        return simulated.eeg(0, int(settings.duration_s * settings.eeg_rate_hz))
-    return simulated.eye(0, int(settings.duration_s * settings.eye_rate_hz))
+    read, rate_hz = {
+        "eeg": (simulated.eeg, settings.eeg_rate_hz),
+        "eye": (simulated.eye, settings.eye_rate_hz),
+        "skin": (simulated.skin, settings.skin_rate_hz),
+    }[modality]
+    return read(0, int(settings.duration_s * rate_hz))
 
 
 def simulated_segments(settings: SimulatorSettings, person: int, session: int) -> list[RawSegment]:
-    """One simulated session as one segment: rest, then trials; modalities "eeg" and "eye", head "emotion".
+    """One simulated session as one segment: rest, then trials; head "emotion".
+
+    Its modalities are "eeg", "eye" and "skin".
 
     Parameters
     ----------
@@ -44,7 +49,11 @@ def simulated_segments(settings: SimulatorSettings, person: int, session: int) -
         modality: RawStream(
             info, RegularChunks(partial(_samples, settings, person, session, modality), info.rate_hz)
         )
-        for modality, info in (("eeg", simulated.eeg_info), ("eye", simulated.eye_info))
+        for modality, info in (
+            ("eeg", simulated.eeg_info),
+            ("eye", simulated.eye_info),
+            ("skin", simulated.skin_info),
+        )
     }
     trials = tuple(
         Trial(str(number), trial.start_s, trial.stop_s, {"emotion": settings.classes.index(trial.label)})
