@@ -226,7 +226,8 @@ def _replay_fast(
     statistics = publisher.statistics
     _print_not_made(console, health, statistics, is_one_line=pipeline.chosen is not None)
     truth = trial_spans([(when_s, text) for when_s, text, _ in publisher.markers])
-    notes = [*pipeline.notes, *pipeline.never_used]
+    unmet = match.plan.settings.baseline.unmet([text for _, text, _ in publisher.markers])
+    notes = [*pipeline.notes, *pipeline.never_used, *unmet]
     print_summary(console, statistics, health, 0, truth, publisher.markers, options.caution, notes)
     signal_s = max((stream.samples / stream.rate_hz for stream in health), default=0.0)
     console.print(f"{signal_s:.1f} s of signal in {spent_s:.2f} s ({signal_s / spent_s:.0f} × real time)")

@@ -244,6 +244,7 @@ def _complete(takes: Takes, options: Options, console: Console, said: Sequence[s
     finally:  # also where the disk is full
         markers = take.engine.publisher.markers
         truth = options.truth([(at_s, text) for at_s, text, _ in markers])
+        unmet = takes.settings.baseline.unmet([text for _, text, _ in markers])
         with suppress(OSError):  # the terminal may be gone
             snapshot = take.engine.reporter.snapshot()
             print_summary(
@@ -254,7 +255,11 @@ def _complete(takes: Takes, options: Options, console: Console, said: Sequence[s
                 truth,
                 markers,
                 options.caution,
-                [*(note for note in take.pipeline.notes if note not in said), *take.pipeline.never_used],
+                [
+                    *(note for note in take.pipeline.notes if note not in said),
+                    *take.pipeline.never_used,
+                    *unmet,
+                ],
             )
             for problem in snapshot.problems:
                 console.print(printable(problem, 500), style="yellow")

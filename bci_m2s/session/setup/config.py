@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.registry import Registry
 from bci_m2s.sinks import SINKS
 from bci_m2s.sources import SOURCES, Name, Seconds, StreamSettings
+from bci_m2s.text import quoted
 
 
 class _Settings(BaseModel):
@@ -93,6 +95,18 @@ class BaselineSettings(_Settings):
     """`first`: with the stream. `marker`: when the marker below comes."""
     marker: Name = "baseline/start"
     """This marker begins a new baseline at any time, whatever `start` says."""
+
+    def unmet(self, came: Sequence[str]) -> list[str]:
+        """A note where a marker other than the usual one is not among those that came; else nothing.
+
+        Where estimates wait for it, their reason says so.
+        """
+        usual = type(self).model_fields["marker"].default
+        if self.marker == usual or self.start == "marker" or self.marker in came:
+            return []
+        others = ", ".join(quoted(text, 40) for text in list(dict.fromkeys(came))[:4])
+        more = f"; others came: {others}" if others else ""
+        return [f"the baseline's marker {self.marker!r} never came{more}"]
 
 
 class OutletSettings(_Settings):

@@ -3,7 +3,7 @@
 import pytest
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.session.setup.config import load_pipeline
+from bci_m2s.session.setup.config import BaselineSettings, load_pipeline
 from bci_m2s.session.setup.shipped import folder, names
 from bci_m2s.sources.streams import LslStream, ReplayStream
 
@@ -141,6 +141,24 @@ def test_bad_files(tmp_path, case):
     assert words in message
     assert "\n" not in message
     assert len(message) < 600
+
+
+@pytest.mark.parametrize(
+    ("settings", "came", "notes"),
+    [
+        (
+            {"marker": "rest"},
+            ["Rest ", "7"],
+            ["the baseline's marker 'rest' never came; others came: 'Rest ', '7'"],
+        ),
+        ({"marker": "rest"}, [], ["the baseline's marker 'rest' never came"]),
+        ({"marker": "rest"}, ["a", "rest"], []),
+        ({"marker": "rest", "start": "marker"}, ["a"], []),  # estimates wait, and say so
+        ({}, ["a"], []),
+    ],
+)
+def test_a_marker_of_the_baseline_that_never_came(settings, came, notes):
+    assert BaselineSettings(**settings).unmet(came) == notes
 
 
 def test_a_missing_file(tmp_path):
