@@ -16,6 +16,7 @@ from bci_m2s.recording.e4_files import is_export
 from bci_m2s.recording.file_settings import FileSettings, settings_for
 from bci_m2s.recording.recorded import TABLES, RecordedStream, Recording, open_recording
 
+LEFT_OUT = "left out: "  # how the warning begins that a file was
 AROUND_S = 120.0  # of a watch's hours, what is kept before and after the recording that it belongs to
 
 
@@ -43,7 +44,7 @@ def open_together(
                 found = [_around(stream, _span(first)) for stream in found]
             _check_overlap(first, path, found)
         except RecordingError as problem:
-            warnings.append(f"left out: {str(problem).removeprefix(f'{path.parent}/')}")
+            warnings.append(f"{LEFT_OUT}{str(problem).removeprefix(f'{path.parent}/')}")
             continue
         streams += [stream for stream in found if stream.n_samples]
         warnings += [f"{path.name}: {warning}" for warning in other.warnings]
@@ -56,6 +57,11 @@ def _shift_s(first: Recording, other: Recording, files: Sequence[FileSettings], 
     if stated is not None:
         return stated
     shift_s = other.unix_s - first.unix_s
+    are_tables = all(
+        one.path.suffix.lower() in TABLES and not is_export(one.path) for one in (first, other)
+    )
+    if math.isfinite(shift_s) and are_tables:  # of one computer
+        return shift_s
     if math.isfinite(shift_s):
         later = "after" if shift_s >= 0 else "before"
         notes.append(
@@ -63,8 +69,7 @@ def _shift_s(first: Recording, other: Recording, files: Sequence[FileSettings], 
             f"{first.path.name}; as exact as their clocks were set"
         )
         return shift_s
-    tables = (first.path.suffix.lower(), other.path.suffix.lower())
-    if all(kind in TABLES for kind in tables) and math.isnan(first.unix_s) and math.isnan(other.unix_s):
+    if are_tables and math.isnan(first.unix_s) and math.isnan(other.unix_s):
         return 0.0
     undated = first.path if math.isnan(first.unix_s) else other.path
     raise RecordingError(

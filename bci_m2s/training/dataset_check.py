@@ -193,6 +193,7 @@ def _session_lines(
             dead[modality] = never if modality not in dead else in_all([dead[modality], never])
             streams.setdefault(modality, stream)
             lengths_s[modality] += len(times[modality]) / (stream.info.rate_hz or np.inf)
+        trial_lines += [f"    {segment.contents}"] if segment.contents else []
         trial_lines += [_trial_line(trial, segment, times, heads, on_problem) for trial in segment.trials]
     for modality, never in dead.items():
         if said := say_never_used(never):
@@ -239,7 +240,7 @@ def _implausible(info: StreamInfo, samples: FloatArray) -> str:
     limits = amplitude_limits(info.type, info.labels, info.units)
     live = np.isfinite(blocks).all(axis=1)
     live &= (blocks != blocks[:, :1]).any(axis=1) | ~limits.are_voltages
-    outside = np.array([limits.outside(block) for block in blocks]).reshape(live.shape) & live
+    outside = np.array([limits.outside(block) for block in blocks], bool).reshape(live.shape) & live
     wrong = np.flatnonzero(2 * outside.sum(axis=0) > live.sum(axis=0))
     texts = []
     for unit in dict.fromkeys(info.units[channel] for channel in wrong):
@@ -288,7 +289,9 @@ def print_dataset_check(root: Path, format: str, feature: str = "") -> None:
     from rich.text import Text
 
     console = Console(highlight=False, markup=False)
-    for line in check_dataset(root, format, feature):
+    with console.status(Text(f"reading {printable(root)}")):
+        lines = check_dataset(root, format, feature)
+    for line in lines:
         line = printable(line)  # labels come from files
         is_problem = line.startswith("  ") and not line.startswith("    ")
         marked = is_problem or "missing" in line or "nothing found" in line

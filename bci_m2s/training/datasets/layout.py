@@ -72,6 +72,7 @@ class RawSegment:
 
     streams : modality → stream; trials : the labelled ones in it, none for a resting baseline
     spans_s : modality → when its stream begins and ends, on the segment's clock; none where not known
+    contents : what its files hold, in words
     """
 
     subject: str
@@ -79,6 +80,7 @@ class RawSegment:
     streams: dict[str, RawStream]
     trials: tuple[Trial, ...]
     spans_s: dict[str, tuple[float, float]] = field(default_factory=dict)
+    contents: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,11 @@ from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.recording.recorded import RecordedStream, Recording
-from bci_m2s.recording.together import open_together
+from bci_m2s.recording.together import LEFT_OUT, open_together
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
+from bci_m2s.training.datasets.contents import contents, marker_texts
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
@@ -151,7 +152,8 @@ def _sessions(
                 )
                 recording = open_files((file.path, *chunks.beside), told)
                 for warning in recording.warnings:
-                    note(warning)
+                    is_out = warning.startswith(LEFT_OUT)
+                    on_problem(file.problem(warning.removeprefix(LEFT_OUT), left_out=is_out))
                 indices = match(recording, file, on_problem)
                 streams = _streams(chunks, recording, indices, facts)
                 marked = _marked(recording, markers, note)
@@ -159,11 +161,12 @@ def _sessions(
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
                 continue
             if not marked:
-                note("no marker begins a trial; the recording has no labels")
+                note(f"no marker begins a trial; the recording has no labels ({marker_texts(recording)})")
             trials = _trials(marked, n_trials, heads, file, on_problem)
             n_trials += len(marked)
             spans_s = {name: _span(recording, index, markers.stamps) for name, index in indices.items()}
-            segments.append(RawSegment(file.subject, file.session, streams, trials, spans_s))
+            held = contents((file.path, *chunks.beside), recording)
+            segments.append(RawSegment(file.subject, file.session, streams, trials, spans_s, held))
         if segments:
             yield segments
     _read.cache_clear()

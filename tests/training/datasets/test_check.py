@@ -214,7 +214,11 @@ def test_own_recordings(tmp_path, capsys):
     assert lines[1].startswith(
         "subject A, session 2: eeg 4 channels (TP9, AF7, AF8, TP10), 256 Hz, 4.0 s; gaze 5"
     )
-    assert lines[2] == "    trial 1: 3.0 s, emotion neutral, gaze has 0.5 s of it"
+    assert lines[2] == (
+        "    sub-A_ses-2.xdf: EEG 4, Gaze 5; markers 'trial/start/neutral' 1, 'trial/stop/neutral' 1, "
+        "'trial/start/\\x1b[31mred' 1"
+    )
+    assert lines[3] == "    trial 1: 3.0 s, emotion neutral, gaze has 0.5 s of it"
     assert lines[-2:] == ["emotion: \x1b[31mred 1, neutral 1", "problems: 1; notes: 1"]
     assert any("eeg: TP9, AF7, AF8, TP10: missing throughout (flat)" in line for line in lines)
     (problem,) = [line for line in lines if "gaze has no sample in it" in line]
