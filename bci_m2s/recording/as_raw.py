@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.formats import EVENTS_TYPE
 from bci_m2s.recording import BAD_GAP
+from bci_m2s.recording.e4_files import leading_file
 from bci_m2s.recording.raw_axis import place, time_axis
-from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind
+from bci_m2s.recording.recorded import READERS, RecordedStream, Recording, file_kind
 from bci_m2s.recording.recorded import open_recording as open_streams
 from bci_m2s.signal.units import factor_between, find_unit
 from bci_m2s.types import FloatArray, StreamInfo
@@ -45,8 +46,8 @@ VOLTAGES = ("eeg", "ecg", "eog", "emg")
 def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolts") -> mne.io.BaseRaw:
     """Open one stream of a recording as MNE's Raw.
 
-    Of an XDF file, ours or another program's, it is loaded whole. Voltages are in volts, pupil diameters in
-    metres where they were in millimetres, gaze in radians where it was in degrees; every other quantity
+    Of an XDF file, ours or another program's, a table or a watch's export, it is loaded whole. Voltages are in
+    volts, pupil diameters in metres where they were in millimetres, gaze in radians where it was in degrees; every other quantity
     stays as it was sent. EEG channels that have the name of an electrode get its position. Gaps, found by
     the stamps, are filled by straight lines and annotated ``BAD_gap``; one longer than ``LONGEST_GAP_S`` is
     shortened to that. A Raw has the rate that the stream states, or that of its stamps where it is more
@@ -59,8 +60,9 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
 
     Parameters
     ----------
-    path : XDF, EDF, BDF, FIF or BrainVision (.vhdr)
-    stream : name or type of a stream of an XDF file; "" for the EEG, or the only one with a sampling rate
+    path : whatever ``recorded.open_recording`` opens
+    stream : name or type of a stream, not where MNE opens the file; "" for the EEG, or the only one with a
+        sampling rate
     unit : of voltages where an XDF, EDF or BDF file does not say any
 
     Warns
@@ -76,7 +78,7 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
         No stream fits `stream`, or several do.
     """
     path = Path(path)
-    if file_kind(path) == ".xdf":
+    if "read_mne" not in READERS[file_kind(leading_file(path) or path)]:
         recording = open_streams(path)
         _warn(path, recording.warnings)
         chosen = _choose(recording, stream)
@@ -89,7 +91,7 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     _mend_volts(raw, path, unit)
     _annotate_pauses(raw, path)
     if stream:
-        raise StreamError(f"{path}: stream: got {stream!r}; only XDF files have several streams")
+        raise StreamError(f"{path}: stream: got {stream!r}; its file has one Raw")
     _place_electrodes(raw)
     return raw
 

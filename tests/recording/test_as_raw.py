@@ -215,7 +215,7 @@ def test_files_of_mne_keep_all_of_their_channels(shared_data, name):
     raw = open_recording(path)
     assert "eeg" in raw.get_channel_types()
     assert raw.get_montage() is not None
-    with pytest.raises(StreamError, match="only XDF files"):
+    with pytest.raises(StreamError, match="its file has one Raw"):
         open_recording(path, "EEG")
 
 

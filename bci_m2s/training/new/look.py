@@ -13,10 +13,11 @@ import numpy as np
 from bci_m2s.errors import RecordingError
 from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.recording.file_names import subject_and_session
-from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
+from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.recording.together import open_together
 from bci_m2s.simulator.devices import Device
 from bci_m2s.training.datasets.markers import Event
-from bci_m2s.training.datasets.recorded_files import recordings_below
+from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.trackers import Tracker, recognise
 from bci_m2s.types import StreamInfo
@@ -125,15 +126,16 @@ def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
     RecordingError
         Nothing there can be read.
     """
-    files = [one.path for one in recordings_below(path)] if path.is_dir() else [path]
+    together = recorded_together(recordings_below(path)) if path.is_dir() else []
+    files = [tuple(one.path for one in group) for group in together] or [(path,)]
     root = path if path.is_dir() else _root_of(path)
-    people = {subject_and_session(file.relative_to(root))[0] for file in files}
+    people = {subject_and_session(file.relative_to(root))[0] for file, *_ in files}
     chosen = files[:: math.ceil(len(files) / MOST_FILES)]
     recordings, problems = [], []
-    for file in chosen:
-        progress(file.name)
+    for group in chosen:
+        progress(group[0].name)
         try:
-            recordings.append(open_recording(file))
+            recordings.append(open_together(group))
         except RecordingError as problem:
             problems.append(str(problem))
     if not recordings:
