@@ -46,8 +46,9 @@ VOLTAGES = ("eeg", "ecg", "eog", "emg")
 def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolts") -> mne.io.BaseRaw:
     """Open one stream of a recording as MNE's Raw.
 
-    Of an XDF file, ours or another program's, a table or a watch's export, it is loaded whole. Voltages are in
-    volts, pupil diameters in metres where they were in millimetres, gaze in radians where it was in degrees; every other quantity
+    Of an XDF file, ours or another program's, a table or a watch's export, it is loaded whole. Voltages are
+    in volts, pupil diameters in metres where they were in millimetres, gaze in radians where it was in
+    degrees; every other quantity
     stays as it was sent. EEG channels that have the name of an electrode get its position. Gaps, found by
     the stamps, are filled by straight lines and annotated ``BAD_gap``; one longer than ``LONGEST_GAP_S`` is
     shortened to that. A Raw has the rate that the stream states, or that of its stamps where it is more
