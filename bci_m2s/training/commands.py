@@ -43,7 +43,7 @@ from bci_m2s.training.training_record import choice_of, training_record
 Candidate = tuple[float, int, Mapping[str, Fitted], UnitData]  # validation score, seed, networks, windows
 CHECKPOINT = "pretrain.safetensors"
 PANELS = (
-    ("total", "validation_contrastive", "contrastive", "cpc"),
+    ("total", "validation_contrastive", "contrastive", "cpc", "validation_cpc"),
     ("reconstruction", "validation_reconstruction"),
     ("club_a", "club_b", "club_fit"),
     ("validation_matched", "logit_scale"),
@@ -61,6 +61,12 @@ def run_pretrain(
         f"{len(names.trials)} trials; {len(experiment.splits)} split(s) × {len(settings.seeds)} seed(s), "
         f"on {experiment.device}"
     )
+    methods = (settings.finetune.method, *settings.controls)
+    if not any(METHODS[name].pretrained for name in methods):
+        console.print(
+            f"Nothing to pre-train for {', '.join(methods)}. Next: bci-m2s finetune {checked.path}"
+        )
+        return
     try:
         for data, seed, unit in experiment.units():
             make_private_folder(unit)
@@ -207,6 +213,8 @@ def _write_best(
 def _start(experiment: Experiment, job: Job, unit: Path) -> Networks:
     if experiment.settings.finetune.start == "random":
         return fresh_networks(job)
+    if not (unit / CHECKPOINT).exists():  # the run was begun for methods that need none
+        raise UsageError(f"{unit / CHECKPOINT}: missing; run bci-m2s pretrain --resume first")
     return load_pretrained(job, unit / CHECKPOINT)
 
 

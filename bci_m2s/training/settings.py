@@ -36,7 +36,9 @@ LastBatch = Literal["merge", "drop", "keep"]
 OF_PAIRS = ("contrastive", "reconstruction", "club", "cpc_cross")  # loss weights
 # What applies to one modality alone where the file says nothing.
 ALONE: dict[str, Any] = {
-    "pretrain": {"loss": {"weights": dict.fromkeys(OF_PAIRS, 0.0) | {"cpc_within": 1.0}}}
+    "pretrain": {"loss": {"weights": dict.fromkeys(OF_PAIRS, 0.0) | {"cpc_within": 1.0}}},
+    # frozen encoders serve the exchange of classifiers; and CPC leaves the projection as initialised
+    "finetune": {"freeze": False},
 }
 
 
@@ -175,11 +177,12 @@ class FinetuneSettings(_Part):
     weight_decays: tuple[NotNegative, ...] = Field(default=(1e-4, 1e-2), min_length=1)
     """See `learning_rates`."""
     freeze: bool = True
-    """Encoder and projection stay as pre-trained; false trains them too."""
+    """Encoder and projection stay as pre-trained; false trains them too, as one modality alone does."""
     start: Literal["pretrained", "random"] = "pretrained"
     """`random` leaves the encoder as initialised: a control with `freeze`, else supervised training."""
     method: str = "pretrained"
-    """How classifiers are trained: `pretrained` as described here, or a method of an installed package."""
+    """How classifiers are trained: `pretrained` as described here, `supervised` with encoders that only
+    labels train, or a method of an installed package."""
     frozen_dropout: bool = False
     """Released behaviour: dropout stays active in the frozen encoder."""
     frozen_in_optimiser: bool = False

@@ -11,7 +11,7 @@ from bci_m2s.training.datasets.recorded_files import recordings_below
 from bci_m2s.training.experiment import Experiment, library_versions
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.results.report import protocol
-from bci_m2s.training.settings import FinetuneSettings, TrainingSettings, recorded
+from bci_m2s.training.settings import TrainingSettings, recorded
 
 
 def choice_of(fitted: Fitted) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def training_record(
     settings = experiment.settings
     return {
         "data": settings.data.format,
-        "method": _method(settings.finetune),
+        "method": _method(settings),
         "protocol": protocol(settings, settings.contract.first_head),
         "people": {part: len({key.split("/")[0] for key in getattr(split, part)}) for part in PARTS},
         "trials": {part: len(getattr(split, part)) for part in PARTS},
@@ -68,9 +68,13 @@ def people_of(settings: TrainingSettings, split: Split) -> dict[str, dict[str, l
     return whose
 
 
-def _method(settings: FinetuneSettings) -> str:
+def _method(training: TrainingSettings) -> str:
+    settings = training.finetune
     if settings.method != "pretrained":
         return settings.method
-    if settings.start == "pretrained":
+    if settings.start == "random":
+        return "random encoders" if settings.freeze else "supervised"
+    if len(training.pair) > 1:
         return "M2S: pre-trained on pairs without labels, classifiers on the labels of one modality"
-    return "random encoders" if settings.freeze else "supervised"
+    trained = "the classifier" if settings.freeze else "encoder and classifier"
+    return f"pre-trained without labels to predict its own future, then {trained} on labels"

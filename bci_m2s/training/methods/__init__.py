@@ -29,12 +29,14 @@ class Method:
         method without networks
     shared : labels do not change the encoders, so that the classifiers of two modalities can be exchanged
     draws : another seed may give other results
+    pretrained : `pretrained` is called
     """
 
     fit: Callable[..., Mapping[str, Any]] | None = None
     guess: Callable[[Mapping[str, WindowSet], tuple[str, ...], str], Any] | None = None
     shared: bool = True
     draws: bool = True
+    pretrained: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def of_classifier(model: Any, *, draws: bool = False) -> Method:
             raise TrainingError(f"no labelled training window has {' and '.join(modalities)}")
         return Fit(modalities, copy.deepcopy(model).fit(train.flat(modalities), train.labels[head]))
 
-    return Method(guess=guess, draws=draws)
+    return Method(guess=guess, draws=draws, pretrained=False)
 
 
 # What a training file may name under `controls`; those with networks also as `finetune.method`.
@@ -75,5 +77,5 @@ METHODS = Registry(
         "permuted": "bci_m2s.training.methods.methods:PERMUTED",
         "linear": "bci_m2s.training.methods.methods:LINEAR",
     },
-    needs=("fit", "guess", "shared", "draws"),
+    needs=("fit", "guess", "shared", "draws", "pretrained"),
 )
