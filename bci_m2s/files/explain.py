@@ -43,6 +43,7 @@ LEAD = re.compile(r"^(Input should be |Value error, |Assertion failed, )")
 KINDS = {str: "text", int: "a whole number", float: "a number", list: "a list", dict: "a mapping"}
 YAML_WORDS = "; yes, no, on and off are true and false in YAML: quote text"
 YAML_NUMBER = "; YAML reads 1e-3 as text, write 1.0e-3"
+YAML_TEXT = "; quote it: '{value}'"
 UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 MOST = 400  # characters of what is expected
 
@@ -215,6 +216,8 @@ def _expected(error: Any, yaml: bool) -> str:
         words += YAML_WORDS
     if yaml and kind in ("float_type", "int_type") and _is_number(value):
         words += YAML_NUMBER
+    if yaml and kind == "string_type" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        words += YAML_TEXT.format(value=value)
     return printable(words, MOST)
 
 

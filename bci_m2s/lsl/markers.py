@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
+import numpy as np
+
+from bci_m2s.types import MARKER_TYPE, BoolArray, FloatArray, StreamInfo
 
 OWN_PREFIX = "bci_m2s-"  # of the types of streams that a session sends or records itself
 MARKER_TYPES = (MARKER_TYPE.casefold(), "marker", "event", "events", "trigger", "triggers", "stim")
@@ -24,28 +25,36 @@ class MarkerReader:
 
     - A text is a marker as it stands; of several channels, the first that holds a letter, else all of them
       joined by blanks.
-    - A number is a marker of its digits ("7", "2.5"); of several channels, the first counts.
-    - Numbers at a regular rate are a level: a marker is where it changes to something other than 0.
+    - A number is a marker of its digits ("7", "2.5"); of several channels, the first that is not 0.
+    - Numbers at a regular rate are levels, one a channel: a marker is where one changes to something other
+      than 0; where several do at once, the first of them.
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self._is_text = info.channel_format == "string"
         self._is_level = not self._is_text and info.rate_hz > 0
-        self._level = math.nan
+        self._levels: FloatArray = np.full(info.n_channels, np.nan)
 
     def take(self, times: FloatArray, samples: Any) -> list[tuple[float, str]]:
         """Stamp and text of each marker among the next samples, times (n,), samples (n, channels)."""
         if self._is_text:
             return [(float(time_s), _text(row)) for time_s, row in zip(times, samples, strict=True)]
-        markers = []
-        for time_s, value in zip(times.tolist(), samples[:, 0].tolist(), strict=True):
-            if self._is_level:
-                before, self._level = self._level, value
-                if value == before or not value or math.isnan(before):
-                    continue
-            if math.isfinite(value):
-                markers.append((time_s, f"{value:.15g}"))
-        return markers
+        numbers = np.asarray(samples, dtype=np.float64)
+        counts = self._level_changes(numbers) if self._is_level else np.isfinite(numbers) & (numbers != 0)
+        columns = counts.argmax(axis=1) if numbers.size else np.zeros(len(numbers), np.intp)
+        rows = np.arange(len(numbers))
+        values = numbers[rows, columns]
+        wanted = np.isfinite(values)
+        if self._is_level:
+            wanted &= counts.any(axis=1)
+        return [(float(times[row]), f"{values[row]:.15g}") for row in rows[wanted].tolist()]
+
+    def _level_changes(self, numbers: FloatArray) -> BoolArray:
+        """Where levels, (n, channels), change to something other than 0; the newest are kept."""
+        before = np.vstack([self._levels, numbers])[:-1]
+        if len(numbers):
+            self._levels = numbers[-1].copy()
+        return (numbers != before) & (numbers != 0) & np.isfinite(numbers) & ~np.isnan(before)
 
 
 def _text(row: Any) -> str:

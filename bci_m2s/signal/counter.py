@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from bci_m2s.types import FloatArray
 
 NAMES = re.compile(
-    r"((sample|packet|package|frame|seq|sequence)[ _-]*)?(counter|cnt|count)"
-    r"|(sample|packet|package|frame|seq|sequence)[ _-]*(number|num|no|nr|index|idx|id)"
+    r"((sample|packet|package|frame|seq|sequence)[ _-]*)?(counter|cnt|count|index|idx)"
+    r"|(sample|packet|package|frame|seq|sequence)[ _-]*(number|num|no|nr|id)"
     r"|(packet|package|frame)?[ _-]*(seq|sequence)"
 )
 USUAL_MODULI = (100, 128, 129, 200, 256, 1000, 1024, 4096, 10_000, 32_768, 65_536, 2**24, 2**31, 2**32)

@@ -99,6 +99,9 @@ def test_what_yaml_takes_for_something_else_is_said_for_yaml_only():
     problem = problem_with({"name": True})
     assert explain(problem, Zoo, yaml=True)[1].endswith("in YAML: quote text")
     assert explain(problem, Zoo)[1] == "got true, expected text"
+    problem = problem_with({"name": 7})
+    assert explain(problem, Zoo, yaml=True)[1] == "got 7 (a whole number), expected text; quote it: '7'"
+    assert explain(problem, Zoo)[1] == "got 7 (a whole number), expected text"
 
 
 def test_the_line_is_the_innermost_that_is_known(tmp_path):

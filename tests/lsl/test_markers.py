@@ -36,9 +36,9 @@ def test_texts(rows, texts):
     ("kind", "dtype"), [("int32", "i4"), ("float32", "f4"), ("double64", "f8"), ("int8", "i1")]
 )
 def test_codes_are_their_digits(kind, dtype):
-    codes = np.array([[7, 1], [0, 2], [7, 3], [100, 4]], dtype)
+    codes = np.array([[7, 1], [0, 2], [0, 0], [100, 4]], dtype)  # 0 says nothing where another does
     read = MarkerReader(info(kind, 2)).take(TIMES, codes)
-    assert read == list(zip(TIMES.tolist(), ["7", "0", "7", "100"], strict=True))
+    assert read == list(zip(TIMES.tolist(), ["7", "2", "0", "100"], strict=True))
 
 
 def test_what_is_no_number_is_no_marker():
@@ -55,6 +55,15 @@ def test_a_level_is_a_marker_where_it_changes_whatever_the_chunks(size):
     for start in range(0, 8, size):
         read += reader.take(times[start : start + size], levels[start : start + size])
     assert read == [(4.0, "3"), (6.0, "4")]  # what stands at the beginning has changed from nothing
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_each_channel_is_a_level_of_its_own(size):
+    reader, read = MarkerReader(info("int32", 2, rate_hz=256.0)), []
+    levels = np.array([[0, 0, 0, 5, 5, 0, 0, 2], [0, 3, 3, 3, 4, 0, 7, 9]]).T
+    for start in range(0, 8, size):
+        read += reader.take(np.arange(8.0)[start : start + size], levels[start : start + size])
+    assert read == [(1.0, "3"), (3.0, "5"), (4.0, "4"), (6.0, "7"), (7.0, "2")]
 
 
 @pytest.mark.parametrize(
