@@ -392,7 +392,7 @@ def new(
     with _lsl_session(session_id):
         from bci_m2s.session.terminal.view import make_console
         from bci_m2s.training.new.command import is_asked, new_project
-        from bci_m2s.training.new.decide import Wishes
+        from bci_m2s.training.new.wishes import Wishes
 
         new_project(
             folder,

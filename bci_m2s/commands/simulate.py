@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from rich.progress import Progress
 
 from bci_m2s.errors import OutputError
 from bci_m2s.files.access import make_private_folder
+from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console
 from bci_m2s.simulator import SimulatedSession
+from bci_m2s.simulator.devices import DEVICES
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import Source
+from bci_m2s.types import StreamInfo
 
 SENT = ("eeg", "eye")
 
@@ -40,13 +44,22 @@ def simulate_as_lsl(
     print("signals are simulated")
     fixed: Mapping[str, Any] = {"subject": subject, "session": session, "speed": 1.0}
     timeline = Timeline(clock=local_clock)
-    send(
-        [
-            SimulatedSource(settings, stream=stream, timeline=timeline, **fixed)
-            for stream in (*streams, "markers")
-        ],
-        duration_s,
-    )
+    sources = [
+        SimulatedSource(settings, stream=stream, timeline=timeline, **fixed)
+        for stream in (*streams, "markers")
+    ]
+    for source in sources[: "eeg" in streams]:
+        source.info = _as_sent(source.info, settings.montage)
+    send(sources, duration_s)
+
+
+def _as_sent(info: StreamInfo, montage: str | tuple[str, ...]) -> StreamInfo:
+    """The EEG without what the device's own sender leaves out: labels, unit."""
+    device = DEVICES.get(montage) if isinstance(montage, str) else None
+    if device is None:
+        return info
+    labels = info.labels if device.has_labels else default_labels(info.n_channels)
+    return replace(info, labels=labels, units=info.units if device.has_unit else ("",) * len(labels))
 
 
 TRIALS_OF_EACH = 4  # in a file of no given length
@@ -114,7 +127,12 @@ def _write_session(
     on_progress: Callable[[float], None],
 ) -> float:
     """Write piece by piece, all streams of a piece together; return how much there is, s."""
-    signals = [(getattr(person, f"{name}_info"), getattr(person, name)) for name in streams]
+    infos = {name: getattr(person, f"{name}_info") for name in streams}
+    infos = {
+        name: _as_sent(info, person.settings.montage) if name == "eeg" else info
+        for name, info in infos.items()
+    }
+    signals = [(info, getattr(person, name)) for name, info in infos.items()]
     ids = [writer.add_stream(info) for info, _ in signals]
     marker_id = writer.add_stream(person.marker_info)
     marker, at_s = 0, 0.0

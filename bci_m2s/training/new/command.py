@@ -12,11 +12,12 @@ from bci_m2s.errors import OutputError, UsageError
 from bci_m2s.files.whole import write_whole
 from bci_m2s.simulator.devices import find_device
 from bci_m2s.text import printable
-from bci_m2s.training.new.decide import NONE, Decisions, Wishes
+from bci_m2s.training.new.decide import Decisions
 from bci_m2s.training.new.files import pipeline_yaml, training_yaml
 from bci_m2s.training.new.look import Found, look_at_device, look_at_recordings, look_at_streams
 from bci_m2s.training.new.protocol import protocol_py, readme_md
 from bci_m2s.training.new.trackers import find_tracker
+from bci_m2s.training.new.wishes import NONE, Wishes
 from bci_m2s.training.settings import load_training
 
 FILES = ("training.yaml", "pipeline.yaml", "protocol.py", "README.md")

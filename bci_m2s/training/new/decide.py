@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.prompt import Prompt
 
 from bci_m2s.errors import UsageError
+from bci_m2s.lsl.channel_names import default_labels
+from bci_m2s.simulator.devices import find_device
 from bci_m2s.text import printable
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.files import relative_root
@@ -29,34 +32,12 @@ from bci_m2s.training.new.project import (
 )
 from bci_m2s.training.new.trackers import Screen, recognise
 from bci_m2s.training.new.trials import Scheme, find_scheme
+from bci_m2s.training.new.wishes import NONE, Wishes, classes_by_label, listed, numbers, pair
 from bci_m2s.types import StreamInfo
 
-NONE = "none"
+MOST_ASKED = 200  # channels that somebody may want to choose from
 
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the command line says; "" and None where it says nothing.
-
-    source : recording, or folder of recordings; montage, device_eye : names of devices instead
-    eeg, eye : names of streams, "none" for no such signal; screen : WIDTHxHEIGHT in cm; degrees : X,Y
-    ask : whether there is somebody to ask
-    """
-
-    source: Path | None = None
-    montage: str = ""
-    classes: str = ""
-    baseline_s: float | None = None
-    eeg: str = ""
-    eye: str = ""
-    channels: str = ""
-    screen: str = ""
-    distance_cm: float | None = None
-    pixels: str = ""
-    degrees: str = ""
-    mains_hz: float | None = None
-    quick: bool = False
-    ask: bool = False
+Facts = dict[str, Any]  # of a stream, as files state them
 
 
 class Decisions:
@@ -71,13 +52,14 @@ class Decisions:
         eeg, eye = self._eeg(), self._eye()
         if eeg is None and eye is None:
             raise UsageError(f"{found.where}: no EEG and no gaze to make a model of")
-        scheme, classes, measured = self._classes()
+        scheme, named, measured = self._classes()
         trial_s = 20.0 if math.isnan(measured.trial_s) else float(max(5, round(measured.trial_s)))
         root = relative_root(found.root, folder) if found.root else "data"
         return Project(
             name=re.sub(r"[^\w.-]+", "-", folder.resolve().name) or "my-model",
-            classes=classes,
+            classes=tuple(dict.fromkeys(named.values())),
             scheme=scheme,
+            codes={} if all(label == name for label, name in named.items()) else named,
             eeg=eeg,
             eye=eye,
             root=root,
@@ -94,37 +76,71 @@ class Decisions:
         stream = self._stream("eeg", self._found.eeg, self._wishes.eeg)
         if stream is None:
             return None
+        stream, facts = self._with_names(*self._with_rate(stream, 0.0))
         kept, left_out = find_electrodes(stream)
         wanted = self._wishes.channels
-        if not wanted and len(kept) < 200:
+        if not wanted and len(kept) < MOST_ASKED:
             wanted = self._ask("channels of the EEG, separated by commas", "all")
-        names = () if wanted in ("", "all") else _listed(wanted)
+        names = () if wanted in ("", "all") else listed(wanted)
         channels = choose_channels(names, kept, stream.name)
         others = "; ".join(f"{label} ({why})" for label, why in left_out.items())
         self._say(
             f"eeg: {stream.describe()}, {len(channels)} electrodes", f"not used: {others}" if others else ""
         )
-        mains_hz = self._wishes.mains_hz
-        if mains_hz is None:
-            stated = self._found.line_hz
-            likely, source = (
-                (50.0, "assumed; --mains 60") if math.isnan(stated) else (stated, "of the recordings")
+        return EegPart(stream, channels, self._mains_hz(), facts)
+
+    def _with_names(self, stream: StreamInfo, facts: Facts) -> tuple[StreamInfo, Facts]:
+        """A stream whose sender names no channels with those of the device that was named."""
+        if stream.labels != default_labels(stream.n_channels):
+            return stream, facts
+        name = self._wishes.montage or self._ask("the sender names no channels; device", NONE)
+        if name == NONE:
+            self._note(
+                f"{stream.name!r} names no channels: they are ch1 … ch{stream.n_channels}; "
+                "--montage DEVICE names them"
             )
-            said = f"mains: {{}} Hz is taken out ({source})"
-            mains_hz = _numbers(
-                self._ask("mains frequency, Hz", f"{likely:g}", said), ",", "mains", "a number"
-            )[0]
-        return EegPart(stream, channels, mains_hz)
+            return stream, facts
+        device = find_device(name)
+        if len(device.channels) > stream.n_channels:
+            got = f"{name!r} of {len(device.channels)} channels, expected at most {stream.n_channels}"
+            raise UsageError(f"--montage: got {got}, those of {stream.name!r}")
+        named = dict(zip(stream.labels, device.channels, strict=False))
+        self._say(f"eeg: the sender names no channels: they are taken as {', '.join(named.values())}")
+        n = len(device.channels)
+        return replace(stream, labels=device.channels, units=stream.units[:n]), {**facts, "rename": named}
+
+    def _with_rate(self, stream: StreamInfo, usual_hz: float) -> tuple[StreamInfo, Facts]:
+        """A stream whose sender states no rate, or a false one, with its true one."""
+        rate_hz = self._found.rates_hz.get(stream.name, 0.0 if stream.rate_hz else usual_hz)
+        if not rate_hz:
+            return stream, {}
+        if not stream.rate_hz:
+            self._say(f"{stream.name!r} has no regular rate: it is put on one of {rate_hz:.0f} Hz")
+            return replace(stream, rate_hz=rate_hz), {"resample_hz": float(round(rate_hz))}
+        self._say(
+            f"{stream.name!r} states {stream.rate_hz:g} Hz, but sends {rate_hz:.4g} Hz: it is measured"
+        )
+        return replace(stream, rate_hz=rate_hz), {"rate_hz": "auto"}
+
+    def _mains_hz(self) -> float:
+        if self._wishes.mains_hz is not None:
+            return self._wishes.mains_hz
+        stated, likely, source = self._found.line_hz, 50.0, "assumed; --mains 60"
+        if not math.isnan(stated):
+            likely, source = stated, "of the recordings"
+        said = f"mains: {{}} Hz is taken out ({source})"
+        return numbers(self._ask("mains frequency, Hz", f"{likely:g}", said), ",", "mains", "a number")[0]
 
     def _eye(self) -> EyePart | None:
-        wanted = "" if self._wishes.montage and self._wishes.eye != NONE else self._wishes.eye
+        wanted = "" if self._found.root is None and self._wishes.montage else self._wishes.eye
         stream = self._stream("eye", self._found.eye, wanted)
         tracker = recognise(stream) if stream else None
         if stream is None or tracker is None:
             return None
+        stream, facts = self._with_rate(stream, tracker.rate_hz)
         screen, how = self._screen(tracker.gaze_unit, bool(tracker.field_deg))
-        degrees = _numbers(self._wishes.degrees, ",", "--degrees", "degrees across and down, as 44.4,26.0")
-        part = eye_part(stream, tracker, screen, degrees)
+        degrees = numbers(self._wishes.degrees, ",", "--degrees", "degrees across and down, as 44.4,26.0")
+        part = eye_part(stream, tracker, screen, degrees, facts)
         columns = ", ".join(f"{column} {label}" for column, label in tracker.columns.items())
         self._say(f"eye: {stream.describe()}: {columns}", tracker.note)
         if part.degrees is not None:
@@ -149,33 +165,31 @@ class Decisions:
             )
         return None if wanted == NONE else choose_stream(wanted, streams, f"--{modality}")
 
-    def _classes(self) -> tuple[Scheme, tuple[str, ...], Measured]:
-        given = _listed(self._wishes.classes)
+    def _classes(self) -> tuple[Scheme, dict[str, str], Measured]:
+        """How markers name trials; the class of each of their labels, in the order of the model."""
+        named = classes_by_label(self._wishes.classes)
         texts = self._found.texts
-        scheme = find_scheme(texts, given)
-        likely = given or (scheme.classes if scheme else DEFAULT_CLASSES)
-        if not given:
-            classes = _listed(self._ask("classes, separated by commas", ", ".join(likely)))
-            if classes != likely:
-                scheme = find_scheme(texts, classes)
-        else:
-            classes = given
-        if len(classes) < 2:
-            raise UsageError(
-                f"--classes: got {', '.join(classes)!r}, expected at least two, separated by commas"
-            )
+        scheme = find_scheme(texts, tuple(named))
+        if not named:
+            likely = scheme.classes if scheme else DEFAULT_CLASSES
+            named = classes_by_label(self._ask("classes, separated by commas", ", ".join(likely)))
+            if tuple(named) != likely:
+                scheme = find_scheme(texts, tuple(named))
+        if len(set(named.values())) < 2:
+            got = self._wishes.classes or ", ".join(named)
+            raise UsageError(f"--classes: got {got!r}, expected at least two, separated by commas")
         measured = measure(self._found, scheme or Scheme())
         if scheme is not None:
-            trials = ", ".join(f"{name} {measured.counts[name]}" for name in classes)
+            trials = ", ".join(f"{name} {measured.counts[label]}" for label, name in named.items())
             remark = f"markers {scheme.start_text!r}, trials: {trials}"
             remark += "" if scheme.stop or measured.lasts else "; a trial lasts until the next"
         elif texts:
             some = ", ".join(repr(text) for text in dict.fromkeys(texts))
             remark = f"no marker begins a trial of them; --classes names what does: {printable(some, 200)}"
         else:
-            remark = "given" if given else "assumed; --classes"
-        self._say(f"classes: {', '.join(classes)}", remark)
-        return scheme or Scheme(), classes, measured
+            remark = "given" if self._wishes.classes else "assumed; --classes"
+        self._say(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
+        return scheme or Scheme(), named, measured
 
     def _baseline_s(self, measured: Measured) -> float:
         likely = likely_baseline_s(measured.rest_s)
@@ -186,7 +200,7 @@ class Decisions:
         )
         if self._wishes.baseline_s is None:
             said = self._ask("seconds of rest at the beginning, the baseline", f"{likely:g}")
-            baseline_s = _numbers(said, ",", "baseline", "a number of seconds")[0]
+            baseline_s = numbers(said, ",", "baseline", "a number of seconds")[0]
         else:
             baseline_s = self._wishes.baseline_s
         self._say(
@@ -211,7 +225,7 @@ class Decisions:
         size = wishes.screen or self._ask(
             "width x height of the screen, cm", f"{usual.width_cm:g}x{usual.height_cm:g}"
         )
-        width, height = _pair(size, "--screen", "width x height in cm, as 53x30")
+        width, height = pair(size, "--screen", "width x height in cm, as 53x30")
         distance = wishes.distance_cm
         if distance is None:
             distance = float(
@@ -220,7 +234,7 @@ class Decisions:
         pixels = wishes.pixels or f"{usual.width_px}x{usual.height_px}"
         if gaze_unit == "pixels" and not wishes.pixels:
             pixels = self._ask("pixels of the screen", pixels)
-        across, down = _pair(pixels, "--pixels", "width x height in pixels, as 1920x1080")
+        across, down = pair(pixels, "--pixels", "width x height in pixels, as 1920x1080")
         how = f"screen of {width:g} × {height:g} cm at {distance:g} cm"
         if not wishes.screen and not wishes.ask:
             how += " (assumed; --screen, --distance)"
@@ -234,26 +248,8 @@ class Decisions:
             self._console.print(printable(said.format(default)))
         return default
 
+    def _note(self, words: str) -> None:
+        self._console.print(printable(f"note: {words}"), style="yellow")
+
     def _say(self, words: str, remark: str = "") -> None:
         self._console.print(printable(words + (f" ({remark})" if remark else "")))
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
-def _numbers(text: str, sign: str, option: str, expected: str) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(part) for part in text.split(sign)) if text else ()
-    except ValueError:
-        numbers = (math.nan,)
-    if not all(0 <= number < 1e6 for number in numbers):
-        raise UsageError(f"{option}: got {text!r}, expected {expected}")
-    return numbers
-
-
-def _pair(text: str, option: str, expected: str) -> tuple[float, float]:
-    numbers = _numbers(text.replace("×", "x"), "x", option, expected)
-    if len(numbers) != 2 or not all(numbers):
-        raise UsageError(f"{option}: got {text!r}, expected {expected}")
-    return numbers[0], numbers[1]

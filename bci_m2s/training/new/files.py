@@ -38,6 +38,7 @@ def training_yaml(project: Project) -> str:
         "  format: recordings",
         f"  root: {_flow(project.root)}  # sub-P001/ses-S001/session.xdf and so on, relative to this file",
         *_markers(project),
+        *_facts(project),
         *_split(project),
         *_effort(project),
     ]
@@ -55,7 +56,8 @@ def pipeline_yaml(project: Project) -> str:
     ]
     for name, part in streams.items():
         if part is not None:
-            lines.append(f"  {name}: {{type: {_flow(part.stream.type)}}}  # {_comment(part)}")
+            stream = _flow({"type": part.stream.type, **part.facts}, 4)
+            lines.append(f"  {name}: {stream}  # {_comment(part)}")
     if len(project.pair) > 1:
         lines.append("modality: auto  # one answer: when a signal fails, the other one goes on")
     return "\n".join(lines) + "\n"
@@ -153,7 +155,14 @@ def _markers(project: Project) -> list[str]:
             if project.lasts
             else []
         ),
+        *([f"    labels: {_flow(dict(project.codes), 4)}"] if project.codes else []),
     ]
+
+
+def _facts(project: Project) -> list[str]:
+    parts = {"eeg": project.eeg, "eye": project.eye}
+    facts = {name: dict(part.facts) for name, part in parts.items() if part is not None and part.facts}
+    return [f"  streams: {_flow(facts, 2)}  # as in pipeline.yaml"] if facts else []
 
 
 def _split(project: Project) -> list[str]:

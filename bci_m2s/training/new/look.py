@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.recording.file_names import subject_and_session
-from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.recording.together import open_together
+from bci_m2s.recording.xdf_skim import skim_recording
+from bci_m2s.signal.labels import find_channels
+from bci_m2s.signal.quality import rate_verdict
 from bci_m2s.simulator.devices import Device
 from bci_m2s.training.datasets.markers import Event
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
@@ -22,6 +26,7 @@ from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.trackers import Tracker, recognise
 from bci_m2s.types import StreamInfo
 
+FEWEST_STAMPS = 100  # that show a rate
 MOST_FILES = 12  # of a folder; the others are as these
 SIMULATED = "bci_m2s-simulated-"  # of source ids
 _ELECTRODE = re.compile(r"(?i)(n|fp|aff?|f|f?ft|f?fc|f?t|c|t?tp|c?cp|p|p?po|o|i|a|m|cb)(z|\d{1,2})h?")
@@ -45,6 +50,7 @@ class Found:
     marked : markers of each recording; [] for a network
     people : number of people in recordings, 0 where there are none; root : folder of the recordings
     line_hz : mains frequency that recordings state, NaN where they do not
+    rates_hz : by name, sampling rate of each stream of the first recording that states none or a false one
     where : what was looked at, in words; notes : what to know of it
     """
 
@@ -54,6 +60,7 @@ class Found:
     people: int = 0
     root: Path | None = None
     line_hz: float = math.nan
+    rates_hz: Mapping[str, float] = field(default_factory=dict)
     where: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -91,14 +98,14 @@ def look_at_device(device: Device | None, tracker: Tracker | None) -> Found:
     """The streams that a device and a tracker send, as their programs describe them."""
     eeg, eye = [], []
     if device is not None:
-        units = ("microvolts",) * len(device.channels)
+        n = len(device.channels)
         eeg.append(
             StreamInfo(
                 name=device.stream_name,
                 type=device.stream_type,
                 rate_hz=device.rate_hz,
-                labels=device.channels,
-                units=units,
+                labels=device.channels if device.has_labels else default_labels(n),
+                units=("microvolts" if device.has_unit else "",) * n,
             )
         )
     if tracker is not None:
@@ -107,13 +114,14 @@ def look_at_device(device: Device | None, tracker: Tracker | None) -> Found:
             StreamInfo(
                 name=tracker.stream_name,
                 type=tracker.stream_type,
-                rate_hz=tracker.rate_hz,
+                rate_hz=tracker.rate_hz if tracker.states_hz is None else tracker.states_hz,
                 labels=labels,
                 units=("",) * len(labels),
             )
         )
     titles = [one.title for one in (device, tracker) if one is not None]
-    return Found(eeg, eye, where=" and ".join(titles))
+    rates_hz = {tracker.stream_name: tracker.rate_hz} if tracker and tracker.states_hz is not None else {}
+    return Found(eeg, eye, rates_hz=rates_hz, where=" and ".join(titles))
 
 
 def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
@@ -131,11 +139,14 @@ def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
     root = path if path.is_dir() else _root_of(path)
     people = {subject_and_session(file.relative_to(root))[0] for file, *_ in files}
     chosen = files[:: math.ceil(len(files) / MOST_FILES)]
-    recordings, problems = [], []
+    recordings: list[Recording] = []
+    problems: list[str] = []
     for group in chosen:
         progress(group[0].name)
         try:
-            recordings.append(open_together(group))
+            # the first one whole: its rate counts, not what the sender states
+            opener = skim_recording if recordings else open_recording
+            recordings.append(open_together(group, open_one=opener))
         except RecordingError as problem:
             problems.append(str(problem))
     if not recordings:
@@ -148,7 +159,15 @@ def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
     if len(chosen) < len(files):
         notes.append(f"{len(chosen)} of {len(files)} recordings were looked into")
     line_hz = next((one.line_hz for one in recordings if math.isfinite(one.line_hz)), math.nan)
-    return replace(found, marked=marked, people=len(people), root=root, line_hz=line_hz, notes=notes)
+    return replace(
+        found,
+        marked=marked,
+        people=len(people),
+        root=root,
+        line_hz=line_hz,
+        rates_hz=dict(_true_rates(recordings[0])),
+        notes=notes,
+    )
 
 
 def _people(count: int) -> str:
@@ -159,6 +178,17 @@ def _root_of(file: Path) -> Path:
     """The folder above the first that names a person, else the file's own."""
     named = [parent for parent in file.parents if parent.name.startswith("sub-")]
     return named[-1].parent if named else file.parent
+
+
+def _true_rates(recording: Recording) -> Iterator[tuple[str, float]]:
+    for stream in recording.raw_streams:
+        if stream.n_samples < FEWEST_STAMPS or stream.is_text or stream.is_markers:
+            continue
+        verdict = rate_verdict(stream.info.rate_hz, stream.times)
+        if verdict.wrong:
+            yield stream.info.name, verdict.effective_hz
+        elif not stream.info.rate_hz and (span_s := stream.last_s - stream.first_s) > 0:
+            yield stream.info.name, (stream.n_samples - 1) / span_s
 
 
 def _sent(recording: Recording) -> list[StreamInfo]:
@@ -178,7 +208,8 @@ def _common(described: list[list[StreamInfo]]) -> list[StreamInfo]:
             alike = [other for other in others if other.type.casefold() == info.type.casefold()]
             same = [other for other in alike if other.name == info.name] or alike
             if len(same) == 1:
-                labels = [label for label in labels if label in same[0].labels]
+                columns = find_channels(labels, same[0].labels)
+                labels = [label for label, found in zip(labels, columns, strict=True) if len(found) == 1]
         kept = [column for column, label in enumerate(info.labels) if label in labels]
         units = tuple(info.units[column] for column in kept) if info.units else ()
         common.append(replace(info, labels=tuple(info.labels[column] for column in kept), units=units))

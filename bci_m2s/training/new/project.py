@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from bci_m2s.errors import UsageError, nearest
 from bci_m2s.signal.reference import stated_reference
@@ -28,13 +29,15 @@ GAMMA_HZ = (31.0, 50.0)
 class EegPart:
     """The EEG of a model.
 
-    stream : as it was found; channels : labels that the model uses
+    stream : as it was found, with names of its channels; channels : labels that the model uses
     mains_hz : line frequency that is taken out, 0 for none
+    facts : what the files state of the stream, since its sender does not, or falsely
     """
 
     stream: StreamInfo
     channels: tuple[str, ...]
     mains_hz: float = 50.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
@@ -76,11 +79,17 @@ class EegPart:
 
 @dataclass(frozen=True)
 class EyePart:
-    """The eyes of a model. stream : as it was found; tracker : how its channels are used."""
+    """The eyes of a model.
+
+    stream : as it was found; tracker : how its channels are used
+    degrees : per unit of gaze, across and down; None where gaze is in degrees
+    facts : what the files state of the stream, since its sender does not, or falsely
+    """
 
     stream: StreamInfo
     tracker: Tracker
     degrees: tuple[float, float] | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -114,6 +123,7 @@ class EyePart:
 class Project:
     """Everything that the files say.
 
+    codes : label of a marker, and the class that it stands for, where it is not the class itself
     name : of the model; root : of the recordings, as the training file writes it
     baseline_s : seconds of rest, 0 for statistics that move along
     people : in the recordings, 0 where there are none yet; trials : trials of the session with the fewest
@@ -125,6 +135,7 @@ class Project:
     name: str
     classes: tuple[str, ...]
     scheme: Scheme
+    codes: Mapping[str, str]
     eeg: EegPart | None
     eye: EyePart | None
     root: str
@@ -213,13 +224,17 @@ def choose_stream(wanted: str, streams: list[StreamInfo], option: str) -> Stream
 
 
 def eye_part(
-    stream: StreamInfo, tracker: Tracker, screen: Screen | None, degrees: tuple[float, ...]
+    stream: StreamInfo,
+    tracker: Tracker,
+    screen: Screen | None,
+    degrees: tuple[float, ...],
+    facts: Mapping[str, Any],
 ) -> EyePart:
     """The eyes with their degrees per unit: as given, of the screen, else as the tracker has them."""
     if tracker.gaze_unit == "degrees":
-        return EyePart(stream, tracker, None)
+        return EyePart(stream, tracker, None, facts)
     if not degrees and screen is None and tracker.field_deg:
         degrees = tracker.field_deg
     if degrees:
-        return EyePart(stream, tracker, (degrees[0], degrees[1]))
-    return EyePart(stream, tracker, degrees_per_unit(tracker.gaze_unit, screen or Screen()))
+        return EyePart(stream, tracker, (degrees[0], degrees[1]), facts)
+    return EyePart(stream, tracker, degrees_per_unit(tracker.gaze_unit, screen or Screen()), facts)

@@ -17,6 +17,7 @@ import time
 import pylsl
 
 CLASSES = {classes}
+CODES = {codes}  # what the markers say for a class, where it is not its name
 START = {start}  # as training.yaml reads them: {{label}} is the class
 STOP = {stop}
 REST_S = {rest}  # at least as long as the baseline of the model
@@ -58,10 +59,10 @@ def main():
         trials += random.sample(CLASSES, len(CLASSES))
     for number, label in enumerate(trials, 1):
         print(f"trial {{number}} of {{len(trials)}}", flush=True)
-        mark(START.format(label=label))
+        mark(START.format(label=CODES.get(label, label)))
         present(label, options.trial)
         if STOP:
-            mark(STOP.format(label=label))
+            mark(STOP.format(label=CODES.get(label, label)))
         time.sleep(options.pause)
     time.sleep(1.0)  # let the last marker arrive
     print("done", flush=True)
@@ -123,6 +124,7 @@ def protocol_py(project: Project) -> str:
     """The script."""
     return _SCRIPT.format(
         classes=list(project.classes),
+        codes={name: label for label, name in project.codes.items()},
         start=repr(_literal(project.scheme.start_text)),
         stop=repr(_literal(project.scheme.stop_text)),
         rest=max(project.baseline_s + 5.0, 10.0),

@@ -22,7 +22,8 @@ class Tracker:
     columns : label of each column that the feature ``eye`` needs, and of the confidence where there is one
     gaze_unit : `normalized`, `pixels` or `degrees`
     pupil_unit : of the pupils, "" for one that has none
-    rate_hz : usual rate; stream_name, stream_type : of the LSL stream
+    rate_hz : usual rate; states_hz : what the sender states, 0 for none, None for the true one
+    stream_name, stream_type : of the LSL stream
     loss_values : what is sent where an eye is not seen, besides NaN
     field_deg : what normalised gaze spans, where that is a camera's picture and no screen; () for a screen
     note : what to know of it
@@ -35,6 +36,7 @@ class Tracker:
     gaze_unit: str = "normalized"
     pupil_unit: str = "mm"
     rate_hz: float = 120.0
+    states_hz: float | None = None
     stream_name: str = ""
     stream_type: str = "Gaze"
     loss_values: tuple[float, ...] = ()
@@ -63,7 +65,7 @@ TRACKERS = {
             "tobii",
             "Tobii Pro, App-TobiiPro",
             _columns("left_x", "left_y", "left_pupil", "right_pupil"),
-            rate_hz=600.0,
+            states_hz=600.0,
             stream_name="Tobii",
             note="gaze of the left eye; the app states 600 Hz whatever the tracker's rate",
             source="source code of App-TobiiPro (bb186c5)",
@@ -72,6 +74,7 @@ TRACKERS = {
             "pupil-core",
             "Pupil Core, LSL relay",
             _columns("norm_pos_x", "norm_pos_y", "diameter1_3d", "diameter0_3d", "confidence"),
+            states_hz=0.0,
             stream_name="pupil_capture",
             field_deg=(90.0, 60.0),
             note="gaze is in the scene camera's picture: state the angles of its lens with --degrees",
