@@ -24,6 +24,9 @@ def _check_training_file(path: Path) -> None:
     from bci_m2s.training.check.training_file import check_training, describe
 
     console = make_console()
-    for line, is_remark in describe(check_training(path)):
+    checked = check_training(path, may_lack_data=True)
+    for line, is_remark in describe(checked):
         console.print(line, style="yellow" if is_remark else "", soft_wrap=True)
-    console.print(f"{path}: ok. Next: bci-m2s pretrain {path}", soft_wrap=True)
+    record = f"bci-m2s record --output {checked.settings.data.root}/sub-P001/ses-S001"
+    next_step = record if checked.lacks_data else f"bci-m2s pretrain {path}"
+    console.print(f"{path}: ok. Next: {next_step}", soft_wrap=True)

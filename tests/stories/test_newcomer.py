@@ -15,8 +15,8 @@ from support.command_line import LIMIT_S, bci, refused
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
 CAP = {"montage": "actichamp-32", "eeg_rate_hz": 250.0, "classes": ["calm", "stressed"]}
-TIMES = {"rest_s": 8.0, "trial_s": 7.0, "pause_s": 2.0}
-SIMULATE = ("--montage", "actichamp-32", "--rate-hz", 250, "--classes", "calm,stressed", "--rest", 8)
+TIMES = {"rest_s": 12.0, "trial_s": 7.0, "pause_s": 2.0}
+SIMULATE = ("--montage", "actichamp-32", "--rate-hz", 250, "--classes", "calm,stressed", "--rest", 12)
 
 
 def said(*arguments: object) -> str:
@@ -42,7 +42,7 @@ def _record() -> None:
     for subject in (1, 2, 3):
         path = f"data/sub-P00{subject}/ses-S001/session.xdf"
         assert "6 trials" in said(
-            "simulate", "--subject", subject, *SIMULATE, "--trial", 7, "--duration", 62, "--output", path
+            "simulate", "--subject", subject, *SIMULATE, "--trial", 7, "--duration", 66, "--output", path
         )
     first = "data/sub-P001/ses-S001/session.xdf"
     assert f"bci-m2s new my-lab --from {first}" in refused("replay", first)

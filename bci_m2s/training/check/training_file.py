@@ -18,6 +18,8 @@ from bci_m2s.training.check.baseline import baseline_notes
 from bci_m2s.training.check.listing import Listing, list_sessions
 from bci_m2s.training.data.splits import PARTS, Split, make_splits
 from bci_m2s.training.datasets.layout import Trial
+from bci_m2s.training.datasets.recorded_files import recordings_below
+from bci_m2s.training.datasets.recordings import RECORDINGS
 from bci_m2s.training.settings import TrainingSettings, load_training
 
 
@@ -26,6 +28,7 @@ class Checked:
     """A training file in which no mistake was found, and what its data hold.
 
     splits : none where the data tell only when they are read; notes : what a user should know
+    lacks_data : there is no recording yet
     """
 
     path: Path
@@ -33,6 +36,7 @@ class Checked:
     listing: Listing
     splits: list[Split]
     notes: list[str]
+    lacks_data: bool = False
 
     @property
     def name(self) -> str:
@@ -40,8 +44,10 @@ class Checked:
         return self.path.stem
 
 
-def check_training(path: Path) -> Checked:
+def check_training(path: Path, may_lack_data: bool = False) -> Checked:
     """Say everything that is wrong with a training file and needs no feature to be computed.
+
+    may_lack_data : own recordings may still have to be made
 
     Raises
     ------
@@ -50,17 +56,27 @@ def check_training(path: Path) -> Checked:
     """
     settings = load_training(path)
     try:
-        return _checked(path, settings)
+        return _checked(path, settings, may_lack_data and _has_no_recording(settings))
     except BciM2sError as problem:
         raise ConfigurationError(with_line(path, read_yaml(path)[1], printable(problem))) from None
 
 
-def _checked(path: Path, settings: TrainingSettings) -> Checked:
+def _has_no_recording(settings: TrainingSettings) -> bool:
+    root = settings.data.root
+    if settings.data.format != RECORDINGS.name or root is None or (root.exists() and not root.is_dir()):
+        return False
+    try:
+        return not recordings_below(root)
+    except RecordingError:
+        return True
+
+
+def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checked:
     contract = settings.contract
     live = {name: spec for name, spec in contract.modalities.items() if spec.feature.name != "distributed"}
     for name, spec in live.items():
         _check_count(name, spec, contract.window)
-    listing = _listing(settings)
+    listing = Listing(RECORDINGS, []) if lacks_data else _listing(settings)
     splits: list[Split] = []
     if listing.sessions:
         splits = make_splits(listing.sessions, settings.split, contract.first_head)
@@ -69,7 +85,7 @@ def _checked(path: Path, settings: TrainingSettings) -> Checked:
             check_size(spec, contract.window, name)
         except ContractError as problem:
             raise ConfigurationError(f"contract.modalities.{name}.feature: {problem}") from None
-    return Checked(path, settings, listing, splits, baseline_notes(settings, listing))
+    return Checked(path, settings, listing, splits, baseline_notes(settings, listing), lacks_data)
 
 
 def _check_count(name: str, spec: ModalityContract, window: WindowContract) -> None:
@@ -126,6 +142,8 @@ def describe(checked: Checked) -> Iterator[tuple[str, bool]]:
 def data_line(checked: Checked) -> str:
     """Who and how much was found."""
     settings, listing = checked.settings, checked.listing
+    if checked.lacks_data:
+        return f"data: no recording in {settings.data.root} yet"
     where = f" in {settings.data.root}" if settings.data.root is not None else ""
     if not listing.is_whole:
         people = (

@@ -24,6 +24,7 @@ from bci_m2s.training.new.project import (
     EyePart,
     Measured,
     Project,
+    can_train,
     choose_channels,
     choose_stream,
     eye_part,
@@ -54,7 +55,13 @@ class Decisions:
             raise UsageError(f"{found.where}: no EEG and no gaze to make a model of")
         scheme, named, measured = self._classes()
         trial_s = 20.0 if math.isnan(measured.trial_s) else float(max(5, round(measured.trial_s)))
-        root = relative_root(found.root, folder) if found.root else "data"
+        is_enough = found.root is not None and can_train(found.people, measured, tuple(named))
+        root = relative_root(found.root, folder) if found.root and is_enough else "data"
+        if found.root and not is_enough:
+            self._note(
+                f"{found.where} are an example, and too few to train on: training.yaml expects yours in "
+                f"{folder / root}"
+            )
         return Project(
             name=re.sub(r"[^\w.-]+", "-", folder.resolve().name) or "my-model",
             classes=tuple(dict.fromkeys(named.values())),
@@ -63,8 +70,8 @@ class Decisions:
             eeg=eeg,
             eye=eye,
             root=root,
-            baseline_s=self._baseline_s(measured),
-            people=found.people,
+            baseline_s=self._baseline_s(measured, eye is not None),
+            people=found.people if is_enough else 0,
             trials=measured.trials,
             trial_s=trial_s,
             lasts=measured.lasts,
@@ -129,7 +136,7 @@ class Decisions:
         if not math.isnan(stated):
             likely, source = stated, "of the recordings"
         said = f"mains: {{}} Hz is taken out ({source})"
-        return numbers(self._ask("mains frequency, Hz", f"{likely:g}", said), ",", "mains", "a number")[0]
+        return self._number("mains frequency, Hz", likely, said)
 
     def _eye(self) -> EyePart | None:
         wanted = "" if self._found.root is None and self._wishes.montage else self._wishes.eye
@@ -191,16 +198,15 @@ class Decisions:
         self._say(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
         return scheme or Scheme(), named, measured
 
-    def _baseline_s(self, measured: Measured) -> float:
-        likely = likely_baseline_s(measured.rest_s)
+    def _baseline_s(self, measured: Measured, has_eye: bool) -> float:
+        likely = likely_baseline_s(measured.rest_s, has_eye)
         rest = (
             ""
             if math.isnan(measured.rest_s)
             else f"the recordings rest {measured.rest_s:.0f} s before the first trial"
         )
         if self._wishes.baseline_s is None:
-            said = self._ask("seconds of rest at the beginning, the baseline", f"{likely:g}")
-            baseline_s = numbers(said, ",", "baseline", "a number of seconds")[0]
+            baseline_s = self._number("seconds of rest at the beginning, the baseline", likely)
         else:
             baseline_s = self._wishes.baseline_s
         self._say(
@@ -228,9 +234,7 @@ class Decisions:
         width, height = pair(size, "--screen", "width x height in cm, as 53x30")
         distance = wishes.distance_cm
         if distance is None:
-            distance = float(
-                self._ask("distance of the eyes from the screen, cm", f"{usual.distance_cm:g}")
-            )
+            distance = self._number("distance of the eyes from the screen, cm", usual.distance_cm)
         pixels = wishes.pixels or f"{usual.width_px}x{usual.height_px}"
         if gaze_unit == "pixels" and not wishes.pixels:
             pixels = self._ask("pixels of the screen", pixels)
@@ -247,6 +251,14 @@ class Decisions:
         if said:
             self._console.print(printable(said.format(default)))
         return default
+
+    def _number(self, question: str, default: float, said: str = "") -> float:
+        """A number from the terminal, as ``_ask``. Raises UsageError for anything else."""
+        answer = self._ask(question, f"{default:g}", said)
+        found = numbers(answer, ",", question, "a number")
+        if len(found) != 1:
+            raise UsageError(f"{question}: got {answer!r}, expected a number")
+        return found[0]
 
     def _note(self, words: str) -> None:
         self._console.print(printable(f"note: {words}"), style="yellow")

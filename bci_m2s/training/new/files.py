@@ -49,7 +49,7 @@ def pipeline_yaml(project: Project) -> str:
     """The pipeline."""
     streams = {"eeg": project.eeg, "eye": project.eye}
     lines = [
-        "# Runs the model live:  bci-m2s run pipeline.yaml --output ../sessions/sub-P001",
+        "# Runs the model live:  bci-m2s run pipeline.yaml --output sessions/sub-P100",
         "# Every marker stream on the network is recorded too.",
         f"model: {_flow(f'{project.name}.safetensors')}",
         "streams:  # the first that is usable leads" if len(project.pair) > 1 else "streams:",

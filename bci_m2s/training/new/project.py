@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +20,9 @@ from bci_m2s.types import StreamInfo
 
 DEFAULT_CLASSES = ("negative", "neutral", "positive")
 BASELINE_S = 60.0
+FEWEST_PEOPLE = 3  # one to train, one to validate, one to test
 SHORTEST_BASELINE_S = 5.0
+SETTLES_EEG_S, SETTLES_EYE_S = 3.0, 8.0  # before the first features, rounded up
 BANDS_HZ = {"delta": (1.0, 4.0), "theta": (4.0, 8.0), "alpha": (8.0, 14.0), "beta": (14.0, 31.0)}
 GAMMA_HZ = (31.0, 50.0)
 
@@ -191,11 +193,23 @@ def measure(found: Found, scheme: Scheme) -> Measured:
     return Measured(min(rests, default=math.nan), middle, min(numbers, default=0), counts, lasts)
 
 
-def likely_baseline_s(rest_s: float) -> float:
-    """Length of the baseline, s, where so much rest comes before the first trial; 0 for too little."""
+def can_train(people: int, measured: Measured, labels: Sequence[str]) -> bool:
+    """Whether recordings suffice: trials of each class, and people or trials to keep apart for a test."""
+    has_all = all(measured.counts[label] for label in labels)
+    return has_all and (people >= FEWEST_PEOPLE or measured.trials >= 3 * len(labels))
+
+
+def likely_baseline_s(rest_s: float, has_eye: bool) -> float:
+    """Length of the baseline, s, that is over before the first trial where so much rest comes before it.
+
+    The first features come after the filters have settled. 0 where even the shortest baseline is no rest.
+    """
     if math.isnan(rest_s):
         return BASELINE_S
-    return float(min(BASELINE_S, math.floor(rest_s))) if rest_s >= SHORTEST_BASELINE_S else 0.0
+    if rest_s < SHORTEST_BASELINE_S:
+        return 0.0
+    left_s = math.floor(rest_s - (SETTLES_EYE_S if has_eye else SETTLES_EEG_S))
+    return float(min(BASELINE_S, max(SHORTEST_BASELINE_S, left_s)))
 
 
 def choose_channels(wanted: tuple[str, ...], electrodes: tuple[str, ...], stream: str) -> tuple[str, ...]:

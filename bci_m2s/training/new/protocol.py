@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bci_m2s.training.new.project import Project
 
+SPARE_S = 10.0  # of rest beyond the baseline: filters settle first
+
 _SCRIPT = '''\
 """Sends the markers of one recording: rest, then trials in random order. Put your stimuli into `present`.
 
@@ -20,7 +22,7 @@ CLASSES = {classes}
 CODES = {codes}  # what the markers say for a class, where it is not its name
 START = {start}  # as training.yaml reads them: {{label}} is the class
 STOP = {stop}
-REST_S = {rest}  # at least as long as the baseline of the model
+REST_S = {rest}  # longer than the baseline of the model, since filters settle first
 TRIAL_S = {trial}
 PAUSE_S = 3.0
 TRIALS_PER_CLASS = {per_class}
@@ -127,7 +129,7 @@ def protocol_py(project: Project) -> str:
         codes={name: label for label, name in project.codes.items()},
         start=repr(_literal(project.scheme.start_text)),
         stop=repr(_literal(project.scheme.stop_text)),
-        rest=max(project.baseline_s + 5.0, 10.0),
+        rest=project.baseline_s + SPARE_S,
         trial=project.trial_s,
         per_class=project.per_class,
     )
@@ -143,7 +145,7 @@ def readme_md(project: Project, where: str) -> str:
     """What to do next."""
     record = _RECORD.format(
         root=project.root,
-        rest=max(project.baseline_s + 5.0, 10.0),
+        rest=project.baseline_s + SPARE_S,
         trials=project.per_class * len(project.classes),
         trial=project.trial_s,
     )

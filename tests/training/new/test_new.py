@@ -44,7 +44,9 @@ def test_from_recordings_everything_is_found(recordings):
     assert contract.simulated
     assert contract.heads["emotion"].classes == ("calm", "stressed")
     assert contract.modalities["eeg"].channels == DEVICES["emotiv-5"].channels
-    assert contract.modalities["eeg"].normaliser.params == {"duration_s": 12.0}
+    assert contract.modalities["eeg"].normaliser.params == {
+        "duration_s": 5.0
+    }  # the shortest: filters settle before it
     eye = contract.modalities["eye"].feature.params
     assert (eye["degrees_per_unit_x"], eye["degrees_per_unit_y"]) == (
         35.0,
@@ -57,7 +59,65 @@ def test_from_recordings_everything_is_found(recordings):
     assert pipeline.model == "my-lab.safetensors"
     assert pipeline.modality == "auto"
     assert "looked at 3 recordings of 3 people" in said
-    assert "12 s of rest (the recordings rest 12 s before the first trial)" in said
+    assert "5 s of rest (the recordings rest 12 s before the first trial)" in said
+
+
+def test_what_was_written_checks_with_recordings_and_before_there_is_one(recordings, tmp_path):
+    made(tmp_path / "with", "--from", recordings)
+    done = bci("check", tmp_path / "with" / "training.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "3 people, 3 sessions" in done.stdout
+    assert "reaches into" not in done.stdout
+    made(tmp_path / "without", "--montage", "openbci-8", "--eye", "pupil-core")
+    done = bci("check", tmp_path / "without" / "training.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "no recording in" in done.stdout
+    assert "Next: bci-m2s record --output" in done.stdout
+    assert "data: no such folder" in refused("pretrain", tmp_path / "without" / "training.yaml")
+
+
+def test_channels_without_names_get_those_of_the_device(tmp_path):
+    path = tmp_path / "data" / "sub-1.xdf"
+    bci("simulate", "--montage", "openbci-8", "--rest", 3, "--trial", 3, "--duration", 15, "--output", path)
+    training, _, said = made(tmp_path / "ch", "--from", path)
+    assert training.contract.modalities["eeg"].channels == tuple(f"ch{number}" for number in range(1, 9))
+    assert "--montage DEVICE names them" in said
+    training, pipeline, _ = made(tmp_path / "named", "--from", path, "--montage", "openbci-8")
+    assert training.contract.modalities["eeg"].channels == DEVICES["openbci-8"].channels
+    rename = dict(
+        zip((f"ch{number}" for number in range(1, 9)), DEVICES["openbci-8"].channels, strict=True)
+    )
+    assert training.data.streams["eeg"].rename == pipeline.streams["eeg"].rename == rename
+    assert training.data.root == tmp_path / "named" / "data"  # three trials of one person train nothing
+    assert bci("check", tmp_path / "named" / "training.yaml").returncode == 0
+
+
+def test_one_person_with_enough_trials_is_split_by_trials(tmp_path):
+    path = tmp_path / "data" / "sub-1" / "session.xdf"
+    options = ("--montage", "emotiv-5", "--classes", "calm,tense", "--rest", 15, "--trial", 7)
+    bci("simulate", *options, "--duration", 87, "--output", path)
+    training, _, said = made(tmp_path / "lab", "--from", path)
+    assert training.split.kind == "trials"
+    assert training.data.root == tmp_path / "data"
+    assert "1 recording of 1 person" in said
+    done = bci("check", tmp_path / "lab" / "training.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+def test_rates_that_senders_do_not_state_are_in_the_files(tmp_path):
+    training, pipeline, _ = made(tmp_path / "tobii", "--montage", "muse", "--eye", "tobii")
+    assert training.data.streams["eye"].rate_hz == pipeline.streams["eye"].rate_hz == "auto"
+    training, pipeline, _ = made(tmp_path / "core", "--montage", "muse", "--eye", "pupil-core")
+    assert training.data.streams["eye"].resample_hz == pipeline.streams["eye"].resample_hz == 120.0
+
+
+def test_codes_stand_for_classes(tmp_path):
+    training, _, _ = made(
+        tmp_path / "lab", "--montage", "muse", "--eye", "tobii", "--classes", "1=calm,2=tense"
+    )
+    assert training.contract.heads["emotion"].classes == ("calm", "tense")
+    assert training.data.markers.labels == {"1": "calm", "2": "tense"}
+    assert "CODES = {'calm': '1', 'tense': '2'}" in (tmp_path / "lab" / "protocol.py").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(DEVICES))
