@@ -30,7 +30,8 @@ class StreamInfo:
     the sender did not say, a label is ch1 … chN and a unit "". ``uid`` is new at each start of a sender,
     ``source_id`` stays. ``channel_format`` is of LSL: float32, double64, int8, int16, int32, int64, string.
     ``reference`` is what channels are referred to: labels, "average", "" where nobody said.
-    ``remark`` says what is odd about the sender's description.
+    ``remark`` says what is odd about the sender's description. ``missing_channels`` is what is done about
+    channels of a model that the stream lacks: refuse, interpolate, training_mean.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StreamInfo:
     channel_format: str = "float32"
     reference: str = ""
     remark: str = ""
+    missing_channels: str = "refuse"
 
     @property
     def n_channels(self) -> int:
@@ -114,12 +116,14 @@ class Step:
 
     values : (F,) float64, NaN where a feature cannot be known (bad channel, track loss)
     problem : says in words why values are NaN; "" when none is
+    filled : which channels' values were interpolated from others, in words; "" for none
     filters_crc : CRC-32 of what the filters gave for the newest block, see ``Trace``
     """
 
     values: FloatArray
     problem: str = ""
     filters_crc: int = 0
+    filled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class Window:
 
     ``first_index`` and ``last_index`` count the samples of the stream since the pipeline began (both
     inclusive); ``start_s`` and ``end_s`` are their stamps in the sender's clock. ``features`` is (T, F)
-    float64, None when ``status`` is not OK.
+    float64, None when ``status`` is not OK. ``filled`` says which of them rest on no channel of their own.
     """
 
     modality: str
@@ -154,6 +158,7 @@ class Window:
     reason: str = ""
     features: FloatArray | None = None
     trace: Trace = Trace()
+    filled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,7 @@ class Estimate:
     end_s : stamp of the window's last sample in the sender's clock
     unknown : ``status`` is OK, but the confidence is below what the head demands for an answer
     parts : the estimates that were averaged, one per modality; () where one modality made it
+    filled : what was interpolated, or replaced by the training mean, in words; "" for nothing
     """
 
     modality: str
@@ -213,6 +219,7 @@ class Estimate:
     unknown: bool = False
     trace: Trace = Trace()
     parts: tuple[Estimate, ...] = ()
+    filled: str = ""
 
     @property
     def class_index(self) -> int:

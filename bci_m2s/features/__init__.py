@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from bci_m2s.registry import Registry
+from bci_m2s.signal.interpolation import Interpolation
 from bci_m2s.types import BoolArray, FloatArray, Step
 
 
@@ -47,6 +48,15 @@ class NamesCauses(Protocol):
     """
 
     causes: Sequence[str]
+
+
+class Interpolates(Protocol):
+    """An extractor that can make features of channels that are missing, behind its filters.
+
+    interpolation : what is filled and how; None for nothing
+    """
+
+    interpolation: Interpolation | None
 
 
 @runtime_checkable

@@ -18,6 +18,7 @@ import numpy as np
 from bci_m2s.errors import ContractError
 from bci_m2s.features.parameters import check_known
 from bci_m2s.signal.filters import FilterBank
+from bci_m2s.signal.interpolation import Interpolation
 from bci_m2s.signal.quality import name_channels
 from bci_m2s.types import BoolArray, FloatArray, Step
 
@@ -40,6 +41,7 @@ class _Sums(NamedTuple):
     second: FloatArray  # Σx², (bands, channels)
     flat: BoolArray  # (channels,) the raw signal did not move
     missing: BoolArray  # (channels,) a sample is missing here or so shortly before that it still echoes
+    filled: Sequence[int] = ()  # channels that were interpolated
 
 
 def _unmoved(samples: FloatArray) -> BoolArray:
@@ -70,6 +72,8 @@ class DifferentialEntropy:
     ContractError
         For unknown parameters and for a cut-off at or above the Nyquist frequency.
     """
+
+    interpolation: Interpolation | None = None  # see ``Interpolates``
 
     def __init__(
         self, params: dict[str, Any], labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float
@@ -111,13 +115,21 @@ class DifferentialEntropy:
         else:
             self._echo_n = np.maximum(self._echo_n - len(samples), 0)
             self._held = samples[-1].copy()  # the block's buffer is used again
+        lost, flat = echoing | missing.any(axis=0), _unmoved(samples)
+        filling = None if self.interpolation is None else self.interpolation.plan(lost | flat)
         first, second = [], []
         for band in self._bank.each(np.ascontiguousarray(samples.T)):
             first.append(band.sum(axis=-1))
             second.append(np.einsum("cn,cn->c", band, band))
-        lost = echoing | missing.any(axis=0)
-        sums = _Sums(len(samples), np.array(first), np.array(second), _unmoved(samples), lost)
-        self._recent.append(sums)
+            if filling is not None:
+                made = filling.apply(band)
+                first[-1][filling.filled] = made.sum(axis=-1)
+                second[-1][filling.filled] = np.einsum("cn,cn->c", made, made)
+        filled: list[int] = []
+        if filling is not None:
+            lost[filling.filled] = flat[filling.filled] = False
+            filled = filling.filled.tolist()
+        self._recent.append(_Sums(len(samples), np.array(first), np.array(second), flat, lost, filled))
         return self._step() if len(self._recent) == self._blocks_per_step else None
 
     def _hold(self, samples: FloatArray, missing: BoolArray) -> FloatArray:
@@ -146,10 +158,12 @@ class DifferentialEntropy:
         bad = flat | lost
         newest = self._recent[-1]
         crc = zlib.crc32(newest.second.data, zlib.crc32(newest.first.data))
+        filled = sorted({channel for block in self._recent for channel in block.filled})
+        words = f"interpolated: {', '.join(self._labels[channel] for channel in filled)}" if filled else ""
         if not bad.any():
-            return Step(entropy.T.ravel(), filters_crc=crc)
+            return Step(entropy.T.ravel(), filters_crc=crc, filled=words)
         entropy[:, bad] = np.nan
-        return Step(entropy.T.ravel(), self._problem_of(flat, lost), crc)
+        return Step(entropy.T.ravel(), self._problem_of(flat, lost), crc, words)
 
     def _problem_of(self, flat: BoolArray, lost: BoolArray) -> str:
         bad = np.flatnonzero(flat | lost)

@@ -66,6 +66,7 @@ class StreamDescription(_Part):
     channel_format: Exact = ""
     reference: Exact = ""
     remark: Exact = ""
+    missing_channels: Exact = "refuse"
     panel: DisplayStream | None = None
 
     @staticmethod

@@ -8,17 +8,24 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.errors import ContractError, nearest
-from bci_m2s.lsl.channel_names import default_labels
+from bci_m2s.errors import ContractError
+from bci_m2s.model.channel_check import (
+    ABSENT,
+    INTERPOLATE,
+    absent_channels,
+    candidates,
+    name_problems,
+    some,
+    translations,
+)
 from bci_m2s.model.contract import ModalityContract
 from bci_m2s.signal.labels import find_channels
 from bci_m2s.signal.rates import TOLERANCE
 from bci_m2s.signal.reference import AS_RECORDED, AVERAGE, stated_reference
 from bci_m2s.signal.units import factor_between, find_unit, is_stated
-from bci_m2s.text import printable, quoted
+from bci_m2s.text import quoted
 from bci_m2s.types import FloatArray, StreamInfo
 
-MOST_NAMED = 6  # channels in a message
 TRIGGERS = re.compile(
     r"(device[ _-]*)?(trig|triggers?|trg|sti|stim|status|markers?|events?)[ _-]*(ch)?[ _-]*\d*"
 )
@@ -62,18 +69,21 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo, conversions: bool = 
         doubts.append(
             f"{where}: type: got {quoted(info.type)}, the model was made for {spec.stream_type!r}"
         )
-    doubts += [f"{where}: {words}" for words in _translations(spec, info)]
+    doubts += [f"{where}: {words}" for words in translations(spec, info)]
+    if lacking := absent_channels(spec, info):
+        how = "are interpolated" if info.missing_channels == INTERPOLATE else "count as the training mean"
+        doubts.append(f"{where}: channels: {some(lacking)} are not sent; they {how}")
     if info.remark:
         doubts.append(f"{where}: {info.remark}")
     silent = [label for label, unit, stated in _stated_units(spec, info) if unit and not is_stated(stated)]
     if silent:
-        doubts.append(f"{where}: units: not stated for {_some(silent)}; taken as the model's")
+        doubts.append(f"{where}: units: not stated for {some(silent)}; taken as the model's")
     if _is_unstated(spec, info):
         named = " + ".join(spec.reference)
         doubts.append(f"{where}: reference: not stated; taken as the model's ({named})")
     triggers = [label for label in info.labels if _is_trigger(label) and label.strip() not in spec.channels]
     if triggers:
-        doubts.append(f"{where}: channels: {_some(triggers)} not read as markers; only marker streams are")
+        doubts.append(f"{where}: channels: {some(triggers)} not read as markers; only marker streams are")
     converted = {
         (found.name, unit): None
         for _, unit, stated in _stated_units(spec, info)
@@ -87,7 +97,7 @@ def stream_doubts(spec: ModalityContract, info: StreamInfo, conversions: bool = 
 def channel_order(spec: ModalityContract, info: StreamInfo) -> NDArray[np.intp]:
     """Return the stream's column for each channel of the contract, (C,).
 
-    A label is found as ``signal.labels`` says.
+    A label is found as ``signal.labels`` says; ``ABSENT`` stands for a channel that the stream may lack.
 
     Raises
     ------
@@ -97,89 +107,27 @@ def channel_order(spec: ModalityContract, info: StreamInfo) -> NDArray[np.intp]:
     for problem in _channel_problems(spec, info, f"stream {info.name!r}"):
         if problem.field != "units":
             raise problem
-    return np.array([columns[0] for columns in _candidates(spec, info)], dtype=np.intp)
+    found = candidates(spec, info)
+    return np.array([columns[0] if columns else ABSENT for columns in found], dtype=np.intp)
 
 
 def channel_factors(spec: ModalityContract, info: StreamInfo) -> FloatArray | None:
     """Return what each channel is multiplied by to have the contract's unit, (C,); None for nothing."""
-    factors = [factor_between(stated, unit) or 1.0 for _, unit, stated in _stated_units(spec, info)]
+    found = {label: factor_between(stated, unit) for label, unit, stated in _stated_units(spec, info)}
+    factors = [found.get(label) or 1.0 for label in spec.channels]
     return None if set(factors) == {1.0} else np.array(factors)
 
 
-def _candidates(spec: ModalityContract, info: StreamInfo) -> list[list[int]]:
-    """For each channel of the contract the columns of the stream that may be meant."""
-    return find_channels(spec.channels, info.labels)
-
-
 def _channel_problems(spec: ModalityContract, info: StreamInfo, where: str) -> list[ContractError]:
-    wanted = f"the model's {len(spec.channels)} channels by name"
-    problems = []
-    matches = list(zip(spec.channels, _candidates(spec, info), strict=True))
-    missing = [label for label, columns in matches if not columns]
-    if missing:
-        problems.append(_missing(spec, info, where, missing))
-    twins = {label: columns for label, columns in matches if len(columns) > 1}
-    if twins:
-        got = "; ".join(_twin(label, columns, info.labels) for label, columns in list(twins.items())[:4])
-        expected = f"{wanted}, each once; `rename` of the stream says which is which"
-        problems.append(ContractError(where, "channels", printable(got, 400), expected))
+    problems = name_problems(spec, info, where)
     wrong: dict[tuple[str, str], list[str]] = {}
     for label, unit, stated in _stated_units(spec, info):
         if factor_between(stated, unit) is None:
             wrong.setdefault((unit, stated), []).append(label)
     for (unit, stated), labels in wrong.items():
         expected = f"{unit!r} or what can be converted to it; `unit:` in the pipeline says what they are"
-        problems.append(ContractError(where, "units", f"{quoted(stated)} for {_some(labels)}", expected))
+        problems.append(ContractError(where, "units", f"{quoted(stated)} for {some(labels)}", expected))
     return problems
-
-
-def _missing(spec: ModalityContract, info: StreamInfo, where: str, missing: list[str]) -> ContractError:
-    """That channels of the model are not among the stream's, and what can be done about it."""
-    got, wanted = f"no {_some(missing)}", f"the model's {len(spec.channels)} channels by name"
-    others = [label for label in info.labels if label.strip().casefold() not in _folded(spec.channels)]
-    if info.labels == default_labels(info.n_channels) or not any(map(str.strip, info.labels)):
-        got += f", and no names of its own{f' ({info.remark})' if info.remark else ''}"
-        entries = ", ".join(f"ch{number}: {label}" for number, label in enumerate(missing[:2], 1))
-        return ContractError(where, "channels", got, f"{wanted}; `rename: {{{entries}, …}}` gives it names")
-    hint = nearest(missing[0], others)
-    return ContractError(where, "channels", got, printable(f"{wanted}; `rename` translates{hint}", 400))
-
-
-def _twin(label: str, columns: Sequence[int], labels: Sequence[str]) -> str:
-    """That a channel of the model can be several of the stream's."""
-    found = list(dict.fromkeys(labels[column].strip() for column in columns))
-    if found == [label]:
-        return f"{label!r} more than once (channels {', '.join(str(column + 1) for column in columns)})"
-    return f"{_some(found)}, which may all be {label!r}"
-
-
-def _folded(labels: Sequence[str]) -> list[str]:
-    return [label.strip().casefold() for label in labels]
-
-
-def _translations(spec: ModalityContract, info: StreamInfo) -> list[str]:
-    """Which channels of the model have another name in the stream, in words."""
-    pairs = [
-        (label, info.labels[columns[0]].strip())
-        for label, columns in zip(spec.channels, _candidates(spec, info), strict=True)
-        if len(columns) == 1
-    ]
-    other = [(label, found) for label, found in pairs if found.casefold() != label.casefold()]
-    cased = [
-        (label, found) for label, found in pairs if found.casefold() == label.casefold() and found != label
-    ]
-    said = []
-    if other:
-        more = f" and {len(other) - MOST_NAMED} more" if len(other) > MOST_NAMED else ""
-        named = ", ".join(
-            f"{label} is taken from {quoted(found, 60)}" for label, found in other[:MOST_NAMED]
-        )
-        said.append(f"channels: {named}{more}")
-    if cased:
-        label, found = cased[0]
-        more = f" and {len(cased) - 1} more" if len(cased) > 1 else ""
-        said.append(f"channels: {label} is taken from {found!r}{more}: other letter case")
-    return said
 
 
 def _stated_units(spec: ModalityContract, info: StreamInfo) -> list[tuple[str, str, str]]:
@@ -187,7 +135,7 @@ def _stated_units(spec: ModalityContract, info: StreamInfo) -> list[tuple[str, s
     stated = {column: unit.strip() for column, unit in enumerate(info.units)}
     return [
         (label, unit, stated.get(columns[0], ""))
-        for label, unit, columns in zip(spec.channels, spec.units, _candidates(spec, info), strict=True)
+        for label, unit, columns in zip(spec.channels, spec.units, candidates(spec, info), strict=True)
         if len(columns) == 1
     ]
 
@@ -249,8 +197,3 @@ def _reference_problems(spec: ModalityContract, info: StreamInfo, where: str) ->
 
 def _is_trigger(label: str) -> bool:
     return TRIGGERS.fullmatch(label.strip().casefold()) is not None
-
-
-def _some(labels: Sequence[str], most: int = MOST_NAMED) -> str:
-    more = f" and {len(labels) - most} more" if len(labels) > most else ""
-    return ", ".join(repr(label) for label in labels[:most]) + more

@@ -212,6 +212,7 @@ class Chooser:
                     unknown=confidence < sum(limits) / len(limits),
                     stamps=replace(leading.stamps, last_sample_s=oldest_s),
                     parts=parts,
+                    filled="; ".join(f"{part.modality} {part.filled}" for part in parts if part.filled),
                 )
             )
         return made

@@ -274,6 +274,7 @@ class Pipeline:
             stamps=stamps,
             unknown=confidence < self._unknown_below(window.modality, head),  # false for NaN
             trace=window.trace,
+            filled=window.filled,
         )
 
     def _unknown_below(self, modality: str, head: str) -> float:

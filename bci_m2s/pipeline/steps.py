@@ -8,17 +8,20 @@ from dataclasses import replace
 import numpy as np
 
 from bci_m2s.features import EXTRACTORS, NamesCauses
+from bci_m2s.model.channel_check import ABSENT, INTERPOLATE
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_factors, channel_order, reference_of, with_reference
 from bci_m2s.signal.blocks import Block, BlockCutter
 from bci_m2s.signal.breaks import BreakReport
 from bci_m2s.signal.copies import Copies
 from bci_m2s.signal.counter import STILL_S, SampleCounter, counter_columns
+from bci_m2s.signal.interpolation import Interpolation
 from bci_m2s.signal.plausible import amplitude_limits
 from bci_m2s.signal.quality import FLAT, GOOD, STATES, ChannelQuality, loss_codes
 from bci_m2s.signal.reference import NO_REFERENCE, Rereference
 from bci_m2s.signal.resample import Resampler
 from bci_m2s.signal.smoothing import PhasedSmoother
+from bci_m2s.simulator.montage import known_positions
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
 from bci_m2s.text import printable
 from bci_m2s.types import BoolArray, Chunk, Emit, Event, FloatArray, Step, StreamInfo, no_listener
@@ -70,6 +73,8 @@ class StepStage:
         self._smoother = PhasedSmoother(
             spec.smoothing.name, dict(spec.smoothing.params), window.blocks_per_step
         )
+        self._absent = self._order == ABSENT
+        self._interpolate(spec, info, facts)
         self._breaks = BreakReport(emit, info.rate_hz)
         self._cutter = BlockCutter(
             len(spec.channels),
@@ -94,6 +99,7 @@ class StepStage:
             **checks,
             amplitudes=self._amplitudes,
             factors=self._factors,
+            absent=self._absent,
             emit=emit,
         )
         voltages = self._amplitudes.are_voltages
@@ -104,10 +110,24 @@ class StepStage:
         if isinstance(self.extractor, NamesCauses):
             self.extractor.causes = self.quality.causes
 
+    def _interpolate(self, spec: ModalityContract, info: StreamInfo, facts: StreamFacts) -> None:
+        """Have the extractor fill channels, where the stream's file asks for it."""
+        of_absent, of_bad = info.missing_channels == INTERPOLATE, facts.bad_channels == INTERPOLATE
+        if not (of_bad or (of_absent and self._absent.any())) or not hasattr(
+            self.extractor, "interpolation"
+        ):
+            return
+        labels = spec.channels[: self._n_channels]
+        absent = self._absent[: self._n_channels] & of_absent
+        self.extractor.interpolation = Interpolation(
+            labels, known_positions(labels), absent, of_bad, spec.max_missing
+        )
+
     @property
     def channels(self) -> tuple[str, ...]:
         """Labels in the stream of the channels that features are made of."""
-        return tuple(self._labels[place] for place in self._order[: self._n_channels].tolist())
+        places = self._order[: self._n_channels]
+        return tuple(self._labels[place] for place in places[places != ABSENT].tolist())
 
     @property
     def bad_channels(self) -> dict[str, str]:
@@ -115,7 +135,7 @@ class StepStage:
         implausible. A blink is none.
         """
         states = self.quality.lasting  # replaced as a whole, so this copy stays consistent
-        bad = np.flatnonzero(states).tolist()
+        bad = np.flatnonzero((states != GOOD) & ~self._absent).tolist()
         return {self.quality.labels[channel]: STATES[states[channel]] for channel in bad}
 
     def amplitude(self, block: Block) -> FloatArray:
@@ -168,6 +188,9 @@ class StepStage:
         self._cut_n += len(chunk)
         if self._factors is not None:
             samples = samples * self._factors
+        if self._absent.any():
+            samples = samples.astype(np.float64)
+            samples[:, self._absent] = np.nan
         for block in self._blocks(replace(chunk, samples=samples), chunk):
             self._breaks.report()
             if block.number == 0:

@@ -206,6 +206,7 @@ def _row(estimate: Estimate, classes: Mapping[str, tuple[str, ...]]) -> dict[str
         "head": estimate.head,
         "status": estimate.status.name.lower(),
         "reason": estimate.reason,
+        "filled": estimate.filled,
         "label": estimate.label(names),
         "confidence": float(estimate.confidence),
         **{f"p_{name}": float(p) for name, p in zip(names, estimate.probabilities, strict=True)},

@@ -96,7 +96,9 @@ class RateGuard:
 GOOD, LOST, FLAT, RAILED, NOISY, IMPLAUSIBLE = range(6)
 STATES = ("good", "lost", "flat", "railed", "noisy", "implausible")
 CAUSES = ("", "no samples", "", "railed", "noisy", "")  # of missing samples, as a reason names them
+NOT_SENT = "not sent"  # of a channel that the stream has not
 _ORDER = (
+    NOT_SENT,
     "no samples",
     CAUSE,
     "railed",
@@ -128,6 +130,7 @@ class ChannelQuality:
     noisy_ratio : multiple of the usual difference that is noisy; 0 for off
     amplitudes : what each channel can have at all; None for anything
     factors : (C,), what samples were multiplied by; `sentinels` and `limit` are of before that
+    absent : (C,) channels that the stream has not: lost, which is no event
     emit : gets an event "quality" for each change of a channel that lasts
     """
 
@@ -144,6 +147,7 @@ class ChannelQuality:
         noisy_ratio: float = 0.0,
         amplitudes: Amplitudes | None = None,
         factors: FloatArray | None = None,
+        absent: BoolArray | None = None,
         emit: Emit = no_listener,
     ) -> None:
         self.labels, self._emit = tuple(labels), emit
@@ -174,6 +178,10 @@ class ChannelQuality:
         self._reported_ago = np.full(n, self._report_every)
         self._hidden_ago = np.full(n, 1 << 40)  # blocks since each channel was railed or noisy
         self._never_used, self._judged = np.ones(n, dtype=bool), 0  # so far; blocks
+        self._absent = np.zeros(n, dtype=bool) if absent is None else absent
+        for channel in np.flatnonzero(self._absent).tolist():
+            self.lasting[channel] = self._reported[channel] = LOST
+            self.causes[channel], self._never_used[channel] = NOT_SENT, False
         self.reset()
 
     def reset(self) -> None:
@@ -264,7 +272,7 @@ class ChannelQuality:
         self.lasting = np.where(lasts, states, self.lasting)
         self._reported_ago += 1
         if changed.any():
-            for index in np.flatnonzero(changed):
+            for index in np.flatnonzero(changed & ~self._absent):
                 self.causes[index] = CAUSES[states[index]] or self.causes[index]
         implausible = np.flatnonzero(states == IMPLAUSIBLE)
         if len(implausible) and self._amplitudes is not None:

@@ -50,9 +50,9 @@ class WindowAssembler:
             self._recent.clear()
         self._recent.append((step, block.first_index, block.start_s))
         status, reason = self._time_status(block)
-        values = None
+        values, filled = None, ""
         if status is Status.OK:
-            status, reason, values = self._steps_status()
+            status, reason, values, filled = self._steps_status()
         return Window(
             modality=self._modality,
             first_index=self._recent[0][1],
@@ -63,15 +63,19 @@ class WindowAssembler:
             status=status,
             reason=reason,
             features=values,
+            filled=filled,
         )
 
-    def _steps_status(self) -> tuple[Status, str, FloatArray | None]:
+    def _steps_status(self) -> tuple[Status, str, FloatArray | None, str]:
         ends = range(self._blocks_per_step - 1, self._blocks, self._blocks_per_step)
         steps = [step for step in (self._recent[end][0] for end in ends) if step is not None]
         worst = max(steps, key=lambda step: missing_share(step.values))
         if missing_share(worst.values) > self._max_missing:
-            return Status.BAD_SIGNAL, worst.problem or "too many features are missing", None
-        return Status.OK, "", np.array([step.values for step in steps])
+            return Status.BAD_SIGNAL, worst.problem or "too many features are missing", None, ""
+        words = dict.fromkeys(step.filled for step in steps if step.filled)
+        if np.isnan(worst.values).any():
+            words[f"training mean: {worst.problem or 'some features are missing'}"] = None
+        return Status.OK, "", np.array([step.values for step in steps]), "; ".join(words)
 
     def _time_status(self, block: Block) -> tuple[Status, str]:
         done = block.number + 1

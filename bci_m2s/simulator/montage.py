@@ -38,6 +38,13 @@ def electrodes(montage: str | tuple[str, ...]) -> tuple[tuple[str, ...], FloatAr
     return tuple(positions), np.array(list(positions.values()))
 
 
+def known_positions(labels: tuple[str, ...]) -> FloatArray:
+    """Positions (channels, 3) on the unit sphere by the 10-05 system, NaN for a label that it has not."""
+    positions = {label.casefold(): position for label, position in _mne_positions("standard_1005").items()}
+    keys = [CEREBELLAR.get(label.casefold(), label.casefold()) for label in labels]
+    return np.array([positions.get(key, np.full(3, np.nan)) for key in keys])
+
+
 def _lookup(labels: tuple[str, ...]) -> FloatArray:
     positions = {label.casefold(): position for label, position in _mne_positions("standard_1005").items()}
     rows = []

@@ -24,6 +24,7 @@ COLUMNS = (
     "head",
     "status",
     "reason",
+    "filled",
     "label",
     "confidence",
     "window_start_s",
@@ -94,7 +95,7 @@ class TableSink(_LineSink):
     def open(self) -> None:
         """Create the file with its header. Raises OutputError."""
         super().open()
-        self._write([*COLUMNS[:7], *(f"p_{name}" for name in self._classes), *COLUMNS[7:]])
+        self._write([*COLUMNS[:8], *(f"p_{name}" for name in self._classes), *COLUMNS[8:]])
 
     def take(self, item: Published) -> None:
         """Append one row per estimate."""
@@ -109,6 +110,7 @@ class TableSink(_LineSink):
                 item.head,
                 item.status.name.lower(),
                 item.reason,
+                item.filled,
                 item.label(classes),
                 _number(item.confidence),
                 *(_number(shares.get(name, math.nan)) for name in self._classes),

@@ -37,6 +37,11 @@ class StreamFacts(BaseModel):
     """Puts an irregular stream on a regular grid of this rate; 0 for a stream that has a rate."""
     reference: Name = ""
     """What channels are referred to, whatever the sender states: `average`, or labels (`A1 A2`)."""
+    missing_channels: Literal["refuse", "interpolate", "training_mean"] = "refuse"
+    """What is done about channels of the model that the stream lacks, up to its `max_missing`: `refuse` the
+    stream, `interpolate` them from the others, or take the mean of the training data."""
+    bad_channels: Literal["training_mean", "interpolate"] = "training_mean"
+    """What stands for a channel that is bad, up to the model's `max_missing`."""
 
     def applied_to(self, info: StreamInfo, stamps: FloatArray | None = None) -> StreamInfo:
         """The description with what this file says of the stream.
@@ -55,6 +60,7 @@ class StreamFacts(BaseModel):
             units=(self.unit,) * len(labels) if self.unit else info.units,
             rate_hz=self._rate_hz(info, stamps),
             reference=self.reference or info.reference,
+            missing_channels=self.missing_channels,
         )
 
     def _rate_hz(self, info: StreamInfo, stamps: FloatArray | None) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bci_m2s.lsl.markers import is_marker_stream
+from bci_m2s.model.channel_check import absent_channels
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.model.stream_check import check_stream
@@ -44,7 +45,8 @@ def unused(contract: Contract, used: dict[str, StreamInfo], infos: Iterable[Stre
     """
     parts = []
     for modality, info in used.items():
-        count = info.n_channels - len(contract.modalities[modality].channels)
+        spec = contract.modalities[modality]
+        count = info.n_channels - len(spec.channels) + len(absent_channels(spec, info))
         if count > 0:
             parts.append(f"{count} of {info.n_channels} channels of {info.name!r}")
     taken = {(info.name, info.type, info.source_id) for info in used.values()}
