@@ -466,7 +466,7 @@ def pretrain(
     from bci_m2s.training.check.training_file import check_training
 
     checked = check_training(config)  # what is wrong is said before torch is loaded
-    from bci_m2s.training.commands import run_pretrain
+    from bci_m2s.training.run.pretraining import run_pretrain
 
     run_pretrain(checked, run, make_console(), device, resume)
 
@@ -475,19 +475,21 @@ def pretrain(
 def finetune(
     config: Training,
     run: Run = None,
-    out: Annotated[Path | None, Option(help="Model file for live use, of a split that makes one.")] = None,
+    out: Annotated[Path | None, Option(help="Model file for live use; with folds, of everybody.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing model file.")] = False,
+    device: Annotated[str, Option(help="Of pre-training on everybody: auto, cpu, cuda:N.")] = "auto",
 ) -> None:
     """Train classifiers on the labels of one modality; write model files for live use."""
     from bci_m2s.session.terminal.view import make_console
-    from bci_m2s.training.check.training_file import check_training
+    from bci_m2s.training.check.training_file import check_live_use, check_training
 
     if out is not None and out.exists() and not overwrite:
         raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
     checked = check_training(config)
-    from bci_m2s.training.commands import run_finetune
+    check_live_use(checked, out)
+    from bci_m2s.training.run.finetuning import run_finetune
 
-    run_finetune(checked, run, make_console(), out, overwrite)
+    run_finetune(checked, run, make_console(), out, overwrite, device)
 
 
 @app.command()
@@ -497,7 +499,7 @@ def evaluate(config: Training, run: Run = None) -> None:
     from bci_m2s.training.check.training_file import check_training
 
     checked = check_training(config)
-    from bci_m2s.training.commands import run_evaluate
+    from bci_m2s.training.run.evaluating import run_evaluate
 
     run_evaluate(checked, run, make_console())
 

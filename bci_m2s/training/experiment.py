@@ -45,7 +45,7 @@ SAME_RUN = ("contract", "pair", "data", "split", "windows", "pretrain")  # equal
 class Experiment:
     """A training file, its sessions and splits, and the folder of its results."""
 
-    name: str
+    config: Path
     settings: TrainingSettings
     folder: Path
     sessions: list[SessionFeatures]
@@ -53,6 +53,11 @@ class Experiment:
     splits: list[Split]
     device: torch.device
     console: Console
+
+    @property
+    def name(self) -> str:
+        """The training file's name without its ending."""
+        return self.config.stem
 
     def job(self, seed: int) -> Job:
         """The pre-training of a seed."""
@@ -102,9 +107,7 @@ def open_experiment(
     if begin:  # only now: a file with a mistake in it leaves no run behind
         write_config(folder, settings)
         write_json(folder / "run.json", _about(config, settings, names, splits))
-    return Experiment(
-        config.stem, settings, folder, sessions, names, splits, resolve_device(device), console
-    )
+    return Experiment(config, settings, folder, sessions, names, splits, resolve_device(device), console)
 
 
 def write_config(folder: Path, settings: TrainingSettings) -> None:

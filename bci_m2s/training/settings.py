@@ -199,6 +199,8 @@ class FinetuneSettings(_Part):
     """For `--out`: `own`, or the modality whose labels train one classifier for all."""
     select: Literal["validation", "last"] = "validation"
     """Epoch and settings by validation trials, or the last epoch of the first setting."""
+    stop_after: Annotated[int, Field(ge=0)] = 0
+    """Training ends after this number of epochs, its learning rate falling as for `epochs`; 0 for all."""
     oracle: bool = False
     """Also report what selecting on the test trials would have given, labelled as such."""
     most_unknown: Annotated[float, Field(ge=0, le=0.9)] = 0.2

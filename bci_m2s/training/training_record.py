@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from bci_m2s.training.settings import TrainingSettings, recorded
 def choice_of(fitted: Fitted) -> dict[str, Any]:
     """How one modality's classifiers were chosen, on validation data."""
     return {
-        "validation_balanced_accuracy": fitted.score,
+        "validation_balanced_accuracy": fitted.score if math.isfinite(fitted.score) else None,
         "epoch": fitted.epoch,
         "learning_rate": fitted.learning_rate,
         "weight_decay": fitted.weight_decay,

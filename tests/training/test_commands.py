@@ -386,23 +386,66 @@ def test_a_model_that_cannot_run_live_is_not_written(finished, tmp_path):
     )
     finished.features_to(run)
     call("pretrain", config, "--run", run, "--device", "cpu")
-    with pytest.raises(
-        UsageError, match=r"windows\.own_session: a model scaled by whole sessions cannot run live"
-    ):
+    with pytest.raises(ConfigurationError, match=r"windows\.own_session: .* cannot run live"):
         call("finetune", config, "--run", run, "--out", tmp_path / "a.safetensors")
     assert not (tmp_path / "a.safetensors").exists()
 
 
-def test_many_splits_are_many_models(finished, tmp_path):
-    folds = {"kind": "subject-folds", "folds": 2, "validation_subjects": 1}
-    config, run = write(tmp_path / "folds.yaml", split=folds, seeds=[0], **UNTRAINED), tmp_path / "run"
+@pytest.fixture(scope="module")
+def folds(finished, tmp_path_factory):
+    """A run of two folds and two seeds, pre-trained, and the words of finetune with --out."""
+    folder = tmp_path_factory.mktemp("folds")
+    split = {"kind": "subject-folds", "folds": 2, "validation_subjects": 1}
+    config, run, out = write(folder / "folds.yaml", split=split), folder / "run", folder / "all.safetensors"
     finished.features_to(run)
     call("pretrain", config, "--run", run, "--device", "cpu")
-    assert len(list(run.glob("fold-*/seed-0/pretrain.safetensors"))) == 2
-    with pytest.raises(
-        UsageError, match="--out: split kind subject-folds makes 2 models; subjects makes one"
-    ):
-        call("finetune", config, "--run", run, "--out", tmp_path / "a.safetensors")
+    said = call("finetune", config, "--run", run, "--out", out, "--device", "cpu")
+    return config, run, out, " ".join(said.split())
+
+
+def test_folds_make_one_model_of_everybody_with_the_settings_that_they_chose(folds):
+    _, run, out, said = folds
+    record = load_model_file(out)[0].training
+    assert record["people"] == {"train": 5, "validation": 0, "test": 0}
+    assert record["trials"] == {"train": 20, "validation": 0, "test": 0}
+    assert record["made"].startswith(
+        "trained on all 5 people with the settings that the folds chose (eeg: "
+    )
+    assert record["made"] in said
+    choices = [json.loads(path.read_text()) for path in run.glob("fold-*/seed-*/finetune.json")]
+    assert len(choices) == 4
+    for name in ("eeg", "eye"):
+        epochs = [choice[name]["epoch"] for choice in choices]
+        assert record["chosen"][name]["epoch"] == round(np.median(epochs))
+        assert record["chosen"][name]["validation_balanced_accuracy"] is None  # nobody was left for it
+        temperatures = []
+        for path in run.glob("fold-*/seed-*/model.safetensors"):
+            temperatures.append(read_contract(path).modalities[name].calibration["emotion"].temperature)
+        calibration = read_contract(out).modalities[name].calibration["emotion"]
+        assert min(temperatures) <= calibration.temperature <= max(temperatures)
+        assert calibration.trials == 16
+    assert f"Next: bci-m2s evaluate {folds[0]}" in said
+    assert f"model: {out}" in said
+
+
+def test_a_model_of_everybody_goes_on_from_what_is_done(folds, tmp_path):
+    config, run, out, _ = folds
+    again = call("finetune", config, "--run", run, "--out", tmp_path / "b.safetensors", "--device", "cpu")
+    assert again.count("fine-tuned before, with the same settings") == 4
+    _, first = load_model_file(out)
+    _, second = load_model_file(tmp_path / "b.safetensors")
+    assert all(np.array_equal(array, second[name]) for name, array in first.items())
+
+
+def test_pretrain_and_evaluate_say_what_comes_next(finished):
+    said = {name: " ".join(text.split()) for name, text in finished.printed.items()}
+    run = f"{finished.config} --run {finished.run}"
+    assert f"Next: bci-m2s finetune {run} --out tiny-live.safetensors" in said["pretrain"]
+    assert f"Next: bci-m2s evaluate {run}" in said["finetune"]
+    assert (
+        "trained on 3 people, epoch and settings chosen on 1 other, 1 kept for the test" in said["finetune"]
+    )
+    assert f"Results: {finished.run / 'results.md'}" in said["evaluate"]
 
 
 def test_released_settings_run_from_end_to_end(finished, tmp_path):

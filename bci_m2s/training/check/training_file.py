@@ -61,6 +61,15 @@ def check_training(path: Path, may_lack_data: bool = False) -> Checked:
         raise ConfigurationError(with_line(path, read_yaml(path)[1], printable(problem))) from None
 
 
+def check_live_use(checked: Checked, out: Path | None) -> None:
+    """Raises ConfigurationError where a model file for live use is wanted that could not run."""
+    if out is not None and checked.settings.windows.own_session:
+        raise ConfigurationError(
+            f"{checked.path}: windows.own_session: got true, expected false with --out: a model scaled by "
+            "whole sessions cannot run live"
+        )
+
+
 def _has_no_recording(settings: TrainingSettings) -> bool:
     root = settings.data.root
     if settings.data.format != RECORDINGS.name or root is None or (root.exists() and not root.is_dir()):

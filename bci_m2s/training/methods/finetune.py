@@ -27,7 +27,7 @@ SIZE = 1024  # windows in one pass without gradients
 class Fitted:
     """A modality's network after training, and its scores.
 
-    score : balanced accuracy on validation windows, mean over people and heads
+    score : balanced accuracy on validation windows, mean over people and heads; NaN without any
     oracle : head → balanced accuracy of the epoch and settings that are best on test windows; None unless
         requested
     rows : one dict per epoch of the chosen settings
@@ -81,27 +81,32 @@ def finetune(
         No labelled training or validation windows, or too few for a batch.
     """
     data = {part: Part.of(windows, modality) for part, windows in parts.items()}
-    for part in ("train", "validation"):
+    is_selected = settings.select == "validation"
+    for part in ("train", "validation") if is_selected else ("train",):
         if not len(data[part]):
             raise TrainingError(f"{modality}: no labelled {part} windows are left")
     start = {key: value.clone() for key, value in network.state_dict().items()}
     frozen = settings.freeze and not settings.frozen_dropout
     network.eval()
-    projected = {name: _project(network, part.features) for name, part in data.items()} if frozen else None
+    projected = None
+    if frozen:
+        projected = {name: _project(network, part.features) for name, part in data.items() if len(part)}
     grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
     best: Fitted | None = None
     best_state: dict[str, Tensor] = {}
     oracle: dict[str, float] = {}
-    for rate, decay in grid if settings.select == "validation" else grid[:1]:
+    n_epochs = settings.stop_after or settings.epochs
+    for rate, decay in grid if is_selected else grid[:1]:
         network.load_state_dict(start)
         attempt = _Attempt(network, data, projected, settings, seed, rate, decay)
-        for epoch in range(settings.epochs):
+        for epoch in range(n_epochs):
             row = attempt.epoch(epoch)
             for head, score in attempt.tested.items():
                 oracle[head] = max(oracle.get(head, 0.0), score)
-            better = best is None or row["validation"] > best.score
-            if better if settings.select == "validation" else epoch + 1 == settings.epochs:
-                best = Fitted(network, row["validation"], epoch + 1, rate, decay)
+            score = row.get("validation", math.nan)
+            better = best is None or score > best.score
+            if better if is_selected else epoch + 1 == n_epochs:
+                best = Fitted(network, score, epoch + 1, rate, decay)
                 best_state = {key: value.clone() for key, value in network.state_dict().items()}
                 best.rows = attempt.rows
             on_epoch()
@@ -173,8 +178,9 @@ class _Attempt:
         row = {
             "epoch": float(number + 1),
             "loss": total / len(batches),
-            "validation": float(np.mean(list(self.scores("validation").values()))),
         }
+        if scores := list(self.scores("validation").values()):
+            row["validation"] = float(np.mean(scores))
         if settings.oracle:
             self.tested = self.scores("test")
         if self.tested:

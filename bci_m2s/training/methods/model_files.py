@@ -102,6 +102,7 @@ def write_model(
     teachers: Mapping[str, str] | None = None,
     keep: Sequence[str] = (),
     overwrite: bool = False,
+    calibrations: Mapping[str, Mapping[str, CalibrationContract]] | None = None,
 ) -> Contract:
     """Calibrate on validation windows and write one model file; returns its contract.
 
@@ -111,6 +112,7 @@ def write_model(
     teachers : modality → whose labels train its classifiers and their calibration; itself when None. Its
         own labels are then not used, not even in the calibration
     keep : modalities to write; empty for all
+    calibrations : modality → head, where there are no validation windows
 
     Raises
     ------
@@ -123,7 +125,11 @@ def write_model(
     modalities = {}
     for name in keep or networks:
         scaler = data.scalers[name]
-        calibration = _calibrations(fitted[teachers[name]].network, data, teachers[name], settings.finetune)
+        teacher = teachers[name]
+        if calibrations is None:
+            calibration = _calibrations(fitted[teacher].network, data, teacher, settings.finetune)
+        else:
+            calibration = dict(calibrations[teacher])
         modalities[name] = settings.contract.modalities[name].model_copy(
             update={"calibration": calibration, "amplitude": data.amplitudes.get(name, {})}
         )

@@ -1,0 +1,1 @@
+"""What pretrain, finetune and evaluate do with a training file in which no mistake was found."""

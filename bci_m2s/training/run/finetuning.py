@@ -1,0 +1,155 @@
+"""``bci-m2s finetune``: classifiers, model files, and one model to run live."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from bci_m2s.errors import UsageError
+from bci_m2s.files.access import make_private_folder
+from bci_m2s.model.predictor import resolve_device
+from bci_m2s.training.check.training_file import Checked, count
+from bci_m2s.training.data.prepare import UnitData
+from bci_m2s.training.data.splits import PARTS
+from bci_m2s.training.experiment import Experiment, open_experiment, write_config, write_json
+from bci_m2s.training.methods import METHODS, Method
+from bci_m2s.training.methods.finetune import Fitted
+from bci_m2s.training.methods.model_files import OWN, crossings, write_model
+from bci_m2s.training.results.report import write_curves
+from bci_m2s.training.run.everybody import commands_of, say_written, write_everybody
+from bci_m2s.training.run.progress import bar, command, model_name, say_how_to_run
+from bci_m2s.training.run.units import is_finetuned, start
+from bci_m2s.training.training_record import choice_of, training_record
+
+Candidate = tuple[float, int, Mapping[str, Fitted], UnitData]  # validation score, seed, networks, windows
+ONE_MODEL = ("subjects", "named")  # kinds of split that make a single model
+
+
+def run_finetune(
+    checked: Checked,
+    folder: Path | None,
+    console: Console,
+    out: Path | None,
+    overwrite: bool,
+    device: str = "auto",
+) -> None:
+    """Train classifiers for every split and seed; write model files, and one for live use to `out`.
+
+    Where a split makes several models, the one for live use is trained on everybody.
+
+    Parameters
+    ----------
+    device : of the pre-training on everybody
+
+    Raises
+    ------
+    OutputError
+        `out` exists and `overwrite` is false.
+    UsageError
+        The method trains no networks.
+    """
+    experiment = open_experiment(checked, folder, console, device="cpu")
+    settings = experiment.settings
+    write_config(experiment.folder, settings)  # the classifiers' settings may have changed
+    if out is None:
+        for data, seed, unit in experiment.units():
+            finetune_unit(experiment, data, seed, unit)
+        _say_models(experiment)
+    elif settings.split.kind in ONE_MODEL:
+        candidates: list[Candidate] = []
+        for data, seed, unit in experiment.units():
+            fitted = finetune_unit(experiment, data, seed, unit)
+            candidates.append((sum(result.score for result in fitted.values()), seed, fitted, data))
+        _write_best(experiment, out, candidates, overwrite)
+    else:
+        for data, seed, unit in experiment.units():
+            if is_finetuned(experiment, unit):
+                console.print(f"{data.split.name} seed {seed}: fine-tuned before, with the same settings")
+            else:
+                finetune_unit(experiment, data, seed, unit)
+        write_everybody(experiment, out, resolve_device(device), overwrite)
+    if out is not None:
+        console.print(f"Next: {command(experiment, 'evaluate')}", soft_wrap=True)
+        say_how_to_run(experiment, out)
+
+
+def _say_models(experiment: Experiment) -> None:
+    several = "all" if len(experiment.splits) == 1 else "*"
+    models = experiment.folder / several / "seed-*" / OWN
+    one = command(experiment, "finetune", "--out", model_name(experiment))
+    for line in (
+        f"Fine-tuned: {models}",
+        f"Next: {command(experiment, 'evaluate')}; for one model to run live: {one}",
+    ):
+        experiment.console.print(line, soft_wrap=True)
+
+
+def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path) -> Mapping[str, Fitted]:
+    """Train the classifiers of one split with one seed; write its model files."""
+    job, settings = experiment.job(seed), experiment.settings.finetune
+    title = f"{data.split.name} seed {seed}"
+    method: Method = METHODS[settings.method]
+    if method.fit is None:
+        raise UsageError(
+            f"finetune.method: {settings.method} trains no networks, so it makes no model file"
+        )
+    combinations = 1
+    if settings.select == "validation":
+        combinations = len(settings.learning_rates) * len(settings.weight_decays)
+    with bar(experiment.console, title, settings.epochs * len(job.pair) * combinations) as advance:
+        epochs = itertools.count(1)
+        fitted = method.fit(
+            job, data, lambda: start(experiment, job, unit), settings, lambda: advance(next(epochs))
+        )
+    make_private_folder(unit)
+    made_by = f"bci-m2s finetune {experiment.config.name}"
+    record = training_record(experiment, data.split, seed, fitted, made_by)
+    for name, teachers in {OWN: None, **crossings(fitted)}.items():
+        write_model(
+            unit / name, experiment.settings, fitted, data, record, teachers=teachers, overwrite=True
+        )
+    for name, result in fitted.items():
+        panels = (("loss",), ("validation", "test"))
+        write_curves(unit / f"finetune-{name}", result.rows, f"{experiment.name}, {name}", panels)
+    write_json(unit / "finetune.json", {name: choice_of(result) for name, result in fitted.items()})
+    scores = ", ".join(f"{name} {result.score:.3f}" for name, result in fitted.items())
+    experiment.console.print(f"{title}: validation balanced accuracy {scores}")
+    return fitted
+
+
+def _write_best(experiment: Experiment, out: Path, candidates: list[Candidate], overwrite: bool) -> None:
+    """Write the model of the seed with the best validation score."""
+    settings, labels = experiment.settings, experiment.settings.finetune.labels
+    _, seed, fitted, data = max(candidates, key=lambda candidate: candidate[:2])
+    made_by = commands_of(experiment, out)
+    record = training_record(experiment, data.split, seed, fitted, made_by)
+    record["made"] = _how(experiment, data)
+    record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
+    record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
+    contract = write_model(
+        out,
+        settings,
+        fitted,
+        data,
+        record,
+        teachers={name: name if labels == "own" else labels for name in fitted},
+        keep=settings.finetune.keep,
+        overwrite=overwrite,
+    )
+    say_written(experiment, out, contract, record)
+
+
+def _how(experiment: Experiment, data: UnitData) -> str:
+    """How a model of one split was made, in words."""
+    people = {part: len({key.split("/")[0] for key in getattr(data.split, part)}) for part in PARTS}
+    others = count(people["validation"], "other")
+    chose = f"epoch and settings chosen on {others}, "
+    if experiment.settings.finetune.select != "validation":
+        chose = ""
+    return (
+        f"trained on {count(people['train'], 'person', 'people')}, {chose}"
+        f"{people['test']} kept for the test"
+    )

@@ -1,0 +1,53 @@
+"""Progress on the terminal, and what a command says at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bci_m2s.training.experiment import Experiment
+
+
+@contextmanager
+def bar(console: Console, title: str, total: int) -> Iterator[Any]:
+    """A bar with the time that is left; yields what is called with the number done, and figures to show."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total, losses="")
+        yield lambda done, losses="": progress.update(task, completed=done, losses=losses)
+
+
+def command(experiment: Experiment, verb: str, *more: object) -> str:
+    """A command on the same training file and run, to be typed as it stands."""
+    usual = Path("runs") / experiment.name
+    run = [] if experiment.folder == usual else ["--run", experiment.folder]
+    return " ".join(str(word) for word in ("bci-m2s", verb, experiment.config, *run, *more))
+
+
+def model_name(experiment: Experiment) -> str:
+    """A name for the model file of a training file."""
+    return f"{experiment.settings.contract.name}.safetensors"
+
+
+def say_how_to_run(experiment: Experiment, model: Path) -> None:
+    """The lines of a pipeline for a model."""
+    modalities = experiment.settings.contract.modalities
+    kept = experiment.settings.finetune.keep or tuple(modalities)
+    streams = ", ".join(f"{name}: {{type: {modalities[name].stream_type}}}" for name in kept)
+    for line in (
+        "To run it live, write a pipeline, my-pipeline.yaml, and then bci-m2s run my-pipeline.yaml:",
+        f"  model: {model}",
+        f"  streams: {{{streams}}}",
+    ):
+        experiment.console.print(line, soft_wrap=True)
