@@ -22,8 +22,8 @@ def leading_file(path: Path) -> Path | None:
 
 
 def is_export(path: Path) -> bool:
-    """Whether a file is an export: a zip of it, or one of its parts in a folder."""
-    return path.suffix.lower() == ".zip" or leading_file(path) is not None
+    """Whether a file is an export of a watch: a zip, an Avro file, or one of its parts in a folder."""
+    return path.suffix.lower() in (".zip", ".avro") or leading_file(path) is not None
 
 
 def _begins_with_numbers(path: Path) -> bool:

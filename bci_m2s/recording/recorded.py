@@ -38,8 +38,10 @@ READERS = {
     ".tsv": "bci_m2s.recording.tables.read_table:read_table",
     ".parquet": "bci_m2s.recording.tables.read_table:read_table",
     ".zip": "bci_m2s.recording.empatica:read_e4",  # or a folder of its files
+    ".avro": "bci_m2s.recording.embrace:read_embrace",
 }
 TABLES = (".csv", ".tsv", ".parquet")
+TOLD = (*TABLES, ".edf", ".bdf", ".fif", ".fif.gz", ".vhdr")  # whose readers heed what is said of files
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -280,7 +282,7 @@ def _is_meant(info: StreamInfo, wanted: Mapping[str, str]) -> bool:
 
 def open_recording(path: str | Path, files: Sequence[FileSettings] = ()) -> Recording:
     """Open a recorded file: XDF, EDF(+), BDF(+), FIF, BrainVision, a table (CSV, TSV, Parquet), or an
-    export of an Empatica E4 (zip or folder).
+    export of an Empatica E4 (zip or folder) or EmbracePlus (Avro).
 
     XDF is loaded whole; the other kinds are read piece by piece when samples are needed.
 
@@ -298,7 +300,7 @@ def open_recording(path: str | Path, files: Sequence[FileSettings] = ()) -> Reco
     try:
         lead = leading_file(path)
         kind = ".zip" if lead is not None else file_kind(path)
-        told = {"settings": settings_for(path, files)} if kind not in (".xdf", ".zip") else {}
+        told = {"settings": settings_for(path, files)} if kind in TOLD else {}
         recording: Recording = load_class(READERS, kind)(lead or path, **told)
     except OSError as problem:
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None

@@ -40,9 +40,10 @@ def open_together(
             other = open_one(path, files)
             shift_s = _shift_s(first, other, files, warnings)
             found = [_moved(stream, shift_s) for stream in other.streams]
+            _check_overlap(first, path, found)
             if is_export(path):
                 found = [_around(stream, _span(first)) for stream in found]
-            _check_overlap(first, path, found)
+                streams, found = _continued(streams, found)
         except RecordingError as problem:
             warnings.append(f"{LEFT_OUT}{str(problem).removeprefix(f'{path.parent}/')}")
             continue
@@ -98,6 +99,38 @@ def _around(stream: RecordedStream, span: tuple[float, float]) -> RecordedStream
 
 def _later(read: Callable[[int, int], NDArray[Any]], begin: int) -> Callable[[int, int], NDArray[Any]]:
     return lambda start, stop: read(begin + start, begin + stop)
+
+
+def _continued(
+    streams: list[RecordedStream], found: list[RecordedStream]
+) -> tuple[list[RecordedStream], list[RecordedStream]]:
+    """Streams, of which some go on with those found, and those found that go on with none.
+
+    A watch writes a file each half an hour.
+    """
+    rest = []
+    for later in (stream for stream in found if stream.n_samples):
+        before = [place for place, one in enumerate(streams) if _goes_on(one, later)]
+        if before:
+            streams[before[-1]] = _joined(streams[before[-1]], later)
+        else:
+            rest.append(later)
+    return streams, rest
+
+
+def _goes_on(one: RecordedStream, later: RecordedStream) -> bool:
+    return one.info == later.info and bool(one.n_samples) and bool(one.times[-1] < later.times[0])
+
+
+def _joined(one: RecordedStream, later: RecordedStream) -> RecordedStream:
+    n = one.n_samples
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        parts = [one.read(start, min(stop, n)) if start < n else one.read(0, 0)]
+        parts += [later.read(max(start - n, 0), stop - n)] if stop > n else []
+        return np.concatenate(parts)
+
+    return replace(one, times=np.concatenate([one.times, later.times]), read=read)
 
 
 def _check_overlap(first: Recording, path: Path, streams: Sequence[RecordedStream]) -> None:

@@ -28,7 +28,7 @@ class MarkerCells:
         self._rows: list[int] = []
         self._texts: list[str] = []
         self._durations: list[FloatArray] = []
-        self._before = ""
+        self._before = self._cell = ""  # the newest text, and the cell as it is written
         self._n_rows = 0
 
     def take(self, rows: Rows, block: Any, n_rows: int) -> None:
@@ -38,6 +38,9 @@ class MarkerCells:
         if columns.marker < 0:
             return
         for row, cell in enumerate(rows.texts(block, columns.marker), begin):
+            if columns.channels and cell == self._cell:
+                continue
+            self._cell = cell
             text = marker_text(cell, columns.zero_is_none)
             if text != self._before or not columns.channels:
                 self._rows.append(row)

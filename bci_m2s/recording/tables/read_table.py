@@ -68,10 +68,11 @@ def read_table(path: Path, settings: FileSettings | None = None) -> Recording:
     zone = find_zone(settings.timezone) if settings.timezone else None
     scanned = _scan(path, rows, columns, zone)
     times, unix_s = _seconds(scanned, time, settings, notes)
-    known = np.flatnonzero(np.isfinite(times))
-    if len(known) < len(times):
+    finite = np.isfinite(times)
+    known = None if finite.all() else np.flatnonzero(finite)
+    if known is not None:
         notes.append(f"{len(times) - len(known)} rows have no time; left out")
-    if not len(known):
+    if not finite.any():
         raise RecordingError(f"{path}: no row has a time")
     streams = _signals(path, rows, columns, scanned, times, known, settings)
     if columns.marker >= 0:
@@ -103,7 +104,17 @@ def _scan(path: Path, rows: Rows, columns: Columns, zone: tzinfo | None) -> _Sca
         if n_rows > MOST_ROWS:
             raise RecordingError(f"{path}: more than {MOST_ROWS} rows")
         cells.take(rows, block, len(made))
-    return _Scanned(blocks, np.array(starts, np.intp), np.concatenate(times), dated, cells)
+    return _Scanned(blocks, np.array(starts, np.intp), _concatenated(times, n_rows), dated, cells)
+
+
+def _concatenated(parts: list[FloatArray], n: int) -> FloatArray:
+    """Arrays of n numbers together as one; the list is emptied, so that no two of each are in memory."""
+    whole, at = np.empty(n), n
+    while parts:
+        part = parts.pop()
+        at -= len(part)
+        whole[at : at + len(part)] = part
+    return whole
 
 
 def _seconds(
@@ -112,17 +123,17 @@ def _seconds(
     """Stamps in s, and the Unix time of stamp 0, NaN where the table does not say it."""
     if time is None:
         return scanned.times / (settings.rate_hz or 1.0), math.nan
-    known = scanned.times[np.isfinite(scanned.times)]
-    unit = time.unit or unit_by_size(known)
-    times = scanned.times * FACTORS.get(unit, 1.0)
-    finite = times[np.isfinite(times)]
-    if not is_unix(finite):
+    times = scanned.times
+    unit = time.unit or unit_by_size(times)
+    times *= FACTORS.get(unit, 1.0)
+    if not is_unix(times):
         return times, math.nan
     if not scanned.is_dated:
         notes.append("its times state no time zone: of no known date; `timezone:` in data.files says it")
         return times, math.nan  # as they are: other tables of the session may have the same
-    begin_s = float(np.floor(finite.min()))
-    return times - begin_s, begin_s
+    begin_s = float(np.floor(np.nanmin(times)))
+    times -= begin_s
+    return times, begin_s
 
 
 def _signals(
@@ -131,13 +142,14 @@ def _signals(
     columns: Columns,
     scanned: _Scanned,
     times: FloatArray,
-    known: NDArray[np.intp],
+    known: NDArray[np.intp] | None,
     settings: FileSettings,
 ) -> list[RecordedStream]:
     if not columns.channels:
         return []
     rate_hz = settings.rate_hz if columns.time is None else None
-    rate_hz = regular_rate_hz(times[known]) if rate_hz is None else rate_hz
+    stamps = times if known is None else times[known]
+    rate_hz = regular_rate_hz(stamps) if rate_hz is None else rate_hz
     read = _reader(rows, columns.channels, scanned)
     streams = []
     for kind in dict.fromkeys(channel.type for channel in columns.channels):
@@ -149,7 +161,7 @@ def _signals(
             labels=tuple(columns.channels[pick].label for pick in picks),
             units=tuple(columns.channels[pick].unit for pick in picks),
         )
-        streams.append(RecordedStream(info, times[known], _picked(read, picks, known, len(times))))
+        streams.append(RecordedStream(info, stamps, _picked(read, picks, known, len(stamps))))
     return streams
 
 
@@ -186,16 +198,18 @@ def _reader(
 
 
 def _picked(
-    read: Callable[[int, int], NDArray[np.float32]], picks: list[int], known: NDArray[np.intp], n_rows: int
+    read: Callable[[int, int], NDArray[np.float32]],
+    picks: list[int],
+    known: NDArray[np.intp] | None,
+    n: int,
 ) -> Callable[[int, int], NDArray[np.float32]]:
-    """A reader of some channels, of the rows that have a time."""
-    whole = len(known) == n_rows
+    """A reader of some channels, of the n rows that have a time; known : which, None for all of them"""
 
     def read_picked(start: int, stop: int) -> NDArray[np.float32]:
-        stop = min(stop, len(known))
+        stop = min(stop, n)
         if start >= stop:
             return read(0, 0)[:, picks]
-        if whole:
+        if known is None:
             return read(start, stop)[:, picks]
         first = int(known[start])
         return read(first, int(known[stop - 1]) + 1)[known[start:stop] - first][:, picks]

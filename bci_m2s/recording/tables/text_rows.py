@@ -1,7 +1,8 @@
 """The rows of a CSV or TSV file, block by block.
 
 numpy's parser reads plain numbers (44 MB/s; Python's csv with float() 11 MB/s); a block with empty cells,
-words or rows of another length goes through the csv module.
+words or rows of another length goes through the csv module. One column alone is cut out of its lines, which
+is several times as fast, where nothing is in quotes.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class TextRows:
         if self._comma:
             content = content.replace(b",", b".")
         try:
+            if len(columns) == 1 and (cells := self._cut_out(content, columns[0])) is not None:
+                return np.fromiter(map(float, cells), np.float64, len(cells)).reshape(-1, 1)
             made = self._parsed(content, columns, np.float64)
         except ValueError:  # a cell that holds no number, a short row, a letter that is no UTF-8
             rows = self._rows(content)
@@ -106,11 +109,26 @@ class TextRows:
         content = self._content(block)
         if not content.strip():
             return []
+        if (cells := self._cut_out(content, column)) is not None:
+            return [cell.decode("utf-8", "replace").strip() for cell in cells]
         try:
             return [str(text).strip() for text in self._parsed(content, [column], np.str_)[:, 0]]
         except ValueError:
             rows = self._rows(content)
             return [row[column].strip() if column < len(row) else "" for row in rows]
+
+    def _cut_out(self, content: bytes, column: int) -> list[bytes] | None:
+        """The cells of one column; None where quotes or rows of another length ask for a parser."""
+        lines, cut = content.splitlines(), self._delimiter.encode()
+        after = len(self.names) - 1 - column
+        if b'"' in content or content.count(cut) != len(lines) * (len(self.names) - 1):
+            return None
+        try:
+            if column <= after:
+                return [line.split(cut, column + 1)[column] for line in lines]
+            return [line.rsplit(cut, after + 1)[-1 - after] for line in lines]
+        except IndexError:  # one row has more cells, another less
+            return None
 
     def _parsed(self, content: bytes, columns: Sequence[int], kind: type) -> NDArray[Any]:
         """Raises ValueError for a row that lacks one of the columns, or a cell that is not of the kind."""

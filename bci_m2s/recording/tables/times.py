@@ -26,6 +26,7 @@ _SAME = {"sec": "s", "seconds": "s", "msec": "ms", "milliseconds": "ms", "\u00b5
 REGULAR = 0.5  # how far nearly every step is from the usual one, as a share of it
 SHARE = 0.05  # of the steps that may be further off at each end: lost samples
 ROUND = 0.0005  # a measured rate that is this near to a whole one is that
+MOST_JUDGED = 100_000  # stamps by which a unit or a rate is told
 FEWEST = 8  # rows of which a rate can be told
 
 
@@ -85,7 +86,7 @@ def iso_seconds(cells: Sequence[str], zone: tzinfo | None = None) -> tuple[Float
 
 def unit_by_size(times: FloatArray) -> str:
     """The unit of Unix times by their size; "s" for any other."""
-    middle = float(np.median(times)) if len(times) else 0.0
+    middle = _middle(times)
     for unit, factor in FACTORS.items():
         if UNIX_S[0] < middle * factor < UNIX_S[1]:
             return unit
@@ -94,7 +95,19 @@ def unit_by_size(times: FloatArray) -> str:
 
 def is_unix(times_s: FloatArray) -> bool:
     """Whether times are Unix time, by their size."""
-    return bool(len(times_s)) and UNIX_S[0] < float(np.median(times_s)) < UNIX_S[1]
+    return UNIX_S[0] < _middle(times_s) < UNIX_S[1]
+
+
+def _middle(times: FloatArray) -> float:
+    """About the middle one, 0 where there is none."""
+    some = _some(times)
+    some = some[np.isfinite(some)]
+    return float(np.median(some)) if len(some) else 0.0
+
+
+def _some(values: FloatArray) -> FloatArray:
+    """At most ``MOST_JUDGED`` of many values, evenly spread."""
+    return values[:: len(values) // MOST_JUDGED + 1]
 
 
 def regular_rate_hz(times_s: FloatArray) -> float:
@@ -102,11 +115,11 @@ def regular_rate_hz(times_s: FloatArray) -> float:
     steps = np.diff(times_s)
     if len(steps) < FEWEST:
         return 0.0
-    low, usual, high = np.quantile(steps, [SHARE, 0.5, 1 - SHARE])
+    low, usual, high = np.quantile(_some(steps), [SHARE, 0.5, 1 - SHARE])
     if not usual > 0 or low < (1 - REGULAR) * usual or high > (1 + REGULAR) * usual:
         return 0.0
-    kept = steps[(steps >= 0) & (steps < 2 * usual)]
-    rate_hz = len(kept) / float(kept.sum())
+    kept = (steps >= 0) & (steps < 2 * usual)
+    rate_hz = int(kept.sum()) / float(steps.sum(where=kept))
     whole = round(rate_hz)
     if whole and abs(rate_hz - whole) < ROUND * whole:
         return float(whole)
