@@ -112,7 +112,7 @@ def simulate_to_file(
     was_stopped = "stopped: " if stop.is_set() else ""
     n_trials = sum(trial.stop_s <= done_s for trial in _trials(person, done_s))
     console.print(
-        f"{was_stopped}{path}: subject {subject}, {done_s:g} s with {n_trials} trials, "
+        f"{was_stopped}{path}: subject {subject}, {done_s:g} s, complete trials: {n_trials}, "
         f"{writer.bytes_written / 1e6:.1f} MB, in {time.monotonic() - begun:.1f} s; signals are simulated"
     )
 

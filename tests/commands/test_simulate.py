@@ -53,7 +53,7 @@ def test_the_file_has_the_samples_that_would_be_sent(made):
 
 def test_it_says_how_much_and_how_long(made):
     path, said = made
-    assert f"{path}: subject 7, 9 s with 1 trials" in said
+    assert f"{path}: subject 7, 9 s, complete trials: 1," in said
     assert "signals are simulated" in said
 
 

@@ -41,7 +41,7 @@ def _record() -> None:
     """Three people with a headset that no shipped model fits."""
     for subject in (1, 2, 3):
         path = f"data/sub-P00{subject}/ses-S001/session.xdf"
-        assert "6 trials" in said(
+        assert "complete trials: 6" in said(
             "simulate", "--subject", subject, *SIMULATE, "--trial", 7, "--duration", 66, "--output", path
         )
     first = "data/sub-P001/ses-S001/session.xdf"

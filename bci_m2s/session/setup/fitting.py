@@ -12,7 +12,8 @@ from bci_m2s.model.stream_check import check_stream
 from bci_m2s.session.setup.shipped import find_model, names
 from bci_m2s.types import StreamInfo
 
-NONE_FITS = "no shipped model fits; make your own: bci-m2s new my-lab{source} (docs/own-model.md)"
+MAKE = "make your own: bci-m2s new my-lab{source} (docs/own-model.md)"
+NONE_FITS = "no shipped model fits; " + MAKE
 
 
 def shipped_contracts() -> list[Contract]:
@@ -20,22 +21,32 @@ def shipped_contracts() -> list[Contract]:
     return [read_contract(find_model(name)) for name in names("models", ".safetensors")]
 
 
-def say_fits(contracts: Iterable[Contract], infos: Sequence[StreamInfo]) -> list[str]:
-    """One line per model that has a use for a stream; how to make one where none has; [] without a signal.
+def say_fits(contracts: Sequence[Contract], infos: Sequence[StreamInfo]) -> list[str]:
+    """One line per model that has a use for a stream; how to make one for streams that no model can use.
 
     infos : streams with labels and units
     """
     signals = [info for info in infos if not is_marker_stream(info) and info.channel_format != "string"]
-    lines = []
+    lines, used = [], set[str]()
     for contract in contracts:
-        uses = [
-            f"{modality} from {info.name!r}"
-            for modality, spec in contract.modalities.items()
-            for info in signals
-            if info.type.casefold() == spec.stream_type.casefold() and not check_stream(spec, info)
-        ]
-        lines += [f"model {contract.name!r} fits: {', '.join(uses)}"] if uses else []
+        uses = [(modality, info) for info in signals for modality in _served(contract, info)]
+        named = ", ".join(f"{modality} from {info.name!r}" for modality, info in uses)
+        lines += [f"model {contract.name!r} fits: {named}"] if uses else []
+        used |= {info.name for _, info in uses}
+    types = {spec.stream_type.casefold() for one in contracts for spec in one.modalities.values()}
+    left = [info.name for info in signals if info.name not in used and info.type.casefold() in types]
+    if left and used:
+        names = ", ".join(map(repr, left))
+        lines.append(f"no shipped model fits {names}; {MAKE.format(source='')}")
     return lines or [NONE_FITS.format(source="")] * bool(signals)
+
+
+def _served(contract: Contract, info: StreamInfo) -> list[str]:
+    return [
+        modality
+        for modality, spec in contract.modalities.items()
+        if info.type.casefold() == spec.stream_type.casefold() and not check_stream(spec, info)
+    ]
 
 
 def unused(contract: Contract, used: dict[str, StreamInfo], infos: Iterable[StreamInfo]) -> str:

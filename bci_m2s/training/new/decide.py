@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.prompt import Prompt
 
 from bci_m2s.errors import UsageError
 from bci_m2s.lsl.channel_names import default_labels
-from bci_m2s.simulator.devices import find_device
+from bci_m2s.simulator.devices import DEVICES, find_device
 from bci_m2s.text import printable
+from bci_m2s.training.new.conversation import Conversation
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.files import relative_root
 from bci_m2s.training.new.look import Found
@@ -38,14 +38,19 @@ from bci_m2s.types import StreamInfo
 
 MOST_ASKED = 200  # channels that somebody may want to choose from
 
+ALL = "all"
+SIZE = ("--screen", "width x height in cm, as 53x30")
+PIXELS = ("--pixels", "width x height in pixels, as 1920x1080")
+
 Facts = dict[str, Any]  # of a stream, as files state them
 
 
-class Decisions:
+class Decisions(Conversation):
     """Asks, or takes what is likeliest and says so."""
 
     def __init__(self, wishes: Wishes, found: Found, console: Console) -> None:
-        self._wishes, self._found, self._console = wishes, found, console
+        super().__init__(console, wishes.ask)
+        self._wishes, self._found = wishes, found
 
     def project(self, folder: Path) -> Project:
         """Everything that the files need."""
@@ -58,7 +63,7 @@ class Decisions:
         is_enough = found.root is not None and can_train(found.people, measured, tuple(named))
         root = relative_root(found.root, folder) if found.root and is_enough else "data"
         if found.root and not is_enough:
-            self._note(
+            self.note(
                 f"{found.where} are an example, and too few to train on: training.yaml expects yours in "
                 f"{folder / root}"
             )
@@ -87,22 +92,31 @@ class Decisions:
         kept, left_out = find_electrodes(stream)
         wanted = self._wishes.channels
         if not wanted and len(kept) < MOST_ASKED:
-            wanted = self._ask("channels of the EEG, separated by commas", "all")
-        names = () if wanted in ("", "all") else listed(wanted)
-        channels = choose_channels(names, kept, stream.name)
+            question = "channels of the EEG, separated by commas"
+            wanted = self.ask(question, ALL, check=lambda text: _chosen(text, kept, stream.name))
+        channels = _chosen(wanted, kept, stream.name)
         others = "; ".join(f"{label} ({why})" for label, why in left_out.items())
-        self._say(
+        self.say(
             f"eeg: {stream.describe()}, {len(channels)} electrodes", f"not used: {others}" if others else ""
         )
-        return EegPart(stream, channels, self._mains_hz(), facts)
+        return EegPart(stream, channels, self._mains_hz(), facts, self._is_one_of_several(stream))
+
+    def _is_one_of_several(self, stream: StreamInfo) -> bool:
+        types = [info.type.casefold() for info in (*self._found.eeg, *self._found.eye)]
+        return types.count(stream.type.casefold()) > 1
 
     def _with_names(self, stream: StreamInfo, facts: Facts) -> tuple[StreamInfo, Facts]:
         """A stream whose sender names no channels with those of the device that was named."""
         if stream.labels != default_labels(stream.n_channels):
             return stream, facts
-        name = self._wishes.montage or self._ask("the sender names no channels; device", NONE)
+        question = (
+            f"the sender names no channels; its device ({', '.join(_unnamed(stream.n_channels))}, {NONE})"
+        )
+        name = self._wishes.montage or self.ask(
+            question, NONE, check=lambda text: text == NONE or find_device(text)
+        )
         if name == NONE:
-            self._note(
+            self.note(
                 f"{stream.name!r} names no channels: they are ch1 … ch{stream.n_channels}; "
                 "--montage DEVICE names them"
             )
@@ -112,7 +126,7 @@ class Decisions:
             got = f"{name!r} of {len(device.channels)} channels, expected at most {stream.n_channels}"
             raise UsageError(f"--montage: got {got}, those of {stream.name!r}")
         named = dict(zip(stream.labels, device.channels, strict=False))
-        self._say(f"eeg: the sender names no channels: they are taken as {', '.join(named.values())}")
+        self.say(f"eeg: the sender names no channels: they are taken as {', '.join(named.values())}")
         n = len(device.channels)
         return replace(stream, labels=device.channels, units=stream.units[:n]), {**facts, "rename": named}
 
@@ -122,11 +136,10 @@ class Decisions:
         if not rate_hz:
             return stream, {}
         if not stream.rate_hz:
-            self._say(f"{stream.name!r} has no regular rate: it is put on one of {rate_hz:.0f} Hz")
+            self.say(f"{stream.name!r} has no regular rate: it is put on one of {rate_hz:.0f} Hz")
             return replace(stream, rate_hz=rate_hz), {"resample_hz": float(round(rate_hz))}
-        self._say(
-            f"{stream.name!r} states {stream.rate_hz:g} Hz, but sends {rate_hz:.4g} Hz: it is measured"
-        )
+        sends = f"but sends {rate_hz:.4g} Hz" if self._found.root else "whatever its rate is"
+        self.say(f"{stream.name!r} states {stream.rate_hz:g} Hz, {sends}: its rate is measured")
         return replace(stream, rate_hz=rate_hz), {"rate_hz": "auto"}
 
     def _mains_hz(self) -> float:
@@ -136,7 +149,7 @@ class Decisions:
         if not math.isnan(stated):
             likely, source = stated, "of the recordings"
         said = f"mains: {{}} Hz is taken out ({source})"
-        return self._number("mains frequency, Hz", likely, said)
+        return self.number("mains frequency, Hz", likely, said)
 
     def _eye(self) -> EyePart | None:
         wanted = "" if self._found.root is None and self._wishes.montage else self._wishes.eye
@@ -148,12 +161,13 @@ class Decisions:
         screen, how = self._screen(tracker.gaze_unit, bool(tracker.field_deg))
         degrees = numbers(self._wishes.degrees, ",", "--degrees", "degrees across and down, as 44.4,26.0")
         part = eye_part(stream, tracker, screen, degrees, facts)
+        part = replace(part, by_name=self._is_one_of_several(stream))
         columns = ", ".join(f"{column} {label}" for column, label in tracker.columns.items())
-        self._say(f"eye: {stream.describe()}: {columns}", tracker.note)
+        self.say(f"eye: {stream.describe()}: {columns}", tracker.note)
         if part.degrees is not None:
             how = "as given" if degrees else how or f"of {tracker.title}"
             unit = {"pixels": "pixel"}.get(tracker.gaze_unit, "unit")
-            self._say(f"eye: {part.degrees[0]} × {part.degrees[1]} degrees per {unit} of gaze, {how}")
+            self.say(f"eye: {part.degrees[0]} × {part.degrees[1]} degrees per {unit} of gaze, {how}")
         return part
 
     def _stream(self, modality: str, streams: list[StreamInfo], wanted: str) -> StreamInfo | None:
@@ -165,26 +179,29 @@ class Decisions:
                     f"--{modality}: got {wanted!r}, but there is no such stream in {self._found.where}"
                 )
             return None
-        if not wanted and len(streams) > 1:
+        option = f"--{modality}"
+        is_device = self._wishes.montage and not self._found.root
+        if not wanted and (len(streams) > 1 or not is_device):
             names = [info.name for info in streams]
-            wanted = self._ask(
-                f"{modality} stream ({', '.join(names)}, {NONE})", names[0], said=f"{modality} from {{!r}}"
+            wanted = self.ask(
+                f"{modality} stream ({', '.join(names)}, {NONE})",
+                names[0],
+                said=f"{modality} from {{!r}}, one of {len(names)}; {option} NAME" if names[1:] else "",
+                check=lambda text: text == NONE or choose_stream(text, streams, option),
             )
-        return None if wanted == NONE else choose_stream(wanted, streams, f"--{modality}")
+        return None if wanted == NONE else choose_stream(wanted, streams, option)
 
     def _classes(self) -> tuple[Scheme, dict[str, str], Measured]:
         """How markers name trials; the class of each of their labels, in the order of the model."""
-        named = classes_by_label(self._wishes.classes)
+        named = _classes_of(self._wishes.classes) if self._wishes.classes else {}
         texts = self._found.texts
         scheme = find_scheme(texts, tuple(named))
         if not named:
             likely = scheme.classes if scheme else DEFAULT_CLASSES
-            named = classes_by_label(self._ask("classes, separated by commas", ", ".join(likely)))
+            question = "classes, separated by commas"
+            named = _classes_of(self.ask(question, ", ".join(likely), check=_classes_of))
             if tuple(named) != likely:
                 scheme = find_scheme(texts, tuple(named))
-        if len(set(named.values())) < 2:
-            got = self._wishes.classes or ", ".join(named)
-            raise UsageError(f"--classes: got {got!r}, expected at least two, separated by commas")
         measured = measure(self._found, scheme or Scheme())
         if scheme is not None:
             trials = ", ".join(f"{name} {measured.counts[label]}" for label, name in named.items())
@@ -195,7 +212,7 @@ class Decisions:
             remark = f"no marker begins a trial of them; --classes names what does: {printable(some, 200)}"
         else:
             remark = "given" if self._wishes.classes else "assumed; --classes"
-        self._say(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
+        self.say(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
         return scheme or Scheme(), named, measured
 
     def _baseline_s(self, measured: Measured, has_eye: bool) -> float:
@@ -206,18 +223,15 @@ class Decisions:
             else f"the recordings rest {measured.rest_s:.0f} s before the first trial"
         )
         if self._wishes.baseline_s is None:
-            baseline_s = self._number("seconds of rest at the beginning, the baseline", likely)
+            baseline_s = self.number("seconds of rest at the beginning, the baseline", likely)
         else:
             baseline_s = self._wishes.baseline_s
-        self._say(
+        self.say(
             f"baseline: {baseline_s:g} s of rest",
             rest or "assumed; --baseline" * (self._wishes.baseline_s is None),
         )
         if rest and baseline_s > measured.rest_s:
-            self._console.print(
-                f"note: baseline of {baseline_s:g} s, but {rest}: windows of the first trials are lost",
-                style="yellow",
-            )
+            self.note(f"baseline of {baseline_s:g} s, but {rest}: windows of the first trials are lost")
         return baseline_s
 
     def _screen(self, gaze_unit: str, has_field: bool) -> tuple[Screen | None, str]:
@@ -228,40 +242,37 @@ class Decisions:
         if has_field and not wishes.screen and wishes.distance_cm is None:
             return None, ""
         usual = Screen()
-        size = wishes.screen or self._ask(
-            "width x height of the screen, cm", f"{usual.width_cm:g}x{usual.height_cm:g}"
+        size = wishes.screen or self.ask(
+            "width x height of the screen, cm",
+            f"{usual.width_cm:g}x{usual.height_cm:g}",
+            check=lambda text: pair(text, *SIZE),
         )
-        width, height = pair(size, "--screen", "width x height in cm, as 53x30")
+        width, height = pair(size, *SIZE)
         distance = wishes.distance_cm
         if distance is None:
-            distance = self._number("distance of the eyes from the screen, cm", usual.distance_cm)
+            distance = self.number("distance of the eyes from the screen, cm", usual.distance_cm)
         pixels = wishes.pixels or f"{usual.width_px}x{usual.height_px}"
         if gaze_unit == "pixels" and not wishes.pixels:
-            pixels = self._ask("pixels of the screen", pixels)
-        across, down = pair(pixels, "--pixels", "width x height in pixels, as 1920x1080")
+            pixels = self.ask("pixels of the screen", pixels, check=lambda text: pair(text, *PIXELS))
+        across, down = pair(pixels, *PIXELS)
         how = f"screen of {width:g} × {height:g} cm at {distance:g} cm"
         if not wishes.screen and not wishes.ask:
             how += " (assumed; --screen, --distance)"
         return Screen(width, height, distance, int(across), int(down)), how
 
-    def _ask(self, question: str, default: str, said: str = "") -> str:
-        """An answer from the terminal; the default where nobody is there, which is said."""
-        if self._wishes.ask:
-            return Prompt.ask(question, console=self._console, default=default).strip()
-        if said:
-            self._console.print(printable(said.format(default)))
-        return default
 
-    def _number(self, question: str, default: float, said: str = "") -> float:
-        """A number from the terminal, as ``_ask``. Raises UsageError for anything else."""
-        answer = self._ask(question, f"{default:g}", said)
-        found = numbers(answer, ",", question, "a number")
-        if len(found) != 1:
-            raise UsageError(f"{question}: got {answer!r}, expected a number")
-        return found[0]
+def _chosen(text: str, electrodes: tuple[str, ...], stream: str) -> tuple[str, ...]:
+    return choose_channels(() if text in ("", ALL) else listed(text), electrodes, stream)
 
-    def _note(self, words: str) -> None:
-        self._console.print(printable(f"note: {words}"), style="yellow")
 
-    def _say(self, words: str, remark: str = "") -> None:
-        self._console.print(printable(words + (f" ({remark})" if remark else "")))
+def _classes_of(text: str) -> dict[str, str]:
+    named = classes_by_label(text)
+    if len(set(named.values())) < 2:
+        raise UsageError(f"--classes: got {text!r}, expected at least two, separated by commas")
+    return named
+
+
+def _unnamed(n_channels: int) -> list[str]:
+    """Devices whose senders name no channels."""
+    fitting = [name for name, one in DEVICES.items() if not one.has_labels]
+    return [name for name in fitting if len(DEVICES[name].channels) <= n_channels]

@@ -56,7 +56,8 @@ def pipeline_yaml(project: Project) -> str:
     ]
     for name, part in streams.items():
         if part is not None:
-            stream = _flow({"type": part.stream.type, **part.facts}, 4)
+            wanted = {"name": part.stream.name} if part.by_name else {}
+            stream = _flow({**wanted, "type": part.stream.type, **part.facts}, 4)
             lines.append(f"  {name}: {stream}  # {_comment(part)}")
     if len(project.pair) > 1:
         lines.append("modality: auto  # one answer: when a signal fails, the other one goes on")
@@ -64,8 +65,10 @@ def pipeline_yaml(project: Project) -> str:
 
 
 def _comment(part: EegPart | EyePart) -> str:
+    if part.by_name:
+        return "there were several of its type"
     name = part.stream.name
-    return f"for instance {name!r}; several of this type: add name: …" if name else "of any name"
+    return f"for instance {name!r}; where there are several of its type, add name: …" if name else "any"
 
 
 def _plane(classes: tuple[str, ...]) -> list[str]:

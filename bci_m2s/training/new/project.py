@@ -34,12 +34,14 @@ class EegPart:
     stream : as it was found, with names of its channels; channels : labels that the model uses
     mains_hz : line frequency that is taken out, 0 for none
     facts : what the files state of the stream, since its sender does not, or falsely
+    by_name : whether the pipeline needs its name, since there are others of its type
     """
 
     stream: StreamInfo
     channels: tuple[str, ...]
     mains_hz: float = 50.0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    by_name: bool = False
 
     @property
     def unit(self) -> str:
@@ -86,12 +88,14 @@ class EyePart:
     stream : as it was found; tracker : how its channels are used
     degrees : per unit of gaze, across and down; None where gaze is in degrees
     facts : what the files state of the stream, since its sender does not, or falsely
+    by_name : whether the pipeline needs its name, since there are others of its type
     """
 
     stream: StreamInfo
     tracker: Tracker
     degrees: tuple[float, float] | None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    by_name: bool = False
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -23,6 +23,11 @@ def test_a_muse_is_served_by_a_shipped_model_and_a_cap_by_none():
         "no shipped model fits; make your own: bci-m2s new my-lab (docs/own-model.md)"
     ]
     assert say_fits(shipped, [MARKERS]) == []
+    eyes = SimulatedSession(SimulatorSettings("actichamp-32", 500.0)).eye_info
+    assert say_fits(shipped, [cap, eyes]) == [
+        "model 'demo-62ch-eye' fits: eye from 'Simulated eye tracker'",
+        "no shipped model fits 'Simulated EEG'; make your own: bci-m2s new my-lab (docs/own-model.md)",
+    ]
 
 
 def test_channels_and_streams_without_use_are_counted():

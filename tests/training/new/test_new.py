@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 from support.command_line import bci, refused
 
 from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.session.setup.config import load_pipeline
 from bci_m2s.simulator.devices import DEVICES
+from bci_m2s.training.new.command import new_project
+from bci_m2s.training.new.wishes import Wishes
 from bci_m2s.training.settings import load_training
 from bci_m2s.types import StreamInfo
 
@@ -230,3 +235,43 @@ def test_montages_are_listed():
     said = bci("montages").stdout
     assert all(name in said for name in (*DEVICES, "tobii", "pupil-core"))
     assert os.linesep in said
+
+
+def answered(folder, answers, monkeypatch, wishes):
+    """What is said where somebody answers these one after the other."""
+    given = iter(answers)
+    monkeypatch.setattr("builtins.input", lambda _prompt="": next(given))
+    console = Console(file=io.StringIO(), width=200)
+    new_project(folder, replace(wishes, ask=True), console)
+    assert next(given, "all used") == "all used"
+    return load_training(folder / "training.yaml"), console.file.getvalue()
+
+
+def test_somebody_at_a_terminal_is_asked_and_asked_again(tmp_path, monkeypatch):
+    answers = ["AF3,T9", "T8,AF3", "50", "60x", "60x34", "70", "calm", "calm, tense", "-1", "30"]
+    wishes = Wishes(montage="emotiv-5", eye="tobii")
+    training, said = answered(tmp_path / "lab", answers, monkeypatch, wishes)
+    eeg, eye = (training.contract.modalities[name] for name in ("eeg", "eye"))
+    assert eeg.channels == ("T8", "AF3")
+    assert eye.feature.params["degrees_per_unit_x"] == 46.4
+    assert training.contract.heads["emotion"].classes == ("calm", "tense")
+    assert eeg.normaliser.params == {"duration_s": 30.0}
+    assert "note: --channels: got 'T9'" in said
+    assert "note: --classes: got 'calm', expected at least two" in said
+
+
+def test_of_several_streams_one_is_chosen_and_named_in_the_pipeline(tmp_path, monkeypatch):
+    labels = {"Cap": ("Fp1", "Fp2", "Cz"), "Band": ("TP9", "TP10")}
+    writer = XdfWriter(tmp_path / "two.xdf")
+    for name, places in labels.items():
+        units = ("microvolts",) * len(places)
+        stream = writer.add_stream(StreamInfo(name, "EEG", rate_hz=250.0, labels=places, units=units))
+        writer.samples(stream, np.arange(250) / 250.0, np.zeros((250, len(places)), np.float32))
+    writer.close()
+    answers = ["Bund", "Band", "all", "60", "low, high", ""]
+    training, _ = answered(tmp_path / "lab", answers, monkeypatch, Wishes(source=tmp_path / "two.xdf"))
+    assert training.contract.modalities["eeg"].channels == ("TP9", "TP10")
+    assert training.contract.modalities["eeg"].feature.params["notch_hz"] == [60.0]
+    assert load_pipeline(tmp_path / "lab" / "pipeline.yaml").streams["eeg"].name == "Band"
+    said = bci("new", tmp_path / "other", "--from", tmp_path / "two.xdf").stdout
+    assert "eeg from 'Cap', one of 2; --eeg NAME" in said
