@@ -21,6 +21,7 @@ import numpy as np
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features.parameters import blocks_per_step, check_known, check_rate, column, numbers
 from bci_m2s.features.physiology_signals import BodySignal, Timing, signals
+from bci_m2s.signal.rates import TOLERANCE
 from bci_m2s.types import BoolArray, FloatArray, Step
 
 WHERE = "feature physiology"
@@ -34,8 +35,16 @@ SIZES = {
     "emg": 1,
     "eog": 2,
 }  # of a channel
-SMALLEST_RATE_HZ = {"plethysmograph": 25.0, "emg": 64.0, "eog": 32.0}
-RATES_HZ = (8.0, 10_000.0)
+SMALLEST_RATE_HZ = {
+    "gsr": 4.0,
+    "respiration": 8.0,
+    "plethysmograph": 25.0,
+    "temperature": 1.0,
+    "emg": 64.0,
+    "eog": 32.0,
+}
+HIGHEST_RATE_HZ = 10_000.0
+LEAST_OF_SAMPLE = 0.99  # of a sample that a block holds at least; a rate may be a little below the nominal
 LEAST_OF_STEP = 0.5
 
 # Parameters that are numbers: default, smallest, largest.
@@ -60,7 +69,8 @@ class PeripheralPhysiology:
     ----------
     params : the settings above; those left out have their defaults
     labels : channel labels, in the order of the samples' columns
-    rate_hz : 8 Hz to 10 kHz; at least 25 with a plethysmograph, 32 with EOG, 64 with EMG
+    rate_hz : up to 10 kHz; at least 1 Hz with temperature alone, 4 with skin conductance, 8 with
+        respiration, 25 with a plethysmograph, 32 with EOG, 64 with EMG; a sample per hop in any case
     step_s, hop_s : length of a step, a whole number of hops and at most `window_s`; a block is one hop
 
     Raises
@@ -74,7 +84,7 @@ class PeripheralPhysiology:
     ) -> None:
         check_known(WHERE, params, ("columns", "notch_hz", *NUMBERS))
         number = numbers(WHERE, params, NUMBERS)
-        check_rate(WHERE, rate_hz, *RATES_HZ)
+        check_rate(WHERE, rate_hz, LEAST_OF_SAMPLE / hop_s, HIGHEST_RATE_HZ)
         self._blocks = blocks_per_step(WHERE, step_s, hop_s, number["window_s"])
         self._min_tracked = number["min_tracked"]
         timing = Timing(rate_hz, hop_s, self._blocks, number["window_s"])
@@ -83,7 +93,8 @@ class PeripheralPhysiology:
         self._titles: list[str] = []  # what messages call each signal
         columns: list[int] = []
         for kind, chosen in _channels(params.get("columns"), labels).items():
-            check_rate(f"{WHERE}: {kind}", rate_hz, SMALLEST_RATE_HZ.get(kind, RATES_HZ[0]), RATES_HZ[1])
+            least_hz = SMALLEST_RATE_HZ[kind] * (1 - TOLERANCE)
+            check_rate(f"{WHERE}: {kind}", rate_hz, least_hz, HIGHEST_RATE_HZ)
             self._signals += signals(kind, chosen, notch_hz if kind == "emg" else [], timing)
             self._titles += [kind if kind in ONE else f"{kind} {label}" for label in chosen]
             columns += [labels.index(label) for label in chosen]

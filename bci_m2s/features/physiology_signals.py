@@ -3,8 +3,9 @@
 All have `names` of their values, `window_s` (how far these look back), `settle_s` (beyond that) and
 `newest`: what the filters, or the bins, gave for the newest block.
 
-Slow signals (skin, breath, temperature) are kept as means of about 1/8 s and are not filtered, so they have
-no state but the window. Quick ones (pulse, muscle, eye) pass causal filters whose state is carried.
+Slow signals (skin, breath, temperature) are kept as means of about 1/8 s, or sample by sample, and are not
+filtered, so they have no state but the window. Quick ones (pulse, muscle, eye) pass causal filters whose
+state is carried.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class SlowSignal:
         compute: Callable[[FloatArray, float], list[float] | None],
     ) -> None:
         self.names, self.window_s, self._compute = names, timing.window_s, compute
-        self._bins = max(1, round(timing.hop_s / BIN_S))
+        # of a stream slower than 8 Hz, a bin is a sample
+        self._bins = max(1, min(round(timing.hop_s / BIN_S), round(timing.rate_hz * timing.hop_s)))
         self._bin_s = timing.hop_s / self._bins
         self._kept = round(timing.window_s / self._bin_s)
         self.reset()

@@ -179,6 +179,9 @@ class BlockCutter:
         """Copy chunk[start:stop] into the block being filled, yielding each time it is full."""
         while start < stop:
             size = self._edge(self._number + 1) - self._edge(self._number)
+            if not size:  # of a stream a little slower than a sample per hop
+                self._number += 1
+                continue
             take = min(stop - start, size - self._filled)
             with np.errstate(invalid="ignore"):  # a signalling NaN may occur
                 self._samples[self._filled : self._filled + take] = chunk.samples[start : start + take]

@@ -23,7 +23,8 @@ from support.nightly import nightly, often
 from bci_m2s.errors import ContractError
 from bci_m2s.features.physiology import PeripheralPhysiology
 from bci_m2s.features.physiology_windows import pulse_peaks
-from bci_m2s.types import Step
+from bci_m2s.signal.blocks import BlockCutter
+from bci_m2s.types import Chunk, Step
 
 Array = NDArray[np.float64]
 HOP_S = 1.0  # shorter ones give the same values, as a test shows, and take longer
@@ -289,7 +290,14 @@ def test_refusals(params: dict[str, Any], expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "rate_hz"),
-    [("gsr", 4.0), ("plethysmograph", 20.0), ("emg", 60.0), ("eog", 30.0), ("gsr", 2e4)],
+    [
+        ("gsr", 3.9),
+        ("respiration", 4.0),
+        ("plethysmograph", 20.0),
+        ("emg", 60.0),
+        ("eog", 30.0),
+        ("gsr", 2e4),
+    ],
 )
 def test_impossible_rates(kind: str, rate_hz: float) -> None:
     """Each signal says which rate it needs."""
@@ -304,3 +312,33 @@ def test_impossible_timing(step_s: float, hop_s: float, field: str) -> None:
     with pytest.raises(ContractError) as caught:
         extractor(128.0, step_s, hop_s)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("rate_hz", [4.0, 3.998])
+def test_skin_and_temperature_of_a_wrist_band_are_those_of_a_faster_one(rate_hz: float) -> None:
+    """4 Hz, a sample per hop; a rate a little below it leaves a hop out now and then."""
+    n = round(600 * rate_hz)
+    time_s = np.arange(n) / rate_hz
+    signal = np.column_stack([5 + 0.01 * time_s + 0.5 * np.sin(time_s / 3), 33 - 0.002 * time_s])
+    params = {"columns": {"gsr": "EDA", "temperature": "TEMP"}}
+    slow = PeripheralPhysiology(params, ("EDA", "TEMP"), rate_hz, 1.0, 0.25)
+    cutter = BlockCutter(2, rate_hz, 0.25, 0.1)
+    blocks = [block.samples.copy() for block in cutter.push(Chunk.of(time_s, signal))]
+    assert all(len(block) == 1 for block in blocks)
+    assert 0 <= n - len(blocks) <= 2
+    got = [slow.push(block, np.isnan(block)) for block in blocks][-1]
+    assert got is not None
+    assert got.problem == ""
+    fine_s = np.arange(round(600 * 32.0)) / 32.0
+    fine = np.column_stack([5 + 0.01 * fine_s + 0.5 * np.sin(fine_s / 3), 33 - 0.002 * fine_s])
+    quick = PeripheralPhysiology(params, ("EDA", "TEMP"), 32.0, 1.0, 0.25)
+    np.testing.assert_allclose(got.values, feed(quick, fine, 32.0, 0.25)[-1].values, rtol=0.12, atol=0.02)
+
+
+def test_temperature_once_a_second_takes_hops_of_a_second() -> None:
+    columns = {"columns": {"temperature": "x"}}
+    slow = PeripheralPhysiology(columns, ("x",), 1.0, 1.0, 1.0)
+    steps = feed(slow, (33 + 0.01 * np.arange(40.0))[:, None], 1.0, 1.0)
+    assert steps[-1].values.tolist() == pytest.approx([33 + 0.01 * 32, 0.01])
+    with pytest.raises(ContractError, match=r"rate_hz: got 1.0, expected 3.96 to 10000 Hz"):
+        PeripheralPhysiology(columns, ("x",), 1.0, 1.0, 0.25)

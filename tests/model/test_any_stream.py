@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -129,7 +129,8 @@ def streams(draw: st.DrawFn) -> Described:
             ("none", "none", "none", "case", "blanks", "spelt", "missing", "twice", "no labels")
         )
     )
-    if change in ("missing", "twice", "no labels"):
+    stands_in = draw(st.sampled_from(("refuse", "training_mean")))
+    if change in ("twice", "no labels") or (change == "missing" and stands_in == "refuse"):
         wrong.add("channels")
     place = labels.index(draw(st.sampled_from(SPEC.channels)))
     labels = {
@@ -165,6 +166,7 @@ def streams(draw: st.DrawFn) -> Described:
         labels=tuple(labels),
         units=tuple(units),
         channel_format=channel_format,
+        missing_channels=stands_in,
     )
     return Described(info, np.array([SPELLINGS.get(unit, 1.0) for unit in units]), frozenset(wrong))
 
@@ -205,9 +207,7 @@ def check(described: Described) -> None:
     if problems:
         return
     samples = sent(described)
-    in_microvolts = StreamInfo(
-        "µ", "EEG", rate_hz=info.rate_hz, labels=info.labels, units=("µV",) * info.n_channels
-    )
+    in_microvolts = replace(info, units=("µV",) * info.n_channels, channel_format="double64")
     expected = features(in_microvolts, samples.astype(np.float64) * described.factors)
     assert len(expected) > 2
     np.testing.assert_allclose(features(info, samples), expected, rtol=1e-9, atol=1e-9)
