@@ -215,7 +215,7 @@ def verify(
     file: Annotated[
         Path, Argument(metavar="SESSION.xdf", help="Recording made by run or demo, or its folder.")
     ],
-    model: Annotated[str | None, Option(help="Model file, if it is not found by its name.")] = None,
+    model: Annotated[str | None, Option(help="Model file, if it is not found.")] = None,
     device: Annotated[
         str | None, Option(help="auto, cpu, cuda or cuda:N; default: cpu. A GPU has a tolerance.")
     ] = None,
@@ -287,6 +287,7 @@ def replay(
     pipeline: Annotated[
         str | None, Option(help="Pipeline file or name; default: the shipped one that fits.")
     ] = None,
+    model: Annotated[str | None, Option(help="Model of a recorded session, if it is not found.")] = None,
     stream: Pinned = None,
     speed: Annotated[float | None, Option(help="1: as recorded; default: as fast as possible.")] = None,
     loop: Annotated[int, Option(help="How often to play it.", min=1)] = 1,
@@ -311,7 +312,7 @@ def replay(
             options = Options(
                 0.0, output, baseline, device, source_ids=_pinned(stream or ()), panel=not headless
             )
-            replay_file(file, pipeline, speed, loop, options)
+            replay_file(file, pipeline, speed, loop, options, model)
 
 
 @app.command()

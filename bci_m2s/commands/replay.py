@@ -58,14 +58,19 @@ class Match:
 
 
 def replay_file(
-    file: Path, pipeline: str | None, speed: float | None, loops: int, options: Options
+    file: Path,
+    pipeline: str | None,
+    speed: float | None,
+    loops: int,
+    options: Options,
+    model: str | None = None,
 ) -> None:
     """``bci-m2s replay FILE``: as fast as it can without `speed`, in the live engine with it."""
     console = make_console()
     recording = open_recording(file)
     for warning in recording.warnings:
         console.print(f"{file.name}: {warning}", style="yellow")
-    match = match_pipeline(recording, pipeline, options.source_ids)
+    match = match_pipeline(recording, pipeline, options.source_ids, model)
     print_model(console, match.plan)
     for modality, stream in match.streams.items():
         length_s = stream.n_samples / stream.info.rate_hz  # not the stamps': one of them may lie hours away
@@ -108,11 +113,15 @@ def _replay(
 
 
 def match_pipeline(
-    recording: Recording, pipeline: str | None, source_ids: Mapping[str, str] = MappingProxyType({})
+    recording: Recording,
+    pipeline: str | None,
+    source_ids: Mapping[str, str] = MappingProxyType({}),
+    model: str | None = None,
 ) -> Match:
     """The pipeline asked for, else that of the recorded session, else the one shipped that it fits.
 
     source_ids : exactly which streams, by modality
+    model : file or name of a recorded session's model, where it is not found
 
     Raises
     ------
@@ -122,7 +131,7 @@ def match_pipeline(
     if pipeline is not None:
         return _match(recording, build.make_plan(pipeline), source_ids)
     if has_session(recording) and not source_ids:
-        return _match_session(read_recorded_session(recording))
+        return _match_session(read_recorded_session(recording), model)
     matches, tried = [], names("pipelines", ".yaml")
     for name in tried:
         with suppress(BciM2sError):
@@ -136,9 +145,9 @@ def match_pipeline(
     raise UsageError(f"several pipelines fit {recording.path.name}: {fitting}; name one with --pipeline")
 
 
-def _match_session(session: RecordedSession) -> Match:
+def _match_session(session: RecordedSession, model: str | None) -> Match:
     """A session's own plan and streams, as they were."""
-    plan = session.plan()
+    plan = session.plan(model)
     streams = {modality: session.raw_stream(modality) for modality in session.record.streams}
     for modality, stream in streams.items():
         check(plan, modality, stream.info)

@@ -15,10 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bci_m2s.colours import CLASS_COLOURS
+from bci_m2s.errors import UsageError
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.facts import Answers, RecordedEvent, RecordingFacts, RecordingStream, recording_facts
 from bci_m2s.review.picture import check_picture, save_picture, session_figure
+from bci_m2s.review.session_model import find_session_model, recorded_path
 from bci_m2s.text import printable
 from bci_m2s.types import Status
 
@@ -69,7 +71,7 @@ def _print_head(console: Console, facts: RecordingFacts) -> None:
     line = f"{path}: {path.stat().st_size / 1e6:.1f} MB, {_clock(facts.end_s)}"
     console.print(printable(line) + (f", started {printable(begun, 40)}" if begun else ""), soft_wrap=True)
     for words in _session_lines(facts):
-        console.print(printable(words, 200), soft_wrap=True)
+        console.print(printable(words, 400), soft_wrap=True)
     if facts.simulated:
         console.print(
             f"SIMULATED: {' and '.join(facts.simulated)}; nothing here says anything about real feelings",
@@ -89,6 +91,10 @@ def _session_lines(facts: RecordingFacts) -> Iterable[str]:
         yield f"recorded without a model, mode {session.mode}"
     else:
         yield f"pipeline {session.pipeline.file}, model {session.model_name!r}"
+        try:
+            yield f"model file: {find_session_model(facts.recording.path, session)}"
+        except UsageError:
+            yield f"model file: not found; verify and replay need --model PATH (it was {recorded_path(session)})"
         yield f"mode {session.mode}, modality {session.pipeline.modality}, device {session.device}"
     versions = {"bci_m2s": session.bci_m2s, **session.versions}
     parts = [f"{name} {value}" for name, value in versions.items() if value and name != "system"]

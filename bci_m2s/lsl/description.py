@@ -80,10 +80,13 @@ class StreamDescription(_Part):
 
 
 class ModelDescription(_Part):
-    """Which model. sha256 : of its file; training : its record"""
+    """Which model. path : of its file, from the folder in which the session was started; sha256 : of the
+    file; training : its record
+    """
 
     name: Shown = ""
     file: Shown = ""
+    path: Exact = ""
     sha256: Shown = ""
     simulated: bool = False
     training: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """What a recording of ours says of its session: pipeline, model, streams, and all that had an effect.
 
-A recording may come from anyone. Its description is checked field by field, its model is looked for by name
-only and held against its checksum, and what does not fit is refused in one line.
+A recording may come from anyone. Its description is checked field by field, its model is held
+against its checksum, and what does not fit is refused in one line.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bci_m2s.model.model_file import load_model_file
 from bci_m2s.model.stream_check import check_stream
 from bci_m2s.pipeline.modality import CONTROLS
 from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.review.session_model import find_session_model
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.session.setup.shipped import find_model
@@ -69,10 +70,21 @@ class RecordedSession:
             )
         return dict(zip(self.record.heads, streams, strict=True))
 
+    def _given(self, model: str) -> Path:
+        """A model that somebody named, if it is the session's. Raises UsageError."""
+        file, used = find_model(model), self.record.model
+        got = file_sha256(file)
+        if got != used.sha256:
+            raise UsageError(
+                f"model {file}: is not the one of this session: sha256: got {got[:16]}…, expected "
+                f"{used.sha256[:16]}… ({used.path or used.file})"
+            )
+        return file
+
     def plan(self, model: str | None = None) -> build.Plan:
         """The session's pipeline with its model.
 
-        model : file or name; None looks for the session's own, beside the recording, then among the shipped
+        model : file or name; None looks for the session's own, see ``find_session_model``
 
         Raises
         ------
@@ -81,16 +93,8 @@ class RecordedSession:
         UsageError
             The model is not there, or is not the one that was used.
         """
-        used = self.record.model
-        near = self.path.parent if model is None else None
-        file = find_model(model or Path(used.file).name, near=near)
+        file = find_session_model(self.path, self.record) if model is None else self._given(model)
         contract, tensors = load_model_file(file)
-        got = file_sha256(file)
-        if got != used.sha256:
-            raise UsageError(
-                f"model {file}: sha256: got {got[:16]}…, expected {used.sha256[:16]}… ({used.file}); "
-                "name the session's model with --model"
-            )
         # where results went plays no part in how they come back, and needs no package to be installed
         pipeline = self.record.pipeline.values()
         settings = {key: value for key, value in pipeline.items() if key not in ("file", "sinks")}

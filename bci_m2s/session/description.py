@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import uuid
@@ -48,6 +49,7 @@ def describe_session(
             "model": {
                 "name": contract.name,
                 "file": plan.model_path.name,
+                "path": _from_here(plan.model_path),
                 "sha256": file_sha256(plan.model_path),
                 "simulated": contract.simulated,
                 "training": contract.training,
@@ -63,6 +65,14 @@ def describe_session(
             "versions": {"system": platform.platform(), **versions()},
         }
     )
+
+
+def _from_here(path: Path) -> str:
+    """A path from the working folder, which says less of the machine than an absolute one."""
+    try:
+        return Path(os.path.relpath(path)).as_posix()
+    except ValueError:  # on another drive
+        return path.name
 
 
 def for_displays(session: SessionDescription, plan: Plan, pipeline: Pipeline) -> SessionDescription:

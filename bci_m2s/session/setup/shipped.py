@@ -33,6 +33,12 @@ def find_model(name: str, near: Path | None = None) -> Path:
     return _find(name, near or Path(), "models", ".safetensors", "model")
 
 
+def shipped_model(file_name: str) -> Path | None:
+    """The shipped model of this file name, None where there is none."""
+    path = folder("models") / Path(file_name).name
+    return path if path.is_file() else None
+
+
 def _find(name: str, near: Path, kind: str, suffix: str, word: str) -> Path:
     path = near / name
     if path.is_file():
