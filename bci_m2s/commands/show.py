@@ -94,7 +94,8 @@ def _session_lines(facts: RecordingFacts) -> Iterable[str]:
         try:
             yield f"model file: {find_session_model(facts.recording.path, session)}"
         except UsageError:
-            yield f"model file: not found; verify and replay need --model PATH (it was {recorded_path(session)})"
+            was = recorded_path(session)
+            yield f"model file: not found; verify and replay need --model PATH (it was {was})"
         yield f"mode {session.mode}, modality {session.pipeline.modality}, device {session.device}"
     versions = {"bci_m2s": session.bci_m2s, **session.versions}
     parts = [f"{name} {value}" for name, value in versions.items() if value and name != "system"]
