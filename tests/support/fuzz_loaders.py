@@ -144,6 +144,48 @@ def edf_seeds(_folder: Path) -> list[Seed]:
     ]
 
 
+def csv_seeds(_folder: Path) -> list[Seed]:
+    lines = ["time,TP9 (uV),gaze_x,label,note"]
+    lines += [f"{1.7e9 + n / 8},{n},{n}.5,{'calm' if 8 < n < 20 else ''},x" for n in range(40)]
+    iso = ["Time;Fp1"] + [f"2026-05-04T10:00:{n:02d}+02:00;{n},5" for n in range(20)]
+    return [Seed("f.csv", "\n".join(one).encode()) for one in (lines, iso)]
+
+
+def parquet_seeds(folder: Path) -> list[Seed]:
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {"time": np.arange(40) / 8, "TP9": np.arange(40.0), "label": ["a"] * 20 + [""] * 20}
+    parquet.write_table(pyarrow.table(columns), folder / "seed.parquet", row_group_size=20)
+    return [Seed("f.parquet", (folder / "seed.parquet").read_bytes())]
+
+
+def e4_seeds(_folder: Path) -> list[Seed]:
+    """Every file of a small export."""
+    from support.e4_files import e4_texts
+
+    files = {name: text.encode() for name, text in e4_texts(seconds=2).items()}
+    return [Seed(name, content, files=files) for name, content in files.items() if name != "info.txt"]
+
+
+def e4_zip_seeds(_folder: Path) -> list[Seed]:
+    from support.e4_files import e4_texts
+
+    return [Seed("f.zip", _zipped({name: text.encode() for name, text in e4_texts(seconds=2).items()}))]
+
+
+def bids_seeds(folder: Path) -> list[Seed]:
+    """What stands beside an EDF: each file of it damaged in turn."""
+    from support.bids_files import write_bids
+
+    path = write_bids(folder / "bids")
+    beside = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    beside["task-x_eeg.json"] = (folder / "bids" / "task-x_eeg.json").read_bytes()
+    content = beside.pop(path.name)
+    files = {path.name: content, **beside}
+    return [Seed(name, kept, files=files) for name, kept in beside.items()]
+
+
 def bdf_seeds(_folder: Path) -> list[Seed]:
     from support.raw_files import edf
 
@@ -625,6 +667,11 @@ LOADERS = {
     "xdf": Loader("f.xdf", xdf_seeds, read_recording, (RecordingError,), 120),
     "recover": Loader("f.xdf", recover_seeds, recover_and_read, (RecordingError,), 120),
     "edf": Loader("f.edf", edf_seeds, read_recording, (RecordingError,)),
+    "csv": Loader("f.csv", csv_seeds, read_recording, (RecordingError,)),
+    "parquet": Loader("f.parquet", parquet_seeds, read_recording, (RecordingError,)),
+    "e4": Loader("EDA.csv", e4_seeds, read_recording, (RecordingError,)),
+    "e4 zip": Loader("f.zip", e4_zip_seeds, read_recording, (RecordingError,)),
+    "bids": Loader("sub-01_ses-01_task-x_eeg.edf", bids_seeds, read_recording, (RecordingError,), 50),
     "bdf": Loader("f.bdf", bdf_seeds, read_recording, (RecordingError,)),
     "fif": Loader("f_raw.fif", fif_seeds, read_recording, (RecordingError,), 40),
     "fif.gz": Loader("f_raw.fif.gz", fif_gz_seeds, read_recording, (RecordingError,), 30),

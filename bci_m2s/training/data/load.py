@@ -143,7 +143,7 @@ def _from_segments(
     names = [f"{segments[0].subject}-{segments[0].session}" for segments in kept]
     folder = None if cache is None else cache / _fingerprint(settings)
     calls = [
-        partial(_compute, segments, settings.contract, None if folder is None else folder / f"{name}.npz")
+        partial(_compute, segments, settings.contract, folder and folder / f"{name}{_state(segments)}.npz")
         for name, segments in zip(names, kept, strict=True)
     ]
     sessions = []
@@ -154,6 +154,12 @@ def _from_segments(
         else:  # one bad file does not end a training
             console.print(f"left out: {name}: {session}")
     return sessions
+
+
+def _state(segments: Sequence[RawSegment]) -> str:
+    """Part of a file's name that changes when a recording does, or what stands beside it."""
+    states = "".join(segment.state for segment in segments)
+    return f"-{hashlib.blake2b(states.encode(), digest_size=6).hexdigest()}" if states else ""
 
 
 def _computed(calls: Sequence[partial[_Outcome]]) -> Iterator[_Outcome]:

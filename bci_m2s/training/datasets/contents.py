@@ -1,15 +1,18 @@
-"""What the files of a recording hold, in a line."""
+"""What the files of a recording hold, in a line, and whether they are still the same."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bci_m2s.recording.bids.files import beside
 from bci_m2s.recording.recorded import Recording
 
+BESIDE = ("events.tsv", "channels.tsv", "eeg.json")
 MOST_TEXTS = 8  # markers listed by their text
 LONGEST_TEXT = 40
 
@@ -24,6 +27,15 @@ def contents(paths: Sequence[Path], recording: Recording) -> str:
         for stream in kept
     ]
     return f"{names}: {', '.join(streams) or 'no stream'}; {marker_texts(recording)}"
+
+
+def state_of(paths: Sequence[Path]) -> str:
+    """What changes when one of these files, or one that stands beside it as BIDS has it, is changed."""
+    files = [
+        file for path in paths for file in (path, *(one for end in BESIDE for one in beside(path, end)))
+    ]
+    facts = [(file.as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
 
 
 def marker_texts(recording: Recording) -> str:

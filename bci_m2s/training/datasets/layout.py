@@ -73,6 +73,7 @@ class RawSegment:
     streams : modality → stream; trials : the labelled ones in it, none for a resting baseline
     spans_s : modality → when its stream begins and ends, on the segment's clock; none where not known
     contents : what its files hold, in words
+    state : changes with its files, "" where they are of a published data set and stay as they are
     """
 
     subject: str
@@ -81,6 +82,7 @@ class RawSegment:
     trials: tuple[Trial, ...]
     spans_s: dict[str, tuple[float, float]] = field(default_factory=dict)
     contents: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from bci_m2s.recording.together import LEFT_OUT, open_together
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
-from bci_m2s.training.datasets.contents import contents, marker_texts
+from bci_m2s.training.datasets.contents import contents, marker_texts, state_of
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
@@ -165,8 +165,9 @@ def _sessions(
             trials = _trials(marked, n_trials, heads, file, on_problem)
             n_trials += len(marked)
             spans_s = {name: _span(recording, index, markers.stamps) for name, index in indices.items()}
-            held = contents((file.path, *chunks.beside), recording)
-            segments.append(RawSegment(file.subject, file.session, streams, trials, spans_s, held))
+            paths = (file.path, *chunks.beside)
+            about = contents(paths, recording), state_of(paths)
+            segments.append(RawSegment(file.subject, file.session, streams, trials, spans_s, *about))
         if segments:
             yield segments
     _read.cache_clear()

@@ -5,6 +5,7 @@ from pathlib import Path
 import mne
 import numpy as np
 import pytest
+from rich.console import Console
 from support.bids_files import RATE_HZ, values, write_bids
 from support.e4_files import BEGIN_S, write_e4, zip_e4
 from support.model_files import contract_fields
@@ -14,10 +15,13 @@ from bci_m2s.model.contract import Contract
 from bci_m2s.recording.file_names import subject_and_session
 from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.sources.facts import StreamFacts
+from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.dataset_check import check_dataset
+from bci_m2s.training.datasets.contents import state_of
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.datasets.recorded_files import natural
 from bci_m2s.training.datasets.recordings import find_recordings
+from bci_m2s.training.settings import TrainingSettings
 
 MARKS = [(101.25, "go/neutral"), (103.25, "end"), (106.0, "go/positive")]
 OF_EVENTS = MarkerSettings(start="stim/(?P<label>.+)", stop="", duration_s="annotated")
@@ -248,3 +252,33 @@ def test_what_is_said_of_files_reaches_their_reader(tmp_path):
 )
 def test_whose_a_file_is(path, expected):
     assert subject_and_session(Path(path)) == expected
+
+
+def test_what_stands_beside_a_recording_is_part_of_its_state(tmp_path):
+    path = write_bids(tmp_path)
+    before = state_of([path])
+    assert state_of([path]) == before
+    (path.parent / "sub-01_ses-01_task-x_events.tsv").write_text(
+        "onset\tduration\ttrial_type\n1\t2\tstim/neutral\n"
+    )
+    assert state_of([path]) != before
+
+
+def test_features_are_computed_again_when_events_change(tmp_path):
+    path = write_bids(tmp_path / "data")
+    fields = contract_fields()
+    fields["modalities"].pop("eye")
+    settings = TrainingSettings.model_validate(
+        {
+            "contract": fields,
+            "pair": ["eeg"],
+            "data": {"format": "recordings", "root": tmp_path / "data", "markers": OF_EVENTS.model_dump()},
+        }
+    )
+    (session,) = load_sessions(settings, tmp_path / "cache", Console(quiet=True))
+    assert len(session.trials) == 1
+    events = path.parent / "sub-01_ses-01_task-x_events.tsv"
+    events.write_text(events.read_text().replace("6\tn/a", "6\t1.5"))
+    (session,) = load_sessions(settings, tmp_path / "cache", Console(quiet=True))
+    assert len(session.trials) == 2
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 2
