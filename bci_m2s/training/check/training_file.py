@@ -16,6 +16,7 @@ from bci_m2s.text import printable
 from bci_m2s.training.check import mistakes
 from bci_m2s.training.check.baseline import baseline_notes
 from bci_m2s.training.check.listing import Listing, list_sessions
+from bci_m2s.training.check.pretraining import check_pretraining
 from bci_m2s.training.data.splits import PARTS, Split, make_splits
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.datasets.recorded_files import recordings_below
@@ -82,6 +83,7 @@ def _has_no_recording(settings: TrainingSettings) -> bool:
 
 def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checked:
     contract = settings.contract
+    check_pretraining(settings)
     live = {name: spec for name, spec in contract.modalities.items() if spec.feature.name != "distributed"}
     for name, spec in live.items():
         _check_count(name, spec, contract.window)
