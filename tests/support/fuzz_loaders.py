@@ -186,6 +186,16 @@ def bids_seeds(folder: Path) -> list[Seed]:
     return [Seed(name, kept, files=files) for name, kept in beside.items()]
 
 
+def read_with_events(path: Path) -> None:
+    """Read a recording; what is not used of the files beside it is said, and counts as refused here."""
+    from bci_m2s.recording.recorded import open_recording
+
+    read_recording(path)
+    for warning in open_recording(path).warnings:
+        if "not used" in warning:
+            raise RecordingError(warning)
+
+
 def bdf_seeds(_folder: Path) -> list[Seed]:
     from support.raw_files import edf
 
@@ -670,8 +680,8 @@ LOADERS = {
     "csv": Loader("f.csv", csv_seeds, read_recording, (RecordingError,)),
     "parquet": Loader("f.parquet", parquet_seeds, read_recording, (RecordingError,)),
     "e4": Loader("EDA.csv", e4_seeds, read_recording, (RecordingError,)),
-    "e4 zip": Loader("f.zip", e4_zip_seeds, read_recording, (RecordingError,)),
-    "bids": Loader("sub-01_ses-01_task-x_eeg.edf", bids_seeds, read_recording, (RecordingError,), 50),
+    "e4 zip": Loader("f.zip", e4_zip_seeds, read_recording, (RecordingError,), 120),
+    "bids": Loader("sub-01_ses-01_task-x_eeg.edf", bids_seeds, read_with_events, (RecordingError,), 50),
     "bdf": Loader("f.bdf", bdf_seeds, read_recording, (RecordingError,)),
     "fif": Loader("f_raw.fif", fif_seeds, read_recording, (RecordingError,), 40),
     "fif.gz": Loader("f_raw.fif.gz", fif_gz_seeds, read_recording, (RecordingError,), 30),

@@ -31,9 +31,8 @@ def contents(paths: Sequence[Path], recording: Recording) -> str:
 
 def state_of(paths: Sequence[Path]) -> str:
     """What changes when one of these files, or one that stands beside it as BIDS has it, is changed."""
-    files = [
-        file for path in paths for file in (path, *(one for end in BESIDE for one in beside(path, end)))
-    ]
+    aside = [file for path in paths for ending in BESIDE for file in beside(path, ending)]
+    files = [*paths, *aside]
     facts = [(file.as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
 

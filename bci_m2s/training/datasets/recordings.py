@@ -332,15 +332,13 @@ def _all_streams(recording: Recording, _file: Origin, _on_problem: OnProblem) ->
 
 def _opened(paths: tuple[Path, ...], told: tuple[FileSettings, ...]) -> Recording:
     try:
-        return _read(paths, tuple(path.stat().st_mtime_ns for path in paths), told)
+        return _read(paths, state_of(paths), told)
     except OSError as problem:
         raise RecordingError(f"{paths[0]}: cannot be read: {problem.strerror or problem}") from None
 
 
 @lru_cache(maxsize=1)  # a file is read whole, and its streams are needed one after the other
-def _read(
-    paths: tuple[Path, ...], _changed_ns: tuple[int, ...], told: tuple[FileSettings, ...]
-) -> Recording:
+def _read(paths: tuple[Path, ...], _state: str, told: tuple[FileSettings, ...]) -> Recording:
     return open_together(paths, told)
 
 
