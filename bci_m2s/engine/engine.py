@@ -57,6 +57,7 @@ class Engine:
     about : further entries of every status report
     begun_s : when the session began that this run is a part of, local clock; None: with this run
     others : opened sources that are only recorded
+    former : the pipeline of the session's run before, which answers while this one settles
 
     Attributes
     ----------
@@ -75,6 +76,7 @@ class Engine:
         about: Callable[[], Mapping[str, object]] = dict,
         begun_s: float | None = None,
         others: Sequence[Source] = (),
+        former: Pipeline | None = None,
     ) -> None:
         self.publisher, self._recorder, self._evidence = publisher, recorder, evidence
         self._streams = {name: StreamState(source, name) for name, source in sources.items()}
@@ -85,7 +87,7 @@ class Engine:
             judge.on_judged = evidence.offer
         is_recording = recorder is not None
         self._inference = Inference(
-            judge, self._streams, marker_streams, publisher, clock, self._workers.stop, is_recording
+            judge, self._streams, marker_streams, publisher, clock, self._workers.stop, is_recording, former
         )
         session_begun_s = clock() if begun_s is None else begun_s
         self.reporter = Reporter(
@@ -120,6 +122,11 @@ class Engine:
     def inference_problem(self) -> str:
         """Why there are no estimates any more, "" while there are."""
         return self._inference.problem
+
+    @property
+    def answering(self) -> Judge:
+        """The pipeline whose answers are published: its own, or while that settles the one before it."""
+        return self._inference.answering
 
     @property
     def has_run_dry(self) -> bool:
@@ -254,7 +261,7 @@ class Engine:
 
     def start_baseline(self) -> str:
         """Begin the person's baseline again, before the next samples are judged."""
-        return self._inference.request(self._inference.judge.start_baseline)
+        return self._inference.request(self._inference.start_baseline)
 
     def end_baseline(self) -> str:
         """Let the baseline be what was collected so far, where that is enough."""

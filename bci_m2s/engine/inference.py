@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bci_m2s.engine.calls import Calls
+from bci_m2s.engine.handover import Handover
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState, silent_after_s
 from bci_m2s.errors import BciM2sError, DeviceError, ModelError
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.sources.operator import ORIGIN, OperatorMarkers
-from bci_m2s.types import Chunk, Event, Status
+from bci_m2s.types import Chunk, Estimate, Event, Status
 
 STALE_EVERY_S = 1.0
 LOOK_EVERY_S = 0.1
@@ -36,6 +37,7 @@ class Inference:
     clock : local clock
     stop : set when the session ends; set by this thread when every source has finished
     goes_on : a failed GPU or model ends the estimates but not the session
+    former : the pipeline of the run before, which answers while `judge` settles; None for none
 
     Attributes
     ----------
@@ -54,10 +56,14 @@ class Inference:
         clock: Callable[[], float],
         stop: threading.Event,
         goes_on: bool,
+        former: Pipeline | None = None,
     ) -> None:
         self.judge, self._streams, self.marker_streams = judge, streams, list(markers)
         self._publisher, self._clock, self._stop, self.goes_on = publisher, clock, stop, goes_on
         self._begun_s = clock()
+        self._handover: Handover | None = None
+        if former is not None and isinstance(judge, Pipeline):
+            self._handover = Handover(former, list(streams), clock, publisher.emit)
         self._hop_n = {
             modality: max(1, round(judge.hop_s * stream.source.info.rate_hz))
             for modality, stream in streams.items()
@@ -76,6 +82,17 @@ class Inference:
     def add_markers(self, stream: StreamState) -> None:
         """Heed another marker stream; any thread."""
         self.marker_streams.append(stream)
+
+    def start_baseline(self) -> str:
+        """Begin the person's baseline again; nobody answers without it. By ``request``."""
+        self._handover = None
+        return self.judge.start_baseline()
+
+    @property
+    def answering(self) -> Judge:
+        """Whose answers are published. Any thread."""
+        handover = self._handover
+        return self.judge if handover is None else handover.former
 
     def run(self) -> None:
         """The thread's work."""
@@ -125,13 +142,30 @@ class Inference:
         if not stream.cursor.available:  # somebody else's samples woke this thread
             return
         chunk = self._read(modality, stream)
-        self.judge.refuse(modality, stream.problem)
-        if missed := stream.newly_overrun():
+        missed = stream.newly_overrun()
+        if missed:
             self._emit("overrun", f"{modality}: inference was too slow for {missed} samples")
-            self.judge.skip(modality, missed)
         behind = self._clock() - chunk.received_s[0] > BEHIND_S
-        for estimate in self.judge.push(modality, chunk, stream.clock_offset_s, newest_only=behind):
-            self._publisher.put(estimate)
+
+        def push(judge: Judge) -> list[Estimate]:
+            judge.refuse(modality, stream.problem)
+            if missed:
+                judge.skip(modality, missed)
+            return judge.push(modality, chunk, stream.clock_offset_s, newest_only=behind)
+
+        self._judge(modality, push)
+
+    def _judge(self, modality: str, work: Callable[[Judge], list[Estimate]]) -> None:
+        """Have whoever judges make estimates, and publish them."""
+        made, handover = work(self.judge), self._handover
+        published = made if handover is None else handover.published(modality, work(handover.former), made)
+        if published is made:
+            for estimate in made:
+                self._publisher.put(estimate)
+        else:
+            self._publisher.put_apart(made, published)
+        if handover is not None and handover.is_over:
+            self._handover = None
 
     def _read(self, modality: str, stream: StreamState) -> Chunk:
         """What is new. After a moment's delay little by little, so that no stream gets ahead of the others:
@@ -144,8 +178,7 @@ class Inference:
         return stream.cursor.read()
 
     def _put_none(self, modality: str, status: Status, reason: str) -> None:
-        for estimate in self.judge.no_estimates(modality, status, reason):
-            self._publisher.put(estimate)
+        self._judge(modality, lambda judge: judge.no_estimates(modality, status, reason))
 
     def _look_for_silence(self) -> None:
         now_s = self._clock()
@@ -187,7 +220,8 @@ class Inference:
             offset_s = 0.0 if math.isnan(stream.clock_offset_s) else stream.clock_offset_s  # at first
             origin = ORIGIN if isinstance(stream.source, OperatorMarkers) else stream.source.info.name
             for stamp_s, text in stream.markers.take(chunk.times, chunk.samples):
-                self.judge.take_marker(stamp_s + offset_s, text, origin)
+                for judge in {self.judge, self.answering}:
+                    judge.take_marker(stamp_s + offset_s, text, origin)
 
     def _emit(self, kind: str, message: str, **fields: Any) -> None:
         self._publisher.emit(Event(kind, message, fields=fields))

@@ -92,6 +92,13 @@ class Publisher:
         else:
             self._queue.put(item)
 
+    def put_apart(self, recorded: Sequence[Estimate], published: Sequence[Estimate]) -> None:
+        """Take estimates for the files alone, and those published in their place; see ``Handover``."""
+        for estimate in recorded:
+            self._queue.put(partial(self._keep, estimate))
+        for estimate in published:
+            self._queue.put(partial(self._show, estimate))
+
     def release(self, files: Sequence[Sink], timeout_s: float) -> None:
         """Close some files once all that was taken before is in them; wait for it, at most `timeout_s`."""
         done = threading.Event()
@@ -141,18 +148,38 @@ class Publisher:
     def _publish(self, item: Published) -> None:
         if isinstance(item, Estimate):
             last_sample_s = item.stamps.last_sample_s  # a replay does not publish it: there is no age
-            item = self._unless_late(replace(item, stamps=replace(item.stamps, **self._stamps())))
+            item = self._timed(item)
         for sink in self.sinks:
             sink.take(item)
         if isinstance(item, Estimate):
             self.statistics.add(item, last_sample_s)
-            line = "" if self._is_one_line else item.modality
-            self.latest[line, item.head] = item
-            self.history.add(item, line)
+            self._remember(item)
         elif isinstance(item, Event) and item.kind == "marker":
             marker = (float(item.fields["marker_s"]), item.message, str(item.fields["origin"]))
             self.markers.append(marker)
             self.history.mark(*marker)
+
+    def _keep(self, estimate: Estimate) -> None:
+        """For the files, and counted, but not published."""
+        timed = self._timed(estimate)
+        for sink in self._files:
+            sink.take(timed)
+        self.statistics.add(timed, estimate.stamps.last_sample_s)
+
+    def _show(self, estimate: Estimate) -> None:
+        """Published, but for no file."""
+        timed = self._timed(estimate)
+        for sink in self._outlets:
+            sink.take(timed)
+        self._remember(timed)
+
+    def _remember(self, estimate: Estimate) -> None:
+        line = "" if self._is_one_line else estimate.modality
+        self.latest[line, estimate.head] = estimate
+        self.history.add(estimate, line)
+
+    def _timed(self, estimate: Estimate) -> Estimate:
+        return self._unless_late(replace(estimate, stamps=replace(estimate.stamps, **self._stamps())))
 
     def _unless_late(self, estimate: Estimate) -> Estimate:
         """The estimate, without its answer where that is of the past."""

@@ -66,7 +66,7 @@ class Reporter:
             dict(self._publisher.latest),
             [self._health(stream, now_s) for stream in self._streams.values()],
             now_s - self._begun_s,
-            self._inference.judge.chosen,
+            self._inference.answering.chosen,
             recorder.state() if recorder is not None else None,
             [problem for problem in problems if problem],
             self._publisher.history.newest_markers(REPORTED_MARKERS),

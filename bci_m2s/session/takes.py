@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bci_m2s.engine.engine import Engine
+from bci_m2s.engine.inference import Judge
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.lsl.description import SessionDescription
@@ -161,16 +162,21 @@ class Takes:
         return self.now.close_folder(self.model)
 
     def next(self) -> Take | None:
-        """Another take where one is wanted; the one before is finished. It adopts the person's baseline."""
+        """Another take where one is wanted; the one before is finished.
+
+        It adopts the person's baseline; while it settles, the pipeline of the one before goes on answering.
+        """
         folder = self.switch.next()
         if folder is None:
             return None
         plan, clock = self._plan, self._connected.clock
-        publisher = build.make_publisher(plan, clock, self.now.engine.publisher.history)
+        before = self.now.engine
+        publisher = build.make_publisher(plan, clock, before.publisher.history)
+        publisher.latest.update(before.publisher.latest)
         pipeline = build.make_pipeline(plan, self._predictor, self._infos, clock, publisher.emit)
         pipeline.take_over(self.now.pipeline)
         with self._adding:
-            self.now = self._make(pipeline, publisher, folder)
+            self.now = self._make(pipeline, publisher, folder, before.answering)
         return self.now
 
     def about(self) -> dict[str, Any]:
@@ -254,7 +260,13 @@ class Takes:
 
     # ---- parts ----
 
-    def _make(self, pipeline: Pipeline, publisher: Publisher, folder: Folder | None) -> Take:
+    def _make(
+        self,
+        pipeline: Pipeline,
+        publisher: Publisher,
+        folder: Folder | None,
+        former: Judge | None = None,
+    ) -> Take:
         files, recorder, connected = list[Sink](), None, self._connected
         if folder is not None:
             recorder = folder.recorder
@@ -271,5 +283,6 @@ class Takes:
             about=self.about,
             begun_s=self._begun_s,
             others=connected.others,
+            former=former if isinstance(former, Pipeline) else None,
         )
         return Take(self._folders.made, folder, pipeline, engine, files)

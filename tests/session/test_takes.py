@@ -467,7 +467,7 @@ class Listener:
     """A display's side of a session: its status and estimates, from the network alone."""
 
     def __init__(self, name):
-        self.reports, self.answers, self.uids, self.session = [], [], {}, None
+        self.reports, self.answers, self.stamps_s, self.uids, self.session = [], [], [], {}, None
         self._resolver, self._name, self._inlets = pylsl.ContinuousResolver(), name, {}
 
     def serve(self):
@@ -482,9 +482,11 @@ class Listener:
                     self._inlets[info.uid()] = (inlet, info.type())
         for inlet, kind in self._inlets.values():
             with contextlib.suppress(pylsl.util.LostError):
-                for row in inlet.pull_chunk()[0]:
+                rows, stamps_s = inlet.pull_chunk()
+                for row, stamp_s in zip(rows, stamps_s, strict=True):
                     if kind == "Emotion":
                         self.answers.append(row)
+                        self.stamps_s.append(stamp_s)
                     else:
                         self.reports.append(json.loads(row[0]))
 
@@ -492,8 +494,8 @@ class Listener:
         until(lambda: self.serve() or condition(), running)
 
 
-def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch):
-    """Both recordings verify, no sample is lost at the switch, a display sees one session."""
+def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch, seen):
+    """Both recordings verify, no sample and no answer is lost at the switch, a display sees one session."""
     stamps, plain = [], LslSource.pull
 
     def pull(self, timeout_s):
@@ -528,10 +530,11 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch):
             begun = time.monotonic()
             assert "take-2" in client.request({"do": "record_on"}, 10.0)["said"]
             switched_s = time.monotonic() - begun
-            ok[0] = sum(row[-3] == Status.OK for row in display.answers)
             assert client.request({"do": "mark", "text": "inside"}, 5.0)["ok"]
-            # more than three: the first may be on their way from before the switch
-            display.wait(lambda: answered(8), running)
+            # the recording's own pipeline has settled, and answers
+            display.wait(lambda: made(seen[0]) >= 8, running)
+            assert seen[0].now.engine.answering is seen[0].now.pipeline
+            display.wait(lambda: display.reports[-1]["take"]["number"] == 2, running)
             assert display.reports[-1]["take"]["folder"] == "take-2"
             assert display.reports[-1]["take"]["number"] == 2
             again_s = display.reports[-1]["recording"]["elapsed_s"]
@@ -548,6 +551,14 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch):
     assert [text for _, text, _ in history["markers"]] == ["between", "inside"]
     elapsed = [report["elapsed_s"] for report in display.reports]
     assert elapsed == sorted(elapsed)
+
+    # from the first answer to the last of both takes there is one for each hop
+    oks = [row[-3] == Status.OK for row in display.answers]
+    assert all(oks[oks.index(True) :])
+    steps_s = np.diff(display.stamps_s[oks.index(True) :])
+    assert steps_s.min() > 0
+    assert steps_s.max() < 0.25 + 0.01
+    assert "handover" in kinds_of(folder / "take-2")
 
     for path, marks in ((folder, 0), (folder / "take-2", 1)):
         assert proven(path, tmp_path) >= 3

@@ -30,7 +30,7 @@ SPECS: Mapping[str, Spec] = {
     "record": Spec(
         "Record",
         "R",
-        "Start or end a recording. Estimates pause for 5 to 10 s.",
+        "Start or end a recording. The estimates go on.",
         sticky=True,
     ),
     "mark": Spec("Marker …", "M", "Type a marker; Enter writes it."),
