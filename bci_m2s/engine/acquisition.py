@@ -53,6 +53,11 @@ class Acquisition:
         self._readers: list[threading.Thread] = []
         self._starting, self._is_started = threading.Lock(), False
 
+    @property
+    def streams(self) -> Sequence[StreamState]:
+        """Every stream that is read."""
+        return self._streams
+
     def start(self) -> None:
         """Announce the streams to the recorder and start the threads."""
         with self._starting:

@@ -11,6 +11,7 @@ there are no estimates any more, the recording goes on. What each thread may los
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ class Engine:
     about : further entries of every status report
     begun_s : when the session began that this run is a part of, local clock; None: with this run
     others : opened sources that are only recorded
-    former : the pipeline of the session's run before, which answers while this one settles
+    before : the session's run before, finished: what answered there goes on while `judge` settles
 
     Attributes
     ----------
@@ -76,7 +77,7 @@ class Engine:
         about: Callable[[], Mapping[str, object]] = dict,
         begun_s: float | None = None,
         others: Sequence[Source] = (),
-        former: Pipeline | None = None,
+        before: Engine | None = None,
     ) -> None:
         self.publisher, self._recorder, self._evidence = publisher, recorder, evidence
         self._streams = {name: StreamState(source, name) for name, source in sources.items()}
@@ -85,20 +86,23 @@ class Engine:
         self._workers = Workers()
         if evidence is not None and isinstance(judge, Pipeline):
             judge.on_judged = evidence.offer
-        is_recording = recorder is not None
+        stop, is_recording = self._workers.stop, recorder is not None
+        former = before.answering if before is not None else None
         self._inference = Inference(
-            judge, self._streams, marker_streams, publisher, clock, self._workers.stop, is_recording, former
+            judge, self._streams, marker_streams, publisher, clock, stop, is_recording, former
         )
         session_begun_s = clock() if begun_s is None else begun_s
         self.reporter = Reporter(
             self._streams, self._inference, publisher, clock, recorder, about, session_begun_s
         )
-        self._acquisition = Acquisition(
-            [
-                *self._streams.values(),
-                *marker_streams,
-                *(StreamState(source, "other") for source in others),
-            ],
+        every = [*self._streams.values(), *marker_streams]
+        every += [StreamState(source, "other") for source in others]
+        if before is not None:  # else answers would be without a time until clocks are compared again
+            known = {id(stream.source): stream.clock_offset_s for stream in before._acquisition.streams}
+            for stream in every:
+                stream.clock_offset_s = known.get(id(stream.source), math.nan)
+        self._acquisition: Acquisition = Acquisition(
+            every,
             clock,
             self._workers,
             publisher.emit,

@@ -56,13 +56,13 @@ class Inference:
         clock: Callable[[], float],
         stop: threading.Event,
         goes_on: bool,
-        former: Pipeline | None = None,
+        former: Judge | None = None,
     ) -> None:
         self.judge, self._streams, self.marker_streams = judge, streams, list(markers)
         self._publisher, self._clock, self._stop, self.goes_on = publisher, clock, stop, goes_on
         self._begun_s = clock()
         self._handover: Handover | None = None
-        if former is not None and isinstance(judge, Pipeline):
+        if isinstance(former, Pipeline) and isinstance(judge, Pipeline):
             self._handover = Handover(former, list(streams), clock, publisher.emit)
         self._hop_n = {
             modality: max(1, round(judge.hop_s * stream.source.info.rate_hz))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bci_m2s.engine.engine import Engine
-from bci_m2s.engine.inference import Judge
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.lsl.description import SessionDescription
@@ -176,7 +175,7 @@ class Takes:
         pipeline = build.make_pipeline(plan, self._predictor, self._infos, clock, publisher.emit)
         pipeline.take_over(self.now.pipeline)
         with self._adding:
-            self.now = self._make(pipeline, publisher, folder, before.answering)
+            self.now = self._make(pipeline, publisher, folder, before)
         return self.now
 
     def about(self) -> dict[str, Any]:
@@ -265,7 +264,7 @@ class Takes:
         pipeline: Pipeline,
         publisher: Publisher,
         folder: Folder | None,
-        former: Judge | None = None,
+        before: Engine | None = None,
     ) -> Take:
         files, recorder, connected = list[Sink](), None, self._connected
         if folder is not None:
@@ -283,6 +282,6 @@ class Takes:
             about=self.about,
             begun_s=self._begun_s,
             others=connected.others,
-            former=former if isinstance(former, Pipeline) else None,
+            before=before,
         )
         return Take(self._folders.made, folder, pipeline, engine, files)
