@@ -141,7 +141,7 @@ def main() -> None:
         return
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with lsl_on_this_machine(quiet=True), fresh_session():
+    with lsl_on_this_machine(), fresh_session():
         if options.to is not None:
             width, _, height = (options.size or "1920x1080").partition("x")
             size = (int(width), int(height))

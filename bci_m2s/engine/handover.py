@@ -80,6 +80,7 @@ class Handover:
 
 
 def _time_s(estimate: Estimate) -> float:
-    """End of the window in a clock that all share where that is known; -inf where there is no window."""
-    times_s = (estimate.stamps.last_sample_s, estimate.end_s, -math.inf)
+    """End of the newest window in a clock that all share where that is known; -inf where there is none."""
+    newest_s = max(part.stamps.last_sample_s for part in estimate.parts or (estimate,))
+    times_s = (newest_s, estimate.end_s, -math.inf)
     return next(time_s for time_s in times_s if not math.isnan(time_s))
