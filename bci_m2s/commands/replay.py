@@ -73,7 +73,7 @@ def replay_file(
     match = match_pipeline(recording, pipeline, options.source_ids, model)
     print_model(console, match.plan)
     for modality, stream in match.streams.items():
-        length_s = stream.n_samples / stream.info.rate_hz  # not the stamps': one of them may lie hours away
+        length_s = stream.n_samples / _samples_per_s(match, modality)
         console.print(f"{modality}: {stream.info.describe()}, {length_s:.1f} s")
         for doubt in stream_doubts(match.plan.contract.modalities[modality], stream.info):
             console.print(f"note: {doubt}", style="yellow")
@@ -238,11 +238,23 @@ def _replay_fast(
     unmet = match.plan.settings.baseline.unmet([text for _, text, _ in publisher.markers])
     notes = [*pipeline.notes, *pipeline.never_used, *unmet]
     print_summary(console, statistics, health, 0, truth, publisher.markers, options.caution, notes)
-    signal_s = max((stream.samples / stream.rate_hz for stream in health), default=0.0)
+    lengths_s = [stream.samples / _samples_per_s(match, stream.modality) for stream in health]
+    signal_s = max(lengths_s, default=0.0)
     console.print(f"{signal_s:.1f} s of signal in {spent_s:.2f} s ({signal_s / spent_s:.0f} × real time)")
     if folder is not None:
         save_baseline(folder / "baseline.json", pipeline, match.plan.contract.name)
         say_saved(console, folder)
+
+
+def _samples_per_s(match: Match, modality: str) -> float:
+    """How many samples make a second: the nominal rate, as one stamp of a regular stream may lie hours off;
+    of an irregular one, by all of its stamps.
+    """
+    stream = match.streams[modality]
+    span_s = stream.last_s - stream.first_s
+    if match.plan.settings.streams[modality].resample_hz and span_s > 0:
+        return stream.n_samples / span_s
+    return stream.info.rate_hz
 
 
 def _print_not_made(

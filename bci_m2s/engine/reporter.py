@@ -90,11 +90,14 @@ class Reporter:
     def _health(self, stream: StreamState, now_s: float) -> StreamHealth:
         silent_s = now_s - stream.last_received_s
         info, state = stream.source.info, self._inference.judge.state(stream.name)
+        measured_hz = stream.measured_hz() if silent_s < RATE_SPAN_S else math.nan
+        if state.on_grid and not math.isnan(measured_hz):
+            measured_hz = info.rate_hz  # however often its samples come
         return StreamHealth(
             stream.name,
             info.name,
             info.rate_hz,
-            stream.measured_hz() if silent_s < RATE_SPAN_S else math.nan,
+            measured_hz,
             stream.ring.total,
             state.lost_samples,
             silent_s,

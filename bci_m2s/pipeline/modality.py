@@ -51,6 +51,7 @@ class StageState:
     lost_samples : missing in the gaps, by the stamps and the nominal rate
     unplaced_s : how much more than a hop of signal waits, because it has no usable stamps; < 0: none
     bad_channels : state of each channel that has not been good for a second, by label: lost, flat, …
+    on_grid : the stream is irregular and is put on a grid, whose rate is its nominal one
     baseline : of the person: none (the model has none), waiting (for its marker), collecting or complete
     baseline_left_s : seconds of usable signal that it still needs
     """
@@ -61,6 +62,7 @@ class StageState:
     bad_channels: Mapping[str, str] = field(default_factory=dict)
     baseline: str = "none"
     baseline_left_s: float = 0.0
+    on_grid: bool = False
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class ModalityStage:
         emit: Emit = no_listener,
     ) -> None:
         self.modality, self._info, self._window = modality, info, window
-        self._emit = named(modality, emit)
+        self._emit, self._on_grid = named(modality, emit), facts.resample_hz > 0
         self._steps = StepStage(spec, window, info, facts, self._emit)
         shape = (window.steps, window.blocks_per_step, window.hop_s)
         settle_s = self._steps.extractor.settle_s
@@ -138,6 +140,7 @@ class ModalityStage:
             unplaced_s,
             self._steps.bad_channels,
             *self._baseline_state(),
+            on_grid=self._on_grid,
         )
 
     @property

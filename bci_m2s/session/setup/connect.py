@@ -70,6 +70,7 @@ def connect(plan: Plan, environment: Environment) -> Connected:
             check(plan, modality, source.info)
             sources[modality] = source
             how = "; its samples are stamped on arrival" if settings.stamps == "arrival" else ""
+            how += "; an irregular stream, put on a regular grid" if settings.resample_hz else ""
             environment.notify(f"{modality}: {source.info.describe()} connected{how}")
             for doubt in stream_doubts(spec, source.info):
                 environment.notify(f"note: {doubt}")
