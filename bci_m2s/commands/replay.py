@@ -34,7 +34,7 @@ from bci_m2s.session.run import Options, run_connected, say_saved
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, check
 from bci_m2s.session.setup.fitting import NONE_FITS, unused
-from bci_m2s.session.setup.shipped import names
+from bci_m2s.session.setup.shipped import names, own_pipelines
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
 from bci_m2s.simulator.markers import trial_spans
@@ -118,7 +118,7 @@ def match_pipeline(
     source_ids: Mapping[str, str] = MappingProxyType({}),
     model: str | None = None,
 ) -> Match:
-    """The pipeline asked for, else that of the recorded session, else the one shipped that it fits.
+    """The pipeline asked for, else that of the recorded session, else one of this folder, else one shipped.
 
     source_ids : exactly which streams, by modality
     model : file or name of a recorded session's model, where it is not found
@@ -126,16 +126,18 @@ def match_pipeline(
     Raises
     ------
     BciM2sError
-        When the recording does not fit, with the reason; when none or several shipped ones fit.
+        When the recording does not fit, with the reason; when none or several fit.
     """
     if pipeline is not None:
         return _match(recording, build.make_plan(pipeline), source_ids)
     if has_session(recording) and not source_ids:
         return _match_session(read_recorded_session(recording), model)
-    matches, tried = [], names("pipelines", ".yaml")
-    for name in tried:
-        with suppress(BciM2sError):
-            matches.append(_match(recording, build.make_plan(name), source_ids))
+    tried = names("pipelines", ".yaml")
+    matches: list[Match] = []
+    for candidates in (map(str, own_pipelines()), tried):
+        for name in candidates if not matches else ():
+            with suppress(BciM2sError):
+                matches.append(_match(recording, build.make_plan(name), source_ids))
     if len(matches) == 1:
         return matches[0]
     if not matches:

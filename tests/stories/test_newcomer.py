@@ -82,8 +82,10 @@ def _run_live() -> None:
     assert done.returncode == 0, done.stderr
     assert set(_answers(folder)) <= {"calm", "stressed", "unknown"}
     recording = folder / "session.xdf"
-    assert "bit for bit" in said("verify", recording, "--model", "my-lab.safetensors")
-    assert "estimates" in said("replay", recording, "--pipeline", "pipeline.yaml")
+    assert "bit for bit" in said("verify", recording)
+    assert "model 'my-lab'" in said("replay", recording)
+    first = Path("..") / "data/sub-P001/ses-S001/session.xdf"
+    assert "pipeline pipeline.yaml, model 'my-lab'" in said("replay", first)
 
 
 def _answers(folder: Path) -> list[str]:

@@ -20,7 +20,8 @@ from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.model.stream_check import check_stream
 from bci_m2s.session.setup.config import load_pipeline
-from bci_m2s.session.setup.shipped import find_model, find_pipeline, folder
+from bci_m2s.session.setup.shipped import find_pipeline, folder, own_pipelines
+from bci_m2s.session.setup.untrained import find_trained
 from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
@@ -73,7 +74,7 @@ class Choice(NamedTuple):
 
 
 def find_offers(pipeline: str = "") -> list[Offer]:
-    """The given pipeline; else those in ``pipelines/`` of the current folder and the shipped ones.
+    """The given pipeline; else those of the current folder and its ``pipelines/``, and the shipped ones.
 
     A broken file is an offer too, with its problem in words.
     """
@@ -83,17 +84,16 @@ def find_offers(pipeline: str = "") -> list[Offer]:
         except BciM2sError as problem:
             return [Offer(Path(pipeline), Path(pipeline).stem, problem=str(problem))]
     found: dict[tuple[str, bytes], Path] = {}  # a copy of a shipped pipeline is that pipeline
-    for place in (Path("pipelines"), folder("pipelines")):
-        for path in sorted(place.glob("*.yaml")):
-            content = path.read_bytes() if os.access(path, os.R_OK) else bytes(path.resolve())
-            found.setdefault((path.stem, content), path.resolve())
+    for path in (*own_pipelines(), *sorted(folder("pipelines").glob("*.yaml"))):
+        content = path.read_bytes() if os.access(path, os.R_OK) else bytes(path.resolve())
+        found.setdefault((path.stem, content), path.resolve())
     return [_offer(path) for path in found.values()]
 
 
 def _offer(path: Path) -> Offer:
     try:
         settings = load_pipeline(path)
-        contract = read_contract(find_model(settings.model, near=path.parent))
+        contract = read_contract(find_trained(path, settings.model))
         for modality in settings.streams:
             if modality not in contract.modalities:
                 hint = nearest(modality, contract.modalities)

@@ -22,8 +22,8 @@ from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup.config import PipelineSettings, load_pipeline
-from bci_m2s.session.setup.shipped import find_model, find_pipeline
-from bci_m2s.session.setup.untrained import find_untrained
+from bci_m2s.session.setup.shipped import find_pipeline
+from bci_m2s.session.setup.untrained import find_trained, find_untrained
 from bci_m2s.sinks import SINKS, USUAL, Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.streams import LslStream
@@ -59,14 +59,11 @@ def make_plan(pipeline: str, *, may_be_untrained: bool = False) -> Plan:
     settings = load_pipeline(path)
     tensors: Mapping[str, Any] = {}
     try:
-        model_path = find_model(settings.model, near=path.parent)
+        model_path = find_trained(path, settings.model)
     except UsageError:
-        untrained = find_untrained(path, settings.model)
+        untrained = find_untrained(path, settings.model) if may_be_untrained else None
         if untrained is None:
             raise
-        if not may_be_untrained:
-            how = untrained.next_step(settings.model)
-            raise UsageError(f"{path}: model {settings.model!r}: not trained yet: {how}") from None
         model_path, contract = untrained
     else:
         contract, tensors = load_model_file(model_path)

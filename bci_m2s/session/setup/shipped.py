@@ -1,4 +1,4 @@
-"""Finding the pipelines and models that come with bci_m2s.
+"""Finding the pipelines and models that come with bci_m2s, and pipelines of the current folder.
 
 In a checkout they are the folders ``pipelines/`` and ``models/`` beside the package; in an installed
 wheel they are inside it. Nothing is ever written there.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bci_m2s.errors import UsageError, nearest
+from bci_m2s.errors import ConfigurationError, UsageError, nearest
+from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.files.yaml_kind import kind_of
 
 
 def folder(kind: str) -> Path:
@@ -21,6 +23,18 @@ def folder(kind: str) -> Path:
 def names(kind: str, suffix: str) -> list[str]:
     """Names of what is shipped, without the suffix."""
     return sorted(path.name.removesuffix(suffix) for path in folder(kind).glob(f"*{suffix}"))
+
+
+def own_pipelines() -> list[Path]:
+    """Pipelines of the current folder, by their keys, and whatever is in its ``pipelines/``."""
+    return [*filter(_is_pipeline, sorted(Path().glob("*.yaml"))), *sorted(Path("pipelines").glob("*.yaml"))]
+
+
+def _is_pipeline(path: Path) -> bool:
+    try:
+        return kind_of(read_yaml(path)[0]) == "pipeline"
+    except ConfigurationError:
+        return False
 
 
 def find_pipeline(name: str) -> Path:

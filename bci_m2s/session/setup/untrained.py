@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from bci_m2s.errors import BciM2sError
+from bci_m2s.errors import BciM2sError, UsageError
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.contract import Contract
+from bci_m2s.session.setup.shipped import find_model
 
 
 class Untrained(NamedTuple):
@@ -22,6 +23,18 @@ class Untrained(NamedTuple):
         """The commands that make the model file."""
         name = self.training.name
         return f"bci-m2s pretrain {name}, then bci-m2s finetune {name} --out {model}"
+
+
+def find_trained(pipeline: Path, model: str) -> Path:
+    """The file of a pipeline's model. Raises UsageError, with the commands where it can be trained."""
+    try:
+        return find_model(model, near=pipeline.parent)
+    except UsageError:
+        untrained = find_untrained(pipeline, model)
+        if untrained is None:
+            raise
+        words = f"not trained yet: {untrained.next_step(model)}"
+        raise UsageError(f"{pipeline}: model {model!r}: {words}") from None
 
 
 def find_untrained(pipeline: Path, model: str) -> Untrained | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pylsl
 import pytest
+from support.command_line import bci
 
 from bci_m2s.panel.operate.offers import Lookout, find_offers, fitting, misfit, only_choice, serves
 from bci_m2s.types import StreamInfo
@@ -75,6 +76,15 @@ def test_those_of_the_current_folder_come_first_and_broken_ones_say_why(tmp_path
     assert "no-such-model" in offers["c"].problem
     assert "d.yaml" in offers["d"].problem
     assert all("\n" not in offer.problem for offer in offers.values())
+
+
+def test_a_pipeline_beside_its_training_file_is_found_and_says_what_it_waits_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert bci("new", ".", "--montage", "muse", "--eye", "none", "--classes", "calm,tense").returncode == 0
+    first = find_offers()[0]
+    assert first.name == "pipeline"
+    assert "not trained yet: bci-m2s pretrain training.yaml" in first.problem
+    assert not any(offer.name == "training" for offer in find_offers())
 
 
 def test_a_given_one_is_the_only_one():
