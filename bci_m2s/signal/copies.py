@@ -1,7 +1,9 @@
-"""Samples that were copied rather than measured: one channel in several, or each sample several times.
+"""Samples that were copied rather than measured: one channel in several, each sample several times, or a
+piece of signal again and again.
 
-A sender that writes one electrode into every channel, or that fills a higher rate by repeating what it
-has, gives signals that look sound. Noise makes such equality impossible in what was measured.
+A sender that writes one electrode into every channel, that fills a higher rate by repeating what it has, or
+that plays a file in a loop gives signals that look sound. Noise makes such equality impossible in what was
+measured.
 """
 
 from __future__ import annotations
@@ -40,9 +42,12 @@ class Copies:
         self._pairs = self._repeated = self._repeated_alone = 0
         self._same_as: dict[int, int] | None = None  # channel: an earlier one that it was equal to so far
         self.notes: tuple[str, ...] = ()
+        self._loop = Loop(rate_hz)
 
     def push(self, samples: FloatArray, good: BoolArray) -> None:
         """Take a block, (n, C), and which channels are good in it, (C,)."""
+        if said := self._loop.push(samples, self._voltages & good):
+            self.notes = (*self.notes, said)
         if self._left <= 0:
             return
         columns = np.flatnonzero(self._voltages & good)
@@ -56,7 +61,7 @@ class Copies:
         self._compare(samples, columns)
         self._left -= len(samples)
         if self._left <= 0:
-            self.notes = (*self._rows(), *self._channels())
+            self.notes = (*self.notes, *self._rows(), *self._channels())
 
     def _compare(self, samples: FloatArray, columns: NDArray[np.intp]) -> None:
         if self._same_as is None:
@@ -87,3 +92,42 @@ class Copies:
             named = ", ".join(labels[:MOST_NAMED]) + more
             found.append(f"the samples of {named} are exactly those of {self._labels[leader]}")
         return found
+
+
+class Loop:
+    """Finds the first good block of a stream again, bit for bit, however much later it comes."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self._columns: NDArray[np.intp] = np.empty(0, np.intp)
+        self._first: FloatArray | None = None  # block, (n, columns)
+        self._before: FloatArray = np.empty((0, 0))
+        self._n = 0  # samples from the first block's beginning to that of the newest one
+        self._is_over = False
+
+    def push(self, samples: FloatArray, good: BoolArray) -> str:
+        """Take a block, (n, C), and which channels may be compared; return once what repeats, in words."""
+        if self._is_over:
+            return ""
+        if self._first is None:
+            self._begin(samples, np.flatnonzero(good))
+            return ""
+        picked = samples[:, self._columns]
+        both = np.concatenate([self._before, picked])
+        starts = np.flatnonzero(both[: len(self._before), 0] == self._first[0, 0])
+        starts = starts[(starts > 0) | (self._n > 0)]  # at 0 the first block is itself
+        length = len(self._first)
+        found = next((at for at in starts if np.array_equal(both[at : at + length], self._first)), None)
+        if found is not None:
+            self._is_over = True
+            length_s = (self._n + found) / self._rate_hz
+            return f"the same {length_s:.4g} s of signal repeats: a test signal, or a file in a loop?"
+        self._n, self._before = self._n + len(self._before), picked.copy()
+        return ""
+
+    def _begin(self, samples: FloatArray, columns: NDArray[np.intp]) -> None:
+        """Take a block for the first one if its channels move in most of its samples."""
+        picked = samples[:, columns]
+        moving = np.count_nonzero((np.diff(picked, axis=0) != 0).any(axis=1))
+        if len(columns) and moving > len(picked) / 2 and np.isfinite(picked).all():
+            self._columns, self._first, self._before = columns, picked.copy(), picked.copy()

@@ -52,3 +52,14 @@ def test_the_pipeline_says_it_once():
     assert {EEG_INFO.labels[2], EEG_INFO.labels[3]} == {"TP9", "TP10"}
     assert made.notes == ["eeg: the samples of TP10 are exactly those of TP9"]
     assert RATE_HZ == 256.0
+
+
+@pytest.mark.parametrize("length", [50, 333, 700, 2750])
+def test_a_piece_of_signal_that_is_played_again_and_again(length):
+    (note,) = notes(np.concatenate([NOISE[:30], *[NOISE[:length]] * 6])[30:])
+    assert note == f"the same {length / 250:.4g} s of signal repeats: a test signal, or a file in a loop?"
+
+
+def test_a_signal_that_stands_still_is_no_loop():
+    still = np.zeros((200, 4))
+    assert notes(np.concatenate([still, NOISE, still, still])) == ()
