@@ -30,6 +30,7 @@ from bci_m2s.types import Chunk
 HERE = Path(__file__).parent
 SUBJECT = 1000
 EYE_STOPS_S = 12.0
+LONGEST_S = 60.0  # until the session is there
 PICTURES = (
     ("panel-dark.png", "dark", (1920, 1080), "sound"),
     ("panel-light.png", "light", (1366, 768), "troubled"),
@@ -105,6 +106,10 @@ def take_picture(to: Path, theme: str, size: tuple[int, int], scene: str, at_s: 
         window.resize(*size)
         window.show()
         client.start()
+        begun_s = time.monotonic()
+        while scene == "sound" and client.facts is None and time.monotonic() < begun_s + LONGEST_S:
+            application.processEvents()  # a busy machine takes its time until the session is there
+            time.sleep(0.05)
         QTimer.singleShot(round(1000 * (at_s - 12)), lambda: window.mark("coughs"))
         if theme == "light":
             QTimer.singleShot(9000, lambda: window.views.head_map.set_mode("evidence"))

@@ -17,8 +17,9 @@ from bci_m2s.types import BoolArray, FloatArray
 
 LONGEST_UNIT = 8  # characters
 ROW_SPREADS = 5.0  # height of a row, in standard deviations of its channel
-CLIP_ROWS = 1.5  # a trace goes so far from the middle of its row: a bad one hides two others at most
-EDGE_ROWS, EDGE_SHARE = 1.0, 0.06  # room above the first row and below the last; of all rows at most
+CLIP_ROWS = 4.0  # a trace goes so far from the middle of its row, a blink for instance ...
+BAD_CLIP_ROWS = 1.5  # ... and a bad one so far: it hides two others at most
+EDGE_ROWS, EDGE_SHARE = 2.0, 0.06  # room above the first row and below the last; of all rows at most
 DEFAULT_SCALES = {"µV": 100.0}  # while nothing else is known
 
 
@@ -66,12 +67,12 @@ def trace_rows(
     number = np.arange(len(scale)) - first
     seen = (number >= 0) & (number < count)
     centre, height = row_centres(number, count), row_height(count)
-    gain = height / scale
+    gain, reach = height / scale, height * np.where(good, CLIP_ROWS, BAD_CLIP_ROWS)
     return Rows(
         origin=centre + gain * middle,
         gain=gain,
-        top=np.clip(centre - CLIP_ROWS * height, 0.0, 1.0),
-        bottom=np.clip(centre + CLIP_ROWS * height, 0.0, 1.0),
+        top=np.clip(centre - reach, 0.0, 1.0),
+        bottom=np.clip(centre + reach, 0.0, 1.0),
         layers=(
             (np.flatnonzero(seen & ~good), theme.bad_trace),
             (np.flatnonzero(seen & good), theme.trace),
