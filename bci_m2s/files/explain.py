@@ -44,6 +44,7 @@ KINDS = {str: "text", int: "a whole number", float: "a number", list: "a list", 
 YAML_WORDS = "; yes, no, on and off are true and false in YAML: quote text"
 YAML_NUMBER = "; YAML reads 1e-3 as text, write 1.0e-3"
 YAML_TEXT = "; quote it: '{value}'"
+PLAIN = ("float_type", "int_type", "literal_error")
 UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 MOST = 400  # characters of what is expected
 
@@ -73,7 +74,12 @@ def explain(problem: ValidationError, model: type[BaseModel], *, yaml: bool = Fa
         name, tag = error["ctx"]["discriminator"].strip("'"), error["ctx"]["tag"]
         tags = error["ctx"]["expected_tags"]
         return (*place, name), f"got {quoted(tag)}, expected a {name}: {tags}{_hint(tag, tags)}"
-    return place, f"got {_got(error)}, expected {_expected(error, yaml)}"
+    # of a union of plain values each member says what it expects
+    alike = [
+        other for other in errors if other["type"] in PLAIN and _in_file(model, other["loc"])[0] == place
+    ]
+    words = " or ".join(_expected(one, yaml) for one in (alike if error in alike else [error]))
+    return place, f"got {_got(error)}, expected {words}"
 
 
 def describe(problem: ValidationError, model: type[BaseModel]) -> str:

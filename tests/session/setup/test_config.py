@@ -90,6 +90,7 @@ BAD = {
     "empty": ("", None, "got an empty file, expected a mapping"),
     "NaN": (STREAM + "{wait_s: .nan}", 3, "streams.eeg.wait_s: got nan, expected a finite number"),
     "infinite": (STREAM + "{wait_s: .inf}", 3, "streams.eeg.wait_s"),
+    "no rate": (STREAM + "{rate_hz: often}", 3, "rate_hz: got 'often' (text), expected a number or 'auto'"),
     "negative": (STREAM + "{gap_s: -1}", 3, "streams.eeg.gap_s: got -1, expected greater than 0"),
     "broken": ("model: [", 1, "not valid YAML"),
     "number as key": ("1: 2", 1, "key '1': expected text; quote it"),
