@@ -50,7 +50,9 @@ def _record() -> None:
 
 def _make_files() -> None:
     """Everything is found in the recordings."""
-    printed = said("new", "my-lab", "--from", "data", "--quick")
+    printed = said(
+        "new", "my-lab", "--from", "data/sub-P001/ses-S001/session.xdf", "--quick"
+    )  # as replay said
     assert "32 electrodes" in printed
     assert "calm 9, stressed 9" in printed
 

@@ -64,8 +64,8 @@ class Decisions(Conversation):
         root = relative_root(found.root, folder) if found.root and is_enough else "data"
         if found.root and not is_enough:
             self.note(
-                f"{found.where} are an example, and too few to train on: training.yaml expects yours in "
-                f"{folder / root}"
+                f"{found.where}: taken as an example, since there is too little to train on; "
+                f"training.yaml expects your recordings in {folder / root}"
             )
         return Project(
             name=re.sub(r"[^\w.-]+", "-", folder.resolve().name) or "my-model",
@@ -75,7 +75,7 @@ class Decisions(Conversation):
             eeg=eeg,
             eye=eye,
             root=root,
-            baseline_s=self._baseline_s(measured, eye is not None),
+            baseline_s=self._baseline_s(measured.rest_s if is_enough else math.nan, eye is not None),
             people=found.people if is_enough else 0,
             trials=measured.trials,
             trial_s=trial_s,
@@ -215,22 +215,22 @@ class Decisions(Conversation):
         self.say(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
         return scheme or Scheme(), named, measured
 
-    def _baseline_s(self, measured: Measured, has_eye: bool) -> float:
-        likely = likely_baseline_s(measured.rest_s, has_eye)
-        rest = (
-            ""
-            if math.isnan(measured.rest_s)
-            else f"the recordings rest {measured.rest_s:.0f} s before the first trial"
-        )
+    def _baseline_s(self, rest_s: float, has_eye: bool) -> float:
+        likely = likely_baseline_s(rest_s, has_eye)
+        rest = ""
+        if not math.isnan(rest_s):
+            rest = f"the recordings rest {rest_s:.0f} s before the first trial"
         if self._wishes.baseline_s is None:
             baseline_s = self.number("seconds of rest at the beginning, the baseline", likely)
         else:
             baseline_s = self._wishes.baseline_s
         self.say(
-            f"baseline: {baseline_s:g} s of rest",
+            f"baseline: {baseline_s:g} s of rest"
+            if baseline_s
+            else "no baseline: statistics that move along",
             rest or "assumed; --baseline" * (self._wishes.baseline_s is None),
         )
-        if rest and baseline_s > measured.rest_s:
+        if rest and baseline_s > rest_s:
             self.note(f"baseline of {baseline_s:g} s, but {rest}: windows of the first trials are lost")
         return baseline_s
 

@@ -125,7 +125,10 @@ def look_at_device(device: Device | None, tracker: Tracker | None) -> Found:
 
 
 def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
-    """The streams and markers of a recording, or of the recordings in a folder and below.
+    """The streams and markers of the recordings in a folder and below, or of one.
+
+    A file below a folder `sub-…` stands for all recordings beside that folder. Any other file that lies
+    among others is an example, and of no person.
 
     progress : told each file's name before it is read
 
@@ -134,10 +137,12 @@ def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
     RecordingError
         Nothing there can be read.
     """
-    together = recorded_together(recordings_below(path)) if path.is_dir() else []
-    files = [tuple(one.path for one in group) for group in together] or [(path,)]
     root = path if path.is_dir() else _root_of(path)
+    is_one = root == path.parent and not path.is_dir()  # a file that no folder calls a person's
+    together = [] if is_one else recorded_together(recordings_below(root))
+    files = [tuple(one.path for one in group) for group in together] or [(path,)]
     people = {subject_and_session(file.relative_to(root))[0] for file, *_ in files}
+    is_example = is_one and len(recordings_below(root)) > 1
     chosen = files[:: math.ceil(len(files) / MOST_FILES)]
     recordings: list[Recording] = []
     problems: list[str] = []
@@ -162,7 +167,7 @@ def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
     return replace(
         found,
         marked=marked,
-        people=len(people),
+        people=0 if is_example else len(people),
         root=root,
         line_hz=line_hz,
         rates_hz=dict(_true_rates(recordings[0])),

@@ -20,7 +20,7 @@ from bci_m2s.types import StreamInfo
 
 DEFAULT_CLASSES = ("negative", "neutral", "positive")
 BASELINE_S = 60.0
-FEWEST_PEOPLE = 3  # one to train, one to validate, one to test
+FEWEST_PEOPLE = FEWEST_TRIALS = 3  # one to train, one to validate, one to test; trials of each class
 SHORTEST_BASELINE_S = 5.0
 SETTLES_EEG_S, SETTLES_EYE_S = 3.0, 8.0  # before the first features, rounded up
 BANDS_HZ = {"delta": (1.0, 4.0), "theta": (4.0, 8.0), "alpha": (8.0, 14.0), "beta": (14.0, 31.0)}
@@ -199,8 +199,9 @@ def measure(found: Found, scheme: Scheme) -> Measured:
 
 def can_train(people: int, measured: Measured, labels: Sequence[str]) -> bool:
     """Whether recordings suffice: trials of each class, and people or trials to keep apart for a test."""
-    has_all = all(measured.counts[label] for label in labels)
-    return has_all and (people >= FEWEST_PEOPLE or measured.trials >= 3 * len(labels))
+    fewest = min(measured.counts[label] for label in labels)
+    by_trials = fewest >= FEWEST_TRIALS and measured.trials >= FEWEST_TRIALS * len(labels)
+    return people > 0 and fewest > 0 and (people >= FEWEST_PEOPLE or by_trials)
 
 
 def likely_baseline_s(rest_s: float, has_eye: bool) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -103,6 +104,7 @@ def test_one_person_with_enough_trials_is_split_by_trials(tmp_path):
     bci("simulate", *options, "--duration", 87, "--output", path)
     training, _, said = made(tmp_path / "lab", "--from", path)
     assert training.split.kind == "trials"
+    assert training.contract.modalities["eeg"].normaliser.params == {"duration_s": 7.0}
     assert training.data.root == tmp_path / "data"
     assert "1 recording of 1 person" in said
     done = bci("check", tmp_path / "lab" / "training.yaml")
@@ -123,6 +125,19 @@ def test_codes_stand_for_classes(tmp_path):
     assert training.contract.heads["emotion"].classes == ("calm", "tense")
     assert training.data.markers.labels == {"1": "calm", "2": "tense"}
     assert "CODES = {'calm': '1', 'tense': '2'}" in (tmp_path / "lab" / "protocol.py").read_text()
+
+
+def test_a_file_of_a_person_stands_for_all_people_and_any_other_is_an_example(recordings, tmp_path):
+    one = recordings / "sub-P002" / "ses-S001" / "session.xdf"
+    training, _, said = made(tmp_path / "all", "--from", one)
+    assert "3 recordings of 3 people" in said
+    assert training.data.root == recordings
+    for name in ("a.xdf", "b.xdf"):
+        shutil.copy(one, tmp_path / name)
+    training, _, said = made(tmp_path / "one", "--from", tmp_path / "a.xdf")
+    assert "taken as an example" in said
+    assert training.data.root == tmp_path / "one" / "data"
+    assert training.contract.modalities["eeg"].normaliser.params == {"duration_s": 60.0}
 
 
 @pytest.mark.parametrize("name", sorted(DEVICES))
