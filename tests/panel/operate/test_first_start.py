@@ -4,10 +4,14 @@ import os
 import signal
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
+from PyQt6.QtWidgets import QWidget
 
-from bci_m2s.panel.operate.first_start import EngineProcess
+from bci_m2s.panel.app import PanelOptions
+from bci_m2s.panel.look.theme import DARK
+from bci_m2s.panel.operate.first_start import EngineProcess, FirstStart
 from bci_m2s.session.detached import TAIL_BYTES
 from bci_m2s.text import LONGEST
 
@@ -76,3 +80,21 @@ def test_a_log_that_is_gone_has_no_words(failed):
     engine, log = failed
     log.unlink()
     assert engine.last_words() == ""
+
+
+def test_while_an_engine_starts_nothing_else_can_be_started(qtbot, tmp_path):
+    window = QWidget()
+    qtbot.addWidget(window)
+    client = SimpleNamespace(facts=None)
+    first = FirstStart(client, PanelOptions(), tmp_path, lambda *_: None, window, lambda: DARK)
+    assert not first.is_starting
+    first.engine, first._started_s = (
+        SimpleNamespace(pipeline="here/muse.yaml", status=None),
+        time.monotonic() - 7,
+    )
+    assert first.is_starting
+    headline, details = first.words()
+    assert headline == "Starting the session … 7 s"
+    assert "'muse'" in details
+    client.facts = object()
+    assert not first.is_starting
