@@ -494,11 +494,27 @@ def finetune(
 
 
 @app.command()
-def evaluate(config: Training, run: Run = None) -> None:
-    """Test every direction of a pair, and the controls, on trials kept out of training."""
+def evaluate(
+    config: Training,
+    run: Run = None,
+    model: Annotated[Path | None, Option(help="Evaluate this model file on people new to it.")] = None,
+    data: Annotated[Path | None, Option(help="With --model: another folder of data.")] = None,
+    format: Annotated[str, Option(help="Of --data, if it is not the training file's.")] = "",
+) -> None:
+    """Test every direction and the controls on trials kept out of training; or one ready model."""
     from bci_m2s.session.terminal.view import make_console
     from bci_m2s.training.check.training_file import check_training
 
+    if model is not None:
+        from bci_m2s.training.check.ready_model import check_ready_model
+
+        ready = check_ready_model(config, model, data, format)
+        from bci_m2s.training.run.judging import run_judging
+
+        run_judging(ready, run, make_console())
+        return
+    if data is not None or format:
+        raise UsageError("--data and --format: got no --model, expected the model file to evaluate on them")
     checked = check_training(config)
     from bci_m2s.training.run.evaluating import run_evaluate
 

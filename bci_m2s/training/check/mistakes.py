@@ -96,6 +96,17 @@ def check_streams(settings: TrainingSettings, listing: Listing) -> None:
         )
 
 
+def check_any(settings: TrainingSettings, listing: Listing) -> None:
+    """At least one modality has a stream that fits, and there is a trial."""
+    if not listing.is_whole:
+        return
+    names = list(settings.contract.modalities)
+    if not any(segment.streams for session in listing.segments for segment in session):
+        raise ConfigurationError(_why_none(listing, names[0]))
+    if settings.data.format == "recordings" and not any(session.trials for session in listing.sessions):
+        _refuse_markers(settings)
+
+
 def _has_all(session: Iterable[object], names: Iterable[str]) -> bool:
     return any(set(names) <= set(getattr(segment, "streams", {})) for segment in session)
 

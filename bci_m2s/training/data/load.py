@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from rich.console import Console
-from rich.progress import track
 
 import bci_m2s
 from bci_m2s.errors import ConfigurationError, RecordingError
@@ -48,8 +47,7 @@ def load_sessions(
     data_set, feature = find_dataset(data.format, data.feature)
     problems: list[Problem] = []
     if data.raw or data_set.read is None:
-        raw = data_set.sessions(data, contract, problems.append)
-        sessions = _from_segments(settings, raw, cache, console)
+        sessions = _from_segments(settings, data_set, cache, console, problems)
         sessions = _complete(settings, sessions, data_set, feature, problems)
     else:
         assert data.root is not None  # checked with the settings
@@ -130,29 +128,40 @@ def _check_sizes(
 
 def _from_segments(
     settings: TrainingSettings,
-    raw: Iterator[list[RawSegment]],
+    data_set: DataSet,
     cache: Path | None,
     console: Console,
+    problems: list[Problem],
 ) -> list[SessionFeatures]:
     """Features of every session; those in the cache are read instead.
 
     A session that cannot be read is reported on the console and left out.
     """
-    wanted = settings.data.subjects
-    kept = [segments for segments in raw if segments and (not wanted or segments[0].subject in wanted)]
-    names = [f"{segments[0].subject}-{segments[0].session}" for segments in kept]
+    data, contract = settings.data, settings.contract
     folder = None if cache is None else cache / _fingerprint(settings)
-    calls = [
-        partial(_compute, segments, settings.contract, folder and folder / f"{name}{_state(segments)}.npz")
-        for name, segments in zip(names, kept, strict=True)
-    ]
+    found: list[Problem] = []
+    read = data_set.skim or data_set.sessions
+    listed = list(_wanted(settings, read(data, contract, found.append)))
+    if data_set.skim is None or all(_is_kept(folder, segments) for segments in listed):
+        problems += found
+        raw: Iterable[list[RawSegment]] = listed
+    else:  # one file after the other: each is read whole
+        raw = _wanted(settings, data_set.sessions(data, contract, problems.append))
+    names: list[str] = []
+
+    def calls() -> Iterator[partial[_Outcome]]:
+        for segments in raw:
+            names.append(f"{segments[0].subject}/{segments[0].session}")
+            if not _is_kept(folder, segments):
+                console.print(f"features: {names[-1]}, {len(names)}/{len(listed)}", markup=False)
+            yield partial(_compute, segments, contract, _kept_in(folder, segments))
+
     sessions = []
-    shown = track(_computed(calls), "features", total=len(calls), console=console, transient=True)
-    for name, session in zip(names, shown, strict=True):
+    for number, session in enumerate(_computed(calls(), len(listed))):
         if isinstance(session, SessionFeatures):
             sessions.append(session)
         else:  # one bad file does not end a training
-            console.print(f"left out: {name}: {session}")
+            console.print(f"left out: {names[number]}: {session}", markup=False)
     return sessions
 
 
@@ -162,15 +171,37 @@ def _state(segments: Sequence[RawSegment]) -> str:
     return f"-{hashlib.blake2b(states.encode(), digest_size=6).hexdigest()}" if states else ""
 
 
-def _computed(calls: Sequence[partial[_Outcome]]) -> Iterator[_Outcome]:
+def _wanted(settings: TrainingSettings, sessions: Iterable[list[RawSegment]]) -> Iterator[list[RawSegment]]:
+    people = settings.data.subjects
+    for segments in sessions:
+        if segments and (not people or segments[0].subject in people):
+            yield segments
+
+
+def _kept_in(folder: Path | None, segments: Sequence[RawSegment]) -> Path | None:
+    """The file that keeps a session's features."""
+    return (
+        None
+        if folder is None
+        else folder / f"{segments[0].subject}-{segments[0].session}{_state(segments)}.npz"
+    )
+
+
+def _is_kept(folder: Path | None, segments: Sequence[RawSegment]) -> bool:
+    path = _kept_in(folder, segments)
+    return path is not None and path.exists()
+
+
+def _computed(calls: Iterable[partial[_Outcome]], expected: int) -> Iterator[_Outcome]:
     """Sessions one after the other; two at a time once what is left is worth starting processes."""
-    for done, call in enumerate(calls, 1):
+    remaining = iter(calls)
+    for done, call in enumerate(remaining, 1):
         begun = time.perf_counter()
         outcome = call()
-        left_s = (time.perf_counter() - begun) * (len(calls) - done)
+        left_s = (time.perf_counter() - begun) * (expected - done)
         yield outcome
         if left_s > WORTH_WORKERS_S:
-            others = (delayed(call)() for call in calls[done:])
+            others = (delayed(call)() for call in remaining)
             yield from Parallel(n_jobs=WORKERS, return_as="generator")(others)
             return
 

@@ -99,7 +99,7 @@ def evaluate_files(
         for name in pair
         for predictor, teachers in trained
     ]
-    return _evaluate_directions(setup, method, test, directions, own.contract.training)
+    return evaluate_directions(setup, method, test, directions, own.contract.training)
 
 
 def evaluate_fitted(
@@ -122,14 +122,14 @@ def evaluate_fitted(
         for teachers in trained
         for target, network in exchanged(fitted, teachers, unlabelled).items()
     ]
-    return _evaluate_directions(setup, method, test, directions, {})
+    return evaluate_directions(setup, method, test, directions, {})
 
 
 def _probabilities(network: SingleModality, head: str, features: NDArray[np.float32]) -> FloatArray:
     return np.asarray(softmax(head_logits(network, features)[head], axis=1))
 
 
-def _evaluate_directions(
+def evaluate_directions(
     setup: EvaluationSetup,
     method: str,
     test: WindowSet,

@@ -154,6 +154,8 @@ def test_a_session_of_which_hardly_a_step_is_usable_is_named(monkeypatch):
     load_sessions(with_features(training_settings(data=data), eeg="de", eye="eye"), None, console)
     n = len(CORPUS[0].end_s)
     assert console.export_text().strip().splitlines() == [
+        "features: 0/0, 1/2",
+        "features: 1/0, 2/2",
         "subject 0, session 1: eeg: TP9: missing throughout (no samples)",
         f"subject 0, session 1: eye: 1 of {n} steps are usable",
         f"subject 1, session 1: eeg: 0 of {n} steps are usable: too small",
@@ -185,7 +187,8 @@ def test_what_is_distributed_is_named_only_where_nobody_has_it(monkeypatch):
     monkeypatch.setattr(load, "from_raw", fake)
     data = {"format": "simulated", "persons": 2, "simulator": {"n_trials": 2, "montage": "muse"}}
     settings = with_features(training_settings(data=data), eeg="de", eye="distributed")
-    for expected in ([], ["eye: no session has a step of it"]):
+    progress = ["features: 0/0, 1/2", "features: 1/0, 2/2"]
+    for expected in (progress, [*progress, "eye: no session has a step of it"]):
         console = Console(record=True, width=200, file=io.StringIO())
         load_sessions(settings, None, console)
         assert console.export_text().strip().splitlines() == expected
