@@ -73,7 +73,8 @@ class StepStage:
         self._smoother = PhasedSmoother(
             spec.smoothing.name, dict(spec.smoothing.params), window.blocks_per_step
         )
-        self._absent = self._order == ABSENT
+        self._absent, self._absent_told = self._order == ABSENT, False
+        self._stands_in = info.missing_channels
         self._interpolate(spec, info, facts)
         self._breaks = BreakReport(emit, info.rate_hz)
         self._cutter = BlockCutter(
@@ -192,6 +193,7 @@ class StepStage:
             samples = samples.astype(np.float64)
             samples[:, self._absent] = np.nan
         for block in self._blocks(replace(chunk, samples=samples), chunk):
+            self._tell_absent()
             self._breaks.report()
             if block.number == 0:
                 self.extractor.reset()
@@ -210,6 +212,22 @@ class StepStage:
         self._breaks.report()  # a gap that no block has followed yet
         self._n += len(chunk)
         self._report_counter()
+
+    def _tell_absent(self) -> None:
+        """Say once what the stream lacks, and what stands for it."""
+        if self._absent_told or not self._absent.any():
+            return
+        self._absent_told = True
+        labels = [self.quality.labels[channel] for channel in np.flatnonzero(self._absent).tolist()]
+        how = (
+            "they are interpolated"
+            if self._stands_in == INTERPOLATE
+            else "the training mean stands for them"
+        )
+        words = f"{', '.join(labels)} are not sent; {how}"
+        self._emit(
+            Event("filled", words, fields={"at_sample": 0, "channels": labels, "by": self._stands_in})
+        )
 
     def _report_counter(self) -> None:
         """Say once that the counter stands still."""

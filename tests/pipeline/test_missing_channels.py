@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support.small_sessions import contract
 
+from bci_m2s.model.channel_check import absent_channels
 from bci_m2s.model.contract import Component
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.pipeline.steps import StepStage
@@ -42,13 +43,16 @@ def signal(info):
 def run(facts, info, times, samples, spec=SPEC, edges=()):
     applied = facts.applied_to(info)
     assert check_stream(spec, applied) == []
-    stage, found = StepStage(spec, WINDOW, applied, facts), []
+    events, found = [], []
+    stage = StepStage(spec, WINDOW, applied, facts, events.append)
     assembler = WindowAssembler(
         "eeg", WINDOW.steps, WINDOW.blocks_per_step, WINDOW.hop_s, 0.0, spec.max_missing
     )
     for start, stop in zip((0, *edges), (*edges, len(times)), strict=True):
         for block, step in stage.push(Chunk.of(times[start:stop], samples[start:stop])):
             found.append((step, assembler.push(step, block)))
+    told = [event.fields["channels"] for event in events if event.kind == "filled"]
+    assert told == [absent_channels(spec, info)] * bool(absent_channels(spec, info))
     return stage, found
 
 
