@@ -178,9 +178,9 @@ def _raw_of(
     raw = mne.io.RawArray(data, mne.create_info(_names(info), rate_hz, kinds), verbose="error")
     _place_electrodes(raw)
     marks = list(_marks(recording, times, index))
-    onsets = [*first / rate_hz, *(at / rate_hz for at, _ in marks)]
-    lasting = [*np.maximum(missing, 1) / rate_hz, *(0.0 for _ in marks)]
-    texts = [*(BAD_GAP for _ in first), *(text for _, text in marks)]
+    onsets = [*first / rate_hz, *(at / rate_hz for at, _, _ in marks)]
+    lasting = [*np.maximum(missing, 1) / rate_hz, *(lasts_s for _, _, lasts_s in marks)]
+    texts = [*(BAD_GAP for _ in first), *(text for _, text, _ in marks)]
     raw.set_annotations(mne.Annotations(onsets, lasting, texts), verbose="error")
     return raw
 
@@ -239,8 +239,10 @@ def _place_electrodes(raw: Any) -> None:
         raw.set_montage(montage, on_missing="ignore", verbose="error")
 
 
-def _marks(recording: Recording, times: FloatArray, index: NDArray[np.intp]) -> Iterator[tuple[float, str]]:
-    """Place on the grid and text of each marker and event of all streams that lies within `times`."""
+def _marks(
+    recording: Recording, times: FloatArray, index: NDArray[np.intp]
+) -> Iterator[tuple[float, str, float]]:
+    """Place on the grid, text and length, s, of each marker and event of all streams within `times`."""
     rising = np.maximum.accumulate(times)
     step_s = (rising[-1] - rising[0]) / max(1, len(rising) - 1)
     ours = [stream for stream in recording.streams if stream.info.type == EVENTS_TYPE]
@@ -248,12 +250,13 @@ def _marks(recording: Recording, times: FloatArray, index: NDArray[np.intp]) -> 
         shared = stream.times + stream.offsets_s()
         inside = (shared >= rising[0] - step_s) & (shared <= rising[-1] + step_s)
         rows = stream.read(0, stream.n_samples)
+        lasts_s = np.zeros(len(rows)) if stream.durations_s is None else np.nan_to_num(stream.durations_s)
         for row in np.flatnonzero(inside):
             text = ", ".join(map(str, rows[row]))
             if stream.info.type == EVENTS_TYPE:
                 text = _event(text)
             if text:
-                yield float(np.interp(shared[row], rising, index)), text
+                yield float(np.interp(shared[row], rising, index)), text, max(0.0, float(lasts_s[row]))
 
 
 def _event(line: str) -> str:

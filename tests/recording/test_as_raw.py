@@ -232,3 +232,12 @@ def test_what_is_no_recording(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(RecordingError, match="unknown kind"):
         open_recording(tmp_path / "a.txt")
+
+
+def test_a_table_is_a_raw_whose_annotations_last(tmp_path: Path) -> None:
+    rows = "".join(f"{n / 64},{n % 9},{'calm' if 64 <= n < 192 else ''}\n" for n in range(256))
+    (tmp_path / "a.csv").write_text("time,Cz (uV),label\n" + rows)
+    raw = open_recording(tmp_path / "a.csv")
+    np.testing.assert_allclose(raw.get_data()[0], np.arange(256) % 9 * 1e-6)
+    (mark,) = raw.annotations
+    assert (mark["onset"], mark["duration"], mark["description"]) == (1.0, 2.0, "calm")

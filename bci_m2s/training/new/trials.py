@@ -21,7 +21,7 @@ _NO_CLASS = frozenset(
     re.findall(
         r"\w+",
         "rest baseline practice training session experiment block break pause instruction instructions "
-        "fixation recording segment calibration trial stimulus response new",
+        "fixation recording segment calibration trial stimulus response new tag",
     )
 )
 _SIGNS = r"[\W_]+"
