@@ -146,7 +146,8 @@ class ModalityStage:
     @property
     def notes(self) -> list[str]:
         """What is worth a line for people, of the stream so far. Any thread."""
-        problems = [self._steps.counter_problem, self._now.rate_doubt, *self._steps.copies]
+        steps = self._steps
+        problems = [steps.counter_problem, self._now.rate_doubt, steps.jitter, *steps.copies]
         return [f"{self.modality}: {problem}" for problem in problems if problem]
 
     @property

@@ -166,6 +166,11 @@ class StepStage:
         return self._cut_n
 
     @property
+    def jitter(self) -> str:
+        """That stamps break without a loss, and the way out; "" while nothing shows it."""
+        return self._breaks.jitter
+
+    @property
     def lost_samples(self) -> int:
         """Samples missing in the gaps so far, by the stamps and the nominal rate."""
         return self._breaks.lost_samples

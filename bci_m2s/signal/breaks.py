@@ -10,8 +10,9 @@ import numpy as np
 
 from bci_m2s.types import Emit, Event
 
-# This many breaks within that time are jitter if the samples between them are as many as stamps say.
-JITTER_BREAKS, JITTER_SPAN_S, JITTER_SHARE = 4, 60.0, 0.05
+# So many breaks within that time are jitter if the samples between them are as many as stamps say, but for
+# so many steps: where each is a loss, they add up.
+JITTER_BREAKS, JITTER_SPAN_S, JITTER_STEPS = 4, 60.0, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,14 @@ class BreakReport:
     Attributes
     ----------
     lost_samples : of all breaks reported so far
+    jitter : that stamps jitter rather than lose anything, and the way out; "" while nothing shows it
     """
 
     def __init__(self, emit: Emit, rate_hz: float = 0.0) -> None:
-        self._emit, self._rate_hz, self.lost_samples = emit, rate_hz, 0
+        self._emit, self._rate_hz, self.lost_samples, self.jitter = emit, rate_hz, 0, ""
         self._recent: deque[Gap] = deque(maxlen=JITTER_BREAKS)
+        self._counted: deque[int] = deque(maxlen=JITTER_BREAKS)  # lost samples of the latest breaks
+        self._bridge_s = 0.0
         self._gaps: list[Gap] = []
         self._repairs: list[tuple[int, int]] = []
 
@@ -72,11 +76,14 @@ class BreakReport:
             jitter_s = max(map(self._jitter_s, gaps))
             lost = 0 if jitter_s else sum(gap.lost for gap in gaps)
             self.lost_samples += lost
+            self._counted.append(lost)
+            if jitter_s:  # neither was what had been counted of these breaks before
+                self.lost_samples -= sum(self._counted)
+                self._counted.clear()
             more = f", {len(gaps) - 1} more breaks just before" if len(gaps) > 1 else ""
             if jitter_s:
-                bridge_s = math.ceil(12 * jitter_s) / 10
-                more += f"; nothing is lost: stamps jitter by {jitter_s:.2g} s, which "
-                more += f"`gap_s: {bridge_s:g}` or `stamps: arrival` in the pipeline bridges"
+                self._say_jitter(jitter_s)
+                more += f"; {self.jitter}"
             fields = {
                 "at_sample": last.at_sample,
                 "after_s": gaps[0].after_s,
@@ -91,6 +98,16 @@ class BreakReport:
             fields = {"at_sample": repairs[0][0], "samples": n}
             self._emit(Event("stamps_repaired", message, fields=fields))
 
+    def _say_jitter(self, jitter_s: float) -> None:
+        """The words stay until a wider gap has to be bridged."""
+        bridge_s = math.ceil(12 * jitter_s) / 10
+        if bridge_s > self._bridge_s:
+            self._bridge_s = bridge_s
+            self.jitter = (
+                f"nothing is lost: stamps jitter by {jitter_s:.2g} s, which `gap_s: {bridge_s:g}` or "
+                "`stamps: arrival` in the pipeline bridges"
+            )
+
     def _jitter_s(self, gap: Gap) -> float:
         """How far stamps step where breaks follow each other and lose nothing; 0 elsewhere.
 
@@ -101,8 +118,8 @@ class BreakReport:
         if len(self._recent) < JITTER_BREAKS or not self._rate_hz or gap.is_counted:
             return 0.0
         span_s = (gap.after_s + gap.step_s) - (first.after_s + first.step_s)
-        came, expected = gap.at_sample - first.at_sample, span_s * self._rate_hz
-        steps_s = [abs(one.step_s) for one in self._recent]
-        if not (expected > 0 and span_s <= JITTER_SPAN_S and abs(came / expected - 1) <= JITTER_SHARE):
+        came_s = (gap.at_sample - first.at_sample) / self._rate_hz
+        jitter_s = max(abs(one.step_s) for one in self._recent)
+        if not (0 < span_s <= JITTER_SPAN_S and abs(span_s - came_s) <= JITTER_STEPS * jitter_s):
             return 0.0  # NaN compares false
-        return max(steps_s)
+        return jitter_s
