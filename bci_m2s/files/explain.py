@@ -94,6 +94,7 @@ def refused(
     problem: ValidationError | ContractError,
     model: type[BaseModel],
     start: KeyPath = (),
+    values: Mapping[str, Any] | None = None,
 ) -> ConfigurationError:
     """The error for a YAML file that a model refuses: file, line, key, got and expected in one line.
 
@@ -101,9 +102,11 @@ def refused(
     ----------
     lines : as ``read_yaml`` returns them
     model : what refused the part of the file that lies at `start`
+    values : what the file says, to tell keys of the same name apart
     """
     if isinstance(problem, ContractError):
-        return ConfigurationError(f"{path}:{_line_of(lines, start, problem.field)}: {printable(problem)}")
+        line = _line_of(lines, start, problem, values or {})
+        return ConfigurationError(f"{path}:{line}: {printable(problem)}")
     inner, words = explain(problem, model, yaml=True)
     place = (*start, *inner)
     line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), 1)
@@ -121,15 +124,32 @@ def with_line(path: Path, lines: Mapping[KeyPath, int], text: str) -> str:
     return f"{path}:{line}: {text}" if line else f"{path}: {text}"
 
 
-def _line_of(lines: Mapping[KeyPath, int], start: KeyPath, field: str) -> int:
+def _line_of(
+    lines: Mapping[KeyPath, int], start: KeyPath, problem: ContractError, values: Mapping[str, Any]
+) -> int:
     """The line of a field that a message names from somewhere inside; that of its part if there are two."""
-    parts = tuple(field.split("."))
+    parts = tuple(problem.field.split("."))
     found = [
-        line
-        for place, line in lines.items()
+        place
+        for place in lines
         if place[: len(start)] == start and tuple(map(str, place[-len(parts) :])) == parts
     ]
-    return found[0] if len(found) == 1 else lines.get((*start, *parts[:1]), lines.get(start, 1))
+    if len(found) > 1:  # the one that holds what is wrong
+        found = [place for place in found if _holds(values, place, problem.got)] or found
+    if len(found) == 1:
+        return lines[found[0]]
+    return lines.get((*start, *parts[:1]), lines.get(start, 1))
+
+
+def _holds(values: Any, place: KeyPath, got: object) -> bool:
+    """Whether the value at a place is what a message got, or has it among its keys or entries."""
+    for part in place:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    inside = values if isinstance(values, dict | list | tuple) else ()
+    return any(str(got) in (str(value), repr(value)) for value in (values, *inside))
 
 
 def _key(place: KeyPath) -> str:

@@ -318,7 +318,7 @@ def load_training(path: Path) -> TrainingSettings:
     try:
         return TrainingSettings.model_validate(merged)
     except (ValidationError, ContractError) as problem:
-        raise refused(path, lines, problem, TrainingSettings) from None
+        raise refused(path, lines, problem, TrainingSettings, values=values) from None
 
 
 def _count_distributed(values: Mapping[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from bci_m2s.files.checksum import file_sha256
@@ -60,13 +62,18 @@ def people_of(settings: TrainingSettings, split: Split) -> dict[str, dict[str, l
     }
     if data.format == "recordings" and data.root is not None:
         sums = [
-            (f"{file.subject}/{file.session}", file_sha256(file.path))
+            (f"{file.subject}/{file.session}", _sha256(file.path, file.path.stat().st_mtime_ns))
             for file in recordings_below(data.root)
         ]
         whose["recordings"] = {
             part: [checksum for key, checksum in sums if key in keys] for part, keys in sessions.items()
         }
     return whose
+
+
+@lru_cache(maxsize=4096)  # every split and seed has a record, and the files are large
+def _sha256(path: Path, _changed_ns: int) -> str:
+    return file_sha256(path)
 
 
 def _method(training: TrainingSettings) -> str:

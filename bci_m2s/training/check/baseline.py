@@ -13,6 +13,7 @@ from bci_m2s.training.data.splits import Listed
 from bci_m2s.training.datasets.layout import RawSegment
 from bci_m2s.training.settings import TrainingSettings
 
+Reached = tuple[float, tuple[str, ...], tuple[str, ...]]  # length of the baseline, s; trials; modalities
 USUAL_S = 60.0
 MOST_NAMES = 3
 
@@ -25,7 +26,7 @@ def baseline_notes(settings: TrainingSettings, listing: Listing) -> list[str]:
     ConfigurationError
         The baseline of a modality leaves no window of any trial.
     """
-    reached: dict[tuple[float, tuple[str, ...]], list[str]] = defaultdict(list)
+    by_person: dict[tuple[str, float, tuple[str, ...]], list[str]] = defaultdict(list)
     for name, spec in settings.contract.modalities.items():
         if spec.normaliser.name != "baseline":
             continue
@@ -38,22 +39,25 @@ def baseline_notes(settings: TrainingSettings, listing: Listing) -> list[str]:
             n_known += len(session.trials)
             n_left += len(session.trials) - spoilt
             if lost:
-                reached[duration_s, lost].append(_who(session, listing))
+                by_person[_who(session, listing), duration_s, lost].append(name)
         if n_known and not n_left:
             raise ConfigurationError(
                 f"contract.modalities.{name}.normaliser.params.duration_s: got {duration_s:g}, "
                 "expected less: the baseline leaves no window of any trial"
             )
+    reached: dict[Reached, list[str]] = defaultdict(list)
+    for (who, duration_s, trials), modalities in by_person.items():
+        reached[duration_s, trials, tuple(modalities)].append(who)
     return list(_lines(reached))
 
 
-def _lines(reached: Mapping[tuple[float, tuple[str, ...]], Sequence[str]]) -> Iterator[str]:
-    for (duration_s, trials), found in reached.items():
+def _lines(reached: Mapping[Reached, Sequence[str]]) -> Iterator[str]:
+    for (duration_s, trials, modalities), found in reached.items():
         names = list(dict.fromkeys(found))
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         which = f"trial{'s' if len(trials) > 1 else ''} {', '.join(trials)}"
         who = ", ".join(names[:MOST_NAMES]) + more
-        yield f"{who}: the baseline of {duration_s:g} s reaches into {which}"
+        yield f"{who}: the baseline of {duration_s:g} s reaches into {which} ({', '.join(modalities)})"
 
 
 def _who(session: Listed, listing: Listing) -> str:

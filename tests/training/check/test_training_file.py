@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 from support.own_recordings import write_recordings
 from support.training_files import training_values
 from typer.testing import CliRunner
@@ -126,6 +128,20 @@ def test_a_mistake_is_one_line_that_names_file_and_key(lab, place, value, words)
         assert piece in said
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "line"),
+    [(EEG + "network.name", "m2s", "name: m2s"), (EYE + "network.params", {"dept": 1}, "params:")],
+)
+def test_the_line_is_that_of_the_modality(lab, place, value, line):
+    path = write(lab, place, value)
+    with pytest.raises(BciM2sError) as caught:
+        check_training(path)
+    number = int(str(caught.value).removeprefix(f"{path}:").split(":")[0])
+    lines = path.read_text().splitlines()
+    assert line in lines[number - 1]
+    assert "network" in "".join(lines[number - 3 : number])
+
+
 @pytest.mark.parametrize("text", ["contract: [", "a: &b 1", "- one"])
 def test_what_is_no_yaml_of_ours_is_said(lab, text):
     path = lab / "broken.yaml"
@@ -177,7 +193,22 @@ def test_a_file_without_mistakes_is_described(lab):
 def test_trials_that_a_baseline_reaches_into_are_named(lab):
     checked = check_training(write(lab, EEG + BASELINE, 25.0))
     (note,) = [line for line, is_remark in describe(checked) if is_remark]
-    assert note == "note: P001, P002, P003: the baseline of 25 s reaches into trials 1, 2"
+    assert note == "note: P001, P002, P003: the baseline of 25 s reaches into trials 1, 2 (eeg)"
+
+
+def test_it_names_the_trials_that_lose_their_first_window(lab, monkeypatch, tmp_path):
+    """Held against the features themselves."""
+    monkeypatch.undo()
+    for duration_s in (9.0, 20.0):
+        checked = check_training(write(lab, EYE + BASELINE, duration_s))
+        contract = checked.settings.contract
+        session = load.load_sessions(checked.settings, tmp_path, Console(quiet=True))[0]
+        spread = np.ones(33)
+        rows = sessions.normalised(session, "eye", contract.modalities["eye"], contract.window, spread)
+        ready_s = session.end_s[np.flatnonzero(~np.isnan(rows).all(axis=1))[0]]
+        late = [trial.name for trial in session.trials if trial.start_s + 1.0 < ready_s - 0.5]
+        (note,) = checked.notes
+        assert f"reaches into trial{'s' if len(late) > 1 else ''} {', '.join(late)} (eye)" in note
 
 
 def test_the_number_of_features_may_be_left_out(lab):
