@@ -61,7 +61,8 @@ def _train() -> None:
     """As README.md in the folder has it."""
     assert "not trained yet" in said("check", "pipeline.yaml")
     assert "Next: bci-m2s finetune training.yaml" in said("pretrain", "training.yaml")
-    assert "my-lab.safetensors" in said("finetune", "training.yaml", "--out", "my-lab.safetensors")
+    printed = said("finetune", "training.yaml", "--out", "my-lab.safetensors")
+    assert "To run it live: bci-m2s run pipeline.yaml" in printed
     assert "eeg → eeg" in said("evaluate", "training.yaml")
     assert "pipeline.yaml: ok" in said("check", "pipeline.yaml")
 

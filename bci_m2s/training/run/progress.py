@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bci_m2s.errors import BciM2sError
+from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.training.experiment import Experiment
 
 
@@ -41,7 +43,10 @@ def model_name(experiment: Experiment) -> str:
 
 
 def say_how_to_run(experiment: Experiment, model: Path) -> None:
-    """The lines of a pipeline for a model."""
+    """The pipeline beside the training file that names a model; where there is none, the lines of one."""
+    if pipeline := _pipeline_of(model, experiment.config.parent):
+        experiment.console.print(f"To run it live: bci-m2s run {pipeline}", soft_wrap=True)
+        return
     modalities = experiment.settings.contract.modalities
     kept = experiment.settings.finetune.keep or tuple(modalities)
     streams = ", ".join(f"{name}: {{type: {modalities[name].stream_type}}}" for name in kept)
@@ -51,3 +56,12 @@ def say_how_to_run(experiment: Experiment, model: Path) -> None:
         f"  streams: {{{streams}}}",
     ):
         experiment.console.print(line, soft_wrap=True)
+
+
+def _pipeline_of(model: Path, folder: Path) -> Path | None:
+    for path in sorted(folder.glob("*.yaml")):
+        with suppress(BciM2sError):
+            named = read_yaml(path)[0].get("model")
+            if isinstance(named, str) and (folder / named).resolve() == model.resolve():
+                return path
+    return None
