@@ -17,6 +17,7 @@ from bci_m2s.text import is_number
 CODES = ("marker", "markers", "event", "events", "trigger", "stim")  # in which 0 is nothing
 LABELS = ("label", "labels", "trial_type", "condition", "annotation", "annotations", "description", "class")
 MARKERS = CODES + LABELS
+NOTHING = ("", "nan", "n/a", "na", "none", "null")  # cells that hold no value
 DURATIONS = ("duration", "duration_s", "length_s")
 FILE_TYPES = (  # words of a file's name, and the type of its channels
     ("eeg", "EEG"),
@@ -85,7 +86,7 @@ def sort_columns(
     for place, name in enumerate(names):
         if place in taken:
             continue
-        cells = [row[place] for row in head if place < len(row) and row[place]]
+        cells = [row[place] for row in head if place < len(row) and row[place].casefold() not in NOTHING]
         label, unit = _label_and_unit(name)
         known = type_of_label(label) or ("EEG" if _ELECTRODE.fullmatch(label) else "")
         if not all(map(is_number, cells)) or not (cells or known):

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.recording.recorded import RecordedStream
-from bci_m2s.recording.tables.columns import Columns
+from bci_m2s.recording.tables.columns import NOTHING, Columns
 from bci_m2s.recording.tables.rows import Rows
 from bci_m2s.text import is_number
 from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
-
-NOTHING = ("", "nan", "n/a", "na", "none", "null")
 
 
 class MarkerCells:

@@ -73,6 +73,12 @@ class TextRows:
             raise RecordingError(f"{path}: its first line has no names of columns")
         texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in lines if line.strip()]
         rows = self._cells(texts)
+        most = max((len(row) for row in rows if any(row[len(self.names) :])), default=0)
+        if most:
+            hint = "; decimal commas need semicolons between columns" if self._delimiter == "," else ""
+            raise RecordingError(
+                f"{path}: rows have {most} cells, but the first line names {len(self.names)} columns{hint}"
+            )
         self._comma = self._delimiter == ";" and any(
             _DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row
         )

@@ -142,6 +142,16 @@ def test_blocks_equal_the_whole_and_odd_cells_are_missing(
     assert stream.read(3, 3).shape == (0, 2)
 
 
+def test_a_channel_whose_first_cells_say_that_nothing_was_measured(tmp_path: Path) -> None:
+    for cell in ("n/a", "NaN", "NA", ""):
+        lines = rows(SECONDS).splitlines()
+        lines[1] = f"0,{cell},{VALUES[0, 1]:g},"
+        recording = opened(tmp_path / "a.csv", "\n".join(lines) + "\n")
+        assert recording.streams[0].info.labels == ("TP9", "AF7")
+        assert np.isnan(samples(recording.streams[0])[0, 0])
+        np.testing.assert_array_equal(samples(recording.streams[0])[1:], VALUES[1:])
+
+
 def test_semicolons_decimal_commas_tabs_and_lines_before_the_header(tmp_path: Path) -> None:
     text = "%made by\n#somebody\n" + rows(SECONDS, happy, ";").replace(".", ",")
     recording = opened(tmp_path / "a.csv", b"\xef\xbb\xbf" + text.encode())
@@ -198,6 +208,14 @@ def test_a_table_of_markers_alone(tmp_path: Path) -> None:
         ("time,TP9\n", "no row has a time"),
         ("time,TP9\nnever,1\n", "no row has a time"),
         ("time,note\n1,word\n", "no column holds numbers or markers"),
+        (
+            "time,TP9\n0,5,1,25\n",
+            "rows have 4 cells, but the first line names 2 columns; decimal commas need",
+        ),
+        (
+            "time;TP9\n1;0;5\n",
+            "rows have 3 cells, but the first line names 2 columns$",
+        ),  # row names, as of R
         ("\0\0\0\0", "is no text"),
         ("time," + "x" * 1_000_100 + "\n", "a line is longer than"),
         (",".join(f"c{n}" for n in range(5000)) + "\n", "5000 columns, expected at most 4096"),
