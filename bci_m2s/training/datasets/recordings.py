@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bci_m2s.errors import BciM2sError, ConfigurationError, RecordingError, StreamError, nearest
-from bci_m2s.model.contract import Contract, ModalityContract
-from bci_m2s.model.stream_check import check_stream, stream_doubts
+from bci_m2s.errors import ConfigurationError, RecordingError, nearest
+from bci_m2s.model.contract import Contract
 from bci_m2s.recording.file_settings import FileSettings
-from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.recording.recorded import Recording
 from bci_m2s.recording.together import LEFT_OUT, open_together
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.simulator.markers import MarkedTrial
@@ -30,16 +29,15 @@ from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
 from bci_m2s.training.datasets.contents import contents, marker_texts, state_of
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
+from bci_m2s.training.datasets.matching import Matcher, all_streams, fitting, note, stated_info
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
-from bci_m2s.types import Chunk, StreamInfo
+from bci_m2s.types import Chunk
 
 if TYPE_CHECKING:
     from bci_m2s.training.settings import DataSettings
 
 CHUNK_SAMPLES = 4096
 DEFAULT_HEAD = "emotion"
-# modality → index of its stream in a recording
-Matcher = Callable[[Recording, Origin, OnProblem], dict[str, int]]
 Opener = Callable[[tuple[Path, ...], tuple[FileSettings, ...]], Recording]
 
 
@@ -103,13 +101,13 @@ def find_recordings(
     markers = markers or MarkerSettings()
     groups = recorded_together(recordings_below(root))
     if contract is None:
-        heads, match = {markers.head or DEFAULT_HEAD: _labels(groups, markers, told)}, _all_streams
+        heads, match = {markers.head or DEFAULT_HEAD: _labels(groups, markers, told)}, all_streams
     else:
         head = markers.head or contract.first_head
         if head not in contract.heads:
             valid = nearest(head, contract.heads)
             raise ConfigurationError(f"markers.head: {head!r} is not a head of the model{valid}")
-        heads, match = {head: contract.heads[head].classes}, partial(_fitting, contract, facts)
+        heads, match = {head: contract.heads[head].classes}, partial(fitting, contract, facts)
 
     def read(_root: Path, on_problem: OnProblem) -> Iterator[list[RawSegment]]:
         recordings_below(root, on_problem)  # for what is left out
@@ -145,7 +143,7 @@ def _sessions(
         segments: list[RawSegment] = []
         n_trials = 0
         for file, *beside in session:
-            note = partial(_note, file, on_problem)
+            say = partial(note, file, on_problem)
             try:
                 chunks = RecordedChunks(
                     file.path, 0, markers.stamps, tuple(other.path for other in beside), told
@@ -156,12 +154,12 @@ def _sessions(
                     on_problem(file.problem(warning.removeprefix(LEFT_OUT), left_out=is_out))
                 indices = match(recording, file, on_problem)
                 streams = _streams(chunks, recording, indices, facts)
-                marked = _marked(recording, markers, note)
+                marked = _marked(recording, markers, say)
             except RecordingError as problem:
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
                 continue
             if not marked:
-                note(f"no marker begins a trial; the recording has no labels ({marker_texts(recording)})")
+                say(f"no marker begins a trial; the recording has no labels ({marker_texts(recording)})")
             trials = _trials(marked, n_trials, heads, file, on_problem)
             n_trials += len(marked)
             spans_s = {name: _span(recording, index, markers.stamps) for name, index in indices.items()}
@@ -171,10 +169,6 @@ def _sessions(
         if segments:
             yield segments
     _read.cache_clear()
-
-
-def _note(file: Origin, on_problem: OnProblem, text: str) -> None:
-    on_problem(file.problem(text, left_out=False))
 
 
 def _streams(
@@ -190,7 +184,7 @@ def _streams(
     streams = {}
     for name, index in indices.items():
         stated = facts.get(name, NOTHING_STATED)
-        info = _stated(stated, recording.streams[index])
+        info = stated_info(stated, recording.streams[index])
         streams[name] = RawStream(info, replace(chunks, index=index), stated)
     return streams
 
@@ -248,86 +242,6 @@ def _marked(
             for row in np.flatnonzero(np.isfinite(shared))
         ]
     return marked_trials(events, end_s, markers, notify)
-
-
-def _fitting(
-    contract: Contract,
-    facts: Mapping[str, StreamFacts],
-    recording: Recording,
-    file: Origin,
-    on_problem: OnProblem,
-) -> dict[str, int]:
-    """The stream that fits each modality; a modality that none or several fit is reported."""
-    indices: dict[str, int] = {}
-    for modality, spec in contract.modalities.items():
-        stated = facts.get(modality, NOTHING_STATED)
-        typed = {
-            index: _problems(spec, stated, stream)
-            for index, stream in enumerate(recording.streams)
-            if stream.info.type.casefold() == spec.stream_type.casefold() and stream.n_samples
-        }
-        fitting = [index for index, problems in typed.items() if not problems]
-        if len(fitting) == 1:
-            indices[modality] = fitting[0]
-            for doubt in stream_doubts(spec, _stated(stated, recording.streams[fitting[0]])):
-                _note(file, on_problem, f"{modality}: {doubt}")
-            if other := _other_line(spec, recording):
-                _note(file, on_problem, f"{modality}: {other}")
-        elif fitting:
-            names = ", ".join(repr(recording.streams[index].info.name) for index in fitting)
-            on_problem(file.problem(f"{modality}: {len(fitting)} streams fit: {names}"))
-        elif typed:
-            lines = [f"{modality}: {problem}" for problems in typed.values() for problem in problems]
-            on_problem(file.problem("; ".join([*lines, *_elsewhere(spec, recording)])))
-        else:
-            types = [stream.info.type for stream in recording.raw_streams if stream.n_samples]
-            text = f"{modality}: no stream of type {spec.stream_type!r} with samples"
-            _note(file, on_problem, text + nearest(spec.stream_type, dict.fromkeys(types)))
-    return indices
-
-
-def _elsewhere(spec: ModalityContract, recording: Recording) -> Iterator[str]:
-    """Channels that the model wants in a stream of one type, and the file has in one of another."""
-    for stream in recording.raw_streams:
-        if stream.is_markers or stream.info.type.casefold() == spec.stream_type.casefold():
-            continue
-        own = {label.casefold() for label in stream.info.labels}
-        if found := [label for label in spec.channels if label.casefold() in own]:
-            yield f"{', '.join(found)}: of type {stream.info.type!r} in this file"
-
-
-def _other_line(spec: ModalityContract, recording: Recording) -> str:
-    """Words for a notch of the model that is at another frequency than the file's mains; "" for none."""
-    notches = spec.feature.params.get("notch_hz")
-    if not isinstance(notches, list) or not notches or math.isnan(recording.line_hz):
-        return ""
-    if any(isinstance(notch, int | float) and abs(notch - recording.line_hz) < 1 for notch in notches):
-        return ""
-    return f"line frequency {recording.line_hz:g} Hz; the model's notch_hz is {notches}"
-
-
-def _stated(stated: StreamFacts, stream: RecordedStream) -> StreamInfo:
-    return stated.applied_to(stream.info, stream.times)
-
-
-def _problems(spec: ModalityContract, stated: StreamFacts, stream: RecordedStream) -> list[BciM2sError]:
-    try:
-        return [*check_stream(spec, _stated(stated, stream))]
-    except StreamError as problem:
-        return [problem]
-
-
-def _all_streams(recording: Recording, _file: Origin, _on_problem: OnProblem) -> dict[str, int]:
-    indices: dict[str, int] = {}
-    for index, stream in enumerate(recording.streams):
-        if (
-            stream in recording.raw_streams
-            and not (stream.is_text or stream.is_markers)
-            and stream.n_samples
-        ):
-            name = stream.info.type.lower() or "untyped"
-            indices[name if name not in indices else f"{name}-{index + 1}"] = index
-    return indices
 
 
 def _opened(paths: tuple[Path, ...], told: tuple[FileSettings, ...]) -> Recording:
