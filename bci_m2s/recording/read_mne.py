@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import warnings as python_warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -32,7 +31,6 @@ from bci_m2s.recording.edf_header import EdfHeader, read_edf_header
 from bci_m2s.recording.fif_check import refuse_bad_fif
 from bci_m2s.recording.file_pauses import (
     CUT,
-    SEAMS,
     FileTimes,
     Span,
     bad_spans,
@@ -43,11 +41,12 @@ from bci_m2s.recording.file_pauses import (
 )
 from bci_m2s.recording.file_settings import FileSettings, find_zone
 from bci_m2s.recording.mne_channels import EDF, channel_types, channel_units
+from bci_m2s.recording.mne_markers import annotate_bad, event_markers, markers
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.triggers import PIECE_S, TRIGGER, find_triggers
 from bci_m2s.signal.reference import AVERAGE, reference_of_labels
 from bci_m2s.text import printable
-from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
+from bci_m2s.types import FloatArray, StreamInfo
 
 Notes = list[str] | None
 Reader = Callable[[int, int], NDArray[np.float32]]
@@ -150,7 +149,7 @@ def raw_streams(
     ]
     triggers = find_triggers(raw)
     if events is not None:
-        _annotate_bad(raw, events)
+        annotate_bad(raw, events)
     times = FileTimes(float(raw.info["sfreq"]), find_pauses(raw, path, header, triggers))
     notes += times.notes + unit_notes
     is_cut = path is not None and header is not None and header.is_discontinuous
@@ -161,24 +160,12 @@ def raw_streams(
         own = len(texts) + sum(len(found.at) for found in triggers.values())
         if own:
             notes.append(f"markers are those of {events.path.name}; the file's own {own} are not used")
-        return [*streams, _event_markers(f"{name} events", events)]
+        return [*streams, event_markers(f"{name} events", events)]
     for channel, found in triggers.items():
-        streams.append(_markers(f"{name} {channel}", times.at(found.at), found.texts))
+        streams.append(markers(f"{name} {channel}", times.at(found.at), found.texts))
     if len(texts):
-        streams.append(_markers(f"{name} annotations", onsets, texts, durations))
+        streams.append(markers(f"{name} annotations", onsets, texts, durations))
     return streams
-
-
-def _annotate_bad(raw: Any, events: Events) -> None:
-    """Let mne's Raw know of events that say what cannot be used, or where recordings were joined."""
-    for onset_s, duration_s, text in zip(events.onsets_s, events.durations_s, events.texts, strict=True):
-        if text.casefold().startswith("bad") or text.casefold() in SEAMS:
-            raw.annotations.append(onset_s + raw.first_time, np.nan_to_num(duration_s), text)
-
-
-def _event_markers(name: str, events: Events) -> RecordedStream:
-    stream = _markers(name, events.onsets_s, events.texts, events.durations_s)
-    return replace(stream, columns=events.columns)
 
 
 def annotations_of(
@@ -325,16 +312,3 @@ def _without_gaps(read: Reader, kept: NDArray[np.intp]) -> Reader:
         return read(first, int(kept[stop - 1]) + 1)[kept[start:stop] - first]
 
     return read_kept
-
-
-def _markers(
-    name: str, times: FloatArray, texts: Any, durations_s: FloatArray | None = None
-) -> RecordedStream:
-    order = np.argsort(times, kind="stable")
-    samples = np.array([str(texts[index]) for index in order], dtype=object)[:, None]
-    samples.setflags(write=False)
-    info = StreamInfo(name, MARKER_TYPE, labels=("marker",), units=("",), channel_format="string")
-    lasting = None if durations_s is None else np.asarray(durations_s, dtype=np.float64)[order]
-    return RecordedStream(
-        info, np.asarray(times)[order], lambda start, stop: samples[start:stop], durations_s=lasting
-    )
