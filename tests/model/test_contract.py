@@ -198,6 +198,6 @@ def test_the_number_of_features_is_counted_where_it_is_left_out():
 
 
 def test_what_the_feature_cannot_be_built_for_is_said_where_it_is_counted():
-    fields = change(contract_fields(), "modalities.eeg.feature", {"name": "de", "params": {"band_hz": {}}})
-    with pytest.raises(ContractError, match=r"feature de: band_hz: .* nearest: 'bands_hz'"):
+    fields = change(contract_fields(), "modalities.eeg.feature", {"name": "de", "params": {"bands_hz": 3}})
+    with pytest.raises(ContractError, match="feature de: bands_hz"):
         Contract.model_validate(fields)

@@ -94,7 +94,8 @@ def read_by_pyxdf(path: Path) -> Values:
             values[number] = list(zip(stamps, rows, strict=True))
             assert int(stream["footer"]["info"]["sample_count"][0]) == len(stamps)
         ours = open_recording(path)
-        assert ours.warnings == []
+        # only the first stream has clock offsets, which is said of the others
+        assert [w for w in ours.warnings if not w.startswith("no clock offsets")] == []
         assert [len(one) for one in values.values()] == [one.n_samples for one in ours.streams]
         _READ[content] = values
     return _READ[content]
