@@ -390,6 +390,10 @@ def new(
     session_id: SessionId = "",
 ) -> None:
     """Write files for a model of your own: training, pipeline, and a protocol that sends markers."""
+    from bci_m2s.session.setup.shipped import names
+
+    if folder.resolve().name in names("models", ".safetensors"):
+        raise UsageError(f"{folder}: its name is that of a shipped model, expected one of your own")
     with _lsl_session(session_id):
         from bci_m2s.session.terminal.view import make_console
         from bci_m2s.training.new.command import is_asked, new_project

@@ -246,6 +246,11 @@ def test_a_recording_without_eyes_nor_markers_is_enough(tmp_path):
     assert "not used: ACC_X (movement); SampleCounter (counter); AUX_1 (auxiliary input)" in done.stdout
 
 
+def test_a_shipped_model_is_not_what_a_new_one_is_called(tmp_path):
+    assert "name is that of a shipped model" in refused("new", tmp_path / "muse-4ch", "--montage", "muse")
+    assert not (tmp_path / "muse-4ch").exists()
+
+
 def test_montages_are_listed():
     said = bci("montages").stdout
     assert all(name in said for name in (*DEVICES, "tobii", "pupil-core"))
