@@ -174,7 +174,8 @@ class Presenter:
             self._begun_s = now_s - min(max(elapsed_s, 0.0), LONGEST_S)
             self._views.timeline.set_session(self._begun_s)
             self._load_history()
-        sizes = {modality: len(stream.labels) for modality, stream in facts.streams.items()}
+        # others are not judged, so nobody knows whether they are good
+        sizes = {modality: len(stream.used or stream.labels) for modality, stream in facts.streams.items()}
         self._views.table.show_status(status, sizes, is_trusted=not self._client.stranger)
         for stream in mappings(status.get("streams")):
             modality = plain_text(stream.get("modality"))

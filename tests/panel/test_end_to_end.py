@@ -36,6 +36,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, and the command folder's rules"),
 ]
 PYTHON = (sys.executable, "-m", "bci_m2s")
+BUTTON = "trial/start/positive"  # of the third key: the third class of the model
 FREE_TEXT = "person R yawns 2x – ☃"
 MODALITIES = ("eeg", "eye")
 OF_THE_SIGNAL = {"marker", "baseline_complete", "skipped"}  # events that come without anybody's doing
@@ -219,8 +220,8 @@ def record(window, on):
 
 def give_markers(story):
     window = story.window
-    button = window.controls.button("marker-3")  # "artefact"
-    story.given_s["artefact"] = local_clock()
+    button = window.controls.button("marker-3")
+    story.given_s[BUTTON] = local_clock()
     button.click()
     story.replies_to("mark")
     window.controls.field.setText(FREE_TEXT)
@@ -342,7 +343,7 @@ def events_of(folder):
 
 def test_markers_are_in_the_recording_of_their_take(story):
     first, second = operator_markers(story.folder), operator_markers(story.folder / "take-2")
-    assert list(first) == ["artefact", FREE_TEXT]
+    assert list(first) == [BUTTON, FREE_TEXT]
     assert list(second) == ["start"]
     answered_s = {
         request["text"]: answered for answered, request, reply in story.replies if request["do"] == "mark"

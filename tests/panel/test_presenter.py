@@ -19,7 +19,7 @@ from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.client import EvidenceSample
 from bci_m2s.panel.client.facts import heads_in_plane, is_eye_tracker, line_name, parse_session
 from bci_m2s.panel.controls.status_line import StatusLine
-from bci_m2s.panel.controls.stream_table import StreamTable
+from bci_m2s.panel.controls.stream_table import COLUMNS, StreamTable
 from bci_m2s.panel.head.topography import TopographyView
 from bci_m2s.panel.layout import Arrangement, Views
 from bci_m2s.panel.look.theme import DARK
@@ -386,6 +386,15 @@ def test_bad_channels_reach_traces_and_map(presenter, client, views):
     shown(presenter, client, streams=[{"modality": "eeg", "bad_channels": bad}])
     assert presenter.traces["eeg"].rows.states["T8"] == "flat"
     assert views.head_map._bad == {"T8"}
+
+
+def test_of_channels_that_are_judged_it_is_said_how_many_are_good(presenter, client, views):
+    stream = {"modality": "eeg", "name": "Cap", "state": "ok"}
+    for channels, words in (({"eeg": ["T8", "Fp1"]}, "● 2 of 2 good"), ({}, f"● {len(EEG['labels'])} of")):
+        client.facts = session(channels=channels)
+        shown(presenter, client, streams=[stream])
+        assert views.table.table.item(0, COLUMNS.index("quality")).text().startswith(words)
+    assert presenter.traces["eeg"].controls.used.full_text == ""  # it is not known which are used
 
 
 def test_an_ended_session_stands_still(presenter, client, views):
