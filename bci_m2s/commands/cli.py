@@ -366,12 +366,21 @@ def new(
     source: Annotated[
         Path | None, Option("--from", metavar="FILE|FOLDER", help="Recordings; default: the network.")
     ] = None,
-    montage: Annotated[str, Option(help="Instead: a device, see bci-m2s montages; none for no EEG.")] = "",
-    eeg: Annotated[str, Option(help="Name of the EEG stream; none for none.")] = "",
-    eye: Annotated[str, Option(help="Name of the gaze stream, or a tracker beside --montage; none.")] = "",
+    montage: Annotated[
+        str,
+        Option(help="Instead: a device, see bci-m2s montages. Beside --from: names for channels without."),
+    ] = "",
+    eeg: Annotated[str, Option(help="Name of the EEG stream; none: without EEG.")] = "",
+    eye: Annotated[
+        str, Option(help="Name of the gaze stream, or a tracker beside --montage; none: without.")
+    ] = "",
     channels: Annotated[str, Option(help="EEG channels, separated by commas; default: electrodes.")] = "",
-    classes: Annotated[str, Option(help="Classes, separated by commas; default: of the markers.")] = "",
-    baseline: Annotated[float | None, Option(help="Seconds of rest at the beginning.", min=0)] = None,
+    classes: Annotated[
+        str, Option(help="calm,tense; 1=calm,2=tense for codes; default: of the markers.")
+    ] = "",
+    baseline: Annotated[
+        float | None, Option(help="Seconds of rest at the beginning; 0: none.", min=0)
+    ] = None,
     mains: Annotated[
         float | None, Option(help="Mains frequency, 50 or 60 Hz; 0: none.", min=0, max=400)
     ] = None,

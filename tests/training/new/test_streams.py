@@ -6,6 +6,7 @@ import pytest
 
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.look import look_at_streams
+from bci_m2s.training.new.project import EegPart
 from bci_m2s.training.new.trackers import TRACKERS, Screen, degrees_per_unit, recognise
 from bci_m2s.types import StreamInfo
 
@@ -51,6 +52,27 @@ def test_an_unknown_tracker_is_put_together_by_words():
     assert tracker.gaze_unit == "pixels"
     assert list(tracker.columns.values()) == list(labels[1:])
     assert recognise(StreamInfo("x", "EEG", labels=("Fp1", "Eye"), units=("", ""))) is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [("", "as recorded"), ("linked ears", ["a1", "a2"]), ("common average", "average"), ("FCz", ["fcz"])],
+)
+def test_a_stated_reference_is_the_models(stated, expected):
+    info = StreamInfo("x", "EEG", rate_hz=250.0, labels=("C3",), units=("nV",), reference=stated)
+    part = EegPart(info, ("C3",))
+    assert part.reference == expected
+    assert part.unit == "nanovolts"
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "bands", "top_hz"), [(500.0, 5, 50.0), (128.0, 5, 50.0), (100.0, 5, 45.0), (64.0, 4, 28.8)]
+)
+def test_bands_end_where_the_sampling_rate_does(rate_hz, bands, top_hz):
+    part = EegPart(StreamInfo("x", "EEG", rate_hz=rate_hz, labels=("C3",), units=("uV",)), ("C3",))
+    assert len(part.bands_hz) == bands
+    assert max(high for _, high in part.bands_hz.values()) == pytest.approx(top_hz)
+    assert part.notch_hz == ([50.0] if rate_hz > 102 else [])
 
 
 def test_degrees_are_those_of_the_screen():
