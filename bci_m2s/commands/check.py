@@ -24,7 +24,8 @@ def _check_training_file(path: Path) -> None:
     from bci_m2s.training.check.training_file import check_training, describe
 
     console = make_console()
-    checked = check_training(path, may_lack_data=True)
+    with console.status(f"looking at {path} and its data"):
+        checked = check_training(path, may_lack_data=True)
     for line, is_remark in describe(checked):
         console.print(line, style="yellow" if is_remark else "", soft_wrap=True)
     record = f"bci-m2s record --output {checked.settings.data.root}/sub-P001/ses-S001"

@@ -23,6 +23,7 @@ from bci_m2s.recording.file_names import recording_in
 
 if TYPE_CHECKING:
     from bci_m2s.lsl.configuration import LslSession
+    from bci_m2s.training.check.training_file import Checked
 
 app = typer.Typer(
     name="bci-m2s",
@@ -464,6 +465,15 @@ def check(
     check_file(file)
 
 
+def _checked(config: Path) -> Checked:
+    """A training file in which no mistake was found; what is wrong is said before torch is loaded."""
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.check.training_file import check_training
+
+    with make_console().status(f"looking at {config} and its data"):
+        return check_training(config)
+
+
 Training = Annotated[Path, Argument(metavar="CONFIG.yaml", help="Training file.")]
 Run = Annotated[Path | None, Option(help="Folder of the run; default: runs/ and the file's name.")]
 
@@ -477,9 +487,8 @@ def pretrain(
 ) -> None:
     """Learn from two signals recorded together, without labels."""
     from bci_m2s.session.terminal.view import make_console
-    from bci_m2s.training.check.training_file import check_training
 
-    checked = check_training(config)  # what is wrong is said before torch is loaded
+    checked = _checked(config)
     from bci_m2s.training.run.pretraining import run_pretrain
 
     run_pretrain(checked, run, make_console(), device, resume)
@@ -495,11 +504,11 @@ def finetune(
 ) -> None:
     """Train classifiers on the labels of one modality; write model files for live use."""
     from bci_m2s.session.terminal.view import make_console
-    from bci_m2s.training.check.training_file import check_live_use, check_training
+    from bci_m2s.training.check.training_file import check_live_use
 
     if out is not None and out.exists() and not overwrite:
         raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
-    checked = check_training(config)
+    checked = _checked(config)
     check_live_use(checked, out)
     from bci_m2s.training.run.finetuning import run_finetune
 
@@ -516,7 +525,6 @@ def evaluate(
 ) -> None:
     """Test every direction and the controls on trials kept out of training; or one ready model."""
     from bci_m2s.session.terminal.view import make_console
-    from bci_m2s.training.check.training_file import check_training
 
     if model is not None:
         from bci_m2s.training.check.ready_model import check_ready_model
@@ -528,7 +536,7 @@ def evaluate(
         return
     if data is not None or format:
         raise UsageError("--data and --format: got no --model, expected the model file to evaluate on them")
-    checked = check_training(config)
+    checked = _checked(config)
     from bci_m2s.training.run.evaluating import run_evaluate
 
     run_evaluate(checked, run, make_console())

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,10 @@ from bci_m2s.recording.read_xdf import decode_xdf
 from bci_m2s.recording.recorded import RecordedStream, Recording, file_kind, open_recording
 from bci_m2s.recording.xdf_content import DamageError, RefusedError, read_header, read_length
 from bci_m2s.recording.xdf_survey import OF_STREAMS
-from bci_m2s.recording.xdf_writer import BOUNDARY, FILE_HEADER, MAGIC, SAMPLES, STREAM_HEADER
+from bci_m2s.recording.xdf_writer import BOUNDARY, FILE_HEADER, MAGIC, SAMPLES, STREAM_FOOTER, STREAM_HEADER
 
 STAMP_BYTES = 8
+WITH_STREAM = (*OF_STREAMS, STREAM_HEADER)
 
 
 def skim_recording(path: Path, files: Sequence[FileSettings] = ()) -> Recording:
@@ -49,24 +50,17 @@ def skim_recording(path: Path, files: Sequence[FileSettings] = ()) -> Recording:
         raise RecordingError(f"{path}: cannot be read: {problem.strerror or problem}") from None
 
 
-class _Chunk(NamedTuple):
-    start: int
-    content: int
-    stop: int
-    tag: int
-    stream: int
+_Chunk = tuple[int, int, int, int, int]  # first byte, content, end, tag, stream (0 for none)
 
 
 @dataclass
 class _Numbers:
-    """Streams of numbers whose samples are passed over: how many there are, and their chunks' ends."""
+    """A stream of numbers whose samples are passed over: where its chunks have their content and end."""
 
     rate_hz: float
     record_bytes: int
-    n_samples: int = 0
-    first: _Chunk | None = None
-    last: _Chunk | None = None
-    counts: list[int] = field(default_factory=list)
+    contents: list[int] = field(default_factory=list)
+    end: int = 0
 
 
 def _skimmed(path: Path) -> Recording:
@@ -77,20 +71,18 @@ def _skimmed(path: Path) -> Recording:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[: len(MAGIC)] != MAGIC:
             raise DamageError("no magic")
-        for chunk in _chunks(data):
-            if chunk.tag == STREAM_HEADER:
-                header = read_header(chunk.stream, data[chunk.content : chunk.stop])
-                order.append(chunk.stream)
+        for start, content, stop, tag, stream in _chunks(data):
+            if tag == SAMPLES and stream in numbers:
+                numbers[stream].contents.append(content)
+                numbers[stream].end = stop
+                continue
+            if tag == STREAM_HEADER:
+                header = read_header(stream, data[content:stop])
+                order.append(stream)
                 if header.channel_format != "string" and not header.is_markers:
-                    numbers[chunk.stream] = _Numbers(header.rate_hz, 1 + STAMP_BYTES + header.sample_bytes)
-            if chunk.tag == SAMPLES and chunk.stream in numbers:
-                passed = numbers[chunk.stream]
-                count, _ = read_length(data[chunk.content : chunk.content + 9])
-                passed.n_samples += count
-                passed.first, passed.last = passed.first or chunk, chunk
-                passed.counts.append(count)
-            else:
-                kept.write(data[chunk.start : chunk.stop])
+                    numbers[stream] = _Numbers(header.rate_hz, 1 + STAMP_BYTES + header.sample_bytes)
+            if tag != STREAM_FOOTER:  # it repeats what the chunks say
+                kept.write(data[start:stop])
         spans = {stream: _span(data, passed) for stream, passed in numbers.items()}
     kept.seek(0)
     recording = decode_xdf(path, kept)
@@ -106,17 +98,23 @@ def _skimmed(path: Path) -> Recording:
 def _chunks(data: Any) -> Iterator[_Chunk]:
     """Every chunk of a file. Raises DamageError, struct.error or IndexError for one that is not whole."""
     at, size = len(MAGIC), len(data)
+    long_length, tag_and_stream = struct.Struct("<I").unpack_from, struct.Struct("<HI").unpack_from
     while at < size:
-        length, width = read_length(data[at : at + 9])
-        body, stop = at + width, at + width + length
-        if stop > size or length < 2:
+        width = data[at]
+        if width == 4:  # as nearly all have it
+            body = at + 5
+            stop = body + long_length(data, at + 1)[0]
+        else:
+            length, taken = read_length(data[at : at + 9])
+            body, stop = at + taken, at + taken + length
+        if stop > size or stop - body < 2:
             raise DamageError("a chunk is cut")
-        (tag,) = struct.unpack_from("<H", data, body)
-        if tag in OF_STREAMS or tag == STREAM_HEADER:
-            (stream,) = struct.unpack_from("<I", data, body + 2)
-            yield _Chunk(at, body + 6, stop, tag, stream)
+        tag = data[body]  # a tag has two bytes, of which the second is 0
+        if tag in WITH_STREAM:
+            tag, stream = tag_and_stream(data, body)
+            yield at, body + 6, stop, tag, stream
         elif tag in (FILE_HEADER, BOUNDARY):
-            yield _Chunk(at, body + 2, stop, tag, 0)
+            yield at, body + 2, stop, tag, 0
         else:
             raise DamageError(f"tag {tag}")
         at = stop
@@ -124,22 +122,27 @@ def _chunks(data: Any) -> Iterator[_Chunk]:
 
 def _span(data: Any, passed: _Numbers) -> tuple[float, ...]:
     """First and last stamp; () of a stream without samples. A stamp that was left out is deduced."""
-    if passed.first is None or passed.last is None or not passed.n_samples:
+    counts = [_count(data, content) for content in (passed.contents[:1] + passed.contents[-1:])]
+    if not any(count for count, _ in counts):
         return ()
-    first_s = _stamp(data, passed.first, passed, 0)
-    last_s = _stamp(data, passed.last, passed, passed.counts[-1] - 1)
+    first_s = _stamp(data, passed.contents[0] + counts[0][1])
+    content, (count, width) = passed.contents[-1], counts[-1]
+    last_s = math.nan
+    if passed.end - content - width == count * passed.record_bytes:  # all stamps are written out
+        last_s = _stamp(data, content + width + (count - 1) * passed.record_bytes)
     if math.isnan(last_s) and passed.rate_hz:
-        last_s = first_s + (passed.n_samples - 1) / passed.rate_hz
+        n_samples = sum(_count(data, content)[0] for content in passed.contents)
+        last_s = first_s + (n_samples - 1) / passed.rate_hz
     return (first_s, last_s if math.isfinite(last_s) else first_s)
 
 
-def _stamp(data: Any, chunk: _Chunk, passed: _Numbers, index: int) -> float:
-    """The stamp of a chunk's sample; NaN where that of its last is not written out."""
-    count, width = read_length(data[chunk.content : chunk.content + 9])
-    begin = chunk.content + width
-    if index and chunk.stop - begin != count * passed.record_bytes:
-        return math.nan
-    at = begin + index * passed.record_bytes
+def _count(data: Any, content: int) -> tuple[int, int]:
+    """Number of samples of a chunk, and the bytes that say so."""
+    return read_length(data[content : content + 9])
+
+
+def _stamp(data: Any, at: int) -> float:
+    """The stamp of the sample at a byte; NaN where it is not written out."""
     return float(struct.unpack_from("<d", data, at + 1)[0]) if data[at] == STAMP_BYTES else math.nan
 
 

@@ -17,7 +17,7 @@ from bci_m2s.training.check import mistakes
 from bci_m2s.training.check.baseline import baseline_notes
 from bci_m2s.training.check.listing import Listing, list_sessions
 from bci_m2s.training.check.pretraining import check_pretraining
-from bci_m2s.training.data.splits import PARTS, Split, make_splits
+from bci_m2s.training.data.splits import PARTS, Listed, Split, make_splits
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.datasets.recorded_files import recordings_below
 from bci_m2s.training.datasets.recordings import RECORDINGS
@@ -87,6 +87,8 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
     live = {name: spec for name, spec in contract.modalities.items() if spec.feature.name != "distributed"}
     for name, spec in live.items():
         _check_count(name, spec, contract.window)
+    if not lacks_data:
+        _check_names(settings)
     listing = Listing(RECORDINGS, []) if lacks_data else _listing(settings)
     splits: list[Split] = []
     if listing.sessions:
@@ -97,6 +99,21 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
         except ContractError as problem:
             raise ConfigurationError(f"contract.modalities.{name}.feature: {problem}") from None
     return Checked(path, settings, listing, splits, baseline_notes(settings, listing), lacks_data)
+
+
+def _check_names(settings: TrainingSettings) -> None:
+    """A split of people whom the names of own recordings tell, before a file of them is opened."""
+    data, kind = settings.data, settings.split.kind
+    if data.format != RECORDINGS.name or data.root is None or kind not in ("subjects", "subject-folds"):
+        return
+    try:
+        people = dict.fromkeys(file.subject for file in recordings_below(data.root))
+    except RecordingError as problem:
+        raise ConfigurationError(f"data.root: {problem}") from None
+    wanted = [person for person in people if not data.subjects or person in data.subjects]
+    trial = Trial("1", 0.0, 0.0, {})
+    if wanted:  # names that nobody has are refused later
+        make_splits([Listed(person, "1", (trial,)) for person in wanted], settings.split, "")
 
 
 def _check_count(name: str, spec: ModalityContract, window: WindowContract) -> None:

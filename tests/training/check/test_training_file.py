@@ -19,7 +19,7 @@ from bci_m2s.errors import BciM2sError
 from bci_m2s.training.check import training_file
 from bci_m2s.training.check.training_file import check_training, describe
 from bci_m2s.training.data import load, sessions
-from bci_m2s.training.datasets import DATASETS
+from bci_m2s.training.datasets import DATASETS, recordings
 
 EEG, EYE = "contract.modalities.eeg.", "contract.modalities.eye."
 BASELINE = "normaliser.params.duration_s"
@@ -164,6 +164,12 @@ def refused(*words):
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert isinstance(result.exception, BciM2sError)
     return str(result.exception)
+
+
+def test_too_many_folds_are_said_before_a_file_is_opened(lab, monkeypatch):
+    monkeypatch.setattr(recordings, "skim_recording", lambda _path: pytest.fail("a file was opened"))
+    with pytest.raises(BciM2sError, match=r"split\.folds: got 5"):
+        check_training(write(lab, "split.folds", 5))
 
 
 @pytest.mark.parametrize("command", ["check", "pretrain", "finetune", "evaluate"])
