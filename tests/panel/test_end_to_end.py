@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, and the command folder's rules"),
 ]
 PYTHON = (sys.executable, "-m", "bci_m2s")
-BUTTON = "trial/start/positive"  # of the third key: the third class of the model
+BUTTON, FIRST_BUTTON = "trial/start/positive", "trial/start/negative"  # of the third key and the first
 FREE_TEXT = "person R yawns 2x – ☃"
 MODALITIES = ("eeg", "eye")
 OF_THE_SIGNAL = {"marker", "baseline_complete", "skipped"}  # events that come without anybody's doing
@@ -295,7 +295,7 @@ def begin_a_baseline(story):
     until(
         lambda: story.refusal in [message.text for message in window.messages.history], "refusal not shown"
     )
-    story.given_s["start"] = local_clock()
+    story.given_s[FIRST_BUTTON] = local_clock()
     window.controls.button("marker-1").click()
     story.replies_to("mark", 3)
 
@@ -344,7 +344,7 @@ def events_of(folder):
 def test_markers_are_in_the_recording_of_their_take(story):
     first, second = operator_markers(story.folder), operator_markers(story.folder / "take-2")
     assert list(first) == [BUTTON, FREE_TEXT]
-    assert list(second) == ["start"]
+    assert list(second) == [FIRST_BUTTON]
     answered_s = {
         request["text"]: answered for answered, request, reply in story.replies if request["do"] == "mark"
     }
