@@ -568,10 +568,11 @@ def dataset_check(
     format: Annotated[str, Option(help="eegmat, seed, seed-iv, seed-v, deap, dreamer or recordings.")],
     feature: Annotated[str, Option(help="One of its features, or raw; default: the usual one.")] = "",
 ) -> None:
-    """Report what a copy of a data set holds, what it lacks and what is malformed."""
+    """Report what a copy of a data set holds, lacks and has malformed; status 1 for problems."""
     from bci_m2s.training.dataset_check import print_dataset_check
 
-    print_dataset_check(root, format, feature)
+    if not print_dataset_check(root, format, feature):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

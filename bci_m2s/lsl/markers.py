@@ -9,6 +9,7 @@ import numpy as np
 from bci_m2s.types import MARKER_TYPE, BoolArray, FloatArray, StreamInfo
 
 OWN_PREFIX = "bci_m2s-"  # of the types of streams that a session sends or records itself
+LARGEST_CODE = 1e8  # a time since 1970 is larger in any unit; device codes have 24 bits at most
 MARKER_TYPES = (MARKER_TYPE.casefold(), "marker", "event", "events", "trigger", "triggers", "stim")
 
 
@@ -25,7 +26,8 @@ class MarkerReader:
 
     - A text is a marker as it stands; of several channels, the first that holds a letter, else all of them
       joined by blanks.
-    - A number is a marker of its digits ("7", "2.5"); of several channels, the first that is not 0.
+    - A number is a marker of its digits ("7", "2.5"); of several channels, the first that is not 0. One
+      beyond ``LARGEST_CODE`` is a time, and counts where there is nothing else.
     - Numbers at a regular rate are levels, one a channel: a marker is where one changes to something other
       than 0; where several do at once, the first of them.
     """
@@ -40,7 +42,7 @@ class MarkerReader:
         if self._is_text:
             return [(float(time_s), _text(row)) for time_s, row in zip(times, samples, strict=True)]
         numbers = np.asarray(samples, dtype=np.float64)
-        counts = self._level_changes(numbers) if self._is_level else np.isfinite(numbers) & (numbers != 0)
+        counts = self._level_changes(numbers) if self._is_level else _codes(numbers)
         columns = counts.argmax(axis=1) if numbers.size else np.zeros(len(numbers), np.intp)
         rows = np.arange(len(numbers))
         values = numbers[rows, columns]
@@ -55,6 +57,13 @@ class MarkerReader:
         if len(numbers):
             self._levels = numbers[-1].copy()
         return (numbers != before) & (numbers != 0) & np.isfinite(numbers) & ~np.isnan(before)
+
+
+def _codes(numbers: FloatArray) -> BoolArray:
+    """Which numbers, (n, channels), may be a marker: not 0, and no time where there is a code beside it."""
+    given = np.isfinite(numbers) & (numbers != 0)
+    codes = given & (np.abs(numbers) <= LARGEST_CODE)
+    return np.where(codes.any(axis=1, keepdims=True), codes, given)
 
 
 def _text(row: Any) -> str:

@@ -25,6 +25,7 @@ class EdfHeader:
     """Header of an EDF(+) or BDF(+) file.
 
     labels, units, samples : of all channels; samples per data record
+    scaleless : per channel, whether its physical or digital range is empty: its values mean nothing
     records, record_s : number of data records and the length of one
     is_discontinuous : the file has pauses between its data records
     """
@@ -32,6 +33,7 @@ class EdfHeader:
     labels: tuple[str, ...]
     units: tuple[str, ...]
     samples: tuple[int, ...]
+    scaleless: tuple[bool, ...]
     records: int
     record_s: float
     is_discontinuous: bool
@@ -62,10 +64,15 @@ def read_edf_header(path: Path) -> EdfHeader:
         pieces = (rest[start + size * k : start + size * (k + 1)] for k in range(count))
         return tuple(piece.decode("latin-1").strip() for piece in pieces)
 
+    physical, digital = (zip(texts(k), texts(k + 1), strict=True) for k in (3, 5))
     return EdfHeader(
         labels=texts(0),
         units=texts(2),
         samples=tuple(map(int, texts(8))),
+        scaleless=tuple(
+            float(low) == float(high) or int(first) == int(last)
+            for (low, high), (first, last) in zip(physical, digital, strict=True)
+        ),
         records=int(fixed[236:244]),
         record_s=float(fixed[244:252]),
         is_discontinuous=fixed[192:197] in (b"EDF+D", b"BDF+D"),

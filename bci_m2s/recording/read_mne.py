@@ -68,6 +68,9 @@ def open_mne(path: Path) -> Any:
             raw = mne.io.read_raw(path, preload=False, verbose="warning", **options)
     except Exception as problem:  # mne raises nearly every type on damaged files
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
+    if header is not None and len(header.signals) == len(raw.ch_names):
+        scaleless = [header.scaleless[place] for place in header.signals]
+        raw.info["bads"] += [name for name, is_bad in zip(raw.ch_names, scaleless, strict=True) if is_bad]
     if path.suffix.lower() == ".vhdr":  # a comment's text is a marker as it was sent; "Comment/" is mne's
         texts = {str(text) for text in raw.annotations.description}
         raw.set_annotations(brainvision_channels(raw, path), verbose="error")
@@ -210,6 +213,9 @@ def edf_header(path: Path, notes: list[str]) -> EdfHeader | None:
     except (ValueError, OSError):
         notes.append("the header's numbers of samples cannot be read; channels may have different rates")
         return None
+    scaleless = [header.labels[index] for index in header.signals if header.scaleless[index]]
+    if scaleless:
+        notes.append(f"the least and the largest value are equal, so missing: {', '.join(scaleless)}")
     if header.slower:
         rate_hz = max(header.samples[index] for index in header.signals) / (header.record_s or 1.0)
         slower = ", ".join(header.slower)

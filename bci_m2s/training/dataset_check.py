@@ -283,8 +283,8 @@ def _trial_line(
     return ", ".join(parts)
 
 
-def print_dataset_check(root: Path, format: str, feature: str = "") -> None:
-    """Print the report of `check_dataset` on the terminal; problems in yellow."""
+def print_dataset_check(root: Path, format: str, feature: str = "") -> bool:
+    """Print the report of `check_dataset` on the terminal, problems in yellow; whether there are none."""
     from rich.console import Console
     from rich.text import Text
 
@@ -296,3 +296,4 @@ def print_dataset_check(root: Path, format: str, feature: str = "") -> None:
         is_problem = line.startswith("  ") and not line.startswith("    ")
         marked = is_problem or "missing" in line or "nothing found" in line
         console.print(Text(line, style="yellow" if marked else ""), soft_wrap=True)
+    return any(line.startswith("problems: 0;") for line in lines)

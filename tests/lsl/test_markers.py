@@ -83,3 +83,10 @@ def test_each_channel_is_a_level_of_its_own(size):
 )
 def test_which_streams_are_markers(stream, markers):
     assert is_marker_stream(stream) == markers
+
+
+def test_a_time_beside_a_code_is_no_marker():
+    """Emotiv's inlet of markers wants three channels: a time since 1970, the value, the time of sending."""
+    rows = [[1.7e9, 7.0, 1.7e9 + 0.2], [1.7e12, 0.0, 3.0], [1.7e9, 0.0, 0.0]]
+    read = MarkerReader(info("double64", channels=3)).take(TIMES, np.array(rows))
+    assert [text for _, text in read] == ["7", "3", "1700000000"]

@@ -11,6 +11,7 @@ from typing import Any
 import mne
 import numpy as np
 import pytest
+from support.signal_files import write_edf
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.as_raw import open_recording as open_as_raw
@@ -285,3 +286,16 @@ def test_fif_whose_directory_claims_what_is_not_there(tmp_path: Path, raw: Any, 
     path.write_bytes(data)
     with contextlib.suppress(RecordingError):
         open_recording(path)
+
+
+def test_a_channel_whose_range_is_empty_is_missing(tmp_path):
+    path = tmp_path / "empty-range.edf"
+    write_edf(path, np.random.default_rng(0).normal(0, 10, (512, 2)), ("Cz", "Pz"), 128.0, "µV", "int16")
+    head = bytearray(path.read_bytes())
+    limits = 256 + 2 * (16 + 80 + 8)
+    head[limits + 8 : limits + 16] = head[limits + 24 : limits + 32]  # Pz: the least is the largest
+    path.write_bytes(head)
+    recording = open_recording(path)
+    assert any("least and the largest value are equal, so missing: EEG Pz" in w for w in recording.warnings)
+    (stream,) = recording.raw_streams
+    assert np.isnan(stream.read(0, 512)).all(axis=0).tolist() == [False, True]
