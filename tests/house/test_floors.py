@@ -38,9 +38,14 @@ ALLOWED = {
     "PyQt6": ("panel",),
     "pyqtgraph": ("panel",),
     "rich": ("session", "commands", "doctor", "soak", "training"),
-    "typer": ("commands.cli",),
+    "typer": ("commands.cli", "commands.options", "commands.training_cli"),
 }
-LOADS_ON_CALL = ("commands.cli", "commands.check", "__init__")  # inside a function only
+LOADS_ON_CALL = (
+    "commands.cli",
+    "commands.training_cli",
+    "commands.check",
+    "__init__",
+)  # inside a function only
 MOST_FOLDERS, MOST_FILES = 20, 8
 
 

@@ -1,0 +1,210 @@
+"""The part of the command line that is about models of one's own: files, training, figures, data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from bci_m2s.commands.options import SessionId, lsl_session
+from bci_m2s.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from bci_m2s.training.check.training_file import Checked
+
+app = typer.Typer()
+datasets = typer.Typer(help="Your own copies of data sets.", no_args_is_help=True)
+app.add_typer(datasets, name="dataset")
+
+
+@app.command()
+def new(
+    folder: Annotated[
+        Path, Argument(metavar="FOLDER", help="Where the files go; its name is the model's.")
+    ],
+    source: Annotated[
+        Path | None, Option("--from", metavar="FILE|FOLDER", help="Recordings; default: the network.")
+    ] = None,
+    montage: Annotated[
+        str,
+        Option(help="Instead: a device, see bci-m2s montages. Beside --from: names for channels without."),
+    ] = "",
+    eeg: Annotated[str, Option(help="Name of the EEG stream; none: without EEG.")] = "",
+    eye: Annotated[
+        str, Option(help="Name of the gaze stream, or a tracker beside --montage; none: without.")
+    ] = "",
+    channels: Annotated[str, Option(help="EEG channels, separated by commas; default: electrodes.")] = "",
+    classes: Annotated[
+        str, Option(help="calm,tense; 1=calm,2=tense for codes; default: of the markers.")
+    ] = "",
+    baseline: Annotated[
+        float | None, Option(help="Seconds of rest at the beginning; 0: none.", min=0)
+    ] = None,
+    mains: Annotated[
+        float | None, Option(help="Mains frequency, 50 or 60 Hz; 0: none.", min=0, max=400)
+    ] = None,
+    screen: Annotated[str, Option(help="Width x height of the screen in cm, as 53x30.")] = "",
+    distance: Annotated[
+        float | None, Option(help="From the eyes to the screen, cm.", min=1, max=1000)
+    ] = None,
+    pixels: Annotated[str, Option(help="Width x height of the screen in pixels, as 1920x1080.")] = "",
+    degrees: Annotated[
+        str, Option(help="Instead of a screen: degrees per unit of gaze, as 44.4,26.0.")
+    ] = "",
+    quick: Annotated[
+        bool, Option("--quick", help="A try-out: few epochs, one seed; figures mean little.")
+    ] = False,
+    yes: Annotated[bool, Option("--yes", help="Ask nothing; take what is likeliest, and say it.")] = False,
+    session_id: SessionId = "",
+) -> None:
+    """Write files for a model of your own: training, pipeline, and a protocol that sends markers."""
+    from bci_m2s.session.setup.shipped import names
+
+    if folder.resolve().name in names("models", ".safetensors"):
+        raise UsageError(f"{folder}: its name is that of a shipped model, expected one of your own")
+    with lsl_session(session_id):
+        from bci_m2s.session.terminal.view import make_console
+        from bci_m2s.training.new.command import is_asked, new_project
+        from bci_m2s.training.new.wishes import Wishes
+
+        new_project(
+            folder,
+            Wishes(
+                source,
+                montage,
+                classes,
+                baseline,
+                eeg,
+                eye,
+                channels,
+                screen,
+                distance,
+                pixels,
+                degrees,
+                mains,
+                quick,
+                ask=is_asked() and not yes,
+            ),
+            make_console(),
+        )
+
+
+@app.command()
+def montages() -> None:
+    """List the devices that `new` and `simulate` know by name."""
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.new.montages import list_montages
+
+    list_montages(make_console())
+
+
+def _checked(config: Path) -> Checked:
+    """A training file in which no mistake was found; what is wrong is said before torch is loaded."""
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.check.training_file import check_training
+
+    with make_console().status(f"looking at {config} and its data"):
+        return check_training(config)
+
+
+Training = Annotated[Path, Argument(metavar="CONFIG.yaml", help="Training file.")]
+Run = Annotated[Path | None, Option(help="Folder of the run; default: runs/ and the file's name.")]
+
+
+@app.command()
+def pretrain(
+    config: Training,
+    run: Run = None,
+    resume: Annotated[bool, Option("--resume", help="Continue an interrupted run.")] = False,
+    device: Annotated[str, Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Learn from two signals recorded together, without labels."""
+    from bci_m2s.session.terminal.view import make_console
+
+    checked = _checked(config)
+    from bci_m2s.training.run.pretraining import run_pretrain
+
+    run_pretrain(checked, run, make_console(), device, resume)
+
+
+@app.command()
+def finetune(
+    config: Training,
+    run: Run = None,
+    out: Annotated[Path | None, Option(help="Model file for live use; with folds, of everybody.")] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing model file.")] = False,
+    device: Annotated[str, Option(help="Of pre-training on everybody: auto, cpu, cuda:N.")] = "auto",
+) -> None:
+    """Train classifiers on the labels of one modality; write model files for live use."""
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.check.training_file import check_live_use
+
+    if out is not None and out.exists() and not overwrite:
+        raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
+    checked = _checked(config)
+    check_live_use(checked, out)
+    from bci_m2s.training.run.finetuning import run_finetune
+
+    run_finetune(checked, run, make_console(), out, overwrite, device)
+
+
+@app.command()
+def evaluate(
+    config: Training,
+    run: Run = None,
+    model: Annotated[Path | None, Option(help="Evaluate this model file on people new to it.")] = None,
+    data: Annotated[Path | None, Option(help="With --model: another folder of data.")] = None,
+    format: Annotated[str, Option(help="Of --data, if it is not the training file's.")] = "",
+) -> None:
+    """Test every direction and the controls on trials kept out of training; or one ready model."""
+    from bci_m2s.session.terminal.view import make_console
+
+    if model is not None:
+        from bci_m2s.training.check.ready_model import check_ready_model
+
+        ready = check_ready_model(config, model, data, format)
+        from bci_m2s.training.run.judging import run_judging
+
+        run_judging(ready, run, make_console())
+        return
+    if data is not None or format:
+        raise UsageError("--data and --format: got no --model, expected the model file to evaluate on them")
+    checked = _checked(config)
+    from bci_m2s.training.run.evaluating import run_evaluate
+
+    run_evaluate(checked, run, make_console())
+
+
+@app.command("import-released")
+def import_released(
+    file: Annotated[Path, Argument(metavar="FILE.pt", help="Pre-trained or fine-tuned checkpoint.")],
+    out: Annotated[Path, Option(help="Model file to write.")],
+    dataset: Annotated[str, Option(help="seed, seed-iv or seed-v; default: by the shapes.")] = "",
+    scaler: Annotated[Path | None, Option(help=".npz with eeg_mean, eeg_std, eye_mean, eye_std.")] = None,
+    layout: Annotated[
+        str, Option(help="band-major or channel-major EEG features; default: the data set's.")
+    ] = "",
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing model file.")] = False,
+) -> None:
+    """Turn a checkpoint of the M2S authors' released code into a model file."""
+    from bci_m2s.training.released.released import describe_import
+    from bci_m2s.training.released.released import import_released as import_file
+
+    made = import_file(file, out, dataset=dataset, scaler=scaler, layout=layout, overwrite=overwrite)
+    for line in describe_import(made, out):
+        print(line)
+
+
+@datasets.command("check")
+def dataset_check(
+    root: Annotated[Path, Argument(metavar="ROOT", help="Folder of your own copy.")],
+    format: Annotated[str, Option(help="eegmat, seed, seed-iv, seed-v, deap, dreamer or recordings.")],
+    feature: Annotated[str, Option(help="One of its features, or raw; default: the usual one.")] = "",
+) -> None:
+    """Report what a copy of a data set holds, lacks and has malformed; status 1 for problems."""
+    from bci_m2s.training.dataset_check import print_dataset_check
+
+    if not print_dataset_check(root, format, feature):
+        raise typer.Exit(1)
