@@ -107,7 +107,7 @@ def run(
     stream: Pinned = None,
 ) -> None:
     """Estimate from the streams that a pipeline names, until Ctrl-C; --output records them."""
-    pinned = pinned(stream or ())
+    source_ids = pinned(stream or ())
     with lsl_session(session_id) as lsl:
         from bci_m2s.commands.run import run_session
         from bci_m2s.session.run import Options
@@ -119,7 +119,7 @@ def run(
                 output,
                 baseline,
                 device,
-                source_ids=pinned,
+                source_ids=source_ids,
                 record=recording(record, output),
                 lsl=lsl,
                 panel=not headless,
