@@ -35,6 +35,10 @@ def new(
     eye: Annotated[
         str, Option(help="Name of the gaze stream, or a tracker beside --montage; none: without.")
     ] = "",
+    skin: Annotated[
+        str,
+        Option(help="Name of a stream with skin conductance; default: where it is all there is."),
+    ] = "",
     channels: Annotated[str, Option(help="EEG channels, separated by commas; default: electrodes.")] = "",
     classes: Annotated[
         str, Option(help="calm,tense; 1=calm,2=tense for codes; default: of the markers.")
@@ -84,6 +88,7 @@ def new(
                 pixels,
                 degrees,
                 mains,
+                skin,
                 quick,
                 ask=is_asked() and not yes,
             ),

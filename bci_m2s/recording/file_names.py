@@ -13,7 +13,21 @@ IN_SESSION = "session.xdf"  # name of the recording in a session's folder
 _SUBJECT = re.compile(r"(?:^|[/_])sub-([^/_.]+)")
 _SESSION = re.compile(r"(?:^|[/_])ses-([^/_.]+)")
 # Words that say what a file holds, not whose it is.
-_SIGNALS = {"eeg", "eye", "eyes", "gaze", "pupil", "ecg", "emg", "eog", "eda", "gsr", "ppg", "physio"}
+_SIGNALS = {
+    "eeg",
+    "eye",
+    "eyes",
+    "gaze",
+    "pupil",
+    "ecg",
+    "emg",
+    "eog",
+    "eda",
+    "gsr",
+    "skin",
+    "ppg",
+    "physio",
+}
 _WATCH = {"e4", "empatica", "acc", "bvp", "hr", "ibi", "tags", "temp"}
 _MARKERS = {"marker", "markers", "event", "events", "label", "labels"}
 KINDS = frozenset(_SIGNALS | _WATCH | _MARKERS | {"session", "data", "signal", "signals", "samples"})

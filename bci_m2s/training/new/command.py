@@ -74,10 +74,10 @@ def _look(wishes: Wishes, console: Console) -> Found:
 
     with console.status(f"looking for LSL streams, {WAIT_S:g} s"):
         found = look_at_streams(list_streams(WAIT_S, describe=True), "the LSL streams on the network")
-    if not found.eeg and not found.eye:
+    if not (found.eeg or found.eye or found.skin):
         raise UsageError(
-            "no EEG and no gaze on the network: start the program that sends it, or give recordings "
-            "(--from FOLDER) or a device (--montage NAME, see bci-m2s montages)"
+            "no EEG, gaze or skin conductance on the network: start the program that sends it, or give "
+            "recordings (--from FOLDER) or a device (--montage NAME, see bci-m2s montages)"
         )
     return found
 

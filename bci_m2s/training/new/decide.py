@@ -20,6 +20,8 @@ from bci_m2s.training.new.files import relative_root
 from bci_m2s.training.new.look import Found
 from bci_m2s.training.new.project import (
     DEFAULT_CLASSES,
+    SETTLES_EEG_S,
+    SETTLES_EYE_S,
     EegPart,
     EyePart,
     Measured,
@@ -31,6 +33,7 @@ from bci_m2s.training.new.project import (
     likely_baseline_s,
     measure,
 )
+from bci_m2s.training.new.skin import SETTLES_S, USUAL_HZ, SkinPart
 from bci_m2s.training.new.trackers import Screen, recognise
 from bci_m2s.training.new.trials import Scheme, find_scheme
 from bci_m2s.training.new.wishes import NONE, Wishes, classes_by_label, listed, numbers, pair
@@ -56,8 +59,10 @@ class Decisions(Conversation):
         """Everything that the files need."""
         wishes, found = self._wishes, self._found
         eeg, eye = self._eeg(), self._eye()
-        if eeg is None and eye is None:
-            raise UsageError(f"{found.where}: no EEG and no gaze to make a model of")
+        skin = self._skin(is_alone=eeg is None and eye is None)
+        if eeg is None and eye is None and skin is None:
+            raise UsageError(f"{found.where}: no EEG, gaze or skin conductance to make a model of")
+        settles_s = SETTLES_S if skin else SETTLES_EYE_S if eye else SETTLES_EEG_S
         scheme, named, measured = self._classes()
         trial_s = 20.0 if math.isnan(measured.trial_s) else float(max(5, round(measured.trial_s)))
         is_enough = found.root is not None and can_train(found.people, measured, tuple(named))
@@ -74,8 +79,9 @@ class Decisions(Conversation):
             codes={} if all(label == name for label, name in named.items()) else named,
             eeg=eeg,
             eye=eye,
+            skin=skin,
             root=root,
-            baseline_s=self._baseline_s(measured.rest_s if is_enough else math.nan, eye is not None),
+            baseline_s=self._baseline_s(measured.rest_s if is_enough else math.nan, settles_s),
             people=found.people if is_enough else 0,
             trials=measured.trials,
             trial_s=trial_s,
@@ -102,7 +108,7 @@ class Decisions(Conversation):
         return EegPart(stream, channels, self._mains_hz(), facts, self._is_one_of_several(stream))
 
     def _is_one_of_several(self, stream: StreamInfo) -> bool:
-        types = [info.type.casefold() for info in (*self._found.eeg, *self._found.eye)]
+        types = [info.type.casefold() for info in (*self._found.eeg, *self._found.eye, *self._found.skin)]
         return types.count(stream.type.casefold()) > 1
 
     def _with_names(self, stream: StreamInfo, facts: Facts) -> tuple[StreamInfo, Facts]:
@@ -170,6 +176,22 @@ class Decisions(Conversation):
             self.say(f"eye: {part.degrees[0]} × {part.degrees[1]} degrees per {unit} of gaze, {how}")
         return part
 
+    def _skin(self, is_alone: bool) -> SkinPart | None:
+        """Skin conductance where it is all there is, or where it was asked for."""
+        wanted, streams = self._wishes.skin, self._found.skin
+        if not is_alone and not wanted:
+            for info in streams:
+                self.note(f"skin: {info.describe()}: not used; --skin {info.name!r} uses it")
+            return None
+        stream = self._stream("skin", streams, wanted)
+        if stream is None:
+            return None
+        stream, facts = self._with_rate(stream, USUAL_HZ)
+        part = SkinPart(stream, facts, self._is_one_of_several(stream))
+        others = ", ".join(label for label in stream.labels if label != part.channel)
+        self.say(f"skin: {stream.describe()}: {part.channel}", f"not used: {others}" if others else "")
+        return part
+
     def _stream(self, modality: str, streams: list[StreamInfo], wanted: str) -> StreamInfo | None:
         if wanted == NONE:
             return None
@@ -215,8 +237,8 @@ class Decisions(Conversation):
         self.say(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
         return scheme or Scheme(), named, measured
 
-    def _baseline_s(self, rest_s: float, has_eye: bool) -> float:
-        likely = likely_baseline_s(rest_s, has_eye)
+    def _baseline_s(self, rest_s: float, settles_s: float) -> float:
+        likely = likely_baseline_s(rest_s, settles_s)
         rest = ""
         if not math.isnan(rest_s):
             rest = f"the recordings rest {rest_s:.0f} s before the first trial"

@@ -9,6 +9,7 @@ import yaml
 
 from bci_m2s.simulator.state import CENTRES
 from bci_m2s.training.new.project import EegPart, EyePart, Project
+from bci_m2s.training.new.skin import SkinPart
 
 WIDTH = 108
 FEWEST_FOR_FIFTHS = 10  # people: from here on a fifth tests and a fifth validates
@@ -33,6 +34,7 @@ def training_yaml(project: Project) -> str:
         "  modalities:",
         *(_eeg(project.eeg, project) if project.eeg else []),
         *(_eye(project.eye, project) if project.eye else []),
+        *(_skin(project.skin, project) if project.skin else []),
         f"pair: {_flow(project.pair)}",
         "data:",
         "  format: recordings",
@@ -47,24 +49,22 @@ def training_yaml(project: Project) -> str:
 
 def pipeline_yaml(project: Project) -> str:
     """The pipeline."""
-    streams = {"eeg": project.eeg, "eye": project.eye}
     lines = [
         "# Runs the model live:  bci-m2s run pipeline.yaml --output sessions/sub-P100",
         "# Every marker stream on the network is recorded too.",
         f"model: {_flow(f'{project.name}.safetensors')}",
         "streams:  # the first that is usable leads" if len(project.pair) > 1 else "streams:",
     ]
-    for name, part in streams.items():
-        if part is not None:
-            wanted = {"name": part.stream.name} if part.by_name else {}
-            stream = _flow({**wanted, "type": part.stream.type, **part.facts}, 4)
-            lines.append(f"  {name}: {stream}  # {_comment(part)}")
+    for name, part in project.parts.items():
+        wanted = {"name": part.stream.name} if part.by_name else {}
+        stream = _flow({**wanted, "type": part.stream.type, **part.facts}, 4)
+        lines.append(f"  {name}: {stream}  # {_comment(part)}")
     if len(project.pair) > 1:
         lines.append("modality: auto  # one answer: when a signal fails, the other one goes on")
     return "\n".join(lines) + "\n"
 
 
-def _comment(part: EegPart | EyePart) -> str:
+def _comment(part: EegPart | EyePart | SkinPart) -> str:
     if part.by_name:
         return "there were several of its type"
     name = part.stream.name
@@ -146,6 +146,23 @@ def _eye(part: EyePart, project: Project) -> list[str]:
     ]
 
 
+def _skin(part: SkinPart, project: Project) -> list[str]:
+    slowest, fastest = part.rates_hz
+    feature = {"name": "physiology", "params": {"columns": {"gsr": part.channel}}}
+    return [
+        "    skin:",
+        f"      stream_type: {_flow(part.stream.type)}",
+        f"      rate_min_hz: {slowest:g}",
+        f"      rate_max_hz: {fastest:g}",
+        f"      channels: {_flow([part.channel])}",
+        f"      units: {_flow([part.unit])}",
+        f"      feature: {_flow(feature)}",
+        _normaliser(project),
+        "      max_missing: 0.3",
+        "      network: {name: m2s-sequence, params: {depth: 2, ffn: 128, causal: true}}",
+    ]
+
+
 def _markers(project: Project) -> list[str]:
     scheme = project.scheme
     return [
@@ -163,8 +180,7 @@ def _markers(project: Project) -> list[str]:
 
 
 def _facts(project: Project) -> list[str]:
-    parts = {"eeg": project.eeg, "eye": project.eye}
-    facts = {name: dict(part.facts) for name, part in parts.items() if part is not None and part.facts}
+    facts = {name: dict(part.facts) for name, part in project.parts.items() if part.facts}
     return [f"  streams: {_flow(facts, 2)}  # as in pipeline.yaml"] if facts else []
 
 

@@ -23,6 +23,7 @@ from bci_m2s.simulator.devices import Device
 from bci_m2s.training.datasets.markers import Event
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
 from bci_m2s.training.new.electrodes import find_electrodes
+from bci_m2s.training.new.skin import conductance
 from bci_m2s.training.new.trackers import Tracker, recognise
 from bci_m2s.types import StreamInfo
 
@@ -46,7 +47,7 @@ class Marked:
 class Found:
     """What was looked at.
 
-    eeg, eye : streams that could serve; the first is the likeliest
+    eeg, eye, skin : streams that could serve; the first is the likeliest
     marked : markers of each recording; [] for a network
     people : number of people in recordings, 0 where there are none; root : folder of the recordings
     line_hz : mains frequency that recordings state, NaN where they do not
@@ -56,6 +57,7 @@ class Found:
 
     eeg: list[StreamInfo]
     eye: list[StreamInfo]
+    skin: list[StreamInfo] = field(default_factory=list)
     marked: list[Marked] = field(default_factory=list)
     people: int = 0
     root: Path | None = None
@@ -72,26 +74,30 @@ class Found:
     @property
     def is_simulated(self) -> bool:
         """Whether the signals come from the simulator."""
-        return any(SIMULATED in info.source_id for info in (*self.eeg, *self.eye))
+        return any(SIMULATED in info.source_id for info in (*self.eeg, *self.eye, *self.skin))
 
 
 def look_at_streams(infos: Sequence[StreamInfo], where: str) -> Found:
-    """Sort streams into EEG and eye trackers; what is neither is named."""
+    """Sort streams into EEG, eye trackers and skin conductance; what is none of them is named.
+
+    Skin conductance beside EEG or gaze is named too, since it is used only where it is asked for.
+    """
     eye = [info for info in infos if not _is_eeg(info) and recognise(info) and info.rate_hz >= 0]
     eeg = [info for info in infos if _is_eeg(info) and find_electrodes(info).kept]
     if not eeg:
         eeg = [info for info in infos if info not in eye and _has_electrodes(info)]
     eye.sort(key=lambda info: info.type.casefold() not in _EYE_TYPES)
     eeg.sort(key=lambda info: -len(find_electrodes(info).kept))
+    skin = [info for info in infos if info not in eeg and info not in eye and conductance(info)]
     notes = []
     for info in infos:
         if _is_eeg(info) and info not in eeg:
             notes.append(
                 f"stream {info.name!r}: {info.n_channels} channels without usable labels; not used"
             )
-        elif info not in eye and info not in eeg and not is_marker_stream(info):
-            notes.append(f"stream {info.name!r} of type {info.type!r}: neither EEG nor gaze; not used")
-    return Found(eeg, eye, where=where, notes=notes)
+        elif info not in (*eye, *eeg, *skin) and not is_marker_stream(info):
+            notes.append(f"stream {info.name!r} of type {info.type!r}: no EEG, gaze or skin; not used")
+    return Found(eeg, eye, skin, where=where, notes=notes)
 
 
 def look_at_device(device: Device | None, tracker: Tracker | None) -> Found:

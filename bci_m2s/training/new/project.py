@@ -14,6 +14,7 @@ from bci_m2s.signal.reference import stated_reference
 from bci_m2s.signal.units import factor_between, find_unit
 from bci_m2s.training.datasets.markers import MarkerSettings, marked_trials
 from bci_m2s.training.new.look import Found
+from bci_m2s.training.new.skin import SkinPart
 from bci_m2s.training.new.trackers import Screen, Tracker, degrees_per_unit
 from bci_m2s.training.new.trials import Scheme
 from bci_m2s.types import StreamInfo
@@ -145,6 +146,7 @@ class Project:
     eeg: EegPart | None
     eye: EyePart | None
     root: str
+    skin: SkinPart | None = None
     baseline_s: float = BASELINE_S
     people: int = 0
     trials: int = 0
@@ -155,9 +157,15 @@ class Project:
     is_quick: bool = False
 
     @property
+    def parts(self) -> dict[str, EegPart | EyePart | SkinPart]:
+        """The modalities that there are, by name."""
+        parts = {"eeg": self.eeg, "eye": self.eye, "skin": self.skin}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
     def pair(self) -> list[str]:
         """Names of the modalities."""
-        return [name for name, part in (("eeg", self.eeg), ("eye", self.eye)) if part is not None]
+        return list(self.parts)
 
 
 @dataclass(frozen=True)
@@ -204,16 +212,16 @@ def can_train(people: int, measured: Measured, labels: Sequence[str]) -> bool:
     return people > 0 and fewest > 0 and (people >= FEWEST_PEOPLE or by_trials)
 
 
-def likely_baseline_s(rest_s: float, has_eye: bool) -> float:
+def likely_baseline_s(rest_s: float, settles_s: float) -> float:
     """Length of the baseline, s, that is over before the first trial where so much rest comes before it.
 
-    The first features come after the filters have settled. 0 where even the shortest baseline is no rest.
+    settles_s : after which the first features come. 0 where even the shortest baseline is no rest.
     """
     if math.isnan(rest_s):
         return BASELINE_S
     if rest_s < SHORTEST_BASELINE_S:
         return 0.0
-    left_s = math.floor(rest_s - (SETTLES_EYE_S if has_eye else SETTLES_EEG_S))
+    left_s = math.floor(rest_s - settles_s)
     return float(min(BASELINE_S, max(SHORTEST_BASELINE_S, left_s)))
 
 

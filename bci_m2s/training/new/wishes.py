@@ -16,7 +16,7 @@ class Wishes:
     """What the command line says; "" and None where it says nothing.
 
     source : recording, or folder of recordings; montage, device_eye : names of devices instead
-    eeg, eye : names of streams, "none" for no such signal; screen : WIDTHxHEIGHT in cm; degrees : X,Y
+    eeg, eye, skin : names of streams, "none" for no such signal; screen : WIDTHxHEIGHT in cm; degrees : X,Y
     ask : whether there is somebody to ask
     """
 
@@ -32,6 +32,7 @@ class Wishes:
     pixels: str = ""
     degrees: str = ""
     mains_hz: float | None = None
+    skin: str = ""
     quick: bool = False
     ask: bool = False
 

@@ -218,7 +218,7 @@ def test_nothing_is_overwritten(tmp_path):
                 "--montage",
                 "none",
             ),
-            "no EEG and no gaze",
+            "no EEG, gaze or skin",
         ),
         (("--from", "nowhere.xdf"), "no such file"),
     ],
@@ -244,6 +244,30 @@ def test_a_recording_without_eyes_nor_markers_is_enough(tmp_path):
     text = (tmp_path / "lab" / "training.yaml").read_text() if done.returncode == 0 else done.stderr
     assert "channels: [Fp1, Fp2]" in text, done.stderr
     assert "not used: ACC_X (movement); SampleCounter (counter); AUX_1 (auxiliary input)" in done.stdout
+
+
+def skin_tables(folder, labels=("calm", "tense")):
+    for person in ("P01", "P02", "P03"):
+        (folder / person).mkdir(parents=True)
+        times = 1.7e9 + np.arange(520) / 4
+        rows = (f"{time:.2f},{2 + np.sin(time / 9):.4f},33.1" for time in times)
+        (folder / person / "skin.csv").write_text("time,EDA (uS),TEMP\n" + "\n".join(rows) + "\n")
+        begins = enumerate(range(40, 120, 12))
+        trials = (f"{1.7e9 + begin_s:.2f},{labels[index % 2]},10" for index, begin_s in begins)
+        (folder / person / "markers.csv").write_text("time,marker,duration\n" + "\n".join(trials) + "\n")
+
+
+def test_skin_conductance_alone_makes_files_that_pass_check(tmp_path):
+    skin_tables(tmp_path / "data")
+    done = bci("new", tmp_path / "watch", "--from", tmp_path / "data", "--yes")
+    assert "baseline: 24 s of rest" in done.stdout, done.stderr
+    checked = bci("check", tmp_path / "watch" / "training.yaml")
+    assert "trained on: skin" in checked.stdout, checked.stderr
+    assert "reaches into" not in checked.stdout + checked.stderr
+    skin = load_training(tmp_path / "watch" / "training.yaml").contract.modalities["skin"]
+    assert (skin.channels, skin.units) == (("EDA",), ("uS",))
+    stream = load_pipeline(tmp_path / "watch" / "pipeline.yaml").streams["skin"]
+    assert stream.type == skin.stream_type
 
 
 def test_a_shipped_model_is_not_what_a_new_one_is_called(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.look import look_at_streams
 from bci_m2s.training.new.project import EegPart
+from bci_m2s.training.new.skin import SkinPart
 from bci_m2s.training.new.trackers import TRACKERS, Screen, degrees_per_unit, recognise
 from bci_m2s.types import StreamInfo
 
@@ -82,6 +85,22 @@ def test_degrees_are_those_of_the_screen():
     assert degrees_per_unit("degrees", Screen()) is None
 
 
+@pytest.mark.parametrize("label", ["EDA", "gsr", "EDA (uS)", "skin_conductance", "wrist-EDA"])
+def test_skin_conductance_is_known_by_its_label(label):
+    info = StreamInfo(
+        "watch",
+        "Peripheral",
+        rate_hz=4.0,
+        labels=("TEMP", label),
+        units=("celsius", "microsiemens"),
+    )
+    found = look_at_streams([info, replace(info, name="thermometer", labels=("TEMP", "LEDA"))], "here")
+    assert found.skin == [info]
+    part = SkinPart(info)
+    assert (part.channel, part.unit, part.rates_hz) == (label, "uS", (4.0, 64.0))
+    assert found.notes == ["stream 'thermometer' of type 'Peripheral': no EEG, gaze or skin; not used"]
+
+
 def test_streams_are_sorted_whatever_their_type_says():
     infos = [
         StreamInfo("amp", "Signal", rate_hz=256.0, labels=("Fp1", "Fp2", "Cz"), units=("",) * 3),
@@ -94,4 +113,4 @@ def test_streams_are_sorted_whatever_their_type_says():
     found = look_at_streams(infos, "here")
     assert [info.name for info in found.eeg] == ["amp"]
     assert [info.name for info in found.eye] == ["Tobii"]
-    assert found.notes == ["stream 'Mic' of type 'Audio': neither EEG nor gaze; not used"]
+    assert found.notes == ["stream 'Mic' of type 'Audio': no EEG, gaze or skin; not used"]
