@@ -177,7 +177,18 @@ def inherit() -> None:
 
     liblsl's own log stays out of the user's terminal, unless a configuration states a level.
     """
-    _set(os.environ.get(OWN, ""))
+    text = os.environ.get(OWN) or _in_force(os.environ)[1]
+    if quiet := _quiet(text):
+        import pylsl
+
+        pylsl.set_config_content(quiet)
+    elif os.environ.get(OWN):
+        _set(text)
+
+
+def _quiet(text: str) -> str:
+    """The configuration with a level of its log; "" where it states one itself."""
+    return "" if "log.level" in _settings(None, text) else f"{text}\n[log]\nlevel = {FATAL}\n"
 
 
 @contextmanager
@@ -193,10 +204,7 @@ def _configuration(text: str) -> Iterator[None]:
 def _set(text: str) -> None:
     import pylsl
 
-    content = text or _in_force(os.environ)[1]  # "": a file is read again
-    if "log.level" not in _settings(None, content):
-        content += f"\n[log]\nlevel = {FATAL}\n"
-    pylsl.set_config_content(content)
+    pylsl.set_config_content(text and (_quiet(text) or text))  # "": a file is read again
     if text:
         os.environ[OWN] = text
     else:

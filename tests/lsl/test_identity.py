@@ -466,6 +466,15 @@ def imitation_from_another_session(folder):
         return listener
 
 
+def test_sources_share_one_look_around_while_any_of_them_lives():
+    one, other = shared_network(), shared_network()
+    assert one is other
+    gone = weakref.ref(one)
+    del one, other
+    gc.collect()
+    assert gone() is None
+
+
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     """All scenes with real senders, some at the same time; more would use up liblsl's ports."""
@@ -498,15 +507,6 @@ def test_a_frozen_sender_holds_nobody_up_and_stays_trusted(scenes):
     assert max(took.values()) < listener.limit_s(), took
     assert listener.longest_pull_s < listener.limit_s()
     assert listener.longest_question_s < listener.limit_s()
-
-
-def test_sources_share_one_look_around_while_any_of_them_lives():
-    one, other = shared_network(), shared_network()
-    assert one is other
-    gone = weakref.ref(one)
-    del one, other
-    gc.collect()
-    assert gone() is None
 
 
 def test_the_description_is_kept_as_it_was_sent():

@@ -61,7 +61,7 @@ class Story:
     """Training, and a recording of somebody else: what was printed, and the files."""
 
     def __init__(self, folder, names, device, rate_hz):
-        self.folder, self.names = folder, names
+        self.folder, self.names, self.device = folder, names, device
         self.model = folder / "mine.safetensors"
         controls = {} if len(names) == 1 else {"controls": ["linear"]}
         self.config = file_of(folder, names, device, rate_hz, **controls)
@@ -81,11 +81,11 @@ class Story:
     def replay(self, mode="auto", model=None):
         """Rows of estimates.csv that are estimates."""
         streams = {"eeg": "EEG", "eye": "Gaze", "skin": "GSR"}
-        pipeline = {
-            "model": str(model or self.model),
-            "streams": {name: {"type": streams[name]} for name in self.names},
-            "modality": mode,
-        }
+        settings = {name: {"type": streams[name]} for name in self.names}
+        if self.device == "openbci-8":  # which sends no labels
+            labels = find_device(self.device).channels
+            settings["eeg"]["rename"] = {f"ch{n}": label for n, label in enumerate(labels, start=1)}
+        pipeline = {"model": str(model or self.model), "streams": settings, "modality": mode}
         path = self.folder / f"{mode}.yaml"
         path.write_text(yaml.safe_dump(pipeline))
         out = self.folder / f"out-{mode}-{model is None}"
