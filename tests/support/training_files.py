@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 from support.small_pairs import TINY
 
@@ -83,3 +86,12 @@ def training_values(**changes: Any) -> dict[str, Any]:
     }
     copied: dict[str, Any] = json.loads(json.dumps(fields))  # nothing shared: YAML would write an alias
     return copied
+
+
+@contextlib.contextmanager
+def without_pictures() -> Iterator[None]:
+    """Runs that nobody looks at draw none: drawing takes longer than all else of a tiny one."""
+    from bci_m2s.training.results import report  # torch comes with it
+
+    with mock.patch.multiple(report, _draw=lambda *_: None, draw_confusions=lambda *_: None):
+        yield

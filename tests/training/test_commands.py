@@ -13,7 +13,7 @@ from joblib import parallel_config
 from rich.console import Console
 from support.rights import assert_rights
 from support.small_sessions import pipeline
-from support.training_files import SIMULATOR, training_values
+from support.training_files import SIMULATOR, training_values, without_pictures
 from typer.testing import CliRunner
 
 from bci_m2s.commands.cli import app
@@ -29,7 +29,6 @@ from bci_m2s.training.datasets.simulated import simulated_segments
 from bci_m2s.training.experiment import open_experiment
 from bci_m2s.training.methods import pretrain as pretraining
 from bci_m2s.training.methods.checkpoint import read_progress
-from bci_m2s.training.results import report
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.types import Status
 
@@ -79,10 +78,10 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _without_pictures(monkeypatch):
-    """Those of the finished run are looked at; drawing takes longer than all else of another one."""
-    monkeypatch.setattr(report, "_draw", lambda *_: None)
-    monkeypatch.setattr(report, "draw_confusions", lambda *_: None)
+def _without_pictures():
+    """Those of the finished run are looked at; another one draws none."""
+    with without_pictures():
+        yield
 
 
 def test_the_run_folder_says_what_was_done(finished):
@@ -398,8 +397,9 @@ def folds(finished, tmp_path_factory):
     split = {"kind": "subject-folds", "folds": 2, "validation_subjects": 1}
     config, run, out = write(folder / "folds.yaml", split=split), folder / "run", folder / "all.safetensors"
     finished.features_to(run)
-    call("pretrain", config, "--run", run, "--device", "cpu")
-    said = call("finetune", config, "--run", run, "--out", out, "--device", "cpu")
+    with without_pictures():
+        call("pretrain", config, "--run", run, "--device", "cpu")
+        said = call("finetune", config, "--run", run, "--out", out, "--device", "cpu")
     return config, run, out, " ".join(said.split())
 
 

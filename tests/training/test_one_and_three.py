@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 from support.small_pairs import TINY
-from support.training_files import SIMULATOR, training_values
+from support.training_files import SIMULATOR, training_values, without_pictures
 from typer.testing import CliRunner
 
 from bci_m2s import training_data
@@ -67,11 +67,12 @@ class Story:
         self.config = file_of(folder, names, device, rate_hz, **controls)
         self.run, self.recording = folder / "run", folder / "rec.xdf"
         where = (self.config, "--run", self.run)
-        self.printed = {
-            "pretrain": call("pretrain", *where, "--device", "cpu"),
-            "finetune": call("finetune", *where, "--out", self.model),
-            "evaluate": call("evaluate", *where),
-        }
+        with without_pictures():
+            self.printed = {
+                "pretrain": call("pretrain", *where, "--device", "cpu"),
+                "finetune": call("finetune", *where, "--out", self.model),
+                "evaluate": call("evaluate", *where),
+            }
         how = ("--montage", device, "--rate-hz", rate_hz, "--rest", 12, "--trial", 8, "--duration", 26)
         call("simulate", *how, "--subject", 9, "--skin", "--output", self.recording)
 

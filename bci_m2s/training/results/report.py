@@ -17,6 +17,7 @@ from bci_m2s.training.results.evaluation import Result, Summary
 from bci_m2s.training.settings import SplitSettings, TrainingSettings
 
 Rows = Sequence[dict[str, float]]
+PANEL_IN = 4.2  # width of one panel of curves
 HEADERS = ("method", "direction", "balanced accuracy", "kappa", "F1", "people", "oracle")
 
 
@@ -154,7 +155,12 @@ def _draw(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[str]]) -
 
     shown = [[name for name in panel if name in rows[-1]] for panel in panels]
     shown = [panel for panel in shown if panel]
-    figure = Figure(figsize=(4.2 * len(shown), 3.4), layout="constrained")
+    width = PANEL_IN * len(shown)
+    figure = Figure(figsize=(width, 3.4))
+    # fixed margins: those that fit themselves draw everything twice
+    figure.subplots_adjust(
+        left=0.7 / width, right=1 - 0.15 / width, bottom=0.16, top=0.88, wspace=0.85 / (PANEL_IN - 0.85)
+    )
     figure.suptitle(title)
     epochs = [row["epoch"] for row in rows]
     for column, names in enumerate(shown, 1):
