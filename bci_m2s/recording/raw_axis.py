@@ -19,6 +19,8 @@ def time_axis(stream: RecordedStream) -> tuple[FloatArray, float, str]:
     rate_hz, name = stream.info.rate_hz, repr(stream.info.name)
     times = _finite(stream.times + stream.offsets_s(), rate_hz)
     verdict = rate_verdict(rate_hz, times)
+    if verdict.reversed_share:
+        return times, rate_hz, f"stream {name}: {verdict.describe(rate_hz)}"
     if verdict.doubtful:
         rate_hz = round(verdict.effective_hz, 3)
         return times, rate_hz, f"stream {name}: its Raw has the effective rate, {rate_hz:.4g} Hz"

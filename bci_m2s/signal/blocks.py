@@ -27,7 +27,10 @@ MOST_LOST = 1e12  # samples; a longer jump is a false stamp, not a loss
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One hop of samples. samples : (n, channels) float64, a view that the next block overwrites."""
+    """One hop of samples. samples : (n, channels) float64, a view that the next block overwrites.
+
+    backward_n : samples of it whose stamp is one sampling interval before that of the sample before
+    """
 
     samples: FloatArray
     first_index: int
@@ -38,6 +41,7 @@ class Block:
     number: int  # in its segment, from 0
     segment: int  # from 0
     gap: Gap | None  # the break just before this segment, None in the first
+    backward_n: int = 0
 
 
 class BlockCutter:
@@ -75,6 +79,7 @@ class BlockCutter:
         self._gap: Gap | None = None  # what began this segment
         self._number = 0  # of the block being filled, in its segment
         self._filled = 0  # samples in it
+        self._backward_n = 0  # of them, as ``Block.backward_n``
         self._start_s = 0.0
         self._broken = False  # the next sample begins a new segment, whatever its stamp
         self._counted = 0  # samples missing before it by the sender's count
@@ -154,16 +159,17 @@ class BlockCutter:
         with np.errstate(over="ignore"):  # stamps may be of any size
             steps[0] = chunk.times[0] - before
             np.subtract(chunk.times[1:], chunk.times[:-1], out=steps[1:])
+        backward = are_backward(steps, self._rate_hz)
         broken = np.flatnonzero(~(np.abs(steps - 1 / self._rate_hz) <= self._gap_s))  # NaN breaks too
         if self._broken and not (len(broken) and broken[0] == 0):
             broken = np.concatenate([[0], broken])
         self._broken = False
         start = 0
         for index in broken:
-            yield from self._fill(chunk, start, int(index))
+            yield from self._fill(chunk, backward, start, int(index))
             self._break(chunk.times[index] - steps[index], float(steps[index]))
             start = int(index)
-        yield from self._fill(chunk, start, len(chunk))
+        yield from self._fill(chunk, backward, start, len(chunk))
 
     def _break(self, after_s: float, step_s: float) -> None:
         steps = step_s * self._rate_hz
@@ -173,9 +179,9 @@ class BlockCutter:
         self._gap = Gap(after_s, step_s, lost, self._index, is_counted)
         self._on_gap(self._gap)
         self._segment += 1
-        self._number, self._filled = 0, 0
+        self._number = self._filled = self._backward_n = 0
 
-    def _fill(self, chunk: Chunk, start: int, stop: int) -> Iterator[Block]:
+    def _fill(self, chunk: Chunk, backward: BoolArray, start: int, stop: int) -> Iterator[Block]:
         """Copy chunk[start:stop] into the block being filled, yielding each time it is full."""
         while start < stop:
             size = self._edge(self._number + 1) - self._edge(self._number)
@@ -187,13 +193,14 @@ class BlockCutter:
                 self._samples[self._filled : self._filled + take] = chunk.samples[start : start + take]
             if self._filled == 0:
                 self._start_s = float(chunk.times[start])
+            self._backward_n += int(np.count_nonzero(backward[start : start + take]))
             start += take
             self._filled += take
             self._index += take
             if self._filled == size:
                 yield self._block(size, float(chunk.times[start - 1]), float(chunk.received_s[start - 1]))
                 self._number += 1
-                self._filled = 0
+                self._filled = self._backward_n = 0
 
     def _edge(self, number: int) -> int:
         """Sample of the segment at which a block begins; the addend absorbs the error of hop × rate."""
@@ -211,4 +218,11 @@ class BlockCutter:
             number=self._number,
             segment=self._segment,
             gap=self._gap,
+            backward_n=self._backward_n,
         )
+
+
+def are_backward(steps_s: FloatArray, rate_hz: float) -> BoolArray:
+    """Which steps between stamps, (n,) s, are one sampling interval back, as jitter hardly ever is."""
+    backward: BoolArray = np.abs(steps_s + 1 / rate_hz) < 0.2 / rate_hz
+    return backward

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.signal.blocks import GAP_S, Block
+from bci_m2s.signal.blocks import GAP_S, Block, are_backward
 from bci_m2s.signal.plausible import CAUSE, SHORTEST_S, Amplitudes
 from bci_m2s.signal.reference import NO_REFERENCE
 from bci_m2s.signal.units import find_unit
@@ -30,38 +30,61 @@ SPAN_S = 10.0  # of a segment's newest signal, over which the rate is measured .
 LEAST_S = 5.0  # ... once there is this much: jitter of stamps is then far below a percent
 DOUBTFUL = 0.01  # relative difference that is worth a warning
 FEWEST_STEPS = 10  # between stamps, for a rate of all of them
+REVERSED = 0.3  # share of samples; half of them where a sender hands over two at a time, the newest first
 WRONG = 0.05  # relative difference that makes features wrong: filters are designed for the nominal rate
 
 
 @dataclass(frozen=True, slots=True)
 class RateVerdict:
-    """Effective rate (NaN while unknown) and its consequence."""
+    """Effective rate (NaN while unknown) and its consequence.
+
+    reversed_share : of samples that are stamped before their predecessor; 0 below ``REVERSED``
+    """
 
     effective_hz: float = float("nan")
     doubtful: bool = False
     wrong: bool = False
+    reversed_share: float = 0.0
 
     def describe(self, nominal_hz: float) -> str:
         """In words."""
+        if self.reversed_share:
+            return (
+                f"{100 * self.reversed_share:.0f} % of the samples are stamped before the one they follow: "
+                "does the sender hand over the newest first?"
+            )
         return f"effective rate {self.effective_hz:.4g} Hz, nominal {nominal_hz:g} Hz"
+
+
+def _verdict(
+    effective_hz: float, nominal_hz: float, backward: float, slack: float = 0.0, doubtful: float = DOUBTFUL
+) -> RateVerdict:
+    """backward : share of samples; slack : relative, by which a rate may be off besides"""
+    if backward >= REVERSED:
+        return RateVerdict(effective_hz, True, True, backward)
+    off = abs(effective_hz / nominal_hz - 1) - slack
+    return RateVerdict(effective_hz, off > doubtful, off > WRONG)
 
 
 def rate_verdict(nominal_hz: float, times: FloatArray) -> RateVerdict:
     """The verdict on all stamps of a stream, (n,) s, gaps left out; unknown for less than a second.
 
-    Where there is less than ``LEAST_S``, only a wrong rate is doubtful.
+    Where there is less than ``LEAST_S``, only a wrong rate is doubtful. Samples that share a stamp count
+    with the step that follows it.
     """
     steps_s = np.diff(times[np.isfinite(times)])
-    forward = steps_s[steps_s > 0]
-    if not len(forward) or not nominal_hz > 0:
+    moved = np.flatnonzero(steps_s)
+    moves_s, sizes = steps_s[moved], np.diff(moved, prepend=-1)
+    if not len(moves_s) or not nominal_hz > 0:
         return RateVerdict()
-    steady = steps_s[np.abs(steps_s) <= float(np.median(forward)) + GAP_S]
-    span_s = float(steady.sum())
-    if span_s < 1.0 or len(steady) < FEWEST_STEPS:
+    backward = float(np.mean(are_backward(steps_s, nominal_hz)))
+    usual_s = float(np.median(moves_s / sizes)) * sizes
+    steady = np.abs(moves_s - usual_s) <= GAP_S  # jitter is left out on both sides
+    span_s = float(moves_s[steady].sum())
+    if span_s < 1.0 or np.count_nonzero(steady) < FEWEST_STEPS:
         return RateVerdict()
-    effective_hz = len(steady) / span_s
-    off = abs(effective_hz / nominal_hz - 1)
-    return RateVerdict(effective_hz, off > (DOUBTFUL if span_s >= LEAST_S else WRONG), off > WRONG)
+    effective_hz = float(sizes[steady].sum()) / span_s
+    return _verdict(effective_hz, nominal_hz, backward, doubtful=DOUBTFUL if span_s >= LEAST_S else WRONG)
 
 
 class RateGuard:
@@ -76,21 +99,23 @@ class RateGuard:
 
     def __init__(self, nominal_hz: float, hop_s: float, jitter_s: float = 0.0) -> None:
         self._nominal_hz, self._jitter_s = nominal_hz, jitter_s
-        self._blocks: deque[tuple[int, float]] = deque(maxlen=max(2, round(SPAN_S / hop_s) + 1))
+        # last sample, its stamp and samples that are stamped backwards, of each block
+        self._blocks: deque[tuple[int, float, int]] = deque(maxlen=max(2, round(SPAN_S / hop_s) + 1))
 
     def push(self, block: Block) -> RateVerdict:
         """Take the next block; the verdict on the newest ``SPAN_S`` seconds of its segment."""
         if block.number == 0:
             self._blocks.clear()
-        self._blocks.append((block.last_index, block.end_s))
-        (first_index, first_s), (last_index, last_s) = self._blocks[0], self._blocks[-1]
-        if (last_index - first_index) / self._nominal_hz < LEAST_S:
+        self._blocks.append((block.last_index, block.end_s, block.backward_n))
+        (first_index, first_s, _), (last_index, last_s, _) = self._blocks[0], self._blocks[-1]
+        n = last_index - first_index
+        if n / self._nominal_hz < LEAST_S:
             return RateVerdict()
         span_s = last_s - first_s
-        effective_hz = (last_index - first_index) / span_s if span_s > 0 else float("inf")
-        off = abs(effective_hz / self._nominal_hz - 1)
-        off -= self._jitter_s / span_s if span_s > 0 else 0.0
-        return RateVerdict(effective_hz, off > DOUBTFUL, off > WRONG)
+        effective_hz = n / span_s if span_s > 0 else float("inf")
+        backward = sum(block[2] for block in self._blocks) / n
+        slack = self._jitter_s / span_s if span_s > 0 else 0.0
+        return _verdict(effective_hz, self._nominal_hz, backward, slack)
 
 
 GOOD, LOST, FLAT, RAILED, NOISY, IMPLAUSIBLE = range(6)

@@ -73,8 +73,9 @@ def test_the_same_estimates_come_live_from_a_separate_sender(shared_data, tmp_pa
     recording = file_of(shared_data, "P001")
     bci("replay", recording, "--output", tmp_path / "replayed")
     spec = SenderSpec(recording=str(recording), streams=("EEG",), wait_s=120.0)
-    with SenderProcess(spec):
-        bci("run", "muse", "--headless", "--duration", "14", "--output", tmp_path / "live")
+    with SenderProcess(spec) as sender:
+        pin = f"eeg={sender.infos[0].source_id}"  # whatever else is sent just then
+        bci("run", "muse", "--stream", pin, "--headless", "--duration", "14", "--output", tmp_path / "live")
     replayed, live = made_in(tmp_path / "replayed"), made_in(tmp_path / "live")
     assert len(live) == len(replayed)
     for a, b in zip(replayed, live, strict=True):

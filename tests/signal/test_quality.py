@@ -16,7 +16,7 @@ from bci_m2s.model.contract import WindowContract
 from bci_m2s.model.stream_check import channel_order
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import Block, BlockCutter
-from bci_m2s.signal.quality import LOST, STATES, ChannelQuality, RateGuard, say_never_used
+from bci_m2s.signal.quality import LOST, STATES, ChannelQuality, RateGuard, rate_verdict, say_never_used
 from bci_m2s.types import Chunk, Status
 
 
@@ -55,6 +55,35 @@ def test_the_pipeline_warns_once_and_refuses_what_is_wrong():
     found = made.push("eeg", Chunk.of(1000 + (times - 1000) * 1.08, samples))
     assert found[-1].status is Status.MISMATCH
     assert found[-1].reason == f"effective rate 237 Hz, nominal {RATE_HZ:g} Hz"
+
+
+@pytest.mark.parametrize("size", [5, 77, 10_000])
+def test_the_newest_sample_first_gives_no_estimate(size):
+    times, samples = eeg(30)
+    order = np.arange(len(times)) // 5 * 10 + 4 - np.arange(len(times))  # 4 3 2 1 0, 9 8 …
+    order = order[: len(order) // 5 * 5]
+    made, found = pipeline(), []
+    for start in range(0, len(order), size):
+        some = order[start : start + size]
+        found += made.push("eeg", Chunk.of(times[some], samples[some]))
+    assert Status.OK not in {estimate.status for estimate in found}
+    assert found[-1].status is Status.MISMATCH
+    assert found[-1].reason.startswith("82 % of the samples are stamped before the one they follow")
+    assert "newest first" in made.notes[0]
+    assert "newest first" in rate_verdict(RATE_HZ, times[order]).describe(RATE_HZ)
+
+
+def test_the_verdict_on_all_stamps_takes_jitter_and_shared_stamps_for_what_they_are():
+    rng = np.random.default_rng(0)
+    times = np.arange(100 * RATE_HZ) / RATE_HZ
+    assert not rate_verdict(RATE_HZ, times + rng.uniform(-0.02, 0.02, len(times))).doubtful
+    for size, jitter_s in ((12, 0.03), (128, 0.15)):  # of a push; its samples have one stamp
+        pushes = times[size - 1 :: size]
+        pushed = np.repeat(pushes + rng.uniform(-jitter_s, jitter_s, len(pushes)), size)
+        verdict = rate_verdict(RATE_HZ, pushed)
+        assert verdict.effective_hz == pytest.approx(RATE_HZ, rel=0.02)
+        assert not verdict.wrong
+        assert rate_verdict(RATE_HZ, pushed * RATE_HZ / 200).wrong
 
 
 def test_stamps_that_stand_still_give_no_estimate():

@@ -196,7 +196,7 @@ def _true_rates(recording: Recording) -> Iterator[tuple[str, float]]:
         if stream.n_samples < FEWEST_STAMPS or stream.is_text or stream.is_markers:
             continue
         verdict = rate_verdict(stream.info.rate_hz, stream.times)
-        if verdict.wrong:
+        if verdict.wrong and not verdict.reversed_share:
             yield stream.info.name, verdict.effective_hz
         elif not stream.info.rate_hz and (span_s := stream.last_s - stream.first_s) > 0:
             yield stream.info.name, (stream.n_samples - 1) / span_s
