@@ -187,7 +187,7 @@ class Summary:
     """One row of the table.
 
     mean, sd : balanced accuracy, mean over people (each the mean of its seeds) and spread over them
-    seeds_sd : spread of the seeds' means
+    seeds_sd : spread of the seeds' means; None, as sd, where there is one
     kappa, f1 : of all windows of all splits, mean over seeds
     support : windows of each class, of one seed; confusion : summed over splits and seeds
     oracle : mean over splits and seeds of what selecting on test gives; None unless requested
@@ -197,8 +197,8 @@ class Summary:
     direction: str
     head: str
     mean: float
-    sd: float
-    seeds_sd: float
+    sd: float | None
+    seeds_sd: float | None
     kappa: float
     f1: float
     people: int
@@ -240,8 +240,8 @@ def _summary(group: list[Result]) -> Summary:
         direction=first.direction,
         head=first.head,
         mean=float(np.mean(means)),
-        sd=float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
-        seeds_sd=float(np.std(seed_means, ddof=1)) if len(seed_means) > 1 else 0.0,
+        sd=float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        seeds_sd=float(np.std(seed_means, ddof=1)) if len(seed_means) > 1 else None,
         kappa=float(np.mean([kappa(matrix) for matrix in counts])),
         f1=float(np.mean([macro_f1(matrix) for matrix in counts])),
         people=len({subject for subject, _ in people}),

@@ -35,7 +35,7 @@ def _cells(summary: Summary) -> tuple[str, ...]:
     return (
         summary.method,
         summary.direction,
-        f"{summary.mean:.3f} ± {summary.sd:.3f}",
+        f"{summary.mean:.3f}" + ("" if summary.sd is None else f" ± {summary.sd:.3f}"),
         f"{summary.kappa:.3f}",
         f"{summary.f1:.3f}",
         str(summary.people),

@@ -312,7 +312,7 @@ def test_summaries_keep_methods_and_directions_apart_and_one_person_has_no_sprea
     results = [result(0.5, "a"), result(0.7, "a", method="other"), result(0.9, "a", seed=1)]
     first, second = summarise(results)
     assert [first.method, second.method] == ["m", "other"]
-    assert (first.sd, second.sd, second.seeds_sd) == (0.0, 0.0, 0.0)
+    assert (first.sd, second.sd, second.seeds_sd) == (None, None, None)
     assert first.oracle is None
     assert (first.mean, second.mean) == (0.7, 0.7)
 
