@@ -9,6 +9,7 @@ import torch
 
 from bci_m2s.errors import ContractError
 from bci_m2s.networks import NETWORKS, build_network, complete_params
+from bci_m2s.training.methods.adam import Adam
 
 SMALL = {"depth": 2, "heads": 2, "ffn": 32, "embedding": 16, "projection": 8, "hidden": 12}
 CHANNELS, BANDS, CLASSES = 4, 5, 3
@@ -74,7 +75,7 @@ class TestEveryNetwork:
         y = torch.arange(48) % CLASSES
         x = torch.randn(48, 5, FEATURES, generator=generator)
         x[torch.arange(48), :, y] += 2.0
-        optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+        optimiser = Adam(network.parameters(), lr=1e-2)
         for _ in range(20):
             optimiser.zero_grad()
             torch.nn.functional.cross_entropy(answer(network, x), y).backward()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bci_m2s.networks import sts
 from bci_m2s.networks.sts import STSAttention, attend, attend_in_parts, mix_steps
+from bci_m2s.training.methods.adam import Adam
 
 
 def written_out(layer: STSAttention, x: Tensor) -> Tensor:
@@ -224,14 +225,14 @@ def _by_assigning(layer: STSAttention) -> None:
 
 def _by_training(layer: STSAttention) -> None:
     layer.train()
-    optimiser = torch.optim.Adam(layer.parameters(), lr=0.1)
+    optimiser = Adam(layer.parameters(), lr=0.1)
     layer(torch.randn(2, 5, 8, 5)).square().sum().backward()
     optimiser.step()
     layer.eval()
 
 
 def _by_an_optimiser_in_eval_mode(layer: STSAttention) -> None:
-    optimiser = torch.optim.SGD(layer.parameters(), lr=0.5)
+    optimiser = Adam(layer.parameters(), lr=0.5)
     layer(torch.randn(2, 5, 8, 5)).square().sum().backward()
     optimiser.step()
 

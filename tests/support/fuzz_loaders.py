@@ -338,9 +338,11 @@ def checkpoint_seeds(folder: Path) -> list[Seed]:
 def _trainee() -> tuple[Any, Any]:
     import torch
 
+    from bci_m2s.training.methods.adam import Adam
+
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 2)
-    optimiser = torch.optim.Adam(model.parameters())
+    optimiser = Adam(model.parameters())
     model(torch.ones(1, 3)).sum().backward()
     optimiser.step()
     return model, optimiser

@@ -17,6 +17,7 @@ from bci_m2s.errors import TrainingError
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.batches import batches_of
 from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.results.metrics import mean_over_subjects
 from bci_m2s.training.settings import FinetuneSettings
 
@@ -151,7 +152,7 @@ class _Attempt:
             for parameter in network.parameters()
             if parameter.requires_grad or settings.frozen_in_optimiser
         ]
-        self.optimiser = torch.optim.Adam(trained, lr=rate, weight_decay=decay, fused=True)
+        self.optimiser = Adam(trained, lr=rate, weight_decay=decay, fused=True)
 
     def epoch(self, number: int) -> dict[str, float]:
         """Train one epoch, counted from 0; its mean loss and the scores after it."""

@@ -31,6 +31,7 @@ from bci_m2s.networks.own_future import SingleModel
 from bci_m2s.networks.pretraining import AllPairs, PairModel, club_parameters, main_parameters
 from bci_m2s.training.data.batches import epoch_batches
 from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bci_m2s.training.methods.losses import fit_club, total_loss
 from bci_m2s.training.methods.members import Member, matched
@@ -144,7 +145,7 @@ def load_pretrained(job: Job, path: Path) -> Networks:
 def make_optimisers(model: Model, settings: PretrainSettings) -> dict[str, torch.optim.Optimizer]:
     """One optimiser for the encoders and their losses; of pairs, one for CLUB's own fit."""
     optimisers: dict[str, torch.optim.Optimizer] = {
-        "main": torch.optim.Adam(
+        "main": Adam(
             main_parameters(model),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
@@ -152,7 +153,7 @@ def make_optimisers(model: Model, settings: PretrainSettings) -> dict[str, torch
         )
     }
     if club := club_parameters(model):
-        optimisers["club"] = torch.optim.Adam(club, lr=settings.club_learning_rate, fused=True)
+        optimisers["club"] = Adam(club, lr=settings.club_learning_rate, fused=True)
     return optimisers
 
 

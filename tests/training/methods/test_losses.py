@@ -15,6 +15,7 @@ from bci_m2s.errors import ContractError
 from bci_m2s.networks import build_network, sts
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.networks.pretraining import ClubEstimator, PairModel, club_parameters, main_parameters
+from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
 from bci_m2s.training.methods.losses import (
     club_bound,
@@ -212,7 +213,7 @@ def test_club_bounds_a_known_information(correlation: float) -> None:
     er = torch.randn(6000, 1, 2)
     ei = correlation * er + math.sqrt(1 - correlation**2) * torch.randn(6000, 1, 2)
     estimator = ClubEstimator(2, 16)
-    optimiser = torch.optim.Adam(estimator.parameters(), lr=5e-3)
+    optimiser = Adam(estimator.parameters(), lr=5e-3)
     for _ in range(200):
         optimiser.zero_grad()
         club_likelihood_loss(estimator, er[:2000], ei[:2000]).backward()
@@ -226,7 +227,7 @@ def test_club_bounds_a_known_information(correlation: float) -> None:
 
 def test_fitting_club_changes_club_alone() -> None:
     model = pair_model()
-    optimiser = torch.optim.Adam(club_parameters(model), lr=1e-3)
+    optimiser = Adam(club_parameters(model), lr=1e-3)
     a, b = model(*batch())
     before = {name: value.clone() for name, value in model.state_dict().items()}
     first = fit_club(model, a, b, optimiser)
@@ -236,7 +237,7 @@ def test_fitting_club_changes_club_alone() -> None:
     assert all(parameter.grad is None for parameter in main_parameters(model))
     terms = pair_terms(model, a, b, UNMASKED, trials=TRIALS)  # the batch's graph is still there
     total_loss(terms, UNMASKED).backward()
-    still = torch.optim.SGD(club_parameters(model), lr=0.0)
+    still = Adam(club_parameters(model), lr=0.0)
     wanted = list(model.a.club.parameters())
     plain = torch.autograd.grad(club_likelihood_loss(model.a.club, a.er.detach(), a.ei.detach()), wanted)
     fit_club(model, a, b, still, inner_steps=2)
