@@ -18,6 +18,13 @@ import time
 
 import pylsl
 
+try:
+    from bci_m2s.lsl.configuration import inherit
+except ImportError:  # elsewhere than bci-m2s, as in PsychoPy's own Python
+    pass
+else:
+    inherit()  # liblsl's log stays out of this terminal
+
 CLASSES = {classes}
 CODES = {codes}  # what the markers say for a class, where it is not its name
 START = {start}  # as training.yaml reads them: {{label}} is the class
