@@ -1,5 +1,5 @@
 """Exports of the Empatica E4 as they come: a folder or a zip of ACC.csv, BVP.csv, EDA.csv, HR.csv, IBI.csv,
-TEMP.csv and tags.csv.
+TEMP.csv and tags.csv, or these files with the person before their names.
 
 The first line of each is when it begins, in Unix time, the second its sampling rate. In IBI.csv the second
 column is the interval, the first when it ended, s from the beginning; tags.csv has the Unix time of each
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.recording.e4_files import IBI, MEMBERS, SENSORS, TAGS
+from bci_m2s.recording.e4_files import IBI, MEMBERS, SENSORS, TAGS, members
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.text import is_number, printable
 from bci_m2s.types import MARKER_TYPE, FloatArray, StreamInfo
@@ -82,19 +82,17 @@ class _Made(NamedTuple):
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of an export; nothing is unpacked to the disk."""
     if path.suffix.lower() != ".zip":
-        for name in MEMBERS:
-            file = path.parent / name
-            if file.is_file():
-                if file.stat().st_size > LARGEST_BYTES:
-                    raise RecordingError(f"{file}: larger than {LARGEST_BYTES // 1_000_000} MB")
-                yield name, file.read_bytes()
+        for name, file in members(path):
+            if file.stat().st_size > LARGEST_BYTES:
+                raise RecordingError(f"{file}: larger than {LARGEST_BYTES // 1_000_000} MB")
+            yield name, file.read_bytes()
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if len(members) > MOST_MEMBERS:
-                raise RecordingError(f"{path}: {len(members)} files, expected at most {MOST_MEMBERS}")
-            for member in members:
+            packed_files = archive.infolist()
+            if len(packed_files) > MOST_MEMBERS:
+                raise RecordingError(f"{path}: {len(packed_files)} files, expected at most {MOST_MEMBERS}")
+            for member in packed_files:
                 name = PurePosixPath(member.filename).name
                 if name not in MEMBERS or "__MACOSX" in member.filename:
                     continue

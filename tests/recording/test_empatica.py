@@ -10,7 +10,9 @@ import pytest
 from support.e4_files import BEGIN_S, e4_texts, write_e4, zip_e4
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording.file_names import recording_in
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
+from bci_m2s.training.datasets.recorded_files import recordings_below
 
 
 def by_type(recording: Recording) -> dict[str, RecordedStream]:
@@ -44,6 +46,22 @@ def test_an_export_is_read_as_it_comes(tmp_path: Path, form: str) -> None:
     assert streams["HR"].times[0] == 10.0
     assert streams["IBI"].times.tolist() == [2.5, 3.25]
     assert recording.markers[0].times.tolist() == [5.0, 12.5]
+
+
+def test_files_with_the_person_before_their_names_are_one_export_each(tmp_path: Path) -> None:
+    for person, seconds in (("S02", 20), ("S_04", 30)):
+        for file in write_e4(tmp_path / person, seconds=seconds).iterdir():
+            file.rename(tmp_path / f"{person}_{file.name}")
+        (tmp_path / person).rmdir()
+    for person, seconds in (("S02", 20), ("S_04", 30)):
+        recording = open_recording(tmp_path / f"{person}_TEMP.csv")
+        assert recording.path.name == f"{person}_EDA.csv"
+        assert by_type(recording)["Peripheral"].n_samples == 4 * seconds
+        assert recording.warnings == []
+    found = [(file.subject, file.path.name) for file in recordings_below(tmp_path)]
+    assert found == [("S02", "S02_EDA.csv"), ("S_04", "S_04_EDA.csv")]
+    with pytest.raises(RecordingError, match="is a folder without"):  # whose?
+        recording_in(tmp_path)
 
 
 def test_what_is_absent_or_empty_is_said(tmp_path: Path) -> None:
