@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import signal
+from numpy.lib.stride_tricks import sliding_window_view
 
 from bci_m2s.features.de import SEED_BANDS_HZ
 from bci_m2s.signal.units import MICROVOLTS, find_unit
@@ -29,12 +29,13 @@ class BandPower:
 
     def __init__(self, units: Sequence[str], rate_hz: float) -> None:
         self._gain_uv = np.array([_gain_uv(unit) for unit in units], dtype=np.float32)
-        self._rate_hz = rate_hz
         self._segment = round(SEGMENT_S * rate_hz)
+        window = np.hanning(self._segment + 1)[:-1]  # periodic, as for every spectrum
+        self._taper = (window / np.sqrt((window**2).mean())).astype(np.float32)  # keeps the power of noise
         self._keep = round(KEEP_S * rate_hz)
         frequencies = np.fft.rfftfreq(self._segment, 1.0 / rate_hz)
         inside = [(low <= frequencies) & (frequencies < high) for low, high in SEED_BANDS_HZ.values()]
-        self._sums = np.array(inside, dtype=np.float32) * np.float32(rate_hz / self._segment)
+        self._sums = np.array(inside, dtype=np.float32) * np.float32(2 / self._segment**2)  # both sides
         self._beyond = np.array([high > rate_hz / 2 for _, high in SEED_BANDS_HZ.values()])
         self._samples = np.full((self._keep, len(units)), np.nan, dtype=np.float32)
         self._next = 0
@@ -58,10 +59,12 @@ class BandPower:
         Hann segments of one second that overlap by half; those with a lost sample are left out. NaN for
         a channel without a whole segment or that does not move, and for bands beyond half the rate.
         """
-        ordered = np.roll(self._samples, -self._next, axis=0) * self._gain_uv
-        size, overlap = self._segment, self._segment - self._segment // 2
-        _, _, density = signal.spectrogram(ordered, self._rate_hz, "hann", size, overlap, axis=0)
-        power = np.einsum("bf,fcs->scb", self._sums, density)  # NaN spreads over its segment
+        ordered = np.ascontiguousarray(np.roll(self._samples, -self._next, axis=0).T)
+        segments = sliding_window_view(ordered, self._segment, axis=1)[:, :: max(1, self._segment // 2)]
+        segments = (segments - segments.mean(axis=2, keepdims=True)) * self._taper
+        spectra = np.fft.rfft(segments * self._gain_uv[:, None, None])
+        density = spectra.real**2 + spectra.imag**2
+        power = (density @ self._sums.T).transpose(1, 0, 2)  # NaN spreads over its segment
         whole = np.isfinite(power)
         mean = np.where(whole, power, 0.0).sum(axis=0) / np.maximum(whole.sum(axis=0), 1)
         unmoved = mean.sum(axis=1, keepdims=True) < LEAST_UV2

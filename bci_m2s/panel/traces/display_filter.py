@@ -6,10 +6,10 @@ import math
 from types import MappingProxyType
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
-from bci_m2s.signal.filters import compiled_sections, notch_sections
+from bci_m2s.signal.filters import notch_sections, run_in_place
 from bci_m2s.types import FloatArray
 
 OFF = "off"
@@ -20,7 +20,6 @@ PRESETS = MappingProxyType(
 NOTCHES = MappingProxyType({OFF: None, "50 Hz": 50.0, "60 Hz": 60.0})
 ORDER = 2  # of high-pass and low-pass each: 12 dB an octave, short ringing
 MOST_OF_NYQUIST = 0.95  # a corner closer to the Nyquist frequency than this leaves nothing to filter
-_run_sections = compiled_sections()
 
 
 class DisplayFilter:
@@ -52,7 +51,7 @@ class DisplayFilter:
         self.left_out = _excuse(over, rate_hz)
         sections = [_sections(kind, hz, rate_hz) for kind, hz in wanted.items() if kind not in over]
         self._sections = np.ascontiguousarray(np.vstack(sections)) if sections else None
-        self._unit_state = None if self._sections is None else signal.sosfilt_zi(self._sections)
+        self._unit_state = None if self._sections is None else scipy.signal.sosfilt_zi(self._sections)
         self._n_channels = n_channels
         self.reset()
 
@@ -77,7 +76,7 @@ class DisplayFilter:
             self._bridge(values, lost)
         self._held = values[:, -1].copy()
         values[np.isnan(self._held)] = 0.0  # without any value yet: nothing goes in, nothing comes out
-        _run_sections(self._sections, values, self._state)
+        run_in_place(self._sections, values, self._state)
         values[lost] = np.nan
         return values.T.astype(np.float32)
 
@@ -111,7 +110,7 @@ def words(preset: str, rate_hz: float) -> str:
 def _sections(kind: str, hz: float, rate_hz: float) -> FloatArray:
     if kind == "notch":
         return notch_sections(hz, rate_hz)
-    sections: FloatArray = signal.butter(ORDER, hz, kind.replace("-", ""), fs=rate_hz, output="sos")
+    sections: FloatArray = scipy.signal.butter(ORDER, hz, kind.replace("-", ""), fs=rate_hz, output="sos")
     return sections
 
 
