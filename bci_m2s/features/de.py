@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bci_m2s.errors import ContractError
-from bci_m2s.features.parameters import check_known
+from bci_m2s.features.parameters import check_known, is_number, line_frequencies
 from bci_m2s.signal.filters import FilterBank
 from bci_m2s.signal.interpolation import Interpolation
 from bci_m2s.signal.quality import name_channels
+from bci_m2s.text import quoted
 from bci_m2s.types import BoolArray, FloatArray, Step
 
 SEED_BANDS_HZ = {
@@ -32,6 +33,8 @@ SEED_BANDS_HZ = {
 SMALLEST_VARIANCE = (
     1e-6  # µV²; keeps the logarithm finite for a flat line (a nanovolt is real noise's floor)
 )
+WHERE = "feature de"
+HIGHEST_ORDER = 12  # of the Butterworth filters
 DEFAULTS: dict[str, Any] = {"bands_hz": SEED_BANDS_HZ, "order": 3, "notch_hz": []}
 
 
@@ -50,6 +53,16 @@ def _unmoved(samples: FloatArray) -> BoolArray:
     if flat.any():
         flat[flat] = (samples[:, flat] == samples[0, flat]).all(axis=0)
     return flat
+
+
+def _bands(given: Any) -> dict[str, tuple[float, float]]:
+    """The bands of a contract. Raises ContractError."""
+    if not isinstance(given, Mapping) or not given:
+        raise ContractError(WHERE, "bands_hz", quoted(given, 80), "{name: [low, high]}")
+    for name, limits in given.items():
+        if not isinstance(limits, list | tuple) or len(limits) != 2 or not all(map(is_number, limits)):
+            raise ContractError(WHERE, f"bands_hz.{name}", quoted(limits, 80), "numbers [low, high], Hz")
+    return {str(name): (float(low), float(high)) for name, (low, high) in given.items()}
 
 
 class DifferentialEntropy:
@@ -78,15 +91,18 @@ class DifferentialEntropy:
     def __init__(
         self, params: dict[str, Any], labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float
     ) -> None:
-        check_known("feature de", params, DEFAULTS)
+        check_known(WHERE, params, DEFAULTS)
         chosen = {**DEFAULTS, **params}
+        order = chosen["order"]
+        if not is_number(order) or order not in range(1, HIGHEST_ORDER + 1):
+            expected = f"a whole number from 1 to {HIGHEST_ORDER}"
+            raise ContractError(WHERE, "order", quoted(order), expected)
+        notch_hz, bands = line_frequencies(WHERE, chosen["notch_hz"], rate_hz), _bands(chosen["bands_hz"])
         try:
-            limits = chosen["bands_hz"].items()
-            bands = {str(name): (float(low), float(high)) for name, (low, high) in limits}
-            self._bank = FilterBank(list(bands.values()), rate_hz, int(chosen["order"]), chosen["notch_hz"])
-        except (TypeError, ValueError, AttributeError) as problem:
-            expected = "{name: [low, high]} with cut-offs below the Nyquist frequency"
-            raise ContractError("feature de", "bands_hz or notch_hz", problem, expected) from None
+            self._bank = FilterBank(list(bands.values()), rate_hz, int(order), notch_hz)
+        except ValueError as problem:
+            expected = "cut-offs below the Nyquist frequency"
+            raise ContractError(WHERE, "bands_hz", problem, expected) from None
         self.names = tuple(f"{label}.{band}" for label in labels for band in bands)
         self.settle_s = self._bank.settle_s
         self._labels = labels

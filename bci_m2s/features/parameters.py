@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bci_m2s.errors import ContractError, nearest
+from bci_m2s.text import quoted
 
+LARGEST = 1e300  # beyond it a whole number is no float
 Limits = Mapping[str, tuple[float, float, float]]  # name: default, smallest, largest
 
 
@@ -19,8 +21,8 @@ def check_known(where: str, params: Mapping[str, Any], known: Collection[str]) -
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def numbers(where: str, params: Mapping[str, Any], limits: Limits) -> dict[str, float]:
@@ -29,9 +31,20 @@ def numbers(where: str, params: Mapping[str, Any], limits: Limits) -> dict[str, 
     for name, (default, smallest, largest) in limits.items():
         value = params.get(name, default)
         if not is_number(value) or not smallest <= value <= largest:
-            raise ContractError(where, name, repr(value), f"a number from {smallest:g} to {largest:g}")
+            expected = f"a number from {smallest:g} to {largest:g}"
+            raise ContractError(where, name, quoted(value, 80), expected)
         chosen[name] = float(value)
     return chosen
+
+
+def line_frequencies(where: str, values: Any, rate_hz: float) -> list[float]:
+    """Return the mains frequencies that are to be removed, Hz."""
+    highest_hz = 0.49 * rate_hz
+    is_list = isinstance(values, list | tuple)
+    if not is_list or not all(is_number(value) and 1.0 <= value <= highest_hz for value in values):
+        expected = f"a list of line frequencies as [50], each 1 to {highest_hz:g} Hz"
+        raise ContractError(where, "notch_hz", quoted(values, 80), expected)
+    return [float(value) for value in values]
 
 
 def column(where: str, field: str, label: object, labels: tuple[str, ...]) -> int:

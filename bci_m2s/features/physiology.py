@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import ContractError, nearest
-from bci_m2s.features.parameters import blocks_per_step, check_known, check_rate, column, numbers
+from bci_m2s.features.parameters import (
+    blocks_per_step,
+    check_known,
+    check_rate,
+    column,
+    line_frequencies,
+    numbers,
+)
 from bci_m2s.features.physiology_signals import BodySignal, Timing, signals
 from bci_m2s.signal.rates import TOLERANCE
 from bci_m2s.types import BoolArray, FloatArray, Step
@@ -88,7 +95,7 @@ class PeripheralPhysiology:
         self._blocks = blocks_per_step(WHERE, step_s, hop_s, number["window_s"])
         self._min_tracked = number["min_tracked"]
         timing = Timing(rate_hz, hop_s, self._blocks, number["window_s"])
-        notch_hz = _notches(params.get("notch_hz", []), rate_hz)
+        notch_hz = line_frequencies(WHERE, params.get("notch_hz", []), rate_hz)
         self._signals: list[BodySignal] = []
         self._titles: list[str] = []  # what messages call each signal
         columns: list[int] = []
@@ -167,11 +174,3 @@ def _channels(mapping: Any, labels: tuple[str, ...]) -> dict[str, list[str]]:
         if len(set(chosen[kind])) < len(chosen[kind]):
             raise ContractError(WHERE, f"columns.{kind}", repr(value), "every channel once")
     return chosen
-
-
-def _notches(values: Any, rate_hz: float) -> list[float]:
-    if not isinstance(values, list | tuple):
-        raise ContractError(WHERE, "notch_hz", repr(values), "a list of line frequencies")
-    limits = {f"notch_hz[{index}]": (50.0, 1.0, 0.49 * rate_hz) for index in range(len(values))}
-    given = dict(zip(limits, values, strict=True))
-    return list(numbers(WHERE, given, limits).values())

@@ -6,15 +6,15 @@ Pipelines, training files, contracts and recorded sessions are all explained by 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from bci_m2s.errors import ConfigurationError, ContractError, nearest
+from bci_m2s.files.annotations import fields, in_file
+from bci_m2s.files.places import line_of, place_of
 from bci_m2s.files.yaml_file import KeyPath
 from bci_m2s.text import printable, quoted
 
@@ -26,6 +26,7 @@ EXPECTED = {
     "list_type": "a list",
     "tuple_type": "a list",
     "string_type": "text",
+    "path_type": "a path",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "float_type": "a number",
@@ -65,9 +66,9 @@ def explain(problem: ValidationError, model: type[BaseModel], *, yaml: bool = Fa
     # A misspelt key also makes the right one "missing": the misspelling says more.
     errors = problem.errors(include_url=False)
     error: Any = min(errors, key=lambda error: error["type"] not in UNKNOWN_KEY)
-    place, holder = _in_file(model, error["loc"])
+    place, holder = in_file(model, error["loc"])
     if error["type"] in UNKNOWN_KEY:
-        return place, f"unknown key{nearest(str(place[-1]), _fields(holder))}"
+        return place, f"unknown key{nearest(str(place[-1]), fields(holder))}"
     if error["type"] == "explained":  # by a validator that asked this function
         return place, str(error["msg"])
     if error["type"] == "union_tag_invalid":
@@ -76,7 +77,7 @@ def explain(problem: ValidationError, model: type[BaseModel], *, yaml: bool = Fa
         return (*place, name), f"got {quoted(tag)}, expected a {name}: {tags}{_hint(tag, tags)}"
     # of a union of plain values each member says what it expects
     alike = [
-        other for other in errors if other["type"] in PLAIN and _in_file(model, other["loc"])[0] == place
+        other for other in errors if other["type"] in PLAIN and in_file(model, other["loc"])[0] == place
     ]
     words = " or ".join(_expected(one, yaml) for one in (alike if error in alike else [error]))
     return place, f"got {_got(error)}, expected {words}"
@@ -102,125 +103,22 @@ def refused(
     ----------
     lines : as ``read_yaml`` returns them
     model : what refused the part of the file that lies at `start`
-    values : what the file says, to tell keys of the same name apart
+    values : what `model` refused, for a ContractError: it tells which of several parts is meant
     """
     if isinstance(problem, ContractError):
-        line = _line_of(lines, start, problem, values or {})
-        return ConfigurationError(f"{path}:{line}: {printable(problem)}")
-    inner, words = explain(problem, model, yaml=True)
+        inner = place_of(model, values or {}, problem)
+        words = f"got {problem.got}, expected {problem.expected}"
+    else:
+        inner, words = explain(problem, model, yaml=True)
     place = (*start, *inner)
-    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), 1)
     key = _key(place)
-    return ConfigurationError(f"{path}:{line}: {f'{key}: ' if key else ''}{words}")
-
-
-def with_line(path: Path, lines: Mapping[KeyPath, int], text: str) -> str:
-    """File and line before a message that begins with a key ("split.folds: got 5 ...").
-
-    lines : as ``read_yaml`` returns them
-    """
-    place: KeyPath = tuple(text.split(":", 1)[0].split("."))
-    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
-    return f"{path}:{line}: {text}" if line else f"{path}: {text}"
-
-
-def _line_of(
-    lines: Mapping[KeyPath, int], start: KeyPath, problem: ContractError, values: Mapping[str, Any]
-) -> int:
-    """The line of a field that a message names from somewhere inside; that of its part if there are two."""
-    parts = tuple(problem.field.split("."))
-    found = [
-        place
-        for place in lines
-        if place[: len(start)] == start and tuple(map(str, place[-len(parts) :])) == parts
-    ]
-    if len(found) > 1:  # the one that holds what is wrong
-        found = [place for place in found if _holds(values, place, problem.got)] or found
-    if len(found) == 1:
-        return lines[found[0]]
-    return lines.get((*start, *parts[:1]), lines.get(start, 1))
-
-
-def _holds(values: Any, place: KeyPath, got: object) -> bool:
-    """Whether the value at a place is what a message got, or has it among its keys or entries."""
-    for part in place:
-        try:
-            values = values[part]
-        except (KeyError, IndexError, TypeError):
-            return False
-    inside = values if isinstance(values, dict | list | tuple) else ()
-    return any(str(got) in (str(value), repr(value)) for value in (values, *inside))
+    return ConfigurationError(
+        f"{path}:{line_of(lines, place)}: {f'{key}: ' if key else ''}{printable(words)}"
+    )
 
 
 def _key(place: KeyPath) -> str:
     return printable(".".join(str(part) for part in place), MOST)
-
-
-# ---- where ----
-
-
-def _in_file(annotation: Any, location: Sequence[str | int]) -> tuple[KeyPath, Any]:
-    """The place in the file, and the annotation of what holds its last part.
-
-    pydantic's location also names the members of unions, and says "[key]" behind a key that is wrong.
-    """
-    annotation, holder = _bare(annotation), Any
-    place: list[str | int] = []
-    for part in location:
-        members = _members(annotation)
-        if len(members) > 1:
-            annotation = next((member for member in members if _is_called(member, part)), Any)
-        elif part != "[key]":
-            holder, annotation = annotation, _inner(annotation, part)
-            place.append(part)
-    return tuple(place), holder
-
-
-def _inner(annotation: Any, part: str | int) -> Any:
-    """Annotation of what a part of the place leads to."""
-    arguments = [argument for argument in get_args(annotation) if argument is not Ellipsis]
-    if get_origin(annotation) is dict:
-        return _bare(arguments[1])
-    if get_origin(annotation) in (list, tuple):
-        number = part if isinstance(part, int) and part < len(arguments) else 0
-        return _bare(arguments[number])
-    return _bare(_fields(annotation).get(str(part), Any))
-
-
-def _bare(annotation: Any) -> Any:
-    """An annotation without its notes and without "or None"."""
-    while True:
-        members = _members(annotation)
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        elif get_origin(annotation) in (Union, UnionType) and len(members) == 1:
-            annotation = members[0]
-        else:
-            return annotation
-
-
-def _members(annotation: Any) -> list[Any]:
-    """Members of a union, None apart; [] for anything else."""
-    if get_origin(annotation) not in (Union, UnionType):
-        return []
-    return [_bare(member) for member in get_args(annotation) if member is not NoneType]
-
-
-def _is_called(member: Any, name: str | int) -> bool:
-    """Whether pydantic calls a member of a union so: by the value of its tag, or by its class."""
-    kinds = _fields(member).values()
-    tags = [tag for kind in kinds if get_origin(kind) is Literal for tag in get_args(kind)]
-    return name == getattr(member, "__name__", "") or name in tags
-
-
-def _fields(annotation: Any) -> dict[str, Any]:
-    """Annotations of the keys that a model or dataclass has; {} for anything else."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {name: field.annotation for name, field in annotation.model_fields.items()}
-    return get_type_hints(annotation) if is_dataclass(annotation) else {}
-
-
-# ---- what ----
 
 
 def _got(error: Any) -> str:

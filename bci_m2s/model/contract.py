@@ -26,7 +26,7 @@ from pydantic import (
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.lsl.formats import HIGHEST_RATE_HZ
-from bci_m2s.model.feature_size import count_features
+from bci_m2s.model.feature_size import count_of
 from bci_m2s.networks import complete_params
 from bci_m2s.registry import Registry
 from bci_m2s.signal.normalise import NORMALISERS
@@ -227,12 +227,12 @@ class ModalityContract(_Part):
             if not low < high:
                 raise _conflict(f"amplitude.{unit}", f"{low:g} to {high:g}", "low below high")
         _refuse_twins("channels", [label.casefold() for label in self.channels])
-        _known("feature", self.feature.name, EXTRACTORS)
+        _known("feature.name", self.feature.name, EXTRACTORS)
         for field, component, registry in (
             ("normaliser", self.normaliser, NORMALISERS),
             ("smoothing", self.smoothing, SMOOTHERS),
         ):
-            _known(field, component.name, registry)
+            _known(f"{field}.name", component.name, registry)
             _check_numbers(field, component, registry[component.name])
         complete_params(self.network.name, self.network.params)
         if self.layout == "band-major" and self.feature.n_features % len(self.channels):
@@ -268,15 +268,15 @@ class Contract(_Part):
         for name, spec in self.modalities.items():
             for head in spec.calibration:
                 _known(f"modalities.{name}.calibration", head, self.heads)
-        counted = {name: self._counted(spec) for name, spec in self.modalities.items()}
+        counted = {name: self._counted(name, spec) for name, spec in self.modalities.items()}
         object.__setattr__(self, "modalities", counted)  # frozen for everybody else
         return self
 
-    def _counted(self, spec: ModalityContract) -> ModalityContract:
+    def _counted(self, name: str, spec: ModalityContract) -> ModalityContract:
         """A modality that states the number of its features."""
         if spec.feature.n_features:
             return spec
-        number = count_features(spec, self.window)
+        number = count_of(name, spec, self.window)
         return spec.model_copy(update={"feature": spec.feature.model_copy(update={"n_features": number})})
 
     @property

@@ -40,8 +40,25 @@ def check_size(spec: ModalityContract, window: WindowContract, modality: str) ->
         try:
             expected = len(build_extractor(spec, window, rate_hz).names)
         except ContractError as problem:
-            where = f"{modality} at {rate_hz:g} Hz: {problem.where}"
-            raise ContractError(where, problem.field, problem.got, problem.expected) from None
+            where = f"contract at {rate_hz:g} Hz"
+            raise ContractError(where, _key(problem, modality), problem.got, problem.expected) from None
         got = spec.feature.n_features
         if got != expected:
-            raise ContractError(modality, "feature.n_features", got, expected)
+            raise ContractError("contract", f"modalities.{modality}.feature.n_features", got, expected)
+
+
+def count_of(modality: str, spec: ModalityContract, window: WindowContract) -> int:
+    """``count_features`` with the contract's key in what it refuses. Raises ContractError."""
+    try:
+        return count_features(spec, window)
+    except ContractError as problem:
+        where = "contract", _key(problem, modality)
+        raise ContractError(*where, problem.got, problem.expected) from None
+
+
+def _key(problem: ContractError, modality: str) -> str:
+    """The contract's key of what an extractor refuses."""
+    if problem.field == "step_s":
+        return "window.step_s"
+    key = {"rate_hz": "rate_min_hz", "params": "feature.params"}
+    return f"modalities.{modality}.{key.get(problem.field, f'feature.params.{problem.field}')}"

@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bci_m2s.errors import ConfigurationError, ContractError, nearest
 from bci_m2s.files.explain import refused
+from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.model.contract import Contract
 from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.sources.facts import StreamFacts
-from bci_m2s.text import quoted
+from bci_m2s.text import printable, quoted
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.methods import METHODS
@@ -248,10 +249,11 @@ class TrainingSettings(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> TrainingSettings:
         teacher = () if self.finetune.labels == "own" else (self.finetune.labels,)
-        for name in (*self.pair, *self.finetune.keep, *teacher):
+        named = {"pair": self.pair, "finetune.keep": self.finetune.keep, "finetune.labels": teacher}
+        for key, name in ((key, name) for key, names in named.items() for name in names):
             if name not in self.contract.modalities:
                 expected = f"a modality of the contract{nearest(name, self.contract.modalities)}"
-                raise ContractError("training", "pair", repr(name), expected)
+                raise ContractError("training", key, repr(name), expected)
         if sorted(self.pair) != sorted(self.contract.modalities):
             expected = f"each modality of the contract once: {', '.join(self.contract.modalities)}"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
@@ -310,15 +312,18 @@ def load_training(path: Path) -> TrainingSettings:
     values, lines = read_yaml(path)
     refuse_other(path, values, "training file")
     name = values.get("preset", "sound")
-    merged = _merged(preset(str(name)), values)
-    data = merged.get("data")
-    if isinstance(data, dict) and isinstance(data.get("root"), str):
-        data["root"] = _folder(path, data["root"])
+    try:
+        merged = _merged(preset(name), values)
+        data = merged.get("data")
+        if isinstance(data, dict) and isinstance(data.get("root"), str):
+            data["root"] = _folder(path, data["root"])
+    except ConfigurationError as problem:
+        raise ConfigurationError(with_line(path, lines, str(problem))) from None
     _count_distributed(merged)
     try:
         return TrainingSettings.model_validate(merged)
     except (ValidationError, ContractError) as problem:
-        raise refused(path, lines, problem, TrainingSettings, values=values) from None
+        raise refused(path, lines, problem, TrainingSettings, values=merged) from None
 
 
 def _count_distributed(values: Mapping[str, Any]) -> None:
@@ -340,7 +345,7 @@ def _folder(path: Path, root: str) -> str:
         return str((path.parent / Path(root).expanduser()).resolve())
     except (OSError, ValueError, RuntimeError) as problem:  # a null character, a home that nobody has
         raise ConfigurationError(
-            f"{path}: data.root: got {quoted(root, 120)}, expected a folder: {problem}"
+            f"data.root: got {quoted(root, 120)}, expected a folder: {printable(problem)}"
         ) from None
 
 
@@ -352,10 +357,11 @@ def presets() -> list[str]:
     )
 
 
-def preset(name: str) -> dict[str, Any]:
+def preset(name: object) -> dict[str, Any]:
     """The values of a preset. Raises ConfigurationError for an unknown one."""
     if name not in presets():
-        raise ConfigurationError(f"preset: {name!r} is unknown{nearest(name, presets())}")
+        hint = nearest(str(name), presets())
+        raise ConfigurationError(f"preset: got {quoted(name, 120)}, expected a known preset{hint}")
     text = (resources.files("bci_m2s.training") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load(text) or {}
     return values

@@ -133,7 +133,10 @@ def test_reset_gives_the_same_as_new():
         ({}, 100, "Nyquist"),
         ({"bands_hz": {"all": [1, 200]}}, 256, "Nyquist"),
         ({"bands_hz": [1, 4]}, 256, "{name: [low, high]}"),
-        ({"bands_hz": {"a": [1, "x"]}}, 256, "{name: [low, high]}"),
+        ({"notch_hz": "fifty"}, 256, "notch_hz: got 'fifty', expected a list of line frequencies"),
+        ({"notch_hz": [10**400]}, 256, "expected a list of line frequencies"),
+        ({"order": 2.5}, 256, "order: got 2.5, expected a whole number from 1 to 12"),
+        ({"bands_hz": {"a": [1, "x"]}}, 256, "bands_hz.a: got [1, 'x'], expected numbers [low, high], Hz"),
         ({"notch_hz": [500]}, 256, "notch"),
     ],
 )

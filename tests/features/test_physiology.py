@@ -278,7 +278,10 @@ def test_a_push_takes_little() -> None:
         ({"window_s": 4}, "window_s: got 4, expected a number from 8 to 300"),
         ({"min_tracked": None}, "min_tracked: got None, expected a number from 0.1 to 1"),
         ({"notch_hz": 50}, "notch_hz: got 50, expected a list of line frequencies"),
-        ({"notch_hz": [50, 64]}, "notch_hz[1]: got 64, expected a number from 1 to 62.72"),
+        (
+            {"notch_hz": [50, 64]},
+            "notch_hz: got [50, 64], expected a list of line frequencies as [50], each 1 to 62.72 Hz",
+        ),
     ],
 )
 def test_refusals(params: dict[str, Any], expected: str) -> None:

@@ -107,24 +107,24 @@ def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
             {"pretrain": {"sampler": "everyone"}},
             "pretrain.sampler: got 'everyone', expected .*'within-person'",
         ),
-        ({"pretrain": {"loss": {"weights": {"club": -1}}}}, "loss weights: club: got -1"),
+        ({"pretrain": {"loss": {"weights": {"club": -1}}}}, "pretrain.loss.weights.club: got -1"),
         ({"pretrain": {"loss": {"wait": 1}}}, "pretrain.loss.wait: unknown key"),
         ({"finetune": {"learning_rates": []}}, "finetune.learning_rates: got .*expected at least 1"),
         ({"finetune": {"oracle": "perhaps"}}, "finetune.oracle: got 'perhaps'"),
         ({"split": {"kind": "random"}}, "split.kind: got 'random', expected .*'subject-folds'"),
         ({"data": {"format": "seed"}}, "data.root: got nothing, expected the folder of your copy"),
         ({"data": {}}, "data.format: got nothing"),
-        ({"pair": ["eeg", "ecg"]}, "pair: got 'ecg', expected a modality of the contract"),
+        ({"pair": ["eeg", "ecg"]}, "pair.1: got 'ecg', expected a modality of the contract"),
         ({"pair": ["eeg", "eeg"]}, "pair: got eeg, eeg, expected each modality of the contract once"),
         ({"seeds": [1, 1]}, "seeds: got .*different numbers"),
         ({"seeds": []}, "seeds"),
         ({"contract": {}}, "contract.name: got nothing"),
         ({"contract": None}, "contract: got nothing, expected a mapping"),
         ({"contract": contract_values(layout="diagonal")}, "layout"),
-        ({"controls": ["guess"]}, "controls: got 'guess', expected a method; valid: pretrained, random"),
+        ({"controls": ["guess"]}, "controls.0: got 'guess', expected a method; valid: pretrained, random"),
         ({"controls": ["randm"]}, "nearest: 'random'; no installed package has it in the group"),
         ({"finetune": {"method": "mine"}}, "finetune.method: got 'mine', expected a method"),
-        ({"controls": ["pretrained"]}, "controls: got 'pretrained', expected methods other than"),
+        ({"controls": ["pretrained"]}, "controls.0: got 'pretrained', expected methods other than"),
         ({"finetune": {"keep": ["ecg"]}}, "got 'ecg', expected a modality"),
     ],
 )
@@ -139,8 +139,8 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path, fields, message):
     [
         ("format: simulated", "fromat: simulated", "data.fromat: unknown key; nearest: 'format'"),
         ("stream_type: EEG", "stream_typ: EEG", "contract.modalities.eeg.stream_typ: unknown key; nearest"),
-        ("hop_s: 1.0", "hop_s: 0.3", "contract: window.hop_s: got 0.3, expected"),  # two fields disagree
-        ("pair:\n- eeg", "pair:\n- ecg", "training: pair: got 'ecg', expected a modality of the contract"),
+        ("hop_s: 1.0", "hop_s: 0.3", "contract.window.hop_s: got 0.3, expected"),  # two fields disagree
+        ("- eeg\n", "- ecg\n", "pair.0: got 'ecg', expected a modality of the contract"),
     ],
 )
 def test_the_line_is_that_of_the_key(tmp_path, right, wrong, words):
@@ -155,7 +155,9 @@ def test_the_line_is_that_of_the_key(tmp_path, right, wrong, words):
 
 
 def test_an_unknown_preset_and_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(ConfigurationError, match="preset: 'released' is unknown"):
+    with pytest.raises(
+        ConfigurationError, match=r"yaml:\d+: preset: got 'released', expected a known preset"
+    ):
         load_training(write(tmp_path, preset="released"))
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_training(tmp_path / "none.yaml")

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from bci_m2s.errors import nearest
 from bci_m2s.files.explain import explain, refused
 from bci_m2s.files.yaml_file import KeyPath, read_yaml
 from bci_m2s.files.yaml_kind import refuse_other
@@ -55,11 +56,23 @@ def _sinks(value: Any) -> Any:
         if name not in SINKS:
             raise _refusal((name,), name, f"a sink: {_valid(SINKS, name)}")
         if isinstance(params, dict):
-            try:
-                inspect.signature(SINKS[name]).bind(Path(), {}, **params)
-            except TypeError as problem:
-                raise _refusal((name,), params, f"parameters of this sink: {str(problem)[:200]}") from None
+            _check_parameters(name, params)
     return value
+
+
+def _check_parameters(name: str, params: dict[Any, Any]) -> None:
+    """Refuse parameters that a sink does not have, or that it lacks."""
+    known = list(inspect.signature(SINKS[name]).parameters.values())[2:]  # behind folder and session
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in known)
+    names = [one.name for one in known if one.kind is not one.VAR_KEYWORD]
+    for key in params:
+        if key not in names and not open_ended:
+            raise _refusal(
+                (name, key), key, f"a parameter of this sink{nearest(str(key), names) or ': none'}"
+            )
+    for one in known:
+        if one.default is one.empty and one.kind is not one.VAR_KEYWORD and one.name not in params:
+            raise _refusal((name,), params, f"its parameter {one.name!r} too")
 
 
 def _refusal(place: KeyPath, got: Any, words: str, kind: str = "refused") -> ValidationError:

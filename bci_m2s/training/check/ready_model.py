@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bci_m2s.errors import BciM2sError, ConfigurationError, ContractError, RecordingError, UsageError
-from bci_m2s.files.explain import describe, with_line
+from bci_m2s.files.explain import describe
+from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.text import printable

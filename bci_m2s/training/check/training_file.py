@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bci_m2s.errors import BciM2sError, ConfigurationError, ContractError, RecordingError, UsageError
-from bci_m2s.files.explain import with_line
+from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.feature_size import check_size, count_features
@@ -97,7 +97,9 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
         try:
             check_size(spec, contract.window, name)
         except ContractError as problem:
-            raise ConfigurationError(f"contract.modalities.{name}.feature: {problem}") from None
+            at = problem.where.removeprefix("contract")  # " at 256 Hz"
+            words = f"got {problem.got}, expected {problem.expected}{at}"
+            raise ConfigurationError(f"contract.{problem.field}: {words}") from None
     return Checked(path, settings, listing, splits, baseline_notes(settings, listing), lacks_data)
 
 

@@ -83,7 +83,7 @@ BAD = {
     "unknown parameter of a sink": (
         "model: a\nstreams: {eeg: {}}\nsinks:\n  table: {colour: red}",
         4,
-        "sinks.table: got {'colour': 'red'}, expected parameters of this sink: got an",
+        "sinks.table.colour: got 'colour', expected a parameter of this sink: none",
     ),
     "not a mapping": (STREAM + "3", 3, "streams.eeg: got 3 (a whole number), expected a mapping"),
     "a list": ("- a", None, "got a list, expected a mapping"),

@@ -29,19 +29,23 @@ HEADS = "contract.heads.emotion.classes"
 MISTAKES = [
     ("splt", {}, "splt: unknown key; nearest: 'split'"),
     ("seeds", [], "seeds: got [], expected at least 1"),
-    ("pair", ["eeg", "ecg"], "pair: got 'ecg', expected a modality of the contract"),
+    ("pair", ["eeg", "ecg"], "pair.1: got 'ecg', expected a modality of the contract"),
     ("data.root", "nowhere", "data.root: ", "nowhere: no such folder"),
     ("data.root", "empty", "data.root: ", "empty: no recording"),
     ("data.format", "recording", "data.format: format 'recording' is unknown; nearest: 'recordings'"),
     ("data.subjects", ["P01"], "data.subjects: got 'P01', expected a person of the data; nearest: 'P001'"),
     (EEG + "feature.n_features", 19, "contract.modalities.eeg.feature.n_features: got 19, expected 20"),
-    (EEG + "feature.name", "dee", "feature: got 'dee', expected a known name; nearest: 'de'"),
-    (EEG + "feature.params", {"bands_hz": BANDS_HZ}, "eeg at 128 Hz: feature de: bands_hz or"),
-    (EEG + "network.name", "m2s", "network: name: got 'm2s', expected a known network; valid: m2s-"),
+    (
+        EEG + "feature.name",
+        "dee",
+        "contract.modalities.eeg.feature.name: got 'dee', expected a known name; nearest: 'de'",
+    ),
+    (EEG + "feature.params", {"bands_hz": BANDS_HZ}, "eeg.feature.params.bands_hz: got 31–70 Hz at 128 Hz"),
+    (EEG + "network.name", "m2s", "eeg.network.name: got 'm2s', expected a known network; valid: m2s-"),
     (
         EEG + "network.params",
         {"dept": 1},
-        "params: got 'dept', expected a setting of this network",
+        "eeg.network.params.dept: got 'dept', expected a setting of this network",
     ),
     (EEG + "channels", ["TP9", "AF7", "AF8", "TP100"], "channels: got no 'TP100'", "nearest: 'TP10'"),
     (EEG + "units", ["uV", "uV", "uV", "mm"], "units: got 'microvolts' for 'TP10', expected 'mm' or what"),
@@ -130,7 +134,7 @@ def test_a_mistake_is_one_line_that_names_file_and_key(lab, place, value, words)
 
 @pytest.mark.parametrize(
     ("place", "value", "line"),
-    [(EEG + "network.name", "m2s", "name: m2s"), (EYE + "network.params", {"dept": 1}, "params:")],
+    [(EEG + "network.name", "m2s", "name: m2s"), (EYE + "network.params", {"dept": 1}, "dept: 1")],
 )
 def test_the_line_is_that_of_the_modality(lab, place, value, line):
     path = write(lab, place, value)
@@ -139,7 +143,7 @@ def test_the_line_is_that_of_the_modality(lab, place, value, line):
     number = int(str(caught.value).removeprefix(f"{path}:").split(":")[0])
     lines = path.read_text().splitlines()
     assert line in lines[number - 1]
-    assert "network" in "".join(lines[number - 3 : number])
+    assert "network" in "".join(lines[number - 4 : number])
 
 
 @pytest.mark.parametrize("text", ["contract: [", "a: &b 1", "- one"])

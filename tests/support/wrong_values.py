@@ -1,0 +1,115 @@
+"""Every key of a file with values of every wrong kind, and what the error must look like."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.files.annotations import fields
+
+WRONG = (
+    "fifty",
+    ["a"],
+    [[1, 2], {}],
+    {"a": "b"},
+    None,
+    True,
+    math.nan,
+    math.inf,
+    -3,
+    -2.5,
+    "",
+    {},
+    [],
+    10**30,
+)
+# What Python and pydantic say of values, and what nobody should read.
+RAW = re.compile(
+    r"Input should|not supported between|NoneType|object|argument|unpack|convert|iterable|subscript|"
+    r"attribute|<class|could not|Invalid|validation error|unhashable|Traceback"
+)
+LINE = re.compile(r"file\.yaml:(\d+): (?P<words>[^\n]+)")
+
+Place = tuple[Any, ...]
+Load = Callable[[Path, Any, dict[Place, int]], object]
+
+
+def places(values: Any, place: Place = ()) -> Iterator[Place]:
+    """Every place in a file."""
+    if place:
+        yield place
+    items = (
+        values.items()
+        if isinstance(values, dict)
+        else enumerate(values)
+        if isinstance(values, list)
+        else ()
+    )
+    for key, value in items:
+        yield from places(value, (*place, key))
+
+
+def keys_of(annotation: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
+    """Class and key of every setting that a class of settings leads to."""
+    if annotation in seen:
+        return
+    seen.add(annotation)
+    for key, inner in fields(annotation).items():
+        yield annotation.__name__, key
+        for part in (inner, *_inside(inner)):
+            yield from keys_of(part, seen)
+
+
+def _inside(annotation: Any) -> Iterator[Any]:
+    for part in get_args(annotation):
+        yield part
+        yield from _inside(part)
+
+
+def assert_all_keys(model: type[BaseModel], values: Any) -> None:
+    """The file has every key of the settings, so that a new one is tried too."""
+    there = {part for place in places(values) for part in place}
+    missing = [name for name in keys_of(model, set()) if name[1] not in there]
+    assert not missing
+
+
+def assert_words(values: Any, load: Load, depth: int = 0) -> int:
+    """Number of refusals, after each was looked at: one line, of the key or next to it, in our words.
+
+    depth : of what holds the keys that are tried
+    load : given the file's path, its values and the line of each place, refuses with ConfigurationError
+    """
+    path, count = Path("file.yaml"), 0
+    load(path, copy.deepcopy(values), {})
+    for place in places(values):
+        for wrong in WRONG if len(place) > depth else ():
+            changed = copy.deepcopy(values)
+            holder = changed
+            for part in place[:-1]:
+                holder = holder[part]
+            holder[place[-1]] = copy.deepcopy(wrong)
+            lines = {found: number for number, found in enumerate(places(changed), 2)}
+            try:
+                load(path, changed, lines)
+            except ConfigurationError as problem:
+                count += 1
+                _look(str(problem), place, lines)
+    return count
+
+
+def _look(message: str, place: Place, lines: dict[Place, int]) -> None:
+    found = LINE.fullmatch(message)
+    assert found, message
+    words = found["words"]
+    assert not RAW.search(words), message
+    assert "unknown key" in words or ("got " in words and ", expected " in words), message
+    named = next(key for key, line in lines.items() if line == int(found[1]))
+    known = max(0, len(place) - 2)
+    assert named[:known] == place[: len(named)][:known], f"{place}: {message}"
