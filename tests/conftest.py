@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import uuid
@@ -58,6 +59,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_configure(config: pytest.Config) -> None:
     """Say how thorough the tests are to be."""
     nightly.begin(config)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what torch, scipy and all test modules brought; none of it ever goes."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
