@@ -17,7 +17,9 @@ what a contract may hold, ``stream_check`` compares a stream with one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -177,18 +179,31 @@ def unpack_modality(tensors: Mapping[str, NDArray[Any]], modality: str) -> Array
 
 def _expected_tensors(contract: Contract) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and number type of every array that a model with this contract has."""
-    import torch
-
     expected: dict[str, tuple[tuple[int, ...], str]] = {}
     for modality, spec in contract.modalities.items():
         for name in SCALER_TENSORS:
             expected[f"{modality}.{name}"] = ((spec.feature.n_features,), "float64")
-        with torch.device("meta"):  # shapes only: nothing is allocated for what a file merely claims
-            state = modality_network(contract, modality).state_dict()
-        for key, value in state.items():
-            number = "float32" if value.is_floating_point() else "int64"
-            expected[f"{modality}.network.{key}"] = (tuple(value.shape), number)
+        about = (spec.network.name, json.dumps(spec.network.params), spec.feature.n_features)
+        heads = tuple((name, len(head.classes)) for name, head in contract.heads.items())
+        for key, kind in _network_arrays(*about, len(spec.channels), heads).items():
+            expected[f"{modality}.network.{key}"] = kind
     return expected
+
+
+@lru_cache(maxsize=64)  # commands open the same model several times, and building takes milliseconds
+def _network_arrays(
+    name: str, params: str, n_features: int, n_channels: int, heads: tuple[tuple[str, int], ...]
+) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shapes and number types of a network's arrays. params : as JSON, which can be kept."""
+    import torch
+
+    sizes: dict[str, Any] = {"n_features": n_features, "n_channels": n_channels, "heads": dict(heads)}
+    with torch.device("meta"):  # shapes only: nothing is allocated for what a file merely claims
+        state = build_network(name, json.loads(params), **sizes).state_dict()
+    return {
+        key: (tuple(value.shape), "float32" if value.is_floating_point() else "int64")
+        for key, value in state.items()
+    }
 
 
 def _check_tensors(path: Path, contract: Contract, tensors: Mapping[str, NDArray[Any]]) -> None:

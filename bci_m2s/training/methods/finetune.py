@@ -18,6 +18,7 @@ from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.batches import batches_of
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.adam import Adam
+from bci_m2s.training.methods.seeds import seed_torch
 from bci_m2s.training.results.metrics import mean_over_subjects
 from bci_m2s.training.settings import FinetuneSettings
 
@@ -143,7 +144,7 @@ class _Attempt:
             )
             for head, classifier in network.heads.items()
         }
-        torch.manual_seed(seed + 2)
+        seed_torch(seed + 2)
         reset(network.heads)
         network.requires_grad_(not settings.freeze)
         network.heads.requires_grad_(True)
@@ -157,7 +158,7 @@ class _Attempt:
     def epoch(self, number: int) -> dict[str, float]:
         """Train one epoch, counted from 0; its mean loss and the scores after it."""
         settings, train = self.settings, self.data["train"]
-        torch.manual_seed((self.seed + 1) * 7919 + number)
+        seed_torch((self.seed + 1) * 7919 + number)
         generator = torch.Generator().manual_seed((self.seed + 1) * 7919 + number)
         self._training_mode()
         batches = batches_of(np.arange(len(train)), settings.batch, settings.last_batch, generator)

@@ -35,6 +35,7 @@ from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bci_m2s.training.methods.losses import fit_club, total_loss
 from bci_m2s.training.methods.members import Member, matched
+from bci_m2s.training.methods.seeds import seed_torch
 from bci_m2s.training.settings import PretrainSettings, recorded
 
 Networks = dict[str, SingleModality]
@@ -55,7 +56,7 @@ class Job:
 
 def fresh_networks(job: Job) -> Networks:
     """Every modality's network with the random weights of the job's seed."""
-    torch.manual_seed(job.seed)
+    seed_torch(job.seed)
     networks: dict[str, Any] = {name: modality_network(job.contract, name) for name in job.pair}
     if job.settings.layers_start == "copies":
         for network in networks.values():
@@ -67,7 +68,7 @@ def fresh_networks(job: Job) -> Networks:
 
 def pretraining_model(job: Job, networks: Networks) -> Model:
     """The networks and the parts that only pre-training needs, from the job's seed."""
-    torch.manual_seed(job.seed + 1)
+    seed_torch(job.seed + 1)
     sizes: dict[str, Any] = job.settings.model_dump(include={"predictions", "context", "causal_only"})
     if len(job.pair) == 1:
         return SingleModel(networks[job.pair[0]], **sizes)
@@ -191,7 +192,7 @@ class _Run:
         settings, optimiser = self._settings, self.optimisers["main"]
         # every epoch has generators of its own, so that a resumed run draws the same numbers
         seed = _epoch_seed(self._job.seed, number)
-        torch.manual_seed(seed)
+        seed_torch(seed)
         generator = torch.Generator().manual_seed(seed)
         self._model.train()
         batches = self._batches(generator)
