@@ -101,14 +101,7 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
                 if len(content) > LARGEST_BYTES:
                     raise RecordingError(f"{path}: {name} is larger than {LARGEST_BYTES // 1_000_000} MB")
                 yield name, content
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        zlib.error,
-    ) as problem:
+    except ZIP_ERRORS as problem:
         raise RecordingError(f"{path}: cannot be read: {printable(problem, 300)}") from None
 
 
