@@ -296,6 +296,7 @@ def simulate(
     trial: Annotated[float, Option(help="Seconds per trial.")] = 10.0,
     seed: Annotated[int, Option(help="Which population the person comes from.", min=0)] = 0,
     skin: Annotated[bool, Option("--skin", help="Skin conductance too, 32 Hz.")] = False,
+    eye: Annotated[bool, Option("--eye/--no-eye", help="With the eye tracker, or without.")] = True,
     output: Annotated[
         Path | None, Option(metavar="FILE.xdf", help="Write a recording instead, faster than real time.")
     ] = None,
@@ -313,7 +314,7 @@ def simulate(
     settings = SimulatorSettings(
         montage, rate_hz, eye_rate_hz, classes=names, rest_s=rest, trial_s=trial, seed=seed
     )
-    streams = ("eeg", "eye", "skin") if skin else ("eeg", "eye")
+    streams = ("eeg", *(("eye",) if eye else ()), *(("skin",) if skin else ()))
     if output is not None:
         from bci_m2s.commands.simulate import simulate_to_file
 

@@ -26,6 +26,7 @@ from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.model.training_people import training_remark
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.pipeline import run_offline
+from bci_m2s.recording.file_names import later_takes
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session
@@ -70,6 +71,7 @@ def replay_file(
     recording = open_recording(file)
     for warning in recording.warnings:
         console.print(f"{file.name}: {warning}", style="yellow")
+    _say_takes(file, console)
     match = match_pipeline(recording, pipeline, options.source_ids, model)
     print_model(console, match.plan)
     for modality, stream in match.streams.items():
@@ -83,6 +85,14 @@ def replay_file(
     options = replace(options, caution=training_remark(match.plan.contract, file))
     with build.output_folder(options.output, match.plan.settings.shared_with_group) as folder:
         _replay(match, speed, loops, options, folder, console)
+
+
+def _say_takes(file: Path, console: Console) -> None:
+    """What to type for the later takes of a session of which the first is played."""
+    if takes := [str(take.parent) for take in later_takes(file)]:
+        others = f"{len(takes)} later take{'s' if len(takes) > 1 else ''} of this session"
+        each = "; ".join(f"bci-m2s replay {printable(take)}" for take in takes[:4])
+        console.print(f"note: the first take is played; {others}: {each}", style="yellow", soft_wrap=True)
 
 
 def _replay(
@@ -235,11 +245,14 @@ def _replay_fast(
         counts = (state.samples, state.lost_samples)
         health.append(StreamHealth(name, info.name, info.rate_hz, math.nan, *counts, math.nan))
     statistics = publisher.statistics
-    _print_not_made(console, health, statistics, is_one_line=pipeline.chosen is not None)
     truth = trial_spans([(when_s, text) for when_s, text, _ in publisher.markers])
     unmet = match.plan.settings.baseline.unmet([text for _, text, _ in publisher.markers])
     notes = [*pipeline.notes, *pipeline.never_used, *unmet]
-    print_summary(console, statistics, health, 0, truth, publisher.markers, options.caution, notes)
+    is_one_line = pipeline.chosen is not None
+    _print_not_made(console, health, statistics, is_one_line)
+    print_summary(
+        console, statistics, health, 0, truth, publisher.markers, options.caution, notes, is_one_line
+    )
     lengths_s = [stream.samples / _samples_per_s(match, stream.modality) for stream in health]
     signal_s = max(lengths_s, default=0.0)
     console.print(f"{signal_s:.1f} s of signal in {spent_s:.2f} s ({signal_s / spent_s:.0f} × real time)")
@@ -281,6 +294,7 @@ def replay_as_lsl(file: Path, speed: float, loops: int) -> None:
     recording = open_recording(file)
     for warning in recording.warnings:
         make_console().print(f"{file.name}: {warning}", style="yellow")
+    _say_takes(file, make_console())
     streams = [stream for stream in recording.raw_streams if stream.n_samples]
     if not streams:
         raise StreamError(f"{file}: no stream of it holds a sample")

@@ -78,3 +78,14 @@ def recording_in(path: Path) -> Path:
     listed = f"{', '.join(below[:4])}{', …' if len(below) > 4 else ''}"
     holds = f"below it: {listed}" if below else "no XDF file below it"
     raise RecordingError(f"{path}: is a folder without {IN_SESSION}; {holds}")
+
+
+def later_takes(recording: Path) -> list[Path]:
+    """The recordings of a session's later takes, in their order; none for a file of no session.
+
+    recording : of the first take
+    """
+    found = recording.parent.glob(f"take-*/{IN_SESSION}") if recording.name == IN_SESSION else ()
+    return sorted(
+        found, key=lambda file: (len(file.parent.name), file.parent.name)
+    )  # take-2 before take-10

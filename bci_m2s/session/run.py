@@ -260,6 +260,7 @@ def _complete(takes: Takes, options: Options, console: Console, said: Sequence[s
                     *take.pipeline.never_used,
                     *unmet,
                 ],
+                is_one_line=snapshot.chosen is not None,
             )
             for problem in snapshot.problems:
                 console.print(printable(problem, 500), style="yellow")

@@ -64,6 +64,12 @@ def test_without_a_duration_there_are_four_trials_of_each_class(tmp_path):
     assert [texts.count(f"trial/stop/{label}") for label in ("calm", "stressed")] == [4, 4]
 
 
+def test_the_eye_tracker_can_be_left_out(tmp_path):
+    path = tmp_path / "alone.xdf"
+    bci("simulate", *OPTIONS, "--no-eye", "--output", path)
+    assert [stream.info.type for stream in open_recording(path).streams] == ["EEG", "Markers"]
+
+
 def test_nothing_is_overwritten(made):
     before = made[0].read_bytes()
     assert "File exists" in refused("simulate", *OPTIONS, "--output", made[0])

@@ -3,7 +3,7 @@
 import pytest
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.recording.file_names import recording_in
+from bci_m2s.recording.file_names import later_takes, recording_in
 
 
 def test_a_folder_of_a_session_means_its_recording(tmp_path):
@@ -21,3 +21,12 @@ def test_a_folder_without_one_says_what_it_holds(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(RecordingError, match=r"below it: take-2/session\.xdf, b\.xdf$"):
         recording_in(tmp_path)
+
+
+def test_later_takes_come_in_their_order(tmp_path):
+    for folder in ("", "take-2", "take-10"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "session.xdf").touch()
+    takes = later_takes(tmp_path / "session.xdf")
+    assert [take.parent.name for take in takes] == ["take-2", "take-10"]
+    assert not later_takes(tmp_path / "take-2" / "session.xdf")

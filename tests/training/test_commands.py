@@ -446,6 +446,8 @@ def test_pretrain_and_evaluate_say_what_comes_next(finished):
         "trained on 3 people, epoch and settings chosen on 1 other, 1 kept for the test" in said["finetune"]
     )
     assert f"Results: {finished.run / 'results.md'}" in said["evaluate"]
+    assert "if there is none" not in said["evaluate"]
+    assert "To run it live" in said["evaluate"]  # the model that finetune wrote
 
 
 def test_released_settings_run_from_end_to_end(finished, tmp_path):

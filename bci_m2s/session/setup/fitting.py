@@ -61,10 +61,11 @@ def unused(contract: Contract, used: dict[str, StreamInfo], infos: Iterable[Stre
         if count > 0:
             parts.append(f"{count} of {info.n_channels} channels of {info.name!r}")
     taken = {(info.name, info.type, info.source_id) for info in used.values()}
+    names = {name for name, _, _ in taken}  # streams of an EDF file all have the file's
     for info in infos:
         is_signal = not is_marker_stream(info) and info.channel_format != "string"
         if is_signal and (info.name, info.type, info.source_id) not in taken:
-            parts.append(f"the stream {info.name!r}")
+            parts.append(f"the stream {info.name!r}" + f" ({info.type})" * (info.name in names))
     if not parts:
         return ""
     listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]

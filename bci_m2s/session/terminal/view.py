@@ -201,6 +201,7 @@ def print_summary(
     markers: Sequence[tuple[float, str, str]] = (),
     caution: str = "",
     notes: Sequence[str] = (),
+    is_one_line: bool = False,
 ) -> None:
     """The end of a session in figures.
 
@@ -208,6 +209,7 @@ def print_summary(
     markers : (time, text, origin) from which it is known
     caution : what must be said beside an agreement; "" for nothing
     notes : what is worth a line about the streams
+    is_one_line : modalities take turns (`auto`) or answer together (`fused`)
     """
     is_simulated = all(origin == STREAM_NAME for _, _, origin in markers)
     truth_of = "the simulator's state" if is_simulated else "the trials' labels"
@@ -216,8 +218,12 @@ def print_summary(
     )
     console.print("\nSummary", style="bold")
     for modality in modalities:
-        for head in statistics.heads:
-            _print_answers(console, statistics, modality, head, truth, truth_of)
+        if is_one_line and statistics.made and not any(name == modality for name, _ in statistics.made):
+            by = ", ".join(dict.fromkeys(modality_name(name) for name, _ in statistics.made))
+            console.print(f"{modality_name(modality)}: no estimate by itself; {by} answered")
+        else:
+            for head in statistics.heads:
+                _print_answers(console, statistics, modality, head, truth, truth_of)
         for (name, status), count in statistics.refused.items():
             if name == modality:
                 words = "" if status in EXPECTED else f" (at last: {statistics.reasons[modality, status]})"

@@ -88,6 +88,7 @@ def make_splits(sessions: Sequence[HasTrials], settings: SplitSettings, head: st
 def _subjects(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
     del head
     people = _shuffled(sessions, settings.seed)
+    _refuse_too_few(people, 3 if settings.validation_subjects else 2, settings.kind)
     n_test, n_validation = settings.test_subjects, settings.validation_subjects
     if n_test + n_validation >= len(people):
         raise ConfigurationError(
@@ -133,12 +134,10 @@ def _named(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) ->
 def _subject_folds(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
     del head
     people = _shuffled(sessions, settings.seed)
+    _refuse_too_few(people, 3 if settings.validation_subjects else 2, settings.kind)
     folds = settings.folds or len(people)  # 0: leave one person out
     if not 2 <= folds <= len(people):
-        expected = f"between 2 and {len(people)} people"
-        if len(people) < 2:
-            expected = f"more than the {len(people)} person there is"
-        raise ConfigurationError(f"split.folds: got {folds}, expected {expected}")
+        raise ConfigurationError(f"split.folds: got {folds}, expected between 2 and {len(people)} people")
     largest_test = -(-len(people) // folds)
     if settings.validation_subjects >= len(people) - largest_test:
         raise ConfigurationError(
@@ -154,6 +153,17 @@ def _subject_folds(sessions: Sequence[HasTrials], settings: SplitSettings, head:
         validation = (others[start:] + others[:start])[: settings.validation_subjects]
         splits.append(_by_people(f"fold-{number + 1}", sessions, test, validation))
     return splits
+
+
+def _refuse_too_few(people: Sequence[str], needed: int, kind: str) -> None:
+    """Say what one or two people can be split by, where people cannot be kept apart."""
+    if len(people) < needed:
+        there = "is 1 person" if len(people) == 1 else f"are {len(people)} people"
+        raise ConfigurationError(
+            f"split.kind: got {kind}, which needs {needed} people, and there {there}; within a person: "
+            "{kind: trial-folds, folds: 3, validation_trials: 1} tests blocks of trials in turn, "
+            "{kind: named, test: [PERSON/SESSION], validation: [PERSON/SESSION]} whole sessions"
+        )
 
 
 def _shuffled(sessions: Sequence[HasTrials], seed: int) -> list[str]:

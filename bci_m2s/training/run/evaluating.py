@@ -21,7 +21,8 @@ from bci_m2s.training.results.evaluation import (
     summarise,
 )
 from bci_m2s.training.results.report import protocol, table, write_results
-from bci_m2s.training.run.progress import bar, command, model_name
+from bci_m2s.training.run.live_model import live_model
+from bci_m2s.training.run.progress import bar, command, model_name, say_how_to_run
 from bci_m2s.training.run.units import check_finetuned, start
 
 
@@ -50,9 +51,12 @@ def run_evaluate(checked: Checked, folder: Path | None, console: Console) -> Non
                     f"{summary.direction}: test windows {', '.join(f'{name} {n}' for name, n in counts)}; "
                     f"confusion (rows truth) {summary.confusion}"
                 )
-    one = command(experiment, "finetune", "--out", model_name(experiment))
     console.print(f"Results: {experiment.folder / 'results.md'}", soft_wrap=True)
-    console.print(f"Next: one model to run live, if there is none yet: {one}", soft_wrap=True)
+    if model := live_model(experiment):
+        say_how_to_run(experiment, model)
+    else:
+        one = command(experiment, "finetune", "--out", model_name(experiment))
+        console.print(f"Next: one model to run live: {one}", soft_wrap=True)
 
 
 def _evaluate_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path) -> list[Result]:

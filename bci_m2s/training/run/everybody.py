@@ -21,7 +21,7 @@ import torch
 
 from bci_m2s.errors import ModelError, TrainingError
 from bci_m2s.files.access import make_private_folder
-from bci_m2s.model.contract import CalibrationContract, Contract
+from bci_m2s.model.contract import CalibrationContract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.training.check.training_file import count
 from bci_m2s.training.data.prepare import UnitData, prepare
@@ -29,13 +29,13 @@ from bci_m2s.training.data.splits import Split
 from bci_m2s.training.experiment import Experiment
 from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.finetune import Fitted
-from bci_m2s.training.methods.model_files import OWN, write_model
+from bci_m2s.training.methods.model_files import OWN
 from bci_m2s.training.methods.pretrain import Job
+from bci_m2s.training.run.live_model import write_live_model
 from bci_m2s.training.run.pretraining import pretrain_unit
 from bci_m2s.training.run.progress import bar, command
 from bci_m2s.training.run.units import CHOICES, start
 from bci_m2s.training.settings import FinetuneSettings
-from bci_m2s.training.training_record import training_record
 
 NAME = "everybody"
 
@@ -65,37 +65,11 @@ def write_everybody(experiment: Experiment, out: Path, device: torch.device, ove
     if settings.finetune.start == "pretrained" and METHODS[settings.finetune.method].pretrained:
         _pretrain(experiment, replace(job, device=device), data, unit, out)
     fitted = _fitted(experiment, job, data, unit, chosen)
-    record = training_record(experiment, split, seed, fitted, commands_of(experiment, out))
-    record["made"] = _how(experiment, chosen)
-    record["calibration"] = "median of what the parts' validation windows gave"
-    labels = settings.finetune.labels
-    record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
-    record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
-    contract = write_model(
-        out,
-        settings,
-        fitted,
-        data,
-        record,
-        teachers={name: name if labels == "own" else labels for name in fitted},
-        keep=settings.finetune.keep,
-        overwrite=overwrite,
-        calibrations=_calibrations(experiment),
-    )
-    say_written(experiment, out, contract, record)
-
-
-def commands_of(experiment: Experiment, out: Path) -> str:
-    """The commands that make a model file."""
-    name = experiment.config.name
-    return f"bci-m2s pretrain {name} && bci-m2s finetune {name} --out {out.name}"
-
-
-def say_written(experiment: Experiment, out: Path, contract: Contract, record: Mapping[str, Any]) -> None:
-    """A model file that is written, and how it was made."""
-    size = f"{out.stat().st_size / 1e6:.1f} MB"
-    line = f"{out}: {contract.name}, {size}, seed {record['seed']}: {record['made']}"
-    experiment.console.print(line, soft_wrap=True)
+    about = {
+        "made": _how(experiment, chosen),
+        "calibration": "median of what the parts' validation windows gave",
+    }
+    write_live_model(experiment, out, data, seed, fitted, about, overwrite, _calibrations(experiment))
 
 
 def _pretrain(experiment: Experiment, job: Job, data: UnitData, unit: Path, out: Path) -> None:

@@ -19,7 +19,8 @@ from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.methods.model_files import OWN, crossings, write_model
 from bci_m2s.training.results.report import write_curves
-from bci_m2s.training.run.everybody import commands_of, say_written, write_everybody
+from bci_m2s.training.run.everybody import write_everybody
+from bci_m2s.training.run.live_model import write_live_model
 from bci_m2s.training.run.progress import bar, command, model_name, say_how_to_run
 from bci_m2s.training.run.units import is_finetuned, start
 from bci_m2s.training.training_record import choice_of, training_record
@@ -122,24 +123,8 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
 
 def _write_best(experiment: Experiment, out: Path, candidates: list[Candidate], overwrite: bool) -> None:
     """Write the model of the seed with the best validation score."""
-    settings, labels = experiment.settings, experiment.settings.finetune.labels
     _, seed, fitted, data = max(candidates, key=lambda candidate: candidate[:2])
-    made_by = commands_of(experiment, out)
-    record = training_record(experiment, data.split, seed, fitted, made_by)
-    record["made"] = _how(experiment, data)
-    record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
-    record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
-    contract = write_model(
-        out,
-        settings,
-        fitted,
-        data,
-        record,
-        teachers={name: name if labels == "own" else labels for name in fitted},
-        keep=settings.finetune.keep,
-        overwrite=overwrite,
-    )
-    say_written(experiment, out, contract, record)
+    write_live_model(experiment, out, data, seed, fitted, {"made": _how(experiment, data)}, overwrite)
 
 
 def _how(experiment: Experiment, data: UnitData) -> str:

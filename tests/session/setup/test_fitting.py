@@ -43,3 +43,5 @@ def test_channels_and_streams_without_use_are_counted():
     )
     alone = replace(eeg, labels=spec.channels)
     assert unused(contract, {"eeg": alone}, [alone, MARKERS]) == ""
+    beside = replace(alone, type="ECG")  # all streams of an EDF file have its name
+    assert unused(contract, {"eeg": alone}, [alone, beside]).endswith(f"the stream {alone.name!r} (ECG)")

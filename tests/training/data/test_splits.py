@@ -6,7 +6,8 @@ import pytest
 from support.small_pairs import KINDS, corpus, splits_of
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.training.data.splits import PARTS
+from bci_m2s.training.data.splits import PARTS, make_splits
+from bci_m2s.training.settings import SplitSettings
 
 
 def people(keys):
@@ -93,6 +94,16 @@ def test_people_and_sessions_are_named_and_the_others_train(sessions):
     assert {key.rpartition("/")[0] for key in split.test} == {"2/2"}
     assert people(split.train) == {"2", "3", "4", "5", "6"}
     assert not split.by_subject  # who named them wanted it so
+
+
+@pytest.mark.parametrize("kind", ["subjects", "subject-folds"])
+def test_one_person_is_told_what_can_be_split_within_a_person(sessions, kind):
+    own = [session for session in sessions if session.subject == sessions[0].subject]
+    settings = SplitSettings(kind=kind, validation_subjects=1)
+    with pytest.raises(ConfigurationError, match="needs 3 people, and there is 1 person; within a person"):
+        make_splits(own, settings, "emotion")
+    within = SplitSettings(kind="trial-folds", folds=3, validation_trials=1)
+    assert len(make_splits(own, within, "emotion")) == 3 * len(own)
 
 
 @pytest.mark.parametrize(
