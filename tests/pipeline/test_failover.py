@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -401,6 +402,7 @@ def chunks_of(times, samples, most, rng):
     return [Chunk.of(*pair) for pair in zip(np.split(times, cuts), np.split(samples, cuts), strict=True)]
 
 
+@cache  # two tests look at the same one
 def session_with_an_outage(mode, seed):
     """Everything that comes out of 30 s in which the EEG is gone from 14 s to 17 s."""
     rng = np.random.default_rng(seed)
