@@ -6,10 +6,11 @@ senders. Their recordings are compared with the promises.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import runpy
 import secrets
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -34,6 +35,20 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 PHASES = ("waiting", "settling", "estimating")
 LARGEST_BYTES = 100_000
 FOOTER = b"<sample_count>"
+# Sessions are forked from a process that has loaded what takes longest: torch alone takes longer than all
+# that a session does here. That the program starts and ends as a whole: tests/panel/test_end_to_end.py.
+SESSIONS = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+SESSIONS.set_forkserver_preload(["torch", "scipy.signal", "bci_m2s.commands.cli"])
+
+
+def _program(arguments: list[str], log: Path) -> None:
+    """``python -m bci_m2s ARGUMENTS``; what it prints goes to a file."""
+    with log.open("wb") as output:
+        for descriptor in (1, 2):
+            os.dup2(output.fileno(), descriptor)
+    os.environ |= {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    sys.argv = ["bci-m2s", *arguments]
+    runpy.run_module("bci_m2s", run_name="__main__")
 
 
 class Child:
@@ -48,14 +63,10 @@ class Child:
 
     def __init__(self, pipeline: Path, output: Path, largest_bytes: int = 0) -> None:
         self.output, self.log = output, output.with_suffix(".log")
-        with self.log.open("w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "bci_m2s", "run", str(pipeline), "--output", str(output)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-            )
+        self.log.touch()
+        arguments = ["run", str(pipeline), "--output", str(output)]
+        self.process = SESSIONS.Process(target=_program, args=(arguments, self.log))
+        self.process.start()
         if largest_bytes:
             import resource
 
@@ -82,24 +93,30 @@ class Child:
         """Wait until a phase is reached. Raises StreamError with its log when it is not."""
         until_s = time.monotonic() + READY_S
         while not self.has_reached(phase):
-            if time.monotonic() > until_s or self.process.poll() is not None:
+            if time.monotonic() > until_s or self.process.exitcode is not None:
                 raise StreamError(f"session: not {phase} in time: {self.text()[-500:]}")
             time.sleep(0.02)
 
     def wait(self) -> int:
         """Wait for its end; the status, -9 when it had to be killed."""
-        with suppress(subprocess.TimeoutExpired):
-            return self.process.wait(READY_S)
-        self.process.kill()
-        return self.process.wait()
+        self.process.join(READY_S)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        return int(self.process.exitcode or 0)
+
+    def send(self, kind: int) -> None:
+        """Send a signal."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, kind)
 
     def __enter__(self) -> Child:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self.process.poll() is None:
+        if self.process.is_alive():
             self.process.kill()
-        self.process.wait()
+        self.process.join()
 
 
 class Stand:
@@ -140,7 +157,7 @@ def _by_signal(stand: Stand, name: str, phase: str) -> list[str]:
     broken, waits = [], phase == "waiting"
     with stand.session(waits) as child:
         child.wait_for(phase)
-        child.process.send_signal(getattr(signal, name))
+        child.send(getattr(signal, name))
         started_s = time.monotonic()
         if not waits and not _footers(child, started_s + STOP_S * stand.patience):
             broken.append(f"no whole file within {STOP_S:g} s")
@@ -170,7 +187,7 @@ def _by_a_second_signal(stand: Stand) -> list[str]:
     with stand.session() as child:
         child.wait_for("estimating")
         for kind in (signal.SIGINT, signal.SIGTERM):  # two of a kind that come at once are one
-            child.process.send_signal(kind)
+            child.send(kind)
         status = child.wait()
     return [] if status == FORCED_STATUS else [f"status: got {status}, expected {FORCED_STATUS}"]
 
@@ -180,7 +197,7 @@ def _by_a_kill(stand: Stand) -> list[str]:
     with stand.session() as child:
         child.wait_for("estimating")
         child.process.kill()
-        child.process.wait()
+        child.process.join()
         _, pushed = stand.sender.pushed()
     copy = recover(child.recording).out
     if copy is None:
@@ -208,9 +225,9 @@ def _by_a_full_disk(stand: Stand) -> list[str]:
             time.sleep(0.05)
         if "File too large" not in child.text():
             broken.append("not reported")
-        if child.process.poll() is not None:
+        if child.process.exitcode is not None:
             broken.append("the session did not continue")
-        child.process.send_signal(signal.SIGINT)
+        child.send(signal.SIGINT)
         status = child.wait()
     if status == 0:
         broken.append("status: got 0, expected another")
