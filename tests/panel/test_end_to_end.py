@@ -39,6 +39,7 @@ PYTHON = (sys.executable, "-m", "bci_m2s")
 BUTTON, FIRST_BUTTON = "trial/start/positive", "trial/start/negative"  # of the third key and the first
 FREE_TEXT = "person R yawns 2x – ☃"
 MODALITIES = ("eeg", "eye")
+N_CONNECTIONS = 6  # of a panel: status, estimates, evidence of both, and both signals
 OF_THE_SIGNAL = {"marker", "baseline_complete", "skipped"}  # events that come without anybody's doing
 
 
@@ -254,14 +255,19 @@ def close_panels(story, headset, processes):
 def is_connected(panel, senders):
     """Whether a panel listens to all that this process's panel listens to, engine's and headset's."""
     assert panel.poll() is None, panel.log.read_text()
-    ports = {
+    theirs = ports_used(panel.pid)
+    if len(theirs) < N_CONNECTIONS:
+        return False
+    offered = {
         port.laddr.port for pid in senders for port in connections(pid) if port.status == psutil.CONN_LISTEN
     }
-    ours, theirs = (
-        {port.raddr.port for port in connections(pid) if port.status == psutil.CONN_ESTABLISHED} & ports
-        for pid in (os.getpid(), panel.pid)
-    )
-    return len(ours) >= 6 and ours <= theirs  # status, estimates, evidence of both, and both signals
+    ours = ports_used(os.getpid()) & offered
+    return len(ours) >= N_CONNECTIONS and ours <= theirs
+
+
+def ports_used(pid):
+    """Ports of others that a process is connected to."""
+    return {port.raddr.port for port in connections(pid) if port.status == psutil.CONN_ESTABLISHED}
 
 
 def connections(pid):
