@@ -32,6 +32,7 @@ from bci_m2s.commands.options import (
     recording,
 )
 from bci_m2s.errors import BciM2sError, UsageError, nearest
+from bci_m2s.files.access import refuse_full
 from bci_m2s.recording.file_names import recording_in
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def demo(
     record: Record = None,
 ) -> None:
     """Show live estimates from a simulated EEG headset and eye tracker on LSL. No hardware needed."""
+    refuse_full(output)
     from bci_m2s.commands.demo import run_demo
 
     run_demo(duration, output, subject, recording(record, output), panel=not headless)
@@ -107,6 +109,7 @@ def run(
     stream: Pinned = None,
 ) -> None:
     """Estimate from the streams that a pipeline names, until Ctrl-C; --output records them."""
+    refuse_full(output)
     source_ids = pinned(stream or ())
     with lsl_session(session_id) as lsl:
         from bci_m2s.commands.run import run_session
@@ -160,6 +163,7 @@ def record(
     session_id: SessionId = "",
 ) -> None:
     """Record LSL streams as they are, without a model, until Ctrl-C."""
+    refuse_full(output)
     with lsl_session(session_id) as lsl:
         from bci_m2s.commands.record import record_streams
 
@@ -268,6 +272,7 @@ def replay(
     session_id: SessionId = "",
 ) -> None:
     """Play a recorded file through a pipeline, or send it as LSL streams."""
+    refuse_full(output)
     file = recording_in(file)
     with lsl_session(session_id):
         from bci_m2s.commands.replay import replay_as_lsl, replay_file

@@ -71,7 +71,7 @@ def print_lsl_session(console: Console, lsl: LslSession | None, folder: Path | N
 def print_model(console: Console, plan: build.Plan) -> None:
     """Name the pipeline and the model, and warn of a model that was trained on simulated data."""
     console.print(f"pipeline {plan.path.name}, model {plan.contract.name!r}")
-    if plan.contract.simulated:
+    if plan.contract.simulated and plan.tensors:  # one that is not there has not been trained
         console.print(
             "This model was trained on simulated data: its estimates say nothing about real feelings.",
             style="yellow",

@@ -12,6 +12,8 @@ from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
+from bci_m2s.errors import OutputError
+
 OWNER_FILE, OWNER_FOLDER = 0o600, 0o700
 GROUP_FILE, GROUP_FOLDER = 0o640, 0o750
 
@@ -57,3 +59,13 @@ def open_private(path: str | bytes | PathLike[str], flags: int) -> int:
 
 def _is_shared(path: Path) -> bool:
     return bool(_shared) and not _shared.isdisjoint([path.absolute(), *path.absolute().parents])
+
+
+def refuse_full(output: Path | None) -> None:
+    """Refuse an output folder that holds anything, before anything takes time. Raises OutputError."""
+    try:
+        is_full = output is not None and output.is_dir() and any(output.iterdir())
+    except OSError as problem:
+        raise OutputError(f"{output}: cannot be used as output folder: {problem.strerror}") from None
+    if is_full:
+        raise OutputError(f"{output}: the folder is not empty; nothing is overwritten, choose another")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, JsonValue
 
 from bci_m2s.files.yaml_file import KeyPath
 
-_KIND_OF_JSON = "what a piece of JSON is"
+_KIND_OF_JSON: Any = "what a piece of JSON is"
 
 
 def parts_of(annotation: Any, values: Any) -> Iterator[tuple[str | int, Any, Any]]:
@@ -32,7 +32,8 @@ def in_file(annotation: Any, location: Sequence[str | int]) -> tuple[KeyPath, An
 
     pydantic's location also names the members of unions, and says "[key]" behind a key that is wrong.
     """
-    annotation, holder = bare(annotation), Any
+    holder: Any = Any
+    annotation = bare(annotation)
     place: list[str | int] = []
     for part in location:
         members = _members(annotation)

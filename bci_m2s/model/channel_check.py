@@ -90,6 +90,16 @@ def _unfillable(spec: ModalityContract, where: str, missing: list[str]) -> list[
     return []
 
 
+def unfillable_bad(spec: ModalityContract) -> str:
+    """Why a channel that is bad could never be interpolated from the others; "" where it can be."""
+    if not hasattr(EXTRACTORS[spec.feature.name], "interpolation"):
+        return f"for the feature {spec.feature.name!r}"
+    located = int(np.isfinite(known_positions(spec.channels)).all(axis=1).sum())
+    if located <= FEWEST_SOURCES:
+        return f"of {located} channels whose position is known, and {FEWEST_SOURCES} others have to be good"
+    return "" if spec.max_missing * len(spec.channels) >= 1 else "and a max_missing below one channel"
+
+
 def _twin(label: str, columns: Sequence[int], labels: Sequence[str]) -> str:
     """That a channel of the model can be several of the stream's."""
     found = list(dict.fromkeys(labels[column].strip() for column in columns))

@@ -259,7 +259,7 @@ def test_no_stream_is_reported_after_the_wait(home, tmp_path):
     (tmp_path / "mine").mkdir()
     for name in ("never", "mine"):
         message = refused("run", home / "absent.yaml", "--output", tmp_path / name)
-        assert "no stream with name 'nobody', type 'EEG' came within 0.3 s" in message
+        assert "eeg: no stream with name 'nobody', type 'EEG' came within 0.3 s" in message
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]  # what it made and left empty is gone
 
 

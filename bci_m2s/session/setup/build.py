@@ -13,8 +13,11 @@ import numpy as np
 from bci_m2s.engine.history import History
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.errors import ConfigurationError, ContractError, ModelError, OutputError, UsageError, nearest
-from bci_m2s.files.access import make_private_folder
+from bci_m2s.files.access import make_private_folder, refuse_full
+from bci_m2s.files.places import with_line
+from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.lsl.description import SessionDescription
+from bci_m2s.model.channel_check import INTERPOLATE, unfillable_bad
 from bci_m2s.model.contract import CalibrationContract, Contract
 from bci_m2s.model.feature_size import check_size
 from bci_m2s.model.model_file import load_model_file
@@ -27,6 +30,7 @@ from bci_m2s.session.setup.untrained import find_trained, find_untrained
 from bci_m2s.sinks import SINKS, USUAL, Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.streams import LslStream
+from bci_m2s.text import quoted
 from bci_m2s.types import Emit, StreamInfo, no_listener
 
 if TYPE_CHECKING:
@@ -67,18 +71,25 @@ def make_plan(pipeline: str, *, may_be_untrained: bool = False) -> Plan:
         model_path, contract = untrained
     else:
         contract, tensors = load_model_file(model_path)
+    if problem := _disagreement(settings, contract):
+        raise ConfigurationError(with_line(path, read_yaml(path)[1], problem))
     for modality in settings.streams:
-        if modality not in contract.modalities:
-            raise ConfigurationError(
-                f"{path}: streams.{modality}: the model {contract.name!r} has no such modality"
-                f"{nearest(modality, contract.modalities)}"
-            )
         check_feature(model_path, contract, modality)
-    if settings.baseline.start == "marker" and settings.markers is None:
-        raise ConfigurationError(
-            f"{path}: baseline.start: got 'marker', expected a 'markers' stream beside it"
-        )
     return Plan(path, settings, model_path, with_threshold(contract, settings.unknown_below), tensors)
+
+
+def _disagreement(settings: PipelineSettings, contract: Contract) -> str:
+    """What a pipeline asks for that its model cannot give, beginning with the key; "" for nothing."""
+    for modality, stream in settings.streams.items():
+        if modality not in contract.modalities:
+            hint = nearest(modality, contract.modalities)
+            model = f"a modality of the model {contract.name!r}"
+            return f"streams.{modality}: got {quoted(modality)}, expected {model}{hint}"
+        if stream.bad_channels == INTERPOLATE and (why := unfillable_bad(contract.modalities[modality])):
+            return f"streams.{modality}.bad_channels: got 'interpolate' {why}, expected 'training_mean'"
+    if settings.baseline.start == "marker" and settings.markers is None:
+        return "baseline.start: got 'marker', expected a 'markers' stream beside it"
+    return ""
 
 
 def with_threshold(contract: Contract, unknown_below: float | None) -> Contract:
@@ -199,8 +210,7 @@ def make_folder(output: Path, shared: bool = False) -> Path:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)  # a study's, as its umask has it
         make_private_folder(output, shared)
-        if any(output.iterdir()):
-            raise OutputError(f"{output}: the folder is not empty; nothing is overwritten, choose another")
+        refuse_full(output)
     except OSError as problem:
         raise OutputError(f"{output}: cannot be used as output folder: {problem.strerror}") from None
     return output

@@ -50,18 +50,26 @@ def connect(plan: Plan, environment: Environment) -> Connected:
     """Open every stream of a plan and check it. When one fails, those opened before are closed again."""
     with ExitStack() as opened:
 
-        def opening(settings: StreamSettings, stream_type: str) -> Source:
-            here = replace(environment, folder=plan.path.parent, stream_type=stream_type)
-            source = settings.make_source(here)
-            opened.callback(source.close)
-            source.open()
+        def opening(name: str, settings: StreamSettings, stream_type: str) -> Source:
+            here = replace(
+                environment,
+                folder=plan.path.parent,
+                stream_type=stream_type,
+                notify=lambda words: environment.notify(f"{name}: {words}"),
+            )
+            try:
+                source = settings.make_source(here)
+                opened.callback(source.close)
+                source.open()
+            except StreamError as problem:
+                raise StreamError(f"{name}: {problem}") from None
             return source
 
         sources: dict[str, Source] = {}
         markers: tuple[Source, ...] = ()
         for modality, settings in plan.settings.streams.items():
             spec = plan.contract.modalities[modality]
-            source = opening(settings, spec.stream_type)
+            source = opening(modality, settings, spec.stream_type)
             stamps = None
             if settings.rate_hz == "auto":
                 environment.notify(f"{modality}: its rate is measured, {MEASURE_S:g} s")
@@ -75,7 +83,7 @@ def connect(plan: Plan, environment: Environment) -> Connected:
             for doubt in stream_doubts(spec, source.info):
                 environment.notify(f"note: {doubt}")
         if plan.settings.markers is not None:
-            markers = (opening(plan.settings.markers, MARKER_TYPE),)
+            markers = (opening("markers", plan.settings.markers, MARKER_TYPE),)
             info = markers[0].info
             if info.channel_format == "string" and info.rate_hz and not is_marker_stream(info):
                 raise StreamError(f"markers: stream {info.name!r}: got {info.describe()}, expected markers")

@@ -24,7 +24,7 @@ def test_a_mistake_in_the_pipeline_is_found_before_the_model_is_there(tmp_path):
     bci("new", folder, "--montage", "muse", "--eye", "none", "--classes", "calm,stressed")
     pipeline = folder / "pipeline.yaml"
     pipeline.write_text(pipeline.read_text().replace("eeg:", "eegs:"))
-    assert "streams.eegs: the model 'my-lab' has no such modality; nearest: 'eeg'" in refused(
+    assert "streams.eegs: got 'eegs', expected a modality of the model 'my-lab'; nearest: 'eeg'" in refused(
         "check", pipeline
     )
 
