@@ -106,7 +106,7 @@ def test_recorded_streams_in_yaml(shared_data, tmp_path):
 @pytest.mark.parametrize(
     ("streams", "rest", "error", "words"),
     [
-        ({"ecg": MUSE}, {}, ConfigurationError, "no such modality"),
+        ({"ecg": MUSE}, {}, ConfigurationError, "expected a modality of the model"),
         (
             {"eeg": MUSE},
             {"baseline": {"start": "marker"}},
@@ -131,7 +131,10 @@ def test_plans_that_cannot_work(tmp_path, streams, rest, error, words):
     [
         ({"name": "de", "n_features": 20, "params": {"bands_hz": {"x": [1, 90]}}}, "n_features|Nyquist"),
         ({"name": "de", "n_features": 20, "params": {"nonsense": 1}}, "nonsense"),
-        ({"name": "de", "n_features": 20, "params": {"order": "x"}}, "feature de"),
+        (
+            {"name": "de", "n_features": 20, "params": {"order": "x"}},
+            "eeg.feature.params.order: got .x., expected a whole",
+        ),
     ],
 )
 def test_a_model_whose_feature_cannot_be_built_is_refused(tmp_path, feature, words):

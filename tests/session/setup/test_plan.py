@@ -1,4 +1,4 @@
-"""What a pipeline asks for that its model cannot give is said with file, line and key, before any stream."""
+"""What a pipeline asks for that its model cannot give is said with file, line and key, before streams."""
 
 from __future__ import annotations
 
