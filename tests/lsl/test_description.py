@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.nightly import tries
 
 from bci_m2s.files.explain import describe
 from bci_m2s.lsl.description import (
@@ -119,6 +120,7 @@ anything = st.recursive(
 )
 
 
+@settings(max_examples=tries(40, 400))
 @given(st.dictionaries(st.sampled_from(sorted(SessionDescription.model_fields)), anything) | anything)
 def test_nonsense_is_never_an_error(values):
     seen = SessionDescription.lenient(values)
