@@ -10,9 +10,10 @@ from pathlib import Path
 from bci_m2s.errors import BciM2sError, ConfigurationError, ContractError, RecordingError, UsageError
 from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
-from bci_m2s.model.contract import ModalityContract, WindowContract
+from bci_m2s.model.contract import Contract, ModalityContract, WindowContract
 from bci_m2s.model.feature_size import check_size, count_features
-from bci_m2s.text import printable
+from bci_m2s.signal.units import find_unit, is_stated
+from bci_m2s.text import printable, quoted
 from bci_m2s.training.check import mistakes
 from bci_m2s.training.check.baseline import baseline_notes
 from bci_m2s.training.check.listing import Listing, list_sessions
@@ -100,7 +101,21 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
             at = problem.where.removeprefix("contract")  # " at 256 Hz"
             words = f"got {problem.got}, expected {problem.expected}{at}"
             raise ConfigurationError(f"contract.{problem.field}: {words}") from None
-    return Checked(path, settings, listing, splits, baseline_notes(settings, listing), lacks_data)
+    notes = [*_unit_notes(contract), *baseline_notes(settings, listing)]
+    return Checked(path, settings, listing, splits, notes, lacks_data)
+
+
+def _unit_notes(contract: Contract) -> list[str]:
+    """A line for each modality with units that nobody knows: a stream then has to state the same word."""
+    notes = []
+    for name, spec in contract.modalities.items():
+        unknown = dict.fromkeys(
+            quoted(unit) for unit in spec.units if is_stated(unit) and not find_unit(unit)
+        )
+        if unknown:
+            words = f"{', '.join(unknown)} is no unit that is known here; a stream has to state the same"
+            notes.append(f"contract.modalities.{name}.units: {words}")
+    return notes
 
 
 def _check_names(settings: TrainingSettings) -> None:
