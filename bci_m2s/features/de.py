@@ -35,6 +35,7 @@ SMALLEST_VARIANCE = (
 )
 WHERE = "feature de"
 HIGHEST_ORDER = 12  # of the Butterworth filters
+FEWEST_FLAT = 16  # equal samples in a row that are no chance of a coarse converter
 DEFAULTS: dict[str, Any] = {"bands_hz": SEED_BANDS_HZ, "order": 3, "notch_hz": []}
 
 
@@ -122,6 +123,7 @@ class DifferentialEntropy:
         self._recent: deque[_Sums] = deque(maxlen=self._blocks_per_step)
         self._held = np.zeros(len(self._labels))  # last good value of each channel
         self._echo_n = np.zeros(len(self._labels), dtype=np.int64)  # samples for which a loss still echoes
+        self._was_flat = np.zeros(len(self._labels), dtype=bool)  # that loss was a flat line
 
     def push(self, samples: FloatArray, missing: BoolArray) -> Step | None:
         """Take one block in microvolts; see ``Extractor.push``."""
@@ -132,6 +134,7 @@ class DifferentialEntropy:
             self._echo_n = np.maximum(self._echo_n - len(samples), 0)
             self._held = samples[-1].copy()  # the block's buffer is used again
         lost, flat = echoing | missing.any(axis=0), _unmoved(samples)
+        self._echo_of_flat(flat, missing)
         filling = None if self.interpolation is None else self.interpolation.plan(lost | flat)
         first, second = [], []
         for band in self._bank.each(np.ascontiguousarray(samples.T)):
@@ -161,6 +164,12 @@ class DifferentialEntropy:
         self._echo_n = np.maximum(np.maximum(self._echo_n - n, fresh_echo), 0)
         return filled
 
+    def _echo_of_flat(self, flat: BoolArray, missing: BoolArray) -> None:
+        """A flat line ends with a jump, as a loss does: what follows is missing while it echoes."""
+        fresh = flat & ~missing.any(axis=0) & (len(missing) >= FEWEST_FLAT)
+        self._echo_n[fresh] = self._settle_n
+        self._was_flat = fresh | (self._was_flat & (self._echo_n > 0) & ~missing.any(axis=0))
+
     def _step(self) -> Step:
         n = sum(block.n for block in self._recent)
         first = sum((block.first for block in self._recent), np.zeros(()))
@@ -183,5 +192,6 @@ class DifferentialEntropy:
 
     def _problem_of(self, flat: BoolArray, lost: BoolArray) -> str:
         bad = np.flatnonzero(flat | lost)
-        causes = {channel: self.causes[channel] if lost[channel] else "flat" for channel in bad.tolist()}
+        of_flat = self._was_flat | ~lost
+        causes = {channel: "flat" if of_flat[channel] else self.causes[channel] for channel in bad.tolist()}
         return f"{len(bad)} of {len(self._labels)} channels bad ({name_channels(self._labels, causes)})"

@@ -12,6 +12,7 @@ from bci_m2s.types import Emit, Event
 
 # So many breaks within that time are jitter if the samples between them are as many as stamps say, but for
 # so many steps: where each is a loss, they add up.
+LONGEST_JITTER_S = 5.0  # beyond it stamps are damaged, not late
 JITTER_BREAKS, JITTER_SPAN_S, JITTER_STEPS = 4, 60.0, 1.5
 
 
@@ -101,7 +102,7 @@ class BreakReport:
     def _say_jitter(self, jitter_s: float) -> None:
         """The words stay until a wider gap has to be bridged."""
         bridge_s = math.ceil(12 * jitter_s) / 10
-        if bridge_s > self._bridge_s:
+        if self._bridge_s < bridge_s <= LONGEST_JITTER_S:
             self._bridge_s = bridge_s
             self.jitter = (
                 f"nothing is lost: stamps jitter by {jitter_s:.2g} s, which `gap_s: {bridge_s:g}` or "

@@ -107,6 +107,22 @@ def test_a_flat_channel_is_missing_and_named():
     assert step.problem == "1 of 3 channels bad (flat: Pz)"
 
 
+def test_the_jump_that_ends_a_flat_line_is_missing_until_the_filters_have_forgotten_it():
+    """A device that is away sends one far value, and comes back: that is a loss."""
+    clean, samples = noise(), noise()
+    begin, end = 6 * RATE_HZ, 9 * RATE_HZ
+    samples[begin:end, 2] = -300.0
+    de = extractor()
+    whole, steps = push_all(extractor(), clean), push_all(de, samples)
+    settled = int(np.ceil(de.settle_s / HOP_S))
+    back = end // HOP_N  # the first block behind the line
+    assert steps[back + 1].problem == "1 of 3 channels bad (flat: Pz)"
+    assert all(np.isnan(step.values[-5:]).all() for step in steps[back : back + settled])
+    for ours, clear in zip(steps[back + settled + 5 :], whole[back + settled + 5 :], strict=True):
+        assert np.array_equal(ours.values[:-5], clear.values[:-5])
+        np.testing.assert_allclose(ours.values[-5:], clear.values[-5:], atol=0.2)
+
+
 def test_missing_from_the_first_sample_on():
     samples = noise(6)
     samples[: 2 * RATE_HZ, 0] = np.nan

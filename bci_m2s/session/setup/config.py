@@ -101,6 +101,11 @@ Device = Annotated[str, AfterValidator(_device)]
 Sinks = Annotated[dict[Name, dict[Name, JsonValue]], BeforeValidator(_sinks), Field(max_length=16)]
 
 
+def _folded(text: str) -> str:
+    """A marker without letter case and blanks."""
+    return "".join(text.casefold().split())
+
+
 class BaselineSettings(_Settings):
     """When a person's baseline begins, for models whose contract asks for one."""
 
@@ -112,11 +117,16 @@ class BaselineSettings(_Settings):
     def unmet(self, came: Sequence[str]) -> list[str]:
         """A note where a marker other than the usual one is not among those that came; else nothing.
 
-        Where estimates wait for it, their reason says so.
+        Of the usual one there is a note where only another spelling of it came (letter case, blanks). Where
+        estimates wait for it, their reason says so.
         """
-        usual = type(self).model_fields["marker"].default
-        if self.marker == usual or self.start == "marker" or self.marker in came:
+        if self.start == "marker" or self.marker in came:
             return []
+        usual = type(self).model_fields["marker"].default
+        if self.marker == usual:
+            came = [text for text in came if _folded(text) == _folded(usual)]
+            if not came:
+                return []
         others = ", ".join(quoted(text, 40) for text in list(dict.fromkeys(came))[:4])
         more = f"; others came: {others}" if others else ""
         return [f"the baseline's marker {self.marker!r} never came{more}"]

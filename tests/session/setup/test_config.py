@@ -153,6 +153,11 @@ def test_bad_files(tmp_path, case):
             ["the baseline's marker 'rest' never came; others came: 'Rest ', '7'"],
         ),
         ({"marker": "rest"}, [], ["the baseline's marker 'rest' never came"]),
+        (
+            {},
+            ["7", " Baseline/Start"],
+            ["the baseline's marker 'baseline/start' never came; others came: ' Baseline/Start'"],
+        ),
         ({"marker": "rest"}, ["a", "rest"], []),
         ({"marker": "rest", "start": "marker"}, ["a"], []),  # estimates wait, and say so
         ({}, ["a"], []),
