@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,11 +108,24 @@ def montages() -> None:
 
 def _checked(config: Path) -> Checked:
     """A training file in which no mistake was found; what is wrong is said before torch is loaded."""
-    from bci_m2s.session.terminal.view import make_console
-    from bci_m2s.training.check.training_file import check_training
+    with _at_work(f"looking at {config} and its data"):
+        from bci_m2s.training.check.training_file import check_training
 
-    with make_console().status(f"looking at {config} and its data"):
         return check_training(config)
+
+
+def _at_work(words: str) -> AbstractContextManager[object]:
+    """What takes a while to come: a line, or on a terminal one that goes when it is there."""
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal:
+        return console.status(words)
+    print(words, flush=True)
+    return nullcontext()
+
+
+LOADING = "loading torch"
 
 
 Training = Annotated[Path, Argument(metavar="CONFIG.yaml", help="Training file.")]
@@ -129,7 +143,8 @@ def pretrain(
     from bci_m2s.session.terminal.view import make_console
 
     checked = _checked(config)
-    from bci_m2s.training.run.pretraining import run_pretrain
+    with _at_work(LOADING):
+        from bci_m2s.training.run.pretraining import run_pretrain
 
     run_pretrain(checked, run, make_console(), device, resume)
 
@@ -150,7 +165,8 @@ def finetune(
         raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
     checked = _checked(config)
     check_live_use(checked, out)
-    from bci_m2s.training.run.finetuning import run_finetune
+    with _at_work(LOADING):
+        from bci_m2s.training.run.finetuning import run_finetune
 
     run_finetune(checked, run, make_console(), out, overwrite, device)
 
@@ -167,17 +183,20 @@ def evaluate(
     from bci_m2s.session.terminal.view import make_console
 
     if model is not None:
-        from bci_m2s.training.check.ready_model import check_ready_model
+        with _at_work(f"looking at {config}, {model} and the data"):
+            from bci_m2s.training.check.ready_model import check_ready_model
 
-        ready = check_ready_model(config, model, data, format)
-        from bci_m2s.training.run.judging import run_judging
+            ready = check_ready_model(config, model, data, format)
+        with _at_work(LOADING):
+            from bci_m2s.training.run.judging import run_judging
 
         run_judging(ready, run, make_console())
         return
     if data is not None or format:
         raise UsageError("--data and --format: got no --model, expected the model file to evaluate on them")
     checked = _checked(config)
-    from bci_m2s.training.run.evaluating import run_evaluate
+    with _at_work(LOADING):
+        from bci_m2s.training.run.evaluating import run_evaluate
 
     run_evaluate(checked, run, make_console())
 

@@ -10,7 +10,7 @@ from bci_m2s.errors import ConfigurationError, nearest
 from bci_m2s.model.stream_check import check_stream
 from bci_m2s.text import printable, quoted
 from bci_m2s.training.check.listing import Listing, marker_texts
-from bci_m2s.training.datasets.layout import DataSet
+from bci_m2s.training.datasets.layout import DataSet, said_once
 from bci_m2s.training.settings import TrainingSettings
 
 MOST_MARKERS = 6  # texts that a message lists
@@ -199,12 +199,13 @@ def _near(name: str, valid: Iterable[str]) -> str:
     return f" ({quoted(name)}{hint})" if hint.startswith("; nearest") else ""
 
 
-def left_out(listing: Listing, most: int = 6) -> Iterator[str]:
-    """A line for each of the first problems."""
-    for problem in listing.problems[:most]:
-        yield f"{'left out' if problem.left_out else 'note'}: {printable(problem)}"
-    if len(listing.problems) > most:
+def left_out(listing: Listing, recordings: int, most: int = 6) -> Iterator[str]:
+    """A line for each of the first problems. recordings : that there are; 0 where it is not known"""
+    lines = said_once(listing.problems, recordings)
+    for line in lines[:most]:
+        yield printable(line)
+    if len(lines) > most:
         yield (
-            f"... and {len(listing.problems) - most} more of these; bci-m2s dataset check "
+            f"... and {len(lines) - most} more of these; bci-m2s dataset check "
             "with the same root and format lists all"
         )

@@ -20,7 +20,7 @@ from bci_m2s.training.check.listing import Listing, list_sessions
 from bci_m2s.training.check.pretraining import check_pretraining
 from bci_m2s.training.data.splits import PARTS, Listed, Split, make_splits
 from bci_m2s.training.datasets.layout import Trial
-from bci_m2s.training.datasets.recorded_files import recordings_below
+from bci_m2s.training.datasets.recorded_files import count_recordings, recordings_below
 from bci_m2s.training.datasets.recordings import RECORDINGS
 from bci_m2s.training.settings import TrainingSettings, load_training
 
@@ -178,7 +178,8 @@ def describe(checked: Checked) -> Iterator[tuple[str, bool]]:
     yield data_line(checked), False
     if checked.splits:
         yield f"split: {split_line(checked)}", False
-    for line in mistakes.left_out(listing):
+    n_files = count_recordings(settings.data.root) if settings.data.format == RECORDINGS.name else 0
+    for line in mistakes.left_out(listing, n_files):
         yield line, True
     for note in checked.notes:
         yield f"note: {note}", True

@@ -24,7 +24,8 @@ from bci_m2s.signal.quality import say_never_used
 from bci_m2s.text import printable
 from bci_m2s.training.data.sessions import SessionFeatures, from_raw, from_steps, with_distributed
 from bci_m2s.training.datasets import RAW, find_dataset
-from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment, Trial
+from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment, Trial, said_once
+from bci_m2s.training.datasets.recorded_files import count_recordings
 from bci_m2s.training.settings import TrainingSettings
 
 WORKERS = 2  # processes that compute features; more memory than speed beyond that
@@ -56,8 +57,9 @@ def load_sessions(
         wanted = (trial for trial in trials if not data.subjects or str(trial.subject) in data.subjects)
         sizes = {name: spec.feature.n_features for name, spec in contract.modalities.items()}
         sessions = from_steps(wanted, data_set.step_s[feature], sizes)
-    for problem in problems:
-        console.print(f"{'left out: ' if problem.left_out else 'note: '}{problem}")
+    n_files = count_recordings(data.root) if data.format == "recordings" else 0
+    for line in said_once(problems, n_files):
+        console.print(line, markup=False, soft_wrap=True)
     if not sessions:
         where = f"data.root: {data.root}" if data.root else "data"
         raise ConfigurationError(f"{where}: no session of {data.format} found")
@@ -75,16 +77,21 @@ def _hardly_usable(sessions: Sequence[SessionFeatures], contract: Contract) -> I
     for name in given:
         if not any(session.usable[name].any() for session in sessions):
             yield f"{name}: no session has a step of it"
+    said_of: dict[str, list[str]] = {}
     for session in sessions:
         for modality in [name for name in session.usable if name not in given]:
             usable = session.usable[modality]
-            where = f"subject {session.subject}, session {session.session}: {modality}"
+            where = f"subject {session.subject}, session {session.session}: "
             count, n = np.count_nonzero(usable), len(usable)
             if count < LEAST_USABLE * n:
                 why = session.problems.get(modality)
-                yield f"{where}: {count} of {n} steps are usable{f': {printable(why)}' if why else ''}"
+                words = f"{count} of {n} steps are usable{f': {printable(why)}' if why else ''}"
+                yield f"{where}{modality}: {words}"
             elif said := say_never_used(session.never_used.get(modality, {})):
-                yield f"{where}: {printable(said, 500)}"
+                said_of.setdefault(f"{modality}: {printable(said, 500)}", []).append(where)
+    for said, found in said_of.items():
+        alone = len(found) == 1
+        yield f"{found[0]}{said}" if alone else f"{said} (in {len(found)} of {len(sessions)} sessions)"
 
 
 def _complete(

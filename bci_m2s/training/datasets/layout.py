@@ -6,7 +6,7 @@ Step features that owners distribute are read as ``DistributedTrial``, raw signa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -106,6 +106,24 @@ class Problem:
         parts += [f"trial {self.trial}"] if self.trial else []
         where = "/".join(part for part in (self.path.parent.name, self.path.name) if part)
         return f"{', '.join(parts)} ({where}): {self.text}" if parts else f"{where}: {self.text}"
+
+
+def said_once(problems: Sequence[Problem], recordings: int) -> list[str]:
+    """A line for each problem; what several recordings have in common is one line with their number.
+
+    recordings : that there are; 0 where it is not known
+    """
+    alike: dict[tuple[str, bool], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.text, problem.left_out), []).append(problem)
+    lines = []
+    for (text, is_left_out), found in alike.items():
+        files = len({problem.path for problem in found})
+        of = f" of {recordings}" if files <= recordings else ""
+        words = f"{text} (in {files}{of} recordings)" if files > 1 else ""
+        start = "left out" if is_left_out else "note"
+        lines += [f"{start}: {words}"] if words else [f"{start}: {problem}" for problem in found]
+    return lines
 
 
 OnProblem = Callable[[Problem], None]

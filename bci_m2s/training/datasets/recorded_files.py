@@ -65,6 +65,14 @@ def recorded_together(files: list[Origin]) -> list[list[Origin]]:
     return groups
 
 
+def count_recordings(root: Path | None) -> int:
+    """How many recordings a folder holds, files of one recorded together counted once; 0 for none."""
+    try:
+        return len(recorded_together(recordings_below(root))) if root is not None else 0
+    except RecordingError:
+        return 0
+
+
 def _stem(path: Path) -> str:
     return path.name[: -len(ending_of(path))]
 

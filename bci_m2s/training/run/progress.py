@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,10 +15,26 @@ from bci_m2s.errors import BciM2sError
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.training.experiment import Experiment
 
+LINE_S = 10.0  # between two lines of progress
+
 
 @contextmanager
 def bar(console: Console, title: str, total: int) -> Iterator[Any]:
-    """A bar with the time that is left; yields what is called with the number done, and figures to show."""
+    """A bar with the time that is left, or a line each ``LINE_S`` where the console is no terminal.
+
+    Yields what is called with the number done, and figures to show.
+    """
+    if not console.is_terminal:
+        said_s = time.monotonic()
+
+        def say(done: int, losses: str = "") -> None:
+            nonlocal said_s
+            if time.monotonic() - said_s >= LINE_S:
+                said_s = time.monotonic()
+                console.print(f"{title}: {done}/{total} {losses}".rstrip(), markup=False, soft_wrap=True)
+
+        yield say
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -25,7 +42,7 @@ def bar(console: Console, title: str, total: int) -> Iterator[Any]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}"),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=total, losses="")
         yield lambda done, losses="": progress.update(task, completed=done, losses=losses)
 

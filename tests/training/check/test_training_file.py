@@ -243,7 +243,7 @@ def test_a_mistake_is_said_before_torch_and_the_filters_are_loaded(lab):
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=lab
     )
-    assert done.stdout.split() == ["2", "[]"]
+    assert done.stdout.splitlines() == [f"looking at {path} and its data", "2", "[]"]
     assert done.stderr.splitlines() == [
         f"error: {path}:{line_of(path, 'folds:')}: split.folds: got 5, expected between 2 and 3 people"
     ]
