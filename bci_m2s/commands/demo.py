@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from bci_m2s.lsl.configuration import lsl_on_this_machine
@@ -37,29 +38,29 @@ def run_demo(
     )
     simulated = {"rest_s": WAIT_S, "trial_s": TRIAL_S, "seed": SEED}
     with lsl_on_this_machine(), starting(), tempfile.TemporaryDirectory(prefix="bci_m2s-demo-") as folder:
-        from bci_m2s.commands.run import run_session
-        from bci_m2s.session.run import Options
         from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
 
         spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, session=VISIT, wait_s=60.0)
         console.print("starting the simulator …")
-        with ThreadPoolExecutor(1) as beside:  # the other process takes seconds to begin
-            resting = beside.submit(measure_baseline, Path(folder) / "first-visit.json", subject)
-            with SenderProcess(spec) as sender:
-                options = Options(
-                    duration_s,
-                    output,
-                    baseline=resting.result(),
-                    truth=trial_spans,
-                    notes={"simulated_signals": {**simulated, "subject": subject, "session": VISIT}},
-                    # not those of another demo that may run on this machine
-                    record=record,
-                    panel=panel,
-                    source_ids={
-                        key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)
-                    },
-                )
-                run_session(PIPELINE, options, console)
+        with ThreadPoolExecutor(1) as beside:
+            begun = beside.submit(SenderProcess, spec)  # takes a second, and so do these imports
+            import scipy.signal  # noqa: F401 (reading the pipeline needs it)
+
+            from bci_m2s.commands.run import run_session
+            from bci_m2s.session.run import Options
+        with begun.result() as sender:
+            options = Options(
+                duration_s,
+                output,
+                baseline=partial(measure_baseline, Path(folder) / "first-visit.json", subject),
+                truth=trial_spans,
+                notes={"simulated_signals": {**simulated, "subject": subject, "session": VISIT}},
+                record=record,
+                panel=panel,
+                # not those of another demo that may run on this machine
+                source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
+            )
+            run_session(PIPELINE, options, console)
 
 
 def measure_baseline(path: Path, subject: int) -> Path:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +28,9 @@ from bci_m2s.session.terminal.view import make_console
 from bci_m2s.sources import Environment
 from bci_m2s.text import printable
 
+if TYPE_CHECKING:
+    from bci_m2s.model.predictor import Predictor
+
 
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
     """``bci-m2s run``. Raises BciM2sError before anything starts, or what an engine thread raised."""
@@ -41,22 +47,43 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
         with build.output_folder(options.output, shared) as folder:
             print_lsl_session(console, options.lsl, folder)
             neighbours = Neighbours() if plan.settings.outlet.enabled else None
-            predictor = build.make_predictor(plan, options.device)
             try:
-                connected = _connect(plan, Environment(local_clock, console.print, stop.is_set))
+                with ThreadPoolExecutor(1) as beside:  # torch takes seconds, and so may the streams
+                    making = beside.submit(build.make_predictor, plan, options.device)
+                    environment = Environment(local_clock, console.print, partial(_is_over, stop, making))
+                    connected = _connect(plan, environment, making)
             except StreamError:
                 if not stop.is_set():
                     raise
                 console.print("stopped before the session began")
                 return
+            predictor = making.result()
             run_connected(plan, predictor, connected, options, folder, console, stop, neighbours)
 
 
-def _connect(plan: build.Plan, environment: Environment) -> Connected:
-    """Every stream that the plan names, and what else is to be recorded."""
-    connected = connect(plan, environment)
-    if any(settings.source == "lsl" for settings in plan.settings.streams.values()):
-        connected = with_unnamed(connected, environment, plan.settings.record_also)
+def _is_over(stop: threading.Event, making: Future[Predictor]) -> bool:
+    """Whether nobody needs the streams any more: stopped, or no model to give them to."""
+    return stop.is_set() or (making.done() and making.exception() is not None)
+
+
+def _connect(plan: build.Plan, environment: Environment, making: Future[Predictor]) -> Connected:
+    """Every stream that the plan names, and what else is to be recorded, once the model is ready too.
+
+    Raises StreamError, or what kept the model from being made.
+    """
+    try:
+        connected = connect(plan, environment)
+    except StreamError:
+        if making.done():
+            making.result()  # this is why
+        raise
+    try:
+        if any(settings.source == "lsl" for settings in plan.settings.streams.values()):
+            connected = with_unnamed(connected, environment, plan.settings.record_also)
+        making.result()
+    except BaseException:
+        connected.close()
+        raise
     return connected
 
 

@@ -44,7 +44,8 @@ Truth = Callable[[Sequence[tuple[float, str]]], Sequence[tuple[float, float, str
 class Options:
     """What a command may ask of a session.
 
-    duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session;
+    duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session,
+    or what writes it and returns its path, called once samples are arriving;
     device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
     record : keep every sample as received in session.xdf, where there is an output folder;
@@ -54,7 +55,7 @@ class Options:
 
     duration_s: float = 0.0
     output: Path | None = None
-    baseline: Path | None = None
+    baseline: Path | Callable[[], Path] | None = None
     device: str | None = None
     truth: Truth = lambda _markers: ()  # nobody knows how a real person feels
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -89,8 +90,9 @@ def run_connected(
         publisher = build.make_publisher(plan, connected.clock)
         pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
         if options.baseline is not None:
-            taken = adopt_baseline(options.baseline, pipeline)
-            console.print(f"baseline of {', '.join(taken)} taken from {options.baseline}")
+            file = options.baseline if isinstance(options.baseline, Path) else options.baseline()
+            taken = adopt_baseline(file, pipeline)
+            console.print(f"baseline of {', '.join(taken)} taken from {file}")
         session = describe_session(plan, infos, pipeline.device, options.mode, options.notes)
         if plan.settings.outlet.enabled:
             session = with_own_name(session, neighbours or Neighbours(), console)
