@@ -23,13 +23,13 @@ def clock_warnings(streams: Sequence[RecordedStream]) -> Iterator[str]:
 
     streams : of senders, all of a file
     """
-    other_clocks = dict(_other_clocks(streams))
+    others = dict(other_clocks(streams))
     for stream in streams:
-        if stream not in other_clocks:
+        if stream not in others:
             yield from _restarts(stream)
         yield from _rate(stream)
-    yield from (text for stream, text in _not_measured(streams) if stream not in other_clocks)
-    yield from other_clocks.values()
+    yield from (text for stream, text in _not_measured(streams) if stream not in others)
+    yield from others.values()
 
 
 def _restarts(stream: RecordedStream) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _offset_s(stream: RecordedStream) -> float:
     return float(np.median(offsets_s)) if len(offsets_s) else math.nan
 
 
-def _other_clocks(streams: Sequence[RecordedStream]) -> Iterator[tuple[RecordedStream, str]]:
+def other_clocks(streams: Sequence[RecordedStream]) -> Iterator[tuple[RecordedStream, str]]:
     """Streams whose stamps lie far from those of every other: no marker can be laid on them."""
     spans = {}
     for stream in streams:

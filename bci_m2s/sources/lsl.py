@@ -174,7 +174,7 @@ class LslSource:
         Returns at once, unless a sender has to be asked who it is: then within ``REQUEST_S``, and a little.
         """
         if self._watch is None or self._network is None or self._inlet is None:
-            return self._lost or self._astray()
+            return self._lost or self.stamps_problem()
         received_s, gap_s = self._received_s, self._gap_s
         moved = self._moved()  # after `received_s` was read, so that it covers that delivery
         seen = self._network.streams()
@@ -186,9 +186,9 @@ class LslSource:
         if uid:
             answer = request_info(seen[uid], listed[uid])
             self._watch.answer(pylsl.local_clock(), uid, answer)
-        return self._watch.problem or self._astray()
+        return self._watch.problem or self.stamps_problem()
 
-    def _astray(self) -> str:
+    def stamps_problem(self) -> str:
         """Why the stamps cannot be LSL time; "" where they can, or nothing is known yet."""
         if math.isnan(self._arrived_stamp) or not self._heed_stamps:
             return ""

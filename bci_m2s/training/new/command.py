@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -71,9 +72,12 @@ def _look(wishes: Wishes, console: Console) -> Found:
         device = find_device(wishes.montage) if wishes.montage != NONE else None
         return look_at_device(device, tracker)
     from bci_m2s.lsl.network import list_streams
+    from bci_m2s.training.new.stamps import astray_on_network
 
     with console.status(f"looking for LSL streams, {WAIT_S:g} s"):
         found = look_at_streams(list_streams(WAIT_S, describe=True), "the LSL streams on the network")
+        signals = (*found.eeg, *found.eye, *found.skin)
+        found = replace(found, astray=frozenset(astray_on_network(signals)))
     if not (found.eeg or found.eye or found.skin):
         raise UsageError(
             "no EEG, gaze or skin conductance on the network: start the program that sends it, or give "

@@ -94,7 +94,7 @@ class Decisions(Conversation):
         stream = self._stream("eeg", self._found.eeg, self._wishes.eeg)
         if stream is None:
             return None
-        stream, facts = self._with_names(*self._with_rate(stream, 0.0))
+        stream, facts = self._with_names(*self._with_clock(stream, 0.0))
         kept, left_out = find_electrodes(stream)
         wanted = self._wishes.channels
         if not wanted and len(kept) < MOST_ASKED:
@@ -136,6 +136,14 @@ class Decisions(Conversation):
         n = len(device.channels)
         return replace(stream, labels=device.channels, units=stream.units[:n]), {**facts, "rename": named}
 
+    def _with_clock(self, stream: StreamInfo, usual_hz: float) -> tuple[StreamInfo, Facts]:
+        """A stream with its true rate, and what to do with stamps that are not LSL time."""
+        stream, facts = self._with_rate(stream, usual_hz)
+        if stream.name not in self._found.astray:
+            return stream, facts
+        self.say(f"{stream.name!r} does not stamp in LSL time: its samples are stamped when they come")
+        return stream, {**facts, "stamps": "arrival"}
+
     def _with_rate(self, stream: StreamInfo, usual_hz: float) -> tuple[StreamInfo, Facts]:
         """A stream whose sender states no rate, or a false one, with its true one."""
         rate_hz = self._found.rates_hz.get(stream.name, 0.0 if stream.rate_hz else usual_hz)
@@ -163,7 +171,7 @@ class Decisions(Conversation):
         tracker = recognise(stream) if stream else None
         if stream is None or tracker is None:
             return None
-        stream, facts = self._with_rate(stream, tracker.rate_hz)
+        stream, facts = self._with_clock(stream, tracker.rate_hz)
         screen, how = self._screen(tracker.gaze_unit, bool(tracker.field_deg))
         degrees = numbers(self._wishes.degrees, ",", "--degrees", "degrees across and down, as 44.4,26.0")
         part = eye_part(stream, tracker, screen, degrees, facts)
@@ -186,7 +194,7 @@ class Decisions(Conversation):
         stream = self._stream("skin", streams, wanted)
         if stream is None:
             return None
-        stream, facts = self._with_rate(stream, USUAL_HZ)
+        stream, facts = self._with_clock(stream, USUAL_HZ)
         part = SkinPart(stream, facts, self._is_one_of_several(stream))
         others = ", ".join(label for label in stream.labels if label != part.channel)
         self.say(f"skin: {stream.describe()}: {part.channel}", f"not used: {others}" if others else "")

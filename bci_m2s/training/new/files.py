@@ -165,6 +165,7 @@ def _skin(part: SkinPart, project: Project) -> list[str]:
 
 def _markers(project: Project) -> list[str]:
     scheme = project.scheme
+    is_astray = any("stamps" in part.facts for part in project.parts.values())
     return [
         "  markers:",
         f"    start: {_quoted(scheme.start)}",
@@ -176,11 +177,18 @@ def _markers(project: Project) -> list[str]:
             else []
         ),
         *([f"    labels: {_flow(dict(project.codes), 4)}"] if project.codes else []),
+        *(["    stamps: arrival  # a sender's are not LSL time"] if is_astray else []),
     ]
 
 
 def _facts(project: Project) -> list[str]:
-    facts = {name: dict(part.facts) for name, part in project.parts.items() if part.facts}
+    facts = {
+        name: {
+            key: fact for key, fact in part.facts.items() if key != "stamps"
+        }  # those are with the markers
+        for name, part in project.parts.items()
+    }
+    facts = {name: stated for name, stated in facts.items() if stated}
     return [f"  streams: {_flow(facts, 2)}  # as in pipeline.yaml"] if facts else []
 
 

@@ -24,6 +24,7 @@ from bci_m2s.training.datasets.markers import Event
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.skin import conductance
+from bci_m2s.training.new.stamps import astray_in_recording
 from bci_m2s.training.new.trackers import Tracker, recognise
 from bci_m2s.types import StreamInfo
 
@@ -52,6 +53,7 @@ class Found:
     people : number of people in recordings, 0 where there are none; root : folder of the recordings
     line_hz : mains frequency that recordings state, NaN where they do not
     rates_hz : by name, sampling rate of each stream of the first recording that states none or a false one
+    astray : names of streams whose stamps are not LSL time
     where : what was looked at, in words; notes : what to know of it
     """
 
@@ -63,6 +65,7 @@ class Found:
     root: Path | None = None
     line_hz: float = math.nan
     rates_hz: Mapping[str, float] = field(default_factory=dict)
+    astray: frozenset[str] = frozenset()
     where: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -177,6 +180,7 @@ def look_at_recordings(path: Path, progress: Callable[[str], None]) -> Found:
         root=root,
         line_hz=line_hz,
         rates_hz=dict(_true_rates(recordings[0])),
+        astray=frozenset(astray_in_recording(recordings[0])),
         notes=notes,
     )
 

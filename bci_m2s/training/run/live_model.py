@@ -40,7 +40,7 @@ def write_live_model(
     settings, labels = experiment.settings, experiment.settings.finetune.labels
     name = experiment.config.name
     made_by = f"bci-m2s pretrain {name} && bci-m2s finetune {name} --out {out.name}"
-    record = training_record(experiment, data.split, seed, fitted, made_by) | about
+    record = training_record(experiment, data.split, seed, fitted, made_by) | dict(about)
     record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
     record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
     contract = write_model(
