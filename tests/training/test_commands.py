@@ -101,6 +101,7 @@ def test_the_run_folder_says_what_was_done(finished):
         "all",
         "config.yaml",
         "confusion-emotion.png",
+        "live-model.json",
         "features",
         "results.json",
         "results.md",

@@ -156,10 +156,10 @@ def test_a_session_of_which_hardly_a_step_is_usable_is_named(monkeypatch):
     assert console.export_text().strip().splitlines() == [
         "features: 0/0, 1/2",
         "features: 1/0, 2/2",
-        "subject 0, session 1: eeg: TP9: missing throughout (no samples)",
         f"subject 0, session 1: eye: 1 of {n} steps are usable",
         f"subject 1, session 1: eeg: 0 of {n} steps are usable: too small",
         f"subject 1, session 1: eye: 1 of {n} steps are usable",
+        "subject 0, session 1: eeg: TP9: missing throughout (no samples)",
     ]
 
 
