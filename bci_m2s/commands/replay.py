@@ -229,8 +229,8 @@ def _replay_fast(
     total = loops * sum(stream.n_samples for stream in match.streams.values())
     begun = time.perf_counter()
     with publisher, stop_on_signals(stop), Progress(console=console, transient=True) as progress:
-        if options.baseline is not None:
-            adopt_baseline(options.baseline, pipeline)
+        if (baseline := options.baseline_file()) is not None:
+            adopt_baseline(baseline, pipeline)
         task = progress.add_task("replay", total=total)
         for estimate in run_offline(pipeline, connected.sources, connected.markers):
             publisher.put(estimate)

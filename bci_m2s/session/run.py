@@ -66,6 +66,10 @@ class Options:
     panel: bool = False
     caution: str = ""
 
+    def baseline_file(self) -> Path | None:
+        """The file of the baseline, written now where nothing has written it yet."""
+        return self.baseline() if callable(self.baseline) else self.baseline
+
 
 def run_connected(
     plan: build.Plan,
@@ -89,8 +93,7 @@ def run_connected(
         infos = {modality: source.info for modality, source in connected.sources.items()}
         publisher = build.make_publisher(plan, connected.clock)
         pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
-        if options.baseline is not None:
-            file = options.baseline if isinstance(options.baseline, Path) else options.baseline()
+        if (file := options.baseline_file()) is not None:
             taken = adopt_baseline(file, pipeline)
             console.print(f"baseline of {', '.join(taken)} taken from {file}")
         session = describe_session(plan, infos, pipeline.device, options.mode, options.notes)

@@ -35,7 +35,9 @@ def test_a_model_of_such_features_loads_but_no_pipeline_can_use_it(tmp_path: Pat
     save_model(tmp_path / "m.safetensors", contract, small_tensors(contract))
     pipeline = tmp_path / "p.yaml"
     pipeline.write_text("model: m.safetensors\nstreams: {eeg: {}}\n", encoding="utf-8")
-    with pytest.raises(ModelError, match=r"at 128 Hz: modalities\.eeg\.feature\.params\.source: got") as caught:
+    with pytest.raises(
+        ModelError, match=r"at 128 Hz: modalities\.eeg\.feature\.params\.source: got"
+    ) as caught:
         make_plan(str(pipeline))
     assert "no live stream can make these features" in str(caught.value)
     assert "\n" not in str(caught.value)

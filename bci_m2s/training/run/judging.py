@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from rich.console import Console
 
 from bci_m2s.errors import UsageError
 from bci_m2s.files.checksum import file_sha256
+from bci_m2s.files.whole import write_whole
 from bci_m2s.model.model_file import layout_order, load_model_file, unpack_modality
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.training.check.ready_model import ReadyModel
-from bci_m2s.training.check.training_file import count
+from bci_m2s.training.check.training_file import count as counted
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.sessions import Rows, SessionFeatures, normalised
 from bci_m2s.training.data.windows import Names, Scaler, WindowSet, cut_windows, standardised
@@ -27,7 +29,7 @@ from bci_m2s.training.results.evaluation import (
     evaluate_directions,
     summarise,
 )
-from bci_m2s.training.results.report import table
+from bci_m2s.training.results.report import markdown, table
 from bci_m2s.training.settings import TrainingSettings
 
 MOST_PEOPLE = 12
@@ -37,7 +39,7 @@ LEARNT_FROM = ("train", "validation")  # parts that had a say in the model
 def run_judging(ready: ReadyModel, folder: Path | None, console: Console) -> None:
     """Evaluate a model file on the people of a data set who did not train it.
 
-    folder : of the run, which keeps features
+    folder : of the run, which keeps features and results
 
     Raises
     ------
@@ -53,12 +55,12 @@ def run_judging(ready: ReadyModel, folder: Path | None, console: Console) -> Non
             f"{ready.model}: trained on everybody here ({_listed(left_out)}): nothing can be said of how "
             "well it does on new people; name other data with --data FOLDER"
         )
-    windows = _windows(ready.settings, tensors, kept)
+    windows, parts = _windows(ready.settings, tensors, kept), [f"# {ready.model.name}\n"]
     predictor = Predictor(contract, tensors, "cpu")
     labels = _labels(contract.training)
-    console.print(_data_line(ready, kept), soft_wrap=True)
-    for line in _remarks(ready, kept, left_out):
-        console.print(line, style="yellow", soft_wrap=True)
+    lines = [_data_line(ready, kept), *_remarks(ready, kept, left_out)]
+    for line in lines:
+        console.print(line, style="" if line is lines[0] else "yellow", soft_wrap=True)
     for head, spec in contract.heads.items():
         setup = EvaluationSetup(ready.model.stem, 0, head, len(spec.classes), Names.of(kept).subjects)
         directions: list[Direction] = [
@@ -71,8 +73,19 @@ def run_judging(ready: ReadyModel, folder: Path | None, console: Console) -> Non
             console.print(f"{head}: no window has a label", style="yellow")
             continue
         console.print(table(summaries, f"{ready.model.name}: {head}"))
+        parts.append(f"## {head}\n\n{markdown(summaries, lines, spec.classes)}")
         for summary in summaries:
             console.print(_support(summary, spec.classes), soft_wrap=True)
+    if parts[1:]:
+        console.print(f"Results: {_write(folder, ready.model.stem, parts)}", soft_wrap=True)
+
+
+def _write(folder: Path, stem: str, parts: Sequence[str]) -> Path:
+    """Write what was found beside what was found before: MODEL.md, MODEL-2.md and so on."""
+    names = (f"{stem}.md" if number == 1 else f"{stem}-{number}.md" for number in count(1))
+    path = next(path for name in names if not (path := folder / name).exists())
+    write_whole(path, "\n".join(parts), overwrite=False)
+    return path
 
 
 def _labels(record: Mapping[str, Any]) -> str:
@@ -145,8 +158,8 @@ def _data_line(ready: ReadyModel, sessions: Sequence[SessionFeatures]) -> str:
     people = list(dict.fromkeys(session.subject for session in sessions))
     trials = sum(len(session.trials) for session in sessions)
     return (
-        f"Data: {data.format}{where}: {count(len(people), 'person', 'people')} ({_listed(people)}), "
-        f"{count(trials, 'trial')}"
+        f"Data: {data.format}{where}: {counted(len(people), 'person', 'people')} ({_listed(people)}), "
+        f"{counted(trials, 'trial')}"
     )
 
 

@@ -56,6 +56,11 @@ def test_people_of_the_training_file_who_trained_it_are_left_out(lab):
     assert "left out, because they trained the model: P001, P003" in text
     assert "eeg → eeg: chance 0.50; test windows negative 10, positive 10; confusion" in text
     assert "both → both" in text
+    said(lab, "--model", model(lab, subjects=["P001", "P003"]))
+    first, second = sorted((lab / "run").glob("*.md"))
+    assert first.read_text() == second.read_text()  # beside it, not over it
+    assert "| eeg → eeg |" in first.read_text()
+    assert "left out, because they trained the model: P001, P003" in first.read_text()
 
 
 def test_who_trained_on_everybody_there_is_refused(lab):
