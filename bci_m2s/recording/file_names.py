@@ -30,7 +30,7 @@ _SIGNALS = {
 }
 _WATCH = {"e4", "empatica", "acc", "bvp", "hr", "ibi", "tags", "temp"}
 _MARKERS = {"marker", "markers", "event", "events", "label", "labels"}
-KINDS = frozenset(_SIGNALS | _WATCH | _MARKERS | {"session", "data", "signal", "signals", "samples"})
+KINDS = frozenset(_SIGNALS | _WATCH | _MARKERS | {"session", "data", "raw", "signal", "signals", "samples"})
 _OF_WATCH = re.compile(r"\d{9,10}_[0-9A-Fa-f]+")  # Empatica's name of an export: Unix time and device
 
 

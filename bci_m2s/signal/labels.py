@@ -44,6 +44,18 @@ def find_channels(wanted: Sequence[str], labels: Sequence[str]) -> list[list[int
     return found
 
 
+def electrode_names(labels: Sequence[str]) -> list[str]:
+    """Each electrode's name alone, as it is spelt: "Fp1" of "EEG Fp1-Ref"; the label where two share it."""
+    shared = reference_of_labels(labels).casefold() if len(labels) > 1 else ""
+    plain = [_plain(label, shared) for label in labels]
+    return [
+        next((word for word in _WORDS.findall(label) if word.casefold() == name), label)
+        if plain.count(name) == 1
+        else label
+        for label, name in zip(labels, plain, strict=True)
+    ]
+
+
 def _stripped(label: str, _shared: str) -> str:
     return label.strip()
 

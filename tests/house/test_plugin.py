@@ -207,7 +207,7 @@ def test_the_contract_tests_run_over_its_entries(installed):
             {"eeg": {"source": "tone"}},
             "source: got 'tone', expected a source: 'lsl', 'replay', 'simulated'; no",
         ),
-        ({"eeg": {}}, "feature: got 'loudness', expected a known name"),
+        ({"eeg": {}}, "feature.name: got 'loudness', expected a known name"),
     ],
 )
 def test_without_the_package_one_line_says_what_is_missing(used, streams, words, monkeypatch):

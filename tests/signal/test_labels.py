@@ -3,7 +3,7 @@
 import pytest
 
 from bci_m2s.errors import StreamError
-from bci_m2s.signal.labels import find_channels, renamed
+from bci_m2s.signal.labels import electrode_names, find_channels, renamed
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,17 @@ def test_a_pattern_renames_many():
 def test_an_entry_that_cannot_be_meant_is_refused(rename, words):
     with pytest.raises(StreamError, match=words):
         renamed(("EEG Fp1", "EEG Fp2"), rename, "stream 'cap'")
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["EEG Fp1-Ref", "EEG Fp2-Ref", "Muse_TP9"], ["Fp1", "Fp2", "TP9"]),
+        (["T3", "EEG T4-LE", "CH1"], ["T3", "T4", "CH1"]),
+        (["EEG Fp1", "Fp1.", "C3-A1", "C3-A2"], ["EEG Fp1", "Fp1.", "C3-A1", "C3-A2"]),  # which of two?
+        (["Fp1-Fp2", "Cz"], ["Fp1-Fp2", "Cz"]),  # bipolar
+    ],
+)
+def test_names_of_electrodes_find_their_labels(labels, names):
+    assert electrode_names(labels) == names
+    assert find_channels(names, labels) == [[column] for column in range(len(labels))]

@@ -111,14 +111,18 @@ class Problem:
 def said_once(problems: Sequence[Problem], recordings: int) -> list[str]:
     """A line for each problem; what several recordings have in common is one line with their number.
 
+    The stream of a file without names of streams is called as the file is, which makes no difference.
+
     recordings : that there are; 0 where it is not known
     """
     alike: dict[tuple[str, bool], list[Problem]] = {}
     for problem in problems:
-        alike.setdefault((problem.text, problem.left_out), []).append(problem)
+        text = problem.text.replace(f"'{problem.path.stem}'", "'…'")
+        alike.setdefault((text, problem.left_out), []).append(problem)
     lines = []
-    for (text, is_left_out), found in alike.items():
+    for (common, is_left_out), found in alike.items():
         files = len({problem.path for problem in found})
+        text = common if len({problem.text for problem in found}) > 1 else found[0].text
         of = f" of {recordings}" if files <= recordings else ""
         words = f"{text} (in {files}{of} recordings)" if files > 1 else ""
         start = "left out" if is_left_out else "note"

@@ -105,7 +105,7 @@ def _eeg(part: EegPart, project: Project) -> list[str]:
         f"      stream_type: {_flow(part.stream.type)}",
         f"      rate_min_hz: {slowest:g}",
         f"      rate_max_hz: {fastest:g}",
-        f"      channels: {_flow(list(part.channels), 6)}",
+        f"      channels: {_flow(part.names, 6)}",
         f"      units: {_flow([part.unit] * count, 6)}",
         f"      reference: {_flow(part.reference)}",
         f"      feature: {_flow(feature, 6)}",

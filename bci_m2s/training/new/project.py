@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bci_m2s.errors import UsageError, nearest
+from bci_m2s.signal.labels import electrode_names
 from bci_m2s.signal.reference import stated_reference
 from bci_m2s.signal.units import factor_between, find_unit
 from bci_m2s.training.datasets.markers import MarkerSettings, marked_trials
@@ -43,6 +44,12 @@ class EegPart:
     mains_hz: float = 50.0
     facts: Mapping[str, Any] = field(default_factory=dict)
     by_name: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """What the model calls its channels: "Fp1" for the label "EEG Fp1-Ref", which matches it."""
+        named = dict(zip(self.stream.labels, electrode_names(self.stream.labels), strict=True))
+        return [named[label] for label in self.channels]
 
     @property
     def unit(self) -> str:
