@@ -139,7 +139,7 @@ def test_annotations_of_fif_have_durations_too(tmp_path):
     raw.set_annotations(mne.Annotations([1.0, 5.0], [2.0, 0.0], ["stim/neutral", "stim/positive"]))
     raw.save(tmp_path / "a_raw.fif", verbose="error")
     sessions, problems = read(tmp_path, OF_EVENTS)
-    (segment,) = sessions["a_raw", "1"]
+    (segment,) = sessions["a", "1"]
     (trial,) = segment.trials
     assert (trial.start_s, trial.stop_s) == (1.0, 3.0)
     assert any("('stim/positive') without a duration" in problem.text for problem in problems)
@@ -152,7 +152,7 @@ def test_files_that_mne_continues_are_no_recordings_of_their_own(tmp_path):
         (tmp_path / "x_raw.fif").rename(tmp_path / name)
     lines = check_dataset(tmp_path, "recordings")
     assert [line for line in lines if line.startswith("subject")] == [
-        "subject a_raw, session 1: eeg 1 channel (Cz), 256 Hz, 8.0 s"
+        "subject a, session 1: eeg 1 channel (Cz), 256 Hz, 8.0 s"
     ]
 
 
