@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.session.control.rendezvous import starting
@@ -13,12 +15,17 @@ from bci_m2s.session.terminal.view import make_console
 from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.simulator.settings import SimulatorSettings
 
+if TYPE_CHECKING:
+    from bci_m2s.lsl.network import LslNetwork
+    from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+
 PIPELINE = "demo"
 FIRST_VISIT, VISIT = 0, 1
 REST_S = 20.0  # of the first visit: settling, and the model's baseline of 10 s
 WAIT_S = 4.0  # before the first trial of this visit
 TRIAL_S = 10.0
 STREAMS = ("eeg", "eye", "markers")
+SEEN_S = 1.0  # for streams of this machine to be seen
 SEED = 0  # the population; the model learnt from other people of it
 
 
@@ -38,12 +45,14 @@ def run_demo(
     )
     simulated = {"rest_s": WAIT_S, "trial_s": TRIAL_S, "seed": SEED}
     with lsl_on_this_machine(), starting(), tempfile.TemporaryDirectory(prefix="bci_m2s-demo-") as folder:
-        from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+        from bci_m2s.lsl.network import shared_network
+        from bci_m2s.sources.sender_process import SenderSpec
 
+        network = shared_network()  # the session's too, which then knows the streams when it begins
         spec = SenderSpec(streams=STREAMS, simulated=simulated, subject=subject, session=VISIT, wait_s=60.0)
         console.print("starting the simulator …")
         with ThreadPoolExecutor(1) as beside:
-            begun = beside.submit(SenderProcess, spec)  # takes a second, and so do these imports
+            begun = beside.submit(_begin_to_send, spec, network)  # takes a second, and so do these imports
             import scipy.signal  # noqa: F401 (reading the pipeline needs it)
 
             from bci_m2s.commands.run import run_session
@@ -61,6 +70,16 @@ def run_demo(
                 source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
             )
             run_session(PIPELINE, options, console)
+
+
+def _begin_to_send(spec: SenderSpec, network: LslNetwork) -> SenderProcess:
+    """Start the simulator and wait until its streams are seen, a moment at most."""
+    from bci_m2s.sources.sender_process import SenderProcess
+
+    sender, limit_s = SenderProcess(spec), time.monotonic() + SEEN_S
+    while len(network.streams()) < len(sender.infos) and time.monotonic() < limit_s:
+        time.sleep(0.05)
+    return sender
 
 
 def measure_baseline(path: Path, subject: int) -> Path:

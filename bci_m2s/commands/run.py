@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.configuration import LslSession
-from bci_m2s.model.model_file import load_model_file
+from bci_m2s.model.model_file import check_tensors, load_model_file
 from bci_m2s.session.control.rendezvous import starting
 from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.run import Options, run_connected
@@ -39,7 +39,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
     console = console or make_console()
     stop = threading.Event()
     with stop_on_signals(stop), starting():
-        plan = build.make_plan(pipeline)
+        plan = build.make_plan(pipeline, checked=False)
         if options.source_ids:
             plan = build.pinned(plan, options.source_ids)
         print_model(console, plan)
@@ -49,7 +49,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
             neighbours = Neighbours() if plan.settings.outlet.enabled else None
             try:
                 with ThreadPoolExecutor(1) as beside:  # torch takes seconds, and so may the streams
-                    making = beside.submit(build.make_predictor, plan, options.device)
+                    making = beside.submit(_make_predictor, plan, options.device)
                     environment = Environment(local_clock, console.print, partial(_is_over, stop, making))
                     connected = _connect(plan, environment, making)
             except StreamError:
@@ -59,6 +59,12 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
                 return
             predictor = making.result()
             run_connected(plan, predictor, connected, options, folder, console, stop, neighbours)
+
+
+def _make_predictor(plan: build.Plan, device: str | None) -> Predictor:
+    """The plan's model, ready. Raises ModelError for arrays that its networks do not have."""
+    check_tensors(plan.model_path, plan.contract, plan.tensors)
+    return build.make_predictor(plan, device)
 
 
 def _is_over(stop: threading.Event, making: Future[Predictor]) -> bool:

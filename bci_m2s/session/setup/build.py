@@ -51,11 +51,12 @@ class Plan:
     tensors: Mapping[str, Any]
 
 
-def make_plan(pipeline: str, *, may_be_untrained: bool = False) -> Plan:
+def make_plan(pipeline: str, *, may_be_untrained: bool = False, checked: bool = True) -> Plan:
     """Read a pipeline (path or shipped name) and its model, and check them against each other.
 
     may_be_untrained : where the model is missing and a training file beside the pipeline makes it, take
         what that says: the plan then has no tensors, and its `model_path` is the training file
+    checked : as for ``load_model_file``
 
     Raises ConfigurationError, ModelError or UsageError, each one line.
     """
@@ -70,7 +71,7 @@ def make_plan(pipeline: str, *, may_be_untrained: bool = False) -> Plan:
             raise
         model_path, contract = untrained
     else:
-        contract, tensors = load_model_file(model_path)
+        contract, tensors = load_model_file(model_path, checked=checked)
     if problem := _disagreement(settings, contract):
         raise ConfigurationError(with_line(path, read_yaml(path)[1], problem))
     for modality in settings.streams:
