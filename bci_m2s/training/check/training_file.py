@@ -16,6 +16,7 @@ from bci_m2s.signal.units import find_unit, is_stated
 from bci_m2s.text import printable, quoted
 from bci_m2s.training.check import mistakes
 from bci_m2s.training.check.baseline import baseline_notes
+from bci_m2s.training.check.lengths import length_notes
 from bci_m2s.training.check.listing import Listing, list_sessions
 from bci_m2s.training.check.pretraining import check_pretraining
 from bci_m2s.training.data.splits import PARTS, Listed, Split, make_splits
@@ -101,7 +102,8 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
             at = problem.where.removeprefix("contract")  # " at 256 Hz"
             words = f"got {problem.got}, expected {problem.expected}{at}"
             raise ConfigurationError(f"contract.{problem.field}: {words}") from None
-    notes = [*_unit_notes(contract), *baseline_notes(settings, listing)]
+    short = length_notes(contract.window, listing)
+    notes = [*_unit_notes(contract), *short, *baseline_notes(settings, listing)]
     return Checked(path, settings, listing, splits, notes, lacks_data)
 
 
