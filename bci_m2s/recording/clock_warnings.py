@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bci_m2s.recording.recorded import RecordedStream
 
 APART_S = 60.0  # stamps of streams that were recorded together are not further from each other
+ON_ARRIVAL = "`stamps: arrival` makes them those of when samples came"  # ends what it would mend
 SAME_CLOCK_S = 0.05  # an offset of less is that of the recorder's own clock
 
 
@@ -94,7 +95,7 @@ def other_clocks(streams: Sequence[RecordedStream]) -> Iterator[tuple[RecordedSt
     ]
     shown = [stream for stream in astray if wrong_s[stream] > APART_S]
     for stream in shown or [stream for stream in astray if not stream.is_markers] or astray:
-        hint = "" if stream.is_markers else " `stamps: arrival` makes them those of when samples came"
+        hint = "" if stream.is_markers else f" {ON_ARRIVAL}"
         text = (
             f"its stamps are {apart_s[stream]:.3g} s from those of all others: are they of one clock?{hint}"
         )

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from bci_m2s.errors import ConfigurationError
 from bci_m2s.model.contract import WindowContract
 from bci_m2s.training.check.listing import Listing
 
 
 def length_notes(window: WindowContract, listing: Listing) -> list[str]:
-    """A line where trials are shorter than a window, or may hold none, since it ends on a grid of hops."""
+    """A line where some trials are shorter than a window or a hop longer: windows end on a grid of hops.
+
+    Raises
+    ------
+    ConfigurationError
+        No trial of any person is as long as a window.
+    """
     lengths_s = [trial.stop_s - trial.start_s for session in listing.sessions for trial in session.trials]
     lengths_s = [length_s for length_s in lengths_s if length_s > 0]  # the others are not known yet
     window_s = window.steps * window.step_s
-    if lengths_s and max(lengths_s) < window_s:
-        return [
-            f"contract.window.steps: got {window.steps} of {window.step_s:g} s, which is longer than every "
-            f"trial (the longest has {max(lengths_s):.3g} s): nothing can be trained on them"
-        ]
+    longest_s = max(lengths_s, default=window_s)
+    if longest_s < window_s - 1e-6:
+        steps = int(longest_s / window.step_s + 1e-6)
+        fewer = f", {steps} steps" if steps else ""
+        raise ConfigurationError(
+            f"contract.window.steps: got {window.steps} of {window.step_s:g} s, expected at most "
+            f"{longest_s:.3g} s together{fewer}: no trial of any person is longer"
+        )
     sure_s = window_s + window.hop_s
-    n_short = sum(length_s < sure_s for length_s in lengths_s)
+    n_short = sum(length_s < sure_s - 1e-6 for length_s in lengths_s)
     if not n_short:
         return []
     which = f"{n_short} of {len(lengths_s)} trials" if n_short < len(lengths_s) else "all trials"
-    return [f"{which} are shorter than {sure_s:g} s, a window and a hop: they may hold no window"]
+    n_none = sum(length_s < window_s - 1e-6 for length_s in lengths_s)
+    none = f", and {n_none} cannot" if n_none else ""
+    return [f"{which} are shorter than {sure_s:g} s, a window and a hop: they may hold no window{none}"]

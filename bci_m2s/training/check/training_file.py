@@ -102,8 +102,10 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
             at = problem.where.removeprefix("contract")  # " at 256 Hz"
             words = f"got {problem.got}, expected {problem.expected}{at}"
             raise ConfigurationError(f"contract.{problem.field}: {words}") from None
-    short = length_notes(contract.window, listing)
-    notes = [*_unit_notes(contract), *short, *baseline_notes(settings, listing)]
+    notes = _unit_notes(contract)
+    if not settings.windows.straddling:  # else windows run over the ends of trials
+        notes += length_notes(contract.window, listing)
+    notes += baseline_notes(settings, listing)
     return Checked(path, settings, listing, splits, notes, lacks_data)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from bci_m2s.errors import ConfigurationError, RecordingError, nearest
 from bci_m2s.model.contract import Contract
+from bci_m2s.recording.clock_warnings import ON_ARRIVAL
 from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.recording.recorded import Recording
 from bci_m2s.recording.together import LEFT_OUT, open_together
@@ -150,6 +151,8 @@ def _sessions(
                 )
                 recording = open_files((file.path, *chunks.beside), told)
                 for warning in recording.warnings:
+                    if markers.stamps == "arrival" and warning.endswith(ON_ARRIVAL):
+                        continue  # that is what was done
                     is_out = warning.startswith(LEFT_OUT)
                     on_problem(file.problem(warning.removeprefix(LEFT_OUT), left_out=is_out))
                 indices = match(recording, file, on_problem)

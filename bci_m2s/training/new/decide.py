@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bci_m2s.errors import UsageError
 from bci_m2s.lsl.channel_names import default_labels
+from bci_m2s.model.contract import WindowContract
 from bci_m2s.simulator.devices import DEVICES, find_device
 from bci_m2s.text import printable
 from bci_m2s.training.new.conversation import Conversation
@@ -36,7 +37,8 @@ from bci_m2s.training.new.project import (
 from bci_m2s.training.new.skin import SETTLES_S, USUAL_HZ, SkinPart
 from bci_m2s.training.new.trackers import Screen, recognise
 from bci_m2s.training.new.trials import Scheme, find_scheme
-from bci_m2s.training.new.wishes import NONE, Wishes, classes_by_label, listed, numbers, pair
+from bci_m2s.training.new.window import USUAL, fit_window, length_s, protocol_trial_s
+from bci_m2s.training.new.wishes import NONE, Wishes, classes_of, listed, numbers, pair
 from bci_m2s.types import StreamInfo
 
 MOST_ASKED = 200  # channels that somebody may want to choose from
@@ -64,7 +66,7 @@ class Decisions(Conversation):
             raise UsageError(f"{found.where}: no EEG, gaze or skin conductance to make a model of")
         settles_s = SETTLES_S if skin else SETTLES_EYE_S if eye else SETTLES_EEG_S
         scheme, named, measured = self._classes()
-        trial_s = 20.0 if math.isnan(measured.trial_s) else float(max(5, round(measured.trial_s)))
+        window = self._window(measured)
         is_enough = found.root is not None and can_train(found.people, measured, tuple(named))
         root = relative_root(found.root, folder) if found.root and is_enough else "data"
         if found.root and not is_enough:
@@ -84,10 +86,11 @@ class Decisions(Conversation):
             baseline_s=self._baseline_s(measured.rest_s if is_enough else math.nan, settles_s),
             people=found.people if is_enough else 0,
             trials=measured.trials,
-            trial_s=trial_s,
+            trial_s=protocol_trial_s(measured.trial_s, window),
             lasts=measured.lasts,
             is_simulated=found.is_simulated,
             is_quick=wishes.quick,
+            window=window,
         )
 
     def _eeg(self) -> EegPart | None:
@@ -223,13 +226,13 @@ class Decisions(Conversation):
 
     def _classes(self) -> tuple[Scheme, dict[str, str], Measured]:
         """How markers name trials; the class of each of their labels, in the order of the model."""
-        named = _classes_of(self._wishes.classes) if self._wishes.classes else {}
+        named = classes_of(self._wishes.classes) if self._wishes.classes else {}
         texts = self._found.texts
         scheme = find_scheme(texts, tuple(named))
         if not named:
             likely = scheme.classes if scheme else DEFAULT_CLASSES
             question = "classes, separated by commas"
-            named = _classes_of(self.ask(question, ", ".join(likely), check=_classes_of))
+            named = classes_of(self.ask(question, ", ".join(likely), check=classes_of))
             if tuple(named) != likely:
                 scheme = find_scheme(texts, tuple(named))
         measured = measure(self._found, scheme or Scheme())
@@ -244,6 +247,21 @@ class Decisions(Conversation):
             remark = "given" if self._wishes.classes else "assumed; --classes"
         self.say(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
         return scheme or Scheme(), named, measured
+
+    def _window(self, measured: Measured) -> WindowContract:
+        """As long as three in four trials hold."""
+        shortest = f"trials have {measured.short_s:.3g} s"
+        window = fit_window(measured.short_s)
+        if window is None:
+            self.note(
+                f"{shortest}, too short for a window: record longer ones, {length_s(USUAL) + 1:g} s or more"
+            )
+            return USUAL
+        if window != USUAL:
+            self.say(
+                f"window: {window.steps} × {window.step_s:g} s", f"{shortest}; longer ones train better"
+            )
+        return window
 
     def _baseline_s(self, rest_s: float, settles_s: float) -> float:
         likely = likely_baseline_s(rest_s, settles_s)
@@ -260,8 +278,9 @@ class Decisions(Conversation):
             else "no baseline: statistics that move along",
             rest or "assumed; --baseline" * (self._wishes.baseline_s is None),
         )
-        if rest and baseline_s > rest_s:
-            self.note(f"baseline of {baseline_s:g} s, but {rest}: windows of the first trials are lost")
+        if rest and baseline_s and baseline_s + settles_s > rest_s + 1.0:
+            whole = f"baseline of {baseline_s:g} s, and {settles_s:g} s until the first features"
+            self.note(f"{whole}, but {rest}: windows of the first trials are lost")
         return baseline_s
 
     def _screen(self, gaze_unit: str, has_field: bool) -> tuple[Screen | None, str]:
@@ -293,13 +312,6 @@ class Decisions(Conversation):
 
 def _chosen(text: str, electrodes: tuple[str, ...], stream: str) -> tuple[str, ...]:
     return choose_channels(() if text in ("", ALL) else listed(text), electrodes, stream)
-
-
-def _classes_of(text: str) -> dict[str, str]:
-    named = classes_by_label(text)
-    if len(set(named.values())) < 2:
-        raise UsageError(f"--classes: got {text!r}, expected at least two, separated by commas")
-    return named
 
 
 def _unnamed(n_channels: int) -> list[str]:

@@ -10,6 +10,7 @@ import yaml
 from bci_m2s.simulator.state import CENTRES
 from bci_m2s.training.new.project import EegPart, EyePart, Project
 from bci_m2s.training.new.skin import SkinPart
+from bci_m2s.training.new.window import FEWEST_STEPS, USUAL
 
 WIDTH = 108
 FEWEST_FOR_FIFTHS = 10  # people: from here on a fifth tests and a fifth validates
@@ -30,7 +31,7 @@ def training_yaml(project: Project) -> str:
         "    emotion:",
         f"      classes: {_flow(list(project.classes), 6)}",
         *_plane(project.classes),
-        "  window: {steps: 5, step_s: 1.0, hop_s: 0.25}",
+        f"  window: {_flow(project.window.model_dump())}",
         "  modalities:",
         *(_eeg(project.eeg, project) if project.eeg else []),
         *(_eye(project.eye, project) if project.eye else []),
@@ -205,18 +206,20 @@ def _split(project: Project) -> list[str]:
 
 
 def _effort(project: Project) -> list[str]:
+    windows = f"windows: {{every_hops: {4 if project.window == USUAL else 1}}}"  # short trials hold few
+    predictions = ", predictions: 1" if project.window.steps == FEWEST_STEPS else ""
     if project.is_quick:
         return [
             "# A try-out that shows the way: too few epochs and seeds for a figure that means anything.",
-            "windows: {every_hops: 4}",
-            "pretrain: {epochs: 2, batch: 64, learning_rate: 1.0e-3}",
+            windows,
+            f"pretrain: {{epochs: 2, batch: 64, learning_rate: 1.0e-3{predictions}}}",
             "finetune: {epochs: 5, learning_rates: [1.0e-3], weight_decays: [1.0e-4]}",
             "controls: [linear]",
             "seeds: [0]",
         ]
     return [
-        "windows: {every_hops: 4}",
-        "pretrain: {epochs: 40, batch: 128, learning_rate: 3.0e-4}",
+        windows,
+        f"pretrain: {{epochs: 40, batch: 128, learning_rate: 3.0e-4{predictions}}}",
         "controls: [linear, random, permuted]",
         "seeds: [0, 1, 2]",
     ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bci_m2s.errors import UsageError, nearest
+from bci_m2s.model.contract import WindowContract
 from bci_m2s.signal.labels import electrode_names
 from bci_m2s.signal.reference import stated_reference
 from bci_m2s.signal.units import factor_between, find_unit
@@ -18,6 +19,7 @@ from bci_m2s.training.new.look import Found
 from bci_m2s.training.new.skin import SkinPart
 from bci_m2s.training.new.trackers import Screen, Tracker, degrees_per_unit
 from bci_m2s.training.new.trials import Scheme
+from bci_m2s.training.new.window import USUAL
 from bci_m2s.types import StreamInfo
 
 DEFAULT_CLASSES = ("negative", "neutral", "positive")
@@ -144,6 +146,7 @@ class Project:
     trial_s, per_class : length and number of the trials of a session, for the protocol
     lasts : whether markers state how long their trial is
     is_quick : a try-out: few epochs, one seed, no controls
+    window : of the model
     """
 
     name: str
@@ -162,6 +165,7 @@ class Project:
     lasts: bool = False
     is_simulated: bool = False
     is_quick: bool = False
+    window: WindowContract = USUAL
 
     @property
     def parts(self) -> dict[str, EegPart | EyePart | SkinPart]:
@@ -179,7 +183,8 @@ class Project:
 class Measured:
     """What the trials of recordings show.
 
-    rest_s : shortest rest before the first trial, NaN without a trial; trial_s : usual length of a trial
+    rest_s : shortest rest before the first trial, NaN without a trial; trial_s : usual length of a trial;
+        short_s : three in four are at least as long
     trials : in the recording with the fewest; counts : trials of each class, over all
     lasts : whether the markers that begin a trial say how long it is, and none ends it
     """
@@ -189,6 +194,7 @@ class Measured:
     trials: int
     counts: Counter[str]
     lasts: bool = False
+    short_s: float = math.nan
 
 
 def measure(found: Found, scheme: Scheme) -> Measured:
@@ -205,11 +211,13 @@ def measure(found: Found, scheme: Scheme) -> Measured:
         trials = marked_trials(one.events, one.end_s, markers, lambda _text: None)
         numbers.append(len(trials))
         counts.update(trial.label for trial in trials)
-        lengths += [trial.stop_s - trial.start_s for trial in trials]
+        whole = [trial for trial in trials if trial.stop_s < one.end_s]  # not cut by the recording's end
+        lengths += [trial.stop_s - trial.start_s for trial in whole or trials]
         rests += [trials[0].start_s - one.begin_s] if trials else []
     lengths.sort()
     middle = lengths[len(lengths) // 2] if lengths else math.nan
-    return Measured(min(rests, default=math.nan), middle, min(numbers, default=0), counts, lasts)
+    short_s = lengths[len(lengths) // 4] if lengths else math.nan
+    return Measured(min(rests, default=math.nan), middle, min(numbers, default=0), counts, lasts, short_s)
 
 
 def can_train(people: int, measured: Measured, labels: Sequence[str]) -> bool:

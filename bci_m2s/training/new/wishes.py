@@ -48,6 +48,14 @@ def classes_by_label(text: str) -> dict[str, str]:
     return {label.strip(): (name or label).strip() for label, _, name in pairs}
 
 
+def classes_of(text: str) -> dict[str, str]:
+    """At least two classes, by the label that markers have for them. Raises UsageError."""
+    named = classes_by_label(text)
+    if len(set(named.values())) < 2:
+        raise UsageError(f"--classes: got {text!r}, expected at least two, separated by commas")
+    return named
+
+
 def numbers(text: str, sign: str, option: str, expected: str) -> tuple[float, ...]:
     """The numbers between signs, 0 to 1e6; () of nothing. Raises UsageError, naming the option."""
     try:

@@ -1,5 +1,8 @@
 """Trials that are shorter than a window."""
 
+import pytest
+
+from bci_m2s.errors import ConfigurationError
 from bci_m2s.model.contract import WindowContract
 from bci_m2s.training.check.lengths import length_notes
 from bci_m2s.training.check.listing import Listing
@@ -20,9 +23,10 @@ def test_trials_that_may_hold_no_window_are_counted():
     assert notes(0.0, 0.0) == []  # not known before the data are read
     assert notes(5.01, 3.0, 60.0)[0].startswith("2 of 3 trials are shorter than 5.25 s")
     assert notes(5.01)[0].startswith("all trials are shorter")
+    assert notes(5.01, 3.0)[0].endswith("they may hold no window, and 1 cannot")
 
 
-def test_a_window_that_fits_into_no_trial_is_named():
-    (text,) = notes(4.9, 3.0)
-    assert text.startswith("contract.window.steps: got 5 of 1 s, which is longer than every trial")
-    assert "4.9 s" in text
+def test_a_window_that_fits_into_no_trial_is_refused():
+    said = "contract.window.steps: got 5 of 1 s, expected at most 4.9 s together, 4 steps: no trial of any"
+    with pytest.raises(ConfigurationError, match=said):
+        notes(4.9, 3.0)

@@ -66,6 +66,9 @@ def test_from_recordings_everything_is_found(recordings):
     assert pipeline.modality == "auto"
     assert "looked at 3 recordings of 3 people" in said
     assert "5 s of rest (the recordings rest 12 s before the first trial)" in said
+    assert (contract.window.steps, contract.window.step_s) == (2, 1.0)  # trials of 3 s hold no more
+    assert training.pretrain.predictions == 1
+    assert "window: 2 × 1 s (trials have 3 s; longer ones train better)" in said
 
 
 def test_what_was_written_checks_with_recordings_and_before_there_is_one(recordings, tmp_path):
@@ -74,6 +77,7 @@ def test_what_was_written_checks_with_recordings_and_before_there_is_one(recordi
     assert done.returncode == 0, done.stderr
     assert "3 people, 3 sessions" in done.stdout
     assert "reaches into" not in done.stdout
+    assert "3 of 9 trials are shorter than 2.25 s" in done.stdout  # which the recordings' ends cut
     made(tmp_path / "without", "--montage", "openbci-8", "--eye", "pupil-core")
     done = bci("check", tmp_path / "without" / "training.yaml")
     assert done.returncode == 0, done.stderr
