@@ -123,6 +123,8 @@ def test_a_baseline_is_started_and_ended_before_its_time():
         with pytest.raises(CommandError, match="eeg: baseline: complete already"):
             commands.handle({"do": "baseline_end"})
         assert commands.handle({"do": "baseline_start"}) == {"said": "eeg: baseline started"}
+        again = commands.handle({"do": "baseline_start"})["said"]
+        assert again == "eeg: baseline started again: what was collected is dropped, with 60 s to go"
         with pytest.raises(
             CommandError,
             match=r"eeg: baseline: got 0\.0 s of usable signal, expected at least 10 s; it goes on",

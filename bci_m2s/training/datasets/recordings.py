@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bci_m2s.training.settings import DataSettings
 
 CHUNK_SAMPLES = 4096
+NO_TRIALS = "no marker begins a trial"
 DEFAULT_HEAD = "emotion"
 Opener = Callable[[tuple[Path, ...], tuple[FileSettings, ...]], Recording]
 
@@ -162,7 +163,7 @@ def _sessions(
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
                 continue
             if not marked:
-                say(f"no marker begins a trial; the recording has no labels ({marker_texts(recording)})")
+                say(f"{NO_TRIALS}; the recording has no labels ({marker_texts(recording)})")
             trials = _trials(marked, n_trials, heads, file, on_problem)
             n_trials += len(marked)
             spans_s = {name: _span(recording, index, markers.stamps) for name, index in indices.items()}
