@@ -77,7 +77,10 @@ def _begin_to_send(spec: SenderSpec, network: LslNetwork) -> SenderProcess:
     from bci_m2s.sources.sender_process import SenderProcess
 
     sender, limit_s = SenderProcess(spec), time.monotonic() + SEEN_S
-    while len(network.streams()) < len(sender.infos) and time.monotonic() < limit_s:
+    sent = {info.source_id for info in sender.infos}
+    while time.monotonic() < limit_s and not sent <= {
+        raw.source_id() for raw in network.streams().values()
+    }:
         time.sleep(0.05)
     return sender
 
