@@ -24,6 +24,9 @@ from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
 from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.outlet_name import Namesakes, Neighbours, with_own_name
+from bci_m2s.session.remote.address import Address
+from bci_m2s.session.remote.listening import listening
+from bci_m2s.session.remote.server import RemoteServer
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
@@ -50,7 +53,8 @@ class Options:
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
     record : keep every sample as received in session.xdf, where there is an output folder;
     lsl : LSL session of its own, shown to the user and saved beside the results; mode : live or replay;
-    panel : open a panel where there is a display; caution : to be said beside an agreement
+    panel : open a panel where there is a display; caution : to be said beside an agreement;
+    remote : where experiment programs give commands, instead of where the pipeline says
     """
 
     duration_s: float = 0.0
@@ -65,6 +69,7 @@ class Options:
     mode: str = "live"
     panel: bool = False
     caution: str = ""
+    remote: Address | None = None
 
     def baseline_file(self) -> Path | None:
         """The file of the baseline, written now where nothing has written it yet."""
@@ -90,6 +95,9 @@ def run_connected(
     with ExitStack() as closing:
         unclaimed = closing.enter_context(ExitStack())
         unclaimed.callback(connected.close)
+        remote = listening(options.remote, plan.settings.remote)
+        if remote is not None:
+            closing.callback(remote.close)
         infos = {modality: source.info for modality, source in connected.sources.items()}
         publisher = build.make_publisher(plan, connected.clock)
         pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
@@ -113,7 +121,7 @@ def run_connected(
             console.print(take.folder.warning, style="yellow")
         unclaimed.pop_all()
         closing.callback(lambda: takes.now.engine.close_sources())
-        _accompany(takes, connected, session, outlets, options, console, stop)
+        _accompany(takes, connected, session, outlets, options, console, stop, remote)
 
 
 def _accompany(
@@ -124,14 +132,15 @@ def _accompany(
     options: Options,
     console: Console,
     stop: threading.Event,
+    remote: RemoteServer | None,
 ) -> None:
-    """Run the takes, with a panel, a server of commands and an eye on the network beside them."""
+    """Run the takes, with a panel, servers of commands and an eye on the network beside them."""
     settings = takes.settings
     panel = options.panel and settings.outlet.enabled
     if options.panel and not panel:
         console.print(f"no panel: {takes.pipeline}: outlet.enabled is false, so there is nothing to draw")
     with ExitStack() as beside:
-        companions = beside.enter_context(Companions(session.session_id, takes, console, panel))
+        companions = beside.enter_context(Companions(session.session_id, takes, console, panel, remote))
         if connected.is_live:
             known = [*(source.info for source in connected.all()), *connected.left_out]
             also, clock = settings.record_also, connected.clock

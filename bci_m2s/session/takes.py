@@ -129,6 +129,13 @@ class Takes:
         return self._plan.settings
 
     @property
+    def recorded(self) -> str:
+        """Which streams a recording holds, in words."""
+        if self.settings.record_also == "all":
+            return "all streams on the network"
+        return "the pipeline's streams and every marker stream; record_also: all in it records all"
+
+    @property
     def pipeline(self) -> str:
         """Name of the pipeline's file."""
         return self._plan.path.name
@@ -198,6 +205,14 @@ class Takes:
         """End the session."""
         self.switch.stop()
         self.now.engine.request_stop()
+
+    def name_folder(self, name: str) -> str:
+        """Put the takes that follow into this folder inside the session's; returns a sentence about it.
+
+        name : plain names with "/" between them
+        """
+        self._folders.asked_for = name
+        return f"recordings that follow go into {name} in the session's folder"
 
     def record_on(self) -> str:
         """Begin a take that is recorded; returns a sentence about it.

@@ -275,7 +275,7 @@ def test_requests_are_checked(request_, words):
         commands_of(None).handle(request_)
     assert words in str(refused.value)
     assert str(refused.value).isprintable()
-    assert len(str(refused.value)) < 250
+    assert len(str(refused.value)) < 300
 
 
 def test_through_the_pipe(tmp_path_factory, monkeypatch):
