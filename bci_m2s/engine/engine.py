@@ -255,16 +255,16 @@ class Engine:
 
     # ---- commands, from any thread; each raises CommandError where it is refused ----
 
-    def mark(self, text: str, ago_s: float = 0.0) -> str:
+    def mark(self, text: str, at_s: float | None = None) -> str:
         """Write a marker of the operator's; returns when it is on its way into the recording.
 
-        At the end of a run it waits for the next one of the session, with the same stamp.
+        at_s : the moment that it marks, local clock; None for now
 
-        ago_s : how long before this moment it was given, s
+        At the end of a run it waits for the next one of the session, with the stamp of this moment.
         """
         if self._operator is None:
             raise CommandError("this session takes no markers from the operator")
-        self._operator.put(text, MARK_S, ago_s)
+        self._operator.put(text, MARK_S, at_s)
         return f"marker {printable(text, 40)!r} written"
 
     def start_baseline(self) -> str:
