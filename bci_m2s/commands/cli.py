@@ -139,6 +139,29 @@ def run(
 
 
 @app.command()
+def session(
+    protocol: Annotated[
+        str, Argument(metavar="PROTOCOL.yaml", help="Protocol file, or the name of a shipped one.")
+    ],
+    output: Annotated[Path, Option(help="New folder for everything that the session gives.")],
+    fast: Annotated[
+        bool, Option("--fast", help="Time passes faster; only where the person is simulated.")
+    ] = False,
+    resume: Annotated[
+        bool, Option("--resume", help="Take up the session in --output again, at its next trial.")
+    ] = False,
+    headless: Headless = False,
+    device: Device = None,
+) -> None:
+    """A guided session: signal check, baseline, labelled trials with questions, live run, report."""
+    if not resume:
+        refuse_full(output)
+    from bci_m2s.commands.session import run_guided
+
+    run_guided(protocol, output, fast=fast, resume=resume, panel=not headless, device=device)
+
+
+@app.command()
 def panel(
     session: Annotated[str, Option(help="Id of the session to show; default: the newest.")] = "",
     remote: Annotated[

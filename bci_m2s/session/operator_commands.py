@@ -16,13 +16,14 @@
 ``select_all``                            ``said``
 ``select_none``                           refused
 ``update``                                ``said``
+``protocol``           ``action``, ``value``  ``said``; see ``session/protocol/controls.py``
 =================  =====================  =======================================================
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bci_m2s.errors import CommandError, nearest
@@ -38,6 +39,7 @@ WITHOUT_FIELDS = (
 )
 FIELDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("mark", "filename"), ("text",)),
+    "protocol": ("action", "value"),
     **dict.fromkeys(WITHOUT_FIELDS, ()),
 }
 
@@ -48,12 +50,14 @@ class Commands:
     Attributes
     ----------
     engine : that runs now; any thread may put the next one in its place
+    protocol : takes an action and its value where the session is guided
     """
 
     def __init__(self, takes: Takes) -> None:
         self._takes, self.engine = takes, takes.now.engine
         self._file_name = FileName()
         self._recording = threading.Lock()  # one change of the recording at a time
+        self.protocol: Callable[[str, str], str] | None = None
 
     def handle(self, request: Mapping[str, Any], ago_s: float = 0.0) -> dict[str, Any]:
         """Carry out one request; several threads may.
@@ -66,6 +70,10 @@ class Commands:
             The request is none of those above, or it is refused; the message says why.
         """
         do = _checked(request)
+        if do == "protocol":
+            if self.protocol is None:
+                raise CommandError("this session is not a guided one")
+            return {"said": self.protocol(request["action"], request["value"])}
         if do == "state":
             return {"status": self.engine.reporter.report().values}
         if do == "history":
@@ -73,7 +81,7 @@ class Commands:
         if do == "estimate":
             return {"estimates": newest_estimates(self.engine.publisher, self.engine.clock())}
         if do == "mark":
-            return {"said": self.engine.mark(request["text"], ago_s)}
+            return {"said": self.engine.mark(request["text"], self.engine.clock() - ago_s)}
         if do == "filename":
             return {"said": self._name_folder(request["text"])}
         return {"said": self._without_fields(do)}
@@ -103,6 +111,8 @@ class Commands:
         return "streams are looked for all the time"
 
     def _switch(self, do: str) -> str:
+        if self.protocol is not None:
+            raise CommandError("a guided session is recorded from its beginning to its end")
         if not self._recording.acquire(blocking=False):
             raise CommandError("a recording is already being started or ended")
         try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 
@@ -43,6 +43,21 @@ if TYPE_CHECKING:
 Truth = Callable[[Sequence[tuple[float, str]]], Sequence[tuple[float, float, str]]]
 
 
+class Conducted(Protocol):
+    """What conducts a session. failure : what ended it before its time"""
+
+    failure: BaseException | None
+
+    def headline(self) -> str:
+        """The step now in a line."""
+
+    def request(self, action: str, value: str = "") -> str:
+        """What people ask of it. Raises CommandError."""
+
+
+Conduct = Callable[[Takes, Callable[[str], None], threading.Event], AbstractContextManager[Conducted]]
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a command may ask of a session.
@@ -54,7 +69,9 @@ class Options:
     record : keep every sample as received in session.xdf, where there is an output folder;
     lsl : LSL session of its own, shown to the user and saved beside the results; mode : live or replay;
     panel : open a panel where there is a display; caution : to be said beside an agreement;
-    remote : where experiment programs give commands, instead of where the pipeline says
+    remote : where experiment programs give commands, instead of where the pipeline says;
+    connect : gives opened sources in place of those that the pipeline names;
+    conduct : makes what conducts the session, of its takes, what notifies people, and what stops it
     """
 
     duration_s: float = 0.0
@@ -70,6 +87,8 @@ class Options:
     panel: bool = False
     caution: str = ""
     remote: Address | None = None
+    connect: Callable[[build.Plan], Connected] | None = None
+    conduct: Conduct | None = None
 
     def baseline_file(self) -> Path | None:
         """The file of the baseline, written now where nothing has written it yet."""
@@ -147,8 +166,12 @@ def _accompany(
             beside.enter_context(Newcomers(known, takes.add, also, clock, console.print))
         if settings.outlet.enabled:
             beside.enter_context(Namesakes(session, console.print))
+        conducted = None
+        if options.conduct is not None:
+            conducted = beside.enter_context(options.conduct(takes, console.print, stop))
+            companions.commands.protocol = conducted.request
         try:
-            _run_takes(takes, options, console, stop, companions)
+            _run_takes(takes, options, console, stop, companions, conducted)
         finally:
             takes.switch.end("failed")  # unless the reason is known
             # displays learn that the session has ended, and why
@@ -193,9 +216,14 @@ def offer_to_displays(
 
 
 def _run_takes(
-    takes: Takes, options: Options, console: Console, stop: threading.Event, companions: Companions
+    takes: Takes,
+    options: Options,
+    console: Console,
+    stop: threading.Event,
+    companions: Companions,
+    conducted: Conducted | None,
 ) -> None:
-    """Run takes until the session is over. Raises what an engine thread raised."""
+    """Run takes until the session is over. Raises what an engine thread or the conductor raised."""
     end, title = deadline(options.duration_s), takes.model
     said: list[str] = []  # notes that are on the terminal
     lost: BaseException | None = None  # what an earlier take could not write: no reason to stop at once
@@ -206,7 +234,8 @@ def _run_takes(
             takes.began()
             companions.commands.engine = take.engine
             tick = partial(_tick, take.pipeline, companions, console, said)
-            show(take.engine, console, stop, end, take.pipeline.heads, title, tick)
+            headline = conducted.headline if conducted is not None else None
+            show(take.engine, console, stop, end, take.pipeline.heads, title, tick, headline)
         finally:
             take.engine.finish(keep_sources=True)
             _complete(takes, options, console, said)
@@ -217,11 +246,11 @@ def _run_takes(
         if reason := _why_over(take.engine, failure, stop, end, options.duration_s):
             break
         if takes.next() is None:
-            reason = "stopped by the operator"
+            reason = takes.switch.why_stopped or "stopped by the operator"
             break
         console.print(takes.describe())
     takes.switch.end(reason)
-    if failure := lost or failure:
+    if failure := lost or failure or (conducted.failure if conducted is not None else None):
         raise failure
 
 

@@ -8,7 +8,7 @@ meanwhile. Switching it off only lets go of the files.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -83,6 +83,9 @@ class Takes:
     now : the take that runs, or ran last
     switch : whether another one is on its way, and why the session ended
     takes_commands : whether commands can reach this session; in status reports
+    has_panel : whether a panel was opened beside it
+    is_running : whether a take has begun
+    more_about : further entries of status reports
     """
 
     def __init__(
@@ -105,7 +108,8 @@ class Takes:
         self._folders = Folders(root, plan.path.stem, session, infos, connected.clock, shared)
         self._adding = threading.Lock()
         self.switch = TakeSwitch()
-        self.takes_commands = False
+        self.takes_commands = self.has_panel = self.is_running = False
+        self.more_about: Callable[[], Mapping[str, Any]] = dict
         self.now: Take
 
     # ---- for the session ----
@@ -136,6 +140,19 @@ class Takes:
         return "the pipeline's streams and every marker stream; record_also: all in it records all"
 
     @property
+    def channels(self) -> dict[str, Sequence[str]]:
+        """Labels that the model needs, by modality of the pipeline."""
+        return {
+            modality: self._plan.contract.modalities[modality].channels
+            for modality in self._plan.settings.streams
+        }
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes of every head."""
+        return [name for names in self._plan.contract.class_names.values() for name in names]
+
+    @property
     def pipeline(self) -> str:
         """Name of the pipeline's file."""
         return self._plan.path.name
@@ -160,6 +177,7 @@ class Takes:
 
     def began(self) -> None:
         """The newest take runs."""
+        self.is_running = True
         if not self.switch.began():  # the end was asked for while the takes changed
             self.now.engine.request_stop()
 
@@ -197,13 +215,14 @@ class Takes:
             },
             "ended": self.switch.ended,
             "commands": self.takes_commands and not self.switch.ended,
+            **self.more_about(),
         }
 
     # ---- for the operator, from any thread ----
 
-    def stop(self) -> None:
+    def stop(self, reason: str = "stopped by the operator") -> None:
         """End the session."""
-        self.switch.stop()
+        self.switch.stop(reason)
         self.now.engine.request_stop()
 
     def name_folder(self, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from bci_m2s.recording.trials import Trial
 from bci_m2s.session.protocol.controls import Controls, Ended
 from bci_m2s.session.protocol.external import MarkerTrials
 from bci_m2s.session.protocol.person import FastClock, SimulatedPerson
-from bci_m2s.session.protocol.planned import PlannedTrial, planned_trials
+from bci_m2s.session.protocol.planned import PlannedTrial, order_notes, planned_trials
 from bci_m2s.session.protocol.settings import ProtocolSettings, RatingSettings
 from bci_m2s.session.protocol.signal_check import StreamCheck, check_streams
 from bci_m2s.session.protocol.stimulus import Shown, Stimulus
@@ -58,6 +58,7 @@ class Conductor:
     conduct : what is conducted
     takes : of the session that runs
     notify : takes lines for the experimenter
+    stop : set when the session is to end
 
     Attributes
     ----------
@@ -65,8 +66,10 @@ class Conductor:
     failure : what ended it before its time, None while nothing did
     """
 
-    def __init__(self, conduct: Conduct, takes: Takes, notify: Callable[[str], None]) -> None:
-        self._conduct, self._takes, self._notify = conduct, takes, notify
+    def __init__(
+        self, conduct: Conduct, takes: Takes, notify: Callable[[str], None], stop: threading.Event
+    ) -> None:
+        self._conduct, self._takes, self._notify, self._stop = conduct, takes, notify, stop
         self._settings, self._clock = conduct.settings, conduct.clock
         self._planned = planned_trials(conduct.settings)
         self._events: list[tuple[float, str]] = []
@@ -78,7 +81,7 @@ class Conductor:
         self.controls = Controls(conduct.clock, conduct.clock.speed, self._is_over)
 
     def __enter__(self) -> Conductor:
-        self._takes.protocol = self
+        self._takes.more_about = lambda: {"protocol": self.state()}
         self._thread.start()
         return self
 
@@ -87,6 +90,10 @@ class Conductor:
         self._thread.join(5.0)
         if self._conduct.stimulus is not None:
             self._conduct.stimulus.close()
+
+    def request(self, action: str, value: str = "") -> str:
+        """What people ask of it; see ``Controls.request``."""
+        return self.controls.request(action, value)
 
     # ---- for displays ----
 
@@ -139,12 +146,12 @@ class Conductor:
 
     def _protocol(self) -> None:
         settings = self._settings
+        for note in order_notes(settings, self._takes.classes):
+            self._notify(f"note: {note}")
         self._wait_for_engine()
         begun = [trial.number for trial in self._conduct.before]
         self._mark(
-            f"{grammar.SESSION_RESUME}{max(begun) + 1}"
-            if begun
-            else grammar.SESSION_START + settings.name
+            f"{grammar.SESSION_RESUME}{max(begun) + 1}" if begun else grammar.SESSION_START + settings.name
         )
         if settings.check.enabled:
             self._check()
@@ -183,7 +190,8 @@ class Conductor:
                 good_since_s = math.nan
             if now_s - begun_s > settings.give_up_s:
                 raise CommandError(
-                    f"signal check: not enough good channels in {settings.give_up_s:g} s: " + "; ".join(lines)
+                    f"signal check: not enough good channels in {settings.give_up_s:g} s: "
+                    + "; ".join(lines)
                 )
             if not self.controls.wait(LOOK_S):
                 self.controls.take_repeat()
@@ -279,15 +287,15 @@ class Conductor:
         person, stimulus = self._conduct.person, self._conduct.stimulus
         if person is not None:
             person.watch(trial.label)
+
+        def on_onset(at_s: float) -> None:
+            self._mark(grammar.TRIAL_START + trial.label, at_s)
+
         try:
             if stimulus is None:
                 return self._show_text(trial)
-            return stimulus.present(
-                trial.item,
-                trial.duration_s,
-                self.controls.interrupted,
-                lambda at_s: self._mark(grammar.TRIAL_START + trial.label, at_s),
-            )
+            interrupted = self.controls.interrupted
+            return stimulus.present(trial.item, trial.duration_s, interrupted, on_onset)
         finally:
             if person is not None:
                 person.look_away()
@@ -309,7 +317,9 @@ class Conductor:
 
     def _external_trials(self) -> None:
         """Follow the trials of an experiment program by its markers."""
-        trials = MarkerTrials(self._settings.trials, lambda: self._takes.now.engine.publisher.markers)
+        trials = MarkerTrials(
+            self._settings.trials, self._takes.now.engine.publisher.history.newest_markers
+        )
         number = max((trial.number for trial in self._conduct.before), default=0)
         begun: Trial | None = None
         self._set("waiting for the experiment program", "")
@@ -363,7 +373,7 @@ class Conductor:
         if self._conduct.person is not None:
             self.controls.wait(ANSWER_S)
             return self._conduct.person.answer(question)
-        if not (self._conduct.has_keyboard or self._takes.has_display):
+        if not (self._conduct.has_keyboard or self._takes.has_panel):
             return None
         return self.controls.wait_for_answer(question, self._settings.rating_timeout_s)
 
@@ -416,7 +426,9 @@ class Conductor:
             self.controls.wait(0.02 * self._clock.speed, can_skip=False)
 
     def _is_over(self) -> bool:
-        return bool(self._takes.switch.ended) or self._takes.is_stopping
+        takes = self._takes
+        is_over = self._stop.is_set() or takes.switch.is_over
+        return is_over or (takes.is_running and takes.now.engine.wait(0.0))
 
 
 def _begun(trial: PlannedTrial, attempt: int) -> Trial:
@@ -437,8 +449,3 @@ def _asked(question: RatingSettings | None) -> str:
         listed = ", ".join(f"{number} {choice}" for number, choice in enumerate(question.choices, 1))
         return f"{question.words} {listed}"
     return f"{question.words} (text, Enter)"
-
-
-def status_of(conductor: Conductor | None) -> Mapping[str, Any]:
-    """What status reports say of a guided session; nothing where there is none."""
-    return {} if conductor is None else {"protocol": conductor.state()}

@@ -80,7 +80,9 @@ class Controls:
         if action in ("exclude", "include"):
             self._remarks.append((action, printable(value.strip(), 200).replace("/", " ")))
             return f"the trial is {action}d"
-        raise CommandError(f"protocol: got {quoted(action)}, expected an action{nearest(action[:60], ACTIONS)}")
+        raise CommandError(
+            f"protocol: got {quoted(action)}, expected an action{nearest(action[:60], ACTIONS)}"
+        )
 
     # ---- for the conductor ----
 
@@ -101,7 +103,7 @@ class Controls:
         return True
 
     def wait_for_answer(self, question: RatingSettings, timeout_s: float) -> str | None:
-        """The answer to a question; None where none came in `timeout_s` (0: no limit), or it was skipped."""
+        """The answer; None where none came in `timeout_s` (0: no limit), or the question was skipped."""
         until_s = self._clock() + timeout_s
         with self._change:
             self.question, self._answer, self._skip = question, None, False

@@ -9,18 +9,19 @@ from bci_m2s.session.protocol.settings import TrialSettings
 from bci_m2s.sources.operator import ORIGIN
 
 Marker = tuple[float, str, str]  # stamp, text, origin
+MOST_AT_ONCE = 1000  # markers between two looks
 
 
 class MarkerTrials:
     """Beginnings and ends of trials among the markers of a session.
 
-    markers : all that came so far, in their order; grows
+    newest : the newest markers of the session, oldest first, at most so many
     """
 
-    def __init__(self, settings: TrialSettings, markers: Callable[[], Sequence[Marker]]) -> None:
-        self._settings, self._markers = settings, markers
+    def __init__(self, settings: TrialSettings, newest: Callable[[int], Sequence[Marker]]) -> None:
+        self._settings, self._newest = settings, newest
         self._start, self._stop = re.compile(settings.start), re.compile(settings.stop)
-        self._seen = 0
+        self._last: Marker | None = next(reversed(newest(1)), None)
         self._ends_s = float("inf")  # of the trial that runs, where its length is known
         self._is_done = False
 
@@ -30,9 +31,7 @@ class MarkerTrials:
 
     def news(self, now_s: float) -> Iterator[tuple[str, float, str]]:
         """What happened since the last call: "start" or "stop", its stamp, s, and the class."""
-        markers = self._markers()
-        fresh, self._seen = markers[self._seen :], len(markers)
-        for at_s, text, origin in fresh:
+        for at_s, text, origin in self._fresh():
             if origin == ORIGIN:
                 continue  # our own
             if match := self._start.fullmatch(text):
@@ -46,3 +45,11 @@ class MarkerTrials:
         if now_s >= self._ends_s:
             ends_s, self._ends_s = self._ends_s, float("inf")
             yield "stop", ends_s, ""
+
+    def _fresh(self) -> Sequence[Marker]:
+        """What came since the last look."""
+        markers = self._newest(MOST_AT_ONCE)
+        places = [place for place, marker in enumerate(markers) if marker is self._last]
+        if markers:
+            self._last = markers[-1]
+        return markers[places[-1] + 1 :] if places else markers

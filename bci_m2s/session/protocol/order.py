@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,9 @@ def shared_with_time(labels: Sequence[str]) -> float:
 
     labels : class of each trial, in the order of the trials. The correlation ratio, Fisher 1925
     """
-    return float(_eta_squared(np.unique(labels, return_inverse=True)[1].ravel()[None])[0]) if labels else 0.0
+    return (
+        float(_eta_squared(np.unique(labels, return_inverse=True)[1].ravel()[None])[0]) if labels else 0.0
+    )
 
 
 def confounding(labels: Sequence[str], seed: int = 0) -> str:
@@ -58,12 +61,14 @@ def confounding(labels: Sequence[str], seed: int = 0) -> str:
         means = {
             label: float(np.mean(np.flatnonzero(np.array(labels) == label))) + 1 for label in set(labels)
         }
-        listed = ", ".join(f"{label} {mean:.1f}" for label, mean in sorted(means.items(), key=lambda m: m[1]))
-        return (
-            f"class and order are confounded: {100 * own:.0f} % of the variance of trial numbers lies between "
-            f"classes (mean trial number: {listed}); tiredness and drift would pass for the class"
+        listed = ", ".join(
+            f"{label} {mean:.1f}" for label, mean in sorted(means.items(), key=lambda m: m[1])
         )
-    followers = {label: {b for a, b in zip(labels, labels[1:], strict=False) if a == label} for label in set(labels)}
+        return (
+            f"class and order are confounded: {100 * own:.0f} % of the variance of trial numbers lies "
+            f"between classes (mean trial number: {listed}); tiredness and drift would pass for the class"
+        )
+    followers = {label: {b for a, b in pairwise(labels) if a == label} for label in set(labels)}
     if len(labels) > 2 * len(set(labels)) and all(len(after) == 1 for after in followers.values()):
         return "every class is always followed by the same one: participants will know what comes next"
     return ""
@@ -81,7 +86,7 @@ def _eta_squared(codes: NDArray[np.intp]) -> NDArray[np.float64]:
 
 
 def _repeats(labels: Sequence[str]) -> int:
-    return sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+    return sum(a == b for a, b in pairwise(labels))
 
 
 def _draw(labels: Sequence[str], rng: np.random.Generator) -> list[int]:

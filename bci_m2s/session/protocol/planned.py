@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,17 +64,19 @@ def planned_trials(settings: ProtocolSettings) -> list[PlannedTrial]:
     ]
 
 
-def order_notes(settings: ProtocolSettings, classes: list[str]) -> list[str]:
+def order_notes(settings: ProtocolSettings, classes: Sequence[str]) -> list[str]:
     """What is to be said of a drawn protocol before it begins. classes : that the model knows"""
     labels = [item.label for item in settings.trials.items]
     notes = [words] if (words := confounding(labels)) else []
     counts = {label: labels.count(label) for label in dict.fromkeys(labels)}
     if len(set(counts.values())) > 1:
-        notes.append("classes differ in their number of trials: " + ", ".join(f"{k} {n}" for k, n in counts.items()))
+        notes.append(
+            "classes differ in their number of trials: " + ", ".join(f"{k} {n}" for k, n in counts.items())
+        )
     if foreign := [label for label in counts if label not in classes]:
         notes.append(
-            f"the model has no class {', '.join(foreign)} (it has {', '.join(classes)}): these trials are recorded, "
-            "and no estimate can be right in them"
+            f"the model has no class {', '.join(foreign)} (it has {', '.join(classes)}): these trials are "
+            "recorded, and no estimate can be right in them"
         )
     return notes
 
@@ -98,7 +101,9 @@ def store(settings: ProtocolSettings, folder: Path, source: Path) -> None:
             "trials": trials.model_copy(update={"items": items}),
         }
     )
-    head = f"# The protocol of this session ({source.name}), its trials in the order in which they are shown.\n"
+    head = (
+        f"# The protocol of this session, from {source.name}: its trials in the order of their showing.\n"
+    )
     text = yaml.safe_dump(kept.model_dump(exclude_defaults=True), sort_keys=False, allow_unicode=True)
     write_whole(folder / STORED, head + text, overwrite=False, private=True)
 

@@ -130,7 +130,7 @@ class TrialSettings(_Settings):
     command: Annotated[list[Text], Field(max_length=64)] = []
     """For `program`: the command and its arguments; `{item}` is the clip, `{duration_s}` the length."""
     start: Pattern = r"trial/start/(?P<label>.+)"
-    """For `markers`: regular expression of the marker that begins a trial; its group `label` is the class."""
+    """For `markers`: regular expression of a trial's first marker; its group `label` is the class."""
     stop: Pattern = r"trial/stop/.+"
     """For `markers`: the same for its end; not needed where `duration_s` is given."""
     count: Annotated[int, Field(ge=1, le=10_000)] | None = None
@@ -262,6 +262,7 @@ def load_protocol(path: Path) -> ProtocolSettings:
     for number, item in enumerate(settings.trials.items, 1):
         if item.clip and settings.trials.show == "clips" and not (path.parent / item.clip).is_file():
             raise ConfigurationError(
-                f"{path}: trials.items: item {number}: clip: got {item.clip!r}, expected a file in {path.parent}"
+                f"{path}: trials.items: item {number}: clip: got {item.clip!r}, "
+                f"expected a file in {path.parent}"
             )
     return settings

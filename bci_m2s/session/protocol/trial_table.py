@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def write_trials(folder: Path, trials: Sequence[Trial], scales: Sequence[str]) -> None:
-    """Write the table of a session, whole or not at all. scales : columns of answers. Raises OutputError."""
+    """Write a session's table, whole or not at all. scales : columns of answers. Raises OutputError."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow([*COLUMNS, *scales])
