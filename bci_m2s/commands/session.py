@@ -186,3 +186,40 @@ def _say(
     if before:
         shown = {trial.number for trial in before if not trial.excluded}
         console.print(f"taken up again: {len(shown)} trials count already")
+
+
+def describe_protocol(path: Path) -> list[tuple[str, bool]]:
+    """What a protocol consists of, a line each, and whether the line is a remark.
+
+    Raises ConfigurationError, UsageError or ModelError for what would keep it from being conducted.
+    """
+    from bci_m2s.session.setup.build import make_plan
+
+    settings = planned.draw_order(load_protocol(path))
+    plan = make_plan(_pipeline(settings, path), may_be_untrained=True)
+    classes = [name for names in plan.contract.class_names.values() for name in names]
+    trials = settings.trials
+    what = (
+        "trials as an experiment program shows them"
+        if trials.show == "markers"
+        else f"{len(trials.items)} trials"
+    )
+    lines = [
+        f"protocol {settings.name!r}: {what}, pipeline {settings.pipeline}, model {plan.contract.name!r}"
+    ]
+    if trials.items:
+        counts = {item.label: 0 for item in trials.items}
+        for item in trials.items:
+            counts[item.label] += 1
+        lines.append("trials: " + ", ".join(f"{label} {count}" for label, count in counts.items()))
+    if settings.ratings:
+        lines.append("questions: " + ", ".join(rating.scale for rating in settings.ratings))
+    if seconds := planned.planned_s(settings):
+        lines.append(f"about {seconds / 60:.0f} min, without the signal check and answers")
+    stimulus = _stimulus(settings, path, FastClock(lambda: 0.0))
+    problems = stimulus.check([item.clip for item in trials.items]) if stimulus is not None else []
+    if problems:
+        raise ConfigurationError(f"{path}: {problems[0]}")
+    return [(line, False) for line in lines] + [
+        (f"note: {note}", True) for note in planned.order_notes(settings, classes)
+    ]

@@ -64,6 +64,18 @@ def planned_trials(settings: ProtocolSettings) -> list[PlannedTrial]:
     ]
 
 
+def planned_s(settings: ProtocolSettings) -> float:
+    """How long a drawn protocol takes, s, without signal check and answers; 0.0 where clips decide."""
+    planned, trials = planned_trials(settings), settings.trials
+    lengths = [trial.duration_s for trial in planned]
+    if not lengths or any(length is None for length in lengths):
+        return 0.0
+    shown_s = sum(length or 0.0 for length in lengths)
+    pauses_s = len(lengths) * (trials.countdown_s + trials.rest_s)
+    breaks_s = settings.breaks.duration_s * max(trial.block for trial in planned)
+    return shown_s + pauses_s + breaks_s + settings.baseline.duration_s + settings.live.duration_s
+
+
 def order_notes(settings: ProtocolSettings, classes: Sequence[str]) -> list[str]:
     """What is to be said of a drawn protocol before it begins. classes : that the model knows"""
     labels = [item.label for item in settings.trials.items]
