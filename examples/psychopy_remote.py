@@ -6,7 +6,6 @@ python psychopy_remote.py            in another
 
 import json
 import socket
-import sys
 import time
 
 try:
@@ -16,7 +15,6 @@ except ImportError:
 
 
 def asker(port):
-    """Return a function that sends a line to the session and returns the reply."""
     session = socket.create_connection(("127.0.0.1", port))
     replies = session.makefile("r", encoding="utf-8")
 
@@ -31,7 +29,6 @@ def asker(port):
 
 
 def run(ask, show, classes=("negative", "neutral", "positive"), seconds=6.0):
-    """Record a trial of each class; `show` presents words for some seconds."""
     ask("filename {participant:01} {task:words}")
     ask("start")
     for label in classes:
@@ -44,7 +41,6 @@ def run(ask, show, classes=("negative", "neutral", "positive"), seconds=6.0):
 
 
 def show(words, seconds):
-    """Show words in PsychoPy's window, or in the terminal."""
     if visual is None:
         print(words, flush=True)
         return time.sleep(seconds)
@@ -55,4 +51,4 @@ def show(words, seconds):
 
 if __name__ == "__main__":
     window = visual.Window(fullscr=True) if visual else None
-    run(asker(int(sys.argv[1]) if len(sys.argv) > 1 else 22345), show)
+    run(asker(22345), show)

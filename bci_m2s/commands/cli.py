@@ -192,14 +192,16 @@ def record(
     group: Annotated[
         bool, Option("--group", help="Let the group read it too, not its owner alone.")
     ] = False,
+    remote: Remote = "",
     session_id: SessionId = "",
 ) -> None:
-    """Record LSL streams as they are, without a model, until Ctrl-C."""
+    """Record LSL streams as they are, without a model, until Ctrl-C; with --remote when told to."""
     refuse_full(output)
+    address = address_of(remote) if remote else None
     with lsl_session(session_id) as lsl:
         from bci_m2s.commands.record import record_streams
 
-        record_streams(streams or (), output, duration, wait, lsl, group)
+        record_streams(streams or (), output, duration, wait, lsl, group, address)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from bci_m2s.session.control.server import ControlServer
 from bci_m2s.session.operator_commands import Commands
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
 from bci_m2s.session.remote.server import RemoteServer
-from bci_m2s.session.takes import Takes
+from bci_m2s.session.take_control import TakeControl
 
 
 class Companions:
@@ -31,7 +31,7 @@ class Companions:
     def __init__(
         self,
         session_id: str,
-        takes: Takes,
+        takes: TakeControl,
         console: Console,
         panel: bool,
         remote: RemoteServer | None = None,

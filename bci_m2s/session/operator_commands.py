@@ -29,7 +29,7 @@ from typing import Any
 from bci_m2s.errors import CommandError, nearest
 from bci_m2s.session.remote.estimates import newest_estimates
 from bci_m2s.session.remote.file_name import FileName
-from bci_m2s.session.takes import Takes
+from bci_m2s.session.take_control import TakeControl
 from bci_m2s.text import quoted
 
 OF_LABRECORDER = ("select_all", "select_none", "update")
@@ -53,7 +53,7 @@ class Commands:
     protocol : takes an action and its value where the session is guided
     """
 
-    def __init__(self, takes: Takes) -> None:
+    def __init__(self, takes: TakeControl) -> None:
         self._takes, self.engine = takes, takes.now.engine
         self._file_name = FileName()
         self._recording = threading.Lock()  # one change of the recording at a time
@@ -81,6 +81,8 @@ class Commands:
         if do == "estimate":
             return {"estimates": newest_estimates(self.engine.publisher, self.engine.clock())}
         if do == "mark":
+            if not self._takes.takes_markers:
+                raise CommandError("marker: nothing is being recorded")
             return {"said": self.engine.mark(request["text"], self.engine.clock() - ago_s)}
         if do == "filename":
             return {"said": self._name_folder(request["text"])}

@@ -231,8 +231,8 @@ def _run_takes(
         take = takes.now
         try:
             take.engine.start()
-            takes.began()
             companions.commands.engine = take.engine
+            takes.began()
             tick = partial(_tick, take.pipeline, companions, console, said)
             headline = conducted.headline if conducted is not None else None
             show(take.engine, console, stop, end, take.pipeline.heads, title, tick, headline)
@@ -243,7 +243,7 @@ def _run_takes(
         if isinstance(failure, OutputError) and takes.switch.is_switching:
             console.print(f"from the previous take: {failure}", style="yellow")
             lost, failure = lost or failure, None
-        if reason := _why_over(take.engine, failure, stop, end, options.duration_s):
+        if reason := why_over(take.engine, failure, stop, end, options.duration_s):
             break
         if takes.next() is None:
             reason = takes.switch.why_stopped or "stopped by the operator"
@@ -262,7 +262,7 @@ def _tick(pipeline: Pipeline, companions: Companions, console: Console, said: li
     said += fresh
 
 
-def _why_over(
+def why_over(
     engine: Engine, failure: BaseException | None, stop: threading.Event, end: float, duration_s: float
 ) -> str:
     """Why a session cannot go on after a run, "" where it can."""

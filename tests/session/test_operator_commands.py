@@ -71,7 +71,7 @@ def commands_of(engine, record_on=None, record_off=None):
     """What an operator may ask of a session with this engine."""
     stop = engine.request_stop if engine is not None else None
     takes = {"now": SimpleNamespace(engine=engine), "record_on": record_on, "record_off": record_off}
-    return Commands(SimpleNamespace(**takes, stop=stop))
+    return Commands(SimpleNamespace(**takes, stop=stop, takes_markers=True))
 
 
 def kinds(sink):

@@ -23,7 +23,7 @@ from bci_m2s.lsl.network import local_clock
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.verify import verify
-from bci_m2s.session import run, take_folders, takes
+from bci_m2s.session import run, take_control, take_folders
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.setup import build
@@ -293,7 +293,7 @@ def test_a_recording_that_failed_does_not_end_the_session_when_the_next_one_begi
 
 def test_a_take_that_is_late_is_not_asked_for_twice_and_its_file_is_ended(tmp_path, monkeypatch, seen):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(takes, "SWITCH_S", 0.05)
+    monkeypatch.setattr(take_control, "SWITCH_S", 0.05)
     go = threading.Event()
 
     def failing(*_):
