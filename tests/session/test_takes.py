@@ -15,6 +15,7 @@ import yaml
 from support.recorded_sessions import chunks_of, write_pipeline
 from support.rights import assert_rights
 from support.running_sessions import LIMIT_S, Endless, Running, quiet_session, until
+from support.senders import sending
 from support.small_sessions import EEG_INFO, ScriptedSource, eeg
 
 from bci_m2s.engine.publisher import Publisher
@@ -29,7 +30,7 @@ from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Environment, connect
 from bci_m2s.sources.lsl import LslSource
-from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+from bci_m2s.sources.sender_process import SenderSpec
 from bci_m2s.types import Status
 
 pytestmark = pytest.mark.live
@@ -381,7 +382,7 @@ def lsl_plan(tmp_path):
     path = write_pipeline(tmp_path, streams=streams, outlet={"name": name})
     simulated = {"montage": "muse", "eeg_rate_hz": 256.0, "rest_s": 3.0, "trial_s": 6.0, "pause_s": 1.0}
     spec = SenderSpec(simulated=simulated, streams=("eeg",), wait_s=LIMIT_S)
-    with SenderProcess(spec) as sender:
+    with sending(spec) as sender:
         plan = build.make_plan(str(path))
         yield build.pinned(plan, {"eeg": sender.infos[0].source_id})
 
