@@ -24,6 +24,8 @@ os.environ.setdefault("SSH_CONNECTION", "a test")  # where a display needs no va
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
 
+gc.disable()  # until all tests are collected: it would look through all modules again and again
+
 
 def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
     """Point liblsl, here and in every child process, at a configuration of this run's own.
@@ -65,6 +67,7 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what torch, scipy and all test modules brought; none of it ever goes."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
