@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -24,6 +25,7 @@ from bci_m2s.recording.clock_warnings import ON_ARRIVAL
 from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.recording.recorded import Recording
 from bci_m2s.recording.together import LEFT_OUT, open_together
+from bci_m2s.recording.trials import is_guided, read_trials
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
@@ -245,7 +247,25 @@ def _marked(
             Event(float(shared[row]), str(texts[row]), float(lasting[row]))
             for row in np.flatnonzero(np.isfinite(shared))
         ]
+    events.sort(key=lambda event: event.time_s)
+    if is_guided(event.text for event in events) and not markers.column:
+        return _guided([(event.time_s, event.text) for event in events], markers, notify)
     return marked_trials(events, end_s, markers, notify)
+
+
+def _guided(
+    events: list[tuple[float, str]], markers: MarkerSettings, notify: Callable[[str], None]
+) -> list[MarkedTrial]:
+    """The trials of a guided session that count."""
+    trials = read_trials(events)
+    if out := Counter(trial.excluded for trial in trials if trial.excluded):
+        listed = ", ".join(f"{reason[:60]}: {count}" for reason, count in out.items())
+        notify(f"{out.total()} of {len(trials)} trials of the guided session do not count ({listed})")
+    return [
+        MarkedTrial(trial.start_s, trial.stop_s, markers.labels.get(trial.label, trial.label))
+        for trial in trials
+        if not trial.excluded
+    ]
 
 
 def _opened(paths: tuple[Path, ...], told: tuple[FileSettings, ...]) -> Recording:
