@@ -153,13 +153,17 @@ def session(
     ] = False,
     headless: Headless = False,
     device: Device = None,
+    remote: Remote = "",
 ) -> None:
     """A guided session: signal check, baseline, labelled trials with questions, live run, report."""
     if not resume:
         refuse_full(output)
     from bci_m2s.commands.session import run_guided
 
-    run_guided(protocol, output, fast=fast, resume=resume, panel=not headless, device=device)
+    address = address_of(remote) if remote else None
+    run_guided(
+        protocol, output, fast=fast, resume=resume, panel=not headless, device=device, remote=address
+    )
 
 
 @app.command()
@@ -275,7 +279,7 @@ def sessions(
         list_sessions(make_console())
 
 
-@app.command(epilog=HELP)
+@app.command(epilog=f"\b\n{HELP}")
 def ctl(
     words: Annotated[
         list[str] | None, Argument(metavar="COMMAND", help="One of those below, and what belongs to it.")

@@ -32,7 +32,7 @@ def give(words: Sequence[str], remote: str, session_id: str) -> None:
     """
     line = " ".join(words)
     if line == "help":
-        print(HELP.replace("\n\n", "\n"))
+        print(HELP)
         return
     try:
         request = request_of(line)

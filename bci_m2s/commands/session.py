@@ -19,6 +19,7 @@ from bci_m2s.session.protocol.conductor import Conduct, Conductor
 from bci_m2s.session.protocol.keyboard import HELP, Keys, has_keyboard, reading_keys
 from bci_m2s.session.protocol.person import FastClock, SimulatedPerson
 from bci_m2s.session.protocol.settings import ProtocolSettings, load_protocol
+from bci_m2s.session.remote.address import Address
 from bci_m2s.session.run import Options
 from bci_m2s.session.setup.shipped import find_protocol
 from bci_m2s.session.terminal.view import make_console
@@ -38,12 +39,14 @@ def run_guided(
     resume: bool = False,
     panel: bool = True,
     device: str | None = None,
+    remote: Address | None = None,
 ) -> None:
     """Conduct a protocol and keep everything in `output`.
 
     protocol : path, or the name of a shipped one
     fast : time passes faster, for a simulated person
     resume : take up the session in `output` again, at its next trial
+    remote : where programs give commands, instead of where the pipeline says
     Raises what ``run_session`` raises.
     """
     from bci_m2s.commands.run import run_session
@@ -72,6 +75,7 @@ def run_guided(
         output=folder,
         device=device,
         panel=panel,
+        remote=remote,
         notes=notes,
         connect=conduct.person.connect if conduct.person is not None else None,
         conduct=partial(_conducting, conduct, None if resume else path),

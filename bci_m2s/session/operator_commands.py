@@ -101,6 +101,7 @@ class Commands:
         return "the session ends"
 
     def _name_folder(self, options: str) -> str:
+        self._refuse_guided()
         folder, remark = self._file_name.take(options)
         return self._takes.name_folder(folder) + (f"; {remark}" if remark else "")
 
@@ -112,9 +113,12 @@ class Commands:
             return f"recorded are {self._takes.recorded}"
         return "streams are looked for all the time"
 
-    def _switch(self, do: str) -> str:
+    def _refuse_guided(self) -> None:
         if self.protocol is not None:
             raise CommandError("a guided session is recorded from its beginning to its end")
+
+    def _switch(self, do: str) -> str:
+        self._refuse_guided()
         if not self._recording.acquire(blocking=False):
             raise CommandError("a recording is already being started or ended")
         try:

@@ -114,7 +114,8 @@ def run_connected(
     with ExitStack() as closing:
         unclaimed = closing.enter_context(ExitStack())
         unclaimed.callback(connected.close)
-        remote = listening(options.remote, plan.settings.remote)
+        # what is replayed opens no port, though its pipeline did
+        remote = listening(options.remote, plan.settings.remote if options.mode == "live" else None)
         if remote is not None:
             closing.callback(remote.close)
         infos = {modality: source.info for modality, source in connected.sources.items()}
