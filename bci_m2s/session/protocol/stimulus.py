@@ -34,8 +34,11 @@ class Shown:
 class Stimulus(Protocol):
     """Shows items, one at a time. One thread calls it; any may set `interrupted`."""
 
-    def check(self, items: Iterable[str]) -> list[str]:
-        """What stands in the way of showing these items, a line each; empty where nothing does."""
+    def check(self, items: Iterable[tuple[str, float | None]]) -> list[str]:
+        """What stands in the way of showing these, a line each; empty where nothing does.
+
+        items : each with its duration, s, or None, as `present` will be given them
+        """
         ...
 
     def present(

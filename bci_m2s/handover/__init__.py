@@ -1,1 +1,0 @@
-"""What a session leaves for others: data sets for other programs, and a report for people to read."""

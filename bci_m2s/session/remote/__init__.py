@@ -1,1 +1,0 @@
-"""Remote control: experiment programs give commands in lines of text over TCP."""
