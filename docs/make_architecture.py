@@ -33,6 +33,7 @@ WORDS = {
     "training": ("data sets, methods, results", 4.0),
     "session": ("a live session: set-up, takes", 1.5),
     "review": ("facts, verify, picture", 2.5),
+    "handover": ("BIDS, FIF, CSV, the report", 3.6),
     "doctor": ("is this computer ready?", 0.0),
     "soak": ("a session under attack", 2.5),
     "panel": ("the Qt window, its own process", 1.0),

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from bci_m2s.features import de, distributed, ecg, eye, physiology
 from bci_m2s.model.contract import Contract
 from bci_m2s.networks import NETWORKS
+from bci_m2s.session.protocol.settings import ProtocolSettings
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.smoothing import SMOOTHERS
@@ -29,8 +30,9 @@ from bci_m2s.training.settings import TrainingSettings
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# Reference
 
-Every key of a pipeline, a model's contract and a training file, written by `docs/make_reference.py` from
-the classes that check them. Unknown keys are refused, and the nearest valid one is named. Introductions:
+Every key of a pipeline, a model's contract, a training file and a protocol, written by
+`docs/make_reference.py` from the classes that check them. Unknown keys are refused, and the nearest valid
+one is named. Introductions:
 [pipelines](pipelines.md), [training](training.md), [features](features.md). What is listed comes with
 bci_m2s; installed packages can add features, networks, normalisers, sources and more ([extend](extend.md)).
 """
@@ -289,6 +291,7 @@ def reference() -> str:
     page.add_named("`network`: names and `params`", {name: network_rows(name) for name in NETWORKS})
     page.add(TrainingSettings, "Training file")
     page.add(SimulatorSettings, "data.simulator", 3)
+    page.add(ProtocolSettings, "Protocol")
     return "\n".join(page.parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import tempfile
 import uuid
 from pathlib import Path
@@ -23,6 +24,8 @@ os.environ.setdefault("SSH_CONNECTION", "a test")  # where a display needs no va
 # A busy machine is no failure, and a run that fails once must fail again.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+
+gc.disable()  # until all tests are collected: it would look through all modules again and again
 
 
 def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
@@ -51,9 +54,15 @@ _LSL_FOLDER = _isolate_lsl()  # kept until the interpreter ends
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With ``-m live`` leave out files without such a test before they, and torch, are imported."""
-    only_live = config.option.markexpr.startswith("live") and collection_path.suffix == ".py"
-    return True if only_live and b"mark.live" not in collection_path.read_bytes() else None
+    """Leave out files that ``-m`` leaves nothing of, before they, and torch, are imported."""
+    expression = config.option.markexpr
+    if collection_path.suffix != ".py" or not expression:
+        return None
+    source = collection_path.read_text(encoding="utf-8")
+    of_all = "".join(re.findall(r"^pytestmark = (?:\[[^\]]*\]|.*)", source, re.MULTILINE))
+    unwanted = [name for name in ("live", "nightly") if f"not {name}" in expression]
+    only_live = expression.startswith("live") and "mark.live" not in source
+    return True if only_live or any(f"mark.{name}" in of_all for name in unwanted) else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,6 +74,7 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what torch, scipy and all test modules brought; none of it ever goes."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

@@ -1,4 +1,4 @@
-"""``bci-m2s check FILE``: a pipeline or a training file, whichever its keys say."""
+"""``bci-m2s check FILE``: a pipeline, a training file or a protocol, whichever its keys say."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from bci_m2s.session.terminal.view import make_console
 def check_file(name: str) -> None:
     """Print what a file is and whether it is in order. Raises BciM2sError."""
     path = Path(name)
-    if path.is_file() and kind_of(read_yaml(path)[0]) == "training file":
+    kind = kind_of(read_yaml(path)[0]) if path.is_file() else None
+    if kind == "training file":
         _check_training_file(path)
+        return
+    if kind == "protocol":
+        _check_protocol(path)
         return
     from bci_m2s.commands.run import check_pipeline
 
@@ -31,3 +35,12 @@ def _check_training_file(path: Path) -> None:
     record = f"bci-m2s record --output {checked.settings.data.root}/sub-P001/ses-S001"
     next_step = record if checked.lacks_data else f"bci-m2s pretrain {path}"
     console.print(f"{path}: ok. Next: {next_step}", soft_wrap=True)
+
+
+def _check_protocol(path: Path) -> None:
+    from bci_m2s.commands.session import describe_protocol
+
+    console = make_console()
+    for line, is_remark in describe_protocol(path):
+        console.print(line, style="yellow" if is_remark else "", soft_wrap=True)
+    console.print(f"{path}: ok. Next: bci-m2s session {path} --output FOLDER", soft_wrap=True)

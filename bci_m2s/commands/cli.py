@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 from bci_m2s import __version__
 from bci_m2s.colours import THEMES
-from bci_m2s.commands import training_cli
+from bci_m2s.commands import handover_cli, training_cli
 from bci_m2s.commands.options import (
     BaselineFile,
     Device,
@@ -26,6 +26,7 @@ from bci_m2s.commands.options import (
     Pinned,
     Pipeline,
     Record,
+    Remote,
     SessionId,
     lsl_session,
     pinned,
@@ -34,6 +35,8 @@ from bci_m2s.commands.options import (
 from bci_m2s.errors import BciM2sError, UsageError, nearest
 from bci_m2s.files.access import refuse_full
 from bci_m2s.recording.file_names import recording_in
+from bci_m2s.session.remote.address import address_of
+from bci_m2s.session.remote.words import HELP
 
 if TYPE_CHECKING:
     pass
@@ -48,6 +51,7 @@ app = typer.Typer(
 )
 
 app.add_typer(training_cli.app)
+app.add_typer(handover_cli.app)
 
 
 def main() -> None:
@@ -88,12 +92,14 @@ def demo(
     output: Output = None,
     subject: Annotated[int, Option(help="Which simulated person.", min=0)] = 1000,
     record: Record = None,
+    remote: Remote = "",
 ) -> None:
     """Show live estimates from a simulated EEG headset and eye tracker on LSL. No hardware needed."""
     refuse_full(output)
     from bci_m2s.commands.demo import run_demo
 
-    run_demo(duration, output, subject, recording(record, output), panel=not headless)
+    address = address_of(remote) if remote else None
+    run_demo(duration, output, subject, recording(record, output), not headless, address)
 
 
 @app.command()
@@ -105,12 +111,14 @@ def run(
     baseline: BaselineFile = None,
     device: Device = None,
     record: Record = None,
+    remote: Remote = "",
     session_id: SessionId = "",
     stream: Pinned = None,
 ) -> None:
     """Estimate from the streams that a pipeline names, until Ctrl-C; --output records them."""
     refuse_full(output)
     source_ids = pinned(stream or ())
+    address = address_of(remote) if remote else None
     with lsl_session(session_id) as lsl:
         from bci_m2s.commands.run import run_session
         from bci_m2s.session.run import Options
@@ -126,8 +134,36 @@ def run(
                 record=recording(record, output),
                 lsl=lsl,
                 panel=not headless,
+                remote=address,
             ),
         )
+
+
+@app.command()
+def session(
+    protocol: Annotated[
+        str, Argument(metavar="PROTOCOL.yaml", help="Protocol file, or the name of a shipped one.")
+    ],
+    output: Annotated[Path, Option(help="New folder for everything that the session gives.")],
+    fast: Annotated[
+        bool, Option("--fast", help="Time passes faster; only where the person is simulated.")
+    ] = False,
+    resume: Annotated[
+        bool, Option("--resume", help="Take up the session in --output again, at its next trial.")
+    ] = False,
+    headless: Headless = False,
+    device: Device = None,
+    remote: Remote = "",
+) -> None:
+    """A guided session: signal check, baseline, labelled trials with questions, live run, report."""
+    if not resume:
+        refuse_full(output)
+    from bci_m2s.commands.session import run_guided
+
+    address = address_of(remote) if remote else None
+    run_guided(
+        protocol, output, fast=fast, resume=resume, panel=not headless, device=device, remote=address
+    )
 
 
 @app.command()
@@ -160,14 +196,16 @@ def record(
     group: Annotated[
         bool, Option("--group", help="Let the group read it too, not its owner alone.")
     ] = False,
+    remote: Remote = "",
     session_id: SessionId = "",
 ) -> None:
-    """Record LSL streams as they are, without a model, until Ctrl-C."""
+    """Record LSL streams as they are, without a model, until Ctrl-C; with --remote when told to."""
     refuse_full(output)
+    address = address_of(remote) if remote else None
     with lsl_session(session_id) as lsl:
         from bci_m2s.commands.record import record_streams
 
-        record_streams(streams or (), output, duration, wait, lsl, group)
+        record_streams(streams or (), output, duration, wait, lsl, group, address)
 
 
 @app.command()
@@ -239,6 +277,24 @@ def sessions(
         end_sessions(end, make_console())
     else:
         list_sessions(make_console())
+
+
+@app.command(epilog=f"\b\n{HELP}")
+def ctl(
+    words: Annotated[
+        list[str] | None, Argument(metavar="COMMAND", help="One of those below, and what belongs to it.")
+    ] = None,
+    remote: Annotated[
+        str, Option(metavar="[HOST:]PORT", help="Of a session on another machine, or of another user.")
+    ] = "",
+    session: Annotated[
+        str, Option(metavar="ID", help="Which session of this machine; its first digits do.")
+    ] = "",
+) -> None:
+    """Give a running session a command: record, mark, begin a baseline, ask for the estimate."""
+    from bci_m2s.commands.ctl import give
+
+    give(words or ["help"], remote, session)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.session.control.rendezvous import starting
+from bci_m2s.session.remote.address import Address
 from bci_m2s.session.terminal.view import make_console
 from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.simulator.settings import SimulatorSettings
@@ -30,11 +31,16 @@ SEED = 0  # the population; the model learnt from other people of it
 
 
 def run_demo(
-    duration_s: float, output: Path | None, subject: int, record: bool = True, panel: bool = False
+    duration_s: float,
+    output: Path | None,
+    subject: int,
+    record: bool = True,
+    panel: bool = False,
+    remote: Address | None = None,
 ) -> None:
     """Run the demo for `duration_s` (0: until Ctrl-C). Raises what ``run_session`` raises.
 
-    panel : open one where there is a display
+    panel : open one where there is a display; remote : where to take commands
     """
     console = make_console()
     console.print("bci_m2s demo", style="bold")
@@ -66,6 +72,7 @@ def run_demo(
                 notes={"simulated_signals": {**simulated, "subject": subject, "session": VISIT}},
                 record=record,
                 panel=panel,
+                remote=remote,
                 # not those of another demo that may run on this machine
                 source_ids={key: info.source_id for key, info in zip(STREAMS, sender.infos, strict=True)},
             )
@@ -77,7 +84,10 @@ def _begin_to_send(spec: SenderSpec, network: LslNetwork) -> SenderProcess:
     from bci_m2s.sources.sender_process import SenderProcess
 
     sender, limit_s = SenderProcess(spec), time.monotonic() + SEEN_S
-    while len(network.streams()) < len(sender.infos) and time.monotonic() < limit_s:
+    sent = {info.source_id for info in sender.infos}
+    while time.monotonic() < limit_s and not sent <= {
+        raw.source_id() for raw in network.streams().values()
+    }:
         time.sleep(0.05)
     return sender
 

@@ -32,6 +32,9 @@ Pinned = Annotated[
     Option(metavar="MODALITY=SOURCE_ID", help="Take exactly this stream; may be repeated."),
 ]
 SessionId = Annotated[str, Option(help="LSL SessionID: new for a random one, or text; see docs/safety.md.")]
+Remote = Annotated[
+    str, Option(metavar="[HOST:]PORT", help="Take commands of experiment programs there: docs/remote.md.")
+]
 Headless = Annotated[bool, Option("--headless", help="In the terminal only; needs no display.")]
 
 

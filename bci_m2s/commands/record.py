@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from bci_m2s.commands.record_remote import record_takes, summarise
 from bci_m2s.commands.run import print_lsl_session
-from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.lsl.description import SessionDescription
@@ -20,12 +20,14 @@ from bci_m2s.lsl.formats import OWN_TYPES
 from bci_m2s.lsl.network import LslNetwork, brief_info, local_clock
 from bci_m2s.session.description import utc_now, versions
 from bci_m2s.session.newcomers import Newcomers
-from bci_m2s.session.run import say_saved
+from bci_m2s.session.record_takes import RecordTakes
+from bci_m2s.session.remote.address import Address
+from bci_m2s.session.remote.listening import listening
 from bci_m2s.session.setup.build import make_folder, make_recording
 from bci_m2s.session.terminal.run import run_engine, stop_on_signals
-from bci_m2s.session.terminal.view import make_console, recording_line
+from bci_m2s.session.terminal.view import make_console
 from bci_m2s.sources.lsl import LslSource
-from bci_m2s.text import printable, quoted
+from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
 
@@ -36,6 +38,7 @@ def record_streams(
     wait_s: float,
     lsl: LslSession | None = None,
     group: bool = False,
+    remote: Address | None = None,
 ) -> None:
     """Record until `duration_s` has passed (0: no limit) or a signal comes.
 
@@ -46,6 +49,7 @@ def record_streams(
     wait_s : how long to wait for every one that is wanted
     lsl : LSL session of its own, if there is one
     group : its group may read the recording, not its owner alone
+    remote : where to take commands; recordings then begin when they are told to, inside `output`
 
     Raises
     ------
@@ -53,9 +57,14 @@ def record_streams(
         When something wanted does not come, or nothing is there.
     OutputError
         When the folder is in use or the disk is full.
+    CommandError
+        When nobody can listen there.
     """
     console, stop = make_console(), threading.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop), ExitStack() as closing:
+        server = listening(remote)
+        if server is not None:
+            closing.callback(server.close)
         network = LslNetwork()
         with console.status("looking for LSL streams"):
             infos = _choose(network, wanted, wait_s, stop)
@@ -70,6 +79,12 @@ def record_streams(
             folder = make_folder(output, group)
             print_lsl_session(console, lsl, folder)
             session = SessionDescription(mode="record", begun_utc=utc_now(), versions=versions())
+            if server is not None:
+                unclaimed.pop_all()
+                which = "all streams on the network" if not wanted else ", ".join(sources)
+                takes = RecordTakes(sources, local_clock, session, folder, which, console.print, group)
+                record_takes(takes, server, not wanted, console, stop, duration_s)
+                return
             engine, warning = make_recording(folder, sources, local_clock, session)
             if warning:
                 console.print(warning, style="yellow")
@@ -80,7 +95,7 @@ def record_streams(
             with newcomers if not wanted else nullcontext():
                 run_engine(engine, console, stop, duration_s, {}, title="recording")
         finally:
-            _summarise(console, engine, folder)
+            summarise(console, engine, folder)
 
 
 def _open(
@@ -140,14 +155,3 @@ def _choose(
         if waited_s >= wait_s:
             raise StreamError(f"no LSL stream came within {wait_s:g} s")
     return []
-
-
-def _summarise(console: Console, engine: Engine, folder: Path) -> None:
-    with suppress(OSError):  # the terminal may be gone
-        snapshot = engine.reporter.snapshot()
-        for stream in snapshot.health:
-            lost = f"{stream.lost} lost in gaps" + (f"; {stream.problem}" if stream.problem else "")
-            console.print(f"{quoted(stream.name)}: {stream.samples} samples received, {lost}")
-        if snapshot.recording is not None:
-            console.print(recording_line(snapshot.recording))
-        say_saved(console, folder)

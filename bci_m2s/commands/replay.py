@@ -26,7 +26,7 @@ from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.model.training_people import training_remark
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.pipeline import run_offline
-from bci_m2s.recording.file_names import later_takes
+from bci_m2s.recording.file_names import takes_of
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session
@@ -88,11 +88,14 @@ def replay_file(
 
 
 def _say_takes(file: Path, console: Console) -> None:
-    """What to type for the later takes of a session of which the first is played."""
-    if takes := [str(take.parent) for take in later_takes(file)]:
-        others = f"{len(takes)} later take{'s' if len(takes) > 1 else ''} of this session"
-        each = "; ".join(f"bci-m2s replay {printable(take)}" for take in takes[:4])
-        console.print(f"note: the first take is played; {others}: {each}", style="yellow", soft_wrap=True)
+    """Which of a session's takes is played, and what to type for the next one."""
+    takes = takes_of(file)
+    if not takes:
+        return
+    number = takes.index(file) + 1
+    then = f"; the next: bci-m2s replay {printable(str(takes[number].parent))}" if takes[number:] else ""
+    words = f"note: take {number} of this session's {len(takes)} is played{then}"
+    console.print(words, style="yellow", soft_wrap=True)
 
 
 def _replay(

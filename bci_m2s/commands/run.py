@@ -50,8 +50,12 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
             try:
                 with ThreadPoolExecutor(1) as beside:  # torch takes seconds, and so may the streams
                     making = beside.submit(_make_predictor, plan, options.device)
-                    environment = Environment(local_clock, console.print, partial(_is_over, stop, making))
-                    connected = _connect(plan, environment, making)
+                    if options.connect is not None:
+                        connected = options.connect(plan)
+                    else:
+                        over = partial(_is_over, stop, making)
+                        environment = Environment(local_clock, console.print, over)
+                        connected = _connect(plan, environment, making)
             except StreamError:
                 if not stop.is_set():
                     raise

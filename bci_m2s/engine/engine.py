@@ -63,6 +63,7 @@ class Engine:
     Attributes
     ----------
     reporter : describes the state of the run, for a display
+    clock : the local clock
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Engine:
         before: Engine | None = None,
     ) -> None:
         self.publisher, self._recorder, self._evidence = publisher, recorder, evidence
+        self.clock = clock
         self._streams = {name: StreamState(source, name) for name, source in sources.items()}
         marker_streams = [StreamState(source, "markers") for source in markers]
         self._operator = next((source for source in markers if isinstance(source, OperatorMarkers)), None)
@@ -253,14 +255,16 @@ class Engine:
 
     # ---- commands, from any thread; each raises CommandError where it is refused ----
 
-    def mark(self, text: str) -> str:
+    def mark(self, text: str, at_s: float | None = None) -> str:
         """Write a marker of the operator's; returns when it is on its way into the recording.
+
+        at_s : the moment that it marks, local clock; None for now
 
         At the end of a run it waits for the next one of the session, with the stamp of this moment.
         """
         if self._operator is None:
             raise CommandError("this session takes no markers from the operator")
-        self._operator.put(text, MARK_S)
+        self._operator.put(text, MARK_S, at_s)
         return f"marker {printable(text, 40)!r} written"
 
     def start_baseline(self) -> str:

@@ -1,4 +1,4 @@
-"""Whether a YAML file is a pipeline or a training file: its keys say so."""
+"""Whether a YAML file is a pipeline, a training file or a protocol: its keys say so."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import Any, Literal
 
 from bci_m2s.errors import ConfigurationError
 
-Kind = Literal["pipeline", "training file"]
+Kind = Literal["pipeline", "training file", "protocol"]
 KEYS: dict[Kind, set[str]] = {
     "pipeline": {"model", "streams", "markers", "modality", "outlet", "sinks", "record_also"},
     "training file": {"contract", "data", "pair", "split", "windows", "pretrain", "finetune", "controls"},
+    "protocol": {"pipeline", "trials", "ratings", "breaks", "live", "check", "simulated", "fast_speed"},
 }
 WITH: dict[Kind, str] = {
     "pipeline": "bci-m2s run {path} and bci-m2s check {path} take it",
     "training file": "bci-m2s pretrain {path} and bci-m2s check {path} take it",
+    "protocol": "bci-m2s session {path} and bci-m2s check {path} take it",
 }
 
 
 def kind_of(values: Mapping[str, Any]) -> Kind | None:
     """Which kind the keys of a file belong to; None where they do not say."""
-    n_pipeline, n_training = (len(keys & values.keys()) for keys in KEYS.values())
-    if n_pipeline == n_training:
-        return None
-    return "pipeline" if n_pipeline > n_training else "training file"
+    counts = {kind: len(keys & values.keys()) for kind, keys in KEYS.items()}
+    most = [kind for kind, count in counts.items() if count == max(counts.values())]
+    return most[0] if len(most) == 1 else None
 
 
 def refuse_other(path: Path, values: Mapping[str, Any], wanted: Kind) -> None:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
-Described = tuple[str, str, str]  # label, name (some senders write that instead), unit
+NAMED_BY = ("label", "name", "unit", "eye")
+
+
+class Described(NamedTuple):
+    """What is said of a channel under the keys of ``NAMED_BY``, "" for nothing.
+
+    name : some senders write that instead of a label
+    """
+
+    label: str
+    name: str
+    unit: str
+    eye: str = ""
 
 
 def default_labels(n: int) -> tuple[str, ...]:
@@ -17,13 +31,19 @@ def channel_names(
 ) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     """Labels and units of a stream's channels, and what is odd about the description; "" for nothing.
 
-    A channel without a label is called by its number: ch1 … chN. A description of more or fewer channels
-    than are sent names none of them, since a wrong label is worse than none.
+    A channel without a label is called by its number: ch1 … chN. Where a label comes twice, once for each
+    eye, the eye is added, as in "PupilDiameter_left" of Pupil Labs Neon. A description of more or fewer
+    channels than are sent names none of them, since a wrong label is worse than none.
     """
     labels = default_labels(n_channels)
     if len(described) != n_channels:
         remark = f"channels described: {len(described)}, sent: {n_channels}; the labels are not used"
         return labels, ("",) * n_channels, remark if described else ""
     named = zip(described, labels, strict=True)
-    units = tuple(unit for _, _, unit in described)
-    return tuple(label or name or number for (label, name, _), number in named), units, ""
+    units = tuple(unit for _, _, unit, _ in described)
+    called = [(label or name or number, eye.casefold()) for (label, name, _, eye), number in named]
+    times = Counter(label for label, _ in called)
+    is_apart = {
+        label for label, n in times.items() if n == 2 and {(label, "left"), (label, "right")} <= {*called}
+    }
+    return tuple(f"{label}_{eye}" if label in is_apart else label for label, eye in called), units, ""

@@ -15,7 +15,7 @@ from typing import Any
 import pylsl
 
 from bci_m2s.errors import StreamError
-from bci_m2s.lsl.channel_names import Described, channel_names, default_labels
+from bci_m2s.lsl.channel_names import NAMED_BY, Described, channel_names, default_labels
 from bci_m2s.lsl.formats import HIGHEST_RATE_HZ, MOST_CHANNELS
 from bci_m2s.types import StreamInfo
 
@@ -123,8 +123,7 @@ def _described(desc: Any) -> Iterator[Described]:
     while not group.empty():
         channel = group.child("channel")
         while not channel.empty() and n <= MOST_CHANNELS:
-            label, name, unit = (channel.child_value(key).strip() for key in ("label", "name", "unit"))
-            yield label, name, unit
+            yield Described(*(channel.child_value(key).strip() for key in NAMED_BY))
             channel, n = channel.next_sibling("channel"), n + 1
         group = group.next_sibling("channels")
 

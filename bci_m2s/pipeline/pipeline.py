@@ -188,9 +188,16 @@ class Pipeline:
             No modality of this model has a baseline of a person.
         """
         stages = self._with_baseline()
+        before = {stage.modality: stage.state for stage in stages}
         for stage in stages:
             stage.start_baseline()
-        return f"{', '.join(stage.modality for stage in stages)}: baseline started"
+        begun = [name for name, state in before.items() if state.baseline == "collecting"]
+        said = f"{', '.join(before)}: baseline started"
+        if begun:
+            left_s = max(before[name].baseline_left_s for name in begun)
+            whose = f" of {', '.join(begun)}" if len(begun) < len(before) else ""
+            said += f" again: what was collected{whose} is dropped, with {left_s:.0f} s to go"
+        return said
 
     def end_baseline(self) -> str:
         """Let what was collected so far be the baseline; returns a sentence about it.

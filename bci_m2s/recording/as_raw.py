@@ -19,6 +19,7 @@ from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.formats import EVENTS_TYPE
 from bci_m2s.recording import BAD_GAP
 from bci_m2s.recording.e4_files import leading_file
+from bci_m2s.recording.file_names import recording_in
 from bci_m2s.recording.raw_axis import place, time_axis
 from bci_m2s.recording.recorded import READERS, RecordedStream, Recording, file_kind
 from bci_m2s.recording.recorded import open_recording as open_streams
@@ -61,7 +62,7 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
 
     Parameters
     ----------
-    path : whatever ``recorded.open_recording`` opens
+    path : whatever ``recorded.open_recording`` opens, or a session's folder
     stream : name or type of a stream, not where MNE opens the file; "" for the EEG, or the only one with a
         sampling rate
     unit : of voltages where an XDF, EDF or BDF file does not say any
@@ -78,14 +79,14 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     StreamError
         No stream fits `stream`, or several do.
     """
-    path = Path(path)
+    path = recording_in(Path(path))
     if "read_mne" not in READERS[file_kind(leading_file(path) or path)]:
         recording = open_streams(path)
         _warn(path, recording.warnings)
         chosen = _choose(recording, stream)
-        times, rate_hz, text = time_axis(chosen)
+        raw, text = stream_as_raw(recording, chosen, unit)
         _warn(path, [text] if text else [])
-        return _raw_of(recording, chosen, unit, times, rate_hz)
+        return raw
     from bci_m2s.recording.read_mne import open_mne
 
     raw = open_mne(path)
@@ -158,11 +159,16 @@ def _choose(recording: Recording, wanted: str) -> RecordedStream:
     raise StreamError(f"{recording.path}: {problem}{nearest(wanted, names)}")
 
 
-def _raw_of(
-    recording: Recording, stream: RecordedStream, unit: str, times: FloatArray, rate_hz: float
-) -> Any:
+def stream_as_raw(
+    recording: Recording, stream: RecordedStream, unit: str = "microvolts"
+) -> tuple[mne.io.BaseRaw, str]:
+    """One stream of a recording that is open, as ``open_recording`` makes it, and what is to be said of it.
+
+    stream : with a sampling rate and at least one sample; unit : of voltages where nothing says any
+    """
     import mne
 
+    times, rate_hz, said = time_axis(stream)
     info = stream.info
     index, first, missing = place(times, rate_hz)
     kinds, factors = _kinds(info, unit)
@@ -182,7 +188,7 @@ def _raw_of(
     lasting = [*np.maximum(missing, 1) / rate_hz, *(lasts_s for _, _, lasts_s in marks)]
     texts = [*(BAD_GAP for _ in first), *(text for _, text, _ in marks)]
     raw.set_annotations(mne.Annotations(onsets, lasting, texts), verbose="error")
-    return raw
+    return raw, said
 
 
 def _kinds(info: StreamInfo, unit: str) -> tuple[list[str], FloatArray]:

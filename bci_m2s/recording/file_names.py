@@ -10,6 +10,7 @@ from bci_m2s.recording.e4_files import leading_file
 
 IN_SESSION = "session.xdf"  # name of the recording in a session's folder
 
+_TAKE = re.compile(r"take-\d+")
 _SUBJECT = re.compile(r"(?:^|[/_])sub-([^/_.]+)")
 _SESSION = re.compile(r"(?:^|[/_])ses-([^/_.]+)")
 # Words that say what a file holds, not whose it is.
@@ -80,12 +81,13 @@ def recording_in(path: Path) -> Path:
     raise RecordingError(f"{path}: is a folder without {IN_SESSION}; {holds}")
 
 
-def later_takes(recording: Path) -> list[Path]:
-    """The recordings of a session's later takes, in their order; none for a file of no session.
-
-    recording : of the first take
-    """
-    found = recording.parent.glob(f"take-*/{IN_SESSION}") if recording.name == IN_SESSION else ()
-    return sorted(
-        found, key=lambda file: (len(file.parent.name), file.parent.name)
-    )  # take-2 before take-10
+def takes_of(recording: Path) -> list[Path]:
+    """The recordings of all takes of a session, in their order; [] where there are no two."""
+    if recording.name != IN_SESSION:
+        return []
+    folder = recording.parent
+    session = folder.parent if _TAKE.fullmatch(folder.name) else folder
+    later = [file for file in session.glob(f"take-*/{IN_SESSION}") if _TAKE.fullmatch(file.parent.name)]
+    first = [session / IN_SESSION] if (session / IN_SESSION).is_file() else []
+    takes = [*first, *sorted(later, key=lambda file: int(file.parent.name.removeprefix("take-")))]
+    return takes if len(takes) > 1 and recording in takes else []

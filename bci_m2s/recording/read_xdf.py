@@ -18,7 +18,7 @@ import numpy as np
 import pyxdf
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.lsl.channel_names import channel_names
+from bci_m2s.lsl.channel_names import NAMED_BY, Described, channel_names
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.recording.xdf_survey import Survey, survey_chunks, whole_chunks
 from bci_m2s.recording.xdf_writer import NUMBERS
@@ -88,7 +88,7 @@ def _info(fields: dict[str, Any], warnings: list[str]) -> StreamInfo:
     name, n_channels = _text(fields, "name"), int(_text(fields, "channel_count"))
     groups = (_child(fields, "desc") or {}).get("channels", [])
     entries = [entry for group in groups if isinstance(group, dict) for entry in group.get("channel", [])]
-    described = [(_text(entry, "label"), _text(entry, "name"), _text(entry, "unit")) for entry in entries]
+    described = [Described(*(_text(entry, key) for key in NAMED_BY)) for entry in entries]
     labels, units, remark = channel_names(described, n_channels)
     if remark:
         warnings.append(f"stream {name!r}: {remark}")

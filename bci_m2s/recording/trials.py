@@ -6,6 +6,8 @@
 ``trial/begin/JSON``                a trial is about to be shown: number, attempt, label, item, block
 ``trial/start/LABEL``               its onset, ``trial/stop/LABEL`` its end: as training reads them
 ``trial/end/JSON``                  number, attempt, and what is to be known of it: flags, onset spread
+                                    (begin and end have ``start_s``, ``stop_s`` where an experiment program
+                                    sent markers of its own instead of the two between them)
 ``trial/rating/N/SCALE/VALUE``      an answer of the participant about trial N
 ``trial/exclude/N/REASON``          the experimenter excludes trial N; ``trial/include/N`` takes it back
 ``break/start``, ``break/stop``     a break; likewise ``pause/…``, ``live/…``
@@ -24,8 +26,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SESSION_START, SESSION_RESUME, SESSION_STOP = "session/start/", "session/resume/", "session/stop"
+REPEATED, NOT_FINISHED = "repeated", "not finished"  # why a trial does not count
 TRIAL_BEGIN, TRIAL_END = "trial/begin/", "trial/end/"
 TRIAL_START, TRIAL_STOP = "trial/start/", "trial/stop/"
+LONGEST_ITEM = 300  # characters; a marker holds no more than 1000
 RATING, EXCLUDE, INCLUDE = "trial/rating/", "trial/exclude/", "trial/include/"
 
 
@@ -61,16 +65,22 @@ class Trial:
 
 
 def begin_text(trial: Trial) -> str:
-    """The marker before a trial."""
+    """The marker before a trial; ``start_s`` is in it where it is known."""
     told = {"number": trial.number, "attempt": trial.attempt, "label": trial.label, "block": trial.block}
-    return TRIAL_BEGIN + json.dumps(told | {"item": trial.item}, ensure_ascii=False)
+    told |= {"item": trial.item[:LONGEST_ITEM], **_known(start_s=trial.start_s)}
+    return TRIAL_BEGIN + json.dumps(told, ensure_ascii=False)
 
 
-def end_text(number: int, attempt: int, flags: Sequence[str] = (), onset_spread_s: float = math.nan) -> str:
-    """The marker after a trial."""
+def end_text(
+    number: int,
+    attempt: int,
+    flags: Sequence[str] = (),
+    onset_spread_s: float = math.nan,
+    stop_s: float = math.nan,
+) -> str:
+    """The marker after a trial. stop_s : where no marker of its own says it"""
     told: dict[str, Any] = {"number": number, "attempt": attempt, "flags": list(flags)}
-    if math.isfinite(onset_spread_s):
-        told["onset_spread_s"] = round(onset_spread_s, 6)
+    told |= _known(onset_spread_s=onset_spread_s, stop_s=stop_s)
     return TRIAL_END + json.dumps(told, ensure_ascii=False)
 
 
@@ -123,22 +133,24 @@ class _Attempt:
         self.label, self.item = str(values.get("label", "")), str(values.get("item", ""))
         block = values.get("block", 1)
         self.block = block if isinstance(block, int) else 1
-        self.start_s = self.stop_s = self.spread_s = math.nan
+        self.start_s, self.stop_s, self.spread_s = _number(values, "start_s"), math.nan, math.nan
         self.flags: tuple[str, ...] = ()
         self.excluded = ""
         self.ratings: dict[str, str] = {}
 
     def end(self, values: Mapping[str, Any]) -> None:
-        flags, spread_s = values.get("flags"), values.get("onset_spread_s")
+        flags = values.get("flags")
         self.flags = tuple(map(str, flags)) if isinstance(flags, list) else ()
-        self.spread_s = float(spread_s) if isinstance(spread_s, int | float) else math.nan
+        self.spread_s = _number(values, "onset_spread_s")
+        if math.isfinite(stop_s := _number(values, "stop_s")):
+            self.stop_s = stop_s
 
     def made(self, is_last: bool) -> Trial:
         excluded = self.excluded
         if not is_last:
-            excluded = "repeated"
+            excluded = REPEATED
         elif not self.stop_s > self.start_s:
-            excluded = excluded or "not finished"
+            excluded = excluded or NOT_FINISHED
         return Trial(
             self.number,
             self.attempt,
@@ -186,3 +198,12 @@ def _values(text: str, prefix: str) -> dict[str, Any]:
         return {}
     numbers = (values.get("number"), values.get("attempt"))
     return values if all(isinstance(number, int) and 0 < number < 1e6 for number in numbers) else {}
+
+
+def _known(**values: float) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in values.items() if math.isfinite(value)}
+
+
+def _number(values: Mapping[str, Any], name: str) -> float:
+    value = values.get(name)
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e15 else math.nan

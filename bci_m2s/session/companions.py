@@ -1,4 +1,4 @@
-"""What accompanies a running session: a panel that shows it, and a server for the operator's commands."""
+"""What accompanies a running session: a panel that shows it, and servers for commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from bci_m2s.errors import BciM2sError
 from bci_m2s.session.control.server import ControlServer
 from bci_m2s.session.operator_commands import Commands
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_panel
-from bci_m2s.session.takes import Takes
+from bci_m2s.session.remote.server import RemoteServer
+from bci_m2s.session.take_control import TakeControl
 
 
 class Companions:
@@ -20,14 +21,22 @@ class Companions:
     takes : of the session; the first one is made
     console : where lines for the operator go
     panel : open a panel where there is a display; without it none is mentioned
+    remote : listens for experiment programs, None where nobody asked for it; closed at the end
 
     Attributes
     ----------
     commands : their ``engine`` is the one that runs
     """
 
-    def __init__(self, session_id: str, takes: Takes, console: Console, panel: bool) -> None:
-        self._console = console
+    def __init__(
+        self,
+        session_id: str,
+        takes: TakeControl,
+        console: Console,
+        panel: bool,
+        remote: RemoteServer | None = None,
+    ) -> None:
+        self._console, self._remote = console, remote
         self._panel: PanelProcess | None = None
         self._server: ControlServer | None = None
         self.commands = Commands(takes)
@@ -36,6 +45,9 @@ class Companions:
         except BciM2sError as problem:
             console.print(f"no commands from a panel: {problem}", style="yellow")
         takes.takes_commands = self._server is not None
+        if remote is not None:
+            remote.serve(self.commands.handle, console.print)
+            console.print(remote.describe())
         if panel:
             self._open_panel(session_id)
 
@@ -43,8 +55,9 @@ class Companions:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._remote):
+            if server is not None:
+                server.close()
         if self._panel is not None:
             self._panel.leave()
 

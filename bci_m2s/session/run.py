@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 
@@ -24,6 +24,9 @@ from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
 from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.outlet_name import Namesakes, Neighbours, with_own_name
+from bci_m2s.session.remote.address import Address
+from bci_m2s.session.remote.listening import listening
+from bci_m2s.session.remote.server import RemoteServer
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
@@ -40,6 +43,21 @@ if TYPE_CHECKING:
 Truth = Callable[[Sequence[tuple[float, str]]], Sequence[tuple[float, float, str]]]
 
 
+class Conducted(Protocol):
+    """What conducts a session. failure : what ended it before its time"""
+
+    failure: BaseException | None
+
+    def headline(self) -> str:
+        """The step now in a line."""
+
+    def request(self, action: str, value: str = "") -> str:
+        """What people ask of it. Raises CommandError."""
+
+
+Conduct = Callable[[Takes, Callable[[str], None], threading.Event], AbstractContextManager[Conducted]]
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a command may ask of a session.
@@ -50,7 +68,10 @@ class Options:
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
     record : keep every sample as received in session.xdf, where there is an output folder;
     lsl : LSL session of its own, shown to the user and saved beside the results; mode : live or replay;
-    panel : open a panel where there is a display; caution : to be said beside an agreement
+    panel : open a panel where there is a display; caution : to be said beside an agreement;
+    remote : where experiment programs give commands, instead of where the pipeline says;
+    connect : gives opened sources in place of those that the pipeline names;
+    conduct : makes what conducts the session, of its takes, what notifies people, and what stops it
     """
 
     duration_s: float = 0.0
@@ -65,6 +86,9 @@ class Options:
     mode: str = "live"
     panel: bool = False
     caution: str = ""
+    remote: Address | None = None
+    connect: Callable[[build.Plan], Connected] | None = None
+    conduct: Conduct | None = None
 
     def baseline_file(self) -> Path | None:
         """The file of the baseline, written now where nothing has written it yet."""
@@ -90,6 +114,10 @@ def run_connected(
     with ExitStack() as closing:
         unclaimed = closing.enter_context(ExitStack())
         unclaimed.callback(connected.close)
+        # what is replayed opens no port, though its pipeline did
+        remote = listening(options.remote, plan.settings.remote if options.mode == "live" else None)
+        if remote is not None:
+            closing.callback(remote.close)
         infos = {modality: source.info for modality, source in connected.sources.items()}
         publisher = build.make_publisher(plan, connected.clock)
         pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
@@ -113,7 +141,7 @@ def run_connected(
             console.print(take.folder.warning, style="yellow")
         unclaimed.pop_all()
         closing.callback(lambda: takes.now.engine.close_sources())
-        _accompany(takes, connected, session, outlets, options, console, stop)
+        _accompany(takes, connected, session, outlets, options, console, stop, remote)
 
 
 def _accompany(
@@ -124,22 +152,27 @@ def _accompany(
     options: Options,
     console: Console,
     stop: threading.Event,
+    remote: RemoteServer | None,
 ) -> None:
-    """Run the takes, with a panel, a server of commands and an eye on the network beside them."""
+    """Run the takes, with a panel, servers of commands and an eye on the network beside them."""
     settings = takes.settings
     panel = options.panel and settings.outlet.enabled
     if options.panel and not panel:
         console.print(f"no panel: {takes.pipeline}: outlet.enabled is false, so there is nothing to draw")
     with ExitStack() as beside:
-        companions = beside.enter_context(Companions(session.session_id, takes, console, panel))
+        companions = beside.enter_context(Companions(session.session_id, takes, console, panel, remote))
         if connected.is_live:
             known = [*(source.info for source in connected.all()), *connected.left_out]
             also, clock = settings.record_also, connected.clock
             beside.enter_context(Newcomers(known, takes.add, also, clock, console.print))
         if settings.outlet.enabled:
             beside.enter_context(Namesakes(session, console.print))
+        conducted = None
+        if options.conduct is not None:
+            conducted = beside.enter_context(options.conduct(takes, console.print, stop))
+            companions.commands.protocol = conducted.request
         try:
-            _run_takes(takes, options, console, stop, companions)
+            _run_takes(takes, options, console, stop, companions, conducted)
         finally:
             takes.switch.end("failed")  # unless the reason is known
             # displays learn that the session has ended, and why
@@ -184,9 +217,14 @@ def offer_to_displays(
 
 
 def _run_takes(
-    takes: Takes, options: Options, console: Console, stop: threading.Event, companions: Companions
+    takes: Takes,
+    options: Options,
+    console: Console,
+    stop: threading.Event,
+    companions: Companions,
+    conducted: Conducted | None,
 ) -> None:
-    """Run takes until the session is over. Raises what an engine thread raised."""
+    """Run takes until the session is over. Raises what an engine thread or the conductor raised."""
     end, title = deadline(options.duration_s), takes.model
     said: list[str] = []  # notes that are on the terminal
     lost: BaseException | None = None  # what an earlier take could not write: no reason to stop at once
@@ -194,10 +232,11 @@ def _run_takes(
         take = takes.now
         try:
             take.engine.start()
-            takes.began()
             companions.commands.engine = take.engine
+            takes.began()
             tick = partial(_tick, take.pipeline, companions, console, said)
-            show(take.engine, console, stop, end, take.pipeline.heads, title, tick)
+            headline = conducted.headline if conducted is not None else None
+            show(take.engine, console, stop, end, take.pipeline.heads, title, tick, headline)
         finally:
             take.engine.finish(keep_sources=True)
             _complete(takes, options, console, said)
@@ -205,14 +244,14 @@ def _run_takes(
         if isinstance(failure, OutputError) and takes.switch.is_switching:
             console.print(f"from the previous take: {failure}", style="yellow")
             lost, failure = lost or failure, None
-        if reason := _why_over(take.engine, failure, stop, end, options.duration_s):
+        if reason := why_over(take.engine, failure, stop, end, options.duration_s):
             break
         if takes.next() is None:
-            reason = "stopped by the operator"
+            reason = takes.switch.why_stopped or "stopped by the operator"
             break
         console.print(takes.describe())
     takes.switch.end(reason)
-    if failure := lost or failure:
+    if failure := lost or failure or (conducted.failure if conducted is not None else None):
         raise failure
 
 
@@ -224,7 +263,7 @@ def _tick(pipeline: Pipeline, companions: Companions, console: Console, said: li
     said += fresh
 
 
-def _why_over(
+def why_over(
     engine: Engine, failure: BaseException | None, stop: threading.Event, end: float, duration_s: float
 ) -> str:
     """Why a session cannot go on after a run, "" where it can."""

@@ -53,6 +53,8 @@ class Folders:
     ----------
     made : how many there are
     called : name of the session: of the folder it was given, else of its pipeline; it never changes
+    asked_for : folder inside the session's for the takes that follow, "" for ``take-2`` and so on. Plain
+        names with "/" between them
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Folders:
         self._root, self._name, self._shared = root, name, shared
         self._session, self._infos, self._clock = session, infos, clock
         self.made = 0
+        self.asked_for = ""
         self.called = root.name if root is not None else name
 
     def first(self, record: bool) -> Folder | None:
@@ -94,6 +97,8 @@ class Folders:
     def _next_path(self) -> Path:
         if self._root is None:
             self._root = _new_root(self._name)
+        if self.asked_for:
+            return _inside(self._root, self.asked_for)
         if self.made or _in_use(self._root):  # a first try may have failed in it
             return _unused(self._root, "take-{}", max(2, self.made + 1))
         return self._root
@@ -103,6 +108,17 @@ def _new_root(name: str) -> Path:
     stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H%M%S")
     first = SESSIONS / f"{stamp}-{name}"
     return first if not _in_use(first) else _unused(SESSIONS, f"{stamp}-{name}-{{}}", 2)
+
+
+def _inside(root: Path, name: str) -> Path:
+    """A folder of this name that holds nothing; a number follows the name where it is in use.
+
+    Raises OutputError where a link leads out of `root`.
+    """
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise OutputError(f"{path}: leads to {path.resolve()}, expected a folder inside {root}")
+    return path if not _in_use(path) else _unused(path.parent, f"{path.name}-{{}}", 2)
 
 
 def _unused(root: Path, pattern: str, number: int) -> Path:

@@ -13,13 +13,19 @@ class TakeSwitch:
     Attributes
     ----------
     ended : why the session ended, "" while it runs
+    why_stopped : why it was asked to end, "" while it was not
     """
 
     def __init__(self) -> None:
         self._change = threading.Condition()  # guards what follows
         self._next: Folder | None = None  # of the take that is wanted or starting
         self._is_starting = self._is_stopping = False
-        self.ended = ""
+        self.ended = self.why_stopped = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended, or was asked to."""
+        return self._is_stopping or bool(self.ended)
 
     @property
     def is_switching(self) -> bool:
@@ -42,10 +48,11 @@ class TakeSwitch:
         with self._change:
             return self._change.wait_for(lambda: not self.is_switching, timeout_s)
 
-    def stop(self) -> None:
-        """No take is to follow the one that runs."""
+    def stop(self, reason: str) -> None:
+        """No take is to follow the one that runs. The first reason stands."""
         with self._change:
             self._is_stopping = True
+            self.why_stopped = self.why_stopped or reason
 
     # ---- the session's thread ----
 

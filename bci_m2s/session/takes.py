@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.engine.publisher import Publisher
-from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.pipeline.baseline_file import save_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.session.setup.connect import Connected
+from bci_m2s.session.take_control import Take, TakeControl
 from bci_m2s.session.take_folders import Folder, Folders
-from bci_m2s.session.take_switch import TakeSwitch
 from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
 
@@ -32,43 +30,23 @@ if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
     from bci_m2s.model.predictor import Predictor
 
-SWITCH_S = 4.5  # longest that the operator waits for a take to begin
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class EstimatingTake(Take):
+    """A take with its pipeline. model : name of the pipeline's"""
 
-@dataclass(slots=True, eq=False)
-class Take:
-    """One run. number : how many takes with a folder there were; folder : None while nothing is kept."""
-
-    number: int
-    folder: Folder | None
     pipeline: Pipeline
-    engine: Engine
-    files: Sequence[Sink]
-    _closing: threading.Lock = field(default_factory=threading.Lock)  # guards ``folder``
+    model: str
 
-    @property
-    def is_recorded(self) -> bool:
-        """Whether raw samples are being kept now."""
-        return self.folder is not None and self.folder.recorder is not None
-
-    def close_folder(self, model: str) -> Path | None:
-        """Complete the folder once, by whoever comes first: a command, or the end of the take.
-
-        Returns it, None where nothing is left to complete. Raises OutputError.
-        """
-        with self._closing:
-            folder, self.folder = self.folder, None
-            if folder is None:
-                return None
-            save_baseline(folder.path / "baseline.json", self.pipeline, model)
-            return folder.path
+    def complete(self, folder: Path) -> None:
+        """Write the person's baseline. Raises OutputError."""
+        save_baseline(folder / "baseline.json", self.pipeline, self.model)
 
 
-class Takes:
+class Takes(TakeControl):
     """Makes a session's takes, and the next one when the operator switches the recording on.
 
-    One thread (the session's) calls ``first``, ``began``, ``finished`` and ``next``; ``record_on`` and
-    ``record_off`` are called by others, one after another (``Commands`` sees to it).
+    The session's thread calls ``first`` and ``next`` too.
 
     Parameters
     ----------
@@ -77,13 +55,9 @@ class Takes:
     evidence : computes what estimates rest on, for every engine
     notify : gets lines for the operator
     root : folder of the session's results; None: see ``Folders``
-
-    Attributes
-    ----------
-    now : the take that runs, or ran last
-    switch : whether another one is on its way, and why the session ended
-    takes_commands : whether commands can reach this session; in status reports
     """
+
+    now: EstimatingTake
 
     def __init__(
         self,
@@ -97,16 +71,13 @@ class Takes:
         root: Path | None,
     ) -> None:
         self._plan, self._predictor, self._connected = plan, predictor, connected
-        self._outlets, self._evidence, self._notify = outlets, evidence, notify
+        self._outlets, self._evidence = outlets, evidence
         self._infos = {modality: source.info for modality, source in connected.sources.items()}
         self._begun_s = connected.clock()
         infos = list(self._infos.values())
         shared = plan.settings.shared_with_group
-        self._folders = Folders(root, plan.path.stem, session, infos, connected.clock, shared)
+        super().__init__(Folders(root, plan.path.stem, session, infos, connected.clock, shared), notify)
         self._adding = threading.Lock()
-        self.switch = TakeSwitch()
-        self.takes_commands = False
-        self.now: Take
 
     # ---- for the session ----
 
@@ -129,6 +100,26 @@ class Takes:
         return self._plan.settings
 
     @property
+    def recorded(self) -> str:
+        """Which streams a recording holds, in words."""
+        if self.settings.record_also == "all":
+            return "all streams on the network"
+        return "the pipeline's streams and every marker stream; record_also: all in it records all"
+
+    @property
+    def channels(self) -> dict[str, Sequence[str]]:
+        """Labels that the model needs, by modality of the pipeline."""
+        return {
+            modality: self._plan.contract.modalities[modality].channels
+            for modality in self._plan.settings.streams
+        }
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes of every head."""
+        return [name for names in self._plan.contract.class_names.values() for name in names]
+
+    @property
     def pipeline(self) -> str:
         """Name of the pipeline's file."""
         return self._plan.path.name
@@ -138,12 +129,7 @@ class Takes:
         """Name of the model."""
         return self._plan.contract.name
 
-    def describe(self) -> str:
-        """A line about the take that begins."""
-        folder = self.now.folder
-        return f"take {self.now.number}: " + (f"recording into {folder.path}" if folder else "not recorded")
-
-    def first(self, pipeline: Pipeline, publisher: Publisher, record: bool) -> Take:
+    def first(self, pipeline: Pipeline, publisher: Publisher, record: bool) -> EstimatingTake:
         """The first take, not started; it writes into `root` where there is one. Raises OutputError.
 
         publisher : that the pipeline emits into
@@ -151,16 +137,7 @@ class Takes:
         self.now = self._make(pipeline, publisher, self._folders.first(record))
         return self.now
 
-    def began(self) -> None:
-        """The newest take runs."""
-        if not self.switch.began():  # the end was asked for while the takes changed
-            self.now.engine.request_stop()
-
-    def finished(self) -> Path | None:
-        """The take's engine has finished: complete its folder, which is returned. Raises OutputError."""
-        return self.now.close_folder(self.model)
-
-    def next(self) -> Take | None:
+    def next(self) -> EstimatingTake | None:
         """Another take where one is wanted; the one before is finished.
 
         It adopts the person's baseline; while it settles, the pipeline of the one before goes on answering.
@@ -178,85 +155,6 @@ class Takes:
             self.now = self._make(pipeline, publisher, folder, before)
         return self.now
 
-    def about(self) -> dict[str, Any]:
-        """What status reports say of all this."""
-        take = self.now
-        folder = take.folder
-        return {
-            "take": {
-                "session": self._folders.called,
-                "number": take.number,
-                "folder": folder.path.name if folder is not None else None,
-            },
-            "ended": self.switch.ended,
-            "commands": self.takes_commands and not self.switch.ended,
-        }
-
-    # ---- for the operator, from any thread ----
-
-    def stop(self) -> None:
-        """End the session."""
-        self.switch.stop()
-        self.now.engine.request_stop()
-
-    def record_on(self) -> str:
-        """Begin a take that is recorded; returns a sentence about it.
-
-        Raises
-        ------
-        CommandError
-            It is recorded already, the session is ending, or estimates have failed.
-        OutputError
-            No folder can be made, or the disk is full.
-        """
-        take = self.now
-        self._refuse_to_record(take)
-        if self.switch.is_switching:
-            raise CommandError("a recording is about to begin; see the terminal")
-        folder, in_time = self._folders.next(), True
-        if self.switch.want(folder):
-            take.engine.request_stop()
-            in_time = self.switch.wait(SWITCH_S)
-        self._refuse_to_record(take)
-        if not in_time:
-            raise CommandError(f"the recording has not begun after {SWITCH_S:g} s; see the terminal")
-        return f"recording into {folder.path}" + (f"; {folder.warning}" if folder.warning else "")
-
-    def _refuse_to_record(self, take: Take) -> None:
-        if self.switch.ended:
-            raise CommandError(f"nothing is recorded: the session has ended ({self.switch.ended})")
-        if take.is_recorded and take.folder is not None:
-            raise CommandError(f"recording already, into {take.folder.path}")
-        if problem := take.engine.inference_problem:
-            raise CommandError(f"a recording needs estimates, which failed: {problem}; restart the session")
-
-    def record_off(self) -> str:
-        """End the recording; estimates go on. Returns a sentence about it.
-
-        Raises
-        ------
-        CommandError
-            Nothing is being recorded, or the session is ending.
-        OutputError
-            The recording is closed, but not all of it could be written.
-        """
-        take = self.now
-        folder = take.folder
-        if folder is None or folder.recorder is None:
-            raise CommandError("nothing is being recorded")
-        try:
-            take.engine.stop_recording(take.files)
-        except OutputError:
-            with suppress(OutputError):  # the first one says more
-                take.close_folder(self.model)
-            raise
-        take.close_folder(self.model)
-        samples = folder.recorder.state().samples_written
-        words = f"recording closed: {folder.path}, {samples} samples"
-        with suppress(OSError):  # the terminal may be gone
-            self._notify(words)
-        return words
-
     # ---- parts ----
 
     def _make(
@@ -265,7 +163,7 @@ class Takes:
         publisher: Publisher,
         folder: Folder | None,
         before: Engine | None = None,
-    ) -> Take:
+    ) -> EstimatingTake:
         files, recorder, connected = list[Sink](), None, self._connected
         if folder is not None:
             recorder = folder.recorder
@@ -284,4 +182,11 @@ class Takes:
             others=connected.others,
             before=before,
         )
-        return Take(self._folders.made, folder, pipeline, engine, files)
+        return EstimatingTake(
+            number=self._folders.made,
+            folder=folder,
+            engine=engine,
+            files=files,
+            pipeline=pipeline,
+            model=self.model,
+        )

@@ -32,6 +32,7 @@ class SimulatedSession:
     """Raw EEG, gaze, pupil and skin conductance of one subject in one session, at any time of it.
 
     subject : which person of the population, from 0; session : which visit, from 0
+    schedule : what makes its trials; those of ``PresentedSchedule`` are shown by somebody
 
     Samples are numbered from 0; sample i is taken i / rate seconds after the session began. Asking
     twice, in other pieces or in another order gives the same bits. Raises ConfigurationError for a
@@ -44,14 +45,20 @@ class SimulatedSession:
     cortex : the brain behind the EEG
     """
 
-    def __init__(self, settings: SimulatorSettings, subject: int = 0, session: int = 0) -> None:
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        subject: int = 0,
+        session: int = 0,
+        schedule: type[Schedule] = Schedule,
+    ) -> None:
         for name, number in (("subject", subject), ("session", session)):
             if number < 0:
                 raise ConfigurationError(f"simulator: {name}: got {number}, expected 0 or more")
         self.settings = settings
         labels, positions = electrodes(settings.montage)
         seeds = Seeds(settings.seed, subject, session)
-        self.schedule = Schedule(settings, seeds)
+        self.schedule = schedule(settings, seeds)
         self.eyes = Eyes(self.schedule, seeds)
         self._eeg = Electroencephalogram(self.schedule, self.eyes, seeds, positions, settings.eeg_rate_hz)
         self.cortex = self._eeg.cortex

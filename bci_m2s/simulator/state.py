@@ -87,8 +87,8 @@ class Schedule:
         """
         slot, offset_s = self._slots(times)
         past_s = offset_s + self._slot_s  # since the trial before began
-        present = np.minimum(_ramp(offset_s / ONSET_S), _fade(offset_s, self.settings.trial_s))
-        before = _fade(past_s, self.settings.trial_s)
+        present = np.minimum(ramp(offset_s / ONSET_S), fade(offset_s, self.settings.trial_s))
+        before = fade(past_s, self.settings.trial_s)
         return present[:, None] * self._values(slot, target, width) + before[:, None] * self._values(
             slot - 1, target, width
         )
@@ -123,10 +123,11 @@ class Schedule:
         return intensity * self._centres[self.class_index(index)] + appraisal
 
 
-def _ramp(x: FloatArray) -> FloatArray:
+def ramp(x: FloatArray) -> FloatArray:
     """Rise smoothly from 0 at x = 0 to 1 at x = 1."""
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(x, 0.0, 1.0))
 
 
-def _fade(since_start_s: FloatArray, trial_s: float) -> FloatArray:
-    return 1.0 - _ramp((since_start_s - trial_s) / FADE_S)
+def fade(times: FloatArray, stop_s: float) -> FloatArray:
+    """Fall smoothly from 1 at `stop_s` to 0 at ``FADE_S`` after it."""
+    return 1.0 - ramp((times - stop_s) / FADE_S)

@@ -19,6 +19,7 @@ from bci_m2s.types import Chunk, FloatArray
 SMOOTH_S = 5.0  # the clock follows changes of rate and transport this slowly
 BREAK_S = 0.5  # an arrival that deviates from the clock by more begins it again: samples are missing
 LARGEST_DEVIATION = 0.05  # of the sampling interval from the nominal one
+BACKLOG_S = 20.0  # that is stamped as one at the beginning; the ring holds 30 s
 SETTLE_S = 0.005  # the rest of a chunk follows its first sample within this
 
 
@@ -124,6 +125,10 @@ class ArrivalSource(Source):
     def pull(self, timeout_s: float) -> Chunk:
         """Return the other source's next samples, stamped."""
         parts = self._arrival(timeout_s)
+        if self._clock is None:  # what waited since the source was opened ends now, not its first pull
+            most = round(BACKLOG_S * self.info.rate_hz)
+            while len(parts[-1]) == self._most_samples and sum(map(len, parts)) < most:
+                parts += self._arrival(0.0)
         self.finished = self._source.finished
         if not len(parts[0]):
             return parts[0]

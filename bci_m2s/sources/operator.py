@@ -41,10 +41,11 @@ class OperatorMarkers(LocalSource):
         self._put = self._taken = 0  # how many so far
         self._closed = False
 
-    def put(self, text: str, wait_s: float = 0.0) -> float:
-        """Mark this moment; any thread. Returns the stamp, local clock.
+    def put(self, text: str, wait_s: float = 0.0, at_s: float | None = None) -> float:
+        """Mark this moment, or one that has passed; any thread. Returns the stamp, local clock.
 
         text : cut at ``LONGEST_MARKER`` characters, in one line; not blank
+        at_s : the moment, local clock; None for now
         wait_s : wait until the reader has taken it, so that it is certain to be recorded; 0.0 does not
 
         Raises
@@ -59,7 +60,7 @@ class OperatorMarkers(LocalSource):
             if self._closed or len(self._waiting) >= MOST_WAITING:
                 raise CommandError(f"marker {quoted(text, 40)}: the session takes no markers now")
             self._put += 1
-            number, stamp = self._put, self.clock()
+            number, stamp = self._put, self.clock() if at_s is None else at_s
             mark = (number, stamp, text)
             self._waiting.append(mark)
             self._change.notify_all()

@@ -37,7 +37,8 @@ class SimulatedSource(LocalSource):
     clock : where time comes from, the LSL clock for live use. Not with `timeline`.
     timeline : says when sample 0 is due, and what it is stamped when paced; else its stamp is 0.0. Sample i
         is stamped i / rate later, whatever the speed.
-    sleep : replaces time.sleep in tests
+    sleep : replaces time.sleep, for a clock that runs faster
+    person : the simulated session itself, in place of `subject` and `session`
 
     Raises
     ------
@@ -57,13 +58,14 @@ class SimulatedSource(LocalSource):
         clock: Callable[[], float] = time.monotonic,
         timeline: Timeline | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        person: SimulatedSession | None = None,
     ) -> None:
         if stream not in STREAMS:
             raise ConfigurationError(f"simulated source: stream: got {stream!r}{nearest(stream, STREAMS)}")
         for name, value in (("speed", speed), ("chunk_s", chunk_s)):
             if value is not None and not 0.0 < value < math.inf:
                 raise ConfigurationError(f"simulated source: {name}: got {value}, expected more than 0")
-        self.session = SimulatedSession(settings, subject, session)
+        self.session = person or SimulatedSession(settings, subject, session)
         self.finished = False
         self._stream, self._speed = stream, speed
         self.info = {

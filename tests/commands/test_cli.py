@@ -15,11 +15,12 @@ import pytest
 import yaml
 from support.command_line import LIMIT_S, bci, refused
 from support.model_files import small_tensors
+from support.senders import sending
 from support.small_sessions import contract
 
 from bci_m2s.model.model_file import save_model
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+from bci_m2s.sources.sender_process import SenderSpec
 
 COMMAND = [sys.executable, "-m", "bci_m2s"]
 
@@ -42,7 +43,7 @@ def home(tmp_path_factory):
 
 def simulated(**spec):
     settings = {"montage": "muse", "eeg_rate_hz": 256.0, "rest_s": 3.0, "trial_s": 6.0, "pause_s": 1.0}
-    return SenderProcess(SenderSpec(simulated=settings, streams=("eeg", "markers"), wait_s=LIMIT_S, **spec))
+    return sending(SenderSpec(simulated=settings, streams=("eeg", "markers"), wait_s=LIMIT_S, **spec))
 
 
 def rows_of(folder):
@@ -175,7 +176,7 @@ def test_markers_that_the_pipeline_does_not_name_are_recorded(home, tmp_path):
 @pytest.mark.live
 def test_a_stream_that_does_not_fit_is_refused_with_every_difference(home):
     settings = {"montage": ["TP9", "AF7", "Cz"], "eeg_rate_hz": 100.0}
-    with SenderProcess(SenderSpec(simulated=settings, streams=("eeg", "markers"))):
+    with sending(SenderSpec(simulated=settings, streams=("eeg", "markers"))):
         message = refused("run", home / "live.yaml")
     assert "rate_hz: got 100, expected a regular rate from 128 to 2048 Hz" in message
     assert "channels: got no 'AF8', 'TP10'" in message
@@ -267,7 +268,7 @@ def test_no_stream_is_reported_after_the_wait(home, tmp_path):
 def test_streams_lists_what_is_there_and_what_fits(home, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     settings = {"montage": "muse", "eeg_rate_hz": 256.0}
-    with SenderProcess(SenderSpec(simulated=settings)):
+    with sending(SenderSpec(simulated=settings)):
         done = bci("streams", "--model", home / "small.safetensors")
     assert done.returncode == 0
     lines = done.stdout.splitlines()

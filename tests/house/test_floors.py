@@ -23,6 +23,7 @@ FLOORS = (
     ("engine", "training"),
     ("session",),
     ("review",),
+    ("handover",),
     ("doctor", "soak"),
     ("panel",),
     ("commands",),
@@ -33,16 +34,17 @@ FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 ALLOWED = {
     "pylsl": ("lsl", "sources", "sinks", "panel.client", "doctor.lsl", "soak.fault_sender"),
     "torch": ("networks", "model", "training"),
-    "mne": ("recording.read_mne", "recording.as_raw", "simulator.montage"),
+    "mne": ("recording.read_mne", "recording.as_raw", "simulator.montage", "handover"),
     "pyxdf": ("recording.read_xdf",),
     "PyQt6": ("panel",),
     "pyqtgraph": ("panel",),
     "rich": ("session", "commands", "doctor", "soak", "training"),
-    "typer": ("commands.cli", "commands.options", "commands.training_cli"),
+    "typer": ("commands.cli", "commands.options", "commands.training_cli", "commands.handover_cli"),
 }
 LOADS_ON_CALL = (
     "commands.cli",
     "commands.training_cli",
+    "commands.handover_cli",
     "commands.check",
     "__init__",
 )  # inside a function only

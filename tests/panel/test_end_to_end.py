@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from PyQt6.QtCore import QByteArray, QSettings
+from PyQt6.QtCore import QByteArray, QSettings, QTimer
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QMessageBox
 from support.lateness import Lateness
@@ -22,7 +22,7 @@ from support.panel_windows import LIMIT_S, until
 
 from bci_m2s.lsl.network import local_clock
 from bci_m2s.lsl.outlet import make_outlet
-from bci_m2s.panel.app import PanelOptions
+from bci_m2s.panel.app import PanelOptions, quit_on_signals
 from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.operate import first_start
 from bci_m2s.panel.operate.offers import find_offers
@@ -40,7 +40,12 @@ BUTTON, FIRST_BUTTON = "trial/start/positive", "trial/start/negative"  # of the 
 FREE_TEXT = "person R yawns 2x – ☃"
 MODALITIES = ("eeg", "eye")
 N_CONNECTIONS = 6  # of a panel: status, estimates, evidence of both, and both signals
-OF_THE_SIGNAL = {"marker", "baseline_complete", "skipped"}  # events that come without anybody's doing
+OF_THE_SIGNAL = {
+    "marker",
+    "baseline_complete",
+    "handover",
+    "skipped",
+}  # events that come without anybody's doing
 
 
 # ---- processes and windows ----
@@ -117,12 +122,6 @@ def end_window(window):
 
 
 @pytest.fixture
-def processes(tmp_path):
-    with contextlib.closing(Processes(tmp_path)) as made:
-        yield made
-
-
-@pytest.fixture
 def panel(qapp, tmp_path):
     """Opens panels."""
     assert qapp is not None
@@ -181,8 +180,8 @@ def story(qapp, home, tmp_path_factory):
     assert qapp is not None
     folder = tmp_path_factory.mktemp("story")
     with contextlib.closing(Processes(folder)) as processes, Lateness() as lateness:
-        # slower than the demo's headset, and at rest: the baseline is not ended by a marker
-        headset = processes.start("simulate", "--rate-hz", "500", "--rest", "600")
+        # as slow as its model takes it, and at rest: the baseline is not ended by a marker
+        headset = processes.start("simulate", "--rate-hz", "250", "--rest", "600")
         window = open_window(folder, pipeline="demo")
         try:
             engine = begin_session(window, headset)
@@ -247,7 +246,7 @@ def close_panels(story, headset, processes):
     settings.mkdir()
     again = opened(XDG_CONFIG_HOME=str(settings))
     story.returned_s = local_clock()
-    again.send_signal(signal.SIGTERM)
+    again.send_signal(signal.SIGINT)
     story.closed = again.wait(60), again.log.read_text(), settings
     until(lambda: story.reports.add(client.status_received_s) or len(story.reports) > 2, "no more reports")
 
@@ -397,18 +396,19 @@ def test_the_operator_ends_the_session(story):
     assert "Summary" in log.read_text()
 
 
-def check_closed(status, printed, settings):
-    """Check what a panel left that closed: no error, and where its window was."""
-    assert status == 0, printed
-    assert "Traceback" not in printed
-    (file,) = settings.rglob("panel.conf")
+def check_geometry(file):
+    """Check that a panel's settings hold where its window was."""
     geometry = QSettings(str(file), QSettings.Format.IniFormat).value("window/geometry")
     assert isinstance(geometry, QByteArray)
     assert len(geometry) > 20
 
 
-def test_sigterm_closes_the_panel_and_its_geometry_is_kept(story):
-    check_closed(*story.closed)
+def test_ctrl_c_closes_the_panel_and_its_geometry_is_kept(story):
+    status, printed, settings = story.closed
+    assert status == 0, printed
+    assert "Traceback" not in printed
+    (file,) = settings.rglob("panel.conf")
+    check_geometry(file)
 
 
 # ---- without a session ----
@@ -521,12 +521,16 @@ def test_a_session_that_goes_without_a_word_is_forgotten(panel):
 # ---- the command ----
 
 
-def test_ctrl_c_closes_the_panel_and_its_geometry_is_kept(processes, tmp_path):
-    with contextlib.closing(FakeSession()) as session:
-        process = processes.start("panel", "--session", session.session_id, XDG_CONFIG_HOME=str(tmp_path))
-        until(session.eeg.have_consumers, process.log.read_text)  # it draws
-        process.send_signal(signal.SIGINT)
-        check_closed(process.wait(60), process.log.read_text(), tmp_path)
+def test_sigterm_closes_the_panel_and_its_geometry_is_kept(panel, qapp, tmp_path):
+    """As Ctrl-C closes the last panel of the story, another program; this is what it does around Qt."""
+    window = panel()
+    QTimer.singleShot(0, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    with quit_on_signals():
+        assert qapp.exec() == 0
+    assert not window.isVisible()
+    assert signal.getsignal(signal.SIGTERM) is before
+    check_geometry(tmp_path / "panel.ini")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a display needs no variable")

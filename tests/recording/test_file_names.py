@@ -3,7 +3,7 @@
 import pytest
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.recording.file_names import later_takes, recording_in
+from bci_m2s.recording.file_names import recording_in, takes_of
 
 
 def test_a_folder_of_a_session_means_its_recording(tmp_path):
@@ -23,10 +23,13 @@ def test_a_folder_without_one_says_what_it_holds(tmp_path):
         recording_in(tmp_path)
 
 
-def test_later_takes_come_in_their_order(tmp_path):
-    for folder in ("", "take-2", "take-10"):
+def test_the_takes_of_a_session_come_in_their_order_whichever_is_asked_for(tmp_path):
+    folders = ("", "take-2", "take-10")
+    for folder in (*folders, "take-off"):
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / "session.xdf").touch()
-    takes = later_takes(tmp_path / "session.xdf")
-    assert [take.parent.name for take in takes] == ["take-2", "take-10"]
-    assert not later_takes(tmp_path / "take-2" / "session.xdf")
+    expected = [tmp_path / folder / "session.xdf" for folder in folders]
+    for folder in folders:
+        assert takes_of(tmp_path / folder / "session.xdf") == expected
+    assert takes_of(tmp_path / "take-off" / "session.xdf") == []  # alone in its folder
+    assert takes_of(tmp_path / "other.xdf") == []

@@ -12,9 +12,10 @@ import numpy as np
 import pylsl
 import pytest
 import yaml
-from rich.console import Console
 from support.recorded_sessions import chunks_of, write_pipeline
 from support.rights import assert_rights
+from support.running_sessions import LIMIT_S, Endless, Running, quiet_session, until
+from support.senders import sending
 from support.small_sessions import EEG_INFO, ScriptedSource, eeg
 
 from bci_m2s.engine.publisher import Publisher
@@ -23,85 +24,16 @@ from bci_m2s.lsl.network import local_clock
 from bci_m2s.model.predictor import Predictor
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.verify import verify
-from bci_m2s.session import run, take_folders, takes
+from bci_m2s.session import run, take_control, take_folders
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.control.client import ControlClient
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Connected, Environment, connect
+from bci_m2s.session.setup.connect import Environment, connect
 from bci_m2s.sources.lsl import LslSource
-from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+from bci_m2s.sources.sender_process import SenderSpec
 from bci_m2s.types import Status
 
 pytestmark = pytest.mark.live
-
-LIMIT_S = 120.0
-
-
-def until(condition, running=None):
-    limit = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit
-        assert running is None or running.is_alive()
-        time.sleep(0.01)
-
-
-class Running:
-    """A session in a thread of this process."""
-
-    def __init__(self, plan, connected, folder=None, predictor=None, **options):
-        self.stop, self.failure = threading.Event(), None
-        self.lines = []
-        self._console = Console(file=self, width=240)
-        self._arguments = (plan, predictor or build.make_predictor(plan, "cpu"), connected)
-        self._rest = (run.Options(**options), folder, self._console, self.stop)
-        self._thread = threading.Thread(target=self._run)
-
-    def write(self, text):
-        self.lines.append(text)
-
-    def flush(self):
-        """Everything is kept."""
-
-    def _run(self):
-        try:
-            run.run_connected(*self._arguments, *self._rest)
-        except BaseException as problem:
-            self.failure = problem
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error):
-        self.end()
-
-    def is_alive(self):
-        return self._thread.is_alive()
-
-    def end(self):
-        self.stop.set()
-        self._thread.join(LIMIT_S)
-        assert not self._thread.is_alive()
-
-    @property
-    def printed(self):
-        return "".join(self.lines)
-
-
-class Endless(ScriptedSource):
-    """Delivers noise without end, stamps going on, about twenty times as fast as live."""
-
-    def __init__(self):
-        super().__init__(EEG_INFO)
-        self.given = 0
-        self.refused_at = None
-
-    def pull(self, timeout_s):
-        time.sleep(0.01)
-        times, samples = eeg(0.25, seed=self.given)
-        self._chunks = chunks_of(times + 0.25 * self.given, samples, size=64)
-        self.given += 1
-        return super().pull(timeout_s)
 
 
 @pytest.fixture
@@ -116,14 +48,6 @@ def seen(monkeypatch):
 
     monkeypatch.setattr(run, "Companions", Watched)
     return found
-
-
-def quiet_session(tmp_path, source=None, **options):
-    """A session without LSL."""
-    path = write_pipeline(tmp_path, outlet={"enabled": False}, **options.pop("pipeline", {}))
-    plan = build.make_plan(str(path))
-    source = source or Endless()
-    return Running(plan, Connected({"eeg": source}, (), time.monotonic), **options)
 
 
 def made(session):
@@ -370,7 +294,7 @@ def test_a_recording_that_failed_does_not_end_the_session_when_the_next_one_begi
 
 def test_a_take_that_is_late_is_not_asked_for_twice_and_its_file_is_ended(tmp_path, monkeypatch, seen):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(takes, "SWITCH_S", 0.05)
+    monkeypatch.setattr(take_control, "SWITCH_S", 0.05)
     go = threading.Event()
 
     def failing(*_):
@@ -458,7 +382,7 @@ def lsl_plan(tmp_path):
     path = write_pipeline(tmp_path, streams=streams, outlet={"name": name})
     simulated = {"montage": "muse", "eeg_rate_hz": 256.0, "rest_s": 3.0, "trial_s": 6.0, "pause_s": 1.0}
     spec = SenderSpec(simulated=simulated, streams=("eeg",), wait_s=LIMIT_S)
-    with SenderProcess(spec) as sender:
+    with sending(spec) as sender:
         plan = build.make_plan(str(path))
         yield build.pinned(plan, {"eeg": sender.infos[0].source_id})
 

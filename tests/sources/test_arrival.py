@@ -231,6 +231,17 @@ def test_an_arrival_has_its_bound():
     assert len(ArrivalSource(source, 256).pull(0.2)) == 300
 
 
+def test_what_waited_at_the_beginning_is_one_arrival():
+    source = InPieces(1)
+    source.pulls = [(256, 56.0), (256, 56.0), (88, 56.0), (0, 0.0), (12, 56.0 + 12 / RATE), (0, 0.0)]
+    arriving = ArrivalSource(source, 256)
+    chunks = [arriving.pull(0.2), arriving.pull(0.2)]
+    assert len(chunks[0]) == 600
+    assert chunks[0].times[-1] == 56.0
+    steps = np.diff(np.concatenate([chunk.times for chunk in chunks]))
+    np.testing.assert_allclose(steps, 1 / RATE, rtol=0.1)
+
+
 class InUnixTime(ScriptedSource):
     """A sender whose stamps are Unix time; its samples come as fast as they were made."""
 

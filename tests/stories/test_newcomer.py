@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from support.command_line import LIMIT_S, bci, refused
+from support.senders import sending
 
-from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
+from bci_m2s.sources.sender_process import SenderSpec
 
 CAP = {"montage": "actichamp-32", "eeg_rate_hz": 250.0, "classes": ["calm", "stressed"]}
 TIMES = {"rest_s": 12.0, "trial_s": 7.0, "pause_s": 2.0}
@@ -73,7 +74,7 @@ def _run_live() -> None:
         simulated={**CAP, **TIMES}, subject=9, streams=("eeg", "eye", "markers"), wait_s=LIMIT_S
     )
     folder = Path("sessions/sub-P009")
-    with SenderProcess(spec):
+    with sending(spec):
         done = bci(
             "run",
             "pipeline.yaml",

@@ -86,22 +86,30 @@ def assert_words(values: Any, load: Load, depth: int = 0) -> int:
     depth : of what holds the keys that are tried
     load : given the file's path, its values and the line of each place, refuses with ConfigurationError
     """
-    path, count = Path("file.yaml"), 0
+    path, count, before = Path("file.yaml"), 0, copy.deepcopy(values)
     load(path, copy.deepcopy(values), {})
-    for place in places(values):
+    numbers = {found: number for number, found in enumerate(places(values), 2)}
+    for place in numbers:
+        others = {found: line for found, line in numbers.items() if found[: len(place)] != place}
         for wrong in WRONG if len(place) > depth else ():
-            changed = copy.deepcopy(values)
-            holder = changed
-            for part in place[:-1]:
-                holder = holder[part]
-            holder[place[-1]] = copy.deepcopy(wrong)
-            lines = {found: number for number, found in enumerate(places(changed), 2)}
+            inside = [place, *((*place, *inner) for inner in places(wrong))]
+            lines = others | {found: line for line, found in enumerate(inside, len(numbers) + 2)}
             try:
-                load(path, changed, lines)
+                load(path, _changed(values, place, wrong), lines)
             except ConfigurationError as problem:
                 count += 1
                 _look(str(problem), place, lines)
+    assert values == before  # what was not changed is shared between all that were loaded
     return count
+
+
+def _changed(values: Any, place: Place, wrong: Any) -> Any:
+    """The file with another value at a place; everything apart from what holds it is shared."""
+    if not place:
+        return copy.deepcopy(wrong)
+    holder = copy.copy(values)
+    holder[place[0]] = _changed(values[place[0]], place[1:], wrong)
+    return holder
 
 
 def _look(message: str, place: Place, lines: dict[Place, int]) -> None:

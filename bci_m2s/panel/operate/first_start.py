@@ -25,7 +25,7 @@ from bci_m2s.panel.look.background import Background
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.operate.connect_dialog import ConnectDialog
 from bci_m2s.panel.operate.offers import Choice, Lookout, Offer, find_offers, fitting, only_choice, serves
-from bci_m2s.session.control.rendezvous import someone_starts
+from bci_m2s.session.control.rendezvous import has_entry, someone_starts
 from bci_m2s.session.detached import last_lines, start_detached
 from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
@@ -38,6 +38,11 @@ AGAIN_S = 2.0
 SURE_LOOKS = 2  # as many looks must agree: a second headset may be slow to answer
 SURE_OF_NOTHING = 4  # looks without any stream before that is stated: senders answer late
 MOST_LISTED = 6
+UNSEEN_S = 8.0  # after which a session that is announced, but not seen, is no late one
+UNSEEN = (
+    "It runs, but LSL does not show its streams here. On a machine with many, LSL's 32 ports are too few: "
+    "[ports] PortRange = 200 in lsl_api.cfg, for every program. bci-m2s doctor says which file is in force."
+)
 LOOKING = ("Looking for sessions and streams …", "Senders may take a few seconds to answer.")
 
 
@@ -162,6 +167,9 @@ class FirstStart(QObject):
         if not self._by_itself:
             which = f" {self._options.session!r}" if self._options.session else ""
             where = "on the network" if self._options.remote else "on this machine"
+            is_late = time.monotonic() - self._begun_s > UNSEEN_S
+            if is_late and self._options.session and has_entry(self._options.session):
+                return f"Looking for the session{which}", UNSEEN
             return f"Looking for a session{which}", f"No session {where} yet. Start one with bci-m2s run."
         if not self._infos and self._looks < SURE_OF_NOTHING:
             return LOOKING

@@ -25,6 +25,7 @@ from bci_m2s.files.explain import explain, refused
 from bci_m2s.files.yaml_file import KeyPath, read_yaml
 from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.registry import Registry
+from bci_m2s.session.remote.address import HOST, KEY, KEY_EXPECTED, PORT
 from bci_m2s.sinks import SINKS
 from bci_m2s.sources import SOURCES, Name, Seconds, StreamSettings
 from bci_m2s.text import quoted
@@ -89,6 +90,12 @@ def _device(name: str) -> str:
     return name
 
 
+def _key(text: str) -> str:
+    if not KEY.fullmatch(text):
+        raise ValueError(KEY_EXPECTED)
+    return text
+
+
 def _valid(entries: Registry, name: object) -> str:
     """The names of a registry, and what else there is to say of one that is not among them."""
     hint = entries.unknown(str(name)[:60])
@@ -141,6 +148,18 @@ class OutletSettings(_Settings):
     """Name of the stream; with several heads `NAME-HEAD`."""
 
 
+class RemoteSettings(_Settings):
+    """Commands of experiment programs, in lines of text over TCP."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = PORT
+    """Where they connect, 22345 as LabRecorder's; 0: any free one, which is printed."""
+    host: Name = HOST
+    """Address of this computer to listen on; another one than its own loopback needs a key."""
+    key: Annotated[str, AfterValidator(_key)] | None = Field(default=None, exclude=True, repr=False)
+    """The first line of a connection must be `key KEY`; never written into results. `null`: the
+    environment's BCI_M2S_REMOTE_KEY, else no key."""
+
+
 class PipelineSettings(_Settings):
     """A whole pipeline file."""
 
@@ -168,6 +187,8 @@ class PipelineSettings(_Settings):
     """When a person's baseline begins."""
     outlet: OutletSettings = OutletSettings()
     """The LSL stream of estimates."""
+    remote: RemoteSettings | None = None
+    """Commands over TCP; `null`: none."""
     shared_with_group: bool = False
     """Whether the group may read what the session writes (0640, folders 0750), not its owner alone."""
     sinks: Sinks = {}

@@ -12,12 +12,15 @@ from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.session.setup.build import Plan
+from bci_m2s.session.setup.fitting import offer
 from bci_m2s.signal.rates import MEASURE_S
 from bci_m2s.sources import Environment, Source, StreamSettings
 from bci_m2s.sources.measure import first_stamps
+from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 UNNAMED = "; the pipeline does not name it"
+MOST_OFFERED = 8  # streams that are asked for their labels, where the one that was named is not there
 UNNAMED_WAIT_S = 2.0  # for a stream that is on the network already
 
 
@@ -62,7 +65,8 @@ def connect(plan: Plan, environment: Environment) -> Connected:
                 opened.callback(source.close)
                 source.open()
             except StreamError as problem:
-                raise StreamError(f"{name}: {problem}") from None
+                other = _offer(plan, name, settings)
+                raise StreamError(f"{name}: {problem}{other}") from None
             return source
 
         sources: dict[str, Source] = {}
@@ -90,6 +94,18 @@ def connect(plan: Plan, environment: Environment) -> Connected:
             environment.notify(f"markers: {info.describe()} connected")
         opened.pop_all()
     return Connected(sources, markers, environment.clock)
+
+
+def _offer(plan: Plan, modality: str, settings: StreamSettings) -> str:
+    """The only stream of the network that would fit instead, for an error; "" for none."""
+    if modality not in plan.contract.modalities or not isinstance(settings, LslStream):
+        return ""
+    from bci_m2s.lsl.network import brief_info, request_info, shared_network
+
+    seen = [(raw, brief_info(raw)) for raw in shared_network().streams().values()]
+    chosen = [(raw, info) for raw, info in seen if info.channel_format != "string"][:MOST_OFFERED]
+    full = [request_info(raw, info) for raw, info in chosen]
+    return offer(plan.contract.modalities[modality], settings, [info for info in full if info])
 
 
 def with_unnamed(connected: Connected, environment: Environment, record_also: str) -> Connected:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import yaml
+
+from bci_m2s.errors import StreamError
 from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.model.channel_check import absent_channels
-from bci_m2s.model.contract import Contract
+from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.model.stream_check import check_stream
 from bci_m2s.session.setup.shipped import find_model, names
+from bci_m2s.signal.units import is_stated
+from bci_m2s.sources.streams import LslStream
+from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
 MAKE = "make your own: bci-m2s new my-lab{source} (docs/own-model.md)"
@@ -47,6 +55,43 @@ def _served(contract: Contract, info: StreamInfo) -> list[str]:
         for modality, spec in contract.modalities.items()
         if info.type.casefold() == spec.stream_type.casefold() and not check_stream(spec, info)
     ]
+
+
+def offer(spec: ModalityContract, wanted: LslStream, infos: Iterable[StreamInfo]) -> str:
+    """What to write for the only stream that would fit, where none is as the pipeline says; "" for none.
+
+    wanted : as the pipeline says; infos : what is on the network, with labels and units
+    """
+    if wanted.source_id or wanted.host:
+        return ""
+    found = [(info, rename) for info in infos if (rename := _renames(spec, wanted, info)) is not None]
+    if len(found) != 1:
+        return ""
+    (info, rename), expected_type = found[0], wanted.type or spec.stream_type
+    keys: dict[str, Any] = {}
+    if info.type.casefold() != expected_type.casefold():
+        keys["type"] = info.type
+    if wanted.name and wanted.name != info.name:
+        keys["name"] = info.name
+    keys |= {"rename": rename} if rename else {}
+    written = yaml.safe_dump(
+        keys, default_flow_style=True, sort_keys=False, allow_unicode=True, width=math.inf
+    )
+    return f"; {info.name!r} would fit: `{printable(written)}`"
+
+
+def _renames(spec: ModalityContract, wanted: LslStream, info: StreamInfo) -> dict[str, str] | None:
+    """What must be renamed for a stream to fit, {} for nothing; None where it does not fit."""
+    try:
+        if not check_stream(spec, wanted.applied_to(info)):
+            return {}
+    except StreamError:  # `rename` is for other labels
+        return None
+    if len(spec.channels) != 1 or info.n_channels != 1 or not (info.units and is_stated(info.units[0])):
+        return None  # of one channel with the right unit alone it is plain which is which
+    rename = {info.labels[0]: spec.channels[0]}
+    only = wanted.model_copy(update={"rename": rename})
+    return None if check_stream(spec, only.applied_to(info)) else rename
 
 
 def unused(contract: Contract, used: dict[str, StreamInfo], infos: Iterable[StreamInfo]) -> str:

@@ -42,6 +42,11 @@ def find_pipeline(name: str) -> Path:
     return _find(name, Path(), "pipelines", ".yaml", "pipeline")
 
 
+def find_protocol(name: str) -> Path:
+    """A protocol by path, else a shipped one by name. Raises UsageError."""
+    return _find(name, Path(), "pipelines/protocols", ".yaml", "protocol")
+
+
 def find_model(name: str, near: Path | None = None) -> Path:
     """A model by path (relative to `near`), else a shipped one by name. Raises UsageError."""
     return _find(name, near or Path(), "models", ".safetensors", "model")

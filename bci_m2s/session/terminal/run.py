@@ -18,6 +18,7 @@ from bci_m2s.session.terminal.view import discard_output, live_view, plain_line
 
 REDRAW_S = 0.25
 PLAIN_LINE_S = 2.0
+CONDUCTED_LINE_S = 10.0  # whoever conducts a session has more to say
 FORCED_STATUS = 130
 HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 
@@ -82,18 +83,22 @@ def show(
     heads: Mapping[str, Sequence[str]],
     title: str,
     tick: Callable[[], None] = lambda: None,
+    headline: Callable[[], str] | None = None,
 ) -> None:
     """Show an engine that runs until `end` (see ``deadline``), until it ends or `stop` is set.
 
     tick : called a few times a second
+    headline : what is going on, in a line above the signals; without a terminal lines are then rarer
     """
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False, transient=True) as live:
                 while not _over(engine, stop, end, REDRAW_S, tick):
-                    live.update(live_view(engine.reporter.snapshot(), heads, title), refresh=True)
+                    above = title if headline is None else f"{headline()} · {title}"
+                    live.update(live_view(engine.reporter.snapshot(), heads, above), refresh=True)
         else:
-            while not _over(engine, stop, end, PLAIN_LINE_S, tick):
+            every_s = PLAIN_LINE_S if headline is None else CONDUCTED_LINE_S
+            while not _over(engine, stop, end, every_s, tick):
                 console.print(plain_line(engine.reporter.snapshot(), heads), soft_wrap=True)
     except OSError:  # the terminal or pipe is gone; the session is not
         discard_output()

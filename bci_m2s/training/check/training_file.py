@@ -22,7 +22,7 @@ from bci_m2s.training.check.pretraining import check_pretraining
 from bci_m2s.training.data.splits import PARTS, Listed, Split, make_splits
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.datasets.recorded_files import count_recordings, recordings_below
-from bci_m2s.training.datasets.recordings import RECORDINGS
+from bci_m2s.training.datasets.recordings import NO_TRIALS, RECORDINGS
 from bci_m2s.training.settings import TrainingSettings, load_training
 
 
@@ -94,7 +94,7 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
     listing = Listing(RECORDINGS, []) if lacks_data else _listing(settings)
     splits: list[Split] = []
     if listing.sessions:
-        splits = make_splits(listing.sessions, settings.split, contract.first_head)
+        splits = _splits(settings, listing)
     for name, spec in live.items():  # last, because filters need packages that take a second to load
         try:
             check_size(spec, contract.window, name)
@@ -107,6 +107,22 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
         notes += length_notes(contract.window, listing)
     notes += baseline_notes(settings, listing)
     return Checked(path, settings, listing, splits, notes, lacks_data)
+
+
+def _splits(settings: TrainingSettings, listing: Listing) -> list[Split]:
+    """The splits; why there are too few people or trials says too what was left out."""
+    try:
+        return make_splits(listing.sessions, settings.split, settings.contract.first_head)
+    except ConfigurationError as problem:
+        out = [one for one in listing.problems if one.left_out or one.text.startswith(NO_TRIALS)]
+        words = "; ".join(
+            mistakes.left_out(replace(listing, problems=out), _n_recordings(settings), most=3)
+        )
+        raise ConfigurationError(f"{problem}; {words}" if words else str(problem)) from None
+
+
+def _n_recordings(settings: TrainingSettings) -> int:
+    return count_recordings(settings.data.root) if settings.data.format == RECORDINGS.name else 0
 
 
 def _unit_notes(contract: Contract) -> list[str]:
@@ -182,8 +198,7 @@ def describe(checked: Checked) -> Iterator[tuple[str, bool]]:
     yield data_line(checked), False
     if checked.splits:
         yield f"split: {split_line(checked)}", False
-    n_files = count_recordings(settings.data.root) if settings.data.format == RECORDINGS.name else 0
-    for line in mistakes.left_out(listing, n_files):
+    for line in mistakes.left_out(listing, _n_recordings(settings)):
         yield line, True
     for note in checked.notes:
         yield f"note: {note}", True

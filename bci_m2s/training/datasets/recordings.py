@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -24,6 +25,7 @@ from bci_m2s.recording.clock_warnings import ON_ARRIVAL
 from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.recording.recorded import Recording
 from bci_m2s.recording.together import LEFT_OUT, open_together
+from bci_m2s.recording.trials import is_guided, read_trials
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from bci_m2s.training.settings import DataSettings
 
 CHUNK_SAMPLES = 4096
+NO_TRIALS = "no marker begins a trial"
 DEFAULT_HEAD = "emotion"
 Opener = Callable[[tuple[Path, ...], tuple[FileSettings, ...]], Recording]
 
@@ -162,7 +165,7 @@ def _sessions(
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
                 continue
             if not marked:
-                say(f"no marker begins a trial; the recording has no labels ({marker_texts(recording)})")
+                say(f"{NO_TRIALS}; the recording has no labels ({marker_texts(recording)})")
             trials = _trials(marked, n_trials, heads, file, on_problem)
             n_trials += len(marked)
             spans_s = {name: _span(recording, index, markers.stamps) for name, index in indices.items()}
@@ -244,7 +247,25 @@ def _marked(
             Event(float(shared[row]), str(texts[row]), float(lasting[row]))
             for row in np.flatnonzero(np.isfinite(shared))
         ]
+    events.sort(key=lambda event: event.time_s)
+    if is_guided(event.text for event in events) and not markers.column:
+        return _guided([(event.time_s, event.text) for event in events], markers, notify)
     return marked_trials(events, end_s, markers, notify)
+
+
+def _guided(
+    events: list[tuple[float, str]], markers: MarkerSettings, notify: Callable[[str], None]
+) -> list[MarkedTrial]:
+    """The trials of a guided session that count."""
+    trials = read_trials(events)
+    if out := Counter(trial.excluded for trial in trials if trial.excluded):
+        listed = ", ".join(f"{reason[:60]}: {count}" for reason, count in out.items())
+        notify(f"{out.total()} of {len(trials)} trials of the guided session do not count ({listed})")
+    return [
+        MarkedTrial(trial.start_s, trial.stop_s, markers.labels.get(trial.label, trial.label))
+        for trial in trials
+        if not trial.excluded
+    ]
 
 
 def _opened(paths: tuple[Path, ...], told: tuple[FileSettings, ...]) -> Recording:

@@ -133,8 +133,10 @@ def _eye(part: EyePart, project: Project) -> list[str]:
         f"          gaze_unit: {part.tracker.gaze_unit}",
     ]
     if part.degrees is not None:
+        of_camera = part.degrees == part.tracker.field_deg
+        whose = "of the camera's picture" if of_camera else "2 atan(width / 2 distance) of the screen"
         lines += [
-            f"          degrees_per_unit_x: {part.degrees[0]}  # 2 atan(width / 2 distance) of the screen",
+            f"          degrees_per_unit_x: {part.degrees[0]}  # {whose}",
             f"          degrees_per_unit_y: {part.degrees[1]}",
         ]
     if part.tracker.loss_values:

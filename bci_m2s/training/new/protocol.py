@@ -52,7 +52,8 @@ def main():
 
     info = pylsl.StreamInfo("Protocol", "Markers", 1, 0, "string", "bci-m2s-protocol")
     outlet = pylsl.StreamOutlet(info)
-    print("waiting for the recorder: bci-m2s record --output data/sub-P001/ses-S001", flush=True)
+    print("waiting for the recorder: bci-m2s record --output {root}/sub-P001/ses-S001", flush=True)
+    print("  (sub-P002 and so on for the next people)", flush=True)
     if not outlet.wait_for_consumers(options.wait):
         raise SystemExit(f"nobody recorded the markers within {{options.wait:g}} s")
 
@@ -136,6 +137,7 @@ def protocol_py(project: Project) -> str:
         codes={name: label for label, name in project.codes.items()},
         start=repr(_literal(project.scheme.start_text)),
         stop=repr(_literal(project.scheme.stop_text)),
+        root=project.root.replace("\\", "/").replace('"', ""),
         rest=project.baseline_s + SPARE_S,
         trial=project.trial_s,
         per_class=project.per_class,

@@ -1,6 +1,6 @@
 """Eye trackers by the labels of their channels: which column is gaze, which pupil, and in what unit.
 
-The layouts are those of the senders' source code; nothing was measured on a device.
+The layouts are those of the senders' source code, of Neon its documentation; nothing was measured.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from bci_m2s.errors import ConfigurationError, nearest
+from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.signal.units import find_unit
 from bci_m2s.types import StreamInfo
 
@@ -25,7 +26,7 @@ class Tracker:
     rate_hz : usual rate; states_hz : what the sender states, 0 for none, None for the true one
     stream_name, stream_type : of the LSL stream
     loss_values : what is sent where an eye is not seen, besides NaN
-    field_deg : what normalised gaze spans, where that is a camera's picture and no screen; () for a screen
+    field_deg : what one unit of gaze spans, where that is in a camera's picture; () for a screen
     note : what to know of it
     source : who says so
     """
@@ -71,6 +72,25 @@ TRACKERS = {
             source="source code of App-TobiiPro (bb186c5)",
         ),
         Tracker(
+            "titta",
+            "Tobii Pro, TittaLSL",
+            _columns("ch1", "ch2", "ch8", "ch29"),
+            stream_name="Tobii_gaze",
+            note="gaze of the left eye; it describes 42 of its 43 channels, so they go by number",
+            source="source code of TittaLSL (008a88e)",
+        ),
+        Tracker(
+            "pupil-neon",
+            "Pupil Labs Neon, Companion app",
+            _columns("x", "y", "PupilDiameter_left", "PupilDiameter_right"),
+            gaze_unit="pixels",
+            rate_hz=200.0,
+            stream_name="Neon Companion_Neon Gaze",
+            field_deg=(0.0644, 0.0642),  # 103 × 77 degrees in 1600 × 1200 pixels, by third parties
+            note="gaze is in the scene camera's picture; pupils need eye state to be on in the app",
+            source="documentation of Pupil Labs (4b9f501); unit and rate are other people's",
+        ),
+        Tracker(
             "pupil-core",
             "Pupil Core, LSL relay",
             _columns("norm_pos_x", "norm_pos_y", "diameter1_3d", "diameter0_3d", "confidence"),
@@ -96,6 +116,7 @@ TRACKERS = {
 }
 _GAZE = re.compile(r"gaze|norm_pos|por|eye")
 _PUPIL = re.compile(r"pupil|diameter")
+_FLAG = re.compile(r"valid|available")
 
 
 def find_tracker(name: str) -> Tracker:
@@ -109,7 +130,9 @@ def recognise(info: StreamInfo) -> Tracker | None:
     """The tracker of a stream, by its labels or by the words in them; None where no gaze is in it."""
     labels = {label.strip() for label in info.labels}
     for tracker in TRACKERS.values():
-        if set(tracker.columns.values()) <= labels:
+        names = set(tracker.columns.values())
+        is_numbered = names <= set(default_labels(info.n_channels))  # then only the stream's name tells
+        if names <= labels and (not is_numbered or info.name == tracker.stream_name):
             return tracker
     return _by_words(info)
 
@@ -125,7 +148,9 @@ def _by_words(info: StreamInfo) -> Tracker | None:
         if not found:
             return None
         gaze[axis] = found[0]
-    pupils = [name for name in names if _PUPIL.search(name.casefold())][:2]
+    pupils = [
+        name for name in names if _PUPIL.search(name.casefold()) and not _FLAG.search(name.casefold())
+    ][:2]
     if not pupils or names.count(gaze["x"]) > 1 or names.count(gaze["y"]) > 1:
         return None
     sure = next((name for name in names if "confidence" in name.casefold()), "")

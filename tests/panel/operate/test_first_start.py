@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QWidget
 
 from bci_m2s.panel.app import PanelOptions
 from bci_m2s.panel.look.theme import DARK
+from bci_m2s.panel.operate import first_start
 from bci_m2s.panel.operate.first_start import EngineProcess, FirstStart
 from bci_m2s.session.detached import TAIL_BYTES
 from bci_m2s.text import LONGEST
@@ -98,3 +99,19 @@ def test_while_an_engine_starts_nothing_else_can_be_started(qtbot, tmp_path):
     assert "'muse'" in details
     client.facts = object()
     assert not first.is_starting
+
+
+def test_a_session_that_runs_unseen_is_not_called_absent(qtbot, tmp_path, monkeypatch):
+    window = QWidget()
+    qtbot.addWidget(window)
+    options = PanelOptions(session="ab12")
+    first = FirstStart(
+        SimpleNamespace(facts=None), options, tmp_path, lambda *_: None, window, lambda: DARK
+    )
+    announced = ["ab12"]
+    monkeypatch.setattr(first_start, "has_entry", announced.__contains__)
+    assert first.words()[1].startswith("No session on this machine yet")
+    first._begun_s -= 10
+    assert first.words()[1].startswith("It runs, but LSL does not show its streams")
+    announced.clear()
+    assert first.words()[1].startswith("No session on this machine yet")

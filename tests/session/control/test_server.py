@@ -15,8 +15,9 @@ from bci_m2s.errors import CommandError
 from bci_m2s.session.control import rendezvous
 from bci_m2s.session.control import server as control
 from bci_m2s.session.control.client import ControlClient
+from bci_m2s.session.control.connections import MOST_CONNECTIONS
 from bci_m2s.session.control.lines import LONGEST_REQUEST, parse, proof, to_line
-from bci_m2s.session.control.server import MOST_CONNECTIONS, ControlServer
+from bci_m2s.session.control.server import ControlServer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the folder's rules are those of POSIX")
 ID = "0123456789abcdef"

@@ -265,3 +265,17 @@ def test_data_of_published_sets_have_their_classes(lab, monkeypatch):
     )
     with pytest.raises(BciM2sError, match="expected those of eegmat in this order: rest, arithmetic"):
         check_training(path)
+
+
+def test_a_split_without_enough_people_names_what_was_left_out(lab):
+    root = lab / "two-damaged"
+    write_recordings(root)
+    for person in ("P002", "P003"):
+        (root / f"sub-{person}" / "ses-S001" / "session.xdf").write_bytes(b"no XDF at all")
+    with pytest.raises(BciM2sError) as caught:
+        check_training(write(lab, "data.root", "two-damaged"))
+    said = str(caught.value)
+    assert "which needs 3 people, and there is 1 person" in said
+    assert "; left out: " in said
+    assert said.endswith("(in 2 of 3 recordings)")
+    assert "\n" not in said

@@ -10,6 +10,8 @@ from support.raw_files import read_all, samples_of, xdf
 
 from bci_m2s.errors import ConfigurationError, RecordingError
 from bci_m2s.model.contract import Contract
+from bci_m2s.recording.trials import Trial as GuidedTrial
+from bci_m2s.recording.trials import begin_text
 from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings
@@ -186,6 +188,18 @@ def test_recordings_as_they_are(tmp_path):
     assert [span.labels["mood"] for span in segment.trials] == [1, 2, 0]
     of_copy = DATASETS["recordings"].of_copy(tmp_path, None, None)
     assert read_all(of_copy.read_raw, tmp_path)[0].keys() == sessions.keys()
+
+
+def test_trials_of_a_guided_session_that_do_not_count_are_left_out(tmp_path):
+    def trial(at_s, number, attempt=1):
+        begun = begin_text(GuidedTrial(number, attempt, "neutral"))
+        return [(at_s, begun), (at_s, "trial/start/neutral"), (at_s + 1.0, "trial/stop/neutral")]
+
+    marks = [(100.5, "session/start/mine"), *trial(101.0, 1), (102.1, "trial/exclude/1/coughed")]
+    write(tmp_path / "a.xdf", eeg(), eye(), markers=[*marks, *trial(103.0, 2), *trial(105.0, 3)])
+    sessions, problems = read(tmp_path)
+    assert [trial.start_s for trial in sessions["a", "1"][0].trials] == [103.0, 105.0]
+    assert "1 of 3 trials of the guided session do not count (coughed: 1)" in str(problems[0])
 
 
 def test_a_file_that_is_gone_names_itself(tmp_path):

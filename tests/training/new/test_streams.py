@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.look import look_at_streams
 from bci_m2s.training.new.project import EegPart
@@ -42,9 +43,11 @@ def test_unit_twins_and_missing_labels_leave_a_channel_out():
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_known_tracker_is_recognised_among_more_channels(name):
     columns = TRACKERS[name].columns
-    info = StreamInfo(
-        "x", "Gaze", labels=("frame", *columns.values(), "more"), units=("",) * (len(columns) + 2)
-    )
+    labels = ("frame", *columns.values(), "more")
+    if "ch1" in labels:  # it goes by number
+        labels = default_labels(43)
+        assert recognise(StreamInfo("x", "Gaze", labels=labels, units=("",) * 43)) is None
+    info = StreamInfo(TRACKERS[name].stream_name, "Gaze", labels=labels, units=("",) * len(labels))
     assert recognise(info) is TRACKERS[name]
 
 
@@ -55,6 +58,10 @@ def test_an_unknown_tracker_is_put_together_by_words():
     assert tracker.gaze_unit == "pixels"
     assert list(tracker.columns.values()) == list(labels[1:])
     assert recognise(StreamInfo("x", "EEG", labels=("Fp1", "Eye"), units=("", ""))) is None
+    labels = ("x.gaze_point.left", "y.gaze_point.left", "diameter.pupil.left", "valid.pupil.left")
+    tracker = recognise(StreamInfo("x", "Gaze", labels=(*labels, "diameter.pupil.right"), units=("",) * 5))
+    assert tracker is not None
+    assert tracker.columns["pupil_y"] == "diameter.pupil.right"
 
 
 @pytest.mark.parametrize(

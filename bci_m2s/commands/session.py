@@ -1,0 +1,229 @@
+"""``bci-m2s session``: a guided session, from the signal check to the live run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from bci_m2s.errors import ConfigurationError, OutputError, UsageError
+from bci_m2s.recording.file_names import IN_SESSION, later_takes
+from bci_m2s.recording.trials import Trial, is_guided, read_trials
+from bci_m2s.session.protocol import planned
+from bci_m2s.session.protocol.conductor import Conduct, Conductor
+from bci_m2s.session.protocol.keyboard import HELP, Keys, has_keyboard, reading_keys
+from bci_m2s.session.protocol.person import FastClock, SimulatedPerson
+from bci_m2s.session.protocol.settings import ProtocolSettings, load_protocol
+from bci_m2s.session.remote.address import Address
+from bci_m2s.session.run import Options
+from bci_m2s.session.setup.shipped import find_protocol
+from bci_m2s.session.terminal.view import make_console
+
+if TYPE_CHECKING:
+    from bci_m2s.session.protocol.stimulus import Stimulus
+    from bci_m2s.session.takes import Takes
+
+RESUMED = "take-{}"
+
+
+def run_guided(
+    protocol: str,
+    output: Path,
+    *,
+    fast: bool = False,
+    resume: bool = False,
+    panel: bool = True,
+    device: str | None = None,
+    remote: Address | None = None,
+) -> None:
+    """Conduct a protocol and keep everything in `output`.
+
+    protocol : path, or the name of a shipped one
+    fast : time passes faster, for a simulated person
+    resume : take up the session in `output` again, at its next trial
+    remote : where programs give commands, instead of where the pipeline says
+    Raises what ``run_session`` raises.
+    """
+    from bci_m2s.commands.run import run_session
+    from bci_m2s.lsl.network import local_clock
+
+    console = make_console()
+    path = find_protocol(protocol)
+    settings = load_protocol(path)
+    _refuse_fast(path, settings, fast)
+    settings, before, folder = _taken_up(output) if resume else _begun(settings, output)
+    clock = FastClock(local_clock, settings.fast_speed if fast else 1.0)
+    _say(console, settings, path, before, clock.speed)
+    conduct = Conduct(
+        settings,
+        output,
+        clock,
+        before,
+        _person(settings, clock),
+        _stimulus(settings, path, clock),
+        has_keyboard(),
+    )
+    notes: dict[str, object] = {"protocol": {"name": settings.name, "speed": clock.speed}}
+    if settings.simulated is not None:
+        notes["simulated_signals"] = settings.simulated.model_dump()
+    options = Options(
+        output=folder,
+        device=device,
+        panel=panel,
+        remote=remote,
+        notes=notes,
+        connect=conduct.person.connect if conduct.person is not None else None,
+        conduct=partial(_conducting, conduct, None if resume else path),
+    )
+    run_session(_pipeline(settings, path), options, console)
+
+
+@contextmanager
+def _conducting(
+    conduct: Conduct,
+    source: Path | None,
+    takes: Takes,
+    notify: Callable[[str], None],
+    stop: threading.Event,
+) -> Iterator[Conductor]:
+    """The conductor, with the keys of the terminal where there is one.
+
+    source : file of a protocol that begins, which is stored; None for one that is taken up again
+    """
+    if source is not None:
+        planned.store(conduct.settings, conduct.root, source)
+    with ExitStack() as beside:
+        conductor = beside.enter_context(Conductor(conduct, takes, notify, stop))
+        if conduct.has_keyboard:
+            notify(HELP)
+            beside.enter_context(reading_keys(Keys(conductor.controls, notify).press))
+        yield conductor
+
+
+def _begun(settings: ProtocolSettings, output: Path) -> tuple[ProtocolSettings, list[Trial], Path]:
+    """A new session: its order is drawn."""
+    if (output / planned.STORED).exists():
+        raise OutputError(
+            f"{output}: a guided session is there already; --resume takes it up again, at its next trial"
+        )
+    return planned.draw_order(settings), [], output
+
+
+def _taken_up(output: Path) -> tuple[ProtocolSettings, list[Trial], Path]:
+    """A session that was begun: its protocol, the trials so far, and a folder for the next take."""
+    settings = planned.stored(output)
+    events: list[tuple[float, str]] = []
+    first = output / IN_SESSION
+    for recording in [file for file in (first, *later_takes(first)) if file.is_file()]:
+        events += recorded_markers(recording)
+    if any(text == "session/stop" for _, text in events):
+        raise UsageError(f"{output}: this session is complete, there is nothing to resume")
+    number = 2
+    while (output / RESUMED.format(number)).exists():
+        number += 1
+    return settings, read_trials(events), output / RESUMED.format(number)
+
+
+def recorded_markers(recording: Path) -> list[tuple[float, str]]:
+    """The markers of a guided session's recording, in their order. Raises RecordingError."""
+    from bci_m2s.recording.recorded import open_recording
+
+    for stream in open_recording(recording).streams:
+        if stream.is_text and stream.is_markers:
+            texts = [str(row[0]) for row in stream.read(0, stream.n_samples)]
+            if is_guided(texts):
+                return list(zip(stream.times.tolist(), texts, strict=True))
+    return []
+
+
+def _refuse_fast(path: Path, settings: ProtocolSettings, fast: bool) -> None:
+    if fast and settings.simulated is None:
+        raise UsageError(f"--fast: {path.name} has no simulated person, and real ones live in real time")
+    if settings.simulated is not None and settings.trials.show == "markers":
+        raise ConfigurationError(
+            f"{path}: trials.show: got 'markers', expected 'text' or 'clips' where the person is simulated"
+        )
+    if fast and settings.trials.show != "text":
+        raise UsageError(f"--fast: {path.name} shows {settings.trials.show}, which take their own time")
+
+
+def _person(settings: ProtocolSettings, clock: FastClock) -> SimulatedPerson | None:
+    if settings.simulated is None:
+        return None
+    return SimulatedPerson(settings.simulated, [item.label for item in settings.trials.items], clock)
+
+
+def _stimulus(settings: ProtocolSettings, path: Path, clock: FastClock) -> Stimulus | None:
+    """What shows the trials; None where words do, or an experiment program."""
+    if settings.trials.show in ("clips", "program"):
+        raise ConfigurationError(f"{path}: trials.show: {settings.trials.show!r} needs a player")
+    del clock
+    return None
+
+
+def _pipeline(settings: ProtocolSettings, path: Path) -> str:
+    """The pipeline's path beside the protocol, or its name."""
+    beside = path.parent / settings.pipeline
+    return str(beside) if beside.is_file() else settings.pipeline
+
+
+def _say(
+    console: Console, settings: ProtocolSettings, path: Path, before: list[Trial], speed: float
+) -> None:
+    """What is about to happen."""
+    trials = settings.trials
+    what = "trials of an experiment program" if trials.show == "markers" else f"{len(trials.items)} trials"
+    console.print(f"protocol {settings.name!r} ({path.name}): {what}")
+    if settings.simulated is not None:
+        console.print(
+            "The person is simulated: signals and answers say nothing about real feelings.", style="yellow"
+        )
+    if speed > 1.0:
+        console.print(f"time passes {speed:g} times as fast; stamps are of that time")
+    if trials.seed is not None:
+        console.print(f"order: random, balanced, seed {trials.seed}")
+    if before:
+        shown = {trial.number for trial in before if not trial.excluded}
+        console.print(f"taken up again: {len(shown)} trials count already")
+
+
+def describe_protocol(path: Path) -> list[tuple[str, bool]]:
+    """What a protocol consists of, a line each, and whether the line is a remark.
+
+    Raises ConfigurationError, UsageError or ModelError for what would keep it from being conducted.
+    """
+    from bci_m2s.session.setup.build import make_plan
+
+    settings = planned.draw_order(load_protocol(path))
+    plan = make_plan(_pipeline(settings, path), may_be_untrained=True)
+    classes = [name for names in plan.contract.class_names.values() for name in names]
+    trials = settings.trials
+    what = (
+        "trials as an experiment program shows them"
+        if trials.show == "markers"
+        else f"{len(trials.items)} trials"
+    )
+    lines = [
+        f"protocol {settings.name!r}: {what}, pipeline {settings.pipeline}, model {plan.contract.name!r}"
+    ]
+    if trials.items:
+        counts = {item.label: 0 for item in trials.items}
+        for item in trials.items:
+            counts[item.label] += 1
+        lines.append("trials: " + ", ".join(f"{label} {count}" for label, count in counts.items()))
+    if settings.ratings:
+        lines.append("questions: " + ", ".join(rating.scale for rating in settings.ratings))
+    if seconds := planned.planned_s(settings):
+        lines.append(f"about {seconds / 60:.0f} min, without the signal check and answers")
+    stimulus = _stimulus(settings, path, FastClock(lambda: 0.0))
+    problems = stimulus.check([item.clip for item in trials.items]) if stimulus is not None else []
+    if problems:
+        raise ConfigurationError(f"{path}: {problems[0]}")
+    return [(line, False) for line in lines] + [
+        (f"note: {note}", True) for note in planned.order_notes(settings, classes)
+    ]

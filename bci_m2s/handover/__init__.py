@@ -1,0 +1,1 @@
+"""What a session leaves for others: data sets for other programs, and a report for people to read."""

@@ -1,0 +1,55 @@
+"""Trials that an experiment program shows: found by the markers that it sends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from bci_m2s.session.protocol.settings import TrialSettings
+from bci_m2s.sources.operator import ORIGIN
+
+Marker = tuple[float, str, str]  # stamp, text, origin
+MOST_AT_ONCE = 1000  # markers between two looks
+
+
+class MarkerTrials:
+    """Beginnings and ends of trials among the markers of a session.
+
+    newest : the newest markers of the session, oldest first, at most so many
+    """
+
+    def __init__(self, settings: TrialSettings, newest: Callable[[int], Sequence[Marker]]) -> None:
+        self._settings, self._newest = settings, newest
+        self._start, self._stop = re.compile(settings.start), re.compile(settings.stop)
+        self._last: Marker | None = next(reversed(newest(1)), None)
+        self._ends_s = float("inf")  # of the trial that runs, where its length is known
+        self._is_done = False
+
+    def is_over(self, number: int, runs: bool) -> bool:
+        """Whether no trial comes any more. number : of trials that began; runs : whether one is shown"""
+        return self._is_done or (not runs and number >= (self._settings.count or float("inf")))
+
+    def news(self, now_s: float) -> Iterator[tuple[str, float, str]]:
+        """What happened since the last call: "start" or "stop", its stamp, s, and the class."""
+        for at_s, text, origin in self._fresh():
+            if origin == ORIGIN:
+                continue  # our own
+            if match := self._start.fullmatch(text):
+                label = (match["label"] or "").replace("/", " ")
+                if self._settings.duration_s is not None:
+                    self._ends_s = at_s + self._settings.duration_s
+                yield "start", at_s, label
+            elif self._settings.duration_s is None and self._stop.fullmatch(text):
+                yield "stop", at_s, ""
+            self._is_done |= text == self._settings.done
+        if now_s >= self._ends_s:
+            ends_s, self._ends_s = self._ends_s, float("inf")
+            yield "stop", ends_s, ""
+
+    def _fresh(self) -> Sequence[Marker]:
+        """What came since the last look."""
+        markers = self._newest(MOST_AT_ONCE)
+        places = [place for place, marker in enumerate(markers) if marker is self._last]
+        if markers:
+            self._last = markers[-1]
+        return markers[places[-1] + 1 :] if places else markers

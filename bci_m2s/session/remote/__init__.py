@@ -1,0 +1,1 @@
+"""Remote control: experiment programs give commands in lines of text over TCP."""

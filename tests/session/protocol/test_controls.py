@@ -1,0 +1,138 @@
+"""What people ask of a guided session: keys, answers, waits, and markers of an experiment program."""
+
+import itertools
+import threading
+
+import pytest
+
+from bci_m2s.engine.health import StreamHealth
+from bci_m2s.errors import CommandError
+from bci_m2s.session.protocol.controls import Controls, Ended
+from bci_m2s.session.protocol.external import MarkerTrials
+from bci_m2s.session.protocol.keyboard import HELP, Keys
+from bci_m2s.session.protocol.settings import RatingSettings, TrialSettings
+from bci_m2s.session.protocol.signal_check import check_streams
+
+SAM = RatingSettings(scale="valence")
+CHOICE = RatingSettings(scale="emotion", kind="choice", choices=["sad", "happy"])
+TEXT = RatingSettings(scale="note", kind="text")
+
+
+def ticking():
+    ticks = itertools.count()
+    return lambda: next(ticks) * 0.5
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "answer"),
+    [
+        (SAM, " 7 ", "7"),
+        (SAM, "9", "9"),
+        (CHOICE, "2", "happy"),
+        (CHOICE, "sad", "sad"),
+        (TEXT, "a\nb", "a b"),
+    ],
+)
+def test_an_answer_on_its_scale(question, value, answer):
+    controls = Controls(ticking(), speed=1000.0)
+    threading.Timer(0.05, lambda: controls.request("answer", value)).start()
+    while controls.question is None:
+        if (got := controls.wait_for_answer(question, 0.0)) is not None:
+            break
+    assert got == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "value"), [(SAM, "0"), (SAM, "10"), (SAM, "x"), (SAM, ""), (CHOICE, "3")]
+)
+def test_an_answer_beside_its_scale_is_refused(question, value):
+    controls = Controls(ticking())
+    controls.question = question
+    with pytest.raises(CommandError, match=f"{question.scale}: got"):
+        controls.request("answer", value)
+
+
+def test_an_answer_that_does_not_come_is_missing():
+    assert Controls(ticking(), speed=1000.0).wait_for_answer(SAM, 2.0) is None
+
+
+def test_waits_end_with_the_session():
+    controls = Controls(ticking(), is_over=lambda: True)
+    for wait in (lambda: controls.wait(9.0), lambda: controls.wait_for_answer(SAM, 0.0)):
+        with pytest.raises(Ended):
+            wait()
+
+
+def test_a_repeat_cuts_a_wait_short_and_is_taken_once():
+    controls = Controls(ticking(), speed=1000.0)
+    controls.request("repeat")
+    assert controls.interrupted.is_set()
+    assert not controls.wait(100.0)
+    assert controls.take_repeat()
+    assert not controls.take_repeat()
+    assert not controls.interrupted.is_set()
+
+
+def test_unknown_actions_are_refused_with_the_nearest():
+    with pytest.raises(CommandError, match="nearest: 'repeat'"):
+        Controls(ticking()).request("repaet")
+
+
+def test_keys_are_commands_and_answers_while_a_question_waits():
+    lines = []
+    controls = Controls(ticking())
+    keys = Keys(controls, lines.append)
+    for sign in "p?x":
+        keys.press(sign)
+    assert controls.is_paused
+    assert lines == ["a pause, once this trial is over", HELP, "the trial is excluded"]
+    assert controls.take_remarks() == [("exclude", "")]
+    keys.press("p")
+    assert not controls.is_paused
+    controls.question = TEXT
+    for sign in "pa\x7f r\n":
+        keys.press(sign)
+    assert lines[-1] == "answer: p r"
+    controls.question = SAM
+    keys.press("x")
+    assert "expected 1 to 9" in lines[-1]
+
+
+def test_the_check_says_which_channel_is_bad_and_what_to_do():
+    health = [
+        StreamHealth("eeg", "cap", 250.0, 250.0, 2000, 0, 0.01, "", {"Cz": "railed", "X1": "flat"}),
+        StreamHealth("eye", "tracker", 60.0, 60.0, 600, 0, 7.0),
+        StreamHealth("skin", "band", 4.0, 4.0, 600, 0, 0.1),
+    ]
+    eeg, eye = check_streams(health, {"eeg": ["Fz", "cz"], "eye": ["x", "y"]})
+    assert (eeg.n_good, eeg.n, eeg.share) == (1, 2, 0.5)
+    assert eeg.describe()[0] == "EEG: 1 of 2 channels good"
+    assert "Cz railed: beyond the amplifier's range" in eeg.describe()[1]
+    assert eye.share == 0.0
+    assert eye.describe() == ["eye: silent for 7 s: is the device on and its program sending?"]
+
+
+def test_trials_of_an_experiment_program_are_found_by_its_markers():
+    came = []
+    settings = TrialSettings(show="markers", start="go/(?P<label>.+)", stop="end", count=2)
+    trials = MarkerTrials(settings, lambda most: came[-most:])
+    came += [(1.0, "go/sad", "operator"), (2.0, "go/sad", "psychopy"), (2.0, "noise", "psychopy")]
+    assert list(trials.news(3.0)) == [("start", 2.0, "sad")]
+    assert list(trials.news(3.1)) == []
+    came.append((8.0, "end", "psychopy"))
+    assert list(trials.news(9.0)) == [("stop", 8.0, "")]
+    assert not trials.is_over(1, runs=False)
+    assert trials.is_over(2, runs=False)
+    came.append((9.0, "experiment/done", "psychopy"))
+    assert list(trials.news(9.5)) == []
+    assert trials.is_over(1, runs=False)
+
+
+def test_a_trial_of_known_length_ends_by_itself():
+    came = []
+    settings = TrialSettings(show="markers", duration_s=5.0)
+    trials = MarkerTrials(settings, lambda most: came[-most:])
+    came.append((2.0, "trial/start/sad", "psychopy"))
+    assert list(trials.news(3.0)) == [("start", 2.0, "sad")]
+    assert list(trials.news(6.9)) == []
+    assert list(trials.news(7.1)) == [("stop", 7.0, "")]

@@ -1,0 +1,89 @@
+"""Whole sessions in a thread of the test's process."""
+
+import threading
+import time
+
+from rich.console import Console
+
+from bci_m2s.session import run
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Connected
+from support.recorded_sessions import chunks_of, write_pipeline
+from support.small_sessions import EEG_INFO, ScriptedSource, eeg
+
+LIMIT_S = 120.0
+
+
+def until(condition, running=None):
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit
+        assert running is None or running.is_alive()
+        time.sleep(0.01)
+
+
+class Running:
+    """A session in a thread of this process."""
+
+    def __init__(self, plan, connected, folder=None, predictor=None, **options):
+        self.stop, self.failure = threading.Event(), None
+        self.lines = []
+        self._console = Console(file=self, width=240)
+        self._arguments = (plan, predictor or build.make_predictor(plan, "cpu"), connected)
+        self._rest = (run.Options(**options), folder, self._console, self.stop)
+        self._thread = threading.Thread(target=self._run)
+
+    def write(self, text):
+        self.lines.append(text)
+
+    def flush(self):
+        """Everything is kept."""
+
+    def _run(self):
+        try:
+            run.run_connected(*self._arguments, *self._rest)
+        except BaseException as problem:
+            self.failure = problem
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.end()
+
+    def is_alive(self):
+        return self._thread.is_alive()
+
+    def end(self):
+        self.stop.set()
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive()
+
+    @property
+    def printed(self):
+        return "".join(self.lines)
+
+
+class Endless(ScriptedSource):
+    """Delivers noise without end, stamps going on, about twenty times as fast as live."""
+
+    def __init__(self):
+        super().__init__(EEG_INFO)
+        self.given = 0
+        self.refused_at = None
+
+    def pull(self, timeout_s):
+        time.sleep(0.01)
+        times, samples = eeg(0.25, seed=self.given)
+        self._chunks = chunks_of(times + 0.25 * self.given, samples, size=64)
+        self.given += 1
+        return super().pull(timeout_s)
+
+
+def quiet_session(tmp_path, source=None, **options):
+    """A session without LSL."""
+    path = write_pipeline(tmp_path, outlet={"enabled": False}, **options.pop("pipeline", {}))
+    plan = build.make_plan(str(path))
+    source = source or Endless()
+    return Running(plan, Connected({"eeg": source}, (), time.monotonic), **options)
