@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bci_m2s.errors import ConfigurationError, OutputError, UsageError
-from bci_m2s.recording.file_names import IN_SESSION, later_takes
+from bci_m2s.recording.file_names import IN_SESSION, takes_of
 from bci_m2s.recording.trials import Trial, is_guided, read_trials
 from bci_m2s.session.protocol import planned
 from bci_m2s.session.protocol.conductor import Conduct, Conductor
@@ -119,7 +119,7 @@ def _taken_up(output: Path) -> tuple[ProtocolSettings, list[Trial], Path]:
     settings = planned.stored(output)
     events: list[tuple[float, str]] = []
     first = output / IN_SESSION
-    for recording in [file for file in (first, *later_takes(first)) if file.is_file()]:
+    for recording in takes_of(first) or [first]:
         events += recorded_markers(recording)
     if any(text == "session/stop" for _, text in events):
         raise UsageError(f"{output}: this session is complete, there is nothing to resume")

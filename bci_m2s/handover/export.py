@@ -12,7 +12,7 @@ from bci_m2s.handover.bids_events import Screen
 from bci_m2s.handover.content import read_content
 from bci_m2s.handover.names import names_for
 from bci_m2s.handover.plain import write_plain
-from bci_m2s.recording.file_names import later_takes
+from bci_m2s.recording.file_names import takes_of
 
 FORMATS = ("bids", "fif", "csv")
 
@@ -69,7 +69,9 @@ def export_session(
     content = read_content(Path(session))
     said = [f"the recording: {text}" for text in content.facts.recording.warnings]
     said += [
-        f"take {path.parent.name} is a recording of its own: {path}" for path in later_takes(content.path)
+        f"{path.parent.name} is a recording of its own: {path}"
+        for path in takes_of(content.path)
+        if path != content.path
     ]
     if to != "bids":
         return Exported(Path(output), "", said + write_plain(Path(output), content, to, progress))

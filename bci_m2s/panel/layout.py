@@ -1,6 +1,7 @@
 """Where the views stand, and what gives way on small screens.
 
     status line
+    step of a guided session
     traces, sweep            | estimate
     gaze, pupil              | plane | head map
     timeline of the session
@@ -51,7 +52,9 @@ class Views:
 class Arrangement(QWidget):
     """The panel's central widget. empty : shown instead of the views where there is no session"""
 
-    def __init__(self, views: Views, controls: QWidget, messages: QWidget, empty: QWidget) -> None:
+    def __init__(
+        self, views: Views, guide: QWidget, controls: QWidget, messages: QWidget, empty: QWidget
+    ) -> None:
         super().__init__()
         self._views, self._wants_plane = views, False
         self.is_adjusted = False  # by the user: then the parts stay as they are
@@ -62,7 +65,7 @@ class Arrangement(QWidget):
         self._pages.addWidget(self._make_session_page())
         views.latency.setMinimumWidth(LATENCY_WIDTH)
         self._bottom = in_row((in_row((views.table, 6), (views.latency, 1)), 7), (controls, 3))
-        parts = views.status, (self._pages, 1), self._bottom, messages
+        parts = views.status, guide, (self._pages, 1), self._bottom, messages
         self.setLayout(in_column(*parts, margins=(6, 6, 6, 6), spacing=6))
 
     def _make_session_page(self) -> QWidget:

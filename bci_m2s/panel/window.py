@@ -29,6 +29,7 @@ from bci_m2s.panel.controls.messages import MessageBar
 from bci_m2s.panel.controls.session_picker import SessionPicker
 from bci_m2s.panel.controls.status_line import StatusLine
 from bci_m2s.panel.controls.stream_table import StreamTable
+from bci_m2s.panel.guided.guide import GuideStrip
 from bci_m2s.panel.head.topography import TopographyView
 from bci_m2s.panel.layout import Arrangement, Views
 from bci_m2s.panel.look import settings as remembered
@@ -110,7 +111,8 @@ class PanelWindow(QMainWindow):
         self.sessions.chosen.connect(self.client.follow)
         self.views.status.put_first(self.sessions)
         self.empty = EmptyState(theme, self.actions_by_name["connect"])
-        self.arrangement = Arrangement(self.views, self.controls, self.messages, self.empty)
+        self.guide = GuideStrip(theme, self.commander.send)
+        self.arrangement = Arrangement(self.views, self.guide, self.controls, self.messages, self.empty)
         self.setCentralWidget(self.arrangement)
 
     # ---- what the operator does ----
@@ -190,7 +192,7 @@ class PanelWindow(QMainWindow):
         self.remembered.theme = name
         _use(self.theme)
         self.presenter.set_theme(self.theme)
-        for view in (self.controls, self.empty, self.messages):
+        for view in (self.controls, self.empty, self.messages, self.guide):
             view.set_theme(self.theme)
 
     def _full_screen(self) -> None:
@@ -220,6 +222,7 @@ class PanelWindow(QMainWindow):
             if self._twins:
                 self.notify(self._twins, "error")  # it stays until somebody has seen it
         self.operator.take_status(self.client.status, self.client.is_silent)
+        self.guide.show_status(self.client.status, self.commander.is_connected)
         self.controls.set_refusal(refusal)
         self.first_start.look()
         self.actions_by_name["connect"].setEnabled(not self.first_start.is_starting)
@@ -274,6 +277,7 @@ class PanelWindow(QMainWindow):
         for timer in self._timers:
             timer.stop()
         self.first_start.close()
+        self.guide.close_participant()
         self.commander.close()
         self.client.close()
 

@@ -67,6 +67,10 @@ class Companions:
         if news:
             self._console.print(news)
 
+    def can_answer(self) -> bool:
+        """Whether questions can be answered in a panel, or by an experiment program."""
+        return self._remote is not None or (self._panel is not None and self._panel.is_open)
+
     def end_panel(self) -> None:
         """Close the panel."""
         if self._panel is not None:

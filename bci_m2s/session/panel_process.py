@@ -50,6 +50,11 @@ class PanelProcess:
         with os.fdopen(number, "wb") as output:
             self.process = start_detached(command, output)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it runs. Never waits."""
+        return self.process.poll() is None
+
     def news(self) -> str:
         """Say once, in a sentence, that it is gone; "" while it runs and after that. Never waits."""
         status = self.process.poll()

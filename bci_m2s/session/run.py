@@ -171,6 +171,7 @@ def _accompany(
         if options.conduct is not None:
             conducted = beside.enter_context(options.conduct(takes, console.print, stop))
             companions.commands.protocol = conducted.request
+            takes.can_answer = companions.can_answer
         try:
             _run_takes(takes, options, console, stop, companions, conducted)
         finally:

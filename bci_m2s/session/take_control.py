@@ -66,7 +66,7 @@ class TakeControl(ABC):
     now : the take that runs, or ran last
     switch : whether another one is on its way, and why the session ended
     takes_commands : whether commands can reach this session; in status reports
-    has_panel : whether a panel was opened beside it
+    can_answer : whether a participant could be asked elsewhere than at the terminal
     is_running : whether a take has begun
     more_about : further entries of status reports
     """
@@ -76,7 +76,8 @@ class TakeControl(ABC):
     def __init__(self, folders: Folders, notify: Callable[[str], None]) -> None:
         self._folders, self._notify = folders, notify
         self.switch = TakeSwitch()
-        self.takes_commands = self.has_panel = self.is_running = False
+        self.takes_commands = self.is_running = False
+        self.can_answer: Callable[[], bool] = lambda: False
         self.more_about: Callable[[], Mapping[str, Any]] = dict
 
     @property

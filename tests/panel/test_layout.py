@@ -14,6 +14,7 @@ NAMES = (
     "timeline",
     "table",
     "latency",
+    "guide",
     "controls",
     "messages",
     "empty",
@@ -27,7 +28,7 @@ def views():
 
 @pytest.fixture
 def place(views, qtbot):
-    rest = {name: views[name] for name in ("controls", "messages", "empty")}
+    rest = {name: views[name] for name in ("guide", "controls", "messages", "empty")}
     shown = Views(**{name: view for name, view in views.items() if name not in rest})
     made = Arrangement(shown, **rest)
     qtbot.addWidget(made)

@@ -101,7 +101,7 @@ def views(qapp):
 @pytest.fixture(scope="module")
 def arrangement(views):
     """Shared, as making a plot takes long: to a presenter each session is another one anyway."""
-    with closing(Arrangement(views, QWidget(), QWidget(), QWidget())) as made:
+    with closing(Arrangement(views, QWidget(), QWidget(), QWidget(), QWidget())) as made:
         made.show()
         yield made
 

@@ -373,9 +373,10 @@ class Conductor:
         if self._conduct.person is not None:
             self.controls.wait(ANSWER_S)
             return self._conduct.person.answer(question)
-        if not (self._conduct.has_keyboard or self._takes.has_panel):
-            return None
-        return self.controls.wait_for_answer(question, self._settings.rating_timeout_s)
+        return self.controls.wait_for_answer(question, self._settings.rating_timeout_s, self._can_answer)
+
+    def _can_answer(self) -> bool:
+        return self._conduct.has_keyboard or self._takes.can_answer()
 
     # ---- parts ----
 

@@ -102,15 +102,20 @@ class Controls:
                 self._change.wait(min(POLL_S, left_s) / self._speed)
         return True
 
-    def wait_for_answer(self, question: RatingSettings, timeout_s: float) -> str | None:
-        """The answer; None where none came in `timeout_s` (0: no limit), or the question was skipped."""
+    def wait_for_answer(
+        self, question: RatingSettings, timeout_s: float, can_answer: Callable[[], bool] = lambda: True
+    ) -> str | None:
+        """The answer; None where none came in `timeout_s` (0: no limit), or the question was skipped.
+
+        can_answer : asked again and again; the wait ends once nobody can
+        """
         until_s = self._clock() + timeout_s
         with self._change:
             self.question, self._answer, self._skip = question, None, False
             try:
                 while self._answer is None:
                     self._refuse_over()
-                    if self._skip or (timeout_s and self._clock() >= until_s):
+                    if self._skip or (timeout_s and self._clock() >= until_s) or not can_answer():
                         self._skip = False
                         return None
                     self._change.wait(POLL_S / self._speed)
