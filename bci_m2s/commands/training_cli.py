@@ -13,6 +13,9 @@ from bci_m2s.commands.options import SessionId, lsl_session
 from bci_m2s.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from bci_m2s.pipeline.recorded_windows import RecordedRun
+    from bci_m2s.recording.recorded import Recording
+    from bci_m2s.training.calibration.base import Base
     from bci_m2s.training.check.training_file import Checked
 
 app = typer.Typer()
@@ -199,6 +202,68 @@ def evaluate(
         from bci_m2s.training.run.evaluating import run_evaluate
 
     run_evaluate(checked, run, make_console())
+
+
+@app.command()
+def calibrate(
+    sessions: Annotated[
+        list[Path],
+        Argument(metavar="SESSION…", help="Folders of sessions of one participant, or recordings."),
+    ],
+    base: Annotated[
+        str | None, Option(metavar="MODEL", help="Model file or name; default: the first session's.")
+    ] = None,
+    output: Annotated[Path, Option(help="Model file to write.")] = Path("me.safetensors"),
+    head: Annotated[str, Option(help="Which answer the labels are for; default: the model's first.")] = "",
+) -> None:
+    """A participant's own model from their labelled trials, where it is better; status 1 where not."""
+    from bci_m2s.session.terminal.view import make_console
+
+    if output.exists():
+        raise OutputError(f"{output}: exists; nothing is overwritten: choose another --output")
+    if output.suffix != ".safetensors":
+        raise UsageError(f"--output: got {output}, expected a name that ends in .safetensors")
+    with _at_work("looking at the sessions"):
+        from bci_m2s.recording.file_names import recording_in
+        from bci_m2s.recording.recorded import open_recording
+
+        recordings = {path: open_recording(path) for path in map(recording_in, sessions)}
+        found = _base_of(list(recordings.values()), base)
+    with _at_work(LOADING):
+        from bci_m2s.training.calibration.command import run_calibration
+
+    runs = [_run_of(recording, found) for recording in recordings.values()]
+    if not run_calibration(runs, found, output, head, make_console()).is_written:
+        raise typer.Exit(1)
+
+
+def _base_of(recordings: list[Recording], name: str | None) -> Base:
+    """The model that a calibration begins with: as named, else the first session's."""
+    from bci_m2s.model.model_file import load_model_file
+    from bci_m2s.review.labelled import session_model
+    from bci_m2s.review.recorded import has_session, read_recorded_session
+    from bci_m2s.session.setup.shipped import find_model
+    from bci_m2s.training.calibration.base import Base
+
+    first = recordings[0]
+    if name is not None:
+        path = find_model(name)
+    elif has_session(first):
+        path = session_model(read_recorded_session(first))
+    else:
+        raise UsageError(f"{first.path}: holds no session with a model, expected --base MODEL beside it")
+    return Base(path, *load_model_file(path))
+
+
+def _run_of(recording: Recording, base: Base) -> RecordedRun:
+    """A session of ours with all that had an effect on its signal, or any other recording as it is."""
+    from bci_m2s.review.labelled import recorded_run
+    from bci_m2s.review.recorded import has_session, read_recorded_session
+    from bci_m2s.training.calibration.plain import plain_run
+
+    if has_session(recording):
+        return recorded_run(read_recorded_session(recording), base.contract)
+    return plain_run(recording.path, recording, base.contract)
 
 
 @app.command("import-released")

@@ -92,6 +92,7 @@ NETWORKS = Registry(
             "bci_m2s.networks.m2s:sequence_network",
             {**_SIZES, "causal": Setting(False, meaning="a step attends to itself and earlier ones only")},
         ),
+        "linear": NetworkKind("bci_m2s.networks.linear:linear_network", {}),
     },
     needs=("build", "settings"),
 )

@@ -97,6 +97,7 @@ class ModalityStage:
         extractor's order, from the model file
     facts : what a file states of the stream
     wait_for_marker : the baseline begins when ``start_baseline`` is called, not with the stream
+    unknown_as : what stands for a feature that is unknown: 0.0, the training mean, as a network takes it
     emit : gets what is noticed and every control; no clock is read here
     """
 
@@ -110,6 +111,7 @@ class ModalityStage:
         *,
         facts: StreamFacts = NOTHING_STATED,
         wait_for_marker: bool = False,
+        unknown_as: float = 0.0,
         emit: Emit = no_listener,
     ) -> None:
         self.modality, self._info, self._window = modality, info, window
@@ -120,6 +122,7 @@ class ModalityStage:
         self._windows = WindowAssembler(modality, *shape, settle_s, spec.max_missing)
         self._mean, self._std = tensors["scaler.mean"], tensors["scaler.std"]
         self._layout, self._max_missing = layout_order(spec), spec.max_missing
+        self._unknown_as = unknown_as
         self.normaliser = NORMALISERS[spec.normaliser.name](
             tensors["baseline.std"], window.step_s, window.hop_s, **spec.normaliser.params
         )
@@ -286,7 +289,7 @@ class ModalityStage:
         if unknown.mean(axis=1).max() > self._max_missing:
             reason = "too many features were bad during the baseline"
             return replace(window, status=Status.BAD_SIGNAL, reason=reason, features=None)
-        filled = np.where(unknown, 0.0, values)  # 0 is the training mean
+        filled = np.where(unknown, self._unknown_as, values)
         return replace(window, features=filled)
 
     def _baseline_reason(self) -> str:

@@ -20,6 +20,7 @@ from bci_m2s.lsl.description import ReplayableSession, SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, parse_line
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.model.stream_check import check_stream
+from bci_m2s.pipeline.again import Control
 from bci_m2s.pipeline.modality import CONTROLS
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.review.session_model import find_session_model
@@ -27,8 +28,6 @@ from bci_m2s.session.setup import build
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.text import printable, quoted
-
-Control = tuple[int, str, Mapping[str, Any]]  # before which sample, which, the event's fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +94,26 @@ class RecordedSession:
         """
         file = find_session_model(self.path, self.record) if model is None else self._given(model)
         contract, tensors = load_model_file(file)
-        # where results went plays no part in how they come back, and needs no package to be installed
-        pipeline = self.record.pipeline.values()
-        settings = {key: value for key, value in pipeline.items() if key not in ("file", "sinks")}
-        try:
-            checked = PipelineSettings.model_validate(settings, strict=False)
-        except ValidationError as problem:
-            words = describe(problem, PipelineSettings)
-            raise RecordingError(f"{self.path}: session's pipeline: {words}") from None
+        settings = self.settings()
         for modality, stream in self.record.streams.items():
-            if modality not in contract.modalities or modality not in checked.streams:
+            if modality not in contract.modalities or modality not in settings.streams:
                 raise RecordingError(f"{self.path}: session: the model or pipeline has no {modality!r}")
             problems = check_stream(contract.modalities[modality], stream.info(), modality)
             if problems:
                 raise RecordingError(f"{self.path}: session: {problems[0]}")
-        contract = build.with_threshold(contract, checked.unknown_below)
-        return build.Plan(self.path, checked, file, contract, tensors)
+        contract = build.with_threshold(contract, settings.unknown_below)
+        return build.Plan(self.path, settings, file, contract, tensors)
+
+    def settings(self) -> PipelineSettings:
+        """The session's pipeline. Raises RecordingError when it cannot be one of ours."""
+        # where results went plays no part in how they come back, and needs no package to be installed
+        pipeline = self.record.pipeline.values()
+        settings = {key: value for key, value in pipeline.items() if key not in ("file", "sinks")}
+        try:
+            return PipelineSettings.model_validate(settings, strict=False)
+        except ValidationError as problem:
+            words = describe(problem, PipelineSettings)
+            raise RecordingError(f"{self.path}: session's pipeline: {words}") from None
 
 
 def has_session(recording: Recording) -> bool:

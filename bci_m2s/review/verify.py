@@ -7,9 +7,9 @@ Where one does not, the checksums that each estimate carries say which stage dif
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ import numpy as np
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.lsl.formats import STAGES, RecordedEstimate, RecordLayout
+from bci_m2s.pipeline import again
 from bci_m2s.pipeline.failover import fuse
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.review.recorded import Control, RecordedSession, read_recorded_session
+from bci_m2s.review.recorded import RecordedSession, read_recorded_session
 from bci_m2s.session.description import versions
 from bci_m2s.session.setup import build
-from bci_m2s.sources import Source
 from bci_m2s.sources.replay import ReplaySource
 from bci_m2s.types import Estimate, Status
 
@@ -110,13 +110,20 @@ def verify(
     pipeline = build.make_pipeline(plan, predictor, infos, clock=lambda: 0.0)
     for number, (modality, stream) in enumerate(streams.items()):
         source = ReplaySource(stream, chunk_samples=np.random.default_rng([seed, number]))
-        for count, estimate in _replay(pipeline, modality, source, session.controls.get(modality, [])):
+        taken = partial(_samples, pipeline, modality)
+        push, control = partial(pipeline.push, modality), partial(pipeline.control, modality)
+        controls = session.controls.get(modality, [])
+        for count, estimate in again.replayed(push, control, taken, source, controls):
             if estimate is not None:
                 replayed[modality, estimate.last_index, estimate.head] = estimate
             progress(done + count, total)
         done += stream.n_samples
     _compare(session, replayed, result)
     return result
+
+
+def _samples(pipeline: Pipeline, modality: str) -> int:
+    return pipeline.state(modality).samples
 
 
 def _version_notes(then: Mapping[str, Any]) -> list[str]:
@@ -126,43 +133,6 @@ def _version_notes(then: Mapping[str, Any]) -> list[str]:
         for name in ("python", "numpy", "scipy", "torch")
         if name in then and then[name] != now[name]
     ]
-
-
-# ---- replay ----
-
-
-def _replay(
-    pipeline: Pipeline, modality: str, source: Source, controls: Sequence[Control]
-) -> Iterator[tuple[int, Estimate | None]]:
-    """Yield (samples done, estimate); (samples done, None) after each chunk."""
-    waiting, begin = deque(controls), 0  # sample that the chunk begins with
-    while not source.finished or waiting:
-        chunk = source.pull(0.0)
-        end = begin + len(chunk)
-        while True:
-            _control(pipeline, modality, waiting)
-            done = pipeline.state(modality).samples
-            if done >= end:  # what was skipped may lie behind the chunk
-                break
-            stop = min(end, waiting[0][0]) if waiting else end
-            for estimate in pipeline.push(modality, chunk.part(done - begin, stop - begin)):
-                yield done, estimate
-        begin = end
-        yield done, None
-        if not len(chunk):
-            return  # what is left is about samples that the file no longer holds
-
-
-def _control(pipeline: Pipeline, modality: str, waiting: deque[Control]) -> None:
-    """Do again what happened before the next sample."""
-    while waiting and waiting[0][0] <= pipeline.state(modality).samples:
-        before, kind, fields = waiting.popleft()
-        try:
-            pipeline.control(modality, kind, fields)
-        except (KeyError, TypeError, ValueError) as problem:
-            raise RecordingError(
-                f"{modality}: event {kind!r} before sample {before}: {problem!r}"
-            ) from None
 
 
 # ---- comparison ----

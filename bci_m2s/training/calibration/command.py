@@ -1,0 +1,189 @@
+"""``bci-m2s calibrate``: read, judge, say it, and write what is promoted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bci_m2s.errors import TrainingError, UsageError, nearest
+from bci_m2s.pipeline.recorded_windows import RecordedRun
+from bci_m2s.training.calibration.base import Base
+from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS
+from bci_m2s.training.calibration.candidates import MEANINGS, Scale, Situation
+from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict, decide
+from bci_m2s.training.calibration.material import Material, gather
+from bci_m2s.training.calibration.write import write_calibrated
+
+Report = Callable[[int, int], None]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What a calibration found. is_written : whether there is a model file"""
+
+    material: Material
+    verdicts: Mapping[str, Verdict]
+    is_written: bool
+
+
+def run_calibration(
+    runs: Sequence[RecordedRun], base: Base, output: Path, head: str, console: Console
+) -> Calibrated:
+    """Calibrate on the trials of some sessions of one participant; print figures and decision.
+
+    Parameters
+    ----------
+    head : which answer the labels are classes of; "" for the model's first
+
+    Raises
+    ------
+    BciM2sError
+        What the sessions hold cannot be used, or the file cannot be written.
+    """
+    begun_s = time.monotonic()
+    head = _head(base, head)
+    _refuse_strangers(runs)
+    material = _reported(
+        console,
+        "signals to windows",
+        lambda report: gather(runs, base.contract, base.tensors, head, _say(console), report),
+    )
+    console.print(f"trials: {material.counted()}; signal and markers of {_files(runs)}")
+    _refuse_too_few(material, runs)
+    problems = make_problems(material, base)
+    verdicts = _reported(
+        console,
+        "candidates and permutations",
+        lambda report: decide(problems, material.labels, on_fit=report),
+    )
+    _print(console, material, verdicts)
+    promoted = any(verdict.is_promoted for verdict in verdicts.values())
+    if promoted:
+        write_calibrated(output, base, material, problems, verdicts, runs)
+        console.print(
+            f"{output}: {', '.join(_promoted(verdicts))} calibrated; run it as the pipeline's `model:`"
+        )
+    else:
+        console.print("nothing is promoted, no file is written: go on with the base model")
+    console.print(f"took {time.monotonic() - begun_s:.0f} s")
+    return Calibrated(material, verdicts, promoted)
+
+
+def make_problems(material: Material, base: Base) -> dict[str, Problem]:
+    """What is to be judged for each modality that has windows in trials of every class."""
+    problems = {}
+    n_classes = len(material.classes)
+    for name, windows in material.windows.items():
+        kept = np.unique(windows.trials)
+        labels = material.labels[kept]
+        if len(np.unique(labels)) < n_classes or np.bincount(labels).min() < FEWEST_BLOCKS:
+            continue
+        situation = Situation(
+            base.network(name),
+            Scale(base.array(f"{name}.scaler.mean"), base.array(f"{name}.scaler.std")),
+            windows.features,
+            np.searchsorted(kept, windows.trials),
+            labels,
+            material.head,
+            n_classes,
+            len(base.contract.heads),
+        )
+        problems[name] = Problem(situation, kept)
+    return problems
+
+
+def _head(base: Base, head: str) -> str:
+    if head and head not in base.contract.heads:
+        raise UsageError(
+            f"--head: got {head!r}, expected an answer of the model{nearest(head, base.contract.heads)}"
+        )
+    return head or base.contract.first_head
+
+
+def _refuse_strangers(runs: Sequence[RecordedRun]) -> None:
+    names = list(dict.fromkeys(run.participant for run in runs if run.participant))
+    if len(names) > 1:
+        raise UsageError(f"sessions: got those of {', '.join(names)}, expected those of one participant")
+    paths = [run.path.resolve() for run in runs]
+    if len(set(paths)) < len(paths):
+        raise UsageError(f"sessions: got {runs[0].path} twice, expected each once")
+
+
+def _refuse_too_few(material: Material, runs: Sequence[RecordedRun]) -> None:
+    counts = np.bincount(material.labels, minlength=len(material.classes))
+    if counts.min() < FEWEST_BLOCKS:
+        raise TrainingError(
+            f"{runs[0].path}: trials: got {material.counted()}, "
+            f"expected {FEWEST_BLOCKS} or more of each class"
+        )
+    usable = [
+        name
+        for name, windows in material.windows.items()
+        if np.bincount(material.labels[np.unique(windows.trials)], minlength=len(counts)).min()
+        >= FEWEST_BLOCKS
+    ]
+    if not usable:
+        whys = "; ".join(
+            f"{name}: {len(np.unique(windows.trials))} trials with usable windows"
+            + (f", others: {windows.why_none}" if windows.why_none else "")
+            for name, windows in material.windows.items()
+        )
+        expected = f"expected {FEWEST_BLOCKS} or more of each class with usable windows"
+        raise TrainingError(f"{runs[0].path}: trials: got {whys}, {expected}")
+
+
+def _reported(console: Console, words: str, work: Callable[[Report], Result]) -> Result:
+    """The result of some work, with its progress."""
+    if not console.is_terminal:
+        console.print(f"{words} …")
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(words, total=None)
+        return work(lambda done, total: progress.update(task, completed=done, total=total))
+
+
+def _say(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(f"note: {text}", style="yellow", markup=False)
+
+
+def _files(runs: Sequence[RecordedRun]) -> str:
+    return ", ".join(str(run.path) for run in runs)
+
+
+def _promoted(verdicts: Mapping[str, Verdict]) -> list[str]:
+    return [name for name, verdict in verdicts.items() if verdict.is_promoted]
+
+
+def _print(console: Console, material: Material, verdicts: Mapping[str, Verdict]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("balanced accuracy")
+    for name in verdicts:
+        table.add_column(name, justify="right")
+    for key, meaning in MEANINGS.items():
+        values = [verdict.each.get(key) for verdict in verdicts.values()]
+        if any(value is not None for value in values):
+            table.add_row(meaning, *("" if value is None else f"{value:.2f}" for value in values))
+    console.print(table)
+    console.print(
+        "(of trials held out; a choice among these is judged on trials that played no part in it:)"
+    )
+    for name, verdict in verdicts.items():
+        console.print(
+            f"{name}: {verdict.accuracy:.2f} [{verdict.low:.2f}, {verdict.high:.2f}] over {verdict.trials} "
+            f"trials; "
+            f"chance {verdict.chance:.2f}, one permutation in 50 exceeds {verdict.high_chance:.2f}; "
+            f"p = {verdict.p:.3f}, wanted {ALPHA:g} or less ({PERMUTATIONS} permutations)",
+            markup=False,
+            soft_wrap=True,
+        )
+    for name, verdict in verdicts.items():
+        console.print(verdict.sentence(name), markup=False, soft_wrap=True)
+    del material

@@ -1,0 +1,157 @@
+"""Whether a participant's own model is promoted, modality by modality, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS, make_blocks, permuted
+from bci_m2s.training.calibration.candidates import MEANINGS, Situation, candidates
+from bci_m2s.training.calibration.figures import interval, p_value, trials_needed
+from bci_m2s.training.calibration.nested import Nested, balanced, choose, n_fits, nested
+from bci_m2s.types import FloatArray
+
+Indices = NDArray[np.int64]
+ALPHA = 0.02  # 200 sessions of noise then promote more than 5 % once in 400 times; at 0.05 in 42 % of times
+PERMUTATIONS = 999
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What cross-validation says of one modality.
+
+    chosen : the candidate that all trials together prefer
+    accuracy, low, high : balanced accuracy of the outer loop, 95 % interval over trials
+    base : that of the base model on the same trials
+    chance, high_chance : mean of the permutations, and what one in 50 of them exceeds
+    p : of the permutations, the best of the modalities in each of them, the share that is as good
+    each : balanced accuracy of each candidate, chosen or not
+    needed : number of trials with which an effect of this size would be found; None where there is none
+    trials : number of trials with windows; windows : number of these
+    shares : (t,) share of each trial's windows that was right, outer loop
+    """
+
+    chosen: str
+    accuracy: float
+    low: float
+    high: float
+    base: float
+    chance: float
+    high_chance: float
+    p: float
+    each: Mapping[str, float]
+    needed: int | None
+    trials: int
+    windows: int
+    shares: FloatArray = field(repr=False)
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether this person's own model replaces the base model."""
+        return self.is_above_chance and self.chosen != "base" and self.accuracy > self.base
+
+    @property
+    def is_above_chance(self) -> bool:
+        """Whether chance is ruled out."""
+        return self.p <= ALPHA
+
+    def sentence(self, modality: str) -> str:
+        """The decision in one plain sentence."""
+        figures = f"{self.accuracy:.2f} with {self.trials} trials"
+        if self.is_promoted:
+            return f"{modality}: promoted: {MEANINGS[self.chosen]}, {figures}, base model {self.base:.2f}"
+        if self.is_above_chance:
+            return f"{modality}: not promoted: the base model as it is does as well ({self.base:.2f})"
+        return f"{modality}: not promoted: {figures} could be chance; {self._more()}"
+
+    def _more(self) -> str:
+        if self.needed is None:
+            return "nothing was seen that more trials would confirm"
+        more = max(self.needed - self.trials, 1)
+        return f"an effect of this size would likely show with about {more} more trials"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One modality's windows with their labels, those trials alone that have some.
+
+    kept : (k,) numbers of these trials among all
+    """
+
+    situation: Situation
+    kept: Indices
+
+
+def decide(
+    problems: Mapping[str, Problem],
+    labels: Indices,
+    seed: int = 0,
+    permutations: int = PERMUTATIONS,
+    on_fit: Callable[[int, int], None] = lambda _done, _total: None,
+) -> dict[str, Verdict]:
+    """Judge each modality by nested cross-validation over blocks of trials.
+
+    The same permutations serve all modalities, and each p counts the best modality of a permutation
+    (Westfall & Young 1993): with noise in all of them, a file is made in at most ``ALPHA`` of sessions.
+
+    Parameters
+    ----------
+    labels : (t,) of all trials, in the order of time, each class in ``FEWEST_BLOCKS`` of them or more
+    """
+    blocks = make_blocks(labels)
+    generator = np.random.default_rng(seed)
+    sets = np.concatenate([labels[None], permuted(labels, blocks, permutations, generator)])
+    n_classes = next(iter(problems.values())).situation.n_classes
+    found: dict[str, tuple[Nested, FloatArray, Indices]] = {}
+    tried = {name: candidates(problem.situation) for name, problem in problems.items()}
+    total = sum(n_fits(len(own), blocks) for own in tried.values())
+    done = 0
+
+    def fitted() -> None:
+        nonlocal done
+        done += 1
+        on_fit(done, total)
+
+    for name, problem in problems.items():
+        own, kept = sets[:, problem.kept], problem.kept
+        result = nested(tried[name], problem.situation.trials, blocks[kept], own, n_classes, on_fit=fitted)
+        found[name] = result, balanced(result.outer, own, n_classes), kept
+    # relative to each modality's own permutations, so that the one with more trials does not count for more
+    best = np.max(
+        [(scores - scores[1:].mean()) / _spread(scores[1:]) for _, scores, _ in found.values()], axis=0
+    )
+    verdicts = {}
+    for name, (result, scores, kept) in found.items():
+        own = labels[kept]
+        null, shares = scores[1:], result.outer[0]
+        p = p_value(float((scores[0] - null.mean()) / _spread(null)), best[1:])
+        low, high = interval(shares, own, generator)
+        each = {key: float(balanced(one[0], own, n_classes)) for key, one in result.single.items()}
+        verdicts[name] = Verdict(
+            chosen=choose(result.single, own, n_classes),
+            accuracy=float(scores[0]),
+            low=low,
+            high=high,
+            base=each["base"],
+            chance=float(null.mean()),
+            high_chance=float(np.quantile(null, 1 - ALPHA)),
+            p=p,
+            each=each,
+            needed=trials_needed(shares, own, n_classes, null, ALPHA),
+            trials=len(kept),
+            windows=len(problems[name].situation.trials),
+            shares=shares,
+        )
+    return verdicts
+
+
+def fewest_trials(n_classes: int) -> int:
+    """Number of trials below which nothing can be judged: every class in ``FEWEST_BLOCKS`` blocks."""
+    return FEWEST_BLOCKS * n_classes
+
+
+def _spread(null: FloatArray) -> float:
+    return max(float(null.std()), 1e-9)

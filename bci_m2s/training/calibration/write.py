@@ -1,0 +1,158 @@
+"""The model file of a calibration: the base model, with what was promoted in its place, and its record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci_m2s.files.checksum import file_sha256
+from bci_m2s.files.tensor_file import Arrays
+from bci_m2s.model.contract import CalibrationContract, Component, Contract
+from bci_m2s.model.model_file import pack_modality, save_model
+from bci_m2s.pipeline.recorded_windows import RecordedRun
+from bci_m2s.training.calibration.base import Base
+from bci_m2s.training.calibration.blocks import make_blocks
+from bci_m2s.training.calibration.candidates import SHARPNESS, Made, candidates, make
+from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict
+from bci_m2s.training.calibration.material import Material
+from bci_m2s.training.calibration.ridge import targets
+from bci_m2s.training.experiment import library_versions
+from bci_m2s.training.methods.model_files import calibrate
+from bci_m2s.types import FloatArray
+
+MOST_UNKNOWN = 0.2  # share of held-out windows that may fall below the confidence threshold
+
+
+def write_calibrated(
+    path: Path,
+    base: Base,
+    material: Material,
+    problems: Mapping[str, Problem],
+    verdicts: Mapping[str, Verdict],
+    runs: Sequence[RecordedRun],
+) -> Contract:
+    """Write the model file; modalities that are not promoted are those of the base model.
+
+    Raises
+    ------
+    OutputError
+        The file exists or cannot be written.
+    """
+    tensors: Arrays = dict(base.tensors)
+    modalities = dict(base.contract.modalities)
+    for name, verdict in verdicts.items():
+        if not verdict.is_promoted:
+            continue
+        problem, spec = problems[name], modalities[name]
+        made = make(verdict.chosen, problem.situation)
+        update: dict[str, Any] = {
+            "calibration": {**spec.calibration, material.head: _probabilities(problem, verdict, material)}
+        }
+        if made.network_name:
+            update["network"] = Component(name=made.network_name)
+        modalities[name] = spec.model_copy(update=update)
+        tensors = {key: array for key, array in tensors.items() if not key.startswith(f"{name}.")}
+        tensors |= _packed(name, made, base)
+    contract = base.contract.model_copy(
+        update={
+            "name": path.stem[:256] or base.contract.name,
+            "description": f"Calibrated for one participant. {base.contract.description}"[:4096],
+            "simulated": base.contract.simulated or any(run.is_simulated for run in runs),
+            "modalities": modalities,
+            "training": record(base, material, verdicts, runs, path),
+        }
+    )
+    contract = Contract.model_validate(contract.model_dump())
+    save_model(path, contract, tensors)
+    return contract
+
+
+def record(
+    base: Base,
+    material: Material,
+    verdicts: Mapping[str, Verdict],
+    runs: Sequence[RecordedRun],
+    path: Path,
+) -> dict[str, Any]:
+    """The training record: of the base model, and how the calibration was judged."""
+    before = dict(base.contract.training)
+    names = [run.participant for run in runs if run.participant]
+    sums = [file_sha256(run.path) for run in runs]
+    sessions = [
+        {"file": run.path.name, "participant": run.participant, "sha256": checksum}
+        for run, checksum in zip(runs, sums, strict=True)
+    ]
+    given = " ".join(run.path.name for run in runs)
+    return {
+        "method": "calibration of a base model on one participant's labelled trials",
+        "base": {"name": base.contract.name, "file": base.path.name, "sha256": file_sha256(base.path)},
+        "base_training": before.get("base_training", before),
+        "subjects": _with(before, "subjects", names),
+        "recordings": _with(before, "recordings", sums),
+        "calibration": {
+            "made_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+            "head": material.head,
+            "sessions": sessions,
+            "trials": dict(zip(material.classes, np.bincount(material.labels).tolist(), strict=True)),
+            "alpha": ALPHA,
+            "permutations": PERMUTATIONS,
+            "modalities": {name: _told(verdict) for name, verdict in verdicts.items()},
+        },
+        "command": f"bci-m2s calibrate {given} --base {base.path.name} --output {path.name}",
+        "versions": library_versions(),
+    }
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "promoted": verdict.is_promoted,
+        "chosen": verdict.chosen,
+        "balanced_accuracy": round(verdict.accuracy, 4),
+        "interval_95": [round(verdict.low, 4), round(verdict.high, 4)],
+        "base_balanced_accuracy": round(verdict.base, 4),
+        "chance": round(verdict.chance, 4),
+        "chance_exceeded_by_one_in_50": round(verdict.high_chance, 4),
+        "p": round(verdict.p, 4),
+        "candidates": {name: round(value, 4) for name, value in verdict.each.items()},
+        "trials": verdict.trials,
+        "windows": verdict.windows,
+    }
+
+
+def _with(before: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, Any]:
+    """A part of a record that says whom a model was trained on, and these too."""
+    entry = before.get(key)
+    parts = json.loads(json.dumps(entry)) if isinstance(entry, dict) else {}
+    earlier = parts.get("train")
+    parts["train"] = list(dict.fromkeys([*(earlier if isinstance(earlier, list) else []), *names]))
+    return parts
+
+
+def _packed(name: str, made: Made, base: Base) -> Arrays:
+    spread = np.asarray(base.tensors[f"{name}.baseline.std"])
+    return pack_modality(name, made.network, made.scale.mean, made.scale.std, spread)
+
+
+def _probabilities(problem: Problem, verdict: Verdict, material: Material) -> CalibrationContract:
+    """Temperature and threshold of the chosen candidate, from trials that it was not trained on."""
+    it = problem.situation
+    logits = held_out(problem, verdict.chosen, make_blocks(material.labels)[problem.kept])
+    return calibrate(logits, it.labels[it.trials], it.trials, MOST_UNKNOWN)
+
+
+def held_out(problem: Problem, name: str, blocks: np.ndarray) -> FloatArray:
+    """Logits (n, classes) of each window by a candidate trained without the window's block of trials."""
+    it = problem.situation
+    candidate, logits = candidates(it)[name], np.zeros((len(it.trials), it.n_classes))
+    sharpness = 1.0 if name in ("base", "person") else SHARPNESS
+    for block in np.unique(blocks):
+        train = blocks != block
+        tested = np.flatnonzero(~train[it.trials])
+        target = targets(it.labels[None][:, train], it.n_classes) * sharpness
+        logits[tested] = candidate(train).scores(tested, target)[0]
+    return logits
