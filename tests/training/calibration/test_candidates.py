@@ -47,7 +47,7 @@ def test_the_network_gives_the_scores_of_the_regression(situation, name):
 
 
 def test_a_fold_has_not_seen_the_trials_that_it_tests(situation):
-    """Other values in trials that do not train change no score of them but through the values themselves."""
+    """Other values in another trial that does not train either change no score of a tested one."""
     train = np.arange(TRIALS) < 6
     tested = np.flatnonzero(situation.trials == 7)
     others = np.flatnonzero(situation.trials == 8)
