@@ -60,7 +60,7 @@ class Mpv:
     folder : where the paths of items begin
     screen : number of the screen, from 0; None: the system's choice
     fullscreen : or a window
-    keep_window : black between items; false: closed, for a screen on which something else is to be seen
+    keep_window : black between items; else closed then, and what is behind it is seen
     volume : of the sound, 0 to 100 %
     options : more options of mpv, each ``--name`` or ``--name=value``
     program : mpv's name, and arguments before all others
@@ -78,7 +78,7 @@ class Mpv:
         screen: int | None = None,
         fullscreen: bool = True,
         *,
-        keep_window: bool = True,
+        keep_window: bool = False,
         volume: float = 100.0,
         options: Sequence[str] = (),
         program: Sequence[str] = ("mpv",),
