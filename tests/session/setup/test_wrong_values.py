@@ -30,6 +30,7 @@ device: cpu
 threads: 1
 baseline: {start: first, marker: a}
 outlet: {enabled: true, name: bci}
+remote: {port: 5000, key: abcdefgh12345678}
 shared_with_group: false
 sinks: {status: {}}
 """)
