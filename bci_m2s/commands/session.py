@@ -17,7 +17,9 @@ from bci_m2s.recording.trials import Trial, is_guided, read_trials
 from bci_m2s.session.protocol import planned
 from bci_m2s.session.protocol.conductor import Conduct, Conductor
 from bci_m2s.session.protocol.keyboard import HELP, Keys, has_keyboard, reading_keys
+from bci_m2s.session.protocol.mpv import Mpv
 from bci_m2s.session.protocol.person import FastClock, SimulatedPerson
+from bci_m2s.session.protocol.program import Program
 from bci_m2s.session.protocol.settings import ProtocolSettings, load_protocol
 from bci_m2s.session.remote.address import Address
 from bci_m2s.session.run import Options
@@ -159,11 +161,25 @@ def _person(settings: ProtocolSettings, clock: FastClock) -> SimulatedPerson | N
 
 
 def _stimulus(settings: ProtocolSettings, path: Path, clock: FastClock) -> Stimulus | None:
-    """What shows the trials; None where words do, or an experiment program."""
-    if settings.trials.show in ("clips", "program"):
-        raise ConfigurationError(f"{path}: trials.show: {settings.trials.show!r} needs a player")
-    del clock
-    return None
+    """What shows the trials, checked; None where words or an experiment program do."""
+    trials, screen = settings.trials, settings.trials.screen
+    stimulus: Stimulus
+    if trials.show == "clips":
+        number = (
+            1 if screen.number is None else screen.number
+        )  # mpv takes the last one where there are fewer
+        stimulus = Mpv(
+            clock, path.parent, number, screen.fullscreen, volume=screen.volume, options=screen.options
+        )
+    elif trials.show == "program":
+        stimulus = Program(trials.command, clock, trials.prints_onset, path.parent)
+    else:
+        return None
+    items = ((item.clip, item.duration_s or trials.duration_s) for item in trials.items)
+    if problems := stimulus.check(items):
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ConfigurationError(f"{path}: trials: {problems[0]}{more}")
+    return stimulus
 
 
 def _pipeline(settings: ProtocolSettings, path: Path) -> str:
@@ -220,10 +236,7 @@ def describe_protocol(path: Path) -> list[tuple[str, bool]]:
         lines.append("questions: " + ", ".join(rating.scale for rating in settings.ratings))
     if seconds := planned.planned_s(settings):
         lines.append(f"about {seconds / 60:.0f} min, without the signal check and answers")
-    stimulus = _stimulus(settings, path, FastClock(lambda: 0.0))
-    problems = stimulus.check([item.clip for item in trials.items]) if stimulus is not None else []
-    if problems:
-        raise ConfigurationError(f"{path}: {problems[0]}")
+    _stimulus(settings, path, FastClock(lambda: 0.0))
     return [(line, False) for line in lines] + [
         (f"note: {note}", True) for note in planned.order_notes(settings, classes)
     ]

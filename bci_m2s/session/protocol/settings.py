@@ -103,6 +103,8 @@ class ScreenSettings(_Settings):
     """Whether they fill the screen."""
     volume: Annotated[float, Field(ge=0, le=100)] = 100.0
     """Loudness, percent."""
+    options: Annotated[list[Text], Field(max_length=64)] = []
+    """More options of mpv, each `--name` or `--name=value`."""
 
 
 class TrialSettings(_Settings):
@@ -129,6 +131,8 @@ class TrialSettings(_Settings):
     """Where clips are shown."""
     command: Annotated[list[Text], Field(max_length=64)] = []
     """For `program`: the command and its arguments; `{item}` is the clip, `{duration_s}` the length."""
+    prints_onset: bool = False
+    """For `program`: it prints a line `onset` when it shows the item; else its start is the onset."""
     start: Pattern = r"trial/start/(?P<label>.+)"
     """For `markers`: regular expression of a trial's first marker; its group `label` is the class."""
     stop: Pattern = r"trial/stop/.+"
