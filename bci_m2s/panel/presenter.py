@@ -34,6 +34,7 @@ from bci_m2s.panel.timeline.bins import LONGEST_S
 from bci_m2s.panel.traces.channel_rows import ChannelRows
 from bci_m2s.panel.traces.eye_rows import EyeRows
 from bci_m2s.panel.traces.sweep_view import SweepView
+from bci_m2s.recording.trials import TRIAL_BEGIN, TRIAL_END
 from bci_m2s.types import Status
 
 
@@ -189,8 +190,8 @@ class Presenter:
 
     def _take_markers(self, status: Mapping[str, Any]) -> None:
         for stamp_s, text in marker_pairs(status.get("markers")):
-            if (stamp_s, text) in self._markers:
-                continue
+            if (stamp_s, text) in self._markers or text.startswith((TRIAL_BEGIN, TRIAL_END)):
+                continue  # those of a guided session say more than a line has room for
             if len(self._markers) > 10_000:
                 self._markers.clear()
             self._markers.add((stamp_s, text))

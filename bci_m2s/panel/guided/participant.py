@@ -13,7 +13,7 @@ from bci_m2s.panel.look.view import in_column, in_row, plain_label
 
 BACK, FORE, QUIET = "#101010", "#E8E8E8", "#8A8A8A"
 CROSS_PX = 60  # length of the fixation cross
-PICTURE_PX = 84
+PICTURE_PX = 84  # of a wide window; narrower ones have smaller pictures
 ENDS = {
     "valence": ("unpleasant", "pleasant"),
     "arousal": ("calm", "excited"),
@@ -35,6 +35,7 @@ class ParticipantWindow(QWidget):
         self.setWindowTitle("bci_m2s: participant")
         self.setStyleSheet(
             f"QWidget {{ background: {BACK}; color: {FORE}; }}"
+            "QLabel { background: transparent; }"  # the cross is behind it
             f"QToolButton {{ border: 2px solid #333333; border-radius: 8px; padding: 8px; }}"
             f"QToolButton:hover, QToolButton:focus {{ border-color: {FORE}; }}"
             f"QLineEdit {{ border: 2px solid #444444; border-radius: 8px; padding: 8px; }}"
@@ -61,9 +62,14 @@ class ParticipantWindow(QWidget):
         if len(screens) > 1:
             self.setGeometry(screens[1].geometry())
             self.showFullScreen()
-        else:
-            self.resize(960, 600)
-            self.show()
+            return
+        screen = QGuiApplication.primaryScreen()
+        room = screen.availableGeometry() if screen is not None else self.rect()
+        self.resize(room.width() // 2, room.height() // 2)
+        self.move(
+            room.left(), room.bottom() - self.height()
+        )  # where the experimenter's panel is read least
+        self.show()
 
     def show_step(self, step: Step) -> None:
         """Show a step; the same one again changes nothing."""
@@ -97,9 +103,11 @@ class ParticipantWindow(QWidget):
             self.field.setFocus()
             return
         self._make_buttons(question)
+        self.setFocus()  # keys answer; no button looks chosen
         self.activateWindow()
 
     def _make_buttons(self, question: Question) -> None:
+        side = min(PICTURE_PX, max(24, (self.width() - 96) // question.points - 30))
         answers = question.choices or tuple(str(point) for point in range(1, question.points + 1))
         for place, answer in enumerate(answers):
             button = QToolButton()
@@ -108,8 +116,8 @@ class ParticipantWindow(QWidget):
             button.setAccessibleName(f"{question.scale} {answer}")
             if question.kind == "sam":
                 share = place / (len(answers) - 1)
-                button.setIcon(pictogram(question.scale, share, PICTURE_PX, QColor(FORE)))
-                button.setIconSize(QSize(PICTURE_PX, PICTURE_PX))
+                button.setIcon(pictogram(question.scale, share, side, QColor(FORE)))
+                button.setIconSize(QSize(side, side))
                 button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
             value = str(place + 1)
             button.clicked.connect(lambda _checked=False, value=value: self._choose(value))

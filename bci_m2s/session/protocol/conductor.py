@@ -371,7 +371,9 @@ class Conductor:
     def _answer(self, question: RatingSettings) -> str | None:
         self._set("question", question.words)
         if self._conduct.person is not None:
+            self.controls.question = question
             self.controls.wait(ANSWER_S)
+            self.controls.question = None
             return self._conduct.person.answer(question)
         return self.controls.wait_for_answer(question, self._settings.rating_timeout_s, self._can_answer)
 
