@@ -62,10 +62,12 @@ class NetworkKind:
 
     build : a function, or where it is ("module:function", loaded on use). It is called with every setting
         as a keyword and with n_features, n_channels and classes (head: number of classes)
+    is_trained : whether a training file may name it; others are made by `calibrate`
     """
 
     build: str | Callable[..., torch.nn.Module]
     settings: Mapping[str, Setting]
+    is_trained: bool = True
 
 
 # The defaults are the released sizes (62 channels × 5 bands, 33 eye features); few channels need less.
@@ -79,20 +81,23 @@ _SIZES = {
     "hidden": Setting(128, 1, 4096, "hidden width of a classifier"),
 }
 
+_ELECTRODE = {**_SIZES, "head_width": Setting(64, 1, 256, "width of an attention head")}
+_SEQUENCE = {**_SIZES, "causal": Setting(False, meaning="a step attends to itself and earlier ones only")}
+
 # What a contract may name as `network`: a NetworkKind each.
 NETWORKS = Registry(
     "network",
     "bci_m2s.networks",
     {
-        "m2s-electrode": NetworkKind(
-            "bci_m2s.networks.m2s:electrode_network",
-            {**_SIZES, "head_width": Setting(64, 1, 256, "width of an attention head")},
+        "m2s-electrode": NetworkKind("bci_m2s.networks.m2s:electrode_network", _ELECTRODE),
+        "m2s-sequence": NetworkKind("bci_m2s.networks.m2s:sequence_network", _SEQUENCE),
+        "linear": NetworkKind("bci_m2s.networks.linear:linear_network", {}, is_trained=False),
+        "m2s-electrode-linear": NetworkKind(
+            "bci_m2s.networks.direct:electrode_with_linear", _ELECTRODE, is_trained=False
         ),
-        "m2s-sequence": NetworkKind(
-            "bci_m2s.networks.m2s:sequence_network",
-            {**_SIZES, "causal": Setting(False, meaning="a step attends to itself and earlier ones only")},
+        "m2s-sequence-linear": NetworkKind(
+            "bci_m2s.networks.direct:sequence_with_linear", _SEQUENCE, is_trained=False
         ),
-        "linear": NetworkKind("bci_m2s.networks.linear:linear_network", {}),
     },
     needs=("build", "settings"),
 )

@@ -1,7 +1,6 @@
 """The smallest network: the mean of a window's steps, and one linear map per head.
 
-What is learnt of one participant with a linear solver lives in a model file as this; it can also be trained
-like any other network.
+What is learnt of one participant with a linear solver lives in a model file as this.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.model.contract import Contract
+from bci_m2s.networks import NETWORKS
 from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.text import printable, quoted
@@ -258,6 +259,12 @@ class TrainingSettings(_Part):
             expected = f"each modality of the contract once: {', '.join(self.contract.modalities)}"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
         self._check_weights()
+        for name, spec in self.contract.modalities.items():
+            if not getattr(NETWORKS[spec.network.name], "is_trained", True):
+                field = f"contract.modalities.{name}.network.name"
+                trained = [key for key, kind in NETWORKS.items() if getattr(kind, "is_trained", True)]
+                expected = f"one that is trained: {', '.join(trained)}"
+                raise ContractError("training", field, quoted(spec.network.name), expected)
         for name in self.data.streams:
             if name not in self.contract.modalities:
                 expected = f"a modality of the contract{nearest(name, self.contract.modalities)}"

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.model_files import SMALL, contract_fields, raw_model, refusal, small_contract, small_tensors
+from support.model_files import (
+    SMALL,
+    contract_fields,
+    fitting,
+    raw_model,
+    refusal,
+    small_contract,
+    small_tensors,
+)
 
 from bci_m2s.errors import ContractError, ModelError, OutputError
 from bci_m2s.model.contract import Contract
@@ -92,7 +100,7 @@ class TestRoundTrip:
     def test_every_network_can_be_saved_and_loaded(self, name: str, tmp_path: Path) -> None:
         fields = contract_fields()
         del fields["modalities"]["eye"]
-        fields["modalities"]["eeg"]["network"] = {"name": name, "params": SMALL}
+        fields["modalities"]["eeg"]["network"] = {"name": name, "params": fitting(name, SMALL)}
         contract = Contract.model_validate(fields)
         tensors = small_tensors(contract)
         save_model(tmp_path / "m.safetensors", contract, tensors)

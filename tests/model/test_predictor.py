@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
-from support.model_files import contract_fields, small_contract, small_tensors
+from support.model_files import contract_fields, fitting, small_contract, small_tensors
 
 from bci_m2s.errors import ContractError, ModelError, UsageError
 from bci_m2s.model.contract import Contract
@@ -129,7 +129,10 @@ class TestAnswers:
 def test_every_network_predicts(name: str, tmp_path: Path) -> None:
     fields = contract_fields()
     del fields["modalities"]["eye"]
-    fields["modalities"]["eeg"]["network"] = {"name": name, "params": {"depth": 2, "dropout": 0.5}}
+    fields["modalities"]["eeg"]["network"] = {
+        "name": name,
+        "params": fitting(name, {"depth": 2, "dropout": 0.5}),
+    }
     contract = Contract.model_validate(fields)
     tensors = small_tensors(contract)
     save_model(tmp_path / "m", contract, tensors)

@@ -15,8 +15,14 @@ from bci_m2s.errors import ModelError
 from bci_m2s.files.tensor_file import Arrays
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import load_model_file, modality_network, pack_modality
+from bci_m2s.networks import NETWORKS
 
 SMALL = {"depth": 1, "heads": 2, "ffn": 16, "embedding": 8, "projection": 4, "hidden": 6}
+
+
+def fitting(name: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Those of some settings that a network has."""
+    return {key: value for key, value in params.items() if key in NETWORKS[name].settings}
 
 
 def contract_fields() -> dict[str, Any]:

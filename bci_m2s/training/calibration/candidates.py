@@ -5,8 +5,10 @@ person    the model with this person's mean and spread of each feature in its sc
 head      its encoder, and a new classifier
 layer     its encoder and the hidden layer of its classifier, and a new last layer
 linear    a linear map of the features themselves
+both      the logarithms of the model's probabilities, and a linear map of the features, added
 
-All but the first two are ridge regressions, see ``ridge``; what they need of the model is computed once.
+All but the first two rest on ridge regressions, see ``ridge``; what they need of the model is computed
+once.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from bci_m2s.networks.direct import DirectModality, added
 from bci_m2s.networks.linear import LinearHead, LinearNetwork
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.calibration.nested import Candidate
@@ -29,13 +32,14 @@ from bci_m2s.types import BoolArray, FloatArray
 
 Indices = NDArray[np.int64]
 AT_ONCE = 256  # windows in one pass
-SHARPNESS = 5.0  # logits of a score; the temperature is fitted on top of it
+SHARPNESS = 3.0  # logits of a score; the temperature is fitted on top of it
 MEANINGS = {
     "base": "the model as it is",
     "person": "the model with this person's scaler",
     "head": "its encoder with a new classifier",
     "layer": "its encoder with a new last layer",
     "linear": "a linear model of the features",
+    "both": "the model and a linear model together",
 }
 
 
@@ -53,11 +57,11 @@ class Scale:
 
 @dataclass(frozen=True)
 class Made:
-    """A modality's network and scaler after calibration. network_name : "" for the base model's own kind"""
+    """A modality's network and scaler after calibration. kind : of the network; "" for the base model's"""
 
     network: nn.Module
     scale: Scale
-    network_name: str = ""
+    kind: Literal["", "linear", "both"] = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Situation:
 
     features : (n, T, F), NaN where unknown; trials : (n,); labels : (t,)
     n_heads : of the model; what changes the answers of other heads is not tried where there are several
+    temperature : of the base model's logits
     """
 
     network: nn.Module
@@ -76,6 +81,7 @@ class Situation:
     head: str
     n_classes: int
     n_heads: int = 1
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -91,13 +97,15 @@ class _Fixed:
 
 @dataclass(frozen=True)
 class _Linear:
-    """A fold of a ridge regression. rows : (n, D) of all windows"""
+    """A fold of a ridge regression. rows : (n, D) of all windows; offset : (n, classes), or none"""
 
     ridge: Ridge
     rows: FloatArray
+    offset: FloatArray | None = None
 
     def scores(self, windows: Indices, target: FloatArray) -> FloatArray:
-        return np.asarray(self.ridge.smoother(self.rows[windows]) @ target)
+        regressed = SHARPNESS * (self.ridge.smoother(self.rows[windows]) @ target)
+        return np.asarray(regressed if self.offset is None else regressed + self.offset[windows])
 
 
 def candidates(it: Situation) -> dict[str, Candidate]:
@@ -111,6 +119,9 @@ def candidates(it: Situation) -> dict[str, Candidate]:
         found[name] = lambda train, rows=rows: _fold(rows, it.trials, train)  # type: ignore[misc]
     if it.n_heads == 1:
         found["linear"] = lambda train: _fold(_filled(it, train), it.trials, train)
+    if isinstance(it.network, SingleModality):
+        mean = _mean(inputs)
+        found["both"] = lambda train: _fold(mean, it.trials, train, logits / it.temperature)
     return found
 
 
@@ -132,7 +143,11 @@ def make(name: str, it: Situation) -> Made:
             bias + scale.mean @ weights,
         )
         return Made(own.eval(), scale, "linear")
-    rows = _activations(it, it.scale.applied(it.features))[name]
+    inputs = it.scale.applied(it.features)
+    if name == "both":
+        weights, bias = _regression(_mean(inputs), it.trials, everything).linear(target)
+        return Made(_beside(it, weights, bias), it.scale, "both")
+    rows = _activations(it, inputs)[name]
     weights, bias = _regression(rows, it.trials, everything).linear(target)
     network = copy.deepcopy(it.network)
     assert isinstance(network, SingleModality)
@@ -152,8 +167,27 @@ def scores(made: Made, it: Situation) -> FloatArray:
     return _passed(made.network, made.scale.applied(it.features), it.head)
 
 
-def _fold(rows: FloatArray, trials: Indices, train: BoolArray) -> _Linear:
-    return _Linear(_regression(rows, trials, train), rows)
+def _fold(rows: FloatArray, trials: Indices, train: BoolArray, offset: FloatArray | None = None) -> _Linear:
+    return _Linear(_regression(rows, trials, train), rows, offset)
+
+
+def _mean(inputs: NDArray[np.float32]) -> FloatArray:
+    """Mean over the steps of windows as the network gets them, (n, F)."""
+    return np.asarray(inputs.astype(np.float64).mean(axis=1))
+
+
+def _beside(it: Situation, weights: FloatArray, bias: FloatArray) -> nn.Module:
+    """The base model's network with a linear map of the features added to one head's logits."""
+    network = copy.deepcopy(it.network)
+    assert isinstance(network, SingleModality)
+    if not isinstance(network, DirectModality):
+        sizes = {name: cast(Classifier, one).out.out_features for name, one in network.heads.items()}
+        network = DirectModality(network, len(weights), sizes)
+    factor = 1.0 / it.temperature
+    out, direct = cast(Classifier, network.heads[it.head]).out, cast(nn.Linear, network.direct[it.head])
+    added(out, factor, torch.zeros_like(out.weight), torch.zeros_like(out.bias))
+    added(direct, factor, torch.from_numpy(weights.T.copy()), torch.from_numpy(bias))
+    return network.requires_grad_(False).eval()
 
 
 def _regression(rows: FloatArray, trials: Indices, train: BoolArray) -> Ridge:
@@ -201,7 +235,7 @@ def _passed(network: nn.Module, inputs: NDArray[np.float32], head: str) -> Float
 @torch.no_grad()
 def _activations(it: Situation, inputs: NDArray[np.float32]) -> Mapping[str, FloatArray]:
     """What the last layers of the base model's network see, (n, D); {} of a network without such layers."""
-    if not isinstance(it.network, SingleModality):
+    if not isinstance(it.network, SingleModality) or isinstance(it.network, DirectModality):
         return {}
     classifier = it.network.heads[it.head]
     if not isinstance(classifier, Classifier):

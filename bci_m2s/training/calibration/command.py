@@ -96,9 +96,15 @@ def make_problems(material: Material, base: Base) -> dict[str, Problem]:
             material.head,
             n_classes,
             len(base.contract.heads),
+            _temperature(base, name, material.head),
         )
         problems[name] = Problem(situation, kept)
     return problems
+
+
+def _temperature(base: Base, name: str, head: str) -> float:
+    calibration = base.contract.modalities[name].calibration.get(head)
+    return calibration.temperature if calibration is not None else 1.0
 
 
 def _head(base: Base, head: str) -> str:

@@ -17,7 +17,7 @@ from bci_m2s.model.model_file import pack_modality, save_model
 from bci_m2s.pipeline.recorded_windows import RecordedRun
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.blocks import make_blocks
-from bci_m2s.training.calibration.candidates import SHARPNESS, Made, candidates, make
+from bci_m2s.training.calibration.candidates import Made, candidates, make
 from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict
 from bci_m2s.training.calibration.material import Material
 from bci_m2s.training.calibration.ridge import targets
@@ -25,6 +25,7 @@ from bci_m2s.training.experiment import library_versions
 from bci_m2s.training.methods.model_files import calibrate
 from bci_m2s.types import FloatArray
 
+BESIDE = "-linear"  # an M2S network's name with a linear map beside it
 MOST_UNKNOWN = 0.2  # share of held-out windows that may fall below the confidence threshold
 
 
@@ -53,8 +54,8 @@ def write_calibrated(
         update: dict[str, Any] = {
             "calibration": {**spec.calibration, material.head: _probabilities(problem, verdict, material)}
         }
-        if made.network_name:
-            update["network"] = Component(name=made.network_name)
+        if made.kind:
+            update["network"] = _component(made, spec.network)
         modalities[name] = spec.model_copy(update=update)
         tensors = {key: array for key, array in tensors.items() if not key.startswith(f"{name}.")}
         tensors |= _packed(name, made, base)
@@ -133,6 +134,13 @@ def _with(before: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str
     return parts
 
 
+def _component(made: Made, base: Component) -> Component:
+    """What a contract names as the network."""
+    if made.kind == "linear":
+        return Component(name="linear")
+    return Component(name=base.name.removesuffix(BESIDE) + BESIDE, params=base.params)
+
+
 def _packed(name: str, made: Made, base: Base) -> Arrays:
     spread = np.asarray(base.tensors[f"{name}.baseline.std"])
     return pack_modality(name, made.network, made.scale.mean, made.scale.std, spread)
@@ -149,10 +157,9 @@ def held_out(problem: Problem, name: str, blocks: np.ndarray) -> FloatArray:
     """Logits (n, classes) of each window by a candidate trained without the window's block of trials."""
     it = problem.situation
     candidate, logits = candidates(it)[name], np.zeros((len(it.trials), it.n_classes))
-    sharpness = 1.0 if name in ("base", "person") else SHARPNESS
     for block in np.unique(blocks):
         train = blocks != block
         tested = np.flatnonzero(~train[it.trials])
-        target = targets(it.labels[None][:, train], it.n_classes) * sharpness
+        target = targets(it.labels[None][:, train], it.n_classes)
         logits[tested] = candidate(train).scores(tested, target)[0]
     return logits

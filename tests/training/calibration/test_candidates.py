@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bci_m2s.networks import build_network
-from bci_m2s.training.calibration.candidates import SHARPNESS, Scale, Situation, candidates, make, scores
+from bci_m2s.training.calibration.candidates import Scale, Situation, candidates, make, scores
 from bci_m2s.training.calibration.ridge import targets
 
 STEPS, CHANNELS, BANDS, TRIALS = 3, 4, 2, 9
@@ -32,18 +32,17 @@ def made_situation(heads=("emotion",), kind="m2s-electrode", sizes=SIZES):
     features[rng.random(features.shape) < 0.05] = np.nan
     scale = Scale(np.full(n_features, 0.5), np.full(n_features, 2.0))
     network = network.requires_grad_(False).eval()
-    return Situation(network, scale, features, trials, labels, "emotion", 3, len(heads))
+    return Situation(network, scale, features, trials, labels, "emotion", 3, len(heads), temperature=2.0)
 
 
-@pytest.mark.parametrize("name", ["base", "person", "head", "layer", "linear"])
+@pytest.mark.parametrize("name", ["base", "person", "head", "layer", "linear", "both"])
 def test_the_network_gives_the_scores_of_the_regression(situation, name):
     everything = np.ones(TRIALS, dtype=bool)
     fold = candidates(situation)[name](everything)
     target = targets(situation.labels[None], 3)
     expected = fold.scores(np.arange(len(situation.trials)), target)[0]
-    sharpness = 1.0 if name in ("base", "person") else SHARPNESS
     got = scores(make(name, situation), situation)
-    np.testing.assert_allclose(got, sharpness * expected, rtol=1e-4, atol=2e-4)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=2e-4)
 
 
 def test_a_fold_has_not_seen_the_trials_that_it_tests(situation):
@@ -63,10 +62,10 @@ def test_a_fold_has_not_seen_the_trials_that_it_tests(situation):
 
 def test_other_heads_are_left_as_they_are():
     of_two = made_situation(heads=("emotion", "load"))
-    assert list(candidates(of_two)) == ["base", "head", "layer"]
+    assert list(candidates(of_two)) == ["base", "head", "layer", "both"]
     windows = torch.from_numpy(of_two.scale.applied(of_two.features))
     before = of_two.network(windows)["load"]
-    for name in ("head", "layer"):
+    for name in ("head", "layer", "both"):
         made = make(name, of_two)
         assert torch.equal(made.network(windows)["load"], before)
         assert not torch.equal(made.network(windows)["emotion"], of_two.network(windows)["emotion"])
@@ -79,4 +78,4 @@ def test_a_linear_base_has_no_layers_to_exchange():
 
 def test_a_narrow_classifier_cannot_be_made_transparent():
     narrow = made_situation(sizes=SIZES | {"hidden": 4})
-    assert list(candidates(narrow)) == ["base", "person", "layer", "linear"]
+    assert list(candidates(narrow)) == ["base", "person", "layer", "linear", "both"]
