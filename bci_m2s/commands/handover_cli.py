@@ -32,3 +32,16 @@ def export(
 
     screen = screen_of(screen_distance, screen_size, screen_resolution)
     export_and_print(session, output, to, Wanted(subject, visit, task, run, screen))
+
+
+@app.command()
+def report(
+    session: Session,
+    output: Annotated[
+        Path | None, Option(metavar="FILE.html", help="Default: report.html in the session's folder.")
+    ] = None,
+) -> None:
+    """Write a report of a session: signals, quality, estimates, trials, and a paragraph for a paper."""
+    from bci_m2s.commands.report import report_and_print
+
+    report_and_print(session, output)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ from bci_m2s.colours import CLASS_COLOURS
 from bci_m2s.errors import UsageError
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.review.facts import Answers, RecordedEvent, RecordingFacts, RecordingStream, recording_facts
+from bci_m2s.review.event_lines import TOGETHER_S, event_lines, together
+from bci_m2s.review.facts import Answers, RecordingFacts, RecordingStream, recording_facts
 from bci_m2s.review.picture import check_picture, save_picture, session_figure
 from bci_m2s.review.session_model import find_session_model, recorded_path
 from bci_m2s.text import printable
 from bci_m2s.types import Status
 
 MOST_EVENT_LINES = 40
-TOGETHER_S = 1.0  # events of the same kind within this time are one line
 LONGEST_LINE = 96  # characters of one line of text, so that it fits into 100 columns
 LONGEST_NAME = 24
 WIDEST_TABLE = 160  # it takes what it needs; nothing of it is left out on a narrow terminal
@@ -193,32 +193,6 @@ def _made_by(answers: Answers, here: np.ndarray[Any, Any]) -> str:
 # ---- events ----
 
 
-@dataclass(frozen=True, slots=True)
-class EventLine:
-    """One line of the list of events; `count` of them, from `time_s` to `last_s`, are joined."""
-
-    time_s: float
-    last_s: float
-    kind: str
-    subject: str  # what must be the same to be joined
-    text: str
-    names: tuple[str, ...] = ()  # channels of quality, texts of markers
-    count: int = 1
-
-    def words(self) -> str:
-        """What is printed behind time and kind."""
-        if self.kind == "marker" and self.count > 1:
-            often = Counter(self.names).most_common(9)
-            counts = ", ".join(f"{printable(text, 30)} {count}" for text, count in often)
-            ends = f"{printable(self.names[0], 30)} … {printable(self.names[-1], 30)}"
-            return f"{self.count} until {self.last_s:.1f} s: {counts if often[0][1] > 1 else ends}"
-        if len(self.names) > 1:
-            more = f" … {len(self.names)} in all" if len(self.names) > 6 else ""
-            return f"{self.subject}: {', '.join(self.names[:6])}{more}"
-        until = f", the last at {self.last_s:.1f} s" if self.last_s > self.time_s else ""
-        return f"{self.text} (and {self.count - 1} more{until})" if self.count > 1 else self.text
-
-
 def _print_events(console: Console, facts: RecordingFacts) -> None:
     lines = together(event_lines(facts), TOGETHER_S)
     if len(lines) > MOST_EVENT_LINES:  # a long session: consecutive events of a kind are summed up
@@ -233,40 +207,3 @@ def _print_events(console: Console, facts: RecordingFacts) -> None:
     if rest:
         counts = ", ".join(f"{printable(kind, 20)} {count}" for kind, count in rest.most_common(8))
         console.print(f"  … and {sum(rest.values())} more: {counts}")
-
-
-def event_lines(facts: RecordingFacts) -> list[EventLine]:
-    """Markers of the senders and events of the session, in the order of time."""
-    lines = [EventLine(t, t, "marker", "", text, (text,)) for t, text in facts.markers]
-    for event in facts.events:
-        if event.kind != "marker" or not facts.markers:  # the senders' own stamps are better
-            lines.append(_event_line(event))
-    return sorted(lines, key=lambda line: (math.isnan(line.time_s), line.time_s))
-
-
-def _event_line(event: RecordedEvent) -> EventLine:
-    subject, names = event.modality, tuple[str, ...]()
-    if event.kind == "quality":
-        state = str(event.fields.get("state"))
-        subject = f"{event.modality}: channels {'good again' if state == 'good' else state}"
-        names = (str(event.fields.get("channel")),)
-    return EventLine(event.time_s, event.time_s, event.kind, subject, event.message, names)
-
-
-def together(lines: Sequence[EventLine], within_s: float) -> list[EventLine]:
-    """Join neighbours of one kind and subject that lie within a time; markers without a subject stay."""
-    joined: list[EventLine] = []
-    for line in lines:
-        last = joined[-1] if joined else None
-        if (
-            last is not None
-            and line.subject
-            and (last.kind, last.subject) == (line.kind, line.subject)
-            and line.time_s - last.last_s <= within_s
-        ):
-            joined[-1] = replace(
-                last, last_s=line.last_s, names=last.names + line.names, count=last.count + line.count
-            )
-        else:
-            joined.append(line)
-    return joined

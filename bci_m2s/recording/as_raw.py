@@ -171,7 +171,7 @@ def stream_as_raw(
     times, rate_hz, said = time_axis(stream)
     info = stream.info
     index, first, missing = place(times, rate_hz)
-    kinds, factors = _kinds(info, unit)
+    _, factors = _kinds(info, unit)
     samples = stream.read(0, stream.n_samples).astype(np.float64) * factors
     data = np.empty((info.n_channels, int(index[-1]) + 1))
     data[:, index] = samples.T
@@ -181,14 +181,22 @@ def stream_as_raw(
             share = np.arange(1, count + 1) / (count + 1)
             left, right = data[:, at - 1, None], data[:, stop, None]
             data[:, at:stop] = left + (right - left) * share
-    raw = mne.io.RawArray(data, mne.create_info(_names(info), rate_hz, kinds), verbose="error")
-    _place_electrodes(raw)
+    raw = mne.io.RawArray(data, mne_info(info, rate_hz, unit), verbose="error")
     marks = list(_marks(recording, times, index))
     onsets = [*first / rate_hz, *(at / rate_hz for at, _, _ in marks)]
     lasting = [*np.maximum(missing, 1) / rate_hz, *(lasts_s for _, _, lasts_s in marks)]
     texts = [*(BAD_GAP for _ in first), *(text for _, text, _ in marks)]
     raw.set_annotations(mne.Annotations(onsets, lasting, texts), verbose="error")
     return raw, said
+
+
+def mne_info(info: StreamInfo, rate_hz: float, unit: str = "microvolts") -> mne.Info:
+    """Names, types and positions of a stream's channels, as ``open_recording`` makes them."""
+    import mne
+
+    made = mne.create_info(_names(info), rate_hz, _kinds(info, unit)[0])
+    _place_electrodes(made)
+    return made
 
 
 def _kinds(info: StreamInfo, unit: str) -> tuple[list[str], FloatArray]:
