@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
+    from bci_m2s.handover.report import write_report
     from bci_m2s.model.predictor import load_model
     from bci_m2s.recording.as_raw import open_recording
     from bci_m2s.recording.recovery import recover
@@ -64,10 +65,12 @@ __all__ = [
     "run_offline",
     "training_data",
     "verify",
+    "write_report",
 ]
 
 
 _HOME = {  # module: what it gives
+    "bci_m2s.handover.report": ("write_report",),
     "bci_m2s.model.predictor": ("load_model",),
     "bci_m2s.session.setup.shipped": ("find_model",),
     "bci_m2s.training.data.prepare": ("training_data",),

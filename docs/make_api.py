@@ -58,6 +58,7 @@ FUNCTIONS = (
     "run_offline",
     "verify",
     "recover",
+    "write_report",
     "training_data",
 )
 RETURNED = (Predictor, Pipeline, Verification, RecoveryReport)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bci_m2s.errors import ConfigurationError, OutputError, UsageError
+from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, UsageError
 from bci_m2s.recording.file_names import IN_SESSION, takes_of
 from bci_m2s.recording.trials import Trial, is_guided, read_trials
 from bci_m2s.session.protocol import planned
@@ -25,6 +25,7 @@ from bci_m2s.session.remote.address import Address
 from bci_m2s.session.run import Options
 from bci_m2s.session.setup.shipped import find_protocol
 from bci_m2s.session.terminal.view import make_console
+from bci_m2s.text import printable
 
 if TYPE_CHECKING:
     from bci_m2s.session.protocol.stimulus import Stimulus
@@ -83,6 +84,18 @@ def run_guided(
         conduct=partial(_conducting, conduct, None if resume else path),
     )
     run_session(_pipeline(settings, path), options, console)
+    if settings.report and (folder / IN_SESSION).is_file():
+        _report(folder, console)
+
+
+def _report(folder: Path, console: Console) -> None:
+    """Write the report; a session is complete without one."""
+    from bci_m2s.commands.report import report_and_print
+
+    try:
+        report_and_print(folder, None)
+    except BciM2sError as problem:
+        console.print(f"no report: {printable(problem)}", soft_wrap=True)
 
 
 @contextmanager

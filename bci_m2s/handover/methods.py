@@ -30,6 +30,10 @@ def contract_rows(found: Summary) -> list[tuple[str, str]]:
     model = session.model
     rows = [("model", model.name), ("file", model.file), ("sha256", model.sha256)]
     rows.append(("trained on", "simulated people" if model.simulated else "real recordings"))
+    rows += [("pipeline", session.pipeline.file), ("pipeline: modality", session.pipeline.modality)]
+    threshold = session.pipeline.values().get("unknown_below")
+    if threshold is not None:
+        rows.append(("pipeline: unknown below", f"{_short(threshold)}, instead of the model's own thresholds"))
     rows += [(f"head {head}", ", ".join(classes)) for head, classes in session.heads.items()]
     if contract is None:
         return rows

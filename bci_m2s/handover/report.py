@@ -13,7 +13,7 @@ from bci_m2s.handover.report_sections import add_answers, add_events, add_head, 
 from bci_m2s.handover.report_signals import add_signals
 from bci_m2s.handover.report_trials import add_trials
 from bci_m2s.handover.summary import Summary, summarise
-from bci_m2s.recording.file_names import IN_SESSION, later_takes, recording_in
+from bci_m2s.recording.file_names import IN_SESSION, recording_in, takes_of
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.facts import recording_facts
 
@@ -87,9 +87,8 @@ def _top(found: Summary) -> list[str]:
     lines = [f"{path}{begun}"]
     if session is not None and session.participant:
         lines.append(f"participant {session.participant}")
-    takes = [take.parent.name for take in later_takes(path)]
-    if takes:
-        lines.append(f"the first take; reports of the others: bci-m2s report {path.parent}/{takes[0]} …")
+    if others := [str(take.parent) for take in takes_of(path) if take != path]:
+        lines.append(f"other takes of this session have reports of their own: {', '.join(others)}")
     lines.append(f"report made by bci_m2s {__version__}")
     return lines
 
