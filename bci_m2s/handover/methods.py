@@ -33,7 +33,9 @@ def contract_rows(found: Summary) -> list[tuple[str, str]]:
     rows += [("pipeline", session.pipeline.file), ("pipeline: modality", session.pipeline.modality)]
     threshold = session.pipeline.values().get("unknown_below")
     if threshold is not None:
-        rows.append(("pipeline: unknown below", f"{_short(threshold)}, instead of the model's own thresholds"))
+        rows.append(
+            ("pipeline: unknown below", f"{_short(threshold)}, instead of the model's own thresholds")
+        )
     rows += [(f"head {head}", ", ".join(classes)) for head, classes in session.heads.items()]
     if contract is None:
         return rows

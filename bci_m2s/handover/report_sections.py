@@ -138,13 +138,15 @@ def add_model(page: Page, found: Summary) -> None:
 
 
 def _told(found: Summary) -> RecordingFacts:
-    """The facts with markers for people: trials by number and label instead of their grammar."""
+    """The facts with markers for people: trials by number and label, and answers, not their grammar."""
     if not found.trials:
         return found.facts
     kept = [(at, text) for at, text in found.facts.markers if not text.startswith((*TRIAL_GRAMMAR, RATING))]
-    kept += [
-        (one.start_s, f"{one.number}: {one.label}") for one in found.trials if math.isfinite(one.start_s)
-    ]
+    for trial in (one for one in found.trials if math.isfinite(one.start_s)):
+        kept.append((trial.start_s, f"{trial.number}: {trial.label}"))
+        answers = ", ".join(f"{scale} {value}" for scale, value in trial.ratings.items())
+        if answers and math.isfinite(trial.stop_s):
+            kept.append((trial.stop_s, answers))
     return replace(found.facts, markers=tuple(sorted(kept)))
 
 
