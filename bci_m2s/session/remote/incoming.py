@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,7 +12,9 @@ from bci_m2s.session.control.lines import TooLongError
 LONGEST_LINE = 4096  # bytes
 SILENCE_S = 0.5  # what is not ended by then counts as a line: clients forget it
 LINE_S = 5.0  # a line may take so long from its first byte on
-PER_SECOND, AT_ONCE = 50.0, 100.0  # lines of one connection; more are refused
+REFUSED_S, LONGEST_PAUSE_S = 0.02, 1.0
+PER_SECOND, AT_ONCE = 25.0, 200.0  # lines of one connection, on average and in a burst; more are refused
+ALL_PER_SECOND, ALL_AT_ONCE = 200.0, 400.0  # of all together that are not calm
 
 
 class SlowError(ValueError):
@@ -57,16 +60,45 @@ def incoming(connection: socket.socket, over: Callable[[], bool]) -> Iterator[tu
 
 
 class Allowance:
-    """How many lines a connection may send: ``PER_SECOND`` on average, ``AT_ONCE`` in a burst."""
+    """How many lines may come. For several threads.
+
+    per_second : on average; at_once : in a burst, once half of it has been saved up
+    """
+
+    def __init__(self, per_second: float, at_once: float) -> None:
+        self._per_second, self._most = per_second, at_once
+        self._lock = threading.Lock()
+        self._left, self._at_s = at_once / 2, time.monotonic()
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether most is left: few lines came for seconds, and no connection begins so."""
+        return self._left > self._most * 0.75
+
+    def spend(self) -> bool:
+        """Whether one more line is within it, which then counts."""
+        with self._lock:
+            now_s = time.monotonic()
+            self._left = min(self._most, self._left + (now_s - self._at_s) * self._per_second)
+            self._at_s = now_s
+            if self._left < 1.0:
+                return False
+            self._left -= 1.0
+            return True
+
+    def forfeit(self) -> None:
+        """Have nothing left: after a refusal."""
+        with self._lock:
+            self._left = 0.0
+
+
+class Patience:
+    """How long the next line of a connection has to wait after a refused one: longer each time in a row."""
 
     def __init__(self) -> None:
-        self._left, self._at_s = AT_ONCE, time.monotonic()
+        self._in_row = 0
 
-    def spend(self, now_s: float) -> bool:
-        """Whether a line that came at `now_s` is within it."""
-        gained = max(0.0, now_s - self._at_s) * PER_SECOND
-        self._left, self._at_s = min(AT_ONCE, self._left + gained), max(now_s, self._at_s)
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
+    def pause_s(self, is_refused: bool) -> float:
+        """Seconds to wait after this line."""
+        self._in_row = min(self._in_row + 1, 16) if is_refused else 0
+        return min(LONGEST_PAUSE_S, REFUSED_S * 2 ** (self._in_row - 1)) if is_refused else 0.0

@@ -23,9 +23,13 @@ from bci_m2s.session.control.connections import Connection, LimitedServer
 from bci_m2s.session.control.lines import TooLongError
 from bci_m2s.session.remote.address import KEY_VARIABLE, PORT, Address, is_loopback, resolved
 from bci_m2s.session.remote.incoming import (
+    ALL_AT_ONCE,
+    ALL_PER_SECOND,
+    AT_ONCE,
     PER_SECOND,
     SILENCE_S,
     Allowance,
+    Patience,
     SlowError,
     incoming,
 )
@@ -35,7 +39,7 @@ from bci_m2s.text import printable
 Handle = Callable[[Mapping[str, Any], float], Mapping[str, Any]]
 
 PROOF_S = 5.0  # for the key
-REFUSED_S = 0.02  # a refused line costs its sender this
+ACCEPT_S = 0.02  # between two connections: who opens them without end must not take the time of others
 MOST_WAITING = 64  # lines of a connection; then its sender has to wait
 HTTP = re.compile(rb"[A-Z]+ [^ ]* HTTP/\d")  # a page in a browser can send text to any port of its computer
 SAID = ("filename", "select_all", "stop")  # what the terminal repeats
@@ -61,7 +65,7 @@ class RemoteServer(LimitedServer):
                 f"remote: {address}: others can connect there: got no key, expected remote.key in the "
                 f"pipeline or {KEY_VARIABLE}; without one only 127.0.0.1"
             )
-        self.key = address.key
+        self.key, self.allowance = address.key, Allowance(ALL_PER_SECOND, ALL_AT_ONCE)
         self.handle: Handle  # known before anything is accepted
         self.notify: Callable[[str], None]
         try:
@@ -79,6 +83,11 @@ class RemoteServer(LimitedServer):
         """
         self.handle, self.notify = handle, notify
         self.begin("remote")
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept, not faster than every ``ACCEPT_S``."""
+        self.closing.wait(ACCEPT_S)
+        return super().get_request()
 
     def describe(self) -> str:
         """A line for the operator."""
@@ -105,7 +114,8 @@ class _Remote(Connection):
             worker.join()
 
     def _read(self) -> None:
-        begun_s, allowance = time.monotonic(), Allowance()
+        begun_s, patience = time.monotonic(), Patience()
+        own, all_ = Allowance(PER_SECOND, AT_ONCE), self.server.allowance
 
         def over() -> bool:
             is_late = bool(self.server.key) and not self.proven and time.monotonic() - begun_s > PROOF_S
@@ -115,16 +125,20 @@ class _Remote(Connection):
             for line, came_s in incoming(self.connection, over):
                 if HTTP.match(line):
                     return
-                refusal = "" if allowance.spend(came_s) else TOO_MANY
+                may_spend = self.proven or not self.server.key  # a stranger's one line costs nobody else
+                is_within = not may_spend or (own.spend() and (own.is_calm or all_.spend()))
+                refusal = "" if is_within else TOO_MANY
+                if refusal:
+                    own.forfeit()
                 if refusal or line.strip():
                     self._came.put((line, came_s, refusal))
-                if refusal:
-                    time.sleep(REFUSED_S)
+                if pause_s := patience.pause_s(bool(refusal)):
+                    self.server.closing.wait(pause_s)
         except (TooLongError, SlowError) as problem:
             self._came.put((b"", time.monotonic(), str(problem)))
 
     def _work(self) -> None:
-        is_refused = is_deaf = False
+        is_refused, is_deaf, patience = False, False, Patience()
         while (item := self._came.get()) is not None:
             if is_refused:
                 continue
@@ -137,11 +151,12 @@ class _Remote(Connection):
             except OSError:  # it does not fetch replies, or is gone; what else it sends is carried out
                 is_deaf = True
             self.busy = False
-            if reply.startswith("ERR"):
-                time.sleep(REFUSED_S)
-                if self.server.key and not self.proven:
-                    is_refused = True
-                    self.cut()
+            is_error = reply.startswith("ERR")
+            if pause_s := patience.pause_s(is_error):
+                self.server.closing.wait(pause_s)
+            if is_error and self.server.key and not self.proven:
+                is_refused = True
+                self.cut()
 
     def _reply(self, line: bytes, came_s: float) -> str:
         """Carry out a line; what to answer."""

@@ -11,6 +11,7 @@ from bci_m2s.errors import CommandError
 from bci_m2s.session.control.connections import MOST_CONNECTIONS
 from bci_m2s.session.remote import incoming, server
 from bci_m2s.session.remote.address import Address
+from bci_m2s.session.remote.incoming import Allowance
 from bci_m2s.session.remote.listening import listening
 from bci_m2s.session.remote.server import RemoteServer
 from bci_m2s.session.remote.words import VERBS
@@ -252,17 +253,39 @@ def test_a_page_in_a_browser_cannot_give_commands(session):
     assert session.asked == []
 
 
-def test_a_flood_of_lines_is_slowed_down_and_others_are_served(session, monkeypatch):
-    monkeypatch.setattr(incoming, "AT_ONCE", 5.0)
-    with session.connect() as flood, session.connect() as other:
-        flood.sendall(b"marker x\n" * 40)
+@pytest.mark.parametrize("name", ["AT_ONCE", "ALL_AT_ONCE"])
+def test_a_flood_of_lines_is_refused_and_who_goes_on_has_to_wait(session, monkeypatch, name):
+    monkeypatch.setattr(server, name, 10.0)  # half of it at first
+    monkeypatch.setattr(server, name.replace("AT_ONCE", "PER_SECOND"), 0.1)
+    session.server.allowance = Allowance(server.ALL_PER_SECOND, server.ALL_AT_ONCE)
+    with session.connect() as flood:
         begun = time.monotonic()
-        assert said(other, b"marker calm\n") == [b"OK\n"]
-        assert time.monotonic() - begun < LIMIT_S / 4
+        flood.sendall(b"marker x\n" * 10)
         with flood.makefile("rb") as replies:
-            found = [replies.readline() for _ in range(40)]
-    assert found[:5] == [b"OK\n"] * 5
-    assert found[-1] == b"ERR not done: expected 50 lines per second at most\n"
+            found = [replies.readline() for _ in range(10)]
+        assert found == [b"OK\n"] * 5 + [b"ERR not done: expected 25 lines per second at most\n"] * 5
+        assert time.monotonic() - begun > 0.02 * (1 + 2 + 4 + 8)
+    assert len(session.asked) == 5
+
+
+def test_a_calm_connection_is_served_when_others_spend_all(session, monkeypatch):
+    monkeypatch.setattr(server, "PER_SECOND", 1000.0)  # calm after a fifth of a second
+    session.server.allowance = Allowance(0.1, 2.0)
+    with session.connect() as calm, session.connect() as flood:
+        time.sleep(0.2)
+        assert said(flood, *[b"marker x\n"] * 3)[0] == b"OK\n"
+        flood.sendall(b"marker x\n" * 300)
+        with flood.makefile("rb") as replies:
+            assert any(replies.readline().startswith(b"ERR") for _ in range(300))
+        assert said(calm, b"marker a\n", b"marker b\n") == [b"OK\n"] * 2
+
+
+def test_patience_ends_and_comes_back():
+    patience = incoming.Patience()
+    pauses_s = [patience.pause_s(True) for _ in range(20)]
+    assert pauses_s[:3] == [0.02, 0.04, 0.08]
+    assert pauses_s[-1] == 1.0
+    assert [patience.pause_s(False), patience.pause_s(True)] == [0.0, 0.02]
 
 
 def test_many_silent_connections_leave_room_for_one_that_works(session):
