@@ -52,6 +52,7 @@ class MpvItem:
         self._known: dict[str, float] = {}  # property -> value
         self._is_loading = self._is_over = False
         self._visible_s = self._onset_s = self._at_end_s = self._stopped_s = math.nan
+        self._loaded_s = math.inf
         self._problem = ""
 
     def show(self, path: Path, interrupted: threading.Event) -> None:
@@ -60,6 +61,7 @@ class MpvItem:
             raise PlayerGone("mpv does not get ready")
         length = "none" if self._duration_s is None else f"{self._duration_s:.6f}"
         self._player.request("set_property", "length", length)
+        self._loaded_s = self._clock()
         self._player.request("loadfile", str(path), "replace")
         self._watch(interrupted)
         self._is_over = True
@@ -184,7 +186,9 @@ class MpvItem:
             if self._duration_s is None and not self._problem:
                 self._problem = "a picture has no end of its own, and no duration was given"
         else:
-            self._onset_s = self._frames.onset_s()
+            onset_s = self._frames.onset_s()
+            # a damaged clip jumps to its end: that it would have begun before it was loaded is no onset
+            self._onset_s = onset_s if onset_s >= self._loaded_s else math.nan
         if not math.isnan(self._onset_s):
             self._on_onset(self._onset_s)
 

@@ -204,9 +204,17 @@ def test_a_damaged_clip_that_jumps_to_its_end_is_not_completed():
     ]
     reports.append({"event": "property-change", "id": AT_END, "data": True})
     player.playing = lambda: [(0.1, report) for report in reports]  # type: ignore[method-assign]
-    shown, _ = show(player)
+    shown, said = show(player)
+    assert (shown.completed, shown.flags, said.calls) == (False, ("nothing was shown",), [])
+
+
+def test_a_clip_that_ends_long_before_its_time_is_not_completed():
+    player = Player(length_s=1.2)
+    player.properties["duration"] = 3.0
+    shown, said = show(player)
     assert not shown.completed
-    assert shown.flags[0] == "ended after 0.0 s of 3.0 s"
+    assert shown.flags[0] == "ended after 1.1 s of 3.0 s"
+    assert len(said.calls) == 1
 
 
 def test_what_mpv_cannot_play_is_named():
