@@ -108,6 +108,7 @@ class Status(IntEnum):
     MISMATCH = 7  # the stream no longer is what the model's contract asks for, or who sends is in doubt
     FAILED = 8  # inference cannot go on (the device failed); the recording does
     LATE = 9  # the answer came too long after its samples: this process or its machine stood still
+    DRIFT = 10  # the features are further from those of the training than the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Window:
     ``first_index`` and ``last_index`` count the samples of the stream since the pipeline began (both
     inclusive); ``start_s`` and ``end_s`` are their stamps in the sender's clock. ``features`` is (T, F)
     float64, None when ``status`` is not OK. ``filled`` says which of them rest on no channel of their own.
+    ``drift`` is their distance from the training's as a share of its limit, NaN where it is not measured.
     """
 
     modality: str
@@ -159,6 +161,7 @@ class Window:
     features: FloatArray | None = None
     trace: Trace = Trace()
     filled: str = ""
+    drift: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,7 @@ class Estimate:
     unknown : ``status`` is OK, but the confidence is below what the head demands for an answer
     parts : the estimates that were averaged, one per modality; () where one modality made it
     filled : what was interpolated, or replaced by the training mean, in words; "" for nothing
+    drift : distance of the features from the training's as a share of its limit; NaN where not measured
     """
 
     modality: str
@@ -220,6 +224,7 @@ class Estimate:
     trace: Trace = Trace()
     parts: tuple[Estimate, ...] = ()
     filled: str = ""
+    drift: float = float("nan")
 
     @property
     def class_index(self) -> int:

@@ -15,7 +15,11 @@ from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.types import Emit, Estimate, Event, Status
 
 LONGEST_S = 30.0  # a pipeline that has not settled by then answers for itself
-GOES_ON = (Status.OK, Status.BAD_SIGNAL)  # anything else, and the former one has to settle as well
+GOES_ON = (
+    Status.OK,
+    Status.BAD_SIGNAL,
+    Status.DRIFT,
+)  # anything else, and the former one has to settle as well
 
 
 class Handover:

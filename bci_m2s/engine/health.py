@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bci_m2s.engine.history import rounded
 from bci_m2s.engine.stream_state import silent_after_s
+from bci_m2s.signal.drift import Drift
 from bci_m2s.types import Estimate, Status
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class StreamHealth:
     clock_offset_s : sender's to local clock, NaN while unknown
     baseline : of the person: none, waiting, collecting or complete
     baseline_left_s : seconds of usable signal that it still needs
+    drift : of the newest window from the training; None where the model has no limit for it
     """
 
     modality: str
@@ -43,6 +45,7 @@ class StreamHealth:
     clock_offset_s: float = math.nan
     baseline: str = "none"
     baseline_left_s: float = 0.0
+    drift: Drift | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -54,7 +57,8 @@ class StreamHealth:
         """In a word: ok, warn or bad."""
         if self.problem or self.is_silent:
             return "bad"
-        return "warn" if self.bad_channels or self.lost else "ok"
+        has_drift = self.drift is not None and self.drift.is_beyond
+        return "warn" if self.bad_channels or self.lost or has_drift else "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ def _stream(health: StreamHealth) -> dict[str, Any]:
     values = asdict(health)
     seconds_left = round(values.pop("baseline_left_s"), 2)
     values |= {key: rounded(values[key]) for key in ("measured_hz", "age_s", "clock_offset_s")}
+    if health.drift is not None:
+        values["drift"]["distance"] = rounded(health.drift.distance)
     values["baseline"] = {"state": health.baseline, "seconds_left": seconds_left}
     return {**values, "state": health.state}
 

@@ -106,6 +106,7 @@ class Reporter:
             stream.clock_offset_s,
             state.baseline,
             state.baseline_left_s,
+            state.drift,
         )
 
     def _report_disk(self) -> None:

@@ -75,6 +75,7 @@ Labels = Annotated[tuple[Text, ...], Field(min_length=1, max_length=8)]
 Reference = Literal["as recorded", "average"] | Labels
 Rate = Annotated[float, Field(gt=0, le=HIGHEST_RATE_HZ)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+DriftView = Annotated[str, StringConstraints(pattern=r"^(own_)?(profile|change)$")]
 Affect = Annotated[float, Field(ge=-1, le=1)]
 
 
@@ -136,6 +137,33 @@ class CalibrationContract(_Part):
     """Number of validation windows on which this rests."""
     trials: Annotated[int, Field(ge=0)] = 0
     """Number of trials from which they come."""
+
+
+class DriftLimits(_Part):
+    """Limits of one view, as squared Mahalanobis distances per feature."""
+
+    whole: Annotated[float, Field(gt=0, le=1e12)]
+    """Of all features."""
+    channel: Annotated[float, Field(gt=0, le=1e12)]
+    """Of a channel's features, given those of all others."""
+
+
+class DriftContract(_Part):
+    """How far features may be from those of the training, whose statistics are arrays of the file."""
+
+    views: dict[DriftView, DriftLimits] = Field(min_length=1)
+    """Limits by view: `profile` (features as measured), `change` (relative to the person's baseline), and
+    `own_profile`, `own_change` of the person that the model was calibrated on."""
+    smoothing_s: Annotated[float, Field(ge=0, le=60)]
+    """Time constant of the smoothing over windows."""
+    share: Fraction
+    """Share of the windows of people like those trained on that may be beyond the limit."""
+    people: Annotated[int, Field(ge=0)] = 0
+    """Number of training people behind the statistics."""
+    validation_people: Annotated[int, Field(ge=0)] = 0
+    """Number of people that the limit was chosen on."""
+    own_trials: Annotated[int, Field(ge=0)] = 0
+    """Number of trials of the person calibrated on behind `own_profile` and `own_change`."""
 
 
 class HeadContract(_Part):
@@ -215,6 +243,8 @@ class ModalityContract(_Part):
     """The network and its sizes."""
     calibration: dict[HeadName, CalibrationContract] = {}
     """By head; a head that is not named is not calibrated."""
+    drift: DriftContract | None = None
+    """When features are too far from the training's for an estimate; `null`: this is not checked."""
 
     @model_validator(mode="after")
     def _consistent(self) -> ModalityContract:

@@ -7,6 +7,11 @@ for each modality M of the contract,
     M.baseline.std                 (F,) float64  typical spread within one training person's baseline
     M.network.KEY                  float32       state of the network (int64 for counters)
 
+and, where the contract has a block ``drift``, for each of its views V
+
+    M.drift.V.mean, M.drift.V.scale  (F,) float64
+    M.drift.V.precision              (F, F) float32, see ``signal.drift.Reference``
+
 with KEY being ``encoder.*``, ``projection.*`` and ``heads.HEAD.*``. The scaler's arrays are in the
 modality's ``layout``, the baseline's in the extractor's order. A file may store the network in float16,
 half the size; reading turns it into float32.
@@ -186,6 +191,11 @@ def _expected_tensors(contract: Contract) -> dict[str, tuple[tuple[int, ...], st
     for modality, spec in contract.modalities.items():
         for name in SCALER_TENSORS:
             expected[f"{modality}.{name}"] = ((spec.feature.n_features,), "float64")
+        for view in spec.drift.views if spec.drift is not None else ():
+            size = spec.feature.n_features
+            expected[f"{modality}.drift.{view}.mean"] = ((size,), "float64")
+            expected[f"{modality}.drift.{view}.scale"] = ((size,), "float64")
+            expected[f"{modality}.drift.{view}.precision"] = ((size, size), "float32")
         about = (spec.network.name, json.dumps(spec.network.params), spec.feature.n_features)
         heads = tuple((name, len(head.classes)) for name, head in contract.heads.items())
         for key, kind in _network_arrays(*about, len(spec.channels), heads).items():
@@ -228,5 +238,5 @@ def check_tensors(path: Path, contract: Contract, tensors: Mapping[str, NDArray[
             raise ModelError(f"{path}: tensor {name!r}: got {got}, expected {number} {shape}")
         if not np.isfinite(array).all():
             raise ModelError(f"{path}: tensor {name!r} holds NaN or infinity")
-        if name.endswith((".scaler.std", ".baseline.std")) and not (array > 0).all():
+        if name.endswith((".scaler.std", ".baseline.std", ".scale")) and not (array > 0).all():
             raise ModelError(f"{path}: tensor {name!r} holds a standard deviation that is not above 0")

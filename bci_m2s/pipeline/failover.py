@@ -213,6 +213,7 @@ class Chooser:
                     stamps=replace(leading.stamps, last_sample_s=oldest_s),
                     parts=parts,
                     filled="; ".join(f"{part.modality} {part.filled}" for part in parts if part.filled),
+                    drift=max((part.drift for part in parts if part.drift >= 0), default=math.nan),
                 )
             )
         return made

@@ -19,8 +19,10 @@ import numpy as np
 
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.model_file import layout_order
+from bci_m2s.pipeline.drift import DriftStage, references
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import GAP_S, Block
+from bci_m2s.signal.drift import Drift, DriftWatch
 from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import RateGuard, RateVerdict, say_never_used
 from bci_m2s.signal.windows import WindowAssembler
@@ -54,6 +56,7 @@ class StageState:
     on_grid : the stream is irregular and is put on a grid, whose rate is its nominal one
     baseline : of the person: none (the model has none), waiting (for its marker), collecting or complete
     baseline_left_s : seconds of usable signal that it still needs
+    drift : of the newest window from the training; None where it is not measured
     """
 
     samples: int = 0
@@ -63,6 +66,7 @@ class StageState:
     baseline: str = "none"
     baseline_left_s: float = 0.0
     on_grid: bool = False
+    drift: Drift | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +102,8 @@ class ModalityStage:
     facts : what a file states of the stream
     wait_for_marker : the baseline begins when ``start_baseline`` is called, not with the stream
     unknown_as : what stands for a feature that is unknown: 0.0, the training mean, as a network takes it
+    on_drift : whether features beyond the model's limit give no estimate ("refuse"), one with a note
+        ("note"), or are not looked for ("off")
     emit : gets what is noticed and every control; no clock is read here
     """
 
@@ -112,6 +118,7 @@ class ModalityStage:
         facts: StreamFacts = NOTHING_STATED,
         wait_for_marker: bool = False,
         unknown_as: float = 0.0,
+        on_drift: str = "refuse",
         emit: Emit = no_listener,
     ) -> None:
         self.modality, self._info, self._window = modality, info, window
@@ -130,6 +137,13 @@ class ModalityStage:
         self._rate = RateGuard(info.rate_hz, window.hop_s, max(0.0, facts.gap_s - GAP_S))
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
         self.channels = self._steps.channels
+        self._drift: DriftStage | None = None
+        if spec.drift is not None and on_drift != "off":
+            names = self.feature_names, spec.channels
+            watch = DriftWatch(
+                references(spec.drift, tensors), *names, spec.drift.smoothing_s, window.hop_s
+            )
+            self._drift = DriftStage(watch, on_drift == "refuse", self._emit)
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
 
     @property
@@ -144,6 +158,7 @@ class ModalityStage:
             self._steps.bad_channels,
             *self._baseline_state(),
             on_grid=self._on_grid,
+            drift=None if self._drift is None else self._drift.newest,
         )
 
     @property
@@ -165,6 +180,8 @@ class ModalityStage:
         windows = []
         for block, step in self._steps.push(chunk):
             self._now.placed = block.last_index + 1
+            if self._drift is not None and block.number == 0:
+                self._drift.reset(block.first_index, "a new segment begins")
             self._observe(step, block)
             verdict = self._judge_rate(block)
             window = self._standardise(self._windows.push(step, block), verdict)
@@ -227,6 +244,7 @@ class ModalityStage:
         now = self._now
         now.collecting, now.ready = True, False
         now.blocks_to_skip = self._window.blocks_per_step  # they hold samples from before
+        self._forget_drift()
         self._note("baseline_started", now.samples, "baseline started")
 
     def end_baseline(self) -> str:
@@ -247,6 +265,7 @@ class ModalityStage:
         """Use statistics recorded earlier from the same person. mean, std : (F,)."""
         self.normaliser.adopt(mean, std)
         self._now.ready = True
+        self._forget_drift()
         fields = {"mean": _to_json(mean), "std": _to_json(std)}
         self._note("baseline_adopted", self._now.samples, "baseline of an earlier session", **fields)
 
@@ -280,17 +299,20 @@ class ModalityStage:
         if not self._now.ready:
             return replace(window, status=Status.BASELINE, reason=self._baseline_reason(), features=None)
         with np.errstate(invalid="ignore"):
-            values = self.normaliser.apply(window.features)
-            if self._layout is not None:
-                values = values[:, self._layout]
+            relative = self.normaliser.apply(window.features)
+            values = relative if self._layout is None else relative[:, self._layout]
             values = (values - self._mean) / self._std
         with np.errstate(over="ignore"):  # what the network's float32 cannot hold is unknown too
             unknown = ~np.isfinite(values.astype(np.float32))
         if unknown.mean(axis=1).max() > self._max_missing:
             reason = "too many features were bad during the baseline"
             return replace(window, status=Status.BAD_SIGNAL, reason=reason, features=None)
-        filled = np.where(unknown, self._unknown_as, values)
-        return replace(window, features=filled)
+        filled = replace(window, features=np.where(unknown, self._unknown_as, values))
+        return filled if self._drift is None else self._drift.judged(filled, window.features, relative)
+
+    def _forget_drift(self) -> None:
+        if self._drift is not None:
+            self._drift.reset(self._now.samples, "another baseline")
 
     def _baseline_reason(self) -> str:
         if not self._now.collecting:

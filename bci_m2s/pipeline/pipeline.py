@@ -282,6 +282,7 @@ class Pipeline:
             unknown=confidence < self._unknown_below(window.modality, head),  # false for NaN
             trace=window.trace,
             filled=window.filled,
+            drift=window.drift,
         )
 
     def _unknown_below(self, modality: str, head: str) -> float:

@@ -26,6 +26,7 @@ STATUS_COLOURS = {
     Status.MISMATCH: "#CCBB44",
     Status.FAILED: "#EE3333",
     Status.LATE: "#66CCEE",
+    Status.DRIFT: "#228833",
 }
 UNKNOWN_COLOUR = "#BBEEFF"
 MOST_CLASSES = 8  # in a legend

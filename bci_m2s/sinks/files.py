@@ -25,6 +25,7 @@ COLUMNS = (
     "status",
     "reason",
     "filled",
+    "drift",
     "label",
     "confidence",
     "window_start_s",
@@ -95,7 +96,7 @@ class TableSink(_LineSink):
     def open(self) -> None:
         """Create the file with its header. Raises OutputError."""
         super().open()
-        self._write([*COLUMNS[:8], *(f"p_{name}" for name in self._classes), *COLUMNS[8:]])
+        self._write([*COLUMNS[:9], *(f"p_{name}" for name in self._classes), *COLUMNS[9:]])
 
     def take(self, item: Published) -> None:
         """Append one row per estimate."""
@@ -111,6 +112,7 @@ class TableSink(_LineSink):
                 item.status.name.lower(),
                 item.reason,
                 item.filled,
+                _number(item.drift, 4),
                 item.label(classes),
                 _number(item.confidence),
                 *(_number(shares.get(name, math.nan)) for name in self._classes),

@@ -28,6 +28,7 @@ WORDS = {
     Status.MISMATCH: "the stream is not what the model needs",
     Status.FAILED: "inference failed",
     Status.LATE: "the answer came too late",
+    Status.DRIFT: "unknown: drift from the training",
 }
 _LEFT = re.compile(r"(\d+(?:\.\d+)?) s left")
 

@@ -20,7 +20,7 @@ from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.model.channel_check import INTERPOLATE, unfillable_bad
 from bci_m2s.model.contract import CalibrationContract, Contract
 from bci_m2s.model.feature_size import check_size
-from bci_m2s.model.model_file import load_model_file
+from bci_m2s.model.model_file import load_model_file, unpack_modality
 from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.pipeline.pipeline import Pipeline
@@ -165,6 +165,7 @@ def make_pipeline(
             stage_tensors(plan.tensors, modality),
             facts=settings.streams[modality],
             wait_for_marker=settings.baseline.start == "marker",
+            on_drift=settings.drift,
             emit=emit,
         )
     chooser = _chooser(plan, list(stages), emit)
@@ -196,10 +197,12 @@ def _chooser(plan: Plan, modalities: Sequence[str], emit: Emit) -> Chooser | Non
 
 
 def stage_tensors(tensors: Mapping[str, Any], modality: str) -> dict[str, np.ndarray]:
-    """A modality's scaler and prior as float64 arrays, without the modality's prefix."""
+    """A modality's scaler, prior and drift statistics as float64 arrays, without the modality's prefix."""
+    own = unpack_modality(tensors, modality)
     return {
-        key: np.asarray(tensors[f"{modality}.{key}"], dtype=np.float64)
-        for key in ("scaler.mean", "scaler.std", "baseline.std")
+        key: np.asarray(array, dtype=np.float64)
+        for key, array in own.items()
+        if key.startswith(("scaler.", "baseline.", "drift."))
     }
 
 

@@ -175,6 +175,9 @@ class PipelineSettings(_Settings):
     """Estimates side by side, of the first usable modality, or their average."""
     unknown_below: Annotated[float, Field(ge=0, le=1)] | None = None
     """An estimate with less confidence is `unknown`; `null`: as the model has it, 0: never."""
+    drift: Literal["refuse", "note", "off"] = "refuse"
+    """What is done where features are further from the training's than the model's limit: no estimate, an
+    estimate with a note, or nothing is measured. Models without a limit are not checked."""
     back_after_s: Seconds = 2.0
     """A modality that failed leads again after it has been usable for this long."""
     late_after_s: Seconds = 5.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from bci_m2s.model.model_file import pack_modality, save_model
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.drift.block import FittedDrift
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.settings import FinetuneSettings, TrainingSettings
 from bci_m2s.types import FloatArray
@@ -103,6 +105,7 @@ def write_model(
     keep: Sequence[str] = (),
     overwrite: bool = False,
     calibrations: Mapping[str, Mapping[str, CalibrationContract]] | None = None,
+    drifts: Mapping[str, FittedDrift] = MappingProxyType({}),
 ) -> Contract:
     """Calibrate on validation windows and write one model file; returns its contract.
 
@@ -113,6 +116,7 @@ def write_model(
         own labels are then not used, not even in the calibration
     keep : modalities to write; empty for all
     calibrations : modality → head, where there are no validation windows
+    drifts : modality → its limits of drift
 
     Raises
     ------
@@ -130,9 +134,16 @@ def write_model(
             calibration = _calibrations(fitted[teacher].network, data, teacher, settings.finetune)
         else:
             calibration = dict(calibrations[teacher])
+        drift = drifts.get(name)
         modalities[name] = settings.contract.modalities[name].model_copy(
-            update={"calibration": calibration, "amplitude": data.amplitudes.get(name, {})}
+            update={
+                "calibration": calibration,
+                "amplitude": data.amplitudes.get(name, {}),
+                "drift": None if drift is None else drift.block,
+            }
         )
+        if drift is not None:
+            tensors |= {f"{name}.{key}": array for key, array in drift.arrays.items()}
         tensors |= pack_modality(name, networks[name], scaler.mean, scaler.std, scaler.spread)
     contract = settings.contract.model_copy(update={"modalities": modalities, "training": dict(record)})
     contract = Contract.model_validate(contract.model_dump())

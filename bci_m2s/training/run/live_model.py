@@ -11,6 +11,7 @@ from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.experiment import Experiment, write_json
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.methods.model_files import write_model
+from bci_m2s.training.run.drift import drifts_of
 from bci_m2s.training.run.progress import model_name
 from bci_m2s.training.training_record import training_record
 
@@ -43,6 +44,7 @@ def write_live_model(
     record = training_record(experiment, data.split, seed, fitted, made_by) | dict(about)
     record["classifiers"] = "own labels" if labels == "own" else f"labels of {labels} alone"
     record["chosen_seed"] = f"{seed}, by validation, of {', '.join(map(str, settings.seeds))}"
+    kept = settings.finetune.keep or tuple(fitted)
     contract = write_model(
         out,
         settings,
@@ -53,6 +55,7 @@ def write_live_model(
         keep=settings.finetune.keep,
         overwrite=overwrite,
         calibrations=calibrations,
+        drifts=drifts_of(experiment, data, kept),
     )
     write_json(experiment.folder / WRITTEN, {"model": str(out.resolve())})
     size = f"{out.stat().st_size / 1e6:.1f} MB"

@@ -1,0 +1,73 @@
+"""Drift of one modality in a session: which windows are refused or noted, and the events about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bci_m2s.model.contract import DriftContract
+from bci_m2s.signal.drift import Drift, DriftWatch, Reference
+from bci_m2s.types import Emit, Event, FloatArray, Status, Window
+
+
+class DriftStage:
+    """Measures every valid window. One thread feeds it.
+
+    Parameters
+    ----------
+    watch : measures
+    refuses : whether a window beyond the limit gets no estimate, or one with a note
+    emit : gets an event where a drift begins and where it ends
+    """
+
+    def __init__(self, watch: DriftWatch, refuses: bool, emit: Emit) -> None:
+        self._watch, self._refuses, self._emit = watch, refuses, emit
+
+    @property
+    def newest(self) -> Drift:
+        """Drift of the newest valid window. Any thread."""
+        return self._watch.newest
+
+    def judged(self, window: Window, measured: FloatArray, relative: FloatArray) -> Window:
+        """The window with its drift; without features where that is beyond the limit and is refused.
+
+        measured, relative : (T, F) of the window, before and after the person's normaliser
+        """
+        before, now = self._watch.newest, self._watch.push(measured, relative)
+        if now.is_beyond != before.is_beyond:
+            self._note(window.last_index, now, before)
+        if not now.is_beyond:
+            return replace(window, drift=now.distance)
+        reason = f"drift ({now.drivers})"
+        if not self._refuses:
+            return replace(window, drift=now.distance, reason=reason)
+        reason = f"unknown: {reason}"
+        return replace(window, status=Status.DRIFT, reason=reason, features=None, drift=now.distance)
+
+    def reset(self, at_sample: int, why: str) -> None:
+        """Begin anew: what was is no measure of what comes."""
+        if self._watch.newest.is_beyond:
+            self._event("drift_ended", at_sample, f"drift ended: {why}", self._watch.newest)
+        self._watch.reset()
+
+    def _note(self, at_sample: int, now: Drift, before: Drift) -> None:
+        if now.is_beyond:
+            words = f"drift: {now.drivers}: {now.distance:.2f} of the limit"
+            self._event("drift_started", at_sample, words, now)
+        else:
+            self._event("drift_ended", at_sample, "drift ended", replace(now, drivers=before.drivers))
+
+    def _event(self, kind: str, at_sample: int, message: str, drift: Drift) -> None:
+        fields = {"at_sample": at_sample, "distance": round(drift.distance, 4), "drivers": drift.drivers}
+        self._emit(Event(kind, message, fields=fields))
+
+
+def references(drift: DriftContract, tensors: Mapping[str, FloatArray]) -> dict[str, Reference]:
+    """What a model holds drift against, by view. tensors : of the modality, "drift.VIEW.mean" and so on."""
+    found = {}
+    for view, limits in drift.views.items():
+        mean, scale, precision = (
+            tensors[f"drift.{view}.{part}"] for part in ("mean", "scale", "precision")
+        )
+        found[view] = Reference(mean, scale, precision, limits.whole, limits.channel)
+    return found

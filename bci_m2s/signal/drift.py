@@ -1,0 +1,219 @@
+"""How far a window's features are from those that a model was trained on, and which channels drive it.
+
+A window's steps are averaged, and the averages are smoothed over time (a multivariate EWMA chart: Lowry et
+al. 1992, Technometrics 34). What comes out is held against a *reference*, a mean and a shrunken covariance,
+in one or more *views* of the features: as they are measured (the person's profile over channels and bands),
+and relative to the person's baseline (what has changed since). Each view gives two distances, both squared
+Mahalanobis distances per feature: of the *whole* vector, which a new reference electrode or a swapped
+hemisphere moves, and of each channel given all others, y_c − E(y_c | others), which finds an electrode that
+fits its neighbours no longer. The largest of all, each as a share of its limit, is the drift.
+
+Features that a window lacks take their expectation given the others, so that they say nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.types import BoolArray, FloatArray
+
+END_BELOW = 0.9  # of the limit: below it a drift is over, so that it does not flicker
+MOST_NAMED = 3  # channels in words
+BAND_SHARE = 0.25  # of a channel's largest squared residual, from which a band is named too
+VIEWS = ("profile", "change", "own_profile", "own_change")  # what a model may hold; own_: of its one person
+RELATIVE = ("change", "own_change")  # views of the features relative to the person's baseline
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a view is held against.
+
+    mean, scale : (F,); the features are (x − mean) / scale from here on
+    precision : (F, F), the inverse of their covariance
+    whole, channel : limits of the two distances, squared and per feature
+    """
+
+    mean: FloatArray
+    scale: FloatArray
+    precision: FloatArray
+    whole: float
+    channel: float
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """A window's distances in one view, squared and per feature.
+
+    whole : of all features; channels : (channels,) of each given the others; pull : (F,) precision · y
+    share : the largest as a share of its limit
+    """
+
+    whole: float
+    channels: FloatArray
+    pull: FloatArray
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What a window's drift is.
+
+    distance : as a share of the limit; NaN where nothing is known
+    is_beyond : whether the limit was passed, and the distance has not come back clearly since
+    drivers : channels and bands that drive it, in words, while it is beyond; "" otherwise
+    """
+
+    distance: float = math.nan
+    is_beyond: bool = False
+    drivers: str = ""
+
+
+NO_DRIFT = Drift()
+
+
+def groups_of(names: Sequence[str], channels: Sequence[str]) -> tuple[str, ...]:
+    """The channel that each feature belongs to; a feature of no single channel is by itself.
+
+    names : "T7.alpha", "pupil_x_mean" …, (F,)
+    """
+    known = set(channels)
+    return tuple(head if (head := name.rpartition(".")[0]) in known else name for name in names)
+
+
+class _View:
+    """One reference, ready to measure distances from it."""
+
+    def __init__(self, reference: Reference, names: Sequence[str], groups: Sequence[str]) -> None:
+        self._reference, self._names = reference, names
+        self._precision = np.ascontiguousarray(reference.precision, dtype=np.float64)
+        self._variances: FloatArray = 1.0 / np.diag(self._precision)  # of each feature given all others
+        self._labels = tuple(dict.fromkeys(groups))
+        place = {label: number for number, label in enumerate(self._labels)}
+        self._of = np.array([place[group] for group in groups], dtype=np.intp)
+        self._members = [np.flatnonzero(self._of == number) for number in range(len(self._labels))]
+        self._inverses = self._blocks()
+        self._mask: BoolArray | None = None  # the last one, and what fills it
+        self._filling: FloatArray = np.empty((0, 0))
+
+    def _blocks(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]]:
+        """By size of a channel's block: channels, their features, their covariances given all others."""
+        sizes = np.array([len(members) for members in self._members])
+        blocks = []
+        for size in np.unique(sizes).tolist():
+            channels = np.flatnonzero(sizes == size)
+            features = np.array([self._members[channel] for channel in channels])
+            inner = self._precision[features[:, :, None], features[:, None, :]]
+            blocks.append((channels, features, np.linalg.inv(inner)))
+        return blocks
+
+    def standardised(self, values: FloatArray) -> tuple[FloatArray, int]:
+        """(F,) with NaN where unknown → (F,) without, and how many are known."""
+        known = np.isfinite(values)
+        centred = (values - self._reference.mean) / self._reference.scale
+        if known.all():
+            return centred, len(values)
+        if self._mask is None or not np.array_equal(self._mask, known):
+            unknown = -self._precision[~known]
+            self._filling = np.linalg.solve(-unknown[:, ~known], unknown[:, known]).astype(np.float64)
+            self._mask = known
+        centred[~known] = self._filling @ centred[known]
+        return centred, int(known.sum())
+
+    def distance(self, centred: FloatArray, n_known: int) -> Distance:
+        """How far standardised features are from the reference. n_known : how many were measured."""
+        pull = np.einsum("fg,g->f", self._precision, centred)  # not BLAS: the same bits with any threads
+        channels = np.empty(len(self._labels))
+        for numbers, features, covariances in self._inverses:
+            parts = pull[features]
+            channels[numbers] = np.einsum("cb,cbd,cd->c", parts, covariances, parts) / features.shape[1]
+        whole = float(np.einsum("f,f->", pull, centred)) / max(n_known, 1)
+        share = max(whole / self._reference.whole, float(channels.max()) / self._reference.channel)
+        return Distance(whole, channels, pull, share)
+
+    def words(self, distance: Distance) -> str:
+        """The channels that are furthest from what the others say, with their bands."""
+        order = np.argsort(-distance.channels, kind="stable")
+        beyond = int((distance.channels > self._reference.channel).sum())
+        named = order[: min(max(beyond, 1), MOST_NAMED)].tolist()
+        more = f"; and {beyond - len(named)} more" if beyond > len(named) else ""
+        return "; ".join(self._channel(number, distance.pull) for number in named) + more
+
+    def _channel(self, number: int, pull: FloatArray) -> str:
+        label, members = self._labels[number], self._members[number]
+        if len(members) == 1 and self._names[members[0]] == label:
+            return label
+        squared = pull[members] ** 2 * self._variances[members]
+        bands = [
+            self._names[feature].removeprefix(f"{label}.")
+            for feature, size in zip(members.tolist(), squared.tolist(), strict=True)
+            if size >= BAND_SHARE * squared.max()
+        ]
+        return f"{label} {', '.join(bands)}"
+
+
+class DriftWatch:
+    """Follows the drift of one modality, window by window. One thread feeds it.
+
+    Parameters
+    ----------
+    references : by view, see ``VIEWS``
+    names : of the F features, in the order of the windows
+    channels : labels of the model's channels
+    smoothing_s : time constant of the EWMA; hop_s : time between two windows
+    """
+
+    def __init__(
+        self,
+        references: Mapping[str, Reference],
+        names: Sequence[str],
+        channels: Sequence[str],
+        smoothing_s: float,
+        hop_s: float,
+    ) -> None:
+        groups = groups_of(names, channels)
+        self._views = {view: _View(reference, names, groups) for view, reference in references.items()}
+        self._weight = 1.0 - math.exp(-hop_s / smoothing_s) if smoothing_s > 0 else 1.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was: another segment or another baseline begins."""
+        self._smooth: dict[str, FloatArray] = {}
+        self.newest = NO_DRIFT
+
+    def push(self, measured: FloatArray, relative: FloatArray) -> Drift:
+        """Take the next valid window; return its drift.
+
+        measured, relative : (T, F) as measured and relative to the person's baseline, NaN where unknown
+        """
+        found = self.measure(measured, relative)
+        view, distance = max(found.items(), key=lambda item: item[1].share)
+        is_beyond = distance.share > (END_BELOW if self.newest.is_beyond else 1.0)
+        words = self._views[view].words(distance) if is_beyond else ""
+        self.newest = Drift(distance.share, is_beyond, words)
+        return self.newest
+
+    def measure(self, measured: FloatArray, relative: FloatArray) -> dict[str, Distance]:
+        """Take the next valid window as ``push`` does; return its distances in every view."""
+        found = {}
+        for name, view in self._views.items():
+            values = mean_over_steps(relative if name in RELATIVE else measured)
+            centred, n_known = view.standardised(values)
+            before = self._smooth.get(name)
+            self._smooth[name] = centred if before is None else before + self._weight * (centred - before)
+            found[name] = view.distance(self._smooth[name], n_known)
+        return found
+
+
+def mean_over_steps(window: FloatArray) -> FloatArray:
+    """(T, F) → (F,), the mean of the known steps of each feature; NaN where none is known."""
+    known = np.isfinite(window)
+    if known.all():
+        return window.mean(axis=0)
+    n = known.sum(axis=0)
+    total = np.where(known, window, 0.0).sum(axis=0)
+    return np.where(n > 0, total / np.maximum(n, 1), math.nan)

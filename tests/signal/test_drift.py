@@ -1,0 +1,103 @@
+"""Drift: distances that find what changed, whatever is missing, and words that name it."""
+
+import numpy as np
+import pytest
+
+from bci_m2s.signal.drift import DriftWatch, Reference, groups_of, mean_over_steps
+
+CHANNELS = ("C3", "C4", "Cz", "T7")
+BANDS = ("alpha", "beta")
+NAMES = tuple(f"{channel}.{band}" for channel in CHANNELS for band in BANDS)
+F = len(NAMES)
+# every pair of features correlates by 0.8: a channel is well told by the others
+COVARIANCE = np.full((F, F), 0.8) + 0.2 * np.eye(F)
+REFERENCE = Reference(np.zeros(F), np.ones(F), np.linalg.inv(COVARIANCE), whole=4.0, channel=8.0)
+
+
+def watch(smoothing_s=0.0, **references):
+    return DriftWatch(references or {"profile": REFERENCE}, NAMES, CHANNELS, smoothing_s, 0.25)
+
+
+def push(made, values):
+    return made.push(np.tile(values, (3, 1)), np.full((3, F), np.nan))
+
+
+def test_whole_distance_is_mahalanobis_and_a_channels_is_that_given_the_others():
+    values = np.random.default_rng(0).multivariate_normal(np.zeros(F), COVARIANCE)
+    found = watch().measure(values[None], values[None])["profile"]
+    assert found.whole == pytest.approx(values @ np.linalg.solve(COVARIANCE, values) / F)
+    own, rest = slice(2, 4), np.r_[0:2, 4:F]
+    told = COVARIANCE[own, rest] @ np.linalg.inv(COVARIANCE[np.ix_(rest, rest)])
+    residual = values[own] - told @ values[rest]
+    spread = COVARIANCE[own, own] - told @ COVARIANCE[rest, own]
+    assert found.channels[1] == pytest.approx(residual @ np.linalg.solve(spread, residual) / 2)
+
+
+def test_a_shift_of_everything_that_people_have_is_small_and_of_one_channel_large():
+    together = push(watch(), np.full(F, 2.0))
+    alone = np.full(F, 2.0)
+    alone[7] += 2.0
+    one = push(watch(), alone)
+    assert together.distance < 0.5
+    assert not together.is_beyond
+    assert together.drivers == ""
+    assert one.is_beyond
+    assert one.drivers == "T7 beta"
+
+
+def test_what_is_missing_says_nothing():
+    values = np.random.default_rng(1).multivariate_normal(np.zeros(F), COVARIANCE)
+    without = values.copy()
+    without[4:6] = np.nan
+    kept = np.r_[0:4, 6:F]
+    expected = values[kept] @ np.linalg.solve(COVARIANCE[np.ix_(kept, kept)], values[kept]) / len(kept)
+    found = watch().measure(without[None], without[None])["profile"]
+    assert found.whole == pytest.approx(expected)
+    assert found.channels[2] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_drift_ends_clearly_below_the_limit_and_forgets_on_reset():
+    made = watch()
+    size = np.zeros(F)
+    size[0] = 1.0
+    at_limit = 1.0 / push(made, size).distance
+    said = [
+        push(made, size * np.sqrt(at_limit * share)).is_beyond for share in (0.95, 1.05, 0.95, 0.85, 0.95)
+    ]
+    assert said == [False, True, True, False, False]
+    push(made, 10 * size)
+    made.reset()
+    assert not made.newest.is_beyond
+
+
+def test_smoothing_is_an_ewma_that_begins_with_the_first_window():
+    made = watch(smoothing_s=1.0)
+    first, second = np.zeros(F), np.zeros(F)
+    second[0] = 3.0
+    push(made, first)
+    weight = 1 - np.exp(-0.25)
+    assert push(made, second).distance == pytest.approx(push(watch(), weight * second).distance)
+
+
+def test_the_view_with_the_larger_share_speaks():
+    tight = Reference(np.zeros(F), np.ones(F), REFERENCE.precision, whole=1e-3, channel=1e-3)
+    made = watch(profile=REFERENCE, change=tight)
+    relative = np.zeros((1, F))
+    relative[0, 0] = 0.5
+    found = made.push(np.zeros((1, F)), relative)
+    assert found.is_beyond
+    assert found.drivers.startswith("C3 alpha")
+
+
+def test_features_of_no_channel_are_by_themselves_and_many_are_counted():
+    assert groups_of(("C3.alpha", "pupil_x_mean"), ("C3",)) == ("C3", "pupil_x_mean")
+    names = tuple(f"f{number}" for number in range(6))
+    alone = Reference(np.zeros(6), np.ones(6), np.eye(6), whole=1.0, channel=1.0)
+    made = DriftWatch({"profile": alone}, names, (), 0.0, 1.0)
+    values = np.array([[9.0, 2.0, 3.0, 4.0, 5.0, 0.0]])
+    assert made.push(values, values).drivers == "f0; f4; f3; and 2 more"
+
+
+def test_mean_over_steps_takes_what_is_known():
+    window = np.array([[1.0, np.nan, np.nan], [3.0, 2.0, np.nan]])
+    np.testing.assert_array_equal(mean_over_steps(window), [2.0, 2.0, np.nan])

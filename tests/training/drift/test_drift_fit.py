@@ -1,0 +1,123 @@
+"""Limits of drift: right on people that they were not chosen on, none where there are too few."""
+
+import numpy as np
+import pytest
+from support.small_sessions import contract
+
+from bci_m2s.signal.drift import DriftWatch
+from bci_m2s.training.drift.block import FEWEST_PEOPLE, FittedDrift, fit_drift, fit_own_drift
+from bci_m2s.training.drift.fit import (
+    PersonWindows,
+    fit_limits,
+    fit_reference,
+    measured_distances,
+)
+
+F = 20
+SPEC = contract().modalities["eeg"]
+WINDOW = contract().window
+NAMES = tuple(f"{channel}.b{band}" for channel in SPEC.channels for band in range(5))
+MIXING = np.random.default_rng(99).normal(size=(6, F))
+
+
+def person(seed: int, n: int = 160, own: float = 1.0) -> PersonWindows:
+    """Windows of a made-up person: a profile of their own, and a state that moves slowly."""
+    rng = np.random.default_rng([7, seed])
+    state = np.zeros((n, 6))
+    for row in range(1, n):
+        state[row] = 0.95 * state[row - 1] + 0.3 * rng.normal(size=6)
+    change = state @ MIXING + 0.3 * rng.normal(size=(n, F))
+    measured = own * rng.normal(size=6) @ MIXING + 0.3 * rng.normal(size=F) + change
+    begins = np.zeros(n, dtype=bool)
+    begins[0] = True
+    return PersonWindows(measured.astype(np.float32), change.astype(np.float32), begins)
+
+
+def people(n: int, first: int = 0, **options) -> list[PersonWindows]:
+    return [person(first + number, **options) for number in range(n)]
+
+
+def beyond(fitted: FittedDrift, who: PersonWindows, change=None) -> np.ndarray:
+    """Which windows of a person a model refuses. change : added to both views from window 80 on."""
+    from bci_m2s.pipeline.drift import references
+
+    watch = DriftWatch(references(fitted.block, fitted.arrays), NAMES, SPEC.channels, 2.0, WINDOW.hop_s)
+    found = []
+    for number, (measured, relative) in enumerate(zip(who.measured, who.relative, strict=True)):
+        added = 0.0 if change is None or number < 80 else change
+        found.append(watch.push(measured[None] + added, relative[None] + added).is_beyond)
+    return np.array(found)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> FittedDrift:
+    training, validation = people(12), people(8, first=100)
+    made = fit_drift(training, [(training, validation)], SPEC, WINDOW)
+    assert isinstance(made, FittedDrift)
+    return made
+
+
+def test_the_block_says_what_it_rests_on(fitted):
+    assert set(fitted.block.views) == {"profile", "change"}
+    assert (fitted.block.people, fitted.block.validation_people) == (12, 8)
+    assert fitted.arrays["drift.profile.precision"].dtype == np.float32
+
+
+def test_new_people_are_seldom_refused_and_a_changed_channel_soon(fitted):
+    refused = [beyond(fitted, person(seed)).mean() for seed in range(200, 206)]
+    assert np.mean(refused) <= 0.05
+    change = np.zeros(F)
+    change[5:10] = 3.0
+    found = beyond(fitted, person(206), change)
+    assert found[:80].mean() < 0.05
+    assert found[80 + 20 :].all()  # 5 s
+
+
+def test_too_few_people_give_no_limit_and_the_reason():
+    some = people(FEWEST_PEOPLE - 1)
+    enough = people(FEWEST_PEOPLE)
+    assert (
+        fit_drift(enough, [(enough, some)], SPEC, WINDOW) == "got 7 validation people, expected at least 8"
+    )
+    assert fit_drift(some, [(some, enough)], SPEC, WINDOW) == "got 7 training people, expected at least 8"
+    assert fit_drift(some, [], SPEC, WINDOW) == "got 0 validation people, expected at least 8"
+
+
+def test_people_are_drawn_not_windows():
+    rng = np.random.default_rng(0)
+    one = [rng.gamma(2.0, size=(400, 2)) for _ in range(8)]
+    several = [np.concatenate([rows] * 4) for rows in one]
+    few, many = fit_limits(one, 0.25), fit_limits(several, 0.25)
+    np.testing.assert_allclose(few, many, rtol=0.1)
+    usual = np.quantile(np.concatenate(one), 0.98, axis=0)
+    assert (few > usual).all()  # cautious: two distances, and people by chance
+
+
+def test_a_reference_of_one_person_has_no_spread_between_people():
+    alone = [person(1).view("change")]
+    reference = fit_reference(alone, 20)
+    assert np.isfinite(reference.precision).all()
+    watch = DriftWatch({"change": reference}, NAMES, SPEC.channels, 2.0, WINDOW.hop_s)
+    assert measured_distances(watch, person(1)).shape == (160, 2)
+
+
+def test_own_statistics_join_those_of_people(fitted):
+    trials = [person(1, n=40) for _ in range(10)]
+    made = fit_own_drift(trials, SPEC, WINDOW, fitted)
+    assert isinstance(made, FittedDrift)
+    assert set(made.block.views) == {"profile", "change", "own_profile", "own_change"}
+    assert made.block.own_trials == 10
+    assert made.block.people == 12
+    assert set(fitted.arrays) < set(made.arrays)
+    assert fit_own_drift(trials[:7], SPEC, WINDOW, fitted) == "got 7 trials, expected at least 8"
+
+
+@pytest.mark.nightly
+def test_the_share_holds_over_many_draws_of_people():
+    shares = []
+    for draw in range(10):
+        training, validation = people(16, first=1000 * draw), people(10, first=1000 * draw + 100)
+        made = fit_drift(training, [(training, validation)], SPEC, WINDOW)
+        assert isinstance(made, FittedDrift)
+        shares += [beyond(made, person(1000 * draw + 500 + n)).mean() for n in range(10)]
+    assert np.mean(shares) <= 0.05
