@@ -75,7 +75,7 @@ Labels = Annotated[tuple[Text, ...], Field(min_length=1, max_length=8)]
 Reference = Literal["as recorded", "average"] | Labels
 Rate = Annotated[float, Field(gt=0, le=HIGHEST_RATE_HZ)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-DriftView = Annotated[str, StringConstraints(pattern=r"^(own_)?(profile|change)$")]
+DriftView = Annotated[str, StringConstraints(pattern=r"^(profile|course|own)$")]
 Affect = Annotated[float, Field(ge=-1, le=1)]
 
 
@@ -140,20 +140,20 @@ class CalibrationContract(_Part):
 
 
 class DriftLimits(_Part):
-    """Limits of one view, as squared Mahalanobis distances per feature."""
+    """Limits of one view."""
 
     whole: Annotated[float, Field(gt=0, le=1e12)]
-    """Of all features."""
+    """Of all features: squared Mahalanobis distance per feature."""
     channel: Annotated[float, Field(gt=0, le=1e12)]
-    """Of a channel's features, given those of all others."""
+    """Of a channel's features given those of all others: how many times the channel's usual distance."""
 
 
 class DriftContract(_Part):
     """How far features may be from those of the training, whose statistics are arrays of the file."""
 
     views: dict[DriftView, DriftLimits] = Field(min_length=1)
-    """Limits by view: `profile` (features as measured), `change` (relative to the person's baseline), and
-    `own_profile`, `own_change` of the person that the model was calibrated on."""
+    """Limits by view: `profile` (against the training people), `course` (against this session so far), and
+    `own` (against the person that the model was calibrated on)."""
     smoothing_s: Annotated[float, Field(ge=0, le=60)]
     """Time constant of the smoothing over windows."""
     share: Fraction
@@ -163,7 +163,7 @@ class DriftContract(_Part):
     validation_people: Annotated[int, Field(ge=0)] = 0
     """Number of people that the limit was chosen on."""
     own_trials: Annotated[int, Field(ge=0)] = 0
-    """Number of trials of the person calibrated on behind `own_profile` and `own_change`."""
+    """Number of trials of the person calibrated on behind `own`."""
 
 
 class HeadContract(_Part):

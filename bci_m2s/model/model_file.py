@@ -9,7 +9,7 @@ for each modality M of the contract,
 
 and, where the contract has a block ``drift``, for each of its views V
 
-    M.drift.V.mean, M.drift.V.scale  (F,) float64
+    M.drift.V.mean, .scale, .usual   (F,) float64
     M.drift.V.precision              (F, F) float32, see ``signal.drift.Reference``
 
 with KEY being ``encoder.*``, ``projection.*`` and ``heads.HEAD.*``. The scaler's arrays are in the
@@ -193,8 +193,8 @@ def _expected_tensors(contract: Contract) -> dict[str, tuple[tuple[int, ...], st
             expected[f"{modality}.{name}"] = ((spec.feature.n_features,), "float64")
         for view in spec.drift.views if spec.drift is not None else ():
             size = spec.feature.n_features
-            expected[f"{modality}.drift.{view}.mean"] = ((size,), "float64")
-            expected[f"{modality}.drift.{view}.scale"] = ((size,), "float64")
+            for part in ("mean", "scale", "usual"):
+                expected[f"{modality}.drift.{view}.{part}"] = ((size,), "float64")
             expected[f"{modality}.drift.{view}.precision"] = ((size, size), "float32")
         about = (spec.network.name, json.dumps(spec.network.params), spec.feature.n_features)
         heads = tuple((name, len(head.classes)) for name, head in contract.heads.items())
@@ -238,5 +238,5 @@ def check_tensors(path: Path, contract: Contract, tensors: Mapping[str, NDArray[
             raise ModelError(f"{path}: tensor {name!r}: got {got}, expected {number} {shape}")
         if not np.isfinite(array).all():
             raise ModelError(f"{path}: tensor {name!r} holds NaN or infinity")
-        if name.endswith((".scaler.std", ".baseline.std", ".scale")) and not (array > 0).all():
+        if name.endswith((".scaler.std", ".baseline.std", ".scale", ".usual")) and not (array > 0).all():
             raise ModelError(f"{path}: tensor {name!r} holds a standard deviation that is not above 0")

@@ -28,14 +28,16 @@ class DriftStage:
         """Drift of the newest valid window. Any thread."""
         return self._watch.newest
 
-    def judged(self, window: Window, measured: FloatArray, relative: FloatArray) -> Window:
-        """The window with its drift; without features where that is beyond the limit and is refused.
-
-        measured, relative : (T, F) of the window, before and after the person's normaliser
-        """
-        before, now = self._watch.newest, self._watch.push(measured, relative)
+    def measure(self, window: Window, measured: FloatArray) -> None:
+        """Take a valid window, whether or not there will be an estimate. measured : (T, F), as measured."""
+        before, now = self._watch.newest, self._watch.push(measured)
         if now.is_beyond != before.is_beyond:
             self._note(window.last_index, now, before)
+
+    def judged(self, window: Window) -> Window:
+        """The window that was measured, with its drift; without features where it is beyond the limit and
+        that is refused."""
+        now = self._watch.newest
         if not now.is_beyond:
             return replace(window, drift=now.distance)
         reason = f"drift ({now.drivers})"
@@ -66,8 +68,8 @@ def references(drift: DriftContract, tensors: Mapping[str, FloatArray]) -> dict[
     """What a model holds drift against, by view. tensors : of the modality, "drift.VIEW.mean" and so on."""
     found = {}
     for view, limits in drift.views.items():
-        mean, scale, precision = (
-            tensors[f"drift.{view}.{part}"] for part in ("mean", "scale", "precision")
+        mean, scale, precision, usual = (
+            tensors[f"drift.{view}.{part}"] for part in ("mean", "scale", "precision", "usual")
         )
-        found[view] = Reference(mean, scale, precision, limits.whole, limits.channel)
+        found[view] = Reference(mean, scale, precision, usual, limits.whole, limits.channel)
     return found

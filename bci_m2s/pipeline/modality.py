@@ -291,6 +291,8 @@ class ModalityStage:
     def _standardise(self, window: Window, verdict: RateVerdict) -> Window:
         if window.features is None:
             return window
+        if self._drift is not None:
+            self._drift.measure(window, window.features)
         if self._now.refusal:
             return replace(window, status=Status.MISMATCH, reason=self._now.refusal, features=None)
         if verdict.wrong:
@@ -299,8 +301,9 @@ class ModalityStage:
         if not self._now.ready:
             return replace(window, status=Status.BASELINE, reason=self._baseline_reason(), features=None)
         with np.errstate(invalid="ignore"):
-            relative = self.normaliser.apply(window.features)
-            values = relative if self._layout is None else relative[:, self._layout]
+            values = self.normaliser.apply(window.features)
+            if self._layout is not None:
+                values = values[:, self._layout]
             values = (values - self._mean) / self._std
         with np.errstate(over="ignore"):  # what the network's float32 cannot hold is unknown too
             unknown = ~np.isfinite(values.astype(np.float32))
@@ -308,7 +311,7 @@ class ModalityStage:
             reason = "too many features were bad during the baseline"
             return replace(window, status=Status.BAD_SIGNAL, reason=reason, features=None)
         filled = replace(window, features=np.where(unknown, self._unknown_as, values))
-        return filled if self._drift is None else self._drift.judged(filled, window.features, relative)
+        return filled if self._drift is None else self._drift.judged(filled)
 
     def _forget_drift(self) -> None:
         if self._drift is not None:

@@ -1,12 +1,13 @@
 """How far a window's features are from those that a model was trained on, and which channels drive it.
 
 A window's steps are averaged, and the averages are smoothed over time (a multivariate EWMA chart: Lowry et
-al. 1992, Technometrics 34). What comes out is held against a *reference*, a mean and a shrunken covariance,
-in one or more *views* of the features: as they are measured (the person's profile over channels and bands),
-and relative to the person's baseline (what has changed since). Each view gives two distances, both squared
-Mahalanobis distances per feature: of the *whole* vector, which a new reference electrode or a swapped
-hemisphere moves, and of each channel given all others, y_c − E(y_c | others), which finds an electrode that
-fits its neighbours no longer. The largest of all, each as a share of its limit, is the drift.
+al. 1992, Technometrics 34). What comes out is held against a *reference* in one or more *views*: the
+``profile`` over channels and bands against that of the training people; its ``course``, against what it has
+been so far in this session, by how people vary within a session; and ``own``, against the person's
+calibration. Each view gives two distances, both squared Mahalanobis distances per feature: of the *whole*
+vector, which a new reference or a swapped hemisphere moves, and of each channel given all others,
+y_c − E(y_c | others), which finds an electrode that fits its neighbours no longer. The largest of all, each
+as a share of its limit, is the drift.
 
 Features that a window lacks take their expectation given the others, so that they say nothing.
 """
@@ -14,6 +15,7 @@ Features that a window lacks take their expectation given the others, so that th
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,34 +25,37 @@ from numpy.typing import NDArray
 from bci_m2s.types import BoolArray, FloatArray
 
 END_BELOW = 0.9  # of the limit: below it a drift is over, so that it does not flicker
+LAG_S = 10.0  # a window is part of the session's past after this, unless there is a drift by then
+PAST_S = 10.0  # of it are needed for the course
 MOST_NAMED = 3  # channels in words
 BAND_SHARE = 0.25  # of a channel's largest squared residual, from which a band is named too
-VIEWS = ("profile", "change", "own_profile", "own_change")  # what a model may hold; own_: of its one person
-RELATIVE = ("change", "own_change")  # views of the features relative to the person's baseline
+COURSE = "course"
 
 
 @dataclass(frozen=True)
 class Reference:
     """What a view is held against.
 
-    mean, scale : (F,); the features are (x − mean) / scale from here on
+    mean, scale : (F,); the features are (x − mean) / scale from here on. The mean of the course is not used
     precision : (F, F), the inverse of their covariance
-    whole, channel : limits of the two distances, squared and per feature
+    usual : (F,), the usual distance of the channel that a feature belongs to, squared and per feature
+    whole, channel : limits of the two distances, that of a channel in units of its usual one
     """
 
     mean: FloatArray
     scale: FloatArray
     precision: FloatArray
-    whole: float
-    channel: float
+    usual: FloatArray
+    whole: float = 1.0
+    channel: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """A window's distances in one view, squared and per feature.
+    """A window's distances in one view.
 
-    whole : of all features; channels : (channels,) of each given the others; pull : (F,) precision · y
-    share : the largest as a share of its limit
+    whole : of all features, squared and per feature; channels : (channels,) of each given the others, in
+    units of its usual one; pull : (F,) precision · y; share : the largest as a share of its limit
     """
 
     whole: float
@@ -96,6 +101,7 @@ class _View:
         place = {label: number for number, label in enumerate(self._labels)}
         self._of = np.array([place[group] for group in groups], dtype=np.intp)
         self._members = [np.flatnonzero(self._of == number) for number in range(len(self._labels))]
+        self._usual = np.array([reference.usual[members[0]] for members in self._members])
         self._inverses = self._blocks()
         self._mask: BoolArray | None = None  # the last one, and what fills it
         self._filling: FloatArray = np.empty((0, 0))
@@ -111,26 +117,29 @@ class _View:
             blocks.append((channels, features, np.linalg.inv(inner)))
         return blocks
 
-    def standardised(self, values: FloatArray) -> tuple[FloatArray, int]:
-        """(F,) with NaN where unknown → (F,) without, and how many are known."""
-        known = np.isfinite(values)
-        centred = (values - self._reference.mean) / self._reference.scale
-        if known.all():
-            return centred, len(values)
+    def distance(self, values: FloatArray, mean: FloatArray | None = None) -> Distance:
+        """How far features are from the reference. values : (F,), NaN where unknown; mean : another one."""
+        known = np.isfinite(values if mean is None else values - mean)
+        centred = (values - (self._reference.mean if mean is None else mean)) / self._reference.scale
+        if not known.all():
+            centred[~known] = self._told_by(known) @ centred[known]
+        return self._measured(centred, int(known.sum()))
+
+    def _told_by(self, known: BoolArray) -> FloatArray:
+        """What makes the expectation of the unknown features from the known ones."""
         if self._mask is None or not np.array_equal(self._mask, known):
             unknown = -self._precision[~known]
             self._filling = np.linalg.solve(-unknown[:, ~known], unknown[:, known]).astype(np.float64)
             self._mask = known
-        centred[~known] = self._filling @ centred[known]
-        return centred, int(known.sum())
+        return self._filling
 
-    def distance(self, centred: FloatArray, n_known: int) -> Distance:
-        """How far standardised features are from the reference. n_known : how many were measured."""
+    def _measured(self, centred: FloatArray, n_known: int) -> Distance:
         pull = np.einsum("fg,g->f", self._precision, centred)  # not BLAS: the same bits with any threads
         channels = np.empty(len(self._labels))
         for numbers, features, covariances in self._inverses:
             parts = pull[features]
             channels[numbers] = np.einsum("cb,cbd,cd->c", parts, covariances, parts) / features.shape[1]
+        channels /= self._usual
         whole = float(np.einsum("f,f->", pull, centred)) / max(n_known, 1)
         share = max(whole / self._reference.whole, float(channels.max()) / self._reference.channel)
         return Distance(whole, channels, pull, share)
@@ -161,7 +170,7 @@ class DriftWatch:
 
     Parameters
     ----------
-    references : by view, see ``VIEWS``
+    references : by view
     names : of the F features, in the order of the windows
     channels : labels of the model's channels
     smoothing_s : time constant of the EWMA; hop_s : time between two windows
@@ -178,35 +187,58 @@ class DriftWatch:
         groups = groups_of(names, channels)
         self._views = {view: _View(reference, names, groups) for view, reference in references.items()}
         self._weight = 1.0 - math.exp(-hop_s / smoothing_s) if smoothing_s > 0 else 1.0
+        self._lag_n, self._least_n = round(LAG_S / hop_s), max(1, round(PAST_S / hop_s))
+        self._n_features = len(names)
         self.reset()
 
     def reset(self) -> None:
         """Forget what was: another segment or another baseline begins."""
-        self._smooth: dict[str, FloatArray] = {}
+        self._smooth = np.full(self._n_features, math.nan)
+        self._waiting: deque[FloatArray] = deque()  # too new for the past
+        self._past, self._past_n = np.zeros(self._n_features), np.zeros(self._n_features)
+        self._past_windows = 0
         self.newest = NO_DRIFT
 
-    def push(self, measured: FloatArray, relative: FloatArray) -> Drift:
+    def push(self, window: FloatArray) -> Drift:
         """Take the next valid window; return its drift.
 
-        measured, relative : (T, F) as measured and relative to the person's baseline, NaN where unknown
+        window : (T, F) as measured, before any normalisation, NaN where unknown
         """
-        found = self.measure(measured, relative)
+        found = self.measure(window)
+        if not found:
+            return self.newest
         view, distance = max(found.items(), key=lambda item: item[1].share)
         is_beyond = distance.share > (END_BELOW if self.newest.is_beyond else 1.0)
         words = self._views[view].words(distance) if is_beyond else ""
         self.newest = Drift(distance.share, is_beyond, words)
         return self.newest
 
-    def measure(self, measured: FloatArray, relative: FloatArray) -> dict[str, Distance]:
-        """Take the next valid window as ``push`` does; return its distances in every view."""
+    def measure(self, window: FloatArray) -> dict[str, Distance]:
+        """Take the next valid window as ``push`` does; return its distances in every view that has one."""
+        values = mean_over_steps(window)
+        before = np.where(np.isfinite(self._smooth), self._smooth, values)
+        self._smooth = before + self._weight * (values - before)
+        self._remember(values)
         found = {}
         for name, view in self._views.items():
-            values = mean_over_steps(relative if name in RELATIVE else measured)
-            centred, n_known = view.standardised(values)
-            before = self._smooth.get(name)
-            self._smooth[name] = centred if before is None else before + self._weight * (centred - before)
-            found[name] = view.distance(self._smooth[name], n_known)
+            if name != COURSE:
+                found[name] = view.distance(self._smooth)
+            elif self._past_windows >= self._least_n:
+                past = np.where(self._past_n > 0, self._past / np.maximum(self._past_n, 1), math.nan)
+                found[name] = view.distance(self._smooth, past)
         return found
+
+    def _remember(self, values: FloatArray) -> None:
+        """What was a while ago becomes part of the past, but for what came before a drift was noticed."""
+        self._waiting.append(values)
+        if len(self._waiting) <= self._lag_n:
+            return
+        old = self._waiting.popleft()
+        if not self.newest.is_beyond:
+            known = np.isfinite(old)
+            self._past += np.where(known, old, 0.0)
+            self._past_n += known
+            self._past_windows += 1
 
 
 def mean_over_steps(window: FloatArray) -> FloatArray:

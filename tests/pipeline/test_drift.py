@@ -20,7 +20,7 @@ LOUD[3072:4352, 0] *= 4.0  # AF7 from 12 s to 17 s
 WITHOUT = contract()
 TENSORS = small_tensors(WITHOUT)
 DRIFT = {
-    "views": {name: {"whole": 50.0, "channel": 4.0} for name in ("profile", "change")},
+    "views": {"profile": {"whole": 50.0, "channel": 4.0}},
     "smoothing_s": 1.0,
     "share": 0.02,
     "people": 10,
@@ -38,7 +38,7 @@ def run(spec, samples, cuts=(), times=TIMES, **options):
 
 
 def usual() -> dict[str, np.ndarray]:
-    """Arrays around what the quiet recording has, in both views, with half a nat of spread."""
+    """Arrays around what the quiet recording has, with a fifth of a nat of spread."""
     stage = ModalityStage(
         "eeg",
         WITHOUT.modalities["eeg"],
@@ -47,14 +47,9 @@ def usual() -> dict[str, np.ndarray]:
         {name: TENSORS[f"eeg.{name}"] for name in ("scaler.mean", "scaler.std", "baseline.std")},
     )
     rows = [step.values for _, step in stage._steps.push(Chunk.of(TIMES, SAMPLES)) if step is not None][20:]
-    arrays = {}
-    for view, mean, scale in (
-        ("profile", np.mean(rows, axis=0), np.full(F, 0.2)),
-        ("change", np.zeros(F), np.full(F, 1.0)),
-    ):
-        arrays[f"eeg.drift.{view}.mean"], arrays[f"eeg.drift.{view}.scale"] = mean, scale
-        arrays[f"eeg.drift.{view}.precision"] = np.eye(F, dtype=np.float32)
-    return arrays
+    parts = {"mean": np.mean(rows, axis=0), "scale": np.full(F, 0.2), "usual": np.ones(F)}
+    arrays = {f"eeg.drift.profile.{name}": array for name, array in parts.items()}
+    return arrays | {"eeg.drift.profile.precision": np.eye(F, dtype=np.float32)}
 
 
 ARRAYS = TENSORS | usual()
@@ -127,8 +122,8 @@ def test_a_model_file_holds_its_statistics_and_lacks_none(tmp_path):
     save_model(tmp_path / "with.safetensors", WITH, ARRAYS)
     read, tensors = load_model_file(tmp_path / "with.safetensors")
     assert read.modalities["eeg"].drift == WITH.modalities["eeg"].drift
-    np.testing.assert_array_equal(tensors["eeg.drift.change.scale"], ARRAYS["eeg.drift.change.scale"])
-    with pytest.raises(ModelError, match=r"tensor 'eeg\.drift\.change\.mean' is missing"):
+    np.testing.assert_array_equal(tensors["eeg.drift.profile.usual"], ARRAYS["eeg.drift.profile.usual"])
+    with pytest.raises(ModelError, match=r"tensor 'eeg\.drift\.profile\.mean' is missing"):
         save_model(tmp_path / "less.safetensors", WITH, TENSORS)
-    with pytest.raises(ModelError, match=r"'eeg\.drift\.change\.mean' is not part of this model"):
+    with pytest.raises(ModelError, match=r"'eeg\.drift\.profile\.mean' is not part of this model"):
         save_model(tmp_path / "more.safetensors", WITHOUT, ARRAYS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bci_m2s.signal.drift import DriftWatch, Reference, groups_of, mean_over_steps
+from bci_m2s.signal.drift import LAG_S, PAST_S, DriftWatch, Reference, groups_of, mean_over_steps
 
 CHANNELS = ("C3", "C4", "Cz", "T7")
 BANDS = ("alpha", "beta")
@@ -11,7 +11,7 @@ NAMES = tuple(f"{channel}.{band}" for channel in CHANNELS for band in BANDS)
 F = len(NAMES)
 # every pair of features correlates by 0.8: a channel is well told by the others
 COVARIANCE = np.full((F, F), 0.8) + 0.2 * np.eye(F)
-REFERENCE = Reference(np.zeros(F), np.ones(F), np.linalg.inv(COVARIANCE), whole=4.0, channel=8.0)
+REFERENCE = Reference(np.zeros(F), np.ones(F), np.linalg.inv(COVARIANCE), np.ones(F), 4.0, 8.0)
 
 
 def watch(smoothing_s=0.0, **references):
@@ -19,12 +19,12 @@ def watch(smoothing_s=0.0, **references):
 
 
 def push(made, values):
-    return made.push(np.tile(values, (3, 1)), np.full((3, F), np.nan))
+    return made.push(np.tile(values, (3, 1)))
 
 
 def test_whole_distance_is_mahalanobis_and_a_channels_is_that_given_the_others():
     values = np.random.default_rng(0).multivariate_normal(np.zeros(F), COVARIANCE)
-    found = watch().measure(values[None], values[None])["profile"]
+    found = watch().measure(values[None])["profile"]
     assert found.whole == pytest.approx(values @ np.linalg.solve(COVARIANCE, values) / F)
     own, rest = slice(2, 4), np.r_[0:2, 4:F]
     told = COVARIANCE[own, rest] @ np.linalg.inv(COVARIANCE[np.ix_(rest, rest)])
@@ -51,7 +51,7 @@ def test_what_is_missing_says_nothing():
     without[4:6] = np.nan
     kept = np.r_[0:4, 6:F]
     expected = values[kept] @ np.linalg.solve(COVARIANCE[np.ix_(kept, kept)], values[kept]) / len(kept)
-    found = watch().measure(without[None], without[None])["profile"]
+    found = watch().measure(without[None])["profile"]
     assert found.whole == pytest.approx(expected)
     assert found.channels[2] == pytest.approx(0, abs=1e-12)
 
@@ -80,22 +80,31 @@ def test_smoothing_is_an_ewma_that_begins_with_the_first_window():
 
 
 def test_the_view_with_the_larger_share_speaks():
-    tight = Reference(np.zeros(F), np.ones(F), REFERENCE.precision, whole=1e-3, channel=1e-3)
-    made = watch(profile=REFERENCE, change=tight)
-    relative = np.zeros((1, F))
-    relative[0, 0] = 0.5
-    found = made.push(np.zeros((1, F)), relative)
+    tight = Reference(np.full(F, 0.5), np.ones(F), REFERENCE.precision, np.ones(F), 1e-3, 1e-3)
+    found = watch(profile=REFERENCE, own=tight).push(np.eye(1, F))
     assert found.is_beyond
     assert found.drivers.startswith("C3 alpha")
+
+
+def test_the_course_is_against_what_was_and_forgets_no_sooner_than_a_drift_ends():
+    made = watch(course=REFERENCE)
+    size = np.zeros(F)
+    size[0] = 3.0
+    waiting = round((LAG_S + PAST_S) / 0.25)
+    early = [made.push(np.full((1, F), 7.0)).distance for _ in range(waiting)]
+    assert np.isnan(early[:-1]).all()
+    assert early[-1] == 0.0
+    assert all(made.push(7.0 + size[None]).is_beyond for _ in range(3 * waiting))
+    assert not made.push(np.full((1, F), 7.0)).is_beyond
 
 
 def test_features_of_no_channel_are_by_themselves_and_many_are_counted():
     assert groups_of(("C3.alpha", "pupil_x_mean"), ("C3",)) == ("C3", "pupil_x_mean")
     names = tuple(f"f{number}" for number in range(6))
-    alone = Reference(np.zeros(6), np.ones(6), np.eye(6), whole=1.0, channel=1.0)
+    alone = Reference(np.zeros(6), np.ones(6), np.eye(6), np.ones(6))
     made = DriftWatch({"profile": alone}, names, (), 0.0, 1.0)
     values = np.array([[9.0, 2.0, 3.0, 4.0, 5.0, 0.0]])
-    assert made.push(values, values).drivers == "f0; f4; f3; and 2 more"
+    assert made.push(values).drivers == "f0; f4; f3; and 2 more"
 
 
 def test_mean_over_steps_takes_what_is_known():

@@ -1,19 +1,18 @@
 """What a model's drift is measured by: references from training people, limits from validation people.
 
-Windows of one person overlap and are alike, so neither counts windows: the covariance is that of people's
-means plus that within people, each shrunk (Ledoit & Wolf 2004, J. Multivar. Anal. 88), and the limits are
-quantiles over people and blocks drawn with replacement.
+Windows of one person overlap and are alike, so windows are no count: the limits are quantiles over people
+and blocks drawn with replacement. Covariances are shrunk (Ledoit & Wolf 2004, J. Multivar. Anal. 88).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.signal.drift import RELATIVE, DriftWatch, Reference
+from bci_m2s.signal.drift import COURSE, DriftWatch, Reference, groups_of
 from bci_m2s.types import BoolArray, FloatArray
 
 SHARE = 0.02  # of the windows of a good person that may be beyond the limit
@@ -21,45 +20,38 @@ CONFIDENCE = 0.9  # that the share is not above it, as far as people and blocks 
 BLOCK_S = 30.0
 DRAWS = 300
 SMOOTHING_S = 2.0
-SMALLEST_SCALE = 1e-6
+SMALLEST = 1e-6  # of a scale or a usual distance
 
 
 @dataclass(frozen=True)
 class PersonWindows:
     """Windows of one person (or of one trial, where a model is of one person), in order.
 
-    measured, relative : (n, F), means over each window's steps as measured and relative to the baseline
+    values : (n, F), means over each window's steps, as measured, NaN where unknown
     begins : (n,) whether a window is the first after a break
     """
 
-    measured: NDArray[np.float32]
-    relative: NDArray[np.float32]
+    values: NDArray[np.float32]
     begins: BoolArray
 
-    def view(self, name: str) -> FloatArray:
-        """The windows as a view has them, (n, F) float64."""
-        return (self.relative if name in RELATIVE else self.measured).astype(np.float64)
 
+def fit_reference(people: Sequence[PersonWindows], view: str, every: int) -> Reference:
+    """Mean and shrunken covariance of people's windows; of the course, within people. Limits are 1.
 
-def fit_reference(people: Sequence[FloatArray], every: int) -> Reference:
-    """Mean and shrunken covariance of people's windows; limits are 1.
-
-    people : (n, F) of each, NaN where unknown; every : how many windows apart two do not overlap
+    every : how many windows apart two do not overlap
     """
     from sklearn.covariance import LedoitWolf
 
-    thinned = [windows[::every] for windows in people]
-    means = np.array([known_mean(windows) for windows in people])
-    mean = known_mean(means)
-    rows = np.concatenate(thinned)
-    scale = np.sqrt(known_mean((rows - mean) ** 2))
-    scale = np.where(scale > SMALLEST_SCALE, scale, 1.0)
-    within = np.concatenate([windows - own for windows, own in zip(thinned, means, strict=True)]) / scale
-    covariance = np.zeros((len(mean), len(mean)))
-    for part in (means - mean) / scale, within:
-        if len(part) > 1:
-            covariance += LedoitWolf(assume_centered=True).fit(np.nan_to_num(part)).covariance_
-    return Reference(mean, scale, np.linalg.inv(covariance).astype(np.float64), 1.0, 1.0)
+    every_value = [one.values.astype(np.float64) for one in people]
+    mean = known_mean(np.array([known_mean(values) for values in every_value]))
+    rows = np.concatenate(
+        [(values - (known_mean(values) if view == COURSE else mean))[::every] for values in every_value]
+    )
+    scale = np.sqrt(known_mean(rows**2))
+    scale = np.where(scale > SMALLEST, scale, 1.0)
+    covariance = LedoitWolf(assume_centered=True).fit(np.nan_to_num(rows / scale)).covariance_
+    precision = np.linalg.inv(covariance).astype(np.float64)
+    return Reference(np.zeros_like(mean) if view == COURSE else mean, scale, precision, np.ones_like(mean))
 
 
 def known_mean(rows: FloatArray) -> FloatArray:
@@ -68,21 +60,28 @@ def known_mean(rows: FloatArray) -> FloatArray:
     return np.where(known, rows, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
 
 
-def measured_distances(watch: DriftWatch, person: PersonWindows) -> FloatArray:
-    """Distances of every window, (n, 2 · views): whole, largest channel, view by view."""
+def measured_distances(watch: DriftWatch, person: PersonWindows) -> dict[str, FloatArray]:
+    """Distances of every window by view, (n, 1 + channels): of the whole, of each channel; 0 where none."""
     rows = []
     watch.reset()
     for number, begins in enumerate(person.begins.tolist()):
         if begins:
             watch.reset()
-        one = slice(number, number + 1)
-        measured, relative = (
-            person.measured[one].astype(np.float64),
-            person.relative[one].astype(np.float64),
+        rows.append(watch.measure(person.values[number : number + 1].astype(np.float64)))
+    found = {}
+    for view in dict.fromkeys(name for row in rows for name in row):
+        some = next(len(row[view].channels) for row in rows if view in row)
+        found[view] = np.array(
+            [[row[view].whole, *row[view].channels] if view in row else np.zeros(1 + some) for row in rows]
         )
-        views = watch.measure(measured, relative).values()
-        rows.append([value for view in views for value in (view.whole, float(view.channels.max()))])
-    return np.array(rows)
+    return found
+
+
+def fit_usual(distances: Sequence[FloatArray]) -> FloatArray:
+    """The usual distance of each channel, (channels,). distances : (n, 1 + channels) of each person."""
+    means = [rows[rows[:, 0] > 0, 1:].mean(axis=0) for rows in distances if (rows[:, 0] > 0).any()]
+    usual: FloatArray = np.maximum(np.mean(means, axis=0), SMALLEST)
+    return usual
 
 
 def fit_limits(
@@ -92,21 +91,23 @@ def fit_limits(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> FloatArray:
-    """Limits of the distances, (2 · views,), so that at most `share` of the windows have one beyond it.
+    """Limits of some distances, (k,), so that at most `share` of the windows have one beyond it.
 
     Each distance counts in units of its own quantile; the largest decides.
 
     Parameters
     ----------
-    distances : (n, 2 · views) of each validation person
+    distances : (n, k) of each validation person
     confidence : quantile over the draws of the limit: people and blocks are drawn with replacement
     """
     usual = np.mean([np.quantile(rows, 1.0 - share, axis=0) for rows in distances], axis=0)
+    usual = np.maximum(usual, SMALLEST)
     largest = [(rows / usual).max(axis=1) for rows in distances]
     rng = np.random.default_rng(seed)
     drawn = [_draw(largest, max(1, round(BLOCK_S / hop_s)), rng) for _ in range(DRAWS)]
     factor = float(np.quantile([np.quantile(values, 1.0 - share) for values in drawn], confidence))
-    return usual * factor
+    limits: FloatArray = usual * factor
+    return limits
 
 
 def _draw(people: Sequence[FloatArray], block: int, rng: np.random.Generator) -> FloatArray:
@@ -119,10 +120,32 @@ def _draw(people: Sequence[FloatArray], block: int, rng: np.random.Generator) ->
     return np.concatenate(parts)
 
 
-def with_limits(references: Mapping[str, Reference], limits: FloatArray) -> dict[str, Reference]:
-    """The references with their limits, in the order of the views."""
-    pairs = limits.reshape(-1, 2).tolist()
+def with_limits(
+    references: Mapping[str, Reference],
+    people: Sequence[Mapping[str, FloatArray]],
+    names: Sequence[str],
+    channels: Sequence[str],
+    hop_s: float,
+) -> dict[str, Reference]:
+    """The references with usual distances and limits, from those of validation people.
+
+    people : distances by view, see ``measured_distances``; hop_s : time between two windows
+    """
+    groups = groups_of(names, channels)
+    place = {label: number for number, label in enumerate(dict.fromkeys(groups))}
+    of_feature = np.array([place[group] for group in groups])
+    views = [view for view in references if any(view in person for person in people)]
+    usual = {view: fit_usual([person[view] for person in people if view in person]) for view in views}
+    tables = []
+    for person in people:
+        n = len(next(iter(person.values())))
+        columns = []
+        for view in views:
+            rows = person.get(view, np.zeros((n, 1 + len(usual[view]))))
+            columns += [rows[:, 0], (rows[:, 1:] / usual[view]).max(axis=1)]
+        tables.append(np.stack(columns, axis=1))
+    limits = fit_limits(tables, hop_s).reshape(-1, 2).tolist()
     return {
-        name: Reference(one.mean, one.scale, one.precision, whole, channel)
-        for (name, one), (whole, channel) in zip(references.items(), pairs, strict=True)
+        view: replace(references[view], usual=usual[view][of_feature], whole=whole, channel=channel)
+        for view, (whole, channel) in zip(views, limits, strict=True)
     }

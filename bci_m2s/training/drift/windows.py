@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.signal.drift import mean_over_steps
-from bci_m2s.training.data.sessions import Rows, SessionFeatures, normalised
+from bci_m2s.training.data.sessions import SessionFeatures
+from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.drift.fit import PersonWindows
-from bci_m2s.types import FloatArray
 
 
 def windows_of(
@@ -17,29 +16,21 @@ def windows_of(
     modality: str,
     spec: ModalityContract,
     window: WindowContract,
-    spread: FloatArray,
+    trial: Trial | None = None,
 ) -> PersonWindows:
-    """Every window of a session for which a live model would answer, rest and pauses included.
-
-    spread : (F,) typical within one training person's baseline, as the model file has it
-    """
-    measured = session.values[modality]
-    relative = normalised(session, modality, spec, window, spread)
+    """Every valid window of a session, rest and pauses included, or those that lie in a trial."""
+    values = session.values[modality]
     per_step = window.blocks_per_step
-    last = np.arange((window.steps - 1) * per_step, len(measured))
-    rows = last[:, None] + np.arange(-(window.steps - 1) * per_step, 1, per_step)
-    missing = np.isnan(measured).mean(axis=1) > spec.max_missing
-    missing |= np.isnan(relative).mean(axis=1) > spec.max_missing
-    good = session.usable[modality] & ~missing
-    good &= ~np.isnan(relative).all(axis=1)
+    reach = (window.steps - 1) * per_step
+    last = np.arange(reach, len(values))
+    rows = last[:, None] + np.arange(-reach, 1, per_step)
+    good = session.usable[modality] & (np.isnan(values).mean(axis=1) <= spec.max_missing)
     spaced = np.abs(np.diff(session.end_s[rows], axis=1) - window.step_s) <= window.hop_s / 2
     kept = good[rows].all(axis=1) & spaced.all(axis=1)
+    if trial is not None:
+        end_s, length_s = session.end_s[last], window.steps * window.step_s
+        kept &= (end_s <= trial.stop_s + 1e-6) & (end_s - length_s >= trial.start_s - 1e-6)
     rows = rows[kept]
     begins = np.diff(session.end_s[rows[:, -1]], prepend=-np.inf) > 1.5 * window.hop_s
-    return PersonWindows(_means(measured, rows), _means(relative, rows), begins)
-
-
-def _means(values: Rows, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Mean over the steps of each window, (n, F). values : (rows, F); rows : (n, T)."""
-    means = np.array([mean_over_steps(values[window].astype(np.float64)) for window in rows], np.float32)
-    return means.reshape(len(rows), values.shape[1])
+    means = np.array([mean_over_steps(values[one].astype(np.float64)) for one in rows], np.float32)
+    return PersonWindows(means.reshape(len(rows), values.shape[1]), begins)

@@ -48,7 +48,6 @@ def _fitted(
 ) -> FittedDrift | str:
     contract = experiment.settings.contract
     spec = contract.modalities[modality]
-    spread = data.scalers[modality].spread
     wanted = [people_of(data.split.train), *(people_of(split.validation) for split in splits)]
     every = set[str]().union(*wanted)
     people: dict[str, PersonWindows] = {}
@@ -63,7 +62,7 @@ def _fitted(
 
         for subject, sessions in groupby(experiment.sessions, key=lambda session: session.subject):
             if subject in every:
-                parts = [windows_of(one, modality, spec, contract.window, spread) for one in sessions]
+                parts = [windows_of(one, modality, spec, contract.window) for one in sessions]
                 people[subject] = joined([*([people[subject]] if subject in people else []), *parts])
                 one_more()
         people = {subject: windows for subject, windows in people.items() if len(windows.begins)}
@@ -86,7 +85,6 @@ def _of(people: Mapping[str, PersonWindows], wanted: set[str]) -> list[PersonWin
 def joined(parts: Sequence[PersonWindows]) -> PersonWindows:
     """Windows of several sessions of one person, one after the other."""
     return PersonWindows(
-        np.concatenate([part.measured for part in parts]),
-        np.concatenate([part.relative for part in parts]),
+        np.concatenate([part.values for part in parts]),
         np.concatenate([part.begins for part in parts]),
     )

@@ -16,21 +16,22 @@ from bci_m2s.training.drift.fit import (
 F = 20
 SPEC = contract().modalities["eeg"]
 WINDOW = contract().window
+CHANGED = 140
 NAMES = tuple(f"{channel}.b{band}" for channel in SPEC.channels for band in range(5))
 MIXING = np.random.default_rng(99).normal(size=(6, F))
 
 
-def person(seed: int, n: int = 160, own: float = 1.0) -> PersonWindows:
+def person(seed: int, n: int = 240, own: float = 1.0) -> PersonWindows:
     """Windows of a made-up person: a profile of their own, and a state that moves slowly."""
     rng = np.random.default_rng([7, seed])
     state = np.zeros((n, 6))
     for row in range(1, n):
         state[row] = 0.95 * state[row - 1] + 0.3 * rng.normal(size=6)
-    change = state @ MIXING + 0.3 * rng.normal(size=(n, F))
-    measured = own * rng.normal(size=6) @ MIXING + 0.3 * rng.normal(size=F) + change
+    values = state @ MIXING + 0.3 * rng.normal(size=(n, F))
+    values += own * rng.normal(size=6) @ MIXING + 0.3 * rng.normal(size=F)
     begins = np.zeros(n, dtype=bool)
     begins[0] = True
-    return PersonWindows(measured.astype(np.float32), change.astype(np.float32), begins)
+    return PersonWindows(values.astype(np.float32), begins)
 
 
 def people(n: int, first: int = 0, **options) -> list[PersonWindows]:
@@ -38,14 +39,14 @@ def people(n: int, first: int = 0, **options) -> list[PersonWindows]:
 
 
 def beyond(fitted: FittedDrift, who: PersonWindows, change=None) -> np.ndarray:
-    """Which windows of a person a model refuses. change : added to both views from window 80 on."""
+    """Which windows of a person a model refuses. change : added from window CHANGED on."""
     from bci_m2s.pipeline.drift import references
 
     watch = DriftWatch(references(fitted.block, fitted.arrays), NAMES, SPEC.channels, 2.0, WINDOW.hop_s)
     found = []
-    for number, (measured, relative) in enumerate(zip(who.measured, who.relative, strict=True)):
-        added = 0.0 if change is None or number < 80 else change
-        found.append(watch.push(measured[None] + added, relative[None] + added).is_beyond)
+    for number, values in enumerate(who.values):
+        added = 0.0 if change is None or number < CHANGED else change
+        found.append(watch.push(values[None] + added).is_beyond)
     return np.array(found)
 
 
@@ -58,7 +59,7 @@ def fitted() -> FittedDrift:
 
 
 def test_the_block_says_what_it_rests_on(fitted):
-    assert set(fitted.block.views) == {"profile", "change"}
+    assert set(fitted.block.views) == {"profile", "course"}
     assert (fitted.block.people, fitted.block.validation_people) == (12, 8)
     assert fitted.arrays["drift.profile.precision"].dtype == np.float32
 
@@ -69,8 +70,8 @@ def test_new_people_are_seldom_refused_and_a_changed_channel_soon(fitted):
     change = np.zeros(F)
     change[5:10] = 3.0
     found = beyond(fitted, person(206), change)
-    assert found[:80].mean() < 0.05
-    assert found[80 + 20 :].all()  # 5 s
+    assert found[:CHANGED].mean() < 0.05
+    assert found[CHANGED + 28 :].all()  # 7 s
 
 
 def test_too_few_people_give_no_limit_and_the_reason():
@@ -93,19 +94,22 @@ def test_people_are_drawn_not_windows():
     assert (few > usual).all()  # cautious: two distances, and people by chance
 
 
-def test_a_reference_of_one_person_has_no_spread_between_people():
-    alone = [person(1).view("change")]
-    reference = fit_reference(alone, 20)
-    assert np.isfinite(reference.precision).all()
-    watch = DriftWatch({"change": reference}, NAMES, SPEC.channels, 2.0, WINDOW.hop_s)
-    assert measured_distances(watch, person(1)).shape == (160, 2)
+def test_the_course_is_told_from_its_past_whatever_the_person_is_like():
+    reference = fit_reference(people(10), "course", 20)
+    watch = DriftWatch({"course": reference}, NAMES, SPEC.channels, 2.0, WINDOW.hop_s)
+    found = [measured_distances(watch, person(300, own=size))["course"] for size in (1.0, 1000.0)]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3)
+    assert (found[0][:79] == 0).all()
+    assert (found[0][79:, 0] > 0).all()
 
 
 def test_own_statistics_join_those_of_people(fitted):
-    trials = [person(1, n=40) for _ in range(10)]
+    whole = person(1)
+    parts = [slice(24 * number, 24 * number + 24) for number in range(10)]
+    trials = [PersonWindows(whole.values[part], whole.begins[part]) for part in parts]
     made = fit_own_drift(trials, SPEC, WINDOW, fitted)
     assert isinstance(made, FittedDrift)
-    assert set(made.block.views) == {"profile", "change", "own_profile", "own_change"}
+    assert set(made.block.views) == {"profile", "course", "own"}
     assert made.block.own_trials == 10
     assert made.block.people == 12
     assert set(fitted.arrays) < set(made.arrays)
