@@ -94,6 +94,7 @@ def recorded_windows(
         facts=run.facts,
         wait_for_marker=run.wait_for_marker,
         unknown_as=np.nan,
+        on_drift="off",
     )
     source = ReplaySource(run.stream)
     for done, window in replayed(

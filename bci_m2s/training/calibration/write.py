@@ -57,7 +57,11 @@ def write_calibrated(
         if made.kind:
             update["network"] = _component(made, spec.network)
         modalities[name] = spec.model_copy(update=update)
-        tensors = {key: array for key, array in tensors.items() if not key.startswith(f"{name}.")}
+        tensors = {
+            key: array
+            for key, array in tensors.items()
+            if key.startswith(f"{name}.drift.") or not key.startswith(f"{name}.")
+        }
         tensors |= _packed(name, made, base)
     contract = base.contract.model_copy(
         update={
