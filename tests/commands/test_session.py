@@ -1,0 +1,56 @@
+"""What shows the trials of a guided session, and what is said before it where that cannot be."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from support.guided_sessions import PROTOCOL
+
+from bci_m2s.commands.session import _stimulus
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.session.protocol.person import FastClock
+from bci_m2s.session.protocol.program import Program
+from bci_m2s.session.protocol.settings import load_protocol
+from bci_m2s.session.protocol.stimulus import Stimulus
+
+ITEMS = [{"label": "calm", "clip": "a.mp4"}, {"label": "tense", "clip": "b.mp4", "duration_s": 20}]
+
+
+def stimulus_of(folder: Path, **trials: object) -> Stimulus | None:
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump({**PROTOCOL, "trials": {"items": ITEMS, **trials}}), encoding="utf-8")
+    return _stimulus(load_protocol(path), path, FastClock(lambda: 0.0))
+
+
+def test_words_need_no_player(tmp_path):
+    assert stimulus_of(tmp_path, show="text", duration_s=5) is None
+
+
+def test_a_program_is_found_or_named(tmp_path):
+    assert isinstance(stimulus_of(tmp_path, show="program", command=[sys.executable, "{item}"]), Program)
+    with pytest.raises(
+        ConfigurationError, match=r"mine\.yaml: trials: program: command: 'no-such' is not inst"
+    ):
+        stimulus_of(tmp_path, show="program", command=["no-such", "{item}"])
+    with pytest.raises(ConfigurationError, match=r"mine\.yaml: trials: a\.mp4: no duration"):
+        stimulus_of(tmp_path, show="program", command=[sys.executable, "{duration_s}"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="programs are found by their names' endings there")
+def test_mpv_and_ffprobe_that_are_not_there_are_named(tmp_path, monkeypatch):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"mpv is not installed.*apt install mpv.*\(and 1 more\)"):
+        stimulus_of(tmp_path, show="clips")
+
+
+def test_an_option_that_is_none_is_refused(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ConfigurationError, match=r"got '--script=x\.lua', which bci-m2s sets itself"):
+        stimulus_of(tmp_path, show="clips", screen={"options": ["--script=x.lua"]})
