@@ -250,6 +250,15 @@ def test_the_recording_is_switched_by_one_at_a_time():
     assert commands.handle({"do": "record_off"}) == {"said": "off"}
 
 
+def test_a_guided_session_keeps_its_recording_and_its_folder():
+    commands = commands_of(None, lambda: "on", lambda: "off")
+    commands.protocol = lambda action, value: f"{action} {value}"
+    assert commands.handle({"do": "protocol", "action": "answer", "value": "7"}) == {"said": "answer 7"}
+    for request in ({"do": "record_on"}, {"do": "record_off"}, {"do": "filename", "text": "{run:2}"}):
+        with pytest.raises(CommandError, match="from its beginning to its end"):
+            commands.handle(request)
+
+
 def test_another_engine_takes_over():
     with running() as (engine, _):
         commands = commands_of(None)

@@ -86,3 +86,11 @@ def test_a_port_in_use_is_known_before_anything_is_written(tmp_path):
             until(lambda: not running.is_alive())
     assert isinstance(running.failure, CommandError)
     assert list(folder.iterdir()) == []
+
+
+def test_a_replay_opens_no_port_though_its_pipeline_did(tmp_path):
+    asks = {"remote": {"port": 0}}
+    with quiet_session(tmp_path, Endless(), mode="replay", pipeline=asks) as running:
+        until(lambda: "EEG" in running.printed, running)
+    assert running.failure is None
+    assert "remote control" not in running.printed
