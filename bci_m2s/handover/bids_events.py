@@ -10,6 +10,7 @@ from typing import Any
 
 from bci_m2s.handover.content import Content
 from bci_m2s.handover.marks import Mark, rating_scales
+from bci_m2s.handover.scales import column_of, scales_in
 from bci_m2s.handover.tables import seconds, write_json, write_tsv
 
 KINDS = {
@@ -63,7 +64,7 @@ def write_events(path: Path, content: Content, screen: Screen | None) -> None:
         "trial_type": {"Description": DESCRIPTIONS["trial_type"]},
         "kind": {"Description": "What kind of row it is.", "Levels": KINDS},
         "channel": {"Description": DESCRIPTIONS["channel"]},
-        **_described(names),
+        **_described(names, content),
     }
     if screen is not None:
         described["StimulusPresentation"] = screen.described()
@@ -77,7 +78,7 @@ def write_self_reports(path: Path, content: Content) -> None:
     rows = [[*_told(mark, names), mark.text, *_when(mark)] for mark in trials]
     write_tsv(path, [*names.values(), "trial_type", "onset", "duration"], rows)
     described = {
-        **_described(names),
+        **_described(names, content),
         "trial_type": {"Description": "Label of the trial."},
         "onset": {"Description": "From the first sample of the recording.", "Units": "s"},
         "duration": {"Description": "n/a where the trial was not finished.", "Units": "s"},
@@ -106,8 +107,8 @@ def _told(mark: Mark, names: Sequence[str] | Mapping[str, str]) -> list[str]:
     return [mark.told.get(name, "") for name in names]
 
 
-def _described(names: Mapping[str, str]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _described(names: Mapping[str, str], content: Content) -> dict[str, Any]:
+    asked, made = scales_in(content.path.parent), dict[str, Any]()
     for key, name in names.items():
         if key == "onset_spread":
             text = "Standard deviation of the estimated onset; n/a where it is not estimated."
@@ -115,7 +116,5 @@ def _described(names: Mapping[str, str]) -> dict[str, Any]:
         elif key in DESCRIPTIONS:
             made[name] = {"Description": DESCRIPTIONS[key]}
         else:
-            made[name] = {
-                "Description": f"The participant's answer on the scale {key.removeprefix('rating_')!r}."
-            }
+            made[name] = column_of(key.removeprefix("rating_"), asked)
     return made

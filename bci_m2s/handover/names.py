@@ -14,6 +14,7 @@ from bci_m2s.text import quoted
 
 DEFAULT_TASK = "emotion"
 _TAKE = re.compile(r"take-(\d+)")
+_TASK, _RUN = re.compile(r"_task-([^_.]+)"), re.compile(r"_run-(\d{1,3})(?=[_.])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,12 @@ def names_for(
     found = {
         "subject": _plain(described) or _plain(by_path[0]) or "01",
         "session": _plain(by_path[1]) or "1",
-        "task": _plain(_protocol(facts)) or DEFAULT_TASK,
+        "task": _plain(_protocol(facts) or _found(_TASK, path.name)) or DEFAULT_TASK,
     }
     given = {"subject": subject, "session": session, "task": task}
     labels = {name: given[name] or found[name] for name in found}
     take = _TAKE.fullmatch(facts.recording.path.parent.name)
-    number = run or (int(take[1]) if take else 1)
+    number = run or int(take[1] if take else _found(_RUN, path.name) or 1)
     missing = [f"--{name} {labels[name]}" for name in found if not given[name]]
     missing += [] if run else [f"--run {number}"]
     return Names(**labels, run=f"{number:02d}", said=tuple(missing))
@@ -77,6 +78,11 @@ def _protocol(facts: RecordingFacts) -> str:
     """The protocol's name, of a guided session."""
     begun = (text for _, text in facts.markers if text.startswith(SESSION_START))
     return next(begun, "").removeprefix(SESSION_START)
+
+
+def _found(pattern: re.Pattern[str], name: str) -> str:
+    match = pattern.search(name)
+    return match[1] if match else ""
 
 
 def _plain(label: str) -> str:

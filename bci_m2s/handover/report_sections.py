@@ -113,6 +113,9 @@ def add_events(page: Page, found: Summary) -> None:
     rows = [
         ["" if math.isnan(line.time_s) else f"{line.time_s:.1f}", line.kind, line.words()] for line in lines
     ]
+    if not rows:
+        page.paragraph("Neither markers nor events are in the recording.")
+        return
     page.table(["s", "kind", "what"], rows[:MOST_EVENTS], ["s"])
     if len(rows) > MOST_EVENTS:
         page.paragraph(f"… and {len(rows) - MOST_EVENTS} more, see events.jsonl.", "note")

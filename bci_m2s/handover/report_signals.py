@@ -76,9 +76,9 @@ def _add_power(page: Page, found: Summary, stream: RecordingStream) -> None:
         "60 Hz is mains."
     )
     page.picture(spectrum_figure(stream, power), "power spectra of the EEG", text)
-    page.heading("Power on the scalp" if stream.info.n_channels > 4 else "Power of the bands")
     rows = _power_rows(found, power)
     figure = scalp_figure(stream, power, rows)
+    page.heading("Power of the bands" if figure is None else "Power on the scalp")
     if figure is None:
         page.picture(band_figure(stream, power, rows["whole session"]), "band power per channel")
         return

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STATES = {"BAD_lost": "#000000", "BAD_flat": "#4477AA", "BAD_railed": "#EE6677", "BAD_noisy": "#CCBB44"}
 OTHER = "#AAAAAA"
 MOST_CHANNELS = 40
+FEW_CHANNELS = 8  # have lines of their own colour
 RESOLUTION = 48  # points across a map
 FEWEST_ON_SCALP = 8  # positions; with fewer a map is made of what lies between
 
@@ -70,21 +71,19 @@ def spectrum_figure(stream: RecordingStream, power: Power) -> Figure:
     figure = new_figure(11, 3.4)
     axes = figure.add_subplot()
     some = (power.frequencies_hz >= 0.5) & (power.frequencies_hz <= 0.45 * stream.info.rate_hz)
+    at_hz = power.frequencies_hz[some]
     with np.errstate(divide="ignore"):
         values = 10 * np.log10(power.spectrum[:, some])
-    axes.plot(power.frequencies_hz[some], values.T, color="#4477AA", lw=0.6, alpha=0.5)
-    known = np.where(np.isfinite(values), values, np.nan)
-    if np.isfinite(known).any():
-        usable = np.isfinite(known).any(axis=1)
-        axes.plot(
-            power.frequencies_hz[some],
-            np.nanmedian(known[usable], axis=0),
-            color="black",
-            lw=1.4,
-            label="median",
-        )
-        axes.legend(frameon=False, fontsize=8)
-    axes.set_xlim(0, float(min(power.frequencies_hz[some][-1], 100.0)))
+    for name, line in zip(stream.info.labels, values, strict=True):
+        if len(values) <= FEW_CHANNELS:
+            axes.plot(at_hz, line, lw=0.9, label=label(name, 12))
+        else:
+            axes.plot(at_hz, line, lw=0.6, color="#4477AA", alpha=0.5)
+    usable = np.isfinite(values).all(axis=1)  # a flat channel has no logarithm
+    if usable.any():
+        axes.plot(at_hz, np.median(values[usable], axis=0), color="black", lw=1.4, label="median")
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.set_xlim(0, float(min(at_hz[-1], 100.0)))
     axes.set_xlabel("Hz")
     axes.set_ylabel(f"dB re 1 {label(unit_of(stream), 12)}²/Hz")
     return figure
@@ -103,7 +102,7 @@ def scalp_figure(stream: RecordingStream, power: Power, rows: Mapping[str, Float
     ]
     if len(picks) < FEWEST_ON_SCALP:
         return None
-    figure = new_figure(11, 2.3 * len(rows) + 0.2)
+    figure = new_figure(11, 1.9 * len(rows) + 0.3)
     grid = figure.subplots(len(rows), len(power.bands), squeeze=False)
     differences = [np.abs(values[picks]) for values in list(rows.values())[1:]]
     finite = np.concatenate([one[np.isfinite(one)] for one in differences]) if differences else np.empty(0)
