@@ -162,8 +162,8 @@ class DriftContract(_Part):
     """Number of training people behind the statistics."""
     validation_people: Annotated[int, Field(ge=0)] = 0
     """Number of people that the limit was chosen on."""
-    own_trials: Annotated[int, Field(ge=0)] = 0
-    """Number of trials of the person calibrated on behind `own`."""
+    own_sessions: Annotated[int, Field(ge=0)] = 0
+    """Number of sessions of the person calibrated on behind `own`."""
 
 
 class HeadContract(_Part):

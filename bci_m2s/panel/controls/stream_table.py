@@ -226,6 +226,17 @@ def _quality(stream: Mapping[str, Any], n_channels: int) -> tuple[str, str, str]
         lost = number(stream.get("lost"), 0.0) > 0
         all_good = f"{n_channels} of {n_channels} good" if n_channels else "good"
         parts.append(all_good if state == "ok" else "samples were lost" if lost else "–")
+    if said := _drift(mapping(stream.get("drift"))):
+        parts.append(said)
     details = "\n".join([*parts, *(f"{label}: {why}" for label, why in list(bad.items())[:64])])
     sign = f"{shape(state)} " if state != "muted" else ""
     return (sign + "; ".join(parts), state, details)
+
+
+def _drift(drift: Mapping[str, Any]) -> str:
+    """How far the features are from the training's; "" where that is not measured."""
+    distance = number(drift.get("distance"), -1.0)
+    if distance < 0:
+        return ""
+    drivers = plain_text(drift.get("drivers"))
+    return f"drift {distance:.2f} of limit 1" + (f": {drivers}" if drivers else "")

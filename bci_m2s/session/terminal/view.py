@@ -143,7 +143,14 @@ def _plain_health(health: StreamHealth) -> str:
     silence = f", {_last(health)}" if health.is_silent else ""
     problem = f", {health.problem}" if health.problem else ""
     beginning = f"{modality_name(health.modality)} {_rate(health)}, lost {health.lost}"
-    return f"{beginning}{silence}{_bad_channels(health)}{problem}"
+    return f"{beginning}{silence}{_bad_channels(health)}{_drift(health)}{problem}"
+
+
+def _drift(health: StreamHealth) -> str:
+    """How far the features are from the training's: ", drift 0.42 of limit 1"; "" where not measured."""
+    if health.drift is None or math.isnan(health.drift.distance):
+        return ""
+    return f", drift {health.drift.distance:.2f} of limit 1"
 
 
 def _answer(estimate: Estimate | None, classes: Sequence[str]) -> str:
@@ -158,7 +165,7 @@ def health_line(health: StreamHealth) -> str:
     """Rate, samples, loss and silence of a stream."""
     counts = f"{health.samples} samples, lost {health.lost}"
     name = f"{modality_name(health.modality):<5} {health.name!r}"
-    line = f"{name}: {_rate(health)}, {counts}, {_last(health)}{_bad_channels(health)}"
+    line = f"{name}: {_rate(health)}, {counts}, {_last(health)}{_bad_channels(health)}{_drift(health)}"
     return line + (f", {health.problem}" if health.problem else "")
 
 

@@ -23,7 +23,7 @@ from bci_m2s.training.drift.fit import (
 )
 
 FEWEST_PEOPLE = 8  # in training and in validation: a quantile over fewer is a guess
-FEWEST_OWN_TRIALS = 8
+FEWEST_OWN_SESSIONS = 3  # a limit from one sitting refuses every window of another day
 VIEWS = ("profile", COURSE)
 MOST_FEATURES = 2048  # the covariance of more would make a file of tens of megabytes
 Fold = tuple[Sequence[PersonWindows], Sequence[PersonWindows]]  # training and validation people
@@ -66,24 +66,25 @@ def fit_drift(
 
 
 def fit_own_drift(
-    trials: Sequence[PersonWindows],
+    sessions: Sequence[PersonWindows],
     spec: ModalityContract,
     window: WindowContract,
     before: FittedDrift,
 ) -> FittedDrift | str:
     """The drift block of a model that was calibrated on one person; why there can be none, in words.
 
-    Beside the views of `before` it has ``own``: the mean of this person's trials, with the covariance that
-    the training people have within a session. Its limit is chosen on trials that the mean is not of.
+    Beside the views of `before` it has ``own``: this person's mean over sessions, with the covariance that
+    the training people have within one. Its limit is chosen on sessions that the mean is not of.
 
     Parameters
     ----------
-    trials : windows of each trial of this person, of all classes and sessions, in order
+    sessions : windows of each session of this person, inside trials of all classes, in order
     before : of the model that is calibrated
     """
-    trials = [one for one in trials if len(one.begins)]
-    if len(trials) < FEWEST_OWN_TRIALS:
-        return f"got {len(trials)} trials, expected at least {FEWEST_OWN_TRIALS}"
+    sessions = [one for one in sessions if len(one.begins)]
+    if len(sessions) < FEWEST_OWN_SESSIONS:
+        many = "session" if len(sessions) == 1 else "sessions"
+        return f"got {len(sessions)} {many} of this person, expected at least {FEWEST_OWN_SESSIONS}"
     names = build_extractor(spec, window, spec.rate_min_hz).names
     scale = before.arrays[f"drift.{COURSE}.scale"]
     precision = before.arrays[f"drift.{COURSE}.precision"].astype(np.float64)
@@ -93,14 +94,14 @@ def fit_own_drift(
         return {"own": Reference(mean, scale, precision, np.ones_like(mean))}
 
     distances = []
-    for number, trial in enumerate(trials):
-        others = own([*trials[:number], *trials[number + 1 :]])
+    for number, session in enumerate(sessions):
+        others = own([*sessions[:number], *sessions[number + 1 :]])
         watch = DriftWatch(others, names, spec.channels, SMOOTHING_S, window.hop_s)
-        distances.append(measured_distances(watch, trial))
-    found = with_limits(own(trials), distances, names, spec.channels, window.hop_s)
+        distances.append(measured_distances(watch, session))
+    found = with_limits(own(sessions), distances, names, spec.channels, window.hop_s)
     limits, arrays = _as_stored(found)
     block = before.block.model_copy(
-        update={"views": {**before.block.views, **limits}, "own_trials": len(trials)}
+        update={"views": {**before.block.views, **limits}, "own_sessions": len(sessions)}
     )
     return FittedDrift(block, {**before.arrays, **arrays})
 

@@ -35,6 +35,14 @@ def shown(table, row, name):
     ("column", "changes", "text", "state"),
     [
         ("stream", {}, "actiCHamp-1", ""),
+        ("quality", {"drift": {"distance": 0.424}}, "● 62 of 62 good; drift 0.42 of limit 1", "ok"),
+        (
+            "quality",
+            {"state": "warn", "drift": {"distance": 1.7, "drivers": "T7 beta"}},
+            "▲ –; drift 1.70 of limit 1: T7 beta",
+            "warn",
+        ),
+        ("quality", {"drift": {"distance": "nonsense"}}, "● 62 of 62 good", "ok"),
         ("rate", {}, "1000.0 of 1000 Hz", ""),
         ("rate", {"measured_hz": 985.0}, "▲ 985.0 of 1000 Hz", "warn"),
         ("rate", {"measured_hz": 940.0}, "■ 940.0 of 1000 Hz", "bad"),

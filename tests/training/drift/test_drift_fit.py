@@ -1,5 +1,7 @@
 """Limits of drift: right on people that they were not chosen on, none where there are too few."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.small_sessions import contract
@@ -104,16 +106,19 @@ def test_the_course_is_told_from_its_past_whatever_the_person_is_like():
 
 
 def test_own_statistics_join_those_of_people(fitted):
-    whole = person(1)
-    parts = [slice(24 * number, 24 * number + 24) for number in range(10)]
-    trials = [PersonWindows(whole.values[part], whole.begins[part]) for part in parts]
-    made = fit_own_drift(trials, SPEC, WINDOW, fitted)
+    rng = np.random.default_rng(5)
+    usual = person(1)
+    sessions = [replace(usual, values=usual.values + 0.2 * rng.normal(size=F).astype(np.float32))] * 2
+    refused = fit_own_drift(sessions, SPEC, WINDOW, fitted)
+    assert refused == "got 2 sessions of this person, expected at least 3"
+    sessions.append(replace(usual, values=usual.values + 0.2 * rng.normal(size=F).astype(np.float32)))
+    made = fit_own_drift(sessions, SPEC, WINDOW, fitted)
     assert isinstance(made, FittedDrift)
     assert set(made.block.views) == {"profile", "course", "own"}
-    assert made.block.own_trials == 10
-    assert made.block.people == 12
+    assert (made.block.own_sessions, made.block.people) == (3, 12)
     assert set(fitted.arrays) < set(made.arrays)
-    assert fit_own_drift(trials[:7], SPEC, WINDOW, fitted) == "got 7 trials, expected at least 8"
+    assert beyond(made, usual).mean() < 0.05
+    assert beyond(made, person(2)).mean() > 0.9
 
 
 @pytest.mark.nightly
