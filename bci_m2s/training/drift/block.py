@@ -23,7 +23,7 @@ from bci_m2s.training.drift.fit import (
 )
 
 FEWEST_PEOPLE = 8  # in training and in validation: a quantile over fewer is a guess
-FEWEST_OWN_SESSIONS = 3  # a limit from one sitting refuses every window of another day
+FEWEST_OWN_SESSIONS = 19  # of n sessions, the next is the furthest with a chance of 1 in n + 1: at most 5 %
 VIEWS = ("profile", COURSE)
 MOST_FEATURES = 2048  # the covariance of more would make a file of tens of megabytes
 Fold = tuple[Sequence[PersonWindows], Sequence[PersonWindows]]  # training and validation people
@@ -88,17 +88,18 @@ def fit_own_drift(
     names = build_extractor(spec, window, spec.rate_min_hz).names
     scale = before.arrays[f"drift.{COURSE}.scale"]
     precision = before.arrays[f"drift.{COURSE}.precision"].astype(np.float64)
+    usual = before.arrays[f"drift.{COURSE}.usual"]
 
     def own(some: Sequence[PersonWindows]) -> dict[str, Reference]:
         mean = known_mean(np.array([known_mean(one.values.astype(np.float64)) for one in some]))
-        return {"own": Reference(mean, scale, precision, np.ones_like(mean))}
+        return {"own": Reference(mean, scale, precision, usual)}
 
     distances = []
     for number, session in enumerate(sessions):
         others = own([*sessions[:number], *sessions[number + 1 :]])
         watch = DriftWatch(others, names, spec.channels, SMOOTHING_S, window.hop_s)
         distances.append(measured_distances(watch, session))
-    found = with_limits(own(sessions), distances, names, spec.channels, window.hop_s)
+    found = with_limits(own(sessions), distances, names, spec.channels, window.hop_s, keep_usual=True)
     limits, arrays = _as_stored(found)
     block = before.block.model_copy(
         update={"views": {**before.block.views, **limits}, "own_sessions": len(sessions)}

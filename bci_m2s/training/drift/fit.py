@@ -126,16 +126,21 @@ def with_limits(
     names: Sequence[str],
     channels: Sequence[str],
     hop_s: float,
+    keep_usual: bool = False,
 ) -> dict[str, Reference]:
     """The references with usual distances and limits, from those of validation people.
 
     people : distances by view, see ``measured_distances``; hop_s : time between two windows
+    keep_usual : of each channel what the references say. Of a few sessions it would be too small where a
+        channel was quiet by chance
     """
     groups = groups_of(names, channels)
     place = {label: number for number, label in enumerate(dict.fromkeys(groups))}
     of_feature = np.array([place[group] for group in groups])
     views = [view for view in references if any(view in person for person in people)]
     usual = {view: fit_usual([person[view] for person in people if view in person]) for view in views}
+    if keep_usual:  # the distances are in units of it
+        usual = {view: np.ones_like(values) for view, values in usual.items()}
     tables = []
     for person in people:
         n = len(next(iter(person.values())))
@@ -146,6 +151,11 @@ def with_limits(
         tables.append(np.stack(columns, axis=1))
     limits = fit_limits(tables, hop_s).reshape(-1, 2).tolist()
     return {
-        view: replace(references[view], usual=usual[view][of_feature], whole=whole, channel=channel)
+        view: replace(
+            references[view],
+            usual=references[view].usual * usual[view][of_feature],
+            whole=whole,
+            channel=channel,
+        )
         for view, (whole, channel) in zip(views, limits, strict=True)
     }

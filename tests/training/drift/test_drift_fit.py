@@ -7,6 +7,7 @@ import pytest
 from support.small_sessions import contract
 
 from bci_m2s.signal.drift import DriftWatch
+from bci_m2s.training.drift import block
 from bci_m2s.training.drift.block import FEWEST_PEOPLE, FittedDrift, fit_drift, fit_own_drift
 from bci_m2s.training.drift.fit import (
     PersonWindows,
@@ -105,7 +106,8 @@ def test_the_course_is_told_from_its_past_whatever_the_person_is_like():
     assert (found[0][79:, 0] > 0).all()
 
 
-def test_own_statistics_join_those_of_people(fitted):
+def test_own_statistics_join_those_of_people(fitted, monkeypatch):
+    monkeypatch.setattr(block, "FEWEST_OWN_SESSIONS", 3)
     rng = np.random.default_rng(5)
     usual = person(1)
     sessions = [replace(usual, values=usual.values + 0.2 * rng.normal(size=F).astype(np.float32))] * 2

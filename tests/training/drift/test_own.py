@@ -9,6 +9,7 @@ from support.small_sessions import EEG_INFO, contract, eeg, pipeline
 
 from bci_m2s.pipeline.recorded_windows import RecordedRun, StreamRun
 from bci_m2s.recording.recorded import RecordedStream
+from bci_m2s.training.drift import block
 from bci_m2s.training.drift.block import FittedDrift
 from bci_m2s.training.drift.own import own_drift
 from bci_m2s.types import Chunk, Status
@@ -41,7 +42,9 @@ def session(seed: int) -> RecordedRun:
 
 @pytest.fixture(scope="module")
 def own() -> FittedDrift:
-    made = own_drift([session(seed) for seed in range(3)], [SPANS] * 3, "eeg", SPEC, TENSORS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block, "FEWEST_OWN_SESSIONS", 3)  # or this would take long
+        made = own_drift([session(seed) for seed in range(3)], [SPANS] * 3, "eeg", SPEC, TENSORS)
     assert isinstance(made, FittedDrift)
     return made
 
@@ -70,7 +73,7 @@ def test_this_person_is_at_home_and_another_signal_is_not(own):
 
 def test_one_sitting_is_too_few():
     made = own_drift([session(0)], [SPANS], "eeg", SPEC, TENSORS)
-    assert made == "got 1 session of this person, expected at least 3"
+    assert made == "got 1 session of this person, expected at least 19"
     assert (
         own_drift([session(0)], [SPANS], "eeg", contract(), TENSORS)
         == "the base model has no limit of drift"
