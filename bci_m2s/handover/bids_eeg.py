@@ -20,6 +20,7 @@ from bci_m2s.handover.tables import MISSING, write_json, write_tsv
 from bci_m2s.recording.bids.files import read_texts
 
 DESCRIPTION = "dataset_description.json"
+BLOCK_SAMPLES = 50_000
 VOLTAGES = ("eeg", "ecg", "eog", "emg")
 
 
@@ -43,8 +44,8 @@ def write_eeg(root: Path, names: Names, content: Content, scratch: Path) -> list
 
     assert content.leading is not None
     raw, said = annotated_raw(content, content.leading), []
-    if content.leading.info.channel_format == "double64" and _loses(raw.get_data()):
-        said.append("samples are double64, and rounded to float32")
+    if content.leading.info.channel_format == "double64":
+        said.append("samples were double64 and are float32 now: exact to 7 digits")
     with _quiet():
         copied = _brainvision(raw, scratch)
         path = BIDSPath(
@@ -65,10 +66,10 @@ def _brainvision(raw: Any, folder: Path) -> Any:
     import mne
     from pybv import write_brainvision
 
-    kinds = raw.get_channel_types()
-    write_brainvision(
-        data=raw.get_data(),
-        sfreq=raw.info["sfreq"],
+    kinds, rate_hz = raw.get_channel_types(), float(raw.info["sfreq"])
+    write_brainvision(  # the header; pybv would need all samples at once, several times over
+        data=np.zeros((len(kinds), 1)),
+        sfreq=rate_hz,
         ch_names=raw.ch_names,
         fname_base="recording",
         folder_out=str(folder),
@@ -77,17 +78,17 @@ def _brainvision(raw: Any, folder: Path) -> Any:
         fmt="binary_float32",
         meas_date=raw.info["meas_date"],
     )
+    factors = np.array([1e6 if kind in VOLTAGES else 1.0 for kind in kinds])[:, None]
+    with (folder / "recording.eeg").open("wb") as file:
+        for start in range(0, raw.n_times, BLOCK_SAMPLES):
+            block = raw.get_data(start=start, stop=min(start + BLOCK_SAMPLES, raw.n_times)) * factors
+            file.write(np.ascontiguousarray(block.T, "<f4").data)
     opened = mne.io.read_raw_brainvision(folder / "recording.vhdr", verbose="error")
     opened.set_channel_types(dict(zip(raw.ch_names, kinds, strict=True)), on_unit_change="ignore")
     opened.set_annotations(None)
     if raw.info["meas_date"] is not None:
         opened.set_meas_date(raw.info["meas_date"])
     return opened
-
-
-def _loses(volts: np.ndarray[Any, Any]) -> bool:
-    scaled = volts * 1e6
-    return bool(np.any(np.abs(scaled.astype(np.float32) - scaled) > 1e-12 * np.abs(scaled)))
 
 
 @contextmanager

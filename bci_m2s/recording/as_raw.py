@@ -172,9 +172,10 @@ def stream_as_raw(
     info = stream.info
     index, first, missing = place(times, rate_hz)
     _, factors = _kinds(info, unit)
-    samples = stream.read(0, stream.n_samples).astype(np.float64) * factors
+    samples = stream.read(0, stream.n_samples)
     data = np.empty((info.n_channels, int(index[-1]) + 1))
-    data[:, index] = samples.T
+    for channel, factor in enumerate(factors):  # one after the other: a copy of all takes as much again
+        data[channel, index] = samples[:, channel].astype(np.float64) * factor
     for at, count in zip(first, missing, strict=True):  # a straight line, so that filters do not ring
         if count:
             stop = at + count

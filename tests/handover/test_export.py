@@ -167,6 +167,16 @@ def test_a_disk_that_fails_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_without_the_packages_it_says_how_to_get_them(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pybv", None)
+    with pytest.raises(
+        OutputError, match=r"pybv is not installed; pip install 'bci_m2s\[bids\]' brings it"
+    ):
+        export_session(written.path, tmp_path / "set")
+
+
 def test_a_folder_of_something_else_is_refused(written: Written, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(OutputError, match=r"holds files but no dataset_description\.json"):
