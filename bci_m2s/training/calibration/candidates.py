@@ -4,8 +4,8 @@ base      the model as it is
 person    the model with this person's mean and spread of each feature in its scaler
 head      its encoder, and a new classifier
 layer     its encoder and the hidden layer of its classifier, and a new last layer
-linear    a linear map of the features themselves
 both      the logarithms of the model's probabilities, and a linear map of the features, added
+linear    a linear map of the features themselves
 
 All but the first two rest on ridge regressions, see ``ridge``; what they need of the model is computed
 once.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import numpy as np
@@ -38,8 +38,8 @@ MEANINGS = {
     "person": "the model with this person's scaler",
     "head": "its encoder with a new classifier",
     "layer": "its encoder with a new last layer",
-    "linear": "a linear model of the features",
     "both": "the model and a linear model together",
+    "linear": "a linear model of the features",
 }
 
 
@@ -89,10 +89,14 @@ class _Fixed:
     """A fold whose scores no label changes. logits_of : windows (m,) → (m, classes)"""
 
     logits_of: Callable[[Indices], FloatArray]
+    known: dict[bytes, FloatArray] = field(default_factory=dict)
 
     def scores(self, windows: Indices, target: FloatArray) -> FloatArray:
         del target
-        return self.logits_of(windows)[None]
+        key = windows.tobytes()
+        if key not in self.known:
+            self.known[key] = self.logits_of(windows)[None]
+        return self.known[key]
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,15 @@ class _Linear:
     offset: FloatArray | None = None
 
     def scores(self, windows: Indices, target: FloatArray) -> FloatArray:
-        regressed = SHARPNESS * (self.ridge.smoother(self.rows[windows]) @ target)
-        return np.asarray(regressed if self.offset is None else regressed + self.offset[windows])
+        p, n, n_classes = target.shape
+        smoother = SHARPNESS * self.ridge.smoother(self.rows[windows])
+        flat = smoother @ target.transpose(1, 0, 2).reshape(n, p * n_classes)  # one product, not p of them
+        regressed = flat.reshape(len(windows), p, n_classes).transpose(1, 0, 2)
+        return regressed if self.offset is None else regressed + self.offset[windows]
 
 
 def candidates(it: Situation) -> dict[str, Candidate]:
-    """The candidates for a modality, the simplest first."""
+    """The candidates for a modality, those nearest to the base model first."""
     inputs = it.scale.applied(it.features)
     logits = _passed(it.network, inputs, it.head)
     found: dict[str, Candidate] = {"base": lambda _train: _Fixed(lambda windows: logits[windows])}
@@ -117,11 +124,11 @@ def candidates(it: Situation) -> dict[str, Candidate]:
         found["person"] = lambda train: _person(it, train)
     for name, rows in _activations(it, inputs).items():
         found[name] = lambda train, rows=rows: _fold(rows, it.trials, train)  # type: ignore[misc]
-    if it.n_heads == 1:
-        found["linear"] = lambda train: _fold(_filled(it, train), it.trials, train)
     if isinstance(it.network, SingleModality):
         mean = _mean(inputs)
         found["both"] = lambda train: _fold(mean, it.trials, train, logits / it.temperature)
+    if it.n_heads == 1:
+        found["linear"] = lambda train: _fold(_filled(it, train), it.trials, train)
     return found
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS, make_blocks, permuted
 from bci_m2s.training.calibration.candidates import MEANINGS, Situation, candidates
 from bci_m2s.training.calibration.figures import interval, p_value, trials_needed
-from bci_m2s.training.calibration.nested import Nested, balanced, choose, n_fits, nested
+from bci_m2s.training.calibration.nested import Candidate, Nested, balanced, choose, n_fits, nested
 from bci_m2s.types import FloatArray
 
 Indices = NDArray[np.int64]
@@ -91,6 +91,7 @@ def decide(
     seed: int = 0,
     permutations: int = PERMUTATIONS,
     on_fit: Callable[[int, int], None] = lambda _done, _total: None,
+    tried: Mapping[str, Mapping[str, Candidate]] | None = None,
 ) -> dict[str, Verdict]:
     """Judge each modality by nested cross-validation over blocks of trials.
 
@@ -100,13 +101,15 @@ def decide(
     Parameters
     ----------
     labels : (t,) of all trials, in the order of time, each class in ``FEWEST_BLOCKS`` of them or more
+    tried : modality → candidates, see ``candidates``; made when None
     """
     blocks = make_blocks(labels)
     generator = np.random.default_rng(seed)
     sets = np.concatenate([labels[None], permuted(labels, blocks, permutations, generator)])
     n_classes = next(iter(problems.values())).situation.n_classes
     found: dict[str, tuple[Nested, FloatArray, Indices]] = {}
-    tried = {name: candidates(problem.situation) for name, problem in problems.items()}
+    if tried is None:
+        tried = {name: candidates(problem.situation) for name, problem in problems.items()}
     total = sum(n_fits(len(own), blocks) for own in tried.values())
     done = 0
 

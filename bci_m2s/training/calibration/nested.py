@@ -20,7 +20,6 @@ from bci_m2s.training.calibration.ridge import targets
 from bci_m2s.types import BoolArray, FloatArray
 
 Indices = NDArray[np.int64]
-AT_ONCE = 250  # sets of labels; more need memory, not time
 
 
 class Fold(Protocol):
@@ -81,7 +80,7 @@ def nested(
 
     Parameters
     ----------
-    candidates : by name, the simplest first: of equally good ones the first is chosen
+    candidates : by name, the safest first: of equally good ones the first is chosen
     trials : (n,) the trial of each window
     blocks : (t,) the block of each trial, three or more different ones
     labels : (p, t) sets of labels
@@ -95,11 +94,12 @@ def nested(
     inner_shares = {name: np.zeros((len(numbers), p, t)) for name in names}  # by the block kept for testing
     for out in left_out:
         train = ~np.isin(blocks, out)
+        target = targets(labels[:, train], n_classes)
         for name in names:
             fold = candidates[name](train)
             for tested in out:
                 inside = blocks == tested
-                shares = _shares(fold, trials, inside, train, labels, n_classes)
+                shares = _shares(fold, trials, inside, labels, target)
                 if len(out) == 1:
                     outer_shares[name][:, inside] = shares
                 else:
@@ -126,7 +126,7 @@ def n_fits(n_candidates: int, blocks: Indices) -> int:
 
 
 def _shares(
-    fold: Fold, trials: Indices, inside: BoolArray, train: BoolArray, labels: Indices, n_classes: int
+    fold: Fold, trials: Indices, inside: BoolArray, labels: Indices, target: FloatArray
 ) -> FloatArray:
     """Share of right windows (p, trials inside) of the trials that test."""
     windows = np.flatnonzero(inside[trials])
@@ -134,13 +134,9 @@ def _shares(
     counts = np.bincount(places, minlength=int(inside.sum()))
     collect = np.zeros((len(windows), len(counts)))
     collect[np.arange(len(windows)), places] = 1.0 / np.maximum(counts, 1)[places]
-    parts = []
-    for begin in range(0, len(labels), AT_ONCE):
-        some = labels[begin : begin + AT_ONCE]
-        guesses = fold.scores(windows, targets(some[:, train], n_classes)).argmax(axis=-1)
-        right = guesses == some[:, trials[windows]]
-        parts.append(right @ collect)
-    return np.concatenate(parts)
+    guesses = fold.scores(windows, target).argmax(axis=-1)
+    right = guesses == labels[:, trials[windows]]
+    return np.asarray(right @ collect)
 
 
 def choose(single: Mapping[str, FloatArray], labels: Indices, n_classes: int) -> str:

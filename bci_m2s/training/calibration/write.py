@@ -52,7 +52,10 @@ def write_calibrated(
         problem, spec = problems[name], modalities[name]
         made = make(verdict.chosen, problem.situation)
         update: dict[str, Any] = {
-            "calibration": {**spec.calibration, material.head: _probabilities(problem, verdict, material)}
+            "calibration": {
+                **spec.calibration,
+                material.head: _calibration(problem, verdict.chosen, material),
+            }
         }
         if made.kind:
             update["network"] = _component(made, spec.network)
@@ -150,11 +153,16 @@ def _packed(name: str, made: Made, base: Base) -> Arrays:
     return pack_modality(name, made.network, made.scale.mean, made.scale.std, spread)
 
 
-def _probabilities(problem: Problem, verdict: Verdict, material: Material) -> CalibrationContract:
-    """Temperature and threshold of the chosen candidate, from trials that it was not trained on."""
+def _calibration(problem: Problem, name: str, material: Material) -> CalibrationContract:
+    """Temperature and threshold of a candidate, from trials that it was not trained on."""
     it = problem.situation
-    logits = held_out(problem, verdict.chosen, make_blocks(material.labels)[problem.kept])
+    logits = held_out(problem, name, make_blocks(material.labels)[problem.kept])
     return calibrate(logits, it.labels[it.trials], it.trials, MOST_UNKNOWN)
+
+
+def held_out_temperature(problem: Problem, name: str, material: Material) -> float:
+    """The temperature that a candidate's logits get in a model file."""
+    return _calibration(problem, name, material).temperature
 
 
 def held_out(problem: Problem, name: str, blocks: np.ndarray) -> FloatArray:

@@ -78,4 +78,4 @@ def test_a_linear_base_has_no_layers_to_exchange():
 
 def test_a_narrow_classifier_cannot_be_made_transparent():
     narrow = made_situation(sizes=SIZES | {"hidden": 4})
-    assert list(candidates(narrow)) == ["base", "person", "layer", "linear", "both"]
+    assert list(candidates(narrow)) == ["base", "person", "layer", "both", "linear"]
