@@ -1,9 +1,9 @@
 """What `bci-m2s calibrate` does with noise, and with people whose labels are true: simulated people only.
 
-**Noise**: the signals of simulated sessions with labels drawn at random, so that nothing can be learnt. A
-session counts as promoted when any of its modalities is. Bar: at most 5 of 100.
-**People**: each person's first visit calibrates; a second one (another cap position and baseline) is judged by
-the model that a user would then run: the calibrated one where it was promoted, else the base model.
+**Noise**: the signals of simulated sessions with labels drawn at random, so that nothing can be learnt.
+A session counts as promoted when any of its modalities is. Bar: at most 5 of 100.
+**People**: each person's first visit calibrates; a second one (another cap position and baseline) is judged
+by the model that a user would then run: the calibrated one where promoted, else the base model.
 Balanced accuracy in which every trial weighs the same; "both signals" is the mean of their probabilities.
 
 No person of the demo model's training is used (another seed of the simulator), and none of those that the

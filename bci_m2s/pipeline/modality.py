@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -105,6 +105,11 @@ class ModalityStage:
     on_drift : whether features beyond the model's limit give no estimate ("refuse"), one with a note
         ("note"), or are not looked for ("off")
     emit : gets what is noticed and every control; no clock is read here
+
+    Attributes
+    ----------
+    on_measured : gets each valid window with its features as measured, whatever becomes of it; None for
+        nobody
     """
 
     def __init__(
@@ -145,6 +150,7 @@ class ModalityStage:
             )
             self._drift = DriftStage(watch, on_drift == "refuse", self._emit)
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
+        self.on_measured: Callable[[Window], None] | None = None
 
     @property
     def state(self) -> StageState:
@@ -293,6 +299,8 @@ class ModalityStage:
             return window
         if self._drift is not None:
             self._drift.measure(window, window.features)
+        if self.on_measured is not None:
+            self.on_measured(window)
         if self._now.refusal:
             return replace(window, status=Status.MISMATCH, reason=self._now.refusal, features=None)
         if verdict.wrong:

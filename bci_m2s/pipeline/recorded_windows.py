@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -64,12 +64,20 @@ def end_of(streams: Mapping[str, StreamRun]) -> float:
 
 
 def recorded_windows(
-    run: StreamRun, modality: str, contract: Contract, tensors: Mapping[str, FloatArray]
+    run: StreamRun,
+    modality: str,
+    contract: Contract,
+    tensors: Mapping[str, FloatArray],
+    on_measured: Callable[[Window], None] = lambda _window: None,
 ) -> Iterator[tuple[int, Window | None]]:
     """Yield (samples done, window), and (samples done, None) after each chunk.
 
     Features are relative to the person's baseline, in the model's layout and before its scaler, NaN where
     unknown. Stamps are on the clock that the recording's streams share.
+
+    Parameters
+    ----------
+    on_measured : gets each valid window before that, with its features as measured
 
     Raises
     ------
@@ -97,10 +105,13 @@ def recorded_windows(
         on_drift="off",
     )
     source = ReplaySource(run.stream)
+
+    def shared(window: Window) -> Window:
+        offset_s = source.clock_offset_s(0.0)
+        return replace(window, start_s=window.start_s + offset_s, end_s=window.end_s + offset_s)
+
+    stage.on_measured = lambda window: on_measured(shared(window))
     for done, window in replayed(
         stage.push, stage.control, lambda: stage.state.samples, source, run.controls
     ):
-        if window is not None:
-            offset_s = source.clock_offset_s(0.0)
-            window = replace(window, start_s=window.start_s + offset_s, end_s=window.end_s + offset_s)
-        yield done, window
+        yield done, None if window is None else shared(window)

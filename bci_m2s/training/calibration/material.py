@@ -13,8 +13,10 @@ from bci_m2s.errors import ConfigurationError, TrainingError, nearest
 from bci_m2s.model.contract import Contract
 from bci_m2s.pipeline.recorded_windows import RecordedRun, recorded_windows
 from bci_m2s.recording.trials import is_guided, kept_trials
+from bci_m2s.signal.drift import mean_over_steps
 from bci_m2s.text import quoted
 from bci_m2s.training.datasets.markers import MarkerSettings, marked_trials
+from bci_m2s.training.drift.fit import PersonWindows
 from bci_m2s.types import FloatArray, Status, Window
 
 Indices = NDArray[np.int64]
@@ -52,7 +54,7 @@ class Material:
 
     labels : (t,) class indices; sessions : (t,) number of each one's session
     windows : modality → windows; those of trials without any are none
-    elsewhere : modality → (m, T, F) usable windows outside trials
+    measured : modality → every window of each trial as measured, for the limits of drift
     """
 
     head: str
@@ -60,7 +62,7 @@ class Material:
     labels: Indices
     sessions: Indices
     windows: Mapping[str, Windows]
-    elsewhere: Mapping[str, FloatArray] = field(default_factory=dict)
+    measured: Mapping[str, Sequence[PersonWindows]] = field(default_factory=dict)
 
     def counted(self) -> str:
         """The number of trials of each class, in words."""
@@ -128,8 +130,8 @@ def gather(
     first = 0
     for one, trials in zip(runs, shown, strict=True):
         for modality, stream in one.streams.items():
-            finder = _Found(trials, first)
-            for samples, window in recorded_windows(stream, modality, contract, tensors):
+            finder = _Found(trials, first, contract.window.hop_s)
+            for samples, window in recorded_windows(stream, modality, contract, tensors, finder.measure):
                 if window is not None:
                     finder.take(window)
                 else:
@@ -149,6 +151,7 @@ def gather(
         np.array([trial.label for trials in shown for trial in trials], dtype=np.int64),
         np.repeat(np.arange(len(runs)), [len(trials) for trials in shown]),
         windows,
+        {name: [one for part in parts for one in part.measured()] for name, parts in found.items()},
     )
 
 
@@ -164,9 +167,10 @@ def _refuse_few_classes(runs: Sequence[RecordedRun], labels: Sequence[int], clas
 class _Found:
     """The windows of one stream that lie inside trials. first : number of the first of these trials"""
 
-    def __init__(self, trials: Sequence[ShownTrial], first: int) -> None:
+    def __init__(self, trials: Sequence[ShownTrial], first: int, hop_s: float) -> None:
         self._spans = [(trial.start_s, trial.stop_s) for trial in trials]
-        self._first = first
+        self._first, self._hop_s = first, hop_s
+        self._measured: dict[int, list[tuple[float, FloatArray]]] = {}
         self._newest_s = -np.inf
         self.features: list[FloatArray] = []
         self.trials: list[int] = []
@@ -182,6 +186,21 @@ class _Found:
             self._newest_s = window.end_s
             self.features.append(window.features)
             self.trials.append(self._first + number)
+
+    def measure(self, window: Window) -> None:
+        number = self._trial_of(window)
+        if number is not None and window.features is not None:
+            mean = mean_over_steps(window.features)
+            self._measured.setdefault(number, []).append((window.end_s, mean))
+
+    def measured(self) -> list[PersonWindows]:
+        """Of each trial that has some."""
+        found = []
+        for _, windows in sorted(self._measured.items()):
+            ends = np.array([end_s for end_s, _ in windows])
+            begins = np.diff(ends, prepend=-np.inf) > 1.5 * self._hop_s
+            found.append(PersonWindows(np.array([mean for _, mean in windows], np.float32), begins))
+        return found
 
     def _trial_of(self, window: Window) -> int | None:
         for number, (start_s, stop_s) in enumerate(self._spans):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from bci_m2s.files.checksum import file_sha256
 from bci_m2s.files.tensor_file import Arrays
-from bci_m2s.model.contract import CalibrationContract, Component, Contract
+from bci_m2s.model.contract import CalibrationContract, Component, Contract, ModalityContract
 from bci_m2s.model.model_file import pack_modality, save_model
 from bci_m2s.pipeline.recorded_windows import RecordedRun
 from bci_m2s.training.calibration.base import Base
@@ -21,6 +21,7 @@ from bci_m2s.training.calibration.candidates import Made, candidates, make
 from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict
 from bci_m2s.training.calibration.material import Material
 from bci_m2s.training.calibration.ridge import targets
+from bci_m2s.training.drift.block import FittedDrift, fit_own_drift
 from bci_m2s.training.experiment import library_versions
 from bci_m2s.training.methods.model_files import calibrate
 from bci_m2s.types import FloatArray
@@ -36,8 +37,11 @@ def write_calibrated(
     problems: Mapping[str, Problem],
     verdicts: Mapping[str, Verdict],
     runs: Sequence[RecordedRun],
+    notify: Callable[[str], None] = lambda _text: None,
 ) -> Contract:
     """Write the model file; modalities that are not promoted are those of the base model.
+
+    Where the base model has limits of drift, the file has this person's own reference beside them.
 
     Raises
     ------
@@ -66,6 +70,13 @@ def write_calibrated(
             if key.startswith(f"{name}.drift.") or not key.startswith(f"{name}.")
         }
         tensors |= _packed(name, made, base)
+    for name in modalities:
+        own = _own_drift(name, modalities[name], base, material)
+        if isinstance(own, FittedDrift):
+            modalities[name] = modalities[name].model_copy(update={"drift": own.block})
+            tensors |= {f"{name}.{key}": array for key, array in own.arrays.items()}
+        elif own:
+            notify(f"{name}: its limits of drift stay the base model's: {own}")
     contract = base.contract.model_copy(
         update={
             "name": path.stem[:256] or base.contract.name,
@@ -78,6 +89,19 @@ def write_calibrated(
     contract = Contract.model_validate(contract.model_dump())
     save_model(path, contract, tensors)
     return contract
+
+
+def _own_drift(name: str, spec: ModalityContract, base: Base, material: Material) -> FittedDrift | str:
+    """Limits of drift with this person's own reference; why there is none, "" without any to begin with."""
+    if spec.drift is None or not (trials := material.measured.get(name)):
+        return ""
+    start = f"{name}.drift."
+    arrays = {
+        "drift." + key.removeprefix(start): np.asarray(array)
+        for key, array in base.tensors.items()
+        if key.startswith(start)
+    }
+    return fit_own_drift(trials, spec, base.contract.window, FittedDrift(spec.drift, arrays))
 
 
 def record(

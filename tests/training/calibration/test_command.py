@@ -27,6 +27,8 @@ from bci_m2s.training.calibration.candidates import make, scores
 from bci_m2s.training.calibration.command import make_problems, run_calibration
 from bci_m2s.training.calibration.material import gather, shown_trials
 from bci_m2s.training.calibration.plain import plain_run
+from bci_m2s.training.drift.block import fit_drift
+from bci_m2s.training.drift.fit import PersonWindows
 
 SETTINGS = SimulatorSettings(
     montage="muse", eeg_rate_hz=256.0, rest_s=8.0, trial_s=8.0, pause_s=1.0, n_trials=15, effect=4.0, seed=9
@@ -115,6 +117,33 @@ def test_a_calibrated_file_can_be_calibrated_again(written, file, run, console):
     base = Base(written[1], *load_model_file(written[1]))
     made = run_calibration([run], base, file.parent / "again.safetensors", "", console)
     assert made.verdicts["eeg"].each["base"] > 0.6
+
+
+def test_the_file_has_this_persons_own_reference_of_drift(base, run, tmp_path, console):
+    """Where the base model has limits of drift: made up here around what this person's windows are."""
+    spec, window = base.contract.modalities["eeg"], base.contract.window
+    measured = gather([run], base.contract, base.tensors, "emotion").measured["eeg"]
+    values = np.concatenate([one.values for one in measured])
+    assert len(measured) == 15
+    rng = np.random.default_rng(0)
+
+    def person():
+        made = values[:80] + 0.2 * rng.standard_normal(values.shape[1])
+        return PersonWindows(made.astype(np.float32), np.arange(80) == 0)
+
+    people = [person() for _ in range(16)]
+    drift = fit_drift(people[:8], [(people[:8], people[8:])], spec, window)
+    arrays = {f"eeg.{key}": array for key, array in drift.arrays.items()}
+    modalities = {"eeg": spec.model_copy(update={"drift": drift.block})}
+    watched = Base(
+        base.path, base.contract.model_copy(update={"modalities": modalities}), {**base.tensors, **arrays}
+    )
+    run_calibration([run], watched, tmp_path / "me.safetensors", "", console)
+    contract, tensors = load_model_file(tmp_path / "me.safetensors")
+    assert set(contract.modalities["eeg"].drift.views) == {"profile", "course", "own"}
+    assert contract.modalities["eeg"].drift.own_trials == 15
+    known = np.concatenate([one.values for one in measured]).mean(axis=0)
+    np.testing.assert_allclose(tensors["eeg.drift.own.mean"], known, atol=0.2)
 
 
 def test_nothing_is_overwritten(written, file):
