@@ -44,7 +44,7 @@ def bad_channel_figure(marks: Sequence[Mark], gaps: FloatArray, end_s: float) ->
     length_s: dict[str, float] = {}
     for mark in marks:
         length_s[mark.channel] = length_s.get(mark.channel, 0.0) + mark.duration_s
-    shown = sorted(length_s, key=lambda name: -length_s[name])[:MOST_CHANNELS]
+    shown = sorted(length_s, key=lambda name: -round(length_s[name]))[:MOST_CHANNELS]
     figure = new_figure(11, 1.2 + 0.2 * max(len(shown), 3))
     axes = figure.add_subplot()
     for row, name in enumerate(shown):

@@ -170,3 +170,14 @@ def test_text_from_outside_is_one_line_and_escaped() -> None:
     assert not re.search(r"<(script|b|i|u|w)>", made)
     assert "&lt;script&gt;" in made
     assert "x y&lt;b&gt;" in made
+
+
+@pytest.mark.nightly
+def test_the_shipped_recording_gives_a_whole_report(tmp_path: Path) -> None:
+    recording = Path(__file__).parents[2] / "recordings" / "simulated-session.xdf"
+    page = Read(write_report(recording, tmp_path / "report.html"))
+    assert "SIMULATED: model and signals are simulated" in page.text
+    assert "Power on the scalp" in page.text
+    assert "filling 20, baseline 20, settling 9" in page.text
+    assert "Answers against labels" in page.text
+    assert "6.0 s were lost in 1 gap" in page.text
