@@ -68,7 +68,7 @@ def run_calibration(
     _print(console, material, verdicts)
     promoted = any(verdict.is_promoted for verdict in verdicts.values())
     if promoted:
-        write_calibrated(output, base, material, problems, verdicts, runs, _say(console))
+        write_calibrated(output, base, material, problems, verdicts, runs)
         console.print(
             f"{output}: {', '.join(_promoted(verdicts))} calibrated; run it as the pipeline's `model:`"
         )

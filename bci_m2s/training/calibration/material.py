@@ -54,7 +54,7 @@ class Material:
 
     labels : (t,) class indices; sessions : (t,) number of each one's session
     windows : modality → windows; those of trials without any are none
-    measured : modality → every window of each trial as measured, for the limits of drift
+    measured : modality → windows of each session as measured, for the limits of drift
     """
 
     head: str
@@ -151,7 +151,7 @@ def gather(
         np.array([trial.label for trials in shown for trial in trials], dtype=np.int64),
         np.repeat(np.arange(len(runs)), [len(trials) for trials in shown]),
         windows,
-        {name: [one for part in parts for one in part.measured()] for name, parts in found.items()},
+        {name: [part.measured() for part in parts] for name, parts in found.items()},
     )
 
 
@@ -170,7 +170,7 @@ class _Found:
     def __init__(self, trials: Sequence[ShownTrial], first: int, hop_s: float) -> None:
         self._spans = [(trial.start_s, trial.stop_s) for trial in trials]
         self._first, self._hop_s = first, hop_s
-        self._measured: dict[int, list[tuple[float, FloatArray]]] = {}
+        self._measured: list[tuple[float, FloatArray]] = []
         self._newest_s = -np.inf
         self.features: list[FloatArray] = []
         self.trials: list[int] = []
@@ -188,19 +188,14 @@ class _Found:
             self.trials.append(self._first + number)
 
     def measure(self, window: Window) -> None:
-        number = self._trial_of(window)
-        if number is not None and window.features is not None:
-            mean = mean_over_steps(window.features)
-            self._measured.setdefault(number, []).append((window.end_s, mean))
+        if window.features is not None and self._trial_of(window) is not None:
+            self._measured.append((window.end_s, mean_over_steps(window.features)))
 
-    def measured(self) -> list[PersonWindows]:
-        """Of each trial that has some."""
-        found = []
-        for _, windows in sorted(self._measured.items()):
-            ends = np.array([end_s for end_s, _ in windows])
-            begins = np.diff(ends, prepend=-np.inf) > 1.5 * self._hop_s
-            found.append(PersonWindows(np.array([mean for _, mean in windows], np.float32), begins))
-        return found
+    def measured(self) -> PersonWindows:
+        """Every window inside trials as measured, in order."""
+        ends = np.array([end_s for end_s, _ in self._measured])
+        begins = np.diff(ends, prepend=-np.inf) > 1.5 * self._hop_s
+        return PersonWindows(np.array([mean for _, mean in self._measured], np.float32), begins)
 
     def _trial_of(self, window: Window) -> int | None:
         for number, (start_s, stop_s) in enumerate(self._spans):

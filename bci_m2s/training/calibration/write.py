@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,11 @@ def write_calibrated(
     problems: Mapping[str, Problem],
     verdicts: Mapping[str, Verdict],
     runs: Sequence[RecordedRun],
-    notify: Callable[[str], None] = lambda _text: None,
 ) -> Contract:
     """Write the model file; modalities that are not promoted are those of the base model.
 
-    Where the base model has limits of drift, the file has this person's own reference beside them.
+    Where the base model has limits of drift, and there are sessions enough, the file has this person's own
+    reference beside them.
 
     Raises
     ------
@@ -72,11 +72,9 @@ def write_calibrated(
         tensors |= _packed(name, made, base)
     for name in modalities:
         own = _own_drift(name, modalities[name], base, material)
-        if isinstance(own, FittedDrift):
+        if own is not None:
             modalities[name] = modalities[name].model_copy(update={"drift": own.block})
             tensors |= {f"{name}.{key}": array for key, array in own.arrays.items()}
-        elif own:
-            notify(f"{name}: its limits of drift stay the base model's: {own}")
     contract = base.contract.model_copy(
         update={
             "name": path.stem[:256] or base.contract.name,
@@ -91,17 +89,19 @@ def write_calibrated(
     return contract
 
 
-def _own_drift(name: str, spec: ModalityContract, base: Base, material: Material) -> FittedDrift | str:
-    """Limits of drift with this person's own reference; why there is none, "" without any to begin with."""
-    if spec.drift is None or not (trials := material.measured.get(name)):
-        return ""
+def _own_drift(name: str, spec: ModalityContract, base: Base, material: Material) -> FittedDrift | None:
+    """Limits of drift with this person's own reference; None without limits, or from too few sessions."""
+    sessions = material.measured.get(name)
+    if spec.drift is None or not sessions:
+        return None
     start = f"{name}.drift."
     arrays = {
         "drift." + key.removeprefix(start): np.asarray(array)
         for key, array in base.tensors.items()
         if key.startswith(start)
     }
-    return fit_own_drift(trials, spec, base.contract.window, FittedDrift(spec.drift, arrays))
+    found = fit_own_drift(sessions, spec, base.contract.window, FittedDrift(spec.drift, arrays))
+    return found if isinstance(found, FittedDrift) else None
 
 
 def record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from bci_m2s.training.calibration.candidates import make, scores
 from bci_m2s.training.calibration.command import make_problems, run_calibration
 from bci_m2s.training.calibration.material import gather, shown_trials
 from bci_m2s.training.calibration.plain import plain_run
+from bci_m2s.training.drift import block
 from bci_m2s.training.drift.block import fit_drift
 from bci_m2s.training.drift.fit import PersonWindows
 
@@ -119,12 +121,15 @@ def test_a_calibrated_file_can_be_calibrated_again(written, file, run, console):
     assert made.verdicts["eeg"].each["base"] > 0.6
 
 
-def test_the_file_has_this_persons_own_reference_of_drift(base, run, tmp_path, console):
+def test_the_file_has_this_persons_own_reference_of_drift(base, run, tmp_path, console, monkeypatch):
     """Where the base model has limits of drift: made up here around what this person's windows are."""
     spec, window = base.contract.modalities["eeg"], base.contract.window
     measured = gather([run], base.contract, base.tensors, "emotion").measured["eeg"]
     values = np.concatenate([one.values for one in measured])
-    assert len(measured) == 15
+    assert len(measured) == 1
+    monkeypatch.setattr(block, "FEWEST_OWN_SESSIONS", 2)
+    other = replace(run, path=tmp_path / "other.xdf")
+    shutil.copy(run.path, other.path)
     rng = np.random.default_rng(0)
 
     def person():
@@ -138,12 +143,11 @@ def test_the_file_has_this_persons_own_reference_of_drift(base, run, tmp_path, c
     watched = Base(
         base.path, base.contract.model_copy(update={"modalities": modalities}), {**base.tensors, **arrays}
     )
-    run_calibration([run], watched, tmp_path / "me.safetensors", "", console)
+    run_calibration([run, other], watched, tmp_path / "me.safetensors", "", console)
     contract, tensors = load_model_file(tmp_path / "me.safetensors")
     assert set(contract.modalities["eeg"].drift.views) == {"profile", "course", "own"}
-    assert contract.modalities["eeg"].drift.own_trials == 15
-    known = np.concatenate([one.values for one in measured]).mean(axis=0)
-    np.testing.assert_allclose(tensors["eeg.drift.own.mean"], known, atol=0.2)
+    assert contract.modalities["eeg"].drift.own_sessions == 2
+    np.testing.assert_allclose(tensors["eeg.drift.own.mean"], values.mean(axis=0), rtol=1e-4)
 
 
 def test_nothing_is_overwritten(written, file):
