@@ -28,7 +28,7 @@ hypothesis.settings.load_profile("steady")
 gc.disable()  # until all tests are collected: it would look through all modules again and again
 
 
-def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
+def isolate_lsl() -> tempfile.TemporaryDirectory[str]:
     """Point liblsl, here and in every child process, at a configuration of this run's own.
 
     liblsl reads its configuration once, at its first call, so this runs before any test module is
@@ -50,7 +50,7 @@ def _isolate_lsl() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
-_LSL_FOLDER = _isolate_lsl()  # kept until the interpreter ends
+_LSL_FOLDER = isolate_lsl()  # kept until the interpreter ends
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
