@@ -73,7 +73,9 @@ def test_an_operator_at_work(tmp_path, tmp_path_factory, monkeypatch):
     publisher.attach([*build.make_sinks(plan, None, session, outlet=False, recorder=recorder), sink])
     markers = [*connected.markers, OperatorMarkers(local_clock)]
     engine = Engine(pipeline, connected.sources, publisher, local_clock, markers, recorder)
-    takes = SimpleNamespace(now=SimpleNamespace(engine=engine), stop=engine.request_stop)
+    takes = SimpleNamespace(
+        now=SimpleNamespace(engine=engine), stop=engine.request_stop, takes_markers=True
+    )
     commands = Commands(takes)
     engine.start()
     try:

@@ -136,6 +136,8 @@ class FakeEngine:
 class FakeTakes:
     """What ``Companions`` needs of takes."""
 
+    takes_markers = True
+
     def __init__(self):
         self.now = self
         self.engine = FakeEngine()

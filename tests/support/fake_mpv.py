@@ -1,7 +1,8 @@
 """A program that speaks mpv's messages: what it plays is written, as JSON, in the item's file.
 
 ``{"length_s": 0.5, "rate_hz": 100}`` plays, with reports that come late; ``"dies_s"`` ends the program in
-mid-clip. Run as mpv is: the socket's number comes in an option.
+mid-clip; with ``"never"`` it reports positions, but is never visible (``"begins"``) or never over
+(``"ends"``). Run as mpv is: the socket's number comes in an option.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ def playing(item: dict[str, Any], now_s: float) -> list[tuple[float, dict[str, A
     for number in range(1, round(item["length_s"] * item["rate_hz"]) - 2):
         at_s = number / item["rate_hz"]
         said.append((zero_s + at_s + abs(chance.gauss(0.0, 0.002)), position(at_s)))
+    if item.get("never"):
+        said = [
+            entry for entry in said if item["never"] == "ends" or entry[1]["event"] != "playback-restart"
+        ]
+        return said + [(zero_s + number / 20, position(number / 20)) for number in range(200)]
     at_end = {"event": "property-change", "id": 2, "name": "eof-reached", "data": True}
     said.append((zero_s + item["length_s"] - 0.01, at_end))
     if "dies_s" in item:

@@ -19,6 +19,7 @@ TIME_POS, AT_END, IDLE = 1, 2, 3
 OBSERVED = {TIME_POS: "time-pos", AT_END: "eof-reached", IDLE: "idle-active"}
 SHORT_S = 1.0  # a clip that ends so much before its time has failed
 SOUND_SPREAD_S = 0.02  # a sound has no frames; half of one at 25 per second
+EARLY_S = 0.25  # a clip's first frames may be of later moments of it, so that it seems to have begun before
 PADDING_S = 0.15  # the last frame that is reported ends at most so much before the container does
 FIGURES = {
     "dropped_frames": "frame-drop-count",
@@ -50,7 +51,7 @@ class MpvItem:
         self._frames = Frames()
         self._asked: dict[int, str] = {}  # number of a request -> property
         self._known: dict[str, float] = {}  # property -> value
-        self._is_loading = self._is_over = False
+        self._is_loading = self._is_over = self._is_onset_sought = False
         self._visible_s = self._onset_s = self._at_end_s = self._stopped_s = math.nan
         self._loaded_s = math.inf
         self._problem = ""
@@ -110,7 +111,17 @@ class MpvItem:
                 continue  # nothing more to be said
             if self._clock() - heard_s > (STALL_S if is_visible else LOAD_S):
                 raise PlayerGone("mpv does not answer")
+            if self._clock() > self._latest_s():  # it may go on talking
+                words = "does not come to an end" if is_visible else "does not begin to show it"
+                raise PlayerGone(f"mpv {words}")
         self._problem = "interrupted"
+
+    def _latest_s(self) -> float:
+        """When it must be visible, or over, s; infinity where its length is not known."""
+        if math.isnan(self._visible_s):
+            return self._loaded_s + LOAD_S
+        length_s = min(self._known.get("duration", math.inf), self._duration_s or math.inf)
+        return self._visible_s + length_s + LOAD_S
 
     def _stop(self, in_haste: bool) -> None:
         """Have it taken from the screen, ask how it went, and wait until it is gone."""
@@ -146,7 +157,8 @@ class MpvItem:
             elif self._is_loading:  # what comes before is about the item before
                 self._event(arrival_s, message)
         is_known = self._is_picture or self._frames.are_enough or self._at_end
-        if is_known and math.isnan(self._onset_s) and not math.isnan(self._visible_s):
+        if is_known and not self._is_onset_sought and not math.isnan(self._visible_s):
+            self._is_onset_sought = True
             self._know_onset()
             self._ask("avsync")
         return arrival_s if messages else 0.0
@@ -188,7 +200,7 @@ class MpvItem:
         else:
             onset_s = self._frames.onset_s()
             # a damaged clip jumps to its end: that it would have begun before it was loaded is no onset
-            self._onset_s = onset_s if onset_s >= self._loaded_s else math.nan
+            self._onset_s = onset_s if onset_s >= self._loaded_s - EARLY_S else math.nan
         if not math.isnan(self._onset_s):
             self._on_onset(self._onset_s)
 

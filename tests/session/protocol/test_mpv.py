@@ -18,6 +18,7 @@ import pytest
 from support import fake_mpv
 
 from bci_m2s.errors import ConfigurationError
+from bci_m2s.session.protocol import mpv_item
 from bci_m2s.session.protocol.mpv import Mpv
 
 FAKE = (sys.executable, "-S", "-E", str(fake_mpv.__file__))
@@ -63,6 +64,18 @@ def test_a_player_that_dies_in_mid_clip_is_replaced(player: Mpv, folder: Path):
     assert shown.flags[0] == "mpv has ended: Out of memory"
     assert shown.onset_s < shown.stop_s
     assert player.present(clip(folder, "well.json"), None, threading.Event(), lambda _: None).completed
+
+
+@on_posix
+@pytest.mark.parametrize(
+    ("never", "words"),
+    [("begins", "mpv does not begin to show it"), ("ends", "mpv does not come to an end")],
+)
+def test_a_player_that_talks_on_is_given_up(player: Mpv, folder: Path, monkeypatch, never: str, words: str):
+    monkeypatch.setattr(mpv_item, "LOAD_S", 0.3)
+    item = clip(folder, f"{never}.json", never=never)
+    shown = player.present(item, None, threading.Event(), lambda _: None)
+    assert (shown.completed, shown.flags[0]) == (False, words)
 
 
 @on_posix
