@@ -98,17 +98,17 @@ class Chunk:
 class Status(IntEnum):
     """Why there is an estimate or none. The number is what the LSL outlet carries."""
 
-    OK = 0
-    FILLING = 1  # the window is not full yet
-    SETTLING = 2  # a filter still answers to its start
-    BASELINE = 3  # the person's baseline is not complete
-    GAP = 4  # samples are missing or stamps jumped inside the window
-    BAD_SIGNAL = 5  # too many features are missing: bad channels, track loss
-    STALE = 6  # the newest sample is too old, or none ever came
-    MISMATCH = 7  # the stream no longer is what the model's contract asks for, or who sends is in doubt
-    FAILED = 8  # inference cannot go on (the device failed); the recording does
-    LATE = 9  # the answer came too long after its samples: this process or its machine stood still
-    DRIFT = 10  # the features are further from those of the training than the limit
+    OK = 0  #: there is an estimate
+    FILLING = 1  #: the window is not full yet
+    SETTLING = 2  #: a filter still answers to its start
+    BASELINE = 3  #: the person's baseline is not complete
+    GAP = 4  #: samples are missing or stamps jumped inside the window
+    BAD_SIGNAL = 5  #: too many features are missing: bad channels, track loss
+    STALE = 6  #: the newest sample is too old, or none ever came
+    MISMATCH = 7  #: the stream no longer is what the model's contract asks for, or who sends is in doubt
+    FAILED = 8  #: inference cannot go on (the device failed); the recording does
+    LATE = 9  #: the answer came too long after its samples: this process or its machine stood still
+    DRIFT = 10  #: the features are further from those of the training than the limit
 
 
 @dataclass(frozen=True, slots=True)
