@@ -74,6 +74,7 @@ def run_guided(
     notes: dict[str, object] = {"protocol": {"name": settings.name, "speed": clock.speed}}
     if settings.simulated is not None:
         notes["simulated_signals"] = settings.simulated.model_dump()
+    conductors: list[Conductor] = []
     options = Options(
         output=folder,
         device=device,
@@ -81,11 +82,23 @@ def run_guided(
         remote=remote,
         notes=notes,
         connect=conduct.person.connect if conduct.person is not None else None,
-        conduct=partial(_conducting, conduct, None if resume else path),
+        conduct=partial(_conducting, conduct, None if resume else path, conductors),
     )
-    run_session(_pipeline(settings, path), options, console)
+    try:
+        run_session(_pipeline(settings, path), options, console)
+    finally:
+        if conductors and not conductors[0].is_complete:
+            console.print(f"not complete; to go on: {_again(protocol, output, fast)}", soft_wrap=True)
     if settings.report and (folder / IN_SESSION).is_file():
         _report(folder, console)
+    if conductors and conductors[0].is_complete:
+        console.print(f"next: bci-m2s calibrate {output}", soft_wrap=True)
+        console.print(f"      bci-m2s export {output} --to bids --output FOLDER", soft_wrap=True)
+
+
+def _again(protocol: str, output: Path, fast: bool) -> str:
+    options = " --fast" if fast else ""
+    return f"bci-m2s session {protocol} --output {output}{options} --resume"
 
 
 def _report(folder: Path, console: Console) -> None:
@@ -102,6 +115,7 @@ def _report(folder: Path, console: Console) -> None:
 def _conducting(
     conduct: Conduct,
     source: Path | None,
+    conductors: list[Conductor],
     takes: Takes,
     notify: Callable[[str], None],
     stop: threading.Event,
@@ -109,11 +123,13 @@ def _conducting(
     """The conductor, with the keys of the terminal where there is one.
 
     source : file of a protocol that begins, which is stored; None for one that is taken up again
+    conductors : gets the conductor
     """
     if source is not None:
         planned.store(conduct.settings, conduct.root, source)
     with ExitStack() as beside:
         conductor = beside.enter_context(Conductor(conduct, takes, notify, stop))
+        conductors.append(conductor)
         if conduct.has_keyboard:
             notify(HELP)
             beside.enter_context(reading_keys(Keys(conductor.controls, notify).press))

@@ -64,6 +64,7 @@ class Conductor:
     ----------
     controls : what people ask of it
     failure : what ended it before its time, None while nothing did
+    is_complete : whether every step is over
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Conductor:
         self._current = 0  # number of the trial that is shown, or was last
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self.failure: BaseException | None = None
+        self.is_complete = False
         self.controls = Controls(conduct.clock, conduct.clock.speed, self._is_over)
 
     def __enter__(self) -> Conductor:
@@ -130,7 +132,7 @@ class Conductor:
         reason = ""
         try:
             self._protocol()
-            reason = COMPLETE
+            reason, self.is_complete = COMPLETE, True
         except Ended:
             pass
         except BciM2sError as problem:

@@ -109,11 +109,11 @@ class MpvItem:
             is_visible = not math.isnan(self._visible_s)
             if is_visible and self._is_picture:
                 continue  # nothing more to be said
-            if self._clock() - heard_s > (STALL_S if is_visible else LOAD_S):
-                raise PlayerGone("mpv does not answer")
             if self._clock() > self._latest_s():  # it may go on talking
                 words = "does not come to an end" if is_visible else "does not begin to show it"
                 raise PlayerGone(f"mpv {words}")
+            if self._clock() - heard_s > (STALL_S if is_visible else LOAD_S):
+                raise PlayerGone("mpv does not answer")
         self._problem = "interrupted"
 
     def _latest_s(self) -> float:
