@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from bci_m2s.errors import ConfigurationError, nearest
 from bci_m2s.model.stream_check import check_stream
@@ -156,6 +157,30 @@ def check_trials(settings: TrainingSettings, listing: Listing) -> None:
             f"contract.heads.{head}.classes: got {quoted(missing[0])}, which no trial has; trials are "
             f"labelled {printable(found, 400)}"
         )
+    if is_own:
+        _check_stop(settings, listing)
+
+
+def _check_stop(settings: TrainingSettings, listing: Listing) -> None:
+    """A stated stop that no marker matches: trials would last until the next begins."""
+    root, markers = settings.data.root, settings.data.markers
+    is_stated = "stop" in markers.model_fields_set and markers.stop and not markers.column
+    trials = [session.trials for session in listing.sessions]
+    ends = [one.stop_s == after.start_s for session in trials for one, after in pairwise(session)]
+    if root is None or not is_stated or markers.duration_s is not None or not ends or not all(ends):
+        return
+    texts = marker_texts(root)
+    if not any(re.fullmatch(markers.stop, text) for text in texts):
+        raise ConfigurationError(
+            f"data.markers.stop: got {quoted(markers.stop)}, which matches no marker; there are "
+            f'{_shown(texts)}; stop: "" where a trial lasts until the next begins'
+        )
+
+
+def _shown(texts: Counter[str]) -> str:
+    shown = ", ".join(f"{quoted(text, 40)} × {count}" for text, count in texts.most_common(MOST_MARKERS))
+    more = f" and {len(texts) - MOST_MARKERS} other texts" if len(texts) > MOST_MARKERS else ""
+    return shown + more
 
 
 def _labels(settings: TrainingSettings, texts: Counter[str]) -> Counter[str]:
@@ -174,8 +199,6 @@ def _refuse_markers(settings: TrainingSettings) -> None:
     assert root is not None  # checked with the settings
     texts = marker_texts(root)
     labels = _labels(settings, texts)
-    shown = ", ".join(f"{quoted(text, 40)} × {count}" for text, count in texts.most_common(MOST_MARKERS))
-    more = f" and {len(texts) - MOST_MARKERS} other texts" if len(texts) > MOST_MARKERS else ""
     if not texts:
         raise ConfigurationError(
             f"data.markers: {root}: no recording holds a marker, so there are no trials"
@@ -183,7 +206,7 @@ def _refuse_markers(settings: TrainingSettings) -> None:
     if not labels:
         raise ConfigurationError(
             f"data.markers.start: got {quoted(markers.start)}, which matches no marker; "
-            f"there are {shown}{more}"
+            f"there are {_shown(texts)}"
         )
     head = markers.head or settings.contract.first_head
     classes = settings.contract.heads[head].classes

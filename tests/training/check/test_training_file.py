@@ -67,6 +67,7 @@ MISTAKES = [
         "got good, bad, expected the labels of trials: neg",
     ),
     ("data.markers.start", "begin/(?P<label>.+)", "which matches no marker; there are 'trial/start/"),
+    ("data.markers.stop", "trial/end/.+", "data.markers.stop: got 'trial/end/.+', which matches no marker"),
     ("data.markers.start", "trial/start/(", "data.markers.start: got 'trial/start/('"),
     (
         EEG + BASELINE,
