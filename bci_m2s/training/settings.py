@@ -316,6 +316,11 @@ def load_training(path: Path) -> TrainingSettings:
     ConfigurationError
         File, line, key, got, expected; the first problem of several.
     """
+    if path.suffix == ".safetensors":
+        raise ConfigurationError(
+            f"{path}: got a model file, expected a training file; to evaluate a model: "
+            f"bci-m2s evaluate TRAINING.yaml --model {path}"
+        )
     values, lines = read_yaml(path)
     refuse_other(path, values, "training file")
     name = values.get("preset", "sound")

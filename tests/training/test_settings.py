@@ -163,6 +163,13 @@ def test_an_unknown_preset_and_a_file_that_is_not_there(tmp_path):
         load_training(tmp_path / "none.yaml")
 
 
+def test_a_model_file_in_its_place_is_named(tmp_path):
+    with pytest.raises(
+        ConfigurationError, match=r"got a model file, .* TRAINING.yaml --model .*lab.safetensors"
+    ):
+        load_training(tmp_path / "lab.safetensors")
+
+
 def test_recorded_settings_are_strict_json_and_mean_the_same():
     settings = training_settings(pretrain={"loss": {"max_logit_scale": math.inf, "club_ceiling": math.inf}})
     values = recorded(settings.pretrain)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
+from bci_m2s.simulator.devices import DEVICES
 from bci_m2s.training.new.project import Project
+from bci_m2s.training.new.trials import Scheme
 
 SPARE_S = 10.0  # of rest beyond the baseline: filters settle first
 
@@ -124,8 +128,7 @@ bci-m2s record --output {root}/sub-P001/ses-S001     # until Ctrl-C
 python protocol.py                                  # {rest:g} s of rest, {trials} trials of {trial:g} s
 ```
 
-Without a device yet: `bci-m2s simulate --output {root}/sub-P001/ses-S001/session.xdf` makes a recording.
-Three people are the least; `bci-m2s dataset check {root} --format recordings` says what is there.
+{simulate}Three people are the least; `bci-m2s dataset check {root} --format recordings` says what is there.
 
 """
 
@@ -157,6 +160,7 @@ def readme_md(project: Project, where: str) -> str:
         rest=project.baseline_s + SPARE_S,
         trials=project.per_class * len(project.classes),
         trial=project.trial_s,
+        simulate=_simulate(project),
     )
     return _README.format(
         name=project.name,
@@ -166,3 +170,23 @@ def readme_md(project: Project, where: str) -> str:
         train="2.",
         run="3.",
     )
+
+
+def _simulate(project: Project) -> str:
+    """How to make a recording that the training file takes; "" where the simulator has no such device."""
+    eeg, eye = project.eeg, project.eye
+    if eeg is None or project.skin or project.codes:
+        return ""
+    usual = Scheme()
+    if (project.scheme.start, project.scheme.stop) != (usual.start, usual.stop):
+        return ""
+    named = [device.name for device in DEVICES.values() if device.channels == tuple(eeg.names)]
+    if not named or (eye is not None and eye.tracker.name != "simulated"):
+        return ""
+    rest_s = math.ceil(project.baseline_s + SPARE_S)
+    options = f"--montage {named[0]}{'' if eye else ' --no-eye'} --rest {rest_s}"
+    options += f" --classes '{','.join(project.classes)}'"
+    path = f"{project.root}/sub-P001/ses-S001/session.xdf"
+    command = f"bci-m2s simulate --subject 1 {options} --output {path}"
+    words = "Without a device yet, this makes a recording of simulated person 1:"
+    return f"{words}\n\n```bash\n{command}\n```\n\n"

@@ -77,6 +77,8 @@ def test_what_was_written_checks_with_recordings_and_before_there_is_one(recordi
     assert done.returncode == 0, done.stderr
     assert "3 people, 3 sessions" in done.stdout
     assert "reaches into" not in done.stdout
+    readme = (tmp_path / "with" / "README.md").read_text("utf-8")
+    assert "bci-m2s simulate --subject 1 --montage emotiv-5 --rest 15 --classes 'calm,stressed'" in readme
     assert "3 of 9 trials are shorter than 2.25 s" in done.stdout  # which the recordings' ends cut
     made(tmp_path / "without", "--montage", "openbci-8", "--eye", "pupil-core")
     done = bci("check", tmp_path / "without" / "training.yaml")
@@ -84,6 +86,9 @@ def test_what_was_written_checks_with_recordings_and_before_there_is_one(recordi
     assert "no recording in" in done.stdout
     assert "Next: bci-m2s record --output" in done.stdout
     assert "data: no such folder" in refused("pretrain", tmp_path / "without" / "training.yaml")
+    assert "simulate" not in (tmp_path / "without" / "README.md").read_text(
+        "utf-8"
+    )  # there is no such tracker
 
 
 def test_channels_without_names_get_those_of_the_device(tmp_path):
