@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bci_m2s.handover.names import Names
 from bci_m2s.handover.tables import write_json, write_tsv
 
 BIDS_VERSION = "1.11.1"
+REPLACED = (".dat", ".ds", ".eeg", ".fdt")  # by mne-bids, wherever they are in the path of what it copies
 SHARED = (DESCRIPTION, "README", "README.md", "participants.tsv", "participants.json")
 SCREEN_SAID = (
     "gaze is in coordinates of its own (SampleCoordinateSystem: custom): give the screen with "
@@ -40,12 +42,13 @@ def write_bids(
     """
     need_bids()
     _check(root, names)
-    staged = root.parent / f".{root.name}.{secrets.token_hex(4)}.part"
+    staged = root.parent / f".{secrets.token_hex(4)}.part"
+    is_replaced = any(part in str(staged.resolve()) for part in REPLACED)
     try:
         (staged / "new").mkdir(parents=True)
-        (staged / "scratch").mkdir()
         shared = _take_shared(root, staged / "new", names)
-        said = _write(staged / "new", staged / "scratch", content, names, screen, progress)
+        with tempfile.TemporaryDirectory(dir=None if is_replaced else staged) as scratch:
+            said = _write(staged / "new", Path(scratch), content, names, screen, progress)
         _check(root, names)
         _move(staged / "new", root, shared)
     except OSError as problem:

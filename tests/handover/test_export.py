@@ -33,7 +33,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 @pytest.fixture(scope="module")
 def dataset(written: Written, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three exports into one data set: with a screen, without one, without EEG."""
-    root = tmp_path_factory.mktemp("data") / "set"
+    root = tmp_path_factory.mktemp("my.data") / "dataset"  # mne-bids would take .dat for a file's ending
     export_session(written.path, root, "bids", Wanted("P1", "1", "film", screen=SCREEN))
     again = export_session(written.path.parent, root)
     assert again.prefix == "sub-P1_ses-1_task-filmtask_run-01"
