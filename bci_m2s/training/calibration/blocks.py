@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,28 @@ def make_blocks(labels: Indices, most: int = MOST_BLOCKS) -> Indices:
     for label, count in zip(classes, counts, strict=True):
         blocks[labels == label] = np.arange(count) * n_blocks // count
     return blocks
+
+
+def smallest_p(labels: Indices, blocks: Indices) -> float:
+    """The p of a perfect answer: the share of permutations within blocks that are as good by symmetry.
+
+    What is trained on labels of which each class has another's name, in all blocks alike, answers as well.
+    """
+    n_classes = len(np.unique(labels))
+    ways = 1
+    for block in np.unique(blocks):
+        counts = np.unique(labels[blocks == block], return_counts=True)[1]
+        ways *= math.factorial(int(counts.sum())) // math.prod(map(math.factorial, counts.tolist()))
+    return math.factorial(n_classes) / ways
+
+
+def fewest_of_each(n_classes: int, alpha: float) -> int:
+    """Number of trials of each class with which a perfect answer could be told from chance."""
+    for count in range(FEWEST_BLOCKS, 100):
+        labels = np.tile(np.arange(n_classes), count)
+        if smallest_p(labels, make_blocks(labels)) <= alpha:
+            return count
+    raise AssertionError(f"no number of trials for {n_classes} classes and {alpha}")
 
 
 def permuted(labels: Indices, blocks: Indices, count: int, generator: np.random.Generator) -> Indices:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -16,7 +17,7 @@ from rich.table import Table
 from bci_m2s.errors import TrainingError, UsageError, nearest
 from bci_m2s.pipeline.recorded_windows import RecordedRun
 from bci_m2s.training.calibration.base import Base
-from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS
+from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS, fewest_of_each, make_blocks, smallest_p
 from bci_m2s.training.calibration.candidates import MEANINGS, Scale, Situation
 from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict, decide
 from bci_m2s.training.calibration.material import Material, gather
@@ -24,6 +25,7 @@ from bci_m2s.training.calibration.write import write_calibrated
 
 Report = Callable[[int, int], None]
 Result = TypeVar("Result")
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def run_calibration(
         "candidates and permutations",
         lambda report: decide(problems, material.labels, on_fit=report),
     )
-    _print(console, material, verdicts)
+    _print(console, verdicts)
     promoted = any(verdict.is_promoted for verdict in verdicts.values())
     if promoted:
         write_calibrated(output, base, material, problems, verdicts, runs)
@@ -85,7 +87,7 @@ def make_problems(material: Material, base: Base) -> dict[str, Problem]:
     for name, windows in material.windows.items():
         kept = np.unique(windows.trials)
         labels = material.labels[kept]
-        if len(np.unique(labels)) < n_classes or np.bincount(labels).min() < FEWEST_BLOCKS:
+        if not _suffices(labels, n_classes):
             continue
         situation = Situation(
             base.network(name),
@@ -125,26 +127,26 @@ def _refuse_strangers(runs: Sequence[RecordedRun]) -> None:
 
 
 def _refuse_too_few(material: Material, runs: Sequence[RecordedRun]) -> None:
-    counts = np.bincount(material.labels, minlength=len(material.classes))
-    if counts.min() < FEWEST_BLOCKS:
-        raise TrainingError(
-            f"{runs[0].path}: trials: got {material.counted()}, "
-            f"expected {FEWEST_BLOCKS} or more of each class"
-        )
-    usable = [
-        name
-        for name, windows in material.windows.items()
-        if np.bincount(material.labels[np.unique(windows.trials)], minlength=len(counts)).min()
-        >= FEWEST_BLOCKS
-    ]
-    if not usable:
-        whys = "; ".join(
-            f"{name}: {len(np.unique(windows.trials))} trials with usable windows"
-            + (f", others: {windows.why_none}" if windows.why_none else "")
-            for name, windows in material.windows.items()
-        )
-        expected = f"expected {FEWEST_BLOCKS} or more of each class with usable windows"
-        raise TrainingError(f"{runs[0].path}: trials: got {whys}, {expected}")
+    fewest = fewest_of_each(len(material.classes), ALPHA)
+    expected = f"expected {fewest} or more of each class: with fewer even a perfect answer could be chance"
+    if not _suffices(material.labels, len(material.classes)):
+        raise TrainingError(f"{runs[0].path}: trials: got {material.counted()}, {expected}")
+    labelled = {name: np.unique(windows.trials) for name, windows in material.windows.items()}
+    if any(_suffices(material.labels[kept], len(material.classes)) for kept in labelled.values()):
+        return
+    got = "; ".join(
+        f"{name}: {len(kept)} with usable windows"
+        + (f", others: {material.windows[name].why_none}" if material.windows[name].why_none else "")
+        for name, kept in labelled.items()
+    )
+    raise TrainingError(f"{runs[0].path}: trials: got {got}, {expected}")
+
+
+def _suffices(labels: Indices, n_classes: int) -> bool:
+    """Whether trials with these labels can be told from chance at all."""
+    if len(np.unique(labels)) < n_classes or np.bincount(labels).min() < FEWEST_BLOCKS:
+        return False
+    return smallest_p(labels, make_blocks(labels)) <= ALPHA
 
 
 def _reported(console: Console, words: str, work: Callable[[Report], Result]) -> Result:
@@ -168,7 +170,7 @@ def _promoted(verdicts: Mapping[str, Verdict]) -> list[str]:
     return [name for name, verdict in verdicts.items() if verdict.is_promoted]
 
 
-def _print(console: Console, material: Material, verdicts: Mapping[str, Verdict]) -> None:
+def _print(console: Console, verdicts: Mapping[str, Verdict]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("balanced accuracy")
     for name in verdicts:
@@ -192,4 +194,3 @@ def _print(console: Console, material: Material, verdicts: Mapping[str, Verdict]
         )
     for name, verdict in verdicts.items():
         console.print(verdict.sentence(name), markup=False, soft_wrap=True)
-    del material

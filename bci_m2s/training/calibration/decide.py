@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS, make_blocks, permuted
+from bci_m2s.training.calibration.blocks import make_blocks, permuted
 from bci_m2s.training.calibration.candidates import MEANINGS, Situation, candidates
 from bci_m2s.training.calibration.figures import interval, p_value, trials_needed
 from bci_m2s.training.calibration.nested import Candidate, Nested, balanced, choose, n_fits, nested
@@ -70,7 +70,9 @@ class Verdict:
     def _more(self) -> str:
         if self.needed is None:
             return "nothing was seen that more trials would confirm"
-        more = max(self.needed - self.trials, 1)
+        more = self.needed - self.trials
+        if more <= 0:
+            return "a few more trials may settle it"
         return f"an effect of this size would likely show with about {more} more trials"
 
 
@@ -100,7 +102,7 @@ def decide(
 
     Parameters
     ----------
-    labels : (t,) of all trials, in the order of time, each class in ``FEWEST_BLOCKS`` of them or more
+    labels : (t,) of all trials, in the order of time, enough of each class, see ``smallest_p``
     tried : modality → candidates, see ``candidates``; made when None
     """
     blocks = make_blocks(labels)
@@ -149,11 +151,6 @@ def decide(
             shares=shares,
         )
     return verdicts
-
-
-def fewest_trials(n_classes: int) -> int:
-    """Number of trials below which nothing can be judged: every class in ``FEWEST_BLOCKS`` blocks."""
-    return FEWEST_BLOCKS * n_classes
 
 
 def _spread(null: FloatArray) -> float:

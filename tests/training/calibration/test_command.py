@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +25,10 @@ from bci_m2s.sources.replay import replay_sources
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.candidates import make, scores
 from bci_m2s.training.calibration.command import make_problems, run_calibration
+from bci_m2s.training.calibration.decide import decide
 from bci_m2s.training.calibration.material import gather, shown_trials
 from bci_m2s.training.calibration.plain import plain_run
+from bci_m2s.training.calibration.write import write_calibrated
 from bci_m2s.training.drift import block
 from bci_m2s.training.drift.block import fit_drift
 from bci_m2s.training.drift.fit import PersonWindows
@@ -57,6 +58,11 @@ def run(file, base):
 
 
 @pytest.fixture(scope="module")
+def material(run, base):
+    return gather([run], base.contract, base.tensors, "emotion")
+
+
+@pytest.fixture(scope="module")
 def written(file):
     """What the command printed, and its file."""
     output = file.parent / "me.safetensors"
@@ -73,13 +79,12 @@ def test_it_prints_figures_beside_chance_and_the_decision_in_a_sentence(written)
     assert "eeg: promoted: " in printed
 
 
-def test_the_file_runs_live_and_answers_as_calibrate_did(written, file, base, run):
+def test_the_file_runs_live_and_answers_as_calibrate_did(written, file, base, material):
     _, output = written
     pipeline = file.parent / "me.yaml"
     pipeline.write_text(PIPELINE.format(model=output.name), encoding="utf-8")
     contract = read_contract(output)
     told = contract.training["calibration"]["modalities"]["eeg"]
-    material = gather([run], base.contract, base.tensors, "emotion")
     situation = make_problems(material, base)["eeg"].situation
     logits = scores(make(told["chosen"], situation), situation)
     expected = softmax(logits / contract.modalities["eeg"].calibration["emotion"].temperature, axis=1)
@@ -121,20 +126,15 @@ def test_a_calibrated_file_can_be_calibrated_again(written, file, run, console):
     assert made.verdicts["eeg"].each["base"] > 0.6
 
 
-def test_the_file_has_this_persons_own_reference_of_drift(base, run, tmp_path, console, monkeypatch):
+def test_the_file_has_this_persons_own_reference_of_drift(base, run, material, tmp_path, monkeypatch):
     """Where the base model has limits of drift: made up here around what this person's windows are."""
     spec, window = base.contract.modalities["eeg"], base.contract.window
-    measured = gather([run], base.contract, base.tensors, "emotion").measured["eeg"]
-    values = np.concatenate([one.values for one in measured])
-    assert len(measured) == 1
-    monkeypatch.setattr(block, "FEWEST_OWN_SESSIONS", 2)
-    other = replace(run, path=tmp_path / "other.xdf")
-    shutil.copy(run.path, other.path)
+    (measured,) = material.measured["eeg"]
     rng = np.random.default_rng(0)
 
     def person():
-        made = values[:80] + 0.2 * rng.standard_normal(values.shape[1])
-        return PersonWindows(made.astype(np.float32), np.arange(80) == 0)
+        made = measured.values[:84] + 0.2 * rng.standard_normal(measured.values.shape[1])
+        return PersonWindows(made.astype(np.float32), np.arange(84) == 0)
 
     people = [person() for _ in range(16)]
     drift = fit_drift(people[:8], [(people[:8], people[8:])], spec, window)
@@ -143,11 +143,16 @@ def test_the_file_has_this_persons_own_reference_of_drift(base, run, tmp_path, c
     watched = Base(
         base.path, base.contract.model_copy(update={"modalities": modalities}), {**base.tensors, **arrays}
     )
-    run_calibration([run, other], watched, tmp_path / "me.safetensors", "", console)
+    monkeypatch.setattr(block, "FEWEST_OWN_SESSIONS", 2)
+    short = PersonWindows(measured.values[:84], measured.begins[:84])
+    of_two = replace(material, measured={"eeg": [short, short]})
+    problems = make_problems(of_two, watched)
+    verdicts = decide(problems, material.labels, permutations=99)
+    write_calibrated(tmp_path / "me.safetensors", watched, of_two, problems, verdicts, [run])
     contract, tensors = load_model_file(tmp_path / "me.safetensors")
     assert set(contract.modalities["eeg"].drift.views) == {"profile", "course", "own"}
     assert contract.modalities["eeg"].drift.own_sessions == 2
-    np.testing.assert_allclose(tensors["eeg.drift.own.mean"], values.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(tensors["eeg.drift.own.mean"], short.values.mean(axis=0), rtol=1e-4)
 
 
 def test_nothing_is_overwritten(written, file):
@@ -199,7 +204,7 @@ def test_what_cannot_be_used_is_refused_in_a_line(run, base, file, tmp_path, con
     odd = [(time_s, text.replace("neutral", "neutrl")) for time_s, text in run.markers]
     refused(ConfigurationError, "'neutrl': is not a class .* nearest: 'neutral'", markers=odd)
     few = run.markers[:14]
-    refused(TrainingError, "expected 3 or more of each class", markers=few)
+    refused(TrainingError, "got negative 2, neutral 2, positive 2, expected 4 or more of each", markers=few)
     waits = {name: replace(stream, wait_for_marker=True) for name, stream in run.streams.items()}
     refused(
         TrainingError, "no window lies inside a trial: eeg: baseline waits for its marker", streams=waits

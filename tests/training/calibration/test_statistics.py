@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bci_m2s.training.calibration.blocks import make_blocks, permuted
+from bci_m2s.training.calibration.blocks import fewest_of_each, make_blocks, permuted, smallest_p
 from bci_m2s.training.calibration.candidates import _fold
 from bci_m2s.training.calibration.figures import interval, p_value, trials_needed
 from bci_m2s.training.calibration.nested import balanced, choose, n_fits, nested
@@ -71,6 +71,21 @@ def test_permutations_stay_inside_blocks():
     assert len({tuple(row) for row in sets.tolist()}) > 30
     for block in range(4):
         assert (np.sort(sets[:, blocks == block], axis=1) == [0, 1, 2]).all()
+
+
+@pytest.mark.parametrize(("n_classes", "count"), [(2, 7), (3, 4), (4, 3)])
+def test_with_fewer_trials_a_perfect_answer_could_be_chance(n_classes, count):
+    assert fewest_of_each(n_classes, 0.02) == count
+    rng = np.random.default_rng(4)
+    labels = np.tile(np.arange(n_classes), count)
+    trials = np.arange(len(labels))
+    rows = np.eye(n_classes)[labels]  # nothing is easier
+    blocks = make_blocks(labels)
+    sets = np.concatenate([labels[None], permuted(labels, blocks, 2000, rng)])
+    made = nested({"all": lambda train: _fold(rows, trials, train)}, trials, blocks, sets, n_classes)
+    scores = balanced(made.outer, sets, n_classes)
+    assert scores[0] == 1.0
+    assert p_value(1.0, scores[1:]) == pytest.approx(smallest_p(labels, blocks), abs=0.006)
 
 
 def test_balanced_accuracy_counts_trials_alike():
