@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CLASSES = 12
+LARGEST_ANSWER = 1e6  # no scale has more
 
 
 def confusion_figure(votes: Sequence[Votes]) -> Figure:
@@ -106,7 +107,8 @@ def _numbers(trials: Sequence[Trial], scale: str) -> FloatArray:
     made = []
     for trial in trials:
         try:
-            made.append(float(trial.ratings.get(scale, "nan")))
+            value = float(trial.ratings.get(scale, "nan"))
         except ValueError:
-            made.append(math.nan)
+            value = math.nan
+        made.append(value if abs(value) < LARGEST_ANSWER else math.nan)
     return np.array(made)

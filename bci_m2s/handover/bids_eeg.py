@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,8 +112,9 @@ def _complete(root: Path, path: Path, content: Content) -> None:
         "EEGReference": info.reference or "n/a",
         "SoftwareVersions": f"bci_m2s {__version__}",
         "TaskDescription": _task(content),
-        "SamplingFrequencyEffective": round(content.leading.rate_hz, 4),
     }
+    if math.isfinite(content.leading.rate_hz):  # JSON has no NaN
+        about["SamplingFrequencyEffective"] = round(content.leading.rate_hz, 4)
     write_json(path, about)
     channels = path.with_name(path.name.replace("_eeg.json", "_channels.tsv"))
     table = read_texts(channels)

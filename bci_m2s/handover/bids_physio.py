@@ -163,7 +163,9 @@ def _write_eye_events(path: Path, stream: RecordingStream, eye: Eye, axis: TimeA
     if not rows:
         return
     rows.sort()
-    write_tsv_gz(path, ["\t".join([seconds(row[0]), seconds(row[1]), *row[2:]]) + "\n" for row in rows])
+    write_tsv_gz(
+        path, ["\t".join([seconds(row[0]), seconds(max(row[1], 0.0)), *row[2:]]) + "\n" for row in rows]
+    )
     about = {
         "Columns": ["onset", "duration", "trial_type", "message"],
         "OnsetSource": "timestamp",

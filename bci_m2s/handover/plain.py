@@ -52,6 +52,9 @@ def _write_fif(folder: Path, content: Content, progress: Callable[[str], None]) 
             continue
         progress(name)
         raw = annotated_raw(content, stream)
+        ascii_names = {label: label.encode("ascii", "replace").decode() for label in raw.ch_names}
+        if list(ascii_names) != list(ascii_names.values()):  # FIF has no other signs
+            raw.rename_channels(ascii_names, allow_duplicates=True, verbose="error")
         raw.save(folder / f"{name}_raw.fif", fmt="double", verbose="error")
     return said
 

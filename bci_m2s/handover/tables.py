@@ -48,8 +48,8 @@ def csv_lines(rows: Iterable[Sequence[str]]) -> str:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """A JSON file to be read by people too."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    """A JSON file to be read by people too. Raises ValueError for a number that JSON cannot hold."""
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 
 def write_tsv_gz(path: Path, blocks: Iterable[str]) -> None:

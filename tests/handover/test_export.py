@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from support.command_line import bci, refused
 from support.guided_files import EYE_LATER_S, GAP_S, Written, write_guided
+from support.raw_files import xdf
 
 from bci_m2s.commands.export import screen_of
 from bci_m2s.errors import OutputError, UsageError
@@ -227,6 +228,23 @@ def test_the_command_says_what_it_wrote(written: Written, tmp_path: Path) -> Non
     assert "no clock offsets were recorded for 'marks'" in done.stdout
     error = refused("export", written.path, "--to", "bid", "--output", tmp_path / "x")
     assert error == "error: --to: got 'bid'; nearest: 'bids'\n"
+
+
+def test_stamps_that_run_backwards_and_names_in_greek_are_handed_over(tmp_path: Path) -> None:
+    times = 100 + np.arange(300)[::-1] / 100
+    values = np.zeros((300, 3))
+    values[50:60] = np.nan
+    streams = [
+        ("cap", "EEG", 100.0, ("µ", "A", "A"), ("uV", "", "furlongs"), times, values),
+        ("eye", "Gaze", 0.0, ("x", "y", "pupil"), ("", "", ""), times, values),
+    ]
+    (tmp_path / "odd.xdf").write_bytes(xdf(streams, [(101.0, "trial/start/$a_{b}$")]))
+    for kind in ("bids", "fif", "csv"):
+        export_session(tmp_path / "odd.xdf", tmp_path / kind, kind)
+    assert all(read_json(path) for path in (tmp_path / "bids").rglob("*.json"))
+    assert "NaN" not in "".join(path.read_text() for path in (tmp_path / "bids").rglob("*.json"))
+    (lost,) = (tmp_path / "bids").rglob("*physioevents.tsv.gz")
+    assert all(float(row[1]) >= 0 for row in packed_rows(lost))
 
 
 def test_a_screen_is_given_whole_or_not_at_all() -> None:
