@@ -13,7 +13,7 @@ from typing import Any
 from bci_m2s.errors import BciM2sError, CommandError
 from bci_m2s.recording import trials as grammar
 from bci_m2s.recording.trials import Trial
-from bci_m2s.session.protocol.controls import Controls, Ended
+from bci_m2s.session.protocol.controls import Controls, Ended, refused_in
 from bci_m2s.session.protocol.external import MarkerTrials
 from bci_m2s.session.protocol.person import FastClock, SimulatedPerson
 from bci_m2s.session.protocol.planned import PlannedTrial, order_notes, planned_trials
@@ -27,6 +27,7 @@ LOOK_S = 0.5  # between two looks at the signals
 LONGEST_BASELINE = 4.0  # times its length, where signals are bad
 ANSWER_S = 1.0  # that a simulated person thinks
 COMPLETE = "the protocol is complete"
+WAITING = "waiting for the experiment program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ class Conductor:
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self.failure: BaseException | None = None
         self.is_complete = False
-        self.controls = Controls(conduct.clock, conduct.clock.speed, self._is_over)
+        self._marking = threading.RLock()  # remarks come from other threads
+        self.controls = Controls(conduct.clock, conduct.clock.speed, self._is_over, self._remark)
+        self._set("", "")
 
     def __enter__(self) -> Conductor:
         self._takes.more_about = lambda: {"protocol": self.state()}
@@ -196,7 +199,6 @@ class Conductor:
                     + "; ".join(lines)
                 )
             if not self.controls.wait(LOOK_S):
-                self.controls.take_repeat()
                 words = "skipped"
                 break
         self._mark(f"check/stop/{words}")
@@ -245,7 +247,8 @@ class Conductor:
         at = 0
         while at < len(left):
             if not self._announce(left[at]):
-                at = max(0, at - 1)
+                if self._current != left[at].number:  # else it was interrupted, and is on its way
+                    at -= 1
                 continue
             is_shown = self._trial(left[at])
             if not self.controls.take_repeat() and is_shown:
@@ -261,16 +264,16 @@ class Conductor:
         countdown_s = self._settings.trials.countdown_s
         self._set("next trial", trial.text if self._settings.trials.show != "text" else "", countdown_s)
         self.controls.wait(countdown_s)
-        return not (self.controls.take_repeat() and self._current)
+        return not self.controls.take_repeat()
 
     def _trial(self, trial: PlannedTrial) -> bool:
         """Show one trial; false where it was interrupted, to be shown again."""
         attempt = 1 + sum(one.number == trial.number for one in self._all_trials())
-        self._current = trial.number
         words = f"trial {trial.number} of {self._n_trials()}: {trial.label}"
         self._notify(words + (f", attempt {attempt}" if attempt > 1 else ""))
-        self._set("trial", trial.text, trial.duration_s)
         self._mark(grammar.begin_text(_begun(trial, attempt)))
+        self._current = trial.number
+        self._set("trial", trial.text, trial.duration_s)
         shown = self._show(trial)
         if math.isfinite(shown.stop_s):
             self._mark(grammar.TRIAL_STOP + trial.label, shown.stop_s)
@@ -280,7 +283,6 @@ class Conductor:
         interrupted = self.controls.interrupted.is_set()
         if not shown.completed and not interrupted:
             self._mark(f"{grammar.EXCLUDE}{trial.number}/not shown to its end")
-        self._remarks()
         self._write_table()
         return not interrupted
 
@@ -312,7 +314,6 @@ class Conductor:
         settings, trials = self._settings, self._settings.trials
         self._set("rest", "", trials.rest_s)
         self.controls.wait(trials.rest_s)
-        self._remarks()
         is_last = len(left) == 1
         if settings.breaks.duration_s and (is_last or left[1].block != left[0].block):
             self._rest("break", settings.breaks.duration_s, settings.breaks.text)
@@ -324,22 +325,28 @@ class Conductor:
         )
         number = max((trial.number for trial in self._conduct.before), default=0)
         begun: Trial | None = None
-        self._set("waiting for the experiment program", "")
+        self._set(WAITING, "")
         while not trials.is_over(number, begun is not None):
-            self._remarks()
             if not self.controls.wait(0.02):
-                self.controls.take_repeat()  # the program decides what is shown
+                if begun is None:
+                    break
+                self._mark(grammar.end_text(begun.number, 1))
+                begun = None
+                self._write_table()
+                self._notify(f"trial {number}: given up")
+                self._set(WAITING, "")
             for kind, at_s, label in trials.news(self._clock()):
                 if begun is not None:
                     self._mark(grammar.end_text(begun.number, 1, stop_s=at_s))
                     begun = None
                     self._write_table()
                     self._ask(number)
+                    self._set(WAITING, "")
                 if kind == "start":
                     number += 1
-                    self._current = number
                     begun = Trial(number, 1, label, at_s, item="")
                     self._mark(grammar.begin_text(begun))
+                    self._current = number
                     self._notify(f"trial {number}: {label}")
                     self._set("trial", "", self._settings.trials.duration_s)
 
@@ -362,6 +369,8 @@ class Conductor:
     def _ask(self, number: int) -> None:
         """The questions after a trial."""
         for question in self._settings.ratings:
+            if self.controls.interrupted.is_set():
+                break  # it is shown again
             answer = self._answer(question)
             if answer:
                 self._mark(grammar.rating_text(number, question.scale, answer))
@@ -374,9 +383,9 @@ class Conductor:
         self._set("question", question.words)
         if self._conduct.person is not None:
             self.controls.question = question
-            self.controls.wait(ANSWER_S)
+            has_thought = self.controls.wait(ANSWER_S)
             self.controls.question = None
-            return self._conduct.person.answer(question)
+            return self._conduct.person.answer(question) if has_thought else None
         return self.controls.wait_for_answer(question, self._settings.rating_timeout_s, self._can_answer)
 
     def _can_answer(self) -> bool:
@@ -384,31 +393,32 @@ class Conductor:
 
     # ---- parts ----
 
-    def _remarks(self) -> None:
-        """Mark what the experimenter has said of the trial."""
-        taken = self.controls.take_remarks()
-        for action, reason in taken:
-            if self._current:
-                words = f"/{reason or 'by the experimenter'}" if action == "exclude" else ""
-                self._mark(f"trial/{action}/{self._current}{words}")
-        if taken:
-            self._write_table()
+    def _remark(self, action: str, reason: str) -> None:
+        """Mark what the experimenter says of the trial that is shown, or was last."""
+        words = f"/{reason or 'by the experimenter'}" if action == "exclude" else ""
+        try:
+            self._mark(f"trial/{action}/{self._current}{words}")
+        except Ended:
+            raise CommandError(f"{action}: the session is over") from None
+        self._write_table()
 
     def _mark(self, text: str, at_s: float | None = None) -> float:
         """Write a marker into the recording; its stamp. Raises Ended where the session takes none."""
-        at_s = self._clock() if at_s is None else at_s
-        try:
-            self._takes.now.engine.mark(text, at_s)
-        except CommandError:
-            if self._is_over():
-                raise Ended from None
-            raise
-        self._events.append((at_s, text))
+        with self._marking:
+            at_s = self._clock() if at_s is None else at_s
+            try:
+                self._takes.now.engine.mark(text, at_s)
+            except CommandError:
+                if self._is_over():
+                    raise Ended from None
+                raise
+            self._events.append((at_s, text))
         return at_s
 
     def _set(self, step: str, text: str, duration_s: float | None = None) -> None:
         self._until_s = math.nan if duration_s is None else self._clock() + duration_s
         self._state.update(step=step, text=text)
+        self.controls.refused = refused_in(step, self._current, self._settings.trials.show == "markers")
 
     def _all_trials(self) -> list[Trial]:
         """Of all takes; an earlier attempt at what was shown again is marked so."""
@@ -421,7 +431,8 @@ class Conductor:
 
     def _write_table(self) -> None:
         scales = [rating.scale for rating in self._settings.ratings]
-        write_trials(self._conduct.root, self._all_trials(), scales)
+        with self._marking:
+            write_trials(self._conduct.root, self._all_trials(), scales)
 
     def _n_trials(self) -> int | None:
         return self._settings.trials.count or len(self._planned) or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bci_m2s.errors import CommandError, nearest
 from bci_m2s.session.protocol.settings import RatingSettings
@@ -25,25 +25,31 @@ class Controls:
     ----------
     clock : of the session, s; speed : how many times faster than real time it runs
     is_over : whether the session has ended
+    on_remark : takes "exclude" or "include", and why, at once: a session may end the moment after
 
     Attributes
     ----------
     is_paused : whether a pause is wanted
     question : that waits for an answer, None while none does
-    interrupted : ends what is being shown
+    interrupted : ends what is being shown; set while a repeat is wanted
+    refused : actions that mean nothing now, and why
     """
 
     def __init__(
-        self, clock: Callable[[], float], speed: float = 1.0, is_over: Callable[[], bool] = lambda: False
+        self,
+        clock: Callable[[], float],
+        speed: float = 1.0,
+        is_over: Callable[[], bool] = lambda: False,
+        on_remark: Callable[[str, str], None] = lambda _action, _reason: None,
     ) -> None:
-        self._clock, self._speed, self._is_over = clock, speed, is_over
+        self._clock, self._speed, self._is_over, self._on_remark = clock, speed, is_over, on_remark
         self._change = threading.Condition()  # guards what follows
         self._skip = self._repeat = False
         self._answer: str | None = None
-        self._remarks: list[tuple[str, str]] = []  # exclude or include, and why
         self.is_paused = False
         self.question: RatingSettings | None = None
         self.interrupted = threading.Event()
+        self.refused: Mapping[str, str] = {}
 
     def request(self, action: str, value: str = "") -> str:
         """Ask for something; a sentence about it.
@@ -53,6 +59,11 @@ class Controls:
         CommandError
             The action is unknown, or cannot be now; an answer is not on its scale.
         """
+        if why := self.refused.get(action):
+            raise CommandError(f"{action}: {why}")
+        if action in ("exclude", "include"):
+            self._on_remark(action, printable(value.strip(), 200).replace("/", " "))
+            return f"the trial is {action}d"
         with self._change:
             said = self._take(action, value)
             self._change.notify_all()
@@ -77,9 +88,6 @@ class Controls:
             self._repeat = True
             self.interrupted.set()
             return "the trial will be shown again"
-        if action in ("exclude", "include"):
-            self._remarks.append((action, printable(value.strip(), 200).replace("/", " ")))
-            return f"the trial is {action}d"
         raise CommandError(
             f"protocol: got {quoted(action)}, expected an action{nearest(action[:60], ACTIONS)}"
         )
@@ -105,7 +113,7 @@ class Controls:
     def wait_for_answer(
         self, question: RatingSettings, timeout_s: float, can_answer: Callable[[], bool] = lambda: True
     ) -> str | None:
-        """The answer; None where none came in `timeout_s` (0: no limit), or the question was skipped.
+        """The answer; None where none came in `timeout_s` (0: no limit), or a skip or a repeat came first.
 
         can_answer : asked again and again; the wait ends once nobody can
         """
@@ -115,7 +123,8 @@ class Controls:
             try:
                 while self._answer is None:
                     self._refuse_over()
-                    if self._skip or (timeout_s and self._clock() >= until_s) or not can_answer():
+                    is_late = timeout_s and self._clock() >= until_s
+                    if self._skip or self._repeat or is_late or not can_answer():
                         self._skip = False
                         return None
                     self._change.wait(POLL_S / self._speed)
@@ -137,15 +146,29 @@ class Controls:
             self.interrupted.clear()
             return wanted
 
-    def take_remarks(self) -> list[tuple[str, str]]:
-        """Exclusions and their opposite since the last call, each with a reason."""
-        with self._change:
-            taken, self._remarks = self._remarks, []
-            return taken
-
     def _refuse_over(self) -> None:
         if self._is_over():
             raise Ended
+
+
+def refused_in(step: str, trial: int, is_external: bool) -> dict[str, str]:
+    """Actions that mean nothing in a step, and why.
+
+    trial : number of the one that is shown, or was last, 0 before the first
+    is_external : whether an experiment program shows the trials
+    """
+    why: dict[str, str] = {}
+    if step in ("live", "done"):
+        why |= dict.fromkeys(("pause", "repeat"), "the trials are over")
+    elif is_external:
+        why |= dict.fromkeys(("pause", "repeat"), "the experiment program decides what is shown")
+    elif not trial:
+        why["repeat"] = "no trial has been shown yet"
+    if not trial:
+        why |= dict.fromkeys(("exclude", "include"), "no trial has been shown yet")
+    if step == "trial" and not is_external:
+        why["skip"] = "a trial is shown to its end; repeat interrupts it"
+    return why
 
 
 def checked_answer(question: RatingSettings, value: str) -> str:

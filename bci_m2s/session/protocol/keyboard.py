@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import sys
@@ -32,8 +33,10 @@ class Keys:
                 self._typed = ""
                 self._command(sign.casefold())
             elif question.kind != "text":
-                if not sign.isspace():
+                if sign.isdecimal():
                     self._notify(self._controls.request("answer", sign))
+                else:
+                    self._command(sign.casefold())
             elif sign in "\r\n":
                 typed, self._typed = self._typed, ""
                 self._notify(self._controls.request("answer", typed or "-"))
@@ -77,7 +80,7 @@ def reading_keys(press: Callable[[str], None]) -> Iterator[None]:
 
 def _read(press: Callable[[str], None], over: threading.Event) -> None:
     while not over.is_set():
-        if sign := _next_sign():
+        for sign in _next_signs():
             press(sign)
 
 
@@ -87,7 +90,7 @@ if sys.platform == "win32":  # not tried
     def _single_keys() -> Iterator[None]:
         yield
 
-    def _next_sign() -> str:
+    def _next_signs() -> str:
         import msvcrt
         import time
 
@@ -112,10 +115,15 @@ else:
             with suppress(termios.error):  # the terminal may be gone
                 termios.tcsetattr(number, termios.TCSADRAIN, before)
 
-    def _next_sign() -> str:
+    _decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a letter may come in two parts
+
+    def _next_signs() -> str:
         try:
             ready, _, _ = select.select([sys.stdin], [], [], LOOK_S)
-            return os.read(sys.stdin.fileno(), 4).decode(errors="replace")[:1] if ready else ""
+            typed = os.read(sys.stdin.fileno(), 1024) if ready else b""
+            return (
+                "" if typed.startswith(b"\x1b") else _decoder.decode(typed)
+            )  # no arrows, no function keys
         except (OSError, ValueError):  # the terminal is gone
             threading.Event().wait(LOOK_S)
             return ""

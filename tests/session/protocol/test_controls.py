@@ -7,7 +7,7 @@ import pytest
 
 from bci_m2s.engine.health import StreamHealth
 from bci_m2s.errors import CommandError
-from bci_m2s.session.protocol.controls import Controls, Ended
+from bci_m2s.session.protocol.controls import Controls, Ended, refused_in
 from bci_m2s.session.protocol.external import MarkerTrials
 from bci_m2s.session.protocol.keyboard import HELP, Keys
 from bci_m2s.session.protocol.settings import RatingSettings, TrialSettings
@@ -80,13 +80,14 @@ def test_unknown_actions_are_refused_with_the_nearest():
 
 def test_keys_are_commands_and_answers_while_a_question_waits():
     lines = []
-    controls = Controls(ticking())
+    remarks = []
+    controls = Controls(ticking(), on_remark=lambda *remark: remarks.append(remark))
     keys = Keys(controls, lines.append)
     for sign in "p?x":
         keys.press(sign)
     assert controls.is_paused
     assert lines == ["a pause, once this trial is over", HELP, "the trial is excluded"]
-    assert controls.take_remarks() == [("exclude", "")]
+    assert remarks == [("exclude", "")]
     keys.press("p")
     assert not controls.is_paused
     controls.question = TEXT
@@ -94,8 +95,37 @@ def test_keys_are_commands_and_answers_while_a_question_waits():
         keys.press(sign)
     assert lines[-1] == "answer: p r"
     controls.question = SAM
-    keys.press("x")
+    keys.press("0")
     assert "expected 1 to 9" in lines[-1]
+    for sign in "x ":
+        keys.press(sign)
+    assert lines[-2:] == ["the trial is excluded", "on to the next step"]
+
+
+@pytest.mark.parametrize(
+    ("step", "trial", "is_external", "refused"),
+    [
+        ("signal check", 0, False, {"repeat", "exclude", "include"}),
+        ("trial", 1, False, {"skip"}),
+        ("rest", 1, False, set()),
+        ("live", 3, False, {"pause", "repeat"}),
+        ("trial", 1, True, {"pause", "repeat"}),
+    ],
+)
+def test_what_means_nothing_in_a_step_is_refused_with_why(step, trial, is_external, refused):
+    controls = Controls(ticking())
+    controls.refused = refused_in(step, trial, is_external)
+    assert set(controls.refused) == refused
+    for action in refused:
+        with pytest.raises(CommandError, match=f"^{action}: (a|no|the) "):
+            controls.request(action)
+
+
+def test_a_repeat_ends_the_wait_for_an_answer():
+    controls = Controls(ticking(), speed=1000.0)
+    controls.request("repeat")
+    assert controls.wait_for_answer(SAM, 0.0) is None
+    assert controls.take_repeat()
 
 
 def test_the_check_says_which_channel_is_bad_and_what_to_do():
