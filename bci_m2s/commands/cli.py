@@ -22,6 +22,7 @@ from bci_m2s.commands.options import (
     Device,
     Duration,
     Headless,
+    Model,
     Output,
     Pinned,
     Pipeline,
@@ -109,6 +110,7 @@ def run(
     headless: Headless = False,
     output: Output = None,
     baseline: BaselineFile = None,
+    model: Model = None,
     device: Device = None,
     record: Record = None,
     remote: Remote = "",
@@ -130,6 +132,7 @@ def run(
                 output,
                 baseline,
                 device,
+                model,
                 source_ids=source_ids,
                 record=recording(record, output),
                 lsl=lsl,
@@ -152,6 +155,7 @@ def session(
         bool, Option("--resume", help="Take up the session in --output again, at its next trial.")
     ] = False,
     headless: Headless = False,
+    model: Model = None,
     device: Device = None,
     remote: Remote = "",
 ) -> None:
@@ -162,7 +166,14 @@ def session(
 
     address = address_of(remote) if remote else None
     run_guided(
-        protocol, output, fast=fast, resume=resume, panel=not headless, device=device, remote=address
+        protocol,
+        output,
+        fast=fast,
+        resume=resume,
+        panel=not headless,
+        model=model,
+        device=device,
+        remote=address,
     )
 
 

@@ -22,6 +22,9 @@ Output = Annotated[Path | None, Option(help="New folder for the results: estimat
 BaselineFile = Annotated[
     Path | None, Option(help="baseline.json of an earlier session of the same person.")
 ]
+Model = Annotated[
+    str | None, Option(help="Model file or name, in place of the pipeline's: one that calibrate made.")
+]
 Device = Annotated[str | None, Option(help="auto, cpu, cuda or cuda:N; overrides the pipeline.")]
 Record = Annotated[
     bool | None,

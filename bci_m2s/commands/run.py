@@ -39,7 +39,7 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
     console = console or make_console()
     stop = threading.Event()
     with stop_on_signals(stop), starting():
-        plan = build.make_plan(pipeline, checked=False)
+        plan = build.make_plan(pipeline, model=options.model, checked=False)
         if options.source_ids:
             plan = build.pinned(plan, options.source_ids)
         print_model(console, plan)

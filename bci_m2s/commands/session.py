@@ -41,6 +41,7 @@ def run_guided(
     fast: bool = False,
     resume: bool = False,
     panel: bool = True,
+    model: str | None = None,
     device: str | None = None,
     remote: Address | None = None,
 ) -> None:
@@ -78,6 +79,7 @@ def run_guided(
     options = Options(
         output=folder,
         device=device,
+        model=model,
         panel=panel,
         remote=remote,
         notes=notes,

@@ -64,7 +64,8 @@ class Options:
 
     duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session,
     or what writes it and returns its path, called once samples are arriving;
-    device : replaces the pipeline's; truth : turns markers into spans of known class (simulator only);
+    device, model : replace the pipeline's;
+    truth : turns markers into spans of known class (simulator only);
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
     record : keep every sample as received in session.xdf, where there is an output folder;
     lsl : LSL session of its own, shown to the user and saved beside the results; mode : live or replay;
@@ -78,6 +79,7 @@ class Options:
     output: Path | None = None
     baseline: Path | Callable[[], Path] | None = None
     device: str | None = None
+    model: str | None = None
     truth: Truth = lambda _markers: ()  # nobody knows how a real person feels
     notes: Mapping[str, Any] = field(default_factory=dict)
     source_ids: Mapping[str, str] = field(default_factory=dict)

@@ -51,9 +51,12 @@ class Plan:
     tensors: Mapping[str, Any]
 
 
-def make_plan(pipeline: str, *, may_be_untrained: bool = False, checked: bool = True) -> Plan:
+def make_plan(
+    pipeline: str, *, model: str | None = None, may_be_untrained: bool = False, checked: bool = True
+) -> Plan:
     """Read a pipeline (path or shipped name) and its model, and check them against each other.
 
+    model : path or name of one to take in place of the pipeline's
     may_be_untrained : where the model is missing and a training file beside the pipeline makes it, take
         what that says: the plan then has no tensors, and its `model_path` is the training file
     checked : as for ``load_model_file``
@@ -62,6 +65,9 @@ def make_plan(pipeline: str, *, may_be_untrained: bool = False, checked: bool = 
     """
     path = find_pipeline(pipeline)
     settings = load_pipeline(path)
+    if model is not None:  # a path is seen from here, not from the pipeline's folder
+        here = str(Path(model).absolute()) if Path(model).is_file() else model
+        settings = settings.model_copy(update={"model": here})
     tensors: Mapping[str, Any] = {}
     try:
         model_path = find_trained(path, settings.model)

@@ -72,7 +72,8 @@ def run_calibration(
     if promoted:
         write_calibrated(output, base, material, problems, verdicts, runs)
         console.print(
-            f"{output}: {', '.join(_promoted(verdicts))} calibrated; run it as the pipeline's `model:`"
+            f"{output}: {', '.join(_promoted(verdicts))} calibrated. "
+            f"Next: bci-m2s run PIPELINE.yaml --model {output}"
         )
     else:
         console.print("nothing is promoted, no file is written: go on with the base model")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
-from bci_m2s.errors import ConfigurationError, OutputError
+from bci_m2s.errors import ConfigurationError, OutputError, UsageError
 from bci_m2s.files.access import refuse_full
 from bci_m2s.session.setup.build import make_plan
+from bci_m2s.session.setup.shipped import find_model
 
 CASES = {
     "eeg: {type: EEG, bad_channels: interpolate}": ":3: streams.eeg.bad_channels: got 'interpolate' of 4",
@@ -31,3 +34,17 @@ def test_an_output_folder_that_holds_anything_is_refused_before_anything_is_load
     (tmp_path / "x").touch()
     with pytest.raises(OutputError, match="the folder is not empty"):
         refuse_full(tmp_path)
+
+
+def test_another_model_takes_the_place_of_the_pipelines(tmp_path, monkeypatch):
+    folder, here = tmp_path / "lab", tmp_path / "here"
+    folder.mkdir()
+    here.mkdir()
+    (folder / "mine.yaml").write_text("model: demo-62ch-eye\nstreams:\n  eeg: {type: EEG}\n")
+    shutil.copy(find_model("muse-4ch"), here / "me.safetensors")
+    monkeypatch.chdir(here)
+    plan = make_plan(str(folder / "mine.yaml"), model="me.safetensors")  # seen from the current folder
+    assert plan.contract.name == "muse-4ch"
+    assert make_plan(str(folder / "mine.yaml"), model="muse-4ch").model_path == find_model("muse-4ch")
+    with pytest.raises(UsageError, match=r"model 'you\.safetensors'"):
+        make_plan(str(folder / "mine.yaml"), model="you.safetensors")
