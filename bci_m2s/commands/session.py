@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, UsageError
-from bci_m2s.recording.file_names import IN_SESSION, takes_of
+from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, RecordingError, UsageError
+from bci_m2s.recording.file_names import IN_SESSION
 from bci_m2s.recording.trials import Trial, is_guided, read_trials
 from bci_m2s.session.protocol import planned
 from bci_m2s.session.protocol.conductor import Conduct, Conductor
@@ -60,7 +60,7 @@ def run_guided(
     path = find_protocol(protocol)
     settings = load_protocol(path)
     _refuse_fast(path, settings, fast)
-    settings, before, folder = _taken_up(output) if resume else _begun(settings, output)
+    settings, before, folder = _taken_up(output, console) if resume else _begun(settings, output)
     clock = FastClock(local_clock, settings.fast_speed if fast else 1.0)
     _say(console, settings, path, before, clock.speed)
     conduct = Conduct(
@@ -147,18 +147,22 @@ def _begun(settings: ProtocolSettings, output: Path) -> tuple[ProtocolSettings, 
     return planned.draw_order(settings), [], output
 
 
-def _taken_up(output: Path) -> tuple[ProtocolSettings, list[Trial], Path]:
+def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Trial], Path]:
     """A session that was begun: its protocol, the trials so far, and a folder for the next take."""
     settings = planned.stored(output)
-    events: list[tuple[float, str]] = []
-    first = output / IN_SESSION
-    for recording in takes_of(first) or [first]:
-        events += recorded_markers(recording)
-    if any(text == "session/stop" for _, text in events):
-        raise UsageError(f"{output}: this session is complete, there is nothing to resume")
     number = 2
     while (output / RESUMED.format(number)).exists():
         number += 1
+    events: list[tuple[float, str]] = []
+    for folder in (output, *(output / RESUMED.format(take) for take in range(2, number))):
+        try:
+            events += recorded_markers(folder / IN_SESSION)
+        except RecordingError as problem:  # a crash may leave anything
+            words = f"{printable(problem)}: trials that are in no other recording are shown again"
+            console.print(words, style="yellow", soft_wrap=True)
+    if any(text == "session/stop" for _, text in events):
+        raise UsageError(f"{output}: this session is complete, there is nothing to resume")
+    console.print(f"taken up again as {output / planned.STORED} has it; changes since then do not count")
     return settings, read_trials(events), output / RESUMED.format(number)
 
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 CANDIDATES = 400  # orders that are drawn; the one in which class and time have least in common is taken
+DRAWN_TRIALS = 40_000  # of all candidates: a long order has little in common with time as it is
 SHUFFLES = 2000
 SURPRISING = 0.05  # share of random orders in which class and time have as much in common
 
 
 def balanced_order(labels: Sequence[str], seed: int) -> list[int]:
     """An order of items in which no class comes twice running (where that can be), and class and time have
-    as little in common as any of ``CANDIDATES`` random ones.
+    as little in common as any of ``CANDIDATES`` random ones; of fewer where there are over 100 items.
 
     Parameters
     ----------
@@ -27,7 +28,8 @@ def balanced_order(labels: Sequence[str], seed: int) -> list[int]:
     Indices of `labels`, each once
     """
     rng = np.random.default_rng(seed)
-    orders = [_draw(labels, rng) for _ in range(CANDIDATES)]
+    n_orders = min(CANDIDATES, max(1, DRAWN_TRIALS // max(1, len(labels))))
+    orders = [_draw(labels, rng) for _ in range(n_orders)]
 
     def cost(order: list[int]) -> tuple[int, float]:
         ordered = [labels[index] for index in order]

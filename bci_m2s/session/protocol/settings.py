@@ -20,6 +20,9 @@ Positive = Annotated[float, Field(gt=0, le=86_400)]
 Text = Annotated[str, Field(max_length=1000)]
 
 
+MOST_TRIALS = 2000  # of a session: a day of trials of 14 s
+
+
 def _word(text: str) -> str:
     if not text.strip() or "/" in text or not text.isprintable():
         raise ValueError("a printable text without a slash")
@@ -150,6 +153,8 @@ class TrialSettings(_Settings):
             return self
         if not self.items:
             raise ValueError(f"items for show: {self.show!r}")
+        if len(self.items) * self.repeats > MOST_TRIALS:
+            raise ValueError(f"at most {MOST_TRIALS} trials, items times repeats")
         for item in self.items:
             if self.show in ("clips", "program") and not item.clip:
                 raise ValueError(f"a clip for every item where show is {self.show!r}")

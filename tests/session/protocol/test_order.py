@@ -7,15 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bci_m2s.session.protocol import order
 from bci_m2s.session.protocol.order import balanced_order, confounding, shared_with_time
 
 
 def test_every_item_is_shown_once_and_the_seed_decides():
     labels = ["a"] * 5 + ["b"] * 5 + ["c"] * 5
-    order = balanced_order(labels, 7)
-    assert sorted(order) == list(range(15))
-    assert order == balanced_order(labels, 7)
-    assert order != balanced_order(labels, 8)
+    drawn = balanced_order(labels, 7)
+    assert sorted(drawn) == list(range(15))
+    assert drawn == balanced_order(labels, 7)
+    assert drawn != balanced_order(labels, 8)
+
+
+def test_a_long_order_is_drawn_in_a_moment(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(order, "_draw", lambda labels, _rng: drawn.append(1) or list(range(len(labels))))
+    balanced_order(["a", "b"] * 1000, 1)
+    assert len(drawn) == 20
 
 
 @pytest.mark.parametrize("seed", range(5))

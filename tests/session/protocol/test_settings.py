@@ -27,6 +27,10 @@ def written(folder, **changes):
         ({"trials": {"show": "program", "items": [{"label": "a", "clip": "x"}]}}, "a command"),
         ({"trials": {"show": "markers", "start": "go"}}, "a group"),
         ({"trials": {"show": "markers", "start": "("}}, "a regular expression"),
+        (
+            {"trials": {"items": [{"label": f"c{n}"} for n in range(21)], "duration_s": 3, "repeats": 100}},
+            "at most 2000 trials",
+        ),
         ({"trials": {"items": [{"label": "a/b"}], "duration_s": 3}}, "without a slash"),
         ({"ratings": [{"scale": "v"}, {"scale": "v"}]}, "different scales"),
         ({"ratings": [{"scale": "v", "kind": "choice"}]}, "two choices"),

@@ -1,0 +1,36 @@
+"""What a session that is taken up again finds in its folder."""
+
+import pytest
+from rich.console import Console
+from support.guided_sessions import write_protocol
+
+from bci_m2s.commands.session import _taken_up
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.session.protocol.planned import draw_order, store
+from bci_m2s.session.protocol.settings import load_protocol
+
+
+def begun(folder):
+    path = write_protocol(folder)
+    store(draw_order(load_protocol(path)), folder, path)
+
+
+@pytest.mark.parametrize(
+    ("left", "words"), [(None, "no such file"), (b"", "is empty"), (b"XDF", "not an XDF file")]
+)
+def test_a_recording_that_a_crash_left_unreadable_is_named_and_the_session_goes_on(
+    tmp_path, capsys, left, words
+):
+    begun(tmp_path)
+    if left is not None:
+        (tmp_path / "session.xdf").write_bytes(left)
+    _, trials, folder = _taken_up(tmp_path, Console())
+    assert (trials, folder) == ([], tmp_path / "take-2")
+    said = capsys.readouterr().out
+    assert words in said
+    assert "are shown again" in said
+
+
+def test_a_folder_that_is_no_session_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"got no protocol\.yaml"):
+        _taken_up(tmp_path, Console())
