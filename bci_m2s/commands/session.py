@@ -129,7 +129,7 @@ def _conducting(
     """
     if source is not None:
         planned.store(conduct.settings, conduct.root, source)
-    with ExitStack() as beside:
+    with planned.held(conduct.root), ExitStack() as beside:
         conductor = beside.enter_context(Conductor(conduct, takes, notify, stop))
         conductors.append(conductor)
         if conduct.has_keyboard:
@@ -150,6 +150,8 @@ def _begun(settings: ProtocolSettings, output: Path) -> tuple[ProtocolSettings, 
 def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Trial], Path]:
     """A session that was begun: its protocol, the trials so far, and a folder for the next take."""
     settings = planned.stored(output)
+    with planned.held(output):
+        pass  # nobody conducts it now
     number = 2
     while (output / RESUMED.format(number)).exists():
         number += 1
