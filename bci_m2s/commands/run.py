@@ -137,7 +137,9 @@ def check_pipeline(pipeline: str) -> None:
     if not plan.tensors:
         how = Untrained(plan.model_path, plan.contract).next_step(plan.settings.model)
         console.print(f"model {plan.settings.model!r}: not trained yet: {how}", style="yellow")
-    console.print(f"{plan.path}: ok")
+    console.print(
+        f"{plan.path}: ok{f'. Next: bci-m2s run {pipeline}' if plan.tensors else ''}", soft_wrap=True
+    )
 
 
 def list_network(model: str | None, wait_s: float) -> None:

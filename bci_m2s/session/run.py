@@ -325,5 +325,7 @@ def say_saved(console: Console, folder: Path) -> None:
         saved = []
     if saved:
         console.print(f"saved in {folder}: {', '.join(saved)}")
+        if {"session.xdf", "session.yaml"} <= {*saved} and "protocol.yaml" not in saved:
+            console.print(f"Next: bci-m2s report {folder}, bci-m2s verify {folder}", soft_wrap=True)
     else:
         console.print(f"nothing is saved in {folder}", style="bold red")

@@ -297,7 +297,7 @@ def test_check(home):
     done = bci("check", home / "live.yaml")
     assert done.returncode == 0
     assert "4 channels in microvolts, 128–2048 Hz" in done.stdout
-    assert done.stdout.rstrip().endswith("ok")
+    assert done.stdout.endswith(f"live.yaml: ok. Next: bci-m2s run {home / 'live.yaml'}\n")
 
 
 def test_bad_files_are_one_line(home, tmp_path):

@@ -84,6 +84,7 @@ def _run_live() -> None:
             until=lambda: len(_answers(folder)) >= 8,
         )
     assert done.returncode == 0, done.stderr
+    assert f"Next: bci-m2s report {folder}, bci-m2s verify {folder}" in done.stdout
     assert set(_answers(folder)) <= {"calm", "stressed", "unknown"}
     recording = folder / "session.xdf"
     assert "bit for bit" in said("verify", recording)

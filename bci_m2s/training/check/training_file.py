@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bci_m2s.errors import BciM2sError, ConfigurationError, ContractError, RecordingError, UsageError
+from bci_m2s.errors import (
+    BciM2sError,
+    ConfigurationError,
+    ContractError,
+    RecordingError,
+    UsageError,
+    nearest,
+)
 from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.contract import Contract, ModalityContract, WindowContract
@@ -208,7 +215,7 @@ def data_line(checked: Checked) -> str:
     """Who and how much was found."""
     settings, listing = checked.settings, checked.listing
     if checked.lacks_data:
-        return f"data: no recording in {settings.data.root} yet"
+        return f"data: no recording in {settings.data.root} yet{_beside(settings.data.root)}"
     where = f" in {settings.data.root}" if settings.data.root is not None else ""
     if not listing.is_whole:
         people = (
@@ -223,6 +230,14 @@ def data_line(checked: Checked) -> str:
         f"data: {settings.data.format}{where}: {count(n_people, 'person', 'people')}, "
         f"{count(len(listing.sessions), 'session')}, {count(len(trials), 'trial')} ({'; '.join(heads)})"
     )
+
+
+def _beside(root: Path | None) -> str:
+    """The folder whose name is nearest to that of one that is not there."""
+    if root is None or root.exists() or not root.parent.is_dir():
+        return ""
+    hint = nearest(root.name, [path.name for path in root.parent.iterdir() if path.is_dir()])
+    return f"; no such folder{hint}" if hint.startswith("; nearest") else ""
 
 
 def _shares(head: str, classes: tuple[str, ...], trials: Iterable[Trial]) -> str:

@@ -56,7 +56,7 @@ def fit_drift(
     fewest = min((len(training) for training, _ in folds), default=0)
     for n, kind in ((n_validation, "validation"), (fewest, "training")):
         if n < FEWEST_PEOPLE:
-            return f"got {n} {kind} people, expected at least {FEWEST_PEOPLE}"
+            return f"got {n} {kind} {'person' if n == 1 else 'people'}, expected at least {FEWEST_PEOPLE}"
     if spec.feature.n_features > MOST_FEATURES:
         return f"got {spec.feature.n_features} features, expected at most {MOST_FEATURES}"
     found = _fitted(people, folds, spec, window, advance)

@@ -179,11 +179,12 @@ def _median(calibrations: Sequence[CalibrationContract]) -> CalibrationContract:
 
 def _how(experiment: Experiment, chosen: Mapping[str, Choice]) -> str:
     """How the model was made, in words."""
-    people = count(len(experiment.names.subjects), "person", "people")
+    n_people = len(experiment.names.subjects)
+    people = f"all {n_people} people" if n_people > 1 else "the one person"
     kind = "folds" if experiment.settings.split.kind.endswith("folds") else "parts"
     words = "; ".join(
         f"{name}: learning rate {choice.learning_rate:g}, weight decay {choice.weight_decay:g}, "
         f"{count(choice.epochs, 'epoch')}"
         for name, choice in chosen.items()
     )
-    return f"trained on all {people} with the settings that the {kind} chose ({words})"
+    return f"trained on {people} with the settings that the {kind} chose ({words})"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -66,11 +68,16 @@ def say_how_to_run(experiment: Experiment, model: Path) -> None:
         return
     modalities = experiment.settings.contract.modalities
     kept = experiment.settings.finetune.keep or tuple(modalities)
-    streams = ", ".join(f"{name}: {{type: {modalities[name].stream_type}}}" for name in kept)
+    stated = experiment.settings.data.streams
+    facts = {name: stated[name].model_dump(exclude_unset=True) if name in stated else {} for name in kept}
+    streams = {name: {"type": modalities[name].stream_type} | facts[name] for name in kept}
+    text = yaml.safe_dump(
+        {"streams": streams}, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False
+    )
     for line in (
         "To run it live, write a pipeline, my-pipeline.yaml, and then bci-m2s run my-pipeline.yaml:",
         f"  model: {model}",
-        f"  streams: {{{streams}}}",
+        f"  {text.strip().removeprefix('{').removesuffix('}')}",
     ):
         experiment.console.print(line, soft_wrap=True)
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bci_m2s.commands.cli import app
 from bci_m2s.errors import BciM2sError
 from bci_m2s.training.check import training_file
-from bci_m2s.training.check.training_file import check_training, describe
+from bci_m2s.training.check.training_file import check_training, data_line, describe
 from bci_m2s.training.data import load, sessions
 from bci_m2s.training.datasets import DATASETS, recordings
 
@@ -199,6 +199,11 @@ def test_a_file_without_mistakes_is_described(lab):
         line.startswith("split: subject-folds, people: train 1, validation 1, test 1") for line in lines
     )
     assert lines[-1] == f"{path}: ok. Next: bci-m2s pretrain {path}"
+
+
+def test_a_folder_that_is_not_there_names_the_one_most_like_it(lab):
+    checked = check_training(write(lab, "data.root", "recordngs"), may_lack_data=True)
+    assert data_line(checked).endswith("recordngs yet; no such folder; nearest: 'recordings'")
 
 
 def test_trials_that_a_baseline_reaches_into_are_named(lab):

@@ -83,7 +83,7 @@ def test_what_was_written_checks_with_recordings_and_before_there_is_one(recordi
     made(tmp_path / "without", "--montage", "openbci-8", "--eye", "pupil-core")
     done = bci("check", tmp_path / "without" / "training.yaml")
     assert done.returncode == 0, done.stderr
-    assert "no recording in" in done.stdout
+    assert f"no recording in {tmp_path / 'without' / 'data'} yet\n" in done.stdout
     assert "Next: bci-m2s record --output" in done.stdout
     assert "data: no such folder" in refused("pretrain", tmp_path / "without" / "training.yaml")
     assert "simulate" not in (tmp_path / "without" / "README.md").read_text(
