@@ -28,6 +28,7 @@ LONGEST_BASELINE = 4.0  # times its length, where signals are bad
 ANSWER_S = 1.0  # that a simulated person thinks
 COMPLETE = "the protocol is complete"
 WAITING = "waiting for the experiment program"
+NO_END = "no end: the next trial began"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +196,8 @@ class Conductor:
                 good_since_s = math.nan
             if now_s - begun_s > settings.give_up_s:
                 raise CommandError(
-                    f"signal check: not enough good channels in {settings.give_up_s:g} s: "
-                    + "; ".join(lines)
+                    f"signal check: in {settings.give_up_s:g} s not enough channels were good for "
+                    f"{settings.good_for_s:g} s on end; now " + "; ".join(lines)
                 )
             if not self.controls.wait(LOOK_S):
                 words = "skipped"
@@ -325,6 +326,11 @@ class Conductor:
         )
         number = max((trial.number for trial in self._conduct.before), default=0)
         begun: Trial | None = None
+        if trials.n_early:
+            self._notify(
+                f"{trials.n_early} trials of the experiment program began before now: they do not count"
+            )
+        self._notify(WAITING)
         self._set(WAITING, "")
         while not trials.is_over(number, begun is not None):
             if not self.controls.wait(0.02):
@@ -337,7 +343,8 @@ class Conductor:
                 self._set(WAITING, "")
             for kind, at_s, label in trials.news(self._clock()):
                 if begun is not None:
-                    self._mark(grammar.end_text(begun.number, 1, stop_s=at_s))
+                    flags = [NO_END] if kind == "start" else []
+                    self._mark(grammar.end_text(begun.number, 1, flags, stop_s=at_s))
                     begun = None
                     self._write_table()
                     self._ask(number)

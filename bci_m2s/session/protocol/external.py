@@ -7,21 +7,29 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bci_m2s.session.protocol.settings import TrialSettings
 from bci_m2s.sources.operator import ORIGIN
+from bci_m2s.text import printable
 
 Marker = tuple[float, str, str]  # stamp, text, origin
 MOST_AT_ONCE = 1000  # markers between two looks
+ECHO_S = 0.05  # in which the same beginning is no other trial
+UNLABELLED = "unlabelled"
 
 
 class MarkerTrials:
     """Beginnings and ends of trials among the markers of a session.
 
     newest : the newest markers of the session, oldest first, at most so many
+
+    n_early : beginnings among those that came before now, which do not count
     """
 
     def __init__(self, settings: TrialSettings, newest: Callable[[int], Sequence[Marker]]) -> None:
         self._settings, self._newest = settings, newest
         self._start, self._stop = re.compile(settings.start), re.compile(settings.stop)
-        self._last: Marker | None = next(reversed(newest(1)), None)
+        before = newest(MOST_AT_ONCE)
+        self._last: Marker | None = before[-1] if before else None
+        self.n_early = sum(origin != ORIGIN and self._begins(text) for _, text, origin in before)
+        self._newest_start: Marker | None = None
         self._ends_s = float("inf")  # of the trial that runs, where its length is known
         self._is_done = False
 
@@ -35,7 +43,10 @@ class MarkerTrials:
             if origin == ORIGIN:
                 continue  # our own
             if match := self._start.fullmatch(text):
-                label = (match["label"] or "").replace("/", " ")
+                if self._is_echo(at_s, text):
+                    continue
+                self._newest_start = at_s, text, origin
+                label = printable((match["label"] or "").replace("/", " ").strip()) or UNLABELLED
                 if self._settings.duration_s is not None:
                     self._ends_s = at_s + self._settings.duration_s
                 yield "start", at_s, label
@@ -45,6 +56,14 @@ class MarkerTrials:
         if now_s >= self._ends_s:
             ends_s, self._ends_s = self._ends_s, float("inf")
             yield "stop", ends_s, ""
+
+    def _begins(self, text: str) -> bool:
+        return self._start.fullmatch(text) is not None
+
+    def _is_echo(self, at_s: float, text: str) -> bool:
+        """Whether a beginning is the one before once more, as of a marker that comes by two ways."""
+        before = self._newest_start
+        return before is not None and before[1] == text and abs(at_s - before[0]) < ECHO_S
 
     def _fresh(self) -> Sequence[Marker]:
         """What came since the last look."""

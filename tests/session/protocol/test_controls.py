@@ -158,6 +158,14 @@ def test_trials_of_an_experiment_program_are_found_by_its_markers():
     assert trials.is_over(1, runs=False)
 
 
+def test_a_beginning_that_comes_twice_is_one_and_one_before_the_trials_is_counted():
+    came = [(1.0, "trial/start/sad", "psychopy"), (1.5, "trial/start/sad", "operator")]
+    trials = MarkerTrials(TrialSettings(show="markers"), lambda most: came[-most:])
+    assert trials.n_early == 1
+    came += [(2.0, "trial/start/sad", "a"), (2.001, "trial/start/sad", "b"), (4.0, "trial/start/ ", "a")]
+    assert list(trials.news(5.0)) == [("start", 2.0, "sad"), ("start", 4.0, "unlabelled")]
+
+
 def test_a_trial_of_known_length_ends_by_itself():
     came = []
     settings = TrialSettings(show="markers", duration_s=5.0)
