@@ -128,7 +128,11 @@ class FakeEngine:
     def __init__(self):
         self.asked = []
 
-    def mark(self, text):
+    def clock(self):
+        return 0.0
+
+    def mark(self, text, at_s):
+        del at_s
         self.asked.append(text)
         return "written"
 

@@ -26,6 +26,7 @@ modality: each
 unknown_below: 0.3
 back_after_s: 2.0
 late_after_s: 2.0
+drift: refuse
 device: cpu
 threads: 1
 baseline: {start: first, marker: a}
