@@ -53,6 +53,7 @@ def test_what_is_not_a_command_is_noticed():
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(1800)
 def test_the_tutorial_does_what_it_says(tmp_path):
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
