@@ -111,6 +111,15 @@ def test_links_lead_to_files(page):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_every_page_has_a_place_on_the_site():
+    """A page in no section is a warning of Sphinx, which is an error in `.ci/run`."""
+    placed = set()
+    for section in (DOCS / "sections").glob("*.md"):
+        (tree,) = re.findall(r"```{toctree}\n:hidden:\n\n(.*?)```", section.read_text("utf-8"), re.DOTALL)
+        placed |= {(section.parent / f"{name}.md").resolve() for name in tree.split()}
+    assert placed == {*DOCS.glob("*.md"), *DOCS.glob("headsets/*.md")} - {DOCS / "index.md"}
+
+
 def test_the_page_on_extending_shows_what_the_example_package_has():
     text = (DOCS / "extend.md").read_text(encoding="utf-8")
     package = ROOT / "examples" / "plugin"

@@ -1,4 +1,4 @@
-"""The pages of the headsets: what they have `bci-m2s new` write, and that `bci-m2s check` takes their pipelines."""
+"""The pages of the headsets: `bci-m2s new` as they have it works, and `bci-m2s check` takes their pipelines."""
 
 from __future__ import annotations
 
