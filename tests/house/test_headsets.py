@@ -1,4 +1,4 @@
-"""The pages of the headsets: `bci-m2s new` as they have it works, and `bci-m2s check` takes their pipelines."""
+"""The pages of the headsets: what they say to `bci-m2s new` works, and `check` takes their pipelines."""
 
 from __future__ import annotations
 
