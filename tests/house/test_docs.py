@@ -111,6 +111,29 @@ def test_links_lead_to_files(page):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_what_is_promised_has_its_tests():
+    """`tests/…/test_x.py::test_y`, and after it names of the same file."""
+    missing, count, file = [], 0, ""
+    for path, name in re.findall(
+        r"`(?:(tests/[\w/]+\.py)::)?(test_\w+)`", (DOCS / "promises.md").read_text("utf-8")
+    ):
+        file = path or file
+        count += 1
+        if f"\ndef {name}(" not in (ROOT / file).read_text(encoding="utf-8"):
+            missing.append(f"{file}::{name}")
+    assert count > 40
+    assert missing == []
+
+
+def test_what_troubleshooting_quotes_is_said():
+    """What is in code at the start of a row, between its dots, is a text of the program."""
+    rows = re.findall(r"^\| (`.*?`) .*\|$", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    said = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bci_m2s").rglob("*.py"))
+    texts = [part.strip(" ;:") for row in rows for part in row.strip("`").split("…")]
+    assert len(rows) > 25
+    assert [text for text in texts if len(text) > 3 and text not in said] == []
+
+
 def test_every_page_has_a_place_on_the_site():
     """A page in no section is a warning of Sphinx, which is an error in `.ci/run`."""
     placed = set()
