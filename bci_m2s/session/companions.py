@@ -69,7 +69,10 @@ class Companions:
 
     def can_answer(self) -> bool:
         """Whether questions can be answered in a panel, or by an experiment program."""
-        return self._remote is not None or (self._panel is not None and self._panel.is_open)
+        if self._remote is not None or (self._panel is not None and self._panel.is_open):
+            return True
+        connections = self._server.connections() if self._server is not None else []
+        return any(connection.proven for connection in connections)  # a panel that was opened by hand
 
     def end_panel(self) -> None:
         """Close the panel."""

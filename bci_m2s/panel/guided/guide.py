@@ -77,6 +77,8 @@ class GuideStrip(View):
                 self.participant = ParticipantWindow()
                 self.participant.answered.connect(self._answer)
                 self.participant.place()
+            elif step.question is not None and self.participant.isHidden():
+                self.participant.place()  # it was closed by hand, and an answer is waited for
             self.participant.show_step(step)
 
     def _answer(self, value: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bci_m2s.errors import BciM2sError, CommandError
+from bci_m2s.errors import BciM2sError, CommandError, OutputError
 from bci_m2s.recording import trials as grammar
 from bci_m2s.recording.trials import Trial
 from bci_m2s.session.protocol.controls import Controls, Ended, refused_in
@@ -82,6 +81,7 @@ class Conductor:
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self.failure: BaseException | None = None
         self.is_complete = False
+        self._unwritten = ""  # why the table is not as it should be
         self._marking = threading.RLock()  # remarks come from other threads
         self.controls = Controls(conduct.clock, conduct.clock.speed, self._is_over, self._remark)
         self._set("", "")
@@ -145,8 +145,8 @@ class Conductor:
             reason, self.failure = f"failed: {problem!r}", problem
         finally:
             self._until_s = math.nan
-            with suppress(BciM2sError):
-                self._write_table()
+            self._unwritten = ""
+            self._write_table()
             if reason:
                 self._takes.stop(reason)
 
@@ -439,7 +439,13 @@ class Conductor:
     def _write_table(self) -> None:
         scales = [rating.scale for rating in self._settings.ratings]
         with self._marking:
-            write_trials(self._conduct.root, self._all_trials(), scales)
+            try:
+                write_trials(self._conduct.root, self._all_trials(), scales)
+                self._unwritten = ""
+            except OutputError as problem:  # the recording has it all; a table may be open elsewhere
+                if str(problem) != self._unwritten:
+                    self._unwritten = str(problem)
+                    self._notify(f"{problem}; tried again after each trial")
 
     def _n_trials(self) -> int | None:
         return self._settings.trials.count or len(self._planned) or None

@@ -136,3 +136,12 @@ def test_what_the_network_says_is_read_with_care(strip, state):
     strip.show_status(status(**state), True)
     assert strip.isVisible()
     assert len(strip.participant.buttons) <= 9
+
+
+def test_a_participants_window_that_was_closed_comes_back_with_a_question(strip):
+    strip.show_status(status(), True)
+    strip.participant.close()
+    strip.show_status(status(), True)
+    assert strip.participant.isHidden()
+    strip.show_status(status(question=SAM), True)
+    assert strip.participant.isVisible()
