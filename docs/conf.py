@@ -89,11 +89,13 @@ def shorten(
     returns: str | None,
 ) -> tuple[str | None, str | None]:
     """Write numpy's types as they are written in the code."""
-    array = re.compile(
-        r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[([^]]+)\]\]"
-    )
-    like = re.compile(r"(?:~[\w.]+\.)?_Buffer \| .*?complex \| bytes \| str\]")
-    arguments, returns = (
-        text and like.sub("ArrayLike", array.sub(r"NDArray[\1]", text)) for text in (arguments, returns)
-    )
-    return arguments, returns
+    if arguments and "<" in arguments:  # a default that is no Python: Sphinx shows the text as it stands
+        arguments = re.sub(r"~(?:\w+\.)+", "", arguments)
+    return arguments and as_written(arguments), returns and as_written(returns)
+
+
+def as_written(types: str) -> str:
+    """`NDArray` and `ArrayLike` for what they stand for."""
+    array = r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[([^]]+)\]\]"
+    like = r"(?:~[\w.]+\.)?_Buffer \| .*?complex \| bytes \| str\]"
+    return re.sub(like, "ArrayLike", re.sub(array, r"NDArray[\1]", types))
