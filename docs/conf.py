@@ -20,6 +20,8 @@ release = version = bci_m2s.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
 exclude_patterns = ["make_*.py"]
 templates_path = ["templates"]
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 # The same links as on a code host: #a-heading leads to that heading.
 myst_heading_anchors = 4

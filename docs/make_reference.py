@@ -28,7 +28,7 @@ from bci_m2s.sources import SOURCES, StreamSettings
 from bci_m2s.training.settings import TrainingSettings
 
 PAGE = Path(__file__).with_name("reference.md")
-HEAD = """# Reference
+HEAD = """# Every key of the YAML files
 
 Every key of a pipeline, a model's contract, a training file and a protocol, written by
 `docs/make_reference.py` from the classes that check them. Unknown keys are refused, and the nearest valid
