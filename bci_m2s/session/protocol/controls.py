@@ -166,6 +166,8 @@ def refused_in(step: str, trial: int, is_external: bool) -> dict[str, str]:
         why["repeat"] = "no trial has been shown yet"
     if not trial:
         why |= dict.fromkeys(("exclude", "include"), "no trial has been shown yet")
+    if step == "pause":
+        why["skip"] = "a pause ends with resume"
     if step == "trial" and not is_external:
         why["skip"] = "a trial is shown to its end; repeat interrupts it"
     return why

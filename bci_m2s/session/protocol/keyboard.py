@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 from bci_m2s.errors import BciM2sError
 from bci_m2s.session.protocol.controls import Controls
+from bci_m2s.session.terminal.run import restorers
 
 HELP = "keys: p pause or go on, r repeat the trial, x exclude it, s on to the next step"
 KEYS = {"r": "repeat", "x": "exclude", "s": "skip", " ": "skip"}
@@ -108,12 +109,18 @@ else:
 
         number = sys.stdin.fileno()
         before = termios.tcgetattr(number)
+
+        def restore() -> None:
+            with suppress(termios.error):  # the terminal may be gone
+                termios.tcsetattr(number, termios.TCSANOW, before)
+
+        restorers.append(restore)
         tty.setcbreak(number)
         try:
             yield
         finally:
-            with suppress(termios.error):  # the terminal may be gone
-                termios.tcsetattr(number, termios.TCSADRAIN, before)
+            restore()
+            restorers.remove(restore)
 
     _decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a letter may come in two parts
 

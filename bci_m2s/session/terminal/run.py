@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from rich.console import Console
@@ -20,7 +20,20 @@ REDRAW_S = 0.25
 PLAIN_LINE_S = 2.0
 CONDUCTED_LINE_S = 10.0  # whoever conducts a session has more to say
 FORCED_STATUS = 130
+SHOW_CURSOR = b"\x1b[?25h"
 HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+
+
+restorers: list[Callable[[], None]] = []  # what gives the terminal back where nothing else runs any more
+
+
+def _leave_terminal() -> None:
+    for restore in restorers:
+        with suppress(Exception):
+            restore()
+    with suppress(OSError):
+        if os.isatty(1):
+            os.write(1, SHOW_CURSOR)  # live lines hide it
 
 
 @contextmanager
@@ -34,6 +47,7 @@ def stop_on_signals(stop: threading.Event) -> Iterator[None]:
         nonlocal first
         del frame
         if first and HANGUP not in (number, first):
+            _leave_terminal()
             os._exit(FORCED_STATUS)
         first = number
         stop.set()

@@ -108,6 +108,7 @@ def test_keys_are_commands_and_answers_while_a_question_waits():
         ("signal check", 0, False, {"repeat", "exclude", "include"}),
         ("trial", 1, False, {"skip"}),
         ("rest", 1, False, set()),
+        ("pause", 1, False, {"skip"}),
         ("live", 3, False, {"pause", "repeat"}),
         ("trial", 1, True, {"pause", "repeat"}),
     ],
@@ -117,7 +118,7 @@ def test_what_means_nothing_in_a_step_is_refused_with_why(step, trial, is_extern
     controls.refused = refused_in(step, trial, is_external)
     assert set(controls.refused) == refused
     for action in refused:
-        with pytest.raises(CommandError, match=f"^{action}: (a|no|the) "):
+        with pytest.raises(CommandError, match=f"^{action}: (an?|no|the) "):
             controls.request(action)
 
 
