@@ -424,6 +424,8 @@ class Conductor:
 
     def _set(self, step: str, text: str, duration_s: float | None = None) -> None:
         self._until_s = math.nan if duration_s is None else self._clock() + duration_s
+        if step != self._state["step"]:
+            self.controls.begin_step()
         self._state.update(step=step, text=text)
         self.controls.refused = refused_in(step, self._current, self._settings.trials.show == "markers")
 

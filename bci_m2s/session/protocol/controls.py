@@ -94,6 +94,11 @@ class Controls:
 
     # ---- for the conductor ----
 
+    def begin_step(self) -> None:
+        """A skip that came before was meant for the step before."""
+        with self._change:
+            self._skip = False
+
     def wait(self, seconds: float, *, can_skip: bool = True) -> bool:
         """Wait for seconds of the session's clock; false where a repeat or a skip cut it short.
 
@@ -101,14 +106,16 @@ class Controls:
         """
         until_s = self._clock() + seconds
         with self._change:
-            self._skip = False
-            while (left_s := until_s - self._clock()) > 0:
-                self._refuse_over()
+            while True:
+                left_s = until_s - self._clock()
+                if left_s > 0:
+                    self._refuse_over()
                 if self._repeat or (can_skip and self._skip):
                     self._skip = False
                     return False
+                if left_s <= 0:
+                    return True
                 self._change.wait(min(POLL_S, left_s) / self._speed)
-        return True
 
     def wait_for_answer(
         self, question: RatingSettings, timeout_s: float, can_answer: Callable[[], bool] = lambda: True

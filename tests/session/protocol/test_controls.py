@@ -122,6 +122,15 @@ def test_what_means_nothing_in_a_step_is_refused_with_why(step, trial, is_extern
             controls.request(action)
 
 
+def test_a_skip_between_two_looks_is_taken_and_one_of_the_step_before_is_not():
+    controls = Controls(ticking(), speed=1000.0)
+    controls.request("skip")
+    assert not controls.wait(0.0)
+    controls.request("skip")
+    controls.begin_step()
+    assert controls.wait(1.0)
+
+
 def test_a_repeat_ends_the_wait_for_an_answer():
     controls = Controls(ticking(), speed=1000.0)
     controls.request("repeat")
