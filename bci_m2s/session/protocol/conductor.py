@@ -81,6 +81,7 @@ class Conductor:
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self.failure: BaseException | None = None
         self.is_complete = False
+        self._is_too_late: Callable[[], bool] = lambda: False  # to answer
         self._unwritten = ""  # why the table is not as it should be
         self._marking = threading.RLock()  # remarks come from other threads
         self.controls = Controls(conduct.clock, conduct.clock.speed, self._is_over, self._remark)
@@ -347,7 +348,8 @@ class Conductor:
                     self._mark(grammar.end_text(begun.number, 1, flags, stop_s=at_s))
                     begun = None
                     self._write_table()
-                    self._ask(number)
+                    if kind == "stop":
+                        self._ask(number, trials.goes_on)
                     self._set(WAITING, "")
                 if kind == "start":
                     number += 1
@@ -373,8 +375,9 @@ class Conductor:
             self.controls.wait_while_paused()
             self._mark("pause/stop")
 
-    def _ask(self, number: int) -> None:
-        """The questions after a trial."""
+    def _ask(self, number: int, is_too_late: Callable[[], bool] = lambda: False) -> None:
+        """The questions after a trial. is_too_late : whether the next one has begun"""
+        self._is_too_late = is_too_late
         for question in self._settings.ratings:
             if self.controls.interrupted.is_set():
                 break  # it is shown again
@@ -396,6 +399,8 @@ class Conductor:
         return self.controls.wait_for_answer(question, self._settings.rating_timeout_s, self._can_answer)
 
     def _can_answer(self) -> bool:
+        if self._is_too_late():
+            return False
         return self._conduct.has_keyboard or self._takes.can_answer()
 
     # ---- parts ----

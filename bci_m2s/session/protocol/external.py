@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from bci_m2s.session.protocol.settings import TrialSettings
@@ -29,6 +30,7 @@ class MarkerTrials:
         before = newest(MOST_AT_ONCE)
         self._last: Marker | None = before[-1] if before else None
         self.n_early = sum(origin != ORIGIN and self._begins(text) for _, text, origin in before)
+        self._waiting: deque[Marker] = deque()  # seen, and not yet in the news
         self._newest_start: Marker | None = None
         self._ends_s = float("inf")  # of the trial that runs, where its length is known
         self._is_done = False
@@ -39,9 +41,11 @@ class MarkerTrials:
 
     def news(self, now_s: float) -> Iterator[tuple[str, float, str]]:
         """What happened since the last call: "start" or "stop", its stamp, s, and the class."""
-        for at_s, text, origin in self._fresh():
-            if origin == ORIGIN:
-                continue  # our own
+        self._look()
+        while self._waiting:
+            at_s, text, origin = self._waiting.popleft()
+            if at_s >= self._ends_s:
+                yield self._ended()
             if match := self._start.fullmatch(text):
                 if self._is_echo(at_s, text):
                     continue
@@ -54,8 +58,16 @@ class MarkerTrials:
                 yield "stop", at_s, ""
             self._is_done |= text == self._settings.done
         if now_s >= self._ends_s:
-            ends_s, self._ends_s = self._ends_s, float("inf")
-            yield "stop", ends_s, ""
+            yield self._ended()
+
+    def goes_on(self) -> bool:
+        """Whether the program has begun the next trial, or is done, which ``news`` has not said yet."""
+        self._look()
+        return any(self._begins(text) or text == self._settings.done for _, text, _ in self._waiting)
+
+    def _ended(self) -> tuple[str, float, str]:
+        ends_s, self._ends_s = self._ends_s, float("inf")
+        return "stop", ends_s, ""
 
     def _begins(self, text: str) -> bool:
         return self._start.fullmatch(text) is not None
@@ -65,10 +77,11 @@ class MarkerTrials:
         before = self._newest_start
         return before is not None and before[1] == text and abs(at_s - before[0]) < ECHO_S
 
-    def _fresh(self) -> Sequence[Marker]:
-        """What came since the last look."""
+    def _look(self) -> None:
+        """Take what came since the last look, but for our own."""
         markers = self._newest(MOST_AT_ONCE)
         places = [place for place, marker in enumerate(markers) if marker is self._last]
         if markers:
             self._last = markers[-1]
-        return markers[places[-1] + 1 :] if places else markers
+        fresh = markers[places[-1] + 1 :] if places else markers
+        self._waiting += [marker for marker in fresh if marker[2] != ORIGIN]

@@ -176,6 +176,18 @@ def test_a_beginning_that_comes_twice_is_one_and_one_before_the_trials_is_counte
     assert list(trials.news(5.0)) == [("start", 2.0, "sad"), ("start", 4.0, "unlabelled")]
 
 
+def test_a_question_that_waits_sees_that_the_program_goes_on():
+    came = []
+    trials = MarkerTrials(TrialSettings(show="markers", duration_s=2.0), lambda most: came[-most:])
+    came += [(1.0, "trial/start/sad", "a"), (9.0, "tick", "a"), (9.5, "trial/start/sad", "operator")]
+    assert list(trials.news(9.6)) == [("start", 1.0, "sad"), ("stop", 3.0, "")]
+    assert not trials.goes_on()
+    came.append((10.0, "trial/start/glad", "a"))
+    assert trials.goes_on()
+    came += [(10.0 + n, "tick", "a") for n in range(1, 1001)]  # it is kept
+    assert next(trials.news(10.1)) == ("start", 10.0, "glad")
+
+
 def test_a_trial_of_known_length_ends_by_itself():
     came = []
     settings = TrialSettings(show="markers", duration_s=5.0)
