@@ -107,10 +107,9 @@ def read_trials(events: Iterable[tuple[float, str]]) -> list[Trial]:
     for time_s, text in events:
         if values := _values(text, TRIAL_BEGIN):
             trials.append(_Attempt(values))
-        elif trials and text == TRIAL_START + trials[-1].label:
-            trials[-1].start_s = time_s
-        elif trials and text == TRIAL_STOP + trials[-1].label:
-            trials[-1].stop_s = time_s
+        elif text.startswith((TRIAL_START, TRIAL_STOP)):
+            if trials and not trials[-1].is_external:
+                trials[-1].mark(time_s, text)
         elif values := _values(text, TRIAL_END):
             if (attempt := _newest(trials, values["number"])) is not None:
                 attempt.end(values)
@@ -134,9 +133,19 @@ class _Attempt:
         block = values.get("block", 1)
         self.block = block if isinstance(block, int) else 1
         self.start_s, self.stop_s, self.spread_s = _number(values, "start_s"), math.nan, math.nan
+        # of an experiment program, whose own markers may be among the events; the next one's comes before
+        # that of this grammar
+        self.is_external = math.isfinite(self.start_s)
         self.flags: tuple[str, ...] = ()
         self.excluded = ""
         self.ratings: dict[str, str] = {}
+
+    def mark(self, time_s: float, text: str) -> None:
+        """A marker of its onset or end."""
+        if text == TRIAL_START + self.label:
+            self.start_s = time_s
+        elif text == TRIAL_STOP + self.label:
+            self.stop_s = time_s
 
     def end(self, values: Mapping[str, Any]) -> None:
         flags = values.get("flags")

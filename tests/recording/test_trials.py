@@ -68,3 +68,16 @@ def test_foreign_markers_are_passed_over(events):
         (1.0, "trial/exclude/x"),
     ]
     assert read_trials(texts) == []
+
+
+def test_an_experiment_programs_own_markers_among_the_events_change_no_trial():
+    events = []
+    for number, at_s in ((1, 10.0), (2, 20.0)):  # twice the same class
+        begin, end = begin_text(Trial(number, 1, "sad", at_s)), end_text(number, 1, stop_s=at_s + 5.0)
+        events += [(at_s, "trial/start/sad"), (at_s + 0.01, begin)]
+        events += [(at_s + 5.0, "trial/stop/sad"), (at_s + 5.01, end)]
+    kept = kept_trials(events)
+    assert [(trial.number, trial.start_s, trial.stop_s) for trial in kept] == [
+        (1, 10.0, 15.0),
+        (2, 20.0, 25.0),
+    ]
