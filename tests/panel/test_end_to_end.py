@@ -531,6 +531,10 @@ def test_sigterm_closes_the_panel_and_its_geometry_is_kept(panel, qapp, tmp_path
     assert not window.isVisible()
     assert signal.getsignal(signal.SIGTERM) is before
     check_geometry(tmp_path / "panel.ini")
+    # Qt asks again to quit once the last window has closed; no event loop of a later test would run then.
+    qapp.processEvents()
+    QTimer.singleShot(0, qapp.quit)
+    qapp.exec()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a display needs no variable")
