@@ -26,6 +26,7 @@ To go on, with a headset or the simulator: {command} --help
   {command} new my-lab        from your devices to your own model
   {command} panel             watch the streams on the network
 To have the command bci-m2s everywhere: pipx install .   (or: uv tool install .)"""
+XDIST = ["-n", "4", "--dist", "loadfile"]
 # Done once, so that processes that start together do not each do it: pip would compile every file of every
 # package, this compiles what is loaded (tests too), and learns the types of what is imported.
 FIRST = {
@@ -61,23 +62,20 @@ def test(python: str, rest: list[str]) -> int:
         if status := run([python, "-m", *check]):
             return status
     types = [python, "-m", "mypy", "bci_m2s"]
-    pytest = [python, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
+    # Forked processes share what was imported and collected; elsewhere each does it for itself.
+    forked = ["-p", "support.forked_workers", "--fork", "5"]
+    pytest = [python, "-m", "pytest", *(forked if sys.platform == "linux" else XDIST)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores already
     if rest not in ([], ["--all"]):
         return run(types) or run([*pytest, *rest])
-    nightly = "" if rest else " and not nightly"
-    # Live tests wait more than they compute, so that they, and the type check, run beside the others.
-    live = [*pytest, "-m", "live" + nightly]
     with ThreadPoolExecutor() as beside:
-        others = [beside.submit(quietly, command) for command in (types, live)]
-        status = run([*pytest, "-n", "3", "-m", "not live" + nightly])  # the live ones leave gaps
-        for other in others:
-            done = other.result()
-            print("\n", *done.args[1:], flush=True)
-            sys.stdout.buffer.write(done.stdout)
-            sys.stdout.flush()
-            status = status or done.returncode
-    return status
+        typed = beside.submit(quietly, types)
+        status = run([*pytest, "-m", "" if rest else "not nightly"])
+        done = typed.result()
+    print("\n", *done.args[1:], flush=True)
+    sys.stdout.buffer.write(done.stdout)
+    sys.stdout.flush()
+    return status or done.returncode
 
 
 def environment(name: str) -> str:
