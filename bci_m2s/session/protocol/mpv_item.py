@@ -101,7 +101,7 @@ class MpvItem:
         return not math.isnan(self._at_end_s)
 
     def _watch(self, interrupted: threading.Event) -> None:
-        began_s = heard_s = self._clock()
+        heard_s = self._clock()
         while not interrupted.is_set():
             heard_s = self._heed(min(TICK_S, max(1e-3, self._end_s() - self._clock()))) or heard_s
             if self._problem or self._clock() >= self._end_s():
@@ -110,13 +110,7 @@ class MpvItem:
             if is_visible and self._is_picture:
                 continue  # nothing more to be said
             if self._clock() > self._latest_s():  # it may go on talking
-                words = (
-                    "come to an end"
-                    if is_visible
-                    else "begin to show it"
-                    if heard_s > began_s
-                    else "answer"
-                )
+                words = "come to an end" if is_visible else "begin to show it"
                 raise PlayerGone(f"mpv does not {words}")
             if self._clock() - heard_s > (STALL_S if is_visible else LOAD_S):
                 raise PlayerGone("mpv does not answer")

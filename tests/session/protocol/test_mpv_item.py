@@ -190,7 +190,7 @@ def test_mpv_that_hangs_is_given_up():
     player.playing = lambda: [(0.01, {"event": "start-file"})]  # type: ignore[method-assign]
     begun_s = player.now_s
     shown, _ = show(player)
-    assert shown.flags == ("mpv does not answer",)
+    assert shown.flags == ("mpv does not begin to show it",)
     assert player.now_s - begun_s < 31
 
 
