@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -202,9 +203,8 @@ def _stimulus(settings: ProtocolSettings, path: Path, clock: FastClock) -> Stimu
     trials, screen = settings.trials, settings.trials.screen
     stimulus: Stimulus
     if trials.show == "clips":
-        number = (
-            1 if screen.number is None else screen.number
-        )  # mpv takes the last one where there are fewer
+        # mpv takes the last screen where there are fewer
+        number = 1 if screen.number is None else screen.number
         stimulus = Mpv(
             clock, path.parent, number, screen.fullscreen, volume=screen.volume, options=screen.options
         )
@@ -265,9 +265,7 @@ def describe_protocol(path: Path) -> list[tuple[str, bool]]:
         f"protocol {settings.name!r}: {what}, pipeline {settings.pipeline}, model {plan.contract.name!r}"
     ]
     if trials.items:
-        counts = {item.label: 0 for item in trials.items}
-        for item in trials.items:
-            counts[item.label] += 1
+        counts = Counter(item.label for item in trials.items)
         lines.append("trials: " + ", ".join(f"{label} {count}" for label, count in counts.items()))
     if settings.ratings:
         lines.append("questions: " + ", ".join(rating.scale for rating in settings.ratings))

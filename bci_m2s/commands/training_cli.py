@@ -110,11 +110,14 @@ def montages() -> None:
 
 
 def _checked(config: Path) -> Checked:
-    """A training file in which no mistake was found; what is wrong is said before torch is loaded."""
+    """A training file in which no mistake was found; what is wrong or odd is said before torch is loaded."""
     with _at_work(f"looking at {config} and its data"):
         from bci_m2s.training.check.training_file import check_training
 
-        return check_training(config)
+        checked = check_training(config)
+    for note in checked.notes:
+        print(f"note: {note}", flush=True)
+    return checked
 
 
 def _at_work(words: str) -> AbstractContextManager[object]:

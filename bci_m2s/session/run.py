@@ -55,7 +55,7 @@ class Conducted(Protocol):
         """What people ask of it. Raises CommandError."""
 
 
-Conduct = Callable[[Takes, Callable[[str], None], threading.Event], AbstractContextManager[Conducted]]
+Conducting = Callable[[Takes, Callable[[str], None], threading.Event], AbstractContextManager[Conducted]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Options:
     caution: str = ""
     remote: Address | None = None
     connect: Callable[[build.Plan], Connected] | None = None
-    conduct: Conduct | None = None
+    conduct: Conducting | None = None
 
     def baseline_file(self) -> Path | None:
         """The file of the baseline, written now where nothing has written it yet."""
