@@ -110,7 +110,7 @@ def montages() -> None:
 
 
 def _checked(config: Path) -> Checked:
-    """A training file in which no mistake was found; what is wrong or odd is said before torch is loaded."""
+    """A training file in which no mistake was found; what is wrong or odd is said before torch loads."""
     with _at_work(f"looking at {config} and its data"):
         from bci_m2s.training.check.training_file import check_training
 
