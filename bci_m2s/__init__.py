@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from bci_m2s.handover.report import write_report
     from bci_m2s.model.predictor import load_model
-    from bci_m2s.recording.as_raw import open_recording
+    from bci_m2s.recording.opened import open_recording
     from bci_m2s.recording.recovery import recover
     from bci_m2s.review.verify import verify
     from bci_m2s.session.notebook import make_pipeline, run_offline
@@ -75,7 +75,7 @@ _HOME = {  # module: what it gives
     "bci_m2s.session.setup.shipped": ("find_model",),
     "bci_m2s.training.data.prepare": ("training_data",),
     "bci_m2s.training.estimator": ("M2SClassifier",),
-    "bci_m2s.recording.as_raw": ("open_recording",),
+    "bci_m2s.recording.opened": ("open_recording",),
     "bci_m2s.session.notebook": ("make_pipeline", "run_offline"),
     "bci_m2s.review.verify": ("verify",),
     "bci_m2s.recording.recovery": ("recover",),

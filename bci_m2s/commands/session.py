@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, RecordingError, UsageError
 from bci_m2s.recording.file_names import IN_SESSION
-from bci_m2s.recording.trials import Trial, is_guided, read_trials
+from bci_m2s.recording.trials import Trial, read_trials
 from bci_m2s.session.protocol import planned
 from bci_m2s.session.protocol.conductor import Conduct, Conductor
 from bci_m2s.session.protocol.keyboard import HELP, Keys, has_keyboard, reading_keys
@@ -171,14 +171,10 @@ def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Tr
 
 def recorded_markers(recording: Path) -> list[tuple[float, str]]:
     """The markers of a guided session's recording, in their order. Raises RecordingError."""
-    from bci_m2s.recording.recorded import open_recording
+    from bci_m2s.recording.opened import guided_markers
+    from bci_m2s.recording.xdf_skim import skim_recording
 
-    for stream in open_recording(recording).streams:
-        if stream.is_text and stream.is_markers:
-            texts = [str(row[0]) for row in stream.read(0, stream.n_samples)]
-            if is_guided(texts):
-                return list(zip(stream.times.tolist(), texts, strict=True))
-    return []
+    return guided_markers(skim_recording(recording))
 
 
 def _refuse_fast(path: Path, settings: ProtocolSettings, fast: bool) -> None:

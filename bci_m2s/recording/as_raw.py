@@ -7,8 +7,7 @@ The markers and events of all streams come with it, placed on its time axis by t
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,8 @@ from bci_m2s.errors import StreamError, nearest
 from bci_m2s.lsl.formats import EVENTS_TYPE
 from bci_m2s.recording import BAD_GAP
 from bci_m2s.recording.e4_files import leading_file
-from bci_m2s.recording.file_names import recording_in
 from bci_m2s.recording.raw_axis import place, time_axis
-from bci_m2s.recording.recorded import READERS, RecordedStream, Recording, file_kind
-from bci_m2s.recording.recorded import open_recording as open_streams
+from bci_m2s.recording.recorded import READERS, RecordedStream, Recording, file_kind, open_recording
 from bci_m2s.signal.units import factor_between, find_unit
 from bci_m2s.types import FloatArray, StreamInfo
 
@@ -44,49 +41,12 @@ FIFF_VOLT = 107  # FIF's code of the unit
 VOLTAGES = ("eeg", "ecg", "eog", "emg")
 
 
-def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolts") -> mne.io.BaseRaw:
-    """Open one stream of a recording as MNE's Raw.
-
-    Of an XDF file, ours or another program's, a table or a watch's export, it is loaded whole. Voltages are
-    in volts, pupil diameters in metres where they were in millimetres, gaze in radians where it was in
-    degrees; every other quantity
-    stays as it was sent. EEG channels that have the name of an electrode get its position. Gaps, found by
-    the stamps, are filled by straight lines and annotated ``BAD_gap``; one longer than ``LONGEST_GAP_S`` is
-    shortened to that. A Raw has the rate that the stream states, or that of its stamps where it is more
-    than 1 % off, which is said. Markers become annotations of their own text, events of a session of ours
-    of their kind and message. What lies outside the stream's time is left out.
-
-    An EDF, BDF, FIF or BrainVision file is opened by MNE, all of its channels, not loaded. MNE knows of no
-    pause in it: each is annotated ``BAD boundary``, without a duration, and the time axis goes on.
-    BrainVision's comments stand without MNE's prefix ``Comment/``.
-
-    Parameters
-    ----------
-    path : whatever ``recorded.open_recording`` opens, or a session's folder
-    stream : name or type of a stream, not where MNE opens the file; "" for the EEG, or the only one with a
-        sampling rate
-    unit : of voltages where an XDF, EDF or BDF file does not say any
-
-    Warns
-    -----
-    RuntimeWarning
-        What is odd or damaged about the file.
-
-    Raises
-    ------
-    RecordingError
-        The file cannot be read, or the stream has no sampling rate.
-    StreamError
-        No stream fits `stream`, or several do.
-    """
-    path = recording_in(Path(path))
+def read_raw(path: Path, stream: str = "", unit: str = "microvolts") -> tuple[mne.io.BaseRaw, list[str]]:
+    """One stream of a recording's file, and what is to be said of it; see ``OpenedRecording.to_mne``."""
     if "read_mne" not in READERS[file_kind(leading_file(path) or path)]:
-        recording = open_streams(path)
-        _warn(path, recording.warnings)
-        chosen = _choose(recording, stream)
-        raw, text = stream_as_raw(recording, chosen, unit)
-        _warn(path, [text] if text else [])
-        return raw
+        recording = open_recording(path)
+        raw, text = stream_as_raw(recording, _choose(recording, stream), unit)
+        return raw, [*recording.warnings, *([text] if text else [])]
     from bci_m2s.recording.read_mne import open_mne
 
     raw = open_mne(path)
@@ -95,13 +55,7 @@ def open_recording(path: str | Path, stream: str = "", *, unit: str = "microvolt
     if stream:
         raise StreamError(f"{path}: stream: got {stream!r}; its file has one Raw")
     _place_electrodes(raw)
-    return raw
-
-
-def _warn(path: Path, texts: Iterable[str]) -> None:
-    """Say what is odd about a file, to the caller of ``open_recording``."""
-    for text in texts:
-        warnings.warn(f"{path}: {text}", RuntimeWarning, stacklevel=3)
+    return raw, []
 
 
 def _mend_volts(raw: Any, path: Path, unit: str) -> None:
@@ -192,7 +146,7 @@ def stream_as_raw(
 
 
 def mne_info(info: StreamInfo, rate_hz: float, unit: str = "microvolts") -> mne.Info:
-    """Names, types and positions of a stream's channels, as ``open_recording`` makes them."""
+    """Names, types and positions of a stream's channels, as ``read_raw`` makes them."""
     import mne
 
     made = mne.create_info(_names(info), rate_hz, _kinds(info, unit)[0])

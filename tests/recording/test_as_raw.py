@@ -11,7 +11,7 @@ import pytest
 
 from bci_m2s.errors import RecordingError, StreamError
 from bci_m2s.lsl.formats import EVENTS_TYPE
-from bci_m2s.recording.as_raw import open_recording
+from bci_m2s.recording.opened import open_recording
 from bci_m2s.recording.raw_axis import LONGEST_GAP_S
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.types import Chunk, StreamInfo
@@ -52,7 +52,7 @@ def counted(n, columns=4):
 
 
 def test_our_own_recording_in_one_line():
-    raw = open_recording(SHIPPED)
+    raw = open_recording(SHIPPED).to_mne()
     assert set(raw.get_channel_types()) == {"eeg"}
     assert len(raw.ch_names) == 62
     assert raw.get_montage() is not None
@@ -82,7 +82,7 @@ def test_a_gap_keeps_its_length_and_markers_their_time(tmp_path):
             (EVENTS, np.array([1000.0, 1001.0, 1004.0]), [[json.dumps(event)] for event in events]),
         ],
     )
-    raw = open_recording(path)
+    raw = open_recording(path).to_mne()
     assert raw.n_times == 650
     volts = raw.get_data()
     np.testing.assert_allclose(volts[0, :200], np.arange(200) * 1e-6)
@@ -97,15 +97,17 @@ def test_a_gap_keeps_its_length_and_markers_their_time(tmp_path):
 def test_types_and_units(tmp_path):
     times = np.arange(100) / 100
     path = write(tmp_path / "a.xdf", [(EEG, times, counted(100)), (GAZE, times[:50] * 2, counted(50))])
-    raw = open_recording(path)
+    raw = open_recording(path).to_mne()
     assert raw.get_channel_types() == ["eeg", "eeg", "eeg", "misc"]
     np.testing.assert_allclose(raw.get_data()[:, 7], [7e-6, 7e-3, 7e-6, 7.0])
     assert set(raw.get_montage().ch_names) >= {"Fp1", "cz"}
-    np.testing.assert_allclose(open_recording(path, unit="volts").get_data()[:3, 7], [7e-6, 7e-3, 7.0])
-    gaze = open_recording(path, "eyes")
+    np.testing.assert_allclose(
+        open_recording(path).to_mne(unit="volts").get_data()[:3, 7], [7e-6, 7e-3, 7.0]
+    )
+    gaze = open_recording(path).to_mne("eyes")
     assert gaze.get_channel_types() == ["eyegaze", "eyegaze", "pupil", "misc"]
     np.testing.assert_allclose(gaze.get_data()[:, 7], [7 * np.pi / 180, 7.0, 7e-3, 7.0])
-    assert open_recording(path, "gaze").ch_names == gaze.ch_names  # by its type
+    assert open_recording(path).to_mne("gaze").ch_names == gaze.ch_names  # by its type
 
 
 def test_markers_follow_the_shared_clock(tmp_path):
@@ -116,7 +118,7 @@ def test_markers_follow_the_shared_clock(tmp_path):
         offsets=[(5000.0, -4000.0), (5001.0, -4000.0), (5002.0, -4000.0)],
     )
     with pytest.warns(RuntimeWarning, match="no clock offsets were recorded for 'marks'"):
-        (mark,) = open_recording(path).annotations
+        (mark,) = open_recording(path).to_mne().annotations
     assert (mark["description"], round(mark["onset"], 3)) == ("go", 1.0)
 
 
@@ -129,7 +131,7 @@ def test_stamps_that_lie_cost_neither_memory_nor_samples(tmp_path):
         pytest.warns(RuntimeWarning, match="a.xdf: stream 'cap': 1 stamps are not finite numbers"),
         pytest.warns(RuntimeWarning, match="a.xdf: stream 'cap': its stamps fall by 2e[+]09 s at"),
     ):
-        raw = open_recording(write(tmp_path / "a.xdf", [(EEG, times, counted(300))]))
+        raw = open_recording(write(tmp_path / "a.xdf", [(EEG, times, counted(300))])).to_mne()
     assert raw.n_times == 300 + LONGEST_GAP_S * 100
     assert list(raw.annotations.description) == ["BAD_gap", "BAD_gap"]
     np.testing.assert_allclose(raw.annotations.duration, [LONGEST_GAP_S, 0.01])
@@ -143,7 +145,7 @@ def test_a_false_rate_gives_the_true_time_axis_and_is_said(tmp_path, stated_hz):
     info = replace(EEG, rate_hz=stated_hz)
     path = write(tmp_path / "a.xdf", [(info, times, counted(5000)), (TEXT, np.array([1015.0]), [["go"]])])
     with pytest.warns(RuntimeWarning) as caught:
-        raw = open_recording(path)
+        raw = open_recording(path).to_mne()
     assert [str(warning.message).removeprefix(f"{path}: ") for warning in caught] == [
         f"stream 'cap': effective rate 250 Hz, nominal {stated_hz:g} Hz",
         "stream 'cap': its Raw has the effective rate, 250 Hz",
@@ -159,20 +161,20 @@ def test_a_rate_that_is_a_little_off_stays_and_its_shift_is_said(tmp_path):
     with pytest.warns(
         RuntimeWarning, match=r"leave the even time axis of a Raw by up to 1\.5 s .*rate 100\.5 Hz"
     ):
-        raw = open_recording(write(tmp_path / "a.xdf", [(EEG, times, counted(30_000))]))
+        raw = open_recording(write(tmp_path / "a.xdf", [(EEG, times, counted(30_000))])).to_mne()
     assert raw.info["sfreq"] == 100.0
 
 
 def test_channels_get_names_of_their_own(tmp_path):
     info = StreamInfo("x", "EEG", rate_hz=10.0, labels=("a", "a", ""), units=("uV",) * 3)
-    raw = open_recording(write(tmp_path / "a.xdf", [(info, np.arange(9) / 10, counted(9, 3))]))
+    raw = open_recording(write(tmp_path / "a.xdf", [(info, np.arange(9) / 10, counted(9, 3))])).to_mne()
     assert raw.ch_names == ["a", "a-2", "ch3"]
     assert raw.get_montage() is None
 
 
 def test_labels_that_differ_only_in_case(tmp_path):
     info = StreamInfo("x", "EEG", rate_hz=10.0, labels=("tp9", "TP9", "cz"), units=("uV",) * 3)
-    raw = open_recording(write(tmp_path / "a.xdf", [(info, np.arange(9) / 10, counted(9, 3))]))
+    raw = open_recording(write(tmp_path / "a.xdf", [(info, np.arange(9) / 10, counted(9, 3))])).to_mne()
     assert raw.ch_names == ["tp9", "TP9", "cz"]
     placed = [np.isfinite(channel["loc"][:3]).all() for channel in raw.info["chs"]]
     assert placed == [False, True, True]
@@ -182,7 +184,7 @@ def test_what_is_odd_about_a_file_is_said(tmp_path):
     times = np.arange(300) / 100
     path = write(tmp_path / "a.xdf", [(EEG, times, counted(300)), (GAZE, 2 * times + 1.7e9, counted(300))])
     with pytest.warns(RuntimeWarning) as caught:
-        raw = open_recording(path)
+        raw = open_recording(path).to_mne()
     assert raw.n_times == 300
     texts = [str(warning.message) for warning in caught]
     assert [text.startswith(f"{path}: stream ") for text in texts] == [True, True]
@@ -201,26 +203,28 @@ def test_what_is_odd_about_a_file_is_said(tmp_path):
 def test_what_cannot_be_opened(tmp_path, streams, wanted, words):
     path = write(tmp_path / "a.xdf", streams)
     with pytest.raises(StreamError) as caught:
-        open_recording(path, wanted)
+        open_recording(path).to_mne(wanted)
     assert str(caught.value).startswith(f"{path}: {words}")
 
 
 def test_a_stream_of_one_sample(tmp_path):
-    assert open_recording(write(tmp_path / "a.xdf", [(EEG, [5.0], counted(1))])).n_times == 1
+    assert open_recording(write(tmp_path / "a.xdf", [(EEG, [5.0], counted(1))])).to_mne().n_times == 1
 
 
 @pytest.mark.parametrize("name", ["formats/test.vhdr", "formats/test.bdf", "eegmat/Subject00_1.edf"])
 def test_files_of_mne_keep_all_of_their_channels(shared_data, name):
     path = shared_data / name
-    raw = open_recording(path)
+    raw = open_recording(path).to_mne()
     assert "eeg" in raw.get_channel_types()
     assert raw.get_montage() is not None
     with pytest.raises(StreamError, match="its file has one Raw"):
-        open_recording(path, "EEG")
+        open_recording(path).to_mne("EEG")
 
 
 def test_others_recordings(shared_data):
-    raw = open_recording(shared_data / "muse" / "muse2_sub-P001_ses-S001_task-Default_run-001_eeg.xdf")
+    raw = open_recording(
+        shared_data / "muse" / "muse2_sub-P001_ses-S001_task-Default_run-001_eeg.xdf"
+    ).to_mne()
     assert raw.ch_names[:2] == ["TP9", "AF7"]
     assert 1e-6 < np.median(raw.get_data(picks=["TP9", "AF7"]).std(axis=1)) < 1e-2
 
@@ -237,7 +241,7 @@ def test_what_is_no_recording(tmp_path):
 def test_a_table_is_a_raw_whose_annotations_last(tmp_path: Path) -> None:
     rows = "".join(f"{n / 64},{n % 9},{'calm' if 64 <= n < 192 else ''}\n" for n in range(256))
     (tmp_path / "a.csv").write_text("time,Cz (uV),label\n" + rows)
-    raw = open_recording(tmp_path / "a.csv")
+    raw = open_recording(tmp_path / "a.csv").to_mne()
     np.testing.assert_allclose(raw.get_data()[0], np.arange(256) % 9 * 1e-6)
     (mark,) = raw.annotations
     assert (mark["onset"], mark["duration"], mark["description"]) == (1.0, 2.0, "calm")

@@ -11,8 +11,8 @@ import pyxdf
 from support.clock_files import Sender, marks, record, sender
 from support.small_sessions import EEG_INFO, eeg, pipeline
 
+import bci_m2s
 from bci_m2s.pipeline.pipeline import run_offline
-from bci_m2s.recording import as_raw
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.sources.replay import ReplaySource
 from bci_m2s.training.datasets.recordings import RecordedChunks
@@ -91,7 +91,7 @@ def test_raw_and_training_have_the_gap_and_the_true_time(tmp_path):
     cap = sender("cap", [BEFORE, (1075.0, 1135.0, 940.0)])
     path = record(tmp_path / "a.xdf", [cap, marks([(1010.0, "a"), (1100.0, "b")], [(1000.0, 0.0)])])
     with pytest.warns(RuntimeWarning, match="a.xdf: stream 'cap': its sender's clock began again"):
-        raw = as_raw.open_recording(path)
+        raw = bci_m2s.open_recording(path).to_mne()
     found = {one["description"]: (one["onset"], one["duration"]) for one in raw.annotations}
     assert {text: onset for text, (onset, _) in found.items()} == pytest.approx(
         {"a": 10.0, "b": 100.0, "BAD_gap": 60.0}, abs=0.011

@@ -9,7 +9,7 @@ import mne
 import numpy as np
 import pytest
 
-from bci_m2s.recording.as_raw import open_recording as open_as_raw
+import bci_m2s
 from bci_m2s.recording.file_pauses import UNKNOWN_PAUSE_S, FileTimes
 from bci_m2s.recording.recorded import Recording, open_recording
 
@@ -202,7 +202,8 @@ def test_an_annotation_may_call_one_channel_bad(tmp_path: Path, write: Callable[
     expected[bad, 1] = np.nan
     np.testing.assert_allclose(stream.read(0, stream.n_samples), expected, atol=0.02)
     np.testing.assert_allclose(stream.read(420, 460), expected[420:460], atol=0.02)
-    (mark,) = [mark for mark in open_as_raw(path).annotations if "electrode" in mark["description"]]
+    raw = bci_m2s.open_recording(path).to_mne()
+    (mark,) = [mark for mark in raw.annotations if "electrode" in mark["description"]]
     assert (mark["ch_names"], mark["duration"]) == (("Pz",), 0.5)
     assert mark["onset"] == pytest.approx(4.0)
     assert not any("@@" in text for text in marks_of(open_recording(path)))
@@ -242,7 +243,7 @@ def test_the_files_own_word_for_its_unit_decides(
 def test_raw_is_in_volts_whatever_the_file_calls_its_unit(
     tmp_path: Path, unit: bytes, factor: float
 ) -> None:
-    raw = open_as_raw(write_edf(tmp_path, unit, b"EDF+C"))
+    raw = bci_m2s.open_recording(write_edf(tmp_path, unit, b"EDF+C")).to_mne()
     np.testing.assert_allclose(raw.get_data()[:2].T, 1e-6 * DATA_UV * factor, atol=2e-8 * factor)
 
 
@@ -255,14 +256,14 @@ def test_a_brainvision_file_may_spell_its_unit(tmp_path: Path, word: str, factor
     stream = open_recording(path).find(stream_type="EEG")
     assert stream.info.units == ("microvolts",) * 2
     np.testing.assert_allclose(stream.read(0, stream.n_samples), DATA_UV * factor, atol=0.02 * factor)
-    raw = open_as_raw(path)
+    raw = bci_m2s.open_recording(path).to_mne()
     assert raw.get_channel_types() == ["eeg", "eeg"]
     np.testing.assert_allclose(raw.get_data().T, 1e-6 * DATA_UV * factor, atol=2e-8 * factor)
 
 
 @pytest.mark.parametrize("write", [write_edf, write_brainvision, write_undated, write_joined])
 def test_a_paused_file_as_raw_has_a_boundary(tmp_path: Path, write: Callable[[Path], Path]) -> None:
-    raw = open_as_raw(write(tmp_path))
+    raw = bci_m2s.open_recording(write(tmp_path)).to_mne()
     marks = [mark["onset"] for mark in raw.annotations if mark["description"] == "BAD boundary"]
     assert marks == [pytest.approx(PAUSED_AT_S, abs=1e-6)]
 

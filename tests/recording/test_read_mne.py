@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from support.signal_files import write_edf
 
+import bci_m2s
 from bci_m2s.errors import RecordingError
-from bci_m2s.recording.as_raw import open_recording as open_as_raw
 from bci_m2s.recording.recorded import RecordedStream, open_recording
 
 REAL = [
@@ -160,7 +160,7 @@ def test_brainvision_round_trip(tmp_path: Path) -> None:
         (0.04, "baseline/start"),  # as the script sent it
         (0.1, "Stimulus/S  7"),
     ]
-    assert list(open_as_raw(tmp_path / "b.vhdr").annotations.description) == [
+    assert list(bci_m2s.open_recording(tmp_path / "b.vhdr").to_mne().annotations.description) == [
         "baseline/start",
         "Stimulus/S  7",
     ]

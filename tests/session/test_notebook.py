@@ -70,7 +70,7 @@ def test_rows_make_a_table(rows):
 def test_a_raw_gives_what_its_recording_gave(rows, recording, tmp_path):
     """Gaps included: what was bridged in the Raw is missing again. A FIF that it was saved in too."""
     with pytest.warns(RuntimeWarning, match="the rest is lost"):
-        raw = bci_m2s.open_recording(recording)
+        raw = bci_m2s.open_recording(recording).to_mne()
     eeg = [row for row in rows if row["modality"] == "eeg"]
     made = bci_m2s.run_offline(MODEL, raw)
     counts = Counter(row["status"] for row in made)
