@@ -283,6 +283,9 @@ class TrainingSettings(_Part):
         if self.finetune.method in self.controls:
             expected = "methods other than finetune.method"
             raise ContractError("training", "controls", repr(self.finetune.method), expected)
+        if teacher and not METHODS[self.finetune.method].crosses(self.finetune.freeze):
+            expected = "own, since labels train the encoders here: a classifier fits its own one alone"
+            raise ContractError("training", "finetune.labels", quoted(teacher[0]), expected)
         if len(set(self.seeds)) < len(self.seeds):
             raise ContractError("training", "seeds", self.seeds, "different numbers")
         return self

@@ -82,6 +82,8 @@ def _method(training: TrainingSettings) -> str:
         return settings.method
     if settings.start == "random":
         return "random encoders" if settings.freeze else "supervised"
+    if len(training.pair) > 1 and not settings.freeze:
+        return "M2S: pre-trained on pairs without labels, then each modality's encoder on its own labels"
     if len(training.pair) > 1:
         return "M2S: pre-trained on pairs without labels, classifiers on the labels of one modality"
     trained = "the classifier" if settings.freeze else "encoder and classifier"

@@ -126,6 +126,14 @@ def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
         ({"finetune": {"method": "mine"}}, "finetune.method: got 'mine', expected a method"),
         ({"controls": ["pretrained"]}, "controls.0: got 'pretrained', expected methods other than"),
         ({"finetune": {"keep": ["ecg"]}}, "got 'ecg', expected a modality"),
+        (
+            {"finetune": {"labels": "eye", "freeze": False}},
+            "finetune.labels: got 'eye', expected own, since labels train the encoders here",
+        ),
+        (
+            {"finetune": {"labels": "eye", "method": "supervised"}},
+            "finetune.labels: got 'eye', expected own",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_file(tmp_path, fields, message):

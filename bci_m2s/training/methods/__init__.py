@@ -27,7 +27,9 @@ class Method:
     guess : (parts, modalities, head) → an object that has seen the train and validation windows of `parts`,
         for one modality or for both side by side; its `predict(windows)` gives class indices (n,). Of a
         method without networks
-    shared : labels do not change the encoders, so that the classifiers of two modalities can be exchanged
+    shared : with ``finetune.freeze`` labels do not change the encoders, so that the classifiers of two
+        modalities can be exchanged
+    frozen : labels never change the encoders, whatever ``finetune.freeze`` says
     draws : another seed may give other results
     pretrained : `pretrained` is called
     """
@@ -37,6 +39,17 @@ class Method:
     shared: bool = True
     draws: bool = True
     pretrained: bool = True
+    frozen: bool = False
+
+    def crosses(self, freeze: bool) -> bool:
+        """Whether a modality may be judged with the classifier of another one.
+
+        Where labels have trained its encoder it has seen the labels of its own modality, and what a foreign
+        classifier then reaches says nothing about crossing.
+
+        freeze : ``finetune.freeze``
+        """
+        return self.shared and (freeze or self.frozen)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.batches import batches_of
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.adam import Adam
-from bci_m2s.training.methods.seeds import seed_torch
+from bci_m2s.training.methods.seeds import named_seed, seed_torch
 from bci_m2s.training.results.metrics import mean_over_subjects
 from bci_m2s.training.settings import FinetuneSettings
 
@@ -100,7 +100,7 @@ def finetune(
     n_epochs = settings.stop_after or settings.epochs
     for rate, decay in grid if is_selected else grid[:1]:
         network.load_state_dict(start)
-        attempt = _Attempt(network, data, projected, settings, seed, rate, decay)
+        attempt = _Attempt(network, data, projected, settings, (seed, modality), rate, decay)
         for epoch in range(n_epochs):
             row = attempt.epoch(epoch)
             for head, score in attempt.tested.items():
@@ -128,12 +128,12 @@ class _Attempt:
         data: Mapping[str, Part],
         projected: Mapping[str, Tensor] | None,
         settings: FinetuneSettings,
-        seed: int,
+        seed: tuple[int, str],
         rate: float,
         decay: float,
     ) -> None:
         self.network, self.data, self.projected, self.settings = network, data, projected, settings
-        self.seed, self.rate = seed, rate
+        self.seed, self.rate = seed[0], rate
         self.rows: list[dict[str, float]] = []
         self.tested: dict[str, float] = {}  # by head, after the last epoch; only for the oracle
         self.weights = {
@@ -144,7 +144,8 @@ class _Attempt:
             )
             for head, classifier in network.heads.items()
         }
-        seed_torch(seed + 2)
+        # two modalities begin apart: what their classifiers have in common is then the encoders' doing
+        seed_torch(named_seed(*seed))
         reset(network.heads)
         network.requires_grad_(not settings.freeze)
         network.heads.requires_grad_(True)

@@ -114,7 +114,7 @@ def fit_linear(parts: Parts, modalities: tuple[str, ...], head: str) -> Fit:
 
 
 PRETRAINED = Method(fit=_fit_pretrained)
-RANDOM = Method(fit=partial(_fit_fresh, True), pretrained=False)
+RANDOM = Method(fit=partial(_fit_fresh, True), pretrained=False, frozen=True)
 SUPERVISED = Method(fit=partial(_fit_fresh, False), shared=False, pretrained=False)
 PERMUTED = Method(fit=_fit_permuted)
 LINEAR = Method(guess=fit_linear, draws=False, pretrained=False)

@@ -50,6 +50,14 @@ def crossings(modalities: Iterable[str]) -> dict[str, dict[str, str]]:
     }
 
 
+def file_names(modalities: Iterable[str], *, crosses: bool) -> dict[str, dict[str, str] | None]:
+    """Name of every model file of a fit → modality → whose labels, None for each its own.
+
+    crosses : classifiers can be exchanged, see ``Method.crosses``
+    """
+    return {OWN: None, **(crossings(modalities) if crosses else {})}
+
+
 def exchanged(
     fitted: Mapping[str, Fitted], teachers: Mapping[str, str], unlabelled: WindowSet | None
 ) -> dict[str, SingleModality]:

@@ -84,16 +84,21 @@ def evaluate_files(
     pair: tuple[str, ...],
     test: WindowSet,
     method: str = "pretrained",
+    *,
+    crosses: bool = True,
 ) -> list[Result]:
     """Every direction and the average of all modalities, by the model files that would run live.
+
+    crosses : there are files with exchanged classifiers, see ``Method.crosses``
 
     The oracle of a modality's own direction is the one in its model file's training record.
 
     A direction without a test window is left out, here and in the functions below.
     """
     own = load_model(folder / OWN, "cpu", None)
+    others = crossings(pair) if crosses else {}
     trained = [(own, {name: name for name in pair})]
-    trained += [(load_model(folder / file, "cpu", None), who) for file, who in crossings(pair).items()]
+    trained += [(load_model(folder / file, "cpu", None), who) for file, who in others.items()]
     directions: list[Direction] = [
         (teachers[name], name, partial(predictor.predict_proba, name, head=setup.head))
         for name in pair

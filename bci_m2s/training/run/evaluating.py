@@ -11,7 +11,7 @@ from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.experiment import Experiment, open_experiment
 from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.methods import labelled_parts
-from bci_m2s.training.methods.model_files import OWN, crossings
+from bci_m2s.training.methods.model_files import file_names
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
     Result,
@@ -31,10 +31,11 @@ def run_evaluate(checked: Checked, folder: Path | None, console: Console) -> Non
     experiment = open_experiment(checked, folder, console, device="cpu")
     settings = experiment.settings
     results: list[Result] = []
+    crosses = METHODS[settings.finetune.method].crosses(settings.finetune.freeze)
     with bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):
             advance(number, f"{data.split.name} seed {seed}")
-            for name in (OWN, *crossings(settings.pair)):
+            for name in file_names(settings.pair, crosses=crosses):
                 check_finetuned(experiment, unit / name)
             results += _evaluate_unit(experiment, data, seed, unit)
     summaries = summarise(results)
@@ -67,8 +68,12 @@ def _evaluate_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path
         for head, spec in settings.contract.heads.items()
     ]
     results = []
+    own: Method = METHODS[settings.finetune.method]
+    crosses = own.crosses(settings.finetune.freeze)
     for setup in setups:
-        results += evaluate_files(setup, unit, settings.pair, test, settings.finetune.method)
+        results += evaluate_files(
+            setup, unit, settings.pair, test, settings.finetune.method, crosses=crosses
+        )
     unlabelled = data.parts["train"] if settings.finetune.adapt_norm else None
     for name in settings.controls:
         method: Method = METHODS[name]
@@ -83,6 +88,11 @@ def _evaluate_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path
         fitted = method.fit(job, data, lambda: start(experiment, job, unit), settings.finetune)
         for setup in setups:
             results += evaluate_fitted(
-                setup, name, fitted, test, shared=method.shared, unlabelled=unlabelled
+                setup,
+                name,
+                fitted,
+                test,
+                shared=method.crosses(settings.finetune.freeze),
+                unlabelled=unlabelled,
             )
     return results

@@ -17,7 +17,7 @@ from bci_m2s.training.data.splits import PARTS
 from bci_m2s.training.experiment import Experiment, open_experiment, write_config, write_json
 from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.finetune import Fitted
-from bci_m2s.training.methods.model_files import OWN, crossings, write_model
+from bci_m2s.training.methods.model_files import OWN, crossings, file_names, write_model
 from bci_m2s.training.results.report import write_curves
 from bci_m2s.training.run.everybody import write_everybody
 from bci_m2s.training.run.live_model import write_live_model
@@ -108,10 +108,13 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     make_private_folder(unit)
     made_by = f"bci-m2s finetune {experiment.config.name}"
     record = training_record(experiment, data.split, seed, fitted, made_by)
-    for name, teachers in {OWN: None, **crossings(fitted)}.items():
+    written = file_names(fitted, crosses=method.crosses(settings.freeze))
+    for name, teachers in written.items():
         write_model(
             unit / name, experiment.settings, fitted, data, record, teachers=teachers, overwrite=True
         )
+    for name in crossings(fitted).keys() - written:  # of before, with other settings
+        (unit / name).unlink(missing_ok=True)
     for name, result in fitted.items():
         panels = (("loss",), ("validation", "test"))
         write_curves(unit / f"finetune-{name}", result.rows, f"{experiment.name}, {name}", panels)

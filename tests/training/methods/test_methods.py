@@ -7,9 +7,19 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from support.small_pairs import PAIR, corpus, finetune_settings, job, training_settings, unit
+from support.small_pairs import (
+    PAIR,
+    SIZES,
+    corpus,
+    finetune_settings,
+    job,
+    training_settings,
+    trials,
+    unit,
+)
 
 from bci_m2s.errors import TrainingError
+from bci_m2s.training.data.sessions import from_steps
 from bci_m2s.training.methods import METHODS, methods
 from bci_m2s.training.methods.finetune import head_logits
 from bci_m2s.training.methods.methods import (
@@ -18,7 +28,9 @@ from bci_m2s.training.methods.methods import (
     fit_modalities,
     permuted_labels,
 )
+from bci_m2s.training.methods.model_files import CROSSED, OWN, file_names
 from bci_m2s.training.methods.pretrain import fresh_networks
+from bci_m2s.training.results.evaluation import EvaluationSetup, evaluate_fitted
 from bci_m2s.training.results.metrics import mean_over_subjects
 
 
@@ -64,6 +76,41 @@ def test_where_each_control_starts_and_what_it_may_change(settings, data, method
             assert not alike(state, encoder(fresh[name]))  # trained whatever the file says
         else:
             assert alike(state, encoder(pretrained[name])) == freeze
+
+
+def of_independent_signals():
+    """Windows of two modalities that have nothing in common but the class, each in its own way."""
+    group = trials(people=8, per_session=4, steps=6, seed=1)
+    for trial, other in zip(group, trials(people=8, per_session=4, steps=6, seed=2), strict=True):
+        trial.steps["eye"] = other.steps["eye"]
+    settings = training_settings()
+    return settings, unit(settings, from_steps(group, 1.0, SIZES))
+
+
+def test_a_foreign_classifier_fits_nothing_that_has_nothing_in_common():
+    """Encoders that labels train, with classifiers that began alike, would fit each other."""
+    settings, data = of_independent_signals()
+    test, setup = data.parts["test"], EvaluationSetup("all", 0, "emotion", 2, data.names.subjects)
+    own, crossed = [], []
+    for seed in range(6):
+        tuning = finetune_settings(freeze=False, epochs=10, learning_rates=[3e-2])
+        networks = fresh_networks(job(settings, seed))
+        fitted = fit_modalities(job(settings, seed), data, networks, tuning)
+        results = evaluate_fitted(setup, "m", fitted, test, shared=True)
+        score = {result.direction: result.figures["balanced_accuracy"] for result in results}
+        own += [score["eeg → eeg"], score["eye → eye"]]
+        crossed += [score["eeg → eye"], score["eye → eeg"]]
+    assert np.mean(own) > 0.9
+    assert abs(np.mean(crossed) - 0.5) < 0.25  # 0.86 where the classifiers begin alike
+
+
+def test_classifiers_are_exchanged_only_where_labels_leave_the_encoders_alone():
+    crosses = {name: [METHODS[name].crosses(freeze) for freeze in (True, False)] for name in METHODS}
+    assert crosses["pretrained"] == crosses["permuted"] == [True, False]
+    assert crosses["random"] == [True, True]  # frozen whatever the file says
+    assert crosses["supervised"] == [False, False]
+    assert file_names(PAIR, crosses=False) == {OWN: None}
+    assert list(file_names(PAIR, crosses=True)) == [OWN, CROSSED]
 
 
 def test_permuted_labels_move_between_trials_as_a_whole(data):

@@ -147,7 +147,14 @@ def test_the_oracle_is_given_for_a_modalitys_own_direction_only(trained, tmp_pat
 def test_networks_kept_in_memory_are_judged_like_files(trained):
     files = by_direction(evaluate_files(trained.setup(), trained.folder, PAIR, trained.test))
     memory = by_direction(
-        evaluate_fitted(trained.setup(), "again", trained.fitted, trained.test, shared=True)
+        evaluate_fitted(
+            trained.setup(),
+            "again",
+            trained.fitted,
+            trained.test,
+            shared=True,
+            unlabelled=trained.data.parts["train"],
+        )
     )
     assert memory.keys() == files.keys()
     for direction in DIRECTIONS - {"both → both"}:  # temperatures weigh there
