@@ -7,10 +7,13 @@ import os
 import re
 import tempfile
 import uuid
+from functools import cache
 from pathlib import Path
 
 import hypothesis
 import pytest
+import typer.main
+import typer.testing
 from support import nightly
 
 # Windows are drawn into memory, also where there is a display.
@@ -24,6 +27,9 @@ os.environ.setdefault("SSH_CONNECTION", "a test")  # where a display needs no va
 # A busy machine is no failure, and a run that fails once must fail again.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+
+# A program reads the signatures of its commands once, and so do the tests, which call hundreds.
+typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)
 
 gc.disable()  # until all tests are collected: it would look through all modules again and again
 
@@ -72,8 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what torch, scipy and all test modules brought; none of it ever goes."""
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # what nobody needs any more too: to look for that took longer than it would ever save
     gc.enable()
 
 

@@ -8,6 +8,7 @@ it: Linux.
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import tempfile
 from collections import deque
@@ -19,6 +20,11 @@ from pathlib import Path
 import pytest
 
 FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # kept until the process ends
+LATE = (
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "mne.io",
+)  # commands import them when called
 LIVE_WORKERS = 2  # of N: those begin with the stories in real time, which wait more than they compute
 
 
@@ -34,6 +40,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     if session.testsfailed and not session.config.option.continue_on_collection_errors:
         raise session.Interrupted(f"{session.testsfailed} errors during collection")
+    for name in LATE:
+        importlib.import_module(name)
     Parent(session).run(n_workers)
     if session.shouldfail:
         raise session.Failed(session.shouldfail)
