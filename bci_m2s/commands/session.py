@@ -93,7 +93,7 @@ def run_guided(
         if conductors and not conductors[0].is_complete:
             console.print(f"not complete; to go on: {_again(protocol, output, fast)}", soft_wrap=True)
     if settings.report and (folder / IN_SESSION).is_file():
-        _report(folder, console)
+        _report(output, console)
     if conductors and conductors[0].is_complete:
         console.print(f"next: bci-m2s calibrate {output}", soft_wrap=True)
         console.print(f"      bci-m2s export {output} --to bids --output FOLDER", soft_wrap=True)
@@ -105,7 +105,7 @@ def _again(protocol: str, output: Path, fast: bool) -> str:
 
 
 def _report(folder: Path, console: Console) -> None:
-    """Write the report; a session is complete without one."""
+    """Write the report of all takes; a session is complete without one."""
     from bci_m2s.commands.report import report_and_print
 
     try:

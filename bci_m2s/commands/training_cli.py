@@ -227,15 +227,14 @@ def calibrate(
     if output.suffix != ".safetensors":
         raise UsageError(f"--output: got {output}, expected a name that ends in .safetensors")
     with _at_work("looking at the sessions"):
-        from bci_m2s.recording.file_names import recording_in
-        from bci_m2s.recording.recorded import open_recording
+        from bci_m2s.review.labelled import takes_of_session
 
-        recordings = {path: open_recording(path) for path in map(recording_in, sessions)}
-        found = _base_of(list(recordings.values()), base)
+        recordings = [recording for session in sessions for recording in takes_of_session(session, print)]
+        found = _base_of(recordings, base)
     with _at_work(LOADING):
         from bci_m2s.training.calibration.command import run_calibration
 
-    runs = [_run_of(recording, found) for recording in recordings.values()]
+    runs = [_run_of(recording, found) for recording in recordings]
     if not run_calibration(runs, found, output, head, make_console()).is_written:
         raise typer.Exit(1)
 

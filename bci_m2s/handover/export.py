@@ -68,11 +68,7 @@ def export_session(
     progress("reading")
     content = read_content(Path(session))
     said = [f"the recording: {text}" for text in content.facts.recording.warnings]
-    said += [
-        f"{path.parent.name} is a recording of its own: {path}"
-        for path in takes_of(content.path)
-        if path != content.path
-    ]
+    said += _other_takes(content.path, to)
     if to != "bids":
         return Exported(Path(output), "", said + write_plain(Path(output), content, to, progress))
     names = names_for(content.facts, wanted.subject, wanted.session, wanted.task, wanted.run)
@@ -80,3 +76,14 @@ def export_session(
         said.insert(0, f"taken from the recording: {' '.join(names.said)}")
     said += write_bids(Path(output), content, names, wanted.screen, progress)
     return Exported(Path(output), names.prefix, said)
+
+
+def _other_takes(recording: Path, to: str) -> list[str]:
+    """That a session's takes are exported one by one, and how the others are."""
+    takes = takes_of(recording)
+    if not takes:
+        return []
+    what = "is a run of its own" if to == "bids" else "is a recording of its own"
+    others = [f"bci-m2s export {take.parent}" for take in takes if take != recording]
+    which = f"take {takes.index(recording) + 1} of {len(takes)}"
+    return [f"{which}: each {what}, with the trials it holds; the others: {', '.join(others)}"]

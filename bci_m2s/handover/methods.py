@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from bci_m2s.handover.marks import rating_scales
-from bci_m2s.handover.summary import Summary
+from bci_m2s.handover.summary import Summary, bad_shares
 from bci_m2s.handover.votes import Votes
+from bci_m2s.handover.whole import Whole
 from bci_m2s.model.contract import ModalityContract
 from bci_m2s.review.draw_signals import unit_of
 from bci_m2s.review.facts import RecordingStream
 from bci_m2s.text import modality_name
 
 
-def methods_paragraph(found: Summary) -> str:
-    """What was done, in the past tense; only what is known of this session."""
-    parts = [_software(found), *_streams(found), *_model(found), *_answers(found), *_trials(found)]
+def methods_paragraph(whole: Whole) -> str:
+    """What was done, in the past tense; only what is known of this session, in all of its takes."""
+    parts = [_software(whole), *_streams(whole), *_model(whole), *_answers(whole), *_trials(whole)]
     return " ".join(parts)
 
 
@@ -84,44 +86,60 @@ def _short(value: object) -> str:
     return "" if value in ({}, None) else str(value)
 
 
-def _software(found: Summary) -> str:
-    session = found.facts.session
-    if session is None:
+def _software(whole: Whole) -> str:
+    sessions = [take.facts.session for take in whole.takes if take.facts.session is not None]
+    if not sessions:
         return "The recording holds no description of a session."
     names = {"python": "Python", "numpy": "NumPy", "scipy": "SciPy", "torch": "PyTorch", "liblsl": "liblsl"}
-    versions = [f"{names[key]} {session.versions[key]}" for key in names if session.versions.get(key)]
-    made_up = found.facts.simulated
-    first = f"This session was simulated ({' and '.join(made_up)}). " if made_up else ""
+    listed = {key: _each(session.versions.get(key, "") for session in sessions) for key in names}
+    versions = [f"{names[key]} {version}" for key, version in listed.items() if version]
+    first = f"This session was simulated ({' and '.join(whole.simulated)}). " if whole.simulated else ""
+    n_takes = len(whole.takes) + len(whole.unread)
+    takes = f" in {n_takes} takes" if n_takes > 1 else ""
     return (
         f"{first}Signals were received over Lab Streaming Layer and processed with bci_m2s "
-        f"{session.bci_m2s} "
-        f"({', '.join(versions)}); the recording lasted {_minutes(found.facts.end_s)}."
+        f"{_each(session.bci_m2s for session in sessions)} "
+        f"({', '.join(versions)}); the recording lasted {_minutes(whole.length_s)}{takes}."
     )
 
 
-def _streams(found: Summary) -> list[str]:
-    texts = []
-    named = found.modalities or {
-        one.info.type or one.info.name: one
-        for one in found.facts.raw_streams
-        if one.is_regular and one.n_samples
-    }
-    for name, stream in named.items():
-        info, lost = stream.info, ""
-        if len(stream.gaps):
-            lost = f"; {stream.lost_s:.1f} s were lost in {_count(len(stream.gaps), 'gap')}"
-        reference = f", referenced to {info.reference}" if info.reference else ""
-        unit = _units(stream)
-        text = (
-            f"{modality_name(name)[:1].upper()}{modality_name(name)[1:]} ({info.name}) was recorded from "
-            f"{_count(info.n_channels, 'channel')}{unit} at {info.rate_hz:g} Hz "
-            f"(measured: {stream.rate_hz:.2f} Hz){reference}{lost}."
-        )
-        if found.facts.answers and name in found.bad:
-            share = 100 * found.bad_share(name)
-            text += f" Channels were bad (lost, flat, railed or noisy) in {share:.1f} % of channel time."
-        texts.append(text)
-    return texts
+def _each(texts: Iterable[str]) -> str:
+    """What takes say, each text once."""
+    return " and ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _streams(whole: Whole) -> list[str]:
+    alike: dict[tuple[object, ...], list[RecordingStream]] = {}
+    for take in whole.takes:
+        named = take.modalities or {
+            one.info.type or one.info.name: one
+            for one in take.facts.raw_streams
+            if one.is_regular and one.n_samples
+        }
+        for name, stream in named.items():
+            info = stream.info
+            key = (name, info.name, info.labels, info.rate_hz, info.reference)
+            alike.setdefault(key, []).append(stream)
+    shares = bad_shares(whole.takes)
+    return [_stream(str(key[0]), streams, shares) for key, streams in alike.items()]
+
+
+def _stream(name: str, streams: Sequence[RecordingStream], shares: Mapping[str, float]) -> str:
+    """One stream, as all takes have it."""
+    info, lost = streams[0].info, ""
+    if n_gaps := sum(len(stream.gaps) for stream in streams):
+        lost = f"; {sum(stream.lost_s for stream in streams):.1f} s were lost in {_count(n_gaps, 'gap')}"
+    reference = f", referenced to {info.reference}" if info.reference else ""
+    rates = _each(f"{stream.rate_hz:.2f}" for stream in streams)
+    text = (
+        f"{modality_name(name)[:1].upper()}{modality_name(name)[1:]} ({info.name}) was recorded from "
+        f"{_count(info.n_channels, 'channel')}{_units(streams[0])} at {info.rate_hz:g} Hz "
+        f"(measured: {rates} Hz){reference}{lost}."
+    )
+    if name in shares:
+        share = 100 * shares[name]
+        text += f" Channels were bad (lost, flat, railed or noisy) in {share:.1f} % of channel time."
+    return text
 
 
 def _units(stream: RecordingStream) -> str:
@@ -130,10 +148,14 @@ def _units(stream: RecordingStream) -> str:
     return f" in {' and '.join(known)}" if known else ""
 
 
-def _model(found: Summary) -> list[str]:
+def _model(whole: Whole) -> list[str]:
+    return [text for found in whole.models for text in _model_of(found)] or ["No model ran."]
+
+
+def _model_of(found: Summary) -> list[str]:
     session, contract = found.facts.session, found.contract
     if session is None or session.model is None:
-        return ["No model ran."]
+        return []
     model = session.model
     heads = "; ".join(f"{head}: {', '.join(classes)}" for head, classes in session.heads.items())
     trained = "simulated people" if model.simulated else "recordings of people"
@@ -156,16 +178,20 @@ def _features(name: str, spec: ModalityContract) -> str:
     return f"{modality_name(name)}: {spec.feature.name}, normalised by {spec.normaliser.name}"
 
 
-def _answers(found: Summary) -> list[str]:
-    texts = []
-    for name, answers in found.lines:
+def _answers(whole: Whole) -> list[str]:
+    counts: dict[str, Counter[str]] = {}
+    for name, answers in (line for take in whole.takes for line in take.lines):
         made, unknown = answers.made, answers.made & answers.unknown
-        texts.append(
-            f"For {name} there were {_count(int(made.sum()), 'estimate')}, {int(unknown.sum())} of them "
-            f"below the model's threshold (unknown), and {int((~made).sum())} times none."
+        counts.setdefault(name, Counter()).update(
+            made=int(made.sum()), unknown=int(unknown.sum()), none=int((~made).sum())
         )
-    if found.ages is not None:
-        median, high, _ = found.ages.percentiles_ms("age")
+    texts = [
+        f"For {name} there were {_count(one['made'], 'estimate')}, {one['unknown']} of them below the "
+        f"model's threshold (unknown), and {one['none']} times none."
+        for name, one in counts.items()
+    ]
+    if (ages := whole.ages) is not None:
+        median, high, _ = ages.percentiles_ms("age")
         texts.append(
             f"The newest sample was {median:.0f} ms old when an estimate was published (median; 95th "
             f"percentile {high:.0f} ms)."
@@ -173,19 +199,20 @@ def _answers(found: Summary) -> list[str]:
     return texts
 
 
-def _trials(found: Summary) -> list[str]:
-    if not found.labelled:
+def _trials(whole: Whole) -> list[str]:
+    labelled, trials = whole.labelled, whole.trials
+    if not labelled:
         return []
-    counts = Counter(trial.label for trial in found.labelled)
-    length_s = float(np.median([trial.stop_s - trial.start_s for trial in found.labelled]))
+    counts = Counter(trial.label for trial in labelled)
+    length_s = float(np.median([trial.stop_s - trial.start_s for trial in labelled]))
     listed = ", ".join(f"{label} {count}" for label, count in counts.items())
-    n_trials = _count(len(found.labelled), "labelled trial")
+    n_trials = _count(len(labelled), "labelled trial")
     texts = [f"{n_trials} counted ({listed}; median length {length_s:.1f} s)."]
-    if why := Counter(trial.excluded for trial in found.trials if trial.excluded):
+    if why := Counter(trial.excluded for trial in trials if trial.excluded):
         texts.append(f"Excluded: {', '.join(f'{reason} {count}' for reason, count in why.items())}.")
-    if scales := rating_scales(found.trials):
+    if scales := rating_scales(trials):
         texts.append(f"After each trial the participant answered on {', '.join(scales)}.")
-    return texts + [_agreement(votes) for votes in found.votes if len(votes.truth)]
+    return texts + [_agreement(votes) for votes in whole.votes if len(votes.truth)]
 
 
 def _agreement(votes: Votes) -> str:

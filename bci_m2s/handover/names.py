@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci_m2s.errors import UsageError
-from bci_m2s.recording.file_names import IN_SESSION, subject_and_session
+from bci_m2s.recording.file_names import subject_and_session, take_number
 from bci_m2s.recording.trials import SESSION_START
 from bci_m2s.review.facts import RecordingFacts
 from bci_m2s.text import quoted
 
 DEFAULT_TASK = "emotion"
-_TAKE = re.compile(r"take-(\d+)")
 _TASK, _RUN = re.compile(r"_task-([^_.]+)"), re.compile(r"_run-(\d{1,3})(?=[_.])")
 
 
@@ -61,8 +60,7 @@ def names_for(
     }
     given = {"subject": subject, "session": session, "task": task}
     labels = {name: given[name] or found[name] for name in found}
-    take = _TAKE.fullmatch(facts.recording.path.parent.name)
-    number = run or int(take[1] if take else _found(_RUN, path.name) or 1)
+    number = run or int(_found(_RUN, path.name) or take_number(facts.recording.path))
     missing = [f"--{name} {labels[name]}" for name in found if not given[name]]
     missing += [] if run else [f"--run {number}"]
     return Names(**labels, run=f"{number:02d}", said=tuple(missing))
@@ -70,12 +68,14 @@ def names_for(
 
 def _main_file(path: Path) -> Path:
     """The recording of the session that a take belongs to: takes are of one person and session."""
-    is_take = path.name == IN_SESSION and _TAKE.fullmatch(path.parent.name)
-    return path.parent.parent / path.name if is_take else path
+    return path.parent.parent / path.name if take_number(path) > 1 else path
 
 
 def _protocol(facts: RecordingFacts) -> str:
-    """The protocol's name, of a guided session."""
+    """The protocol's name, of a guided session; in a later take only its description says it."""
+    noted = (facts.session.model_extra or {}).get("protocol") if facts.session is not None else None
+    if isinstance(noted, dict) and isinstance(noted.get("name"), str):
+        return str(noted["name"])
     begun = (text for _, text in facts.markers if text.startswith(SESSION_START))
     return next(begun, "").removeprefix(SESSION_START)
 

@@ -12,10 +12,9 @@ from bci_m2s.handover.page import Page
 from bci_m2s.handover.report_sections import add_answers, add_events, add_head, add_model, add_timeline
 from bci_m2s.handover.report_signals import add_signals
 from bci_m2s.handover.report_trials import add_trials
-from bci_m2s.handover.summary import Summary, summarise
-from bci_m2s.recording.file_names import IN_SESSION, recording_in, takes_of
-from bci_m2s.recording.recorded import open_recording
-from bci_m2s.review.facts import recording_facts
+from bci_m2s.handover.summary import Summary
+from bci_m2s.handover.whole import Whole, read_whole
+from bci_m2s.recording.file_names import IN_SESSION, take_number, takes_of
 
 NAME = "report.html"
 
@@ -29,7 +28,8 @@ def write_report(
 
     Parameters
     ----------
-    session : folder of a session, or any recording; a damaged one gives a report of what is left
+    session : folder of a session, with all of its takes, or any recording; a damaged one gives a report
+        of what is left
     output : the HTML file; default: ``report.html`` in the session's folder, or ``report-2.html`` … where
         that is there already
     progress : called with what is being done
@@ -41,67 +41,99 @@ def write_report(
     OutputError
         `output` is there already, or cannot be written.
     """
-    recording = recording_in(Path(session))
-    path = Path(output) if output is not None else _free(recording)
+    whole = read_whole(Path(session), progress)
+    path = Path(output) if output is not None else _free(Path(session), whole)
     if path.exists():
         raise OutputError(f"{path}: exists already; nothing is overwritten")
-    progress("reading")
-    found = summarise(recording_facts(open_recording(recording)))
-    write_whole(path, _page(found, progress), overwrite=False, private=True)
+    write_whole(path, _page(whole, progress), overwrite=False, private=True)
     return path
 
 
-def _free(recording: Path) -> Path:
-    """A name that nothing has yet, beside the recording."""
+def _free(session: Path, whole: Whole) -> Path:
+    """A name that nothing has yet: in the session's folder, else beside the recording."""
+    recording = whole.takes[0].facts.recording.path
+    is_folder = session.is_dir() and len(whole.takes) > 1
+    folder = session if is_folder else recording.parent
     name = NAME if recording.name == IN_SESSION else f"{recording.stem}-{NAME}"
-    path, number = recording.with_name(name), 2
+    path, number = folder / name, 2
     while path.exists():
-        path, number = recording.with_name(f"{name.removesuffix('.html')}-{number}.html"), number + 1
+        path, number = folder / f"{name.removesuffix('.html')}-{number}.html", number + 1
     return path
 
 
-def _page(found: Summary, progress: Callable[[str], None]) -> str:
-    path = found.facts.recording.path
-    title = path.parent.name if path.name == IN_SESSION else path.name
-    page = Page(f"Session {title}")
-    add_head(page, found)
-    progress("drawing the session")
+def _page(whole: Whole, progress: Callable[[str], None]) -> str:
+    page = Page(f"Session {_title(whole)}")
+    add_head(page, whole)
+    if len(whole.takes) > 1:
+        add_trials(page, whole)
+    for found in whole.takes:
+        _add_take(page, found, progress)
+        if len(whole.takes) == 1:
+            add_trials(page, whole)
+        add_events(page, found)
+    add_model(page, whole)
+    return page.html(_top(whole), _warnings(whole))
+
+
+def _add_take(page: Page, found: Summary, progress: Callable[[str], None]) -> None:
+    of = f" of take {found.take}" if found.take else ""
+    progress(f"drawing the session{of}")
     add_timeline(page, found)
-    progress("spectra and scalp")
+    progress(f"spectra and scalp{of}")
     add_signals(page, found)
-    progress("answers and trials")
+    progress(f"answers{of}")
     add_answers(page, found)
-    add_trials(page, found)
-    add_events(page, found)
-    add_model(page, found)
-    return page.html(_top(found), _warnings(found))
 
 
-def _top(found: Summary) -> list[str]:
-    session, path = found.facts.session, found.facts.recording.path
-    begun = (
-        f", begun {session.begun_utc.replace('T', ' ')} (UTC)"
-        if session is not None and session.begun_utc
-        else ""
-    )
-    lines = [f"{path}{begun}"]
-    if session is not None and session.participant:
-        lines.append(f"participant {session.participant}")
-    if others := [str(take.parent) for take in takes_of(path) if take != path]:
-        lines.append(f"other takes of this session have reports of their own: {', '.join(others)}")
+def _title(whole: Whole) -> str:
+    path = whole.takes[0].facts.recording.path
+    if path.name != IN_SESSION:
+        return path.name
+    folder = path.resolve().parent
+    is_later = len(whole.takes) > 1 and take_number(path) > 1
+    return (folder.parent if is_later else folder).name
+
+
+def _top(whole: Whole) -> list[str]:
+    lines = []
+    for found in whole.takes:
+        session, path = found.facts.session, found.facts.recording.path
+        begun = session.begun_utc.replace("T", " ") if session is not None else ""
+        take = f"take {found.take}: " if found.take else ""
+        lines.append(f"{take}{path}{f', begun {begun} (UTC)' if begun else ''}")
+    lines += [
+        f"participant {name}"
+        for name in dict.fromkeys(
+            take.facts.session.participant for take in whole.takes if take.facts.session is not None
+        )
+        if name
+    ]
+    path = whole.takes[0].facts.recording.path
+    if len(whole.takes) == 1 and (takes := takes_of(path)):
+        folder = path.parent.parent if take_number(path) > 1 else path.parent
+        lines.append(f"one of {len(takes)} takes of this session; of all of them: bci-m2s report {folder}")
     lines.append(f"report made by bci_m2s {__version__}")
     return lines
 
 
-def _warnings(found: Summary) -> list[str]:
-    facts = found.facts
+def _warnings(whole: Whole) -> list[str]:
     warnings = []
-    if facts.simulated:
-        what = " and ".join(facts.simulated)
-        verb = "are" if "signals" in facts.simulated else "is"
+    if whole.simulated:
+        what = " and ".join(whole.simulated)
+        verb = "are" if "signals" in whole.simulated else "is"
         warnings.append(
             f"SIMULATED: {what} {verb} simulated; nothing here says anything about real feelings."
         )
+    warnings += [f"A take cannot be read, and is left out: {text}" for text in whole.unread]
+    for found in whole.takes:
+        take = f"Take {found.take}: " if found.take else ""
+        warnings += [take + text for text in _warnings_of(found)]
+    return warnings
+
+
+def _warnings_of(found: Summary) -> list[str]:
+    facts = found.facts
+    warnings = []
     if facts.session is None:
         warnings.append("No description of a session is in the file: it is not of bci_m2s, or it is lost.")
     elif not any(event.kind == "stopped" for event in facts.events) and facts.answers:

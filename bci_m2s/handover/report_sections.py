@@ -13,43 +13,46 @@ from bci_m2s.handover.marks import TRIAL_GRAMMAR
 from bci_m2s.handover.methods import contract_rows, methods_paragraph
 from bci_m2s.handover.page import Page
 from bci_m2s.handover.report_signals import clock
-from bci_m2s.handover.summary import STAGES, Summary, label_counts, refusals
+from bci_m2s.handover.summary import STAGES, Summary, bad_shares, label_counts, refusals
+from bci_m2s.handover.whole import Whole
 from bci_m2s.recording.trials import RATING
 from bci_m2s.review.event_lines import TOGETHER_S, event_lines, together
 from bci_m2s.review.facts import RecordingFacts
 from bci_m2s.review.picture import session_figure
 from bci_m2s.text import modality_name
+from bci_m2s.types import BoolArray
 
 MOST_EVENTS = 200
 
 
-def add_head(page: Page, found: Summary) -> None:
-    """The numbers that matter most."""
-    facts = found.facts
-    lost_s = sum(stream.lost_s for stream in facts.raw_streams if stream.is_regular)
-    figures = [(clock(facts.end_s), "recorded")]
-    figures += [(f"{lost_s:.1f} s", "of samples lost in gaps, all streams")]
-    for name in found.modalities:
-        if found.lines:
-            figures.append(
-                (
-                    f"{100 * (1 - found.bad_share(name)):.1f} %",
-                    f"of {modality_name(name)} channel time good",
-                )
-            )
-    for name, answers in found.lines:
-        share = 100 * float(np.mean(answers.made)) if len(answers.made) else 0.0
+def add_head(page: Page, whole: Whole) -> None:
+    """The numbers that matter most, of all takes."""
+    streams = [stream for take in whole.takes for stream in take.facts.raw_streams if stream.is_regular]
+    figures = [(clock(whole.length_s), "recorded")]
+    if len(whole.takes) > 1:
+        figures.append((str(len(whole.takes)), "takes"))
+    figures.append((f"{sum(one.lost_s for one in streams):.1f} s", "of samples lost in gaps, all streams"))
+    figures += [
+        (f"{100 * (1 - share):.1f} %", f"of {modality_name(name)} channel time good")
+        for name, share in bad_shares(whole.takes).items()
+    ]
+    made: dict[str, list[BoolArray]] = {}
+    for name, answers in (line for take in whole.takes for line in take.lines):
+        made.setdefault(name, []).append(answers.made)
+    for name, parts in made.items():
+        windows = np.concatenate(parts)
+        share = 100 * float(np.mean(windows)) if len(windows) else 0.0
         figures.append((f"{share:.0f} %", f"of {name}: windows with an estimate"))
-    if found.ages is not None:
-        figures.append((f"{found.ages.percentiles_ms('age')[0]:.0f} ms", "median age of an estimate"))
-    if found.labelled:
-        figures.append((str(len(found.labelled)), "labelled trials that count"))
+    if (ages := whole.ages) is not None:
+        figures.append((f"{ages.percentiles_ms('age')[0]:.0f} ms", "median age of an estimate"))
+    if whole.labelled:
+        figures.append((str(len(whole.labelled)), "labelled trials that count"))
     page.figures(figures)
 
 
 def add_timeline(page: Page, found: Summary) -> None:
     """The session as a picture, the self-reports below it."""
-    page.section("The session at a glance")
+    page.section(found.titled("The session at a glance"))
     figure = session_figure(_told(found), CLASS_COLOURS, lambda _words: None)
     caption = (
         "From the top: markers; for each line of estimates the probabilities of the classes (hatched: no "
@@ -68,7 +71,7 @@ def add_timeline(page: Page, found: Summary) -> None:
 
 def add_answers(page: Page, found: Summary) -> None:
     """What was estimated, what was refused and why, how old it was."""
-    page.section("Estimates and refusals")
+    page.section(found.titled("Estimates and refusals"))
     if not found.lines:
         page.paragraph("There are no estimates: no model ran, or they are lost.")
         return
@@ -108,7 +111,7 @@ def add_answers(page: Page, found: Summary) -> None:
 
 def add_events(page: Page, found: Summary) -> None:
     """Everything that happened, neighbours of a kind joined."""
-    page.section("Events")
+    page.section(found.titled("Events"))
     lines = together(event_lines(_told(found)), TOGETHER_S)
     rows = [
         ["" if math.isnan(line.time_s) else f"{line.time_s:.1f}", line.kind, line.words()] for line in lines
@@ -121,16 +124,18 @@ def add_events(page: Page, found: Summary) -> None:
         page.paragraph(f"… and {len(rows) - MOST_EVENTS} more, see events.jsonl.", "note")
 
 
-def add_model(page: Page, found: Summary) -> None:
+def add_model(page: Page, whole: Whole) -> None:
     """The contract, and the paragraph for a paper."""
     page.section("Model and contract")
-    rows = contract_rows(found)
-    if rows:
-        page.table(["", ""], rows)
-    else:
+    models = whole.models
+    for found in models:
+        if len(models) > 1:
+            page.heading(f"From take {found.take}")
+        page.table(["", ""], contract_rows(found))
+    if not models:
         page.paragraph("No model ran in this session, or its description is lost.")
     page.section("For the methods section")
-    page.paragraph(methods_paragraph(found), "methods")
+    page.paragraph(methods_paragraph(whole), "methods")
     page.paragraph(
         "Written from the recording; check it against your protocol, and cite the release that you used.",
         "note",

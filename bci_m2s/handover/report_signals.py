@@ -19,7 +19,7 @@ from bci_m2s.types import FloatArray
 
 def add_signals(page: Page, found: Summary) -> None:
     """Streams, bad channels, spectra, maps."""
-    page.section("Signals")
+    page.section(found.titled("Signals"))
     columns = [
         "stream",
         "type",

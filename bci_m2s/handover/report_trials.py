@@ -3,67 +3,81 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from bci_m2s.handover.answer_figures import confusion_figure
 from bci_m2s.handover.marks import rating_scales
 from bci_m2s.handover.page import Page
 from bci_m2s.handover.summary import Summary
 from bci_m2s.handover.votes import Votes
+from bci_m2s.handover.whole import Whole
 
 MOST_TRIALS = 500
 
 
-def add_trials(page: Page, found: Summary) -> None:
-    """Trials with their self-reports, and the answers against their labels."""
-    if not (found.trials or found.labelled):
-        page.section("Trials")
+def add_trials(page: Page, whole: Whole) -> None:
+    """Trials with their self-reports, and the answers against their labels, of all takes."""
+    page.section("Trials")
+    if not (whole.trials or whole.labelled):
         page.paragraph("There are no labelled trials in this recording.")
         return
-    page.section("Trials")
-    voted = [dict(zip(votes.numbers, votes.vote.tolist(), strict=True)) for votes in found.votes]
-    lines = [votes.line for votes in found.votes]
-    if found.trials:
-        scales = rating_scales(found.trials)
-        columns = [
-            "trial",
-            "attempt",
-            "label",
-            "item",
-            "start, s",
-            "length, s",
-            *scales,
-            *lines,
-            "excluded",
-            "flags",
-        ]
-        rows = [
-            [
-                *(str(trial.number), str(trial.attempt), trial.label, trial.item),
-                *(_seconds(trial.start_s), _seconds(trial.duration_s)),
-                *(trial.ratings.get(scale, "") for scale in scales),
-                *(
-                    "" if trial.excluded else _vote(votes, by, trial.number)
-                    for votes, by in zip(found.votes, voted, strict=True)
-                ),
-                *(trial.excluded, ", ".join(trial.flags)),
-            ]
-            for trial in found.trials[:MOST_TRIALS]
-        ]
-    else:
+    lines = list(dict.fromkeys(votes.line for take in whole.takes for votes in take.votes))
+    scales = rating_scales(whole.trials)
+    columns = ["trial", "attempt", "label", "item", "start, s", "length, s", *scales, *lines]
+    columns += ["excluded", "flags"]
+    if not whole.trials:
         columns = ["trial", "label", "start, s", "length, s", *lines]
-        rows = [
-            [
-                *(str(one.number), one.label, _seconds(one.start_s), _seconds(one.stop_s - one.start_s)),
-                *(_vote(votes, by, one.number) for votes, by in zip(found.votes, voted, strict=True)),
-            ]
-            for one in found.labelled[:MOST_TRIALS]
+    is_one = len(whole.takes) == 1
+    rows = [
+        row if is_one else [str(take.take), *row]
+        for take in whole.takes
+        for row in (_shown(take, scales, lines) if whole.trials else _marked(take, lines))
+    ]
+    columns = columns if is_one else ["take", *columns]
+    page.table(columns, rows[:MOST_TRIALS], ["take", "trial", "attempt", "start, s", "length, s"])
+    if not is_one:
+        page.paragraph("Times count from the beginning of each take.", "note")
+    _add_confusion(page, whole)
+
+
+def _shown(found: Summary, scales: Sequence[str], lines: Sequence[str]) -> list[list[str]]:
+    """Every attempt at a trial of a guided session."""
+    votes = _answers(found)
+    return [
+        [
+            *(str(trial.number), str(trial.attempt), trial.label, trial.item),
+            *(_seconds(trial.start_s), _seconds(trial.duration_s)),
+            *(trial.ratings.get(scale, "") for scale in scales),
+            *("" if trial.excluded else votes.get((line, trial.number), "–") for line in lines),
+            *(trial.excluded, ", ".join(trial.flags)),
         ]
-    page.table(columns, rows, ["trial", "attempt", "start, s", "length, s"])
-    _add_confusion(page, found)
+        for trial in found.trials
+    ]
 
 
-def _add_confusion(page: Page, found: Summary) -> None:
-    judged = [votes for votes in found.votes if len(votes.truth)]
+def _marked(found: Summary, lines: Sequence[str]) -> list[list[str]]:
+    """The labelled stretches of a session without a protocol."""
+    votes = _answers(found)
+    return [
+        [
+            *(str(one.number), one.label, _seconds(one.start_s), _seconds(one.stop_s - one.start_s)),
+            *(votes.get((line, one.number), "–") for line in lines),
+        ]
+        for one in found.labelled
+    ]
+
+
+def _answers(found: Summary) -> dict[tuple[str, int], str]:
+    """The vote of each line on each trial."""
+    return {
+        (votes.line, number): votes.classes[vote]
+        for votes in found.votes
+        for number, vote in zip(votes.numbers, votes.vote.tolist(), strict=True)
+    }
+
+
+def _add_confusion(page: Page, whole: Whole) -> None:
+    judged = [votes for votes in whole.votes if len(votes.truth)]
     if not judged:
         page.paragraph(
             "No label of these trials is a class of the model: there is nothing to compare.", "note"
@@ -88,8 +102,8 @@ def _add_confusion(page: Page, found: Summary) -> None:
         "in 5 % of sessions at most (binomial)."
     )
     page.paragraph(text, "note")
-    if found.doubt:
-        page.paragraph(found.doubt[:1].upper() + found.doubt[1:] + ".", "warning")
+    for doubt in dict.fromkeys(take.doubt for take in whole.takes if take.doubt):
+        page.paragraph(doubt[:1].upper() + doubt[1:] + ".", "warning")
 
 
 def _votes_row(votes: Votes) -> list[str]:
@@ -104,10 +118,6 @@ def _votes_row(votes: Votes) -> list[str]:
             str(len(votes.silent)),
         ),
     ]
-
-
-def _vote(votes: Votes, voted: dict[int, int], number: int) -> str:
-    return votes.classes[voted[number]] if number in voted else "–"
 
 
 def _seconds(value: float) -> str:

@@ -50,6 +50,7 @@ class Summary:
     bad : by modality, spans of bad channels on the session's axis; lines : of answers, with their names
     trials : every attempt of a guided session; labelled : those that count
     contract : of the model, None where its file is not found; doubt : why its votes say little, or ""
+    take : its number, 0 where the session has one
     """
 
     facts: RecordingFacts
@@ -63,6 +64,11 @@ class Summary:
     contract: Contract | None
     doubt: str
     notes: list[str] = field(default_factory=list)
+    take: int = 0
+
+    def titled(self, title: str) -> str:
+        """The title of a section, with the take where there are several."""
+        return f"Take {self.take}: {title[:1].lower()}{title[1:]}" if self.take else title
 
     @property
     def window_s(self) -> float:
@@ -89,8 +95,11 @@ class Summary:
         )
 
 
-def summarise(facts: RecordingFacts) -> Summary:
-    """Find all that the report says; what is missing or odd is noted, nothing is refused."""
+def summarise(facts: RecordingFacts, take: int = 0) -> Summary:
+    """Find all that the report says of a take; what is missing or odd is noted, nothing is refused.
+
+    take : its number, 0 where the session has one
+    """
     modalities, axis = facts.modality_streams(), whole_axis(list(facts.raw_streams))
     bad = {name: list(bad_channels(facts.events, name, axis, facts.end_s)) for name in modalities}
     notes: list[str] = []
@@ -108,8 +117,21 @@ def summarise(facts: RecordingFacts) -> Summary:
         contract,
         doubt,
         notes,
+        take,
     )
     return replace(found, votes=count_votes(lines, found.labelled, found.window_s))
+
+
+def bad_shares(takes: Sequence[Summary]) -> dict[str, float]:
+    """Share of channel seconds in which a channel was bad, by modality, of takes in which a model ran."""
+    total: dict[str, float] = {}
+    bad: dict[str, float] = {}
+    for take in takes:
+        for name, stream in take.modalities.items() if take.lines else ():
+            lasts_s = stream.info.n_channels * stream.length_s
+            total[name] = total.get(name, 0.0) + (0.0 if math.isnan(lasts_s) else lasts_s)
+            bad[name] = bad.get(name, 0.0) + sum(mark.duration_s for mark in take.bad.get(name, []))
+    return {name: bad[name] / seconds if seconds > 0 else math.nan for name, seconds in total.items()}
 
 
 def refusals(answers: Answers) -> list[tuple[str, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,17 @@ class Votes:
     def n_right(self) -> int:
         """Trials whose vote is their label."""
         return int(np.count_nonzero(self.truth == self.vote))
+
+    def without(self, numbers: set[int]) -> Votes:
+        """The votes without those on some trials."""
+        kept = [place for place, number in enumerate(self.numbers) if number not in numbers]
+        return replace(
+            self,
+            numbers=tuple(self.numbers[place] for place in kept),
+            truth=self.truth[kept],
+            vote=self.vote[kept],
+            silent=tuple(number for number in self.silent if number not in numbers),
+        )
 
     @property
     def confusion(self) -> np.ndarray:

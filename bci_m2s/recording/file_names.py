@@ -10,7 +10,7 @@ from bci_m2s.recording.e4_files import leading_file
 
 IN_SESSION = "session.xdf"  # name of the recording in a session's folder
 
-_TAKE = re.compile(r"take-\d+")
+_TAKE = re.compile(r"take-(\d+)")
 _SUBJECT = re.compile(r"(?:^|[/_])sub-([^/_.]+)")
 _SESSION = re.compile(r"(?:^|[/_])ses-([^/_.]+)")
 # Words that say what a file holds, not whose it is.
@@ -81,13 +81,33 @@ def recording_in(path: Path) -> Path:
     raise RecordingError(f"{path}: is a folder without {IN_SESSION}; {holds}")
 
 
+def recordings_in(path: Path) -> list[Path]:
+    """All takes of a session's folder, in their order; else the one recording that is meant.
+
+    Raises RecordingError as ``recording_in``.
+    """
+    if path.is_dir() and not _TAKE.fullmatch(path.resolve().name) and (takes := _takes_in(path)):
+        return takes
+    return [recording_in(path)]
+
+
+def take_number(recording: Path) -> int:
+    """Which take of its session a recording is; 1 where there is no other."""
+    take = _TAKE.fullmatch(recording.parent.name)
+    return int(take[1]) if take and recording.name == IN_SESSION else 1
+
+
 def takes_of(recording: Path) -> list[Path]:
     """The recordings of all takes of a session, in their order; [] where there are no two."""
     if recording.name != IN_SESSION:
         return []
     folder = recording.parent
     session = folder.parent if _TAKE.fullmatch(folder.name) else folder
+    takes = _takes_in(session)
+    return takes if len(takes) > 1 and recording in takes else []
+
+
+def _takes_in(session: Path) -> list[Path]:
     later = [file for file in session.glob(f"take-*/{IN_SESSION}") if _TAKE.fullmatch(file.parent.name)]
     first = [session / IN_SESSION] if (session / IN_SESSION).is_file() else []
-    takes = [*first, *sorted(later, key=lambda file: int(file.parent.name.removeprefix("take-")))]
-    return takes if len(takes) > 1 and recording in takes else []
+    return [*first, *sorted(later, key=take_number)]

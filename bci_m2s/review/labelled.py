@@ -1,15 +1,52 @@
-"""A session of ours with trials, made ready for a model of its participant."""
+"""Sessions with trials, made ready for a model of their participant."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from bci_m2s.errors import RecordingError
+from bci_m2s.errors import RecordingError, TrainingError
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.stream_check import check_stream
 from bci_m2s.pipeline.recorded_windows import RecordedRun, StreamRun, end_of, markers_of
+from bci_m2s.recording.file_names import recordings_in
+from bci_m2s.recording.opened import guided_markers
+from bci_m2s.recording.recorded import Recording, open_recording
+from bci_m2s.recording.trials import kept_trials
 from bci_m2s.review.recorded import RecordedSession
 from bci_m2s.review.session_model import find_session_model
+
+
+def takes_of_session(session: Path, notify: Callable[[str], None]) -> list[Recording]:
+    """The recordings of all takes of a session's folder, or the one that is meant.
+
+    Takes that cannot be read, or hold no trial that counts, are left out, which is said.
+
+    Raises
+    ------
+    RecordingError
+        The only recording cannot be read.
+    TrainingError
+        No take is left.
+    """
+    paths = recordings_in(session)
+    if len(paths) == 1:
+        return [open_recording(paths[0])]
+    found = []
+    for path in paths:
+        try:
+            recording = open_recording(path)
+        except RecordingError as problem:  # a crash may leave anything
+            notify(f"note: {problem}: left out")
+            continue
+        markers = guided_markers(recording)
+        if markers and not kept_trials(markers):
+            notify(f"note: {path}: no trial of it counts: left out")
+            continue
+        found.append(recording)
+    if not found:
+        raise TrainingError(f"{session}: trials: got none in {len(paths)} takes, expected some")
+    return found
 
 
 def session_model(session: RecordedSession) -> Path:

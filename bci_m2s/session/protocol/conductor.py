@@ -156,10 +156,9 @@ class Conductor:
         for note in order_notes(settings, self._takes.classes):
             self._notify(f"note: {note}")
         self._wait_for_engine()
-        begun = [trial.number for trial in self._conduct.before]
-        self._mark(
-            f"{grammar.SESSION_RESUME}{max(begun) + 1}" if begun else grammar.SESSION_START + settings.name
-        )
+        is_resumed = bool(self._conduct.before)
+        begun = f"{grammar.SESSION_RESUME}{self._next_number()}" if is_resumed else ""
+        self._mark(begun or grammar.SESSION_START + settings.name)
         if settings.check.enabled:
             self._check()
         if settings.baseline.duration_s:
@@ -238,14 +237,23 @@ class Conductor:
             if health.baseline in ("waiting", "collecting")
         }
 
-    def _trials(self) -> None:
-        """Show the trials that are left."""
+    def _next_number(self) -> int:
+        """Of the first trial of this take."""
+        left = self._left()
+        return left[0].number if left else 1 + max((one.number for one in self._conduct.before), default=0)
+
+    def _left(self) -> list[PlannedTrial]:
+        """The planned trials that no take before has shown to their end."""
         over = {
             trial.number
             for trial in self._conduct.before
             if trial.excluded not in (grammar.REPEATED, grammar.NOT_FINISHED)
         }
-        left = [trial for trial in self._planned if trial.number not in over]
+        return [trial for trial in self._planned if trial.number not in over]
+
+    def _trials(self) -> None:
+        """Show the trials that are left."""
+        left = self._left()
         at = 0
         while at < len(left):
             if not self._announce(left[at]):
