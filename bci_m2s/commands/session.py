@@ -19,7 +19,8 @@ from bci_m2s.session.protocol import planned
 from bci_m2s.session.protocol.conductor import Conduct, Conductor
 from bci_m2s.session.protocol.keyboard import HELP, Keys, has_keyboard, reading_keys
 from bci_m2s.session.protocol.mpv import Mpv
-from bci_m2s.session.protocol.person import FastClock, SimulatedPerson
+from bci_m2s.session.protocol.pace import FastClock
+from bci_m2s.session.protocol.person import SimulatedPerson
 from bci_m2s.session.protocol.program import Program
 from bci_m2s.session.protocol.settings import ProtocolSettings, load_protocol
 from bci_m2s.session.remote.address import Address
@@ -233,7 +234,7 @@ def _say(
             "The person is simulated: signals and answers say nothing about real feelings.", style="yellow"
         )
     if speed > 1.0:
-        console.print(f"time passes {speed:g} times as fast; stamps are of that time")
+        console.print(f"time passes up to {speed:g} times as fast; stamps are of that time")
     if trials.seed is not None:
         console.print(f"order: random, balanced, seed {trials.seed}")
     if before:

@@ -12,7 +12,7 @@ from support.guided_sessions import PROTOCOL
 
 from bci_m2s.commands.session import _stimulus
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.session.protocol.person import FastClock
+from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.program import Program
 from bci_m2s.session.protocol.settings import load_protocol
 from bci_m2s.session.protocol.stimulus import Stimulus

@@ -14,13 +14,15 @@ from bci_m2s.recording import trials as grammar
 from bci_m2s.recording.trials import Trial
 from bci_m2s.session.protocol.controls import Controls, Ended, refused_in
 from bci_m2s.session.protocol.external import MarkerTrials
-from bci_m2s.session.protocol.person import FastClock, SimulatedPerson
+from bci_m2s.session.protocol.pace import FastClock, keep_pace
+from bci_m2s.session.protocol.person import SimulatedPerson
 from bci_m2s.session.protocol.planned import PlannedTrial, order_notes, planned_trials
 from bci_m2s.session.protocol.settings import ProtocolSettings, RatingSettings
 from bci_m2s.session.protocol.signal_check import StreamCheck, check_streams
 from bci_m2s.session.protocol.stimulus import Shown, Stimulus
 from bci_m2s.session.protocol.trial_table import write_trials
 from bci_m2s.session.takes import Takes
+from bci_m2s.types import Estimate
 
 LOOK_S = 0.5  # between two looks at the signals
 LONGEST_BASELINE = 4.0  # times its length, where signals are bad
@@ -76,6 +78,7 @@ class Conductor:
         self._planned = planned_trials(conduct.settings)
         self._events: list[tuple[float, str]] = []
         self._state: dict[str, Any] = {"step": "", "text": ""}
+        self._is_left = threading.Event()
         self._until_s = math.nan
         self._current = 0  # number of the trial that is shown, or was last
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
@@ -90,9 +93,12 @@ class Conductor:
     def __enter__(self) -> Conductor:
         self._takes.more_about = lambda: {"protocol": self.state()}
         self._thread.start()
+        if self._clock.speed > 1.0:
+            threading.Thread(target=self._keep_pace, name="pace", daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self._is_left.set()
         self.controls.interrupted.set()
         self._thread.join(5.0)
         if self._conduct.stimulus is not None:
@@ -464,6 +470,14 @@ class Conductor:
 
     def _n_trials(self) -> int | None:
         return self._settings.trials.count or len(self._planned) or None
+
+    def _keep_pace(self) -> None:
+        takes = self._takes
+
+        def latest() -> list[Estimate]:
+            return list(takes.now.engine.publisher.latest.values()) if takes.is_running else []
+
+        keep_pace(self._clock, latest, self._notify, self._is_left)
 
     def _wait_for_engine(self) -> None:
         while not self._takes.is_running:

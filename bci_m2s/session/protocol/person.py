@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.settings import PersonSettings, RatingSettings
 from bci_m2s.session.setup.build import Plan
 from bci_m2s.session.setup.connect import Connected, check
@@ -19,22 +19,6 @@ if TYPE_CHECKING:
 
 USUAL_CLASSES = ("negative", "neutral", "positive")
 CHUNK_S = 0.04
-
-
-class FastClock:
-    """A clock that runs faster than another one from now on; ``sleep`` and waits shrink with it."""
-
-    def __init__(self, clock: Callable[[], float], speed: float = 1.0) -> None:
-        self._clock, self.speed = clock, speed
-        self._from_s = clock()
-
-    def __call__(self) -> float:
-        """The time, s."""
-        return self._from_s + (self._clock() - self._from_s) * self.speed
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep for seconds of this clock."""
-        time.sleep(seconds / self.speed)
 
 
 class SimulatedPerson:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from support.guided_sessions import write_protocol
 
 from bci_m2s.session.protocol.conductor import Conduct, Conductor
-from bci_m2s.session.protocol.person import FastClock
+from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.settings import load_protocol
 
 
