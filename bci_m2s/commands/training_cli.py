@@ -291,7 +291,9 @@ def import_released(
 @datasets.command("check")
 def dataset_check(
     root: Annotated[Path, Argument(metavar="ROOT", help="Folder of your own copy.")],
-    format: Annotated[str, Option(help="eegmat, seed, seed-iv, seed-v, deap, dreamer or recordings.")],
+    format: Annotated[
+        str, Option(help="eegmat, stress-predict, seed, seed-iv, seed-v, deap, dreamer, recordings.")
+    ],
     feature: Annotated[str, Option(help="One of its features, or raw; default: the usual one.")] = "",
 ) -> None:
     """Report what a copy of a data set holds, lacks and has malformed; status 1 for problems."""

@@ -73,10 +73,13 @@ def _duration_s(spec: ModalityContract) -> float:
 def _reached(
     segments: Sequence[RawSegment], modality: str, spec: ModalityContract, window: WindowContract
 ) -> tuple[tuple[str, ...], int]:
-    """The trials that lose windows, and how many of them lose all."""
+    """The trials that lose windows to the baseline, and how many have none.
+
+    A segment after the one in which the baseline ended loses what its filters take to settle, no more.
+    """
     hop_s, step_s = window.hop_s, window.step_s
     needed = round((_duration_s(spec) - step_s) / hop_s) + 1  # steps
-    lost, spoilt = [], 0
+    lost, spoilt, is_over = [], 0, False
     for segment in segments:
         if modality not in segment.streams:
             continue
@@ -85,9 +88,10 @@ def _reached(
         first_s = begin_s + build_extractor(spec, window, rate_hz).settle_s + step_s
         there = max(0, int((end_s - first_s) / hop_s) + 1)
         ready_s = first_s + (needed - 1) * hop_s if there >= needed else float("inf")
-        needed = 1 if there >= needed else needed - there
         for trial in segment.trials:
-            if trial.start_s + step_s < ready_s - hop_s:
+            if not is_over and trial.start_s + step_s < ready_s - hop_s:
                 lost.append(trial.name)
-                spoilt += trial.stop_s - (window.steps - 1) * step_s < ready_s
+            spoilt += trial.stop_s - (window.steps - 1) * step_s < ready_s
+        is_over = is_over or there >= needed
+        needed = 1 if is_over else needed - there
     return tuple(lost), spoilt

@@ -21,6 +21,7 @@ DATASETS = Registry(
         "seed": "bci_m2s.training.datasets.seed:SEED",
         "deap": "bci_m2s.training.datasets.deap:DEAP",
         "dreamer": "bci_m2s.training.datasets.dreamer:DREAMER",
+        "stress-predict": "bci_m2s.training.datasets.stress_predict:STRESS_PREDICT",
         "recordings": "bci_m2s.training.datasets.recordings:RECORDINGS",
         "simulated": "bci_m2s.training.datasets.simulated:SIMULATED",
     },
