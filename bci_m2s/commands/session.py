@@ -16,13 +16,14 @@ from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, Recordi
 from bci_m2s.recording.file_names import IN_SESSION
 from bci_m2s.recording.trials import Trial, read_trials
 from bci_m2s.session.protocol import planned
-from bci_m2s.session.protocol.conductor import Conduct, Conductor
+from bci_m2s.session.protocol.conductor import Conductor
 from bci_m2s.session.protocol.keyboard import HELP, Keys, has_keyboard, reading_keys
 from bci_m2s.session.protocol.mpv import Mpv
 from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.person import SimulatedPerson
 from bci_m2s.session.protocol.program import Program
 from bci_m2s.session.protocol.settings import ProtocolSettings, load_protocol
+from bci_m2s.session.protocol.stage import Conduct
 from bci_m2s.session.remote.address import Address
 from bci_m2s.session.run import Options
 from bci_m2s.session.setup.shipped import find_protocol

@@ -1,0 +1,206 @@
+"""What the steps of a guided session share: markers, the state for displays, what people ask, the table."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bci_m2s.errors import CommandError, OutputError
+from bci_m2s.recording import trials as grammar
+from bci_m2s.recording.trials import Trial
+from bci_m2s.session.protocol.controls import Controls, Ended, refused_in
+from bci_m2s.session.protocol.pace import FastClock
+from bci_m2s.session.protocol.person import SimulatedPerson
+from bci_m2s.session.protocol.planned import planned_trials
+from bci_m2s.session.protocol.settings import ProtocolSettings, RatingSettings
+from bci_m2s.session.protocol.stimulus import Stimulus
+from bci_m2s.session.protocol.trial_table import write_trials
+from bci_m2s.session.takes import Takes
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What a guided session is made of.
+
+    settings : the protocol, its order drawn
+    root : folder of the session
+    before : trials of earlier takes, where it is taken up again
+    clock : of the session; person : who takes part, where that is simulated
+    stimulus : shows clips, None where nothing does
+    has_keyboard : whether somebody can press keys here
+    """
+
+    settings: ProtocolSettings
+    root: Path
+    clock: FastClock
+    before: Sequence[Trial] = ()
+    person: SimulatedPerson | None = None
+    stimulus: Stimulus | None = None
+    has_keyboard: bool = False
+
+
+class Stage:
+    """Where a guided session is, and what its steps do it with.
+
+    Parameters
+    ----------
+    conduct : what is conducted
+    takes : of the session that runs
+    notify : takes lines for the experimenter
+    stop : set when the session is to end
+
+    Attributes
+    ----------
+    controls : what people ask of it
+    planned : trials in the order of the protocol
+    shown : the step now, for displays
+    current : number of the trial that is shown, or was last
+    """
+
+    def __init__(
+        self, conduct: Conduct, takes: Takes, notify: Callable[[str], None], stop: threading.Event
+    ) -> None:
+        self.conduct, self.takes, self.notify, self._stop = conduct, takes, notify, stop
+        self.settings, self.clock = conduct.settings, conduct.clock
+        self.planned = planned_trials(conduct.settings)
+        self.shown: dict[str, Any] = {"step": "", "text": ""}
+        self.current = 0
+        self._events: list[tuple[float, str]] = []
+        self._until_s = math.nan
+        self._unwritten = ""  # why the table is not as it should be
+        self._marking = threading.RLock()  # remarks come from other threads
+        self.controls = Controls(conduct.clock, conduct.clock.speed, self.is_over, self._remark)
+        self.set_step("", "")
+
+    # ---- for displays ----
+
+    def state(self) -> dict[str, Any]:
+        """The step now, as plain JSON values."""
+        question, left_s = self.controls.question, self._until_s - self.clock()
+        return {
+            **self.shown,
+            "name": self.settings.name,
+            "trials": self.n_trials,
+            "trial": self.current,
+            "seconds_left": round(max(0.0, left_s), 1) if math.isfinite(left_s) else None,
+            "is_paused": self.controls.is_paused,
+            "question": None if question is None else {**question.model_dump(), "words": question.words},
+        }
+
+    def headline(self) -> str:
+        """The step now in a line."""
+        state = self.state()
+        words = state["step"]
+        if state["trial"]:
+            words += f" {state['trial']}" + (f" of {state['trials']}" if state["trials"] else "")
+        if state["is_paused"]:
+            words += ", pause"
+        if state["question"]:
+            words += f": {_asked(self.controls.question)}"
+        elif state["seconds_left"] is not None:
+            words += f", {state['seconds_left']:.0f} s"
+        return str(words)
+
+    def end(self) -> None:
+        """Nothing is counted down any more, and the table is as it stays."""
+        self._until_s = math.nan
+        self._unwritten = ""
+        self.write_table()
+
+    # ---- for the steps ----
+
+    def rest(self, step: str, duration_s: float, text: str) -> None:
+        """A step that only lasts: a break, the live run. text : what the participant reads"""
+        self.pause()
+        self.notify(f"{step}, {duration_s:g} s")
+        self.set_step(step, text, duration_s)
+        self.mark(f"{step}/start")
+        self.controls.wait(duration_s)
+        self.mark(f"{step}/stop")
+
+    def pause(self) -> None:
+        """A pause where one is wanted, and while the disk is full."""
+        if self.controls.is_paused:
+            self.mark("pause/start")
+            self.notify("pause")
+            self.set_step("pause", "")
+            self.controls.wait_while_paused()
+            self.mark("pause/stop")
+
+    def _remark(self, action: str, reason: str) -> None:
+        """Mark what the experimenter says of the trial that is shown, or was last."""
+        words = f"/{reason or 'by the experimenter'}" if action == "exclude" else ""
+        try:
+            self.mark(f"trial/{action}/{self.current}{words}")
+        except Ended:
+            raise CommandError(f"{action}: the session is over") from None
+        self.write_table()
+
+    def mark(self, text: str, at_s: float | None = None) -> float:
+        """Write a marker into the recording; its stamp. Raises Ended where the session takes none."""
+        with self._marking:
+            at_s = self.clock() if at_s is None else at_s
+            try:
+                self.takes.now.engine.mark(text, at_s)
+            except CommandError:
+                if self.is_over():
+                    raise Ended from None
+                raise
+            self._events.append((at_s, text))
+        return at_s
+
+    def set_step(self, step: str, text: str, duration_s: float | None = None) -> None:
+        """Begin a step. text : what the participant reads; duration_s : where it is known"""
+        self._until_s = math.nan if duration_s is None else self.clock() + duration_s
+        if step != self.shown["step"]:
+            self.controls.begin_step()
+        self.shown.update(step=step, text=text)
+        self.controls.refused = refused_in(step, self.current, self.settings.trials.show == "markers")
+
+    def all_trials(self) -> list[Trial]:
+        """Of all takes; an earlier attempt at what was shown again is marked so."""
+        own = grammar.read_trials(self._events)
+        again = {trial.number for trial in own}
+        return [
+            replace(trial, excluded=grammar.REPEATED) if trial.number in again else trial
+            for trial in self.conduct.before
+        ] + own
+
+    def write_table(self) -> None:
+        """Write ``trials.csv`` anew; where that cannot be, it is said once."""
+        scales = [rating.scale for rating in self.settings.ratings]
+        with self._marking:
+            try:
+                write_trials(self.conduct.root, self.all_trials(), scales)
+                self._unwritten = ""
+            except OutputError as problem:  # the recording has it all; a table may be open elsewhere
+                if str(problem) != self._unwritten:
+                    self._unwritten = str(problem)
+                    self.notify(f"{problem}; tried again after each trial")
+
+    @property
+    def n_trials(self) -> int | None:
+        """How many trials there are, None where only the experiment program knows."""
+        return self.settings.trials.count or len(self.planned) or None
+
+    def is_over(self) -> bool:
+        """Whether the session has ended."""
+        takes = self.takes
+        is_over = self._stop.is_set() or takes.switch.is_over
+        return is_over or (takes.is_running and takes.now.engine.wait(0.0))
+
+
+def _asked(question: RatingSettings | None) -> str:
+    """A question with its answers, for a line."""
+    if question is None:
+        return ""
+    if question.kind == "sam":
+        return f"{question.words} 1–{question.points}"
+    if question.kind == "choice":
+        listed = ", ".join(f"{number} {choice}" for number, choice in enumerate(question.choices, 1))
+        return f"{question.words} {listed}"
+    return f"{question.words} (text, Enter)"
