@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -91,4 +92,9 @@ def fields(annotation: Any) -> dict[str, Any]:
     """Return annotations of the keys that a model or dataclass has; {} for anything else."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {name: field.annotation for name, field in annotation.model_fields.items()}
-    return get_type_hints(annotation) if isinstance(annotation, type) and is_dataclass(annotation) else {}
+    return _hints(annotation) if isinstance(annotation, type) and is_dataclass(annotation) else {}
+
+
+@cache
+def _hints(dataclass: type) -> dict[str, Any]:
+    return get_type_hints(dataclass)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -332,13 +332,19 @@ def _refuse_twins(field: str, names: Sequence[str]) -> None:
         raise _conflict(field, f"{quoted(twin)} twice", "different names, regardless of case")
 
 
-def _check_numbers(field: str, component: Component, built: Any) -> None:
-    """Parameters of normalisers and smoothers are the positive numbers of their signature."""
-    defaults = {
+@cache
+def _defaults(built: Callable[..., Any]) -> dict[str, Any]:
+    """Parameters that have a default; read once, which takes longer than to check what a file says."""
+    return {
         key: parameter.default
         for key, parameter in inspect.signature(built).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
+
+
+def _check_numbers(field: str, component: Component, built: Any) -> None:
+    """Parameters of normalisers and smoothers are the positive numbers of their signature."""
+    defaults = _defaults(built)
     for key, value in component.params.items():
         if key not in defaults:
             known = f"a parameter of {component.name}{nearest(key, defaults)}"

@@ -14,6 +14,7 @@ import json
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,12 @@ def _about(config: Path, settings: TrainingSettings, names: Names, splits: list[
 def library_versions() -> dict[str, str]:
     """Versions of the software that results depend on."""
     own = {"bci_m2s": bci_m2s.__version__, "python": platform.python_version()}
-    return own | {name: metadata.version(name) for name in PACKAGES}
+    return own | _package_versions()
+
+
+@cache
+def _package_versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in PACKAGES}
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.files.annotations import fields
+from support.nightly import tries
 
 WRONG = (
     "fifty",
@@ -83,15 +84,18 @@ def assert_all_keys(model: type[BaseModel], values: Any) -> None:
 def assert_words(values: Any, load: Load, depth: int = 0) -> int:
     """Number of refusals, after each was looked at: one line, of the key or next to it, in our words.
 
+    Every key gets one half of the wrong values, its neighbour the other one; in the long run each gets all.
+
     depth : of what holds the keys that are tried
     load : given the file's path, its values and the line of each place, refuses with ConfigurationError
     """
     path, count, before = Path("file.yaml"), 0, copy.deepcopy(values)
     load(path, copy.deepcopy(values), {})
     numbers = {found: number for number, found in enumerate(places(values), 2)}
-    for place in numbers:
+    step = tries(2, 1)
+    for number, place in enumerate(numbers):
         others = {found: line for found, line in numbers.items() if found[: len(place)] != place}
-        for wrong in WRONG if len(place) > depth else ():
+        for wrong in WRONG[number % step :: step] if len(place) > depth else ():
             inside = [place, *((*place, *inner) for inner in places(wrong))]
             lines = others | {found: line for line, found in enumerate(inside, len(numbers) + 2)}
             try:
