@@ -119,12 +119,14 @@ class Step:
     problem : says in words why values are NaN; "" when none is
     filled : which channels' values were interpolated from others, in words; "" for none
     filters_crc : CRC-32 of what the filters gave for the newest block, see ``Trace``
+    coupling : (K,) how channels go together, see ``features.coupling``; None where it is not measured
     """
 
     values: FloatArray
     problem: str = ""
     filters_crc: int = 0
     filled: str = ""
+    coupling: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class Window:
     ``first_index`` and ``last_index`` count the samples of the stream since the pipeline began (both
     inclusive); ``start_s`` and ``end_s`` are their stamps in the sender's clock. ``features`` is (T, F)
     float64, None when ``status`` is not OK. ``filled`` says which of them rest on no channel of their own.
+    ``coupling`` is (T, K) of the same steps, None where it is not measured.
     ``drift`` is their distance from the training's as a share of its limit, NaN where it is not measured.
     """
 
@@ -162,6 +165,7 @@ class Window:
     trace: Trace = Trace()
     filled: str = ""
     drift: float = float("nan")
+    coupling: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)

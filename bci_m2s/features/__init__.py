@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from bci_m2s.features.coupling import Coupling
 from bci_m2s.registry import Registry
 from bci_m2s.signal.interpolation import Interpolation
 from bci_m2s.types import BoolArray, FloatArray, Step
@@ -57,6 +58,18 @@ class Interpolates(Protocol):
     """
 
     interpolation: Interpolation | None
+
+
+@runtime_checkable
+class Couples(Protocol):
+    """An extractor that can measure how channels go together.
+
+    coupling : measures it, for each step; None for nobody
+    coupled : the name of the band in which it is measured
+    """
+
+    coupling: Coupling | None
+    coupled: str
 
 
 @runtime_checkable

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bci_m2s.errors import ContractError
+from bci_m2s.features.coupling import Coupling, CouplingSums, coupling_band
 from bci_m2s.features.parameters import check_known, is_number, line_frequencies
 from bci_m2s.signal.filters import FilterBank
 from bci_m2s.signal.interpolation import Interpolation
@@ -46,6 +47,7 @@ class _Sums(NamedTuple):
     flat: BoolArray  # (channels,) the raw signal did not move
     missing: BoolArray  # (channels,) a sample is missing here or so shortly before that it still echoes
     filled: Sequence[int] = ()  # channels that were interpolated
+    coupling: CouplingSums | None = None
 
 
 def _unmoved(samples: FloatArray) -> BoolArray:
@@ -88,6 +90,7 @@ class DifferentialEntropy:
     """
 
     interpolation: Interpolation | None = None  # see ``Interpolates``
+    coupling: Coupling | None = None  # see ``Couples``
 
     def __init__(
         self, params: dict[str, Any], labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float
@@ -106,6 +109,8 @@ class DifferentialEntropy:
             raise ContractError(WHERE, "bands_hz", problem, expected) from None
         self.names = tuple(f"{label}.{band}" for label in labels for band in bands)
         self.settle_s = self._bank.settle_s
+        self._coupled = coupling_band(bands)
+        self.coupled = list(bands)[self._coupled]
         self._labels = labels
         self.causes: Sequence[str] = ("no samples",) * len(labels)  # see ``NamesCauses``
         self._blocks_per_step = round(step_s / hop_s)
@@ -137,9 +142,12 @@ class DifferentialEntropy:
         self._echo_of_flat(flat, missing)
         filling = None if self.interpolation is None else self.interpolation.plan(lost | flat)
         first, second = [], []
-        for band in self._bank.each(np.ascontiguousarray(samples.T)):
+        coupling, good = None, ~(lost | flat)  # of what is interpolated no coupling is measured
+        for number, band in enumerate(self._bank.each(np.ascontiguousarray(samples.T))):
             first.append(band.sum(axis=-1))
             second.append(np.einsum("cn,cn->c", band, band))
+            if self.coupling is not None and number == self._coupled:
+                coupling = self.coupling.sums(band, second[-1].copy(), good)
             if filling is not None:
                 made = filling.apply(band)
                 first[-1][filling.filled] = made.sum(axis=-1)
@@ -148,7 +156,8 @@ class DifferentialEntropy:
         if filling is not None:
             lost[filling.filled] = flat[filling.filled] = False
             filled = filling.filled.tolist()
-        self._recent.append(_Sums(len(samples), np.array(first), np.array(second), flat, lost, filled))
+        made_of = len(samples), np.array(first), np.array(second), flat, lost, filled
+        self._recent.append(_Sums(*made_of, coupling))
         return self._step() if len(self._recent) == self._blocks_per_step else None
 
     def _hold(self, samples: FloatArray, missing: BoolArray) -> FloatArray:
@@ -185,10 +194,15 @@ class DifferentialEntropy:
         crc = zlib.crc32(newest.second.data, zlib.crc32(newest.first.data))
         filled = sorted({channel for block in self._recent for channel in block.filled})
         words = f"interpolated: {', '.join(self._labels[channel] for channel in filled)}" if filled else ""
+        coupling = self._coupling()
         if not bad.any():
-            return Step(entropy.T.ravel(), filters_crc=crc, filled=words)
+            return Step(entropy.T.ravel(), filters_crc=crc, filled=words, coupling=coupling)
         entropy[:, bad] = np.nan
-        return Step(entropy.T.ravel(), self._problem_of(flat, lost), crc, words)
+        return Step(entropy.T.ravel(), self._problem_of(flat, lost), crc, words, coupling)
+
+    def _coupling(self) -> FloatArray | None:
+        blocks = [block.coupling for block in self._recent if block.coupling is not None]
+        return self.coupling.measure(blocks) if self.coupling is not None and blocks else None
 
     def _problem_of(self, flat: BoolArray, lost: BoolArray) -> str:
         bad = np.flatnonzero(flat | lost)

@@ -75,7 +75,7 @@ Labels = Annotated[tuple[Text, ...], Field(min_length=1, max_length=8)]
 Reference = Literal["as recorded", "average"] | Labels
 Rate = Annotated[float, Field(gt=0, le=HIGHEST_RATE_HZ)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-DriftView = Annotated[str, StringConstraints(pattern=r"^(profile|course|own)$")]
+DriftView = Annotated[str, StringConstraints(pattern=r"^(profile|course|own|coupling)$")]
 Affect = Annotated[float, Field(ge=-1, le=1)]
 
 
@@ -152,8 +152,9 @@ class DriftContract(_Part):
     """How far features may be from those of the training, whose statistics are arrays of the file."""
 
     views: dict[DriftView, DriftLimits] = Field(min_length=1)
-    """Limits by view: `profile` (against the training people), `course` (against this session so far), and
-    `own` (against the person that the model was calibrated on)."""
+    """Limits by view: `profile` (against the training people), `course` (against this session so far),
+    `coupling` (how channels go together, against the training people), and `own` (against the person that
+    the model was calibrated on)."""
     smoothing_s: Annotated[float, Field(ge=0, le=60)]
     """Time constant of the smoothing over windows."""
     share: Fraction
@@ -164,6 +165,14 @@ class DriftContract(_Part):
     """Number of people that the limit was chosen on."""
     own_sessions: Annotated[int, Field(ge=0)] = 0
     """Number of sessions of the person calibrated on behind `own`."""
+    pairs: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Number of pairs of channels behind `coupling`."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DriftContract:
+        if ("coupling" in self.views) != (self.pairs > 0):
+            raise _conflict("pairs", self.pairs, "pairs with the view coupling, none without it")
+        return self
 
 
 class HeadContract(_Part):

@@ -12,6 +12,9 @@ and, where the contract has a block ``drift``, for each of its views V
     M.drift.V.mean, .scale, .usual   (F,) float64
     M.drift.V.precision              (F, F) float32, see ``signal.drift.Reference``
 
+with K in place of F for the view ``coupling`` (see ``features.coupling``), and for that view
+    M.drift.pairs                    (P, 2) int64       places of channels; K is P + channels + 1
+
 with KEY being ``encoder.*``, ``projection.*`` and ``heads.HEAD.*``. The scaler's arrays are in the
 modality's ``layout``, the baseline's in the extractor's order. A file may store the network in float16,
 half the size; reading turns it into float32.
@@ -191,8 +194,11 @@ def _expected_tensors(contract: Contract) -> dict[str, tuple[tuple[int, ...], st
     for modality, spec in contract.modalities.items():
         for name in SCALER_TENSORS:
             expected[f"{modality}.{name}"] = ((spec.feature.n_features,), "float64")
+        n_pairs = 0 if spec.drift is None else spec.drift.pairs
+        if n_pairs:
+            expected[f"{modality}.drift.pairs"] = ((n_pairs, 2), "int64")
         for view in spec.drift.views if spec.drift is not None else ():
-            size = spec.feature.n_features
+            size = n_pairs + len(spec.channels) + 1 if view == "coupling" else spec.feature.n_features
             for part in ("mean", "scale", "usual"):
                 expected[f"{modality}.drift.{view}.{part}"] = ((size,), "float64")
             expected[f"{modality}.drift.{view}.precision"] = ((size, size), "float32")
@@ -240,3 +246,15 @@ def check_tensors(path: Path, contract: Contract, tensors: Mapping[str, NDArray[
             raise ModelError(f"{path}: tensor {name!r} holds NaN or infinity")
         if name.endswith((".scaler.std", ".baseline.std", ".scale", ".usual")) and not (array > 0).all():
             raise ModelError(f"{path}: tensor {name!r} holds a standard deviation that is not above 0")
+    for modality, spec in contract.modalities.items():
+        _check_pairs(path, f"{modality}.drift.pairs", len(spec.channels), tensors)
+
+
+def _check_pairs(path: Path, name: str, n_channels: int, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Pairs are of channels that there are, and of two."""
+    if name not in tensors:
+        return
+    pairs = tensors[name]
+    if pairs.min() < 0 or pairs.max() >= n_channels or (pairs[:, 0] == pairs[:, 1]).any():
+        expected = f"pairs of two of {n_channels} channels, from 0"
+        raise ModelError(f"{path}: tensor {name!r}: got others, expected {expected}")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.features import Couples, Extractor
+from bci_m2s.features.coupling import coupling_names
 from bci_m2s.model.contract import DriftContract
 from bci_m2s.signal.drift import Drift, DriftWatch, Reference
 from bci_m2s.types import Emit, Event, FloatArray, Status, Window
@@ -28,9 +33,12 @@ class DriftStage:
         """Drift of the newest valid window. Any thread."""
         return self._watch.newest
 
-    def measure(self, window: Window, measured: FloatArray) -> None:
-        """Take a valid window, whether or not there will be an estimate. measured : (T, F), as measured."""
-        before, now = self._watch.newest, self._watch.push(measured)
+    def measure(self, window: Window, measured: FloatArray, coupling: FloatArray | None = None) -> None:
+        """Take a valid window, whether or not there will be an estimate.
+
+        measured : (T, F), as measured; coupling : (T, K), where that is measured
+        """
+        before, now = self._watch.newest, self._watch.push(measured, coupling)
         if now.is_beyond != before.is_beyond:
             self._note(window.last_index, now, before)
 
@@ -73,3 +81,15 @@ def references(drift: DriftContract, tensors: Mapping[str, FloatArray]) -> dict[
         )
         found[view] = Reference(mean, scale, precision, usual, limits.whole, limits.channel)
     return found
+
+
+def coupling_names_of(
+    extractor: Extractor, channels: Sequence[str], pairs: NDArray[np.intp] | None
+) -> tuple[str, ...]:
+    """What each number of a step's coupling is, in words; () where it is not measured.
+
+    pairs : (P, 2) places of channels
+    """
+    if pairs is None or not isinstance(extractor, Couples):
+        return ()
+    return coupling_names(channels, pairs, extractor.coupled)

@@ -19,7 +19,7 @@ import numpy as np
 
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.model_file import layout_order
-from bci_m2s.pipeline.drift import DriftStage, references
+from bci_m2s.pipeline.drift import DriftStage, coupling_names_of, references
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.blocks import GAP_S, Block
 from bci_m2s.signal.drift import Drift, DriftWatch
@@ -128,7 +128,9 @@ class ModalityStage:
     ) -> None:
         self.modality, self._info, self._window = modality, info, window
         self._emit, self._on_grid = named(modality, emit), facts.resample_hz > 0
-        self._steps = StepStage(spec, window, info, facts, self._emit)
+        drift = spec.drift if on_drift != "off" else None
+        pairs = tensors["drift.pairs"].astype(np.intp) if drift is not None and drift.pairs else None
+        self._steps = StepStage(spec, window, info, facts, self._emit, pairs)
         shape = (window.steps, window.blocks_per_step, window.hop_s)
         settle_s = self._steps.extractor.settle_s
         self._windows = WindowAssembler(modality, *shape, settle_s, spec.max_missing)
@@ -143,11 +145,11 @@ class ModalityStage:
         self.feature_names: tuple[str, ...] = self._steps.extractor.names
         self.channels = self._steps.channels
         self._drift: DriftStage | None = None
-        if spec.drift is not None and on_drift != "off":
+        if drift is not None:
             names = self.feature_names, spec.channels
-            watch = DriftWatch(
-                references(spec.drift, tensors), *names, spec.drift.smoothing_s, window.hop_s
-            )
+            couplings = coupling_names_of(self._steps.extractor, spec.channels, pairs)
+            made = references(drift, tensors)
+            watch = DriftWatch(made, *names, drift.smoothing_s, window.hop_s, couplings)
             self._drift = DriftStage(watch, on_drift == "refuse", self._emit)
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
         self.on_measured: Callable[[Window], None] | None = None
@@ -298,7 +300,7 @@ class ModalityStage:
         if window.features is None:
             return window
         if self._drift is not None:
-            self._drift.measure(window, window.features)
+            self._drift.measure(window, window.features, window.coupling)
         if self.on_measured is not None:
             self.on_measured(window)
         if self._now.refusal:

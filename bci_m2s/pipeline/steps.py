@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bci_m2s.features import EXTRACTORS, NamesCauses
+from bci_m2s.features import EXTRACTORS, Couples, NamesCauses
+from bci_m2s.features.coupling import Coupling
 from bci_m2s.model.channel_check import ABSENT, INTERPOLATE
 from bci_m2s.model.contract import ModalityContract, WindowContract
 from bci_m2s.model.stream_check import channel_factors, channel_order, reference_of, with_reference
@@ -39,6 +41,7 @@ class StepStage:
     info : the stream; its channels are picked and reordered by name
     facts : what a file states of the stream; what is in `info` counts from there
     emit : gets gaps, repaired stamps and changes of channels, as soon as a block shows them
+    pairs : (P, 2) channels whose coupling is measured with each step, where the feature can; None for none
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class StepStage:
         info: StreamInfo,
         facts: StreamFacts = NOTHING_STATED,
         emit: Emit = no_listener,
+        pairs: NDArray[np.intp] | None = None,
     ) -> None:
         self._n_channels, self._labels = len(spec.channels), info.labels
         reference = reference_of(spec, info)
@@ -70,6 +74,8 @@ class StepStage:
             window.step_s,
             window.hop_s,
         )
+        if pairs is not None and isinstance(self.extractor, Couples):
+            self.extractor.coupling = Coupling(pairs)
         self._smoother = PhasedSmoother(
             spec.smoothing.name, dict(spec.smoothing.params), window.blocks_per_step
         )

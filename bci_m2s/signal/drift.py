@@ -3,9 +3,10 @@
 A window's steps are averaged, and the averages are smoothed over time (a multivariate EWMA chart: Lowry et
 al. 1992, Technometrics 34). What comes out is held against a *reference* in one or more *views*: the
 ``profile`` over channels and bands against that of the training people; its ``course``, against what it has
-been so far in this session, by how people vary within a session; and ``own``, against the person's
-calibration. Each view gives two distances, both squared Mahalanobis distances per feature: of the *whole*
-vector, which a new reference or a swapped hemisphere moves, and of each channel given all others,
+been so far in this session, by how people vary within a session; ``own``, against the person's
+calibration; and ``coupling``, how channels go together, against the training people. Each view gives two
+distances, both squared Mahalanobis distances per feature: of the *whole* vector, which a new reference or a
+swapped hemisphere moves, and of each channel (of coupling: each of its numbers) given all others,
 y_c − E(y_c | others), which finds an electrode that fits its neighbours no longer. The largest of all, each
 as a share of its limit, is the drift.
 
@@ -29,12 +30,12 @@ LAG_S = 10.0  # a window is part of the session's past after this, unless there 
 PAST_S = 10.0  # of it are needed for the course
 MOST_NAMED = 3  # channels in words
 BAND_SHARE = 0.25  # of a channel's largest squared residual, from which a band is named too
-COURSE = "course"
+COURSE, COUPLING = "course", "coupling"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a view is held against.
+    """What a view is held against. F is the number of features; of ``coupling`` its own.
 
     mean, scale : (F,); the features are (x − mean) / scale from here on. The mean of the course is not used
     precision : (F, F), the inverse of their covariance
@@ -174,6 +175,7 @@ class DriftWatch:
     names : of the F features, in the order of the windows
     channels : labels of the model's channels
     smoothing_s : time constant of the EWMA; hop_s : time between two windows
+    couplings : names of the K numbers of ``coupling``; () where it is not measured
     """
 
     def __init__(
@@ -183,28 +185,32 @@ class DriftWatch:
         channels: Sequence[str],
         smoothing_s: float,
         hop_s: float,
+        couplings: Sequence[str] = (),
     ) -> None:
-        groups = groups_of(names, channels)
-        self._views = {view: _View(reference, names, groups) for view, reference in references.items()}
+        self._views = {}
+        for view, reference in references.items():
+            some = couplings if view == COUPLING else names
+            self._views[view] = _View(reference, some, groups_of(some, channels))
         self._weight = 1.0 - math.exp(-hop_s / smoothing_s) if smoothing_s > 0 else 1.0
         self._lag_n, self._least_n = round(LAG_S / hop_s), max(1, round(PAST_S / hop_s))
-        self._n_features = len(names)
+        self._n_features, self._n_couplings = len(names), len(couplings)
         self.reset()
 
     def reset(self) -> None:
         """Forget what was: another segment or another baseline begins."""
         self._smooth = np.full(self._n_features, math.nan)
+        self._smooth_coupling = np.full(self._n_couplings, math.nan)
         self._waiting: deque[FloatArray] = deque()  # too new for the past
         self._past, self._past_n = np.zeros(self._n_features), np.zeros(self._n_features)
         self._past_windows = 0
         self.newest = NO_DRIFT
 
-    def push(self, window: FloatArray) -> Drift:
+    def push(self, window: FloatArray, coupling: FloatArray | None = None) -> Drift:
         """Take the next valid window; return its drift.
 
-        window : (T, F) as measured, before any normalisation, NaN where unknown
+        window : (T, F) as measured, before any normalisation, NaN where unknown; coupling : (T, K) likewise
         """
-        found = self.measure(window)
+        found = self.measure(window, coupling)
         if not found:
             return self.newest
         view, distance = max(found.items(), key=lambda item: item[1].share)
@@ -213,20 +219,27 @@ class DriftWatch:
         self.newest = Drift(distance.share, is_beyond, words)
         return self.newest
 
-    def measure(self, window: FloatArray) -> dict[str, Distance]:
+    def measure(self, window: FloatArray, coupling: FloatArray | None = None) -> dict[str, Distance]:
         """Take the next valid window as ``push`` does; return its distances in every view that has one."""
         values = mean_over_steps(window)
-        before = np.where(np.isfinite(self._smooth), self._smooth, values)
-        self._smooth = before + self._weight * (values - before)
+        self._smooth = self._smoothed(self._smooth, values)
         self._remember(values)
+        if coupling is not None and self._n_couplings:
+            self._smooth_coupling = self._smoothed(self._smooth_coupling, mean_over_steps(coupling))
         found = {}
         for name, view in self._views.items():
-            if name != COURSE:
+            if name == COUPLING:
+                found[name] = view.distance(self._smooth_coupling)
+            elif name != COURSE:
                 found[name] = view.distance(self._smooth)
             elif self._past_windows >= self._least_n:
                 past = np.where(self._past_n > 0, self._past / np.maximum(self._past_n, 1), math.nan)
                 found[name] = view.distance(self._smooth, past)
         return found
+
+    def _smoothed(self, so_far: FloatArray, values: FloatArray) -> FloatArray:
+        before = np.where(np.isfinite(so_far), so_far, values)
+        return before + self._weight * (values - before)
 
     def _remember(self, values: FloatArray) -> None:
         """What was a while ago becomes part of the past, but for what came before a drift was noticed."""

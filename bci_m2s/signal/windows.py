@@ -50,9 +50,11 @@ class WindowAssembler:
             self._recent.clear()
         self._recent.append((step, block.first_index, block.start_s))
         status, reason = self._time_status(block)
-        values, filled = None, ""
+        values, coupling, filled = None, None, ""
         if status is Status.OK:
-            status, reason, values, filled = self._steps_status()
+            steps = self._steps()
+            status, reason, values, filled = self._steps_status(steps)
+            coupling = _coupling_of(steps)
         return Window(
             modality=self._modality,
             first_index=self._recent[0][1],
@@ -64,11 +66,14 @@ class WindowAssembler:
             reason=reason,
             features=values,
             filled=filled,
+            coupling=coupling,
         )
 
-    def _steps_status(self) -> tuple[Status, str, FloatArray | None, str]:
+    def _steps(self) -> list[Step]:
         ends = range(self._blocks_per_step - 1, self._blocks, self._blocks_per_step)
-        steps = [step for step in (self._recent[end][0] for end in ends) if step is not None]
+        return [step for step in (self._recent[end][0] for end in ends) if step is not None]
+
+    def _steps_status(self, steps: list[Step]) -> tuple[Status, str, FloatArray | None, str]:
         worst = max(steps, key=lambda step: missing_share(step.values))
         if missing_share(worst.values) > self._max_missing:
             return Status.BAD_SIGNAL, worst.problem or "too many features are missing", None, ""
@@ -88,6 +93,11 @@ class WindowAssembler:
             settle_left_s = (self._settle_blocks - done) * self._hop_s
             return Status.SETTLING, f"filters settle, {settle_left_s:.3g} s left"
         return Status.FILLING, f"window fills, {left_s:.3g} s left"
+
+
+def _coupling_of(steps: list[Step]) -> FloatArray | None:
+    found = [step.coupling for step in steps if step.coupling is not None]
+    return np.array(found) if len(found) == len(steps) else None
 
 
 def missing_share(values: FloatArray) -> float:

@@ -231,6 +231,7 @@ def _fingerprint(settings: TrainingSettings) -> str:
     contract = settings.contract
     about = {
         "version": bci_m2s.__version__,
+        "coupling": True,  # sessions kept without it are computed again
         "data": settings.data.model_dump(mode="json"),
         "window": contract.window.model_dump(),
         "modalities": {
@@ -261,6 +262,7 @@ def write_features(path: Path, session: SessionFeatures) -> None:
     for name, rows in session.values.items():
         arrays[f"values.{name}"], arrays[f"usable.{name}"] = rows, session.usable[name]
     arrays |= {f"amplitude.{name}": ranges for name, ranges in session.amplitudes.items()}
+    arrays |= {f"coupling.{name}": rows for name, rows in session.couplings.items()}
     about = {
         "subject": session.subject,
         "session": session.session,
@@ -289,6 +291,7 @@ def read_features(path: Path) -> SessionFeatures:
                 {name: file[f"amplitude.{name}"] for name in names if f"amplitude.{name}" in file.files},
                 dict(about.get("problems", {})),  # files of 0.2.0 have none
                 dict(about.get("never_used", {})),
+                {name: file[f"coupling.{name}"] for name in names if f"coupling.{name}" in file.files},
             )
     except Exception as problem:  # zip, zlib, JSON and numpy's parser of headers raise nearly every type
         raise RecordingError(

@@ -23,6 +23,7 @@ from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.signal.quality import RateGuard
 from bci_m2s.signal.windows import WindowAssembler
 from bci_m2s.training.datasets.layout import DistributedTrial, RawSegment, RawStream, Trial
+from bci_m2s.training.drift.pairs import pairs_of
 from bci_m2s.types import BoolArray, FloatArray
 
 SEGMENT_GAP_S = 1000.0  # between the time axes of two segments, so that no window spans both
@@ -40,6 +41,7 @@ class SessionFeatures:
     amplitudes : modality → (segments, C, 2), usual range of each channel's amplitude (``signal.plausible``)
     problems : modality → the most frequent reason why a step lacks values; none where no step does
     never_used : modality → channels of which no sample could be used, by label, and why
+    couplings : modality → (n, K) float32, how channels go together; none of features that cannot tell
     """
 
     subject: str
@@ -51,6 +53,7 @@ class SessionFeatures:
     amplitudes: dict[str, FloatArray] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     never_used: dict[str, dict[str, str]] = field(default_factory=dict)
+    couplings: dict[str, Rows] = field(default_factory=dict)
 
     def key(self, trial: Trial) -> str:
         """Name of a trial, unique over all people and sessions."""
@@ -108,6 +111,11 @@ def _joined(parts: Sequence[SessionFeatures]) -> SessionFeatures:
         },
         {name: text for name in first.usable if (text := _worst(parts, name).problems.get(name))},
         {name: in_all([part.never_used.get(name, {}) for part in parts]) for name in first.never_used},
+        {
+            name: np.concatenate([part.couplings[name] for part in parts])
+            for name in first.couplings
+            if all(name in part.couplings for part in parts)
+        },
     )
 
 
@@ -132,6 +140,7 @@ def _of_segment(segment: RawSegment, contract: Contract) -> SessionFeatures:
     end_s = next((found.end_s for found in steps.values() if len(found.end_s)), np.empty(0))
     values: dict[str, Rows] = {}
     usable: dict[str, BoolArray] = {}
+    couplings: dict[str, Rows] = {}
     for name, spec in contract.modalities.items():
         rows = np.full((len(end_s), spec.feature.n_features), np.nan, dtype=np.float32)
         good = np.zeros(len(end_s), dtype=bool)
@@ -140,6 +149,9 @@ def _of_segment(segment: RawSegment, contract: Contract) -> SessionFeatures:
             nearest = _nearest(found.end_s, end_s)
             close = np.abs(found.end_s[nearest] - end_s) <= window.hop_s / 2 + 1e-6
             rows[close], good[close] = found.values[nearest[close]], found.usable[nearest[close]]
+            if found.coupling is not None:
+                couplings[name] = np.full((len(end_s), found.coupling.shape[1]), np.nan, np.float32)
+                couplings[name][close] = found.coupling[nearest[close]]
         values[name], usable[name] = rows, good
     amplitudes = {name: found.amplitudes[None] for name, found in steps.items()}
     return SessionFeatures(
@@ -152,6 +164,7 @@ def _of_segment(segment: RawSegment, contract: Contract) -> SessionFeatures:
         amplitudes,
         {name: found.problem for name, found in steps.items() if found.problem},
         {name: found.never_used for name, found in steps.items()},
+        couplings,
     )
 
 
@@ -171,6 +184,7 @@ class StreamSteps(NamedTuple):
     amplitudes : (C, 2), the usual range of each channel's amplitude: percentiles 1 and 99 of its good hops
     problem : the most frequent reason why a step lacks values, "" where none does
     never_used : channels of which no sample could be used, by label, and why
+    coupling : (n, K), how channels go together, NaN where unknown; None where the feature cannot tell
     """
 
     end_s: FloatArray
@@ -179,15 +193,16 @@ class StreamSteps(NamedTuple):
     amplitudes: FloatArray
     problem: str
     never_used: dict[str, str]
+    coupling: Rows | None = None
 
 
 def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContract) -> StreamSteps:
     """Every step of a stream as in a live session."""
-    stage = StepStage(spec, window, stream.info, stream.facts)
+    stage = StepStage(spec, window, stream.info, stream.facts, pairs=pairs_of(spec))
     shape = (window.steps, window.blocks_per_step, window.hop_s)
     assembler = WindowAssembler("", *shape, stage.extractor.settle_s, spec.max_missing)
     rate = RateGuard(stream.info.rate_hz, window.hop_s)
-    ends, values, usable, amplitudes = [], [], [], []
+    ends, values, usable, amplitudes, coupling = [], [], [], [], []
     problems = Counter[str]()
     for chunk in stream.chunks():
         for block, step in stage.push(chunk):
@@ -199,6 +214,8 @@ def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContra
             if step is not None:
                 ends.append(block.end_s)
                 values.append(step.values.astype(np.float32))
+                if step.coupling is not None:
+                    coupling.append(step.coupling.astype(np.float32))
                 usable.append(assembler.usable(step, block))
                 problems[step.problem] += bool(step.problem)
     rows = np.array(values, dtype=np.float32).reshape(len(values), spec.feature.n_features)
@@ -206,7 +223,8 @@ def stream_steps(stream: RawStream, spec: ModalityContract, window: WindowContra
     ranges = np.stack([known(partial(np.nanpercentile, q=q), seen) for q in (1, 99)], axis=-1)
     problem = max(problems, key=problems.__getitem__, default="")
     good = np.array(usable, dtype=bool)
-    return StreamSteps(np.array(ends), rows, good, ranges, problem, stage.never_used)
+    together = np.array(coupling) if coupling and len(coupling) == len(values) else None
+    return StreamSteps(np.array(ends), rows, good, ranges, problem, stage.never_used, together)
 
 
 def from_steps(

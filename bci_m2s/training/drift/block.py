@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bci_m2s.model.contract import DriftContract, DriftLimits, ModalityContract, WindowContract
 from bci_m2s.model.feature_size import build_extractor
-from bci_m2s.signal.drift import COURSE, DriftWatch, Reference
+from bci_m2s.pipeline.drift import coupling_names_of
+from bci_m2s.signal.drift import COUPLING, COURSE, DriftWatch, Reference
 from bci_m2s.training.drift.fit import (
     SHARE,
     SMOOTHING_S,
@@ -21,6 +22,7 @@ from bci_m2s.training.drift.fit import (
     measured_distances,
     with_limits,
 )
+from bci_m2s.training.drift.pairs import pairs_of
 
 FEWEST_PEOPLE = 8  # in training and in validation: a quantile over fewer is a guess
 FEWEST_OWN_SESSIONS = 19  # of n sessions, the next is the furthest with a chance of 1 in n + 1: at most 5 %
@@ -59,9 +61,13 @@ def fit_drift(
             return f"got {n} {kind} {'person' if n == 1 else 'people'}, expected at least {FEWEST_PEOPLE}"
     if spec.feature.n_features > MOST_FEATURES:
         return f"got {spec.feature.n_features} features, expected at most {MOST_FEATURES}"
-    found = _fitted(people, folds, spec, window, advance)
+    everybody = [*people, *(one for fold in folds for part in fold for one in part)]
+    pairs = pairs_of(spec) if all(one.coupling is not None for one in everybody) else None
+    found = _fitted(people, folds, spec, window, advance, pairs)
     limits, arrays = _as_stored(found)
     numbers = {"people": len(people), "validation_people": n_validation}
+    if pairs is not None:
+        numbers["pairs"], arrays["drift.pairs"] = len(pairs), pairs.astype(np.int64)
     return FittedDrift(DriftContract(views=limits, smoothing_s=SMOOTHING_S, share=SHARE, **numbers), arrays)
 
 
@@ -113,20 +119,24 @@ def _fitted(
     spec: ModalityContract,
     window: WindowContract,
     advance: Callable[[], object],
+    pairs: NDArray[np.intp] | None,
 ) -> dict[str, Reference]:
     """References of all people, with limits from the folds."""
-    names = build_extractor(spec, window, spec.rate_min_hz).names
+    extractor = build_extractor(spec, window, spec.rate_min_hz)
+    names = extractor.names
     every = window.steps * window.blocks_per_step
+    views = VIEWS if pairs is None else (*VIEWS, COUPLING)
+    couplings = coupling_names_of(extractor, spec.channels, pairs)
     distances = []
     for training, validation in folds:
-        references = {view: fit_reference(training, view, every) for view in VIEWS}
-        watch = DriftWatch(references, names, spec.channels, SMOOTHING_S, window.hop_s)
+        references = {view: fit_reference(training, view, every) for view in views}
+        watch = DriftWatch(references, names, spec.channels, SMOOTHING_S, window.hop_s, couplings)
         for one in validation:
             distances.append(measured_distances(watch, one))
             advance()
     if len(folds) > 1:
-        references = {view: fit_reference(people, view, every) for view in VIEWS}
-    return with_limits(references, distances, names, spec.channels, window.hop_s)
+        references = {view: fit_reference(people, view, every) for view in views}
+    return with_limits(references, distances, names, spec.channels, window.hop_s, couplings=couplings)
 
 
 def _as_stored(found: dict[str, Reference]) -> tuple[dict[str, DriftLimits], dict[str, NDArray[Any]]]:

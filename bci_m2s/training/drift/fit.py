@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.signal.drift import COURSE, DriftWatch, Reference, groups_of
+from bci_m2s.signal.drift import COUPLING, COURSE, DriftWatch, Reference, groups_of
 from bci_m2s.types import BoolArray, FloatArray
 
 SHARE = 0.02  # of the windows of a good person that may be beyond the limit
@@ -29,10 +29,20 @@ class PersonWindows:
 
     values : (n, F), means over each window's steps, as measured, NaN where unknown
     begins : (n,) whether a window is the first after a break
+    coupling : (n, K), how channels go together, likewise; None where that is not measured
     """
 
     values: NDArray[np.float32]
     begins: BoolArray
+    coupling: NDArray[np.float32] | None = None
+
+    def of(self, view: str) -> FloatArray:
+        """What a view is about, (n, F or K)."""
+        chosen = self.values
+        if view == COUPLING:
+            assert self.coupling is not None  # or the view is not fitted
+            chosen = self.coupling
+        return chosen.astype(np.float64)
 
 
 def fit_reference(people: Sequence[PersonWindows], view: str, every: int) -> Reference:
@@ -42,7 +52,7 @@ def fit_reference(people: Sequence[PersonWindows], view: str, every: int) -> Ref
     """
     from sklearn.covariance import LedoitWolf
 
-    every_value = [one.values.astype(np.float64) for one in people]
+    every_value = [one.of(view) for one in people]
     mean = known_mean(np.array([known_mean(values) for values in every_value]))
     rows = np.concatenate(
         [(values - (known_mean(values) if view == COURSE else mean))[::every] for values in every_value]
@@ -64,10 +74,13 @@ def measured_distances(watch: DriftWatch, person: PersonWindows) -> dict[str, Fl
     """Distances of every window by view, (n, 1 + channels): of the whole, of each channel; 0 where none."""
     rows = []
     watch.reset()
+    values = person.values.astype(np.float64)
+    coupling = None if person.coupling is None else person.coupling.astype(np.float64)
     for number, begins in enumerate(person.begins.tolist()):
         if begins:
             watch.reset()
-        rows.append(watch.measure(person.values[number : number + 1].astype(np.float64)))
+        now = slice(number, number + 1)
+        rows.append(watch.measure(values[now], None if coupling is None else coupling[now]))
     found = {}
     for view in dict.fromkeys(name for row in rows for name in row):
         some = next(len(row[view].channels) for row in rows if view in row)
@@ -127,16 +140,18 @@ def with_limits(
     channels: Sequence[str],
     hop_s: float,
     keep_usual: bool = False,
+    couplings: Sequence[str] = (),
 ) -> dict[str, Reference]:
     """The references with usual distances and limits, from those of validation people.
 
     people : distances by view, see ``measured_distances``; hop_s : time between two windows
     keep_usual : of each channel what the references say. Of a few sessions it would be too small where a
         channel was quiet by chance
+    couplings : names of the numbers of ``coupling``
     """
-    groups = groups_of(names, channels)
-    place = {label: number for number, label in enumerate(dict.fromkeys(groups))}
-    of_feature = np.array([place[group] for group in groups])
+    of_feature = {
+        view: _channel_of(couplings if view == COUPLING else names, channels) for view in references
+    }
     views = [view for view in references if any(view in person for person in people)]
     usual = {view: fit_usual([person[view] for person in people if view in person]) for view in views}
     if keep_usual:  # the distances are in units of it
@@ -153,9 +168,16 @@ def with_limits(
     return {
         view: replace(
             references[view],
-            usual=references[view].usual * usual[view][of_feature],
+            usual=references[view].usual * usual[view][of_feature[view]],
             whole=whole,
             channel=channel,
         )
         for view, (whole, channel) in zip(views, limits, strict=True)
     }
+
+
+def _channel_of(names: Sequence[str], channels: Sequence[str]) -> NDArray[np.intp]:
+    """Which distance each feature belongs to."""
+    groups = groups_of(names, channels)
+    place = {label: number for number, label in enumerate(dict.fromkeys(groups))}
+    return np.array([place[group] for group in groups], dtype=np.intp)

@@ -33,4 +33,8 @@ def windows_of(
     rows = rows[kept]
     begins = np.diff(session.end_s[rows[:, -1]], prepend=-np.inf) > 1.5 * window.hop_s
     means = np.array([mean_over_steps(values[one].astype(np.float64)) for one in rows], np.float32)
-    return PersonWindows(means.reshape(len(rows), values.shape[1]), begins)
+    coupling = None
+    if (found := session.couplings.get(modality)) is not None:
+        some = [mean_over_steps(found[one].astype(np.float64)) for one in rows]
+        coupling = np.array(some, np.float32).reshape(len(rows), found.shape[1])
+    return PersonWindows(means.reshape(len(rows), values.shape[1]), begins, coupling)

@@ -84,7 +84,9 @@ def _of(people: Mapping[str, PersonWindows], wanted: set[str]) -> list[PersonWin
 
 def joined(parts: Sequence[PersonWindows]) -> PersonWindows:
     """Windows of several sessions of one person, one after the other."""
+    couplings = [part.coupling for part in parts if part.coupling is not None]
     return PersonWindows(
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.begins for part in parts]),
+        np.concatenate(couplings) if len(couplings) == len(parts) else None,
     )
