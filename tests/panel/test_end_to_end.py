@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from PyQt6.QtCore import QByteArray, QSettings, QTimer
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QMessageBox
@@ -23,6 +24,8 @@ from support.panel_windows import LIMIT_S, until
 
 from bci_m2s.lsl.network import local_clock
 from bci_m2s.lsl.outlet import make_outlet
+from bci_m2s.model.contract import Contract
+from bci_m2s.model.model_file import load_model_file, save_model
 from bci_m2s.panel.app import PanelOptions, quit_on_signals
 from bci_m2s.panel.client.client import SessionClient
 from bci_m2s.panel.operate import first_start
@@ -30,12 +33,14 @@ from bci_m2s.panel.operate.offers import find_offers
 from bci_m2s.panel.window import PanelWindow
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.verify import verify
+from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.types import StreamInfo
 
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, and the command folder's rules"),
 ]
+ROOT = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable, "-m", "bci_m2s")
 BUTTON, FIRST_BUTTON = "trial/start/positive", "trial/start/negative"  # of the third key and the first
 FREE_TEXT = "person R yawns 2x – ☃"
@@ -175,15 +180,37 @@ class Story:
         return replies()
 
 
+def write_small_demo(folder):
+    """The demo with the four channels of muse-4ch, windows of 2.5 s and baselines of 5 s."""
+    demo, tensors = load_model_file(find_model("demo-62ch-eye"))
+    muse, eeg = load_model_file(find_model("muse-4ch"))
+    fields = demo.model_dump(mode="json")
+    modalities = {
+        "eeg": muse.model_dump(mode="json")["modalities"]["eeg"],
+        "eye": fields["modalities"]["eye"],
+    }
+    for modality in modalities.values():
+        modality["normaliser"]["params"] = {"duration_s": 5.0}
+    fields |= {"modalities": modalities, "window": {"steps": 5, "step_s": 0.5, "hop_s": 0.25}}
+    eye = {key: value for key, value in tensors.items() if key.startswith("eye.")}
+    save_model(folder / "small.safetensors", Contract.model_validate(fields), eeg | eye)
+    pipeline = yaml.safe_load((ROOT / "pipelines" / "demo.yaml").read_text()) | {
+        "model": "small.safetensors"
+    }
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(pipeline))
+    return path
+
+
 @pytest.fixture(scope="module")
 def story(qapp, home, tmp_path_factory):
     """A session that a panel starts for the only headset, played once; the tests read what it left."""
     assert qapp is not None
     folder = tmp_path_factory.mktemp("story")
     with contextlib.closing(Processes(folder)) as processes, Lateness() as lateness:
-        # as slow as its model takes it, and at rest: the baseline is not ended by a marker
-        headset = processes.start("simulate", "--rate-hz", "250", "--rest", "600")
-        window = open_window(folder, pipeline="demo")
+        # at rest: the baseline is not ended by a marker
+        headset = processes.start("simulate", "--montage", "muse", "--rest", "600")
+        window = open_window(folder, pipeline=str(write_small_demo(folder)))
         try:
             engine = begin_session(window, headset)
             (session,) = (home / "sessions").iterdir()

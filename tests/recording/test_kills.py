@@ -19,41 +19,15 @@ from bci_m2s.recording.recovery import recover
 pytestmark = pytest.mark.live
 
 RATES = (250, 1000)
-CHILD = """
-import sys, time
-import numpy as np
-from pathlib import Path
-from bci_m2s.recording.recorder import Recorder
-from bci_m2s.types import Chunk, StreamInfo
-path, given = Path(sys.argv[1]), np.memmap(sys.argv[2], np.int64, "r+", shape=(3,))
-recorder = Recorder(path, time.monotonic)
-recorder.start()
-infos = [StreamInfo("amp", "EEG", "a", rate_hz=250.0, labels=tuple("nabcdefg"), units=("",) * 8),
-         StreamInfo("fast", "Misc", "b", rate_hz=1000.0, labels=("n",), units=("",),
-                    channel_format="double64")]
-streams = [recorder.add_stream(info) for info in infos]
-print("ready", flush=True)
-begun = time.monotonic()
-while True:
-    for place, info in enumerate(infos):
-        due = int((time.monotonic() - begun) * info.rate_hz)
-        counts = np.arange(given[place], due)
-        if len(counts):
-            kind = "f8" if info.channel_format == "double64" else "f4"
-            values = np.repeat(counts[:, None], info.n_channels, axis=1).astype(kind)
-            recorder.samples(streams[place], Chunk.of(counts / info.rate_hz, values, time.monotonic()))
-            given[place] = due
-    asleep = time.monotonic()
-    time.sleep(0.01)
-    given[2] = max(given[2], 1e6 * (time.monotonic() - asleep - 0.01))  # how late this machine is, µs
-"""
+TESTS = Path(__file__).resolve().parents[1]
+CHILD = "support.killed_recorder"
 
 
 def start_child(folder: Path, number: int) -> tuple[subprocess.Popen[str], Path, Path]:
     path, counts = folder / f"{number}.xdf", folder / f"{number}.counts"
     counts.write_bytes(bytes(24))
-    command = [sys.executable, "-c", CHILD, str(path), str(counts)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True), path, counts
+    command = [sys.executable, "-m", CHILD, str(path), str(counts)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=TESTS), path, counts
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")

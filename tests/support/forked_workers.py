@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from support.forked_children import Nursery
+
 FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # kept until the process ends
 LATE = (
     "matplotlib.figure",
@@ -166,6 +168,8 @@ def _settle_in(session: pytest.Session, number: int, folder: Path) -> None:
     folder.mkdir()
     session.config._tmp_path_factory._basetemp = folder  # type: ignore[attr-defined]
     FOLDERS.append(isolate_lsl())
+    if "not nightly" in session.config.option.markexpr:
+        Nursery()
     capture = plugins.getplugin("capturemanager")
     capture.stop_global_capturing()
     capture.start_global_capturing()
