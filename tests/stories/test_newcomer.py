@@ -10,6 +10,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from joblib import parallel_config
 from support.command_line import LIMIT_S, bci, refused
 from support.senders import sending
 
@@ -30,7 +31,7 @@ def said(*arguments: object) -> str:
 
 @pytest.mark.live
 def test_from_an_unknown_headset_to_a_model_that_runs_live(tmp_path):
-    with contextlib.chdir(tmp_path):
+    with contextlib.chdir(tmp_path), parallel_config(backend="threading"):  # no other interpreter
         _record()
         _make_files()
         with contextlib.chdir("my-lab"):

@@ -26,10 +26,12 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing import util
 from pathlib import Path
 from typing import Any, NoReturn
 
 PACKAGES = ("bci_m2s", "support")
+FORKSERVER = "from multiprocessing.forkserver import main"
 MOST_BYTES, MOST_FILES = 1 << 17, 64
 FREE = 300  # file descriptors from here on are nobody's
 READ_BY_PYTHON = ("PYTHON", "LANG", "LC_", "MPL")  # at its start, or by a library's import
@@ -53,12 +55,14 @@ class Nursery:
     def __init__(self) -> None:
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process_of_its_own: Callable[..., int] = subprocess._fork_exec  # type: ignore[attr-defined]
+        self._forkserver_of_its_own = util.spawnv_passfds
         self._lock = threading.Lock()
         self._subreap = ctypes.CDLL(None).prctl
         if os.fork() == 0:
             _serve(theirs)
         theirs.close()
         subprocess._fork_exec = self  # type: ignore[attr-defined]
+        util.spawnv_passfds = self.forkserver
 
     def __call__(self, command: Any, paths: Any, close: Any, keep: Any, folder: Any, *more: Any) -> int:
         """Start a process; returns its number."""
@@ -72,6 +76,14 @@ class Nursery:
         place = os.fsdecode(folder) if folder is not None else str(Path.cwd())
         birth = Birth(names, place, environment, [0, 1, 2, *kept], bool(is_new_session))
         return self._ask_for(birth, [*standard, *kept])
+
+    def forkserver(self, path: bytes, command: Sequence[str], keep: Sequence[int]) -> int:
+        """In place of ``multiprocessing.util.spawnv_passfds``: a forkserver need not import it all."""
+        if not command[-1].startswith(FORKSERVER):
+            return self._forkserver_of_its_own(path, command, keep)
+        names = [os.fsdecode(word) for word in command]
+        birth = Birth(names, str(Path.cwd()), dict(os.environ), [0, 1, 2, *keep], False)
+        return self._ask_for(birth, [0, 1, 2, *keep])
 
     def _ask_for(self, birth: Birth, files: Sequence[int]) -> int:
         """A child of this process: of all ancestors who take in orphans it is the nearest."""
@@ -188,14 +200,15 @@ def _forget_the_worker() -> None:
 
 
 def _run(command: Sequence[str]) -> int:
-    """``python -m MODULE ARGUMENTS``; returns the exit status."""
-    _, _, module, *arguments = command
-    sys.argv, sys.orig_argv = [module, *arguments], list(command)
-    run_as = f"{module}.__main__" if hasattr(sys.modules.get(module), "__path__") else module
-    sys.modules.pop(run_as, None)
+    """``python -m MODULE ARGUMENTS``, or ``python -c CODE``; returns the exit status."""
+    sys.orig_argv = list(command)
     status = 0
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if command[1] == "-m":
+            _run_module(*command[2:])
+        else:
+            sys.argv = ["-c"]
+            exec(command[-1], {"__name__": "__main__"})
     except SystemExit as end:
         status = _status_of(end.code)
     except KeyboardInterrupt:
@@ -210,6 +223,13 @@ def _run(command: Sequence[str]) -> int:
     for file in (sys.stdout, sys.stderr):
         file.flush()
     return status
+
+
+def _run_module(module: str, *arguments: str) -> None:
+    sys.argv = [module, *arguments]
+    run_as = f"{module}.__main__" if hasattr(sys.modules.get(module), "__path__") else module
+    sys.modules.pop(run_as, None)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _status_of(code: object) -> int:
