@@ -165,7 +165,7 @@ def session(
     from bci_m2s.commands.session import run_guided
 
     address = address_of(remote) if remote else None
-    run_guided(
+    is_complete = run_guided(
         protocol,
         output,
         fast=fast,
@@ -175,6 +175,8 @@ def session(
         device=device,
         remote=address,
     )
+    if not is_complete:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bci_m2s.session.takes import Takes
 
 RESUMED = "take-{}"
+BETWEEN_TAKES_S = 1.0  # at least, between the stamps of a simulated person's takes
 
 
 def run_guided(
@@ -47,8 +49,8 @@ def run_guided(
     model: str | None = None,
     device: str | None = None,
     remote: Address | None = None,
-) -> None:
-    """Conduct a protocol and keep everything in `output`.
+) -> bool:
+    """Conduct a protocol and keep everything in `output`; whether it is complete.
 
     protocol : path, or the name of a shipped one
     fast : time passes faster, for a simulated person
@@ -63,8 +65,11 @@ def run_guided(
     path = find_protocol(protocol)
     settings = load_protocol(path)
     _refuse_fast(path, settings, fast)
-    settings, before, folder = _taken_up(output, console) if resume else _begun(settings, output)
-    clock = FastClock(local_clock, settings.fast_speed if fast else 1.0)
+    settings, before, folder, from_s = _taken_up(output, console) if resume else _begun(settings, output)
+    is_simulated = settings.simulated is not None  # else stamps are those of the senders
+    clock = FastClock(
+        local_clock, settings.fast_speed if fast else 1.0, from_s if is_simulated else -math.inf
+    )
     _say(console, settings, path, before, clock.speed)
     conduct = Conduct(
         settings,
@@ -91,14 +96,17 @@ def run_guided(
     )
     try:
         run_session(_pipeline(settings, path), options, console)
+        if settings.report and (folder / IN_SESSION).is_file():
+            _report(output, console)
     finally:
         if conductors and not conductors[0].is_complete:
-            console.print(f"not complete; to go on: {_again(protocol, output, fast)}", soft_wrap=True)
-    if settings.report and (folder / IN_SESSION).is_file():
-        _report(output, console)
-    if conductors and conductors[0].is_complete:
+            words = f"not complete; to go on: {_again(protocol, output, fast)}"
+            console.print(words, style="yellow", soft_wrap=True)
+    is_complete = bool(conductors) and conductors[0].is_complete
+    if is_complete:
         console.print(f"next: bci-m2s calibrate {output}", soft_wrap=True)
         console.print(f"      bci-m2s export {output} --to bids --output FOLDER", soft_wrap=True)
+    return is_complete
 
 
 def _again(protocol: str, output: Path, fast: bool) -> str:
@@ -141,17 +149,20 @@ def _conducting(
         yield conductor
 
 
-def _begun(settings: ProtocolSettings, output: Path) -> tuple[ProtocolSettings, list[Trial], Path]:
-    """A new session: its order is drawn."""
+def _begun(settings: ProtocolSettings, output: Path) -> tuple[ProtocolSettings, list[Trial], Path, float]:
+    """A new session: its order is drawn; from when on is open."""
     if (output / planned.STORED).exists():
         raise OutputError(
             f"{output}: a guided session is there already; --resume takes it up again, at its next trial"
         )
-    return planned.draw_order(settings), [], output
+    return planned.draw_order(settings), [], output, -math.inf
 
 
-def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Trial], Path]:
-    """A session that was begun: its protocol, the trials so far, and a folder for the next take."""
+def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Trial], Path, float]:
+    """A session that was begun: its protocol, its trials, the next take's folder and earliest stamp, s."""
+    from bci_m2s.recording.opened import guided_markers
+    from bci_m2s.recording.xdf_skim import skim_recording
+
     settings = planned.stored(output)
     with planned.held(output):
         pass  # nobody conducts it now
@@ -159,24 +170,19 @@ def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Tr
     while (output / RESUMED.format(number)).exists():
         number += 1
     events: list[tuple[float, str]] = []
+    last_s = -math.inf
     for folder in (output, *(output / RESUMED.format(take) for take in range(2, number))):
         try:
-            events += recorded_markers(folder / IN_SESSION)
+            recording = skim_recording(folder / IN_SESSION)
+            events += guided_markers(recording)
+            last_s = max([last_s, *(one.last_s for one in recording.streams if math.isfinite(one.last_s))])
         except RecordingError as problem:  # a crash may leave anything
             words = f"{printable(problem)}: trials that are in no other recording are shown again"
             console.print(words, style="yellow", soft_wrap=True)
     if any(text == "session/stop" for _, text in events):
         raise UsageError(f"{output}: this session is complete, there is nothing to resume")
     console.print(f"taken up again as {output / planned.STORED} has it; changes since then do not count")
-    return settings, read_trials(events), output / RESUMED.format(number)
-
-
-def recorded_markers(recording: Path) -> list[tuple[float, str]]:
-    """The markers of a guided session's recording, in their order. Raises RecordingError."""
-    from bci_m2s.recording.opened import guided_markers
-    from bci_m2s.recording.xdf_skim import skim_recording
-
-    return guided_markers(skim_recording(recording))
+    return settings, read_trials(events), output / RESUMED.format(number), last_s + BETWEEN_TAKES_S
 
 
 def _refuse_fast(path: Path, settings: ProtocolSettings, fast: bool) -> None:

@@ -30,6 +30,7 @@ from bci_m2s.session.remote.server import RemoteServer
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
+from bci_m2s.session.terminal.recording_notice import RecordingNotice
 from bci_m2s.session.terminal.run import deadline, show
 from bci_m2s.session.terminal.view import print_notes, print_summary, recording_line
 from bci_m2s.sinks import Sink
@@ -237,7 +238,9 @@ def _run_takes(
             take.engine.start()
             companions.commands.engine = take.engine
             takes.began()
-            tick = partial(_tick, take.pipeline, companions, console, said)
+            recorder = take.folder.recorder if take.folder is not None else None
+            notice = RecordingNotice(recorder, console)
+            tick = partial(_tick, take.pipeline, companions, notice, console, said)
             headline = conducted.headline if conducted is not None else None
             show(take.engine, console, stop, end, take.pipeline.heads, title, tick, headline)
         finally:
@@ -258,9 +261,16 @@ def _run_takes(
         raise failure
 
 
-def _tick(pipeline: Pipeline, companions: Companions, console: Console, said: list[str]) -> None:
+def _tick(
+    pipeline: Pipeline,
+    companions: Companions,
+    notice: RecordingNotice,
+    console: Console,
+    said: list[str],
+) -> None:
     """What the terminal looks at a few times a second."""
     companions.check_panel()
+    notice.look()
     fresh = [note for note in pipeline.notes if note not in said]
     print_notes(console, fresh)
     said += fresh

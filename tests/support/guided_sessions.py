@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from bci_m2s.recording.opened import guided_markers
+from bci_m2s.recording.recorded import open_recording
 from bci_m2s.session.protocol.conductor import Conductor
 
 PROTOCOL: dict[str, Any] = {
@@ -53,3 +55,8 @@ def scripted(script: Callable[[Conductor], None]) -> Callable[[Conductor], Condu
         return enter(conductor)
 
     return entered
+
+
+def recorded_markers(recording: Path) -> list[tuple[float, str]]:
+    """The markers of a guided session, in their order."""
+    return guided_markers(open_recording(recording))

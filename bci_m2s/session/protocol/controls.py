@@ -31,6 +31,7 @@ class Controls:
     ----------
     is_paused : whether a pause is wanted
     question : that waits for an answer, None while none does
+    typed : what has been typed of a free text
     interrupted : ends what is being shown; set while a repeat is wanted
     refused : actions that mean nothing now, and why
     """
@@ -48,6 +49,7 @@ class Controls:
         self._answer: str | None = None
         self.is_paused = False
         self.question: RatingSettings | None = None
+        self.typed = ""
         self.interrupted = threading.Event()
         self.refused: Mapping[str, str] = {}
 
@@ -126,7 +128,7 @@ class Controls:
         """
         until_s = self._clock() + timeout_s
         with self._change:
-            self.question, self._answer, self._skip = question, None, False
+            self.question, self.typed, self._answer, self._skip = question, "", None, False
             try:
                 while self._answer is None:
                     self._refuse_over()
@@ -137,12 +139,12 @@ class Controls:
                     self._change.wait(POLL_S / self._speed)
                 return self._answer
             finally:
-                self.question = None
+                self.question, self.typed = None, ""
 
-    def wait_while_paused(self) -> None:
-        """Return once nobody wants a pause."""
+    def wait_while(self, holds: Callable[[], bool]) -> None:
+        """Return once something does not hold any more. Raises Ended when the session is over."""
         with self._change:
-            while self.is_paused:
+            while holds():
                 self._refuse_over()
                 self._change.wait(POLL_S / self._speed)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bci_m2s.recording import trials as grammar
 from bci_m2s.recording.trials import Trial
 from bci_m2s.session.protocol.external import MarkerTrials
 from bci_m2s.session.protocol.questions import ask
@@ -27,7 +26,7 @@ def follow_program(stage: Stage) -> None:
         if not stage.controls.wait(0.02):
             if begun is None:
                 break
-            stage.mark(grammar.end_text(begun.number, 1))
+            stage.end_trial(begun.number, 1)
             begun = None
             stage.write_table()
             stage.notify(f"trial {number}: given up")
@@ -35,7 +34,7 @@ def follow_program(stage: Stage) -> None:
         for kind, at_s, label in trials.news(stage.clock()):
             if begun is not None:
                 flags = [NO_END] if kind == "start" else []
-                stage.mark(grammar.end_text(begun.number, 1, flags, stop_s=at_s))
+                stage.end_trial(begun.number, 1, flags, stop_s=at_s)
                 begun = None
                 stage.write_table()
                 if kind == "stop":
@@ -44,7 +43,6 @@ def follow_program(stage: Stage) -> None:
             if kind == "start":
                 number += 1
                 begun = Trial(number, 1, label, at_s, item="")
-                stage.mark(grammar.begin_text(begun))
-                stage.current = number
+                stage.begin_trial(begun)
                 stage.notify(f"trial {number}: {label}")
                 stage.set_step("trial", "", stage.settings.trials.duration_s)

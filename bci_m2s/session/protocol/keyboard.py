@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from bci_m2s.errors import BciM2sError
-from bci_m2s.session.protocol.controls import Controls
+from bci_m2s.session.protocol.controls import LONGEST_ANSWER, Controls
 from bci_m2s.session.terminal.run import restorers
 
 HELP = "keys: p pause or go on, r repeat the trial, x exclude it, s on to the next step"
@@ -20,18 +20,19 @@ LOOK_S = 0.2
 
 
 class Keys:
-    """Takes one sign after another and asks for what it means; while a question waits, it is an answer."""
+    """Takes one sign after another and asks for what it means; while a question waits, it is an answer.
+
+    What is typed of a free text is in ``Controls.typed``, for whoever shows it.
+    """
 
     def __init__(self, controls: Controls, notify: Callable[[str], None]) -> None:
         self._controls, self._notify = controls, notify
-        self._typed = ""
 
     def press(self, sign: str) -> None:
         """A key was pressed."""
         question = self._controls.question
         try:
             if question is None:
-                self._typed = ""
                 self._command(sign.casefold())
             elif question.kind != "text":
                 if sign.isdecimal():
@@ -39,10 +40,11 @@ class Keys:
                 else:
                     self._command(sign.casefold())
             elif sign in "\r\n":
-                typed, self._typed = self._typed, ""
-                self._notify(self._controls.request("answer", typed or "-"))
-            else:
-                self._typed = self._typed[:-1] if sign in "\b\x7f" else self._typed + sign
+                self._notify(self._controls.request("answer", self._controls.typed or "-"))
+            elif sign in "\b\x7f":
+                self._controls.typed = self._controls.typed[:-1]
+            elif sign.isprintable():
+                self._controls.typed = (self._controls.typed + sign)[:LONGEST_ANSWER]
         except BciM2sError as problem:
             self._notify(str(problem))
 

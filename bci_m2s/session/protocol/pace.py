@@ -18,15 +18,20 @@ HELD_BACK = "this computer is busy: time passes more slowly, so that answers kee
 class FastClock:
     """A clock that runs faster than another one from now on; ``sleep`` and waits shrink with it.
 
+    Parameters
+    ----------
+    from_s : what it shows first, where that is later than what the other one shows
+
     Attributes
     ----------
     speed : how many times faster it may run; never slower than the other one
     """
 
-    def __init__(self, clock: Callable[[], float], speed: float = 1.0) -> None:
+    def __init__(self, clock: Callable[[], float], speed: float = 1.0, from_s: float = -math.inf) -> None:
         self._clock, self.speed = clock, speed
         self._share = 1.0
-        self._since_s = self._at_s = clock()
+        self._since_s = clock()
+        self._at_s = max(self._since_s, from_s)
         self._changing = threading.Lock()
 
     def __call__(self) -> float:

@@ -61,15 +61,12 @@ def _trial(stage: Stage, trial: PlannedTrial) -> bool:
     attempt = 1 + sum(one.number == trial.number for one in stage.all_trials())
     words = f"trial {trial.number} of {stage.n_trials}: {trial.label}"
     stage.notify(words + (f", attempt {attempt}" if attempt > 1 else ""))
-    stage.mark(grammar.begin_text(_begun(trial, attempt)))
-    stage.current = trial.number
+    stage.begin_trial(_begun(trial, attempt))
     stage.set_step("trial", trial.text, trial.duration_s)
     shown = _show(stage, trial)
     if math.isfinite(shown.stop_s):
         stage.mark(grammar.TRIAL_STOP + trial.label, shown.stop_s)
-    stage.mark(grammar.end_text(trial.number, attempt, shown.flags, shown.spread_s))
-    for flag in shown.flags:
-        stage.notify(f"trial {trial.number}: {flag}")
+    stage.end_trial(trial.number, attempt, shown.flags, shown.spread_s)
     interrupted = stage.controls.interrupted.is_set()
     if not shown.completed and not interrupted:
         stage.mark(f"{grammar.EXCLUDE}{trial.number}/not shown to its end")

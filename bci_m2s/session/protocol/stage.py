@@ -11,6 +11,7 @@ from typing import Any
 
 from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.recording import trials as grammar
+from bci_m2s.recording.recorder import Recorder
 from bci_m2s.recording.trials import Trial
 from bci_m2s.session.protocol.controls import Controls, Ended, refused_in
 from bci_m2s.session.protocol.pace import FastClock
@@ -20,6 +21,8 @@ from bci_m2s.session.protocol.settings import ProtocolSettings, RatingSettings
 from bci_m2s.session.protocol.stimulus import Stimulus
 from bci_m2s.session.protocol.trial_table import write_trials
 from bci_m2s.session.takes import Takes
+
+TYPED_SHOWN = 60  # letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Stage:
         self.current = 0
         self._events: list[tuple[float, str]] = []
         self._until_s = math.nan
+        self._lost_before = 0  # samples, before the trial that is shown
         self._unwritten = ""  # why the table is not as it should be
         self._marking = threading.RLock()  # remarks come from other threads
         self.controls = Controls(conduct.clock, conduct.clock.speed, self.is_over, self._remark)
@@ -100,7 +104,7 @@ class Stage:
         if state["is_paused"]:
             words += ", pause"
         if state["question"]:
-            words += f": {_asked(self.controls.question)}"
+            words += f": {_asked(self.controls.question, self.controls.typed)}"
         elif state["seconds_left"] is not None:
             words += f", {state['seconds_left']:.0f} s"
         return str(words)
@@ -125,11 +129,54 @@ class Stage:
     def pause(self) -> None:
         """A pause where one is wanted, and while the disk is full."""
         if self.controls.is_paused:
-            self.mark("pause/start")
-            self.notify("pause")
-            self.set_step("pause", "")
-            self.controls.wait_while_paused()
-            self.mark("pause/stop")
+            self._wait("pause", "", lambda: self.controls.is_paused)
+        if self.recorder_problem():
+            words = "the recording cannot be written: the session waits until it can; Ctrl-C ends it"
+            self._wait(words, "One moment, please.", lambda: bool(self.recorder_problem()))
+
+    def _wait(self, said: str, text: str, holds: Callable[[], bool]) -> None:
+        self.mark("pause/start")
+        self.notify(said)
+        self.set_step("pause", text)
+        self.controls.wait_while(holds)
+        self.mark("pause/stop")
+
+    def begin_trial(self, trial: Trial) -> None:
+        """Mark that a trial is about to be shown, or was begun by a program."""
+        self._lost_before = self._lost()
+        self.mark(grammar.begin_text(trial))
+        self.current = trial.number
+
+    def end_trial(
+        self,
+        number: int,
+        attempt: int,
+        flags: Sequence[str] = (),
+        spread_s: float = math.nan,
+        stop_s: float = math.nan,
+    ) -> None:
+        """Mark the end of a trial, with flags where it is not on the disk as a whole, and say them."""
+        flags = [*flags]
+        if lost := self._lost() - self._lost_before:
+            flags.append(f"{lost} samples are not recorded")
+        elif self.recorder_problem():
+            flags.append("the recording could not be written")
+        self.mark(grammar.end_text(number, attempt, flags, spread_s, stop_s))
+        for flag in flags:
+            self.notify(f"trial {number}: {flag}")
+
+    def recorder_problem(self) -> str:
+        """Why the recording cannot be written now, "" while it can."""
+        recorder = self._recorder()
+        return recorder.state().problem if recorder is not None else ""
+
+    def _lost(self) -> int:
+        recorder = self._recorder()
+        return recorder.state().lost_samples if recorder is not None else 0
+
+    def _recorder(self) -> Recorder | None:
+        folder = self.takes.now.folder
+        return folder.recorder if folder is not None else None
 
     def _remark(self, action: str, reason: str) -> None:
         """Mark what the experimenter says of the trial that is shown, or was last."""
@@ -194,8 +241,8 @@ class Stage:
         return is_over or (takes.is_running and takes.now.engine.wait(0.0))
 
 
-def _asked(question: RatingSettings | None) -> str:
-    """A question with its answers, for a line."""
+def _asked(question: RatingSettings | None, typed: str) -> str:
+    """A question with its answers, or the end of what is typed, for a line."""
     if question is None:
         return ""
     if question.kind == "sam":
@@ -203,4 +250,4 @@ def _asked(question: RatingSettings | None) -> str:
     if question.kind == "choice":
         listed = ", ".join(f"{number} {choice}" for number, choice in enumerate(question.choices, 1))
         return f"{question.words} {listed}"
-    return f"{question.words} (text, Enter)"
+    return f"{question.words} (text, Enter) {typed[-TYPED_SHOWN:]}▏"

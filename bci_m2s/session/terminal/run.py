@@ -107,7 +107,7 @@ def show(
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False, transient=True) as live:
-                while not _over(engine, stop, end, REDRAW_S, tick):
+                while not _over(engine, stop, end, REDRAW_S, tick, headline):
                     above = title if headline is None else f"{headline()} · {title}"
                     live.update(live_view(engine.reporter.snapshot(), heads, above), refresh=True)
         else:
@@ -121,11 +121,20 @@ def show(
 
 
 def _over(
-    engine: Engine, stop: threading.Event, end: float, wait_s: float, tick: Callable[[], None]
+    engine: Engine,
+    stop: threading.Event,
+    end: float,
+    wait_s: float,
+    tick: Callable[[], None],
+    headline: Callable[[], str] | None = None,
 ) -> bool:
-    """Wait a moment; true when the run ends. Looks at the signal's flag ten times a second."""
+    """Wait a moment; true when the run ends. Looks at the signal's flag ten times a second.
+
+    headline : the wait is over once it changes, as with each letter that is typed
+    """
     until = min(time.monotonic() + wait_s, end)
-    while time.monotonic() < until:
+    before = headline() if headline is not None else ""
+    while time.monotonic() < until and (headline is None or headline() == before):
         if stop.is_set() or engine.wait(min(0.1, max(0.0, until - time.monotonic()))):
             return True
         tick()

@@ -7,10 +7,10 @@ import time
 
 import pytest
 import yaml
-from support.guided_sessions import scripted, write_protocol
+from support.guided_sessions import recorded_markers, scripted, write_protocol
 from support.session_stops import SESSIONS, _program
 
-from bci_m2s.commands.session import recorded_markers, run_guided
+from bci_m2s.commands.session import run_guided
 from bci_m2s.errors import CommandError, OutputError, UsageError
 from bci_m2s.recording.trials import kept_trials, read_trials
 from bci_m2s.review.verify import verify

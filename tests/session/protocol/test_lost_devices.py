@@ -4,9 +4,9 @@ import csv
 
 import pytest
 import yaml
-from support.guided_sessions import PROTOCOL
+from support.guided_sessions import PROTOCOL, recorded_markers
 
-from bci_m2s.commands.session import recorded_markers, run_guided
+from bci_m2s.commands.session import run_guided
 from bci_m2s.recording.trials import kept_trials
 from bci_m2s.review.verify import verify
 from bci_m2s.session.protocol.controls import Controls

@@ -26,7 +26,7 @@ def test_a_recording_that_a_crash_left_unreadable_is_named_and_the_session_goes_
     begun(tmp_path)
     if left is not None:
         (tmp_path / "session.xdf").write_bytes(left)
-    _, trials, folder = _taken_up(tmp_path, Console())
+    _, trials, folder, _ = _taken_up(tmp_path, Console())
     assert (trials, folder) == ([], tmp_path / "take-2")
     said = capsys.readouterr().out
     assert words in said
