@@ -1,14 +1,16 @@
 """What is tried for a participant, from the model as it is to a linear one of their own.
 
 base      the model as it is
-person    the model with this person's mean and spread of each feature in its scaler
-head      its encoder, and a new classifier
+both      the logarithms of the model's probabilities, and a ridge regression of the features, added
+linear    a ridge regression of the features themselves
+person    the model with this person's spread of each feature in its scaler
 layer     its encoder and the hidden layer of its classifier, and a new last layer
-both      the logarithms of the model's probabilities, and a linear map of the features, added
-linear    a linear map of the features themselves
+head      its encoder, and a new classifier
 
-All but the first two rest on ridge regressions, see ``ridge``; what they need of the model is computed
-once.
+All but base and person rest on ridge regressions, see ``ridge``; what they need of the model is computed
+once. A regression's score estimates p(class | signal) / p(class) - 1, which is near the logarithm of that
+ratio: it is added to logarithms of probabilities as it is. Sharper ones cost the eyes what they gained
+(docs/LOG.md).
 """
 
 from __future__ import annotations
@@ -32,14 +34,13 @@ from bci_m2s.types import BoolArray, FloatArray
 
 Indices = NDArray[np.int64]
 AT_ONCE = 256  # windows in one pass
-SHARPNESS = 3.0  # logits of a score; the temperature is fitted on top of it
 MEANINGS = {
     "base": "the model as it is",
-    "person": "the model with this person's scaler",
-    "head": "its encoder with a new classifier",
-    "layer": "its encoder with a new last layer",
     "both": "the model and a linear model together",
     "linear": "a linear model of the features",
+    "person": "the model with this person's spread",
+    "layer": "its encoder with a new last layer",
+    "head": "its encoder with a new classifier",
 }
 
 
@@ -109,26 +110,29 @@ class _Linear:
 
     def scores(self, windows: Indices, target: FloatArray) -> FloatArray:
         p, n, n_classes = target.shape
-        smoother = SHARPNESS * self.ridge.smoother(self.rows[windows])
-        flat = smoother @ target.transpose(1, 0, 2).reshape(n, p * n_classes)  # one product, not p of them
+        flat = self.ridge.smoother(self.rows[windows]) @ target.transpose(1, 0, 2).reshape(
+            n, p * n_classes
+        )  # one product, not p of them
         regressed = flat.reshape(len(windows), p, n_classes).transpose(1, 0, 2)
         return regressed if self.offset is None else regressed + self.offset[windows]
 
 
 def candidates(it: Situation) -> dict[str, Candidate]:
-    """The candidates for a modality, those nearest to the base model first."""
+    """The candidates for a modality: the base model, and then what carried over to another visit first.
+
+    The order is that of the gains on a second visit of simulated people (docs/LOG.md).
+    """
     inputs = it.scale.applied(it.features)
     logits = _passed(it.network, inputs, it.head)
     found: dict[str, Candidate] = {"base": lambda _train: _Fixed(lambda windows: logits[windows])}
-    if it.n_heads == 1:
-        found["person"] = lambda train: _person(it, train)
-    for name, rows in _activations(it, inputs).items():
-        found[name] = lambda train, rows=rows: _fold(rows, it.trials, train)  # type: ignore[misc]
     if isinstance(it.network, SingleModality):
         mean = _mean(inputs)
         found["both"] = lambda train: _fold(mean, it.trials, train, logits / it.temperature)
     if it.n_heads == 1:
         found["linear"] = lambda train: _fold(_filled(it, train), it.trials, train)
+        found["person"] = lambda train: _person(it, train)
+    for name, rows in _activations(it, inputs).items():
+        found[name] = lambda train, rows=rows: _fold(rows, it.trials, train)  # type: ignore[misc]
     return found
 
 
@@ -138,8 +142,8 @@ def make(name: str, it: Situation) -> Made:
     if name == "base":
         return Made(it.network, it.scale)
     if name == "person":
-        return Made(it.network, _own_scale(it, everything))
-    target = targets(it.labels, it.n_classes) * SHARPNESS
+        return Made(it.network, _own_spread(it, everything))
+    target = targets(it.labels, it.n_classes)
     if name == "linear":
         scale, rows = _own_scale(it, everything), _filled(it, everything)
         weights, bias = _regression(rows, it.trials, everything).linear(target)
@@ -203,8 +207,17 @@ def _regression(rows: FloatArray, trials: Indices, train: BoolArray) -> Ridge:
 
 
 def _person(it: Situation, train: BoolArray) -> _Fixed:
-    scale = _own_scale(it, train)
+    scale = _own_spread(it, train)
     return _Fixed(lambda windows: _passed(it.network, scale.applied(it.features[windows]), it.head))
+
+
+def _own_spread(it: Situation, train: BoolArray) -> Scale:
+    """The base model's scaler with the spread of the windows of training trials.
+
+    Its mean stays: features are relative to the person's baseline, and what the trials of one visit would
+    add to that is the visit's own, which the next baseline takes away again.
+    """
+    return Scale(it.scale.mean, _own_scale(it, train).std)
 
 
 def _own_scale(it: Situation, train: BoolArray) -> Scale:
@@ -251,7 +264,7 @@ def _activations(it: Situation, inputs: NDArray[np.float32]) -> Mapping[str, Flo
     hidden = classifier.norm(torch.relu(classifier.hidden(projected)))
     rows = {"layer": np.asarray(hidden.double().numpy())}
     if classifier.hidden.out_features >= projected.shape[1]:
-        rows = {"head": np.asarray(projected.double().numpy())} | rows
+        rows["head"] = np.asarray(projected.double().numpy())
     return rows
 
 

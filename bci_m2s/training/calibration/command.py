@@ -21,6 +21,7 @@ from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS, fewest_of_each, m
 from bci_m2s.training.calibration.candidates import MEANINGS, Scale, Situation
 from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict, decide
 from bci_m2s.training.calibration.material import Material, gather
+from bci_m2s.training.calibration.unlabelled import Unlabelled, unlabelled
 from bci_m2s.training.calibration.write import write_calibrated
 
 Report = Callable[[int, int], None]
@@ -30,10 +31,15 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What a calibration found. is_written : whether there is a model file"""
+    """What a calibration found.
+
+    verdicts : of the signals that were judged; left : those that could not be
+    is_written : whether there is a model file
+    """
 
     material: Material
     verdicts: Mapping[str, Verdict]
+    left: Mapping[str, Unlabelled]
     is_written: bool
 
 
@@ -67,10 +73,13 @@ def run_calibration(
         "candidates and permutations",
         lambda report: decide(problems, material.labels, on_fit=report),
     )
+    left = unlabelled(material, base, problems)
     _print(console, verdicts)
+    for name, one in left.items():
+        console.print(one.sentence(name), markup=False, soft_wrap=True)
     promoted = any(verdict.is_promoted for verdict in verdicts.values())
     if promoted:
-        write_calibrated(output, base, material, problems, verdicts, runs)
+        write_calibrated(output, base, material, problems, verdicts, left, runs)
         console.print(
             f"{output}: {', '.join(_promoted(verdicts))} calibrated. "
             f"Next: bci-m2s run PIPELINE.yaml --model {output}"
@@ -78,7 +87,7 @@ def run_calibration(
     else:
         console.print("nothing is promoted, no file is written: go on with the base model")
     console.print(f"took {time.monotonic() - begun_s:.0f} s")
-    return Calibrated(material, verdicts, promoted)
+    return Calibrated(material, verdicts, left, promoted)
 
 
 def make_problems(material: Material, base: Base) -> dict[str, Problem]:
@@ -189,7 +198,9 @@ def _print(console: Console, verdicts: Mapping[str, Verdict]) -> None:
             f"{name}: {verdict.accuracy:.2f} [{verdict.low:.2f}, {verdict.high:.2f}] over {verdict.trials} "
             f"trials; "
             f"chance {verdict.chance:.2f}, one permutation in 50 exceeds {verdict.high_chance:.2f}; "
-            f"p = {verdict.p:.3f}, wanted {ALPHA:g} or less ({PERMUTATIONS} permutations)",
+            f"p = {verdict.p:.3f}, wanted {ALPHA:g} or less ({PERMUTATIONS} permutations); "
+            f"base model {verdict.base:.2f}, gain {verdict.gain:+.2f} "
+            f"[{verdict.gain_low:+.2f}, {verdict.gain_high:+.2f}]",
             markup=False,
             soft_wrap=True,
         )

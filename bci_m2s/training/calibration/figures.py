@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from bci_m2s.training.calibration.nested import balanced
+from bci_m2s.training.calibration.nested import balanced, standard_error
 from bci_m2s.types import FloatArray
 
 Indices = NDArray[np.int64]
@@ -58,7 +58,25 @@ def trials_needed(
     effect = seen - chance
     if effect <= 1e-3:
         return None
-    errors = [shares[labels == label].var() / (labels == label).sum() for label in np.unique(labels)]
-    spread = math.sqrt(sum(errors)) / len(errors)
+    spread = float(standard_error(shares, labels, n_classes))
     ratio = (norm.ppf(1 - alpha) * float(null.std()) + norm.ppf(POWER) * spread) / effect
+    return math.ceil(len(labels) * ratio**2 / n_classes) * n_classes
+
+
+def trials_for_gain(gains: FloatArray, labels: Indices, n_classes: int, errors: float) -> int | None:
+    """Number of trials with which a gain as large as the one seen is found in 8 of 10 sessions.
+
+    Parameters
+    ----------
+    gains : (t,) of each trial, own model against base model
+    errors : how many standard errors a gain has to be
+
+    Returns
+    -------
+    A multiple of the number of classes; None where no gain was seen
+    """
+    seen = float(balanced(gains, labels, n_classes))
+    if seen <= 1e-3:
+        return None
+    ratio = (errors + norm.ppf(POWER)) * float(standard_error(gains, labels, n_classes)) / seen
     return math.ceil(len(labels) * ratio**2 / n_classes) * n_classes

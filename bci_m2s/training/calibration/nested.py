@@ -4,11 +4,16 @@ Each block tests once what the other blocks chose and trained; the choice among 
 cross-validation over those other blocks. With permuted labels everything is done again, the choice
 included, so the null distribution is that of the whole procedure (Ojala & Garriga 2010, "Permutation
 tests for studying classifier performance").
+
+Some dozens of trials cannot tell candidates apart that differ by a few percent, and what wins by chance, or
+by what only this visit has, is worse on the next one. So the choice is by the rule of one standard error
+(Breiman et al. 1984, "Classification and regression trees", 3.4.3): of the candidates that are not clearly
+worse than the best one, the first in the order of what carries over to another visit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol
@@ -68,6 +73,39 @@ def balanced(shares: FloatArray, labels: Indices, n_classes: int) -> FloatArray:
     return np.asarray(means.sum(axis=-1) / np.maximum((counts > 0).sum(axis=-1), 1))
 
 
+def standard_error(shares: FloatArray, labels: Indices, n_classes: int) -> FloatArray:
+    """Standard error of ``balanced`` of the same arguments, trials drawn within classes; (...).
+
+    A class with one trial adds nothing.
+    """
+    indicator = np.eye(n_classes)[labels]
+    counts = indicator.sum(axis=-2)
+    means = (shares[..., None] * indicator).sum(axis=-2) / np.maximum(counts, 1)
+    squares = (indicator * (shares[..., None] - means[..., None, :]) ** 2).sum(axis=-2)
+    errors = squares / np.maximum(counts - 1, 1) / np.maximum(counts, 1)
+    return np.asarray(np.sqrt(errors.sum(axis=-1)) / np.maximum((counts > 0).sum(axis=-1), 1))
+
+
+def choose(shares: FloatArray, labels: Indices, n_classes: int) -> Indices:
+    """The first candidate that is at most one standard error of the difference below the best one.
+
+    Parameters
+    ----------
+    shares : (candidates, ..., trials) share of each trial's windows that was right, the safest first
+    labels : (..., trials)
+
+    Returns
+    -------
+    (...): its number
+    """
+    scores = np.round(balanced(shares, np.broadcast_to(labels, shares.shape), n_classes), 9)
+    best = np.argmax(scores, axis=0)
+    of_best = np.take_along_axis(shares, best[None, ..., None], axis=0)
+    behind = scores.max(axis=0) - scores
+    allowed = standard_error(of_best - shares, np.broadcast_to(labels, shares.shape), n_classes)
+    return np.asarray(np.argmax(behind <= allowed + 1e-9, axis=0))
+
+
 def nested(
     candidates: Mapping[str, Candidate],
     trials: Indices,
@@ -80,7 +118,7 @@ def nested(
 
     Parameters
     ----------
-    candidates : by name, the safest first: of equally good ones the first is chosen
+    candidates : by name, the safest first, see ``choose``
     trials : (n,) the trial of each window
     blocks : (t,) the block of each trial, three or more different ones
     labels : (p, t) sets of labels
@@ -109,13 +147,10 @@ def nested(
     outer, chosen = np.zeros((p, t)), np.zeros((p, len(numbers)), dtype=np.int64)
     for place, block in enumerate(numbers):
         others, inside = blocks != block, np.flatnonzero(blocks == block)
-        scores = [
-            balanced(inner_shares[name][place][:, others], labels[:, others], n_classes) for name in names
-        ]
-        best = np.argmax(np.round(scores, 9), axis=0)
-        chosen[:, place] = best
+        seen = np.stack([inner_shares[name][place][:, others] for name in names])
+        chosen[:, place] = choose(seen, labels[:, others], n_classes)
         every = np.stack([outer_shares[name][:, inside] for name in names])
-        outer[:, inside] = every[best, np.arange(p)]
+        outer[:, inside] = every[chosen[:, place], np.arange(p)]
     return Nested(outer, outer_shares, chosen)
 
 
@@ -137,10 +172,3 @@ def _shares(
     guesses = fold.scores(windows, target).argmax(axis=-1)
     right = guesses == labels[:, trials[windows]]
     return np.asarray(right @ collect)
-
-
-def choose(single: Mapping[str, FloatArray], labels: Indices, n_classes: int) -> str:
-    """The candidate of the best balanced accuracy over all blocks; the first of equals. labels : (t,)"""
-    names: Sequence[str] = list(single)
-    scores = [float(balanced(single[name][0], labels, n_classes)) for name in names]
-    return names[int(np.argmax(np.round(scores, 9)))]

@@ -21,6 +21,7 @@ from bci_m2s.training.calibration.candidates import Made, candidates, make
 from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict
 from bci_m2s.training.calibration.material import Material
 from bci_m2s.training.calibration.ridge import targets
+from bci_m2s.training.calibration.unlabelled import Unlabelled
 from bci_m2s.training.drift.block import FittedDrift, fit_own_drift
 from bci_m2s.training.experiment import library_versions
 from bci_m2s.training.methods.model_files import calibrate
@@ -36,6 +37,7 @@ def write_calibrated(
     material: Material,
     problems: Mapping[str, Problem],
     verdicts: Mapping[str, Verdict],
+    left: Mapping[str, Unlabelled],
     runs: Sequence[RecordedRun],
 ) -> Contract:
     """Write the model file; modalities that are not promoted are those of the base model.
@@ -81,7 +83,7 @@ def write_calibrated(
             "description": f"Calibrated for one participant. {base.contract.description}"[:4096],
             "simulated": base.contract.simulated or any(run.is_simulated for run in runs),
             "modalities": modalities,
-            "training": record(base, material, verdicts, runs, path),
+            "training": record(base, material, verdicts, left, runs, path),
         }
     )
     contract = Contract.model_validate(contract.model_dump())
@@ -108,6 +110,7 @@ def record(
     base: Base,
     material: Material,
     verdicts: Mapping[str, Verdict],
+    left: Mapping[str, Unlabelled],
     runs: Sequence[RecordedRun],
     path: Path,
 ) -> dict[str, Any]:
@@ -133,26 +136,39 @@ def record(
             "trials": dict(zip(material.classes, np.bincount(material.labels).tolist(), strict=True)),
             "alpha": ALPHA,
             "permutations": PERMUTATIONS,
-            "modalities": {name: _told(verdict) for name, verdict in verdicts.items()},
+            "modalities": {name: _told(verdict, name) for name, verdict in verdicts.items()}
+            | {name: _not_judged(one, name) for name, one in left.items()},
         },
         "command": f"bci-m2s calibrate {given} --base {base.path.name} --output {path.name}",
         "versions": library_versions(),
     }
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def _told(verdict: Verdict, modality: str) -> dict[str, Any]:
     return {
         "promoted": verdict.is_promoted,
+        "decision": verdict.sentence(modality),
         "chosen": verdict.chosen,
         "balanced_accuracy": round(verdict.accuracy, 4),
         "interval_95": [round(verdict.low, 4), round(verdict.high, 4)],
         "base_balanced_accuracy": round(verdict.base, 4),
+        "gain_interval_95": [round(verdict.gain_low, 4), round(verdict.gain_high, 4)],
         "chance": round(verdict.chance, 4),
         "chance_exceeded_by_one_in_50": round(verdict.high_chance, 4),
         "p": round(verdict.p, 4),
         "candidates": {name: round(value, 4) for name, value in verdict.each.items()},
         "trials": verdict.trials,
         "windows": verdict.windows,
+    }
+
+
+def _not_judged(one: Unlabelled, modality: str) -> dict[str, Any]:
+    return {
+        "promoted": False,
+        "decision": one.sentence(modality),
+        "chosen": "base",
+        "trials": one.trials,
+        "windows": one.windows,
     }
 
 

@@ -62,7 +62,7 @@ def test_a_fold_has_not_seen_the_trials_that_it_tests(situation):
 
 def test_other_heads_are_left_as_they_are():
     of_two = made_situation(heads=("emotion", "load"))
-    assert list(candidates(of_two)) == ["base", "head", "layer", "both"]
+    assert list(candidates(of_two)) == ["base", "both", "layer", "head"]
     windows = torch.from_numpy(of_two.scale.applied(of_two.features))
     before = of_two.network(windows)["load"]
     for name in ("head", "layer", "both"):
@@ -73,9 +73,9 @@ def test_other_heads_are_left_as_they_are():
 
 def test_a_linear_base_has_no_layers_to_exchange():
     linear = made_situation(kind="linear", sizes={})
-    assert list(candidates(linear)) == ["base", "person", "linear"]
+    assert list(candidates(linear)) == ["base", "linear", "person"]
 
 
 def test_a_narrow_classifier_cannot_be_made_transparent():
     narrow = made_situation(sizes=SIZES | {"hidden": 4})
-    assert list(candidates(narrow)) == ["base", "person", "layer", "both", "linear"]
+    assert list(candidates(narrow)) == ["base", "both", "linear", "person", "layer"]

@@ -148,7 +148,7 @@ def test_the_file_has_this_persons_own_reference_of_drift(base, run, material, t
     of_two = replace(material, measured={"eeg": [short, short]})
     problems = make_problems(of_two, watched)
     verdicts = decide(problems, material.labels, permutations=99)
-    write_calibrated(tmp_path / "me.safetensors", watched, of_two, problems, verdicts, [run])
+    write_calibrated(tmp_path / "me.safetensors", watched, of_two, problems, verdicts, {}, [run])
     contract, tensors = load_model_file(tmp_path / "me.safetensors")
     assert set(contract.modalities["eeg"].drift.views) == {"profile", "course", "own"}
     assert contract.modalities["eeg"].drift.own_sessions == 2
