@@ -20,7 +20,7 @@ from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS, fewest_of_each, make_blocks, smallest_p
 from bci_m2s.training.calibration.candidates import MEANINGS, Scale, Situation
 from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict, decide
-from bci_m2s.training.calibration.material import Material, gather
+from bci_m2s.training.calibration.material import Material, counted, gather
 from bci_m2s.training.calibration.unlabelled import Unlabelled, unlabelled
 from bci_m2s.training.calibration.write import write_calibrated
 
@@ -60,13 +60,17 @@ def run_calibration(
     begun_s = time.monotonic()
     head = _head(base, head)
     _refuse_strangers(runs)
+
+    def check(labels: Indices) -> None:
+        _refuse_few(labels, base.contract.heads[head].classes, runs)
+
     material = _reported(
         console,
         "signals to windows",
-        lambda report: gather(runs, base.contract, base.tensors, head, _say(console), report),
+        lambda report: gather(runs, base.contract, base.tensors, head, _say(console), report, check),
     )
     console.print(f"trials: {material.counted()}; signal and markers of {_files(runs)}")
-    _refuse_too_few(material, runs)
+    _refuse_few_with_windows(material, runs)
     problems = make_problems(material, base)
     verdicts = _reported(
         console,
@@ -136,20 +140,28 @@ def _refuse_strangers(runs: Sequence[RecordedRun]) -> None:
         raise UsageError(f"sessions: got {runs[0].path} twice, expected each once")
 
 
-def _refuse_too_few(material: Material, runs: Sequence[RecordedRun]) -> None:
-    fewest = fewest_of_each(len(material.classes), ALPHA)
-    expected = f"expected {fewest} or more of each class: with fewer even a perfect answer could be chance"
-    if not _suffices(material.labels, len(material.classes)):
-        raise TrainingError(f"{runs[0].path}: trials: got {material.counted()}, {expected}")
+def _refuse_few(labels: Indices, classes: Sequence[str], runs: Sequence[RecordedRun]) -> None:
+    if not _suffices(labels, len(classes)):
+        got = counted(labels, classes)
+        raise TrainingError(f"{runs[0].path}: trials: got {got}, {_expected(len(classes))}")
+
+
+def _expected(n_classes: int) -> str:
+    fewest = fewest_of_each(n_classes, ALPHA)
+    return f"expected {fewest} or more of each class: with fewer even a perfect answer could be chance"
+
+
+def _refuse_few_with_windows(material: Material, runs: Sequence[RecordedRun]) -> None:
+    n_classes = len(material.classes)
     labelled = {name: np.unique(windows.trials) for name, windows in material.windows.items()}
-    if any(_suffices(material.labels[kept], len(material.classes)) for kept in labelled.values()):
+    if any(_suffices(material.labels[kept], n_classes) for kept in labelled.values()):
         return
     got = "; ".join(
         f"{name}: {len(kept)} with usable windows"
         + (f", others: {material.windows[name].why_none}" if material.windows[name].why_none else "")
         for name, kept in labelled.items()
     )
-    raise TrainingError(f"{runs[0].path}: trials: got {got}, {expected}")
+    raise TrainingError(f"{runs[0].path}: trials: got {got}, {_expected(n_classes)}")
 
 
 def _suffices(labels: Indices, n_classes: int) -> bool:

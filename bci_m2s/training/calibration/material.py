@@ -66,9 +66,12 @@ class Material:
 
     def counted(self) -> str:
         """The number of trials of each class, in words."""
-        return ", ".join(
-            f"{name} {np.count_nonzero(self.labels == index)}" for index, name in enumerate(self.classes)
-        )
+        return counted(self.labels, self.classes)
+
+
+def counted(labels: Indices, classes: Sequence[str]) -> str:
+    """The number of trials of each class, in words. labels : (t,) class indices"""
+    return ", ".join(f"{name} {np.count_nonzero(labels == index)}" for index, name in enumerate(classes))
 
 
 def shown_trials(
@@ -112,8 +115,13 @@ def gather(
     head: str,
     notify: Callable[[str], None] = lambda _text: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    check: Callable[[Indices], None] = lambda _labels: None,
 ) -> Material:
     """Trials and windows of a participant's sessions, in the order in which they are given.
+
+    Parameters
+    ----------
+    check : gets the labels of all trials before any signal is read, and may refuse them
 
     Raises
     ------
@@ -124,7 +132,9 @@ def gather(
     """
     classes = contract.heads[head].classes
     shown = [shown_trials(run, head, classes, notify) for run in runs]
-    _refuse_few_classes(runs, [trial.label for trials in shown for trial in trials], classes)
+    labels = np.array([trial.label for trials in shown for trial in trials], dtype=np.int64)
+    _refuse_few_classes(runs, labels.tolist(), classes)
+    check(labels)
     total, done = sum(run.stream.n_samples for one in runs for run in one.streams.values()), 0
     found: dict[str, list[_Found]] = {name: [] for name in contract.modalities}
     first = 0
@@ -148,7 +158,7 @@ def gather(
     return Material(
         head,
         classes,
-        np.array([trial.label for trials in shown for trial in trials], dtype=np.int64),
+        labels,
         np.repeat(np.arange(len(runs)), [len(trials) for trials in shown]),
         windows,
         {name: [part.measured() for part in parts] for name, parts in found.items()},

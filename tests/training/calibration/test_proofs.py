@@ -48,7 +48,7 @@ def accuracy(it: Situation, logits: np.ndarray) -> float:
 
 
 def test_noise_in_two_signals_is_seldom_promoted():
-    promoted, n = 0, tries(20, 200)
+    promoted, n = 0, tries(10, 200)
     for number in range(n):
         signals = {
             name: situation(person, number, effect=0.0) for person, name in ((100, "eeg"), (101, "eye"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.candidates import Scale, Situation, make, scores
 from bci_m2s.training.calibration.material import gather
+from bci_m2s.training.calibration.unlabelled import unlabelled
+from bci_m2s.training.calibration.write import record
 
 SHIPPED = Path(__file__).resolve().parents[3] / "recordings" / "simulated-session.xdf"
 
@@ -32,6 +35,8 @@ def test_the_base_model_answers_as_it_did_live(session):
     base = Base(path, *load_model_file(path))
     run = recorded_run(session, base.contract)
     assert run.is_simulated
+    assert set(run.streams) == {"eeg", "eye"}
+    run = replace(run, streams={"eye": run.streams["eye"]})
     material = gather([run], base.contract, base.tensors, "emotion")
     live = recorded_answers(session)
     windows = material.windows["eye"]
@@ -50,7 +55,24 @@ def test_the_base_model_answers_as_it_did_live(session):
     near = np.array([np.abs(live - row).max(axis=1).min() for row in again])
     # where the session answered from the EEG there is no recorded answer of the eyes to compare with
     assert np.count_nonzero(near < 1e-6) > 10
-    assert set(material.windows) == {"eeg", "eye"}
+    of_few_trials_and_of_none(material, base, run)
+
+
+def of_few_trials_and_of_none(material, base, run):
+    """Neither signal can be judged here: each stays the base model's, which is said and recorded."""
+    left = unlabelled(material, base, judged=())
+    said = {name: one.sentence(name) for name, one in left.items()}
+    stays = "not judged, its base model stays as it is"
+    n_trials = len(material.labels)
+    assert said["eeg"] == f"eeg: {stays}: the sessions have no stream of it"
+    assert said["eye"].startswith(
+        f"eye: {stays}: {left['eye'].trials} of {n_trials} trials have usable windows"
+    )
+    assert said["eye"].endswith("wanted 4 of each class")
+    told = record(base, material, {}, left, [run], base.path)["calibration"]["modalities"]
+    assert {name: one["decision"] for name, one in told.items()} == said
+    assert [one["promoted"] for one in told.values()] == [False, False]
+    assert told["eye"]["windows"] == 30
 
 
 def recorded_answers(session):
