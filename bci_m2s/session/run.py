@@ -324,18 +324,21 @@ def _complete(takes: Takes, options: Options, console: Console, said: Sequence[s
             if snapshot.recording is not None:
                 console.print(recording_line(snapshot.recording))
             if folder is not None:
-                say_saved(console, folder)
+                say_saved(console, folder, is_guided=options.conduct is not None)
 
 
-def say_saved(console: Console, folder: Path) -> None:
-    """Say where everything is that is there and holds something."""
+def say_saved(console: Console, folder: Path, is_guided: bool = False) -> None:
+    """Say where everything is that is there and holds something, and what comes next.
+
+    is_guided : whoever guides the session says what comes next
+    """
     try:
         saved = sorted(path.name for path in folder.iterdir() if path.is_dir() or path.stat().st_size)
     except OSError:
         saved = []
     if saved:
         console.print(f"saved in {folder}: {', '.join(saved)}")
-        if {"session.xdf", "session.yaml"} <= {*saved} and "protocol.yaml" not in saved:
+        if {"session.xdf", "session.yaml"} <= {*saved} and not is_guided:
             console.print(f"Next: bci-m2s report {folder}, bci-m2s verify {folder}", soft_wrap=True)
     else:
         console.print(f"nothing is saved in {folder}", style="bold red")

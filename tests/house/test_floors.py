@@ -39,10 +39,17 @@ ALLOWED = {
     "PyQt6": ("panel",),
     "pyqtgraph": ("panel",),
     "rich": ("session", "commands", "doctor", "soak", "training"),
-    "typer": ("commands.cli", "commands.options", "commands.training_cli", "commands.handover_cli"),
+    "typer": (
+        "commands.cli",
+        "commands.options",
+        "commands.recording_cli",
+        "commands.training_cli",
+        "commands.handover_cli",
+    ),
 }
 LOADS_ON_CALL = (
     "commands.cli",
+    "commands.recording_cli",
     "commands.training_cli",
     "commands.handover_cli",
     "commands.check",

@@ -6,19 +6,12 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
 
 from bci_m2s.errors import UsageError
-from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.model.contract import WindowContract
-from bci_m2s.simulator.devices import DEVICES, find_device
 from bci_m2s.text import printable
-from bci_m2s.training.new.conversation import Conversation
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.files import relative_root
-from bci_m2s.training.new.look import Found
 from bci_m2s.training.new.project import (
     DEFAULT_CLASSES,
     SETTLES_EEG_S,
@@ -29,17 +22,16 @@ from bci_m2s.training.new.project import (
     Project,
     can_train,
     choose_channels,
-    choose_stream,
     eye_part,
     likely_baseline_s,
     measure,
 )
 from bci_m2s.training.new.skin import SETTLES_S, USUAL_HZ, SkinPart
+from bci_m2s.training.new.stream_choice import StreamDecisions
 from bci_m2s.training.new.trackers import Screen, recognise
 from bci_m2s.training.new.trials import Scheme, find_scheme
 from bci_m2s.training.new.window import USUAL, fit_window, length_s, protocol_trial_s
-from bci_m2s.training.new.wishes import NONE, Wishes, classes_of, listed, numbers, pair
-from bci_m2s.types import StreamInfo
+from bci_m2s.training.new.wishes import classes_of, listed, numbers, pair
 
 MOST_ASKED = 200  # channels that somebody may want to choose from
 
@@ -47,15 +39,9 @@ ALL = "all"
 SIZE = ("--screen", "width x height in cm, as 53x30")
 PIXELS = ("--pixels", "width x height in pixels, as 1920x1080")
 
-Facts = dict[str, Any]  # of a stream, as files state them
 
-
-class Decisions(Conversation):
+class Decisions(StreamDecisions):
     """Asks, or takes what is likeliest and says so."""
-
-    def __init__(self, wishes: Wishes, found: Found, console: Console) -> None:
-        super().__init__(console, wishes.ask)
-        self._wishes, self._found = wishes, found
 
     def project(self, folder: Path) -> Project:
         """Everything that the files need."""
@@ -110,55 +96,6 @@ class Decisions(Conversation):
         )
         return EegPart(stream, channels, self._mains_hz(), facts, self._is_one_of_several(stream))
 
-    def _is_one_of_several(self, stream: StreamInfo) -> bool:
-        types = [info.type.casefold() for info in (*self._found.eeg, *self._found.eye, *self._found.skin)]
-        return types.count(stream.type.casefold()) > 1
-
-    def _with_names(self, stream: StreamInfo, facts: Facts) -> tuple[StreamInfo, Facts]:
-        """A stream whose sender names no channels with those of the device that was named."""
-        if stream.labels != default_labels(stream.n_channels):
-            return stream, facts
-        question = (
-            f"the sender names no channels; its device ({', '.join(_unnamed(stream.n_channels))}, {NONE})"
-        )
-        name = self._wishes.montage or self.ask(
-            question, NONE, check=lambda text: text == NONE or find_device(text)
-        )
-        if name == NONE:
-            self.note(
-                f"{stream.name!r} names no channels: they are ch1 … ch{stream.n_channels}; "
-                "--montage DEVICE names them"
-            )
-            return stream, facts
-        device = find_device(name)
-        if len(device.channels) > stream.n_channels:
-            got = f"{name!r} of {len(device.channels)} channels, expected at most {stream.n_channels}"
-            raise UsageError(f"--montage: got {got}, those of {stream.name!r}")
-        named = dict(zip(stream.labels, device.channels, strict=False))
-        self.say(f"eeg: the sender names no channels: they are taken as {', '.join(named.values())}")
-        n = len(device.channels)
-        return replace(stream, labels=device.channels, units=stream.units[:n]), {**facts, "rename": named}
-
-    def _with_clock(self, stream: StreamInfo, usual_hz: float) -> tuple[StreamInfo, Facts]:
-        """A stream with its true rate, and what to do with stamps that are not LSL time."""
-        stream, facts = self._with_rate(stream, usual_hz)
-        if stream.name not in self._found.astray:
-            return stream, facts
-        self.say(f"{stream.name!r} does not stamp in LSL time: its samples are stamped when they come")
-        return stream, {**facts, "stamps": "arrival"}
-
-    def _with_rate(self, stream: StreamInfo, usual_hz: float) -> tuple[StreamInfo, Facts]:
-        """A stream whose sender states no rate, or a false one, with its true one."""
-        rate_hz = self._found.rates_hz.get(stream.name, 0.0 if stream.rate_hz else usual_hz)
-        if not rate_hz:
-            return stream, {}
-        if not stream.rate_hz:
-            self.say(f"{stream.name!r} has no regular rate: it is put on one of {rate_hz:.0f} Hz")
-            return replace(stream, rate_hz=rate_hz), {"resample_hz": float(round(rate_hz))}
-        sends = f"but sends {rate_hz:.4g} Hz" if self._found.root else "whatever its rate is"
-        self.say(f"{stream.name!r} states {stream.rate_hz:g} Hz, {sends}: its rate is measured")
-        return replace(stream, rate_hz=rate_hz), {"rate_hz": "auto"}
-
     def _mains_hz(self) -> float:
         if self._wishes.mains_hz is not None:
             return self._wishes.mains_hz
@@ -202,27 +139,6 @@ class Decisions(Conversation):
         others = ", ".join(label for label in stream.labels if label != part.channel)
         self.say(f"skin: {stream.describe()}: {part.channel}", f"not used: {others}" if others else "")
         return part
-
-    def _stream(self, modality: str, streams: list[StreamInfo], wanted: str) -> StreamInfo | None:
-        if wanted == NONE:
-            return None
-        if not streams:
-            if wanted:
-                raise UsageError(
-                    f"--{modality}: got {wanted!r}, but there is no such stream in {self._found.where}"
-                )
-            return None
-        option = f"--{modality}"
-        is_device = self._wishes.montage and not self._found.root
-        if not wanted and (len(streams) > 1 or not is_device):
-            names = [info.name for info in streams]
-            wanted = self.ask(
-                f"{modality} stream ({', '.join(names)}, {NONE})",
-                names[0],
-                said=f"{modality} from {{!r}}, one of {len(names)}; {option} NAME" if names[1:] else "",
-                check=lambda text: text == NONE or choose_stream(text, streams, option),
-            )
-        return None if wanted == NONE else choose_stream(wanted, streams, option)
 
     def _classes(self) -> tuple[Scheme, dict[str, str], Measured]:
         """How markers name trials; the class of each of their labels, in the order of the model."""
@@ -312,9 +228,3 @@ class Decisions(Conversation):
 
 def _chosen(text: str, electrodes: tuple[str, ...], stream: str) -> tuple[str, ...]:
     return choose_channels(() if text in ("", ALL) else listed(text), electrodes, stream)
-
-
-def _unnamed(n_channels: int) -> list[str]:
-    """Devices whose senders name no channels."""
-    fitting = [name for name, one in DEVICES.items() if not one.has_labels]
-    return [name for name in fitting if len(DEVICES[name].channels) <= n_channels]
