@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from support.nightly import nightly
 from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, eeg, eye, pipeline
 
 from bci_m2s.engine.handover import LONGEST_S, Handover
@@ -67,7 +68,7 @@ def of(estimates, modality=""):
     return [estimate for estimate in estimates if modality in ("", estimate.modality)]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, *nightly(2)])
 def test_side_by_side_no_hop_is_missing_and_each_line_changes_over_once(seed):
     before, published, recorded, handover, events = switched(signals(INFOS), seed=seed)
     assert handover.is_over

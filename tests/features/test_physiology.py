@@ -221,12 +221,12 @@ def test_noise_has_no_pulse() -> None:
 @pytest.mark.parametrize(("step_s", "hop_s"), [(1.0, 0.25), (4.0, 1.0)])
 def test_settling_time_is_honest(step_s: float, hop_s: float) -> None:
     """The first step that may be used has the values of a run that began long before."""
-    _, samples = body(65)
+    _, samples = body(52)
     long = feed(extractor(128.0, step_s, hop_s), samples, hop_s=hop_s)
     restarted = extractor(128.0, step_s, hop_s)
     assert restarted.settle_s < 20
     position = int(np.ceil(restarted.settle_s / hop_s))
-    for start in (30, 41):
+    for start in (20, 29):
         needed = samples[start * 128 : round((start + (position + 1) * hop_s + step_s) * 128)]
         fresh = feed(restarted, needed, hop_s=hop_s)
         got, expected = fresh[position], long[position + round(start / hop_s)]
@@ -237,7 +237,7 @@ def test_settling_time_is_honest(step_s: float, hop_s: float) -> None:
 
 def test_values_do_not_depend_on_the_hop() -> None:
     """Blocks of 0.25 and of 1 s: the same values where steps end together."""
-    _, samples = body(40)
+    _, samples = body(30)
     often = feed(extractor(hop_s=0.25), samples, hop_s=0.25)[::4]
     seldom = feed(extractor(hop_s=1.0), samples, hop_s=1.0)
     for step, other in zip(often, seldom, strict=True):
@@ -246,7 +246,7 @@ def test_values_do_not_depend_on_the_hop() -> None:
 
 def test_a_push_takes_little() -> None:
     """Eight channels at 128 Hz: the fastest of three runs."""
-    _, samples = body(20)
+    _, samples = body(12)
     body_signals, taken_s = extractor(hop_s=0.25), []
     for _ in range(3):
         body_signals.reset()

@@ -43,7 +43,7 @@ def _background(frequencies: NDArray[np.float64], density: NDArray[np.float64]) 
 def resting() -> list[tuple[SimulatedSession, NDArray[np.float64], NDArray[np.float64]]]:
     """People without artefacts: session, frequencies, density (bins, channels)."""
     sessions = [SimulatedSession(QUIET, subject) for subject in range(tries(4, 6))]
-    return [(s, *_density(s.eeg(0, int(90 * RATE_HZ)))) for s in sessions]
+    return [(s, *_density(s.eeg(0, int(70 * RATE_HZ)))) for s in sessions]
 
 
 @pytest.mark.nightly
@@ -119,7 +119,7 @@ def test_third_harmonic_only_below_nyquist() -> None:
 def test_blocks_leave_no_seam() -> None:
     """Jumps and bends between blocks are as large as within them, with everything switched on."""
     settings = _settings(effect=1.0, artefacts=1.0, line_hz=50.0)
-    x = SimulatedSession(settings).eeg(0, int(120 * RATE_HZ)).astype(np.float64)
+    x = SimulatedSession(settings).eeg(0, int(80 * RATE_HZ)).astype(np.float64)
     for order in (1, 2, 3):
         size = np.median(np.abs(np.diff(x, n=order, axis=0)), axis=1)
         offset = (np.arange(len(size)) + order) % int(RATE_HZ)  # of the difference's last sample
@@ -180,7 +180,7 @@ def test_lost_track_is_blinks_and_few_long_losses() -> None:
 def test_gaze_shows_in_frontal_channels() -> None:
     """F8 minus F7 follows gaze to the right: slope near 4 µV a degree; nothing at the back."""
     session = SimulatedSession(_settings(artefacts=1.0, eye_rate_hz=RATE_HZ))
-    eeg, eye = session.eeg(0, int(120 * RATE_HZ)), session.eye(0, int(120 * RATE_HZ))
+    eeg, eye = session.eeg(0, int(60 * RATE_HZ)), session.eye(0, int(60 * RATE_HZ))
     seen = ~np.isnan(eye[:, 0])
     degrees = 35.0 * (eye[seen, 0] - 0.5)
 

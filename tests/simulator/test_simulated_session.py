@@ -87,10 +87,10 @@ def test_only_the_state_tells_of_the_class() -> None:
     five = SimulatedSession(replace(base, classes=("a", "b", "c", "d", "e")))
     orders = [[s.settings.classes.index(s.schedule.trial(i).label) for i in range(9)] for s in (two, five)]
     assert orders[0] != orders[1]
-    np.testing.assert_array_equal(two.eeg(0, 6_400), five.eeg(0, 6_400))
-    np.testing.assert_array_equal(two.eye(0, 6_000), five.eye(0, 6_000))
+    np.testing.assert_array_equal(two.eeg(0, 4_000), five.eeg(0, 4_000))
+    np.testing.assert_array_equal(two.eye(0, 3_750), five.eye(0, 3_750))
     moved = SimulatedSession(replace(base, effect=1.0))
-    assert (moved.eeg(3000, 5000) != two.eeg(3000, 5000)).any()
+    assert (moved.eeg(3000, 3500) != two.eeg(3000, 3500)).any()
 
 
 @pytest.mark.parametrize("n_classes", [2, *nightly(3, 4), 5])

@@ -179,12 +179,15 @@ def xdf_header(number, name, stream_type, rate_hz, kind, labels, units):
 
 def xdf_samples(number, stamps, values):
     body = struct.pack("<I", number) + b"\x08" + struct.pack("<Q", len(stamps))
+    if isinstance(values, np.ndarray):
+        rows = np.empty(
+            len(stamps), [("n", "u1"), ("stamp", "<f8"), ("row", values.dtype, values.shape[1:])]
+        )
+        rows["n"], rows["stamp"], rows["row"] = 8, stamps, values
+        return xdf_chunk(3, body + rows.tobytes())
     for stamp, value in zip(stamps, values, strict=True):
         body += b"\x08" + struct.pack("<d", stamp)
-        if isinstance(value, str):
-            body += b"\x04" + struct.pack("<I", len(value.encode())) + value.encode()
-        else:
-            body += value.tobytes()
+        body += b"\x04" + struct.pack("<I", len(value.encode())) + value.encode()
     return xdf_chunk(3, body)
 
 

@@ -51,11 +51,11 @@ def call(*words):
 
 
 def drawn_once(monkeypatch):
-    """Draw curves of each kind for the first seed; those of another one are files without a picture."""
+    """Draw curves of each kind for the first seed and modality; the others are files without a picture."""
     draw = report._draw
 
     def draw_first(path, *what):
-        if any(path.parent.parent.glob(f"*/{path.name}")):
+        if any(path.parent.parent.glob(f"*/{path.stem.split('-')[0]}*.png")):
             path.touch(mode=0o600)
         else:
             draw(path, *what)
@@ -412,7 +412,12 @@ def folds(finished, tmp_path_factory):
     """A run of two folds and two seeds, pre-trained, and the words of finetune with --out."""
     folder = tmp_path_factory.mktemp("folds")
     split = {"kind": "subject-folds", "folds": 2, "validation_subjects": 1}
-    config, run, out = write(folder / "folds.yaml", split=split), folder / "run", folder / "all.safetensors"
+    short = {"pretrain": training_values()["pretrain"] | {"epochs": 1}}
+    config, run, out = (
+        write(folder / "folds.yaml", split=split, **short),
+        folder / "run",
+        folder / "all.safetensors",
+    )
     finished.features_to(run)
     with without_pictures():
         call("pretrain", config, "--run", run, "--device", "cpu")

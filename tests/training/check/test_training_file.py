@@ -218,7 +218,9 @@ def test_it_names_the_trials_that_lose_their_first_window(lab, monkeypatch, tmp_
     for duration_s in (9.0, 20.0):
         checked = check_training(write(lab, EYE + BASELINE, duration_s))
         contract = checked.settings.contract
-        session = load.load_sessions(checked.settings, tmp_path, Console(quiet=True))[0]
+        one = checked.settings.data.model_copy(update={"subjects": ("P001",)})
+        alone = checked.settings.model_copy(update={"data": one})
+        (session,) = load.load_sessions(alone, tmp_path, Console(quiet=True))
         spread = np.ones(33)
         rows = sessions.normalised(session, "eye", contract.modalities["eye"], contract.window, spread)
         ready_s = session.end_s[np.flatnonzero(~np.isnan(rows).all(axis=1))[0]]

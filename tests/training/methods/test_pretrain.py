@@ -80,9 +80,15 @@ def losses(rows):
 
 
 @pytest.fixture(scope="module")
-def whole(settings, data, tmp_path_factory):
+def kept(tmp_path_factory):
+    """Where the checkpoint of ``whole`` is."""
+    return tmp_path_factory.mktemp("whole") / "a.safetensors"
+
+
+@pytest.fixture(scope="module")
+def whole(settings, data, kept):
     """Networks and rows of a run that nothing interrupts."""
-    return run(settings, data, tmp_path_factory.mktemp("whole") / "a.safetensors")
+    return run(settings, data, kept)
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(settings, data, tmp_path, whole):
@@ -98,7 +104,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(settings, data, tmp_pa
 
 @pytest.mark.parametrize("recipe", [{}, RELEASED], ids=["sound", "released"])
 def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(settings, data, tmp_path, recipe):
-    recipe = {"epochs": 3, "batch": 6, **recipe}
+    recipe = {"epochs": 2, "batch": 6, **recipe}
     whole, rows = run(settings, data, tmp_path / "whole.safetensors", **recipe)
     path = tmp_path / "parts.safetensors"
     batches = 0
@@ -142,16 +148,14 @@ def test_no_epochs_leave_the_encoders_as_initialised(settings, data, tmp_path):
     assert same(load_pretrained(job(settings, epochs=0), path), networks)
 
 
-def test_a_finished_run_is_not_trained_further(settings, data, tmp_path):
-    path = tmp_path / "pretrain.safetensors"
-    whole, _ = run(settings, data, path)
-    before = path.read_bytes()
+def test_a_finished_run_is_not_trained_further(settings, data, whole, kept):
+    before = kept.read_bytes()
     calls = []
-    again, rows = run(settings, data, path, on_epoch=lambda epoch, _row: calls.append(epoch))
-    assert same(whole, again)
+    again, rows = run(settings, data, kept, on_epoch=lambda epoch, _row: calls.append(epoch))
+    assert same(whole[0], again)
     assert calls == []
     assert len(rows) == 2
-    assert path.read_bytes() == before
+    assert kept.read_bytes() == before
 
 
 @pytest.mark.parametrize("changes", [{"learning_rate": 2e-3}, {"loss": {"weights": {"cpc": 0.5}}}])
@@ -306,8 +310,8 @@ def test_windows_of_one_modality_are_no_pairs(settings, data, tmp_path):
         pretrain(job(settings), alone, data.parts["validation"], tmp_path / "a.safetensors")
 
 
-def test_validation_is_not_needed_and_never_trained_on(settings, data, tmp_path):
-    with_it, rows = run(settings, data, tmp_path / "a.safetensors")
+def test_validation_is_not_needed_and_never_trained_on(settings, data, tmp_path, whole):
+    with_it, rows = whole
     none = data.parts["validation"].take(np.arange(0))
     without, other = pretrain(job(settings), data.parts["train"], none, tmp_path / "b.safetensors")
     assert same(with_it, without)
