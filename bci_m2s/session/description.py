@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +24,8 @@ from bci_m2s.pipeline.failover import combinations
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup.build import Plan
 from bci_m2s.types import StreamInfo
+
+PACKAGES = ("numpy", "scipy", "torch", "pylsl", "mne", "pyxdf")
 
 
 def describe_session(
@@ -91,16 +94,19 @@ def utc_now() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what estimates depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("numpy", "scipy", "torch", "pylsl", "mne", "pyxdf"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
+    found = {"python": platform.python_version(), **{name: _installed(name) for name in PACKAGES}}
     pylsl = sys.modules.get("pylsl")
     if pylsl is not None:
         found["liblsl"] = str(pylsl.library_version())
     return found
+
+
+@cache
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def write_session(folder: Path, session: SessionDescription) -> None:
