@@ -86,7 +86,7 @@ class TestOne:
 class TestThree:
     def test_every_pair_is_trained_and_shares_its_encoders(self, three, tmp_path):
         settings, data = three
-        networks, rows = run(settings, data, tmp_path / "a.safetensors", epochs=3, learning_rate=1e-2)
+        networks, rows = run(settings, data, tmp_path / "a.safetensors", epochs=2, learning_rate=1e-2)
         for pair in PAIRS:
             name = f"contrastive {pair}"
             assert rows[-1][name] < rows[0][name]
