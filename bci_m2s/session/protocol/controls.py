@@ -12,6 +12,7 @@ from bci_m2s.text import printable, quoted
 ACTIONS = ("pause", "resume", "repeat", "exclude", "include", "skip", "answer")
 LONGEST_ANSWER = 300
 POLL_S = 0.05
+NO_ROOM = "waiting for the disk"  # the step while the recording cannot be written
 
 
 class Ended(Exception):
@@ -177,6 +178,8 @@ def refused_in(step: str, trial: int, is_external: bool) -> dict[str, str]:
         why |= dict.fromkeys(("exclude", "include"), "no trial has been shown yet")
     if step == "pause":
         why["skip"] = "a pause ends with resume"
+    if step == NO_ROOM:
+        why["skip"] = "it goes on once the recording can be written"
     if step == "trial" and not is_external:
         why["skip"] = "a trial is shown to its end; repeat interrupts it"
     return why

@@ -13,7 +13,7 @@ from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.recording import trials as grammar
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.recording.trials import Trial
-from bci_m2s.session.protocol.controls import Controls, Ended, refused_in
+from bci_m2s.session.protocol.controls import NO_ROOM, Controls, Ended, refused_in
 from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.person import SimulatedPerson
 from bci_m2s.session.protocol.planned import planned_trials
@@ -129,15 +129,15 @@ class Stage:
     def pause(self) -> None:
         """A pause where one is wanted, and while the disk is full."""
         if self.controls.is_paused:
+            self.notify("pause")
             self._wait("pause", "", lambda: self.controls.is_paused)
         if self.recorder_problem():
-            words = "the recording cannot be written: the session waits until it can; Ctrl-C ends it"
-            self._wait(words, "One moment, please.", lambda: bool(self.recorder_problem()))
+            self.notify("the recording cannot be written: the session waits until it can; Ctrl-C ends it")
+            self._wait(NO_ROOM, "One moment, please.", lambda: bool(self.recorder_problem()))
 
-    def _wait(self, said: str, text: str, holds: Callable[[], bool]) -> None:
+    def _wait(self, step: str, text: str, holds: Callable[[], bool]) -> None:
         self.mark("pause/start")
-        self.notify(said)
-        self.set_step("pause", text)
+        self.set_step(step, text)
         self.controls.wait_while(holds)
         self.mark("pause/stop")
 

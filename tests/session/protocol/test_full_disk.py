@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from support.guided_sessions import write_protocol
 
+from bci_m2s.errors import CommandError
 from bci_m2s.recording.trials import Trial, read_trials
 from bci_m2s.session.protocol.controls import Ended
 from bci_m2s.session.protocol.pace import FastClock
@@ -66,7 +67,9 @@ def test_the_next_trial_waits_until_there_is_room(tmp_path: Path) -> None:
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
-    assert stage.state()["step"] == "pause"
+    assert stage.state()["step"] == "waiting for the disk"
+    with pytest.raises(CommandError, match="once the recording can be written"):
+        stage.controls.request("skip")
     assert "waits until it can" in said[0]
     recorder.problem = ""
     waiting.join(5.0)
