@@ -24,10 +24,6 @@ for _name in ("DISPLAY", "WAYLAND_DISPLAY"):
     os.environ.pop(_name, None)
 os.environ.setdefault("SSH_CONNECTION", "a test")  # where a display needs no variable
 
-# A busy machine is no failure, and a run that fails once must fail again.
-hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
-hypothesis.settings.load_profile("steady")
-
 # A program reads the signatures of its commands once, and so do the tests, which call hundreds.
 typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)
 
@@ -74,6 +70,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_configure(config: pytest.Config) -> None:
     """Say how thorough the tests are to be."""
     nightly.begin(config)
+    # A busy machine is no failure, and a run that fails once must fail again.
+    hypothesis.settings.register_profile(
+        "steady", deadline=None, derandomize=True, max_examples=nightly.tries(50, 100)
+    )
+    hypothesis.settings.load_profile("steady")
 
 
 def pytest_collection_finish() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.nightly import tries
 from support.small_sessions import contract
 
 from bci_m2s.model.stream_check import NUMERIC_FORMATS, check_stream, stream_doubts
@@ -219,7 +220,7 @@ def check(described: Described) -> None:
 
 
 @given(streams())
-@settings(max_examples=60)
+@settings(max_examples=tries(30, 60))
 @example(in_unit("-6"))
 def test_a_stream_runs_in_the_models_unit_or_is_refused_by_name(described: Described) -> None:
     check(described)

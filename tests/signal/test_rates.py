@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.nightly import tries
 
 from bci_m2s.signal.rates import beginning, steady_rate
 
@@ -15,7 +16,7 @@ from bci_m2s.signal.rates import beginning, steady_rate
     cut=st.integers(0, 2000),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60)
+@settings(max_examples=tries(30, 60))
 def test_a_steady_rate_is_found_whatever_jitters(rate_hz, jitter, chunk_s, cut, seed):
     """Also where samples come under one stamp a chunk, and whatever comes behind the first seconds."""
     stamps = 1e5 + np.arange(round(12 * rate_hz)) / rate_hz

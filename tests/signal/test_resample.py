@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.nightly import tries
 
 from bci_m2s.signal.resample import Resampler
 from bci_m2s.types import Chunk
@@ -40,7 +41,7 @@ def gaze(draw):
 
 
 @given(gaze(), st.lists(st.integers(0, 400), max_size=5))
-@settings(max_examples=60)
+@settings(max_examples=tries(30, 60))
 def test_nothing_depends_on_chunks_and_the_grid_is_regular(signal, cuts):
     times, samples = signal
     grid_s, values = on_grid(times, samples)
