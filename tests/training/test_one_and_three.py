@@ -13,6 +13,7 @@ from bci_m2s import training_data
 from bci_m2s.commands.cli import app
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.simulator.devices import find_device
+from bci_m2s.training.data import load, prepare
 from bci_m2s.training.estimator import M2SClassifier
 
 SKIN = {
@@ -153,8 +154,14 @@ class TestThree:
         rows = three.replay(mode)
         assert modalities <= {row["modality"] for row in rows}
 
-    def test_the_estimators_file_runs_too(self, three):
+    def test_the_estimators_file_runs_too(self, three, monkeypatch):
         """What M2SClassifier learns from the same file's windows, with the classifier of EEG alone."""
+
+        def kept(settings, folder, console):  # the features of the run, which are the same
+            assert folder is None
+            return load.load_sessions(settings, three.run / "features", console)
+
+        monkeypatch.setattr(prepare, "load_sessions", kept)
         data = training_data(three.config)
         train = data.parts["train"].having(three.names, "emotion")
         own, *others = three.names
