@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import shlex
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,13 @@ def run_guided(
     from bci_m2s.commands.run import run_session
     from bci_m2s.lsl.network import local_clock
 
+    given = {
+        "--fast": fast,
+        "--headless": not panel,
+        "--model": model,
+        "--device": device,
+        "--remote": remote,
+    }
     console = make_console()
     path = find_protocol(protocol)
     settings = load_protocol(path)
@@ -100,7 +108,7 @@ def run_guided(
             _report(output, console)
     finally:
         if conductors and not conductors[0].is_complete:
-            words = f"not complete; to go on: {_again(protocol, output, fast)}"
+            words = f"not complete; to go on: {again_words(protocol, output, given)}"
             console.print(words, style="yellow", soft_wrap=True)
     is_complete = bool(conductors) and conductors[0].is_complete
     if is_complete:
@@ -109,9 +117,12 @@ def run_guided(
     return is_complete
 
 
-def _again(protocol: str, output: Path, fast: bool) -> str:
-    options = " --fast" if fast else ""
-    return f"bci-m2s session {protocol} --output {output}{options} --resume"
+def again_words(protocol: str, output: Path, given: Mapping[str, object]) -> str:
+    """The command that takes a session up again. given : its options, false or None where they were not"""
+    words = ["bci-m2s", "session", protocol, "--output", str(output)]
+    for option, value in given.items():
+        words += [option] if value is True else [option, str(value)] if value else []
+    return shlex.join([*words, "--resume"])
 
 
 def _report(folder: Path, console: Console) -> None:
@@ -246,7 +257,7 @@ def _say(
         console.print(f"order: random, balanced, seed {trials.seed}")
     if before:
         shown = {trial.number for trial in before if not trial.excluded}
-        console.print(f"taken up again: {len(shown)} trials count already")
+        console.print(f"taken up again: trials shown already: {len(shown)}")
 
 
 def describe_protocol(path: Path) -> list[tuple[str, bool]]:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from support.guided_sessions import write_protocol
 
-from bci_m2s.commands.session import _taken_up
+from bci_m2s.commands.session import _taken_up, again_words
 from bci_m2s.errors import ConfigurationError, UsageError
 from bci_m2s.session.protocol.planned import draw_order, held, store
 from bci_m2s.session.protocol.settings import load_protocol
@@ -44,3 +44,10 @@ def test_a_session_that_runs_is_not_taken_up_beside_itself(tmp_path):
     with held(tmp_path), pytest.raises(UsageError, match="is running, in another process"):
         _taken_up(tmp_path, Console())
     _taken_up(tmp_path, Console())
+
+
+def test_the_command_that_goes_on_has_every_option_again(tmp_path):
+    given = {"--fast": True, "--headless": False, "--model": "me.safetensors", "--device": None}
+    assert again_words("films.yaml", tmp_path / "P 1", given) == (
+        f"bci-m2s session films.yaml --output '{tmp_path}/P 1' --fast --model me.safetensors --resume"
+    )
