@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
-WHAT = {"demo": ".", "test": ".[test,docs]"}
+WHAT = {"demo": ".[bids]", "test": ".[test,docs]"}
 GO_ON = """
 To go on, with a headset or the simulator: {command} --help
   {command} new my-lab        from your devices to your own model

@@ -39,6 +39,12 @@ def quoted(value: object, most: int = 60) -> str:
     return printable(repr(value), most)
 
 
+def typed(path: object) -> str:
+    """A path as it is typed in a command: in quotes where it holds a blank."""
+    words = printable(path)
+    return f'"{words}"' if " " in words else words
+
+
 def modality_name(modality: str) -> str:
     """A modality as people write it: "EEG", "eye", "EEG + eye"."""
     return " + ".join(MODALITIES.get(part, part) for part in printable(modality, 40).split("+"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.files.yaml_kind import kind_of
 from bci_m2s.session.terminal.view import make_console
+from bci_m2s.text import typed
 
 
 def check_file(name: str) -> None:
@@ -43,4 +44,4 @@ def _check_protocol(path: Path) -> None:
     console = make_console()
     for line, is_remark in describe_protocol(path):
         console.print(line, style="yellow" if is_remark else "", soft_wrap=True)
-    console.print(f"{path}: ok. Next: bci-m2s session {path} --output FOLDER", soft_wrap=True)
+    console.print(f"{path}: ok. Next: bci-m2s session {typed(path)} --output FOLDER", soft_wrap=True)

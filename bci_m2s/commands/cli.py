@@ -42,6 +42,7 @@ app = typer.Typer(
     name="bci-m2s",
     help="Live emotion estimates from EEG or eye tracking over LSL.",
     no_args_is_help=True,
+    context_settings={"max_content_width": 120},  # what a command does, whole, where the terminal is wide
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,

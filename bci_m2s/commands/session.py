@@ -30,7 +30,7 @@ from bci_m2s.session.remote.address import Address
 from bci_m2s.session.run import Options
 from bci_m2s.session.setup.shipped import find_protocol
 from bci_m2s.session.terminal.view import make_console
-from bci_m2s.text import printable
+from bci_m2s.text import printable, typed
 
 if TYPE_CHECKING:
     from bci_m2s.session.protocol.stimulus import Stimulus
@@ -112,8 +112,8 @@ def run_guided(
             console.print(words, style="yellow", soft_wrap=True)
     is_complete = bool(conductors) and conductors[0].is_complete
     if is_complete:
-        console.print(f"next: bci-m2s calibrate {output}", soft_wrap=True)
-        console.print(f"      bci-m2s export {output} --to bids --output FOLDER", soft_wrap=True)
+        console.print(f"next: bci-m2s calibrate {typed(output)}", soft_wrap=True)
+        console.print(f"      bci-m2s export {typed(output)} --to bids --output FOLDER", soft_wrap=True)
     return is_complete
 
 

@@ -36,7 +36,7 @@ from bci_m2s.session.terminal.view import print_notes, print_summary, recording_
 from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
-from bci_m2s.text import printable
+from bci_m2s.text import printable, typed
 
 if TYPE_CHECKING:
     from bci_m2s.model.predictor import Predictor
@@ -339,6 +339,8 @@ def say_saved(console: Console, folder: Path, is_guided: bool = False) -> None:
     if saved:
         console.print(f"saved in {folder}: {', '.join(saved)}")
         if {"session.xdf", "session.yaml"} <= {*saved} and not is_guided:
-            console.print(f"Next: bci-m2s report {folder}, bci-m2s verify {folder}", soft_wrap=True)
+            console.print(
+                f"Next: bci-m2s report {typed(folder)}, bci-m2s verify {typed(folder)}", soft_wrap=True
+            )
     else:
         console.print(f"nothing is saved in {folder}", style="bold red")

@@ -152,8 +152,13 @@ class FirstStart(QObject):
 
     @property
     def is_starting(self) -> bool:
-        """Whether an engine is on its way and nothing is seen of it yet."""
-        return self.engine is not None and self._client.facts is None
+        """Whether a session is on its way and nothing is seen of it yet."""
+        return self._client.facts is None and (self.engine is not None or self._is_announced)
+
+    @property
+    def _is_announced(self) -> bool:
+        """Whether the session that is to be shown says that it is there."""
+        return bool(self._options.session) and has_entry(self._options.session)
 
     def words(self) -> tuple[str, str]:
         """Headline and details for the empty state."""
@@ -168,8 +173,10 @@ class FirstStart(QObject):
             which = f" {self._options.session!r}" if self._options.session else ""
             where = "on the network" if self._options.remote else "on this machine"
             is_late = time.monotonic() - self._begun_s > UNSEEN_S
-            if is_late and self._options.session and has_entry(self._options.session):
-                return f"Looking for the session{which}", UNSEEN
+            if self._is_announced:
+                if is_late:
+                    return f"Looking for the session{which}", UNSEEN
+                return "The session starts", "It loads its model and connects its streams."
             return f"Looking for a session{which}", f"No session {where} yet. Start one with bci-m2s run."
         if not self._infos and self._looks < SURE_OF_NOTHING:
             return LOOKING

@@ -110,7 +110,8 @@ def test_a_session_that_runs_unseen_is_not_called_absent(qtbot, tmp_path, monkey
     )
     announced = ["ab12"]
     monkeypatch.setattr(first_start, "has_entry", announced.__contains__)
-    assert first.words()[1].startswith("No session on this machine yet")
+    assert first.words()[0] == "The session starts"
+    assert first.is_starting  # no second one is offered
     first._begun_s -= 10
     assert first.words()[1].startswith("It runs, but LSL does not show its streams")
     announced.clear()
