@@ -10,6 +10,7 @@ import mne
 import numpy as np
 import pandas
 import pytest
+from support.raw_files import xdf
 
 import bci_m2s
 from bci_m2s.commands.replay import replay_file
@@ -34,8 +35,16 @@ def beginning(folder, seconds):
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
-    """With the gap of the EEG that ends after 58 s."""
-    return beginning(tmp_path_factory.mktemp("recording"), 64)
+    """34 s of the shipped one, cut short, with a gap of the EEG soon after the first estimates."""
+    streams = []
+    for stream in open_recording(SHIPPED).streams[:2]:
+        info, times = stream.info, stream.times - stream.times[0]
+        kept = (times < 34) & ((info.type != "EEG") | (times < 20) | (times > 21.5))
+        samples = stream.read(0, stream.n_samples)[kept]
+        streams.append((info.name, info.type, info.rate_hz, info.labels, info.units, times[kept], samples))
+    file = tmp_path_factory.mktemp("recording") / "short.xdf"
+    file.write_bytes(xdf(streams, [(33.0, "the last marker")])[:-10])
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +53,9 @@ def rows(recording):
 
 
 def test_a_recording_gives_what_the_command_gives(rows, recording, tmp_path):
-    """All but the choice between the sensors, which the pipeline file asks for and the default does not."""
-    replay_file(recording, None, None, 1, Options(output=tmp_path / "out"))
+    pipeline = tmp_path / "pipeline.yaml"
+    pipeline.write_text(f"model: {MODEL}\nstreams: {{eeg: {{type: EEG}}, eye: {{type: Gaze}}}}\n")
+    replay_file(recording, str(pipeline), None, 1, Options(output=tmp_path / "out"))
     with (tmp_path / "out" / "estimates.csv").open(newline="", encoding="utf-8") as file:
         expected = {(row["modality"], row["window_end_s"]): row for row in csv.DictReader(file)}
     compared = 0

@@ -23,6 +23,19 @@ SMALLEST, LARGEST = 1e-9, 1e12  # steps of an axis or a scale
 Ticks = Sequence[tuple[float, str]]
 
 
+class View(pg.ViewBox):
+    """The inside of a plot, whose menu is made when it is first asked for: it takes as long as the plot."""
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False)
+
+    def mouseClickEvent(self, event: Any) -> None:
+        """A right click opens the menu."""
+        if event.button() == Qt.MouseButton.RightButton and not self.menuEnabled():
+            self.setMenuEnabled(True)
+        super().mouseClickEvent(event)
+
+
 class Plot(pg.PlotWidget):
     """One plot without decoration: no legend, no grid, axes only where they are asked for.
 
@@ -36,14 +49,14 @@ class Plot(pg.PlotWidget):
         zoom: tuple[bool, bool] = (True, True),
         on_hover: Callable[[float, float], str] | None = None,
     ) -> None:
-        super().__init__(background=None)
+        super().__init__(background=None, viewBox=View())
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys are the window's
         self.setMinimumSize(20, 20)
         preferred = QSizePolicy.Policy.Preferred  # a plot takes what others leave; pyqtgraph's want all
         self.setSizePolicy(preferred, preferred)
         self.hideButtons()
         self.setMouseEnabled(*zoom)
-        self.getPlotItem().setMenuEnabled(False, enableViewBoxMenu=True)
+        self.getPlotItem().setMenuEnabled(False, enableViewBoxMenu=None)
         self._axes = {side: self.getPlotItem().getAxis(side) for side in ("left", "bottom", "right", "top")}
         for axis in self._axes.values():
             axis.setStyle(
