@@ -1,17 +1,17 @@
-"""The example package in a virtual environment of its own: one of each kind, through YAML and the CLI."""
+"""The example package, installed for a Python of its own: one of each kind, through YAML and the CLI."""
 
 from __future__ import annotations
 
+import json
 import os
-import site
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from support.lots_of_commands import PARTED
 
 from bci_m2s.errors import BciM2sError
 from bci_m2s.session.setup.build import make_plan
@@ -19,19 +19,6 @@ from bci_m2s.session.setup.build import make_plan
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "examples" / "plugin"
 GROUPS = ("features", "sources", "sinks", "networks", "normalisers", "datasets", "methods")
-PARTED = "=== next command ==="
-COMMANDS = """
-import sys
-for lot in {lots!r}:
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("bci_m2s", "bci_m2s_example")]:
-        del sys.modules[name]
-    from bci_m2s.commands.cli import app
-    from bci_m2s.training.results import report
-    report._draw = report.draw_confusions = lambda *_: None
-    for command in lot:
-        print({parted!r}, flush=True)
-        assert not app(command.split(), standalone_mode=False), command
-"""
 pytestmark = [pytest.mark.plugin, pytest.mark.live]  # it waits for pip and for a session
 
 
@@ -86,41 +73,31 @@ def write_people(root, people=4):
 
 
 class Installed:
-    """A Python with the example package, and with what this Python has."""
+    """The example package in a folder of its own, and a Python that has it besides what this one has."""
 
     def __init__(self, folder):
-        venv.create(folder / "venv", with_pip=False)
-        name = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-        self.python, self.folder = folder / "venv" / name, folder
-        places = [str(ROOT), *site.getsitepackages()]
-        code = "import site; print(site.getsitepackages()[0])"
-        self.packages = Path(self.run("-c", code))
-        (self.packages / "outer.pth").write_text("\n".join(places))
+        self.folder, self.packages = folder, folder / "packages"
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
         options = ("--no-deps", "--no-index", "--no-build-isolation", "--target", str(self.packages))
         subprocess.run([*pip, *options, str(PLUGIN)], check=True, timeout=240, cwd=folder)
 
-    def run(self, *arguments, status=0):
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    def run(self, *arguments):
+        path = os.pathsep.join(map(str, (self.packages, ROOT, ROOT / "tests")))
         done = subprocess.run(
-            [str(self.python), *arguments],
+            [sys.executable, *arguments],
             cwd=self.folder,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
-        assert done.returncode == status, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return (done.stdout + done.stderr).strip()
 
     def bci(self, *lots):
-        """Run lots of commands of the CLI in one process; return what each command printed.
-
-        Each lot begins with this package and the example to be imported, as in a process of its own; what
-        they need is not imported again: torch takes longer than all the commands. Nothing is drawn.
-        """
-        return self.run("-c", COMMANDS.format(parted=PARTED, lots=lots)).split(PARTED)[1:]
+        """Run lots of commands of the CLI in one process; return what each command printed."""
+        return self.run("-m", "support.lots_of_commands", json.dumps(lots)).split(PARTED)[1:]
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,8 @@ from bci_m2s.panel.operate.offers import Choice, Offer
 @pytest.fixture(scope="module", autouse=True)
 def style(qapp):
     assert qapp is not None
-    with own_style():
+    with own_style(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bci_m2s.panel.window.FRAME_MS", 250)  # nobody looks at the traces
         yield
 
 

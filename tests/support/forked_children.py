@@ -112,6 +112,7 @@ def _is_known(command: Sequence[str]) -> bool:
 def _is_as_here(environment: Mapping[str, str]) -> bool:
     """Whether Python and its libraries would start as they have here."""
     read = {name for name in {*environment, *os.environ} if name.startswith(READ_BY_PYTHON)}
+    read.discard("PYTHONPATH")  # which a child is given
     return all(environment.get(name) == os.environ.get(name) for name in read)
 
 
@@ -202,6 +203,7 @@ def _forget_the_worker() -> None:
 def _run(command: Sequence[str]) -> int:
     """``python -m MODULE ARGUMENTS``, or ``python -c CODE``; returns the exit status."""
     sys.orig_argv = list(command)
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     status = 0
     try:
         if command[1] == "-m":
