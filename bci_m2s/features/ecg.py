@@ -144,23 +144,47 @@ class Electrocardiogram:
     def _values(self) -> tuple[FloatArray, str]:
         position, height, joined = (np.array(part) for part in zip(*self._beats, strict=True))
         time_s = (position - self._n) / self._rate_hz  # 0 is now
-        rr_s, end_s = np.diff(time_s), time_s[1:]
-        whole = (end_s > -self._window_s) & joined[1:]
-        accepted = plausible_intervals(rr_s, whole, self._rr_tolerance)
-        regular = accepted.sum() / max(int(whole.sum()), 1)
-        covered = rr_s[accepted].sum() / self._window_s
-        differences = np.diff(rr_s)[accepted[1:] & accepted[:-1]]
-        if (
-            np.count_nonzero(accepted) < FEWEST_INTERVALS
-            or covered < self._min_covered
-            or not len(differences)
-        ):
-            return np.empty(0), f"ECG: whole beat intervals cover {100 * covered:.0f} % of the window"
-        if regular < LEAST_REGULAR:
-            return np.empty(0), f"ECG: {100 * (1 - regular):.0f} % of the beat intervals are irregular"
+        limits = (self._window_s, self._rr_tolerance, self._min_covered)
+        measures, accepted, problem = beat_measures(time_s, joined, *limits)
+        if problem:
+            return np.empty(0), f"ECG: {problem}"
         height_v = float(np.median(height[1:][accepted]))
         amplitude = math.log(height_v) if height_v > 0 else math.nan  # a floor says nothing
-        return np.append(rr_measures(rr_s[accepted], end_s[accepted], differences), amplitude), ""
+        return np.append(measures, amplitude), ""
+
+
+def beat_measures(
+    time_s: FloatArray,
+    joined: BoolArray,
+    window_s: float = NUMBERS["window_s"][0],
+    rr_tolerance: float = NUMBERS["rr_tolerance"][0],
+    min_covered: float = NUMBERS["min_covered"][0],
+) -> tuple[FloatArray, BoolArray, str]:
+    """Measures of the beats of a window, whoever found them.
+
+    Parameters
+    ----------
+    time_s : (k,) when each beat was, ascending; 0 is the end of the window
+    joined : (k,) whether the interval from the beat before is whole
+    window_s, rr_tolerance, min_covered : see ``Electrocardiogram``
+
+    Returns
+    -------
+    (11,) measures in the order of ``NAMES`` without the amplitude, (k - 1,) which intervals were used, and
+    why there are no measures, "" where there are some
+    """
+    rr_s, end_s = np.diff(time_s), time_s[1:]
+    whole = (end_s > -window_s) & joined[1:]
+    accepted = plausible_intervals(rr_s, whole, rr_tolerance)
+    regular = accepted.sum() / max(int(whole.sum()), 1)
+    covered = rr_s[accepted].sum() / window_s
+    differences = np.diff(rr_s)[accepted[1:] & accepted[:-1]]
+    if np.count_nonzero(accepted) < FEWEST_INTERVALS or covered < min_covered or not len(differences):
+        problem = f"whole beat intervals cover {100 * covered:.0f} % of the window"
+        return np.empty(0), accepted, problem
+    if regular < LEAST_REGULAR:
+        return np.empty(0), accepted, f"{100 * (1 - regular):.0f} % of the beat intervals are irregular"
+    return rr_measures(rr_s[accepted], end_s[accepted], differences), accepted, ""
 
 
 def plausible_intervals(rr_s: FloatArray, whole: BoolArray, tolerance: float) -> BoolArray:

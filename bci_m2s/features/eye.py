@@ -35,6 +35,20 @@ from bci_m2s.types import BoolArray, FloatArray, Step
 
 RATES_HZ = (25.0, 2500.0)
 IMPOSSIBLE_DEG = 180.0  # gaze beyond this is an undeclared loss code
+_MEANS = ("dispersion_x", "dispersion_y", "fixation_duration", "blink_duration")
+_MEANS += ("saccade_duration", "saccade_amplitude")
+EVENT_NAMES = (
+    *(f"{name}_{statistic}" for name in _MEANS for statistic in ("mean", "std")),
+    "blink_frequency",
+    "fixation_frequency",
+    "fixation_duration_longest",
+    "fixation_dispersion_total",
+    "fixation_dispersion_largest",
+    "saccade_frequency",
+    "saccade_duration_average",
+    "saccade_amplitude_average",
+    "saccade_latency_average",
+)
 
 
 class EyeMovements:
@@ -145,43 +159,62 @@ class EyeMovements:
             return Step(np.full(len(self.names), np.nan), problem, self._pupils.crc)
         events = detect_events(gaze, tracked, self._rate_hz, self._limits)
         pupil, problem = self._pupils.step(self._min_tracked)
-        values = np.append(pupil, self._event_values(events, begin, len(tracked)))
+        values = np.append(
+            pupil, event_values(events, begin, len(tracked), self._rate_hz, self._step_s, self._with_blinks)
+        )
         return Step(values, problem, self._pupils.crc)
 
-    def _event_values(self, events: Events, begin: int, end: int) -> list[float]:
-        """Return all features after the pupil's, of the events that become certain from begin to end."""
-        fixations, saccades, blinks = events.fixations, events.saccades, events.blinks
-        fixated = fixations.known >= begin  # those that go on included
-        leapt = (saccades.known >= begin) & (saccades.known < end)
-        blinked = (blinks.known >= begin) & (blinks.known < end)
-        fixation_s = self._seconds(fixations.stop, fixations.start)[fixated]
-        ended = np.count_nonzero(fixations.known[fixated] < end)
-        blink_s = self._seconds(blinks.stop, blinks.start)[blinked]
-        saccade_s = _mean_std(self._seconds(saccades.stop, saccades.start)[leapt])
-        amplitude = _mean_std(events.amplitude_deg[leapt])
-        latency_s = self._seconds(saccades.start[1:], saccades.stop[:-1])[leapt[1:]]
-        extent = events.extent_deg[fixated]
-        dispersion = extent.sum(axis=1)
-        return [
-            *_mean_std(extent[:, 0]),
-            *_mean_std(extent[:, 1]),
-            *_mean_std(fixation_s),
-            *(_mean_std(blink_s) if self._with_blinks else ()),
-            *saccade_s,
-            *amplitude,
-            len(blink_s) / self._step_s,
-            ended / self._step_s,
-            fixation_s.max(initial=0.0),
-            dispersion.sum(),
-            dispersion.max(initial=0.0),
-            np.count_nonzero(leapt) / self._step_s,
-            saccade_s[0],
-            amplitude[0],
-            _mean_std(latency_s)[0],
-        ]
 
-    def _seconds(self, later: Any, earlier: Any) -> FloatArray:
-        return (later - earlier) / self._rate_hz
+def event_values(
+    events: Events, begin: int, end: int, rate_hz: float, step_s: float, with_blinks: bool = True
+) -> list[float]:
+    """All features after the pupil's, of the events that become certain in a step.
+
+    Parameters
+    ----------
+    events : with the step's, and those of the history before it
+    begin, end : the step's samples, `end` not included
+    rate_hz : samples per second
+    step_s : length of the step
+    with_blinks : whether the two features of blink duration are there
+
+    Returns
+    -------
+    21 values, or 19, in the order of ``EVENT_NAMES``
+    """
+
+    def seconds(later: Any, earlier: Any) -> FloatArray:
+        return np.asarray((later - earlier) / rate_hz)
+
+    fixations, saccades, blinks = events.fixations, events.saccades, events.blinks
+    fixated = fixations.known >= begin  # those that go on included
+    leapt = (saccades.known >= begin) & (saccades.known < end)
+    blinked = (blinks.known >= begin) & (blinks.known < end)
+    fixation_s = seconds(fixations.stop, fixations.start)[fixated]
+    ended = np.count_nonzero(fixations.known[fixated] < end)
+    blink_s = seconds(blinks.stop, blinks.start)[blinked]
+    saccade_s = _mean_std(seconds(saccades.stop, saccades.start)[leapt])
+    amplitude = _mean_std(events.amplitude_deg[leapt])
+    latency_s = seconds(saccades.start[1:], saccades.stop[:-1])[leapt[1:]]
+    extent = events.extent_deg[fixated]
+    dispersion = extent.sum(axis=1)
+    return [
+        *_mean_std(extent[:, 0]),
+        *_mean_std(extent[:, 1]),
+        *_mean_std(fixation_s),
+        *(_mean_std(blink_s) if with_blinks else ()),
+        *saccade_s,
+        *amplitude,
+        len(blink_s) / step_s,
+        ended / step_s,
+        fixation_s.max(initial=0.0),
+        dispersion.sum(),
+        dispersion.max(initial=0.0),
+        np.count_nonzero(leapt) / step_s,
+        saccade_s[0],
+        amplitude[0],
+        _mean_std(latency_s)[0],
+    ]
 
 
 def _mean_std(values: FloatArray) -> tuple[float, float]:
@@ -193,20 +226,5 @@ def _mean_std(values: FloatArray) -> tuple[float, float]:
 
 def _names(bands_hz: Iterable[tuple[float, float]], with_blinks: bool) -> tuple[str, ...]:
     pupil = ("mean", "std", *(f"de_{low:g}-{high:g}hz" for low, high in bands_hz))
-    means = ["dispersion_x", "dispersion_y", "fixation_duration", "blink_duration"]
-    means += ["saccade_duration", "saccade_amplitude"]
-    if not with_blinks:
-        means.remove("blink_duration")
-    return (
-        *(f"pupil_{axis}_{statistic}" for axis in "xy" for statistic in pupil),
-        *(f"{name}_{statistic}" for name in means for statistic in ("mean", "std")),
-        "blink_frequency",
-        "fixation_frequency",
-        "fixation_duration_longest",
-        "fixation_dispersion_total",
-        "fixation_dispersion_largest",
-        "saccade_frequency",
-        "saccade_duration_average",
-        "saccade_amplitude_average",
-        "saccade_latency_average",
-    )
+    names = [f"pupil_{axis}_{statistic}" for axis in "xy" for statistic in pupil]
+    return (*names, *(name for name in EVENT_NAMES if with_blinks or "blink_duration" not in name))

@@ -62,7 +62,7 @@ def _check_features(root: Path, data: DataSet, feature: str) -> list[str]:
         _count(counts, trial.labels)
     by_subject = _by_subject(problems)
     lines = [f"{data.name}, feature {feature}, steps of {data.step_s[feature]:g} s: {root}"]
-    for subject in sorted({*data.subjects, *map(int, by_subject)}):
+    for subject in sorted({*data.subjects, *(key[0] for key in steps), *map(int, by_subject)}):
         lines += _subject_lines(data, subject, steps)
         lines += by_subject[str(subject)]
     return lines + _summary(data, steps, counts, problems)
@@ -82,7 +82,7 @@ def _by_subject(problems: Iterable[Problem]) -> dict[str, list[str]]:
 
 
 def _subject_lines(data: DataSet, subject: int, steps: StepCounts) -> list[str]:
-    if subject not in data.subjects:
+    if data.subjects and subject not in data.subjects:
         return []
     if not any(key[0] == subject for key in steps):
         return [f"subject {subject}: nothing found"]
@@ -104,7 +104,7 @@ def _modality(name: str, trials: list[dict[str, int]]) -> str:
 
 
 def _distributed(data: DataSet, modality: str, subject: int) -> bool:
-    return modality != "eye" or subject in data.with_eye
+    return modality != "eye" or not data.with_eye or subject in data.with_eye
 
 
 def _ranges(values: Iterable[int]) -> str:
@@ -125,7 +125,7 @@ def _summary(data: DataSet, steps: StepCounts, counts: Counts, problems: list[Pr
         all(name in trial for name in data.modalities if _distributed(data, name, key[0]))
         for key, trial in steps.items()
     )
-    expected = per_subject * len(data.subjects)
+    expected = per_subject * (len(data.subjects) or len({key[0] for key in steps}))
     return [
         f"trials: {len(steps)} of {expected} found, {complete} complete ({shares})",
         _problem_count(problems),

@@ -22,6 +22,7 @@ DATASETS = Registry(
         "deap": "bci_m2s.training.datasets.deap:DEAP",
         "dreamer": "bci_m2s.training.datasets.dreamer:DREAMER",
         "stress-predict": "bci_m2s.training.datasets.stress_predict:STRESS_PREDICT",
+        "brain-body-behaviour": "bci_m2s.training.datasets.brain_body_behaviour:BRAIN_BODY_BEHAVIOUR",
         "recordings": "bci_m2s.training.datasets.recordings:RECORDINGS",
         "simulated": "bci_m2s.training.datasets.simulated:SIMULATED",
     },
