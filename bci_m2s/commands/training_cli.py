@@ -292,7 +292,7 @@ def import_released(
 def dataset_check(
     root: Annotated[Path, Argument(metavar="ROOT", help="Folder of your own copy.")],
     format: Annotated[
-        str, Option(help="eegmat, stress-predict, seed, seed-iv, seed-v, deap, dreamer, recordings.")
+        str, Option(help="A data set's name (eegmat, stress-predict, seed-iv …), or recordings.")
     ],
     feature: Annotated[str, Option(help="One of its features, or raw; default: the usual one.")] = "",
 ) -> None:

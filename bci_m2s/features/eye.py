@@ -35,8 +35,10 @@ from bci_m2s.types import BoolArray, FloatArray, Step
 
 RATES_HZ = (25.0, 2500.0)
 IMPOSSIBLE_DEG = 180.0  # gaze beyond this is an undeclared loss code
-_MEANS = ("dispersion_x", "dispersion_y", "fixation_duration", "blink_duration")
-_MEANS += ("saccade_duration", "saccade_amplitude")
+_MEANS = (
+    *("dispersion_x", "dispersion_y", "fixation_duration", "blink_duration"),
+    *("saccade_duration", "saccade_amplitude"),
+)
 EVENT_NAMES = (
     *(f"{name}_{statistic}" for name in _MEANS for statistic in ("mean", "std")),
     "blink_frequency",

@@ -65,7 +65,11 @@ def _check_features(root: Path, data: DataSet, feature: str) -> list[str]:
     for subject in sorted({*data.subjects, *(key[0] for key in steps), *map(int, by_subject)}):
         lines += _subject_lines(data, subject, steps)
         lines += by_subject[str(subject)]
-    return lines + _summary(data, steps, counts, problems)
+    return [*lines, *_caveats(data), *_summary(data, steps, counts, problems)]
+
+
+def _caveats(data: DataSet) -> list[str]:
+    return [f"note: {caveat}" for caveat in data.caveats]
 
 
 def _count(counts: Counts, labels: Mapping[str, int]) -> None:
@@ -162,6 +166,7 @@ def _check_raw(root: Path, data: DataSet) -> list[str]:
     people = f"{len(by_subject)}{f' of {len(data.subjects)}' if data.subjects else ''}"
     lines.append(f"people: {people}; sessions: {n_sessions}; trials: {n_trials}")
     lines += [f"{head}: {_shares(names, counts[head])}" for head, names in data.heads.items()]
+    lines += _caveats(data)
     return [*lines, _problem_count(problems)]
 
 

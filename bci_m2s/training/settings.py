@@ -104,7 +104,19 @@ class SplitSettings(_Part):
     validation: tuple[str, ...] = ()
     """For `named`: who validates, in the same way."""
     seed: int = 0
-    """Of the draw of people."""
+    """Of the draw of people, and of clips."""
+    stimuli: Literal["shared", "apart"] = "shared"
+    """`apart`: no clip is in two parts. A trial of a person and a clip of different parts is not used."""
+    stimulus_folds: Annotated[int, Field(ge=3)] = 5
+    """With `stimuli: apart`: number of parts of the clips; one tests, the next validates, the others train;
+    with folds of people they take turns."""
+
+    @model_validator(mode="after")
+    def _people_are_apart(self) -> SplitSettings:
+        if self.stimuli == "apart" and self.kind in ("trials", "trial-folds"):
+            expected = f"shared with kind {self.kind}, which keeps trials of one session apart"
+            raise ContractError("split", "stimuli", "apart", expected)
+        return self
 
     @model_validator(mode="after")
     def _are_named(self) -> SplitSettings:

@@ -27,5 +27,5 @@ def test_it_loads_and_its_networks_fit_its_features(path):
 
 def test_there_is_one_for_each_kind_of_data():
     formats = {load_training(path).data.format for path in FILES}
-    published = {"eegmat", "stress-predict", "deap", "dreamer", "seed-iv"}
+    published = {"eegmat", "stress-predict", "brain-body-behaviour", "deap", "dreamer", "seed-iv"}
     assert {"simulated", "recordings"} | published <= formats

@@ -28,7 +28,7 @@ def baseline_notes(settings: TrainingSettings, listing: Listing) -> list[str]:
     """
     by_person: dict[tuple[str, float, tuple[str, ...]], list[str]] = defaultdict(list)
     for name, spec in settings.contract.modalities.items():
-        if spec.normaliser.name != "baseline":
+        if spec.normaliser.name != "baseline" or not listing.segments:
             continue
         duration_s = _duration_s(spec)
         n_left = n_known = 0

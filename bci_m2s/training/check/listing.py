@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.xdf_skim import skim_recording
+from bci_m2s.training.data.sessions import from_steps
 from bci_m2s.training.data.splits import Listed
 from bci_m2s.training.datasets import RAW, find_dataset
 from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment, Trial
@@ -54,6 +55,9 @@ def list_sessions(settings: TrainingSettings) -> Listing:
         raise RecordingError(f"{data.root}: no such folder")
     problems: list[Problem] = []
     reads_features = data_set.read is not None and not data.raw and feature != RAW
+    if reads_features and not data_set.subjects:  # small tables, of which only a copy tells the people
+        assert data.root is not None
+        return Listing(data_set, list(_read_all(data_set, data.root, feature, problems)), [], problems)
     if reads_features or not data_set.is_quick:
         if reads_features:
             assert data.root is not None  # checked with the settings
@@ -63,12 +67,21 @@ def list_sessions(settings: TrainingSettings) -> Listing:
         return Listing(data_set, sessions, [], problems, is_whole=False, reads_features=reads_features)
     read = data_set.skim or data_set.sessions
     segments = [session for session in read(data, settings.contract, problems.append) if session]
-    return Listing(data_set, [_listed(session) for session in segments], segments, problems)
+    return Listing(data_set, [_listed(data_set, session) for session in segments], segments, problems)
 
 
-def _listed(segments: list[RawSegment]) -> Listed:
+def _listed(data_set: DataSet, segments: list[RawSegment]) -> Listed:
+    session = segments[0].session
     trials = tuple(trial for segment in segments for trial in segment.trials)
-    return Listed(segments[0].subject, segments[0].session, trials)
+    return Listed(segments[0].subject, session, data_set.named(session, trials))
+
+
+def _read_all(data_set: DataSet, root: Path, feature: str, problems: list[Problem]) -> Iterator[Listed]:
+    """The sessions of a copy whose features are read from beginning to end."""
+    assert data_set.read is not None
+    sizes, step_s = data_set.modalities, data_set.step_s[feature]
+    for session in from_steps(data_set.read(root, feature, problems.append), step_s, sizes):
+        yield Listed(session.subject, session.session, data_set.named(session.session, session.trials))
 
 
 def _published(data_set: DataSet) -> Iterator[Listed]:
@@ -77,7 +90,7 @@ def _published(data_set: DataSet) -> Iterator[Listed]:
     for subject in data_set.subjects if data_set.labels else ():
         for session, labels in enumerate(data_set.labels, 1):
             trials = tuple(Trial(str(i), 0.0, 0.0, {head: label}) for i, label in enumerate(labels, 1))
-            yield Listed(str(subject), str(session), trials)
+            yield Listed(str(subject), str(session), data_set.named(str(session), trials))
 
 
 def marker_texts(root: Path) -> Counter[str]:

@@ -23,6 +23,7 @@ from bci_m2s.signal.units import find_unit, is_stated
 from bci_m2s.text import printable, quoted
 from bci_m2s.training.check import mistakes
 from bci_m2s.training.check.baseline import baseline_notes
+from bci_m2s.training.check.clips import shared_clips
 from bci_m2s.training.check.lengths import length_notes
 from bci_m2s.training.check.listing import Listing, list_sessions
 from bci_m2s.training.check.pretraining import check_pretraining
@@ -109,7 +110,8 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
             at = problem.where.removeprefix("contract")  # " at 256 Hz"
             words = f"got {problem.got}, expected {problem.expected}{at}"
             raise ConfigurationError(f"contract.{problem.field}: {words}") from None
-    notes = _unit_notes(contract)
+    notes = [*listing.data_set.caveats, *shared_clips(settings, splits, listing.sessions)]
+    notes += _unit_notes(contract)
     if not settings.windows.straddling:  # else windows run over the ends of trials
         notes += length_notes(contract.window, listing)
     notes += baseline_notes(settings, listing)
@@ -180,7 +182,7 @@ def _listing(settings: TrainingSettings) -> Listing:
     mistakes.check_classes_of(settings, listing.data_set)
     mistakes.check_sizes(settings, listing)
     mistakes.check_people(settings, listing)
-    if listing.segments or (not listing.sessions and listing.is_whole):
+    if listing.segments or (not listing.sessions and listing.is_whole and not listing.reads_features):
         mistakes.check_streams(settings, listing)
     if listing.is_whole:
         mistakes.check_trials(settings, listing)
@@ -254,6 +256,10 @@ def split_line(checked: Checked) -> str:
     for part in PARTS:
         keys = getattr(first, part)
         words.append(f"{part} {len({key.split('/')[0] for key in keys} if first.by_subject else keys)}")
+    if first.by_stimulus:
+        n_used = sum(len(getattr(first, part)) for part in PARTS)
+        n_all = sum(len(session.trials) for session in checked.listing.sessions)
+        words[-1] += f"; clips apart: {n_used} of {n_all} trials are used"
     several = f"; the first of {len(splits)} parts that test in turn" if len(splits) > 1 else ""
     return f"{kind}, {unit}: {', '.join(words)}{several}"
 

@@ -1,4 +1,4 @@
-"""The check that the parts of a split share nothing: no trial, no person, no stretch of signal."""
+"""The check that the parts of a split share nothing: no trial, person, clip or stretch of signal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FEWEST_CHANGES = 20  # of the rows of a whole session, where its features are so
 
 
 def check_apart(split: Split, sessions: Sequence[SessionFeatures]) -> None:
-    """Refuse parts that share a trial, a person (where they must not), or the same signal twice.
+    """Refuse parts that share a trial, a person or clip (where they must not), or the same signal twice.
 
     Called before every fit. Two trials share a signal when some seconds of a modality have the same
     features bit for bit, whatever their names: copies under another name are detected too. A modality with
@@ -37,8 +37,17 @@ def check_apart(split: Split, sessions: Sequence[SessionFeatures]) -> None:
         if split.by_subject:
             people = [{key.split("/")[0] for key in getattr(split, part)} for part in (first, second)]
             _refuse_shared(where, "person", people[0] & people[1])
+        if split.by_stimulus:
+            shown = [_clips(sessions, getattr(split, part)) for part in (first, second)]
+            _refuse_shared(where, "clip", shown[0] & shown[1])
         same = seen[first].keys() & seen[second].keys()
         _refuse_shared(where, "the signal of trial", {seen[second][digest] for digest in same})
+
+
+def _clips(sessions: Sequence[SessionFeatures], keys: frozenset[str]) -> set[str]:
+    """Names of the clips of the trials in `keys`."""
+    trials = ((session, trial) for session in sessions for trial in session.trials)
+    return {trial.stimulus for session, trial in trials if session.key(trial) in keys}
 
 
 def _refuse_shared(where: tuple[str, str, str], what: str, shared: Iterable[str]) -> None:

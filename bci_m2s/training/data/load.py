@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def load_sessions(
     n_files = count_recordings(data.root) if data.format == "recordings" else 0
     for line in said_once(problems, n_files):
         console.print(line, markup=False, soft_wrap=True)
+    sessions = [replace(one, trials=data_set.named(one.session, one.trials)) for one in sessions]
     if not sessions:
         where = f"data.root: {data.root}" if data.root else "data"
         raise ConfigurationError(f"{where}: no session of {data.format} found")
@@ -231,6 +232,7 @@ def _fingerprint(settings: TrainingSettings) -> str:
     contract = settings.contract
     about = {
         "version": bci_m2s.__version__,
+        "trials": 2,  # they name their stimulus
         "coupling": True,  # sessions kept without it are computed again
         "data": settings.data.model_dump(mode="json"),
         "window": contract.window.model_dump(),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError, nearest
+from bci_m2s.training.data.stimuli import clip_parts
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.settings import SplitSettings
 
@@ -52,7 +53,7 @@ class Listed:
 class Split:
     """Keys of the trials of each part (``HasTrials.key``).
 
-    by_subject : no person may be in two parts
+    by_subject : no person may be in two parts; by_stimulus : nor a clip
     """
 
     name: str
@@ -60,6 +61,7 @@ class Split:
     validation: frozenset[str]
     test: frozenset[str]
     by_subject: bool
+    by_stimulus: bool = False
 
 
 def make_splits(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
@@ -68,7 +70,7 @@ def make_splits(sessions: Sequence[HasTrials], settings: SplitSettings, head: st
     Raises
     ------
     ConfigurationError
-        There are too few people or trials.
+        There are too few people, trials or clips, or clips are to be apart and have no names.
     """
     make = {
         "subjects": _subjects,
@@ -78,11 +80,33 @@ def make_splits(sessions: Sequence[HasTrials], settings: SplitSettings, head: st
         "trial-folds": _trial_folds,
     }
     splits = make[settings.kind](sessions, settings, head)
+    if settings.stimuli == "apart":
+        parts = clip_parts([trial for one in sessions for trial in one.trials], settings, head)
+        splits = [_with_clips_apart(split, sessions, parts, turn) for turn, split in enumerate(splits)]
     for split in splits:
         for part in PARTS:
             if not getattr(split, part):
                 raise ConfigurationError(f"split: {split.name}: no trial is left for {part}")
     return splits
+
+
+def _with_clips_apart(
+    split: Split, sessions: Sequence[HasTrials], parts: Sequence[frozenset[str]], turn: int
+) -> Split:
+    """The trials of each part's people on the clips of that part; the others are in no part."""
+    tests, validates = turn % len(parts), (turn + 1) % len(parts)
+    clips = {
+        "test": parts[tests],
+        "validation": parts[validates],
+        "train": frozenset().union(
+            *(part for number, part in enumerate(parts) if number not in (tests, validates))
+        ),
+    }
+    shown = {session.key(trial): trial.stimulus for session in sessions for trial in session.trials}
+    train, validation, test = (
+        frozenset(key for key in getattr(split, part) if shown[key] in clips[part]) for part in PARTS
+    )
+    return replace(split, train=train, validation=validation, test=test, by_stimulus=True)
 
 
 def _subjects(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from bci_m2s.training.datasets.event_steps import (
     heart_steps,
 )
 from bci_m2s.training.datasets.event_tables import read_events
-from bci_m2s.training.datasets.layout import DataSet, DistributedTrial, OnProblem, Origin
+from bci_m2s.training.datasets.layout import DataSet, DistributedTrial, OnProblem, Origin, Problem
 from bci_m2s.types import FloatArray
 
 CLASSES = ("attentive", "distracted")  # of sessions 1 and 2
@@ -41,6 +42,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "rpeak_timestamps": ("timestamp",),
 }
 EYE_TABLES = tuple(TABLES)[:3]
+Recordings = dict[int, dict[tuple[int, int], dict[str, Path]]]  # person → session, clip → table
 _NAMED = re.compile(
     r"sub-(?P<subject>\d{1,4})_ses-0*(?P<session>[12])_task-stim0*(?P<clip>[1-5])_desc-(?P<table>\w+)\.tsv\.gz"
 )
@@ -65,8 +67,27 @@ def read_brain_body_behaviour(
         No such file is in the folder.
     """
     del feature  # there is one
-    files: dict[int, dict[tuple[int, int], dict[str, Path]]] = defaultdict(lambda: defaultdict(dict))
-    for path in sorted(root.rglob("*_desc-*.tsv.gz")):
+    paths = sorted(root.rglob("*_desc-*.tsv.gz"))
+    state = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
+    trials, problems = _read_all(root, state)
+    for problem in problems:
+        on_problem(problem)
+    yield from trials
+
+
+@lru_cache(maxsize=1)  # a command first lists who is there, then trains on it
+def _read_all(
+    root: Path, state: tuple[tuple[Path, int, int], ...]
+) -> tuple[list[DistributedTrial], list[Problem]]:
+    problems: list[Problem] = []
+    files = _recordings(root, [path for path, _, _ in state])
+    return list(_trials(root, files, problems.append)), problems
+
+
+def _recordings(root: Path, paths: list[Path]) -> Recordings:
+    """The files of each recording. Raises RecordingError where there are none."""
+    files: Recordings = defaultdict(lambda: defaultdict(dict))
+    for path in paths:
         match = _NAMED.fullmatch(path.name)
         if match and match["table"] in TABLES:
             where = int(match["session"]), int(match["clip"])
@@ -74,6 +95,10 @@ def read_brain_body_behaviour(
     if not files:
         name = "sub-01_ses-01_task-stim01_desc-fixations.tsv.gz"
         raise RecordingError(f"{root}: no file as {name}; ROOT is the folder that holds them")
+    return files
+
+
+def _trials(root: Path, files: Recordings, on_problem: OnProblem) -> Iterator[DistributedTrial]:
     for subject, recordings in sorted(files.items()):
         for session in range(1, len(CLASSES) + 1):
             for clip in range(1, N_CLIPS + 1):
@@ -130,4 +155,9 @@ BRAIN_BODY_BEHAVIOUR = DataSet(
     modalities={"eye": len(EYE_NAMES), "heart": len(HEART_NAMES)},
     step_s={"events": STEP_S},
     read=read_brain_body_behaviour,
+    stimulus=lambda _session, trial: f"stim{trial:02d}",
+    caveats=(
+        "attentive is always session 1 and distracted session 2: order, a clip seen again, or another "
+        "setup of the tracker tells the classes apart as well",
+    ),
 )

@@ -128,4 +128,5 @@ DEAP = DataSet(
     read_raw=read_deap,
     rated=True,
     is_quick=False,
+    stimulus=lambda _session, trial: f"clip {trial}",
 )

@@ -164,4 +164,5 @@ DREAMER = DataSet(
     read_raw=read_dreamer,
     rated=True,
     is_quick=False,
+    stimulus=lambda _session, trial: f"clip {trial}",
 )

@@ -141,4 +141,8 @@ EEGMAT = DataSet(
     heads={"load": CLASSES},
     subjects=SUBJECTS,
     read_raw=read_eegmat,
+    caveats=(
+        "rest always comes first and in a file of its own: whatever drifts or differs between two files "
+        "tells the classes apart as well",
+    ),
 )

@@ -1,7 +1,7 @@
 """Step features from events that somebody else found: fixations, saccades, blinks, heart beats.
 
-They are computed as the live ones are from events of their own (``features.eye``, ``features.ecg``), with the
-same limits, as far as events can tell: how wide a fixation was, the pupil, and the height of R are not known.
+They are computed as the live ones are from events of their own (``features.eye``, ``features.ecg``), with
+the same limits, as far as events can tell: not the pupil, how wide a fixation was, the height of R.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bci_m2s.features.ecg import LONGEST_RR_S, beat_measures
 from bci_m2s.features.ecg import NAMES as ECG_NAMES
+from bci_m2s.features.ecg import beat_measures
+from bci_m2s.features.ecg_beats import LONGEST_RR_S
 from bci_m2s.features.eye import EVENT_NAMES, event_values
 from bci_m2s.features.eye_events import NEVER, EventLimits, Events, IntArray, Spans
 from bci_m2s.types import BoolArray, FloatArray

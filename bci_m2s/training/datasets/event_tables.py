@@ -1,4 +1,4 @@
-"""Tables of events as BIDS derivatives have them: tab-separated, gzipped, a line of names above the numbers."""
+"""Tables of events as BIDS derivatives have them: gzipped, tab-separated, names above the numbers."""
 
 from __future__ import annotations
 

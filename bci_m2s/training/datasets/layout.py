@@ -7,7 +7,7 @@ Step features that owners distribute are read as ``DistributedTrial``, raw signa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,12 +58,14 @@ class Trial:
     """A labelled stretch, from `start_s` to `stop_s` on a segment's or session's clock.
 
     labels : head → class index
+    stimulus : name of the clip, picture or task that was shown, the same for everybody; "" where not known
     """
 
     name: str
     start_s: float
     stop_s: float
     labels: dict[str, int]
+    stimulus: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class DataSet:
     """A data set as distributed.
 
     heads : names of the classes by class index, of each head that trials are labelled for
+    subjects : numbers of all people; empty where only a copy tells
     labels : class index per trial, one row per session; empty where each person's ratings decide
     modalities : name → number of features; with_eye : subjects whose eye data are distributed
     train_trials : number of trials at the beginning of a session that its owners train on
@@ -166,6 +169,9 @@ class DataSet:
     skim : (data, contract, on_problem) → the sessions that `sessions` gives, without a sample being read;
         None where that is so anyway
     is_quick : headers alone tell which sessions there are; otherwise whole files must be read
+    stimulus : (session, trial) → name of the clip, where everybody saw the same; None where trials name
+        their own, or there is none
+    caveats : what else differs between the classes; printed with every figure's check
     """
 
     name: str
@@ -184,6 +190,15 @@ class DataSet:
     rated: bool = False
     skim: Callable[[DataSettings, Contract, OnProblem], Iterator[list[RawSegment]]] | None = None
     is_quick: bool = True
+    stimulus: Callable[[int, int], str] | None = None
+    caveats: tuple[str, ...] = ()
+
+    def named(self, session: str, trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
+        """Trials of a session with the names of their clips."""
+        of = self.stimulus
+        if of is None:
+            return trials
+        return tuple(replace(trial, stimulus=of(int(session), int(trial.name))) for trial in trials)
 
     def sessions(
         self, data: DataSettings, contract: Contract, on_problem: OnProblem

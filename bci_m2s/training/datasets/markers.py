@@ -9,7 +9,6 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.types import LONGEST_MARKER
 
 ANNOTATED = "annotated"
@@ -23,6 +22,15 @@ class Event(NamedTuple):
     lasts_s: float = math.nan
 
 
+class ShownTrial(NamedTuple):
+    """A trial as markers give it: s on their clock, the class in their words, the clip, "" for none."""
+
+    start_s: float
+    stop_s: float
+    label: str
+    stimulus: str = ""
+
+
 class MarkerSettings(BaseModel):
     """How the markers of own recordings name trials.
 
@@ -32,7 +40,8 @@ class MarkerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     start: str = r"trial/start/(?P<label>.+)"
-    """Regular expression for the whole marker that begins a trial; its group `label` is the class."""
+    """Regular expression for the whole marker that begins a trial; its group `label` is the class, and a
+    group `stimulus`, where there is one, the name of the clip."""
     stop: str = r"trial/stop/(?P<label>.+)"
     """The same for a trial's end; empty when there is none. With a group `label`, of that class only."""
     duration_s: Annotated[float, Field(gt=0, le=86_400)] | Literal["annotated"] | None = None
@@ -68,7 +77,7 @@ def marked_trials(
     end_s: float,
     markers: MarkerSettings,
     notify: Callable[[str], None],
-) -> list[MarkedTrial]:
+) -> list[ShownTrial]:
     """Trials in the order of their starts; none overlaps the next.
 
     A trial ends at its stop marker or after ``duration_s``, at the latest at the next start and at the end
@@ -81,7 +90,7 @@ def marked_trials(
     end_s : when the recording ends
     """
     start, stop = re.compile(markers.start), re.compile(markers.stop or r"(?!)")
-    trials: list[MarkedTrial] = []
+    trials: list[ShownTrial] = []
     running = False
     silent: list[str] = []
     for time_s, text, lasts_s in sorted((Event(*event) for event in events), key=lambda event: event[0]):
@@ -95,7 +104,8 @@ def marked_trials(
                 running = False
                 continue
             label = match["label"] or ""
-            trials.append(MarkedTrial(time_s, time_s + length_s, markers.labels.get(label, label)))
+            clip = (match["stimulus"] or "") if "stimulus" in start.groupindex else ""
+            trials.append(ShownTrial(time_s, time_s + length_s, markers.labels.get(label, label), clip))
             running = True
         elif markers.duration_s is None and (match := stop.fullmatch(text)):
             label = match["label"] if "label" in stop.groupindex else None
@@ -118,5 +128,5 @@ def _length_s(markers: MarkerSettings, lasts_s: float) -> float:
     return math.inf if markers.duration_s is None else float(markers.duration_s)
 
 
-def _ended(trial: MarkedTrial, time_s: float) -> MarkedTrial:
+def _ended(trial: ShownTrial, time_s: float) -> ShownTrial:
     return trial._replace(stop_s=min(trial.stop_s, time_s))

@@ -27,11 +27,10 @@ from bci_m2s.recording.recorded import Recording
 from bci_m2s.recording.together import LEFT_OUT, open_together
 from bci_m2s.recording.trials import is_guided, read_trials
 from bci_m2s.recording.xdf_skim import skim_recording
-from bci_m2s.simulator.markers import MarkedTrial
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
 from bci_m2s.training.datasets.contents import contents, marker_texts, state_of
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
-from bci_m2s.training.datasets.markers import Event, MarkerSettings, marked_trials
+from bci_m2s.training.datasets.markers import Event, MarkerSettings, ShownTrial, marked_trials
 from bci_m2s.training.datasets.matching import Matcher, all_streams, fitting, note, stated_info
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
 from bci_m2s.types import Chunk
@@ -204,7 +203,7 @@ def _span(recording: Recording, index: int, stamps: str) -> tuple[float, float]:
 
 
 def _trials(
-    marked: list[MarkedTrial],
+    marked: list[ShownTrial],
     before: int,
     heads: Mapping[str, tuple[str, ...]],
     file: Origin,
@@ -222,13 +221,13 @@ def _trials(
             on_problem(origin.problem("ends where it begins"))
         else:
             labels = {head: classes.index(trial.label)}
-            trials.append(Trial(str(number), trial.start_s, trial.stop_s, labels))
+            trials.append(Trial(str(number), trial.start_s, trial.stop_s, labels, trial.stimulus))
     return tuple(trials)
 
 
 def _marked(
     recording: Recording, markers: MarkerSettings, notify: Callable[[str], None]
-) -> list[MarkedTrial]:
+) -> list[ShownTrial]:
     events: list[Event] = []
     end_s = -np.inf
     for stream in recording.raw_streams:
@@ -255,14 +254,14 @@ def _marked(
 
 def _guided(
     events: list[tuple[float, str]], markers: MarkerSettings, notify: Callable[[str], None]
-) -> list[MarkedTrial]:
+) -> list[ShownTrial]:
     """The trials of a guided session that count."""
     trials = read_trials(events)
     if out := Counter(trial.excluded for trial in trials if trial.excluded):
         listed = ", ".join(f"{reason[:60]}: {count}" for reason, count in out.items())
         notify(f"{out.total()} of {len(trials)} trials of the guided session do not count ({listed})")
     return [
-        MarkedTrial(trial.start_s, trial.stop_s, markers.labels.get(trial.label, trial.label))
+        ShownTrial(trial.start_s, trial.stop_s, markers.labels.get(trial.label, trial.label), trial.item)
         for trial in trials
         if not trial.excluded
     ]

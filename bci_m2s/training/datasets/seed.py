@@ -134,4 +134,5 @@ SEED = DataSet(
     read=_read_seed,
     read_raw=_read_raw,
     is_quick=False,
+    stimulus=lambda _session, trial: f"clip {trial}",
 )

@@ -100,4 +100,5 @@ SEED_IV = DataSet(
     read=_read_seed_iv,
     read_raw=_read_raw,
     is_quick=False,
+    stimulus=lambda session, trial: f"clip {session}.{trial}",  # every session has clips of its own
 )

@@ -104,4 +104,5 @@ SEED_V = DataSet(
     step_s={"de": 4.0},
     read=_read_seed_v,
     is_quick=False,
+    stimulus=lambda session, trial: f"clip {session}.{trial}",  # every session has clips of its own
 )

@@ -169,4 +169,8 @@ STRESS_PREDICT = DataSet(
     heads={"stress": CLASSES},
     subjects=SUBJECTS,
     read_raw=read_stress_predict,
+    caveats=(
+        "stress is three tasks, always in the same order; one is spoken and one a way of breathing, so "
+        "voice, breath and movement tell the classes apart as well",
+    ),
 )

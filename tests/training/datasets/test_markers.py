@@ -15,7 +15,7 @@ from bci_m2s.training.datasets.markers import MarkerSettings, marked_trials
 def trials(events, end_s=100.0, **settings):
     notices = []
     spans = marked_trials(events, end_s, MarkerSettings(**settings), notices.append)
-    return spans, notices
+    return [span[:3] for span in spans], notices
 
 
 def test_the_defaults_fit_the_simulator():
@@ -89,3 +89,11 @@ def test_trials_never_overlap_and_none_is_lost(events, duration_s):
 def test_settings_that_cannot_work_are_refused(settings, expected):
     with pytest.raises(ValidationError, match=expected):
         MarkerSettings(**settings)
+
+
+def test_a_group_names_the_clip():
+    markers = MarkerSettings(
+        start=r"clip/(?P<stimulus>[^/]+)/(?P<label>\w+)", stop="end", labels={"h": "happy"}
+    )
+    found = marked_trials([(1.0, "clip/a 1.mp4/h"), (5.0, "end")], 9.0, markers, lambda _text: None)
+    assert found == [(1.0, 5.0, "happy", "a 1.mp4")]

@@ -13,7 +13,7 @@ from bci_m2s.training.datasets.seed_layout import band_dict_eeg, looks_band_majo
 from bci_m2s.training.formats import matlab
 from bci_m2s.training.formats.matlab import read_mat
 
-DISTRIBUTED = {name: data for name, data in DATASETS.items() if data.read is not None}
+DISTRIBUTED = {name: data for name, data in DATASETS.items() if data.read is not None and data.subjects}
 
 
 def load_trials(root, name, feature=""):
