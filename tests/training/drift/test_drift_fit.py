@@ -41,11 +41,20 @@ def people(n: int, first: int = 0, **options) -> list[PersonWindows]:
     return [person(first + number, **options) for number in range(n)]
 
 
-def beyond(fitted: FittedDrift, who: PersonWindows, change=None) -> np.ndarray:
-    """Which windows of a person a model refuses. change : added from window CHANGED on."""
+def watch_of(fitted: FittedDrift) -> DriftWatch:
+    """As a live session has it."""
+    from bci_m2s.features.coupling import coupling_names
     from bci_m2s.pipeline.drift import references
 
-    watch = DriftWatch(references(fitted.block, fitted.arrays), NAMES, SPEC.channels, 2.0, WINDOW.hop_s)
+    pairs = fitted.arrays.get("drift.pairs")
+    couplings = () if pairs is None else coupling_names(SPEC.channels, pairs, "alpha")
+    made = references(fitted.block, fitted.arrays)
+    return DriftWatch(made, NAMES, SPEC.channels, 2.0, WINDOW.hop_s, couplings)
+
+
+def beyond(fitted: FittedDrift, who: PersonWindows, change=None) -> np.ndarray:
+    """Which windows of a person a model refuses. change : added from window CHANGED on."""
+    watch = watch_of(fitted)
     found = []
     for number, values in enumerate(who.values):
         added = 0.0 if change is None or number < CHANGED else change
@@ -75,6 +84,37 @@ def test_new_people_are_seldom_refused_and_a_changed_channel_soon(fitted):
     found = beyond(fitted, person(206), change)
     assert found[:CHANGED].mean() < 0.05
     assert found[CHANGED + 28 :].all()  # 7 s
+
+
+def together(who: PersonWindows, seed: int) -> PersonWindows:
+    """With how channels go together: six pairs, four channels with the mean, what all have in common."""
+    rng = np.random.default_rng([8, seed])
+    rows = 0.5 + 0.1 * rng.normal(size=11) + 0.1 * rng.normal(size=(len(who.values), 11))
+    return replace(who, coupling=rows.astype(np.float32))
+
+
+def test_how_channels_go_together_is_a_view_where_everybody_has_it():
+    training = [together(one, seed) for seed, one in enumerate(people(9))]
+    validation = [together(one, 50 + seed) for seed, one in enumerate(people(8, first=100))]
+    made = fit_drift(training, [(training, validation)], SPEC, WINDOW)
+    assert isinstance(made, FittedDrift)
+    assert made.block.pairs == 6
+    assert set(made.block.views) == {"profile", "course", "coupling"}
+    assert made.arrays["drift.coupling.precision"].shape == (11, 11)
+    one = together(person(304), 304)
+    moved = one.coupling.copy()
+    moved[:, -1] -= 2.0
+    shares = []
+    for who in (one, replace(one, coupling=moved)):
+        watch = watch_of(made)
+        pairs = zip(who.values[:, None], who.coupling[:, None], strict=True)
+        shares.append(np.mean([watch.measure(*both)["coupling"].share > 1 for both in pairs]))
+    assert shares[0] < 0.1
+    assert shares[1] == 1.0
+    lacking = [replace(validation[0], coupling=None), *validation[1:]]
+    without = fit_drift(training, [(training, lacking)], SPEC, WINDOW)
+    assert isinstance(without, FittedDrift)
+    assert without.block.pairs == 0
 
 
 def test_too_few_people_give_no_limit_and_the_reason():
