@@ -144,7 +144,6 @@ def environment_of(beside: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(DOCS.parent),
         "DISPLAY": "",
         "WAYLAND_DISPLAY": "",
         "LSLAPICFG": str(configuration),

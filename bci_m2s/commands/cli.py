@@ -158,8 +158,6 @@ def session(
     remote: Remote = "",
 ) -> None:
     """A guided session: signal check, baseline, labelled trials with questions, live run, report."""
-    if not resume:
-        refuse_full(output)
     from bci_m2s.commands.session import run_guided
 
     address = address_of(remote) if remote else None

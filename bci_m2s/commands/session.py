@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, RecordingError, UsageError
+from bci_m2s.files.access import refuse_full
 from bci_m2s.recording.file_names import IN_SESSION
 from bci_m2s.recording.trials import Trial, read_trials
 from bci_m2s.session.protocol import planned
@@ -166,6 +167,7 @@ def _begun(settings: ProtocolSettings, output: Path) -> tuple[ProtocolSettings, 
         raise OutputError(
             f"{output}: a guided session is there already; --resume takes it up again, at its next trial"
         )
+    refuse_full(output)
     return planned.draw_order(settings), [], output, -math.inf
 
 

@@ -40,6 +40,8 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
         root = _Plain(path, text).get_single_node()
     except yaml.MarkedYAMLError as problem:
         what = problem.problem or problem.context or "cannot be read"
+        if "'\\t'" in what:
+            what = "got a tabulator, expected blanks before a key"
         raise _wrong(
             path, problem.problem_mark or problem.context_mark, f"not valid YAML: {what}"
         ) from None

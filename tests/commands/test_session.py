@@ -10,8 +10,8 @@ import pytest
 import yaml
 from support.guided_sessions import PROTOCOL
 
-from bci_m2s.commands.session import _stimulus
-from bci_m2s.errors import ConfigurationError
+from bci_m2s.commands.session import _stimulus, run_guided
+from bci_m2s.errors import ConfigurationError, OutputError
 from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.program import Program
 from bci_m2s.session.protocol.settings import load_protocol
@@ -24,6 +24,16 @@ def stimulus_of(folder: Path, **trials: object) -> Stimulus | None:
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump({**PROTOCOL, "trials": {"items": ITEMS, **trials}}), encoding="utf-8")
     return _stimulus(load_protocol(path), path, FastClock(lambda: 0.0))
+
+
+def test_a_folder_that_holds_something_is_refused_with_the_way_on(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump(PROTOCOL), encoding="utf-8")
+    with pytest.raises(OutputError, match="the folder is not empty"):
+        run_guided(str(mine), tmp_path)
+    (tmp_path / "protocol.yaml").write_text("", encoding="utf-8")
+    with pytest.raises(OutputError, match="--resume takes it up again"):
+        run_guided(str(mine), tmp_path)
 
 
 def test_words_need_no_player(tmp_path):

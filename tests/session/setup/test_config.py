@@ -93,6 +93,7 @@ BAD = {
     "no rate": (STREAM + "{rate_hz: often}", 3, "rate_hz: got 'often' (text), expected a number or 'auto'"),
     "negative": (STREAM + "{gap_s: -1}", 3, "streams.eeg.gap_s: got -1, expected greater than 0"),
     "broken": ("model: [", 1, "not valid YAML"),
+    "tabulator": ("streams:\n\teeg: {}", 2, "got a tabulator, expected blanks before a key"),
     "number as key": ("1: 2", 1, "key '1': expected text; quote it"),
     "no streams": ("model: a\nstreams: {}", 2, "streams: got {}, expected at least 1 of these"),
     "device": (
