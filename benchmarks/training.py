@@ -43,8 +43,9 @@ from bci_m2s.networks import build_network  # noqa: E402
 from bci_m2s.networks.m2s import Dropout  # noqa: E402
 from bci_m2s.networks.pretraining import Encoded, PairModel, club_parameters, main_parameters  # noqa: E402
 from bci_m2s.networks.sts import STSAttention  # noqa: E402
+from bci_m2s.training.methods.club import fit_club  # noqa: E402
 from bci_m2s.training.methods.loss_settings import LossSettings  # noqa: E402
-from bci_m2s.training.methods.losses import fit_club, pair_terms, total_loss  # noqa: E402
+from bci_m2s.training.methods.losses import pair_terms, total_loss  # noqa: E402
 
 BANDS, STEPS, OTHER_FEATURES, INNER_STEPS = 5, 5, 33, 3
 SAME = 1e-9  # float64; relative to the largest gradient of a parameter where that is above 1

@@ -137,6 +137,8 @@ class CalibrationContract(_Part):
     """Number of validation windows on which this rests."""
     trials: Annotated[int, Field(ge=0)] = 0
     """Number of trials from which they come."""
+    windows_of: str = ""
+    """The modality of those windows, where it is another one, whose labels trained the classifier."""
 
 
 class DriftLimits(_Part):

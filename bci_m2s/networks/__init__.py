@@ -79,6 +79,12 @@ _SIZES = {
     "embedding": Setting(128, 1, 1024, "width of the embedding of a step"),
     "projection": Setting(32, 1, 1024, "width of what the classifiers share"),
     "hidden": Setting(128, 1, 4096, "hidden width of a classifier"),
+    "readout": Setting(
+        0,
+        0,
+        1024,
+        "width of a linear map between projection and classifiers; 0 for none, with it no ReLU before",
+    ),
 }
 
 _ELECTRODE = {**_SIZES, "head_width": Setting(64, 1, 256, "width of an attention head")}

@@ -23,7 +23,8 @@ class DirectModality(SingleModality):
     """
 
     def __init__(self, network: SingleModality, n_features: int, classes: Mapping[str, int]) -> None:
-        super().__init__(network.encoder, network.projection, network.heads)
+        readout = network.readout if isinstance(network.readout, nn.Linear) else None
+        super().__init__(network.encoder, network.projection, network.heads, readout)
         self.direct = nn.ModuleDict({name: _nothing(n_features, n) for name, n in classes.items()})
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:

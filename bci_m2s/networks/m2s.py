@@ -170,15 +170,20 @@ class SequenceEncoder(nn.Module):
 
 
 class Projection(nn.Module):
-    """Mean over the steps, linear, ReLU: (B, T, embedding) → (B, projection)."""
+    """Mean over the steps, linear, ReLU: (B, T, embedding) → (B, projection).
 
-    def __init__(self, embedding: int = 128, projection: int = 32) -> None:
+    is_linear : leave the ReLU out
+    """
+
+    def __init__(self, embedding: int = 128, projection: int = 32, is_linear: bool = False) -> None:
         super().__init__()
         self.linear = nn.Linear(embedding, projection)
+        self.is_linear = is_linear
 
     def forward(self, z: Tensor) -> Tensor:
         """z : (B, T, embedding) → (B, projection)."""
-        return torch.relu(self.linear(z.mean(dim=1)))
+        projected = self.linear(z.mean(dim=1))
+        return projected if self.is_linear else torch.relu(projected)
 
 
 class Classifier(nn.Module):
@@ -205,19 +210,27 @@ class SingleModality(nn.Module):
     ----------
     encoder, projection : shared by all heads
     heads : a ``Classifier`` for each head, by its name
+    readout : a linear map behind the projection, that brings modalities into line; None for none
     """
 
-    def __init__(self, encoder: nn.Module, projection: Projection, heads: nn.ModuleDict) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        projection: Projection,
+        heads: nn.ModuleDict,
+        readout: nn.Linear | None = None,
+    ) -> None:
         super().__init__()
         self.encoder, self.projection, self.heads = encoder, projection, heads
+        self.readout: nn.Module = readout or nn.Identity()  # the latter has no weights to store
 
     def embed(self, features: Tensor) -> Tensor:
         """features : (B, T, F) → (B, T, embedding)."""
         return self.encoder(features)
 
     def project(self, features: Tensor) -> Tensor:
-        """features : (B, T, F) → (B, projection)."""
-        return self.projection(self.embed(features))
+        """features : (B, T, F) → (B, projection), or (B, readout) where there is one."""
+        return self.readout(self.projection(self.embed(features)))
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """features : (B, T, F) → head: (B, classes) logits, in the order of the heads."""
@@ -226,15 +239,20 @@ class SingleModality(nn.Module):
 
 
 def _single(
-    encoder: nn.Module, embedding: int, projection: int, hidden: int, heads: Mapping[str, int]
+    encoder: nn.Module,
+    embedding: int,
+    projection: int,
+    hidden: int,
+    heads: Mapping[str, int],
+    readout: int,
 ) -> SingleModality:
     """A network with one classifier per head. heads : name → number of classes. Raises ContractError."""
-    shared, classifiers = Projection(embedding, projection), nn.ModuleDict()
+    shared, classifiers = Projection(embedding, projection, readout > 0), nn.ModuleDict()
     for name, n_classes in heads.items():
         if hasattr(classifiers, name):  # torch keeps the name of every attribute of a module
             raise ContractError("network", "heads", repr(name), "a name that torch does not use itself")
-        classifiers[name] = Classifier(projection, hidden, n_classes)
-    return SingleModality(encoder, shared, classifiers)
+        classifiers[name] = Classifier(readout or projection, hidden, n_classes)
+    return SingleModality(encoder, shared, classifiers, nn.Linear(projection, readout) if readout else None)
 
 
 def electrode_network(
@@ -244,6 +262,7 @@ def electrode_network(
     classes: Mapping[str, int],
     projection: int,
     hidden: int,
+    readout: int = 0,
     **sizes: Any,
 ) -> SingleModality:
     """Build "m2s-electrode"; K is n_features / n_channels. sizes : of ``ElectrodeEncoder``
@@ -257,7 +276,7 @@ def electrode_network(
         expected = f"a multiple of the {n_channels} channels"
         raise ContractError("network m2s-electrode", "n_features", n_features, expected)
     encoder = ElectrodeEncoder(n_channels, n_features // n_channels, **sizes)
-    return _single(encoder, sizes["embedding"], projection, hidden, classes)
+    return _single(encoder, sizes["embedding"], projection, hidden, classes, readout)
 
 
 def sequence_network(
@@ -269,6 +288,7 @@ def sequence_network(
     embedding: int,
     projection: int,
     hidden: int,
+    readout: int = 0,
     **sizes: Any,
 ) -> SingleModality:
     """Build "m2s-sequence"; the channels behind the features do not matter to it.
@@ -286,4 +306,4 @@ def sequence_network(
             "network m2s-sequence", "embedding", embedding, f"a multiple of the {heads} heads"
         )
     encoder = SequenceEncoder(n_features, heads=heads, embedding=embedding, **sizes)
-    return _single(encoder, embedding, projection, hidden, classes)
+    return _single(encoder, embedding, projection, hidden, classes, readout)

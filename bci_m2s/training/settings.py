@@ -35,7 +35,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 LastBatch = Literal["merge", "drop", "keep"]
-OF_PAIRS = ("contrastive", "reconstruction", "club", "cpc_cross")  # loss weights
+OF_PAIRS = ("contrastive", "reconstruction", "club", "cpc_cross", "vicreg")  # loss weights
 # What applies to one modality alone where the file says nothing.
 ALONE: dict[str, Any] = {
     "pretrain": {"loss": {"weights": dict.fromkeys(OF_PAIRS, 0.0) | {"cpc_within": 1.0}}},
@@ -145,6 +145,12 @@ class PretrainSettings(_Part):
 
     epochs: Annotated[int, Field(ge=0)] = 60
     """Passes through the training windows; 0 skips pre-training."""
+    select: Literal["validation", "last"] = "validation"
+    """Keep the epoch with the lowest loss on the unlabelled validation pairs, or the last."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after this many epochs without a lower one; 0 for never."""
+    stop_after: Annotated[int, Field(ge=0)] = 0
+    """Stop after this number of epochs, the learning rate falling as for `epochs`; 0 for all."""
     batch: Annotated[int, Field(ge=2)] = 256
     """Windows per batch."""
     learning_rate: Positive = 1e-4
@@ -164,6 +170,8 @@ class PretrainSettings(_Part):
     club_hidden: Count = 32
     """Width of the CLUB estimators."""
     club_learning_rate: Positive = 1e-3
+    """Of the CLUB estimators' own fit."""
+    club_weight_decay: NotNegative = 0.0
     """Of the CLUB estimators' own fit."""
     club_inner_steps: Count = 3
     """Steps of the CLUB estimators' own fit per batch."""
@@ -209,6 +217,9 @@ class FinetuneSettings(_Part):
     """`balanced` gives every class the same weight; `none` as released."""
     adapt_norm: bool = True
     """A classifier trained on the other modality's labels takes its batch norm from this one's windows."""
+    readout: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Components of a canonical correlation of the modalities' projections on training pairs, without
+    labels, that classifiers see; 0 for none. Not the paper's. Needs `freeze`."""
     labels: str = "own"
     """For `--out`: `own`, or the modality whose labels train one classifier for all."""
     select: Literal["validation", "last"] = "validation"
@@ -271,6 +282,7 @@ class TrainingSettings(_Part):
             expected = f"each modality of the contract once: {', '.join(self.contract.modalities)}"
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
         self._check_weights()
+        self._check_readout()
         for name, spec in self.contract.modalities.items():
             if not getattr(NETWORKS[spec.network.name], "is_trained", True):
                 field = f"contract.modalities.{name}.network.name"
@@ -301,6 +313,19 @@ class TrainingSettings(_Part):
         if len(set(self.seeds)) < len(self.seeds):
             raise ContractError("training", "seeds", self.seeds, "different numbers")
         return self
+
+    def _check_readout(self) -> None:
+        if self.finetune.readout and not self.finetune.freeze:
+            expected = "0 with freeze: false: a readout is for encoders that stay as they are"
+            raise ContractError("training", "finetune.readout", self.finetune.readout, expected)
+        if self.finetune.readout and len(self.pair) == 1:
+            expected = "0, since there is nothing to bring into line with one modality"
+            raise ContractError("training", "finetune.readout", self.finetune.readout, expected)
+        for name, spec in self.contract.modalities.items():
+            if spec.network.params.get("readout"):
+                field = f"contract.modalities.{name}.network.params.readout"
+                got = spec.network.params["readout"]
+                raise ContractError("training", field, got, "nothing: finetune.readout sets it")
 
     def _check_weights(self) -> None:
         weights = self.pretrain.loss.weights

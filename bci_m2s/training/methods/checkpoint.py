@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from bci_m2s.errors import ModelError
 from bci_m2s.files.tensor_file import read_tensors, strict_json, write_tensors
 
+BEST = "best."
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -35,13 +37,18 @@ def save_checkpoint(
     model: torch.nn.Module,
     optimisers: Mapping[str, torch.optim.Optimizer],
     progress: Progress,
+    best: Mapping[str, torch.Tensor] = MappingProxyType({}),
 ) -> None:
-    """Write or replace a checkpoint. Raises OutputError when it cannot be written."""
+    """Write or replace a checkpoint. Raises OutputError when it cannot be written.
+
+    best : weights of the epoch that is to be kept; empty for the last
+    """
     arrays = {f"model.{key}": _array(value) for key, value in model.state_dict().items()}
     for name, optimiser in optimisers.items():
         for number, state in optimiser.state_dict()["state"].items():
             for key in ADAM_STATE:
                 arrays[f"{name}.{number}.{key}"] = _array(torch.as_tensor(state[key]))
+    arrays |= {f"{BEST}{key}": _array(value) for key, value in best.items()}
     write_tensors(path, arrays, {"progress": json.dumps(vars(progress))}, overwrite=True, private=True)
 
 
@@ -53,6 +60,19 @@ def read_progress(path: Path) -> Progress:
         return Progress(int(progress["epoch"]), list(progress["rows"]), dict(progress["about"]))
     except (KeyError, ValueError, TypeError, OverflowError) as problem:
         raise ModelError(f"{path}: is not a checkpoint of bci_m2s ({problem})") from None
+
+
+def copy_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a model as they are now."""
+    return {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
+
+
+def read_best(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of the epoch that is to be kept; empty where that is the last. Raises ModelError."""
+    _, arrays = read_tensors(path)
+    return {
+        key.removeprefix(BEST): torch.tensor(value) for key, value in arrays.items() if key.startswith(BEST)
+    }
 
 
 def load_checkpoint(

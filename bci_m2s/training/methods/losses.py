@@ -1,12 +1,12 @@
-"""The four losses of M2S pre-training, as plain functions of embeddings.
+"""The losses of M2S pre-training, as plain functions of embeddings.
 
-total = α·contrastive + β·CPC + γ·reconstruction + λ·(CLUB of A + CLUB of B)
+total = α·contrastive + β·CPC + γ·reconstruction + λ·(CLUB of A + CLUB of B) [+ ν·VICReg, not M2S's]
 
 Shapes: B windows in a batch, T steps, E embedding, P projection, N prediction steps. ``loss_settings``
 holds the choices. A term whose weight is 0 is not computed.
 
-Sources: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134 (Algorithm 1);
-Cheng et al., CLUB, ICML 2020, arXiv 2006.12013.
+Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134 (Algorithm 1).
+``club`` has the bound of information, ``vicreg`` the term without negatives.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from torch.nn import functional
 
 from bci_m2s.errors import ContractError
 from bci_m2s.networks.own_future import SingleModel
-from bci_m2s.networks.pretraining import ClubEstimator, Encoded, PairModel
+from bci_m2s.networks.pretraining import Encoded, PairModel
+from bci_m2s.training.methods.club import club_term, limited
 from bci_m2s.training.methods.loss_settings import LossSettings
+from bci_m2s.training.methods.vicreg import vicreg_loss
 
 SMALLEST_NORM = 1e-6  # a projection behind a ReLU can be all zero
 
@@ -40,6 +42,21 @@ def same_trial(trials: Tensor, starts: Tensor | None = None, reach: int | None =
         assert starts is not None
         pairs = pairs & ((starts[:, None] - starts[None, :]).abs() < reach)
     return pairs & ~torch.eye(len(trials), dtype=torch.bool, device=trials.device)
+
+
+def masked(
+    settings: LossSettings, trials: Tensor, starts: Tensor | None, overlap: int | None
+) -> Tensor | None:
+    """The pairs of windows that are no negatives of each other, as the settings say; None for none.
+
+    overlap : rows that a window covers: of one trial, windows that begin fewer rows apart share signal.
+        None where that is not known: then all windows of a trial
+    """
+    if not settings.mask_same_trial:
+        return None
+    reach = overlap if settings.mask_reach == "overlap" else settings.mask_reach
+    assert not isinstance(reach, str)
+    return same_trial(trials, starts, reach)
 
 
 def contrastive_loss(
@@ -72,11 +89,19 @@ def _matching(logits: Tensor, excluded: Tensor | None) -> Tensor:
     return (logits.logsumexp(dim=-1) - logits.diagonal(dim1=-2, dim2=-1)).mean()
 
 
-def draw_step(steps: int, predictions: int, generator: torch.Generator | None = None) -> int:
-    """Draw the last step t of the CPC context, 0 ≤ t < T − N. Raises ContractError when T ≤ N."""
+def draw_step(
+    steps: int, predictions: int, generator: torch.Generator | None = None, min_context: int = 1
+) -> int:
+    """Draw the last step t of the CPC context, `min_context` − 1 ≤ t < T − N.
+
+    min_context : fewest steps that the context sees; fewer where the window leaves no more
+
+    Raises ContractError when T ≤ N.
+    """
     if steps <= predictions:
         raise ContractError("losses", "predictions", predictions, f"fewer than the window's {steps} steps")
-    return int(torch.randint(steps - predictions, (), generator=generator))
+    first = min(min_context, steps - predictions) - 1
+    return first + int(torch.randint(steps - predictions - first, (), generator=generator))
 
 
 def cpc_loss(
@@ -110,63 +135,6 @@ def cpc_loss(
     return cross * between + within * (nce(true_a, predicted_a) + nce(true_b, predicted_b))
 
 
-def derangement(n: int, generator: torch.Generator | None = None) -> Tensor:
-    """Random cyclic permutation of 0..n−1, (n,), n ≥ 2: no element stays where it is."""
-    order = torch.randperm(n, generator=generator)
-    shuffled = torch.empty_like(order)
-    shuffled[order] = order.roll(1)
-    return shuffled
-
-
-def club_bound(
-    estimator: ClubEstimator, er: Tensor, ei: Tensor, shuffled: Tensor, *, per_step: bool = True
-) -> Tensor:
-    """Sampled CLUB estimate of the information between ER and EI embeddings, nats; may be negative.
-
-    An upper bound in expectation, as far as the estimator fits.
-
-    Parameters
-    ----------
-    er, ei : (B, T, E)
-    shuffled : (B,) for each window, the window whose EI embedding is its negative
-    per_step : mean over steps of the estimate; false averages over time before it
-    """
-    mean, logvar = estimator(er)
-    if not per_step:
-        mean, logvar, ei = mean.mean(dim=1), logvar.mean(dim=1), ei.mean(dim=1)
-    # The log variance itself cancels between the two log densities.
-    apart = (ei[shuffled] - mean).square() - (ei - mean).square()
-    return (apart * (-logvar).exp()).sum(dim=-1).mean() / 2
-
-
-def club_likelihood_loss(estimator: ClubEstimator, er: Tensor, ei: Tensor) -> Tensor:
-    """Negative log likelihood of EI given ER without its constant, mean over windows and steps."""
-    mean, logvar = estimator(er)
-    return ((ei - mean).square() * (-logvar).exp() + logvar).sum(dim=-1).mean() / 2
-
-
-def fit_club(
-    model: PairModel, a: Encoded, b: Encoded, optimiser: torch.optim.Optimizer, inner_steps: int = 3
-) -> float:
-    """Fit both CLUB estimators to a batch that is already encoded; returns the last loss.
-
-    The encoders are neither run nor changed, so `a` and `b` still serve for the total loss afterwards.
-
-    Parameters
-    ----------
-    optimiser : holds ``club_parameters(model)`` and nothing else
-    inner_steps : at least 1
-    """
-    a, b = a.detached(), b.detached()
-    for _ in range(inner_steps):
-        optimiser.zero_grad()  # the total loss leaves gradients of these parameters too
-        loss = club_likelihood_loss(model.a.club, a.er, a.ei)
-        loss = loss + club_likelihood_loss(model.b.club, b.er, b.ei)
-        loss.backward()
-        optimiser.step()
-    return float(loss.detach())
-
-
 def pair_terms(
     model: PairModel,
     a: Encoded,
@@ -175,19 +143,22 @@ def pair_terms(
     *,
     trials: Tensor,
     starts: Tensor | None = None,
+    overlap: int | None = None,
+    subjects: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
     """The terms that are switched on, unweighted, for a batch of at least two windows.
 
     Parameters
     ----------
-    trials, starts : as in ``same_trial``
+    trials, starts : as in ``same_trial``; overlap : as in ``masked``
+    subjects : (B,) whose each window is, for VICReg; None where all are of one person
     generator : on the CPU; draws the CPC step and the CLUB negatives
 
     Returns
     -------
-    Among "contrastive", "cpc", "reconstruction", "club_a" and "club_b", () each. The CLUB estimates are
-    as computed, without a floor.
+    Among "contrastive", "cpc", "reconstruction", "vicreg", "club_a" and "club_b", () each. The CLUB
+    estimates are as computed, without a floor.
 
     Raises
     ------
@@ -195,7 +166,7 @@ def pair_terms(
         For a window too short for the predictions.
     """
     weights, terms = settings.weights, {}
-    excluded = same_trial(trials, starts, settings.mask_reach) if settings.mask_same_trial else None
+    excluded = masked(settings, trials, starts, overlap)
     if weights.contrastive:
         terms["contrastive"] = contrastive_loss(
             model.a.projection(a.er),
@@ -205,16 +176,21 @@ def pair_terms(
             excluded=excluded,
         )
     if weights.cpc:
-        step = draw_step(a.er.shape[1], model.predictor.predictions, generator)
+        step = draw_step(a.er.shape[1], model.predictor.predictions, generator, settings.cpc_min_context)
         predicted = model.predictor(a.er, b.er, step)
         cross, within = weights.cpc_cross, weights.cpc_within
         terms["cpc"] = cpc_loss(a.er, b.er, predicted, step, cross=cross, within=within, excluded=excluded)
     if weights.reconstruction:
         rebuilt_a, rebuilt_b = model.a.decoder(a.er, a.ei), model.b.decoder(b.er, b.ei)
         terms["reconstruction"] = functional.mse_loss(rebuilt_a, a.x) + functional.mse_loss(rebuilt_b, b.x)
+    if weights.vicreg:
+        mean_a, mean_b = (
+            part.projection.linear(side.er.mean(dim=1)) for part, side in ((model.a, a), (model.b, b))
+        )
+        terms["vicreg"] = vicreg_loss(mean_a, mean_b, subjects)
     if weights.club:
-        terms["club_a"] = _club_term(model.a.club, a, settings, generator)
-        terms["club_b"] = _club_term(model.b.club, b, settings, generator)
+        terms["club_a"] = club_term(model.a.club, a, settings, generator)
+        terms["club_b"] = club_term(model.b.club, b, settings, generator)
     return terms
 
 
@@ -225,6 +201,7 @@ def own_terms(
     *,
     trials: Tensor,
     starts: Tensor | None = None,
+    overlap: int | None = None,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
     """The term "cpc" of one modality alone: its true later embeddings against the predictions of the batch.
@@ -233,21 +210,11 @@ def own_terms(
     """
     if not settings.weights.cpc:
         return {}
-    excluded = same_trial(trials, starts, settings.mask_reach) if settings.mask_same_trial else None
-    step = draw_step(er.shape[1], model.predictor.predictions, generator)
+    excluded = masked(settings, trials, starts, overlap)
+    step = draw_step(er.shape[1], model.predictor.predictions, generator, settings.cpc_min_context)
     predicted = model.predictor(er, step)
     true = er[:, step + 1 : step + 1 + len(predicted)].transpose(0, 1)  # (N, B, E)
     return {"cpc": settings.weights.cpc_within * _matching(true @ predicted.transpose(1, 2), excluded)}
-
-
-def _club_term(
-    estimator: ClubEstimator, side: Encoded, settings: LossSettings, generator: torch.Generator | None
-) -> Tensor:
-    n = len(side.er)
-    shuffled = (
-        derangement(n, generator) if settings.club_derangement else torch.randperm(n, generator=generator)
-    ).to(side.er.device)
-    return club_bound(estimator, side.er, side.ei, shuffled, per_step=settings.club_per_step)
 
 
 def total_loss(terms: Mapping[str, Tensor], settings: LossSettings) -> Tensor:
@@ -260,8 +227,7 @@ def total_loss(terms: Mapping[str, Tensor], settings: LossSettings) -> Tensor:
     parts = []
     for name, value in terms.items():
         if name.startswith("club"):
-            value = value.clamp(0.0 if settings.club_floor else -math.inf, settings.club_ceiling)
-            parts.append(settings.weights.club * value)
+            parts.append(settings.weights.club * limited(value, settings))
         else:
             parts.append(getattr(settings.weights, name) * value)
     return torch.stack(parts).sum()

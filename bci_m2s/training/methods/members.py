@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import torch
 from torch import Tensor
 
 from bci_m2s.errors import TrainingError
+from bci_m2s.model.contract import WindowContract
 from bci_m2s.networks.own_future import SingleModel
 from bci_m2s.networks.pretraining import Encoded, PairModel
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.loss_settings import LossSettings
 from bci_m2s.training.methods.losses import own_terms, pair_terms
+from bci_m2s.training.methods.vicreg import centred
 
 
 class Member:
@@ -24,6 +27,7 @@ class Member:
     names, model : its modalities, and what is trained of them
     training, validation : standardised windows; those that have all of its modalities are used
     compiled : compile the model
+    overlap : rows that a window covers
 
     Attributes
     ----------
@@ -43,8 +47,9 @@ class Member:
         training: WindowSet,
         validation: WindowSet,
         compiled: bool,
+        overlap: int,
     ) -> None:
-        self.names, self.model, self._settings = names, model, settings
+        self.names, self.model, self._settings, self._overlap = names, model, settings, overlap
         self.forward: Any = torch.compile(model) if compiled else model
         self.pair = model if isinstance(model, PairModel) else None
         self.training, self.validation = training.having(names), validation.having(names)
@@ -54,34 +59,53 @@ class Member:
             raise TrainingError(f"got {len(self.training)} windows with {which}, expected at least 2")
 
     def batch(self, indices: Tensor, *, validation: bool = False) -> list[Tensor]:
-        """Some windows: features of each modality, (n, T, F), then trials and starts, (n,)."""
+        """Some windows: features of each modality, (n, T, F), then trials, starts and subjects, (n,)."""
         return [part[indices] for part in self._tensors[validation]]
 
-    def terms(
-        self, encoded: Any, trials: Tensor, starts: Tensor, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """The losses of a batch, unweighted. encoded : what the model made of its features"""
+    def terms(self, encoded: Any, about: Sequence[Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """The losses of a batch, unweighted.
+
+        encoded : what the model made of its features; about : its trials, starts and subjects
+        """
+        trials, starts, subjects = about
         where: Any = {
             "settings": self._settings,
             "trials": trials,
             "starts": starts,
+            "overlap": self._overlap,
             "generator": generator,
         }
         if isinstance(self.model, SingleModel):
             return own_terms(self.model, *encoded, **where)
-        return pair_terms(self.model, *encoded, **where)
+        return pair_terms(self.model, *encoded, subjects=subjects, **where)
 
 
 def _tensors(windows: WindowSet, names: tuple[str, ...]) -> list[Tensor]:
-    numbers = (*(windows.features[name] for name in names), windows.trials, windows.starts)
+    numbers = (
+        *(windows.features[name] for name in names),
+        windows.trials,
+        windows.starts,
+        windows.subjects,
+    )
     return [torch.from_numpy(np.ascontiguousarray(part)) for part in numbers]
 
 
-def matched(model: PairModel, a: Encoded, b: Encoded) -> float:
-    """Share of windows whose own partner is the nearest of the batch."""
-    unit_a, unit_b = (
-        torch.nn.functional.normalize(projection(side.er), dim=-1, eps=1e-6)
-        for projection, side in ((model.a.projection, a), (model.b.projection, b))
-    )
-    nearest = (unit_a @ unit_b.T).argmax(dim=1)
+def rows_covered(window: WindowContract) -> int:
+    """Rows between the starts of two windows that no longer share signal: the length of one, in hops."""
+    return window.steps * round(window.step_s / window.hop_s)
+
+
+def matched(model: PairModel, a: Encoded, b: Encoded, subjects: Tensor, settings: LossSettings) -> float:
+    """Share of windows whose own partner is the nearest of the batch, by what the loss brings together.
+
+    With VICReg those are projections centred per person; else projections by their cosine.
+    """
+    sides = ((model.a.projection, a), (model.b.projection, b))
+    if settings.weights.vicreg:
+        rows_a, rows_b = (centred(part.linear(side.er.mean(dim=1)), subjects) for part, side in sides)
+    else:
+        rows_a, rows_b = (
+            torch.nn.functional.normalize(part(side.er), dim=-1, eps=1e-6) for part, side in sides
+        )
+    nearest = torch.cdist(rows_a, rows_b).argmin(dim=1)
     return float((nearest == torch.arange(len(nearest), device=nearest.device)).float().mean())

@@ -22,6 +22,7 @@ from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Fit, Method
 from bci_m2s.training.methods.finetune import Fitted, fewer_labels, finetune
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks
+from bci_m2s.training.methods.readout import fit_readouts
 from bci_m2s.training.results.metrics import mean_over_subjects
 from bci_m2s.training.settings import FinetuneSettings
 
@@ -40,6 +41,8 @@ def fit_modalities(
 ) -> dict[str, Fitted]:
     """Train a classifier on each modality's labels; `networks` are changed."""
     parts = labelled_parts(job, data, settings)
+    if settings.readout and settings.freeze:  # not of a control that trains encoders
+        fit_readouts(networks, data.parts["train"], settings.readout)
     return {
         name: finetune(network, parts, name, settings, job.seed, on_epoch)
         for name, network in networks.items()

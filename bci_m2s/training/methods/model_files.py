@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from torch import nn
 
 from bci_m2s.files.tensor_file import Arrays
-from bci_m2s.model.contract import CalibrationContract, Contract
+from bci_m2s.model.contract import CalibrationContract, Component, Contract
 from bci_m2s.model.model_file import pack_modality, save_model
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.prepare import UnitData
@@ -142,12 +143,17 @@ def write_model(
             calibration = _calibrations(fitted[teacher].network, data, teacher, settings.finetune)
         else:
             calibration = dict(calibrations[teacher])
+        if teacher != name:  # temperature, errors and threshold are those of the teacher's windows
+            calibration = {
+                head: part.model_copy(update={"windows_of": teacher}) for head, part in calibration.items()
+            }
         drift = drifts.get(name)
         modalities[name] = settings.contract.modalities[name].model_copy(
             update={
                 "calibration": calibration,
                 "amplitude": data.amplitudes.get(name, {}),
                 "drift": None if drift is None else drift.block,
+                "network": with_readout(settings.contract.modalities[name].network, networks[name]),
             }
         )
         if drift is not None:
@@ -157,6 +163,13 @@ def write_model(
     contract = Contract.model_validate(contract.model_dump())
     save_model(path, contract, tensors, overwrite=overwrite, storage=settings.finetune.storage)
     return contract
+
+
+def with_readout(spec: Component, network: SingleModality) -> Component:
+    """A contract's network with the width of the readout that stands in `network`, where one does."""
+    if not isinstance(network.readout, nn.Linear):
+        return spec
+    return spec.model_copy(update={"params": {**spec.params, "readout": network.readout.out_features}})
 
 
 def _calibrations(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bci_m2s.errors import ModelError, TrainingError
+from bci_m2s.errors import ModelError
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import modality_network
 from bci_m2s.networks.m2s import SingleModality
@@ -32,14 +31,23 @@ from bci_m2s.networks.pretraining import AllPairs, PairModel, club_parameters, m
 from bci_m2s.training.data.batches import epoch_batches
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.adam import Adam
-from bci_m2s.training.methods.checkpoint import Progress, load_checkpoint, save_checkpoint
-from bci_m2s.training.methods.losses import fit_club, total_loss
-from bci_m2s.training.methods.members import Member, matched
+from bci_m2s.training.methods.checkpoint import (
+    Progress,
+    copy_state,
+    load_checkpoint,
+    read_best,
+    save_checkpoint,
+)
+from bci_m2s.training.methods.club import fit_club
+from bci_m2s.training.methods.epochs import check_losses, is_over, kept_epoch, last_epoch, means
+from bci_m2s.training.methods.losses import total_loss
+from bci_m2s.training.methods.members import Member, matched, rows_covered
 from bci_m2s.training.methods.seeds import seed_torch
 from bci_m2s.training.settings import PretrainSettings, recorded
 
 Networks = dict[str, SingleModality]
 Model = SingleModel | PairModel | AllPairs
+CLUBS = ("club_a", "club_b")
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
@@ -88,7 +96,10 @@ def pretrain(
     *,
     on_epoch: OnEpoch = lambda _epoch, _row: None,
 ) -> tuple[Networks, list[dict[str, float]]]:
-    """Train until the last epoch, from the checkpoint at `path` where there is one.
+    """Train until the last epoch, or until patience ends, from the checkpoint at `path` where there is one.
+
+    With ``select: validation`` the networks are those of the epoch with the lowest loss on the validation
+    pairs, of which no label is used; else, and without such pairs, those of the last epoch.
 
     Parameters
     ----------
@@ -98,7 +109,7 @@ def pretrain(
 
     Returns
     -------
-    The networks (on the CPU) and one row of losses per epoch.
+    The networks (on the CPU) and one row of losses per epoch; see ``epochs.kept_epoch``.
 
     Raises
     ------
@@ -110,11 +121,17 @@ def pretrain(
     model = pretraining_model(job, networks).to(job.device)
     run = _Run(job, model, training, validation)
     progress = _resume(job, model, run.optimisers, path)
-    for epoch in range(progress.epoch, job.settings.epochs):
-        row = run.epoch(epoch)
-        progress = Progress(epoch + 1, [*progress.rows, row], progress.about)
-        save_checkpoint(path, model, run.optimisers, progress)
-        on_epoch(epoch + 1, row)
+    best = read_best(path)
+    while not is_over(progress.rows, job.settings):
+        row = run.epoch(progress.epoch)
+        rows = [*progress.rows, row]
+        progress = Progress(len(rows), rows, progress.about)
+        if kept_epoch(rows, job.settings) == len(rows):
+            best = copy_state(model)
+        save_checkpoint(path, model, run.optimisers, progress, best)
+        on_epoch(len(rows), row)
+    if best:
+        model.load_state_dict(best)
     return {name: network.cpu().eval() for name, network in networks.items()}, progress.rows
 
 
@@ -134,12 +151,15 @@ def _resume(job: Job, model: Model, optimisers: dict[str, torch.optim.Optimizer]
 def load_pretrained(job: Job, path: Path) -> Networks:
     """The networks of a finished pre-training; classifiers are fresh. Raises ModelError."""
     networks = fresh_networks(job)
-    progress = load_checkpoint(path, pretraining_model(job, networks))
-    if progress.epoch < job.settings.epochs:
+    model = pretraining_model(job, networks)
+    progress = load_checkpoint(path, model)
+    if not is_over(progress.rows, job.settings):
         raise ModelError(
-            f"{path}: pre-training stopped after epoch {progress.epoch} of {job.settings.epochs}; "
+            f"{path}: pre-training stopped after epoch {progress.epoch} of {last_epoch(job.settings)}; "
             "continue with pretrain --resume"
         )
+    if best := read_best(path):
+        model.load_state_dict(best)
     return {name: network.eval() for name, network in networks.items()}
 
 
@@ -154,7 +174,9 @@ def make_optimisers(model: Model, settings: PretrainSettings) -> dict[str, torch
         )
     }
     if club := club_parameters(model):
-        optimisers["club"] = Adam(club, lr=settings.club_learning_rate, fused=True)
+        optimisers["club"] = Adam(
+            club, lr=settings.club_learning_rate, weight_decay=settings.club_weight_decay, fused=True
+        )
     return optimisers
 
 
@@ -181,8 +203,10 @@ class _Run:
             else alone
         )
         compiled = job.settings.compile and job.device.type == "cuda"
+        covered = rows_covered(job.contract.window)
         self._members = [
-            Member(names, part, job.settings.loss, training, validation, compiled) for names, part in pairs
+            Member(names, part, job.settings.loss, training, validation, compiled, covered)
+            for names, part in pairs
         ]
         self.optimisers = make_optimisers(model, job.settings)
 
@@ -201,9 +225,9 @@ class _Run:
             _set_rate(optimiser, settings, number + i / len(batches))
             losses.append(self._step(member, member.batch(batch), generator))
         row = {"epoch": float(number + 1), "learning_rate": optimiser.param_groups[0]["lr"]}
-        row |= _means(losses) | self._validate()
+        row |= means(losses) | self._validate()
         row["seconds"] = round(time.monotonic() - started_s, 3)
-        _check(row, settings)
+        check_losses(row, settings)
         return row
 
     def _batches(self, generator: torch.Generator) -> list[tuple[Member, Tensor]]:
@@ -222,7 +246,8 @@ class _Run:
 
     def _step(self, member: Member, batch: list[Tensor], generator: torch.Generator) -> dict[str, float]:
         settings, device = self._settings, self._job.device
-        *features, trials, starts = (part.to(device, non_blocking=True) for part in batch)
+        moved = [part.to(device, non_blocking=True) for part in batch]
+        features, about = moved[: len(member.names)], moved[len(member.names) :]
         half = settings.precision == "bf16" and device.type == "cuda"
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             made = member.forward(*features)
@@ -231,13 +256,16 @@ class _Run:
         if pair is not None and settings.loss.weights.club:
             a, b = encoded
             row["club_fit"] = fit_club(pair, a, b, self.optimisers["club"], settings.club_inner_steps)
-        terms = member.terms(encoded, trials, starts, generator)
+        terms = member.terms(encoded, about, generator)
         loss = total_loss(terms, settings.loss)
         self.optimisers["main"].zero_grad()
         loss.backward()
         self.optimisers["main"].step()
         row |= {"total": float(loss.detach())}
         row |= {name: float(term.detach()) for name, term in terms.items()}
+        clubs = [value > settings.loss.club_ceiling for name, value in row.items() if name in CLUBS]
+        if clubs:
+            row["club_at_ceiling"] = sum(clubs) / len(clubs)
         if pair is not None:
             pair.limit_logit_scale(settings.loss.max_logit_scale)
             row["logit_scale"] = float(pair.logit_scale.detach().exp())
@@ -262,36 +290,15 @@ class _Run:
                     member.validation, settings.sampler, settings.batch, "merge", generator
                 ):
                     windows = member.batch(batch, validation=True)
-                    *features, trials, starts = (part.to(self._job.device) for part in windows)
+                    moved = [part.to(self._job.device) for part in windows]
+                    features, about = moved[: len(member.names)], moved[len(member.names) :]
                     encoded = member.model(*features)
-                    terms = member.terms(encoded, trials, starts, generator)
+                    terms = member.terms(encoded, about, generator)
                     row = {f"validation_{name}": float(term) for name, term in terms.items()}
                     if member.pair is not None:
-                        row["validation_matched"] = matched(member.pair, *encoded)
+                        row["validation_matched"] = matched(member.pair, *encoded, about[2], settings.loss)
+                        row["validation_matched_chance"] = 1 / len(batch)
                     losses.append(
                         self._of_pair(row, member, "validation_contrastive", "validation_matched")
                     )
-        return _means(losses)
-
-
-def _check(row: dict[str, float], settings: PretrainSettings) -> None:
-    for name, value in row.items():
-        if not math.isfinite(value):
-            raise TrainingError(f"epoch {row['epoch']:.0f}: {name} is not finite: lower learning_rate")
-    club = settings.loss.weights.club * (
-        max(0.0, row.get("club_a", 0.0)) + max(0.0, row.get("club_b", 0.0))
-    )
-    if settings.club_limit is not None and club > settings.club_limit:
-        raise TrainingError(
-            f"epoch {row['epoch']:.0f}: the weighted CLUB terms average {club:.3g}, above club_limit "
-            f"{settings.club_limit:g}: raise club_learning_rate, or lower loss.weights.club"
-        )
-
-
-def _means(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Means by name, over the rows that have it."""
-    values: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        for name, value in row.items():
-            values[name].append(value)
-    return {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
+        return means(losses)

@@ -28,11 +28,13 @@ from bci_m2s.training.data.prepare import UnitData, prepare
 from bci_m2s.training.data.splits import Split
 from bci_m2s.training.experiment import Experiment
 from bci_m2s.training.methods import METHODS, Method
+from bci_m2s.training.methods.checkpoint import read_progress
+from bci_m2s.training.methods.epochs import kept_epoch
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.methods.model_files import OWN
 from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.run.live_model import write_live_model
-from bci_m2s.training.run.pretraining import pretrain_unit
+from bci_m2s.training.run.pretraining import CHECKPOINT, pretrain_unit
 from bci_m2s.training.run.progress import bar, command
 from bci_m2s.training.run.units import CHOICES, start
 from bci_m2s.training.settings import FinetuneSettings
@@ -61,7 +63,7 @@ def write_everybody(experiment: Experiment, out: Path, device: torch.device, ove
     data = prepare(settings, experiment.sessions, split, experiment.names)
     unit = experiment.folder / NAME / f"seed-{seed}"
     make_private_folder(unit)
-    job = experiment.job(seed)
+    job = _for_as_long(experiment, experiment.job(seed))
     if settings.finetune.start == "pretrained" and METHODS[settings.finetune.method].pretrained:
         _pretrain(experiment, replace(job, device=device), data, unit, out)
     fitted = _fitted(experiment, job, data, unit, chosen)
@@ -70,6 +72,19 @@ def write_everybody(experiment: Experiment, out: Path, device: torch.device, ove
         "calibration": "median of what the parts' validation windows gave",
     }
     write_live_model(experiment, out, data, seed, fitted, about, overwrite, _calibrations(experiment))
+
+
+def _for_as_long(experiment: Experiment, job: Job) -> Job:
+    """The pre-training on everybody, whom nobody validates: as long as the parts kept, their median."""
+    if job.settings.select != "validation" or not job.settings.epochs:
+        return job
+    kept = [
+        kept_epoch(read_progress(unit / CHECKPOINT).rows, job.settings)
+        for _, _, unit in _units(experiment)
+        if (unit / CHECKPOINT).exists()
+    ]
+    stop_after = max(1, round(median(kept))) if kept else 0
+    return replace(job, settings=job.settings.model_copy(update={"stop_after": stop_after, "patience": 0}))
 
 
 def _pretrain(experiment: Experiment, job: Job, data: UnitData, unit: Path, out: Path) -> None:

@@ -17,6 +17,7 @@ from bci_m2s.training.data.splits import PARTS
 from bci_m2s.training.experiment import Experiment, open_experiment, write_config, write_json
 from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.finetune import Fitted
+from bci_m2s.training.methods.mask_note import mask_note
 from bci_m2s.training.methods.model_files import OWN, crossings, file_names, write_model
 from bci_m2s.training.results.report import write_curves
 from bci_m2s.training.run.everybody import write_everybody
@@ -108,6 +109,8 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     make_private_folder(unit)
     made_by = f"bci-m2s finetune {experiment.config.name}"
     record = training_record(experiment, data.split, seed, fitted, made_by)
+    if note := mask_note(experiment.settings.pretrain, data.parts["train"]):
+        record["notes"] = [note]
     written = file_names(fitted, crosses=method.crosses(settings.freeze))
     for name, teachers in written.items():
         write_model(

@@ -16,15 +16,18 @@ from bci_m2s.networks import build_network, sts
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.networks.pretraining import ClubEstimator, PairModel, club_parameters, main_parameters
 from bci_m2s.training.methods.adam import Adam
-from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
-from bci_m2s.training.methods.losses import (
+from bci_m2s.training.methods.club import (
     club_bound,
     club_likelihood_loss,
+    derangement,
+    fit_club,
+)
+from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
+from bci_m2s.training.methods.losses import (
     contrastive_loss,
     cpc_loss,
-    derangement,
     draw_step,
-    fit_club,
+    masked,
     pair_terms,
     same_trial,
     total_loss,
@@ -150,8 +153,18 @@ def test_cpc_equals_its_loop(step: int, masked: bool) -> None:
 def test_the_cpc_step_leaves_room_for_the_predictions() -> None:
     generator = torch.Generator().manual_seed(0)
     assert {draw_step(5, 2, generator) for _ in range(60)} == {0, 1, 2}
+    assert {draw_step(5, 2, generator, 2) for _ in range(60)} == {1, 2}  # as released
+    assert draw_step(3, 2, generator, 2) == 0  # a window that leaves no more
     with pytest.raises(ContractError, match="fewer than the window's 2 steps"):
         draw_step(2, 2)
+    model = pair_model()
+    a, b = model(*batch())
+    for settings, steps in ((LossSettings(), {1, 2}), (LossSettings(cpc_min_context=1), {0, 1, 2})):
+        seen = set()
+        model.predictor.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.add(inputs[2]))
+        for _ in range(12):
+            pair_terms(model, a, b, settings, trials=TRIALS, generator=generator)
+        assert seen == steps
 
 
 @pytest.mark.parametrize("n", [2, 3, 7, 128])
@@ -180,17 +193,18 @@ def test_club_equals_its_loop() -> None:
     assert club_bound(estimator, er, ei, torch.arange(6)) == 0
 
 
-def test_club_of_time_averages_equals_its_loop() -> None:
+def test_the_released_club_squares_before_it_averages_over_time() -> None:
+    """(squared deviations, mean over time) / exp(mean log variance), as the released estimator."""
     torch.manual_seed(1)
     estimator, er, ei = ClubEstimator(8, 6), random(6, 5, 8), random(6, 5, 8, seed=6)
     shuffled = derangement(6, torch.Generator().manual_seed(0))
     values = []
     for i in range(6):
         rows = [estimator(er[i, t]) for t in range(5)]
-        mean, logvar = sum(row[0] for row in rows) / 5, sum(row[1] for row in rows) / 5
-        q = torch.distributions.Normal(mean, (logvar / 2).exp())
-        own, other = sum(ei[i, t] for t in range(5)) / 5, sum(ei[shuffled[i], t] for t in range(5)) / 5
-        values.append((q.log_prob(own) - q.log_prob(other)).sum())
+        logvar = sum(row[1] for row in rows) / 5
+        own = sum((ei[i, t] - rows[t][0]) ** 2 for t in range(5)) / 5
+        other = sum((ei[shuffled[i], t] - rows[t][0]) ** 2 for t in range(5)) / 5
+        values.append(((other - own) / logvar.exp()).sum() / 2)
     ours = club_bound(estimator, er, ei, shuffled, per_step=False)
     assert_same(ours, torch.stack(values).mean(), [er, ei])
     assert (ours - club_bound(estimator, er, ei, shuffled)).abs() > 1e-3
@@ -288,6 +302,28 @@ def test_the_floor_holds_back_a_negative_estimate_only() -> None:
     assert total_loss(terms, RELEASED_LOSSES).item() == pytest.approx(2 + 0.3 * 3)
 
 
+def test_above_its_ceiling_an_estimate_keeps_its_gradient() -> None:
+    """Cut off, it would have none where it is needed most."""
+    for estimate, expected in ((5.0, 1.0), (20.0, 1.0), (80.0, 0.25)):
+        value = torch.tensor(estimate, requires_grad=True)
+        total_loss({"club_a": value}, LossSettings()).backward()
+        assert value.grad is not None
+        assert value.grad.item() == pytest.approx(0.3 * expected)
+    below = total_loss({"club_a": torch.tensor(80.0)}, LossSettings()).item()
+    assert below == pytest.approx(0.3 * 20)
+    assert total_loss({"club_a": torch.tensor(80.0)}, RELEASED_LOSSES).item() == pytest.approx(0.3 * 80)
+
+
+def test_the_mask_covers_the_windows_that_share_signal() -> None:
+    trials, starts = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 3, 9, 3])
+    near = same_trial(trials, starts, 5)
+    assert torch.equal(masked(LossSettings(), trials, starts, 5), near)
+    whole = LossSettings(mask_reach=None)
+    assert torch.equal(masked(whole, trials, starts, 5), same_trial(trials))
+    assert torch.equal(masked(LossSettings(mask_reach=7), trials, starts, 5), same_trial(trials, starts, 7))
+    assert masked(UNMASKED, trials, starts, 5) is None
+
+
 def test_masking_needs_the_trials() -> None:
     model = pair_model()
     a, b = model(*batch())
@@ -381,7 +417,7 @@ def compare_whole_step(model: Any, inputs: tuple[Tensor, Tensor], trials: Tensor
     total = total_loss(terms, settings)
 
     generator = torch.Generator().manual_seed(12)  # the same draws, in the order of the terms
-    step = draw_step(5, 2, generator)
+    step = draw_step(5, 2, generator, 2)
     shuffled_a, shuffled_b = derangement(windows, generator), derangement(windows, generator)
     excluded = same_trial(trials if masked else torch.arange(windows))
     er_a, er_b = encode_unfolded(model.a.encoder, x_a), model.b.encoder(x_b)

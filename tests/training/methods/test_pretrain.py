@@ -12,6 +12,7 @@ from bci_m2s.errors import ContractError, ModelError, TrainingError
 from bci_m2s.training.methods import members
 from bci_m2s.training.methods import pretrain as module
 from bci_m2s.training.methods.checkpoint import read_progress
+from bci_m2s.training.methods.epochs import is_over, kept_epoch
 from bci_m2s.training.methods.pretrain import (
     fresh_networks,
     load_pretrained,
@@ -19,6 +20,7 @@ from bci_m2s.training.methods.pretrain import (
     pretrain,
     pretraining_model,
 )
+from bci_m2s.training.settings import preset
 
 TERMS = {"contrastive", "cpc", "reconstruction", "club_a", "club_b"}
 RELEASED = {
@@ -310,8 +312,8 @@ def test_windows_of_one_modality_are_no_pairs(settings, data, tmp_path):
         pretrain(job(settings), alone, data.parts["validation"], tmp_path / "a.safetensors")
 
 
-def test_validation_is_not_needed_and_never_trained_on(settings, data, tmp_path, whole):
-    with_it, rows = whole
+def test_validation_is_not_needed_and_never_trained_on(settings, data, tmp_path):
+    with_it, rows = run(settings, data, tmp_path / "a.safetensors", select="last")
     none = data.parts["validation"].take(np.arange(0))
     without, other = pretrain(job(settings), data.parts["train"], none, tmp_path / "b.safetensors")
     assert same(with_it, without)
@@ -322,8 +324,83 @@ def test_validation_is_not_needed_and_never_trained_on(settings, data, tmp_path,
         "validation_club_a",
         "validation_club_b",
         "validation_matched",
+        "validation_matched_chance",
     }
     assert not any(name.startswith("validation") for name in other[0])
+
+
+def row_of(loss, **more):
+    return {"validation_contrastive": loss, "validation_cpc": 9.0 - loss, **more}
+
+
+def test_the_epoch_with_the_lowest_loss_on_validation_pairs_is_kept(settings):
+    rows = [row_of(loss) for loss in (3.0, 1.0, 2.0, 1.0)]
+    kept = job(settings, epochs=9).settings
+    assert kept_epoch(rows, kept) == 2  # the first of equals
+    assert kept_epoch(rows, kept.model_copy(update={"select": "last"})) == 4
+    assert kept_epoch([{"contrastive": 1.0}] * 3, kept) == 3  # nobody validates
+    assert kept_epoch([{"validation_cpc": 1.0}, {"validation_cpc": 2.0}], kept) == 1  # one signal alone
+    assert kept_epoch([], kept) == 0
+    weighted = [row_of(1.0, validation_vicreg=3.0), row_of(2.0, validation_vicreg=1.0)]
+    shared = job(settings, loss={"weights": {"vicreg": 1.0}}).settings
+    assert kept_epoch(weighted, shared) == 2
+    assert not is_over(rows, kept)
+    assert is_over(rows, kept.model_copy(update={"patience": 2}))
+    assert not is_over(rows, kept.model_copy(update={"patience": 3}))
+    assert is_over(rows, kept.model_copy(update={"stop_after": 4}))
+
+
+def test_what_is_kept_is_that_epochs_also_after_an_interruption(settings, data, tmp_path, monkeypatch):
+    """Validation losses as told: the second epoch of four is the best, and patience ends after it."""
+    told = [3.0, 1.0, 2.0, 2.5]
+
+    def run_told(path, stop=0, **changes):
+        def on_epoch(epoch, _row):
+            if epoch == stop:
+                raise KeyboardInterrupt
+
+        return run(settings, data, path, on_epoch=on_epoch, epochs=4, batch=16, **changes)
+
+    honest = module._Run.epoch
+
+    def epoch(self, number):
+        return honest(self, number) | {"validation_contrastive": told[number]}
+
+    monkeypatch.setattr(module._Run, "epoch", epoch)
+    kept, rows = run_told(tmp_path / "a.safetensors")
+    two, _ = run_told(tmp_path / "b.safetensors", select="last", stop_after=2)
+    assert len(rows) == 4
+    assert same(kept, two)
+    assert same(load_pretrained(job(settings, epochs=4, batch=16), tmp_path / "a.safetensors"), kept)
+    path = tmp_path / "d.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        run_told(path, stop=3)
+    resumed, again = run_told(path)
+    assert same(resumed, kept)
+    assert losses(again) == losses(rows)
+    patient, few = run_told(tmp_path / "e.safetensors", patience=1)
+    assert len(few) == 3
+    assert same(patient, kept)
+
+
+def test_the_share_of_batches_at_the_ceiling_of_club_is_logged(settings, data, tmp_path):
+    for ceiling, share in ((1e-9, 1.0), (math.inf, 0.0)):
+        changes = {"club_learning_rate": 1e-2, "club_limit": None, "epochs": 4}
+        _, rows = run(
+            settings, data, tmp_path / f"{ceiling}.safetensors", loss={"club_ceiling": ceiling}, **changes
+        )
+        assert rows[-1]["club_at_ceiling"] == pytest.approx(share, abs=0.5)
+        if not share:
+            assert all(row["club_at_ceiling"] == 0 for row in rows)
+
+
+def test_the_club_estimators_have_the_weight_decay_that_is_set(settings):
+    for decay in (0.0, 1e-3):
+        task = job(settings, club_weight_decay=decay)
+        optimisers = make_optimisers(pretraining_model(task, fresh_networks(task)), task.settings)
+        assert {group["weight_decay"] for group in optimisers["club"].param_groups} == {decay}
+    released = preset("released-cross-subject")["pretrain"]
+    assert released["club_weight_decay"] == released["weight_decay"] == 1e-3
 
 
 def test_dropout_is_on_in_training_and_off_in_validation(settings, data, tmp_path, monkeypatch):

@@ -219,7 +219,9 @@ def test_the_crossed_file_has_the_other_modalitys_classifier_and_calibration(tra
                 ".norm.running" not in key and "tracked" not in key
             ):  # these are of the modality that is judged
                 np.testing.assert_array_equal(array, source[key])
-        assert crossed.modalities[name].calibration == own.modalities[other].calibration
+        expected = own.modalities[other].calibration["emotion"].model_copy(update={"windows_of": other})
+        assert crossed.modalities[name].calibration == {"emotion": expected}
+        assert own.modalities[name].calibration["emotion"].windows_of == ""
         assert not np.array_equal(
             taught["network.heads.emotion.out.weight"], mine["network.heads.emotion.out.weight"]
         )
