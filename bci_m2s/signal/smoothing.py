@@ -57,17 +57,17 @@ class Kalman:
 
     Random walk z_t = z_{t-1} + w, w ~ N(0, `process`); observation x_t = z_t + v, v ~ N(0, `noise`)
     (Shi & Lu 2010, "Off-line and on-line vigilance estimation based on linear dynamical system and
-    manifold learning"). Begins at the first value with variance `initial`. A NaN is a missing
-    observation: the state is kept, its variance grows, and the output is NaN for that step.
+    manifold learning"). Begins at the first value, which is an observation like any other. A NaN is a
+    missing observation: the state is kept, its variance grows, and the output is NaN for that step.
 
     Parameters
     ----------
     process : variance of a step of the random walk; small for a slow smoother
     noise : variance of an observation
-    initial : variance of the state at a segment's start
+    initial : variance of the state at a segment's start; as `noise`, the first value weighs like any other
     """
 
-    def __init__(self, process: float = 0.001, noise: float = 1.0, initial: float = 0.1) -> None:
+    def __init__(self, process: float = 0.001, noise: float = 1.0, initial: float = 1.0) -> None:
         self._process, self._noise, self._initial = process, noise, initial
         self.reset()
 
@@ -82,10 +82,10 @@ class Kalman:
             self._mean = values.copy()
             self._variance = np.full(values.shape, self._initial)
             return values
-        fresh = np.isnan(self._mean) & ~np.isnan(values)
+        fresh = np.isnan(self._mean)
         self._mean = np.where(fresh, values, self._mean)
-        predicted = self._variance + self._process
-        gain = np.where(np.isnan(values), 0.0, predicted / (predicted + self._noise))
+        predicted = np.where(fresh, self._initial, self._variance + self._process)
+        gain = np.where(np.isnan(values) | fresh, 0.0, predicted / (predicted + self._noise))
         self._mean = self._mean + gain * (np.where(np.isnan(values), 0.0, values) - self._mean)
         self._variance = (1 - gain) * predicted
         return np.where(np.isnan(values), np.nan, self._mean)

@@ -18,10 +18,9 @@ Windows of a training file, and from them a model file that runs live:
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,7 +54,8 @@ from bci_m2s.training.estimator_parts import (
     probabilities,
     window_set,
 )
-from bci_m2s.training.methods.finetune import finetune
+from bci_m2s.training.methods.finetune import Fitted, finetune
+from bci_m2s.training.methods.model_files import exchanged
 from bci_m2s.training.methods.pretrain import Job, pretrain
 
 NO_Y = "no_validation"  # scikit-learn's value for no y
@@ -86,6 +86,8 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     epochs, batch, learning_rate, weight_decay : of ``fit``: Adam, cosine to 0
     validation : share of rows, or groups, that choose the epoch, at least 0 and below 1. With 0, and where
         a class would have no training rows left, the last epoch is taken
+    adapt_norm : the classifier's batch norm has, for another modality, the statistics of that one's rows in
+        ``pretrain``, as `finetune.adapt_norm`: it assumes the same mix of classes in both
     pretrain_epochs, pretrain_batch, pretrain_learning_rate, pretrain_weight_decay : of ``pretrain``
     random_state : int, RandomState or None
     device : "auto", "cpu", "cuda" or "cuda:N", where ``pretrain`` runs; everything else is on the CPU
@@ -124,6 +126,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     validation: float = 0.2
+    adapt_norm: bool = True
     pretrain_epochs: int = 60
     pretrain_batch: int = 256
     pretrain_learning_rate: float = 1e-4
@@ -142,6 +145,8 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         X: ArrayLike,
         X_other: ArrayLike | Mapping[str, ArrayLike] | None = None,
         groups: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
+        starts: ArrayLike | None = None,
     ) -> M2SClassifier:
         """Learn the encoders from rows that were recorded together, without labels.
 
@@ -154,7 +159,9 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         X_other : the same of the other modality, row i of both at the same time; T is the same, F may
             differ. Of several others a mapping by name; None where there is no other
         groups : (n,) person of each row. Each batch is then drawn from one person, so that pairs cannot be
-            matched by recognising the person
+            matched by recognising the person, and the share `validation` of the groups chooses the epoch
+        trials, starts : (n,) trial of each row, and its first step within the trial, in steps; windows of a
+            trial that share signal are then no negatives of each other. Without `starts`, all of a trial
         """
         own, _ = self._windows(X, NO_Y, reset=True)
         rows = {OWN: own, **others(X_other, self.steps)}
@@ -163,16 +170,26 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
             if own.shape[1] != other.shape[1]:
                 raise ValueError(f"X has {own.shape[1]} steps, X_other {other.shape[1]}: expected the same")
         unlabelled = np.full(len(own), -1, dtype=np.int64)
-        windows = window_set(rows, unlabelled, numbered(groups, len(own)))
-        none = windows.take(np.empty(0, dtype=np.int64))
+        windows = window_set(rows, unlabelled, numbered(groups, len(own)), trials, starts)
+        held = np.zeros(len(own), dtype=bool)
+        if groups is not None:
+            held = held_out(unlabelled, windows.subjects, self.validation, self._seed())
+        training = windows.take(~held)
         with as_value_error(), torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
             settings = pretrain_settings(
-                self.get_params(), own.shape[1], within_person=groups is not None, alone=len(rows) == 1
+                self.get_params(),
+                own.shape[1],
+                within_person=groups is not None,
+                alone=len(rows) == 1,
+                masked=trials is not None,
+                reach="overlap" if starts is not None else None,
             )
             shapes = {name: part.shape for name, part in rows.items()}
             contract = estimator_contract(self.get_params(), shapes, 2)
             job = Job(contract, tuple(rows), settings, self._seed(), resolve_device(self.device))
-            self.encoders_, self.losses_ = pretrain(job, windows, none, Path(folder) / "checkpoint")
+            path = Path(folder) / "checkpoint"
+            self.encoders_, self.losses_ = pretrain(job, training, windows.take(held), path)
+        self._unlabelled = training
         self._shapes = {name: part.shape[1:] for name, part in rows.items()}
         return self
 
@@ -208,6 +225,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
                 validate=bool(held.any()),
             )
             fitted = finetune(network, parts, OWN, settings, seed)
+        self._crossed = self._exchanged(fitted)
         self._shapes = getattr(self, "_shapes", {}) | {OWN: features.shape[1:]}
         self.n_validation_, self.epoch_ = int(held.sum()), fitted.epoch
         self.score_ = fitted.score if held.any() else float("nan")
@@ -290,11 +308,19 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
 
     def _network_of(self, name: str) -> SingleModality:
         """The network of a modality with the classifier of ``fit``, in float64."""
-        if name == OWN:
-            return self.network_
-        network = copy.deepcopy(self.encoders_[name]).double()
-        network.heads = self.network_.heads
-        return network.eval()
+        return self.network_ if name == OWN else self._crossed[name]
+
+    def _exchanged(self, fitted: Fitted) -> dict[str, SingleModality]:
+        """Every other modality's network with the classifier of ``fit``, as ``evaluate`` crosses them."""
+        made = {}
+        for name, network in getattr(self, "encoders_", {}).items():
+            if name == OWN:
+                continue
+            both = {OWN: fitted, name: replace(fitted, network=network)}
+            unlabelled = self._unlabelled if self.adapt_norm else None
+            crossed = exchanged(both, {name: OWN}, unlabelled)[name]
+            made[name] = crossed.double().requires_grad_(False).eval()
+        return made
 
     def _named(self, probabilities: NDArray[np.float64]) -> NDArray[Any]:
         return cast(NDArray[Any], self.classes_[probabilities.argmax(axis=1)])

@@ -15,7 +15,7 @@ from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.estimator_parts import HEAD, OWN, estimator_contract
 from bci_m2s.training.experiment import library_versions
 from bci_m2s.training.methods.finetune import Fitted
-from bci_m2s.training.methods.model_files import write_model
+from bci_m2s.training.methods.model_files import calibrations_of, write_model
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.training_record import people_of
 
@@ -42,8 +42,6 @@ def write_estimator(
         update={
             "contract": _contract(settings.contract, estimator, shapes, names, head, data),
             "pair": tuple(names.values()),
-            # predict_other does not adapt either
-            "finetune": settings.finetune.model_copy(update={"adapt_norm": False}),
         }
     )
     fitted = {
@@ -64,8 +62,19 @@ def write_estimator(
         **people_of(settings, data.split),
         "versions": library_versions(),
     }
-    teachers = dict.fromkeys(fitted, names[OWN])
-    write_model(path, settings, fitted, data, record, teachers=teachers, overwrite=overwrite)
+    own = names[OWN]
+    calibrations = calibrations_of(fitted[own].network, data, own, settings.finetune)
+    theirs = {head: part.model_copy(update={"windows_of": own}) for head, part in calibrations.items()}
+    # the networks are as predict_other has them, with the classifier of fit: nothing is to be exchanged
+    write_model(
+        path,
+        settings,
+        fitted,
+        data,
+        record,
+        overwrite=overwrite,
+        calibrations={name: calibrations if name == own else theirs for name in fitted},
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,15 +71,22 @@ def estimator_contract(
 
 
 def pretrain_settings(
-    parameters: Parameters, steps: int, *, within_person: bool, alone: bool = False
+    parameters: Parameters,
+    steps: int,
+    *,
+    within_person: bool,
+    alone: bool = False,
+    masked: bool = False,
+    reach: Literal["overlap"] | None = None,
 ) -> PretrainSettings:
     """Settings of ``pretrain`` for windows of `steps` steps.
 
     within_person : a batch is of one person; alone : there is no other modality
+    masked, reach : the rows' trials are known; see ``LossSettings.mask_reach``
 
     Raises ValueError for one modality with one step.
     """
-    # The rows' trials are not known, so none is masked; one step leaves nothing to predict.
+    # one step leaves nothing to predict
     weights = LossWeights(cpc=1.0 if steps > 1 else 0.0)
     if alone and steps == 1:
         raise ValueError("X: got 1 step, expected at least 2: one step leaves no future to predict")
@@ -91,7 +98,7 @@ def pretrain_settings(
         learning_rate=parameters["pretrain_learning_rate"],
         weight_decay=parameters["pretrain_weight_decay"],
         sampler="within-person" if within_person else "mixed",
-        loss=LossSettings(weights=weights, mask_same_trial=False),
+        loss=LossSettings(weights=weights, mask_same_trial=masked, mask_reach=reach),
         predictions=max(1, min(2, steps - 1)),
         club_limit=None,  # the loss limits the estimates anyway; they are in losses_
     )
@@ -158,21 +165,34 @@ def cut(rows: Rows, steps: int) -> Rows:
     return rows.reshape(len(rows), steps, -1)
 
 
-def numbered(groups: ArrayLike | None, n: int) -> Indices:
-    """Groups as numbers from 0, (n,); all 0 without groups."""
+def numbered(groups: ArrayLike | None, n: int, name: str = "groups") -> Indices:
+    """Groups as numbers from 0, (n,); all 0 without groups. name : for the error"""
     if groups is None:
         return np.zeros(n, dtype=np.int64)
     names = column_or_1d(groups)
     if len(names) != n:
-        raise ValueError(f"groups: got {len(names)}, expected one for each of {n} rows")
+        raise ValueError(f"{name}: got {len(names)}, expected one for each of {n} rows")
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def window_set(features: dict[str, Rows], labels: Indices, groups: Indices) -> WindowSet:
-    """Rows (n, T, F) of each modality as a window set: all usable, each a trial of its own."""
+def window_set(
+    features: dict[str, Rows],
+    labels: Indices,
+    groups: Indices,
+    trials: ArrayLike | None = None,
+    starts: ArrayLike | None = None,
+) -> WindowSet:
+    """Rows (n, T, F) of each modality as a window set, all usable.
+
+    trials, starts : (n,), see ``M2SClassifier.pretrain``; without trials each row is one of its own
+    """
     n = len(labels)
     present = {name: np.ones(n, dtype=bool) for name in features}
-    return WindowSet(features, present, {HEAD: labels}, groups, groups, np.arange(n), np.zeros(n, np.int64))
+    numbers = np.arange(n) if trials is None else numbered(trials, n, "trials")
+    begins = np.zeros(n) if starts is None else np.asarray(column_or_1d(starts), dtype=np.float64)
+    if len(begins) != n:
+        raise ValueError(f"starts: got {len(begins)}, expected one for each of {n} rows")
+    return WindowSet(features, present, {HEAD: labels}, groups, groups, numbers, cast(Indices, begins))
 
 
 def others(X_other: Any, steps: int) -> dict[str, Rows]:

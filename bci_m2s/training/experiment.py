@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -54,11 +54,18 @@ class Experiment:
     splits: list[Split]
     device: torch.device
     console: Console
+    said: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
         """The training file's name without its ending."""
         return self.config.stem
+
+    def say_once(self, note: str) -> None:
+        """Print a note, if it was not printed before."""
+        if note not in self.said:
+            self.said.add(note)
+            self.console.print(f"note: {note}", style="yellow", soft_wrap=True)
 
     def job(self, seed: int) -> Job:
         """The pre-training of a seed."""

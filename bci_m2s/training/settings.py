@@ -216,7 +216,8 @@ class FinetuneSettings(_Part):
     class_weight: Literal["balanced", "none"] = "balanced"
     """`balanced` gives every class the same weight; `none` as released."""
     adapt_norm: bool = True
-    """A classifier trained on the other modality's labels takes its batch norm from this one's windows."""
+    """A classifier trained on the other modality's labels takes its batch norm from this one's training
+    windows. No label is used; both are assumed to hold the classes in the same shares."""
     readout: Annotated[int, Field(ge=0, le=1024)] = 0
     """Components of a canonical correlation of the modalities' projections on training pairs, without
     labels, that classifiers see; 0 for none. Not the paper's. Needs `freeze`."""

@@ -21,6 +21,7 @@ def choice_of(fitted: Fitted) -> dict[str, Any]:
     """How one modality's classifiers were chosen, on validation data."""
     return {
         "validation_balanced_accuracy": fitted.score if math.isfinite(fitted.score) else None,
+        "chosen_by": fitted.chosen_by,
         "epoch": fitted.epoch,
         "learning_rate": fitted.learning_rate,
         "weight_decay": fitted.weight_decay,

@@ -10,7 +10,7 @@ def test_kalman_follows_the_recursion():
     values = np.random.default_rng(0).normal(size=30)
     smoother = Kalman()
     got = [smoother.push(np.array([value]))[0] for value in values]
-    mean, variance, expected = values[0], 0.1, [values[0]]
+    mean, variance, expected = values[0], 1.0, [values[0]]  # the first value is an observation too
     for value in values[1:]:
         prior = variance + 0.001
         gain = prior / (prior + 1)
@@ -18,6 +18,21 @@ def test_kalman_follows_the_recursion():
         variance = (1 - gain) * prior
         expected.append(mean)
     np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_the_first_value_weighs_like_any_other():
+    """Of a constant under noise of variance 1: nearly the mean of what was seen."""
+    smoother, errors = Kalman(), []
+    for values in np.random.default_rng(0).normal(size=(21, 4000)):
+        errors.append(smoother.push(values).std())
+    assert [errors[n] for n in (5, 10, 20)] == pytest.approx([0.412, 0.303, 0.220], rel=0.05)
+
+
+def test_a_late_first_value_is_a_beginning():
+    late, plain = Kalman(noise=4.0), Kalman(noise=4.0)
+    late.push(np.array([np.nan]))
+    for value in (3.0, 1.0, 2.0):
+        assert late.push(np.array([value])) == plain.push(np.array([value]))
 
 
 def test_moving_average_and_missing_values():

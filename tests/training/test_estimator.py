@@ -4,6 +4,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import joblib
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import sklearn
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -21,7 +23,12 @@ from support.small_pairs import THREE, corpus, training_settings, unit
 import bci_m2s
 from bci_m2s import M2SClassifier, OutputError, load_model
 from bci_m2s.training import estimator
-from bci_m2s.training.estimator_parts import held_out
+from bci_m2s.training.estimator_parts import estimator_contract, held_out, window_set
+from bci_m2s.training.methods.finetune import finetune, head_logits
+from bci_m2s.training.methods.loss_settings import LossSettings
+from bci_m2s.training.methods.model_files import exchanged
+from bci_m2s.training.methods.pretrain import Job, pretrain
+from bci_m2s.training.settings import FinetuneSettings, PretrainSettings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notebooks.md"
 # Checks that may fail, and why: none does.
@@ -236,10 +243,43 @@ class TestPretrain:
             model.pretrain(eeg, eye).fit(eeg, y).predict_other(eye[:, :, :4])
 
 
+def test_it_does_what_the_commands_do():
+    """Same windows, people and seed: what is masked, who validates, and whose the batch norm is."""
+    eeg, eye, y, people = pairs(160)
+    trials, starts = np.arange(160) // 4, np.arange(160) % 4
+    model = classifier(n_channels=4, pretrain_epochs=2, pretrain_batch=32, epochs=3)
+    model.pretrain(eeg, eye, groups=people, trials=trials, starts=starts).fit(eeg, y, groups=people)
+    seed, labels = model._seed(), np.unique(y, return_inverse=True)[1]
+    held = held_out(labels, people, 0.2, seed)
+    windows = window_set(
+        {"own": eeg.astype("f4"), "other": eye.astype("f4")}, labels, people, trials, starts
+    )
+    contract = estimator_contract(model.get_params(), {"own": eeg.shape, "other": eye.shape}, 2)
+    settings = PretrainSettings(
+        epochs=2, batch=32, predictions=2, club_limit=None, loss=LossSettings(mask_reach="overlap")
+    )
+    job = Job(contract, ("own", "other"), settings, seed, torch.device("cpu"))
+    parts = {"train": windows.take(~held), "validation": windows.take(held)}
+    with tempfile.TemporaryDirectory() as folder:
+        networks, _ = pretrain(job, parts["train"], parts["validation"], Path(folder) / "p.safetensors")
+    tuning = FinetuneSettings(epochs=3, batch=64, learning_rates=(1e-2,), weight_decays=(1e-4,))
+    fitted = {name: finetune(network, parts, name, tuning, seed) for name, network in networks.items()}
+    for name, rows, chances in (
+        ("own", eeg, model.predict_proba(eeg)),
+        ("other", eye, model.predict_proba_other(eye)),
+    ):
+        network = exchanged(fitted, {name: "own"}, parts["train"])[name]
+        expected = softmax(head_logits(network, rows.astype("f4"))["label"], axis=1)
+        np.testing.assert_allclose(chances, expected, atol=1e-5)
+    plain = classifier(n_channels=4, pretrain_epochs=2, pretrain_batch=32, epochs=3, adapt_norm=False)
+    plain.pretrain(eeg, eye, groups=people, trials=trials, starts=starts).fit(eeg, y, groups=people)
+    assert not np.allclose(plain.predict_proba_other(eye), model.predict_proba_other(eye), atol=1e-3)
+
+
 class TestAlone:
     def test_it_goes_on_from_what_predicts_its_future(self):
         eeg, _, y, people = pairs(160)
-        model = classifier(n_channels=4, pretrain_epochs=3, pretrain_batch=32, epochs=4)
+        model = classifier(n_channels=4, pretrain_epochs=3, pretrain_batch=32, epochs=12)
         model.pretrain(eeg, groups=people).fit(eeg[:120], y[:120])
         assert list(model.encoders_) == ["own"]
         assert model.losses_[-1]["cpc"] < model.losses_[0]["cpc"]

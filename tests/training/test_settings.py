@@ -31,8 +31,8 @@ def refusal(folder, **fields):
     return str(caught.value).removeprefix(f"{path}:")
 
 
-def test_the_presets_are_the_four_that_are_promised_and_each_makes_a_training(tmp_path):
-    assert presets() == ["released-cross-subject", "released-seed", "released-seed-iv", "sound"]
+def test_the_presets_are_the_five_that_are_promised_and_each_makes_a_training(tmp_path):
+    assert presets() == ["aligned", "released-cross-subject", "released-seed", "released-seed-iv", "sound"]
     for name in presets():
         assert load_training(write(tmp_path, preset=name)).preset == name
 

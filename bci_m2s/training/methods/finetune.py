@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -30,6 +30,8 @@ class Fitted:
     """A modality's network after training, and its scores.
 
     score : balanced accuracy on validation windows, mean over people and heads; NaN without any
+    chosen_by : "balanced accuracy", of equals by the loss; "loss" where a head's validation windows are all
+        of one class, which a constant guess gets right; "" for the last epoch
     oracle : head → balanced accuracy of the epoch and settings that are best on test windows; None unless
         requested
     rows : one dict per epoch of the chosen settings
@@ -40,6 +42,7 @@ class Fitted:
     epoch: int
     learning_rate: float
     weight_decay: float
+    chosen_by: str = ""
     oracle: dict[str, float] | None = None
     rows: list[dict[str, float]] = field(default_factory=list)
 
@@ -94,7 +97,9 @@ def finetune(
     if frozen:
         projected = {name: _project(network, part.features) for name, part in data.items() if len(part)}
     grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
+    chosen_by = selection_by(data["validation"]) if is_selected else ""
     best: Fitted | None = None
+    best_key: tuple[float, float] = (0.0, 0.0)
     best_state: dict[str, Tensor] = {}
     oracle: dict[str, float] = {}
     n_epochs = settings.stop_after or settings.epochs
@@ -106,9 +111,11 @@ def finetune(
             for head, score in attempt.tested.items():
                 oracle[head] = max(oracle.get(head, 0.0), score)
             score = row.get("validation", math.nan)
-            better = best is None or score > best.score
+            loss = row.get("validation_loss", math.nan)
+            key = (0.0 if chosen_by == "loss" else score, -loss)
+            better = best is None or key > best_key
             if better if is_selected else epoch + 1 == n_epochs:
-                best = Fitted(network, score, epoch + 1, rate, decay)
+                best, best_key = Fitted(network, score, epoch + 1, rate, decay, chosen_by), key
                 best_state = {key: value.clone() for key, value in network.state_dict().items()}
                 best.rows = attempt.rows
             on_epoch()
@@ -184,6 +191,7 @@ class _Attempt:
         }
         if scores := list(self.scores("validation").values()):
             row["validation"] = float(np.mean(scores))
+            row["validation_loss"] = self.validation_loss()
         if settings.oracle:
             self.tested = self.scores("test")
         if self.tested:
@@ -220,25 +228,46 @@ class _Attempt:
         return torch.stack(losses).sum() if losses else projected.sum() * 0.0
 
     @torch.no_grad()
-    def scores(self, part: str) -> dict[str, float]:
-        """Balanced accuracy, mean over people, of every head that has labels in this part."""
+    def _logits(self, part: str) -> Iterator[tuple[str, Tensor, Tensor, np.ndarray]]:
+        """Head, logits (n, classes), labels (n,) and subjects (n,) of the labelled windows of a part."""
         data = self.data[part]
         if not len(data):
-            return {}
+            return
         projected = (
             self.projected[part] if self.projected is not None else _project(self.network, data.features)
         )
-        scores = {}
         for head, classifier in self.network.heads.items():
-            labels = data.labels[head].numpy()
-            known = labels >= 0
+            known = data.labels[head] >= 0
             if known.any():
-                logits = classifier(projected)
-                guesses = logits.argmax(dim=1).numpy()
-                scores[head] = mean_over_subjects(
-                    labels[known], guesses[known], data.subjects[known], logits.shape[1]
-                )
-        return scores
+                logits = classifier(projected)[known]
+                yield head, logits, data.labels[head][known], data.subjects[known.numpy()]
+
+    def scores(self, part: str) -> dict[str, float]:
+        """Balanced accuracy, mean over people, of every head that has labels in this part."""
+        return {
+            head: mean_over_subjects(
+                labels.numpy(), logits.argmax(dim=1).numpy(), subjects, logits.shape[1]
+            )
+            for head, logits, labels, subjects in self._logits(part)
+        }
+
+    def validation_loss(self) -> float:
+        """Cross-entropy of all validation windows, each class with its weight, mean over heads."""
+        losses = []
+        for head, logits, labels, _ in self._logits("validation"):
+            weights = self.weights[head]
+            each = functional.cross_entropy(logits, labels, reduction="none")
+            used = torch.ones_like(each) if weights is None else weights[labels]
+            losses.append(float((each * used).sum() / used.sum().clamp(min=1e-12)))
+        return float(np.mean(losses))
+
+
+def selection_by(validation: Part) -> str:
+    """What chooses the epoch: see ``Fitted.chosen_by``."""
+    for labels in validation.labels.values():
+        if len(labels[labels >= 0].unique()) == 1:
+            return "loss"
+    return "balanced accuracy"
 
 
 def class_weights(labels: Tensor, n_classes: int, kind: str) -> Tensor | None:

@@ -140,7 +140,7 @@ def write_model(
         scaler = data.scalers[name]
         teacher = teachers[name]
         if calibrations is None:
-            calibration = _calibrations(fitted[teacher].network, data, teacher, settings.finetune)
+            calibration = calibrations_of(fitted[teacher].network, data, teacher, settings.finetune)
         else:
             calibration = dict(calibrations[teacher])
         if teacher != name:  # temperature, errors and threshold are those of the teacher's windows
@@ -172,9 +172,10 @@ def with_readout(spec: Component, network: SingleModality) -> Component:
     return spec.model_copy(update={"params": {**spec.params, "readout": network.readout.out_features}})
 
 
-def _calibrations(
+def calibrations_of(
     network: SingleModality, data: UnitData, modality: str, settings: FinetuneSettings
 ) -> dict[str, CalibrationContract]:
+    """The calibration of every head of a network on the validation windows of its modality."""
     calibrations = {}
     for head in network.heads:
         windows = data.parts["validation"].having([modality], head)

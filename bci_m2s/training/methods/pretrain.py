@@ -296,7 +296,8 @@ class _Run:
                     terms = member.terms(encoded, about, generator)
                     row = {f"validation_{name}": float(term) for name, term in terms.items()}
                     if member.pair is not None:
-                        row["validation_matched"] = matched(member.pair, *encoded, about[2], settings.loss)
+                        a, b = encoded
+                        row["validation_matched"] = matched(member.pair, a, b, about[2], settings.loss)
                         row["validation_matched_chance"] = 1 / len(batch)
                     losses.append(
                         self._of_pair(row, member, "validation_contrastive", "validation_matched")

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from bci_m2s.errors import TrainingError
@@ -74,7 +75,7 @@ def _whitener(rows: FloatArray) -> FloatArray:
     return (vectors / np.sqrt(np.maximum(values, 0.0) + RIDGE * max(values[-1], 1e-12))) @ vectors.T
 
 
-def _less_person(rows: FloatArray, subjects: FloatArray) -> FloatArray:
+def _less_person(rows: FloatArray, subjects: NDArray[np.int64]) -> FloatArray:
     people, whose = np.unique(subjects, return_inverse=True)
     means = np.stack([rows[whose == i].mean(axis=0) for i in range(len(people))])
     return rows - means[whose]

@@ -17,8 +17,8 @@ from bci_m2s.training.data.splits import PARTS
 from bci_m2s.training.experiment import Experiment, open_experiment, write_config, write_json
 from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.finetune import Fitted
-from bci_m2s.training.methods.mask_note import mask_note
 from bci_m2s.training.methods.model_files import OWN, crossings, file_names, write_model
+from bci_m2s.training.methods.notes import notes_of
 from bci_m2s.training.results.report import write_curves
 from bci_m2s.training.run.everybody import write_everybody
 from bci_m2s.training.run.live_model import write_live_model
@@ -109,8 +109,8 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     make_private_folder(unit)
     made_by = f"bci-m2s finetune {experiment.config.name}"
     record = training_record(experiment, data.split, seed, fitted, made_by)
-    if note := mask_note(experiment.settings.pretrain, data.parts["train"]):
-        record["notes"] = [note]
+    if notes := notes_of(data, fitted):
+        record["notes"] = notes
     written = file_names(fitted, crosses=method.crosses(settings.freeze))
     for name, teachers in written.items():
         write_model(
@@ -124,6 +124,8 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     write_json(unit / "finetune.json", {name: choice_of(result) for name, result in fitted.items()})
     scores = ", ".join(f"{name} {result.score:.3f}" for name, result in fitted.items())
     experiment.console.print(f"{title}: validation balanced accuracy {scores}")
+    for note in notes:
+        experiment.say_once(note)
     return fitted
 
 

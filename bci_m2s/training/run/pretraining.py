@@ -13,7 +13,7 @@ from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.experiment import Experiment, open_experiment, write_json
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.methods.epochs import kept_epoch, last_epoch
-from bci_m2s.training.methods.mask_note import mask_note
+from bci_m2s.training.methods.notes import mask_note
 from bci_m2s.training.methods.pretrain import Job, pretrain
 from bci_m2s.training.results.evaluation import identity_probe
 from bci_m2s.training.results.report import write_curves
@@ -46,22 +46,19 @@ def run_pretrain(
     if not any(METHODS[name].pretrained for name in methods):
         console.print(f"Nothing to pre-train for {', '.join(methods)}. Next: {following}", soft_wrap=True)
         return
-    notes: dict[str, None] = {}
     try:
         for data, seed, unit in experiment.units():
             make_private_folder(unit)
-            notes |= dict.fromkeys(pretrain_unit(experiment, experiment.job(seed), data, unit))
+            pretrain_unit(experiment, experiment.job(seed), data, unit)
     except KeyboardInterrupt:
         again = f"bci-m2s pretrain {checked.path} --run {experiment.folder} --resume"
         console.print(f"Stopped. The last complete epoch is kept; continue with: {again}", soft_wrap=True)
         raise
-    for note in notes:
-        console.print(f"note: {note}", style="yellow", soft_wrap=True)
     console.print(f"Pre-trained: {experiment.folder}. Next: {following}", soft_wrap=True)
 
 
-def pretrain_unit(experiment: Experiment, job: Job, data: UnitData, unit: Path) -> list[str]:
-    """Pre-train one split with one seed, from its checkpoint where there is one; what is to be noted."""
+def pretrain_unit(experiment: Experiment, job: Job, data: UnitData, unit: Path) -> None:
+    """Pre-train one split with one seed, from its checkpoint where there is one."""
     console, seed, epochs = experiment.console, job.seed, last_epoch(job.settings)
     title = f"{data.split.name} seed {seed}"
     with bar(console, title, epochs) as advance:
@@ -93,7 +90,8 @@ def pretrain_unit(experiment: Experiment, job: Job, data: UnitData, unit: Path) 
     }
     write_json(unit / "pretrain.json", about)
     console.print(f"{title}: {count(len(rows), 'epoch')}{result}")
-    return notes
+    for note in notes:
+        experiment.say_once(note)
 
 
 def kept_words(rows: Sequence[Mapping[str, float]], kept: int) -> str:

@@ -103,15 +103,30 @@ def test_selection_takes_the_best_validation_epoch_of_the_grid(settings, data, f
         for decay in grid["weight_decays"]
     }
     assert chosen.score == max(fitted.score for fitted in alone.values())
+    assert chosen.chosen_by == "balanced accuracy"
     winner = alone[chosen.learning_rate, chosen.weight_decay]
     assert winner.score == chosen.score
     assert winner.rows == chosen.rows
-    scores = [row["validation"] for row in chosen.rows]
-    assert chosen.epoch == scores.index(max(scores)) + 1  # the first of equals
+    scores = [(row["validation"], -row["validation_loss"]) for row in chosen.rows]
+    assert chosen.epoch == scores.index(max(scores)) + 1  # of equal scores the lowest loss
     validation = data.parts["validation"]
     guesses = head_logits(chosen.network, validation.features["eye"])["emotion"].argmax(axis=1)
     score = mean_over_subjects(validation.labels["emotion"], guesses, validation.subjects, 2)
     assert score == chosen.score  # the weights are those of that epoch
+
+
+def test_validation_of_one_class_is_selected_on_by_its_loss(settings, data):
+    """There a constant guess gets everything right, in the first epoch that makes it."""
+    validation = data.parts["validation"]
+    one = validation.take(validation.labels["emotion"] == 1)
+    fitted, _ = fit(settings, data, parts=data.parts | {"validation": one}, epochs=8)
+    losses = [row["validation_loss"] for row in fitted.rows]
+    assert fitted.chosen_by == "loss"
+    assert fitted.epoch == losses.index(min(losses)) + 1
+    assert losses[0] > min(losses)
+    logits = head_logits(fitted.network, one.features["eye"])["emotion"]
+    expected = -np.log(softmax(logits, axis=1)[:, 1]).mean()  # one class, so its weight cancels
+    assert fitted.rows[fitted.epoch - 1]["validation_loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_every_setting_of_the_grid_starts_from_the_same_encoder(settings, data, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from support.small_pairs import corpus, training_settings, unit
 
 from bci_m2s.training.methods.loss_settings import LossSettings
-from bci_m2s.training.methods.mask_note import mask_note
+from bci_m2s.training.methods.notes import mask_note
 from bci_m2s.training.settings import PretrainSettings
 
 
