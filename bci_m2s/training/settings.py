@@ -36,6 +36,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 LastBatch = Literal["merge", "drop", "keep"]
 OF_PAIRS = ("contrastive", "reconstruction", "club", "cpc_cross", "vicreg")  # loss weights
+RECIPE = ("preset", "windows", "pretrain", "finetune")  # sections that say how, not on what
 # What applies to one modality alone where the file says nothing.
 ALONE: dict[str, Any] = {
     "pretrain": {"loss": {"weights": dict.fromkeys(OF_PAIRS, 0.0) | {"cpc_within": 1.0}}},
@@ -243,7 +244,10 @@ class TrainingSettings(_Part):
     """A training file."""
 
     preset: str = "sound"
-    """What applies where this file says nothing: `sound` or a released recipe."""
+    """What applies where this file says nothing: `sound`, `aligned` or a released recipe."""
+    base: str = ""
+    """Another training file, relative to this one. What it says on data, contract, split, controls and
+    seeds applies where this one says nothing; its `preset`, `windows`, `pretrain` and `finetune` do not."""
     contract: Contract
     """The contract of the model file to be written; see above."""
     pair: tuple[str, ...] = Field(min_length=1)
@@ -364,12 +368,13 @@ def load_training(path: Path) -> TrainingSettings:
         )
     values, lines = read_yaml(path)
     refuse_other(path, values, "training file")
-    name = values.get("preset", "sound")
     try:
-        merged = _merged(preset(name), values)
-        data = merged.get("data")
-        if isinstance(data, dict) and isinstance(data.get("root"), str):
-            data["root"] = _folder(path, data["root"])
+        _root_absolute(path, values)
+        below = preset(values.get("preset", "sound"))
+        if values.get("base"):
+            recipe = {key: below[key] for key in RECIPE if key in below}
+            below = _base(path, values["base"]) | recipe
+        merged = _merged(below, values)
     except ConfigurationError as problem:
         raise ConfigurationError(with_line(path, lines, str(problem))) from None
     _count_distributed(merged)
@@ -377,6 +382,29 @@ def load_training(path: Path) -> TrainingSettings:
         return TrainingSettings.model_validate(merged)
     except (ValidationError, ContractError) as problem:
         raise refused(path, lines, problem, TrainingSettings, values=merged) from None
+
+
+def _base(path: Path, name: object) -> dict[str, Any]:
+    """What a training file takes from the one that it names as its base."""
+    below = path.parent / name if isinstance(name, str) else path
+    if not below.is_file() or below.resolve() == path.resolve():
+        raise ConfigurationError(
+            f"base: got {quoted(name, 120)}, expected another training file beside this one"
+        )
+    values, _ = read_yaml(below)
+    refuse_other(below, values, "training file")
+    if values.get("base"):
+        raise ConfigurationError(
+            f"base: {below.name} has a base itself: name {quoted(values['base'], 120)}"
+        )
+    _root_absolute(below, values)
+    return {key: value for key, value in values.items() if key not in RECIPE}
+
+
+def _root_absolute(path: Path, values: dict[str, Any]) -> None:
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("root"), str):
+        data["root"] = _folder(path, data["root"])
 
 
 def _count_distributed(values: Mapping[str, Any]) -> None:
@@ -421,9 +449,9 @@ def preset(name: object) -> dict[str, Any]:
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` laid over `below`, section by section; sections of the contract are never mixed."""
+    """`above` laid over `below`, section by section."""
     result = dict(below)
     for key, value in above.items():
-        mixed = isinstance(value, Mapping) and isinstance(result.get(key), Mapping) and key != "contract"
+        mixed = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
         result[key] = _merged(result[key], value) if mixed else value
     return result

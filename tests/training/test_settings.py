@@ -91,6 +91,37 @@ def test_a_file_is_laid_over_its_preset_setting_by_setting(tmp_path):
     assert preset("released-seed")["pretrain"]["batch"] == 512
 
 
+def test_a_base_gives_data_and_contract_but_no_recipe(tmp_path):
+    (tmp_path / "set").mkdir()
+    base = write(
+        tmp_path / "set",
+        data={"format": "seed", "root": "copy"},
+        pretrain={"epochs": 7},
+        finetune={"epochs": 8},
+        controls=["linear"],
+        seeds=[5],
+    )
+    path = tmp_path / "other.yaml"
+
+    def other(**fields):
+        path.write_text(yaml.safe_dump({"base": f"set/{base.name}", **fields}), encoding="utf-8")
+        return load_training(path)
+
+    causal = {"modalities": {"eye": {"network": {"params": {"causal": False}}}}}
+    made = other(preset="released-cross-subject", contract=causal, pretrain={"batch": 99})
+    assert made.data.root == (tmp_path / "set/copy").resolve()
+    assert (made.seeds, made.controls, made.split.kind) == ((5,), ("linear",), "subjects")
+    assert (made.pretrain.epochs, made.finetune.epochs, made.pretrain.batch) == (200, 200, 99)
+    assert made.pretrain.sampler == "mixed"
+    plain = load_training(base).contract.modalities
+    eye = made.contract.modalities["eye"].network.params
+    assert eye == plain["eye"].network.params | {"causal": False}
+    assert made.contract.modalities["eeg"] == plain["eeg"]
+    for wrong in ("none.yaml", "other.yaml", 3):
+        with pytest.raises(ConfigurationError, match=r"base: got .*, expected another training file"):
+            other(base=wrong)
+
+
 def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
     settings = load_training(write(tmp_path, data={"format": "seed", "root": "copy/of/it"}))
     assert settings.data.root == (tmp_path / "copy/of/it").resolve()
