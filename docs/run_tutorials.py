@@ -19,11 +19,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 TUTORIALS = ("tutorial.md", "own-model.md")
 LIMIT_S = 900.0
+RUNNING: set[int] = set()  # groups of processes
 TYPED = re.compile("^(?:bci-m2s|python|pip) ", re.MULTILINE)  # on another day, with devices
 CLASSES = "negative|neutral|positive|unknown"
 LSL = """[multicast]
@@ -32,7 +34,7 @@ ResolveScope = machine
 IPv6 = disable
 PortRange = 200
 [lab]
-SessionID = tutorial-{}
+SessionID = {}
 [log]
 level = -3
 """
@@ -43,23 +45,26 @@ class Wrong(Exception):
 
 
 def main(pages: list[str]) -> int:
-    """Walk through the pages; return the exit status."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended before
-    for page in pages or TUTORIALS:
-        with tempfile.TemporaryDirectory(prefix="tutorial-") as folder:
-            try:
-                walk(DOCS / page, Path(folder))
-            except Wrong as problem:
-                print(f"\n{problem}", file=sys.stderr)
-                return 1
-    return 0
+    """Walk through the pages, beside each other because they mostly wait; return the exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    with tempfile.TemporaryDirectory(prefix="tutorials-") as folder, ThreadPoolExecutor() as beside:
+        walks = [beside.submit(walk, DOCS / page, Path(folder) / page) for page in pages or TUTORIALS]
+        problems = [problem for done in walks if (problem := done.exception())]
+    for problem in problems:
+        if not isinstance(problem, Wrong):
+            raise problem
+        print(f"\n{problem}", file=sys.stderr)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"tutorials: {used.ru_utime + used.ru_stime:.0f} s of CPU")
+    return 1 if problems else 0
 
 
 def walk(page: Path, folder: Path) -> None:
     """Do every block of a page. Raises Wrong at the first that fails, or prints something else."""
     beside, at = folder / "lsl", folder / "empty"
     for part in (beside, at):
-        part.mkdir()
+        part.mkdir(parents=True)
     environment = environment_of(beside)
     said = ""
     for line, kind, block in blocks(page.read_text(encoding="utf-8")):
@@ -72,14 +77,13 @@ def walk(page: Path, folder: Path) -> None:
             (at / first.removeprefix("# ")).write_text(block, encoding="utf-8")
             continue
         said = ""
-        began_s, used_s = time.monotonic(), cpu_s()
+        began_s = time.monotonic()
         where = beside / "where"  # the next block begins where this one ends, as in a terminal
         command = ["bash", "-eu", "-c", f"{block}pwd >{shlex.quote(str(where))}"]
         if kind == "python":
             command = [sys.executable, "-c", block]
         status, said = done(command, at, environment)
-        seconds, cpu = time.monotonic() - began_s, cpu_s() - used_s
-        print(f"{place}: {seconds:.0f} s, {cpu:.0f} s of CPU: {first}", flush=True)
+        print(f"{place}: {time.monotonic() - began_s:.0f} s: {first}", flush=True)
         if status:
             raise Wrong(f"{place}: ended with status {status}\n{said[-3000:]}")
         if kind == "bash":
@@ -116,6 +120,7 @@ def done(command: list[str], folder: Path, environment: dict[str, str]) -> tuple
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        RUNNING.add(started.pid)
         try:
             status = started.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -123,8 +128,16 @@ def done(command: list[str], folder: Path, environment: dict[str, str]) -> tuple
         finally:
             end(started.pid)
             started.wait()
+            RUNNING.discard(started.pid)
         output.seek(0)
         return status, output.read().decode(errors="replace")
+
+
+def stop(number: int, _frame: object) -> None:
+    """Leave at once, and nothing behind."""
+    for group in list(RUNNING):
+        os.killpg(group, signal.SIGTERM)
+    os._exit(128 + number)
 
 
 def end(group: int) -> None:
@@ -138,9 +151,9 @@ def end(group: int) -> None:
 
 
 def environment_of(beside: Path) -> dict[str, str]:
-    """The commands of this Python, no display, and an LSL network of its own."""
+    """The commands of this Python, no display, and an LSL network of its own in `beside`."""
     configuration = beside / "lsl_api.cfg"
-    configuration.write_text(LSL.format(os.getpid()), encoding="utf-8")
+    configuration.write_text(LSL.format(beside.parent.parent.name + beside.parent.name), encoding="utf-8")
     return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -149,12 +162,6 @@ def environment_of(beside: Path) -> dict[str, str]:
         "LSLAPICFG": str(configuration),
         "XDG_RUNTIME_DIR": str(beside),
     }
-
-
-def cpu_s() -> float:
-    """Seconds of CPU that ended children have used."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
