@@ -99,7 +99,7 @@ class SplitSettings(_Part):
     train_trials: Count = 9
     """For `trials`: number of trials at the beginning of a session that train; the others test."""
     validation_trials: Count = 1
-    """Within a session, the last training trials of each class that validate."""
+    """Within a session, the last training trials of each class of every head that validate."""
     test: tuple[str, ...] = ()
     """For `named`: who tests: people, or PERSON/SESSION for one session of a person."""
     validation: tuple[str, ...] = ()

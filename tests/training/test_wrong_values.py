@@ -14,6 +14,7 @@ from tests.support.wrong_values import assert_all_keys, assert_words
 
 FILE = yaml.safe_load(r"""
 preset: sound
+base: ''
 contract:
   format: bci_m2s-model
   version: 1
@@ -69,7 +70,7 @@ contract:
         params: {depth: 2, ffn: 128}
       calibration:
         emotion: {temperature: 1.0, unknown_below: 0.2, ece_before: 0.1, ece_after: 0.1, windows: 3,
-          trials: 3}
+          trials: 3, windows_of: ''}
       drift: {views: {profile: {whole: 2.0, channel: 3.0}}, smoothing_s: 2.0, share: 0.02, people: 16,
         validation_people: 8, own_sessions: 0}
     eye:
@@ -171,10 +172,12 @@ pretrain:
   sampler: mixed
   last_batch: merge
   loss:
-    weights: {contrastive: 1.0, cpc: 1.0, reconstruction: 0.1, club: 0.3, cpc_cross: 1.0, cpc_within: 0.1}
+    weights: {contrastive: 1.0, cpc: 1.0, reconstruction: 0.1, club: 0.3, cpc_cross: 1.0, cpc_within: 0.1,
+      vicreg: 0.0}
     max_logit_scale: 4.0
     mask_same_trial: true
     mask_reach: 3
+    cpc_min_context: 2
     club_per_step: true
     club_derangement: true
     club_floor: true
@@ -183,6 +186,10 @@ pretrain:
   context: 64
   club_hidden: 32
   club_learning_rate: 0.001
+  club_weight_decay: 0.0
+  select: validation
+  patience: 3
+  stop_after: 0
   club_inner_steps: 3
   club_limit: 50.0
   causal_only: true
@@ -203,6 +210,7 @@ finetune:
   label_smoothing: 0.1
   class_weight: none
   adapt_norm: true
+  readout: 2
   labels: own
   select: last
   stop_after: 0

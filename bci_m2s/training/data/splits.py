@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
@@ -244,6 +244,31 @@ def _refuse_number(session: HasTrials, key: str, got: int, expected: str) -> NoR
     raise ConfigurationError(f"split.{key}: got {got}, expected {expected} ({where})")
 
 
+def _last_of_each_class(trials: Sequence[tuple[str, Mapping[str, int]]], wanted: int) -> set[str]:
+    """Few trials, late ones, with `wanted` trials of each class of every head, fewer of a rare class.
+
+    Of every class one trial at least is left. A trial that serves several heads is taken first, so that
+    three heads do not take three times as many.
+
+    trials : key and labels of each, in order
+    """
+    left = Counter(pair for _, labels in trials for pair in labels.items())
+    missing = {pair: min(wanted, n - 1) for pair, n in left.items()}
+    taken: set[str] = set()
+    while True:
+        best, most = None, 0
+        for key, labels in reversed(trials):
+            serves = sum(missing[pair] > 0 for pair in labels.items())
+            if key not in taken and serves > most and all(left[pair] > 1 for pair in labels.items()):
+                best, most = (key, labels), serves
+        if best is None:
+            return taken
+        taken.add(best[0])
+        for pair in best[1].items():
+            left[pair] -= 1
+            missing[pair] -= 1
+
+
 def _within(
     session: HasTrials,
     train: Sequence[str],
@@ -252,17 +277,9 @@ def _within(
     head: str,
     suffix: str = "",
 ) -> Split:
-    """Validation trials are the last of each class among the training trials."""
-    by_class: dict[int, list[str]] = defaultdict(list)
-    labels = {session.key(trial): trial.labels.get(head, -1) for trial in session.trials}
-    for key in train:
-        by_class[labels[key]].append(key)
-    validation = {
-        key
-        for keys in by_class.values()
-        if len(keys) > settings.validation_trials  # never the only trial of a class
-        for key in keys[len(keys) - settings.validation_trials :]
-    }
+    """Validation trials are the last of each class of every head among the training trials."""
+    labels = {session.key(trial): trial.labels or {head: -1} for trial in session.trials}
+    validation = _last_of_each_class([(key, labels[key]) for key in train], settings.validation_trials)
     name = f"subject-{session.subject}-session-{session.session}{suffix}"
     kept = frozenset(train) - validation
     return Split(name, kept, frozenset(validation), frozenset(test), by_subject=False)

@@ -2,11 +2,13 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from support.small_pairs import KINDS, corpus, splits_of
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.training.data.splits import PARTS, make_splits
+from bci_m2s.training.data.splits import PARTS, Listed, make_splits
+from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.settings import SplitSettings
 
 
@@ -65,6 +67,39 @@ def test_a_class_with_one_training_trial_keeps_it():
     (split,) = splits_of(sessions, "trials", train_trials=3)
     assert split.train == {"1/1/1", "1/1/2"}
     assert split.validation == {"1/1/3"}
+
+
+def test_validation_has_every_class_of_every_head_that_can_spare_a_trial():
+    """Eighteen clips rated by forty people on three scales, in three folds, as DREAMER."""
+    rng = np.random.default_rng(0)
+    chance = rng.beta(4, 4, size=(40, 3))
+    rated = [
+        Listed(
+            str(person),
+            "1",
+            tuple(rated_trial(number, rng.random(3) < chance[person]) for number in range(18)),
+        )
+        for person in range(40)
+    ]
+    settings = SplitSettings(kind="trial-folds", folds=3, validation_trials=2)
+    sizes = []
+    for split in make_splits(rated, settings, "valence"):
+        session = rated[int(split.name.split("-")[1])]
+        labels = {session.key(trial): trial.labels for trial in session.trials}
+        sizes.append(len(split.validation))
+        for head in ("valence", "arousal", "dominance"):
+            kept = {key: labels[key][head] for key in (*split.train, *split.validation)}
+            for value in (0, 1):
+                there = [key for key, label in kept.items() if label == value]
+                validating = sum(key in split.validation for key in there)
+                assert validating < max(1, len(there)) or not there
+                assert validating or len(there) < 3
+    assert 4 <= np.mean(sizes) <= 6  # of twelve, though there are three heads
+
+
+def rated_trial(number, high):
+    labels = dict(zip(("valence", "arousal", "dominance"), map(int, high), strict=True))
+    return Trial(f"{number:02}", 100.0 * number, 100.0 * number + 60.0, labels)
 
 
 def test_folds_over_trials_test_every_trial_once_in_blocks(sessions):
