@@ -55,9 +55,14 @@ def main(pages: list[str]) -> int:
         if not isinstance(problem, Wrong):
             raise problem
         print(f"\n{problem}", file=sys.stderr)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"tutorials: {used.ru_utime + used.ru_stime:.0f} s of CPU")
+    print(f"tutorials: {cpu_s():.0f} s of CPU")
     return 1 if problems else 0
+
+
+def cpu_s() -> float:
+    """What ended children have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def walk(page: Path, folder: Path) -> None:
@@ -77,13 +82,14 @@ def walk(page: Path, folder: Path) -> None:
             (at / first.removeprefix("# ")).write_text(block, encoding="utf-8")
             continue
         said = ""
-        began_s = time.monotonic()
+        began_s, used_s = time.monotonic(), cpu_s()
         where = beside / "where"  # the next block begins where this one ends, as in a terminal
         command = ["bash", "-eu", "-c", f"{block}pwd >{shlex.quote(str(where))}"]
         if kind == "python":
             command = [sys.executable, "-c", block]
         status, said = done(command, at, environment)
-        print(f"{place}: {time.monotonic() - began_s:.0f} s: {first}", flush=True)
+        took = f"{time.monotonic() - began_s:.0f} s, {cpu_s() - used_s:.0f} s of CPU"  # of all pages
+        print(f"{place}: {took}: {first}", flush=True)
         if status:
             raise Wrong(f"{place}: ended with status {status}\n{said[-3000:]}")
         if kind == "bash":

@@ -70,6 +70,7 @@ def test_a_ctrl_c_while_it_starts_ends_it_without_a_word(when):
     """It comes while the command line is imported, or begins."""
     program = f"""
 import os, signal, sys, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where whoever runs the tests ignores it
 class Pressing:
     def find_spec(self, name, *_):
         if name == "bci_m2s.commands.cli":

@@ -29,7 +29,7 @@ def said(*arguments: object) -> str:
     return done.stdout
 
 
-@pytest.mark.live
+@pytest.mark.nightly  # docs/own-model.md is walked whenever .ci/run is
 def test_from_an_unknown_headset_to_a_model_that_runs_live(tmp_path):
     with contextlib.chdir(tmp_path), parallel_config(backend="threading"):  # no other interpreter
         _record()
