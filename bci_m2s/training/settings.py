@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bci_m2s.errors import ConfigurationError, ContractError, nearest
 from bci_m2s.files.explain import refused
@@ -31,6 +31,7 @@ from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.methods.loss_settings import LossSettings
 
+MOST_SEEDS = 1000
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -263,9 +264,18 @@ class TrainingSettings(_Part):
     finetune: FinetuneSettings = FinetuneSettings()
     """Classifier training on labels."""
     controls: tuple[str, ...] = ()
-    """What `evaluate` sets beside the method: `random`, `supervised`, `linear`, `permuted`, another's."""
+    """What `evaluate` sets beside the method: `majority`, `linear`, `cca`, `pseudo`, `random`,
+    `supervised`, `permuted`, another's."""
+    permutations: Count = 20
+    """Of the labels, for the control `permuted`; its smallest p value is 1 / (1 + permutations)."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
-    """One model per seed."""
+    """One model per seed: a list, or their number, counted from 0."""
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _counted(cls, value: Any) -> Any:
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        return tuple(range(value)) if is_number and 0 < value <= MOST_SEEDS else value
 
     @model_validator(mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from bci_m2s.training.data.splits import PARTS, Split
 from bci_m2s.training.datasets.recorded_files import recordings_below
 from bci_m2s.training.experiment import Experiment, library_versions
 from bci_m2s.training.methods.finetune import Fitted
-from bci_m2s.training.results.report import protocol
+from bci_m2s.training.results.protocol import conditions
 from bci_m2s.training.settings import TrainingSettings, recorded
 
 
@@ -37,7 +37,7 @@ def training_record(
     return {
         "data": settings.data.format,
         "method": _method(settings),
-        "protocol": protocol(settings, settings.contract.first_head),
+        "protocol": conditions(settings, settings.contract.first_head),
         "people": {part: len({key.split("/")[0] for key in getattr(split, part)}) for part in PARTS},
         "trials": {part: len(getattr(split, part)) for part in PARTS},
         **people_of(settings, split),

@@ -7,7 +7,7 @@ point in the group ``bci_m2s.methods``; either leads to a ``Method``.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,17 @@ from bci_m2s.registry import Registry
 
 if TYPE_CHECKING:
     from bci_m2s.training.data.windows import WindowSet
+
+View = Callable[["WindowSet", "Sequence[str]"], Any]  # features of some modalities as rows (n, columns)
+
+
+class NotPossible(TrainingError):
+    """A method cannot be tried on such data; the table says why, and the others are tried."""
+
+
+def flat(windows: WindowSet, modalities: Sequence[str]) -> Any:
+    """Features of some modalities side by side, (n, T·F)."""
+    return windows.flat(modalities)
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,10 @@ class Method:
     guess : (parts, modalities, head) → an object that has seen the train and validation windows of `parts`,
         for one modality or for both side by side; its `predict(windows)` gives class indices (n,). Of a
         method without networks
+    cross : (parts, trained_on, tested_on, head) → the same, of a method that judges one modality by the
+        labels of another without networks: labels of windows of `trained_on`, and pairs of both without
+        any. Beside `guess`, or without it
+    permutes : `evaluate` runs it with labels exchanged between trials, ``permutations`` times
     shared : with ``finetune.freeze`` labels do not change the encoders, so that the classifiers of two
         modalities can be exchanged
     frozen : labels never change the encoders, whatever ``finetune.freeze`` says
@@ -40,6 +55,8 @@ class Method:
     draws: bool = True
     pretrained: bool = True
     frozen: bool = False
+    cross: Callable[[Mapping[str, WindowSet], str, str, str], Any] | None = None
+    permutes: bool = False
 
     def crosses(self, freeze: bool) -> bool:
         """Whether a modality may be judged with the classifier of another one.
@@ -54,14 +71,18 @@ class Method:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted classifier of scikit-learn's kind, on the windows of some modalities side by side."""
+    """A fitted classifier of scikit-learn's kind, on the windows of some modalities side by side.
+
+    view : what it sees of them
+    """
 
     modalities: tuple[str, ...]
     model: Any
+    view: View = flat
 
     def predict(self, windows: WindowSet) -> Any:
         """Class indices (n,)."""
-        return self.model.predict(windows.flat(self.modalities))
+        return self.model.predict(self.view(windows, self.modalities))
 
 
 def of_classifier(model: Any, *, draws: bool = False) -> Method:
@@ -87,8 +108,11 @@ METHODS = Registry(
         "pretrained": "bci_m2s.training.methods.methods:PRETRAINED",
         "random": "bci_m2s.training.methods.methods:RANDOM",
         "supervised": "bci_m2s.training.methods.methods:SUPERVISED",
-        "permuted": "bci_m2s.training.methods.methods:PERMUTED",
-        "linear": "bci_m2s.training.methods.methods:LINEAR",
+        "permuted": "bci_m2s.training.methods.permuted:PERMUTED",
+        "majority": "bci_m2s.training.methods.majority:MAJORITY",
+        "linear": "bci_m2s.training.methods.linear:LINEAR",
+        "cca": "bci_m2s.training.methods.cca:CCA",
+        "pseudo": "bci_m2s.training.methods.pseudo:PSEUDO",
     },
     needs=("fit", "guess", "shared", "draws", "pretrained"),
 )

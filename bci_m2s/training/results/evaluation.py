@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.methods.model_files import OWN, crossings, exchanged
-from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figures, kappa, macro_f1
+from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figures
 from bci_m2s.types import FloatArray
 
 MOST_WINDOWS = 4000  # of the probe
@@ -35,6 +35,7 @@ class Result:
     trained_on, tested_on : modalities; "both", or "all", where the probabilities of all are averaged
     figures : see ``metrics.figures``, by the subjects' names
     oracle : balanced accuracy of the epoch and settings that are best on test; None unless requested
+    permutation : number of the permutation of the labels; None of true ones
     """
 
     method: str
@@ -45,6 +46,7 @@ class Result:
     seed: int
     figures: dict[str, Any]
     oracle: float | None = None
+    permutation: int | None = None
 
     @property
     def direction(self) -> str:
@@ -74,7 +76,8 @@ def evaluate(
 ) -> Result:
     """Compare the class index guessed for each window, (n,), with its label."""
     result = figures(windows.labels[setup.head], guesses, windows.subjects, setup.n_classes)
-    result["by_subject"] = {setup.subjects[i]: value for i, value in result["by_subject"].items()}
+    for key in ("by_subject", "counts_by_subject"):
+        result[key] = {setup.subjects[i]: value for i, value in result[key].items()}
     return Result(method, trained_on, tested_on, setup.head, setup.split, setup.seed, result, oracle)
 
 
@@ -174,87 +177,22 @@ def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None
 def evaluate_guesses(
     setup: EvaluationSetup, name: str, method: Method, parts: Mapping[str, WindowSet], pair: tuple[str, ...]
 ) -> list[Result]:
-    """A method without networks, on each modality and on all side by side."""
-    assert method.guess is not None
+    """A method without networks, on each modality, on all side by side, and from each to each other one."""
     results = []
-    for modalities in dict.fromkeys([*((name,) for name in pair), pair]):
-        windows = parts["test"].having(modalities, setup.head)
-        if not len(windows):
-            continue
-        guesses = method.guess(parts, modalities, setup.head).predict(windows)
-        used = together(modalities)
-        results.append(evaluate(setup, name, used, used, windows, guesses))
+    if method.guess is not None:
+        for modalities in dict.fromkeys([*((name,) for name in pair), pair]):
+            windows = parts["test"].having(modalities, setup.head)
+            if len(windows):
+                guesses = method.guess(parts, modalities, setup.head).predict(windows)
+                used = together(modalities)
+                results.append(evaluate(setup, name, used, used, windows, guesses))
+    if method.cross is not None:
+        for trained_on, tested_on in permutations(pair, 2):
+            windows = parts["test"].having([tested_on], setup.head)
+            if len(windows):
+                guesses = method.cross(parts, trained_on, tested_on, setup.head).predict(windows)
+                results.append(evaluate(setup, name, trained_on, tested_on, windows, guesses))
     return results
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One row of the table.
-
-    mean, sd : balanced accuracy, mean over people (each the mean of its seeds) and spread over them
-    seeds_sd : spread of the seeds' means; None, as sd, where there is one
-    kappa, f1 : of all windows of all splits, mean over seeds
-    support : windows of each class, of one seed; confusion : summed over splits and seeds
-    oracle : mean over splits and seeds of what selecting on test gives; None unless requested
-    """
-
-    method: str
-    direction: str
-    head: str
-    mean: float
-    sd: float | None
-    seeds_sd: float | None
-    kappa: float
-    f1: float
-    people: int
-    seeds: int
-    support: list[int]
-    confusion: list[list[int]]
-    oracle: float | None
-
-
-def summarise(results: Iterable[Result]) -> list[Summary]:
-    """One summary per method, direction and head, in order of appearance."""
-    groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
-    for result in results:
-        groups[result.head, result.method, result.direction].append(result)
-    return [_summary(group) for group in groups.values()]
-
-
-def _summary(group: list[Result]) -> Summary:
-    people: dict[tuple[str, str], list[float]] = defaultdict(list)
-    by_seed: dict[int, list[Result]] = defaultdict(list)
-    for result in group:
-        by_seed[result.seed].append(result)
-        for subject, value in result.figures["by_subject"].items():
-            # within sessions every session of a person counts by itself; across people there is one
-            people[subject, result.split].append(value)
-    counts = [
-        np.asarray(sum(np.asarray(result.figures["confusion"]) for result in results))
-        for results in by_seed.values()
-    ]
-    seed_means = [
-        np.mean([value for result in results for value in result.figures["by_subject"].values()])
-        for results in by_seed.values()
-    ]
-    means = [float(np.mean(values)) for values in people.values()]
-    oracles = [result.oracle for result in group if result.oracle is not None]
-    first = group[0]
-    return Summary(
-        method=first.method,
-        direction=first.direction,
-        head=first.head,
-        mean=float(np.mean(means)),
-        sd=float(np.std(means, ddof=1)) if len(means) > 1 else None,
-        seeds_sd=float(np.std(seed_means, ddof=1)) if len(seed_means) > 1 else None,
-        kappa=float(np.mean([kappa(matrix) for matrix in counts])),
-        f1=float(np.mean([macro_f1(matrix) for matrix in counts])),
-        people=len({subject for subject, _ in people}),
-        seeds=len(by_seed),
-        support=counts[0].sum(axis=1).tolist(),
-        confusion=np.sum(counts, axis=0).tolist(),
-        oracle=float(np.mean(oracles)) if oracles else None,
-    )
 
 
 @dataclass(frozen=True)

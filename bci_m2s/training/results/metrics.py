@@ -49,21 +49,20 @@ def figures(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int
     Returns
     -------
     balanced_accuracy, kappa, f1 : over all windows
-    by_subject : balanced accuracy of each person, by number
+    by_subject : balanced accuracy of each person, by number; counts_by_subject : their confusion
     support : windows of each class; confusion : rows are the truth
     """
     counts = confusion(labels, guesses, n_classes)
-    by_subject = {
-        int(subject): balanced_accuracy(
-            confusion(labels[subjects == subject], guesses[subjects == subject], n_classes)
-        )
+    of_subject = {
+        int(subject): confusion(labels[subjects == subject], guesses[subjects == subject], n_classes)
         for subject in np.unique(subjects)
     }
     return {
         "balanced_accuracy": balanced_accuracy(counts),
         "kappa": kappa(counts),
         "f1": macro_f1(counts),
-        "by_subject": by_subject,
+        "by_subject": {subject: balanced_accuracy(own) for subject, own in of_subject.items()},
+        "counts_by_subject": {subject: own.tolist() for subject, own in of_subject.items()},
         "support": counts.sum(axis=1).tolist(),
         "confusion": counts.tolist(),
     }

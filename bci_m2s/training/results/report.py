@@ -1,119 +1,40 @@
-"""Results as a table on screen, as Markdown, as JSON and as pictures; losses as a table and a picture."""
+"""What evaluate leaves in a run's folder; losses as a table and a picture."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
 
 from bci_m2s.files.access import open_private
 from bci_m2s.files.whole import whole_file, write_whole
 from bci_m2s.training.experiment import Experiment, library_versions, write_json
-from bci_m2s.training.results.evaluation import Result, Summary
-from bci_m2s.training.settings import SplitSettings, TrainingSettings
+from bci_m2s.training.results.evaluation import Result
+from bci_m2s.training.results.summary import Difference, Summary
+from bci_m2s.training.results.tables import markdown
 
 Rows = Sequence[dict[str, float]]
 PANEL_IN = 4.2  # width of one panel of curves
-HEADERS = ("method", "direction", "balanced accuracy", "kappa", "F1", "people", "oracle")
 
 
-def table(summaries: Sequence[Summary], title: str) -> Table:
-    """Summaries as a table for the terminal."""
-    result = Table(title=title, title_justify="left")
-    for header in HEADERS:
-        result.add_column(header, justify="left" if header in HEADERS[:2] else "right")
-    for summary in summaries:
-        result.add_row(*_cells(summary))
-    return result
-
-
-def _cells(summary: Summary) -> tuple[str, ...]:
-    return (
-        summary.method,
-        summary.direction,
-        f"{summary.mean:.3f}" + ("" if summary.sd is None else f" ± {summary.sd:.3f}"),
-        f"{summary.kappa:.3f}",
-        f"{summary.f1:.3f}",
-        str(summary.people),
-        "" if summary.oracle is None else f"{summary.oracle:.3f}",
-    )
-
-
-def protocol(settings: TrainingSettings, head: str) -> list[str]:
-    """The conditions of every figure of a head, one sentence per line."""
-    data, contract, finetune = settings.data, settings.contract, settings.finetune
-    classes = contract.heads[head].classes
-    selection = (
-        "epoch and settings of the best balanced accuracy on validation trials, mean over people"
-        if finetune.select == "validation"
-        else "the last epoch of the first setting"
-    )
-    normalisers = {name: spec.normaliser.name for name, spec in contract.modalities.items()}
-    lines = [
-        f"Data: {data.format}{', simulated people' if contract.simulated else ''}. "
-        f"Classes of {head}: {', '.join(classes)}; chance {1 / len(classes):.2f}.",
-        f"Split: {_describe_split(settings.split)} (split seed {settings.split.seed}).",
-        f"Seeds: {', '.join(map(str, settings.seeds))}. Selection: {selection}.",
-        f"Normalisation per person: {normalisers}; batches {settings.pretrain.sampler}; "
-        f"preset {settings.preset}.",
-    ]
-    if settings.windows.own_session:
-        lines.append("Transductive: each session was scaled by all of its rows, including test trials.")
-    if finetune.trials_per_class:
-        lines.append(
-            f"Labels: {finetune.trials_per_class} training trial(s) of each class over all people; "
-            "validation trials are labelled too."
-        )
-    if finetune.oracle:
-        lines.append("Oracle: the best figure on the test windows, selected on them; not a result.")
-    return lines
-
-
-def _describe_split(split: SplitSettings) -> str:
-    within = f"the last {split.validation_trials} training trials of each class validate"
-    return {
-        "subjects": f"by person: {split.test_subjects} test, {split.validation_subjects} validate",
-        "subject-folds": f"{split.folds or 'leave-one-out'} folds over people, tested on people not "
-        f"trained on; {split.validation_subjects} of the training people validate instead",
-        "trials": f"within each session: the first {split.train_trials} trials train, the others test; "
-        f"{within}",
-        "trial-folds": f"within each session: {split.folds} folds over trials; {within}",
-        "named": f"by name: {', '.join(split.test)} test, {', '.join(split.validation)} validate",
-    }[split.kind]
-
-
-def markdown(summaries: Sequence[Summary], lines: Sequence[str], classes: Sequence[str]) -> str:
-    """The table of one head as Markdown, with its protocol, and the test windows of each class."""
-    parts = [*(f"- {line}" for line in lines), "", f"| {' | '.join(HEADERS)} |"]
-    parts.append("|---|---|" + "---:|" * (len(HEADERS) - 2))
-    parts += [f"| {' | '.join(_cells(summary))} |" for summary in summaries]
-    support = {summary.direction.split(" → ")[1]: summary.support for summary in summaries}
-    parts.append("")
-    parts += [
-        f"Test windows of {name}: "
-        + ", ".join(f"{label} {n}" for label, n in zip(classes, counts, strict=True))
-        for name, counts in support.items()
-    ]
-    parts.append(
-        "Balanced accuracy: mean over people ± spread over people, each the mean of its seeds. "
-        "Kappa and F1 (macro): over all test windows, mean over seeds."
-    )
-    return "\n".join(parts) + "\n"
-
-
-def write_results(experiment: Experiment, results: Sequence[Result], summaries: Sequence[Summary]) -> None:
-    """results.json, results.md and a picture of the confusion matrices."""
+def write_results(
+    experiment: Experiment,
+    results: Sequence[Result],
+    summaries: Sequence[Summary],
+    found: Sequence[Difference],
+    lines: Mapping[str, Sequence[str]],
+) -> None:
+    """results.json, results.md and a picture of the confusion matrices. lines : the protocol by head"""
     settings, folder = experiment.settings, experiment.folder
-    contract = settings.contract
     texts = []
-    for head, spec in contract.heads.items():
+    for head, spec in settings.contract.heads.items():
         of_head = [summary for summary in summaries if summary.head == head]
-        lines = protocol(settings, head)
-        texts.append(f"# {experiment.name}: {head}\n\n" + markdown(of_head, lines, spec.classes))
+        compared = [one for one in found if one.head == head]
+        text = markdown(of_head, lines[head], spec.classes, compared)
+        texts.append(f"# {experiment.name}: {head}\n\n" + text)
         own = [summary for summary in of_head if summary.method == settings.finetune.method]
         draw_confusions(
             folder / f"confusion-{head}.png",
@@ -125,10 +46,11 @@ def write_results(experiment: Experiment, results: Sequence[Result], summaries: 
     write_json(
         folder / "results.json",
         {
-            "protocol": {head: protocol(settings, head) for head in contract.heads},
+            "protocol": lines,
             "seeds": list(settings.seeds),
             "versions": library_versions(),
             "summaries": [asdict(summary) for summary in summaries],
+            "differences": [asdict(one) for one in found],
             "results": [asdict(result) for result in results],
         },
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -9,49 +11,72 @@ from rich.console import Console
 from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.experiment import Experiment, open_experiment
-from bci_m2s.training.methods import METHODS, Method
+from bci_m2s.training.methods import METHODS, Method, NotPossible
 from bci_m2s.training.methods.methods import labelled_parts
 from bci_m2s.training.methods.model_files import file_names
+from bci_m2s.training.methods.permuted import Begun, permuted_parts, projected_once
+from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
     Result,
     evaluate_files,
     evaluate_fitted,
     evaluate_guesses,
-    summarise,
 )
-from bci_m2s.training.results.report import protocol, table, write_results
+from bci_m2s.training.results.protocol import meant_to_test, people_of, protocol
+from bci_m2s.training.results.report import write_results
+from bci_m2s.training.results.summary import Difference, Summary, differences, not_counted, summarise
+from bci_m2s.training.results.tables import difference_table, explained, table
 from bci_m2s.training.run.live_model import live_model
 from bci_m2s.training.run.progress import bar, command, model_name, say_how_to_run
 from bci_m2s.training.run.units import check_finetuned, start
+
+
+@dataclass
+class _Found:
+    """What all splits and seeds gave. people : head → who had windows, by part, of each split"""
+
+    results: list[Result] = field(default_factory=list)
+    people: dict[str, list[dict[str, list[str]]]] = field(default_factory=dict)
+    meant: set[str] = field(default_factory=set)
+    not_possible: dict[str, str] = field(default_factory=dict)  # method → why
+
+    def note_people(self, data: UnitData) -> None:
+        self.meant |= meant_to_test(data)
+        for head in data.settings.contract.heads:
+            self.people.setdefault(head, []).append(people_of(data, head))
 
 
 def run_evaluate(checked: Checked, folder: Path | None, console: Console) -> None:
     """All directions and controls on the test windows of every split and seed."""
     experiment = open_experiment(checked, folder, console, device="cpu")
     settings = experiment.settings
-    results: list[Result] = []
+    found = _Found()
     crosses = METHODS[settings.finetune.method].crosses(settings.finetune.freeze)
     with bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):
-            advance(number, f"{data.split.name} seed {seed}")
+            title = f"{data.split.name} seed {seed}"
             for name in file_names(settings.pair, crosses=crosses):
                 check_finetuned(experiment, unit / name)
-            results += _evaluate_unit(experiment, data, seed, unit)
-    summaries = summarise(results)
-    write_results(experiment, results, summaries)
-    for head, spec in settings.contract.heads.items():
-        of_head = [summary for summary in summaries if summary.head == head]
-        console.print(table(of_head, f"{experiment.name}: {head}"))
-        for line in protocol(settings, head):
-            console.print(line)
-        for summary in of_head:
-            if summary.method == settings.finetune.method:
-                counts = zip(spec.classes, summary.support, strict=True)
-                console.print(
-                    f"{summary.direction}: test windows {', '.join(f'{name} {n}' for name, n in counts)}; "
-                    f"confusion (rows truth) {summary.confusion}"
-                )
+            if seed == settings.seeds[0]:
+                found.note_people(data)
+
+            def say(what: str, number: int = number, title: str = title) -> None:
+                advance(number, f"{title}: {what}")
+
+            _evaluate_unit(experiment, data, seed, unit, found, say)
+    summaries = summarise(found.results, settings.finetune.method)
+    compared = differences(found.results, settings.finetune.method)
+    lines = {
+        head: [
+            *protocol(settings, head, found.people[head], found.meant, not_counted(found.results, head)),
+            *(f"{name}: not possible: {why}." for name, why in found.not_possible.items()),
+        ]
+        for head in settings.contract.heads
+    }
+    write_results(experiment, found.results, summaries, compared, lines)
+    for head in settings.contract.heads:
+        _print_head(experiment, head, summaries, compared, lines[head])
     console.print(f"Results: {experiment.folder / 'results.md'}", soft_wrap=True)
     if model := live_model(experiment):
         say_how_to_run(experiment, model)
@@ -60,39 +85,107 @@ def run_evaluate(checked: Checked, folder: Path | None, console: Console) -> Non
         console.print(f"Next: one model to run live: {one}", soft_wrap=True)
 
 
-def _evaluate_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path) -> list[Result]:
+def _print_head(
+    experiment: Experiment,
+    head: str,
+    summaries: Sequence[Summary],
+    compared: Sequence[Difference],
+    lines: Sequence[str],
+) -> None:
+    console, settings = experiment.console, experiment.settings
+    of_head = [summary for summary in summaries if summary.head == head]
+    differing = [one for one in compared if one.head == head]
+    console.print(table(of_head, f"{experiment.name}: {head}"))
+    if differing:
+        title = f"{settings.finetune.method} less its rivals, on the same people"
+        console.print(difference_table(differing, title))
+    for line in (*explained(of_head, differing), *lines):
+        console.print(line, markup=False)
+    for summary in of_head:
+        if summary.method == settings.finetune.method:
+            counts = zip(settings.contract.heads[head].classes, summary.support, strict=True)
+            console.print(
+                f"{summary.direction}: test windows {', '.join(f'{name} {n}' for name, n in counts)}; "
+                f"confusion (rows truth) {summary.confusion}"
+            )
+
+
+def _evaluate_unit(
+    experiment: Experiment,
+    data: UnitData,
+    seed: int,
+    unit: Path,
+    found: _Found,
+    say: Callable[[str], None],
+) -> None:
+    """The method and every control of one split with one seed."""
     settings = experiment.settings
     job, test = experiment.job(seed), data.parts["test"]
     setups = [
         EvaluationSetup(data.split.name, seed, head, len(spec.classes), experiment.names.subjects)
         for head, spec in settings.contract.heads.items()
     ]
-    results = []
     own: Method = METHODS[settings.finetune.method]
     crosses = own.crosses(settings.finetune.freeze)
+    say(settings.finetune.method)
     for setup in setups:
-        results += evaluate_files(
+        found.results += evaluate_files(
             setup, unit, settings.pair, test, settings.finetune.method, crosses=crosses
         )
-    unlabelled = data.parts["train"] if settings.finetune.adapt_norm else None
     for name in settings.controls:
         method: Method = METHODS[name]
         # what draws nothing gives the same with another seed, unless the seed draws the labels
         if not (method.draws or seed == settings.seeds[0] or settings.finetune.trials_per_class):
             continue
-        if method.fit is None:
-            parts = labelled_parts(job, data, settings.finetune)
-            for setup in setups:
-                results += evaluate_guesses(setup, name, method, parts, settings.pair)
-            continue
-        fitted = method.fit(job, data, lambda: start(experiment, job, unit), settings.finetune)
+        begun = Begun(data, lambda: start(experiment, job, unit), settings.finetune)
+        try:
+            if method.permutes:
+                found.results += _permuted(experiment, job, begun, name, setups, say)
+            else:
+                say(name)
+                found.results += _judge(experiment, job, begun, name, setups)
+        except NotPossible as problem:
+            found.not_possible.setdefault(name, str(problem))
+
+
+def _permuted(
+    experiment: Experiment,
+    job: Job,
+    begun: Begun,
+    name: str,
+    setups: Sequence[EvaluationSetup],
+    say: Callable[[str], None],
+) -> list[Result]:
+    """A control with permuted labels, as many times as the file says."""
+    results, n = [], experiment.settings.permutations
+    begun = projected_once(*begun)
+    for number in range(n):
+        say(f"{name} {number + 1} of {n}")
+        data = replace(begun.data, parts=permuted_parts(begun.data.parts, number))
+        judged = _judge(experiment, job, begun._replace(data=data), name, setups)
+        results += [replace(result, permutation=number) for result in judged]
+    return results
+
+
+def _judge(
+    experiment: Experiment, job: Job, begun: Begun, name: str, setups: Sequence[EvaluationSetup]
+) -> list[Result]:
+    """One control, by all heads. Raises NotPossible."""
+    settings, method, data = experiment.settings, METHODS[name], begun.data
+    results = []
+    if method.fit is None:
+        parts = labelled_parts(job, data, settings.finetune)
         for setup in setups:
-            results += evaluate_fitted(
-                setup,
-                name,
-                fitted,
-                test,
-                shared=method.crosses(settings.finetune.freeze),
-                unlabelled=unlabelled,
-            )
+            results += evaluate_guesses(setup, name, method, parts, settings.pair)
+        return results
+    fitted = method.fit(job, *begun)
+    for setup in setups:
+        results += evaluate_fitted(
+            setup,
+            name,
+            fitted,
+            data.parts["test"],
+            shared=method.crosses(settings.finetune.freeze),
+            unlabelled=data.parts["train"] if settings.finetune.adapt_norm else None,
+        )
     return results

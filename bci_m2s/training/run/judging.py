@@ -25,11 +25,10 @@ from bci_m2s.training.datasets.recorded_files import recordings_below
 from bci_m2s.training.results.evaluation import (
     Direction,
     EvaluationSetup,
-    Summary,
     evaluate_directions,
-    summarise,
 )
-from bci_m2s.training.results.report import markdown, table
+from bci_m2s.training.results.summary import Summary, summarise
+from bci_m2s.training.results.tables import markdown, table
 from bci_m2s.training.settings import TrainingSettings
 
 MOST_PEOPLE = 12

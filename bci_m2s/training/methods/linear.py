@@ -1,0 +1,73 @@
+"""The best linear model of a window: flat, or as its mean over steps, with the better penalty of many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+
+from bci_m2s.errors import TrainingError
+from bci_m2s.training.data.sessions import Rows
+from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods import Fit, Method, View, flat
+from bci_m2s.training.results.metrics import mean_over_subjects
+
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse penalties, chosen on validation people
+
+
+def mean_steps(windows: WindowSet, modalities: Sequence[str]) -> Rows:
+    """Features of some modalities side by side, (n, F), each the mean over a window's steps."""
+    return np.concatenate([windows.features[name].mean(axis=1) for name in modalities], axis=1)
+
+
+VIEWS: tuple[View, ...] = (flat, mean_steps)
+
+
+def fit_linear(parts: Mapping[str, WindowSet], modalities: tuple[str, ...], head: str) -> Fit:
+    """Logistic regression with the view and the penalty that are best on validation windows.
+
+    Raises
+    ------
+    TrainingError
+        No labelled training or validation window has the modalities.
+    """
+    train, validation = (parts[part].having(modalities, head) for part in ("train", "validation"))
+    if not len(train) or not len(validation):
+        raise TrainingError(f"linear model: no labelled windows with {' and '.join(modalities)}")
+    fits = [
+        Fit(modalities, fit_logistic(view(train, modalities), train.labels[head], strength), view)
+        for view in VIEWS
+        for strength in STRENGTHS
+    ]
+    return max(fits, key=lambda fitted: _score(fitted, validation, head))
+
+
+def fit_logistic(rows: Rows, labels: Any, strength: float) -> Any:
+    """Logistic regression, classes of equal weight; where there is one class alone, that one."""
+    if len(np.unique(labels)) < 2:
+        return DummyClassifier(strategy="most_frequent").fit(rows, labels)
+    return LogisticRegression(C=strength, max_iter=2000, class_weight="balanced").fit(rows, labels)
+
+
+def _score(fitted: Fit, validation: WindowSet, head: str) -> tuple[float, float]:
+    """Balanced accuracy, mean over people, and of equals the log likelihood.
+
+    Of one class alone a constant guess gets all right, so the likelihood decides.
+    """
+    labels = validation.labels[head]
+    known = np.asarray(fitted.model.classes_)
+    chances = fitted.model.predict_proba(fitted.view(validation, fitted.modalities))
+    seen = np.isin(labels, known)  # a class that nobody trained on is wrong with any penalty
+    own = chances[np.flatnonzero(seen), np.searchsorted(known, labels[seen])]
+    likelihood = float(np.log(np.maximum(own, 1e-12)).sum())
+    if len(np.unique(labels)) < 2:
+        return 0.0, likelihood
+    guesses = known[chances.argmax(axis=1)]
+    n_classes = int(max(labels.max(), known.max())) + 1
+    return mean_over_subjects(labels, guesses, validation.subjects, n_classes), likelihood
+
+
+LINEAR = Method(guess=fit_linear, draws=False, pretrained=False)

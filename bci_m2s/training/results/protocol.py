@@ -1,0 +1,130 @@
+"""The conditions of every figure: who trained, chose and tested, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from bci_m2s.training.data.prepare import UnitData
+from bci_m2s.training.data.splits import PARTS
+from bci_m2s.training.settings import SplitSettings, TrainingSettings
+
+MOST_NAMES = 40
+VERBS = {"train": "train", "validation": "validate", "test": "test"}
+People = Mapping[str, Collection[str]]  # by part, and of those who test by modality
+
+
+def people_of(data: UnitData, head: str) -> dict[str, list[str]]:
+    """Who has labelled windows in each part of a split, and under its name of each modality to test on."""
+
+    def people(part: str, modalities: Sequence[str]) -> list[str]:
+        windows = data.parts[part].having(modalities, head)
+        return [data.names.subjects[i] for i in np.unique(windows.subjects)]
+
+    found = {part: people(part, []) for part in PARTS}
+    return found | {name: people("test", [name]) for name in data.settings.contract.modalities}
+
+
+def meant_to_test(data: UnitData) -> set[str]:
+    """Whose trials a split keeps for testing."""
+    return {key.split("/")[0] for key in data.split.test}
+
+
+def protocol(
+    settings: TrainingSettings,
+    head: str,
+    splits: Sequence[People],
+    meant: Collection[str] = (),
+    one_class: Collection[str] = (),
+) -> list[str]:
+    """The conditions of every figure of a head, and who took part, one sentence or more per line.
+
+    Parameters
+    ----------
+    splits : who had labelled windows, by part, of each split
+    meant : whose trials were kept for testing
+    one_class : who had test windows of one class alone, and is not counted
+    """
+    people = f"People: {_numbers(splits)}."
+    return [people, *_tested(splits, meant, one_class), *conditions(settings, head)]
+
+
+def conditions(settings: TrainingSettings, head: str) -> list[str]:
+    """What a training file says of how every figure of a head comes about."""
+    data, contract, finetune = settings.data, settings.contract, settings.finetune
+    classes = contract.heads[head].classes
+    selection = (
+        "epoch and settings of the best balanced accuracy on validation trials, mean over people"
+        if finetune.select == "validation"
+        else "the last epoch of the first setting"
+    )
+    normalisers = {name: spec.normaliser.name for name, spec in contract.modalities.items()}
+    lines = [
+        f"Data: {data.format}{', simulated people' if contract.simulated else ''}. "
+        f"Classes of {head}: {', '.join(classes)}; chance {1 / len(classes):.2f}.",
+        f"Split: {_describe_split(settings.split)} (split seed {settings.split.seed}).",
+        f"Seeds: {', '.join(map(str, settings.seeds))}. Selection: {selection}.",
+        f"Normalisation per person: {normalisers}; batches {settings.pretrain.sampler}; "
+        f"preset {settings.preset}.",
+    ]
+    if settings.windows.own_session:
+        lines.append("Transductive: each session was scaled by all of its rows, including test trials.")
+    if finetune.trials_per_class:
+        lines.append(
+            f"Labels: {finetune.trials_per_class} training trial(s) of each class over all people; "
+            "validation trials are labelled too."
+        )
+    if finetune.oracle:
+        lines.append("Oracle: the best figure on the test windows, selected on them; not a result.")
+    return lines
+
+
+def _numbers(splits: Sequence[People]) -> str:
+    """How many people had windows: "5 splits, in each 10 to 11 people train, 4 validate, 3 to 4 test"."""
+    words = []
+    for part in PARTS:
+        numbers = [len(of_split[part]) for of_split in splits]
+        low, high = min(numbers, default=0), max(numbers, default=0)
+        words.append((f"{low}" if low == high else f"{low} to {high}", VERBS[part]))
+    first = f"{words[0][0]} {'person trains' if words[0][0] == '1' else 'people train'}"
+    rest = ", ".join(f"{n} {verb}{'s' if n == '1' else ''}" for n, verb in words[1:])
+    number = f"{len(splits)} splits, in each " if len(splits) > 1 else ""
+    return f"{number}{first}, {rest}"
+
+
+def _tested(splits: Sequence[People], meant: Collection[str], one_class: Collection[str]) -> list[str]:
+    """Who tested, and who was meant to and did not."""
+    one_class = set(one_class)
+    tested = _people(splits, "test") - one_class
+    everybody = set(meant) | tested | one_class
+    lines = [f"Tested: {len(tested)} of {len(everybody)} people: {_listed(tested)}."]
+    for name in dict.fromkeys(key for of_split in splits for key in of_split if key not in PARTS):
+        if lacking := everybody - one_class - _people(splits, name):
+            lines.append(f"Without a test window of {name} that can be used: {_listed(lacking)}.")
+    if one_class:
+        lines.append(f"Not counted, having test windows of one class alone: {_listed(one_class)}.")
+    return lines
+
+
+def _people(splits: Sequence[People], key: str) -> set[str]:
+    return {person for of_split in splits for person in of_split[key]}
+
+
+def _listed(people: Collection[str]) -> str:
+    names = sorted(people, key=lambda name: (len(name), name))  # 9 before 10
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _describe_split(split: SplitSettings) -> str:
+    within = f"the last {split.validation_trials} training trials of each class validate"
+    apart = f"; clips apart, in {split.stimulus_folds} parts" if split.stimuli == "apart" else ""
+    return {
+        "subjects": "by person",
+        "subject-folds": "folds over people, tested on people not trained on",
+        "trials": f"within each session: the first {split.train_trials} trials train, the others test; "
+        f"{within}",
+        "trial-folds": f"within each session: {split.folds} folds over trials; {within}",
+        "named": "by name",
+    }[split.kind] + apart

@@ -1,0 +1,121 @@
+"""Rows of results, and differences to rivals, as tables on screen and as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+from bci_m2s.training.results.summary import Difference, Summary
+
+NUMBERS = ("balanced accuracy", "95 % interval", "SD people", "SD seeds", "people", "seeds")
+HEADERS = ("method", "direction", *NUMBERS)
+MORE = ("kappa", "F1", "oracle")  # of the Markdown alone: a terminal is narrow
+DIFFERENCE_HEADERS = ("direction", "beside", "difference", "95 % interval", "p", "p (Holm)", "people")
+EXPLAINED = (
+    "Balanced accuracy: mean over people, each from one confusion matrix over all folds and sessions, the "
+    "mean of the seeds. Interval: bootstrap over people and seeds together. SD people: over people; SD "
+    "seeds: of the seeds' means."
+)
+DIFFERENCES_EXPLAINED = (
+    "Difference: {method} less the other on the same people; p: two-sided, of a bootstrap over people and "
+    "seeds; p (Holm): corrected for the {n} differences of this table."
+)
+PERMUTED_EXPLAINED = (
+    "permuted: labels exchanged between the trials of each person, {n} times; pre-training is not "
+    "repeated, only classifiers learn anew. Its interval and SD are those of the permutations. p: {p}."
+)
+
+
+def table(summaries: Sequence[Summary], title: str) -> Table:
+    """Summaries as a table for the terminal."""
+    return _table(title, HEADERS, [_cells(summary) for summary in summaries])
+
+
+def difference_table(found: Sequence[Difference], title: str) -> Table:
+    """Differences as a table for the terminal."""
+    return _table(title, DIFFERENCE_HEADERS, [_difference_cells(one) for one in found])
+
+
+def _table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        result.add_column(header, justify="left" if header in headers[:2] else "right")
+    for row in rows:
+        result.add_row(*row)
+    return result
+
+
+def _cells(summary: Summary) -> tuple[str, ...]:
+    return (
+        summary.method,
+        summary.direction,
+        f"{summary.mean:.3f}",
+        _interval(summary.low, summary.high),
+        _spread(summary.sd),
+        _spread(summary.seeds_sd),
+        str(summary.people),
+        f"{summary.seeds}" + (f" × {summary.permutations}" if summary.permutations else ""),
+    )
+
+
+def _spread(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+
+
+def _difference_cells(found: Difference) -> tuple[str, ...]:
+    known = not math.isnan(found.p)
+    return (
+        found.direction,
+        found.rival,
+        f"{found.mean:+.3f}",
+        f"{found.low:+.3f} to {found.high:+.3f}" if known else "",
+        f"{found.p:.3f}" if known else "",
+        f"{found.p_holm:.3f}" if known else "",
+        str(found.people),
+    )
+
+
+def explained(summaries: Sequence[Summary], found: Sequence[Difference]) -> list[str]:
+    """What the figures of one head's tables are, one sentence or more per line."""
+    lines = [EXPLAINED]
+    if found:
+        lines.append(DIFFERENCES_EXPLAINED.format(method=found[0].method, n=len(found)))
+    permuted = [summary for summary in summaries if summary.permutations]
+    if permuted:
+        p = ", ".join(f"{one.direction} {one.p:.3f}" for one in permuted if one.p is not None)
+        lines.append(PERMUTED_EXPLAINED.format(n=permuted[0].permutations, p=p))
+    return lines
+
+
+def markdown(
+    summaries: Sequence[Summary],
+    lines: Sequence[str],
+    classes: Sequence[str],
+    found: Sequence[Difference] = (),
+) -> str:
+    """The tables of one head as Markdown, with its protocol, and the test windows of each class."""
+    rows = [(*_cells(one), f"{one.kappa:.3f}", f"{one.f1:.3f}", _spread(one.oracle)) for one in summaries]
+    parts = [*(f"- {line}" for line in lines), "", *_markdown_table((*HEADERS, *MORE), rows), ""]
+    if found:
+        parts += [*_markdown_table(DIFFERENCE_HEADERS, [_difference_cells(one) for one in found]), ""]
+    support = {summary.direction.split(" → ")[1]: summary.support for summary in summaries}
+    parts += [
+        f"Test windows of {name}: "
+        + ", ".join(f"{label} {n}" for label, n in zip(classes, counts, strict=True))
+        for name, counts in support.items()
+    ]
+    parts += explained(summaries, found)
+    parts.append("Kappa and F1 (macro): mean over people, each the mean of the seeds.")
+    return "\n".join(parts) + "\n"
+
+
+def _markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    ruler = "|---|---|" + "---:|" * (len(headers) - 2)
+    return [f"| {' | '.join(headers)} |", ruler, *(f"| {' | '.join(row)} |" for row in rows)]
