@@ -50,7 +50,8 @@ def projected_once(data: UnitData, pretrained: Start, settings: FinetuneSettings
         }
         parts[part] = replace(windows, features=features)
     for network in networks.values():
-        network.encoder = network.projection = network.readout = nn.Identity()
+        for part in ("encoder", "projection", "readout"):
+            setattr(network, part, nn.Identity())
     return Begun(
         replace(data, parts=parts),
         lambda: copy.deepcopy(networks),

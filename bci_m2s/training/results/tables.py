@@ -105,7 +105,9 @@ def markdown(
     parts = [*(f"- {line}" for line in lines), "", *_markdown_table((*HEADERS, *MORE), rows), ""]
     if found:
         parts += [*_markdown_table(DIFFERENCE_HEADERS, [_difference_cells(one) for one in found]), ""]
-    support = {summary.direction.split(" → ")[1]: summary.support for summary in summaries}
+    support: dict[str, list[int]] = {}
+    for summary in summaries:  # the method is first
+        support.setdefault(summary.direction.split(" → ")[1], summary.support)
     parts += [
         f"Test windows of {name}: "
         + ", ".join(f"{label} {n}" for label, n in zip(classes, counts, strict=True))

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from support.small_pairs import (
     PAIR,
@@ -18,20 +17,16 @@ from support.small_pairs import (
     unit,
 )
 
-from bci_m2s.errors import TrainingError
 from bci_m2s.training.data.sessions import from_steps
 from bci_m2s.training.methods import METHODS, methods
 from bci_m2s.training.methods.finetune import head_logits
 from bci_m2s.training.methods.methods import (
-    STRENGTHS,
-    fit_linear,
     fit_modalities,
-    permuted_labels,
 )
 from bci_m2s.training.methods.model_files import CROSSED, OWN, file_names
+from bci_m2s.training.methods.permuted import Begun, permuted_parts, projected_once
 from bci_m2s.training.methods.pretrain import fresh_networks
 from bci_m2s.training.results.evaluation import EvaluationSetup, evaluate_fitted
-from bci_m2s.training.results.metrics import mean_over_subjects
 
 
 @pytest.fixture(scope="module")
@@ -113,45 +108,56 @@ def test_classifiers_are_exchanged_only_where_labels_leave_the_encoders_alone():
     assert list(file_names(PAIR, crosses=True)) == [OWN, CROSSED]
 
 
-def test_permuted_labels_move_between_trials_as_a_whole(data):
-    train = data.parts["train"]
-    moved = permuted_labels(train, seed=0)
-    per_trial = {
-        trial: set(moved.labels["emotion"][moved.trials == trial]) for trial in np.unique(train.trials)
-    }
-    assert all(len(labels) == 1 for labels in per_trial.values())
-    before = {trial: int(train.labels["emotion"][train.trials == trial][0]) for trial in per_trial}
-    after = {trial: labels.pop() for trial, labels in per_trial.items()}
-    assert sorted(after.values()) == sorted(before.values())
+def label_of_trials(parts):
+    """Trial → its one label, over all parts."""
+    found = {}
+    for windows in parts.values():
+        for trial, label in zip(windows.trials.tolist(), windows.labels["emotion"].tolist(), strict=True):
+            assert found.setdefault(trial, label) == label
+    return found
+
+
+def test_permuted_labels_move_between_trials_of_one_person_as_a_whole(data):
+    moved = permuted_parts(data.parts, 3)
+    before, after = label_of_trials(data.parts), label_of_trials(moved)
     assert 0.2 < np.mean([after[trial] != before[trial] for trial in before]) < 0.8
-    np.testing.assert_array_equal(moved.features["eeg"], train.features["eeg"])
-    again = permuted_labels(train, seed=0)
-    np.testing.assert_array_equal(again.labels["emotion"], moved.labels["emotion"])
+    for windows in data.parts.values():
+        for person in np.unique(windows.subjects):
+            trials = np.unique(windows.trials[windows.subjects == person]).tolist()
+            assert sorted(before[trial] for trial in trials) == sorted(after[trial] for trial in trials)
+    assert all(moved[part].features is data.parts[part].features for part in moved)
+    assert label_of_trials(permuted_parts(data.parts, 3)) == after
+    assert label_of_trials(permuted_parts(data.parts, 4)) != after
+
+
+def test_a_trial_has_the_same_permuted_label_whatever_part_it_is_in(data):
+    other = {"train": data.parts["test"], "validation": data.parts["train"]}
+    other["test"] = data.parts["validation"]
+    assert label_of_trials(permuted_parts(other, 3)) == label_of_trials(permuted_parts(data.parts, 3))
 
 
 def test_several_heads_are_permuted_together(data):
-    train = data.parts["train"]
-    twice = replace(train, labels={"a": train.labels["emotion"], "b": 1 - train.labels["emotion"]})
-    moved = permuted_labels(twice, seed=2)
-    np.testing.assert_array_equal(moved.labels["a"], 1 - moved.labels["b"])
+    twice = {
+        part: replace(windows, labels={"a": windows.labels["emotion"], "b": 1 - windows.labels["emotion"]})
+        for part, windows in data.parts.items()
+    }
+    for windows in permuted_parts(twice, 2).values():
+        np.testing.assert_array_equal(windows.labels["a"], 1 - windows.labels["b"])
 
 
-def test_the_permuted_control_never_sees_a_true_training_label_and_tests_on_true_ones(
-    settings, data, monkeypatch
-):
-    seen = {}
-
-    def spy(*arguments):
-        seen.update(arguments[1].parts)
-        return {}
-
-    monkeypatch.setattr(methods, "fit_modalities", spy)
-    control("permuted", settings, data)
-    for part in ("train", "validation"):
-        expected = permuted_labels(data.parts[part], 0).labels["emotion"]
-        np.testing.assert_array_equal(seen[part].labels["emotion"], expected)
-        assert (seen[part].labels["emotion"] != data.parts[part].labels["emotion"]).any()
-    np.testing.assert_array_equal(seen["test"].labels["emotion"], data.parts["test"].labels["emotion"])
+def test_what_is_projected_once_gives_the_figures_of_what_is_projected_anew(settings, data):
+    tuning = finetune_settings(epochs=2, readout=3)
+    begun = Begun(data, lambda: marked(job(settings)), tuning)
+    setup = EvaluationSetup("all", 0, "emotion", 2, data.names.subjects)
+    figures = []
+    for way in (begun, projected_once(*begun)):
+        fitted = METHODS["permuted"].fit(job(settings), *way)
+        test, unlabelled = way.data.parts["test"], way.data.parts["train"]
+        results = evaluate_fitted(setup, "m", fitted, test, shared=True, unlabelled=unlabelled)
+        figures.append({result.direction: result.figures for result in results})
+    assert figures[0] == figures[1]
+    plain = begun._replace(settings=finetune_settings(freeze=False))
+    assert projected_once(*plain) == plain  # labels change the encoder
 
 
 def test_fewer_labels_reach_training_only(settings, data, monkeypatch):
@@ -181,28 +187,6 @@ def test_flat_puts_modalities_side_by_side(data):
     np.testing.assert_array_equal(rows[3, 32:].reshape(4, 5), part.features["eye"][3])
 
 
-def test_the_linear_model_is_scikit_learns_with_the_penalty_that_validation_chose(data):
-    fit = fit_linear(data.parts, ("eye",), "emotion")
-    train, validation, test = (data.parts[part] for part in ("train", "validation", "test"))
-    scores = {}
-    for strength in STRENGTHS:
-        model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
-        model.fit(train.flat(("eye",)), train.labels["emotion"])
-        guesses = model.predict(validation.flat(("eye",)))
-        scores[strength] = mean_over_subjects(validation.labels["emotion"], guesses, validation.subjects, 2)
-    assert scores[fit.model.C] == max(scores.values())
-    guesses = fit.predict(test)
-    assert balanced_accuracy_score(test.labels["emotion"], guesses) > 0.9
-
-
-def test_the_linear_model_needs_both_modalities_where_it_uses_both(data):
-    parts = {name: part.take(np.arange(len(part))) for name, part in data.parts.items()}
-    parts["train"].present["eeg"][:] = False
-    fit_linear(parts, ("eye",), "emotion")
-    with pytest.raises(TrainingError, match="no labelled windows with eeg and eye"):
-        fit_linear(parts, PAIR, "emotion")
-
-
 def test_true_labels_are_learnt_from_either_modality(settings, data):
     fitted = fit_modalities(
         job(settings), data, fresh_networks(job(settings)), finetune_settings(epochs=20)
@@ -217,7 +201,7 @@ def test_true_labels_are_learnt_from_either_modality(settings, data):
 def test_every_method_learns_with_networks_or_without(settings, data, name):
     """Also one of an installed package."""
     method = METHODS[name]
-    assert (method.fit is None) != (method.guess is None)
+    assert (method.fit is None) != (method.guess is None and method.cross is None)
     if method.fit is not None:
         counted = []
         fitted = method.fit(
@@ -232,9 +216,13 @@ def test_every_method_learns_with_networks_or_without(settings, data, name):
             logits = head_logits(result.network, data.parts["test"].features[modality])["emotion"]
             assert np.isfinite(logits).all()
             assert 0 <= result.score <= 1
-    else:
-        test = data.parts["test"]
+    test = data.parts["test"]
+    if method.guess is not None:
         for modalities in ((PAIR[0],), PAIR):
             guesses = method.guess(data.parts, modalities, "emotion").predict(test)
             assert guesses.shape == (len(test),)
             assert set(guesses.tolist()) <= {0, 1}
+    if method.cross is not None:
+        guesses = method.cross(data.parts, *PAIR, "emotion").predict(test)
+        assert guesses.shape == (len(test),)
+        assert set(guesses.tolist()) <= {0, 1}

@@ -12,8 +12,10 @@ from bci_m2s.errors import ContractError, OutputError
 from bci_m2s.model.model_file import load_model_file, unpack_modality
 from bci_m2s.model.predictor import load_model
 from bci_m2s.training.methods import METHODS
+from bci_m2s.training.methods.cca import CCA
 from bci_m2s.training.methods.finetune import head_logits, project
-from bci_m2s.training.methods.methods import LINEAR, fit_modalities
+from bci_m2s.training.methods.linear import LINEAR
+from bci_m2s.training.methods.methods import fit_modalities
 from bci_m2s.training.methods.model_files import (
     CROSSED,
     OWN,
@@ -22,14 +24,13 @@ from bci_m2s.training.methods.model_files import (
     expected_calibration_error,
     write_model,
 )
+from bci_m2s.training.methods.permuted import permuted_parts
 from bci_m2s.training.methods.pretrain import load_pretrained, pretrain
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
-    Result,
     evaluate_files,
     evaluate_fitted,
     evaluate_guesses,
-    summarise,
 )
 
 DIRECTIONS = {"eeg → eeg", "eye → eeg", "eye → eye", "eeg → eye", "both → both"}
@@ -81,13 +82,12 @@ def test_shuffled_labels_give_chance_in_every_direction(trained):
     """Each permutation of so few trials leaves some class information; over many it cancels."""
     shuffled = {direction: [] for direction in DIRECTIONS}
     for seed in range(16):
+        data = replace(trained.data, parts=permuted_parts(trained.data.parts, seed))
         fitted = METHODS["permuted"].fit(
-            replace(trained.job, seed=seed),
-            trained.data,
-            trained.pretrained,
-            finetune_settings(),
+            replace(trained.job, seed=seed), data, trained.pretrained, finetune_settings()
         )
-        for result in evaluate_fitted(trained.setup(seed), "permuted", fitted, trained.test, shared=True):
+        test = data.parts["test"]
+        for result in evaluate_fitted(trained.setup(seed), "permuted", fitted, test, shared=True):
             shuffled[result.direction].append(result.figures["balanced_accuracy"])
     for direction, values in shuffled.items():
         assert len(values) == 16
@@ -168,6 +168,12 @@ def test_networks_kept_in_memory_are_judged_like_files(trained):
 def test_the_linear_control_is_judged_on_each_and_on_both(trained):
     results = by_direction(evaluate_guesses(trained.setup(), "linear", LINEAR, trained.data.parts, PAIR))
     assert results.keys() == {"eeg → eeg", "eye → eye", "both → both"}
+    assert all(result.figures["balanced_accuracy"] > 0.9 for result in results.values())
+
+
+def test_a_rival_without_networks_may_give_every_direction(trained):
+    results = by_direction(evaluate_guesses(trained.setup(), "cca", CCA, trained.data.parts, PAIR))
+    assert results.keys() == DIRECTIONS
     assert all(result.figures["balanced_accuracy"] > 0.9 for result in results.values())
 
 
@@ -285,48 +291,3 @@ def test_a_record_that_is_no_json_is_refused(trained, tmp_path):
     with pytest.raises((ContractError, ValueError)):
         trained.write(tmp_path / "a.safetensors", record={"loss": float("nan")})
     assert not list(tmp_path.iterdir())
-
-
-def result(value, subject, split="fold-1", seed=0, method="m", counts=((5, 5), (2, 8)), **changes):
-    figures = {
-        "balanced_accuracy": value,
-        "kappa": 0.0,
-        "f1": 0.0,
-        "by_subject": {subject: value} if isinstance(subject, str) else dict(subject),
-        "support": [10, 10],
-        "confusion": [list(row) for row in counts],
-    }
-    return Result(method, "eeg", "eye", "emotion", split, seed, figures, **changes)
-
-
-def test_a_summary_is_over_people_each_the_mean_of_its_seeds():
-    """Person a: 0.8 and 0.6, person b: 0.4 and 0.2 with seeds 0 and 1."""
-    values = {("a", 0): 0.8, ("a", 1): 0.6, ("b", 0): 0.4, ("b", 1): 0.2}
-    results = [
-        result(value, person, split=f"fold-{person}", seed=seed, oracle=value + 0.1)
-        for (person, seed), value in values.items()
-    ]
-    (summary,) = summarise(results)
-    assert summary.direction == "eeg → eye"
-    assert summary.mean == pytest.approx(0.5)
-    assert summary.sd == pytest.approx(np.std([0.7, 0.3], ddof=1))
-    assert summary.seeds_sd == pytest.approx(np.std([0.6, 0.4], ddof=1))
-    assert (summary.people, summary.seeds) == (2, 2)
-    assert summary.oracle == pytest.approx(0.6)
-    assert summary.support == [20, 20]  # two splits of one seed
-    assert summary.confusion == [[20, 20], [8, 32]]
-    assert summary.kappa == pytest.approx(0.3)  # agreed 0.65, by chance 0.5
-
-
-def test_summaries_keep_methods_and_directions_apart_and_one_person_has_no_spread():
-    results = [result(0.5, "a"), result(0.7, "a", method="other"), result(0.9, "a", seed=1)]
-    first, second = summarise(results)
-    assert [first.method, second.method] == ["m", "other"]
-    assert (first.sd, second.sd, second.seeds_sd) == (None, None, None)
-    assert first.oracle is None
-    assert (first.mean, second.mean) == (0.7, 0.7)
-
-
-def test_people_of_one_split_count_each():
-    (summary,) = summarise([result(0.6, {"a": 0.5, "b": 0.7}.items())])
-    assert (summary.people, summary.mean) == (2, 0.6)
