@@ -81,6 +81,7 @@ def training_values(**changes: Any) -> dict[str, Any]:
             "most_unknown": 0.3,
         },
         "controls": ["linear", "random", "supervised", "permuted"],
+        "permutations": 3,
         "seeds": [0, 1],
         **changes,
     }

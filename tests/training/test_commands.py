@@ -169,17 +169,18 @@ def test_evaluation_gives_all_directions_and_controls_with_protocol_and_support(
     for row in results["summaries"]:
         methods.setdefault(row["method"], []).append(row["direction"])
         seeds = 1 if row["method"] == "linear" else 2  # the linear model draws nothing
-        assert sum(map(sum, row["confusion"])) == seeds * sum(row["support"])
+        trainings = seeds * max(1, row["permutations"])
+        assert sum(map(sum, row["confusion"])) == trainings * sum(row["support"])
         assert row["seeds"] == seeds
         assert 0 <= row["mean"] <= 1
     assert methods["pretrained"] == DIRECTIONS
     assert set(methods) == {"pretrained", "linear", "random", "supervised", "permuted"}
     assert sorted(methods["random"]) == sorted(methods["permuted"]) == sorted(DIRECTIONS)
     assert set(methods["supervised"]) == set(methods["linear"]) == {"eeg → eeg", "eye → eye", "both → both"}
-    assert len(results["results"]) == 2 * (5 + 5 + 5 + 3) + 3
+    assert len(results["results"]) == 2 * (5 + 5 + 3) + 3 + 2 * 3 * 5  # three permutations
     for text in ((finished.run / "results.md").read_text(), " ".join(finished.printed["evaluate"].split())):
         for piece in (
-            "1 test, 1 validate",
+            "1 validates, 1 tests",
             "Seeds: 0, 1",
             "validation trials",
             "chance 0.50",
