@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from bci_m2s.session.setup import build
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.simulator import SimulatorSettings
 from bci_m2s.sources.replay import replay_sources
+from bci_m2s.training.calibration import command
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.candidates import make, scores
 from bci_m2s.training.calibration.command import make_problems, run_calibration
@@ -58,17 +60,28 @@ def run(file, base):
 
 
 @pytest.fixture(scope="module")
-def material(run, base):
-    return gather([run], base.contract, base.tensors, "emotion")
+def made(file):
+    """What the command printed, its file, and the material that it found."""
+    output, found = file.parent / "me.safetensors", []
+
+    def kept(*arguments):
+        found.append(gather(*arguments))
+        return found[-1]
+
+    with mock.patch.object(command, "gather", kept):
+        done = bci("calibrate", file, "--base", "muse-4ch", "--output", output)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, output, found[0]
 
 
 @pytest.fixture(scope="module")
-def written(file):
-    """What the command printed, and its file."""
-    output = file.parent / "me.safetensors"
-    done = bci("calibrate", file, "--base", "muse-4ch", "--output", output)
-    assert done.returncode == 0, done.stderr
-    return done.stdout, output
+def written(made):
+    return made[:2]
+
+
+@pytest.fixture(scope="module")
+def material(made):
+    return made[2]
 
 
 def test_it_prints_figures_beside_chance_and_the_decision_in_a_sentence(written):
@@ -120,10 +133,10 @@ def test_the_record_says_what_it_rests_on(written, file, base):
     assert eeg["balanced_accuracy"] > eeg["base_balanced_accuracy"]
 
 
-def test_a_calibrated_file_can_be_calibrated_again(written, file, run, console):
+def test_a_calibrated_file_can_be_calibrated_again(written, material):
     base = Base(written[1], *load_model_file(written[1]))
-    made = run_calibration([run], base, file.parent / "again.safetensors", "", console)
-    assert made.verdicts["eeg"].each["base"] > 0.6
+    again = decide(make_problems(material, base), material.labels, permutations=1)
+    assert again["eeg"].each["base"] > 0.6
 
 
 def test_the_file_has_this_persons_own_reference_of_drift(base, run, material, tmp_path, monkeypatch):
@@ -133,8 +146,8 @@ def test_the_file_has_this_persons_own_reference_of_drift(base, run, material, t
     rng = np.random.default_rng(0)
 
     def person():
-        made = measured.values[:84] + 0.2 * rng.standard_normal(measured.values.shape[1])
-        return PersonWindows(made.astype(np.float32), np.arange(84) == 0)
+        made_up = measured.values[:84] + 0.2 * rng.standard_normal(measured.values.shape[1])
+        return PersonWindows(made_up.astype(np.float32), np.arange(84) == 0)
 
     people = [person() for _ in range(16)]
     drift = fit_drift(people[:8], [(people[:8], people[8:])], spec, window)
@@ -168,11 +181,11 @@ def test_noise_is_refused_with_status_1_and_no_file(base, run, tmp_path, console
                for k in range(14) for part, word in ((0.0, "start"), (7.5, "stop"))]  # fmt: skip
     start_s = run.markers[0][0]
     noisy = replace(run, markers=[(start_s + at_s, text) for at_s, text in markers])
-    made = run_calibration([noisy], base, tmp_path / "me.safetensors", "", console)
-    verdict = made.verdicts["eeg"]
+    again = run_calibration([noisy], base, tmp_path / "me.safetensors", "", console)
+    verdict = again.verdicts["eeg"]
     if verdict.is_promoted:  # one in 50, by the test's own rule; this draw is not
         pytest.fail(f"p {verdict.p}")
-    assert not made.is_written
+    assert not again.is_written
     assert not list(tmp_path.iterdir())
     assert "could be chance" in verdict.sentence("eeg") or "base model" in verdict.sentence("eeg")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -76,17 +77,25 @@ def test_people_with_a_pattern_of_their_own_gain_on_a_later_visit():
 
 @pytest.mark.nightly
 def test_simulated_noise_and_people(tmp_path):
-    """10 people, 200 sessions of noise: as docs/calibration.md has it for 20."""
+    """20 people, 200 sessions of noise, as docs/calibration.md has it.
+
+    Their features take most of the time; BCI_M2S_CALIBRATION_CACHE names a folder that keeps them.
+    """
     script = ROOT / "benchmarks" / "calibration.py"
-    options = ["--cache", str(tmp_path), "--people", "10", "--draws", "20"]
+    cache = os.environ.get("BCI_M2S_CALIBRATION_CACHE", str(tmp_path))
     done = subprocess.run(
-        [sys.executable, str(script), *options], capture_output=True, text=True, check=True, timeout=7200
+        [sys.executable, str(script), "--cache", cache],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=7200,
     )
+    print(done.stdout)
     noise = re.search(r"noise: (\d+) of (\d+) sessions promoted", done.stdout)
     assert noise is not None, done.stdout
     assert int(noise[2]) == 200
     assert int(noise[1]) <= 10
-    for signal in ("eeg", "both signals"):
+    for signal, least in (("eeg", 0.05), ("eye", 0.0), ("both signals", 0.05)):
         gain = re.search(rf"later visit, {signal}: .* gain ([+-][\d.]+)", done.stdout)
         assert gain is not None, done.stdout
-        assert float(gain[1]) >= 0.05
+        assert float(gain[1]) >= least
