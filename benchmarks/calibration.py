@@ -4,6 +4,7 @@
 A session counts as promoted when any of its modalities is. Bar: at most 5 of 100.
 **People**: each person's first visit calibrates; a second one (another cap position and baseline) is judged
 by the model that a user would then run: the calibrated one where promoted, else the base model.
+**A signal without labelled windows**, taught by the other one's answers: the same, see `taught_figures`.
 Balanced accuracy in which every trial weighs the same; "both signals" is the mean of their probabilities.
 
 No person of the demo model's training is used (another seed of the simulator), and none of those that the
@@ -29,11 +30,12 @@ from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.simulator import SimulatorSettings
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.candidates import Situation, candidates, make, scores
-from bci_m2s.training.calibration.command import make_problems
 from bci_m2s.training.calibration.decide import Problem, Verdict, decide
-from bci_m2s.training.calibration.material import Material, Windows
+from bci_m2s.training.calibration.material import Material, Outside, Windows
 from bci_m2s.training.calibration.nested import Candidate, Fold, balanced
-from bci_m2s.training.calibration.write import held_out_temperature
+from bci_m2s.training.calibration.pairs import FEWEST_PAIRS, paired
+from bci_m2s.training.calibration.problems import make_problems
+from bci_m2s.training.calibration.write import held_out_temperature, taught_by
 from bci_m2s.training.data.load import read_features, write_features
 from bci_m2s.training.data.sessions import SessionFeatures, from_raw, normalised
 from bci_m2s.training.datasets.simulated import simulated_segments
@@ -67,28 +69,70 @@ def features_of(
     return read_features(path)
 
 
-def material_of(session: SessionFeatures, base: Base) -> Material:
-    """Trials and windows, one a second, as `calibrate` finds them in the session's recording."""
-    window = base.contract.window
+def windows_of(session: SessionFeatures, base: Base, name: str) -> tuple[Windows, np.ndarray]:
+    """A signal's windows inside trials, one a second, as `calibrate` finds them, and when they end."""
+    window, spec = base.contract.window, base.contract.modalities[name]
     length_s, per_step = window.steps * window.step_s, window.blocks_per_step
-    found = {}
-    for name, spec in base.contract.modalities.items():
-        rows = normalised(session, name, spec, window, base.array(f"{name}.baseline.std"))
-        good = session.usable[name] & ~np.isnan(rows).all(axis=1)
-        features, trials = [], []
-        for number, trial in enumerate(session.trials):
-            inside = (session.end_s <= trial.stop_s + 1e-6) & (
-                session.end_s - length_s >= trial.start_s - 1e-6
-            )
-            for end in np.flatnonzero(inside)[::EVERY_HOPS]:
-                steps = end - per_step * np.arange(window.steps - 1, -1, -1)
-                if good[steps].all():
-                    features.append(rows[steps])
-                    trials.append(number)
-        found[name] = Windows(np.array(features, dtype=np.float64), np.array(trials))
-    labels = np.array([trial.labels[HEAD] for trial in session.trials])
-    classes = base.contract.heads[HEAD].classes
+    rows = normalised(session, name, spec, window, base.array(f"{name}.baseline.std"))
+    good = session.usable[name] & ~np.isnan(rows).all(axis=1)
+    features, trials, ends_s = [], [], []
+    for number, trial in enumerate(session.trials):
+        inside = (session.end_s <= trial.stop_s + 1e-6) & (session.end_s - length_s >= trial.start_s - 1e-6)
+        for end in np.flatnonzero(inside)[::EVERY_HOPS]:
+            steps = end - per_step * np.arange(window.steps - 1, -1, -1)
+            if good[steps].all():
+                features.append(rows[steps])
+                trials.append(number)
+                ends_s.append(session.end_s[end])
+    return Windows(np.array(features, dtype=np.float64), np.array(trials)), np.array(ends_s)
+
+
+def material_of(session: SessionFeatures, base: Base) -> Material:
+    """Trials and windows, as `calibrate` finds them in the session's recording."""
+    labels, classes = labels_of(session), base.contract.heads[HEAD].classes
+    found = {name: windows_of(session, base, name)[0] for name in base.contract.modalities}
     return Material(HEAD, classes, labels, np.zeros(len(labels), dtype=np.int64), found)
+
+
+def labels_of(session: SessionFeatures) -> np.ndarray:
+    """The class of each trial."""
+    return np.array([trial.labels[HEAD] for trial in session.trials])
+
+
+def taught_figures(
+    base: Base, first: SessionFeatures, later: SessionFeatures
+) -> dict[str, tuple[float, float]]:
+    """(base, model that a user would run) on a later visit, of a signal without labelled windows.
+
+    The other signal has the first half of the trials; the second half passes for a live part, unlabelled.
+    """
+    labels, classes = labels_of(first), base.contract.heads[HEAD].classes
+    half = len(labels) // 2
+    seen = {name: windows_of(first, base, name) for name in base.contract.modalities}
+    tests = make_problems(material_of(later, base), base)
+    outside = {
+        name: {0: Outside(ends_s[it.trials >= half], it.features[it.trials >= half])}
+        for name, (it, ends_s) in seen.items()
+    }
+    figures = {}
+    for teacher, learner in (("eeg", "eye"), ("eye", "eeg")):
+        early = seen[teacher][0].trials < half
+        windows = Windows(seen[teacher][0].features[early], seen[teacher][0].trials[early])
+        material = Material(
+            HEAD, classes, labels[:half], np.zeros(half, dtype=np.int64), {teacher: windows}, {}, outside
+        )
+        problems = make_problems(material, base)
+        (verdict,) = decide(problems, material.labels).values()
+        it = tests[learner].situation
+        before = accuracy(scores(make("base", it), it), it)
+        after = before
+        if verdict.is_promoted and len(paired(material, teacher, learner)[0]) >= FEWEST_PAIRS:
+            own = make(verdict.chosen, problems[teacher].situation)
+            cool = held_out_temperature(problems[teacher], verdict.chosen, material)
+            made, _ = taught_by(own, cool, base, material, teacher, learner)
+            after = accuracy(scores(made, it), it)
+        figures[f"{learner} taught by {teacher}"] = before, after
+    return figures
 
 
 def remembered(candidate: Candidate) -> Candidate:
@@ -217,7 +261,7 @@ def main(print_line: Callable[[str], None] = print) -> None:
     of_promoted: dict[str, list[float]] = {}
     for first, later in visits.values():
         verdicts, figures = later_figures(base, first, later)
-        for name, pair in figures.items():
+        for name, pair in {**figures, **taught_figures(base, first, later)}.items():
             gains.setdefault(name, []).append(pair)
         for name, verdict in verdicts.items():
             taken.setdefault(name, []).append(verdict.chosen if verdict.is_promoted else "none")

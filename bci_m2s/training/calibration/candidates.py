@@ -156,8 +156,7 @@ def make(name: str, it: Situation) -> Made:
         return Made(own.eval(), scale, "linear")
     inputs = it.scale.applied(it.features)
     if name == "both":
-        weights, bias = _regression(_mean(inputs), it.trials, everything).linear(target)
-        return Made(_beside(it, weights, bias), it.scale, "both")
+        return with_regression(it, target)
     rows = _activations(it, inputs)[name]
     weights, bias = _regression(rows, it.trials, everything).linear(target)
     network = copy.deepcopy(it.network)
@@ -171,6 +170,14 @@ def make(name: str, it: Situation) -> Made:
         )
     _set(classifier.out, weights, bias)
     return Made(network.eval(), it.scale)
+
+
+def with_regression(it: Situation, target: FloatArray) -> Made:
+    """The base model and a ridge regression of the features together. target : (t, classes)"""
+    everything = np.ones(len(target), dtype=bool)
+    rows = _mean(it.scale.applied(it.features))
+    weights, bias = _regression(rows, it.trials, everything).linear(target)
+    return Made(_beside(it, weights, bias), it.scale, "both")
 
 
 def scores(made: Made, it: Situation) -> FloatArray:

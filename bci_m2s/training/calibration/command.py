@@ -17,10 +17,11 @@ from rich.table import Table
 from bci_m2s.errors import TrainingError, UsageError, nearest
 from bci_m2s.pipeline.recorded_windows import RecordedRun
 from bci_m2s.training.calibration.base import Base
-from bci_m2s.training.calibration.blocks import FEWEST_BLOCKS, fewest_of_each, make_blocks, smallest_p
-from bci_m2s.training.calibration.candidates import MEANINGS, Scale, Situation
-from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict, decide
+from bci_m2s.training.calibration.blocks import fewest_of_each
+from bci_m2s.training.calibration.candidates import MEANINGS
+from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Verdict, decide
 from bci_m2s.training.calibration.material import Material, counted, gather
+from bci_m2s.training.calibration.problems import make_problems, suffices
 from bci_m2s.training.calibration.unlabelled import Unlabelled, unlabelled
 from bci_m2s.training.calibration.write import write_calibrated
 
@@ -77,7 +78,7 @@ def run_calibration(
         "candidates and permutations",
         lambda report: decide(problems, material.labels, on_fit=report),
     )
-    left = unlabelled(material, base, problems)
+    left = unlabelled(material, base, problems, verdicts)
     _print(console, verdicts)
     for name, one in left.items():
         console.print(one.sentence(name), markup=False, soft_wrap=True)
@@ -85,42 +86,13 @@ def run_calibration(
     if promoted:
         write_calibrated(output, base, material, problems, verdicts, left, runs)
         console.print(
-            f"{output}: {', '.join(_promoted(verdicts))} calibrated. "
+            f"{output}: {', '.join(_changed(verdicts, left))} calibrated. "
             f"Next: bci-m2s run PIPELINE.yaml --model {output}"
         )
     else:
         console.print("nothing is promoted, no file is written: go on with the base model")
     console.print(f"took {time.monotonic() - begun_s:.0f} s")
     return Calibrated(material, verdicts, left, promoted)
-
-
-def make_problems(material: Material, base: Base) -> dict[str, Problem]:
-    """What is to be judged for each modality that has windows in trials of every class."""
-    problems = {}
-    n_classes = len(material.classes)
-    for name, windows in material.windows.items():
-        kept = np.unique(windows.trials)
-        labels = material.labels[kept]
-        if not _suffices(labels, n_classes):
-            continue
-        situation = Situation(
-            base.network(name),
-            Scale(base.array(f"{name}.scaler.mean"), base.array(f"{name}.scaler.std")),
-            windows.features,
-            np.searchsorted(kept, windows.trials),
-            labels,
-            material.head,
-            n_classes,
-            len(base.contract.heads),
-            _temperature(base, name, material.head),
-        )
-        problems[name] = Problem(situation, kept)
-    return problems
-
-
-def _temperature(base: Base, name: str, head: str) -> float:
-    calibration = base.contract.modalities[name].calibration.get(head)
-    return calibration.temperature if calibration is not None else 1.0
 
 
 def _head(base: Base, head: str) -> str:
@@ -141,7 +113,7 @@ def _refuse_strangers(runs: Sequence[RecordedRun]) -> None:
 
 
 def _refuse_few(labels: Indices, classes: Sequence[str], runs: Sequence[RecordedRun]) -> None:
-    if not _suffices(labels, len(classes)):
+    if not suffices(labels, len(classes)):
         got = counted(labels, classes)
         raise TrainingError(f"{runs[0].path}: trials: got {got}, {_expected(len(classes))}")
 
@@ -154,7 +126,7 @@ def _expected(n_classes: int) -> str:
 def _refuse_few_with_windows(material: Material, runs: Sequence[RecordedRun]) -> None:
     n_classes = len(material.classes)
     labelled = {name: np.unique(windows.trials) for name, windows in material.windows.items()}
-    if any(_suffices(material.labels[kept], n_classes) for kept in labelled.values()):
+    if any(suffices(material.labels[kept], n_classes) for kept in labelled.values()):
         return
     got = "; ".join(
         f"{name}: {len(kept)} with usable windows"
@@ -162,13 +134,6 @@ def _refuse_few_with_windows(material: Material, runs: Sequence[RecordedRun]) ->
         for name, kept in labelled.items()
     )
     raise TrainingError(f"{runs[0].path}: trials: got {got}, {_expected(n_classes)}")
-
-
-def _suffices(labels: Indices, n_classes: int) -> bool:
-    """Whether trials with these labels can be told from chance at all."""
-    if len(np.unique(labels)) < n_classes or np.bincount(labels).min() < FEWEST_BLOCKS:
-        return False
-    return smallest_p(labels, make_blocks(labels)) <= ALPHA
 
 
 def _reported(console: Console, words: str, work: Callable[[Report], Result]) -> Result:
@@ -188,8 +153,9 @@ def _files(runs: Sequence[RecordedRun]) -> str:
     return ", ".join(str(run.path) for run in runs)
 
 
-def _promoted(verdicts: Mapping[str, Verdict]) -> list[str]:
-    return [name for name, verdict in verdicts.items() if verdict.is_promoted]
+def _changed(verdicts: Mapping[str, Verdict], left: Mapping[str, Unlabelled]) -> list[str]:
+    taught = [name for name, one in left.items() if one.is_taught]
+    return [name for name, verdict in verdicts.items() if verdict.is_promoted] + taught
 
 
 def _print(console: Console, verdicts: Mapping[str, Verdict]) -> None:

@@ -49,12 +49,21 @@ class Windows:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """Windows of one modality in one session that no trial has. end_s : (n,); features : (n, T, F)"""
+
+    end_s: FloatArray
+    features: FloatArray
+
+
+@dataclass(frozen=True)
 class Material:
     """All trials of a participant, in the order of time.
 
     labels : (t,) class indices; sessions : (t,) number of each one's session
     windows : modality → windows; those of trials without any are none
     measured : modality → windows of each session as measured, for the limits of drift
+    outside : modality → number of a session → windows outside these trials
     """
 
     head: str
@@ -63,6 +72,7 @@ class Material:
     sessions: Indices
     windows: Mapping[str, Windows]
     measured: Mapping[str, Sequence[PersonWindows]] = field(default_factory=dict)
+    outside: Mapping[str, Mapping[int, Outside]] = field(default_factory=dict)
 
     def counted(self) -> str:
         """The number of trials of each class, in words."""
@@ -138,9 +148,9 @@ def gather(
     total, done = sum(run.stream.n_samples for one in runs for run in one.streams.values()), 0
     found: dict[str, list[_Found]] = {name: [] for name in contract.modalities}
     first = 0
-    for one, trials in zip(runs, shown, strict=True):
+    for number, (one, trials) in enumerate(zip(runs, shown, strict=True)):
         for modality, stream in one.streams.items():
-            finder = _Found(trials, first, contract.window.hop_s)
+            finder = _Found(number, trials, first, contract.window.hop_s)
             for samples, window in recorded_windows(stream, modality, contract, tensors, finder.measure):
                 if window is not None:
                     finder.take(window)
@@ -162,6 +172,7 @@ def gather(
         np.repeat(np.arange(len(runs)), [len(trials) for trials in shown]),
         windows,
         {name: [part.measured() for part in parts] for name, parts in found.items()},
+        {name: {part.session: part.outside() for part in parts} for name, parts in found.items()},
     )
 
 
@@ -175,12 +186,14 @@ def _refuse_few_classes(runs: Sequence[RecordedRun], labels: Sequence[int], clas
 
 
 class _Found:
-    """The windows of one stream that lie inside trials. first : number of the first of these trials"""
+    """The windows of one stream, inside trials and outside. first : number of the first of these trials"""
 
-    def __init__(self, trials: Sequence[ShownTrial], first: int, hop_s: float) -> None:
+    def __init__(self, session: int, trials: Sequence[ShownTrial], first: int, hop_s: float) -> None:
+        self.session = session
         self._spans = [(trial.start_s, trial.stop_s) for trial in trials]
         self._first, self._hop_s = first, hop_s
         self._measured: list[tuple[float, FloatArray]] = []
+        self._outside: list[tuple[float, FloatArray]] = []
         self._newest_s = -np.inf
         self.features: list[FloatArray] = []
         self.trials: list[int] = []
@@ -189,13 +202,27 @@ class _Found:
     def take(self, window: Window) -> None:
         number = self._trial_of(window)
         if number is None:
-            return
-        if window.features is None or window.status is not Status.OK:
+            self._take_outside(window)
+        elif window.features is None or window.status is not Status.OK:
             self.refused[window.reason] += 1
         elif window.end_s - self._newest_s >= EVERY_S - TOLERANCE_S or self._is_new(number):
             self._newest_s = window.end_s
             self.features.append(window.features)
             self.trials.append(self._first + number)
+
+    def _take_outside(self, window: Window) -> None:
+        newest_s = self._outside[-1][0] if self._outside else -np.inf
+        is_apart = window.end_s - newest_s >= EVERY_S - TOLERANCE_S
+        is_clear = all(
+            window.end_s <= start_s or window.start_s >= stop_s for start_s, stop_s in self._spans
+        )
+        if window.features is not None and window.status is Status.OK and is_apart and is_clear:
+            self._outside.append((window.end_s, window.features))
+
+    def outside(self) -> Outside:
+        """Windows that overlap no trial, one a second."""
+        ends = np.array([end_s for end_s, _ in self._outside])
+        return Outside(ends, np.array([features for _, features in self._outside]))
 
     def measure(self, window: Window) -> None:
         if window.features is not None and self._trial_of(window) is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from bci_m2s.files.checksum import file_sha256
 from bci_m2s.files.tensor_file import Arrays
@@ -17,9 +18,11 @@ from bci_m2s.model.model_file import pack_modality, save_model
 from bci_m2s.pipeline.recorded_windows import RecordedRun
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.blocks import make_blocks
-from bci_m2s.training.calibration.candidates import Made, candidates, make
+from bci_m2s.training.calibration.candidates import Made, candidates, make, scores
 from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Problem, Verdict
 from bci_m2s.training.calibration.material import Material
+from bci_m2s.training.calibration.pairs import paired, taught
+from bci_m2s.training.calibration.problems import situation_of
 from bci_m2s.training.calibration.ridge import targets
 from bci_m2s.training.calibration.unlabelled import Unlabelled
 from bci_m2s.training.drift.block import FittedDrift, fit_own_drift
@@ -40,7 +43,7 @@ def write_calibrated(
     left: Mapping[str, Unlabelled],
     runs: Sequence[RecordedRun],
 ) -> Contract:
-    """Write the model file; modalities that are not promoted are those of the base model.
+    """Write the model file; modalities that are neither promoted nor taught are those of the base model.
 
     Where the base model has limits of drift, and there are sessions enough, the file has this person's own
     reference beside them.
@@ -52,17 +55,9 @@ def write_calibrated(
     """
     tensors: Arrays = dict(base.tensors)
     modalities = dict(base.contract.modalities)
-    for name, verdict in verdicts.items():
-        if not verdict.is_promoted:
-            continue
-        problem, spec = problems[name], modalities[name]
-        made = make(verdict.chosen, problem.situation)
-        update: dict[str, Any] = {
-            "calibration": {
-                **spec.calibration,
-                material.head: _calibration(problem, verdict.chosen, material),
-            }
-        }
+    for name, (made, calibration) in _replaced(base, material, problems, verdicts, left).items():
+        spec = modalities[name]
+        update: dict[str, Any] = {"calibration": {**spec.calibration, material.head: calibration}}
         if made.kind:
             update["network"] = _component(made, spec.network)
         modalities[name] = spec.model_copy(update=update)
@@ -89,6 +84,50 @@ def write_calibrated(
     contract = Contract.model_validate(contract.model_dump())
     save_model(path, contract, tensors)
     return contract
+
+
+def _replaced(
+    base: Base,
+    material: Material,
+    problems: Mapping[str, Problem],
+    verdicts: Mapping[str, Verdict],
+    left: Mapping[str, Unlabelled],
+) -> dict[str, tuple[Made, CalibrationContract]]:
+    """What takes the base model's place: the promoted, and what they teach."""
+    made = {
+        name: (
+            make(verdict.chosen, problems[name].situation),
+            _calibration(problems[name], verdict.chosen, material),
+        )
+        for name, verdict in verdicts.items()
+        if verdict.is_promoted
+    }
+    for name, one in left.items():
+        if one.is_taught:
+            own, calibration = made[one.teacher]
+            made[name] = taught_by(own, calibration.temperature, base, material, one.teacher, name)
+    return made
+
+
+def taught_by(
+    own: Made, temperature: float, base: Base, material: Material, teacher: str, learner: str
+) -> tuple[Made, CalibrationContract]:
+    """What a promoted signal teaches one without labelled windows, and how its logits become probabilities.
+
+    Parameters
+    ----------
+    own : the promoted signal's network; temperature : of its logits
+    """
+    of_teacher, of_learner = paired(material, teacher, learner)
+    each = np.arange(len(of_learner))
+    seen, it = (
+        situation_of(base, name, material.head, windows, each, np.zeros_like(each))
+        for name, windows in ((teacher, of_teacher), (learner, of_learner))
+    )
+    made = taught(it, softmax(scores(own, seen) / temperature, axis=1))
+    before = base.contract.modalities[learner].calibration.get(material.head)
+    # its logits are logarithms of probabilities already, and no held-out trial can say more
+    return made, CalibrationContract(unknown_below=before.unknown_below if before is not None else 0.0)
 
 
 def _own_drift(name: str, spec: ModalityContract, base: Base, material: Material) -> FittedDrift | None:
@@ -166,7 +205,9 @@ def _not_judged(one: Unlabelled, modality: str) -> dict[str, Any]:
     return {
         "promoted": False,
         "decision": one.sentence(modality),
-        "chosen": "base",
+        "chosen": "pairs" if one.is_taught else "base",
+        "teacher": one.teacher if one.is_taught else "",
+        "pairs": one.pairs,
         "trials": one.trials,
         "windows": one.windows,
     }

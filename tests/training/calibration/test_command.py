@@ -26,10 +26,11 @@ from bci_m2s.sources.replay import replay_sources
 from bci_m2s.training.calibration import command
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.candidates import make, scores
-from bci_m2s.training.calibration.command import make_problems, run_calibration
+from bci_m2s.training.calibration.command import run_calibration
 from bci_m2s.training.calibration.decide import decide
 from bci_m2s.training.calibration.material import gather, shown_trials
 from bci_m2s.training.calibration.plain import plain_run
+from bci_m2s.training.calibration.problems import make_problems
 from bci_m2s.training.calibration.write import write_calibrated
 from bci_m2s.training.drift import block
 from bci_m2s.training.drift.block import fit_drift

@@ -7,20 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bci_m2s.training.calibration.decide import Verdict
 from bci_m2s.training.calibration.figures import trials_for_gain
 
-CLEAR = Verdict(
-    chosen="both", accuracy=0.7, low=0.6, high=0.8, base=0.6, gain_low=0.02, gain_high=0.18,
-    gain_error=0.04, chance=1 / 3, high_chance=0.5, p=0.001, each={"base": 0.6, "both": 0.7}, needed=12,
-    needed_for_gain=21, trials=30, windows=200, shares=np.zeros(30),
-)  # fmt: skip
 
-
-def test_clearly_better_than_chance_and_than_the_base_model_is_promoted():
-    assert CLEAR.is_promoted
+def test_clearly_better_than_chance_and_than_the_base_model_is_promoted(clear):
+    assert clear.is_promoted
     expected = "eye: promoted: the model and a linear model together, 0.70 with 30 trials, base model 0.60"
-    assert CLEAR.sentence("eye") == expected
+    assert clear.sentence("eye") == expected
 
 
 @pytest.mark.parametrize(
@@ -50,8 +43,8 @@ def test_clearly_better_than_chance_and_than_the_base_model_is_promoted():
         ),
     ],
 )
-def test_what_is_not_promoted_says_why_and_what_more_trials_would_do(changes, words):
-    verdict = replace(CLEAR, **changes)
+def test_what_is_not_promoted_says_why_and_what_more_trials_would_do(clear, changes, words):
+    verdict = replace(clear, **changes)
     assert not verdict.is_promoted
     assert verdict.sentence("eye") == f"eye: not promoted: {words}"
 

@@ -76,6 +76,7 @@ def test_people_with_a_pattern_of_their_own_gain_on_a_later_visit():
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(7300)
 def test_simulated_noise_and_people(tmp_path):
     """20 people, 200 sessions of noise, as docs/calibration.md has it.
 

@@ -60,7 +60,7 @@ def test_the_base_model_answers_as_it_did_live(session):
 
 def of_few_trials_and_of_none(material, base, run):
     """Neither signal can be judged here: each stays the base model's, which is said and recorded."""
-    left = unlabelled(material, base, judged=())
+    left = unlabelled(material, base, {}, {})
     said = {name: one.sentence(name) for name, one in left.items()}
     stays = "not judged, its base model stays as it is"
     n_trials = len(material.labels)
