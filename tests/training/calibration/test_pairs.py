@@ -30,7 +30,7 @@ def windows(base, modality, labels, rng):
     """Windows at the scaler's mean, with a pattern of each class that is this person's own."""
     spec = base.contract.modalities[modality]
     mean, std = (base.array(f"{modality}.scaler.{part}") for part in ("mean", "std"))
-    pattern = np.random.default_rng(7).standard_normal((3, len(mean)))
+    pattern = np.random.default_rng(8).standard_normal((3, len(mean)))
     shape = (len(labels), base.contract.window.steps, spec.feature.n_features)
     return mean + std * (0.7 * pattern[labels][:, None] + 0.5 * rng.standard_normal(shape))
 
@@ -91,7 +91,7 @@ def test_a_signal_learns_from_the_others_answers_and_the_file_says_so(base, clea
     inputs = torch.from_numpy(it.scale.applied(it.features))
     answers = written.network("eye")(inputs)["emotion"].numpy().argmax(axis=1)
     before = scores(make("base", it), it).argmax(axis=1)
-    assert np.mean(answers == fresh) > 0.9 > np.mean(before == fresh)
+    assert np.mean(answers == fresh) > 0.9 > 0.6 > np.mean(before == fresh)
 
 
 def test_with_few_pairs_the_base_model_stays(base, clear):
