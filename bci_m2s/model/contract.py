@@ -159,6 +159,8 @@ class DriftContract(_Part):
     the model was calibrated on)."""
     smoothing_s: Annotated[float, Field(ge=0, le=60)]
     """Time constant of the smoothing over windows."""
+    wait_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """So long after the first window, a gap or a new baseline there is no drift: little is smoothed yet."""
     share: Fraction
     """Share of the windows of people like those trained on that may be beyond the limit."""
     people: Annotated[int, Field(ge=0)] = 0

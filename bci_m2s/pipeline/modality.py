@@ -149,7 +149,7 @@ class ModalityStage:
             names = self.feature_names, spec.channels
             couplings = coupling_names_of(self._steps.extractor, spec.channels, pairs)
             made = references(drift, tensors)
-            watch = DriftWatch(made, *names, drift.smoothing_s, window.hop_s, couplings)
+            watch = DriftWatch(made, *names, drift.smoothing_s, window.hop_s, couplings, drift.wait_s)
             self._drift = DriftStage(watch, on_drift == "refuse", self._emit)
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
         self.on_measured: Callable[[Window], None] | None = None

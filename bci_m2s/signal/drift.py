@@ -176,6 +176,7 @@ class DriftWatch:
     channels : labels of the model's channels
     smoothing_s : time constant of the EWMA; hop_s : time between two windows
     couplings : names of the K numbers of ``coupling``; () where it is not measured
+    wait_s : so long after a reset there is no drift, for little has been smoothed yet
     """
 
     def __init__(
@@ -186,6 +187,7 @@ class DriftWatch:
         smoothing_s: float,
         hop_s: float,
         couplings: Sequence[str] = (),
+        wait_s: float = 0.0,
     ) -> None:
         self._views = {}
         for view, reference in references.items():
@@ -194,6 +196,7 @@ class DriftWatch:
         self._weight = 1.0 - math.exp(-hop_s / smoothing_s) if smoothing_s > 0 else 1.0
         self._lag_n, self._least_n = round(LAG_S / hop_s), max(1, round(PAST_S / hop_s))
         self._n_features, self._n_couplings = len(names), len(couplings)
+        self._wait_n = round(wait_s / hop_s)
         self.reset()
 
     def reset(self) -> None:
@@ -202,7 +205,7 @@ class DriftWatch:
         self._smooth_coupling = np.full(self._n_couplings, math.nan)
         self._waiting: deque[FloatArray] = deque()  # too new for the past
         self._past, self._past_n = np.zeros(self._n_features), np.zeros(self._n_features)
-        self._past_windows = 0
+        self._past_windows, self._left_n = 0, self._wait_n
         self.newest = NO_DRIFT
 
     def push(self, window: FloatArray, coupling: FloatArray | None = None) -> Drift:
@@ -226,6 +229,9 @@ class DriftWatch:
         self._remember(values)
         if coupling is not None and self._n_couplings:
             self._smooth_coupling = self._smoothed(self._smooth_coupling, mean_over_steps(coupling))
+        if self._left_n > 0:
+            self._left_n -= 1
+            return {}
         found = {}
         for name, view in self._views.items():
             if name == COUPLING:

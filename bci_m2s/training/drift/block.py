@@ -16,6 +16,7 @@ from bci_m2s.signal.drift import COUPLING, COURSE, DriftWatch, Reference
 from bci_m2s.training.drift.fit import (
     SHARE,
     SMOOTHING_S,
+    WAIT_S,
     PersonWindows,
     fit_reference,
     known_mean,
@@ -63,12 +64,17 @@ def fit_drift(
         return f"got {spec.feature.n_features} features, expected at most {MOST_FEATURES}"
     everybody = [*people, *(one for fold in folds for part in fold for one in part)]
     pairs = pairs_of(spec) if all(one.coupling is not None for one in everybody) else None
-    found = _fitted(people, folds, spec, window, advance, pairs)
+    fitted = _fitted(people, folds, spec, window, advance, pairs)
+    if isinstance(fitted, str):
+        return fitted
+    found, n_measured = fitted
     limits, arrays = _as_stored(found)
-    numbers = {"people": len(people), "validation_people": n_validation}
+    numbers = {"people": len(people), "validation_people": n_measured}
     if pairs is not None:
         numbers["pairs"], arrays["drift.pairs"] = len(pairs), pairs.astype(np.int64)
-    return FittedDrift(DriftContract(views=limits, smoothing_s=SMOOTHING_S, share=SHARE, **numbers), arrays)
+    return FittedDrift(
+        DriftContract(views=limits, smoothing_s=SMOOTHING_S, wait_s=WAIT_S, share=SHARE, **numbers), arrays
+    )
 
 
 def fit_own_drift(
@@ -103,7 +109,7 @@ def fit_own_drift(
     distances = []
     for number, session in enumerate(sessions):
         others = own([*sessions[:number], *sessions[number + 1 :]])
-        watch = DriftWatch(others, names, spec.channels, SMOOTHING_S, window.hop_s)
+        watch = DriftWatch(others, names, spec.channels, SMOOTHING_S, window.hop_s)  # trials may be short
         distances.append(measured_distances(watch, session))
     found = with_limits(own(sessions), distances, names, spec.channels, window.hop_s, keep_usual=True)
     limits, arrays = _as_stored(found)
@@ -120,8 +126,8 @@ def _fitted(
     window: WindowContract,
     advance: Callable[[], object],
     pairs: NDArray[np.intp] | None,
-) -> dict[str, Reference]:
-    """References of all people, with limits from the folds."""
+) -> tuple[dict[str, Reference], int] | str:
+    """References of all people, with limits from the folds, and of how many people these are."""
     extractor = build_extractor(spec, window, spec.rate_min_hz)
     names = extractor.names
     every = window.steps * window.blocks_per_step
@@ -130,13 +136,18 @@ def _fitted(
     distances = []
     for training, validation in folds:
         references = {view: fit_reference(training, view, every) for view in views}
-        watch = DriftWatch(references, names, spec.channels, SMOOTHING_S, window.hop_s, couplings)
+        watch = DriftWatch(references, names, spec.channels, SMOOTHING_S, window.hop_s, couplings, WAIT_S)
         for one in validation:
-            distances.append(measured_distances(watch, one))
+            if found := measured_distances(watch, one):
+                distances.append(found)
             advance()
+    if len(distances) < FEWEST_PEOPLE:
+        some = f"with windows for more than {WAIT_S:g} s on end"
+        return f"got {len(distances)} validation people {some}, expected at least {FEWEST_PEOPLE}"
     if len(folds) > 1:
         references = {view: fit_reference(people, view, every) for view in views}
-    return with_limits(references, distances, names, spec.channels, window.hop_s, couplings=couplings)
+    limited = with_limits(references, distances, names, spec.channels, window.hop_s, couplings=couplings)
+    return limited, len(distances)
 
 
 def _as_stored(found: dict[str, Reference]) -> tuple[dict[str, DriftLimits], dict[str, NDArray[Any]]]:

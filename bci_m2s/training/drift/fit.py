@@ -1,11 +1,14 @@
 """What a model's drift is measured by: references from training people, limits from validation people.
 
 Windows of one person overlap and are alike, so windows are no count: the limits are quantiles over people
-and blocks drawn with replacement. Covariances are shrunk (Ledoit & Wolf 2004, J. Multivar. Anal. 88).
+and blocks drawn with replacement. Draws never go beyond the furthest of a few people, so the limits are not
+below the prediction limit of the next person either (Hahn 1970, J. Qual. Technol. 2). Covariances are
+shrunk (Ledoit & Wolf 2004, J. Multivar. Anal. 88).
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,8 +22,13 @@ SHARE = 0.02  # of the windows of a good person that may be beyond the limit
 CONFIDENCE = 0.9  # that the share is not above it, as far as people and blocks were drawn by chance
 BLOCK_S = 30.0
 DRAWS = 300
+NEXT_PERSON = 0.95  # of the people to come whose share of windows beyond the limit is not above SHARE
 SMOOTHING_S = 2.0
+WAIT_S = 2.0  # of a smoothing that begins, the first windows alone
 SMALLEST = 1e-6  # of a scale or a usual distance
+MEDIAN_OF_NORMAL = 0.6745  # of its absolute values, in standard deviations
+RARE = 5.0  # spread over that of the middle half, above which a feature is one of rare events
+SAYS_NOTHING = 1e30  # scale of a feature that is left out
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,9 @@ def fit_reference(people: Sequence[PersonWindows], view: str, every: int) -> Ref
     """Mean and shrunken covariance of people's windows; of the course, within people. Limits are 1.
 
     every : how many windows apart two do not overlap
+
+    What few windows move, as the spread of blink durations (two blinks in a step are rare), is left out: its
+    spread is that of the one training person who did it, and tells nothing of the next.
     """
     from sklearn.covariance import LedoitWolf
 
@@ -58,10 +69,23 @@ def fit_reference(people: Sequence[PersonWindows], view: str, every: int) -> Ref
         [(values - (known_mean(values) if view == COURSE else mean))[::every] for values in every_value]
     )
     scale = np.sqrt(known_mean(rows**2))
-    scale = np.where(scale > SMALLEST, scale, 1.0)
-    covariance = LedoitWolf(assume_centered=True).fit(np.nan_to_num(rows / scale)).covariance_
-    precision = np.linalg.inv(covariance).astype(np.float64)
+    tells = _tells(rows, scale)
+    scale = np.where(tells, scale, SAYS_NOTHING)
+    precision = np.eye(len(scale))
+    if tells.any():
+        standard = np.nan_to_num(rows[:, tells] / scale[tells])
+        covariance = LedoitWolf(assume_centered=True).fit(standard).covariance_
+        precision[np.ix_(tells, tells)] = np.linalg.inv(covariance)
     return Reference(np.zeros_like(mean) if view == COURSE else mean, scale, precision, np.ones_like(mean))
+
+
+def _tells(rows: FloatArray, spread: FloatArray) -> BoolArray:
+    """Which features vary in more than a few windows, (F,). rows : (n, F), centred; spread : (F,), RMS"""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a feature that nobody has
+        middle = np.nanmedian(np.abs(rows - np.nanmedian(rows, axis=0)), axis=0) / MEDIAN_OF_NORMAL
+    tells: BoolArray = (spread > SMALLEST) & (spread <= RARE * np.nan_to_num(middle))
+    return tells
 
 
 def known_mean(rows: FloatArray) -> FloatArray:
@@ -71,7 +95,10 @@ def known_mean(rows: FloatArray) -> FloatArray:
 
 
 def measured_distances(watch: DriftWatch, person: PersonWindows) -> dict[str, FloatArray]:
-    """Distances of every window by view, (n, 1 + channels): of the whole, of each channel; 0 where none."""
+    """Distances of every window by view, (n, 1 + channels): of the whole, of each channel; 0 where none.
+
+    Empty where no stretch of windows is longer than the watch waits.
+    """
     rows = []
     watch.reset()
     values = person.values.astype(np.float64)
@@ -119,8 +146,24 @@ def fit_limits(
     rng = np.random.default_rng(seed)
     drawn = [_draw(largest, max(1, round(BLOCK_S / hop_s)), rng) for _ in range(DRAWS)]
     factor = float(np.quantile([np.quantile(values, 1.0 - share) for values in drawn], confidence))
+    factor = max(factor, _next_persons([float(np.quantile(values, 1.0 - share)) for values in largest]))
     limits: FloatArray = usual * factor
     return limits
+
+
+def _next_persons(quantiles: Sequence[float]) -> float:
+    """What the quantile of the next person stays below with a probability of NEXT_PERSON.
+
+    Quantiles of people are taken as log-normal; the fewer people, the wider it is.
+    """
+    from scipy.stats import t
+
+    logs = np.log([one for one in quantiles if one > 0])  # 0: too little of this person was measured
+    n = len(logs)
+    if n < 2:
+        return 0.0
+    reach = t.ppf(NEXT_PERSON, n - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / n)
+    return float(np.exp(logs.mean() + reach))
 
 
 def _draw(people: Sequence[FloatArray], block: int, rng: np.random.Generator) -> FloatArray:

@@ -31,7 +31,10 @@ def windows_of(
         end_s, length_s = session.end_s[last], window.steps * window.step_s
         kept &= (end_s <= trial.stop_s + 1e-6) & (end_s - length_s >= trial.start_s - 1e-6)
     rows = rows[kept]
-    begins = np.diff(session.end_s[rows[:, -1]], prepend=-np.inf) > 1.5 * window.hop_s
+    segment = np.cumsum(np.diff(session.end_s, prepend=-np.inf) > 1.5 * window.hop_s)
+    begins = (
+        np.diff(segment[rows[:, -1]], prepend=0) > 0
+    )  # windows without an estimate end nothing, as live
     means = np.array([mean_over_steps(values[one].astype(np.float64)) for one in rows], np.float32)
     coupling = None
     if (found := session.couplings.get(modality)) is not None:
