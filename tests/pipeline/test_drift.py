@@ -107,6 +107,22 @@ def test_chunks_change_nothing(whole):
     ] == facts
 
 
+def test_nothing_is_said_before_it_is_smoothed_and_chunks_change_nothing():
+    spec = contract(drift={**DRIFT, "wait_s": 2.0})
+    times = TIMES + np.where(np.arange(len(TIMES)) > 2800, 2.0, 0.0)
+    _, at_once = run(WITH, LOUD, times=times, tensors=ARRAYS)
+    _, later = run(spec, LOUD, times=times, tensors=ARRAYS)
+
+    def first_measured(found):
+        return next(one.end_s for one in found if one.end_s > times[2801] and not math.isnan(one.drift))
+
+    assert first_measured(later) - first_measured(at_once) == pytest.approx(2.0)
+    cuts = np.random.default_rng(1).integers(0, len(TIMES), 60).tolist()
+    _, parts = run(spec, LOUD, cuts, times=times, tensors=ARRAYS)
+    facts = [[(one.status, one.reason, repr(one.drift)) for one in some] for some in (later, parts)]
+    assert facts[0] == facts[1]
+
+
 def test_a_gap_and_a_new_baseline_end_a_drift():
     times = TIMES + np.where(np.arange(len(TIMES)) > 4200, 2.0, 0.0)
     made, _ = run(WITH, LOUD, times=times, tensors=ARRAYS)

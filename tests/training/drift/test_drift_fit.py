@@ -10,6 +10,7 @@ from bci_m2s.signal.drift import DriftWatch
 from bci_m2s.training.drift import block
 from bci_m2s.training.drift.block import FEWEST_PEOPLE, FittedDrift, fit_drift, fit_own_drift
 from bci_m2s.training.drift.fit import (
+    WAIT_S,
     PersonWindows,
     fit_limits,
     fit_reference,
@@ -135,6 +136,36 @@ def test_people_are_drawn_not_windows():
     np.testing.assert_allclose(few, many, rtol=0.1)
     usual = np.quantile(np.concatenate(one), 0.98, axis=0)
     assert (few > usual).all()  # cautious: two distances, and people by chance
+
+
+def test_of_fewer_people_the_limit_is_wider_and_beyond_the_furthest_of_few():
+    levels = np.exp(0.3 * np.random.default_rng(1).normal(size=8))
+    people_of = [np.full((200, 1), level) for level in levels]
+    few, many = fit_limits(people_of, 0.25), fit_limits(people_of * 8, 0.25)
+    assert few > many
+    assert few > levels.max()
+
+
+def test_what_few_windows_move_is_left_out_and_refuses_nobody():
+    def blinking(who: PersonWindows, seed: int, share: float) -> PersonWindows:
+        values = who.values.copy()
+        values[:, 3] = np.random.default_rng([9, seed]).random(len(values)) < share
+        return replace(who, values=values)
+
+    training = [blinking(one, seed, 0.005) for seed, one in enumerate(people(9))]
+    validation = [blinking(one, 50 + seed, 0.0) for seed, one in enumerate(people(8, first=100))]
+    made = fit_drift(training, [(training, validation)], SPEC, WINDOW)
+    assert isinstance(made, FittedDrift)
+    for view in made.block.views:
+        assert (made.arrays[f"drift.{view}.scale"] > 1e20).nonzero()[0].tolist() == [3]
+    shares = [beyond(made, blinking(person(400 + n), n, 0.5)).mean() for n in range(3)]
+    assert np.mean(shares) <= 0.05
+
+
+def test_nobody_who_is_too_short_to_be_smoothed_counts():
+    some = [person(seed, n=round(WAIT_S / WINDOW.hop_s)) for seed in range(8)]
+    refused = fit_drift(people(8), [(people(8), some)], SPEC, WINDOW)
+    assert refused == "got 0 validation people with windows for more than 2 s on end, expected at least 8"
 
 
 def test_the_course_is_told_from_its_past_whatever_the_person_is_like():
