@@ -58,8 +58,8 @@ def fit_reference(people: Sequence[PersonWindows], view: str, every: int) -> Ref
 
     every : how many windows apart two do not overlap
 
-    What few windows move, as the spread of blink durations (two blinks in a step are rare), is left out: its
-    spread is that of the one training person who did it, and tells nothing of the next.
+    What few windows move, as the spread of blink durations (two blinks in a step are rare), is left out:
+    its spread is that of the one training person who did it, and tells nothing of the next.
     """
     from sklearn.covariance import LedoitWolf
 
