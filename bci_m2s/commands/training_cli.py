@@ -184,10 +184,18 @@ def evaluate(
     model: Annotated[Path | None, Option(help="Evaluate this model file on people new to it.")] = None,
     data: Annotated[Path | None, Option(help="With --model: another folder of data.")] = None,
     format: Annotated[str, Option(help="Of --data, if it is not the training file's.")] = "",
+    beside: Annotated[
+        list[Path] | None,
+        Option(
+            metavar="RUN", help="Compare with an evaluated run of the same people and splits; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Test every direction and the controls on trials kept out of training; or one ready model."""
     from bci_m2s.session.terminal.view import make_console
 
+    if model is not None and beside:
+        raise UsageError("--beside: got --model too, expected a run of the training file")
     if model is not None:
         with _at_work(f"looking at {config}, {model} and the data"):
             from bci_m2s.training.check.ready_model import check_ready_model
@@ -204,7 +212,7 @@ def evaluate(
     with _at_work(LOADING):
         from bci_m2s.training.run.evaluating import run_evaluate
 
-    run_evaluate(checked, run, make_console())
+    run_evaluate(checked, run, make_console(), beside or ())
 
 
 @app.command()

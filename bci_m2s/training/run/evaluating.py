@@ -16,6 +16,7 @@ from bci_m2s.training.methods.methods import labelled_parts
 from bci_m2s.training.methods.model_files import file_names
 from bci_m2s.training.methods.permuted import Begun, permuted_parts, projected_once
 from bci_m2s.training.methods.pretrain import Job
+from bci_m2s.training.results.beside import read_beside
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
     Result,
@@ -47,10 +48,16 @@ class _Found:
             self.people.setdefault(head, []).append(people_of(data, head))
 
 
-def run_evaluate(checked: Checked, folder: Path | None, console: Console) -> None:
-    """All directions and controls on the test windows of every split and seed."""
+def run_evaluate(
+    checked: Checked, folder: Path | None, console: Console, beside: Sequence[Path] = ()
+) -> None:
+    """All directions and controls on the test windows of every split and seed.
+
+    beside : folders of other runs with the same people in every split, whose methods are rivals too
+    """
     experiment = open_experiment(checked, folder, console, device="cpu")
     settings = experiment.settings
+    others = [read_beside(run, experiment.splits, settings.contract.heads) for run in beside]
     found = _Found()
     crosses = METHODS[settings.finetune.method].crosses(settings.finetune.freeze)
     with bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
@@ -65,6 +72,7 @@ def run_evaluate(checked: Checked, folder: Path | None, console: Console) -> Non
                 advance(number, f"{title}: {what}")
 
             _evaluate_unit(experiment, data, seed, unit, found, say)
+    found.results += [result for results in others for result in results]
     summaries = summarise(found.results, settings.finetune.method)
     compared = differences(found.results, settings.finetune.method)
     lines = {
