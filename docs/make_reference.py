@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel
 
-from bci_m2s.features import de, distributed, ecg, eye, physiology
+from bci_m2s.features import covariance, de, distributed, ecg, eye, physiology
 from bci_m2s.model.contract import Contract
 from bci_m2s.networks import NETWORKS
 from bci_m2s.session.protocol.settings import ProtocolSettings
@@ -55,6 +55,7 @@ FEATURES: dict[str, tuple[type, dict[str, Any], dict[str, tuple[float, float, fl
     ),
     "ecg": (ecg.Electrocardiogram, {}, ecg.NUMBERS),
     "physiology": (physiology.PeripheralPhysiology, {"notch_hz": []}, physiology.NUMBERS),
+    "covariance": (covariance.Covariance, covariance.DEFAULTS, {}),
     "distributed": (distributed.Distributed, {"dataset": "", "feature": ""}, {}),
 }
 

@@ -91,6 +91,7 @@ EXTRACTORS = Registry(
     "feature",
     "bci_m2s.features",
     {
+        "covariance": "bci_m2s.features.covariance:Covariance",
         "de": "bci_m2s.features.de:DifferentialEntropy",
         "distributed": "bci_m2s.features.distributed:Distributed",
         "ecg": "bci_m2s.features.ecg:Electrocardiogram",

@@ -264,7 +264,7 @@ class TrainingSettings(_Part):
     finetune: FinetuneSettings = FinetuneSettings()
     """Classifier training on labels."""
     controls: tuple[str, ...] = ()
-    """What `evaluate` sets beside the method: `majority`, `linear`, `cca`, `pseudo`, `random`,
+    """What `evaluate` sets beside the method: `majority`, `linear`, `cca`, `pseudo`, `riemann`, `random`,
     `supervised`, `permuted`, another's."""
     permutations: Count = 20
     """Of the labels, for the control `permuted`; its smallest p value is 1 / (1 + permutations)."""

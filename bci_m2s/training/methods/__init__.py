@@ -41,6 +41,8 @@ class Method:
     cross : (parts, trained_on, tested_on, head) → the same, of a method that judges one modality by the
         labels of another without networks: labels of windows of `trained_on`, and pairs of both without
         any. Beside `guess`, or without it
+    feature : which feature of raw EEG `guess` is given, not standardised, in place of the contract's; where
+        there is no raw EEG the method is not tried
     permutes : `evaluate` runs it with labels exchanged between trials, ``permutations`` times
     shared : with ``finetune.freeze`` labels do not change the encoders, so that the classifiers of two
         modalities can be exchanged
@@ -57,6 +59,7 @@ class Method:
     frozen: bool = False
     cross: Callable[[Mapping[str, WindowSet], str, str, str], Any] | None = None
     permutes: bool = False
+    feature: str = ""
 
     def crosses(self, freeze: bool) -> bool:
         """Whether a modality may be judged with the classifier of another one.
@@ -112,6 +115,7 @@ METHODS = Registry(
         "majority": "bci_m2s.training.methods.majority:MAJORITY",
         "linear": "bci_m2s.training.methods.linear:LINEAR",
         "cca": "bci_m2s.training.methods.cca:CCA",
+        "riemann": "bci_m2s.training.methods.riemann:RIEMANN",
         "pseudo": "bci_m2s.training.methods.pseudo:PSEUDO",
     },
     needs=("fit", "guess", "shared", "draws", "pretrained"),

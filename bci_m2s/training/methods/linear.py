@@ -26,7 +26,9 @@ def mean_steps(windows: WindowSet, modalities: Sequence[str]) -> Rows:
 VIEWS: tuple[View, ...] = (flat, mean_steps)
 
 
-def fit_linear(parts: Mapping[str, WindowSet], modalities: tuple[str, ...], head: str) -> Fit:
+def fit_linear(
+    parts: Mapping[str, WindowSet], modalities: tuple[str, ...], head: str, views: Sequence[View] = VIEWS
+) -> Fit:
     """Logistic regression with the view and the penalty that are best on validation windows.
 
     Raises
@@ -39,7 +41,7 @@ def fit_linear(parts: Mapping[str, WindowSet], modalities: tuple[str, ...], head
         raise TrainingError(f"linear model: no labelled windows with {' and '.join(modalities)}")
     fits = [
         Fit(modalities, fit_logistic(view(train, modalities), train.labels[head], strength), view)
-        for view in VIEWS
+        for view in views
         for strength in STRENGTHS
     ]
     return max(fits, key=lambda fitted: _score(fitted, validation, head))

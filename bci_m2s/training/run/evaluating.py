@@ -30,6 +30,7 @@ from bci_m2s.training.results.summary import Difference, Summary, differences, n
 from bci_m2s.training.results.tables import difference_table, explained, table
 from bci_m2s.training.run.live_model import live_model
 from bci_m2s.training.run.progress import bar, command, model_name, say_how_to_run
+from bci_m2s.training.run.raw_features import RawFeatures
 from bci_m2s.training.run.units import check_finetuned, start
 
 
@@ -37,6 +38,7 @@ from bci_m2s.training.run.units import check_finetuned, start
 class _Found:
     """What all splits and seeds gave. people : head → who had windows, by part, of each split"""
 
+    raw: RawFeatures
     results: list[Result] = field(default_factory=list)
     people: dict[str, list[dict[str, list[str]]]] = field(default_factory=dict)
     meant: set[str] = field(default_factory=set)
@@ -58,7 +60,7 @@ def run_evaluate(
     experiment = open_experiment(checked, folder, console, device="cpu")
     settings = experiment.settings
     others = [read_beside(run, experiment.splits, settings.contract.heads) for run in beside]
-    found = _Found()
+    found = _Found(raw=RawFeatures(settings, experiment.folder / "features", console))
     crosses = METHODS[settings.finetune.method].crosses(settings.finetune.freeze)
     with bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):
@@ -149,11 +151,33 @@ def _evaluate_unit(
         try:
             if method.permutes:
                 found.results += _permuted(experiment, job, begun, name, setups, say)
+            elif method.feature:
+                say(name)
+                found.results += _judge_raw(experiment, job, data, name, setups, found.raw)
             else:
                 say(name)
                 found.results += _judge(experiment, job, begun, name, setups)
         except NotPossible as problem:
             found.not_possible.setdefault(name, str(problem))
+
+
+def _judge_raw(
+    experiment: Experiment,
+    job: Job,
+    data: UnitData,
+    name: str,
+    setups: Sequence[EvaluationSetup],
+    raw: RawFeatures,
+) -> list[Result]:
+    """A control with a feature of its own of raw EEG. Raises NotPossible."""
+    method: Method = METHODS[name]
+    own = raw.data(method.feature, data.split)
+    parts = labelled_parts(job, own, experiment.settings.finetune)
+    results = []
+    for setup in setups:
+        setup = replace(setup, subjects=own.names.subjects)
+        results += evaluate_guesses(setup, name, method, parts, own.settings.pair)
+    return results
 
 
 def _permuted(
