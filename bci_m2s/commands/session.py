@@ -270,7 +270,11 @@ def describe_protocol(path: Path) -> list[tuple[str, bool]]:
     from bci_m2s.session.setup.build import make_plan
 
     settings = planned.draw_order(load_protocol(path))
+    _refuse_fast(path, settings, False)
     plan = make_plan(_pipeline(settings, path), may_be_untrained=True)
+    clock = FastClock(lambda: 0.0)
+    if (person := _person(settings, clock)) is not None:
+        person.check(plan, path)
     classes = [name for names in plan.contract.class_names.values() for name in names]
     trials = settings.trials
     what = (
@@ -288,7 +292,7 @@ def describe_protocol(path: Path) -> list[tuple[str, bool]]:
         lines.append("questions: " + ", ".join(rating.scale for rating in settings.ratings))
     if seconds := planned.planned_s(settings):
         lines.append(f"about {seconds / 60:.0f} min, without the signal check and answers")
-    _stimulus(settings, path, FastClock(lambda: 0.0))
+    _stimulus(settings, path, clock)
     return [(line, False) for line in lines] + [
         (f"note: {note}", True) for note in planned.order_notes(settings, classes)
     ]

@@ -11,6 +11,7 @@ from typer import Argument, Option
 
 from bci_m2s.commands.options import SessionId, lsl_session
 from bci_m2s.errors import OutputError, UsageError
+from bci_m2s.files.whole import check_target
 
 if TYPE_CHECKING:
     from bci_m2s.pipeline.recorded_windows import RecordedRun
@@ -169,6 +170,8 @@ def finetune(
 
     if out is not None and out.exists() and not overwrite:
         raise OutputError(f"{out}: exists; nothing is overwritten without --overwrite")
+    if out is not None:
+        check_target(out, overwrite=overwrite)
     checked = _checked(config)
     check_live_use(checked, out)
     with _at_work(LOADING):
@@ -234,6 +237,7 @@ def calibrate(
         raise OutputError(f"{output}: exists; nothing is overwritten: choose another --output")
     if output.suffix != ".safetensors":
         raise UsageError(f"--output: got {output}, expected a name that ends in .safetensors")
+    check_target(output)
     with _at_work("looking at the sessions"):
         from bci_m2s.review.labelled import takes_of_session
 

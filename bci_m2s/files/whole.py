@@ -55,6 +55,17 @@ def whole_file(path: Path, *, overwrite: bool = True, private: bool = False) -> 
             hidden.unlink(missing_ok=True)
 
 
+def check_target(path: Path, *, overwrite: bool = False) -> None:
+    """Say before the work what ``whole_file`` would say after it.
+
+    Raises OutputError where `path` exists and `overwrite` is false, or its folder is not there.
+    """
+    _refuse_existing(path, overwrite)
+    if path.is_dir() or not path.parent.is_dir():
+        got = "a folder" if path.is_dir() else f"no folder {path.parent}"
+        raise OutputError(f"{path}: got {got}, expected a file's name in a folder that is there")
+
+
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: exists already and is not overwritten")

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bci_m2s import __version__
-from bci_m2s.errors import OutputError
-from bci_m2s.files.whole import write_whole
+from bci_m2s.files.whole import check_target, write_whole
 from bci_m2s.handover.page import Page
 from bci_m2s.handover.report_sections import add_answers, add_events, add_head, add_model, add_timeline
 from bci_m2s.handover.report_signals import add_signals
@@ -39,12 +38,12 @@ def write_report(
     RecordingError
         The recording cannot be read at all.
     OutputError
-        `output` is there already, or cannot be written.
+        `output` is there already, its folder is not, or it cannot be written.
     """
+    if output is not None:
+        check_target(Path(output))
     whole = read_whole(Path(session), progress)
     path = Path(output) if output is not None else _free(Path(session), whole)
-    if path.exists():
-        raise OutputError(f"{path}: exists already; nothing is overwritten")
     write_whole(path, _page(whole, progress), overwrite=False, private=True)
     return path
 

@@ -129,7 +129,8 @@ def stream_as_raw(
     samples = stream.read(0, stream.n_samples)
     data = np.empty((info.n_channels, int(index[-1]) + 1))
     for channel, factor in enumerate(factors):  # one after the other: a copy of all takes as much again
-        data[channel, index] = samples[:, channel].astype(np.float64) * factor
+        with np.errstate(invalid="ignore"):  # of a damaged chunk: NaN that signal
+            data[channel, index] = samples[:, channel].astype(np.float64) * factor
     for at, count in zip(first, missing, strict=True):  # a straight line, so that filters do not ring
         if count:
             stop = at + count

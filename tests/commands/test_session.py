@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.guided_sessions import PROTOCOL
+from support.guided_sessions import PROTOCOL, write_protocol
 
-from bci_m2s.commands.session import _stimulus, run_guided
+from bci_m2s.commands.session import _stimulus, describe_protocol, run_guided
 from bci_m2s.errors import ConfigurationError, OutputError
 from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.program import Program
@@ -34,6 +34,20 @@ def test_a_folder_that_holds_something_is_refused_with_the_way_on(tmp_path):
     (tmp_path / "protocol.yaml").write_text("", encoding="utf-8")
     with pytest.raises(OutputError, match="--resume takes it up again"):
         run_guided(str(mine), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"simulated": {"montage": "mused"}}, r"simulated: .*unknown montage 'mused'; nearest: 'muse'"),
+        ({"simulated": {"montage": "emotiv-14"}}, r"simulated: eeg: .* channels: got no 'TP9'"),
+        ({"trials": {"show": "markers"}}, r"trials\.show: got 'markers'"),
+    ],
+)
+def test_what_would_keep_a_session_from_beginning_is_found_by_check(tmp_path, changes, words):
+    path = write_protocol(tmp_path, **changes)
+    with pytest.raises(ConfigurationError, match=rf"{path.name}: {words}"):
+        describe_protocol(path)
 
 
 def test_words_need_no_player(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bci_m2s.errors import OutputError
-from bci_m2s.files.whole import whole_file, write_whole
+from bci_m2s.files.whole import check_target, whole_file, write_whole
 
 
 def test_text_and_bytes_replace_what_was_there(tmp_path: Path) -> None:
@@ -30,6 +30,19 @@ def test_an_error_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path: P
         raise OSError("shorter")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_before_the_work_it_is_said_that_a_file_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    check_target(path)
+    path.touch()
+    check_target(path, overwrite=True)
+    with pytest.raises(OutputError, match="exists already and is not overwritten"):
+        check_target(path)
+    with pytest.raises(OutputError, match="got a folder, expected a file's name"):
+        check_target(tmp_path, overwrite=True)
+    with pytest.raises(OutputError, match=r"got no folder .*b, expected"):
+        check_target(tmp_path / "b" / "a")
 
 
 def test_what_exists_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:

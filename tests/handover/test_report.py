@@ -97,8 +97,8 @@ def test_a_session_without_a_model_has_its_trials_and_self_reports(tmp_path: Pat
     assert "2 1 happy b <i>.mp4 15.0 3.0 7 fine thanks late onset" in page.text
     assert "3.0 s were lost in 1 gap" in page.text
     assert "Self-reports" in page.text
-    with pytest.raises(OutputError, match="nothing is overwritten"):
-        write_report(folder, folder / "report.html")
+    with pytest.raises(OutputError, match="is not overwritten"):
+        write_report("not looked at", folder / "report.html")
 
 
 def test_a_file_that_was_cut_off_gives_a_report_of_what_is_left(tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def counted(n, columns=4):
     return np.arange(n)[:, None] + np.zeros(columns)
 
 
+def test_damaged_numbers_are_missing_without_a_warning_of_numpys(tmp_path):
+    samples = counted(300).astype(np.float32)
+    samples[100] = np.array([0x7FA00000], np.uint32).view(np.float32)  # a NaN that signals
+    raw = open_recording(write(tmp_path / "a.xdf", [(EEG, np.arange(300) / 100, samples)])).to_mne()
+    assert np.isnan(raw.get_data()[0]).sum() == 1
+
+
 def test_our_own_recording_in_one_line():
     raw = open_recording(SHIPPED).to_mne()
     assert set(raw.get_channel_types()) == {"eeg"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bci_m2s.errors import ConfigurationError, ContractError, StreamError
 from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.settings import PersonSettings, RatingSettings
 from bci_m2s.session.setup.build import Plan
@@ -73,6 +75,13 @@ class SimulatedPerson:
             check(plan, modality, source.info)
             sources[modality] = source
         return Connected(sources, (), self._clock)
+
+    def check(self, plan: Plan, path: Path) -> None:
+        """Raise ConfigurationError, with the protocol's path, where it has not what a pipeline needs."""
+        try:
+            self.connect(plan).close()
+        except (ConfigurationError, ContractError, StreamError) as problem:
+            raise ConfigurationError(f"{path}: simulated: {problem}") from None
 
     def watch(self, label: str) -> None:
         """A trial begins to be shown now."""

@@ -37,6 +37,12 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _all_different(texts: list[str]) -> list[str]:
+    if len(set(texts)) < len(texts):
+        raise ValueError("each once")
+    return texts
+
+
 Word = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_word)]
 Pattern = Annotated[str, Field(max_length=300), AfterValidator(_pattern)]
 
@@ -176,7 +182,7 @@ class RatingSettings(_Settings):
     """What is asked; empty for the usual words of the scale."""
     points: Annotated[int, Field(ge=3, le=9)] = 9
     """For `sam`: how many there are."""
-    choices: Annotated[list[Word], Field(max_length=9)] = []
+    choices: Annotated[list[Word], Field(max_length=9), AfterValidator(_all_different)] = []
     """For `choice`: at most nine answers, chosen by their numbers."""
 
     @model_validator(mode="after")
@@ -195,6 +201,13 @@ class RatingSettings(_Settings):
             "emotion": "What did you feel most?",
         }
         return self.question or usual.get(self.scale, f"{self.scale}?")
+
+
+def _of_different_scales(ratings: list[RatingSettings]) -> list[RatingSettings]:
+    scales = [rating.scale for rating in ratings]
+    if len(set(scales)) < len(scales):
+        raise ValueError(f"each scale once, not {', '.join(scales)}")
+    return ratings
 
 
 class BreakSettings(_Settings):
@@ -232,7 +245,9 @@ class ProtocolSettings(_Settings):
     """Rest before the trials."""
     trials: TrialSettings
     """The labelled trials."""
-    ratings: Annotated[list[RatingSettings], Field(max_length=20)] = []
+    ratings: Annotated[
+        list[RatingSettings], Field(max_length=20), AfterValidator(_of_different_scales)
+    ] = []
     """Questions after each trial, in this order."""
     rating_timeout_s: Duration = 0.0
     """An answer that does not come in this time is missing; 0: there is no limit."""
@@ -244,13 +259,6 @@ class ProtocolSettings(_Settings):
     """Whether a report is written at the end."""
     fast_speed: Annotated[float, Field(ge=1, le=100)] = 5.0
     """How many times faster time passes for a simulated person with `--fast`."""
-
-    @model_validator(mode="after")
-    def _scales_differ(self) -> ProtocolSettings:
-        scales = [rating.scale for rating in self.ratings]
-        if len(set(scales)) < len(scales):
-            raise ValueError("ratings of different scales")
-        return self
 
 
 def load_protocol(path: Path) -> ProtocolSettings:

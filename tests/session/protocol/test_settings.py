@@ -32,7 +32,8 @@ def written(folder, **changes):
             "at most 2000 trials",
         ),
         ({"trials": {"items": [{"label": "a/b"}], "duration_s": 3}}, "without a slash"),
-        ({"ratings": [{"scale": "v"}, {"scale": "v"}]}, "different scales"),
+        ({"ratings": [{"scale": "v"}, {"scale": "v"}]}, "each scale once, not v, v"),
+        ({"ratings": [{"scale": "v", "kind": "choice", "choices": ["a", "a"]}]}, "ratings.0.choices: got"),
         ({"ratings": [{"scale": "v", "kind": "choice"}]}, "two choices"),
         (
             {"trials": {"show": "clips", "items": [{"label": "a", "clip": "no.mp4"}]}},

@@ -170,6 +170,8 @@ def test_nothing_is_overwritten(written, file):
     done = bci("calibrate", file, "--base", "muse-4ch", "--output", written[1])
     assert done.returncode == 2
     assert "exists; nothing is overwritten" in done.stderr
+    done = bci("calibrate", "nowhere.xdf", "--output", file.parent / "nowhere" / "me.safetensors")
+    assert "got no folder" in done.stderr
 
 
 def test_noise_is_refused_with_status_1_and_no_file(base, run, tmp_path, console):
