@@ -30,6 +30,7 @@ from bci_m2s.files.whole import write_whole
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.text import printable
 from bci_m2s.training.check.training_file import Checked
+from bci_m2s.training.data.labels import with_labels_left
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.prepare import UnitData, prepare
 from bci_m2s.training.data.sessions import SessionFeatures
@@ -39,7 +40,7 @@ from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.settings import TrainingSettings
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "mne")
-SAME_RUN = ("contract", "pair", "data", "split", "windows", "pretrain")  # equal for all of a run
+SAME_RUN = ("contract", "pair", "data", "split", "labels", "windows", "pretrain")  # equal for all of a run
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Experiment:
         for split in self.splits:
             data = prepare(self.settings, self.sessions, split, self.names)
             for seed in self.settings.seeds:
-                yield data, seed, self.folder / split.name / f"seed-{seed}"
+                yield with_labels_left(data, seed), seed, self.folder / split.name / f"seed-{seed}"
 
 
 def open_experiment(

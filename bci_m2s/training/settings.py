@@ -26,6 +26,7 @@ from bci_m2s.networks import NETWORKS
 from bci_m2s.recording.file_settings import FileSettings
 from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.text import printable, quoted
+from bci_m2s.training.data.label_settings import LabelSettings
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings
 from bci_m2s.training.methods import METHODS
@@ -247,8 +248,8 @@ class TrainingSettings(_Part):
     preset: str = "sound"
     """What applies where this file says nothing: `sound`, `aligned` or a released recipe."""
     base: str = ""
-    """Another training file, relative to this one. What it says on data, contract, split, controls and
-    seeds applies where this one says nothing; its `preset`, `windows`, `pretrain` and `finetune` do not."""
+    """Another training file, relative to this one. What it says on data, contract, split, labels, controls
+    and seeds applies where this one says nothing; `preset`, `windows`, `pretrain` and `finetune` do not."""
     contract: Contract
     """The contract of the model file to be written; see above."""
     pair: tuple[str, ...] = Field(min_length=1)
@@ -257,6 +258,8 @@ class TrainingSettings(_Part):
     """Which data."""
     split: SplitSettings = SplitSettings()
     """Which trials train, validate and test."""
+    labels: LabelSettings = LabelSettings()
+    """Whose labels count."""
     windows: WindowSettings = WindowSettings()
     """How windows are cut and scaled."""
     pretrain: PretrainSettings = PretrainSettings()
@@ -298,6 +301,7 @@ class TrainingSettings(_Part):
             raise ContractError("training", "pair", ", ".join(self.pair), expected)
         self._check_weights()
         self._check_readout()
+        self._check_labels()
         for name, spec in self.contract.modalities.items():
             if not getattr(NETWORKS[spec.network.name], "is_trained", True):
                 field = f"contract.modalities.{name}.network.name"
@@ -341,6 +345,20 @@ class TrainingSettings(_Part):
                 field = f"contract.modalities.{name}.network.params.readout"
                 got = spec.network.params["readout"]
                 raise ContractError("training", field, got, "nothing: finetune.readout sets it")
+
+    def _check_labels(self) -> None:
+        labels = self.labels
+        if not labels.leave_out:
+            return
+        if self.finetune.select != "last":
+            expected = "last with labels, since validation people then have none that could choose"
+            raise ContractError("training", "finetune.select", self.finetune.select, expected)
+        if labels.unpaired and len(self.pair) == 1:
+            expected = "false with one modality, which has no pairs"
+            raise ContractError("training", "labels.unpaired", "true", expected)
+        if self.split.kind in ("trials", "trial-folds"):
+            expected = f"nothing with split.kind {self.split.kind}, which tests no new people"
+            raise ContractError("training", "labels", "labels that are left out", expected)
 
     def _check_weights(self) -> None:
         weights = self.pretrain.loss.weights

@@ -165,6 +165,7 @@ split:
   test: ['1']
   validation: ['2']
   seed: 0
+labels: {people: 2, unpaired: false, new_person_trials: 1, seed: 0}
 windows: {every_hops: 1, straddling: false, own_session: false}
 pretrain:
   epochs: 2
@@ -238,7 +239,10 @@ def test_every_key_is_tried():
     assert_all_keys(TrainingSettings, FILE)
 
 
-@pytest.mark.parametrize("section", ["data", "split", "windows", "pretrain", "finetune", "controls"])
+SECTIONS = ("data", "split", "labels", "windows", "pretrain", "finetune", "controls")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
 def test_a_section(section):
     others = {key: value for key, value in FILE.items() if key not in ("contract", section)}
     contract = {**FILE["contract"], "modalities": {"eeg": MODALITIES["eeg"], "eye": MODALITIES["eye"]}}

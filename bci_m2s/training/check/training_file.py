@@ -24,9 +24,11 @@ from bci_m2s.text import printable, quoted
 from bci_m2s.training.check import mistakes
 from bci_m2s.training.check.baseline import baseline_notes
 from bci_m2s.training.check.clips import shared_clips
+from bci_m2s.training.check.labels import check_labels
 from bci_m2s.training.check.lengths import length_notes
 from bci_m2s.training.check.listing import Listing, list_sessions
 from bci_m2s.training.check.pretraining import check_pretraining
+from bci_m2s.training.data.label_settings import label_lines
 from bci_m2s.training.data.splits import PARTS, Listed, Split, make_splits
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.datasets.recorded_files import count_recordings, recordings_below
@@ -73,7 +75,12 @@ def check_training(path: Path, may_lack_data: bool = False) -> Checked:
 
 
 def check_live_use(checked: Checked, out: Path | None) -> None:
-    """Raises ConfigurationError where a model file for live use is wanted that could not run."""
+    """Raises ConfigurationError where a model file for live use is wanted and no good one can be made."""
+    if out is not None and checked.settings.labels.leave_out:
+        raise ConfigurationError(
+            f"{checked.path}: labels: got labels that are left out, expected none with --out: a model for "
+            "live use learns from all, and validation people's calibrate its probabilities"
+        )
     if out is not None and checked.settings.windows.own_session:
         raise ConfigurationError(
             f"{checked.path}: windows.own_session: got true, expected false with --out: a model scaled by "
@@ -103,6 +110,7 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
     splits: list[Split] = []
     if listing.sessions:
         splits = _splits(settings, listing)
+        check_labels(settings, splits)
     for name, spec in live.items():  # last, because filters need packages that take a second to load
         try:
             check_size(spec, contract.window, name)
@@ -207,6 +215,8 @@ def describe(checked: Checked) -> Iterator[tuple[str, bool]]:
     yield data_line(checked), False
     if checked.splits:
         yield f"split: {split_line(checked)}", False
+    for line in label_lines(settings.labels):
+        yield line[0].lower() + line[1:], False
     for line in mistakes.left_out(listing, _n_recordings(settings)):
         yield line, True
     for note in checked.notes:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bci_m2s.model.model_file import layout_order
 from bci_m2s.signal.plausible import learn_limits
+from bci_m2s.training.data.labels import with_labels_left
 from bci_m2s.training.data.leaks import check_apart
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.sessions import Rows, SessionFeatures, known, normalised, typical_spread
@@ -26,6 +27,7 @@ class UnitData:
 
     amplitudes : modality → limits of amplitude by unit, from the sessions of training trials
     settings : of the training file
+    labelled : training people who keep their labels; None where all do
     """
 
     settings: TrainingSettings
@@ -34,6 +36,7 @@ class UnitData:
     scalers: dict[str, Scaler]
     names: Names
     amplitudes: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    labelled: tuple[str, ...] | None = None
 
 
 def prepare(
@@ -73,10 +76,11 @@ def training_data(config: str | Path, split: int = 0) -> UnitData:
 
     ``parts["train"].having(["eeg"], "emotion")`` are the training windows that have EEG and that label:
     ``features["eeg"]`` (n, T, F), ``labels["emotion"]`` (n,) class indices, ``subjects``, ``trials`` (n,).
+    With a section `labels` they are those of the first seed, which may hold some windows twice.
 
     Parameters
     ----------
-    config : the file; its `pretrain`, `finetune` and `seeds` are not used
+    config : the file; its `pretrain` and `finetune` are not used
     split : which, where the file makes several
 
     Raises
@@ -89,7 +93,8 @@ def training_data(config: str | Path, split: int = 0) -> UnitData:
     settings = load_training(Path(config))
     sessions = load_sessions(settings, None, Console(stderr=True))
     splits = make_splits(sessions, settings.split, settings.contract.first_head)
-    return prepare(settings, sessions, splits[split], Names.of(sessions))
+    data = prepare(settings, sessions, splits[split], Names.of(sessions))
+    return with_labels_left(data, settings.seeds[0])
 
 
 def _limits(

@@ -183,6 +183,11 @@ def _window_set(
     return windows.take(kept)
 
 
+def joined(*sets: WindowSet) -> WindowSet:
+    """The windows of one set after those of another; of one set at least."""
+    return _arrays(lambda *arrays: np.concatenate(arrays), *sets)
+
+
 def _arrays(change: Callable[..., Any], *sets: WindowSet) -> WindowSet:
     """A set of which every array is `change` of the same array of each of the sets."""
 
@@ -207,7 +212,7 @@ def _concatenated(parts: Sequence[WindowSet], contract: Contract) -> WindowSet:
         dict.fromkeys(contract.heads, none),
         *(none,) * 4,
     )
-    return _arrays(lambda *arrays: np.concatenate(arrays), empty, *parts)
+    return joined(empty, *parts)
 
 
 def fit_scaler(training: WindowSet, modality: str, spread: FloatArray) -> Scaler:

@@ -16,6 +16,7 @@ from bci_m2s.training.methods import Fit, Method, View, flat
 from bci_m2s.training.results.metrics import mean_over_subjects
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse penalties, chosen on validation people
+USUAL = 1e-2  # with the mean over steps, where no validation person has labels: few numbers for few labels
 
 
 def mean_steps(windows: WindowSet, modalities: Sequence[str]) -> Rows:
@@ -31,14 +32,20 @@ def fit_linear(
 ) -> Fit:
     """Logistic regression with the view and the penalty that are best on validation windows.
 
+    Where no validation window at all has a label, those written down before: the mean over steps, ``USUAL``.
+
     Raises
     ------
     TrainingError
-        No labelled training or validation window has the modalities.
+        No labelled training window has the modalities, or none of the validation windows with labels.
     """
     train, validation = (parts[part].having(modalities, head) for part in ("train", "validation"))
-    if not len(train) or not len(validation):
+    is_chosen = bool(len(parts["validation"].having([], head)))
+    if not len(train) or (is_chosen and not len(validation)):
         raise TrainingError(f"linear model: no labelled windows with {' and '.join(modalities)}")
+    if not is_chosen:
+        rows = mean_steps(train, modalities)
+        return Fit(modalities, fit_logistic(rows, train.labels[head], USUAL), mean_steps)
     fits = [
         Fit(modalities, fit_logistic(view(train, modalities), train.labels[head], strength), view)
         for view in views

@@ -12,11 +12,16 @@ from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.settings import PretrainSettings
 
 MOST = 8  # people that are named
+NOT_CALIBRATED = (
+    "probabilities are not calibrated, nothing is called unknown: no validation window has a label"
+)
 
 
 def notes_of(data: UnitData, fitted: Mapping[str, Fitted]) -> list[str]:
     """All that is to be said of one split's fine-tuning."""
     notes = [mask_note(data.settings.pretrain, data.parts["train"]), *class_notes(data)]
+    if data.settings.labels.leave_out:
+        notes.append(NOT_CALIBRATED)
     by_loss = [name for name, result in fitted.items() if result.chosen_by == "loss"]
     if by_loss:
         notes.append(

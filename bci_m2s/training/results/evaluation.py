@@ -177,12 +177,15 @@ def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None
 def evaluate_guesses(
     setup: EvaluationSetup, name: str, method: Method, parts: Mapping[str, WindowSet], pair: tuple[str, ...]
 ) -> list[Result]:
-    """A method without networks, on each modality, on all side by side, and from each to each other one."""
+    """A method without networks, on each modality, on all side by side, and from each to each other one.
+
+    What no labelled training window has together is not tried together.
+    """
     results = []
     if method.guess is not None:
         for modalities in dict.fromkeys([*((name,) for name in pair), pair]):
             windows = parts["test"].having(modalities, setup.head)
-            if len(windows):
+            if len(windows) and len(parts["train"].having(modalities, setup.head)):
                 guesses = method.guess(parts, modalities, setup.head).predict(windows)
                 used = together(modalities)
                 results.append(evaluate(setup, name, used, used, windows, guesses))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from bci_m2s.training.data.label_settings import label_lines
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.splits import PARTS
 from bci_m2s.training.settings import SplitSettings, TrainingSettings
@@ -70,6 +71,7 @@ def conditions(settings: TrainingSettings, head: str) -> list[str]:
     ]
     if settings.windows.own_session:
         lines.append("Transductive: each session was scaled by all of its rows, including test trials.")
+    lines += label_lines(settings.labels)
     if finetune.trials_per_class:
         lines.append(
             f"Labels: {finetune.trials_per_class} training trial(s) of each class over all people; "

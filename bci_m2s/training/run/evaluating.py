@@ -29,7 +29,7 @@ from bci_m2s.training.results.report import write_results
 from bci_m2s.training.results.summary import Difference, Summary, differences, not_counted, summarise
 from bci_m2s.training.results.tables import difference_table, explained, table
 from bci_m2s.training.run.live_model import live_model
-from bci_m2s.training.run.progress import bar, command, model_name, say_how_to_run
+from bci_m2s.training.run.progress import bar, finetune_command, has_live_model, say_how_to_run
 from bci_m2s.training.run.raw_features import RawFeatures
 from bci_m2s.training.run.units import check_finetuned, start
 
@@ -90,8 +90,8 @@ def run_evaluate(
     console.print(f"Results: {experiment.folder / 'results.md'}", soft_wrap=True)
     if model := live_model(experiment):
         say_how_to_run(experiment, model)
-    else:
-        one = command(experiment, "finetune", "--out", model_name(experiment))
+    elif has_live_model(experiment):
+        one = finetune_command(experiment)
         console.print(f"Next: one model to run live: {one}", soft_wrap=True)
 
 
@@ -145,7 +145,8 @@ def _evaluate_unit(
     for name in settings.controls:
         method: Method = METHODS[name]
         # what draws nothing gives the same with another seed, unless the seed draws the labels
-        if not (method.draws or seed == settings.seeds[0] or settings.finetune.trials_per_class):
+        labels_drawn = settings.labels.draw or settings.finetune.trials_per_class > 0
+        if not (method.draws or seed == settings.seeds[0] or labels_drawn):
             continue
         begun = Begun(data, lambda: start(experiment, job, unit), settings.finetune)
         try:

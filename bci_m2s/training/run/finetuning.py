@@ -22,7 +22,13 @@ from bci_m2s.training.methods.notes import notes_of
 from bci_m2s.training.results.report import write_curves
 from bci_m2s.training.run.everybody import write_everybody
 from bci_m2s.training.run.live_model import write_live_model
-from bci_m2s.training.run.progress import bar, command, model_name, say_how_to_run
+from bci_m2s.training.run.progress import (
+    bar,
+    command,
+    finetune_command,
+    has_live_model,
+    say_how_to_run,
+)
 from bci_m2s.training.run.units import is_finetuned, start
 from bci_m2s.training.training_record import choice_of, training_record
 
@@ -81,11 +87,9 @@ def run_finetune(
 def _say_models(experiment: Experiment) -> None:
     several = "all" if len(experiment.splits) == 1 else "*"
     models = experiment.folder / several / "seed-*" / OWN
-    one = command(experiment, "finetune", "--out", model_name(experiment))
-    for line in (
-        f"Fine-tuned: {models}",
-        f"Next: {command(experiment, 'evaluate')}; for one model to run live: {one}",
-    ):
+    live = finetune_command(experiment)
+    one = f"; for one model to run live: {live}" if has_live_model(experiment) else ""
+    for line in (f"Fine-tuned: {models}", f"Next: {command(experiment, 'evaluate')}{one}"):
         experiment.console.print(line, soft_wrap=True)
 
 
@@ -111,6 +115,8 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     record = training_record(experiment, data.split, seed, fitted, made_by)
     if notes := notes_of(data, fitted):
         record["notes"] = notes
+    if data.labelled is not None:
+        record["labelled"] = list(data.labelled)
     written = file_names(fitted, crosses=method.crosses(settings.freeze))
     for name, teachers in written.items():
         write_model(
@@ -122,11 +128,20 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
         panels = (("loss",), ("validation", "test"))
         write_curves(unit / f"finetune-{name}", result.rows, f"{experiment.name}, {name}", panels)
     write_json(unit / "finetune.json", {name: choice_of(result) for name, result in fitted.items()})
-    scores = ", ".join(f"{name} {result.score:.3f}" for name, result in fitted.items())
-    experiment.console.print(f"{title}: validation balanced accuracy {scores}")
+    experiment.console.print(f"{title}: {_result(data, fitted)}")
     for note in notes:
         experiment.say_once(note)
     return fitted
+
+
+def _result(data: UnitData, fitted: Mapping[str, Fitted]) -> str:
+    """How well validation went; where it has no labels, whose there are."""
+    if not data.settings.labels.leave_out:
+        scores = ", ".join(f"{name} {result.score:.3f}" for name, result in fitted.items())
+        return f"validation balanced accuracy {scores}"
+    epochs = ", ".join(f"{name} {count(result.epoch, 'epoch')}" for name, result in fitted.items())
+    whose = "" if data.labelled is None else f"; labels of {', '.join(data.labelled) or 'new people'}"
+    return f"{epochs}{whose}"
 
 
 def _write_best(experiment: Experiment, out: Path, candidates: list[Candidate], overwrite: bool) -> None:

@@ -17,7 +17,7 @@ from bci_m2s.training.methods.notes import mask_note
 from bci_m2s.training.methods.pretrain import Job, pretrain
 from bci_m2s.training.results.evaluation import identity_probe
 from bci_m2s.training.results.report import write_curves
-from bci_m2s.training.run.progress import bar, command, model_name
+from bci_m2s.training.run.progress import bar, finetune_command
 
 CHECKPOINT = "pretrain.safetensors"
 PANELS = (
@@ -42,7 +42,7 @@ def run_pretrain(
         f"on {experiment.device}"
     )
     methods = (settings.finetune.method, *settings.controls)
-    following = command(experiment, "finetune", "--out", model_name(experiment))
+    following = finetune_command(experiment)
     if not any(METHODS[name].pretrained for name in methods):
         console.print(f"Nothing to pre-train for {', '.join(methods)}. Next: {following}", soft_wrap=True)
         return

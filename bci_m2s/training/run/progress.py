@@ -61,6 +61,18 @@ def model_name(experiment: Experiment) -> str:
     return f"{experiment.settings.contract.name}.safetensors"
 
 
+def has_live_model(experiment: Experiment) -> bool:
+    """Whether ``finetune --out`` can make a model for live use of a training file."""
+    settings = experiment.settings
+    return not (settings.windows.own_session or settings.labels.leave_out)
+
+
+def finetune_command(experiment: Experiment) -> str:
+    """The command that follows pre-training; it makes a model for live use where there can be one."""
+    out = ("--out", model_name(experiment)) if has_live_model(experiment) else ()
+    return command(experiment, "finetune", *out)
+
+
 def say_how_to_run(experiment: Experiment, model: Path) -> None:
     """The pipeline beside the training file that names a model; where there is none, the lines of one."""
     if pipeline := _pipeline_of(model, experiment.config.parent):

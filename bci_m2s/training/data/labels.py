@@ -1,0 +1,119 @@
+"""The windows of a split with the labels that a training file leaves: see ``LabelSettings``.
+
+It is done to the windows, before any method sees them, so that every method has the same. What a window
+must not tell is not in it: of an unpaired window the other signal is absent and its features are 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci_m2s.errors import TrainingError
+from bci_m2s.training.data.windows import WindowSet, joined
+
+if TYPE_CHECKING:
+    from bci_m2s.training.data.prepare import UnitData
+
+Indices = NDArray[np.int64]
+
+
+def with_labels_left(data: UnitData, seed: int) -> UnitData:
+    """The windows of a split as a model of `seed` may use them; as they are where all labels count.
+
+    Raises
+    ------
+    TrainingError
+        Fewer people than wanted have every class, or nobody has a trial left for the test.
+    """
+    rules = data.settings.labels
+    if not rules.leave_out:
+        return data
+    parts = {**data.parts, "validation": unlabelled(data.parts["validation"])}
+    train, kept = parts["train"], None
+    if rules.unpaired:
+        kept = _drawn(data, len(np.unique(train.subjects)) // 2, seed)
+        theirs = np.isin(train.subjects, kept)
+        train = joined(unlabelled(train.take(~theirs)), *one_by_one(train.take(theirs)))
+    elif rules.people is not None:
+        kept = _drawn(data, rules.people, seed)
+        theirs = np.isin(train.subjects, kept)
+        train = joined(train.take(theirs), unlabelled(train.take(~theirs)))
+    if rules.new_person_trials:
+        given, rest = _given(data)
+        train, parts["test"] = joined(train, given), rest
+    parts["train"] = train
+    labelled = None if kept is None else tuple(data.names.subjects[i] for i in kept)
+    return replace(data, parts=parts, labelled=labelled)
+
+
+def unlabelled(windows: WindowSet) -> WindowSet:
+    """The windows without their labels."""
+    return replace(windows, labels={head: np.full_like(rows, -1) for head, rows in windows.labels.items()})
+
+
+def one_by_one(windows: WindowSet) -> list[WindowSet]:
+    """For each modality the windows that have it, without any other."""
+    sets = []
+    for name in windows.features:
+        own = windows.having([name])
+        features = {other: rows if other == name else 0 * rows for other, rows in own.features.items()}
+        present = {other: np.full(len(own), other == name) for other in own.present}
+        sets.append(replace(own, features=features, present=present))
+    return sets
+
+
+def _drawn(data: UnitData, wanted: int, seed: int) -> Indices:
+    """Numbers of so many training people; more of them with the same seed are these and others."""
+    train, head = data.parts["train"], data.settings.contract.first_head
+    classes = range(len(data.settings.contract.heads[head].classes))
+
+    def is_whole(person: np.int64) -> bool:
+        own = train.take(train.subjects == person)
+        return all(
+            np.isin(classes, own.having([name], head).labels[head]).all()
+            for name in data.settings.contract.modalities
+        )
+
+    people = np.array([person for person in np.unique(train.subjects) if is_whole(person)], dtype=np.int64)
+    if wanted > len(people):
+        key = "unpaired" if data.settings.labels.unpaired else "people"
+        raise TrainingError(
+            f"labels.{key}: {data.split.name}: got {wanted} people, expected at most the {len(people)} who "
+            f"train and have windows of every class of {head} from every signal"
+        )
+    order = np.random.default_rng([data.settings.labels.seed, seed % 2**32]).permutation(people)
+    return np.sort(order[:wanted])
+
+
+def _given(data: UnitData) -> tuple[WindowSet, WindowSet]:
+    """Test windows that people give to the training, and those that are left of these people.
+
+    Who has no class to spare a trial of gives nothing, and does not test.
+    """
+    test, head = data.parts["test"], data.settings.contract.first_head
+    n_classes = len(data.settings.contract.heads[head].classes)
+    wanted = data.settings.labels.new_person_trials
+    given: list[int] = []
+    people = []
+    for person in np.unique(test.subjects):
+        own = test.take(test.subjects == person)
+        in_order = own.take(np.lexsort((own.starts, own.sessions)))
+        trials = [
+            list(dict.fromkeys(in_order.trials[in_order.labels[head] == label].tolist()))
+            for label in range(n_classes)
+        ]
+        if min(map(len, trials)) > wanted:
+            people.append(person)
+            given += [trial for of_class in trials for trial in of_class[:wanted]]
+    if not people:
+        raise TrainingError(
+            f"labels.new_person_trials: {data.split.name}: got {wanted}, expected fewer than the trials of "
+            "each class that somebody who tests has windows of"
+        )
+    test = test.take(np.isin(test.subjects, people))
+    gives = np.isin(test.trials, given)
+    return test.take(gives), test.take(~gives)
