@@ -32,7 +32,7 @@ def fit_linear(
 ) -> Fit:
     """Logistic regression with the view and the penalty that are best on validation windows.
 
-    Where no validation window at all has a label, those written down before: the mean over steps, ``USUAL``.
+    Where no validation window has a label, those written down before: the mean over steps and ``USUAL``.
 
     Raises
     ------
