@@ -71,7 +71,7 @@ def label_lines(labels: LabelSettings) -> list[str]:
             "training, pairs and labels, and nothing of the others"
         )
     return [
-        f"Labels: {'; '.join(said)} (seed of the draws {labels.seed}).",
+        f"Labels: {'; '.join(said)}{f' (seed of the draws {labels.seed})' if labels.draw else ''}.",
         "Validation people have no labels: nothing is chosen by labels, epochs and strengths are those "
         "written down before, probabilities are as trained. Their unlabelled pairs may end pre-training.",
     ]
