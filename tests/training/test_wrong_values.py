@@ -223,6 +223,7 @@ finetune:
   keep: [eeg]
   storage: float32
 controls: [random]
+permutations: 2
 seeds: [0, 1]
 """)
 MODALITIES = FILE["contract"]["modalities"]

@@ -27,7 +27,7 @@ class LabelSettings(BaseModel):
     new_person_trials: Annotated[int, Field(ge=0)] = 0
     """Trials of each class, the first ones, that each person who tests gives to the training, as pairs with
     labels; the person's other trials test. 0 for none. With `people: 0` these are the only labels."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Of the draws, beside each model's own seed."""
 
     @property

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bci_m2s.errors import TrainingError
 from bci_m2s.training.data.windows import WindowSet, joined
+from bci_m2s.types import BoolArray
 
 if TYPE_CHECKING:
     from bci_m2s.training.data.prepare import UnitData
@@ -48,6 +49,35 @@ def with_labels_left(data: UnitData, seed: int) -> UnitData:
     parts["train"] = train
     labelled = None if kept is None else tuple(data.names.subjects[i] for i in kept)
     return replace(data, parts=parts, labelled=labelled)
+
+
+def with_labels_of(own: UnitData, data: UnitData) -> UnitData:
+    """Windows of another feature with the labels, and the trials in each part, that `data` has left.
+
+    own : of the same split, with all labels
+    """
+    rules = data.settings.labels
+    if not rules.leave_out:
+        return own
+    left = data.parts["train"]
+    left = left.take(np.any([rows >= 0 for rows in left.labels.values()], axis=0))
+    train, test = own.parts["train"], own.parts["test"]
+    if rules.new_person_trials:
+        train = joined(train, test.take(_among(own, test, data, left)))
+        test = test.take(_among(own, test, data, data.parts["test"]))
+    keeps = _among(own, train, data, left)
+    parts = {
+        "train": joined(train.take(keeps), unlabelled(train.take(~keeps))),
+        "validation": unlabelled(own.parts["validation"]),
+        "test": test,
+    }
+    return replace(own, parts=parts)
+
+
+def _among(own: UnitData, windows: WindowSet, data: UnitData, others: WindowSet) -> BoolArray:
+    """Which windows of `own` are of trials of these others of `data`, by name."""
+    names = {data.names.trials[i] for i in np.unique(others.trials)}
+    return np.array([own.names.trials[i] in names for i in windows.trials], dtype=bool)
 
 
 def unlabelled(windows: WindowSet) -> WindowSet:

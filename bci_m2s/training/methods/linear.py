@@ -32,7 +32,7 @@ def fit_linear(
 ) -> Fit:
     """Logistic regression with the view and the penalty that are best on validation windows.
 
-    Where no validation window has a label, those written down before: the mean over steps and ``USUAL``.
+    Where no validation window has a label, those written down before: the last view and ``USUAL``.
 
     Raises
     ------
@@ -44,8 +44,8 @@ def fit_linear(
     if not len(train) or (is_chosen and not len(validation)):
         raise TrainingError(f"linear model: no labelled windows with {' and '.join(modalities)}")
     if not is_chosen:
-        rows = mean_steps(train, modalities)
-        return Fit(modalities, fit_logistic(rows, train.labels[head], USUAL), mean_steps)
+        view = views[-1]
+        return Fit(modalities, fit_logistic(view(train, modalities), train.labels[head], USUAL), view)
     fits = [
         Fit(modalities, fit_logistic(view(train, modalities), train.labels[head], strength), view)
         for view in views

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bci_m2s.training.check.training_file import Checked
+from bci_m2s.training.data.labels import with_labels_of
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.experiment import Experiment, open_experiment
 from bci_m2s.training.methods import METHODS, Method, NotPossible
@@ -172,7 +173,7 @@ def _judge_raw(
 ) -> list[Result]:
     """A control with a feature of its own of raw EEG. Raises NotPossible."""
     method: Method = METHODS[name]
-    own = raw.data(method.feature, data.split)
+    own = with_labels_of(raw.data(method.feature, data.split), data)
     parts = labelled_parts(job, own, experiment.settings.finetune)
     results = []
     for setup in setups:

@@ -85,7 +85,7 @@ def raw_settings(settings: TrainingSettings, feature: str) -> TrainingSettings:
         name: {key: value for key, value in modalities[name].items() if key not in changes} | changes
         for name in names
     }
-    values |= {"pair": names, "controls": []}
+    values |= {"pair": names, "controls": [], "labels": {}}  # whose labels count, the run's windows tell
     values["finetune"] |= {"labels": "own", "keep": [], "readout": 0}
     values["data"]["streams"] = {
         name: facts for name, facts in values["data"]["streams"].items() if name in names

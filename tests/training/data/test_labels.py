@@ -8,8 +8,10 @@ from support.small_pairs import PAIR, SIZES, THREE, corpus, training_settings, u
 
 from bci_m2s.errors import ConfigurationError, ContractError, TrainingError
 from bci_m2s.training.check.labels import check_labels
-from bci_m2s.training.data.labels import with_labels_left
+from bci_m2s.training.data.labels import with_labels_left, with_labels_of
+from bci_m2s.training.data.prepare import prepare
 from bci_m2s.training.data.splits import make_splits
+from bci_m2s.training.data.windows import Names
 
 LAST = {"epochs": 3, "batch": 32, "learning_rates": [1e-2], "weight_decays": [1e-4], "select": "last"}
 
@@ -110,6 +112,34 @@ def test_a_new_person_gives_the_first_trials_of_each_class_and_nothing_else():
     assert data.labelled == ()
     with_all = windows(new_person_trials=2).parts["train"]
     assert len(set(with_all.subjects[with_all.labels["emotion"] >= 0].tolist())) == 6
+
+
+@pytest.mark.parametrize(
+    "labels", [{"people": 2}, {"unpaired": True}, {"people": 0, "new_person_trials": 1}, {}]
+)
+def test_another_feature_has_the_labels_of_the_same_trials(labels):
+    """Of the same recordings, with windows of their own and without those of one session."""
+    data = windows(**labels)
+    sessions = corpus()
+    left_out = next(
+        one for one in sessions if one.subject == data.names.subjects[data.parts["train"].subjects[0]]
+    )
+    fewer = [one for one in sessions if one is not left_out]
+    own = with_labels_of(prepare(settings_with(), fewer, data.split, Names.of(fewer)), data)
+    for part in ("train", "validation", "test"):
+        ours, theirs = (
+            {
+                made.names.trials[i]: label
+                for i, label in zip(
+                    made.parts[part].trials, made.parts[part].labels["emotion"], strict=True
+                )
+                if label >= 0 and not made.names.trials[i].startswith(f"{left_out.subject}/")
+            }
+            for made in (own, data)
+        )
+        assert ours == theirs, part
+        assert part != "validation" or bool(ours) != bool(labels)
+    assert len(own.parts["train"].having(PAIR)) >= 3 * 6 * 5
 
 
 def test_who_has_no_class_to_spare_does_not_test():
