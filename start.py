@@ -95,6 +95,7 @@ def environment(name: str) -> str:
         print("error: venv: Python cannot set up pip; on Debian or Ubuntu: sudo apt install python3-venv")
         raise SystemExit(2) from None
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "-qq"]
+    pip += ["--no-warn-conflicts"]  # constraints.txt has a version of each; looking takes ten seconds
     command = [*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", WHAT[name]]
     if status := run(command):
         raise SystemExit(status)

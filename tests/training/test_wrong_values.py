@@ -72,7 +72,8 @@ contract:
         emotion: {temperature: 1.0, unknown_below: 0.2, ece_before: 0.1, ece_after: 0.1, windows: 3,
           trials: 3, windows_of: ''}
       drift: {views: {profile: {whole: 2.0, channel: 3.0}}, smoothing_s: 2.0, share: 0.02, people: 16,
-        validation_people: 8, own_sessions: 0, pairs: 0}
+        validation_people: 8, own_sessions: 0, pairs: 0,
+        wait_s: 0.0}
     eye:
       stream_type: Gaze
       rate_min_hz: 100
