@@ -19,10 +19,10 @@ class LabelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     people: Annotated[int, Field(ge=0)] | None = None
-    """Number of training people who keep their labels, drawn anew for every seed; `null` for all. All
+    """Number of training people who keep their labels, drawn anew for every fold and seed; `null` for all. All
     people's windows stay, as pairs without labels."""
     unpaired: bool = False
-    """Half of the training people, drawn anew for every seed, give pairs without labels; the others
+    """Half of the training people, drawn anew for every fold and seed, give pairs without labels; the others
     give labelled windows of each signal, none of which has another signal beside it."""
     new_person_trials: Annotated[int, Field(ge=0)] = 0
     """Trials of each class, the first ones, that each person who tests gives to the training, as pairs with
@@ -57,12 +57,12 @@ def label_lines(labels: LabelSettings) -> list[str]:
     said = []
     if labels.unpaired:
         said.append(
-            "half of the training people, drawn for each seed, give pairs without labels, the others "
+            "half of the training people, drawn for each fold and seed, give pairs without labels, the others "
             "labels of each signal without pairs"
         )
     elif labels.people:
         who = "1 training person keeps" if labels.people == 1 else f"{labels.people} training people keep"
-        said.append(f"{who} labels, drawn for each seed; all others give pairs without labels")
+        said.append(f"{who} labels, drawn for each fold and seed; all others give pairs without labels")
     elif labels.people == 0:
         said.append("no training person keeps labels, all give pairs")
     if n := labels.new_person_trials:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ def one_by_one(windows: WindowSet) -> list[WindowSet]:
 
 
 def _drawn(data: UnitData, wanted: int, seed: int) -> Indices:
-    """Numbers of so many training people; more of them with the same seed are these and others."""
+    """Numbers of so many training people; with the same seed and split, more are these and others."""
     train, head = data.parts["train"], data.settings.contract.first_head
     classes = range(len(data.settings.contract.heads[head].classes))
 
@@ -115,7 +116,9 @@ def _drawn(data: UnitData, wanted: int, seed: int) -> Indices:
             f"labels.{key}: {data.split.name}: got {wanted} people, expected at most the {len(people)} who "
             f"train and have windows of every class of {head} from every signal"
         )
-    order = np.random.default_rng([data.settings.labels.seed, seed % 2**32]).permutation(people)
+    # folds share most people: with one order for all, the same two would have labels in nearly every fold
+    drawn_by = [data.settings.labels.seed, seed % 2**32, crc32(data.split.name.encode())]
+    order = np.random.default_rng(drawn_by).permutation(people)
     return np.sort(order[:wanted])
 
 

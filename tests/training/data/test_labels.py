@@ -1,6 +1,7 @@
 """Protocols with few labels, or with labels of people without pairs: what is left in the windows."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,8 @@ def test_seeds_draw_other_people_and_more_people_are_those_and_others():
     assert drawn == [with_labels_left(by_number[2], seed).labelled for seed in range(8)]
     one, three = (with_labels_left(by_number[n], 3).labelled for n in (1, 3))
     assert set(one) < set(three)
+    other = replace(by_number[2], split=replace(by_number[2].split, name="fold-2"))
+    assert drawn != [with_labels_left(other, seed).labelled for seed in range(8)]
     other = unit(settings_with(people=2, seed=1), sessions)
     assert drawn != [with_labels_left(other, seed).labelled for seed in range(8)]
 
