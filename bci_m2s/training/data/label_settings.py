@@ -19,11 +19,11 @@ class LabelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     people: Annotated[int, Field(ge=0)] | None = None
-    """Number of training people who keep their labels, drawn anew for every fold and seed; `null` for all. All
-    people's windows stay, as pairs without labels."""
+    """Number of training people who keep their labels, drawn anew for every fold and seed; `null` for all.
+    All people's windows stay, as pairs without labels."""
     unpaired: bool = False
-    """Half of the training people, drawn anew for every fold and seed, give pairs without labels; the others
-    give labelled windows of each signal, none of which has another signal beside it."""
+    """Half of the training people, drawn anew for every fold and seed, give pairs without labels; the
+    others give labelled windows of each signal, none of which has another signal beside it."""
     new_person_trials: Annotated[int, Field(ge=0)] = 0
     """Trials of each class, the first ones, that each person who tests gives to the training, as pairs with
     labels; the person's other trials test. 0 for none. With `people: 0` these are the only labels."""
@@ -57,8 +57,8 @@ def label_lines(labels: LabelSettings) -> list[str]:
     said = []
     if labels.unpaired:
         said.append(
-            "half of the training people, drawn for each fold and seed, give pairs without labels, the others "
-            "labels of each signal without pairs"
+            "half of the training people, drawn for each fold and seed, give pairs without labels, the "
+            "others labels of each signal without pairs"
         )
     elif labels.people:
         who = "1 training person keeps" if labels.people == 1 else f"{labels.people} training people keep"
