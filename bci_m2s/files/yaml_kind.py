@@ -11,7 +11,18 @@ from bci_m2s.errors import ConfigurationError
 Kind = Literal["pipeline", "training file", "protocol"]
 KEYS: dict[Kind, set[str]] = {
     "pipeline": {"model", "streams", "markers", "modality", "outlet", "sinks", "record_also"},
-    "training file": {"contract", "data", "pair", "split", "windows", "pretrain", "finetune", "controls"},
+    "training file": {
+        "base",
+        "preset",
+        "contract",
+        "data",
+        "pair",
+        "split",
+        "windows",
+        "pretrain",
+        "finetune",
+    }
+    | {"controls", "permutations", "seeds"},
     "protocol": {"pipeline", "trials", "ratings", "breaks", "live", "check", "simulated", "fast_speed"},
 }
 WITH: dict[Kind, str] = {

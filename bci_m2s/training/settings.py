@@ -277,8 +277,11 @@ class TrainingSettings(_Part):
     @field_validator("seeds", mode="before")
     @classmethod
     def _counted(cls, value: Any) -> Any:
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        return tuple(range(value)) if is_number and 0 < value <= MOST_SEEDS else value
+        if isinstance(value, bool) or not isinstance(value, int):
+            return value
+        if not 0 < value <= MOST_SEEDS:
+            raise ValueError(f"their number, 1 to {MOST_SEEDS}, or a list")
+        return tuple(range(value))
 
     @model_validator(mode="before")
     @classmethod
@@ -331,6 +334,8 @@ class TrainingSettings(_Part):
             raise ContractError("training", "finetune.labels", quoted(teacher[0]), expected)
         if len(set(self.seeds)) < len(self.seeds):
             raise ContractError("training", "seeds", self.seeds, "different numbers")
+        if len(set(self.controls)) < len(self.controls):
+            raise ContractError("training", "controls", ", ".join(self.controls), "each once")
         return self
 
     def _check_readout(self) -> None:

@@ -149,6 +149,8 @@ def test_a_root_is_relative_to_the_file_and_a_draft_is_a_contract(tmp_path):
         ({"pair": ["eeg", "eeg"]}, "pair: got eeg, eeg, expected each modality of the contract once"),
         ({"seeds": [1, 1]}, "seeds: got .*different numbers"),
         ({"seeds": []}, "seeds"),
+        ({"seeds": 0}, "seeds: got 0, expected their number, 1 to 1000, or a list"),
+        ({"controls": ["linear", "linear"]}, "controls: got linear, linear, expected each once"),
         ({"contract": {}}, "contract.name: got nothing"),
         ({"contract": None}, "contract: got nothing, expected a mapping"),
         ({"contract": contract_values(layout="diagonal")}, "layout"),

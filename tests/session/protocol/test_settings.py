@@ -57,6 +57,14 @@ def test_another_kind_of_file_is_named(tmp_path):
         load_protocol(path)
 
 
+@pytest.mark.parametrize("words", ["base: mine.yaml", "preset: aligned", "seeds: 10"])
+def test_one_key_alone_says_that_a_file_is_of_training(tmp_path, words):
+    path = tmp_path / "training.yaml"
+    path.write_text(f"{words}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="this is a training file, expected a protocol"):
+        load_protocol(path)
+
+
 def test_the_drawn_order_is_stored_and_comes_back(tmp_path):
     path = written(tmp_path, breaks={"after_trials": 2, "duration_s": 1.0})
     drawn = draw_order(load_protocol(path))
