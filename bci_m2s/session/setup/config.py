@@ -102,9 +102,15 @@ def _valid(entries: Registry, name: object) -> str:
     return ", ".join(map(repr, entries)) + hint[hint.find("; no ") if hint.startswith("; valid") else 0 :]
 
 
+def _switched_off(value: Any) -> Any:
+    """YAML reads an unquoted ``off`` as false."""
+    return "off" if value is False else value
+
+
 # Source and sinks may come from another package, so their settings are looked up when a file is read.
 Stream = Annotated[SerializeAsAny[StreamSettings], BeforeValidator(_stream)]
 Device = Annotated[str, AfterValidator(_device)]
+OnDrift = Annotated[Literal["refuse", "note", "off"], BeforeValidator(_switched_off)]
 Sinks = Annotated[dict[Name, dict[Name, JsonValue]], BeforeValidator(_sinks), Field(max_length=16)]
 
 
@@ -175,7 +181,7 @@ class PipelineSettings(_Settings):
     """Estimates side by side, of the first usable modality, or their average."""
     unknown_below: Annotated[float, Field(ge=0, le=1)] | None = None
     """An estimate with less confidence is `unknown`; `null`: as the model has it, 0: never."""
-    drift: Literal["refuse", "note", "off"] = "refuse"
+    drift: OnDrift = "refuse"
     """What is done where features are further from the training's than the model's limit: no estimate, an
     estimate with a note, or nothing is measured. Models without a limit are not checked."""
     back_after_s: Seconds = 2.0

@@ -183,3 +183,9 @@ def test_the_python_object_was_not_made(tmp_path):
 @pytest.mark.parametrize("name", names("pipelines", ".yaml"))
 def test_every_shipped_pipeline_is_valid(name):
     load_pipeline(folder("pipelines") / f"{name}.yaml")
+
+
+def test_off_needs_no_quotes(tmp_path):
+    file = tmp_path / "pipeline.yaml"
+    file.write_text("model: muse-4ch\nstreams: {eeg: {type: EEG}}\ndrift: off\n")
+    assert load_pipeline(file).drift == "off"
