@@ -11,10 +11,23 @@ from support.small_sessions import EYE_LABELS, EYE_PARAMS, eeg, eye
 from bci_m2s.errors import ContractError
 from bci_m2s.features import EXTRACTORS
 
-RATES_HZ = {"de": 256.0, "eye": 120.0, "ecg": 250.0, "physiology": 128.0}
-LABELS = {"de": ("a", "b", "c", "d", "e"), "eye": EYE_LABELS, "ecg": ("ECG",), "physiology": BODY_LABELS}
-PARAMS = {"de": {}, "eye": EYE_PARAMS, "ecg": {}, "physiology": BODY_PARAMS}
-SIGNALS = {"de": eeg, "eye": eye, "ecg": lambda seconds: ecg(seconds, 250.0), "physiology": body}
+EEG_LABELS = ("a", "b", "c", "d", "e")
+RATES_HZ = {"de": 256.0, "covariance": 256.0, "eye": 120.0, "ecg": 250.0, "physiology": 128.0}
+LABELS = {
+    "de": EEG_LABELS,
+    "covariance": EEG_LABELS,
+    "eye": EYE_LABELS,
+    "ecg": ("ECG",),
+    "physiology": BODY_LABELS,
+}
+PARAMS = {"de": {}, "covariance": {}, "eye": EYE_PARAMS, "ecg": {}, "physiology": BODY_PARAMS}
+SIGNALS = {
+    "de": eeg,
+    "covariance": eeg,
+    "eye": eye,
+    "ecg": lambda seconds: ecg(seconds, 250.0),
+    "physiology": body,
+}
 HOP_S = 0.25
 NOT_LIVE = {"distributed"}  # always refuses to be built; it has a test of its own
 LIVE = [name for name in EXTRACTORS if name not in NOT_LIVE]
