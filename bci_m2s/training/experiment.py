@@ -30,7 +30,7 @@ from bci_m2s.files.whole import write_whole
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.text import printable
 from bci_m2s.training.check.training_file import Checked
-from bci_m2s.training.data.labels import with_labels_left
+from bci_m2s.training.data.labels import NobodyTests, with_labels_left
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.prepare import UnitData, prepare
 from bci_m2s.training.data.sessions import SessionFeatures
@@ -76,12 +76,22 @@ class Experiment:
     def units(self) -> Iterator[tuple[UnitData, int, Path]]:
         """Every split's data with every seed, and the folder of that training.
 
-        Raises TrainingError for a leak.
+        A split in which nobody can test is left out, and it is said. Raises TrainingError for a leak, and
+        where no split is left.
         """
+        left_out = []
         for split in self.splits:
             data = prepare(self.settings, self.sessions, split, self.names)
             for seed in self.settings.seeds:
-                yield with_labels_left(data, seed), seed, self.folder / split.name / f"seed-{seed}"
+                try:
+                    labelled = with_labels_left(data, seed)
+                except NobodyTests as problem:
+                    left_out.append(problem)
+                    self.say_once(f"left out: {problem}")
+                    break
+                yield labelled, seed, self.folder / split.name / f"seed-{seed}"
+        if left_out and len(left_out) == len(self.splits):
+            raise left_out[0]
 
 
 def open_experiment(

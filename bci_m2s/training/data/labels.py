@@ -23,13 +23,19 @@ if TYPE_CHECKING:
 Indices = NDArray[np.int64]
 
 
+class NobodyTests(TrainingError):
+    """Nobody of a split has trials to spare for the training: the split is left out."""
+
+
 def with_labels_left(data: UnitData, seed: int) -> UnitData:
     """The windows of a split as a model of `seed` may use them; as they are where all labels count.
 
     Raises
     ------
     TrainingError
-        Fewer people than wanted have every class, or nobody has a trial left for the test.
+        Fewer people than wanted have every class.
+    NobodyTests
+        Nobody has a trial left for the test.
     """
     rules = data.settings.labels
     if not rules.leave_out:
@@ -143,7 +149,7 @@ def _given(data: UnitData) -> tuple[WindowSet, WindowSet]:
             people.append(person)
             given += [trial for of_class in trials for trial in of_class[:wanted]]
     if not people:
-        raise TrainingError(
+        raise NobodyTests(
             f"labels.new_person_trials: {data.split.name}: got {wanted}, expected fewer than the trials of "
             "each class that somebody who tests has windows of"
         )

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from rich.console import Console
 from support.small_pairs import corpus, training_settings
 from support.training_files import without_pictures
 
-from bci_m2s.errors import ConfigurationError
+from bci_m2s.errors import ConfigurationError, TrainingError
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.training.check.listing import Listing
 from bci_m2s.training.check.training_file import Checked, check_live_use
@@ -41,6 +42,34 @@ def finished(folder, monkeypatch, **labels):
         finetuning.run_finetune(checked, folder, console, None, False)
         evaluating.run_evaluate(checked, folder, console)
     return checked, console.file.getvalue()
+
+
+def test_a_person_without_a_trial_to_spare_is_a_fold_left_out(tmp_path):
+    sessions = corpus(people=4)
+    sessions[0] = replace(sessions[0], trials=sessions[0].trials[:2])
+    split = {"kind": "subject-folds", "folds": 0, "validation_subjects": 1}
+    labels = {"people": 0, "new_person_trials": 1}
+    settings = training_settings(labels=labels, finetune=FEW, split=split)
+    console = Console(file=io.StringIO(), width=300)
+    splits = make_splits(sessions, settings.split, "emotion")
+    made = Experiment(
+        Path("n.yaml"),
+        settings,
+        tmp_path,
+        sessions,
+        Names.of(sessions),
+        splits,
+        torch.device("cpu"),
+        console,
+    )
+    tested = {data.names.subjects[i] for data, _, _ in made.units() for i in data.parts["test"].subjects}
+    assert tested == {session.subject for session in sessions[1:]}
+    assert console.file.getvalue().count("left out: labels.new_person_trials: fold-") == 1
+    nobody = settings.model_copy(
+        update={"labels": settings.labels.model_copy(update={"new_person_trials": 3})}
+    )
+    with pytest.raises(TrainingError, match="got 3, expected fewer than the trials"):
+        list(replace(made, settings=nobody).units())
 
 
 def directions(folder):
