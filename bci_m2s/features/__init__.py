@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from bci_m2s.features.coupling import Coupling
+from bci_m2s.features.coupling import MeasuresBand
 from bci_m2s.registry import Registry
 from bci_m2s.signal.interpolation import Interpolation
 from bci_m2s.types import BoolArray, FloatArray, Step
@@ -68,7 +68,7 @@ class Couples(Protocol):
     coupled : the name of the band in which it is measured
     """
 
-    coupling: Coupling | None
+    coupling: MeasuresBand | None
     coupled: str
 
 

@@ -15,7 +15,7 @@ Correlations are of the filtered samples, about 0 (a band-pass leaves no offset)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,16 @@ class CouplingSums(NamedTuple):
     with_mean: FloatArray
     mean_square: float
     good: BoolArray
+
+
+class MeasuresBand(Protocol):
+    """Measures something of one band of all channels, block by block; see ``Coupling``."""
+
+    def sums(self, band: FloatArray, squares: FloatArray, good: BoolArray) -> Any:
+        """What a block adds."""
+
+    def measure(self, blocks: Sequence[Any]) -> FloatArray:
+        """The step of these blocks."""
 
 
 class Coupling:

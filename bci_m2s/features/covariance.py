@@ -8,12 +8,11 @@ lines are those of ``de``: a step with a channel that cannot be used is NaN alto
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bci_m2s.errors import ContractError
-from bci_m2s.features.coupling import Coupling, CouplingSums
 from bci_m2s.features.de import DifferentialEntropy
 from bci_m2s.features.parameters import check_known, is_number
 from bci_m2s.text import quoted
@@ -23,21 +22,28 @@ WHERE = "feature covariance"
 DEFAULTS: dict[str, Any] = {"band_hz": [1.0, 45.0], "order": 3, "notch_hz": []}
 
 
-class _Products(Coupling):
-    """Sums of products of every two channels, in place of those of some pairs."""
+class _ProductSums(NamedTuple):
+    n: int
+    products: FloatArray  # of every two channels
+    good: BoolArray  # (channels,)
+
+
+class _Products:
+    """Measures the covariance, as ``coupling.MeasuresBand``."""
 
     def __init__(self, n_channels: int) -> None:
         self._upper = np.triu_indices(n_channels)
 
-    def sums(self, band: FloatArray, squares: FloatArray, good: BoolArray) -> CouplingSums:
-        products = (band @ band.T)[self._upper]
-        return CouplingSums(squares, products, np.empty(0), float(band.shape[1]), good)
+    def sums(self, band: FloatArray, squares: FloatArray, good: BoolArray) -> _ProductSums:
+        """Of a block. band : (C, n), filtered; good : (C,) channels to be used"""
+        del squares
+        return _ProductSums(band.shape[1], (band @ band.T)[self._upper], good)
 
-    def measure(self, blocks: Sequence[CouplingSums]) -> FloatArray:
+    def measure(self, blocks: Sequence[_ProductSums]) -> FloatArray:
         """The upper triangle; NaN where a channel is not good throughout."""
         values = np.sum([block.products for block in blocks], axis=0)
         known = np.logical_and.reduce([block.good for block in blocks]).all()
-        n = sum(block.mean_square for block in blocks)  # here the number of samples
+        n = sum(block.n for block in blocks)
         return np.asarray(values / n if known else np.full(len(values), np.nan))
 
 

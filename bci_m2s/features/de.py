@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bci_m2s.errors import ContractError
-from bci_m2s.features.coupling import Coupling, CouplingSums, coupling_band
+from bci_m2s.features.coupling import MeasuresBand, coupling_band
 from bci_m2s.features.parameters import check_known, is_number, line_frequencies
 from bci_m2s.signal.filters import FilterBank
 from bci_m2s.signal.interpolation import Interpolation
@@ -47,7 +47,7 @@ class _Sums(NamedTuple):
     flat: BoolArray  # (channels,) the raw signal did not move
     missing: BoolArray  # (channels,) a sample is missing here or so shortly before that it still echoes
     filled: Sequence[int] = ()  # channels that were interpolated
-    coupling: CouplingSums | None = None
+    coupling: Any = None  # what `coupling.sums` gave
 
 
 def _unmoved(samples: FloatArray) -> BoolArray:
@@ -90,7 +90,7 @@ class DifferentialEntropy:
     """
 
     interpolation: Interpolation | None = None  # see ``Interpolates``
-    coupling: Coupling | None = None  # see ``Couples``
+    coupling: MeasuresBand | None = None  # see ``Couples``
 
     def __init__(
         self, params: dict[str, Any], labels: tuple[str, ...], rate_hz: float, step_s: float, hop_s: float

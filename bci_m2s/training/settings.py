@@ -269,7 +269,7 @@ class TrainingSettings(_Part):
     controls: tuple[str, ...] = ()
     """What `evaluate` sets beside the method: `majority`, `linear`, `cca`, `pseudo`, `riemann`, `random`,
     `supervised`, `permuted`, another's."""
-    permutations: Count = 20
+    permutations: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Of the labels, for the control `permuted`; its smallest p value is 1 / (1 + permutations)."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One model per seed: a list, or their number, counted from 0."""

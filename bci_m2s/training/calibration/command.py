@@ -15,6 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bci_m2s.errors import TrainingError, UsageError, nearest
+from bci_m2s.files.checksum import file_sha256
 from bci_m2s.pipeline.recorded_windows import RecordedRun
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.blocks import fewest_of_each
@@ -110,6 +111,14 @@ def _refuse_strangers(runs: Sequence[RecordedRun]) -> None:
     paths = [run.path.resolve() for run in runs]
     if len(set(paths)) < len(paths):
         raise UsageError(f"sessions: got {runs[0].path} twice, expected each once")
+    seen: dict[str, Path] = {}
+    for run in runs if len(runs) > 1 else ():
+        if first := seen.get(checksum := file_sha256(run.path)):
+            raise UsageError(
+                f"{run.path}: got a copy of {first}, expected another session; its trials would be "
+                "judged by what has learnt them"
+            )
+        seen[checksum] = run.path
 
 
 def _refuse_few(labels: Indices, classes: Sequence[str], runs: Sequence[RecordedRun]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from bci_m2s.training.data.sessions import Rows
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Fit, Method, NotPossible
+from bci_m2s.training.methods.canonical import canonical_maps, less_person
 from bci_m2s.training.methods.linear import fit_logistic, mean_steps
 from bci_m2s.types import FloatArray
 
@@ -62,8 +63,8 @@ def fit_axes(training: WindowSet, one: Sequence[str], other: Sequence[str], comp
     if not len(pairs):
         raise NotPossible(f"no training window has {' and '.join([*one, *other])}")
     sides = [_Side(training, names) for names in (one, other)]
-    rows = [_less_person(side.standardised(pairs), pairs.subjects) for side in sides]
-    weights = canonical_weights(rows[0], rows[1], components)
+    rows = [less_person(side.standardised(pairs), pairs.subjects) for side in sides]
+    weights, _ = canonical_maps(rows, components, [RIDGE, RIDGE])
     return Axes(
         {
             name: axis
@@ -88,21 +89,6 @@ class _Side:
         scores = self.standardised(training.having(self.names)) @ weights
         weights = weights / np.maximum(scores.std(axis=0), SMALLEST_STD)
         return Axis(self.mean, weights / self.std[:, None])
-
-
-def _less_person(rows: FloatArray, subjects: np.ndarray) -> FloatArray:
-    people, whose = np.unique(subjects, return_inverse=True)
-    return rows - np.stack([rows[whose == i].mean(axis=0) for i in range(len(people))])[whose]
-
-
-def canonical_weights(one: FloatArray, other: FloatArray, components: int) -> tuple[FloatArray, FloatArray]:
-    """Weights (P, K) and (Q, K) of centred rows (n, P) and (n, Q), with a ridge on both sides."""
-    whiteners = []
-    for rows in (one, other):
-        values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
-        whiteners.append((vectors / np.sqrt(np.maximum(values, 0.0) + RIDGE)) @ vectors.T)
-    left, _, right = np.linalg.svd(whiteners[0] @ (one.T @ other / len(one)) @ whiteners[1])
-    return whiteners[0] @ left[:, :components], whiteners[1] @ right[:components].T
 
 
 def fit_within(parts: Mapping[str, WindowSet], modalities: tuple[str, ...], head: str) -> Fit:

@@ -4,8 +4,7 @@ Canonical correlations of the projections on pairs of training windows, each per
 first, so that who it is has no say. Component k is scaled to unit variance over the training windows and
 multiplied by its correlation: what the modalities share counts, what they do not share fades.
 
-Sources: Hotelling 1936; with a ridge Vinod 1976; of more than two sets as Kettenring 1971 ("MAXVAR"), which
-for two are the canonical correlations.
+Source: see ``canonical``.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from bci_m2s.errors import TrainingError
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods.canonical import canonical_maps, less_person
 from bci_m2s.training.methods.finetune import project
 from bci_m2s.types import FloatArray
 
@@ -43,42 +42,18 @@ def fit_readouts(networks: Mapping[str, SingleModality], training: WindowSet, co
     for network in networks.values():
         network.projection.is_linear, network.readout = True, nn.Identity()
     projected = {name: project(network, pairs.features[name]) for name, network in networks.items()}
-    centred = {name: _less_person(rows, pairs.subjects) for name, rows in projected.items()}
-    maps, shared = canonical_maps(list(centred.values()), components)
+    centred = {name: less_person(rows, pairs.subjects) for name, rows in projected.items()}
+    sets = list(centred.values())
+    maps, shared = canonical_maps(sets, components, [RIDGE * _largest_variance(rows) for rows in sets])
     for (name, network), weight in zip(networks.items(), maps, strict=True):
         rows = project(network, training.having([name]).features[name]) @ weight
         scale = shared / np.maximum(rows.std(axis=0), 1e-9)
         _attach(network, weight * scale, rows.mean(axis=0) * scale)
 
 
-def canonical_maps(sets: list[FloatArray], components: int) -> tuple[list[FloatArray], FloatArray]:
-    """Maps (P, K) of each set of centred rows (n, P), and each component's correlation (K,), from 0 to 1.
-
-    Of more than two sets the correlation is the mean over pairs.
-    """
-    whiteners = [_whitener(rows) for rows in sets]
-    white = np.concatenate(
-        [rows @ whitener for rows, whitener in zip(sets, whiteners, strict=True)], axis=1
-    )
-    values, vectors = np.linalg.eigh(white.T @ white / len(white))
-    best = np.argsort(values)[::-1][:components]
-    width = sets[0].shape[1]
-    blocks = [vectors[i * width : (i + 1) * width, best] for i in range(len(sets))]
-    maps = [whitener @ block for whitener, block in zip(whiteners, blocks, strict=True)]
-    return maps, np.clip((values[best] - 1) / (len(sets) - 1), 0.0, 1.0)
-
-
-def _whitener(rows: FloatArray) -> FloatArray:
-    """Symmetric map (P, P) after which columns are uncorrelated and of variance 1, but for the ridge."""
-    covariance = rows.T @ rows / len(rows)
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors / np.sqrt(np.maximum(values, 0.0) + RIDGE * max(values[-1], 1e-12))) @ vectors.T
-
-
-def _less_person(rows: FloatArray, subjects: NDArray[np.int64]) -> FloatArray:
-    people, whose = np.unique(subjects, return_inverse=True)
-    means = np.stack([rows[whose == i].mean(axis=0) for i in range(len(people))])
-    return rows - means[whose]
+def _largest_variance(rows: FloatArray) -> float:
+    """Along any direction. rows : (n, P), centred"""
+    return max(float(np.linalg.eigvalsh(rows.T @ rows / len(rows))[-1]), 1e-12)
 
 
 def _attach(network: SingleModality, weight: FloatArray, offset: FloatArray) -> None:

@@ -164,13 +164,11 @@ def summarise(results: Iterable[Result], method: str = "") -> list[Summary]:
     for (head, _, direction), row in rows.items():
         true = rows.get((head, method, direction))
         is_permuted = row.results[0].permutation is not None
-        make = _permuted_summary if is_permuted else _summary
-        summaries.append(make(row, true))
+        summaries.append(_permuted_summary(row, true) if is_permuted else _summary(row))
     return summaries
 
 
-def _summary(row: Row, true: Row | None = None) -> Summary:
-    del true
+def _summary(row: Row) -> Summary:
     grid, first = row.grid(), row.results[0]
     low, high = interval(grid)
     matrices = [np.sum(list(of_draw.values()), axis=0) for of_draw in row.counts.values()]

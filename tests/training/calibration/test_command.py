@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -228,6 +229,9 @@ def test_what_cannot_be_used_is_refused_in_a_line(run, base, file, tmp_path, con
     other = replace(run, participant="P02", path=Path("other.xdf"))
     with pytest.raises(UsageError, match="got those of P01, P02, expected those of one participant"):
         run_calibration([run, other], base, tmp_path / "x.safetensors", "", console)
+    copy = replace(run, path=Path(shutil.copy(run.path, tmp_path / "copy.xdf")))
+    with pytest.raises(UsageError, match=r"copy.xdf: got a copy of .*, expected another session"):
+        run_calibration([run, copy], base, tmp_path / "x.safetensors", "", console)
     done = bci("calibrate", file)
     assert "expected --base MODEL" in done.stderr
     assert done.returncode == 2

@@ -11,7 +11,8 @@ from support.small_pairs import PAIR, SIZES, THREE, corpus, training_settings, t
 from bci_m2s.errors import TrainingError
 from bci_m2s.training.data.sessions import from_steps
 from bci_m2s.training.methods import METHODS, NotPossible, flat
-from bci_m2s.training.methods.cca import canonical_weights, fit_crossed, fit_within
+from bci_m2s.training.methods.canonical import canonical_maps
+from bci_m2s.training.methods.cca import fit_crossed, fit_within
 from bci_m2s.training.methods.linear import STRENGTHS, fit_linear, fit_logistic, mean_steps
 from bci_m2s.training.methods.majority import fit_majority
 from bci_m2s.training.methods.pseudo import fit_pseudo
@@ -127,19 +128,20 @@ def test_the_axis_is_of_what_both_share_and_needs_no_labels(data):
     assert scores.std() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_canonical_weights_are_those_of_a_plain_eigenproblem():
+def test_canonical_maps_are_those_of_a_plain_eigenproblem():
     """Of one shared column: the weights of ridge CCA solve C_xx⁻¹ C_xy C_yy⁻¹ C_yx w = ρ² w."""
     rng = np.random.default_rng(0)
     shared = rng.normal(size=400)
     one = np.stack([shared + rng.normal(size=400), rng.normal(size=400)], axis=1)
     other = np.stack([rng.normal(size=400), shared + rng.normal(size=400), rng.normal(size=400)], axis=1)
     one, other = one - one.mean(axis=0), other - other.mean(axis=0)
-    found, _ = canonical_weights(one, other, 1)
+    (found, _), correlations = canonical_maps([one, other], 1, [1.0, 1.0])
     c_one = one.T @ one / 400 + np.eye(2)
     c_other = other.T @ other / 400 + np.eye(3)
     mixed = one.T @ other / 400
     values, vectors = np.linalg.eig(np.linalg.solve(c_one, mixed) @ np.linalg.solve(c_other, mixed.T))
     best = np.real(vectors[:, values.real.argmax()])
+    assert correlations[0] ** 2 == pytest.approx(values.real.max())
     assert abs(best @ found[:, 0]) == pytest.approx(np.linalg.norm(best) * np.linalg.norm(found))
 
 
