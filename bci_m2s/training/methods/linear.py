@@ -58,7 +58,9 @@ def fit_logistic(rows: Rows, labels: Any, strength: float) -> Any:
     """Logistic regression, classes of equal weight; where there is one class alone, that one."""
     if len(np.unique(labels)) < 2:
         return DummyClassifier(strategy="most_frequent").fit(rows, labels)
-    return LogisticRegression(C=strength, max_iter=2000, class_weight="balanced").fit(rows, labels)
+    regression = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
+    with np.errstate(invalid="ignore"):  # BLAS may flag what lies beside a short row; the fit looks for NaN itself
+        return regression.fit(rows, labels)
 
 
 def _score(fitted: Fit, validation: WindowSet, head: str) -> tuple[float, float]:
