@@ -59,7 +59,7 @@ def fit_logistic(rows: Rows, labels: Any, strength: float) -> Any:
     if len(np.unique(labels)) < 2:
         return DummyClassifier(strategy="most_frequent").fit(rows, labels)
     regression = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
-    with np.errstate(invalid="ignore"):  # BLAS may flag what lies beside a short row; the fit looks for NaN itself
+    with np.errstate(invalid="ignore"):  # BLAS flags what lies beside a short row
         return regression.fit(rows, labels)
 
 
