@@ -182,11 +182,17 @@ def finetune(
 
 @app.command()
 def evaluate(
-    config: Training,
+    config: Annotated[
+        Path, Argument(metavar="CONFIG.yaml", help="Training file; or, with --on, a model file.")
+    ],
     run: Run = None,
     model: Annotated[Path | None, Option(help="Evaluate this model file on people new to it.")] = None,
     data: Annotated[Path | None, Option(help="With --model: another folder of data.")] = None,
     format: Annotated[str, Option(help="Of --data, if it is not the training file's.")] = "",
+    on: Annotated[
+        Path | None,
+        Option(metavar="OTHER.yaml", help="Test on all people of another training file's data."),
+    ] = None,
     beside: Annotated[
         list[Path] | None,
         Option(
@@ -197,6 +203,22 @@ def evaluate(
     """Test every direction and the controls on trials kept out of training; or one ready model."""
     from bci_m2s.session.terminal.view import make_console
 
+    if on is not None and (model is not None or data is not None):
+        raise UsageError(
+            "--on: got --model or --data too, expected bci-m2s evaluate MODEL.safetensors --on FILE"
+        )
+    if on is not None and config.suffix == ".safetensors":
+        if beside:
+            raise UsageError("--beside: got a model file, expected a training file")
+        with _at_work(f"looking at {config} and {on}"):
+            from bci_m2s.training.check.ready_model import check_model_on
+
+            ready = check_model_on(config, on)
+        with _at_work(LOADING):
+            from bci_m2s.training.run.judging import run_judging
+
+        run_judging(ready, run, make_console())
+        return
     if model is not None and beside:
         raise UsageError("--beside: got --model too, expected a run of the training file")
     if model is not None:
@@ -212,10 +234,15 @@ def evaluate(
     if data is not None or format:
         raise UsageError("--data and --format: got no --model, expected the model file to evaluate on them")
     checked = _checked(config)
+    second = None
+    if on is not None:
+        from bci_m2s.training.check.second_set import check_on
+
+        second = check_on(checked, on)
     with _at_work(LOADING):
         from bci_m2s.training.run.evaluating import run_evaluate
 
-    run_evaluate(checked, run, make_console(), beside or ())
+    run_evaluate(checked, run, make_console(), beside or (), second)
 
 
 @app.command()

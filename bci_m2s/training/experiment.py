@@ -6,6 +6,7 @@ RUN/
   features/                 step features of raw signals, computed once
   SPLIT/seed-N/             one training: checkpoint, curves, model files, metrics
   results.json, results.md  results of evaluate
+  on-OTHER/                 results of evaluate --on OTHER.yaml
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.data.labels import NobodyTests, with_labels_left
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.prepare import UnitData, prepare
+from bci_m2s.training.data.second_set import SecondSet, check_strangers, tested_on
 from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.data.splits import PARTS, Split, make_splits
 from bci_m2s.training.data.windows import Names
@@ -45,7 +47,10 @@ SAME_RUN = ("contract", "pair", "data", "split", "labels", "windows", "pretrain"
 
 @dataclass(frozen=True)
 class Experiment:
-    """A training file, its sessions and splits, and the folder of its results."""
+    """A training file, its sessions and splits, and the folder of its results.
+
+    second : data that test in place of the test people; None for these
+    """
 
     config: Path
     settings: TrainingSettings
@@ -55,6 +60,7 @@ class Experiment:
     splits: list[Split]
     device: torch.device
     console: Console
+    second: SecondSet | None = None
     said: set[str] = field(default_factory=set)
 
     @property
@@ -82,6 +88,9 @@ class Experiment:
         left_out = []
         for split in self.splits:
             data = prepare(self.settings, self.sessions, split, self.names)
+            if self.second is not None:
+                check_strangers(split, self.sessions, self.second)
+                data = tested_on(data, self.second.sessions)
             for seed in self.settings.seeds:
                 try:
                     labelled = with_labels_left(data, seed)

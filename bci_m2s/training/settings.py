@@ -397,7 +397,7 @@ def load_training(path: Path) -> TrainingSettings:
     if path.suffix == ".safetensors":
         raise ConfigurationError(
             f"{path}: got a model file, expected a training file; to evaluate a model: "
-            f"bci-m2s evaluate TRAINING.yaml --model {path}"
+            f"bci-m2s evaluate {path} --on TRAINING.yaml"
         )
     values, lines = read_yaml(path)
     refuse_other(path, values, "training file")

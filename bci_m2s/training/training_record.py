@@ -41,6 +41,7 @@ def training_record(
         "people": {part: len({key.split("/")[0] for key in getattr(split, part)}) for part in PARTS},
         "trials": {part: len(getattr(split, part)) for part in PARTS},
         **people_of(settings, split),
+        **_simulated(settings, split),
         "seed": seed,
         "chosen": {name: choice_of(result) for name, result in fitted.items()},
         "pretrain": recorded(settings.pretrain),
@@ -70,6 +71,14 @@ def people_of(settings: TrainingSettings, split: Split) -> dict[str, dict[str, l
             part: [checksum for key, checksum in sums if key in keys] for part, keys in sessions.items()
         }
     return whose
+
+
+def _simulated(settings: TrainingSettings, split: Split) -> dict[str, Any]:
+    """Which simulated people there were: others of another seed have the same numbers."""
+    if settings.data.format != "simulated":
+        return {}
+    people = {part: sorted({key.split("/")[0] for key in getattr(split, part)}, key=int) for part in PARTS}
+    return {"simulator": {"seed": settings.data.simulator.get("seed", 0), **people}}
 
 
 @lru_cache(maxsize=4096)  # every split and seed has a record, and the files are large

@@ -14,7 +14,8 @@ from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.text import printable
 from bci_m2s.training.check import mistakes
-from bci_m2s.training.check.listing import Listing, list_sessions
+from bci_m2s.training.check.listing import list_sessions
+from bci_m2s.training.check.second_set import Second, check_second
 from bci_m2s.training.settings import DataSettings, TrainingSettings, load_training
 
 
@@ -24,13 +25,14 @@ class ReadyModel:
 
     settings : of the training file, with the model's contract and these data
     is_other : the data are not those of the training file
+    second : the data of ``evaluate MODEL --on FILE``, whose own contract says how they become features
     """
 
     path: Path
     model: Path
     settings: TrainingSettings
-    listing: Listing
     is_other: bool
+    second: Second | None = None
 
 
 def check_ready_model(path: Path, model: Path, data: Path | None, format: str) -> ReadyModel:
@@ -69,7 +71,27 @@ def check_ready_model(path: Path, model: Path, data: Path | None, format: str) -
     except BciM2sError as problem:
         words = printable(problem)
         raise ConfigurationError(with_line(path, read_yaml(path)[1], words)) from None
-    return ReadyModel(path, model, settings, listing, data is not None)
+    return ReadyModel(path, model, settings, data is not None)
+
+
+def check_model_on(model: Path, path: Path) -> ReadyModel:
+    """Say what is wrong with evaluating a model file on the data of a training file.
+
+    The model is judged on the modalities that both have.
+
+    Raises
+    ------
+    UsageError, ModelError, ConfigurationError
+        In one line.
+    """
+    if not model.is_file():
+        raise UsageError(f"{model}: no such file")
+    contract = read_contract(model)
+    second = check_second(path, contract, model.name, some=True)
+    kept = {name: contract.modalities[name] for name in second.settings.contract.modalities}
+    contract = contract.model_copy(update={"modalities": kept})
+    settings = second.settings.model_copy(update={"contract": contract, "pair": tuple(kept)})
+    return ReadyModel(path, model, settings, is_other=True, second=second)
 
 
 def _data(training: DataSettings, root: Path | None, format: str) -> DataSettings:

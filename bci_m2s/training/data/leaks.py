@@ -30,7 +30,7 @@ def check_apart(split: Split, sessions: Sequence[SessionFeatures]) -> None:
     TrainingError
         With the two parts and what they share.
     """
-    seen = {part: _signals(sessions, getattr(split, part)) for part in PARTS}
+    seen = {part: signals_of(sessions, getattr(split, part)) for part in PARTS}
     for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
         where = (split.name, first, second)
         _refuse_shared(where, "trial", getattr(split, first) & getattr(split, second))
@@ -60,7 +60,7 @@ def _refuse_shared(where: tuple[str, str, str], what: str, shared: Iterable[str]
         )
 
 
-def _signals(sessions: Sequence[SessionFeatures], keys: frozenset[str]) -> dict[bytes, str]:
+def signals_of(sessions: Sequence[SessionFeatures], keys: frozenset[str]) -> dict[bytes, str]:
     """Digests of the signal of the trials in `keys`, and which trial each is of."""
     digests: dict[bytes, str] = {}
     for session in sessions:

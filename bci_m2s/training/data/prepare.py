@@ -56,7 +56,7 @@ def prepare(
     of_split = split.train | split.validation | split.test
     used = [session for session in sessions if _has_trials(session, of_split)]
     rows = [
-        {name: _rows(settings, session, name, spreads[name]) for name in contract.modalities}
+        {name: rows_of(settings, session, name, spreads[name]) for name in contract.modalities}
         for session in used
     ]
     parts = {part: cut_windows(used, rows, getattr(split, part), settings, names) for part in PARTS}
@@ -108,7 +108,7 @@ def _has_trials(session: SessionFeatures, keys: frozenset[str]) -> bool:
     return any(session.key(trial) in keys for trial in session.trials)
 
 
-def _rows(settings: TrainingSettings, session: SessionFeatures, modality: str, spread: Any) -> Rows:
+def rows_of(settings: TrainingSettings, session: SessionFeatures, modality: str, spread: Any) -> Rows:
     contract = settings.contract
     spec = contract.modalities[modality]
     if settings.windows.own_session:

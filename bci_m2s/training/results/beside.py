@@ -16,12 +16,15 @@ from bci_m2s.training.results.evaluation import Result
 RESULTS, ABOUT = "results.json", "run.json"
 
 
-def read_beside(folder: Path, splits: Sequence[Split], heads: Collection[str]) -> list[Result]:
+def read_beside(
+    folder: Path, splits: Sequence[Split], heads: Collection[str], below: Path = Path()
+) -> list[Result]:
     """What a run's method reached, under the name of its folder.
 
     Parameters
     ----------
     folder : of a run that has been evaluated
+    below : where in it the results are
     splits : which its own have to agree with, person by person
     heads : which are wanted
 
@@ -30,7 +33,7 @@ def read_beside(folder: Path, splits: Sequence[Split], heads: Collection[str]) -
     UsageError
         There are no results, or other people trained, validated or tested.
     """
-    found, about = (_read(folder / name) for name in (RESULTS, ABOUT))
+    found, about = (_read(folder / name) for name in (below / RESULTS, ABOUT))
     try:
         theirs = {
             name: {part: _people(parts[part]) for part in PARTS} for name, parts in about["splits"].items()

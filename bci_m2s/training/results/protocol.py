@@ -8,8 +8,9 @@ import numpy as np
 
 from bci_m2s.training.data.label_settings import label_lines
 from bci_m2s.training.data.prepare import UnitData
+from bci_m2s.training.data.second_set import SecondSet
 from bci_m2s.training.data.splits import PARTS
-from bci_m2s.training.settings import SplitSettings, TrainingSettings
+from bci_m2s.training.settings import DataSettings, SplitSettings, TrainingSettings
 
 MOST_NAMES = 40
 VERBS = {"train": "train", "validation": "validate", "test": "test"}
@@ -27,8 +28,10 @@ def people_of(data: UnitData, head: str) -> dict[str, list[str]]:
     return found | {name: people("test", [name]) for name in data.settings.contract.modalities}
 
 
-def meant_to_test(data: UnitData) -> set[str]:
-    """Whose trials a split keeps for testing."""
+def meant_to_test(data: UnitData, second: SecondSet | None = None) -> set[str]:
+    """Whose trials a split keeps for testing; of other data everybody."""
+    if second is not None:
+        return set(second.people)
     return {key.split("/")[0] for key in data.split.test}
 
 
@@ -38,6 +41,7 @@ def protocol(
     splits: Sequence[People],
     meant: Collection[str] = (),
     one_class: Collection[str] = (),
+    second: SecondSet | None = None,
 ) -> list[str]:
     """The conditions of every figure of a head, and who took part, one sentence or more per line.
 
@@ -46,9 +50,49 @@ def protocol(
     splits : who had labelled windows, by part, of each split
     meant : whose trials were kept for testing
     one_class : who had test windows of one class alone, and is not counted
+    second : other data that tested
     """
-    people = f"People: {_numbers(splits)}."
-    return [people, *_tested(splits, meant, one_class), *conditions(settings, head)]
+    people = [f"People: {_numbers(splits)}."]
+    if second is not None:
+        people = _of_both(settings, splits, second) + people
+        without = settings.finetune.model_copy(update={"oracle": False})  # it is of the own test people
+        settings = settings.model_copy(update={"finetune": without})
+    return [*people, *_tested(splits, meant, one_class), *conditions(settings, head)]
+
+
+def _of_both(settings: TrainingSettings, splits: Sequence[People], second: SecondSet) -> list[str]:
+    """Who trained and on what, and which other data tested; each name that is in both."""
+    trained = _people(splits, "train") | _people(splits, "validation")
+    lines = [
+        f"Tested on other data: all people of {second.path.name} ({described(second.settings.data)}).",
+        f"Trained and validated on {described(settings.data)}: {len(trained)} people: {listed(trained)}.",
+    ]
+    if len(splits) > 1:
+        lines.append(
+            f"Each person is judged by the models of all {len(splits)} splits; numbers of test windows "
+            "below count a window once for each."
+        )
+    if said := same_names(settings.data, trained, second):
+        lines.append(said)
+    return lines
+
+
+def same_names(data: DataSettings, trained: Collection[str], second: SecondSet) -> str:
+    """Who has the name of somebody who trained; "" for nobody, and for simulated people of another seed."""
+    both = set(trained) & set(second.people)
+    theirs = second.settings.data
+    seeds = [one.simulator.get("seed", 0) for one in (data, theirs)]
+    if not both or (data.format == theirs.format == "simulated" and seeds[0] != seeds[1]):
+        return ""
+    return (
+        f"People of these names trained too: {listed(both)}; if they are the same people, the figures say "
+        "little of new ones."
+    )
+
+
+def described(data: DataSettings) -> str:
+    """Format and folder of some data: "recordings in lab"."""
+    return f"{data.format} in {data.root.name}" if data.root is not None else data.format
 
 
 def conditions(settings: TrainingSettings, head: str) -> list[str]:
@@ -100,12 +144,12 @@ def _tested(splits: Sequence[People], meant: Collection[str], one_class: Collect
     one_class = set(one_class)
     tested = _people(splits, "test") - one_class
     everybody = set(meant) | tested | one_class
-    lines = [f"Tested: {len(tested)} of {len(everybody)} people: {_listed(tested)}."]
+    lines = [f"Tested: {len(tested)} of {len(everybody)} people: {listed(tested)}."]
     for name in dict.fromkeys(key for of_split in splits for key in of_split if key not in PARTS):
         if lacking := everybody - one_class - _people(splits, name):
-            lines.append(f"Without a test window of {name} that can be used: {_listed(lacking)}.")
+            lines.append(f"Without a test window of {name} that can be used: {listed(lacking)}.")
     if one_class:
-        lines.append(f"Not counted, having test windows of one class alone: {_listed(one_class)}.")
+        lines.append(f"Not counted, having test windows of one class alone: {listed(one_class)}.")
     return lines
 
 
@@ -113,7 +157,8 @@ def _people(splits: Sequence[People], key: str) -> set[str]:
     return {person for of_split in splits for person in of_split[key]}
 
 
-def _listed(people: Collection[str]) -> str:
+def listed(people: Collection[str]) -> str:
+    """Names of people, at most ``MOST_NAMES``."""
     names = sorted(people, key=lambda name: (len(name), name))  # 9 before 10
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more

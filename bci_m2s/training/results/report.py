@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bci_m2s.files.access import open_private
+from bci_m2s.files.access import make_private_folder, open_private
 from bci_m2s.files.whole import whole_file, write_whole
-from bci_m2s.training.experiment import Experiment, library_versions, write_json
+from bci_m2s.training.experiment import library_versions, write_json
 from bci_m2s.training.results.evaluation import Result
 from bci_m2s.training.results.summary import Difference, Summary
 from bci_m2s.training.results.tables import markdown
@@ -20,34 +20,48 @@ Rows = Sequence[dict[str, float]]
 PANEL_IN = 4.2  # width of one panel of curves
 
 
+@dataclass(frozen=True)
+class ResultsOf:
+    """What results are of. title : above the tables; method : the one that rivals stand beside
+
+    classes : by head
+    """
+
+    title: str
+    method: str
+    classes: Mapping[str, Sequence[str]]
+    seeds: Sequence[int]
+
+
 def write_results(
-    experiment: Experiment,
+    folder: Path,
+    of: ResultsOf,
     results: Sequence[Result],
     summaries: Sequence[Summary],
     found: Sequence[Difference],
     lines: Mapping[str, Sequence[str]],
 ) -> None:
     """results.json, results.md and a picture of the confusion matrices. lines : the protocol by head"""
-    settings, folder = experiment.settings, experiment.folder
     texts = []
-    for head, spec in settings.contract.heads.items():
+    make_private_folder(folder)
+    for head, classes in of.classes.items():
         of_head = [summary for summary in summaries if summary.head == head]
         compared = [one for one in found if one.head == head]
-        text = markdown(of_head, lines[head], spec.classes, compared)
-        texts.append(f"# {experiment.name}: {head}\n\n" + text)
-        own = [summary for summary in of_head if summary.method == settings.finetune.method]
+        text = markdown(of_head, lines[head], classes, compared)
+        texts.append(f"# {of.title}: {head}\n\n" + text)
+        own = [summary for summary in of_head if summary.method == of.method]
         draw_confusions(
             folder / f"confusion-{head}.png",
             [summary.direction for summary in own],
             [summary.confusion for summary in own],
-            spec.classes,
+            classes,
         )
     write_whole(folder / "results.md", "\n".join(texts), private=True)
     write_json(
         folder / "results.json",
         {
             "protocol": lines,
-            "seeds": list(settings.seeds),
+            "seeds": list(of.seeds),
             "versions": library_versions(),
             "summaries": [asdict(summary) for summary in summaries],
             "differences": [asdict(one) for one in found],

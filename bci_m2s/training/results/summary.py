@@ -178,8 +178,8 @@ def _summary(row: Row) -> Summary:
         direction=first.direction,
         head=first.head,
         mean=mean_of(grid),
-        low=low,
-        high=high,
+        low=max(low, 0.0),  # a rescaled bootstrap of few people goes beyond what is possible
+        high=min(high, 1.0),
         sd=spread_over_people(grid),
         seeds_sd=spread_over_seeds(grid),
         kappa=mean_of(row.grid(kappa)),

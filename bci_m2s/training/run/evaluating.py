@@ -8,9 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bci_m2s.training.check.second_set import Second
 from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.data.labels import with_labels_of
 from bci_m2s.training.data.prepare import UnitData
+from bci_m2s.training.data.second_set import SecondSet, folder_on, load_second
 from bci_m2s.training.experiment import Experiment, open_experiment
 from bci_m2s.training.methods import METHODS, Method, NotPossible
 from bci_m2s.training.methods.methods import labelled_parts
@@ -26,7 +28,7 @@ from bci_m2s.training.results.evaluation import (
     evaluate_guesses,
 )
 from bci_m2s.training.results.protocol import meant_to_test, people_of, protocol
-from bci_m2s.training.results.report import write_results
+from bci_m2s.training.results.report import ResultsOf, write_results
 from bci_m2s.training.results.summary import Difference, Summary, differences, not_counted, summarise
 from bci_m2s.training.results.tables import difference_table, explained, table
 from bci_m2s.training.run.live_model import live_model
@@ -45,23 +47,37 @@ class _Found:
     meant: set[str] = field(default_factory=set)
     not_possible: dict[str, str] = field(default_factory=dict)  # method → why
 
-    def note_people(self, data: UnitData) -> None:
-        self.meant |= meant_to_test(data)
+    def note_people(self, data: UnitData, second: SecondSet | None) -> None:
+        self.meant |= meant_to_test(data, second)
         for head in data.settings.contract.heads:
             self.people.setdefault(head, []).append(people_of(data, head))
 
 
 def run_evaluate(
-    checked: Checked, folder: Path | None, console: Console, beside: Sequence[Path] = ()
+    checked: Checked,
+    folder: Path | None,
+    console: Console,
+    beside: Sequence[Path] = (),
+    on: Second | None = None,
 ) -> None:
     """All directions and controls on the test windows of every split and seed.
 
+    Parameters
+    ----------
     beside : folders of other runs with the same people in every split, whose methods are rivals too
+    on : other data, whose people all test in place of the test people of the splits
     """
     experiment = open_experiment(checked, folder, console, device="cpu")
-    settings = experiment.settings
-    others = [read_beside(run, experiment.splits, settings.contract.heads) for run in beside]
-    found = _Found(raw=RawFeatures(settings, experiment.folder / "features", console))
+    settings, results = experiment.settings, experiment.folder
+    if on is not None:
+        second = load_second(on, settings.contract, experiment.folder / "features", console)
+        experiment = replace(experiment, second=second)
+        results = experiment.folder / folder_on(on.path)
+    others = [
+        read_beside(run, experiment.splits, settings.contract.heads, results.relative_to(experiment.folder))
+        for run in beside
+    ]
+    found = _Found(RawFeatures(settings, experiment.folder / "features", console, experiment.second))
     crosses = METHODS[settings.finetune.method].crosses(settings.finetune.freeze)
     with bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):
@@ -69,7 +85,7 @@ def run_evaluate(
             for name in file_names(settings.pair, crosses=crosses):
                 check_finetuned(experiment, unit / name)
             if seed == settings.seeds[0]:
-                found.note_people(data)
+                found.note_people(data, experiment.second)
 
             def say(what: str, number: int = number, title: str = title) -> None:
                 advance(number, f"{title}: {what}")
@@ -80,15 +96,26 @@ def run_evaluate(
     compared = differences(found.results, settings.finetune.method)
     lines = {
         head: [
-            *protocol(settings, head, found.people[head], found.meant, not_counted(found.results, head)),
+            *protocol(
+                settings,
+                head,
+                found.people[head],
+                found.meant,
+                not_counted(found.results, head),
+                experiment.second,
+            ),
             *(f"{name}: not possible: {why}." for name, why in found.not_possible.items()),
         ]
         for head in settings.contract.heads
     }
-    write_results(experiment, found.results, summaries, compared, lines)
+    title = experiment.name if on is None else f"{experiment.name} on {on.path.stem}"
+    of = ResultsOf(title, settings.finetune.method, settings.contract.class_names, settings.seeds)
+    write_results(results, of, found.results, summaries, compared, lines)
     for head in settings.contract.heads:
-        _print_head(experiment, head, summaries, compared, lines[head])
-    console.print(f"Results: {experiment.folder / 'results.md'}", soft_wrap=True)
+        _print_head(experiment, of, head, summaries, compared, lines[head])
+    console.print(f"Results: {results / 'results.md'}", soft_wrap=True)
+    if on is not None:
+        return
     if model := live_model(experiment):
         say_how_to_run(experiment, model)
     elif has_live_model(experiment):
@@ -98,6 +125,7 @@ def run_evaluate(
 
 def _print_head(
     experiment: Experiment,
+    of: ResultsOf,
     head: str,
     summaries: Sequence[Summary],
     compared: Sequence[Difference],
@@ -106,7 +134,7 @@ def _print_head(
     console, settings = experiment.console, experiment.settings
     of_head = [summary for summary in summaries if summary.head == head]
     differing = [one for one in compared if one.head == head]
-    console.print(table(of_head, f"{experiment.name}: {head}"))
+    console.print(table(of_head, f"{of.title}: {head}"))
     if differing:
         title = f"{settings.finetune.method} less its rivals, on the same people"
         console.print(difference_table(differing, title))
@@ -133,16 +161,17 @@ def _evaluate_unit(
     settings = experiment.settings
     job, test = experiment.job(seed), data.parts["test"]
     setups = [
-        EvaluationSetup(data.split.name, seed, head, len(spec.classes), experiment.names.subjects)
+        EvaluationSetup(data.split.name, seed, head, len(spec.classes), data.names.subjects)
         for head, spec in settings.contract.heads.items()
     ]
     own: Method = METHODS[settings.finetune.method]
     crosses = own.crosses(settings.finetune.freeze)
     say(settings.finetune.method)
     for setup in setups:
-        found.results += evaluate_files(
-            setup, unit, settings.pair, test, settings.finetune.method, crosses=crosses
-        )
+        judged = evaluate_files(setup, unit, settings.pair, test, settings.finetune.method, crosses=crosses)
+        if experiment.second is not None:  # the oracle of a model file is of its own test people
+            judged = [replace(result, oracle=None) for result in judged]
+        found.results += judged
     for name in settings.controls:
         method: Method = METHODS[name]
         # what draws nothing gives the same with another seed, unless the seed draws the labels

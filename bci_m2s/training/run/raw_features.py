@@ -12,6 +12,7 @@ from rich.console import Console
 from bci_m2s.errors import BciM2sError
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.prepare import UnitData, prepare
+from bci_m2s.training.data.second_set import SecondSet, relabelled, tested_on
 from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.data.splits import Split
 from bci_m2s.training.data.windows import Names, WindowSet
@@ -27,12 +28,13 @@ NO_RAW = "no raw EEG"
 class RawFeatures:
     """Features of raw EEG, kept in the run's folder as all features are.
 
-    settings : of the run; folder : of its features
+    settings : of the run; folder : of its features; second : data that test in place of the test people
     """
 
     settings: TrainingSettings
     folder: Path
     console: Console
+    second: SecondSet | None = None
     _sessions: dict[str, list[SessionFeatures]] = field(default_factory=dict)
 
     def data(self, feature: str, split: Split) -> UnitData:
@@ -44,16 +46,24 @@ class RawFeatures:
             No modality is raw EEG, or the feature cannot be computed of it.
         """
         settings = raw_settings(self.settings, feature)
-        specs = self.settings.contract.modalities
-        if feature not in self._sessions:
+        sessions = self._centred(self.settings, feature)
+        data = prepare(settings, sessions, split, Names.of(sessions))
+        if self.second is not None:
+            theirs = self.second.settings
+            other = self._centred(theirs, feature)
+            data = tested_on(data, relabelled(other, theirs.contract, self.settings.contract))
+        return replace(data, parts={part: _unscaled(data, windows) for part, windows in data.parts.items()})
+
+    def _centred(self, run: TrainingSettings, feature: str) -> list[SessionFeatures]:
+        """The sessions of a training file, read once."""
+        key = f"{feature} of {run.data}"
+        if key not in self._sessions:
             try:
-                found = load_sessions(settings, self.folder, self.console)
+                found = load_sessions(raw_settings(run, feature), self.folder, self.console)
             except BciM2sError as problem:
                 raise NotPossible(f"{feature}: {problem}") from None
-            self._sessions[feature] = [centred_session(session, specs) for session in found]
-        sessions = self._sessions[feature]
-        data = prepare(settings, sessions, split, Names.of(sessions))
-        return replace(data, parts={part: _unscaled(data, windows) for part, windows in data.parts.items()})
+            self._sessions[key] = [centred_session(one, run.contract.modalities) for one in found]
+        return self._sessions[key]
 
 
 def _unscaled(data: UnitData, windows: WindowSet) -> WindowSet:
