@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, RecordingError, UsageError
+from bci_m2s.errors import (
+    BciM2sError,
+    OutputError,
+    RecordingError,
+    UsageError,
+)
 from bci_m2s.files.access import refuse_full
 from bci_m2s.recording.file_names import IN_SESSION
 from bci_m2s.recording.trials import Trial, read_trials
 from bci_m2s.session.protocol import planned
 from bci_m2s.session.protocol.conductor import Conductor
 from bci_m2s.session.protocol.keyboard import HELP, Keys, has_keyboard, reading_keys
-from bci_m2s.session.protocol.mpv import Mpv
 from bci_m2s.session.protocol.pace import FastClock
-from bci_m2s.session.protocol.person import SimulatedPerson
-from bci_m2s.session.protocol.program import Program
+from bci_m2s.session.protocol.parts import person_of, pipeline_of, refuse_fast, stimulus_of
 from bci_m2s.session.protocol.settings import ProtocolSettings, load_protocol
 from bci_m2s.session.protocol.stage import Conduct
 from bci_m2s.session.remote.address import Address
@@ -34,7 +37,6 @@ from bci_m2s.session.terminal.view import make_console
 from bci_m2s.text import printable, typed
 
 if TYPE_CHECKING:
-    from bci_m2s.session.protocol.stimulus import Stimulus
     from bci_m2s.session.takes import Takes
 
 RESUMED = "take-{}"
@@ -73,8 +75,9 @@ def run_guided(
     console = make_console()
     path = find_protocol(protocol)
     settings = load_protocol(path)
-    _refuse_fast(path, settings, fast)
+    refuse_fast(path, settings, fast)
     settings, before, folder, from_s = _taken_up(output, console) if resume else _begun(settings, output)
+    pipeline = pipeline_of(settings, output / planned.STORED if resume else path)
     is_simulated = settings.simulated is not None  # else stamps are those of the senders
     clock = FastClock(
         local_clock, settings.fast_speed if fast else 1.0, from_s if is_simulated else -math.inf
@@ -85,8 +88,8 @@ def run_guided(
         output,
         clock,
         before,
-        _person(settings, clock),
-        _stimulus(settings, path, clock),
+        person_of(settings, clock),
+        stimulus_of(settings, path, clock),
         has_keyboard(),
     )
     notes: dict[str, object] = {"protocol": {"name": settings.name, "speed": clock.speed}}
@@ -104,7 +107,7 @@ def run_guided(
         conduct=partial(_conducting, conduct, None if resume else path, conductors),
     )
     try:
-        run_session(_pipeline(settings, path), options, console)
+        run_session(pipeline, options, console)
         if settings.report and (folder / IN_SESSION).is_file():
             _report(output, console)
     finally:
@@ -198,50 +201,6 @@ def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Tr
     return settings, read_trials(events), output / RESUMED.format(number), last_s + BETWEEN_TAKES_S
 
 
-def _refuse_fast(path: Path, settings: ProtocolSettings, fast: bool) -> None:
-    if fast and settings.simulated is None:
-        raise UsageError(f"--fast: {path.name} has no simulated person, and real ones live in real time")
-    if settings.simulated is not None and settings.trials.show == "markers":
-        raise ConfigurationError(
-            f"{path}: trials.show: got 'markers', expected 'text' or 'clips' where the person is simulated"
-        )
-    if fast and settings.trials.show != "text":
-        raise UsageError(f"--fast: {path.name} shows {settings.trials.show}, which take their own time")
-
-
-def _person(settings: ProtocolSettings, clock: FastClock) -> SimulatedPerson | None:
-    if settings.simulated is None:
-        return None
-    return SimulatedPerson(settings.simulated, [item.label for item in settings.trials.items], clock)
-
-
-def _stimulus(settings: ProtocolSettings, path: Path, clock: FastClock) -> Stimulus | None:
-    """What shows the trials, checked; None where words or an experiment program do."""
-    trials, screen = settings.trials, settings.trials.screen
-    stimulus: Stimulus
-    if trials.show == "clips":
-        # mpv takes the last screen where there are fewer
-        number = 1 if screen.number is None else screen.number
-        stimulus = Mpv(
-            clock, path.parent, number, screen.fullscreen, volume=screen.volume, options=screen.options
-        )
-    elif trials.show == "program":
-        stimulus = Program(trials.command, clock, trials.prints_onset, path.parent)
-    else:
-        return None
-    items = ((item.clip, item.duration_s or trials.duration_s) for item in trials.items)
-    if problems := stimulus.check(items):
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise ConfigurationError(f"{path}: trials: {problems[0]}{more}")
-    return stimulus
-
-
-def _pipeline(settings: ProtocolSettings, path: Path) -> str:
-    """The pipeline's path beside the protocol, or its name."""
-    beside = path.parent / settings.pipeline
-    return str(beside) if beside.is_file() else settings.pipeline
-
-
 def _say(
     console: Console, settings: ProtocolSettings, path: Path, before: list[Trial], speed: float
 ) -> None:
@@ -270,10 +229,10 @@ def describe_protocol(path: Path) -> list[tuple[str, bool]]:
     from bci_m2s.session.setup.build import make_plan
 
     settings = planned.draw_order(load_protocol(path))
-    _refuse_fast(path, settings, False)
-    plan = make_plan(_pipeline(settings, path), may_be_untrained=True)
+    refuse_fast(path, settings, False)
+    plan = make_plan(pipeline_of(settings, path), may_be_untrained=True)
     clock = FastClock(lambda: 0.0)
-    if (person := _person(settings, clock)) is not None:
+    if (person := person_of(settings, clock)) is not None:
         person.check(plan, path)
     classes = [name for names in plan.contract.class_names.values() for name in names]
     trials = settings.trials
@@ -292,7 +251,7 @@ def describe_protocol(path: Path) -> list[tuple[str, bool]]:
         lines.append("questions: " + ", ".join(rating.scale for rating in settings.ratings))
     if seconds := planned.planned_s(settings):
         lines.append(f"about {seconds / 60:.0f} min, without the signal check and answers")
-    _stimulus(settings, path, clock)
+    stimulus_of(settings, path, clock)
     return [(line, False) for line in lines] + [
         (f"note: {note}", True) for note in planned.order_notes(settings, classes)
     ]

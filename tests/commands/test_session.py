@@ -10,9 +10,10 @@ import pytest
 import yaml
 from support.guided_sessions import PROTOCOL, write_protocol
 
-from bci_m2s.commands.session import _stimulus, describe_protocol, run_guided
+from bci_m2s.commands.session import describe_protocol, run_guided
 from bci_m2s.errors import ConfigurationError, OutputError
 from bci_m2s.session.protocol.pace import FastClock
+from bci_m2s.session.protocol.parts import stimulus_of
 from bci_m2s.session.protocol.program import Program
 from bci_m2s.session.protocol.settings import load_protocol
 from bci_m2s.session.protocol.stimulus import Stimulus
@@ -20,10 +21,10 @@ from bci_m2s.session.protocol.stimulus import Stimulus
 ITEMS = [{"label": "calm", "clip": "a.mp4"}, {"label": "tense", "clip": "b.mp4", "duration_s": 20}]
 
 
-def stimulus_of(folder: Path, **trials: object) -> Stimulus | None:
+def shown_by(folder: Path, **trials: object) -> Stimulus | None:
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump({**PROTOCOL, "trials": {"items": ITEMS, **trials}}), encoding="utf-8")
-    return _stimulus(load_protocol(path), path, FastClock(lambda: 0.0))
+    return stimulus_of(load_protocol(path), path, FastClock(lambda: 0.0))
 
 
 def test_a_folder_that_holds_something_is_refused_with_the_way_on(tmp_path):
@@ -51,17 +52,17 @@ def test_what_would_keep_a_session_from_beginning_is_found_by_check(tmp_path, ch
 
 
 def test_words_need_no_player(tmp_path):
-    assert stimulus_of(tmp_path, show="text", duration_s=5) is None
+    assert shown_by(tmp_path, show="text", duration_s=5) is None
 
 
 def test_a_program_is_found_or_named(tmp_path):
-    assert isinstance(stimulus_of(tmp_path, show="program", command=[sys.executable, "{item}"]), Program)
+    assert isinstance(shown_by(tmp_path, show="program", command=[sys.executable, "{item}"]), Program)
     with pytest.raises(
         ConfigurationError, match=r"mine\.yaml: trials: program: command: 'no-such' is not inst"
     ):
-        stimulus_of(tmp_path, show="program", command=["no-such", "{item}"])
+        shown_by(tmp_path, show="program", command=["no-such", "{item}"])
     with pytest.raises(ConfigurationError, match=r"mine\.yaml: trials: a\.mp4: no duration"):
-        stimulus_of(tmp_path, show="program", command=[sys.executable, "{duration_s}"])
+        shown_by(tmp_path, show="program", command=[sys.executable, "{duration_s}"])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="programs are found by their names' endings there")
@@ -70,11 +71,11 @@ def test_mpv_and_ffprobe_that_are_not_there_are_named(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(b"")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError, match=r"mpv is not installed.*apt install mpv.*\(and 1 more\)"):
-        stimulus_of(tmp_path, show="clips")
+        shown_by(tmp_path, show="clips")
 
 
 def test_an_option_that_is_none_is_refused(tmp_path):
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(ConfigurationError, match=r"got '--script=x\.lua', which bci-m2s sets itself"):
-        stimulus_of(tmp_path, show="clips", screen={"options": ["--script=x.lua"]})
+        shown_by(tmp_path, show="clips", screen={"options": ["--script=x.lua"]})

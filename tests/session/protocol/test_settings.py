@@ -5,6 +5,7 @@ import yaml
 from support.guided_sessions import PROTOCOL
 
 from bci_m2s.errors import ConfigurationError, OutputError
+from bci_m2s.session.protocol.parts import pipeline_of
 from bci_m2s.session.protocol.planned import draw_order, order_notes, planned_trials, store, stored
 from bci_m2s.session.protocol.settings import load_protocol
 from bci_m2s.session.setup.shipped import find_protocol
@@ -48,6 +49,17 @@ def test_a_mistake_is_one_line_with_file_and_key(tmp_path, changes, words):
     assert "\n" not in str(problem.value)
     assert "mine.yaml" in str(problem.value)
     assert words in str(problem.value)
+
+
+def test_a_pipeline_that_is_not_there_is_one_line_with_file_and_key(tmp_path):
+    path = written(tmp_path, pipeline="dmeo")
+    with pytest.raises(ConfigurationError) as problem:
+        pipeline_of(load_protocol(path), path)
+    line = path.read_text(encoding="utf-8").splitlines().index("pipeline: dmeo") + 1
+    assert str(problem.value) == (
+        f"{path}:{line}: pipeline: got 'dmeo', expected a file in {tmp_path}, or the name of a shipped "
+        "pipeline; nearest: 'demo'"
+    )
 
 
 def test_another_kind_of_file_is_named(tmp_path):
