@@ -27,6 +27,7 @@ from bci_m2s.model.training_people import training_remark
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.pipeline import run_offline
 from bci_m2s.recording.file_names import takes_of
+from bci_m2s.recording.marker_texts import marker_texts
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session
@@ -80,6 +81,8 @@ def replay_file(
         for doubt in stream_doubts(match.plan.contract.modalities[modality], stream.info):
             console.print(f"note: {doubt}", style="yellow")
     used = {modality: stream.info for modality, stream in match.streams.items()}
+    if match.markers:
+        console.print(printable(marker_texts(match.markers), 500), soft_wrap=True)
     if words := unused(match.plan.contract, used, [one.info for one in recording.raw_streams]):
         console.print(f"note: {printable(words)}", style="yellow")
     options = replace(options, caution=training_remark(match.plan.contract, file))

@@ -108,14 +108,16 @@ def run_guided(
     )
     try:
         run_session(pipeline, options, console)
-        if settings.report and (folder / IN_SESSION).is_file():
-            _report(output, console)
     finally:
         if conductors and not conductors[0].is_complete:
             words = f"not complete; to go on: {again_words(protocol, output, given)}"
             console.print(words, style="yellow", soft_wrap=True)
+            if (folder / IN_SESSION).is_file():
+                console.print(f"a report of what there is: bci-m2s report {typed(output)}", soft_wrap=True)
     is_complete = bool(conductors) and conductors[0].is_complete
     if is_complete:
+        if settings.report and (folder / IN_SESSION).is_file():
+            _report(output, console)
         console.print(f"next: bci-m2s calibrate {typed(output)}", soft_wrap=True)
         console.print(f"      bci-m2s export {typed(output)} --to bids --output FOLDER", soft_wrap=True)
     return is_complete

@@ -71,6 +71,7 @@ class Presenter:
                 view.push(*taken)
                 if self._head is not None and modality == self._head.modality:
                     self._head.push(taken[1])
+            view.canvas.set_ended(bool(self._client.ended))
             view.frame(now_s)
 
     # ---- four times per second ----

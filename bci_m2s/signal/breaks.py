@@ -38,7 +38,8 @@ class Gap:
             return "stamp is not a number"
         if self.step_s < 0:
             return f"stamps jumped back {-self.step_s:.3g} s"
-        return f"gap of {self.step_s:.3g} s ({self.lost} samples)"
+        length = f"{self.step_s:.3g}" if self.step_s < 1000 else f"{self.step_s:.0f}"
+        return f"gap of {length} s ({self.lost} samples)"
 
 
 class BreakReport:

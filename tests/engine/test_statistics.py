@@ -165,6 +165,9 @@ def test_the_summary():
     print_summary(console, statistics, [HEALTH], 4, notes=["eeg: TP9: missing throughout (no samples)"])
     assert "note: eeg: TP9: missing throughout (no samples)\n" in console.file.getvalue()
     assert "EEG: 1 estimates (negative 0, neutral 0, positive 1)" in text
+    paused = replace(HEALTH, lost=HEALTH.samples + 1)
+    print_summary(console, statistics, [paused], 0)
+    assert "missing by the stamps: a pause, or wrong stamps?\n" in console.file.getvalue()
     both = [HEALTH, replace(HEALTH, modality="eye")]
     print_summary(console, statistics, both, 0, is_one_line=True)
     assert "eye: no estimate by itself; EEG answered\n" in console.file.getvalue()

@@ -294,6 +294,9 @@ def _reasons(status: Mapping[str, Any]) -> list[str]:
             reasons.append(f"{name}: {bad} bad channel{'s' if bad > 1 else ''}")
         elif lost:
             reasons.append(f"{name}: {lost:,} samples lost")
+        drift = mapping(stream.get("drift"))
+        if drift.get("is_beyond") is True:
+            reasons.append(f"{name}: drift from the training: {plain_text(drift.get('drivers'))}")
     return [reason for reason in reasons if reason]
 
 

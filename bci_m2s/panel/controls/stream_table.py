@@ -75,7 +75,9 @@ class StreamTable(View):
         """
         streams = mappings(status.get("streams"))
         cells = [row_cells(stream, n_channels) for stream in streams if stream]
-        if not is_trusted:
+        if plain_text(status.get("ended")):
+            cells = [_ended(row) for row in cells]
+        elif not is_trusted:
             cells = [
                 [(text, "muted" if state == "ok" else state, details) for text, state, details in row]
                 for row in cells
@@ -154,6 +156,14 @@ def row_cells(stream: Mapping[str, Any], n_channels: Mapping[str, int]) -> list[
     ]
 
 
+def _ended(cells: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """The row of a stream whose session has ended: what was counted stays, nothing alarms any more."""
+    calm = [(text.lstrip("■▲● "), "muted", details) for text, _, details in cells]
+    calm[COLUMNS.index("age")] = ("–", "muted", "the session has ended")
+    calm[QUALITY] = ("○ ended", "muted", f"the session has ended; at last: {calm[QUALITY][2]}")
+    return calm
+
+
 def _rate(stream: Mapping[str, Any]) -> tuple[str, str, str]:
     nominal, measured = number(stream.get("rate_hz"), 0.0), number(stream.get("measured_hz"), -1.0)
     if nominal <= 0:
@@ -223,9 +233,9 @@ def _quality(stream: Mapping[str, Any], n_channels: int) -> tuple[str, str, str]
     if not parts and state == "bad":
         parts.append("silent: no samples; is the sender running?")
     if not parts:
-        lost = number(stream.get("lost"), 0.0) > 0
+        has_lost = state == "warn" and number(stream.get("lost"), 0.0) > 0
         all_good = f"{n_channels} of {n_channels} good" if n_channels else "good"
-        parts.append(all_good if state == "ok" else "samples were lost" if lost else "–")
+        parts.append("–" if state == "muted" else "samples were lost" if has_lost else all_good)
     if said := _drift(mapping(stream.get("drift"))):
         parts.append(said)
     details = "\n".join([*parts, *(f"{label}: {why}" for label, why in list(bad.items())[:64])])

@@ -34,17 +34,29 @@ class GuideStrip(View):
         self.participant: ParticipantWindow | None = None
         self.words, self.lines = plain_label("", 1.2, bold=True), plain_label("", SMALL, wraps=True)
         self.buttons = {action: self._button(action) for action in BUTTONS}
-        row = in_row((self.words, 1), *self.buttons.values(), spacing=4)
+        self.fill = self._labelled(
+            "Full screen", "the participant's window; Esc in it brings the panel back"
+        )
+        self.fill.clicked.connect(self._fill_screen)
+        row = in_row((self.words, 1), *self.buttons.values(), self.fill, spacing=4)
         self.setLayout(in_column(row, self.lines, margins=(8, 6, 8, 6), spacing=4))
         self.hide()
 
     def _button(self, action: str) -> QToolButton:
-        button = QToolButton()
-        button.setFont(font(SMALL))
-        button.setText(BUTTONS[action][0])
-        button.setToolTip(BUTTONS[action][1])
+        button = self._labelled(*BUTTONS[action])
         button.clicked.connect(lambda: self._ask_for(action))
         return button
+
+    def _labelled(self, text: str, details: str) -> QToolButton:
+        button = QToolButton()
+        button.setFont(font(SMALL))
+        button.setText(text)
+        button.setToolTip(details)
+        return button
+
+    def _fill_screen(self) -> None:
+        if self.participant is not None:
+            self.participant.fill_screen(True)
 
     def _ask_for(self, action: str) -> None:
         if action == "pause" and self.step is not None and self.step.is_paused:
@@ -80,6 +92,7 @@ class GuideStrip(View):
             elif step.question is not None and self.participant.isHidden():
                 self.participant.place()  # it was closed by hand, and an answer is waited for
             self.participant.show_step(step)
+        self.fill.setVisible(self.participant is not None and not self.participant.isFullScreen())
 
     def _answer(self, value: str) -> None:
         self._send({"do": "protocol", "action": "answer", "value": value})

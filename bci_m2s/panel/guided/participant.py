@@ -12,6 +12,7 @@ from bci_m2s.panel.look.theme import LARGE, font
 from bci_m2s.panel.look.view import in_column, in_row, plain_label
 
 BACK, FORE, QUIET = "#101010", "#E8E8E8", "#8A8A8A"
+BELOW_TOP = 0.17  # of a screen's height: above it is the step of the session, on the panel
 CROSS_PX = 60  # length of the fixation cross
 PICTURE_PX = 84  # of a wide window; narrower ones have smaller pictures
 ENDS = {
@@ -32,7 +33,7 @@ class ParticipantWindow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWindowTitle("bci_m2s: participant")
+        self.setWindowTitle("bci_m2s: participant (F11: full screen)")
         self.setStyleSheet(
             f"QWidget {{ background: {BACK}; color: {FORE}; }}"
             "QLabel { background: transparent; }"  # the cross is behind it
@@ -57,7 +58,10 @@ class ParticipantWindow(QWidget):
         self.field.hide()
 
     def place(self) -> None:
-        """Show it: filling the second screen where there is one, else as a window of its own."""
+        """Show it: filling the second screen where there is one, else over the panel's traces.
+
+        There the step of the session, the estimate, the streams and the buttons stay visible beside it.
+        """
         screens = QGuiApplication.screens()
         if len(screens) > 1:
             self.setGeometry(screens[1].geometry())
@@ -65,11 +69,18 @@ class ParticipantWindow(QWidget):
             return
         screen = QGuiApplication.primaryScreen()
         room = screen.availableGeometry() if screen is not None else self.rect()
-        self.resize(room.width() // 2, room.height() // 2)
-        self.move(
-            room.left(), room.bottom() - self.height()
-        )  # where the experimenter's panel is read least
+        self.setGeometry(
+            room.left(), room.top() + int(BELOW_TOP * room.height()), room.width() // 2, room.height() // 2
+        )
         self.show()
+
+    def fill_screen(self, fills: bool) -> None:
+        """Fill the screen that it is on, or be a window of its own again."""
+        if fills:
+            self.showFullScreen()
+        else:
+            self.showNormal()
+        self.activateWindow()
 
     def show_step(self, step: Step) -> None:
         """Show a step; the same one again changes nothing."""
@@ -140,7 +151,11 @@ class ParticipantWindow(QWidget):
         self.answered.emit(self.field.text().strip() or "-")
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Digits answer a question with buttons."""
+        """Digits answer a question with buttons; F11 fills the screen or no longer, Escape does not."""
+        key = event.key() if event is not None else 0
+        if key == Qt.Key.Key_F11 or (key == Qt.Key.Key_Escape and self.isFullScreen()):
+            self.fill_screen(not self.isFullScreen())
+            return
         text = event.text() if event is not None else ""
         if text.isdecimal() and 1 <= int(text) <= len(self.buttons) and self.buttons[0].isEnabled():
             self._choose(text)

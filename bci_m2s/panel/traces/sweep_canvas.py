@@ -56,7 +56,7 @@ class SweepCanvas(QWidget):
         self._picture: SweepPicture | None = None
         self._markers: list[tuple[float, str]] = []
         self._marked: list[float] = []  # where those are that were last shown
-        self._message, self._frozen = "", False
+        self._message, self._frozen, self._ended = "", False, False
         self._newest_s = self._arrived_s = math.nan
         self._silent_s = 0.0
         self.plot = QRect()
@@ -92,6 +92,12 @@ class SweepCanvas(QWidget):
         """Say that the sweep stands still because the view is frozen."""
         self._frozen = frozen
         self.update()
+
+    def set_ended(self, ended: bool) -> None:
+        """Say that the session has ended, and let the sweep stand still where no samples come."""
+        if ended != self._ended:
+            self._ended = ended
+            self.update()
 
     def set_span(self, span_s: float) -> None:
         """Show this many seconds; ``reshaped`` follows."""
@@ -135,9 +141,9 @@ class SweepCanvas(QWidget):
         if came:
             self._arrived_s = now_s
         silent_s = 0.0 if math.isnan(self._arrived_s) else now_s - self._arrived_s
-        if silent_s > SILENT_S and self._picture is not None:
+        if silent_s > SILENT_S and self._picture is not None and not self._ended:
             self._show(self._picture.advance(self._newest_s + silent_s - SILENT_S))
-        if int(silent_s) != int(self._silent_s):
+        if int(silent_s) != int(self._silent_s) and not (self._ended and self.is_silent):
             self.update()
         self._silent_s = silent_s
 
@@ -260,6 +266,8 @@ class SweepCanvas(QWidget):
         """Why nothing moves: in a corner when it was asked for, else where it cannot be missed."""
         if self._frozen:
             draw_plate(painter, self.plot, "view frozen", font(bold=True), self._theme, corner=True)
+        elif self._ended and self.is_silent:
+            draw_plate(painter, self.plot, "ended", font(bold=True), self._theme, corner=True, is_calm=True)
         elif self.is_silent:
             words = f"no samples for {int(self._silent_s)} s"
             draw_plate(painter, self.plot, words, font(LARGE, bold=True), self._theme)

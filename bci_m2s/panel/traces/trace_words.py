@@ -46,9 +46,18 @@ def draw_marker_texts(
 
 
 def draw_plate(
-    painter: QPainter, plot: QRect, text: str, letters: QFont, theme: Theme, corner: bool = False
+    painter: QPainter,
+    plot: QRect,
+    text: str,
+    letters: QFont,
+    theme: Theme,
+    corner: bool = False,
+    is_calm: bool = False,
 ) -> None:
-    """A text on a ground of its own, in the middle of the sweep or in its upper right corner."""
+    """A text on a ground of its own, in the middle of the sweep or in its upper right corner.
+
+    is_calm : it is no warning
+    """
     painter.setFont(letters)
     box = QFontMetrics(letters).boundingRect(text).adjusted(-8, -4, 8, 4)
     if corner:
@@ -56,5 +65,5 @@ def draw_plate(
     else:
         box.moveCenter(plot.center())
     painter.fillRect(box, QColor(theme.raised))
-    painter.setPen(QColor(theme.warn))
+    painter.setPen(QColor(theme.muted if is_calm else theme.warn))
     painter.drawText(QRectF(box), Qt.AlignmentFlag.AlignCenter, text)

@@ -256,7 +256,7 @@ class ProtocolSettings(_Settings):
     live: LiveSettings = LiveSettings()
     """The live run."""
     report: bool = True
-    """Whether a report is written at the end."""
+    """Whether a report, over all takes, is written once the session is complete."""
     fast_speed: Annotated[float, Field(ge=1, le=100)] = 5.0
     """How many times faster time passes for a simulated person with `--fast`."""
 

@@ -120,7 +120,8 @@ def plain_line(snapshot: Snapshot, heads: Mapping[str, Sequence[str]]) -> str:
         for head, classes in heads.items():
             estimate = snapshot.latest.get((line, head))
             answers.append(f"{_subject(_maker(line, estimate), head, heads)}: {_answer(estimate, classes)}")
-    parts = [", ".join(answers)] * bool(answers) + [_plain_health(health) for health in snapshot.health]
+    said = ", ".join(answers)
+    parts = [said] * bool(answers) + [_plain_health(health, said) for health in snapshot.health]
     recording = snapshot.recording
     if recording is not None and (recording.problem or recording.seconds_left < WARN_BELOW_S):
         parts.append(recording_line(recording))
@@ -139,9 +140,10 @@ def _bad_channels(health: StreamHealth, most: int = 3) -> str:
     return words
 
 
-def _plain_health(health: StreamHealth) -> str:
+def _plain_health(health: StreamHealth, said: str) -> str:
+    """said : what the line says before it"""
     silence = f", {_last(health)}" if health.is_silent else ""
-    problem = f", {health.problem}" if health.problem else ""
+    problem = f", {health.problem}" if health.problem and health.problem not in said else ""
     beginning = f"{modality_name(health.modality)} {_rate(health)}, lost {health.lost}"
     return f"{beginning}{silence}{_bad_channels(health)}{_drift(health)}{problem}"
 
@@ -239,9 +241,10 @@ def print_summary(
         console.print(f"note: {caution}", style="yellow")
     for stream in health:
         problem = f"; {stream.problem}" if stream.problem else ""
-        console.print(
-            f"samples from {stream.name!r}: {stream.samples} received, {stream.lost} lost{problem}"
-        )
+        is_loss = stream.lost <= stream.samples  # else it is no loss
+        words = "lost" if is_loss else "missing by the stamps: a pause, or wrong stamps?"
+        counts = f"{stream.samples} received, {stream.lost} {words}"
+        console.print(f"samples from {stream.name!r}: {counts}{problem}")
     print_notes(console, notes)
     if skipped:
         console.print(f"windows skipped because inference fell behind: {skipped}")

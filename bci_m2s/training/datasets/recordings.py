@@ -23,12 +23,13 @@ from bci_m2s.errors import ConfigurationError, RecordingError, nearest
 from bci_m2s.model.contract import Contract
 from bci_m2s.recording.clock_warnings import ON_ARRIVAL
 from bci_m2s.recording.file_settings import FileSettings
+from bci_m2s.recording.marker_texts import marker_texts
 from bci_m2s.recording.recorded import Recording
 from bci_m2s.recording.together import LEFT_OUT, open_together
 from bci_m2s.recording.trials import is_guided, read_trials
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
-from bci_m2s.training.datasets.contents import contents, marker_texts, state_of
+from bci_m2s.training.datasets.contents import contents, state_of
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
 from bci_m2s.training.datasets.markers import Event, MarkerSettings, ShownTrial, marked_trials
 from bci_m2s.training.datasets.matching import Matcher, all_streams, fitting, note, stated_info
@@ -164,7 +165,7 @@ def _sessions(
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
                 continue
             if not marked:
-                say(f"{NO_TRIALS}; the recording has no labels ({marker_texts(recording)})")
+                say(f"{NO_TRIALS}; the recording has no labels ({marker_texts(recording.markers)})")
             trials = _trials(marked, n_trials, heads, file, on_problem)
             n_trials += len(marked)
             spans_s = {name: _span(recording, index, markers.stamps) for name, index in indices.items()}

@@ -134,6 +134,12 @@ def test_the_worst_state_names_its_cause():
     assert failed.text == "■ problem: estimates.csv: No space left"
 
 
+def test_a_drift_is_named():
+    drift = {"distance": 1.7, "is_beyond": True, "drivers": "T7 beta, gamma"}
+    state = said({"state": "warn", "streams": [{**STREAM, "state": "warn", "drift": drift}]})["state"]
+    assert state.text == "▲ check: EEG: drift from the training: T7 beta, gamma"
+
+
 def test_a_session_that_ended_says_why():
     items = said({"ended": "stopped by the operator"}, silent_s=60.0)
     assert items["state"].text == "○ ended: stopped by the operator"

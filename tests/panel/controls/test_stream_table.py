@@ -39,7 +39,7 @@ def shown(table, row, name):
         (
             "quality",
             {"state": "warn", "drift": {"distance": 1.7, "drivers": "T7 beta"}},
-            "▲ –; drift 1.70 of limit 1: T7 beta",
+            "▲ 62 of 62 good; drift 1.70 of limit 1: T7 beta",
             "warn",
         ),
         ("quality", {"drift": {"distance": "nonsense"}}, "● 62 of 62 good", "ok"),
@@ -127,6 +127,18 @@ def test_colours_follow_state_and_theme(table):
     table.set_theme(LIGHT)
     assert shown(table, 0, "quality").foreground().color() == QColor(LIGHT.bad)
     assert shown(table, 0, "stream").foreground().color() == QColor(LIGHT.text)
+
+
+def test_streams_of_a_session_that_has_ended_alarm_nobody(table):
+    waiting = {"state": "collecting", "seconds_left": 4.0}
+    silent = {**GOOD, "state": "bad", "lost": 12, "measured_hz": 900.0, "baseline": waiting}
+    table.show_status({"streams": [silent], "ended": "the protocol is complete"}, {"eeg": 62})
+    assert shown(table, 0, "quality").text() == "○ ended"
+    assert "silent" in shown(table, 0, "quality").toolTip()
+    assert shown(table, 0, "lost").text() == "12"  # what was counted stays
+    assert {shown(table, 0, name).foreground().color().name() for name in COLUMNS} == {DARK.muted.lower()}
+    table.show_status({"streams": [GOOD], "ended": ""}, {"eeg": 62})
+    assert shown(table, 0, "quality").text() == "● 62 of 62 good"
 
 
 def test_text_of_the_network_is_no_markup(table):

@@ -2,7 +2,7 @@
 
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QColor
+from PyQt6.QtGui import QColor, QGuiApplication
 from support.pictures import pixels, value_of
 
 from bci_m2s.panel.guided.guide import GuideStrip
@@ -72,6 +72,26 @@ def test_the_participants_window_goes_with_the_session(strip):
     assert strip.participant.isVisible()
     strip.show_status({**status(), "ended": "the protocol is complete"}, True)
     assert strip.participant is None
+
+
+def test_on_one_screen_the_participants_window_leaves_room_for_the_panel_and_fills_it_on_request(
+    strip, qtbot
+):
+    strip.show_status(status(), True)
+    window, room = strip.participant, QGuiApplication.primaryScreen().availableGeometry()
+    assert not window.isFullScreen()
+    assert window.width() <= room.width() / 2 + 1
+    assert room.top() + room.height() / 8 < window.y()
+    assert window.y() + window.height() < room.bottom() - room.height() / 4
+    qtbot.mouseClick(strip.fill, Qt.MouseButton.LeftButton)
+    assert window.isFullScreen()
+    strip.show_status(status(), True)
+    assert not strip.fill.isVisible()
+    for key, is_full in ((Qt.Key.Key_Escape, False), (Qt.Key.Key_F11, True), (Qt.Key.Key_F11, False)):
+        qtbot.keyClick(window, key)
+        assert window.isFullScreen() is is_full
+    strip.show_status(status(), True)
+    assert strip.fill.isVisible()
 
 
 @pytest.mark.parametrize(
