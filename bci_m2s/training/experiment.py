@@ -41,6 +41,7 @@ from bci_m2s.training.data.windows import Names
 from bci_m2s.training.methods.pretrain import Job
 from bci_m2s.training.settings import TrainingSettings
 
+MOST_SPLITS = 8  # that a note names
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "mne")
 SAME_RUN = ("contract", "pair", "data", "split", "labels", "windows", "pretrain")  # equal for all of a run
 
@@ -50,6 +51,7 @@ class Experiment:
     """A training file, its sessions and splits, and the folder of its results.
 
     second : data that test in place of the test people; None for these
+    notes : what is to be said at the end → the splits that it is of
     """
 
     config: Path
@@ -61,18 +63,28 @@ class Experiment:
     device: torch.device
     console: Console
     second: SecondSet | None = None
-    said: set[str] = field(default_factory=set)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The training file's name without its ending."""
         return self.config.stem
 
-    def say_once(self, note: str) -> None:
-        """Print a note, if it was not printed before."""
-        if note not in self.said:
-            self.said.add(note)
-            self.console.print(f"note: {note}", style="yellow", soft_wrap=True)
+    def note(self, text: str, split: str) -> None:
+        """Keep what is to be said of a split until ``say_notes``."""
+        splits = self.notes.setdefault(text, [])
+        if split not in splits:
+            splits.append(split)
+
+    def say_notes(self) -> None:
+        """Print what was noted: each text once, with its splits where it is not of all."""
+        for text, splits in self.notes.items():
+            where = ""
+            if len(splits) < len(self.splits):
+                more = f" and {len(splits) - MOST_SPLITS} more" if len(splits) > MOST_SPLITS else ""
+                where = f" (in {', '.join(splits[:MOST_SPLITS])}{more} of {len(self.splits)} splits)"
+            self.console.print(f"note: {text}{where}", style="yellow", markup=False, soft_wrap=True)
+        self.notes.clear()
 
     def job(self, seed: int) -> Job:
         """The pre-training of a seed."""
@@ -96,7 +108,7 @@ class Experiment:
                     labelled = with_labels_left(data, seed)
                 except NobodyTests as problem:
                     left_out.append(problem)
-                    self.say_once(f"left out: {problem}")
+                    self.note(f"left out: {problem}", split.name)
                     break
                 yield labelled, seed, self.folder / split.name / f"seed-{seed}"
         if left_out and len(left_out) == len(self.splits):

@@ -130,7 +130,6 @@ def _compared(spec: ModalityContract) -> dict[str, Any]:
     )
     params = fields["feature"]["params"]
     fields["feature"]["params"] = {key: params[key] for key in params if key not in OF_THE_LAB}
-    fields["channels"] = [label.casefold() for label in fields["channels"]]
     if "columns" in params:  # what a tracker calls its channels is its own affair
         del fields["channels"], fields["units"]
     return fields
@@ -144,8 +143,13 @@ def _different(
         one, other = expected.get(key), got.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             yield from _different(one, other, f"{place}{key}.")
-        elif one != other:
+        elif _folded(one) != _folded(other):
             yield f"{place}{key}", one, other
+
+
+def _folded(value: Any) -> Any:
+    """Labels without regard to case; anything else as it is."""
+    return [str(label).casefold() for label in value] if isinstance(value, list) else value
 
 
 def _shown(value: Any) -> str:

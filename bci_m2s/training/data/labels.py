@@ -150,7 +150,7 @@ def _given(data: UnitData) -> tuple[WindowSet, WindowSet]:
             given += [trial for of_class in trials for trial in of_class[:wanted]]
     if not people:
         raise NobodyTests(
-            f"labels.new_person_trials: {data.split.name}: got {wanted}, expected fewer than the trials of "
+            f"labels.new_person_trials: got {wanted}, expected fewer than the trials of "
             "each class that somebody who tests has windows of"
         )
     test = test.take(np.isin(test.subjects, people))

@@ -25,8 +25,7 @@ def notes_of(data: UnitData, fitted: Mapping[str, Fitted]) -> list[str]:
     by_loss = [name for name, result in fitted.items() if result.chosen_by == "loss"]
     if by_loss:
         notes.append(
-            f"{data.split.name}: the validation trials are of one class, so the loss chose the epoch "
-            f"({', '.join(by_loss)})"
+            f"the validation trials are of one class, so the loss chose the epoch ({', '.join(by_loss)})"
         )
     return [note for note in notes if note]
 
@@ -40,7 +39,10 @@ def class_notes(data: UnitData) -> list[str]:
             for person in np.unique(part.subjects):
                 labels = part.labels[head][part.subjects == person]
                 seen.setdefault(data.names.subjects[person], set()).update(labels[labels >= 0].tolist())
-        lacking = [person for person, classes in seen.items() if 0 < len(classes) < len(spec.classes)]
+        lacking = sorted(
+            (person for person, classes in seen.items() if 0 < len(classes) < len(spec.classes)),
+            key=lambda name: (len(name), name),  # 9 before 10, and the same for every split
+        )
         if lacking:
             more = f" and {len(lacking) - MOST} more" if len(lacking) > MOST else ""
             notes.append(f"{head}: no trial of some class: {', '.join(lacking[:MOST])}{more}")
@@ -63,10 +65,11 @@ def mask_note(settings: PretrainSettings, training: WindowSet) -> str | None:
     told = sum(_is_told(training.take(training.subjects == person)) for person in people)
     if not told:
         return None
+    who = "all" if told == len(people) else "some"
     return (
-        f"the mask of whole trials tells the loss which windows are of different classes: {told} of "
-        f"{len(people)} training people have one trial of each class (pretrain.loss.mask_reach: overlap "
-        "masks only windows that share signal)"
+        f"the mask of whole trials tells the loss which windows are of different classes: {who} training "
+        "people have one trial of each class (pretrain.loss.mask_reach: overlap masks only windows that "
+        "share signal)"
     )
 
 

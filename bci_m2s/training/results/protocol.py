@@ -9,7 +9,7 @@ import numpy as np
 from bci_m2s.training.data.label_settings import label_lines
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.second_set import SecondSet
-from bci_m2s.training.data.splits import PARTS
+from bci_m2s.training.data.splits import PARTS, Split
 from bci_m2s.training.settings import DataSettings, SplitSettings, TrainingSettings
 
 MOST_NAMES = 40
@@ -28,11 +28,11 @@ def people_of(data: UnitData, head: str) -> dict[str, list[str]]:
     return found | {name: people("test", [name]) for name in data.settings.contract.modalities}
 
 
-def meant_to_test(data: UnitData, second: SecondSet | None = None) -> set[str]:
-    """Whose trials a split keeps for testing; of other data everybody."""
+def meant_to_test(splits: Sequence[Split], second: SecondSet | None = None) -> set[str]:
+    """Whose trials the splits keep for testing, those left out too; of other data everybody."""
     if second is not None:
         return set(second.people)
-    return {key.split("/")[0] for key in data.split.test}
+    return {key.split("/")[0] for split in splits for key in split.test}
 
 
 def protocol(
@@ -57,7 +57,11 @@ def protocol(
         people = _of_both(settings, splits, second) + people
         without = settings.finetune.model_copy(update={"oracle": False})  # it is of the own test people
         settings = settings.model_copy(update={"finetune": without})
-    return [*people, *_tested(splits, meant, one_class), *conditions(settings, head)]
+    return [
+        *people,
+        *_tested(splits, meant, one_class, settings.labels.new_person_trials),
+        *conditions(settings, head),
+    ]
 
 
 def _of_both(settings: TrainingSettings, splits: Sequence[People], second: SecondSet) -> list[str]:
@@ -139,14 +143,19 @@ def _numbers(splits: Sequence[People]) -> str:
     return f"{number}{first}, {rest}"
 
 
-def _tested(splits: Sequence[People], meant: Collection[str], one_class: Collection[str]) -> list[str]:
-    """Who tested, and who was meant to and did not."""
-    one_class = set(one_class)
-    tested = _people(splits, "test") - one_class
+def _tested(
+    splits: Sequence[People], meant: Collection[str], one_class: Collection[str], given: int
+) -> list[str]:
+    """Who tested, and who was meant to and did not. given : trials of each class that who tests gives"""
+    one_class, tested = set(one_class), _people(splits, "test")
     everybody = set(meant) | tested | one_class
-    lines = [f"Tested: {len(tested)} of {len(everybody)} people: {listed(tested)}."]
+    counted = tested - one_class
+    lines = [f"Tested: {len(counted)} of {len(everybody)} people: {listed(counted)}."]
+    if missing := everybody - tested:
+        spare = f", or no trial of each class beside the {given} given to the training" if given else ""
+        lines.append(f"Did not test, without a window that can be used{spare}: {listed(missing)}.")
     for name in dict.fromkeys(key for of_split in splits for key in of_split if key not in PARTS):
-        if lacking := everybody - one_class - _people(splits, name):
+        if lacking := counted - _people(splits, name):
             lines.append(f"Without a test window of {name} that can be used: {listed(lacking)}.")
     if one_class:
         lines.append(f"Not counted, having test windows of one class alone: {listed(one_class)}.")

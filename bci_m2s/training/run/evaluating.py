@@ -12,7 +12,7 @@ from bci_m2s.training.check.second_set import Second
 from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.data.labels import with_labels_of
 from bci_m2s.training.data.prepare import UnitData
-from bci_m2s.training.data.second_set import SecondSet, folder_on, load_second
+from bci_m2s.training.data.second_set import folder_on, load_second
 from bci_m2s.training.experiment import Experiment, open_experiment
 from bci_m2s.training.methods import METHODS, Method, NotPossible
 from bci_m2s.training.methods.methods import labelled_parts
@@ -44,11 +44,9 @@ class _Found:
     raw: RawFeatures
     results: list[Result] = field(default_factory=list)
     people: dict[str, list[dict[str, list[str]]]] = field(default_factory=dict)
-    meant: set[str] = field(default_factory=set)
     not_possible: dict[str, str] = field(default_factory=dict)  # method → why
 
-    def note_people(self, data: UnitData, second: SecondSet | None) -> None:
-        self.meant |= meant_to_test(data, second)
+    def note_people(self, data: UnitData) -> None:
         for head in data.settings.contract.heads:
             self.people.setdefault(head, []).append(people_of(data, head))
 
@@ -85,12 +83,13 @@ def run_evaluate(
             for name in file_names(settings.pair, crosses=crosses):
                 check_finetuned(experiment, unit / name)
             if seed == settings.seeds[0]:
-                found.note_people(data, experiment.second)
+                found.note_people(data)
 
             def say(what: str, number: int = number, title: str = title) -> None:
                 advance(number, f"{title}: {what}")
 
             _evaluate_unit(experiment, data, seed, unit, found, say)
+    experiment.say_notes()
     found.results += [result for results in others for result in results]
     summaries = summarise(found.results, settings.finetune.method)
     compared = differences(found.results, settings.finetune.method)
@@ -100,7 +99,7 @@ def run_evaluate(
                 settings,
                 head,
                 found.people[head],
-                found.meant,
+                meant_to_test(experiment.splits, experiment.second),
                 not_counted(found.results, head),
                 experiment.second,
             ),

@@ -65,7 +65,6 @@ def run_finetune(
     if out is None:
         for data, seed, unit in experiment.units():
             finetune_unit(experiment, data, seed, unit)
-        _say_models(experiment)
     elif settings.split.kind in ONE_MODEL:
         candidates: list[Candidate] = []
         for data, seed, unit in experiment.units():
@@ -79,7 +78,10 @@ def run_finetune(
             else:
                 finetune_unit(experiment, data, seed, unit)
         write_everybody(experiment, out, resolve_device(device), overwrite)
-    if out is not None:
+    experiment.say_notes()
+    if out is None:
+        _say_models(experiment)
+    else:
         console.print(f"Next: {command(experiment, 'evaluate')}", soft_wrap=True)
         say_how_to_run(experiment, out)
 
@@ -130,7 +132,7 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     write_json(unit / "finetune.json", {name: choice_of(result) for name, result in fitted.items()})
     experiment.console.print(f"{title}: {_result(data, fitted)}")
     for note in notes:
-        experiment.say_once(note)
+        experiment.note(note, data.split.name)
     return fitted
 
 

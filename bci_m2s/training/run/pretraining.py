@@ -54,6 +54,7 @@ def run_pretrain(
         again = f"bci-m2s pretrain {checked.path} --run {experiment.folder} --resume"
         console.print(f"Stopped. The last complete epoch is kept; continue with: {again}", soft_wrap=True)
         raise
+    experiment.say_notes()
     console.print(f"Pre-trained: {experiment.folder}. Next: {following}", soft_wrap=True)
 
 
@@ -91,7 +92,7 @@ def pretrain_unit(experiment: Experiment, job: Job, data: UnitData, unit: Path) 
     write_json(unit / "pretrain.json", about)
     console.print(f"{title}: {count(len(rows), 'epoch')}{result}")
     for note in notes:
-        experiment.say_once(note)
+        experiment.note(note, data.split.name)
 
 
 def kept_words(rows: Sequence[Mapping[str, float]], kept: int) -> str:

@@ -155,7 +155,7 @@ def test_who_has_no_class_to_spare_does_not_test():
     data = windows(sessions=sessions, people=0, new_person_trials=1)
     assert poor not in {data.names.subjects[i] for i in data.parts["test"].subjects}
     assert poor not in {data.names.subjects[i] for i in labelled_people(data)}
-    with pytest.raises(TrainingError, match=r"labels.new_person_trials: all: got 3, expected fewer"):
+    with pytest.raises(TrainingError, match=r"labels.new_person_trials: got 3, expected fewer"):
         windows(people=0, new_person_trials=3)
 
 

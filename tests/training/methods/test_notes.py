@@ -19,7 +19,7 @@ def settings(reach, **changes):
 
 def test_one_trial_of_each_class_and_whole_trials_masked_is_said():
     note = mask_note(settings(None), windows(2))
-    assert "2 of 2 training people have one trial of each class" in note
+    assert "all training people have one trial of each class" in note
     assert "mask_reach: overlap" in note
 
 

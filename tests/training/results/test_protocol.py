@@ -42,10 +42,22 @@ def test_many_people_are_not_all_listed():
 def test_people_of_a_split_are_read_off_its_windows():
     data = unit(training_settings(), corpus(people=8))
     found = people_of(data, "emotion")
-    assert set(found["test"]) == meant_to_test(data)
+    assert set(found["test"]) == meant_to_test([data.split])
     data.parts["test"].present["eye"][:] = False
     data.parts["test"].labels["emotion"][data.parts["test"].subjects == data.parts["test"].subjects[0]] = -1
     found = people_of(data, "emotion")
     assert len(found["test"]) == 1
     assert found["eye"] == []
     assert any(line.startswith("Split: by person") for line in conditions(training_settings(), "emotion"))
+
+
+def test_who_was_meant_to_test_in_a_fold_left_out_is_named():
+    """Folds of one person each, of which those of 3 and 4 are left out: meant, and not tested."""
+    splits = [split(["3", "4"], ["2"], ["1"]), split(["3", "4"], ["1"], ["2"])]
+    said = text(splits, meant={"1", "2", "3", "4"})
+    assert "Tested: 2 of 4 people: 1, 2." in said
+    assert "Did not test, without a window that can be used: 3, 4." in said
+    labels, finetune = {"people": 0, "new_person_trials": 2}, {"select": "last"}
+    settings = training_settings(labels=labels, finetune=finetune)
+    said = "\n".join(protocol(settings, "emotion", splits, meant={"1", "2", "3"}))
+    assert "no trial of each class beside the 2 given to the training: 3." in said

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +65,10 @@ def test_a_person_without_a_trial_to_spare_is_a_fold_left_out(tmp_path):
     )
     tested = {data.names.subjects[i] for data, _, _ in made.units() for i in data.parts["test"].subjects}
     assert tested == {session.subject for session in sessions[1:]}
-    assert console.file.getvalue().count("left out: labels.new_person_trials: fold-") == 1
+    made.say_notes()
+    (note,) = console.file.getvalue().splitlines()
+    assert note.startswith("note: left out: labels.new_person_trials: got 1, expected fewer")
+    assert re.search(r"\(in fold-\d of 4 splits\)$", note)
     nobody = settings.model_copy(
         update={"labels": settings.labels.model_copy(update={"new_person_trials": 3})}
     )

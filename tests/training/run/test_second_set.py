@@ -136,7 +136,7 @@ def changed(modality, **fields):
         ),
         (
             changed("eeg", channels=["TP9", "AF7", "AF8", "Fpz"]),
-            "contract.modalities.eeg.channels: got .*fpz",
+            "contract.modalities.eeg.channels: got .*Fpz",
         ),
         (
             changed("eeg", normaliser={"name": "baseline", "params": {"duration_s": 9.0}}),
