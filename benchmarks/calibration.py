@@ -53,6 +53,7 @@ def settings_of(base: Base, seed: int, n_trials: int) -> SimulatorSettings:
         rest_s=20.0,
         trial_s=15.0,
         pause_s=2.0,
+        order="balanced",  # so many trials of each class
         n_trials=n_trials,
         seed=seed,
     )

@@ -60,7 +60,7 @@ def send(scene: str) -> None:
     from bci_m2s.sources.sender import Sender
     from bci_m2s.sources.timeline import Timeline
 
-    settings = SimulatorSettings(rest_s=REST_S, trial_s=TRIAL_S, seed=SEED)
+    settings = SimulatorSettings(rest_s=REST_S, trial_s=TRIAL_S, seed=SEED, order="balanced")
     timeline = Timeline(clock=local_clock)
     kinds = {"eeg": Spoiled if scene == "troubled" else SimulatedSource}
     sources = [

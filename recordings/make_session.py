@@ -30,7 +30,7 @@ DURATION_S = 96.0
 LOOSE_S, LOOSE = (34.0, 40.0), "T7"
 OUTAGE_S = (52.0, 58.0)
 DRY_S, DRY = (72.0, 80.0), 20
-SIMULATED = {"rest_s": 20.0, "trial_s": 10.0, "seed": 0, "eeg_rate_hz": 250.0}
+SIMULATED = {"rest_s": 20.0, "trial_s": 10.0, "seed": 0, "eeg_rate_hz": 250.0, "order": "balanced"}
 SUBJECT = 1001
 PIPELINE = {
     "model": "demo-62ch-eye",

@@ -49,7 +49,7 @@ def run_demo(
         "Another process sends a 62-channel EEG headset (1000 Hz) and an eye tracker (120 Hz) as real LSL "
         "streams. The simulated person has rested on an earlier visit; that baseline is used."
     )
-    simulated = {"rest_s": WAIT_S, "trial_s": TRIAL_S, "seed": SEED}
+    simulated = {"rest_s": WAIT_S, "trial_s": TRIAL_S, "seed": SEED, "order": "balanced"}
     with lsl_on_this_machine(), starting(), tempfile.TemporaryDirectory(prefix="bci_m2s-demo-") as folder:
         from bci_m2s.lsl.network import shared_network
         from bci_m2s.sources.sender_process import SenderSpec
@@ -100,7 +100,7 @@ def measure_baseline(path: Path, subject: int) -> Path:
     from bci_m2s.sources.simulated import SimulatedSource
 
     plan = make_plan(PIPELINE)
-    settings = SimulatorSettings(rest_s=REST_S, trial_s=TRIAL_S, seed=SEED)
+    settings = SimulatorSettings(rest_s=REST_S, trial_s=TRIAL_S, seed=SEED, order="balanced")
     sources = {
         modality: SimulatedSource(settings, modality, subject, FIRST_VISIT, chunk_s=1.0)
         for modality in plan.settings.streams

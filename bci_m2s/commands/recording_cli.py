@@ -157,7 +157,14 @@ def simulate(
     names = tuple(name.strip() for name in classes.split(","))
     rate_hz = rate_hz or usual_rate_hz(montage)
     settings = SimulatorSettings(
-        montage, rate_hz, eye_rate_hz, classes=names, rest_s=rest, trial_s=trial, seed=seed
+        montage,
+        rate_hz,
+        eye_rate_hz,
+        classes=names,
+        order="balanced",
+        rest_s=rest,
+        trial_s=trial,
+        seed=seed,
     )
     streams = ("eeg", *(("eye",) if eye else ()), *(("skin",) if skin else ()))
     if output is not None:

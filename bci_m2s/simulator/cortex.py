@@ -18,10 +18,11 @@ SOURCE_RADIUS = 0.62
 TILT = 0.25  # radians, one standard deviation
 MAP_WIDTH = 0.7  # length over which random maps are smooth, in radii
 
-# Bands that the state modulates, as edges in Hz: delta, theta, alpha, beta, gamma and above.
-BAND_EDGES_HZ = (0.0, 4.0, 8.0, 14.0, 31.0, math.inf)
+# Edges in Hz of delta, theta, alpha, beta and gamma, and of what is above. That has no state: a scalp's
+# signal there is mostly muscle, which would make its level one number that tells it.
+BAND_EDGES_HZ = (0.0, 4.0, 8.0, 14.0, 31.0, 50.0, math.inf)
 N_BANDS = len(BAND_EDGES_HZ) - 1
-DELTA, THETA, ALPHA, BETA, GAMMA = range(N_BANDS)
+DELTA, THETA, ALPHA, BETA, GAMMA, ABOVE = range(N_BANDS)
 
 BACKGROUND_UV2 = 5.5  # density of one patch at 1 Hz, µV²/Hz
 ALPHA_UV2 = 9.0  # largest density of the alpha peak of one patch
@@ -36,10 +37,10 @@ FINDINGS = (
     (VALENCE, ALPHA, LEFT_FRONT, -1.0),
     (VALENCE, ALPHA, RIGHT_FRONT, 1.0),
     (VALENCE, THETA, MID_FRONT, 0.8),
-    (VALENCE, BETA, LEFT_TEMPLE, 0.8),
-    (VALENCE, BETA, RIGHT_TEMPLE, 0.8),
-    (VALENCE, GAMMA, LEFT_TEMPLE, 1.0),
-    (VALENCE, GAMMA, RIGHT_TEMPLE, 1.0),
+    (VALENCE, BETA, LEFT_TEMPLE, 0.5),  # no more, or the temples' level alone tells the class
+    (VALENCE, BETA, RIGHT_TEMPLE, 0.5),
+    (VALENCE, GAMMA, LEFT_TEMPLE, 0.5),
+    (VALENCE, GAMMA, RIGHT_TEMPLE, 0.5),
     (AROUSAL, ALPHA, BACK, -1.0),
     (AROUSAL, GAMMA, BACK, 0.8),
     (AROUSAL, THETA, BACK, 0.6),
@@ -47,7 +48,7 @@ FINDINGS = (
     (AROUSAL, BETA, CENTRE, 0.6),
 )
 FINDING_WIDTH = 0.6
-STATE_GAIN = 0.28  # change of log amplitude by a finding of weight 1
+STATE_GAIN = 0.32  # change of log amplitude by a finding of weight 1
 OWN_SHARE = 0.4  # of the state's variance over patches that is the person's own
 N_NUISANCE = 5
 NUISANCE_GAIN = 0.10
@@ -133,6 +134,7 @@ def _state_maps(patches: FloatArray, smooth: FloatArray, rng: np.random.Generato
         centre = np.array([where]) / np.linalg.norm(where)
         shared[band, :, state] += weight * _kernel(patches, centre, FINDING_WIDTH)[:, 0]
     own = _random_maps(smooth, rng, 2)
+    own[ABOVE] = 0.0
     own *= np.sqrt(np.mean(shared**2, axis=(0, 1)) / np.mean(own**2, axis=(0, 1)))
     return math.sqrt(1.0 - OWN_SHARE) * shared + math.sqrt(OWN_SHARE) * own
 

@@ -29,7 +29,7 @@ BLINK_MARGIN_S = 0.25
 
 # Change of the logarithm for each unit of valence and arousal, and its spread between people.
 FIXATION_EFFECT = (0.0, -0.22)
-WIDTH_EFFECT = (0.36, 0.18)
+WIDTH_EFFECT = (0.30, 0.18)
 BLINK_EFFECT = (0.0, -0.25)
 EFFECT_SPREAD = 0.08
 # Spread of the clip's own pace and width.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from bci_m2s.errors import ConfigurationError
+
+ORDERS = ("random", "balanced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ class SimulatorSettings:
     skin_rate_hz: float = 32.0
     """Sampling rate of the skin conductance, 8 to 1000."""
     classes: tuple[str, ...] = ("negative", "neutral", "positive")
-    """One label per class; a session shows them in balanced random order."""
+    """One label per class."""
+    order: Literal["random", "balanced"] = "random"
+    """random: each trial's class is drawn anew, so that nothing before a trial tells it. balanced: each
+    class once in every run of as many trials as there are classes, so that those before tell something."""
     rest_s: float = 16.0
     """Resting state before the first trial; 0 for none."""
     trial_s: float = 10.0
@@ -55,6 +61,10 @@ class SimulatorSettings:
         _within("line_hz", self.line_hz, 0.0, 400.0)
         _within("seed", self.seed, 0, 2**31 - 1)
         _distinct("classes", self.classes)
+        if self.order not in ORDERS:
+            raise ConfigurationError(
+                f"simulator: order: got {self.order!r}, expected {' or '.join(ORDERS)}"
+            )
         if not isinstance(self.montage, str):
             _distinct("montage", self.montage)
 

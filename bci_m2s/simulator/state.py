@@ -64,6 +64,7 @@ class Schedule:
         self._slot_s = settings.trial_s + settings.pause_s
         self._centres = class_centres(settings.classes)
         self._mood = SlowNoise(seeds, Use.MOOD, MOOD_SPACING_S, (2,))
+        self._drawn = lru_cache(maxsize=64)(self._draw_class)
         self._order = lru_cache(maxsize=64)(self._draw_order)
         self._target = lru_cache(maxsize=64)(self._draw_target)
 
@@ -109,8 +110,13 @@ class Schedule:
 
     def class_index(self, index: int) -> int:
         """Class of trial `index` as a number; whether there is such a trial is not looked at."""
+        if self.settings.order == "random":
+            return self._drawn(index)
         run, position = divmod(index, len(self.settings.classes))
         return self._order(run)[position]
+
+    def _draw_class(self, index: int) -> int:
+        return int(self._seeds.rng(Use.CLASS_ORDER, index).integers(len(self.settings.classes)))
 
     def _draw_order(self, run: int) -> list[int]:
         order = self._seeds.rng(Use.CLASS_ORDER, run).permutation(len(self.settings.classes))

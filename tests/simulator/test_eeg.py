@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from support.nightly import nightly, tries
 
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
-from bci_m2s.simulator.cortex import ALPHA, AROUSAL, BACK, GAMMA, LEFT_TEMPLE, VALENCE, Cortex
+from bci_m2s.simulator.cortex import ABOVE, ALPHA, AROUSAL, BACK, BETA, GAMMA, LEFT_TEMPLE, VALENCE, Cortex
 from bci_m2s.simulator.montage import electrodes
 from bci_m2s.simulator.noise import Seeds
 
@@ -225,6 +225,28 @@ def test_state_maps_have_a_shared_and_an_own_part() -> None:
     between = np.corrcoef(flat)[np.triu_indices(40, 1)]
     assert 0.3 < between.mean() < 0.8
     assert not _cortex(0, effect=0.0).state_gain.any()
+
+
+def test_bands_in_which_muscle_is_carry_little_of_valence() -> None:
+    """Of what people share, beta and gamma have less than a third, and nobody has state above 50 Hz."""
+    maps = np.array([_cortex(k).state_gain for k in range(40)])
+    assert not maps[:, ABOVE].any()
+    shared = (maps.mean(axis=0) ** 2)[..., VALENCE].sum(axis=1)
+    assert 0.1 < shared[[BETA, GAMMA]].sum() / shared.sum() < 1 / 3
+
+
+def test_above_the_gamma_band_the_signal_does_not_tell_the_state() -> None:
+    """Above 60 Hz at the temples the samples hardly change with the state, in the gamma band they do."""
+    signals = []
+    for effect in (0.0, 3.0):
+        settings = _settings(montage=("T7", "T8"), effect=effect, artefacts=1.0, eeg_rate_hz=250.0)
+        signals.append(SimulatedSession(settings, 1).eeg(0, 40 * 250).astype(np.float64))
+    for band_hz, most in (((60.0, 100.0), 0.05), ((31.0, 50.0), None)):
+        sos = scipy.signal.butter(6, band_hz, "bandpass", fs=250.0, output="sos")
+        quiet, strong = (scipy.signal.sosfiltfilt(sos, x, axis=0) for x in signals)
+        change = np.std(strong - quiet) / np.std(quiet)
+        print(f"{band_hz}: {change:.3f}")
+        assert change < most if most else change > 0.1
 
 
 def test_sessions_of_a_person_share_the_person() -> None:

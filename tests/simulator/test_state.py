@@ -17,10 +17,10 @@ def _schedule(subject: int = 0, **changes: object) -> Schedule:
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 4, 5])
-def test_classes_are_balanced_in_every_run(n_classes: int) -> None:
+def test_balanced_classes_are_balanced_in_every_run(n_classes: int) -> None:
     """Each run of as many trials as classes holds every class once."""
     classes = tuple(f"class {k}" for k in range(n_classes))
-    schedule = _schedule(classes=classes, n_trials=None)
+    schedule = _schedule(classes=classes, n_trials=None, order="balanced")
     order = np.array([schedule.class_index(i) for i in range(40 * n_classes)]).reshape(40, n_classes)
     assert (np.sort(order, axis=1) == np.arange(n_classes)).all()
     assert len({tuple(row) for row in order}) > 1
@@ -31,6 +31,23 @@ def test_class_does_not_follow_from_time() -> None:
     first = np.array([[_schedule(s).class_index(i) for i in range(6)] for s in range(300)])
     for position in range(6):
         np.testing.assert_allclose(np.bincount(first[:, position], minlength=3) / 300, 1 / 3, atol=0.09)
+
+
+def test_the_trials_before_do_not_tell_the_class() -> None:
+    """By default each pair of classes follows each other equally often; balanced runs tell the third."""
+    orders = {order: np.array([_orders(s, order) for s in range(200)]) for order in ("random", "balanced")}
+    for lag in (1, 2):
+        pairs = np.zeros((3, 3))
+        np.add.at(pairs, (orders["random"][:, :-lag].ravel(), orders["random"][:, lag:].ravel()), 1)
+        np.testing.assert_allclose(pairs / pairs.sum(), 1 / 9, atol=0.017)  # 5 standard errors
+    repeats = {order: np.mean(o[:, 1:] == o[:, :-1]) for order, o in orders.items()}
+    assert repeats["random"] == pytest.approx(1 / 3, abs=0.03)
+    assert repeats["balanced"] < 0.2
+
+
+def _orders(subject: int, order: str) -> list[int]:
+    schedule = _schedule(subject, order=order)
+    return [schedule.class_index(i) for i in range(30)]
 
 
 def test_trials_and_classes_agree() -> None:
@@ -105,6 +122,7 @@ def test_unknown_labels_are_spread_on_a_circle() -> None:
         ("seed", -1),
         ("classes", ()),
         ("classes", ("sad", "Sad")),
+        ("order", "blocks"),
         ("montage", ("Cz", "CZ")),
         ("montage", ()),
     ],

@@ -21,6 +21,7 @@ SMALL: dict[str, Any] = {
     "trial_s": 8.0,
     "pause_s": 1.0,
     "n_trials": 4,
+    "order": "balanced",
     "effect": 3.0,
 }
 

@@ -18,6 +18,7 @@ SIMULATOR: dict[str, Any] = {
     "trial_s": 8.0,
     "pause_s": 1.0,
     "n_trials": 4,
+    "order": "balanced",
     "effect": 3.0,
 }
 EYE_COLUMNS = {"pupil_x": "pupil_left", "pupil_y": "pupil_right"} | {

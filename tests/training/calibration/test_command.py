@@ -39,7 +39,15 @@ from bci_m2s.training.drift.block import fit_drift
 from bci_m2s.training.drift.fit import PersonWindows
 
 SETTINGS = SimulatorSettings(
-    montage="muse", eeg_rate_hz=256.0, rest_s=8.0, trial_s=8.0, pause_s=1.0, n_trials=15, effect=4.0, seed=9
+    montage="muse",
+    eeg_rate_hz=256.0,
+    rest_s=8.0,
+    trial_s=8.0,
+    pause_s=1.0,
+    n_trials=15,
+    order="balanced",
+    effect=4.0,
+    seed=8,
 )
 PIPELINE = "model: {model}\nstreams:\n  eeg: {{type: EEG}}\n"
 
