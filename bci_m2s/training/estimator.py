@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,6 +42,7 @@ from bci_m2s.training.estimator_parts import (
     OWN,
     Rows,
     as_value_error,
+    crossed_networks,
     cut,
     estimator_contract,
     finetune_settings,
@@ -54,9 +55,9 @@ from bci_m2s.training.estimator_parts import (
     probabilities,
     window_set,
 )
-from bci_m2s.training.methods.finetune import Fitted, finetune
-from bci_m2s.training.methods.model_files import exchanged
+from bci_m2s.training.methods.finetune import finetune
 from bci_m2s.training.methods.pretrain import Job, pretrain
+from bci_m2s.training.methods.readout import fit_readouts
 
 NO_Y = "no_validation"  # scikit-learn's value for no y
 
@@ -87,9 +88,12 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     validation : share of rows, or groups, that choose the epoch, at least 0 and below 1. With 0, and where
         a class would have no training rows left, the last epoch is taken
     adapt_norm : the classifier's batch norm has, for another modality, the statistics of that one's rows in
-        ``pretrain``, as `finetune.adapt_norm`: it assumes the same mix of classes in both
+        ``pretrain``, as `finetune.adapt_norm`: it assumes the same mix of classes in both. None: as in the
+        preset
+    preset : recipe, as in a training file: "sound", or "aligned" with VICReg and a readout of canonical
+        correlations, which is not the paper's. What is given here counts before it
     pretrain_epochs, pretrain_batch, pretrain_learning_rate, pretrain_weight_decay : of ``pretrain``
-    random_state : int, RandomState or None
+    random_state : int, which is then the seed as in a training file, RandomState or None
     device : "auto", "cpu", "cuda" or "cuda:N", where ``pretrain`` runs; everything else is on the CPU
 
     Attributes
@@ -126,7 +130,8 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     validation: float = 0.2
-    adapt_norm: bool = True
+    adapt_norm: bool | None = None
+    preset: str = "sound"
     pretrain_epochs: int = 60
     pretrain_batch: int = 256
     pretrain_learning_rate: float = 1e-4
@@ -217,15 +222,18 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         # Without validation rows the last epoch is taken, and no score is used.
         parts = {"train": windows.take(~held), "validation": windows.take(held if held.any() else ~held)}
         with as_value_error(), torch.random.fork_rng(devices=[]):  # its seeds stay within
-            network = self._fresh_network(features, seed)
+            networks = self._fresh_networks(features, seed)
             settings = finetune_settings(
                 self.get_params(),
                 # alone there is nobody to exchange classifiers with, so nothing has to stay
-                freeze=len(getattr(self, "encoders_", ())) > 1,
+                freeze=len(networks) > 1,
                 validate=bool(held.any()),
             )
-            fitted = finetune(network, parts, OWN, settings, seed)
-        self._crossed = self._exchanged(fitted)
+            if settings.readout:
+                fit_readouts(networks, self._unlabelled, settings.readout)
+            fitted = finetune(networks[OWN], parts, OWN, settings, seed)
+            unlabelled = self._unlabelled if settings.adapt_norm and len(networks) > 1 else None
+            self._crossed = crossed_networks(networks, fitted, unlabelled)
         self._shapes = getattr(self, "_shapes", {}) | {OWN: features.shape[1:]}
         self.n_validation_, self.epoch_ = int(held.sum()), fitted.epoch
         self.score_ = fitted.score if held.any() else float("nan")
@@ -310,18 +318,6 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         """The network of a modality with the classifier of ``fit``, in float64."""
         return self.network_ if name == OWN else self._crossed[name]
 
-    def _exchanged(self, fitted: Fitted) -> dict[str, SingleModality]:
-        """Every other modality's network with the classifier of ``fit``, as ``evaluate`` crosses them."""
-        made = {}
-        for name, network in getattr(self, "encoders_", {}).items():
-            if name == OWN:
-                continue
-            both = {OWN: fitted, name: replace(fitted, network=network)}
-            unlabelled = self._unlabelled if self.adapt_norm else None
-            crossed = exchanged(both, {name: OWN}, unlabelled)[name]
-            made[name] = crossed.double().requires_grad_(False).eval()
-        return made
-
     def _named(self, probabilities: NDArray[np.float64]) -> NDArray[Any]:
         return cast(NDArray[Any], self.classes_[probabilities.argmax(axis=1)])
 
@@ -333,22 +329,31 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
         return cut(rows, steps), targets
 
     def _seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _fresh_network(self, features: Rows, seed: int) -> SingleModality:
-        """The network of ``fit`` with a fresh classifier, on the pre-trained encoder where there is one."""
+    def _fresh_networks(self, features: Rows, seed: int) -> dict[str, SingleModality]:
+        """Each modality's network with a fresh classifier, on the pre-trained encoder if there is one."""
         torch.manual_seed(seed)
-        contract = estimator_contract(self.get_params(), {OWN: features.shape}, len(self.classes_))
-        network = cast(SingleModality, modality_network(contract, OWN))
+        others = {name: shape for name, shape in self._shapes_before().items() if name != OWN}
+        shapes = {OWN: features.shape} | {name: (len(features), *shape) for name, shape in others.items()}
+        contract = estimator_contract(self.get_params(), shapes, len(self.classes_))
+        networks = {name: cast(SingleModality, modality_network(contract, name)) for name in shapes}
         if hasattr(self, "encoders_"):
             if features.shape[1:] != self._shapes[OWN]:
                 got, expected = features.shape[1:], self._shapes[OWN]
                 raise ValueError(f"X: got steps and features {got}, expected {expected} as in pretrain")
             try:
-                network.encoder.load_state_dict(self.encoders_[OWN].encoder.state_dict())
-                network.projection.load_state_dict(self.encoders_[OWN].projection.state_dict())
+                for name, network in networks.items():
+                    network.encoder.load_state_dict(self.encoders_[name].encoder.state_dict())
+                    network.projection.load_state_dict(self.encoders_[name].projection.state_dict())
             except RuntimeError:
                 raise ValueError(
                     "sizes of the network have changed since pretrain: call it again"
                 ) from None
-        return network
+        return networks
+
+    def _shapes_before(self) -> dict[str, tuple[int, ...]]:
+        """Steps and features of every modality that was pre-trained."""
+        return {name: self._shapes[name] for name in getattr(self, "encoders_", ())}

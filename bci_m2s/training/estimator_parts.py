@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, cast
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.utils import check_array, column_or_1d
 
-from bci_m2s.errors import ContractError, TrainingError, UsageError
+from bci_m2s.errors import ConfigurationError, ContractError, TrainingError, UsageError
 from bci_m2s.model.contract import Contract
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
-from bci_m2s.training.methods.finetune import head_logits
-from bci_m2s.training.methods.loss_settings import LossSettings, LossWeights
+from bci_m2s.training.methods.finetune import Fitted, head_logits
+from bci_m2s.training.methods.model_files import exchanged
 from bci_m2s.training.settings import ALONE, FinetuneSettings, PretrainSettings
+from bci_m2s.training.settings import preset as preset_values
 
 OWN, OTHER = "own", "other"
 SIZES = ("depth", "heads", "ffn", "embedding", "projection", "hidden", "dropout")
@@ -79,43 +81,69 @@ def pretrain_settings(
     masked: bool = False,
     reach: Literal["overlap"] | None = None,
 ) -> PretrainSettings:
-    """Settings of ``pretrain`` for windows of `steps` steps.
+    """Settings of ``pretrain`` for windows of `steps` steps: those of the preset, and what is given.
 
     within_person : a batch is of one person; alone : there is no other modality
     masked, reach : the rows' trials are known; see ``LossSettings.mask_reach``
 
     Raises ValueError for one modality with one step.
     """
-    # one step leaves nothing to predict
-    weights = LossWeights(cpc=1.0 if steps > 1 else 0.0)
+    preset = _recipe(parameters).pretrain
+    weights = preset.loss.weights
+    if steps == 1:  # which leaves nothing to predict
+        weights = replace(weights, cpc=0.0)
     if alone and steps == 1:
         raise ValueError("X: got 1 step, expected at least 2: one step leaves no future to predict")
     if alone:
-        weights = LossWeights(**ALONE["pretrain"]["loss"]["weights"])
-    return PretrainSettings(
-        epochs=parameters["pretrain_epochs"],
-        batch=parameters["pretrain_batch"],
-        learning_rate=parameters["pretrain_learning_rate"],
-        weight_decay=parameters["pretrain_weight_decay"],
-        sampler="within-person" if within_person else "mixed",
-        loss=LossSettings(weights=weights, mask_same_trial=masked, mask_reach=reach),
-        predictions=max(1, min(2, steps - 1)),
-        club_limit=None,  # the loss limits the estimates anyway; they are in losses_
-    )
+        weights = replace(weights, **ALONE["pretrain"]["loss"]["weights"])
+    loss = replace(preset.loss, weights=weights)
+    if preset.loss.mask_same_trial:  # where the recipe masks, and trials are known
+        loss = replace(loss, mask_same_trial=masked, mask_reach=reach)
+    given = {
+        "epochs": parameters["pretrain_epochs"],
+        "batch": parameters["pretrain_batch"],
+        "learning_rate": parameters["pretrain_learning_rate"],
+        "weight_decay": parameters["pretrain_weight_decay"],
+        "sampler": preset.sampler if within_person else "mixed",
+        "loss": loss,
+        "predictions": max(1, min(preset.predictions, steps - 1)),
+        "club_limit": None,  # the loss limits the estimates anyway; they are in losses_
+    }
+    return PretrainSettings.model_validate(preset.model_dump() | given)
 
 
 def finetune_settings(parameters: Parameters, *, freeze: bool, validate: bool) -> FinetuneSettings:
-    """Settings of ``fit``.
+    """Settings of ``fit``: those of the preset, and what is given.
 
     freeze : the encoder is pre-trained and stays as it is; validate : some rows choose the epoch
     """
-    return FinetuneSettings(
-        epochs=parameters["epochs"],
-        batch=parameters["batch"],
-        learning_rates=(parameters["learning_rate"],),
-        weight_decays=(parameters["weight_decay"],),
-        freeze=freeze,
-        select="validation" if validate else "last",
+    preset = _recipe(parameters).finetune
+    given = {
+        "epochs": parameters["epochs"],
+        "batch": parameters["batch"],
+        "learning_rates": (parameters["learning_rate"],),
+        "weight_decays": (parameters["weight_decay"],),
+        "freeze": freeze,
+        "readout": preset.readout if freeze else 0,
+        "select": preset.select if validate else "last",
+        "oracle": False,
+    }
+    if parameters["adapt_norm"] is not None:
+        given["adapt_norm"] = parameters["adapt_norm"]
+    return FinetuneSettings.model_validate(preset.model_dump() | given)
+
+
+class _Recipe(NamedTuple):
+    pretrain: PretrainSettings
+    finetune: FinetuneSettings
+
+
+def _recipe(parameters: Parameters) -> _Recipe:
+    """What the preset says of training. Raises ConfigurationError for an unknown one."""
+    values = preset_values(parameters["preset"])
+    return _Recipe(
+        PretrainSettings.model_validate(values.get("pretrain", {})),
+        FinetuneSettings.model_validate(values.get("finetune", {})),
     )
 
 
@@ -218,10 +246,26 @@ def probabilities(network: SingleModality, windows: Rows) -> NDArray[np.float64]
     return cast(NDArray[np.float64], softmax(logits, axis=1))
 
 
+def crossed_networks(
+    networks: Mapping[str, SingleModality], fitted: Fitted, unlabelled: WindowSet | None
+) -> dict[str, SingleModality]:
+    """Every other modality's network with the classifier of ``fit``, in float64, as ``evaluate`` has them.
+
+    unlabelled : see ``exchanged``
+    """
+    made = {}
+    for name, network in networks.items():
+        if name != OWN:
+            both = {OWN: fitted, name: replace(fitted, network=network)}
+            crossed = exchanged(both, {name: OWN}, unlabelled)[name]
+            made[name] = crossed.double().requires_grad_(False).eval()
+    return made
+
+
 @contextlib.contextmanager
 def as_value_error() -> Iterator[None]:
     """Raise what scikit-learn expects for parameters and data that cannot be used."""
     try:
         yield
-    except (ContractError, TrainingError, UsageError) as problem:
+    except (ConfigurationError, ContractError, TrainingError, UsageError) as problem:
         raise ValueError(str(problem)) from problem
