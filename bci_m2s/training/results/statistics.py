@@ -6,6 +6,10 @@ independently, with replacement, and keeps whole lines of the grid together (Owe
 bootstrap", Annals of Applied Statistics 1:386), so that a bad seed counts as one observation and not as one
 for each person. What remains of person and seed together counts up to three times: rather too wide.
 
+Two rows with the same seeds are compared seed by seed. A seed is one draw of everything: first weights and,
+where a training file says so, whose labels or who validates. What it does to both rows is no difference
+between them, and each draw counts as one observation.
+
 A plain bootstrap of n values has a variance that is too small by (n - 1) / n, which matters with three
 seeds; weights are stretched by √(n / (n - 1)) about 1 / n, after which it is exact for a mean (Rao & Wu
 1988).
@@ -86,12 +90,13 @@ def interval(grid: FloatArray) -> Interval:
     return Interval(*_percentiles(means))
 
 
-def compare(ours: FloatArray, theirs: FloatArray) -> Compared:
+def compare(ours: FloatArray, theirs: FloatArray, *, same_seeds: bool = False) -> Compared:
     """Paired difference of two rows on the same people.
 
     Parameters
     ----------
     ours, theirs : (S, P) and (S', P), people in the same order
+    same_seeds : line by line of the same seeds, which are then drawn together
 
     Returns
     -------
@@ -101,8 +106,11 @@ def compare(ours: FloatArray, theirs: FloatArray) -> Compared:
     mean = mean_of(ours) - mean_of(theirs)
     if ours.shape[1] < 2:
         return Compared(mean, *(float("nan"),) * 3)
-    one, other = bootstrap([ours, theirs])
-    drawn = one - other
+    if same_seeds:
+        (drawn,) = bootstrap([ours - theirs])
+    else:
+        one, other = bootstrap([ours, theirs])
+        drawn = one - other
     beyond = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     return Compared(mean, *_percentiles(drawn), min(1.0, 2 * (beyond + 1) / (len(drawn) + 1)))
 

@@ -151,7 +151,9 @@ def _pooled(results: Iterable[Result]) -> dict[Draw, dict[str, Counts]]:
         of_draw = counts[Draw(result.seed, result.permutation)]
         for person, matrix in result.figures["counts_by_subject"].items():
             of_draw[person] = of_draw.get(person, 0) + np.asarray(matrix, dtype=np.int64)
-    return dict(counts)
+    return {
+        draw: counts[draw] for draw in sorted(counts, key=lambda draw: (draw.seed, draw.permutation or 0))
+    }
 
 
 def summarise(results: Iterable[Result], method: str = "") -> list[Summary]:
@@ -222,7 +224,8 @@ def differences(results: Iterable[Result], method: str) -> list[Difference]:
             continue
         people = [person for person in ours.people if person in set(row.people)]
         if people:
-            compared = compare(ours.grid(people=people), row.grid(people=people))
+            both = ours.grid(people=people), row.grid(people=people)
+            compared = compare(*both, same_seeds=list(ours.counts) == list(row.counts))
             found.append(Difference(head, direction, method, rival, *compared, np.nan, len(people)))
     corrected: list[Difference] = []
     for head in dict.fromkeys(one.head for one in found):

@@ -89,6 +89,26 @@ def test_p_is_that_of_a_normal_test():
     assert compare(values, np.zeros((1, 80))).p == pytest.approx(expected, abs=0.02)
 
 
+def test_rows_of_the_same_label_draws_are_compared_draw_by_draw():
+    """Whose labels a seed draws moves both rows alike: nothing of it is in their difference.
+
+    Of a difference of a draw's part and a person's the variance is s_draws² / S + s_people² / P: three
+    draws are three observations, however many people each judges.
+    """
+    rng = np.random.default_rng(8)
+    draws, people = rng.normal(size=(3, 1)), rng.normal(size=(1, 12))
+    level = compare(draws + people + 0.1, draws + people, same_seeds=True)
+    assert (level.low, level.mean, level.high) == pytest.approx((0.1, 0.1, 0.1))
+    apart = compare(draws + people + 0.1, draws + people)
+    assert apart.low < 0 < apart.high
+    ours, theirs = 0.5 * draws + people, -0.5 * draws + 0.4 * people
+    (drawn,) = bootstrap([ours - theirs])
+    expected = draws.var(ddof=1) / 3 + (0.6 * people).var(ddof=1) / 12
+    assert drawn.var() == pytest.approx(expected, rel=0.05)
+    found = compare(ours, theirs, same_seeds=True)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
+
+
 def test_two_rows_may_have_different_numbers_of_seeds():
     people = np.random.default_rng(6).normal(size=(1, 10))
     assert compare(people + np.zeros((10, 1)), people).mean == pytest.approx(0.0)

@@ -110,6 +110,20 @@ def test_differences_are_paired_and_corrected_together():
     assert differences(compared(), "nobody") == []
 
 
+def test_rivals_with_the_same_seeds_are_compared_seed_by_seed_in_any_order():
+    """Seeds with other people's labels: both rows swing by .2, the difference stays at .1."""
+    swing, rng = {0: 0.0, 1: 0.2, 2: -0.1}, np.random.default_rng(1)
+    base = dict(zip("abcdef", rng.uniform(0.4, 0.6, 6).round(2), strict=True))
+    results = []
+    for method, more, seeds in (("m", 0.1, (0, 1, 2)), ("rival", 0.0, (2, 0, 1)), ("once", 0.0, (0,))):
+        for seed in seeds:
+            values = {person: of(value + swing[seed] + more) for person, value in base.items()}
+            results.append(result(values, seed=seed, method=method))
+    paired, once = differences(results, "m")
+    assert (paired.low, paired.mean, paired.high) == pytest.approx((0.1, 0.1, 0.1), abs=1e-9)
+    assert once.high - once.low > 0.2  # it has one of these draws, ours all three
+
+
 def test_permuted_labels_have_a_p_and_no_place_among_the_rivals():
     results = [result({"a": of(0.9), "b": of(0.8)}, seed=seed) for seed in (0, 1)]
     for number in range(4):
