@@ -48,8 +48,8 @@ def with_labels_left(data: UnitData, seed: int) -> UnitData:
         train = joined(unlabelled(train.take(~theirs)), *one_by_one(train.take(theirs)))
     elif rules.people is not None:
         kept = _drawn(data, rules.people, seed)
-        theirs = np.isin(train.subjects, kept)
-        train = joined(train.take(theirs), unlabelled(train.take(~theirs)))
+        # in their places: pre-training draws the same batches as where all labels count
+        train = labelled_alone(train, np.isin(train.subjects, kept))
     if rules.new_person_trials:
         given, rest = _given(data)
         train, parts["test"] = joined(train, given), rest
@@ -74,7 +74,7 @@ def with_labels_of(own: UnitData, data: UnitData) -> UnitData:
         test = test.take(_among(own, test, data, data.parts["test"]))
     keeps = _among(own, train, data, left)
     parts = {
-        "train": joined(train.take(keeps), unlabelled(train.take(~keeps))),
+        "train": labelled_alone(train, keeps),
         "validation": unlabelled(own.parts["validation"]),
         "test": test,
     }
@@ -90,6 +90,12 @@ def _among(own: UnitData, windows: WindowSet, data: UnitData, others: WindowSet)
 def unlabelled(windows: WindowSet) -> WindowSet:
     """The windows without their labels."""
     return replace(windows, labels={head: np.full_like(rows, -1) for head, rows in windows.labels.items()})
+
+
+def labelled_alone(windows: WindowSet, keeps: BoolArray) -> WindowSet:
+    """The windows, of which only some keep their labels. keeps : (n,)"""
+    labels = {head: np.where(keeps, rows, -1) for head, rows in windows.labels.items()}
+    return replace(windows, labels=labels)
 
 
 def one_by_one(windows: WindowSet) -> list[WindowSet]:

@@ -66,16 +66,16 @@ def _deviation(values: FloatArray) -> float | None:
 def bootstrap(grids: Sequence[FloatArray], seed: int = 0, n: int = N_BOOTSTRAP) -> list[FloatArray]:
     """Bootstrapped means (n,) of grids (S, P) of the same people: people drawn together, seeds apart."""
     rng = np.random.default_rng(seed)
-    people = _weights(grids[0].shape[1], n, rng)
+    people = weights(grids[0].shape[1], n, rng)
     means = []
     for grid in grids:
-        seeds = _weights(grid.shape[0], n, rng)
+        seeds = weights(grid.shape[0], n, rng)
         means.append(np.einsum("np,np->n", seeds @ grid, people))
     return means
 
 
-def _weights(n: int, draws: int, rng: np.random.Generator) -> FloatArray:
-    """Weights (draws, n) of a rescaled bootstrap; each row sums to 1."""
+def weights(n: int, draws: int, rng: np.random.Generator) -> FloatArray:
+    """Weights (draws, n) of a rescaled bootstrap of n people or seeds; each row sums to 1."""
     if n == 1:
         return np.ones((draws, 1))
     shares = rng.multinomial(n, np.full(n, 1 / n), size=draws) / n
@@ -111,6 +111,11 @@ def compare(ours: FloatArray, theirs: FloatArray, *, same_seeds: bool = False) -
     else:
         one, other = bootstrap([ours, theirs])
         drawn = one - other
+    return of_draws(mean, drawn)
+
+
+def of_draws(mean: float, drawn: FloatArray) -> Compared:
+    """A mean difference with the interval and p of its bootstrap. drawn : (n,)"""
     beyond = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     return Compared(mean, *_percentiles(drawn), min(1.0, 2 * (beyond + 1) / (len(drawn) + 1)))
 

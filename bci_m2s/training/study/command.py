@@ -1,0 +1,110 @@
+"""From the plan to the page: run what is left, write tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from bci_m2s.files.whole import write_whole
+from bci_m2s.training.results.tables import markdown
+from bci_m2s.training.study.costs import cost_s
+from bci_m2s.training.study.found import Found, read_part
+from bci_m2s.training.study.overview import aims_table, best_rival_table
+from bci_m2s.training.study.pages import fill, part_text
+from bci_m2s.training.study.picture import draw
+from bci_m2s.training.study.plan import FULL_SEEDS, QUICK_SEEDS, SETS, Part, parts, write_training_file
+from bci_m2s.training.study.reading import reading, state, times
+from bci_m2s.training.study.schedule import duration, run_tasks
+from bci_m2s.training.study.work import Task, compute_features, training_file
+
+PAGE = "results.md"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What to make, and from where.
+
+    out : folder of runs; shipped : of the training files; docs : of the page and the pictures
+    only : names of parts, () for all; page_only : run nothing
+    data : the folder in which each data set has its own; None for where the training files look
+    """
+
+    out: Path
+    shipped: Path
+    docs: Path
+    quick: bool = False
+    only: tuple[str, ...] = ()
+    page_only: bool = False
+    workers: int = 2
+    data: Path | None = None
+
+
+def make_results(wishes: Wishes, console: Console) -> int:
+    """Run what is left of the plan and write what it gave; 1 where something went wrong.
+
+    With `only` the page is left alone: tables and pictures are in the folder of the runs.
+    """
+    seeds = range(QUICK_SEEDS if wishes.quick else FULL_SEEDS)
+    wanted = parts(wishes.only)
+    wrong = [] if wishes.page_only else _run(wishes, wanted, seeds, console)
+    found = {part: one for part in wanted if (one := read_part(wishes.out, part, seeds)) is not None}
+    if not found:
+        console.print(f"{wishes.out}: no part has results yet")
+        return 1
+    _write(wishes, found, seeds, console)
+    for line in wrong:
+        console.print(f"left out: {line}")
+    return 1 if wrong else 0
+
+
+def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: Console) -> list[str]:
+    for part in wanted:
+        write_training_file(part, wishes.shipped, training_file(wishes.out, part), seeds, wishes.data)
+    tasks = [Task(part, seed, wishes.out) for part in wanted for seed in seeds]
+    left = [task for task in tasks if not task.is_done()]
+    if left:
+        expected_s = sum(map(cost_s, left)) / wishes.workers
+        console.print(
+            f"{len(wanted)} training files × {len(seeds)} seeds in {wishes.out}: "
+            f"about {duration(expected_s)} on {wishes.workers} idle cores"
+        )
+    first = {task.part.data: task.part for task in reversed(left) if not task.part.recipe}
+    for part in first.values():
+        console.print(f"features of {part.data}")
+        compute_features(part, wishes.out, console)
+    return run_tasks(tasks, cost_s, console, wishes.workers)
+
+
+def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], console: Console) -> None:
+    made: dict[str, str] = {}
+    pictures = wishes.out if wishes.only else wishes.docs / "static"
+    for data, of_data in SETS.items():
+        own = {part.protocol: one for part, one in found.items() if part.data == data and not part.recipe}
+        if own:
+            draw(
+                pictures / f"results-{data}.svg", own, f"{of_data.title}: balanced accuracy of each person"
+            )
+            made[data] = "\n".join(part_text(one, wishes.quick) for one in own.values())
+    for part, one in found.items():
+        _write_details(wishes.out / part.folder / "results.md", one, wishes.quick)
+    made["best"], made["aims"] = best_rival_table(found), aims_table(found)
+    wanted = parts(wishes.only)
+    made["state"] = state(found, wanted, seeds, wishes.quick)
+    made["reading"] = reading(found)
+    made["times"] = times([Task(part, seed, wishes.out) for part in wanted for seed in seeds])
+    tables = "\n".join(f"## {name}\n\n{text}" for name, text in made.items())
+    write_whole(wishes.out / "tables.md", tables)
+    console.print(f"Tables: {wishes.out / 'tables.md'}; pictures: {pictures / 'results-*.svg'}")
+    if not wishes.only:
+        fill(wishes.docs / PAGE, made)
+        console.print(f"Page: {wishes.docs / PAGE}")
+
+
+def _write_details(path: Path, found: Found, quick: bool) -> None:
+    """All figures of a part as `evaluate` writes those of one run."""
+    classes = found.settings.contract.heads[found.head].classes
+    text = markdown(found.summaries(), found.lines, classes, found.differences())
+    write_whole(path, f"# {found.part.name}: {found.head}{' (quick)' if quick else ''}\n\n{text}")

@@ -1,0 +1,150 @@
+"""Which training files make the tables of docs/results.md, and what they take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bci_m2s.errors import UsageError, nearest
+from bci_m2s.files.whole import write_whole
+from bci_m2s.files.yaml_file import read_yaml
+
+QUICK_SEEDS, FULL_SEEDS = 3, 10
+RELEASED = "released"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Whose labels count. changes : to the training file, section → key → value
+
+    same_pairs : training people give all of their pairs, so that pre-training is that of the protocol `all`
+    """
+
+    title: str
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    same_pairs: bool = False
+
+
+PROTOCOLS = {
+    "all": Protocol("All labels", same_pairs=True),
+    "few-2": Protocol("Labels of two people", {"labels": {"people": 2}}, same_pairs=True),
+    "few-4": Protocol("Labels of four people", {"labels": {"people": 4}}, same_pairs=True),
+    "unpaired": Protocol("Labels without pairs"),
+    "new-1": Protocol("One trial of each class of a new person", {"labels": {"new_person_trials": 1}}),
+    "new-2": Protocol("Two trials of each class of a new person", {"labels": {"new_person_trials": 2}}),
+    "new-4": Protocol("Four trials of each class of a new person", {"labels": {"new_person_trials": 4}}),
+}
+ENDINGS = {"all": "aligned", "few": "few", "unpaired": "unpaired", "new": "new-person"}  # of training files
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """title : as the page calls it; skipped : protocols that it cannot have"""
+
+    title: str
+    skipped: tuple[str, ...] = ()
+
+
+SETS = {
+    "eegmat": DataSet("EEGMAT", ("new-1", "new-2", "new-4")),  # it has one trial of each class
+    "stress-predict": DataSet("Stress-Predict"),
+    "brain-body-behaviour": DataSet("Brain, Body, and Behaviour"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training file of the plan.
+
+    data : key of ``SETS``; protocol : key of ``PROTOCOLS``
+    recipe : "" for this project's own, or ``RELEASED``
+    """
+
+    data: str
+    protocol: str
+    recipe: str = ""
+
+    @property
+    def name(self) -> str:
+        """As `--only` takes it: "eegmat-few-2", "eegmat-few-2-released"."""
+        return "-".join(filter(None, (self.data, self.protocol, self.recipe)))
+
+    @property
+    def folder(self) -> Path:
+        """Of its runs, below that of all results."""
+        return Path(self.data) / "-".join(filter(None, (self.protocol, self.recipe)))
+
+    @property
+    def pretrained_as(self) -> Part:
+        """The part whose pre-training is the same: of the same pairs, by the same recipe."""
+        same = PROTOCOLS[self.protocol].same_pairs
+        return Part(self.data, "all" if same else self.protocol, self.recipe)
+
+
+def parts(names: Collection[str] = ()) -> list[Part]:
+    """Every part, or those whose names are or begin with one of these.
+
+    Those that others take their pre-training from come first.
+
+    Raises
+    ------
+    UsageError
+        A name is of no part.
+    """
+    every = [
+        Part(data, protocol, recipe)
+        for protocol in PROTOCOLS
+        for recipe in ("", RELEASED)
+        for data, of_data in SETS.items()
+        if protocol not in of_data.skipped and (not recipe or PROTOCOLS[protocol].same_pairs)
+    ]
+    for name in names:
+        if not any(_is_meant(part, name) for part in every):
+            known = [part.name for part in every]
+            raise UsageError(
+                f"--only: got {name!r}, expected one of {', '.join(SETS)} or a part of one"
+                f"{nearest(name, known)}"
+            )
+    return [part for part in every if not names or any(_is_meant(part, name) for name in names)]
+
+
+def _is_meant(part: Part, name: str) -> bool:
+    return f"{part.name}-".startswith(f"{name}-")
+
+
+def write_training_file(
+    part: Part, shipped: Path, path: Path, seeds: Sequence[int], data: Path | None = None
+) -> None:
+    """Write the training file of a part: a shipped one with this protocol and these seeds.
+
+    shipped : the folder of the shipped files
+    data : the folder in which each data set has its own; None for where the shipped files look
+    """
+    ending = part.recipe or ENDINGS[part.protocol.split("-")[0]]
+    source = shipped / f"{part.data}-{ending}.yaml"
+    values = dict(read_yaml(source)[0])
+    if values.get("base"):
+        values["base"] = os.path.relpath((source.parent / values["base"]).resolve(), path.parent.resolve())
+    root = values.get("data", {}).get("root")
+    if data is not None:
+        values["data"] = values.get("data", {}) | {"root": str((data / part.data).resolve())}
+    elif root:
+        values["data"] = values["data"] | {"root": str((source.parent / root).resolve())}
+    changes: dict[str, Any] = dict(PROTOCOLS[part.protocol].changes)
+    if part.recipe:
+        changes["controls"] = []  # they are those of this project's own recipe
+        if "labels" in changes:  # nothing is chosen by labels
+            changes["finetune"] = {"select": "last", "oracle": False}
+    for key, change in changes.items():
+        values[key] = values.get(key, {}) | change if isinstance(change, dict) else change
+    values["seeds"] = list(seeds)
+    text = f"# {source.name}, {PROTOCOLS[part.protocol].title.lower()}\n"
+    text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_whole(path, text, overwrite=True)

@@ -1,0 +1,213 @@
+"""One seed of one part: pre-training, classifiers, evaluation; what is done already is not done again.
+
+OUT/
+  eegmat/features/                  computed once, for all parts of the data set
+  eegmat/few-2/eegmat-few-2.yaml    the training file
+  eegmat/few-2/seed-0/              its run with one seed, as `evaluate` leaves it, and seconds.json
+  eegmat/few-2/seed-0.log           what was printed
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import yaml
+from rich.console import Console
+
+from bci_m2s.errors import BciM2sError, UsageError
+from bci_m2s.files.access import make_private_folder
+from bci_m2s.text import printable
+from bci_m2s.training.check.training_file import Checked, check_training
+from bci_m2s.training.data.load import load_sessions
+from bci_m2s.training.experiment import SAME_RUN, write_json
+from bci_m2s.training.methods import METHODS, Method, NotPossible
+from bci_m2s.training.run.evaluating import run_evaluate
+from bci_m2s.training.run.finetuning import run_finetune
+from bci_m2s.training.run.pretraining import run_pretrain
+from bci_m2s.training.run.raw_features import raw_settings
+from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.study.plan import Part
+
+RESULTS, CONFIG, FEATURES, SECONDS = "results.json", "config.yaml", "features", "seconds.json"
+PRETRAINED = ("pretrain.safetensors", "pretrain.json", "pretrain.csv", "pretrain.png")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A part with one seed. out : the folder of all results"""
+
+    part: Part
+    seed: int
+    out: Path
+
+    @property
+    def name(self) -> str:
+        """For lines of progress."""
+        return f"{self.part.name} seed {self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return run_folder(self.out, self.part, self.seed)
+
+    @property
+    def log(self) -> Path:
+        """What the run printed."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+    def is_done(self) -> bool:
+        """Whether the run has been evaluated."""
+        return (self.folder / RESULTS).exists()
+
+
+def run_folder(out: Path, part: Part, seed: int) -> Path:
+    """Of a part's run with one seed."""
+    return out / part.folder / f"seed-{seed}"
+
+
+def training_file(out: Path, part: Part) -> Path:
+    """Of a part."""
+    return out / part.folder / f"{part.name}.yaml"
+
+
+def run_task(task: Task) -> str:
+    """Run what is left of a task; "", or what went wrong in one line. Prints to the task's log."""
+    torch.set_num_threads(1)  # another task has the other core
+    make_private_folder(task.folder)
+    with task.log.open("a", encoding="utf-8") as file:
+        console = Console(file=file, width=240, highlight=False, markup=False)
+        try:
+            checked = with_seed(check_training(training_file(task.out, task.part)), task.seed)
+            _run(task, checked, console)
+        except BciM2sError as problem:
+            console.print(f"error: {printable(problem, 400)}")
+            return printable(problem, 400)
+    return ""
+
+
+def _run(task: Task, checked: Checked, console: Console) -> None:
+    folder = task.folder
+    begun = (folder / CONFIG).exists()
+    if begun:
+        check_same(folder, checked.settings)
+    _take_features(task)
+    if not begun:
+        _take_pretraining(task, checked.settings)
+    seconds = _seconds_of(folder)
+    for name, stage in (
+        ("pretrain", lambda: run_pretrain(checked, folder, console, "cpu", begun)),
+        ("finetune", lambda: run_finetune(checked, folder, console, None, False)),
+        ("evaluate", lambda: run_evaluate(checked, folder, console)),
+    ):
+        started_s = time.process_time()
+        stage()
+        seconds[name] = round(seconds.get(name, 0.0) + time.process_time() - started_s, 1)
+        write_json(folder / SECONDS, seconds)
+
+
+def _seconds_of(folder: Path) -> dict[str, float]:
+    """What the stages of a run took of a core, as far as they ended; empty before the first."""
+    try:
+        found: dict[str, float] = json.loads((folder / SECONDS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def seconds_of(task: Task) -> float:
+    """What a task took of a core."""
+    return sum(_seconds_of(task.folder).values())
+
+
+def with_seed(checked: Checked, seed: int) -> Checked:
+    """A training file with one of its seeds.
+
+    What draws nothing gives the same with every seed: it is a control of the first seed alone, unless
+    seeds draw the labels.
+    """
+    settings = checked.settings
+    controls = settings.controls
+    if seed != settings.seeds[0] and not settings.labels.draw:
+        controls = tuple(name for name in controls if _draws(METHODS[name]))
+    return replace(checked, settings=settings.model_copy(update={"seeds": (seed,), "controls": controls}))
+
+
+def _draws(method: Method) -> bool:
+    return method.draws
+
+
+def check_same(folder: Path, settings: TrainingSettings) -> None:
+    """Raises UsageError when a run was made with other settings."""
+    path = folder / CONFIG
+    try:
+        begun = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        raise UsageError(f"{path}: cannot be read: {printable(problem)}") from None
+    wanted = settings.model_dump(mode="json")
+    changed = [key for key in wanted if not isinstance(begun, dict) or begun.get(key) != wanted[key]]
+    if changed:
+        raise UsageError(
+            f"{folder}: {', '.join(changed)}: the run was made with other values; delete that folder, or "
+            "name another with --out"
+        )
+
+
+def compute_features(part: Part, out: Path, console: Console) -> None:
+    """The features of a part's data set, of its contract and of controls on raw EEG."""
+    checked = check_training(training_file(out, part))
+    cache = out / part.data / FEATURES
+    load_sessions(checked.settings, cache, console)
+    methods: Mapping[str, Method] = {name: METHODS[name] for name in checked.settings.controls}
+    for feature in {method.feature for method in methods.values() if method.feature}:
+        try:
+            load_sessions(raw_settings(checked.settings, feature), cache, console)
+        except (NotPossible, BciM2sError) as problem:
+            console.print(f"{feature}: {printable(problem)}")
+
+
+def _take_features(task: Task) -> None:
+    """The data set's features into a run's folder."""
+    shared, own = task.out / task.part.data / FEATURES, task.folder / FEATURES
+    if shared.exists():
+        shutil.copytree(shared, own, dirs_exist_ok=True, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    """The same file under a second name; a copy where the disk knows no such thing."""
+    if Path(target).exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _take_pretraining(task: Task, settings: TrainingSettings) -> None:
+    """A pre-training of the same pairs by the same recipe and seed, where there is one."""
+    other = run_folder(task.out, task.part.pretrained_as, task.seed)
+    if other == task.folder or not _is_same_pretraining(other, settings):
+        return
+    for unit in other.glob(f"*/seed-{task.seed}"):
+        own = task.folder / unit.parent.name / unit.name
+        if all((unit / name).exists() for name in PRETRAINED[:2]):  # the second is written when it is over
+            make_private_folder(own)
+            for name in PRETRAINED:
+                if (unit / name).exists():
+                    shutil.copyfile(unit / name, own / name)
+
+
+def _is_same_pretraining(folder: Path, settings: TrainingSettings) -> bool:
+    if not (folder / CONFIG).exists():
+        return False
+    begun, wanted = (
+        yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")),
+        settings.model_dump(mode="json"),
+    )
+    return all(begun.get(key) == wanted[key] for key in SAME_RUN if key != "labels")

@@ -1,0 +1,61 @@
+"""Make the tables and figures of docs/results.md: every training file, its rivals, and the page.
+
+    python docs/make_results.py --quick                           # three seeds, marked as quick
+    python docs/make_results.py                                   # ten seeds
+    python docs/make_results.py --only stress-predict-few-2       # a part of it; the page stays as it is
+    python docs/make_results.py --page                            # the page, of what there is
+
+Ctrl-C stops it; the same command goes on with what is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two training files at once, each on one core
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+
+def main() -> int:
+    """Run what is left, then write tables, figures and, where all was run, the page."""
+    from rich.console import Console
+
+    from bci_m2s.errors import BciM2sError
+    from bci_m2s.training.study.command import Wishes, make_results
+
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--quick", action="store_true", help="three seeds, marked as quick in every table")
+    options.add_argument(
+        "--only", nargs="+", default=[], metavar="PART", help="a data set, or a part of one"
+    )
+    options.add_argument("--out", type=Path, default=Path("runs/results"), help="folder of runs and tables")
+    options.add_argument("--page", action="store_true", help="run nothing; write the page of what is there")
+    options.add_argument(
+        "--data", type=Path, help="folder with the data sets; default: as in pipelines/train"
+    )
+    options.add_argument("--workers", type=int, default=2, help="how many run at once")
+    wanted = options.parse_args()
+    console = Console(highlight=False, markup=False)
+    wishes = Wishes(
+        wanted.out, ROOT / "pipelines" / "train", ROOT / "docs", wanted.quick, tuple(wanted.only),
+        wanted.page, wanted.workers, wanted.data,
+    )  # fmt: skip
+    try:
+        return make_results(wishes, console)
+    except BciM2sError as problem:
+        console.print(f"error: {problem}")
+        return 2
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on with what is left.")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
