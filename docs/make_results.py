@@ -35,7 +35,9 @@ def main() -> int:
     options.add_argument(
         "--only", nargs="+", default=[], metavar="PART", help="a data set, or a part of one"
     )
-    options.add_argument("--out", type=Path, default=Path("runs/results"), help="folder of runs and tables")
+    options.add_argument(
+        "--out", type=Path, help="folder of runs and tables; default: runs/results, or runs/results-quick"
+    )
     options.add_argument("--page", action="store_true", help="run nothing; write the page of what is there")
     options.add_argument(
         "--data", type=Path, help="folder with the data sets; default: as in pipelines/train"
@@ -43,8 +45,9 @@ def main() -> int:
     options.add_argument("--workers", type=int, default=2, help="how many run at once")
     wanted = options.parse_args()
     console = Console(highlight=False, markup=False)
+    usual = Path("runs") / ("results-quick" if wanted.quick else "results")
     wishes = Wishes(
-        wanted.out, ROOT / "pipelines" / "train", ROOT / "docs", wanted.quick, tuple(wanted.only),
+        wanted.out or usual, ROOT / "pipelines" / "train", ROOT / "docs", wanted.quick, tuple(wanted.only),
         wanted.page, wanted.workers, wanted.data,
     )  # fmt: skip
     try:

@@ -141,7 +141,9 @@ def open_experiment(
         raise OutputError(
             f"{folder}: already holds a run; continue it with --resume, or name another with --run"
         )
-    sessions = load_sessions(settings, folder / "features", console)
+    sessions = checked.sessions
+    if sessions is None:
+        sessions = load_sessions(settings, folder / "features", console)
     splits = make_splits(sessions, settings.split, settings.contract.first_head)
     names = Names.of(sessions)
     if begin:  # only now: a file with a mistake in it leaves no run behind

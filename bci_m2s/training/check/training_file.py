@@ -29,6 +29,7 @@ from bci_m2s.training.check.lengths import length_notes
 from bci_m2s.training.check.listing import Listing, list_sessions
 from bci_m2s.training.check.pretraining import check_pretraining
 from bci_m2s.training.data.label_settings import label_lines
+from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.data.splits import PARTS, Listed, Split, make_splits
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.datasets.recorded_files import count_recordings, recordings_below
@@ -42,6 +43,7 @@ class Checked:
 
     splits : none where the data tell only when they are read; notes : what a user should know
     lacks_data : there is no recording yet
+    sessions : where several runs share them, what was read of the data; else it is read for each run
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Checked:
     splits: list[Split]
     notes: list[str]
     lacks_data: bool = False
+    sessions: list[SessionFeatures] | None = None
 
     @property
     def name(self) -> str:

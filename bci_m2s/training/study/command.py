@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bci_m2s.files.whole import write_whole
 from bci_m2s.training.results.tables import markdown
+from bci_m2s.training.settings import load_training
 from bci_m2s.training.study.costs import cost_s
 from bci_m2s.training.study.found import Found, read_part
 from bci_m2s.training.study.overview import aims_table, best_rival_table
@@ -18,7 +19,7 @@ from bci_m2s.training.study.picture import draw
 from bci_m2s.training.study.plan import FULL_SEEDS, QUICK_SEEDS, SETS, Part, parts, write_training_file
 from bci_m2s.training.study.reading import reading, state, times
 from bci_m2s.training.study.schedule import duration, run_tasks
-from bci_m2s.training.study.work import Task, compute_features, training_file
+from bci_m2s.training.study.work import Task, check_same, compute_features, training_file
 
 PAGE = "results.md"
 
@@ -48,7 +49,7 @@ def make_results(wishes: Wishes, console: Console) -> int:
     With `only` the page is left alone: tables and pictures are in the folder of the runs.
     """
     seeds = range(QUICK_SEEDS if wishes.quick else FULL_SEEDS)
-    wanted = parts(wishes.only)
+    wanted = parts(wishes.only, quick=wishes.quick)
     wrong = [] if wishes.page_only else _run(wishes, wanted, seeds, console)
     found = {part: one for part in wanted if (one := read_part(wishes.out, part, seeds)) is not None}
     if not found:
@@ -62,7 +63,11 @@ def make_results(wishes: Wishes, console: Console) -> int:
 
 def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: Console) -> list[str]:
     for part in wanted:
-        write_training_file(part, wishes.shipped, training_file(wishes.out, part), seeds, wishes.data)
+        path = training_file(wishes.out, part)
+        write_training_file(part, wishes.shipped, path, seeds, quick=wishes.quick, data=wishes.data)
+        settings = load_training(path)
+        for seed in seeds:
+            check_same(Task(part, seed, wishes.out), settings)
     tasks = [Task(part, seed, wishes.out) for part in wanted for seed in seeds]
     left = [task for task in tasks if not task.is_done()]
     if left:
@@ -91,7 +96,7 @@ def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], co
     for part, one in found.items():
         _write_details(wishes.out / part.folder / "results.md", one, wishes.quick)
     made["best"], made["aims"] = best_rival_table(found), aims_table(found)
-    wanted = parts(wishes.only)
+    wanted = parts(wishes.only, quick=wishes.quick)
     made["state"] = state(found, wanted, seeds, wishes.quick)
     made["reading"] = reading(found)
     made["times"] = times([Task(part, seed, wishes.out) for part in wanted for seed in seeds])

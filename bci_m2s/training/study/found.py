@@ -48,8 +48,14 @@ class Found:
         return self.directions[2:4]
 
     def summaries(self) -> list[Summary]:
-        """One for each method and direction of the first head."""
-        return summarise(self.results, self.method)
+        """One for each method and direction of the first head; p of permuted labels is of their seeds."""
+        permuted = {one.seed for one in self.results if one.permutation is not None}
+        alike = summarise([one for one in self.results if one.seed in permuted], self.method)
+        p_values = {one.direction: one.p for one in alike if one.permutations}
+        return [
+            replace(one, p=p_values[one.direction]) if one.permutations else one
+            for one in summarise(self.results, self.method)
+        ]
 
     def differences(self) -> list[Difference]:
         """The method less each rival."""

@@ -15,6 +15,7 @@ from bci_m2s.files.whole import write_whole
 from bci_m2s.files.yaml_file import read_yaml
 
 QUICK_SEEDS, FULL_SEEDS = 3, 10
+QUICK_PROTOCOLS = ("all", "few-2", "few-4", "unpaired", "new-2")
 RELEASED = "released"
 
 
@@ -44,16 +45,22 @@ ENDINGS = {"all": "aligned", "few": "few", "unpaired": "unpaired", "new": "new-p
 
 @dataclass(frozen=True)
 class DataSet:
-    """title : as the page calls it; skipped : protocols that it cannot have"""
+    """title : as the page calls it; skipped : protocols that it cannot have
+
+    quick_every : of the windows of the full tables, which overlap, the quick ones take every so many
+    """
 
     title: str
     skipped: tuple[str, ...] = ()
+    quick_every: int = 3
 
 
 SETS = {
-    "eegmat": DataSet("EEGMAT", ("new-1", "new-2", "new-4")),  # it has one trial of each class
+    "eegmat": DataSet(
+        "EEGMAT", ("new-1", "new-2", "new-4"), quick_every=2
+    ),  # it has one trial of each class
     "stress-predict": DataSet("Stress-Predict"),
-    "brain-body-behaviour": DataSet("Brain, Body, and Behaviour"),
+    "brain-body-behaviour": DataSet("Brain, Body, and Behaviour", quick_every=4),
 }
 
 
@@ -86,7 +93,7 @@ class Part:
         return Part(self.data, "all" if same else self.protocol, self.recipe)
 
 
-def parts(names: Collection[str] = ()) -> list[Part]:
+def parts(names: Collection[str] = (), *, quick: bool = False) -> list[Part]:
     """Every part, or those whose names are or begin with one of these.
 
     Those that others take their pre-training from come first.
@@ -98,7 +105,7 @@ def parts(names: Collection[str] = ()) -> list[Part]:
     """
     every = [
         Part(data, protocol, recipe)
-        for protocol in PROTOCOLS
+        for protocol in (QUICK_PROTOCOLS if quick else PROTOCOLS)
         for recipe in ("", RELEASED)
         for data, of_data in SETS.items()
         if protocol not in of_data.skipped and (not recipe or PROTOCOLS[protocol].same_pairs)
@@ -118,11 +125,18 @@ def _is_meant(part: Part, name: str) -> bool:
 
 
 def write_training_file(
-    part: Part, shipped: Path, path: Path, seeds: Sequence[int], data: Path | None = None
+    part: Part,
+    shipped: Path,
+    path: Path,
+    seeds: Sequence[int],
+    *,
+    quick: bool = False,
+    data: Path | None = None,
 ) -> None:
     """Write the training file of a part: a shipped one with this protocol and these seeds.
 
     shipped : the folder of the shipped files
+    quick : with fewer windows
     data : the folder in which each data set has its own; None for where the shipped files look
     """
     ending = part.recipe or ENDINGS[part.protocol.split("-")[0]]
@@ -142,6 +156,9 @@ def write_training_file(
             changes["finetune"] = {"select": "last", "oracle": False}
     for key, change in changes.items():
         values[key] = values.get(key, {}) | change if isinstance(change, dict) else change
+    if quick:
+        every = values["windows"]["every_hops"] * SETS[part.data].quick_every
+        values["windows"] = values["windows"] | {"every_hops": every}
     values["seeds"] = list(seeds)
     text = f"# {source.name}, {PROTOCOLS[part.protocol].title.lower()}\n"
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

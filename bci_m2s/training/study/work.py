@@ -26,6 +26,7 @@ from bci_m2s.files.access import make_private_folder
 from bci_m2s.text import printable
 from bci_m2s.training.check.training_file import Checked, check_training
 from bci_m2s.training.data.load import load_sessions
+from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.experiment import SAME_RUN, write_json
 from bci_m2s.training.methods import METHODS, Method, NotPossible
 from bci_m2s.training.run.evaluating import run_evaluate
@@ -37,6 +38,7 @@ from bci_m2s.training.study.plan import Part
 
 RESULTS, CONFIG, FEATURES, SECONDS = "results.json", "config.yaml", "features", "seconds.json"
 PRETRAINED = ("pretrain.safetensors", "pretrain.json", "pretrain.csv", "pretrain.png")
+_read: dict[tuple[Path, str], list[SessionFeatures]] = {}
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def run_task(task: Task) -> str:
     with task.log.open("a", encoding="utf-8") as file:
         console = Console(file=file, width=240, highlight=False, markup=False)
         try:
-            checked = with_seed(check_training(training_file(task.out, task.part)), task.seed)
+            checked = check_training(training_file(task.out, task.part))
+            checked = replace(checked, settings=of_seed(checked.settings, task.seed))
             _run(task, checked, console)
         except BciM2sError as problem:
             console.print(f"error: {printable(problem, 400)}")
@@ -95,9 +98,8 @@ def run_task(task: Task) -> str:
 def _run(task: Task, checked: Checked, console: Console) -> None:
     folder = task.folder
     begun = (folder / CONFIG).exists()
-    if begun:
-        check_same(folder, checked.settings)
     _take_features(task)
+    checked = replace(checked, sessions=_sessions(task, checked.settings, console))
     if not begun:
         _take_pretraining(task, checked.settings)
     seconds = _seconds_of(folder)
@@ -126,26 +128,27 @@ def seconds_of(task: Task) -> float:
     return sum(_seconds_of(task.folder).values())
 
 
-def with_seed(checked: Checked, seed: int) -> Checked:
-    """A training file with one of its seeds.
+def of_seed(settings: TrainingSettings, seed: int) -> TrainingSettings:
+    """The settings of a training file with one of its seeds.
 
     What draws nothing gives the same with every seed: it is a control of the first seed alone, unless
-    seeds draw the labels.
+    seeds draw the labels. Labels are permuted for the first seed alone too, which takes long enough.
     """
-    settings = checked.settings
     controls = settings.controls
-    if seed != settings.seeds[0] and not settings.labels.draw:
-        controls = tuple(name for name in controls if _draws(METHODS[name]))
-    return replace(checked, settings=settings.model_copy(update={"seeds": (seed,), "controls": controls}))
+    if seed != settings.seeds[0]:
+        controls = tuple(name for name in controls if _is_repeated(METHODS[name], settings.labels.draw))
+    return settings.model_copy(update={"seeds": (seed,), "controls": controls})
 
 
-def _draws(method: Method) -> bool:
-    return method.draws
+def _is_repeated(method: Method, labels_drawn: bool) -> bool:
+    return (method.draws or labels_drawn) and not method.permutes
 
 
-def check_same(folder: Path, settings: TrainingSettings) -> None:
-    """Raises UsageError when a run was made with other settings."""
-    path = folder / CONFIG
+def check_same(task: Task, settings: TrainingSettings) -> None:
+    """Raises UsageError when a run that was begun has other settings than its part's training file."""
+    path, settings = task.folder / CONFIG, of_seed(settings, task.seed)
+    if not path.exists():
+        return
     try:
         begun = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as problem:
@@ -154,8 +157,8 @@ def check_same(folder: Path, settings: TrainingSettings) -> None:
     changed = [key for key in wanted if not isinstance(begun, dict) or begun.get(key) != wanted[key]]
     if changed:
         raise UsageError(
-            f"{folder}: {', '.join(changed)}: the run was made with other values; delete that folder, or "
-            "name another with --out"
+            f"{task.folder}: {', '.join(changed)}: the run was made with other values; delete that "
+            "folder, or name another with --out"
         )
 
 
@@ -170,6 +173,15 @@ def compute_features(part: Part, out: Path, console: Console) -> None:
             load_sessions(raw_settings(checked.settings, feature), cache, console)
         except (NotPossible, BciM2sError) as problem:
             console.print(f"{feature}: {printable(problem)}")
+
+
+def _sessions(task: Task, settings: TrainingSettings, console: Console) -> list[SessionFeatures]:
+    """The sessions of a part's data set: what all parts of it begin with, read once in a process."""
+    key = (task.out, task.part.data)
+    if key not in _read:
+        _read.clear()  # one set's at a time
+        _read[key] = load_sessions(settings, task.folder / FEATURES, console)
+    return _read[key]
 
 
 def _take_features(task: Task) -> None:
