@@ -84,7 +84,8 @@ def _aims(found: Mapping[Part, Found]) -> list[str]:
 
 def _together(found: Mapping[Part, Found]) -> list[str]:
     """Differences to the best rival over all sets whose interval does not hold 0."""
-    above, below = [], []
+    above: list[str] = []
+    below: list[str] = []
     for protocol in PROTOCOLS:
         sets = list(of_protocol(found, protocol).values())
         for crossed in (False, True):
