@@ -1,8 +1,7 @@
 """One figure of several data sets: the mean difference to a rival, with an interval.
 
 People and seeds are drawn anew in each data set, as in ``statistics``: in all directions of a set the
-same people and the same seeds of a method, since one network serves all of them. Where seeds draw the
-labels, the method and its rivals have the same draws, so they are drawn together.
+same people and, of rows that have the same seeds, the same seeds.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bci_m2s.training.results.statistics import N_BOOTSTRAP, of_draws, weights
-from bci_m2s.training.results.summary import Difference, rows_of
+from bci_m2s.training.results.summary import Difference, Draw, Row, rows_of
 from bci_m2s.training.study.found import Found
 from bci_m2s.types import FloatArray
 
@@ -67,13 +66,13 @@ def _of_set(found: Found, rivals: dict[str, str], rng: np.random.Generator) -> t
     everybody = list(dict.fromkeys(person for row in rows.values() for person in row.everybody))
     place = {person: number for number, person in enumerate(everybody)}
     people = weights(len(everybody), N_BOOTSTRAP, rng)
-    of_seeds: dict[tuple[str, int], FloatArray] = {}
+    of_seeds: dict[tuple[Draw, ...], FloatArray] = {}
 
-    def seed_weights(method: str, n: int) -> FloatArray:
-        key = ("" if found.settings.labels.draw else method, n)
-        if key not in of_seeds:
-            of_seeds[key] = weights(n, N_BOOTSTRAP, rng)
-        return of_seeds[key]
+    def seed_weights(row: Row) -> FloatArray:
+        seeds = tuple(row.counts)
+        if seeds not in of_seeds:
+            of_seeds[seeds] = weights(len(seeds), N_BOOTSTRAP, rng)
+        return of_seeds[seeds]
 
     means, draws = [], []
     for direction, rival in rivals.items():
@@ -81,10 +80,10 @@ def _of_set(found: Found, rivals: dict[str, str], rng: np.random.Generator) -> t
         shared = [person for person in ours.people if person in set(theirs.people)]
         drawn = people[:, [place[person] for person in shared]]
         drawn = drawn / drawn.sum(axis=1, keepdims=True)
-        both = []
-        for method, row in ((found.method, ours), (rival, theirs)):
-            grid = row.grid(people=shared)
-            both.append(np.einsum("np,np->n", seed_weights(method, len(grid)) @ grid, drawn))
+        both = [
+            np.einsum("np,np->n", seed_weights(row) @ row.grid(people=shared), drawn)
+            for row in (ours, theirs)
+        ]
         means.append(float(ours.grid(people=shared).mean() - theirs.grid(people=shared).mean()))
         draws.append(both[0] - both[1])
     return float(np.mean(means)), np.asarray(np.mean(draws, axis=0))
