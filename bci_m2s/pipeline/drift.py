@@ -14,6 +14,11 @@ from bci_m2s.model.contract import DriftContract
 from bci_m2s.signal.drift import Drift, DriftWatch, Reference
 from bci_m2s.types import Emit, Event, FloatArray, Status, Window
 
+WHAT_TO_DO = (
+    "the signal is unlike the training's; put electrodes, plugs and reference right "
+    "(a new baseline accepts only what has changed during the session)"
+)
+
 
 class DriftStage:
     """Measures every valid window. One thread feeds it.
@@ -23,10 +28,15 @@ class DriftStage:
     watch : measures
     refuses : whether a window beyond the limit gets no estimate, or one with a note
     emit : gets an event where a drift begins and where it ends
+
+    Attributes
+    ----------
+    note : what to do, from the first drift on; "" before
     """
 
     def __init__(self, watch: DriftWatch, refuses: bool, emit: Emit) -> None:
         self._watch, self._refuses, self._emit = watch, refuses, emit
+        self.note = ""
 
     @property
     def newest(self) -> Drift:
@@ -64,6 +74,7 @@ class DriftStage:
         if now.is_beyond:
             words = f"drift: {now.drivers}: {now.distance:.2f} of the limit"
             self._event("drift_started", at_sample, words, now)
+            self.note = self.note or f"drift ({now.drivers}): {WHAT_TO_DO}"
         else:
             self._event("drift_ended", at_sample, "drift ended", replace(now, drivers=before.drivers))
 

@@ -173,7 +173,8 @@ class ModalityStage:
     def notes(self) -> list[str]:
         """What is worth a line for people, of the stream so far. Any thread."""
         steps = self._steps
-        problems = [steps.counter_problem, self._now.rate_doubt, steps.jitter, *steps.copies]
+        drift = "" if self._drift is None else self._drift.note
+        problems = [steps.counter_problem, self._now.rate_doubt, steps.jitter, *steps.copies, drift]
         return [f"{self.modality}: {problem}" for problem in problems if problem]
 
     @property

@@ -13,6 +13,7 @@ from bci_m2s.engine.health import Snapshot, StreamHealth
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.recording.recorder import RecorderState
 from bci_m2s.session.terminal.view import live_view, plain_line, print_summary, recording_line
+from bci_m2s.signal.drift import Drift
 from bci_m2s.types import Estimate, Stamps, Status
 
 CLASSES = ("negative", "neutral", "positive")
@@ -165,6 +166,8 @@ def test_the_summary():
     print_summary(console, statistics, [HEALTH], 4, notes=["eeg: TP9: missing throughout (no samples)"])
     assert "note: eeg: TP9: missing throughout (no samples)\n" in console.file.getvalue()
     assert "EEG: 1 estimates (negative 0, neutral 0, positive 1)" in text
+    drift = Drift(1.7, True, "T7 beta")
+    assert ", drift 1.70 of limit 1" in plain_line(Snapshot({}, [replace(HEALTH, drift=drift)], 1.0), HEADS)
     paused = replace(HEALTH, lost=HEALTH.samples + 1)
     print_summary(console, statistics, [paused], 0)
     assert "missing by the stamps: a pause, or wrong stamps?\n" in console.file.getvalue()

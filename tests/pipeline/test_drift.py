@@ -80,6 +80,8 @@ def test_a_channel_that_changes_is_refused_and_named_and_both_ends_are_events(re
     assert events[0].fields["drivers"].startswith("AF7")
     assert events[0].fields["modality"] == "eeg"
     assert made.state("eeg").drift.distance == found[-1].drift
+    (note,) = made.notes
+    assert note.startswith(f"eeg: drift ({events[0].fields['drivers']}): the signal is unlike")
 
 
 def test_a_note_leaves_every_probability_as_it_is_and_off_measures_nothing():
