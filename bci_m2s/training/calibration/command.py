@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bci_m2s.errors import TrainingError, UsageError, nearest
-from bci_m2s.files.checksum import file_sha256
 from bci_m2s.pipeline.recorded_windows import RecordedRun
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.blocks import fewest_of_each
@@ -23,6 +23,7 @@ from bci_m2s.training.calibration.candidates import MEANINGS
 from bci_m2s.training.calibration.decide import ALPHA, PERMUTATIONS, Verdict, decide
 from bci_m2s.training.calibration.material import Material, counted, gather
 from bci_m2s.training.calibration.problems import make_problems, suffices
+from bci_m2s.training.calibration.same_session import holds_same_moments
 from bci_m2s.training.calibration.unlabelled import Unlabelled, unlabelled
 from bci_m2s.training.calibration.write import write_calibrated
 
@@ -111,14 +112,12 @@ def _refuse_strangers(runs: Sequence[RecordedRun]) -> None:
     paths = [run.path.resolve() for run in runs]
     if len(set(paths)) < len(paths):
         raise UsageError(f"sessions: got {runs[0].path} twice, expected each once")
-    seen: dict[str, Path] = {}
-    for run in runs if len(runs) > 1 else ():
-        if first := seen.get(checksum := file_sha256(run.path)):
+    for first, second in combinations(runs, 2):
+        if holds_same_moments(first, second):
             raise UsageError(
-                f"{run.path}: got a copy of {first}, expected another session; its trials would be "
-                "judged by what has learnt them"
+                f"{second.path}: got the same moments as {first.path}, expected another session; "
+                "its trials would be judged by what has learnt them"
             )
-        seen[checksum] = run.path
 
 
 def _refuse_few(labels: Indices, classes: Sequence[str], runs: Sequence[RecordedRun]) -> None:

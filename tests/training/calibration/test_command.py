@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -33,6 +32,7 @@ from bci_m2s.training.calibration.decide import decide
 from bci_m2s.training.calibration.material import gather, shown_trials
 from bci_m2s.training.calibration.plain import plain_run
 from bci_m2s.training.calibration.problems import make_problems
+from bci_m2s.training.calibration.same_session import holds_same_moments
 from bci_m2s.training.calibration.write import write_calibrated
 from bci_m2s.training.drift import block
 from bci_m2s.training.drift.block import fit_drift
@@ -237,12 +237,32 @@ def test_what_cannot_be_used_is_refused_in_a_line(run, base, file, tmp_path, con
     other = replace(run, participant="P02", path=Path("other.xdf"))
     with pytest.raises(UsageError, match="got those of P01, P02, expected those of one participant"):
         run_calibration([run, other], base, tmp_path / "x.safetensors", "", console)
-    copy = replace(run, path=Path(shutil.copy(run.path, tmp_path / "copy.xdf")))
-    with pytest.raises(UsageError, match=r"copy.xdf: got a copy of .*, expected another session"):
+    anew = {name: replace(one, stream=cut(one.stream, 500)) for name, one in run.streams.items()}
+    copy = replace(run, path=Path("anew.xdf"), streams=anew)
+    assert holds_same_moments(run, copy)
+    with pytest.raises(UsageError, match=r"anew.xdf: got the same moments as .*, expected another session"):
         run_calibration([run, copy], base, tmp_path / "x.safetensors", "", console)
     done = bci("calibrate", file)
     assert "expected --base MODEL" in done.stderr
     assert done.returncode == 2
+
+
+def cut(stream, n):
+    """The stream without its first samples, as another recorder that began later has it."""
+    return replace(
+        stream, times=stream.times[n:], read=lambda start, stop: stream.read(start + n, stop + n).copy()
+    )
+
+
+def test_other_values_at_the_same_stamps_are_another_session(run):
+    other = {
+        name: replace(
+            one,
+            stream=replace(one.stream, read=lambda start, stop, one=one: one.stream.read(start, stop) + 1),
+        )
+        for name, one in run.streams.items()
+    }
+    assert not holds_same_moments(run, replace(run, streams=other))
 
 
 def test_a_recording_begins_its_baseline_where_its_marker_says(file, base):
