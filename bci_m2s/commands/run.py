@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from bci_m2s.model.predictor import Predictor
 
 
+STILL_LOADING = "ends once the model is loaded; Ctrl-C again ends at once"
+
+
 def run_session(pipeline: str, options: Options, console: Console | None = None) -> None:
     """``bci-m2s run``. Raises BciM2sError before anything starts, or what an engine thread raised."""
     from bci_m2s.lsl.network import local_clock
@@ -55,7 +58,12 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
                     else:
                         over = partial(_is_over, stop, making)
                         environment = Environment(local_clock, console.print, over)
-                        connected = _connect(plan, environment, making)
+                        try:
+                            connected = _connect(plan, environment, making)
+                        except StreamError:
+                            if stop.is_set() and not making.done():
+                                console.print(STILL_LOADING)
+                            raise
             except StreamError:
                 if not stop.is_set():
                     raise

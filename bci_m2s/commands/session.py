@@ -139,6 +139,8 @@ def _report(folder: Path, console: Console) -> None:
         report_and_print(folder, None)
     except BciM2sError as problem:
         console.print(f"no report: {printable(problem)}", soft_wrap=True)
+    except KeyboardInterrupt:
+        console.print(f"no report: stopped; later: bci-m2s report {typed(folder)}", soft_wrap=True)
 
 
 @contextmanager

@@ -72,17 +72,15 @@ def write_events(path: Path, content: Content, screen: Screen | None) -> None:
 
 
 def write_self_reports(path: Path, content: Content) -> None:
-    """``beh.tsv`` at `path`: one row per attempt at a trial, with its ratings; and its JSON."""
+    """``beh.tsv`` at `path`: one row per attempt at a trial, with its ratings; and its JSON.
+
+    Onsets and durations are in ``events.tsv`` alone: a table with both is to be one of events, says BIDS.
+    """
     names = _trial_columns(content)
     trials = [mark for mark in content.marks if mark.kind == "trial"]
-    rows = [[*_told(mark, names), mark.text, *_when(mark)] for mark in trials]
-    write_tsv(path, [*names.values(), "trial_type", "onset", "duration"], rows)
-    described = {
-        **_described(names, content),
-        "trial_type": {"Description": "Label of the trial."},
-        "onset": {"Description": "From the first sample of the recording.", "Units": "s"},
-        "duration": {"Description": "n/a where the trial was not finished.", "Units": "s"},
-    }
+    rows = [[*_told(mark, names), mark.text] for mark in trials]
+    write_tsv(path, [*names.values(), "trial_type"], rows)
+    described = {**_described(names, content), "trial_type": {"Description": "Label of the trial."}}
     write_json(path.with_suffix(".json"), described)
 
 

@@ -115,6 +115,7 @@ def test_trials_and_ratings_are_columns_and_a_table_of_their_own(dataset: Path) 
         ("1", "2", "calm"),
         ("2", "1", "happy"),
     ]
+    assert not {"onset", "duration"} & answers[0].keys()  # else BEH_ONSET_DURATION
     screens = [
         read_json(path).get("StimulusPresentation") for path in eeg_folder(dataset).glob("*_events.json")
     ]
