@@ -4,7 +4,6 @@ import io
 import json
 import math
 import struct
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -176,9 +175,7 @@ def test_words_of_a_session(tmp_path):
 
 
 def test_words_of_a_session_that_an_engine_recorded(tmp_path):
-    now_s = time.monotonic()
-    times, samples = eeg(14)
-    path = record_session(tmp_path / "s", {"eeg": chunks_of(times - 1000 + now_s, samples)})
+    path = record_session(tmp_path / "s", {"eeg": chunks_of(*eeg(14))})
     text = shown(path)
     assert "pipeline small.yaml, model " in text
     assert f" {14 * 256} " in text

@@ -256,9 +256,8 @@ class Arriving(ArrivalSource):
 
     def __init__(self, info, chunks):
         self.scripted = InUnixTime(info, chunks)
+        self.scripted.is_asked = True  # nobody asks whose stamps are not used
         super().__init__(self.scripted, 1024)
-
-    consumed = property(None, lambda self, consumed: setattr(self.scripted, "consumed", consumed))
 
 
 def test_a_session_of_a_sender_in_unix_time_verifies_and_keeps_its_stamps(tmp_path):

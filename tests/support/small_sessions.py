@@ -21,6 +21,7 @@ from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup.build import stage_tensors
 from bci_m2s.types import Chunk, Emit, Estimate, Event, Published, StreamInfo, no_listener
 from support.model_files import contract_fields, small_tensors
+from support.pace import BEGIN_S, Pace
 
 RATE_HZ = 256.0
 EEG_INFO = StreamInfo(
@@ -130,7 +131,7 @@ def eeg(seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Stamps and noise in microvolts, (n,) and (n, 5) float32."""
     n = int(seconds * RATE_HZ)
     samples = np.random.default_rng(seed).normal(scale=10, size=(n, 5)).astype(np.float32)
-    return 1000 + np.arange(n) / RATE_HZ, samples
+    return BEGIN_S + np.arange(n) / RATE_HZ, samples
 
 
 def eye(seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +145,7 @@ def eye(seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
             np.ones(n),
         ]
     )
-    return 1000 + np.arange(n) / 120, samples.astype(np.float32)
+    return BEGIN_S + np.arange(n) / 120, samples.astype(np.float32)
 
 
 class ScriptedSource:
@@ -154,7 +155,9 @@ class ScriptedSource:
         self.info, self.finished = info, False
         self._chunks = list(chunks)
         self.delivered = 0  # samples so far
-        self.consumed: Callable[[], int] | None = None  # how many of them were used; None: nobody waits
+        self.pace: Pace | None = None  # None: nobody waits
+        self.clock: Callable[[], float] = time.monotonic  # that arrivals are stamped with
+        self.is_asked = False  # for its clock
         self.closed = False
         self.hold = threading.Event()  # set: nothing is delivered
         self.error: Exception | None = None
@@ -165,23 +168,24 @@ class ScriptedSource:
         """Nothing to open."""
 
     def pull(self, timeout_s: float) -> Chunk:
-        """The next chunk, received now; empty while the one before was not used."""
+        """The next chunk, received now; empty while its pace does not allow one."""
         if self.error is not None:
             raise self.error
-        if self.consumed is not None and self.consumed() < self.delivered:
-            time.sleep(0.0005)
-            return Chunk.empty(self.info.n_channels)
         if self.hold.is_set() or not self._chunks:
             self.finished = not self._chunks and not self.hold.is_set()
             time.sleep(min(timeout_s, 0.01))
             return Chunk.empty(self.info.n_channels)
+        if self.pace is not None and not self.pace.allows(self):
+            time.sleep(0.0005)
+            return Chunk.empty(self.info.n_channels)
         chunk = self._chunks.pop(0)
         self.delivered += len(chunk)
-        return Chunk(chunk.times, chunk.samples, np.full(len(chunk), time.monotonic()))
+        return Chunk(chunk.times, chunk.samples, np.full(len(chunk), self.clock()))
 
     def clock_offset_s(self, timeout_s: float) -> float:
         """The clocks agree."""
         del timeout_s
+        self.is_asked = True
         return 0.0
 
     def problem(self) -> str:
