@@ -20,14 +20,14 @@ def holds_same_moments(first: RecordedRun, second: RecordedRun) -> bool:
 
 def _same(first: RecordedStream, second: RecordedStream) -> bool:
     """Stamps are compared as the sender gave them: two recorders measure different clock offsets."""
-    streams = first, second
-    if not all(stream.n_samples for stream in streams):
+    if not first.n_samples or not second.n_samples:
         return False
-    begin_s = max(stream.first_s for stream in streams)
-    starts = [int(np.searchsorted(stream.times, begin_s)) for stream in streams]
-    if min(stream.n_samples - start for stream, start in zip(streams, starts, strict=True)) < COMPARED:
+    begin_s = max(first.first_s, second.first_s)
+    one, other = (int(np.searchsorted(stream.times, begin_s)) for stream in (first, second))
+    if min(first.n_samples - one, second.n_samples - other) < COMPARED:
         return False  # takes may meet
-    parts = [(stream, start, start + COMPARED) for stream, start in zip(streams, starts, strict=True)]
-    return np.array_equal(*(stream.times[start:stop] for stream, start, stop in parts)) and np.array_equal(
-        *(stream.read(start, stop) for stream, start, stop in parts), equal_nan=True
+    return np.array_equal(
+        first.times[one : one + COMPARED], second.times[other : other + COMPARED]
+    ) and np.array_equal(
+        first.read(one, one + COMPARED), second.read(other, other + COMPARED), equal_nan=True
     )
