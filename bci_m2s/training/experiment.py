@@ -52,6 +52,7 @@ class Experiment:
 
     second : data that test in place of the test people; None for these
     notes : what is to be said at the end → the splits that it is of
+    pictures : losses are drawn, which takes longer than the training of a small network
     """
 
     config: Path
@@ -64,6 +65,7 @@ class Experiment:
     console: Console
     second: SecondSet | None = None
     notes: dict[str, list[str]] = field(default_factory=dict)
+    pictures: bool = True
 
     @property
     def name(self) -> str:
@@ -149,7 +151,10 @@ def open_experiment(
     if begin:  # only now: a file with a mistake in it leaves no run behind
         write_config(folder, settings)
         write_json(folder / "run.json", _about(config, settings, names, splits))
-    return Experiment(config, settings, folder, sessions, names, splits, resolve_device(device), console)
+    on = resolve_device(device)
+    return Experiment(
+        config, settings, folder, sessions, names, splits, on, console, pictures=checked.pictures
+    )
 
 
 def write_config(folder: Path, settings: TrainingSettings) -> None:

@@ -44,6 +44,7 @@ class Checked:
     splits : none where the data tell only when they are read; notes : what a user should know
     lacks_data : there is no recording yet
     sessions : where several runs share them, what was read of the data; else it is read for each run
+    pictures : losses are drawn as well
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Checked:
     notes: list[str]
     lacks_data: bool = False
     sessions: list[SessionFeatures] | None = None
+    pictures: bool = True
 
     @property
     def name(self) -> str:

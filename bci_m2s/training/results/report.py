@@ -73,7 +73,7 @@ def write_results(
 def write_curves(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[str]]) -> None:
     """Write `path`.csv with every column, and `path`.png with one panel for each group of columns.
 
-    Columns that the rows do not have are left out.
+    Columns that the rows do not have are left out. Without panels there is no picture.
     """
     if not rows:
         return
@@ -83,7 +83,8 @@ def write_curves(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[s
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    _draw(path.with_suffix(".png"), rows, title, panels)
+    if panels:
+        _draw(path.with_suffix(".png"), rows, title, panels)
 
 
 def _draw(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[str]]) -> None:

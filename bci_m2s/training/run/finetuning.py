@@ -127,7 +127,7 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     for name in crossings(fitted).keys() - written:  # of before, with other settings
         (unit / name).unlink(missing_ok=True)
     for name, result in fitted.items():
-        panels = (("loss",), ("validation", "test"))
+        panels = (("loss",), ("validation", "test")) if experiment.pictures else ()
         write_curves(unit / f"finetune-{name}", result.rows, f"{experiment.name}, {name}", panels)
     write_json(unit / "finetune.json", {name: choice_of(result) for name, result in fitted.items()})
     experiment.console.print(f"{title}: {_result(data, fitted)}")

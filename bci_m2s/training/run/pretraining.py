@@ -72,7 +72,8 @@ def pretrain_unit(experiment: Experiment, job: Job, data: UnitData, unit: Path) 
         networks, rows = pretrain(
             job, data.parts["train"], data.parts["validation"], unit / CHECKPOINT, on_epoch=on_epoch
         )
-    write_curves(unit / "pretrain", rows, f"{experiment.name}, {title}", PANELS)
+    panels = PANELS if experiment.pictures else ()
+    write_curves(unit / "pretrain", rows, f"{experiment.name}, {title}", panels)
     kept = kept_epoch(rows, job.settings)
     result = kept_words(rows, kept)
     probes = {}

@@ -99,7 +99,8 @@ def _run(task: Task, checked: Checked, console: Console) -> None:
     folder = task.folder
     begun = (folder / CONFIG).exists()
     _take_features(task)
-    checked = replace(checked, sessions=_sessions(task, checked.settings, console))
+    sessions = _sessions(task, checked.settings, console)
+    checked = replace(checked, sessions=sessions, pictures=False)
     if not begun:
         _take_pretraining(task, checked.settings)
     seconds = _seconds_of(folder)
