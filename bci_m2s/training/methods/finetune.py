@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -23,6 +23,7 @@ from bci_m2s.training.results.metrics import mean_over_subjects
 from bci_m2s.training.settings import FinetuneSettings
 
 SIZE = 1024  # windows in one pass without gradients
+_Judged = tuple[str, Tensor, Tensor, np.ndarray]  # see _Attempt._logits
 
 
 @dataclass
@@ -189,11 +190,12 @@ class _Attempt:
             "epoch": float(number + 1),
             "loss": total / len(batches),
         }
-        if scores := list(self.scores("validation").values()):
-            row["validation"] = float(np.mean(scores))
-            row["validation_loss"] = self.validation_loss()
+        judged = list(self._logits("validation"))
+        if judged:
+            row["validation"] = float(np.mean(list(_scores(judged).values())))
+            row["validation_loss"] = self._loss_of(judged)
         if settings.oracle:
-            self.tested = self.scores("test")
+            self.tested = _scores(list(self._logits("test")))
         if self.tested:
             row["test"] = float(np.mean(list(self.tested.values())))
         self.rows.append(row)
@@ -228,7 +230,7 @@ class _Attempt:
         return torch.stack(losses).sum() if losses else projected.sum() * 0.0
 
     @torch.no_grad()
-    def _logits(self, part: str) -> Iterator[tuple[str, Tensor, Tensor, np.ndarray]]:
+    def _logits(self, part: str) -> Iterator[_Judged]:
         """Head, logits (n, classes), labels (n,) and subjects (n,) of the labelled windows of a part."""
         data = self.data[part]
         if not len(data):
@@ -242,24 +244,23 @@ class _Attempt:
                 logits = classifier(projected)[known]
                 yield head, logits, data.labels[head][known], data.subjects[known.numpy()]
 
-    def scores(self, part: str) -> dict[str, float]:
-        """Balanced accuracy, mean over people, of every head that has labels in this part."""
-        return {
-            head: mean_over_subjects(
-                labels.numpy(), logits.argmax(dim=1).numpy(), subjects, logits.shape[1]
-            )
-            for head, logits, labels, subjects in self._logits(part)
-        }
-
-    def validation_loss(self) -> float:
-        """Cross-entropy of all validation windows, each class with its weight, mean over heads."""
+    def _loss_of(self, judged: Sequence[_Judged]) -> float:
+        """Cross-entropy of all windows, each class with its weight, mean over heads."""
         losses = []
-        for head, logits, labels, _ in self._logits("validation"):
+        for head, logits, labels, _ in judged:
             weights = self.weights[head]
             each = functional.cross_entropy(logits, labels, reduction="none")
             used = torch.ones_like(each) if weights is None else weights[labels]
             losses.append(float((each * used).sum() / used.sum().clamp(min=1e-12)))
         return float(np.mean(losses))
+
+
+def _scores(judged: Sequence[_Judged]) -> dict[str, float]:
+    """Balanced accuracy, mean over people, of every head that has labels."""
+    return {
+        head: mean_over_subjects(labels.numpy(), logits.argmax(dim=1).numpy(), subjects, logits.shape[1])
+        for head, logits, labels, subjects in judged
+    }
 
 
 def selection_by(validation: Part) -> str:
