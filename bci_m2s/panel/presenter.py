@@ -88,7 +88,7 @@ class Presenter:
         self._views.status.show_status(status, facts, now_s, received_s, view_only, doubts)
         if self._facts is None:
             return
-        self._take_status(status, now_s)
+        self._take_status(status, received_s)
         for answer in self._client.take_answers():
             self._take(answer)
         if self._frozen:
@@ -168,12 +168,13 @@ class Presenter:
             views.latency.add(answer.stamp_s, answer.age_ms)
         self._plane.take(line, answer)
 
-    def _take_status(self, status: Mapping[str, Any], now_s: float) -> None:
+    def _take_status(self, status: Mapping[str, Any], received_s: float) -> None:
         facts = self._facts
         assert facts is not None
         if status and math.isnan(self._begun_s):
             elapsed_s = number(status.get("elapsed_s"), 0.0)
-            self._begun_s = now_s - min(max(elapsed_s, 0.0), LONGEST_S)
+            # not from now: making the views may take seconds, and what was marked then would be too early
+            self._begun_s = received_s - min(max(elapsed_s, 0.0), LONGEST_S)
             self._views.timeline.set_session(self._begun_s)
             self._load_history()
         # others are not judged, so nobody knows whether they are good

@@ -371,7 +371,7 @@ def test_trace_settings_go_from_one_session_to_the_next(presenter, client):
 
 def test_history_waits_for_the_first_status(presenter, client, views):
     row = {"classes": list(CLASSES), "t": [0.0], "p": [[0.2, 0.3, 0.5]], "share": [1.0]}
-    marker = [local_clock() + 0.5, "early", "lab"]
+    marker = [client.status_received_s - 0.5, "early", "lab"]
     client.facts = session()
     presenter.numbers()
     presenter.load_history({"bin_s": 1.0, "lines": {"eeg": {"emotion": row}}, "markers": [marker]})
