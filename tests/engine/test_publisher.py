@@ -64,7 +64,7 @@ def test_what_is_no_answer_keeps_its_reason_and_without_a_clock_nothing_is_late(
 
 
 def test_a_recording_with_late_answers_verifies(tmp_path):
-    path = record_session(tmp_path / "session", {"eeg": chunks_of(*eeg(16))}, age_s=23.0)
+    path = record_session(tmp_path / "session", {"eeg": chunks_of(*eeg(16))}, age_s=23.0, late_after_s=5.0)
     result = verify(path)
     assert result.first is None
     assert result.made == 0

@@ -30,6 +30,7 @@ def write_pipeline(folder: Path, eeg: Mapping[str, Any] | None = None, **setting
     spec = contract(**(eeg or {}))
     save_model(folder / "small.safetensors", spec, small_tensors(spec))
     path = folder / "small.yaml"
+    settings = {"late_after_s": 86_400.0, **settings}  # samples may come far faster, or later, than live
     streams = settings.pop("streams", {"eeg": {"type": "EEG"}})
     path.write_text(yaml.safe_dump({"model": "small.safetensors", "streams": streams, **settings}))
     return path

@@ -8,6 +8,7 @@ from rich.console import Console
 from bci_m2s.session import run
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
+from support.pace import BEGIN_S
 from support.recorded_sessions import chunks_of, write_pipeline
 from support.small_sessions import EEG_INFO, ScriptedSource, eeg
 
@@ -70,13 +71,13 @@ class Endless(ScriptedSource):
 
     def __init__(self):
         super().__init__(EEG_INFO)
-        self.given = 0
+        self.given, self.ahead_s = 0, time.monotonic() - BEGIN_S
         self.refused_at = None
 
     def pull(self, timeout_s):
         time.sleep(0.01)
         times, samples = eeg(0.25, seed=self.given)
-        self._chunks = chunks_of(times + 0.25 * self.given, samples, size=64)
+        self._chunks = chunks_of(times + self.ahead_s + 0.25 * self.given, samples, size=64)
         self.given += 1
         return super().pull(timeout_s)
 
