@@ -58,6 +58,7 @@ class Presenter:
         self._plane: PlaneFeed
         self._head: HeadFeed | None = None
         self._history: Mapping[str, Any] = {}
+        self._is_fast = False
 
     # ---- thirty times per second ----
 
@@ -172,7 +173,9 @@ class Presenter:
         facts = self._facts
         assert facts is not None
         if status and math.isnan(self._begun_s):
-            elapsed_s = number(status.get("elapsed_s"), 0.0)
+            # where time passes faster for a simulated person, what was before has no place on this clock
+            self._is_fast = number(mapping(status.get("protocol")).get("speed"), 1.0) > 1.0
+            elapsed_s = 0.0 if self._is_fast else number(status.get("elapsed_s"), 0.0)
             # not from now: making the views may take seconds, and what was marked then would be too early
             self._begun_s = received_s - min(max(elapsed_s, 0.0), LONGEST_S)
             self._views.timeline.set_session(self._begun_s)
@@ -242,5 +245,5 @@ class Presenter:
             for head, row in mapping(heads).items():
                 if self._facts is not None:
                     rows[line_name(self._facts, plain_text(line), plain_text(head))] = row
-        if history:
+        if history and not self._is_fast:
             self._views.timeline.load_history({**history, "lines": rows})

@@ -334,6 +334,15 @@ def test_no_map_is_made_where_there_is_no_room_or_the_picture_is_held(presenter,
     assert len(evidence(np.ones(len(FEATURES)))) == 1
 
 
+def test_time_that_passes_faster_has_no_past_on_this_clock(presenter, client, views, monkeypatch):
+    begun = []
+    monkeypatch.setattr(views.timeline, "set_session", begun.append)
+    for speed, elapsed_s in ((1.0, 40.0), (5.0, 0.0)):
+        client.facts = session()
+        shown(presenter, client, elapsed_s=40.0, protocol={"speed": speed})
+        assert local_clock() - begun[-1] == pytest.approx(elapsed_s, abs=5.0)
+
+
 # ---- one session after another ----
 
 

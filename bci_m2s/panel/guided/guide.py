@@ -34,9 +34,7 @@ class GuideStrip(View):
         self.participant: ParticipantWindow | None = None
         self.words, self.lines = plain_label("", 1.2, bold=True), plain_label("", SMALL, wraps=True)
         self.buttons = {action: self._button(action) for action in BUTTONS}
-        self.fill = self._labelled(
-            "Full screen", "the participant's window; Esc in it brings the panel back"
-        )
+        self.fill = self._labelled("Participant full screen", "Esc in that window brings the panel back")
         self.fill.clicked.connect(self._fill_screen)
         row = in_row((self.words, 1), *self.buttons.values(), self.fill, spacing=4)
         self.setLayout(in_column(row, self.lines, margins=(8, 6, 8, 6), spacing=4))

@@ -76,6 +76,8 @@ class ParticipantWindow(QWidget):
 
     def fill_screen(self, fills: bool) -> None:
         """Fill the screen that it is on, or be a window of its own again."""
+        if self.buttons:  # the next report asks again, with pictures that fit
+            self._ask(None)
         if fills:
             self.showFullScreen()
         else:

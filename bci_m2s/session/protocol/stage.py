@@ -23,6 +23,7 @@ from bci_m2s.session.protocol.trial_table import write_trials
 from bci_m2s.session.takes import Takes
 
 TYPED_SHOWN = 60  # letters
+BETWEEN = ("pause", "break", "live", "done")  # steps that are of no trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ class Stage:
             **self.shown,
             "name": self.settings.name,
             "trials": self.n_trials,
-            "trial": self.current,
+            "trial": 0 if self.shown["step"] in BETWEEN else self.current,
+            "speed": self.clock.speed,
             "seconds_left": round(max(0.0, left_s), 1) if math.isfinite(left_s) else None,
             "is_paused": self.controls.is_paused,
             "question": None if question is None else {**question.model_dump(), "words": question.words},

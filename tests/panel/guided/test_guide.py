@@ -90,8 +90,13 @@ def test_on_one_screen_the_participants_window_leaves_room_for_the_panel_and_fil
     for key, is_full in ((Qt.Key.Key_Escape, False), (Qt.Key.Key_F11, True), (Qt.Key.Key_F11, False)):
         qtbot.keyClick(window, key)
         assert window.isFullScreen() is is_full
-    strip.show_status(status(), True)
+    strip.show_status(status(question=SAM), True)
     assert strip.fill.isVisible()
+    small = window.buttons[0].iconSize().width()
+    window.fill_screen(True)
+    window.resize(1600, 900)
+    strip.show_status(status(question=SAM), True)
+    assert window.buttons[0].iconSize().width() > small
 
 
 @pytest.mark.parametrize(

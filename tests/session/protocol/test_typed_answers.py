@@ -37,6 +37,11 @@ def test_what_is_typed_is_shown(tmp_path):
     assert answers == ["tired"]
     assert said == ["answer: tired"]
     assert controls.typed == ""
+    stage.current = 12
+    stage.set_step("rest", "", 5.0)
+    assert stage.headline().startswith("rest 12 of ")
+    stage.set_step("live", "", 5.0)
+    assert stage.headline() == "live, 5 s"  # it is of no trial
 
 
 def test_a_session_that_was_ended_before_its_last_step_is_no_success(tmp_path, monkeypatch):
