@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -93,6 +93,31 @@ class Experiment:
         settings = self.settings
         return Job(settings.contract, settings.pair, settings.pretrain, seed, self.device)
 
+    def split_of(self, number: int, seed: int) -> Split:
+        """A split as a seed has it: with ``validation_by_seed`` other people validate."""
+        settings = self.settings
+        turn = settings.seeds.index(seed)
+        if not turn or not settings.split.validation_by_seed:
+            return self.splits[number]
+        return make_splits(self.sessions, settings.split, settings.contract.first_head, turn)[number]
+
+    def every_split(self) -> list[Split]:
+        """Each split, with its seed in its name where seeds differ in who validates."""
+        if not self.settings.split.validation_by_seed:
+            return self.splits
+        return [
+            replace(self.split_of(number, seed), name=f"{split.name} seed {seed}")
+            for number, split in enumerate(self.splits)
+            for seed in self.settings.seeds
+        ]
+
+    def _prepared(self, split: Split) -> UnitData:
+        data = prepare(self.settings, self.sessions, split, self.names)
+        if self.second is None:
+            return data
+        check_strangers(split, self.sessions, self.second)
+        return tested_on(data, self.second.sessions)
+
     def units(self) -> Iterator[tuple[UnitData, int, Path]]:
         """Every split's data with every seed, and the folder of that training.
 
@@ -100,12 +125,12 @@ class Experiment:
         where no split is left.
         """
         left_out = []
-        for split in self.splits:
-            data = prepare(self.settings, self.sessions, split, self.names)
-            if self.second is not None:
-                check_strangers(split, self.sessions, self.second)
-                data = tested_on(data, self.second.sessions)
+        for number, split in enumerate(self.splits):
+            data = None
             for seed in self.settings.seeds:
+                of_seed = self.split_of(number, seed)
+                if data is None or data.split is not of_seed:
+                    data = self._prepared(of_seed)
                 try:
                     labelled = with_labels_left(data, seed)
                 except NobodyTests as problem:
@@ -148,13 +173,14 @@ def open_experiment(
         sessions = load_sessions(settings, folder / "features", console)
     splits = make_splits(sessions, settings.split, settings.contract.first_head)
     names = Names.of(sessions)
-    if begin:  # only now: a file with a mistake in it leaves no run behind
-        write_config(folder, settings)
-        write_json(folder / "run.json", _about(config, settings, names, splits))
     on = resolve_device(device)
-    return Experiment(
+    made = Experiment(
         config, settings, folder, sessions, names, splits, on, console, pictures=checked.pictures
     )
+    if begin:  # only now: a file with a mistake in it leaves no run behind
+        write_config(folder, settings)
+        write_json(folder / "run.json", _about(config, settings, names, made.every_split()))
+    return made
 
 
 def write_config(folder: Path, settings: TrainingSettings) -> None:

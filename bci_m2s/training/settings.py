@@ -108,6 +108,8 @@ class SplitSettings(_Part):
     """For `named`: who validates, in the same way."""
     seed: int = 0
     """Of the draw of people, and of clips."""
+    validation_by_seed: bool = False
+    """For `subjects` and `subject-folds`: with each of `seeds` others validate, in turn; the same test."""
     stimuli: Literal["shared", "apart"] = "shared"
     """`apart`: no clip is in two parts. A trial of a person and a clip of different parts is not used."""
     stimulus_folds: Annotated[int, Field(ge=3)] = 5
@@ -119,6 +121,13 @@ class SplitSettings(_Part):
         if self.stimuli == "apart" and self.kind in ("trials", "trial-folds"):
             expected = f"shared with kind {self.kind}, which keeps trials of one session apart"
             raise ContractError("split", "stimuli", "apart", expected)
+        return self
+
+    @model_validator(mode="after")
+    def _validate_in_turn(self) -> SplitSettings:
+        if self.validation_by_seed and self.kind not in ("subjects", "subject-folds"):
+            expected = f"false with kind {self.kind}: subjects and subject-folds draw who validates"
+            raise ContractError("split", "validation_by_seed", "true", expected)
         return self
 
     @model_validator(mode="after")

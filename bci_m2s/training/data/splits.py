@@ -64,8 +64,12 @@ class Split:
     by_stimulus: bool = False
 
 
-def make_splits(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
+def make_splits(
+    sessions: Sequence[HasTrials], settings: SplitSettings, head: str, turn: int = 0
+) -> list[Split]:
     """All splits of a configuration.
+
+    turn : place of the seed, from 0; with ``validation_by_seed`` others validate at each, the same test
 
     Raises
     ------
@@ -79,7 +83,7 @@ def make_splits(sessions: Sequence[HasTrials], settings: SplitSettings, head: st
         "trials": _trials,
         "trial-folds": _trial_folds,
     }
-    splits = make[settings.kind](sessions, settings, head)
+    splits = make[settings.kind](sessions, settings, head, turn if settings.validation_by_seed else 0)
     if settings.stimuli == "apart":
         parts = clip_parts([trial for one in sessions for trial in one.trials], settings, head)
         splits = [_with_clips_apart(split, sessions, parts, turn) for turn, split in enumerate(splits)]
@@ -109,7 +113,7 @@ def _with_clips_apart(
     return replace(split, train=train, validation=validation, test=test, by_stimulus=True)
 
 
-def _subjects(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
+def _subjects(sessions: Sequence[HasTrials], settings: SplitSettings, head: str, turn: int) -> list[Split]:
     del head
     people = _shuffled(sessions, settings.seed)
     _refuse_too_few(people, 3 if settings.validation_subjects else 2, settings.kind)
@@ -119,13 +123,19 @@ def _subjects(sessions: Sequence[HasTrials], settings: SplitSettings, head: str)
             f"split: got {n_test} people that test and {n_validation} that validate, "
             f"expected together fewer than the {len(people)} people there are"
         )
-    test, validation = people[:n_test], people[n_test : n_test + n_validation]
+    test, validation = people[:n_test], _in_turn(people[n_test:], n_validation, turn)
     return [_by_people("all", sessions, test, validation)]
 
 
-def _named(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
+def _in_turn(people: Sequence[str], wanted: int, turn: int) -> list[str]:
+    """So many people of all, others at each turn until everybody has had one."""
+    start = turn * wanted % len(people)
+    return [*people[start:], *people[:start]][:wanted]
+
+
+def _named(sessions: Sequence[HasTrials], settings: SplitSettings, head: str, turn: int) -> list[Split]:
     """The people or sessions that the file names; all others train."""
-    del head
+    del head, turn
     people = {session.subject for session in sessions}
     known = [*sorted(people), *sorted(f"{session.subject}/{session.session}" for session in sessions)]
     parts = {"test": settings.test, "validation": settings.validation}
@@ -155,7 +165,9 @@ def _named(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) ->
     return [Split("all", train, keys["validation"], keys["test"], by_subject=apart)]
 
 
-def _subject_folds(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
+def _subject_folds(
+    sessions: Sequence[HasTrials], settings: SplitSettings, head: str, turn: int
+) -> list[Split]:
     del head
     people = _shuffled(sessions, settings.seed)
     _refuse_too_few(people, 3 if settings.validation_subjects else 2, settings.kind)
@@ -173,8 +185,7 @@ def _subject_folds(sessions: Sequence[HasTrials], settings: SplitSettings, head:
         test = people[number::folds]
         others = [person for person in people if person not in test]
         # the validation people change with the fold, so that everybody validates about equally often
-        start = number * settings.validation_subjects % len(others)
-        validation = (others[start:] + others[:start])[: settings.validation_subjects]
+        validation = _in_turn(others, settings.validation_subjects, number + turn)
         splits.append(_by_people(f"fold-{number + 1}", sessions, test, validation))
     return splits
 
@@ -211,8 +222,9 @@ def _by_people(
     return Split(name, keys(train), keys(validation), keys(test), by_subject=True)
 
 
-def _trials(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
+def _trials(sessions: Sequence[HasTrials], settings: SplitSettings, head: str, turn: int) -> list[Split]:
     """Within each session of each person: its first trials train, the others test."""
+    del turn
     splits = []
     for session in sessions:
         keys = [session.key(trial) for trial in session.trials]
@@ -225,8 +237,11 @@ def _trials(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -
     return splits
 
 
-def _trial_folds(sessions: Sequence[HasTrials], settings: SplitSettings, head: str) -> list[Split]:
+def _trial_folds(
+    sessions: Sequence[HasTrials], settings: SplitSettings, head: str, turn: int
+) -> list[Split]:
     """Within each session of each person: consecutive blocks of trials test in turn."""
+    del turn
     splits = []
     for session in sessions:
         keys = [session.key(trial) for trial in session.trials]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bci_m2s.errors import TrainingError
 from bci_m2s.registry import Registry
 
@@ -86,6 +88,15 @@ class Fit:
     def predict(self, windows: WindowSet) -> Any:
         """Class indices (n,)."""
         return self.model.predict(self.view(windows, self.modalities))
+
+    def chances(self, windows: WindowSet, n_classes: int) -> Any:
+        """Probabilities (n, classes), 0 of a class that was not trained on; None of a model without any."""
+        if not hasattr(self.model, "predict_proba"):
+            return None
+        known = self.model.predict_proba(self.view(windows, self.modalities))
+        every = np.zeros((len(known), n_classes))
+        every[:, self.model.classes_] = known
+        return every
 
 
 def of_classifier(model: Any, *, draws: bool = False) -> Method:

@@ -12,6 +12,7 @@ from bci_m2s.errors import UsageError
 from bci_m2s.text import printable
 from bci_m2s.training.data.splits import PARTS, Split
 from bci_m2s.training.results.evaluation import Result
+from bci_m2s.training.results.means import mean_name, method_of
 
 RESULTS, ABOUT = "results.json", "run.json"
 
@@ -40,7 +41,7 @@ def read_beside(
         }
         results = [Result(**entry) for entry in found["results"]]
         method = results[0].method  # it comes before its controls
-        kept = [one for one in results if one.method == method and one.head in heads]
+        kept = [one for one in results if method_of(one.method) == method and one.head in heads]
         counted = all("counts_by_subject" in one.figures for one in kept)
     except (KeyError, TypeError, AttributeError, IndexError) as problem:
         raise UsageError(f"{folder / RESULTS}: no results of a run ({printable(problem)})") from None
@@ -50,7 +51,8 @@ def read_beside(
     for name in [*ours, *theirs]:
         if ours.get(name) != theirs.get(name):
             raise UsageError(f"{folder}: {name}: other people train, validate or test there than here")
-    return [replace(one, method=folder.resolve().name) for one in kept]
+    name = folder.resolve().name
+    return [replace(one, method=name if one.method == method else mean_name(name)) for one in kept]
 
 
 def _read(path: Path) -> Any:

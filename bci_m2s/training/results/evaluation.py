@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -20,6 +20,7 @@ from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.methods.model_files import OWN, crossings, exchanged
+from bci_m2s.training.results.means import SeedMeans, mean_name
 from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figures
 from bci_m2s.types import FloatArray
 
@@ -56,13 +57,17 @@ class Result:
 
 @dataclass(frozen=True)
 class EvaluationSetup:
-    """Which test windows a result is of. subjects : names by number; n_classes : of the head"""
+    """Which test windows a result is of.
+
+    subjects : names by number; n_classes : of the head; means : of the seeds, where they are averaged
+    """
 
     split: str
     seed: int
     head: str
     n_classes: int
     subjects: tuple[str, ...]
+    means: SeedMeans | None = None
 
 
 def evaluate(
@@ -73,8 +78,20 @@ def evaluate(
     windows: WindowSet,
     guesses: NDArray[np.int64],
     oracle: float | None = None,
+    chances: FloatArray | None = None,
 ) -> Result:
-    """Compare the class index guessed for each window, (n,), with its label."""
+    """Compare the class index guessed for each window, (n,), with its label.
+
+    chances : (n, classes) probabilities, where there are some, for the mean of the seeds
+    """
+    means = setup.means
+    if means is not None and chances is not None:
+        asked = (setup.split, setup.head, method, trained_on, tested_on)
+        mean = means.add(asked, setup.seed, windows, chances)
+        if mean is not None:
+            of_group = replace(setup, seed=mean.first_seed, means=None)
+            best, name = mean.chances.argmax(axis=1), mean_name(method)
+            means.done.append(evaluate(of_group, name, trained_on, tested_on, windows, best))
     result = figures(windows.labels[setup.head], guesses, windows.subjects, setup.n_classes)
     for key in ("by_subject", "counts_by_subject"):
         result[key] = {setup.subjects[i]: value for i, value in result[key].items()}
@@ -149,15 +166,16 @@ def evaluate_directions(
     for source, target, probabilities in directions:
         windows = test.having([target], setup.head)
         if len(windows):
-            guesses = probabilities(windows.features[target]).argmax(axis=1)
+            chances = probabilities(windows.features[target])
             oracle = _oracle(record, target, setup.head) if source == target else None
-            results.append(evaluate(setup, method, source, target, windows, guesses, oracle))
+            guesses = chances.argmax(axis=1)
+            results.append(evaluate(setup, method, source, target, windows, guesses, oracle, chances))
     own = {target: probabilities for source, target, probabilities in directions if source == target}
     windows = test.having(own, setup.head)
     if len(own) > 1 and len(windows):
-        mean = sum(probabilities(windows.features[name]) for name, probabilities in own.items())
-        guesses = np.asarray(mean).argmax(axis=1)
-        results.append(evaluate(setup, method, together(own), together(own), windows, guesses))
+        of_each = [probabilities(windows.features[name]) for name, probabilities in own.items()]
+        mean, used = np.mean(of_each, axis=0), together(own)
+        results.append(evaluate(setup, method, used, used, windows, mean.argmax(axis=1), chances=mean))
     return results
 
 
@@ -186,16 +204,27 @@ def evaluate_guesses(
         for modalities in dict.fromkeys([*((name,) for name in pair), pair]):
             windows = parts["test"].having(modalities, setup.head)
             if len(windows) and len(parts["train"].having(modalities, setup.head)):
-                guesses = method.guess(parts, modalities, setup.head).predict(windows)
+                fitted = method.guess(parts, modalities, setup.head)
                 used = together(modalities)
-                results.append(evaluate(setup, name, used, used, windows, guesses))
+                results.append(_of_fit(setup, name, used, used, windows, fitted))
     if method.cross is not None:
         for trained_on, tested_on in permutations(pair, 2):
             windows = parts["test"].having([tested_on], setup.head)
             if len(windows):
-                guesses = method.cross(parts, trained_on, tested_on, setup.head).predict(windows)
-                results.append(evaluate(setup, name, trained_on, tested_on, windows, guesses))
+                fitted = method.cross(parts, trained_on, tested_on, setup.head)
+                results.append(_of_fit(setup, name, trained_on, tested_on, windows, fitted))
     return results
+
+
+def _of_fit(
+    setup: EvaluationSetup, name: str, trained_on: str, tested_on: str, windows: WindowSet, fitted: Any
+) -> Result:
+    """What a method without networks guesses, and its probabilities where seeds are averaged."""
+    chances = None
+    if setup.means is not None and hasattr(fitted, "chances"):
+        chances = fitted.chances(windows, setup.n_classes)
+    guesses = fitted.predict(windows)
+    return evaluate(setup, name, trained_on, tested_on, windows, guesses, chances=chances)
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def listed(people: Collection[str]) -> str:
 def _describe_split(split: SplitSettings) -> str:
     within = f"the last {split.validation_trials} training trials of each class validate"
     apart = f"; clips apart, in {split.stimulus_folds} parts" if split.stimuli == "apart" else ""
+    apart += "; other people validate with each seed" if split.validation_by_seed else ""
     return {
         "subjects": "by person",
         "subject-folds": "folds over people, tested on people not trained on",

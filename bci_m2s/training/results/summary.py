@@ -6,6 +6,7 @@ class alone is not counted: whatever is guessed, there is nothing to tell apart.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.training.results.evaluation import Result
+from bci_m2s.training.results.means import mean_name, method_of
 from bci_m2s.training.results.metrics import balanced_accuracy, kappa, macro_f1
 from bci_m2s.training.results.statistics import (
     compare,
@@ -215,18 +217,26 @@ def _permuted_summary(row: Row, true: Row | None) -> Summary:
 
 
 def differences(results: Iterable[Result], method: str) -> list[Difference]:
-    """A method less each of its rivals, in each direction that both have; Holm's correction by head."""
+    """A method less each of its rivals, in each direction that both have; Holm's correction by head.
+
+    The mean of its seeds stands beside the means of its rivals, and beside those that have one seed.
+    """
     rows = rows_of(results)
     found: list[Difference] = []
-    for (head, rival, direction), row in rows.items():
-        ours = rows.get((head, method, direction))
-        if rival == method or ours is None or row.results[0].permutation is not None:
+    for our_name, (key, row) in itertools.product((method, mean_name(method)), rows.items()):
+        head, rival, direction = key
+        ours = rows.get((head, our_name, direction))
+        if ours is None or method_of(rival) == method or row.results[0].permutation is not None:
+            continue
+        is_mean, rival_is_mean = our_name != method, method_of(rival) != rival
+        draws_nothing = len(row.counts) == 1 and (head, mean_name(rival), direction) not in rows
+        if is_mean != rival_is_mean and not (is_mean and draws_nothing):
             continue
         people = [person for person in ours.people if person in set(row.people)]
         if people:
             both = ours.grid(people=people), row.grid(people=people)
             compared = compare(*both, same_seeds=list(ours.counts) == list(row.counts))
-            found.append(Difference(head, direction, method, rival, *compared, np.nan, len(people)))
+            found.append(Difference(head, direction, our_name, rival, *compared, np.nan, len(people)))
     corrected: list[Difference] = []
     for head in dict.fromkeys(one.head for one in found):
         of_head = [one for one in found if one.head == head]
@@ -235,8 +245,12 @@ def differences(results: Iterable[Result], method: str) -> list[Difference]:
     return sorted(corrected, key=_place(rows))
 
 
-def _place(rows: dict[tuple[str, str, str], Row]) -> Callable[[Difference], tuple[int, int]]:
-    """Differences by direction, then by rival, each in order of appearance."""
+def _place(rows: dict[tuple[str, str, str], Row]) -> Callable[[Difference], tuple[int, int, int]]:
+    """Differences by method, then by direction, then by rival, each in order of appearance."""
     directions = list(dict.fromkeys(direction for _, _, direction in rows))
     methods = list(dict.fromkeys(method for _, method, _ in rows))
-    return lambda one: (directions.index(one.direction), methods.index(one.rival))
+    return lambda one: (
+        methods.index(one.method),
+        directions.index(one.direction),
+        methods.index(one.rival),
+    )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
+from bci_m2s.training.results.means import SEEDS, method_of
 from bci_m2s.training.results.summary import Difference, Summary
 
 NUMBERS = ("balanced accuracy", "95 % interval", "SD people", "SD seeds", "people", "seeds")
@@ -21,8 +22,13 @@ EXPLAINED = (
 )
 DIFFERENCES_EXPLAINED = (
     "Difference: {method} less the other on the same people; p: two-sided, of a bootstrap over people and "
-    "seeds; p (Holm): corrected for the {n} differences of this table."
+    "seeds; p (Holm): corrected for all {n} differences."
 )
+MEAN_EXPLAINED = (
+    "Mean of {size} seeds: the probabilities of {size} models averaged, in groups that share no seed; "
+    "seeds counts the groups.{alone}"
+)
+ONE_GROUP = " There is one group: its intervals are over people alone."
 PERMUTED_EXPLAINED = (
     "permuted: labels exchanged between the trials of each person, {n} times; pre-training is not "
     "repeated, only classifiers learn anew. Its interval and SD are those of the permutations. p: {p}."
@@ -37,6 +43,15 @@ def table(summaries: Sequence[Summary], title: str) -> Table:
 def difference_table(found: Sequence[Difference], title: str) -> Table:
     """Differences as a table for the terminal."""
     return _table(title, DIFFERENCE_HEADERS, [_difference_cells(one) for one in found])
+
+
+def by_method(found: Sequence[Difference]) -> dict[str, list[Difference]]:
+    """Differences by title: those of a method, and those of the mean of its seeds."""
+    methods = dict.fromkeys(one.method for one in found)
+    return {
+        f"{method} less its rivals, on the same people": [one for one in found if one.method == method]
+        for method in methods
+    }
 
 
 def _table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -87,6 +102,9 @@ def explained(summaries: Sequence[Summary], found: Sequence[Difference]) -> list
     lines = [EXPLAINED]
     if found:
         lines.append(DIFFERENCES_EXPLAINED.format(method=found[0].method, n=len(found)))
+    groups = [summary.seeds for summary in summaries if method_of(summary.method) != summary.method]
+    if groups:
+        lines.append(MEAN_EXPLAINED.format(size=SEEDS, alone=ONE_GROUP if max(groups) == 1 else ""))
     permuted = [summary for summary in summaries if summary.permutations]
     if permuted:
         p = ", ".join(f"{one.direction} {one.p:.3f}" for one in permuted if one.p is not None)
@@ -103,8 +121,9 @@ def markdown(
     """The tables of one head as Markdown, with its protocol, and the test windows of each class."""
     rows = [(*_cells(one), f"{one.kappa:.3f}", f"{one.f1:.3f}", _spread(one.oracle)) for one in summaries]
     parts = [*(f"- {line}" for line in lines), "", *_markdown_table((*HEADERS, *MORE), rows), ""]
-    if found:
-        parts += [*_markdown_table(DIFFERENCE_HEADERS, [_difference_cells(one) for one in found]), ""]
+    for title, of_method in by_method(found).items():
+        cells = [_difference_cells(one) for one in of_method]
+        parts += [f"{title}:", "", *_markdown_table(DIFFERENCE_HEADERS, cells), ""]
     support: dict[str, list[int]] = {}
     for summary in summaries:  # the method is first
         support.setdefault(summary.direction.split(" → ")[1], summary.support)

@@ -27,14 +27,16 @@ from bci_m2s.training.results.evaluation import (
     evaluate_fitted,
     evaluate_guesses,
 )
+from bci_m2s.training.results.means import SeedMeans, are_averaged, beside_their_methods
 from bci_m2s.training.results.protocol import meant_to_test, people_of, protocol
 from bci_m2s.training.results.report import ResultsOf, write_results
 from bci_m2s.training.results.summary import Difference, Summary, differences, not_counted, summarise
-from bci_m2s.training.results.tables import difference_table, explained, table
+from bci_m2s.training.results.tables import by_method, difference_table, explained, table
 from bci_m2s.training.run.live_model import live_model
 from bci_m2s.training.run.progress import bar, finetune_command, has_live_model, say_how_to_run
 from bci_m2s.training.run.raw_features import RawFeatures
 from bci_m2s.training.run.units import check_finetuned, start
+from bci_m2s.training.settings import TrainingSettings
 
 
 @dataclass
@@ -45,6 +47,7 @@ class _Found:
     results: list[Result] = field(default_factory=list)
     people: dict[str, list[dict[str, list[str]]]] = field(default_factory=dict)
     not_possible: dict[str, str] = field(default_factory=dict)  # method → why
+    means: SeedMeans | None = None
 
     def note_people(self, data: UnitData) -> None:
         for head in data.settings.contract.heads:
@@ -72,10 +75,14 @@ def run_evaluate(
         experiment = replace(experiment, second=second)
         results = experiment.folder / folder_on(on.path)
     others = [
-        read_beside(run, experiment.splits, settings.contract.heads, results.relative_to(experiment.folder))
+        read_beside(
+            run, experiment.every_split(), settings.contract.heads, results.relative_to(experiment.folder)
+        )
         for run in beside
     ]
     found = _Found(RawFeatures(settings, experiment.folder / "features", console, experiment.second))
+    if are_averaged(settings):
+        found.means = SeedMeans(settings.seeds)
     crosses = METHODS[settings.finetune.method].crosses(settings.finetune.freeze)
     with bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):
@@ -91,6 +98,8 @@ def run_evaluate(
             _evaluate_unit(experiment, data, seed, unit, found, say)
     experiment.say_notes()
     found.results += [result for results in others for result in results]
+    if found.means is not None:
+        found.results = beside_their_methods([*found.results, *found.means.done])
     summaries = summarise(found.results, settings.finetune.method)
     compared = differences(found.results, settings.finetune.method)
     lines = {
@@ -134,9 +143,8 @@ def _print_head(
     of_head = [summary for summary in summaries if summary.head == head]
     differing = [one for one in compared if one.head == head]
     console.print(table(of_head, f"{of.title}: {head}"))
-    if differing:
-        title = f"{settings.finetune.method} less its rivals, on the same people"
-        console.print(difference_table(differing, title))
+    for title, of_method in by_method(differing).items():
+        console.print(difference_table(of_method, title))
     for line in (*explained(of_head, differing), *lines):
         console.print(line, markup=False)
     for summary in of_head:
@@ -160,7 +168,7 @@ def _evaluate_unit(
     settings = experiment.settings
     job, test = experiment.job(seed), data.parts["test"]
     setups = [
-        EvaluationSetup(data.split.name, seed, head, len(spec.classes), data.names.subjects)
+        EvaluationSetup(data.split.name, seed, head, len(spec.classes), data.names.subjects, found.means)
         for head, spec in settings.contract.heads.items()
     ]
     own: Method = METHODS[settings.finetune.method]
@@ -173,9 +181,7 @@ def _evaluate_unit(
         found.results += judged
     for name in settings.controls:
         method: Method = METHODS[name]
-        # what draws nothing gives the same with another seed, unless the seed draws the labels
-        labels_drawn = settings.labels.draw or settings.finetune.trials_per_class > 0
-        if not (method.draws or seed == settings.seeds[0] or labels_drawn):
+        if not (method.draws or seed == settings.seeds[0] or _are_others(settings)):
             continue
         begun = Begun(data, lambda: start(experiment, job, unit), settings.finetune)
         try:
@@ -189,6 +195,12 @@ def _evaluate_unit(
                 found.results += _judge(experiment, job, begun, name, setups)
         except NotPossible as problem:
             found.not_possible.setdefault(name, str(problem))
+
+
+def _are_others(settings: TrainingSettings) -> bool:
+    """Whether each seed has other people's labels or validation people, for what draws nothing itself."""
+    drawn = settings.labels.draw or settings.finetune.trials_per_class > 0
+    return drawn or settings.split.validation_by_seed
 
 
 def _judge_raw(
@@ -220,6 +232,7 @@ def _permuted(
 ) -> list[Result]:
     """A control with permuted labels, as many times as the file says."""
     results, n = [], experiment.settings.permutations
+    setups = [replace(setup, means=None) for setup in setups]
     begun = projected_once(*begun)
     for number in range(n):
         say(f"{name} {number + 1} of {n}")

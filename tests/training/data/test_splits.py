@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.small_pairs import KINDS, corpus, splits_of
 
-from bci_m2s.errors import ConfigurationError
+from bci_m2s.errors import ConfigurationError, ContractError
 from bci_m2s.training.data.splits import PARTS, Listed, make_splits
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.settings import SplitSettings
@@ -49,6 +49,28 @@ def test_folds_over_people_test_everybody_once_and_validation_moves_on(sessions)
     assert len(everybody_out) == 6
     assert all(len(people(split.test)) == 1 for split in everybody_out)
     assert all(len(people(split.validation)) == 2 for split in everybody_out)
+
+
+@pytest.mark.parametrize("kind", ["subjects", "subject-folds"])
+def test_with_each_seed_others_validate_and_the_same_test(sessions, kind):
+    settings = SplitSettings(**({"kind": kind} | KINDS[kind] | {"validation_by_seed": True}))
+    by_turn = [make_splits(sessions, settings, "emotion", turn) for turn in range(4)]
+    assert by_turn[0] == splits_of(sessions, kind)
+    for splits in zip(*by_turn, strict=True):
+        assert len({split.test for split in splits}) == 1
+        assert len({split.name for split in splits}) == 1
+        assert len({split.train | split.validation for split in splits}) == 1
+        validating = [people(split.validation) for split in splits]
+        assert len(set().union(*validating)) == sum(map(len, validating))  # nobody twice
+    fixed = settings.model_copy(update={"validation_by_seed": False})
+    assert make_splits(sessions, fixed, "emotion", 3) == by_turn[0]
+
+
+def test_who_validates_cannot_change_where_a_file_names_them_or_takes_trials():
+    with pytest.raises(
+        ContractError, match=r"validation_by_seed: got true, expected false with kind trial"
+    ):
+        SplitSettings(kind="trials", validation_by_seed=True)
 
 
 def test_within_sessions_the_first_trials_train_and_validation_is_taken_from_them(sessions):

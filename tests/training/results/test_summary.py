@@ -2,29 +2,10 @@
 
 import numpy as np
 import pytest
+from support.results import of, result
 
-from bci_m2s.training.results.evaluation import Result
-from bci_m2s.training.results.metrics import balanced_accuracy
 from bci_m2s.training.results.summary import differences, not_counted, rows_of, summarise
 from bci_m2s.training.results.tables import explained, markdown
-
-
-def result(counts, split="fold-1", seed=0, method="m", **changes):
-    """One split's result. counts : person → matrix, rows the truth"""
-    matrices = {person: np.array(matrix) for person, matrix in counts.items()}
-    total = np.sum(list(matrices.values()), axis=0)
-    figures = {
-        "by_subject": {person: balanced_accuracy(matrix) for person, matrix in matrices.items()},
-        "counts_by_subject": {person: matrix.tolist() for person, matrix in matrices.items()},
-        "confusion": total.tolist(),
-    }
-    return Result(method, "eeg", "eye", "emotion", split, seed, figures, **changes)
-
-
-def of(right, n=100):
-    """A matrix with this share of both classes right."""
-    hit = round(right * n)
-    return [[hit, n - hit], [n - hit, hit]]
 
 
 def test_people_who_are_at_chance_over_their_folds_have_no_spread():
