@@ -96,10 +96,9 @@ class Experiment:
     def split_of(self, number: int, seed: int) -> Split:
         """A split as a seed has it: with ``validation_by_seed`` other people validate."""
         settings = self.settings
-        turn = settings.seeds.index(seed)
-        if not turn or not settings.split.validation_by_seed:
+        if not settings.split.validation_by_seed:
             return self.splits[number]
-        return make_splits(self.sessions, settings.split, settings.contract.first_head, turn)[number]
+        return make_splits(self.sessions, settings.split, settings.contract.first_head, seed)[number]
 
     def every_split(self) -> list[Split]:
         """Each split, with its seed in its name where seeds differ in who validates."""

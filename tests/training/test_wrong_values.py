@@ -159,6 +159,7 @@ split:
   test_subjects: 1
   validation_subjects: 1
   folds: 5
+  validation_by_seed: false
   stimuli: shared
   stimulus_folds: 5
   train_trials: 3

@@ -69,7 +69,7 @@ def make_splits(
 ) -> list[Split]:
     """All splits of a configuration.
 
-    turn : place of the seed, from 0; with ``validation_by_seed`` others validate at each, the same test
+    turn : a model's seed; with ``validation_by_seed`` others validate at each, the same test
 
     Raises
     ------

@@ -181,7 +181,7 @@ def _evaluate_unit(
         found.results += judged
     for name in settings.controls:
         method: Method = METHODS[name]
-        if not (method.draws or seed == settings.seeds[0] or _are_others(settings)):
+        if not (method.draws or seed == settings.seeds[0] or are_others(settings)):
             continue
         begun = Begun(data, lambda: start(experiment, job, unit), settings.finetune)
         try:
@@ -197,7 +197,7 @@ def _evaluate_unit(
             found.not_possible.setdefault(name, str(problem))
 
 
-def _are_others(settings: TrainingSettings) -> bool:
+def are_others(settings: TrainingSettings) -> bool:
     """Whether each seed has other people's labels or validation people, for what draws nothing itself."""
     drawn = settings.labels.draw or settings.finetune.trials_per_class > 0
     return drawn or settings.split.validation_by_seed

@@ -29,7 +29,7 @@ from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.experiment import SAME_RUN, write_json
 from bci_m2s.training.methods import METHODS, Method, NotPossible
-from bci_m2s.training.run.evaluating import run_evaluate
+from bci_m2s.training.run.evaluating import are_others, run_evaluate
 from bci_m2s.training.run.finetuning import run_finetune
 from bci_m2s.training.run.pretraining import run_pretrain
 from bci_m2s.training.run.raw_features import raw_settings
@@ -133,16 +133,17 @@ def of_seed(settings: TrainingSettings, seed: int) -> TrainingSettings:
     """The settings of a training file with one of its seeds.
 
     What draws nothing gives the same with every seed: it is a control of the first seed alone, unless
-    seeds draw the labels. Labels are permuted for the first seed alone too, which takes long enough.
+    seeds draw the labels, or who validates. Labels are permuted for the first seed alone too, which takes
+    long enough.
     """
     controls = settings.controls
     if seed != settings.seeds[0]:
-        controls = tuple(name for name in controls if _is_repeated(METHODS[name], settings.labels.draw))
+        controls = tuple(name for name in controls if _is_repeated(METHODS[name], are_others(settings)))
     return settings.model_copy(update={"seeds": (seed,), "controls": controls})
 
 
-def _is_repeated(method: Method, labels_drawn: bool) -> bool:
-    return (method.draws or labels_drawn) and not method.permutes
+def _is_repeated(method: Method, others: bool) -> bool:
+    return (method.draws or others) and not method.permutes
 
 
 def check_same(task: Task, settings: TrainingSettings) -> None:
