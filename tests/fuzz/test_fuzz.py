@@ -126,6 +126,15 @@ def test_training_data_in_an_impossible_folder(tmp_path, root):
     assert "data.root: got" in refusal("training", tmp_path, "t.yaml", damaged.encode())
 
 
+def test_a_stretch_of_three_centuries_is_no_fifty_million_trials(tmp_path):
+    seed = LOADERS["stress-predict"].seeds(tmp_path)[0]
+    lines = seed.content.decode().splitlines()
+    person, start, _, label = lines[-1].split(",")
+    damaged = "\n".join([*lines[:-1], f"{person},{start},9999999999,{label}"]).encode()
+    write_seed(tmp_path, seed, damaged)
+    assert "expected at most 86400 s after" in attempt(LOADERS["stress-predict"], tmp_path)
+
+
 def test_lsl_settings_with_a_key_that_no_terminal_can_show(tmp_path):
     content = b"[po\x03rts]\nIPv6 = allow\nIPv6 = allow\n"
     assert "po?rts.IPv6: occurs twice" in refusal("lsl", tmp_path, "lsl_api.cfg", content)

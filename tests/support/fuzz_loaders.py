@@ -557,6 +557,51 @@ def eegmat_seeds(folder: Path) -> list[Seed]:
     return [made_below(folder, write_eegmat, "Subject00_1.edf")]
 
 
+def stress_predict_seeds(folder: Path) -> list[Seed]:
+    """The table of stretches and each sensor's file, of half a minute behind a baseline."""
+    from support.stress_files import write_stress_predict
+
+    def make(root: Path) -> None:
+        write_stress_predict(root, (2,), (70, 12, 10), quick=True)
+
+    names = ("trials.csv", "S02_BVP.csv", "S02_EDA.csv", "S02_TEMP.csv")
+    return [made_below(folder, make, name) for name in names]
+
+
+EVENTS = "sub-01_ses-02_task-stim03_desc-fixations.tsv.gz"
+
+
+def brain_body_behaviour_seeds(_folder: Path) -> list[Seed]:
+    """Each table of a recording: what is in it, and as it is packed."""
+    from support.event_files import event_texts
+
+    texts = {table: text.encode() for table, text in event_texts(35.0, 2).items()}
+    files = {EVENTS.replace("fixations", table): gzip.compress(text, 1) for table, text in texts.items()}
+    packed = Seed(EVENTS, files[EVENTS], files=files)
+    return [
+        packed,
+        *(
+            Seed(EVENTS.replace("fixations", table), text, lambda data: gzip.compress(data, 1), files)
+            for table, text in texts.items()
+        ),
+    ]
+
+
+def read_events_below(path: Path) -> None:
+    """As other data sets: features as they are distributed, what is left out counts as refused."""
+    from bci_m2s.training.datasets import DATASETS
+
+    problems: list[Any] = []
+    data_set = DATASETS["brain-body-behaviour"]
+    assert data_set.read is not None
+    for trial in data_set.read(path.parent, "events", problems.append):
+        for name, rows in trial.steps.items():
+            assert rows.shape[1] == data_set.modalities[name]
+            assert not np.isinf(rows).any()
+    if left_out := [problem for problem in problems if problem.left_out]:
+        raise RecordingError(str(left_out[0]))
+
+
 @contextmanager
 def small_deap() -> Iterator[None]:
     """DEAP with less of everything."""
@@ -704,6 +749,16 @@ LOADERS = {
         lambda path: read_data_set(path.parent, "eegmat"),
         (RecordingError,),
         40,
+    ),
+    "stress-predict": Loader(
+        "trials.csv",
+        stress_predict_seeds,
+        lambda path: read_data_set(path.parent, "stress-predict"),
+        (RecordingError,),
+        40,
+    ),
+    "brain-body-behaviour": Loader(
+        EVENTS, brain_body_behaviour_seeds, read_events_below, (RecordingError,), 40
     ),
     "deap": Loader("s01.dat", deap_seeds, read_deap, (RecordingError,)),
     "dreamer": Loader(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bci_m2s.errors import RecordingError, nearest
 from bci_m2s.text import is_number, printable, quoted
 
+LONGEST_S = 86_400.0  # of a stretch: a wrong digit must not become millions of trials
 COLUMNS = ("person", "start_unix_s", "end_unix_s", "label")
 
 
@@ -74,4 +75,9 @@ def _stretch(cells: list[str], classes: tuple[str, ...]) -> Stretch:
     start_s, stop_s = map(float, times)
     if stop_s <= start_s:
         raise ValueError(f"end_unix_s: got {stop_s:.0f}, expected more than start_unix_s ({start_s:.0f})")
+    if stop_s - start_s > LONGEST_S:
+        raise ValueError(
+            f"end_unix_s: got {stop_s:.0f}, expected at most {LONGEST_S:.0f} s after start_unix_s "
+            f"({start_s:.0f})"
+        )
     return Stretch("", label, start_s, stop_s)
