@@ -46,6 +46,15 @@ class Mean(NamedTuple):
     chances: FloatArray
 
 
+def why_not_averaged(settings: TrainingSettings) -> list[str]:
+    """A line where there are enough seeds, and yet no mean of them; none otherwise."""
+    if len(settings.seeds) < SEEDS or are_averaged(settings):
+        return []
+    return [
+        f"No mean of {SEEDS} seeds: each has labels of its own, and {SEEDS} models those of all of them."
+    ]
+
+
 @dataclass
 class SeedMeans:
     """Probabilities of the seeds of a run as they come, and what their means gave.

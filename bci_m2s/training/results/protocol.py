@@ -52,7 +52,8 @@ def protocol(
     one_class : who had test windows of one class alone, and is not counted
     second : other data that tested
     """
-    people = [f"People: {_numbers(splits)}."]
+    labelled = " with labels" if settings.labels.leave_out else ""  # the others' pairs train as well
+    people = [f"People: {_numbers(splits, labelled)}."]
     if second is not None:
         people = _of_both(settings, splits, second) + people
         without = settings.finetune.model_copy(update={"oracle": False})  # it is of the own test people
@@ -130,14 +131,14 @@ def conditions(settings: TrainingSettings, head: str) -> list[str]:
     return lines
 
 
-def _numbers(splits: Sequence[People]) -> str:
+def _numbers(splits: Sequence[People], labelled: str) -> str:
     """How many people had windows: "5 splits, in each 10 to 11 people train, 4 validate, 3 to 4 test"."""
     words = []
     for part in PARTS:
         numbers = [len(of_split[part]) for of_split in splits]
         low, high = min(numbers, default=0), max(numbers, default=0)
         words.append((f"{low}" if low == high else f"{low} to {high}", VERBS[part]))
-    first = f"{words[0][0]} {'person trains' if words[0][0] == '1' else 'people train'}"
+    first = f"{words[0][0]} {'person trains' if words[0][0] == '1' else 'people train'}{labelled}"
     rest = ", ".join(f"{n} {verb}{'s' if n == '1' else ''}" for n, verb in words[1:])
     number = f"{len(splits)} splits, in each " if len(splits) > 1 else ""
     return f"{number}{first}, {rest}"

@@ -27,7 +27,7 @@ from bci_m2s.training.results.evaluation import (
     evaluate_fitted,
     evaluate_guesses,
 )
-from bci_m2s.training.results.means import SeedMeans, are_averaged, beside_their_methods
+from bci_m2s.training.results.means import SeedMeans, are_averaged, beside_their_methods, why_not_averaged
 from bci_m2s.training.results.protocol import meant_to_test, people_of, protocol
 from bci_m2s.training.results.report import ResultsOf, write_results
 from bci_m2s.training.results.summary import Difference, Summary, differences, not_counted, summarise
@@ -112,6 +112,7 @@ def run_evaluate(
                 not_counted(found.results, head),
                 experiment.second,
             ),
+            *why_not_averaged(settings),
             *(f"{name}: not possible: {why}." for name, why in found.not_possible.items()),
         ]
         for head in settings.contract.heads

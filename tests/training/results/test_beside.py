@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from bci_m2s.errors import UsageError
 from bci_m2s.training.data.splits import Split
 from bci_m2s.training.results.beside import read_beside
 from bci_m2s.training.results.evaluation import Result
+from bci_m2s.training.results.means import mean_name
 
 KEYS = {"train": ["a/1/1", "a/1/2"], "validation": ["b/1/1"], "test": ["c/1/1"]}
 SPLIT = Split("all", *(frozenset(keys) for keys in KEYS.values()), by_subject=True)
@@ -36,6 +38,15 @@ def test_the_method_of_another_run_has_the_name_of_its_folder(run):
     (found,) = read_beside(run, [SPLIT], ["valence"])
     assert (found.method, found.head, found.direction) == ("released", "valence", "eeg → eye")
     assert found.figures == figures()
+
+
+def test_means_of_seeds_and_results_on_other_data_are_taken_too(run):
+    below = run / "on-other"
+    below.mkdir()
+    made = [Result(name, "eeg", "eye", "valence", "all", 0, figures()) for name in ("m", mean_name("m"))]
+    (below / "results.json").write_text(json.dumps({"results": [asdict(one) for one in made]}))
+    found = read_beside(run, [SPLIT], ["valence"], Path("on-other"))
+    assert [one.method for one in found] == ["released", mean_name("released")]
 
 
 def test_other_people_are_refused(run):

@@ -5,7 +5,13 @@ import pytest
 from support.results import of, result
 from support.small_pairs import corpus, training_settings, unit
 
-from bci_m2s.training.results.means import SeedMeans, are_averaged, beside_their_methods, mean_name
+from bci_m2s.training.results.means import (
+    SeedMeans,
+    are_averaged,
+    beside_their_methods,
+    mean_name,
+    why_not_averaged,
+)
 from bci_m2s.training.results.summary import differences, summarise
 from bci_m2s.training.results.tables import explained
 
@@ -42,7 +48,12 @@ def test_seeds_with_labels_of_their_own_are_not_averaged():
     last = {"select": "last"}
     assert are_averaged(training_settings(seeds=5))
     assert not are_averaged(training_settings(seeds=4))
-    assert not are_averaged(training_settings(seeds=10, labels={"people": 2}, finetune=last))
+    few = training_settings(seeds=10, labels={"people": 2}, finetune=last)
+    assert not are_averaged(few)
+    assert why_not_averaged(few)[0].startswith("No mean of 5 seeds: each has labels of its own")
+    assert (
+        why_not_averaged(training_settings(seeds=4)) == why_not_averaged(training_settings(seeds=5)) == []
+    )
     assert not are_averaged(training_settings(seeds=10, finetune={"trials_per_class": 2}))
     given = {"people": 0, "new_person_trials": 1}  # the same trials with every seed
     assert are_averaged(training_settings(seeds=5, labels=given, finetune=last))

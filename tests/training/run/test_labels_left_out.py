@@ -98,7 +98,7 @@ def test_labels_of_few_people(tmp_path, monkeypatch):
         calibration = spec.calibration["emotion"]
         assert (calibration.temperature, calibration.unknown_below, calibration.windows) == (1.0, 0.0, 0)
     assert "Labels: 2 training people keep labels" in printed
-    assert "2 people train, 0 validate, 2 test" in printed
+    assert "2 people train with labels, 0 validate, 2 test" in printed
     found = directions(tmp_path)
     # another seed has other people's labels, so what draws nothing else is repeated too
     assert {seeds for row in found.values() for seeds in row.values()} == {2}
