@@ -87,11 +87,22 @@ def test_what_comes_too_late_is_never_done():
     assert done == []
 
 
-def test_what_has_begun_and_hangs_is_reported_as_that(owner):
-    go = threading.Event()
+def test_what_has_begun_and_hangs_is_reported_as_that():
+    begun, go = threading.Event(), threading.Event()
+
+    class Waking:
+        """Whoever wakes the owner goes on when that has begun."""
+
+        def set(self):
+            owner.start()
+            assert begun.wait(LIMIT_S)
+
+    calls = Calls(Waking())
+    owner = threading.Thread(target=calls.carry_out, args=(print,))
     with pytest.raises(CommandError, match=r"started, but not done after 0\.1 s"):
-        owner.calls.request(lambda: str(go.wait(LIMIT_S)), timeout_s=0.05)
+        calls.request(lambda: begun.set() or str(go.wait(LIMIT_S)), timeout_s=0.05)
     go.set()
+    owner.join(LIMIT_S)
 
 
 def test_after_the_end_all_is_refused_at_once():

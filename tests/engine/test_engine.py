@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from support.pace import Pace
 from support.small_sessions import (
     EEG_INFO,
     RATE_HZ,
@@ -13,6 +14,7 @@ from support.small_sessions import (
     ScriptedSource,
     eeg,
     engine_of,
+    paced_engine,
     pipeline,
 )
 
@@ -46,7 +48,7 @@ def run(engine, until):
 
 def test_live_equals_offline_bit_for_bit():
     source, sink = ScriptedSource(EEG_INFO, chunks_of(20)), Collector()
-    run(engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic), until=lambda: False)
+    run(paced_engine(pipeline(), {"eeg": source}, [sink]), until=lambda: False)
     offline = []
     reference = pipeline()
     for chunk in chunks_of(20, size=1000):
@@ -64,14 +66,17 @@ def test_live_equals_offline_bit_for_bit():
 
 def test_stamps_grow_stage_by_stage_and_the_tally_counts_all():
     source, sink = ScriptedSource(EEG_INFO, chunks_of(10)), Collector()
-    engine = engine_of(pipeline(), {"eeg": source}, [sink], time.monotonic)
+    made = pipeline()
+    Pace({"eeg": source}, pipeline=made)
+    engine = engine_of(made, {"eeg": source}, [sink], time.monotonic)
     run(engine, until=lambda: False)
     made = [one for one in sink.estimates if one.status is Status.OK]
     assert engine.publisher.statistics.made["eeg", "emotion"] == len(made) > 0
     for one in made:
         stamps = one.stamps
         assert stamps.received_s <= stamps.features_s <= stamps.inferred_s <= stamps.published_s
-    assert sum(engine.publisher.statistics.refused.values()) == 40 - len(made)
+    refused = engine.publisher.statistics.refused.items()
+    assert sum(n for (_, status), n in refused if status is not Status.STALE) == 40 - len(made)
     assert engine.publisher.statistics.percentiles_ms("inference")[0] > 0
     assert (sink.opened, sink.closed, source.closed) == (1, 1, True)
     kinds = [event.kind for event in sink.events]

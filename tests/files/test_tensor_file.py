@@ -72,7 +72,7 @@ def test_killed_while_saving_never_leaves_half_a_file(tmp_path: Path) -> None:
     assert interrupted > 0  # some kills did hit the middle of a save
 
 
-def wait_for_hidden_file(folder: Path, limit_s: float = 10.0) -> None:
+def wait_for_hidden_file(folder: Path, limit_s: float = 120.0) -> None:
     """Return once a save has begun in `folder`."""
     until = time.monotonic() + limit_s
     while not any(folder.glob(".*.part")):

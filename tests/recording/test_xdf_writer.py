@@ -288,7 +288,7 @@ for number in range(100):
 reported = {"problem": writer.problem, "waiting": writer.waiting_bytes}
 if sys.argv[2] == "raised":
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while not writer.flush() and time.monotonic() < until:
         time.sleep(0.05)
 writer.close()

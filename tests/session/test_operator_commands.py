@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support.pace import Pace
 from support.small_sessions import (
     EEG_INFO,
     Collector,
     ScriptedSource,
     eeg,
     engine_of,
+    paced_engine,
     pipeline,
 )
 
@@ -58,10 +58,8 @@ def running(seconds=8.0, made=None, markers=True, **options):
     (engine, sink)."""
     sink, made = Collector(), made or pipeline(**options)
     source = Patient(EEG_INFO, chunks_of(seconds))
-    pace = Pace({"eeg": source}, pipeline=made)
-    source.clock = pace.clock
-    own = [OperatorMarkers(pace.clock)] if markers else []
-    engine = engine_of(made, {"eeg": source}, [sink], pace.clock, own)
+    own = [OperatorMarkers(lambda: engine.clock())] if markers else []
+    engine = paced_engine(made, {"eeg": source}, [sink], markers=own)
     engine.start()
     try:
         wait_until(lambda: len(sink.estimates) == 4 * seconds)

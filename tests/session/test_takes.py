@@ -448,13 +448,13 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch, seen):
         assert 5 < first_s < LIMIT_S
         client = ControlClient.find(display.session["session_id"])
         with contextlib.closing(client):
-            assert "recording closed" in client.request({"do": "record_off"}, 10.0)["said"]
+            assert "recording closed" in client.request({"do": "record_off"}, LIMIT_S)["said"]
             display.wait(lambda: display.reports[-1]["recording"] is None, running)
-            assert client.request({"do": "mark", "text": "between"}, 5.0)["ok"]
+            assert client.request({"do": "mark", "text": "between"}, LIMIT_S)["ok"]
             begun = time.monotonic()
-            assert "take-2" in client.request({"do": "record_on"}, 10.0)["said"]
+            assert "take-2" in client.request({"do": "record_on"}, LIMIT_S)["said"]
             switched_s = time.monotonic() - begun
-            assert client.request({"do": "mark", "text": "inside"}, 5.0)["ok"]
+            assert client.request({"do": "mark", "text": "inside"}, LIMIT_S)["ok"]
             # the recording's own pipeline has settled, and answers
             display.wait(lambda: made(seen[0]) >= 8, running)
             assert seen[0].now.engine.answering is seen[0].now.pipeline
@@ -463,8 +463,8 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch, seen):
             assert display.reports[-1]["take"]["number"] == 2
             again_s = display.reports[-1]["recording"]["elapsed_s"]
             assert 5 < again_s < display.reports[-1]["elapsed_s"] - first_s
-            history = client.request({"do": "history"}, 5.0)
-            client.request({"do": "stop"}, 5.0)
+            history = client.request({"do": "history"}, LIMIT_S)
+            client.request({"do": "stop"}, LIMIT_S)
         display.wait(lambda: display.reports[-1]["ended"], None)
         until(lambda: not running.is_alive())
     assert running.failure is None
@@ -516,7 +516,7 @@ def test_a_session_tells_a_display_all_that_it_needs(tmp_path, seen):
         session = display.session
         del other
         raw = pylsl.resolve_byprop(
-            "source_id", session["streams"]["eeg"]["panel"]["source_id"], timeout=5.0
+            "source_id", session["streams"]["eeg"]["panel"]["source_id"], timeout=LIMIT_S
         )
     assert running.failure is None
     assert len(session["features"]["eeg"]) == 310

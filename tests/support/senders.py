@@ -14,7 +14,7 @@ from bci_m2s.lsl.network import local_clock, shared_network
 from bci_m2s.sources.sender import Sender
 from bci_m2s.sources.sender_process import SenderSpec, make_sources
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 
 def _forget() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import select
 import sys
 import threading
@@ -17,6 +18,7 @@ from bci_m2s.session.terminal.run import restorers
 HELP = "keys: p pause or go on, r repeat the trial, x exclude it, s on to the next step"
 KEYS = {"r": "repeat", "x": "exclude", "s": "skip", " ": "skip"}
 LOOK_S = 0.2
+ESCAPED = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])?")  # arrows, function keys, letters with Alt
 
 
 class Keys:
@@ -130,9 +132,7 @@ else:
         try:
             ready, _, _ = select.select([sys.stdin], [], [], LOOK_S)
             typed = os.read(sys.stdin.fileno(), 1024) if ready else b""
-            return (
-                "" if typed.startswith(b"\x1b") else _decoder.decode(typed)
-            )  # no arrows, no function keys
+            return ESCAPED.sub("", _decoder.decode(typed))  # what was typed right behind it is kept
         except (OSError, ValueError):  # the terminal is gone
             threading.Event().wait(LOOK_S)
             return ""

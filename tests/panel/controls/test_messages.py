@@ -27,7 +27,7 @@ def test_news_and_refusals_go_by_themselves(bar, qtbot, kind, sign, monkeypatch)
     bar.notify("marker 'x' recorded", kind)
     assert bar.label.full_text == f"{sign}marker 'x' recorded"
     assert not bar.dismiss_button.isVisible()
-    qtbot.waitUntil(lambda: bar.label.full_text == "")
+    qtbot.waitUntil(lambda: bar.label.full_text == "", timeout=120_000)
     assert [message.text for message in bar.history] == ["marker 'x' recorded"]
 
 

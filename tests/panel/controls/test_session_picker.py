@@ -29,12 +29,12 @@ def test_the_one_that_is_shown_is_picked_and_the_next_follows_in_a_circle(picker
     picker.show_sessions(sessions, "uid-2")
     assert not picker.isHidden()
     assert picker.currentText() == "run-2 · lab-pc"
-    with qtbot.waitSignal(picker.chosen) as emitted:
+    with qtbot.waitSignal(picker.chosen, timeout=120_000) as emitted:
         picker.take_next()
     assert emitted.args == ["uid-1"]
     assert picker.currentText() == "run-2 · lab-pc"  # until it is shown
     picker.show_sessions(sessions, "uid-1")
-    with qtbot.waitSignal(picker.chosen) as emitted:
+    with qtbot.waitSignal(picker.chosen, timeout=120_000) as emitted:
         picker.take_next()
     assert emitted.args == ["uid-3"]
 

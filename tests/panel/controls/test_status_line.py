@@ -179,7 +179,7 @@ def test_everything_fits_at_1366_px(view, qtbot):
     status = {**STATUS, "state": "bad", "streams": [long]}
     status["recording"] = {**RECORDING, "problem": "No space left on device, " * 5}
     show(view, status, {**SESSION, "model": {"name": "m" * 100, "simulated": True}}, 1.0)
-    qtbot.waitUntil(lambda: view.items["state"].geometry().right() <= 1366)
+    qtbot.waitUntil(lambda: view.items["state"].geometry().right() <= 1366, timeout=120_000)
     assert view.width() == 1366
     cut = {name for name, item in view.items.items() if item.text() != item.full_text}
     assert cut <= {"session", "model", "recording", "state"}
@@ -189,7 +189,7 @@ def test_everything_fits_at_1366_px(view, qtbot):
 def test_a_click_shows_the_details(view, qtbot):
     show(view, STATUS, SESSION, 1.0)
     qtbot.mouseClick(view.items["recording"], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "session.xdf" in QToolTip.text())
+    qtbot.waitUntil(lambda: "session.xdf" in QToolTip.text(), timeout=120_000)
 
 
 def test_a_theme_changes_the_colours(view):

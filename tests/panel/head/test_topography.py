@@ -269,7 +269,7 @@ def test_a_matrix_that_comes_late_is_not_taken_for_another_streams(qtbot, view, 
     view.set_montage(second)
     qtbot.waitUntil(lambda: view._places is not None, timeout=WAIT_MS)
     view.show_power(in_each_band(np.arange(4.0)))
-    qtbot.waitUntil(lambda: view.map.scene.picture is not None)
+    qtbot.waitUntil(lambda: view.map.scene.picture is not None, timeout=120_000)
     go_on.set()
     settle(qtbot, view)
     view.show_power(in_each_band(np.arange(4.0)))

@@ -48,7 +48,7 @@ def test_work_is_done_elsewhere_and_reported_here(qtbot):
         reported.append,
     )
     assert background.busy
-    qtbot.waitUntil(lambda: bool(reported))
+    qtbot.waitUntil(lambda: bool(reported), timeout=120_000)
     worker, reporter = reported[0]
     assert worker is not reporter
     assert reporter is threading.current_thread()
@@ -63,7 +63,7 @@ def test_a_failure_is_reported(qtbot):
         raise ValueError("no")
 
     Background(owner).start(fail, lambda _: reported.append(None), reported.append)
-    qtbot.waitUntil(lambda: bool(reported))
+    qtbot.waitUntil(lambda: bool(reported), timeout=120_000)
     assert isinstance(reported[0], ValueError)
 
 
@@ -72,7 +72,7 @@ def test_nothing_is_reported_to_an_owner_that_is_gone(qtbot):
     background = Background(owner)
     background.start(lambda: go_on.wait(120), reported.append, reported.append)
     owner.deleteLater()
-    with qtbot.waitSignal(owner.destroyed):
+    with qtbot.waitSignal(owner.destroyed, timeout=120_000):
         pass
     go_on.set()
     with pytest.raises(RuntimeError):

@@ -15,6 +15,7 @@ from bci_m2s.panel.operate.offers import find_offers
 from bci_m2s.types import StreamInfo
 
 DEMO, MUSE = find_offers("demo")[0], find_offers("muse")[0]
+LIMIT_MS = 120_000
 BROKEN = find_offers("nowhere.yaml")[0]
 
 
@@ -41,7 +42,9 @@ def opened(qtbot, monkeypatch):
         dialog = ConnectDialog(DARK, lambda: list(offers), lambda: list(infos))
         qtbot.addWidget(dialog)
         dialog.show()
-        qtbot.waitUntil(lambda: dialog.offer is not None and len(dialog._infos) == len(infos))
+        qtbot.waitUntil(
+            lambda: dialog.offer is not None and len(dialog._infos) == len(infos), timeout=LIMIT_MS
+        )
         return dialog
 
     return make
@@ -115,7 +118,7 @@ def test_what_was_unticked_stays_so(opened, qtbot):
     assert ticked(dialog) == {"Muse"}
     tick(dialog, "Muse", on=False)
     looks = dialog._looks
-    qtbot.waitUntil(lambda: dialog._looks > looks + 1)
+    qtbot.waitUntil(lambda: dialog._looks > looks + 1, timeout=LIMIT_MS)
     assert ticked(dialog) == set()
     assert not dialog.connect_button.isEnabled()
 
@@ -125,12 +128,12 @@ def test_the_pipeline_that_could_run_is_picked_until_the_user_picks(opened, qtbo
     dialog = opened(infos)
     assert dialog.offer is MUSE
     infos[:] = [EEG, EYE, MARKERS]
-    qtbot.waitUntil(lambda: dialog.offer is DEMO)
+    qtbot.waitUntil(lambda: dialog.offer is DEMO, timeout=LIMIT_MS)
     assert dialog.connect_button.isEnabled()
     dialog.picker.setCurrentIndex(1)
     dialog.picker.activated.emit(1)
     looks = dialog._looks
-    qtbot.waitUntil(lambda: dialog._looks > looks + 1)
+    qtbot.waitUntil(lambda: dialog._looks > looks + 1, timeout=LIMIT_MS)
     assert dialog.offer is MUSE
     assert not dialog.connect_button.isEnabled()
 
@@ -140,14 +143,14 @@ def test_streams_come_and_go(opened, qtbot):
     dialog = opened(infos, offers=[MUSE])
     assert dialog.connect_button.isEnabled()
     infos.clear()
-    qtbot.waitUntil(lambda: not dialog.connect_button.isEnabled())
+    qtbot.waitUntil(lambda: not dialog.connect_button.isEnabled(), timeout=LIMIT_MS)
     assert dialog.table.rowCount() == 0
 
 
 def test_an_empty_network_is_explained(opened, qtbot):
     dialog = opened([])
     assert dialog.stream_note.full_text in (LOOKING, NOTHING)
-    qtbot.waitUntil(lambda: dialog.stream_note.full_text == NOTHING)
+    qtbot.waitUntil(lambda: dialog.stream_note.full_text == NOTHING, timeout=LIMIT_MS)
 
 
 def test_a_broken_pipeline_says_why(opened):
@@ -168,8 +171,10 @@ def test_a_network_that_cannot_be_looked_at_is_said_and_asked_again(qtbot, monke
 
     dialog = ConnectDialog(DARK, lambda: [MUSE], look)
     qtbot.addWidget(dialog)
-    qtbot.waitUntil(lambda: "cannot look for streams: no socket" in dialog.stream_note.full_text)
-    qtbot.waitUntil(lambda: dialog.connect_button.isEnabled())
+    qtbot.waitUntil(
+        lambda: "cannot look for streams: no socket" in dialog.stream_note.full_text, timeout=LIMIT_MS
+    )
+    qtbot.waitUntil(lambda: dialog.connect_button.isEnabled(), timeout=LIMIT_MS)
 
 
 def test_the_window_stays_alive_while_the_network_is_slow(qtbot):
@@ -183,11 +188,11 @@ def test_the_window_stays_alive_while_the_network_is_slow(qtbot):
     dialog = ConnectDialog(DARK, lambda: [MUSE], slow)
     qtbot.addWidget(dialog)
     dialog.show()
-    qtbot.waitUntil(lambda: dialog.offer is MUSE and bool(looked_in))
+    qtbot.waitUntil(lambda: dialog.offer is MUSE and bool(looked_in), timeout=LIMIT_MS)
     assert dialog.stream_note.full_text == LOOKING
     assert looked_in[0] is not threading.current_thread()
     go_on.set()
-    qtbot.waitUntil(lambda: dialog.connect_button.isEnabled())
+    qtbot.waitUntil(lambda: dialog.connect_button.isEnabled(), timeout=LIMIT_MS)
 
 
 def test_a_closed_dialog_does_not_look_any_more(qtbot):
@@ -202,7 +207,7 @@ def test_a_closed_dialog_does_not_look_any_more(qtbot):
     dialog.show()
     dialog.reject()
     go_on.set()
-    qtbot.waitUntil(lambda: not dialog._background.busy)
+    qtbot.waitUntil(lambda: not dialog._background.busy, timeout=LIMIT_MS)
     assert not dialog._again.isActive()
     assert dialog.choice is None
 

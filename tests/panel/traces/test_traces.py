@@ -233,7 +233,7 @@ def test_scale_buttons_and_box(view, qtbot):
 def test_who_has_the_keys_is_seen(view, qtbot):
     play(view, *signal(2.0))
     view.activateWindow()
-    qtbot.waitUntil(view.isActiveWindow)
+    qtbot.waitUntil(view.isActiveWindow, timeout=120_000)
     edge = lambda: view.canvas.grab().toImage().pixelColor(0, 60).name().upper()  # noqa: E731
     view.controls.span_box.setFocus()
     assert edge() == DARK.surface
@@ -268,7 +268,7 @@ def test_without_a_high_pass_offsets_do_not_move_traces_out_of_their_rows(view):
 def test_span(view, qtbot):
     times, values = signal()
     play(view, times, values)
-    with qtbot.waitSignal(view.canvas.span_changed, timeout=1000) as emitted:
+    with qtbot.waitSignal(view.canvas.span_changed, timeout=120_000) as emitted:
         choose(view.controls.span_box, 5.0)
     assert emitted.args == [5.0]
     assert view.canvas.span_s == 5.0
@@ -414,7 +414,7 @@ def test_filter_says_what_the_rate_does_not_allow(view, qtbot):
 
 
 def test_choosing_is_signalled(view, qtbot):
-    with qtbot.waitSignal(view.controls.changed, timeout=1000):
+    with qtbot.waitSignal(view.controls.changed, timeout=120_000):
         choose(view.controls.notch_box, "60 Hz")
 
 

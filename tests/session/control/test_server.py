@@ -250,13 +250,16 @@ def test_a_client_finds_out_that_the_token_is_wrong(entry, runtime):
 
 
 def test_a_client_that_never_proves_itself_is_cut_and_holds_nobody_up(entry, monkeypatch):
-    monkeypatch.setattr(control, "HANDSHAKE_S", 2.0)
-    silent, begun = Raw(entry), time.monotonic()
+    monkeypatch.setattr(control, "HANDSHAKE_S", LIMIT_S)
+    patient = Raw(entry)
+    patient.reply()  # the challenge
     assert found().request({})["ok"]
-    assert time.monotonic() - begun < 1.9
-    silent.reply()  # the challenge
+    monkeypatch.setattr(control, "HANDSHAKE_S", 0.3)
+    silent, begun = Raw(entry), time.monotonic()
+    silent.reply()
     assert silent.is_cut()
-    assert 1.9 < time.monotonic() - begun < LIMIT_S
+    assert time.monotonic() - begun < LIMIT_S / 2
+    wait_until(lambda: len(connections()) == 2)  # the patient one is still there
 
 
 def test_any_number_of_silent_strangers_does_not_shut_the_user_out(server, entry):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from support.guided_sessions import write_protocol
+from support.running_sessions import until
 from typer.testing import CliRunner
 
 from bci_m2s.commands import session as command
@@ -27,13 +28,12 @@ def test_what_is_typed_is_shown(tmp_path):
         target=lambda: answers.append(controls.wait_for_answer(question, 10.0)), daemon=True
     )
     asking.start()
-    while controls.question is None:
-        pass
+    until(lambda: controls.question is not None)
     for sign in "tire\x7fed\t":
         keys.press(sign)
     assert stage.headline().endswith("(text, Enter) tired▏")
     keys.press("\n")
-    asking.join(5.0)
+    asking.join(120.0)
     assert answers == ["tired"]
     assert said == ["answer: tired"]
     assert controls.typed == ""

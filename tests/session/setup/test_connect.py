@@ -50,7 +50,7 @@ def test_simulated_streams_run_in_the_live_engine(tmp_path):
     pipeline = build.make_pipeline(plan, build.make_predictor(plan), infos, time.monotonic, publisher.emit)
     engine = Engine(pipeline, connected.sources, publisher, time.monotonic, connected.markers)
     engine.start()
-    limit = time.monotonic() + 40
+    limit = time.monotonic() + 120
     while not (
         engine.publisher.statistics.made["eeg", "emotion"] and engine.publisher.markers
     ) and not engine.wait(0.05):
@@ -74,7 +74,7 @@ def test_what_the_pipeline_does_not_name_is_recorded_or_named(record_also):
         pylsl.StreamOutlet(pylsl.StreamInfo(f"{word}-{tag}", type_, 1, rate, form, f"{word}-{tag}"))
         for word, (type_, rate, form) in kinds.items()
     ]
-    shared, limit = shared_network(), time.monotonic() + 60
+    shared, limit = shared_network(), time.monotonic() + 120
     while {f"{word}-{tag}" for word in kinds} - {raw.name() for raw in shared.streams().values()}:
         assert time.monotonic() < limit
         time.sleep(0.05)
