@@ -57,7 +57,7 @@ def _missing(spec: ModalityContract, info: StreamInfo, where: str, missing: list
         got += f", and no names of its own{f' ({info.remark})' if info.remark else ''}"
         entries = ", ".join(f"ch{number}: {label}" for number, label in enumerate(missing[:2], 1))
         return ContractError(where, "channels", got, f"{wanted}; `rename: {{{entries}, …}}` gives it names")
-    hint = nearest(missing[0], others)
+    hint = nearest(missing[0], others).replace("; valid: ", "; its others: ")
     if _is_partial(spec, missing):
         ways = "interpolate` or `training_mean" if spec.feature.name == "de" else "training_mean"
         hint += f"; `missing_channels: {ways}` does without them"

@@ -232,7 +232,8 @@ class Recording:
         )
         count = "no stream has" if not matching else f"{len(matching)} streams have"
         words = " and ".join(f"{field.replace('_', ' ')} {text!r}" for field, text in wanted.items())
-        raise StreamError(f"{self.path}: {count} {words}; the file holds: {listed or 'no stream'}")
+        way = "; `source_id` in the pipeline, or --stream MODALITY=SOURCE_ID, says which" if matching else ""
+        raise StreamError(f"{self.path}: {count} {words}{way}; the file holds: {listed or 'no stream'}")
 
     def stamped(self, stream: RecordedStream, stamps: str) -> RecordedStream:
         """A stream of this file with its stamps as a pipeline wants them: "sent" or "arrival".
