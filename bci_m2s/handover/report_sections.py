@@ -22,6 +22,7 @@ from bci_m2s.review.picture import session_figure
 from bci_m2s.text import modality_name
 from bci_m2s.types import BoolArray
 
+REFUSED = ("refused", "drift_started", "drift_ended", "failover", "stale", "inference_failed")
 MOST_EVENTS = 200
 
 
@@ -81,13 +82,9 @@ def add_answers(page: Page, found: Summary) -> None:
         why = ", ".join(f"{reason} {count}" for reason, count in refusals(answers)) or "–"
         rows.append([name, str(int(answers.made.sum())), counts, str(int((~answers.made).sum())), why])
     page.table(["line", "estimates", "answers", "none", "why there was none"], rows, ["estimates", "none"])
-    reasons = [
-        event
-        for event in found.facts.events
-        if event.kind in ("refused", "failover", "stale", "inference_failed")
-    ]
+    reasons = [event for event in found.facts.events if event.kind in REFUSED]
     if reasons:
-        page.heading("Refused, silent, changed over")
+        page.heading("Refused, drifted, silent, changed over")
         page.table(
             ["s", "kind", "what"],
             [[f"{e.time_s:.1f}", e.kind, e.message] for e in reasons[:MOST_EVENTS]],
