@@ -232,7 +232,7 @@ class Recording:
         )
         count = "no stream has" if not matching else f"{len(matching)} streams have"
         words = " and ".join(f"{field.replace('_', ' ')} {text!r}" for field, text in wanted.items())
-        way = "; `source_id` in the pipeline, or --stream MODALITY=SOURCE_ID, says which" if matching else ""
+        way = "; a pipeline's `source_id`, or --stream MODALITY=SOURCE_ID, says which" if matching else ""
         raise StreamError(f"{self.path}: {count} {words}{way}; the file holds: {listed or 'no stream'}")
 
     def stamped(self, stream: RecordedStream, stamps: str) -> RecordedStream:
