@@ -111,5 +111,5 @@ def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], co
 def _write_details(path: Path, found: Found, quick: bool) -> None:
     """All figures of a part as `evaluate` writes those of one run."""
     classes = found.settings.contract.heads[found.head].classes
-    text = markdown(found.summaries(), found.lines, classes, found.differences())
+    text = markdown(found.summaries, found.lines, classes, found.differences)
     write_whole(path, f"# {found.part.name}: {found.head}{' (quick)' if quick else ''}\n\n{text}")

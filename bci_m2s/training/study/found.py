@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class Found:
         """The two directions from one signal to the other."""
         return self.directions[2:4]
 
+    @cached_property
     def summaries(self) -> list[Summary]:
         """One for each method and direction of the first head; p of permuted labels is of their seeds."""
         permuted = {one.seed for one in self.results if one.permutation is not None}
@@ -57,6 +59,7 @@ class Found:
             for one in summarise(self.results, self.method)
         ]
 
+    @cached_property
     def differences(self) -> list[Difference]:
         """The method less each rival."""
         return differences(self.results, self.method)

@@ -49,7 +49,7 @@ def fill(page: Path, made: Mapping[str, str]) -> None:
 
 def part_text(found: Found, quick: bool) -> str:
     """The tables of a data set and a protocol: figures, differences to the rivals, and their conditions."""
-    summaries, directions = found.summaries(), found.directions
+    summaries, directions = found.summaries, found.directions
     seeds = len(found.seeds)
     lines = [f"### {PROTOCOLS[found.part.protocol].title}{' (quick)' if quick else ''}", ""]
     lines += [*_conditions(found), ""]
@@ -89,7 +89,7 @@ def _figure(one: Summary) -> str:
 
 
 def _differences(found: Found, directions: Sequence[str]) -> list[str]:
-    every, best = found.differences(), best_rivals(found)
+    every, best = found.differences, best_rivals(found)
     rows = []
     for rival in dict.fromkeys(one.rival for one in every):
         by_direction = {one.direction: one for one in every if one.rival == rival}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bci_m2s.files.whole import whole_file
+from bci_m2s.files.whole import write_whole
 from bci_m2s.training.results.summary import Row, rows_of
 from bci_m2s.training.study.found import Found
 from bci_m2s.training.study.plan import PROTOCOLS
@@ -18,6 +20,7 @@ WITHIN, CROSSED = ("linear", "cca", "random", "pretrained"), ("pseudo", "cca", "
 LABELS = {"linear": "linear", "cca": "CCA", "random": "random", "pretrained": "M2S", "pseudo": "pseudo"}
 GREY, OURS = "#808080", "#d0661f"  # both readable on white and on black
 PANEL_IN = (2.1, 1.75)
+DOT = 4e-3  # a line so short is a dot
 
 
 def draw(path: Path, found: Mapping[str, Found], title: str) -> None:
@@ -27,7 +30,9 @@ def draw(path: Path, found: Mapping[str, Found], title: str) -> None:
 
     shown = [name for name in SHOWN if name in found]
     width, height = 4 * PANEL_IN[0] + 0.5, len(shown) * PANEL_IN[1] + 0.75
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bci_m2s", "font.size": 8}):
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "bci_m2s", "path.simplify": False, "font.size": 8}
+    ):
         figure = Figure(figsize=(width, height))
         figure.subplots_adjust(
             left=0.6 / width,
@@ -50,8 +55,10 @@ def draw(path: Path, found: Mapping[str, Found], title: str) -> None:
                     axes.set_ylabel(PROTOCOLS[protocol].title.lower(), color=GREY, fontsize=6.5)
                 else:
                     axes.set_yticklabels([])
-        with whole_file(path) as file:
-            figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
+    tenths = re.sub(r"-?\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", drawn.getvalue())
+    write_whole(path, re.sub(r" *\n", "\n", tenths))
 
 
 def _panel(axes: Any, rows: Mapping[str, Row | None]) -> None:
@@ -60,25 +67,24 @@ def _panel(axes: Any, rows: Mapping[str, Row | None]) -> None:
         name: dict(zip(row.people, row.grid().mean(axis=0), strict=True)) for name, row in there.items()
     }
     places = range(len(rows))
-    for person in dict.fromkeys(person for of_method in means.values() for person in of_method):
-        axes.plot(places, _values(rows, means, person), color=GREY, alpha=0.35, linewidth=0.6)
+    everybody = list(dict.fromkeys(person for of_method in means.values() for person in of_method))
+    lines = [[means.get(name, {}).get(person, np.nan) for name in (*rows, "")] for person in everybody]
+    axes.plot([*places, np.nan] * len(lines), np.ravel(lines), color=GREY, alpha=0.6, linewidth=0.6)
     for place, name in enumerate(rows):
         if name in means:
             colour = OURS if name == "pretrained" else GREY
             values = list(means[name].values())
-            axes.plot([place] * len(values), values, "o", color=colour, markersize=2, alpha=0.8)
+            dots = np.array(
+                [[value, value + DOT, np.nan] for value in values]
+            ).ravel()  # one path: small files
+            axes.plot([place] * len(dots), dots, color=colour, linewidth=2.5, solid_capstyle="round")
             axes.plot([place - 0.25, place + 0.25], [np.mean(values)] * 2, color=colour, linewidth=2)
     axes.set_xticks(list(places), [LABELS[name] for name in rows])
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.set_ylim(0, 1.04)
+    axes.set_yticks([0.0, 0.5, 1.0])
     axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
     axes.tick_params(colors=GREY, labelsize=7)
     for spine in axes.spines.values():
         spine.set_color(GREY)
         spine.set_linewidth(0.5)
-
-
-def _values(
-    rows: Sequence[str] | Mapping[str, Any], means: Mapping[str, Mapping[str, float]], who: str
-) -> list[float]:
-    return [means.get(name, {}).get(who, float("nan")) for name in rows]

@@ -31,7 +31,7 @@ class Pooled:
 def best_rivals(found: Found) -> dict[str, Difference]:
     """By direction, the rival beside which the method does worst."""
     best: dict[str, Difference] = {}
-    for one in found.differences():
+    for one in found.differences:
         if one.direction not in best or one.mean < best[one.direction].mean:
             best[one.direction] = one
     return best
@@ -47,7 +47,7 @@ def mean_difference(sets: Sequence[Found], crossed: bool, rival: str = "") -> Po
     for number, found in enumerate(sets):
         wanted = found.directions[2:4] if crossed else found.directions[:2]
         if rival:
-            rivals = {one.direction: rival for one in found.differences() if one.rival == rival}
+            rivals = {one.direction: rival for one in found.differences if one.rival == rival}
         else:
             rivals = {name: one.rival for name, one in best_rivals(found).items()}
         rivals = {name: one for name, one in rivals.items() if name in wanted}
