@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from bci_m2s.networks.m2s import SingleModality, electrode_network, sequence_network
 
+BESIDE = "-linear"  # behind an M2S network's name: with a linear map beside it
+
 
 class DirectModality(SingleModality):
     """A ``SingleModality`` with a linear map beside each classifier: (B, T, F) → logits of every head.
@@ -33,6 +35,14 @@ class DirectModality(SingleModality):
         return {
             name: logits + self.direct[name](mean) for name, logits in super().forward(features).items()
         }
+
+
+def without_linear(network: SingleModality) -> SingleModality:
+    """A network without the linear map beside its classifiers; one that has none as it is."""
+    if not isinstance(network, DirectModality):
+        return network
+    readout = network.readout if isinstance(network.readout, nn.Linear) else None
+    return SingleModality(network.encoder, network.projection, network.heads, readout)
 
 
 def _nothing(n_features: int, n_classes: int) -> nn.Linear:

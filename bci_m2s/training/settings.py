@@ -233,6 +233,9 @@ class FinetuneSettings(_Part):
     readout: Annotated[int, Field(ge=0, le=1024)] = 0
     """Components of a canonical correlation of the modalities' projections on training pairs, without
     labels, that classifiers see; 0 for none. Not the paper's. Needs `freeze`."""
+    linear: bool = False
+    """A linear map of the features beside each classifier, of the same labels, how much of it by validation
+    windows. For a modality's own labels alone; not the paper's. Needs `freeze`."""
     labels: str = "own"
     """For `--out`: `own`, or the modality whose labels train one classifier for all."""
     select: Literal["validation", "last"] = "validation"
@@ -348,6 +351,9 @@ class TrainingSettings(_Part):
         return self
 
     def _check_readout(self) -> None:
+        if self.finetune.linear and not self.finetune.freeze:
+            expected = "false with freeze: false: there labels train the encoders"
+            raise ContractError("training", "finetune.linear", True, expected)
         if self.finetune.readout and not self.finetune.freeze:
             expected = "0 with freeze: false: a readout is for encoders that stay as they are"
             raise ContractError("training", "finetune.readout", self.finetune.readout, expected)

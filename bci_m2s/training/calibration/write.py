@@ -15,6 +15,7 @@ from bci_m2s.files.checksum import file_sha256
 from bci_m2s.files.tensor_file import Arrays
 from bci_m2s.model.contract import CalibrationContract, Component, Contract, ModalityContract
 from bci_m2s.model.model_file import pack_modality, save_model
+from bci_m2s.networks.direct import BESIDE
 from bci_m2s.pipeline.recorded_windows import RecordedRun
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.blocks import make_blocks
@@ -30,7 +31,6 @@ from bci_m2s.training.experiment import library_versions
 from bci_m2s.training.methods.model_files import calibrate
 from bci_m2s.types import FloatArray
 
-BESIDE = "-linear"  # an M2S network's name with a linear map beside it
 MOST_UNKNOWN = 0.2  # share of held-out windows that may fall below the confidence threshold
 
 

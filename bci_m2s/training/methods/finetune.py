@@ -303,8 +303,9 @@ def project(network: SingleModality, features: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def head_logits(network: SingleModality, features: np.ndarray) -> dict[str, np.ndarray]:
     """Logits (n, classes) of every head, float64."""
-    projected = _project(network, torch.from_numpy(np.ascontiguousarray(features)))
-    return {head: classifier(projected).double().numpy() for head, classifier in network.heads.items()}
+    network.eval()
+    parts = [network(part) for part in torch.from_numpy(np.ascontiguousarray(features)).split(SIZE)]
+    return {head: torch.cat([part[head] for part in parts]).double().numpy() for head in network.heads}
 
 
 def fewer_labels(windows: WindowSet, head: str, trials_per_class: int, seed: int) -> WindowSet:

@@ -14,6 +14,7 @@ from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import Fitted, fewer_labels, finetune
+from bci_m2s.training.methods.linear_beside import with_linear
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks
 from bci_m2s.training.methods.readout import fit_readouts
 from bci_m2s.training.settings import FinetuneSettings
@@ -34,10 +35,13 @@ def fit_modalities(
     parts = labelled_parts(job, data, settings)
     if settings.readout and settings.freeze:  # not of a control that trains encoders
         fit_readouts(networks, data.parts["train"], settings.readout)
-    return {
+    fitted = {
         name: finetune(network, parts, name, settings, job.seed, on_epoch)
         for name, network in networks.items()
     }
+    if not (settings.linear and settings.freeze):
+        return fitted
+    return {name: with_linear(one, parts, name) for name, one in fitted.items()}
 
 
 def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict[str, WindowSet]:

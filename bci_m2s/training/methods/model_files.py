@@ -22,6 +22,7 @@ from torch import nn
 from bci_m2s.files.tensor_file import Arrays
 from bci_m2s.model.contract import CalibrationContract, Component, Contract
 from bci_m2s.model.model_file import pack_modality, save_model
+from bci_m2s.networks.direct import BESIDE, DirectModality, without_linear
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
@@ -78,7 +79,7 @@ def exchanged(
     for name, teacher in teachers.items():
         network = fitted[name].network
         if teacher != name:
-            network = copy.deepcopy(network)
+            network = copy.deepcopy(without_linear(network))
             network.heads.load_state_dict(fitted[teacher].network.heads.state_dict())
             if unlabelled is not None:
                 _adapt_norm(network, unlabelled.having([name]).features[name])
@@ -140,7 +141,8 @@ def write_model(
         scaler = data.scalers[name]
         teacher = teachers[name]
         if calibrations is None:
-            calibration = calibrations_of(fitted[teacher].network, data, teacher, settings.finetune)
+            taught = fitted[teacher].network if teacher == name else without_linear(fitted[teacher].network)
+            calibration = calibrations_of(taught, data, teacher, settings.finetune)
         else:
             calibration = dict(calibrations[teacher])
         if teacher != name:  # temperature, errors and threshold are those of the teacher's windows
@@ -153,7 +155,7 @@ def write_model(
                 "calibration": calibration,
                 "amplitude": data.amplitudes.get(name, {}),
                 "drift": None if drift is None else drift.block,
-                "network": with_readout(settings.contract.modalities[name].network, networks[name]),
+                "network": as_made(settings.contract.modalities[name].network, networks[name]),
             }
         )
         if drift is not None:
@@ -165,8 +167,10 @@ def write_model(
     return contract
 
 
-def with_readout(spec: Component, network: SingleModality) -> Component:
-    """A contract's network with the width of the readout that stands in `network`, where one does."""
+def as_made(spec: Component, network: SingleModality) -> Component:
+    """A contract's network with what fine-tuning put into `network`: linear maps, the readout's width."""
+    if isinstance(network, DirectModality):
+        spec = spec.model_copy(update={"name": spec.name.removesuffix(BESIDE) + BESIDE})
     if not isinstance(network.readout, nn.Linear):
         return spec
     return spec.model_copy(update={"params": {**spec.params, "readout": network.readout.out_features}})
