@@ -49,3 +49,23 @@ def test_a_session_that_was_ended_before_its_last_step_is_no_success(tmp_path, m
         monkeypatch.setattr(command, "run_guided", lambda *_, is_complete=is_complete, **__: is_complete)
         done = CliRunner().invoke(app, ["session", "demo", "--output", str(tmp_path / "new")])
         assert done.exit_code == status
+
+
+def test_the_report_is_written_once_the_session_is_complete(tmp_path, monkeypatch, capsys):
+    written: list[object] = []
+    monkeypatch.setattr(command, "_report", lambda folder, _console: written.append(folder))
+    for is_complete in (False, True):
+        output = tmp_path / str(is_complete)
+
+        def run(_pipeline, options, _console, is_complete=is_complete, output=output):
+            output.mkdir()
+            (output / "session.xdf").write_bytes(b"XDF:")
+            _, _, conductors = options.conduct.args
+            conductors.append(SimpleNamespace(is_complete=is_complete))
+
+        monkeypatch.setattr("bci_m2s.commands.run.run_session", run)
+        path = write_protocol(tmp_path, report=True)
+        assert command.run_guided(str(path), output, fast=True, panel=False) is is_complete
+    assert written == [tmp_path / "True"]
+    said = capsys.readouterr().out
+    assert f"a report of what there is: bci-m2s report {tmp_path / 'False'}" in said.replace("\n", "")
