@@ -71,7 +71,7 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
     tasks = [Task(part, seed, wishes.out) for part in wanted for seed in seeds]
     left = [task for task in tasks if not task.is_done()]
     if left:
-        expected_s = sum(map(cost_s, left)) / wishes.workers
+        expected_s = sum(cost_s(task, wishes.quick) for task in left) / wishes.workers
         console.print(
             f"{len(wanted)} training files × {len(seeds)} seeds in {wishes.out}: "
             f"about {duration(expected_s)} on {wishes.workers} idle cores"
@@ -80,7 +80,7 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
     for part in first.values():
         console.print(f"features of {part.data}")
         compute_features(part, wishes.out, console)
-    return run_tasks(tasks, cost_s, console, wishes.workers)
+    return run_tasks(tasks, lambda task: cost_s(task, wishes.quick), console, wishes.workers)
 
 
 def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], console: Console) -> None:

@@ -1,13 +1,18 @@
-"""How long parts take: seconds of one core for one seed, measured; for what is told of the time left."""
+"""How long parts take on one core, for what is told before and of the time left."""
 
 from __future__ import annotations
 
+from bci_m2s.training.study.plan import SETS
 from bci_m2s.training.study.work import Task
 
-OF_PART: dict[str, float] = {}
-USUAL_S = 60.0
+# Seconds of a seed with the windows of the quick tables; as many windows more, so many times longer.
+OF_PROTOCOL = {"all": 70.0, "few": 20.0, "unpaired": 45.0, "new": 160.0}
+PERMUTED = 2.0  # times as long for the first seed, for which labels are permuted
 
 
-def cost_s(task: Task) -> float:
-    """About how long a task takes on an idle core."""
-    return OF_PART.get(task.part.name, USUAL_S)
+def cost_s(task: Task, quick: bool) -> float:
+    """About how long a task takes."""
+    seconds = OF_PROTOCOL[task.part.protocol.split("-")[0]]
+    if task.seed == 0 and not task.part.recipe:
+        seconds *= PERMUTED
+    return seconds if quick else seconds * SETS[task.part.data].quick_every

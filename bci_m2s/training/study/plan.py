@@ -13,9 +13,10 @@ import yaml
 from bci_m2s.errors import UsageError, nearest
 from bci_m2s.files.whole import write_whole
 from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.training.settings import load_training
 
 QUICK_SEEDS, FULL_SEEDS = 3, 10
-QUICK_PROTOCOLS = ("all", "few-2", "few-4", "unpaired", "new-2")
+QUICK_PROTOCOLS = ("all", "few-2", "unpaired", "new-2")  # the released recipe with the first alone
 RELEASED = "released"
 
 
@@ -96,28 +97,39 @@ class Part:
 def parts(names: Collection[str] = (), *, quick: bool = False) -> list[Part]:
     """Every part, or those whose names are or begin with one of these.
 
-    Those that others take their pre-training from come first.
+    Those that others take their pre-training from come first. Quick tables have fewer; another part is
+    made quickly where it is named.
 
     Raises
     ------
     UsageError
         A name is of no part.
     """
-    every = [
+    every, usual = _all_parts(quick=False), _all_parts(quick)
+    meant = usual if not names else []
+    for name in names:
+        of_name = [part for part in usual if _is_meant(part, name)]
+        of_name = of_name or [part for part in every if _is_meant(part, name)]
+        if not of_name:
+            hint = nearest(name, [part.name for part in every])
+            sets = ", ".join(SETS)
+            raise UsageError(f"--only: got {name!r}, expected one of {sets} or a part of one{hint}")
+        meant += of_name
+    return [part for part in every if part in meant]
+
+
+def _all_parts(quick: bool) -> list[Part]:
+    return [
         Part(data, protocol, recipe)
         for protocol in (QUICK_PROTOCOLS if quick else PROTOCOLS)
         for recipe in ("", RELEASED)
         for data, of_data in SETS.items()
-        if protocol not in of_data.skipped and (not recipe or PROTOCOLS[protocol].same_pairs)
+        if protocol not in of_data.skipped and (not recipe or _has_released(protocol, quick))
     ]
-    for name in names:
-        if not any(_is_meant(part, name) for part in every):
-            known = [part.name for part in every]
-            raise UsageError(
-                f"--only: got {name!r}, expected one of {', '.join(SETS)} or a part of one"
-                f"{nearest(name, known)}"
-            )
-    return [part for part in every if not names or any(_is_meant(part, name) for name in names)]
+
+
+def _has_released(protocol: str, quick: bool) -> bool:
+    return protocol == "all" if quick else PROTOCOLS[protocol].same_pairs
 
 
 def _is_meant(part: Part, name: str) -> bool:
@@ -136,7 +148,7 @@ def write_training_file(
     """Write the training file of a part: a shipped one with this protocol and these seeds.
 
     shipped : the folder of the shipped files
-    quick : with fewer windows
+    quick : with fewer windows, and no permuted labels where there are as many folds as people
     data : the folder in which each data set has its own; None for where the shipped files look
     """
     ending = part.recipe or ENDINGS[part.protocol.split("-")[0]]
@@ -159,6 +171,8 @@ def write_training_file(
     if quick:
         every = values["windows"]["every_hops"] * SETS[part.data].quick_every
         values["windows"] = values["windows"] | {"every_hops": every}
+        if part.protocol.startswith("new"):
+            values["controls"] = [name for name in load_training(source).controls if name != "permuted"]
     values["seeds"] = list(seeds)
     text = f"# {source.name}, {PROTOCOLS[part.protocol].title.lower()}\n"
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -25,6 +25,19 @@ def test_a_name_means_a_set_or_a_part_of_one():
         parts(["eegmat-fw"])
 
 
+def test_quick_tables_have_fewer_parts_and_windows(tmp_path):
+    assert set(parts(quick=True)) < set(parts())
+    assert parts(["eegmat-few-4"], quick=True)[0] not in parts(quick=True)
+    made = {}
+    for quick in (True, False):
+        path = tmp_path / f"{quick}.yaml"
+        write_training_file(Part("stress-predict", "new-2"), SHIPPED, path, [0], quick=quick)
+        made[quick] = load_training(path)
+    assert made[True].windows.every_hops == 3 * made[False].windows.every_hops
+    assert {*made[False].controls} - {*made[True].controls} == {"permuted"}
+    assert made[True].pretrain == made[False].pretrain
+
+
 def test_what_shares_a_pre_training_comes_after_it():
     every = parts()
     for number, part in enumerate(every):
