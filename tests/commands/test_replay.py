@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import yaml
+from support.command_line import skipped_by
 from support.model_files import contract_fields, small_tensors
 from support.recorded_sessions import chunks_of, record_session
 from support.rights import assert_rights
@@ -105,16 +106,18 @@ def test_fif_gives_what_the_same_edf_gives(shared_data, tmp_path):
 
 
 @pytest.mark.live
-def test_paced_replay_runs_the_live_engine_and_gives_the_same(shared_data, tmp_path):
+def test_paced_replay_runs_the_live_engine_and_gives_the_same(shared_data, tmp_path, capsys):
     file = shared_data / FILES["XDF"]
     pipeline = pipeline_for(tmp_path, open_recording(file))
     replay_file(file, str(pipeline), None, 1, Options(output=tmp_path / "fast"))
     replay_file(file, str(pipeline), 4.0, 1, Options(output=tmp_path / "paced"))
-    fast, paced = rows_of(tmp_path / "fast"), rows_of(tmp_path / "paced")
-    paced = [row for row in paced if row["status"] != "stale"]
-    assert [(row["last_sample"], row["p_positive"]) for row in fast] == [
-        (row["last_sample"], row["p_positive"]) for row in paced
-    ]
+    by_window = {row["last_sample"]: row["p_positive"] for row in rows_of(tmp_path / "fast")}
+    paced = [row for row in rows_of(tmp_path / "paced") if row["status"] != "stale"]
+    for row in paced:
+        assert row["p_positive"] == by_window[row["last_sample"]] or row["status"] == "late"
+    # a machine that falls behind says so; every other window is there
+    assert len(by_window) - len(paced) == skipped_by(capsys.readouterr().out)
+    assert any(row["status"] == "ok" for row in paced)
 
 
 def test_a_recording_that_fits_nothing_says_how_to_make_a_model(shared_data):

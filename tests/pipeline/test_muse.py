@@ -4,6 +4,7 @@ import csv
 
 import pytest
 from support import command_line
+from support.command_line import skipped_by
 from support.nightly import often
 
 from bci_m2s.sources.sender_process import SenderProcess, SenderSpec
@@ -17,15 +18,21 @@ def file_of(shared_data, person):
     return shared_data / "muse" / f"muse2_sub-{person}_ses-S001_task-Default_run-001_eeg.xdf"
 
 
-def bci(*arguments):
-    done = command_line.bci(*arguments)
+def bci(*arguments, **options):
+    done = command_line.bci(*arguments, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def made_in(folder):
+def rows_of(folder):
+    if not (folder / "estimates.csv").is_file():
+        return []
     with (folder / "estimates.csv").open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["status"] == "ok"]
+        return list(csv.DictReader(file))
+
+
+def made_in(folder):
+    return [row for row in rows_of(folder) if row["status"] == "ok"]
 
 
 @pytest.mark.parametrize("person", often(LONG_ENOUGH, ("P032",)))
@@ -72,19 +79,25 @@ def test_loops_leave_honest_gaps(shared_data, tmp_path):
 def test_the_same_estimates_come_live_from_a_separate_sender(shared_data, tmp_path):
     recording = file_of(shared_data, "P001")
     bci("replay", recording, "--output", tmp_path / "replayed")
+    last = made_in(tmp_path / "replayed")[-1]["last_sample"]
+
+    def is_last():
+        return any(row["last_sample"] == last for row in rows_of(tmp_path / "live"))
+
     spec = SenderSpec(recording=str(recording), streams=("EEG",), wait_s=120.0)
     with SenderProcess(spec) as sender:
         pin = f"eeg={sender.infos[0].source_id}"  # whatever else is sent just then
-        bci("run", "muse", "--stream", pin, "--headless", "--duration", "14", "--output", tmp_path / "live")
+        arguments = ("run", "muse", "--stream", pin, "--headless", "--output", tmp_path / "live")
+        text = bci(*arguments, until=is_last)
     replayed, live = made_in(tmp_path / "replayed"), made_in(tmp_path / "live")
-    assert len(live) == len(replayed)
-    for a, b in zip(replayed, live, strict=True):
-        assert (a["first_sample"], a["last_sample"], a["label"]) == (
-            b["first_sample"],
-            b["last_sample"],
-            b["label"],
-        )
-        assert a["p_positive"] == b["p_positive"]  # bit for bit: the table holds the shortest exact text
+    by_window = {row["last_sample"]: row for row in replayed}
+    for row in live:
+        twin = by_window[row["last_sample"]]
+        for key in ("first_sample", "label", "p_positive"):  # bit for bit: in the shortest exact text
+            assert row[key] == twin[key]
+    # a machine that falls behind says so; every other window is there
+    told = {row["last_sample"] for row in rows_of(tmp_path / "live") if row["status"] == "late"}
+    assert len(by_window.keys() - told) - len(live) <= skipped_by(text)
     ages = [row["age_ms"] for row in live]
     first = next(i for i, age in enumerate(ages) if age)  # none until the sender's clock is known
     assert all(0 < float(age) < 5000 for age in ages[first:])

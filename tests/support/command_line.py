@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -53,6 +54,12 @@ def refused(*arguments: object) -> str:
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
+
+
+def skipped_by(text: str) -> int:
+    """How many windows a session's summary says were skipped because the machine was too slow."""
+    said = re.search(r"windows skipped because inference fell behind: (\d+)", text)
+    return int(said[1]) if said else 0
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def test_a_program_that_never_says_onset_is_not_completed():
 def test_it_is_ended_after_its_duration():
     shown, _, _ = show("sleep 60", duration_s=0.1)
     assert shown.completed
-    assert 0.1 <= shown.stop_s - shown.onset_s < 30
+    assert 0.1 <= shown.stop_s - shown.onset_s < 59
 
 
 def test_a_failure_is_told():
@@ -68,7 +68,7 @@ def test_an_interruption_ends_even_one_that_would_not():
     program = Program([SHELL, "-c", "trap '' TERM; sleep 60 & wait; wait"], time.monotonic)
     shown = program.present("", None, interrupted, lambda _: interrupted.set())
     assert (shown.completed, shown.flags[0]) == (False, "interrupted")
-    assert shown.stop_s - shown.onset_s < 30
+    assert shown.stop_s - shown.onset_s < 59
 
 
 def test_what_a_protocol_names_reaches_the_program_as_it_is(tmp_path: Path):
