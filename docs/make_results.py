@@ -23,9 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 def main() -> int:
     """Run what is left, then write tables, figures and, where all was run, the page."""
-    from rich.console import Console
-
     from bci_m2s.errors import BciM2sError
+    from bci_m2s.session.terminal.view import make_console
     from bci_m2s.training.study.command import Wishes, make_results
 
     options = argparse.ArgumentParser(
@@ -44,7 +43,7 @@ def main() -> int:
     )
     options.add_argument("--workers", type=int, default=2, help="how many run at once")
     wanted = options.parse_args()
-    console = Console(highlight=False, markup=False)
+    console = make_console()
     usual = Path("runs") / ("results-quick" if wanted.quick else "results")
     wishes = Wishes(
         wanted.out or usual, ROOT / "pipelines" / "train", ROOT / "docs", wanted.quick, tuple(wanted.only),

@@ -70,8 +70,12 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
             check_same(Task(part, seed, wishes.out), settings)
     tasks = [Task(part, seed, wishes.out) for part in wanted for seed in seeds]
     left = [task for task in tasks if not task.is_done()]
+
+    def cost(task: Task) -> float:
+        return cost_s(task, wanted, wishes.quick)
+
     if left:
-        expected_s = sum(cost_s(task, wishes.quick) for task in left) / wishes.workers
+        expected_s = sum(map(cost, left)) / wishes.workers
         console.print(
             f"{len(wanted)} training files × {len(seeds)} seeds in {wishes.out}: "
             f"about {duration(expected_s)} on {wishes.workers} idle cores"
@@ -80,7 +84,7 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
     for part in first.values():
         console.print(f"features of {part.data}")
         compute_features(part, wishes.out, console)
-    return run_tasks(tasks, lambda task: cost_s(task, wishes.quick), console, wishes.workers)
+    return run_tasks(tasks, cost, console, wishes.workers)
 
 
 def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], console: Console) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bci_m2s.training.study.plan import SETS
+from collections.abc import Collection
+
+from bci_m2s.training.study.plan import SETS, Part
 from bci_m2s.training.study.work import Task
 
 # Seconds of a seed with the windows of the quick tables; as many windows more, so many times longer.
@@ -10,9 +12,11 @@ OF_PROTOCOL = {"all": 70.0, "few": 20.0, "unpaired": 45.0, "new": 160.0}
 PERMUTED = 2.0  # times as long for the first seed, for which labels are permuted
 
 
-def cost_s(task: Task, quick: bool) -> float:
-    """About how long a task takes."""
-    seconds = OF_PROTOCOL[task.part.protocol.split("-")[0]]
+def cost_s(task: Task, planned: Collection[Part], quick: bool) -> float:
+    """About how long a task takes. planned : the parts that are run, of which it may have a pre-training"""
+    part = task.part
+    takes = part.pretrained_as in planned or Task(part.pretrained_as, task.seed, task.out).is_done()
+    seconds = OF_PROTOCOL[part.protocol.split("-")[0]] if takes else OF_PROTOCOL["all"]
     if task.seed == 0 and not task.part.recipe:
         seconds *= PERMUTED
     return seconds if quick else seconds * SETS[task.part.data].quick_every
