@@ -15,7 +15,7 @@ def check_pretraining(settings: TrainingSettings) -> None:
         return
     pretrain, steps = settings.pretrain, settings.contract.window.steps
     weights = pretrain.loss.weights
-    terms = (weights.cpc, weights.contrastive, weights.reconstruction, weights.club)
+    terms = (weights.cpc, weights.contrastive, weights.vicreg, weights.reconstruction, weights.club)
     if pretrain.epochs and not any(terms):
         raise ConfigurationError("pretrain.loss.weights: got 0 for every term, expected one above 0")
     if pretrain.epochs and weights.cpc and pretrain.predictions >= steps:

@@ -36,3 +36,7 @@ def test_an_encoder_that_has_seen_the_future_is_named():
         check_pretraining(settings)
     free = settings.pretrain.model_copy(update={"causal_only": False})
     check_pretraining(settings.model_copy(update={"pretrain": free}))
+
+
+def test_vicreg_alone_is_enough():
+    check_pretraining(training_settings(pretrain={"loss": {"weights": {**ALL_OFF, "vicreg": 1}}}))
