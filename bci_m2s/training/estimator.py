@@ -55,7 +55,7 @@ from bci_m2s.training.estimator_parts import (
     probabilities,
     window_set,
 )
-from bci_m2s.training.methods.finetune import finetune
+from bci_m2s.training.methods.methods import train_classifiers
 from bci_m2s.training.methods.pretrain import Job, pretrain
 from bci_m2s.training.methods.readout import fit_readouts
 
@@ -231,7 +231,7 @@ class M2SClassifier(ClassifierMixin, BaseEstimator):
             )
             if settings.readout:
                 fit_readouts(networks, self._unlabelled, settings.readout)
-            fitted = finetune(networks[OWN], parts, OWN, settings, seed)
+            fitted = train_classifiers(networks[OWN], parts, OWN, settings, seed)
             unlabelled = self._unlabelled if settings.adapt_norm and len(networks) > 1 else None
             self._crossed = crossed_networks(networks, fitted, unlabelled)
         self._shapes = getattr(self, "_shapes", {}) | {OWN: features.shape[1:]}

@@ -230,6 +230,10 @@ class FinetuneSettings(_Part):
     adapt_norm: bool = True
     """A classifier trained on the other modality's labels takes its batch norm from this one's training
     windows. No label is used; both are assumed to hold the classes in the same shares."""
+    classifier: Literal["network", "logistic"] = "network"
+    """`network` as the paper's, trained epoch by epoch; `logistic`, not the paper's, a logistic regression
+    of what it sees, fitted to its optimum: of these settings only `class_weight` and `readout` apply. It is
+    for frozen encoders, whose signals a readout has brought into line: needs `freeze`, no `adapt_norm`."""
     readout: Annotated[int, Field(ge=0, le=1024)] = 0
     """Components of a canonical correlation of the modalities' projections on training pairs, without
     labels, that classifiers see; 0 for none. Not the paper's. Needs `freeze`."""
@@ -357,6 +361,11 @@ class TrainingSettings(_Part):
         if self.finetune.readout and not self.finetune.freeze:
             expected = "0 with freeze: false: a readout is for encoders that stay as they are"
             raise ContractError("training", "finetune.readout", self.finetune.readout, expected)
+        if self.finetune.classifier == "logistic":
+            for key, must_be in (("freeze", True), ("adapt_norm", False)):
+                if (got := getattr(self.finetune, key)) is not must_be:
+                    said = f"{str(must_be).lower()} with classifier: logistic"
+                    raise ContractError("training", f"finetune.{key}", str(got).lower(), said)
         if self.finetune.readout and len(self.pair) == 1:
             expected = "0, since there is nothing to bring into line with one modality"
             raise ContractError("training", "finetune.readout", self.finetune.readout, expected)

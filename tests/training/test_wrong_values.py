@@ -215,6 +215,7 @@ finetune:
   label_smoothing: 0.1
   class_weight: none
   adapt_norm: true
+  classifier: network
   readout: 2
   labels: own
   select: last

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import Fitted, fewer_labels, finetune
 from bci_m2s.training.methods.linear_beside import with_linear
+from bci_m2s.training.methods.logistic import fit_logistic_classifiers
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks
 from bci_m2s.training.methods.readout import fit_readouts
 from bci_m2s.training.settings import FinetuneSettings
@@ -36,12 +38,31 @@ def fit_modalities(
     if settings.readout and settings.freeze:  # not of a control that trains encoders
         fit_readouts(networks, data.parts["train"], settings.readout)
     fitted = {
-        name: finetune(network, parts, name, settings, job.seed, on_epoch)
+        name: train_classifiers(network, parts, name, settings, job.seed, on_epoch)
         for name, network in networks.items()
     }
     if not (settings.linear and settings.freeze):
         return fitted
     return {name: with_linear(one, parts, name) for name, one in fitted.items()}
+
+
+def train_classifiers(
+    network: SingleModality,
+    parts: Parts,
+    modality: str,
+    settings: FinetuneSettings,
+    seed: int,
+    on_epoch: OnEpoch = lambda: None,
+) -> Fitted:
+    """Train a network's classifiers as ``finetune.classifier`` says; `network` is changed.
+
+    Where labels train the encoder too, it is always epoch by epoch.
+    """
+    if settings.classifier == "logistic" and settings.freeze:
+        fitted = fit_logistic_classifiers(network, parts, modality, settings.class_weight)
+        on_epoch()
+        return fitted
+    return finetune(network, parts, modality, settings, seed, on_epoch)
 
 
 def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict[str, WindowSet]:

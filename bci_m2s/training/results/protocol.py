@@ -109,6 +109,10 @@ def conditions(settings: TrainingSettings, head: str) -> list[str]:
         if finetune.select == "validation"
         else "the last epoch of the first setting"
     )
+    if finetune.classifier == "logistic" and finetune.freeze:
+        selection = (
+            f"none for the method, a logistic regression; of networks that labels train: {selection}"
+        )
     normalisers = {name: spec.normaliser.name for name, spec in contract.modalities.items()}
     lines = [
         f"Data: {data.format}{', simulated people' if contract.simulated else ''}. "

@@ -197,6 +197,8 @@ def _how(experiment: Experiment, chosen: Mapping[str, Choice]) -> str:
     n_people = len(experiment.names.subjects)
     people = f"all {n_people} people" if n_people > 1 else "the one person"
     kind = "folds" if experiment.settings.split.kind.endswith("folds") else "parts"
+    if experiment.settings.finetune.classifier == "logistic":
+        return f"trained on {people}, as the models of the {kind}; classifiers are logistic regressions"
     words = "; ".join(
         f"{name}: learning rate {choice.learning_rate:g}, weight decay {choice.weight_decay:g}, "
         f"{count(choice.epochs, 'epoch')}"

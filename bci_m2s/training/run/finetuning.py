@@ -30,6 +30,7 @@ from bci_m2s.training.run.progress import (
     say_how_to_run,
 )
 from bci_m2s.training.run.units import is_finetuned, start
+from bci_m2s.training.settings import FinetuneSettings
 from bci_m2s.training.training_record import choice_of, training_record
 
 Candidate = tuple[float, int, Mapping[str, Fitted], UnitData]  # validation score, seed, networks, windows
@@ -104,10 +105,7 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
         raise UsageError(
             f"finetune.method: {settings.method} trains no networks, so it makes no model file"
         )
-    combinations = 1
-    if settings.select == "validation":
-        combinations = len(settings.learning_rates) * len(settings.weight_decays)
-    with bar(experiment.console, title, settings.epochs * len(job.pair) * combinations) as advance:
+    with bar(experiment.console, title, _passes(settings) * len(job.pair)) as advance:
         epochs = itertools.count(1)
         fitted = method.fit(
             job, data, lambda: start(experiment, job, unit), settings, lambda: advance(next(epochs))
@@ -136,12 +134,24 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     return fitted
 
 
+def _passes(settings: FinetuneSettings) -> int:
+    """How often one modality's training notifies of its progress."""
+    if settings.classifier == "logistic" and settings.freeze:
+        return 1
+    is_selected = settings.select == "validation"
+    combinations = len(settings.learning_rates) * len(settings.weight_decays) if is_selected else 1
+    return settings.epochs * combinations
+
+
 def _result(data: UnitData, fitted: Mapping[str, Fitted]) -> str:
     """How well validation went; where it has no labels, whose there are."""
     if not data.settings.labels.leave_out:
         scores = ", ".join(f"{name} {result.score:.3f}" for name, result in fitted.items())
         return f"validation balanced accuracy {scores}"
-    epochs = ", ".join(f"{name} {count(result.epoch, 'epoch')}" for name, result in fitted.items())
+    epochs = ", ".join(
+        f"{name} {count(result.epoch, 'epoch') if result.epoch else 'logistic regression'}"
+        for name, result in fitted.items()
+    )
     whose = "" if data.labelled is None else f"; labels of {', '.join(data.labelled) or 'new people'}"
     return f"{epochs}{whose}"
 
@@ -157,7 +167,8 @@ def _how(experiment: Experiment, data: UnitData) -> str:
     people = {part: len({key.split("/")[0] for key in getattr(data.split, part)}) for part in PARTS}
     others = count(people["validation"], "other")
     chose = f"epoch and settings chosen on {others}, "
-    if experiment.settings.finetune.select != "validation":
+    finetune = experiment.settings.finetune
+    if finetune.select != "validation" or (finetune.classifier == "logistic" and finetune.freeze):
         chose = ""
     return (
         f"trained on {count(people['train'], 'person', 'people')}, {chose}"
