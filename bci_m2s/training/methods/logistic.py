@@ -81,7 +81,7 @@ def _write(classifier: Classifier, weights: FloatArray, bias: FloatArray, what: 
     if hidden.out_features < 2 * width:
         raise TrainingError(
             f"finetune.classifier: logistic: {what}: got {hidden.out_features} hidden units, expected at "
-            f"least {2 * width}, twice the {width} numbers that the classifier sees: set finetune.readout lower"
+            f"least {2 * width}, twice the {width} numbers that it sees: set finetune.readout lower"
         )
     identity = torch.eye(width)
     hidden.weight.zero_()
