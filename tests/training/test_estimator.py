@@ -22,10 +22,9 @@ from support.small_pairs import THREE, corpus, training_settings, unit
 
 import bci_m2s
 from bci_m2s import M2SClassifier, OutputError, load_model
-from bci_m2s.training import estimator
 from bci_m2s.training.data.windows import joined
 from bci_m2s.training.estimator_parts import estimator_contract, held_out
-from bci_m2s.training.methods import METHODS
+from bci_m2s.training.methods import METHODS, methods
 from bci_m2s.training.methods.model_files import CROSSED, crossings, write_model
 from bci_m2s.training.methods.pretrain import Job, load_pretrained, pretrain
 from bci_m2s.training.settings import TrainingSettings, preset
@@ -161,13 +160,13 @@ class TestValidation:
         """Epochs are chosen on held-out groups of the rows given to fit; those are not trained on."""
         eeg, _, y, people = pairs()
         seen = {}
-        real = estimator.finetune
+        real = methods.finetune
 
         def spy(network, parts, *rest):
             seen.update(parts)
             return real(network, parts, *rest)
 
-        monkeypatch.setattr(estimator, "finetune", spy)
+        monkeypatch.setattr(methods, "finetune", spy)
         model = classifier(epochs=3).fit(eeg, y, groups=people)
         train, validation = (
             set(map(bytes, seen[part].features["own"])) for part in ("train", "validation")
@@ -295,6 +294,8 @@ def test_it_does_what_the_commands_do(tmp_path, name):
     np.testing.assert_allclose(model.predict_proba_other(test), expected, atol=1e-5)
     assert ("vicreg" in model.losses_[0]) == (name == "aligned")
     assert np.ptp(expected[:, 0]) > 0.1
+    if name == "aligned":  # whose readout scales each signal; it has no norm to adapt
+        return
     model.set_params(adapt_norm=False).fit(own, rows.labels["label"], groups=rows.subjects)
     assert not np.allclose(model.predict_proba_other(test), expected, atol=1e-3)
 

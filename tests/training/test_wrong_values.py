@@ -217,6 +217,7 @@ finetune:
   adapt_norm: true
   classifier: network
   readout: 2
+  linear: false
   labels: own
   select: last
   stop_after: 0
