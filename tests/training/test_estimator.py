@@ -22,6 +22,7 @@ from support.small_pairs import THREE, corpus, training_settings, unit
 
 import bci_m2s
 from bci_m2s import M2SClassifier, OutputError, load_model
+from bci_m2s.training import estimator
 from bci_m2s.training.data.windows import joined
 from bci_m2s.training.estimator_parts import estimator_contract, held_out
 from bci_m2s.training.methods import METHODS, methods
