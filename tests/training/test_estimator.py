@@ -259,10 +259,10 @@ def as_commands_do(settings, data, folder):
 def test_it_does_what_the_commands_do(tmp_path, name):
     """The same windows, people and seed: the losses of the preset, what is masked, who validates, the epoch
     that is kept, the readout, and whose the batch norm is."""
-    model = classifier(n_channels=4, pretrain_epochs=3, pretrain_batch=32, epochs=3, preset=name)
+    model = classifier(n_channels=4, pretrain_epochs=2, pretrain_batch=32, epochs=3, preset=name)
     model.set_params(random_state=5, dropout=0.0)
     held = held_out(np.full(8, -1), np.arange(8), model.validation, 5)
-    sessions = corpus({"own": 8, "other": 5}, people=10, steps=8)
+    sessions = corpus({"own": 8, "other": 5}, people=10, per_session=4, steps=7)
     shapes = {"own": (1, 4, 8), "other": (1, 4, 5)}
     recipe = preset(name)
     settings = TrainingSettings.model_validate(
@@ -275,7 +275,7 @@ def test_it_does_what_the_commands_do(tmp_path, name):
                 "test": ["9", "10"],
                 "validation": [str(i + 1) for i in np.flatnonzero(held)],
             },
-            "pretrain": recipe["pretrain"] | {"epochs": 3, "batch": 32},
+            "pretrain": recipe["pretrain"] | {"epochs": 2, "batch": 32},
             "finetune": recipe["finetune"]
             | {"epochs": 3, "batch": 64, "learning_rates": [1e-2], "weight_decays": [1e-4]},
             "seeds": [5],

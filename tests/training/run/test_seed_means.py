@@ -27,7 +27,7 @@ SPLIT = {"kind": "subjects", "test_subjects": 3, "validation_subjects": 1, "vali
 def test_the_mean_of_five_seeds_is_that_of_their_models(tmp_path, monkeypatch):
     controls = ("cca",)
     settings = training_settings(split=SPLIT, finetune=QUICK, controls=controls, seeds=5)
-    sessions = corpus(per_session=4, effect=0.4)
+    sessions = corpus(per_session=2, effect=0.4)
     splits = make_splits(sessions, settings.split, "emotion")
     console = Console(file=io.StringIO(), width=300)
     names, device = Names.of(sessions), torch.device("cpu")
