@@ -51,7 +51,7 @@ class Experiment:
     """A training file, its sessions and splits, and the folder of its results.
 
     second : data that test in place of the test people; None for these
-    notes : what is to be said at the end → the splits that it is of
+    notes : what is to be said at the end → the splits that it is of; used : splits that were not left out
     pictures : losses are drawn, which takes longer than the training of a small network
     """
 
@@ -65,6 +65,7 @@ class Experiment:
     console: Console
     second: SecondSet | None = None
     notes: dict[str, list[str]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
     pictures: bool = True
 
     @property
@@ -82,7 +83,7 @@ class Experiment:
         """Print what was noted: each text once, with its splits where it is not of all."""
         for text, splits in self.notes.items():
             where = ""
-            if len(splits) < len(self.splits):
+            if set(splits) != self.used:
                 more = f" and {len(splits) - MOST_SPLITS} more" if len(splits) > MOST_SPLITS else ""
                 where = f" (in {', '.join(splits[:MOST_SPLITS])}{more} of {len(self.splits)} splits)"
             self.console.print(f"note: {text}{where}", style="yellow", markup=False, soft_wrap=True)
@@ -136,6 +137,7 @@ class Experiment:
                     left_out.append(problem)
                     self.note(f"left out: {problem}", split.name)
                     break
+                self.used.add(split.name)
                 yield labelled, seed, self.folder / split.name / f"seed-{seed}"
         if left_out and len(left_out) == len(self.splits):
             raise left_out[0]
