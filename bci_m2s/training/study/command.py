@@ -22,6 +22,7 @@ from bci_m2s.training.study.schedule import duration, run_tasks
 from bci_m2s.training.study.work import Task, check_same, compute_features, training_file
 
 PAGE = "results.md"
+PICTURED = "A dot per person, lines between methods, by protocol and direction"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], co
             draw(
                 pictures / f"results-{data}.svg", own, f"{of_data.title}: balanced accuracy of each person"
             )
-            made[data] = "\n".join(part_text(one, wishes.quick) for one in own.values())
+            picture = f"![{PICTURED}: {of_data.title}](static/results-{data}.svg)\n"
+            made[data] = "\n".join([picture, *(part_text(one, wishes.quick) for one in own.values())])
     for part, one in found.items():
         _write_details(wishes.out / part.folder / "results.md", one, wishes.quick)
     made["best"], made["aims"] = best_rival_table(found), aims_table(found)
