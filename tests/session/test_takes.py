@@ -12,6 +12,7 @@ import numpy as np
 import pylsl
 import pytest
 import yaml
+from support.lateness import Lateness
 from support.recorded_sessions import chunks_of, write_pipeline
 from support.rights import assert_rights
 from support.running_sessions import LIMIT_S, Endless, Running, quiet_session, until
@@ -433,7 +434,7 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch, seen):
     folder.mkdir()
     display = Listener(lsl_plan.settings.outlet.name)
     connected = connect(lsl_plan, Environment(local_clock, lambda _: None, lambda: False))
-    with Running(lsl_plan, connected, folder=folder) as running:
+    with Lateness() as lateness, Running(lsl_plan, connected, folder=folder) as running:
         ok = [0]
 
         def answered(more):
@@ -452,8 +453,10 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch, seen):
             display.wait(lambda: display.reports[-1]["recording"] is None, running)
             assert client.request({"do": "mark", "text": "between"}, LIMIT_S)["ok"]
             begun = time.monotonic()
+            engines = [seen[0].now.engine]
             assert "take-2" in client.request({"do": "record_on"}, LIMIT_S)["said"]
             switched_s = time.monotonic() - begun
+            engines.append(seen[0].now.engine)
             assert client.request({"do": "mark", "text": "inside"}, LIMIT_S)["ok"]
             # the recording's own pipeline has settled, and answers
             display.wait(lambda: made(seen[0]) >= 8, running)
@@ -468,7 +471,7 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch, seen):
         display.wait(lambda: display.reports[-1]["ended"], None)
         until(lambda: not running.is_alive())
     assert running.failure is None
-    assert switched_s < 4.0
+    assert switched_s < 4.0 + 4 * lateness.worst_s
     assert display.reports[-1]["ended"] == "stopped by the operator"
     assert {kind: len(uids) for kind, uids in display.uids.items()} == {"Emotion": 1, "bci_m2s-status": 1}
     # one history and one clock for both takes
@@ -481,7 +484,8 @@ def test_record_off_and_on_over_lsl(tmp_path, lsl_plan, monkeypatch, seen):
     assert all(oks[oks.index(True) :])
     steps_s = np.diff(display.stamps_s[oks.index(True) :])
     assert steps_s.min() > 0
-    assert steps_s.max() < 0.25 + 0.01
+    skipped = sum(engine.skipped for engine in engines)  # only where the machine falls behind
+    assert steps_s.max() < 0.25 * (1 + skipped) + 0.01
     assert "handover" in kinds_of(folder / "take-2")
 
     for path, marks in ((folder, 0), (folder / "take-2", 1)):
