@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from bci_m2s.model.contract import Contract
+from bci_m2s.networks.direct import DirectModality
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.estimator_parts import HEAD, OWN, estimator_contract
@@ -109,10 +110,17 @@ def _with_head(network: SingleModality, head: str, order: list[int]) -> SingleMo
     network = copy.deepcopy(network).float()
     classifier = network.heads[HEAD]
     assert isinstance(classifier, Classifier)
-    classifier.out.weight.data = classifier.out.weight.data[order]
-    classifier.out.bias.data = classifier.out.bias.data[order]
+    _reorder(classifier.out, order)
     network.heads = nn.ModuleDict({head: classifier})
+    if isinstance(network, DirectModality):
+        beside = cast(nn.Linear, network.direct[HEAD])
+        _reorder(beside, order)
+        network.direct = nn.ModuleDict({head: beside})
     return network.eval()
+
+
+def _reorder(layer: nn.Linear, order: list[int]) -> None:
+    layer.weight.data, layer.bias.data = layer.weight.data[order], layer.bias.data[order]
 
 
 def _contract(

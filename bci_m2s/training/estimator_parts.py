@@ -125,6 +125,7 @@ def finetune_settings(parameters: Parameters, *, freeze: bool, validate: bool) -
         "weight_decays": (parameters["weight_decay"],),
         "freeze": freeze,
         "readout": preset.readout if freeze else 0,
+        "linear": preset.linear and freeze and validate,  # how much of it, only validation rows can tell
         "select": preset.select if validate else "last",
         "oracle": False,
     }

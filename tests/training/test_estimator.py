@@ -244,15 +244,18 @@ class TestPretrain:
 
 
 def as_commands_do(settings, data, folder):
-    """Logits of the test windows of the second signal, by the files that ``finetune`` would write."""
+    """Logits of the test windows of both signals, by the files that ``finetune`` would write."""
     job = Job(settings.contract, settings.pair, settings.pretrain, settings.seeds[0], torch.device("cpu"))
     checkpoint = folder / "p.safetensors"
     pretrain(job, data.parts["train"], data.parts["validation"], checkpoint)
     start = lambda: load_pretrained(job, checkpoint)  # noqa: E731
     fitted = METHODS["pretrained"].fit(job, data, start, settings.finetune)
-    write_model(folder / "c.safetensors", settings, fitted, data, {}, teachers=crossings(fitted)[CROSSED])
-    crossed = load_model(folder / "c.safetensors", threads=None)
-    return crossed.logits("other", data.parts["test"].features["other"])
+    made = {}
+    for name, teachers in (("own", None), ("other", crossings(fitted)[CROSSED])):
+        path = folder / f"{name}.safetensors"
+        write_model(path, settings, fitted, data, {}, teachers=teachers)
+        made[name] = load_model(path, threads=None).logits(name, data.parts["test"].features[name])
+    return made
 
 
 @pytest.mark.parametrize("name", ["sound", "aligned"])
@@ -286,13 +289,16 @@ def test_it_does_what_the_commands_do(tmp_path, name):
         for one in sessions
     ]
     data = unit(settings, sessions)
-    expected = softmax(as_commands_do(settings, data, tmp_path), axis=1)
+    made = as_commands_do(settings, data, tmp_path)
+    expected = softmax(made["other"], axis=1)
     rows = joined(data.parts["train"], data.parts["validation"])
     own, other = rows.features["own"], rows.features["other"]
     model.pretrain(own, other, groups=rows.subjects, trials=rows.trials, starts=rows.starts)
     model.fit(own, rows.labels["label"], groups=rows.subjects)
     test = data.parts["test"].features["other"]
     np.testing.assert_allclose(model.predict_proba_other(test), expected, atol=1e-5)
+    own_test = data.parts["test"].features["own"]
+    np.testing.assert_allclose(model.predict_proba(own_test), softmax(made["own"], axis=1), atol=1e-5)
     assert ("vicreg" in model.losses_[0]) == (name == "aligned")
     assert np.ptp(expected[:, 0]) > 0.1
     if name == "aligned":  # whose readout scales each signal; it has no norm to adapt
@@ -340,11 +346,16 @@ class TestModelFile:
         return unit(training_settings(names=names), corpus(THREE, people=8, per_session=4, steps=6))
 
     @pytest.mark.parametrize("names", [["eye"], ["eeg", "eye"], ["skin", "eeg", "eye"]])
-    def test_answers_as_the_estimator_does(self, data, tmp_path, names):
+    @pytest.mark.parametrize("recipe", ["sound", "aligned"])
+    def test_answers_as_the_estimator_does(self, data, tmp_path, names, recipe):
         own, *rest = names
         train, test = (data.parts[part].having(names, "emotion") for part in ("train", "test"))
         model = classifier(
-            n_channels=4 * (own == "eeg"), n_channels_other={"eeg": 4}, epochs=3, pretrain_epochs=1
+            n_channels=4 * (own == "eeg"),
+            n_channels_other={"eeg": 4},
+            epochs=3,
+            pretrain_epochs=1,
+            preset=recipe,
         )
         if rest:
             model.pretrain(train.features[own], {name: train.features[name] for name in rest})

@@ -37,13 +37,10 @@ def fit_modalities(
     parts = labelled_parts(job, data, settings)
     if settings.readout and settings.freeze:  # not of a control that trains encoders
         fit_readouts(networks, data.parts["train"], settings.readout)
-    fitted = {
+    return {
         name: train_classifiers(network, parts, name, settings, job.seed, on_epoch)
         for name, network in networks.items()
     }
-    if not (settings.linear and settings.freeze):
-        return fitted
-    return {name: with_linear(one, parts, name) for name, one in fitted.items()}
 
 
 def train_classifiers(
@@ -54,15 +51,16 @@ def train_classifiers(
     seed: int,
     on_epoch: OnEpoch = lambda: None,
 ) -> Fitted:
-    """Train a network's classifiers as ``finetune.classifier`` says; `network` is changed.
+    """Train a network's classifiers as ``finetune.classifier`` and ``linear`` say; `network` is changed.
 
-    Where labels train the encoder too, it is always epoch by epoch.
+    Where labels train the encoder too, it is always epoch by epoch, with nothing beside.
     """
     if settings.classifier == "logistic" and settings.freeze:
         fitted = fit_logistic_classifiers(network, parts, modality, settings.class_weight)
         on_epoch()
-        return fitted
-    return finetune(network, parts, modality, settings, seed, on_epoch)
+    else:
+        fitted = finetune(network, parts, modality, settings, seed, on_epoch)
+    return with_linear(fitted, parts, modality) if settings.linear and settings.freeze else fitted
 
 
 def labelled_parts(job: Job, data: UnitData, settings: FinetuneSettings) -> dict[str, WindowSet]:
