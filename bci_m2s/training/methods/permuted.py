@@ -35,13 +35,17 @@ class Begun(NamedTuple):
 def projected_once(data: UnitData, pretrained: Start, settings: FinetuneSettings) -> Begun:
     """The same classifiers to be trained, with features that frozen encoders have already projected.
 
-    Where labels or dropout change what an encoder does, everything stays as it is.
+    Where labels or dropout change what an encoder does, everything stays as it is. Where a linear map is
+    beside the classifiers, which sees the features themselves, encoders stay and have their readout.
     """
     if not settings.freeze or settings.frozen_dropout:
         return Begun(data, pretrained, settings)
     networks = pretrained()
     if settings.readout:
         fit_readouts(networks, data.parts["train"], settings.readout)
+    without_readout = settings.model_copy(update={"readout": 0})
+    if settings.linear:
+        return Begun(data, lambda: copy.deepcopy(networks), without_readout)
     parts = {}
     for part, windows in data.parts.items():
         features = {
@@ -55,7 +59,7 @@ def projected_once(data: UnitData, pretrained: Start, settings: FinetuneSettings
     return Begun(
         replace(data, parts=parts),
         lambda: copy.deepcopy(networks),
-        settings.model_copy(update={"readout": 0}),
+        without_readout,
     )
 
 

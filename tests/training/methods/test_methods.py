@@ -145,8 +145,12 @@ def test_several_heads_are_permuted_together(data):
         np.testing.assert_array_equal(windows.labels["a"], 1 - windows.labels["b"])
 
 
-def test_what_is_projected_once_gives_the_figures_of_what_is_projected_anew(settings, data):
-    tuning = finetune_settings(epochs=2, readout=3)
+ALIGNED = {"readout": 3, "classifier": "logistic", "linear": True, "adapt_norm": False}
+
+
+@pytest.mark.parametrize("recipe", [{}, ALIGNED])
+def test_what_is_projected_once_gives_the_figures_of_what_is_projected_anew(settings, data, recipe):
+    tuning = finetune_settings(**{"epochs": 2, "readout": 3, **recipe})
     begun = Begun(data, lambda: marked(job(settings)), tuning)
     setup = EvaluationSetup("all", 0, "emotion", 2, data.names.subjects)
     figures = []
