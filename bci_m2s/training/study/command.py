@@ -53,13 +53,13 @@ def make_results(wishes: Wishes, console: Console) -> int:
     wanted = parts(wishes.only, quick=wishes.quick)
     wrong = [] if wishes.page_only else _run(wishes, wanted, seeds, console)
     found = {part: one for part in wanted if (one := read_part(wishes.out, part, seeds)) is not None}
-    if not found:
+    if found:
+        _write(wishes, found, seeds, console)
+    else:
         console.print(f"{wishes.out}: no part has results yet")
-        return 1
-    _write(wishes, found, seeds, console)
     for line in wrong:
         console.print(f"left out: {line}")
-    return 1 if wrong else 0
+    return 1 if wrong or not found else 0
 
 
 def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: Console) -> list[str]:
@@ -69,7 +69,8 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
         settings = load_training(path)
         for seed in seeds:
             check_same(Task(part, seed, wishes.out), settings)
-    tasks = [Task(part, seed, wishes.out) for part in wanted for seed in seeds]
+    # a seed after the other: what was stopped in between has every table, of fewer seeds
+    tasks = [Task(part, seed, wishes.out) for seed in seeds for part in wanted]
     left = [task for task in tasks if not task.is_done()]
 
     def cost(task: Task) -> float:

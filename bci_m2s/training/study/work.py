@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,6 +93,9 @@ def run_task(task: Task) -> str:
         except BciM2sError as problem:
             console.print(f"error: {printable(problem, 400)}")
             return printable(problem, 400)
+        except Exception as problem:  # a fault in one part is no reason to lose a night's others
+            console.print(traceback.format_exc())
+            return f"{type(problem).__name__}: {printable(problem, 200)}; see {task.log}"
     return ""
 
 
@@ -181,7 +185,6 @@ def _sessions(task: Task, settings: TrainingSettings, console: Console) -> list[
     """The sessions of a part's data set: what all parts of it begin with, read once in a process."""
     key = (task.out, task.part.data)
     if key not in _read:
-        _read.clear()  # one set's at a time
         _read[key] = load_sessions(settings, task.folder / FEATURES, console)
     return _read[key]
 

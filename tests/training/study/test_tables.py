@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_from_nothing_to_a_page(wishes, monkeypatch):
     monkeypatch.setattr(
         work, "run_pretrain", lambda *args: (pretrained.append(args[1]), run_pretrain(*args))[1]
     )
-    # stopped in the middle: the first of the second part's tasks has pre-trained
+    # stopped in the middle: the third task has pre-trained
     run_finetune = work.run_finetune
 
     def stopped(checked, folder, *rest):
@@ -91,11 +92,11 @@ def test_from_nothing_to_a_page(wishes, monkeypatch):
     monkeypatch.setattr(work, "run_finetune", stopped)
     with pytest.raises(KeyboardInterrupt):
         made(wishes)
-    assert len(pretrained) == 5  # all: two seeds, released: two, few-2: one
+    assert len(pretrained) == 3
     monkeypatch.setattr(work, "run_finetune", run_finetune)
     printed, status = made(wishes)
     assert status == 0, printed
-    assert "4 of 6 were done before" in printed
+    assert "2 of 6 were done before" in printed
     own, theirs = (
         (wishes.out / "tiny" / part / "seed-0" / "all" / "seed-0" / "pretrain.csv").read_text()
         for part in ("all", "few-2")
@@ -120,6 +121,21 @@ def test_from_nothing_to_a_page(wishes, monkeypatch):
         page.split("<!-- made: times")[0]
         == (wishes.docs / "results.md").read_text().split("<!-- made: times")[0]
     )
+
+
+def test_a_fault_in_one_part_leaves_the_others(wishes, monkeypatch):
+    def faulty(_checked, folder, *_):
+        if folder.name == "seed-0":
+            raise IndexError("tuple index out of range")
+        raise UsageError("no such thing")
+
+    monkeypatch.setattr(work, "run_pretrain", faulty)
+    wishes = replace(wishes, only=("tiny-all",))
+    printed, status = made(wishes)
+    assert "tiny-all seed 0: IndexError: tuple index out of range; see" in printed
+    assert "tiny-all seed 1: no such thing" in printed
+    assert status == 1
+    assert "Traceback" in (wishes.out / "tiny" / "all" / "seed-0.log").read_text()
 
 
 def test_other_settings_are_refused(wishes):
