@@ -10,6 +10,7 @@ from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.recovery import recover
 from bci_m2s.review.recorded import read_recorded_session
 from bci_m2s.review.verify import verify
+from bci_m2s.session.description import versions
 from bci_m2s.types import Status
 
 PATH = Path(__file__).resolve().parents[2] / "recordings" / "simulated-session.xdf"
@@ -63,9 +64,9 @@ def test_estimates_go_on_from_the_eyes_while_the_headset_is_silent(session):
 def test_it_replays(events):
     """To the bit where it was recorded; elsewhere rounding may differ, but not what samples were seen."""
     result = verify(PATH, seed=3)
-    versions = events[0]["session"]["versions"]
-    alike = versions["system"] == platform.platform() and all(
-        versions.get(name) == version for name, version in versions().items() if name != "pylsl"
+    recorded = events[0]["session"]["versions"]
+    alike = recorded["system"] == platform.platform() and all(
+        recorded.get(name) == version for name, version in versions().items() if name != "pylsl"
     )
     if alike:
         assert result.first is None

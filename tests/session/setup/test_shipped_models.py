@@ -18,7 +18,7 @@ from bci_m2s.types import Chunk
 ROOT = Path(__file__).resolve().parents[3]
 # name: checksum of its tensors, training file, montage, rate
 SHIPPED = {
-    "demo-62ch-eye": ("3757847a6237ad7ba5fbf4d77b82e518", "demo", "seed-62", 250.0),
+    "demo-62ch-eye": ("bc3066ca5a33b39e46e39381bdcb087b", "demo", "seed-62", 250.0),
     "muse-4ch": ("d1af21f570f377959965bab9eac33a66", "muse", "muse", 256.0),
 }
 

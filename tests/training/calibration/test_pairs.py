@@ -30,9 +30,9 @@ def windows(base, modality, labels, rng):
     """Windows at the scaler's mean, with a pattern of each class that is this person's own."""
     spec = base.contract.modalities[modality]
     mean, std = (base.array(f"{modality}.scaler.{part}") for part in ("mean", "std"))
-    pattern = np.random.default_rng(8).standard_normal((3, len(mean)))
+    pattern = np.random.default_rng(14).standard_normal((3, len(mean)))
     shape = (len(labels), base.contract.window.steps, spec.feature.n_features)
-    return mean + std * (0.7 * pattern[labels][:, None] + 0.5 * rng.standard_normal(shape))
+    return mean + std * (0.3 * pattern[labels][:, None] + 0.2 * rng.standard_normal(shape))
 
 
 def material_of(base, n_outside=FEWEST_PAIRS):

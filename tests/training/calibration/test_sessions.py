@@ -40,7 +40,7 @@ def test_the_base_model_answers_as_it_did_live(session):
     material = gather([run], base.contract, base.tensors, "emotion")
     live = recorded_answers(session)
     windows = material.windows["eye"]
-    assert len(windows.trials) == 30
+    assert len(windows.trials) == 42
     it = Situation(
         base.network("eye"),
         Scale(base.array("eye.scaler.mean"), base.array("eye.scaler.std")),
@@ -72,7 +72,7 @@ def of_few_trials_and_of_none(material, base, run):
     told = record(base, material, {}, left, [run], base.path)["calibration"]["modalities"]
     assert {name: one["decision"] for name, one in told.items()} == said
     assert [one["promoted"] for one in told.values()] == [False, False]
-    assert told["eye"]["windows"] == 30
+    assert told["eye"]["windows"] == 42
 
 
 def recorded_answers(session):
