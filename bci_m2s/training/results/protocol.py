@@ -97,7 +97,8 @@ def same_names(data: DataSettings, trained: Collection[str], second: SecondSet) 
 
 def described(data: DataSettings) -> str:
     """Format and folder of some data: "recordings in lab"."""
-    return f"{data.format} in {data.root.name}" if data.root is not None else data.format
+    folder = "" if data.root is None else data.root.name
+    return f"{data.format} in {folder}" if folder not in ("", data.format) else data.format
 
 
 def conditions(settings: TrainingSettings, head: str) -> list[str]:
