@@ -72,7 +72,9 @@ def test_a_player_that_dies_in_mid_clip_is_replaced(player: Mpv, folder: Path):
     [("begins", "mpv does not begin to show it"), ("ends", "mpv does not come to an end")],
 )
 def test_a_player_that_talks_on_is_given_up(player: Mpv, folder: Path, monkeypatch, never: str, words: str):
-    monkeypatch.setattr(mpv_item, "LOAD_S", 1.0)
+    before = player.present(clip(folder, "well.json"), None, threading.Event(), lambda _: None)
+    assert before.completed  # it has started, and is idle: what follows is not about how long that takes
+    monkeypatch.setattr(mpv_item, "LOAD_S", 3.0)
     item = clip(folder, f"{never}.json", never=never)
     shown = player.present(item, None, threading.Event(), lambda _: None)
     assert (shown.completed, shown.flags[0]) == (False, words)
