@@ -117,14 +117,15 @@ def test_a_raw_that_leaves_something_open_is_warned_of():
     raw = muse_raw(bads=["TP9"])
     with pytest.warns(RuntimeWarning) as caught:
         bci_m2s.run_offline("muse-4ch", raw)
-    assert [str(warning.message) for warning in caught] == [
-        "raw: called bad by the file, so missing: TP9",
-        "raw: eeg: TP9: missing throughout (no samples)",
-    ]
+    said = [str(warning.message) for warning in caught]
+    assert said[0] == "raw: called bad by the file, so missing: TP9"
+    assert said[-1] == "raw: eeg: TP9: missing throughout (no samples)"
+    assert all(one.startswith("raw: eeg: drift (") for one in said[1:-1])  # noise is unlike anybody
     raw = muse_raw()
     raw.set_annotations(mne.Annotations([5.0], [0.0], ["BAD boundary"]))
-    with pytest.warns(RuntimeWarning, match=r"raw: paused at 5\.0 s, it is not known for how long"):
+    with pytest.warns(RuntimeWarning) as caught:
         bci_m2s.run_offline("muse-4ch", raw)
+    assert any("raw: paused at 5.0 s, it is not known for how long" in str(one.message) for one in caught)
 
 
 def test_markers_of_a_raw_are_those_of_its_file(tmp_path):
