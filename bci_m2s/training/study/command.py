@@ -19,7 +19,7 @@ from bci_m2s.training.study.picture import draw
 from bci_m2s.training.study.plan import FULL_SEEDS, QUICK_SEEDS, SETS, Part, parts, write_training_file
 from bci_m2s.training.study.reading import reading, state, times
 from bci_m2s.training.study.schedule import duration, run_tasks
-from bci_m2s.training.study.work import Task, check_same, compute_features, training_file
+from bci_m2s.training.study.work import RESULTS, Task, changed_since, compute_features, training_file
 
 PAGE = "results.md"
 PICTURED = "A dot per person, lines between methods, by protocol and direction"
@@ -68,7 +68,12 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
         write_training_file(part, wishes.shipped, path, seeds, quick=wishes.quick, data=wishes.data)
         settings = load_training(path)
         for seed in seeds:
-            check_same(Task(part, seed, wishes.out), settings)
+            task = Task(part, seed, wishes.out)
+            if (changed := changed_since(task, settings)) and task.is_done():
+                console.print(
+                    f"{task.name}: other {', '.join(changed)}: trained again but for pre-training"
+                )
+                (task.folder / RESULTS).unlink()
     # a seed after the other: what was stopped in between has every table, of fewer seeds
     tasks = [Task(part, seed, wishes.out) for seed in seeds for part in wanted]
     left = [task for task in tasks if not task.is_done()]

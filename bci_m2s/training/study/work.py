@@ -150,22 +150,31 @@ def _is_repeated(method: Method, others: bool) -> bool:
     return (method.draws or others) and not method.permutes
 
 
-def check_same(task: Task, settings: TrainingSettings) -> None:
-    """Raises UsageError when a run that was begun has other settings than its part's training file."""
+def changed_since(task: Task, settings: TrainingSettings) -> list[str]:
+    """Sections of a part's training file that are not those of its run; () where none was begun.
+
+    Another recipe for classifiers, or other controls, can go on with what was pre-trained.
+
+    Raises
+    ------
+    UsageError
+        What was pre-trained is of other values.
+    """
     path, settings = task.folder / CONFIG, of_seed(settings, task.seed)
     if not path.exists():
-        return
+        return []
     try:
         begun = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as problem:
         raise UsageError(f"{path}: cannot be read: {printable(problem)}") from None
     wanted = settings.model_dump(mode="json")
     changed = [key for key in wanted if not isinstance(begun, dict) or begun.get(key) != wanted[key]]
-    if changed:
+    if refused := [key for key in changed if key in SAME_RUN]:
         raise UsageError(
-            f"{task.folder}: {', '.join(changed)}: the run was made with other values; delete that "
+            f"{task.folder}: {', '.join(refused)}: the run was made with other values; delete that "
             "folder, or name another with --out"
         )
+    return changed
 
 
 def compute_features(part: Part, out: Path, console: Console) -> None:

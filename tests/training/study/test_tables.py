@@ -115,6 +115,12 @@ def test_from_nothing_to_a_page(wishes, monkeypatch):
     assert (wishes.docs / "static" / "results-tiny.svg").stat().st_size < 100_000
     assert not list(wishes.out.glob("tiny/*/seed-1/**/permuted*"))
 
+    path = wishes.shipped / "tiny-few.yaml"
+    path.write_text(path.read_text().replace("epochs: 2", "epochs: 3"))
+    printed, status = made(wishes)
+    assert "tiny-few-2 seed 1: other finetune: trained again but for pre-training" in printed
+    assert "4 of 6 were done before" in printed
+    page = (wishes.docs / "results.md").read_text()
     printed, status = made(wishes)
     assert "6 of 6 were done before" in printed
     assert (
@@ -141,6 +147,6 @@ def test_a_fault_in_one_part_leaves_the_others(wishes, monkeypatch):
 def test_other_settings_are_refused(wishes):
     path = wishes.shipped / "tiny-aligned.yaml"
     write_config(wishes.out / "tiny" / "all" / "seed-0", load_training(path))
-    path.write_text(path.read_text().replace("epochs: 2", "epochs: 3"))
-    with pytest.raises(UsageError, match="finetune: the run was made with other values; delete that"):
+    path.write_text(path.read_text().replace("epochs: 1", "epochs: 3"))
+    with pytest.raises(UsageError, match="pretrain: the run was made with other values; delete that"):
         made(wishes)
