@@ -16,7 +16,15 @@ from bci_m2s.training.study.found import Found, read_part
 from bci_m2s.training.study.overview import aims_table, best_rival_table
 from bci_m2s.training.study.pages import fill, part_text
 from bci_m2s.training.study.picture import draw
-from bci_m2s.training.study.plan import FULL_SEEDS, QUICK_SEEDS, SETS, Part, parts, write_training_file
+from bci_m2s.training.study.plan import (
+    FULL_SEEDS,
+    QUICK_SEEDS,
+    SETS,
+    Part,
+    parts,
+    seeds_of,
+    write_training_file,
+)
 from bci_m2s.training.study.reading import reading, state, times
 from bci_m2s.training.study.schedule import duration, run_tasks
 from bci_m2s.training.study.work import RESULTS, Task, changed_since, compute_features, training_file
@@ -67,7 +75,7 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
         path = training_file(wishes.out, part)
         write_training_file(part, wishes.shipped, path, seeds, quick=wishes.quick, data=wishes.data)
         settings = load_training(path)
-        for seed in seeds:
+        for seed in seeds_of(part, seeds, wishes.quick):
             task = Task(part, seed, wishes.out)
             if (changed := changed_since(task, settings)) and task.is_done():
                 console.print(
@@ -75,7 +83,12 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
                 )
                 (task.folder / RESULTS).unlink()
     # a seed after the other: what was stopped in between has every table, of fewer seeds
-    tasks = [Task(part, seed, wishes.out) for seed in seeds for part in wanted]
+    tasks = [
+        Task(part, seed, wishes.out)
+        for seed in seeds
+        for part in wanted
+        if seed in seeds_of(part, seeds, wishes.quick)
+    ]
     left = [task for task in tasks if not task.is_done()]
 
     def cost(task: Task) -> float:

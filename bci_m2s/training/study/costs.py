@@ -8,8 +8,8 @@ from bci_m2s.training.study.plan import SETS, Part
 from bci_m2s.training.study.work import Task
 
 # Seconds of a seed with the windows of the quick tables; as many windows more, so many times longer.
-OF_PROTOCOL = {"all": 70.0, "few": 20.0, "unpaired": 45.0, "new": 160.0}
-PERMUTED = 2.0  # times as long for the first seed, for which labels are permuted
+OF_PROTOCOL = {"all": 110.0, "few": 20.0, "unpaired": 60.0, "new": 180.0}
+PERMUTED = 1.5  # times as long for the first seed, for which labels are permuted
 
 
 def cost_s(task: Task, planned: Collection[Part], quick: bool) -> float:

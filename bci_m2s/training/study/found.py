@@ -85,8 +85,8 @@ def read_part(out: Path, part: Part, seeds: Sequence[int]) -> Found | None:
 
 
 def _with_released(found: Found, released: Found | None) -> Found:
-    """With the released recipe's method as a rival, of the same seeds and people."""
-    if released is None or released.seeds != found.seeds:
+    """With the released recipe's method as a rival, of those seeds that it has."""
+    if released is None:
         return found
     theirs = [replace(one, method=RELEASED) for one in released.results if one.method == released.method]
     return replace(found, results=[*found.results, *theirs])

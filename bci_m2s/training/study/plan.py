@@ -118,6 +118,11 @@ def parts(names: Collection[str] = (), *, quick: bool = False) -> list[Part]:
     return [part for part in every if part in meant]
 
 
+def seeds_of(part: Part, seeds: Sequence[int], quick: bool) -> Sequence[int]:
+    """Which seeds of the tables a part is run with: of the released recipe, quickly, the first."""
+    return seeds[:1] if quick and part.recipe else seeds
+
+
 def _all_parts(quick: bool) -> list[Part]:
     return [
         Part(data, protocol, recipe)

@@ -10,7 +10,7 @@ from bci_m2s.training.results.summary import Difference
 from bci_m2s.training.study import cells
 from bci_m2s.training.study.found import Found
 from bci_m2s.training.study.overview import AIMS, RIVALS, of_protocol
-from bci_m2s.training.study.plan import PROTOCOLS, SETS, Part
+from bci_m2s.training.study.plan import PROTOCOLS, SETS, Part, seeds_of
 from bci_m2s.training.study.pooled import Pooled, best_rivals, mean_difference
 from bci_m2s.training.study.schedule import duration
 from bci_m2s.training.study.work import Task, seconds_of
@@ -29,7 +29,11 @@ def state(found: Mapping[Part, Found], wanted: Sequence[Part], seeds: Sequence[i
         if quick
         else f"{len(seeds)} seeds."
     )
-    lacking = [part.name for part in wanted if part not in found or len(found[part].seeds) < len(seeds)]
+    lacking = [
+        part.name
+        for part in wanted
+        if part not in found or len(found[part].seeds) < len(seeds_of(part, seeds, quick))
+    ]
     if lacking:
         words += f" Not complete: {', '.join(lacking)}."
     return f"{words} Made by bci_m2s {bci_m2s.__version__}."
