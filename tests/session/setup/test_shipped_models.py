@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # name: checksum of its tensors, training file, montage, rate
 SHIPPED = {
     "demo-62ch-eye": ("bc3066ca5a33b39e46e39381bdcb087b", "demo", "seed-62", 250.0),
-    "muse-4ch": ("d1af21f570f377959965bab9eac33a66", "muse", "muse", 256.0),
+    "muse-4ch": ("b69b3d26f4281fd2eaa61de2389059f0", "muse", "muse", 256.0),
 }
 
 
