@@ -31,7 +31,7 @@ AIMS = (
     Aim(("unpaired",), True, "pseudo", 0.03),
     Aim(("unpaired",), True, "cca", 0.03),
 )
-RIVALS = {"random": "the random encoder", RELEASED: "the released recipe", "pseudo": "pseudo-labels",
+RIVALS = {"supervised": "the supervised encoder", "riemann": "Riemannian", "random": "the random encoder", RELEASED: "the released recipe", "pseudo": "pseudo-labels",
           "cca": "CCA + linear", "linear": "linear"}  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bci_m2s.errors import UsageError
 from bci_m2s.files.whole import write_whole
+from bci_m2s.training.check.training_file import count
 from bci_m2s.training.results.summary import Difference, Summary
 from bci_m2s.training.study import cells
 from bci_m2s.training.study.found import Found
@@ -54,7 +55,7 @@ def part_text(found: Found, quick: bool) -> str:
     lines = [f"### {PROTOCOLS[found.part.protocol].title}{' (quick)' if quick else ''}", ""]
     lines += [*_conditions(found), ""]
     lines += [
-        f"Balanced accuracy, mean [95 % interval]; SD over people / of the means of {seeds} seeds:",
+        f"Balanced accuracy, mean [95 % interval]; SD over people / of the means of {count(seeds, 'seed')}:",
         "",
     ]
     lines += _figures(summaries, directions)

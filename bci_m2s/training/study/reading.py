@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import bci_m2s
+from bci_m2s.training.check.training_file import count
 from bci_m2s.training.results.summary import Difference
 from bci_m2s.training.study import cells
 from bci_m2s.training.study.found import Found
@@ -29,11 +30,11 @@ def state(found: Mapping[Part, Found], wanted: Sequence[Part], seeds: Sequence[i
         if quick
         else f"{len(seeds)} seeds."
     )
-    lacking = [
-        part.name
-        for part in wanted
-        if part not in found or len(found[part].seeds) < len(seeds_of(part, seeds, quick))
-    ]
+    lacking = []
+    for part in wanted:
+        n, meant = len(found[part].seeds) if part in found else 0, len(seeds_of(part, seeds, quick))
+        if n < meant:
+            lacking.append(f"{part.name} ({n} of {count(meant, 'seed')})")
     if lacking:
         words += f" Not complete: {', '.join(lacking)}."
     return f"{words} Made by bci_m2s {bci_m2s.__version__}."
