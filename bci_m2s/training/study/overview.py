@@ -31,8 +31,15 @@ AIMS = (
     Aim(("unpaired",), True, "pseudo", 0.03),
     Aim(("unpaired",), True, "cca", 0.03),
 )
-RIVALS = {"supervised": "the supervised encoder", "riemann": "Riemannian", "random": "the random encoder", RELEASED: "the released recipe", "pseudo": "pseudo-labels",
-          "cca": "CCA + linear", "linear": "linear"}  # fmt: skip
+RIVALS = {
+    "random": "the random encoder",
+    "supervised": "the supervised encoder",
+    "riemann": "Riemannian",
+    RELEASED: "the released recipe",
+    "pseudo": "pseudo-labels",
+    "cca": "CCA + linear",
+    "linear": "linear",
+}
 
 
 def best_rival_table(found: Mapping[Part, Found]) -> str:

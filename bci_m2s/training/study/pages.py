@@ -55,7 +55,7 @@ def part_text(found: Found, quick: bool) -> str:
     lines = [f"### {PROTOCOLS[found.part.protocol].title}{' (quick)' if quick else ''}", ""]
     lines += [*_conditions(found), ""]
     lines += [
-        f"Balanced accuracy, mean [95 % interval]; SD over people / of the means of {count(seeds, 'seed')}:",
+        f"Balanced accuracy, mean [95 % interval]; SD over people / of means of {count(seeds, 'seed')}:",
         "",
     ]
     lines += _figures(summaries, directions)
