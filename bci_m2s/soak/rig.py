@@ -71,10 +71,14 @@ def write_pipeline(folder: Path, modalities: Sequence[str], mode: str, names: di
     fields = contract.model_dump(mode="json")
     muse = fields["modalities"].pop("eeg")
     muse["normaliser"]["params"] = {"duration_s": BASELINE_S}
+    muse["drift"] = None  # nothing that the fault senders send is like the training people
     fields["modalities"] = {name: {**muse, "stream_type": name} for name in modalities}
     fields |= {"name": "rig", "window": {"steps": 5, "step_s": STEP_S, "hop_s": HOP_S}}
     copies = {
-        f"{name}.{key.removeprefix('eeg.')}": value for key, value in tensors.items() for name in modalities
+        f"{name}.{key.removeprefix('eeg.')}": value
+        for key, value in tensors.items()
+        for name in modalities
+        if key.startswith("eeg.") and not key.startswith("eeg.drift.")
     }
     save_model(folder / "rig.safetensors", Contract.model_validate(fields), copies)
     settings = {
