@@ -249,6 +249,7 @@ def record(window, on):
 def give_markers(story):
     window = story.window
     button = window.controls.button("marker-3")
+    until(button.isEnabled, "the engine takes no commands")  # its connection may come a moment later
     story.given_s[BUTTON] = local_clock()
     button.click()
     story.replies_to("mark")

@@ -112,18 +112,6 @@ def test_nobody_there_is_said(read, monkeypatch):
     assert (reader.info, reader.take(), reader.received) == (None, None, 0)
 
 
-def test_another_sender_takes_the_place_of_one_that_went(read, sender, source_id):
-    reader = read()
-    until(sender.is_heard)
-    receive(reader, sender, 20)
-    sender.close()
-    with contextlib.closing(Sender(source_id, first=100_000)) as other:
-        assert other.outlet.get_info().uid() != reader.info.uid
-        until(other.is_heard, reader.problem)
-        reader.take()
-        assert receive(reader, other, 20)[1][-1] > 100_000
-
-
 def test_a_silent_stream_is_opened_again(read, sender, monkeypatch):
     monkeypatch.setattr(raw_reader, "AGAIN_AFTER_S", 0.4)
     reader = read()
@@ -142,7 +130,7 @@ import itertools, sys, time
 import numpy as np
 import pylsl
 
-info = pylsl.StreamInfo("raw-", "EEG", 3, 200.0, "float32", "")
+info = pylsl.StreamInfo("raw-" + sys.argv[2], "EEG", 3, 200.0, "float32", sys.argv[2])
 outlet = pylsl.StreamOutlet(info, max_buffered=30)
 for first in itertools.count(int(sys.argv[1]), 10):
     outlet.push_chunk(np.repeat(np.arange(first, first + 10, dtype=np.float32)[:, None], 3, axis=1))
@@ -151,12 +139,13 @@ for first in itertools.count(int(sys.argv[1]), 10):
 
 
 @contextlib.contextmanager
-def nameless_sender(first):
-    """A sender without a source id: of another process, as a reader's own process could crash with it.
+def sender_elsewhere(first, source_id=""):
+    """A sender that goes while it is read: of another process, as the reader's own could crash with it.
 
-    liblsl does not survive each time that such an outlet goes before an inlet beside it.
+    liblsl does not survive each time that an outlet goes before an inlet beside it.
     """
-    process = subprocess.Popen([sys.executable, "-c", COUNTING, str(first)], stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-c", COUNTING, str(first), source_id]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -164,18 +153,26 @@ def nameless_sender(first):
         process.wait()
 
 
+def newest(reader):
+    taken = reader.take()
+    return -1 if taken is None else taken[1][-1, 0]
+
+
+def test_another_sender_takes_the_place_of_one_that_went(read, source_id):
+    with sender_elsewhere(0, source_id):
+        reader = read()
+        until(lambda: 0 <= newest(reader) < 100_000, reader.problem)
+    with sender_elsewhere(100_000, source_id):
+        until(lambda: newest(reader) > 100_000, reader.problem)
+
+
 def test_without_a_source_id_it_goes_by_the_name_and_opens_what_comes_back(read, monkeypatch):
     monkeypatch.setattr(raw_reader, "AGAIN_AFTER_S", 0.4)
-
-    def newest(reader):
-        taken = reader.take()
-        return -1 if taken is None else taken[1][-1, 0]
-
-    with nameless_sender(0):
+    with sender_elsewhere(0):
         reader = read(source_id="", name="raw-", type="EEG")
         until(lambda: 0 <= newest(reader) < 100_000, reader.problem)
         first_uid = reader.info.uid
-    with nameless_sender(100_000):  # liblsl cannot find this one by itself
+    with sender_elsewhere(100_000):  # liblsl cannot find this one by itself
         until(lambda: newest(reader) > 100_000, reader.problem)
         assert reader.info.uid != first_uid
 
