@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
     from bci_m2s.recording.recorder import Recorder
 
-JOIN_S = 5.0
+JOIN_S = 20.0  # the recording is whole by then; a slow machine may be in the middle of 30 s of signal
 INFERENCE_END_S = 0.8  # a stop waits so long for windows under way; then the recording is closed without
 WRITER_END_S = 0.4
 RECORDER_END_S = 5.0
@@ -202,6 +202,7 @@ class Engine:
         self._inference.wake.set()
         if self._inferring is not None:
             self._inferring.join(INFERENCE_END_S)
+        self._inference.given_up.set()
         self.publisher.complete()
         if self._writing is not None:
             self._writing.join(WRITER_END_S)

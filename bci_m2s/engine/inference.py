@@ -71,6 +71,7 @@ class Inference:
         self._looked_s = -math.inf
         self._stale_reported_s = dict.fromkeys(streams, -math.inf)
         self.wake, self.readers_done = threading.Event(), threading.Event()
+        self.given_up = threading.Event()  # what is still to be judged at the end is not waited for
         self.problem = ""
         self.failure: BciM2sError | None = None
         self._calls = Calls(self.wake)
@@ -102,12 +103,13 @@ class Inference:
             message = f"{modality}: {info.describe()}"
             self._emit("connected", message, modality=modality, uid=info.uid, host=info.host)
         try:
-            while not (self.readers_done.is_set() and self._nothing_left()):
+            while not (self.readers_done.is_set() and (self._nothing_left() or self.given_up.is_set())):
                 self.wake.wait(0.1)
                 self.wake.clear()
                 self._carry_out()
                 for modality, stream in self._streams.items():
-                    self._advance(modality, stream)
+                    if not self.given_up.is_set():
+                        self._advance(modality, stream)
                 self._look_for_silence()
                 if self._nothing_left() and self.all_finished():
                     self._stop.set()

@@ -176,8 +176,10 @@ def test_a_failed_gpu_without_a_recording_ends_the_run(tmp_path, monkeypatch):
 
 def test_the_recording_is_whole_before_a_hanging_network_answers(tmp_path, monkeypatch):
     plain, hanging, answer = Predictor.predict_all, threading.Event(), threading.Event()
+    asked = []
 
     def hang(self, modality, features):
+        asked.append(modality)
         hanging.set()
         assert answer.wait(LIMIT_S)
         return plain(self, modality, features)
@@ -196,6 +198,7 @@ def test_the_recording_is_whole_before_a_hanging_network_answers(tmp_path, monke
     ending.join(LIMIT_S)
     assert engine.failure is None
     assert len(recorded_samples(path)) > 0
+    assert len(asked) == 1  # what has piled up meanwhile is in no recording: it is not judged
 
 
 @pytest.fixture
