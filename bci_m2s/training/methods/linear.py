@@ -14,8 +14,10 @@ from bci_m2s.training.data.sessions import Rows
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Fit, Method, View, flat
 from bci_m2s.training.results.metrics import mean_over_subjects
+from bci_m2s.types import FloatArray
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse penalties, chosen on validation people
+NEVER = -30.0  # logit of a class that nobody showed
 USUAL = 1e-2  # with the mean over steps, where no validation person has labels: few numbers for few labels
 
 
@@ -54,13 +56,33 @@ def fit_linear(
     return max(fits, key=lambda fitted: _score(fitted, validation, head))
 
 
-def fit_logistic(rows: Rows, labels: Any, strength: float) -> Any:
-    """Logistic regression, classes of equal weight; where there is one class alone, that one."""
+def fit_logistic(rows: Rows, labels: Any, strength: float, class_weight: str = "balanced") -> Any:
+    """Logistic regression; where there is one class alone, that one.
+
+    class_weight : "balanced", classes of equal weight, or "none"
+    """
     if len(np.unique(labels)) < 2:
         return DummyClassifier(strategy="most_frequent").fit(rows, labels)
-    regression = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
+    weight = None if class_weight == "none" else class_weight
+    regression = LogisticRegression(C=strength, max_iter=2000, class_weight=weight)
     with np.errstate(invalid="ignore"):  # BLAS flags what lies beside a short row
         return regression.fit(rows, labels)
+
+
+def as_logits(model: Any, n_features: int, n_classes: int) -> tuple[FloatArray, FloatArray]:
+    """What ``fit_logistic`` gave as weights (features, classes) and bias (classes,) of logits.
+
+    A class that it did not see is never the answer.
+    """
+    weights, bias = np.zeros((n_features, n_classes)), np.full(n_classes, NEVER)
+    if len(model.classes_) < 2:
+        bias[model.classes_] = 0.0
+    elif len(model.classes_) == 2:  # one row of coefficients, for the second class
+        weights[:, model.classes_] = np.stack([-model.coef_[0], model.coef_[0]], axis=1) / 2
+        bias[model.classes_] = np.array([-model.intercept_[0], model.intercept_[0]]) / 2
+    else:
+        weights[:, model.classes_], bias[model.classes_] = model.coef_.T, model.intercept_
+    return weights, bias
 
 
 def _score(fitted: Fit, validation: WindowSet, head: str) -> tuple[float, float]:

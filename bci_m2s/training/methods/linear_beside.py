@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from bci_m2s.networks.direct import DirectModality
 from bci_m2s.networks.m2s import Classifier
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.finetune import Fitted, head_logits
-from bci_m2s.training.methods.linear import fit_logistic, mean_steps
+from bci_m2s.training.methods.linear import as_logits, fit_logistic, mean_steps
 from bci_m2s.training.methods.model_files import fit_temperature
 from bci_m2s.types import FloatArray
 
@@ -58,22 +58,15 @@ def _fill(
     best, least = None, np.inf
     for strength in STRENGTHS:
         model = fit_logistic(rows, labels, strength)
-        beside = tests @ _full(model.coef_).T + _full(model.intercept_)
-        for weight in WEIGHTS:
-            loss = _loss(own + weight * beside, truth)
+        weights, bias = as_logits(model, rows.shape[1], own.shape[1])
+        for share in WEIGHTS:
+            loss = _loss(own + share * (tests @ weights + bias), truth)
             if loss < least:
-                best, least = (weight, model), loss
+                best, least = (share * weights, share * bias), loss
     assert best is not None  # losses are finite
-    weight, model = best
     layer = cast(nn.Linear, network.direct[head])
-    layer.weight.data = torch.from_numpy(weight * _full(model.coef_)).float()
-    layer.bias.data = torch.from_numpy(weight * _full(model.intercept_)).float()
-
-
-def _full(values: Any) -> FloatArray:
-    """Coefficients with a row for each class; of two classes scikit-learn has those of the second alone."""
-    values = np.asarray(values, dtype=np.float64)
-    return np.concatenate([-values / 2, values / 2]) if len(values) == 1 else values
+    layer.weight.data = torch.from_numpy(np.ascontiguousarray(best[0].T)).float()
+    layer.bias.data = torch.from_numpy(best[1]).float()
 
 
 def _loss(logits: FloatArray, labels: NDArray[np.int64]) -> float:

@@ -12,17 +12,16 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 
 from bci_m2s.errors import TrainingError
 from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.finetune import Fitted, Part, project
+from bci_m2s.training.methods.linear import as_logits, fit_logistic
 from bci_m2s.training.results.metrics import mean_over_subjects
 from bci_m2s.types import FloatArray
 
 STRENGTH = 1.0  # inverse of the penalty, for components of about unit variance
-CHOSEN_BY = ""  # nothing is chosen: there are neither epochs nor settings
 
 
 def fit_logistic_classifiers(
@@ -45,33 +44,12 @@ def fit_logistic_classifiers(
         assert isinstance(classifier, Classifier)
         labels = train.labels[head].numpy()
         known = labels >= 0
-        weights, bias = _regression(rows[known], labels[known], classifier.out.out_features, class_weight)
+        model = fit_logistic(rows[known], labels[known], STRENGTH, class_weight)
+        weights, bias = as_logits(model, rows.shape[1], classifier.out.out_features)
         _write(classifier, weights, bias, f"{modality}, {head}")
     network.requires_grad_(False).eval()
     score = _score(network, Part.of(parts["validation"], modality))
-    return Fitted(network, score, epoch=0, learning_rate=0.0, weight_decay=0.0, chosen_by=CHOSEN_BY)
-
-
-def _regression(
-    rows: FloatArray, labels: np.ndarray, n_classes: int, class_weight: str
-) -> tuple[FloatArray, FloatArray]:
-    """Weights (K, classes) and bias (classes,) of logits; a class without windows is never the answer."""
-    weights, bias = np.zeros((rows.shape[1], n_classes)), np.full(n_classes, -30.0)
-    classes = np.unique(labels)
-    if len(classes) < 2:
-        bias[classes] = 0.0
-        return weights, bias
-    model = LogisticRegression(
-        C=STRENGTH, max_iter=2000, class_weight="balanced" if class_weight == "balanced" else None
-    )
-    with np.errstate(invalid="ignore"):  # BLAS flags what lies beside a short row
-        model.fit(rows, labels)
-    if len(classes) == 2:  # one row of coefficients, for the second class
-        weights[:, classes] = np.stack([-model.coef_[0], model.coef_[0]], axis=1) / 2
-        bias[classes] = np.array([-model.intercept_[0], model.intercept_[0]]) / 2
-    else:
-        weights[:, classes], bias[classes] = model.coef_.T, model.intercept_
-    return weights, bias
+    return Fitted(network, score, epoch=0, learning_rate=0.0, weight_decay=0.0)  # nothing is chosen
 
 
 @torch.no_grad()
