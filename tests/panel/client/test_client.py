@@ -148,7 +148,7 @@ def test_the_user_chooses_between_sessions(client):
         until(lambda: len(client.sessions) == 2)
         uid = next(facts.uid for facts in client.sessions if facts.session_id == other.session_id)
         client.follow(uid)
-        until(lambda: client.facts.session_id == other.session_id)
+        until(lambda: client.facts is not None and client.facts.session_id == other.session_id)
         answer = answers_of(client, other, probabilities=(1, 0, 0))[-1]
         assert answer.probabilities[0] == 1
     finally:
