@@ -18,8 +18,9 @@ from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.finetune import Fitted, head_logits
 from bci_m2s.training.methods.model_files import exchanged
-from bci_m2s.training.settings import ALONE, FinetuneSettings, PretrainSettings
-from bci_m2s.training.settings import preset as preset_values
+from bci_m2s.training.methods.stage_settings import FinetuneSettings, PretrainSettings
+from bci_m2s.training.settings import ALONE
+from bci_m2s.training.training_file import preset as preset_values
 
 OWN, OTHER = "own", "other"
 SIZES = ("depth", "heads", "ffn", "embedding", "projection", "hidden", "dropout")

@@ -389,7 +389,7 @@ def training_seeds(_folder: Path) -> list[Seed]:
 
 
 def load_training_file(path: Path) -> None:
-    from bci_m2s.training.settings import load_training
+    from bci_m2s.training.training_file import load_training
 
     load_training(path)
 

@@ -12,12 +12,14 @@ import torch
 
 from bci_m2s.training.data.prepare import UnitData, prepare
 from bci_m2s.training.data.sessions import SessionFeatures, from_steps
+from bci_m2s.training.data.split_settings import SplitSettings
 from bci_m2s.training.data.splits import Split, make_splits
 from bci_m2s.training.data.windows import Names
 from bci_m2s.training.datasets.layout import DistributedTrial
 from bci_m2s.training.methods.loss_settings import LossSettings
 from bci_m2s.training.methods.pretrain import Job
-from bci_m2s.training.settings import FinetuneSettings, PretrainSettings, SplitSettings, TrainingSettings
+from bci_m2s.training.methods.stage_settings import FinetuneSettings, PretrainSettings
+from bci_m2s.training.settings import TrainingSettings
 
 SIZES = {"eeg": 8, "eye": 5}
 THREE = {**SIZES, "skin": 4}

@@ -28,7 +28,8 @@ from bci_m2s.training.estimator_parts import estimator_contract, held_out
 from bci_m2s.training.methods import METHODS, methods
 from bci_m2s.training.methods.model_files import CROSSED, crossings, write_model
 from bci_m2s.training.methods.pretrain import Job, load_pretrained, pretrain
-from bci_m2s.training.settings import TrainingSettings, preset
+from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.training_file import preset
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notebooks.md"
 # Checks that may fail, and why: none does.

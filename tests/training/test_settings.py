@@ -9,7 +9,8 @@ from support.small_pairs import RELEASED_LOSSES, contract_values, training_setti
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.training.methods.loss_settings import LossSettings
-from bci_m2s.training.settings import TrainingSettings, load_training, preset, presets, recorded
+from bci_m2s.training.settings import TrainingSettings, recorded
+from bci_m2s.training.training_file import load_training, preset, presets
 
 
 def write(folder, **fields):

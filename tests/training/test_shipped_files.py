@@ -7,7 +7,7 @@ from support.small_pairs import RELEASED_LOSSES
 
 from bci_m2s.model.model_file import modality_network
 from bci_m2s.training.datasets import DATASETS
-from bci_m2s.training.settings import load_training, preset
+from bci_m2s.training.training_file import load_training, preset
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "pipelines" / "train").glob("*.yaml"))
 

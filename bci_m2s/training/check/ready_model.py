@@ -16,7 +16,8 @@ from bci_m2s.text import printable
 from bci_m2s.training.check import mistakes
 from bci_m2s.training.check.listing import list_sessions
 from bci_m2s.training.check.second_set import Second, check_second
-from bci_m2s.training.settings import DataSettings, TrainingSettings, load_training
+from bci_m2s.training.settings import DataSettings, TrainingSettings
+from bci_m2s.training.training_file import load_training
 
 
 @dataclass(frozen=True)

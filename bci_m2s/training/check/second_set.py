@@ -15,7 +15,8 @@ from bci_m2s.text import printable, quoted
 from bci_m2s.training.check import mistakes
 from bci_m2s.training.check.listing import list_sessions
 from bci_m2s.training.check.training_file import Checked
-from bci_m2s.training.settings import TrainingSettings, load_training
+from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.training_file import load_training
 
 # What describes a laboratory's mains, screen and tracker; features mean the same whatever it says.
 OF_THE_LAB = (

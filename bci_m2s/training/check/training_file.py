@@ -34,7 +34,8 @@ from bci_m2s.training.data.splits import PARTS, Listed, Split, make_splits
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.datasets.recorded_files import count_recordings, recordings_below
 from bci_m2s.training.datasets.recordings import NO_TRIALS, RECORDINGS
-from bci_m2s.training.settings import TrainingSettings, load_training
+from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.training_file import load_training
 
 
 @dataclass(frozen=True)

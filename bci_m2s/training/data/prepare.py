@@ -18,7 +18,8 @@ from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.sessions import Rows, SessionFeatures, known, normalised, typical_spread
 from bci_m2s.training.data.splits import PARTS, Split, make_splits
 from bci_m2s.training.data.windows import Names, Scaler, WindowSet, cut_windows, fit_scaler, standardised
-from bci_m2s.training.settings import TrainingSettings, load_training
+from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.training_file import load_training
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import NoReturn, Protocol
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError, nearest
+from bci_m2s.training.data.split_settings import SplitSettings
 from bci_m2s.training.data.stimuli import clip_parts
 from bci_m2s.training.datasets.layout import Trial
-from bci_m2s.training.settings import SplitSettings
 
 PARTS = ("train", "validation", "test")
 

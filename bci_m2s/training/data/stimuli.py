@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bci_m2s.errors import ConfigurationError
+from bci_m2s.training.data.split_settings import SplitSettings
 from bci_m2s.training.datasets.layout import Trial
-from bci_m2s.training.settings import SplitSettings
 
 
 def clip_parts(trials: Sequence[Trial], settings: SplitSettings, head: str) -> list[frozenset[str]]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from bci_m2s.errors import TrainingError
-from bci_m2s.training.settings import PretrainSettings
+from bci_m2s.training.methods.stage_settings import PretrainSettings
 
 Rows = Sequence[Mapping[str, float]]
 SHARED = ("contrastive", "vicreg")  # terms of what two modalities share

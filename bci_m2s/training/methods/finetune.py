@@ -19,8 +19,8 @@ from bci_m2s.training.data.batches import batches_of
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.seeds import named_seed, seed_torch
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
 from bci_m2s.training.results.metrics import mean_over_subjects
-from bci_m2s.training.settings import FinetuneSettings
 
 SIZE = 1024  # windows in one pass without gradients
 _Judged = tuple[str, Tensor, Tensor, np.ndarray]  # see _Attempt._logits

@@ -19,7 +19,7 @@ from bci_m2s.training.methods.linear_beside import with_linear
 from bci_m2s.training.methods.logistic import fit_logistic_classifiers
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks
 from bci_m2s.training.methods.readout import fit_readouts
-from bci_m2s.training.settings import FinetuneSettings
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
 
 Parts = Mapping[str, WindowSet]
 Start = Callable[[], Networks]

@@ -28,7 +28,8 @@ from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.drift.block import FittedDrift
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
-from bci_m2s.training.settings import FinetuneSettings, TrainingSettings
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
+from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.types import FloatArray
 
 Indices = NDArray[np.int64]

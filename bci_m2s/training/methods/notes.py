@@ -9,7 +9,7 @@ import numpy as np
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.finetune import Fitted
-from bci_m2s.training.settings import PretrainSettings
+from bci_m2s.training.methods.stage_settings import PretrainSettings
 
 MOST = 8  # people that are named
 NOT_CALIBRATED = (

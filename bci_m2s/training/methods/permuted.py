@@ -21,7 +21,7 @@ from bci_m2s.training.methods import Method
 from bci_m2s.training.methods.finetune import project
 from bci_m2s.training.methods.methods import Start, fit_pretrained
 from bci_m2s.training.methods.readout import fit_readouts
-from bci_m2s.training.settings import FinetuneSettings
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
 
 
 class Begun(NamedTuple):

@@ -43,7 +43,8 @@ from bci_m2s.training.methods.epochs import check_losses, is_over, kept_epoch, l
 from bci_m2s.training.methods.losses import total_loss
 from bci_m2s.training.methods.members import Member, matched, rows_covered
 from bci_m2s.training.methods.seeds import seed_torch
-from bci_m2s.training.settings import PretrainSettings, recorded
+from bci_m2s.training.methods.stage_settings import PretrainSettings
+from bci_m2s.training.settings import recorded
 
 Networks = dict[str, SingleModality]
 Model = SingleModel | PairModel | AllPairs

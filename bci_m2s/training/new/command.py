@@ -19,7 +19,7 @@ from bci_m2s.training.new.look import Found, look_at_device, look_at_recordings,
 from bci_m2s.training.new.protocol import protocol_py, readme_md
 from bci_m2s.training.new.trackers import find_tracker
 from bci_m2s.training.new.wishes import NONE, Wishes
-from bci_m2s.training.settings import load_training
+from bci_m2s.training.training_file import load_training
 
 FILES = ("training.yaml", "pipeline.yaml", "protocol.py", "README.md")
 WAIT_S = 2.0

@@ -9,8 +9,9 @@ import numpy as np
 from bci_m2s.training.data.label_settings import label_lines
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.second_set import SecondSet
+from bci_m2s.training.data.split_settings import SplitSettings
 from bci_m2s.training.data.splits import PARTS, Split
-from bci_m2s.training.settings import DataSettings, SplitSettings, TrainingSettings
+from bci_m2s.training.settings import DataSettings, TrainingSettings
 
 MOST_NAMES = 40
 VERBS = {"train": "train", "validation": "validate", "test": "test"}

@@ -33,11 +33,11 @@ from bci_m2s.training.methods.epochs import kept_epoch
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.methods.model_files import OWN
 from bci_m2s.training.methods.pretrain import Job
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
 from bci_m2s.training.run.live_model import write_live_model
 from bci_m2s.training.run.pretraining import CHECKPOINT, pretrain_unit
 from bci_m2s.training.run.progress import bar, command
 from bci_m2s.training.run.units import CHOICES, start
-from bci_m2s.training.settings import FinetuneSettings
 
 NAME = "everybody"
 

@@ -19,6 +19,7 @@ from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.methods.finetune import Fitted
 from bci_m2s.training.methods.model_files import OWN, crossings, file_names, write_model
 from bci_m2s.training.methods.notes import notes_of
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
 from bci_m2s.training.results.report import write_curves
 from bci_m2s.training.run.everybody import write_everybody
 from bci_m2s.training.run.live_model import write_live_model
@@ -30,7 +31,6 @@ from bci_m2s.training.run.progress import (
     say_how_to_run,
 )
 from bci_m2s.training.run.units import is_finetuned, start
-from bci_m2s.training.settings import FinetuneSettings
 from bci_m2s.training.training_record import choice_of, training_record
 
 Candidate = tuple[float, int, Mapping[str, Fitted], UnitData]  # validation score, seed, networks, windows

@@ -9,8 +9,9 @@ from bci_m2s.model.model_file import read_contract
 from bci_m2s.training.experiment import Experiment
 from bci_m2s.training.methods.model_files import OWN
 from bci_m2s.training.methods.pretrain import Job, Networks, fresh_networks, load_pretrained
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
 from bci_m2s.training.run.pretraining import CHECKPOINT
-from bci_m2s.training.settings import FinetuneSettings, recorded
+from bci_m2s.training.settings import recorded
 
 CHOICES = "finetune.json"
 

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from bci_m2s.files.whole import write_whole
 from bci_m2s.training.results.tables import markdown
-from bci_m2s.training.settings import load_training
 from bci_m2s.training.study.costs import cost_s
 from bci_m2s.training.study.found import Found, read_part
 from bci_m2s.training.study.overview import aims_table, best_rival_table
@@ -28,6 +27,7 @@ from bci_m2s.training.study.plan import (
 from bci_m2s.training.study.reading import reading, state, times
 from bci_m2s.training.study.schedule import duration, run_tasks
 from bci_m2s.training.study.work import RESULTS, Task, changed_since, compute_features, training_file
+from bci_m2s.training.training_file import load_training
 
 PAGE = "results.md"
 PICTURED = "A dot per person, lines between methods, by protocol and direction"

@@ -13,7 +13,7 @@ import yaml
 from bci_m2s.errors import UsageError, nearest
 from bci_m2s.files.whole import write_whole
 from bci_m2s.files.yaml_file import read_yaml
-from bci_m2s.training.settings import load_training
+from bci_m2s.training.training_file import load_training
 
 QUICK_SEEDS, FULL_SEEDS = 3, 10
 QUICK_PROTOCOLS = ("all", "few-2", "unpaired", "new-2")  # the released recipe with the first alone

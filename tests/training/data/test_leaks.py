@@ -10,9 +10,9 @@ from bci_m2s.errors import TrainingError
 from bci_m2s.training.data.leaks import check_apart
 from bci_m2s.training.data.prepare import prepare
 from bci_m2s.training.data.sessions import from_steps
+from bci_m2s.training.data.split_settings import SplitSettings
 from bci_m2s.training.data.splits import PARTS, Split, make_splits
 from bci_m2s.training.data.windows import Names
-from bci_m2s.training.settings import SplitSettings
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 from support.small_pairs import KINDS, corpus, splits_of
 
 from bci_m2s.errors import ConfigurationError, ContractError
+from bci_m2s.training.data.split_settings import SplitSettings
 from bci_m2s.training.data.splits import PARTS, Listed, make_splits
 from bci_m2s.training.datasets.layout import Trial
-from bci_m2s.training.settings import SplitSettings
 
 
 def people(keys):

@@ -9,10 +9,10 @@ from support.small_pairs import corpus, training_settings
 from bci_m2s.errors import ConfigurationError, ContractError, TrainingError
 from bci_m2s.training.check.clips import shared_clips
 from bci_m2s.training.data.leaks import check_apart
+from bci_m2s.training.data.split_settings import SplitSettings
 from bci_m2s.training.data.splits import PARTS, Listed, make_splits
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.layout import Trial
-from bci_m2s.training.settings import SplitSettings
 
 CLASSES = 3
 

@@ -7,9 +7,9 @@ import pytest
 from support.small_pairs import SIZES, corpus, training_settings, trials
 
 from bci_m2s.training.data.sessions import SessionFeatures, from_steps
+from bci_m2s.training.data.split_settings import WindowSettings
 from bci_m2s.training.data.windows import Names, WindowSet, cut_windows, fit_scaler, standardised
 from bci_m2s.training.datasets.layout import Trial
-from bci_m2s.training.settings import WindowSettings
 
 STEPS = 4  # of a window
 

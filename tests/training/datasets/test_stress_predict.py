@@ -13,7 +13,7 @@ from bci_m2s.recording.recorded import open_recording
 from bci_m2s.training.data.sessions import stream_steps
 from bci_m2s.training.datasets.layout import RawStream
 from bci_m2s.training.datasets.stress_predict import read_stress_predict
-from bci_m2s.training.settings import load_training
+from bci_m2s.training.training_file import load_training
 from bci_m2s.types import Chunk
 
 

@@ -6,7 +6,7 @@ from support.small_pairs import corpus, training_settings, unit
 
 from bci_m2s.training.methods.loss_settings import LossSettings
 from bci_m2s.training.methods.notes import mask_note
-from bci_m2s.training.settings import PretrainSettings
+from bci_m2s.training.methods.stage_settings import PretrainSettings
 
 
 def windows(per_session):

@@ -20,7 +20,7 @@ from bci_m2s.training.methods.pretrain import (
     pretrain,
     pretraining_model,
 )
-from bci_m2s.training.settings import preset
+from bci_m2s.training.training_file import preset
 
 TERMS = {"contrastive", "cpc", "reconstruction", "club_a", "club_b"}
 RELEASED = {

@@ -19,7 +19,7 @@ from bci_m2s.session.setup.config import load_pipeline
 from bci_m2s.simulator.devices import DEVICES
 from bci_m2s.training.new.command import new_project
 from bci_m2s.training.new.wishes import Wishes
-from bci_m2s.training.settings import load_training
+from bci_m2s.training.training_file import load_training
 from bci_m2s.types import StreamInfo
 
 FILES = ("README.md", "pipeline.yaml", "protocol.py", "training.yaml")

@@ -18,10 +18,10 @@ from bci_m2s.training.data.splits import make_splits
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.experiment import write_config
 from bci_m2s.training.results import statistics
-from bci_m2s.training.settings import load_training
 from bci_m2s.training.study import command, plan, pooled, work
 from bci_m2s.training.study.command import Wishes, make_results
 from bci_m2s.training.study.plan import DataSet
+from bci_m2s.training.training_file import load_training
 
 FINETUNE = {"epochs": 2, "batch": 64, "learning_rates": [1e-2], "weight_decays": [1e-4]}
 PAGE = "".join(
