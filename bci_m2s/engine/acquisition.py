@@ -1,7 +1,8 @@
-"""Samples in: one reader thread per inlet, and one thread that asks for clocks and for who sends.
+"""Samples in: one reader thread per inlet, one thread that asks senders, one that counts and reports.
 
 A reader pulls, hands the raw chunk to the recorder, copies it into its ring and wakes whoever waits. The
-other thread serves all streams, every call of it with a time limit.
+thread that asks for clocks and for who sends serves all streams, every call of it with a time limit; no
+report waits for a sender that does not answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 PULL_S = 0.2  # longest wait in a pull, and so the longest that a stop waits for a reader
 CLOCK_EVERY_S = 2.0
-WATCH_EVERY_S = 0.2
+ASK_EVERY_S = 0.2
+TICK_EVERY_S = 0.2
 
 
 class Acquisition:
@@ -34,7 +36,7 @@ class Acquisition:
     workers : whose stop ends the threads
     emit : gets events about senders
     wake : set at each delivery
-    tick : called a few times per second by the watching thread
+    tick : called a few times per second by one thread, which asks nobody
     recorder : gets every chunk as received, and every clock offset as measured
     """
 
@@ -63,7 +65,8 @@ class Acquisition:
         with self._starting:
             for stream in self._streams:
                 self._announce(stream)
-            self._workers.start("clock", self._watch)
+            self._workers.start("senders", self._ask)
+            self._workers.start("reports", self._count)
             for stream in self._streams:
                 self._start_reader(stream)
             self._is_started = True
@@ -126,17 +129,25 @@ class Acquisition:
             stream.stamps_recorded_as = recorder.add_stream(sent_stamps_info(stream.source.info))
         recorder.samples(stream.stamps_recorded_as, Chunk.of(times, sent_s[:, None]))
 
-    def _watch(self) -> None:
+    def _count(self) -> None:
+        stop = self._workers.stop
+        while not stop.is_set():
+            for stream in self._streams:
+                stream.count()
+            self._tick()
+            stop.wait(TICK_EVERY_S)
+
+    def _ask(self) -> None:
         asked_s: dict[int, float] = {}
-        while not self._workers.stop.is_set():
+        stop = self._workers.stop
+        while not stop.is_set():
             for number, stream in enumerate(self._streams):
                 is_due = self._clock() - asked_s.get(number, -math.inf) >= CLOCK_EVERY_S
                 if is_due and self._ask_clock(stream):
                     asked_s[number] = self._clock()  # else soon again: liblsl needs a moment at first
             for stream in self._streams:
                 self._ask_sender(stream)
-            self._tick()
-            self._workers.stop.wait(WATCH_EVERY_S)
+            stop.wait(ASK_EVERY_S)
 
     def _ask_clock(self, stream: StreamState) -> bool:
         offset_s = stream.source.clock_offset_s(PULL_S)
@@ -149,7 +160,6 @@ class Acquisition:
         return True
 
     def _ask_sender(self, stream: StreamState) -> None:
-        stream.count()
         problem = stream.source.problem()
         if problem != stream.problem:
             stream.problem = problem

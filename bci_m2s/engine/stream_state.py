@@ -29,8 +29,8 @@ class StreamState:
     Attributes
     ----------
     last_received_s : local time of the newest delivery, NaN before the first; by the reader
-    clock_offset_s : sender to local clock, NaN while unknown; by the clock thread
-    problem : why the stream may not be what was opened, "" when it is; by the watching thread
+    clock_offset_s : sender to local clock, NaN while unknown; by the thread that asks senders
+    problem : why the stream may not be what was opened, "" when it is; by the same thread
     recorded_as : number of the stream in the recording, -1 for none
     stamps_recorded_as : number of the stream of the sender's own stamps there, -1 for none
     """

@@ -291,7 +291,7 @@ def test_a_sender_in_doubt_gives_no_estimates_and_the_recording_replays(tmp_path
             return super().pull(timeout_s)
 
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setattr("bci_m2s.engine.acquisition.WATCH_EVERY_S", 0.005)
+    monkeypatch.setattr("bci_m2s.engine.acquisition.ASK_EVERY_S", 0.005)
     try:
         path = record_session(tmp_path / "s", {"eeg": chunks}, source_of=Doubted)
     finally:
@@ -316,6 +316,26 @@ def test_reports_come_once_a_second_and_at_once_when_something_changes():
     assert sink.reports[-1].values["state"] == "bad"
     assert sink.reports[0].values["streams"][0]["modality"] == "eeg"
     assert any(event.kind == "sender" for event in sink.events)
+
+
+def test_reports_come_while_a_sender_is_asked_and_does_not_answer():
+    asked, answers = threading.Event(), threading.Event()
+
+    class Frozen(Endless):
+        def problem(self):
+            asked.set()
+            answers.wait(60)
+            return ""
+
+    sink = Collector()
+    engine = engine_of(pipeline(), {"eeg": Frozen(EEG_INFO)}, [sink], time.monotonic)
+    engine.start()
+    assert asked.wait(60)
+    before = len(sink.reports)
+    until(lambda: len(sink.reports) > before + 2)
+    answers.set()
+    engine.finish()
+    assert engine.failure is None
 
 
 def test_streams_are_recorded_without_a_model_and_gaps_are_reported(tmp_path):

@@ -28,7 +28,7 @@ from bci_m2s.recording.xdf_writer import XdfWriter
 from bci_m2s.session.setup.config import load_pipeline
 from bci_m2s.training.formats.pickles import read_npz, read_pickle
 from bci_m2s.training.released.released import import_released
-from bci_m2s.training.settings import load_training
+from bci_m2s.training.training_file import load_training
 from bci_m2s.types import StreamInfo
 
 

@@ -12,7 +12,7 @@ from bci_m2s.model.model_file import read_contract
 from bci_m2s.pipeline.steps import StepStage
 from bci_m2s.signal.quality import STATES
 from bci_m2s.simulator import SimulatedSession, SimulatorSettings
-from bci_m2s.training.settings import load_training
+from bci_m2s.training.training_file import load_training
 from bci_m2s.types import Chunk
 
 ROOT = Path(__file__).resolve().parents[3]
