@@ -1,6 +1,7 @@
 """Make the tables and figures of docs/results.md: every training file, its rivals, and the page.
 
     python docs/make_results.py --quick                           # three seeds, marked as quick
+    python docs/make_results.py --quick --seeds 10                # goes on from the three
     python docs/make_results.py                                   # ten seeds
     python docs/make_results.py --only stress-predict-few-2       # a part of it; the page stays as it is
     python docs/make_results.py --page                            # the page, of what there is
@@ -31,6 +32,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--quick", action="store_true", help="three seeds, marked as quick in every table")
+    options.add_argument("--seeds", type=int, metavar="N", help="how many; default: 10, or 3 with --quick")
     options.add_argument(
         "--only", nargs="+", default=[], metavar="PART", help="a data set, or a part of one"
     )
@@ -47,7 +49,7 @@ def main() -> int:
     usual = Path("runs") / ("results-quick" if wanted.quick else "results")
     wishes = Wishes(
         wanted.out or usual, ROOT / "pipelines" / "train", ROOT / "docs", wanted.quick, tuple(wanted.only),
-        wanted.page, wanted.workers, wanted.data,
+        wanted.page, wanted.workers, wanted.data, wanted.seeds,
     )  # fmt: skip
     try:
         return make_results(wishes, console)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bci_m2s.errors import UsageError
 from bci_m2s.files.whole import write_whole
 from bci_m2s.training.results.tables import markdown
+from bci_m2s.training.settings import MOST_SEEDS
 from bci_m2s.training.study.costs import cost_s
 from bci_m2s.training.study.found import Found, read_part
 from bci_m2s.training.study.overview import aims_table, best_rival_table
@@ -40,6 +42,7 @@ class Wishes:
     out : folder of runs; shipped : of the training files; docs : of the page and the pictures
     only : names of parts, () for all; page_only : run nothing
     data : the folder in which each data set has its own; None for where the training files look
+    seeds : how many; None for the usual number
     """
 
     out: Path
@@ -50,14 +53,24 @@ class Wishes:
     page_only: bool = False
     workers: int = 2
     data: Path | None = None
+    seeds: int | None = None
 
 
 def make_results(wishes: Wishes, console: Console) -> int:
     """Run what is left of the plan and write what it gave; 1 where something went wrong.
 
     With `only` the page is left alone: tables and pictures are in the folder of the runs.
+
+    Raises
+    ------
+    UsageError
+        No such part, or number of seeds; what was run is of other values.
     """
-    seeds = range(QUICK_SEEDS if wishes.quick else FULL_SEEDS)
+    usual = QUICK_SEEDS if wishes.quick else FULL_SEEDS
+    number = usual if wishes.seeds is None else wishes.seeds
+    if not 1 <= number <= MOST_SEEDS:
+        raise UsageError(f"--seeds: got {number}, expected 1 to {MOST_SEEDS}")
+    seeds = range(number)
     wanted = parts(wishes.only, quick=wishes.quick)
     wrong = [] if wishes.page_only else _run(wishes, wanted, seeds, console)
     found = {part: one for part in wanted if (one := read_part(wishes.out, part, seeds)) is not None}

@@ -11,7 +11,7 @@ from bci_m2s.training.results.summary import Difference
 from bci_m2s.training.study import cells
 from bci_m2s.training.study.found import Found
 from bci_m2s.training.study.overview import AIMS, RIVALS, of_protocol
-from bci_m2s.training.study.plan import PROTOCOLS, SETS, Part, seeds_of
+from bci_m2s.training.study.plan import FULL_SEEDS, PROTOCOLS, SETS, Part, seeds_of
 from bci_m2s.training.study.pooled import Pooled, best_rivals, mean_difference
 from bci_m2s.training.study.schedule import duration
 from bci_m2s.training.study.work import Task, seconds_of
@@ -26,10 +26,12 @@ class _Judged(NamedTuple):
 def state(found: Mapping[Part, Found], wanted: Sequence[Part], seeds: Sequence[int], quick: bool) -> str:
     """How complete the tables are, in a sentence or two."""
     words = (
-        f"**Quick: {len(seeds)} seeds.** Crossed rows differ most by seed; three say little of them."
+        f"**Quick: {count(len(seeds), 'seed')}**, fewer windows and fewer protocols than the full tables."
         if quick
-        else f"{len(seeds)} seeds."
+        else f"{count(len(seeds), 'seed')}."
     )
+    if len(seeds) < FULL_SEEDS:
+        words += f" Crossed rows differ most by seed; {len(seeds)} say little of them."
     lacking = []
     for part in wanted:
         n, meant = len(found[part].seeds) if part in found else 0, len(seeds_of(part, seeds, quick))

@@ -35,8 +35,6 @@ def wishes(tmp_path, monkeypatch):
     """A data set of two protocols and its training files; sessions are given, no feature is computed."""
     monkeypatch.setattr(plan, "SETS", {"tiny": DataSet("Tiny")})
     monkeypatch.setattr(plan, "QUICK_PROTOCOLS", ("all", "few-2"))
-    monkeypatch.setattr(plan, "QUICK_SEEDS", 2)
-    monkeypatch.setattr(command, "QUICK_SEEDS", 2)
     for module in ("command", "overview", "reading"):
         monkeypatch.setattr(f"bci_m2s.training.study.{module}.SETS", plan.SETS)
     monkeypatch.setattr(command, "compute_features", lambda *_: None)
@@ -64,7 +62,7 @@ def wishes(tmp_path, monkeypatch):
     for name, changes in (("aligned", {}), ("few", few), ("released", released)):
         values = json.loads(base.model_dump_json()) | changes
         (shipped / f"tiny-{name}.yaml").write_text(yaml.safe_dump(values))
-    return Wishes(tmp_path / "out", shipped, docs, quick=True, workers=1)
+    return Wishes(tmp_path / "out", shipped, docs, quick=True, workers=1, seeds=2)
 
 
 def made(wishes):
@@ -104,7 +102,7 @@ def test_from_nothing_to_a_page(wishes, monkeypatch):
     assert own == theirs  # down to the seconds: it was copied
 
     page = (wishes.docs / "results.md").read_text()
-    assert "**Quick: 2 seeds.**" in page
+    assert "**Quick: 2 seeds**" in page
     assert "Not complete" not in page
     assert "### Labels of two people (quick)" in page
     row = next(line for line in page.splitlines() if line.startswith("| **M2S, aligned**"))
@@ -127,6 +125,11 @@ def test_from_nothing_to_a_page(wishes, monkeypatch):
         page.split("<!-- made: times")[0]
         == (wishes.docs / "results.md").read_text().split("<!-- made: times")[0]
     )
+
+
+def test_a_number_of_seeds_that_makes_no_table_is_refused(wishes):
+    with pytest.raises(UsageError, match="--seeds: got 0, expected 1 to"):
+        made(replace(wishes, seeds=0))
 
 
 def test_a_fault_in_one_part_leaves_the_others(wishes, monkeypatch):
