@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MARKER_TYPE = "Markers"  # of streams of texts, as LSL and XDF have it
+TRIAL_START, TRIAL_STOP = "trial/start/", "trial/stop/"  # markers of trials; the class follows
 LONGEST_MARKER = 1000  # characters that are kept in memory; markers come from the network
 UNKNOWN = "unknown"  # the label of an estimate that is less confident than its head demands
 FloatArray = NDArray[np.float64]
@@ -109,6 +110,10 @@ class Status(IntEnum):
     FAILED = 8  #: inference cannot go on (the device failed); the recording does
     LATE = 9  #: the answer came too long after its samples: this process or its machine stood still
     DRIFT = 10  #: the features are further from those of the training than the limit
+
+
+AT_FIRST = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
+BY_THE_CLOCK = (Status.STALE, Status.FAILED)  # once a second, without samples; others come with every hop
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Handover:
         self._clock, self._emit = clock, emit
         self._until_s = clock() + LONGEST_S
         self._is_one_line = former.chosen is not None
-        self._voice = former.chosen or ""  # what the former pipeline's newest answer is made of
+        self._newest = former.chosen or ""  # what the former pipeline's newest answer is made of
         self._waiting = {""} if self._is_one_line else set(modalities)
 
     @property
@@ -75,10 +75,12 @@ class Handover:
         """End of the first window that the new pipeline answers; infinite while there is none."""
         if self._clock() > self._until_s:
             return -math.inf
-        self._voice = of_former[-1].modality if of_former else self._voice
+        self._newest = of_former[-1].modality if of_former else self._newest
         # where one line is made of several modalities it must not jump from one to another and back
-        voices = (self._voice,) if self._is_one_line else tuple(estimate.modality for estimate in made)
-        able = [_time_s(one) for one in made if one.status is Status.OK and one.modality in voices]
+        combinations = (
+            (self._newest,) if self._is_one_line else tuple(estimate.modality for estimate in made)
+        )
+        able = [_time_s(one) for one in made if one.status is Status.OK and one.modality in combinations]
         lost = [_time_s(estimate) for estimate in of_former if estimate.status not in GOES_ON]
         return min([*able, *lost], default=math.inf)
 

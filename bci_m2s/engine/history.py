@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_m2s.types import Estimate, FloatArray, Status
+from bci_m2s.types import BY_THE_CLOCK, Estimate, FloatArray, Status
 
 MOST_BINS = 2000
 FIRST_BIN_S = 1.0
 MOST_MARKERS = 1000
 MARKER_CHARACTERS = 200  # characters of a marker; recordings have it whole
-BY_THE_CLOCK = (Status.STALE, Status.FAILED)  # said once a second, where others come with every hop
 DIGITS = 4
 
 

@@ -50,7 +50,7 @@ SMALLEST_RATE_HZ = {
     "emg": 64.0,
     "eog": 32.0,
 }
-HIGHEST_RATE_HZ = 10_000.0
+FASTEST_HZ = 10_000.0
 LEAST_OF_SAMPLE = 0.99  # of a sample that a block holds at least; a rate may be a little below the nominal
 LEAST_OF_STEP = 0.5
 
@@ -91,7 +91,7 @@ class PeripheralPhysiology:
     ) -> None:
         check_known(WHERE, params, ("columns", "notch_hz", *NUMBERS))
         number = numbers(WHERE, params, NUMBERS)
-        check_rate(WHERE, rate_hz, LEAST_OF_SAMPLE / hop_s, HIGHEST_RATE_HZ)
+        check_rate(WHERE, rate_hz, LEAST_OF_SAMPLE / hop_s, FASTEST_HZ)
         self._blocks = blocks_per_step(WHERE, step_s, hop_s, number["window_s"])
         self._min_tracked = number["min_tracked"]
         timing = Timing(rate_hz, hop_s, self._blocks, number["window_s"])
@@ -101,7 +101,7 @@ class PeripheralPhysiology:
         columns: list[int] = []
         for kind, chosen in _channels(params.get("columns"), labels).items():
             least_hz = SMALLEST_RATE_HZ[kind] * (1 - TOLERANCE)
-            check_rate(f"{WHERE}: {kind}", rate_hz, least_hz, HIGHEST_RATE_HZ)
+            check_rate(f"{WHERE}: {kind}", rate_hz, least_hz, FASTEST_HZ)
             self._signals += signals(kind, chosen, notch_hz if kind == "emg" else [], timing)
             self._titles += [kind if kind in ONE else f"{kind} {label}" for label in chosen]
             columns += [labels.index(label) for label in chosen]

@@ -18,11 +18,11 @@ from bci_m2s.handover.content import Content
 from bci_m2s.handover.names import Names
 from bci_m2s.handover.raw import annotated_raw
 from bci_m2s.handover.tables import MISSING, write_json, write_tsv
+from bci_m2s.recording.as_raw import VOLTAGES
 from bci_m2s.recording.bids.files import read_texts
 
 DESCRIPTION = "dataset_description.json"
 BLOCK_SAMPLES = 50_000
-VOLTAGES = ("eeg", "ecg", "eog", "emg")
 
 
 def need_bids() -> None:

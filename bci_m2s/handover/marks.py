@@ -13,14 +13,13 @@ from bci_m2s.recording import BAD_GAP
 from bci_m2s.recording.trials import (
     TRIAL_BEGIN,
     TRIAL_END,
-    TRIAL_START,
-    TRIAL_STOP,
     Trial,
     is_guided,
     read_trials,
 )
 from bci_m2s.review.facts import RecordedEvent, RecordingFacts
 from bci_m2s.text import printable
+from bci_m2s.types import TRIAL_START, TRIAL_STOP
 
 LONGEST_TEXT = 500
 TRIAL_GRAMMAR = (TRIAL_BEGIN, TRIAL_START, TRIAL_STOP, TRIAL_END)  # what a row of a trial says

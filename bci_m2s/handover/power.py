@@ -13,13 +13,6 @@ from bci_m2s.signal.quality import LOSS_LIMIT
 from bci_m2s.types import FloatArray
 
 WINDOW_S = 2.0
-BANDS = {
-    "delta": (1.0, 4.0),
-    "theta": (4.0, 8.0),
-    "alpha": (8.0, 14.0),
-    "beta": (14.0, 31.0),
-    "gamma": (31.0, 50.0),
-}
 BLOCK_VALUES = 8_000_000
 FEWEST_WINDOWS = 3
 

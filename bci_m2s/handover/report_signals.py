@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bci_m2s.features.de import SEED_BANDS_HZ
 from bci_m2s.handover.page import Page
-from bci_m2s.handover.power import BANDS, WINDOW_S, Power, power_of
+from bci_m2s.handover.power import WINDOW_S, Power, power_of
 from bci_m2s.handover.signal_figures import bad_channel_figure, band_figure, scalp_figure, spectrum_figure
 from bci_m2s.handover.summary import Summary
 from bci_m2s.review.draw_signals import overview_stream
@@ -125,7 +126,7 @@ def _bands(found: Summary, modality: str) -> dict[str, tuple[float, float]]:
             and all(isinstance(e, int | float) for e in edges)
         ):
             bands[str(name)] = (float(edges[0]), float(edges[1]))
-    return bands if 0 < len(bands) <= 8 else dict(BANDS)
+    return bands if 0 < len(bands) <= 8 else dict(SEED_BANDS_HZ)
 
 
 def clock(seconds: float) -> str:

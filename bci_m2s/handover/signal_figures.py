@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STATES = {"BAD_lost": "#000000", "BAD_flat": "#4477AA", "BAD_railed": "#EE6677", "BAD_noisy": "#CCBB44"}
 OTHER = "#AAAAAA"
-MOST_CHANNELS = 40
+MOST_SHOWN = 40
 FEW_CHANNELS = 8  # have lines of their own colour
 RESOLUTION = 48  # points across a map
 FEWEST_ON_SCALP = 8  # positions; with fewer a map is made of what lies between
@@ -44,7 +44,7 @@ def bad_channel_figure(marks: Sequence[Mark], gaps: FloatArray, end_s: float) ->
     length_s: dict[str, float] = {}
     for mark in marks:
         length_s[mark.channel] = length_s.get(mark.channel, 0.0) + mark.duration_s
-    shown = sorted(length_s, key=lambda name: -round(length_s[name]))[:MOST_CHANNELS]
+    shown = sorted(length_s, key=lambda name: -round(length_s[name]))[:MOST_SHOWN]
     figure = new_figure(11, 1.2 + 0.2 * max(len(shown), 3))
     axes = figure.add_subplot()
     for row, name in enumerate(shown):

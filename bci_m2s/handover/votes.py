@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bci_m2s.engine.statistics import Z_95
 from bci_m2s.handover.marks import session_trials
 from bci_m2s.review.facts import Answers, RecordingFacts
 from bci_m2s.simulator.markers import trial_spans
 
 ALPHA = 0.05
-Z_95 = 1.96
 
 
 @dataclass(frozen=True, slots=True)

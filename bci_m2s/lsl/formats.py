@@ -19,6 +19,7 @@ from bci_m2s.types import Estimate, Event, FloatArray, Status, StreamInfo, Trace
 # Types of a session's own streams on the network.
 ANSWER_TYPE = "Emotion"  # estimates, one stream per head
 STATUS_TYPE = "bci_m2s-status"  # JSON objects
+STATUS_PART = "status"  # behind the session's name and a dash in its name, behind its id in its source id
 EVIDENCE_TYPE = "bci_m2s-evidence"  # what estimates rest on, one stream per modality
 RAW_TYPE = "bci_m2s-raw"  # samples for a display; no program may take it for the source itself
 OWN_TYPES = (STATUS_TYPE, EVIDENCE_TYPE, RAW_TYPE)  # of no use to anybody else
@@ -114,8 +115,8 @@ def unpack_evidence(sample: Sequence[float]) -> tuple[FloatArray, int, int]:
 
 # ---- estimates in a recording ----
 
-STAGES = ("samples", "filters", "features")
-OF_EACH_MODALITY = ("first_sample", "last_sample", *(f"{stage}_crc" for stage in STAGES))
+TRACED = ("samples", "filters", "features")
+OF_EACH_MODALITY = ("first_sample", "last_sample", *(f"{stage}_crc" for stage in TRACED))
 NEEDED = ("confidence", "status", "unknown", "modality")
 
 

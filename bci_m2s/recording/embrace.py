@@ -21,7 +21,7 @@ from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 LARGEST_BYTES = 200_000_000
 PER_S = 1e6  # µs
-HIGHEST_RATE_HZ = 1000.0
+FASTEST_HZ = 1000.0
 TAG = "tag"  # text of a press of the button
 SENSORS = {  # field of rawData: type of the stream, label and unit
     "eda": ("Peripheral", "EDA", "microsiemens"),
@@ -87,7 +87,7 @@ def _stream(
     rate_hz, begin_s = float(sensor["samplingFrequency"]), float(sensor["timestampStart"]) / PER_S
     if not len(values):
         return
-    if not 0 < rate_hz <= HIGHEST_RATE_HZ or not 0 < begin_s < 1e10:
+    if not 0 < rate_hz <= FASTEST_HZ or not 0 < begin_s < 1e10:
         raise ValueError(f"{kind} begins at {begin_s:g} s, {rate_hz:g} Hz")
     values.setflags(write=False)
     units = (unit,) * len(labels)

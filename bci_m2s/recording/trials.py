@@ -25,10 +25,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bci_m2s.types import TRIAL_START, TRIAL_STOP
+
 SESSION_START, SESSION_RESUME, SESSION_STOP = "session/start/", "session/resume/", "session/stop"
 REPEATED, NOT_FINISHED = "repeated", "not finished"  # why a trial does not count
 TRIAL_BEGIN, TRIAL_END = "trial/begin/", "trial/end/"
-TRIAL_START, TRIAL_STOP = "trial/start/", "trial/stop/"
 LONGEST_ITEM = 300  # characters; a marker holds no more than 1000
 RATING, EXCLUDE, INCLUDE = "trial/rating/", "trial/exclude/", "trial/include/"
 

@@ -15,7 +15,7 @@ from bci_m2s.recording.xdf_writer import NUMBERS
 from bci_m2s.text import printable, quoted
 
 VALUE_BYTES = {name: np.dtype(code).itemsize for name, code in NUMBERS.items()}
-MOST_CHANNELS = 65_535
+MOST_IN_STREAM = 65_535
 DEEPEST_XML = 64
 
 
@@ -97,9 +97,9 @@ def with_blank_name(content: bytes) -> bytes:
 
 def _checked_header(where: str, fields: dict[str, str]) -> Header:
     count, rate = fields.get("channel_count", ""), fields.get("nominal_srate", "")
-    if not count.isdecimal() or not 1 <= int(count[:9]) <= MOST_CHANNELS or len(count) > 9:
+    if not count.isdecimal() or not 1 <= int(count[:9]) <= MOST_IN_STREAM or len(count) > 9:
         raise RefusedError(
-            f"{where}: channel_count: got {count[:40]!r}, expected between 1 and {MOST_CHANNELS}"
+            f"{where}: channel_count: got {count[:40]!r}, expected between 1 and {MOST_IN_STREAM}"
         )
     try:
         rate_hz = float(rate)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLOCK_VALUES = 4_000_000  # read at once
-MOST_CHANNELS = 512  # more are not drawn
+MOST_DRAWN = 512  # more are not drawn
 IMAGE_COLUMNS = 800  # at most, and a column is a second or more
 ROUNDING = 1e-12  # of the mean square
 LINE_COLUMNS = 1400  # points of a drawn line
@@ -49,7 +49,7 @@ def binned(facts: RecordingStream, end_s: float, column_s: float, loss_is_zero: 
     neither do values that are not positive: eye trackers send them for a pupil that they do not see.
     """
     n_columns = max(1, int(np.ceil(end_s / column_s)))
-    n_channels = min(facts.info.n_channels, MOST_CHANNELS)
+    n_channels = min(facts.info.n_channels, MOST_DRAWN)
     count, total, squares = (np.zeros((n_columns, n_channels)) for _ in range(3))
     block = max(1, BLOCK_VALUES // max(1, facts.info.n_channels))
     centre: FloatArray | None = None

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.errors import RecordingError
-from bci_m2s.lsl.formats import STAGES, RecordedEstimate, RecordLayout
+from bci_m2s.lsl.formats import TRACED, RecordedEstimate, RecordLayout
 from bci_m2s.pipeline import again
 from bci_m2s.pipeline.failover import fuse
 from bci_m2s.pipeline.pipeline import Pipeline
@@ -25,10 +25,9 @@ from bci_m2s.review.recorded import RecordedSession, read_recorded_session
 from bci_m2s.session.description import versions
 from bci_m2s.session.setup import build
 from bci_m2s.sources.replay import ReplaySource
-from bci_m2s.types import Estimate, Status
+from bci_m2s.types import BY_THE_CLOCK, Estimate, Status
 
 TOLERANCE = 1e-3  # of a probability, where a GPU took part
-NO_WINDOW = (Status.STALE, Status.FAILED)  # the engine gives these by the clock; no samples are behind them
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ def _version_notes(then: Mapping[str, Any]) -> list[str]:
 def _compare(session: RecordedSession, replayed: dict[WindowKey, Estimate], result: Verification) -> None:
     used: set[WindowKey] = set()
     for head, recorded in _recorded(session):
-        if recorded.status in NO_WINDOW:
+        if recorded.status in BY_THE_CLOCK:
             continue
         keys = [(modality, window.last_sample, head) for modality, window in recorded.windows.items()]
         difference = _differs(recorded, head, keys, replayed, result)
@@ -190,7 +189,7 @@ def _differs(
         return Difference(names, head, last, "samples", "a window", "none")
     for part in found:
         trace = recorded.windows[part.modality].trace
-        for stage in STAGES:
+        for stage in TRACED:
             then, now = getattr(trace, stage), getattr(part.trace, stage)
             if then != now:
                 return Difference(part.modality, head, last, stage, f"CRC {then}", f"CRC {now}")

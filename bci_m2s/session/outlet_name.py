@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.lsl.formats import ANSWER_TYPE, STATUS_TYPE
+from bci_m2s.lsl.formats import ANSWER_TYPE, STATUS_PART, STATUS_TYPE
 from bci_m2s.session.setup.config import OutletSettings
 from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
@@ -44,7 +44,7 @@ class Neighbours:
         for raw in network.streams_after(LOOK_S).values() if network is not None else ():
             info = brief_info(raw)
             if info.type in (STATUS_TYPE, ANSWER_TYPE):
-                name = info.name.removesuffix("-status") if info.type == STATUS_TYPE else info.name
+                name = info.name.removesuffix(f"-{STATUS_PART}") if info.type == STATUS_TYPE else info.name
                 taken.setdefault(name, set()).add(info.host)
         return taken
 

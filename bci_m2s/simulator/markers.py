@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bci_m2s.types import TRIAL_START, TRIAL_STOP
+
 STREAM_NAME = "Simulated markers"
 REST_START, REST_STOP = "rest/start", "rest/stop"
-TRIAL_START, TRIAL_STOP = "trial/start/", "trial/stop/"  # the class follows
 
 
 class MarkedTrial(NamedTuple):

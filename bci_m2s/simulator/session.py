@@ -16,8 +16,6 @@ from bci_m2s.simulator.markers import (
     REST_START,
     REST_STOP,
     STREAM_NAME,
-    TRIAL_START,
-    TRIAL_STOP,
     MarkedTrial,
 )
 from bci_m2s.simulator.montage import electrodes
@@ -25,7 +23,7 @@ from bci_m2s.simulator.noise import Float32Array, Seeds
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.simulator.skin import SkinConductance
 from bci_m2s.simulator.state import Schedule
-from bci_m2s.types import MARKER_TYPE, StreamInfo
+from bci_m2s.types import MARKER_TYPE, TRIAL_START, TRIAL_STOP, StreamInfo
 
 
 class SimulatedSession:

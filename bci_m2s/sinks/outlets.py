@@ -23,6 +23,7 @@ from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import (
     ANSWER_TYPE,
     EVIDENCE_TYPE,
+    STATUS_PART,
     STATUS_TYPE,
     EstimateLayout,
     code_names,
@@ -106,9 +107,9 @@ class StatusSink(Sink):
         """Offer the stream."""
         session = self._session
         info = StreamInfo(
-            f"{session.outlet_name}-status",
+            f"{session.outlet_name}-{STATUS_PART}",
             STATUS_TYPE,
-            _source_id(session, "status"),
+            _source_id(session, STATUS_PART),
             labels=("json",),
             units=("",),
             channel_format="string",

@@ -29,10 +29,10 @@ from bci_m2s.lsl.child import JsonChild, begin, emit
 from bci_m2s.lsl.outlet import make_outlet
 from bci_m2s.soak.fault_spec import FaultSpec, Sent
 from bci_m2s.soak.faulty_stream import FaultyStream
+from bci_m2s.sources.sender import BUFFERED_S
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 TICK_S = 0.04  # a headset sends chunks, too
-BUFFERED_S = 60
 LINGER_S = 0.3  # what is in flight dies with the outlet, and LSL does not tell when all has arrived
 MOST_AT_ONCE = 8192  # samples in one push
 COUNT = struct.Struct("<q")  # samples pushed, in the shared file

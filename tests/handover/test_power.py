@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bci_m2s.features.de import SEED_BANDS_HZ
 from bci_m2s.handover.marks import Mark
-from bci_m2s.handover.power import BANDS, power_of
+from bci_m2s.handover.power import power_of
 from bci_m2s.handover.signal_figures import scalp_figure
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.review.facts import RecordingStream, recording_facts
@@ -31,12 +32,12 @@ def noise() -> np.ndarray:
 
 
 def test_white_noise_has_the_density_of_its_variance(noise: np.ndarray) -> None:
-    power = power_of(eeg(np.arange(len(noise)) / RATE_HZ, noise), [], BANDS)
+    power = power_of(eeg(np.arange(len(noise)) / RATE_HZ, noise), [], SEED_BANDS_HZ)
     assert power is not None
     assert len(power.starts_s) == SECONDS / 2
     expected_db = 10 * np.log10(NOISE_UV**2 / (RATE_HZ / 2))
     found = power.mean_db(np.ones(len(power.starts_s), bool))
-    np.testing.assert_allclose(found[:, list(BANDS).index("gamma")], expected_db, atol=0.6)
+    np.testing.assert_allclose(found[:, list(SEED_BANDS_HZ).index("gamma")], expected_db, atol=0.6)
     spectrum_db = 10 * np.log10(power.spectrum[:, 10:-10].mean(axis=1))
     np.testing.assert_allclose(spectrum_db, expected_db, atol=0.2)
 
@@ -47,7 +48,7 @@ def test_bad_spans_and_gaps_do_not_count(noise: np.ndarray) -> None:
     noise[later, 0] *= 100
     noise[3, 1] = np.nan
     bad = [Mark(20.0, 20.0, "bad", "BAD_noisy", "Fp1")]
-    power = power_of(eeg(np.where(later, times + 5.0, times), noise), bad, BANDS)
+    power = power_of(eeg(np.where(later, times + 5.0, times), noise), bad, SEED_BANDS_HZ)
     assert power is not None
     usable = np.isfinite(power.power[:, :, 2])
     # a window that touches the bad span, or the second before it, does not count for that channel
@@ -63,7 +64,7 @@ def test_bad_spans_and_gaps_do_not_count(noise: np.ndarray) -> None:
 def test_a_map_needs_positions(noise: np.ndarray) -> None:
     noise[:, 8:] += 30 * np.sin(2 * np.pi * 10 * np.arange(len(noise)) / RATE_HZ)[:, None]
     stream = eeg(np.arange(len(noise)) / RATE_HZ, noise)
-    bands = {name: BANDS[name] for name in ("alpha", "beta")}
+    bands = {name: SEED_BANDS_HZ[name] for name in ("alpha", "beta")}
     power = power_of(stream, [], bands)
     assert power is not None
     values = power.mean_db(np.ones(len(power.starts_s), bool))
@@ -76,4 +77,4 @@ def test_a_map_needs_positions(noise: np.ndarray) -> None:
 
 
 def test_too_short_for_a_window() -> None:
-    assert power_of(eeg(np.arange(100) / RATE_HZ, np.zeros((100, 10))), [], BANDS) is None
+    assert power_of(eeg(np.arange(100) / RATE_HZ, np.zeros((100, 10))), [], SEED_BANDS_HZ) is None

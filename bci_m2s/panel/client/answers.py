@@ -12,11 +12,10 @@ from functools import lru_cache
 import numpy as np
 
 from bci_m2s.text import modality_name
-from bci_m2s.types import UNKNOWN, FloatArray, Status
+from bci_m2s.types import AT_FIRST, UNKNOWN, FloatArray, Status
 
 STALE_S = 2.0  # an answer older than this is not shown any more
 RATE_OVER = 41  # answers over which the rate is measured: 10 s at 4 Hz
-EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
 NO_ESTIMATE = "no estimate"
 WORDS = {
     Status.FILLING: "window fills",
@@ -153,7 +152,7 @@ def _refusal(answer: Answer) -> ShownAnswer:
     known = answer.status in list(Status)
     status = Status(answer.status) if known else Status.FAILED
     words = answer.reason or (WORDS[status] if known else f"status {answer.status}")
-    tone = "muted" if status in EXPECTED else "bad" if known and status is Status.FAILED else "warn"
+    tone = "muted" if status in AT_FIRST else "bad" if known and status is Status.FAILED else "warn"
     return ShownAnswer(NO_ESTIMATE, detail=words, tone=tone, left_s=seconds_left(words))
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from bci_m2s.lsl.formats import (
     ANSWER_TYPE,
     EVIDENCE_TYPE,
+    STATUS_PART,
     STATUS_TYPE,
     EstimateLayout,
     SentEstimate,
@@ -185,7 +186,7 @@ class SessionClient:
             sent = full_description(streams[uid], brief)
             if sent is not None:
                 text = sent.desc().child_value("session")
-                name = plain_text(brief.name).removesuffix("-status")
+                name = plain_text(brief.name).removesuffix(f"-{STATUS_PART}")
                 created_s = float(streams[uid].created_at())
                 facts = parse_session(text, uid, brief.host, created_s, name)
                 if not is_its_own_status(brief, facts.session_id):  # it copied another session's id

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bci_m2s.lsl.formats import ANSWER_TYPE, EVIDENCE_TYPE, RAW_TYPE, STATUS_TYPE
+from bci_m2s.lsl.formats import ANSWER_TYPE, EVIDENCE_TYPE, RAW_TYPE, STATUS_PART, STATUS_TYPE
 from bci_m2s.panel.client.facts import SessionFacts, plain_text
 from bci_m2s.session.control.rendezvous import has_entry
 from bci_m2s.types import StreamInfo
@@ -53,7 +53,7 @@ def is_its_own_status(info: StreamInfo, session_id: str) -> bool:
 
     A copy then has the source id of what it copies, and ``claimed_twice`` tells of it.
     """
-    return info.source_id == f"{session_id}-status"
+    return info.source_id == f"{session_id}-{STATUS_PART}"
 
 
 def claimed_twice(infos: Iterable[StreamInfo], session_id: str) -> str:

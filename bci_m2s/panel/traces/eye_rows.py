@@ -11,6 +11,7 @@ from PyQt6.QtGui import QColor, QFontMetrics, QPainter
 
 from bci_m2s.panel.client.facts import StreamFacts
 from bci_m2s.panel.look.theme import SMALL, Theme, font
+from bci_m2s.panel.traces.channel_rows import LEFT
 from bci_m2s.panel.traces.eye_layout import (
     EyeRow,
     Losses,
@@ -28,7 +29,6 @@ from bci_m2s.types import FloatArray
 NUMBERS_EVERY_S = 0.25
 ROW_PAD = 0.06  # of a row, free above and below its range
 EDGE_SCALE = 0.8  # of the type size, for the ends of a range
-LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
 
 class EyeRows(SweepRows):

@@ -13,6 +13,7 @@ from bci_m2s.files.explain import refused
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.sources import Name
+from bci_m2s.types import TRIAL_START, TRIAL_STOP
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Duration = Annotated[float, Field(ge=0, le=86_400)]
@@ -142,9 +143,9 @@ class TrialSettings(_Settings):
     """For `program`: the command and its arguments; `{item}` is the clip, `{duration_s}` the length."""
     prints_onset: bool = False
     """For `program`: it prints a line `onset` when it shows the item; else its start is the onset."""
-    start: Pattern = r"trial/start/(?P<label>.+)"
+    start: Pattern = TRIAL_START + "(?P<label>.+)"
     """For `markers`: regular expression of a trial's first marker; its group `label` is the class."""
-    stop: Pattern = r"trial/stop/.+"
+    stop: Pattern = TRIAL_STOP + ".+"
     """For `markers`: the same for its end; not needed where `duration_s` is given."""
     count: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """For `markers`: how many trials there are; `null`: until `done` comes."""

@@ -11,6 +11,7 @@ from bci_m2s.session.protocol.planned import PlannedTrial
 from bci_m2s.session.protocol.questions import ask
 from bci_m2s.session.protocol.stage import Stage
 from bci_m2s.session.protocol.stimulus import Shown
+from bci_m2s.types import TRIAL_START, TRIAL_STOP
 
 
 def next_number(stage: Stage) -> int:
@@ -65,7 +66,7 @@ def _trial(stage: Stage, trial: PlannedTrial) -> bool:
     stage.set_step("trial", trial.text, trial.duration_s)
     shown = _show(stage, trial)
     if math.isfinite(shown.stop_s):
-        stage.mark(grammar.TRIAL_STOP + trial.label, shown.stop_s)
+        stage.mark(TRIAL_STOP + trial.label, shown.stop_s)
     stage.end_trial(trial.number, attempt, shown.flags, shown.spread_s)
     interrupted = stage.controls.interrupted.is_set()
     if not shown.completed and not interrupted:
@@ -81,7 +82,7 @@ def _show(stage: Stage, trial: PlannedTrial) -> Shown:
         person.watch(trial.label)
 
     def on_onset(at_s: float) -> None:
-        stage.mark(grammar.TRIAL_START + trial.label, at_s)
+        stage.mark(TRIAL_START + trial.label, at_s)
 
     try:
         if stimulus is None:
@@ -94,7 +95,7 @@ def _show(stage: Stage, trial: PlannedTrial) -> Shown:
 
 
 def _show_text(stage: Stage, trial: PlannedTrial) -> Shown:
-    begun_s = stage.mark(grammar.TRIAL_START + trial.label)
+    begun_s = stage.mark(TRIAL_START + trial.label)
     completed = stage.controls.wait(trial.duration_s or 0.0, can_skip=False)
     return Shown(begun_s, stage.clock(), completed=completed)
 

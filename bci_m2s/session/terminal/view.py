@@ -25,12 +25,11 @@ from bci_m2s.engine.statistics import (
 from bci_m2s.recording.disk import WARN_BELOW_S
 from bci_m2s.simulator.markers import STREAM_NAME
 from bci_m2s.text import modality_name, printable
-from bci_m2s.types import UNKNOWN, Estimate, Status
+from bci_m2s.types import AT_FIRST, UNKNOWN, Estimate, Status
 
 if TYPE_CHECKING:
     from bci_m2s.recording.recorder import RecorderState
 
-EXPECTED = (Status.FILLING, Status.SETTLING, Status.BASELINE)  # every session begins with these
 BAR = 24  # characters
 STYLES = {"ok": "dim", "warn": "yellow", "bad": "bold red"}
 
@@ -235,7 +234,7 @@ def print_summary(
                 _print_answers(console, statistics, modality, head, truth, truth_of)
         for (name, status), count in statistics.refused.items():
             if name == modality:
-                words = "" if status in EXPECTED else f" (at last: {statistics.reasons[modality, status]})"
+                words = "" if status in AT_FIRST else f" (at last: {statistics.reasons[modality, status]})"
                 console.print(f"  no estimate {count} times: {status.name.lower()}{words}")
     if caution and truth:
         console.print(f"note: {caution}", style="yellow")

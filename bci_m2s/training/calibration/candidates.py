@@ -28,6 +28,7 @@ from torch import nn
 from bci_m2s.networks.direct import DirectModality, added
 from bci_m2s.networks.linear import LinearHead, LinearNetwork
 from bci_m2s.networks.m2s import Classifier, SingleModality
+from bci_m2s.signal.normalise import SMALLEST_STD
 from bci_m2s.training.calibration.nested import Candidate
 from bci_m2s.training.calibration.ridge import Ridge, fit_ridge, targets
 from bci_m2s.types import BoolArray, FloatArray
@@ -242,7 +243,7 @@ def _own_scale(it: Situation, train: BoolArray) -> Scale:
     filled = np.where(known, features, 0.0)
     mean = (weights * filled).sum(axis=(0, 1)) / safe
     std = np.sqrt((weights * (filled - mean) ** 2).sum(axis=(0, 1)) / safe)
-    usable = (total > 0) & (std > 1e-6)
+    usable = (total > 0) & (std > SMALLEST_STD)
     return Scale(np.where(usable, mean, it.scale.mean), np.where(usable, std, it.scale.std))
 
 

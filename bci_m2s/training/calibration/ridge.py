@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.signal.normalise import SMALLEST_STD
 from bci_m2s.types import FloatArray
 
 Indices = NDArray[np.int64]
-SMALLEST_STD = 1e-6
 PENALTY = 1.0  # correlations between features count half; docs/LOG.md has what others gave
 
 

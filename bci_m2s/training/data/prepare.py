@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from bci_m2s.model.model_file import layout_order
+from bci_m2s.signal.normalise import SMALLEST_STD
 from bci_m2s.signal.plausible import learn_limits
 from bci_m2s.training.data.labels import with_labels_left
 from bci_m2s.training.data.leaks import check_apart
@@ -116,7 +117,7 @@ def rows_of(settings: TrainingSettings, session: SessionFeatures, modality: str,
         rows = session.values[modality].astype(np.float64)
         good = rows[session.usable[modality]]
         mean, std = known(np.nanmean, good), known(np.nanstd, good)
-        scaled = ((rows - mean) / np.where(std > 1e-6, std, 1.0)).astype(np.float32)
+        scaled = ((rows - mean) / np.where(std > SMALLEST_STD, std, 1.0)).astype(np.float32)
     else:
         scaled = normalised(session, modality, spec, contract.window, spread)
     order = layout_order(spec)

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.model.contract import Contract, WindowContract
+from bci_m2s.signal.normalise import SMALLEST_STD
 from bci_m2s.training.data.sessions import Rows, SessionFeatures
 from bci_m2s.training.datasets.layout import Trial
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.types import BoolArray, FloatArray
 
-SMALLEST_STD = 1e-6
 Indices = NDArray[np.int64]
 
 

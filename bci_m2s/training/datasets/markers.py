@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from bci_m2s.types import LONGEST_MARKER
+from bci_m2s.types import LONGEST_MARKER, TRIAL_START, TRIAL_STOP
 
 ANNOTATED = "annotated"
 
@@ -39,10 +39,10 @@ class MarkerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    start: str = r"trial/start/(?P<label>.+)"
+    start: str = TRIAL_START + "(?P<label>.+)"
     """Regular expression for the whole marker that begins a trial; its group `label` is the class, and a
     group `stimulus`, where there is one, the name of the clip."""
-    stop: str = r"trial/stop/(?P<label>.+)"
+    stop: str = TRIAL_STOP + "(?P<label>.+)"
     """The same for a trial's end; empty when there is none. With a group `label`, of that class only."""
     duration_s: Annotated[float, Field(gt=0, le=86_400)] | Literal["annotated"] | None = None
     """Length of every trial, or `annotated`: as its annotation says; stop markers are then ignored."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bci_m2s.signal.normalise import SMALLEST_STD
 from bci_m2s.training.data.sessions import Rows
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Fit, Method, NotPossible
@@ -22,7 +23,6 @@ from bci_m2s.types import FloatArray
 
 RIDGE = 1.0  # beside variances of about 1
 STRENGTH = 1.0  # inverse penalty of the classifier, on as few numbers as there are components
-SMALLEST_STD = 1e-6
 
 
 @dataclass(frozen=True)

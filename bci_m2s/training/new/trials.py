@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bci_m2s.simulator.markers import TRIAL_START, TRIAL_STOP
+from bci_m2s.types import TRIAL_START, TRIAL_STOP
 
 # Words that begin a trial, and those that end one which began so.
 _ENDS = {
