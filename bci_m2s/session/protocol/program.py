@@ -148,14 +148,14 @@ def _filled(part: str, item: str, duration_s: float | None) -> str:
     return duration.join(piece.replace("{item}", item) for piece in part.split("{duration_s}"))
 
 
-def _listen(output: IO[bytes], clock: Callable[[], float], heard: Callable[[float], None]) -> None:
+def _listen(output: IO[bytes], clock: Callable[[], float], on_onset: Callable[[float], None]) -> None:
     """Say when the onset's line came; read on, so that the program can print what it likes."""
     is_heard = False
     with output, suppress(OSError):
         while line := output.readline(LONGEST):
             if not is_heard and line.strip() == ONSET.encode():
                 is_heard = True
-                heard(clock())
+                on_onset(clock())
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

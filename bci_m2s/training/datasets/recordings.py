@@ -147,7 +147,7 @@ def _sessions(
         segments: list[RawSegment] = []
         n_trials = 0
         for file, *beside in session:
-            say = partial(note, file, on_problem)
+            notify = partial(note, file, on_problem)
             try:
                 chunks = RecordedChunks(
                     file.path, 0, markers.stamps, tuple(other.path for other in beside), told
@@ -160,12 +160,12 @@ def _sessions(
                     on_problem(file.problem(warning.removeprefix(LEFT_OUT), left_out=is_out))
                 indices = match(recording, file, on_problem)
                 streams = _streams(chunks, recording, indices, facts)
-                marked = _marked(recording, markers, say)
+                marked = _marked(recording, markers, notify)
             except RecordingError as problem:
                 on_problem(file.problem(str(problem).removeprefix(f"{file.path}: ")))
                 continue
             if not marked:
-                say(f"{NO_TRIALS}; the recording has no labels ({marker_texts(recording.markers)})")
+                notify(f"{NO_TRIALS}; the recording has no labels ({marker_texts(recording.markers)})")
             trials = _trials(marked, n_trials, heads, file, on_problem)
             n_trials += len(marked)
             spans_s = {name: _span(recording, index, markers.stamps) for name, index in indices.items()}

@@ -38,7 +38,7 @@ class Conversation:
             else:
                 return answer
         if said:
-            self.say(said.format(default))
+            self.show(said.format(default))
         return default
 
     def number(self, question: str, default: float, said: str = "") -> float:
@@ -46,11 +46,11 @@ class Conversation:
         return _one_number(self.ask(question, f"{default:g}", said, check=_one_number))
 
     def note(self, words: str) -> None:
-        """Say what deserves attention."""
+        """Print what deserves attention."""
         self._console.print(printable(f"note: {words}"), style="yellow")
 
-    def say(self, words: str, remark: str = "") -> None:
-        """Say a line, with a remark in brackets."""
+    def show(self, words: str, remark: str = "") -> None:
+        """Print a line, with a remark in brackets."""
         self._console.print(printable(words + (f" ({remark})" if remark else "")))
 
 

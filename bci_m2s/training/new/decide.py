@@ -91,7 +91,7 @@ class Decisions(StreamDecisions):
             wanted = self.ask(question, ALL, check=lambda text: _chosen(text, kept, stream.name))
         channels = _chosen(wanted, kept, stream.name)
         others = "; ".join(f"{label} ({why})" for label, why in left_out.items())
-        self.say(
+        self.show(
             f"eeg: {stream.describe()}, {len(channels)} electrodes", f"not used: {others}" if others else ""
         )
         return EegPart(stream, channels, self._mains_hz(), facts, self._is_one_of_several(stream))
@@ -117,11 +117,11 @@ class Decisions(StreamDecisions):
         part = eye_part(stream, tracker, screen, degrees, facts)
         part = replace(part, by_name=self._is_one_of_several(stream))
         columns = ", ".join(f"{column} {label}" for column, label in tracker.columns.items())
-        self.say(f"eye: {stream.describe()}: {columns}", tracker.note)
+        self.show(f"eye: {stream.describe()}: {columns}", tracker.note)
         if part.degrees is not None:
             how = "as given" if degrees else how or f"of {tracker.title}"
             unit = {"pixels": "pixel"}.get(tracker.gaze_unit, "unit")
-            self.say(f"eye: {part.degrees[0]} × {part.degrees[1]} degrees per {unit} of gaze, {how}")
+            self.show(f"eye: {part.degrees[0]} × {part.degrees[1]} degrees per {unit} of gaze, {how}")
         return part
 
     def _skin(self, is_alone: bool) -> SkinPart | None:
@@ -137,7 +137,7 @@ class Decisions(StreamDecisions):
         stream, facts = self._with_clock(stream, USUAL_HZ)
         part = SkinPart(stream, facts, self._is_one_of_several(stream))
         others = ", ".join(label for label in stream.labels if label != part.channel)
-        self.say(f"skin: {stream.describe()}: {part.channel}", f"not used: {others}" if others else "")
+        self.show(f"skin: {stream.describe()}: {part.channel}", f"not used: {others}" if others else "")
         return part
 
     def _classes(self) -> tuple[Scheme, dict[str, str], Measured]:
@@ -161,7 +161,7 @@ class Decisions(StreamDecisions):
             remark = f"no marker begins a trial of them; --classes names what does: {printable(some, 200)}"
         else:
             remark = "given" if self._wishes.classes else "assumed; --classes"
-        self.say(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
+        self.show(f"classes: {', '.join(dict.fromkeys(named.values()))}", remark)
         return scheme or Scheme(), named, measured
 
     def _window(self, measured: Measured) -> WindowContract:
@@ -174,7 +174,7 @@ class Decisions(StreamDecisions):
             )
             return USUAL
         if window != USUAL:
-            self.say(
+            self.show(
                 f"window: {window.steps} × {window.step_s:g} s", f"{shortest}; longer ones train better"
             )
         return window
@@ -188,7 +188,7 @@ class Decisions(StreamDecisions):
             baseline_s = self.number("seconds of rest at the beginning, the baseline", likely)
         else:
             baseline_s = self._wishes.baseline_s
-        self.say(
+        self.show(
             f"baseline: {baseline_s:g} s of rest"
             if baseline_s
             else "no baseline: statistics that move along",

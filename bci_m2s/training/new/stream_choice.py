@@ -72,7 +72,7 @@ class StreamDecisions(Conversation):
             got = f"{name!r} of {len(device.channels)} channels, expected at most {stream.n_channels}"
             raise UsageError(f"--montage: got {got}, those of {stream.name!r}")
         named = dict(zip(stream.labels, device.channels, strict=False))
-        self.say(f"eeg: the sender names no channels: they are taken as {', '.join(named.values())}")
+        self.show(f"eeg: the sender names no channels: they are taken as {', '.join(named.values())}")
         n = len(device.channels)
         return replace(stream, labels=device.channels, units=stream.units[:n]), {**facts, "rename": named}
 
@@ -81,7 +81,7 @@ class StreamDecisions(Conversation):
         stream, facts = self._with_rate(stream, usual_hz)
         if stream.name not in self._found.astray:
             return stream, facts
-        self.say(f"{stream.name!r} does not stamp in LSL time: its samples are stamped when they come")
+        self.show(f"{stream.name!r} does not stamp in LSL time: its samples are stamped when they come")
         return stream, {**facts, "stamps": "arrival"}
 
     def _with_rate(self, stream: StreamInfo, usual_hz: float) -> tuple[StreamInfo, Facts]:
@@ -90,10 +90,10 @@ class StreamDecisions(Conversation):
         if not rate_hz:
             return stream, {}
         if not stream.rate_hz:
-            self.say(f"{stream.name!r} has no regular rate: it is put on one of {rate_hz:.0f} Hz")
+            self.show(f"{stream.name!r} has no regular rate: it is put on one of {rate_hz:.0f} Hz")
             return replace(stream, rate_hz=rate_hz), {"resample_hz": float(round(rate_hz))}
         sends = f"but sends {rate_hz:.4g} Hz" if self._found.root else "whatever its rate is"
-        self.say(f"{stream.name!r} states {stream.rate_hz:g} Hz, {sends}: its rate is measured")
+        self.show(f"{stream.name!r} states {stream.rate_hz:g} Hz, {sends}: its rate is measured")
         return replace(stream, rate_hz=rate_hz), {"rate_hz": "auto"}
 
 

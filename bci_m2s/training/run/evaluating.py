@@ -92,10 +92,10 @@ def run_evaluate(
             if seed == settings.seeds[0]:
                 found.note_people(data)
 
-            def say(what: str, number: int = number, title: str = title) -> None:
+            def notify(what: str, number: int = number, title: str = title) -> None:
                 advance(number, f"{title}: {what}")
 
-            _evaluate_unit(experiment, data, seed, unit, found, say)
+            _evaluate_unit(experiment, data, seed, unit, found, notify)
     experiment.say_notes()
     found.results += [result for results in others for result in results]
     if found.means is not None:
@@ -163,7 +163,7 @@ def _evaluate_unit(
     seed: int,
     unit: Path,
     found: _Found,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> None:
     """The method and every control of one split with one seed."""
     settings = experiment.settings
@@ -174,7 +174,7 @@ def _evaluate_unit(
     ]
     own: Method = METHODS[settings.finetune.method]
     crosses = own.crosses(settings.finetune.freeze)
-    say(settings.finetune.method)
+    notify(settings.finetune.method)
     for setup in setups:
         judged = evaluate_files(setup, unit, settings.pair, test, settings.finetune.method, crosses=crosses)
         if experiment.second is not None:  # the oracle of a model file is of its own test people
@@ -187,12 +187,12 @@ def _evaluate_unit(
         begun = Begun(data, lambda: start(experiment, job, unit), settings.finetune)
         try:
             if method.permutes:
-                found.results += _permuted(experiment, job, begun, name, setups, say)
+                found.results += _permuted(experiment, job, begun, name, setups, notify)
             elif method.feature:
-                say(name)
+                notify(name)
                 found.results += _judge_raw(experiment, job, data, name, setups, found.raw)
             else:
-                say(name)
+                notify(name)
                 found.results += _judge(experiment, job, begun, name, setups)
         except NotPossible as problem:
             found.not_possible.setdefault(name, str(problem))
@@ -229,14 +229,14 @@ def _permuted(
     begun: Begun,
     name: str,
     setups: Sequence[EvaluationSetup],
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> list[Result]:
     """A control with permuted labels, as many times as the file says."""
     results, n = [], experiment.settings.permutations
     setups = [replace(setup, means=None) for setup in setups]
     begun = projected_once(*begun)
     for number in range(n):
-        say(f"{name} {number + 1} of {n}")
+        notify(f"{name} {number + 1} of {n}")
         data = replace(begun.data, parts=permuted_parts(begun.data.parts, number))
         judged = _judge(experiment, job, begun._replace(data=data), name, setups)
         results += [replace(result, permutation=number) for result in judged]

@@ -29,13 +29,13 @@ def bar(console: Console, title: str, total: int) -> Iterator[Any]:
     if not console.is_terminal:
         said_s = time.monotonic()
 
-        def say(done: int, losses: str = "") -> None:
+        def report(done: int, losses: str = "") -> None:
             nonlocal said_s
             if time.monotonic() - said_s >= LINE_S:
                 said_s = time.monotonic()
                 console.print(f"{title}: {done}/{total} {losses}".rstrip(), markup=False, soft_wrap=True)
 
-        yield say
+        yield report
         return
     columns = (
         TextColumn("{task.description}"),
