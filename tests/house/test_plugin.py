@@ -1,11 +1,13 @@
-"""The example package, installed for a Python of its own: one of each kind, through YAML and the CLI."""
+"""The example package in a fresh virtual environment: one of each kind, through YAML and the CLI."""
 
 from __future__ import annotations
 
 import json
 import os
+import site
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -73,18 +75,22 @@ def write_people(root, people=4):
 
 
 class Installed:
-    """The example package in a folder of its own, and a Python that has it besides what this one has."""
+    """A fresh virtual environment with the example package, and with what this Python has besides."""
 
     def __init__(self, folder):
-        self.folder, self.packages = folder, folder / "packages"
-        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
-        options = ("--no-deps", "--no-index", "--no-build-isolation", "--target", str(self.packages))
-        subprocess.run([*pip, *options, str(PLUGIN)], check=True, timeout=240, cwd=folder)
+        venv.create(folder / "venv", with_pip=False)
+        self.folder = folder
+        self.python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        self.packages = Path(self.run("-c", "import site; print(site.getsitepackages()[0])"))
+        (self.packages / "outer.pth").write_text("\n".join(site.getsitepackages()))
+        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python")
+        options = ("install", "--no-deps", "--no-index", "--no-build-isolation")
+        subprocess.run([*pip, str(self.python), *options, str(PLUGIN)], check=True, timeout=240, cwd=folder)
 
     def run(self, *arguments):
-        path = os.pathsep.join(map(str, (self.packages, ROOT, ROOT / "tests")))
+        path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [str(self.python), *arguments],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
@@ -141,6 +147,8 @@ def test_every_kind_has_an_entry_point(installed):
         "print(sorted(entry.group for entry in distribution('bci_m2s_example').entry_points))"
     )
     assert installed.run("-c", code) == str(sorted(f"bci_m2s.{group}" for group in GROUPS))
+    where = installed.run("-c", "import bci_m2s_example, sys; print(bci_m2s_example.__file__, sys.prefix)")
+    assert where.split() == [str(installed.packages / "bci_m2s_example.py"), str(installed.folder / "venv")]
 
 
 def test_its_data_set_is_checked_and_its_method_evaluated_beside_the_pretrained_one(used):
