@@ -14,7 +14,8 @@
     └── TrainingError       training cannot go on: a leak, a loss that ran away, too little data
 
 Catch ``BciM2sError`` to catch all. A command line run prints the message on one line and ends with
-status 2; anything else is a bug and shows its traceback.
+status 2, and so it does for what an installed package's own code raises, see ``registry.blame``; anything
+else is a bug and shows its traceback.
 """
 
 from __future__ import annotations

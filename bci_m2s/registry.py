@@ -8,8 +8,9 @@ instance in its ``pyproject.toml``::
 
 A file only ever names an entry: code comes from bci_m2s and from installed packages alone. An entry of a
 package is loaded when it is used for the first time, so a broken package never stops a session that does
-not use it. Where a package has a built-in entry's name the built-in one is used, and a notice says so;
-where two packages share a name neither is used, because nobody can tell which one a file means.
+not use it; what its code raises later is told apart from errors of bci_m2s by ``blame``. Where a package
+has a built-in entry's name the built-in one is used, and a notice says so; where two packages share a name
+neither is used, because nobody can tell which one a file means.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from bci_m2s.errors import ExtensionError, nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+_used: dict[str, str] = {}  # by top-level module of a loaded entry: the package with its version
 
 
 def load_class(registry: Mapping[str, str], name: str) -> Any:
@@ -98,11 +101,13 @@ class Registry(Mapping[str, Any]):
                 f"{self.group!r}: {_origins(entries)}; uninstall all but one"
             )
         where = f"{self.kind} {name!r}: cannot be used from {_origins(entries)}, group {self.group!r}"
+        (entry_point,) = entries
         try:
-            entry = entries[0].load()
+            entry = entry_point.load()
         except Exception as problem:  # whatever a package's own code raises
-            why = " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
+            why = _in_words(problem)
             raise ExtensionError(f"{where}: {why}") from problem
+        _used[entry_point.module.partition(".")[0]] = _package(entry_point)
         missing = [attribute for attribute in self.needs if not hasattr(entry, attribute)]
         if missing:
             raise ExtensionError(f"{where}: it has no {', '.join(map(repr, missing))}")
@@ -112,10 +117,32 @@ class Registry(Mapping[str, Any]):
         print(f"note: {text} (group {self.group!r})", file=sys.stderr)  # once, as entries are kept
 
 
+def blame(problem: BaseException) -> str:
+    """Which package's own code raised this, and where, in one line; "" where it was bci_m2s or nobody's.
+
+    What a library raises was raised by the one of the two that called it.
+    """
+    found, trace = "", problem.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if module in _used:
+            file = trace.tb_frame.f_code.co_filename
+            found = f"{_used[module]}: {_in_words(problem)} ({file}, line {trace.tb_lineno})"
+        elif module == __package__:
+            found = ""
+        trace = trace.tb_next
+    return found
+
+
+def _in_words(problem: BaseException) -> str:
+    return " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
+
+
 def _origins(entries: tuple[EntryPoint, ...]) -> str:
     """The packages and places of entry points, in words."""
-    named = []
-    for entry in entries:
-        package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "a package without a name"
-        named.append(f"{package} (entry point {entry.name} = {entry.value})")
+    named = (f"{_package(entry)} (entry point {entry.name} = {entry.value})" for entry in entries)
     return " and ".join(sorted(named))
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "a package without a name"

@@ -35,6 +35,7 @@ from bci_m2s.commands.options import (
 )
 from bci_m2s.errors import BciM2sError, UsageError, nearest
 from bci_m2s.files.access import refuse_full
+from bci_m2s.registry import blame
 from bci_m2s.session.remote.address import address_of
 from bci_m2s.session.remote.words import HELP
 
@@ -54,7 +55,7 @@ app.add_typer(handover_cli.app)
 
 
 def main() -> None:
-    """Entry point: one line and status 2 for errors of ours."""
+    """Entry point: one line and status 2 for errors of ours, and of installed packages' code."""
     try:
         app()
     except BciM2sError as problem:
@@ -63,6 +64,11 @@ def main() -> None:
     except BrokenPipeError:  # whoever read the output is gone, before a session had begun
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as problem:
+        if not (words := blame(problem)):
+            raise  # a bug
+        print(f"error: {words}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _version(wanted: bool) -> None:

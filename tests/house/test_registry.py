@@ -10,6 +10,7 @@ import pytest
 from support.model_files import contract_fields
 
 from bci_m2s import registry
+from bci_m2s.commands import cli
 from bci_m2s.errors import ContractError, ExtensionError
 from bci_m2s.features import EXTRACTORS
 from bci_m2s.model.contract import Contract
@@ -75,6 +76,43 @@ def test_a_broken_package_is_one_line_when_it_is_used_and_nothing_before(install
     assert why in message
     assert "\n" not in message
     sys.modules.pop("broken_code", None)
+
+
+RAISES = """
+import numpy as np
+class Mine:
+    push = None
+    def own(self):
+        raise KeyError("heads")
+    def by_a_library(self):
+        np.zeros((2, 3)) @ np.zeros(2)
+    def by_ours(self):
+        from bci_m2s.text import is_number
+        is_number(print)
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "words"), [("own", "KeyError: 'heads' ("), ("by_a_library", "ValueError: matmul")]
+)
+def test_what_its_code_raises_later_is_one_line_with_the_place(install, capsys, monkeypatch, method, words):
+    mine = install("late", {"mine": "Mine"}, RAISES)["mine"]()
+    monkeypatch.setattr(cli, "app", getattr(mine, method))
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: late 1.0: ")
+    assert words in line
+    assert f"late_code.py, line {6 if method == 'own' else 8})" in line
+    sys.modules.pop("late_code", None)
+
+
+def test_what_bci_m2s_raises_is_not_blamed_on_a_package_that_called_it(install, monkeypatch):
+    mine = install("caller", {"mine": "Mine"}, RAISES)["mine"]()
+    monkeypatch.setattr(cli, "app", mine.by_ours)
+    with pytest.raises(TypeError):
+        cli.main()
+    sys.modules.pop("caller_code", None)
 
 
 def test_the_built_in_entry_wins_and_a_notice_says_so_once(install, capsys):
