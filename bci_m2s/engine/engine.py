@@ -1,11 +1,11 @@
 """The live engine: which threads run, and how they end.
 
-One reader thread per inlet and one for clocks (``acquisition``), one inference thread (``inference``), one
-writer thread that owns result files and outlets (``publisher``); the recorder and the evidence have
-threads of their own, because a disk or a GPU may block for seconds. The engine alone makes, stops and
-joins them. An exception in any of its own ends the run: the others finish what is queued, files are
-closed, and ``failure`` holds it. Only a failed GPU or model does not end a session that is being recorded:
-there are no estimates any more, the recording goes on. What each thread may lose is in
+One reader thread per inlet, one that asks senders and one that reports (``acquisition``), one inference
+thread (``inference``), one writer thread that owns result files and outlets (``publisher``); the recorder
+and the evidence have threads of their own, because a disk or a GPU may block for seconds. The engine alone
+makes, stops and joins them. An exception in any of its own ends the run: the others finish what is queued,
+files are closed, and ``failure`` holds it. Only a failed GPU or model does not end a session that is being
+recorded: there are no estimates any more, the recording goes on. What each thread may lose is in
 ``docs/architecture.md``.
 """
 

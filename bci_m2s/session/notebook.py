@@ -94,7 +94,7 @@ def run_offline(
     Parameters
     ----------
     model : path of a model file, or name of a shipped one
-    recording : XDF, EDF, BDF, FIF or BrainVision file, or MNE's Raw; samples in ``BAD_gap`` are missing
+    recording : a file that ``open_recording`` reads, or MNE's Raw; samples in ``BAD_gap`` are missing
     streams : name or type of the stream of each modality; None takes for each the one that fits
     modality, device, baseline : as for ``make_pipeline``
 

@@ -51,7 +51,7 @@ class ReplayStream(StreamSettings):
     source: Literal["replay"]
     """A stream of a recording."""
     file: Name
-    """XDF, EDF, BDF, FIF or BrainVision file."""
+    """A recording: XDF, EDF, BDF, FIF, BrainVision, a table (CSV, TSV, Parquet), or an Empatica export."""
     name: Name = ""
     """Name of the stream in the file; empty for any."""
     type: Name = ""
