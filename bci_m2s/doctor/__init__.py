@@ -1,4 +1,4 @@
-"""``bci-m2s doctor``: whether this computer is ready, and what to do where it is not.
+"""``bci-m2s doctor``: whether this computer is ready, and what to do where it is not; it mends nothing.
 
 Adding a check: a function that returns findings, callable without arguments, and a line in ``CHECKS``.
 """

@@ -1,4 +1,4 @@
-"""Raw samples to step features.
+"""Raw samples to step features; filters and quality are in `signal`, windows and scaling come after.
 
 Adding a feature: one file here and one line in ``EXTRACTORS``, or one file in your own package and an
 entry point in the group ``bci_m2s.features``.

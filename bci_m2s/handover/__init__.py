@@ -1,1 +1,3 @@
-"""What a session leaves for others: data sets for other programs, and a report for people to read."""
+"""What a session leaves for others: data sets for other programs, and a report for people to read; the
+handover of a take is in `engine`.
+"""

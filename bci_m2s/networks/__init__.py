@@ -1,4 +1,4 @@
-"""Torch modules that turn step features into class scores.
+"""Torch modules that turn step features into class scores; how they are trained is in `training`.
 
 Adding a network: one file here and one line in ``NETWORKS``, or one file in your own package and an entry
 point in the group ``bci_m2s.networks`` that leads to a ``NetworkKind``. Torch is loaded when one is built,

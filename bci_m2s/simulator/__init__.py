@@ -1,4 +1,4 @@
-"""A simulated headset and eye tracker that look at the same simulated person; docs/simulator.md says more.
+"""A simulated headset and eye tracker that look at the same simulated person; nothing is sent from here.
 
 One emotional state, known at every moment, drives both signals (``state``): ``eeg`` mixes patches of cortex
 (``cortex``) with artefacts (``artefacts``), ``eye`` shows the scan path and blinks of ``gaze`` and a pupil.

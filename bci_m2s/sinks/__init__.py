@@ -1,4 +1,4 @@
-"""Where results go.
+"""Where results go: outlets, tables, recordings; who feeds them is in `engine`.
 
 Adding a sink: one file here and one line in ``SINKS``, or one file in your own package and an entry point
 in the group ``bci_m2s.sinks``.

@@ -1,1 +1,3 @@
-"""Faults on purpose: senders that stop, freeze, restart, send wrong values and flood, and their effects."""
+"""Faults on purpose: senders that stop, freeze, restart, send wrong values and flood, and their effects;
+nothing that a session needs.
+"""

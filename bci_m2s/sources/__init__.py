@@ -1,4 +1,4 @@
-"""Where samples come from.
+"""Where samples come from: LSL, recordings, the simulator; what is made of them is in `pipeline`.
 
 Adding a source: one file here and one line in ``SOURCES``, or one file in your own package and an entry
 point in the group ``bci_m2s.sources``; either leads to a class of ``StreamSettings``.
