@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PyQt6.QtWidgets import QApplication
 
-from bci_m2s.panel.client.facts import StreamFacts
+from bci_m2s.panel.client.facts import ShownStream
 from bci_m2s.panel.look.theme import DARK, LIGHT
 from bci_m2s.panel.traces.eye_layout import (
     Losses,
@@ -30,7 +30,7 @@ def session():
 
 
 def open_view(qtbot, title="Tracker", labels=LABELS, units=UNITS, rate_hz=RATE_HZ):
-    made = SweepView(DARK, EyeRows, StreamFacts("eye", title, rate_hz, tuple(labels), tuple(units)))
+    made = SweepView(DARK, EyeRows, ShownStream("eye", title, rate_hz, tuple(labels), tuple(units)))
     qtbot.addWidget(made)
     made.resize(700, 200)
     made.show()

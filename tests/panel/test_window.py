@@ -24,7 +24,7 @@ from support.panel_windows import (
 )
 
 from bci_m2s.panel.app import errors_shown, log_to
-from bci_m2s.panel.client.facts import SessionFacts, StreamFacts, mapped_stream
+from bci_m2s.panel.client.facts import SessionFacts, ShownStream, mapped_stream
 from bci_m2s.panel.controls.actions import SPECS
 from bci_m2s.panel.controls.dialogs import KeysDialog, MarkerDialog
 
@@ -320,7 +320,7 @@ def test_markers_reach_the_timeline_once(window, session):
 def test_the_head_shows_the_eeg_whatever_comes_first():
     def stream(modality, type_, n):
         labels = tuple(f"{modality}{number}" for number in range(n))
-        return StreamFacts(modality, modality, 250.0, labels, ("",) * n, type=type_)
+        return ShownStream(modality, modality, 250.0, labels, ("",) * n, type=type_)
 
     def mapped(*streams):
         facts = SessionFacts.model_construct(streams={stream.modality: stream for stream in streams})

@@ -19,7 +19,7 @@ SILENT_AFTER_S = 3.0  # the engine reports once per second
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFacts:
+class ShownStream:
     """A raw stream of the session, and where a display finds it.
 
     units : one per channel; used : labels of those that the model uses, () while that is not known
@@ -47,7 +47,7 @@ class SessionFacts(SessionDescription):
     host: str
     created_s: float
     coordinates: dict[str, dict[str, tuple[float, float]]]  # type: ignore[assignment]
-    streams: dict[str, StreamFacts]  # type: ignore[assignment]
+    streams: dict[str, ShownStream]  # type: ignore[assignment]
 
     @property
     def combined(self) -> bool:
@@ -73,10 +73,10 @@ def parse_session(text: str, uid: str, host: str, created_s: float, outlet_name:
     return SessionFacts.model_construct(**{**dict(sent), **changed, **found})
 
 
-def _stream(modality: str, sent: SessionDescription) -> StreamFacts:
+def _stream(modality: str, sent: SessionDescription) -> ShownStream:
     stream = sent.streams.get(modality) or StreamDescription()
     where = stream.panel or DisplayStream(**stream.model_dump(include=set(DisplayStream.model_fields)))
-    return StreamFacts(
+    return ShownStream(
         modality=modality,
         title=printable(stream.name, LONGEST_SHOWN) or modality,
         rate_hz=stream.rate_hz,
@@ -92,12 +92,12 @@ def _stream(modality: str, sent: SessionDescription) -> StreamFacts:
 # ---- which view, which name, which place ----
 
 
-def is_eye_tracker(stream: StreamFacts) -> bool:
+def is_eye_tracker(stream: ShownStream) -> bool:
     """Whether a stream has gaze or pupil in its channels."""
     return any("pupil" in label.casefold() or "gaze" in label.casefold() for label in stream.labels)
 
 
-def mapped_stream(facts: SessionFacts) -> StreamFacts | None:
+def mapped_stream(facts: SessionFacts) -> ShownStream | None:
     """The stream whose channels are drawn on the head: an EEG before anything else; None without one."""
     fit = [
         stream

@@ -16,7 +16,7 @@ import numpy as np
 
 from bci_m2s.errors import BciM2sError
 from bci_m2s.lsl.network import LslNetwork
-from bci_m2s.panel.client.facts import StreamFacts
+from bci_m2s.panel.client.facts import ShownStream
 from bci_m2s.sources.lsl import LslSource
 from bci_m2s.types import FloatArray, StreamInfo
 
@@ -45,7 +45,7 @@ class RawReader:
     problem : why nothing is open, in words
     """
 
-    def __init__(self, facts: StreamFacts, network: LslNetwork) -> None:
+    def __init__(self, facts: ShownStream, network: LslNetwork) -> None:
         self.facts, self._network = facts, network
         self.info: StreamInfo | None = None
         self.dropped, self.received = 0, 0

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_m2s.panel.client.client import EvidenceSample
-from bci_m2s.panel.client.facts import SessionFacts, StreamFacts
+from bci_m2s.panel.client.facts import SessionFacts, ShownStream
 from bci_m2s.panel.head.band_power import BANDS, BandPower
 from bci_m2s.panel.head.topography import TopographyView
 
@@ -23,7 +23,7 @@ class HeadFeed:
     stream : whose channels are drawn on the head
     """
 
-    def __init__(self, view: TopographyView, facts: SessionFacts, stream: StreamFacts) -> None:
+    def __init__(self, view: TopographyView, facts: SessionFacts, stream: ShownStream) -> None:
         self._view, self.modality = view, stream.modality
         self._powers = BandPower(stream.units, stream.rate_hz)
         features = facts.features.get(stream.modality, ())

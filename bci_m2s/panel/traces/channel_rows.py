@@ -9,7 +9,7 @@ import numpy as np
 from PyQt6.QtCore import QPointF, QRect, QRectF, Qt
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPen
 
-from bci_m2s.panel.client.facts import StreamFacts
+from bci_m2s.panel.client.facts import ShownStream
 from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.traces.channel_zoom import ChannelZoom
@@ -48,7 +48,7 @@ class ChannelRows(SweepRows):
     zoom: ChannelZoom
     settle_s = 4.0  # the filters' start is not shown
 
-    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: StreamFacts) -> None:
+    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: ShownStream) -> None:
         super().__init__(canvas, theme, stream)
         n, self._rate_hz = len(stream.labels), stream.rate_hz
         shown = [shown_unit(unit) for unit in stream.units]

@@ -9,7 +9,7 @@ import numpy as np
 from PyQt6.QtCore import QRect, QRectF, Qt
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter
 
-from bci_m2s.panel.client.facts import StreamFacts
+from bci_m2s.panel.client.facts import ShownStream
 from bci_m2s.panel.look.theme import SMALL, Theme, font
 from bci_m2s.panel.traces.channel_rows import LEFT
 from bci_m2s.panel.traces.eye_layout import (
@@ -38,7 +38,7 @@ class EyeRows(SweepRows):
     marker_texts = False
     fits_once = False
 
-    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: StreamFacts) -> None:
+    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: ShownStream) -> None:
         super().__init__(canvas, theme, stream)
         self._layout = eye_layout(stream.labels, stream.units)
         self._ranges: list[tuple[float, float] | None] = [None] * len(self._layout.rows)

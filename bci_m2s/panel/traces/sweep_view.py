@@ -18,7 +18,7 @@ import numpy as np
 from PyQt6.QtCore import QRect
 from PyQt6.QtGui import QPainter
 
-from bci_m2s.panel.client.facts import StreamFacts
+from bci_m2s.panel.client.facts import ShownStream
 from bci_m2s.panel.look.theme import Theme
 from bci_m2s.panel.look.view import View, in_column, in_row
 from bci_m2s.panel.traces.channel_zoom import ChannelZoom
@@ -132,7 +132,7 @@ class SweepRows(ABC):
     fits_once = True
     settle_s = 0.0
 
-    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: StreamFacts) -> None:
+    def __init__(self, canvas: SweepCanvas, theme: Theme, stream: ShownStream) -> None:
         self.canvas, self.theme, self.labels = canvas, theme, stream.labels
         channels = chr(0).join((*stream.labels, *stream.units))
         self.montage = f"{zlib.crc32(channels.encode()):08x}"
@@ -179,7 +179,7 @@ class SweepView(View):
     rows : kind of rows; controls : what the user can choose, None where there is no choice
     """
 
-    def __init__(self, theme: Theme, rows: type[SweepRows], stream: StreamFacts) -> None:
+    def __init__(self, theme: Theme, rows: type[SweepRows], stream: ShownStream) -> None:
         super().__init__(theme)
         self._name, self._frozen = stream.title, False
         self._trail = Trail(len(stream.labels), stream.rate_hz)

@@ -14,7 +14,7 @@ from bci_m2s.types import LONGEST_MARKER, TRIAL_START, TRIAL_STOP
 ANNOTATED = "annotated"
 
 
-class Event(NamedTuple):
+class MarkerEvent(NamedTuple):
     """A marker: when, s, its text, and how long it lasts, s, NaN where it does not say."""
 
     time_s: float
@@ -73,7 +73,7 @@ class MarkerSettings(BaseModel):
 
 
 def marked_trials(
-    events: Iterable[Event | tuple[float, str]],
+    events: Iterable[MarkerEvent | tuple[float, str]],
     end_s: float,
     markers: MarkerSettings,
     notify: Callable[[str], None],
@@ -93,7 +93,9 @@ def marked_trials(
     trials: list[ShownTrial] = []
     running = False
     silent: list[str] = []
-    for time_s, text, lasts_s in sorted((Event(*event) for event in events), key=lambda event: event[0]):
+    for time_s, text, lasts_s in sorted(
+        (MarkerEvent(*event) for event in events), key=lambda event: event[0]
+    ):
         text = text[:LONGEST_MARKER]
         if match := start.fullmatch(text):
             if running:

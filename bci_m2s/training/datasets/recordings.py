@@ -31,7 +31,7 @@ from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
 from bci_m2s.training.datasets.contents import contents, state_of
 from bci_m2s.training.datasets.layout import DataSet, OnProblem, Origin, RawSegment, RawStream, Trial
-from bci_m2s.training.datasets.markers import Event, MarkerSettings, ShownTrial, marked_trials
+from bci_m2s.training.datasets.markers import MarkerEvent, MarkerSettings, ShownTrial, marked_trials
 from bci_m2s.training.datasets.matching import Matcher, all_streams, fitting, note, stated_info
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
 from bci_m2s.types import Chunk
@@ -229,7 +229,7 @@ def _trials(
 def _marked(
     recording: Recording, markers: MarkerSettings, notify: Callable[[str], None]
 ) -> list[ShownTrial]:
-    events: list[Event] = []
+    events: list[MarkerEvent] = []
     end_s = -np.inf
     for stream in recording.raw_streams:
         if stream.is_markers:
@@ -244,7 +244,7 @@ def _marked(
         texts = stream.read(0, stream.n_samples)[:, 0]
         lasting = np.full(len(texts), np.nan) if stream.durations_s is None else stream.durations_s
         events += [
-            Event(float(shared[row]), str(texts[row]), float(lasting[row]))
+            MarkerEvent(float(shared[row]), str(texts[row]), float(lasting[row]))
             for row in np.flatnonzero(np.isfinite(shared))
         ]
     events.sort(key=lambda event: event.time_s)

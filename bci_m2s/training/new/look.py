@@ -20,7 +20,7 @@ from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.signal.labels import find_channels
 from bci_m2s.signal.quality import rate_verdict
 from bci_m2s.simulator.devices import Device
-from bci_m2s.training.datasets.markers import Event
+from bci_m2s.training.datasets.markers import MarkerEvent
 from bci_m2s.training.datasets.recorded_files import recorded_together, recordings_below
 from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.skin import conductance
@@ -39,7 +39,7 @@ _EYE_TYPES = ("gaze", "eyetracker", "eyetracking", "eye", "et")
 class Marked:
     """One recording's markers, and when its signals begin and end on the same clock, s."""
 
-    events: list[Event]
+    events: list[MarkerEvent]
     begin_s: float
     end_s: float
 
@@ -232,13 +232,13 @@ def _common(described: list[list[StreamInfo]]) -> list[StreamInfo]:
 
 
 def _marked(recording: Recording) -> Marked:
-    events: list[Event] = []
+    events: list[MarkerEvent] = []
     for stream in recording.markers:
         times = stream.times + stream.offsets_s()
         texts = stream.read(0, stream.n_samples)[:, 0]
         lasting = np.full(len(texts), np.nan) if stream.durations_s is None else stream.durations_s
         found = zip(times.tolist(), map(str, texts), lasting.tolist(), strict=True)
-        events += [Event(*event) for event in found if math.isfinite(event[0])]
+        events += [MarkerEvent(*event) for event in found if math.isfinite(event[0])]
     spans = [span for stream in recording.raw_streams if not stream.is_markers for span in _span(stream)]
     begin_s = min((begin for begin, _ in spans), default=math.nan)
     return Marked(sorted(events), begin_s, max((end for _, end in spans), default=math.nan))

@@ -13,7 +13,7 @@ from support.panel_sessions import until
 
 from bci_m2s.lsl.network import LslNetwork, local_clock
 from bci_m2s.panel.client import raw_reader
-from bci_m2s.panel.client.facts import StreamFacts
+from bci_m2s.panel.client.facts import ShownStream
 from bci_m2s.panel.client.raw_reader import KEEP_S, RawReader
 
 pytestmark = pytest.mark.live
@@ -68,7 +68,7 @@ def read(source_id):
             "units": ("",) * 3,
             **changes,
         }
-        started.append(RawReader(StreamFacts("eeg", "the cap", **facts), LslNetwork()))
+        started.append(RawReader(ShownStream("eeg", "the cap", **facts), LslNetwork()))
         return started[-1]
 
     yield start

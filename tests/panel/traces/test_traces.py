@@ -11,7 +11,7 @@ from support.nightly import nightly
 from support.pictures import pixels as whole
 from support.pictures import value_of
 
-from bci_m2s.panel.client.facts import StreamFacts
+from bci_m2s.panel.client.facts import ShownStream
 from bci_m2s.panel.look.plot import step_125
 from bci_m2s.panel.look.theme import DARK, LIGHT
 from bci_m2s.panel.traces.channel_rows import ChannelRows, short_label
@@ -29,7 +29,7 @@ RATE_HZ = 250.0
 
 
 def open_view(qtbot, title="Cap", labels=LABELS, unit="uV", rate_hz=RATE_HZ):
-    stream = StreamFacts("eeg", title, rate_hz, tuple(labels), (unit,) * len(labels))
+    stream = ShownStream("eeg", title, rate_hz, tuple(labels), (unit,) * len(labels))
     made = SweepView(DARK, ChannelRows, stream)
     qtbot.addWidget(made)
     made.resize(640, 400)
@@ -551,7 +551,7 @@ def test_a_trace_that_is_cut_off_has_marks(view):
 
 def test_channels_that_the_model_uses_are_marked_where_it_does_not_use_all(qtbot):
     def opened(used):
-        stream = StreamFacts("eeg", "Cap", RATE_HZ, LABELS, ("uV",) * len(LABELS), used=used)
+        stream = ShownStream("eeg", "Cap", RATE_HZ, LABELS, ("uV",) * len(LABELS), used=used)
         view = SweepView(DARK, ChannelRows, stream)
         qtbot.addWidget(view)
         view.resize(900, 400)

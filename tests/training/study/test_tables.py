@@ -20,7 +20,7 @@ from bci_m2s.training.experiment import write_config
 from bci_m2s.training.results import statistics
 from bci_m2s.training.study import command, plan, pooled, work
 from bci_m2s.training.study.command import Wishes, make_results
-from bci_m2s.training.study.plan import DataSet
+from bci_m2s.training.study.plan import StudySet
 from bci_m2s.training.training_file import load_training
 
 FINETUNE = {"epochs": 2, "batch": 64, "learning_rates": [1e-2], "weight_decays": [1e-4]}
@@ -33,7 +33,7 @@ PAGE = "".join(
 @pytest.fixture
 def wishes(tmp_path, monkeypatch):
     """A data set of two protocols and its training files; sessions are given, no feature is computed."""
-    monkeypatch.setattr(plan, "SETS", {"tiny": DataSet("Tiny")})
+    monkeypatch.setattr(plan, "SETS", {"tiny": StudySet("Tiny")})
     monkeypatch.setattr(plan, "QUICK_PROTOCOLS", ("all", "few-2"))
     for module in ("command", "overview", "reading"):
         monkeypatch.setattr(f"bci_m2s.training.study.{module}.SETS", plan.SETS)
