@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bci_m2s.files.access import make_private_folder, open_private
+from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import whole_file, write_whole
 from bci_m2s.training.experiment import library_versions, write_json
 from bci_m2s.training.results.evaluation import Result
@@ -78,11 +79,11 @@ def write_curves(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[s
     if not rows:
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = path.with_suffix(".csv")
-    with open(table, "w", newline="", encoding="utf-8", opener=open_private) as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path.with_suffix(".csv"), table.getvalue(), private=True)
     if panels:
         _draw(path.with_suffix(".png"), rows, title, panels)
 
