@@ -22,7 +22,7 @@ from bci_m2s.errors import (
 )
 from bci_m2s.files.access import refuse_full
 from bci_m2s.recording.file_names import IN_SESSION
-from bci_m2s.recording.trials import Trial, read_trials
+from bci_m2s.recording.trials import GuidedTrial, read_trials
 from bci_m2s.session.protocol import planned
 from bci_m2s.session.protocol.conductor import Conductor
 from bci_m2s.session.protocol.keyboard import HELP, Keys, has_keyboard, reading_keys
@@ -168,7 +168,9 @@ def _conducting(
         yield conductor
 
 
-def _begun(settings: ProtocolSettings, output: Path) -> tuple[ProtocolSettings, list[Trial], Path, float]:
+def _begun(
+    settings: ProtocolSettings, output: Path
+) -> tuple[ProtocolSettings, list[GuidedTrial], Path, float]:
     """A new session: its order is drawn; from when on is open."""
     if (output / planned.STORED).exists():
         raise OutputError(
@@ -178,7 +180,7 @@ def _begun(settings: ProtocolSettings, output: Path) -> tuple[ProtocolSettings, 
     return planned.draw_order(settings), [], output, -math.inf
 
 
-def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Trial], Path, float]:
+def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[GuidedTrial], Path, float]:
     """A session that was begun: its protocol, its trials, the next take's folder and earliest stamp, s."""
     from bci_m2s.recording.opened import guided_markers
     from bci_m2s.recording.xdf_skim import skim_recording
@@ -206,7 +208,7 @@ def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Tr
 
 
 def _say(
-    console: Console, settings: ProtocolSettings, path: Path, before: list[Trial], speed: float
+    console: Console, settings: ProtocolSettings, path: Path, before: list[GuidedTrial], speed: float
 ) -> None:
     """What is about to happen."""
     trials = settings.trials

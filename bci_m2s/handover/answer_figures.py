@@ -12,7 +12,7 @@ from bci_m2s.colours import class_colour
 from bci_m2s.handover.marks import rating_scales
 from bci_m2s.handover.signal_figures import new_figure
 from bci_m2s.handover.votes import Votes
-from bci_m2s.recording.trials import Trial
+from bci_m2s.recording.trials import GuidedTrial
 from bci_m2s.review.draw_answers import label
 from bci_m2s.types import FloatArray
 
@@ -54,7 +54,7 @@ def age_figure(times_s: FloatArray, ages_ms: FloatArray, end_s: float) -> Figure
     return figure
 
 
-def rating_figure(trials: Sequence[Trial], labels: Sequence[str], end_s: float) -> Figure | None:
+def rating_figure(trials: Sequence[GuidedTrial], labels: Sequence[str], end_s: float) -> Figure | None:
     """Numeric self-reports over the session, coloured by the trial's label; None without any.
 
     labels : all of them, in the order of their colours
@@ -103,7 +103,7 @@ def rating_figure(trials: Sequence[Trial], labels: Sequence[str], end_s: float) 
     return figure
 
 
-def _numbers(trials: Sequence[Trial], scale: str) -> FloatArray:
+def _numbers(trials: Sequence[GuidedTrial], scale: str) -> FloatArray:
     made = []
     for trial in trials:
         try:

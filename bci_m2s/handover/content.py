@@ -13,7 +13,7 @@ from bci_m2s.handover.gaze import eyes_of
 from bci_m2s.handover.marks import Mark, marks_of, session_trials
 from bci_m2s.recording.file_names import recording_in
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.recording.trials import Trial
+from bci_m2s.recording.trials import GuidedTrial
 from bci_m2s.review.draw_signals import overview_stream
 from bci_m2s.review.facts import RecordingFacts, RecordingStream, recording_facts
 
@@ -35,7 +35,7 @@ class Content:
     eyes: tuple[RecordingStream, ...]
     others: tuple[RecordingStream, ...]
     marks: tuple[Mark, ...]
-    trials: tuple[Trial, ...]
+    trials: tuple[GuidedTrial, ...]
     left_out: tuple[str, ...]
     begun: datetime | None
 

@@ -13,7 +13,7 @@ from bci_m2s.recording import BAD_GAP
 from bci_m2s.recording.trials import (
     TRIAL_BEGIN,
     TRIAL_END,
-    Trial,
+    GuidedTrial,
     is_guided,
     read_trials,
 )
@@ -66,12 +66,12 @@ def marks_of(facts: RecordingFacts, axis: TimeAxis, leading: str) -> list[Mark]:
     return sorted(rows, key=lambda mark: mark.onset_s)
 
 
-def session_trials(facts: RecordingFacts) -> list[Trial]:
+def session_trials(facts: RecordingFacts) -> list[GuidedTrial]:
     """Every attempt at every trial of a guided session; none of any other."""
     return read_trials(facts.markers) if is_guided(text for _, text in facts.markers) else []
 
 
-def rating_scales(trials: Iterable[Trial]) -> list[str]:
+def rating_scales(trials: Iterable[GuidedTrial]) -> list[str]:
     """Names of the scales, in the order in which they were first answered."""
     return list(dict.fromkeys(scale for trial in trials for scale in trial.ratings))
 
@@ -98,7 +98,7 @@ def bad_channels(
         )
 
 
-def _trial(trial: Trial, axis: TimeAxis) -> Mark:
+def _trial(trial: GuidedTrial, axis: TimeAxis) -> Mark:
     onset_s = _at(axis, trial.start_s)
     lasts_s = _at(axis, trial.stop_s) - onset_s if trial.duration_s > 0 else math.nan
     told = {

@@ -18,7 +18,7 @@ from bci_m2s.handover.votes import Labelled, Votes, count_votes, labelled_trials
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.model.training_people import training_remark
-from bci_m2s.recording.trials import Trial
+from bci_m2s.recording.trials import GuidedTrial
 from bci_m2s.review.draw_answers import lines_of
 from bci_m2s.review.facts import Answers, RecordingFacts, RecordingStream
 from bci_m2s.review.session_model import find_session_model
@@ -57,7 +57,7 @@ class Summary:
     modalities: Mapping[str, RecordingStream]
     bad: Mapping[str, list[Mark]]
     lines: Sequence[tuple[str, Answers]]
-    trials: Sequence[Trial]
+    trials: Sequence[GuidedTrial]
     labelled: Sequence[Labelled]
     votes: Sequence[Votes]
     ages: Ages | None

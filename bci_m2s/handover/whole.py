@@ -13,7 +13,7 @@ from bci_m2s.handover.summary import Ages, Summary, summarise
 from bci_m2s.handover.votes import Labelled, Votes
 from bci_m2s.recording.file_names import recordings_in, take_number
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.recording.trials import REPEATED, Trial
+from bci_m2s.recording.trials import REPEATED, GuidedTrial
 from bci_m2s.review.facts import RecordingFacts, recording_facts
 
 
@@ -25,7 +25,7 @@ class Whole:
     unread: tuple[str, ...] = ()
 
     @property
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[GuidedTrial]:
         """Every attempt at a trial, of all takes."""
         return [trial for take in self.takes for trial in take.trials]
 

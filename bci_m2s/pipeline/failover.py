@@ -132,14 +132,14 @@ class Chooser:
         self._take(estimates, at_s)
         usable = [name for name in self._newest if self._is_usable(name)]
         self._lead(usable)
-        voice = self._leader or self._first_that_reports()
+        leader = self._leader or self._first_that_reports()
         self.current = "+".join(usable) if self._fused else self._leader
-        if not voice or self._newest[voice].given:
+        if not leader or self._newest[leader].given:
             return []
-        self._newest[voice].given = True
+        self._newest[leader].given = True
         if self._fused and len(usable) > 1:
             return self._average(usable)
-        return list(self._newest[voice].estimates)
+        return list(self._newest[leader].estimates)
 
     def _take(self, estimates: Sequence[Estimate], at_s: float) -> None:
         before = self._newest[estimates[0].modality]

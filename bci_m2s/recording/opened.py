@@ -12,7 +12,7 @@ from bci_m2s.recording.as_raw import read_raw
 from bci_m2s.recording.e4_files import leading_file
 from bci_m2s.recording.file_names import recording_in
 from bci_m2s.recording.recorded import Recording, file_kind
-from bci_m2s.recording.trials import Trial, is_guided, read_trials
+from bci_m2s.recording.trials import GuidedTrial, is_guided, read_trials
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.types import StreamInfo
 
@@ -34,7 +34,7 @@ class OpenedRecording:
         """
         return tuple(stream.info for stream in self._headers.streams)
 
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[GuidedTrial]:
         """Every attempt at a trial of a guided session, with its label, times and answers; of others none.
 
         Times are in seconds on the recording's clock, as in ``trials.csv``. Later takes are recordings of

@@ -35,7 +35,7 @@ RATING, EXCLUDE, INCLUDE = "trial/rating/", "trial/exclude/", "trial/include/"
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class GuidedTrial:
     """One attempt at a trial of a guided session.
 
     number : from 1, in the order of the protocol; attempt : from 1, more where it was repeated
@@ -65,7 +65,7 @@ class Trial:
         return self.stop_s - self.start_s
 
 
-def begin_text(trial: Trial) -> str:
+def begin_text(trial: GuidedTrial) -> str:
     """The marker before a trial; ``start_s`` is in it where it is known."""
     told = {"number": trial.number, "attempt": trial.attempt, "label": trial.label, "block": trial.block}
     told |= {"item": trial.item[:LONGEST_ITEM], **_known(start_s=trial.start_s)}
@@ -95,7 +95,7 @@ def is_guided(texts: Iterable[str]) -> bool:
     return any(text.startswith((SESSION_START, SESSION_RESUME)) for text in texts)
 
 
-def read_trials(events: Iterable[tuple[float, str]]) -> list[Trial]:
+def read_trials(events: Iterable[tuple[float, str]]) -> list[GuidedTrial]:
     """Every attempt at every trial, in the order of their beginnings.
 
     Parameters
@@ -120,7 +120,7 @@ def read_trials(events: Iterable[tuple[float, str]]) -> list[Trial]:
     return [trial.made(is_last=last[trial.number] is trial) for trial in trials]
 
 
-def kept_trials(events: Iterable[tuple[float, str]]) -> list[Trial]:
+def kept_trials(events: Iterable[tuple[float, str]]) -> list[GuidedTrial]:
     """The trials that count, each number once, in the order in which they were shown."""
     return [trial for trial in read_trials(events) if not trial.excluded]
 
@@ -155,13 +155,13 @@ class _Attempt:
         if math.isfinite(stop_s := _number(values, "stop_s")):
             self.stop_s = stop_s
 
-    def made(self, is_last: bool) -> Trial:
+    def made(self, is_last: bool) -> GuidedTrial:
         excluded = self.excluded
         if not is_last:
             excluded = REPEATED
         elif not self.stop_s > self.start_s:
             excluded = excluded or NOT_FINISHED
-        return Trial(
+        return GuidedTrial(
             self.number,
             self.attempt,
             self.label,

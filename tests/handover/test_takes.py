@@ -18,14 +18,14 @@ from bci_m2s.handover.whole import read_whole
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.recording.file_names import recordings_in
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.recording.trials import Trial, begin_text, end_text, rating_text
+from bci_m2s.recording.trials import GuidedTrial, begin_text, end_text, rating_text
 from bci_m2s.review.facts import recording_facts
 from bci_m2s.review.labelled import takes_of_session
 
 HZ = 64.0
 
 
-def write_take(folder: Path, first: str, trials: list[Trial], cut: bool = False) -> None:
+def write_take(folder: Path, first: str, trials: list[GuidedTrial], cut: bool = False) -> None:
     """A take of 4 s per trial. first : its first marker; cut : the last trial has no end"""
     seconds = 4.0 * len(trials) + 2.0
     times = np.arange(int(seconds * HZ)) / HZ
@@ -50,8 +50,12 @@ def write_take(folder: Path, first: str, trials: list[Trial], cut: bool = False)
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Killed in trial 2, which take 2 shows again."""
     folder = tmp_path_factory.mktemp("lab") / "sub-P7"
-    write_take(folder, "session/start/films", [Trial(1, 1, "calm"), Trial(2, 1, "happy")], cut=True)
-    write_take(folder / "take-2", "session/resume/2", [Trial(2, 2, "happy"), Trial(3, 1, "calm")])
+    write_take(
+        folder, "session/start/films", [GuidedTrial(1, 1, "calm"), GuidedTrial(2, 1, "happy")], cut=True
+    )
+    write_take(
+        folder / "take-2", "session/resume/2", [GuidedTrial(2, 2, "happy"), GuidedTrial(3, 1, "calm")]
+    )
     return folder
 
 
@@ -78,7 +82,7 @@ def test_the_report_of_one_take_names_that_of_all(session: Path, tmp_path: Path)
 
 def test_a_take_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "S"
-    write_take(folder / "take-2", "session/resume/1", [Trial(1, 2, "calm")])
+    write_take(folder / "take-2", "session/resume/1", [GuidedTrial(1, 2, "calm")])
     (folder / "session.xdf").write_bytes(b"")
     whole = read_whole(folder)
     assert [take.facts.recording.path.parent.name for take in whole.takes] == ["take-2"]
@@ -93,8 +97,8 @@ def test_calibration_takes_all_takes_with_trials(session: Path, tmp_path: Path) 
     assert [one.path for one in takes_of_session(session, said.append)] == recordings_in(session)
     assert said == []
     folder = tmp_path / "S"
-    write_take(folder, "session/start/films", [Trial(1, 1, "calm")], cut=True)
-    write_take(folder / "take-2", "session/resume/1", [Trial(1, 2, "calm")])
+    write_take(folder, "session/start/films", [GuidedTrial(1, 1, "calm")], cut=True)
+    write_take(folder / "take-2", "session/resume/1", [GuidedTrial(1, 2, "calm")])
     assert [one.path.parent.name for one in takes_of_session(folder, said.append)] == ["take-2"]
     assert said == [f"note: {folder / 'session.xdf'}: no trial of it counts: left out"]
     (folder / "take-2" / "session.xdf").write_bytes(b"")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bci_m2s.recording.trials import (
-    Trial,
+    GuidedTrial,
     begin_text,
     end_text,
     is_guided,
@@ -18,7 +18,7 @@ from bci_m2s.recording.trials import (
 
 def shown(number: int, label: str, at_s: float, attempt: int = 1) -> list[tuple[float, str]]:
     return [
-        (at_s, begin_text(Trial(number, attempt, label, item=f"{label}.mp4", block=2))),
+        (at_s, begin_text(GuidedTrial(number, attempt, label, item=f"{label}.mp4", block=2))),
         (at_s + 0.1, f"trial/start/{label}"),
         (at_s + 9.1, f"trial/stop/{label}"),
         (at_s + 9.2, end_text(number, attempt, ("onset uncertain",), 0.03)),
@@ -28,7 +28,7 @@ def shown(number: int, label: str, at_s: float, attempt: int = 1) -> list[tuple[
 def test_a_trial_comes_back_with_all_that_its_markers_say():
     events = [*shown(3, "tr/auer", 10.0), (20.0, rating_text(3, "valence", "7"))]
     (trial,) = read_trials(events)
-    assert trial == Trial(
+    assert trial == GuidedTrial(
         3, 1, "tr/auer", 10.1, 19.1, "tr/auer.mp4", 2, "", ("onset uncertain",), 0.03, {"valence": "7"}
     )
     assert math.isclose(trial.duration_s, 9.0)
@@ -73,7 +73,7 @@ def test_foreign_markers_are_passed_over(events):
 def test_an_experiment_programs_own_markers_among_the_events_change_no_trial():
     events = []
     for number, at_s in ((1, 10.0), (2, 20.0)):  # twice the same class
-        begin, end = begin_text(Trial(number, 1, "sad", at_s)), end_text(number, 1, stop_s=at_s + 5.0)
+        begin, end = begin_text(GuidedTrial(number, 1, "sad", at_s)), end_text(number, 1, stop_s=at_s + 5.0)
         events += [(at_s, "trial/start/sad"), (at_s + 0.01, begin)]
         events += [(at_s + 5.0, "trial/stop/sad"), (at_s + 5.01, end)]
     kept = kept_trials(events)

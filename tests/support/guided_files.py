@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bci_m2s.recording.trials import Trial, begin_text, end_text, rating_text
+from bci_m2s.recording.trials import GuidedTrial, begin_text, end_text, rating_text
 from bci_m2s.types import FloatArray
 from support.raw_files import xdf
 
@@ -35,8 +35,8 @@ class Written:
 
 def trial_markers() -> list[tuple[float, str]]:
     """Two trials with ratings; the first was excluded and shown again. Times from the first EEG sample."""
-    shown = [(2.0, Trial(1, 1, "calm", item="a.mp4")), (6.0, Trial(1, 2, "calm", item="a.mp4"))]
-    shown.append((15.0, Trial(2, 1, "happy", item="b <i>.mp4", block=2)))
+    shown = [(2.0, GuidedTrial(1, 1, "calm", item="a.mp4")), (6.0, GuidedTrial(1, 2, "calm", item="a.mp4"))]
+    shown.append((15.0, GuidedTrial(2, 1, "happy", item="b <i>.mp4", block=2)))
     marks = [(0.5, "session/start/film task")]
     for start_s, trial in shown:
         marks += [(start_s - 0.2, begin_text(trial)), (start_s, f"trial/start/{trial.label}")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bci_m2s.recording.trials import Trial
+from bci_m2s.recording.trials import GuidedTrial
 from bci_m2s.session.protocol.external import MarkerTrials
 from bci_m2s.session.protocol.questions import ask
 from bci_m2s.session.protocol.stage import Stage
@@ -15,7 +15,7 @@ def follow_program(stage: Stage) -> None:
     """Follow the trials of an experiment program by its markers."""
     trials = MarkerTrials(stage.settings.trials, stage.takes.now.engine.publisher.history.newest_markers)
     number = max((trial.number for trial in stage.conduct.before), default=0)
-    begun: Trial | None = None
+    begun: GuidedTrial | None = None
     if trials.n_early:
         stage.notify(
             f"{trials.n_early} trials of the experiment program began before now: they do not count"
@@ -42,7 +42,7 @@ def follow_program(stage: Stage) -> None:
                 stage.set_step(WAITING, "")
             if kind == "start":
                 number += 1
-                begun = Trial(number, 1, label, at_s, item="")
+                begun = GuidedTrial(number, 1, label, at_s, item="")
                 stage.begin_trial(begun)
                 stage.notify(f"trial {number}: {label}")
                 stage.set_step("trial", "", stage.settings.trials.duration_s)

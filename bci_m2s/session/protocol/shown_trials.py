@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bci_m2s.recording import trials as grammar
-from bci_m2s.recording.trials import Trial
+from bci_m2s.recording.trials import GuidedTrial
 from bci_m2s.session.protocol.planned import PlannedTrial
 from bci_m2s.session.protocol.questions import ask
 from bci_m2s.session.protocol.stage import Stage
@@ -110,5 +110,5 @@ def _after(stage: Stage, left: Sequence[PlannedTrial]) -> None:
         stage.rest("break", settings.breaks.duration_s, settings.breaks.text)
 
 
-def _begun(trial: PlannedTrial, attempt: int) -> Trial:
-    return Trial(trial.number, attempt, trial.label, item=trial.item, block=trial.block)
+def _begun(trial: PlannedTrial, attempt: int) -> GuidedTrial:
+    return GuidedTrial(trial.number, attempt, trial.label, item=trial.item, block=trial.block)

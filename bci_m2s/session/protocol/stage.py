@@ -12,7 +12,7 @@ from typing import Any
 from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.recording import trials as grammar
 from bci_m2s.recording.recorder import Recorder
-from bci_m2s.recording.trials import Trial
+from bci_m2s.recording.trials import GuidedTrial
 from bci_m2s.session.protocol.controls import NO_ROOM, Controls, Ended, refused_in
 from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.person import SimulatedPerson
@@ -41,7 +41,7 @@ class Conduct:
     settings: ProtocolSettings
     root: Path
     clock: FastClock
-    before: Sequence[Trial] = ()
+    before: Sequence[GuidedTrial] = ()
     person: SimulatedPerson | None = None
     stimulus: Stimulus | None = None
     has_keyboard: bool = False
@@ -143,7 +143,7 @@ class Stage:
         self.controls.wait_while(holds)
         self.mark("pause/stop")
 
-    def begin_trial(self, trial: Trial) -> None:
+    def begin_trial(self, trial: GuidedTrial) -> None:
         """Mark that a trial is about to be shown, or was begun by a program."""
         self._lost_before = self._lost()
         self.mark(grammar.begin_text(trial))
@@ -210,7 +210,7 @@ class Stage:
         self.shown.update(step=step, text=text)
         self.controls.refused = refused_in(step, self.current, self.settings.trials.show == "markers")
 
-    def all_trials(self) -> list[Trial]:
+    def all_trials(self) -> list[GuidedTrial]:
         """Of all takes; an earlier attempt at what was shown again is marked so."""
         own = grammar.read_trials(self._events)
         again = {trial.number for trial in own}

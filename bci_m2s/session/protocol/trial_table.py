@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bci_m2s.files.whole import write_whole
-from bci_m2s.recording.trials import Trial
+from bci_m2s.recording.trials import GuidedTrial
 
 TABLE = "trials.csv"
 COLUMNS = (
@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-def write_trials(folder: Path, trials: Sequence[Trial], scales: Sequence[str]) -> None:
+def write_trials(folder: Path, trials: Sequence[GuidedTrial], scales: Sequence[str]) -> None:
     """Write a session's table, whole or not at all. scales : columns of answers. Raises OutputError."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -49,5 +49,5 @@ def write_trials(folder: Path, trials: Sequence[Trial], scales: Sequence[str]) -
     write_whole(folder / TABLE, text.getvalue(), private=True)
 
 
-def _numbers(trial: Trial) -> tuple[float, float, float]:
+def _numbers(trial: GuidedTrial) -> tuple[float, float, float]:
     return trial.start_s, trial.stop_s, trial.onset_spread_s

@@ -14,7 +14,7 @@ from rich.console import Console
 from support.guided_sessions import write_protocol
 
 from bci_m2s.errors import CommandError
-from bci_m2s.recording.trials import Trial, read_trials
+from bci_m2s.recording.trials import GuidedTrial, read_trials
 from bci_m2s.session.protocol.controls import Ended
 from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.settings import load_protocol
@@ -48,7 +48,7 @@ def test_a_trial_that_is_not_on_the_disk_has_a_flag(tmp_path: Path) -> None:
     recorder = FakeRecorder()
     stage, marks, said = made(tmp_path, recorder)
     for number, (problem, lost) in enumerate([("", 0), ("disk full", 0), ("disk full", 7), ("", 7)], 1):
-        stage.begin_trial(Trial(number, 1, "calm"))
+        stage.begin_trial(GuidedTrial(number, 1, "calm"))
         recorder.problem, recorder.lost = problem, lost
         stage.end_trial(number, 1, ["late"] if number == 1 else [], stop_s=2.0)
     flags = [trial.flags for trial in read_trials(marks)]

@@ -19,7 +19,7 @@ from bci_m2s.errors import ConfigurationError, RecordingError, TrainingError, Us
 from bci_m2s.model.model_file import load_model_file, read_contract
 from bci_m2s.pipeline.pipeline import run_offline
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.recording.trials import SESSION_START, Trial, begin_text
+from bci_m2s.recording.trials import SESSION_START, GuidedTrial, begin_text
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.simulator import SimulatorSettings
@@ -205,7 +205,7 @@ def test_noise_is_refused_with_status_1_and_no_file(base, run, tmp_path, console
 def test_trials_of_a_guided_session_are_those_that_count(run):
     markers = [(0.0, SESSION_START + "study")]
     for number, label in enumerate(("negative", "neutral", "positive"), 1):
-        trial = Trial(number, 1, label)
+        trial = GuidedTrial(number, 1, label)
         at_s = 10.0 * number
         markers += [(at_s, begin_text(trial)), (at_s + 1, f"trial/start/{label}")]
         markers += [(at_s + 8, f"trial/stop/{label}")]

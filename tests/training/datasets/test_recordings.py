@@ -10,8 +10,7 @@ from support.raw_files import read_all, samples_of, xdf
 
 from bci_m2s.errors import ConfigurationError, RecordingError
 from bci_m2s.model.contract import Contract
-from bci_m2s.recording.trials import Trial as GuidedTrial
-from bci_m2s.recording.trials import begin_text
+from bci_m2s.recording.trials import GuidedTrial, begin_text
 from bci_m2s.sources.facts import StreamFacts
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.datasets.markers import MarkerSettings
