@@ -53,7 +53,7 @@ class Covariance:
     Settings
     --------
     band_hz : cut-offs of the band, [low, high]
-    order : order of the Butterworth filter
+    order : order of the Butterworth filter, 1 to 12
     notch_hz : line frequencies to remove, a list
 
     Parameters

@@ -74,7 +74,7 @@ class DifferentialEntropy:
     Settings
     --------
     bands_hz : name and cut-offs of each band, {name: [low, high]}
-    order : order of the Butterworth filters
+    order : order of the Butterworth filters, 1 to 12
     notch_hz : line frequencies to remove, a list
 
     Parameters

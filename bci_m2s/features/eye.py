@@ -61,8 +61,8 @@ class EyeMovements:
     columns : channel labels of `gaze_x`, `gaze_y`, `pupil_x`, `pupil_y` and, optionally, `confidence`; the
         pupils may share a channel; required
     gaze_unit : `normalized`, `pixels` or `degrees`; required
-    degrees_per_unit_x : visual angle per horizontal unit of gaze; required unless the unit is degrees
-    degrees_per_unit_y : visual angle per vertical unit of gaze; required unless the unit is degrees
+    degrees_per_unit_x : degrees of visual angle per horizontal unit of gaze; required unless it is degrees
+    degrees_per_unit_y : degrees of visual angle per vertical unit of gaze; required unless it is degrees
     loss_values : numbers, besides NaN, that stand for a lost sample in gaze and pupil, a list
     pupil_bands_hz : the four bands of the pupil's entropies, a list of [low, high]
     blink_duration : whether the two features of blink duration are there: 33 features, else 31
