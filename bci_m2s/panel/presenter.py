@@ -172,7 +172,8 @@ class Presenter:
     def _take_status(self, status: Mapping[str, Any], received_s: float) -> None:
         facts = self._facts
         assert facts is not None
-        if status and math.isnan(self._begun_s):
+        is_first = bool(status) and math.isnan(self._begun_s)
+        if is_first:
             # where time passes faster for a simulated person, what was before has no place on this clock
             self._is_fast = number(mapping(status.get("protocol")).get("speed"), 1.0) > 1.0
             elapsed_s = 0.0 if self._is_fast else number(status.get("elapsed_s"), 0.0)
@@ -191,16 +192,19 @@ class Presenter:
                 self.traces[modality].rows.set_states(states)
             if self._head is not None and modality == self._head.modality:
                 self._views.head_map.set_bad(list(states))
-        self._take_markers(status)
+        self._take_markers(status, received_s, is_first)
 
-    def _take_markers(self, status: Mapping[str, Any]) -> None:
+    def _take_markers(self, status: Mapping[str, Any], received_s: float, is_first: bool) -> None:
+        """Onto traces and timeline. The estimates on the timeline are as old as this clock says, so where time
+        passes faster a marker is there when it was reported, and what was before the first report is not."""
         for stamp_s, text in marker_pairs(status.get("markers")):
             if (stamp_s, text) in self._markers or text.startswith((TRIAL_BEGIN, TRIAL_END)):
                 continue  # those of a guided session say more than a line has room for
             if len(self._markers) > 10_000:
                 self._markers.clear()
             self._markers.add((stamp_s, text))
-            self._views.timeline.add_marker(stamp_s, text)
+            if not (self._is_fast and is_first):
+                self._views.timeline.add_marker(received_s if self._is_fast else stamp_s, text)
             for view in self.traces.values():
                 view.canvas.add_marker(stamp_s, text)
 

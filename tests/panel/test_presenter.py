@@ -343,6 +343,20 @@ def test_time_that_passes_faster_has_no_past_on_this_clock(presenter, client, vi
         assert client.status_received_s - begun[-1] == pytest.approx(elapsed_s)
 
 
+def test_where_time_passes_faster_a_marker_is_on_the_timeline_when_it_was_reported(
+    presenter, client, views, monkeypatch
+):
+    placed = []
+    monkeypatch.setattr(views.timeline, "add_marker", lambda at_s, text: placed.append((at_s, text)))
+    client.facts = session()
+    old, new = [local_clock() + 40.0, "check/start"], [local_clock() + 70.0, "baseline/start"]
+    shown(presenter, client, protocol={"speed": 5.0}, markers=[old])
+    assert placed == []
+    client.status_received_s += 2.0
+    shown(presenter, client, protocol={"speed": 5.0}, markers=[old, new])
+    assert placed == [(client.status_received_s, "baseline/start")]
+
+
 # ---- one session after another ----
 
 
