@@ -20,7 +20,7 @@ COLUMNS = ("stream", "signal", "rate", "lost", "age", "quality", "baseline", "cl
 RIGHT = ("rate", "lost", "age", "clock")
 QUALITY = COLUMNS.index("quality")  # takes the room that is left
 # Hidden below these widths, pixels; a name cut short tells less than its signal.
-SPARE = (("clock", 840), ("baseline", 740), ("stream", 620))
+SPARE = (("clock", 840), ("baseline", 740), ("stream", 700))
 LEAST_ROWS, MOST_ROWS = 2, 4  # shown without scrolling
 MOST_NAMED = 4  # bad channels in a cell; all of them are in the tooltip
 EMPTY = "The session has not reported any streams yet."

@@ -48,9 +48,9 @@ class Step:
 
     def headline(self) -> str:
         """For the experimenter, in a line."""
-        words = self.step
-        if self.trial:
-            words += f" {self.trial}" + (f" of {self.trials}" if self.trials else "")
+        number = f" {self.trial}" + (f" of {self.trials}" if self.trials else "") if self.trial else ""
+        asks_after_trial = self.question is not None and number
+        words = f"{self.step} after trial{number}" if asks_after_trial else f"{self.step}{number}"
         if self.is_paused and self.step != "pause":
             words += ", then a pause"
         if self.question is not None:

@@ -23,6 +23,17 @@ def table(qtbot):
     return made
 
 
+def test_how_far_the_signal_is_from_the_trainings_fits_into_the_small_window(table):
+    table.resize(640, 100)  # of 1366 pixels
+    eye = {**GOOD, "modality": "eye", "name": "Simulated eye tracker"}
+    rows = [{**one, "drift": {"distance": 0.424}} for one in ({**GOOD, "name": "Simulated EEG"}, eye)]
+    table.show_status({"streams": rows}, {"eeg": 62, "eye": 5})
+    text = shown(table, 0, "quality").text()
+    assert "drift 0.42" in text
+    needed = table.fontMetrics().horizontalAdvance(text)
+    assert needed + 10 < table.table.columnWidth(COLUMNS.index("quality"))
+
+
 def cell(name, n_channels=62, **changes):
     return row_cells({**GOOD, **changes}, {"eeg": n_channels})[COLUMNS.index(name)]
 

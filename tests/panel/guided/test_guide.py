@@ -99,6 +99,11 @@ def test_on_one_screen_the_participants_window_leaves_room_for_the_panel_and_fil
     assert window.buttons[0].iconSize().width() > small
 
 
+def test_a_question_is_of_a_trial_not_one_of_some_questions(strip):
+    strip.show_status(status(step="question", trial=1, trials=3, question=SAM), True)
+    assert strip.words.text().endswith(f": question after trial 1 of 3: {SAM['words']}")
+
+
 @pytest.mark.parametrize(
     ("question", "key", "value"),
     [(SAM, Qt.Key.Key_7, "7"), (CHOICE, Qt.Key.Key_2, "2"), (CHOICE, Qt.Key.Key_9, "")],
