@@ -14,8 +14,13 @@ from bci_m2s.model.contract import DriftContract
 from bci_m2s.signal.drift import Drift, DriftWatch, Reference
 from bci_m2s.types import Emit, Event, FloatArray, Status, Window
 
+LASTING_S = 10.0  # shorter ones pass by themselves, also of people like those trained on
+PUT_RIGHT = {
+    "eeg": "electrodes, plugs and reference",
+    "eye": "the eye tracker (its calibration, place and light)",
+}
 WHAT_TO_DO = (
-    "the signal is unlike the training's; put electrodes, plugs and reference right "
+    "the signal is unlike the training's; put {what} right "
     "(a new baseline accepts only what has changed during the session)"
 )
 
@@ -25,17 +30,21 @@ class DriftStage:
 
     Parameters
     ----------
+    modality : whose
     watch : measures
+    hop_s : time between two windows
     refuses : whether a window beyond the limit gets no estimate, or one with a note
     emit : gets an event where a drift begins and where it ends
 
     Attributes
     ----------
-    note : what to do, from the first drift on; "" before
+    note : what to do, from the first drift on that lasts; "" before
     """
 
-    def __init__(self, watch: DriftWatch, refuses: bool, emit: Emit) -> None:
+    def __init__(self, modality: str, watch: DriftWatch, hop_s: float, refuses: bool, emit: Emit) -> None:
         self._watch, self._refuses, self._emit = watch, refuses, emit
+        self._what = PUT_RIGHT.get(modality, "the sensor")
+        self._beyond_n, self._lasting_n = 0, round(LASTING_S / hop_s)
         self.note = ""
 
     @property
@@ -51,6 +60,9 @@ class DriftStage:
         before, now = self._watch.newest, self._watch.push(measured, coupling)
         if now.is_beyond != before.is_beyond:
             self._note(window.last_index, now, before)
+        self._beyond_n = self._beyond_n + 1 if now.is_beyond else 0
+        if self._beyond_n > self._lasting_n and not self.note:
+            self.note = f"drift ({now.drivers}): {WHAT_TO_DO.format(what=self._what)}"
 
     def judged(self, window: Window) -> Window:
         """The window that was measured, with its drift; without features where it is beyond the limit and
@@ -69,12 +81,12 @@ class DriftStage:
         if self._watch.newest.is_beyond:
             self._event("drift_ended", at_sample, f"drift ended: {why}", self._watch.newest)
         self._watch.reset()
+        self._beyond_n = 0
 
     def _note(self, at_sample: int, now: Drift, before: Drift) -> None:
         if now.is_beyond:
             words = f"drift: {now.drivers}: {now.distance:.2f} of the limit"
             self._event("drift_started", at_sample, words, now)
-            self.note = self.note or f"drift ({now.drivers}): {WHAT_TO_DO}"
         else:
             self._event("drift_ended", at_sample, "drift ended", replace(now, drivers=before.drivers))
 

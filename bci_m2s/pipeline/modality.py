@@ -150,7 +150,7 @@ class ModalityStage:
             couplings = coupling_names_of(self._steps.extractor, spec.channels, pairs)
             made = references(drift, tensors)
             watch = DriftWatch(made, *names, drift.smoothing_s, window.hop_s, couplings, drift.wait_s)
-            self._drift = DriftStage(watch, on_drift == "refuse", self._emit)
+            self._drift = DriftStage(modality, watch, window.hop_s, on_drift == "refuse", self._emit)
         self._now = _Progress(not wait_for_marker, self.normaliser.seconds_left == 0.0)
         self.on_measured: Callable[[Window], None] | None = None
 

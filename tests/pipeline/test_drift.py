@@ -80,8 +80,31 @@ def test_a_channel_that_changes_is_refused_and_named_and_both_ends_are_events(re
     assert events[0].fields["drivers"].startswith("AF7")
     assert events[0].fields["modality"] == "eeg"
     assert made.state("eeg").drift.distance == found[-1].drift
+    assert made.notes == []  # it passed
+
+
+def test_a_drift_that_lasts_is_a_note_that_says_what_to_put_right():
+    lasting = SAMPLES.copy()
+    lasting[2304:, 0] *= 4.0  # AF7 from 9 s on
+    made, _ = run(WITH, lasting, tensors=ARRAYS)
     (note,) = made.notes
-    assert note.startswith(f"eeg: drift ({events[0].fields['drivers']}): the signal is unlike")
+    assert note.startswith("eeg: drift (AF7 ")
+    assert "put electrodes, plugs and reference right" in note
+    short, _ = run(WITH, lasting[:4900], times=TIMES[:4900], tensors=ARRAYS)  # 10 s of it, found late
+    assert [event.kind for event in short.emitted if "drift" in event.kind] == ["drift_started"]
+    assert short.notes == []
+
+
+@pytest.mark.parametrize(("modality", "what"), [("eye", "the eye tracker"), ("ecg", "the sensor")])
+def test_what_to_put_right_is_of_the_signal(monkeypatch, modality, what):
+    monkeypatch.setattr("bci_m2s.pipeline.drift.LASTING_S", 0.0)
+    stage = ModalityStage(
+        modality, WITH.modalities["eeg"], WITH.window, EEG_INFO,
+        {name.removeprefix("eeg."): array for name, array in ARRAYS.items() if name.startswith("eeg.")},
+    )  # fmt: skip
+    stage.push(Chunk.of(TIMES, LOUD))
+    (note,) = stage.notes
+    assert f"put {what}" in note
 
 
 def test_a_note_leaves_every_probability_as_it_is_and_off_measures_nothing():
