@@ -174,12 +174,12 @@ def test_the_summary():
     both = [HEALTH, replace(HEALTH, modality="eye")]
     print_summary(console, statistics, both, 0, is_one_line=True)
     assert "eye: no estimate by itself; EEG answered\n" in console.file.getvalue()
-    assert "no estimate 1 times: settling" in text
+    assert "no estimate 1 time: settling" in text
     words = (
         "  agreement with the simulator's state: 1 trial with an answer, too few to say (12 and 2 per class"
     )
     assert words in text
-    assert "no estimate 1 times: bad_signal (at last: 2 of 4 channels bad)" in text
+    assert "no estimate 1 time: bad_signal (at last: 2 of 4 channels bad)" in text
     assert "5000 received, 3 lost\n" in text
     gone = replace(HEALTH, problem="lost, and it cannot be found again")
     print_summary(console, statistics, [gone], 0)

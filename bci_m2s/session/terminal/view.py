@@ -235,7 +235,8 @@ def print_summary(
         for (name, status), count in statistics.refused.items():
             if name == modality:
                 words = "" if status in AT_FIRST else f" (at last: {statistics.reasons[modality, status]})"
-                console.print(f"  no estimate {count} times: {status.name.lower()}{words}")
+                times = f"{count} time{'s' * (count != 1)}"
+                console.print(f"  no estimate {times}: {status.name.lower()}{words}")
     if caution and truth:
         console.print(f"note: {caution}", style="yellow")
     for stream in health:
