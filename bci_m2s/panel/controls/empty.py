@@ -20,6 +20,7 @@ class EmptyState(View):
         self._button = QToolButton()
         self._button.setDefaultAction(connect)
         self._button.setFont(font(LARGE))
+        self._button.hide()  # until it is known that connecting makes sense
         layout = QVBoxLayout(self)
         layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout.setSpacing(14)
