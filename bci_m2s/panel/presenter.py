@@ -195,8 +195,11 @@ class Presenter:
         self._take_markers(status, received_s, is_first)
 
     def _take_markers(self, status: Mapping[str, Any], received_s: float, is_first: bool) -> None:
-        """Onto traces and timeline. The estimates on the timeline are as old as this clock says, so where time
-        passes faster a marker is there when it was reported, and what was before the first report is not."""
+        """Onto traces and timeline.
+
+        The timeline's estimates are of this panel's clock: where time passes faster, a marker is there when it
+        was reported, and what was before the first report is not.
+        """
         for stamp_s, text in marker_pairs(status.get("markers")):
             if (stamp_s, text) in self._markers or text.startswith((TRIAL_BEGIN, TRIAL_END)):
                 continue  # those of a guided session say more than a line has room for
