@@ -197,8 +197,8 @@ class Presenter:
     def _take_markers(self, status: Mapping[str, Any], received_s: float, is_first: bool) -> None:
         """Onto traces and timeline.
 
-        The timeline's estimates are of this panel's clock: where time passes faster, a marker is there when it
-        was reported, and what was before the first report is not.
+        The timeline's estimates are of this panel's clock: where time passes faster, a marker is there when
+        it was reported, and what was before the first report is not.
         """
         for stamp_s, text in marker_pairs(status.get("markers")):
             if (stamp_s, text) in self._markers or text.startswith((TRIAL_BEGIN, TRIAL_END)):
