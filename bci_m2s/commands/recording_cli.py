@@ -98,7 +98,10 @@ def replay(
     pipeline: Annotated[
         str | None, Option(help="Pipeline file or name; default: the shipped one that fits.")
     ] = None,
-    model: Annotated[str | None, Option(help="Model of a recorded session, if it is not found.")] = None,
+    model: Annotated[
+        str | None,
+        Option(help="Model in place of the pipeline's; without one, a recorded session's own, not found."),
+    ] = None,
     stream: Pinned = None,
     speed: Annotated[float | None, Option(help="1: as recorded; default: as fast as possible.")] = None,
     loop: Annotated[int, Option(help="How often to play it.", min=1)] = 1,

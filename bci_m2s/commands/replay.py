@@ -137,7 +137,8 @@ def match_pipeline(
     """The pipeline asked for, else that of the recorded session, else one of this folder, else one shipped.
 
     source_ids : exactly which streams, by modality
-    model : file or name of a recorded session's model, where it is not found
+    model : file or name of one to take in place of the pipeline's; of a recorded session's, where it is
+        not found
 
     Raises
     ------
@@ -145,7 +146,7 @@ def match_pipeline(
         When the recording does not fit, with the reason; when none or several fit.
     """
     if pipeline is not None:
-        return _match(recording, build.make_plan(pipeline), source_ids)
+        return _match(recording, build.make_plan(pipeline, model=model), source_ids)
     if has_session(recording) and not source_ids:
         return _match_session(read_recorded_session(recording), model)
     tried = names("pipelines", ".yaml")
@@ -153,7 +154,7 @@ def match_pipeline(
     for candidates in (map(str, own_pipelines()), tried):
         for name in candidates if not matches else ():
             with suppress(BciM2sError):
-                matches.append(_match(recording, build.make_plan(name), source_ids))
+                matches.append(_match(recording, build.make_plan(name, model=model), source_ids))
     if len(matches) == 1:
         return matches[0]
     if not matches:
