@@ -15,14 +15,19 @@ def training_remark(contract: Contract, path: Path) -> str:
 
     The model's training record names its people, and the checksums of recordings in a folder of one's own.
     """
-    record = contract.training
     caution = "agreement with its trials says nothing about new people"
-    if path.is_file() and file_sha256(path) in _entries(record.get("recordings"), "train"):
+    if is_trained_on(contract, path):
         return f"the model was trained on this recording: {caution}"
     subject, _ = subject_and_session(path.absolute())
-    if subject != path.stem and subject in _entries(record.get("subjects"), "train"):
+    if subject != path.stem and subject in _entries(contract.training.get("subjects"), "train"):
         return f"the model was trained on a person {subject!r}: if it is this one, {caution}"
     return ""
+
+
+def is_trained_on(contract: Contract, path: Path) -> bool:
+    """Whether the model's training record has the checksum of a recording."""
+    known = _entries(contract.training.get("recordings"), "train")
+    return bool(known) and path.is_file() and file_sha256(path) in known
 
 
 def _entries(value: Any, part: str) -> list[Any]:

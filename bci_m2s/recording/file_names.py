@@ -51,6 +51,12 @@ def subject_and_session(path: PurePath) -> tuple[str, str]:
     return named[0] if named else path.stem, named[1] if len(named) > 1 else "1"
 
 
+def named_subject(path: PurePath) -> str:
+    """The subject that ``sub-`` in a path names, "" without one; the last of several."""
+    subjects = _SUBJECT.findall(path.as_posix())
+    return subjects[-1] if subjects else ""
+
+
 def without_kind(stem: str) -> str:
     """A name without the words that say what a file holds: "P01" of "P01_eeg", "" of "eeg"."""
     if _OF_WATCH.fullmatch(stem):

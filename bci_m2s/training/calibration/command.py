@@ -16,7 +16,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bci_m2s.errors import TrainingError, UsageError, nearest
+from bci_m2s.model.training_people import is_trained_on
 from bci_m2s.pipeline.recorded_windows import RecordedRun
+from bci_m2s.recording.file_names import named_subject
 from bci_m2s.training.calibration.base import Base
 from bci_m2s.training.calibration.blocks import fewest_of_each
 from bci_m2s.training.calibration.candidates import MEANINGS
@@ -63,6 +65,7 @@ def run_calibration(
     begun_s = time.monotonic()
     head = _head(base, head)
     _refuse_strangers(runs)
+    _refuse_learnt(runs, base)
 
     def check(labels: Indices) -> None:
         _refuse_few(labels, base.contract.heads[head].classes, runs)
@@ -106,9 +109,14 @@ def _head(base: Base, head: str) -> str:
 
 
 def _refuse_strangers(runs: Sequence[RecordedRun]) -> None:
-    names = list(dict.fromkeys(run.participant for run in runs if run.participant))
-    if len(names) > 1:
-        raise UsageError(f"sessions: got those of {', '.join(names)}, expected those of one participant")
+    described = [run.participant for run in runs]
+    in_paths = [named_subject(run.path.absolute()) for run in runs]
+    for names in (described, in_paths):  # two ways to write one name are not compared
+        different = list(dict.fromkeys(name for name in names if name))
+        if len(different) > 1:
+            raise UsageError(
+                f"sessions: got those of {', '.join(different)}, expected those of one participant"
+            )
     paths = [run.path.resolve() for run in runs]
     if len(set(paths)) < len(paths):
         raise UsageError(f"sessions: got {runs[0].path} twice, expected each once")
@@ -117,6 +125,15 @@ def _refuse_strangers(runs: Sequence[RecordedRun]) -> None:
             raise UsageError(
                 f"{second.path}: got the same moments as {first.path}, expected another session; "
                 "its trials would be judged by what has learnt them"
+            )
+
+
+def _refuse_learnt(runs: Sequence[RecordedRun], base: Base) -> None:
+    for run in runs:
+        if is_trained_on(base.contract, run.path):
+            raise UsageError(
+                f"{run.path}: the base model {base.path.name} was trained on it, and would be judged on "
+                "what it has learnt; expected --base with the model from before, or other sessions"
             )
 
 

@@ -29,6 +29,7 @@ from bci_m2s.types import FloatArray
 Indices = NDArray[np.int64]
 ALPHA = 0.02  # 200 sessions of noise then promote more than 5 % once in 400 times; at 0.05 in 42 % of times
 PERMUTATIONS = 999
+MOST_MORE = 500  # trials: what so many would show is too small for a number to mean anything
 GAIN_ERRORS = 1.0  # standard errors by which the own model has to be better than the base model
 
 
@@ -106,6 +107,8 @@ class Verdict:
         if needed is None:
             return nothing
         more = needed - self.trials
+        if more > MOST_MORE:
+            return f"{words} only with more than {MOST_MORE} more trials"
         return f"{words} with about {more} more trials" if more > 0 else "a few more trials may settle it"
 
 

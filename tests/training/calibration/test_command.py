@@ -126,6 +126,19 @@ def test_the_file_runs_live_and_answers_as_calibrate_did(written, file, base, ma
     assert len(expected) == len(situation.trials) > 40
 
 
+def test_a_model_is_not_judged_on_what_it_was_calibrated_with(written, run, tmp_path, console):
+    own = Base(written[1], *load_model_file(written[1]))
+    with pytest.raises(UsageError, match=r"the base model me\.safetensors was trained on it"):
+        run_calibration([run], own, tmp_path / "x.safetensors", "", console)
+
+
+def test_replay_takes_a_model_in_place_of_the_pipelines(written, file, base):
+    pipeline = file.parent / "base.yaml"
+    pipeline.write_text(PIPELINE.format(model=base.path.stem), encoding="utf-8")
+    match = match_pipeline(open_recording(file), str(pipeline), model=str(written[1]))
+    assert match.plan.model_path == written[1]
+
+
 def test_the_record_says_what_it_rests_on(written, file, base):
     contract = read_contract(written[1])
     record = contract.training
@@ -240,6 +253,9 @@ def test_what_cannot_be_used_is_refused_in_a_line(run, base, file, tmp_path, con
     other = replace(run, participant="P02", path=Path("other.xdf"))
     with pytest.raises(UsageError, match="got those of P01, P02, expected those of one participant"):
         run_calibration([run, other], base, tmp_path / "x.safetensors", "", console)
+    unsaid = [replace(run, participant="", path=Path(f"sub-{who}/session.xdf")) for who in ("A", "B")]
+    with pytest.raises(UsageError, match="got those of A, B, expected those of one participant"):
+        run_calibration(unsaid, base, tmp_path / "x.safetensors", "", console)
     anew = {name: replace(one, stream=cut(one.stream, 500)) for name, one in run.streams.items()}
     copy = replace(run, path=Path("anew.xdf"), streams=anew)
     assert holds_same_moments(run, copy)

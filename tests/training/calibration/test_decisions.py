@@ -38,6 +38,11 @@ def test_clearly_better_than_chance_and_than_the_base_model_is_promoted(clear):
             "an effect of this size would likely show with about 15 more trials",
         ),
         (
+            {"p": 0.03, "needed": 884_343},
+            "0.70 with 30 trials could be chance; "
+            "an effect of this size would likely show only with more than 500 more trials",
+        ),
+        (
             {"p": 0.6, "accuracy": 0.3, "needed": None},
             "0.30 with 30 trials could be chance; nothing was seen that more trials would confirm",
         ),
