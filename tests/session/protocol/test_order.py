@@ -61,6 +61,16 @@ def test_a_block_after_another_is_confounded_with_time():
     assert "task 8.0" in words
 
 
+@pytest.mark.parametrize("labels", ["aabb", "aaabbb", "abbb", "aabbcc"])
+def test_one_class_after_the_other_is_confounded_however_few_trials_there_are(labels):
+    assert "confounded" in confounding(list(labels))
+
+
+@pytest.mark.parametrize("labels", ["abab", "abba", "abcabc", "babb"])
+def test_a_few_trials_that_take_turns_are_not(labels):
+    assert "confounded" not in confounding(list(labels))
+
+
 def test_an_order_that_everyone_can_guess_is_remarked():
     assert "always followed" in confounding(list("abcabcabc"))
     assert not confounding(["a", "b"])  # nothing can be said of two trials
