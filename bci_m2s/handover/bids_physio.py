@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bci_m2s.handover.axis import TimeAxis
 from bci_m2s.handover.gaze import CUSTOM, Eye, coordinate_system, eyes_of, gaze_unit
 from bci_m2s.handover.tables import MISSING, row_blocks, sample_lines, seconds, write_json, write_tsv_gz
-from bci_m2s.review.draw_signals import unit_of
+from bci_m2s.review.draw_signals import UNKNOWN_UNIT, unit_of
 from bci_m2s.review.facts import RecordingStream
 from bci_m2s.types import FloatArray
 
@@ -153,7 +153,7 @@ def _channel(stream: RecordingStream, channel: int) -> dict[str, str]:
 
 def _unit(stream: RecordingStream, channel: int) -> str:
     unit = unit_of(stream, channel)
-    return {"unit unknown": "arbitrary", "normalized": "arbitrary", "°": "degree"}.get(unit, unit)
+    return {UNKNOWN_UNIT: "arbitrary", "normalized": "arbitrary", "°": "degree"}.get(unit, unit)
 
 
 def _write_eye_events(path: Path, stream: RecordingStream, eye: Eye, axis: TimeAxis) -> None:

@@ -13,7 +13,7 @@ from bci_m2s.handover.summary import Summary, bad_shares
 from bci_m2s.handover.votes import Votes
 from bci_m2s.handover.whole import Whole
 from bci_m2s.model.contract import ModalityContract
-from bci_m2s.review.draw_signals import unit_of
+from bci_m2s.review.draw_signals import UNKNOWN_UNIT, unit_of
 from bci_m2s.review.facts import RecordingStream
 from bci_m2s.text import modality_name
 
@@ -143,9 +143,15 @@ def _stream(name: str, streams: Sequence[RecordingStream], shares: Mapping[str, 
 
 
 def _units(stream: RecordingStream) -> str:
-    units = dict.fromkeys(unit_of(stream, channel) for channel in range(min(stream.info.n_channels, 64)))
-    known = [unit for unit in units if unit not in ("unit unknown", "normalized")]
-    return f" in {' and '.join(known)}" if known else ""
+    counts = Counter(unit_of(stream, channel) for channel in range(stream.info.n_channels))
+    known = {
+        "normalized" if unit == "normalized" else f"in {unit}": count
+        for unit, count in counts.items()
+        if unit != UNKNOWN_UNIT
+    }
+    if len(counts) == 1:
+        return "".join(f" {words}" for words in known)
+    return f" ({', '.join(f'{count} {words}' for words, count in known.items())})" if known else ""
 
 
 def _model(whole: Whole) -> list[str]:

@@ -17,6 +17,7 @@ from bci_m2s.types import FloatArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+UNKNOWN_UNIT = "unit unknown"
 BLOCK_VALUES = 4_000_000  # read at once
 MOST_DRAWN = 512  # more are not drawn
 IMAGE_COLUMNS = 800  # at most, and a column is a second or more
@@ -106,10 +107,10 @@ def overview_stream(facts: RecordingFacts) -> RecordingStream | None:
 
 
 def unit_of(facts: RecordingStream, channel: int = 0) -> str:
-    """The unit of a channel as people write it; "unit unknown" where the sender did not say."""
+    """The unit of a channel as people write it; ``UNKNOWN_UNIT`` where the sender did not say."""
     stated = facts.info.units[channel] if facts.info.units else ""
     known = find_unit(stated)
-    return (known.short or known.name if known else stated) or "unit unknown"
+    return (known.short or known.name if known else stated) or UNKNOWN_UNIT
 
 
 # ---- drawing ----

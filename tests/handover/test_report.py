@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from support.recorded_sessions import chunks_of, record_session
 from support.small_sessions import eeg
 
 from bci_m2s.errors import OutputError
+from bci_m2s.handover.methods import _units
 from bci_m2s.handover.page import Page
 from bci_m2s.handover.report import write_report
 from bci_m2s.handover.votes import Labelled, count_votes
 from bci_m2s.review.facts import Answers
-from bci_m2s.types import Chunk, Status
+from bci_m2s.types import Chunk, Status, StreamInfo
 
 EVIL = "<script>alert('x')</script>"
 
@@ -160,6 +162,20 @@ def test_a_window_that_begins_before_its_trial_has_no_vote() -> None:
     )
     (votes,) = count_votes([("emotion", answers)], trials, 5.0)
     assert (len(votes.truth), votes.silent) == (0, (1,))
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        (("microvolts", "microvolts"), " in µV"),
+        (("normalized", "normalized", "mm", ""), " (2 normalized, 1 in mm)"),
+        (("", ""), ""),
+        ((), ""),
+    ],
+)
+def test_a_unit_is_said_of_the_channels_that_have_it(units: tuple[str, ...], words: str) -> None:
+    info = StreamInfo("S", "Gaze", labels=tuple(f"c{n}" for n in range(len(units) or 2)), units=units)
+    assert _units(SimpleNamespace(info=info)) == words
 
 
 def test_text_from_outside_is_one_line_and_escaped() -> None:
