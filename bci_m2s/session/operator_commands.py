@@ -83,7 +83,7 @@ class Commands:
         if do == "mark":
             if not self._takes.takes_markers:
                 raise CommandError("marker: nothing is being recorded")
-            return {"said": self.engine.mark(request["text"], self.engine.clock() - ago_s)}
+            return {"said": self._mark(request["text"], self.engine.clock() - ago_s)}
         if do == "filename":
             return {"said": self._name_folder(request["text"])}
         return {"said": self._without_fields(do)}
@@ -99,6 +99,10 @@ class Commands:
             return self._select(do)
         self._takes.stop()
         return "the session ends"
+
+    def _mark(self, text: str, at_s: float) -> str:
+        said = self.engine.mark(text, at_s)
+        return said if self._takes.now.is_recorded else f"{said}; nothing is being recorded"
 
     def _name_folder(self, options: str) -> str:
         self._refuse_guided()

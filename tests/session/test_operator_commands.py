@@ -69,10 +69,11 @@ def running(seconds=8.0, made=None, markers=True, **options):
     assert engine.failure is None
 
 
-def commands_of(engine, record_on=None, record_off=None):
+def commands_of(engine, record_on=None, record_off=None, is_recorded=True):
     """What an operator may ask of a session with this engine."""
     stop = engine.request_stop if engine is not None else None
-    takes = {"now": SimpleNamespace(engine=engine), "record_on": record_on, "record_off": record_off}
+    now = SimpleNamespace(engine=engine, is_recorded=is_recorded)
+    takes = {"now": now, "record_on": record_on, "record_off": record_off}
     return Commands(SimpleNamespace(**takes, stop=stop, takes_markers=True))
 
 
@@ -95,6 +96,12 @@ def test_a_marker_reaches_events_history_and_status():
         assert commands.handle({"do": "history"})["markers"] == [marker]
         # the change is reported at once, not with the next second
         wait_until(lambda: any(report.values["markers"] for report in sink.reports))
+
+
+def test_a_marker_says_that_nothing_is_being_recorded():
+    with running() as (engine, _):
+        said = commands_of(engine, is_recorded=False).handle({"do": "mark", "text": "late"})["said"]
+        assert said == "marker 'late' written; nothing is being recorded"
 
 
 def test_history_holds_what_was_answered():
