@@ -75,8 +75,8 @@ def run_guided(
     console = make_console()
     path = find_protocol(protocol)
     settings = load_protocol(path)
-    refuse_fast(path, settings, fast)
     settings, before, folder, from_s = _taken_up(output, console) if resume else _begun(settings, output)
+    refuse_fast(path, settings, fast)  # of what is stored: the protocol beside --resume may be another one
     pipeline = pipeline_of(settings, output / planned.STORED if resume else path)
     is_simulated = settings.simulated is not None  # else stamps are those of the senders
     clock = FastClock(
