@@ -16,6 +16,7 @@ from bci_m2s.handover.whole import Whole, read_whole
 from bci_m2s.recording.file_names import IN_SESSION, take_number, takes_of
 
 NAME = "report.html"
+ENDS = ("stopped", "recording_stopped")  # events: of the session, of a take that is ended by command
 
 
 def write_report(
@@ -135,7 +136,7 @@ def _warnings_of(found: Summary) -> list[str]:
     warnings = []
     if facts.session is None:
         warnings.append("No description of a session is in the file: it is not of bci_m2s, or it is lost.")
-    elif not any(event.kind == "stopped" for event in facts.events) and facts.answers:
+    elif not any(event.kind in ENDS for event in facts.events) and facts.answers:
         warnings.append(
             "The session did not end in order (no event says that it stopped): it was killed or crashed."
         )

@@ -17,7 +17,7 @@ from support.small_sessions import eeg
 from bci_m2s.errors import OutputError
 from bci_m2s.handover.methods import _units
 from bci_m2s.handover.page import Page
-from bci_m2s.handover.report import write_report
+from bci_m2s.handover.report import _warnings_of, write_report
 from bci_m2s.handover.votes import Labelled, count_votes
 from bci_m2s.review.facts import Answers
 from bci_m2s.types import Chunk, Status, StreamInfo
@@ -110,6 +110,17 @@ def test_a_file_that_was_cut_off_gives_a_report_of_what_is_left(tmp_path: Path) 
     page = Read(write_report(written.path.parent))
     assert "The recording: " in page.text
     assert "There are no labelled trials in this recording." in page.text
+
+
+@pytest.mark.parametrize(
+    ("last", "is_crashed"), [("stopped", False), ("recording_stopped", False), ("marker", True)]
+)
+def test_a_take_that_was_ended_by_command_did_not_crash(last: str, is_crashed: bool) -> None:
+    recording = SimpleNamespace(warnings=[])
+    events, answers = [SimpleNamespace(kind="started"), SimpleNamespace(kind=last)], {"emotion": None}
+    facts = SimpleNamespace(session="S", events=events, answers=answers, recording=recording, notes=[])
+    warnings = _warnings_of(SimpleNamespace(facts=facts, notes=[]))
+    assert ["killed or crashed" in text for text in warnings] == [True] * is_crashed
 
 
 def votes_of(labels: str, answers: str):
