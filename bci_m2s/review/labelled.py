@@ -31,11 +31,11 @@ def takes_of_session(session: Path, notify: Callable[[str], None]) -> list[Recor
     """
     paths = recordings_in(session)
     if len(paths) == 1:
-        return [open_recording(paths[0])]
+        return [_opened(paths[0], notify)]
     found = []
     for path in paths:
         try:
-            recording = open_recording(path)
+            recording = _opened(path, notify)
         except RecordingError as problem:  # a crash may leave anything
             notify(f"note: {problem}: left out")
             continue
@@ -47,6 +47,13 @@ def takes_of_session(session: Path, notify: Callable[[str], None]) -> list[Recor
     if not found:
         raise TrainingError(f"{session}: trials: got none in {len(paths)} takes, expected some")
     return found
+
+
+def _opened(path: Path, notify: Callable[[str], None]) -> Recording:
+    recording = open_recording(path)
+    for warning in recording.warnings:
+        notify(f"note: {path}: {warning}")
+    return recording
 
 
 def session_model(session: RecordedSession) -> Path:

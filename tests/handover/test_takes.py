@@ -101,7 +101,11 @@ def test_calibration_takes_all_takes_with_trials(session: Path, tmp_path: Path) 
     write_take(folder / "take-2", "session/resume/1", [GuidedTrial(1, 2, "calm")])
     assert [one.path.parent.name for one in takes_of_session(folder, said.append)] == ["take-2"]
     assert said == [f"note: {folder / 'session.xdf'}: no trial of it counts: left out"]
-    (folder / "take-2" / "session.xdf").write_bytes(b"")
+    later = folder / "take-2" / "session.xdf"
+    later.write_bytes(later.read_bytes()[:-3])
+    takes_of_session(folder / "take-2", said.append)
+    assert said[-1].startswith(f"note: {later}: damaged at byte")
+    later.write_bytes(b"")
     with pytest.raises(TrainingError, match="got none in 2 takes"):
         takes_of_session(folder, said.append)
 
