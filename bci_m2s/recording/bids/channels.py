@@ -92,6 +92,7 @@ def _general(path: Path, notes: list[str]) -> tuple[str, float, float]:
             continue
         stated |= found if isinstance(found, dict) else {}
     reference = str(stated.get("EEGReference", ""))
+    reference = reference if is_stated(reference) else ""
     tokens = stated_reference(reference)
     if tokens and tokens != (AVERAGE,) and any(len(token) > LONGEST_LABEL for token in tokens):
         notes.append(f"its EEG is referred to {quoted(reference[:80])}, which names no channel: not stated")

@@ -50,6 +50,12 @@ def test_a_bad_channel_is_missing_and_what_does_not_fit_is_said(tmp_path: Path) 
     assert by_type(recording)["EEG"].info.reference == ""
 
 
+def test_a_reference_that_is_not_known_is_none(tmp_path: Path) -> None:
+    recording = open_recording(write_bids(tmp_path, EEGReference="n/a"))
+    assert by_type(recording)["EEG"].info.reference == ""
+    assert recording.warnings == []
+
+
 def test_events_are_markers_in_the_order_of_time_with_durations_and_columns(tmp_path: Path) -> None:
     recording = open_recording(write_bids(tmp_path))
     (stream,) = recording.markers
