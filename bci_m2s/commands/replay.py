@@ -27,6 +27,7 @@ from bci_m2s.model.training_people import training_remark
 from bci_m2s.pipeline.baseline_file import adopt_baseline, save_baseline
 from bci_m2s.pipeline.pipeline import run_offline
 from bci_m2s.recording.file_names import takes_of
+from bci_m2s.recording.guided import own_markers
 from bci_m2s.recording.marker_texts import marker_texts
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
@@ -252,7 +253,7 @@ def _replay_fast(
         counts = (state.samples, state.lost_samples)
         health.append(StreamHealth(name, info.name, info.rate_hz, math.nan, *counts, math.nan))
     statistics = publisher.statistics
-    truth = trial_spans([(when_s, text) for when_s, text, _ in publisher.markers])
+    truth = trial_spans(own_markers(publisher.markers))
     unmet = match.plan.settings.baseline.unmet([text for _, text, _ in publisher.markers])
     notes = [*pipeline.notes, *pipeline.never_used, *unmet]
     is_one_line = pipeline.chosen is not None

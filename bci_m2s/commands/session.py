@@ -182,7 +182,7 @@ def _begun(
 
 def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[GuidedTrial], Path, float]:
     """A session that was begun: its protocol, its trials, the next take's folder and earliest stamp, s."""
-    from bci_m2s.recording.opened import guided_markers
+    from bci_m2s.recording.guided import guided_markers
     from bci_m2s.recording.xdf_skim import skim_recording
 
     settings = planned.stored(output)

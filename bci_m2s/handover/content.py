@@ -10,7 +10,7 @@ from pathlib import Path
 from bci_m2s.errors import RecordingError
 from bci_m2s.handover.axis import TimeAxis, axis_of, whole_axis
 from bci_m2s.handover.gaze import eyes_of
-from bci_m2s.handover.marks import Mark, marks_of, session_trials
+from bci_m2s.handover.marks import Mark, marks_of
 from bci_m2s.recording.file_names import recording_in
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.recording.trials import GuidedTrial
@@ -70,7 +70,7 @@ def read_content(path: Path) -> Content:
         tuple(eyes),
         tuple(others),
         tuple(marks_of(facts, axis, modality)),
-        tuple(session_trials(facts)),
+        tuple(facts.guided_trials()),
         tuple(f"EEG stream {one.info.name!r}: a second one" for one in brain if one is not leading),
         _begun(facts, axis),
     )

@@ -10,13 +10,7 @@ import numpy as np
 
 from bci_m2s.handover.axis import TimeAxis
 from bci_m2s.recording import BAD_GAP
-from bci_m2s.recording.trials import (
-    TRIAL_BEGIN,
-    TRIAL_END,
-    GuidedTrial,
-    is_guided,
-    read_trials,
-)
+from bci_m2s.recording.trials import TRIAL_BEGIN, TRIAL_END, GuidedTrial
 from bci_m2s.review.facts import RecordedEvent, RecordingFacts
 from bci_m2s.text import printable
 from bci_m2s.types import TRIAL_START, TRIAL_STOP
@@ -52,10 +46,10 @@ def marks_of(facts: RecordingFacts, axis: TimeAxis, leading: str) -> list[Mark]:
 
     leading : the modality of the axis' stream, whose bad channels are rows; "" where it has none
     """
-    trials = session_trials(facts)
+    trials, own = facts.guided_trials(), set(facts.guided_markers)
     rows = [_trial(trial, axis) for trial in trials if math.isfinite(trial.start_s)]
     for time_s, text in facts.markers:
-        if not (trials and text.startswith(TRIAL_GRAMMAR)):
+        if not (trials and (time_s, text) in own and text.startswith(TRIAL_GRAMMAR)):
             rows.append(Mark(_at(axis, time_s), math.nan, "marker", printable(text, LONGEST_TEXT)))
     rows += [Mark(float(at), float(lasts), "bad", BAD_GAP) for at, lasts in axis.gaps]
     rows += bad_channels(facts.events, leading, axis, facts.end_s)
@@ -64,11 +58,6 @@ def marks_of(facts: RecordingFacts, axis: TimeAxis, leading: str) -> list[Mark]:
             text = printable(f"{event.kind}: {event.message}", LONGEST_TEXT)
             rows.append(Mark(_at(axis, event.time_s), math.nan, "event", text))
     return sorted(rows, key=lambda mark: mark.onset_s)
-
-
-def session_trials(facts: RecordingFacts) -> list[GuidedTrial]:
-    """Every attempt at every trial of a guided session; none of any other."""
-    return read_trials(facts.markers) if is_guided(text for _, text in facts.markers) else []
 
 
 def rating_scales(trials: Iterable[GuidedTrial]) -> list[str]:

@@ -76,7 +76,7 @@ def _protocol(facts: RecordingFacts) -> str:
     noted = (facts.session.model_extra or {}).get("protocol") if facts.session is not None else None
     if isinstance(noted, dict) and isinstance(noted.get("name"), str):
         return str(noted["name"])
-    begun = (text for _, text in facts.markers if text.startswith(SESSION_START))
+    begun = (text for _, text in facts.guided_markers if text.startswith(SESSION_START))
     return next(begun, "").removeprefix(SESSION_START)
 
 

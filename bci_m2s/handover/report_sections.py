@@ -146,7 +146,8 @@ def _told(found: Summary) -> RecordingFacts:
     """The facts with markers for people: trials by number and label, and answers, not their grammar."""
     if not found.trials:
         return found.facts
-    kept = [(at, text) for at, text in found.facts.markers if not text.startswith((*TRIAL_GRAMMAR, RATING))]
+    grammar, own = (*TRIAL_GRAMMAR, RATING), set(found.facts.guided_markers)
+    kept = [mark for mark in found.facts.markers if not (mark in own and mark[1].startswith(grammar))]
     for trial in (one for one in found.trials if math.isfinite(one.start_s)):
         kept.append((trial.start_s, f"{trial.number}: {trial.label}"))
         answers = ", ".join(f"{scale} {value}" for scale, value in trial.ratings.items())

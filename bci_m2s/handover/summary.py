@@ -13,7 +13,7 @@ import numpy as np
 
 from bci_m2s.errors import BciM2sError
 from bci_m2s.handover.axis import whole_axis
-from bci_m2s.handover.marks import Mark, bad_channels, session_trials
+from bci_m2s.handover.marks import Mark, bad_channels
 from bci_m2s.handover.votes import Labelled, Votes, count_votes, labelled_trials
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import load_model_file
@@ -110,7 +110,7 @@ def summarise(facts: RecordingFacts, take: int = 0) -> Summary:
         modalities,
         bad,
         lines,
-        session_trials(facts),
+        facts.guided_trials(),
         labelled_trials(facts),
         (),
         _ages(facts, notes),

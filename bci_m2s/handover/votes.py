@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bci_m2s.engine.statistics import Z_95
-from bci_m2s.handover.marks import session_trials
 from bci_m2s.review.facts import Answers, RecordingFacts
 from bci_m2s.simulator.markers import trial_spans
 
@@ -114,7 +113,7 @@ def _binomial(k: int, n: int, p: float) -> float:
 
 def labelled_trials(facts: RecordingFacts) -> list[Labelled]:
     """Trials that count of a guided session, else from each ``trial/start/X`` to ``trial/stop/X``."""
-    if guided := session_trials(facts):
+    if guided := facts.guided_trials():
         return [
             Labelled(one.number, one.label, one.start_s, one.stop_s) for one in guided if not one.excluded
         ]

@@ -27,6 +27,7 @@ OWN_TYPES = (STATUS_TYPE, EVIDENCE_TYPE, RAW_TYPE)  # of no use to anybody else
 ESTIMATES_TYPE = "bci_m2s-estimates"  # one double64 stream per head
 EVENTS_TYPE = "bci_m2s-events"  # one string stream, a JSON object per sample
 SENT_STAMPS_TYPE = "bci_m2s-sent-stamps"  # a sender's own stamps, where its stream was stamped on arrival
+OPERATOR_ID = "bci_m2s-operator"  # source id of a session's own markers
 RESULT_TYPES = (ESTIMATES_TYPE, EVENTS_TYPE, SENT_STAMPS_TYPE)
 
 # liblsl allocates its buffers from what a sender claims, before the first sample comes. Audio of 192 kHz is

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from bci_m2s.model.contract import Contract
 from bci_m2s.pipeline.again import Control, replayed
 from bci_m2s.pipeline.modality import ModalityStage
+from bci_m2s.recording.guided import trial_streams
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.sources.facts import NOTHING_STATED, StreamFacts
 from bci_m2s.sources.replay import ReplaySource
@@ -35,7 +36,8 @@ class StreamRun:
 class RecordedRun:
     """A recorded session as far as windows and trials need it.
 
-    streams : by modality; markers : stamp, s, and text of each, on the clock that the streams share
+    streams : by modality; markers : stamp, s, and text of each that may be of a trial, on the clock that
+        the streams share
     end_s : when its last sample came, on the same clock
     """
 
@@ -49,8 +51,17 @@ class RecordedRun:
 
 def markers_of(recording: Recording) -> list[tuple[float, str]]:
     """Stamp, s, and text of every marker of a recording, in the order of their stamps."""
+    return _in_order(recording.markers)
+
+
+def trial_markers(recording: Recording) -> list[tuple[float, str]]:
+    """The same of the streams alone that say what the trials were; see ``trial_streams``."""
+    return _in_order(trial_streams(recording))
+
+
+def _in_order(streams: Iterable[RecordedStream]) -> list[tuple[float, str]]:
     found: list[tuple[float, str]] = []
-    for stream in recording.markers:
+    for stream in streams:
         shared = stream.times + stream.offsets_s()
         texts = stream.read(0, stream.n_samples)[:, 0]
         found += [(float(shared[row]), str(texts[row])) for row in np.flatnonzero(np.isfinite(shared))]

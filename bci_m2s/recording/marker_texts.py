@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -30,6 +31,22 @@ def marker_texts(streams: Sequence[RecordedStream]) -> str:
     shown = [f"{text[:LONGEST_TEXT]!r} {len(lasting[text])}{_length(lasting[text])}" for text in often]
     more = f" and {len(shown) - MOST_TEXTS} others" if len(shown) > MOST_TEXTS else ""
     return f"markers {', '.join(shown[:MOST_TEXTS])}{more}"
+
+
+def several_mark(streams: Sequence[RecordedStream], start: str) -> str:
+    """A sentence where trials begin in the markers of more than one stream, "" where they do not.
+
+    start : regular expression for the whole marker that begins a trial
+    """
+    begins, named = re.compile(start), []
+    for stream in streams:
+        texts = map(str, stream.read(0, stream.n_samples)[:, 0])
+        if count := sum(begins.fullmatch(text) is not None for text in texts):
+            named.append(f"{stream.info.name!r} {count}")
+    if len(named) < 2:
+        return ""
+    listed = ", ".join(named)
+    return f"trials begin in the markers of {len(named)} streams, which are taken together: {listed}"
 
 
 def _length(lasts_s: list[float]) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from bci_m2s.recording.as_raw import read_raw
 from bci_m2s.recording.e4_files import leading_file
 from bci_m2s.recording.file_names import recording_in
+from bci_m2s.recording.guided import guided_markers
 from bci_m2s.recording.recorded import Recording, file_kind
-from bci_m2s.recording.trials import GuidedTrial, is_guided, read_trials
+from bci_m2s.recording.trials import GuidedTrial, read_trials
 from bci_m2s.recording.xdf_skim import skim_recording
 from bci_m2s.types import StreamInfo
 
@@ -102,13 +103,3 @@ def open_recording(path: str | Path) -> OpenedRecording:
     file = recording_in(Path(path))
     file_kind(leading_file(file) or file)
     return OpenedRecording(file)
-
-
-def guided_markers(recording: Recording) -> list[tuple[float, str]]:
-    """Stamp, s, and text of each marker of a guided session, in their order; [] of another recording."""
-    for stream in recording.streams:
-        if stream.is_text and stream.is_markers:
-            texts = [str(row[0]) for row in stream.read(0, stream.n_samples)]
-            if is_guided(texts):
-                return list(zip(stream.times.tolist(), texts, strict=True))
-    return []

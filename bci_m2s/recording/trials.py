@@ -95,19 +95,20 @@ def is_guided(texts: Iterable[str]) -> bool:
     return any(text.startswith((SESSION_START, SESSION_RESUME)) for text in texts)
 
 
-def read_trials(events: Iterable[tuple[float, str]]) -> list[GuidedTrial]:
+def read_trials(events: Iterable[tuple[float, str]], text_s: float = 0.0) -> list[GuidedTrial]:
     """Every attempt at every trial, in the order of their beginnings.
 
     Parameters
     ----------
     events : stamp, s, and text of each marker, in the order in which they were recorded
+    text_s : what to add to times that texts say, where the stamps have been put on another clock, s
 
     Markers that are not of this grammar, or name a trial that never began, are passed over.
     """
     trials: list[_Attempt] = []
     for time_s, text in events:
         if values := _values(text, TRIAL_BEGIN):
-            trials.append(_Attempt(values))
+            trials.append(_Attempt(values, text_s))
         elif text.startswith((TRIAL_START, TRIAL_STOP)):
             if trials and not trials[-1].is_external:
                 trials[-1].mark(time_s, text)
@@ -128,12 +129,14 @@ def kept_trials(events: Iterable[tuple[float, str]]) -> list[GuidedTrial]:
 class _Attempt:
     """A trial while its markers come."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], text_s: float) -> None:
+        self._text_s = text_s
         self.number, self.attempt = values["number"], values["attempt"]
         self.label, self.item = str(values.get("label", "")), str(values.get("item", ""))
         block = values.get("block", 1)
         self.block = block if isinstance(block, int) else 1
-        self.start_s, self.stop_s, self.spread_s = _number(values, "start_s"), math.nan, math.nan
+        self.start_s = _number(values, "start_s") + text_s
+        self.stop_s = self.spread_s = math.nan
         # of an experiment program, whose own markers may be among the events; the next one's comes before
         # that of this grammar
         self.is_external = math.isfinite(self.start_s)
@@ -153,7 +156,7 @@ class _Attempt:
         self.flags = tuple(map(str, flags)) if isinstance(flags, list) else ()
         self.spread_s = _number(values, "onset_spread_s")
         if math.isfinite(stop_s := _number(values, "stop_s")):
-            self.stop_s = stop_s
+            self.stop_s = stop_s + self._text_s
 
     def made(self, is_last: bool) -> GuidedTrial:
         excluded = self.excluded

@@ -16,7 +16,9 @@ import numpy as np
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ESTIMATES_TYPE, EVENTS_TYPE, RESULT_TYPES, RecordLayout, parse_line
 from bci_m2s.lsl.markers import MarkerReader
+from bci_m2s.recording.guided import guided_stream
 from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.recording.trials import GuidedTrial, read_trials
 from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import BoolArray, FloatArray, Status
 
@@ -130,6 +132,20 @@ class RecordingFacts:
     def simulated(self) -> tuple[str, ...]:
         """What of the session is simulated: "model", "signals"."""
         return self.session.simulated if self.session is not None else ()
+
+    @property
+    def guided_markers(self) -> tuple[tuple[float, str], ...]:
+        """Those of `markers` that are of the guided session itself; none where it is not guided."""
+        stream = guided_stream(self.streams)
+        return () if stream is None else _markers([stream])
+
+    def guided_trials(self) -> list[GuidedTrial]:
+        """Every attempt at every trial of a guided session; none of any other."""
+        stream = guided_stream(self.streams)
+        if stream is None:
+            return []
+        moved_s = (stream.times_s - stream.times)[np.isfinite(stream.times_s)]
+        return read_trials(self.guided_markers, float(np.median(moved_s)) if len(moved_s) else 0.0)
 
     def modality_streams(self) -> dict[str, RecordingStream]:
         """The raw stream of each modality that the session's description names."""

@@ -8,13 +8,15 @@ from pathlib import Path
 from bci_m2s.errors import RecordingError, TrainingError
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.stream_check import check_stream
-from bci_m2s.pipeline.recorded_windows import RecordedRun, StreamRun, end_of, markers_of
+from bci_m2s.pipeline.recorded_windows import RecordedRun, StreamRun, end_of, trial_markers
 from bci_m2s.recording.file_names import recordings_in
-from bci_m2s.recording.opened import guided_markers
+from bci_m2s.recording.guided import guided_markers, trial_streams
+from bci_m2s.recording.marker_texts import several_mark
 from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.recording.trials import kept_trials
 from bci_m2s.review.recorded import RecordedSession
 from bci_m2s.review.session_model import find_session_model
+from bci_m2s.types import TRIAL_START
 
 
 def takes_of_session(session: Path, notify: Callable[[str], None]) -> list[Recording]:
@@ -53,6 +55,8 @@ def _opened(path: Path, notify: Callable[[str], None]) -> Recording:
     recording = open_recording(path)
     for warning in recording.warnings:
         notify(f"note: {path}: {warning}")
+    if words := several_mark(trial_streams(recording), f"{TRIAL_START}.+"):
+        notify(f"note: {path}: {words}")
     return recording
 
 
@@ -87,7 +91,7 @@ def recorded_run(session: RecordedSession, contract: Contract) -> RecordedRun:
         session.path,
         session.record.participant,
         streams,
-        markers_of(session.recording),
+        trial_markers(session.recording),
         end_of(streams),
         is_simulated="signals" in session.record.simulated,
     )

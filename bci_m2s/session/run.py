@@ -20,6 +20,7 @@ from bci_m2s.lsl.description import DisplayStream, SessionDescription
 from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.pipeline.baseline_file import adopt_baseline
 from bci_m2s.pipeline.pipeline import Pipeline
+from bci_m2s.recording.guided import own_markers
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
 from bci_m2s.session.newcomers import Newcomers
@@ -300,7 +301,7 @@ def _complete(takes: Takes, options: Options, console: Console, said: Sequence[s
             raise  # else that one names the recording, which matters more than this file
     finally:  # also where the disk is full
         markers = take.engine.publisher.markers
-        truth = options.truth([(at_s, text) for at_s, text, _ in markers])
+        truth = options.truth(own_markers(markers))
         unmet = takes.settings.baseline.unmet([text for _, text, _ in markers])
         with suppress(OSError):  # the terminal may be gone
             snapshot = take.engine.reporter.snapshot()

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import numpy as np
 
 from bci_m2s.errors import CommandError
+from bci_m2s.lsl.formats import OPERATOR_ID
 from bci_m2s.sources import LocalSource
 from bci_m2s.text import printable, quoted
 from bci_m2s.types import LONGEST_MARKER, MARKER_TYPE, Chunk, StreamInfo
 
-OPERATOR_ID = "bci_m2s-operator"
 ORIGIN = "operator"  # what events and displays call these markers
 MOST_WAITING = 1000
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from bci_m2s.recording.opened import guided_markers
+from bci_m2s.recording.guided import guided_markers
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.session.protocol.conductor import Conductor
 

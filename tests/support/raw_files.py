@@ -201,6 +201,10 @@ def xdf(streams, markers=(), offset_s=0.0):
         content += xdf_header(number, name, kind, rate_hz, "float32", labels, units)
         content += xdf_samples(number, stamps, np.asarray(values, dtype=np.float32))
         content += xdf_chunk(4, struct.pack("<Idd", number, stamps[0], offset_s)) if offset_s else b""
-    number = len(streams) + 1
-    content += xdf_header(number, "marks", "Markers", 0, "string", ["marker"], [""])
-    return content + xdf_samples(number, *(zip(*markers, strict=True) if markers else ((), ())))
+    return content + xdf_markers(len(streams) + 1, "marks", markers)
+
+
+def xdf_markers(number, name, markers=()):
+    """A stream of (time, text) markers, to be put behind those before it."""
+    header = xdf_header(number, name, "Markers", 0, "string", ["marker"], [""])
+    return header + xdf_samples(number, *(zip(*markers, strict=True) if markers else ((), ())))

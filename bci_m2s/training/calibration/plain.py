@@ -10,7 +10,7 @@ import numpy as np
 from bci_m2s.errors import RecordingError
 from bci_m2s.model.contract import Contract
 from bci_m2s.pipeline.again import Control
-from bci_m2s.pipeline.recorded_windows import RecordedRun, StreamRun, end_of, markers_of
+from bci_m2s.pipeline.recorded_windows import RecordedRun, StreamRun, end_of, markers_of, trial_markers
 from bci_m2s.recording.file_names import subject_and_session
 from bci_m2s.recording.recorded import RecordedStream, Recording
 from bci_m2s.training.datasets.layout import Origin, Problem
@@ -34,8 +34,7 @@ def plain_run(path: Path, recording: Recording, contract: Contract) -> RecordedR
     indices = fitting(contract, {}, recording, Origin(path, subject, session), problems.append)
     if not indices:
         raise RecordingError(f"{path}: {problems[0].text if problems else 'no stream of it can be used'}")
-    markers = markers_of(recording)
-    begins_s = [time_s for time_s, text in markers if text == BASELINE_START]
+    begins_s = [time_s for time_s, text in markers_of(recording) if text == BASELINE_START]
     streams = {
         modality: StreamRun(
             recording.streams[index], controls=_controls(recording.streams[index], begins_s, modality)
@@ -43,7 +42,8 @@ def plain_run(path: Path, recording: Recording, contract: Contract) -> RecordedR
         for modality, index in indices.items()
     }
     is_named = subject != path.stem
-    return RecordedRun(path, subject if is_named else "", streams, markers, end_of(streams))
+    participant = subject if is_named else ""
+    return RecordedRun(path, participant, streams, trial_markers(recording), end_of(streams))
 
 
 def _controls(stream: RecordedStream, begins_s: list[float], modality: str) -> list[Control]:

@@ -23,7 +23,8 @@ from bci_m2s.errors import ConfigurationError, RecordingError, nearest
 from bci_m2s.model.contract import Contract
 from bci_m2s.recording.clock_warnings import ON_ARRIVAL
 from bci_m2s.recording.file_settings import FileSettings
-from bci_m2s.recording.marker_texts import marker_texts
+from bci_m2s.recording.guided import trial_streams
+from bci_m2s.recording.marker_texts import marker_texts, several_mark
 from bci_m2s.recording.recorded import Recording
 from bci_m2s.recording.together import LEFT_OUT, open_together
 from bci_m2s.recording.trials import is_guided, read_trials
@@ -239,7 +240,8 @@ def _marked(
         known = np.isfinite(shared)
         if known.any():
             end_s = max(end_s, float(shared[known].max()))
-    for stream in recording.markers_by(markers.column):
+    streams = trial_streams(recording, markers.column)
+    for stream in streams:
         shared = stream.times + stream.offsets_s()
         texts = stream.read(0, stream.n_samples)[:, 0]
         lasting = np.full(len(texts), np.nan) if stream.durations_s is None else stream.durations_s
@@ -250,6 +252,8 @@ def _marked(
     events.sort(key=lambda event: event.time_s)
     if is_guided(event.text for event in events) and not markers.column:
         return _guided([(event.time_s, event.text) for event in events], markers, notify)
+    if words := several_mark(streams, markers.start):
+        notify(words)
     return marked_trials(events, end_s, markers, notify)
 
 

@@ -14,6 +14,7 @@ from bci_m2s.errors import RecordingError
 from bci_m2s.lsl.channel_names import default_labels
 from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.recording.file_names import subject_and_session
+from bci_m2s.recording.guided import trial_streams
 from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.recording.together import open_together
 from bci_m2s.recording.xdf_skim import skim_recording
@@ -26,7 +27,7 @@ from bci_m2s.training.new.electrodes import find_electrodes
 from bci_m2s.training.new.skin import conductance
 from bci_m2s.training.new.stamps import astray_in_recording
 from bci_m2s.training.new.trackers import Tracker, recognise
-from bci_m2s.types import StreamInfo
+from bci_m2s.types import TRIAL_START, StreamInfo
 
 FEWEST_STAMPS = 100  # that show a rate
 MOST_FILES = 12  # of a folder; the others are as these
@@ -233,7 +234,7 @@ def _common(described: list[list[StreamInfo]]) -> list[StreamInfo]:
 
 def _marked(recording: Recording) -> Marked:
     events: list[MarkerEvent] = []
-    for stream in recording.markers:
+    for stream in _marker_streams(recording):
         times = stream.times + stream.offsets_s()
         texts = stream.read(0, stream.n_samples)[:, 0]
         lasting = np.full(len(texts), np.nan) if stream.durations_s is None else stream.durations_s
@@ -242,6 +243,13 @@ def _marked(recording: Recording) -> Marked:
     spans = [span for stream in recording.raw_streams if not stream.is_markers for span in _span(stream)]
     begin_s = min((begin for begin, _ in spans), default=math.nan)
     return Marked(sorted(events), begin_s, max((end for _, end in spans), default=math.nan))
+
+
+def _marker_streams(recording: Recording) -> tuple[RecordedStream, ...]:
+    """Those that say what the trials were, all where an experiment program showed them."""
+    own = trial_streams(recording)
+    texts = (str(row[0]) for stream in own for row in stream.read(0, stream.n_samples))
+    return own if any(text.startswith(TRIAL_START) for text in texts) else recording.markers
 
 
 def _span(stream: RecordedStream) -> Iterable[tuple[float, float]]:
