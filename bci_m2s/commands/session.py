@@ -258,6 +258,5 @@ def describe_protocol(path: Path) -> list[tuple[str, bool]]:
     if seconds := planned.planned_s(settings):
         lines.append(f"about {seconds / 60:.0f} min, without the signal check and answers")
     stimulus_of(settings, path, clock)
-    return [(line, False) for line in lines] + [
-        (f"note: {note}", True) for note in planned.order_notes(settings, classes)
-    ]
+    notes = [*planned.order_notes(settings, classes), planned.length_note(settings, plan.contract.window)]
+    return [(line, False) for line in lines] + [(f"note: {note}", True) for note in notes if note]

@@ -28,6 +28,7 @@ from bci_m2s.sources import Source
 
 if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
+    from bci_m2s.model.contract import WindowContract
     from bci_m2s.model.predictor import Predictor
 
 
@@ -113,6 +114,11 @@ class Takes(TakeControl):
             modality: self._plan.contract.modalities[modality].channels
             for modality in self._plan.settings.streams
         }
+
+    @property
+    def window(self) -> WindowContract:
+        """Of the model."""
+        return self._plan.contract.window
 
     @property
     def classes(self) -> list[str]:

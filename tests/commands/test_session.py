@@ -79,3 +79,20 @@ def test_an_option_that_is_none_is_refused(tmp_path):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(ConfigurationError, match=r"got '--script=x\.lua', which bci-m2s sets itself"):
         shown_by(tmp_path, show="clips", screen={"options": ["--script=x.lua"]})
+
+
+@pytest.mark.parametrize(
+    ("length_s", "words"),
+    [
+        (0.1, "all trials are shorter than a window of the model, 5 s: they hold none"),
+        (5.0, "all trials are shorter than 5.25 s, a window and a hop: they may hold no window"),
+        (5.25, ""),
+    ],
+)
+@pytest.mark.parametrize("shown", [{}, {"show": "markers", "items": []}])
+def test_check_says_which_trials_are_too_short_for_the_model(tmp_path, shown, length_s, words):
+    trials = {**PROTOCOL["trials"], "duration_s": length_s, **shown}
+    path = write_protocol(tmp_path, trials=trials, simulated=None)
+    remarks = [line for line, is_remark in describe_protocol(path) if is_remark]
+    expected = f"note: {words}; no estimate and no calibration can come of a trial without a window"
+    assert remarks == ([expected] if words else [])

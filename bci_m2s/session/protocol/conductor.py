@@ -11,7 +11,7 @@ from bci_m2s.recording import trials as grammar
 from bci_m2s.session.protocol.controls import Ended
 from bci_m2s.session.protocol.external_trials import follow_program
 from bci_m2s.session.protocol.pace import keep_pace
-from bci_m2s.session.protocol.planned import order_notes
+from bci_m2s.session.protocol.planned import length_note, order_notes
 from bci_m2s.session.protocol.preparation import check_signals, measure_baseline
 from bci_m2s.session.protocol.shown_trials import next_number, show_trials
 from bci_m2s.session.protocol.stage import Conduct, Stage
@@ -94,8 +94,10 @@ class Conductor:
 
     def _protocol(self) -> None:
         stage, settings = self.stage, self.stage.settings
-        for note in order_notes(settings, stage.takes.classes):
-            stage.notify(f"note: {note}")
+        takes = stage.takes
+        for note in [*order_notes(settings, takes.classes), length_note(settings, takes.window)]:
+            if note:
+                stage.notify(f"note: {note}")
         self._wait_for_engine()
         is_resumed = bool(stage.conduct.before)
         begun = f"{grammar.SESSION_RESUME}{next_number(stage)}" if is_resumed else ""

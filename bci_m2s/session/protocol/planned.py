@@ -13,6 +13,8 @@ import yaml
 
 from bci_m2s.errors import ConfigurationError, UsageError
 from bci_m2s.files.whole import write_whole
+from bci_m2s.model.contract import WindowContract
+from bci_m2s.model.trial_lengths import short_trials
 from bci_m2s.session.protocol.order import balanced_order, confounding
 from bci_m2s.session.protocol.settings import ProtocolSettings, load_protocol
 
@@ -93,6 +95,17 @@ def order_notes(settings: ProtocolSettings, classes: Sequence[str]) -> list[str]
             "recorded, and no estimate can be right in them"
         )
     return notes
+
+
+def length_note(settings: ProtocolSettings, window: WindowContract) -> str:
+    """What is to be said where trials of known length are too short for the model; "" where none is."""
+    trials = settings.trials
+    if trials.show == "markers":
+        lengths_s = [] if trials.duration_s is None else [trials.duration_s]
+    else:
+        lengths_s = [one.duration_s for one in planned_trials(settings) if one.duration_s is not None]
+    words = short_trials(lengths_s, window)
+    return f"{words}; no estimate and no calibration can come of a trial without a window" if words else ""
 
 
 def store(settings: ProtocolSettings, folder: Path, source: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.model.contract import WindowContract
+from bci_m2s.model.trial_lengths import EXACT_S, short_trials
 from bci_m2s.training.check.listing import Listing
 
 
@@ -19,18 +20,12 @@ def length_notes(window: WindowContract, listing: Listing) -> list[str]:
     lengths_s = [length_s for length_s in lengths_s if length_s > 0]  # the others are not known yet
     window_s = window.steps * window.step_s
     longest_s = max(lengths_s, default=window_s)
-    if longest_s < window_s - 1e-6:
-        steps = int(longest_s / window.step_s + 1e-6)
+    if longest_s < window_s - EXACT_S:
+        steps = int(longest_s / window.step_s + EXACT_S)
         fewer = f", {steps} steps" if steps else ""
         raise ConfigurationError(
             f"contract.window.steps: got {window.steps} of {window.step_s:g} s, expected at most "
             f"{longest_s:.3g} s together{fewer}: no trial of any person is longer"
         )
-    sure_s = window_s + window.hop_s
-    n_short = sum(length_s < sure_s - 1e-6 for length_s in lengths_s)
-    if not n_short:
-        return []
-    which = f"{n_short} of {len(lengths_s)} trials" if n_short < len(lengths_s) else "all trials"
-    n_none = sum(length_s < window_s - 1e-6 for length_s in lengths_s)
-    none = f", and {n_none} cannot" if n_none else ""
-    return [f"{which} are shorter than {sure_s:g} s, a window and a hop: they may hold no window{none}"]
+    words = short_trials(lengths_s, window)
+    return [words] if words else []
