@@ -26,7 +26,7 @@ REST_S = 20.0  # of the first visit: settling, and the model's baseline of 10 s
 WAIT_S = 4.0  # before the first trial of this visit
 TRIAL_S = 10.0
 STREAMS = ("eeg", "eye", "markers")
-SEEN_S = 1.0  # for streams of this machine to be seen
+SEEN_S = 30.0  # for streams of this machine to be seen: a moment, more where it is busy
 SEED = 0  # the population; the model learnt from other people of it
 
 
@@ -80,14 +80,19 @@ def run_demo(
 
 
 def _begin_to_send(spec: SenderSpec, network: LslNetwork) -> SenderProcess:
-    """Start the simulator and wait until its streams are seen, a moment at most."""
+    """Start the simulator and wait until its streams are seen, while it runs.
+
+    It offers them one after the other, and on a busy machine the first may be seen long before the last.
+    """
     from bci_m2s.sources.sender_process import SenderProcess
 
     sender, limit_s = SenderProcess(spec), time.monotonic() + SEEN_S
     sent = {info.source_id for info in sender.infos}
-    while time.monotonic() < limit_s and not sent <= {
-        raw.source_id() for raw in network.streams().values()
-    }:
+    while (
+        sender.is_running
+        and time.monotonic() < limit_s
+        and not sent <= {raw.source_id() for raw in network.streams().values()}
+    ):
         time.sleep(0.05)
     return sender
 

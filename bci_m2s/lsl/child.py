@@ -69,6 +69,11 @@ class JsonChild:
         """Process id."""
         return self.process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
     def receive(self, timeout_s: float) -> Message:
         """Return its next message. Raises StreamError: an error of the child, its end, or none in time."""
         try:

@@ -15,16 +15,54 @@ class Network:
         self.looks = 0
 
     def streams(self):
-        names = ["other-1", "other-2", "other-3", *("a", "b", "c")[: self.looks]]
+        names = ["other-1", "other-2", "other-3", *("a", "b", "c")[: max(0, self.looks)]]
         self.looks += 1
         return {name: SimpleNamespace(source_id=lambda name=name: name) for name in names}
 
 
-@pytest.mark.parametrize(("seen_s", "looks"), [(10.0, 4), (0.0, 0)])
-def test_streams_of_others_do_not_count(monkeypatch, seen_s, looks):
+class Clock:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self):
+        self.now_s = 100.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+
+
+def begun(monkeypatch, network, running):
+    """What comes of a sender whose process runs while `running` says so; the time that passed."""
     infos = [SimpleNamespace(source_id=name) for name in "abc"]
-    monkeypatch.setattr(sender_process, "SenderProcess", lambda _spec: SimpleNamespace(infos=infos))
-    monkeypatch.setattr(demo, "SEEN_S", seen_s)
-    network = Network()
+
+    class Sender:
+        def __init__(self, _spec):
+            self.infos = infos
+
+        @property
+        def is_running(self):
+            return running()
+
+    clock = Clock()
+    monkeypatch.setattr(sender_process, "SenderProcess", Sender)
+    monkeypatch.setattr(demo, "time", clock)
     assert demo._begin_to_send(None, network).infos == infos
-    assert network.looks == looks
+    return clock.now_s - 100.0
+
+
+def test_streams_of_others_do_not_count(monkeypatch):
+    network = Network()
+    begun(monkeypatch, network, lambda: True)
+    assert network.looks == 4
+
+
+def test_a_busy_machine_may_take_many_seconds_while_the_sender_runs(monkeypatch):
+    slow = Network()
+    slow.looks = -400  # 20 s until the first is seen
+    assert 20.0 < begun(monkeypatch, slow, lambda: True) < 21.0
+    slow.looks = -10_000
+    assert begun(monkeypatch, slow, lambda: True) == pytest.approx(30.0, abs=0.1)
+    slow.looks = -10_000
+    assert begun(monkeypatch, slow, lambda: slow.looks < -9_900) == pytest.approx(5.0, abs=0.1)
