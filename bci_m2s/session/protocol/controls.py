@@ -13,6 +13,7 @@ ACTIONS = ("pause", "resume", "repeat", "exclude", "include", "skip", "answer")
 LONGEST_ANSWER = 300
 POLL_S = 0.05
 NO_ROOM = "waiting for the disk"  # the step while the recording cannot be written
+NO_SAMPLES = "waiting for samples"  # the step while no stream gives any
 
 
 class Ended(Exception):

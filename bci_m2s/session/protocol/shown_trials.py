@@ -51,6 +51,8 @@ def show_trials(stage: Stage) -> None:
 def _announce(stage: Stage, trial: PlannedTrial) -> bool:
     """The seconds before a trial, after a pause where one is wanted; false to repeat the one before."""
     stage.pause()
+    stage.wait_for_samples()
+    stage.pause()  # one may have been wanted meanwhile
     countdown_s = stage.settings.trials.countdown_s
     stage.set_step("next trial", trial.text if stage.settings.trials.show != "text" else "", countdown_s)
     stage.controls.wait(countdown_s)

@@ -13,7 +13,8 @@ from bci_m2s.errors import CommandError, OutputError
 from bci_m2s.recording import trials as grammar
 from bci_m2s.recording.recorder import Recorder
 from bci_m2s.recording.trials import GuidedTrial
-from bci_m2s.session.protocol.controls import NO_ROOM, Controls, Ended, refused_in
+from bci_m2s.session.protocol.controls import NO_ROOM, NO_SAMPLES, Controls, Ended, refused_in
+from bci_m2s.session.protocol.outages import Outages
 from bci_m2s.session.protocol.pace import FastClock
 from bci_m2s.session.protocol.person import SimulatedPerson
 from bci_m2s.session.protocol.planned import planned_trials
@@ -23,6 +24,7 @@ from bci_m2s.session.protocol.trial_table import write_trials
 from bci_m2s.session.takes import Takes
 
 TYPED_SHOWN = 60  # letters
+LOOK_S = 0.5  # between two looks at streams that are waited for
 BETWEEN = ("pause", "break", "live", "done")  # steps that are of no trial
 
 
@@ -76,6 +78,8 @@ class Stage:
         self._events: list[tuple[float, str]] = []
         self._until_s = math.nan
         self._lost_before = 0  # samples, before the trial that is shown
+        self._outages = Outages(lambda: takes.now.engine.reporter.snapshot().health, conduct.clock)
+        self._does_without = False  # the experimenter goes on, whether samples come or not
         self._unwritten = ""  # why the table is not as it should be
         self._marking = threading.RLock()  # remarks come from other threads
         self.controls = Controls(conduct.clock, conduct.clock.speed, self.is_over, self._remark)
@@ -137,6 +141,26 @@ class Stage:
             self.notify("the recording cannot be written: the session waits until it can; Ctrl-C ends it")
             self._wait(NO_ROOM, "One moment, please.", lambda: bool(self.recorder_problem()))
 
+    def wait_for_samples(self) -> None:
+        """Wait where no stream gives samples, until one does or the experimenter goes on."""
+        silent = self._outages.all_silent()
+        if not silent or self._does_without:
+            self._does_without = bool(silent)
+            return
+        self.notify(
+            f"NO SAMPLES from {' and '.join(silent)}: the session waits until they come again; s goes on "
+            "without them, r shows the trial before once more, Ctrl-C ends it"
+        )
+        self.mark("pause/start")
+        self.set_step(NO_SAMPLES, "One moment, please.")
+        while self._outages.all_silent():
+            if not self.controls.wait(LOOK_S):
+                self._does_without = not self.controls.interrupted.is_set()
+                break
+        else:
+            self.notify("samples come again: the session goes on")
+        self.mark("pause/stop")
+
     def _wait(self, step: str, text: str, holds: Callable[[], bool]) -> None:
         self.mark("pause/start")
         self.set_step(step, text)
@@ -146,6 +170,7 @@ class Stage:
     def begin_trial(self, trial: GuidedTrial) -> None:
         """Mark that a trial is about to be shown, or was begun by a program."""
         self._lost_before = self._lost()
+        self._outages.begin_trial()
         self.mark(grammar.begin_text(trial))
         self.current = trial.number
 
@@ -157,8 +182,9 @@ class Stage:
         spread_s: float = math.nan,
         stop_s: float = math.nan,
     ) -> None:
-        """Mark the end of a trial, with flags where it is not on the disk as a whole, and say them."""
-        flags = [*flags]
+        """Mark the end of a trial, with flags where something is missing of it, and say them."""
+        shown = grammar.read_trials(self._events)
+        flags = [*flags, *self._outages.flags(shown[-1].start_s if shown else math.nan)]
         if lost := self._lost() - self._lost_before:
             flags.append(f"{lost} samples are not recorded")
         elif self.recorder_problem():

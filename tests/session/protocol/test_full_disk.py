@@ -6,42 +6,16 @@ import io
 import math
 import threading
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from rich.console import Console
-from support.guided_sessions import write_protocol
+from support.stages import FakeRecorder, made
 
 from bci_m2s.errors import CommandError
 from bci_m2s.recording.trials import GuidedTrial, read_trials
 from bci_m2s.session.protocol.controls import Ended
 from bci_m2s.session.protocol.pace import FastClock
-from bci_m2s.session.protocol.settings import load_protocol
-from bci_m2s.session.protocol.stage import Conduct, Stage
 from bci_m2s.session.terminal.recording_notice import RecordingNotice
-
-
-class FakeRecorder:
-    """A recorder of which only the state matters."""
-
-    def __init__(self) -> None:
-        self.problem, self.lost = "", 0
-
-    def state(self) -> SimpleNamespace:
-        return SimpleNamespace(problem=self.problem, lost_samples=self.lost)
-
-
-def made(folder: Path, recorder: FakeRecorder) -> tuple[Stage, list[tuple[float, str]], list[str]]:
-    """A stage, its markers and what it says."""
-    marks: list[tuple[float, str]] = []
-    said: list[str] = []
-    engine = SimpleNamespace(mark=lambda text, at_s: marks.append((at_s, text)), wait=lambda _s: False)
-    now: Any = SimpleNamespace(engine=engine, folder=SimpleNamespace(recorder=recorder))
-    takes: Any = SimpleNamespace(now=now, is_running=True, switch=SimpleNamespace(is_over=False))
-    settings = load_protocol(write_protocol(folder))
-    stage = Stage(Conduct(settings, folder, FastClock(lambda: 0.0)), takes, said.append, threading.Event())
-    return stage, marks, said
 
 
 def test_a_trial_that_is_not_on_the_disk_has_a_flag(tmp_path: Path) -> None:
