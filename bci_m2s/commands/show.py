@@ -124,15 +124,17 @@ def _print_streams(console: Console, facts: RecordingFacts) -> None:
         table.add_row(*_stream_row(stream))
     console.print(table, width=WIDEST_TABLE, crop=False)
     for stream in facts.raw_streams:
+        name = printable(f"{stream.info.name} ({stream.info.type})", LONGEST_NAME)
+        if stream.early_s:
+            console.print(f"{name}: {stream.ended_words}", style="yellow")
         if stream.backward:
-            name = printable(f"{stream.info.name} ({stream.info.type})", LONGEST_NAME)
             console.print(f"{name}: stamps run backwards {stream.backward} times", style="yellow")
 
 
 def _stream_row(stream: RecordingStream) -> tuple[str, ...]:
     info = stream.info
     rate = "–" if math.isnan(stream.rate_hz) else f"{stream.rate_hz:.2f}"
-    gaps = f"{len(stream.gaps)}, {stream.lost_s:.2f} s" if len(stream.gaps) else "none"
+    gaps = f"{len(stream.gaps)}, {stream.gaps_s:.2f} s" if len(stream.gaps) else "none"
     return (
         printable(info.name, LONGEST_NAME),
         printable(SHORT_TYPES.get(info.type, info.type), 12),

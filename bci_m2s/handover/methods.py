@@ -128,7 +128,9 @@ def _stream(name: str, streams: Sequence[RecordingStream], shares: Mapping[str, 
     """One stream, as all takes have it."""
     info, lost = streams[0].info, ""
     if n_gaps := sum(len(stream.gaps) for stream in streams):
-        lost = f"; {sum(stream.lost_s for stream in streams):.1f} s were lost in {_count(n_gaps, 'gap')}"
+        lost = f"; {sum(stream.gaps_s for stream in streams):.1f} s were lost in {_count(n_gaps, 'gap')}"
+    if early_s := sum(stream.early_s for stream in streams):
+        lost += f"; it ended before the recording did, and {early_s:.1f} s are missing there"
     reference = f", referenced to {info.reference}" if info.reference else ""
     rates = _each(f"{stream.rate_hz:.2f}" for stream in streams)
     text = (

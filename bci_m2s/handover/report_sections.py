@@ -32,7 +32,7 @@ def add_head(page: Page, whole: Whole) -> None:
     figures = [(clock(whole.length_s), "recorded")]
     if len(whole.takes) > 1:
         figures.append((str(len(whole.takes)), "takes"))
-    figures.append((f"{sum(one.lost_s for one in streams):.1f} s", "of samples lost in gaps, all streams"))
+    figures.append((f"{sum(one.lost_s for one in streams):.1f} s", "of samples lost, all streams"))
     figures += [
         (f"{100 * (1 - share):.1f} %", f"of {modality_name(name)} channel time good")
         for name, share in bad_shares(whole.takes).items()

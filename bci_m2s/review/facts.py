@@ -24,6 +24,7 @@ from bci_m2s.types import BoolArray, FloatArray, Status
 
 APART_S = 86_400.0  # stamps further away from the others than a day belong to another clock
 SEVERAL = "several"
+EARLY_S = 2.0  # real time before the end of a session at which a stream may end: it is not closed at once
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -34,12 +35,14 @@ class RecordingStream(RecordedStream):
     gaps : (k, 2) from the last sample before to the first one behind it, s; (0, 2) for irregular streams
     rate_hz : effective, from stamps between gaps; NaN for irregular streams
     backward : number of stamps that are earlier than the one before
+    early_s : from its last sample to the end of the session that recorded it; 0.0 where it lasted so long
     """
 
     times_s: FloatArray
     gaps: FloatArray
     rate_hz: float
     backward: int
+    early_s: float = 0.0
 
     @property
     def is_regular(self) -> bool:
@@ -48,9 +51,19 @@ class RecordingStream(RecordedStream):
 
     @property
     def lost_s(self) -> float:
+        """Seconds without samples inside gaps, and after its end."""
+        return self.gaps_s + self.early_s
+
+    @property
+    def gaps_s(self) -> float:
         """Seconds without samples inside gaps."""
         interval_s = 1 / self.info.rate_hz if self.is_regular else 0.0
         return float(np.sum(self.gaps[:, 1] - self.gaps[:, 0] - interval_s))
+
+    @property
+    def ended_words(self) -> str:
+        """That it ended early, in words."""
+        return f"no sample came in the last {self.early_s:.1f} s of the recording"
 
     @property
     def length_s(self) -> float:
@@ -173,6 +186,7 @@ def recording_facts(recording: Recording) -> RecordingFacts:
         streams.append(_stream_facts(stream, times_s))
     session, events = _events(streams, notes)
     answers = _answers(streams, session, notes)
+    streams = _with_ends(streams, session, events)
     return RecordingFacts(recording, tuple(streams), session, answers, events, _markers(streams), notes)
 
 
@@ -208,6 +222,39 @@ def _stream_facts(stream: RecordedStream, times_s: FloatArray) -> RecordingStrea
         rate_hz=rate_hz,
         backward=int(np.count_nonzero(steps_s < 0)),
     )
+
+
+def _with_ends(
+    streams: Sequence[RecordingStream],
+    session: SessionDescription | None,
+    events: Sequence[RecordedEvent],
+) -> list[RecordingStream]:
+    """The streams with what they lack of the session's end; nothing says when any other recording ended."""
+    guided = guided_stream(streams)
+    if session is None and guided is None:
+        return list(streams)
+    own = [stream for stream in streams if stream.is_regular and stream.info.type not in RESULT_TYPES]
+    ends_s = [_last_s(stream) for stream in own]
+    marked_s = [event.time_s for event in events] + ([] if guided is None else guided.times_s.tolist())
+    end_s = max([known for known in (*ends_s, *marked_s) if math.isfinite(known)], default=math.nan)
+    early_s = {
+        id(stream): end_s - last_s
+        for stream, last_s in zip(own, ends_s, strict=True)
+        if end_s - last_s > EARLY_S * _speed(session)
+    }
+    return [replace(stream, early_s=early_s.get(id(stream), 0.0)) for stream in streams]
+
+
+def _last_s(stream: RecordingStream) -> float:
+    known = stream.times_s[np.isfinite(stream.times_s)]
+    return float(known.max()) if len(known) else math.nan
+
+
+def _speed(session: SessionDescription | None) -> float:
+    """How many times faster than real time a guided session was."""
+    noted = (session.model_extra or {}).get("protocol") if session is not None else None
+    speed = noted.get("speed") if isinstance(noted, dict) else None
+    return float(speed) if isinstance(speed, int | float) and 1.0 <= speed <= 1000.0 else 1.0
 
 
 def _markers(streams: Sequence[RecordingStream]) -> tuple[tuple[float, str], ...]:

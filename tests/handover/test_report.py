@@ -103,6 +103,22 @@ def test_a_session_without_a_model_has_its_trials_and_self_reports(tmp_path: Pat
         write_report("not looked at", folder / "report.html")
 
 
+def test_a_stream_that_ended_before_the_recording_is_named_and_its_seconds_are_lost(tmp_path: Path) -> None:
+    """The last sample of the EEG is at 24.0 s, of the eyes at 20.3 s, of the skin at 20.0 s."""
+    folder = write_guided(tmp_path / "P1").path.parent
+    page = Read(write_report(folder))
+    assert "tracker: no sample came in the last 3.7 s of the recording." in page.text
+    assert "band: no sample came in the last 4.0 s of the recording." in page.text
+    assert "cap: no sample" not in page.text
+    assert "10.7 s of samples lost, all streams" in page.text  # 3.0 s of them in the gap of the EEG
+    assert "it ended before the recording did, and 3.7 s are missing there" in page.text
+    assert re.search(r"cap EEG .* 3\.0 s were lost in 1 gap\.", page.text)
+    shown = bci("show", folder / "session.xdf").stdout
+    assert "tracker (Gaze): no sample came in the last 3.7 s of the recording" in shown
+    alone = write_guided(tmp_path / "P2", guided=False).path.parent  # nothing says when that was to end
+    assert "no sample came in the last" not in Read(write_report(alone)).text
+
+
 def test_a_file_that_was_cut_off_gives_a_report_of_what_is_left(tmp_path: Path) -> None:
     written = write_guided(tmp_path / "P1", eye=False)
     content = written.path.read_bytes()
