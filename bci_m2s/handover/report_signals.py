@@ -34,9 +34,9 @@ def add_signals(page: Page, found: Summary) -> None:
         "bad",
     ]
     page.table(columns, [_stream_row(found, stream) for stream in found.facts.raw_streams], columns[2:])
-    for stream in found.facts.raw_streams:
-        if stream.early_s:
-            page.paragraph(f"{stream.info.name}: {stream.ended_words}.", "warning")
+    for ended in found.facts.raw_streams:
+        if ended.early_s:
+            page.paragraph(f"{ended.info.name}: {ended.ended_words}.", "warning")
     if not found.lines:
         page.paragraph("Channels were not checked: no model ran.", "note")
     for name, marks in found.bad.items():

@@ -149,7 +149,8 @@ class Stage:
             return
         self.notify(
             f"NO SAMPLES from {' and '.join(silent)}: the session waits until they come again; s goes on "
-            "without them, r shows the trial before once more, Ctrl-C ends it"
+            "without them, r shows the trial before once more; Ctrl-C ends it, and --resume takes it up with "
+            "whatever sends then"
         )
         self.mark("pause/start")
         self.set_step(NO_SAMPLES, "One moment, please.")
