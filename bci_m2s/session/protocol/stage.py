@@ -149,8 +149,7 @@ class Stage:
             return
         self.notify(
             f"NO SAMPLES from {' and '.join(silent)}: the session waits until they come again; s goes on "
-            "without them, r shows the trial before once more; Ctrl-C ends it, and --resume takes it up with "
-            "whatever sends then"
+            "without them, r shows the trial before once more, Ctrl-C ends it (--resume takes it up again)"
         )
         self.mark("pause/start")
         self.set_step(NO_SAMPLES, "One moment, please.")

@@ -33,7 +33,9 @@ def test_an_eye_tracker_that_falls_silent_costs_its_estimates_and_nothing_else(t
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     run_guided(str(path), tmp_path / "out", fast=True, panel=False)
 
-    assert len(kept_trials(recorded_markers(tmp_path / "out" / "session.xdf"))) == 6
+    kept = kept_trials(recorded_markers(tmp_path / "out" / "session.xdf"))
+    assert len(kept) == 6
+    assert kept[-1].flags == ("eye: no samples in the whole trial",)
     with (tmp_path / "out" / "estimates.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     fails_s = float(rows[0]["local_s"]) + FAILS_S
