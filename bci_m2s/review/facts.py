@@ -24,7 +24,7 @@ from bci_m2s.types import BoolArray, FloatArray, Status
 
 APART_S = 86_400.0  # stamps further away from the others than a day belong to another clock
 SEVERAL = "several"
-EARLY_S = 2.0  # real time before the end of a session at which a stream may end: it is not closed at once
+EARLY_S = 3.0  # real time before the end of a session at which a stream may end: it is not closed at once
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
