@@ -45,6 +45,8 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
         plan = build.make_plan(pipeline, model=options.model, checked=False)
         if options.source_ids:
             plan = build.pinned(plan, options.source_ids)
+        if options.waits_for_baseline:
+            plan = build.waiting_for_baseline(plan)
         print_model(console, plan)
         shared = plan.settings.shared_with_group
         with build.output_folder(options.output, shared) as folder:

@@ -105,6 +105,7 @@ def run_guided(
         notes=notes,
         connect=conduct.person.connect if conduct.person is not None else None,
         conduct=partial(_conducting, conduct, None if resume else path, conductors),
+        waits_for_baseline=settings.baseline.duration_s > 0,
     )
     try:
         run_session(pipeline, options, console)

@@ -74,7 +74,8 @@ class Options:
     panel : open a panel where there is a display; caution : to be said beside an agreement;
     remote : where experiment programs give commands, instead of where the pipeline says;
     connect : gives opened sources in place of those that the pipeline names;
-    conduct : makes what conducts the session, of its takes, what notifies people, and what stops it
+    conduct : makes what conducts the session, of its takes, what notifies people, and what stops it;
+    waits_for_baseline : the baseline begins when it is asked for, whatever the pipeline says
     """
 
     duration_s: float = 0.0
@@ -93,6 +94,7 @@ class Options:
     remote: Address | None = None
     connect: Callable[[build.Plan], Connected] | None = None
     conduct: Conducting | None = None
+    waits_for_baseline: bool = False
 
     def baseline_file(self) -> Path | None:
         """The file of the baseline, written now where nothing has written it yet."""

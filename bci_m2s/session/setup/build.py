@@ -133,6 +133,12 @@ def pinned(plan: Plan, source_ids: Mapping[str, str]) -> Plan:
     return replace(plan, settings=settings.model_copy(update={"streams": every, "markers": markers}))
 
 
+def waiting_for_baseline(plan: Plan) -> Plan:
+    """The plan with a baseline that begins when its marker comes, not with the streams."""
+    baseline = plan.settings.baseline.model_copy(update={"start": "marker"})
+    return replace(plan, settings=plan.settings.model_copy(update={"baseline": baseline}))
+
+
 def check_feature(model_path: Path, contract: Contract, modality: str) -> None:
     """Build a modality's feature at both ends of its rates, as a stream will. Raises ModelError."""
     try:

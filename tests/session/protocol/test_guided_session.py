@@ -14,7 +14,9 @@ from bci_m2s.commands.session import run_guided
 from bci_m2s.errors import CommandError, OutputError, UsageError
 from bci_m2s.recording.trials import kept_trials, read_trials
 from bci_m2s.review.verify import verify
+from bci_m2s.session.protocol import conductor as conductor_module
 from bci_m2s.session.protocol.conductor import Conductor
+from bci_m2s.session.protocol.preparation import measure_baseline
 
 pytestmark = pytest.mark.live
 
@@ -48,9 +50,18 @@ def test_a_session_from_check_to_live_run_with_an_experimenter_who_repeats_and_e
             conductor.request("answer", "7")
         conductor.request("resume")
 
+    before_baseline = []
+
+    def measured(stage):
+        health = stage.takes.now.engine.reporter.snapshot().health
+        before_baseline.extend(stream.baseline for stream in health)
+        measure_baseline(stage)
+
+    monkeypatch.setattr(conductor_module, "measure_baseline", measured)
     monkeypatch.setattr(Conductor, "__enter__", scripted(experimenter))
     run_guided(str(write_protocol(tmp_path)), output, fast=True, panel=False)
 
+    assert before_baseline == ["waiting"]  # nothing is collected during the signal check
     table = rows(output)
     assert [(row["trial"], row["attempt"], row["excluded"]) for row in table[:4]] == [
         ("1", "1", ""),
