@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from bci_m2s.handover.drifts import drifted_in
 from bci_m2s.handover.marks import rating_scales
 from bci_m2s.handover.summary import Summary, bad_shares
 from bci_m2s.handover.votes import Votes
@@ -198,6 +199,12 @@ def _answers(whole: Whole) -> list[str]:
         f"model's threshold (unknown), and {one['none']} times none."
         for name, one in counts.items()
     ]
+    for name, one in drifted_in(take.facts for take in whole.takes).items():
+        driven = f", driven most by {one.driven_by}" if one.drivers else ""
+        texts.append(
+            f"In {_count(one.windows, 'window')} the features of {modality_name(name)} were further from "
+            f"the model's training than its limit (drift{driven}); {one.fate}."
+        )
     if (ages := whole.ages) is not None:
         median, high, _ = ages.percentiles_ms("age")
         texts.append(

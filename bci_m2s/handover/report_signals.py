@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bci_m2s.features.de import SEED_BANDS_HZ
+from bci_m2s.handover.drifts import drifted
 from bci_m2s.handover.page import Page
 from bci_m2s.handover.power import WINDOW_S, Power, power_of
 from bci_m2s.handover.signal_figures import bad_channel_figure, band_figure, scalp_figure, spectrum_figure
@@ -46,9 +47,29 @@ def add_signals(page: Page, found: Summary) -> None:
             page.picture(figure, f"spans of bad channels of {name}")
         elif found.lines:
             page.paragraph(f"{modality_name(name)}: no channel was bad for a second or more.")
+    _add_drift(page, found)
     stream = overview_stream(found.facts)
     if stream is not None and stream.info.type.casefold() == "eeg":
         _add_power(page, found, stream)
+
+
+def _add_drift(page: Page, found: Summary) -> None:
+    """Windows whose features were unlike those of the model's training."""
+    rows = [
+        [
+            modality_name(name),
+            str(one.windows),
+            clock(one.windows * one.hop_s),
+            str(one.times),
+            one.driven_by or "–",
+            one.fate,
+        ]
+        for name, one in drifted(found.facts).items()
+    ]
+    if rows:
+        page.heading("Drift: windows beyond the model's limit")
+        columns = ["signal", "windows", "together", "times", "driven most by", "what became of them"]
+        page.table(columns, rows, columns[1:4])
 
 
 def _stream_row(found: Summary, stream: RecordingStream) -> list[str]:

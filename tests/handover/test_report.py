@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +16,15 @@ from support.recorded_sessions import chunks_of, record_session
 from support.small_sessions import eeg
 
 from bci_m2s.errors import OutputError
-from bci_m2s.handover.methods import _units
+from bci_m2s.handover.drifts import drifted
+from bci_m2s.handover.methods import _units, methods_paragraph
 from bci_m2s.handover.page import Page
 from bci_m2s.handover.report import _warnings_of, write_report
+from bci_m2s.handover.report_signals import add_signals
 from bci_m2s.handover.votes import Labelled, count_votes
-from bci_m2s.review.facts import Answers
+from bci_m2s.handover.whole import whole_of
+from bci_m2s.recording.recorded import open_recording
+from bci_m2s.review.facts import Answers, RecordedEvent, recording_facts
 from bci_m2s.types import Chunk, Status, StreamInfo
 
 EVIL = "<script>alert('x')</script>"
@@ -53,7 +58,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     marks = [(1001.0, EVIL), (1005.0, "trial/start/neutral"), (1015.0, "trial/stop/neutral")]
     chunks = [Chunk.of(np.array([at]), np.array([[text]], dtype=object)) for at, text in marks]
     folder = tmp_path_factory.mktemp("sessions") / "S1"
-    record_session(folder, {"eeg": chunks_of(times, samples)}, chunks)
+    record_session(folder, {"eeg": chunks_of(times, samples)}, chunks, drift="note")
     head = "status,local_s,age_ms,transport_ms,features_ms,inference_ms,publish_ms\n"
     (folder / "estimates.csv").write_text(
         head + "ok,1008,120,10,20,30,\nok,1009,140,10,20,30,1\ngap,,,,,,\n"
@@ -84,6 +89,35 @@ def test_it_says_what_the_session_was(report: Read) -> None:
     assert "no number right would suffice for p ≤ 0.05" in report.text
     assert "EEG: normaliser baseline {'duration_s': 2.0}" in report.text
     assert "did not end in order" not in report.text
+
+
+def drift_event(kind: str, at_sample: object, drivers: str) -> RecordedEvent:
+    fields = {"at_sample": at_sample, "drivers": drivers}
+    return RecordedEvent(1.0, f"drift_{kind}", "", "eeg", fields)
+
+
+def test_windows_beyond_the_limit_of_drift_are_counted_with_what_drove_them(session: Path) -> None:
+    facts = recording_facts(open_recording(session / "session.xdf"))
+    hop_n = round(256 * facts.session.window["hop_s"])
+    events = [
+        drift_event("started", 1000, "T7 beta; FP1 alpha; and 2 more"),
+        drift_event("ended", 1000 + 6 * hop_n, "FP1 alpha"),
+        drift_event("started", "nonsense", "F8 beta"),
+        drift_event("started", 4096 - 4 * hop_n, "FP1 alpha"),  # and it lasts to the end
+    ]
+    whole = whole_of([replace(facts, events=tuple(events))])
+    found = drifted(whole.takes[0].facts)["eeg"]
+    assert (found.windows, found.times) == (10, 2)
+    assert found.drivers == {"T7 beta": 6, "FP1 alpha": 10}
+    clause = (
+        "In 10 windows the features of EEG were further from the model's training than its limit "
+        "(drift, driven most by FP1 alpha; T7 beta); their estimates were kept, each with a note."
+    )
+    assert clause in methods_paragraph(whole)
+    page = Page("title")
+    add_signals(page, whole.takes[0])
+    assert "<td>FP1 alpha; T7 beta</td><td>their estimates were kept" in page.html([], [])
+    assert "drift" not in methods_paragraph(whole_of([facts]))
 
 
 def test_a_session_without_a_model_has_its_trials_and_self_reports(tmp_path: Path) -> None:
@@ -221,6 +255,7 @@ def test_the_shipped_recording_gives_a_whole_report(tmp_path: Path) -> None:
     page = Read(write_report(recording, tmp_path / "report.html"))
     assert "SIMULATED: model and signals are simulated" in page.text
     assert "Power on the scalp" in page.text
-    assert "filling 20, baseline 20, settling 9" in page.text
+    assert "filling 20, baseline 20, settling 8, drift 7" in page.text
     assert "Answers against labels" in page.text
     assert "6.0 s were lost in 1 gap" in page.text
+    assert "7 windows the features of EEG were further from the model's training" in page.text
