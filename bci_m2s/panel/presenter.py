@@ -175,11 +175,12 @@ class Presenter:
         is_first = bool(status) and math.isnan(self._begun_s)
         if is_first:
             # where time passes faster for a simulated person, what was before has no place on this clock
-            self._is_fast = number(mapping(status.get("protocol")).get("speed"), 1.0) > 1.0
+            speed = max(1.0, number(mapping(status.get("protocol")).get("speed"), 1.0))
+            self._is_fast = speed > 1.0
             elapsed_s = 0.0 if self._is_fast else number(status.get("elapsed_s"), 0.0)
             # not from now: making the views may take seconds, and what was marked then would be too early
             self._begun_s = received_s - min(max(elapsed_s, 0.0), LONGEST_S)
-            self._views.timeline.set_session(self._begun_s)
+            self._views.timeline.set_session(self._begun_s, speed)
             self._load_history()
         # others are not judged, so nobody knows whether they are good
         sizes = {modality: len(stream.used or stream.labels) for modality, stream in facts.streams.items()}

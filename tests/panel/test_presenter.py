@@ -336,11 +336,26 @@ def test_no_map_is_made_where_there_is_no_room_or_the_picture_is_held(presenter,
 
 def test_time_that_passes_faster_has_no_past_on_this_clock(presenter, client, views, monkeypatch):
     begun = []
-    monkeypatch.setattr(views.timeline, "set_session", begun.append)
+    monkeypatch.setattr(views.timeline, "set_session", lambda begin_s, _speed: begun.append(begin_s))
     for speed, elapsed_s in ((1.0, 40.0), (5.0, 0.0)):
         client.facts = session()
         shown(presenter, client, elapsed_s=40.0, protocol={"speed": speed})
         assert client.status_received_s - begun[-1] == pytest.approx(elapsed_s)
+
+
+def test_where_time_passes_faster_the_timeline_says_that_its_axis_is_not_the_sessions(
+    presenter, client, views
+):
+    said = []
+    for speed in (1.0, 5.0):
+        client.facts = session()
+        shown(presenter, client, elapsed_s=40.0, protocol={"speed": speed})
+        views.timeline.tick(local_clock() + 10.0)
+        said.append(views.timeline._title.full_text)
+    assert said == [
+        "probability over session time (min:s)",
+        "probability over real time (min:s); the session's passes up to 5 times as fast",
+    ]
 
 
 def test_where_time_passes_faster_a_marker_is_on_the_timeline_when_it_was_reported(

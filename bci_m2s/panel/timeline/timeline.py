@@ -31,7 +31,8 @@ LATEST_S = 1e12  # of a clock that counts seconds
 class TimelineView(View):
     """Estimates and markers since the session began; one line (head, or modality and head) at a time.
 
-    All moments are local LSL seconds. ``tick`` draws, twice per second at most.
+    All moments are local LSL seconds, also where time passes faster in the session. ``tick`` draws, twice
+    per second at most.
     """
 
     def __init__(self, theme: Theme) -> None:
@@ -40,6 +41,7 @@ class TimelineView(View):
         self._lines: dict[str, Bins] = {}
         self._markers: dict[tuple[int, str], float] = {}
         self._begin_s = self._now_s = self._seen_from_s = math.nan
+        self._speed = 1.0
         self.canvas = TimelineCanvas(theme)
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
@@ -72,8 +74,12 @@ class TimelineView(View):
         self._lines = {line: same.get(line) or Bins(names) for line, names in named.items()}
         self._fill_combo()
 
-    def set_session(self, begin_s: float) -> None:
-        """Set when the session began. Another beginning is another session: all of the old is forgotten."""
+    def set_session(self, begin_s: float, speed: float = 1.0) -> None:
+        """Set when the session began. Another beginning is another session: all of the old is forgotten.
+
+        speed : how many times faster than here time may pass in the session, of a simulated person
+        """
+        self._speed = speed
         if not math.isfinite(begin_s) or abs(begin_s - self._begin_s) < SAME_SESSION_S:
             return
         self._begin_s, self._seen_from_s, self._now_s = begin_s, math.nan, math.nan
@@ -148,7 +154,9 @@ class TimelineView(View):
         if math.isnan(self._seen_from_s):
             self._seen(elapsed_s)
         form = "h:min:s" if extent_s(elapsed_s) > 3600 else "min:s"
-        self._title.show_text(f"probability over session time ({form})")
+        whose = "session time" if self._speed == 1.0 else "real time"
+        fast = f"; the session's passes up to {self._speed:g} times as fast" * (self._speed != 1.0)
+        self._title.show_text(f"probability over {whose} ({form}){fast}")
         self.canvas.draw(elapsed_s, self._seen_from_s)
 
     def _fill_combo(self) -> None:
