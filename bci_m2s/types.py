@@ -246,6 +246,15 @@ class Estimate:
             return ""
         return UNKNOWN if self.unknown else classes[self.class_index]
 
+    def words(self, classes: Sequence[str]) -> str:
+        """The answer with the probability of its class: "neutral 0.71", "unknown (negative 0.42)"; "" when
+        there is none.
+        """
+        if self.status is not Status.OK:
+            return ""
+        likeliest = f"{classes[int(np.argmax(self.probabilities))]} {self.confidence:.2f}"
+        return f"{UNKNOWN} ({likeliest})" if self.unknown else likeliest
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

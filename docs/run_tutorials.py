@@ -4,7 +4,8 @@
     python docs/run_tutorials.py tutorial.md     one
 
 ``bash`` is typed, ``python`` is run, ``yaml`` is saved under the name in its first line. ``text`` without
-commands is what they print: decimals may differ, a name of a class too, and … stands for anything.
+commands is what they print: decimals may differ, a name of a class too, or whether it is unknown, and …
+stands for anything.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ TUTORIALS = ("tutorial.md", "own-model.md")
 LIMIT_S = 900.0
 RUNNING: set[int] = set()  # groups of processes
 TYPED = re.compile("^(?:bci-m2s|python|pip) ", re.MULTILINE)  # on another day, with devices
-CLASSES = "negative|neutral|positive|unknown"
+CLASSES = "negative|neutral|positive"
+UNKNOWN = re.compile(r"unknown \((.*?)\)")  # with the likeliest class and its probability
 LSL = """[multicast]
 ResolveScope = machine
 [ports]
@@ -104,7 +106,7 @@ def blocks(text: str) -> Iterator[tuple[int, str, str]]:
 
 def unsaid(block: str, said: str) -> str:
     """The first line of `block` that was not printed; "" when all were."""
-    lines = said.splitlines()
+    lines = UNKNOWN.sub(r"\1", said).splitlines()
     for line in block.splitlines():
         pattern = re.escape(line.strip()).replace("…", ".*").replace(r"\ ", r"\s+")
         pattern = re.sub(r"\d+\\\.\d+", r"\\d+\\.\\d+", pattern)

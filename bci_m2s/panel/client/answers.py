@@ -129,13 +129,16 @@ def shown_answer(answer: Answer, classes: Sequence[str], rate_hz: float = math.n
     if answer.status != Status.OK:
         return _refusal(answer)
     shares = answer.probabilities
-    place = -1 if answer.unknown else int(np.argmax(shares))
+    likeliest = int(np.argmax(shares))
     confidence = answer.confidence if math.isfinite(answer.confidence) else float(shares.max())
+    number, detail = f"{confidence:.2f}", _source(answer, rate_hz)
+    if answer.unknown:  # the number is not the probability of being unknown
+        detail = f"({classes[likeliest]} {number}) below the model's limit\n{detail}"
     return ShownAnswer(
-        headline=UNKNOWN if answer.unknown else classes[place].upper(),
-        number=f"{confidence:.2f}",
-        detail=_source(answer, rate_hz),
-        place=place,
+        headline=UNKNOWN if answer.unknown else classes[likeliest].upper(),
+        number="" if answer.unknown else number,
+        detail=detail,
+        place=-1 if answer.unknown else likeliest,
         shares=tuple(np.round(np.clip(shares, 0, 1), 2).tolist()),
     )
 
@@ -144,8 +147,7 @@ def _source(answer: Answer, rate_hz: float) -> str:
     parts = [f"from {modality_name(answer.modality)}"] * bool(answer.modality)
     parts += [f"age {age(answer.age_ms / 1e3)}"] * math.isfinite(answer.age_ms)
     parts += [f"{rate_hz:.2g} Hz"] * math.isfinite(rate_hz)
-    why = "confidence below the model's limit\n" * bool(answer.unknown)
-    return why + " · ".join(parts)
+    return " · ".join(parts)
 
 
 def _refusal(answer: Answer) -> ShownAnswer:

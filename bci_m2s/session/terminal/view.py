@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -101,14 +102,15 @@ def _row(subject: str, estimate: Estimate | None, classes: Sequence[str]) -> tup
             Text(estimate.reason, style="yellow"),
             Text(""),
         )
-    number = estimate.class_index
+    likeliest = int(np.argmax(estimate.probabilities))
     bars = Text()
     for index, (name, share) in enumerate(zip(classes, estimate.probabilities, strict=True)):
         colour = class_colour(index)
-        bars.append(f"{name} ", style="bold" if index == number else "dim")
+        bars.append(f"{name} ", style="bold" if index == likeliest else "dim")
         bars.append("█" * round(BAR * share / 2), style=colour)
-        bars.append(f" {share:.2f}  ", style="bold" if index == number else "dim")
-    label = Text(f"{estimate.label(classes).upper():<10} {estimate.confidence:.2f}", style="bold")
+        bars.append(f" {share:.2f}  ", style="bold" if index == likeliest else "dim")
+    number = "" if estimate.unknown else f"{estimate.confidence:.2f}"  # that of a class is beside its bar
+    label = Text(f"{estimate.label(classes).upper():<10} {number}", style="bold")
     return (Text(subject), label, bars, Text(f"age {_ms(estimate.stamps.age_s)}", style="dim"))
 
 
@@ -159,7 +161,7 @@ def _answer(estimate: Estimate | None, classes: Sequence[str]) -> str:
         return "waiting for the first window"
     if estimate.status is not Status.OK:
         return f"no estimate: {estimate.reason}"
-    return f"{estimate.label(classes)} {estimate.confidence:.2f} (age {_ms(estimate.stamps.age_s)})"
+    return f"{estimate.words(classes)} (age {_ms(estimate.stamps.age_s)})"
 
 
 def health_line(health: StreamHealth) -> str:

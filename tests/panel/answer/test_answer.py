@@ -52,10 +52,10 @@ def test_an_estimate_is_its_class_with_confidence_source_age_and_rate():
     assert said.tone == "ok"
 
 
-def test_unknown_names_no_class_and_says_why():
+def test_unknown_has_no_number_beside_it_and_says_which_class_is_likeliest():
     said = shown_answer(answer(0.3, 0.3, 0.4, unknown=True), CLASSES)
-    assert (said.headline, said.place, said.number) == ("unknown", -1, "0.40")
-    assert "below the model's limit" in said.detail
+    assert (said.headline, said.place, said.number) == ("unknown", -1, "")
+    assert said.detail.startswith("(positive 0.40) below the model's limit\n")
     assert said.shares == (0.3, 0.3, 0.4)
 
 
