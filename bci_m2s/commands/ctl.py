@@ -31,7 +31,7 @@ def give(words: Sequence[str], remote: str, session_id: str) -> None:
         No session runs, or it refuses.
     """
     line = " ".join(words)
-    if line == "help":
+    if line.strip().casefold() == "help":
         print(HELP)
         return
     try:

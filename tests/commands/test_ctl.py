@@ -77,4 +77,7 @@ def test_a_session_elsewhere_is_told_by_its_port_with_the_key(capsys, monkeypatc
 def test_what_is_no_command_is_refused_before_anything_is_sent(capsys):
     with pytest.raises(UsageError, match="ctl: got 'strat', expected one of: start, stop"):
         give(["strat"], "1", "")
-    assert "baseline stop                   use what was collected" in printed(capsys, "help")
+    with pytest.raises(UsageError, match=r"stop-session, help$"):
+        give(["strat"], "1", "")
+    for word in ("help", "HELP"):  # as over TCP, where letter case does not matter
+        assert "baseline stop                   use what was collected" in printed(capsys, word)

@@ -77,7 +77,7 @@ def request_of(line: str) -> dict[str, Any]:
             break
     else:
         shown = " ".join(words)
-        raise CommandError(f"got {quoted(shown)}, expected one of: {', '.join(VERBS)}")
+        raise CommandError(f"got {quoted(shown)}, expected one of: {', '.join(VERBS)}, help")
     name = " ".join(words[:count])
     if not verb.argument:
         if argument:

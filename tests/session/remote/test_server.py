@@ -113,7 +113,7 @@ def test_every_line_has_one_line_of_reply(session):
             b"ERR nothing is being recorded\n",
             b'{"said": "done", "estimates": [], "status": {"state": "ok"}}\n',
             b'{"state": "ok"}\n',
-            f"ERR got 'x', expected one of: {', '.join(VERBS)}\n".encode(),
+            f"ERR got 'x', expected one of: {', '.join(VERBS)}, help\n".encode(),
             b"ERR ZeroDivisionError: oops\n",
         ]
         assert said(client, b"\n\nhelp\n")[0].startswith(b"commands: start; stop; filename {task")
