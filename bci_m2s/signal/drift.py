@@ -166,6 +166,25 @@ class _View:
         return f"{label} {', '.join(bands)}"
 
 
+class _Smoother:
+    """EWMA of each of n numbers, window by window.
+
+    One that was unknown begins anew with its first value, which alone is as noisy as a window is: for
+    `wait_n` windows it stays unknown.
+    """
+
+    def __init__(self, n: int, weight: float, wait_n: int) -> None:
+        self._weight, self._wait_n = weight, wait_n
+        self._smooth, self._known_n = np.full(n, math.nan), np.zeros(n, dtype=np.int64)
+
+    def push(self, values: FloatArray) -> FloatArray:
+        """Take the next window's, NaN where unknown; the smoothed ones, likewise. values : (n,)"""
+        before = np.where(np.isfinite(self._smooth), self._smooth, values)
+        self._smooth = before + self._weight * (values - before)
+        self._known_n = np.where(np.isfinite(values), self._known_n + 1, 0)
+        return np.where(self._known_n > self._wait_n, self._smooth, math.nan)
+
+
 class DriftWatch:
     """Follows the drift of one modality, window by window. One thread feeds it.
 
@@ -176,7 +195,8 @@ class DriftWatch:
     channels : labels of the model's channels
     smoothing_s : time constant of the EWMA; hop_s : time between two windows
     couplings : names of the K numbers of ``coupling``; () where it is not measured
-    wait_s : so long after a reset there is no drift, for little has been smoothed yet
+    wait_s : so long after a reset there is no drift, for little has been smoothed yet; so long a feature
+        that was unknown says nothing
     """
 
     def __init__(
@@ -201,7 +221,8 @@ class DriftWatch:
 
     def reset(self) -> None:
         """Forget what was: another segment or another baseline begins."""
-        self._smooth = np.full(self._n_features, math.nan)
+        self._features = _Smoother(self._n_features, self._weight, self._wait_n)
+        self._couplings = _Smoother(self._n_couplings, self._weight, self._wait_n)
         self._smooth_coupling = np.full(self._n_couplings, math.nan)
         self._waiting: deque[FloatArray] = deque()  # too new for the past
         self._past, self._past_n = np.zeros(self._n_features), np.zeros(self._n_features)
@@ -225,10 +246,10 @@ class DriftWatch:
     def measure(self, window: FloatArray, coupling: FloatArray | None = None) -> dict[str, Distance]:
         """Take the next valid window as ``push`` does; return its distances in every view that has one."""
         values = mean_over_steps(window)
-        self._smooth = self._smoothed(self._smooth, values)
+        smooth = self._features.push(values)
         self._remember(values)
         if coupling is not None and self._n_couplings:
-            self._smooth_coupling = self._smoothed(self._smooth_coupling, mean_over_steps(coupling))
+            self._smooth_coupling = self._couplings.push(mean_over_steps(coupling))
         if self._left_n > 0:
             self._left_n -= 1
             return {}
@@ -237,15 +258,11 @@ class DriftWatch:
             if name == COUPLING:
                 found[name] = view.distance(self._smooth_coupling)
             elif name != COURSE:
-                found[name] = view.distance(self._smooth)
+                found[name] = view.distance(smooth)
             elif self._past_windows >= self._least_n:
                 past = np.where(self._past_n > 0, self._past / np.maximum(self._past_n, 1), math.nan)
-                found[name] = view.distance(self._smooth, past)
+                found[name] = view.distance(smooth, past)
         return found
-
-    def _smoothed(self, so_far: FloatArray, values: FloatArray) -> FloatArray:
-        before = np.where(np.isfinite(so_far), so_far, values)
-        return before + self._weight * (values - before)
 
     def _remember(self, values: FloatArray) -> None:
         """What was a while ago becomes part of the past, but for what came before a drift was noticed."""

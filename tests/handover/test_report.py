@@ -255,7 +255,6 @@ def test_the_shipped_recording_gives_a_whole_report(tmp_path: Path) -> None:
     page = Read(write_report(recording, tmp_path / "report.html"))
     assert "SIMULATED: model and signals are simulated" in page.text
     assert "Power on the scalp" in page.text
-    assert "filling 20, baseline 20, settling 8, drift 7" in page.text
+    assert "filling 20, baseline 20, settling 8" in page.text
     assert "Answers against labels" in page.text
     assert "6.0 s were lost in 1 gap" in page.text
-    assert "7 windows the features of EEG were further from the model's training" in page.text

@@ -43,6 +43,7 @@ def test_the_outage_the_bad_channels_the_fail_over_and_the_markers_are_in_it(eve
     assert ways[0] == ("", "eeg")
     bad = {(one["channel"], one["state"]) for one in events if one["kind"] == "quality"}
     assert ("T7", "noisy") in bad
+    assert not any(one["kind"] == "drift_started" for one in events)  # nor once it is good again
     assert sum(state == "flat" for _, state in bad) == 20
     markers = [one["message"] for one in events if one["kind"] == "marker"]
     assert "trial/start/positive" in markers

@@ -79,6 +79,22 @@ def test_smoothing_is_an_ewma_that_begins_with_the_first_window():
     assert push(made, second).distance == pytest.approx(push(watch(), weight * second).distance)
 
 
+def test_a_channel_that_comes_back_says_nothing_before_it_is_smoothed_again():
+    made = DriftWatch({"profile": REFERENCE}, NAMES, CHANNELS, 2.0, 0.25, wait_s=1.0)
+    usual, without, single = np.zeros(F), np.zeros(F), np.zeros(F)
+    without[6:] = np.nan
+    single[6:] = 5.0, -5.0  # of one noisy window: far beyond where it is not smoothed
+    for _ in range(20):
+        push(made, usual)
+    for _ in range(20):
+        assert push(made, without).distance == pytest.approx(0)
+    assert push(made, single).distance == pytest.approx(0)
+    for _ in range(3):
+        assert push(made, usual).distance == pytest.approx(0)
+    lasting = [push(made, single).distance for _ in range(40)]
+    assert lasting[-1] > 1  # what lasts is found
+
+
 def test_the_view_with_the_larger_share_speaks():
     tight = Reference(np.full(F, 0.5), np.ones(F), REFERENCE.precision, np.ones(F), 1e-3, 1e-3)
     found = watch(profile=REFERENCE, own=tight).push(np.eye(1, F))
