@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bci_m2s.training.data.windows import WindowSet
 
 View = Callable[["WindowSet", "Sequence[str]"], Any]  # features of some modalities as rows (n, columns)
+# modalities whose labels count, modalities judged → probabilities (n, classes) of a head for windows
+Answers = Mapping[tuple[tuple[str, ...], tuple[str, ...]], Callable[["WindowSet", str], Any]]
 
 
 class NotPossible(TrainingError):
@@ -43,6 +45,9 @@ class Method:
     cross : (parts, trained_on, tested_on, head) → the same, of a method that judges one modality by the
         labels of another without networks: labels of windows of `trained_on`, and pairs of both without
         any. Beside `guess`, or without it
+    learn : (job, data, settings) → ``Answers``, for every direction that the method can do. Of a method
+        with networks of its own, which trains them on the training windows of ``data.parts``, chooses by
+        the validation windows, and draws everything from ``job.seed``. `settings` : those of ``finetune``
     feature : which feature of raw EEG `guess` is given, not standardised, in place of the contract's; where
         there is no raw EEG the method is not tried
     permutes : `evaluate` runs it with labels exchanged between trials, ``permutations`` times
@@ -60,6 +65,7 @@ class Method:
     pretrained: bool = True
     frozen: bool = False
     cross: Callable[[Mapping[str, WindowSet], str, str, str], Any] | None = None
+    learn: Callable[..., Answers] | None = None
     permutes: bool = False
     feature: str = ""
 
@@ -128,6 +134,7 @@ METHODS = Registry(
         "cca": "bci_m2s.training.methods.cca:CCA",
         "riemann": "bci_m2s.training.methods.riemann:RIEMANN",
         "pseudo": "bci_m2s.training.methods.pseudo:PSEUDO",
+        "vigilancenet": "bci_m2s.training.methods.vigilancenet:VIGILANCENET",
     },
     needs=("fit", "guess", "shared", "draws", "pretrained"),
 )

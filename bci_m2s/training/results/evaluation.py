@@ -17,7 +17,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from bci_m2s.model.predictor import load_model
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
-from bci_m2s.training.methods import Method
+from bci_m2s.training.methods import Answers, Method
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.methods.model_files import OWN, crossings, exchanged
 from bci_m2s.training.results.means import SeedMeans, mean_name
@@ -214,6 +214,26 @@ def evaluate_guesses(
                 fitted = method.cross(parts, trained_on, tested_on, setup.head)
                 results.append(_of_fit(setup, name, trained_on, tested_on, windows, fitted))
     return results
+
+
+def evaluate_answers(
+    setup: EvaluationSetup, name: str, answers: Answers, test: WindowSet, pair: Collection[str]
+) -> list[Result]:
+    """A method with networks of its own, in every direction that it can do."""
+    results = []
+    for (trained_on, tested_on), probabilities in answers.items():
+        windows = test.having(tested_on, setup.head)
+        if len(windows):
+            chances = probabilities(windows, setup.head)
+            source, target = (_called(names, pair) for names in (trained_on, tested_on))
+            guesses = chances.argmax(axis=1)
+            results.append(evaluate(setup, name, source, target, windows, guesses, chances=chances))
+    return results
+
+
+def _called(modalities: Collection[str], pair: Collection[str]) -> str:
+    """What the table calls some of the modalities: a name, "both", "all", "bvp + eda"."""
+    return together(modalities) if set(modalities) == set(pair) else " + ".join(modalities)
 
 
 def _of_fit(

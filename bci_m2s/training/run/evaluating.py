@@ -23,6 +23,7 @@ from bci_m2s.training.results.beside import read_beside
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
     Result,
+    evaluate_answers,
     evaluate_files,
     evaluate_fitted,
     evaluate_guesses,
@@ -249,6 +250,12 @@ def _judge(
     """One control, by all heads. Raises NotPossible."""
     settings, method, data = experiment.settings, METHODS[name], begun.data
     results = []
+    if method.learn is not None:
+        labelled = replace(data, parts=labelled_parts(job, data, settings.finetune))
+        answers = method.learn(job, labelled, settings.finetune)
+        for setup in setups:
+            results += evaluate_answers(setup, name, answers, data.parts["test"], settings.pair)
+        return results
     if method.fit is None:
         parts = labelled_parts(job, data, settings.finetune)
         for setup in setups:

@@ -102,9 +102,7 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
     title = f"{data.split.name} seed {seed}"
     method: Method = METHODS[settings.method]
     if method.fit is None:
-        raise UsageError(
-            f"finetune.method: {settings.method} trains no networks, so it makes no model file"
-        )
+        raise UsageError(f"finetune.method: {settings.method} makes no model file: name it under controls")
     with bar(experiment.console, title, _passes(settings) * len(job.pair)) as advance:
         epochs = itertools.count(1)
         fitted = method.fit(
