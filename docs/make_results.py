@@ -26,7 +26,7 @@ def main() -> int:
     """Run what is left, then write tables, figures and, where all was run, the page."""
     from bci_m2s.errors import BciM2sError
     from bci_m2s.session.terminal.view import make_console
-    from bci_m2s.training.study.command import Wishes, make_results
+    from bci_m2s.training.page.command import Wishes, make_results
 
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -99,7 +99,8 @@ class Experiment:
         settings = self.settings
         if not settings.split.validation_by_seed:
             return self.splits[number]
-        return make_splits(self.sessions, settings.split, settings.contract.first_head, seed)[number]
+        splits = make_splits(self.sessions, settings.split, settings.contract.first_head, seed)
+        return next(split for split in splits if split.name == self.splits[number].name)
 
     def every_split(self) -> list[Split]:
         """Each split, with its seed in its name where seeds differ in who validates."""
@@ -173,6 +174,8 @@ def open_experiment(
     if sessions is None:
         sessions = load_sessions(settings, folder / "features", console)
     splits = make_splits(sessions, settings.split, settings.contract.first_head)
+    if checked.only:
+        splits = [split for split in splits if split.name == checked.only]
     names = Names.of(sessions)
     on = resolve_device(device)
     made = Experiment(

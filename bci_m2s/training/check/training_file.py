@@ -46,6 +46,7 @@ class Checked:
     lacks_data : there is no recording yet
     sessions : where several runs share them, what was read of the data; else it is read for each run
     pictures : losses are drawn as well
+    only : name of the one split that is run; "" for all
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Checked:
     lacks_data: bool = False
     sessions: list[SessionFeatures] | None = None
     pictures: bool = True
+    only: str = ""
 
     @property
     def name(self) -> str:

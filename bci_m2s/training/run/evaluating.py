@@ -88,8 +88,9 @@ def run_evaluate(
     with bar(console, "evaluating", len(experiment.splits) * len(settings.seeds)) as advance:
         for number, (data, seed, unit) in enumerate(experiment.units()):
             title = f"{data.split.name} seed {seed}"
-            for name in file_names(settings.pair, crosses=crosses):
-                check_finetuned(experiment, unit / name)
+            if METHODS[settings.finetune.method].fit is not None:
+                for name in file_names(settings.pair, crosses=crosses):
+                    check_finetuned(experiment, unit / name)
             if seed == settings.seeds[0]:
                 found.note_people(data)
 
@@ -176,12 +177,13 @@ def _evaluate_unit(
     own: Method = METHODS[settings.finetune.method]
     crosses = own.crosses(settings.finetune.freeze)
     notify(settings.finetune.method)
-    for setup in setups:
+    for setup in setups if own.fit is not None else []:
         judged = evaluate_files(setup, unit, settings.pair, test, settings.finetune.method, crosses=crosses)
         if experiment.second is not None:  # the oracle of a model file is of its own test people
             judged = [replace(result, oracle=None) for result in judged]
         found.results += judged
-    for name in settings.controls:
+    without_files = [settings.finetune.method] if own.fit is None else []
+    for name in (*without_files, *settings.controls):
         method: Method = METHODS[name]
         if not (method.draws or seed == settings.seeds[0] or are_others(settings)):
             continue

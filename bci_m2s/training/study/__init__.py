@@ -1,1 +1,1 @@
-"""The tables and figures of docs/results.md: several training files, and what they give together."""
+"""Studies: data × methods × protocols × seeds, every cell by the code of pretrain, finetune and evaluate."""

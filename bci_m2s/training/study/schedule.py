@@ -1,4 +1,4 @@
-"""Tasks two at a time, with what is done and how long it will still take."""
+"""Jobs several at a time, with what is done and how long it will still take."""
 
 from __future__ import annotations
 
@@ -6,62 +6,87 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from joblib import Parallel, delayed
 from rich.console import Console
 
-from bci_m2s.training.study.work import Task, run_task
-
 LINE_S = 30.0  # between two lines on what runs
 
 
-def run_tasks(
-    tasks: Sequence[Task], cost_s: Callable[[Task], float], console: Console, workers: int
-) -> list[str]:
-    """Run tasks that are not done; what went wrong, one line each.
+class Job(Protocol):
+    """What can be run in another process, on another machine too: it is sent there."""
 
-    cost_s : about how long a task takes, of which the remaining time is told
+    @property
+    def name(self) -> str:
+        """For lines of progress."""
+        ...
+
+    @property
+    def log(self) -> Path:
+        """File with what it prints."""
+        ...
+
+    def is_done(self) -> bool:
+        """Whether its result is on the disk, whole."""
+        ...
+
+    def run(self) -> str:
+        """Do what is left; "", or what went wrong in one line."""
+        ...
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+
+
+def run_jobs(
+    jobs: Sequence[AnyJob], cost_s: Callable[[AnyJob], float], console: Console, workers: int
+) -> list[str]:
+    """Run jobs that are not done; what went wrong, one line each.
+
+    cost_s : about how long a job takes, of which the remaining time is told
     workers : how many run at once; with 1 they run in this process
     """
     begun = time.monotonic()
-    left = [task for task in tasks if not task.is_done()]
-    if len(left) < len(tasks):
-        console.print(f"{len(tasks) - len(left)} of {len(tasks)} were done before")
+    left = [job for job in jobs if not job.is_done()]
+    if len(left) < len(jobs):
+        console.print(f"{len(jobs) - len(left)} of {len(jobs)} were done before")
     total, done, wrong = sum(map(cost_s, left)), 0.0, []
     with _watching(left, console):
         running = Parallel(
             n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=workers
         )
-        for number, (task, problem) in enumerate(running(delayed(_ran)(task) for task in left), 1):
-            done += cost_s(task)
+        for number, (job, problem) in enumerate(running(delayed(_ran)(job) for job in left), 1):
+            done += cost_s(job)
             passed_s = time.monotonic() - begun
             left_s = passed_s * (total - done) / done
             console.print(
-                f"{number}/{len(left)} {task.name}: {problem or 'done'}; "
+                f"{number}/{len(left)} {job.name}: {problem or 'done'}; "
                 f"{duration(passed_s)} passed, about {duration(left_s)} left"
             )
             if problem:
-                wrong.append(f"{task.name}: {problem}")
+                wrong.append(f"{job.name}: {problem}")
     return wrong
 
 
-def _ran(task: Task) -> tuple[Task, str]:
-    return task, run_task(task)
+def _ran(job: AnyJob) -> tuple[AnyJob, str]:
+    return job, job.run()
 
 
 @contextmanager
-def _watching(tasks: Sequence[Task], console: Console) -> Iterator[None]:
-    """Every ``LINE_S`` a line on each task that runs: the last of its log."""
+def _watching(jobs: Sequence[Job], console: Console) -> Iterator[None]:
+    """Every ``LINE_S`` a line on each job that runs: the last of its log."""
     over = threading.Event()
     since = time.time()
 
     def watch() -> None:
         while not over.wait(LINE_S):
-            for task in tasks:
-                if task.log.exists() and task.log.stat().st_mtime > since and not task.is_done():
-                    lines = task.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            for job in jobs:
+                if job.log.exists() and job.log.stat().st_mtime > since and not job.is_done():
+                    lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
                     if lines and not lines[-1].startswith("error:"):
-                        console.print(f"  {task.name}: {lines[-1][:120]}", markup=False)
+                        console.print(f"  {job.name}: {lines[-1][:120]}", markup=False)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

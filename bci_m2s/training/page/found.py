@@ -11,11 +11,11 @@ from typing import Any
 
 from bci_m2s.errors import UsageError
 from bci_m2s.text import printable
+from bci_m2s.training.page.plan import RELEASED, Part
+from bci_m2s.training.page.work import RESULTS, run_folder, training_file
 from bci_m2s.training.results.evaluation import Result
 from bci_m2s.training.results.summary import Difference, Summary, differences, summarise
 from bci_m2s.training.settings import TrainingSettings
-from bci_m2s.training.study.plan import RELEASED, Part
-from bci_m2s.training.study.work import RESULTS, run_folder, training_file
 from bci_m2s.training.training_file import load_training
 
 

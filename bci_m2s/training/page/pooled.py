@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bci_m2s.training.page.found import Found
 from bci_m2s.training.results.statistics import N_BOOTSTRAP, of_draws, weights
 from bci_m2s.training.results.summary import Difference, Draw, Row, rows_of
-from bci_m2s.training.study.found import Found
 from bci_m2s.types import FloatArray
 
 

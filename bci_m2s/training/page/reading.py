@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import bci_m2s
 from bci_m2s.training.check.training_file import count
+from bci_m2s.training.page import cells
+from bci_m2s.training.page.found import Found
+from bci_m2s.training.page.overview import AIMS, RIVALS, of_protocol
+from bci_m2s.training.page.plan import FULL_SEEDS, PROTOCOLS, SETS, Part, seeds_of
+from bci_m2s.training.page.pooled import Pooled, best_rivals, mean_difference
+from bci_m2s.training.page.work import Task, seconds_of
 from bci_m2s.training.results.summary import Difference
-from bci_m2s.training.study import cells
-from bci_m2s.training.study.found import Found
-from bci_m2s.training.study.overview import AIMS, RIVALS, of_protocol
-from bci_m2s.training.study.plan import FULL_SEEDS, PROTOCOLS, SETS, Part, seeds_of
-from bci_m2s.training.study.pooled import Pooled, best_rivals, mean_difference
 from bci_m2s.training.study.schedule import duration
-from bci_m2s.training.study.work import Task, seconds_of
 
 
 class _Judged(NamedTuple):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bci_m2s.errors import UsageError
-from bci_m2s.training.study.plan import RELEASED, SETS, Part, parts, write_training_file
+from bci_m2s.training.page.plan import RELEASED, SETS, Part, parts, write_training_file
 from bci_m2s.training.training_file import load_training
 
 SHIPPED = Path(__file__).resolve().parents[3] / "pipelines" / "train"

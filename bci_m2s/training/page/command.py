@@ -10,14 +10,12 @@ from rich.console import Console
 
 from bci_m2s.errors import UsageError
 from bci_m2s.files.whole import write_whole
-from bci_m2s.training.results.tables import markdown
-from bci_m2s.training.settings import MOST_SEEDS
-from bci_m2s.training.study.costs import cost_s
-from bci_m2s.training.study.found import Found, read_part
-from bci_m2s.training.study.overview import aims_table, best_rival_table
-from bci_m2s.training.study.pages import fill, part_text
-from bci_m2s.training.study.picture import draw
-from bci_m2s.training.study.plan import (
+from bci_m2s.training.page.costs import cost_s
+from bci_m2s.training.page.found import Found, read_part
+from bci_m2s.training.page.overview import aims_table, best_rival_table
+from bci_m2s.training.page.pages import fill, part_text
+from bci_m2s.training.page.picture import draw
+from bci_m2s.training.page.plan import (
     FULL_SEEDS,
     QUICK_SEEDS,
     SETS,
@@ -26,9 +24,11 @@ from bci_m2s.training.study.plan import (
     seeds_of,
     write_training_file,
 )
-from bci_m2s.training.study.reading import reading, state, times
-from bci_m2s.training.study.schedule import duration, run_tasks
-from bci_m2s.training.study.work import RESULTS, Task, changed_since, compute_features, training_file
+from bci_m2s.training.page.reading import reading, state, times
+from bci_m2s.training.page.work import RESULTS, Task, changed_since, compute_features, training_file
+from bci_m2s.training.results.tables import markdown
+from bci_m2s.training.settings import MOST_SEEDS
+from bci_m2s.training.study.schedule import duration, run_jobs
 from bci_m2s.training.training_file import load_training
 
 PAGE = "results.md"
@@ -117,7 +117,7 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
     for part in first.values():
         console.print(f"features of {part.data}")
         compute_features(part, wishes.out, console)
-    return run_tasks(tasks, cost, console, wishes.workers)
+    return run_jobs(tasks, cost, console, wishes.workers)
 
 
 def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], console: Console) -> None:

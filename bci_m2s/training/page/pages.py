@@ -9,11 +9,11 @@ from pathlib import Path
 from bci_m2s.errors import UsageError
 from bci_m2s.files.whole import write_whole
 from bci_m2s.training.check.training_file import count
+from bci_m2s.training.page import cells
+from bci_m2s.training.page.found import Found
+from bci_m2s.training.page.plan import PROTOCOLS, RELEASED
+from bci_m2s.training.page.pooled import best_rivals
 from bci_m2s.training.results.summary import Difference, Summary
-from bci_m2s.training.study import cells
-from bci_m2s.training.study.found import Found
-from bci_m2s.training.study.plan import PROTOCOLS, RELEASED
-from bci_m2s.training.study.pooled import best_rivals
 
 MARK = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 TITLES = {

@@ -17,10 +17,10 @@ from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.data.splits import make_splits
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.experiment import write_config
+from bci_m2s.training.page import command, plan, pooled, work
+from bci_m2s.training.page.command import Wishes, make_results
+from bci_m2s.training.page.plan import StudySet
 from bci_m2s.training.results import statistics
-from bci_m2s.training.study import command, plan, pooled, work
-from bci_m2s.training.study.command import Wishes, make_results
-from bci_m2s.training.study.plan import StudySet
 from bci_m2s.training.training_file import load_training
 
 FINETUNE = {"epochs": 2, "batch": 64, "learning_rates": [1e-2], "weight_decays": [1e-4]}
@@ -36,7 +36,7 @@ def wishes(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "SETS", {"tiny": StudySet("Tiny")})
     monkeypatch.setattr(plan, "QUICK_PROTOCOLS", ("all", "few-2"))
     for module in ("command", "overview", "reading"):
-        monkeypatch.setattr(f"bci_m2s.training.study.{module}.SETS", plan.SETS)
+        monkeypatch.setattr(f"bci_m2s.training.page.{module}.SETS", plan.SETS)
     monkeypatch.setattr(command, "compute_features", lambda *_: None)
     monkeypatch.setattr(statistics.bootstrap, "__defaults__", (0, 100))  # draws
     monkeypatch.setattr(pooled, "N_BOOTSTRAP", 100)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bci_m2s.training.study import cells
-from bci_m2s.training.study.found import Found
-from bci_m2s.training.study.plan import PROTOCOLS, RELEASED, SETS, Part
-from bci_m2s.training.study.pooled import Pooled, mean_difference
+from bci_m2s.training.page import cells
+from bci_m2s.training.page.found import Found
+from bci_m2s.training.page.plan import PROTOCOLS, RELEASED, SETS, Part
+from bci_m2s.training.page.pooled import Pooled, mean_difference
 
 
 class Aim(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bci_m2s.training.study.plan import SETS, Part
-from bci_m2s.training.study.work import Task
+from bci_m2s.training.page.plan import SETS, Part
+from bci_m2s.training.page.work import Task
 
 # Seconds of a seed with the windows of the quick tables; as many windows more, so many times longer.
 OF_PROTOCOL = {"all": 110.0, "few": 20.0, "unpaired": 60.0, "new": 180.0}

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.files.whole import write_whole
+from bci_m2s.training.page.found import Found
+from bci_m2s.training.page.plan import PROTOCOLS
 from bci_m2s.training.results.summary import Row, rows_of
-from bci_m2s.training.study.found import Found
-from bci_m2s.training.study.plan import PROTOCOLS
 
 SHOWN = ("all", "few-2", "unpaired", "new-2")
 WITHIN, CROSSED = ("linear", "cca", "random", "pretrained"), ("pseudo", "cca", "random", "pretrained")

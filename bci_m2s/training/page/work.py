@@ -30,12 +30,12 @@ from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.experiment import SAME_RUN, write_json
 from bci_m2s.training.methods import METHODS, Method, NotPossible
+from bci_m2s.training.page.plan import Part
 from bci_m2s.training.run.evaluating import are_others, run_evaluate
 from bci_m2s.training.run.finetuning import run_finetune
 from bci_m2s.training.run.pretraining import run_pretrain
 from bci_m2s.training.run.raw_features import raw_settings
 from bci_m2s.training.settings import TrainingSettings
-from bci_m2s.training.study.plan import Part
 
 RESULTS, CONFIG, FEATURES, SECONDS = "results.json", "config.yaml", "features", "seconds.json"
 PRETRAINED = ("pretrain.safetensors", "pretrain.json", "pretrain.csv", "pretrain.png")
@@ -68,6 +68,10 @@ class Task:
     def is_done(self) -> bool:
         """Whether the run has been evaluated."""
         return (self.folder / RESULTS).exists()
+
+    def run(self) -> str:
+        """Run what is left; "", or what went wrong in one line. Prints to the log."""
+        return run_task(self)
 
 
 def run_folder(out: Path, part: Part, seed: int) -> Path:
