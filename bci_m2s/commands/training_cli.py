@@ -246,6 +246,30 @@ def evaluate(
 
 
 @app.command()
+def study(
+    config: Annotated[Path, Argument(metavar="STUDY.yaml", help="Study file.")],
+    output: Annotated[
+        Path | None, Option(help="Folder of the study; default: runs/ and the file's name.")
+    ] = None,
+    resume: Annotated[bool, Option("--resume", help="Run what is missing.")] = False,
+    workers: Annotated[int, Option(help="Cells at once, each on one core; 0: all cores.", min=0)] = 0,
+) -> None:
+    """Compare methods over data sets, protocols, settings and seeds; each cell is a training run."""
+    import os
+
+    from bci_m2s.session.terminal.view import make_console
+
+    with _at_work(LOADING):
+        from bci_m2s.training.study.command import run_study
+
+    status = run_study(
+        config, output, make_console(), resume=resume, workers=workers or os.cpu_count() or 1
+    )
+    if status:
+        raise typer.Exit(status)
+
+
+@app.command()
 def calibrate(
     sessions: Annotated[
         list[Path],

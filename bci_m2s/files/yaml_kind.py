@@ -1,4 +1,4 @@
-"""Whether a YAML file is a pipeline, a training file or a protocol: its keys say so."""
+"""Whether a YAML file is a pipeline, a training file, a protocol or a study: its keys say so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from bci_m2s.errors import ConfigurationError
 
-Kind = Literal["pipeline", "training file", "protocol"]
+Kind = Literal["pipeline", "training file", "protocol", "study"]
 KEYS: dict[Kind, set[str]] = {
     "pipeline": {"model", "streams", "markers", "modality", "outlet", "sinks", "record_also"},
     "training file": {
@@ -24,11 +24,13 @@ KEYS: dict[Kind, set[str]] = {
     }
     | {"controls", "permutations", "seeds"},
     "protocol": {"pipeline", "trials", "ratings", "breaks", "live", "check", "simulated", "fast_speed"},
+    "study": {"title", "data", "methods", "protocols", "grid", "seeds"},
 }
 WITH: dict[Kind, str] = {
     "pipeline": "bci-m2s run {path} and bci-m2s check {path} take it",
     "training file": "bci-m2s pretrain {path} and bci-m2s check {path} take it",
     "protocol": "bci-m2s session {path} and bci-m2s check {path} take it",
+    "study": "bci-m2s study {path} takes it",
 }
 
 

@@ -58,6 +58,22 @@ def load_training(path: Path) -> TrainingSettings:
         raise refused(path, lines, problem, TrainingSettings, values=merged) from None
 
 
+def training_values(path: Path) -> dict[str, Any]:
+    """What a training file and its base say, the root absolute; its preset is only named.
+
+    Raises
+    ------
+    ConfigurationError
+        A file that cannot be read, or no training file.
+    """
+    values, _ = read_yaml(path)
+    refuse_other(path, values, "training file")
+    _root_absolute(path, values)
+    if values.get("base"):
+        values = laid_over(_base(path, values.pop("base")), values)
+    return values
+
+
 def _base(path: Path, name: object) -> dict[str, Any]:
     """What a training file takes from the one that it names as its base."""
     below = path.parent / name if isinstance(name, str) else path

@@ -17,6 +17,7 @@ from bci_m2s.errors import TrainingError
 from bci_m2s.registry import Registry
 
 if TYPE_CHECKING:
+    from bci_m2s.model.contract import Contract
     from bci_m2s.training.data.windows import WindowSet
 
 View = Callable[["WindowSet", "Sequence[str]"], Any]  # features of some modalities as rows (n, columns)
@@ -50,6 +51,9 @@ class Method:
         the validation windows, and draws everything from ``job.seed``. `settings` : those of ``finetune``
     feature : which feature of raw EEG `guess` is given, not standardised, in place of the contract's; where
         there is no raw EEG the method is not tried
+    takes : (contract, pair) → None. Raises ``NotPossible`` where the method can never take such signals, so
+        that this is known before anything is computed
+    approximate : no code of its authors was released: tables mark the row
     permutes : `evaluate` runs it with labels exchanged between trials, ``permutations`` times
     shared : with ``finetune.freeze`` labels do not change the encoders, so that the classifiers of two
         modalities can be exchanged
@@ -66,6 +70,8 @@ class Method:
     frozen: bool = False
     cross: Callable[[Mapping[str, WindowSet], str, str, str], Any] | None = None
     learn: Callable[..., Answers] | None = None
+    takes: Callable[[Contract, Sequence[str]], object] = lambda *_: None
+    approximate: bool = False
     permutes: bool = False
     feature: str = ""
 

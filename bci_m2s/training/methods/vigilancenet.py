@@ -8,11 +8,13 @@ is judged by the mean of its steps' logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from bci_m2s.model.contract import Contract
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers, Method, NotPossible
@@ -124,6 +126,14 @@ class _OfWindows(nn.Module):
         return logits
 
 
+def sizes_of(contract: Contract, pair: Sequence[str]) -> EegAndOther:
+    """The signals. Raises NotPossible for what three convolutions cannot go over."""
+    sizes = eeg_and_other(contract, pair)
+    if sizes.features < LEAST_FEATURES:
+        raise NotPossible(f"{sizes.other} has {sizes.features} features, and it takes {LEAST_FEATURES}")
+    return sizes
+
+
 def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
     """Train for each head of the contract. Both signals are needed to answer.
 
@@ -132,9 +142,7 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
     NotPossible
         Other signals than EEG by electrode and one with at least 7 features; labels of one class.
     """
-    sizes = eeg_and_other(job.contract, job.pair)
-    if sizes.features < LEAST_FEATURES:
-        raise NotPossible(f"{sizes.other} has {sizes.features} features, and it takes {LEAST_FEATURES}")
+    sizes = sizes_of(job.contract, job.pair)
     networks = {head: _train(job, data, settings, sizes, head) for head in job.contract.heads}
 
     def answer(windows: WindowSet, head: str) -> FloatArray:
@@ -178,4 +186,4 @@ def _train(
     return network
 
 
-VIGILANCENET = Method(learn=learn, pretrained=False)
+VIGILANCENET = Method(learn=learn, takes=sizes_of, pretrained=False)

@@ -10,7 +10,6 @@ OUT/
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 import traceback
@@ -24,6 +23,7 @@ from rich.console import Console
 
 from bci_m2s.errors import BciM2sError, UsageError
 from bci_m2s.files.access import make_private_folder
+from bci_m2s.files.linked import link_folder
 from bci_m2s.text import printable
 from bci_m2s.training.check.training_file import Checked, check_training
 from bci_m2s.training.data.load import load_sessions
@@ -106,7 +106,7 @@ def run_task(task: Task) -> str:
 def _run(task: Task, checked: Checked, console: Console) -> None:
     folder = task.folder
     begun = (folder / CONFIG).exists()
-    _take_features(task)
+    link_folder(task.out / task.part.data / FEATURES, folder / FEATURES)
     sessions = _sessions(task, checked.settings, console)
     checked = replace(checked, sessions=sessions, pictures=False)
     if not begun:
@@ -200,23 +200,6 @@ def _sessions(task: Task, settings: TrainingSettings, console: Console) -> list[
     if key not in _read:
         _read[key] = load_sessions(settings, task.folder / FEATURES, console)
     return _read[key]
-
-
-def _take_features(task: Task) -> None:
-    """The data set's features into a run's folder."""
-    shared, own = task.out / task.part.data / FEATURES, task.folder / FEATURES
-    if shared.exists():
-        shutil.copytree(shared, own, dirs_exist_ok=True, copy_function=_link)
-
-
-def _link(source: str, target: str) -> None:
-    """The same file under a second name; a copy where the disk knows no such thing."""
-    if Path(target).exists():
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _take_pretraining(task: Task, settings: TrainingSettings) -> None:

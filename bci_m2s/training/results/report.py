@@ -25,13 +25,14 @@ PANEL_IN = 4.2  # width of one panel of curves
 class ResultsOf:
     """What results are of. title : above the tables; method : the one that rivals stand beside
 
-    classes : by head
+    classes : by head; pictures : whether confusion matrices are drawn
     """
 
     title: str
     method: str
     classes: Mapping[str, Sequence[str]]
     seeds: Sequence[int]
+    pictures: bool = True
 
 
 def write_results(
@@ -51,6 +52,8 @@ def write_results(
         text = markdown(of_head, lines[head], classes, compared)
         texts.append(f"# {of.title}: {head}\n\n" + text)
         own = [summary for summary in of_head if summary.method == of.method]
+        if not of.pictures:
+            continue
         draw_confusions(
             folder / f"confusion-{head}.png",
             [summary.direction for summary in own],

@@ -120,7 +120,8 @@ def run_evaluate(
         for head in settings.contract.heads
     }
     title = experiment.name if on is None else f"{experiment.name} on {on.path.stem}"
-    of = ResultsOf(title, settings.finetune.method, settings.contract.class_names, settings.seeds)
+    method, classes = settings.finetune.method, settings.contract.class_names
+    of = ResultsOf(title, method, classes, settings.seeds, checked.pictures)
     write_results(results, of, found.results, summaries, compared, lines)
     for head in settings.contract.heads:
         _print_head(experiment, of, head, summaries, compared, lines[head])

@@ -1,1 +1,1 @@
-"""Studies: data × methods × protocols × seeds, every cell by the code of pretrain, finetune and evaluate."""
+"""Studies: data × methods × protocols × seeds, each cell by the code of pretrain, finetune, evaluate."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,9 @@ def run_jobs(
     if len(left) < len(jobs):
         console.print(f"{len(jobs) - len(left)} of {len(jobs)} were done before")
     total, done, wrong = sum(map(cost_s, left)), 0.0, []
-    with _watching(left, console):
+    with _watching(left, console), warnings.catch_warnings():
+        # a worker that has read more data than before is replaced by joblib; no job is lost
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         running = Parallel(
             n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=workers
         )

@@ -1,0 +1,165 @@
+"""One cell of a study: a training file with one seed and one of the parts that test in turn.
+
+OUT/
+  study.yaml                                      what was asked for
+  features/DATA/                                  computed once, for all cells of a data set
+  DATA/PROTOCOL/METHOD/training.yaml              its training file, complete
+  DATA/PROTOCOL/METHOD/seed-0/fold-1/             its run, as `pretrain` and `evaluate` leave it
+  DATA/PROTOCOL/METHOD/seed-0/fold-1/cell.json    its results, written when it is over
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+import bci_m2s
+from bci_m2s.errors import BciM2sError, UsageError
+from bci_m2s.files.access import make_private_folder
+from bci_m2s.files.linked import link_folder
+from bci_m2s.text import printable
+from bci_m2s.training.check.training_file import Checked, check_training
+from bci_m2s.training.data.load import load_sessions
+from bci_m2s.training.data.sessions import SessionFeatures
+from bci_m2s.training.experiment import library_versions, open_experiment, write_json
+from bci_m2s.training.methods import METHODS, Method
+from bci_m2s.training.results.evaluation import Result
+from bci_m2s.training.run.evaluating import run_evaluate
+from bci_m2s.training.run.finetuning import run_finetune
+from bci_m2s.training.run.pretraining import run_pretrain
+
+RESULT, CONFIG, FEATURES = "cell.json", "config.yaml", "features"
+_read: dict[tuple[Path, str], list[SessionFeatures]] = {}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A variant's training file with one seed and one split.
+
+    title : for lines of progress
+    training : the file; features : of its data set, computed before
+    folder : of the run
+    """
+
+    title: str
+    training: Path
+    features: Path
+    folder: Path
+    seed: int
+    split: str
+    version: str = bci_m2s.__version__
+
+    @property
+    def name(self) -> str:
+        """For lines of progress."""
+        return f"{self.title}, {self.split}, seed {self.seed}"
+
+    @property
+    def log(self) -> Path:
+        """File with what the run prints."""
+        return self.folder / "log.txt"
+
+    def is_done(self) -> bool:
+        """Whether its results are on the disk."""
+        return (self.folder / RESULT).exists()
+
+    def run(self) -> str:
+        """Do what is left; "", or what went wrong in one line. Prints to the log."""
+        if (mine := bci_m2s.__version__) != self.version:
+            return f"this worker has bci_m2s {mine}, expected {self.version}"
+        if not self.training.exists():
+            return f"this worker does not see {self.training}: it needs the same folders"
+        torch.set_num_threads(1)  # other cells have the other cores
+        make_private_folder(self.folder)
+        with self.log.open("a", encoding="utf-8") as file:
+            console = Console(file=file, width=240, highlight=False, markup=False)
+            try:
+                self._run(console)
+            except BciM2sError as problem:
+                console.print(f"error: {printable(problem, 400)}")
+                return printable(problem, 400)
+            except Exception as problem:  # a fault in one cell is no reason to lose a night's others
+                console.print(traceback.format_exc())
+                return f"{type(problem).__name__}: {printable(problem, 200)}; see {self.log}"
+        return ""
+
+    def _run(self, console: Console) -> None:
+        checked = check_training(self.training)
+        settings = checked.settings.model_copy(update={"seeds": (self.seed,)})
+        checked = replace(checked, settings=settings, pictures=False, only=self.split)
+        checked = replace(checked, sessions=sessions_of(checked, self.features, console))
+        link_folder(self.features, self.folder / FEATURES)
+        if not (self.folder / CONFIG).exists():
+            open_experiment(checked, self.folder, console, begin=True)
+        method: Method = METHODS[settings.finetune.method]
+        stages: dict[str, Callable[[], None]] = {
+            "pretrain": partial(run_pretrain, checked, self.folder, console, "cpu", True),
+            "finetune": partial(run_finetune, checked, self.folder, console, None, False),
+            "evaluate": partial(run_evaluate, checked, self.folder, console),
+        }
+        if method.fit is None:
+            del stages["finetune"]
+        seconds = {}
+        for name, stage in stages.items():
+            started_s = time.process_time()
+            stage()
+            seconds[name] = round(time.process_time() - started_s, 2)
+        evaluated = json.loads((self.folder / "results.json").read_text(encoding="utf-8"))
+        kept = {
+            "results": evaluated["results"],
+            "protocol": evaluated["protocol"],
+            "cpu_s": seconds,
+            "versions": library_versions(),
+        }
+        write_json(self.folder / RESULT, kept)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a cell gave. cpu_s : of each stage, of one core; protocol : head → lines"""
+
+    results: list[Result]
+    protocol: dict[str, list[str]]
+    cpu_s: dict[str, float]
+
+
+def read_outcome(cell: Cell) -> Outcome | None:
+    """The results of a cell; None where it is not done.
+
+    Raises
+    ------
+    UsageError
+        The file is damaged.
+    """
+    path = cell.folder / RESULT
+    if not path.exists():
+        return None
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        results = [Result(**entry) for entry in kept["results"]]
+        return Outcome(results, kept["protocol"], kept["cpu_s"])
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise UsageError(
+            f"{path}: cannot be read: {printable(problem)}; delete it, and run --resume"
+        ) from None
+
+
+def sessions_of(checked: Checked, features: Path, console: Console) -> list[SessionFeatures]:
+    """The sessions of a data set: read once in a process for cells that follow each other.
+
+    features : the folder in which they are kept
+    """
+    key = (features, checked.settings.model_dump_json(include={"contract", "data"}))
+    if key not in _read:
+        _read.clear()  # a study of five data sets must not keep all of them
+        _read[key] = load_sessions(checked.settings, features, console)
+    return _read[key]

@@ -1,0 +1,122 @@
+"""``bci-m2s study``: from a study file to cells, their results, and tables of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from bci_m2s.errors import OutputError, UsageError
+from bci_m2s.files.access import make_private_folder
+from bci_m2s.files.whole import write_whole
+from bci_m2s.training.check.training_file import check_training, count
+from bci_m2s.training.data.splits import make_splits
+from bci_m2s.training.methods import METHODS
+from bci_m2s.training.run.evaluating import are_others
+from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.study.cell import FEATURES, Cell, sessions_of
+from bci_m2s.training.study.schedule import run_jobs
+from bci_m2s.training.study.settings import StudySettings, folder_name, load_study
+from bci_m2s.training.study.tables import write_tables
+from bci_m2s.training.study.variants import Variant, make_variants
+
+STUDY = "study.yaml"
+
+
+def run_study(path: Path, out: Path | None, console: Console, *, resume: bool, workers: int) -> int:
+    """Run the cells of a study that are not done, and write its tables; 1 where a cell failed.
+
+    Parameters
+    ----------
+    out : folder of the study; None for runs/ and the file's name
+    resume : go on with a folder that holds this study already
+    workers : how many cells run at once, each on one core
+
+    Raises
+    ------
+    ConfigurationError
+        A mistake in the study file or in a training file.
+    OutputError
+        The folder holds a study, and `resume` is false.
+    UsageError
+        The folder holds another study, or there is nothing to go on with.
+    """
+    study = load_study(path)
+    out = out or Path("runs") / path.stem
+    _begin(study, out, resume)
+    variants = make_variants(study, path, out)
+    cells = plan(study, variants, out, console)
+    console.print(
+        f"{path.stem}: {count(len(variants), 'training file')}, {count(len(cells), 'cell')} in {out}"
+    )
+    wrong = run_jobs(cells, lambda _: 1.0, console, workers)
+    written = write_tables(study, variants, cells, out)
+    console.print(f"Tables: {written}", soft_wrap=True)
+    for line in wrong:
+        console.print(f"left out: {line}", markup=False)
+    return 1 if wrong else 0
+
+
+def plan(
+    study: StudySettings, variants: Mapping[Variant, TrainingSettings], out: Path, console: Console
+) -> list[Cell]:
+    """Every cell, seed by seed, so that a study that was stopped has most tables, of fewer seeds.
+
+    The features of every data set are computed here.
+    """
+    found: list[Cell] = []
+    names: dict[tuple[str, str], list[str]] = {}
+    for variant, settings in variants.items():
+        features = out / FEATURES / folder_name(variant.data)
+        key = (variant.data, settings.model_dump_json(include={"contract", "data", "split"}))
+        if key not in names:
+            console.print(f"looking at {variant.data} ({variant.protocol})", markup=False)
+            sessions = sessions_of(check_training(variant.file), features, console)
+            splits = make_splits(sessions, settings.split, settings.contract.first_head)
+            names[key] = [split.name for split in splits]
+        found += [
+            Cell(
+                variant.name,
+                variant.file.absolute(),
+                features.absolute(),
+                variant.folder.absolute() / f"seed-{seed}" / folder_name(split),
+                seed,
+                split,
+            )
+            for split in names[key]
+            for seed in _seeds(study, settings)
+        ]
+    return sorted(found, key=lambda cell: cell.seed)
+
+
+def _seeds(study: StudySettings, settings: TrainingSettings) -> range:
+    """One seed of a method that draws nothing, where seeds do not differ in who trains and validates."""
+    is_repeated = METHODS[settings.finetune.method].draws or are_others(settings)
+    return range(study.seeds if is_repeated else 1)
+
+
+def _begin(study: StudySettings, out: Path, resume: bool) -> None:
+    """Keep what is asked for in the folder; a folder of another study is refused."""
+    kept, other = out / STUDY, "name another --output"
+    if kept.exists() and not resume:
+        raise OutputError(f"{out}: already holds a study; continue it with --resume, or {other}")
+    if resume and not kept.exists():
+        raise UsageError(f"{out}: no study here; start it without --resume")
+    if kept.exists():
+        begun = StudySettings.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8")))
+        begun = _as_begun(begun, study)
+        changed = [key for key in StudySettings.model_fields if getattr(begun, key) != getattr(study, key)]
+        if changed:
+            raise UsageError(
+                f"{kept}: {', '.join(changed)}: the study was begun with other values; {other}"
+            )
+    make_private_folder(out)
+    wanted = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_whole(kept, wanted, overwrite=True)
+
+
+def _as_begun(begun: StudySettings, study: StudySettings) -> StudySettings:
+    """The study that was begun, with what may differ as it is wanted now: more seeds, other words."""
+    return begun.model_copy(update={"title": study.title, "seeds": study.seeds})

@@ -1,0 +1,106 @@
+"""What a study file may say: which data, methods, protocols and settings are combined."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from bci_m2s.errors import ContractError
+from bci_m2s.files.explain import refused
+from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.files.yaml_kind import refuse_other
+from bci_m2s.text import quoted
+from bci_m2s.training.methods import METHODS
+from bci_m2s.training.settings import MOST_SEEDS
+
+Values = dict[str, Any]
+MOST = 100  # data sets, methods, protocols, values of a key
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataEntry(_Part):
+    """A training file, which says data, contract, split and the recipe that methods begin with."""
+
+    training: str
+    """The training file, relative to the study file."""
+    changes: Values = {}
+    """Keys of the training file that are otherwise here, for every method."""
+
+
+class MethodEntry(_Part):
+    """A row of the tables."""
+
+    method: str = "pretrained"
+    """A method, as `finetune.method` and `controls` of a training file name it."""
+    changes: Values = {}
+    """Keys of the training file that make this row: another preset, other losses, another network."""
+
+
+class StudySettings(_Part):
+    """A study file. Its cells are data × protocols × methods × grid × seeds × parts that test in turn."""
+
+    title: str
+    """What the report is called."""
+    data: dict[str, DataEntry] = Field(min_length=1, max_length=MOST)
+    """Data sets by name."""
+    protocols: dict[str, Values] = Field(default={"as in the file": {}}, min_length=1, max_length=MOST)
+    """Who trains and tests, by name: changes to the training files, of `split` and `labels` as a rule."""
+    methods: dict[str, MethodEntry] = Field(min_length=1, max_length=MOST)
+    """Rows by name. The first is compared with each other."""
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1, max_length=MOST)]] = {}
+    """Keys of the training file with several values each, `contract.window.steps: [3, 5]`: every
+    combination is run."""
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 3
+    """Number of seeds, counted from 0."""
+
+    @field_validator("protocols", "methods", mode="before")
+    @classmethod
+    def _may_be_empty(cls, value: Any) -> Any:
+        """`a method:` with nothing behind it is one without changes."""
+        if not isinstance(value, dict):
+            return value
+        return {name: {} if entry is None else entry for name, entry in value.items()}
+
+    @model_validator(mode="after")
+    def _are_known(self) -> StudySettings:
+        for name, entry in self.methods.items():
+            if entry.method not in METHODS:
+                expected = f"a method{METHODS.unknown(entry.method[:60])}"
+                raise ContractError("study", f"methods.{name}.method", quoted(entry.method), expected)
+        for part, names in (
+            ("data", self.data), ("protocols", self.protocols), ("methods", self.methods)
+        ):  # fmt: skip
+            folders: dict[str, str] = {}
+            for name in names:
+                other = folders.setdefault(folder_name(name), name)
+                if other != name or not folder_name(name):
+                    expected = f"a name with letters or digits, unlike {quoted(other)}"
+                    raise ContractError("study", part, quoted(name), expected)
+        return self
+
+
+def folder_name(name: str) -> str:
+    """A name as that of a folder: "CLIP + CPC" becomes "clip-cpc"."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-.")
+
+
+def load_study(path: Path) -> StudySettings:
+    """Read a study file.
+
+    Raises
+    ------
+    ConfigurationError
+        File, line, key, got, expected; the first problem of several.
+    """
+    values, lines = read_yaml(path)
+    refuse_other(path, values, "study")
+    try:
+        return StudySettings.model_validate(values)
+    except (ValidationError, ContractError) as problem:
+        raise refused(path, lines, problem, StudySettings, values=values) from None

@@ -1,0 +1,115 @@
+"""The training files of a study: one for each data set, protocol, method and point of the grid."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.files.access import make_private_folder
+from bci_m2s.files.whole import write_whole
+from bci_m2s.text import printable
+from bci_m2s.training.methods import METHODS, NotPossible
+from bci_m2s.training.settings import TrainingSettings, laid_over
+from bci_m2s.training.study.settings import StudySettings, folder_name
+from bci_m2s.training.training_file import load_training, training_values
+
+FILE = "training.yaml"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A training file of a study.
+
+    data, protocol, method : as the study file names them
+    point : key of the grid → its value
+    folder : where the file and the runs are
+    """
+
+    data: str
+    protocol: str
+    method: str
+    point: tuple[tuple[str, Any], ...]
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """For lines of progress."""
+        values = [f"{key.split('.')[-1]} {value}" for key, value in self.point]
+        return ", ".join((self.data, self.protocol, self.method, *values))
+
+    @property
+    def file(self) -> Path:
+        """The training file."""
+        return self.folder / FILE
+
+
+def make_variants(study: StudySettings, path: Path, out: Path) -> dict[Variant, TrainingSettings]:
+    """Write every training file of a study below `out`, and check what needs no data.
+
+    path : the study file
+
+    Raises
+    ------
+    ConfigurationError
+        A training file that is missing or becomes wrong by the changes, or a method that cannot take the
+        signals: in one line, before anything is computed.
+    """
+    made: dict[Variant, TrainingSettings] = {}
+    for data, protocol, method, point in itertools.product(
+        study.data, study.protocols, study.methods, _points(study.grid)
+    ):
+        parts = [folder_name(one) for one in (data, protocol, method)]
+        if point:
+            parts.append("-".join(folder_name(f"{key.split('.')[-1]} {value}") for key, value in point))
+        variant = Variant(data, protocol, method, point, out.joinpath(*parts))
+        _write(variant, _values(study, path, variant))
+        made[variant] = _checked(variant, study, path)
+    return made
+
+
+def _points(grid: Mapping[str, tuple[Any, ...]]) -> list[tuple[tuple[str, Any], ...]]:
+    """Every combination of the grid's values."""
+    return [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def _values(study: StudySettings, path: Path, variant: Variant) -> dict[str, Any]:
+    entry, method = study.data[variant.data], study.methods[variant.method]
+    source = path.parent / Path(entry.training).expanduser()
+    if not source.is_file():
+        raise ConfigurationError(f"{path}: data.{variant.data}.training: {source}: no such file")
+    values = training_values(source)
+    of_point: dict[str, Any] = {}
+    for key, value in variant.point:
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        of_point = laid_over(of_point, value)
+    fixed = {"finetune": {"method": method.method}, "controls": [], "seeds": study.seeds}
+    for changes in (entry.changes, study.protocols[variant.protocol], method.changes, of_point, fixed):
+        values = laid_over(values, changes)
+    return values
+
+
+def _write(variant: Variant, values: Mapping[str, Any]) -> None:
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    make_private_folder(variant.folder)
+    if not variant.file.exists() or variant.file.read_text(encoding="utf-8") != text:
+        write_whole(variant.file, text, overwrite=True)
+
+
+def _checked(variant: Variant, study: StudySettings, path: Path) -> TrainingSettings:
+    try:
+        settings = load_training(variant.file)
+    except ConfigurationError as problem:
+        words = printable(str(problem).removeprefix(f"{variant.file}:"), 400).strip()
+        raise ConfigurationError(f"{path}: {variant.name}: {words}") from None
+    try:
+        METHODS[study.methods[variant.method].method].takes(settings.contract, settings.pair)
+    except NotPossible as problem:
+        raise ConfigurationError(f"{path}: {variant.name}: {problem}") from None
+    return settings
