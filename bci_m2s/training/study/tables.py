@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bci_m2s.files.whole import write_whole
+from bci_m2s.training.check.training_file import count
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.results.evaluation import Result
 from bci_m2s.training.results.summary import differences, summarise
@@ -89,8 +90,24 @@ def _group(title: str, found: Outcomes, variants: Mapping[Variant, TrainingSetti
         if of_head:
             yield f"### {head}"
             yield ""
-            kept = [line for line in lines.get(head, []) if not line.startswith("Seeds:")]
+            kept = [*_who(of_head, lines.get(head, [])), *_of_every_part(lines.get(head, []))]
             yield markdown(summarise(of_head, main), kept, classes, differences(of_head, main))
+
+
+def _of_every_part(lines: Sequence[str]) -> list[str]:
+    """The lines of a protocol that do not differ from part to part."""
+    return [line for line in lines if not line.startswith(("People:", "Tested:", "Seeds:"))]
+
+
+def _who(results: Sequence[Result], lines: Sequence[str]) -> Iterator[str]:
+    """Who tested over all parts. lines : the protocol of one part"""
+    n_parts = len({result.split for result in results})
+    people = {person for result in results for person in result.figures["by_subject"]}
+    yield f"Tested: {count(len(people), 'person', 'people')}"
+    of_one = next((line.removeprefix("People: ") for line in lines if line.startswith("People:")), "")
+    if of_one:
+        turns = f"{n_parts} parts test in turn, of one: " if n_parts > 1 else ""
+        yield f"{turns}{of_one}"
 
 
 def _csv(found: Outcomes) -> str:

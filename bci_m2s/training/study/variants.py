@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,8 @@ def _checked(variant: Variant, study: StudySettings, path: Path) -> TrainingSett
     try:
         settings = load_training(variant.file)
     except ConfigurationError as problem:
-        words = printable(str(problem).removeprefix(f"{variant.file}:"), 400).strip()
+        words = str(problem).removeprefix(f"{variant.file}:")  # whose lines nobody has written
+        words = printable(re.sub(r"^\d+:", "", words), 400).strip()
         raise ConfigurationError(f"{path}: {variant.name}: {words}") from None
     try:
         METHODS[study.methods[variant.method].method].takes(settings.contract, settings.pair)
