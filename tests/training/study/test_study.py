@@ -199,7 +199,7 @@ def test_grid_and_protocols_make_tables_of_their_own(study, tmp_path):
     [
         ({"methods": {"x": {"method": "liner"}}}, r"study\.yaml:\d+: .*got 'liner', expected a method"),
         ({"data": {"tiny": {"training": "no.yaml"}}}, r"data\.tiny\.training: .*no\.yaml: no such file"),
-        ({"methods": {"x": {"changes": {"pretrain": {"epoch": 3}}}}}, "file, x: pretrain.epoch: unknown key"),
+        ({"methods": {"x": {"changes": {"pretrain": {"epoch": 3}}}}}, "x: pretrain.epoch: unknown key"),
         ({"methods": {"a b": {}, "A-B": {}}}, "got 'A-B', expected .* unlike 'a b'"),
         ({"grid": {"contract.window.step": [1]}}, r"contract\.window\.step: unknown key"),
         ({"seeds": 0}, r"seeds: got 0, expected"),
