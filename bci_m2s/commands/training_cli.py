@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -252,19 +254,28 @@ def study(
         Path | None, Option(help="Folder of the study; default: runs/ and the file's name.")
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Run what is missing.")] = False,
-    workers: Annotated[int, Option(help="Cells at once, each on one core; 0: all cores.", min=0)] = 0,
+    workers: Annotated[
+        int, Option(help="Cells at once, each on one core; default: one for each core.", min=1)
+    ] = os.cpu_count() or 1,
+    executor: Annotated[str, Option(help="local, or dask for the workers of a cluster.")] = "local",
+    scheduler: Annotated[str, Option(help="Of the Dask cluster: tcp://host:8786.")] = "",
 ) -> None:
     """Compare methods over data sets, protocols, settings and seeds; each cell is a training run."""
-    import os
-
     from bci_m2s.session.terminal.view import make_console
 
+    if executor not in ("local", "dask"):
+        raise UsageError(f"--executor: got {executor!r}, expected local or dask")
+    if (executor == "dask") != bool(scheduler):
+        got = f"--executor {executor}" + (f" and --scheduler {scheduler}" if scheduler else "")
+        raise UsageError(f"--scheduler: got {got}, expected an address with dask, and none with local")
     with _at_work(LOADING):
         from bci_m2s.training.study.command import run_study
+        from bci_m2s.training.study.executors import run_locally, run_on_dask
 
-    status = run_study(
-        config, output, make_console(), resume=resume, workers=workers or os.cpu_count() or 1
+    execute = (
+        partial(run_on_dask, scheduler=scheduler) if scheduler else partial(run_locally, workers=workers)
     )
+    status = run_study(config, output, make_console(), execute, resume=resume)
     if status:
         raise typer.Exit(status)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +29,7 @@ from bci_m2s.training.page.reading import reading, state, times
 from bci_m2s.training.page.work import RESULTS, Task, changed_since, compute_features, training_file
 from bci_m2s.training.results.tables import markdown
 from bci_m2s.training.settings import MOST_SEEDS
+from bci_m2s.training.study.executors import run_locally
 from bci_m2s.training.study.schedule import duration, run_jobs
 from bci_m2s.training.training_file import load_training
 
@@ -117,7 +119,7 @@ def _run(wishes: Wishes, wanted: Sequence[Part], seeds: Sequence[int], console: 
     for part in first.values():
         console.print(f"features of {part.data}")
         compute_features(part, wishes.out, console)
-    return run_jobs(tasks, cost, console, wishes.workers)
+    return run_jobs(tasks, cost, console, partial(run_locally, workers=wishes.workers))
 
 
 def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], console: Console) -> None:

@@ -17,6 +17,7 @@ from bci_m2s.training.methods import METHODS
 from bci_m2s.training.run.evaluating import are_others
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import FEATURES, Cell, sessions_of
+from bci_m2s.training.study.executors import Executor
 from bci_m2s.training.study.schedule import run_jobs
 from bci_m2s.training.study.settings import StudySettings, folder_name, load_study
 from bci_m2s.training.study.tables import write_tables
@@ -25,14 +26,16 @@ from bci_m2s.training.study.variants import Variant, make_variants
 STUDY = "study.yaml"
 
 
-def run_study(path: Path, out: Path | None, console: Console, *, resume: bool, workers: int) -> int:
+def run_study(
+    path: Path, out: Path | None, console: Console, execute: Executor[Cell], *, resume: bool
+) -> int:
     """Run the cells of a study that are not done, and write its tables; 1 where a cell failed.
 
     Parameters
     ----------
     out : folder of the study; None for runs/ and the file's name
+    execute : where cells run, each on one core
     resume : go on with a folder that holds this study already
-    workers : how many cells run at once, each on one core
 
     Raises
     ------
@@ -51,7 +54,7 @@ def run_study(path: Path, out: Path | None, console: Console, *, resume: bool, w
     console.print(
         f"{path.stem}: {count(len(variants), 'training file')}, {count(len(cells), 'cell')} in {out}"
     )
-    wrong = run_jobs(cells, lambda _: 1.0, console, workers)
+    wrong = run_jobs(cells, lambda _: 1.0, console, execute)
     written = write_tables(study, variants, cells, out)
     console.print(f"Tables: {written}", soft_wrap=True)
     for line in wrong:

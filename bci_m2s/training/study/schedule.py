@@ -4,63 +4,34 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Protocol, TypeVar
 
-from joblib import Parallel, delayed
 from rich.console import Console
+
+from bci_m2s.training.study.executors import AnyJob, Executor, Job
 
 LINE_S = 30.0  # between two lines on what runs
 
 
-class Job(Protocol):
-    """What can be run in another process, on another machine too: it is sent there."""
-
-    @property
-    def name(self) -> str:
-        """For lines of progress."""
-        ...
-
-    @property
-    def log(self) -> Path:
-        """File with what it prints."""
-        ...
-
-    def is_done(self) -> bool:
-        """Whether its result is on the disk, whole."""
-        ...
-
-    def run(self) -> str:
-        """Do what is left; "", or what went wrong in one line."""
-        ...
-
-
-AnyJob = TypeVar("AnyJob", bound=Job)
-
-
 def run_jobs(
-    jobs: Sequence[AnyJob], cost_s: Callable[[AnyJob], float], console: Console, workers: int
+    jobs: Sequence[AnyJob],
+    cost_s: Callable[[AnyJob], float],
+    console: Console,
+    execute: Executor[AnyJob],
 ) -> list[str]:
     """Run jobs that are not done; what went wrong, one line each.
 
     cost_s : about how long a job takes, of which the remaining time is told
-    workers : how many run at once; with 1 they run in this process
+    execute : where they run
     """
     begun = time.monotonic()
     left = [job for job in jobs if not job.is_done()]
     if len(left) < len(jobs):
         console.print(f"{len(jobs) - len(left)} of {len(jobs)} were done before")
     total, done, wrong = sum(map(cost_s, left)), 0.0, []
-    with _watching(left, console), warnings.catch_warnings():
-        # a worker that has read more data than before is replaced by joblib; no job is lost
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-        running = Parallel(
-            n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=workers
-        )
-        for number, (job, problem) in enumerate(running(delayed(_ran)(job) for job in left), 1):
+    with _watching(left, console):
+        for number, (job, problem) in enumerate(execute(left), 1):
             done += cost_s(job)
             passed_s = time.monotonic() - begun
             left_s = passed_s * (total - done) / done
@@ -71,10 +42,6 @@ def run_jobs(
             if problem:
                 wrong.append(f"{job.name}: {problem}")
     return wrong
-
-
-def _ran(job: AnyJob) -> tuple[AnyJob, str]:
-    return job, job.run()
 
 
 @contextmanager

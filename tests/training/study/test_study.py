@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
@@ -21,6 +22,7 @@ from bci_m2s.training.run.pretraining import run_pretrain
 from bci_m2s.training.study import cell as cells
 from bci_m2s.training.study import command
 from bci_m2s.training.study.command import run_study
+from bci_m2s.training.study.executors import run_locally
 from bci_m2s.training.study.settings import folder_name, load_study
 
 METHODS = {
@@ -62,7 +64,8 @@ def study(tmp_path, monkeypatch):
 def run(path, out, **options):
     """Status, and what is printed."""
     console = Console(file=io.StringIO(), width=300)
-    status = run_study(path, out, console, **{"resume": False, "workers": 1} | options)
+    here = partial(run_locally, workers=1)
+    status = run_study(path, out, console, here, **{"resume": False} | options)
     return status, console.file.getvalue()
 
 

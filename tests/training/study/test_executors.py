@@ -1,0 +1,112 @@
+"""The same study in this process and on a Dask cluster of two workers, of which one is killed."""
+
+import csv
+import io
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+
+import pytest
+import yaml
+from rich.console import Console
+from support.training_files import SIMULATOR, training_values
+
+from bci_m2s.errors import UsageError
+from bci_m2s.training.study.command import run_study
+from bci_m2s.training.study.executors import run_locally, run_on_dask
+
+LONGEST_S = 120.0
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Two methods, two parts, two seeds of four simulated people."""
+    simulator = SIMULATOR | {"trial_s": 5.0, "rest_s": 8.0}
+    values = training_values(
+        controls=[],
+        data={"format": "simulated", "persons": 4, "simulator": simulator},
+        split={"kind": "subject-folds", "folds": 2, "validation_subjects": 1},
+        pretrain={"epochs": 1, "batch": 16},
+    )
+    values["finetune"] |= {"epochs": 1, "oracle": False}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
+    path = tmp_path / "study.yaml"
+    methods = {"M2S": None, "random encoder": {"method": "random"}}
+    data = {"tiny": {"training": "tiny.yaml"}}
+    path.write_text(yaml.safe_dump({"title": "T", "data": data, "methods": methods, "seeds": 2}))
+    return path
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Address of a scheduler, and two workers, each with one thread."""
+    found = tmp_path / "scheduler.json"
+    started = []
+
+    def start(program, *arguments):
+        with (tmp_path / f"{program}-{len(started)}.log").open("w") as log:
+            command = [sys.executable, "-m", f"distributed.cli.{program}", *arguments, "--no-dashboard"]
+            process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
+        started.append(process)
+        return process
+
+    place = ["--scheduler-file", str(found)]
+    try:
+        start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", *place)
+        until(found.exists)
+        alone = ["--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
+        workers = [start("dask_worker", *place, *alone) for _ in range(2)]
+        yield yaml.safe_load(found.read_text())["address"], workers
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def until(is_so):
+    ends_s = time.monotonic() + LONGEST_S
+    while not is_so():
+        assert time.monotonic() < ends_s
+        time.sleep(0.02)
+
+
+def run(path, out, execute):
+    console = Console(file=io.StringIO(), width=300)
+    status = run_study(path, out, console, execute, resume=False)
+    assert status == 0, console.file.getvalue()
+    with (out / "cells.csv").open(newline="") as file:
+        rows = [{key: row[key] for key in row if key != "cpu_s"} for row in csv.DictReader(file)]
+    return (out / "tables.md").read_text(), rows
+
+
+def test_a_killed_worker_costs_its_cell_only_and_the_table_is_the_local_one(study, cluster, tmp_path):
+    address, workers = cluster
+    out, killed, over = tmp_path / "dask", [], threading.Event()
+
+    def kill():
+        """One of the workers, while both have begun."""
+        until(lambda: over.is_set() or len(list(out.rglob("log.txt"))) > 1)
+        workers[0].send_signal(signal.SIGKILL)
+        killed.append(len(list(out.rglob("cell.json"))))
+
+    beside = threading.Thread(target=kill)
+    beside.start()
+    try:
+        on_cluster = run(study, out, partial(run_on_dask, scheduler=address))
+    finally:
+        over.set()
+        beside.join()
+    assert killed[0] < 8
+    assert workers[0].wait(LONGEST_S) == -signal.SIGKILL
+    assert on_cluster == run(study, tmp_path / "here", partial(run_locally, workers=1))
+
+
+def test_an_address_at_which_nobody_answers_is_named(monkeypatch):
+    monkeypatch.setattr("bci_m2s.training.study.executors.CONNECT_S", 0.2)
+    with pytest.raises(UsageError, match=r"--scheduler: tcp://127\.0\.0\.1:9: no scheduler answers"):
+        next(run_on_dask([], "tcp://127.0.0.1:9"))
+    with pytest.raises(UsageError, match="--scheduler: nonsense: no scheduler answers"):
+        next(run_on_dask([], "nonsense"))
