@@ -26,11 +26,12 @@ from bci_m2s.signal.smoothing import SMOOTHERS
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import SOURCES, StreamSettings
 from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.study.settings import PageSettings
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# Every key of the YAML files
 
-Every key of a pipeline, a model's contract, a training file and a protocol, written by
+Every key of a pipeline, a model's contract, a training file, a study and a protocol, written by
 `docs/make_reference.py` from the classes that check them. Unknown keys are refused, and the nearest valid
 one is named. Introductions:
 [pipelines](pipelines.md), [training](training.md), [features](features.md). What is listed comes with
@@ -292,6 +293,7 @@ def reference() -> str:
     page.add_named("`network`: names and `params`", {name: network_rows(name) for name in NETWORKS})
     page.add(TrainingSettings, "Training file")
     page.add(SimulatorSettings, "data.simulator", 3)
+    page.add(PageSettings, "Study")
     page.add(ProtocolSettings, "Protocol")
     return "\n".join(page.parts)
 

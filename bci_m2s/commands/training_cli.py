@@ -249,7 +249,7 @@ def evaluate(
 
 @app.command()
 def study(
-    config: Annotated[Path, Argument(metavar="STUDY.yaml", help="Study file.")],
+    config: Annotated[str, Argument(metavar="STUDY.yaml", help="Study file, or a shipped one by name.")],
     output: Annotated[
         Path | None, Option(help="Folder of the study; default: runs/ and the file's name.")
     ] = None,
@@ -261,6 +261,7 @@ def study(
     scheduler: Annotated[str, Option(help="Of the Dask cluster: tcp://host:8786.")] = "",
 ) -> None:
     """Compare methods over data sets, protocols, settings and seeds; each cell is a training run."""
+    from bci_m2s.session.setup.shipped import find_study
     from bci_m2s.session.terminal.view import make_console
 
     if executor not in ("local", "dask"):
@@ -268,6 +269,7 @@ def study(
     if (executor == "dask") != bool(scheduler):
         got = f"--executor {executor}" + (f" and --scheduler {scheduler}" if scheduler else "")
         raise UsageError(f"--scheduler: got {got}, expected an address with dask, and none with local")
+    path = find_study(config)
     with _at_work(LOADING):
         from bci_m2s.training.study.command import run_study
         from bci_m2s.training.study.executors import run_locally, run_on_dask
@@ -275,7 +277,7 @@ def study(
     execute = (
         partial(run_on_dask, scheduler=scheduler) if scheduler else partial(run_locally, workers=workers)
     )
-    status = run_study(config, output, make_console(), execute, resume=resume)
+    status = run_study(path, output, make_console(), execute, resume=resume)
     if status:
         raise typer.Exit(status)
 

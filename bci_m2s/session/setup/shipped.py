@@ -47,6 +47,11 @@ def find_protocol(name: str) -> Path:
     return _find(name, Path(), "pipelines/protocols", ".yaml", "protocol")
 
 
+def find_study(name: str) -> Path:
+    """A study by path, else a shipped one by name. Raises UsageError."""
+    return _find(name, Path(), "pipelines/studies", ".yaml", "study")
+
+
 def find_model(name: str, near: Path | None = None) -> Path:
     """A model by path (relative to `near`), else a shipped one by name. Raises UsageError."""
     return _find(name, near or Path(), "models", ".safetensors", "model")

@@ -45,7 +45,7 @@ ENDINGS = {"all": "aligned", "few": "few", "unpaired": "unpaired", "new": "new-p
 
 
 @dataclass(frozen=True)
-class StudySet:
+class PageSet:
     """title : as the page calls it; skipped : protocols that it cannot have
 
     quick_every : of the windows of the full tables, which overlap, the quick ones take every so many
@@ -57,11 +57,11 @@ class StudySet:
 
 
 SETS = {
-    "eegmat": StudySet(
+    "eegmat": PageSet(
         "EEGMAT", ("new-1", "new-2", "new-4"), quick_every=2
     ),  # it has one trial of each class
-    "stress-predict": StudySet("Stress-Predict"),
-    "brain-body-behaviour": StudySet("Brain, Body, and Behaviour", quick_every=4),
+    "stress-predict": PageSet("Stress-Predict"),
+    "brain-body-behaviour": PageSet("Brain, Body, and Behaviour", quick_every=4),
 }
 
 

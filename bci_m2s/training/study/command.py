@@ -19,7 +19,7 @@ from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import FEATURES, Cell, sessions_of
 from bci_m2s.training.study.executors import Executor
 from bci_m2s.training.study.schedule import run_jobs
-from bci_m2s.training.study.settings import StudySettings, folder_name, load_study
+from bci_m2s.training.study.settings import PageSettings, folder_name, load_study
 from bci_m2s.training.study.tables import write_tables
 from bci_m2s.training.study.variants import Variant, make_variants
 
@@ -63,7 +63,7 @@ def run_study(
 
 
 def plan(
-    study: StudySettings, variants: Mapping[Variant, TrainingSettings], out: Path, console: Console
+    study: PageSettings, variants: Mapping[Variant, TrainingSettings], out: Path, console: Console
 ) -> list[Cell]:
     """Every cell, seed by seed, so that a study that was stopped has most tables, of fewer seeds.
 
@@ -94,13 +94,13 @@ def plan(
     return sorted(found, key=lambda cell: cell.seed)
 
 
-def _seeds(study: StudySettings, settings: TrainingSettings) -> range:
+def _seeds(study: PageSettings, settings: TrainingSettings) -> range:
     """One seed of a method that draws nothing, where seeds do not differ in who trains and validates."""
     is_repeated = METHODS[settings.finetune.method].draws or are_others(settings)
     return range(study.seeds if is_repeated else 1)
 
 
-def _begin(study: StudySettings, out: Path, resume: bool) -> None:
+def _begin(study: PageSettings, out: Path, resume: bool) -> None:
     """Keep what is asked for in the folder; a folder of another study is refused."""
     kept, other = out / STUDY, "name another --output"
     if kept.exists() and not resume:
@@ -108,9 +108,9 @@ def _begin(study: StudySettings, out: Path, resume: bool) -> None:
     if resume and not kept.exists():
         raise UsageError(f"{out}: no study here; start it without --resume")
     if kept.exists():
-        begun = StudySettings.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8")))
+        begun = PageSettings.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8")))
         begun = _as_begun(begun, study)
-        changed = [key for key in StudySettings.model_fields if getattr(begun, key) != getattr(study, key)]
+        changed = [key for key in PageSettings.model_fields if getattr(begun, key) != getattr(study, key)]
         if changed:
             raise UsageError(
                 f"{kept}: {', '.join(changed)}: the study was begun with other values; {other}"
@@ -120,6 +120,6 @@ def _begin(study: StudySettings, out: Path, resume: bool) -> None:
     write_whole(kept, wanted, overwrite=True)
 
 
-def _as_begun(begun: StudySettings, study: StudySettings) -> StudySettings:
+def _as_begun(begun: PageSettings, study: PageSettings) -> PageSettings:
     """The study that was begun, with what may differ as it is wanted now: more seeds, other words."""
     return begun.model_copy(update={"title": study.title, "seeds": study.seeds})

@@ -17,7 +17,7 @@ from bci_m2s.training.results.summary import differences, summarise
 from bci_m2s.training.results.tables import markdown
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import Cell, Outcome, read_outcome
-from bci_m2s.training.study.settings import StudySettings
+from bci_m2s.training.study.settings import PageSettings
 from bci_m2s.training.study.variants import Variant
 
 APPROXIMATE = " (approximate)"
@@ -29,7 +29,7 @@ Outcomes = Mapping[Variant, Sequence[tuple[Cell, Outcome]]]
 
 
 def write_tables(
-    study: StudySettings, variants: Mapping[Variant, TrainingSettings], cells: Sequence[Cell], out: Path
+    study: PageSettings, variants: Mapping[Variant, TrainingSettings], cells: Sequence[Cell], out: Path
 ) -> Path:
     """Write ``tables.md`` and ``cells.csv`` of the cells that are done; returns the first's path."""
     found = read_outcomes(variants, cells)

@@ -19,7 +19,7 @@ from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.experiment import write_config
 from bci_m2s.training.page import command, plan, pooled, work
 from bci_m2s.training.page.command import Wishes, make_results
-from bci_m2s.training.page.plan import StudySet
+from bci_m2s.training.page.plan import PageSet
 from bci_m2s.training.results import statistics
 from bci_m2s.training.training_file import load_training
 
@@ -33,7 +33,7 @@ PAGE = "".join(
 @pytest.fixture
 def wishes(tmp_path, monkeypatch):
     """A data set of two protocols and its training files; sessions are given, no feature is computed."""
-    monkeypatch.setattr(plan, "SETS", {"tiny": StudySet("Tiny")})
+    monkeypatch.setattr(plan, "SETS", {"tiny": PageSet("Tiny")})
     monkeypatch.setattr(plan, "QUICK_PROTOCOLS", ("all", "few-2"))
     for module in ("command", "overview", "reading"):
         monkeypatch.setattr(f"bci_m2s.training.page.{module}.SETS", plan.SETS)
