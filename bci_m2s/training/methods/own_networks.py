@@ -176,3 +176,9 @@ def eeg_and_other(contract: Contract, pair: Sequence[str]) -> EegAndOther:
     if rest:
         raise NotPossible(f"it takes EEG features by electrode, and {eeg}'s are not")
     return EegAndOther(eeg, other, channels, bands, contract.modalities[other].feature.n_features)
+
+
+def two_signals(_: Contract, pair: Sequence[str]) -> None:
+    """What a method for any two signals takes. Raises NotPossible."""
+    if len(pair) != 2:
+        raise NotPossible(f"it takes two signals, and there are {', '.join(pair)}")
