@@ -26,7 +26,7 @@ from bci_m2s.signal.smoothing import SMOOTHERS
 from bci_m2s.simulator.settings import SimulatorSettings
 from bci_m2s.sources import SOURCES, StreamSettings
 from bci_m2s.training.settings import TrainingSettings
-from bci_m2s.training.study.settings import PageSettings
+from bci_m2s.training.study.settings import StudySettings
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# Every key of the YAML files
@@ -293,7 +293,7 @@ def reference() -> str:
     page.add_named("`network`: names and `params`", {name: network_rows(name) for name in NETWORKS})
     page.add(TrainingSettings, "Training file")
     page.add(SimulatorSettings, "data.simulator", 3)
-    page.add(PageSettings, "Study")
+    page.add(StudySettings, "Study")
     page.add(ProtocolSettings, "Protocol")
     return "\n".join(page.parts)
 

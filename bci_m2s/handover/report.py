@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bci_m2s import __version__
+from bci_m2s.files.html_page import Page
 from bci_m2s.files.whole import check_target, write_whole
-from bci_m2s.handover.page import Page
 from bci_m2s.handover.report_sections import add_answers, add_events, add_head, add_model, add_timeline
 from bci_m2s.handover.report_signals import add_signals
 from bci_m2s.handover.report_trials import add_trials

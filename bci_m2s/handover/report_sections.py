@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from bci_m2s.colours import CLASS_COLOURS
+from bci_m2s.files.html_page import Page
 from bci_m2s.handover.answer_figures import age_figure, rating_figure
 from bci_m2s.handover.marks import TRIAL_GRAMMAR
 from bci_m2s.handover.methods import contract_rows, methods_paragraph
-from bci_m2s.handover.page import Page
 from bci_m2s.handover.report_signals import clock
 from bci_m2s.handover.summary import STAGES, Summary, bad_shares, label_counts, refusals
 from bci_m2s.handover.whole import Whole

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bci_m2s.features.de import SEED_BANDS_HZ
+from bci_m2s.files.html_page import Page
 from bci_m2s.handover.drifts import drifted
-from bci_m2s.handover.page import Page
 from bci_m2s.handover.power import WINDOW_S, Power, power_of
 from bci_m2s.handover.signal_figures import bad_channel_figure, band_figure, scalp_figure, spectrum_figure
 from bci_m2s.handover.summary import Summary

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bci_m2s.files.html_page import Page
 from bci_m2s.handover.answer_figures import confusion_figure
 from bci_m2s.handover.marks import rating_scales
-from bci_m2s.handover.page import Page
 from bci_m2s.handover.summary import Summary
 from bci_m2s.handover.votes import Votes
 from bci_m2s.handover.whole import Whole

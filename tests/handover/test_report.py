@@ -16,9 +16,9 @@ from support.recorded_sessions import chunks_of, record_session
 from support.small_sessions import eeg
 
 from bci_m2s.errors import OutputError
+from bci_m2s.files.html_page import Page
 from bci_m2s.handover.drifts import drifted
 from bci_m2s.handover.methods import _units, methods_paragraph
-from bci_m2s.handover.page import Page
 from bci_m2s.handover.report import _warnings_of, write_report
 from bci_m2s.handover.report_signals import add_signals
 from bci_m2s.handover.votes import Labelled, count_votes

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import whole_file, write_whole
 from bci_m2s.training.experiment import library_versions, write_json
+from bci_m2s.training.results.confusion import shares_figure
 from bci_m2s.training.results.evaluation import Result
 from bci_m2s.training.results.summary import Difference, Summary
 from bci_m2s.training.results.tables import markdown
@@ -120,21 +119,7 @@ def _draw(path: Path, rows: Rows, title: str, panels: Sequence[Sequence[str]]) -
 def draw_confusions(
     path: Path, titles: Sequence[str], counts: Sequence[object], classes: Sequence[str]
 ) -> None:
-    """Draw confusion matrices side by side, each row (the truth) in per cent."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.0 * len(titles), 3.2), layout="constrained")
-    for column, (title, matrix_counts) in enumerate(zip(titles, counts, strict=True), 1):
-        matrix = np.asarray(matrix_counts, dtype=float)
-        shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        axes = figure.add_subplot(1, len(titles), column)
-        axes.imshow(shares, vmin=0, vmax=100, cmap="Blues")
-        for (i, j), share in np.ndenumerate(shares):
-            colour = "white" if share > 60 else "black"
-            axes.text(j, i, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=9)
-        axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", fontsize=8)
-        axes.set_yticks(range(len(classes)), classes if column == 1 else [""] * len(classes), fontsize=8)
-        axes.set_title(title, fontsize=9)
-        axes.set_xlabel("estimate, % of the truth", fontsize=8)
+    """Write confusion matrices as a picture, see ``shares_figure``."""
+    figure = shares_figure(titles, counts, classes)
     with whole_file(path, private=True) as file:
         figure.savefig(file, format="png", dpi=110)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from bci_m2s.training.run.evaluating import are_others
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import FEATURES, Cell, sessions_of
 from bci_m2s.training.study.executors import Executor
+from bci_m2s.training.study.groups import groups_of, read_outcomes
+from bci_m2s.training.study.report import write_report
 from bci_m2s.training.study.schedule import run_jobs
-from bci_m2s.training.study.settings import PageSettings, folder_name, load_study
+from bci_m2s.training.study.settings import StudySettings, folder_name, load_study
 from bci_m2s.training.study.tables import write_tables
 from bci_m2s.training.study.variants import Variant, make_variants
 
@@ -55,15 +58,18 @@ def run_study(
         f"{path.stem}: {count(len(variants), 'training file')}, {count(len(cells), 'cell')} in {out}"
     )
     wrong = run_jobs(cells, lambda _: 1.0, console, execute)
-    written = write_tables(study, variants, cells, out)
-    console.print(f"Tables: {written}", soft_wrap=True)
+    found = read_outcomes(variants, cells)
+    groups = groups_of(variants, found)
+    tables = write_tables(study, groups, found, len(cells), out)
+    report = write_report(study, variants, found, groups, len(cells), out, ["bci-m2s", *sys.argv[1:]])
+    console.print(f"Tables: {tables}\nReport: {report}", soft_wrap=True)
     for line in wrong:
         console.print(f"left out: {line}", markup=False)
     return 1 if wrong else 0
 
 
 def plan(
-    study: PageSettings, variants: Mapping[Variant, TrainingSettings], out: Path, console: Console
+    study: StudySettings, variants: Mapping[Variant, TrainingSettings], out: Path, console: Console
 ) -> list[Cell]:
     """Every cell, seed by seed, so that a study that was stopped has most tables, of fewer seeds.
 
@@ -94,13 +100,13 @@ def plan(
     return sorted(found, key=lambda cell: cell.seed)
 
 
-def _seeds(study: PageSettings, settings: TrainingSettings) -> range:
+def _seeds(study: StudySettings, settings: TrainingSettings) -> range:
     """One seed of a method that draws nothing, where seeds do not differ in who trains and validates."""
     is_repeated = METHODS[settings.finetune.method].draws or are_others(settings)
     return range(study.seeds if is_repeated else 1)
 
 
-def _begin(study: PageSettings, out: Path, resume: bool) -> None:
+def _begin(study: StudySettings, out: Path, resume: bool) -> None:
     """Keep what is asked for in the folder; a folder of another study is refused."""
     kept, other = out / STUDY, "name another --output"
     if kept.exists() and not resume:
@@ -108,9 +114,9 @@ def _begin(study: PageSettings, out: Path, resume: bool) -> None:
     if resume and not kept.exists():
         raise UsageError(f"{out}: no study here; start it without --resume")
     if kept.exists():
-        begun = PageSettings.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8")))
+        begun = StudySettings.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8")))
         begun = _as_begun(begun, study)
-        changed = [key for key in PageSettings.model_fields if getattr(begun, key) != getattr(study, key)]
+        changed = [key for key in StudySettings.model_fields if getattr(begun, key) != getattr(study, key)]
         if changed:
             raise UsageError(
                 f"{kept}: {', '.join(changed)}: the study was begun with other values; {other}"
@@ -120,6 +126,6 @@ def _begin(study: PageSettings, out: Path, resume: bool) -> None:
     write_whole(kept, wanted, overwrite=True)
 
 
-def _as_begun(begun: PageSettings, study: PageSettings) -> PageSettings:
+def _as_begun(begun: StudySettings, study: StudySettings) -> StudySettings:
     """The study that was begun, with what may differ as it is wanted now: more seeds, other words."""
     return begun.model_copy(update={"title": study.title, "seeds": study.seeds})

@@ -42,7 +42,7 @@ class MethodEntry(_Part):
     """Keys of the training file that make this row: another preset, other losses, another network."""
 
 
-class PageSettings(_Part):
+class StudySettings(_Part):
     """A study file. Its cells are data × protocols × methods × grid × seeds × parts that test in turn."""
 
     title: str
@@ -68,7 +68,7 @@ class PageSettings(_Part):
         return {name: {} if entry is None else entry for name, entry in value.items()}
 
     @model_validator(mode="after")
-    def _are_known(self) -> PageSettings:
+    def _are_known(self) -> StudySettings:
         for name, entry in self.methods.items():
             if entry.method not in METHODS:
                 expected = f"a method{METHODS.unknown(entry.method[:60])}"
@@ -90,7 +90,7 @@ def folder_name(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-.")
 
 
-def load_study(path: Path) -> PageSettings:
+def load_study(path: Path) -> StudySettings:
     """Read a study file.
 
     Raises
@@ -101,6 +101,6 @@ def load_study(path: Path) -> PageSettings:
     values, lines = read_yaml(path)
     refuse_other(path, values, "study")
     try:
-        return PageSettings.model_validate(values)
+        return StudySettings.model_validate(values)
     except (ValidationError, ContractError) as problem:
-        raise refused(path, lines, problem, PageSettings, values=values) from None
+        raise refused(path, lines, problem, StudySettings, values=values) from None

@@ -17,7 +17,7 @@ from bci_m2s.files.whole import write_whole
 from bci_m2s.text import printable
 from bci_m2s.training.methods import METHODS, NotPossible
 from bci_m2s.training.settings import TrainingSettings, laid_over
-from bci_m2s.training.study.settings import PageSettings, folder_name
+from bci_m2s.training.study.settings import StudySettings, folder_name
 from bci_m2s.training.training_file import load_training, training_values
 
 FILE = "training.yaml"
@@ -41,7 +41,7 @@ class Variant:
     @property
     def name(self) -> str:
         """For lines of progress."""
-        values = [f"{key.split('.')[-1]} {value}" for key, value in self.point]
+        values = [f"{key} {value}" for key, value in self.point]
         return ", ".join((self.data, self.protocol, self.method, *values))
 
     @property
@@ -50,7 +50,7 @@ class Variant:
         return self.folder / FILE
 
 
-def make_variants(study: PageSettings, path: Path, out: Path) -> dict[Variant, TrainingSettings]:
+def make_variants(study: StudySettings, path: Path, out: Path) -> dict[Variant, TrainingSettings]:
     """Write every training file of a study below `out`, and check what needs no data.
 
     path : the study file
@@ -79,7 +79,7 @@ def _points(grid: Mapping[str, tuple[Any, ...]]) -> list[tuple[tuple[str, Any], 
     return [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def _values(study: PageSettings, path: Path, variant: Variant) -> dict[str, Any]:
+def _values(study: StudySettings, path: Path, variant: Variant) -> dict[str, Any]:
     entry, method = study.data[variant.data], study.methods[variant.method]
     source = path.parent / Path(entry.training).expanduser()
     if not source.is_file():
@@ -103,7 +103,7 @@ def _write(variant: Variant, values: Mapping[str, Any]) -> None:
         write_whole(variant.file, text, overwrite=True)
 
 
-def _checked(variant: Variant, study: PageSettings, path: Path) -> TrainingSettings:
+def _checked(variant: Variant, study: StudySettings, path: Path) -> TrainingSettings:
     try:
         settings = load_training(variant.file)
     except ConfigurationError as problem:

@@ -1,0 +1,94 @@
+"""What the cells of a study gave, method by method, for each comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bci_m2s.training.check.training_file import count
+from bci_m2s.training.methods import METHODS
+from bci_m2s.training.results.evaluation import Result
+from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.study.cell import Cell, Outcome, read_outcome
+from bci_m2s.training.study.variants import Variant
+
+APPROXIMATE = " (approximate)"
+Outcomes = Mapping[Variant, Sequence[tuple[Cell, Outcome]]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The methods of one data set, protocol and point of the grid, as far as their cells are done.
+
+    main : row that is compared with each other; classes : by head; lines : the protocol
+    """
+
+    data: str
+    protocol: str
+    point: tuple[tuple[str, Any], ...]
+    main: str
+    classes: Mapping[str, Sequence[str]]
+    results: list[Result]
+    lines: list[str]
+
+    @property
+    def title(self) -> str:
+        """A heading."""
+        point = "".join(f", {key} {value}" for key, value in self.point)
+        return f"{self.data}, {self.protocol}{point}"
+
+
+def read_outcomes(variants: Mapping[Variant, TrainingSettings], cells: Sequence[Cell]) -> Outcomes:
+    """What the cells of each training file gave, as far as they are done. Raises UsageError."""
+    found: dict[Variant, list[tuple[Cell, Outcome]]] = {variant: [] for variant in variants}
+    by_file = {variant.file.absolute(): variant for variant in variants}
+    for cell in cells:
+        outcome = read_outcome(cell)
+        if outcome is not None:
+            found[by_file[cell.training]].append((cell, outcome))
+    return found
+
+
+def row_name(variant: Variant, settings: TrainingSettings) -> str:
+    """What tables call a method: rows without released code behind them are marked."""
+    is_approximate = METHODS[settings.finetune.method].approximate
+    return f"{variant.method}{APPROXIMATE if is_approximate else ''}"
+
+
+def groups_of(variants: Mapping[Variant, TrainingSettings], found: Outcomes) -> list[Group]:
+    """Every comparison of which a cell is done, in the order of the study file."""
+    keys = dict.fromkeys((one.data, one.protocol, one.point) for one in variants)
+    groups = []
+    for key in keys:
+        members = [one for one in variants if (one.data, one.protocol, one.point) == key]
+        results = [
+            replace(result, method=row_name(variant, variants[variant]))
+            for variant in members
+            for _, outcome in found[variant]
+            for result in outcome.results
+        ]
+        if results:
+            first = members[0]
+            classes = variants[first].contract.class_names
+            outcomes = [outcome for variant in members for _, outcome in found[variant]]
+            lines = outcomes[0].protocol.get(next(iter(classes)), [])
+            main = row_name(first, variants[first])
+            groups.append(Group(*key, main, classes, results, [*_who(results, lines), *_how(lines)]))
+    return groups
+
+
+def _who(results: Sequence[Result], lines: Sequence[str]) -> Iterator[str]:
+    """Who tested over all parts. lines : the protocol of one part"""
+    n_parts = len({result.split for result in results})
+    people = {person for result in results for person in result.figures["by_subject"]}
+    yield f"Tested: {count(len(people), 'person', 'people')}."
+    of_one = next((line.removeprefix("People: ") for line in lines if line.startswith("People:")), "")
+    if of_one:
+        turns = f"{n_parts} parts test in turn, of one: " if n_parts > 1 else ""
+        yield f"{turns}{of_one}"
+
+
+def _how(lines: Sequence[str]) -> list[str]:
+    """The lines of a protocol that do not differ from part to part."""
+    return [line for line in lines if not line.startswith(("People:", "Tested:", "Seeds:"))]
