@@ -96,8 +96,8 @@ def test_every_cell_is_run_once_and_is_in_the_tables(study, tmp_path):
     assert "## tiny, as in the file" in table
     assert "M2S less its rivals" in table
     assert "Not complete" not in table
-    assert (
-        "- Tested: 6 people\n- 2 parts test in turn, of one: 2 people train, 1 validates, 3 test." in table
+    assert "- Tested: 6 people." in table
+    assert "- 2 parts test in turn, of one: 2 people train, 1 validates, 3 test." in table
     )
 
 
