@@ -98,7 +98,6 @@ def test_every_cell_is_run_once_and_is_in_the_tables(study, tmp_path):
     assert "Not complete" not in table
     assert "- Tested: 6 people." in table
     assert "- 2 parts test in turn, of one: 2 people train, 1 validates, 3 test." in table
-    )
 
 
 def test_a_cell_is_what_the_commands_give_by_hand(study, tmp_path):
