@@ -109,19 +109,22 @@ def one_by_one(windows: WindowSet) -> list[WindowSet]:
     return sets
 
 
+def _has_every_class(data: UnitData, windows: WindowSet) -> bool:
+    """Whether windows of every class of the first head have each signal."""
+    head = data.settings.contract.first_head
+    classes = range(len(data.settings.contract.heads[head].classes))
+    return all(
+        np.isin(classes, windows.having([name], head).labels[head]).all()
+        for name in data.settings.contract.modalities
+    )
+
+
 def _drawn(data: UnitData, wanted: int, seed: int) -> Indices:
     """Numbers of so many training people; with the same seed and split, more are these and others."""
     train, head = data.parts["train"], data.settings.contract.first_head
-    classes = range(len(data.settings.contract.heads[head].classes))
-
-    def is_whole(person: np.int64) -> bool:
-        own = train.take(train.subjects == person)
-        return all(
-            np.isin(classes, own.having([name], head).labels[head]).all()
-            for name in data.settings.contract.modalities
-        )
-
-    people = np.array([person for person in np.unique(train.subjects) if is_whole(person)], dtype=np.int64)
+    everybody = np.unique(train.subjects)
+    is_whole = [_has_every_class(data, train.take(train.subjects == person)) for person in everybody]
+    people = everybody[np.array(is_whole, dtype=bool)]
     if wanted > len(people):
         key = "unpaired" if data.settings.labels.unpaired else "people"
         raise TrainingError(
@@ -137,7 +140,8 @@ def _drawn(data: UnitData, wanted: int, seed: int) -> Indices:
 def _given(data: UnitData) -> tuple[WindowSet, WindowSet]:
     """Test windows that people give to the training, and those that are left of these people.
 
-    Who has no class to spare a trial of gives nothing, and does not test.
+    Who has no class to spare a trial of gives nothing, and does not test; nor does who would give no window
+    of some class from some signal.
     """
     test, head = data.parts["test"], data.settings.contract.first_head
     n_classes = len(data.settings.contract.heads[head].classes)
@@ -151,13 +155,14 @@ def _given(data: UnitData) -> tuple[WindowSet, WindowSet]:
             list(dict.fromkeys(in_order.trials[in_order.labels[head] == label].tolist()))
             for label in range(n_classes)
         ]
-        if min(map(len, trials)) > wanted:
+        chosen = [trial for of_class in trials for trial in of_class[:wanted]]
+        if min(map(len, trials)) > wanted and _has_every_class(data, own.take(np.isin(own.trials, chosen))):
             people.append(person)
-            given += [trial for of_class in trials for trial in of_class[:wanted]]
+            given += chosen
     if not people:
         raise NobodyTests(
-            f"labels.new_person_trials: got {wanted}, expected fewer than the trials of "
-            "each class that somebody who tests has windows of"
+            f"labels.new_person_trials: got {wanted}, expected fewer than the trials of each class that "
+            "somebody who tests has windows of, and in these some window of every signal"
         )
     test = test.take(np.isin(test.subjects, people))
     gives = np.isin(test.trials, given)

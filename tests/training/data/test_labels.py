@@ -159,6 +159,20 @@ def test_who_has_no_class_to_spare_does_not_test():
         windows(people=0, new_person_trials=3)
 
 
+def test_who_would_give_no_window_of_a_class_from_a_signal_does_not_test():
+    sessions = corpus()
+    whole = windows(sessions=sessions)
+    poor = whole.names.subjects[whole.parts["test"].subjects[0]]
+    for number, session in enumerate(sessions):
+        if session.subject == poor:
+            eye = session.usable["eye"] & ~session.inside(session.trials[0])  # the first of its class
+            usable = {**session.usable, "eye": eye}
+            sessions[number] = replace(session, usable=usable)
+    data = windows(sessions=sessions, people=0, new_person_trials=1)
+    assert poor not in {data.names.subjects[i] for i in data.parts["test"].subjects}
+    assert poor not in {data.names.subjects[i] for i in labelled_people(data)}
+
+
 def test_people_without_a_class_are_not_drawn():
     sessions = corpus()
     whole = windows(sessions=sessions)
