@@ -1,0 +1,85 @@
+"""What methods with a stage without labels share: which epoch is kept, classifiers of fixed features."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bci_m2s.training.data.batches import batches_of
+from bci_m2s.training.methods.adam import Adam
+from bci_m2s.training.methods.own_networks import Rows, Selection, in_parts, train, weighted_cross_entropy
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
+
+
+@dataclass
+class LowestLoss:
+    """Keeps the state of some networks with the lowest loss on windows whose labels are not used.
+
+    loss : of the windows with these indices, (batch,); n_rows : number of them; of fewer than two nothing
+        is judged, and the last state is kept
+    batch : windows that are judged against each other, as in training
+    """
+
+    networks: nn.Module
+    loss: Callable[[Tensor], Tensor]
+    n_rows: int
+    batch: int
+    lowest: float = math.inf
+    _state: dict[str, Tensor] | None = None
+
+    def look(self) -> None:
+        """After an epoch."""
+        parts = batches_of(np.arange(self.n_rows), self.batch, "merge", torch.Generator().manual_seed(0))
+        if not parts:
+            return
+        self.networks.eval()
+        with torch.no_grad():
+            mean = sum(float(self.loss(part)) * len(part) for part in parts) / sum(map(len, parts))
+        if mean < self.lowest:
+            self.lowest = mean
+            self._state = copy.deepcopy(self.networks.state_dict())
+
+    def take(self) -> None:
+        """The best state into the networks, which are put into evaluation mode."""
+        if self._state is not None:
+            self.networks.load_state_dict(self._state)
+        self.networks.eval()
+
+
+def fit_head(
+    network: nn.Module, rows: Rows, validation: Rows, classes: int, settings: FinetuneSettings, seed: int
+) -> None:
+    """Train a classifier of features that labels do not change; the best epoch on validation is kept.
+
+    network : takes the features in the order of `rows`; rows, validation : of the same modalities
+    """
+    of_logits = weighted_cross_entropy(rows, classes, settings.class_weight)
+
+    def loss(chosen: Tensor) -> Tensor:
+        logits = network(*(one[chosen] for one in rows.features.values()))
+        return of_logits(logits, rows.labels[chosen])
+
+    def judge() -> Tensor:
+        return in_parts(network, *validation.features.values())
+
+    selection = Selection(network, judge if settings.select == "validation" else None, validation)
+    optimiser = Adam(
+        network.parameters(), lr=settings.learning_rates[0], weight_decay=settings.weight_decays[0]
+    )
+    train(
+        network,
+        [optimiser],
+        loss,
+        len(rows),
+        epochs=settings.epochs,
+        batch=settings.batch,
+        seed=seed,
+        after_epoch=selection.look,
+    )
+    selection.take()

@@ -1,0 +1,235 @@
+"""Modality-pairwise contrastive learning, and late fusion of any of the modalities.
+
+Source: Franceschini, Fini, Beyan, Conti, Arrigoni, Ricci, "Multimodal Emotion Recognition with
+Modality-Pairwise Unsupervised Contrastive Loss", ICPR 2022, arXiv 2207.11482, and the authors' released
+code. From there: the loss over all pairs of two or more modalities, the projection (twice the features'
+width, ReLU, their width), the fixed temperature, and heads over features that labels do not change. Ours:
+encoders as M2S has them, here and in every other comparison; Adam, at the rate of pre-training; one view
+of a window in place of two random crops, so that the loss is plain InfoNCE (``two_crop_loss`` is the
+released one); heads trained after the encoders, not alongside. Released updates on validation and test
+batches are not made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bci_m2s.model.contract import Contract
+from bci_m2s.training.data.prepare import UnitData
+from bci_m2s.training.data.windows import WindowSet
+from bci_m2s.training.methods import Answers, Method, NotPossible
+from bci_m2s.training.methods.adam import Adam
+from bci_m2s.training.methods.losses import contrastive_loss
+from bci_m2s.training.methods.own_networks import (
+    Rows,
+    in_parts,
+    labelled_rows,
+    probabilities,
+    rows_of,
+    train,
+)
+from bci_m2s.training.methods.own_pretraining import LowestLoss, fit_head
+from bci_m2s.training.methods.pretrain import Job, fresh_networks
+from bci_m2s.training.methods.seeds import named_seed, seed_torch
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
+from bci_m2s.types import FloatArray
+
+TEMPERATURE = 0.07  # fixed, as released
+WIDER = 2  # the projection's hidden layer to its features, 1024 to 512 as released
+
+
+class Encoders(nn.Module):
+    """An encoder and a projection for each modality.
+
+    encoders : each (B, T, F) → (B, T, its width); widths : of each; the first is that of all projections
+    """
+
+    def __init__(self, encoders: Sequence[nn.Module], widths: Sequence[int]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(encoders)
+        self.projections = nn.ModuleList(
+            nn.Sequential(nn.Linear(n, WIDER * n), nn.ReLU(), nn.Linear(WIDER * n, widths[0]))
+            for n in widths
+        )
+
+    def features(self, number: int, windows: Tensor) -> Tensor:
+        """Of windows (B, T, F) of a modality, what heads see: (B, width)."""
+        embedded: Tensor = self.encoders[number](windows)
+        return embedded.mean(dim=1)
+
+    def forward(self, windows: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
+        """Mean loss over all pairs of modalities of which two windows have both, ().
+
+        windows : (B, T, F) of each modality; present : (B,) of each, whether it may be used
+        """
+        projected = [
+            projection(self.features(number, one))
+            for number, (projection, one) in enumerate(zip(self.projections, windows, strict=True))
+        ]
+        losses = []
+        for a, b in combinations(range(len(windows)), 2):
+            both = present[a] & present[b]
+            if int(both.sum()) > 1:
+                losses.append(pair_loss(projected[a][both], projected[b][both]))
+        return torch.stack(losses).mean() if losses else projected[0].sum() * 0
+
+
+def pair_loss(a: Tensor, b: Tensor) -> Tensor:
+    """Symmetric InfoNCE of projections (B, P); row i of both was recorded together."""
+    return contrastive_loss(a, b, torch.tensor(-math.log(TEMPERATURE)))
+
+
+def two_crop_loss(a: Tensor, b: Tensor) -> Tensor:
+    """The released loss of one ordered pair of modalities, ().
+
+    Every crop of `a` is held against every crop of `b`. The pair of the same crop of the same window is no
+    positive and is left out of the denominator too; the positives are the window's other crops.
+
+    a, b : (crops, B, P), two crops as released; with one there is no positive, and the loss is 0
+    """
+    crops, n = a.shape[:2]
+    unit_a, unit_b = (functional.normalize(one.flatten(0, 1), dim=-1) for one in (a, b))
+    same = torch.eye(crops * n, dtype=torch.bool)
+    logits = (unit_a @ unit_b.T / TEMPERATURE).masked_fill(same, -math.inf)
+    windows = torch.arange(n).repeat(crops)
+    positive = (windows[:, None] == windows[None, :]) & ~same
+    chances = torch.log_softmax(logits, dim=1).masked_fill(~positive, 0.0)
+    return -chances.sum(dim=1).mean() / crops
+
+
+class Head(nn.Module):
+    """Classes from the features of some modalities side by side. widths : of each; the first is its own"""
+
+    def __init__(self, widths: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(sum(widths), widths[0]), nn.ReLU(), nn.Linear(widths[0], classes)
+        )
+
+    def forward(self, *features: Tensor) -> Tensor:
+        """features : (B, width) of each → (B, classes)"""
+        logits: Tensor = self.layers(torch.cat(features, dim=1))
+        return logits
+
+
+def some_signals(_: Contract, pair: Sequence[str]) -> None:
+    """Takes two signals or more. Raises NotPossible."""
+    if len(pair) < 2:
+        raise NotPossible("it takes two signals or more, and there is one")
+
+
+def subsets(pair: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Which modalities are answered for: each alone, all but one, and all."""
+    sizes = sorted({1, len(pair) - 1, len(pair)})
+    return [names for size in sizes for names in combinations(pair, size)]
+
+
+def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
+    """Train the encoders without labels, and a head for each modality, for all but one, and for all.
+
+    Raises
+    ------
+    NotPossible
+        One modality; no two windows of any two modalities; labels of one class.
+    """
+    some_signals(job.contract, job.pair)
+    encoders = pretrained(job, data)
+    found = {}
+    for names in subsets(job.pair):
+        heads = {head: _head(job, data, settings, encoders, names, head) for head in job.contract.heads}
+        found[names, names] = partial(_answer, job, encoders, heads, names)
+    return found
+
+
+def pretrained(job: Job, data: UnitData) -> Encoders:
+    """The encoders of the epoch with the lowest loss on validation windows."""
+    networks = fresh_networks(job)
+    widths = [networks[name].projection.linear.in_features for name in job.pair]
+    seed_torch(named_seed(job.seed, "pairwise"))
+    encoders = Encoders([networks[name].encoder for name in job.pair], widths)
+    training, validation = (
+        _Shared(job.pair, data.parts[part], encoders) for part in ("train", "validation")
+    )
+    if not any(int((a & b).sum()) > 1 for a, b in combinations(training.present, 2)):
+        raise NotPossible("no two training windows have the same two signals")
+    selected = validation.n if job.settings.select == "validation" else 0
+    selection = LowestLoss(encoders, validation.loss, selected, job.settings.batch)
+    rates = {"lr": job.settings.learning_rate, "weight_decay": job.settings.weight_decay}
+    train(
+        encoders,
+        [Adam(encoders.parameters(), **rates)],
+        training.loss,
+        training.n,
+        epochs=job.settings.epochs,
+        batch=job.settings.batch,
+        seed=job.seed,
+        after_epoch=selection.look,
+    )
+    selection.take()
+    return encoders
+
+
+class _Shared:
+    """The windows, labels or not, in which two modalities at least are present. n : how many"""
+
+    def __init__(self, pair: Sequence[str], windows: WindowSet, encoders: Encoders) -> None:
+        used = windows.take(np.sum([windows.present[name] for name in pair], axis=0) > 1)
+        self.encoders, self.n = encoders, len(used)
+        self.windows = [torch.from_numpy(np.ascontiguousarray(used.features[name])) for name in pair]
+        self.present = [torch.from_numpy(used.present[name]) for name in pair]
+
+    def loss(self, chosen: Tensor) -> Tensor:
+        """Of the windows with these indices."""
+        loss: Tensor = self.encoders(
+            [one[chosen] for one in self.windows], [one[chosen] for one in self.present]
+        )
+        return loss
+
+
+def _head(
+    job: Job,
+    data: UnitData,
+    settings: FinetuneSettings,
+    encoders: Encoders,
+    names: tuple[str, ...],
+    head: str,
+) -> Head:
+    rows = _features(job, encoders, labelled_rows(data.parts["train"], names, head))
+    validation = _features(job, encoders, rows_of(data.parts["validation"], names, head))
+    seed_torch(named_seed(job.seed, f"pairwise {head} {' '.join(names)}"))
+    classes = len(job.contract.heads[head].classes)
+    network = Head([one.shape[1] for one in rows.features.values()], classes)
+    fit_head(network, rows, validation, classes, settings, job.seed)
+    return network
+
+
+def _features(job: Job, encoders: Encoders, rows: Rows) -> Rows:
+    seen = {
+        name: in_parts(partial(encoders.features, job.pair.index(name)), windows)
+        for name, windows in rows.features.items()
+    }
+    return replace(rows, features=seen)
+
+
+def _answer(
+    job: Job,
+    encoders: Encoders,
+    heads: Mapping[str, Head],
+    names: tuple[str, ...],
+    windows: WindowSet,
+    head: str,
+) -> FloatArray:
+    rows = _features(job, encoders, rows_of(windows, names))
+    return probabilities(in_parts(heads[head], *rows.features.values()))
+
+
+PAIRWISE = Method(learn=learn, takes=some_signals, pretrained=False)

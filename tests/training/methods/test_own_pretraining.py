@@ -1,0 +1,62 @@
+"""What methods with a stage without labels share."""
+
+import numpy as np
+import pytest
+import torch
+from support.small_pairs import finetune_settings
+from torch import nn
+
+from bci_m2s.training.methods.own_networks import Rows
+from bci_m2s.training.methods.own_pretraining import LowestLoss, fit_head
+
+
+def weighing(network, number):
+    with torch.no_grad():
+        network.weight.fill_(number)
+
+
+def test_the_epoch_with_the_lowest_loss_is_kept():
+    network = nn.Linear(1, 1, bias=False)
+    losses = iter([3.0, 1.0, 1.0, 2.0])
+    selection = LowestLoss(network, lambda _: torch.tensor(next(losses)), 4, 4)
+    for number in range(4):
+        weighing(network, number)
+        selection.look()
+    selection.take()
+    assert network.weight.item() == 1
+    assert not network.training
+
+
+def test_without_windows_to_judge_the_last_state_is_kept():
+    network = nn.Linear(1, 1, bias=False)
+    selection = LowestLoss(network, lambda _: torch.tensor(0.0), 1, 4)
+    selection.look()
+    weighing(network, 7)
+    selection.take()
+    assert network.weight.item() == 7
+
+
+def test_every_window_is_judged_once_in_the_same_batches_and_counts_alike():
+    seen = []
+
+    def loss(chosen):
+        seen.append(chosen.tolist())
+        return chosen.float().mean()
+
+    selection = LowestLoss(nn.Linear(1, 1), loss, 10, 4)
+    selection.look()
+    selection.look()
+    assert seen[:2] == seen[2:]
+    assert [len(part) for part in seen[:2]] == [4, 6]
+    assert sorted(seen[0] + seen[1]) == list(range(10))
+    assert selection.lowest == pytest.approx(4.5)
+
+
+def test_a_head_learns_from_fixed_features():
+    torch.manual_seed(0)
+    labels = torch.arange(40) % 2
+    features = {"a": torch.randn(40, 3) + 4 * labels[:, None]}
+    rows = Rows(features, labels, np.zeros(40, int))
+    network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    fit_head(network, rows, rows, 2, finetune_settings(epochs=20, batch=8), 0)
+    assert (network(features["a"]).argmax(dim=1) == labels).float().mean() > 0.9
