@@ -140,6 +140,7 @@ METHODS = Registry(
         "cca": "bci_m2s.training.methods.cca:CCA",
         "riemann": "bci_m2s.training.methods.riemann:RIEMANN",
         "pseudo": "bci_m2s.training.methods.pseudo:PSEUDO",
+        "cmcrd": "bci_m2s.training.methods.cmcrd:CMCRD",
         "pairwise": "bci_m2s.training.methods.pairwise:PAIRWISE",
         "maet": "bci_m2s.training.methods.maet:MAET",
         "vigilancenet": "bci_m2s.training.methods.vigilancenet:VIGILANCENET",
