@@ -143,6 +143,7 @@ METHODS = Registry(
         "cmcrd": "bci_m2s.training.methods.cmcrd:CMCRD",
         "pairwise": "bci_m2s.training.methods.pairwise:PAIRWISE",
         "maet": "bci_m2s.training.methods.maet:MAET",
+        "unicode": "bci_m2s.training.methods.unicode:UNICODE",
         "vigilancenet": "bci_m2s.training.methods.vigilancenet:VIGILANCENET",
     },
     needs=("fit", "guess", "shared", "draws", "pretrained"),

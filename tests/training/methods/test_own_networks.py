@@ -74,7 +74,7 @@ def test_answers_are_probabilities_of_directions_that_depend_on_data_and_seed_al
 
 @pytest.mark.parametrize("name", LEARNT)
 def test_a_clear_class_is_found_in_every_direction(settings, data, name):
-    answers = METHODS[name].learn(job(settings), data, finetune_settings(epochs=25))
+    answers = METHODS[name].learn(job(settings, epochs=25), data, finetune_settings(epochs=25))
     test = data.parts["test"]
     for direction, chances in bits(answers, test).items():
         found = balanced_accuracy_score(test.labels["emotion"], chances.argmax(axis=1))
