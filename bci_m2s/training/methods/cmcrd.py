@@ -1,12 +1,12 @@
 """CMCRD: a network of one signal learns beside one of the other signal, which was trained before.
 
-Source: "CMCRD: Cross-Modal Contrastive Representation Distillation for Emotion Recognition", arXiv
-2504.09221 (IEEE Transactions on Affective Computing, 2026), and its authors' released code: the networks,
-the losses and their weights, optimisers and rates. Labelled windows with both signals train both; the
-student judges by its signal alone. Ours: a window's steps side by side, as many epochs and windows per
-batch as other methods have, warm-up in the same quarter of them, the epoch that is best on validation
-windows. The released code prints its last score on training rows, and standardises test rows by themselves;
-neither is done here.
+Source: Kan, Wu, Cui, Huang, Xu, Wu, "CMCRD: Cross-Modal Contrastive Representation Distillation for Emotion
+Recognition", arXiv 2504.09221 (IEEE Transactions on Affective Computing, 2026), and its authors' released
+code: the networks, the losses and their weights, optimisers and rates. Labelled windows with both signals
+train both; the student judges by its signal alone. Ours: a window's steps side by side, as many epochs and
+windows per batch as other methods have, warm-up in the same quarter of them, the epoch that is best on
+validation windows; a feature without gradient has none for its linear map either. The released code prints
+its last score on training rows, and standardises test rows by themselves; neither is done here.
 """
 
 from __future__ import annotations
