@@ -141,6 +141,7 @@ METHODS = Registry(
         "riemann": "bci_m2s.training.methods.riemann:RIEMANN",
         "pseudo": "bci_m2s.training.methods.pseudo:PSEUDO",
         "cmcrd": "bci_m2s.training.methods.cmcrd:CMCRD",
+        "eco-fet": "bci_m2s.training.methods.eco_fet:ECO_FET",
         "etf": "bci_m2s.training.methods.etf:ETF",
         "pairwise": "bci_m2s.training.methods.pairwise:PAIRWISE",
         "maet": "bci_m2s.training.methods.maet:MAET",

@@ -151,11 +151,20 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
 
 
 def pretrained(job: Job, data: UnitData) -> Encoders:
-    """The encoders of the epoch with the lowest loss on validation windows."""
+    """M2S's encoders, of the epoch with the lowest loss on validation windows."""
     networks = fresh_networks(job)
     widths = [networks[name].projection.linear.in_features for name in job.pair]
     seed_torch(named_seed(job.seed, "pairwise"))
     encoders = Encoders([networks[name].encoder for name in job.pair], widths)
+    pretrain_encoders(job, data, encoders)
+    return encoders
+
+
+def pretrain_encoders(job: Job, data: UnitData, encoders: Encoders) -> None:
+    """Train until the last epoch; the one with the lowest loss on validation windows is kept.
+
+    Raises NotPossible where no two training windows have the same two signals.
+    """
     training, validation = (
         _Shared(job.pair, data.parts[part], encoders) for part in ("train", "validation")
     )
@@ -175,7 +184,6 @@ def pretrained(job: Job, data: UnitData) -> Encoders:
         after_epoch=selection.look,
     )
     selection.take()
-    return encoders
 
 
 class _Shared:
