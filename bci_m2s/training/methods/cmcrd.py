@@ -78,11 +78,11 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
         Another number of signals than two; labels of one class on windows with both.
     """
     two_signals(job.contract, job.pair)
-    found = {}
-    for name in job.pair:
-        students = {head: _student(job, data, settings, name, head) for head in job.contract.heads}
-        found[(name,), (name,)] = partial(_answer, students, name)
-    return found
+    heads = list(job.contract.heads)
+    students = {
+        name: {head: _student(job, data, settings, name, head) for head in heads} for name in job.pair
+    }
+    return {((name,), (name,)): partial(_answer, students[name], name) for name in job.pair}
 
 
 def _answer(students: dict[str, Perceptron], name: str, windows: WindowSet, head: str) -> FloatArray:

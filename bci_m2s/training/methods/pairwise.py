@@ -172,10 +172,10 @@ def pretrain_encoders(job: Job, data: UnitData, encoders: Encoders) -> None:
         raise NotPossible("no two training windows have the same two signals")
     selected = validation.n if job.settings.select == "validation" else 0
     selection = LowestLoss(encoders, validation.loss, selected, job.settings.batch)
-    rates = {"lr": job.settings.learning_rate, "weight_decay": job.settings.weight_decay}
+    rate, decay = job.settings.learning_rate, job.settings.weight_decay
     train(
         encoders,
-        [Adam(encoders.parameters(), **rates)],
+        [Adam(encoders.parameters(), lr=rate, weight_decay=decay)],
         training.loss,
         training.n,
         epochs=job.settings.epochs,

@@ -14,6 +14,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -75,9 +77,14 @@ class UniCode(nn.Module):
         self.predictors = nn.ModuleList(OwnPredictor(width, width, 1) for _ in networks)
         self.codebook = Codebook(CODES, width)
 
+    @property
+    def parts(self) -> list[ModalityParts]:
+        """Of each signal: encoder, its own part, decoder, and bound of information."""
+        return cast(list[ModalityParts], list(self.sides))
+
     def codes(self, side: int, windows: Tensor) -> Tensor:
         """Of windows (B, T, F) of a signal: (B, T, width)."""
-        return self.codebook.codes[self.codebook.nearest(self.sides[side].encoder(windows))]
+        return self.codebook.codes[self.codebook.nearest(self.parts[side].encoder(windows))]
 
     def agreement(self, sides: Sequence[Encoded]) -> Tensor:
         """How well the windows of one signal are found by the codes of the other, a loss."""
@@ -90,7 +97,7 @@ class UniCode(nn.Module):
             optimiser.zero_grad()
             losses = [
                 club_likelihood_loss(part.club, codes.detach(), side.ei.detach())
-                for part, side, codes in zip(self.sides, sides, coded, strict=True)
+                for part, side, codes in zip(self.parts, sides, coded, strict=True)
             ]
             torch.stack(losses).sum().backward()
             optimiser.step()
@@ -99,7 +106,7 @@ class UniCode(nn.Module):
         """Reconstruction, commitment and the bounds of information, ()."""
         limits, found = LossSettings(), []
         own = [self.codebook.codes[one] for one in chosen]
-        for number, (part, side) in enumerate(zip(self.sides, sides, strict=True)):
+        for number, (part, side) in enumerate(zip(self.parts, sides, strict=True)):
             found.append(functional.mse_loss(part.decoder(coded[number], side.ei), side.x))
             found.append(commitment(side.er, own[number], own[1 - number], COMMITMENT))
             shuffled = derangement(len(side.x))
@@ -120,7 +127,7 @@ class UniCode(nn.Module):
 
         windows : (B, T, F) of both signals; of_bounds : optimiser of the bounds' own fit
         """
-        sides = [part(one) for part, one in zip(self.sides, windows, strict=True)]
+        sides = [part(one) for part, one in zip(self.parts, windows, strict=True)]
         chosen = [self.codebook.nearest(side.er) for side in sides]
         coded = [
             self.codebook.straight_through(side.er, one) for side, one in zip(sides, chosen, strict=True)
@@ -164,12 +171,11 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
     """
     two_of_steps(job.contract, job.pair)
     model = pretrained(job, data)
-    found = {}
-    for trained_on in job.pair:
-        heads = {head: _head(job, data, settings, model, trained_on, head) for head in job.contract.heads}
-        for tested_on in job.pair:
-            found[(trained_on,), (tested_on,)] = partial(_answer, job, model, heads, tested_on)
-    return found
+    heads = {
+        name: {head: _head(job, data, settings, model, name, head) for head in job.contract.heads}
+        for name in job.pair
+    }
+    return {((a,), (b,)): partial(_answer, job, model, heads[a], b) for a, b in product(job.pair, job.pair)}
 
 
 def pretrained(job: Job, data: UnitData) -> UniCode:
@@ -190,7 +196,7 @@ def pretrained(job: Job, data: UnitData) -> UniCode:
 
     def judge(chosen: Tensor) -> Tensor:
         seen = windows(chosen, validation)
-        return model.agreement([part(one) for part, one in zip(model.sides, seen, strict=True)])
+        return model.agreement([part(one) for part, one in zip(model.parts, seen, strict=True)])
 
     selected = len(validation) if job.settings.select == "validation" else 0
     selection = LowestLoss(model, judge, selected, job.settings.batch)
@@ -213,7 +219,7 @@ def _report(job: Job, model: UniCode, rows: Rows) -> None:
     """How many codes are in use, and how often both signals have the same one at the same time."""
     a, b = (
         in_parts(lambda one, part=part: model.codebook.nearest(part.encoder(one)), rows.features[name])
-        for part, name in zip(model.sides, job.pair, strict=True)
+        for part, name in zip(model.parts, job.pair, strict=True)
     )
     same = float((a == b).double().mean())
     _log.info("codes in use: %.1f and %.1f; the same at %.0f %%", perplexity(a), perplexity(b), 100 * same)
@@ -221,9 +227,9 @@ def _report(job: Job, model: UniCode, rows: Rows) -> None:
 
 def _optimisers(job: Job, model: UniCode) -> tuple[Adam, ClippedAdam]:
     """Of the bounds, and of all the rest."""
-    bounds = [one for part in model.sides for one in part.club.parameters()]
+    bounds = [one for part in model.parts for one in part.club.parameters()]
     modules: list[nn.Module] = list(model.predictors)
-    for part in model.sides:
+    for part in model.parts:
         modules += [part.encoder, part.interaction, part.decoder]
     groups = [{"params": list(module.parameters())} for module in modules]
     return Adam(bounds, lr=job.settings.club_learning_rate), ClippedAdam(groups, lr=RATE)

@@ -170,6 +170,18 @@ def test_the_bounds_own_fit_changes_nothing_else(settings, data):
     assert all(one.grad is None for key, one in model.named_parameters() if ".club." not in key)
 
 
+def test_the_loss_is_the_sum_of_its_terms_and_half_of_the_matching(settings, data, monkeypatch):
+    networks = fresh_networks(job(settings))
+    model = UniCode([networks[name] for name in PAIR], [8, 5])
+    for name, value in (("terms", 1.0), ("prediction", 2.0), ("agreement", 10.0)):
+        monkeypatch.setattr(model, name, lambda *_, value=value: torch.tensor(value))
+    windows = [torch.from_numpy(data.parts["train"].features[name]) for name in PAIR]
+    bounds = [one for part in model.parts for one in part.club.parameters()]
+    before = model.codebook.codes.clone()
+    assert model(windows, Adam(bounds, lr=1e-3)).item() == 1 + 2 + 0.5 * 10
+    assert not torch.equal(model.codebook.codes, before)
+
+
 def test_training_brings_the_codes_of_both_signals_together(settings, data, caplog, monkeypatch):
     monkeypatch.setattr(unicode, "RATE", 5e-3)  # for a corpus of two batches
 
