@@ -24,7 +24,7 @@ KEYS: dict[Kind, set[str]] = {
     }
     | {"controls", "permutations", "seeds"},
     "protocol": {"pipeline", "trials", "ratings", "breaks", "live", "check", "simulated", "fast_speed"},
-    "study": {"title", "data", "methods", "protocols", "grid", "seeds"},
+    "study": {"title", "methods", "protocols", "grid"},
 }
 WITH: dict[Kind, str] = {
     "pipeline": "bci-m2s run {path} and bci-m2s check {path} take it",

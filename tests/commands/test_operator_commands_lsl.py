@@ -74,7 +74,7 @@ def test_an_operator_at_work(tmp_path, tmp_path_factory, monkeypatch):
     markers = [*connected.markers, OperatorMarkers(local_clock)]
     engine = Engine(pipeline, connected.sources, publisher, local_clock, markers, recorder)
     takes = SimpleNamespace(
-        now=SimpleNamespace(engine=engine), stop=engine.request_stop, takes_markers=True
+        now=SimpleNamespace(engine=engine, is_recorded=True), stop=engine.request_stop, takes_markers=True
     )
     commands = Commands(takes)
     engine.start()

@@ -140,7 +140,7 @@ class FakeEngine:
 class FakeTakes:
     """What ``Companions`` needs of takes."""
 
-    takes_markers = True
+    takes_markers = is_recorded = True
 
     def __init__(self):
         self.now = self
