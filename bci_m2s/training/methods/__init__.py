@@ -144,6 +144,8 @@ METHODS = Registry(
         "eco-fet": "bci_m2s.training.methods.eco_fet:ECO_FET",
         "etf": "bci_m2s.training.methods.etf:ETF",
         "pairwise": "bci_m2s.training.methods.pairwise:PAIRWISE",
+        "dcca": "bci_m2s.training.methods.dcca:DCCA",
+        "dcca-am": "bci_m2s.training.methods.dcca_am:DCCA_AM",
         "maet": "bci_m2s.training.methods.maet:MAET",
         "unicode": "bci_m2s.training.methods.unicode:UNICODE",
         "vigilancenet": "bci_m2s.training.methods.vigilancenet:VIGILANCENET",
