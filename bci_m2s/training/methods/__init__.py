@@ -144,6 +144,7 @@ METHODS = Registry(
         "eco-fet": "bci_m2s.training.methods.eco_fet:ECO_FET",
         "etf": "bci_m2s.training.methods.etf:ETF",
         "pairwise": "bci_m2s.training.methods.pairwise:PAIRWISE",
+        "bdae": "bci_m2s.training.methods.bdae:BDAE",
         "dcca": "bci_m2s.training.methods.dcca:DCCA",
         "dcca-am": "bci_m2s.training.methods.dcca_am:DCCA_AM",
         "maet": "bci_m2s.training.methods.maet:MAET",

@@ -6,7 +6,7 @@ probabilities by a softmax: they tell which class comes first, and are not calib
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.svm import LinearSVC
 
+from bci_m2s.signal.normalise import SMALLEST_STD
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers
@@ -36,6 +37,26 @@ def every_direction(a: str, b: str) -> tuple[Direction, ...]:
     """Each of two signals by its own labels and by the other's, and both by both."""
     alone = (((a,), (a,)), ((b,), (b,)))
     return (*alone, ((a,), (b,)), ((b,), (a,)), ((a, b), (a, b)))
+
+
+def standardised(
+    features: Features, training: WindowSet, like: Mapping[tuple[str, ...], tuple[str, ...]]
+) -> Features:
+    """The same features, less a mean and divided by a standard deviation over training windows.
+
+    like : modalities that are there → those whose statistics are taken. A signal's own bring it to the
+        scale of another one by whose labels it is judged, without labels of its own
+    """
+    scales = {}
+    for names in set(like.values()):
+        found = features(training.having(names), names)
+        scales[names] = found.mean(axis=0), np.maximum(found.std(axis=0), SMALLEST_STD)
+
+    def scaled(windows: WindowSet, modalities: Sequence[str]) -> FloatArray:
+        mean, std = scales[like[tuple(modalities)]]
+        return np.asarray((features(windows, modalities) - mean) / std)
+
+    return scaled
 
 
 @dataclass(frozen=True)

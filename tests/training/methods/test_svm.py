@@ -2,8 +2,17 @@
 
 import numpy as np
 import pytest
+from support.small_pairs import corpus, training_settings, unit
 
-from bci_m2s.training.methods.svm import STRENGTHS, USUAL, Seen, chances, every_direction, fit_svm
+from bci_m2s.training.methods.svm import (
+    STRENGTHS,
+    USUAL,
+    Seen,
+    chances,
+    every_direction,
+    fit_svm,
+    standardised,
+)
 
 
 def seen(n=60, classes=2, seed=0):
@@ -61,3 +70,20 @@ def test_directions_of_a_pair():
         (("b",), ("a",)),
         (("a", "b"), ("a", "b")),
     )
+
+
+def test_each_view_is_standardised_like_the_one_that_is_named():
+    rng = np.random.default_rng(0)
+    windows = unit(training_settings(), corpus()).parts["train"]
+    rows = {name: rng.normal(size=(len(windows), 2)) * size for name, size in (("eeg", 3.0), ("eye", 9.0))}
+
+    def features(_, modalities):
+        return rows[modalities[0]] + 5
+
+    own = standardised(features, windows, {("eeg",): ("eeg",), ("eye",): ("eye",)})
+    for name in ("eeg", "eye"):
+        given = own(windows, [name])
+        np.testing.assert_allclose(given.mean(axis=0), 0, atol=1e-9)
+        np.testing.assert_allclose(given.std(axis=0), 1)
+    other = standardised(features, windows, {("eye",): ("eeg",)})
+    assert 2 < other(windows, ["eye"]).std() < 4
