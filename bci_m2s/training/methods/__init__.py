@@ -145,6 +145,8 @@ METHODS = Registry(
         "etf": "bci_m2s.training.methods.etf:ETF",
         "pairwise": "bci_m2s.training.methods.pairwise:PAIRWISE",
         "bdae": "bci_m2s.training.methods.bdae:BDAE",
+        "bdae-cgan": "bci_m2s.training.methods.bdae_cgan:BDAE_CGAN",
+        "bdae-regressor": "bci_m2s.training.methods.bdae_regressor:BDAE_REGRESSOR",
         "dcca": "bci_m2s.training.methods.dcca:DCCA",
         "dcca-am": "bci_m2s.training.methods.dcca_am:DCCA_AM",
         "maet": "bci_m2s.training.methods.maet:MAET",
