@@ -55,16 +55,17 @@ class Generator(nn.Module):
     def __init__(self, inputs: int, usual: Tensor, noise: int) -> None:
         super().__init__()
         self.noise = noise
+        last = nn.Linear(WIDTH, len(usual))
         self.layers = nn.Sequential(
             nn.Linear(inputs + noise, WIDTH),
             nn.LeakyReLU(SLOPE),
             nn.Linear(WIDTH, WIDTH),
             nn.LeakyReLU(SLOPE),
-            nn.Linear(WIDTH, len(usual)),
+            last,
             nn.Sigmoid(),
         )
         with torch.no_grad():
-            self.layers[4].bias.copy_(torch.logit(usual, eps=1e-6))
+            last.bias.copy_(torch.logit(usual, eps=1e-6))
 
     def forward(self, rows: Tensor) -> Tensor:
         """With random noise in training, and none of it afterwards."""

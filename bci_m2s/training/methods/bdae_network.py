@@ -81,6 +81,7 @@ class Bdae(nn.Module):
         self.decoders = nn.ModuleList(_linear(one.components_.T, one.intercept_visible_) for one in signals)
         self.joint = _linear(joint.components_, joint.intercept_hidden_)
         self.apart = _linear(joint.components_.T, joint.intercept_visible_)
+        self.usual: Tensor
         self.register_buffer("usual", torch.full((2, len(signals[0].components_)), 0.5))
 
     def hidden(self, signal: int, rows: Tensor) -> Tensor:
@@ -153,9 +154,11 @@ def train_bdae(job: Job, data: UnitData) -> Trained:
     windows = [scale(one) for scale, one in zip((a, b), steps, strict=True)]
     seed = named_seed(job.seed, "bdae")
     seed_torch(seed)
-    network = stacked(*(one.flatten(0, 1) for one in windows), seed=seed)
+    one, other = (rows.flatten(0, 1) for rows in windows)
+    network = stacked(one, other, seed)
     _unroll(job, network, windows)
-    return Trained(network.eval().double(), (a, b), job.pair)  # what is small in a feature counts, too
+    network.eval().double()
+    return Trained(network, (a, b), job.pair)  # what is small in a feature counts, too
 
 
 def _unroll(job: Job, network: Bdae, windows: Sequence[Tensor]) -> None:
@@ -177,6 +180,6 @@ def _unroll(job: Job, network: Bdae, windows: Sequence[Tensor]) -> None:
     )
     with torch.no_grad():
         means = [
-            network.hidden(number, one.flatten(0, 1)).mean(dim=0) for number, one in enumerate(windows)
+            network.hidden(number, rows.flatten(0, 1)).mean(dim=0) for number, rows in enumerate(windows)
         ]
         network.usual.copy_(torch.stack(means))

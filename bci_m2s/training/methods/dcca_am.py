@@ -110,8 +110,8 @@ def _train(job: Job, data: UnitData, settings: FinetuneSettings, head: str) -> D
     of_logits = weighted_cross_entropy(rows, classes, settings.class_weight)
 
     def loss(chosen: Tensor) -> Tensor:
-        logits, outputs = network(*(rows.features[name][chosen] for name in job.pair))
-        return of_logits(logits, rows.labels[chosen]) - WEIGHT * correlation(*outputs, ridge=RIDGE)
+        logits, (one, other) = network(*(rows.features[name][chosen] for name in job.pair))
+        return of_logits(logits, rows.labels[chosen]) - WEIGHT * correlation(one, other, RIDGE)
 
     def judge() -> Tensor:
         return in_parts(network.of_windows, *(validation.features[name] for name in job.pair))
