@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
+from support.nightly import nightly
 from support.small_pairs import PAIR, corpus, finetune_settings, job, training_settings, unit
 from torch import nn
 
@@ -21,6 +22,7 @@ from bci_m2s.training.methods.own_networks import (
 from bci_m2s.training.results.evaluation import EvaluationSetup, evaluate_answers
 
 LEARNT = [name for name in METHODS if METHODS[name].learn is not None]
+LONG = ("maet", "unicode", "bdae-cgan", "eco-fet")
 WIDE = {"eeg": 8, "eye": 9}
 
 
@@ -36,6 +38,13 @@ def data(settings):
     return unit(settings, corpus(WIDE, people=8, per_session=6, steps=8))
 
 
+@pytest.fixture
+def few_epochs(monkeypatch):
+    """Of those whose number is their own: what is not about learning does not wait for it."""
+    for module in ("bdae_network", "bdae_generator"):
+        monkeypatch.setattr(f"bci_m2s.training.methods.{module}.EPOCHS", 2)
+
+
 def bits(answers, windows):
     return {key: answer(windows, "emotion") for key, answer in answers.items()}
 
@@ -47,6 +56,7 @@ def relabelled(data, part):
     return replace(data, parts={**data.parts, part: other})
 
 
+@pytest.mark.usefixtures("few_epochs")
 @pytest.mark.parametrize("name", LEARNT)
 def test_answers_are_probabilities_of_directions_that_depend_on_data_and_seed_alone(settings, data, name):
     learn, test = METHODS[name].learn, data.parts["test"]
@@ -72,7 +82,7 @@ def test_answers_are_probabilities_of_directions_that_depend_on_data_and_seed_al
         np.testing.assert_array_equal(features, data.parts[part].features["eeg"])
 
 
-@pytest.mark.parametrize("name", LEARNT)
+@pytest.mark.parametrize("name", [*(name for name in LEARNT if name not in LONG), *nightly(*LONG)])
 def test_a_clear_class_is_found_in_every_direction(settings, data, name):
     answers = METHODS[name].learn(job(settings, epochs=25), data, finetune_settings(epochs=25))
     test = data.parts["test"]
@@ -81,6 +91,7 @@ def test_a_clear_class_is_found_in_every_direction(settings, data, name):
         assert found > 0.8, direction
 
 
+@pytest.mark.usefixtures("few_epochs")
 @pytest.mark.parametrize("name", LEARNT)
 def test_a_crossed_direction_sees_no_label_of_windows_of_the_judged_signal_alone(settings, data, name):
     """Windows that only the judged signal has are labelled wrongly: the answers stay as they are."""

@@ -82,6 +82,7 @@ def run(path, out, execute):
     return (out / "tables.md").read_text(), rows
 
 
+@pytest.mark.nightly
 def test_a_killed_worker_costs_its_cell_only_and_the_table_is_the_local_one(study, cluster, tmp_path):
     address, workers = cluster
     out, killed, over = tmp_path / "dask", [], threading.Event()
