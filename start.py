@@ -63,7 +63,7 @@ def test(python: str, rest: list[str]) -> int:
             return status
     types = [python, "-m", "mypy", "bci_m2s"]
     # Forked processes share what was imported and collected; elsewhere each does it for itself.
-    forked = ["-p", "support.forked_workers", "--fork", "5", "-q"]
+    forked = ["-p", "support.forked_workers", "--fork", "6", "-q"]
     pytest = [python, "-m", "pytest", *(forked if sys.platform == "linux" else XDIST)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores already
     if rest not in ([], ["--all"]):

@@ -350,12 +350,12 @@ def test_nonsense_from_the_network_changes_nothing(window, session, nonsense):
 
 
 @pytest.mark.qt_no_exception_capture
-def test_an_uncaught_error_is_shown_and_logged(window, tmp_path):
+def test_an_uncaught_error_is_shown_and_logged(window, tmp_path, caplog):
     def fail():
         raise ZeroDivisionError("of all things")
 
     with log_to(tmp_path / "panel.log"), errors_shown(window):
-        logging.getLogger("bci_m2s").setLevel(logging.WARNING)
+        caplog.set_level(logging.WARNING, logger="bci_m2s")  # for this test alone
         QTimer.singleShot(0, fail)
         shown = lambda: window.messages.shown and "of all things" in window.messages.shown.text  # noqa: E731
         until(shown)

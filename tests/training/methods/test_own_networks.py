@@ -22,7 +22,7 @@ from bci_m2s.training.methods.own_networks import (
 from bci_m2s.training.results.evaluation import EvaluationSetup, evaluate_answers
 
 LEARNT = [name for name in METHODS if METHODS[name].learn is not None]
-LONG = ("maet", "unicode", "bdae-cgan", "eco-fet")
+LONG = ("maet", "unicode", "bdae", "bdae-cgan", "bdae-regressor", "eco-fet", "etf", "cmcrd", "vigilancenet")
 WIDE = {"eeg": 8, "eye": 9}
 
 

@@ -193,7 +193,7 @@ def test_training_brings_the_codes_of_both_signals_together(settings, data, capl
                 [part(one) for part, one in zip(model.sides, windows, strict=True)]
             ).item()
 
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger=unicode._log.name):
         assert loss(25) < loss(0) - 0.1
     assert "codes in use" in caplog.text
 
