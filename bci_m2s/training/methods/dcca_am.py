@@ -20,12 +20,11 @@ from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers, Method
 from bci_m2s.training.methods.deep_cca import branch, correlation
 from bci_m2s.training.methods.own_networks import (
-    Selection,
     in_parts,
     labelled_rows,
     probabilities,
     rows_of,
-    train,
+    train_selected,
     two_signals,
     weighted_cross_entropy,
 )
@@ -116,21 +115,11 @@ def _train(job: Job, data: UnitData, settings: FinetuneSettings, head: str) -> D
     def judge() -> Tensor:
         return in_parts(network.of_windows, *(validation.features[name] for name in job.pair))
 
-    selection = Selection(network, judge if settings.select == "validation" else None, validation)
-    train(
-        network,
-        [
-            torch.optim.RMSprop(network.branches.parameters(), lr=BRANCH_RATE),
-            torch.optim.RMSprop(network.parameters(), lr=RATE),
-        ],
-        loss,
-        len(rows),
-        epochs=settings.epochs,
-        batch=BATCH,
-        seed=job.seed,
-        after_epoch=selection.look,
-    )
-    selection.take()
+    optimisers = [
+        torch.optim.RMSprop(network.branches.parameters(), lr=BRANCH_RATE),
+        torch.optim.RMSprop(network.parameters(), lr=RATE),
+    ]
+    train_selected(network, optimisers, loss, len(rows), judge, validation, settings, job.seed, BATCH)
     return network
 
 

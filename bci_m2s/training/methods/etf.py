@@ -17,12 +17,11 @@ from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers, Method
 from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.own_networks import (
-    Selection,
     in_parts,
     labelled_rows,
     probabilities,
     rows_of,
-    train,
+    train_selected,
     two_signals,
     weighted_cross_entropy,
 )
@@ -120,18 +119,8 @@ def _train(job: Job, data: UnitData, settings: FinetuneSettings, head: str) -> E
     def judge() -> Tensor:
         return in_parts(network, *(validation.features[name] for name in job.pair))
 
-    selection = Selection(network, judge if settings.select == "validation" else None, validation)
-    train(
-        network,
-        [Adam(network.parameters(), lr=RATE, weight_decay=DECAY)],
-        loss,
-        len(rows),
-        epochs=settings.epochs,
-        batch=settings.batch,
-        seed=job.seed,
-        after_epoch=selection.look,
-    )
-    selection.take()
+    optimisers = [Adam(network.parameters(), lr=RATE, weight_decay=DECAY)]
+    train_selected(network, optimisers, loss, len(rows), judge, validation, settings, job.seed)
     return network
 
 

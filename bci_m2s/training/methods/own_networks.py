@@ -22,6 +22,7 @@ from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import NotPossible
 from bci_m2s.training.methods.finetune import class_weights
 from bci_m2s.training.methods.seeds import seed_torch
+from bci_m2s.training.methods.stage_settings import FinetuneSettings
 from bci_m2s.training.results.metrics import mean_over_subjects
 from bci_m2s.types import FloatArray
 
@@ -131,6 +132,35 @@ def train(
             for optimiser in optimisers:
                 optimiser.step()
         after_epoch()
+
+
+def train_selected(
+    network: nn.Module,
+    optimisers: Sequence[torch.optim.Optimizer],
+    loss: Callable[[Tensor], Tensor],
+    n_rows: int,
+    judge: Callable[[], Tensor],
+    validation: Rows,
+    settings: FinetuneSettings,
+    seed: int,
+    batch: int = 0,
+) -> None:
+    """Train as ``train`` does, and keep the epoch that ``finetune.select`` says.
+
+    judge : logits (n, classes) of the validation rows; batch : 0 for ``finetune.batch``
+    """
+    selection = Selection(network, judge if settings.select == "validation" else None, validation)
+    train(
+        network,
+        optimisers,
+        loss,
+        n_rows,
+        epochs=settings.epochs,
+        batch=batch or settings.batch,
+        seed=seed,
+        after_epoch=selection.look,
+    )
+    selection.take()
 
 
 def weighted_cross_entropy(rows: Rows, n_classes: int, kind: str) -> Callable[[Tensor, Tensor], Tensor]:

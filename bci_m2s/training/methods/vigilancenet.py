@@ -21,13 +21,12 @@ from bci_m2s.training.methods import Answers, Method, NotPossible
 from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.own_networks import (
     EegAndOther,
-    Selection,
     eeg_and_other,
     in_parts,
     labelled_rows,
     probabilities,
     rows_of,
-    train,
+    train_selected,
     weighted_cross_entropy,
 )
 from bci_m2s.training.methods.pretrain import Job
@@ -171,18 +170,8 @@ def _train(
         seen = (validation.features[name] for name in (sizes.eeg, sizes.other))
         return in_parts(network.fused, *seen)
 
-    selection = Selection(network, judge if settings.select == "validation" else None, validation)
-    train(
-        network,
-        [Adam(network.parameters(), lr=RATE, weight_decay=DECAY)],
-        loss,
-        len(rows),
-        epochs=settings.epochs,
-        batch=settings.batch,
-        seed=job.seed,
-        after_epoch=selection.look,
-    )
-    selection.take()
+    optimisers = [Adam(network.parameters(), lr=RATE, weight_decay=DECAY)]
+    train_selected(network, optimisers, loss, len(rows), judge, validation, settings, job.seed)
     return network
 
 

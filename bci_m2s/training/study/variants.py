@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from bci_m2s.errors import ConfigurationError
+from bci_m2s.errors import ConfigurationError, UsageError
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import write_whole
 from bci_m2s.text import printable
@@ -60,6 +60,8 @@ def make_variants(study: StudySettings, path: Path, out: Path) -> dict[Variant, 
     ConfigurationError
         A training file that is missing or becomes wrong by the changes, or a method that cannot take the
         signals: in one line, before anything is computed.
+    UsageError
+        Cells were run with what a training file said before.
     """
     made: dict[Variant, TrainingSettings] = {}
     for data, protocol, method, point in itertools.product(
@@ -99,8 +101,23 @@ def _values(study: StudySettings, path: Path, variant: Variant) -> dict[str, Any
 def _write(variant: Variant, values: Mapping[str, Any]) -> None:
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     make_private_folder(variant.folder)
+    _refuse_changed(variant, text)
     if not variant.file.exists() or variant.file.read_text(encoding="utf-8") != text:
         write_whole(variant.file, text, overwrite=True)
+
+
+def _refuse_changed(variant: Variant, text: str) -> None:
+    """Raises UsageError where cells were run with other values; more seeds are none."""
+    if not any(variant.folder.glob("seed-*/*/cell.json")):
+        return
+    begun = yaml.safe_load(variant.file.read_text(encoding="utf-8"))
+    wanted = yaml.safe_load(text)
+    keys = (begun | wanted).keys() - {"seeds"}
+    if changed := sorted(key for key in keys if begun.get(key) != wanted.get(key)):
+        raise UsageError(
+            f"{variant.file}: {', '.join(changed)}: its cells were run with other values than the "
+            "training file has now; name another --output"
+        )
 
 
 def _checked(variant: Variant, study: StudySettings, path: Path) -> TrainingSettings:

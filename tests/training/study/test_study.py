@@ -160,6 +160,16 @@ def test_a_folder_of_another_study_is_refused(study, tmp_path):
         run(study(), out, resume=True)
 
 
+def test_cells_of_a_training_file_that_was_changed_since_are_not_taken_for_its_own(study, tmp_path):
+    out, path = tmp_path / "out", study(methods={"linear": {"method": "linear"}})
+    run(path, out)
+    values = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    values["windows"] = {"every_hops": 3}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(UsageError, match="windows: its cells were run with other values"):
+        run(path, out, resume=True)
+
+
 def test_a_fault_in_one_cell_leaves_the_others(study, tmp_path, monkeypatch):
     original = cells.run_evaluate
 
@@ -249,7 +259,9 @@ def test_folders_have_plain_names():
 
 
 def test_the_shipped_studies_are_read():
-    for path in sorted((folder("pipelines") / "studies").glob("*.yaml")):
+    paths = sorted((folder("pipelines") / "studies").glob("*.yaml"))
+    assert paths
+    for path in paths:
         assert load_study(path).methods
 
 
