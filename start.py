@@ -27,6 +27,13 @@ To go on, with a headset or the simulator: {command} --help
   {command} panel             watch the streams on the network
 To have the command bci-m2s everywhere: pipx install .   (or: uv tool install .)"""
 XDIST = ["-n", "4", "--dist", "loadfile"]
+# Settings of pip, as uv calls them, which does not read pip's.
+UV = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "constraint": "UV_CONSTRAINT",
+    "cert": "SSL_CERT_FILE",
+}
 # Done once, so that processes that start together do not each do it: pip would compile every file of every
 # package, this compiles what is loaded (tests too), and learns the types of what is imported.
 FIRST = {
@@ -88,21 +95,44 @@ def environment(name: str) -> str:
     stamp = folder / "made-from"
     if python.is_file() and stamp.is_file() and stamp.read_text() == wanted.hexdigest():
         return str(python)
-    print(f"setting up {folder.relative_to(ROOT)} (once; some minutes, mostly for torch) …", flush=True)
+    print(f"setting up {folder.relative_to(ROOT)} (once; a minute or some, mostly for torch) …", flush=True)
     try:
         venv.create(folder, clear=True, with_pip=True)
     except subprocess.CalledProcessError:  # Debian and Ubuntu pack a part of it separately
         print("error: venv: Python cannot set up pip; on Debian or Ubuntu: sudo apt install python3-venv")
         raise SystemExit(2) from None
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "-qq"]
-    pip += ["--no-warn-conflicts"]  # constraints.txt has a version of each; looking takes ten seconds
-    command = [*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", WHAT[name]]
-    if status := run(command):
+    if status := install(str(python), WHAT[name]):
         raise SystemExit(status)
     with ThreadPoolExecutor() as beside:  # what fails here says so when it is used
         list(beside.map(quietly, ([str(python), *first] for first in FIRST[name])))
     stamp.write_text(wanted.hexdigest())
     return str(python)
+
+
+def install(python: str, what: str) -> int:
+    """Install the package with the versions of constraints.txt: by uv, a quarter of the time, or by pip."""
+    pinned = ["--constraint", str(ROOT / "constraints.txt")]
+    pip = [python, "-m", "pip"]
+    quiet = ["--disable-pip-version-check", "--no-compile", "-qq", "--no-warn-conflicts"]
+    if quietly([*pip, "install", *quiet, *pinned, "uv"]).returncode == 0:
+        settings = quietly([*pip, "config", "list"]).stdout.decode(errors="replace")
+        uv = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
+        if quietly([*uv, *pinned, "--editable", what], as_uv(settings)).returncode == 0:
+            return 0
+    return run([*pip, "install", *quiet, *pinned, "--editable", what])
+
+
+def as_uv(settings: str) -> dict[str, str]:
+    """Return what pip is set to use (``pip config list``) as the variables of uv.
+
+    Environments share one cache, beside them: each file is there once.
+    """
+    wanted = {"UV_CACHE_DIR": str(ROOT / ".venvs" / "cache")}
+    for line in settings.splitlines():
+        key, _, value = line.partition("=")
+        if variable := UV.get(key.rpartition(".")[2]):
+            wanted[variable] = value.strip().strip("'\"")
+    return wanted
 
 
 def run(command: list[str], folder: Path | None = ROOT) -> int:
@@ -115,10 +145,16 @@ def run(command: list[str], folder: Path | None = ROOT) -> int:
             continue
 
 
-def quietly(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    """Run a program whose output is kept."""
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+def quietly(command: list[str], more: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run a program whose output is kept, with more variables than ours."""
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | (more or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        check=False,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # while the environment was made; the next call makes it anew
+        sys.exit(130)
