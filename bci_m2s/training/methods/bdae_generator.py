@@ -29,7 +29,7 @@ from bci_m2s.types import FloatArray
 
 WIDTH, JUDGE = 128, (128, 64)  # of the generator's and the discriminator's layers
 SLOPE = 0.2  # of LeakyReLU
-RATE, BETAS = 1e-3, (0.5, 0.999)  # of Adam, for both
+RATE, BETAS = 2e-4, (0.5, 0.999)  # of Adam, for both
 EPOCHS, BATCH = 200, 100  # passes; windows
 
 

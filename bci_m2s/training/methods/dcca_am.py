@@ -36,7 +36,7 @@ from bci_m2s.types import FloatArray
 FIRST, SECOND, WIDTH = (100, 200), (20, 50), 12  # limits of the drawn widths, the upper one excluded
 RIDGE, WEIGHT = 1e-3, 0.1  # of the correlation
 RATE, BRANCH_RATE = 1e-4, 5e-5  # of RMSprop: of all parameters, and of another one of the branches
-BATCH = 30  # windows: with the released rate, larger batches end their epochs long before it has learnt
+BATCH = 30  # windows, as released: with its rate, larger batches end their epochs long before it has learnt
 
 
 class DccaAm(nn.Module):
