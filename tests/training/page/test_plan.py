@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bci_m2s.errors import UsageError
-from bci_m2s.training.page.plan import RELEASED, SETS, Part, parts, write_training_file
+from bci_m2s.training.page.plan import RELEASED, SETS, Part, parts, seeds_of, write_training_file
 from bci_m2s.training.training_file import load_training
 
 SHIPPED = Path(__file__).resolve().parents[3] / "pipelines" / "train"
@@ -23,6 +23,14 @@ def test_a_name_means_a_set_or_a_part_of_one():
     assert parts(["eegmat-unpaired"]) == [Part("eegmat", "unpaired")]
     with pytest.raises(UsageError, match=r"--only: got 'eegmat-fw'.*nearest: 'eegmat-few-4'"):
         parts(["eegmat-fw"])
+
+
+def test_of_the_released_recipe_quick_tables_have_one_seed_unless_more_seeds_are_asked_for():
+    own, released = Part("eegmat", "all"), Part("eegmat", "all", RELEASED)
+    assert list(seeds_of(own, range(3), quick=True)) == [0, 1, 2]
+    assert list(seeds_of(released, range(3), quick=True)) == [0]
+    assert list(seeds_of(released, range(10), quick=True)) == list(range(10))
+    assert list(seeds_of(released, range(2), quick=False)) == [0, 1]
 
 
 def test_quick_tables_have_fewer_parts_and_windows(tmp_path):
