@@ -7,11 +7,12 @@ from bci_m2s.networks import complete_params
 from bci_m2s.training.settings import TrainingSettings
 
 PRETRAINED = ("pretrained", "permuted")  # methods that use what was pre-trained
+PREDICTING = ("pairwise-cpc", "unicode-cpc")  # and those that pre-train themselves with CPC
 
 
 def check_pretraining(settings: TrainingSettings) -> None:
-    """Losses, predicted steps and causal encoders, where a method uses what was pre-trained."""
-    if not {*PRETRAINED} & {settings.finetune.method, *settings.controls}:
+    """Losses, predicted steps and causal encoders, where a method is pre-trained with these losses."""
+    if not {*PRETRAINED, *PREDICTING} & {settings.finetune.method, *settings.controls}:
         return
     pretrain, steps = settings.pretrain, settings.contract.window.steps
     weights = pretrain.loss.weights

@@ -8,6 +8,8 @@ encoders as M2S has them, here and in every other comparison; Adam, at the rate 
 of a window in place of two random crops, so that the loss is plain InfoNCE (``two_crop_loss`` is the
 released one); heads trained after the encoders, not alongside. Released updates on validation and test
 batches are not made.
+
+``pairwise-cpc`` adds the M2M CPC of M2S to the loss of each pair.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers, Method, NotPossible
 from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.losses import contrastive_loss
+from bci_m2s.training.methods.m2m_cpc import PairPrediction
 from bci_m2s.training.methods.own_networks import (
     Rows,
     in_parts,
@@ -51,15 +54,20 @@ class Encoders(nn.Module):
     """An encoder and a projection for each modality.
 
     encoders : each (B, T, F) → (B, T, its width); widths : of each; the first is that of all projections
+    predictions : of each pair of modalities, in the order of ``combinations``: a loss of both embeddings,
+        added to the pair's own; none where there is no such loss
     """
 
-    def __init__(self, encoders: Sequence[nn.Module], widths: Sequence[int]) -> None:
+    def __init__(
+        self, encoders: Sequence[nn.Module], widths: Sequence[int], predictions: Sequence[nn.Module] = ()
+    ) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(encoders)
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Linear(n, WIDER * n), nn.ReLU(), nn.Linear(WIDER * n, widths[0]))
             for n in widths
         )
+        self.predictions = nn.ModuleList(predictions)
 
     def features(self, number: int, windows: Tensor) -> Tensor:
         """Of windows (B, T, F) of a modality, what heads see: (B, width)."""
@@ -71,15 +79,18 @@ class Encoders(nn.Module):
 
         windows : (B, T, F) of each modality; present : (B,) of each, whether it may be used
         """
+        embedded = [encoder(one) for encoder, one in zip(self.encoders, windows, strict=True)]
         projected = [
-            projection(self.features(number, one))
-            for number, (projection, one) in enumerate(zip(self.projections, windows, strict=True))
+            projection(one.mean(dim=1)) for projection, one in zip(self.projections, embedded, strict=True)
         ]
         losses = []
-        for a, b in combinations(range(len(windows)), 2):
+        for number, (a, b) in enumerate(combinations(range(len(windows)), 2)):
             both = present[a] & present[b]
             if int(both.sum()) > 1:
-                losses.append(pair_loss(projected[a][both], projected[b][both]))
+                loss = pair_loss(projected[a][both], projected[b][both])
+                if self.predictions:
+                    loss = loss + self.predictions[number](embedded[a][both], embedded[b][both])
+                losses.append(loss)
         return torch.stack(losses).mean() if losses else projected[0].sum() * 0
 
 
@@ -133,8 +144,10 @@ def subsets(pair: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [names for size in sizes for names in combinations(pair, size)]
 
 
-def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
+def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: bool = False) -> Answers:
     """Train the encoders without labels, and a head for each modality, for all but one, and for all.
+
+    predicts : with M2M CPC
 
     Raises
     ------
@@ -142,7 +155,7 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
         One modality; no two windows of any two modalities; labels of one class.
     """
     some_signals(job.contract, job.pair)
-    encoders = pretrained(job, data)
+    encoders = pretrained(job, data, predicts=predicts)
     found = {}
     for names in subsets(job.pair):
         heads = {head: _head(job, data, settings, encoders, names, head) for head in job.contract.heads}
@@ -150,12 +163,18 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
     return found
 
 
-def pretrained(job: Job, data: UnitData) -> Encoders:
+def pretrained(job: Job, data: UnitData, *, predicts: bool = False) -> Encoders:
     """M2S's encoders, of the epoch with the lowest loss on validation windows."""
     networks = fresh_networks(job)
     widths = [networks[name].projection.linear.in_features for name in job.pair]
+    predictions: list[nn.Module] = []
+    if predicts:
+        if len(set(widths)) > 1:
+            raise NotPossible("CPC takes embeddings of one width")
+        seed_torch(named_seed(job.seed, "pairwise cpc"))
+        predictions = [PairPrediction(widths[0], job.settings) for _ in combinations(job.pair, 2)]
     seed_torch(named_seed(job.seed, "pairwise"))
-    encoders = Encoders([networks[name].encoder for name in job.pair], widths)
+    encoders = Encoders([networks[name].encoder for name in job.pair], widths, predictions)
     pretrain_encoders(job, data, encoders)
     return encoders
 
@@ -241,3 +260,4 @@ def _answer(
 
 
 PAIRWISE = Method(learn=learn, takes=some_signals, pretrained=False)
+PAIRWISE_CPC = Method(learn=partial(learn, predicts=True), takes=some_signals, pretrained=False)

@@ -6,6 +6,8 @@ rate, clipping by module, and the classifier of codes. Ours: the encoders, decod
 of M2S in place of theirs, and widths that keep their ratio to the embedding; the number of codes; the rate
 of the bound's own fit, which was not released, and its limits; the prediction sees two steps at least; the
 epoch in which codes agree best on validation windows.
+
+``unicode-cpc`` adds the M2M CPC of M2S, whose predictions see both signals, to its own prediction.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from bci_m2s.training.methods.club import club_bound, club_likelihood_loss, dera
 from bci_m2s.training.methods.codebook import Codebook, commitment, matching_loss, perplexity
 from bci_m2s.training.methods.loss_settings import LossSettings
 from bci_m2s.training.methods.losses import cpc_loss, draw_step
+from bci_m2s.training.methods.m2m_cpc import PairPrediction
 from bci_m2s.training.methods.own_networks import (
     Rows,
     in_parts,
@@ -67,15 +70,25 @@ class ClippedAdam(Adam):
 
 
 class UniCode(nn.Module):
-    """What both signals train. networks : of each; features : of a step of each"""
+    """What both signals train.
 
-    def __init__(self, networks: Sequence[SingleModality], features: Sequence[int]) -> None:
+    networks : of each; features : of a step of each
+    added : a loss of both embeddings beside the others; None for none
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[SingleModality],
+        features: Sequence[int],
+        added: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         width = networks[0].projection.linear.in_features
         pairs = zip(networks, features, strict=True)
         self.sides = nn.ModuleList(ModalityParts(network, n, width // 2) for network, n in pairs)
         self.predictors = nn.ModuleList(OwnPredictor(width, width, 1) for _ in networks)
         self.codebook = Codebook(CODES, width)
+        self.added = added
 
     @property
     def parts(self) -> list[ModalityParts]:
@@ -135,6 +148,8 @@ class UniCode(nn.Module):
         self.fit_bounds(sides, coded, of_bounds)
         loss = self.terms(sides, coded, chosen) + self.prediction(sides)
         loss = loss + MATCHING * self.agreement(sides)
+        if self.added is not None:
+            loss = loss + self.added(*(side.er for side in sides))
         for number in range(2):
             self.codebook.follow(chosen[number], sides[number].er, sides[1 - number].er)
         self.codebook.replace_unchosen(*chosen)
@@ -160,8 +175,10 @@ def two_of_steps(contract: Contract, pair: Sequence[str]) -> None:
         raise NotPossible("it predicts a step from those before, and windows have one")
 
 
-def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
+def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: bool = False) -> Answers:
     """Learn codes without labels, and a classifier of each signal's codes, which judges both signals.
+
+    predicts : with M2M CPC
 
     Raises
     ------
@@ -170,7 +187,7 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
         different widths; labels of one class.
     """
     two_of_steps(job.contract, job.pair)
-    model = pretrained(job, data)
+    model = pretrained(job, data, predicts=predicts)
     heads = {
         name: {head: _head(job, data, settings, model, name, head) for head in job.contract.heads}
         for name in job.pair
@@ -178,14 +195,18 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
     return {((a,), (b,)): partial(_answer, job, model, heads[a], b) for a, b in product(job.pair, job.pair)}
 
 
-def pretrained(job: Job, data: UnitData) -> UniCode:
+def pretrained(job: Job, data: UnitData, *, predicts: bool = False) -> UniCode:
     """The model of the epoch in which codes agree best on validation windows."""
     networks = fresh_networks(job)
-    seed_torch(named_seed(job.seed, "unicode"))
     of_pair = [networks[name] for name in job.pair]
-    if len({network.projection.linear.in_features for network in of_pair}) > 1:
+    widths = {network.projection.linear.in_features for network in of_pair}
+    if len(widths) > 1:
         raise NotPossible("it takes embeddings of one width")
-    model = UniCode(of_pair, [job.contract.modalities[name].feature.n_features for name in job.pair])
+    seed_torch(named_seed(job.seed, "unicode cpc"))
+    added = PairPrediction(*widths, job.settings) if predicts else None
+    seed_torch(named_seed(job.seed, "unicode"))
+    features = [job.contract.modalities[name].feature.n_features for name in job.pair]
+    model = UniCode(of_pair, features, added)
     rows, validation = (rows_of(data.parts[part], job.pair) for part in ("train", "validation"))
     if len(rows) < 2:
         raise NotPossible(f"no two training windows have {' and '.join(job.pair)}")
@@ -231,6 +252,8 @@ def _optimisers(job: Job, model: UniCode) -> tuple[Adam, ClippedAdam]:
     modules: list[nn.Module] = list(model.predictors)
     for part in model.parts:
         modules += [part.encoder, part.interaction, part.decoder]
+    if model.added is not None:
+        modules.append(model.added)
     groups = [{"params": list(module.parameters())} for module in modules]
     return Adam(bounds, lr=job.settings.club_learning_rate), ClippedAdam(groups, lr=RATE)
 
@@ -263,3 +286,4 @@ def _answer(
 
 
 UNICODE = Method(learn=learn, takes=two_of_steps, pretrained=False)
+UNICODE_CPC = Method(learn=partial(learn, predicts=True), takes=two_of_steps, pretrained=False)

@@ -38,5 +38,13 @@ def test_an_encoder_that_has_seen_the_future_is_named():
     check_pretraining(settings.model_copy(update={"pretrain": free}))
 
 
+@pytest.mark.parametrize("method", ["pairwise-cpc", "unicode-cpc"])
+def test_other_methods_with_cpc_are_looked_at_too(method):
+    settings = training_settings(finetune={"method": method}, pretrain={"predictions": 4})
+    with pytest.raises(ConfigurationError, match=r"pretrain\.predictions: got 4, expected fewer"):
+        check_pretraining(settings)
+    check_pretraining(training_settings(finetune={"method": method[:-4]}, pretrain={"predictions": 4}))
+
+
 def test_vicreg_alone_is_enough():
     check_pretraining(training_settings(pretrain={"loss": {"weights": {**ALL_OFF, "vicreg": 1}}}))

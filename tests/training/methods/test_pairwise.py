@@ -10,6 +10,8 @@ from support.small_pairs import THREE, corpus, finetune_settings, job, training_
 from torch import nn
 
 from bci_m2s.training.methods import METHODS, NotPossible
+from bci_m2s.training.methods.losses import cpc_loss, draw_step
+from bci_m2s.training.methods.m2m_cpc import PairPrediction
 from bci_m2s.training.methods.pairwise import Encoders, pair_loss, pretrained, subsets, two_crop_loss
 
 NAMES = tuple(THREE)
@@ -76,6 +78,63 @@ def test_the_loss_is_the_mean_of_all_pairs_each_of_the_windows_that_have_both():
     alone = network(windows, present)
     assert alone.item() == 0
     alone.backward()
+
+
+def test_the_loss_of_each_pair_has_its_own_prediction_beside_it():
+    torch.manual_seed(0)
+    plain = Encoders([nn.Linear(2, 4), nn.Linear(3, 4), nn.Linear(5, 4)], [4, 4, 4])
+    beside = [Constant(value) for value in (1.0, 20.0, 300.0)]
+    network = Encoders(list(plain.encoders), [4, 4, 4], beside)
+    network.projections.load_state_dict(plain.projections.state_dict())
+    windows = [torch.randn(8, 3, n) for n in (2, 3, 5)]
+    present = [torch.ones(8, dtype=torch.bool) for _ in windows]
+    present[2][:3] = False
+    added = network(windows, present) - plain(windows, present)
+    assert added.item() == pytest.approx(321 / 3, rel=1e-5)
+    embedded = [encoder(one) for encoder, one in zip(plain.encoders, windows, strict=True)]
+    for one, (a, b), first in zip(beside, ((0, 1), (0, 2), (1, 2)), (0, 3, 3), strict=True):
+        torch.testing.assert_close(one.seen[0], embedded[a][first:])
+        torch.testing.assert_close(one.seen[1], embedded[b][first:])
+
+
+class Constant(nn.Module):
+    """Notes what it is given."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, *seen):
+        self.seen = seen
+        return torch.tensor(self.value)
+
+
+def test_a_prediction_is_the_m2m_cpc_of_m2s_with_the_weights_of_the_file(settings):
+    weights = {"cpc": 3.0, "cpc_cross": 0.5, "cpc_within": 0.25}
+    values = settings.pretrain.model_dump() | {"predictions": 1, "context": 7}
+    values["loss"]["weights"] |= weights
+    prediction = PairPrediction(8, type(settings.pretrain).model_validate(values)).eval()
+    a, b = torch.randn(6, 4, 8), torch.randn(6, 4, 8)
+    assert prediction.predictor.lstm_a.hidden_size == 7
+    step = draw_step(4, 1, torch.Generator().manual_seed(0), 2)
+    expected = cpc_loss(a, b, prediction.predictor(a, b, step), step, cross=0.5, within=0.25)
+    torch.testing.assert_close(prediction(a, b), 3 * expected)
+    torch.testing.assert_close(prediction(a, b), prediction(a, b))
+    torch.manual_seed(3)
+    drawn = {round(prediction.train()(a, b).item(), 6) for _ in range(20)}
+    assert len(drawn) == 2  # it predicts step 2 or 3: one is seen at least twice
+
+
+def test_pre_training_with_prediction_begins_alike_and_trains_the_predictors(settings, data):
+    plain, begun, trained = (
+        pretrained(job(settings, epochs=epochs), data, predicts=predicts).state_dict()
+        for epochs, predicts in ((0, False), (0, True), (2, True))
+    )
+    extra = begun.keys() - plain.keys()
+    assert all(torch.equal(begun[name], value) for name, value in plain.items())
+    assert {name.split(".")[1] for name in extra} == {"0", "1", "2"}
+    assert all(name.startswith("predictions.") for name in extra)
+    assert not any(torch.equal(begun[name], trained[name]) for name in extra)
 
 
 def test_it_answers_for_each_signal_for_all_but_one_and_for_all(settings, data):

@@ -1,5 +1,6 @@
 """UniCode: how its codebook follows two signals, its losses, and whom it judges."""
 
+import copy
 import logging
 import math
 from itertools import product
@@ -180,6 +181,37 @@ def test_the_loss_is_the_sum_of_its_terms_and_half_of_the_matching(settings, dat
     before = model.codebook.codes.clone()
     assert model(windows, Adam(bounds, lr=1e-3)).item() == 1 + 2 + 0.5 * 10
     assert not torch.equal(model.codebook.codes, before)
+
+
+def test_m2m_cpc_is_added_to_the_loss_and_is_trained(settings, data):
+    plain, begun, trained = (
+        pretrained(job(settings, epochs=epochs, select="last"), data, predicts=predicts)
+        for epochs, predicts in ((0, False), (0, True), (1, True))
+    )
+    assert plain.added is None
+    states = [model.state_dict() for model in (plain, begun, trained)]
+    assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
+    extra = states[1].keys() - states[0].keys()
+    assert {name.split(".")[0] for name in extra} == {"added"}
+    assert not any(torch.equal(states[1][name], states[2][name]) for name in extra)
+
+    windows = [torch.from_numpy(data.parts["train"].features[name]) for name in PAIR]
+    losses = []
+    for added in (None, Hundred()):
+        model = copy.deepcopy(begun).eval()  # a batch moves the codebook
+        model.added = added
+        bounds = Adam([one for part in model.parts for one in part.club.parameters()], lr=1e-3)
+        torch.manual_seed(0)
+        losses.append(model(windows, bounds).item())
+    assert losses[1] - losses[0] == pytest.approx(100, abs=1e-3)
+
+
+class Hundred(torch.nn.Module):
+    """A loss of both signals' embeddings."""
+
+    def forward(self, a, b):
+        assert a.shape == b.shape
+        return torch.tensor(100.0)
 
 
 def test_training_brings_the_codes_of_both_signals_together(settings, data, caplog, monkeypatch):
