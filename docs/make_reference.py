@@ -271,7 +271,9 @@ def network_rows(name: str) -> list[tuple[str, str, str, str, str]]:
             f"`{key}`",
             type_words(type(s.default)),
             shown(s.default),
-            "" if isinstance(s.default, bool) else f"{s.low:g} to {s.high:g}",
+            ", ".join(s.choices)
+            if s.choices or isinstance(s.default, bool)
+            else f"{s.low:g} to {s.high:g}",
             s.meaning,
         )
         for key, s in NETWORKS[name].settings.items()

@@ -33,15 +33,21 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One number that a model file may set. The default fixes the type; low and high are inclusive."""
+    """One number or word that a model file may set. The default fixes the type.
 
-    default: int | float | bool
+    low, high : of a number, inclusive; choices : the valid words
+    """
+
+    default: int | float | bool | str
     low: float = 0
     high: float = 1
     meaning: str = ""
+    choices: tuple[str, ...] = ()
 
     def expected(self) -> str:
         """The valid values in words."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
         if isinstance(self.default, bool):
             return "true or false"
         kind = "a whole number" if isinstance(self.default, int) else "a number"
@@ -49,6 +55,8 @@ class Setting:
 
     def accepts(self, value: object) -> bool:
         """Whether `value` has the right type and lies inside the range."""
+        if self.choices:
+            return value in self.choices
         if isinstance(self.default, bool) or isinstance(value, bool):
             return isinstance(self.default, bool) and isinstance(value, bool)
         if not isinstance(value, int if isinstance(self.default, int) else (int, float)):
@@ -87,7 +95,12 @@ _SIZES = {
     ),
 }
 
-_ELECTRODE = {**_SIZES, "head_width": Setting(64, 1, 256, "width of an attention head")}
+_ATTENTION = "sts between electrodes, as the paper; multi-head between steps, or none, to compare with it"
+_ELECTRODE = {
+    **_SIZES,
+    "head_width": Setting(64, 1, 256, "width of an attention head"),
+    "attention": Setting("sts", meaning=_ATTENTION, choices=("sts", "multi-head", "none")),
+}
 _SEQUENCE = {**_SIZES, "causal": Setting(False, meaning="a step attends to itself and earlier ones only")}
 
 # What a contract may name as `network`: a NetworkKind each.

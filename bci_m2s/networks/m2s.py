@@ -3,7 +3,8 @@
 Shapes: B windows in a batch, T steps, F features per step, C channels, K = F / C bands; electrode features
 are channel-major, (C, K) flattened. Two encoders share what follows them:
 
-electrode   STS attention between channels at the full width C·K, then a linear map to the embedding
+electrode   STS attention between channels at the full width C·K, then a linear map to the embedding; to
+            compare it with, multi-head attention between steps of that width, or no attention
 sequence    a linear map to the embedding, then transformer layers over the T steps; no positional code
 
 Layers are post-norm and initialised independently of each other.
@@ -71,18 +72,58 @@ def kept(x: Tensor, dropped: int) -> Tensor:
     return mask.to(x.dtype).mul_(LEVELS / (LEVELS - dropped)).view(x.shape)
 
 
+class StepAttention(nn.Module):
+    """Multi-head attention between the steps of a window: (B, T, width) → (B, T, width).
+
+    A step, with all of its electrodes as one token, attends to itself and earlier ones only.
+
+    Parameters
+    ----------
+    heads, head_width : their product need not be `width`
+    """
+
+    def __init__(self, width: int, heads: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_qkv = nn.Linear(width, 3 * heads * head_width, bias=False)
+        self.to_out = nn.Linear(heads * head_width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x : (B, T, width) → (B, T, width)."""
+        queries, keys, values = self.to_qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        return self.to_out(mixed.transpose(1, 2).flatten(2))
+
+
 class ElectrodeLayer(nn.Module):
-    """x = LN(x + Drop(STS(x))); x = LN(x + FFN(x)), at width C·K."""
+    """x = LN(x + Drop(STS(x))); x = LN(x + FFN(x)), at width C·K.
+
+    attention : "sts"; "multi-head" has ``StepAttention`` in place of it; "none" leaves out the first part
+    """
 
     def __init__(
-        self, n_channels: int, n_bands: int, heads: int, head_width: int, ffn: int, dropout: float
+        self,
+        n_channels: int,
+        n_bands: int,
+        heads: int,
+        head_width: int,
+        ffn: int,
+        dropout: float,
+        attention: str = "sts",
     ) -> None:
         super().__init__()
         width = n_channels * n_bands
         self.tokens = (n_channels, n_bands)
-        self.attention = STSAttention(n_bands, heads, head_width)
-        self.drop = Dropout(dropout)
-        self.norm1 = nn.LayerNorm(width)
+        self.attention: nn.Module | None = None
+        if attention != "none":
+            between_steps = attention == "multi-head"
+            self.attention = (
+                StepAttention(width, heads, head_width)
+                if between_steps
+                else STSAttention(n_bands, heads, head_width)
+            )
+            self.drop = Dropout(dropout)
+            self.norm1 = nn.LayerNorm(width)
         self.ffn = nn.Sequential(
             nn.Linear(width, ffn),
             nn.ReLU(),
@@ -94,9 +135,15 @@ class ElectrodeLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x : (B, T, C·K) → (B, T, C·K)."""
-        attended = self.attention(x.unflatten(-1, self.tokens)).flatten(-2)
-        x = self.norm1(x + self.drop(attended))
+        if self.attention is not None:
+            x = self.norm1(x + self.drop(self._attended(x, self.attention)))
         return self.norm2(x + self.ffn(x))
+
+    def _attended(self, x: Tensor, attention: nn.Module) -> Tensor:
+        if isinstance(attention, STSAttention):
+            return attention(x.unflatten(-1, self.tokens)).flatten(-2)
+        attended: Tensor = attention(x)
+        return attended
 
 
 class ElectrodeEncoder(nn.Module):
@@ -116,10 +163,12 @@ class ElectrodeEncoder(nn.Module):
         ffn: int,
         dropout: float,
         embedding: int,
+        attention: str = "sts",
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            ElectrodeLayer(n_channels, n_bands, heads, head_width, ffn, dropout) for _ in range(depth)
+            ElectrodeLayer(n_channels, n_bands, heads, head_width, ffn, dropout, attention)
+            for _ in range(depth)
         )
         self.affine = nn.Linear(n_channels * n_bands, embedding)
 

@@ -9,6 +9,7 @@ import torch
 
 from bci_m2s.errors import ContractError
 from bci_m2s.networks import NETWORKS, build_network, complete_params
+from bci_m2s.networks.m2s import StepAttention
 from bci_m2s.training.methods.adam import Adam
 
 SMALL = {"depth": 2, "heads": 2, "ffn": 32, "embedding": 16, "projection": 8, "hidden": 12}
@@ -160,7 +161,13 @@ def test_embedding_that_heads_cannot_share_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("name", "params", "causal"),
-    [("m2s-electrode", {}, True), ("m2s-sequence", {"causal": True}, True), ("m2s-sequence", {}, False)],
+    [
+        ("m2s-electrode", {}, True),
+        ("m2s-electrode", {"attention": "multi-head"}, True),
+        ("m2s-electrode", {"attention": "none"}, True),
+        ("m2s-sequence", {"causal": True}, True),
+        ("m2s-sequence", {}, False),
+    ],
 )
 def test_causality_of_the_embedding(name: str, params: dict[str, Any], causal: bool) -> None:
     network = small(name, **params).eval()
@@ -195,3 +202,42 @@ def test_encoder_layer_is_post_norm() -> None:
 def test_building_is_seeded_by_torch_alone() -> None:
     a, b = small("m2s-electrode").state_dict(), small("m2s-electrode").state_dict()
     assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_without_the_setting_attention_is_sts_and_the_weights_are_called_as_before() -> None:
+    """What model files hold that were written before there was a choice."""
+    network, named = small("m2s-electrode"), small("m2s-electrode", attention="sts")
+    x = torch.randn(2, 5, FEATURES)
+    assert torch.equal(network.eval().embed(x), named.eval().embed(x))
+    parts = {key.split(".")[4] for key in network.state_dict() if "layers.0.attention" in key}
+    assert parts == {"to_q", "to_k", "to_v", "to_out"}
+
+
+def test_multi_head_attention_is_that_of_torch_between_steps() -> None:
+    torch.manual_seed(2)
+    layer, theirs = StepAttention(6, 2, 3), torch.nn.MultiheadAttention(6, 2, batch_first=True)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(layer.to_qkv.weight)
+        theirs.out_proj.weight.copy_(layer.to_out.weight)
+        theirs.out_proj.bias.copy_(layer.to_out.bias)
+    x = torch.randn(3, 5, 6)
+    later = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    expected, _ = theirs(x, x, x, attn_mask=later)
+    torch.testing.assert_close(layer(x), expected)
+    assert StepAttention(310, 4, 64)(torch.randn(1, 5, 310)).shape == (1, 5, 310)
+
+
+def test_without_attention_steps_do_not_see_each_other() -> None:
+    network = small("m2s-electrode", attention="none").eval()
+    assert not [key for key in network.state_dict() if "attention" in key or "norm1" in key]
+    x = torch.randn(2, 5, FEATURES)
+    torch.testing.assert_close(network.embed(x)[:, 3:4], network.embed(x[:, 3:4]))
+    for attention in ("sts", "multi-head"):
+        other = small("m2s-electrode", attention=attention).eval()
+        assert (other.embed(x)[:, 3:4] - other.embed(x[:, 3:4])).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("wrong", ["self", 1, None, ["sts"], True])
+def test_attention_takes_one_of_its_words(wrong: Any) -> None:
+    with pytest.raises(ContractError, match=r"attention: got .*, expected one of sts, multi-head, none"):
+        complete_params("m2s-electrode", {"attention": wrong})

@@ -1,8 +1,8 @@
 """M2M CPC beside the losses of a method that has networks of its own.
 
-Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134. The term, its weights
-and its predictor are those of M2S pre-training. Of a batch every other window is a negative, also one of
-the same trial: so are those of the losses that it stands beside.
+Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134. The term, its
+weights and its predictor are those of M2S pre-training. Every other window of a batch is a negative, also
+one of the same trial, as in the losses that it stands beside.
 """
 
 from __future__ import annotations
