@@ -7,7 +7,9 @@ too; presets/released-*.yaml hold them together.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from pydantic import ValidationError
 from bci_m2s.errors import ConfigurationError, ContractError, nearest
 from bci_m2s.files.explain import refused
 from bci_m2s.files.places import with_line
-from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.files.yaml_file import KeyPath, read_yaml
 from bci_m2s.files.yaml_kind import refuse_other
 from bci_m2s.text import printable, quoted
 from bci_m2s.training.datasets import DATASETS
@@ -42,8 +44,24 @@ def load_training(path: Path) -> TrainingSettings:
         )
     values, lines = read_yaml(path)
     refuse_other(path, values, "training file")
+    return settings_of(path, values, lines)
+
+
+def settings_of(
+    path: Path, values: dict[str, Any], lines: Mapping[KeyPath, int] | None = None
+) -> TrainingSettings:
+    """What a training file of these values says; they are changed.
+
+    path : where it is, or is to be; lines : of its keys, where they have been written
+
+    Raises
+    ------
+    ConfigurationError
+        As ``load_training``.
+    """
+    lines = lines or {}
     try:
-        _root_absolute(path, values)
+        root_absolute(path, values)
         below = preset(values.get("preset", "sound"))
         if values.get("base"):
             recipe = {key: below[key] for key in RECIPE if key in below}
@@ -68,7 +86,7 @@ def training_values(path: Path) -> dict[str, Any]:
     """
     values, _ = read_yaml(path)
     refuse_other(path, values, "training file")
-    _root_absolute(path, values)
+    root_absolute(path, values)
     if values.get("base"):
         values = laid_over(_base(path, values.pop("base")), values)
     return values
@@ -87,11 +105,12 @@ def _base(path: Path, name: object) -> dict[str, Any]:
         raise ConfigurationError(
             f"base: {below.name} has a base itself: name {quoted(values['base'], 120)}"
         )
-    _root_absolute(below, values)
+    root_absolute(below, values)
     return {key: value for key, value in values.items() if key not in RECIPE}
 
 
-def _root_absolute(path: Path, values: dict[str, Any]) -> None:
+def root_absolute(path: Path, values: dict[str, Any]) -> None:
+    """Make ``data.root`` absolute where these values of the file at `path` name it."""
     data = values.get("data")
     if isinstance(data, dict) and isinstance(data.get("root"), str):
         data["root"] = _folder(path, data["root"])
@@ -133,6 +152,11 @@ def preset(name: object) -> dict[str, Any]:
     if name not in presets():
         hint = nearest(str(name), presets())
         raise ConfigurationError(f"preset: got {quoted(name, 120)}, expected a known preset{hint}")
+    return copy.deepcopy(_read_preset(str(name)))
+
+
+@cache
+def _read_preset(name: str) -> dict[str, Any]:
     text = (resources.files("bci_m2s.training") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load(text) or {}
     return values

@@ -52,6 +52,11 @@ def find_study(name: str) -> Path:
     return _find(name, Path(), "pipelines/studies", ".yaml", "study")
 
 
+def find_training(name: str, near: Path) -> Path:
+    """A training file by path (relative to `near`), else a shipped one by name. Raises UsageError."""
+    return _find(name, near, "pipelines/train", ".yaml", "training file")
+
+
 def find_model(name: str, near: Path | None = None) -> Path:
     """A model by path (relative to `near`), else a shipped one by name. Raises UsageError."""
     return _find(name, near or Path(), "models", ".safetensors", "model")

@@ -221,11 +221,11 @@ class DataSet:
             return read_raw(data.root, on_problem)
         if self.read_raw is None:
             raise ConfigurationError(f"data.raw: {self.name} distributes no raw signals that are read")
-        if data.threshold is None:
-            return self.read_raw(data.root, on_problem)
-        if not self.rated:
+        if data.threshold is not None and not self.rated:
             raise ConfigurationError(f"data.threshold: {self.name} has no ratings")
-        return self.read_raw(data.root, on_problem, data.threshold)
+        rated = () if data.threshold is None else (data.threshold,)
+        read = self.read_raw(data.root, on_problem, *rated)
+        return ([with_parts(segment, contract) for segment in session] for session in read)
 
     @property
     def features(self) -> list[str]:
@@ -237,6 +237,27 @@ class DataSet:
     def default_feature(self) -> str:
         """The feature that is read unless another is named; "raw" where none is distributed."""
         return next(iter(self.step_s), "raw")
+
+
+def with_parts(segment: RawSegment, contract: Contract) -> RawSegment:
+    """A segment with a stream for each modality that is a part of one: some of its channels.
+
+    So one stream may be several modalities, of signals that were recorded together. A stream that has a
+    modality's name is that modality.
+    """
+    parts = {
+        modality: name
+        for modality, spec in contract.modalities.items()
+        for name, stream in segment.streams.items()
+        if modality not in segment.streams and set(spec.channels) <= set(stream.info.labels)
+    }
+    if not parts:
+        return segment
+    streams = segment.streams | {modality: segment.streams[name] for modality, name in parts.items()}
+    spans_s = segment.spans_s | {
+        modality: segment.spans_s[name] for modality, name in parts.items() if name in segment.spans_s
+    }
+    return replace(segment, streams=streams, spans_s=spans_s)
 
 
 def numbers(values: Any) -> FloatArray:

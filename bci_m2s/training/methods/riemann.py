@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from bci_m2s.model.contract import ModalityContract
+from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.training.data.sessions import Rows, SessionFeatures
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Fit, Method, NotPossible
@@ -97,4 +97,11 @@ def fit_tangent(parts: Mapping[str, WindowSet], modalities: tuple[str, ...], hea
     return fit_linear(parts, modalities, head, (view,))
 
 
-RIEMANN = Method(guess=fit_tangent, draws=False, pretrained=False, feature="covariance")
+def raw_eeg(contract: Contract, pair: Sequence[str]) -> None:
+    """Takes EEG whose features are computed here. Raises NotPossible."""
+    specs = [contract.modalities[name] for name in pair]
+    if not any(one.stream_type.upper() == "EEG" and one.feature.name != "distributed" for one in specs):
+        raise NotPossible(f"it takes raw EEG, and there is none: {', '.join(pair)}")
+
+
+RIEMANN = Method(guess=fit_tangent, takes=raw_eeg, draws=False, pretrained=False, feature="covariance")

@@ -28,7 +28,7 @@ class DataEntry(_Part):
     """A training file, which says data, contract, split and the recipe that methods begin with."""
 
     training: str
-    """The training file, relative to the study file."""
+    """The training file, relative to the study file, or a shipped one by name."""
     changes: Values = {}
     """Keys of the training file that are otherwise here, for every method."""
 

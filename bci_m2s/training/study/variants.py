@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import re
 from collections.abc import Mapping
@@ -14,13 +15,15 @@ import yaml
 from bci_m2s.errors import ConfigurationError, UsageError
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import write_whole
+from bci_m2s.session.setup.shipped import find_training
 from bci_m2s.text import printable
 from bci_m2s.training.methods import METHODS, NotPossible
 from bci_m2s.training.settings import TrainingSettings, laid_over
 from bci_m2s.training.study.settings import StudySettings, folder_name
-from bci_m2s.training.training_file import load_training, training_values
+from bci_m2s.training.training_file import root_absolute, settings_of, training_values
 
 FILE = "training.yaml"
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, and a study has hundreds
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def make_variants(study: StudySettings, path: Path, out: Path) -> dict[Variant, 
         Cells were run with what a training file said before.
     """
     made: dict[Variant, TrainingSettings] = {}
+    below = {name: _below(study, path, name) for name in study.data}
     for data, protocol, method, point in itertools.product(
         study.data, study.protocols, study.methods, _points(study.grid)
     ):
@@ -71,8 +75,9 @@ def make_variants(study: StudySettings, path: Path, out: Path) -> dict[Variant, 
         if point:
             parts.append("-".join(folder_name(f"{key.split('.')[-1]} {value}") for key, value in point))
         variant = Variant(data, protocol, method, point, out.joinpath(*parts))
-        _write(variant, _values(study, path, variant))
-        made[variant] = _checked(variant, study, path)
+        values = _values(study, variant, below[data])
+        made[variant] = _checked(variant, study, path, values)
+        _write(variant, values)
     return made
 
 
@@ -81,25 +86,35 @@ def _points(grid: Mapping[str, tuple[Any, ...]]) -> list[tuple[tuple[str, Any], 
     return [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def _values(study: StudySettings, path: Path, variant: Variant) -> dict[str, Any]:
-    entry, method = study.data[variant.data], study.methods[variant.method]
-    source = path.parent / Path(entry.training).expanduser()
-    if not source.is_file():
-        raise ConfigurationError(f"{path}: data.{variant.data}.training: {source}: no such file")
-    values = training_values(source)
+def _below(study: StudySettings, path: Path, data: str) -> dict[str, Any]:
+    """The training file of a data set, with what the study changes of it for all rows."""
+    entry = study.data[data]
+    try:
+        source = find_training(str(Path(entry.training).expanduser()), path.parent)
+    except UsageError as problem:
+        words = str(problem).partition(": ")[2]
+        raise ConfigurationError(f"{path}: data.{data}.training: {entry.training}: {words}") from None
+    changes = copy.deepcopy(entry.changes)
+    root_absolute(path, changes)
+    return laid_over(training_values(source), changes)
+
+
+def _values(study: StudySettings, variant: Variant, values: dict[str, Any]) -> dict[str, Any]:
+    """The training file of a variant. values : of its data set"""
+    method = study.methods[variant.method]
     of_point: dict[str, Any] = {}
     for key, value in variant.point:
         for part in reversed(key.split(".")):
             value = {part: value}
         of_point = laid_over(of_point, value)
     fixed = {"finetune": {"method": method.method}, "controls": [], "seeds": study.seeds}
-    for changes in (entry.changes, study.protocols[variant.protocol], method.changes, of_point, fixed):
+    for changes in (study.protocols[variant.protocol], method.changes, of_point, fixed):
         values = laid_over(values, changes)
-    return values
+    return copy.deepcopy(values)  # nothing shared with other variants
 
 
 def _write(variant: Variant, values: Mapping[str, Any]) -> None:
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(values, Dumper=DUMPER, sort_keys=False, allow_unicode=True)
     make_private_folder(variant.folder)
     _refuse_changed(variant, text)
     if not variant.file.exists() or variant.file.read_text(encoding="utf-8") != text:
@@ -120,15 +135,29 @@ def _refuse_changed(variant: Variant, text: str) -> None:
         )
 
 
-def _checked(variant: Variant, study: StudySettings, path: Path) -> TrainingSettings:
+def _checked(
+    variant: Variant, study: StudySettings, path: Path, values: Mapping[str, Any]
+) -> TrainingSettings:
     try:
-        settings = load_training(variant.file)
+        settings = settings_of(variant.file, copy.deepcopy(dict(values)))
     except ConfigurationError as problem:
-        words = str(problem).removeprefix(f"{variant.file}:")  # whose lines nobody has written
+        words = str(problem).removeprefix(f"{variant.file}:")  # which nobody has written
         words = printable(re.sub(r"^\d+:", "", words), 400).strip()
         raise ConfigurationError(f"{path}: {variant.name}: {words}") from None
+    _check_root(variant, study, path, settings)
     try:
         METHODS[study.methods[variant.method].method].takes(settings.contract, settings.pair)
     except NotPossible as problem:
         raise ConfigurationError(f"{path}: {variant.name}: {problem}") from None
     return settings
+
+
+def _check_root(variant: Variant, study: StudySettings, path: Path, settings: TrainingSettings) -> None:
+    """Raises ConfigurationError where there is no copy of the data, with how to name one."""
+    root, training = settings.data.root, study.data[variant.data].training
+    if root is not None and not root.exists():
+        own = f"{{{variant.data}: {{training: {training}, changes: {{data: {{root: FOLDER}}}}}}}}"
+        raise ConfigurationError(
+            f"{path}: data.{variant.data}: data.root of {training}: got {root}, no such folder; expected "
+            f"your copy of {settings.data.format}: in a copy of the study, data: {own}"
+        )
