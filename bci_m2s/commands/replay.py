@@ -21,6 +21,7 @@ from bci_m2s.commands.simulate import send
 from bci_m2s.engine.health import StreamHealth
 from bci_m2s.engine.statistics import Statistics
 from bci_m2s.errors import BciM2sError, StreamError, UsageError, nearest
+from bci_m2s.files.shipped import names
 from bci_m2s.model.contract import ModalityContract
 from bci_m2s.model.stream_check import check_stream, stream_doubts
 from bci_m2s.model.training_people import training_remark
@@ -37,7 +38,7 @@ from bci_m2s.session.run import Options, run_connected, say_saved
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, check
 from bci_m2s.session.setup.fitting import NONE_FITS, unused
-from bci_m2s.session.setup.shipped import names, own_pipelines
+from bci_m2s.session.setup.shipped import own_pipelines
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
 from bci_m2s.simulator.markers import trial_spans

@@ -71,7 +71,7 @@ def new(
     session_id: SessionId = "",
 ) -> None:
     """Write files for a model of your own: training, pipeline, and a protocol that sends markers."""
-    from bci_m2s.session.setup.shipped import names
+    from bci_m2s.files.shipped import names
 
     if folder.resolve().name in names("models", ".safetensors"):
         raise UsageError(f"{folder}: its name is that of a shipped model, expected one of your own")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bci_m2s.session.setup.shipped import folder, names
+from bci_m2s.files.shipped import folder, names
 
 pytestmark = pytest.mark.nightly
 ROOT = Path(__file__).resolve().parents[2]

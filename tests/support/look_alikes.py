@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from bci_m2s.training.datasets import deap as deap_files
+from bci_m2s.training.datasets.seed_iv import SEED_IV_LABELS
 from bci_m2s.training.datasets.seed_v import SEED_V_LABELS
 from support.body_signals import beat_times, ecg_of
-from support.dataset_files import write_seed, write_seed_iv, write_seed_v
+from support.dataset_files import save_mat, write_seed, write_seed_v
 from support.event_files import write_events
 from support.raw_files import (
     EEGMAT_LABELS,
@@ -35,8 +36,12 @@ def seed(root: Path) -> None:
 
 
 def seed_iv(root: Path) -> None:
+    """The second session of each, eight steps a trial, noise around the label."""
+    rng, labels = np.random.default_rng(0), SEED_IV_LABELS[1]
     for subject in PEOPLE:
-        write_seed_iv(root, subject, sessions=(1,))
+        for part, stem, shape in (("eeg", "de_LDS", (62, 8, 5)), ("eye", "eye_", (31, 8))):
+            trials = {f"{stem}{n}": label + rng.normal(size=shape) for n, label in enumerate(labels, 1)}
+            save_mat(root / f"{part}_feature_smooth" / "2" / f"{subject}_20150915.mat", trials)
 
 
 def seed_v(root: Path) -> None:

@@ -14,13 +14,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bci_m2s.errors import BciM2sError, ContractError, StreamError, nearest
+from bci_m2s.files.shipped import folder
 from bci_m2s.lsl import network as lsl_network
 from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.model.stream_check import check_stream
 from bci_m2s.session.setup.config import load_pipeline
-from bci_m2s.session.setup.shipped import find_pipeline, folder, own_pipelines
+from bci_m2s.session.setup.shipped import find_pipeline, own_pipelines
 from bci_m2s.session.setup.untrained import find_trained
 from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import MARKER_TYPE, StreamInfo

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bci_m2s.errors import ConfigurationError, UsageError, nearest
 from bci_m2s.files.places import with_line
+from bci_m2s.files.shipped import names
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.session.protocol.mpv import Mpv
 from bci_m2s.session.protocol.pace import FastClock
@@ -13,7 +14,7 @@ from bci_m2s.session.protocol.person import SimulatedPerson
 from bci_m2s.session.protocol.program import Program
 from bci_m2s.session.protocol.settings import ProtocolSettings
 from bci_m2s.session.protocol.stimulus import Stimulus
-from bci_m2s.session.setup.shipped import find_pipeline, names
+from bci_m2s.session.setup.shipped import find_pipeline
 from bci_m2s.text import quoted
 
 

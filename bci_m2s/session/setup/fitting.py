@@ -9,12 +9,13 @@ from typing import Any
 import yaml
 
 from bci_m2s.errors import StreamError
+from bci_m2s.files.shipped import names
 from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.model.channel_check import absent_channels
 from bci_m2s.model.contract import Contract, ModalityContract
 from bci_m2s.model.model_file import read_contract
 from bci_m2s.model.stream_check import check_stream
-from bci_m2s.session.setup.shipped import find_model, names
+from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.signal.units import is_stated
 from bci_m2s.sources.streams import LslStream
 from bci_m2s.text import printable

@@ -14,8 +14,8 @@ import yaml
 
 from bci_m2s.errors import ConfigurationError, UsageError
 from bci_m2s.files.access import make_private_folder
+from bci_m2s.files.shipped import find_training
 from bci_m2s.files.whole import write_whole
-from bci_m2s.session.setup.shipped import find_training
 from bci_m2s.text import printable
 from bci_m2s.training.methods import METHODS, NotPossible
 from bci_m2s.training.settings import TrainingSettings, laid_over

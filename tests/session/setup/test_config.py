@@ -3,8 +3,8 @@
 import pytest
 
 from bci_m2s.errors import ConfigurationError
+from bci_m2s.files.shipped import folder, names
 from bci_m2s.session.setup.config import BaselineSettings, load_pipeline
-from bci_m2s.session.setup.shipped import folder, names
 from bci_m2s.sources.streams import LslStream, ReplayStream
 
 GOOD = """

@@ -12,12 +12,13 @@ from support.small_sessions import contract
 
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import ConfigurationError, ModelError, OutputError, StreamError, UsageError
+from bci_m2s.files.shipped import names
 from bci_m2s.lsl.network import shared_network
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import save_model
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, connect, fits, with_unnamed
-from bci_m2s.session.setup.shipped import find_model, find_pipeline, names
+from bci_m2s.session.setup.shipped import find_model, find_pipeline
 from bci_m2s.sources import Environment
 from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import Status, StreamInfo

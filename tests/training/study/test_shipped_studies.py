@@ -16,7 +16,8 @@ from support.small_pairs import TINY
 from support.training_files import without_pictures
 
 from bci_m2s.errors import ConfigurationError
-from bci_m2s.session.setup.shipped import find_study, folder
+from bci_m2s.files.shipped import folder
+from bci_m2s.session.setup.shipped import find_study
 from bci_m2s.training.check.listing import _listed
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.datasets import deap, dreamer, find_dataset

@@ -13,7 +13,7 @@ from support.small_pairs import corpus
 from support.training_files import training_values
 
 from bci_m2s.errors import ConfigurationError, OutputError, UsageError
-from bci_m2s.session.setup.shipped import folder
+from bci_m2s.files.shipped import folder
 from bci_m2s.training.check.training_file import check_training
 from bci_m2s.training.results import statistics
 from bci_m2s.training.run.evaluating import run_evaluate
