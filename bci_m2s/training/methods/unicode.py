@@ -199,11 +199,11 @@ def pretrained(job: Job, data: UnitData, *, predicts: bool = False) -> UniCode:
     """The model of the epoch in which codes agree best on validation windows."""
     networks = fresh_networks(job)
     of_pair = [networks[name] for name in job.pair]
-    widths = {network.projection.linear.in_features for network in of_pair}
-    if len(widths) > 1:
+    widths = [network.projection.linear.in_features for network in of_pair]
+    if len(set(widths)) > 1:
         raise NotPossible("it takes embeddings of one width")
     seed_torch(named_seed(job.seed, "unicode cpc"))
-    added = PairPrediction(*widths, job.settings) if predicts else None
+    added = PairPrediction(widths[0], job.settings) if predicts else None
     seed_torch(named_seed(job.seed, "unicode"))
     features = [job.contract.modalities[name].feature.n_features for name in job.pair]
     model = UniCode(of_pair, features, added)
