@@ -3,7 +3,7 @@
 Source: Xia, Huang, Zhu, Zhao, "Achieving Cross Modal Generalization with Multimodal Unified
 Representation", NeurIPS 2023, and the authors' released code. Ours: the averages of how often a code is
 chosen start at 1. As released they start at 0, which multiplies codes that the first batch does not choose
-by tens of thousands.
+by tens of thousands; ``unicode-released`` has that.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ SMALLEST = 1e-10  # what a logarithm is taken of
 
 
 class Codebook(nn.Module):
-    """`size` codes of `width` numbers."""
+    """`size` codes of `width` numbers, each chosen `count` times before."""
 
     codes: Tensor
     counts: Tensor
     sums: Tensor
     unchosen: Tensor
 
-    def __init__(self, size: int, width: int) -> None:
+    def __init__(self, size: int, width: int, count: float = 1.0) -> None:
         super().__init__()
         codes = torch.empty(size, width).uniform_(-1 / size, 1 / size)
         self.register_buffer("codes", codes)
-        self.register_buffer("counts", torch.ones(size))  # moving averages
+        self.register_buffer("counts", torch.full((size,), count))  # moving averages
         self.register_buffer("sums", codes.clone())
         self.register_buffer(
             "unchosen", torch.zeros(size, dtype=torch.int64)

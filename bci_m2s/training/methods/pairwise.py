@@ -5,17 +5,17 @@ Modality-Pairwise Unsupervised Contrastive Loss", ICPR 2022, arXiv 2207.11482, a
 code. From there: the loss over all pairs of two or more modalities, the projection (twice the features'
 width, ReLU, their width), the fixed temperature, and heads over features that labels do not change. Ours:
 encoders as M2S has them, here and in every other comparison; Adam, at the rate of pre-training; one view
-of a window in place of two random crops, so that the loss is plain InfoNCE (``two_crop_loss`` is the
-released one); heads trained after the encoders, not alongside. Released updates on validation and test
-batches are not made.
+of a window in place of two random crops, so that the loss is plain InfoNCE; heads trained after the
+encoders, not alongside. Released updates on validation and test batches are not made.
 
-``pairwise-cpc`` adds the M2M CPC of M2S to the loss of each pair.
+``pairwise-cpc`` adds the M2M CPC of M2S to the loss of each pair; ``pairwise-released`` is in a file of its
+own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -23,7 +23,6 @@ from itertools import combinations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bci_m2s.model.contract import Contract
 from bci_m2s.training.data.prepare import UnitData
@@ -99,24 +98,6 @@ def pair_loss(a: Tensor, b: Tensor) -> Tensor:
     return contrastive_loss(a, b, torch.tensor(-math.log(TEMPERATURE)))
 
 
-def two_crop_loss(a: Tensor, b: Tensor) -> Tensor:
-    """The released loss of one ordered pair of modalities, ().
-
-    Every crop of `a` is held against every crop of `b`. The pair of the same crop of the same window is no
-    positive and is left out of the denominator too; the positives are the window's other crops.
-
-    a, b : (crops, B, P), two crops as released; with one there is no positive, and the loss is 0
-    """
-    crops, n = a.shape[:2]
-    unit_a, unit_b = (functional.normalize(one.flatten(0, 1), dim=-1) for one in (a, b))
-    same = torch.eye(crops * n, dtype=torch.bool)
-    logits = (unit_a @ unit_b.T / TEMPERATURE).masked_fill(same, -math.inf)
-    windows = torch.arange(n).repeat(crops)
-    positive = (windows[:, None] == windows[None, :]) & ~same
-    chances = torch.log_softmax(logits, dim=1).masked_fill(~positive, 0.0)
-    return -chances.sum(dim=1).mean() / crops
-
-
 class Head(nn.Module):
     """Classes from the features of some modalities side by side. widths : of each; the first is its own"""
 
@@ -144,10 +125,16 @@ def subsets(pair: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [names for size in sizes for names in combinations(pair, size)]
 
 
-def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: bool = False) -> Answers:
+def learn(
+    job: Job,
+    data: UnitData,
+    settings: FinetuneSettings,
+    *,
+    pretraining: Callable[[Job, UnitData], Encoders] | None = None,
+) -> Answers:
     """Train the encoders without labels, and a head for each modality, for all but one, and for all.
 
-    predicts : with M2M CPC
+    pretraining : how; None for ``pretrained``
 
     Raises
     ------
@@ -155,7 +142,7 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: boo
         One modality; no two windows of any two modalities; labels of one class.
     """
     some_signals(job.contract, job.pair)
-    encoders = pretrained(job, data, predicts=predicts)
+    encoders = (pretraining or pretrained)(job, data)
     found = {}
     for names in subsets(job.pair):
         heads = {head: _head(job, data, settings, encoders, names, head) for head in job.contract.heads}
@@ -164,9 +151,8 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: boo
 
 
 def pretrained(job: Job, data: UnitData, *, predicts: bool = False) -> Encoders:
-    """M2S's encoders, of the epoch with the lowest loss on validation windows."""
-    networks = fresh_networks(job)
-    widths = [networks[name].projection.linear.in_features for name in job.pair]
+    """M2S's encoders, of the epoch with the lowest loss on validation windows. predicts : with M2M CPC"""
+    networks, widths = fresh_encoders(job)
     predictions: list[nn.Module] = []
     if predicts:
         if len(set(widths)) > 1:
@@ -174,31 +160,49 @@ def pretrained(job: Job, data: UnitData, *, predicts: bool = False) -> Encoders:
         seed_torch(named_seed(job.seed, "pairwise cpc"))
         predictions = [PairPrediction(widths[0], job.settings) for _ in combinations(job.pair, 2)]
     seed_torch(named_seed(job.seed, "pairwise"))
-    encoders = Encoders([networks[name].encoder for name in job.pair], widths, predictions)
+    encoders = Encoders(networks, widths, predictions)
     pretrain_encoders(job, data, encoders)
     return encoders
 
 
-def pretrain_encoders(job: Job, data: UnitData, encoders: Encoders) -> None:
+def fresh_encoders(job: Job) -> tuple[list[nn.Module], list[int]]:
+    """M2S's encoders as initialised, and their widths."""
+    networks = fresh_networks(job)
+    widths = [networks[name].projection.linear.in_features for name in job.pair]
+    return [networks[name].encoder for name in job.pair], widths
+
+
+def pretrain_encoders(
+    job: Job,
+    data: UnitData,
+    encoders: Encoders,
+    optimiser: torch.optim.Optimizer | None = None,
+    batch: int = 0,
+) -> None:
     """Train until the last epoch; the one with the lowest loss on validation windows is kept.
+
+    optimiser, batch : None and 0 for those of pre-training
 
     Raises NotPossible where no two training windows have the same two signals.
     """
+    if optimiser is None:
+        rate, decay = job.settings.learning_rate, job.settings.weight_decay
+        optimiser = Adam(encoders.parameters(), lr=rate, weight_decay=decay)
+    batch = batch or job.settings.batch
     training, validation = (
         _Shared(job.pair, data.parts[part], encoders) for part in ("train", "validation")
     )
     if not any(int((a & b).sum()) > 1 for a, b in combinations(training.present, 2)):
         raise NotPossible("no two training windows have the same two signals")
     selected = validation.n if job.settings.select == "validation" else 0
-    selection = LowestLoss(encoders, validation.loss, selected, job.settings.batch)
-    rate, decay = job.settings.learning_rate, job.settings.weight_decay
+    selection = LowestLoss(encoders, validation.loss, selected, batch)
     train(
         encoders,
-        [Adam(encoders.parameters(), lr=rate, weight_decay=decay)],
+        [optimiser],
         training.loss,
         training.n,
         epochs=job.settings.epochs,
-        batch=job.settings.batch,
+        batch=batch,
         seed=job.seed,
         after_epoch=selection.look,
     )
@@ -260,4 +264,8 @@ def _answer(
 
 
 PAIRWISE = Method(learn=learn, takes=some_signals, pretrained=False)
-PAIRWISE_CPC = Method(learn=partial(learn, predicts=True), takes=some_signals, pretrained=False)
+PAIRWISE_CPC = Method(
+    learn=partial(learn, pretraining=partial(pretrained, predicts=True)),
+    takes=some_signals,
+    pretrained=False,
+)

@@ -7,7 +7,8 @@ of M2S in place of theirs, and widths that keep their ratio to the embedding; th
 of the bound's own fit, which was not released, and its limits; the prediction sees two steps at least; the
 epoch in which codes agree best on validation windows.
 
-``unicode-cpc`` adds the M2M CPC of M2S, whose predictions see both signals, to its own prediction.
+``unicode-cpc`` adds the M2M CPC of M2S, whose predictions see both signals, to its own prediction. With
+``unicode-released`` codes that the first batch does not choose grow without bound, see ``codebook``.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class UniCode(nn.Module):
 
     networks : of each; features : of a step of each
     added : a loss of both embeddings beside the others; None for none
+    counts : how often each code has been chosen, at the begin
     """
 
     def __init__(
@@ -81,13 +83,14 @@ class UniCode(nn.Module):
         networks: Sequence[SingleModality],
         features: Sequence[int],
         added: nn.Module | None = None,
+        counts: float = 1.0,
     ) -> None:
         super().__init__()
         width = networks[0].projection.linear.in_features
         pairs = zip(networks, features, strict=True)
         self.sides = nn.ModuleList(ModalityParts(network, n, width // 2) for network, n in pairs)
         self.predictors = nn.ModuleList(OwnPredictor(width, width, 1) for _ in networks)
-        self.codebook = Codebook(CODES, width)
+        self.codebook = Codebook(CODES, width, counts)
         self.added = added
 
     @property
@@ -175,10 +178,12 @@ def two_of_steps(contract: Contract, pair: Sequence[str]) -> None:
         raise NotPossible("it predicts a step from those before, and windows have one")
 
 
-def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: bool = False) -> Answers:
+def learn(
+    job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: bool = False, counts: float = 1.0
+) -> Answers:
     """Learn codes without labels, and a classifier of each signal's codes, which judges both signals.
 
-    predicts : with M2M CPC
+    predicts : with M2M CPC; counts : see ``UniCode``
 
     Raises
     ------
@@ -187,7 +192,7 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: boo
         different widths; labels of one class.
     """
     two_of_steps(job.contract, job.pair)
-    model = pretrained(job, data, predicts=predicts)
+    model = pretrained(job, data, predicts=predicts, counts=counts)
     heads = {
         name: {head: _head(job, data, settings, model, name, head) for head in job.contract.heads}
         for name in job.pair
@@ -195,7 +200,7 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: boo
     return {((a,), (b,)): partial(_answer, job, model, heads[a], b) for a, b in product(job.pair, job.pair)}
 
 
-def pretrained(job: Job, data: UnitData, *, predicts: bool = False) -> UniCode:
+def pretrained(job: Job, data: UnitData, *, predicts: bool = False, counts: float = 1.0) -> UniCode:
     """The model of the epoch in which codes agree best on validation windows."""
     networks = fresh_networks(job)
     of_pair = [networks[name] for name in job.pair]
@@ -206,7 +211,7 @@ def pretrained(job: Job, data: UnitData, *, predicts: bool = False) -> UniCode:
     added = PairPrediction(widths[0], job.settings) if predicts else None
     seed_torch(named_seed(job.seed, "unicode"))
     features = [job.contract.modalities[name].feature.n_features for name in job.pair]
-    model = UniCode(of_pair, features, added)
+    model = UniCode(of_pair, features, added, counts)
     rows, validation = (rows_of(data.parts[part], job.pair) for part in ("train", "validation"))
     if len(rows) < 2:
         raise NotPossible(f"no two training windows have {' and '.join(job.pair)}")
@@ -287,3 +292,4 @@ def _answer(
 
 UNICODE = Method(learn=learn, takes=two_of_steps, pretrained=False)
 UNICODE_CPC = Method(learn=partial(learn, predicts=True), takes=two_of_steps, pretrained=False)
+UNICODE_RELEASED = Method(learn=partial(learn, counts=0.0), takes=two_of_steps, pretrained=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import mean
 
 from rich.console import Console
 
@@ -258,7 +259,7 @@ def _judge(
         answers = method.learn(job, labelled, settings.finetune)
         for setup in setups:
             results += evaluate_answers(setup, name, answers, data.parts["test"], settings.pair)
-        return results
+        return _with_oracle(experiment, job, labelled, name, setups, results)
     if method.fit is None:
         parts = labelled_parts(job, data, settings.finetune)
         for setup in setups:
@@ -275,3 +276,27 @@ def _judge(
             unlabelled=data.parts["train"] if settings.finetune.adapt_norm else None,
         )
     return results
+
+
+def _with_oracle(
+    experiment: Experiment,
+    job: Job,
+    data: UnitData,
+    name: str,
+    setups: Sequence[EvaluationSetup],
+    results: list[Result],
+) -> list[Result]:
+    """The results of a method with networks of its own, with what selecting on the test windows gives.
+
+    It is learnt once more, with the test windows in place of those that validate.
+    """
+    settings, learn, test = experiment.settings, METHODS[name].learn, data.parts["test"]
+    if not settings.finetune.oracle or settings.finetune.select != "validation" or learn is None:
+        return results
+    peeking = learn(job, replace(data, parts={**data.parts, "validation": test}), settings.finetune)
+    found = {
+        (one.head, one.trained_on, one.tested_on): mean(one.figures["by_subject"].values())
+        for setup in setups
+        for one in evaluate_answers(replace(setup, means=None), name, peeking, test, settings.pair)
+    }
+    return [replace(one, oracle=found[one.head, one.trained_on, one.tested_on]) for one in results]

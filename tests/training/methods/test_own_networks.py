@@ -1,6 +1,7 @@
 """One contract for every method with networks of its own, and what they share."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,13 +21,14 @@ from bci_m2s.training.methods.own_networks import (
     train,
 )
 from bci_m2s.training.results.evaluation import EvaluationSetup, evaluate_answers
+from bci_m2s.training.run.evaluating import _judge
 
 LEARNT = [name for name in METHODS if METHODS[name].learn is not None]
 LONG = (
     *("maet", "unicode", "unicode-cpc", "pairwise-cpc", "bdae", "bdae-cgan", "bdae-regressor"),
-    *("eco-fet", "etf", "cmcrd", "vigilancenet"),
+    *("eco-fet", "etf", "cmcrd", "vigilancenet", "unicode-released"),
 )
-ALIKE = ("unicode-cpc", "pairwise-cpc")  # others with a loss more
+ALIKE = ("unicode-cpc", "pairwise-cpc", "unicode-released", "pairwise-released")  # others, in part
 EACH = [*(name for name in LEARNT if name not in ALIKE), *nightly(*ALIKE)]
 WIDE = {"eeg": 8, "eye": 9}
 
@@ -176,3 +178,17 @@ def test_what_a_method_for_eeg_and_one_other_signal_takes(settings, data):
     with pytest.raises(NotPossible, match="eeg have labels of fewer than two classes"):
         labelled_rows(of_one, ("eeg",), "emotion")
     assert set(rows_of(of_one, ("eeg",)).labels.tolist()) == {-1}
+
+
+def test_the_oracle_of_a_method_is_what_choosing_on_test_windows_gives(settings, data):
+    chosen = training_settings().model_copy(
+        update={"finetune": finetune_settings(epochs=4, oracle=True), "contract": settings.contract}
+    )
+    setup = EvaluationSetup("test", 0, "emotion", 2, tuple("abcdefgh"))
+    experiment, begun = SimpleNamespace(settings=chosen), SimpleNamespace(data=data)
+    (result,) = _judge(experiment, job(settings), begun, "dcca-am", [setup])
+    peeked = replace(data, parts={**data.parts, "validation": data.parts["test"]})
+    answers = METHODS["dcca-am"].learn(job(settings), peeked, chosen.finetune)
+    (best,) = evaluate_answers(setup, "dcca-am", answers, data.parts["test"], PAIR)
+    assert result.oracle == pytest.approx(np.mean(list(best.figures["by_subject"].values())))
+    assert result.oracle >= np.mean(list(result.figures["by_subject"].values()))

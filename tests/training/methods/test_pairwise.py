@@ -12,7 +12,8 @@ from torch import nn
 from bci_m2s.training.methods import METHODS, NotPossible
 from bci_m2s.training.methods.losses import cpc_loss, draw_step
 from bci_m2s.training.methods.m2m_cpc import PairPrediction
-from bci_m2s.training.methods.pairwise import Encoders, pair_loss, pretrained, subsets, two_crop_loss
+from bci_m2s.training.methods.pairwise import Encoders, pair_loss, pretrained, subsets
+from bci_m2s.training.methods.pairwise_released import CroppedEncoders, crops_of, two_crop_loss
 
 NAMES = tuple(THREE)
 
@@ -62,6 +63,33 @@ def test_the_released_loss_asks_for_the_other_crop_of_the_same_window():
             below = math.log(sum(math.exp(value) for value in against.values()))
             total += below - against[1 - crop, window]
     assert two_crop_loss(a, b).item() == pytest.approx(total / 6 / 2, rel=1e-4)
+
+
+def test_crops_are_a_window_without_its_first_or_its_last_step():
+    windows = torch.arange(24.0).reshape(4, 3, 2)
+    crops = crops_of(windows, torch.Generator().manual_seed(1))
+    assert [one.shape for one in crops] == [(4, 2, 2)] * 2
+    starts = [[int(crop[i, 0, 0] - windows[i, 0, 0]) // 2 for i in range(4)] for crop in crops]
+    assert {*starts[0], *starts[1]} == {0, 1}  # each is drawn
+    assert starts[0] != starts[1]
+    for start, crop in zip(starts, crops, strict=True):
+        for i in range(4):
+            assert torch.equal(crop[i], windows[i, start[i] : start[i] + 2])
+    assert all(torch.equal(one, windows[:, :1]) for one in crops_of(windows[:, :1], None))
+
+
+def test_the_released_loss_goes_over_both_orders_of_each_pair():
+    torch.manual_seed(0)
+    encoders = CroppedEncoders([nn.Linear(3, 4), nn.Linear(3, 4)], [4, 4]).eval()
+    windows, present = [torch.randn(6, 3, 3), torch.randn(6, 3, 3)], [torch.ones(6, dtype=torch.bool)] * 2
+    loss = encoders(windows, present).item()
+    assert loss == encoders(windows, present).item()  # epochs are judged alike
+    generator, projected = torch.Generator().manual_seed(0), []
+    for number, one in enumerate(windows):
+        crops = [encoders.features(number, crop) for crop in crops_of(one, generator)]
+        projected.append(torch.stack([encoders.projections[number](crop) for crop in crops]))
+    both = two_crop_loss(*projected) + two_crop_loss(*projected[::-1])
+    assert loss == pytest.approx(both.item() / 2, abs=1e-6)
 
 
 def test_the_loss_is_the_mean_of_all_pairs_each_of_the_windows_that_have_both():

@@ -244,3 +244,19 @@ def test_windows_of_one_step_are_refused():
     contract = type(training_settings()).model_validate(values).contract
     with pytest.raises(NotPossible, match="windows have one"):
         METHODS["unicode"].takes(contract, PAIR)
+
+
+def test_codes_that_the_first_batch_does_not_choose_grow_as_released_without_bound():
+    torch.manual_seed(0)
+    embedded = torch.randn(5, 3, 4)
+    grown = {}
+    for count in (0.0, 1.0):
+        torch.manual_seed(1)
+        codebook = Codebook(64, 4, count)
+        before, chosen = codebook.codes.norm(dim=1), codebook.nearest(embedded)
+        codebook.follow(chosen, embedded, embedded)
+        unchosen = torch.ones(64, dtype=torch.bool)
+        unchosen[chosen] = False
+        grown[count] = (codebook.codes.norm(dim=1) / before)[unchosen].min().item()
+    assert grown[0.0] > 1e4
+    assert grown[1.0] == pytest.approx(1, abs=0.01)
