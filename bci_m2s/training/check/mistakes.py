@@ -11,6 +11,7 @@ from bci_m2s.errors import ConfigurationError, nearest
 from bci_m2s.model.stream_check import check_stream
 from bci_m2s.text import printable, quoted
 from bci_m2s.training.check.listing import Listing, marker_texts
+from bci_m2s.training.data.splits import HasTrials
 from bci_m2s.training.datasets.layout import DataSet, said_once
 from bci_m2s.training.settings import TrainingSettings
 
@@ -159,6 +160,21 @@ def check_trials(settings: TrainingSettings, listing: Listing) -> None:
         )
     if is_own:
         _check_stop(settings, listing)
+
+
+def check_two_classes(settings: TrainingSettings, sessions: Iterable[HasTrials]) -> None:
+    """The people who are wanted have trials of more than one class."""
+    head = settings.contract.first_head
+    counts = Counter(
+        trial.labels[head] for session in sessions for trial in session.trials if head in trial.labels
+    )
+    if len(counts) == 1:
+        ((only, n),) = counts.items()
+        classes = settings.contract.heads[head].classes
+        raise ConfigurationError(
+            f"contract.heads.{head}.classes: got {n} trials, all of {quoted(classes[only])}, expected trials "
+            f"of two classes or more of {', '.join(classes)}"
+        )
 
 
 def _check_stop(settings: TrainingSettings, listing: Listing) -> None:

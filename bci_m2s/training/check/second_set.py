@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bci_m2s.errors import BciM2sError, ConfigurationError, nearest
+from bci_m2s.errors import BciM2sError, ConfigurationError
 from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.model.contract import Contract, ModalityContract
@@ -101,9 +101,8 @@ def _judged(ours: Contract, theirs: Contract, ours_name: str, some: bool) -> Con
         )
     for head, spec in ours.heads.items():
         if head not in theirs.heads:
-            valid = nearest(head, theirs.heads)
             raise ConfigurationError(
-                f"contract.heads: got {', '.join(theirs.heads)}, expected {head} as in {ours_name}{valid}"
+                f"contract.heads: got {', '.join(theirs.heads)}, expected {head} as in {ours_name}"
             )
         classes = theirs.heads[head].classes
         if sorted(map(str.casefold, spec.classes)) != sorted(map(str.casefold, classes)):

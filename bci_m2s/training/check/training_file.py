@@ -118,7 +118,7 @@ def _checked(path: Path, settings: TrainingSettings, lacks_data: bool) -> Checke
     splits: list[Split] = []
     if listing.sessions:
         splits = _splits(settings, listing)
-        check_labels(settings, splits)
+        check_labels(settings, splits, listing.sessions)
     for name, spec in live.items():  # last, because filters need packages that take a second to load
         try:
             check_size(spec, contract.window, name)
@@ -205,6 +205,7 @@ def _listing(settings: TrainingSettings) -> Listing:
     wanted = settings.data.subjects
     kept = [not wanted or session.subject in wanted for session in listing.sessions]
     sessions = [session for session, keep in zip(listing.sessions, kept, strict=True) if keep]
+    mistakes.check_two_classes(settings, sessions)
     segments = listing.segments
     if segments:
         segments = [found for found, keep in zip(segments, kept, strict=True) if keep]

@@ -9,10 +9,9 @@ import numpy as np
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
-from bci_m2s.errors import TrainingError
 from bci_m2s.training.data.sessions import Rows
 from bci_m2s.training.data.windows import WindowSet
-from bci_m2s.training.methods import Fit, Method, View, flat
+from bci_m2s.training.methods import Fit, Method, NotPossible, View, flat
 from bci_m2s.training.results.metrics import mean_over_subjects
 from bci_m2s.types import FloatArray
 
@@ -38,13 +37,14 @@ def fit_linear(
 
     Raises
     ------
-    TrainingError
+    NotPossible
         No labelled training window has the modalities, or none of the validation windows with labels.
     """
     train, validation = (parts[part].having(modalities, head) for part in ("train", "validation"))
     is_chosen = bool(len(parts["validation"].having([], head)))
     if not len(train) or (is_chosen and not len(validation)):
-        raise TrainingError(f"linear model: no labelled windows with {' and '.join(modalities)}")
+        part = "validation" if len(train) else "training"
+        raise NotPossible(f"no labelled {part} window has {' and '.join(modalities)}")
     if not is_chosen:
         view = views[-1]
         return Fit(modalities, fit_logistic(view(train, modalities), train.labels[head], USUAL), view)

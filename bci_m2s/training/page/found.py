@@ -14,7 +14,7 @@ from bci_m2s.text import printable
 from bci_m2s.training.page.plan import RELEASED, Part
 from bci_m2s.training.page.work import RESULTS, run_folder, training_file
 from bci_m2s.training.results.evaluation import Result
-from bci_m2s.training.results.summary import Difference, Summary, differences, summarise
+from bci_m2s.training.results.summary import Difference, Summary, differences, one_class_lines, summarise
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.training_file import load_training
 
@@ -79,7 +79,9 @@ def read_part(out: Path, part: Part, seeds: Sequence[int]) -> Found | None:
     results = [Result(**entry) for one in read.values() for entry in one["results"]]
     lines = next(iter(read.values()))["protocol"][head]
     lines = [line for line in lines if not line.startswith("Seeds:")]
-    found = Found(part, settings, head, [one for one in results if one.head == head], lines, tuple(files))
+    results = [one for one in results if one.head == head]
+    lines += [line for line in one_class_lines(results, head) if line not in lines]
+    found = Found(part, settings, head, results, lines, tuple(files))
     if not part.recipe:
         found = _with_released(found, read_part(out, replace(part, recipe=RELEASED), tuple(files)))
     return found

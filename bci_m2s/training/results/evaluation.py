@@ -17,7 +17,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from bci_m2s.model.predictor import load_model
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
-from bci_m2s.training.methods import Answers, Method
+from bci_m2s.training.methods import Answers, Method, NotPossible
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.methods.model_files import OWN, crossings, exchanged
 from bci_m2s.training.results.means import SeedMeans, mean_name
@@ -197,22 +197,30 @@ def evaluate_guesses(
 ) -> list[Result]:
     """A method without networks, on each modality, on all side by side, and from each to each other one.
 
-    What no labelled training window has together is not tried together.
+    What no labelled training window has together is not tried together, and a direction that is not
+    possible is left out. Raises NotPossible where none is possible.
     """
-    results = []
+    tries: list[tuple[str, str, WindowSet, Callable[[], Any]]] = []
     if method.guess is not None:
         for modalities in dict.fromkeys([*((name,) for name in pair), pair]):
-            windows = parts["test"].having(modalities, setup.head)
-            if len(windows) and len(parts["train"].having(modalities, setup.head)):
-                fitted = method.guess(parts, modalities, setup.head)
-                used = together(modalities)
-                results.append(_of_fit(setup, name, used, used, windows, fitted))
+            windows, used = parts["test"].having(modalities, setup.head), together(modalities)
+            if len(parts["train"].having(modalities, setup.head)):
+                fit = partial(method.guess, parts, modalities, setup.head)
+                tries.append((used, used, windows, fit))
     if method.cross is not None:
         for trained_on, tested_on in permutations(pair, 2):
             windows = parts["test"].having([tested_on], setup.head)
-            if len(windows):
-                fitted = method.cross(parts, trained_on, tested_on, setup.head)
-                results.append(_of_fit(setup, name, trained_on, tested_on, windows, fitted))
+            fit = partial(method.cross, parts, trained_on, tested_on, setup.head)
+            tries.append((trained_on, tested_on, windows, fit))
+    results, why_not = [], None
+    for trained_on, tested_on, windows, fit in tries:
+        if len(windows):
+            try:
+                results.append(_of_fit(setup, name, trained_on, tested_on, windows, fit()))
+            except NotPossible as problem:
+                why_not = problem
+    if why_not is not None and not results:
+        raise why_not
     return results
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.second_set import SecondSet
 from bci_m2s.training.data.split_settings import SplitSettings
 from bci_m2s.training.data.splits import PARTS, Split
+from bci_m2s.training.data.windows import Names, WindowSet
 from bci_m2s.training.settings import DataSettings, TrainingSettings
 
 MOST_NAMES = 40
@@ -21,12 +22,19 @@ People = Mapping[str, Collection[str]]  # by part, and of those who test by moda
 def people_of(data: UnitData, head: str) -> dict[str, list[str]]:
     """Who has labelled windows in each part of a split, and under its name of each modality to test on."""
 
-    def people(part: str, modalities: Sequence[str]) -> list[str]:
-        windows = data.parts[part].having(modalities, head)
-        return [data.names.subjects[i] for i in np.unique(windows.subjects)]
+    found = {part: _people_with(windows, data.names, head) for part, windows in data.parts.items()}
+    return found | testers(data.parts["test"], data.names, head, data.settings.contract.modalities)
 
-    found = {part: people(part, []) for part in PARTS}
-    return found | {name: people("test", [name]) for name in data.settings.contract.modalities}
+
+def testers(windows: WindowSet, names: Names, head: str, modalities: Iterable[str]) -> dict[str, list[str]]:
+    """Who has labelled test windows, under "test", and of each modality under its name."""
+    everybody = _people_with(windows, names, head)
+    return {"test": everybody} | {name: _people_with(windows, names, head, name) for name in modalities}
+
+
+def _people_with(windows: WindowSet, names: Names, head: str, *modalities: str) -> list[str]:
+    labelled = windows.having(modalities, head)
+    return [names.subjects[i] for i in np.unique(labelled.subjects)]
 
 
 def meant_to_test(splits: Sequence[Split], second: SecondSet | None = None) -> set[str]:
@@ -61,7 +69,7 @@ def protocol(
         settings = settings.model_copy(update={"finetune": without})
     return [
         *people,
-        *_tested(splits, meant, one_class, settings.labels.new_person_trials),
+        *tested_lines(splits, meant, one_class, settings.labels.new_person_trials),
         *conditions(settings, head),
     ]
 
@@ -150,8 +158,8 @@ def _numbers(splits: Sequence[People], labelled: str) -> str:
     return f"{number}{first}, {rest}"
 
 
-def _tested(
-    splits: Sequence[People], meant: Collection[str], one_class: Collection[str], given: int
+def tested_lines(
+    splits: Sequence[People], meant: Collection[str], one_class: Collection[str], given: int = 0
 ) -> list[str]:
     """Who tested, and who was meant to and did not. given : trials of each class that who tests gives"""
     one_class, tested = set(one_class), _people(splits, "test")

@@ -114,6 +114,11 @@ class Row:
         """Who has test windows, in order of appearance."""
         return list(dict.fromkeys(person for of_draw in self.counts.values() for person in of_draw))
 
+    @property
+    def has_two_classes(self) -> bool:
+        """Whether somebody has test windows of more than one class."""
+        return any(self._n_classes(person) > 1 for person in self.everybody)
+
     def _n_classes(self, person: str) -> int:
         matrix = next(of_draw[person] for of_draw in self.counts.values() if person in of_draw)
         return int(np.count_nonzero(matrix.sum(axis=1)))
@@ -142,9 +147,36 @@ def rows_of(results: Iterable[Result]) -> dict[tuple[str, str, str], Row]:
 
 def not_counted(results: Iterable[Result], head: str) -> list[str]:
     """Who has test windows of one class alone in every row of a head."""
-    rows = [row for (of_head, *_), row in rows_of(results).items() if of_head == head]
+    true = (one for one in results if one.head == head and one.permutation is None)
+    return _not_counted(list(rows_of(true).values()))
+
+
+def _not_counted(rows: Sequence[Row]) -> list[str]:
     counted = {person for row in rows for person in row.people}
     return sorted({person for row in rows for person in row.everybody} - counted)
+
+
+def one_class_lines(results: Iterable[Result], head: str) -> list[str]:
+    """Who is counted in some rows alone, and where there is nothing to tell apart; a sentence per line."""
+    rows = rows_of(one for one in results if one.head == head and one.permutation is None)
+    by_tested: dict[str, list[Row]] = defaultdict(list)
+    for (*_, direction), row in rows.items():
+        by_tested[direction.rpartition(" → ")[2]].append(row)
+    nothing = [name for name, of_it in by_tested.items() if not any(row.has_two_classes for row in of_it)]
+    lines = []
+    if nothing:
+        where = "" if len(nothing) == len(by_tested) else f" on {' or '.join(nothing)}"
+        lines.append(
+            f"Nobody tests{where} with windows of two classes: a constant guess is always right, so such "
+            "figures tell nothing."
+        )
+    nowhere = set(_not_counted(list(rows.values())))
+    for name, of_it in by_tested.items():
+        if lacking := sorted(set(_not_counted(of_it)) - nowhere, key=lambda person: (len(person), person)):
+            lines.append(
+                f"Not counted on {name}, having test windows of one class alone: {', '.join(lacking)}."
+            )
+    return lines
 
 
 def _pooled(results: Iterable[Result]) -> dict[Draw, dict[str, Counts]]:
@@ -172,8 +204,10 @@ def summarise(results: Iterable[Result], method: str = "") -> list[Summary]:
     return summaries
 
 
-def _summary(row: Row) -> Summary:
-    grid, first = row.grid(), row.results[0]
+def _summary(row: Row, people: Sequence[str] | None = None) -> Summary:
+    """people : who is counted; None for ``Row.people``"""
+    people = row.people if people is None else people
+    grid, first = row.grid(people=people), row.results[0]
     low, high = interval(grid)
     matrices = [np.sum(list(of_draw.values()), axis=0) for of_draw in row.counts.values()]
     oracles = [result.oracle for result in row.results if result.oracle is not None]
@@ -186,24 +220,28 @@ def _summary(row: Row) -> Summary:
         high=min(high, 1.0),
         sd=spread_over_people(grid),
         seeds_sd=spread_over_seeds(grid),
-        kappa=mean_of(row.grid(kappa)),
-        f1=mean_of(row.grid(macro_f1)),
-        people=len(row.people),
+        kappa=mean_of(row.grid(kappa, people)),
+        f1=mean_of(row.grid(macro_f1, people)),
+        people=len(people),
         seeds=len({draw.seed for draw in row.counts}),
         support=matrices[0].sum(axis=1).tolist(),
         confusion=np.sum(matrices, axis=0).tolist(),
         oracle=float(np.mean(oracles)) if oracles else None,
-        by_person=dict(zip(row.people, grid.mean(axis=0).tolist(), strict=True)),
+        by_person=dict(zip(people, grid.mean(axis=0).tolist(), strict=True)),
     )
 
 
 def _permuted_summary(row: Row, true: Row | None) -> Summary:
-    """Of permuted labels: one figure for each permutation, the mean of its seeds as the true one is."""
+    """Of permuted labels: one figure for each permutation, the mean of its seeds as the true one is.
+
+    It is of the people of the true figure: a permutation may give two classes to somebody who has one.
+    """
+    people = row.people if true is None else [one for one in true.people if one in set(row.everybody)]
     by_permutation: dict[int | None, list[float]] = defaultdict(list)
-    for draw, value in zip(row.counts, row.grid().mean(axis=1).tolist(), strict=True):
+    for draw, value in zip(row.counts, row.grid(people=people).mean(axis=1).tolist(), strict=True):
         by_permutation[draw.permutation].append(value)
     values = [float(np.mean(of_one)) for of_one in by_permutation.values()]
-    plain = _summary(row)
+    plain = _summary(row, people)
     low, high = np.quantile(values, [0.025, 0.975])
     return replace(
         plain,

@@ -32,7 +32,14 @@ from bci_m2s.training.results.evaluation import (
 from bci_m2s.training.results.means import SeedMeans, are_averaged, beside_their_methods, why_not_averaged
 from bci_m2s.training.results.protocol import meant_to_test, people_of, protocol
 from bci_m2s.training.results.report import ResultsOf, write_results
-from bci_m2s.training.results.summary import Difference, Summary, differences, not_counted, summarise
+from bci_m2s.training.results.summary import (
+    Difference,
+    Summary,
+    differences,
+    not_counted,
+    one_class_lines,
+    summarise,
+)
 from bci_m2s.training.results.tables import by_method, difference_table, explained, table
 from bci_m2s.training.run.live_model import live_model
 from bci_m2s.training.run.progress import bar, finetune_command, has_live_model, say_how_to_run
@@ -115,6 +122,7 @@ def run_evaluate(
                 not_counted(found.results, head),
                 experiment.second,
             ),
+            *one_class_lines(found.results, head),
             *why_not_averaged(settings),
             *(f"{name}: not possible: {why}." for name, why in found.not_possible.items()),
         ]

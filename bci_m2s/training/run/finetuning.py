@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bci_m2s.errors import UsageError
+from bci_m2s.errors import TrainingError, UsageError
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.model.predictor import resolve_device
 from bci_m2s.training.check.training_file import Checked, count
@@ -105,9 +105,12 @@ def finetune_unit(experiment: Experiment, data: UnitData, seed: int, unit: Path)
         raise UsageError(f"finetune.method: {settings.method} makes no model file: name it under controls")
     with bar(experiment.console, title, _passes(settings) * len(job.pair)) as advance:
         epochs = itertools.count(1)
-        fitted = method.fit(
-            job, data, lambda: start(experiment, job, unit), settings, lambda: advance(next(epochs))
-        )
+        try:
+            fitted = method.fit(
+                job, data, lambda: start(experiment, job, unit), settings, lambda: advance(next(epochs))
+            )
+        except TrainingError as problem:
+            raise TrainingError(f"{data.split.name}: {problem}") from None
     make_private_folder(unit)
     made_by = f"bci-m2s finetune {experiment.config.name}"
     record = training_record(experiment, data.split, seed, fitted, made_by)

@@ -34,8 +34,9 @@ from bci_m2s.training.results.evaluation import (
     Result,
     evaluate_directions,
 )
+from bci_m2s.training.results.protocol import tested_lines, testers
 from bci_m2s.training.results.report import ResultsOf, write_results
-from bci_m2s.training.results.summary import Summary, summarise
+from bci_m2s.training.results.summary import Summary, not_counted, one_class_lines, summarise
 from bci_m2s.training.results.tables import explained, markdown, table
 from bci_m2s.training.settings import TrainingSettings
 
@@ -75,8 +76,9 @@ def run_judging(ready: ReadyModel, folder: Path | None, console: Console) -> Non
     for line in lines:
         console.print(line, style="yellow" if line in remarks else "", soft_wrap=True)
     found: list[Result] = []
+    names, protocols = Names.of(kept), {}
     for head, spec in contract.heads.items():
-        setup = EvaluationSetup(ready.model.stem, 0, head, len(spec.classes), Names.of(kept).subjects)
+        setup = EvaluationSetup(ready.model.stem, 0, head, len(spec.classes), names.subjects)
         directions: list[Direction] = [
             (_teacher(contract, name, head), name, partial(predictor.predict_proba, name, head=head))
             for name in judged.modalities
@@ -88,28 +90,37 @@ def run_judging(ready: ReadyModel, folder: Path | None, console: Console) -> Non
             continue
         found += results
         console.print(table(summaries, f"{ready.model.name}: {head}"))
-        for line in explained(summaries, []):
+        tested = testers(windows, names, head, judged.modalities)
+        who = tested_lines([tested], names.subjects, not_counted(results, head))
+        who += one_class_lines(results, head)
+        protocols[head] = [*lines, *who]
+        for line in (*explained(summaries, []), *who):
             console.print(line, markup=False)
         for summary in summaries:
             console.print(_support(summary, spec.classes), soft_wrap=True)
     if found:
-        console.print(f"Results: {_write(folder, ready, found, lines)}", soft_wrap=True)
+        console.print(f"Results: {_write(folder, ready, found, protocols)}", soft_wrap=True)
 
 
-def _write(folder: Path, ready: ReadyModel, found: Sequence[Result], lines: Sequence[str]) -> Path:
-    """Write the results: as ``evaluate`` does on other data, else beside those of before."""
+def _write(
+    folder: Path, ready: ReadyModel, found: Sequence[Result], protocols: Mapping[str, Sequence[str]]
+) -> Path:
+    """Write the results: as ``evaluate`` does on other data, else beside those of before.
+
+    protocols : head → lines
+    """
     stem, contract, summaries = ready.model.stem, ready.settings.contract, summarise(found)
-    heads = dict.fromkeys(one.head for one in summaries)
+    heads = list(protocols)
     if ready.second is not None:
         folder /= folder_on(ready.path)
         classes = {head: contract.heads[head].classes for head in heads}
         of = ResultsOf(f"{ready.model.name} on {ready.path.stem}", stem, classes, [0])
-        write_results(folder, of, found, summaries, [], dict.fromkeys(heads, lines))
+        write_results(folder, of, found, summaries, [], protocols)
         return folder / "results.md"
     parts = [f"# {ready.model.name}\n"]
     for head in heads:
         rows = [one for one in summaries if one.head == head]
-        parts.append(f"## {head}\n\n{markdown(rows, lines, contract.heads[head].classes)}")
+        parts.append(f"## {head}\n\n{markdown(rows, protocols[head], contract.heads[head].classes)}")
     return _write_beside(folder, stem, parts)
 
 

@@ -8,7 +8,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from support.small_pairs import PAIR, SIZES, THREE, corpus, training_settings, trials, unit
 
-from bci_m2s.errors import TrainingError
 from bci_m2s.training.data.sessions import from_steps
 from bci_m2s.training.methods import METHODS, NotPossible, flat
 from bci_m2s.training.methods.canonical import canonical_maps
@@ -72,7 +71,11 @@ def test_the_linear_model_needs_both_modalities_where_it_uses_both(data):
     parts = {name: part.take(np.arange(len(part))) for name, part in data.parts.items()}
     parts["train"].present["eeg"][:] = False
     fit_linear(parts, ("eye",), "emotion")
-    with pytest.raises(TrainingError, match="no labelled windows with eeg and eye"):
+    with pytest.raises(NotPossible, match="no labelled training window has eeg and eye"):
+        fit_linear(parts, PAIR, "emotion")
+    parts = {name: part.take(np.arange(len(part))) for name, part in data.parts.items()}
+    parts["validation"].present["eye"][:] = False
+    with pytest.raises(NotPossible, match="no labelled validation window has eeg and eye"):
         fit_linear(parts, PAIR, "emotion")
 
 
@@ -100,7 +103,7 @@ def unpaired(data):
 @pytest.mark.parametrize("cross", [fit_pseudo, fit_crossed])
 def test_a_rival_crosses_by_unlabelled_pairs_and_labels_without_pairs(data, cross):
     assert accuracy(cross(unpaired(data), "eeg", "eye", "emotion"), data.parts["test"]) > 0.9
-    with pytest.raises(TrainingError, match="no labelled"):
+    with pytest.raises(NotPossible, match="no labelled"):
         cross(unpaired(data), "eye", "eeg", "emotion")  # nobody has a label of the eyes
 
 

@@ -11,7 +11,7 @@ from support.small_pairs import PAIR, corpus, finetune_settings, job, training_s
 from bci_m2s.errors import ContractError, OutputError
 from bci_m2s.model.model_file import load_model_file, unpack_modality
 from bci_m2s.model.predictor import load_model
-from bci_m2s.training.methods import METHODS
+from bci_m2s.training.methods import METHODS, NotPossible
 from bci_m2s.training.methods.cca import CCA
 from bci_m2s.training.methods.finetune import head_logits, project
 from bci_m2s.training.methods.linear import LINEAR
@@ -26,6 +26,7 @@ from bci_m2s.training.methods.model_files import (
 )
 from bci_m2s.training.methods.permuted import permuted_parts
 from bci_m2s.training.methods.pretrain import load_pretrained, pretrain
+from bci_m2s.training.methods.pseudo import PSEUDO
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
     evaluate_files,
@@ -175,6 +176,19 @@ def test_a_rival_without_networks_may_give_every_direction(trained):
     results = by_direction(evaluate_guesses(trained.setup(), "cca", CCA, trained.data.parts, PAIR))
     assert results.keys() == DIRECTIONS
     assert all(result.figures["balanced_accuracy"] > 0.9 for result in results.values())
+
+
+def test_a_direction_that_is_not_possible_leaves_the_others(trained):
+    """No validation window has both signals: nothing chooses a model of both side by side."""
+    validation = trained.data.parts["validation"]
+    validation = validation.take(np.arange(len(validation)))
+    for name, which in zip(PAIR, (slice(0, None, 2), slice(1, None, 2)), strict=True):
+        validation.present[name][which] = False
+    parts = dict(trained.data.parts) | {"validation": validation}
+    results = by_direction(evaluate_guesses(trained.setup(), "linear", LINEAR, parts, PAIR))
+    assert results.keys() == {"eeg → eeg", "eye → eye"}
+    with pytest.raises(NotPossible, match="no validation window has"):
+        evaluate_guesses(trained.setup(), "pseudo", PSEUDO, parts, PAIR)
 
 
 def test_a_direction_without_test_windows_is_left_out(trained):

@@ -1,10 +1,12 @@
 """Rows and differences from results: a person's folds in one matrix, people and seeds as units."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.results import of, result
 
-from bci_m2s.training.results.summary import differences, not_counted, rows_of, summarise
+from bci_m2s.training.results.summary import differences, not_counted, one_class_lines, rows_of, summarise
 from bci_m2s.training.results.tables import explained, markdown
 
 
@@ -139,3 +141,48 @@ def test_markdown_has_both_tables_and_the_protocol():
     assert any(line.startswith(header) for line in lines)
     assert any(line.startswith("| eeg → eye | below | +0.110 | +0.0") for line in lines)
     assert "Test windows of eye: calm 800, tense 800" in text
+
+
+ONE = [[0, 0], [0, 9]]  # windows of one class alone
+
+
+def within(signal, counts, **more):
+    return replace(result(counts, **more), trained_on=signal, tested_on=signal)
+
+
+def test_permuted_labels_are_judged_on_the_people_of_the_true_figure():
+    """A permutation gives somebody two classes who has one, and takes one from another."""
+    results = [result({"a": of(0.9), "b": of(0.7), "c": ONE})]
+    results.append(result({"a": ONE, "b": of(0.6), "c": of(0.9)}, method="permuted", permutation=0))
+    true, permuted = summarise(results, "m")
+    assert (true.people, permuted.people) == (2, 2)
+    assert permuted.mean == pytest.approx(0.8)  # of a and b
+    assert sorted(permuted.by_person) == ["a", "b"]
+    assert not_counted(results, "emotion") == ["c"]
+
+
+def test_who_is_not_counted_in_some_rows_is_named():
+    """One signal has windows of one class alone of somebody whose other signal has both."""
+    results = [
+        within("eeg", {"a": of(0.6), "b": of(0.8), "c": ONE}),
+        within("eye", {"a": of(0.6), "b": ONE, "c": ONE}),
+        within("eye", {"b": of(0.5)}, method="permuted", permutation=0),
+    ]
+    assert not_counted(results, "emotion") == ["c"]
+    assert one_class_lines(results, "emotion") == [
+        "Not counted on eye, having test windows of one class alone: b."
+    ]
+    assert one_class_lines(results[:1], "emotion") == []
+
+
+def test_it_is_said_where_nobody_has_two_classes():
+    """Guessing the one class is right every time: 1.0 for a chance of 0.5."""
+    results = [
+        within("eeg", {"a": ONE, "b": ONE}),
+        within("eye", {"a": of(0.6), "b": ONE}),
+    ]
+    said = one_class_lines(results, "emotion")[0]
+    assert said.startswith(
+        "Nobody tests on eeg with windows of two classes: a constant guess is always right"
+    )
+    assert one_class_lines(results[:1], "emotion")[0].startswith("Nobody tests with windows of two classes")

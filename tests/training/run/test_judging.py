@@ -14,6 +14,7 @@ from bci_m2s.errors import BciM2sError
 from bci_m2s.files.checksum import file_sha256
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import save_model
+from bci_m2s.training.run import judging
 
 SPLIT = {"kind": "named", "test": ["P001"], "validation": ["P002"]}
 
@@ -56,11 +57,27 @@ def test_people_of_the_training_file_who_trained_it_are_left_out(lab):
     assert "left out, because they trained the model: P001, P003" in text
     assert "eeg → eeg: chance 0.50; test windows negative 10, positive 10; confusion" in text
     assert "both → both" in text
+    assert "Tested: 1 of 1 people: P002." in text
     said(lab, "--model", model(lab, subjects=["P001", "P003"]))
     first, second = sorted((lab / "run").glob("*.md"))
     assert first.read_text() == second.read_text()  # beside it, not over it
     assert "| eeg → eeg |" in first.read_text()
     assert "left out, because they trained the model: P001, P003" in first.read_text()
+
+
+def test_who_has_nothing_to_test_a_modality_on_is_named(lab, monkeypatch):
+    windows = judging.scaled_windows
+
+    def without_eye(*arguments):
+        found = windows(*arguments)
+        found.present["eye"][:] = found.subjects > 0
+        return found
+
+    monkeypatch.setattr(judging, "scaled_windows", without_eye)
+    text = said(lab, "--model", model(lab, subjects=["P002"]))
+    assert "Tested: 2 of 2 people: P001, P003. Without a test window of eye that can be used: P001." in text
+    written = [path.read_text() for path in (lab / "run").glob("*.md")]
+    assert any("- Without a test window of eye that can be used: P001." in one for one in written)
 
 
 def test_who_trained_on_everybody_there_is_refused(lab):
