@@ -172,8 +172,8 @@ def check_two_classes(settings: TrainingSettings, sessions: Iterable[HasTrials])
         ((only, n),) = counts.items()
         classes = settings.contract.heads[head].classes
         raise ConfigurationError(
-            f"contract.heads.{head}.classes: got {n} trials, all of {quoted(classes[only])}, expected trials "
-            f"of two classes or more of {', '.join(classes)}"
+            f"contract.heads.{head}.classes: got {n} trials, all of {quoted(classes[only])}, expected "
+            f"trials of two classes or more of {', '.join(classes)}"
         )
 
 

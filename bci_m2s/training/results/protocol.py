@@ -23,10 +23,14 @@ def people_of(data: UnitData, head: str) -> dict[str, list[str]]:
     """Who has labelled windows in each part of a split, and under its name of each modality to test on."""
 
     found = {part: _people_with(windows, data.names, head) for part, windows in data.parts.items()}
-    return found | testers(data.parts["test"], data.names, head, data.settings.contract.modalities)
+    return found | people_with_tests(
+        data.parts["test"], data.names, head, data.settings.contract.modalities
+    )
 
 
-def testers(windows: WindowSet, names: Names, head: str, modalities: Iterable[str]) -> dict[str, list[str]]:
+def people_with_tests(
+    windows: WindowSet, names: Names, head: str, modalities: Iterable[str]
+) -> dict[str, list[str]]:
     """Who has labelled test windows, under "test", and of each modality under its name."""
     everybody = _people_with(windows, names, head)
     return {"test": everybody} | {name: _people_with(windows, names, head, name) for name in modalities}
@@ -69,7 +73,7 @@ def protocol(
         settings = settings.model_copy(update={"finetune": without})
     return [
         *people,
-        *tested_lines(splits, meant, one_class, settings.labels.new_person_trials),
+        *who_tested(splits, meant, one_class, settings.labels.new_person_trials),
         *conditions(settings, head),
     ]
 
@@ -158,7 +162,7 @@ def _numbers(splits: Sequence[People], labelled: str) -> str:
     return f"{number}{first}, {rest}"
 
 
-def tested_lines(
+def who_tested(
     splits: Sequence[People], meant: Collection[str], one_class: Collection[str], given: int = 0
 ) -> list[str]:
     """Who tested, and who was meant to and did not. given : trials of each class that who tests gives"""

@@ -101,17 +101,19 @@ def compare(ours: FloatArray, theirs: FloatArray, *, same_seeds: bool = False) -
     Returns
     -------
     Compared : p is twice the share of the bootstrap on the other side of 0, one added to both counts
-        (Davison & Hinkley 1997, section 4.2.5); NaN, as the interval, of one person
+        (Davison & Hinkley 1997, section 4.2.5), and never below 2 / 2ⁿ of n people, what a sign test says
+        when all agree: a bootstrap of a few people hardly leaves them. NaN, as the interval, of one person
     """
-    mean = mean_of(ours) - mean_of(theirs)
-    if ours.shape[1] < 2:
+    mean, people = mean_of(ours) - mean_of(theirs), ours.shape[1]
+    if people < 2:
         return Compared(mean, *(float("nan"),) * 3)
     if same_seeds:
         (drawn,) = bootstrap([ours - theirs])
     else:
         one, other = bootstrap([ours, theirs])
         drawn = one - other
-    return of_draws(mean, drawn)
+    found = of_draws(mean, drawn)
+    return found._replace(p=max(found.p, 2.0 ** (1 - people)))
 
 
 def of_draws(mean: float, drawn: FloatArray) -> Compared:

@@ -50,13 +50,25 @@ from bci_m2s.training.settings import TrainingSettings
 
 @dataclass
 class _Found:
-    """What all splits and seeds gave. people : head → who had windows, by part, of each split"""
+    """What all splits and seeds gave.
+
+    people : head → who had windows, by part, of each split
+    not_possible : method → why, and in which splits
+    """
 
     raw: RawFeatures
     results: list[Result] = field(default_factory=list)
     people: dict[str, list[dict[str, list[str]]]] = field(default_factory=dict)
-    not_possible: dict[str, str] = field(default_factory=dict)  # method → why
+    not_possible: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     means: SeedMeans | None = None
+
+    def why_not(self) -> list[str]:
+        """A line for each method that could not be tried, with the splits where it is not all of them."""
+        lines, splits = [], max(map(len, self.people.values()), default=0)
+        for name, (why, where) in self.not_possible.items():
+            some = f" in {', '.join(where)}" if len(where) < splits else ""
+            lines.append(f"{name}: not possible{some}: {why}.")
+        return lines
 
     def note_people(self, data: UnitData) -> None:
         for head in data.settings.contract.heads:
@@ -124,7 +136,7 @@ def run_evaluate(
             ),
             *one_class_lines(found.results, head),
             *why_not_averaged(settings),
-            *(f"{name}: not possible: {why}." for name, why in found.not_possible.items()),
+            *found.why_not(),
         ]
         for head in settings.contract.heads
     }
@@ -208,7 +220,9 @@ def _evaluate_unit(
                 notify(name)
                 found.results += _judge(experiment, job, begun, name, setups)
         except NotPossible as problem:
-            found.not_possible.setdefault(name, str(problem))
+            _, where = found.not_possible.setdefault(name, (str(problem), []))
+            if data.split.name not in where:
+                where.append(data.split.name)
 
 
 def are_others(settings: TrainingSettings) -> bool:

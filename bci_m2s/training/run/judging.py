@@ -34,7 +34,7 @@ from bci_m2s.training.results.evaluation import (
     Result,
     evaluate_directions,
 )
-from bci_m2s.training.results.protocol import tested_lines, testers
+from bci_m2s.training.results.protocol import people_with_tests, who_tested
 from bci_m2s.training.results.report import ResultsOf, write_results
 from bci_m2s.training.results.summary import Summary, not_counted, one_class_lines, summarise
 from bci_m2s.training.results.tables import explained, markdown, table
@@ -90,8 +90,8 @@ def run_judging(ready: ReadyModel, folder: Path | None, console: Console) -> Non
             continue
         found += results
         console.print(table(summaries, f"{ready.model.name}: {head}"))
-        tested = testers(windows, names, head, judged.modalities)
-        who = tested_lines([tested], names.subjects, not_counted(results, head))
+        tested = people_with_tests(windows, names, head, judged.modalities)
+        who = who_tested([tested], names.subjects, not_counted(results, head))
         who += one_class_lines(results, head)
         protocols[head] = [*lines, *who]
         for line in (*explained(summaries, []), *who):

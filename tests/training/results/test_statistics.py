@@ -81,6 +81,14 @@ def test_what_does_not_differ_has_a_p_of_one_and_one_person_has_none():
     assert math.isnan(compare(same[:, :1], same[:, :1]).p)
 
 
+@pytest.mark.parametrize("people", [2, 5])
+def test_few_people_cannot_make_a_small_p(people):
+    """All agree: by their signs alone that is 2 / 2ⁿ, whatever a bootstrap of the same few says."""
+    rng = np.random.default_rng(0)
+    values = rng.uniform(0.05, 0.1, size=(3, people))
+    assert compare(values, np.zeros_like(values)).p == pytest.approx(2 / 2**people)
+
+
 def test_p_is_that_of_a_normal_test():
     values = np.random.default_rng(5).normal(size=(1, 80))
     values += 0.2 - values.mean()
