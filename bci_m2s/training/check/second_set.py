@@ -27,6 +27,7 @@ OF_THE_LAB = (
     "degrees_per_unit_y",
     "loss_values",
 )
+OF_THE_TRACKER = ("gaze_x", "gaze_y", "confidence")  # columns whose units a parameter tells
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,20 @@ def _compared(spec: ModalityContract) -> dict[str, Any]:
     )
     params = fields["feature"]["params"]
     fields["feature"]["params"] = {key: params[key] for key in params if key not in OF_THE_LAB}
-    if "columns" in params:  # what a tracker calls its channels is its own affair
-        del fields["channels"], fields["units"]
+    if "columns" in params:  # what a tracker calls its channels is its own affair, not what they measure
+        del fields["channels"]
+        fields["units"] = _units_by_role(spec, params["columns"])
     return fields
+
+
+def _units_by_role(spec: ModalityContract, columns: Mapping[str, Any]) -> dict[str, str]:
+    """The units of the channels that a feature takes, by what they are to it; a gaze may have another."""
+    units = dict(zip(spec.channels, spec.units, strict=True))
+    return {
+        role: ", ".join(units.get(label, "") for label in ([taken] if isinstance(taken, str) else taken))
+        for role, taken in columns.items()
+        if taken and role not in OF_THE_TRACKER
+    }
 
 
 def _different(

@@ -205,8 +205,7 @@ def evaluate_guesses(
         for modalities in dict.fromkeys([*((name,) for name in pair), pair]):
             windows, used = parts["test"].having(modalities, setup.head), together(modalities)
             if len(parts["train"].having(modalities, setup.head)):
-                fit = partial(method.guess, parts, modalities, setup.head)
-                tries.append((used, used, windows, fit))
+                tries.append((used, used, windows, partial(method.guess, parts, modalities, setup.head)))
     if method.cross is not None:
         for trained_on, tested_on in permutations(pair, 2):
             windows = parts["test"].having([tested_on], setup.head)

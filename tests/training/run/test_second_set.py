@@ -19,6 +19,7 @@ from bci_m2s.commands.cli import app
 from bci_m2s.errors import ConfigurationError, TrainingError, UsageError
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import save_model
+from bci_m2s.training.check import second_set
 from bci_m2s.training.check.listing import Listing
 from bci_m2s.training.check.ready_model import ReadyModel
 from bci_m2s.training.check.second_set import Second, check_second
@@ -149,6 +150,44 @@ def test_what_does_not_fit_is_said_with_file_key_got_and_expected(lab, tmp_path,
     path = written(tmp_path / "b.yaml", contract, data={"format": "recordings", "root": str(lab / "first")})
     with pytest.raises(ConfigurationError, match=rf"b\.yaml:\d+: {message}"):
         check_second(path, ours, "a.yaml")
+
+
+def physiology(**columns):
+    return {"name": "physiology", "n_features": 7, "params": {"columns": columns}}
+
+
+@pytest.mark.parametrize(
+    ("skin", "message"),
+    [
+        ({"units": ["nS", "degC"]}, "skin.units.gsr: got 'nS', expected 'uS' as in a.yaml"),
+        (
+            {"feature": physiology(gsr="EDA")},
+            "skin.units.temperature: got nothing, expected 'degC' as in a.yaml",
+        ),
+    ],
+)
+def test_what_named_columns_measure_has_to_be_the_same(skin, message):
+    """A thousandth of the unit would be a thousand times the feature."""
+
+    def contract(**changes):
+        spec = {
+            "stream_type": "Peripheral",
+            "rate_min_hz": 4,
+            "rate_max_hz": 4.5,
+            "channels": ["EDA", "TEMP"],
+            "units": ["uS", "degC"],
+            "feature": physiology(gsr="EDA", temperature="TEMP"),
+            "normaliser": {"name": "baseline", "params": {"duration_s": 5.0}},
+            "network": {"name": "m2s-sequence"},
+        }
+        return Contract.model_validate(
+            training_values()["contract"] | {"modalities": {"skin": spec | changes}}
+        )
+
+    renamed = contract(channels=["SKIN", "TEMP"], feature=physiology(gsr="SKIN", temperature="TEMP"))
+    assert second_set._judged(contract(), renamed, "a.yaml", some=False)
+    with pytest.raises(ConfigurationError, match=message):
+        second_set._judged(contract(), contract(**skin), "a.yaml", some=False)
 
 
 def test_screens_rates_splits_and_trackers_may_differ(lab, tmp_path):
