@@ -209,8 +209,8 @@ def evaluate_guesses(
     if method.cross is not None:
         for trained_on, tested_on in permutations(pair, 2):
             windows = parts["test"].having([tested_on], setup.head)
-            fit = partial(method.cross, parts, trained_on, tested_on, setup.head)
-            tries.append((trained_on, tested_on, windows, fit))
+            crossed = partial(method.cross, parts, trained_on, tested_on, setup.head)
+            tries.append((trained_on, tested_on, windows, crossed))
     results, why_not = [], None
     for trained_on, tested_on, windows, fit in tries:
         if len(windows):
