@@ -29,11 +29,11 @@ from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.drift.block import FittedDrift
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.methods.stage_settings import FinetuneSettings
+from bci_m2s.training.results.metrics import calibration_error, reliability
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.types import FloatArray
 
 Indices = NDArray[np.int64]
-N_BINS = 15
 LOWEST, HIGHEST = 0.05, 20.0  # temperatures
 FEWEST = 10  # windows; with fewer nothing is fitted
 OWN, CROSSED = "model.safetensors", "crossed.safetensors"
@@ -206,15 +206,8 @@ def fit_temperature(logits: FloatArray, labels: Indices) -> float:
 
 
 def expected_calibration_error(probabilities: FloatArray, labels: Indices) -> float:
-    """Mean distance between confidence and accuracy over 15 bins, weighted by their windows."""
-    if not len(labels):
-        return float("nan")
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
-    n = np.bincount(bins, minlength=N_BINS)
-    apart = np.bincount(bins, weights=confidence - right, minlength=N_BINS)
-    return float(np.abs(apart).sum() / n.sum())
+    """As ``calibration_error``, of (n, classes) probabilities and (n,) labels."""
+    return calibration_error(reliability(probabilities, labels))
 
 
 def unknown_threshold(probabilities: FloatArray, labels: Indices, most_unknown: float) -> float:

@@ -21,7 +21,7 @@ from bci_m2s.training.methods import Answers, Method, NotPossible
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.methods.model_files import OWN, crossings, exchanged
 from bci_m2s.training.results.means import SeedMeans, mean_name
-from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figures
+from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figures, reliability
 from bci_m2s.types import FloatArray
 
 MOST_WINDOWS = 4000  # of the probe
@@ -34,7 +34,8 @@ class Result:
     """One method in one direction on one split's test windows.
 
     trained_on, tested_on : modalities; "both", or "all", where the probabilities of all are averaged
-    figures : see ``metrics.figures``, by the subjects' names
+    figures : see ``metrics.figures``, by the subjects' names; ``metrics.reliability`` where the method has
+        probabilities
     oracle : balanced accuracy of the epoch and settings that are best on test; None unless requested
     permutation : number of the permutation of the labels; None of true ones
     """
@@ -82,7 +83,8 @@ def evaluate(
 ) -> Result:
     """Compare the class index guessed for each window, (n,), with its label.
 
-    chances : (n, classes) probabilities, where there are some, for the mean of the seeds
+    chances : (n, classes) probabilities, where there are some: for ``reliability`` among the figures, and
+        for the mean of the seeds
     """
     means = setup.means
     if means is not None and chances is not None:
@@ -91,10 +93,14 @@ def evaluate(
         if mean is not None:
             of_group = replace(setup, seed=mean.first_seed, means=None)
             best, name = mean.chances.argmax(axis=1), mean_name(method)
-            means.done.append(evaluate(of_group, name, trained_on, tested_on, windows, best))
+            means.done.append(
+                evaluate(of_group, name, trained_on, tested_on, windows, best, chances=mean.chances)
+            )
     result = figures(windows.labels[setup.head], guesses, windows.subjects, setup.n_classes)
     for key in ("by_subject", "counts_by_subject"):
         result[key] = {setup.subjects[i]: value for i, value in result[key].items()}
+    if chances is not None:
+        result["reliability"] = reliability(chances, windows.labels[setup.head])
     return Result(method, trained_on, tested_on, setup.head, setup.split, setup.seed, result, oracle)
 
 
@@ -246,10 +252,8 @@ def _called(modalities: Collection[str], pair: Collection[str]) -> str:
 def _of_fit(
     setup: EvaluationSetup, name: str, trained_on: str, tested_on: str, windows: WindowSet, fitted: Any
 ) -> Result:
-    """What a method without networks guesses, and its probabilities where seeds are averaged."""
-    chances = None
-    if setup.means is not None and hasattr(fitted, "chances"):
-        chances = fitted.chances(windows, setup.n_classes)
+    """What a method without networks guesses, and its probabilities where it has any."""
+    chances = fitted.chances(windows, setup.n_classes) if hasattr(fitted, "chances") else None
     guesses = fitted.predict(windows)
     return evaluate(setup, name, trained_on, tested_on, windows, guesses, chances=chances)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_m2s.types import FloatArray
+
 Indices = NDArray[np.int64]
+N_BINS = 15  # of the confidence, as is usual for the expected calibration error
+Bins = Mapping[str, list[float]]
 
 
 def confusion(labels: Indices, guesses: Indices, n_classes: int) -> Indices:
@@ -66,6 +71,37 @@ def figures(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int
         "support": counts.sum(axis=1).tolist(),
         "confusion": counts.tolist(),
     }
+
+
+def reliability(chances: FloatArray, labels: Indices) -> dict[str, list[float]]:
+    """What a reliability diagram needs, in ``N_BINS`` bins of the confidence, each as wide as the others.
+
+    chances : (n, classes) probabilities; the confidence is that of the class which is guessed
+
+    Returns
+    -------
+    windows, confidence, right : of each bin the number of windows, the sum of their confidence, and how
+        many were guessed right
+    """
+    confidence = chances.max(axis=1)
+    right = chances.argmax(axis=1) == labels
+    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    sums = {"windows": None, "confidence": confidence, "right": right}
+    return {name: np.bincount(bins, values, N_BINS).tolist() for name, values in sums.items()}
+
+
+def pooled(bins: Iterable[Bins]) -> dict[str, list[float]]:
+    """Bins of several results, added up; there is at least one."""
+    found = list(bins)
+    return {name: np.sum([one[name] for one in found], axis=0).tolist() for name in found[0]}
+
+
+def calibration_error(bins: Bins) -> float:
+    """Mean distance between confidence and accuracy, weighted by the windows of each bin; NaN of none."""
+    n = sum(bins["windows"])
+    if not n:
+        return float("nan")
+    return float(np.abs(np.subtract(bins["confidence"], bins["right"])).sum() / n)
 
 
 def mean_over_subjects(labels: Indices, guesses: Indices, subjects: Indices, n_classes: int) -> float:

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import ttest_ind_from_stats
 
 from bci_m2s.types import FloatArray
 
@@ -114,6 +115,21 @@ def compare(ours: FloatArray, theirs: FloatArray, *, same_seeds: bool = False) -
         drawn = one - other
     found = of_draws(mean, drawn)
     return found._replace(p=max(found.p, 2.0 ** (1 - people)))
+
+
+def independent_p(ours: FloatArray, theirs: FloatArray) -> float:
+    """Two-sided p of Student's t-test of independent samples: people's means of two rows, (S, P), (S', P').
+
+    It is the test of the paper. Rows of the same people are paired, which it does not use. NaN where a row
+    is of one person, or nobody differs from anybody.
+    """
+    one, other = ours.mean(axis=0), theirs.mean(axis=0)
+    if min(len(one), len(other)) < 2 or not (np.ptp(one) or np.ptp(other)):
+        return float("nan")
+    found = ttest_ind_from_stats(
+        one.mean(), one.std(ddof=1), len(one), other.mean(), other.std(ddof=1), len(other)
+    )
+    return float(found.pvalue)
 
 
 def of_draws(mean: float, drawn: FloatArray) -> Compared:

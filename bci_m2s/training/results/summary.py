@@ -21,6 +21,7 @@ from bci_m2s.training.results.metrics import balanced_accuracy, kappa, macro_f1
 from bci_m2s.training.results.statistics import (
     compare,
     holm,
+    independent_p,
     interval,
     mean_of,
     permutation_p,
@@ -81,6 +82,7 @@ class Difference:
 
     mean : of the method less the rival, balanced accuracy; low, high : its interval over people and seeds
     p : two-sided, of the bootstrap; p_holm : corrected for all differences of the head
+    p_independent : see ``independent_p``, of all people of both, uncorrected
     """
 
     head: str
@@ -93,6 +95,7 @@ class Difference:
     p: float
     p_holm: float
     people: int
+    p_independent: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -274,7 +277,8 @@ def differences(results: Iterable[Result], method: str) -> list[Difference]:
         if people:
             both = ours.grid(people=people), row.grid(people=people)
             compared = compare(*both, same_seeds=list(ours.counts) == list(row.counts))
-            found.append(Difference(head, direction, our_name, rival, *compared, np.nan, len(people)))
+            p = independent_p(ours.grid(), row.grid())
+            found.append(Difference(head, direction, our_name, rival, *compared, np.nan, len(people), p))
     corrected: list[Difference] = []
     for head in dict.fromkeys(one.head for one in found):
         of_head = [one for one in found if one.head == head]

@@ -15,6 +15,7 @@ NUMBERS = ("balanced accuracy", "95 % interval", "SD people", "SD seeds", "peopl
 HEADERS = ("method", "direction", *NUMBERS)
 MORE = ("kappa", "F1", "oracle")  # of the Markdown alone: a terminal is narrow
 DIFFERENCE_HEADERS = ("direction", "beside", "difference", "95 % interval", "p", "p (Holm)", "people")
+T_TEST = "p (t-test)"  # of the Markdown alone
 EXPLAINED = (
     "Balanced accuracy: mean over people, each from one confusion matrix over all folds and sessions, the "
     "mean of the seeds. Interval: bootstrap over people and seeds together. SD people: over people; SD "
@@ -23,6 +24,10 @@ EXPLAINED = (
 DIFFERENCES_EXPLAINED = (
     "Difference: {method} less the other on the same people; p: two-sided, of a bootstrap over people and "
     "seeds; p (Holm): corrected for all {n} differences."
+)
+T_TEST_EXPLAINED = (
+    "p (t-test): independent samples, over people's means, uncorrected, as the paper does it; people are "
+    "paired, so the paired test beside it is the right one."
 )
 MEAN_EXPLAINED = (
     "Mean of {size} seeds: the probabilities of {size} models averaged, in groups that share no seed; "
@@ -91,10 +96,15 @@ def _difference_cells(found: Difference) -> tuple[str, ...]:
         found.rival,
         f"{found.mean:+.3f}",
         f"{found.low:+.3f} to {found.high:+.3f}" if known else "",
-        f"{found.p:.3f}" if known else "",
-        f"{found.p_holm:.3f}" if known else "",
+        known_p(found.p),
+        known_p(found.p_holm),
         str(found.people),
     )
+
+
+def known_p(p: float) -> str:
+    """A p value as a table has it; "" for none."""
+    return "" if math.isnan(p) else f"{p:.3f}"
 
 
 def explained(summaries: Sequence[Summary], found: Sequence[Difference]) -> list[str]:
@@ -120,10 +130,10 @@ def markdown(
 ) -> str:
     """The tables of one head as Markdown, with its protocol, and the test windows of each class."""
     rows = [(*_cells(one), f"{one.kappa:.3f}", f"{one.f1:.3f}", _spread(one.oracle)) for one in summaries]
-    parts = [*(f"- {line}" for line in lines), "", *_markdown_table((*HEADERS, *MORE), rows), ""]
+    parts = [*(f"- {line}" for line in lines), "", *markdown_table((*HEADERS, *MORE), rows), ""]
     for title, of_method in by_method(found).items():
-        cells = [_difference_cells(one) for one in of_method]
-        parts += [f"{title}:", "", *_markdown_table(DIFFERENCE_HEADERS, cells), ""]
+        cells = [(*_difference_cells(one), known_p(one.p_independent)) for one in of_method]
+        parts += [f"{title}:", "", *markdown_table((*DIFFERENCE_HEADERS, T_TEST), cells), ""]
     support: dict[str, list[int]] = {}
     for summary in summaries:  # the method is first
         support.setdefault(summary.direction.split(" → ")[1], summary.support)
@@ -133,10 +143,12 @@ def markdown(
         for name, counts in support.items()
     ]
     parts += explained(summaries, found)
+    parts += [T_TEST_EXPLAINED] if found else []
     parts.append("Kappa and F1 (macro): mean over people, each the mean of the seeds.")
     return "\n".join(parts) + "\n"
 
 
-def _markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table as lines of Markdown; all but the first two columns are set to the right."""
     ruler = "|---|---|" + "---:|" * (len(headers) - 2)
     return [f"| {' | '.join(headers)} |", ruler, *(f"| {' | '.join(row)} |" for row in rows)]

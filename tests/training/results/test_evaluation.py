@@ -159,7 +159,14 @@ def test_networks_kept_in_memory_are_judged_like_files(trained):
     )
     assert memory.keys() == files.keys()
     for direction in DIRECTIONS - {"both → both"}:  # temperatures weigh there
+        probabilities = (
+            memory[direction].figures.pop("reliability"),
+            files[direction].figures.pop("reliability"),
+        )
         assert memory[direction].figures == files[direction].figures
+        # files hold a temperature, which changes the confidence and not what is guessed
+        assert sum(probabilities[0]["right"]) == sum(probabilities[1]["right"])
+        assert probabilities[0]["confidence"] != probabilities[1]["confidence"]
     alone = by_direction(
         evaluate_fitted(trained.setup(), "again", trained.fitted, trained.test, shared=False)
     )

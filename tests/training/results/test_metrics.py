@@ -7,12 +7,16 @@ import pytest
 from sklearn import metrics as reference
 
 from bci_m2s.training.results.metrics import (
+    N_BINS,
     balanced_accuracy,
+    calibration_error,
     confusion,
     figures,
     kappa,
     macro_f1,
     mean_over_subjects,
+    pooled,
+    reliability,
 )
 
 
@@ -61,3 +65,19 @@ def test_people_count_alike_however_many_windows_they_have():
     assert found["by_subject"] == {7: 1.0, 9: 0.5}
     assert mean_over_subjects(labels, guesses, subjects, 2) == 0.75
     assert found["balanced_accuracy"] == pytest.approx((1 + 1 / 6) / 2)
+
+
+def test_bins_hold_what_the_calibration_error_needs():
+    """Two windows that are 0.9 sure, one of them wrong; one that is 0.5 sure, and right."""
+    chances = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5]])
+    bins = reliability(chances, np.array([0, 1, 0]))
+    assert [len(one) for one in bins.values()] == [N_BINS] * 3
+    assert [(i, n) for i, n in enumerate(bins["windows"]) if n] == [(7, 1), (13, 2)]
+    assert (bins["right"][13], bins["confidence"][13]) == (1, pytest.approx(1.8))
+    assert calibration_error(bins) == pytest.approx((0.8 + 0.5) / 3)
+    both = pooled([bins, bins])
+    assert sum(both["windows"]) == 6
+    assert calibration_error(both) == pytest.approx(calibration_error(bins))
+    sure = reliability(np.array([[1.0, 0.0]]), np.array([0]))
+    assert sure["windows"][-1] == 1
+    assert math.isnan(calibration_error(reliability(np.zeros((0, 2)), np.zeros(0, int))))

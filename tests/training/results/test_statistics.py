@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 
 from bci_m2s.training.results.statistics import (
     bootstrap,
     compare,
     holm,
+    independent_p,
     interval,
     mean_of,
     permutation_p,
@@ -147,3 +149,13 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         low, high = interval(grid)
         held += low < 0 < high
     assert 0.89 < held / 400 < 0.99
+
+
+def test_the_t_test_of_independent_samples_is_over_peoples_means():
+    rng = np.random.default_rng(3)
+    ours, theirs = rng.uniform(0.5, 0.9, (3, 12)), rng.uniform(0.4, 0.8, (1, 9))
+    expected = ttest_ind(ours.mean(axis=0), theirs[0]).pvalue
+    assert independent_p(ours, theirs) == pytest.approx(expected)
+    assert math.isnan(independent_p(ours[:, :1], theirs))
+    assert math.isnan(independent_p(np.full((1, 4), 0.5), np.full((1, 4), 0.7)))
+    assert independent_p(np.full((1, 4), 0.5), theirs) < 1

@@ -90,6 +90,7 @@ def test_differences_are_paired_and_corrected_together():
     assert level.mean == pytest.approx(0.0, abs=1e-9)
     assert below.p_holm == pytest.approx(2 * below.p)
     assert level.p_holm >= level.p
+    assert below.p < 0.01 < below.p_independent < level.p_independent  # people differ more than methods
     assert differences(compared(), "nobody") == []
 
 
