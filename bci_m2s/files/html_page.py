@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -66,15 +66,22 @@ class Page:
         self._parts.append(f'<div class="facts">{boxes}</div>')
 
     def table(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        numbers: Sequence[str] = (),
+        strong: Collection[tuple[int, int]] = (),
     ) -> None:
-        """A table. numbers : the columns that are set to the right."""
+        """A table. numbers : the columns set to the right; strong : cells in bold, by line and column"""
         right = [' class="n"' if name in numbers else "" for name in columns]
         head = "".join(f"<th{side}>{_text(name)}</th>" for name, side in zip(columns, right, strict=True))
-        lines = [
-            "".join(f"<td{side}>{_text(cell)}</td>" for cell, side in zip(row, right, strict=True))
-            for row in rows
-        ]
+        lines = []
+        for i, row in enumerate(rows):
+            texts = [
+                f"<b>{_text(cell)}</b>" if (i, j) in strong else _text(cell) for j, cell in enumerate(row)
+            ]
+            cells = zip(texts, right, strict=True)
+            lines.append("".join(f"<td{side}>{text}</td>" for text, side in cells))
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         self._parts.append(f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>')
 

@@ -25,7 +25,7 @@ def kept_epoch(rows: Rows, settings: PretrainSettings) -> int:
     The loss is that of what two modalities share, of one alone that of its future; with ``select: last``,
     without validation windows or such a loss it is the last epoch.
     """
-    losses = [_validation_loss(row, settings) for row in rows]
+    losses = [validation_loss(row, settings) for row in rows]
     if settings.select != "validation" or not losses or any(math.isnan(loss) for loss in losses):
         return len(rows)
     return losses.index(min(losses)) + 1
@@ -38,7 +38,8 @@ def is_over(rows: Rows, settings: PretrainSettings) -> bool:
     return 0 < settings.patience <= len(rows) - kept_epoch(rows, settings)
 
 
-def _validation_loss(row: Mapping[str, float], settings: PretrainSettings) -> float:
+def validation_loss(row: Mapping[str, float], settings: PretrainSettings) -> float:
+    """By which ``kept_epoch`` chooses, of an epoch's row; NaN where it has none."""
     for names in (SHARED, OWN_FUTURE):
         parts = [
             getattr(settings.loss.weights, name) * row[f"validation_{name}"]

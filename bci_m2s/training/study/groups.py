@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from bci_m2s.training.check.training_file import count
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.results.evaluation import Result
+from bci_m2s.training.results.summary import Difference, Row, Summary, differences, rows_of, summarise
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import Cell, Outcome, read_outcome
 from bci_m2s.training.study.variants import Variant
@@ -18,10 +20,55 @@ Outcomes = Mapping[Variant, Sequence[tuple[Cell, Outcome]]]
 
 
 @dataclass(frozen=True)
+class OfHead:
+    """The figures of one head in a comparison.
+
+    rows : by method and direction; main, summaries, differences : see ``summarise`` and ``differences``
+    """
+
+    head: str
+    classes: Sequence[str]
+    main: str
+    rows: Mapping[tuple[str, str], Row]
+    summaries: Sequence[Summary]
+    differences: Sequence[Difference]
+
+    @property
+    def methods(self) -> list[str]:
+        """In order of the tables."""
+        return list(dict.fromkeys(one.method for one in self.summaries))
+
+    @property
+    def directions(self) -> list[str]:
+        """Each signal's own, those across, and of several signals together."""
+        found = list(dict.fromkeys(one.direction for one in self.summaries))
+        # across signals in the order of those that give the labels
+        own = {name.split(" → ")[0]: place for place, name in enumerate(found) if kind_of(name) == OWN}
+        return sorted(found, key=lambda name: (kind_of(name), own.get(name.split(" → ")[0], 0)))
+
+    def summary(self, method: str, direction: str) -> Summary | None:
+        """One row; None where the method does not answer."""
+        wanted = (method, direction)
+        return next((one for one in self.summaries if (one.method, one.direction) == wanted), None)
+
+
+OWN, ACROSS, TOGETHER = range(3)  # kinds of direction
+
+
+def kind_of(direction: str) -> int:
+    """Whether a direction is a signal's own, across signals, or of several together."""
+    source, target = direction.split(" → ")
+    if source != target:
+        return ACROSS
+    return TOGETHER if source in ("both", "all") or " + " in source else OWN
+
+
+@dataclass(frozen=True)
 class Group:
     """The methods of one data set, protocol and point of the grid, as far as their cells are done.
 
     main : row that is compared with each other; classes : by head; lines : the protocol
+    members : training file and settings of each row, by its name
     """
 
     data: str
@@ -31,6 +78,26 @@ class Group:
     classes: Mapping[str, Sequence[str]]
     results: list[Result]
     lines: list[str]
+    members: Mapping[str, tuple[Variant, TrainingSettings]]
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """Of the first row."""
+        return next(iter(self.members.values()))[1]
+
+    @cached_property
+    def heads(self) -> list[OfHead]:
+        """Heads that have results. Drawing intervals takes a while, so it is done once."""
+        found = []
+        for head, classes in self.classes.items():
+            results = [result for result in self.results if result.head == head]
+            if results:
+                rows = {
+                    (method, direction): row for (_, method, direction), row in rows_of(results).items()
+                }
+                compared = summarise(results, self.main), differences(results, self.main)
+                found.append(OfHead(head, classes, self.main, rows, *compared))
+        return found
 
     @property
     def title(self) -> str:
@@ -74,7 +141,9 @@ def groups_of(variants: Mapping[Variant, TrainingSettings], found: Outcomes) -> 
             outcomes = [outcome for variant in members for _, outcome in found[variant]]
             lines = outcomes[0].protocol.get(next(iter(classes)), [])
             main = row_name(first, variants[first])
-            groups.append(Group(*key, main, classes, results, [*_who(results, lines), *_how(lines)]))
+            rows = {row_name(one, variants[one]): (one, variants[one]) for one in members if found[one]}
+            said = [*_who(results, lines), *_how(lines)]
+            groups.append(Group(*key, main, classes, results, said, rows))
     return groups
 
 

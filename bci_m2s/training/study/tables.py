@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from bci_m2s.files.whole import write_whole
 from bci_m2s.training.results.evaluation import Result
-from bci_m2s.training.results.summary import differences, summarise
-from bci_m2s.training.results.tables import markdown
+from bci_m2s.training.results.metrics import calibration_error
+from bci_m2s.training.results.tables import markdown, markdown_table
 from bci_m2s.training.study.cell import Cell, Outcome
 from bci_m2s.training.study.groups import Group, Outcomes
+from bci_m2s.training.study.sections import paper_table
+from bci_m2s.training.study.sections.claim_tables import claims_markdown
+from bci_m2s.training.study.sections.costs import STAGES
+from bci_m2s.training.study.sections.protocols import side_by_side, table_of
 from bci_m2s.training.study.settings import StudySettings
 from bci_m2s.training.study.variants import Variant
 
 COLUMNS = (
     "data", "protocol", "method", "grid", "seed", "split", "head", "trained_on", "tested_on",
-    "balanced_accuracy", "kappa", "f1", "oracle", "windows", "cpu_s",
+    "balanced_accuracy", "kappa", "f1", "oracle", "calibration_error", "windows", "cpu_s",
+    *(f"{stage}_s" for stage in STAGES),
 )  # fmt: skip
 
 
 def write_tables(
     study: StudySettings, groups: Sequence[Group], found: Outcomes, n_cells: int, out: Path
 ) -> Path:
-    """Write ``tables.md`` and ``cells.csv`` of the cells that are done; returns the first's path.
+    """Write ``tables.md``, ``table.csv`` and ``cells.csv`` of the cells that are done; the first's path.
 
     n_cells : how many the study has
     """
@@ -34,35 +39,48 @@ def write_tables(
     n_done = sum(map(len, found.values()))
     if n_done < n_cells:
         parts += [f"**Not complete**: {n_done} of {n_cells} cells.", ""]
+    parts += _protocols(groups)
     for group in groups:
         parts += _group(group)
+    parts += claims_markdown(groups)
     path = out / "tables.md"
     write_whole(path, "\n".join(parts), overwrite=True)
-    write_whole(out / "cells.csv", _csv(found), overwrite=True)
+    as_paper = (row for group in groups for one in group.heads for row in paper_table.csv_rows(group, one))
+    write_whole(out / "table.csv", _csv(paper_table.COLUMNS, as_paper), overwrite=True)
+    write_whole(out / "cells.csv", _csv(COLUMNS, _cells(found)), overwrite=True)
     return path
 
 
+def _protocols(groups: Sequence[Group]) -> Iterator[str]:
+    """Protocols side by side, where a data set has several."""
+    for one in side_by_side(groups):
+        yield from (f"## {one.title}: protocols side by side", "")
+        yield from (*markdown_table(*table_of(one)), "")
+
+
 def _group(group: Group) -> Iterator[str]:
-    """The tables of one comparison, head by head."""
+    """The tables of one comparison, head by head: as the paper has them, then every figure."""
     yield f"## {group.title}"
     yield ""
-    for head, classes in group.classes.items():
-        of_head = [result for result in group.results if result.head == head]
-        if of_head:
-            yield f"### {head}"
-            yield ""
-            compared = differences(of_head, group.main)
-            yield markdown(summarise(of_head, group.main), group.lines, classes, compared)
+    for one in group.heads:
+        yield f"### {one.head}"
+        yield ""
+        yield from (*paper_table.paper_table(group, one).markdown(), "", paper_table.EXPLAINED, "")
+        yield markdown(one.summaries, group.lines, one.classes, one.differences)
 
 
-def _csv(found: Outcomes) -> str:
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _cells(found: Outcomes) -> Iterator[list[Any]]:
     for variant, of_variant in found.items():
         for cell, outcome in of_variant:
-            writer.writerows(_row(variant, cell, outcome, result) for result in outcome.results)
-    return text.getvalue()
+            yield from (_row(variant, cell, outcome, result) for result in outcome.results)
 
 
 def _row(variant: Variant, cell: Cell, outcome: Outcome, result: Result) -> list[Any]:
@@ -70,8 +88,9 @@ def _row(variant: Variant, cell: Cell, outcome: Outcome, result: Result) -> list
     where = [variant.data, variant.protocol, variant.method, point, cell.seed, cell.split]
     figures = [result.figures[name] for name in ("balanced_accuracy", "kappa", "f1")]
     oracle = "" if result.oracle is None else result.oracle
+    bins = result.figures.get("reliability")
+    error = "" if bins is None else round(calibration_error(bins), 4)
     n_windows = sum(map(sum, result.figures["confusion"]))
-    cpu_s = round(sum(outcome.cpu_s.values()), 2)
-    return [
-        *where, result.head, result.trained_on, result.tested_on, *figures, oracle, n_windows, cpu_s
-    ]  # fmt: skip
+    seconds = [round(sum(outcome.cpu_s.values()), 2), *(outcome.cpu_s.get(stage, "") for stage in STAGES)]
+    direction = [result.head, result.trained_on, result.tested_on]
+    return [*where, *direction, *figures, oracle, error, n_windows, *seconds]

@@ -78,7 +78,7 @@ def run(path, out, execute):
     status = run_study(path, out, console, execute, resume=False)
     assert status == 0, console.file.getvalue()
     with (out / "cells.csv").open(newline="") as file:
-        rows = [{key: row[key] for key in row if key != "cpu_s"} for row in csv.DictReader(file)]
+        rows = [{key: row[key] for key in row if not key.endswith("_s")} for row in csv.DictReader(file)]
     return (out / "tables.md").read_text(), rows
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bci_m2s.training.results.summary import Row, Summary
+from bci_m2s.training.results.summary import Summary
+from bci_m2s.training.study.groups import OfHead
 from bci_m2s.types import FloatArray
 
 if TYPE_CHECKING:
@@ -15,35 +16,53 @@ if TYPE_CHECKING:
 
 ROW_IN, COLUMN_IN, NAMES_IN = 0.32, 2.3, 1.9
 OURS, OTHERS = "#d0661f", "#4a6fa5"
+COLOURS = (
+    OURS,
+    OTHERS,
+    "#3c8d5a",
+    "#8d5ba6",
+    "#b59a1c",
+    "#3fa7b5",
+    "#c2527f",
+    "#6b6b6b",
+    "#7a4b2a",
+    "#9bbf4a",
+)
 
 
-def people_figure(
-    summaries: Sequence[Summary], rows: Mapping[tuple[str, str, str], Row], chance: float
-) -> Figure:
-    """A panel per direction with a line per method: a dot for each person, bar and interval of the mean.
+def colour_of(number: int) -> str:
+    """Of the row with this number; they come again where there are more rows than colours."""
+    return COLOURS[number % len(COLOURS)]
 
-    summaries : of one head, the first method's first; rows : by head, method and direction
-    """
+
+def people_figure(of_head: OfHead) -> Figure:
+    """A panel per direction with a line per method: a dot for each person, bar and interval of the mean."""
     from matplotlib.figure import Figure
 
-    methods = list(dict.fromkeys(one.method for one in summaries))
-    directions = list(dict.fromkeys(one.direction for one in summaries))
+    methods, directions = of_head.methods, of_head.directions
     size = (NAMES_IN + COLUMN_IN * len(directions), 0.9 + ROW_IN * len(methods))
     figure = Figure(figsize=size, layout="constrained")
     for column, direction in enumerate(directions, 1):
         axes = figure.add_subplot(1, len(directions), column)
-        for one in summaries:
+        for one in of_head.summaries:
             if one.direction == direction:
-                row = rows[one.head, one.method, direction]
+                row = of_head.rows[one.method, direction]
                 _line(axes, methods.index(one.method), one, row.grid().mean(axis=0))
-        axes.axvline(chance, color="#777777", linestyle=":", linewidth=0.8)
-        axes.set_yticks(range(len(methods)), methods if column == 1 else [""] * len(methods), fontsize=8)
-        axes.set_ylim(len(methods) - 0.5, -0.5)
+        style_of_methods(
+            axes, methods if column == 1 else [""] * len(methods), direction, 1 / len(of_head.classes)
+        )
         axes.set_xlim(0, 1.02)
-        axes.set_title(direction, fontsize=9)
-        axes.tick_params(labelsize=8)
     figure.supxlabel("balanced accuracy", fontsize=8)
     return figure
+
+
+def style_of_methods(axes: Any, methods: Sequence[str], title: str, chance: float) -> None:
+    """Methods from top to bottom, and a dotted line at chance. methods : "" where a panel has no names"""
+    axes.axvline(chance, color="#777777", linestyle=":", linewidth=0.8)
+    axes.set_yticks(range(len(methods)), methods, fontsize=8)
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.set_title(title, fontsize=9)
+    axes.tick_params(labelsize=8)
 
 
 def _line(axes: Any, place: int, one: Summary, people: FloatArray) -> None:
