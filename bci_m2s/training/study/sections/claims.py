@@ -130,11 +130,7 @@ def pretrained_above_supervised(entries: Sequence[Entry]) -> list[Step] | str:
     if (theirs := next(beside, None)) is None:
         return "no row trains the same encoders by labels alone (supervised)"
     lines = [(one, one) for one in ours.directions(OWN) if one in theirs.rows]
-    return (
-        [difference(f"{ours.name} less {theirs.name}, own labels", ours, theirs, lines)]
-        if lines
-        else (f"{theirs.name} answers no signal alone")
-    )
+    return [difference(f"{ours.name} less {theirs.name}, own labels", ours, theirs, lines)]
 
 
 def _is_supervised(settings: TrainingSettings) -> bool:
@@ -144,7 +140,7 @@ def _is_supervised(settings: TrainingSettings) -> bool:
 
 
 def contrastive_matters_most(entries: Sequence[Entry]) -> list[Step] | str:
-    """Across signals, each row without another term of the loss less the row without the contrastive one.
+    """Across signals, M2S and each row without another term, less the row without contrastive loss.
 
     The rows without a term are equal to M2S but for that weight.
     """
@@ -152,16 +148,17 @@ def contrastive_matters_most(entries: Sequence[Entry]) -> list[Step] | str:
         rest = without(ours.settings, WEIGHTS)
         dropped: dict[str, Entry] = {}
         for one in entries:
-            missing = set(TERMS) - terms_of(one.settings)
-            if terms_of(one.settings) and len(missing) == 1 and without(one.settings, WEIGHTS) == rest:
-                dropped.setdefault(missing.pop(), one)
+            terms = terms_of(one.settings)
+            is_less = len(terms) == len(TERMS) - 1 and terms < set(TERMS)
+            if is_less and without(one.settings, WEIGHTS) == rest:
+                dropped.setdefault(next(iter(set(TERMS) - terms)), one)
         first = dropped.pop("contrastive", None)
         if first is not None and dropped:
+            above = {ours.name: ours} | {f"without {WORDS[term]}": one for term, one in dropped.items()}
             return [
-                difference(f"without {WORDS[term]} less without contrastive loss", one, first, lines)
-                for term, one in dropped.items()
-                if (lines := shared(one, first, ACROSS))
-            ] or "none of these rows answers across signals"
+                difference(f"{words} less without contrastive loss", one, first, shared(one, first, ACROSS))
+                for words, one in above.items()
+            ]
     return "no rows are M2S without its contrastive loss and M2S without another term, all else equal"
 
 
@@ -179,7 +176,7 @@ def attention_order(entries: Sequence[Entry]) -> list[Step] | str:
             return [
                 difference(f"{NAMES_OF_ATTENTION[a]} less {NAMES_OF_ATTENTION[b]}", one, other, lines)
                 for (a, one), (b, other) in itertools.pairwise(ordered)
-                if (lines := shared(one, other, OWN, ACROSS))
+                for lines in [shared(one, other, OWN, ACROSS)]
             ]
     return "no rows are M2S with STS, with multi-head attention and with none, all else equal"
 
@@ -202,34 +199,46 @@ def cpc_helps(entries: Sequence[Entry]) -> list[Step] | str:
 
 
 def predictions_rise_and_fall(entries: Sequence[Entry]) -> list[Step] | str:
-    """The best number of prediction steps N less the fewest, and less the most; there are three or more."""
-    for family in _families(entries, _predictions, "pretrain.predictions"):
-        if len(family) > 2:
-            return _rise_and_fall(family)
+    """For each window, the best number of prediction steps N less the fewest, and less the most.
+
+    There are three or more.
+    """
+    families = _families(entries, _predictions, "pretrain.predictions")
+    if steps := [step for family in families if len(family) > 2 for step in _rise_and_fall(family)]:
+        return steps
     return "no rows are M2S with three or more numbers of prediction steps N at one window, all else equal"
 
 
 def _rise_and_fall(family: Mapping[float, Entry]) -> list[Step]:
     counts = sorted(family)
-    lines = shared(family[counts[0]], family[counts[-1]], OWN, ACROSS)
-    names = [name for name, _ in lines]
+    every = [set(one.directions(OWN, ACROSS)) for one in family.values()]
+    names = sorted(set.intersection(*every))
+    if not names:
+        return []
+    lines = [(name, name) for name in names]
     best = max(counts, key=lambda n: family[n].mean(names))
+    window = f"{_window_s(family[best].settings):g} s: "
     return [
-        difference(f"N = {best:g} (the best) less N = {end:g}", family[best], family[end], lines)
+        difference(f"{window}N = {best:g} (the best) less N = {end:g}", family[best], family[end], lines)
         for end in (counts[0], counts[-1])
     ]
 
 
 def longer_windows_help(entries: Sequence[Entry]) -> list[Step] | str:
-    """For one number of prediction steps, the longest window less the shortest."""
-    for family in _families(entries, _window_s, "contract.window", "windows"):
-        if len(family) > 1:
-            short, long = min(family), max(family)
-            lines = shared(family[long], family[short], OWN, ACROSS)
-            return [difference(f"{long:g} s less {short:g} s", family[long], family[short], lines)]
+    """For each number of prediction steps, the longest window less the shortest."""
+    families = _families(entries, _window_s, "contract.window", "windows")
+    if steps := [_long_less_short(family) for family in families if len(family) > 1]:
+        return steps
     return (
         "no rows are M2S with windows of several lengths at one number of prediction steps, all else equal"
     )
+
+
+def _long_less_short(family: Mapping[float, Entry]) -> Step:
+    short, long = min(family), max(family)
+    lines = shared(family[long], family[short], OWN, ACROSS)
+    words = f"N = {_predictions(family[long].settings):g}: {long:g} s less {short:g} s"
+    return difference(words, family[long], family[short], lines)
 
 
 def _predictions(settings: TrainingSettings) -> float:
@@ -243,9 +252,11 @@ def _window_s(settings: TrainingSettings) -> float:
 def _families(
     entries: Sequence[Entry], value: Callable[[TrainingSettings], float], *keys: str
 ) -> Iterator[dict[float, Entry]]:
-    """For each M2S row, all that are equal to it but for some keys, by their value."""
+    """M2S rows that are equal but for some keys, by their value."""
     ours = [(one, without(one.settings, *keys)) for one in entries if is_m2s(one.settings)]
-    for _, rest in ours:
+    for i, (_, rest) in enumerate(ours):
+        if any(other == rest for _, other in ours[:i]):
+            continue
         family: dict[float, Entry] = {}
         for one, of_one in ours:
             if of_one == rest:
