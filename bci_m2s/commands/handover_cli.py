@@ -36,12 +36,24 @@ def export(
 
 @app.command()
 def report(
-    session: Session,
+    what: Annotated[
+        list[Path],
+        Argument(
+            metavar="SESSION | STUDY…",
+            help="A session's folder, or a recording; or folders of studies, joined.",
+        ),
+    ],
     output: Annotated[
-        Path | None, Option(metavar="FILE.html", help="Default: report.html in the session's folder.")
+        Path | None,
+        Option(help="HTML file; default: report.html in the session's folder. Of studies: a new folder."),
     ] = None,
 ) -> None:
-    """Write a report of a session: signals, quality, estimates, trials, and a paragraph for a paper."""
+    """Report of a session: signals, quality, estimates, trials, a paragraph for a paper; or of studies."""
+    from bci_m2s.commands.report_studies import are_studies, report_studies_and_print
+
+    if are_studies(what):
+        report_studies_and_print(what, output)
+        return
     from bci_m2s.commands.report import report_and_print
 
-    report_and_print(session, output)
+    report_and_print(what[0], output)

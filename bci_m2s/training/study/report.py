@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from bci_m2s.training.results.confusion import shares_figure
 from bci_m2s.training.results.summary import Difference, Summary
 from bci_m2s.training.results.tables import T_TEST_EXPLAINED, known_p
 from bci_m2s.training.settings import TrainingSettings
+from bci_m2s.training.study.cell import RESULT
 from bci_m2s.training.study.groups import Group, OfHead, Outcomes
 from bci_m2s.training.study.schedule import duration
 from bci_m2s.training.study.sections import paper_table
@@ -44,12 +46,10 @@ def write_report(
     n_cells: int,
     out: Path,
     command: Sequence[str],
-    made_with: Mapping[str, str] | None = None,
 ) -> Path:
     """Write ``report.html``.
 
-    n_cells : how many cells the study has; command : that made it; made_with : versions that the cells
-    were made with, where they are others than these
+    n_cells : how many cells the study has; command : that made it
     """
     page = Page(study.title)
     n_done = sum(map(len, found.values()))
@@ -68,10 +68,12 @@ def write_report(
         _show(page, group, found)
     add_claims(page, groups)
     add_costs(page, groups, found)
-    versions = made_with or library_versions()
+    versions = versions_of(found) or library_versions()
     top = [f"Made by: {shlex.join(command)}"]
     top += ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items())]
     warnings = [] if n_done == n_cells else [f"Not complete: {n_done} of {n_cells} cells."]
+    if ", " in versions["bci_m2s"]:
+        warnings.append(f"Its cells were run by several versions of bci_m2s: {versions['bci_m2s']}.")
     warnings += [
         f"{data} is simulated: its figures say nothing about people."
         for data in dict.fromkeys(
@@ -81,6 +83,17 @@ def write_report(
     path = out / "report.html"
     write_whole(path, page.html(top, warnings), overwrite=True)
     return path
+
+
+def versions_of(found: Outcomes) -> dict[str, str]:
+    """The software that cells were run with; where they differ, every version."""
+    versions: dict[str, dict[str, None]] = {}
+    for cells in found.values():
+        for cell, _ in cells:
+            kept = json.loads((cell.folder / RESULT).read_text(encoding="utf-8"))
+            for name, version in kept.get("versions", {}).items():
+                versions.setdefault(name, {})[version] = None
+    return {name: ", ".join(of_name) for name, of_name in versions.items()}
 
 
 def _show(page: Page, group: Group, found: Outcomes) -> None:

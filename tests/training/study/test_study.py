@@ -97,6 +97,11 @@ def test_every_cell_is_run_once_and_is_in_the_tables(study, tmp_path):
     assert "M2S less its rivals" in table
     assert "Not complete" not in table
     assert "- Tested: 6 people." in table
+    assert "| method | eeg → eeg | kappa | eye → eye | kappa | eeg → eye | kappa | eye → eeg |" in table
+    assert all(0 <= float(row["calibration_error"]) <= 1 for row in found if row["method"] != "linear")
+    page = (out / "report.html").read_text()
+    headings = [page.index(f"<h3>{heading}</h3>") for heading in ("Calibration", "Learning curves")]
+    assert page.index("<img") < headings[0] < headings[1] < page.index("Claims of the paper</h2>")
     assert "- 2 parts test in turn, of one: 2 people train, 1 validates, 3 test." in table
 
 

@@ -186,16 +186,30 @@ def _modalities(entries: Sequence[Entry]) -> list[str]:
 
 
 def cpc_helps(entries: Sequence[Entry]) -> list[Step] | str:
-    """A row of contrastive loss and M2M CPC less one of contrastive loss alone, in all directions."""
-    for plain in (one for one in entries if terms_of(one.settings) == {"contrastive"}):
-        rest = without(plain.settings, WEIGHTS)
+    """A row with M2M CPC less the row that is equal but for it, in all directions.
+
+    That is the contrastive loss of pre-training alone, or a method that there is with CPC, `…-cpc`.
+    """
+    steps = []
+    for plain in entries:
+        rest = _without_cpc(plain.settings)
         for one in entries:
-            is_more = terms_of(one.settings) == {"contrastive", "cpc"}
-            if is_more and without(one.settings, WEIGHTS) == rest:
-                return [
-                    difference(f"{one.name} less {plain.name}", one, plain, shared(one, plain, OWN, ACROSS))
-                ]
-    return "no rows are the contrastive loss alone and with M2M CPC, all else equal"
+            if _has_cpc(plain.settings, one.settings) and _without_cpc(one.settings) == rest:
+                lines = shared(one, plain, OWN, ACROSS)
+                steps.append(difference(f"{one.name} less {plain.name}", one, plain, lines))
+                break
+    return steps or "no rows are a contrastive method with and without M2M CPC, all else equal"
+
+
+def _has_cpc(plain: TrainingSettings, more: TrainingSettings) -> bool:
+    """Whether the second is the first and M2M CPC."""
+    if terms_of(plain) == {"contrastive"}:
+        return terms_of(more) == {"contrastive", "cpc"}
+    return more.finetune.method == f"{plain.finetune.method}-cpc"
+
+
+def _without_cpc(settings: TrainingSettings) -> dict[str, object]:
+    return without(settings, WEIGHTS, "finetune.method")
 
 
 def predictions_rise_and_fall(entries: Sequence[Entry]) -> list[Step] | str:
