@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import Argument, Option
+
+from bci_m2s.errors import UsageError
 
 app = typer.Typer()
 
@@ -49,11 +52,27 @@ def report(
     ] = None,
 ) -> None:
     """Report of a session: signals, quality, estimates, trials, a paragraph for a paper; or of studies."""
-    from bci_m2s.commands.report_studies import are_studies, report_studies_and_print
-
-    if are_studies(what):
-        report_studies_and_print(what, output)
+    if _are_studies(what):
+        _report_studies(what, output)
         return
     from bci_m2s.commands.report import report_and_print
 
     report_and_print(what[0], output)
+
+
+def _are_studies(folders: list[Path]) -> bool:
+    """Whether folders hold studies, all of them. Raises UsageError for several of which one does not."""
+    others = [folder for folder in folders if not (folder / "study.yaml").is_file()]
+    if others and len(folders) > 1:
+        raise UsageError(f"{others[0]}: not the folder of a study; of several, all have to be")
+    return not others
+
+
+def _report_studies(folders: list[Path], output: Path | None) -> None:
+    from bci_m2s.session.terminal.view import make_console
+    from bci_m2s.training.study.joined import report_studies
+
+    if output is None:
+        raise UsageError("--output: missing; name a new folder for the report and tables of these studies")
+    path = report_studies(folders, output, ["bci-m2s", *sys.argv[1:]])
+    make_console().print(f"Report: {path}", soft_wrap=True, markup=False)

@@ -22,6 +22,7 @@ from bci_m2s.training.study.groups import groups_of, kind_of
 from bci_m2s.training.study.joined import join, read_study, report_studies
 from bci_m2s.training.study.sections.calibration import bins_of, error_rows
 from bci_m2s.training.study.sections.curves import VALIDATION, curves_of, mean_curve
+from bci_m2s.training.study.sections.grid import add_grid
 from bci_m2s.training.study.sections.paper_table import paper_table
 from bci_m2s.training.study.sections.protocols import side_by_side, table_of
 from bci_m2s.training.study.settings import folder_name
@@ -38,16 +39,6 @@ USUAL = {"M2S": "pretrained", "linear": "linear"}
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
     monkeypatch.setattr(bootstrap, "__defaults__", (0, 50))
-
-
-@pytest.fixture(autouse=True)
-def without_png(monkeypatch):
-    """Pictures are made and not painted, which takes most of the time; test_study paints all of them."""
-
-    def named(page, _figure, words, _caption=""):
-        page.paragraph(f"[{words}]")
-
-    monkeypatch.setattr(Page, "picture", named)
 
 
 @pytest.fixture
@@ -177,11 +168,8 @@ def test_calibration_is_of_all_windows_and_missing_of_older_cells(made, tmp_path
     assert {row["calibration_error"] for row in lines(tmp_path / "out" / "cells.csv")} == {""}
 
 
-def test_curves_are_means_over_cells_as_long_as_each_lasts(made):
-    one = mean_curve([np.array([1.0, 2.0, 3.0]), np.array([3.0, np.nan])])
-    np.testing.assert_allclose(one.mean, [2.0, 2.0, 3.0])
-    np.testing.assert_allclose(one.sd, [np.sqrt(2), 0.0, 0.0])
-    folder = made("a", {APART: {"M2S": 0.8, "linear": 0.7}})
+def keep_curves(folder):
+    """Of the first protocol's M2S."""
     for number, fold in enumerate(("fold-1", "fold-2")):
         run = folder / "tiny" / "people-apart" / "m2s" / "seed-0" / fold / fold / "seed-0"
         run.mkdir(parents=True)
@@ -189,6 +177,14 @@ def test_curves_are_means_over_cells_as_long_as_each_lasts(made):
         (run / "pretrain.csv").write_text(text)
         (run / "finetune-eye.csv").write_text("epoch,loss,validation\n1,0.5,0.6\n")
         (run / "finetune-eeg.csv").write_text("epoch,loss,validation\n1,half,0.6\n")  # damaged: no curve
+
+
+def test_curves_are_means_over_cells_as_long_as_each_lasts(made):
+    one = mean_curve([np.array([1.0, 2.0, 3.0]), np.array([3.0, np.nan])])
+    np.testing.assert_allclose(one.mean, [2.0, 2.0, 3.0])
+    np.testing.assert_allclose(one.sd, [np.sqrt(2), 0.0, 0.0])
+    folder = made("a", {APART: {"M2S": 0.8, "linear": 0.7}})
+    keep_curves(folder)
     found = read_study(folder)
     (group,) = groups_of(found.variants, found.found)
     curves = curves_of(group, found.found)
@@ -276,6 +272,9 @@ def test_the_points_of_a_grid_are_read_from_the_training_files(made):
         (("pretrain.predictions", 2),),
         (("pretrain.predictions", 1),),
     ]
+    page = Page("a grid")
+    add_grid(page, groups(folder))
+    assert "[Heat map of eye → eeg]" in page.html([], [])
 
 
 def test_the_command_takes_studies_and_says_what_it_needs(made, tmp_path):
@@ -291,3 +290,19 @@ def test_the_command_takes_studies_and_says_what_it_needs(made, tmp_path):
     assert not out.exists()
     said = CliRunner().invoke(app, ["report", str(folder), "--output", str(out)])
     assert (said.exit_code, (out / "report.html").exists()) == (0, True)
+
+
+@pytest.mark.usefixtures("painted")
+def test_pictures_are_painted_into_the_page(made, tmp_path):
+    folder = made("a", {APART: {"M2S": 0.8}})
+    keep_curves(folder)
+    report_studies([folder], tmp_path / "out", [])
+    page = (tmp_path / "out" / "report.html").read_text()
+    words = re.findall(r'<img alt="([^"]*)" src="data:image/png;base64,iVBOR', page)
+    assert [text.split(":")[0] for text in words] == [
+        "Balanced accuracy of every person by method and direction",
+        "Confusion matrices of M2S",
+        "Reliability diagrams",
+        "Learning curves",
+        "Seconds of one core by method and stage",
+    ]

@@ -101,7 +101,12 @@ def test_every_cell_is_run_once_and_is_in_the_tables(study, tmp_path):
     assert all(0 <= float(row["calibration_error"]) <= 1 for row in found if row["method"] != "linear")
     page = (out / "report.html").read_text()
     headings = [page.index(f"<h3>{heading}</h3>") for heading in ("Calibration", "Learning curves")]
-    assert page.index("<img") < headings[0] < headings[1] < page.index("Claims of the paper</h2>")
+    assert (
+        page.index("<p>[Balanced accuracy of every person")
+        < headings[0]
+        < headings[1]
+        < page.index("Claims of the paper</h2>")
+    )
     assert "- 2 parts test in turn, of one: 2 people train, 1 validates, 3 test." in table
 
 
