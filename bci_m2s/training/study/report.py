@@ -20,7 +20,7 @@ from bci_m2s.training.study.schedule import duration
 from bci_m2s.training.study.sections import paper_table
 from bci_m2s.training.study.sections.calibration import add_calibration
 from bci_m2s.training.study.sections.claim_tables import add_claims
-from bci_m2s.training.study.sections.costs import add_costs
+from bci_m2s.training.study.sections.costs import add_costs, seconds_together
 from bci_m2s.training.study.sections.curves import add_curves
 from bci_m2s.training.study.sections.grid import add_grid
 from bci_m2s.training.study.sections.pictures import people_figure
@@ -53,13 +53,12 @@ def write_report(
     """
     page = Page(study.title)
     n_done = sum(map(len, found.values()))
-    cpu_s = sum(sum(outcome.cpu_s.values()) for of_one in found.values() for _, outcome in of_one)
     page.figures(
         [
             (str(n_done), f"of {n_cells} cells"),
             (str(len(study.methods)), "methods"),
             (str(study.seeds), "seeds"),
-            (duration(cpu_s), "on one core"),
+            (duration(seconds_together(found)), "on one core"),
         ]
     )
     add_protocols(page, groups)
@@ -68,21 +67,23 @@ def write_report(
         _show(page, group, found)
     add_claims(page, groups)
     add_costs(page, groups, found)
-    versions = versions_of(found) or library_versions()
+    versions = library_versions() | versions_of(found)
     top = [f"Made by: {shlex.join(command)}"]
     top += ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items())]
     warnings = [] if n_done == n_cells else [f"Not complete: {n_done} of {n_cells} cells."]
-    if ", " in versions["bci_m2s"]:
-        warnings.append(f"Its cells were run by several versions of bci_m2s: {versions['bci_m2s']}.")
-    warnings += [
-        f"{data} is simulated: its figures say nothing about people."
-        for data in dict.fromkeys(
-            variant.data for variant, settings in variants.items() if settings.contract.simulated
-        )
-    ]
+    warnings += _warnings(variants, versions["bci_m2s"])
     path = out / "report.html"
     write_whole(path, page.html(top, warnings), overwrite=True)
     return path
+
+
+def _warnings(variants: Mapping[Variant, TrainingSettings], versions: str) -> list[str]:
+    simulated = [variant.data for variant, settings in variants.items() if settings.contract.simulated]
+    several = (
+        [f"Its cells were run by several versions of bci_m2s: {versions}."] if ", " in versions else []
+    )
+    said = "is simulated: its figures say nothing about people."
+    return [*several, *(f"{data} {said}" for data in dict.fromkeys(simulated))]
 
 
 def versions_of(found: Outcomes) -> dict[str, str]:

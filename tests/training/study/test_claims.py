@@ -142,6 +142,20 @@ def test_cpc_helps_the_contrastive_loss_alone():
     assert verdict(CPC, plain, entry("ours", 0.9, 0.9))[0] == NOT_TESTABLE
 
 
+def test_cpc_may_be_added_to_a_method_of_another_kind():
+    def called(name, value):
+        one = entry(name, value, value)
+        tuned = one.settings.finetune.model_copy(update={"method": name})
+        return Entry(name, one.settings.model_copy(update={"finetune": tuned}), one.rows)
+
+    said, figures = verdict(
+        CPC, called("pairwise-cpc", 0.8), called("pairwise", 0.7), called("unicode", 0.9)
+    )
+    assert (said, "pairwise-cpc less pairwise +0.100" in figures) == (SEEN, True)
+    assert verdict(CPC, called("pairwise-cpc", 0.6), called("pairwise", 0.7))[0] == NOT_SEEN
+    assert verdict(CPC, called("unicode-cpc", 0.6), called("pairwise", 0.7))[0] == NOT_TESTABLE
+
+
 def test_accuracy_rises_and_falls_with_the_number_of_predictions():
     def rows(*values, **changes):
         return [

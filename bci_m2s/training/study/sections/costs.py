@@ -30,6 +30,11 @@ def seconds_of(groups: Sequence[Group], found: Outcomes) -> dict[str, list[Mappi
     }
 
 
+def seconds_together(found: Outcomes) -> float:
+    """Of all cells."""
+    return sum(sum(outcome.cpu_s.values()) for cells in found.values() for _, outcome in cells)
+
+
 def add_costs(page: Page, groups: Sequence[Group], found: Outcomes) -> None:
     """A picture and a table for each data set and protocol; every single cell is in cells.csv."""
     page.section("Cost")
