@@ -87,6 +87,7 @@ def reliability_figure(found: Found, directions: list[str]) -> Figure:
             (shown[direction],) = axes.plot(sure, right, ".-", color=colour, linewidth=1.2, markersize=5)
         axes.set_xlim(-0.03, 1.03)
         axes.set_ylim(-0.03, 1.03)
+        axes.set_box_aspect(1)
         axes.set_title(method, fontsize=9)
         axes.tick_params(labelsize=7)
     figure.supxlabel("confidence", fontsize=8)

@@ -92,5 +92,5 @@ def costs_figure(seconds: Seconds) -> Figure:
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds of one core", fontsize=8)
     axes.tick_params(labelsize=8)
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    figure.legend(fontsize=8, frameon=False, loc="outside upper right", ncols=len(STAGES))
     return figure
