@@ -36,7 +36,14 @@ NAMES = (
     *("cross-subject", "eegmat", "stress-predict", "brain-body-behaviour", "simulated"),
 )
 TABLES = [name for name in NAMES if name.startswith("paper-table")]
-EVERY_METHOD = {*METHODS} - {"majority", "permuted", "pairwise-cpc", "unicode-cpc"}
+EVERY_METHOD = {*METHODS} - {
+    "majority",
+    "permuted",
+    "pairwise-cpc",
+    "unicode-cpc",
+    "pairwise-released",
+    "unicode-released",
+}
 OF_EEG = {"eco-fet", "vigilancenet"}
 # Of a whole copy: people and sessions, of which the number of cells depends.
 WHOLE = {
