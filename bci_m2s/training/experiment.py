@@ -164,8 +164,9 @@ def open_experiment(
     """
     config, settings = checked.path, checked.settings
     folder = folder or Path("runs") / checked.name
+    begun = settings
     if not begin:
-        _check_same(folder, settings)
+        begun = _check_same(folder, settings)
     elif (folder / "config.yaml").exists():
         raise OutputError(
             f"{folder}: already holds a run; continue it with --resume, or name another with --run"
@@ -177,6 +178,8 @@ def open_experiment(
     if checked.only:
         splits = [split for split in splits if split.name == checked.only]
     names = Names.of(sessions)
+    if begun.data.root != settings.data.root:
+        _check_same_people(folder, names)
     on = resolve_device(device)
     made = Experiment(
         config, settings, folder, sessions, names, splits, on, console, pictures=checked.pictures
@@ -194,17 +197,51 @@ def write_config(folder: Path, settings: TrainingSettings) -> None:
     write_whole(folder / "config.yaml", text, private=True)
 
 
-def _check_same(folder: Path, settings: TrainingSettings) -> None:
+def begun_settings(folder: Path) -> TrainingSettings:
+    """The settings that a run was begun with. Raises UsageError where its file holds none."""
     path = folder / "config.yaml"
-    if not path.exists():
-        raise UsageError(f"{folder}: no run here; start one with bci-m2s pretrain")
     try:
-        begun = TrainingSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return TrainingSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, yaml.YAMLError, ContractError) as problem:
         raise UsageError(f"{path}: holds no settings of a run: {printable(problem)}") from None
-    for section in SAME_RUN:
-        if getattr(begun, section) != getattr(settings, section):
-            raise UsageError(f"{path}: {section}: the run was made with other values; name another run")
+
+
+def changed_sections(begun: TrainingSettings, wanted: TrainingSettings) -> list[str]:
+    """Sections with other values.
+
+    Where files lie is none: neither the training file that `base` names, whose values are in the
+    others, nor the folder of the data, which may have moved.
+    """
+    one, other = (
+        settings.model_dump(mode="json", exclude={"base": True, "data": {"root"}})
+        for settings in (begun, wanted)
+    )
+    return [section for section in other if one[section] != other[section]]
+
+
+def _check_same(folder: Path, settings: TrainingSettings) -> TrainingSettings:
+    """The settings that a run was begun with; UsageError where what it is of has changed."""
+    if not (folder / "config.yaml").exists():
+        raise UsageError(f"{folder}: no run here; start one with bci-m2s pretrain")
+    begun = begun_settings(folder)
+    for section in changed_sections(begun, settings):
+        if section in SAME_RUN:
+            raise UsageError(
+                f"{folder / 'config.yaml'}: {section}: the run was made with other values; name another run"
+            )
+    return begun
+
+
+def _check_same_people(folder: Path, names: Names) -> None:
+    """Data in another folder must be those that the run was made of."""
+    path = folder / "run.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        is_same = (about["people"], about["trials"]) == (list(names.subjects), len(names.trials))
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise UsageError(f"{path}: cannot be read: {printable(problem)}; name another run") from None
+    if not is_same:
+        raise UsageError(f"{path}: data: the run was made of other people or trials; name another run")
 
 
 def _about(config: Path, settings: TrainingSettings, names: Names, splits: list[Split]) -> dict[str, Any]:

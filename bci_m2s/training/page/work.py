@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import yaml
 from rich.console import Console
 
 from bci_m2s.errors import BciM2sError, UsageError
@@ -28,7 +27,7 @@ from bci_m2s.text import printable
 from bci_m2s.training.check.training_file import Checked, check_training
 from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.data.sessions import SessionFeatures
-from bci_m2s.training.experiment import SAME_RUN, write_json
+from bci_m2s.training.experiment import SAME_RUN, begun_settings, changed_sections, write_json
 from bci_m2s.training.methods import METHODS, Method, NotPossible
 from bci_m2s.training.page.plan import Part
 from bci_m2s.training.run.evaluating import are_others, run_evaluate
@@ -164,15 +163,9 @@ def changed_since(task: Task, settings: TrainingSettings) -> list[str]:
     UsageError
         What was pre-trained is of other values.
     """
-    path, settings = task.folder / CONFIG, of_seed(settings, task.seed)
-    if not path.exists():
+    if not (task.folder / CONFIG).exists():
         return []
-    try:
-        begun = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as problem:
-        raise UsageError(f"{path}: cannot be read: {printable(problem)}") from None
-    wanted = settings.model_dump(mode="json")
-    changed = [key for key in wanted if not isinstance(begun, dict) or begun.get(key) != wanted[key]]
+    changed = changed_sections(begun_settings(task.folder), of_seed(settings, task.seed))
     if refused := [key for key in changed if key in SAME_RUN]:
         raise UsageError(
             f"{task.folder}: {', '.join(refused)}: the run was made with other values; delete that "
@@ -219,8 +212,5 @@ def _take_pretraining(task: Task, settings: TrainingSettings) -> None:
 def _is_same_pretraining(folder: Path, settings: TrainingSettings) -> bool:
     if not (folder / CONFIG).exists():
         return False
-    begun, wanted = (
-        yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")),
-        settings.model_dump(mode="json"),
-    )
-    return all(begun.get(key) == wanted[key] for key in SAME_RUN if key != "labels")
+    changed = changed_sections(begun_settings(folder), settings)
+    return not any(key in SAME_RUN and key != "labels" for key in changed)

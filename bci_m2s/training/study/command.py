@@ -127,5 +127,14 @@ def _begin(study: StudySettings, out: Path, resume: bool) -> None:
 
 
 def _as_begun(begun: StudySettings, study: StudySettings) -> StudySettings:
-    """The study that was begun, with what may differ as it is wanted now: more seeds, other words."""
-    return begun.model_copy(update={"title": study.title, "seeds": study.seeds})
+    """The study that was begun, with what may differ as it is wanted now.
+
+    More seeds, other words, and where the training files lie, of which their values are compared.
+    """
+    data = {
+        name: entry.model_copy(update={"training": study.data[name].training})
+        if name in study.data
+        else entry
+        for name, entry in begun.data.items()
+    }
+    return begun.model_copy(update={"title": study.title, "seeds": study.seeds, "data": data})

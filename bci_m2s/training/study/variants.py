@@ -122,17 +122,27 @@ def _write(variant: Variant, values: Mapping[str, Any]) -> None:
 
 
 def _refuse_changed(variant: Variant, text: str) -> None:
-    """Raises UsageError where cells were run with other values; more seeds are none."""
+    """Raises UsageError where cells were run with other values.
+
+    More seeds are none, and the data may have moved with their files as they were.
+    """
     if not any(variant.folder.glob("seed-*/*/cell.json")):
         return
-    begun = yaml.safe_load(variant.file.read_text(encoding="utf-8"))
-    wanted = yaml.safe_load(text)
+    begun = _without_root(yaml.safe_load(variant.file.read_text(encoding="utf-8")))
+    wanted = _without_root(yaml.safe_load(text))
     keys = (begun | wanted).keys() - {"seeds"}
     if changed := sorted(key for key in keys if begun.get(key) != wanted.get(key)):
         raise UsageError(
             f"{variant.file}: {', '.join(changed)}: its cells were run with other values than the "
             "training file has now; name another --output"
         )
+
+
+def _without_root(values: dict[str, Any]) -> dict[str, Any]:
+    data = values.get("data")
+    if not isinstance(data, dict):
+        return values
+    return values | {"data": {key: value for key, value in data.items() if key != "root"}}
 
 
 def _checked(

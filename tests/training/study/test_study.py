@@ -181,6 +181,45 @@ def test_cells_of_a_training_file_that_was_changed_since_are_not_taken_for_its_o
         run(path, out, resume=True)
 
 
+def test_a_study_goes_on_from_another_checkout_and_with_data_that_moved(study, tmp_path, monkeypatch):
+    """A cell is done, another one has begun; then study, training file and data lie elsewhere."""
+    methods = {"random encoder": {"method": "random"}}
+    out, path, evaluated = tmp_path / "out", study(methods=methods, seeds=1), []
+    original, sessions = cells.run_evaluate, cells.load_sessions()
+    values = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+
+    def begin_here():
+        """Where the training file lies, and its data."""
+        values["data"]["root"] = str(path.parent)
+        (path.parent / "tiny.yaml").write_text(yaml.safe_dump(values))
+
+    def stopped(checked, folder, console):
+        if evaluated:
+            raise KeyboardInterrupt
+        evaluated.append(folder)
+        original(checked, folder, console)
+
+    begin_here()
+    monkeypatch.setattr(cells, "run_evaluate", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(path, out)
+    monkeypatch.setattr(cells, "run_evaluate", original)
+    cells._read.clear()
+    path = tmp_path / "other" / "study.yaml"
+    path.parent.mkdir()
+    begin_here()
+    text = (tmp_path / "study.yaml").read_text()
+    path.write_text(text.replace("tiny.yaml", "../other/tiny.yaml"))
+    monkeypatch.setattr(cells, "load_sessions", lambda *_: sessions[:5])
+    status, printed = run(path, out, resume=True)
+    assert "fold-2, seed 0: " in printed and "made of other people or trials" in printed
+    monkeypatch.setattr(cells, "load_sessions", lambda *_: sessions)
+    cells._read.clear()
+    status, printed = run(path, out, resume=True)
+    assert status == 0, printed
+    assert "1 of 2 were done before" in printed
+
+
 def test_a_fault_in_one_cell_leaves_the_others(study, tmp_path, monkeypatch):
     original = cells.run_evaluate
 
