@@ -179,7 +179,7 @@ def open_experiment(
         splits = [split for split in splits if split.name == checked.only]
     names = Names.of(sessions)
     if begun.data.root != settings.data.root:
-        _check_same_people(folder, names)
+        check_same_people(folder, names)
     on = resolve_device(device)
     made = Experiment(
         config, settings, folder, sessions, names, splits, on, console, pictures=checked.pictures
@@ -232,7 +232,7 @@ def _check_same(folder: Path, settings: TrainingSettings) -> TrainingSettings:
     return begun
 
 
-def _check_same_people(folder: Path, names: Names) -> None:
+def check_same_people(folder: Path, names: Names) -> None:
     """Data in another folder must be those that the run was made of."""
     path = folder / "run.json"
     try:

@@ -6,10 +6,9 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -17,14 +16,13 @@ from rich.console import Console
 
 import bci_m2s
 from bci_m2s.errors import ConfigurationError, RecordingError
-from bci_m2s.files.access import make_private_folder
-from bci_m2s.files.whole import whole_file
 from bci_m2s.model.contract import Contract
 from bci_m2s.signal.quality import say_never_used
 from bci_m2s.text import printable
+from bci_m2s.training.data.kept import read_features, write_features
 from bci_m2s.training.data.sessions import SessionFeatures, from_raw, from_steps, with_distributed
 from bci_m2s.training.datasets import RAW, find_dataset
-from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment, Trial, said_once
+from bci_m2s.training.datasets.layout import DataSet, Problem, RawSegment, said_once
 from bci_m2s.training.datasets.recorded_files import count_recordings
 from bci_m2s.training.settings import TrainingSettings
 
@@ -255,47 +253,3 @@ def _fingerprint(settings: TrainingSettings) -> str:
     }
     text = json.dumps(about, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def write_features(path: Path, session: SessionFeatures) -> None:
-    """Keep a session's features; whole or not at all."""
-    make_private_folder(path.parent)
-    arrays: dict[str, Any] = {"end_s": session.end_s}
-    for name, rows in session.values.items():
-        arrays[f"values.{name}"], arrays[f"usable.{name}"] = rows, session.usable[name]
-    arrays |= {f"amplitude.{name}": ranges for name, ranges in session.amplitudes.items()}
-    arrays |= {f"coupling.{name}": rows for name, rows in session.couplings.items()}
-    about = {
-        "subject": session.subject,
-        "session": session.session,
-        "trials": [asdict(trial) for trial in session.trials],
-        "problems": session.problems,
-        "never_used": session.never_used,
-    }
-    arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-    with whole_file(path, private=True) as file:
-        np.savez(file, **arrays)
-
-
-def read_features(path: Path) -> SessionFeatures:
-    """Read what ``write_features`` wrote. Raises RecordingError for anything else."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            names = [key.removeprefix("values.") for key in file.files if key.startswith("values.")]
-            return SessionFeatures(
-                about["subject"],
-                about["session"],
-                file["end_s"],
-                {name: file[f"values.{name}"] for name in names},
-                {name: file[f"usable.{name}"] for name in names},
-                tuple(Trial(**trial) for trial in about["trials"]),
-                {name: file[f"amplitude.{name}"] for name in names if f"amplitude.{name}" in file.files},
-                dict(about.get("problems", {})),  # files of 0.2.0 have none
-                dict(about.get("never_used", {})),
-                {name: file[f"coupling.{name}"] for name in names if f"coupling.{name}" in file.files},
-            )
-    except Exception as problem:  # zip, zlib, JSON and numpy's parser of headers raise nearly every type
-        raise RecordingError(
-            f"{path}: cannot be read ({printable(problem)}); delete it, and it is computed again"
-        ) from None

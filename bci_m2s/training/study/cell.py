@@ -2,7 +2,7 @@
 
 OUT/
   study.yaml                                      what was asked for
-  features/DATA/                                  computed once, for all cells of a data set
+  features/DATA/                                  computed once, and mapped by all cells of a data set
   DATA/PROTOCOL/METHOD/training.yaml              its training file, complete
   DATA/PROTOCOL/METHOD/seed-0/fold-1/             its run, as `pretrain` and `evaluate` leave it
   DATA/PROTOCOL/METHOD/seed-0/fold-1/cell.json    its results, written when it is over
@@ -14,7 +14,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,19 @@ from bci_m2s.errors import BciM2sError, UsageError
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.linked import link_folder
 from bci_m2s.text import printable
-from bci_m2s.training.check.training_file import Checked, check_training
-from bci_m2s.training.data.load import load_sessions
-from bci_m2s.training.data.sessions import SessionFeatures
+from bci_m2s.training.check.listing import Listing
+from bci_m2s.training.check.training_file import Checked
+from bci_m2s.training.datasets import find_dataset
 from bci_m2s.training.experiment import library_versions, open_experiment, write_json
 from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.results.evaluation import Result
 from bci_m2s.training.run.evaluating import run_evaluate
 from bci_m2s.training.run.finetuning import run_finetune
 from bci_m2s.training.run.pretraining import run_pretrain
+from bci_m2s.training.study.features import sessions_of
+from bci_m2s.training.training_file import load_training
 
 RESULT, CONFIG, FEATURES = "cell.json", "config.yaml", "features"
-_read: dict[tuple[Path, str], list[SessionFeatures]] = {}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Cell:
     title : for lines of progress
     training : the file; features : of its data set, computed before
     folder : of the run
+    data, method : as the study file names them
     """
 
     title: str
@@ -56,6 +58,8 @@ class Cell:
     folder: Path
     seed: int
     split: str
+    data: str = ""
+    method: str = ""
     version: str = bci_m2s.__version__
 
     @property
@@ -92,12 +96,20 @@ class Cell:
                 return f"{type(problem).__name__}: {printable(problem, 200)}; see {self.log}"
         return ""
 
+    def _checked(self) -> Checked:
+        """The training file with this seed and split; its data were looked at when the study began."""
+        settings = load_training(self.training).model_copy(update={"seeds": (self.seed,)})
+        nothing = Listing(find_dataset(settings.data.format, settings.data.feature)[0], [])
+        sessions = sessions_of(settings, self.features)
+        return Checked(
+            self.training, settings, nothing, [], [], sessions=sessions, pictures=False, only=self.split
+        )
+
     def _run(self, console: Console) -> None:
-        checked = check_training(self.training)
-        settings = checked.settings.model_copy(update={"seeds": (self.seed,)})
-        checked = replace(checked, settings=settings, pictures=False, only=self.split)
-        checked = replace(checked, sessions=sessions_of(checked, self.features, console))
-        link_folder(self.features, self.folder / FEATURES)
+        checked = self._checked()
+        settings = checked.settings
+        for kept in filter(Path.is_dir, self.features.iterdir()):  # for commands on this run by hand
+            link_folder(kept, self.folder / FEATURES / kept.name)
         if not (self.folder / CONFIG).exists():
             open_experiment(checked, self.folder, console, begin=True)
         method: Method = METHODS[settings.finetune.method]
@@ -151,15 +163,3 @@ def read_outcome(cell: Cell) -> Outcome | None:
         raise UsageError(
             f"{path}: cannot be read: {printable(problem)}; delete it, and run --resume"
         ) from None
-
-
-def sessions_of(checked: Checked, features: Path, console: Console) -> list[SessionFeatures]:
-    """The sessions of a data set: read once in a process for cells that follow each other.
-
-    features : the folder in which they are kept
-    """
-    key = (features, checked.settings.model_dump_json(include={"contract", "data"}))
-    if key not in _read:
-        _read.clear()  # a study of five data sets must not keep all of them
-        _read[key] = load_sessions(checked.settings, features, console)
-    return _read[key]

@@ -14,11 +14,14 @@ from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.whole import write_whole
 from bci_m2s.training.check.training_file import check_training, count
 from bci_m2s.training.data.splits import make_splits
+from bci_m2s.training.data.windows import Names
+from bci_m2s.training.experiment import check_same_people
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.run.evaluating import are_others
 from bci_m2s.training.settings import TrainingSettings
-from bci_m2s.training.study.cell import FEATURES, Cell, sessions_of
+from bci_m2s.training.study.cell import FEATURES, Cell
 from bci_m2s.training.study.executors import Executor
+from bci_m2s.training.study.features import compute_raw_features, compute_sessions
 from bci_m2s.training.study.groups import groups_of, read_outcomes
 from bci_m2s.training.study.report import write_report
 from bci_m2s.training.study.schedule import run_jobs
@@ -27,6 +30,7 @@ from bci_m2s.training.study.tables import write_tables
 from bci_m2s.training.study.variants import Variant, make_variants
 
 STUDY = "study.yaml"
+LOOKED_AT = {"contract", "pair", "data", "split", "labels", "pretrain"}  # what mistakes may be in
 
 
 def run_study(
@@ -76,15 +80,16 @@ def plan(
     The features of every data set are computed here.
     """
     found: list[Cell] = []
-    names: dict[tuple[str, str], list[str]] = {}
+    looked_at: dict[tuple[str, str], tuple[Names, list[str]]] = {}
     for variant, settings in variants.items():
         features = out / FEATURES / folder_name(variant.data)
-        key = (variant.data, settings.model_dump_json(include={"contract", "data", "split"}))
-        if key not in names:
+        key = (settings.model_dump_json(include=LOOKED_AT), METHODS[settings.finetune.method].feature)
+        if key not in looked_at:
             console.print(f"looking at {variant.data} ({variant.protocol})", markup=False)
-            sessions = sessions_of(check_training(variant.file), features, console)
-            splits = make_splits(sessions, settings.split, settings.contract.first_head)
-            names[key] = [split.name for split in splits]
+            looked_at[key] = _look_at(variant, settings, features, console)
+        names, splits = looked_at[key]
+        if begun := next(variant.folder.glob("seed-*/*/run.json"), None):
+            check_same_people(begun.parent, names)
         found += [
             Cell(
                 variant.name,
@@ -93,11 +98,24 @@ def plan(
                 variant.folder.absolute() / f"seed-{seed}" / folder_name(split),
                 seed,
                 split,
+                variant.data,
+                variant.method,
             )
-            for split in names[key]
+            for split in splits
             for seed in _seeds(study, settings)
         ]
     return sorted(found, key=lambda cell: cell.seed)
+
+
+def _look_at(
+    variant: Variant, settings: TrainingSettings, features: Path, console: Console
+) -> tuple[Names, list[str]]:
+    """Say what is wrong with a training file, compute its features; its people, and parts that test."""
+    check_training(variant.file)
+    sessions = compute_sessions(settings, features, console)
+    compute_raw_features(settings, features, console)
+    splits = make_splits(sessions, settings.split, settings.contract.first_head)
+    return Names.of(sessions), [split.name for split in splits]
 
 
 def _seeds(study: StudySettings, settings: TrainingSettings) -> range:

@@ -20,7 +20,7 @@ from bci_m2s.training.run.evaluating import run_evaluate
 from bci_m2s.training.run.finetuning import run_finetune
 from bci_m2s.training.run.pretraining import run_pretrain
 from bci_m2s.training.study import cell as cells
-from bci_m2s.training.study import command
+from bci_m2s.training.study import command, features
 from bci_m2s.training.study.command import run_study
 from bci_m2s.training.study.executors import run_locally
 from bci_m2s.training.study.settings import folder_name, load_study
@@ -44,7 +44,7 @@ def study(tmp_path, monkeypatch):
     values["finetune"] |= {"epochs": 1, "oracle": False}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
     sessions = corpus({"eeg": 8, "eye": 9}, people=6, per_session=4)
-    monkeypatch.setattr(cells, "load_sessions", lambda *_: sessions)
+    monkeypatch.setattr(features, "load_sessions", lambda *_: sessions)
     monkeypatch.setattr(statistics.bootstrap, "__defaults__", (0, 100))  # draws
 
     def written(**changes):
@@ -115,7 +115,7 @@ def test_a_cell_is_what_the_commands_give_by_hand(study, tmp_path):
     out = tmp_path / "out"
     run(study(methods={"M2S": METHODS["M2S"]}, seeds=1), out)
     checked = check_training(out / "tiny" / "as-in-the-file" / "m2s" / "training.yaml")
-    checked = replace(checked, sessions=cells.load_sessions(), pictures=False)
+    checked = replace(checked, sessions=features.load_sessions(), pictures=False)
     quiet = Console(quiet=True)
     run_pretrain(checked, tmp_path / "hand", quiet, "cpu", False)
     run_finetune(checked, tmp_path / "hand", quiet, None, False)
@@ -185,7 +185,7 @@ def test_a_study_goes_on_from_another_checkout_and_with_data_that_moved(study, t
     """A cell is done, another one has begun; then study, training file and data lie elsewhere."""
     methods = {"random encoder": {"method": "random"}}
     out, path, evaluated = tmp_path / "out", study(methods=methods, seeds=1), []
-    original, sessions = cells.run_evaluate, cells.load_sessions()
+    original, sessions = cells.run_evaluate, features.load_sessions()
     values = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
 
     def begin_here():
@@ -204,17 +204,17 @@ def test_a_study_goes_on_from_another_checkout_and_with_data_that_moved(study, t
     with pytest.raises(KeyboardInterrupt):
         run(path, out)
     monkeypatch.setattr(cells, "run_evaluate", original)
-    cells._read.clear()
+    features._read.clear()
     path = tmp_path / "other" / "study.yaml"
     path.parent.mkdir()
     begin_here()
     text = (tmp_path / "study.yaml").read_text()
     path.write_text(text.replace("tiny.yaml", "../other/tiny.yaml"))
-    monkeypatch.setattr(cells, "load_sessions", lambda *_: sessions[:5])
-    status, printed = run(path, out, resume=True)
-    assert "fold-2, seed 0: " in printed and "made of other people or trials" in printed
-    monkeypatch.setattr(cells, "load_sessions", lambda *_: sessions)
-    cells._read.clear()
+    monkeypatch.setattr(features, "load_sessions", lambda *_: sessions[:5])
+    with pytest.raises(UsageError, match="made of other people or trials"):
+        run(path, out, resume=True)
+    monkeypatch.setattr(features, "load_sessions", lambda *_: sessions)
+    features._read.clear()
     status, printed = run(path, out, resume=True)
     assert status == 0, printed
     assert "1 of 2 were done before" in printed
