@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from threadpoolctl import threadpool_limits
 
 import bci_m2s
 from bci_m2s.errors import BciM2sError, UsageError
@@ -82,12 +83,13 @@ class Cell:
             return f"this worker has bci_m2s {mine}, expected {self.version}"
         if not self.training.exists():
             return f"this worker does not see {self.training}: it needs the same folders"
-        torch.set_num_threads(1)  # other cells have the other cores
+        torch.set_num_threads(1)  # other cells have the other cores, and threads share sums otherwise
         make_private_folder(self.folder)
         with self.log.open("a", encoding="utf-8") as file:
             console = Console(file=file, width=240, highlight=False, markup=False)
             try:
-                self._run(console)
+                with threadpool_limits(1):
+                    self._run(console)
             except BciM2sError as problem:
                 console.print(f"error: {printable(problem, 400)}")
                 return printable(problem, 400)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -20,6 +20,7 @@ from bci_m2s.training.methods import METHODS
 from bci_m2s.training.run.evaluating import are_others
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import FEATURES, Cell
+from bci_m2s.training.study.costs import Costs
 from bci_m2s.training.study.executors import Executor
 from bci_m2s.training.study.features import compute_raw_features, compute_sessions
 from bci_m2s.training.study.groups import groups_of, read_outcomes
@@ -61,7 +62,7 @@ def run_study(
     console.print(
         f"{path.stem}: {count(len(variants), 'training file')}, {count(len(cells), 'cell')} in {out}"
     )
-    wrong = run_jobs(cells, lambda _: 1.0, console, execute)
+    wrong = _run_cells(cells, console, execute)
     found = read_outcomes(variants, cells)
     groups = groups_of(variants, found)
     tables = write_tables(study, groups, found, len(cells), out)
@@ -70,6 +71,16 @@ def run_study(
     for line in wrong:
         console.print(f"left out: {line}", markup=False)
     return 1 if wrong else 0
+
+
+def _run_cells(cells: Sequence[Cell], console: Console, execute: Executor[Cell]) -> list[str]:
+    costs = Costs(cells)
+    try:
+        return run_jobs(cells, costs.cost_s, console, execute, costs.learn)
+    except KeyboardInterrupt:
+        done = sum(cell.is_done() for cell in cells)
+        console.print(f"stopped: {done} of {count(len(cells), 'cell')} done; --resume runs the others")
+        raise
 
 
 def plan(

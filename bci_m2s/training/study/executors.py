@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from joblib import Parallel, delayed
+from joblib.externals.loky import ProcessPoolExecutor
 
 from bci_m2s.errors import UsageError
 from bci_m2s.text import printable
 
 CONNECT_S = 20.0
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+ENDED = "its process ended, killed or out of memory; --resume runs it"
 
 
 class Job(Protocol):
@@ -43,15 +48,54 @@ Executor = Callable[[Sequence[AnyJob]], Iterator[tuple[AnyJob, str]]]
 
 
 def run_locally(jobs: Sequence[AnyJob], workers: int) -> Iterator[tuple[AnyJob, str]]:
-    """Run jobs in processes of this computer.
+    """Run jobs in processes of this computer, each on one core.
+
+    A process that ends takes its job with it, and another one is started for the next: each is an executor
+    of its own, as one with several processes gives up all of their jobs.
 
     workers : how many at once; with 1 they run in this process
     """
-    running = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=workers)
+    if workers == 1:
+        for job in jobs:
+            yield _ran(job)
+        return
     with warnings.catch_warnings():
-        # a worker that has read more data than before is replaced by joblib; no job is lost
+        # a process that has read more data than before is replaced by loky; no job is lost
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-        yield from running(delayed(_ran)(job) for job in jobs)
+        yield from _run_in_processes(jobs, workers)
+
+
+def _run_in_processes(jobs: Sequence[AnyJob], workers: int) -> Iterator[tuple[AnyJob, str]]:
+    waiting, running = deque(jobs), dict[Future[Any], tuple[AnyJob, Any]]()
+    idle = [_executor() for _ in range(min(workers, len(jobs)))]
+    try:
+        while waiting or running:
+            while waiting and idle:
+                job, executor = waiting.popleft(), idle.pop()
+                running[executor.submit(_ran, job)] = job, executor
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job, executor = running.pop(future)
+                problem = _outcome(future)
+                if problem == ENDED:
+                    executor.shutdown(kill_workers=True)
+                    executor = _executor()
+                idle.append(executor)
+                yield job, problem
+    finally:
+        for executor in (*idle, *(executor for _, executor in running.values())):
+            executor.shutdown(kill_workers=True)
+
+
+def _executor() -> ProcessPoolExecutor:
+    """One process; what it calls keeps to one core, too."""
+    return ProcessPoolExecutor(max_workers=1, env=dict.fromkeys(THREADS, "1"))
+
+
+def _outcome(future: Future[tuple[AnyJob, str]]) -> str:
+    try:
+        return future.result()[1]
+    except BrokenProcessPool:
+        return ENDED
 
 
 def run_on_dask(jobs: Sequence[AnyJob], scheduler: str) -> Iterator[tuple[AnyJob, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bci_m2s.training.study.executors import AnyJob, Executor, Job
 
@@ -19,29 +20,62 @@ def run_jobs(
     cost_s: Callable[[AnyJob], float],
     console: Console,
     execute: Executor[AnyJob],
+    learn: Callable[[AnyJob], None] = lambda _: None,
 ) -> list[str]:
     """Run jobs that are not done; what went wrong, one line each.
 
     cost_s : about how long a job takes, of which the remaining time is told
     execute : where they run
+    learn : called with each job that is over, as it tells `cost_s` more of those that are left
     """
     begun = time.monotonic()
-    left = [job for job in jobs if not job.is_done()]
-    if len(left) < len(jobs):
-        console.print(f"{len(jobs) - len(left)} of {len(jobs)} were done before")
-    total, done, wrong = sum(map(cost_s, left)), 0.0, []
-    with _watching(left, console):
-        for number, (job, problem) in enumerate(execute(left), 1):
-            done += cost_s(job)
+    left = dict.fromkeys(job for job in jobs if not job.is_done())
+    total, over = len(left), dict[AnyJob, None]()
+    if total < len(jobs):
+        console.print(f"{len(jobs) - total} of {len(jobs)} were done before")
+    wrong: list[str] = []
+    with _bar(console, total) as show, _watching(list(left), console):
+        for job, problem in execute(list(left)):
+            del left[job]
+            over[job] = None
+            learn(job)
             passed_s = time.monotonic() - begun
-            left_s = passed_s * (total - done) / done
-            console.print(
-                f"{number}/{len(left)} {job.name}: {problem or 'done'}; "
-                f"{duration(passed_s)} passed, about {duration(left_s)} left"
-            )
+            left_s = passed_s * sum(map(cost_s, left)) / sum(map(cost_s, over))
+            times = f"{duration(passed_s)} passed, about {duration(left_s)} left"
+            show(len(over), f"{job.name}: {problem or 'done'}", times, bool(problem))
             if problem:
                 wrong.append(f"{job.name}: {problem}")
     return wrong
+
+
+@contextmanager
+def _bar(console: Console, total: int) -> Iterator[Callable[[int, str, str, bool], None]]:
+    """A bar on a terminal, with lines on what goes wrong above it; elsewhere a line for each job.
+
+    Yields what is called with the number of jobs that are over, what the last gave, times, and whether
+    it went wrong.
+    """
+
+    def say(number: int, what: str, times: str, _: bool) -> None:
+        console.print(f"{number}/{total} {what}; {times}", markup=False, soft_wrap=True)
+
+    if not console.is_terminal or not total:
+        yield say
+        return
+    columns = (
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=total)
+
+        def show(number: int, what: str, times: str, is_wrong: bool) -> None:
+            progress.update(task, completed=number, description=times)
+            if is_wrong:
+                console.print(what, markup=False, soft_wrap=True)
+
+        yield show
 
 
 @contextmanager
