@@ -26,13 +26,13 @@ import yaml
 from machine import describe_machine, load_now, load_warning
 from rich.console import Console
 
-from bci_m2s.session.setup.shipped import folder
 from bci_m2s.training.study.cell import Cell
 from bci_m2s.training.study.command import plan
 from bci_m2s.training.study.executors import run_locally, run_on_dask
 from bci_m2s.training.study.settings import load_study
 from bci_m2s.training.study.variants import make_variants
 
+TRAINING = Path(__file__).resolve().parents[1] / "pipelines" / "train" / "demo.yaml"
 WORKERS = (1, 2)
 LONGEST_S = 60.0
 
@@ -83,7 +83,7 @@ def make_cells(out: Path, seeds: int, epochs: int) -> list[Cell]:
         "title": "Benchmark",
         "data": {
             "simulated": {
-                "training": str(folder("pipelines") / "train" / "demo.yaml"),
+                "training": str(TRAINING),
                 "changes": {
                     "data": {"persons": 12},
                     "windows": {"every_hops": 8},

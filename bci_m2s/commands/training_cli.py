@@ -259,6 +259,13 @@ def study(
     ] = os.cpu_count() or 1,
     executor: Annotated[str, Option(help="local, or dask for the workers of a cluster.")] = "local",
     scheduler: Annotated[str, Option(help="Of the Dask cluster: tcp://host:8786.")] = "",
+    cost: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Run nothing: say what it costs, by a study that is done."),
+    ] = None,
+    windows: Annotated[
+        int | None, Option(help="With --cost: windows of a data set whose files are not here.", min=1)
+    ] = None,
 ) -> None:
     """Compare methods over data sets, protocols, settings and seeds; each cell is a training run."""
     from bci_m2s.session.setup.shipped import find_study
@@ -270,6 +277,12 @@ def study(
         got = f"--executor {executor}" + (f" and --scheduler {scheduler}" if scheduler else "")
         raise UsageError(f"--scheduler: got {got}, expected an address with dask, and none with local")
     path = find_study(config)
+    if cost is not None:
+        with _at_work(LOADING):
+            from bci_m2s.training.study.estimate import print_cost
+
+        print_cost(path, cost, windows, make_console())
+        return
     with _at_work(LOADING):
         from bci_m2s.training.study.command import run_study
         from bci_m2s.training.study.executors import run_locally, run_on_dask

@@ -63,7 +63,7 @@ def list_sessions(settings: TrainingSettings) -> Listing:
             assert data.root is not None  # checked with the settings
             assert data_set.read is not None
             list(islice(data_set.read(data.root, feature, problems.append), 1))  # is it a copy?
-        sessions = list(_published(data_set))
+        sessions = list(published_sessions(data_set))
         return Listing(data_set, sessions, [], problems, is_whole=False, reads_features=reads_features)
     read = data_set.skim or data_set.sessions
     segments = [session for session in read(data, settings.contract, problems.append) if session]
@@ -84,7 +84,7 @@ def _read_all(data_set: DataSet, root: Path, feature: str, problems: list[Proble
         yield Listed(session.subject, session.session, data_set.named(session.session, session.trials))
 
 
-def _published(data_set: DataSet) -> Iterator[Listed]:
+def published_sessions(data_set: DataSet) -> Iterator[Listed]:
     """The sessions of a complete copy, where a trial has the same label for everybody."""
     head = next(iter(data_set.heads), "")
     for subject in data_set.subjects if data_set.labels else ():

@@ -113,7 +113,7 @@ def plan(
                 variant.method,
             )
             for split in splits
-            for seed in _seeds(study, settings)
+            for seed in seeds_of(study, settings)
         ]
     return sorted(found, key=lambda cell: cell.seed)
 
@@ -129,7 +129,7 @@ def _look_at(
     return Names.of(sessions), [split.name for split in splits]
 
 
-def _seeds(study: StudySettings, settings: TrainingSettings) -> range:
+def seeds_of(study: StudySettings, settings: TrainingSettings) -> range:
     """One seed of a method that draws nothing, where seeds do not differ in who trains and validates."""
     is_repeated = METHODS[settings.finetune.method].draws or are_others(settings)
     return range(study.seeds if is_repeated else 1)
