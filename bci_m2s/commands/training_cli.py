@@ -255,7 +255,7 @@ def study(
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Run what is missing.")] = False,
     workers: Annotated[
-        int, Option(help="Cells at once, each on one core; default: one for each core.", min=1)
+        int, Option(help="Cells at once, each on one core; default: one for each core.")
     ] = os.cpu_count() or 1,
     executor: Annotated[str, Option(help="local, or dask for the workers of a cluster.")] = "local",
     scheduler: Annotated[str, Option(help="Of the Dask cluster: tcp://host:8786.")] = "",
@@ -264,18 +264,25 @@ def study(
         Option(metavar="FOLDER", help="Run nothing: say what it costs, by a study that is done."),
     ] = None,
     windows: Annotated[
-        int | None, Option(help="With --cost: windows of a data set whose files are not here.", min=1)
+        int | None, Option(help="With --cost: windows of a data set whose files are not here.")
     ] = None,
 ) -> None:
     """Compare methods over data sets, protocols, settings and seeds; each cell is a training run."""
     from bci_m2s.session.setup.shipped import find_study
     from bci_m2s.session.terminal.view import make_console
 
+    for name, number in (("--workers", workers), ("--windows", windows)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name}: got {number}, expected 1 or more")
     if executor not in ("local", "dask"):
         raise UsageError(f"--executor: got {executor!r}, expected local or dask")
     if (executor == "dask") != bool(scheduler):
         got = f"--executor {executor}" + (f" and --scheduler {scheduler}" if scheduler else "")
         raise UsageError(f"--scheduler: got {got}, expected an address with dask, and none with local")
+    if windows is not None and cost is None:
+        raise UsageError(
+            f"--windows: got {windows} without --cost, expected the folder of a study that is done"
+        )
     path = find_study(config)
     if cost is not None:
         with _at_work(LOADING):

@@ -303,6 +303,20 @@ def test_a_worker_of_another_version_or_without_the_folder_says_so(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_worker_without_the_features_says_so_and_needs_no_data(study, tmp_path, monkeypatch):
+    planned = []
+    monkeypatch.setattr(command, "run_jobs", lambda jobs, *_: planned.extend(jobs) or [])
+    run(study(methods={"linear": {"method": "linear"}}), tmp_path / "out")
+    monkeypatch.setattr(features, "load_sessions", None)  # as where the data set lies on another machine
+    features._read.clear()
+    assert planned[0].run() == ""
+    (kept,) = (tmp_path / "out" / "features" / "tiny").glob("sessions-*")
+    kept.unlink()
+    features._read.clear()
+    assert planned[1].run() == f"this worker does not see {kept}: it needs the same folders"
+    assert [cell.is_done() for cell in planned] == [True, False]
+
+
 def test_folders_have_plain_names():
     assert folder_name("CLIP + M2M CPC") == "clip-m2m-cpc"
     assert folder_name("../x") == "x"
