@@ -292,8 +292,10 @@ def study(
         return
     with _at_work(LOADING):
         from bci_m2s.training.study.command import run_study
-        from bci_m2s.training.study.executors import run_locally, run_on_dask
+        from bci_m2s.training.study.executors import check_scheduler, run_locally, run_on_dask
 
+    if scheduler:
+        check_scheduler(scheduler)
     execute = (
         partial(run_on_dask, scheduler=scheduler) if scheduler else partial(run_locally, workers=workers)
     )

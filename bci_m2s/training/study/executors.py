@@ -109,18 +109,11 @@ def run_on_dask(jobs: Sequence[AnyJob], scheduler: str) -> Iterator[tuple[AnyJob
     Raises
     ------
     UsageError
-        Dask is not installed, or nobody answers at the address.
+        As ``check_scheduler``.
     """
-    try:
-        from dask.distributed import Client, KilledWorker, as_completed
-    except ImportError:
-        raise UsageError('--executor dask: needs Dask: pip install "bci_m2s[dask]"') from None
-    try:
-        client = Client(scheduler, timeout=CONNECT_S)
-    except (OSError, ValueError) as problem:
-        words = f"--scheduler: {scheduler}: no scheduler answers: {printable(problem, 200)}"
-        raise UsageError(words) from None
-    with client:
+    with _client(scheduler) as client:
+        from dask.distributed import KilledWorker, as_completed
+
         # a cell is not a function of what it is sent: two with equal arguments are two
         jobs_of = {client.submit(_ran, job, pure=False): job for job in jobs}
         try:
@@ -134,6 +127,30 @@ def run_on_dask(jobs: Sequence[AnyJob], scheduler: str) -> Iterator[tuple[AnyJob
                     yield job, f"{type(problem).__name__}: {printable(problem, 200)}"
         finally:
             client.cancel(list(jobs_of))
+
+
+def check_scheduler(scheduler: str) -> None:
+    """Say what is wrong before the features are computed, which may take long.
+
+    Raises
+    ------
+    UsageError
+        Dask is not installed, or nobody answers at the address.
+    """
+    with _client(scheduler):
+        pass
+
+
+def _client(scheduler: str) -> Any:
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise UsageError('--executor dask: needs Dask: pip install "bci_m2s[dask]"') from None
+    try:
+        return Client(scheduler, timeout=CONNECT_S)
+    except (OSError, ValueError) as problem:
+        words = f"--scheduler: {scheduler}: no scheduler answers: {printable(problem, 200)}"
+        raise UsageError(words) from None
 
 
 def _ran(job: AnyJob) -> tuple[AnyJob, str]:

@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 import yaml
 from rich.console import Console
+from support.command_line import refused
 from support.training_files import SIMULATOR, training_values
 
 from bci_m2s.errors import UsageError
@@ -111,3 +112,10 @@ def test_an_address_at_which_nobody_answers_is_named(monkeypatch):
         next(run_on_dask([], "tcp://127.0.0.1:9"))
     with pytest.raises(UsageError, match="--scheduler: nonsense: no scheduler answers"):
         next(run_on_dask([], "nonsense"))
+
+
+def test_an_address_at_which_nobody_answers_is_named_before_features_are_computed(monkeypatch, tmp_path):
+    monkeypatch.setattr("bci_m2s.training.study.executors.CONNECT_S", 0.2)
+    options = ["--executor", "dask", "--scheduler", "tcp://127.0.0.1:9", "--output", tmp_path / "out"]
+    assert "--scheduler: tcp://127.0.0.1:9: no scheduler answers" in refused("study", "simulated", *options)
+    assert not (tmp_path / "out").exists()
