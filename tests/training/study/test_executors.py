@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,6 +106,55 @@ def test_a_killed_worker_costs_its_cell_only_and_the_table_is_the_local_one(stud
     assert killed[0] < 8
     assert workers[0].wait(LONGEST_S) == -signal.SIGKILL
     assert on_cluster == run(study, tmp_path / "here", partial(run_locally, workers=1))
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Ctrl-C for a group of processes is another thing there"
+)
+def test_ctrl_c_leaves_whole_cells_and_no_process(study, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "bci_m2s", "study", str(study), "--output", str(out), "--workers", "2"]
+
+    def start(*more):
+        """In a group of its own, which takes Ctrl-C although this one may be in the background."""
+        return subprocess.Popen(
+            [*command, *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+        )
+
+    running = start()
+    try:
+        until(lambda: running.poll() is not None or list(out.rglob("cell.json")))
+        os.killpg(running.pid, signal.SIGINT)
+        printed, _ = running.communicate(timeout=LONGEST_S)
+        assert running.returncode == 130, printed
+        assert "of 8 cells done; --resume runs the others" in printed
+        assert "Traceback" not in printed
+        until(lambda: not is_group(running.pid))
+    finally:
+        if is_group(running.pid):
+            os.killpg(running.pid, signal.SIGKILL)
+    found = [json.loads(path.read_text()) for path in out.rglob("cell.json")]
+    assert 0 < len(found) < 8
+    assert all(one["results"] for one in found)
+    again = start("--resume")
+    printed, _ = again.communicate(timeout=LONGEST_S)
+    assert again.returncode == 0, printed
+    assert f"{len(found)} of 8 were done before" in printed
+
+
+def is_group(number):
+    """Whether a process of the group is left."""
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_an_address_at_which_nobody_answers_is_named(monkeypatch):
