@@ -115,6 +115,8 @@ def _size(settings: TrainingSettings, windows: int | None) -> Size:
     else:
         data_set, _ = find_dataset(settings.data.format, settings.data.feature)
         sessions = list(published_sessions(data_set))
+    people = settings.data.subjects
+    sessions = [session for session in sessions if not people or session.subject in people]
     if not sessions:
         raise UsageError(f"--cost: {root}: no such data, and nothing is published of who is in them")
     splits = make_splits(sessions, settings.split, settings.contract.first_head)

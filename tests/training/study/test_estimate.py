@@ -48,6 +48,8 @@ def test_seconds_go_with_epochs_and_windows(done):
     assert "  M2S: 2 cells × 92.0 s = 3 min" in told(done, methods=more)  # 2 × 30 + 3 × 10 + 2
     twice = {"tiny": {"training": "tiny.yaml", "changes": {"data": {"persons": 8}}}}
     assert "  M2S: 2 cells × 84.0 s = 3 min" in told(done, data=twice)  # 6 people train
+    fewer = {"tiny": {"training": "tiny.yaml", "changes": {"data": {"subjects": ["0", "1", "2", "3"]}}}}
+    assert "  M2S: 2 cells × 28.0 s = 56 s" in told(done, data=fewer)  # 2 people train
     folds = {"folds": {"split": {"kind": "subject-folds", "folds": 5}}}
     assert "  M2S: 10 cells × 42.0 s = 7 min" in told(done, protocols=folds)
     lines = told(done, methods={"random encoder": {"method": "random"}, "linear": {"method": "linear"}})
