@@ -110,8 +110,8 @@ class Cell:
     def _run(self, console: Console) -> None:
         checked = self._checked()
         settings = checked.settings
-        for kept in filter(Path.is_dir, self.features.iterdir()):  # for commands on this run by hand
-            link_folder(kept, self.folder / FEATURES / kept.name)
+        for own in filter(Path.is_dir, self.features.iterdir()):  # for commands on this run by hand
+            link_folder(own, self.folder / FEATURES / own.name)
         if not (self.folder / CONFIG).exists():
             open_experiment(checked, self.folder, console, begin=True)
         method: Method = METHODS[settings.finetune.method]
