@@ -80,7 +80,7 @@ def print_cost(path: Path, folder: Path, windows: int | None, console: Console) 
     sizes: dict[str, Size] = {}
     cells: list[Priced] = []
     with tempfile.TemporaryDirectory() as name:
-        for variant, settings in make_variants(study, path, Path(name)).items():
+        for variant, settings in make_variants(study, path, Path(name), may_lack_data=True).items():
             key = settings.model_dump_json(include={"contract", "data", "split", "windows"})
             if key not in sizes:
                 sizes[key] = _size(settings, windows)

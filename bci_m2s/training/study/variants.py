@@ -53,10 +53,13 @@ class Variant:
         return self.folder / FILE
 
 
-def make_variants(study: StudySettings, path: Path, out: Path) -> dict[Variant, TrainingSettings]:
+def make_variants(
+    study: StudySettings, path: Path, out: Path, may_lack_data: bool = False
+) -> dict[Variant, TrainingSettings]:
     """Write every training file of a study below `out`, and check what needs no data.
 
     path : the study file
+    may_lack_data : nothing will be computed
 
     Raises
     ------
@@ -77,6 +80,8 @@ def make_variants(study: StudySettings, path: Path, out: Path) -> dict[Variant, 
         variant = Variant(data, protocol, method, point, out.joinpath(*parts))
         values = _values(study, variant, below[data])
         made[variant] = _checked(variant, study, path, values)
+        if not may_lack_data:
+            _check_root(variant, study, path, made[variant])
         _write(variant, values)
     return made
 
@@ -154,7 +159,6 @@ def _checked(
         words = str(problem).removeprefix(f"{variant.file}:")  # which nobody has written
         words = printable(re.sub(r"^\d+:", "", words), 400).strip()
         raise ConfigurationError(f"{path}: {variant.name}: {words}") from None
-    _check_root(variant, study, path, settings)
     try:
         METHODS[study.methods[variant.method].method].takes(settings.contract, settings.pair)
     except NotPossible as problem:

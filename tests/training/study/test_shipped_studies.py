@@ -23,7 +23,7 @@ from bci_m2s.training.data.load import load_sessions
 from bci_m2s.training.datasets import deap, dreamer, find_dataset
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.settings import laid_over
-from bci_m2s.training.study import cell as cells
+from bci_m2s.training.study import command
 from bci_m2s.training.study.cell import read_outcome
 from bci_m2s.training.study.command import plan
 from bci_m2s.training.study.settings import load_study
@@ -97,6 +97,19 @@ def own(name, out, copy, **changes):
     return path
 
 
+def listed_once():
+    """``listed``, of each contract and data once, as the features that it stands for are computed."""
+    known = {}
+
+    def found(settings, features, console):
+        key = settings.model_dump_json(include={"contract", "data"})
+        if key not in known:
+            known[key] = listed(settings, features, console)
+        return known[key]
+
+    return found
+
+
 def listed(settings, _features, console):
     """The sessions of a data set, of raw signals without a feature: a plan looks at trials."""
     data_set, _ = find_dataset(settings.data.format)
@@ -143,7 +156,8 @@ def test_there_are_these():
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_planned(name, copies, tmp_path, monkeypatch):
-    monkeypatch.setattr(cells, "load_sessions", listed)
+    monkeypatch.setattr(command, "compute_sessions", listed_once())
+    monkeypatch.setattr(command, "compute_raw_features", lambda *_: None)
     monkeypatch.setattr("os.fsync", lambda _: None)
     study, variants, jobs = planned(own(name, tmp_path, copies), tmp_path / "out")
     points = math.prod(map(len, study.grid.values()))
