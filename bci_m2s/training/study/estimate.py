@@ -137,15 +137,23 @@ def _windows(settings: TrainingSettings, session: Listed) -> Iterator[tuple[str,
 
 
 def _seconds(settings: TrainingSettings, size: Size, measured: Sequence[Measured]) -> float:
-    """The mean of finished cells of the method, else of all: each stage times windows and epochs."""
-    name = settings.finetune.method
-    like = [one for one in measured if one.settings.finetune.method == name] or measured
+    """The mean of finished cells that are most like it: each stage times windows and epochs."""
+    like = _like(settings, measured)
     return mean(
         sum(
             seconds * size.windows * _epochs(settings, stage) / (one.windows * _epochs(one.settings, stage))
             for stage, seconds in one.cpu_s.items()
         )
         for one in like
+    )
+
+
+def _like(settings: TrainingSettings, measured: Sequence[Measured]) -> Sequence[Measured]:
+    """Cells of the method with its losses, else of the method, else all."""
+    method, losses = settings.finetune.method, settings.pretrain.loss.weights
+    of_method = [one for one in measured if one.settings.finetune.method == method]
+    return (
+        [one for one in of_method if one.settings.pretrain.loss.weights == losses] or of_method or measured
     )
 
 

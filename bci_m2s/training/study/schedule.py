@@ -56,11 +56,11 @@ def _bar(console: Console, total: int) -> Iterator[Callable[[int, str, str, bool
     it went wrong.
     """
 
-    def say(number: int, what: str, times: str, _: bool) -> None:
+    def line(number: int, what: str, times: str, _: bool) -> None:
         console.print(f"{number}/{total} {what}; {times}", markup=False, soft_wrap=True)
 
     if not console.is_terminal or not total:
-        yield say
+        yield line
         return
     columns = (
         BarColumn(bar_width=24),
