@@ -136,13 +136,17 @@ def seeds_of(study: StudySettings, settings: TrainingSettings) -> range:
 
 
 def _begin(study: StudySettings, out: Path, resume: bool) -> None:
-    """Keep what is asked for in the folder; a folder of another study is refused."""
+    """Keep what is asked for in the folder; a folder of another study is refused.
+
+    One of which no cell was begun is as none: what a mistake has stopped is started again.
+    """
     kept, other = out / STUDY, "name another --output"
-    if kept.exists() and not resume:
+    has_cells = kept.exists() and next(out.glob("**/seed-*/*"), None) is not None
+    if has_cells and not resume:
         raise OutputError(f"{out}: already holds a study; continue it with --resume, or {other}")
     if resume and not kept.exists():
         raise UsageError(f"{out}: no study here; start it without --resume")
-    if kept.exists():
+    if has_cells:
         begun = StudySettings.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8")))
         begun = _as_begun(begun, study)
         changed = [key for key in StudySettings.model_fields if getattr(begun, key) != getattr(study, key)]

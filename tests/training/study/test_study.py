@@ -12,7 +12,7 @@ from rich.console import Console
 from support.small_pairs import corpus
 from support.training_files import training_values
 
-from bci_m2s.errors import ConfigurationError, OutputError, UsageError
+from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, UsageError
 from bci_m2s.files.shipped import folder
 from bci_m2s.training.check.training_file import check_training
 from bci_m2s.training.results import statistics
@@ -160,6 +160,20 @@ def test_a_stopped_study_goes_on_with_what_is_missing(study, tmp_path, monkeypat
         }
     status, printed = run(study(methods=methods, seeds=3), out, resume=True)
     assert "6 of 8 were done before" in printed
+
+
+NOBODY = {"kind": "named", "test": ["nobody"], "validation": ["none"]}
+
+
+def test_a_study_that_a_mistake_has_stopped_is_started_again_with_it_mended(study, tmp_path):
+    out, methods = tmp_path / "out", {"linear": {"method": "linear"}}
+    wrong = {"linear": {"method": "linear", "changes": {"split": NOBODY}}}
+    for _ in range(2):
+        with pytest.raises(BciM2sError, match="nobody"):
+            run(study(methods=wrong), out)
+    assert run(study(methods=methods), out)[0] == 0
+    with pytest.raises(OutputError, match="already holds a study"):
+        run(study(methods=methods), out)
 
 
 def test_a_folder_of_another_study_is_refused(study, tmp_path):
