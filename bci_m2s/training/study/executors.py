@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -144,9 +145,13 @@ def check_scheduler(scheduler: str) -> None:
 def _client(scheduler: str) -> Any:
     try:
         from dask.distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise UsageError('--executor dask: needs Dask: pip install "bci_m2s[dask]"') from None
     try:
+        # first: a client that never connected is closed when it is collected as garbage, and if that is
+        # while another one starts, it waits for itself
+        socket.create_connection(get_address_host_port(scheduler), CONNECT_S).close()
         return Client(scheduler, timeout=CONNECT_S)
     except (OSError, ValueError) as problem:
         words = f"--scheduler: {scheduler}: no scheduler answers: {printable(problem, 200)}"
