@@ -73,7 +73,7 @@ def kept(x: Tensor, dropped: int) -> Tensor:
 
 
 class StepAttention(nn.Module):
-    """Multi-head attention between the steps of a window: (B, T, width) → (B, T, width).
+    """Multi-head attention between the steps of a window, in the place of STS attention.
 
     A step, with all of its electrodes as one token, attends to itself and earlier ones only.
 
@@ -89,10 +89,12 @@ class StepAttention(nn.Module):
         self.to_out = nn.Linear(heads * head_width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x : (B, T, width) → (B, T, width)."""
-        queries, keys, values = self.to_qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        """x : (B, T, C, K) → (B, T, C, K)."""
+        each = self.to_qkv(x.flatten(2)).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = each.permute(2, 0, 3, 1, 4)
         mixed = nn.functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
-        return self.to_out(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = self.to_out(mixed.transpose(1, 2).flatten(2))
+        return out.view_as(x)
 
 
 class ElectrodeLayer(nn.Module):
@@ -136,14 +138,9 @@ class ElectrodeLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x : (B, T, C·K) → (B, T, C·K)."""
         if self.attention is not None:
-            x = self.norm1(x + self.drop(self._attended(x, self.attention)))
+            attended = self.attention(x.unflatten(-1, self.tokens)).flatten(-2)
+            x = self.norm1(x + self.drop(attended))
         return self.norm2(x + self.ffn(x))
-
-    def _attended(self, x: Tensor, attention: nn.Module) -> Tensor:
-        if isinstance(attention, STSAttention):
-            return attention(x.unflatten(-1, self.tokens)).flatten(-2)
-        attended: Tensor = attention(x)
-        return attended
 
 
 class ElectrodeEncoder(nn.Module):
