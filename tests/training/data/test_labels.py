@@ -210,10 +210,10 @@ def test_check_knows_how_many_people_train():
     with pytest.raises(
         ConfigurationError, match=r"labels.people: got 5, expected at most the 4 people who"
     ):
-        check_labels(settings, splits)
-    check_labels(settings_with(people=4), splits)
+        check_labels(settings, splits, sessions)
+    check_labels(settings_with(people=4), splits, sessions)
     own = {"kind": "named", "test": ["2/1"], "validation": ["2/2"]}
     settings = training_settings(labels={"people": 1}, finetune=LAST, split=own)
     splits = make_splits(corpus(SIZES, sessions=3), settings.split, "emotion")
     with pytest.raises(ConfigurationError, match="expected a split that tests people who do not train"):
-        check_labels(settings, splits)
+        check_labels(settings, splits, sessions)
