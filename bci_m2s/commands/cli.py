@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 from bci_m2s import __version__
 from bci_m2s.colours import THEMES
-from bci_m2s.commands import handover_cli, recording_cli, training_cli
+from bci_m2s.commands import handover_cli, recording_cli, study_cli, training_cli
 from bci_m2s.commands.options import (
     BaselineFile,
     Device,
@@ -51,6 +51,7 @@ app = typer.Typer(
 
 app.add_typer(recording_cli.app)
 app.add_typer(training_cli.app)
+app.add_typer(study_cli.app)
 app.add_typer(handover_cli.app)
 
 

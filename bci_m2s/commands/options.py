@@ -14,6 +14,8 @@ from bci_m2s.errors import UsageError
 if TYPE_CHECKING:
     from bci_m2s.lsl.configuration import LslSession
 
+LOADING = "loading torch"  # what takes a while
+
 Pipeline = Annotated[
     str, Argument(metavar="PIPELINE.yaml", help="Pipeline file, or the name of a shipped one.")
 ]
@@ -64,3 +66,14 @@ def pinned(streams: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--stream: got {text!r}, expected MODALITY=SOURCE_ID, each modality once")
         pinned[modality] = source_id
     return pinned
+
+
+def at_work(words: str) -> AbstractContextManager[object]:
+    """What takes a while to come: a line, or on a terminal one that goes when it is there."""
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal:
+        return console.status(words)
+    print(words, flush=True)
+    return nullcontext()

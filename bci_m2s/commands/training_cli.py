@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
 
-from bci_m2s.commands.options import SessionId, lsl_session
+from bci_m2s.commands.options import LOADING, SessionId, at_work, lsl_session
 from bci_m2s.errors import OutputError, UsageError
 from bci_m2s.files.whole import check_target
 
 if TYPE_CHECKING:
-    from bci_m2s.pipeline.recorded_windows import RecordedRun
-    from bci_m2s.recording.recorded import Recording
-    from bci_m2s.training.calibration.base import Base
     from bci_m2s.training.check.training_file import Checked
 
 app = typer.Typer()
@@ -114,27 +108,13 @@ def montages() -> None:
 
 def _checked(config: Path) -> Checked:
     """A training file in which no mistake was found; what is wrong or odd is said before torch loads."""
-    with _at_work(f"looking at {config} and its data"):
+    with at_work(f"looking at {config} and its data"):
         from bci_m2s.training.check.training_file import check_training
 
         checked = check_training(config)
     for note in checked.notes:
         print(f"note: {note}", flush=True)
     return checked
-
-
-def _at_work(words: str) -> AbstractContextManager[object]:
-    """What takes a while to come: a line, or on a terminal one that goes when it is there."""
-    from rich.console import Console
-
-    console = Console()
-    if console.is_terminal:
-        return console.status(words)
-    print(words, flush=True)
-    return nullcontext()
-
-
-LOADING = "loading torch"
 
 
 Training = Annotated[Path, Argument(metavar="CONFIG.yaml", help="Training file.")]
@@ -152,7 +132,7 @@ def pretrain(
     from bci_m2s.session.terminal.view import make_console
 
     checked = _checked(config)
-    with _at_work(LOADING):
+    with at_work(LOADING):
         from bci_m2s.training.run.pretraining import run_pretrain
 
     run_pretrain(checked, run, make_console(), device, resume)
@@ -176,7 +156,7 @@ def finetune(
         check_target(out, overwrite=overwrite)
     checked = _checked(config)
     check_live_use(checked, out)
-    with _at_work(LOADING):
+    with at_work(LOADING):
         from bci_m2s.training.run.finetuning import run_finetune
 
     run_finetune(checked, run, make_console(), out, overwrite, device)
@@ -212,11 +192,11 @@ def evaluate(
     if on is not None and config.suffix == ".safetensors":
         if beside:
             raise UsageError("--beside: got a model file, expected a training file")
-        with _at_work(f"looking at {config} and {on}"):
+        with at_work(f"looking at {config} and {on}"):
             from bci_m2s.training.check.ready_model import check_model_on
 
             ready = check_model_on(config, on)
-        with _at_work(LOADING):
+        with at_work(LOADING):
             from bci_m2s.training.run.judging import run_judging
 
         run_judging(ready, run, make_console())
@@ -224,11 +204,11 @@ def evaluate(
     if model is not None and beside:
         raise UsageError("--beside: got --model too, expected a run of the training file")
     if model is not None:
-        with _at_work(f"looking at {config}, {model} and the data"):
+        with at_work(f"looking at {config}, {model} and the data"):
             from bci_m2s.training.check.ready_model import check_ready_model
 
             ready = check_ready_model(config, model, data, format)
-        with _at_work(LOADING):
+        with at_work(LOADING):
             from bci_m2s.training.run.judging import run_judging
 
         run_judging(ready, run, make_console())
@@ -241,67 +221,10 @@ def evaluate(
         from bci_m2s.training.check.second_set import check_on
 
         second = check_on(checked, on)
-    with _at_work(LOADING):
+    with at_work(LOADING):
         from bci_m2s.training.run.evaluating import run_evaluate
 
     run_evaluate(checked, run, make_console(), beside or (), second)
-
-
-@app.command()
-def study(
-    config: Annotated[str, Argument(metavar="STUDY.yaml", help="Study file, or a shipped one by name.")],
-    output: Annotated[
-        Path | None, Option(help="Folder of the study; default: runs/ and the file's name.")
-    ] = None,
-    resume: Annotated[bool, Option("--resume", help="Run what is missing.")] = False,
-    workers: Annotated[
-        int, Option(help="Cells at once, each on one core; default: one for each core.")
-    ] = os.cpu_count() or 1,
-    executor: Annotated[str, Option(help="local, or dask for the workers of a cluster.")] = "local",
-    scheduler: Annotated[str, Option(help="Of the Dask cluster: tcp://host:8786.")] = "",
-    cost: Annotated[
-        Path | None,
-        Option(metavar="FOLDER", help="Run nothing: say what it costs, by a study that is done."),
-    ] = None,
-    windows: Annotated[
-        int | None, Option(help="With --cost: windows of a data set whose files are not here.")
-    ] = None,
-) -> None:
-    """Compare methods over data sets, protocols, settings and seeds; each cell is a training run."""
-    from bci_m2s.session.setup.shipped import find_study
-    from bci_m2s.session.terminal.view import make_console
-
-    for name, number in (("--workers", workers), ("--windows", windows)):
-        if number is not None and number < 1:
-            raise UsageError(f"{name}: got {number}, expected 1 or more")
-    if executor not in ("local", "dask"):
-        raise UsageError(f"--executor: got {executor!r}, expected local or dask")
-    if (executor == "dask") != bool(scheduler):
-        got = f"--executor {executor}" + (f" and --scheduler {scheduler}" if scheduler else "")
-        raise UsageError(f"--scheduler: got {got}, expected an address with dask, and none with local")
-    if windows is not None and cost is None:
-        raise UsageError(
-            f"--windows: got {windows} without --cost, expected the folder of a study that is done"
-        )
-    path = find_study(config)
-    if cost is not None:
-        with _at_work(LOADING):
-            from bci_m2s.training.study.estimate import print_cost
-
-        print_cost(path, cost, windows, make_console())
-        return
-    with _at_work(LOADING):
-        from bci_m2s.training.study.command import run_study
-        from bci_m2s.training.study.executors import check_scheduler, run_locally, run_on_dask
-
-    if scheduler:
-        check_scheduler(scheduler)
-    execute = (
-        partial(run_on_dask, scheduler=scheduler) if scheduler else partial(run_locally, workers=workers)
-    )
-    status = run_study(path, output, make_console(), execute, resume=resume)
-    if status:
-        raise typer.Exit(status)
 
 
 @app.command()
@@ -324,46 +247,18 @@ def calibrate(
     if output.suffix != ".safetensors":
         raise UsageError(f"--output: got {output}, expected a name that ends in .safetensors")
     check_target(output)
-    with _at_work("looking at the sessions"):
+    with at_work("looking at the sessions"):
+        from bci_m2s.commands.calibrate import base_of, run_of
         from bci_m2s.review.labelled import takes_of_session
 
         recordings = [recording for session in sessions for recording in takes_of_session(session, print)]
-        found = _base_of(recordings, base)
-    with _at_work(LOADING):
+        found = base_of(recordings, base)
+    with at_work(LOADING):
         from bci_m2s.training.calibration.command import run_calibration
 
-    runs = [_run_of(recording, found) for recording in recordings]
+    runs = [run_of(recording, found) for recording in recordings]
     if not run_calibration(runs, found, output, head, make_console()).is_written:
         raise typer.Exit(1)
-
-
-def _base_of(recordings: list[Recording], name: str | None) -> Base:
-    """The model that a calibration begins with: as named, else the first session's."""
-    from bci_m2s.model.model_file import load_model_file
-    from bci_m2s.review.labelled import session_model
-    from bci_m2s.review.recorded import has_session, read_recorded_session
-    from bci_m2s.session.setup.shipped import find_model
-    from bci_m2s.training.calibration.base import Base
-
-    first = recordings[0]
-    if name is not None:
-        path = find_model(name)
-    elif has_session(first):
-        path = session_model(read_recorded_session(first))
-    else:
-        raise UsageError(f"{first.path}: holds no session with a model, expected --base MODEL beside it")
-    return Base(path, *load_model_file(path))
-
-
-def _run_of(recording: Recording, base: Base) -> RecordedRun:
-    """A session of ours with all that had an effect on its signal, or any other recording as it is."""
-    from bci_m2s.review.labelled import recorded_run
-    from bci_m2s.review.recorded import has_session, read_recorded_session
-    from bci_m2s.training.calibration.plain import plain_run
-
-    if has_session(recording):
-        return recorded_run(read_recorded_session(recording), base.contract)
-    return plain_run(recording.path, recording, base.contract)
 
 
 @app.command("import-released")

@@ -43,6 +43,7 @@ ALLOWED = {
         "commands.cli",
         "commands.options",
         "commands.recording_cli",
+        "commands.study_cli",
         "commands.training_cli",
         "commands.handover_cli",
     ),
@@ -50,7 +51,9 @@ ALLOWED = {
 LOADS_ON_CALL = (
     "commands.cli",
     "commands.recording_cli",
+    "commands.study_cli",
     "commands.training_cli",
+    "commands.calibrate",
     "commands.handover_cli",
     "commands.check",
     "__init__",
