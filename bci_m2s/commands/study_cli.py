@@ -18,7 +18,12 @@ app = typer.Typer()
 
 @app.command()
 def study(
-    config: Annotated[str, Argument(metavar="STUDY.yaml", help="Study file, or a shipped one by name.")],
+    config: Annotated[
+        str | None,
+        Argument(
+            metavar="STUDY.yaml", help="Study file, or a shipped one by name; without: which there are."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, Option(help="Folder of the study; default: runs/ and the file's name.")
     ] = None,
@@ -37,6 +42,9 @@ def study(
     ] = None,
 ) -> None:
     """Compare methods over data sets, protocols, settings and seeds; each cell is a training run."""
+    if config is None:
+        list_studies()
+        return
     from bci_m2s.session.setup.shipped import find_study
     from bci_m2s.session.terminal.view import make_console
 
@@ -71,3 +79,14 @@ def study(
     status = run_study(path, output, make_console(), execute, resume=resume)
     if status:
         raise typer.Exit(status)
+
+
+def list_studies() -> None:
+    """Print the shipped studies: name and title."""
+    from bci_m2s.files.shipped import folder, names
+    from bci_m2s.files.yaml_file import read_yaml
+
+    kind, suffix = "pipelines/studies", ".yaml"
+    for name in names(kind, suffix):
+        values, _ = read_yaml(folder(kind) / f"{name}{suffix}")
+        print(f"{name:24} {values['title']}")

@@ -1,7 +1,12 @@
 """Options of ``bci-m2s study`` that do not go together are refused in one line."""
 
+from pathlib import Path
+
 import pytest
-from support.command_line import refused
+from support.command_line import bci, refused
+
+
+PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"
 
 
 @pytest.mark.parametrize(
@@ -18,3 +23,10 @@ from support.command_line import refused
 )
 def test_wrong_options_are_one_line(options, words):
     assert words in refused("study", "simulated", *options)
+
+
+def test_without_a_study_the_shipped_ones_are_listed():
+    lines = bci("study").stdout.splitlines()
+    shipped = {path.stem for path in (PIPELINES / "studies").glob("*.yaml")}
+    assert {line.split()[0] for line in lines} == shipped != set()
+    assert "simulated                Simulated people, EEG and eyes" in lines
