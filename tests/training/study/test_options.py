@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from support.command_line import bci, refused
 
-
 PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"
 
 
