@@ -122,7 +122,7 @@ class Cell:
         }
         if method.fit is None:
             del stages["finetune"]
-        seconds = {}
+        seconds, begun_s = {}, time.monotonic()
         for name, stage in stages.items():
             started_s = time.process_time()
             stage()
@@ -132,6 +132,7 @@ class Cell:
             "results": evaluated["results"],
             "protocol": evaluated["protocol"],
             "cpu_s": seconds,
+            "wall_s": round(time.monotonic() - begun_s, 2),
             "versions": library_versions(),
         }
         write_json(self.folder / RESULT, kept)
@@ -139,11 +140,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a cell gave. cpu_s : of each stage, of one core; protocol : head → lines"""
+    """What a cell gave.
+
+    protocol : head → lines; cpu_s : of each stage, of one core; wall_s : of all, by the clock, None where
+        it was not kept
+    """
 
     results: list[Result]
     protocol: dict[str, list[str]]
     cpu_s: dict[str, float]
+    wall_s: float | None = None
 
 
 def read_outcome(cell: Cell) -> Outcome | None:
@@ -160,7 +166,7 @@ def read_outcome(cell: Cell) -> Outcome | None:
     try:
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         results = [Result(**entry) for entry in kept["results"]]
-        return Outcome(results, kept["protocol"], kept["cpu_s"])
+        return Outcome(results, kept["protocol"], kept["cpu_s"], kept.get("wall_s"))
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise UsageError(
             f"{path}: cannot be read: {printable(problem)}; delete it, and run --resume"

@@ -23,7 +23,8 @@ from bci_m2s.training.study.variants import Variant
 
 COLUMNS = (
     "data", "protocol", "method", "grid", "seed", "split", "head", "trained_on", "tested_on",
-    "balanced_accuracy", "kappa", "f1", "oracle", "calibration_error", "windows", "cpu_s",
+    "balanced_accuracy", "kappa", "f1", "oracle", "calibration_error", "windows", "wall_s",
+    "cpu_s",
     *(f"{stage}_s" for stage in STAGES),
 )  # fmt: skip
 
@@ -93,4 +94,4 @@ def _row(variant: Variant, cell: Cell, outcome: Outcome, result: Result) -> list
     n_windows = sum(map(sum, result.figures["confusion"]))
     seconds = [round(sum(outcome.cpu_s.values()), 2), *(outcome.cpu_s.get(stage, "") for stage in STAGES)]
     direction = [result.head, result.trained_on, result.tested_on]
-    return [*where, *direction, *figures, oracle, error, n_windows, *seconds]
+    return [*where, *direction, *figures, oracle, error, n_windows, outcome.wall_s, *seconds]
