@@ -21,7 +21,7 @@ from bci_m2s.training.methods.own_networks import (
     train,
 )
 from bci_m2s.training.results.evaluation import EvaluationSetup, evaluate_answers
-from bci_m2s.training.run.evaluating import _judge
+from bci_m2s.training.run.without_files import judge
 
 LEARNT = [name for name in METHODS if METHODS[name].learn is not None]
 LONG = (
@@ -185,8 +185,8 @@ def test_the_oracle_of_a_method_is_what_choosing_on_test_windows_gives(settings,
         update={"finetune": finetune_settings(epochs=4, oracle=True), "contract": settings.contract}
     )
     setup = EvaluationSetup("test", 0, "emotion", 2, tuple("abcdefgh"))
-    experiment, begun = SimpleNamespace(settings=chosen), SimpleNamespace(data=data)
-    (result,) = _judge(experiment, job(settings), begun, "dcca-am", [setup])
+    experiment, begun = SimpleNamespace(settings=chosen, second=None), SimpleNamespace(data=data)
+    (result,) = judge(experiment, job(settings), begun, "dcca-am", [setup])
     peeked = replace(data, parts={**data.parts, "validation": data.parts["test"]})
     answers = METHODS["dcca-am"].learn(job(settings), peeked, chosen.finetune)
     (best,) = evaluate_answers(setup, "dcca-am", answers, data.parts["test"], PAIR)
