@@ -37,7 +37,7 @@ from bci_m2s.training.methods.seeds import named_seed, seed_torch
 from bci_m2s.training.methods.stage_settings import FinetuneSettings
 from bci_m2s.types import FloatArray
 
-LAYERS, HEADS, DROPOUT = 2, 4, 0.1  # ours
+LAYERS, HEADS, DROPOUT = 1, 4, 0.1  # ours; a layer, as the networks of M2S have in the training files
 SMALLEST = 1e-6  # of an electrode that never varies
 
 
