@@ -16,7 +16,7 @@ from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.training.training_file import load_training
 
 QUICK_SEEDS, FULL_SEEDS = 3, 10
-QUICK_PROTOCOLS = ("all", "few-2", "unpaired", "new-2")  # the released recipe with the first alone
+QUICK_PROTOCOLS = ("all", "few-2", "few-4", "unpaired", "new-2")  # the released recipe with the first alone
 RELEASED = "released"
 
 
