@@ -28,7 +28,7 @@ def draw(path: Path, found: Mapping[str, Found], title: str) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    shown = [name for name in SHOWN if name in found]
+    shown = [name for name in SHOWN if name in found] or list(found)  # others where they alone were run
     width, height = 4 * PANEL_IN[0] + 0.5, len(shown) * PANEL_IN[1] + 0.75
     with matplotlib.rc_context(
         {"svg.fonttype": "none", "svg.hashsalt": "bci_m2s", "path.simplify": False, "font.size": 8}
