@@ -95,7 +95,7 @@ def environment(name: str) -> str:
     stamp = folder / "made-from"
     if python.is_file() and stamp.is_file() and stamp.read_text() == wanted.hexdigest():
         return str(python)
-    print(f"setting up {folder.relative_to(ROOT)} (once; a minute or some, mostly for torch) …", flush=True)
+    print(f"setting up {folder.relative_to(ROOT)} (once; a minute or two, mostly for torch) …", flush=True)
     try:
         venv.create(folder, clear=True, with_pip=True)
     except subprocess.CalledProcessError:  # Debian and Ubuntu pack a part of it separately
@@ -123,16 +123,17 @@ def install(python: str, what: str) -> int:
 
 
 def as_uv(settings: str) -> dict[str, str]:
-    """Return what pip is set to use (``pip config list``) as the variables of uv.
+    """Return what pip is set to use (``pip config list``) as the variables of uv; those that are set stay.
 
     Environments share one cache, beside them: each file is there once.
     """
     wanted = {"UV_CACHE_DIR": str(ROOT / ".venvs" / "cache")}
-    for line in settings.splitlines():
+    # pip's own variables, which come first in the list, count above its files
+    for line in sorted(settings.splitlines(), key=lambda line: line.startswith(":env:")):
         key, _, value = line.partition("=")
         if variable := UV.get(key.rpartition(".")[2]):
             wanted[variable] = value.strip().strip("'\"")
-    return wanted
+    return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
 def run(command: list[str], folder: Path | None = ROOT) -> int:

@@ -101,7 +101,7 @@ def make_cells(out: Path, seeds: int, epochs: int) -> list[Cell]:
     path = out / "study.yaml"
     path.write_text(yaml.safe_dump(study), encoding="utf-8")
     read = load_study(path)
-    return plan(read, make_variants(read, path, out / "plan"), out / "plan", Console())
+    return plan(make_variants(read, path, out / "plan"), out / "plan", Console())
 
 
 def time_cells(cells: Sequence[Cell], out: Path, rounds: int) -> None:

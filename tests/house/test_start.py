@@ -21,9 +21,12 @@ def start() -> ModuleType:
     return module
 
 
-def test_uv_looks_where_pip_is_set_to_look(start: ModuleType) -> None:
+def test_uv_looks_where_pip_is_set_to_look(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*start.UV.values(), "UV_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
     settings = (
-        ":env:.find-links='/wheels'\nglobal.index-url='https://lab.example/simple?a=b'\n"
+        ":env:.find-links='/wheels'\nglobal.find-links='/others'\n"
+        "global.index-url='https://lab.example/simple?a=b'\n"
         "install.no-compile='true'\nuser.cert=\"/certificates.pem\"\n"
     )
     found = start.as_uv(settings)
@@ -33,6 +36,8 @@ def test_uv_looks_where_pip_is_set_to_look(start: ModuleType) -> None:
         "UV_DEFAULT_INDEX": "https://lab.example/simple?a=b",
         "SSL_CERT_FILE": "/certificates.pem",
     }
+    monkeypatch.setenv("UV_FIND_LINKS", "/own")
+    assert "UV_FIND_LINKS" not in start.as_uv(settings)  # it is uv's already
 
 
 def test_pip_installs_where_uv_cannot(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def run_study(
     out = out or Path("runs") / path.stem
     _begin(study, out, resume)
     variants = make_variants(study, path, out)
-    cells = plan(study, variants, out, console)
+    cells = plan(variants, out, console)
     console.print(
         f"{path.stem}: {count(len(variants), 'training file')}, {count(len(cells), 'cell')} in {out}"
     )
@@ -83,9 +83,7 @@ def _run_cells(cells: Sequence[Cell], console: Console, execute: Executor[Cell])
         raise
 
 
-def plan(
-    study: StudySettings, variants: Mapping[Variant, TrainingSettings], out: Path, console: Console
-) -> list[Cell]:
+def plan(variants: Mapping[Variant, TrainingSettings], out: Path, console: Console) -> list[Cell]:
     """Every cell, seed by seed, so that a study that was stopped has most tables, of fewer seeds.
 
     The features of every data set are computed here.
@@ -113,7 +111,7 @@ def plan(
                 variant.method,
             )
             for split in splits
-            for seed in seeds_of(study, settings)
+            for seed in seeds_of(settings)
         ]
     return sorted(found, key=lambda cell: cell.seed)
 
@@ -129,10 +127,10 @@ def _look_at(
     return Names.of(sessions), [split.name for split in splits]
 
 
-def seeds_of(study: StudySettings, settings: TrainingSettings) -> range:
+def seeds_of(settings: TrainingSettings) -> tuple[int, ...]:
     """One seed of a method that draws nothing, where seeds do not differ in who trains and validates."""
     is_repeated = METHODS[settings.finetune.method].draws or are_others(settings)
-    return range(study.seeds if is_repeated else 1)
+    return settings.seeds if is_repeated else settings.seeds[:1]
 
 
 def _begin(study: StudySettings, out: Path, resume: bool) -> None:

@@ -87,7 +87,7 @@ def print_cost(path: Path, folder: Path, windows: int | None, console: Console) 
             seconds = _seconds(settings, sizes[key], measured)
             cells += [
                 Priced(variant.method, settings.finetune.method, seed, seconds)
-                for seed in seeds_of(study, settings)
+                for seed in seeds_of(settings)
                 for _ in range(sizes[key].parts)
             ]
     for line in _lines(cells, measured, folder):

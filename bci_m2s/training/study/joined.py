@@ -12,11 +12,9 @@ import yaml
 from bci_m2s.errors import ContractError, UsageError
 from bci_m2s.files.access import make_private_folder, refuse_full
 from bci_m2s.text import printable
-from bci_m2s.training.methods import METHODS
-from bci_m2s.training.run.evaluating import are_others
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import RESULT, Cell, Outcome, read_outcome
-from bci_m2s.training.study.command import STUDY
+from bci_m2s.training.study.command import STUDY, seeds_of
 from bci_m2s.training.study.groups import groups_of
 from bci_m2s.training.study.report import versions_of, write_report
 from bci_m2s.training.study.settings import StudySettings, folder_name
@@ -45,10 +43,8 @@ class Joined:
             names |= {cell.split for cell, _ in cells}
         expected = 0
         for variant, settings in self.variants.items():
-            repeated = METHODS[settings.finetune.method].draws or are_others(settings)
-            n_seeds = len(settings.seeds) if repeated else 1
             n_parts = len(parts[variant.data, variant.protocol])
-            expected += max(len(self.found[variant]), n_parts * n_seeds)
+            expected += max(len(self.found[variant]), n_parts * len(seeds_of(settings)))
         return expected
 
 

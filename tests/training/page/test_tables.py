@@ -17,7 +17,7 @@ from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.data.splits import make_splits
 from bci_m2s.training.datasets import DATASETS
 from bci_m2s.training.experiment import write_config
-from bci_m2s.training.page import command, plan, pooled, work
+from bci_m2s.training.page import command, picture, plan, pooled, work
 from bci_m2s.training.page.command import Wishes, make_results
 from bci_m2s.training.page.plan import PageSet
 from bci_m2s.training.results import statistics
@@ -112,6 +112,14 @@ def test_from_nothing_to_a_page(wishes, monkeypatch):
     assert "Of " in page
     assert (wishes.docs / "static" / "results-tiny.svg").stat().st_size < 100_000
     assert not list(wishes.out.glob("tiny/*/seed-1/**/permuted*"))
+
+    with (
+        monkeypatch.context() as elsewhere
+    ):  # a protocol that pictures do not show is shown where it is alone
+        elsewhere.setattr(picture, "SHOWN", ("all",))
+        printed, status = made(replace(wishes, only=("tiny-few-2",), page_only=True))
+    assert status == 0, printed
+    assert (wishes.out / "results-tiny.svg").exists()
 
     path = wishes.shipped / "tiny-few.yaml"
     path.write_text(path.read_text().replace("epochs: 2", "epochs: 3"))

@@ -123,7 +123,7 @@ def planned(path, out):
     """Study, variants and cells."""
     study = load_study(path)
     variants = make_variants(study, path, out)
-    return study, variants, plan(study, variants, out, Console(file=io.StringIO()))
+    return study, variants, plan(variants, out, Console(file=io.StringIO()))
 
 
 def splits(split, people, sessions):
