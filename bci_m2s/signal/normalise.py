@@ -49,6 +49,11 @@ class Normaliser(Protocol):
         """Seconds of usable signal still needed before ``apply`` may be used; 0.0 when ready."""
         return 0.0
 
+    @property
+    def settled(self) -> bool:
+        """Whether further steps change nothing: what is recorded may then be expressed at once."""
+        return False
+
     def apply(self, values: FloatArray) -> FloatArray:
         """values : (T, F) → (T, F), in the person's own standard deviations where there are some."""
         statistics = self.statistics()
@@ -128,6 +133,11 @@ class Baseline(Normaliser):
             return 0.0
         left = self._duration_s - _covered_s(n, self._step_s, self._hop_s)
         return left if left > 1e-9 else 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the baseline is complete."""
+        return self._statistics is not None
 
     def statistics(self) -> tuple[FloatArray, FloatArray] | None:
         """Mean and standard deviation in use."""
@@ -231,5 +241,5 @@ NORMALISERS = Registry(
     "normaliser",
     "bci_m2s.normalisers",
     {"baseline": Baseline, "rolling": Rolling, "training": NoBaseline},
-    needs=("observe", "restart", "finish", "apply", "statistics", "adopt"),
+    needs=("observe", "restart", "finish", "apply", "settled", "statistics", "adopt"),
 )

@@ -344,6 +344,9 @@ def normalised(
         return session.values[modality]
     out = np.full(values.shape, np.nan, dtype=np.float32)
     for row in range(len(values)):
+        if normaliser.settled:
+            out[row:] = normaliser.apply(values[row:])
+            break
         if usable[row]:
             normaliser.observe(values[row])
         if normaliser.seconds_left == 0.0:

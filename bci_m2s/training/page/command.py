@@ -73,7 +73,7 @@ def make_results(wishes: Wishes, console: Console) -> int:
     if not 1 <= number <= MOST_SEEDS:
         raise UsageError(f"--seeds: got {number}, expected 1 to {MOST_SEEDS}")
     seeds = range(number)
-    wanted = parts(wishes.only, quick=wishes.quick)
+    wanted = parts(wishes.only, quick=wishes.quick, seeds=number)
     wrong = [] if wishes.page_only else _run(wishes, wanted, seeds, console)
     found = {part: one for part in wanted if (one := read_part(wishes.out, part, seeds)) is not None}
     if found:
@@ -136,7 +136,7 @@ def _write(wishes: Wishes, found: Mapping[Part, Found], seeds: Sequence[int], co
     for part, one in found.items():
         _write_details(wishes.out / part.folder / "results.md", one, wishes.quick)
     made["best"], made["aims"] = best_rival_table(found), aims_table(found)
-    wanted = parts(wishes.only, quick=wishes.quick)
+    wanted = parts(wishes.only, quick=wishes.quick, seeds=len(seeds))
     made["state"] = state(found, wanted, seeds, wishes.quick)
     made["reading"] = reading(found)
     made["times"] = times([Task(part, seed, wishes.out) for part in wanted for seed in seeds])

@@ -94,18 +94,18 @@ class Part:
         return Part(self.data, "all" if same else self.protocol, self.recipe)
 
 
-def parts(names: Collection[str] = (), *, quick: bool = False) -> list[Part]:
+def parts(names: Collection[str] = (), *, quick: bool = False, seeds: int = QUICK_SEEDS) -> list[Part]:
     """Every part, or those whose names are or begin with one of these.
 
-    Those that others take their pre-training from come first. Quick tables have fewer; another part is
-    made quickly where it is named.
+    Those that others take their pre-training from come first. Quick tables of the usual seeds have fewer;
+    another part is made quickly where it is named.
 
     Raises
     ------
     UsageError
         A name is of no part.
     """
-    every, usual = _all_parts(quick=False), _all_parts(quick)
+    every, usual = _all_parts(quick=False), _all_parts(quick, seeds)
     meant = usual if not names else []
     for name in names:
         of_name = [part for part in usual if _is_meant(part, name)]
@@ -126,10 +126,10 @@ def seeds_of(part: Part, seeds: Sequence[int], quick: bool) -> Sequence[int]:
     return seeds[:1] if quick and part.recipe and len(seeds) <= QUICK_SEEDS else seeds
 
 
-def _all_parts(quick: bool) -> list[Part]:
+def _all_parts(quick: bool, seeds: int = QUICK_SEEDS) -> list[Part]:
     return [
         Part(data, protocol, recipe)
-        for protocol in (QUICK_PROTOCOLS if quick else PROTOCOLS)
+        for protocol in (QUICK_PROTOCOLS if quick and seeds <= QUICK_SEEDS else PROTOCOLS)
         for recipe in ("", RELEASED)
         for data, of_data in SETS.items()
         if protocol not in of_data.skipped and (not recipe or _has_released(protocol, quick))

@@ -10,7 +10,7 @@ from bci_m2s.training.check.training_file import count
 from bci_m2s.training.page import cells
 from bci_m2s.training.page.found import Found
 from bci_m2s.training.page.overview import AIMS, RIVALS, of_protocol
-from bci_m2s.training.page.plan import FULL_SEEDS, PROTOCOLS, SETS, Part, seeds_of
+from bci_m2s.training.page.plan import FULL_SEEDS, PROTOCOLS, QUICK_SEEDS, SETS, Part, seeds_of
 from bci_m2s.training.page.pooled import Pooled, best_rivals, mean_difference
 from bci_m2s.training.page.work import Task, seconds_of
 from bci_m2s.training.results.summary import Difference
@@ -25,11 +25,11 @@ class _Judged(NamedTuple):
 
 def state(found: Mapping[Part, Found], wanted: Sequence[Part], seeds: Sequence[int], quick: bool) -> str:
     """How complete the tables are, in a sentence or two."""
-    words = (
-        f"**Quick: {count(len(seeds), 'seed')}**, fewer windows and fewer protocols than the full tables."
-        if quick
-        else f"{count(len(seeds), 'seed')}."
-    )
+    words = f"{count(len(seeds), 'seed')}."
+    if quick:
+        fewer = "fewer windows" if len(seeds) > QUICK_SEEDS else "fewer windows and protocols"
+        words = f"**Quick: {count(len(seeds), 'seed')}**, {fewer} than the full tables, and the released "
+        words += "recipe for all labels alone."
     if len(seeds) < FULL_SEEDS:
         words += f" Crossed rows differ most by seed; {len(seeds)} say little of them."
     lacking = []

@@ -10,6 +10,7 @@ from support.small_sessions import EEG_INFO, EYE_INFO, RATE_HZ, contract, eeg, e
 
 from bci_m2s.errors import ContractError, RecordingError
 from bci_m2s.pipeline.modality import ModalityStage
+from bci_m2s.signal.normalise import NORMALISERS
 from bci_m2s.training.data.load import read_features, write_features
 from bci_m2s.training.data.sessions import (
     SEGMENT_GAP_S,
@@ -276,6 +277,26 @@ def test_rows_are_normalised_as_the_live_normaliser_does_it(name):
         variance = (known.var(axis=0) * len(used) + 10 * 2.0**2) / (len(used) + 10)
         expected = (session.values["eeg"][row] - known.mean(axis=0)) / np.sqrt(variance)
         np.testing.assert_allclose(rows[row], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["baseline", "rolling"])
+def test_rows_have_the_bits_of_the_live_normaliser_row_by_row(name):
+    params = {"duration_s": 6.0} if name == "baseline" else {"duration_s": 8.0, "ready_s": 6.0}
+    settings = training_settings(eeg={"normaliser": {"name": name, "params": params}})
+    window = settings.contract.window
+    (session,) = corpus(people=1, per_session=3)
+    session.values["eeg"][9:12, 1] = np.nan
+    session.usable["eeg"][[2, 14]] = False
+    live = NORMALISERS[name](np.full(8, 2.0), window.step_s, window.hop_s, **params)
+    expected = np.full(session.values["eeg"].shape, np.nan, dtype=np.float32)
+    for row, values in enumerate(session.values["eeg"].astype(np.float64)):
+        if session.usable["eeg"][row]:
+            live.observe(values)
+        if live.seconds_left == 0.0:
+            expected[row] = live.apply(values[None])[0]
+    rows = normalised(session, "eeg", settings.contract.modalities["eeg"], window, np.full(8, 2.0))
+    assert np.isfinite(rows).any()
+    assert rows.tobytes() == expected.tobytes()
 
 
 def test_the_normaliser_training_leaves_rows_alone():

@@ -35,7 +35,12 @@ def test_of_the_released_recipe_quick_tables_have_one_seed_unless_more_seeds_are
 
 def test_quick_tables_have_fewer_parts_and_windows(tmp_path):
     assert set(parts(quick=True)) < set(parts())
-    assert parts(["stress-predict-new-4"], quick=True)[0] not in parts(quick=True)
+    new = Part("stress-predict", "new-4")
+    assert parts([new.name], quick=True) == [new]
+    assert new not in parts(quick=True)
+    assert new in parts(quick=True, seeds=10)
+    few = {part for part in parts(quick=True, seeds=10) if part.recipe}
+    assert {part.protocol for part in few} == {"all"}
     made = {}
     for quick in (True, False):
         path = tmp_path / f"{quick}.yaml"
