@@ -60,6 +60,7 @@ class Method:
     frozen : labels never change the encoders, whatever ``finetune.freeze`` says
     draws : another seed may give other results
     pretrained : `pretrained` is called
+    predicts : `learn` pre-trains its networks with M2M CPC over ``pretrain.predictions`` steps
     """
 
     fit: Callable[..., Mapping[str, Any]] | None = None
@@ -74,6 +75,7 @@ class Method:
     approximate: bool = False
     permutes: bool = False
     feature: str = ""
+    predicts: bool = False
 
     def crosses(self, freeze: bool) -> bool:
         """Whether a modality may be judged with the classifier of another one.

@@ -268,4 +268,5 @@ PAIRWISE_CPC = Method(
     learn=partial(learn, pretraining=partial(pretrained, predicts=True)),
     takes=some_signals,
     pretrained=False,
+    predicts=True,
 )

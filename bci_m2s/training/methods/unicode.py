@@ -291,5 +291,7 @@ def _answer(
 
 
 UNICODE = Method(learn=learn, takes=two_of_steps, pretrained=False)
-UNICODE_CPC = Method(learn=partial(learn, predicts=True), takes=two_of_steps, pretrained=False)
+UNICODE_CPC = Method(
+    learn=partial(learn, predicts=True), takes=two_of_steps, pretrained=False, predicts=True
+)
 UNICODE_RELEASED = Method(learn=partial(learn, counts=0.0), takes=two_of_steps, pretrained=False)

@@ -5,6 +5,7 @@ from support.small_pairs import training_settings
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.training.check.pretraining import check_pretraining
+from bci_m2s.training.methods import METHODS, Method
 
 ALL_OFF = {"contrastive": 0, "cpc": 0, "reconstruction": 0, "club": 0}
 
@@ -44,6 +45,16 @@ def test_other_methods_with_cpc_are_looked_at_too(method):
     with pytest.raises(ConfigurationError, match=r"pretrain\.predictions: got 4, expected fewer"):
         check_pretraining(settings)
     check_pretraining(training_settings(finetune={"method": method[:-4]}, pretrain={"predictions": 4}))
+
+
+def test_a_method_of_another_package_says_itself_that_it_predicts(monkeypatch):
+    settings = training_settings(finetune={"method": "linear"}, pretrain={"predictions": 4})
+    check_pretraining(settings)
+    monkeypatch.setitem(
+        METHODS._loaded, "linear", Method(learn=lambda *_: None, pretrained=False, predicts=True)
+    )
+    with pytest.raises(ConfigurationError, match=r"pretrain\.predictions: got 4, expected fewer"):
+        check_pretraining(settings)
 
 
 def test_vicreg_alone_is_enough():
