@@ -15,7 +15,7 @@ import pytest
 import yaml
 from rich.console import Console
 from support.command_line import refused
-from support.training_files import SIMULATOR, training_values
+from support.small_study import small_study
 
 from bci_m2s.errors import UsageError
 from bci_m2s.training.study.command import run_study
@@ -26,21 +26,7 @@ LONGEST_S = 120.0
 
 @pytest.fixture
 def study(tmp_path):
-    """Two methods, two parts, two seeds of four simulated people."""
-    simulator = SIMULATOR | {"trial_s": 5.0, "rest_s": 8.0}
-    values = training_values(
-        controls=[],
-        data={"format": "simulated", "persons": 4, "simulator": simulator},
-        split={"kind": "subject-folds", "folds": 2, "validation_subjects": 1},
-        pretrain={"epochs": 1, "batch": 16},
-    )
-    values["finetune"] |= {"epochs": 1, "oracle": False}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
-    path = tmp_path / "study.yaml"
-    methods = {"M2S": None, "random encoder": {"method": "random"}}
-    data = {"tiny": {"training": "tiny.yaml"}}
-    path.write_text(yaml.safe_dump({"title": "T", "data": data, "methods": methods, "seeds": 2}))
-    return path
+    return small_study(tmp_path)
 
 
 @pytest.fixture
