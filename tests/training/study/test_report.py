@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from bci_m2s.commands.cli import app
 from bci_m2s.errors import OutputError, UsageError
 from bci_m2s.files.html_page import Page
+from bci_m2s.training.page.studies import write_studies
 from bci_m2s.training.results.metrics import reliability
 from bci_m2s.training.results.statistics import bootstrap
 from bci_m2s.training.settings import laid_over
@@ -234,6 +235,30 @@ def test_cells_that_are_missing_are_counted(made, tmp_path):
     (folder / "tiny" / "people-apart" / "m2s" / "seed-1" / "fold-2" / "cell.json").unlink()
     report_studies([folder], tmp_path / "out", [])
     assert "Not complete: 5 of 6 cells." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_the_page_of_the_docs_has_table_picture_and_claims_of_each_study(made, tmp_path):
+    folders = [made(name, {APART: {"M2S": 0.8, "linear": 0.7}}, seeds=2) for name in ("one", "two")]
+    docs = tmp_path / "docs"
+    (docs / "static").mkdir(parents=True)
+    page = docs / "study-results.md"
+    page.write_text("".join(f"## {name}\n<!-- made: {name} -->\n<!-- end -->\n" for name in ("one", "two")))
+    assert write_studies(folders[1:], docs) == page
+    assert "<!-- made: one -->\n<!-- end -->" in page.read_text()
+    write_studies(folders, docs)
+    text = page.read_text()
+    assert text.count("| M2S | **0.830 ± 0.026 (oracle 0.990)** |") == 2
+    assert (
+        "6 cells, 2 seeds, 36 s of one core, bci_m2s 0.2.0. [Every figure](study-tables/one/tables.md)"
+        in text
+    )
+    assert "| linear | +0.100 [" in text
+    assert "### Claims of the paper: tiny, people apart" in text
+    assert "eye → eeg" in (docs / "static" / "study-one-people-apart.svg").read_text()
+    assert len(lines(docs / "study-tables" / "two" / "cells.csv")) == 6 * 4
+    (folders[0] / "tiny" / "people-apart").rename(tmp_path / "away")
+    with pytest.raises(UsageError, match="without training files"):
+        write_studies(folders[:1], docs)
 
 
 def test_a_row_that_is_another_in_two_studies_is_refused(made, tmp_path):

@@ -66,11 +66,12 @@ def add_claims(page: Page, groups: Sequence[Group]) -> None:
         page.table(["claim", *(claims.title for claims in made)], rows, strong=_seen(rows))
     for claims in made:
         page.heading(claims.title)
-        rows = _rows(claims)
+        rows = rows_of(claims)
         page.table(COLUMNS, rows, strong=_seen(rows))
 
 
-def _rows(claims: Claims) -> list[list[str]]:
+def rows_of(claims: Claims) -> list[list[str]]:
+    """Lines of a table of ``COLUMNS``."""
     return [[one.claim, one.verdict, one.figures] for one in claims.found]
 
 
@@ -82,5 +83,5 @@ def claims_markdown(groups: Sequence[Group]) -> list[str]:
     """The same as lines of Markdown."""
     lines = [f"## {TITLE}", "", EXPLAINED, ""]
     for claims in claims_of(groups):
-        lines += [f"### {claims.title}", "", *markdown_table(COLUMNS, _rows(claims)), ""]
+        lines += [f"### {claims.title}", "", *markdown_table(COLUMNS, rows_of(claims)), ""]
     return lines
