@@ -53,7 +53,7 @@ class Method:
         there is no raw EEG the method is not tried
     takes : (contract, pair) → None. Raises ``NotPossible`` where the method can never take such signals, so
         that this is known before anything is computed
-    approximate : no code of its authors was released: tables mark the row
+    approximate : its authors released no code of it: tables mark the row
     permutes : `evaluate` runs it with labels exchanged between trials, ``permutations`` times
     shared : with ``finetune.freeze`` labels do not change the encoders, so that the classifiers of two
         modalities can be exchanged
@@ -156,6 +156,8 @@ METHODS = Registry(
         "maet": "bci_m2s.training.methods.maet:MAET",
         "unicode": "bci_m2s.training.methods.unicode:UNICODE",
         "unicode-cpc": "bci_m2s.training.methods.unicode:UNICODE_CPC",
+        "unicode-attention": "bci_m2s.training.methods.unicode_attention:UNICODE_ATTENTION",
+        "unicode-native": "bci_m2s.training.methods.unicode_native:UNICODE_NATIVE",
         "unicode-released": "bci_m2s.training.methods.unicode:UNICODE_RELEASED",
         "vigilancenet": "bci_m2s.training.methods.vigilancenet:VIGILANCENET",
     },

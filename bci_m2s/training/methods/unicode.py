@@ -9,33 +9,26 @@ epoch in which codes agree best on validation windows.
 
 ``unicode-cpc`` adds the M2M CPC of M2S, whose predictions see both signals, to its own prediction. With
 ``unicode-released`` codes that the first batch does not choose grow without bound, see ``codebook``.
+``unicode-native``, with the authors' encoders, and ``unicode-attention``, whose codebook attends to the
+other signal, are in files of their own.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bci_m2s.model.contract import Contract
-from bci_m2s.networks.m2s import SingleModality
-from bci_m2s.networks.own_future import OwnPredictor
-from bci_m2s.networks.pretraining import Encoded, ModalityParts
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers, Method, NotPossible
 from bci_m2s.training.methods.adam import Adam
-from bci_m2s.training.methods.club import club_bound, club_likelihood_loss, derangement, limited
-from bci_m2s.training.methods.codebook import Codebook, commitment, matching_loss, perplexity
-from bci_m2s.training.methods.loss_settings import LossSettings
-from bci_m2s.training.methods.losses import cpc_loss, draw_step
+from bci_m2s.training.methods.codebook import perplexity
 from bci_m2s.training.methods.m2m_cpc import PairPrediction
 from bci_m2s.training.methods.own_networks import (
     Rows,
@@ -50,13 +43,12 @@ from bci_m2s.training.methods.own_pretraining import LowestLoss, fit_head
 from bci_m2s.training.methods.pretrain import Job, fresh_networks
 from bci_m2s.training.methods.seeds import named_seed, seed_torch
 from bci_m2s.training.methods.stage_settings import FinetuneSettings
+from bci_m2s.training.methods.unicode_network import LEAST_STEPS, OfCodes, UniCode
 from bci_m2s.types import FloatArray
 
-CODES = 128  # ours; 400 released, for a thousand times as many kinds of events
-COMMITMENT, MATCHING, CROSS, WITHIN = 0.25, 0.5, 1.0, 0.1  # as released
-RATE, CLIP, INNER_STEPS = 4e-4, 0.5, 5  # as released
-HIDDEN = 256  # of the classifier of codes, as released
-LEAST_STEPS = 2  # that a prediction sees
+RATE, CLIP = 4e-4, 0.5  # as released
+
+Build = Callable[[Job], UniCode]
 
 _log = logging.getLogger(__name__)
 
@@ -70,107 +62,6 @@ class ClippedAdam(Adam):
         super().step(closure)
 
 
-class UniCode(nn.Module):
-    """What both signals train.
-
-    networks : of each; features : of a step of each
-    added : a loss of both embeddings beside the others; None for none
-    counts : how often each code has been chosen, at the begin
-    """
-
-    def __init__(
-        self,
-        networks: Sequence[SingleModality],
-        features: Sequence[int],
-        added: nn.Module | None = None,
-        counts: float = 1.0,
-    ) -> None:
-        super().__init__()
-        width = networks[0].projection.linear.in_features
-        pairs = zip(networks, features, strict=True)
-        self.sides = nn.ModuleList(ModalityParts(network, n, width // 2) for network, n in pairs)
-        self.predictors = nn.ModuleList(OwnPredictor(width, width, 1) for _ in networks)
-        self.codebook = Codebook(CODES, width, counts)
-        self.added = added
-
-    @property
-    def parts(self) -> list[ModalityParts]:
-        """Of each signal: encoder, its own part, decoder, and bound of information."""
-        return cast(list[ModalityParts], list(self.sides))
-
-    def codes(self, side: int, windows: Tensor) -> Tensor:
-        """Of windows (B, T, F) of a signal: (B, T, width)."""
-        return self.codebook.codes[self.codebook.nearest(self.parts[side].encoder(windows))]
-
-    def agreement(self, sides: Sequence[Encoded]) -> Tensor:
-        """How well the windows of one signal are found by the codes of the other, a loss."""
-        a, b = (self.codebook.shares(side.er) for side in sides)
-        return matching_loss(a, b)
-
-    def fit_bounds(self, sides: Sequence[Encoded], coded: Sequence[Tensor], optimiser: Adam) -> None:
-        """Fit what says how much codes and the signal's own part share; nothing else is changed."""
-        for _ in range(INNER_STEPS):
-            optimiser.zero_grad()
-            losses = [
-                club_likelihood_loss(part.club, codes.detach(), side.ei.detach())
-                for part, side, codes in zip(self.parts, sides, coded, strict=True)
-            ]
-            torch.stack(losses).sum().backward()
-            optimiser.step()
-
-    def terms(self, sides: Sequence[Encoded], coded: Sequence[Tensor], chosen: Sequence[Tensor]) -> Tensor:
-        """Reconstruction, commitment and the bounds of information, ()."""
-        limits, found = LossSettings(), []
-        own = [self.codebook.codes[one] for one in chosen]
-        for number, (part, side) in enumerate(zip(self.parts, sides, strict=True)):
-            found.append(functional.mse_loss(part.decoder(coded[number], side.ei), side.x))
-            found.append(commitment(side.er, own[number], own[1 - number], COMMITMENT))
-            shuffled = derangement(len(side.x))
-            found.append(limited(club_bound(part.club, coded[number], side.ei, shuffled), limits))
-        return torch.stack(found).sum()
-
-    def prediction(self, sides: Sequence[Encoded]) -> Tensor:
-        """Each signal's next embedding against the predictions from its own past and the other's, ()."""
-        a, b = (side.er for side in sides)
-        step = draw_step(a.shape[1], 1, min_context=LEAST_STEPS)
-        predicted_a, predicted_b = (
-            predictor(side.er, step) for predictor, side in zip(self.predictors, sides, strict=True)
-        )
-        return cpc_loss(a, b, (predicted_a, predicted_b), step, cross=CROSS, within=WITHIN)
-
-    def forward(self, windows: Sequence[Tensor], of_bounds: Adam) -> Tensor:
-        """The loss of a batch in training, (); the codebook follows it.
-
-        windows : (B, T, F) of both signals; of_bounds : optimiser of the bounds' own fit
-        """
-        sides = [part(one) for part, one in zip(self.parts, windows, strict=True)]
-        chosen = [self.codebook.nearest(side.er) for side in sides]
-        coded = [
-            self.codebook.straight_through(side.er, one) for side, one in zip(sides, chosen, strict=True)
-        ]
-        self.fit_bounds(sides, coded, of_bounds)
-        loss = self.terms(sides, coded, chosen) + self.prediction(sides)
-        loss = loss + MATCHING * self.agreement(sides)
-        if self.added is not None:
-            loss = loss + self.added(*(side.er for side in sides))
-        for number in range(2):
-            self.codebook.follow(chosen[number], sides[number].er, sides[1 - number].er)
-        self.codebook.replace_unchosen(*chosen)
-        return loss
-
-
-class OfCodes(nn.Module):
-    """Classes from the codes of a window, (B, T, width) → (B, classes)."""
-
-    def __init__(self, width: int, classes: int) -> None:
-        super().__init__()
-        self.hidden, self.out = nn.Linear(width, HIDDEN), nn.Linear(HIDDEN, classes)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        logits: Tensor = self.out(self.hidden(codes).amax(dim=1))
-        return logits
-
-
 def two_of_steps(contract: Contract, pair: Sequence[str]) -> None:
     """Takes two signals in windows of two steps or more. Raises NotPossible."""
     two_signals(contract, pair)
@@ -178,12 +69,10 @@ def two_of_steps(contract: Contract, pair: Sequence[str]) -> None:
         raise NotPossible("it predicts a step from those before, and windows have one")
 
 
-def learn(
-    job: Job, data: UnitData, settings: FinetuneSettings, *, predicts: bool = False, counts: float = 1.0
-) -> Answers:
+def learn(job: Job, data: UnitData, settings: FinetuneSettings, *, build: Build | None = None) -> Answers:
     """Learn codes without labels, and a classifier of each signal's codes, which judges both signals.
 
-    predicts : with M2M CPC; counts : see ``UniCode``
+    build : see ``pretrained``
 
     Raises
     ------
@@ -192,7 +81,7 @@ def learn(
         different widths; labels of one class.
     """
     two_of_steps(job.contract, job.pair)
-    model = pretrained(job, data, predicts=predicts, counts=counts)
+    model = pretrained(job, data, build)
     heads = {
         name: {head: _head(job, data, settings, model, name, head) for head in job.contract.heads}
         for name in job.pair
@@ -200,8 +89,23 @@ def learn(
     return {((a,), (b,)): partial(_answer, job, model, heads[a], b) for a, b in product(job.pair, job.pair)}
 
 
-def pretrained(job: Job, data: UnitData, *, predicts: bool = False, counts: float = 1.0) -> UniCode:
-    """The model of the epoch in which codes agree best on validation windows."""
+def features_of(job: Job) -> list[int]:
+    """Of a step of each signal."""
+    return [job.contract.modalities[name].feature.n_features for name in job.pair]
+
+
+def with_m2s(
+    job: Job, *, predicts: bool = False, counts: float = 1.0, kind: type[UniCode] = UniCode
+) -> UniCode:
+    """An untrained model with the encoders of M2S.
+
+    predicts : with M2M CPC; counts : see ``UniCode``; kind : of model
+
+    Raises
+    ------
+    NotPossible
+        Embeddings of different widths.
+    """
     networks = fresh_networks(job)
     of_pair = [networks[name] for name in job.pair]
     widths = [network.projection.linear.in_features for network in of_pair]
@@ -210,8 +114,15 @@ def pretrained(job: Job, data: UnitData, *, predicts: bool = False, counts: floa
     seed_torch(named_seed(job.seed, "unicode cpc"))
     added = PairPrediction(widths[0], job.settings) if predicts else None
     seed_torch(named_seed(job.seed, "unicode"))
-    features = [job.contract.modalities[name].feature.n_features for name in job.pair]
-    model = UniCode(of_pair, features, added, counts)
+    return kind(of_pair, features_of(job), added, counts)
+
+
+def pretrained(job: Job, data: UnitData, build: Build | None = None) -> UniCode:
+    """The model of the epoch in which codes agree best on validation windows.
+
+    build : makes the untrained model from the job's seed; None for ``with_m2s``
+    """
+    model = (build or with_m2s)(job)
     rows, validation = (rows_of(data.parts[part], job.pair) for part in ("train", "validation"))
     if len(rows) < 2:
         raise NotPossible(f"no two training windows have {' and '.join(job.pair)}")
@@ -292,6 +203,11 @@ def _answer(
 
 UNICODE = Method(learn=learn, takes=two_of_steps, pretrained=False)
 UNICODE_CPC = Method(
-    learn=partial(learn, predicts=True), takes=two_of_steps, pretrained=False, predicts=True
+    learn=partial(learn, build=partial(with_m2s, predicts=True)),
+    takes=two_of_steps,
+    pretrained=False,
+    predicts=True,
 )
-UNICODE_RELEASED = Method(learn=partial(learn, counts=0.0), takes=two_of_steps, pretrained=False)
+UNICODE_RELEASED = Method(
+    learn=partial(learn, build=partial(with_m2s, counts=0.0)), takes=two_of_steps, pretrained=False
+)

@@ -27,8 +27,12 @@ LEARNT = [name for name in METHODS if METHODS[name].learn is not None]
 LONG = (
     *("maet", "unicode", "unicode-cpc", "pairwise-cpc", "bdae", "bdae-cgan", "bdae-regressor"),
     *("eco-fet", "etf", "cmcrd", "vigilancenet", "unicode-released"),
+    *("unicode-attention", "unicode-native"),
 )
-ALIKE = ("unicode-cpc", "pairwise-cpc", "unicode-released", "pairwise-released")  # others, in part
+ALIKE = (  # others, in part
+    *("unicode-cpc", "pairwise-cpc", "unicode-released", "pairwise-released"),
+    *("unicode-attention", "unicode-native"),
+)
 EACH = [*(name for name in LEARNT if name not in ALIKE), *nightly(*ALIKE)]
 WIDE = {"eeg": 8, "eye": 9}
 

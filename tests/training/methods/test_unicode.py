@@ -3,6 +3,8 @@
 import copy
 import logging
 import math
+from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -23,7 +25,8 @@ from bci_m2s.training.methods.codebook import (
     perplexity,
 )
 from bci_m2s.training.methods.pretrain import fresh_networks
-from bci_m2s.training.methods.unicode import CLIP, ClippedAdam, UniCode, pretrained
+from bci_m2s.training.methods.unicode import CLIP, ClippedAdam, pretrained, with_m2s
+from bci_m2s.training.methods.unicode_network import UniCode
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +188,7 @@ def test_the_loss_is_the_sum_of_its_terms_and_half_of_the_matching(settings, dat
 
 def test_m2m_cpc_is_added_to_the_loss_and_is_trained(settings, data):
     plain, begun, trained = (
-        pretrained(job(settings, epochs=epochs, select="last"), data, predicts=predicts)
+        pretrained(job(settings, epochs=epochs, select="last"), data, partial(with_m2s, predicts=predicts))
         for epochs, predicts in ((0, False), (0, True), (1, True))
     )
     assert plain.added is None
@@ -236,6 +239,21 @@ def test_a_classifier_of_either_signals_codes_judges_both(settings, data):
     test = data.parts["test"]
     by_eeg, by_eye = (answers[(name,), ("eeg",)](test, "emotion") for name in PAIR)
     assert not np.array_equal(by_eeg, by_eye)
+
+
+@pytest.mark.parametrize("name", ["unicode", "unicode-attention", "unicode-native"])
+def test_a_signal_is_judged_without_the_other(settings, data, name):
+    answers = METHODS[name].learn(job(settings, epochs=1), data, finetune_settings(epochs=1))
+    test = data.parts["test"]
+    for judged, other in (PAIR, PAIR[::-1]):
+        dropped = replace(
+            test,
+            features={**test.features, other: np.full_like(test.features[other], np.nan)},
+            present={**test.present, other: np.zeros(len(test), dtype=bool)},
+        )
+        for trained_on in PAIR:
+            answer = answers[(trained_on,), (judged,)]
+            np.testing.assert_array_equal(answer(dropped, "emotion"), answer(test, "emotion"))
 
 
 def test_windows_of_one_step_are_refused():

@@ -43,6 +43,8 @@ EVERY_METHOD = {*METHODS} - {
     "unicode-cpc",
     "pairwise-released",
     "unicode-released",
+    "unicode-attention",
+    "unicode-native",
 }
 OF_EEG = {"eco-fet", "vigilancenet"}
 # Of a whole copy: people and sessions, of which the number of cells depends.
