@@ -39,7 +39,7 @@ class SplitSettings(BaseModel):
     """For `named`: who tests: people, or PERSON/SESSION for one session of a person."""
     validation: tuple[str, ...] = ()
     """For `named`: who validates, in the same way."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Of the draw of people, and of clips."""
     validation_by_seed: bool = False
     """For `subjects` and `subject-folds`: with each of `seeds` others validate, in turn; the same test."""

@@ -40,7 +40,7 @@ from bci_m2s.training.run.pretraining import run_pretrain
 from bci_m2s.training.study.features import sessions_of
 from bci_m2s.training.training_file import load_training
 
-RESULT, CONFIG, FEATURES = "cell.json", "config.yaml", "features"
+RESULT, CONFIG, FEATURES, LOG = "cell.json", "config.yaml", "features", "log.txt"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Cell:
     @property
     def log(self) -> Path:
         """File with what the run prints."""
-        return self.folder / "log.txt"
+        return self.folder / LOG
 
     def is_done(self) -> bool:
         """Whether its results are on the disk."""
@@ -84,18 +84,23 @@ class Cell:
         if not self.training.exists():
             return f"this worker does not see {self.training}: it needs the same folders"
         torch.set_num_threads(1)  # other cells have the other cores, and threads share sums otherwise
-        make_private_folder(self.folder)
-        with self.log.open("a", encoding="utf-8") as file:
-            console = Console(file=file, width=240, highlight=False, markup=False)
-            try:
-                with threadpool_limits(1):
-                    self._run(console)
-            except BciM2sError as problem:
-                console.print(f"error: {printable(problem, 400)}")
-                return printable(problem, 400)
-            except Exception as problem:  # a fault in one cell is no reason to lose a night's others
-                console.print(traceback.format_exc())
-                return f"{type(problem).__name__}: {printable(problem, 200)}; see {self.log}"
+        try:
+            make_private_folder(self.folder)
+            with self.log.open("a", encoding="utf-8") as file:
+                return self._logged(Console(file=file, width=240, highlight=False, markup=False))
+        except OSError as problem:  # of the log, on a full disk
+            return f"{self.folder}: cannot be written: {problem.strerror}"
+
+    def _logged(self, console: Console) -> str:
+        try:
+            with threadpool_limits(1):
+                self._run(console)
+        except BciM2sError as problem:
+            console.print(f"error: {printable(problem, 400)}")
+            return printable(problem, 400)
+        except Exception as problem:  # a fault in one cell is no reason to lose a night's others
+            console.print(traceback.format_exc())
+            return f"{type(problem).__name__}: {printable(problem, 200)}; see {self.log}"
         return ""
 
     def _checked(self) -> Checked:

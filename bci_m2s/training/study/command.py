@@ -19,7 +19,7 @@ from bci_m2s.training.experiment import check_same_people
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.run.evaluating import are_others
 from bci_m2s.training.settings import TrainingSettings
-from bci_m2s.training.study.cell import FEATURES, Cell
+from bci_m2s.training.study.cell import FEATURES, LOG, RESULT, Cell
 from bci_m2s.training.study.costs import Costs
 from bci_m2s.training.study.executors import Executor
 from bci_m2s.training.study.features import compute_raw_features, compute_sessions
@@ -104,16 +104,29 @@ def plan(variants: Mapping[Variant, TrainingSettings], out: Path, console: Conso
                 variant.name,
                 variant.file.absolute(),
                 features.absolute(),
-                variant.folder.absolute() / f"seed-{seed}" / folder_name(split),
+                variant.folder.absolute() / f"seed-{seed}" / folder,
                 seed,
                 split,
                 variant.data,
                 variant.method,
             )
-            for split in splits
+            for split, folder in split_folders(splits).items()
             for seed in seeds_of(settings)
         ]
     return sorted(found, key=lambda cell: cell.seed)
+
+
+def split_folders(splits: Sequence[str]) -> dict[str, str]:
+    """The folder of each split; people whose names differ in other signs alone have a number behind."""
+    folders: dict[str, str] = {}
+    for split in splits:
+        name = folder = folder_name(split)
+        number = 1
+        while folder in folders.values():
+            number += 1
+            folder = f"{name}-{number}"
+        folders[split] = folder
+    return folders
 
 
 def _look_at(
@@ -139,7 +152,7 @@ def _begin(study: StudySettings, out: Path, resume: bool) -> None:
     One of which no cell was begun is as none: what a mistake has stopped is started again.
     """
     kept, other = out / STUDY, "name another --output"
-    has_cells = kept.exists() and next(out.glob("**/seed-*/*"), None) is not None
+    has_cells = kept.exists() and _has_cells(out)
     if has_cells and not resume:
         raise OutputError(f"{out}: already holds a study; continue it with --resume, or {other}")
     if resume and not kept.exists():
@@ -152,9 +165,17 @@ def _begin(study: StudySettings, out: Path, resume: bool) -> None:
             raise UsageError(
                 f"{kept}: {', '.join(changed)}: the study was begun with other values; {other}"
             )
-    make_private_folder(out)
+    try:
+        make_private_folder(out)
+    except OSError as problem:
+        raise OutputError(f"{out}: cannot be used as output folder: {problem.strerror}") from None
     wanted = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_whole(kept, wanted, overwrite=True)
+
+
+def _has_cells(out: Path) -> bool:
+    """Whether a cell was begun. Data, too, may be called "seed-iv"; their folders hold no log."""
+    return any(next(out.glob(f"**/seed-*/*/{name}"), None) is not None for name in (LOG, RESULT))
 
 
 def _as_begun(begun: StudySettings, study: StudySettings) -> StudySettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,14 @@ from bci_m2s.training.settings import MOST_SEEDS
 
 Values = dict[str, Any]
 MOST = 100  # data sets, methods, protocols, values of a key
+LONGEST = 100  # letters of a name
+MOST_FILES = 10_000  # training files
+# keys of a training file that the study itself sets, and where
+SET_HERE = {
+    "finetune.method": "methods.NAME.method",
+    "seeds": "seeds",
+    "controls": "rows of their own in methods",
+}
 
 
 class _Part(BaseModel):
@@ -82,7 +91,52 @@ class StudySettings(_Part):
                 if other != name or not folder_name(name):
                     expected = f"a name with letters or digits, unlike {quoted(other)}"
                     raise ContractError("study", part, quoted(name), expected)
+                if len(name) > LONGEST:
+                    raise ContractError("study", part, quoted(name[:20]), f"at most {LONGEST} letters")
         return self
+
+    @model_validator(mode="after")
+    def _sets_once(self) -> StudySettings:
+        """What the study itself sets would be taken over what its changes say."""
+        changes = {f"data.{name}.changes": entry.changes for name, entry in self.data.items()}
+        changes |= {f"protocols.{name}": values for name, values in self.protocols.items()}
+        changes |= {f"methods.{name}.changes": entry.changes for name, entry in self.methods.items()}
+        changes |= {"grid": dict(self.grid)}
+        for where, values in changes.items():
+            for key, instead in SET_HERE.items():
+                if key in values or _has(values, key):
+                    raise ContractError("study", where, key, f"{instead} in its place")
+        return self
+
+    @model_validator(mode="after")
+    def _are_not_too_many(self) -> StudySettings:
+        parts = (self.data, self.protocols, self.methods, *self.grid.values())
+        if (number := math.prod(map(len, parts))) > MOST_FILES:
+            expected = f"data × protocols × methods × values of all keys at most {MOST_FILES}"
+            raise ContractError("study", "grid", number, expected)
+        return self
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _are_single(cls, value: Any) -> Any:
+        """Values that can stand in tables and in names of folders."""
+        for key, several in value.items() if isinstance(value, dict) else ():
+            for one in several if isinstance(several, list | tuple) else ():
+                if isinstance(one, list | tuple | dict):
+                    expected = "numbers or words; for lists and sections several methods or protocols"
+                    raise ContractError("study", f"grid.{key}", quoted(str(one)[:60]), expected)
+        return value
+
+
+def _has(values: Any, key: str) -> bool:
+    """Whether sections hold a key, "finetune.method", or something else in place of its section."""
+    for part in key.split("."):
+        if not isinstance(values, dict):
+            return True
+        if part not in values:
+            return False
+        values = values[part]
+    return True
 
 
 def folder_name(name: str) -> str:

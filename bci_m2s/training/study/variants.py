@@ -70,6 +70,7 @@ def make_variants(
         Cells were run with what a training file said before.
     """
     made: dict[Variant, TrainingSettings] = {}
+    folders: dict[Path, Variant] = {}
     below = {name: _below(study, path, name) for name in study.data}
     for data, protocol, method, point in itertools.product(
         study.data, study.protocols, study.methods, _points(study.grid)
@@ -78,6 +79,10 @@ def make_variants(
         if point:
             parts.append("-".join(folder_name(f"{key.split('.')[-1]} {value}") for key, value in point))
         variant = Variant(data, protocol, method, point, out.joinpath(*parts))
+        other = folders.setdefault(variant.folder, variant)
+        if other is not variant:  # values that are named alike, as 1 and -1 are
+            words = f"{variant.name}: in the same folder as {other.name}; make them two methods"
+            raise ConfigurationError(f"{path}: grid: {words}")
         values = _values(study, variant, below[data])
         made[variant] = _checked(variant, study, path, values)
         if not may_lack_data:

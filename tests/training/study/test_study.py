@@ -1,6 +1,7 @@
 """A study of a few tiny cells: run, stopped, gone on with, refused, and put in tables."""
 
 import csv
+import errno
 import io
 import json
 from dataclasses import replace
@@ -165,15 +166,36 @@ def test_a_stopped_study_goes_on_with_what_is_missing(study, tmp_path, monkeypat
 NOBODY = {"kind": "named", "test": ["nobody"], "validation": ["none"]}
 
 
-def test_a_study_that_a_mistake_has_stopped_is_started_again_with_it_mended(study, tmp_path):
+@pytest.mark.parametrize("name", ["tiny", "seed-iv"])  # data, whose folder is not that of a seed
+def test_a_study_that_a_mistake_has_stopped_is_started_again_with_it_mended(study, tmp_path, name):
     out, methods = tmp_path / "out", {"linear": {"method": "linear"}}
     wrong = {"linear": {"method": "linear", "changes": {"split": NOBODY}}}
+    data = {name: {"training": "tiny.yaml"}}
     for _ in range(2):
         with pytest.raises(BciM2sError, match="nobody"):
-            run(study(methods=wrong), out)
-    assert run(study(methods=methods), out)[0] == 0
+            run(study(data=data, methods=wrong), out)
+    assert run(study(data=data, methods=methods), out)[0] == 0
     with pytest.raises(OutputError, match="already holds a study"):
-        run(study(methods=methods), out)
+        run(study(data=data, methods=methods), out)
+
+
+def test_a_folder_that_cannot_be_made_is_named(study, tmp_path):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(OutputError, match=f"{out}: cannot be used as output folder: "):
+            run(study(), out)
+
+
+def test_a_full_disk_ends_a_cell_in_one_line(study, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cells, "make_private_folder", full)
+    out = tmp_path / "out"
+    status, printed = run(study(methods={"linear": {"method": "linear"}}, seeds=1), out)
+    assert status == 1
+    assert "linear, fold-2, seed 0: " in printed
+    assert ": cannot be written: No space left on device" in printed
 
 
 def test_a_folder_of_another_study_is_refused(study, tmp_path):
@@ -279,6 +301,15 @@ def test_grid_and_protocols_make_tables_of_their_own(study, tmp_path):
         ({"methods": {"x": {"changes": {"pretrain": {"epoch": 3}}}}}, "x: pretrain.epoch: unknown key"),
         ({"methods": {"a b": {}, "A-B": {}}}, "got 'A-B', expected .* unlike 'a b'"),
         ({"grid": {"contract.window.step": [1]}}, r"contract\.window\.step: unknown key"),
+        ({"methods": {"x": {"changes": {"finetune": {"method": "random"}}}}}, r"got finetune\.method"),
+        ({"protocols": {"x": {"seeds": [7]}}}, r"protocols\.x.*: got seeds, expected seeds in its place"),
+        ({"grid": {"finetune.method": ["random", "supervised"]}}, r"grid.*: got finetune\.method"),
+        ({"methods": {"x": {"changes": {"finetune": 1}}}}, r"methods\.x\.changes: got finetune"),
+        ({"grid": {"finetune.learning_rates": [[0.1], [0.2]]}}, r"got '\[0\.1\]', expected numbers"),
+        ({"grid": {"split.seed": [1, -1]}}, r"split\.seed -1: in the same folder as .*split\.seed 1"),
+        ({"protocols": {"x": {"split": {"seed": -1}}}}, r"split\.seed: got -1"),
+        ({"methods": {"x" * 101: {}}}, "expected at most 100 letters"),
+        ({"grid": {f"pretrain.{key}": [*range(100)] for key in "abc"}}, "got 3000000, .* at most 10000"),
         ({"seeds": 0}, r"seeds: got 0, expected"),
         ({"metods": {}}, "metods: unknown key; nearest: 'methods'"),
     ],
@@ -329,6 +360,26 @@ def test_a_worker_without_the_features_says_so_and_needs_no_data(study, tmp_path
     features._read.clear()
     assert planned[1].run() == f"this worker does not see {kept}: it needs the same folders"
     assert [cell.is_done() for cell in planned] == [True, False]
+
+
+def test_people_whose_names_make_one_folder_have_cells_of_their_own(study, tmp_path, monkeypatch):
+    names = {"1": "é", "2": "è", "3": "A", "4": "a"}
+    found = [replace(one, subject=names.get(one.subject, one.subject)) for one in features.load_sessions()]
+    monkeypatch.setattr(features, "load_sessions", lambda *_: found)
+    monkeypatch.setattr(command, "check_training", lambda *_: None)
+    planned = []
+    path = study(
+        methods={"linear": {"method": "linear"}},
+        protocols={"within": {"split": {"kind": "trials", "train_trials": 3, "validation_trials": 1}}},
+    )
+    run_study(
+        path,
+        tmp_path / "out",
+        Console(quiet=True),
+        lambda jobs: planned.extend(jobs) or iter(()),
+        resume=False,
+    )
+    assert len({cell.folder for cell in planned}) == len(planned) == len(found)
 
 
 def test_folders_have_plain_names():
