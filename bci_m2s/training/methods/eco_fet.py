@@ -137,8 +137,14 @@ def _tuned(
     classes = len(job.contract.heads[head].classes)
     numbers = tuple(job.pair.index(name) for name in names)
     network = Tuned(copy.deepcopy(encoders), numbers, width, classes)
-    fit_head(network, rows, validation, classes, settings, job.seed)
+    fit_head(network, rows, validation, classes, _one_setting(settings), job.seed)
     return network
+
+
+def _one_setting(settings: FinetuneSettings) -> FinetuneSettings:
+    """The first rate and decay, as other methods have whose labels train encoders too."""
+    first = {"learning_rates": settings.learning_rates[:1], "weight_decays": settings.weight_decays[:1]}
+    return settings.model_copy(update=first)
 
 
 def _answer(

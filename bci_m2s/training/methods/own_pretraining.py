@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -55,7 +56,10 @@ class LowestLoss:
 def fit_head(
     network: nn.Module, rows: Rows, validation: Rows, classes: int, settings: FinetuneSettings, seed: int
 ) -> None:
-    """Train a classifier of features that labels do not change; the best epoch on validation is kept.
+    """Train a classifier with every rate and decay of ``finetune``, as ``finetune`` does those of M2S.
+
+    The best epoch of the best setting on validation is kept; where nothing is chosen, the last one of the
+    first setting.
 
     network : takes the features in the order of `rows`; rows, validation : of the same modalities
     """
@@ -68,18 +72,20 @@ def fit_head(
     def judge() -> Tensor:
         return in_parts(network, *validation.features.values())
 
-    selection = Selection(network, judge if settings.select == "validation" else None, validation)
-    optimiser = Adam(
-        network.parameters(), lr=settings.learning_rates[0], weight_decay=settings.weight_decays[0]
-    )
-    train(
-        network,
-        [optimiser],
-        loss,
-        len(rows),
-        epochs=settings.epochs,
-        batch=settings.batch,
-        seed=seed,
-        after_epoch=selection.look,
-    )
+    is_chosen = settings.select == "validation" and len(validation) > 0
+    selection = Selection(network, judge if is_chosen else None, validation)
+    tried = list(product(settings.learning_rates, settings.weight_decays))
+    begin = copy.deepcopy(network.state_dict())
+    for rate, decay in tried if is_chosen else tried[:1]:
+        network.load_state_dict(begin)
+        train(
+            network,
+            [Adam(network.parameters(), lr=rate, weight_decay=decay)],
+            loss,
+            len(rows),
+            epochs=settings.epochs,
+            batch=settings.batch,
+            seed=seed,
+            after_epoch=selection.look,
+        )
     selection.take()

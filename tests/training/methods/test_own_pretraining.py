@@ -1,5 +1,7 @@
 """What methods with a stage without labels share."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -60,3 +62,23 @@ def test_a_head_learns_from_fixed_features():
     network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
     fit_head(network, rows, rows, 2, finetune_settings(epochs=20, batch=8), 0)
     assert (network(features["a"]).argmax(dim=1) == labels).float().mean() > 0.9
+
+
+def test_a_head_has_the_settings_that_are_best_on_validation_as_m2s_has():
+    torch.manual_seed(0)
+    labels = torch.arange(40) % 2
+    rows = Rows({"a": torch.randn(40, 3) + 4 * labels[:, None]}, labels, np.zeros(40, int))
+    of_network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+
+    def right(rates, select="validation"):
+        network = copy.deepcopy(of_network)
+        settings = finetune_settings(epochs=20, batch=8).model_copy(
+            update={"learning_rates": rates, "select": select}
+        )
+        fit_head(network, rows, rows, 2, settings, 0)
+        return float((network(rows.features["a"]).argmax(dim=1) == labels).float().mean())
+
+    slow, fast = 1e-9, 1e-2
+    assert right((slow,)) < 0.7
+    assert right((slow, fast)) == right((fast, slow)) == right((fast,)) > 0.9
+    assert right((slow, fast), "last") == right((slow,))  # chosen by nothing
