@@ -60,6 +60,8 @@ class Method:
     frozen : labels never change the encoders, whatever ``finetune.freeze`` says
     draws : another seed may give other results
     pretrained : `pretrained` is called
+    passes : sections of the training file whose `epochs` `learn` goes through; none where it has a number of
+        its own
     predicts : `learn` pre-trains its networks with M2M CPC over ``pretrain.predictions`` steps
     """
 
@@ -75,6 +77,7 @@ class Method:
     approximate: bool = False
     permutes: bool = False
     feature: str = ""
+    passes: tuple[str, ...] = ("finetune",)
     predicts: bool = False
 
     def crosses(self, freeze: bool) -> bool:

@@ -54,4 +54,4 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
     return svm_answers(job, data, settings, scaled, directions)
 
 
-BDAE = Method(learn=learn, takes=two_signals, pretrained=False)
+BDAE = Method(learn=learn, takes=two_signals, pretrained=False, passes=())

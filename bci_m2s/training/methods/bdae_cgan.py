@@ -30,5 +30,9 @@ def distance(made: Tensor, real: Tensor) -> Tensor:
 CONDITIONAL_GAN = Kind(noise=NOISE, adversarial=1.0, distance=distance)
 
 BDAE_CGAN = Method(
-    learn=partial(learn_with, CONDITIONAL_GAN), takes=two_signals, pretrained=False, approximate=True
+    learn=partial(learn_with, CONDITIONAL_GAN),
+    takes=two_signals,
+    pretrained=False,
+    approximate=True,
+    passes=(),
 )

@@ -17,5 +17,5 @@ from bci_m2s.training.methods.own_networks import two_signals
 REGRESSION = Kind(noise=0, adversarial=0.0, distance=functional.mse_loss)
 
 BDAE_REGRESSOR = Method(
-    learn=partial(learn_with, REGRESSION), takes=two_signals, pretrained=False, approximate=True
+    learn=partial(learn_with, REGRESSION), takes=two_signals, pretrained=False, approximate=True, passes=()
 )

@@ -112,4 +112,4 @@ def _correlated(job: Job, pairs: Rows) -> nn.ModuleDict:
     return branches
 
 
-DCCA = Method(learn=learn, takes=two_signals, pretrained=False, approximate=True)
+DCCA = Method(learn=learn, takes=two_signals, pretrained=False, approximate=True, passes=("pretrain",))

@@ -154,4 +154,6 @@ def _answer(
     return probabilities(in_parts(networks[head], *(seen[name] for name in names)))
 
 
-ECO_FET = Method(learn=learn, takes=eeg_and_other, pretrained=False, approximate=True)
+ECO_FET = Method(
+    learn=learn, takes=eeg_and_other, pretrained=False, approximate=True, passes=("pretrain", "finetune")
+)

@@ -6,7 +6,8 @@ code. From there: the loss over all pairs of two or more modalities, the project
 width, ReLU, their width), the fixed temperature, and heads over features that labels do not change. Ours:
 encoders as M2S has them, here and in every other comparison; Adam, at the rate of pre-training; one view
 of a window in place of two random crops, so that the loss is plain InfoNCE; heads trained after the
-encoders, not alongside. Released updates on validation and test batches are not made.
+encoders, not alongside. Released updates on validation and test batches are not made. A batch
+is of anybody's windows, whatever ``pretrain.sampler`` says.
 
 ``pairwise-cpc`` adds the M2M CPC of M2S to the loss of each pair; ``pairwise-released`` is in a file of its
 own.
@@ -263,10 +264,11 @@ def _answer(
     return probabilities(in_parts(heads[head], *rows.features.values()))
 
 
-PAIRWISE = Method(learn=learn, takes=some_signals, pretrained=False)
+PAIRWISE = Method(learn=learn, takes=some_signals, pretrained=False, passes=("pretrain",))
 PAIRWISE_CPC = Method(
     learn=partial(learn, pretraining=partial(pretrained, predicts=True)),
     takes=some_signals,
     pretrained=False,
     predicts=True,
+    passes=("pretrain",),
 )

@@ -95,5 +95,5 @@ def pretrained(job: Job, data: UnitData) -> Encoders:
 
 
 PAIRWISE_RELEASED = Method(
-    learn=partial(learn, pretraining=pretrained), takes=some_signals, pretrained=False
+    learn=partial(learn, pretraining=pretrained), takes=some_signals, pretrained=False, passes=("pretrain",)
 )

@@ -201,13 +201,17 @@ def _answer(
     return probabilities(in_parts(heads[head], rows.features[name]))
 
 
-UNICODE = Method(learn=learn, takes=two_of_steps, pretrained=False)
+UNICODE = Method(learn=learn, takes=two_of_steps, pretrained=False, passes=("pretrain",))
 UNICODE_CPC = Method(
     learn=partial(learn, build=partial(with_m2s, predicts=True)),
     takes=two_of_steps,
     pretrained=False,
+    passes=("pretrain",),
     predicts=True,
 )
 UNICODE_RELEASED = Method(
-    learn=partial(learn, build=partial(with_m2s, counts=0.0)), takes=two_of_steps, pretrained=False
+    learn=partial(learn, build=partial(with_m2s, counts=0.0)),
+    takes=two_of_steps,
+    pretrained=False,
+    passes=("pretrain",),
 )

@@ -37,5 +37,6 @@ UNICODE_ATTENTION = Method(
     learn=partial(learn, build=partial(with_m2s, kind=AttendingUniCode)),
     takes=two_of_steps,
     pretrained=False,
+    passes=("pretrain",),
     approximate=True,
 )

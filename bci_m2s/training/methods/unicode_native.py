@@ -52,4 +52,6 @@ def native(job: Job) -> UniCode:
     return UniCode(networks, features, codes=CODES)
 
 
-UNICODE_NATIVE = Method(learn=partial(learn, build=native), takes=two_of_steps, pretrained=False)
+UNICODE_NATIVE = Method(
+    learn=partial(learn, build=native), takes=two_of_steps, pretrained=False, passes=("pretrain",)
+)

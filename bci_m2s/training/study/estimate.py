@@ -158,12 +158,18 @@ def _like(settings: TrainingSettings, measured: Sequence[Measured]) -> Sequence[
 
 
 def _epochs(settings: TrainingSettings, stage: str) -> int:
-    """Of a stage; 1 where it fits without any, or only tests."""
+    """Of a stage; 1 where it fits without any, has a number of its own, or only tests."""
     method: Method = METHODS[settings.finetune.method]
+    tuned = settings.finetune
+    is_chosen = tuned.select == "validation"
     if stage == "pretrain":
         return settings.pretrain.epochs
-    trains = method.draws and (stage == "finetune" or method.fit is None)
-    return settings.finetune.epochs if trains else 1
+    if stage == "finetune" and method.draws and tuned.classifier == "network":
+        return tuned.epochs * (len(tuned.learning_rates) * len(tuned.weight_decays) if is_chosen else 1)
+    if stage == "evaluate" and method.learn is not None:
+        once = sum(getattr(settings, section).epochs for section in method.passes) or 1
+        return once * (2 if tuned.oracle and is_chosen else 1)  # the oracle is learnt by itself
+    return 1
 
 
 def _lines(cells: Sequence[Priced], measured: Sequence[Measured], folder: Path) -> Iterator[str]:

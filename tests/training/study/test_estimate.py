@@ -56,6 +56,28 @@ def test_seconds_go_with_epochs_and_windows(done):
     assert "  linear: 1 cell × 34.5 s = 34 s; not measured: the mean of all methods" in lines
 
 
+@pytest.mark.parametrize(
+    ("method", "changes", "seconds"),
+    [
+        ("pretrained", {"finetune": {"learning_rates": [0.1, 0.01]}}, 30 + 2 * 10 + 2),
+        ("pairwise", {"pretrain": {"epochs": 9}, "finetune": {"epochs": 40}}, 3 * 12),
+        ("maet", {"pretrain": {"epochs": 9}, "finetune": {"epochs": 8}}, 2 * 12),
+        ("maet", {"finetune": {"oracle": False}}, 6),  # which is learnt by itself
+        ("eco-fet", {"pretrain": {"epochs": 10}}, 2 * 12),  # 3 + 4 at first
+        ("bdae", {"pretrain": {"epochs": 9}, "finetune": {"epochs": 8}}, 12),  # 200, whatever the file says
+    ],
+)
+def test_each_method_takes_the_epochs_that_it_goes_through(done, method, changes, seconds):
+    folder = next(done.rglob("config.yaml")).parent
+    begun = yaml.safe_load((folder / "config.yaml").read_text())
+    begun["finetune"]["method"] = method
+    (folder / "config.yaml").write_text(yaml.safe_dump(begun))
+    took = CPU_S if method == "pretrained" else {"pretrain": 0.0, "evaluate": 12.0}
+    write_json(folder / "cell.json", {"results": [], "protocol": {}, "cpu_s": took})
+    lines = told(done, methods={"row": {"method": method, "changes": changes}}, seeds=1)
+    assert any(line.startswith(f"  row: 1 cell × {seconds:.1f} s = ") for line in lines), lines
+
+
 def test_data_that_are_not_here_are_counted_as_published(done):
     values = training_values(controls=[])
     values["contract"]["heads"] = {"emotion": {"classes": ["negative", "neutral", "positive"]}}
