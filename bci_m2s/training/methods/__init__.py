@@ -60,8 +60,8 @@ class Method:
     frozen : labels never change the encoders, whatever ``finetune.freeze`` says
     draws : another seed may give other results
     pretrained : `pretrained` is called
-    passes : sections of the training file whose `epochs` `learn` goes through; none where it has a number of
-        its own
+    passes : sections of the training file whose `epochs` `learn` goes through; none where it has its
+        own number
     predicts : `learn` pre-trains its networks with M2M CPC over ``pretrain.predictions`` steps
     """
 

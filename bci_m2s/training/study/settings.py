@@ -110,8 +110,8 @@ class StudySettings(_Part):
 
     @model_validator(mode="after")
     def _are_not_too_many(self) -> StudySettings:
-        parts = (self.data, self.protocols, self.methods, *self.grid.values())
-        if (number := math.prod(map(len, parts))) > MOST_FILES:
+        rows = len(self.data) * len(self.protocols) * len(self.methods)
+        if (number := rows * math.prod(len(values) for values in self.grid.values())) > MOST_FILES:
             expected = f"data × protocols × methods × values of all keys at most {MOST_FILES}"
             raise ContractError("study", "grid", number, expected)
         return self
