@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bci_m2s.errors import TrainingError
-from bci_m2s.training.data.windows import WindowSet
+
+
+class Windows(Protocol):
+    """n windows of some people. subjects, sessions : (n,)"""
+
+    @property
+    def subjects(self) -> NDArray[np.int64]: ...
+    @property
+    def sessions(self) -> NDArray[np.int64]: ...
+
+
+def groups_of(windows: Windows, sampler: str) -> NDArray[np.int64]:
+    """From which group each window is, (n,): a batch has windows of one group.
+
+    sampler : "mixed" draws from everybody; "within-person" and "within-session" fill each batch from one
+        person or one session
+    """
+    return {
+        "mixed": np.zeros(len(windows.subjects), dtype=np.int64),
+        "within-person": windows.subjects,
+        "within-session": windows.sessions,
+    }[sampler]
 
 
 def epoch_batches(
-    windows: WindowSet, sampler: str, size: int, last_batch: str, generator: torch.Generator
+    groups: NDArray[np.int64], size: int, last_batch: str, generator: torch.Generator
 ) -> list[Tensor]:
     """Indices of every batch of an epoch, in random order.
 
     Parameters
     ----------
-    sampler : "mixed" draws from everybody; "within-person" and "within-session" fill each batch from
-        one person or one session
+    groups : see ``groups_of``
     size : windows per batch; a group with fewer makes one smaller batch
     last_batch : "merge" the windows left over into the batch before, "drop" them, or "keep" them as a batch
 
@@ -28,11 +50,6 @@ def epoch_batches(
     TrainingError
         There is no batch of two windows, or a batch of one is to be kept.
     """
-    groups = {
-        "mixed": np.zeros(len(windows), dtype=np.int64),
-        "within-person": windows.subjects,
-        "within-session": windows.sessions,
-    }[sampler]
     batches = [
         batch
         for group in np.unique(groups)
@@ -40,7 +57,7 @@ def epoch_batches(
     ]
     if not batches:
         raise TrainingError(
-            f"{len(windows)} windows are too few for a batch of {size}: lower batch, "
+            f"{len(groups)} windows are too few for a batch of {size}: lower batch, "
             "or set last_batch: merge"
         )
     order = torch.randperm(len(batches), generator=generator).tolist()

@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bci_m2s.training.data.batches import groups_of
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers, Method, NotPossible
@@ -86,11 +88,12 @@ def learn(job: Job, data: UnitData, settings: FinetuneSettings) -> Answers:
     pairs = rows_of(data.parts["train"], job.pair)
     if len(pairs) < 2:
         raise NotPossible(f"fewer than two training windows have {' and '.join(job.pair)}")
-    shared = Shared(_correlated(job, pairs), pairs)
+    groups = groups_of(data.parts["train"].having(job.pair), job.settings.sampler)
+    shared = Shared(_correlated(job, pairs, groups), pairs)
     return svm_answers(job, data, settings, shared.features, every_direction(*job.pair))
 
 
-def _correlated(job: Job, pairs: Rows) -> nn.ModuleDict:
+def _correlated(job: Job, pairs: Rows, groups: NDArray[np.int64]) -> nn.ModuleDict:
     seed_torch(named_seed(job.seed, "dcca"))
     branches = nn.ModuleDict(
         {name: branch(pairs.features[name].shape[2], WIDTHS, _between) for name in job.pair}
@@ -108,6 +111,7 @@ def _correlated(job: Job, pairs: Rows) -> nn.ModuleDict:
         epochs=job.settings.epochs,
         batch=job.settings.batch,
         seed=job.seed,
+        groups=groups,
     )
     return branches
 

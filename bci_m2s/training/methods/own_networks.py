@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bci_m2s.model.contract import Contract
-from bci_m2s.training.data.batches import batches_of
+from bci_m2s.training.data.batches import batches_of, epoch_batches
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import NotPossible
 from bci_m2s.training.methods.finetune import class_weights
@@ -108,6 +108,7 @@ def train(
     batch: int,
     seed: int,
     after_epoch: Callable[[], None] = lambda: None,
+    groups: NDArray[np.int64] | None = None,
 ) -> None:
     """Go through the rows, in another order in each epoch.
 
@@ -119,13 +120,19 @@ def train(
     n_rows : number of training rows; a rest smaller than `batch` joins the batch before it
     seed : of the order, and of torch's random numbers in each epoch
     after_epoch : ``Selection.look``, for instance
+    groups : of the rows, (n_rows,), of which a batch has one (``batches.groups_of``); None for a single one
     """
     rows = np.arange(n_rows)
     for epoch in range(epochs):
         number = (seed + 1) * 7919 + epoch
         seed_torch(number)
         networks.train()
-        for chosen in batches_of(rows, batch, "merge", torch.Generator().manual_seed(number)):
+        order = torch.Generator().manual_seed(number)
+        for chosen in (
+            batches_of(rows, batch, "merge", order)
+            if groups is None
+            else epoch_batches(groups, batch, "merge", order)
+        ):
             for optimiser in optimisers:
                 optimiser.zero_grad()
             loss(chosen).backward()

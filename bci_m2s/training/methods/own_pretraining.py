@@ -10,35 +10,39 @@ from itertools import product
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bci_m2s.training.data.batches import batches_of
+from bci_m2s.training.data.batches import epoch_batches
 from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.own_networks import Rows, Selection, in_parts, train, weighted_cross_entropy
 from bci_m2s.training.methods.stage_settings import FinetuneSettings
+
+NOBODY = np.zeros(0, dtype=np.int64)  # groups of no window
 
 
 @dataclass
 class LowestLoss:
     """Keeps the state of some networks with the lowest loss on windows whose labels are not used.
 
-    loss : of the windows with these indices, (batch,); n_rows : number of them; of fewer than two nothing
-        is judged, and the last state is kept
+    loss : of the windows with these indices, (batch,)
+    groups : of the windows, (n,), as in training; of fewer than two windows nothing is judged, and the last
+        state is kept
     batch : windows that are judged against each other, as in training
     """
 
     networks: nn.Module
     loss: Callable[[Tensor], Tensor]
-    n_rows: int
+    groups: NDArray[np.int64]
     batch: int
     lowest: float = math.inf
     _state: dict[str, Tensor] | None = None
 
     def look(self) -> None:
         """After an epoch."""
-        parts = batches_of(np.arange(self.n_rows), self.batch, "merge", torch.Generator().manual_seed(0))
-        if not parts:
+        if max(np.bincount(np.unique(self.groups, return_inverse=True)[1]), default=0) < 2:
             return
+        parts = epoch_batches(self.groups, self.batch, "merge", torch.Generator().manual_seed(0))
         self.networks.eval()
         with torch.no_grad():
             mean = sum(float(self.loss(part)) * len(part) for part in parts) / sum(map(len, parts))

@@ -6,8 +6,8 @@ code. From there: the loss over all pairs of two or more modalities, the project
 width, ReLU, their width), the fixed temperature, and heads over features that labels do not change. Ours:
 encoders as M2S has them, here and in every other comparison; Adam, at the rate of pre-training; one view
 of a window in place of two random crops, so that the loss is plain InfoNCE; heads trained after the
-encoders, not alongside. Released updates on validation and test batches are not made. A batch
-is of anybody's windows, whatever ``pretrain.sampler`` says.
+encoders, not alongside; batches as ``pretrain.sampler`` says. Released updates on validation and test
+batches are not made.
 
 ``pairwise-cpc`` adds the M2M CPC of M2S to the loss of each pair; ``pairwise-released`` is in a file of its
 own.
@@ -23,9 +23,11 @@ from itertools import combinations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bci_m2s.model.contract import Contract
+from bci_m2s.training.data.batches import groups_of
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers, Method, NotPossible
@@ -40,7 +42,7 @@ from bci_m2s.training.methods.own_networks import (
     rows_of,
     train,
 )
-from bci_m2s.training.methods.own_pretraining import LowestLoss, fit_head
+from bci_m2s.training.methods.own_pretraining import NOBODY, LowestLoss, fit_head
 from bci_m2s.training.methods.pretrain import Job, fresh_networks
 from bci_m2s.training.methods.seeds import named_seed, seed_torch
 from bci_m2s.training.methods.stage_settings import FinetuneSettings
@@ -195,8 +197,8 @@ def pretrain_encoders(
     )
     if not any(int((a & b).sum()) > 1 for a, b in combinations(training.present, 2)):
         raise NotPossible("no two training windows have the same two signals")
-    selected = validation.n if job.settings.select == "validation" else 0
-    selection = LowestLoss(encoders, validation.loss, selected, batch)
+    judged = validation.groups(job) if job.settings.select == "validation" else NOBODY
+    selection = LowestLoss(encoders, validation.loss, judged, batch)
     train(
         encoders,
         [optimiser],
@@ -206,6 +208,7 @@ def pretrain_encoders(
         batch=batch,
         seed=job.seed,
         after_epoch=selection.look,
+        groups=training.groups(job),
     )
     selection.take()
 
@@ -215,9 +218,13 @@ class _Shared:
 
     def __init__(self, pair: Sequence[str], windows: WindowSet, encoders: Encoders) -> None:
         used = windows.take(np.sum([windows.present[name] for name in pair], axis=0) > 1)
-        self.encoders, self.n = encoders, len(used)
+        self.encoders, self.n, self._used = encoders, len(used), used
         self.windows = [torch.from_numpy(np.ascontiguousarray(used.features[name])) for name in pair]
         self.present = [torch.from_numpy(used.present[name]) for name in pair]
+
+    def groups(self, job: Job) -> NDArray[np.int64]:
+        """Of which a batch has one, (n,)."""
+        return groups_of(self._used, job.settings.sampler)
 
     def loss(self, chosen: Tensor) -> Tensor:
         """Of the windows with these indices."""

@@ -28,7 +28,7 @@ from bci_m2s.model.model_file import modality_network
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.networks.own_future import SingleModel
 from bci_m2s.networks.pretraining import AllPairs, PairModel, club_parameters, main_parameters
-from bci_m2s.training.data.batches import epoch_batches
+from bci_m2s.training.data.batches import epoch_batches, groups_of
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods.adam import Adam
 from bci_m2s.training.methods.checkpoint import (
@@ -238,7 +238,10 @@ class _Run:
             (member, batch)
             for member in self._members
             for batch in epoch_batches(
-                member.training, settings.sampler, settings.batch, settings.last_batch, generator
+                groups_of(member.training, settings.sampler),
+                settings.batch,
+                settings.last_batch,
+                generator,
             )
         ]
         if len(self._members) == 1:
@@ -287,9 +290,8 @@ class _Run:
             for member in self._members:
                 if len(member.validation) < 2:
                     continue
-                for batch in epoch_batches(
-                    member.validation, settings.sampler, settings.batch, "merge", generator
-                ):
+                groups = groups_of(member.validation, settings.sampler)
+                for batch in epoch_batches(groups, settings.batch, "merge", generator):
                     windows = member.batch(batch, validation=True)
                     moved = [part.to(self._job.device) for part in windows]
                     features, about = moved[: len(member.names)], moved[len(member.names) :]

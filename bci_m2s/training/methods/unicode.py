@@ -24,6 +24,7 @@ from itertools import product
 from torch import Tensor, nn
 
 from bci_m2s.model.contract import Contract
+from bci_m2s.training.data.batches import groups_of
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Answers, Method, NotPossible
@@ -39,7 +40,7 @@ from bci_m2s.training.methods.own_networks import (
     train,
     two_signals,
 )
-from bci_m2s.training.methods.own_pretraining import LowestLoss, fit_head
+from bci_m2s.training.methods.own_pretraining import NOBODY, LowestLoss, fit_head
 from bci_m2s.training.methods.pretrain import Job, fresh_networks
 from bci_m2s.training.methods.seeds import named_seed, seed_torch
 from bci_m2s.training.methods.stage_settings import FinetuneSettings
@@ -135,8 +136,12 @@ def pretrained(job: Job, data: UnitData, build: Build | None = None) -> UniCode:
         seen = windows(chosen, validation)
         return model.agreement([part(one) for part, one in zip(model.parts, seen, strict=True)])
 
-    selected = len(validation) if job.settings.select == "validation" else 0
-    selection = LowestLoss(model, judge, selected, job.settings.batch)
+    groups, judged = (
+        groups_of(data.parts[part].having(job.pair), job.settings.sampler)
+        for part in ("train", "validation")
+    )
+    is_chosen = job.settings.select == "validation"
+    selection = LowestLoss(model, judge, judged if is_chosen else NOBODY, job.settings.batch)
     train(
         model,
         [optimiser],
@@ -146,6 +151,7 @@ def pretrained(job: Job, data: UnitData, build: Build | None = None) -> UniCode:
         batch=job.settings.batch,
         seed=job.seed,
         after_epoch=selection.look,
+        groups=groups,
     )
     selection.take()
     _report(job, model, validation if len(validation) else rows)

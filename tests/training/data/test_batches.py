@@ -6,7 +6,7 @@ import torch
 from support.small_pairs import corpus, training_settings, unit
 
 from bci_m2s.errors import TrainingError
-from bci_m2s.training.data.batches import batches_of, epoch_batches
+from bci_m2s.training.data.batches import batches_of, epoch_batches, groups_of
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def generator(seed=0):
 
 
 def batches(windows, sampler, size=8, last_batch="merge", seed=0):
-    return epoch_batches(windows, sampler, size, last_batch, generator(seed))
+    return epoch_batches(groups_of(windows, sampler), size, last_batch, generator(seed))
 
 
 @pytest.mark.parametrize("sampler", ["mixed", "within-person", "within-session"])
