@@ -26,6 +26,7 @@ def choice_of(fitted: Fitted) -> dict[str, Any]:
         "learning_rate": fitted.learning_rate,
         "weight_decay": fitted.weight_decay,
         "oracle": fitted.oracle,
+        **({"oracle_across": fitted.oracle_across} if fitted.oracle_across else {}),
     }
 
 

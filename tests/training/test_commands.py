@@ -197,12 +197,12 @@ def test_the_oracle_is_never_below_what_validation_chose(finished):
     results = json.loads((finished.run / "results.json").read_text())
     seen = 0
     for row in results["results"]:
-        if row["method"] == "pretrained" and row["trained_on"] == row["tested_on"] != "both":
+        if row["method"] == "pretrained" and row["tested_on"] != "both":
             assert row["oracle"] >= np.mean(list(row["figures"]["by_subject"].values()))
             seen += 1
         else:
             assert row["oracle"] is None
-    assert seen == 4
+    assert seen == 8
 
 
 def test_the_model_file_is_what_live_use_needs(finished):

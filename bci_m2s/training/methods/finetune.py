@@ -6,7 +6,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from types import MappingProxyType
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -26,6 +27,14 @@ SIZE = 1024  # windows in one pass without gradients
 _Judged = tuple[str, Tensor, Tensor, np.ndarray]  # see _Attempt._logits
 
 
+class Judge(Protocol):
+    """Test windows of another modality; see ``across.Other``."""
+
+    def scores(self, heads: nn.ModuleDict) -> dict[str, float]:
+        """Balanced accuracy of each head."""
+        ...
+
+
 @dataclass
 class Fitted:
     """A modality's network after training, and its scores.
@@ -35,6 +44,7 @@ class Fitted:
         of one class, which a constant guess gets right; "" for the last epoch
     oracle : head → balanced accuracy of the epoch and settings that are best on test windows; None unless
         requested
+    oracle_across : the same on the test windows of other modalities, by modality
     rows : one dict per epoch of the chosen settings
     """
 
@@ -45,6 +55,7 @@ class Fitted:
     weight_decay: float
     chosen_by: str = ""
     oracle: dict[str, float] | None = None
+    oracle_across: dict[str, dict[str, float]] = field(default_factory=dict)
     rows: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -78,8 +89,11 @@ def finetune(
     settings: FinetuneSettings,
     seed: int,
     on_epoch: Callable[[], None] = lambda: None,
+    others: Mapping[str, Judge] = MappingProxyType({}),
 ) -> Fitted:
     """Train fresh classifiers on `modality` of the training windows; `network` itself is changed.
+
+    others : for the oracle, modalities that the classifiers judge besides
 
     Raises
     ------
@@ -96,13 +110,14 @@ def finetune(
     network.eval()
     projected = None
     if frozen:
-        projected = {name: _project(network, part.features) for name, part in data.items() if len(part)}
+        projected = {name: projections(network, part.features) for name, part in data.items() if len(part)}
     grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
     chosen_by = selection_by(data["validation"]) if is_selected else ""
     best: Fitted | None = None
     best_key: tuple[float, float] = (0.0, 0.0)
     best_state: dict[str, Tensor] = {}
     oracle: dict[str, float] = {}
+    across: dict[str, dict[str, float]] = {name: {} for name in others if name != modality}
     n_epochs = settings.stop_after or settings.epochs
     for rate, decay in grid if is_selected else grid[:1]:
         network.load_state_dict(start)
@@ -111,6 +126,9 @@ def finetune(
             row = attempt.epoch(epoch)
             for head, score in attempt.tested.items():
                 oracle[head] = max(oracle.get(head, 0.0), score)
+            for name, best_of in across.items():
+                for head, score in others[name].scores(network.heads).items():
+                    best_of[head] = max(best_of.get(head, 0.0), score)
             score = row.get("validation", math.nan)
             loss = row.get("validation_loss", math.nan)
             key = (0.0 if chosen_by == "loss" else score, -loss)
@@ -124,6 +142,7 @@ def finetune(
     network.load_state_dict(best_state)
     network.eval()
     best.oracle = oracle if settings.oracle else None
+    best.oracle_across = across
     return best
 
 
@@ -236,7 +255,7 @@ class _Attempt:
         if not len(data):
             return
         projected = (
-            self.projected[part] if self.projected is not None else _project(self.network, data.features)
+            self.projected[part] if self.projected is not None else projections(self.network, data.features)
         )
         for head, classifier in self.network.heads.items():
             known = data.labels[head] >= 0
@@ -288,7 +307,7 @@ def reset(module: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _project(network: SingleModality, features: Tensor) -> Tensor:
+def projections(network: SingleModality, features: Tensor) -> Tensor:
     """Projections (n, P) of windows, SIZE at a time."""
     network.eval()
     return torch.cat([network.project(part) for part in features.split(SIZE)])
@@ -296,7 +315,7 @@ def _project(network: SingleModality, features: Tensor) -> Tensor:
 
 def project(network: SingleModality, features: np.ndarray) -> np.ndarray:
     """Projections (n, P) of standardised windows (n, T, F), float64."""
-    projected = _project(network, torch.from_numpy(np.ascontiguousarray(features)))
+    projected = projections(network, torch.from_numpy(np.ascontiguousarray(features)))
     return projected.double().numpy()
 
 

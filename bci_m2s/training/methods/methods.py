@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import Method
+from bci_m2s.training.methods.across import Other, others_of
 from bci_m2s.training.methods.finetune import Fitted, fewer_labels, finetune
 from bci_m2s.training.methods.linear_beside import with_linear
 from bci_m2s.training.methods.logistic import fit_logistic_classifiers
@@ -37,8 +39,9 @@ def fit_modalities(
     parts = labelled_parts(job, data, settings)
     if settings.readout and settings.freeze:  # not of a control that trains encoders
         fit_readouts(networks, data.parts["train"], settings.readout)
+    others = others_of(networks, parts, settings)
     return {
-        name: train_classifiers(network, parts, name, settings, job.seed, on_epoch)
+        name: train_classifiers(network, parts, name, settings, job.seed, on_epoch, others)
         for name, network in networks.items()
     }
 
@@ -50,6 +53,7 @@ def train_classifiers(
     settings: FinetuneSettings,
     seed: int,
     on_epoch: OnEpoch = lambda: None,
+    others: Mapping[str, Other] = MappingProxyType({}),
 ) -> Fitted:
     """Train a network's classifiers as ``finetune.classifier`` and ``linear`` say; `network` is changed.
 
@@ -59,7 +63,7 @@ def train_classifiers(
         fitted = fit_logistic_classifiers(network, parts, modality, settings.class_weight)
         on_epoch()
     else:
-        fitted = finetune(network, parts, modality, settings, seed, on_epoch)
+        fitted = finetune(network, parts, modality, settings, seed, on_epoch, others)
     return with_linear(fitted, parts, modality) if settings.linear and settings.freeze else fitted
 
 

@@ -27,6 +27,7 @@ from bci_m2s.networks.m2s import Classifier, SingleModality
 from bci_m2s.training.data.prepare import UnitData
 from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.drift.block import FittedDrift
+from bci_m2s.training.methods.across import adapt_norm
 from bci_m2s.training.methods.finetune import Fitted, head_logits, project
 from bci_m2s.training.methods.stage_settings import FinetuneSettings
 from bci_m2s.training.results.metrics import calibration_error, reliability
@@ -83,26 +84,19 @@ def exchanged(
             network = copy.deepcopy(without_linear(network))
             network.heads.load_state_dict(fitted[teacher].network.heads.state_dict())
             if unlabelled is not None:
-                _adapt_norm(network, unlabelled.having([name]).features[name])
+                _adapt_norms(network, unlabelled.having([name]).features[name])
         networks[name] = network.eval()
     return networks
 
 
-@torch.no_grad()
-def _adapt_norm(network: SingleModality, features: np.ndarray) -> None:
+def _adapt_norms(network: SingleModality, features: np.ndarray) -> None:
     """Give the classifiers' batch normalisation the statistics of these windows (n, T, F)."""
     if len(features) < 2:
         return
     projected = torch.from_numpy(project(network, features)).float()
     for classifier in network.heads.values():
         assert isinstance(classifier, Classifier)
-        norm = classifier.norm
-        momentum, norm.momentum = norm.momentum, None  # None: the plain mean over all windows
-        norm.reset_running_stats()
-        classifier.train()
-        classifier(projected)
-        classifier.eval()
-        norm.momentum = momentum
+        adapt_norm(classifier, projected)
 
 
 def write_model(

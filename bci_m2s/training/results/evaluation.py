@@ -117,7 +117,7 @@ def evaluate_files(
 
     crosses : there are files with exchanged classifiers, see ``Method.crosses``
 
-    The oracle of a modality's own direction is the one in its model file's training record.
+    The oracle of a direction is the one in the model file's training record; that of all has none.
 
     A direction without a test window is left out, here and in the functions below.
     """
@@ -173,7 +173,7 @@ def evaluate_directions(
         windows = test.having([target], setup.head)
         if len(windows):
             chances = probabilities(windows.features[target])
-            oracle = _oracle(record, target, setup.head) if source == target else None
+            oracle = _oracle(record, source, target, setup.head)
             guesses = chances.argmax(axis=1)
             results.append(evaluate(setup, method, source, target, windows, guesses, oracle, chances))
     own = {target: probabilities for source, target, probabilities in directions if source == target}
@@ -190,10 +190,11 @@ def together(modalities: Collection[str]) -> str:
     return {1: next(iter(modalities)), 2: "both"}.get(len(modalities), "all")
 
 
-def _oracle(record: Mapping[str, Any], modality: str, head: str) -> float | None:
-    """The oracle's figure in a training record by modality and head; None where it has none."""
+def _oracle(record: Mapping[str, Any], source: str, target: str, head: str) -> float | None:
+    """The oracle's figure in a training record by direction and head; None where it has none."""
     figure: Any = record.get("chosen")
-    for key in (modality, "oracle", head):
+    place = ("oracle",) if source == target else ("oracle_across", target)
+    for key in (source, *place, head):
         figure = figure.get(key) if isinstance(figure, Mapping) else None
     return figure if isinstance(figure, float) else None
 
