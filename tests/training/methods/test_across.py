@@ -1,4 +1,4 @@
-"""The oracle across modalities: what the best epoch of a classifier reaches on another one's test windows."""
+"""The oracle across modalities: the best that any epoch of a classifier reaches on the test windows."""
 
 import numpy as np
 import pytest
