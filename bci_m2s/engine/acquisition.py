@@ -1,8 +1,8 @@
-"""Samples in: one reader thread per inlet, one thread that asks senders, one that counts and reports.
+"""Samples in: one reader thread per inlet, and what is asked of senders, counted and reported.
 
 A reader pulls, hands the raw chunk to the recorder, copies it into its ring and wakes whoever waits. The
-thread that asks for clocks and for who sends serves all streams, every call of it with a time limit; no
-report waits for a sender that does not answer.
+thread that asks for clocks and for who sends serves all streams of all runs, every call of it with a time
+limit; no report waits for a sender that does not answer.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from bci_m2s.lsl.formats import sent_stamps_info
 from bci_m2s.types import Chunk, Emit, Event, FloatArray
 
 if TYPE_CHECKING:
+    from bci_m2s.engine.loops import Loops
     from bci_m2s.recording.recorder import Recorder
 
 PULL_S = 0.2  # longest wait in a pull, and so the longest that a stop waits for a reader
 CLOCK_EVERY_S = 2.0
-ASK_EVERY_S = 0.2
-TICK_EVERY_S = 0.2
 
 
 class Acquisition:
@@ -33,9 +32,9 @@ class Acquisition:
     ----------
     streams : streams, opened
     clock : local clock
-    workers : whose stop ends the threads
+    workers : whose stop ends all of this
+    loops : whose threads ask senders and report
     emit : gets events about senders
-    wake : set at each delivery
     tick : called a few times per second by one thread, which asks nobody
     recorder : gets every chunk as received, and every clock offset as measured
     """
@@ -45,13 +44,14 @@ class Acquisition:
         streams: Sequence[StreamState],
         clock: Callable[[], float],
         workers: Workers,
+        loops: Loops,
         emit: Emit,
-        wake: threading.Event,
         tick: Callable[[], None],
         recorder: Recorder | None = None,
     ) -> None:
         self._streams, self._clock, self._workers, self._emit = list(streams), clock, workers, emit
-        self._wake, self._tick, self._recorder = wake, tick, recorder
+        self._loops, self._tick, self._recorder = loops, tick, recorder
+        self._asked_s: dict[int, float] = {}  # when a stream's sender last told its clock
         self._readers: list[threading.Thread] = []
         self._starting, self._is_started = threading.Lock(), False
 
@@ -65,8 +65,8 @@ class Acquisition:
         with self._starting:
             for stream in self._streams:
                 self._announce(stream)
-            self._workers.start("senders", self._ask)
-            self._workers.start("reports", self._count)
+            self._workers.serve(self._loops.senders, self._ask)
+            self._workers.serve(self._loops.reports, self._count)
             for stream in self._streams:
                 self._start_reader(stream)
             self._is_started = True
@@ -106,7 +106,7 @@ class Acquisition:
             stream.source.close()
 
     def _read(self, stream: StreamState) -> None:
-        source, wake, stop = stream.source, self._wake, self._workers.stop
+        source, wake, stop = stream.source, self._loops.inference.wake, self._workers.stop
         while not stop.is_set():
             chunk = source.pull(PULL_S)
             if not len(chunk):
@@ -129,25 +129,25 @@ class Acquisition:
             stream.stamps_recorded_as = recorder.add_stream(sent_stamps_info(stream.source.info))
         recorder.samples(stream.stamps_recorded_as, Chunk.of(times, sent_s[:, None]))
 
-    def _count(self) -> None:
-        stop = self._workers.stop
-        while not stop.is_set():
-            for stream in self._streams:
-                stream.count()
-            self._tick()
-            stop.wait(TICK_EVERY_S)
+    def _count(self) -> bool:
+        """By the thread that reports."""
+        if self._workers.stop.is_set():
+            return False
+        for stream in self._streams:
+            stream.count()
+        self._tick()
+        return True
 
-    def _ask(self) -> None:
-        asked_s: dict[int, float] = {}
-        stop = self._workers.stop
-        while not stop.is_set():
-            for number, stream in enumerate(self._streams):
-                is_due = self._clock() - asked_s.get(number, -math.inf) >= CLOCK_EVERY_S
-                if is_due and self._ask_clock(stream):
-                    asked_s[number] = self._clock()  # else soon again: liblsl needs a moment at first
-            for stream in self._streams:
-                self._ask_sender(stream)
-            stop.wait(ASK_EVERY_S)
+    def _ask(self) -> bool:
+        """By the thread that asks senders."""
+        stop, asked_s = self._workers.stop, self._asked_s
+        for number, stream in enumerate(self._streams):
+            is_due = self._clock() - asked_s.get(number, -math.inf) >= CLOCK_EVERY_S
+            if not stop.is_set() and is_due and self._ask_clock(stream):
+                asked_s[number] = self._clock()  # else soon again: liblsl needs a moment at first
+        for stream in self._streams:
+            self._ask_sender(stream)
+        return not stop.is_set()
 
     def _ask_clock(self, stream: StreamState) -> bool:
         offset_s = stream.source.clock_offset_s(PULL_S)

@@ -1,23 +1,23 @@
-"""The live engine: which threads run, and how they end.
+"""The live engine: what of a run is done by which thread, and how it ends.
 
-One reader thread per inlet, one that asks senders and one that reports (``acquisition``), one inference
-thread (``inference``), one writer thread that owns result files and outlets (``publisher``); the recorder
-and the evidence have threads of their own, because a disk or a GPU may block for seconds. The engine alone
-makes, stops and joins them. An exception in any of its own ends the run: the others finish what is queued,
-files are closed, and ``failure`` holds it. Only a failed GPU or model does not end a session that is being
-recorded: there are no estimates any more, the recording goes on. What each thread may lose is in
-``docs/architecture.md``.
+One reader thread per inlet is the run's own; one that asks senders and one that reports (``acquisition``),
+one for inference (``inference``) and one that owns result files and outlets (``publisher``) may serve other
+runs too (``loops``). The recorder and the evidence have threads of their own, because a disk or a GPU may
+block for seconds. An exception in anything that is done for this run ends it, and no other: what is queued
+is finished, files are closed, and ``failure`` holds it. Only a failed GPU or model does not end a session
+that is being recorded: there are no estimates any more, the recording goes on. What each thread may lose is
+in ``docs/architecture.md``.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bci_m2s.engine.acquisition import Acquisition
 from bci_m2s.engine.inference import Inference, Judge
+from bci_m2s.engine.loops import Job, Loops
 from bci_m2s.engine.publisher import Publisher, write_problems
 from bci_m2s.engine.reporter import Reporter
 from bci_m2s.engine.stream_state import StreamState
@@ -59,6 +59,7 @@ class Engine:
     begun_s : when the session began that this run is a part of, local clock; None: with this run
     others : opened sources that are only recorded
     before : the session's run before, finished: what answered there goes on while `judge` settles
+    loops : threads that serve other runs too; None for threads of its own
 
     Attributes
     ----------
@@ -79,7 +80,10 @@ class Engine:
         begun_s: float | None = None,
         others: Sequence[Source] = (),
         before: Engine | None = None,
+        loops: Loops | None = None,
     ) -> None:
+        self._loops, self._has_own_loops = loops or Loops(), loops is None
+        publisher.wake = self._loops.writer.wake
         self.publisher, self._recorder, self._evidence = publisher, recorder, evidence
         self.clock = clock
         self._streams = {name: StreamState(source, name) for name, source in sources.items()}
@@ -88,10 +92,10 @@ class Engine:
         self._workers = Workers()
         if evidence is not None and isinstance(judge, Pipeline):
             judge.on_judged = evidence.offer
-        stop, is_recording = self._workers.stop, recorder is not None
+        stop, wake, is_recording = self._workers.stop, self._loops.inference.wake, recorder is not None
         former = before.answering if before is not None else None
         self._inference = Inference(
-            judge, self._streams, marker_streams, publisher, clock, stop, is_recording, former
+            judge, self._streams, marker_streams, publisher, clock, stop, is_recording, former, wake
         )
         session_begun_s = clock() if begun_s is None else begun_s
         self.reporter = Reporter(
@@ -107,13 +111,13 @@ class Engine:
             every,
             clock,
             self._workers,
+            self._loops,
             publisher.emit,
-            self._inference.wake,
             self._tick,
             recorder,
         )
-        self._writing: threading.Thread | None = None  # None until started
-        self._inferring: threading.Thread | None = None
+        self._writing: Job | None = None  # None until started
+        self._inferring: Job | None = None
         self._is_stuck = False
         self._lost_results: list[str] = []  # of files that were let go of before the end
 
@@ -145,12 +149,14 @@ class Engine:
         return sum(self._inference.judge.skipped.values())
 
     def start(self) -> None:
-        """Start every thread. Sources are open already, so that they could be checked."""
+        """Read, judge and publish from now on. Sources are open already, so that they could be checked."""
         if self._recorder is not None:
             self._recorder.start()
         self._acquisition.start()
-        self._writing = self._workers.start("writer", self.publisher.run)
-        self._inferring = self._workers.start("inference", self._inference.run)
+        workers, loops = self._workers, self._loops
+        self._writing = workers.serve(loops.writer, self.publisher.step)
+        inferring = loops.inference.serve(self._inference, workers.fail)
+        self._inferring = workers.follow(loops.inference.name, inferring)
         if self._evidence is not None:
             self._evidence.start(self._workers.stop, self.publisher.emit)
 
@@ -190,7 +196,7 @@ class Engine:
             raise OutputError("; ".join(self._lost_results))
 
     def finish(self, keep_sources: bool = False) -> None:
-        """Stop and join the threads in the order in which data flows, then close the sources.
+        """Stop in the order in which data flows, wait until all is done, then close the sources.
 
         The recording is whole within two seconds, even where the network or a device hangs. With
         `keep_sources` another engine can go on with them, or ``close_sources`` ends them.
@@ -199,24 +205,29 @@ class Engine:
         workers.stop.set()
         self._acquisition.join_readers()
         self._inference.readers_done.set()
-        self._inference.wake.set()
+        self._loops.wake()
         if self._inferring is not None:
-            self._inferring.join(INFERENCE_END_S)
+            self._inferring.done.wait(INFERENCE_END_S)
         self._inference.given_up.set()
         self.publisher.complete()
         if self._writing is not None:
-            self._writing.join(WRITER_END_S)
+            self._writing.done.wait(WRITER_END_S)
         dropped = 0
         if recorder is not None:
             dropped = recorder.state().lost_samples  # what comes after the end is not meant
             recorder.close(RECORDER_END_S)
         if self._evidence is not None:
             self._evidence.join(EVIDENCE_END_S)
+        self._loops.wake()
         stuck = workers.join(JOIN_S)
+        if self._has_own_loops:
+            self._loops.close()
         if stuck:
             self._is_stuck = True
             workers.fail(RuntimeError(f"threads did not end: {', '.join(stuck)}"))
             return
+        if self._has_own_loops:
+            self._loops.join(JOIN_S)
         if not keep_sources:
             self.close_sources()
         self._note_failures(recorder, dropped)

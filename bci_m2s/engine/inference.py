@@ -1,4 +1,7 @@
-"""The inference thread: new samples to whoever judges them, and what to publish where there are none."""
+"""Inference of one run: new samples to whoever judges them, and what to publish where there are none.
+
+The thread that does this, for every run of the process, is in ``loops``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from bci_m2s.engine.handover import Handover
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState, silent_after_s
-from bci_m2s.errors import BciM2sError, DeviceError, ModelError
+from bci_m2s.errors import BciM2sError
+from bci_m2s.pipeline.due import Due
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.sources.operator import ORIGIN, OperatorMarkers
 from bci_m2s.types import Chunk, Estimate, Event, Status
@@ -20,13 +24,15 @@ from bci_m2s.types import Chunk, Estimate, Event, Status
 STALE_EVERY_S = 1.0
 LOOK_EVERY_S = 0.1
 BEHIND_S = 1.0
-
+FAILED_EVERY_S = 1.0
 
 Judge = Pipeline | RecordOnly  # what the inference thread feeds
 
 
 class Inference:
-    """What the inference thread does until the readers are done and nothing is left.
+    """What the inference thread does for a run until the readers are done and nothing is left.
+
+    In each round ``prepare``, for each modality ``collect`` and ``complete``, then ``look``.
 
     Parameters
     ----------
@@ -35,13 +41,14 @@ class Inference:
     markers : marker streams
     publisher : takes estimates and events
     clock : local clock
-    stop : set when the session ends; set by this thread when every source has finished
+    stop : set when the session ends; set here when every source has finished
     goes_on : a failed GPU or model ends the estimates but not the session
     former : the pipeline of the run before, which answers while `judge` settles; None for none
+    wake : has the inference thread begin a round; set when there is something new
 
     Attributes
     ----------
-    wake : set by a reader when there is something new
+    due : windows of the newest samples, collected and not yet completed
     readers_done : set when no sample will come any more
     problem : why there are no estimates any more, "" while there are
     failure : what ended them
@@ -57,6 +64,7 @@ class Inference:
         stop: threading.Event,
         goes_on: bool,
         former: Judge | None = None,
+        wake: threading.Event | None = None,
     ) -> None:
         self.judge, self._streams, self.marker_streams = judge, streams, list(markers)
         self._publisher, self._clock, self._stop, self.goes_on = publisher, clock, stop, goes_on
@@ -70,7 +78,10 @@ class Inference:
         }
         self._looked_s = -math.inf
         self._stale_reported_s = dict.fromkeys(streams, -math.inf)
-        self.wake, self.readers_done = threading.Event(), threading.Event()
+        self.wake, self.readers_done = wake or threading.Event(), threading.Event()
+        self.due: list[Due] = []
+        self._asked: list[tuple[Judge, list[Due]]] = []  # the same, by whoever collected them
+        self._has_begun, self._failed_said_s = False, -math.inf
         self.given_up = threading.Event()  # what is still to be judged at the end is not waited for
         self.problem = ""
         self.failure: BciM2sError | None = None
@@ -95,43 +106,92 @@ class Inference:
         handover = self._handover
         return self.judge if handover is None else handover.former
 
-    def run(self) -> None:
-        """The thread's work."""
-        self._begun_s = self._clock()
+    @property
+    def modalities(self) -> list[str]:
+        """In the order in which they are judged."""
+        return list(self._streams)
+
+    # ---- the inference thread ----
+
+    def prepare(self) -> None:
+        """What takes effect between samples: markers and the operator's commands."""
+        if not self._has_begun:
+            self._begin()
+        self._take_markers()
+        self._calls.carry_out(lambda words: self._emit("command_refused", words))
+
+    def _begin(self) -> None:
+        self._has_begun, self._begun_s = True, self._clock()
         for modality, stream in self._streams.items():
             info = stream.source.info
             message = f"{modality}: {info.describe()}"
             self._emit("connected", message, modality=modality, uid=info.uid, host=info.host)
-        try:
-            while not (self.readers_done.is_set() and (self._nothing_left() or self.given_up.is_set())):
-                self.wake.wait(0.1)
-                self.wake.clear()
-                self._carry_out()
-                for modality, stream in self._streams.items():
-                    if not self.given_up.is_set():
-                        self._advance(modality, stream)
-                self._look_for_silence()
-                if self._nothing_left() and self.all_finished():
-                    self._stop.set()
-        except (DeviceError, ModelError) as problem:
-            self._go_on_without(problem)
-        self._carry_out()  # markers that came at the end
+
+    def collect(self, modality: str) -> None:
+        """Take what is new of a stream; what is ``due`` then is to be judged and completed."""
+        self.due, self._asked = [], []
+        stream = self._streams.get(modality)
+        if stream is None or self.problem or self.given_up.is_set():
+            return
+        if not stream.cursor.available:  # somebody else's samples woke this thread
+            return
+        chunk = self._read(modality, stream)
+        missed = stream.newly_overrun()
+        if missed:
+            self._emit("overrun", f"{modality}: inference was too slow for {missed} samples")
+        behind = self._clock() - chunk.received_s[0] > BEHIND_S
+        for judge in self._judges():
+            judge.refuse(modality, stream.problem)
+            if missed:
+                judge.skip(modality, missed)
+            due = judge.collect(modality, chunk, stream.clock_offset_s, newest_only=behind)
+            self._asked.append((judge, due))
+            self.due += due
+
+    def complete(self, modality: str) -> None:
+        """Publish what was made of the windows that were judged. Raises what the network failed with."""
+        asked, self.due, self._asked = self._asked, [], []
+        if asked:
+            self._publish(modality, [judge.complete(due) for judge, due in asked])
+
+    def look(self) -> bool:
+        """What the clock brings; false when the run is over, its last words said."""
+        if self.problem:
+            return self._look_without()
+        self._look_for_silence()
+        if self._nothing_left() and self.all_finished():
+            self._stop.set()
+        if self.readers_done.is_set() and (self._nothing_left() or self.given_up.is_set()):
+            self._end()
+            return False
+        return True
+
+    def _end(self) -> None:
+        self.prepare()  # markers that came at the end
         self._calls.end("the session has ended, or a recording is about to begin: then try again")
         self._emit("stopped", "engine stopped")
 
-    def _go_on_without(self, problem: BciM2sError) -> None:
+    def go_on_without(self, problem: BciM2sError) -> None:
         """The GPU or the model failed: a recording goes on without estimates, anything else ends."""
         self.failure, self.problem = problem, str(problem)
+        self.due, self._asked, self._failed_said_s = [], [], self._clock()
         self._emit("inference_failed", self.problem)
         if not self.goes_on:
             self._stop.set()
         self._calls.end(f"there are no more estimates: {self.problem}")
-        while not self._stop.wait(1.0):
+
+    def _look_without(self) -> bool:
+        """As ``look``, where there are no more estimates."""
+        if self._stop.is_set():
+            self._end()
+            return False
+        if self._clock() - self._failed_said_s >= FAILED_EVERY_S:
+            self._failed_said_s = self._clock()
             for modality in self._streams:
                 self._put_none(modality, Status.FAILED, self.problem)
-            self._take_markers()
             if self.all_finished():
                 self._stop.set()
+        return True
 
     def _nothing_left(self) -> bool:
         return all(stream.cursor.available == 0 for stream in self._streams.values())
@@ -140,32 +200,20 @@ class Inference:
         """Whether no source will ever give a sample again."""
         return all(stream.source.finished for stream in self._streams.values())
 
-    def _advance(self, modality: str, stream: StreamState) -> None:
-        if not stream.cursor.available:  # somebody else's samples woke this thread
-            return
-        chunk = self._read(modality, stream)
-        missed = stream.newly_overrun()
-        if missed:
-            self._emit("overrun", f"{modality}: inference was too slow for {missed} samples")
-        behind = self._clock() - chunk.received_s[0] > BEHIND_S
+    def _judges(self) -> list[Judge]:
+        """Whoever judges the samples: with a handover both pipelines."""
+        handover = self._handover
+        return [self.judge] if handover is None else [self.judge, handover.former]
 
-        def push(judge: Judge) -> list[Estimate]:
-            judge.refuse(modality, stream.problem)
-            if missed:
-                judge.skip(modality, missed)
-            return judge.push(modality, chunk, stream.clock_offset_s, newest_only=behind)
-
-        self._judge(modality, push)
-
-    def _judge(self, modality: str, work: Callable[[Judge], list[Estimate]]) -> None:
-        """Have whoever judges make estimates, and publish them."""
-        made, handover = work(self.judge), self._handover
-        published = made if handover is None else handover.published(modality, work(handover.former), made)
-        if published is made:
-            for estimate in made:
+    def _publish(self, modality: str, made: Sequence[list[Estimate]]) -> None:
+        """made : by each of those who judge"""
+        handover = self._handover
+        published = made[0] if handover is None else handover.published(modality, made[1], made[0])
+        if published is made[0]:
+            for estimate in published:
                 self._publisher.put(estimate)
         else:
-            self._publisher.put_apart(made, published)
+            self._publisher.put_apart(made[0], published)
         if handover is not None and handover.is_over:
             self._handover = None
 
@@ -180,7 +228,8 @@ class Inference:
         return stream.cursor.read()
 
     def _put_none(self, modality: str, status: Status, reason: str) -> None:
-        self._judge(modality, lambda judge: judge.no_estimates(modality, status, reason))
+        made = [judge.no_estimates(modality, status, reason) for judge in self._judges()]
+        self._publish(modality, made)
 
     def _look_for_silence(self) -> None:
         now_s = self._clock()
@@ -208,11 +257,6 @@ class Inference:
         self._put_none(modality, Status.STALE, reason)
         if reported_s < now_s - silent_s:  # this silence was not reported before
             self._emit("stale", f"{modality}: {reason}", modality=modality)
-
-    def _carry_out(self) -> None:
-        """What takes effect between samples: markers and the operator's commands."""
-        self._take_markers()
-        self._calls.carry_out(lambda words: self._emit("command_refused", words))
 
     def _take_markers(self) -> None:
         for stream in filter(lambda stream: stream.cursor.available, [*self.marker_streams]):

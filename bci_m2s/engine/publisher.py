@@ -28,8 +28,8 @@ MOST_MARKERS = 10_000
 class Publisher:
     """Gives the results of one run to sinks. It is made before the pipeline, which emits into it.
 
-    Live, ``put`` and ``emit`` queue, without loss, and a thread in ``run`` owns the sinks: a slow disk or
-    network holds up nothing else. Where nothing is live they publish at once.
+    Live, ``put`` and ``emit`` queue, without loss, and whoever calls ``step`` owns the sinks: a slow disk
+    or network holds up nothing else. Where nothing is live they publish at once.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ class Publisher:
     statistics : of the estimates of this run
     latest : newest estimate by modality and head; by "" and head where there is one line
     markers : the newest, oldest first: (local time, text, origin)
+    wake : set when something waits to be published
     """
 
     def __init__(
@@ -61,7 +62,8 @@ class Publisher:
         self._outlets: Sequence[Sink] = ()
         self._files: Sequence[Sink] = ()  # replaced as a whole, so that any thread may go through it
         self._queue: queue.SimpleQueue[Published | Callable[[], None]] = queue.SimpleQueue()
-        self._is_complete = False
+        self._is_open = self._has_started = self._is_complete = False
+        self.wake = threading.Event()
         self.statistics = Statistics(heads)
         self.history = history or History(heads, hop_s)
         self.latest: dict[tuple[str, str], Estimate] = {}
@@ -91,6 +93,7 @@ class Publisher:
             self._publish(item)
         else:
             self._queue.put(item)
+            self.wake.set()
 
     def put_apart(self, recorded: Sequence[Estimate], published: Sequence[Estimate]) -> None:
         """Take estimates for the files alone, and those published in their place; see ``Handover``."""
@@ -98,32 +101,50 @@ class Publisher:
             self._queue.put(partial(self._keep, estimate))
         for estimate in published:
             self._queue.put(partial(self._show, estimate))
+        self.wake.set()
 
     def release(self, files: Sequence[Sink], timeout_s: float) -> None:
         """Close some files once all that was taken before is in them; wait for it, at most `timeout_s`."""
         done = threading.Event()
         self._queue.put(partial(self._close, files, done))
+        self.wake.set()
         done.wait(timeout_s)
 
     def complete(self) -> None:
-        """Nothing more will be put: ``run`` returns when the queue is empty."""
+        """Nothing more will be put: the files are closed when the queue is empty."""
         self._is_complete = True
+        self.wake.set()
 
     # ---- whoever owns the sinks ----
 
-    def run(self) -> None:
-        """The writer thread's work: open the files, publish until all is out, close the files."""
-        with self:
+    def step(self) -> bool:
+        """Publish what waits; false when all is out and the files are closed.
+
+        The first step opens the files. An exception closes them, too.
+        """
+        if not self._is_open:
+            self.__enter__()
+            self._is_open = True
+        try:
+            self._publish_waiting()
+        except BaseException:
+            self.__exit__()
+            raise
+        if self._is_complete and self._queue.empty():
+            self.__exit__()
+            return False
+        return True
+
+    def _publish_waiting(self) -> None:
+        if not self._has_started:
+            self._has_started = True
             self._publish(self._stamped(Event("started", "engine started")))  # whatever waits already
-            while not (self._is_complete and self._queue.empty()):
-                try:
-                    item = self._queue.get(timeout=0.1)
-                except queue.Empty:
-                    continue
-                if callable(item):
-                    item()
-                else:
-                    self._publish(item)
+        for _ in range(self._queue.qsize()):
+            item = self._queue.get()
+            if callable(item):
+                item()
+            else:
+                self._publish(item)
 
     def __enter__(self) -> Publisher:
         try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from bci_m2s.errors import CommandError
+from bci_m2s.pipeline.due import Due
 from bci_m2s.pipeline.modality import StageState, named
 from bci_m2s.signal.blocks import GAP_S, BlockCutter
 from bci_m2s.signal.breaks import BreakReport
@@ -43,13 +44,24 @@ class RecordOnly:
     def push(
         self, modality: str, chunk: Chunk, clock_offset_s: float = math.nan, newest_only: bool = False
     ) -> list[Estimate]:
-        """Look for gaps; there are no estimates."""
+        """As ``collect`` and ``complete``."""
+        return self.complete(self.collect(modality, chunk, clock_offset_s, newest_only))
+
+    def collect(
+        self, modality: str, chunk: Chunk, clock_offset_s: float = math.nan, newest_only: bool = False
+    ) -> list[Due]:
+        """Look for gaps; nothing is ever due."""
         del clock_offset_s, newest_only
         if modality in self._cutters:
             stamps_alone = replace(chunk, samples=np.zeros((len(chunk), 1)))  # they may be text
             for _ in self._cutters[modality].push(stamps_alone):
                 pass
             self._breaks[modality].report()
+        return []
+
+    def complete(self, dues: Sequence[Due]) -> list[Estimate]:
+        """There are no estimates."""
+        del dues
         return []
 
     def skip(self, modality: str, samples: int) -> None:

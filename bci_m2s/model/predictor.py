@@ -29,6 +29,7 @@ from bci_m2s.model.model_file import layout_order, load_model_file, modality_net
 from bci_m2s.types import FloatArray
 
 MAX_ROWS = 256  # windows in one pass of the network; 62 channels then take some 0.4 GB
+MOST_AT_ONCE = 32  # windows of different people in one pass; more would only let the first ones wait
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +53,7 @@ class Predictor:
     contract : what the model was made for
     tensors : its arrays; ``unpack_modality(tensors, "eeg")`` gives the scaler of one modality
     device : where it runs; turns to the CPU when CUDA memory runs out twice in a row
+    at_once : how many windows of different people one pass may judge; 1 until ``judge_together``
 
     Raises
     ------
@@ -67,7 +69,7 @@ class Predictor:
         threads: int | None = 1,
     ) -> None:
         self.contract, self.tensors = contract, dict(tensors)
-        self.device = resolve_device(device)
+        self.device, self.at_once = resolve_device(device), 1
         if threads is not None:
             if threads < 1:
                 raise UsageError(f"threads: got {threads}, expected at least 1")
@@ -113,6 +115,41 @@ class Predictor:
         """
         every = self._all_logits(modality, features)
         return {head: self._calibrated(modality, head, logits) for head, logits in every.items()}
+
+    def predict_each(self, modality: str, features: ArrayLike) -> list[dict[str, FloatArray]]:
+        """What ``predict_all`` returns for each of several windows, (1, classes) by head; one pass.
+
+        Parameters and errors as in ``logits``. After ``judge_together`` the bits are the same as well.
+        """
+        every = self._all_logits(modality, features)
+        return [
+            {
+                head: self._calibrated(modality, head, logits[row : row + 1])
+                for head, logits in every.items()
+            }
+            for row in range(len(next(iter(every.values()))))
+        ]
+
+    def judge_together(self, most: int = MOST_AT_ONCE) -> bool:
+        """Let one pass judge windows of several people, where a window's answer is the same as alone.
+
+        On the CPU that is tried out, bit for bit, with passes of 2 to `most` windows; where it is not so
+        ``at_once`` stays 1 (see ``arithmetic``). On CUDA bits were never promised.
+        """
+        if self.device.type != "cpu" or all(self._is_alike(name, most) for name in self._networks):
+            self.at_once = most
+        return self.at_once > 1
+
+    def _is_alike(self, modality: str, most: int) -> bool:
+        """Whether rows of passes of any size have the bits of a pass of one."""
+        spec = self.contract.modalities[modality]
+        shape = (most, self.contract.window.steps, spec.feature.n_features)
+        windows = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        alone = np.concatenate([self._pass(modality, windows[i : i + 1]) for i in range(most)])
+        return all(
+            np.array_equal(self._pass(modality, windows[:size]), alone[:size])
+            for size in range(2, most + 1)
+        )
 
     def attribution(
         self, modality: str, features: ArrayLike, head: str | None = None, class_index: int | None = None

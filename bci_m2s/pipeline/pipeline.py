@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bci_m2s.errors import CommandError
+from bci_m2s.pipeline.due import Due, judge
 from bci_m2s.pipeline.failover import Chooser
 from bci_m2s.pipeline.modality import ModalityStage, StageState
 from bci_m2s.sources import Source
@@ -125,20 +126,38 @@ class Pipeline:
             are counted in ``skipped``. Which windows are judged then depends on speed; what a judged
             window gets does not.
         """
+        due = self.collect(modality, chunk, clock_offset_s, newest_only)
+        judge(due)
+        return self.complete(due)
+
+    def collect(
+        self, modality: str, chunk: Chunk, clock_offset_s: float = math.nan, newest_only: bool = False
+    ) -> list[Due]:
+        """The first part of ``push``: take the next samples, return the windows that are due.
+
+        Whoever calls this has them judged, with those of other pipelines if there are any, and completes
+        them in their order before the next samples of any stream.
+        """
         due = self._stages[modality].push(chunk)
         if newest_only:
             self.skipped[modality] += max(0, len(due) - 1)
             due = due[-1:]
+        return [Due(window, self._predictor, self._clock(), clock_offset_s) for window in due]
+
+    def complete(self, dues: Sequence[Due]) -> list[Estimate]:
+        """The last part of ``push``: the estimates of windows that were judged. Raises their problem."""
         made: list[Estimate] = []
-        for window in due:
-            made += self._chosen(self._judge(window, self._clock(), clock_offset_s), window.received_s)
+        for due in dues:
+            if due.problem is not None:
+                raise due.problem
+            made += self._chosen(self._estimates(due), due.window.received_s)
         return made
 
     def no_estimates(self, modality: str, status: Status, reason: str) -> list[Estimate]:
         """One answer per head for a modality that has no window to judge, a stale stream for instance."""
         last, never = self.state(modality).samples - 1, math.nan
         window = Window(modality, last, last, never, never, never, status, reason)
-        return self._chosen(self._judge(window, never, never), never)
+        return self._chosen(self._estimates(Due(window, self._predictor, never, never)), never)
 
     def sort_by_time(self) -> None:
         """For recorded signals: see ``Chooser.sort_by_time``. Nothing where nothing is chosen."""
@@ -246,22 +265,18 @@ class Pipeline:
         at_s = estimates[0].stamps.last_sample_s if self._chooser.sorted else received_s
         return self._chooser.push(estimates, self._clock() if math.isnan(at_s) else at_s)
 
-    def _judge(self, window: Window, features_s: float, clock_offset_s: float) -> list[Estimate]:
-        """One estimate for each head, all from one pass of the network."""
-        answers: Mapping[str, FloatArray] = {}
-        inferred_s = math.nan
-        if window.features is not None:
-            answers = self._predictor.predict_all(window.modality, window.features[None])
-            inferred_s = self._clock()
+    def _estimates(self, due: Due) -> list[Estimate]:
+        """One estimate for each head, of a window that was judged."""
+        window = due.window
         stamps = Stamps(
-            last_sample_s=window.end_s + clock_offset_s,
+            last_sample_s=window.end_s + due.clock_offset_s,
             received_s=window.received_s,
-            features_s=features_s,
-            inferred_s=inferred_s,
+            features_s=due.features_s,
+            inferred_s=self._clock() if due.answers else math.nan,
         )
-        if self.on_judged is not None and answers:
-            self.on_judged(window, answers, stamps.last_sample_s)
-        return [self._estimate(window, head, answers.get(head), stamps) for head in self.heads]
+        if self.on_judged is not None and due.answers:
+            self.on_judged(window, due.answers, stamps.last_sample_s)
+        return [self._estimate(window, head, due.answers.get(head), stamps) for head in self.heads]
 
     def _estimate(self, window: Window, head: str, answer: FloatArray | None, stamps: Stamps) -> Estimate:
         """answer : (1, classes), or None when the window is not valid."""

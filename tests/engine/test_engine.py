@@ -257,13 +257,14 @@ def test_an_engine_without_data_can_be_finished_at_once():
 def test_samples_that_inference_was_too_slow_for_are_reported_and_break_the_segment(monkeypatch):
     """The ring is overwritten while inference sleeps: an event, a gap, and no window across it."""
 
-    awake = Inference._advance
+    awake = Inference.collect
 
-    def asleep(self, modality, stream):
+    def asleep(self, modality):
+        stream = self._streams[modality]
         if stream.source.finished or stream.ring.total > stream.ring.capacity + 1000:
-            awake(self, modality, stream)
+            awake(self, modality)
 
-    monkeypatch.setattr(Inference, "_advance", asleep)
+    monkeypatch.setattr(Inference, "collect", asleep)
     sink = Collector()
     engine = engine_of(pipeline(), {"eeg": ScriptedSource(EEG_INFO, chunks_of(60))}, [sink], time.monotonic)
     run(engine, until=lambda: False)

@@ -291,7 +291,7 @@ def test_a_sender_in_doubt_gives_no_estimates_and_the_recording_replays(tmp_path
             return super().pull(timeout_s)
 
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setattr("bci_m2s.engine.acquisition.ASK_EVERY_S", 0.005)
+    monkeypatch.setattr("bci_m2s.engine.loops.ASK_EVERY_S", 0.005)
     try:
         path = record_session(tmp_path / "s", {"eeg": chunks}, source_of=Doubted)
     finally:

@@ -39,7 +39,8 @@ def published(item, late_after_s, clock=lambda: 100.0):
     publisher.attach([sink])
     publisher.complete()
     publisher.put(item)
-    publisher.run()
+    while publisher.step():
+        """Until all is out."""
     return sink.estimates[0]
 
 

@@ -1,0 +1,188 @@
+"""The threads that serve every run of this process: a loop each, over jobs that come and go.
+
+A job is what one run has done by such a thread. It does a step at a time and never waits, so no run delays
+another; its exception ends its own run and none of the others.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bci_m2s.errors import DeviceError, ModelError
+from bci_m2s.pipeline.due import judge
+
+if TYPE_CHECKING:
+    from bci_m2s.engine.inference import Inference
+
+LOOK_S = 0.1  # what has a clock of its own is looked at this often
+ASK_EVERY_S = 0.2
+TICK_EVERY_S = 0.2
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """What a thread does for one run.
+
+    step : a part of it; false when all is done
+    fail : gets the exception that ended it
+    done : set when there is nothing more to do
+    """
+
+    step: Callable[[], bool]
+    fail: Callable[[BaseException], None]
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Loop:
+    """A thread that goes through its jobs each time it is woken, and every so often.
+
+    It runs while there are jobs, and until ``close``.
+
+    Parameters
+    ----------
+    name : of the thread
+    every_s : longest time between two rounds
+
+    Attributes
+    ----------
+    wake : set by whoever has something for a job
+    """
+
+    def __init__(self, name: str, every_s: float) -> None:
+        self.name, self._every_s = name, every_s
+        self.wake = threading.Event()
+        self._jobs: list[Job] = []
+        self._changing = threading.Lock()  # guards `_jobs` and `_thread`
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def add(self, job: Job) -> Job:
+        """Serve another job from now on; returns it. Any thread."""
+        with self._changing:
+            self._jobs = [*self._jobs, job]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                self._thread.start()
+        self.wake.set()
+        return job
+
+    def close(self) -> None:
+        """End the thread once every job is done."""
+        self._is_closed = True
+        self.wake.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the thread; whether it has ended."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while self._jobs or not self._is_closed:
+            self.wake.wait(self._every_s)
+            self.wake.clear()
+            self.round(self._jobs)
+
+    def round(self, jobs: Sequence[Job]) -> None:
+        """Do a step of every job."""
+        for job in jobs:
+            if not self.attempt(job, job.step):
+                self.remove(job)
+
+    def attempt(self, job: Job, step: Callable[[], bool]) -> bool:
+        """Do a step; false when the job is over, which an exception ends."""
+        try:
+            return step()
+        except BaseException as problem:
+            job.fail(problem)
+            return False
+
+    def remove(self, job: Job) -> None:
+        """Serve a job no more."""
+        with self._changing:
+            self._jobs = [one for one in self._jobs if one is not job]
+        job.done.set()
+
+
+class InferenceLoop(Loop):
+    """Has the windows that are due in all runs judged together, modality by modality."""
+
+    def __init__(self) -> None:
+        super().__init__("inference", LOOK_S)
+        self._works: dict[Job, Inference] = {}
+
+    def serve(self, work: Inference, fail: Callable[[BaseException], None]) -> Job:
+        """Serve a run's inference; see ``add``."""
+        job = Job(work.look, fail)
+        self._works[job] = work
+        return self.add(job)
+
+    def round(self, jobs: Sequence[Job]) -> None:
+        """What takes effect between samples, then the new samples of each modality, then the rest."""
+        works = {job: self._works[job] for job in jobs}
+        for job, work in works.items():
+            self._guarded(job, work, work.prepare)
+        for modality in dict.fromkeys(name for work in works.values() for name in work.modalities):
+            self._judge(modality, {job: work for job, work in works.items() if not job.done.is_set()})
+        for job, work in works.items():
+            if not job.done.is_set() and not self.attempt(job, work.look):
+                self.remove(job)
+
+    def _judge(self, modality: str, works: dict[Job, Inference]) -> None:
+        for job, work in works.items():
+            self._guarded(job, work, partial(work.collect, modality))
+        judge([due for work in works.values() for due in work.due])
+        for job, work in works.items():
+            if not job.done.is_set():
+                self._guarded(job, work, partial(work.complete, modality))
+
+    def _guarded(self, job: Job, work: Inference, step: Callable[[], None]) -> None:
+        """A step of one run; of a failed GPU or model its recording need not end."""
+        try:
+            step()
+        except (DeviceError, ModelError) as problem:
+            work.go_on_without(problem)
+        except BaseException as problem:
+            job.fail(problem)
+            self.remove(job)
+
+    def remove(self, job: Job) -> None:
+        """Serve a job no more."""
+        super().remove(job)
+        self._works.pop(job, None)
+
+
+class Loops:
+    """The shared threads of a process: one for inference, one that writes, one that asks senders, one that
+    reports. Each begins with its first job.
+    """
+
+    def __init__(self) -> None:
+        self.inference = InferenceLoop()
+        self.writer = Loop("writer", LOOK_S)
+        self.senders = Loop("senders", ASK_EVERY_S)
+        self.reports = Loop("reports", TICK_EVERY_S)
+
+    @property
+    def every(self) -> list[Loop]:
+        """All of them, in the order in which data flows."""
+        return [self.senders, self.reports, self.inference, self.writer]
+
+    def wake(self) -> None:
+        """Have every job looked at now."""
+        for loop in self.every:
+            loop.wake.set()
+
+    def close(self) -> None:
+        """Let each end once its jobs are done."""
+        for loop in self.every:
+            loop.close()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for each that was closed to end."""
+        for loop in self.every:
+            loop.join(timeout_s)
