@@ -11,6 +11,7 @@
     ├── DeviceError         the GPU failed; what does not need it can go on
     ├── ExtensionError      another package's entry cannot be used: names package, entry point, group
     ├── CommandError        a command to a running session: refused, or nobody answers
+    ├── ParticipantError    of several participants some ended early, or nobody took part
     └── TrainingError       training cannot go on: a leak, a loss that ran away, too little data
 
 Catch ``BciM2sError`` to catch all. A command line run prints the message on one line and ends with
@@ -78,6 +79,10 @@ class ExtensionError(BciM2sError):
 
 class CommandError(BciM2sError):
     """A command to a running session is refused, cannot be understood, or nobody answers it."""
+
+
+class ParticipantError(BciM2sError):
+    """Of several participants of a session some ended before their time, or nobody took part."""
 
 
 class TrainingError(BciM2sError):

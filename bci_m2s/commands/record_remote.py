@@ -16,9 +16,10 @@ from bci_m2s.session.companions import Companions
 from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.record_takes import RecordTakes
 from bci_m2s.session.remote.server import RemoteServer
-from bci_m2s.session.run import say_saved, why_over
+from bci_m2s.session.run import why_over
 from bci_m2s.session.terminal.run import deadline, show
 from bci_m2s.session.terminal.view import recording_line
+from bci_m2s.session.terminal.watch import say_saved
 from bci_m2s.text import quoted
 
 

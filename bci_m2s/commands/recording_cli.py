@@ -20,6 +20,7 @@ from bci_m2s.commands.options import (
     lsl_session,
     pinned,
 )
+from bci_m2s.errors import UsageError
 from bci_m2s.files.access import refuse_full
 from bci_m2s.recording.file_names import recording_in
 from bci_m2s.session.remote.address import address_of
@@ -151,6 +152,12 @@ def simulate(
     duration: Annotated[
         float, Option(help="Seconds; 0: until Ctrl-C, and in a file four trials of each class.", min=0)
     ] = 0.0,
+    participants: Annotated[
+        int,
+        Option(
+            help="So many people, from --subject on: p01, p02 … in their streams' names.", min=0, max=64
+        ),
+    ] = 0,
     session_id: SessionId = "",
 ) -> None:
     """Send a simulated EEG headset, eye tracker and trial markers over LSL, or write them to a file."""
@@ -171,6 +178,8 @@ def simulate(
     )
     streams = ("eeg", *(("eye",) if eye else ()), *(("skin",) if skin else ()))
     if output is not None:
+        if participants:
+            raise UsageError("--participants: a file holds one person")
         from bci_m2s.commands.simulate import simulate_to_file
 
         simulate_to_file(settings, subject, session, duration, output, streams)
@@ -178,4 +187,4 @@ def simulate(
     with lsl_session(session_id):
         from bci_m2s.commands.simulate import simulate_as_lsl
 
-        simulate_as_lsl(settings, subject, session, duration, streams)
+        simulate_as_lsl(settings, subject, session, duration, streams, participants)

@@ -34,13 +34,14 @@ from bci_m2s.recording.recorded import RecordedStream, Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, has_session, read_recorded_session
 from bci_m2s.session.description import describe_session, write_session
 from bci_m2s.session.outlet_name import Neighbours
-from bci_m2s.session.run import Options, run_connected, say_saved
+from bci_m2s.session.run import Options, run_connected
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, check
 from bci_m2s.session.setup.fitting import NONE_FITS, unused
 from bci_m2s.session.setup.shipped import own_pipelines
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console, print_summary
+from bci_m2s.session.terminal.watch import say_saved
 from bci_m2s.simulator.markers import trial_spans
 from bci_m2s.sources import Source, StreamSettings
 from bci_m2s.sources.replay import replay_sources

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bci_m2s.errors import StreamError
+from bci_m2s.errors import StreamError, UsageError
 from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.model.model_file import check_tensors, load_model_file
 from bci_m2s.session.control.rendezvous import starting
@@ -48,6 +49,9 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
         if options.waits_for_baseline:
             plan = build.waiting_for_baseline(plan)
         print_model(console, plan)
+        if plan.settings.participants:
+            _run_together(plan, options, console, stop)
+            return
         shared = plan.settings.shared_with_group
         with build.output_folder(options.output, shared) as folder:
             print_lsl_session(console, options.lsl, folder)
@@ -73,6 +77,34 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
                 return
             predictor = making.result()
             run_connected(plan, predictor, connected, options, folder, console, stop, neighbours)
+
+
+def _run_together(plan: build.Plan, options: Options, console: Console, stop: threading.Event) -> None:
+    """A session of several participants."""
+    from bci_m2s.session.participants.run import run_participants
+    from bci_m2s.session.setup.participants import plans_of
+
+    _refuse_of_one(options)
+    plans = plans_of(plan)
+    with build.output_folder(options.output, plan.settings.shared_with_group) as folder:
+        print_lsl_session(console, options.lsl, folder)
+        console.print(f"{len(plans)} participants: {', '.join(plans)}")
+        make = partial(_make_predictor, plan, options.device)
+        run_participants(plans, make, replace(options, panel=False), folder, console, stop)
+
+
+def _refuse_of_one(options: Options) -> None:
+    """Raise UsageError for what can be said of one participant only."""
+    asked = {
+        "--stream": options.source_ids,
+        "--baseline": options.baseline,
+        "--remote": options.remote,
+        "a guided session": options.conduct,
+        "the demo": options.connect,
+    }
+    for name, value in asked.items():
+        if value:
+            raise UsageError(f"{name}: is of one participant, and the pipeline has several")
 
 
 def _make_predictor(plan: build.Plan, device: str | None) -> Predictor:

@@ -35,22 +35,32 @@ def simulate_as_lsl(
     session: int,
     duration_s: float,
     streams: Sequence[str] = SENT,
+    participants: int = 0,
 ) -> None:
-    """``bci-m2s simulate``. streams : beside the markers"""
+    """``bci-m2s simulate``.
+
+    streams : beside the markers; participants : how many people instead of `subject` alone, the first of
+    them: p01, p02 … are part of their streams' names
+    """
     from bci_m2s.lsl.network import local_clock
     from bci_m2s.sources.simulated import SimulatedSource
     from bci_m2s.sources.timeline import Timeline
 
     print("signals are simulated")
-    fixed: Mapping[str, Any] = {"subject": subject, "session": session, "speed": 1.0}
-    timeline = Timeline(clock=local_clock)
-    sources = [
-        SimulatedSource(settings, stream=stream, timeline=timeline, **fixed)
-        for stream in (*streams, "markers")
-    ]
-    for source in sources[: "eeg" in streams]:
-        source.info = _as_sent(source.info, settings.montage)
+    timeline, sources = Timeline(clock=local_clock), list[Source]()
+    for number, name in enumerate(participant_ids(participants) or [""]):
+        fixed: Mapping[str, Any] = {"subject": subject + number, "session": session, "speed": 1.0}
+        for stream in (*streams, "markers"):
+            source = SimulatedSource(settings, stream=stream, timeline=timeline, **fixed)
+            info = _as_sent(source.info, settings.montage) if stream == "eeg" else source.info
+            source.info = replace(info, name=f"{info.name} {name}".strip())
+            sources.append(source)
     send(sources, duration_s)
+
+
+def participant_ids(count: int) -> list[str]:
+    """Ids of so many participants: p01, p02 …"""
+    return [f"p{number:02d}" for number in range(1, count + 1)]
 
 
 def _as_sent(info: StreamInfo, montage: str | tuple[str, ...]) -> StreamInfo:

@@ -10,7 +10,16 @@ from bci_m2s.errors import ConfigurationError
 
 Kind = Literal["pipeline", "training file", "protocol", "study"]
 KEYS: dict[Kind, set[str]] = {
-    "pipeline": {"model", "streams", "markers", "modality", "outlet", "sinks", "record_also"},
+    "pipeline": {
+        "model",
+        "streams",
+        "markers",
+        "modality",
+        "outlet",
+        "sinks",
+        "record_also",
+        "participants",
+    },
     "training file": {
         "base",
         "preset",

@@ -110,6 +110,7 @@ class SessionDescription(_Part):
     voices : what an estimate can be made of, in the order of the codes in streams; () for the modalities
     features, bands : names, and {name: (low, high)} in Hz, by modality; for displays only
     channels : labels of those that the model uses, by modality; for displays only
+    arithmetic : of the CPU, see ``model.arithmetic``; "" for the usual one
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -134,6 +135,7 @@ class SessionDescription(_Part):
     bands: dict[Shown, Any] = {}
     channels: Annotated[dict[Shown, Labels], Field(max_length=8)] = {}
     participant: Shown = ""
+    arithmetic: Shown = ""
     simulated_signals: Any = None
 
     @property

@@ -32,14 +32,15 @@ from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.takes import Takes
 from bci_m2s.session.terminal.recording_notice import RecordingNotice
-from bci_m2s.session.terminal.run import deadline, show
-from bci_m2s.session.terminal.view import print_notes, print_summary, recording_line
+from bci_m2s.session.terminal.run import deadline
+from bci_m2s.session.terminal.view import print_notes
+from bci_m2s.session.terminal.watch import Watch
 from bci_m2s.sinks import Sink
 from bci_m2s.sources import Source
 from bci_m2s.sources.operator import OperatorMarkers
-from bci_m2s.text import printable, typed
 
 if TYPE_CHECKING:
+    from bci_m2s.engine.loops import Loops
     from bci_m2s.model.predictor import Predictor
 
 Truth = Callable[[Sequence[tuple[float, str]]], Sequence[tuple[float, float, str]]]
@@ -110,11 +111,14 @@ def run_connected(
     console: Console,
     stop: threading.Event,
     neighbours: Neighbours | None = None,
+    watch: Watch | None = None,
+    loops: Loops | None = None,
 ) -> None:
     """Run opened sources through a plan's pipeline, take by take; close them at the end.
 
     folder : of the results, made and empty; None where nothing is kept until the operator asks for it
     neighbours : made earlier, where there was time to look for other sessions
+    watch : shows it, None for on the terminal; loops : threads that serve other sessions too
     Raises what an engine thread raised, OutputError where results are not all on the disk.
     """
     with ExitStack() as closing:
@@ -141,13 +145,14 @@ def run_connected(
         evidence = build.make_evidence(plan, predictor, pipeline, session)
         if evidence is not None:
             closing.callback(evidence.close)
-        takes = Takes(plan, predictor, connected, session, outlets, evidence, console.print, folder)
+        takes = Takes(plan, predictor, connected, session, outlets, evidence, console.print, folder, loops)
         take = takes.first(pipeline, publisher, options.record)
         if take.folder is not None and take.folder.warning:
             console.print(take.folder.warning, style="yellow")
         unclaimed.pop_all()
         closing.callback(lambda: takes.now.engine.close_sources())
-        _accompany(takes, connected, session, outlets, options, console, stop, remote)
+        watch = watch or Watch()
+        _accompany(takes, connected, session, outlets, options, console, stop, remote, watch)
 
 
 def _accompany(
@@ -159,6 +164,7 @@ def _accompany(
     console: Console,
     stop: threading.Event,
     remote: RemoteServer | None,
+    watch: Watch,
 ) -> None:
     """Run the takes, with a panel, servers of commands and an eye on the network beside them."""
     settings = takes.settings
@@ -179,7 +185,8 @@ def _accompany(
             companions.commands.protocol = conducted.request
             takes.can_answer = companions.can_answer
         try:
-            _run_takes(takes, options, console, stop, companions, conducted)
+            watch.begins(takes, companions.commands)
+            _run_takes(takes, options, console, stop, companions, conducted, watch)
         finally:
             takes.switch.end("failed")  # unless the reason is known
             # displays learn that the session has ended, and why
@@ -230,6 +237,7 @@ def _run_takes(
     stop: threading.Event,
     companions: Companions,
     conducted: Conducted | None,
+    watch: Watch,
 ) -> None:
     """Run takes until the session is over. Raises what an engine thread or the conductor raised."""
     end, title = deadline(options.duration_s), takes.model
@@ -245,10 +253,10 @@ def _run_takes(
             notice = RecordingNotice(recorder, console)
             tick = partial(_tick, take.pipeline, companions, notice, console, said)
             headline = conducted.headline if conducted is not None else None
-            show(take.engine, console, stop, end, take.pipeline.heads, title, tick, headline)
+            watch.show(take, console, stop, end, title, tick, headline)
         finally:
             take.engine.finish(keep_sources=True)
-            _complete(takes, options, console, said)
+            _complete(takes, options, console, said, watch)
         failure = take.engine.failure
         if isinstance(failure, OutputError) and takes.switch.is_switching:
             console.print(f"from the previous take: {failure}", style="yellow")
@@ -292,7 +300,7 @@ def why_over(
     return "the signals have ended" if engine.has_run_dry else ""
 
 
-def _complete(takes: Takes, options: Options, console: Console, said: Sequence[str]) -> None:
+def _complete(takes: Takes, options: Options, console: Console, said: Sequence[str], watch: Watch) -> None:
     """The end of a take: its folder is made whole, and it is summed up. said : notes that were printed"""
     take = takes.now
     folder = take.folder.path if take.folder is not None else None
@@ -302,48 +310,8 @@ def _complete(takes: Takes, options: Options, console: Console, said: Sequence[s
         if take.engine.failure is None:
             raise  # else that one names the recording, which matters more than this file
     finally:  # also where the disk is full
-        markers = take.engine.publisher.markers
-        truth = options.truth(own_markers(markers))
-        unmet = takes.settings.baseline.unmet([text for _, text, _ in markers])
+        truth = options.truth(own_markers(take.engine.publisher.markers))
         with suppress(OSError):  # the terminal may be gone
-            snapshot = take.engine.reporter.snapshot()
-            print_summary(
-                console,
-                take.engine.publisher.statistics,
-                snapshot.health,
-                take.engine.skipped,
-                truth,
-                markers,
-                options.caution,
-                [
-                    *(note for note in take.pipeline.notes if note not in said),
-                    *take.pipeline.never_used,
-                    *unmet,
-                ],
-                is_one_line=snapshot.chosen is not None,
-            )
-            for problem in snapshot.problems:
-                console.print(printable(problem, 500), style="yellow")
-            if snapshot.recording is not None:
-                console.print(recording_line(snapshot.recording))
+            watch.sum_up(takes, console, truth, options.caution, said)
             if folder is not None:
-                say_saved(console, folder, is_guided=options.conduct is not None)
-
-
-def say_saved(console: Console, folder: Path, is_guided: bool = False) -> None:
-    """Say where everything is that is there and holds something, and what comes next.
-
-    is_guided : whoever guides the session says what comes next
-    """
-    try:
-        saved = sorted(path.name for path in folder.iterdir() if path.is_dir() or path.stat().st_size)
-    except OSError:
-        saved = []
-    if saved:
-        console.print(f"saved in {folder}: {', '.join(saved)}")
-        if {"session.xdf", "session.yaml"} <= {*saved} and not is_guided:
-            console.print(
-                f"Next: bci-m2s report {typed(folder)}, bci-m2s verify {typed(folder)}", soft_wrap=True
-            )
-    else:
-        console.print(f"nothing is saved in {folder}", style="bold red")
+                watch.say_saved(console, folder, is_guided=options.conduct is not None)

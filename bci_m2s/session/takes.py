@@ -28,6 +28,7 @@ from bci_m2s.sources import Source
 
 if TYPE_CHECKING:
     from bci_m2s.engine.evidence import Evidence
+    from bci_m2s.engine.loops import Loops
     from bci_m2s.model.contract import WindowContract
     from bci_m2s.model.predictor import Predictor
 
@@ -56,6 +57,7 @@ class Takes(TakeControl):
     evidence : computes what estimates rest on, for every engine
     notify : gets lines for the operator
     root : folder of the session's results; None: see ``Folders``
+    loops : threads that serve other sessions too; None for threads of its own
     """
 
     now: EstimatingTake
@@ -70,7 +72,9 @@ class Takes(TakeControl):
         evidence: Evidence | None,
         notify: Callable[[str], None],
         root: Path | None,
+        loops: Loops | None = None,
     ) -> None:
+        self._loops = loops
         self._plan, self._predictor, self._connected = plan, predictor, connected
         self._outlets, self._evidence = outlets, evidence
         self._infos = {modality: source.info for modality, source in connected.sources.items()}
@@ -187,6 +191,7 @@ class Takes(TakeControl):
             begun_s=self._begun_s,
             others=connected.others,
             before=before,
+            loops=self._loops,
         )
         return EstimatingTake(
             number=self._folders.made,

@@ -119,6 +119,47 @@ def _folded(text: str) -> str:
     return "".join(text.casefold().split())
 
 
+MOST_PARTICIPANTS = 64
+PARTICIPANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+
+
+def _participant(name: str) -> str:
+    if not PARTICIPANT.fullmatch(name):
+        raise ValueError("1 to 32 letters, digits, - and _, of ASCII: a folder has this name")
+    return name
+
+
+def _participants(value: Any) -> Any:
+    """Participants by id; a list of ids stands for participants without settings of their own."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        for place, name in enumerate(value):
+            if name in value[:place]:
+                raise _refusal((place,), name, "each id once")
+        value = {name: {} for name in value}
+    if isinstance(value, dict):
+        folded = [str(name).casefold() for name in value]
+        for name in value:
+            if folded.count(str(name).casefold()) > 1:
+                raise _refusal((name,), name, "ids that differ by more than the case of their letters")
+        value = {name: own if own is not None else {} for name, own in value.items()}
+    return value
+
+
+class ParticipantSettings(_Settings):
+    """What is different for one participant of several."""
+
+    streams: dict[Name, dict[Name, JsonValue]] = {}
+    """Keys of a stream that this participant has otherwise, by modality; with `source` all of its keys."""
+
+
+ParticipantId = Annotated[str, AfterValidator(_participant)]
+Participants = Annotated[
+    dict[ParticipantId, ParticipantSettings],
+    BeforeValidator(_participants),
+    Field(max_length=MOST_PARTICIPANTS),
+]
+
+
 class BaselineSettings(_Settings):
     """When a person's baseline begins, for models whose contract asks for one."""
 
@@ -173,6 +214,9 @@ class PipelineSettings(_Settings):
     """A shipped model's name, or a path."""
     streams: Annotated[dict[Name, Stream], Field(min_length=1, max_length=16)]
     """For each modality of the model, where its stream comes from; the order is the order of preference."""
+    participants: Participants = {}
+    """Several people in one session: a list of ids, or a mapping of ids to what is different for each. The
+    id takes the place of `{id}` in `streams`, `markers` and `outlet`."""
     markers: Stream | None = None
     """The stream of marker texts: logged, recorded, and able to begin a baseline."""
     record_also: Literal["markers", "all"] = "markers"

@@ -108,15 +108,21 @@ def _offer(plan: Plan, modality: str, settings: StreamSettings) -> str:
     return offer(plan.contract.modalities[modality], settings, [info for info in full if info])
 
 
-def with_unnamed(connected: Connected, environment: Environment, record_also: str) -> Connected:
+def with_unnamed(
+    connected: Connected,
+    environment: Environment,
+    record_also: str,
+    is_others: Callable[[StreamInfo], bool] = lambda _info: False,
+) -> Connected:
     """The same with every other marker stream on the network, so that no trigger is missing in a recording.
 
     What is not taken is named once. A stream that does not open is left out, and named.
 
     record_also : "all" for every other stream too, which is then only recorded
+    is_others : whether a stream is another participant's, of which nothing is taken or said
     """
     taken = {source.info.uid for source in connected.all()}
-    found = [info for info in unnamed_streams() if info.uid not in taken]
+    found = [info for info in unnamed_streams() if info.uid not in taken and not is_others(info)]
     unnamed = [info for info in found if not is_marker_stream(info)]
     others: list[Source] = []
     if record_also == "all":

@@ -1,0 +1,221 @@
+"""One participant of several: waits for the streams, runs like any session, and ends alone."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from bci_m2s.engine.health import Snapshot
+from bci_m2s.engine.loops import Loops
+from bci_m2s.errors import BciM2sError, StreamError
+from bci_m2s.lsl.network import local_clock
+from bci_m2s.registry import blame
+from bci_m2s.session.outlet_name import Neighbours
+from bci_m2s.session.participants.console import NamedConsole
+from bci_m2s.session.run import Options, run_connected
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Connected, connect, with_unnamed
+from bci_m2s.session.terminal.watch import Watch, last_notes
+from bci_m2s.sources import Environment
+from bci_m2s.text import printable
+from bci_m2s.types import StreamInfo
+
+if TYPE_CHECKING:
+    from bci_m2s.model.predictor import Predictor
+    from bci_m2s.session.operator_commands import Commands
+    from bci_m2s.session.takes import EstimatingTake, Takes
+
+TRY_AGAIN_S = 2.0
+WAIT_S = 0.1
+
+
+class Participant:
+    """A session of its own, in a thread that waits most of the time.
+
+    Parameters
+    ----------
+    name : the participant's id
+    plan : with the id filled in
+    options : of the whole session; `output` is the participant's own folder
+    is_others : whether a stream belongs to somebody else of the session
+    console : the terminal that all share
+    stop : set when the whole session ends
+    loops : the threads that all share
+
+    Attributes
+    ----------
+    takes, commands : once it runs, and after it
+    failure : what ended it before its time, None while nothing did
+    waiting : why it does not run yet, "" once it does
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plan: build.Plan,
+        options: Options,
+        is_others: Callable[[StreamInfo], bool],
+        console: Console,
+        stop: threading.Event,
+        loops: Loops,
+    ) -> None:
+        self.name, self.plan, self._options, self._is_others = name, plan, options, is_others
+        self._console = NamedConsole(name, console)
+        self._stop, self._loops = stop, loops
+        self.takes: Takes | None = None
+        self.commands: Commands | None = None
+        self.failure: BaseException | None = None
+        self.waiting = "connecting"
+        self._thread: threading.Thread | None = None
+
+    def start(self, predictor: Predictor, neighbours: Neighbours, end: float = math.inf) -> None:
+        """Begin, in a thread.
+
+        predictor : of all participants; neighbours : other sessions; end : ``time.monotonic`` of it
+        """
+        arguments = (predictor, neighbours, end)
+        self._thread = threading.Thread(target=self._guarded, args=arguments, name=f"session-{self.name}")
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, for whatever reason."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    def join(self) -> None:
+        """Wait for its end."""
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its results are, None where it keeps none."""
+        return self._options.output
+
+    def snapshot(self) -> Snapshot | None:
+        """How it stands, None before it runs. Any thread."""
+        takes = self.takes
+        return takes.now.engine.reporter.snapshot() if takes is not None else None
+
+    # ---- its thread ----
+
+    def _guarded(self, predictor: Predictor, neighbours: Neighbours, end: float) -> None:
+        try:
+            self._run(predictor, neighbours, end)
+        except BaseException as problem:  # whatever it is, the others go on
+            self.failure = problem
+            self._say(f"ended: {self.describe_failure()}", "bold red")
+
+    def describe_failure(self) -> str:
+        """What ended it, in a line."""
+        problem = self.failure
+        if problem is None or isinstance(problem, BciM2sError):
+            return printable(problem or "", 500)
+        return printable(blame(problem) or f"{type(problem).__name__}: {problem}", 500)
+
+    def _say(self, words: str, style: str = "yellow") -> None:
+        with suppress(OSError):  # the terminal may be gone
+            self._console.print(words, style=style, soft_wrap=True)
+
+    def _run(self, predictor: Predictor, neighbours: Neighbours, end: float) -> None:
+        options, shared = self._options, self.plan.settings.shared_with_group
+        with build.output_folder(options.output, shared) as folder:
+            connected = self._connect()
+            if connected is None:
+                return
+            self.waiting = ""
+            left_s = 0.0 if math.isinf(end) else round(max(0.1, end - time.monotonic()), 1)
+            run_connected(
+                self.plan,
+                predictor,
+                connected,
+                replace(options, duration_s=left_s),
+                folder,
+                self._console,
+                self._stop,
+                neighbours,
+                _Quiet(self),
+                self._loops,
+            )
+
+    def _connect(self) -> Connected | None:
+        """Its streams, whenever they come; None where the session ends before that."""
+        environment = Environment(local_clock, self._say_of_streams, self._stop.is_set)
+        while not self._stop.is_set():
+            try:
+                return self._connected(environment)
+            except StreamError as problem:
+                if self._stop.is_set():
+                    break
+                words = printable(problem, 500)
+                if words != self.waiting:
+                    self.waiting = words
+                    self._say(f"does not take part yet: {words}")
+                self._stop.wait(TRY_AGAIN_S)
+        return None
+
+    def _connected(self, environment: Environment) -> Connected:
+        connected = connect(self.plan, environment)
+        try:
+            if any(settings.source == "lsl" for settings in self.plan.settings.streams.values()):
+                also = self.plan.settings.record_also
+                connected = with_unnamed(connected, environment, also, self._is_others)
+        except BaseException:
+            connected.close()
+            raise
+        return replace(connected, is_live=False)  # whoever runs all of them looks for newcomers
+
+    def _say_of_streams(self, words: str) -> None:
+        if words != self.waiting:
+            self._say(words, "")
+
+
+class _Quiet(Watch):
+    """Shows nothing of its own: the table of all participants does."""
+
+    def __init__(self, participant: Participant) -> None:
+        self._participant = participant
+
+    def begins(self, takes: Takes, commands: Commands) -> None:
+        """Let the table see it."""
+        self._participant.takes, self._participant.commands = takes, commands
+
+    def show(
+        self,
+        take: EstimatingTake,
+        console: Console,
+        stop: threading.Event,
+        end: float,
+        title: str,
+        tick: Callable[[], None],
+        headline: Callable[[], str] | None,
+    ) -> None:
+        """Wait for the end of a take."""
+        del console, title, headline
+        while not stop.is_set() and time.monotonic() < end and not take.engine.wait(WAIT_S):
+            tick()
+
+    def sum_up(
+        self,
+        takes: Takes,
+        console: Console,
+        truth: Sequence[tuple[float, float, str]],
+        caution: str,
+        said: Sequence[str],
+    ) -> None:
+        """What is not in the table: notes and problems."""
+        del truth, caution
+        notes = [note for note in takes.now.pipeline.notes if note not in said]
+        for words in [*notes, *last_notes(takes), *takes.now.engine.reporter.snapshot().problems]:
+            console.print(f"note: {printable(words, 500)}", style="yellow")
+
+    def say_saved(self, console: Console, folder: Path, is_guided: bool) -> None:
+        """The folder of all is said once."""

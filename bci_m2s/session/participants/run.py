@@ -1,0 +1,159 @@
+"""A session of several participants: everybody's own, one predictor, shared threads, one table."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+
+from bci_m2s.engine.loops import Loops
+from bci_m2s.errors import BciM2sError, ParticipantError
+from bci_m2s.lsl.network import Selector
+from bci_m2s.session.outlet_name import Neighbours
+from bci_m2s.session.participants.one import Participant
+from bci_m2s.session.participants.table import live_table, plain_line, print_summaries
+from bci_m2s.session.run import Options
+from bci_m2s.session.setup.build import Plan
+from bci_m2s.session.terminal.run import PLAIN_LINE_S, REDRAW_S, deadline
+from bci_m2s.session.terminal.view import discard_output
+from bci_m2s.sources.streams import LslStream
+from bci_m2s.types import StreamInfo
+
+if TYPE_CHECKING:
+    from bci_m2s.model.predictor import Predictor
+
+LOOK_S = 0.1
+GRACE_S = 1.0  # each ends by itself when the time is over
+
+
+def run_participants(
+    plans: Mapping[str, Plan],
+    make_predictor: Callable[[], Predictor],
+    options: Options,
+    folder: Path | None,
+    console: Console,
+    stop: threading.Event,
+) -> None:
+    """Run everybody until `stop`, until the time is over, or until nobody is left.
+
+    Parameters
+    ----------
+    plans : of each participant, by id
+    make_predictor : the model of all, ready
+    options : of each; `output` is not used
+    folder : of the whole session, in which each has one of their own; None where nothing is kept
+
+    Raises
+    ------
+    ParticipantError
+        Somebody was ended by a failure, or nobody took part; after all have ended.
+    """
+    from bci_m2s.model.arithmetic import ask_for_strict, strict_mode
+
+    ask_for_strict()
+    neighbours = Neighbours()
+    predictor = make_predictor()
+    if not predictor.judge_together():
+        console.print(
+            "note: windows are judged one by one: on this computer the last bits of an answer would depend "
+            "on how many are judged at once"
+        )
+    loops, is_others = Loops(), named_by(plans)
+    end = deadline(options.duration_s)
+    participants = []
+    for name, plan in plans.items():
+        own = replace(
+            options,
+            output=folder / name if folder is not None else None,
+            notes={**options.notes, "participant": name, "arithmetic": strict_mode()},
+        )
+        participants.append(Participant(name, plan, own, is_others, console, stop, loops))
+    known = _Known(neighbours.names())
+    try:
+        for participant in participants:
+            participant.start(predictor, known, end)
+        _show(participants, console, stop, end)
+    finally:
+        stop.set()
+        for participant in participants:
+            participant.join()
+        loops.close()
+        with suppress(OSError):  # the terminal may be gone
+            print_summaries(console, participants)
+            if folder is not None:
+                console.print(f"saved in {folder}: a folder for each participant", soft_wrap=True)
+    _raise_failures(participants)
+
+
+class _Known(Neighbours):
+    """Sessions that were on the network before any of ours was."""
+
+    def __init__(self, taken: dict[str, set[str]]) -> None:
+        self._taken = taken
+
+    def names(self) -> dict[str, set[str]]:
+        """Their hosts, by the name of their streams."""
+        return self._taken
+
+
+def named_by(plans: Mapping[str, Plan]) -> Callable[[StreamInfo], bool]:
+    """Whether a stream is named for one of the participants: then it is nobody else's."""
+    selectors = []
+    for plan in plans.values():
+        markers = [plan.settings.markers] if plan.settings.markers is not None else []
+        for modality, stream in [*plan.settings.streams.items(), *(("", one) for one in markers)]:
+            if isinstance(stream, LslStream):
+                usual = plan.contract.modalities[modality].stream_type if modality else "Markers"
+                wanted = Selector(stream.name, stream.type, stream.source_id, stream.host)
+                selectors.append(wanted if wanted != Selector() else Selector(type=usual))
+    return lambda info: any(selector.matches(info) for selector in selectors)
+
+
+def _show(participants: Sequence[Participant], console: Console, stop: threading.Event, end: float) -> None:
+    """Show everybody until all is over."""
+    begun = time.monotonic()
+    title = participants[0].plan.contract.name
+    try:
+        if console.is_terminal:
+            with Live(console=console, auto_refresh=False, transient=True) as live:
+                while not _over(participants, stop, end, REDRAW_S):
+                    above = f"{title} · {time.monotonic() - begun:.0f} s   Ctrl-C ends"
+                    live.update(live_table(participants, above), refresh=True)
+        else:
+            while not _over(participants, stop, end, PLAIN_LINE_S):
+                line = f"{time.monotonic() - begun:6.1f} s  {plain_line(participants)}"
+                console.print(line, soft_wrap=True)
+    except OSError:  # the terminal or pipe is gone; the session is not
+        discard_output()
+        while not _over(participants, stop, end, PLAIN_LINE_S):
+            pass
+
+
+def _over(participants: Sequence[Participant], stop: threading.Event, end: float, wait_s: float) -> bool:
+    """Wait a moment; true when nobody is left, or nobody is to be any more."""
+    until = time.monotonic() + wait_s
+    while time.monotonic() < until:
+        if stop.wait(LOOK_S) or all(one.is_over for one in participants):
+            return True
+    return time.monotonic() > end + GRACE_S
+
+
+def _raise_failures(participants: Sequence[Participant]) -> None:
+    """Say that not everything went well, in the exit status too."""
+    failed = [one for one in participants if one.failure is not None]
+    if failed:
+        for one in failed:
+            if not isinstance(one.failure, BciM2sError) and one.failure is not None:
+                raise one.failure  # a bug
+        said = "; ".join(f"{one.name}: {one.describe_failure()}" for one in failed)
+        raise ParticipantError(f"{len(failed)} of {len(participants)} participants ended early: {said}")
+    if all(one.takes is None for one in participants) and participants:
+        said = "; ".join(f"{one.name}: {one.waiting}" for one in participants)
+        raise ParticipantError(f"nobody took part: {said}")

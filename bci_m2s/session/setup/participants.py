@@ -1,0 +1,73 @@
+"""The participants of a pipeline: the same file for each, with their own streams and names."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from bci_m2s.errors import ConfigurationError
+from bci_m2s.files.explain import refused
+from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.session.setup.build import Plan
+from bci_m2s.session.setup.config import PipelineSettings
+
+PLACE = "{id}"  # where the participant's id goes, in any text of these parts of a pipeline
+FILLED = ("streams", "markers", "outlet")
+
+
+def plans_of(plan: Plan) -> dict[str, Plan]:
+    """The plan of each participant, by id; {} for a pipeline of one person.
+
+    Each is that of an ordinary pipeline: with the id filled in, and with what is said of the participant.
+
+    Raises
+    ------
+    ConfigurationError
+        What is said of a participant is no setting of a stream, or two would read the same streams.
+    """
+    values, lines = read_yaml(plan.path)
+    plans: dict[str, Plan] = {}
+    for name, own in plan.settings.participants.items():
+        mine = _filled(values, name, own.streams)
+        try:
+            settings = PipelineSettings.model_validate(mine)
+        except ValidationError as problem:
+            raise refused(plan.path, lines, problem, PipelineSettings) from None
+        settings = settings.model_copy(update={"model": plan.settings.model})
+        for other, its in plans.items():
+            if its.settings.streams == settings.streams:
+                raise ConfigurationError(
+                    f"{plan.path}: participants: {other!r} and {name!r} have the same streams, expected "
+                    f"{PLACE} in a name of them, or streams of their own"
+                )
+        plans[name] = replace(plan, settings=settings)
+    return plans
+
+
+def _filled(values: Mapping[str, Any], name: str, own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A pipeline's values for one participant. own : keys of its streams that differ, by modality"""
+    mine: dict[str, Any] = copy.deepcopy(
+        {key: value for key, value in values.items() if key != "participants"}
+    )
+    for modality, keys in own.items():
+        before = {} if "source" in keys else mine["streams"].get(modality, {})
+        mine["streams"][modality] = {**before, **keys}
+    outlet = mine.setdefault("outlet", {})
+    usual = outlet.get("name", PipelineSettings.model_fields["outlet"].default.name)
+    outlet["name"] = usual if PLACE in usual else f"{usual}-{PLACE}"
+    return {key: _in_place(value, name) if key in FILLED else value for key, value in mine.items()}
+
+
+def _in_place(value: Any, name: str) -> Any:
+    """The same with the id in every text that has a place for it."""
+    if isinstance(value, str):
+        return value.replace(PLACE, name)
+    if isinstance(value, list):
+        return [_in_place(one, name) for one in value]
+    if isinstance(value, dict):
+        return {key: _in_place(one, name) for key, one in value.items()}
+    return value
