@@ -90,7 +90,9 @@ def record_streams(
                 console.print(warning, style="yellow")
             unclaimed.pop_all()
         known = [source.info for source in sources.values()]
-        newcomers = Newcomers(known, engine.add, "all", local_clock, console.print, remark=" meanwhile")
+        newcomers = Newcomers(
+            known, lambda: [engine.add], "all", local_clock, console.print, remark=" meanwhile"
+        )
         try:
             with newcomers if not wanted else nullcontext():
                 run_engine(engine, console, stop, duration_s, {}, title="recording")

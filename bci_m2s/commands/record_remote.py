@@ -37,7 +37,9 @@ def record_takes(
     Raises what an engine thread raised.
     """
     known = [source.info for source in takes.sources.values()]
-    newcomers = Newcomers(known, takes.add, "all", local_clock, console.print, remark=" meanwhile")
+    newcomers = Newcomers(
+        known, lambda: [takes.add], "all", local_clock, console.print, remark=" meanwhile"
+    )
     try:
         with (
             Companions(uuid.uuid4().hex, takes, console, panel=False, remote=server) as companions,

@@ -22,7 +22,7 @@ from bci_m2s.commands.options import (
 )
 from bci_m2s.errors import UsageError
 from bci_m2s.files.access import refuse_full
-from bci_m2s.recording.file_names import recording_in
+from bci_m2s.recording.file_names import people_in, recording_in
 from bci_m2s.session.remote.address import address_of
 
 app = typer.Typer()
@@ -65,7 +65,11 @@ def recover(
 @app.command()
 def verify(
     file: Annotated[
-        Path, Argument(metavar="SESSION.xdf", help="Recording made by run or demo, or its folder.")
+        Path,
+        Argument(
+            metavar="SESSION.xdf",
+            help="Recording made by run or demo; its folder, or that of several people.",
+        ),
     ],
     model: Annotated[str | None, Option(help="Model file, if it is not found.")] = None,
     device: Annotated[
@@ -74,6 +78,10 @@ def verify(
     seed: Annotated[int, Option(help="Of the random chunk sizes.", min=0)] = 0,
 ) -> None:
     """Replay a recorded session and compare every estimate, on the CPU bit for bit."""
+    if people := people_in(file):
+        from bci_m2s.commands.people import verify_people
+
+        raise typer.Exit(verify_people(people, model, device, seed))
     from bci_m2s.commands.verify import verify_file
 
     raise typer.Exit(verify_file(recording_in(file), model, device, seed))
@@ -81,14 +89,21 @@ def verify(
 
 @app.command()
 def show(
-    file: Annotated[Path, Argument(metavar="FILE", help="A recording, or a session's folder.")],
+    file: Annotated[
+        Path, Argument(metavar="FILE", help="A recording, a session's folder, or that of several people.")
+    ],
     picture: Annotated[Path | None, Option(help="New PNG file: also draw the recording.")] = None,
 ) -> None:
     """Show what a recording holds: streams, gaps, events, estimates."""
     from bci_m2s.commands.show import show_file
     from bci_m2s.session.terminal.view import make_console
 
-    show_file(recording_in(file), picture, make_console())
+    if people := people_in(file):
+        from bci_m2s.commands.people import show_people
+
+        show_people(people, picture, make_console())
+    else:
+        show_file(recording_in(file), picture, make_console())
 
 
 @app.command()

@@ -6,15 +6,21 @@ from pathlib import Path
 
 from rich.text import Text
 
+from bci_m2s.commands.people import report_people
 from bci_m2s.handover.report import write_report
+from bci_m2s.recording.file_names import people_in
 from bci_m2s.session.terminal.view import make_console
 from bci_m2s.text import printable
 
 
 def report_and_print(session: Path, output: Path | None) -> Path:
     """Write the report and print where it is. Raises as ``write_report``."""
-    console = make_console()
+    console, people = make_console(), people_in(session)
     with console.status(Text("reading")) as status:
-        path = write_report(session, output, lambda what: status.update(Text(what)))
+
+        def say(what: str) -> None:
+            status.update(Text(what))
+
+        path = report_people(session, people, output, say) if people else write_report(session, output, say)
     console.print(f"report: {printable(path)}", soft_wrap=True)
     return path

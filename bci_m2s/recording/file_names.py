@@ -97,6 +97,14 @@ def recordings_in(path: Path) -> list[Path]:
     return [recording_in(path)]
 
 
+def people_in(path: Path) -> list[Path]:
+    """The recordings of a folder with several people's sessions, a folder each; [] where it is none."""
+    if not path.is_dir() or (path / IN_SESSION).is_file():
+        return []
+    found = sorted(path.glob(f"*/{IN_SESSION}"))
+    return [file for file in found if not _TAKE.fullmatch(file.parent.name)]
+
+
 def take_number(recording: Path) -> int:
     """Which take of its session a recording is; 1 where there is no other."""
     take = _TAKE.fullmatch(recording.parent.name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from bci_m2s.lsl.markers import is_marker_stream
 from bci_m2s.session.setup.connect import UNNAMED, open_unnamed, unnamed_streams
@@ -13,6 +14,7 @@ from bci_m2s.types import StreamInfo
 
 LOOK_S = 1.0
 TWIN_S = 4.0  # a sender that is gone is listed for 2.5 s
+Taker = Callable[[Source, bool], None]
 MOST_TRIES = 3  # to connect to a stream
 
 
@@ -22,23 +24,27 @@ class Newcomers:
     Parameters
     ----------
     known : streams that are there already; a sender that returns is not new
-    add : takes an opened source, and whether it gives markers
+    takers : who is to have them, each with a source of its own: takes an opened source, and whether it
+        gives markers
     record_also : as in a pipeline; "all" adds every other stream, to be recorded
     clock : local clock, s
     notify : gets lines for the operator
     remark : at the end of a line about a stream that is taken
+    is_others : whether a stream is meant for somebody, who will take it
     """
 
     def __init__(
         self,
         known: Iterable[StreamInfo],
-        add: Callable[[Source, bool], None],
+        takers: Callable[[], Sequence[Taker]],
         record_also: str,
         clock: Callable[[], float],
         notify: Callable[[str], None],
         remark: str = UNNAMED,
+        is_others: Callable[[StreamInfo], bool] = lambda _info: False,
     ) -> None:
-        self._add, self._record_also, self._notify, self._remark = add, record_also, notify, remark
+        self._is_others = is_others
+        self._takers, self._record_also, self._notify, self._remark = takers, record_also, notify, remark
         self._known: dict[tuple[str, ...], str] = {}  # uid of whoever is read, or named, by identity
         self._first_seen_s: dict[str, float] = {}
         self._tries: dict[str, int] = {}
@@ -58,7 +64,7 @@ class Newcomers:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_S):
-            streams = unnamed_streams()
+            streams = [info for info in unnamed_streams() if not self._is_others(info)]
             present = {info.uid for info in streams}
             for info in streams:
                 if not self._stop.is_set() and self._is_new(info, present):
@@ -87,9 +93,12 @@ class Newcomers:
             self._notify(f"note: {info.describe()} appeared; the pipeline does not name it: not recorded")
             return
         role = "markers" if is_markers else "recorded"
-        for source in open_unnamed([info], role, self._environment, self._remark):
-            self._know(info)
-            self._add(source, is_markers)
+        environment = self._environment
+        for add in self._takers():
+            for source in open_unnamed([info], role, environment, self._remark):
+                self._know(info)
+                add(source, is_markers)
+            environment = replace(environment, notify=lambda _words: None)  # it is said once
         self._tries[info.uid] = self._tries.get(info.uid, 0) + 1
         if self._tries[info.uid] >= MOST_TRIES:
             self._know(info)

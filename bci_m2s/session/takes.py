@@ -100,6 +100,11 @@ class Takes(TakeControl):
             self.now.engine.add(source, is_markers)
 
     @property
+    def uids(self) -> set[str]:
+        """Of the streams that are read. Any thread."""
+        return {source.info.uid for source in self._connected.all()}
+
+    @property
     def settings(self) -> PipelineSettings:
         """The pipeline's."""
         return self._plan.settings

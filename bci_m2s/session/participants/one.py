@@ -24,7 +24,7 @@ from bci_m2s.session.run import Options, run_connected
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, connect, with_unnamed
 from bci_m2s.session.terminal.watch import Watch, last_notes
-from bci_m2s.sources import Environment
+from bci_m2s.sources import Environment, Source
 from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
 
@@ -104,6 +104,14 @@ class Participant:
         """How it stands, None before it runs. Any thread."""
         takes = self.takes
         return takes.now.engine.reporter.snapshot() if takes is not None else None
+
+    def add(self, source: Source, is_markers: bool) -> None:
+        """Take an opened source that appeared, unless it was there already when this one connected."""
+        takes = self.takes
+        if takes is None or self.is_over or source.info.uid in takes.uids:
+            source.close()
+        else:
+            takes.add(source, is_markers)
 
     # ---- its thread ----
 

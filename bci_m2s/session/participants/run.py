@@ -15,12 +15,14 @@ from rich.live import Live
 
 from bci_m2s.engine.loops import Loops
 from bci_m2s.errors import BciM2sError, ParticipantError
-from bci_m2s.lsl.network import Selector
+from bci_m2s.lsl.network import Selector, local_clock
+from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.participants.one import Participant
 from bci_m2s.session.participants.table import live_table, plain_line, print_summaries
 from bci_m2s.session.run import Options
 from bci_m2s.session.setup.build import Plan
+from bci_m2s.session.setup.connect import unnamed_streams
 from bci_m2s.session.terminal.run import PLAIN_LINE_S, REDRAW_S, deadline
 from bci_m2s.session.terminal.view import discard_output
 from bci_m2s.sources.streams import LslStream
@@ -79,7 +81,8 @@ def run_participants(
     try:
         for participant in participants:
             participant.start(predictor, known, end)
-        _show(participants, console, stop, end)
+        with _newcomers(participants, is_others, console):
+            _show(participants, console, stop, end)
     finally:
         stop.set()
         for participant in participants:
@@ -101,6 +104,22 @@ class _Known(Neighbours):
     def names(self) -> dict[str, set[str]]:
         """Their hosts, by the name of their streams."""
         return self._taken
+
+
+def _newcomers(
+    participants: Sequence[Participant], is_others: Callable[[StreamInfo], bool], console: Console
+) -> Newcomers:
+    """Gives everybody the marker streams that appear and are nobody's own."""
+    also = participants[0].plan.settings.record_also
+    here = unnamed_streams()  # whoever connects takes what is there by themselves
+    return Newcomers(
+        here,
+        lambda: [one.add for one in participants if one.takes is not None and not one.is_over],
+        also,
+        local_clock,
+        console.print,
+        is_others=is_others,
+    )
 
 
 def named_by(plans: Mapping[str, Plan]) -> Callable[[StreamInfo], bool]:

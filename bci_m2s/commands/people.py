@@ -1,0 +1,115 @@
+"""``verify``, ``show`` and ``report`` of a folder with several people's sessions: a row for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from bci_m2s import __version__
+from bci_m2s.commands.verify import DIFFERENT_STATUS
+from bci_m2s.errors import BciM2sError, UsageError
+from bci_m2s.files.html_page import Page
+from bci_m2s.files.whole import write_whole
+from bci_m2s.handover.report import write_report
+from bci_m2s.review.people import COLUMNS, NUMBERS, rows_of
+from bci_m2s.review.verify import Verification, verify
+from bci_m2s.session.terminal.view import make_console
+from bci_m2s.text import printable
+
+NAME = "report.html"
+WIDEST = 160
+
+
+def verify_people(recordings: Sequence[Path], model: str | None, device: str | None, seed: int) -> int:
+    """Verify each recording, print a row for each, return the exit status: 0 where all came back."""
+    console, rows, is_good = make_console(), [], True
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("replaying", total=len(recordings))
+        for path in recordings:
+            try:
+                result = verify(path, model, device, seed)
+            except BciM2sError as problem:
+                row, good = ("", "", printable(f"{type(problem).__name__}: {problem}", 300)), False
+            else:
+                row, good = _verified(result)
+            rows.append((path.parent.name, *row))
+            is_good = is_good and good
+            progress.advance(task)
+    _print_table(console, ("participant", "answers", "estimates", "result"), rows, ("answers", "estimates"))
+    return 0 if is_good else DIFFERENT_STATUS
+
+
+def _verified(result: Verification) -> tuple[tuple[str, str, str], bool]:
+    """Cells of a row, and whether all came back."""
+    total = sum(result.equal.values())
+    how = "verified, bit for bit" if result.tolerance == 0 else f"verified within {result.tolerance:g}"
+    if result.first is not None:
+        how = f"DIFFERENT. First: {result.first.describe()}"
+    elif not total:
+        how = "no recorded answer to compare with"
+    words = "; ".join([how, *result.notes])
+    return (str(total), str(result.made), printable(words, 500)), result.first is None and total > 0
+
+
+def show_people(recordings: Sequence[Path], picture: Path | None, console: Console) -> None:
+    """Print a row for each recording. Raises UsageError for a picture, which is of one recording."""
+    if picture is not None:
+        raise UsageError("--picture: is of one recording; name one participant's folder")
+    with console.status("reading"):
+        rows = list(rows_of(recordings))
+    _print_table(console, COLUMNS, rows, NUMBERS)
+    console.print(f"each in full: bci-m2s show {recordings[0].parent}", soft_wrap=True)
+
+
+def report_people(
+    folder: Path,
+    recordings: Sequence[Path],
+    output: Path | None,
+    notify: Callable[[str], None],
+) -> Path:
+    """Write the report of each participant into their folder and one with a row for each; return its path.
+
+    output : of that one; default: ``report.html`` in `folder`, or ``report-2.html`` … where that is there
+    Raises OutputError.
+    """
+    path, reports = output or _free(folder), list[str]()
+    for recording in recordings:
+        notify(f"report of {recording.parent.name}")
+        try:
+            written = write_report(recording.parent)
+        except BciM2sError as problem:
+            reports.append(f"none: {problem}")
+        else:
+            reports.append(written.relative_to(folder).as_posix())
+    page = Page(f"Participants of {folder.resolve().name}")
+    page.section("Participants")
+    rows = [(*row, report) for row, report in zip(rows_of(recordings), reports, strict=True)]
+    page.table((*COLUMNS, "report"), rows, NUMBERS)
+    page.paragraph("Estimates are numbers from a model, not what people feel.", "note")
+    top = [f"{len(recordings)} recordings in {folder}", f"report made by bci_m2s {__version__}"]
+    write_whole(path, page.html(top, []), overwrite=False, private=True)
+    return path
+
+
+def _free(folder: Path) -> Path:
+    """A name that nothing has yet."""
+    path, number = folder / NAME, 2
+    while path.exists():
+        path, number = folder / f"report-{number}.html", number + 1
+    return path
+
+
+def _print_table(
+    console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str]
+) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
+    for name in columns:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell, 600)) for cell in row))
+    console.print(table, width=max(WIDEST, console.width), crop=False)
