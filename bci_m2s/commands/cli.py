@@ -243,11 +243,14 @@ def ctl(
     session: Annotated[
         str, Option(metavar="ID", help="Which session of this machine; its first digits do.")
     ] = "",
+    participant: Annotated[
+        str, Option(metavar="ID", help="Of several in one session only this one; default: all.")
+    ] = "",
 ) -> None:
     """Give a running session a command: record, mark, begin a baseline, ask for the estimate."""
     from bci_m2s.commands.ctl import give
 
-    give(words or ["help"], remote, session)
+    give(words or ["help"], remote, session, participant)
 
 
 @app.command()

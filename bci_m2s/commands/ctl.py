@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from bci_m2s.errors import CommandError, UsageError
 from bci_m2s.session.control.client import ControlClient
@@ -18,10 +20,11 @@ REPLY_S = 15.0  # a recording may take seconds to begin
 LONGEST_REPLY = 1 << 20
 
 
-def give(words: Sequence[str], remote: str, session_id: str) -> None:
-    """Give a command and print the answer.
+def give(words: Sequence[str], remote: str, session_id: str, participant: str = "") -> None:
+    """Give a command and print the answer; to all participants where several are in one session.
 
-    words : of the command line; remote : ``[HOST:]PORT`` or ""; session_id : its beginning, or ""
+    words : of the command line; remote : ``[HOST:]PORT`` or ""; session_id : its beginning, or "";
+    participant : only to this one, "" for all
 
     Raises
     ------
@@ -41,7 +44,19 @@ def give(words: Sequence[str], remote: str, session_id: str) -> None:
     if remote:
         print(_over_tcp(replace(address_of(remote), key=key_of_environment()), line))
         return
-    client = ControlClient.find(_chosen(session_id, announced()))
+    running = announced()
+    if participant or (not session_id and len(running) > 1):
+        members = _members(running, participant)
+        if len(members) > 1:
+            _give_all(members, request)
+            return
+        running = list(members.values()) or running
+    print(_answer(_chosen(session_id, running), request))
+
+
+def _answer(session_id: str, request: Mapping[str, Any]) -> str:
+    """What a session says to a request. Raises CommandError: it refuses, or does not reply."""
+    client = ControlClient.find(session_id)
     if client is None:
         raise CommandError("the session does not reply (starting, frozen, or killed)")
     try:
@@ -51,7 +66,44 @@ def give(words: Sequence[str], remote: str, session_id: str) -> None:
     if "error" in answer:
         raise CommandError(printable(answer["error"]))
     values = answer.get("status", {"estimates": answer.get("estimates")})
-    print(json.dumps(values) if request["do"] in IN_JSON else printable(answer.get("said", "")))
+    return json.dumps(values) if request["do"] in IN_JSON else printable(answer.get("said", ""))
+
+
+def _give_all(members: Mapping[str, str], request: Mapping[str, Any]) -> None:
+    """Give a command to several participants at once. members : session ids by participant"""
+    failed = []
+    with ThreadPoolExecutor(len(members)) as pool:
+        asked = {name: pool.submit(_answer, session_id, request) for name, session_id in members.items()}
+    for name, answer in asked.items():
+        try:
+            print(f"{name}: {answer.result()}")
+        except CommandError as problem:
+            failed.append(f"{name}: {problem}")
+    if failed:
+        raise CommandError("; ".join(failed))
+
+
+def _members(running: Sequence[str], participant: str) -> dict[str, str]:
+    """Ids of the sessions of participants that run in one process, by participant; {} where there are none.
+
+    participant : only this one. Raises UsageError where several processes have participants of that name.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for session_id in running:
+        try:
+            status = json.loads(_answer(session_id, {"do": "state"}))
+        except CommandError:
+            continue
+        name = str(status.get("participant", ""))
+        if name and participant in ("", name):
+            found.setdefault(str(status.get("together")), {})[name] = session_id
+    if participant and not found:
+        raise UsageError(f"--participant: got {participant!r}, and nobody of that name takes part")
+    if participant and len(found) > 1:
+        raise UsageError(f"--participant: {len(found)} sessions have a participant {participant!r}")
+    members = next(iter(found.values()), {})
+    is_all = bool(participant) or (len(found) == 1 and len(members) == len(running))
+    return dict(sorted(members.items())) if is_all else {}
 
 
 def _chosen(wanted: str, running: Sequence[str]) -> str:

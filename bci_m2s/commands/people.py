@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,28 +16,31 @@ from bci_m2s.errors import BciM2sError, UsageError
 from bci_m2s.files.html_page import Page
 from bci_m2s.files.whole import write_whole
 from bci_m2s.handover.report import write_report
-from bci_m2s.review.people import COLUMNS, NUMBERS, rows_of
+from bci_m2s.review.people import COLUMNS, NUMBERS, named, rows_of
 from bci_m2s.review.verify import Verification, verify
 from bci_m2s.session.terminal.view import make_console
-from bci_m2s.text import printable
+from bci_m2s.text import printable, typed
 
 NAME = "report.html"
 WIDEST = 160
 
 
-def verify_people(recordings: Sequence[Path], model: str | None, device: str | None, seed: int) -> int:
+def verify_people(
+    people: Mapping[str, Sequence[Path]], model: str | None, device: str | None, seed: int
+) -> int:
     """Verify each recording, print a row for each, return the exit status: 0 where all came back."""
     console, rows, is_good = make_console(), [], True
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("replaying", total=len(recordings))
-        for path in recordings:
+        every = list(named(people))
+        task = progress.add_task("replaying", total=len(every))
+        for name, path in every:
             try:
                 result = verify(path, model, device, seed)
             except BciM2sError as problem:
                 row, good = ("", "", printable(f"{type(problem).__name__}: {problem}", 300)), False
             else:
                 row, good = _verified(result)
-            rows.append((path.parent.name, *row))
+            rows.append((name, *row))
             is_good = is_good and good
             progress.advance(task)
     _print_table(console, ("participant", "answers", "estimates", "result"), rows, ("answers", "estimates"))
@@ -56,42 +59,42 @@ def _verified(result: Verification) -> tuple[tuple[str, str, str], bool]:
     return (str(total), str(result.made), printable(words, 500)), result.first is None and total > 0
 
 
-def show_people(recordings: Sequence[Path], picture: Path | None, console: Console) -> None:
+def show_people(people: Mapping[str, Sequence[Path]], picture: Path | None, console: Console) -> None:
     """Print a row for each recording. Raises UsageError for a picture, which is of one recording."""
     if picture is not None:
         raise UsageError("--picture: is of one recording; name one participant's folder")
     with console.status("reading"):
-        rows = list(rows_of(recordings))
+        rows = list(rows_of(people))
     _print_table(console, COLUMNS, rows, NUMBERS)
-    console.print(f"each in full: bci-m2s show {recordings[0].parent}", soft_wrap=True)
+    first = next(iter(people.values()))[0].parent
+    console.print(f"each in full: bci-m2s show {typed(first)} and so on", soft_wrap=True)
 
 
 def report_people(
     folder: Path,
-    recordings: Sequence[Path],
+    people: Mapping[str, Sequence[Path]],
     output: Path | None,
     notify: Callable[[str], None],
 ) -> Path:
-    """Write the report of each participant into their folder and one with a row for each; return its path.
+    """Write the report of each person into their folder and one with a row for each; return its path.
 
     output : of that one; default: ``report.html`` in `folder`, or ``report-2.html`` … where that is there
     Raises OutputError.
     """
-    path, reports = output or _free(folder), list[str]()
-    for recording in recordings:
-        notify(f"report of {recording.parent.name}")
+    path, reports = output or _free(folder), dict[str, str]()
+    for name in people:
+        notify(f"report of {name}")
         try:
-            written = write_report(recording.parent)
+            reports[name] = write_report(folder / name).relative_to(folder).as_posix()
         except BciM2sError as problem:
-            reports.append(f"none: {problem}")
-        else:
-            reports.append(written.relative_to(folder).as_posix())
+            reports[name] = f"none: {problem}"
     page = Page(f"Participants of {folder.resolve().name}")
     page.section("Participants")
-    rows = [(*row, report) for row, report in zip(rows_of(recordings), reports, strict=True)]
-    page.table((*COLUMNS, "report"), rows, NUMBERS)
+    page.table(COLUMNS, list(rows_of(people)), NUMBERS)
     page.paragraph("Estimates are numbers from a model, not what people feel.", "note")
-    top = [f"{len(recordings)} recordings in {folder}", f"report made by bci_m2s {__version__}"]
+    page.section("Reports")
+    page.table(("participant", "report, in this folder"), list(reports.items()))
+    top = [f"{len(people)} participants in {folder}", f"report made by bci_m2s {__version__}"]
     write_whole(path, page.html(top, []), overwrite=False, private=True)
     return path
 

@@ -97,12 +97,15 @@ def recordings_in(path: Path) -> list[Path]:
     return [recording_in(path)]
 
 
-def people_in(path: Path) -> list[Path]:
-    """The recordings of a folder with several people's sessions, a folder each; [] where it is none."""
+def people_in(path: Path) -> dict[str, list[Path]]:
+    """The recordings of a folder with several people's sessions: all takes of each, by the folder's name.
+
+    {} where it is none, a session's own folder for instance.
+    """
     if not path.is_dir() or (path / IN_SESSION).is_file():
-        return []
-    found = sorted(path.glob(f"*/{IN_SESSION}"))
-    return [file for file in found if not _TAKE.fullmatch(file.parent.name)]
+        return {}
+    folders = [folder for folder in sorted(path.iterdir()) if not _TAKE.fullmatch(folder.name)]
+    return {folder.name: takes for folder in folders if (takes := _takes_in(folder))}
 
 
 def take_number(recording: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +30,12 @@ NOTHING = "–"
 LONGEST = 120
 
 
-def rows_of(recordings: Sequence[Path]) -> Iterator[tuple[str, ...]]:
+def rows_of(people: Mapping[str, Sequence[Path]]) -> Iterator[tuple[str, ...]]:
     """A row of ``COLUMNS`` for each recording; one that cannot be read says why.
 
-    recordings : each in a folder of its own, which has the participant's name
+    people : as ``people_in`` has them
     """
-    for path in recordings:
-        name = path.parent.name
+    for name, path in named(people):
         try:
             yield _row(name, recording_facts(open_recording(path)))
         except RecordingError as problem:
@@ -44,12 +43,19 @@ def rows_of(recordings: Sequence[Path]) -> Iterator[tuple[str, ...]]:
             yield (name, words, *[NOTHING] * (len(COLUMNS) - 2))
 
 
+def named(people: Mapping[str, Sequence[Path]]) -> Iterator[tuple[str, Path]]:
+    """Each recording, and what it is called: by the person, and by the take where that is not the first."""
+    for name, recordings in people.items():
+        for path in recordings:
+            yield name if path.parent.name == name else f"{name}/{path.parent.name}", path
+
+
 def _row(name: str, facts: RecordingFacts) -> tuple[str, ...]:
     raw, answers = facts.raw_streams, facts.answers
     begun = facts.session.begun_utc.replace("T", " ").partition("+")[0] if facts.session is not None else ""
     made = sum(int(one.made.sum()) for one in answers)
     return (
-        (facts.session.participant if facts.session is not None else "") or name,
+        name,
         begun or NOTHING,
         f"{facts.end_s:.1f} s",
         str(sum(stream.n_samples for stream in raw if stream.is_regular)),

@@ -81,3 +81,45 @@ def test_what_is_no_command_is_refused_before_anything_is_sent(capsys):
         give(["strat"], "1", "")
     for word in ("help", "HELP"):  # as over TCP, where letter case does not matter
         assert "baseline stop                   use what was collected" in printed(capsys, word)
+
+
+def member(name, together):
+    """A session of one participant of several."""
+
+    def handle(request, ago_s=0.0):
+        del ago_s
+        if request["do"] == "state":
+            return {"status": {"participant": name, "together": together}}
+        if request["do"] == "record_off" and name == "p02":
+            raise CommandError("nothing is being recorded")
+        return {"said": f"done by {name}"}
+
+    return handle
+
+
+def test_participants_of_one_session_are_told_together_or_one_alone(capsys):
+    with contextlib.ExitStack() as servers:
+        for digits, name in (("ab", "p01"), ("ac", "p02"), ("ad", "p03")):
+            servers.enter_context(contextlib.closing(ControlServer(digits * 16, member(name, "class"))))
+        assert printed(capsys, "start") == "p01: done by p01\np02: done by p02\np03: done by p03\n"
+        give(["start"], "", "", "p02")
+        assert capsys.readouterr().out == "done by p02\n"
+        assert printed(capsys, "start", session="ad") == "done by p03\n"
+        with pytest.raises(CommandError, match=r"^p02: nothing is being recorded$"):
+            give(["stop"], "", "")
+        assert capsys.readouterr().out == "p01: done by p01\np03: done by p03\n"
+        with pytest.raises(UsageError, match="got 'p09', and nobody of that name"):
+            give(["start"], "", "", "p09")
+
+
+def test_beside_another_session_participants_are_not_told_unless_they_are_named(capsys):
+    with contextlib.ExitStack() as servers:
+        for digits, handle in (("ab", member("p01", "x")), ("ac", member("p02", "x")), ("ad", answer)):
+            servers.enter_context(contextlib.closing(ControlServer(digits * 16, handle)))
+        with pytest.raises(UsageError, match="3 sessions run"):
+            give(["start"], "", "")
+        give(["start"], "", "", "p01")
+        assert capsys.readouterr().out == "done by p01\n"
+        servers.enter_context(contextlib.closing(ControlServer("ae" * 16, member("p01", "y"))))
+        with pytest.raises(UsageError, match="2 sessions have a participant 'p01'"):
+            give(["start"], "", "", "p01")

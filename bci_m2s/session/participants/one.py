@@ -49,6 +49,7 @@ class Participant:
     console : the terminal that all share
     stop : set when the whole session ends
     loops : the threads that all share
+    together : id of the whole session
 
     Attributes
     ----------
@@ -66,7 +67,9 @@ class Participant:
         console: Console,
         stop: threading.Event,
         loops: Loops,
+        together: str = "",
     ) -> None:
+        self.together = together
         self.name, self.plan, self._options, self._is_others = name, plan, options, is_others
         self._console = NamedConsole(name, console)
         self._stop, self._loops = stop, loops
@@ -194,7 +197,9 @@ class _Quiet(Watch):
 
     def begins(self, takes: Takes, commands: Commands) -> None:
         """Let the table see it."""
-        self._participant.takes, self._participant.commands = takes, commands
+        participant = self._participant
+        participant.takes, participant.commands = takes, commands
+        takes.more_about = lambda: {"participant": participant.name, "together": participant.together}
 
     def show(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -67,7 +68,7 @@ def run_participants(
             "note: windows are judged one by one: on this computer the last bits of an answer would depend "
             "on how many are judged at once"
         )
-    loops, is_others = Loops(), named_by(plans)
+    loops, is_others, together = Loops(), named_by(plans), uuid.uuid4().hex
     end = deadline(options.duration_s)
     participants = []
     for name, plan in plans.items():
@@ -76,7 +77,7 @@ def run_participants(
             output=folder / name if folder is not None else None,
             notes={**options.notes, "participant": name, "arithmetic": strict_mode()},
         )
-        participants.append(Participant(name, plan, own, is_others, console, stop, loops))
+        participants.append(Participant(name, plan, own, is_others, console, stop, loops, together))
     known = _Known(neighbours.names())
     try:
         for participant in participants:

@@ -1,0 +1,83 @@
+"""``verify``, ``show`` and ``report`` of a folder with several people's sessions."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from support.command_line import bci, refused
+from support.recorded_sessions import chunks_of, record_session
+from support.small_sessions import eeg
+
+from bci_m2s.recording.file_names import people_in
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """Folder of one recorded session."""
+    return record_session(tmp_path_factory.mktemp("one") / "s", {"eeg": chunks_of(*eeg(12.0))}).parent
+
+
+@pytest.fixture
+def folder(tmp_path, recorded):
+    """Two people, one with a second take, and a folder of something else."""
+    out = tmp_path / "class"
+    for name in ("p01", "p02", "p02/take-2"):
+        shutil.copytree(recorded, out / name, dirs_exist_ok=True)
+    (out / "notes").mkdir()
+    return out
+
+
+def rows(done, first):
+    """Rows of the table whose heading begins with `first`."""
+    lines = [line.rstrip() for line in done.stdout.splitlines() if line.strip()]
+    begin = next(n for n, line in enumerate(lines) if line.split() and line.split()[0] == first)
+    return [line.split(maxsplit=3) for line in lines[begin + 1 :]]
+
+
+def test_people_are_those_of_a_folder_that_is_no_sessions_own(folder):
+    found = people_in(folder)
+    assert {
+        name: [path.relative_to(folder).as_posix() for path in takes] for name, takes in found.items()
+    } == {
+        "p01": ["p01/session.xdf"],
+        "p02": ["p02/session.xdf", "p02/take-2/session.xdf"],
+    }
+    assert people_in(folder / "p02") == {}
+    assert people_in(folder / "notes") == {}
+    assert people_in(folder / "p01" / "session.xdf") == {}
+
+
+def test_verify_has_a_row_for_each_recording_and_fails_where_one_does(folder):
+    done = bci("verify", folder)
+    assert done.returncode == 0, done.stdout
+    assert [(row[0], row[3]) for row in rows(done, "participant")] == [
+        (name, "verified, bit for bit") for name in ("p01", "p02", "p02/take-2")
+    ]
+    (folder / "p01" / "session.xdf").write_bytes(b"no recording at all")
+    done = bci("verify", folder)
+    assert done.returncode == 1
+    assert "not an XDF file" in done.stdout
+    assert done.stdout.count("verified, bit for bit") == 2
+
+
+def test_show_has_a_row_for_each_recording_and_draws_none(folder):
+    (folder / "p01" / "session.xdf").write_bytes(b"no recording at all")
+    done = bci("show", folder)
+    assert done.returncode == 0
+    found = rows(done, "participant")
+    assert [row[0] for row in found][:3] == ["p01", "p02", "p02/take-2"]
+    assert "cannot be read" in done.stdout
+    assert "12.0 s" in done.stdout
+    assert "--picture: is of one recording" in refused("show", folder, "--picture", folder / "x.png")
+
+
+def test_report_writes_one_for_each_and_one_that_names_them(folder):
+    done = bci("report", folder)
+    assert done.returncode == 0, done.stderr
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    for words in ("p02/take-2", "p01/report.html", "p02/report.html", "2 participants in"):
+        assert words in text
+    assert (folder / "p01" / "report.html").is_file()
+    bci("report", folder)
+    assert (folder / "report-2.html").is_file()
