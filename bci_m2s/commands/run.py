@@ -22,11 +22,13 @@ from bci_m2s.session.run import Options, run_connected
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected, connect, fits, with_unnamed
 from bci_m2s.session.setup.fitting import say_fits, shipped_contracts
+from bci_m2s.session.setup.participants import plans_of
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.session.setup.untrained import Untrained
 from bci_m2s.session.terminal.run import stop_on_signals
 from bci_m2s.session.terminal.view import make_console
 from bci_m2s.sources import Environment
+from bci_m2s.sources.streams import LslStream
 from bci_m2s.text import printable
 
 if TYPE_CHECKING:
@@ -82,7 +84,6 @@ def run_session(pipeline: str, options: Options, console: Console | None = None)
 def _run_together(plan: build.Plan, options: Options, console: Console, stop: threading.Event) -> None:
     """A session of several participants."""
     from bci_m2s.session.participants.run import run_participants
-    from bci_m2s.session.setup.participants import plans_of
 
     _refuse_of_one(options)
     plans = plans_of(plan)
@@ -90,7 +91,7 @@ def _run_together(plan: build.Plan, options: Options, console: Console, stop: th
         print_lsl_session(console, options.lsl, folder)
         console.print(f"{len(plans)} participants: {', '.join(plans)}")
         make = partial(_make_predictor, plan, options.device)
-        run_participants(plans, make, replace(options, panel=False), folder, console, stop)
+        run_participants(plan, plans, make, replace(options, panel=False), folder, console, stop)
 
 
 def _refuse_of_one(options: Options) -> None:
@@ -98,7 +99,6 @@ def _refuse_of_one(options: Options) -> None:
     asked = {
         "--stream": options.source_ids,
         "--baseline": options.baseline,
-        "--remote": options.remote,
         "a guided session": options.conduct,
         "the demo": options.connect,
     }
@@ -179,9 +179,18 @@ def check_pipeline(pipeline: str) -> None:
     if not plan.tensors:
         how = Untrained(plan.model_path, plan.contract).next_step(plan.settings.model)
         console.print(f"model {plan.settings.model!r}: not trained yet: {how}", style="yellow")
+    if plan.settings.participants:
+        for name, own in plans_of(plan).items():
+            streams = ", ".join(f"{modality} {stream.name!r}" for modality, stream in _named(own))
+            console.print(f"participant {name}: {streams}")
     console.print(
         f"{plan.path}: ok{f'. Next: bci-m2s run {pipeline}' if plan.tensors else ''}", soft_wrap=True
     )
+
+
+def _named(plan: build.Plan) -> list[tuple[str, LslStream]]:
+    """The LSL streams of a plan, by modality."""
+    return [(name, one) for name, one in plan.settings.streams.items() if isinstance(one, LslStream)]
 
 
 def list_network(model: str | None, wait_s: float) -> None:

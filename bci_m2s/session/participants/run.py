@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ from bci_m2s.errors import BciM2sError, ParticipantError
 from bci_m2s.lsl.network import Selector, local_clock
 from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.outlet_name import Neighbours
+from bci_m2s.session.participants.commands import give_all
 from bci_m2s.session.participants.one import Participant
 from bci_m2s.session.participants.table import live_table, plain_line, print_summaries
+from bci_m2s.session.remote.listening import listening
 from bci_m2s.session.run import Options
 from bci_m2s.session.setup.build import Plan
 from bci_m2s.session.setup.connect import unnamed_streams
@@ -37,6 +40,7 @@ GRACE_S = 1.0  # each ends by itself when the time is over
 
 
 def run_participants(
+    plan: Plan,
     plans: Mapping[str, Plan],
     make_predictor: Callable[[], Predictor],
     options: Options,
@@ -48,7 +52,7 @@ def run_participants(
 
     Parameters
     ----------
-    plans : of each participant, by id
+    plan : as its file has it; plans : of each participant, by id
     make_predictor : the model of all, ready
     options : of each; `output` is not used
     folder : of the whole session, in which each has one of their own; None where nothing is kept
@@ -75,19 +79,26 @@ def run_participants(
         own = replace(
             options,
             output=folder / name if folder is not None else None,
+            remote=None,
             notes={**options.notes, "participant": name, "arithmetic": strict_mode()},
         )
         participants.append(Participant(name, plan, own, is_others, console, stop, loops, together))
     known = _Known(neighbours.names())
+    remote = listening(options.remote, plan.settings.remote)
     try:
         for participant in participants:
             participant.start(predictor, known, end)
+        if remote is not None:
+            remote.serve(partial(give_all, participants), console.print)
+            console.print(remote.describe())
         with _newcomers(participants, is_others, console):
             _show(participants, console, stop, end)
     finally:
         stop.set()
         for participant in participants:
             participant.join()
+        if remote is not None:
+            remote.close()
         loops.close()
         with suppress(OSError):  # the terminal may be gone
             print_summaries(console, participants)

@@ -16,6 +16,7 @@ from bci_m2s.session.setup.build import Plan
 from bci_m2s.session.setup.config import PipelineSettings
 
 PLACE = "{id}"  # where the participant's id goes, in any text of these parts of a pipeline
+OF_ALL = ("participants", "remote")  # said of the whole session
 FILLED = ("streams", "markers", "outlet")
 
 
@@ -50,9 +51,7 @@ def plans_of(plan: Plan) -> dict[str, Plan]:
 
 def _filled(values: Mapping[str, Any], name: str, own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """A pipeline's values for one participant. own : keys of its streams that differ, by modality"""
-    mine: dict[str, Any] = copy.deepcopy(
-        {key: value for key, value in values.items() if key != "participants"}
-    )
+    mine: dict[str, Any] = copy.deepcopy({key: value for key, value in values.items() if key not in OF_ALL})
     for modality, keys in own.items():
         before = {} if "source" in keys else mine["streams"].get(modality, {})
         mine["streams"][modality] = {**before, **keys}

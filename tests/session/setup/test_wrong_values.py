@@ -20,6 +20,7 @@ streams:
     stamps: sent}
   eye: {source: replay, file: a.xdf, name: a, type: b, loops: 1}
   skin: {source: simulated, stream: eeg, montage: muse, subject: 0, session: 0, seed: 0}
+participants: {p01: {}, p07: {streams: {eeg: {name: Other}}}}
 markers: {source: lsl, type: Markers}
 record_also: all
 modality: each
