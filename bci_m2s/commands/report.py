@@ -18,9 +18,13 @@ def report_and_print(session: Path, output: Path | None) -> Path:
     console, people = make_console(), people_in(session)
     with console.status(Text("reading")) as status:
 
-        def say(what: str) -> None:
+        def progress(what: str) -> None:
             status.update(Text(what))
 
-        path = report_people(session, people, output, say) if people else write_report(session, output, say)
+        path = (
+            report_people(session, people, output, progress)
+            if people
+            else write_report(session, output, progress)
+        )
     console.print(f"report: {printable(path)}", soft_wrap=True)
     return path
