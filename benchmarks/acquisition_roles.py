@@ -42,7 +42,7 @@ class Meter:
 
 
 @contextmanager
-def receive_with_pylsl(name: str, meter: Meter) -> Iterator[Callable[[float], None]]:
+def receive_with_pylsl(name: str, meter: Meter, _ring_s: float) -> Iterator[Callable[[float], None]]:
     """The floor: one thread that blocks in pylsl."""
     import pylsl
 
@@ -96,13 +96,16 @@ class MeteredJudge:
 
 
 @contextmanager
-def receive_with_engine(name: str, meter: Meter) -> Iterator[Callable[[float], None]]:
+def receive_with_engine(name: str, meter: Meter, ring_s: float) -> Iterator[Callable[[float], None]]:
     """The live engine: reader thread, ring, inference thread, clock thread, writer thread."""
+    from bci_m2s.engine import stream_state
     from bci_m2s.engine.engine import Engine
     from bci_m2s.engine.publisher import Publisher
     from bci_m2s.lsl.network import local_clock
     from bci_m2s.sources.lsl import LslSource
 
+    if ring_s:
+        stream_state.RING_S = ring_s
     source = LslSource(name, wait_s=START_LIMIT_S)
     source.open()
     judge: Any = MeteredJudge(meter, local_clock)
@@ -117,7 +120,7 @@ def receive_with_engine(name: str, meter: Meter) -> Iterator[Callable[[float], N
 
 
 @contextmanager
-def receive_with_mne_lsl(name: str, meter: Meter) -> Iterator[Callable[[float], None]]:
+def receive_with_mne_lsl(name: str, meter: Meter, _ring_s: float) -> Iterator[Callable[[float], None]]:
     """mne-lsl's buffered stream, polled."""
     from mne_lsl.lsl import local_clock  # type: ignore[import-not-found,unused-ignore]
     from mne_lsl.stream import StreamLSL  # type: ignore[import-not-found,unused-ignore]
@@ -145,10 +148,13 @@ def receive_with_mne_lsl(name: str, meter: Meter) -> Iterator[Callable[[float], 
 RECEIVERS = {"pylsl": receive_with_pylsl, "bci_m2s": receive_with_engine, "mne-lsl": receive_with_mne_lsl}
 
 
-def measure(receiver: str, name: str, seconds: float) -> dict[str, float]:
-    """Receive and return ages in ms, share of a core, and how many samples came and were lost."""
+def measure(receiver: str, name: str, seconds: float, ring_s: float) -> dict[str, float]:
+    """Receive and return ages in ms, share of a core, and how many samples came and were lost.
+
+    ring_s : length of the engine's ring; 0 for the usual one
+    """
     meter = Meter()
-    with RECEIVERS[receiver](name, meter) as receive:
+    with RECEIVERS[receiver](name, meter, ring_s) as receive:
         receive(SETTLE_S)
         meter.rows.clear()
         begun_s, cpu_s = time.perf_counter(), _cpu_s()
@@ -205,6 +211,7 @@ def main() -> None:
     parser.add_argument("role", choices=["sender", *RECEIVERS])
     parser.add_argument("--name", required=True, help="name of the stream")
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--ring", type=float, default=0.0)
     parser.add_argument("--channels", type=int, default=62)
     parser.add_argument("--rate", type=float, default=1000.0)
     parser.add_argument("--per-push", type=int, default=4)
@@ -212,7 +219,7 @@ def main() -> None:
     if options.role == "sender":
         send(options.name, options.channels, options.rate, options.per_push)
     else:
-        print(json.dumps(measure(options.role, options.name, options.seconds)))
+        print(json.dumps(measure(options.role, options.name, options.seconds, options.ring)))
 
 
 if __name__ == "__main__":

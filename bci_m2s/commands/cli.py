@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 from bci_m2s import __version__
 from bci_m2s.colours import THEMES
-from bci_m2s.commands import handover_cli, recording_cli, study_cli, training_cli
+from bci_m2s.commands import bench_cli, handover_cli, recording_cli, study_cli, training_cli
 from bci_m2s.commands.options import (
     BaselineFile,
     Device,
@@ -53,6 +53,7 @@ app.add_typer(recording_cli.app)
 app.add_typer(training_cli.app)
 app.add_typer(study_cli.app)
 app.add_typer(handover_cli.app)
+app.add_typer(bench_cli.app)
 
 
 def main() -> None:

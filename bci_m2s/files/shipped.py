@@ -1,7 +1,7 @@
-"""The folders of pipelines and models that come with bci_m2s, and what is in them by name.
+"""The folders of pipelines, models and benchmarks that come with bci_m2s, and what is in them by name.
 
-In a checkout they are the folders ``pipelines/`` and ``models/`` beside the package; in an installed
-wheel they are inside it. Nothing is ever written there.
+In a checkout they are folders of these names beside the package; in an installed wheel they are inside
+it. Nothing is ever written there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bci_m2s.errors import UsageError, nearest
 
 
 def folder(kind: str) -> Path:
-    """Folder of the shipped "pipelines" or "models"."""
+    """Folder of the shipped "pipelines", "models" or "benchmarks"."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "shipped" / kind
     return inside if inside.is_dir() else package.parent / kind

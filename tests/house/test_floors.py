@@ -40,6 +40,7 @@ ALLOWED = {
     "pyqtgraph": ("panel",),
     "rich": ("session", "commands", "doctor", "soak", "training"),
     "typer": (
+        "commands.bench_cli",
         "commands.cli",
         "commands.options",
         "commands.recording_cli",

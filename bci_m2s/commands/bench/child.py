@@ -1,0 +1,73 @@
+"""The process of one benchmark: ``python -m bci_m2s.commands.bench.child FILE SPEC``.
+
+Sends one message per round, and one per note. It ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from itertools import islice
+from pathlib import Path
+
+from bci_m2s.commands.bench.benchmark import NotHere, Round, Run
+from bci_m2s.commands.bench.found import load
+from bci_m2s.errors import BciM2sError
+from bci_m2s.lsl.child import Message, begin
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure. arguments : file of the benchmark, and JSON of rounds, settings, peer and folder"""
+    path, spec = Path(arguments[0]), json.loads(arguments[1])
+    parent = sys.stdout
+
+    def send(message: Message) -> None:
+        print(json.dumps(message), file=parent, flush=True)
+
+    stop = begin()
+    threading.Thread(target=_end_with, args=(stop,), daemon=True).start()
+    sys.path.insert(0, str(path.parent))  # parts that a benchmark keeps in a file beside it
+    run = Run(
+        spec["rounds"],
+        spec["settings"],
+        spec["peer"],
+        Path(spec["folder"]),
+        lambda words: send({"note": words}),
+    )
+    with redirect_stdout(sys.stderr):  # what a library prints is no message
+        send(_measure(path, run, send))
+    return 0
+
+
+def _measure(path: Path, run: Run, send: Callable[[Message], None]) -> Message:
+    """Send every round; returns how it ended."""
+    try:
+        for one in islice(load(path).measure(run), run.rounds):
+            send({"round": _plain(one)})
+    except NotHere as why:
+        return {"not here": str(why)}
+    except BciM2sError as problem:
+        return {"error": str(problem)}
+    return {"done": True}
+
+
+def _plain(one: Round) -> dict[str, list[float]]:
+    """[ours] or [ours, reference] of each figure."""
+    return {
+        name: [float(part) for part in (value if isinstance(value, tuple) else (value,))]
+        for name, value in one.items()
+    }
+
+
+def _end_with(stop: threading.Event) -> None:
+    """The parent is gone, or wants it to end: at once, in the middle of whatever is measured."""
+    stop.wait()
+    os._exit(1)  # processes of its own end with their standard input
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
