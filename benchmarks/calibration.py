@@ -22,9 +22,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
 from scipy.special import softmax
 
+from bci_m2s.commands.bench.machine import describe, machine
 from bci_m2s.model.model_file import load_model_file
 from bci_m2s.session.setup.shipped import find_model
 from bci_m2s.simulator import SimulatorSettings
@@ -250,7 +250,7 @@ def main(print_line: Callable[[str], None] = print) -> None:
     path = find_model(options.model)
     base = Base(path, *load_model_file(path))
     settings = settings_of(base, options.seed, options.trials)
-    print_line(describe_machine())
+    print_line(describe(machine()))
     print_line(f"{options.people} simulated people, {options.trials} trials of 15 s per visit")
     visits = {
         person: tuple(features_of(base, settings, person, visit, options.cache) for visit in (0, 1))

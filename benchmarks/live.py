@@ -17,7 +17,8 @@ import numpy as np
 from bci_m2s.engine.engine import Engine
 from bci_m2s.session.description import describe_session
 from bci_m2s.session.setup import build
-from bci_m2s.session.setup.connect import Environment, connect
+from bci_m2s.session.setup.connect import connect
+from bci_m2s.sources import Environment
 from bci_m2s.types import Estimate, Published
 
 if TYPE_CHECKING:

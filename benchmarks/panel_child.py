@@ -1,6 +1,6 @@
 """The process that ``panel.py`` starts: the panel of the tree on PYTHONPATH, until SIGTERM.
 
-python benchmarks/panel_child.py SESSION_ID RESULT.json LSL_CONFIGURATION
+python benchmarks/panel_child.py SESSION_ID RESULT.json
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pylsl
 
 SIZE = (1600, 900)
 
@@ -56,5 +55,4 @@ def show_panel(session_id: str, result: Path) -> None:
 
 
 if __name__ == "__main__":
-    pylsl.set_config_content(sys.argv[3])
     show_panel(sys.argv[1], Path(sys.argv[2]))

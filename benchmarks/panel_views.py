@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import describe_machine, load_now, load_warning
+
+from bci_m2s.commands.bench.machine import describe, load_now, load_warning, machine
 
 FRAME_MS = 31
 FEED_S = 0.25
@@ -301,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(json.dumps(show(options.show, options.seconds)))
         return
     loads = [load_now()]
-    print(describe_machine())
+    print(describe(machine()))
     print(f"{options.rounds} rounds of {options.seconds:g} s per side, in turn\n")
     print(f"{'view':<12}{'side':<16}{'CPU % of a core':>20}{'frames/s':>10}")
     for name in options.views:

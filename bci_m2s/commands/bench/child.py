@@ -1,6 +1,7 @@
 """The process of one benchmark: ``python -m bci_m2s.commands.bench.child FILE SPEC``.
 
-Sends one message per round, and one per note. It ends when its parent does.
+Sends one message per round, and one per note. What libraries and its own processes print goes to a log. It
+ends when its parent does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from itertools import islice
 from pathlib import Path
 
@@ -21,9 +21,12 @@ from bci_m2s.lsl.child import Message, begin
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure. arguments : file of the benchmark, and JSON of rounds, settings, peer and folder"""
+    """Measure. arguments : file of the benchmark, and JSON of rounds, settings, peer, folder and log"""
     path, spec = Path(arguments[0]), json.loads(arguments[1])
-    parent = sys.stdout
+    parent = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with Path(spec["log"]).open("wb") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
 
     def send(message: Message) -> None:
         print(json.dumps(message), file=parent, flush=True)
@@ -38,8 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         Path(spec["folder"]),
         lambda words: send({"note": words}),
     )
-    with redirect_stdout(sys.stderr):  # what a library prints is no message
-        send(_measure(path, run, send))
+    send(_measure(path, run, send))
     return 0
 
 

@@ -140,9 +140,8 @@ def _refuse_another_machine(folder: Path) -> None:
     """A folder's table is of one machine. Raises UsageError."""
     here = machine()
     for result in read_results(folder).values() if folder.is_dir() else ():
-        for name, expected in here.items():
-            got = result.machine.get(name)
-            if got != expected:
+        for name, got in here.items():
+            if got != (expected := result.machine.get(name)):
                 raise UsageError(
-                    f"--output {folder}: is of another machine: {name}: got {got}, expected {expected}"
+                    f"--output {folder}: {name}: got {got}, expected {expected}: it is of another machine"
                 )

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe(of: dict[str, str]) -> str:
+def describe(of: Mapping[str, str]) -> str:
     """One line of a machine."""
     gpu = "" if of["GPU"] == "none" else f", {of['GPU']}"
     return f"{of['processor']}, {of['cores']} cores{gpu}, {of['system']}, Python {of['Python']}"

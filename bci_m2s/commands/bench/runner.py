@@ -15,10 +15,12 @@ from bci_m2s.commands.bench.found import files
 from bci_m2s.commands.bench.machine import load_now, machine, versions
 from bci_m2s.commands.bench.result import Result
 from bci_m2s.errors import BciM2sError, StreamError
-from bci_m2s.lsl.child import JsonChild
+from bci_m2s.lsl.child import JsonChild, Message
 from bci_m2s.lsl.configuration import FILE, OWN, VARIABLE
 
 LONGEST_ROUND_S = 3600.0
+END_S = 20.0  # for the processes that a benchmark started
+LOG, LOG_LINES, ENDED = "log", 20, "it ended"
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 LSL = (
     "[multicast]\nResolveScope = machine\n[lab]\nKnownPeers = {{127.0.0.1}}\nSessionID = {}\n"
@@ -60,7 +62,7 @@ def run_benchmark(
     with tempfile.TemporaryDirectory(prefix="bci_m2s-bench-", ignore_cleanup_errors=True) as scratch:
         spec = {"rounds": rounds, "settings": dict(settings), "peer": peer}
         with _child(benchmark.name, spec, Path(scratch)) as child:
-            while "done" not in (message := _next(child)):
+            while "done" not in (message := _next(child, Path(scratch) / LOG)):
                 if "not here" in message:
                     raise NotHere(message["not here"])
                 if "note" in message:
@@ -69,6 +71,7 @@ def run_benchmark(
                     found.append(message["round"])
                     on_round(len(found))
                 loads.append(load_now())
+            child.wait(END_S)
     said = [f"{need.what} is missing: {need.remedy}" for need in missing]
     return Result(
         benchmark.name,
@@ -96,14 +99,16 @@ def _child(name: str, spec: dict[str, object], scratch: Path) -> JsonChild:
         "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
         "QT_QPA_PLATFORM": "offscreen",
     }
-    words = json.dumps({**spec, "folder": str(folder)})
-    return JsonChild(
-        f"benchmark {name}", ["bci_m2s.commands.bench.child", str(files()[name]), words], environment
-    )
+    words = json.dumps({**spec, "folder": str(folder), "log": str(scratch / LOG)})
+    module = "bci_m2s.commands.bench.child"
+    return JsonChild(f"benchmark {name}", [module, str(files()[name]), words], environment)
 
 
-def _next(child: JsonChild) -> dict[str, object]:
+def _next(child: JsonChild, log: Path) -> Message:
+    """Its next message. Raises BciM2sError, with the end of its log where it ended without a word."""
     try:
         return child.receive(LONGEST_ROUND_S)
     except StreamError as problem:
-        raise BciM2sError(str(problem)) from None
+        said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        last = "\n".join(("", *said.splitlines()[-LOG_LINES:])) if ENDED in str(problem) else ""
+        raise BciM2sError(f"{problem}{last}") from None

@@ -39,10 +39,9 @@ def _cells(figure: Figure, summary: Summary | None) -> tuple[str, ...]:
     wanted = "" if goal is None else f"{goal}{' ×' if goal.of_ratio else f' {figure.unit}'}"
     if summary is None:
         return figure.name, figure.unit, NOT_MEASURED, figure.reference, "", wanted, ""
-    reference = figure.reference
+    reference = ratio = ""
     if math.isfinite(summary.reference):
-        reference = f"{digits(summary.reference)}: {reference}"
-    ratio = ""
+        reference = f"{digits(summary.reference)}: {figure.reference}"
     if math.isfinite(summary.ratios[0]):
         median, lowest, highest = map(digits, summary.ratios)
         ratio = f"{median} [{lowest}–{highest}]"

@@ -1,0 +1,122 @@
+"""How time and memory grow with channels, sampling rate and length of a session.
+
+Simulated stamps and noise go straight through the pipeline of the demo's EEG, at its usual size but for
+what grows: 62 channels, 1000 Hz. The long session has 4 channels at 256 Hz, as a Muse has, so that hours of
+it take minutes. Each point is a process of its own (the moments of the session are one). The reference is
+the smallest size.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bci_m2s.commands.bench.benchmark import Benchmark, Figure, Need, Round, Run
+from bci_m2s.errors import BciM2sError
+
+POINT = Path(__file__).with_name("growth_point.py")
+CHANNELS = (8, 16, 32, 64, 128, 256)
+RATES_HZ = (128, 256, 512, 1024, 2048, 4096)
+LENGTHS = {"1 min": 60.0, "10 min": 600.0, "1 h": 3600.0, "4 h": 14400.0, "8 h": 28800.0}
+USUAL_CHANNELS, USUAL_RATE_HZ = 62, 1000
+LONG_CHANNELS, LONG_RATE_HZ = 4, 256
+TIME, MEMORY = "time", "memory"
+
+Point = dict[str, float]
+
+
+def measure(run: Run) -> Iterator[Round]:
+    """Milliseconds for a second of signal and MB in memory, at each size."""
+    seconds, longest_s = run.number("seconds"), 3600 * run.number("hours")
+    lengths = {name: length_s for name, length_s in LENGTHS.items() if length_s <= longest_s}
+    for _ in range(run.rounds):
+        found: dict[str, Point] = {}
+        for channels in CHANNELS:
+            (found[f"{channels} channels"],) = points(channels, USUAL_RATE_HZ, [seconds])
+        for rate_hz in RATES_HZ:
+            (found[f"{rate_hz} Hz"],) = points(USUAL_CHANNELS, rate_hz, [seconds])
+        moments = points(LONG_CHANNELS, LONG_RATE_HZ, list(lengths.values()))
+        found |= dict(zip(lengths, moments, strict=True))
+        yield figures(found)
+
+
+def points(channels: int, rate_hz: float, moments_s: list[float]) -> list[Point]:
+    """What a process of its own measured."""
+    command = [sys.executable, str(POINT), str(channels), str(rate_hz), *map(str, moments_s)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BciM2sError(f"growth: {channels} channels, {rate_hz:g} Hz: {done.stderr.splitlines()[-1]}")
+    found: list[Point] = json.loads(done.stdout.splitlines()[-1])
+    if not found[-1]["estimates"]:
+        raise BciM2sError(f"growth: {channels} channels, {rate_hz:g} Hz: gave no estimates")
+    return found
+
+
+def figures(found: Mapping[str, Point]) -> Round:
+    """One round as the table has it, each size beside the smallest of its kind."""
+    one: dict[str, float | tuple[float, float]] = {}
+    for smallest, size in sizes():
+        if size in found:
+            for what, key in ((TIME, "ms"), (MEMORY, "mb")):
+                value, least = found[size][key], found[smallest][key]
+                one[f"{what}, {size}"] = value if size == smallest else (value, least)
+    return one
+
+
+def sizes() -> Iterator[tuple[str, str]]:
+    """(smallest of its kind, size) of every point."""
+    for names in (
+        [f"{channels} channels" for channels in CHANNELS],
+        [f"{rate_hz} Hz" for rate_hz in RATES_HZ],
+        list(LENGTHS),
+    ):
+        yield from ((names[0], name) for name in names)
+
+
+def draw(path: Path, medians: Mapping[str, tuple[float, float]]) -> None:
+    """Time and memory against each of the three."""
+    from matplotlib.figure import Figure as Picture
+
+    columns = {
+        "channels": {f"{channels} channels": float(channels) for channels in CHANNELS},
+        "sampling rate, Hz": {f"{rate_hz} Hz": float(rate_hz) for rate_hz in RATES_HZ},
+        "length of the session, min": {name: length_s / 60 for name, length_s in LENGTHS.items()},
+    }
+    picture = Picture(figsize=(10, 5), layout="constrained")
+    axes = picture.subplots(2, 3, sharey="row", sharex="col")
+    for column, (label, places) in enumerate(columns.items()):
+        for row, what in enumerate((TIME, MEMORY)):
+            known = {name: x for name, x in places.items() if f"{what}, {name}" in medians}
+            values = [medians[f"{what}, {name}"][0] for name in known]
+            axes[row][column].plot(list(known.values()), values, marker="o")
+            axes[row][column].set_xscale("log")
+            axes[row][column].set_ylim(bottom=0)
+        axes[1][column].set_xlabel(label)
+    axes[0][0].set_ylabel("ms for a second of signal")
+    axes[1][0].set_ylabel("MB in memory")
+    picture.savefig(path)
+
+
+BENCHMARK = Benchmark(
+    name="growth",
+    question="How do time and memory grow with channels, sampling rate and length of a session?",
+    minutes=15,
+    figures=tuple(
+        Figure(f"{what}, {size}", unit, smallest if size != smallest else "")
+        for what, unit in ((TIME, "ms for 1 s"), (MEMORY, "MB"))
+        for smallest, size in sizes()
+    ),
+    measure=measure,
+    needs=(Need("/proc", "only Linux has it", lambda _peer: Path("/proc/self/status").is_file()),),
+    rounds=1,
+    settings={"seconds": 20.0, "hours": 8.0},
+    draw=draw,
+)
+
+if __name__ == "__main__":
+    from bci_m2s.commands.bench.script import main
+
+    main(BENCHMARK)
