@@ -183,7 +183,7 @@ class CurveSweep:
 
 def make_traces(with_curves: bool) -> tuple[Any, tuple[int, int], Feed]:
     """62 channels at 1 kHz; fed and drawn at every frame."""
-    from bci_m2s.panel.client.facts import StreamFacts
+    from bci_m2s.panel.client.facts import ShownStream
     from bci_m2s.panel.look.theme import DARK
     from bci_m2s.panel.traces.channel_rows import ChannelRows
     from bci_m2s.panel.traces.sweep_view import SweepView
@@ -207,7 +207,7 @@ def make_traces(with_curves: bool) -> tuple[Any, tuple[int, int], Feed]:
             sweep.frame()
 
         return sweep.widget, (1000, 480), feed_curves
-    view = SweepView(DARK, ChannelRows, StreamFacts("eeg", "EEG", RATE_HZ, SEED_62, ("uV",) * N_CHANNELS))
+    view = SweepView(DARK, ChannelRows, ShownStream("eeg", "EEG", RATE_HZ, SEED_62, ("uV",) * N_CHANNELS))
 
     def feed(now_s: float) -> None:
         view.push(*newest(now_s))

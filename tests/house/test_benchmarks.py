@@ -1,165 +1,261 @@
-"""The benchmarks run and print their ratios. Nothing here depends on how fast the machine is."""
+"""The benchmarks measure what they declare. Nothing here depends on how fast the machine is."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import re
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+from support.command_line import bci
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-NUMBER = r"\d+\.\d+"
-RATIO = rf"{NUMBER} \({NUMBER}–{NUMBER}\)"
-TINY = ["--rounds", "2", "--batch", "6", "--channels", "3"]  # of a training
+from bci_m2s.commands.bench.benchmark import Benchmark, NotHere, Round, Run
+from bci_m2s.commands.bench.found import MARK, files, load, load_all
+from bci_m2s.errors import BciM2sError, UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+HEAVY = ("torch", "mne", "pylsl", "scipy", "PyQt6", "psutil", "matplotlib", "sklearn", "distributed")
+TINY = {"batch": 6, "channels": 3}  # of a training
+ALL = load_all()
 
 
 @pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    """Loads a benchmark into this process."""
+def part(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Loads a file of benchmarks/ that others use."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     return importlib.import_module
 
 
 @pytest.fixture
-def printed(
-    benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Runs a benchmark as a program is run; returns what it printed."""
+def measured(
+    part: Callable[[str], ModuleType], tmp_path: Path
+) -> Callable[..., tuple[list[Round], list[str]]]:
+    """Measures two rounds of a benchmark in this process; returns them and the notes."""
+    del part  # for its path
 
-    def run(name: str, *arguments: str) -> str:
-        benchmark(name).main(arguments)
-        return capsys.readouterr().out
+    def run(
+        name: str, benchmark: Benchmark | None = None, **settings: Any
+    ) -> tuple[list[Round], list[str]]:
+        chosen = benchmark or load(files()[name])
+        assert settings.keys() <= chosen.settings.keys()
+        notes: list[str] = []
+        how = Run(2, {**chosen.settings, **settings}, "", tmp_path, notes.append)
+        rounds: Iterator[Round] = chosen.measure(how)
+        found = list(rounds)
+        assert len(found) == 2
+        for one in found:
+            assert one.keys() <= {figure.name for figure in chosen.figures}
+        return found, notes
 
     return run
 
 
-@pytest.mark.live
-@pytest.mark.nightly  # its receivers look for the sender for a minute, which a busy machine exceeds
-def test_acquisition_measures_both_receivers_and_loses_nothing(
-    printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+def pair(value: float | tuple[float, float]) -> tuple[float, float]:
+    assert isinstance(value, tuple)
+    return value
+
+
+@pytest.mark.parametrize("benchmark", ALL, ids=lambda one: one.name)
+def test_a_benchmark_says_what_it_is(benchmark: Benchmark) -> None:
+    assert benchmark.name in files()
+    assert benchmark.question.endswith("?")
+    assert 0 < benchmark.minutes <= 30
+    names = [figure.name for figure in benchmark.figures]
+    assert len(set(names)) == len(names)
+    for need in benchmark.needs:
+        assert set(need.figures) <= set(names)
+    for figure in benchmark.figures:
+        if figure.goal is not None and figure.goal.of_ratio:
+            assert figure.reference
+            assert figure.is_speedup != figure.goal.is_most, figure.name
+
+
+def test_what_has_a_goal_has_a_benchmark() -> None:
+    goals = {benchmark.name for benchmark in ALL if any(figure.goal for figure in benchmark.figures)}
+    core = {"acquisition", "estimate", "features", "encoder", "training", "replay", "memory", "startup"}
+    assert goals >= core | {"panel"}
+
+
+def test_to_list_them_nothing_heavy_is_loaded() -> None:
+    code = (
+        "import sys\nfrom bci_m2s.commands.bench.found import load_all\nload_all()\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_readme_has_every_file() -> None:
+    text = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(\w+)\.py` \|", text, re.MULTILINE))
+    assert listed == {path.stem for path in BENCHMARKS.glob("*.py")}
+
+
+def test_what_is_no_benchmark_is_a_part_of_one_or_stands_alone() -> None:
+    for path in BENCHMARKS.glob("*.py"):
+        assert (path.stem in files()) == (MARK in path.read_text(encoding="utf-8"))
+
+
+def test_a_real_one_is_run_and_kept(tmp_path: Path) -> None:
+    sizes = ("--set", "channels=3", "--set", "rate=256", "--set", "hops=4")
+    done = bci("bench", "features", "--rounds", "2", *sizes, "--output", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = json.loads((tmp_path / "features.json").read_text(encoding="utf-8"))
+    assert len(kept["rounds"]) == 2
+    for one in kept["rounds"]:
+        assert one.keys() == {"torcheeg's way", "whole window, 1 s", "whole window, 5 s"}
+        assert all(part > 0 for parts in one.values() for part in parts)
+    assert any(note.startswith("largest difference") for note in kept["notes"])
+    assert "≥ 20 ×" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+def test_a_script_is_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "features.py"), "--set", "hop=1", "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 2
+    assert "--set: features: got 'hop=1'; nearest: 'hops'" in done.stderr
+
+
+def test_features_are_not_timed_when_the_ways_disagree(
+    measured: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LSLAPICFG", "replaced by the benchmark, and then back")
-    shown = printed("acquisition", "--rounds", "1", "--seconds", "0.4", "--channels", "8", "--rate", "500")
-    rows = {
-        label: re.search(rf"^{label} +({NUMBER}) +({NUMBER}) +{NUMBER} % +(\d+) +(\d+)$", shown, re.M)
-        for label in ("pylsl, blocking", "bci_m2s engine")
-    }
-    for label, row in rows.items():
-        assert row is not None, (label, shown)
-        p50_ms, p95_ms = float(row[1]), float(row[2])
-        assert 0 < p50_ms <= p95_ms
-        assert int(row[3]) > 0
-        assert int(row[4]) == 0
-    assert re.search(rf"^bci_m2s / pylsl +{RATIO} +{RATIO} +{RATIO}$", shown, re.M), shown
-    assert "mne-lsl" not in shown
-    assert re.search(rf"^load {NUMBER}–{NUMBER}", shown, re.M)
+    benchmark = load(files()["features"])
+    monkeypatch.setattr(sys.modules[benchmark.measure.__module__], "SAME_SIGNAL_NATS", 0.0)
+    with pytest.raises(BciM2sError, match=r"disagree by .* nothing was timed"):
+        measured("features", benchmark, channels=2, rate=256)
 
 
-def test_acquisition_refuses_an_interpreter_without_mne_lsl(
-    benchmark: Callable[[str], ModuleType], tmp_path: Path
+def test_features_refuse_a_rate_with_half_samples(measured: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match="rate: got 250, expected a multiple of 4"):
+        measured("features", rate=250)
+
+
+def test_the_encoders_answer_as_those_written_out(measured: Callable[..., Any]) -> None:
+    found, notes = measured("encoder", seconds=0.0, largest=1)
+    assert found[0].keys() == {f"{which}, batch 1" for which in ("EEG", "eyes", "STS")}
+    assert all(part > 0 for value in found[0].values() for part in pair(value))
+    assert len(notes) == 3
+
+
+def test_encoders_that_disagree_are_not_timed(
+    part: Callable[[str], ModuleType], measured: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SystemExit, match=r"--mne-lsl-python: .*No such file"):
-        benchmark("acquisition").main(["--mne-lsl-python", str(tmp_path / "python")])
+    monkeypatch.setattr(part("plain"), "three", lambda values: values)
+    with pytest.raises(BciM2sError, match=r"STS: the scores differ by .*: nothing was timed"):
+        measured("encoder", seconds=0.0, largest=1)
 
 
-def test_features_compares_every_way_with_ours(printed: Callable[..., str]) -> None:
-    shown = printed("features", "--channels", "3", "--rate", "256", "--hops", "6")
-    for way in ("window 1 s", "window 5 s", "plain loop"):
-        pattern = rf"^{way} +{NUMBER} +{NUMBER} +{NUMBER} +({NUMBER}) +{NUMBER}–{NUMBER}$"
-        row = re.search(pattern, shown, re.M)
-        assert row is not None, (way, shown)
-        assert float(row[1]) > 0
+def test_a_replay_gives_estimates_from_the_first_window_on(measured: Callable[..., Any]) -> None:
+    found, notes = measured("replay", seconds=7.0)
+    (note,) = notes
+    assert re.fullmatch(r"\d+ estimates have the same bits with chunks of 37 samples", note)
+    ours, real_ms = pair(found[0]["a second of signal"])
+    assert real_ms == 1e3
+    assert ours > 0
 
 
-def test_features_times_nothing_when_the_ways_disagree(
-    benchmark: Callable[[str], ModuleType],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_replays_with_other_bits_are_not_timed(
+    measured: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark("features"), "SAME_SIGNAL_NATS", 0.0)
-    with pytest.raises(SystemExit, match="disagree: nothing was timed"):
-        benchmark("features").main(["--channels", "2", "--rate", "256"])
-    assert "median ms" not in capsys.readouterr().out
+    benchmark = load(files()["replay"])
+    module = sys.modules[benchmark.measure.__module__]
+    digests = iter(("a", "b"))
+    monkeypatch.setattr(module, "replay", lambda *_arguments: (1.0, 1, next(digests)))
+    with pytest.raises(BciM2sError, match="gave other bits: nothing was timed"):
+        measured("replay", benchmark, seconds=2.0)
 
 
-def test_features_refuses_a_rate_with_half_samples(
-    benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        benchmark("features").main(["--rate", "250"])
-    assert "--rate: got 250, expected a multiple of 4" in capsys.readouterr().err
+def test_a_point_of_growth_has_time_memory_and_estimates(part: Callable[[str], ModuleType]) -> None:
+    first, second = part("growth_point").grow(4, 128.0, [1.0, 3.0])
+    assert first["ms"] > 0
+    assert first["mb"] > 0
+    assert 0 < first["estimates"] < second["estimates"]
 
 
-@pytest.mark.nightly
-@pytest.mark.live
-def test_recording_runs_both_ways_and_loses_nothing(printed: Callable[..., str]) -> None:
-    shown = printed("recording", "--rounds", "1", "--seconds", "3")
-    for way in ("outlets alone", "recording too"):
-        row = re.search(rf"^{way} +({NUMBER}) +({NUMBER}) +{NUMBER} +(\d+) +(\d+)$", shown, re.M)
-        assert row is not None, (way, shown)
-        assert 0 < float(row[1]) <= float(row[2])
-        assert int(row[3]) > 0
-        assert int(row[4]) == 0
-    assert re.search(rf"^with / without: age p50 {RATIO}, age p99 {RATIO}, CPU {RATIO}$", shown, re.M)
+def test_growth_is_drawn_as_far_as_it_was_measured(tmp_path: Path) -> None:
+    benchmark = load(files()["growth"])
+    assert benchmark.draw is not None
+    medians = {figure.name: (1.0, 1.0) for figure in benchmark.figures if "8 h" not in figure.name}
+    benchmark.draw(tmp_path / "growth.svg", medians)
+    assert "<svg" in (tmp_path / "growth.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.nightly
-def test_training_prints_both_sides_and_their_ratio(printed: Callable[..., str]) -> None:
-    shown = printed("training", *TINY)
-    assert "batch 6, 5 steps, 3 × 5 and 33 features" in shown
-    agreed = re.search(r"agree to (\d\.\de-\d+) ", shown)
-    assert agreed is not None
-    assert float(agreed[1]) < 1e-9
-    in_single = re.search(r"^in float32 the loss to (\S+), gradients to (\S+)$", shown, re.M)
-    assert in_single is not None
-    assert max(map(float, in_single.groups())) < 1e-4
-    for name in ("plain", "bci_m2s"):
-        row = re.search(rf"^{name} +(\d+\.\d+) s a step, best \d+\.\d+ s$", shown, re.M)
-        assert row is not None, shown
-        assert float(row[1]) > 0
-    assert re.search(r"^plain / bci_m2s  \d+\.\d+ \(\d+\.\d+–\d+\.\d+\)$", shown, re.M)
+def test_both_sides_of_training_take_their_steps(measured: Callable[..., Any]) -> None:
+    found, notes = measured("training", **TINY)
+    assert all(part > 0 for part in pair(found[0]["one step"]))
+    assert re.match(r"losses and gradients agree to \d\.\de-(09|[1-9]\d)", notes[0])
 
 
 def test_sides_that_disagree_are_not_timed(
-    benchmark: Callable[[str], ModuleType],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    part: Callable[[str], ModuleType], measured: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark("training"), "_three", lambda values: values)
-    with pytest.raises(SystemExit, match=r"the sides disagree: \d"):
-        benchmark("training").main(TINY)
-    assert "s a step" not in capsys.readouterr().out
+    monkeypatch.setattr(part("plain"), "three", lambda values: values)
+    with pytest.raises(BciM2sError, match=r"the sides disagree: \d"):
+        measured("training", **TINY)
 
 
-def test_cuda_is_refused_where_there_is_none(
-    benchmark: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("name", "settings"), [("training", {**TINY, "device": "cuda"}), ("cuda", {})])
+def test_cuda_is_refused_in_words_where_there_is_none(
+    measured: Callable[..., Any], name: str, settings: dict[str, Any]
 ) -> None:
-    training = benchmark("training")
-    if training.torch.cuda.is_available():
+    import torch
+
+    if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    with pytest.raises(SystemExit, match="no CUDA device"):
-        training.main([*TINY, "--device", "cuda"])
-    assert "s a step" not in capsys.readouterr().out
+    with pytest.raises(NotHere, match="no CUDA device"):
+        measured(name, **settings)
 
 
-def test_half_precision_is_a_side_like_the_others(benchmark: Callable[[str], ModuleType]) -> None:
-    """The bf16 side of --device cuda, taken on the CPU: its loss is near, and not the same."""
-    training = benchmark("training")
-    training.torch.manual_seed(0)
-    batch, model = training.make_batch(6, 3), training.pair_model(3, 0.0)
-    ways = training.Way(), training.Way(half=True)
-    exact, half = (training.Side(model, way).loss(batch, 1).item() for way in ways)
+def test_half_precision_is_a_side_like_the_others(part: Callable[[str], ModuleType]) -> None:
+    """The bf16 side of device=cuda, taken on the CPU: its loss is near, and not the same."""
+    sides = part("training_sides")
+    sides.torch.manual_seed(0)
+    batch, model = sides.make_batch(6, 3), sides.pair_model(3, 0.0)
+    ways = sides.Way(), sides.Way(half=True)
+    exact, half = (sides.Side(model, way).loss(batch, 1).item() for way in ways)
     assert 0 < abs(half - exact) < 0.05 * exact
 
 
-def test_all_sides_of_cuda_run_where_there_is_one(
-    benchmark: Callable[[str], ModuleType], printed: Callable[..., str]
-) -> None:
-    if not benchmark("training").torch.cuda.is_available():
+def test_all_sides_of_cuda_run_where_there_is_one(measured: Callable[..., Any]) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    shown = printed("training", *TINY, "--device", "cuda")
-    for name in ("plain", "bci_m2s", "bf16", "bf16, compiled"):
-        assert re.search(rf"^{name} +\d+\.\d+ s a step", shown, re.M), shown
+    found, _ = measured("training", **TINY, device="cuda")
+    assert len(found[0]) == 3
+    found, _ = measured("cuda")
+    assert len(found[0]) == 8
+
+
+@pytest.mark.live
+@pytest.mark.nightly  # receivers look for the sender for a minute, which a busy machine exceeds
+@pytest.mark.parametrize(
+    ("name", "sizes", "figures"),
+    [
+        ("acquisition", ("seconds=0.4", "channels=8", "rate=500"), 7),
+        ("recording", ("seconds=3",), 4),
+        ("estimate", ("seconds=3",), 12),
+        ("memory", ("seconds=1",), 3),
+        ("startup", (), 7),
+        ("panel", ("seconds=3",), 6),
+    ],
+)
+def test_a_live_one_measures_and_loses_nothing(
+    tmp_path: Path, name: str, sizes: tuple[str, ...], figures: int
+) -> None:
+    settings = [word for size in sizes for word in ("--set", size)]
+    done = bci("bench", name, "--rounds", "1", *settings, "--output", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (one,) = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))["rounds"]
+    assert len(one) == figures
+    assert one.get("samples lost", [0.0]) == [0.0]
+    assert all(part > 0 for key, parts in one.items() if key != "samples lost" for part in parts)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import bci_m2s
+from bci_m2s.commands.bench.found import files
 from bci_m2s.features import EXTRACTORS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +31,15 @@ def make_reference(monkeypatch: pytest.MonkeyPatch):
 def test_the_reference_is_current(make_reference):
     written = (DOCS / "reference.md").read_text(encoding="utf-8")
     assert written == make_reference.reference(), "run: python docs/make_reference.py"
+
+
+def test_the_tables_of_performance_are_current(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make_performance
+
+    written = (DOCS / "performance.md").read_text(encoding="utf-8")
+    assert written == make_performance.page(written), "run: python docs/make_performance.py"
+    assert written.count("| goal |") == len(files())
 
 
 def test_the_python_page_has_every_public_name():

@@ -62,6 +62,9 @@ def test_it_works_from_an_empty_folder(installation, tmp_path):
         done = bci("check", name)
         assert done.returncode == 0, done.stderr
         assert str(installation) in done.stdout
+    done = bci("bench")
+    assert done.returncode == 0, done.stderr
+    assert "features" in done.stdout
     done = bci("demo", "--headless", "--duration", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Summary" in done.stdout
@@ -70,7 +73,7 @@ def test_it_works_from_an_empty_folder(installation, tmp_path):
 
 
 def test_everything_that_stands_beside_the_package_is_in_the_wheel(installation):
-    for kind, suffix in (("pipelines", ".yaml"), ("models", ".safetensors")):
+    for kind, suffix in (("pipelines", ".yaml"), ("models", ".safetensors"), ("benchmarks", ".py")):
         shipped = {path.name for path in (installation / "bci_m2s" / "shipped" / kind).glob(f"*{suffix}")}
         assert shipped == {path.name for path in folder(kind).glob(f"*{suffix}")}
         assert shipped

@@ -48,7 +48,11 @@ def main(arguments: Sequence[str]) -> int:
 def _measure(path: Path, run: Run, send: Callable[[Message], None]) -> Message:
     """Send every round; returns how it ended."""
     try:
-        for one in islice(load(path).measure(run), run.rounds):
+        benchmark = load(path)
+        declared = {figure.name for figure in benchmark.figures}
+        for one in islice(benchmark.measure(run), run.rounds):
+            if unknown := one.keys() - declared:
+                return {"error": f"measured what it does not declare: {', '.join(sorted(unknown))}"}
             send({"round": _plain(one)})
     except NotHere as why:
         return {"not here": str(why)}

@@ -20,6 +20,8 @@ from bci_m2s.commands.bench.table import markdown, print_result
 from bci_m2s.errors import BciM2sError, UsageError, nearest
 from bci_m2s.files.whole import write_whole
 
+STOPPED = 130  # what a shell calls it
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -70,7 +72,7 @@ def _last(benchmark: Benchmark, result: Result) -> str:
 
 
 def run_benchmarks(console: Console, wishes: Wishes) -> int:
-    """Run what is asked for, one after the other; returns 1 where one of them failed."""
+    """Run what is asked for, one after the other; returns 1 where one failed, ``STOPPED`` after Ctrl-C."""
     wanted = chosen(wishes.names, wishes.every)
     settings = {benchmark.name: _settings(benchmark, wishes) for benchmark in wanted}
     _refuse_another_machine(wishes.output)
@@ -83,6 +85,9 @@ def run_benchmarks(console: Console, wishes: Wishes) -> int:
         except NotHere as why:
             console.print(f"{benchmark.name}: not run: {why}", soft_wrap=True, markup=False)
             continue
+        except KeyboardInterrupt:
+            console.print(f"{benchmark.name}: stopped; nothing of it is kept")
+            return STOPPED
         except BciM2sError as problem:
             failed = 1
             console.print(f"error: {problem}", style="red", soft_wrap=True, markup=False)

@@ -28,7 +28,7 @@ from bci_m2s.training.study.schedule import duration
 from bci_m2s.training.study.settings import load_study
 from bci_m2s.training.study.variants import make_variants
 
-DASK_S = 0.016  # of the scheduler for a cell: benchmarks/study.py --overhead
+DASK_S = 0.016  # of the scheduler for a cell: bci-m2s bench study
 WORKERS = (1, 10, 100)
 
 
