@@ -85,7 +85,7 @@ def test_the_list_says_what_there_is_and_what_is_missing(make: Make, kept: Path)
     assert "first How fast is first? 2 min" in shown
     assert shown.count("2 min") == 3
     assert "no_such_package: missing, pip install it" in shown
-    assert "no_such_package for peer: missing" in shown
+    assert "no_such_package for a part of it: missing" in shown
     assert "a_part" not in shown
 
 

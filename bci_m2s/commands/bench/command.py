@@ -59,7 +59,7 @@ def _needs(benchmark: Benchmark, peer: str) -> str:
     missing = benchmark.missing(peer)
     said = []
     for need in benchmark.needs:
-        part = f" for {', '.join(need.figures)}" if need.figures else ""
+        part = " for a part of it" if need.figures else ""
         said.append(f"{need.what}{part}: missing, {need.remedy}" if need in missing else need.what)
     return "\n".join(said)
 

@@ -9,7 +9,7 @@ from bci_m2s.commands.bench.benchmark import Benchmark
 
 def main(benchmark: Benchmark) -> None:
     """Run the command line with the options that the script got."""
-    from bci_m2s.__main__ import main as command_line
+    from bci_m2s.commands.cli import main as command_line
 
     sys.argv = ["bci-m2s", "bench", benchmark.name, *sys.argv[1:]]
     command_line()
