@@ -64,35 +64,29 @@ def receive_with_pylsl(name: str, meter: Meter, _ring_s: float) -> Iterator[Call
     inlet.close_stream()
 
 
-class MeteredJudge:
+def metered_judge(meter: Meter, clock: Callable[[], float]) -> Any:
     """Is given samples where the engine has its pipeline, and notes them; nothing may go wrong."""
+    from bci_m2s.engine.record_only import RecordOnly
+    from bci_m2s.types import no_listener
 
-    hop_s, chosen = 0.25, None
+    class MeteredJudge(RecordOnly):
+        hop_s = 0.25
 
-    def __init__(self, meter: Meter, clock: Callable[[], float]) -> None:
-        from bci_m2s.pipeline.modality import StageState
+        def collect(self, _modality: str, chunk: Any, *_how: object, **_more: object) -> list[Any]:
+            """Note a chunk; nothing is due."""
+            meter.note(clock(), chunk.times[-1], len(chunk), chunk.samples[-1, 0])
+            return []
 
-        self._meter, self._clock, self._state = meter, clock, StageState()
-        self.heads: dict[str, tuple[str, ...]] = {}
-        self.skipped: dict[str, int] = {}
+        def refuse(self, modality: str, reason: str) -> None:
+            """The sender is in doubt, so there is nothing to measure."""
+            if reason:
+                raise RuntimeError(f"{modality}: {reason}")
 
-    def push(self, _modality: str, chunk: Any, _offset_s: float, newest_only: bool) -> tuple[()]:  # noqa: ARG002
-        """Note a chunk; there are no estimates."""
-        self._meter.note(self._clock(), chunk.times[-1], len(chunk), chunk.samples[-1, 0])
-        return ()
-
-    def state(self, _modality: str) -> Any:
-        """Nothing is ever missing."""
-        return self._state
-
-    def refuse(self, modality: str, reason: str) -> None:
-        """The sender is in doubt, so there is nothing to measure."""
-        if reason:
+        def no_estimates(self, modality: str, _status: object, reason: str) -> list[Any]:
+            """The engine found the stream silent, so there is nothing to measure."""
             raise RuntimeError(f"{modality}: {reason}")
 
-    def no_estimates(self, modality: str, _status: object, reason: str) -> None:
-        """The engine found the stream silent, so there is nothing to measure."""
-        raise RuntimeError(f"{modality}: {reason}")
+    return MeteredJudge({}, no_listener)
 
 
 @contextmanager
@@ -108,7 +102,7 @@ def receive_with_engine(name: str, meter: Meter, ring_s: float) -> Iterator[Call
         stream_state.RING_S = ring_s
     source = LslSource(name, wait_s=START_LIMIT_S)
     source.open()
-    judge: Any = MeteredJudge(meter, local_clock)
+    judge = metered_judge(meter, local_clock)
     publisher = Publisher({}, judge.hop_s, local_clock)
     engine = Engine(judge, {"eeg": source}, publisher, local_clock)
     engine.start()
