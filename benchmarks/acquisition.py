@@ -85,6 +85,7 @@ def sender_process(run: Run, name: str) -> Iterator[None]:
 
 def turn(run: Run, receiver: str, name: str) -> Turn:
     """One turn of one receiver, in its own process."""
+    run.step(receiver)
     seconds = run.number("seconds")
     python = run.peer if receiver == PEER else sys.executable
     role, ring_s = (OURS, run.number("buffer")) if receiver == LARGE else (receiver, 0.0)

@@ -35,9 +35,12 @@ def measure(run: Run) -> Iterator[Round]:
     for _ in range(run.rounds):
         found: dict[str, Point] = {}
         for channels in CHANNELS:
+            run.step(f"{channels} channels")
             (found[f"{channels} channels"],) = points(channels, USUAL_RATE_HZ, [seconds])
         for rate_hz in RATES_HZ:
+            run.step(f"{rate_hz} Hz")
             (found[f"{rate_hz} Hz"],) = points(USUAL_CHANNELS, rate_hz, [seconds])
+        run.step(f"a session of {list(lengths)[-1]}")
         moments = points(LONG_CHANNELS, LONG_RATE_HZ, list(lengths.values()))
         found |= dict(zip(lengths, moments, strict=True))
         yield figures(found)

@@ -42,6 +42,7 @@ def measure(run: Run) -> Iterator[Round]:
     for turn in range(run.rounds):
         taken = {}
         for workers in (1, 2) if turn % 2 else (2, 1):
+            run.step("one worker" if workers == 1 else "two workers")
             place = out / f"{turn}-{workers}"
             anew = [replace(cell, folder=place / str(number)) for number, cell in enumerate(cells)]
             taken[workers] = seconds_of(partial(run_locally, workers=workers), anew)

@@ -43,6 +43,7 @@ BENCHMARK = Benchmark(
 """
 MEASURE = """\
 print("what a library says")
+    run.step("what comes next")
     run.note(f"size {run.count('size')}, {run.settings['way']}, peer {run.peer or 'none'}")
     for number in range(run.rounds):
         yield {"speed": (2.0, 4.0 + 2 * number), "cost": 90 + number}"""

@@ -189,6 +189,7 @@ def test_growth_is_drawn_as_far_as_it_was_measured(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "growth.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.nightly
 def test_both_sides_of_training_take_their_steps(measured: Callable[..., Any]) -> None:
     found, notes = measured("training", **TINY)
     assert all(part > 0 for part in pair(found[0]["one step"]))

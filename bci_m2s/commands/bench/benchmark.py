@@ -111,6 +111,7 @@ class Run:
     peer : an interpreter that has mne-lsl, "" for none
     folder : an empty one, removed afterwards
     note : takes a sentence that belongs to the result
+    step : takes what is measured next, in a word or two, for whoever waits
     """
 
     rounds: int
@@ -118,6 +119,7 @@ class Run:
     peer: str
     folder: Path
     note: Callable[[str], None]
+    step: Callable[[str], None] = lambda _words: None
 
     def number(self, name: str) -> float:
         """A setting that is a number."""

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         spec["peer"],
         Path(spec["folder"]),
         lambda words: send({"note": words}),
+        lambda words: send({"step": words}),
     )
     send(_measure(path, run, send))
     return 0

@@ -115,14 +115,12 @@ def _run(console: Console, benchmark: Benchmark, settings: Mapping[str, Setting]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(benchmark.name, total=rounds)
-        return run_benchmark(
-            benchmark,
-            rounds,
-            settings,
-            wishes.peer,
-            wishes.command,
-            lambda done: progress.update(task, completed=done),
-        )
+
+        def on_progress(done: int, words: str) -> None:
+            shown = f"{benchmark.name}: {words}" if words else benchmark.name
+            progress.update(task, completed=done, description=shown)
+
+        return run_benchmark(benchmark, rounds, settings, wishes.peer, wishes.command, on_progress)
 
 
 def _settings(benchmark: Benchmark, wishes: Wishes) -> dict[str, Setting]:

@@ -34,7 +34,7 @@ def run_benchmark(
     settings: Mapping[str, Setting],
     peer: str,
     command: str,
-    on_round: Callable[[int], None],
+    on_progress: Callable[[int, str], None],
 ) -> Result:
     """Run it.
 
@@ -44,7 +44,7 @@ def run_benchmark(
     settings : all of its settings
     peer : an interpreter that has mne-lsl, "" for none
     command : what was typed
-    on_round : gets how many rounds are done
+    on_progress : gets how many rounds are done, and what is measured next
 
     Raises
     ------
@@ -67,9 +67,9 @@ def run_benchmark(
                     raise NotHere(message["not here"])
                 if "note" in message:
                     notes.append(message["note"])
-                else:
+                elif "round" in message:
                     found.append(message["round"])
-                    on_round(len(found))
+                on_progress(len(found), message.get("step", ""))
                 loads.append(load_now())
             child.wait(END_S)
     said = [f"{need.what} is missing: {need.remedy}" for need in missing]
