@@ -44,7 +44,7 @@ BENCHMARK = Benchmark(
 MEASURE = """\
 print("what a library says")
     run.step("what comes next")
-    run.note(f"size {run.count('size')}, {run.settings['way']}, peer {run.peer or 'none'}")
+    run.note(f"size {run.count('size')}, [{run.settings['way']}], peer {run.peer or 'none'}")
     for number in range(run.rounds):
         yield {"speed": (2.0, 4.0 + 2 * number), "cost": 90 + number}"""
 MISSING = 'package("no_such_package", "pip install it"),'
@@ -97,7 +97,7 @@ def test_a_run_keeps_every_round_and_the_list_then_has_its_result(make: Make, ke
     written = json.loads((kept / "first.json").read_text(encoding="utf-8"))
     assert written["rounds"] == [{"speed": [2.0, 4.0 + 2 * n], "cost": [90.0 + n]} for n in range(3)]
     assert written["settings"] == {"size": 7, "way": "usual"}
-    assert written["notes"] == ["size 7, usual, peer none"]
+    assert written["notes"] == ["size 7, [usual], peer none"]
     assert written["command"].startswith("bci-m2s bench first --rounds 3 --set size=7")
     assert written["machine"] == machine.machine()
     assert written["versions"]["numpy"]
@@ -117,12 +117,13 @@ def test_the_tables_have_median_spread_goal_and_what_was_not_measured(make: Make
     assert "cost MB 91.0 ≤ 80 MB missed" in shown
     assert "peer ms not measured a peer ≤ 1 ×" in shown
     assert "no_such_package is missing: pip install it" in shown
+    assert "note: size 3, [usual], peer none" in shown
     assert "what a library says" not in done.stdout + done.stderr
     table = (kept / "table.md").read_text(encoding="utf-8")
     row = "| speed | ms | 2.00 | 6.00: the plain way | 3.00 [2.00–4.00] | ≥ 3 × | reached |"
     assert table.count(row) == 2
     assert table.count("### ") == 2
-    assert "- size 3, usual, peer none" in table
+    assert "- size 3, [usual], peer none" in table
     assert "Python" in table
 
 
