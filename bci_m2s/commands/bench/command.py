@@ -83,14 +83,14 @@ def run_benchmarks(console: Console, wishes: Wishes) -> int:
         try:
             result = _run(console, benchmark, settings[benchmark.name], wishes)
         except NotHere as why:
-            console.print(f"{benchmark.name}: not run: {why}", soft_wrap=True, markup=False)
+            console.print(f"{benchmark.name}: not run: {why}", soft_wrap=True)
             continue
         except KeyboardInterrupt:
             console.print(f"{benchmark.name}: stopped; nothing of it is kept")
             return STOPPED
         except BciM2sError as problem:
             failed = 1
-            console.print(f"error: {problem}", style="red", soft_wrap=True, markup=False)
+            console.print(f"error: {problem}", style="red", soft_wrap=True)
             continue
         keep(wishes.output, benchmark, result)
         print_result(console, benchmark, result)

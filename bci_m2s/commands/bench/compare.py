@@ -64,7 +64,7 @@ def _print(console: Console, benchmark: Benchmark, before: Result, after: Result
     for name in dict.fromkeys((*before.versions, *after.versions)):
         old, new = before.versions.get(name, ""), after.versions.get(name, "")
         if old != new:
-            console.print(f"{name}: {old or 'none'} → {new or 'none'}", markup=False)
+            console.print(f"{name}: {old or 'none'} → {new or 'none'}")
     for when, result in (("before", before), ("after", after)):
         if warning := load_warning(result.load[1]):
             console.print(f"{when}: {warning}", style="yellow")

@@ -66,11 +66,11 @@ def print_result(console: Console, benchmark: Benchmark, result: Result) -> None
         table.add_column(heading, overflow="fold", justify="left")
     for row in rows(benchmark, result):
         style = {None: "", True: "green", False: "yellow"}[row.is_reached]
-        table.add_row(*map(Text, row.cells[:-1]), Text(row.cells[-1], style))
+        table.add_row(*row.cells[:-1], Text(row.cells[-1], style))
     console.print(table)
     for words in (*result.notes, *(f"not measured in part: {words}" for words in result.missing)):
-        console.print(f"note: {words}", soft_wrap=True, markup=False)
-    console.print(conditions(result), soft_wrap=True, markup=False)
+        console.print(f"note: {words}", soft_wrap=True)
+    console.print(conditions(result), soft_wrap=True)
     if warning := load_warning(result.load[1]):
         console.print(warning, style="yellow")
 
