@@ -91,7 +91,7 @@ def record_streams(
             unclaimed.pop_all()
         known = [source.info for source in sources.values()]
         newcomers = Newcomers(
-            known, lambda: [engine.add], "all", local_clock, console.print, remark=" meanwhile"
+            known, lambda _info: [engine.add], "all", local_clock, console.print, remark=" meanwhile"
         )
         try:
             with newcomers if not wanted else nullcontext():

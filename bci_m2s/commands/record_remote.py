@@ -38,7 +38,7 @@ def record_takes(
     """
     known = [source.info for source in takes.sources.values()]
     newcomers = Newcomers(
-        known, lambda: [takes.add], "all", local_clock, console.print, remark=" meanwhile"
+        known, lambda _info: [takes.add], "all", local_clock, console.print, remark=" meanwhile"
     )
     try:
         with (

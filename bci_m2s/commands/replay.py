@@ -152,17 +152,19 @@ def match_pipeline(
         return _match(recording, build.make_plan(pipeline, model=model), source_ids)
     if has_session(recording) and not source_ids:
         return _match_session(read_recorded_session(recording), model)
-    tried = names("pipelines", ".yaml")
-    matches: list[Match] = []
-    for candidates in (map(str, own_pipelines()), tried):
+    matches, of_one = list[Match](), list[str]()
+    for candidates in (map(str, own_pipelines()), names("pipelines", ".yaml")):
         for name in candidates if not matches else ():
             with suppress(BciM2sError):
-                matches.append(_match(recording, build.make_plan(name, model=model), source_ids))
+                plan = build.make_plan(name, model=model)
+                of_one += [] if plan.settings.participants else [name]
+                matches.append(_match(recording, plan, source_ids))
     if len(matches) == 1:
         return matches[0]
     if not matches:
         how = NONE_FITS.format(source=f" --from {recording.path}")
-        raise UsageError(f"{recording.path.name}: {how}; --pipeline {tried[0]} says why it does not fit")
+        hint = f"; --pipeline {of_one[0]} says why it does not fit" if of_one else ""
+        raise UsageError(f"{recording.path.name}: {how}{hint}")
     fitting = ", ".join(match.plan.path.stem for match in matches)
     raise UsageError(f"several pipelines fit {recording.path.name}: {fitting}; name one with --pipeline")
 
@@ -177,6 +179,8 @@ def _match_session(session: RecordedSession, model: str | None) -> Match:
 
 
 def _match(recording: Recording, plan: build.Plan, source_ids: Mapping[str, str]) -> Match:
+    if plan.settings.participants:
+        raise UsageError(f"{plan.path}: has several participants; a replay is of one person")
     streams = {}
     for modality in source_ids:
         if modality not in plan.settings.streams:

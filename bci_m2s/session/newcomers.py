@@ -24,7 +24,7 @@ class Newcomers:
     Parameters
     ----------
     known : streams that are there already; a sender that returns is not new
-    takers : who is to have them, each with a source of its own: takes an opened source, and whether it
+    takers : who is to have a stream, each with a source of its own: takes an opened source, and whether it
         gives markers
     record_also : as in a pipeline; "all" adds every other stream, to be recorded
     clock : local clock, s
@@ -36,7 +36,7 @@ class Newcomers:
     def __init__(
         self,
         known: Iterable[StreamInfo],
-        takers: Callable[[], Sequence[Taker]],
+        takers: Callable[[StreamInfo], Sequence[Taker]],
         record_also: str,
         clock: Callable[[], float],
         notify: Callable[[str], None],
@@ -93,8 +93,10 @@ class Newcomers:
             self._notify(f"note: {info.describe()} appeared; the pipeline does not name it: not recorded")
             return
         role = "markers" if is_markers else "recorded"
-        environment = self._environment
-        for add in self._takers():
+        environment, takers = self._environment, self._takers(info)
+        if not takers:  # who connects later takes it, or has it already
+            self._know(info)
+        for add in takers:
             for source in open_unnamed([info], role, environment, self._remark):
                 self._know(info)
                 add(source, is_markers)

@@ -176,7 +176,7 @@ def _accompany(
         if connected.is_live:
             known = [*(source.info for source in connected.all()), *connected.left_out]
             also, clock = settings.record_also, connected.clock
-            beside.enter_context(Newcomers(known, lambda: [takes.add], also, clock, console.print))
+            beside.enter_context(Newcomers(known, lambda _info: [takes.add], also, clock, console.print))
         if settings.outlet.enabled:
             beside.enter_context(Namesakes(session, console.print))
         conducted = None

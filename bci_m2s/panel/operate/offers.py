@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bci_m2s.errors import BciM2sError, ContractError, StreamError, nearest
+from bci_m2s.errors import BciM2sError, ContractError, StreamError, UsageError, nearest
 from bci_m2s.files.shipped import folder
 from bci_m2s.lsl import network as lsl_network
 from bci_m2s.lsl.markers import is_marker_stream
@@ -27,6 +27,7 @@ from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import MARKER_TYPE, StreamInfo
 
 MARKERS = "markers"
+SEVERAL = "has several participants: bci-m2s run starts it"
 ABSURD = "refused: its rate or channel count cannot be"
 
 
@@ -77,7 +78,7 @@ class Choice(NamedTuple):
 def find_offers(pipeline: str = "") -> list[Offer]:
     """The given pipeline; else those of the current folder and its ``pipelines/``, and the shipped ones.
 
-    A broken file is an offer too, with its problem in words.
+    A broken file is an offer too, with its problem in words. Pipelines of several people are none here.
     """
     if pipeline:
         try:
@@ -88,12 +89,15 @@ def find_offers(pipeline: str = "") -> list[Offer]:
     for path in (*own_pipelines(), *sorted(folder("pipelines").glob("*.yaml"))):
         content = path.read_bytes() if os.access(path, os.R_OK) else bytes(path.resolve())
         found.setdefault((path.stem, content), path.resolve())
-    return [_offer(path) for path in found.values()]
+    offers = [_offer(path) for path in found.values()]
+    return [offer for offer in offers if offer.problem != SEVERAL]
 
 
 def _offer(path: Path) -> Offer:
     try:
         settings = load_pipeline(path)
+        if settings.participants:
+            raise UsageError(SEVERAL)
         contract = read_contract(find_trained(path, settings.model))
         for modality in settings.streams:
             if modality not in contract.modalities:

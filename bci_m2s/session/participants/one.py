@@ -108,13 +108,16 @@ class Participant:
         takes = self.takes
         return takes.now.engine.reporter.snapshot() if takes is not None else None
 
+    def lacks(self, info: StreamInfo) -> bool:
+        """Whether it runs and does not read a stream, which appeared after it had connected."""
+        return self.takes is not None and not self.is_over and info.uid not in self.takes.uids
+
     def add(self, source: Source, is_markers: bool) -> None:
-        """Take an opened source that appeared, unless it was there already when this one connected."""
-        takes = self.takes
-        if takes is None or self.is_over or source.info.uid in takes.uids:
+        """Take an opened source that appeared."""
+        if self.takes is None or self.is_over:
             source.close()
         else:
-            takes.add(source, is_markers)
+            self.takes.add(source, is_markers)
 
     # ---- its thread ----
 

@@ -62,7 +62,7 @@ def run_participants(
     ParticipantError
         Somebody was ended by a failure, or nobody took part; after all have ended.
     """
-    from bci_m2s.model.arithmetic import ask_for_strict, strict_mode
+    from bci_m2s.model.arithmetic import ask_for_strict
 
     ask_for_strict()
     neighbours = Neighbours()
@@ -72,18 +72,9 @@ def run_participants(
             "note: windows are judged one by one: on this computer the last bits of an answer would depend "
             "on how many are judged at once"
         )
-    loops, is_others, together = Loops(), named_by(plans), uuid.uuid4().hex
-    end = deadline(options.duration_s)
-    participants = []
-    for name, plan in plans.items():
-        own = replace(
-            options,
-            output=folder / name if folder is not None else None,
-            remote=None,
-            notes={**options.notes, "participant": name, "arithmetic": strict_mode()},
-        )
-        participants.append(Participant(name, plan, own, is_others, console, stop, loops, together))
-    known = _Known(neighbours.names())
+    loops = Loops()
+    participants = _participants(plans, options, folder, console, stop, loops)
+    known, end = _Known(neighbours.names()), deadline(options.duration_s)
     remote = listening(options.remote, plan.settings.remote)
     try:
         for participant in participants:
@@ -91,7 +82,7 @@ def run_participants(
         if remote is not None:
             remote.serve(partial(give_all, participants), console.print)
             console.print(remote.describe())
-        with _newcomers(participants, is_others, console):
+        with _newcomers(plan, participants, console):
             _show(participants, console, stop, end)
     finally:
         stop.set()
@@ -107,6 +98,27 @@ def run_participants(
     _raise_failures(participants)
 
 
+def _participants(
+    plans: Mapping[str, Plan],
+    options: Options,
+    folder: Path | None,
+    console: Console,
+    stop: threading.Event,
+    loops: Loops,
+) -> list[Participant]:
+    """Everybody, not started."""
+    from bci_m2s.model.arithmetic import strict_mode
+
+    notes = {**options.notes, "arithmetic": strict_mode()}
+    is_others, together = named_by(plans), uuid.uuid4().hex
+    made = []
+    for name, plan in plans.items():
+        output = folder / name if folder is not None else None
+        own = replace(options, output=output, remote=None, notes={**notes, "participant": name})
+        made.append(Participant(name, plan, own, is_others, console, stop, loops, together))
+    return made
+
+
 class _Known(Neighbours):
     """Sessions that were on the network before any of ours was."""
 
@@ -118,19 +130,15 @@ class _Known(Neighbours):
         return self._taken
 
 
-def _newcomers(
-    participants: Sequence[Participant], is_others: Callable[[StreamInfo], bool], console: Console
-) -> Newcomers:
+def _newcomers(plan: Plan, participants: Sequence[Participant], console: Console) -> Newcomers:
     """Gives everybody the marker streams that appear and are nobody's own."""
-    also = participants[0].plan.settings.record_also
-    here = unnamed_streams()  # whoever connects takes what is there by themselves
     return Newcomers(
-        here,
-        lambda: [one.add for one in participants if one.takes is not None and not one.is_over],
-        also,
+        unnamed_streams(),  # whoever connects takes what is there by themselves
+        lambda info: [one.add for one in participants if one.lacks(info)],
+        plan.settings.record_also,
         local_clock,
         console.print,
-        is_others=is_others,
+        is_others=named_by({one.name: one.plan for one in participants}),
     )
 
 

@@ -62,7 +62,7 @@ def state_of(participant: Participant) -> str:
         return "never took part" if participant.waiting else "ended"
     snapshot = participant.snapshot()
     if snapshot is None:
-        return printable(participant.waiting, LONGEST)
+        return printable(participant.waiting or "starting", LONGEST)
     trouble = _trouble(snapshot)
     return trouble or ("recording" if snapshot.recording is not None else "ok")
 
