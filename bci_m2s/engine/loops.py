@@ -7,6 +7,7 @@ another; its exception ends its own run and none of the others.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bci_m2s.engine.inference import Inference
 
 LOOK_S = 0.1  # what has a clock of its own is looked at this often
+GATHER_S = 0.004  # else every delivery of every stream would be a round through all jobs
 ASK_EVERY_S = 0.2
 TICK_EVERY_S = 0.2
 
@@ -46,14 +48,15 @@ class Loop:
     ----------
     name : of the thread
     every_s : longest time between two rounds
+    rest_s : shortest time between two rounds where there are several jobs
 
     Attributes
     ----------
     wake : set by whoever has something for a job
     """
 
-    def __init__(self, name: str, every_s: float) -> None:
-        self.name, self._every_s = name, every_s
+    def __init__(self, name: str, every_s: float, rest_s: float = 0.0) -> None:
+        self.name, self._every_s, self._rest_s = name, every_s, rest_s
         self.wake = threading.Event()
         self._jobs: list[Job] = []
         self._changing = threading.Lock()  # guards `_jobs` and `_thread`
@@ -86,6 +89,8 @@ class Loop:
             self.wake.wait(self._every_s)
             self.wake.clear()
             self.round(self._jobs)
+            if len(self._jobs) > 1 and self._rest_s:
+                time.sleep(self._rest_s)
 
     def round(self, jobs: Sequence[Job]) -> None:
         """Do a step of every job."""
@@ -112,7 +117,7 @@ class InferenceLoop(Loop):
     """Has the windows that are due in all runs judged together, modality by modality."""
 
     def __init__(self) -> None:
-        super().__init__("inference", LOOK_S)
+        super().__init__("inference", LOOK_S, GATHER_S)
         self._works: dict[Job, Inference] = {}
 
     def serve(self, work: Inference, fail: Callable[[BaseException], None]) -> Job:

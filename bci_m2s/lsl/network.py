@@ -5,6 +5,7 @@ Text that comes from the network is data: it is matched in Python, never put int
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
@@ -30,6 +31,7 @@ FORMATS = {
     pylsl.cf_int64: "int64",
 }
 NO_ANSWER = (pylsl.util.TimeoutError, pylsl.util.LostError)  # pylsl's own, not the built-in one
+FRESH_S = 0.1  # within this what was found is not asked for again: every stream is looked after so
 FORGET_S = 2.5  # a sender not heard of for this long is gone; it is asked once a second, and may miss that
 REQUEST_S = 0.3  # for the description of a sender that may be frozen; one thread serves all streams
 
@@ -139,13 +141,20 @@ class LslNetwork:
         self._resolver = pylsl.ContinuousResolver(forget_after=FORGET_S)
         self._first_seen_s: dict[str, float] = {}
         self._begun_s = time.monotonic()
+        self._looking = threading.Lock()  # guards what follows
+        self._found: dict[str, Any] = {}
+        self._found_s = -math.inf
 
     def streams(self) -> dict[str, Any]:
-        """What is there now, by uid."""
-        found = {raw.uid(): raw for raw in self._resolver.results()}
-        for uid in found:
-            self._first_seen_s.setdefault(uid, time.monotonic())
-        return found
+        """What is there now, by uid, or was ``FRESH_S`` ago. Any thread; not to be changed."""
+        with self._looking:
+            now_s = time.monotonic()
+            if now_s - self._found_s >= FRESH_S:
+                self._found = {raw.uid(): raw for raw in self._resolver.results()}
+                self._found_s = now_s
+                for uid in self._found:
+                    self._first_seen_s.setdefault(uid, now_s)
+            return self._found
 
     def streams_after(self, look_s: float) -> dict[str, Any]:
         """What is there once this has looked for so long, s; at once where it has already."""
