@@ -191,14 +191,19 @@ def panel(
     ] = False,
     pipeline: Annotated[str, Option(help="For a session that the panel starts: file or name.")] = "",
     theme: Annotated[str, Option(help="dark or light; default: as last time.")] = "",
+    overview: Annotated[
+        bool, Option("--overview", help="All participants at a glance; a click opens one.")
+    ] = False,
     session_id: SessionId = "",
 ) -> None:
     """Open a window that shows and controls a session: signals, estimates, problems."""
     if theme and theme not in THEMES:
         raise UsageError(f"--theme: got {theme!r}{nearest(theme, THEMES)}")
     with lsl_session(session_id):
-        from bci_m2s.panel.app import PanelOptions, run_panel
+        from bci_m2s.panel.app import PanelOptions, run_overview, run_panel
 
+        if overview:
+            raise typer.Exit(run_overview(theme))
         raise typer.Exit(run_panel(PanelOptions(session, remote, pipeline, theme)))
 
 

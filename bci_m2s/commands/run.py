@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +90,7 @@ def _run_together(plan: build.Plan, options: Options, console: Console, stop: th
         print_lsl_session(console, options.lsl, folder)
         console.print(f"{len(plans)} participants: {', '.join(plans)}")
         make = partial(_make_predictor, plan, options.device)
-        run_participants(plan, plans, make, replace(options, panel=False), folder, console, stop)
+        run_participants(plan, plans, make, options, folder, console, stop)
 
 
 def _refuse_of_one(options: Options) -> None:

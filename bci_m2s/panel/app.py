@@ -21,6 +21,7 @@ from bci_m2s.files.access import make_private_folder, open_private
 from bci_m2s.panel.look.preflight import check_qt
 
 if TYPE_CHECKING:
+    from bci_m2s.panel.overview.window import OverviewWindow
     from bci_m2s.panel.window import PanelWindow
 
 ORGANISATION, APPLICATION = "bci_m2s", "panel"
@@ -57,6 +58,31 @@ def run_panel(options: PanelOptions) -> int:
     with log_to(folder / "panel.log"):
         client = SessionClient(options.session, options.remote)
         window = PanelWindow(client, QSettings(), options, folder)
+        with errors_shown(window), quit_on_signals():
+            window.show()
+            client.start()
+            try:
+                return int(application.exec())
+            finally:
+                window.shut_down()
+
+
+def run_overview(theme: str = "") -> int:
+    """Show everybody until the window is closed; returns the exit status. theme : as in ``PanelOptions``"""
+    check_qt()
+    from PyQt6.QtWidgets import QApplication
+
+    from bci_m2s.panel.client.everybody import EverybodyClient
+    from bci_m2s.panel.look.theme import BY_NAME, DARK
+    from bci_m2s.panel.overview.window import OverviewWindow
+
+    application = QApplication(sys.argv[:1])
+    application.setOrganizationName(ORGANISATION)
+    application.setApplicationName(APPLICATION)
+    folder = log_folder()
+    with log_to(folder / "overview.log"):
+        client = EverybodyClient()
+        window = OverviewWindow(client, BY_NAME.get(theme, DARK), folder)
         with errors_shown(window), quit_on_signals():
             window.show()
             client.start()
@@ -108,7 +134,7 @@ def log_to(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def errors_shown(window: PanelWindow) -> Iterator[None]:
+def errors_shown(window: PanelWindow | OverviewWindow) -> Iterator[None]:
     """Errors that nobody caught go to the log and to the window's message line; the window stays.
 
     Without this PyQt6 would end the process.

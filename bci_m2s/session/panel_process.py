@@ -33,6 +33,11 @@ def start_panel(session_id: str, log_folder: Path | None = None) -> PanelProcess
     return PanelProcess([sys.executable, "-m", "bci_m2s", "panel", "--session", session_id], log_folder)
 
 
+def start_overview() -> PanelProcess:
+    """``bci-m2s panel --overview``, as ``start_panel``."""
+    return PanelProcess([sys.executable, "-m", "bci_m2s", "panel", "--overview"])
+
+
 class PanelProcess:
     """A started panel. Ctrl-C in the terminal does not reach it; who started it ends it, or leaves it.
 

@@ -20,6 +20,7 @@ from bci_m2s.errors import BciM2sError, ParticipantError
 from bci_m2s.lsl.network import Selector, local_clock
 from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.outlet_name import Neighbours
+from bci_m2s.session.panel_process import PanelProcess, has_display, start_overview
 from bci_m2s.session.participants.commands import give_all
 from bci_m2s.session.participants.one import Participant
 from bci_m2s.session.participants.table import live_table, plain_line, print_summaries
@@ -76,12 +77,14 @@ def run_participants(
     participants = _participants(plans, options, folder, console, stop, loops)
     known, end = _Known(neighbours.names()), deadline(options.duration_s)
     remote = listening(options.remote, plan.settings.remote)
+    panel: PanelProcess | None = None
     try:
         for participant in participants:
             participant.start(predictor, known, end)
         if remote is not None:
             remote.serve(partial(give_all, participants), console.print)
             console.print(remote.describe())
+        panel = _overview(console) if options.panel else None
         with _newcomers(plan, participants, console):
             _show(participants, console, stop, end)
     finally:
@@ -90,6 +93,8 @@ def run_participants(
             participant.join()
         if remote is not None:
             remote.close()
+        if panel is not None:
+            panel.end()
         loops.close()
         with suppress(OSError):  # the terminal may be gone
             print_summaries(console, participants)
@@ -114,7 +119,9 @@ def _participants(
     made = []
     for name, plan in plans.items():
         output = folder / name if folder is not None else None
-        own = replace(options, output=output, remote=None, notes={**notes, "participant": name})
+        own = replace(
+            options, output=output, remote=None, panel=False, notes={**notes, "participant": name}
+        )
         made.append(Participant(name, plan, own, is_others, console, stop, loops, together))
     return made
 
@@ -128,6 +135,18 @@ class _Known(Neighbours):
     def names(self) -> dict[str, set[str]]:
         """Their hosts, by the name of their streams."""
         return self._taken
+
+
+def _overview(console: Console) -> PanelProcess | None:
+    """A window of all participants; None where there is no display for it."""
+    if not has_display():
+        console.print("no display: terminal only")
+        return None
+    try:
+        return start_overview()
+    except OSError as problem:
+        console.print(f"the overview cannot be started: {problem}", style="yellow")
+        return None
 
 
 def _newcomers(plan: Plan, participants: Sequence[Participant], console: Console) -> Newcomers:
