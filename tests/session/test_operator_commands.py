@@ -106,6 +106,7 @@ def test_a_marker_says_that_nothing_is_being_recorded():
 
 def test_history_holds_what_was_answered():
     with running() as (engine, sink):
+        engine.publisher.release([], LIMIT_S)  # what a sink has is in the history a moment later
         history = commands_of(engine).handle({"do": "history"})
         line = history["lines"]["eeg"]["emotion"]
         assert line["classes"] == list(engine.publisher.statistics.heads["emotion"])

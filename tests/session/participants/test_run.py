@@ -1,0 +1,144 @@
+"""A session of several participants in this process: who ends alone, and what is said of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from rich.console import Console
+from support.recorded_sessions import write_pipeline
+from support.running_sessions import Endless, until
+
+from bci_m2s.errors import ParticipantError, StreamError
+from bci_m2s.model import arithmetic
+from bci_m2s.review.verify import verify
+from bci_m2s.session.participants import one
+from bci_m2s.session.participants.run import run_participants
+from bci_m2s.session.run import Options
+from bci_m2s.session.setup import build
+from bci_m2s.session.setup.connect import Connected
+from bci_m2s.session.setup.participants import plans_of
+
+LIMIT_S = 120.0
+
+
+class Running:
+    """The session in a thread; its streams are there once `connects` lets them be."""
+
+    def __init__(self, tmp_path, monkeypatch, names, connects, **options):
+        monkeypatch.setattr(arithmetic, "ask_for_strict", lambda: None)  # this process has other tests
+        monkeypatch.setattr(one, "connect", self._connect)
+        monkeypatch.setattr(one, "TRY_AGAIN_S", 0.05)
+        streams = {"eeg": {"name": "cap {id}"}}
+        path = write_pipeline(tmp_path, streams=streams, participants=names, outlet={"enabled": False})
+        self.plan, self.connects = build.make_plan(str(path)), connects
+        self.folder, self.stop, self.failure = tmp_path / "out", threading.Event(), None
+        self.folder.mkdir()
+        self.lines, self._options = [], Options(**options)
+        self._thread = threading.Thread(target=self._run)
+
+    def _connect(self, plan, environment):
+        del environment
+        name = plan.settings.streams["eeg"].name.removeprefix("cap ")
+        self.connects(name)
+        return Connected({"eeg": Endless()}, (), time.monotonic)
+
+    def _run(self):
+        def make_predictor():
+            return build.make_predictor(self.plan, "cpu")
+
+        console = Console(file=self, width=400)
+        plans = plans_of(self.plan)
+        try:
+            run_participants(
+                self.plan, plans, make_predictor, self._options, self.folder, console, self.stop
+            )
+        except BaseException as problem:
+            self.failure = problem
+
+    def write(self, text):
+        self.lines.append(text)
+
+    def flush(self):
+        """Everything is kept."""
+
+    @property
+    def printed(self):
+        return "".join(self.lines)
+
+    def rows(self, name):
+        file = self.folder / name / "estimates.csv"
+        return len(file.read_text().splitlines()) - 1 if file.is_file() else 0
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.end()
+
+    def is_alive(self):
+        return self._thread.is_alive()
+
+    def end(self):
+        self.stop.set()
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive()
+
+
+def test_one_whose_folder_cannot_be_made_ends_alone_and_the_others_are_whole(tmp_path, monkeypatch):
+    running = Running(tmp_path, monkeypatch, ["p01", "p02", "p03"], lambda _name: None)
+    (running.folder / "p02").write_text("in the way")
+    with running:
+        until(lambda: min(map(running.rows, ("p01", "p03"))) > 40, running)
+    assert isinstance(running.failure, ParticipantError)
+    assert str(running.failure).startswith("1 of 3 participants ended early: p02: ")
+    assert "p02: ended: " in running.printed
+    for name in ("p01", "p03"):
+        result = verify(running.folder / name / "session.xdf")
+        assert result.first is None
+        assert sum(result.equal.values()) >= 40
+
+
+def test_a_bug_in_one_ends_that_one_and_is_raised_at_the_end(tmp_path, monkeypatch):
+    def connects(name):
+        if name == "p02":
+            raise ZeroDivisionError("a bug")
+
+    running = Running(tmp_path, monkeypatch, ["p01", "p02"], connects)
+    with running:
+        until(lambda: running.rows("p01") > 40, running)
+    assert isinstance(running.failure, ZeroDivisionError)
+    assert "p02: ended: ZeroDivisionError: a bug" in running.printed
+    assert verify(running.folder / "p01" / "session.xdf").first is None
+
+
+def test_who_comes_later_takes_part_from_then_on_and_is_said_to_be_missing_once(tmp_path, monkeypatch):
+    there = {"p01"}
+
+    def connects(name):
+        if name not in there:
+            raise StreamError(f"no stream for {name}")
+
+    running = Running(tmp_path, monkeypatch, ["p01", "late"], connects)
+    with running:
+        until(lambda: running.rows("p01") > 20, running)
+        assert running.rows("late") == 0
+        there.add("late")
+        until(lambda: running.rows("late") > 20, running)
+    assert running.failure is None
+    assert running.printed.count("late: does not take part yet: no stream for late") == 1
+    assert verify(running.folder / "late" / "session.xdf").first is None
+
+
+def test_when_the_time_is_over_all_end_also_who_never_came(tmp_path, monkeypatch):
+    def connects(name):
+        if name == "never":
+            raise StreamError("no stream")
+
+    running = Running(tmp_path, monkeypatch, ["p01", "never"], connects, duration_s=3.0)
+    with running:
+        until(lambda: not running.is_alive())
+    assert running.failure is None
+    assert "never took part: no stream" in running.printed
+    assert not (running.folder / "never").exists()
