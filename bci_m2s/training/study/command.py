@@ -75,8 +75,13 @@ def run_study(
 
 def _run_cells(cells: Sequence[Cell], console: Console, execute: Executor[Cell]) -> list[str]:
     costs = Costs(cells)
+
+    def rank(cell: Cell) -> tuple[int, float]:
+        """Seed by seed; the longest first, so that no worker is left alone with it at the end."""
+        return cell.seed, -costs.cost_s(cell)
+
     try:
-        return run_jobs(cells, costs.cost_s, console, execute, costs.learn)
+        return run_jobs(cells, costs.cost_s, console, execute, costs.learn, rank)
     except KeyboardInterrupt:
         done = sum(cell.is_done() for cell in cells)
         console.print(f"stopped: {done} of {count(len(cells), 'cell')} done; --resume runs the others")

@@ -183,7 +183,7 @@ def _lines(cells: Sequence[Priced], measured: Sequence[Measured], folder: Path) 
         took = mean(cell.seconds for cell in of_row)
         total = duration(sum(cell.seconds for cell in of_row))
         yield f"  {row}: {count(len(of_row), 'cell')} × {took:.1f} s = {total}{of_all}"
-    seconds = [cell.seconds for cell in sorted(cells, key=lambda cell: cell.seed)]
+    seconds = [cell.seconds for cell in sorted(cells, key=lambda cell: (cell.seed, -cell.seconds))]
     for workers in WORKERS:
         yield f"{count(workers, 'worker')}: {duration(_spread_s(seconds, workers))}"
     in_all = duration(len(cells) * DASK_S)

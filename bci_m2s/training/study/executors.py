@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -44,11 +44,11 @@ class Job(Protocol):
 
 
 AnyJob = TypeVar("AnyJob", bound=Job)
-# jobs → each with what went wrong, as they end
-Executor = Callable[[Sequence[AnyJob]], Iterator[tuple[AnyJob, str]]]
+# jobs → each with what went wrong, as they end; the next is asked for when there is room for it
+Executor = Callable[[Iterable[AnyJob]], Iterator[tuple[AnyJob, str]]]
 
 
-def run_locally(jobs: Sequence[AnyJob], workers: int) -> Iterator[tuple[AnyJob, str]]:
+def run_locally(jobs: Iterable[AnyJob], workers: int) -> Iterator[tuple[AnyJob, str]]:
     """Run jobs in processes of this computer, each on one core.
 
     A process that ends takes its job with it, and another one is started for the next: each is an executor
@@ -66,14 +66,16 @@ def run_locally(jobs: Sequence[AnyJob], workers: int) -> Iterator[tuple[AnyJob, 
         yield from _run_in_processes(jobs, workers)
 
 
-def _run_in_processes(jobs: Sequence[AnyJob], workers: int) -> Iterator[tuple[AnyJob, str]]:
-    waiting, running = deque(jobs), dict[Future[Any], tuple[AnyJob, Any]]()
-    idle = [_executor() for _ in range(min(workers, len(jobs)))]
+def _run_in_processes(jobs: Iterable[AnyJob], workers: int) -> Iterator[tuple[AnyJob, str]]:
+    waiting, running = iter(jobs), dict[Future[Any], tuple[AnyJob, Any]]()
+    idle: list[Any] = []
     try:
-        while waiting or running:
-            while waiting and idle:
-                job, executor = waiting.popleft(), idle.pop()
+        while True:
+            for job in islice(waiting, workers - len(running)):
+                executor = idle.pop() if idle else _executor()
                 running[executor.submit(_ran, job)] = job, executor
+            if not running:
+                return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, executor = running.pop(future)
                 problem = _outcome(future)
@@ -99,7 +101,7 @@ def _outcome(future: Future[tuple[AnyJob, str]]) -> str:
         return ENDED
 
 
-def run_on_dask(jobs: Sequence[AnyJob], scheduler: str) -> Iterator[tuple[AnyJob, str]]:
+def run_on_dask(jobs: Iterable[AnyJob], scheduler: str) -> Iterator[tuple[AnyJob, str]]:
     """Run jobs on the workers of a Dask cluster that is there.
 
     A worker that ends takes one job with it, which another one goes on with. joblib's own Dask backend

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -21,12 +22,14 @@ def run_jobs(
     console: Console,
     execute: Executor[AnyJob],
     learn: Callable[[AnyJob], None] = lambda _: None,
+    rank: Callable[[AnyJob], Any] = lambda _: 0,
 ) -> list[str]:
     """Run jobs that are not done; what went wrong, one line each.
 
     cost_s : about how long a job takes, of which the remaining time is told
     execute : where they run
     learn : called with each job that is over, as it tells `cost_s` more of those that are left
+    rank : of those that wait, the one with the lowest begins next, of equals the first
     """
     begun = time.monotonic()
     left = dict.fromkeys(job for job in jobs if not job.is_done())
@@ -35,7 +38,7 @@ def run_jobs(
         console.print(f"{len(jobs) - total} of {len(jobs)} were done before")
     wrong: list[str] = []
     with _bar(console, total) as show, _watching(list(left), console):
-        for job, problem in execute(list(left)):
+        for job, problem in execute(_in_turn(list(left), rank)):
             del left[job]
             over[job] = None
             learn(job)
@@ -46,6 +49,13 @@ def run_jobs(
             if problem:
                 wrong.append(f"{job.name}: {problem}")
     return wrong
+
+
+def _in_turn(waiting: list[AnyJob], rank: Callable[[AnyJob], Any]) -> Iterator[AnyJob]:
+    while waiting:
+        job = min(waiting, key=rank)
+        waiting.remove(job)
+        yield job
 
 
 @contextmanager

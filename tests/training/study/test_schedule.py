@@ -68,6 +68,31 @@ def test_the_time_left_is_that_of_what_is_left(tmp_path, monkeypatch):
     assert learnt == jobs
 
 
+def test_of_those_that_wait_the_longest_that_is_known_begins_next(tmp_path):
+    """What is learnt of one job changes who is next."""
+    jobs = [Job(name, tmp_path) for name in ("a1", "b1", "c1", "a2", "b2", "c2")]
+    takes_s: dict[str, float] = {}
+    begun = []
+
+    def execute(waiting):
+        for job in waiting:
+            begun.append(job.name)
+            yield job, ""
+
+    def learn(job):
+        takes_s[job.name[0]] = {"a": 1.0, "b": 9.0, "c": 5.0}[job.name[0]]
+
+    run_jobs(
+        jobs,
+        lambda _: 1.0,
+        Console(file=io.StringIO()),
+        execute,
+        learn,
+        lambda job: (job.name[1], -takes_s.get(job.name[0], 1.0)),
+    )
+    assert begun == ["a1", "b1", "c1", "b2", "c2", "a2"]
+
+
 def test_a_terminal_has_a_bar_and_lines_on_what_went_wrong(tmp_path):
     console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
     jobs = [Job("good", tmp_path), Job("bad", tmp_path / "no-such-folder")]
