@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import uuid
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from bci_m2s.model.predictor import Predictor
 
 LOOK_S = 0.1
+MOST_FILES = 8192
 GRACE_S = 1.0  # each ends by itself when the time is over
 
 
@@ -66,6 +68,7 @@ def run_participants(
     from bci_m2s.model.arithmetic import ask_for_strict
 
     ask_for_strict()
+    allow_many_files()
     neighbours = Neighbours()
     predictor = make_predictor()
     if not predictor.judge_together():
@@ -101,6 +104,19 @@ def run_participants(
             if folder is not None:
                 console.print(f"saved in {folder}: a folder for each participant", soft_wrap=True)
     _raise_failures(participants)
+
+
+def allow_many_files() -> None:
+    """Let this process open more files and sockets: a participant takes some sixty of the usual 1024."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _participants(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
+import pytest
 from rich.console import Console
 from support.recorded_sessions import write_pipeline
 from support.running_sessions import Endless, until
@@ -13,7 +15,7 @@ from bci_m2s.errors import ParticipantError, StreamError
 from bci_m2s.model import arithmetic
 from bci_m2s.review.verify import verify
 from bci_m2s.session.participants import one
-from bci_m2s.session.participants.run import run_participants
+from bci_m2s.session.participants.run import MOST_FILES, allow_many_files, run_participants
 from bci_m2s.session.run import Options
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
@@ -129,6 +131,23 @@ def test_who_comes_later_takes_part_from_then_on_and_is_said_to_be_missing_once(
     assert running.failure is None
     assert running.printed.count("late: does not take part yet: no stream for late") == 1
     assert verify(running.folder / "late" / "session.xdf").first is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be():
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (700, before[1]))
+        allow_many_files()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert hard == before[1]
+        assert soft == (MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard))
+        allow_many_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_when_the_time_is_over_all_end_also_who_never_came(tmp_path, monkeypatch):
