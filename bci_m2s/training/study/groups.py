@@ -42,9 +42,9 @@ class OfHead:
     def directions(self) -> list[str]:
         """Each signal's own, those across, and of several signals together."""
         found = list(dict.fromkeys(one.direction for one in self.summaries))
-        # across signals in the order of those that give the labels
+        # across signals in the order of those that give the labels, labels of several behind them
         own = {name.split(" → ")[0]: place for place, name in enumerate(found) if kind_of(name) == OWN}
-        return sorted(found, key=lambda name: (kind_of(name), own.get(name.split(" → ")[0], 0)))
+        return sorted(found, key=lambda name: (kind_of(name), own.get(name.split(" → ")[0], len(found))))
 
     def summary(self, method: str, direction: str) -> Summary | None:
         """One row; None where the method does not answer."""

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from bci_m2s.training.page.studies import write_studies
 from bci_m2s.training.results.metrics import reliability
 from bci_m2s.training.results.statistics import bootstrap
 from bci_m2s.training.settings import laid_over
-from bci_m2s.training.study.groups import groups_of, kind_of
+from bci_m2s.training.study.groups import OfHead, groups_of, kind_of
 from bci_m2s.training.study.joined import join, read_study, report_studies
 from bci_m2s.training.study.sections.calibration import bins_of, error_rows
 from bci_m2s.training.study.sections.curves import VALIDATION, curves_of, mean_curve
@@ -138,6 +139,21 @@ def test_f1_stands_beside_accuracy_where_the_paper_has_it(made):
 def test_directions_are_own_then_across_then_together():
     names = ["eeg → eeg", "eeg → eye", "both → both", "bvp + eda → bvp + eda", "all → all"]
     assert [kind_of(name) for name in names] == [0, 1, 2, 2, 2]
+
+
+def test_labels_of_both_stand_behind_those_of_each():
+    names = ["both → eeg", "eye → eeg", "both → both", "eye → eye", "both → eye", "eeg → eeg", "eeg → eye"]
+    summaries = [SimpleNamespace(method="M2S", direction=name) for name in names]
+    expected = [
+        "eye → eye",
+        "eeg → eeg",
+        "eye → eeg",
+        "eeg → eye",
+        "both → eeg",
+        "both → eye",
+        "both → both",
+    ]
+    assert OfHead("emotion", (), "M2S", {}, summaries, []).directions == expected
 
 
 def test_protocols_stand_side_by_side_and_above_all_else(made, tmp_path):
