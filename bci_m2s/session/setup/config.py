@@ -131,8 +131,12 @@ def _participant(name: str) -> str:
 
 def _participants(value: Any) -> Any:
     """Participants by id; a list of ids stands for participants without settings of their own."""
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+    if isinstance(value, list):
+        if not value:
+            raise _refusal((), value, "at least one id")
         for place, name in enumerate(value):
+            if not isinstance(name, str):
+                raise _refusal((place,), name, "an id as text, in quotes")
             if name in value[:place]:
                 raise _refusal((place,), name, "each id once")
         value = {name: {} for name in value}
