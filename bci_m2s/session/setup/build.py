@@ -78,14 +78,14 @@ def make_plan(
         model_path, contract = untrained
     else:
         contract, tensors = load_model_file(model_path, checked=checked)
-    if problem := _disagreement(settings, contract):
+    if problem := disagreement(settings, contract):
         raise ConfigurationError(with_line(path, read_yaml(path)[1], problem))
     for modality in settings.streams:
         check_feature(model_path, contract, modality)
     return Plan(path, settings, model_path, with_threshold(contract, settings.unknown_below), tensors)
 
 
-def _disagreement(settings: PipelineSettings, contract: Contract) -> str:
+def disagreement(settings: PipelineSettings, contract: Contract) -> str:
     """What a pipeline asks for that its model cannot give, beginning with the key; "" for nothing."""
     for modality, stream in settings.streams.items():
         if modality not in contract.modalities:

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from bci_m2s.errors import ConfigurationError
 from bci_m2s.files.explain import refused
+from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
-from bci_m2s.session.setup.build import Plan
+from bci_m2s.session.setup.build import Plan, disagreement
 from bci_m2s.session.setup.config import PipelineSettings
 
 PLACE = "{id}"  # where the participant's id goes, in any text of these parts of a pipeline
@@ -39,6 +40,8 @@ def plans_of(plan: Plan) -> dict[str, Plan]:
         except ValidationError as problem:
             raise refused(plan.path, lines, problem, PipelineSettings) from None
         settings = settings.model_copy(update={"model": plan.settings.model})
+        if problem := disagreement(settings, plan.contract):
+            raise ConfigurationError(with_line(plan.path, lines, f"participants.{name}.{problem}"))
         for other, its in plans.items():
             if its.settings.streams == settings.streams:
                 raise ConfigurationError(
