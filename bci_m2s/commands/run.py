@@ -180,7 +180,7 @@ def check_pipeline(pipeline: str) -> None:
         console.print(f"model {plan.settings.model!r}: not trained yet: {how}", style="yellow")
     if plan.settings.participants:
         for name, own in plans_of(plan).items():
-            streams = ", ".join(f"{modality} {stream.name!r}" for modality, stream in _named(own))
+            streams = ", ".join(f"{modality} {_sought(stream)}" for modality, stream in _named(own))
             console.print(f"participant {name}: {streams}")
     console.print(
         f"{plan.path}: ok{f'. Next: bci-m2s run {pipeline}' if plan.tensors else ''}", soft_wrap=True
@@ -190,6 +190,14 @@ def check_pipeline(pipeline: str) -> None:
 def _named(plan: build.Plan) -> list[tuple[str, LslStream]]:
     """The LSL streams of a plan, by modality."""
     return [(name, one) for name, one in plan.settings.streams.items() if isinstance(one, LslStream)]
+
+
+def _sought(stream: LslStream) -> str:
+    """What a stream is found by: its name alone where that says all."""
+    wanted = {key: value for key, value in stream.wanted().items() if value}
+    if set(wanted) == {"name"}:
+        return repr(stream.name)
+    return " ".join(f"{key.replace('_', ' ')} {value!r}" for key, value in wanted.items()) or "any"
 
 
 def list_network(model: str | None, wait_s: float) -> None:

@@ -27,16 +27,18 @@ class LslStream(StreamSettings):
     wait_s: Seconds = 10.0
     """How long to look for the stream."""
 
+    def wanted(self, usual_type: str = "") -> dict[str, str]:
+        """What the stream is found by. usual_type : its type where nothing is specified"""
+        wanted = {key: getattr(self, key) for key in ("name", "type", "source_id", "host")}
+        return wanted if any(wanted.values()) else {**wanted, "type": usual_type}
+
     def make_source(self, environment: Environment) -> Source:
         """All live streams of a process share one look at the network."""
         from bci_m2s.sources.arrival import ArrivalSource
         from bci_m2s.sources.lsl import MOST_SAMPLES, LslSource
 
-        wanted = {key: getattr(self, key) for key in ("name", "type", "source_id", "host")}
-        if not any(wanted.values()):
-            wanted = {"type": environment.stream_type}
         live = LslSource(
-            **wanted,
+            **self.wanted(environment.stream_type),
             wait_s=self.wait_s,
             notify=environment.notify,
             stopped=environment.stopped,

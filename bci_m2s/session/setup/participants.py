@@ -15,6 +15,8 @@ from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.session.setup.build import Plan, disagreement
 from bci_m2s.session.setup.config import PipelineSettings
+from bci_m2s.sources import StreamSettings
+from bci_m2s.sources.streams import LslStream
 
 PLACE = "{id}"  # where the participant's id goes, in any text of these parts of a pipeline
 OF_ALL = ("participants", "remote")  # said of the whole session
@@ -29,7 +31,7 @@ def plans_of(plan: Plan) -> dict[str, Plan]:
     Raises
     ------
     ConfigurationError
-        What is said of a participant is no setting of a stream, or two would read the same streams.
+        What is said of a participant is no setting of a stream, or two would read the same stream.
     """
     values, lines = read_yaml(plan.path)
     plans: dict[str, Plan] = {}
@@ -43,13 +45,21 @@ def plans_of(plan: Plan) -> dict[str, Plan]:
         if problem := disagreement(settings, plan.contract):
             raise ConfigurationError(with_line(plan.path, lines, f"participants.{name}.{problem}"))
         for other, its in plans.items():
-            if its.settings.streams == settings.streams:
-                raise ConfigurationError(
-                    f"{plan.path}: participants: {other!r} and {name!r} have the same streams, expected "
-                    f"{PLACE} in a name of them, or streams of their own"
-                )
+            for modality in sorted(settings.streams.keys() & its.settings.streams.keys()):
+                if _is_same(settings.streams[modality], its.settings.streams[modality]):
+                    raise ConfigurationError(
+                        f"{plan.path}: participants: {other!r} and {name!r} have the same {modality!r} stream, "
+                        f"expected {PLACE} in its name, or a stream for each of them"
+                    )
         plans[name] = replace(plan, settings=settings)
     return plans
+
+
+def _is_same(stream: StreamSettings, other: StreamSettings) -> bool:
+    """Whether two settings find the same stream, whatever else they say of it."""
+    if isinstance(stream, LslStream) and isinstance(other, LslStream):
+        return stream.wanted() == other.wanted()
+    return stream == other
 
 
 def _filled(values: Mapping[str, Any], name: str, own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

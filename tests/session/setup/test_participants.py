@@ -80,8 +80,23 @@ def test_what_is_no_participant_is_refused_in_a_line(tmp_path, participants, wor
 
 def test_two_participants_with_the_same_streams_are_refused(tmp_path):
     words = refused(tmp_path, ["p01", "p02"], streams={"eeg": {"type": "EEG"}})
-    assert "'p01' and 'p02' have the same streams" in words
+    assert "'p01' and 'p02' have the same 'eeg' stream" in words
     assert "{id}" in words
+
+
+def test_one_stream_in_common_is_refused_whatever_else_is_said_of_it(tmp_path):
+    own = {"streams": {"eeg": {"name": "Amp-p01", "unit": "mV"}}}
+    assert "'p01' and 'p02' have the same 'eeg' stream" in refused(tmp_path, {"p01": {}, "p02": own})
+
+
+def test_one_stream_in_common_is_refused_where_the_others_differ(tmp_path):
+    path = tmp_path / "pair.yaml"
+    streams = {"eeg": {"name": "Amp-{id}"}, "eye": {"type": "Gaze"}}
+    path.write_text(
+        yaml.safe_dump({"model": "demo-62ch-eye", "participants": ["p01", "p02"], "streams": streams})
+    )
+    with pytest.raises(ConfigurationError, match="'p01' and 'p02' have the same 'eye' stream"):
+        plans_of(build.make_plan(str(path)))
 
 
 def test_a_pipeline_of_one_person_has_no_participants(tmp_path):
