@@ -15,6 +15,7 @@ from bci_m2s.text import modality_name, printable
 from bci_m2s.types import Estimate, Status
 
 HEADINGS = ("participant", "from", "estimate", "confidence", "age", "status")
+SHORTENED = ("estimate", "status")  # where the terminal is narrow: the others have figures
 LONGEST = 60  # of a reason in the table
 
 
@@ -22,9 +23,11 @@ def live_table(participants: Sequence[Participant], title: str) -> RenderableTyp
     """Everybody at this moment."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in HEADINGS:
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=heading not in SHORTENED)
     for participant in participants:
         for row in _rows(participant):
+            for cell in row:
+                cell.no_wrap, cell.overflow = True, "ellipsis"
             table.add_row(*row)
     return table
 
@@ -147,7 +150,7 @@ def _figures(participant: Participant) -> tuple[str, ...]:
 
 def _end(participant: Participant) -> str:
     if participant.failure is not None:
-        return f"failed: {participant.describe_failure()}"
+        return printable(f"failed: {participant.describe_failure()}", LONGEST)
     if participant.takes is None:
-        return f"never took part: {participant.waiting}"
+        return printable(f"never took part: {participant.waiting}", LONGEST)
     return participant.takes.switch.ended
