@@ -58,6 +58,7 @@ class Verification:
     made : of these, how many hold probabilities
     unrecorded : windows that the replay made and the recording does not hold (skipped, or not chosen)
     tolerance : 0.0 where bits were compared
+    has_other_arithmetic : whether the CPU's products could not be made as they were, see ``model.arithmetic``
     """
 
     tolerance: float
@@ -67,6 +68,7 @@ class Verification:
     largest: float = 0.0
     first: Difference | None = None
     notes: list[str] = field(default_factory=list)
+    has_other_arithmetic: bool = False
 
 
 WindowKey = tuple[str, int, str]  # modality, last sample, head
@@ -107,6 +109,7 @@ def verify(
     result = Verification(TOLERANCE if on_gpu else 0.0, notes=_version_notes(session.record.versions))
     then, now = session.record.arithmetic, strict_mode()
     if then != now and not on_gpu:
+        result.has_other_arithmetic = True
         result.notes.append(f"arithmetic: recorded {then or 'as usual'}, replayed {now or 'as usual'}")
     infos = {modality: stream.info() for modality, stream in session.record.streams.items()}
     streams = {modality: session.raw_stream(modality) for modality in infos}

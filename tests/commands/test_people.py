@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from support.command_line import bci, refused
@@ -10,6 +14,8 @@ from support.recorded_sessions import chunks_of, record_session
 from support.small_sessions import eeg
 
 from bci_m2s.recording.file_names import people_in
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,31 @@ def test_verify_has_a_row_for_each_recording_and_fails_where_one_does(folder):
     assert done.returncode == 1
     assert "not an XDF file" in done.stdout
     assert done.stdout.count("verified, bit for bit") == 2
+
+
+RECORD_STRICT = """
+import sys
+from pathlib import Path
+from bci_m2s.model.arithmetic import ask_for_strict, strict_mode
+ask_for_strict()
+from support import recorded_sessions
+from support.small_sessions import eeg
+describe = recorded_sessions.describe_session
+recorded_sessions.describe_session = lambda *of: describe(*of).model_copy(update={"arithmetic": strict_mode()})
+recorded_sessions.record_session(Path(sys.argv[1]), {"eeg": recorded_sessions.chunks_of(*eeg(12.0))})
+"""
+
+
+def test_recordings_of_different_arithmetic_are_each_verified_in_their_own(tmp_path, recorded):
+    shutil.copytree(recorded, tmp_path / "a")  # products as usual come first: strict ones cannot follow
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    command = [sys.executable, "-c", RECORD_STRICT, str(tmp_path / "b")]
+    subprocess.run(command, check=True, env=environment, timeout=240)
+    done = bci("verify", tmp_path)
+    assert [(row[0], row[3]) for row in rows(done, "participant")] == [
+        (name, "verified, bit for bit") for name in ("a", "b")
+    ]
+    assert done.returncode == 0
 
 
 def test_show_has_a_row_for_each_recording_and_draws_none(folder):
