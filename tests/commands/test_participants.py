@@ -113,3 +113,18 @@ def test_where_nobody_comes_the_session_says_so_at_its_end(tmp_path):
     assert done.returncode == 2
     assert "error: nobody took part: nobody: eeg: no stream with name 'Simulated EEG nobody'" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("senders")
+def test_nobody_is_given_the_stream_of_another(tmp_path):
+    path = tmp_path / "class.yaml"
+    same = {"streams": {"eeg": {"type": "EEG"}}}  # found otherwise, and yet the same
+    streams = {"eeg": {"name": "Simulated EEG p01", "wait_s": 2.0}}
+    people = {"p01": {"streams": {"eeg": {"type": ""}}}, "twin": same}
+    path.write_text(yaml.safe_dump({"model": "muse-4ch", "participants": people, "streams": streams}))
+    done = run("run", path, "--headless", "--duration", 8)
+    pair = ("p01", "twin") if "p01: does not take part" in done.stdout else ("twin", "p01")
+    words = "%s: does not take part yet: eeg: stream 'Simulated EEG p01': got that of participant '%s'"
+    assert done.stdout.count(words % pair) == 1, done.stdout + done.stderr
+    assert f"{pair[0]} " in done.stdout.split("Summary")[1]
+    assert "never took part" in done.stdout

@@ -34,7 +34,30 @@ if TYPE_CHECKING:
     from bci_m2s.session.takes import EstimatingTake, Takes
 
 TRY_AGAIN_S = 2.0
+LISTED = "; on the network:"  # what an error says after this is another thing at each look
 WAIT_S = 0.1
+
+
+class Claims:
+    """Which streams are whose, so that nobody is given another's signal. Any thread."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._owners: dict[tuple[str, ...], str] = {}
+
+    def claim(self, info: StreamInfo, name: str) -> str:
+        """Give a stream to a participant; who has it already, `name` where nobody else has.
+
+        A sender that was restarted with its source id is the same stream.
+        """
+        identity = (info.name, info.type, info.source_id or info.uid, info.host)
+        with self._changing:
+            return self._owners.setdefault(identity, name)
+
+    def release(self, name: str) -> None:
+        """Give up all streams of a participant."""
+        with self._changing:
+            self._owners = {stream: owner for stream, owner in self._owners.items() if owner != name}
 
 
 class Participant:
@@ -49,6 +72,7 @@ class Participant:
     console : the terminal that all share
     stop : set when the whole session ends
     loops : the threads that all share
+    claims : of all participants
     together : id of the whole session
 
     Attributes
@@ -67,9 +91,11 @@ class Participant:
         console: Console,
         stop: threading.Event,
         loops: Loops,
+        claims: Claims,
         together: str = "",
     ) -> None:
-        self.together = together
+        self.together, self._claims = together, claims
+        self._said: set[str] = set()
         self.name, self.plan, self._options, self._is_others = name, plan, options, is_others
         self._console = NamedConsole(name, console)
         self._stop, self._loops = stop, loops
@@ -127,6 +153,8 @@ class Participant:
         except BaseException as problem:  # whatever it is, the others go on
             self.failure = problem
             self._say(f"ended: {self.describe_failure()}", "bold red")
+        finally:
+            self._claims.release(self.name)
 
     def describe_failure(self) -> str:
         """What ended it, in a line."""
@@ -169,27 +197,43 @@ class Participant:
             except StreamError as problem:
                 if self._stop.is_set():
                     break
-                words = printable(problem, 500)
-                if words != self.waiting:
-                    self.waiting = words
-                    self._say(f"does not take part yet: {words}")
+                self.waiting = printable(problem, 500)
+                self._say_once(self.waiting.partition(LISTED)[0], f"does not take part yet: {self.waiting}")
                 self._stop.wait(TRY_AGAIN_S)
         return None
 
     def _connected(self, environment: Environment) -> Connected:
         connected = connect(self.plan, environment)
         try:
+            self._claim(connected)
             if any(settings.source == "lsl" for settings in self.plan.settings.streams.values()):
                 also = self.plan.settings.record_also
                 connected = with_unnamed(connected, environment, also, self._is_others)
         except BaseException:
+            self._claims.release(self.name)
             connected.close()
             raise
         return replace(connected, is_live=False)  # whoever runs all of them looks for newcomers
 
+    def _claim(self, connected: Connected) -> None:
+        """Raises StreamError for a stream of a modality that another participant has."""
+        for modality, source in connected.sources.items():
+            if not source.info.uid:
+                continue  # not from the network
+            if (owner := self._claims.claim(source.info, self.name)) != self.name:
+                raise StreamError(
+                    f"{modality}: stream {source.info.name!r}: got that of participant {owner!r}, expected "
+                    "one that nobody else has"
+                )
+
     def _say_of_streams(self, words: str) -> None:
-        if words != self.waiting:
-            self._say(words, "")
+        self._say_once(words, words, "")
+
+    def _say_once(self, what: str, words: str, style: str = "yellow") -> None:
+        """Say something that is found again with each try. what : tells it from other words"""
+        if what not in self._said:
+            self._said.add(what)
+            self._say(words, style)
 
 
 class _Quiet(Watch):

@@ -23,7 +23,7 @@ from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_overview
 from bci_m2s.session.participants.commands import give_all
-from bci_m2s.session.participants.one import Participant
+from bci_m2s.session.participants.one import Claims, Participant
 from bci_m2s.session.participants.table import live_table, plain_line, print_summaries
 from bci_m2s.session.remote.listening import listening
 from bci_m2s.session.run import Options
@@ -131,14 +131,14 @@ def _participants(
     from bci_m2s.model.arithmetic import strict_mode
 
     notes = {**options.notes, "arithmetic": strict_mode()}
-    is_others, together = named_by(plans), uuid.uuid4().hex
+    is_others, claims, together = named_by(plans), Claims(), uuid.uuid4().hex
     made = []
     for name, plan in plans.items():
         output = folder / name if folder is not None else None
         own = replace(
             options, output=output, remote=None, panel=False, notes={**notes, "participant": name}
         )
-        made.append(Participant(name, plan, own, is_others, console, stop, loops, together))
+        made.append(Participant(name, plan, own, is_others, console, stop, loops, claims, together))
     return made
 
 
