@@ -58,7 +58,7 @@ class Verification:
     made : of these, how many hold probabilities
     unrecorded : windows that the replay made and the recording does not hold (skipped, or not chosen)
     tolerance : 0.0 where bits were compared
-    has_other_arithmetic : whether the CPU's products could not be made as they were, see ``model.arithmetic``
+    has_other_arithmetic : products could not be made as they were, see ``model.arithmetic``
     """
 
     tolerance: float

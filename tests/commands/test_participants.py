@@ -113,6 +113,7 @@ def test_where_nobody_comes_the_session_says_so_at_its_end(tmp_path):
     assert done.returncode == 2
     assert "error: nobody took part: nobody: eeg: no stream with name 'Simulated EEG nobody'" in done.stderr
     assert not (tmp_path / "out").exists()
+    assert "saved in" not in done.stdout
 
 
 @pytest.mark.usefixtures("senders")

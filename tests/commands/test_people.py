@@ -75,7 +75,8 @@ ask_for_strict()
 from support import recorded_sessions
 from support.small_sessions import eeg
 describe = recorded_sessions.describe_session
-recorded_sessions.describe_session = lambda *of: describe(*of).model_copy(update={"arithmetic": strict_mode()})
+strict = {"arithmetic": strict_mode()}
+recorded_sessions.describe_session = lambda *of: describe(*of).model_copy(update=strict)
 recorded_sessions.record_session(Path(sys.argv[1]), {"eeg": recorded_sessions.chunks_of(*eeg(12.0))})
 """
 

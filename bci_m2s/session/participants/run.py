@@ -101,7 +101,7 @@ def run_participants(
         loops.close()
         with suppress(OSError):  # the terminal may be gone
             print_summaries(console, participants)
-            if folder is not None:
+            if folder is not None and any(one.takes is not None for one in participants):
                 console.print(f"saved in {folder}: a folder for each participant", soft_wrap=True)
     _raise_failures(participants)
 

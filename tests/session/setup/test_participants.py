@@ -68,7 +68,7 @@ def test_a_participant_may_have_keys_of_their_own(tmp_path):
         ([], "participants: got [], expected at least one id"),
         (["p01", 2], "participants.1: got 2, expected an id as text, in quotes"),
         (["p01", True], "participants.1: got true, expected an id as text, in quotes"),
-        ({"p01": {}, "p02": {"streams": {"egg": {"name": "x"}}}}, "participants.p02.streams.egg: got 'egg'"),
+        ({"p01": {}, "p02": {"streams": {"egg": {"name": "x"}}}}, "p02.streams.egg: got 'egg'"),
         ({"p01": {"stream": {}}}, "unknown key; nearest: 'streams'"),
         ({"p01": {"streams": {"eeg": {"nam": "x"}}}, "p02": {}}, "unknown key; nearest: 'name'"),
         ([f"p{n}" for n in range(65)], "at most 64"),
