@@ -37,8 +37,12 @@ class LslStream(StreamSettings):
         from bci_m2s.sources.arrival import ArrivalSource
         from bci_m2s.sources.lsl import MOST_SAMPLES, LslSource
 
+        wanted = self.wanted(environment.stream_type)
         live = LslSource(
-            **self.wanted(environment.stream_type),
+            wanted["name"],
+            wanted["type"],
+            wanted["source_id"],
+            wanted["host"],
             wait_s=self.wait_s,
             notify=environment.notify,
             stopped=environment.stopped,

@@ -48,8 +48,8 @@ def plans_of(plan: Plan) -> dict[str, Plan]:
             for modality in sorted(settings.streams.keys() & its.settings.streams.keys()):
                 if _is_same(settings.streams[modality], its.settings.streams[modality]):
                     raise ConfigurationError(
-                        f"{plan.path}: participants: {other!r} and {name!r} have the same {modality!r} stream, expected "
-                        f"{PLACE} in its name, or a stream for each of them"
+                        f"{plan.path}: participants: {other!r} and {name!r} have the same {modality!r} "
+                        f"stream, expected {PLACE} in its name, or a stream for each of them"
                     )
         plans[name] = replace(plan, settings=settings)
     return plans
