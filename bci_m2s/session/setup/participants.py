@@ -42,8 +42,8 @@ def plans_of(plan: Plan) -> dict[str, Plan]:
         except ValidationError as problem:
             raise refused(plan.path, lines, problem, PipelineSettings) from None
         settings = settings.model_copy(update={"model": plan.settings.model})
-        if problem := disagreement(settings, plan.contract):
-            raise ConfigurationError(with_line(plan.path, lines, f"participants.{name}.{problem}"))
+        if words := disagreement(settings, plan.contract):
+            raise ConfigurationError(with_line(plan.path, lines, f"participants.{name}.{words}"))
         for other, its in plans.items():
             for modality in sorted(settings.streams.keys() & its.settings.streams.keys()):
                 if _is_same(settings.streams[modality], its.settings.streams[modality]):
