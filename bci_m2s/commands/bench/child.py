@@ -6,6 +6,7 @@ ends when its parent does.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     with Path(spec["log"]).open("wb") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # else what is printed would stand behind a later error
+        sys.stdout.reconfigure(line_buffering=True)
 
     def send(message: Message) -> None:
         print(json.dumps(message), file=parent, flush=True)

@@ -98,7 +98,6 @@ def _child(name: str, spec: dict[str, object], scratch: Path) -> JsonChild:
         OWN: "",  # the file counts
         "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
         "QT_QPA_PLATFORM": "offscreen",
-        "PYTHONUNBUFFERED": "1",  # what is printed stands in the log before the error that came after it
     }
     words = json.dumps({**spec, "folder": str(folder), "log": str(scratch / LOG)})
     module = "bci_m2s.commands.bench.child"
